@@ -1,0 +1,108 @@
+# Each target is one line over the console script `ledgerflow`; the set-up it needs runs by itself, once.
+# Nothing has to be on the PATH but make, git and a python3: recipes keep to what the shell has built in.
+.DEFAULT_GOAL := help
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+# No make runs below this one: whoever calls it again (the tests do) begins as if it were typed by hand.
+unexport MAKEFLAGS MFLAGS MAKEOVERRIDES
+
+VENV := .venv
+LEDGERFLOW ?= $(VENV)/bin/ledgerflow
+READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
+
+# Variables reach the program through the environment, as they were typed: the shell never reads them, and
+# make, which would carry out a `$(…)` in one given on its command line, is told to take them literally.
+as_typed = $(eval override $1 := $$(value $1))$(eval export $1)
+$(foreach v,$(filter-out MAKE% -%,$(.VARIABLES)),$(if $(filter command,$(firstword $(origin $v))),$(call as_typed,$v)))
+
+# The environment's scripts hold the path they were made for. After a move or a copy of this folder, and
+# where somebody names an interpreter, the times of files say nothing: the set-up looks for itself.
+-include $(VENV)/.home.mk
+LOOK := $(if $(PYTHON),FORCE)
+ifneq ($(SET_UP_IN),$(CURDIR))
+LOOK := FORCE
+endif
+
+##@ Operations on one environment: LEDGER_ENV=dev|test|prod (JSON=1 for one JSON object)
+
+.PHONY: backup verify restore-test status doctor identity
+backup: $(READY) ## Make a backup and prove it by restoring it | FILE=name.dump DRILL=0 SEAL=full WHY="…"
+	@$(LEDGERFLOW) backup
+
+verify: $(READY) ## Read every byte of a backup and judge it | FILE=name.dump
+	@$(LEDGERFLOW) verify
+
+restore-test: $(READY) ## Restore a backup beside the live one, compare, drop | FILE=name.dump, else the newest
+	@$(LEDGERFLOW) restore-test
+
+status: $(READY) ## Say what is proven, how far, and how old it is
+	@$(LEDGERFLOW) status
+
+doctor: $(READY) ## Look at tools, settings, folders and connections
+	@$(LEDGERFLOW) doctor
+
+identity: $(READY) ## Show which database the environment is bound to | ACCEPT=1 binds it anew
+	@$(LEDGERFLOW) identity
+
+##@ The web page
+
+.PHONY: up down
+up: $(READY) ## Start Dagster's web page and daemon, print the address
+	@$(LEDGERFLOW) up
+
+down: $(READY) ## Stop them and the embedded PostgreSQL
+	@$(LEDGERFLOW) down
+
+##@ Development
+
+.PHONY: test bench lint lock
+test: $(READY_DEV) ## Run the tests | ARGS="-x -k word"
+	@unset MAKELEVEL; $(VENV)/bin/python -m pytest $(ARGS)
+
+bench: $(READY_DEV) ## Measure against plain pg_dump and pg_restore
+	@$(VENV)/bin/python -m ledgerflow_ops_tests.bench $(ARGS)
+
+lint: $(READY_DEV) ## Run ruff and mypy
+	@$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check && $(VENV)/bin/mypy
+
+lock: ## Write the lock files from pyproject.toml (needs uv) | ARGS=--upgrade
+	@$(PIN) --output-file requirements.lock && $(PIN) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+
+##@ This page
+
+.PHONY: help
+help: ## List what there is
+	@$(list_targets)
+
+# Every version and every hash, for all platforms at once, and no address of any index.
+PIN = uv pip compile pyproject.toml --group build --quiet --universal --python-version 3.11 --only-binary :all: \
+	--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS)
+
+# The set-up, by the interpreter that was named or the first there is; it looks for a better one itself.
+define set_up
+for p in "$${PYTHON:-python3}" $(if $(PYTHON),,python3.13 python3.12 python3.14 python3.11); do \
+	command -v "$$p" >/dev/null && exec "$$p" -I ledgerflow_ops/bootstrap.py $1; done; \
+	printf '%s\n  hint: %s\n' "set-up: there is no $${PYTHON:-python3} here" 'install Python 3.11 or newer' >&2; exit 2
+endef
+
+# The targets above by their `##` comments, what they take on a line of its own.
+define list_targets
+while IFS= read -r line; do case "$$line" in \
+	'##@ '*) printf '\n%s\n' "$${line#????}";; \
+	[a-z]*:*' ## '*) text="$${line#* ## }"; printf '  make %-13s %s\n' "$${line%%:*}" "$${text% | *}"; \
+		case "$$text" in *' | '*) printf '%20s%s\n' '' "$${text#* | }";; esac;; \
+	esac; done < Makefile
+endef
+
+# A newer lock, another pyproject.toml, a Python that was updated or is gone: then, and only then.
+$(READY): requirements.lock pyproject.toml ledgerflow_ops/bootstrap.py $(VENV)/bin/python $(LOOK)
+	@$(call set_up)
+
+$(READY_DEV): requirements-dev.lock requirements.lock pyproject.toml ledgerflow_ops/bootstrap.py $(VENV)/bin/python $(LOOK)
+	@$(call set_up,--dev)
+
+$(VENV)/bin/python: ;
+
+.PHONY: FORCE
+FORCE: ;

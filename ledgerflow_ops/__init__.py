@@ -1,0 +1,1 @@
+"""ledgerflow_ops: backups that count only when they have been proven restorable."""

@@ -1,0 +1,1 @@
+"""Touches the world (PostgreSQL, processes, files, locks) and decides nothing."""

@@ -1,0 +1,137 @@
+"""pg_dump's archives: written in one pass that hashes, decodes and reads them; listed, read, restored."""
+
+import hashlib
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from ledgerflow_ops.adapters import process
+from ledgerflow_ops.adapters.reading import CHUNK, DAMAGED, Decoder, widen
+from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.core.errors import BadBackup, LedgerError
+from ledgerflow_ops.core.manifest import Contents, TableOfContents
+
+MAGIC = b"PGDMP"
+"""The first bytes of every archive in pg_dump's custom format."""
+
+Moved = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """What one pass over an archive found."""
+
+    size: int
+    sha256: str
+    contents: Contents
+
+
+def dump(
+    tools: Tools,
+    variables: Mapping[str, str],
+    snapshot_id: str,
+    compression: str,
+    into: IO[bytes],
+    moved: Moved,
+) -> Streamed:
+    """Run pg_dump once and write its archive into `into`, hashed and decoded as it flows.
+
+    `variables` lead to the database. LedgerError when pg_dump fails, BadBackup when what it wrote
+    cannot be decoded; in both cases what `into` holds is not a backup.
+    """
+    options = ["--format=custom", f"--compress={compression}", f"--snapshot={snapshot_id}"]
+    with ExitStack() as stack:
+        child = process.popen(
+            [tools.path("pg_dump"), *options],
+            extra=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        errors = bytearray()
+        listener = threading.Thread(target=process.drain, args=(child.stderr, errors), daemon=True)
+        listener.start()
+        stack.callback(process.stop, child)
+        decoder = Decoder(tools)
+        stack.callback(decoder.abandon)
+        size, sha256 = _pump(child, decoder, into, moved)
+        code = child.wait()
+        listener.join()
+        if code:
+            raise LedgerError(
+                f"pg_dump failed ({process.ended_by(code)}):\n"
+                f"{process.last_lines(errors.decode('utf-8', 'replace'))}",
+                hint="Nothing was kept. Mend what the lines above say and run the backup again.",
+            )
+        return Streamed(size, sha256, decoder.close())
+
+
+def _pump(child: subprocess.Popen[bytes], decoder: Decoder, into: IO[bytes], moved: Moved) -> tuple[int, str]:
+    """Carry the archive from pg_dump into the file and the decoder; its size and SHA-256.
+
+    A decoder that gives up does not end the pump: pg_dump's own error, if it has one, is the cause.
+    """
+    widen(child.stdout)
+    digest, size, decoding = hashlib.sha256(), 0, True
+    while chunk := child.stdout.read1(CHUNK):  # type: ignore[union-attr]
+        digest.update(chunk)
+        into.write(chunk)
+        size += len(chunk)
+        moved(size)
+        decoding = decoding and decoder.feed(chunk)
+    return size, digest.hexdigest()
+
+
+def decode(tools: Tools, file: Path) -> Contents:
+    """What the archive in `file` holds; BadBackup when any byte of it cannot be decoded."""
+    with file.open("rb") as stream:
+        decoder = Decoder(tools, stream)
+        try:
+            return decoder.close()
+        finally:
+            decoder.abandon()
+
+
+def table_of_contents(tools: Tools, file: Path) -> TableOfContents:
+    """The archive's entries, counted and digested; BadBackup when the list cannot be read."""
+    finished = process.run([tools.path("pg_restore"), "--list", file])
+    if finished.code:
+        raise BadBackup(
+            f"The table of contents could not be read:\n{process.last_lines(finished.errors)}", hint=DAMAGED
+        )
+    entries = [line for line in finished.out.splitlines() if line and not line.startswith(b";")]
+    return TableOfContents(entries=len(entries), digest=hashlib.sha256(b"\n".join(entries)).hexdigest())
+
+
+def sha256_of(file: Path, moved: Moved = lambda size: None) -> tuple[int, str]:
+    """The length and the SHA-256 of what is in `file` now, read to its end."""
+    digest, size = hashlib.sha256(), 0
+    with file.open("rb", buffering=0) as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+            moved(size)
+    return size, digest.hexdigest()
+
+
+def restore(
+    tools: Tools, variables: Mapping[str, str], file: Path, jobs: int, *, owners: bool
+) -> process.Finished:
+    """pg_restore `file` into the database that `variables` lead to; the first error ends it.
+
+    Without `owners`, ownership and grants are left out: for when the roles are not known.
+    """
+    options = ["--exit-on-error", "--no-tablespaces", f"--jobs={jobs}", f"--dbname={variables['PGDATABASE']}"]
+    if not owners:
+        options += ["--no-owner", "--no-privileges"]
+    return process.run([tools.path("pg_restore"), *options, file], extra=variables)
+
+
+def roles_script(tools: Tools, variables: Mapping[str, str], *, passwords: bool) -> process.Finished:
+    """pg_dumpall's roles and globals as SQL, without password hashes unless asked for."""
+    options = ["--globals-only"] if passwords else ["--globals-only", "--no-role-passwords"]
+    return process.run([tools.path("pg_dumpall"), *options], extra=variables)

@@ -1,0 +1,166 @@
+"""A PostgreSQL cluster of our own: made, started, stopped, removed."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from ledgerflow_ops.adapters import process
+from ledgerflow_ops.adapters.account import own
+from ledgerflow_ops.adapters.lodging import Lodging
+from ledgerflow_ops.adapters.process import Account
+from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.core.errors import LedgerError
+
+_START_TIMEOUT = 60
+_LOG_LINES = 20
+_POLL = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A data folder with the programs and the account that run it."""
+
+    data: Path
+    tools: Tools
+    account: Account | None
+
+    @property
+    def log(self) -> Path:
+        return self.data / "server.log"
+
+    @property
+    def made(self) -> bool:
+        """Whether initdb has finished here (it writes this file at the very end)."""
+        return (self.data / "made").exists()
+
+    def make(self, superuser: str, *, encoding: str, locale: Mapping[str, str], password: str = "") -> None:
+        """initdb. `locale` holds further initdb options; an empty password means trust (private sockets)."""
+        shutil.rmtree(self.data, ignore_errors=True)
+        own(self.account, self.data.parent)
+        options = [f"--{name}={value}" if value else f"--{name}" for name, value in locale.items()]
+        options += [f"--encoding={encoding}", "--no-sync", "--no-instructions", f"--username={superuser}"]
+        with _password_file(password, self.account) as file:
+            options += [f"--pwfile={file}", "--auth=scram-sha-256"] if file else ["--auth=trust"]
+            self._run("initdb", "-D", self.data, *options)
+        (self.data / "made").touch()
+
+    def start(self, settings: Mapping[str, str]) -> None:
+        """Start the server with `settings` and wait until it takes connections."""
+        lines = [f"{name} = '{value}'" for name, value in settings.items()]
+        (self.data / "ledgerflow.conf").write_text("\n".join(lines) + "\n")
+        self._allow(self.data / "ledgerflow.conf")
+        configuration = self.data / "postgresql.conf"
+        include = "\ninclude 'ledgerflow.conf'\n"
+        if include not in configuration.read_text():
+            with configuration.open("a") as file:
+                file.write(include)
+        try:
+            self._run("pg_ctl", "-D", self.data, "-l", self.log, "-w", "-t", _START_TIMEOUT, "-s", "start")
+        except LedgerError as error:
+            raise LedgerError(f"{error.message}\n{self.last_log_lines()}", hint=error.hint) from None
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Stop the server and wait; nothing when it does not run. `at_once` for what is thrown away."""
+        postmaster = self.postmaster()
+        if postmaster is None:
+            return
+        with contextlib.suppress(psutil.NoSuchProcess):
+            postmaster.send_signal(signal.SIGQUIT if at_once else signal.SIGINT)
+        if not ended(postmaster, _START_TIMEOUT):
+            raise LedgerError(
+                f"The server in {self.data} does not stop (process {postmaster.pid}).",
+                hint="Its log says why; make down tries again.",
+            )
+
+    def remove(self) -> None:
+        """Stop the server and remove its data folder."""
+        self.stop(at_once=True)
+        shutil.rmtree(self.data, ignore_errors=True)
+
+    def postmaster(self) -> psutil.Process | None:
+        """The server's process if it runs: the one that its pid file names *and* that works in this folder."""
+        try:
+            pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+            found = psutil.Process(pid)
+            return found if Path(found.cwd()) == self.data.resolve() else None
+        except (OSError, ValueError, psutil.NoSuchProcess):
+            return None
+        except psutil.AccessDenied:
+            return None
+
+    def last_log_lines(self) -> str:
+        """The end of the server's log, for an error message."""
+        try:
+            return process.last_lines("\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_LINES:]))
+        except OSError:
+            return ""
+
+    def _allow(self, file: Path) -> None:
+        file.chmod(0o600)
+        if self.account:
+            os.chown(file, self.account.uid, self.account.gid)
+
+    def _run(self, name: str, *arguments: object) -> None:
+        """Run one of the server's programs as the account, outside our terminal's process group."""
+        finished = process.run(
+            [self.tools.path(name), *(str(argument) for argument in arguments)],
+            account=self.account,
+            cwd="/",
+            start_new_session=True,
+            timeout=_START_TIMEOUT * 2,
+        )
+        if finished.code:
+            raise LedgerError(
+                f"{name} failed ({process.ended_by(finished.code)}):\n{process.last_lines(finished.errors)}",
+                hint=f"Is there room on the disk of {self.data}? make doctor shows it.",
+            )
+
+
+@contextlib.contextmanager
+def _password_file(password: str, account: Account | None) -> Iterator[str | None]:
+    """A private file with the password, readable by the account; None where there is no password."""
+    if not password:
+        yield None
+        return
+    with tempfile.NamedTemporaryFile("w", prefix="lf-", suffix=".pw") as file:
+        file.write(password)
+        file.flush()
+        if account:
+            os.chown(file.name, account.uid, account.gid)
+        yield file.name
+
+
+def ended(process: psutil.Process, timeout: float) -> bool:
+    """Wait until a process has ended, for at most `timeout` seconds; whether it has.
+
+    A daemon's parent is init, which may be slow to reap it: a zombie has ended as well.
+    """
+    waited = 0.0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            if waited >= timeout:
+                return False
+            time.sleep(_POLL)
+            waited += _POLL
+    return True
+
+
+def free_port() -> int:
+    """A TCP port on loopback that is free at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def new_password() -> str:
+    return secrets.token_urlsafe(24)

@@ -1,0 +1,264 @@
+"""An environment's backup folder: what lies in it, and how a file gets into it whole or not at all.
+
+The order that survives a crash: write `.partial`, fsync it, rename it, fsync the folder. What POSIX
+does not promise: that rename alone makes the bytes, or the new name, durable.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from ledgerflow_ops.core.checks import Check, failed, passed, warned
+from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.naming import DUMP, OURS, PARTIAL
+
+_FILE_MODE = 0o600
+_FOLDER_MODE = 0o700
+_DATALESS = 0x40000000
+"""macOS: SF_DATALESS, the flag of a file whose contents are only in the cloud."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One environment's folder in a location."""
+
+    path: Path
+
+    def prepare(self) -> None:
+        """Make the folder, private; Refused when it is a link, not a folder or not ours."""
+        with translated(self.path):
+            self.path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            facts = self.path.lstat()
+            if not stat.S_ISDIR(facts.st_mode):
+                raise Refused(
+                    f"{self.path} is a symbolic link, not a folder.",
+                    hint="Backups go only where the settings say. Set backup_root to the real folder.",
+                )
+            if facts.st_uid != os.geteuid():
+                raise Refused(
+                    f"{self.path} belongs to another user (uid {facts.st_uid}).",
+                    hint="Give the folder to the account that makes the backups, or set another backup_root.",
+                )
+            if not facts.st_mode & 0o200:
+                raise LedgerError(
+                    f"{self.path} is read-only.", hint=f"Allow its owner to write: chmod u+w {self.path}"
+                )
+            if stat.S_IMODE(facts.st_mode) != _FOLDER_MODE:
+                self.path.chmod(_FOLDER_MODE)
+
+    def file(self, name: str) -> Path:
+        return self.path / name
+
+    def taken(self, name: str) -> bool:
+        """Whether anything, a broken link or an evicted file among it, goes by this name."""
+        return os.path.lexists(self.file(name)) or os.path.lexists(self.placeholder(name))
+
+    def placeholder(self, name: str) -> Path:
+        """The file that iCloud leaves in the place of an evicted one."""
+        return self.path / f".{name}.icloud"
+
+    def evicted(self, name: str) -> bool:
+        """Whether the file's bytes are only in the cloud: a placeholder, or a size without blocks."""
+        if self.placeholder(name).exists():
+            return True
+        try:
+            facts = self.file(name).stat()
+        except OSError:
+            return False
+        dataless = bool(getattr(facts, "st_flags", 0) & _DATALESS)
+        return dataless or (facts.st_size > 0 and facts.st_blocks == 0)
+
+    def names(self, ending: str) -> list[str]:
+        """The files that end so, sorted by name, with evicted ones under their own names."""
+        if not self.path.is_dir():
+            return []
+        with translated(self.path):
+            found = [name.removeprefix(".").removesuffix(".icloud") if _is_placeholder(name) else name
+                     for name in os.listdir(self.path)]
+        return sorted({name for name in found if name.endswith(ending) and not name.startswith(".")})
+
+    def dumps(self) -> list[str]:
+        return self.names(DUMP)
+
+    def sweep(self) -> list[str]:
+        """Remove what a crash left half-written. Only under the environment's lock.
+
+        Returns the names removed. Files that are not ours are not touched.
+        """
+        leftovers = [name for ending in OURS for name in self.names(ending + PARTIAL)]
+        leftovers += [name for name in self._replacements() if not psutil.pid_exists(int(name.split(".")[-2]))]
+        with translated(self.path):
+            for name in leftovers:
+                self.file(name).unlink()
+        return leftovers
+
+    @contextmanager
+    def partial(self, name: str) -> Iterator[IO[bytes]]:
+        """A new `.partial` for `name`, made exclusively with mode 0600; removed if the block fails."""
+        path = self.file(name + PARTIAL)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+        with translated(path):
+            descriptor = os.open(path, flags, _FILE_MODE)
+            try:
+                with os.fdopen(descriptor, "wb", buffering=0) as raw, _Whole(raw) as file:
+                    os.fchmod(descriptor, _FILE_MODE)
+                    yield file
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    path.unlink()
+                raise
+
+    def sync(self, file: IO[bytes]) -> None:
+        """Make the bytes of an open partial durable."""
+        with translated(self.path):
+            file.flush()
+            os.fsync(file.fileno())
+
+    def commit(self, name: str) -> None:
+        """Give a synced `.partial` its name, durably. Never over an existing file."""
+        if self.taken(name):
+            raise Refused(
+                f"{self.file(name)} exists already.", hint="Backups are never overwritten. Choose another name."
+            )
+        with translated(self.path):
+            os.rename(self.file(name + PARTIAL), self.file(name))
+            self._sync_folder()
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Write a whole small file durably, in the place of an older one of its name.
+
+        Needs no lock: until then it goes by a hidden name of this process's own.
+        """
+        unfinished = f".{name}.{os.getpid()}"
+        with contextlib.suppress(FileNotFoundError):
+            self.file(unfinished + PARTIAL).unlink()
+        with self.partial(unfinished) as file:
+            file.write(data)
+            self.sync(file)
+        with translated(self.path):
+            os.replace(self.file(unfinished + PARTIAL), self.file(name))
+            self._sync_folder()
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a whole small file durably, never over an existing one."""
+        with self.partial(name) as file:
+            file.write(data)
+            self.sync(file)
+        self.commit(name)
+
+    def remove(self, name: str) -> None:
+        """Remove a file durably; nothing when there is none."""
+        with translated(self.path), contextlib.suppress(FileNotFoundError):
+            self.file(name).unlink()
+            self._sync_folder()
+
+    def read(self, name: str) -> bytes:
+        with translated(self.file(name)):
+            return self.file(name).read_bytes()
+
+    def free(self) -> int:
+        """Bytes free to us on the folder's file system (of its nearest existing parent)."""
+        place = next(part for part in (self.path, *self.path.parents) if part.exists())
+        facts = os.statvfs(place)
+        return facts.f_bavail * facts.f_frsize
+
+    def _replacements(self) -> list[str]:
+        """The hidden unfinished files of `replace`, whichever process left them."""
+        return [name for name in os.listdir(self.path) if re.fullmatch(r"\..+\.\d+\.partial", name)]
+
+    def _sync_folder(self) -> None:
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class _Whole:
+    """A file that writes all it is given: a raw write may take only a part."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+
+    def __enter__(self) -> IO[bytes]:
+        return self  # type: ignore[return-value]
+
+    def __exit__(self, *details: object) -> None:
+        pass
+
+    def write(self, data: bytes) -> int:
+        view = memoryview(data)
+        while view:
+            view = view[self._raw.write(view) :]
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
+
+def permissions(folder: Folder, name: str) -> Check:
+    """Whether only we can read the backup, and nobody else can swap it for another."""
+    path = folder.file(name)
+    with translated(path):
+        facts, parent = path.lstat(), folder.path.lstat()
+    found = []
+    if not stat.S_ISREG(facts.st_mode):
+        found.append("is not a regular file")
+    elif facts.st_mode & 0o077:
+        found.append(f"has mode {stat.S_IMODE(facts.st_mode):04o}, not 0600")
+    if facts.st_uid != os.geteuid():
+        found.append(f"belongs to uid {facts.st_uid}, not to us")
+    if stat.S_ISLNK(parent.st_mode) or parent.st_mode & 0o077:
+        found.append(f"lies in a folder of mode {stat.S_IMODE(parent.st_mode):04o}, not 0700")
+    if found:
+        hint = f"chmod 600 {path}; chmod 700 {folder.path}"
+        return failed("permissions", "permissions", f"{name} {', '.join(found)}.", hint)
+    if exposed := exposed_parents(folder.path):
+        names = ", ".join(str(part) for part in exposed)
+        hint = "Take write access from group and others: chmod go-w on these folders."
+        return warned("permissions", "parents", f"Others may replace folders above the backup: {names}.", hint)
+    return passed("permissions", "File 0600, folder 0700, both ours.")
+
+
+def exposed_parents(folder: Path) -> list[Path]:
+    """The folders above `folder` in which others may rename or replace what is there (no sticky bit)."""
+    return [
+        part
+        for part in folder.resolve().parents
+        if part.stat().st_mode & 0o022 and not part.stat().st_mode & stat.S_ISVTX
+    ]
+
+
+def _is_placeholder(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".icloud")
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """The system's errors about files as LedgerErrors with a hint."""
+    try:
+        yield
+    except OSError as error:
+        hints = {
+            errno.ENOSPC: "The disk is full. Free room or set another backup_root; then run it again.",
+            errno.EDQUOT: "The quota is used up. Free room or set another backup_root; then run it again.",
+            errno.EROFS: "The file system is mounted read-only.",
+            errno.EACCES: "Check the owner and mode of the folder: make doctor shows them.",
+            errno.EPERM: "Check the owner and mode of the folder: make doctor shows them.",
+            errno.EEXIST: "Another backup is writing under this name, or one was left by a crash. Try again.",
+            errno.ENOENT: "make status lists what there is.",
+        }
+        hint = hints.get(error.errno or 0, "The file system said no; its own log says more.")
+        raise LedgerError(f"{error.filename or path}: {error.strerror}.", hint=hint) from None

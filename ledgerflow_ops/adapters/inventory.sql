@@ -1,0 +1,166 @@
+-- Every schema object of the database, one row each: what it is called, its structure (comparable across
+-- server versions) and its definition (comparable within one major version). Objects that belong to an
+-- extension come with the extension. Grants are spelt out in one order; the privilege MAINTAIN, which
+-- servers before 17 do not have, counts as definition.
+WITH
+mine AS (  -- objects made by the user, by catalog and oid
+    SELECT n.oid AS namespace, n.nspname
+    FROM pg_namespace n
+    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+),
+extended AS (
+    SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
+),
+relation AS (
+    SELECT c.*, m.nspname, format('%I.%I', m.nspname, c.relname) AS name
+    FROM pg_class c JOIN mine m ON m.namespace = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
+      AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid)
+),
+routine AS (
+    SELECT p.*, format('%I.%I(%s)', m.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name
+    FROM pg_proc p JOIN mine m ON m.namespace = p.pronamespace
+    WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid)
+),
+datatype AS (
+    SELECT t.*, format('%I.%I', m.nspname, t.typname) AS name
+    FROM pg_type t JOIN mine m ON m.namespace = t.typnamespace
+    WHERE t.typtype IN ('d', 'e', 'r')
+      AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_type'::regclass AND e.objid = t.oid)
+),
+grants AS (
+    SELECT g.kind, g.oid, g.sub,
+        string_agg(g.entry, ',' ORDER BY g.entry) FILTER (WHERE g.entry !~ ' MAINTAIN ') AS common,
+        string_agg(g.entry, ',' ORDER BY g.entry) AS whole
+    FROM (
+        SELECT o.kind, o.oid, o.sub, format('%s %s %s', coalesce(r.rolname, 'PUBLIC'), a.privilege_type, a.is_grantable) AS entry
+        FROM (
+            SELECT 'relation' AS kind, oid, 0 AS sub,
+                coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)) AS acl
+            FROM relation WHERE relkind <> 'c'
+            UNION ALL SELECT 'column', a.attrelid, a.attnum, a.attacl FROM pg_attribute a JOIN relation r ON r.oid = a.attrelid
+            UNION ALL SELECT 'routine', oid, 0, coalesce(proacl, acldefault('f', proowner)) FROM routine
+            UNION ALL SELECT 'type', oid, 0, coalesce(typacl, acldefault('T', typowner)) FROM datatype
+            UNION ALL SELECT 'schema', n.oid, 0, coalesce(n.nspacl, acldefault('n', n.nspowner)) FROM pg_namespace n JOIN mine m ON m.namespace = n.oid
+        ) o
+        CROSS JOIN LATERAL aclexplode(o.acl) a
+        LEFT JOIN pg_roles r ON r.oid = a.grantee
+    ) g
+    GROUP BY 1, 2, 3
+),
+generic AS (  -- kinds of which only presence is compared here
+    SELECT 'pg_operator'::regclass AS class, oid FROM pg_operator WHERE oid >= 16384
+    UNION ALL SELECT 'pg_cast'::regclass, oid FROM pg_cast WHERE oid >= 16384
+    UNION ALL SELECT 'pg_opclass'::regclass, oid FROM pg_opclass WHERE oid >= 16384
+    UNION ALL SELECT 'pg_opfamily'::regclass, oid FROM pg_opfamily WHERE oid >= 16384
+    UNION ALL SELECT 'pg_collation'::regclass, oid FROM pg_collation WHERE oid >= 16384
+    UNION ALL SELECT 'pg_conversion'::regclass, oid FROM pg_conversion WHERE oid >= 16384
+    UNION ALL SELECT 'pg_ts_config'::regclass, oid FROM pg_ts_config WHERE oid >= 16384
+    UNION ALL SELECT 'pg_ts_dict'::regclass, oid FROM pg_ts_dict WHERE oid >= 16384
+    UNION ALL SELECT 'pg_ts_parser'::regclass, oid FROM pg_ts_parser WHERE oid >= 16384
+    UNION ALL SELECT 'pg_ts_template'::regclass, oid FROM pg_ts_template WHERE oid >= 16384
+    UNION ALL SELECT 'pg_statistic_ext'::regclass, oid FROM pg_statistic_ext
+    UNION ALL SELECT 'pg_transform'::regclass, oid FROM pg_transform
+    UNION ALL SELECT 'pg_default_acl'::regclass, oid FROM pg_default_acl
+    UNION ALL SELECT 'pg_language'::regclass, oid FROM pg_language WHERE oid >= 16384
+    UNION ALL SELECT 'pg_am'::regclass, oid FROM pg_am WHERE oid >= 16384
+    UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, oid FROM pg_foreign_data_wrapper
+    UNION ALL SELECT 'pg_foreign_server'::regclass, oid FROM pg_foreign_server
+    UNION ALL SELECT 'pg_extension'::regclass, oid FROM pg_extension WHERE oid >= 16384
+)
+SELECT 'schema ' || n.nspname, concat_ws('|', pg_get_userbyid(n.nspowner), g.common), g.whole
+FROM pg_namespace n JOIN mine m ON m.namespace = n.oid
+LEFT JOIN grants g ON g.kind = 'schema' AND g.oid = n.oid
+WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_namespace'::regclass AND e.objid = n.oid)
+
+UNION ALL
+SELECT CASE r.relkind WHEN 'S' THEN 'sequence ' WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view '
+        WHEN 'c' THEN 'composite type ' WHEN 'f' THEN 'foreign table ' ELSE 'table ' END || r.name,
+    concat_ws('|', r.relkind, pg_get_userbyid(r.relowner), r.relpersistence, r.relrowsecurity, r.relforcerowsecurity,
+        r.relreplident, array_to_string(r.reloptions, ','), r.relispopulated, g.common,
+        (SELECT string_agg(i.inhparent::regclass::text, ',' ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = r.oid),
+        (SELECT concat_ws(',', format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmax, s.seqmin, s.seqcache, s.seqcycle)
+         FROM pg_sequence s WHERE s.seqrelid = r.oid),
+        (SELECT string_agg(format('%s.%I', d.refobjid::regclass, a.attname), ',')
+         FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+         WHERE d.classid = 'pg_class'::regclass AND d.objid = r.oid AND d.deptype IN ('a', 'i') AND r.relkind = 'S')),
+    concat_ws('|', g.whole, CASE WHEN r.relkind = 'p' THEN pg_get_partkeydef(r.oid) END,
+        pg_get_expr(r.relpartbound, r.oid), CASE WHEN r.relkind IN ('v', 'm') THEN pg_get_viewdef(r.oid) END)
+FROM relation r LEFT JOIN grants g ON g.kind = 'relation' AND g.oid = r.oid
+
+UNION ALL
+SELECT format('column %s.%I', r.name, a.attname),
+    concat_ws('|', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
+        array_to_string(a.attoptions, ','), g.common, c.collname),
+    concat_ws('|', g.whole, pg_get_expr(d.adbin, d.adrelid))
+FROM pg_attribute a JOIN relation r ON r.oid = a.attrelid AND r.relkind <> 'S'
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+LEFT JOIN pg_collation c ON c.oid = a.attcollation
+LEFT JOIN grants g ON g.kind = 'column' AND g.oid = a.attrelid AND g.sub = a.attnum
+WHERE a.attnum > 0 AND NOT a.attisdropped
+
+UNION ALL
+SELECT format('constraint %I on %s', c.conname, coalesce(r.name, t.name)),
+    concat_ws('|', c.contype, c.condeferrable, c.condeferred, c.convalidated, CASE WHEN c.contype = 'c' THEN c.connoinherit END), pg_get_constraintdef(c.oid)
+FROM pg_constraint c LEFT JOIN relation r ON r.oid = c.conrelid LEFT JOIN datatype t ON t.oid = c.contypid
+WHERE c.contype NOT IN ('n', 't') AND (r.oid IS NOT NULL OR t.oid IS NOT NULL)
+
+UNION ALL
+SELECT format('index %I on %s', x.relname, r.name),
+    concat_ws('|', i.indisunique, i.indisprimary, i.indisclustered, i.indisvalid, i.indisreplident, am.amname), pg_get_indexdef(i.indexrelid)
+FROM pg_index i JOIN relation r ON r.oid = i.indrelid JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am am ON am.oid = x.relam
+
+UNION ALL
+SELECT 'routine ' || p.name,
+    concat_ws('|', p.prokind, pg_get_userbyid(p.proowner), l.lanname, p.provolatile, p.proisstrict, p.prosecdef, p.proleakproof,
+        p.proparallel, p.procost, p.prorows, pg_get_function_result(p.oid), array_to_string(p.proconfig, ','), md5(p.prosrc), p.probin, g.common),
+    concat_ws('|', pg_get_function_arguments(p.oid), CASE WHEN p.prokind <> 'a' THEN pg_get_function_sqlbody(p.oid) END)
+FROM routine p JOIN pg_language l ON l.oid = p.prolang LEFT JOIN grants g ON g.kind = 'routine' AND g.oid = p.oid
+
+UNION ALL
+SELECT format('trigger %I on %s', t.tgname, r.name), concat_ws('|', t.tgenabled, t.tgtype), pg_get_triggerdef(t.oid)
+FROM pg_trigger t JOIN relation r ON r.oid = t.tgrelid WHERE NOT t.tgisinternal
+
+UNION ALL
+SELECT format('rule %I on %s', w.rulename, r.name), w.ev_enabled::text, pg_get_ruledef(w.oid)
+FROM pg_rewrite w JOIN relation r ON r.oid = w.ev_class WHERE w.rulename <> '_RETURN'
+
+UNION ALL
+SELECT format('policy %I on %s', p.polname, r.name),
+    concat_ws('|', p.polcmd, p.polpermissive,
+        (SELECT string_agg(coalesce(o.rolname, 'PUBLIC'), ',' ORDER BY o.rolname) FROM unnest(p.polroles) role LEFT JOIN pg_roles o ON o.oid = role)),
+    concat_ws('|', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
+FROM pg_policy p JOIN relation r ON r.oid = p.polrelid
+
+UNION ALL
+SELECT 'type ' || t.name,
+    concat_ws('|', t.typtype, pg_get_userbyid(t.typowner), t.typnotnull, CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END,
+        (SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid),
+        (SELECT format_type(s.rngsubtype, NULL) FROM pg_range s WHERE s.rngtypid = t.oid), g.common),
+    t.typdefault
+FROM datatype t LEFT JOIN grants g ON g.kind = 'type' AND g.oid = t.oid
+
+UNION ALL
+SELECT format('event trigger %I', e.evtname), concat_ws('|', e.evtevent, pg_get_userbyid(e.evtowner), e.evtenabled, array_to_string(e.evttags, ','), e.evtfoid::regproc), NULL
+FROM pg_event_trigger e
+
+UNION ALL
+SELECT format('publication %I', p.pubname), concat_ws('|', pg_get_userbyid(p.pubowner), p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot,
+    (SELECT string_agg(s.prrelid::regclass::text, ',' ORDER BY s.prrelid::regclass::text) FROM pg_publication_rel s WHERE s.prpubid = p.oid)), NULL
+FROM pg_publication p
+
+UNION ALL
+SELECT 'large objects', concat_ws('|', count(*), md5(string_agg(format('%s %s', l.oid, pg_get_userbyid(l.lomowner)), ',' ORDER BY l.oid))), NULL
+FROM pg_largeobject_metadata l HAVING count(*) > 0
+
+UNION ALL
+SELECT i.type || ' ' || i.identity, '', NULL
+FROM generic g CROSS JOIN LATERAL pg_identify_object(g.class, g.oid, 0) i
+WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = g.class AND e.objid = g.oid)
+
+UNION ALL
+SELECT format('comment on %s %s', i.type, i.identity), md5(d.description), NULL
+FROM pg_description d CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
+WHERE d.objoid >= 16384 AND d.classoid NOT IN ('pg_extension'::regclass)
+  AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = d.classoid AND e.objid = d.objoid)
+ORDER BY 1

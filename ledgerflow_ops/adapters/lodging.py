@@ -1,0 +1,59 @@
+"""Where our own PostgreSQL servers live: a place that the account they run as can reach."""
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledgerflow_ops.adapters import tools
+from ledgerflow_ops.adapters.account import reaches, server_account
+from ledgerflow_ops.adapters.process import Account
+from ledgerflow_ops.adapters.tools import Tools
+
+_SHARED = Path("/var/lib/ledgerflow_ops")
+
+
+@dataclass(frozen=True, slots=True)
+class Lodging:
+    """A folder for servers' data, the account they run as, and the programs as that account reaches them."""
+
+    root: Path
+    account: Account | None
+
+    def programs(self, wanted: Tools) -> Tools:
+        """`wanted`, or a copy of it below `root` where the account cannot reach the original.
+
+        A clone below a home folder with mode 0700 is such a case. The copy is made once per version.
+        """
+        if reaches(self.account, wanted.folder):
+            return wanted
+        copy = self.root / f"postgresql-{wanted.version}"
+        if not copy.exists():
+            unfinished = copy.with_name(f"{copy.name}.{os.getpid()}.partial")
+            shutil.copytree(wanted.folder.parent, unfinished, symlinks=True)
+            try:
+                unfinished.rename(copy)
+            except OSError:  # another process was first; its copy is the same
+                shutil.rmtree(unfinished)
+        found = tools.at(copy / wanted.folder.name, wanted.origin)
+        return found or wanted
+
+
+def lodging(state_dir: Path) -> Lodging:
+    """The lodging for this state folder, made if needed.
+
+    Inside the state folder, unless we are root and the account we step down to cannot get there (it
+    may lie below /root): then below /var/lib, under a name that belongs to this state folder alone.
+    """
+    account = server_account()
+    state_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+    root = state_dir / "postgres"
+    if not reaches(account, state_dir):
+        key = hashlib.sha256(os.fsencode(state_dir.resolve())).hexdigest()[:12]
+        root = _SHARED / key
+    for folder in (root.parent, root):
+        if not folder.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o711)
+    return Lodging(root, account)

@@ -1,0 +1,132 @@
+"""A database as the tools and the driver reach it; psycopg's errors become ours here."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import psycopg
+from psycopg import conninfo
+from psycopg.pq import Conninfo
+
+from ledgerflow_ops.adapters.process import mask
+from ledgerflow_ops.core.errors import LedgerError, SettingsError
+
+CANONICAL = {
+    "search_path": "",
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "synchronize_seqscans": "off",
+    "row_security": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
+"""The session settings under which the text of values is compared, in the source and in the copy."""
+
+Connection = psycopg.Connection[Any]
+_TIMEOUT = "10"
+_URL_PARTS = ("user", "password", "dbname", "host", "port")
+_FORM = (
+    "Write it as postgresql://user@host:5432/database, "
+    "or for a socket as postgresql://user@/database?host=/var/run/postgresql"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where a database is. The parameters hold the password and are kept out of `repr`."""
+
+    parameters: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def of(cls, url: str, path: str) -> "Database":
+        """The database at a libpq URL or connection string; SettingsError (naming `path`) if it is none."""
+        try:
+            plain = url.replace("postgresql+psycopg2://", "postgresql://", 1)
+            parameters = {name: str(value) for name, value in conninfo.conninfo_to_dict(plain).items()}
+        except psycopg.ProgrammingError:
+            raise SettingsError(
+                f"{path}: not a PostgreSQL URL.", hint=_FORM
+            ) from None
+        for needed, word in (("dbname", "database"), ("host", "host")):
+            if needed not in parameters and not (needed == "host" and "hostaddr" in parameters):
+                raise SettingsError(f"{path}: names no {word}.", hint=_FORM)
+        return cls({"port": "5432", **parameters})
+
+    def named(self, database: str) -> "Database":
+        """Another database of the same server."""
+        return replace(self, parameters={**self.parameters, "dbname": database})
+
+    @property
+    def label(self) -> str:
+        """host:port/database, for people; no user, no password."""
+        host = self.parameters.get("host") or self.parameters.get("hostaddr") or "local socket"
+        return f"{host}:{self.parameters.get('port', '5432')}/{self.parameters['dbname']}"
+
+    def sqlalchemy_url(self) -> str:
+        """The database as SQLAlchemy writes it, for psycopg2: the bare form means psycopg 3 from 2.1 on."""
+        known = {key: value for key, value in self.parameters.items() if key not in _URL_PARTS}
+        user, password, database = (
+            quote(self.parameters.get(key, ""), safe="") for key in ("user", "password", "dbname")
+        )
+        account = f"{user}:{password}@" if password else f"{user}@" if user else ""
+        host = self.parameters.get("host", "")
+        if host.startswith("/"):
+            known["host"], host = host, ""
+        query = f"?{urlencode(known)}" if known else ""
+        return f"postgresql+psycopg2://{account}{host}:{self.parameters['port']}/{database}{query}"
+
+    def variables(self) -> dict[str, str]:
+        """The PG* variables that lead libpq's tools here, with the canonical session settings.
+
+        Everything goes through the environment: `ps` shows other users the arguments of a process.
+        """
+        names = {
+            option.keyword.decode(): option.envvar.decode()
+            for option in Conninfo.get_defaults()
+            if option.envvar
+        }
+        found = {names[key]: value for key, value in self.parameters.items() if key in names}
+        options = " ".join([self.parameters.get("options", ""), *_options()]).strip()
+        return {"PGCONNECT_TIMEOUT": _TIMEOUT, **found, "PGOPTIONS": options, "PGAPPNAME": "ledgerflow_ops"}
+
+    @contextmanager
+    def connect(self, *, autocommit: bool = True) -> Iterator[Connection]:
+        """A connection under the canonical settings; every psycopg error leaves as a LedgerError."""
+        with translated(self.label):
+            parameters = {"connect_timeout": _TIMEOUT, **self.parameters, "application_name": "ledgerflow_ops"}
+            parameters["options"] = " ".join([self.parameters.get("options", ""), *_options()]).strip()
+            with psycopg.connect(**parameters, autocommit=autocommit) as connection:  # type: ignore[arg-type]
+                yield connection
+
+
+def _options() -> list[str]:
+    """The canonical settings in the form of libpq's `options`."""
+    return [f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in CANONICAL.items()]
+
+
+@contextmanager
+def translated(label: str) -> Iterator[None]:
+    """psycopg's errors as LedgerErrors that name the database and hold no secret."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise LedgerError(
+            f"{label}: {mask(str(error)).strip()}",
+            hint="Is the server running and the URL right? make doctor tries every connection.",
+        ) from None
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise LedgerError(
+            f"{label}: {mask(str(error)).strip()}",
+            hint="The account needs to read every table and sequence: GRANT pg_read_all_data TO it, "
+            "and BYPASSRLS where row-level security is on.",
+        ) from None
+    except psycopg.Error as error:
+        raise LedgerError(
+            f"{label}: {mask(str(error)).strip()}", hint="The server's log says more. make doctor looks at both."
+        ) from None

@@ -1,0 +1,127 @@
+"""Runs other programs. Secrets travel in the environment, never in arguments; errors carry the last lines."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from ledgerflow_ops.core.errors import CannotJudge, LedgerError
+
+_SECRETS = re.compile(r"(\w+://[^:/\s@]*:)[^@\s]+(?=@)|((?:password|passwd)\s*=\s*)('[^']*'|\S+)", re.IGNORECASE)
+_TAIL = 12
+_KEPT = 64 * 1024
+
+
+def mask(text: str) -> str:
+    """`text` with the passwords of URLs and of connection strings replaced by stars."""
+    return _SECRETS.sub(lambda match: (match[1] or match[2]) + "***", text)
+
+
+def last_lines(text: str) -> str:
+    """The end of a program's error output, masked, as one indented block."""
+    lines = [line for line in mask(text).strip().splitlines() if line.strip()]
+    return "\n".join(f"  {line}" for line in lines[-_TAIL:])
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The user another program runs as, where that is not ourselves."""
+
+    uid: int
+    gid: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A program that has ended."""
+
+    code: int
+    out: bytes
+    errors: str
+
+
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Our own environment without any PG* setting of the user's but PGPASSFILE, with `extra` on top.
+
+    A PGHOST or PGOPTIONS left in a shell must never pick a target or change what a dump holds.
+    """
+    kept = {name: value for name, value in os.environ.items() if name[:2] != "PG" or name == "PGPASSFILE"}
+    return {**kept, "LC_ALL": "C", **extra}
+
+
+def popen(
+    command: Sequence[str | Path], *, extra: Mapping[str, str], account: Account | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start a program; LedgerError when it cannot be started at all."""
+    if account:
+        options |= {"user": account.uid, "group": account.gid, "extra_groups": []}
+    try:
+        return subprocess.Popen([str(part) for part in command], env=environment(extra), **options)
+    except OSError as error:
+        raise LedgerError(
+            f"{Path(command[0]).name} could not be started: {error.strerror}",
+            hint="Run make doctor: it shows which tools are found and where.",
+        ) from None
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    extra: Mapping[str, str] | None = None,
+    account: Account | None = None,
+    timeout: float | None = None,
+    **options: Any,
+) -> Finished:
+    """Run a program to its end and return what it printed; never raises for its exit code."""
+    child = popen(
+        command,
+        extra=extra or {},
+        account=account,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+    try:
+        out, errors = child.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        stop(child)
+        raise CannotJudge(
+            f"{Path(command[0]).name} did not end within {timeout:.0f} s.",
+            hint="Try again when the machine is less busy.",
+        ) from None
+    except BaseException:
+        stop(child)
+        raise
+    return Finished(child.returncode, out, errors.decode("utf-8", "replace"))
+
+
+def stop(child: subprocess.Popen[bytes]) -> None:
+    """End a program we started, reap it and close its pipes; safe when it has ended."""
+    if child.poll() is None:
+        child.kill()
+    child.wait()
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        with contextlib.suppress(BrokenPipeError):
+            if pipe:
+                pipe.close()
+
+
+def ended_by(code: int) -> str:
+    """An exit code in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    return f"killed by {signal.Signals(-code).name}"
+
+
+def drain(stream: IO[bytes], into: bytearray) -> None:
+    """Read a program's error output to its end, keeping only the last part. For a thread of its own."""
+    while chunk := stream.read1(8192) if hasattr(stream, "read1") else stream.read(8192):
+        into += chunk
+        del into[:-_KEPT]

@@ -1,0 +1,121 @@
+"""Runs a program that prints a dump's data as text, and reads what each table holds from it."""
+
+import contextlib
+import fcntl
+import subprocess
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from ledgerflow_ops.adapters import process
+from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.core.content import ContentReader, UnreadableText
+from ledgerflow_ops.core.errors import BadBackup, CannotJudge
+from ledgerflow_ops.core.manifest import Contents
+
+CHUNK = 1024 * 1024
+_PIPE = 1024 * 1024
+DAMAGED = "The archive is damaged or cut. Take another backup; make status shows the newest proven one."
+
+
+class Listener:
+    """A program whose output is read by one thread and its errors by another, so that it never blocks."""
+
+    def __init__(self, command: list[str | Path], variables: Mapping[str, str], **options: Any) -> None:
+        self._reader = ContentReader()
+        self._errors = bytearray()
+        self._trouble: Exception | None = None
+        self.child = process.popen(
+            command, extra=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+        )
+        widen(self.child.stdin, self.child.stdout)
+        self._threads = [
+            threading.Thread(target=self._read, args=(self.child.stdout,), daemon=True),
+            threading.Thread(target=process.drain, args=(self.child.stderr, self._errors), daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self) -> tuple[int, str]:
+        """The program's exit code and its last lines, once all it printed has been read."""
+        for thread in self._threads:
+            thread.join()
+        return self.child.wait(), process.last_lines(self._errors.decode("utf-8", "replace"))
+
+    def contents(self) -> Contents:
+        """What was read; BadBackup when the text does not end where it should."""
+        try:
+            if self._trouble:
+                raise self._trouble
+            return self._reader.close()
+        except (UnreadableText, ValueError) as error:
+            raise BadBackup(f"The archive's text is not whole: {error}.", hint=DAMAGED) from None
+
+    def abandon(self) -> None:
+        """End the program and close its pipes; safe when it has ended."""
+        if self.child.poll() is None:
+            self.child.kill()
+        for thread in self._threads:
+            thread.join()
+        process.stop(self.child)
+
+    def _read(self, stream: Any) -> None:
+        while chunk := stream.read1(CHUNK):
+            if self._trouble:
+                continue
+            try:
+                self._reader.feed(chunk)
+            except Exception as error:  # raised again by contents(): a thread has nobody to raise to
+                self._trouble = error
+
+
+class Decoder(Listener):
+    """A pg_restore that decodes every byte of an archive: of `stream`, or of what is fed to it."""
+
+    def __init__(self, tools: Tools, stream: IO[bytes] | None = None) -> None:
+        command: list[str | Path] = [tools.path("pg_restore"), "--data-only", "--file=-"]
+        super().__init__(command, {}, stdin=stream or subprocess.PIPE)
+
+    def feed(self, chunk: bytes) -> bool:
+        """The next bytes of the archive; False once pg_restore has given up on it."""
+        try:
+            self.child.stdin.write(chunk)  # type: ignore[union-attr]
+        except BrokenPipeError:
+            return False
+        return True
+
+    def close(self) -> Contents:
+        """What the archive holds; BadBackup unless every byte could be decoded."""
+        if self.child.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                self.child.stdin.close()
+        code, errors = self.wait()
+        if code:
+            raise BadBackup(
+                f"The archive could not be decoded (pg_restore: {process.ended_by(code)}):\n{errors}", hint=DAMAGED
+            )
+        return self.contents()
+
+
+def contents_of(tools: Tools, variables: Mapping[str, str]) -> Contents:
+    """What the database that `variables` lead to holds now, through the same reader as an archive."""
+    command: list[str | Path] = [tools.path("pg_dump"), "--data-only", "--format=plain"]
+    listener = Listener(command, variables, stdin=subprocess.DEVNULL)
+    try:
+        code, errors = listener.wait()
+    finally:
+        listener.abandon()
+    if code:
+        raise CannotJudge(
+            f"The restored database could not be read again (pg_dump: {process.ended_by(code)}):\n{errors}",
+            hint="This says nothing of the backup. Run make restore-test again.",
+        )
+    return listener.contents()
+
+
+def widen(*pipes: IO[bytes] | None) -> None:
+    """Ask for larger pipes where the system has a call for it: fewer switches between the processes."""
+    for pipe in filter(None, pipes):
+        with contextlib.suppress(AttributeError, OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)

@@ -1,0 +1,179 @@
+"""A database under one snapshot: what is in it, told by its own catalogs. Serves as source and as copy."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import Any, LiteralString, cast
+
+import xxhash
+from psycopg import sql
+
+from ledgerflow_ops.adapters.postgres import Connection, Database
+from ledgerflow_ops.core import expressions
+from ledgerflow_ops.core.manifest import ObjectDigest, RoleFacts, Seal, Source, TableFacts
+from ledgerflow_ops.core.tables import QualifiedName
+
+_FACTS = """
+    SELECT (SELECT system_identifier::text FROM pg_control_system()), current_database(),
+        current_setting('server_version'), current_setting('server_version_num')::int,
+        pg_get_userbyid(10), pg_encoding_to_char(encoding), datcollate, datctype,
+        pg_database_size(oid)
+    FROM pg_database WHERE datname = current_database()
+"""
+_LSN = """
+    SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text
+"""
+_TABLES = """
+    SELECT n.nspname, c.relname,
+        array(SELECT ARRAY[a.attname, format(
+                  CASE WHEN coalesce(nullif(t.typbasetype, 0), t.oid) = ANY (ARRAY['float4', 'float8', 'money']::regtype[])
+                       THEN 'sum(%I::numeric)::text' ELSE 'sum(%I)::text' END, a.attname)]
+              FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+                AND coalesce(nullif(t.typbasetype, 0), t.oid) = ANY (ARRAY['int2', 'int4', 'int8', 'numeric',
+                    'float4', 'float8', 'money']::regtype[])
+              ORDER BY a.attnum) AS summed,
+        array(SELECT a.attname::text FROM pg_attribute a
+              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+              ORDER BY a.attnum) AS dumped
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+      AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+    ORDER BY 1, 2
+"""
+_SEQUENCES = """
+    SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+    ORDER BY 1, 2
+"""
+_ROLES = """
+    SELECT r.rolname,
+        concat_ws(' ', CASE WHEN rolsuper THEN 'SUPERUSER' END, CASE WHEN rolinherit THEN 'INHERIT' END,
+            CASE WHEN rolcreaterole THEN 'CREATEROLE' END, CASE WHEN rolcreatedb THEN 'CREATEDB' END,
+            CASE WHEN rolcanlogin THEN 'LOGIN' END, CASE WHEN rolreplication THEN 'REPLICATION' END,
+            CASE WHEN rolbypassrls THEN 'BYPASSRLS' END, 'LIMIT ' || rolconnlimit),
+        array(SELECT DISTINCT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+              WHERE m.member = r.oid ORDER BY 1)
+    FROM pg_roles r WHERE r.rolname !~ '^pg_' ORDER BY 1
+"""
+_EXTENSIONS = "SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
+
+@dataclass(frozen=True, slots=True)
+class _TableShape:
+    name: QualifiedName
+    sums: dict[str, str]
+    dumped: tuple[str, ...]
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        return sql.Identifier(self.name.schema, self.name.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An open read-only transaction whose view of the data can be shared with pg_dump.
+
+    `recovery_point` and `lsn` were read before the snapshot was taken: all that had been committed by
+    then is in it.
+    """
+
+    connection: Connection
+    snapshot_id: str
+    recovery_point: datetime
+    lsn: str
+    source: Source
+
+
+@contextmanager
+def snapshot(database: Database) -> Iterator[Snapshot]:
+    """Open a snapshot of `database`; it lasts as long as the block."""
+    with database.connect() as connection:
+        found = facts(connection)
+        lsn, recovery_point = _one(connection, f"SELECT ({_LSN}), clock_timestamp()")
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        (snapshot_id,) = _one(connection, "SELECT pg_export_snapshot()")
+        yield Snapshot(connection, snapshot_id, recovery_point, lsn, found)
+        connection.execute("ROLLBACK")
+
+
+def facts(connection: Connection) -> Source:
+    """Which database of which server this is."""
+    return Source(**dict(zip(Source.model_fields, _one(connection, _FACTS), strict=True)))
+
+
+def seal(connection: Connection, *, full: bool = False) -> Seal:
+    """What the database holds, as the seal says it; `full` also digests every table's data."""
+    shapes = [
+        _TableShape(QualifiedName(schema, name), dict(summed), tuple(dumped))
+        for schema, name, summed, dumped in connection.execute(_TABLES)
+    ]
+    return Seal(
+        tables={shape.name.key: _counted(connection, shape) for shape in shapes},
+        sequences=tuple(QualifiedName(*row).key for row in connection.execute(_SEQUENCES)),
+        objects=_objects(connection),
+        extensions=dict(connection.execute(_EXTENSIONS).fetchall()),
+        roles=roles(connection),
+        content={shape.name.key: _digested(connection, shape) for shape in shapes} if full else None,
+    )
+
+
+def roles(connection: Connection) -> dict[str, RoleFacts]:
+    """Every role of the cluster but the built-in ones."""
+    return {
+        name: RoleFacts(attributes=attributes, member_of=tuple(member_of))
+        for name, attributes, member_of in connection.execute(_ROLES)
+    }
+
+
+def _counted(connection: Connection, shape: _TableShape) -> TableFacts:
+    """The exact count, and the exact sum of each numeric column. Floats are summed as numeric:
+
+    their own sum depends on the order in which rows are met.
+    """
+    sums = [sql.SQL(cast(LiteralString, expression)) for expression in shape.sums.values()]
+    columns = sql.SQL(", ").join([sql.SQL("count(*)"), *sums])
+    row = connection.execute(sql.SQL("SELECT {} FROM ONLY {}").format(columns, shape.identifier)).fetchone()
+    assert row is not None
+    return TableFacts(rows=row[0], sums=dict(zip(shape.sums, row[1:], strict=True)))
+
+
+def _digested(connection: Connection, shape: _TableShape) -> str:
+    """The digest of the table's COPY text: what the archive's stream must have for it as well."""
+    columns = sql.SQL(", ").join(map(sql.Identifier, shape.dumped))
+    state = xxhash.xxh3_128()
+    with connection.cursor().copy(
+        sql.SQL("COPY {} ({}) TO STDOUT").format(shape.identifier, columns)
+        if shape.dumped
+        else sql.SQL("COPY {} TO STDOUT").format(shape.identifier)
+    ) as rows:
+        for row in rows:
+            state.update(row)
+    return state.hexdigest()
+
+
+def _objects(connection: Connection) -> dict[str, ObjectDigest]:
+    return {
+        name: ObjectDigest(
+            structure=expressions.fingerprint(structure), definition=expressions.digest(definition or "")
+        )
+        for name, structure, definition in connection.execute(_inventory())
+    }
+
+
+@cache
+def _inventory() -> LiteralString:
+    text = resources.files("ledgerflow_ops.adapters").joinpath("inventory.sql").read_text()
+    return cast(LiteralString, text)
+
+
+def _one(connection: Connection, query: LiteralString) -> tuple[Any, ...]:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return tuple(row)

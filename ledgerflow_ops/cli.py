@@ -1,0 +1,210 @@
+"""What make calls: the operations with exit codes, words for people and JSON for programs.
+
+Everything can be given as an option or as the environment variable of the same name; make passes
+variables. dagster is imported only by the commands that need it: that takes a second.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ledgerflow_ops import config
+from ledgerflow_ops.adapters.locks import who
+from ledgerflow_ops.console import Progress, Terminal
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import LedgerError, SettingsError
+from ledgerflow_ops.core.manifest import RunFacts
+from ledgerflow_ops.operations.desk import Desk, Site
+
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+
+
+class Flag(click.ParamType):
+    """A variable that is 1 or 0; anything else is a mistake, not a no."""
+
+    name = "0|1"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> bool:
+        text = str(value).lower()
+        if text not in _TRUE | _FALSE:
+            name = param.envvar if param else "the flag"
+            raise SettingsError(f"{name}={value!r} is neither 1 nor 0.", hint=f"Write {name}=1 or {name}=0.")
+        return text in _TRUE
+
+
+def flag(name: str, default: bool, text: str) -> Callable[[Any], Any]:
+    """An option `--name` that also takes the variable NAME."""
+    variable = name.upper().replace("-", "_")
+    return click.option(
+        f"--{name}", type=Flag(), envvar=variable, default=default, is_flag=False, flag_value="1", help=text
+    )
+
+
+class Call:
+    """One call of the program: its terminal, its settings, the site it is about."""
+
+    def __init__(self, as_json: bool, why: str = "") -> None:
+        self.terminal = Terminal(as_json=as_json)
+        self.progress = Progress(self.terminal)
+        self.settings = config.load()
+        run = RunFacts(run_id="", who=who(), why=why)
+        self.desk = Desk(self.settings, self.progress, run=run)
+
+    def site(self) -> Site:
+        """The environment that LEDGER_ENV names; SettingsError for anything but exactly one of the three."""
+        return self.desk.site(Environment.parse(os.environ.get("LEDGER_ENV")))
+
+    def sites(self) -> list[Site]:
+        """LEDGER_ENV's environment, or all three when it is not set."""
+        if os.environ.get("LEDGER_ENV"):
+            return [self.site()]
+        return [self.desk.site(environment) for environment in Environment]
+
+
+JSON = flag("json", False, "One JSON object on stdout; words for people on stderr.")
+FILE = click.option("--file", envvar="FILE", default=None, help="A backup's file name.")
+
+
+class Commands(click.Group):
+    """Turns every error into words, a hint and its exit code, and into JSON where that was asked for."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().main(*arguments, **{**options, "standalone_mode": False})
+        except LedgerError as error:
+            sys.exit(_told(error))
+        except click.exceptions.Exit as ended:
+            sys.exit(ended.exit_code)
+        except click.ClickException as error:
+            sys.exit(_told(SettingsError(error.format_message(), hint="make help lists what there is.")))
+        except (KeyboardInterrupt, click.Abort):
+            sys.exit(_told(LedgerError("Interrupted.", hint="Nothing half-done was kept. Run it again.")))
+
+
+def _told(error: LedgerError) -> int:
+    as_json = "--json" in sys.argv or os.environ.get("JSON", "").lower() in _TRUE
+    terminal = Terminal(as_json=as_json)
+    Progress(terminal).clear()
+    terminal.error(error.message, error.hint)
+    details = {"message": error.message, "hint": error.hint, "kind": type(error).__name__}
+    environment = os.environ.get("LEDGER_ENV")
+    terminal.finish({"environment": environment, "exit_code": error.exit_code, "error": details})
+    return error.exit_code
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Backups that count only when they have been proven restorable."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """Asked to end: leave through the same door as Ctrl-C, which withdraws what is half-done."""
+    raise KeyboardInterrupt
+
+
+@main.command()
+@FILE
+@flag("drill", True, "Prove the backup by restoring it (default 1).")
+@click.option("--seal", envvar="SEAL", type=click.Choice(["full", "auto"]), default="auto")
+@click.option("--why", envvar="WHY", default="", help="Goes on record with the run.")
+@JSON
+def backup(file: str | None, drill: bool, seal: str, why: str, json: bool) -> None:
+    """Take a backup and prove it."""
+    from ledgerflow_ops.defs import order
+
+    call = Call(json, why)
+    sys.exit(order.backup(call.site(), call.terminal, file=file, drill=drill, full_seal=seal == "full"))
+
+
+@main.command()
+@FILE
+@JSON
+def verify(file: str | None, json: bool) -> None:
+    """Read every byte of a backup and compare it with its manifest."""
+    from ledgerflow_ops.defs import order
+
+    call = Call(json)
+    if not file:
+        raise SettingsError("verify needs FILE=.", hint="make status lists the backups.")
+    sys.exit(order.verify(call.site(), call.terminal, file))
+
+
+@main.command("restore-test")
+@FILE
+@JSON
+def restore_test(file: str | None, json: bool) -> None:
+    """Restore a backup into a throw-away server and compare it with its seal."""
+    from ledgerflow_ops.defs import order
+
+    call = Call(json)
+    sys.exit(order.drill(call.site(), call.terminal, file))
+
+
+@main.command()
+@JSON
+def status(json: bool) -> None:
+    """Say what is proven, how far, and how old it is."""
+    from ledgerflow_ops.operations import status as asked
+
+    call = Call(json)
+    found = [asked.status(site) for site in call.sites()]
+    asked.show(found, call.terminal)
+    call.terminal.finish({"environments": [item.as_json() for item in found]})
+
+
+@main.command()
+@JSON
+def doctor(json: bool) -> None:
+    """Look at settings, tools, folders and connections."""
+    from ledgerflow_ops.operations import doctor as asked
+
+    call = Call(json)
+    checks = asked.examine(call.desk, call.sites())
+    call.terminal.checks(checks)
+    call.terminal.finish({"checks": [check.as_json() for check in checks]})
+    sys.exit(1 if any(check.fatal for check in checks) else 0)
+
+
+@main.command()
+@flag("accept", False, "Take the database that the URL leads to as this environment's from now on.")
+@JSON
+def identity(accept: bool, json: bool) -> None:
+    """Say which database the environment is, and take a new one if that is meant."""
+    from ledgerflow_ops.operations import identity as asked
+
+    call = Call(json)
+    site = call.site()
+    found = asked.identity(site, accept=accept)
+    call.terminal.say(f"{site.environment} is {found}")
+    call.terminal.finish({"environment": site.environment, "identity": str(found)})
+
+
+@main.command()
+@JSON
+def up(json: bool) -> None:
+    """Start the web page and the daemon on loopback."""
+    from ledgerflow_ops.operations import servers
+
+    call = Call(json)
+    address = servers.up(call.desk)
+    call.terminal.say(f"The web page is at {address}")
+    call.terminal.say("make down stops it, the daemon and the embedded PostgreSQL.")
+    call.terminal.finish({"address": address})
+
+
+@main.command()
+@JSON
+def down(json: bool) -> None:
+    """Stop the web page, the daemon and the embedded PostgreSQL."""
+    from ledgerflow_ops.operations import servers
+
+    call = Call(json)
+    stopped = servers.down(call.desk)
+    call.terminal.say(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
+    call.terminal.finish({"stopped": stopped})

@@ -1,0 +1,93 @@
+"""The terminal: progress on one line for a person, words on stderr, one JSON object on stdout."""
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ledgerflow_ops.core.checks import Check, Severity
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.sizes import human
+
+_EVERY = 0.1
+
+
+class Terminal:
+    """Says things to a person. With `as_json`, stdout is kept for the one object of `finish`."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.errors = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.out = self.errors if as_json else Console(highlight=False, soft_wrap=True)
+
+    def say(self, text: str, style: str = "") -> None:
+        self.out.print(escape(text), style=style or None)
+
+    def table(self, table: Table) -> None:
+        self.out.print(table)
+
+    def finish(self, fields: Mapping[str, Any]) -> None:
+        """The result: the one object on stdout, when JSON was asked for."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(fields, default=str) + "\n")
+            sys.stdout.flush()
+
+    def checks(self, checks: Iterable[Check]) -> None:
+        """One line per verdict, with the hint below a failed one."""
+        for check in checks:
+            mark, style = _mark(check)
+            self.out.print(f"  [{style}]{mark}[/] {escape(f'{check.name:<15} {check.message}')}")
+            if not check.passed:
+                self.out.print(f"      [dim]hint:[/] {escape(check.hint)}")
+
+    def error(self, message: str, hint: str) -> None:
+        """What went wrong and what to do next; always on stderr."""
+        self.errors.print(f"[bold red]error:[/] {escape(message)}")
+        if hint:
+            self.errors.print(f"[dim]hint:[/] {escape(hint)}")
+
+
+class Progress:
+    """A Reporter for a terminal: phase, bytes and rate on one line that is gone when the work is done."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._live = terminal.errors.is_terminal
+        self._step, self._begun, self._shown = "", time.monotonic(), 0.0
+
+    def step(self, step: Step) -> None:
+        self._step, self._begun = str(step), time.monotonic()
+        self._write(f"{step} …")
+
+    def moved(self, done: int, expected: int | None) -> None:
+        now = time.monotonic()
+        if now - self._shown < _EVERY:
+            return
+        self._shown = now
+        rate = done / max(now - self._begun, 0.001)
+        of = f" of about {human(expected)}" if expected else ""
+        self._write(f"{self._step} … {human(done)}{of}, {human(rate)}/s")
+
+    def say(self, message: str) -> None:
+        self.clear()
+        self._terminal.errors.print(escape(message))
+
+    def clear(self) -> None:
+        """Take the line away."""
+        self._write("")
+
+    def _write(self, text: str) -> None:
+        if self._live:
+            sys.stderr.write(f"\r\x1b[2K{text}")
+            sys.stderr.flush()
+
+
+def _mark(check: Check) -> tuple[str, str]:
+    if check.passed:
+        return "ok  ", "green"
+    return ("WARN", "yellow") if check.severity is Severity.WARN else ("BAD ", "bold red")

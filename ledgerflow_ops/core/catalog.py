@@ -1,0 +1,99 @@
+"""Every backup known, as the manifests and proofs beside them tell it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.manifest import Manifest
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.proof import Proof, Verdict
+from ledgerflow_ops.core.rungs import Rung
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One dump in a location. Without a manifest it is no backup; `problem` says what is wrong with it."""
+
+    environment: Environment
+    name: BackupName
+    size: int
+    manifest: Manifest | None
+    proof: Proof | None
+    local: bool = True
+    problem: str = ""
+
+    @property
+    def is_backup(self) -> bool:
+        """Whether a manifest commits it and nothing speaks against it."""
+        return self.manifest is not None and not self.problem
+
+    @property
+    def rung(self) -> Rung:
+        """How far it is proven. A bad or void proof leaves it merely written."""
+        if self.proof is None or not self.is_backup or self.proof.verdict is not Verdict.GOOD:
+            return Rung.WRITTEN
+        return self.proof.rung
+
+    @property
+    def proven(self) -> bool:
+        """Whether it counts."""
+        return self.is_backup and self.proof is not None and self.proof.proven
+
+    @property
+    def bad(self) -> bool:
+        """Whether it has been shown to be bad."""
+        return bool(self.problem) or (self.proof is not None and self.proof.verdict is Verdict.BAD)
+
+    @property
+    def day(self) -> date | None:
+        return self.manifest.backup_day if self.manifest else None
+
+    @property
+    def recovery_point(self) -> datetime | None:
+        return self.manifest.recovery_point if self.manifest else None
+
+    @property
+    def state(self) -> str:
+        """The one word people read: a rung, or why there is none."""
+        if not self.local:
+            return "not local"
+        if self.bad:
+            return "bad"
+        if self.manifest is None:
+            return "no manifest"
+        return self.rung.word
+
+
+def backups(entries: Iterable[Entry]) -> list[Entry]:
+    """The backups among `entries`, newest recovery point first."""
+    found = [(entry.manifest.recovery_point, entry) for entry in entries if entry.manifest and entry.is_backup]
+    return [entry for _, entry in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+
+def newest(entries: Iterable[Entry]) -> Entry | None:
+    """The newest backup, proven or not."""
+    return next(iter(backups(entries)), None)
+
+
+def newest_proven(entries: Iterable[Entry]) -> Entry | None:
+    """The newest backup that counts."""
+    return next((entry for entry in backups(entries) if entry.proven), None)
+
+
+def recent_sizes(entries: Iterable[Entry], before: Manifest, limit: int = 14) -> Sequence[int]:
+    """The sizes of the last backups taken before `before`, newest first; bad ones are left out."""
+    return [
+        entry.size
+        for entry in backups(entries)
+        if entry.manifest and entry.manifest.recovery_point < before.recovery_point and not entry.bad
+    ][:limit]
+
+
+def window_edge(today: date, proven_day: date | None, retention_days: int) -> date:
+    """The first day of the retention window, which is the first partition.
+
+    The window ends today, or on the day of the newest proven backup if that is earlier: when backups
+    stall, the window stalls with them.
+    """
+    return min(today, proven_day or today) - timedelta(days=retention_days)

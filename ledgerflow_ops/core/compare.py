@@ -1,0 +1,119 @@
+"""Compares what is with what was sealed. Each difference is a sentence that names the object."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ledgerflow_ops.core.manifest import Contents, ObjectDigest, RoleFacts, Seal
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as sealed; `cause` is the kind of comparison that found it."""
+
+    cause: str
+    sentence: str
+
+
+def rows_against_seal(seal: Seal, contents: Contents) -> list[Difference]:
+    """Row counts in the archive's stream against those counted in the source."""
+    expected = {name: facts.rows for name, facts in seal.tables.items()}
+    found = {name: table.rows for name, table in contents.tables.items() if name in expected or table.rows}
+    return _each("rows", "table", expected, found, lambda name, a, b: f"{name}: {a} rows sealed, {b} found")
+
+
+def source_against_archive(seal: Seal, contents: Contents) -> list[Difference]:
+    """Full source digests (where they were taken) against those of the archive's stream."""
+    if seal.content is None:
+        return []
+    found = {name: table.digest for name, table in contents.tables.items() if name in seal.content}
+    return _each(
+        "contents", "table", seal.content, found, lambda n, a, b: f"{n}: its data differs from the source"
+    )
+
+
+def contents_equal(expected: Contents, found: Contents) -> list[Difference]:
+    """The committed contents against those read again."""
+    differences = _each(
+        "contents", "table", expected.tables, found.tables, lambda n, a, b: _table_sentence(n, a.rows, b.rows)
+    )
+    differences += _each(
+        "sequences",
+        "sequence",
+        expected.sequences,
+        found.sequences,
+        lambda n, a, b: f"sequence {n}: {a.value} sealed, {b.value} found",
+    )
+    if expected.large_objects != found.large_objects:
+        counts = f"{expected.large_objects.count} sealed, {found.large_objects.count} found"
+        differences.append(Difference("large objects", f"large objects differ: {counts}"))
+    return differences
+
+
+def _table_sentence(name: str, sealed: int, found: int) -> str:
+    if sealed != found:
+        return f"{name}: {sealed} rows sealed, {found} found"
+    return f"{name}: the same number of rows ({found}), but other data"
+
+
+def facts_equal(expected: Seal, found: Seal, *, same_major: bool) -> list[Difference]:
+    """The seal against one taken of the restored database: sums, objects, sequences, roles.
+
+    `same_major`: whether both servers are of one major version; expressions are compared only then,
+    because servers of different versions print the same expression differently.
+    """
+    differences = _each(
+        "sums", "table", expected.tables, found.tables, lambda n, a, b: f"{n}: counts or sums differ"
+    )
+    differences += _objects(expected.objects, found.objects, same_major)
+    sealed, restored = (dict.fromkeys(seal.sequences, 0) for seal in (expected, found))
+    differences += _each("sequences", "sequence", sealed, restored, lambda n, a, b: n)
+    differences += _each(
+        "extensions",
+        "extension",
+        dict.fromkeys(expected.extensions, 0),
+        dict.fromkeys(found.extensions, 0),
+        lambda n, a, b: n,
+    )
+    return differences + roles_equal(expected.roles, found.roles)
+
+
+def roles_equal(expected: Mapping[str, RoleFacts], found: Mapping[str, RoleFacts]) -> list[Difference]:
+    """The sealed roles against those found; roles that only the finder has do not matter."""
+    shared = {name: role for name, role in found.items() if name in expected}
+    return _each("roles", "role", expected, shared, lambda n, a, b: f"role {n}: other attributes or members")
+
+
+def _objects(
+    expected: Mapping[str, ObjectDigest], found: Mapping[str, ObjectDigest], same_major: bool
+) -> list[Difference]:
+    def facts(objects: Mapping[str, ObjectDigest]) -> dict[str, tuple[str, str]]:
+        return {
+            name: (item.structure, item.definition if same_major else "") for name, item in objects.items()
+        }
+
+    return _each(
+        "schema", "", facts(expected), facts(found), lambda n, a, b: f"{n}: owner, grants or definition differ"
+    )
+
+
+def _each(
+    cause: str,
+    kind: str,
+    expected: Mapping[str, Value],
+    found: Mapping[str, Value],
+    sentence: Callable[[str, Value, Value], str],
+) -> list[Difference]:
+    """The differences between two mappings, in the order of their names."""
+    noun = f"{kind} " if kind else ""
+    differences = []
+    for name in sorted({*expected, *found}):
+        if name not in found:
+            differences.append(Difference(cause, f"{noun}{name}: missing"))
+        elif name not in expected:
+            differences.append(Difference(cause, f"{noun}{name}: not in the seal"))
+        elif expected[name] != found[name]:
+            differences.append(Difference(cause, sentence(name, expected[name], found[name])))
+    return differences

@@ -1,0 +1,29 @@
+"""The three environments, matched exactly."""
+
+from enum import StrEnum
+
+from ledgerflow_ops.core.errors import SettingsError
+
+
+class Environment(StrEnum):
+    """`dev`, `test` or `prod`; nothing else is an environment, and nothing stands in for one."""
+
+    DEV = "dev"
+    TEST = "test"
+    PROD = "prod"
+
+    @classmethod
+    def parse(cls, text: str | None) -> "Environment":
+        """The environment named by `text`, exactly as written; SettingsError with the accepted values."""
+        accepted = ", ".join(cls)
+        if not text:
+            raise SettingsError(
+                "LEDGER_ENV is not set: no environment is ever picked by default.",
+                hint=f"Set LEDGER_ENV to one of: {accepted}. For example: LEDGER_ENV=dev make backup",
+            )
+        if text not in {str(member) for member in cls}:
+            raise SettingsError(
+                f"LEDGER_ENV={text!r} is not an environment.",
+                hint=f"Accepted values, exactly as written: {accepted}.",
+            )
+        return cls(text)

@@ -1,0 +1,64 @@
+"""Every way an operation can end badly.
+
+    LedgerError                 exit 1   the operation failed; nothing half-done is left as done
+    ├── SettingsError           exit 2   usage or settings: nothing was tried
+    ├── Refused                 exit 3   a guard said no beforehand: nothing was touched
+    │   └── Busy                exit 3   another operation holds the lock
+    ├── BadBackup               exit 4   the backup is bad: proven not to be what it should be
+    └── CannotJudge             exit 5   the proof could not be carried out: says nothing of the backup
+
+Errors of other libraries (psycopg, OSError, a tool's exit code) are translated into these in
+`adapters`, each at one place. Messages never hold a secret.
+"""
+
+
+class LedgerError(Exception):
+    """An operation failed. `message` says what happened, `hint` what to do next."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\nhint: {self.hint}"
+
+
+class SettingsError(LedgerError):
+    """The call or the settings are wrong."""
+
+    exit_code = 2
+
+
+class Refused(LedgerError):
+    """A guard refused before anything was touched."""
+
+    exit_code = 3
+
+
+class Busy(Refused):
+    """Another operation on the same environment is at work."""
+
+
+class BadBackup(LedgerError):
+    """The backup has been shown not to be what its manifest says."""
+
+    exit_code = 4
+
+
+class CannotJudge(LedgerError):
+    """The proof itself could not be carried out (no disk, no tool, a missing extension)."""
+
+    exit_code = 5
+
+
+EXIT_CODES: dict[int, str] = {
+    0: "done",
+    1: "failed",
+    2: "usage or settings",
+    3: "refused by a guard",
+    4: "the backup is bad",
+    5: "could not be judged",
+}

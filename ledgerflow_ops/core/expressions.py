@@ -1,0 +1,33 @@
+"""SQL expressions as the server prints them, made comparable.
+
+The server's text of an expression changes when it is loaded again: `x IN ('a','b')` on a varchar is
+printed with the casts in one place before a restore and in another after it. What stays is the text
+without casts, parentheses and white space; quoted parts are kept to the letter.
+"""
+
+import hashlib
+import re
+
+_TYPE = (
+    r"(?:character varying|double precision|bit varying"
+    r"|timestamp(?:\(\d\))? with(?:out)? time zone|time(?:\(\d\))? with(?:out)? time zone"
+    r'|(?:"(?:[^"]|"")+"|\w+)(?:\.(?:"(?:[^"]|"")+"|\w+))?)(?:\(\d+(?:,\d+)?\))?(?:\[\])*'
+)
+_TOKEN = re.compile(rf"""('(?:[^']|'')*'|"(?:[^"]|"")*")|::{_TYPE}|[()\s]+""")
+
+
+def normalised(expression: str) -> str:
+    """`expression` without casts, parentheses and white space outside of quotes."""
+    return _TOKEN.sub(lambda match: match[1] or "", expression)
+
+
+def digest(expression: str) -> str:
+    """16 hex digits that stand for the normalised expression; empty for no expression."""
+    if not expression:
+        return ""
+    return hashlib.sha256(normalised(expression).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def fingerprint(text: str) -> str:
+    """16 hex digits that stand for `text` to the letter."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

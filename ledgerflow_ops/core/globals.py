@@ -1,0 +1,45 @@
+"""The roles script that pg_dumpall writes, taken apart into statements."""
+
+import re
+
+_STATEMENT = re.compile(r"((?:[^;'\"]++|'[^']*+'|\"[^\"]*+\")++);")
+_NOISE = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|\\[^\n]*(?:\n|\Z))*+")
+_CREATE = re.compile(r'CREATE ROLE ("(?:[^"]|"")+"|[^\s";]+)\Z')
+_TABLESPACES = re.compile(r"(?:CREATE|ALTER|COMMENT ON) TABLESPACE |(?:GRANT|REVOKE) .* ON TABLESPACE ", re.DOTALL)
+
+
+def statements(script: str) -> list[str]:
+    """The script's SQL statements in order, without comments and without psql's own commands."""
+    found, position = [], 0
+    while True:
+        position += len(_NOISE.match(script, position)[0])  # type: ignore[index]
+        match = _STATEMENT.match(script, position)
+        if not match:
+            return found
+        found.append(match[1].strip())
+        position = match.end()
+
+
+def created_roles(script: str) -> set[str]:
+    """The names of the roles that the script creates."""
+    matches = (_CREATE.match(statement) for statement in statements(script))
+    return {_unquoted(match[1]) for match in matches if match}
+
+
+def replayable(script: str, bootstrap_role: str) -> list[str]:
+    """The statements to run in an empty cluster whose first role is `bootstrap_role`.
+
+    That role is there already, and tablespaces name folders of another machine.
+    """
+
+    def wanted(statement: str) -> bool:
+        create = _CREATE.match(statement)
+        if create and _unquoted(create[1]) == bootstrap_role:
+            return False
+        return not _TABLESPACES.match(statement)
+
+    return [statement for statement in statements(script) if wanted(statement)]
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name

@@ -1,0 +1,81 @@
+"""How a long operation tells where it is, whoever listens."""
+
+from enum import StrEnum
+from typing import Protocol
+
+
+class Step(StrEnum):
+    """The durable steps of a backup and of a drill, in the order in which they are announced.
+
+    Each is announced just before it is carried out; a process that dies there leaves what the step
+    before it had made durable.
+    """
+
+    PREFLIGHT = "preflight"
+    SNAPSHOT = "snapshot"
+    SEAL = "seal"
+    DUMP = "dump"
+    FINISH = "finish"
+    SYNC = "sync"
+    RENAME = "rename"
+    GLOBALS = "globals"
+    COMMIT = "commit"
+    READ_BACK = "read back"
+    VERIFY = "verify"
+    CLUSTER = "cluster"
+    ROLES = "roles"
+    RESTORE = "restore"
+    COMPARE = "compare"
+    RULES = "data rules"
+    CLEAN = "clean"
+    PROOF = "proof"
+
+
+BACKUP_STEPS = (
+    Step.PREFLIGHT,
+    Step.SNAPSHOT,
+    Step.SEAL,
+    Step.DUMP,
+    Step.FINISH,
+    Step.SYNC,
+    Step.RENAME,
+    Step.GLOBALS,
+    Step.COMMIT,
+    Step.READ_BACK,
+)
+DRILL_STEPS = (
+    Step.VERIFY,
+    Step.CLUSTER,
+    Step.ROLES,
+    Step.RESTORE,
+    Step.COMPARE,
+    Step.RULES,
+    Step.CLEAN,
+    Step.PROOF,
+)
+
+
+class Reporter(Protocol):
+    """Who is told. The terminal, the Dagster log and the tests each have their own."""
+
+    def step(self, step: Step) -> None:
+        """`step` is about to be carried out."""
+
+    def moved(self, done: int, expected: int | None) -> None:
+        """`done` bytes of the current step are through, of `expected` where that is known."""
+
+    def say(self, message: str) -> None:
+        """Something a person should read."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def step(self, step: Step) -> None:
+        pass
+
+    def moved(self, done: int, expected: int | None) -> None:
+        pass
+
+    def say(self, message: str) -> None:
+        pass

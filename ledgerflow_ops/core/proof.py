@@ -1,0 +1,77 @@
+"""The record of how far a backup has been proven, kept beside it."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.manifest import Record, decode_sealed, encode_sealed, problems
+from ledgerflow_ops.core.rungs import PROVEN, Rung
+
+
+class Verdict(StrEnum):
+    """What an examination found."""
+
+    GOOD = "good"
+    BAD = "bad"
+    UNJUDGED = "unjudged"
+
+
+class Proof(Record):
+    """One examination of one backup. It speaks only of the dump and the manifest whose digests it names.
+
+    `rto_seconds` is the restore time that the drill measured, or None where nothing was restored.
+    """
+
+    version: Literal[1] = 1
+    file: str
+    sha256: str
+    manifest_digest: str
+    verdict: Verdict
+    rung: Rung
+    examined_at: datetime
+    server_version: str | None
+    rto_seconds: float | None
+    durations: dict[str, float]
+    checks: tuple[dict[str, Any], ...]
+    who: str
+    run_id: str
+
+    @property
+    def proven(self) -> bool:
+        """Whether the backup counts."""
+        return self.verdict is Verdict.GOOD and self.rung >= PROVEN
+
+    def encode(self) -> bytes:
+        """The proof file's bytes."""
+        return encode_sealed(self.model_dump(mode="json"))
+
+    @classmethod
+    def decode(cls, data: bytes, file: str) -> "Proof":
+        """The proof in `data`; BadBackup when it was edited or cut."""
+        try:
+            return cls.model_validate(decode_sealed(data, file))
+        except ValidationError as error:
+            raise BadBackup(
+                f"{file}: not a proof this version can read: {'; '.join(problems(error))}",
+                hint="Remove the file and prove the backup again with make restore-test.",
+            ) from None
+
+    def speaks_of(self, sha256: str, manifest_digest: str) -> bool:
+        """Whether it was made for exactly this dump under exactly this manifest."""
+        return self.sha256 == sha256 and self.manifest_digest == manifest_digest
+
+
+def supersedes(new: Proof, old: Proof | None) -> bool:
+    """Whether `new` takes the place of `old`.
+
+    An examination that could not judge says nothing and replaces nothing. A bad verdict always counts.
+    A good one counts unless the old one had proven more of the same files.
+    """
+    if new.verdict is Verdict.UNJUDGED:
+        return False
+    if old is None or not old.speaks_of(new.sha256, new.manifest_digest):
+        return True
+    return new.verdict is Verdict.BAD or old.verdict is Verdict.BAD or new.rung >= old.rung

@@ -1,0 +1,40 @@
+"""Qualified names of tables and sequences, spelt in one way whatever spelt them before."""
+
+import re
+from dataclasses import dataclass
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
+_PART = r'(?:"(?:[^"]|"")+"|[^\s".(),]+)'
+_QUALIFIED = re.compile(rf"\s*({_PART})\.({_PART})")
+
+
+def quote(part: str) -> str:
+    """An identifier as text: bare when it is plain lower case, in double quotes otherwise."""
+    return part if _PLAIN.fullmatch(part) else '"' + part.replace('"', '""') + '"'
+
+
+def _unquote(part: str) -> str:
+    return part[1:-1].replace('""', '"') if part.startswith('"') else part
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class QualifiedName:
+    """A schema and a name, unquoted. pg_dump and the server quote by different keyword lists;
+
+    `key` is the one spelling that manifests use, so the two can be compared.
+    """
+
+    schema: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        return f"{quote(self.schema)}.{quote(self.name)}"
+
+    @classmethod
+    def parse(cls, text: str) -> "QualifiedName":
+        """The qualified name at the start of `text` (anything may follow); ValueError if there is none."""
+        match = _QUALIFIED.match(text)
+        if not match:
+            raise ValueError(f"no qualified name in {text!r}")
+        return cls(_unquote(match[1]), _unquote(match[2]))

@@ -1,0 +1,1 @@
+"""The Dagster room: the only folder that imports dagster."""

@@ -1,0 +1,103 @@
+"""One chain per environment: database → dump → drill, partitioned by backup day."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import dagster as dg
+
+from ledgerflow_ops.core.checks import merged
+from ledgerflow_ops.defs import metadata
+from ledgerflow_ops.defs.partitions import partitioned_check
+from ledgerflow_ops.defs.runs import at_work, backup_of, on_record
+from ledgerflow_ops.operations import adopt, backup, catalog, drill
+from ledgerflow_ops.operations.backup import Order
+from ledgerflow_ops.operations.desk import Site
+
+DRILL_CHECKS = {
+    "restorable": "The dump was restored into an empty server and equals the seal.",
+    "data_rules": "The environment's data rules hold in the restored copy.",
+}
+
+
+class DumpConfig(dg.Config):
+    """A dump's order: a file name of one's own, a seal of every byte."""
+
+    file: str | None = None
+    full_seal: bool = False
+
+
+class DrillConfig(dg.Config):
+    """Which backup of the day to drill; the newest, or this run's own, when none is named."""
+
+    file: str | None = None
+
+
+def key(site: Site, name: str) -> dg.AssetKey:
+    """`prod/dump` and the like."""
+    return dg.AssetKey([str(site.environment), name])
+
+
+def database_asset(site: Site) -> dg.AssetSpec:
+    """Where an environment's data comes from; outside of Dagster."""
+    text = "SAMPLE DATA: no URL is set." if site.is_sample else "The environment's own database."
+    return dg.AssetSpec(
+        key(site, "database"), group_name=str(site.environment), kinds={"postgres"}, description=text
+    )
+
+
+def dump_asset(site: Site, days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    """The environment's dump of a day."""
+
+    @dg.asset(
+        key=key(site, "dump"),
+        deps=[key(site, "database")],
+        partitions_def=days,
+        group_name=str(site.environment),
+        kinds={"postgres", "file"},
+        pool=str(site.environment),
+        description="A sealed dump of the database, committed by its manifest. Not proven yet.",
+    )
+    def dump(context: dg.AssetExecutionContext, config: DumpConfig) -> dg.MaterializeResult:
+        here, day = at_work(site, context), date.fromisoformat(context.partition_key)
+        with on_record():
+            adopted = adopt.adopt(here, day)
+            manifest = adopted or backup.backup(here, Order(config.file, config.full_seal, day))
+        return dg.MaterializeResult(metadata=metadata.of_backup(here, manifest))
+
+    return dump
+
+
+def drill_asset(site: Site, days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    """The proof of a day's dump."""
+    drilled = key(site, "drill")
+
+    @dg.asset(
+        key=drilled,
+        deps=[key(site, "dump")],
+        partitions_def=days,
+        group_name=str(site.environment),
+        kinds={"postgres"},
+        pool=str(site.environment),
+        check_specs=[partitioned_check(name, drilled, days, text) for name, text in DRILL_CHECKS.items()],
+        description="The dump restored into a throw-away server, compared with its seal and dropped again.",
+        output_required=False,
+    )
+    def drill_(context: dg.AssetExecutionContext, config: DrillConfig) -> Iterator[object]:
+        here = at_work(site, context)
+        with on_record():
+            name = catalog.find(here, config.file) if config.file else backup_of(here, context)
+            examination = drill.drill(here, name)
+        bad = examination.bad
+        checks = merged(examination.checks)
+        if bad:
+            checks += metadata.not_asked(DRILL_CHECKS, checks, bad.message)
+        for check in checks:
+            if check.name in DRILL_CHECKS:
+                yield metadata.result(check, drilled)
+        if bad:
+            details = {"hint": bad.hint, "exit_code": 4, "kind": "BadBackup", "check": bad.name}
+            raise dg.Failure(f"{name.dump} is bad: {bad.message}", metadata=details, allow_retries=False)
+        yield dg.MaterializeResult(asset_key=drilled, metadata=metadata.of_examination(examination))
+
+    return drill_
+

@@ -1,0 +1,99 @@
+"""What the UI shows of a backup: figures it can plot, tables a person can read."""
+
+from collections.abc import Iterable, Mapping
+
+import dagster as dg
+
+from ledgerflow_ops.core.checks import Check, Severity
+from ledgerflow_ops.core.manifest import Manifest
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.examination import Examination
+
+_LOUD = "SAMPLE DATA. These are not your books: no database URL is set."
+
+
+def of_backup(site: Site, manifest: Manifest) -> dict[str, dg.MetadataValue]:
+    """A backup's facts."""
+    return {
+        **_sample(manifest.sample),
+        "file": dg.MetadataValue.path(str(site.folder.file(manifest.dump.file))),
+        "size_bytes": dg.MetadataValue.int(manifest.dump.size),
+        "rows": dg.MetadataValue.int(manifest.rows),
+        "tables": dg.MetadataValue.int(len(manifest.contents.tables)),
+        "recovery_point": dg.MetadataValue.timestamp(manifest.recovery_point),
+        "duration_seconds": dg.MetadataValue.float(round(sum(manifest.durations.values()), 3)),
+        "durations": _seconds(manifest.durations),
+        "sha256": dg.MetadataValue.text(manifest.dump.sha256),
+        "seal": dg.MetadataValue.text(manifest.seal.depth),
+        "rows_per_table": _rows(manifest),
+        "server": dg.MetadataValue.text(
+            f"PostgreSQL {manifest.source.server_version}, pg_dump {manifest.tool_version}, {manifest.compression}"
+        ),
+        "roles": dg.MetadataValue.text(manifest.globals_note or "roles and globals are beside the dump"),
+        "next": dg.MetadataValue.text(
+            f"Prove it: LEDGER_ENV={site.environment} make restore-test FILE={manifest.dump.file}"
+        ),
+    }
+
+
+def of_examination(examination: Examination) -> dict[str, dg.MetadataValue]:
+    """How far a backup was proven, and what it took."""
+    manifest = examination.manifest
+    found: dict[str, dg.MetadataValue] = {
+        **_sample(bool(manifest and manifest.sample)),
+        "file": dg.MetadataValue.path(str(examination.site.folder.file(examination.name.dump))),
+        "rung": dg.MetadataValue.text(examination.rung.word if examination.rung else "none"),
+        "proven": dg.MetadataValue.bool(examination.proven),
+        "durations": _seconds(examination.watch.durations),
+    }
+    if examination.rto_seconds is not None:
+        found["rto_seconds"] = dg.MetadataValue.float(examination.rto_seconds)
+    if examination.server_version:
+        found["restored_into"] = dg.MetadataValue.text(f"PostgreSQL {examination.server_version}")
+    if manifest:
+        found["recovery_point"] = dg.MetadataValue.timestamp(manifest.recovery_point)
+    return found
+
+
+def result(check: Check, asset: dg.AssetKey) -> dg.AssetCheckResult:
+    """A verdict as Dagster keeps it: the sentence, the hint, what caught it."""
+    severity = dg.AssetCheckSeverity.ERROR if check.severity is Severity.ERROR else dg.AssetCheckSeverity.WARN
+    metadata = {key: value for key, value in (("hint", check.hint), ("cause", check.cause)) if value}
+    return dg.AssetCheckResult(
+        passed=check.passed,
+        asset_key=asset,
+        check_name=check.name,
+        severity=severity,
+        description=check.message,
+        metadata=metadata,
+    )
+
+
+def not_asked(names: Iterable[str], checks: Iterable[Check], because: str) -> list[Check]:
+    """A failed verdict for every check that was not reached: what was not looked at is never passed."""
+    seen = {check.name for check in checks}
+    return [
+        Check(name, False, f"Not judged: {because}", "Mend that first.", cause="not reached")
+        for name in names
+        if name not in seen
+    ]
+
+
+def table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> dg.MetadataValue:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    lines += ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _sample(sample: bool) -> dict[str, dg.MetadataValue]:
+    return {"SAMPLE": dg.MetadataValue.md(f"**{_LOUD}**")} if sample else {}
+
+
+def _seconds(durations: Mapping[str, float]) -> dg.MetadataValue:
+    return table(("phase", "seconds"), [(name, f"{spent:.3f}") for name, spent in durations.items()])
+
+
+def _rows(manifest: Manifest) -> dg.MetadataValue:
+    tables = sorted(manifest.contents.tables.items(), key=lambda item: -item[1].rows)
+    return table(("table", "rows", "bytes"), [(name, item.rows, item.size) for name, item in tables])

@@ -1,0 +1,136 @@
+"""Orders from the terminal: carry out the job, tell what came of it, return the exit code."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ledgerflow_ops.console import Progress, Terminal
+from ledgerflow_ops.core.catalog import Entry
+from ledgerflow_ops.core.checks import merged
+from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.defs.asset_checks import checks_op
+from ledgerflow_ops.defs.assets import key
+from ledgerflow_ops.defs.jobs import backup_job, drill_job, verify_job
+from ledgerflow_ops.defs.terminal import Failure, Outcome, in_window, run
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations import drill as drilling
+from ledgerflow_ops.operations import verify as verifying
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.examination import Examination
+
+_LOUD = "SAMPLE DATA: no URL is set for {0}. This is a proof of the machinery, not a backup of your books."
+
+
+def backup(site: Site, terminal: Terminal, *, file: str | None, drill: bool, full_seal: bool) -> int:
+    """Back up the environment and, with `drill`, prove it; the exit code."""
+    settings = {f"{site.environment}__dump": {"file": file, "full_seal": full_seal}}
+    only = None if drill else [key(site, "dump")]
+    outcome = run(site.desk, backup_job(site), site.today(), config=settings, assets=only)
+    made = [entry for entry in catalog.newest_first(site) if _made_by(entry, outcome.run_id)]
+    return _tell(site, terminal, made[0] if made else None, outcome)
+
+
+def verify(site: Site, terminal: Terminal, file: str) -> int:
+    """Verify one backup; the exit code."""
+    name = catalog.find(site, file)
+    settings = {checks_op(site): {"file": name.dump}}
+    return _examine(site, terminal, name, verify_job(site), settings, verifying.verify)
+
+
+def drill(site: Site, terminal: Terminal, file: str | None) -> int:
+    """Drill one backup, the newest when none is named; the exit code."""
+    name = catalog.find(site, file)
+    settings = {f"{site.environment}__drill": {"file": name.dump}}
+    return _examine(site, terminal, name, drill_job(site), settings, drilling.drill)
+
+
+def _examine(
+    site: Site,
+    terminal: Terminal,
+    name: BackupName,
+    job: str,
+    settings: Mapping[str, Mapping[str, str]],
+    operation: Callable[[Site, BackupName], Examination],
+) -> int:
+    """Examine a backup on Dagster's record where its day has a partition, by the bare operation elsewhere.
+
+    A dump without a manifest belongs to no day that could be trusted.
+    """
+    day = catalog.entry(site, name).day
+    if day is not None and in_window(site, day):
+        outcome = run(site.desk, job, day, config=settings)
+        return _tell(site, terminal, catalog.entry(site, name), outcome)
+    examination = operation(site, name)
+    bad = examination.bad
+    failure = Failure(bad.message, bad.hint, BadBackup.exit_code) if bad else None
+    outcome = Outcome("", tuple(merged(examination.checks)), failure)
+    return _tell(site, terminal, catalog.entry(site, name), outcome, examination.rung)
+
+
+def _made_by(entry: Entry, run_id: str) -> bool:
+    return entry.manifest is not None and entry.manifest.run.run_id == run_id
+
+
+def _tell(
+    site: Site, terminal: Terminal, entry: Entry | None, outcome: Outcome, rung: Rung | None = None
+) -> int:
+    """Say what came of it, in words and as JSON; the exit code."""
+    if isinstance(site.desk.reporter, Progress):
+        site.desk.reporter.clear()
+    failure = outcome.failure
+    reached = rung or (entry.rung if entry else None)
+    if entry:
+        terminal.say(f"{entry.name.dump}  {human(entry.size)}  in {site.folder.path}", "bold")
+    terminal.checks(outcome.checks)
+    if failure:
+        terminal.error(failure.message, failure.hint)
+    if entry:
+        terminal.say(_conclusion(entry, reached), "bold green" if entry.proven and not failure else "bold yellow")
+    if site.is_sample:
+        terminal.say(_LOUD.format(site.environment), "bold yellow")
+    terminal.finish(_fields(site, entry, outcome, reached))
+    return failure.exit_code if failure else 0
+
+
+def _conclusion(entry: Entry, reached: Rung | None) -> str:
+    """What may be claimed of the backup, and no more."""
+    if entry.bad:
+        return "BAD: this backup does not count."
+    word = reached.word if reached else "nothing"
+    if not entry.proven:
+        return f"NOT PROVEN: known to be {word}, no more. Prove it: make restore-test FILE={entry.name.dump}"
+    rto = f" in {entry.proof.rto_seconds:.1f} s" if entry.proof and entry.proof.rto_seconds else ""
+    return f"PROVEN: {word}. It was restored{rto}, equals its seal, and every data rule holds."
+
+
+def _fields(site: Site, entry: Entry | None, outcome: Outcome, reached: Rung | None) -> dict[str, Any]:
+    """The JSON object."""
+    failure, manifest = outcome.failure, entry.manifest if entry else None
+    proof = entry.proof if entry else None
+    fields: dict[str, Any] = {
+        "environment": str(site.environment),
+        "sample": site.is_sample,
+        "exit_code": failure.exit_code if failure else 0,
+        "run_id": outcome.run_id,
+        "rung": reached.word if reached else None,
+        "proven": bool(entry and entry.proven),
+        "checks": [check.as_json() for check in outcome.checks],
+    }
+    if entry:
+        fields |= {"file": str(site.folder.file(entry.name.dump)), "size": entry.size}
+    if manifest and entry:
+        fields |= {
+            "manifest": str(site.folder.file(entry.name.manifest)),
+            "sizes": {"dump": manifest.dump.size, "database": manifest.source.size},
+            "sha256": manifest.dump.sha256,
+            "backup_day": manifest.backup_day.isoformat(),
+            "recovery_point": manifest.recovery_point.isoformat(),
+            "rows": manifest.rows,
+            "durations": {**manifest.durations, **(proof.durations if proof else {})},
+            "rto_seconds": proof.rto_seconds if proof else None,
+        }
+    if failure:
+        fields["error"] = {"message": failure.message, "hint": failure.hint}
+    return fields

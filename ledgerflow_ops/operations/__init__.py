@@ -1,0 +1,1 @@
+"""The verbs: each module does one thing an operator can ask for."""

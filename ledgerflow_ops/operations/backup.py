@@ -1,0 +1,290 @@
+"""Takes a backup: one snapshot, one pass, the manifest last."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from ledgerflow_ops.adapters import archive, locks, source, tools
+from ledgerflow_ops.adapters.clock import Stopwatch
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.source import Snapshot
+from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.core import catalog as known
+from ledgerflow_ops.core import globals as roles_script
+from ledgerflow_ops.core import naming, space
+from ledgerflow_ops.core.compare import Difference, rows_against_seal, source_against_archive
+from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
+from ledgerflow_ops.core.manifest import FileFacts, Manifest, RoleFacts, Seal, Source
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.operations import catalog, identity
+from ledgerflow_ops.operations.desk import Site
+
+_ROLE_ATTEMPTS = 3
+_ROOM_FOR_RECORDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for: a name (or the standard one), a seal of every byte, the day it is meant for."""
+
+    file: str | None = None
+    full_seal: bool = False
+    day: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """All that preflight found out."""
+
+    database: Database
+    source: Source
+    tools: Tools
+    name: BackupName | None
+    expected_size: int
+    full_seal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Roles:
+    """The globals file's facts (None where it may not be taken, and why), and the roles it was checked with."""
+
+    file: FileFacts | None
+    note: str
+    facts: dict[str, RoleFacts]
+
+
+def backup(site: Site, order: Order = Order()) -> Manifest:
+    """Take a backup of the environment and return the manifest that commits it.
+
+    Raises Busy or Refused (3) before anything is touched, SettingsError (2) for a name that cannot be,
+    LedgerError (1) when it could not be made, BadBackup (4) when what was made does not hold. In every
+    one of these cases no new backup exists and the earlier ones are untouched.
+    """
+    with locks.exclusive(site.desk.settings.state_dir, site.environment, "backup", site.desk.clock()):
+        return _Backup(site, order).make()
+
+
+def refuse_other_days(site: Site, day: date | None) -> None:
+    """Refused when `day` is not today: today's data is never filed under another day's name."""
+    if day is not None and day != site.today():
+        raise Refused(
+            f"There is no backup of {site.environment} for {day}, and none can be made any more: "
+            f"today is {site.today()}, and the database of {day} is gone.",
+            hint="If a dump of that day exists somewhere, put it with its manifest into "
+            f"{site.folder.path} and ask again: it will be adopted.",
+        )
+
+
+class _Backup:
+    """One backup in the making."""
+
+    def __init__(self, site: Site, order: Order) -> None:
+        self.site, self.order = site, order
+        self.report = site.desk.reporter
+        self.watch = Stopwatch()
+
+    def make(self) -> Manifest:
+        begun = self.site.desk.clock()
+        with self.watch.phase("preflight"):
+            self.report.step(Step.PREFLIGHT)
+            ready = self._preflight()
+        self.report.step(Step.SNAPSHOT)
+        recovery_point = self._instant()
+        with source.snapshot(ready.database) as snapshot:
+            name = self._name(ready, recovery_point)
+            with _withdrawn_on_failure(self.site, name):
+                return self._write(begun, recovery_point, ready, snapshot, name)
+
+    def _preflight(self) -> _Ready:
+        """Everything that can be said no to before a byte is written."""
+        site, settings = self.site, self.site.settings
+        refuse_other_days(site, self.order.day)
+        name = naming.custom(site.environment, self.order.file) if self.order.file else None
+        if name and any(site.folder.taken(file) for file in (name.dump, name.manifest)):
+            raise Refused(
+                f"{site.folder.file(name.dump)} exists already.",
+                hint="Backups are never overwritten. Choose another FILE=, or leave it out.",
+            )
+        site.folder.prepare()
+        for leftover in site.folder.sweep():
+            self.report.say(f"swept {leftover}: left half-written by an interrupted run")
+        database = site.database()
+        with database.connect() as connection:
+            found = source.facts(connection)
+        identity.confirm(site, found)
+        chosen = tools.choose(site.desk.settings.tools_dir, found.server_version)
+        expected = self._room(found)
+        full = self.order.full_seal or found.size < settings.full_seal_below
+        return _Ready(database, found, chosen, name, expected, full)
+
+    def _room(self, found: Source) -> int:
+        """The dump's expected size; LedgerError with the figures when the disk has no room for it."""
+        entries = catalog.entries(self.site)
+        newest = known.newest(entries)
+        last = None
+        if newest and newest.manifest:
+            last = space.LastDump(newest.size, newest.manifest.source.size)
+        needed, free = space.dump_needs(found.size, last), self.site.folder.free()
+        if free < needed + _ROOM_FOR_RECORDS:
+            raise LedgerError(
+                f"Not enough room in {self.site.folder.path}: about {human(needed)} needed "
+                f"(database {human(found.size)}), {human(free)} free.",
+                hint="Free room or set another backup_root. Nothing was written.",
+            )
+        return last.size if last else 0
+
+    def _instant(self) -> datetime:
+        """The recovery point: read just before the snapshot is taken, by the clock that RPO is told by."""
+        now = self.site.desk.clock()
+        day = now.astimezone(self.site.settings.zone).date()
+        if self.order.day is not None and day != self.order.day:
+            raise LedgerError(
+                f"Midnight passed: the backup was ordered for {self.order.day}, and it is {day} now.",
+                hint="Run it again; it will be filed under the new day.",
+            )
+        return now
+
+    def _name(self, ready: _Ready, recovery_point: datetime) -> BackupName:
+        if ready.name:
+            return ready.name
+        local = recovery_point.astimezone(self.site.settings.zone)
+        for name in naming.candidates(self.site.environment, local):
+            if not any(self.site.folder.taken(file) for file in (name.dump, name.manifest)):
+                return name
+        raise Refused(
+            f"There is already a backup of this very second ({local:%Y-%m-%d %H:%M:%S}).",
+            hint="Run it again.",
+        )
+
+    def _write(
+        self, begun: datetime, recovery_point: datetime, ready: _Ready, snapshot: Snapshot, name: BackupName
+    ) -> Manifest:
+        """Seal, dump, commit and read back; the manifest."""
+        self.report.step(Step.SEAL)
+        with self.watch.phase("seal"):
+            seal = source.seal(snapshot.connection, full=ready.full_seal)
+        streamed = self._dump(ready, snapshot, name, seal)
+        with self.watch.phase("table of contents"):
+            toc = archive.table_of_contents(ready.tools, self.site.folder.file(name.dump))
+        self.report.step(Step.GLOBALS)
+        with self.watch.phase("globals"):
+            roles = self._globals(ready, name, seal.roles)
+        manifest = Manifest(
+            environment=self.site.environment,
+            backup_day=recovery_point.astimezone(self.site.settings.zone).date(),
+            time_zone=self.site.settings.time_zone,
+            recovery_point=recovery_point,
+            lsn=snapshot.lsn,
+            started_at=begun,
+            finished_at=self.site.desk.clock(),
+            sample=self.site.is_sample,
+            dump=FileFacts(file=name.dump, size=streamed.size, sha256=streamed.sha256),
+            globals=roles.file,
+            globals_note=roles.note,
+            compression=tools.compression(ready.tools),
+            tool_version=ready.tools.version,
+            source=snapshot.source,
+            toc=toc,
+            seal=seal.model_copy(update={"roles": roles.facts}),
+            contents=streamed.contents,
+            run=self.site.desk.run,
+            durations=dict(self.watch.durations),
+        )
+        self._commit(name, manifest)
+        return manifest
+
+    def _dump(self, ready: _Ready, snapshot: Snapshot, name: BackupName, seal: Seal) -> archive.Streamed:
+        """The dump under its own name, durable, and shown to hold what the seal says."""
+        folder = self.site.folder
+        self.report.step(Step.DUMP)
+        with self.watch.phase("dump"), folder.partial(name.dump) as file:
+            streamed = archive.dump(
+                ready.tools,
+                ready.database.variables(),
+                snapshot.snapshot_id,
+                tools.compression(ready.tools),
+                file,
+                lambda done: self.report.moved(done, ready.expected_size or None),
+            )
+            self.report.step(Step.FINISH)
+            _require_none(
+                rows_against_seal(seal, streamed.contents) + source_against_archive(seal, streamed.contents)
+            )
+            self.report.step(Step.SYNC)
+            folder.sync(file)
+            self.report.step(Step.RENAME)
+            folder.commit(name.dump)
+        return streamed
+
+    def _globals(self, ready: _Ready, name: BackupName, sealed: dict[str, RoleFacts]) -> _Roles:
+        """Write the roles beside the dump, if the account may read them.
+
+        pg_dumpall cannot share the snapshot. When a role comes or goes in between, the roles are read
+        again; a script that keeps lacking a role that is there is a bad one.
+        """
+        facts, missing = sealed, set[str]()
+        for _ in range(_ROLE_ATTEMPTS):
+            finished = archive.roles_script(
+                ready.tools, ready.database.variables(), passwords=self.site.settings.role_passwords
+            )
+            if finished.code:
+                reason = finished.errors.strip().splitlines()[-1:] or ["pg_dumpall failed"]
+                return _Roles(None, f"roles and globals could not be read: {reason[0]}", facts)
+            missing = set(facts) ^ roles_script.created_roles(finished.out.decode("utf-8", "replace"))
+            if not missing:
+                self.site.folder.put(name.globals, finished.out)
+                return _Roles(_facts_of(name.globals, finished.out), "", facts)
+            with ready.database.connect() as connection:
+                facts = source.roles(connection)
+        raise BadBackup(
+            f"The roles file does not match the server's roles: {', '.join(sorted(missing))}.",
+            hint="Nothing was kept. Is pg_dumpall the real one? make doctor shows where it is taken from.",
+        )
+
+    def _commit(self, name: BackupName, manifest: Manifest) -> None:
+        """Write the manifest, which makes the dump a backup, and read everything back from the disk."""
+        folder = self.site.folder
+        self.report.step(Step.COMMIT)
+        folder.put(name.manifest, manifest.encode())
+        self.report.step(Step.READ_BACK)
+        read_again = Manifest.decode(folder.read(name.manifest), name.manifest)
+        for facts in (manifest.dump, manifest.globals):
+            if facts and archive.sha256_of(folder.file(facts.file)) != (facts.size, facts.sha256):
+                raise BadBackup(
+                    f"{facts.file} on the disk is not what was written to it.",
+                    hint="Nothing was kept. Check the disk; then run the backup again.",
+                )
+        if read_again != manifest:
+            raise BadBackup(
+                f"{name.manifest} on the disk is not what was written to it.",
+                hint="Nothing was kept. Check the disk; then run the backup again.",
+            )
+
+
+@contextmanager
+def _withdrawn_on_failure(site: Site, name: BackupName) -> Iterator[None]:
+    """If the block fails, take back what it had put there: the manifest first."""
+    try:
+        yield
+    except BaseException:
+        for file in (name.manifest, name.globals, name.dump):
+            site.folder.remove(file)
+        raise
+
+
+def _require_none(differences: list[Difference]) -> None:
+    """BadBackup when the archive does not hold what the source had."""
+    if differences:
+        listed = "\n".join(f"  {difference.sentence}" for difference in differences[:20])
+        raise BadBackup(
+            f"pg_dump's archive does not hold what the database had:\n{listed}",
+            hint="Nothing was kept. Run the backup again; if it repeats, check memory, disk and pg_dump.",
+        )
+
+
+def _facts_of(file: str, data: bytes) -> FileFacts:
+    return FileFacts(file=file, size=len(data), sha256=hashlib.sha256(data).hexdigest())

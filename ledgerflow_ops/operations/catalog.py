@@ -1,0 +1,99 @@
+"""Reads the catalog: every dump in an environment's folder with its manifest and its proof."""
+
+from pathlib import Path
+
+from ledgerflow_ops.core.catalog import Entry, backups, newest
+from ledgerflow_ops.core.errors import BadBackup, LedgerError, SettingsError
+from ledgerflow_ops.core.manifest import Manifest
+from ledgerflow_ops.core.naming import DUMP, MANIFEST, BackupName
+from ledgerflow_ops.core.proof import Proof
+from ledgerflow_ops.operations.desk import Site
+
+
+def entries(site: Site) -> list[Entry]:
+    """Every dump of the environment, by name; also those whose dump is gone but whose manifest is there."""
+    stems = {BackupName.of(file) for ending in (DUMP, MANIFEST) for file in site.folder.names(ending)}
+    return [entry(site, name) for name in sorted(stems, key=lambda name: name.stem)]
+
+
+def newest_first(site: Site) -> list[Entry]:
+    """The environment's backups, newest recovery point first; what has no whole manifest is left out."""
+    return backups(entries(site))
+
+
+def entry(site: Site, name: BackupName) -> Entry:
+    """What is known of one dump without reading its bytes."""
+    folder, manifest, proof, problem = site.folder, None, None, ""
+    local = not folder.evicted(name.dump)
+    size = folder.file(name.dump).stat().st_size if folder.file(name.dump).exists() else 0
+    try:
+        manifest = read_manifest(site, name)
+        proof = read_proof(site, name, manifest)
+    except LedgerError as error:
+        problem = error.message
+    if manifest and local and not problem:
+        problem = _mismatch(site, name, manifest, size)
+    return Entry(site.environment, name, size, manifest, proof, local, problem)
+
+
+def _mismatch(site: Site, name: BackupName, manifest: Manifest, size: int) -> str:
+    """What the manifest says that the folder contradicts at a glance; empty when nothing does."""
+    if manifest.environment is not site.environment:
+        return f"{name.manifest} is {manifest.environment}'s"
+    if manifest.dump.file != name.dump:
+        return f"{name.manifest} commits {manifest.dump.file}, another file"
+    if not site.folder.file(name.dump).exists():
+        return f"{name.dump} is gone"
+    if size != manifest.dump.size:
+        return f"{name.dump} has {size} bytes; its manifest says {manifest.dump.size}"
+    return ""
+
+
+def read_manifest(site: Site, name: BackupName) -> Manifest | None:
+    """The manifest beside a dump, or None; BadBackup when it is not whole."""
+    if not site.folder.file(name.manifest).exists():
+        return None
+    return Manifest.decode(site.folder.read(name.manifest), name.manifest)
+
+
+def read_proof(site: Site, name: BackupName, manifest: Manifest | None) -> Proof | None:
+    """The proof beside a dump if it speaks of this dump and this manifest; a damaged proof is none."""
+    if manifest is None or not site.folder.file(name.proof).exists():
+        return None
+    try:
+        proof = Proof.decode(site.folder.read(name.proof), name.proof)
+    except BadBackup:
+        return None
+    return proof if proof.speaks_of(manifest.dump.sha256, manifest.digest) else None
+
+
+def find(site: Site, file: str | None) -> BackupName:
+    """The backup called `file` (a bare name, or a path into the environment's folder), or the newest one.
+
+    SettingsError when there is none, or when the path leads elsewhere.
+    """
+    hint = "make status lists what there is."
+    if not file:
+        found = newest(entries(site))
+        if found is None:
+            raise SettingsError(
+                f"There is no backup of {site.environment} in {site.folder.path}.",
+                hint=f"Take one: LEDGER_ENV={site.environment} make backup",
+            )
+        return found.name
+    return _named(site, file, hint)
+
+
+def _named(site: Site, file: str, hint: str) -> BackupName:
+    path = Path(file).expanduser()
+    if len(path.parts) > 1 and path.parent.resolve() != site.folder.path.resolve():
+        raise SettingsError(
+            f"{file} is not in {site.environment}'s folder {site.folder.path}.",
+            hint="Name a file of that folder, or copy it there first.",
+        )
+    if not path.name.endswith(DUMP):
+        raise SettingsError(f"{file!r} does not end in {DUMP}.", hint=hint)
+    name = BackupName.of(path.name)
+    if not site.folder.taken(name.dump) and not site.folder.taken(name.manifest):
+        raise SettingsError(f"There is no {name.dump} in {site.folder.path}.", hint=hint)
+    return name

@@ -1,0 +1,80 @@
+"""What every operation is given: the settings, a clock, somebody to report to, and who asks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.adapters.folder import Folder
+from ledgerflow_ops.adapters.lodging import Lodging, lodging
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.config import EnvironmentSettings, Settings
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.manifest import RunFacts
+from ledgerflow_ops.core.progress import Reporter, Silent
+from ledgerflow_ops.core.rules import DataRule
+from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops import sample
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where operations are ordered. `clock` returns the present instant, aware."""
+
+    settings: Settings
+    reporter: Reporter = field(default_factory=Silent)
+    clock: Callable[[], datetime] = clock.now
+    run: RunFacts = RunFacts(run_id="", who="", why="")
+
+    @property
+    def embedded(self) -> Embedded:
+        return Embedded(self.settings.state_dir)
+
+    @property
+    def lodging(self) -> Lodging:
+        return lodging(self.settings.state_dir)
+
+    def site(self, environment: Environment) -> "Site":
+        """One environment, as the operations use it."""
+        return Site(self, environment)
+
+    def signed(self, run: RunFacts) -> "Desk":
+        """The same desk for work ordered in `run`."""
+        return replace(self, run=run)
+
+
+@dataclass(frozen=True)
+class Site:
+    """An environment at hand: its settings, its folder, its database."""
+
+    desk: Desk
+    environment: Environment
+
+    @property
+    def settings(self) -> EnvironmentSettings:
+        return self.desk.settings.environments[self.environment]
+
+    @property
+    def folder(self) -> Folder:
+        return Folder(self.desk.settings.folder(self.environment))
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether no URL is set, so that the sample database stands in."""
+        return self.settings.url is None
+
+    @property
+    def rules(self) -> tuple[DataRule, ...]:
+        """The environment's data rules; the sample brings its own."""
+        return (*self.settings.data_rules, *(sample.RULES if self.is_sample else ()))
+
+    def database(self) -> Database:
+        """The environment's database; the sample's is started and made if needed."""
+        url = self.settings.url
+        if url is None:
+            return self.desk.embedded.sample(self.environment)
+        return Database.of(url, f"environments.{self.environment}.database_url")
+
+    def today(self) -> date:
+        """The calendar day in the environment's time zone."""
+        return self.desk.clock().astimezone(self.settings.zone).date()

@@ -1,0 +1,76 @@
+"""Looks at everything an operation needs, and says of each whether it is there."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from ledgerflow_ops import config
+from ledgerflow_ops.adapters import folder as folders
+from ledgerflow_ops.adapters import source, tools
+from ledgerflow_ops.adapters.locks import who
+from ledgerflow_ops.core.checks import Check, Severity, passed, warned
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.operations.desk import Desk, Site
+from ledgerflow_ops.operations.verify import source_is_real
+
+
+def examine(desk: Desk, sites: Sequence[Site]) -> list[Check]:
+    """Every finding, in the order in which an operation would meet it. Writes nothing into a backup folder."""
+    checks = list(_settings(desk))
+    checks += _tried("tools", lambda: _tools(desk))
+    for site in sites:
+        checks += _tried(f"{site.environment} folder", lambda site=site: _folder(site))
+        checks += _tried(f"{site.environment} source", lambda site=site: _source(site))
+    return checks
+
+
+def _tried(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
+    """What `look` finds; an error it meets is a finding as well."""
+    try:
+        return list(look())
+    except LedgerError as error:
+        return [Check(name, False, error.message, error.hint, Severity.ERROR, type(error).__name__)]
+
+
+def _settings(desk: Desk) -> Iterator[Check]:
+    file = config.config_file()
+    origin = str(file) if file.exists() else f"defaults and variables (there is no {file})"
+    yield passed("settings", f"from {origin}")
+    yield passed("account", f"running as {who()}; state in {desk.settings.state_dir}")
+    for name, nearest in config.unknown_variables().items():
+        hint = f"Did you mean {nearest}?" if nearest else "Remove it if it was meant for this system."
+        yield warned("settings", "unknown variable", f"{name} is set, but means nothing here.", hint)
+
+
+def _tools(desk: Desk) -> Iterator[Check]:
+    for found in tools.candidates(desk.settings.tools_dir):
+        text = f"PostgreSQL {found.version} ({found.origin}) in {found.folder}, -Z {tools.compression(found)}"
+        yield passed("tools", text)
+    running = "running" if desk.embedded.running else "not running; it is started when it is needed"
+    yield passed("embedded", f"{desk.embedded.cluster.data}: {running}")
+
+
+def _folder(site: Site) -> Iterator[Check]:
+    name, folder = f"{site.environment} folder", site.folder
+    if not folder.path.exists():
+        yield passed(name, f"{folder.path} is not there yet; the first backup makes it")
+    else:
+        folder.prepare()
+        yield passed(name, f"{folder.path}: {len(folder.dumps())} dump(s), {human(folder.free())} free")
+    exposed = folders.exposed_parents(folder.path)
+    if exposed:
+        listed = ", ".join(str(part) for part in exposed)
+        yield warned(name, "parents", f"Others may replace folders above it: {listed}", "chmod go-w on them.")
+
+
+def _source(site: Site) -> Iterator[Check]:
+    name, database = f"{site.environment} source", site.database()
+    with database.connect() as connection:
+        found = source.facts(connection)
+    chosen = tools.choose(site.desk.settings.tools_dir, found.server_version)
+    yield passed(
+        name,
+        f"{database.label}: PostgreSQL {found.server_version}, {human(found.size)}; "
+        f"dumped by pg_dump {chosen.version} ({chosen.origin})",
+    )
+    real = source_is_real(site, None)
+    yield Check(name, real.passed, real.message, real.hint, real.severity, real.cause)

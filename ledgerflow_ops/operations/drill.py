@@ -1,0 +1,256 @@
+"""Drills a backup: restores it into a throw-away server and compares with the seal. Climbs to *valid*."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import sql
+
+from ledgerflow_ops.adapters import archive, reading, source, tools
+from ledgerflow_ops.adapters.postgres import Connection, Database
+from ledgerflow_ops.adapters.process import last_lines
+from ledgerflow_ops.adapters.throwaway import Throwaway, throwaway
+from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.core import globals as roles_script
+from ledgerflow_ops.core import space
+from ledgerflow_ops.core.checks import Check, failed, passed
+from ledgerflow_ops.core.compare import contents_equal, facts_equal
+from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError
+from ledgerflow_ops.core.manifest import Manifest, RoleFacts
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.rules import DataRule
+from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.examination import Examination
+from ledgerflow_ops.operations.verify import examine, told
+
+_COPY = "ledgerflow_copy"
+_JOBS = 2
+_OWN_TROUBLE = re.compile(
+    r"extension .* is not available|could not open extension control file|could not access file"
+    r"|ICU is not supported|not supported in this build|not supported by this build"
+    r"|No space left on device|out of memory|server closed the connection|could not extend file"
+    r"|could not connect|unsupported version",
+    re.IGNORECASE,
+)
+"""What pg_restore says when this machine is at fault, not the backup."""
+_AGAIN = "This says nothing of the backup. Mend what the lines above say; then make restore-test."
+
+
+def drill(site: Site, name: BackupName) -> Examination:
+    """Restore a backup into a throw-away server and compare it with its seal, then apply the data rules.
+
+    The examination's rung is *valid* when all of it holds; its `rto_seconds` is the measured restore
+    time. CannotJudge (5) when the drill itself cannot be carried out; an earlier proof then stays.
+    """
+    examination = examine(site, name)
+    if examination.bad is None:
+        _Drill(examination).carry_out()
+    site.desk.reporter.step(Step.PROOF)
+    examination.record()
+    return examination
+
+
+class _Drill:
+    """One drill at work."""
+
+    def __init__(self, examination: Examination) -> None:
+        self.examination = examination
+        self.site = examination.site
+        self.manifest = examination.manifest
+        self.report = self.site.desk.reporter
+
+    def carry_out(self) -> None:
+        """Go through the stages in a server that is gone afterwards."""
+        watch = self.examination.watch
+        server_tools = self._server_tools()
+        self._preflight()
+        self.report.step(Step.CLUSTER)
+        bootstrap = self.manifest.source.bootstrap_role if self.manifest else "postgres"
+        encoding = self.manifest.source.encoding if self.manifest else "UTF8"
+        with watch.phase("drill"), _our_trouble():
+            with throwaway(self.site.desk.lodging, server_tools, bootstrap, encoding) as server:
+                self.examination.server_version = server_tools.version
+                self._climb(server, server_tools)
+                self.report.step(Step.CLEAN)
+
+    def _climb(self, server: Throwaway, server_tools: Tools) -> None:
+        examination, copy = self.examination, server.server.named(_COPY)
+        examination.stage(Rung.RESTORED, "restorable", "restore", lambda: self._restore(server, copy, server_tools))
+        durations = examination.watch.durations
+        examination.rto_seconds = round(durations.get("restore", 0.0), 3)
+        if self.manifest is None:
+            self._unsealed(copy)
+            return
+        examination.stage(Rung.EQUAL, "restorable", "compare", lambda: self._compare(copy, server_tools))
+        examination.stage(Rung.VALID, "data_rules", "rules", lambda: self._rules(copy))
+
+    def _server_tools(self) -> Tools:
+        major = self.manifest.source.major if self.manifest else 0
+        return tools.server(self.site.desk.settings.tools_dir, major)
+
+    def _preflight(self) -> None:
+        """CannotJudge when there is no room for the restored copy."""
+        size = self.manifest.source.size if self.manifest else 10 * self._file_size()
+        needed, free = space.drill_needs(size), shutil.disk_usage(self.site.desk.lodging.root).free
+        if free < needed:
+            raise CannotJudge(
+                f"No room to restore into: about {human(needed)} needed, {human(free)} free "
+                f"below {self.site.desk.lodging.root}.",
+                hint="Free room, or set state_dir to a larger disk. This says nothing of the backup.",
+            )
+
+    def _file_size(self) -> int:
+        return self.site.folder.file(self.examination.name.dump).stat().st_size
+
+    def _restore(self, server: Throwaway, copy: Database, server_tools: Tools) -> Iterator[Check]:
+        """Roles first, then the whole archive, every error fatal."""
+        self.report.step(Step.ROLES)
+        with server.server.connect() as connection:
+            self._make_roles(connection)
+            notes = self._make_database(connection)
+        self.report.step(Step.RESTORE)
+        finished = archive.restore(
+            server_tools,
+            copy.variables(),
+            self.site.folder.file(self.examination.name.dump),
+            _JOBS,
+            owners=self.manifest is not None,
+        )
+        if finished.code:
+            errors = last_lines(finished.errors)
+            if _OWN_TROUBLE.search(errors):
+                raise CannotJudge(f"The backup could not be restored on this machine:\n{errors}", hint=_AGAIN)
+            raise BadBackup(f"pg_restore failed:\n{errors}", hint="Take another backup: make backup.")
+        version = f"PostgreSQL {server_tools.version}"
+        yield passed("restorable", f"Restored into an empty {version}, every error fatal.{notes}")
+
+    def _make_roles(self, connection: Connection) -> None:
+        """The backup's roles: by its globals script, else by name and attributes from the seal."""
+        if self.manifest is None:
+            return
+        if self.manifest.globals is None:
+            for statement in _role_statements(self.manifest.seal.roles, self.manifest.source.bootstrap_role):
+                connection.execute(statement)
+            return
+        script = self.site.folder.read(self.manifest.globals.file).decode("utf-8", "surrogateescape")
+        for text in roles_script.replayable(script, self.manifest.source.bootstrap_role):
+            try:
+                connection.execute(text.encode("utf-8", "surrogateescape"))
+            except psycopg.Error as error:
+                raise BadBackup(
+                    f"The roles file does not run: {error.diag.message_primary}",
+                    hint="Take another backup: make backup.",
+                ) from None
+
+    def _make_database(self, connection: Connection) -> str:
+        """An empty database with the source's encoding and, where this machine has it, its locale.
+
+        Returns a note for people where another locale had to do: it changes the order in which text
+        sorts, not what is stored.
+        """
+        make = "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}"
+        facts = self.manifest.source if self.manifest else None
+        encoding = facts.encoding if facts else "UTF8"
+        wanted = (facts.collate, facts.ctype) if facts else ("C", "C")
+        name = sql.Identifier(_COPY)
+        try:
+            connection.execute(sql.SQL(make).format(name, encoding, *wanted))
+            return ""
+        except psycopg.errors.DatabaseError:
+            connection.execute(sql.SQL(make).format(name, encoding, "C", "C"))
+            return f" The locale {wanted[0]} is not on this machine; C stood in."
+
+    def _compare(self, copy: Database, server_tools: Tools) -> Iterator[Check]:
+        """The copy read again, table by table, and its own seal, both against what was committed."""
+        self.report.step(Step.COMPARE)
+        manifest = self.manifest
+        assert manifest is not None
+        with ThreadPoolExecutor(1) as pool:
+            reading_again = pool.submit(reading.contents_of, server_tools, copy.variables())
+            with copy.connect() as connection:
+                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                found = source.seal(connection)
+            contents = reading_again.result()
+        same_major = server_tools.major == manifest.source.major
+        differences = contents_equal(manifest.contents, contents)
+        differences += facts_equal(manifest.seal, found, same_major=same_major)
+        yield from told("restorable", differences)
+        if not differences:
+            yield passed("restorable", _equal_sentence(manifest, same_major))
+
+    def _rules(self, copy: Database) -> Iterator[Check]:
+        """The environment's data rules, read-only, in the copy."""
+        self.report.step(Step.RULES)
+        rules = self.site.rules
+        broken = []
+        with copy.connect() as connection:
+            connection.execute("SET default_transaction_read_only = on; SET search_path = public")
+            for rule in rules:
+                answer = _answer(connection, rule)
+                if answer != rule.expect:
+                    broken.append(f"  {rule.name}: expected {rule.expect}, found {answer}")
+        if broken:
+            message = f"{len(broken)} of {len(rules)} data rules do not hold:\n" + "\n".join(broken)
+            hint = "The backup is a faithful copy; the data itself is wrong. Look at the source's rows."
+            yield failed("data_rules", "rules", message, hint)
+        else:
+            yield passed("data_rules", f"All {len(rules)} data rules hold.")
+
+    def _unsealed(self, copy: Database) -> None:
+        """A dump without a manifest: the rules are all that can still be asked of it."""
+        self.examination.checks += self._rules(copy)
+
+
+def _answer(connection: Connection, rule: DataRule) -> str:
+    """What the rule's SQL returns, as text; CannotJudge when it cannot be run."""
+    try:
+        row = connection.execute(rule.sql.encode()).fetchone()
+    except psycopg.Error as error:
+        raise CannotJudge(
+            f"The data rule {rule.name!r} cannot be run: {error.diag.message_primary}",
+            hint="Mend its SQL in ledgerflow.toml.",
+        ) from None
+    return str(row[0]) if row else "no row"
+
+
+def _role_statements(roles: dict[str, RoleFacts], bootstrap: str) -> list[sql.Composed]:
+    made = [
+        sql.SQL("CREATE ROLE {} " + role.attributes.replace("LIMIT", "CONNECTION LIMIT")).format(
+            sql.Identifier(name)
+        )
+        for name, role in roles.items()
+        if name != bootstrap
+    ]
+    granted = [
+        sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(name))
+        for name, role in roles.items()
+        for group in role.member_of
+    ]
+    return made + granted
+
+
+def _equal_sentence(manifest: Manifest, same_major: bool) -> str:
+    sealed = manifest.seal
+    across = "" if same_major else " Expressions were not compared: the server is of another major version."
+    return (
+        f"Equal to the seal ({sealed.depth}): {len(sealed.tables)} tables, {manifest.rows} rows, "
+        f"{len(sealed.sequences)} sequences, {len(sealed.objects)} objects with owners and grants, "
+        f"{len(sealed.roles)} roles.{across}"
+    )
+
+
+@contextmanager
+def _our_trouble() -> Iterator[None]:
+    """A failure of the throw-away server is the drill's own trouble, not the backup's."""
+    try:
+        yield
+    except (BadBackup, CannotJudge):
+        raise
+    except LedgerError as error:
+        raise CannotJudge(f"The drill could not be carried out: {error.message}", hint=_AGAIN) from None

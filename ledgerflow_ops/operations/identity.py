@@ -1,0 +1,45 @@
+"""Which database an environment is, told and, on purpose, told anew."""
+
+from ledgerflow_ops.adapters import source
+from ledgerflow_ops.adapters.identities import Identities
+from ledgerflow_ops.core import identity as judging
+from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.identity import Identity
+from ledgerflow_ops.core.manifest import Source
+from ledgerflow_ops.operations.desk import Site
+
+
+def confirm(site: Site, found: Source) -> None:
+    """Refused unless the database found is this environment's; remembered if it is the first."""
+    identities, here = _identities(site), _identity(found)
+    if not judging.judge(site.environment, here, identities.known()):
+        identities.remember(site.environment, here)
+
+
+def identity(site: Site, *, accept: bool) -> Identity:
+    """The database that the environment's URL leads to, if it is the environment's own.
+
+    With `accept` it is taken as the environment's from now on, unless it is another environment's.
+    Refused (3) otherwise.
+    """
+    with site.database().connect() as connection:
+        found = source.facts(connection)
+    identities, here = _identities(site), _identity(found)
+    if accept:
+        others = {name: known for name, known in identities.known().items() if name is not site.environment}
+        judging.judge(site.environment, here, others)
+        identities.remember(site.environment, here)
+    elif not judging.judge(site.environment, here, identities.known()):
+        raise Refused(
+            f"{site.environment} has no database yet. Its URL leads to {here}.",
+            hint="The first backup takes it, or make identity ACCEPT=1.",
+        )
+    return here
+
+
+def _identities(site: Site) -> Identities:
+    return Identities(site.desk.settings.state_dir / "identities.json")
+
+
+def _identity(found: Source) -> Identity:
+    return Identity(found.system_identifier, found.database)

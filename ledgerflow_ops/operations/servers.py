@@ -1,0 +1,141 @@
+"""Starts and stops the web page and the daemon."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from ledgerflow_ops.adapters import instance, process
+from ledgerflow_ops.adapters.cluster import ended, free_port
+from ledgerflow_ops.config import PROJECT
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.operations.desk import Desk
+from ledgerflow_ops.operations.embedded import storage
+
+_PATIENCE = 90.0
+_GRACE = 15.0
+_NAMES = ("webserver", "daemon")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One of Dagster's servers: what is remembered of it, and whether it still runs."""
+
+    name: str
+    state_dir: Path
+
+    @property
+    def note(self) -> Path:
+        return self.state_dir / "servers" / f"{self.name}.json"
+
+    @property
+    def log(self) -> Path:
+        return self.state_dir / "servers" / f"{self.name}.log"
+
+    def remembered(self) -> dict[str, str | int | float]:
+        try:
+            return dict(json.loads(self.note.read_text()))
+        except (OSError, ValueError):
+            return {}
+
+    def running(self) -> psutil.Process | None:
+        """The process, if it is the one we started: same id, same start time."""
+        facts = self.remembered()
+        try:
+            found = psutil.Process(int(facts["pid"]))
+            same = abs(found.create_time() - float(facts["started"])) < 1
+            return found if same and found.status() != psutil.STATUS_ZOMBIE else None
+        except (KeyError, ValueError, psutil.Error):
+            return None
+
+    def start(self, command: list[str], variables: dict[str, str], address: str) -> subprocess.Popen[bytes]:
+        """Start it in a session of its own, with the default signals, and remember it."""
+        self.note.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            child = process.popen(
+                [sys.executable, "-c", _LAUNCH, *command],
+                extra=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=PROJECT,
+            )
+        facts = {"pid": child.pid, "started": psutil.Process(child.pid).create_time(), "address": address}
+        self.note.write_text(json.dumps(facts))
+        return child
+
+    def stop(self) -> bool:
+        """End it and what it started; whether it was running."""
+        found = self.running()
+        if found:
+            children = found.children(recursive=True)
+            found.send_signal(signal.SIGTERM)
+            if not ended(found, _GRACE):
+                found.kill()
+            for child in children:
+                if not ended(child, _GRACE):
+                    child.kill()
+        self.note.unlink(missing_ok=True)
+        return found is not None
+
+
+_LAUNCH = """
+import os, signal, sys
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Started in the background by a shell, a process inherits an ignored SIGINT, and Dagster then ignores
+SIGTERM as well: the signals are set back before it begins."""
+
+
+def up(desk: Desk) -> str:
+    """Start what does not run yet, wait until the web page answers, and return its address."""
+    webserver, daemon = (Server(name, desk.settings.state_dir) for name in _NAMES)
+    variables = dict(instance.variables(desk.settings.state_dir, PROJECT, storage(desk.settings)))
+    bin_folder, workspace = Path(sys.executable).parent, str(PROJECT / "workspace.yaml")
+    if not daemon.running():
+        daemon.start([str(bin_folder / "dagster-daemon"), "run", "-w", workspace], variables, "")
+    if not webserver.running():
+        port = free_port()
+        webserver.start(
+            [str(bin_folder / "dagster-webserver"), "-h", "127.0.0.1", "-p", str(port), "-w", workspace],
+            variables,
+            f"http://127.0.0.1:{port}",
+        )
+    address = str(webserver.remembered()["address"])
+    _wait(address, webserver, daemon)
+    return address
+
+
+def down(desk: Desk) -> list[str]:
+    """Stop the web page, the daemon and the embedded server; the names of what was running."""
+    servers = [Server(name, desk.settings.state_dir) for name in _NAMES]
+    stopped = [server.name for server in servers if server.stop()]
+    if desk.embedded.stop():
+        stopped.append("embedded PostgreSQL")
+    return stopped
+
+
+def _wait(address: str, *servers: Server) -> None:
+    """Until the web page answers; LedgerError with the log's end when a server dies first."""
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        for server in servers:
+            if server.running() is None:
+                tail = process.last_lines(server.log.read_text(errors="replace"))
+                raise LedgerError(f"The {server.name} ended at once:\n{tail}", hint=f"See {server.log}")
+        try:
+            with urllib.request.urlopen(f"{address}/server_info", timeout=5):  # noqa: S310 - our own address
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise LedgerError(f"The web page at {address} does not answer.", hint=f"See {servers[0].log}")

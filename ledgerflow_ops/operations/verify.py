@@ -1,0 +1,197 @@
+"""Verifies a backup: reads every byte of it and compares with its manifest. Climbs to *readable*."""
+
+from collections.abc import Iterator
+
+from ledgerflow_ops.adapters import archive, folder, tools
+from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.core import catalog as known
+from ledgerflow_ops.core import naming, sizes
+from ledgerflow_ops.core.checks import Check, failed, passed, warned
+from ledgerflow_ops.core.compare import Difference, contents_equal, rows_against_seal
+from ledgerflow_ops.core.errors import BadBackup, CannotJudge
+from ledgerflow_ops.core.manifest import FileFacts, Manifest
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.examination import Examination
+
+_ELSEWHERE = "Take the right file from another location, or take another backup: make backup."
+_SHOWN = 20
+
+
+def verify(site: Site, name: BackupName) -> Examination:
+    """Read every byte of a backup. The examination's rung is *readable* when all of it holds.
+
+    CannotJudge (5) when the bytes are not on this machine or no tool can read them.
+    """
+    examination = examine(site, name)
+    examination.record()
+    return examination
+
+
+def examine(site: Site, name: BackupName) -> Examination:
+    """The same, without keeping the result: the drill goes on from here."""
+    site.desk.reporter.step(Step.VERIFY)
+    examination = Examination(site, name)
+    look = _Look(examination)
+    examination.stage(Rung.WRITTEN, "exists", "exists", look.exists)
+    examination.stage(Rung.WRITTEN, "sealed", "manifest", look.manifest)
+    examination.stage(Rung.HASHED, "integrity", "hash", look.hashed)
+    examination.stage(Rung.DECRYPTED, "integrity", "cipher", lambda: ())
+    examination.stage(Rung.READABLE, "integrity", "decode", look.readable)
+    return examination
+
+
+def glance(site: Site, name: BackupName) -> list[Check]:
+    """The cheap facts about a backup: it exists, its size, who may read it, whether it is real data."""
+    if (missing := _missing(site, name)) is not None:
+        return [missing]
+    manifest = _manifest_or_none(site, name)
+    file = site.folder.file(name.dump)
+    return [
+        passed("exists", f"{name.dump} is in {site.folder.path}."),
+        sizes.judge_size(
+            file.stat().st_size,
+            floor=site.settings.size_floor,
+            rows=manifest.rows if manifest else None,
+            history=known.recent_sizes(catalog.entries(site), manifest) if manifest else (),
+        ),
+        folder.permissions(site.folder, name.dump),
+        source_is_real(site, manifest),
+    ]
+
+
+def source_is_real(site: Site, manifest: Manifest | None) -> Check:
+    """Whether this is a backup of somebody's books. The sample in prod is a warning, every time."""
+    sample = manifest.sample if manifest else site.is_sample
+    if not sample:
+        return passed("source_is_real", "Taken from the environment's own database.")
+    message = f"SAMPLE DATA: no URL is set for {site.environment}. These are not your books."
+    hint = f"Set LEDGER_{site.environment.upper()}_DATABASE_URL, or database_url in ledgerflow.toml."
+    if site.environment == "prod":
+        return warned("source_is_real", "sample", message, hint)
+    return passed("source_is_real", message)
+
+
+class _Look:
+    """The stages' own work on one backup."""
+
+    def __init__(self, examination: Examination) -> None:
+        self.examination = examination
+        self.site, self.name = examination.site, examination.name
+        self.file = self.site.folder.file(self.name.dump)
+
+    def exists(self) -> Iterator[Check]:
+        missing = _missing(self.site, self.name)
+        if missing:
+            yield missing
+        elif self.file.is_symlink() or not self.file.is_file():
+            yield failed("exists", "exists", f"{self.name.dump} is not a regular file.", _ELSEWHERE)
+        else:
+            yield passed("exists", f"{self.name.dump} is in {self.site.folder.path}.")
+
+    def manifest(self) -> Iterator[Check]:
+        """The manifest is whole, and it is this file's and this environment's."""
+        manifest = self.examination.manifest = catalog.read_manifest(self.site, self.name)
+        claimed = naming.claimed_environment(self.name)
+        if claimed not in (None, self.site.environment):
+            message = f"{self.name.dump} is named for {claimed}, but lies among {self.site.environment}'s."
+            yield failed("sealed", "environment", message, _ELSEWHERE)
+        elif manifest is None:
+            yield warned(
+                "sealed",
+                "no manifest",
+                f"{self.name.dump} has no manifest: there is no hash and no seal to compare it with.",
+                "It may be a dump made by hand, or its manifest was lost. It cannot be proven equal.",
+            )
+        elif manifest.environment is not self.site.environment:
+            message = f"The manifest is {manifest.environment}'s, not {self.site.environment}'s."
+            yield failed("sealed", "environment", message, _ELSEWHERE)
+        elif manifest.dump.file != self.name.dump:
+            message = f"The manifest commits {manifest.dump.file}, not {self.name.dump}: it was swapped."
+            yield failed("sealed", "manifest", message, _ELSEWHERE)
+
+    def hashed(self) -> Iterator[Check]:
+        """Dump and globals are, byte for byte, the committed ones."""
+        manifest = self.examination.manifest
+        for facts in (manifest.dump, manifest.globals) if manifest else ():
+            if facts and (difference := self._difference(facts)):
+                yield failed("integrity", "hash", difference, _ELSEWHERE)
+
+    def _difference(self, facts: FileFacts) -> str:
+        path = self.site.folder.file(facts.file)
+        if not path.exists():
+            return f"{facts.file} is gone."
+        moved = self.site.desk.reporter.moved
+        with folder.translated(path):
+            size, sha256 = archive.sha256_of(path, lambda done: moved(done, facts.size))
+        if size != facts.size:
+            return f"{facts.file} has {size} bytes; {facts.size} were committed."
+        if sha256 != facts.sha256:
+            return f"{facts.file} has changed since it was committed: its SHA-256 is another."
+        return ""
+
+    def readable(self) -> Iterator[Check]:
+        """The archive's magic, its table of contents, every byte decoded, every table as committed."""
+        with self.file.open("rb") as stream:
+            if stream.read(len(archive.MAGIC)) != archive.MAGIC:
+                raise BadBackup(f"{self.name.dump} is not an archive of pg_dump.", hint=_ELSEWHERE)
+        manifest = self.examination.manifest
+        chosen = reader(self.site, manifest)
+        toc = archive.table_of_contents(chosen, self.file)
+        contents = archive.decode(chosen, self.file)
+        rows = sum(table.rows for table in contents.tables.values())
+        found = f"{toc.entries} entries, {len(contents.tables)} tables, {rows} rows"
+        if manifest is None:
+            yield passed("integrity", f"Every byte decoded: {found}. There is no hash to compare with.")
+            return
+        differences = contents_equal(manifest.contents, contents) + rows_against_seal(manifest.seal, contents)
+        if toc != manifest.toc and toc.entries != manifest.toc.entries:
+            sentence = f"{manifest.toc.entries} entries committed, {toc.entries} found"
+            differences.insert(0, Difference("table of contents", sentence))
+        yield from told("sealed", differences)
+        yield passed("integrity", f"Every byte read and decoded; SHA-256 as committed: {found}.")
+        if not differences:
+            yield passed("sealed", f"Rows and contents as sealed ({manifest.seal.depth}): {found}.")
+
+
+def reader(site: Site, manifest: Manifest | None) -> Tools:
+    """A pg_restore that reads this backup; CannotJudge when every one here is too old."""
+    wanted = int(manifest.tool_version.split(".")[0]) if manifest else 0
+    for candidate in tools.candidates(site.desk.settings.tools_dir):
+        if candidate.major >= wanted and (candidate.major >= 16 or wanted):
+            return candidate
+    raise CannotJudge(
+        f"The backup was written by pg_dump {wanted}; every pg_restore here is older.",
+        hint=f"Install the client programs of PostgreSQL {wanted} and set tools_dir in ledgerflow.toml.",
+    )
+
+
+def told(name: str, differences: list[Difference]) -> Iterator[Check]:
+    """The differences as one failed check that names each; nothing when there are none."""
+    if differences:
+        listed = "\n".join(f"  {difference.sentence}" for difference in differences[:_SHOWN])
+        more = f"\n  … and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
+        message = f"{len(differences)} difference(s) from the seal:\n{listed}{more}"
+        yield failed(name, differences[0].cause, message, _ELSEWHERE)
+
+
+def _missing(site: Site, name: BackupName) -> Check | None:
+    """A failed check when the dump is gone; CannotJudge when it is only in the cloud."""
+    if site.folder.evicted(name.dump):
+        raise CannotJudge(
+            f"{name.dump} is not local: its bytes are only in the cloud. It is neither lost nor proven.",
+            hint=f"Download it (macOS: brctl download {site.folder.file(name.dump)}) and ask again.",
+        )
+    if not site.folder.file(name.dump).exists():
+        return failed("exists", "exists", f"{name.dump} is gone from {site.folder.path}.", _ELSEWHERE)
+    return None
+
+
+def _manifest_or_none(site: Site, name: BackupName) -> Manifest | None:
+    try:
+        return catalog.read_manifest(site, name)
+    except BadBackup:
+        return None

@@ -1,0 +1,7 @@
+"""The sample: a LedgerFlow database for an environment that has no database URL yet."""
+
+from ledgerflow_ops.sample.grow import grow
+from ledgerflow_ops.sample.install import install
+from ledgerflow_ops.sample.rules import RULES
+
+__all__ = ["RULES", "grow", "install"]

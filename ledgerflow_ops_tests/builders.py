@@ -1,0 +1,71 @@
+"""Builds what tests need from real parts: settings, desks, sites, listeners."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ledgerflow_ops import sample
+from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.config import Settings
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.manifest import RunFacts
+from ledgerflow_ops.core.progress import Reporter, Step
+from ledgerflow_ops.operations.desk import Desk, Site
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+@dataclass
+class Recorder:
+    """A Reporter that keeps what it is told."""
+
+    steps: list[Step] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    moves: list[int] = field(default_factory=list)
+
+    def step(self, step: Step) -> None:
+        self.steps.append(step)
+
+    def moved(self, done: int, expected: int | None) -> None:
+        self.moves.append(done)
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+def url(database: Database) -> str:
+    """The database as a setting names it."""
+    return database.sqlalchemy_url().replace("+psycopg2", "")
+
+
+def settings(root: Path, database: Database | None = None, **fields: Any) -> Settings:
+    """Settings whose folders lie below `root`; `dev` has `database` and the sample's data rules.
+
+    `fields` are further settings of `dev`, such as `size_floor=1`.
+    """
+    dev: dict[str, Any] = dict(fields)
+    if database:
+        dev["database_url"] = url(database)
+        dev.setdefault(
+            "rules", [{"name": rule.name, "sql": rule.sql, "expect": rule.expect} for rule in sample.RULES]
+        )
+    return Settings(
+        backup_root=root / "backups", state_dir=root / "state", environments={Environment.DEV: dev}
+    )
+
+
+def site(
+    root: Path,
+    database: Database | None = None,
+    *,
+    environment: Environment = Environment.DEV,
+    reporter: Reporter | None = None,
+    now: Any = clock.now,
+    **fields: Any,
+) -> Site:
+    """An environment ready for operations, signed by a test."""
+    run = RunFacts(run_id="test-run", who="tests", why="a test")
+    desk = Desk(settings(root, database, **fields), reporter or Recorder(), now, run)
+    return desk.site(environment)

@@ -1,0 +1,91 @@
+"""A real PostgreSQL for the session, real files for each test, and nothing left behind."""
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from psycopg import sql
+
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops_tests import builders
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """No setting and no PG* variable of the person who runs the tests reaches them."""
+    for name in list(os.environ):
+        if name.startswith(("LEDGER_", "LEDGERFLOW_", "PG", "DAGSTER_")):
+            del os.environ[name]
+    for name in ("FILE", "DRILL", "SEAL", "WHY", "JSON", "ACCEPT", "DRY_RUN"):
+        os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def session_root() -> Iterator[Path]:
+    """A folder that every account on the machine can pass through (PostgreSQL does not run as root)."""
+    root = Path(tempfile.mkdtemp(prefix="lft-", dir="/tmp"))
+    root.chmod(0o711)
+    yield root
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def empty_settings(session_root: Path) -> None:
+    """The project's own ledgerflow.toml, if there is one, is not the tests'."""
+    file = session_root / "empty.toml"
+    file.touch()
+    os.environ["LEDGER_CONFIG"] = str(file)
+
+
+@pytest.fixture(scope="session")
+def embedded(session_root: Path) -> Iterator[Embedded]:
+    """The embedded server, started once for the session."""
+    server = Embedded(session_root / "server")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def root(session_root: Path) -> Iterator[Path]:
+    """A test's own folder; fails the test that leaves a process at work in it."""
+    folder = session_root / secrets.token_hex(4)
+    folder.mkdir(mode=0o711)
+    yield folder
+    left = [found for found in psutil.process_iter() if _works_in(found, folder)]
+    shutil.rmtree(folder, ignore_errors=True)
+    assert not left, f"left running: {left}"
+
+
+def _works_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(folder)
+    except (psutil.Error, OSError):
+        return False
+
+
+@pytest.fixture
+def database(embedded: Embedded) -> Iterator[Database]:
+    """A fresh copy of the sample LedgerFlow database, not known as the sample."""
+    sample = embedded.sample(Environment.TEST)
+    name = f"books_{secrets.token_hex(4)}"
+    server = sample.named("postgres")
+    with server.connect() as connection:
+        copied = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        connection.execute(copied.format(sql.Identifier(name), sql.Identifier(sample.parameters["dbname"])))
+    yield server.named(name)
+    with server.connect() as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def site(root: Path, database: Database) -> Site:
+    """The dev environment of that database."""
+    return builders.site(root, database)

@@ -1,0 +1,33 @@
+"""A dump of the sample has the size of the real one, and comes back whole."""
+
+from pathlib import Path
+
+import psycopg
+
+from ledgerflow_ops.sample import install
+from ledgerflow_ops_tests.sample.databases import another_database, broken_rules, contents, dump, restore
+
+_OWNERS_AND_GRANTS = """
+    SELECT oid::regclass::text, relowner::regrole::text, relacl::text, relrowsecurity
+    FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1
+"""
+
+
+def test_dump_has_the_size_of_the_real_one(empty_database: str, tmp_path: Path) -> None:
+    file = tmp_path / "sample.dump"
+    with psycopg.connect(empty_database) as connection:
+        install(connection)
+    dump(empty_database, file)
+    assert 100_000 <= file.stat().st_size <= 250_000
+
+
+def test_dump_restores_equal(empty_database: str, tmp_path: Path) -> None:
+    file = tmp_path / "sample.dump"
+    with psycopg.connect(empty_database) as source, another_database(empty_database) as restored:
+        install(source)
+        dump(empty_database, file)
+        restore(file, restored)
+        assert contents(restored) == contents(empty_database)
+        with psycopg.connect(restored) as copy:
+            assert copy.execute(_OWNERS_AND_GRANTS).fetchall() == source.execute(_OWNERS_AND_GRANTS).fetchall()
+            assert broken_rules(copy) == set()
