@@ -98,7 +98,7 @@ def use_suitable_python() -> None:
             os.execv(program, [program, "-I", __file__, *sys.argv[1:]])  # noqa: S606  # a list, no shell
     raise SetupError(
         f"Python {dotted(oldest)} to {dotted(newest)} is needed; {chosen or 'python3'} is {dotted(own)}",
-        f"install Python {dotted(min(newest, (3, 13)))}, or name one: make PYTHON=/path/to/python3.x …",
+        f"install Python {dotted(min(newest, (3, 13)))}, or name one: make PYTHON=/path/to/python3",
         code=2,
     )
 
@@ -237,7 +237,11 @@ def show_progress(line: str) -> None:
     """Show a terminal what pip is at, on one line that is written over; an empty line clears it."""
     if not sys.stderr.isatty() or (line and not line.startswith(("Collecting", "Installing"))):
         return
-    text = "set-up: " + " ".join(line.split()[:2]).lower() if line else ""
+    text = (
+        f"set-up: fetching {line.split()[1]}"
+        if line.startswith("Collecting")
+        else line and "set-up: unpacking"
+    )
     print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
@@ -256,6 +260,7 @@ def set_up(dev: bool) -> None:
                 stamp.unlink(missing_ok=True)
         if "venv" in steps:
             make_venv(held)
+            wanted["python"] = dotted(sys.version_info[:2])
         if "packages" in steps:
             install_packages(held, LOCK_DEV if "dev" in wanted else LOCK)
         if "project" in steps:

@@ -26,3 +26,19 @@ class Stopwatch:
         finally:
             spent = time.perf_counter() - begun
             self.durations[name] = round(self.durations.get(name, 0.0) + spent, 4)
+
+
+class Pace:
+    """Says when something that would come too often is due again."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._last = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether `seconds` have passed since it was last due (or since the beginning)."""
+        now = time.monotonic()
+        if now - self._last < self._seconds:
+            return False
+        self._last = now
+        return True

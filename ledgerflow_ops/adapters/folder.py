@@ -26,6 +26,9 @@ _FOLDER_MODE = 0o700
 _DATALESS = 0x40000000
 """macOS: SF_DATALESS, the flag of a file whose contents are only in the cloud."""
 
+Version = tuple[int, int, int, int]
+"""A file's inode, size, and times of last change of contents and of attributes, in nanoseconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Folder:
@@ -160,6 +163,14 @@ class Folder:
         with translated(self.path), contextlib.suppress(FileNotFoundError):
             self.file(name).unlink()
             self._sync_folder()
+
+    def version(self, name: str) -> Version | None:
+        """What changes whenever the file does; None when there is none."""
+        try:
+            facts = self.file(name).stat()
+        except FileNotFoundError:
+            return None
+        return facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 
     def read(self, name: str) -> bytes:
         with translated(self.file(name)):

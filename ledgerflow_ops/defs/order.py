@@ -27,7 +27,7 @@ def backup(site: Site, terminal: Terminal, *, file: str | None, drill: bool, ful
     """Back up the environment and, with `drill`, prove it; the exit code."""
     settings = {f"{site.environment}__dump": {"file": file, "full_seal": full_seal}}
     only = None if drill else [key(site, "dump")]
-    outcome = run(site.desk, backup_job(site), site.today(), config=settings, assets=only)
+    outcome = run(site, backup_job(site), site.today(), config=settings, assets=only)
     made = [entry for entry in catalog.newest_first(site) if _made_by(entry, outcome.run_id)]
     return _tell(site, terminal, made[0] if made else None, outcome)
 
@@ -60,7 +60,7 @@ def _examine(
     """
     day = catalog.entry(site, name).day
     if day is not None and in_window(site, day):
-        outcome = run(site.desk, job, day, config=settings)
+        outcome = run(site, job, day, config=settings)
         return _tell(site, terminal, catalog.entry(site, name), outcome)
     examination = operation(site, name)
     bad = examination.bad

@@ -6,30 +6,44 @@ from datetime import date
 
 import dagster as dg
 
+from ledgerflow_ops.adapters.clock import Pace
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.manifest import RunFacts
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Reporter, Step
+from ledgerflow_ops.core.sizes import human
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.desk import Site
 
 WHO = "ledgerflow/who"
 WHY = "ledgerflow/why"
 
+_EVERY_SECONDS = 5.0
+
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
 
 class _Tee:
-    """Reports into the run's event log and to whoever else listens."""
+    """Reports into the run's event log and to whoever else listens.
+
+    Every line of the log is a row in the storage: a small backup has no need of one per step, a long
+    one tells where it is now and then.
+    """
 
     def __init__(self, log: dg.DagsterLogManager, other: Reporter) -> None:
-        self._log, self._other = log, other
+        self._log, self._other, self._step = log, other, ""
+        self._pace = Pace(_EVERY_SECONDS)
 
     def step(self, step: Step) -> None:
-        self._log.info(f"step: {step}")
+        self._step = step
+        if self._pace.due():
+            self._log.info(f"step: {step}")
         self._other.step(step)
 
     def moved(self, done: int, expected: int | None) -> None:
+        if self._pace.due():
+            of = f" of about {human(expected)}" if expected else ""
+            self._log.info(f"{self._step}: {human(done)}{of}")
         self._other.moved(done, expected)
 
     def say(self, message: str) -> None:

@@ -12,8 +12,9 @@ from ledgerflow_ops.adapters import instance
 from ledgerflow_ops.config import PROJECT
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.defs.build import build_definitions
+from ledgerflow_ops.defs.partitions import backup_days
 from ledgerflow_ops.defs.runs import WHO, WHY
-from ledgerflow_ops.operations.desk import Desk, Site
+from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.embedded import storage
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -39,16 +40,17 @@ class Outcome:
 
 
 def run(
-    desk: Desk,
+    site: Site,
     job: str,
     day: date,
     *,
     config: Mapping[str, Any],
     assets: Sequence[dg.AssetKey] | None = None,
 ) -> Outcome:
-    """Carry out `job` for `day`, limited to `assets` if given. `config` maps steps to their settings."""
+    """Carry out the environment's `job` for `day`, limited to `assets` if given. `config` maps steps to their settings."""
+    desk = site.desk
     os.environ.update(instance.variables(desk.settings.state_dir, PROJECT, storage(desk.settings)))
-    definitions = build_definitions(desk.settings, desk.reporter)
+    definitions = build_definitions(desk.settings, desk.reporter, [site.environment])
     steps = {step: {"config": dict(settings)} for step, settings in config.items()}
     with dg.DagsterInstance.get() as dagster:
         finished = definitions.resolve_job_def(job).execute_in_process(
@@ -64,8 +66,6 @@ def run(
 
 def in_window(site: Site, day: date) -> bool:
     """Whether Dagster keeps a record of this day."""
-    from ledgerflow_ops.defs.partitions import backup_days
-
     return day.isoformat() in set(backup_days(site).get_partition_keys())
 
 

@@ -1,7 +1,9 @@
 """Reads the catalog: every dump in an environment's folder with its manifest and its proof."""
 
+from functools import lru_cache
 from pathlib import Path
 
+from ledgerflow_ops.adapters.folder import Folder, Version
 from ledgerflow_ops.core.catalog import Entry, backups, newest
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, SettingsError
 from ledgerflow_ops.core.manifest import Manifest
@@ -51,9 +53,14 @@ def _mismatch(site: Site, name: BackupName, manifest: Manifest, size: int) -> st
 
 def read_manifest(site: Site, name: BackupName) -> Manifest | None:
     """The manifest beside a dump, or None; BadBackup when it is not whole."""
-    if not site.folder.file(name.manifest).exists():
-        return None
-    return Manifest.decode(site.folder.read(name.manifest), name.manifest)
+    version = site.folder.version(name.manifest)
+    return _decoded(site.folder, name.manifest, version) if version else None
+
+
+@lru_cache(maxsize=20_000)
+def _decoded(folder: Folder, file: str, version: Version) -> Manifest:
+    """A manifest as it was at that version of its file; decoded once, as a catalog is read again and again."""
+    return Manifest.decode(folder.read(file), file)
 
 
 def read_proof(site: Site, name: BackupName, manifest: Manifest | None) -> Proof | None:

@@ -20,6 +20,8 @@ from ledgerflow_ops.core.errors import LedgerError
 
 _SUPERUSER = "ledgerflow"
 _ATTEMPTS = 3
+_MAKE = {"locale": "C", "set": "scram_iterations=1"}
+"""The password is 192 random bits: nobody guesses it, and Dagster connects 150 times in a run."""
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -52,7 +54,7 @@ class Embedded:
             with self._alone():
                 if not cluster.made:
                     cluster.make(
-                        _SUPERUSER, encoding="UTF8", locale={"locale": "C"}, password=self._new_password()
+                        _SUPERUSER, encoding="UTF8", locale=_MAKE, password=self._new_password()
                     )
                 if not cluster.postmaster():
                     self._start(cluster)

@@ -67,7 +67,8 @@ FROM
                  ' KREF ', number, '-', mix % 9973,
                  ' IBAN DE', 10 + hash % 89, '37040044', lpad((mix * 104729 % 10000000000)::text, 10, '0'),
                  ' SVWZ RECHNUNG ', (hash >> 8) % 1000000, ' VIELEN DANK FUER IHREN AUFTRAG ',
-                 words[1 + (mix & 31)], ' ', words[1 + (mix >> 5 & 31)], ' ', words[1 + (mix >> 10 & 31)]
+                 words[1 + (mix & 31)], ' ', words[1 + (mix >> 5 & 31)], ' ', words[1 + (mix >> 10 & 31)], ' ',
+                 words[1 + (mix >> 15 & 31)], ' ', words[1 + (mix >> 20 & 31)]
              )) AS k (details)
 ORDER BY number;
 
@@ -86,8 +87,11 @@ FROM (
     SELECT statement_id, profile_id, date_trunc('month', min(booked_on)::timestamp)::date AS period_start,
            count(*) AS transaction_count, sum(amount) AS total,
            (statement_id * 137911 % 5000000)::numeric / 100 AS opening,
-           string_agg(to_char(booked_on, 'DD.MM.') || E'\t' || (raw ->> 'type') || E'\t'
-                      || to_char(amount, 'FM9999990.00S'), E'\r\n' ORDER BY id) AS extracted
+           string_agg(concat_ws(
+               E'\t', to_char(booked_on, 'DD.MM.'),
+               CASE WHEN booked_on < '2024-04-01' THEN description ELSE raw ->> 'type' END,
+               to_char(amount, 'FM9999990.00S')
+           ), E'\r\n' ORDER BY id) AS extracted
     FROM profiles_transaction
     WHERE id BETWEEN current_setting('sample.first_transaction')::bigint
                  AND current_setting('sample.last_transaction')::bigint
@@ -98,7 +102,8 @@ ORDER BY statement_id;
 INSERT INTO profiles_processingtask (id, statement_id, state, payload, log, started_at, took)
 SELECT
     md5('task ' || id)::uuid, id,
-    CASE WHEN id % 17 = 0 THEN 'won''t fix' WHEN id % 11 = 0 THEN 'failed' ELSE 'completed' END::profiles_taskstate,
+    (CASE WHEN id % 17 = 0 THEN 'won''t fix' WHEN id % 11 = 0 THEN 'failed' ELSE 'completed' END)
+        ::profiles_taskstate,
     jsonb_build_object('file', file_name, 'parser', CASE id % 2 WHEN 0 THEN 'camt.053' ELSE 'pdf' END,
                        'retries', id % 3, 'pages', jsonb_build_array(1, id % 7, NULL)),
     CASE WHEN id % 11 = 0 THEN E'Traceback (most recent call last):\n  File "parser.py", line ' || id % 400
@@ -136,7 +141,8 @@ CROSS JOIN LATERAL (SELECT concat(
     ' Compared with ', (mix >> 8) % 1000, ' earlier transactions of this payee; the nearest is number ',
     mix * 7919 % 10000000, ', ', to_char(0.8 + mix % 2000 * 0.0001, 'FM0.0000'), ' alike by ',
     words[1 + (mix & 31)], ', ', words[1 + (mix >> 5 & 31)], ' and ', words[1 + (mix >> 10 & 31)],
-    ', less so by ', words[1 + (mix >> 15 & 31)], ' or ', words[1 + (mix >> 20 & 31)], '.'
+    ', less so by ', words[1 + (mix >> 15 & 31)], ' or ', words[1 + (mix >> 20 & 31)],
+    ', unlike ', words[1 + (hash >> 25 & 31)], ' and ', words[1 + (hash >> 20 & 31)], ' of ', hash % 1000003, '.'
 )) AS c (comparison)
 WHERE transaction.id BETWEEN current_setting('sample.first_transaction')::bigint
                          AND current_setting('sample.last_transaction')::bigint
@@ -156,7 +162,9 @@ INSERT INTO profiles_journalline (id, journal_id, position, account_id, amount, 
 SELECT transaction.id * 3 - 3 + line.position, transaction.id, line.position,
        (profile_id - 1) * 8 + line.account, line.amount, line.tax_code
 FROM profiles_transaction AS transaction
-CROSS JOIN LATERAL (SELECT CASE WHEN amount < 0 AND id % 4 = 0 THEN round(-amount * 19 / 119, 2) END) AS taxed (tax)
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN amount < 0 AND id % 4 = 0 THEN round(-amount * 19 / 119, 2) END
+) AS taxed (tax)
 CROSS JOIN LATERAL (VALUES
     (1, 1, amount, NULL),
     (2, CASE WHEN amount > 0 THEN 2 ELSE 4 + payee_id % 5 END, -amount - coalesce(tax, 0), NULL),
@@ -167,14 +175,15 @@ WHERE transaction.id BETWEEN current_setting('sample.first_transaction')::bigint
   AND line.amount IS NOT NULL
 ORDER BY 1;
 
+-- A person has looked at every third transaction.
 INSERT INTO profiles_auditlog (id, happened_at, user_id, action, object_type, object_id, address, changes)
 SELECT
     id,
-    months[1 + id % 3] + id * 7 % 40000 * interval '1 minute' + id / 1667 * 7919 % 60 * interval '1 second',
-    CASE WHEN id % 13 <> 0 THEN 1 + id % 3 END,
+    months[1 + id / 3 % 3] + id * 7 % 40000 * interval '1 minute' + id / 1667 * 7919 % 60 * interval '1 second',
+    CASE WHEN id % 13 <> 0 THEN 1 + id / 3 % 3 END,
     CASE WHEN is_reviewed THEN 'reviewed' ELSE 'imported' END,
     'profiles.transaction', id,
-    ('10.0.0.' || 1 + id % 3)::inet,
+    ('10.0.0.' || 1 + id / 3 % 3)::inet,
     jsonb_build_object('amount', jsonb_build_array(NULL, amount),
                        'is_reviewed', jsonb_build_array(false, is_reviewed))
 FROM profiles_transaction
@@ -183,4 +192,5 @@ CROSS JOIN (VALUES (
 )) AS calendar (months)
 WHERE id BETWEEN current_setting('sample.first_transaction')::bigint
              AND current_setting('sample.last_transaction')::bigint
+  AND id % 3 = 0
 ORDER BY id;

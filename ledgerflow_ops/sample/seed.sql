@@ -223,6 +223,11 @@ INSERT INTO "Büro ""Notes"" Ledger" ("Überschrift", "the ""text""", "select", 
     ('psql', E'\\connect template1\n\\! true\n\\q', E'\\restrict x\n\\unrestrict x', false),
     ('long', repeat('All work and no play makes Jack a dull boy. ', 60), repeat(E'\\\t', 200), false);
 
+-- It does not compress, so the server keeps it outside of the table, in pieces.
+INSERT INTO "Büro ""Notes"" Ledger" ("Überschrift", "the ""text""")
+SELECT 'long, without repetition', string_agg(md5('note ' || number), '' ORDER BY number)
+FROM generate_series(1, 90) AS number;
+
 
 -- A scan as a large object: every byte value, more than two of the server's 2 KB pages ---------------
 

@@ -32,7 +32,17 @@ def _server() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="sample-", dir="/tmp"))
     if _ACCOUNT:
         shutil.chown(folder, _ACCOUNT["user"], _ACCOUNT["group"])
-    initdb = [binaries / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+    initdb: list[Path | str] = [
+        binaries / "initdb",
+        "-D",
+        folder / "data",
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+    ]
     subprocess.run(
         [*initdb, "--locale=C", "--no-sync"], check=True, capture_output=True, cwd=folder, **_ACCOUNT
     )
@@ -40,7 +50,7 @@ def _server() -> Iterator[str]:
     server = subprocess.Popen(
         [binaries / "postgres", "-D", folder / "data", "-k", folder, *options],
         stdout=subprocess.DEVNULL,
-        stderr=(folder / "log").open("wb"),
+        stderr=subprocess.DEVNULL,
         cwd=folder,
         start_new_session=True,
         **_ACCOUNT,

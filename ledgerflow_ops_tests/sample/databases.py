@@ -37,9 +37,7 @@ def value(connection: Connection, query: str, *arguments: object) -> object:
 def broken_rules(connection: Connection) -> set[str]:
     """Return the names of the rules that do not hold, asked the way a restored copy is."""
     connection.execute("SET search_path = ''")
-    return {
-        rule.name for rule in RULES if value(connection, f"SELECT ({rule.sql})::text") != rule.expect
-    }
+    return {rule.name for rule in RULES if value(connection, f"SELECT ({rule.sql})::text") != rule.expect}
 
 
 def contents(url: str) -> Mapping[str, bytes]:

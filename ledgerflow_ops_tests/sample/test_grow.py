@@ -71,7 +71,7 @@ def test_grown_ledger_is_sound(empty_database: str) -> None:
         assert value(connection, "SHOW session_replication_role") == "origin"
         _validate_foreign_keys(connection)
         for sequence, column, table in connection.execute(_SEQUENCES).fetchall():
-            query = f"SELECT nextval(%s) > (SELECT max(\"{column}\") FROM {table})"
+            query = f'SELECT nextval(%s) > (SELECT max("{column}") FROM {table})'
             assert value(connection, query, sequence) is True, sequence
         assert broken_rules(connection) == set()
 

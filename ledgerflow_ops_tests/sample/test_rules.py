@@ -20,7 +20,7 @@ _DAMAGES = {
         UPDATE public.profiles_statementfile AS copy SET file_hash = original.file_hash
         FROM public.profiles_statementfile AS original WHERE copy.id = 2 AND original.id = 1""",
     "journals_balance": """
-        UPDATE public.profiles_journalline SET amount = amount - 0.01 WHERE journal_id = 1 AND position = 2""",
+        UPDATE public.profiles_journalline SET amount = amount - 1 WHERE journal_id = 1 AND position = 2""",
     "bank_accounts_agree": """
         UPDATE public.profiles_journalline SET amount = amount * 2 WHERE journal_id = 1""",
 }

