@@ -133,5 +133,7 @@ def restore(
 
 def roles_script(tools: Tools, variables: Mapping[str, str], *, passwords: bool) -> process.Finished:
     """pg_dumpall's roles and globals as SQL, without password hashes unless asked for."""
-    options = ["--globals-only"] if passwords else ["--globals-only", "--no-role-passwords"]
+    options = ["--globals-only", f"--database={variables['PGDATABASE']}"]
+    if not passwords:
+        options.append("--no-role-passwords")
     return process.run([tools.path("pg_dumpall"), *options], extra=variables)

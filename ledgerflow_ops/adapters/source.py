@@ -1,5 +1,6 @@
 """A database under one snapshot: what is in it, told by its own catalogs. Serves as source and as copy."""
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, LiteralString, cast
 
+import psycopg
 import xxhash
 from psycopg import sql
 
@@ -100,7 +102,8 @@ def snapshot(database: Database) -> Iterator[Snapshot]:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         (snapshot_id,) = _one(connection, "SELECT pg_export_snapshot()")
         yield Snapshot(connection, snapshot_id, recovery_point, lsn, found)
-        connection.execute("ROLLBACK")
+        with contextlib.suppress(psycopg.Error):  # what was read stays read, also if the server goes now
+            connection.execute("ROLLBACK")
 
 
 def facts(connection: Connection) -> Source:

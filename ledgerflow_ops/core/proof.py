@@ -68,10 +68,13 @@ def supersedes(new: Proof, old: Proof | None) -> bool:
     """Whether `new` takes the place of `old`.
 
     An examination that could not judge says nothing and replaces nothing. A bad verdict always counts.
-    A good one counts unless the old one had proven more of the same files.
+    A good one counts unless the old one had proven more of the same files; a bad old one only gives way
+    to one that got past the place where it failed, or reading a backup would clear what a drill found.
     """
     if new.verdict is Verdict.UNJUDGED:
         return False
     if old is None or not old.speaks_of(new.sha256, new.manifest_digest):
         return True
-    return new.verdict is Verdict.BAD or old.verdict is Verdict.BAD or new.rung >= old.rung
+    if new.verdict is Verdict.BAD:
+        return True
+    return new.rung > old.rung if old.verdict is Verdict.BAD else new.rung >= old.rung

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from ledgerflow_ops.adapters import archive, locks, source, tools
 from ledgerflow_ops.adapters.clock import Stopwatch
 from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.process import Finished, ended_by, last_lines, mask
 from ledgerflow_ops.adapters.source import Snapshot
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import catalog as known
@@ -86,6 +87,7 @@ class _Backup:
         self.site, self.order = site, order
         self.report = site.desk.reporter
         self.watch = Stopwatch()
+        self.placed: list[str] = []
 
     def make(self) -> Manifest:
         begun = self.site.desk.clock()
@@ -96,7 +98,7 @@ class _Backup:
         recovery_point = self._instant()
         with source.snapshot(ready.database) as snapshot:
             name = self._name(ready, recovery_point)
-            with _withdrawn_on_failure(self.site, name):
+            with self._withdrawn_on_failure():
                 return self._write(begun, recovery_point, ready, snapshot, name)
 
     def _preflight(self) -> _Ready:
@@ -217,7 +219,8 @@ class _Backup:
             self.report.step(Step.SYNC)
             folder.sync(file)
             self.report.step(Step.RENAME)
-            folder.commit(name.dump)
+            with self._placing(name.dump):
+                folder.commit(name.dump)
         return streamed
 
     def _globals(self, ready: _Ready, name: BackupName, sealed: dict[str, RoleFacts]) -> _Roles:
@@ -232,11 +235,11 @@ class _Backup:
                 ready.tools, ready.database.variables(), passwords=self.site.settings.role_passwords
             )
             if finished.code:
-                reason = finished.errors.strip().splitlines()[-1:] or ["pg_dumpall failed"]
-                return _Roles(None, f"roles and globals could not be read: {reason[0]}", facts)
+                return _Roles(None, _why_no_roles(finished), facts)
             missing = set(facts) ^ roles_script.created_roles(finished.out.decode("utf-8", "replace"))
             if not missing:
-                self.site.folder.put(name.globals, finished.out)
+                with self._placing(name.globals):
+                    self.site.folder.put(name.globals, finished.out)
                 return _Roles(_facts_of(name.globals, finished.out), "", facts)
             with ready.database.connect() as connection:
                 facts = source.roles(connection)
@@ -249,7 +252,8 @@ class _Backup:
         """Write the manifest, which makes the dump a backup, and read everything back from the disk."""
         folder = self.site.folder
         self.report.step(Step.COMMIT)
-        folder.put(name.manifest, manifest.encode())
+        with self._placing(name.manifest):
+            folder.put(name.manifest, manifest.encode())
         self.report.step(Step.READ_BACK)
         read_again = Manifest.decode(folder.read(name.manifest), name.manifest)
         for facts in (manifest.dump, manifest.globals):
@@ -264,16 +268,25 @@ class _Backup:
                 hint="Nothing was kept. Check the disk; then run the backup again.",
             )
 
+    @contextmanager
+    def _withdrawn_on_failure(self) -> Iterator[None]:
+        """If the block fails, take back what this run had put there, the manifest first."""
+        try:
+            yield
+        except BaseException:
+            for file in reversed(self.placed):
+                self.site.folder.remove(file)
+            raise
 
-@contextmanager
-def _withdrawn_on_failure(site: Site, name: BackupName) -> Iterator[None]:
-    """If the block fails, take back what it had put there: the manifest first."""
-    try:
-        yield
-    except BaseException:
-        for file in (name.manifest, name.globals, name.dump):
-            site.folder.remove(file)
-        raise
+    @contextmanager
+    def _placing(self, file: str) -> Iterator[None]:
+        """Inside, `file` gets its name; it is ours from then on, unless the name was taken already."""
+        self.placed.append(file)
+        try:
+            yield
+        except Refused:
+            self.placed.remove(file)
+            raise
 
 
 def _require_none(differences: list[Difference]) -> None:
@@ -284,6 +297,17 @@ def _require_none(differences: list[Difference]) -> None:
             f"pg_dump's archive does not hold what the database had:\n{listed}",
             hint="Nothing was kept. Run the backup again; if it repeats, check memory, disk and pg_dump.",
         )
+
+
+def _why_no_roles(finished: Finished) -> str:
+    """The note that stands in for roles the account may not read; LedgerError for any other reason."""
+    reason = next(iter(reversed(finished.errors.strip().splitlines())), "")
+    if "permission denied" not in reason:
+        raise LedgerError(
+            f"pg_dumpall failed ({ended_by(finished.code)}):\n{last_lines(finished.errors)}",
+            hint="Nothing was kept. Mend what the lines above say and run the backup again.",
+        )
+    return f"roles and globals could not be read: {mask(reason)}"
 
 
 def _facts_of(file: str, data: bytes) -> FileFacts:

@@ -27,7 +27,7 @@ from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.sizes import human
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
-from ledgerflow_ops.operations.verify import examine, told
+from ledgerflow_ops.operations.verify import hashed, told
 
 _COPY = "ledgerflow_copy"
 _JOBS = 2
@@ -48,7 +48,7 @@ def drill(site: Site, name: BackupName) -> Examination:
     The examination's rung is *valid* when all of it holds; its `rto_seconds` is the measured restore
     time. CannotJudge (5) when the drill itself cannot be carried out; an earlier proof then stays.
     """
-    examination = examine(site, name)
+    examination = hashed(site, name)
     if examination.bad is None:
         _Drill(examination).carry_out()
     site.desk.reporter.step(Step.PROOF)
@@ -91,7 +91,9 @@ class _Drill:
         examination.stage(Rung.VALID, "data_rules", "rules", lambda: self._rules(copy))
 
     def _server_tools(self) -> Tools:
-        major = self.manifest.source.major if self.manifest else 0
+        """A server not older than the source, whose pg_restore is not older than the dump's pg_dump."""
+        manifest = self.manifest
+        major = max(manifest.source.major, int(manifest.tool_version.split(".")[0])) if manifest else 0
         return tools.server(self.site.desk.settings.tools_dir, major)
 
     def _preflight(self) -> None:
@@ -208,22 +210,24 @@ class _Drill:
 
 
 def _answer(connection: Connection, rule: DataRule) -> str:
-    """What the rule's SQL returns, as text; CannotJudge when it cannot be run."""
+    """What the rule's SQL returns, as PostgreSQL prints it; CannotJudge when it cannot be run."""
+    hint = "Mend its SQL in ledgerflow.toml."
     try:
-        row = connection.execute(rule.sql.encode()).fetchone()
+        answer = connection.execute(rule.sql.encode()).pgresult
     except psycopg.Error as error:
-        raise CannotJudge(
-            f"The data rule {rule.name!r} cannot be run: {error.diag.message_primary}",
-            hint="Mend its SQL in ledgerflow.toml.",
-        ) from None
-    return str(row[0]) if row else "no row"
+        reason = error.diag.message_primary or error
+        raise CannotJudge(f"The data rule {rule.name!r} cannot be run: {reason}", hint=hint) from None
+    if answer is None or answer.nfields != 1:
+        raise CannotJudge(f"The data rule {rule.name!r} does not ask for one value.", hint=hint)
+    if not answer.ntuples:
+        return "no row"
+    value = answer.get_value(0, 0)
+    return "NULL" if value is None else value.decode("utf-8", "replace")
 
 
 def _role_statements(roles: dict[str, RoleFacts], bootstrap: str) -> list[sql.Composed]:
     made = [
-        sql.SQL("CREATE ROLE {} " + role.attributes.replace("LIMIT", "CONNECTION LIMIT")).format(
-            sql.Identifier(name)
-        )
+        sql.SQL(f"CREATE ROLE {{}} {_attributes(role)}").format(sql.Identifier(name))
         for name, role in roles.items()
         if name != bootstrap
     ]
@@ -233,6 +237,12 @@ def _role_statements(roles: dict[str, RoleFacts], bootstrap: str) -> list[sql.Co
         for group in role.member_of
     ]
     return made + granted
+
+
+def _attributes(role: RoleFacts) -> str:
+    """A sealed role's attributes as CREATE ROLE takes them: what it has, and INHERIT if it lacks that."""
+    inherits = "" if "INHERIT" in role.attributes.split() else "NOINHERIT "
+    return inherits + role.attributes.replace("LIMIT", "CONNECTION LIMIT")
 
 
 def _equal_sentence(manifest: Manifest, same_major: bool) -> str:

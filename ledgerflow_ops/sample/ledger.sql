@@ -24,7 +24,7 @@ SELECT
         'flags', CASE number % 12 WHEN 0 THEN '["recurring"]' WHEN 1 THEN '["foreign", null]' ELSE '[]' END::jsonb
     ),
     number % 9 <> 0,
-    timestamptz '2025-03-03 06:00:00+00' + statement_id * interval '61.25 seconds'
+    timestamptz '2025-04-07 06:00:00+00' + statement_id * interval '61.25 seconds'
         + CASE WHEN archived THEN mix % 60000000 ELSE 0 END * interval '1 microsecond'
 FROM
     generate_series(current_setting('sample.first_statement')::bigint,
@@ -82,7 +82,7 @@ SELECT
     period_start, (period_start + interval '1 month' - interval '1 day')::date,
     transaction_count, total, opening, opening + total, extracted,
     CASE WHEN statement_id % 5 = 0 THEN 'parsed' ELSE 'reconciled' END,
-    timestamptz '2025-03-03 05:59:00+00' + statement_id * interval '1 minute'
+    timestamptz '2025-04-07 05:59:00+00' + statement_id * interval '1 minute'
 FROM (
     SELECT statement_id, profile_id, date_trunc('month', min(booked_on)::timestamp)::date AS period_start,
            count(*) AS transaction_count, sum(amount) AS total,

@@ -20,6 +20,7 @@ from psycopg import sql
 _ACCOUNT: dict[str, Any] = (
     {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
 )
+_CLUSTER_OPTIONS = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 _SERVER_OPTIONS = ("listen_addresses=", "fsync=off", "full_page_writes=off", "autovacuum=off")
 _START_SECONDS = 30.0
 
@@ -32,19 +33,12 @@ def _server() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="sample-", dir="/tmp"))
     if _ACCOUNT:
         shutil.chown(folder, _ACCOUNT["user"], _ACCOUNT["group"])
-    initdb: list[Path | str] = [
-        binaries / "initdb",
-        "-D",
-        folder / "data",
-        "-U",
-        "postgres",
-        "-A",
-        "trust",
-        "-E",
-        "UTF8",
-    ]
     subprocess.run(
-        [*initdb, "--locale=C", "--no-sync"], check=True, capture_output=True, cwd=folder, **_ACCOUNT
+        [binaries / "initdb", "-D", folder / "data", *_CLUSTER_OPTIONS],
+        check=True,
+        capture_output=True,
+        cwd=folder,
+        **_ACCOUNT,
     )
     options = [word for option in _SERVER_OPTIONS for word in ("-c", option)]
     server = subprocess.Popen(

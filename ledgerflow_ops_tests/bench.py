@@ -1,0 +1,245 @@
+"""Measures, side by side in one run: medians and ratios, against plain pg_dump and pg_restore.
+
+    make bench                      all of it, on a 1 GB ledger (about ten minutes on two cores)
+    make bench ARGS="--gigabytes 0.1 --rounds 1"
+    make bench ARGS="--only sample"
+
+Each figure stands beside the limit it is held to; the exit code is 1 when one is missed.
+"""
+
+import argparse
+import os
+import secrets
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from ledgerflow_ops import sample
+from ledgerflow_ops.adapters import process, tools
+from ledgerflow_ops.adapters.account import own
+from ledgerflow_ops.adapters.cluster import Cluster, free_port, new_password
+from ledgerflow_ops.adapters.lodging import Lodging, lodging
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.operations import backup, drill
+from ledgerflow_ops_tests import builders
+
+PROJECT = Path(__file__).parent.parent
+_MIB = 1024**2
+console = Console(highlight=False)
+
+
+@dataclass
+class Figure:
+    """One claim: a measured value and the limit it is held to."""
+
+    what: str
+    value: float
+    limit: float
+    unit: str = "×"
+
+    @property
+    def kept(self) -> bool:
+        return self.value <= self.limit
+
+
+@dataclass
+class Memory:
+    """A Reporter that watches how far our own process grows from the moment the stream begins."""
+
+    before: int = 0
+    peak: int = 0
+    _self: psutil.Process = field(default_factory=psutil.Process)
+
+    def step(self, step: Step) -> None:
+        if step is Step.DUMP:
+            self.before = self.peak = self._self.memory_info().rss
+
+    def moved(self, done: int, expected: int | None) -> None:
+        self.peak = max(self.peak, self._self.memory_info().rss)
+
+    def say(self, message: str) -> None:
+        console.print(message)
+
+    @property
+    def growth(self) -> float:
+        """MiB above what the process had before."""
+        return (self.peak - self.before) / _MIB
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that `work` takes."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def run(*command: str | Path, **options: object) -> None:
+    """Run a program that must end well."""
+    finished = process.run(command, **options)  # type: ignore[arg-type]
+    if finished.code:
+        raise SystemExit(f"{command[0]} failed: {finished.errors}")
+
+
+@contextmanager
+def default_cluster(place: Lodging, root: Path) -> Iterator[Database]:
+    """A new server with PostgreSQL's own settings, as a plain user would have it."""
+    folder = root / secrets.token_hex(4)
+    own(place.account, folder)
+    cluster, password = Cluster(folder / "data", place.programs(tools.bundled()), place.account), new_password()
+    cluster.make("postgres", encoding="UTF8", locale={"locale": "C"}, password=password)
+    port = free_port()
+    cluster.start({"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "port": str(port)})
+    where = {"host": "127.0.0.1", "port": str(port), "user": "postgres", "password": password}
+    try:
+        yield Database({**where, "dbname": "postgres"})
+    finally:
+        cluster.remove()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def made(server: Database, name: str) -> Database:
+    """A new database of `server`."""
+    with server.connect() as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+    return server.named(name)
+
+
+def ledger(root: Path, gigabytes: float, rounds: int) -> list[Figure]:
+    """Backup and drill of a generated ledger against pg_dump -Fc and pg_restore -j1."""
+    place, programs = lodging(root / "state"), tools.bundled()
+    with default_cluster(place, root) as server:
+        source = made(server, "ledger")
+        with source.connect() as connection:
+            sample.install(connection)
+        with console.status(f"growing a ledger of {gigabytes} GB"), source.connect() as connection:
+            spent = timed(lambda: sample.grow(connection, int(gigabytes * 1000**3)))
+        console.print(f"a ledger of {gigabytes} GB of table data, grown in {spent:.0f} s")
+        plain, ours, memory = root / "plain.dump", [], Memory()
+        theirs: list[float] = []
+        site = builders.site(root, source, reporter=memory, full_seal_below=0)
+        names = []
+        for turn in range(rounds):
+            plain.unlink(missing_ok=True)
+            options = ("-Fc", "-f", plain)
+            theirs.append(timed(lambda: run(programs.path("pg_dump"), *options, extra=source.variables())))
+            ours.append(timed(lambda: names.append(backup.backup(site, _order(turn)).dump.file)))
+            console.print(f"  backup: pg_dump -Fc {theirs[-1]:.1f} s, sealed and decoded {ours[-1]:.1f} s")
+        file = site.folder.file(names[-1])
+        figures = [
+            Figure("sealed, hashed, decoded backup / pg_dump -Fc", _ratio(ours, theirs), 0.35),
+            Figure("its file / pg_dump -Fc's", file.stat().st_size / plain.stat().st_size, 1.0),
+            Figure("our process above what it had", memory.growth, 64, "MiB"),
+        ]
+        for extra in names[:-1]:
+            site.folder.file(extra).unlink()
+        return figures + _drills(root, site, names[-1], plain, place, rounds)
+
+
+def _order(turn: int) -> backup.Order:
+    return backup.Order(file=f"bench{turn}.dump")
+
+
+def _drills(
+    root: Path, site: "builders.Site", name: str, plain: Path, place: Lodging, rounds: int
+) -> list[Figure]:
+    theirs, ours = [], []
+    programs = tools.bundled()
+    for _ in range(rounds):
+        with default_cluster(place, root) as server:
+            roles(server)
+            target = made(server, "bare")
+            options = ("-j1", "-d", "bare", plain)
+            theirs.append(timed(lambda: run(programs.path("pg_restore"), *options, extra=target.variables())))
+        begun = time.perf_counter()
+        examination = drill.drill(site, BackupName.of(name))
+        ours.append(time.perf_counter() - begun)
+        if examination.rung is not Rung.VALID:
+            raise SystemExit(f"the drill ended at {examination.rung}: {examination.bad}")
+        phases = ", ".join(f"{key} {value:.1f}" for key, value in examination.watch.durations.items())
+        console.print(f"  drill: pg_restore -j1 {theirs[-1]:.1f} s, ours {ours[-1]:.1f} s ({phases})")
+    return [Figure("drill with full comparison / bare pg_restore -j1", _ratio(ours, theirs), 0.80)]
+
+
+def roles(server: Database) -> None:
+    """The roles that the sample's objects belong to, for the bare restore."""
+    with server.connect() as connection:
+        for role in ("ledgerflow_app", "ledgerflow_readonly"):
+            connection.execute(f"CREATE ROLE {role}".encode())
+
+
+def warm(root: Path, rounds: int) -> list[Figure]:
+    """A warm `make backup` of the sample with its drill against `python -c 'import dagster'`."""
+    variables = {
+        **os.environ,
+        "LEDGER_ENV": "dev",
+        "LEDGER_STATE_DIR": str(root / "warm"),
+        "LEDGER_BACKUP_ROOT": str(root / "backups"),
+    }
+
+    def make(target: str) -> None:
+        subprocess.run(["make", "-s", target], cwd=PROJECT, env=variables, check=True, capture_output=True)
+
+    def bare_import() -> None:
+        subprocess.run([sys.executable, "-c", "import dagster"], check=True)
+
+    make("backup")
+    theirs, ours = [], []
+    try:
+        for _ in range(rounds + 2):
+            theirs.append(timed(bare_import))
+            ours.append(timed(lambda: make("backup")))
+    finally:
+        make("down")
+    console.print(f"  sample: import dagster {_listed(theirs)} s, make backup with its drill {_listed(ours)} s")
+    return [Figure("warm make backup of the sample / import dagster", _ratio(ours, theirs), 4.0)]
+
+
+def _ratio(ours: list[float], theirs: list[float]) -> float:
+    return statistics.median(ours) / statistics.median(theirs)
+
+
+def _listed(values: list[float]) -> str:
+    return " ".join(f"{value:.2f}" for value in values)
+
+
+def main() -> int:
+    """Measure, print a table, and say with the exit code whether every limit was kept."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--gigabytes", type=float, default=1.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=["ledger", "sample"])
+    asked = parser.parse_args()
+    root = Path(tempfile.mkdtemp(prefix="lfb-", dir="/tmp"))  # noqa: S108 - PostgreSQL's account must reach it
+    root.chmod(0o711)
+    figures: list[Figure] = []
+    try:
+        if asked.only != "ledger":
+            figures += warm(root, asked.rounds)
+        if asked.only != "sample":
+            figures += ledger(root, asked.gigabytes, asked.rounds)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    table = Table("figure", "measured", "limit", "", title=f"{asked.rounds} rounds, medians")
+    for item in figures:
+        verdict = "kept" if item.kept else "MISSED"
+        table.add_row(item.what, f"{item.value:.2f} {item.unit}", f"{item.limit:.2f} {item.unit}", verdict)
+    console.print(table)
+    return 0 if all(item.kept for item in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

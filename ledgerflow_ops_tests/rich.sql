@@ -1,0 +1,272 @@
+-- One database with one of nearly everything that PostgreSQL can hold and pg_dump can write: each is
+-- something that a comparison of a restored copy with its source may wrongly take for a difference.
+-- Run by a superuser in an empty database, with the two names of roles filled in between underscores.
+
+CREATE EXTENSION btree_gist;
+CREATE EXTENSION citext;
+CREATE EXTENSION hstore;
+CREATE EXTENSION file_fdw;
+CREATE EXTENSION postgres_fdw;
+
+-- Schemas, owners, default privileges ---------------------------------------------------------------
+CREATE SCHEMA "Büro; DROP ""all""" AUTHORIZATION __app__;
+CREATE SCHEMA shop AUTHORIZATION __odd__;
+COMMENT ON SCHEMA shop IS 'a schema''s comment; with -- dashes
+COPY shop.t (a) FROM stdin;
+\.
+';
+GRANT USAGE ON SCHEMA shop TO PUBLIC;
+GRANT CREATE, USAGE ON SCHEMA shop TO __app__ WITH GRANT OPTION;
+ALTER DEFAULT PRIVILEGES FOR ROLE __app__ IN SCHEMA shop GRANT SELECT ON TABLES TO __odd__;
+ALTER DEFAULT PRIVILEGES FOR ROLE __odd__ REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE __odd__ GRANT USAGE ON SEQUENCES TO __app__ WITH GRANT OPTION;
+
+-- Types -------------------------------------------------------------------------------------------
+CREATE TYPE shop.mood AS ENUM ('sad', 'ok', 'won''t say', '"quoted"');
+ALTER TYPE shop.mood ADD VALUE 'between' BEFORE 'ok';
+CREATE TYPE shop.pair AS (a integer, "b c" text COLLATE "C");
+ALTER TYPE shop.pair OWNER TO __app__;
+CREATE TYPE shop.span AS RANGE (subtype = numeric, collation = DEFAULT);
+CREATE DOMAIN shop.positive AS numeric(14, 2) DEFAULT 1 CONSTRAINT is_positive CHECK (VALUE > 0);
+CREATE DOMAIN shop.very_positive AS shop.positive NOT NULL CHECK (VALUE > 1);
+CREATE DOMAIN shop.words AS varchar(10)[] CONSTRAINT few CHECK (array_length(VALUE, 1) < 5);
+CREATE DOMAIN shop.state AS varchar(8) CHECK (VALUE IN ('new', 'old', 'gone'));
+GRANT USAGE ON TYPE shop.mood TO __odd__;
+REVOKE USAGE ON TYPE shop.positive FROM PUBLIC;
+CREATE COLLATION shop.german (provider = icu, locale = 'de-DE', deterministic = false);
+COMMENT ON TYPE shop.mood IS E'how one feels\ttoday\\';
+
+-- Names that need quotes ----------------------------------------------------------------------------
+CREATE TABLE "Büro; DROP ""all"""."A ""table""
+with a line; and 'quotes' (brackets) \." (
+    "Id;" integer GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME "Büro; DROP ""all"""."the 'odd' ""seq""
+uence; \." START 5 INCREMENT 3 CYCLE MAXVALUE 1000) PRIMARY KEY,
+    "co""lumn" text DEFAULT E'\\.\n"''',
+    "FROM stdin;
+" text,
+    "select" varchar(3) CHECK ("select" IN ('a', 'b''', '(c')),
+    "100%" numeric,
+    "{braces}" double precision,
+    "naïve 🧾" bytea
+);
+INSERT INTO "Büro; DROP ""all"""."A ""table""
+with a line; and 'quotes' (brackets) \." ("FROM stdin;
+", "select", "100%", "{braces}", "naïve 🧾") VALUES
+    (E'\\.', 'a', 'NaN', 'Infinity', '\x00ff5c2e0a'),
+    (E'\n\\.\n', 'b''', 'Infinity', '-Infinity', NULL),
+    (E'COPY x FROM stdin;\n1\t2\n\\.\n', '(c', '-Infinity', 'NaN', ''),
+    (E'\r\n\\N\t\b\f\v', NULL, 1e100, 1e-300, NULL),
+    ('', NULL, 0.10, 0.1, NULL);
+CREATE INDEX "an index; on ""it""" ON "Büro; DROP ""all"""."A ""table""
+with a line; and 'quotes' (brackets) \." (lower("co""lumn"), ("100%" + 1));
+COMMENT ON COLUMN "Büro; DROP ""all"""."A ""table""
+with a line; and 'quotes' (brackets) \."."FROM stdin;
+" IS 'SELECT pg_catalog.setval(''public.nothing'', 1, true);';
+CREATE TABLE shop."a.b" ("c.d" integer, "(" text, ")" text, "," text);
+INSERT INTO shop."a.b" VALUES (1, '(', ')', ',');
+CREATE SEQUENCE shop."seq'uence.of "".""" AS smallint START -5 INCREMENT -2 MINVALUE -100 MAXVALUE 7 CACHE 3;
+SELECT nextval('shop."seq''uence.of "".""""');
+CREATE SEQUENCE shop.never_called MINVALUE 10;
+CREATE UNLOGGED SEQUENCE shop.unlogged_sequence;
+
+-- Tables of every shape -----------------------------------------------------------------------------
+CREATE TABLE shop.no_columns ();
+INSERT INTO shop.no_columns DEFAULT VALUES;
+INSERT INTO shop.no_columns DEFAULT VALUES;
+CREATE TABLE shop.only_generated (a integer GENERATED ALWAYS AS (1 + 1) STORED);
+INSERT INTO shop.only_generated DEFAULT VALUES;
+CREATE TABLE shop.empty (a integer, b shop.mood[], c shop.pair);
+CREATE TABLE shop.dropped_columns (a integer, gone text, b text, lost numeric);
+INSERT INTO shop.dropped_columns VALUES (1, 'x', 'y', 2);
+ALTER TABLE shop.dropped_columns DROP COLUMN gone, DROP COLUMN lost;
+ALTER TABLE shop.dropped_columns ADD COLUMN late integer DEFAULT 7;
+CREATE UNLOGGED TABLE shop.unlogged (a serial PRIMARY KEY, b timestamptz DEFAULT '2025-04-22 10:00+02');
+INSERT INTO shop.unlogged VALUES (DEFAULT), (DEFAULT);
+CREATE TABLE shop.item (
+    id bigserial PRIMARY KEY,
+    kind varchar(12) NOT NULL CONSTRAINT item_kind CHECK (kind IN ('bank', 'revenue', 'it''s (tax)')),
+    status text CHECK (status <> ALL (ARRAY['x', 'y'])),
+    price shop.positive,
+    more shop.very_positive DEFAULT 3,
+    tags shop.words,
+    life shop.state,
+    mood shop.mood DEFAULT 'ok',
+    pair shop.pair,
+    span shop.span,
+    spans shop.spanmultirange,
+    label text COLLATE shop.german,
+    mail citext,
+    extra hstore,
+    money money,
+    double shop.positive GENERATED ALWAYS AS (price * 2) STORED,
+    body text STORAGE EXTERNAL COMPRESSION pglz,
+    "when" timestamptz DEFAULT '2020-01-01 00:00:00+00',
+    took interval,
+    doc jsonb,
+    xml xml,
+    bits bit varying(9),
+    address inet,
+    path path,
+    number real,
+    "user" name DEFAULT CURRENT_USER
+) WITH (fillfactor = 70, autovacuum_enabled = false, toast.autovacuum_enabled = false);
+ALTER TABLE shop.item ALTER COLUMN status SET STATISTICS 500, ALTER COLUMN kind SET (n_distinct = -0.5);
+ALTER TABLE shop.item REPLICA IDENTITY FULL, OWNER TO __odd__;
+INSERT INTO shop.item (kind, status, price, tags, life, pair, span, spans, label, mail, extra, money, body, took, doc,
+        xml, bits, address, path, number)
+    SELECT (ARRAY['bank', 'revenue', 'it''s (tax)'])[1 + i % 3], 's' || i, i, ARRAY['a', NULL, E'\\.'], 'old',
+        ROW (i, E'"\\')::shop.pair, numrange(i, i + 1)::text::shop.span, '{[1,2),[3,4)}', 'Straße', 'A@B', 'a=>1, "b c"=>NULL',
+        i::numeric::money, repeat(md5(i::text), i * 7 % 500), '1 year -3 days 04:05:06.789', '{"a": [1, "\\"]}',
+        '<a>&lt;</a>', B'10110', '::1/64', '((1,2),(3,4))', i / 3.0
+    FROM generate_series(1, 300) AS i;
+-- Rows of many lengths: where they come to lie decides in which order they are read.
+CREATE TABLE shop.lengths (id integer, body text STORAGE PLAIN);
+INSERT INTO shop.lengths SELECT i, repeat('x', (i * 7919) % 7000) FROM generate_series(1, 400) AS i;
+DELETE FROM shop.lengths WHERE id % 7 = 0;
+INSERT INTO shop.lengths SELECT 1000 + i, repeat('y', (i * 31) % 900) FROM generate_series(1, 200) AS i;
+CREATE TABLE shop.huge (id integer, body text, raw bytea);
+INSERT INTO shop.huge VALUES
+    (1, repeat(E'a line with \\ and \t and \\.\n', 120000), decode(repeat('005c0a0d', 200000), 'hex'));
+
+-- Relations between them ---------------------------------------------------------------------------
+CREATE TABLE shop.parent (id integer PRIMARY KEY, a text DEFAULT 'p', CHECK (id > 0) NO INHERIT);
+CREATE TABLE shop.child (b integer, CHECK (b < 100)) INHERITS (shop.parent);
+ALTER TABLE ONLY shop.child ALTER COLUMN a SET DEFAULT 'c';
+INSERT INTO shop.parent VALUES (1), (2);
+INSERT INTO shop.child VALUES (3, 'x', 4);
+CREATE TABLE shop.booking (
+    room integer, during tstzrange, item bigint REFERENCES shop.item ON DELETE SET NULL DEFERRABLE INITIALLY DEFERRED,
+    EXCLUDE USING gist (room WITH =, during WITH &&) WHERE (room > 0)
+);
+INSERT INTO shop.booking VALUES (1, '[2025-01-01,2025-01-02)', 1), (1, '[2025-01-02,infinity)', 2);
+ALTER TABLE shop.booking ADD CONSTRAINT unproven FOREIGN KEY (item) REFERENCES shop.item NOT VALID;
+CREATE UNIQUE INDEX item_status ON shop.item (status) INCLUDE (kind) NULLS NOT DISTINCT WHERE status IS NOT NULL;
+CREATE INDEX item_doc ON shop.item USING gin (doc jsonb_path_ops) WITH (fastupdate = off);
+CREATE INDEX item_label ON shop.item (label COLLATE "C" DESC NULLS LAST, (price + 1));
+ALTER INDEX shop.item_label ALTER COLUMN 2 SET STATISTICS 200;
+ALTER TABLE shop.item CLUSTER ON item_pkey;
+CREATE STATISTICS shop.item_statistics (ndistinct, dependencies) ON kind, status FROM shop.item;
+CREATE STATISTICS shop.item_expression ON (price + 1), lower(status) FROM shop.item;
+ALTER STATISTICS shop.item_statistics SET STATISTICS 300;
+
+-- Partitions: by range below a list, made in an order that is not theirs; referenced and referencing.
+CREATE TABLE shop.journal (id integer, region varchar(8), "on" date, PRIMARY KEY (id, region, "on"))
+    PARTITION BY LIST (region);
+CREATE TABLE shop.journal_default PARTITION OF shop.journal DEFAULT;
+CREATE TABLE shop.journal_z PARTITION OF shop.journal FOR VALUES IN ('z', 'y') PARTITION BY RANGE ("on");
+CREATE TABLE shop.journal_z_late PARTITION OF shop.journal_z FOR VALUES FROM ('2025-06-01') TO (MAXVALUE);
+CREATE TABLE shop.line (
+    id integer, region varchar(8), "on" date,
+    CONSTRAINT line_journal FOREIGN KEY (id, region, "on") REFERENCES shop.journal
+);
+CREATE TABLE shop.journal_z_early PARTITION OF shop.journal_z FOR VALUES FROM ('2025-01-01') TO ('2025-06-01');
+CREATE TABLE shop.journal_a PARTITION OF shop.journal FOR VALUES IN ('a');
+CREATE TABLE shop.hashed (id integer PRIMARY KEY, item bigint REFERENCES shop.item) PARTITION BY HASH (id);
+CREATE TABLE shop.hashed_1 PARTITION OF shop.hashed FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE shop.hashed_0 (item bigint, id integer NOT NULL, CONSTRAINT own_name FOREIGN KEY (item) REFERENCES shop.item);
+ALTER TABLE shop.hashed ATTACH PARTITION shop.hashed_0 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE INDEX hashed_item ON ONLY shop.hashed (item);
+INSERT INTO shop.journal SELECT i, (ARRAY['a', 'y', 'z', 'other'])[1 + i % 4], date '2025-01-01' + i
+    FROM generate_series(1, 300) AS i;
+INSERT INTO shop.line SELECT * FROM shop.journal WHERE id % 10 = 0;
+INSERT INTO shop.hashed SELECT i, i FROM generate_series(1, 50) AS i;
+
+-- Routines, triggers, rules, policies ----------------------------------------------------------------
+CREATE FUNCTION shop.touch() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $x$
+BEGIN
+    /*
+COPY shop.item (id) FROM stdin;
+\.
+    */
+    RETURN NEW;
+END
+$x$;
+CREATE FUNCTION shop.twice(a integer DEFAULT 1, VARIADIC b text[] DEFAULT '{}') RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 7 BEGIN ATOMIC SELECT a * 2 WHERE 'x'::varchar IN ('x', 'y'); END;
+CREATE FUNCTION shop.rows(OUT a integer, OUT b text) RETURNS SETOF record LANGUAGE sql STABLE ROWS 5 AS 'SELECT 1, ''x''';
+CREATE PROCEDURE shop.act(INOUT a integer) LANGUAGE plpgsql AS 'BEGIN a := a + 1; END';
+CREATE FUNCTION shop.add(integer, integer) RETURNS integer LANGUAGE sql IMMUTABLE STRICT RETURN $1 + $2;
+CREATE AGGREGATE shop.total(integer) (SFUNC = shop.add, STYPE = integer, INITCOND = '0', PARALLEL = SAFE);
+CREATE AGGREGATE shop.nth(double precision ORDER BY anyelement) (
+    SFUNC = ordered_set_transition, STYPE = internal, FINALFUNC = percentile_disc_final, FINALFUNC_EXTRA);
+CREATE OPERATOR shop.@+ (LEFTARG = integer, RIGHTARG = integer, FUNCTION = shop.add, COMMUTATOR = OPERATOR(shop.@+));
+CREATE FUNCTION shop.mood_number(shop.mood) RETURNS integer LANGUAGE sql IMMUTABLE RETURN length($1::text);
+CREATE CAST (shop.mood AS integer) WITH FUNCTION shop.mood_number(shop.mood) AS ASSIGNMENT;
+CREATE FUNCTION shop.compare(integer, integer) RETURNS integer LANGUAGE sql IMMUTABLE RETURN sign($2 - $1);
+CREATE OPERATOR CLASS shop.backwards FOR TYPE integer USING btree AS
+    OPERATOR 1 >, OPERATOR 2 >=, OPERATOR 3 =, OPERATOR 4 <=, OPERATOR 5 <, FUNCTION 1 shop.compare(integer, integer);
+GRANT EXECUTE ON FUNCTION shop.twice(integer, text[]) TO __odd__;
+REVOKE EXECUTE ON FUNCTION shop.add(integer, integer) FROM PUBLIC;
+ALTER FUNCTION shop.touch() OWNER TO __app__;
+CREATE TRIGGER touch BEFORE INSERT OR UPDATE OF status ON shop.item FOR EACH ROW
+    WHEN (NEW.kind IN ('bank', 'revenue') AND NEW.status::text <> 'a'::varchar(3))
+    EXECUTE FUNCTION shop.touch('arg', E'it''s \\');
+CREATE TRIGGER "every; row" AFTER INSERT ON shop.journal FOR EACH ROW EXECUTE FUNCTION shop.touch();
+ALTER TABLE shop.journal_a DISABLE TRIGGER "every; row";
+ALTER TABLE shop.item DISABLE TRIGGER touch;
+CREATE CONSTRAINT TRIGGER late AFTER INSERT ON shop.parent
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION shop.touch();
+ALTER TABLE shop.parent ENABLE ALWAYS TRIGGER late;
+CREATE RULE no_delete AS ON DELETE TO shop.parent WHERE OLD.a::varchar IN ('x', 'y') DO INSTEAD NOTHING;
+CREATE RULE copy_insert AS ON INSERT TO shop.unlogged DO ALSO INSERT INTO shop.empty (a) VALUES (NEW.a);
+ALTER TABLE shop.item ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY mine ON shop.item AS RESTRICTIVE FOR ALL TO __app__, __odd__
+    USING ("user" = CURRENT_USER AND kind IN ('bank', 'revenue')) WITH CHECK (price > 0);
+CREATE POLICY "every one's" ON shop.item USING (true);
+
+-- Views ---------------------------------------------------------------------------------------------
+CREATE VIEW shop.cheap WITH (security_barrier, check_option = local) AS
+    SELECT id, kind::text AS kind, price::numeric(10, 1) AS price, ("when" AT TIME ZONE 'UTC')::date AS day,
+        CASE WHEN kind IN ('bank', 'revenue') THEN (price + 1) * 2 ELSE price + 1 * 2 END AS score
+    FROM shop.item WHERE kind IN ('bank', 'revenue') AND price < 5::shop.positive;
+ALTER VIEW shop.cheap ALTER COLUMN price SET DEFAULT 4;
+CREATE VIEW shop.grouped AS
+    SELECT i.id, i.kind, count(*) FROM shop.item AS i JOIN shop.booking AS b ON b.item = i.id GROUP BY i.id;
+CREATE RECURSIVE VIEW shop.numbers (n) AS VALUES (1) UNION ALL SELECT n + 1 FROM shop.numbers WHERE n < 5;
+CREATE VIEW shop.old AS SELECT 1 AS x;
+CREATE VIEW shop.young AS SELECT x FROM shop.old;
+CREATE OR REPLACE VIEW shop.old AS SELECT x FROM (SELECT 1 AS x WHERE false) AS s;
+CREATE MATERIALIZED VIEW shop.filled AS SELECT kind, sum(price) FROM shop.item GROUP BY kind;
+CREATE UNIQUE INDEX filled_kind ON shop.filled (kind);
+CREATE MATERIALIZED VIEW shop.unfilled AS SELECT * FROM shop.filled WITH NO DATA;
+ALTER MATERIALIZED VIEW shop.filled OWNER TO __app__;
+GRANT SELECT (id, kind), UPDATE (price) ON shop.item TO __app__ WITH GRANT OPTION;
+REVOKE ALL ON shop.empty FROM CURRENT_USER;
+GRANT ALL ON shop.cheap TO __odd__;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA shop TO PUBLIC;
+
+-- Beside the tables ---------------------------------------------------------------------------------
+SELECT lo_from_bytea(0, decode(repeat('00ff5c2e', 9000), 'hex')), lo_from_bytea(4242, '\x'), lo_create(0);
+ALTER LARGE OBJECT 4242 OWNER TO __app__;
+GRANT SELECT ON LARGE OBJECT 4242 TO PUBLIC;
+COMMENT ON LARGE OBJECT 4242 IS 'a scan';
+CREATE FOREIGN DATA WRAPPER dummy OPTIONS (debug 'true');
+CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+CREATE SERVER "other 'server'" TYPE 'x' VERSION '1' FOREIGN DATA WRAPPER postgres_fdw
+    OPTIONS (host 'nowhere.invalid', dbname 'd');
+CREATE USER MAPPING FOR PUBLIC SERVER "other 'server'" OPTIONS (user 'u');
+CREATE FOREIGN TABLE shop.elsewhere (
+    a integer OPTIONS (column_name 'b') NOT NULL, c text DEFAULT 'x', CHECK (a > 0)
+) SERVER "other 'server'" OPTIONS (table_name 'y');
+CREATE FOREIGN TABLE shop.file (line text) SERVER files OPTIONS (filename '/nonexistent', format 'csv');
+CREATE TEXT SEARCH DICTIONARY shop.plain (TEMPLATE = simple, STOPWORDS = english);
+CREATE TEXT SEARCH CONFIGURATION shop.search (COPY = pg_catalog.german);
+ALTER TEXT SEARCH CONFIGURATION shop.search ALTER MAPPING FOR asciiword WITH shop.plain, german_stem;
+CREATE PUBLICATION everything FOR ALL TABLES WITH (publish = 'insert');
+CREATE PUBLICATION parents FOR TABLE shop.parent (id) WHERE (id > 3);
+CREATE PUBLICATION schemas FOR TABLES IN SCHEMA "Büro; DROP ""all""";
+CREATE FUNCTION shop.on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+CREATE EVENT TRIGGER "on; ddl" ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'DROP TABLE')
+    EXECUTE FUNCTION shop.on_ddl();
+ALTER EVENT TRIGGER "on; ddl" DISABLE;
+COMMENT ON EVENT TRIGGER "on; ddl" IS 'off';
+COMMENT ON CONSTRAINT item_kind ON shop.item IS 'three kinds';
+COMMENT ON TRIGGER touch ON shop.item IS 'touches';
+COMMENT ON POLICY mine ON shop.item IS 'mine';
+COMMENT ON RULE no_delete ON shop.parent IS 'no';
+COMMENT ON OPERATOR shop.@+ (integer, integer) IS 'plus';
+COMMENT ON AGGREGATE shop.total(integer) IS 'sum';
+COMMENT ON COLUMN shop.cheap.price IS 'a view''s column';
+COMMENT ON INDEX shop.filled_kind IS 'unique';
+COMMENT ON CAST (shop.mood AS integer) IS 'cast';
+COMMENT ON STATISTICS shop.item_statistics IS 'statistics';
