@@ -23,12 +23,12 @@ from ledgerflow_ops.operations.desk import Desk, Site
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
-class Flag(click.ParamType):
+class Flag(click.ParamType[bool]):
     """A variable that is 1 or 0; anything else is a mistake, not a no."""
 
     name = "0|1"
 
-    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> bool:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:  # noqa: ARG002
         text = str(value).lower()
         if text not in _TRUE | _FALSE:
             name = param.envvar if param else "the flag"
@@ -103,7 +103,7 @@ def main() -> None:
     signal.signal(signal.SIGHUP, _interrupt)
 
 
-def _interrupt(number: int, frame: object) -> None:
+def _interrupt(_number: int, _frame: object) -> None:
     """Asked to end: leave through the same door as Ctrl-C, which withdraws what is half-done."""
     raise KeyboardInterrupt
 

@@ -21,12 +21,19 @@ from pydantic import (
     ByteSize,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings.exceptions import SettingsError as Unreadable
 
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
@@ -36,13 +43,18 @@ from ledgerflow_ops.core.rules import DataRule
 PROJECT = Path(__file__).parent.parent
 _RETENTION = {Environment.DEV: 7, Environment.TEST: 3, Environment.PROD: 30}
 _NOT_SETTINGS = {"LEDGER_ENV", "LEDGER_CONFIG"}
-_VARIABLE = re.compile(r"LEDGER_(DEV|TEST|PROD|[A-Z0-9]+(?=_DATABASE_URL))_([A-Z_]+)")
+_VARIABLE = re.compile(r"LEDGER_(DEV|TEST|PROD|[A-Z0-9_]+(?=_DATABASE_URL))_([A-Z_]+)")
 """An environment's variable. A database's URL for anything that is not an environment is one as well:
 it is a misspelt target, and is reported instead of being passed over."""
 
 
 def _folder(path: Path) -> Path:
-    expanded = path.expanduser()
+    try:
+        expanded = path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"there is no home folder for {path.parts[0]}") from None
+    if not expanded.parts or "\0" in str(expanded):
+        raise ValueError("not a path; leave it out for the default")
     return expanded if expanded.is_absolute() else PROJECT / expanded
 
 
@@ -98,6 +110,12 @@ class EnvironmentSettings(BaseModel):
     full_seal_below: ByteSize = ByteSize(256_000_000)
     role_passwords: bool = False
     rules: tuple[Rule, ...] = ()
+    _url: SecretStr | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _known_url(self) -> "EnvironmentSettings":
+        self._url = _secret(self.database_url, self.database_url_file, "database_url")
+        return self
 
     @property
     def zone(self) -> ZoneInfo:
@@ -111,44 +129,34 @@ class EnvironmentSettings(BaseModel):
     @property
     def url(self) -> str | None:
         """The database's URL, from the setting or from the file that holds it; None for the sample."""
-        return _secret(self.database_url, self.database_url_file, "database_url_file")
+        return self._url.get_secret_value() if self._url else None
 
 
-class _Variables(PydanticBaseSettingsSource):
+def _variables() -> dict[str, Any]:
     """LEDGER_{DEV,TEST,PROD}_{FIELD}: the environments' own variables."""
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        found: dict[str, dict[str, str]] = {}
-        for name, value in os.environ.items():
-            match = _VARIABLE.fullmatch(name)
-            if match and value and match[1] != "DAGSTER":
-                found.setdefault(match[1].lower(), {})[match[2].lower()] = value
-        return {"environments": found} if found else {}
+    found: dict[str, dict[str, str]] = {}
+    for name, value in os.environ.items():
+        match = _VARIABLE.fullmatch(name)
+        if match and value and match[1] != "DAGSTER":
+            found.setdefault(match[1].lower(), {})[match[2].lower()] = value
+    return {"environments": found} if found else {}
 
 
-class _File(PydanticBaseSettingsSource):
+def _file() -> dict[str, Any]:
     """The settings file."""
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        file = config_file()
-        try:
-            return tomllib.loads(file.read_text())
-        except FileNotFoundError:
-            if "LEDGER_CONFIG" not in os.environ:
-                return {}
-            raise SettingsError(f"LEDGER_CONFIG: no file {file}.", hint="Name an existing file.") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"{file}: not TOML: {error}.", hint="Compare it with ledgerflow.example.toml."
-            ) from None
-        except OSError as error:
-            raise SettingsError(f"{file}: {error.strerror}.", hint="Let its owner read it.") from None
+    file = config_file()
+    try:
+        return tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        if "LEDGER_CONFIG" not in os.environ:
+            return {}
+        raise SettingsError(f"LEDGER_CONFIG: no file {file}.", hint="Name an existing file.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{file}: not TOML: {error}.", hint="Compare it with ledgerflow.example.toml."
+        ) from None
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror}.", hint="Let its owner read it.") from None
 
 
 class Settings(BaseSettings):
@@ -164,6 +172,7 @@ class Settings(BaseSettings):
     dagster_database_url: Url | None = None
     dagster_database_url_file: FolderPath | None = None
     environments: dict[Environment, EnvironmentSettings] = Field(default_factory=dict, validate_default=True)
+    _dagster_url: SecretStr | None = PrivateAttr(None)
 
     @field_validator("environments", mode="before")
     @classmethod
@@ -178,15 +187,22 @@ class Settings(BaseSettings):
                 named[environment] = {"retention_days": days, **entry}
         return named
 
-    @model_validator(mode="after")
-    def _apart(self) -> "Settings":
+    @field_validator("environments")
+    @classmethod
+    def _apart(cls, value: dict[Environment, EnvironmentSettings]) -> dict[Environment, EnvironmentSettings]:
         seen: dict[str, Environment] = {}
-        for environment, entry in self.environments.items():
-            url = entry.database_url.get_secret_value() if entry.database_url else None
+        for environment, entry in value.items():
+            url = (entry.url or "").partition("://")[2]  # however the scheme is spelt
             if url and url in seen:
-                raise ValueError(f"environments {seen[url]} and {environment} have the same database_url")
-            if url:
-                seen[url] = environment
+                raise ValueError(f"{seen[url]} and {environment} have the same database URL")
+            seen[url] = environment
+        return value
+
+    @model_validator(mode="after")
+    def _known_url(self) -> "Settings":
+        self._dagster_url = _secret(
+            self.dagster_database_url, self.dagster_database_url_file, "dagster_database_url"
+        )
         return self
 
     @classmethod
@@ -195,17 +211,17 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's own kinds of files
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, _Variables(settings_cls), env_settings, _File(settings_cls)
+        """Where values come from, first wins."""
+        variables = InitSettingsSource(settings_cls, _variables())
+        return init_settings, variables, env_settings, InitSettingsSource(settings_cls, _file())
 
     @property
     def dagster_url(self) -> str | None:
         """The URL of Dagster's storage; None for the embedded server."""
-        return _secret(
-            self.dagster_database_url, self.dagster_database_url_file, "dagster_database_url_file"
-        )
+        return self._dagster_url.get_secret_value() if self._dagster_url else None
 
     def folder(self, environment: Environment) -> Path:
         """Where this environment's backups are."""
@@ -214,7 +230,11 @@ class Settings(BaseSettings):
 
 def config_file() -> Path:
     """The settings file that applies."""
-    return Path(os.environ.get("LEDGER_CONFIG") or PROJECT / "ledgerflow.toml").expanduser()
+    named = Path(os.environ.get("LEDGER_CONFIG") or PROJECT / "ledgerflow.toml")
+    try:
+        return named.expanduser()
+    except RuntimeError:  # the home of nobody: there is no such file, and that is told
+        return named
 
 
 def load() -> Settings:
@@ -228,6 +248,8 @@ def load() -> Settings:
             hint=f"They come from {config_file().name} and LEDGER_* variables; "
             "ledgerflow.example.toml explains each.",
         ) from None
+    except Unreadable as error:  # names the setting, not its value
+        raise SettingsError(f"Variables: {error}.", hint="Tables belong into ledgerflow.toml.") from None
 
 
 def unknown_variables() -> dict[str, str]:
@@ -239,13 +261,34 @@ def unknown_variables() -> dict[str, str]:
     return {name: next(iter(difflib.get_close_matches(name, known, 1)), "") for name in sorted(unknown)}
 
 
-def _secret(value: SecretStr | None, file: Path | None, path: str) -> str | None:
-    """A secret from its setting or from the first line of its file."""
-    if value:
-        return value.get_secret_value()
+def _without_rivals(found: dict[str, Any]) -> dict[str, Any]:
+    """The file's settings without the secrets that a variable gives in their other form.
+
+    LEDGER_DEV_DATABASE_URL_FILE takes the place of the file's database_url as well, not only of its
+    database_url_file; and the other way round.
+    """
+    tables = [("LEDGER_DAGSTER", "dagster_", found)]
+    environments = found.get("environments")
+    if isinstance(environments, dict):
+        tables += [(f"LEDGER_{name.upper()}", "", table) for name, table in environments.items()]
+    for variable, prefix, table in tables:
+        for given, rival in (("database_url", "database_url_file"), ("database_url_file", "database_url")):
+            if os.environ.get(f"{variable}_{given.upper()}") and isinstance(table, dict):
+                table.pop(prefix + rival, None)
+    return found
+
+
+def _secret(value: SecretStr | None, file: Path | None, path: str) -> SecretStr | None:
+    """A secret from the setting `path` or from the first line of its file; ValueError if both are set."""
+    if value and file:
+        raise ValueError(f"{path} and {path}_file are both set: keep one of them")
     if file is None:
-        return None
+        return value
     try:
-        return file.read_text().strip()
+        return _url(SecretStr(file.read_text().strip().partition("\n")[0].strip()))
     except OSError as error:
-        raise SettingsError(f"{path}: {file}: {error.strerror}.", hint="Name a readable file.") from None
+        raise ValueError(f"{path}_file: {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}_file: {file}: not text") from None
+    except ValueError as error:
+        raise ValueError(f"{path}_file: {file}: {error}") from None

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -35,6 +36,8 @@ from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.operations import backup, drill
+from ledgerflow_ops.operations.backup import Order
+from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops_tests import builders
 
 PROJECT = Path(__file__).parent.parent
@@ -87,7 +90,7 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def run(*command: str | Path, **options: object) -> None:
+def program(*command: str | Path, **options: object) -> None:
     """Run a program that must end well."""
     finished = process.run(command, **options)  # type: ignore[arg-type]
     if finished.code:
@@ -99,7 +102,10 @@ def default_cluster(place: Lodging, root: Path) -> Iterator[Database]:
     """A new server with PostgreSQL's own settings, as a plain user would have it."""
     folder = root / secrets.token_hex(4)
     own(place.account, folder)
-    cluster, password = Cluster(folder / "data", place.programs(tools.bundled()), place.account), new_password()
+    cluster, password = (
+        Cluster(folder / "data", place.programs(tools.bundled()), place.account),
+        new_password(),
+    )
     cluster.make("postgres", encoding="UTF8", locale={"locale": "C"}, password=password)
     port = free_port()
     cluster.start({"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "port": str(port)})
@@ -131,12 +137,13 @@ def ledger(root: Path, gigabytes: float, rounds: int) -> list[Figure]:
         plain, ours, memory = root / "plain.dump", [], Memory()
         theirs: list[float] = []
         site = builders.site(root, source, reporter=memory, full_seal_below=0)
-        names = []
+        names: list[str] = []
+        command = (programs.path("pg_dump"), "-Fc", "-f", plain)
         for turn in range(rounds):
             plain.unlink(missing_ok=True)
-            options = ("-Fc", "-f", plain)
-            theirs.append(timed(lambda: run(programs.path("pg_dump"), *options, extra=source.variables())))
-            ours.append(timed(lambda: names.append(backup.backup(site, _order(turn)).dump.file)))
+            theirs.append(timed(partial(program, *command, extra=source.variables())))
+            names.append(f"bench{turn}.dump")
+            ours.append(timed(partial(backup.backup, site, Order(file=names[-1]))))
             console.print(f"  backup: pg_dump -Fc {theirs[-1]:.1f} s, sealed and decoded {ours[-1]:.1f} s")
         file = site.folder.file(names[-1])
         figures = [
@@ -149,21 +156,15 @@ def ledger(root: Path, gigabytes: float, rounds: int) -> list[Figure]:
         return figures + _drills(root, site, names[-1], plain, place, rounds)
 
 
-def _order(turn: int) -> backup.Order:
-    return backup.Order(file=f"bench{turn}.dump")
-
-
-def _drills(
-    root: Path, site: "builders.Site", name: str, plain: Path, place: Lodging, rounds: int
-) -> list[Figure]:
+def _drills(root: Path, site: Site, name: str, plain: Path, place: Lodging, rounds: int) -> list[Figure]:
     theirs, ours = [], []
     programs = tools.bundled()
     for _ in range(rounds):
         with default_cluster(place, root) as server:
             roles(server)
             target = made(server, "bare")
-            options = ("-j1", "-d", "bare", plain)
-            theirs.append(timed(lambda: run(programs.path("pg_restore"), *options, extra=target.variables())))
+            command = (programs.path("pg_restore"), "-j1", "-d", "bare", plain)
+            theirs.append(timed(partial(program, *command, extra=target.variables())))
         begun = time.perf_counter()
         examination = drill.drill(site, BackupName.of(name))
         ours.append(time.perf_counter() - begun)
@@ -204,7 +205,9 @@ def warm(root: Path, rounds: int) -> list[Figure]:
             ours.append(timed(lambda: make("backup")))
     finally:
         make("down")
-    console.print(f"  sample: import dagster {_listed(theirs)} s, make backup with its drill {_listed(ours)} s")
+    console.print(
+        f"  sample: import dagster {_listed(theirs)} s, make backup with its drill {_listed(ours)} s"
+    )
     return [Figure("warm make backup of the sample / import dagster", _ratio(ours, theirs), 4.0)]
 
 
@@ -223,7 +226,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=["ledger", "sample"])
     asked = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="lfb-", dir="/tmp"))  # noqa: S108 - PostgreSQL's account must reach it
+    root = Path(tempfile.mkdtemp(prefix="lfb-", dir="/tmp"))
     root.chmod(0o711)
     figures: list[Figure] = []
     try:

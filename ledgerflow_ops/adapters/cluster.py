@@ -16,7 +16,6 @@ import psutil
 
 from ledgerflow_ops.adapters import process
 from ledgerflow_ops.adapters.account import own
-from ledgerflow_ops.adapters.lodging import Lodging
 from ledgerflow_ops.adapters.process import Account
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core.errors import LedgerError
@@ -88,7 +87,7 @@ class Cluster:
         shutil.rmtree(self.data, ignore_errors=True)
 
     def postmaster(self) -> psutil.Process | None:
-        """The server's process if it runs: the one that its pid file names *and* that works in this folder."""
+        """The server's process if it runs: the one its pid file names *and* that works in this folder."""
         try:
             pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
             found = psutil.Process(pid)
@@ -101,7 +100,9 @@ class Cluster:
     def last_log_lines(self) -> str:
         """The end of the server's log, for an error message."""
         try:
-            return process.last_lines("\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_LINES:]))
+            return process.last_lines(
+                "\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+            )
         except OSError:
             return ""
 

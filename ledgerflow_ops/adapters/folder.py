@@ -85,8 +85,10 @@ class Folder:
         if not self.path.is_dir():
             return []
         with translated(self.path):
-            found = [name.removeprefix(".").removesuffix(".icloud") if _is_placeholder(name) else name
-                     for name in os.listdir(self.path)]
+            found = [
+                name.removeprefix(".").removesuffix(".icloud") if _is_placeholder(name) else name
+                for name in self._listed()
+            ]
         return sorted({name for name in found if name.endswith(ending) and not name.startswith(".")})
 
     def dumps(self) -> list[str]:
@@ -98,7 +100,9 @@ class Folder:
         Returns the names removed. Files that are not ours are not touched.
         """
         leftovers = [name for ending in OURS for name in self.names(ending + PARTIAL)]
-        leftovers += [name for name in self._replacements() if not psutil.pid_exists(int(name.split(".")[-2]))]
+        leftovers += [
+            name for name in self._replacements() if not psutil.pid_exists(int(name.split(".")[-2]))
+        ]
         with translated(self.path):
             for name in leftovers:
                 self.file(name).unlink()
@@ -130,10 +134,11 @@ class Folder:
         """Give a synced `.partial` its name, durably. Never over an existing file."""
         if self.taken(name):
             raise Refused(
-                f"{self.file(name)} exists already.", hint="Backups are never overwritten. Choose another name."
+                f"{self.file(name)} exists already.",
+                hint="Backups are never overwritten. Choose another name.",
             )
         with translated(self.path):
-            os.rename(self.file(name + PARTIAL), self.file(name))
+            self.file(name + PARTIAL).rename(self.file(name))
             self._sync_folder()
 
     def replace(self, name: str, data: bytes) -> None:
@@ -148,7 +153,7 @@ class Folder:
             file.write(data)
             self.sync(file)
         with translated(self.path):
-            os.replace(self.file(unfinished + PARTIAL), self.file(name))
+            self.file(unfinished + PARTIAL).replace(self.file(name))
             self._sync_folder()
 
     def put(self, name: str, data: bytes) -> None:
@@ -182,9 +187,12 @@ class Folder:
         facts = os.statvfs(place)
         return facts.f_bavail * facts.f_frsize
 
+    def _listed(self) -> list[str]:
+        return [path.name for path in self.path.iterdir()]
+
     def _replacements(self) -> list[str]:
         """The hidden unfinished files of `replace`, whichever process left them."""
-        return [name for name in os.listdir(self.path) if re.fullmatch(r"\..+\.\d+\.partial", name)]
+        return [name for name in self._listed() if re.fullmatch(r"\..+\.\d+\.partial", name)]
 
     def _sync_folder(self) -> None:
         descriptor = os.open(self.path, os.O_RDONLY)
@@ -239,7 +247,9 @@ def permissions(folder: Folder, name: str) -> Check:
     if exposed := exposed_parents(folder.path):
         names = ", ".join(str(part) for part in exposed)
         hint = "Take write access from group and others: chmod go-w on these folders."
-        return warned("permissions", "parents", f"Others may replace folders above the backup: {names}.", hint)
+        return warned(
+            "permissions", "parents", f"Others may replace folders above the backup: {names}.", hint
+        )
     return passed("permissions", "File 0600, folder 0700, both ours.")
 
 

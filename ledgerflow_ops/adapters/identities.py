@@ -35,5 +35,7 @@ class Identities:
         entries = {**self.known(), environment: identity}
         self.file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.file.with_suffix(f".{os.getpid()}.partial")
-        unfinished.write_text(json.dumps({str(name): asdict(entry) for name, entry in entries.items()}, indent=1))
-        os.replace(unfinished, self.file)
+        unfinished.write_text(
+            json.dumps({str(name): asdict(entry) for name, entry in entries.items()}, indent=1)
+        )
+        unfinished.replace(self.file)

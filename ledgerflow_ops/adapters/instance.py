@@ -18,7 +18,7 @@ def home(state_dir: Path, project: Path) -> Path:
     if not there.exists() or there.read_bytes() != ours.read_bytes():
         unfinished = there.with_suffix(f".{os.getpid()}.partial")
         shutil.copyfile(ours, unfinished)
-        os.replace(unfinished, there)
+        unfinished.replace(there)
     return folder
 
 

@@ -50,9 +50,7 @@ class Database:
             plain = url.replace("postgresql+psycopg2://", "postgresql://", 1)
             parameters = {name: str(value) for name, value in conninfo.conninfo_to_dict(plain).items()}
         except psycopg.ProgrammingError:
-            raise SettingsError(
-                f"{path}: not a PostgreSQL URL.", hint=_FORM
-            ) from None
+            raise SettingsError(f"{path}: not a PostgreSQL URL.", hint=_FORM) from None
         for needed, word in (("dbname", "database"), ("host", "host")):
             if needed not in parameters and not (needed == "host" and "hostaddr" in parameters):
                 raise SettingsError(f"{path}: names no {word}.", hint=_FORM)
@@ -99,7 +97,11 @@ class Database:
     def connect(self, *, autocommit: bool = True) -> Iterator[Connection]:
         """A connection under the canonical settings; every psycopg error leaves as a LedgerError."""
         with translated(self.label):
-            parameters = {"connect_timeout": _TIMEOUT, **self.parameters, "application_name": "ledgerflow_ops"}
+            parameters = {
+                "connect_timeout": _TIMEOUT,
+                **self.parameters,
+                "application_name": "ledgerflow_ops",
+            }
             parameters["options"] = " ".join([self.parameters.get("options", ""), *_options()]).strip()
             with psycopg.connect(**parameters, autocommit=autocommit) as connection:  # type: ignore[arg-type]
                 yield connection
@@ -128,5 +130,6 @@ def translated(label: str) -> Iterator[None]:
         ) from None
     except psycopg.Error as error:
         raise LedgerError(
-            f"{label}: {mask(str(error)).strip()}", hint="The server's log says more. make doctor looks at both."
+            f"{label}: {mask(str(error)).strip()}",
+            hint="The server's log says more. make doctor looks at both.",
         ) from None

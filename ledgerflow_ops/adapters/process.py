@@ -12,7 +12,9 @@ from typing import IO, Any
 
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 
-_SECRETS = re.compile(r"(\w+://[^:/\s@]*:)[^@\s]+(?=@)|((?:password|passwd)\s*=\s*)('[^']*'|\S+)", re.IGNORECASE)
+_SECRETS = re.compile(
+    r"(\w+://[^:/\s@]*:)[^@\s]+(?=@)|((?:password|passwd)\s*=\s*)('[^']*'|\S+)", re.IGNORECASE
+)
 _TAIL = 12
 _KEPT = 64 * 1024
 

@@ -66,7 +66,7 @@ class Listener:
                 continue
             try:
                 self._reader.feed(chunk)
-            except Exception as error:  # raised again by contents(): a thread has nobody to raise to
+            except Exception as error:  # noqa: BLE001 - raised again by contents(): a thread has nobody to raise to
                 self._trouble = error
 
 
@@ -93,7 +93,8 @@ class Decoder(Listener):
         code, errors = self.wait()
         if code:
             raise BadBackup(
-                f"The archive could not be decoded (pg_restore: {process.ended_by(code)}):\n{errors}", hint=DAMAGED
+                f"The archive could not be decoded (pg_restore: {process.ended_by(code)}):\n{errors}",
+                hint=DAMAGED,
             )
         return self.contents()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import resources
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 import psycopg
 import xxhash
@@ -31,7 +31,8 @@ _LSN = """
 _TABLES = """
     SELECT n.nspname, c.relname,
         array(SELECT ARRAY[a.attname, format(
-                  CASE WHEN coalesce(nullif(t.typbasetype, 0), t.oid) = ANY (ARRAY['float4', 'float8', 'money']::regtype[])
+                  CASE WHEN coalesce(nullif(t.typbasetype, 0), t.oid)
+                            = ANY (ARRAY['float4', 'float8', 'money']::regtype[])
                        THEN 'sum(%I::numeric)::text' ELSE 'sum(%I)::text' END, a.attname)]
               FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
@@ -66,6 +67,7 @@ _ROLES = """
     FROM pg_roles r WHERE r.rolname !~ '^pg_' ORDER BY 1
 """
 _EXTENSIONS = "SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
+
 
 @dataclass(frozen=True, slots=True)
 class _TableShape:
@@ -140,7 +142,7 @@ def _counted(connection: Connection, shape: _TableShape) -> TableFacts:
 
     their own sum depends on the order in which rows are met.
     """
-    sums = [sql.SQL(cast(LiteralString, expression)) for expression in shape.sums.values()]
+    sums = [sql.SQL(expression) for expression in shape.sums.values()]
     columns = sql.SQL(", ").join([sql.SQL("count(*)"), *sums])
     row = connection.execute(sql.SQL("SELECT {} FROM ONLY {}").format(columns, shape.identifier)).fetchone()
     assert row is not None
@@ -172,8 +174,7 @@ def _objects(connection: Connection) -> dict[str, ObjectDigest]:
 
 @cache
 def _inventory() -> LiteralString:
-    text = resources.files("ledgerflow_ops.adapters").joinpath("inventory.sql").read_text()
-    return cast(LiteralString, text)
+    return resources.files("ledgerflow_ops.adapters").joinpath("inventory.sql").read_text()
 
 
 def _one(connection: Connection, query: LiteralString) -> tuple[Any, ...]:

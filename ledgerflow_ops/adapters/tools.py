@@ -66,7 +66,7 @@ def candidates(configured: Path | None) -> list[Tools]:
         if tools is None:
             raise LedgerError(
                 f"tools_dir: no working pg_dump in {configured}.",
-                hint="Point tools_dir in ledgerflow.toml at a folder with pg_dump and pg_restore, or remove it.",
+                hint="Point tools_dir in ledgerflow.toml at a folder with pg_dump and pg_restore.",
             )
         return [tools]
     if on_path := shutil.which("pg_dump"):
@@ -82,7 +82,9 @@ def choose(configured: Path | None, server_version: str) -> Tools:
         if tools.major >= major:
             return tools
     versions = ", ".join(f"{tools.version} ({tools.origin})" for tools in found)
-    raise LedgerError(f"pg_dump is older than the server: server {server_version}, found {versions}.", hint=_NEWER)
+    raise LedgerError(
+        f"pg_dump is older than the server: server {server_version}, found {versions}.", hint=_NEWER
+    )
 
 
 def server(configured: Path | None, major: int) -> Tools:
@@ -91,7 +93,9 @@ def server(configured: Path | None, major: int) -> Tools:
     CannotJudge where none is new enough for a dump of that major version.
     """
     debian = at(Path(f"/usr/lib/postgresql/{major}/bin"), "Debian")
-    found = [*([configured_tools] if configured and (configured_tools := at(configured, "tools_dir")) else [])]
+    found = [
+        *([configured_tools] if configured and (configured_tools := at(configured, "tools_dir")) else [])
+    ]
     found += [tools for tools in (bundled(), debian) if tools]
     able = [tools for tools in found if tools.major >= major and tools.has("initdb")]
     if not able:

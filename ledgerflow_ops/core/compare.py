@@ -95,7 +95,11 @@ def _objects(
         }
 
     return _each(
-        "schema", "", facts(expected), facts(found), lambda n, a, b: f"{n}: owner, grants or definition differ"
+        "schema",
+        "",
+        facts(expected),
+        facts(found),
+        lambda n, a, b: f"{n}: owner, grants or definition differ",
     )
 
 

@@ -5,12 +5,15 @@ import re
 _STATEMENT = re.compile(r"((?:[^;'\"]++|'[^']*+'|\"[^\"]*+\")++);")
 _NOISE = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|\\[^\n]*(?:\n|\Z))*+")
 _CREATE = re.compile(r'CREATE ROLE ("(?:[^"]|"")+"|[^\s";]+)\Z')
-_TABLESPACES = re.compile(r"(?:CREATE|ALTER|COMMENT ON) TABLESPACE |(?:GRANT|REVOKE) .* ON TABLESPACE ", re.DOTALL)
+_TABLESPACES = re.compile(
+    r"(?:CREATE|ALTER|COMMENT ON) TABLESPACE |(?:GRANT|REVOKE) .* ON TABLESPACE ", re.DOTALL
+)
 
 
 def statements(script: str) -> list[str]:
     """The script's SQL statements in order, without comments and without psql's own commands."""
-    found, position = [], 0
+    found: list[str] = []
+    position = 0
     while True:
         position += len(_NOISE.match(script, position)[0])  # type: ignore[index]
         match = _STATEMENT.match(script, position)

@@ -149,7 +149,7 @@ class Manifest(Record):
     bytes before that, so a manifest that was edited or cut shows.
     """
 
-    version: Literal[1] = VERSION
+    version: Literal[1] = 1
     environment: Environment
     backup_day: date
     time_zone: str

@@ -30,9 +30,7 @@ def checks_op(site: Site) -> str:
 def dump_checks(site: Site, days: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
     """All checks on an environment's dump; a failed one stops the drill."""
     dumped = key(site, "dump")
-    specs = [
-        partitioned_check(name, dumped, days, text, blocking=True) for name, text in DUMP_CHECKS.items()
-    ]
+    specs = [partitioned_check(name, dumped, days, text, blocking=True) for name, text in DUMP_CHECKS.items()]
 
     @dg.multi_asset_check(
         name=checks_op(site),

@@ -57,7 +57,7 @@ def dump_asset(site: Site, days: dg.PartitionsDefinition) -> dg.AssetsDefinition
         pool=str(site.environment),
         description="A sealed dump of the database, committed by its manifest. Not proven yet.",
     )
-    def dump(context: dg.AssetExecutionContext, config: DumpConfig) -> dg.MaterializeResult:
+    def dump(context: dg.AssetExecutionContext, config: DumpConfig) -> dg.MaterializeResult[None]:
         here, day = at_work(site, context), date.fromisoformat(context.partition_key)
         with on_record():
             adopted = adopt.adopt(here, day)
@@ -95,9 +95,13 @@ def drill_asset(site: Site, days: dg.PartitionsDefinition) -> dg.AssetsDefinitio
             if check.name in DRILL_CHECKS:
                 yield metadata.result(check, drilled)
         if bad:
-            details = {"hint": bad.hint, "exit_code": 4, "kind": "BadBackup", "check": bad.name}
+            details: dict[str, str | int] = {
+                "hint": bad.hint,
+                "exit_code": 4,
+                "kind": "BadBackup",
+                "check": bad.name,
+            }
             raise dg.Failure(f"{name.dump} is bad: {bad.message}", metadata=details, allow_retries=False)
         yield dg.MaterializeResult(asset_key=drilled, metadata=metadata.of_examination(examination))
 
     return drill_
-

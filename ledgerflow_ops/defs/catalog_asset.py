@@ -23,7 +23,7 @@ def catalog_asset(sites: Sequence[Site]) -> dg.AssetsDefinition:
         & ~dg.AutomationCondition.in_progress(),
         description="Every backup known, read from the manifests and proofs beside the dumps.",
     )
-    def catalog_(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    def catalog_() -> dg.MaterializeResult[None]:
         from ledgerflow_ops.defs.catalog_table import COLUMNS, chart, frame
 
         table = frame(sites)

@@ -24,7 +24,9 @@ def jobs(site: Site) -> "list[UnresolvedAssetJobDefinition]":
     dump, drill = (dg.AssetSelection.assets(key(site, name)) for name in ("dump", "drill"))
     return [
         dg.define_asset_job(
-            backup_job(site), dump | drill, description="Dump, check, restore into a throw-away server, compare."
+            backup_job(site),
+            dump | drill,
+            description="Dump, check, restore into a throw-away server, compare.",
         ),
         dg.define_asset_job(
             verify_job(site),

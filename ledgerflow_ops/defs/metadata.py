@@ -27,7 +27,8 @@ def of_backup(site: Site, manifest: Manifest) -> dict[str, dg.MetadataValue]:
         "seal": dg.MetadataValue.text(manifest.seal.depth),
         "rows_per_table": _rows(manifest),
         "server": dg.MetadataValue.text(
-            f"PostgreSQL {manifest.source.server_version}, pg_dump {manifest.tool_version}, {manifest.compression}"
+            f"PostgreSQL {manifest.source.server_version}, pg_dump {manifest.tool_version}, "
+            f"compression {manifest.compression}"
         ),
         "roles": dg.MetadataValue.text(manifest.globals_note or "roles and globals are beside the dump"),
         "next": dg.MetadataValue.text(

@@ -87,7 +87,9 @@ def _tell(
     if failure:
         terminal.error(failure.message, failure.hint)
     if entry:
-        terminal.say(_conclusion(entry, reached), "bold green" if entry.proven and not failure else "bold yellow")
+        terminal.say(
+            _conclusion(entry, reached), "bold green" if entry.proven and not failure else "bold yellow"
+        )
     if site.is_sample:
         terminal.say(_LOUD.format(site.environment), "bold yellow")
     terminal.finish(_fields(site, entry, outcome, reached))

@@ -57,7 +57,9 @@ def at_work(site: Site, context: Context) -> Site:
     who = tags.get(WHO) or tags.get("dagster/schedule_name") or "dagster"
     run = RunFacts(run_id=context.run.run_id, who=who, why=tags.get(WHY, ""))
     desk = site.desk
-    return Site(type(desk)(desk.settings, _Tee(context.log, desk.reporter), desk.clock, run), site.environment)
+    return Site(
+        type(desk)(desk.settings, _Tee(context.log, desk.reporter), desk.clock, run), site.environment
+    )
 
 
 def backup_of(site: Site, context: Context) -> BackupName:

@@ -47,7 +47,10 @@ def run(
     config: Mapping[str, Any],
     assets: Sequence[dg.AssetKey] | None = None,
 ) -> Outcome:
-    """Carry out the environment's `job` for `day`, limited to `assets` if given. `config` maps steps to their settings."""
+    """Carry out the environment's `job` for `day`, limited to `assets` if given.
+
+    `config` maps steps to their settings.
+    """
     desk = site.desk
     os.environ.update(instance.variables(desk.settings.state_dir, PROJECT, storage(desk.settings)))
     definitions = build_definitions(desk.settings, desk.reporter, [site.environment])
@@ -55,10 +58,15 @@ def run(
     with dg.DagsterInstance.get() as dagster:
         finished = definitions.resolve_job_def(job).execute_in_process(
             instance=dagster,
-            partition_key=day.isoformat(),
             run_config={**_QUIET, "ops": steps},
             asset_selection=list(assets) if assets else None,
-            tags={WHO: desk.run.who, WHY: desk.run.why or "by hand", "ledgerflow/trigger": "terminal"},
+            tags={
+                # Not `partition_key`: a job that consists of checks alone does not take one.
+                "dagster/partition": day.isoformat(),
+                WHO: desk.run.who,
+                WHY: desk.run.why or "by hand",
+                "ledgerflow/trigger": "terminal",
+            },
             raise_on_error=False,
         )
     return Outcome(finished.run_id, _checks(finished.all_events), _failure(finished.all_events))

@@ -51,7 +51,7 @@ class _Ready:
 
 @dataclass(frozen=True, slots=True)
 class _Roles:
-    """The globals file's facts (None where it may not be taken, and why), and the roles it was checked with."""
+    """The globals file's facts (None, and why, where it may not be taken), and the roles it holds."""
 
     file: FileFacts | None
     note: str

@@ -26,14 +26,16 @@ def newest_first(site: Site) -> list[Entry]:
 def entry(site: Site, name: BackupName) -> Entry:
     """What is known of one dump without reading its bytes."""
     folder, manifest, proof, problem = site.folder, None, None, ""
-    local = not folder.evicted(name.dump)
+    local = not any(folder.evicted(file) for file in (name.dump, name.manifest, name.globals))
     size = folder.file(name.dump).stat().st_size if folder.file(name.dump).exists() else 0
     try:
         manifest = read_manifest(site, name)
         proof = read_proof(site, name, manifest)
     except LedgerError as error:
         problem = error.message
-    if manifest and local and not problem:
+    if manifest and not local:
+        size = manifest.dump.size
+    elif manifest and not problem:
         problem = _mismatch(site, name, manifest, size)
     return Entry(site.environment, name, size, manifest, proof, local, problem)
 
@@ -58,8 +60,8 @@ def read_manifest(site: Site, name: BackupName) -> Manifest | None:
 
 
 @lru_cache(maxsize=20_000)
-def _decoded(folder: Folder, file: str, version: Version) -> Manifest:
-    """A manifest as it was at that version of its file; decoded once, as a catalog is read again and again."""
+def _decoded(folder: Folder, file: str, _version: Version) -> Manifest:
+    """A manifest as it was at that version of its file. A catalog is read again and again."""
     return Manifest.decode(folder.read(file), file)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
+from ledgerflow_ops import sample
 from ledgerflow_ops.adapters import clock
 from ledgerflow_ops.adapters.folder import Folder
 from ledgerflow_ops.adapters.lodging import Lodging, lodging
@@ -14,7 +15,8 @@ from ledgerflow_ops.core.manifest import RunFacts
 from ledgerflow_ops.core.progress import Reporter, Silent
 from ledgerflow_ops.core.rules import DataRule
 from ledgerflow_ops.operations.embedded import Embedded
-from ledgerflow_ops import sample
+
+_NOBODY = RunFacts(run_id="", who="", why="")
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Desk:
     settings: Settings
     reporter: Reporter = field(default_factory=Silent)
     clock: Callable[[], datetime] = clock.now
-    run: RunFacts = RunFacts(run_id="", who="", why="")
+    run: RunFacts = _NOBODY
 
     @property
     def embedded(self) -> Embedded:

@@ -1,6 +1,7 @@
 """Looks at everything an operation needs, and says of each whether it is there."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from ledgerflow_ops import config
 from ledgerflow_ops.adapters import folder as folders
@@ -14,12 +15,12 @@ from ledgerflow_ops.operations.verify import source_is_real
 
 
 def examine(desk: Desk, sites: Sequence[Site]) -> list[Check]:
-    """Every finding, in the order in which an operation would meet it. Writes nothing into a backup folder."""
+    """Every finding, in the order in which an operation would meet it."""
     checks = list(_settings(desk))
-    checks += _tried("tools", lambda: _tools(desk))
+    checks += _tried("tools", partial(_tools, desk))
     for site in sites:
-        checks += _tried(f"{site.environment} folder", lambda site=site: _folder(site))
-        checks += _tried(f"{site.environment} source", lambda site=site: _source(site))
+        checks += _tried(f"{site.environment} folder", partial(_folder, site))
+        checks += _tried(f"{site.environment} source", partial(_source, site))
     return checks
 
 

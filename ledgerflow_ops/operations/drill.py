@@ -73,15 +73,21 @@ class _Drill:
         self.report.step(Step.CLUSTER)
         bootstrap = self.manifest.source.bootstrap_role if self.manifest else "postgres"
         encoding = self.manifest.source.encoding if self.manifest else "UTF8"
-        with watch.phase("drill"), _our_trouble():
-            with throwaway(self.site.desk.lodging, server_tools, bootstrap, encoding) as server:
-                self.examination.server_version = server_tools.version
-                self._climb(server, server_tools)
-                self.report.step(Step.CLEAN)
+        place = self.site.desk.lodging
+        with (
+            watch.phase("drill"),
+            _our_trouble(),
+            throwaway(place, server_tools, bootstrap, encoding) as server,
+        ):
+            self.examination.server_version = server_tools.version
+            self._climb(server, server_tools)
+            self.report.step(Step.CLEAN)
 
     def _climb(self, server: Throwaway, server_tools: Tools) -> None:
         examination, copy = self.examination, server.server.named(_COPY)
-        examination.stage(Rung.RESTORED, "restorable", "restore", lambda: self._restore(server, copy, server_tools))
+        examination.stage(
+            Rung.RESTORED, "restorable", "restore", lambda: self._restore(server, copy, server_tools)
+        )
         durations = examination.watch.durations
         examination.rto_seconds = round(durations.get("restore", 0.0), 3)
         if self.manifest is None:

@@ -53,9 +53,7 @@ class Embedded:
         if not (cluster.made and cluster.postmaster()):
             with self._alone():
                 if not cluster.made:
-                    cluster.make(
-                        _SUPERUSER, encoding="UTF8", locale=_MAKE, password=self._new_password()
-                    )
+                    cluster.make(_SUPERUSER, encoding="UTF8", locale=_MAKE, password=self._new_password())
                 if not cluster.postmaster():
                     self._start(cluster)
         return self._database(cluster)
@@ -81,7 +79,7 @@ class Embedded:
         return self._made(f"ledgerflow_{environment}", fill)
 
     def _made(self, name: str, fill: Callable[[Database], None]) -> Database:
-        """The database `name`; made under another name, filled and renamed, so that it is never half there."""
+        """The database `name`; made under another name, filled and renamed: never half there."""
         server = self.start()
         with server.connect() as connection:
             if _exists(connection, name):

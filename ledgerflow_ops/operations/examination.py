@@ -39,7 +39,9 @@ class Examination:
     @property
     def proven(self) -> bool:
         """Whether this examination makes the backup count."""
-        return self.bad is None and self.rung is not None and self.rung >= PROVEN and self.manifest is not None
+        return (
+            self.bad is None and self.rung is not None and self.rung >= PROVEN and self.manifest is not None
+        )
 
     def stage(self, rung: Rung, name: str, cause: str, look: Callable[[], Iterable[Check]]) -> bool:
         """Carry out one stage; True, and the rung is reached, when nothing bad was found.

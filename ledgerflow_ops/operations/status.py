@@ -68,9 +68,12 @@ def _headline(item: Status) -> str:
     name, proven, rpo = item.site.environment, item.proven, item.rpo_seconds
     if proven is None or rpo is None:
         return f"{name}: NOTHING IS PROVEN. {len(item.entries)} dump(s) in the folder."
-    rto = f", restored in {proven.proof.rto_seconds:.1f} s" if proven.proof and proven.proof.rto_seconds else ""
+    rto = (
+        f", restored in {proven.proof.rto_seconds:.1f} s" if proven.proof and proven.proof.rto_seconds else ""
+    )
+    away = "" if proven.local else " (NOT LOCAL: its bytes are only in the cloud)"
     age = "IN THE FUTURE: is the clock right?" if rpo < 0 else f"{_span(rpo)} old"
-    return f"{name}: newest proven backup is {age}{rto}: {proven.name.dump}"
+    return f"{name}: newest proven backup is {age}{rto}: {proven.name.dump}{away}"
 
 
 def _table(item: Status) -> Table:

@@ -185,12 +185,13 @@ def told(name: str, differences: list[Difference]) -> Iterator[Check]:
 
 
 def _missing(site: Site, name: BackupName) -> Check | None:
-    """A failed check when the dump is gone; CannotJudge when it is only in the cloud."""
-    if site.folder.evicted(name.dump):
-        raise CannotJudge(
-            f"{name.dump} is not local: its bytes are only in the cloud. It is neither lost nor proven.",
-            hint=f"Download it (macOS: brctl download {site.folder.file(name.dump)}) and ask again.",
-        )
+    """A failed check when the dump is gone; CannotJudge when a part of it is only in the cloud."""
+    for file in (name.dump, name.manifest, name.globals):
+        if site.folder.evicted(file):
+            raise CannotJudge(
+                f"{file} is not local: its bytes are only in the cloud. It is neither lost nor judged.",
+                hint=f"Download it (macOS: brctl download {site.folder.file(file)}) and ask again.",
+            )
     if not site.folder.file(name.dump).exists():
         return failed("exists", "exists", f"{name.dump} is gone from {site.folder.path}.", _ELSEWHERE)
     return None

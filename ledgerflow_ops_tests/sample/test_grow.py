@@ -91,7 +91,7 @@ def test_equal_targets_give_equal_contents_in_any_number_of_steps(empty_database
 
 def test_progress_is_reported(empty_database: str) -> None:
     reports: list[tuple[int, int]] = []
-    target = 40 * _MEGABYTE
+    target = 25 * _MEGABYTE
     with psycopg.connect(empty_database) as connection:
         install(connection)
         grow(connection, target, lambda done, total: reports.append((done, total)))
