@@ -7,13 +7,16 @@ variables. dagster is imported only by the commands that need it: that takes a s
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import click
 
 from ledgerflow_ops import config
 from ledgerflow_ops.adapters.locks import who
+from ledgerflow_ops.adapters.process import mask
 from ledgerflow_ops.console import Progress, Terminal
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
@@ -79,15 +82,30 @@ class Commands(click.Group):
             sys.exit(_told(error))
         except click.exceptions.Exit as ended:
             sys.exit(ended.exit_code)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
         except click.ClickException as error:
             sys.exit(_told(SettingsError(error.format_message(), hint="make help lists what there is.")))
         except (KeyboardInterrupt, click.Abort):
             sys.exit(_told(LedgerError("Interrupted.", hint="Nothing half-done was kept. Run it again.")))
+        except Exception as error:  # noqa: BLE001 - who asked for JSON gets it, whatever went wrong
+            sys.stderr.write(mask(traceback.format_exc()))
+            message = mask(f"{type(error).__name__}: {error}")
+            sys.exit(_told(LedgerError(message, hint="Not foreseen: report it with the lines above.")))
+
+
+def _json_wanted() -> bool:
+    """Whether JSON was asked for, read without click: its own reading may be what failed."""
+    for word, following in pairwise([*sys.argv[1:], ""]):
+        name, _, value = word.partition("=")
+        if name == "--json":
+            return (value or following).lower() not in _FALSE - {""}
+    return os.environ.get("JSON", "").lower() in _TRUE
 
 
 def _told(error: LedgerError) -> int:
-    as_json = "--json" in sys.argv or os.environ.get("JSON", "").lower() in _TRUE
-    terminal = Terminal(as_json=as_json)
+    terminal = Terminal(as_json=_json_wanted())
     Progress(terminal).clear()
     terminal.error(error.message, error.hint)
     details = {"message": error.message, "hint": error.hint, "kind": type(error).__name__}
@@ -116,10 +134,11 @@ def _interrupt(_number: int, _frame: object) -> None:
 @JSON
 def backup(file: str | None, drill: bool, seal: str, why: str, json: bool) -> None:
     """Take a backup and prove it."""
+    call = Call(json, why)
+    site = call.site()
     from ledgerflow_ops.defs import order
 
-    call = Call(json, why)
-    sys.exit(order.backup(call.site(), call.terminal, file=file, drill=drill, full_seal=seal == "full"))
+    sys.exit(order.backup(site, call.terminal, file=file, drill=drill, full_seal=seal == "full"))
 
 
 @main.command()
@@ -127,12 +146,13 @@ def backup(file: str | None, drill: bool, seal: str, why: str, json: bool) -> No
 @JSON
 def verify(file: str | None, json: bool) -> None:
     """Read every byte of a backup and compare it with its manifest."""
-    from ledgerflow_ops.defs import order
-
     call = Call(json)
+    site = call.site()
     if not file:
         raise SettingsError("verify needs FILE=.", hint="make status lists the backups.")
-    sys.exit(order.verify(call.site(), call.terminal, file))
+    from ledgerflow_ops.defs import order
+
+    sys.exit(order.verify(site, call.terminal, file))
 
 
 @main.command("restore-test")
@@ -140,10 +160,11 @@ def verify(file: str | None, json: bool) -> None:
 @JSON
 def restore_test(file: str | None, json: bool) -> None:
     """Restore a backup into a throw-away server and compare it with its seal."""
+    call = Call(json)
+    site = call.site()
     from ledgerflow_ops.defs import order
 
-    call = Call(json)
-    sys.exit(order.drill(call.site(), call.terminal, file))
+    sys.exit(order.drill(site, call.terminal, file))
 
 
 @main.command()

@@ -15,6 +15,8 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.sizes import human
 
 _EVERY = 0.1
+_PIPE_WIDTH = 250
+"""A pipe or a file has no edge at which a table would have to be folded."""
 
 
 class Terminal:
@@ -24,6 +26,8 @@ class Terminal:
         self.as_json = as_json
         self.errors = Console(stderr=True, highlight=False, soft_wrap=True)
         self.out = self.errors if as_json else Console(highlight=False, soft_wrap=True)
+        if not self.out.is_terminal:
+            self.out.width = _PIPE_WIDTH
 
     def say(self, text: str, style: str = "") -> None:
         self.out.print(escape(text), style=style or None)

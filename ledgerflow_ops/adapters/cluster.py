@@ -112,12 +112,11 @@ class Cluster:
             os.chown(file, self.account.uid, self.account.gid)
 
     def _run(self, name: str, *arguments: object) -> None:
-        """Run one of the server's programs as the account, outside our terminal's process group."""
+        """Run one of the server's programs as the account."""
         finished = process.run(
             [self.tools.path(name), *(str(argument) for argument in arguments)],
             account=self.account,
             cwd="/",
-            start_new_session=True,
             timeout=_START_TIMEOUT * 2,
         )
         if finished.code:

@@ -23,6 +23,7 @@ from ledgerflow_ops.core.naming import DUMP, OURS, PARTIAL
 
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
+TIGHTEN = "Take that right away from group and others: chmod go-rwx the root of all backups, go-w the rest."
 _DATALESS = 0x40000000
 """macOS: SF_DATALESS, the flag of a file whose contents are only in the cloud."""
 
@@ -39,7 +40,9 @@ class Folder:
     def prepare(self) -> None:
         """Make the folder, private; Refused when it is a link, not a folder or not ours."""
         with translated(self.path):
-            self.path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            self.path.parent.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+            self.path.mkdir(mode=_FOLDER_MODE, exist_ok=True)
             facts = self.path.lstat()
             if not stat.S_ISDIR(facts.st_mode):
                 raise Refused(
@@ -245,21 +248,21 @@ def permissions(folder: Folder, name: str) -> Check:
         hint = f"chmod 600 {path}; chmod 700 {folder.path}"
         return failed("permissions", "permissions", f"{name} {', '.join(found)}.", hint)
     if exposed := exposed_parents(folder.path):
-        names = ", ".join(str(part) for part in exposed)
-        hint = "Take write access from group and others: chmod go-w on these folders."
-        return warned(
-            "permissions", "parents", f"Others may replace folders above the backup: {names}.", hint
-        )
+        return warned("permissions", "parents", "; ".join(exposed), TIGHTEN)
     return passed("permissions", "File 0600, folder 0700, both ours.")
 
 
-def exposed_parents(folder: Path) -> list[Path]:
-    """The folders above `folder` in which others may rename or replace what is there (no sticky bit)."""
-    return [
-        part
-        for part in folder.resolve().parents
-        if part.stat().st_mode & 0o022 and not part.stat().st_mode & stat.S_ISVTX
-    ]
+def exposed_parents(folder: Path) -> list[str]:
+    """What others may do above `folder`, a sentence each: list all backups, or replace a folder."""
+    parents = folder.resolve().parents
+    found = []
+    if parents[0].stat().st_mode & 0o044:
+        found.append(f"{parents[0]}, the root of all backups, is readable by group or others")
+    for part in parents:
+        mode = part.stat().st_mode
+        if mode & 0o022 and not mode & stat.S_ISVTX:
+            found.append(f"group or others may replace what is in {part}")
+    return found
 
 
 def _is_placeholder(name: str) -> bool:

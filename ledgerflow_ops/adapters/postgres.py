@@ -1,5 +1,6 @@
 """A database as the tools and the driver reach it; psycopg's errors become ours here."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,9 @@ _FORM = (
     "Write it as postgresql://user@host:5432/database, "
     "or for a socket as postgresql://user@/database?host=/var/run/postgresql"
 )
+_BARE = re.compile(r"\w[\w+]*://(?:[^/?]*@[^/?]*@|[^/?]*/[^?]*@)")
+"""A URL with a bare @ or / in its password: libpq takes what follows for the host, and tells it in messages."""
+_ESCAPE = "In a user's name, a password or a database's name write @ as %40, / as %2F and % as %25."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class Database:
     @classmethod
     def of(cls, url: str, path: str) -> "Database":
         """The database at a libpq URL or connection string; SettingsError (naming `path`) if it is none."""
+        if _BARE.match(url):
+            raise SettingsError(f"{path}: an @ or a / stands where it means something else.", hint=_ESCAPE)
         try:
             plain = url.replace("postgresql+psycopg2://", "postgresql://", 1)
             parameters = {name: str(value) for name, value in conninfo.conninfo_to_dict(plain).items()}

@@ -12,9 +12,7 @@ from typing import IO, Any
 
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 
-_SECRETS = re.compile(
-    r"(\w+://[^:/\s@]*:)[^@\s]+(?=@)|((?:password|passwd)\s*=\s*)('[^']*'|\S+)", re.IGNORECASE
-)
+_SECRETS = re.compile(r"(\w+://[^:/\s@]*:)\S+(?=@)|((?:password|passwd)\s*=\s*)('[^']*'|\S+)", re.IGNORECASE)
 _TAIL = 12
 _KEPT = 64 * 1024
 
@@ -60,7 +58,11 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
 def popen(
     command: Sequence[str | Path], *, extra: Mapping[str, str], account: Account | None = None, **options: Any
 ) -> subprocess.Popen[bytes]:
-    """Start a program; LedgerError when it cannot be started at all."""
+    """Start a program in a session of its own; LedgerError when it cannot be started at all.
+
+    So Ctrl-C reaches us alone, who end it with all it has started, and it cannot ask the terminal.
+    """
+    options = {"start_new_session": True, **options}
     if account:
         options |= {"user": account.uid, "group": account.gid, "extra_groups": []}
     try:
@@ -106,13 +108,19 @@ def run(
 
 def stop(child: subprocess.Popen[bytes]) -> None:
     """End a program we started, reap it and close its pipes; safe when it has ended."""
-    if child.poll() is None:
-        child.kill()
+    kill(child)
     child.wait()
     for pipe in (child.stdin, child.stdout, child.stderr):
         with contextlib.suppress(BrokenPipeError):
             if pipe:
                 pipe.close()
+
+
+def kill(child: subprocess.Popen[bytes]) -> None:
+    """Kill a program we started with all it started itself: a tool may be a script around the real one."""
+    if child.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def ended_by(code: int) -> str:

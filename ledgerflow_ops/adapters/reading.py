@@ -54,8 +54,7 @@ class Listener:
 
     def abandon(self) -> None:
         """End the program and close its pipes; safe when it has ended."""
-        if self.child.poll() is None:
-            self.child.kill()
+        process.kill(self.child)
         for thread in self._threads:
             thread.join()
         process.stop(self.child)

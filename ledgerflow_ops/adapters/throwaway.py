@@ -1,6 +1,5 @@
 """A server to restore into and throw away: private, fast, and gone afterwards, also after a crash."""
 
-import contextlib
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -53,13 +52,13 @@ def throwaway(
     drills.chmod(0o711)
     sweep(place)
     key = secrets.token_hex(4)
-    with filelock.FileLock(drills / f"{key}.lock", mode=0o600):
-        home, sockets = drills / key, _sockets(key)
-        own(place.account, home)
-        sockets.mkdir(mode=0o700)
-        own(place.account, sockets)
-        cluster = Cluster(home / "data", place.programs(tools), place.account)
+    home, sockets, lock_file = drills / key, _sockets(key), drills / f"{key}.lock"
+    cluster = Cluster(home / "data", place.programs(tools), place.account)
+    with filelock.FileLock(lock_file, mode=0o600):
         try:
+            own(place.account, home)
+            sockets.mkdir(mode=0o700)
+            own(place.account, sockets)
             cluster.make(superuser, encoding=encoding, locale={"locale": "C"})
             cluster.start({**_SETTINGS, "unix_socket_directories": str(sockets), **(settings or {})})
             yield Throwaway(
@@ -68,8 +67,7 @@ def throwaway(
             )
         finally:
             _remove(cluster, home, sockets)
-    with contextlib.suppress(FileNotFoundError):
-        (drills / f"{key}.lock").unlink()
+            lock_file.unlink(missing_ok=True)
 
 
 def sweep(place: Lodging) -> list[str]:

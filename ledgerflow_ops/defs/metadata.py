@@ -6,6 +6,7 @@ import dagster as dg
 
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.manifest import Manifest
+from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
 
@@ -24,6 +25,7 @@ def of_backup(site: Site, manifest: Manifest) -> dict[str, dg.MetadataValue]:
         "duration_seconds": dg.MetadataValue.float(round(sum(manifest.durations.values()), 3)),
         "durations": _seconds(manifest.durations),
         "sha256": dg.MetadataValue.text(manifest.dump.sha256),
+        "rung": dg.MetadataValue.text(f"{Rung.WRITTEN.word}; the checks and the drill climb from here"),
         "seal": dg.MetadataValue.text(manifest.seal.depth),
         "rows_per_table": _rows(manifest),
         "server": dg.MetadataValue.text(

@@ -14,6 +14,7 @@ from ledgerflow_ops.defs.asset_checks import checks_op
 from ledgerflow_ops.defs.assets import key
 from ledgerflow_ops.defs.jobs import backup_job, drill_job, verify_job
 from ledgerflow_ops.defs.terminal import Failure, Outcome, in_window, run
+from ledgerflow_ops.operations import backup as making
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations import drill as drilling
 from ledgerflow_ops.operations import verify as verifying
@@ -25,6 +26,7 @@ _LOUD = "SAMPLE DATA: no URL is set for {0}. This is a proof of the machinery, n
 
 def backup(site: Site, terminal: Terminal, *, file: str | None, drill: bool, full_seal: bool) -> int:
     """Back up the environment and, with `drill`, prove it; the exit code."""
+    making.asked_name(site, file)  # before there is a run: a slip of the finger must not turn the day red
     settings = {f"{site.environment}__dump": {"file": file, "full_seal": full_seal}}
     only = None if drill else [key(site, "dump")]
     outcome = run(site, backup_job(site), site.today(), config=settings, assets=only)

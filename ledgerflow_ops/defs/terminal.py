@@ -20,6 +20,9 @@ from ledgerflow_ops.operations.embedded import storage
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The run's words go to its event log; the terminal has its own reporter."""
 
+_INTERRUPTED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+"""What Ctrl-C or a request to end has become by the time it is on a run's record."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -109,6 +112,8 @@ def _failure(events: Sequence[dg.DagsterEvent]) -> Failure | None:
             return Failure(check.message, check.hint, 4)
     for event in failed:
         error = event.step_failure_data.error
+        if error and error.cls_name in _INTERRUPTED:
+            return Failure("Interrupted.", "Nothing half-done was kept. Run it again.", 1)
         return Failure(_innermost(error), "The run's log in the UI has the whole story: make up.", 1)
     return None
 

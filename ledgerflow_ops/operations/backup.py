@@ -80,6 +80,20 @@ def refuse_other_days(site: Site, day: date | None) -> None:
         )
 
 
+def asked_name(site: Site, file: str | None) -> BackupName | None:
+    """The name that FILE= asks for, None without one.
+
+    SettingsError for a name that cannot be, Refused for one that is there already.
+    """
+    name = naming.custom(site.environment, file) if file else None
+    if name and any(site.folder.taken(taken) for taken in (name.dump, name.manifest)):
+        raise Refused(
+            f"{site.folder.file(name.dump)} exists already.",
+            hint="Backups are never overwritten. Choose another FILE=, or leave it out.",
+        )
+    return name
+
+
 class _Backup:
     """One backup in the making."""
 
@@ -105,12 +119,7 @@ class _Backup:
         """Everything that can be said no to before a byte is written."""
         site, settings = self.site, self.site.settings
         refuse_other_days(site, self.order.day)
-        name = naming.custom(site.environment, self.order.file) if self.order.file else None
-        if name and any(site.folder.taken(file) for file in (name.dump, name.manifest)):
-            raise Refused(
-                f"{site.folder.file(name.dump)} exists already.",
-                hint="Backups are never overwritten. Choose another FILE=, or leave it out.",
-            )
+        name = asked_name(site, self.order.file)
         site.folder.prepare()
         for leftover in site.folder.sweep():
             self.report.say(f"swept {leftover}: left half-written by an interrupted run")

@@ -11,6 +11,7 @@ from ledgerflow_ops.core.checks import Check, Severity, passed, warned
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.sizes import human
 from ledgerflow_ops.operations.desk import Desk, Site
+from ledgerflow_ops.operations.embedded import storage
 from ledgerflow_ops.operations.verify import source_is_real
 
 
@@ -18,6 +19,8 @@ def examine(desk: Desk, sites: Sequence[Site]) -> list[Check]:
     """Every finding, in the order in which an operation would meet it."""
     checks = list(_settings(desk))
     checks += _tried("tools", partial(_tools, desk))
+    if desk.settings.dagster_url:
+        checks += _tried("storage", partial(_storage, desk))
     for site in sites:
         checks += _tried(f"{site.environment} folder", partial(_folder, site))
         checks += _tried(f"{site.environment} source", partial(_source, site))
@@ -50,6 +53,10 @@ def _tools(desk: Desk) -> Iterator[Check]:
     yield passed("embedded", f"{desk.embedded.cluster.data}: {running}")
 
 
+def _storage(desk: Desk) -> Iterator[Check]:
+    yield passed("storage", f"Dagster's records are in {storage(desk.settings).label}")
+
+
 def _folder(site: Site) -> Iterator[Check]:
     name, folder = f"{site.environment} folder", site.folder
     if not folder.path.exists():
@@ -57,10 +64,8 @@ def _folder(site: Site) -> Iterator[Check]:
     else:
         folder.prepare()
         yield passed(name, f"{folder.path}: {len(folder.dumps())} dump(s), {human(folder.free())} free")
-    exposed = folders.exposed_parents(folder.path)
-    if exposed:
-        listed = ", ".join(str(part) for part in exposed)
-        yield warned(name, "parents", f"Others may replace folders above it: {listed}", "chmod go-w on them.")
+    if folder.path.exists() and (exposed := folders.exposed_parents(folder.path)):
+        yield warned(name, "parents", "; ".join(exposed), folders.TIGHTEN)
 
 
 def _source(site: Site) -> Iterator[Check]:

@@ -3,7 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import psycopg
@@ -16,21 +16,22 @@ from ledgerflow_ops.adapters.throwaway import Throwaway, throwaway
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core import space
-from ledgerflow_ops.core.checks import Check, failed, passed
+from ledgerflow_ops.core.checks import Check, passed
 from ledgerflow_ops.core.compare import contents_equal, facts_equal
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError
 from ledgerflow_ops.core.manifest import Manifest, RoleFacts
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.core.rules import DataRule
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.operations import rules
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
 from ledgerflow_ops.operations.verify import hashed, told
 
 _COPY = "ledgerflow_copy"
 _JOBS = 2
+_AT_ONCE = 2
 _OWN_TROUBLE = re.compile(
     r"extension .* is not available|could not open extension control file|could not access file"
     r"|ICU is not supported|not supported in this build|not supported by this build"
@@ -90,11 +91,17 @@ class _Drill:
         )
         durations = examination.watch.durations
         examination.rto_seconds = round(durations.get("restore", 0.0), 3)
-        if self.manifest is None:
-            self._unsealed(copy)
+        if examination.bad:
             return
-        examination.stage(Rung.EQUAL, "restorable", "compare", lambda: self._compare(copy, server_tools))
-        examination.stage(Rung.VALID, "data_rules", "rules", lambda: self._rules(copy))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            answers = pool.submit(rules.ask, copy, self.site.rules)
+            if self.manifest is None:
+                examination.checks += self._rules(answers)
+                return
+            examination.stage(
+                Rung.EQUAL, "restorable", "compare", lambda: self._compare(copy, server_tools, pool)
+            )
+            examination.stage(Rung.VALID, "data_rules", "rules", lambda: self._rules(answers))
 
     def _server_tools(self) -> Tools:
         """A server not older than the source, whose pg_restore is not older than the dump's pg_dump."""
@@ -174,17 +181,16 @@ class _Drill:
             connection.execute(sql.SQL(make).format(name, encoding, "C", "C"))
             return f" The locale {wanted[0]} is not on this machine; C stood in."
 
-    def _compare(self, copy: Database, server_tools: Tools) -> Iterator[Check]:
+    def _compare(self, copy: Database, server_tools: Tools, pool: ThreadPoolExecutor) -> Iterator[Check]:
         """The copy read again, table by table, and its own seal, both against what was committed."""
         self.report.step(Step.COMPARE)
         manifest = self.manifest
         assert manifest is not None
-        with ThreadPoolExecutor(1) as pool:
-            reading_again = pool.submit(reading.contents_of, server_tools, copy.variables())
-            with copy.connect() as connection:
-                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                found = source.seal(connection)
-            contents = reading_again.result()
+        reading_again = pool.submit(reading.contents_of, server_tools, copy.variables())
+        with copy.connect() as connection:
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            found = source.seal(connection)
+        contents = reading_again.result()
         same_major = server_tools.major == manifest.source.major
         differences = contents_equal(manifest.contents, contents)
         differences += facts_equal(manifest.seal, found, same_major=same_major)
@@ -192,43 +198,10 @@ class _Drill:
         if not differences:
             yield passed("restorable", _equal_sentence(manifest, same_major))
 
-    def _rules(self, copy: Database) -> Iterator[Check]:
-        """The environment's data rules, read-only, in the copy."""
+    def _rules(self, answers: Future[list[Check]]) -> list[Check]:
+        """The verdict on the data rules, which were asked while the copy was compared."""
         self.report.step(Step.RULES)
-        rules = self.site.rules
-        broken = []
-        with copy.connect() as connection:
-            connection.execute("SET default_transaction_read_only = on; SET search_path = public")
-            for rule in rules:
-                answer = _answer(connection, rule)
-                if answer != rule.expect:
-                    broken.append(f"  {rule.name}: expected {rule.expect}, found {answer}")
-        if broken:
-            message = f"{len(broken)} of {len(rules)} data rules do not hold:\n" + "\n".join(broken)
-            hint = "The backup is a faithful copy; the data itself is wrong. Look at the source's rows."
-            yield failed("data_rules", "rules", message, hint)
-        else:
-            yield passed("data_rules", f"All {len(rules)} data rules hold.")
-
-    def _unsealed(self, copy: Database) -> None:
-        """A dump without a manifest: the rules are all that can still be asked of it."""
-        self.examination.checks += self._rules(copy)
-
-
-def _answer(connection: Connection, rule: DataRule) -> str:
-    """What the rule's SQL returns, as PostgreSQL prints it; CannotJudge when it cannot be run."""
-    hint = "Mend its SQL in ledgerflow.toml."
-    try:
-        answer = connection.execute(rule.sql.encode()).pgresult
-    except psycopg.Error as error:
-        reason = error.diag.message_primary or error
-        raise CannotJudge(f"The data rule {rule.name!r} cannot be run: {reason}", hint=hint) from None
-    if answer is None or answer.nfields != 1:
-        raise CannotJudge(f"The data rule {rule.name!r} does not ask for one value.", hint=hint)
-    if not answer.ntuples:
-        return "no row"
-    value = answer.get_value(0, 0)
-    return "NULL" if value is None else value.decode("utf-8", "replace")
+        return answers.result()
 
 
 def _role_statements(roles: dict[str, RoleFacts], bootstrap: str) -> list[sql.Composed]:

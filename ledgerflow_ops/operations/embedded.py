@@ -150,8 +150,13 @@ def _statement(text: LiteralString, *names: str) -> sql.Composed:
 
 
 def storage(settings: Settings) -> Database:
-    """Dagster's storage: the database that the settings name, or the embedded server's own."""
+    """Dagster's storage: the database that the settings name, or the embedded server's own.
+
+    LedgerError when it cannot be reached.
+    """
     url = settings.dagster_url
     if url is None:
         return Embedded(settings.state_dir).dagster()
-    return Database.of(url, "dagster_database_url")
+    database = Database.of(url, "dagster_database_url")
+    with database.connect():  # Dagster itself would try for a while, then end in a page of its own words
+        return database

@@ -7,9 +7,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import filelock
 import psutil
 
 from ledgerflow_ops.adapters import instance, process
@@ -99,6 +102,11 @@ SIGTERM as well: the signals are set back before it begins."""
 
 def up(desk: Desk) -> str:
     """Start what does not run yet, wait until the web page answers, and return its address."""
+    with _alone(desk.settings.state_dir):
+        return _up(desk)
+
+
+def _up(desk: Desk) -> str:
     webserver, daemon = (Server(name, desk.settings.state_dir) for name in _NAMES)
     variables = dict(instance.variables(desk.settings.state_dir, PROJECT, storage(desk.settings)))
     bin_folder, workspace = Path(sys.executable).parent, str(PROJECT / "workspace.yaml")
@@ -118,11 +126,21 @@ def up(desk: Desk) -> str:
 
 def down(desk: Desk) -> list[str]:
     """Stop the web page, the daemon and the embedded server; the names of what was running."""
-    servers = [Server(name, desk.settings.state_dir) for name in _NAMES]
-    stopped = [server.name for server in servers if server.stop()]
-    if desk.embedded.stop():
-        stopped.append("embedded PostgreSQL")
+    with _alone(desk.settings.state_dir):
+        servers = [Server(name, desk.settings.state_dir) for name in _NAMES]
+        stopped = [server.name for server in servers if server.stop()]
+        if desk.embedded.stop():
+            stopped.append("embedded PostgreSQL")
     return stopped
+
+
+@contextmanager
+def _alone(state_dir: Path) -> Iterator[None]:
+    """One `up` or `down` at a time: two at once would each start a daemon, and one would be forgotten."""
+    folder = state_dir / "servers"
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / "lock", mode=0o600):
+        yield
 
 
 def _wait(address: str, *servers: Server) -> None:

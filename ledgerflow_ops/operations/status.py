@@ -79,7 +79,7 @@ def _headline(item: Status) -> str:
 def _table(item: Status) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 2))
     for column in ("day", "file", "size", "state", "age"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")  # never an ellipsis: names are there to be copied
     for entry in _ordered(item.entries)[:_LISTED]:
         age = _span((item.now - entry.recovery_point).total_seconds()) if entry.recovery_point else "?"
         table.add_row(str(entry.day or "?"), entry.name.dump, human(entry.size), entry.state, age)

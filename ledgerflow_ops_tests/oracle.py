@@ -1,0 +1,90 @@
+"""A second opinion on an archive, from PostgreSQL's own programs alone: is it the database it was taken from?"""
+
+import itertools
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ledgerflow_ops.adapters.lodging import Lodging
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.throwaway import throwaway
+from ledgerflow_ops.adapters.tools import Tools
+
+
+@dataclass
+class Oracle:
+    """A server with the source's roles. Restores archives with plain pg_restore, reads them with plain pg_dump."""
+
+    tools: Tools
+    source: Database
+    server: Database
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+    reference: bytes = b""
+    roles: bytes = b""
+
+    def prepare(self, folder: Path) -> None:
+        """Take the reference: what an undamaged archive of the source is, once restored.
+
+        Not the source's own text: the server prints some expressions differently once they were restored.
+        """
+        self.roles = self.run("pg_dumpall", self.source, "--globals-only", "--no-role-passwords")
+        self.run("psql", self.server, "--quiet", feed=self.roles)
+        plain = folder / "plain.dump"
+        self.run("pg_dump", self.source, "--format=custom", f"--file={plain}")
+        text = self.text_of(plain)
+        assert text is not None
+        assert text == self.text_of(plain), "two restores of one archive differ: the oracle is not one"
+        assert len(text) > 0.9 * len(self.run("pg_dump", self.source, "--restrict-key=x"))
+        self.reference = text
+
+    def same(self, archive: Path) -> bool:
+        """Whether the archive restores to what the source is."""
+        return self.text_of(archive) == self.reference
+
+    def same_roles(self, script: bytes) -> bool:
+        """Whether the roles script says what the source's roles are."""
+        return _statements(script) == _statements(self.roles)
+
+    def text_of(self, archive: Path) -> bytes | None:
+        """What plain pg_restore makes of the archive, as plain pg_dump writes it; None if it makes nothing."""
+        copy = self.server.named(f"copy_{next(self.numbers)}")
+        name = copy.parameters["dbname"]
+        with self.server.connect() as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+        try:
+            self.run("pg_restore", copy, "--exit-on-error", f"--dbname={name}", archive)
+            return self.run("pg_dump", copy, "--restrict-key=x")
+        except subprocess.CalledProcessError:
+            return None
+        finally:
+            with self.server.connect() as connection:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+    def run(self, program: str, database: Database, *arguments: object, feed: bytes = b"") -> bytes:
+        """What one of PostgreSQL's programs prints, connected to `database`; CalledProcessError if it fails."""
+        words = {"dbname": "PGDATABASE", "user": "PGUSER", "host": "PGHOST", "port": "PGPORT"}
+        variables = {words.get(key, "PGPASSWORD"): value for key, value in database.parameters.items()}
+        return subprocess.run(
+            [self.tools.path(program), *map(str, arguments)],
+            env={**os.environ, **variables},
+            input=feed,
+            capture_output=True,
+            check=True,
+        ).stdout
+
+
+@contextmanager
+def oracle(place: Lodging, tools: Tools, source: Database, folder: Path) -> Iterator[Oracle]:
+    """An oracle on `source`; `folder` is for its files. Its server is gone when the block ends."""
+    with throwaway(place, tools, source.parameters["user"], "UTF8") as server:
+        found = Oracle(tools, source, server.server)
+        found.prepare(folder)
+        yield found
+
+
+def _statements(script: bytes) -> list[bytes]:
+    return [line for line in script.splitlines() if line and not re.match(rb"--|\\(un)?restrict", line)]
