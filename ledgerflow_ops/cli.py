@@ -87,6 +87,10 @@ class Commands(click.Group):
             sys.exit(error.exit_code)
         except click.ClickException as error:
             sys.exit(_told(SettingsError(error.format_message(), hint="make help lists what there is.")))
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            trouble = LedgerError(f"{place}{error.strerror or error}.", hint="make doctor looks at it.")
+            sys.exit(_told(trouble))
         except (KeyboardInterrupt, click.Abort):
             sys.exit(_told(LedgerError("Interrupted.", hint="Nothing half-done was kept. Run it again.")))
         except Exception as error:  # noqa: BLE001 - who asked for JSON gets it, whatever went wrong

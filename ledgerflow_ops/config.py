@@ -146,9 +146,9 @@ def _file() -> dict[str, Any]:
     """The settings file."""
     file = config_file()
     try:
-        return tomllib.loads(file.read_text())
+        return _without_rivals(tomllib.loads(file.read_text()))
     except FileNotFoundError:
-        if "LEDGER_CONFIG" not in os.environ:
+        if not os.environ.get("LEDGER_CONFIG"):
             return {}
         raise SettingsError(f"LEDGER_CONFIG: no file {file}.", hint="Name an existing file.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

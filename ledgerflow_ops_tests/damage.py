@@ -4,7 +4,6 @@ Only the standard library is imported, so that the false program starts in no ti
 """
 
 import json
-import random
 import re
 import subprocess
 import sys
@@ -41,7 +40,13 @@ def swapped_blocks(data: bytes, dice: Random) -> bytes:
     first = dice.randrange(len(data) - 2 * size)
     second = dice.randrange(first + size, len(data) - size + 1)
     between = data[first + size : second]
-    return data[:first] + data[second : second + size] + between + data[first : first + size] + data[second + size :]
+    return (
+        data[:first]
+        + data[second : second + size]
+        + between
+        + data[first : first + size]
+        + data[second + size :]
+    )
 
 
 def truncated(data: bytes, dice: Random) -> bytes:
@@ -99,55 +104,71 @@ def harmed(kind: str, data: bytes, seed: int) -> bytes:
 
 
 def falsify(folder: Path, real: Path) -> None:
-    """Make `folder` a folder of tools: the real ones, but for a pg_dump and a pg_dumpall that follow a plan."""
+    """Make `folder` one of PostgreSQL's programs, but with a pg_dump and a pg_dumpall that follow a plan."""
     folder.mkdir()
     for program in real.iterdir():
         (folder / program.name).symlink_to(program)
     for name in ("pg_dump", "pg_dumpall"):
-        program = folder / name
-        program.unlink()
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{__file__}" "{folder}" "{real / name}" "$@"\n')
-        program.chmod(0o755)
+        false = folder / name
+        false.unlink()
+        start = f'exec "{sys.executable}" -IS "{__file__}" "{folder}" "{real / name}" "$@"'
+        false.write_text(f"#!/bin/sh\n{start}\n")
+        false.chmod(0o755)
     plan(folder)
 
 
 def plan(folder: Path, **steps: object) -> None:
     """What the false tools in `folder` do from now on.
 
-    `compress`: the value of --compress. `options`: more options. `harm` and `seed`: what becomes of the
-    archive. `lose`: drop the lines of the roles script that hold this text. `code`: the exit code.
+    `compress`: another value for --compress. `options`: further options of pg_dump. `forget`: leave out
+    the option that begins so. `harm` with `seed`: what becomes of the archive. `roles_harm` with `seed`,
+    `roles_lose`: what becomes of the roles script, and the word whose lines it lacks.
     """
     (folder / "plan.json").write_text(json.dumps(steps))
-    (folder / "fired").unlink(missing_ok=True)
+    for trace in folder.glob("fired*"):
+        trace.unlink()
 
 
 def fired(folder: Path) -> bool:
     """Whether the false tools have done what was planned for them."""
-    return (folder / "fired").exists()
+    return any(folder.glob("fired*"))
 
 
 def _play(folder: Path, real: str, arguments: list[str]) -> int:
     """Run the real program and let its output come to harm."""
     steps = json.loads((folder / "plan.json").read_text())
-    roles = "--globals-only" in arguments
-    if not roles and "--format=custom" not in arguments:
+    if "--globals-only" in arguments:
+        return _roles(folder, steps, [real, *arguments])
+    if "--format=custom" not in arguments:
         return subprocess.call([real, *arguments])
-    compress = steps.get("compress")
-    if compress and not roles:
-        arguments = [part for part in arguments if not part.startswith("--compress")] + [f"--compress={compress}"]
-    result = subprocess.run([real, *arguments, *(() if roles else steps.get("options", ()))], stdout=subprocess.PIPE)
-    out = result.stdout
-    if roles and "lose" in steps:
-        out = b"".join(line for line in out.splitlines(keepends=True) if steps["lose"].encode() not in line)
-    harm = steps.get("roles_harm" if roles else "harm")
-    if harm:
-        out = harmed(harm, out, steps["seed"])
-    if out != result.stdout or (steps.get("options") and not roles):
+    if "compress" in steps:
+        arguments = [part for part in arguments if not part.startswith("--compress")]
+        arguments.append(f"--compress={steps['compress']}")
+    if "forget" in steps:
+        arguments = [part for part in arguments if not part.startswith(steps["forget"])]
+    arguments += steps.get("options", ())
+    made = subprocess.run([real, *arguments], stdout=subprocess.PIPE)
+    if "forget" in steps or "options" in steps or "harm" in steps:
         (folder / "fired").touch()
+    out = harmed(steps["harm"], made.stdout, steps["seed"]) if "harm" in steps else made.stdout
     sys.stdout.buffer.write(out)
-    return result.returncode
+    return made.returncode
+
+
+def _roles(folder: Path, steps: dict[str, str], command: list[str]) -> int:
+    """The roles script; what comes to harm by chance does so in another way each time it is read."""
+    made = subprocess.run(command, stdout=subprocess.PIPE)
+    out, times = made.stdout, len([*folder.glob("fired*")])
+    if "roles_lose" in steps:
+        lines = out.splitlines(keepends=True)
+        out = b"".join(line for line in lines if steps["roles_lose"].encode() not in line)
+    if "roles_harm" in steps:
+        out = harmed(steps["roles_harm"], out, int(steps["seed"]) + times)
+    if out != made.stdout:
+        (folder / f"fired {times}").touch()
+    sys.stdout.buffer.write(out)
+    return made.returncode
 
 
 if __name__ == "__main__":
-    random.seed(0)
     sys.exit(_play(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]))

@@ -1,8 +1,7 @@
-"""A second opinion on an archive, from PostgreSQL's own programs alone: is it the database it was taken from?"""
+"""A second opinion on an archive, from PostgreSQL's own programs alone: is it what it was taken from?"""
 
 import itertools
 import os
-import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +16,9 @@ from ledgerflow_ops.adapters.tools import Tools
 
 @dataclass
 class Oracle:
-    """A server with the source's roles. Restores archives with plain pg_restore, reads them with plain pg_dump."""
+    """A server with the source's roles, into which plain pg_restore restores, and plain pg_dump reads it."""
 
+    place: Lodging
     tools: Tools
     source: Database
     server: Database
@@ -46,11 +46,18 @@ class Oracle:
         return self.text_of(archive) == self.reference
 
     def same_roles(self, script: bytes) -> bool:
-        """Whether the roles script says what the source's roles are."""
-        return _statements(script) == _statements(self.roles)
+        """Whether the script, run in a new server, makes the source's roles."""
+        return self._roles_made(script) == self._roles_made(self.roles)
+
+    def _roles_made(self, script: bytes) -> list[bytes]:
+        bootstrap = self.source.parameters["user"]
+        with throwaway(self.place, self.tools, bootstrap, "UTF8") as fresh:
+            self.run("psql", fresh.server, "--quiet", feed=script)
+            made = self.run("pg_dumpall", fresh.server, "--globals-only")
+        return [line for line in made.splitlines() if not line.startswith((b"--", b"\\"))]
 
     def text_of(self, archive: Path) -> bytes | None:
-        """What plain pg_restore makes of the archive, as plain pg_dump writes it; None if it makes nothing."""
+        """What plain pg_restore makes of the archive, as plain pg_dump writes it; None if it fails."""
         copy = self.server.named(f"copy_{next(self.numbers)}")
         name = copy.parameters["dbname"]
         with self.server.connect() as connection:
@@ -65,7 +72,7 @@ class Oracle:
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
     def run(self, program: str, database: Database, *arguments: object, feed: bytes = b"") -> bytes:
-        """What one of PostgreSQL's programs prints, connected to `database`; CalledProcessError if it fails."""
+        """What a program of PostgreSQL's, led to `database`, prints; CalledProcessError if it fails."""
         words = {"dbname": "PGDATABASE", "user": "PGUSER", "host": "PGHOST", "port": "PGPORT"}
         variables = {words.get(key, "PGPASSWORD"): value for key, value in database.parameters.items()}
         return subprocess.run(
@@ -81,10 +88,6 @@ class Oracle:
 def oracle(place: Lodging, tools: Tools, source: Database, folder: Path) -> Iterator[Oracle]:
     """An oracle on `source`; `folder` is for its files. Its server is gone when the block ends."""
     with throwaway(place, tools, source.parameters["user"], "UTF8") as server:
-        found = Oracle(tools, source, server.server)
+        found = Oracle(place, tools, source, server.server)
         found.prepare(folder)
         yield found
-
-
-def _statements(script: bytes) -> list[bytes]:
-    return [line for line in script.splitlines() if line and not re.match(rb"--|\\(un)?restrict", line)]

@@ -3,11 +3,14 @@
 import hashlib
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from psycopg.conninfo import make_conninfo
 
 from ledgerflow_ops.adapters import process
 from ledgerflow_ops.adapters.reading import CHUNK, DAMAGED, Decoder, widen
@@ -17,6 +20,9 @@ from ledgerflow_ops.core.manifest import Contents, TableOfContents
 
 MAGIC = b"PGDMP"
 """The first bytes of every archive in pg_dump's custom format."""
+
+_PATIENCE = "--lock-wait-timeout=20s"
+"""Our own snapshot holds locks: behind somebody who waits for them, pg_dump would wait for ever."""
 
 Moved = Callable[[int], None]
 
@@ -43,7 +49,7 @@ def dump(
     `variables` lead to the database. LedgerError when pg_dump fails, BadBackup when what it wrote
     cannot be decoded; in both cases what `into` holds is not a backup.
     """
-    options = ["--format=custom", f"--compress={compression}", f"--snapshot={snapshot_id}"]
+    options = ["--format=custom", f"--compress={compression}", f"--snapshot={snapshot_id}", _PATIENCE]
     with ExitStack() as stack:
         child = process.popen(
             [tools.path("pg_dump"), *options],
@@ -62,12 +68,15 @@ def dump(
         code = child.wait()
         listener.join()
         if code:
-            raise LedgerError(
-                f"pg_dump failed ({process.ended_by(code)}):\n"
-                f"{process.last_lines(errors.decode('utf-8', 'replace'))}",
-                hint="Nothing was kept. Mend what the lines above say and run the backup again.",
-            )
+            raise _failed(code, errors.decode("utf-8", "replace"))
         return Streamed(size, sha256, decoder.close())
+
+
+def _failed(code: int, errors: str) -> LedgerError:
+    return LedgerError(
+        f"pg_dump failed ({process.ended_by(code)}):\n{process.last_lines(errors)}",
+        hint="Nothing was kept. Mend what the lines above say and run the backup again.",
+    )
 
 
 def _pump(child: subprocess.Popen[bytes], decoder: Decoder, into: IO[bytes], moved: Moved) -> tuple[int, str]:
@@ -94,6 +103,46 @@ def decode(tools: Tools, file: Path) -> Contents:
             return decoder.close()
         finally:
             decoder.abandon()
+
+
+@contextmanager
+def ddl_of_source(
+    tools: Tools, variables: Mapping[str, str], snapshot_id: str
+) -> Iterator[Callable[[], bytes]]:
+    """The DDL of the database that `variables` lead to, as pg_dump writes it in plain text.
+
+    It is read while the block does other work, which calls what this yields to have it, and no longer
+    than the block: a pg_dump that hangs does not hold up an interrupted backup.
+    """
+    options = ["--schema-only", f"--snapshot={snapshot_id}", _PATIENCE]
+    child = process.popen(
+        [tools.path("pg_dump"), *options],
+        extra=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+    def whole() -> bytes:
+        out, errors = printed.result()
+        if child.returncode:
+            raise _failed(child.returncode, errors.decode("utf-8", "replace"))
+        return out
+
+    with ThreadPoolExecutor(1) as pool:
+        printed = pool.submit(child.communicate)
+        try:
+            yield whole
+        finally:
+            process.kill(child)
+
+
+def ddl(tools: Tools, file: Path) -> bytes:
+    """The DDL in the archive, as pg_restore writes it in plain text."""
+    finished = process.run([tools.path("pg_restore"), "--schema-only", "--file=-", file])
+    if finished.code:
+        raise BadBackup(f"The DDL could not be read:\n{process.last_lines(finished.errors)}", hint=DAMAGED)
+    return finished.out
 
 
 def table_of_contents(tools: Tools, file: Path) -> TableOfContents:
@@ -133,7 +182,8 @@ def restore(
 
 def roles_script(tools: Tools, variables: Mapping[str, str], *, passwords: bool) -> process.Finished:
     """pg_dumpall's roles and globals as SQL, without password hashes unless asked for."""
-    options = ["--globals-only", f"--database={variables['PGDATABASE']}"]
+    # A bare name with "=" in it would be taken for a connection string: it is given as one.
+    options = ["--globals-only", f"--database={make_conninfo(dbname=variables['PGDATABASE'])}"]
     if not passwords:
         options.append("--no-role-passwords")
     return process.run([tools.path("pg_dumpall"), *options], extra=variables)

@@ -54,9 +54,10 @@ class Folder:
                     f"{self.path} belongs to another user (uid {facts.st_uid}).",
                     hint="Give the folder to the account that makes the backups, or set another backup_root.",
                 )
-            if not facts.st_mode & 0o200:
+            if not facts.st_mode & 0o200 or not writable(self.path):
                 raise LedgerError(
-                    f"{self.path} is read-only.", hint=f"Allow its owner to write: chmod u+w {self.path}"
+                    f"{self.path} is read-only.",
+                    hint=f"Allow its owner to write (chmod u+w {self.path}), or mount its disk for writing.",
                 )
             if stat.S_IMODE(facts.st_mode) != _FOLDER_MODE:
                 self.path.chmod(_FOLDER_MODE)
@@ -150,8 +151,7 @@ class Folder:
         Needs no lock: until then it goes by a hidden name of this process's own.
         """
         unfinished = f".{name}.{os.getpid()}"
-        with contextlib.suppress(FileNotFoundError):
-            self.file(unfinished + PARTIAL).unlink()
+        self.remove(unfinished + PARTIAL)
         with self.partial(unfinished) as file:
             file.write(data)
             self.sync(file)
@@ -250,6 +250,11 @@ def permissions(folder: Folder, name: str) -> Check:
     if exposed := exposed_parents(folder.path):
         return warned("permissions", "parents", "; ".join(exposed), TIGHTEN)
     return passed("permissions", "File 0600, folder 0700, both ours.")
+
+
+def writable(folder: Path) -> bool:
+    """Whether we may make files in `folder`, or in the nearest folder above it that is there."""
+    return os.access(next(part for part in (folder, *folder.parents) if part.exists()), os.W_OK | os.X_OK)
 
 
 def exposed_parents(folder: Path) -> list[str]:

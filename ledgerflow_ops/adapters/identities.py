@@ -5,6 +5,9 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import filelock
+
+from ledgerflow_ops.adapters.folder import translated
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.identity import Identity
@@ -32,8 +35,13 @@ class Identities:
 
     def remember(self, environment: Environment, identity: Identity) -> None:
         """Take `identity` as this environment's own from now on."""
-        entries = {**self.known(), environment: identity}
-        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with translated(self.file):
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            # Two environments may meet their databases for the first time at the same moment.
+            with filelock.FileLock(self.file.with_suffix(".lock"), mode=0o600):
+                self._write({**self.known(), environment: identity})
+
+    def _write(self, entries: dict[Environment, Identity]) -> None:
         unfinished = self.file.with_suffix(f".{os.getpid()}.partial")
         unfinished.write_text(
             json.dumps({str(name): asdict(entry) for name, entry in entries.items()}, indent=1)

@@ -66,7 +66,6 @@ generic AS (  -- kinds of which only presence is compared here
     UNION ALL SELECT 'pg_am'::regclass, oid FROM pg_am WHERE oid >= 16384
     UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, oid FROM pg_foreign_data_wrapper
     UNION ALL SELECT 'pg_foreign_server'::regclass, oid FROM pg_foreign_server
-    UNION ALL SELECT 'pg_extension'::regclass, oid FROM pg_extension WHERE oid >= 16384
 )
 SELECT 'schema ' || n.nspname, concat_ws('|', pg_get_userbyid(n.nspowner), g.common), g.whole
 FROM pg_namespace n JOIN mine m ON m.namespace = n.oid
@@ -111,6 +110,7 @@ UNION ALL
 SELECT format('index %I on %s', x.relname, r.name),
     concat_ws('|', i.indisunique, i.indisprimary, i.indisclustered, i.indisvalid, i.indisreplident, am.amname), pg_get_indexdef(i.indexrelid)
 FROM pg_index i JOIN relation r ON r.oid = i.indrelid JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am am ON am.oid = x.relam
+WHERE i.indisvalid OR r.relkind = 'p'  -- pg_dump leaves out what a failed CREATE INDEX CONCURRENTLY left behind
 
 UNION ALL
 SELECT 'routine ' || p.name,
@@ -159,10 +159,11 @@ UNION ALL
 SELECT i.type || ' ' || i.identity, '', NULL
 FROM generic g CROSS JOIN LATERAL pg_identify_object(g.class, g.oid, 0) i
 WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = g.class AND e.objid = g.oid)
+  AND coalesce(i.schema, '') !~ '^pg_'  -- what an administrator put into the system's own schemas is not dumped
 
 UNION ALL
 SELECT format('comment on %s %s', i.type, i.identity), md5(d.description), NULL
 FROM pg_description d CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
-WHERE d.objoid >= 16384 AND d.classoid NOT IN ('pg_extension'::regclass)
+WHERE d.objoid >= 16384 AND d.classoid <> 'pg_extension'::regclass AND coalesce(i.schema, '') !~ '^pg_'
   AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = d.classoid AND e.objid = d.objoid)
 ORDER BY 1

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import filelock
 
+from ledgerflow_ops.adapters.folder import translated
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Busy
 
@@ -22,19 +23,21 @@ def exclusive(state_dir: Path, environment: Environment, what: str, now: datetim
     The lock is the system's own: it is gone the moment its holder dies, however it dies.
     """
     folder = state_dir / "locks"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     note = folder / f"{environment}.holder.json"
     lock = filelock.FileLock(folder / f"{environment}.lock", mode=0o600)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise Busy(
-            f"Another operation is at work on {environment}: {_holder(note)}.",
-            hint="Wait until it has ended. Its lock goes with it, even if it is killed.",
-        ) from None
+    with translated(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise Busy(
+                f"Another operation is at work on {environment}: {_holder(note)}.",
+                hint="Wait until it has ended. Its lock goes with it, even if it is killed.",
+            ) from None
     try:
         facts = {"what": what, "pid": os.getpid(), "who": who(), "since": now.isoformat(timespec="seconds")}
-        note.write_text(json.dumps(facts))
+        with translated(note):
+            note.write_text(json.dumps(facts))
         yield
     finally:
         with contextlib.suppress(FileNotFoundError):

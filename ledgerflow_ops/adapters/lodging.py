@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ledgerflow_ops.adapters import tools
 from ledgerflow_ops.adapters.account import reaches, server_account
+from ledgerflow_ops.adapters.folder import translated
 from ledgerflow_ops.adapters.process import Account
 from ledgerflow_ops.adapters.tools import Tools
 
@@ -47,13 +48,14 @@ def lodging(state_dir: Path) -> Lodging:
     may lie below /root): then below /var/lib, under a name that belongs to this state folder alone.
     """
     account = server_account()
-    state_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
-    root = state_dir / "postgres"
-    if not reaches(account, state_dir):
-        key = hashlib.sha256(os.fsencode(state_dir.resolve())).hexdigest()[:12]
-        root = _SHARED / key
-    for folder in (root.parent, root):
-        if not folder.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o711)
+    with translated(state_dir):
+        state_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        root = state_dir / "postgres"
+        if not reaches(account, state_dir):
+            key = hashlib.sha256(os.fsencode(state_dir.resolve())).hexdigest()[:12]
+            root = _SHARED / key
+        for folder in (root.parent, root):
+            if not folder.exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                folder.chmod(0o711)
     return Lodging(root, account)

@@ -12,6 +12,7 @@ from psycopg import conninfo
 from psycopg.pq import Conninfo
 
 from ledgerflow_ops.adapters.process import mask
+from ledgerflow_ops.core.encodings import NO_ENCODING
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
 
 CANONICAL = {
@@ -37,7 +38,7 @@ _FORM = (
     "or for a socket as postgresql://user@/database?host=/var/run/postgresql"
 )
 _BARE = re.compile(r"\w[\w+]*://(?:[^/?]*@[^/?]*@|[^/?]*/[^?]*@)")
-"""A URL with a bare @ or / in its password: libpq takes what follows for the host, and tells it in messages."""
+"""A URL with a bare @ or / in its password: libpq takes what follows for the host, and tells it."""
 _ESCAPE = "In a user's name, a password or a database's name write @ as %40, / as %2F and % as %25."
 
 
@@ -65,6 +66,10 @@ class Database:
     def named(self, database: str) -> "Database":
         """Another database of the same server."""
         return replace(self, parameters={**self.parameters, "dbname": database})
+
+    def as_user(self, user: str) -> "Database":
+        """The same database, reached as another user."""
+        return replace(self, parameters={**self.parameters, "user": user})
 
     @property
     def label(self) -> str:
@@ -110,6 +115,8 @@ class Database:
             }
             parameters["options"] = " ".join([self.parameters.get("options", ""), *_options()]).strip()
             with psycopg.connect(**parameters, autocommit=autocommit) as connection:  # type: ignore[arg-type]
+                if connection.info.parameter_status("server_encoding") == NO_ENCODING:
+                    connection.execute("SET client_encoding TO LATIN1; COMMIT")
                 yield connection
 
 

@@ -41,12 +41,16 @@ _TABLES = """
               ORDER BY a.attnum) AS summed,
         array(SELECT a.attname::text FROM pg_attribute a
               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-              ORDER BY a.attnum) AS dumped
+              ORDER BY a.attnum) AS dumped,
+        coalesce(own.condition, '')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN LATERAL (SELECT e.extcondition[array_position(e.extconfig, c.oid)] AS condition
+                       FROM pg_extension e WHERE c.oid = ANY (e.extconfig)) own ON true
     WHERE c.relkind = 'r' AND c.relpersistence <> 't'
       AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-      AND NOT EXISTS (SELECT FROM pg_depend d
-                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+      AND (own.condition IS NOT NULL
+           OR NOT EXISTS (SELECT FROM pg_depend d
+                          WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))
     ORDER BY 1, 2
 """
 _SEQUENCES = """
@@ -71,9 +75,12 @@ _EXTENSIONS = "SELECT extname, extversion FROM pg_extension WHERE extname <> 'pl
 
 @dataclass(frozen=True, slots=True)
 class _TableShape:
+    """A table with what is summed of it and what is dumped of it: an extension may keep some rows back."""
+
     name: QualifiedName
     sums: dict[str, str]
     dumped: tuple[str, ...]
+    condition: LiteralString
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -116,8 +123,8 @@ def facts(connection: Connection) -> Source:
 def seal(connection: Connection, *, full: bool = False) -> Seal:
     """What the database holds, as the seal says it; `full` also digests every table's data."""
     shapes = [
-        _TableShape(QualifiedName(schema, name), dict(summed), tuple(dumped))
-        for schema, name, summed, dumped in connection.execute(_TABLES)
+        _TableShape(QualifiedName(schema, name), dict(summed), tuple(dumped), condition)
+        for schema, name, summed, dumped, condition in connection.execute(_TABLES)
     ]
     return Seal(
         tables={shape.name.key: _counted(connection, shape) for shape in shapes},
@@ -144,7 +151,8 @@ def _counted(connection: Connection, shape: _TableShape) -> TableFacts:
     """
     sums = [sql.SQL(expression) for expression in shape.sums.values()]
     columns = sql.SQL(", ").join([sql.SQL("count(*)"), *sums])
-    row = connection.execute(sql.SQL("SELECT {} FROM ONLY {}").format(columns, shape.identifier)).fetchone()
+    query = sql.SQL("SELECT {} FROM ONLY {} {}")
+    row = connection.execute(query.format(columns, shape.identifier, sql.SQL(shape.condition))).fetchone()
     assert row is not None
     return TableFacts(rows=row[0], sums=dict(zip(shape.sums, row[1:], strict=True)))
 
@@ -152,12 +160,13 @@ def _counted(connection: Connection, shape: _TableShape) -> TableFacts:
 def _digested(connection: Connection, shape: _TableShape) -> str:
     """The digest of the table's COPY text: what the archive's stream must have for it as well."""
     columns = sql.SQL(", ").join(map(sql.Identifier, shape.dumped))
+    if shape.condition:
+        form = "COPY (SELECT {1} FROM {0} {2}) TO STDOUT"
+    else:
+        form = "COPY {0} ({1}) TO STDOUT" if shape.dumped else "COPY {0} TO STDOUT"
+    copy = sql.SQL(form).format(shape.identifier, columns, sql.SQL(shape.condition))
     state = xxhash.xxh3_128()
-    with connection.cursor().copy(
-        sql.SQL("COPY {} ({}) TO STDOUT").format(shape.identifier, columns)
-        if shape.dumped
-        else sql.SQL("COPY {} TO STDOUT").format(shape.identifier)
-    ) as rows:
+    with connection.cursor().copy(copy) as rows:
         for row in rows:
             state.update(row)
     return state.hexdigest()

@@ -9,10 +9,12 @@ escaped, so every newline ends a row and `\\.` alone on a line can only be the e
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import xxhash
 
+from ledgerflow_ops.core.encodings import declared
 from ledgerflow_ops.core.manifest import Contents, LargeObjects, SequenceState, TableContent
 from ledgerflow_ops.core.tables import QualifiedName
 
@@ -59,6 +61,7 @@ class ContentReader:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._codec = "utf-8"
         self._table: _Table | None = None
         self._tables: dict[str, TableContent] = {}
         self._sequences: dict[str, SequenceState] = {}
@@ -85,7 +88,7 @@ class ContentReader:
         return Contents(
             tables=dict(sorted(self._tables.items())),
             sequences=dict(sorted(self._sequences.items())),
-            large_objects=self._large_objects(),
+            large_objects=all_objects({oid: state.hexdigest() for oid, state in self._objects.items()}),
         )
 
     def _rows(self, data: bytes, start: int) -> int | None:
@@ -126,9 +129,11 @@ class ContentReader:
             return None
         statement = match[1].strip()
         if copy := _COPY.fullmatch(statement):
-            self._begin(copy[1].decode("utf-8", "surrogateescape"))
+            self._begin(copy[1].decode(self._codec, "surrogateescape"))
         elif statement.startswith(b"SELECT pg_catalog."):
             self._call(statement)
+        else:
+            self._codec = declared(statement) or self._codec
         return match.end()
 
     def _begin(self, target: str) -> None:
@@ -143,12 +148,14 @@ class ContentReader:
         elif opened := _LO_OPEN.fullmatch(statement):
             self._object = opened[1].decode()
             self._objects[self._object] = xxhash.xxh3_128()
-        elif value := _SETVAL.fullmatch(statement.decode("utf-8", "surrogateescape")):
+        elif value := _SETVAL.fullmatch(statement.decode(self._codec, "surrogateescape")):
             name = QualifiedName.parse(value[1].replace("''", "'"))
             self._sequences[name.key] = SequenceState(value=int(value[2]), called=value[3] == "true")
 
-    def _large_objects(self) -> LargeObjects:
-        whole = xxhash.xxh3_128()
-        for oid, state in sorted(self._objects.items()):
-            whole.update(f"{oid} {state.hexdigest()}\n".encode())
-        return LargeObjects(count=len(self._objects), digest=whole.hexdigest())
+
+def all_objects(digests: Mapping[str, str]) -> LargeObjects:
+    """All large objects as one, from the xxh3-128 of each by its oid."""
+    whole = xxhash.xxh3_128()
+    for oid, digest in sorted(digests.items()):
+        whole.update(f"{oid} {digest}\n".encode())
+    return LargeObjects(count=len(digests), digest=whole.hexdigest())

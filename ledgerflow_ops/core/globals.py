@@ -2,6 +2,8 @@
 
 import re
 
+from ledgerflow_ops.core.encodings import declared
+
 _STATEMENT = re.compile(r"((?:[^;'\"]++|'[^']*+'|\"[^\"]*+\")++);")
 _NOISE = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|\\[^\n]*(?:\n|\Z))*+")
 _CREATE = re.compile(r'CREATE ROLE ("(?:[^"]|"")+"|[^\s";]+)\Z')
@@ -10,13 +12,36 @@ _TABLESPACES = re.compile(
 )
 
 
+class UnreadableScript(ValueError):
+    """The script ended inside a statement."""
+
+
+def decoded(script: bytes) -> str:
+    """The script as text, in the encoding that it declares for itself."""
+    return script.decode(declared(script) or "utf-8", "surrogateescape")
+
+
+def same(script: bytes, other: bytes) -> bool:
+    """Whether two scripts say the same, to the byte, but for comments and psql's own commands."""
+
+    def lines(text: bytes) -> list[bytes]:
+        return [line for line in text.split(b"\n") if not line.startswith((b"--", b"\\"))]
+
+    return lines(script) == lines(other)
+
+
 def statements(script: str) -> list[str]:
-    """The script's SQL statements in order, without comments and without psql's own commands."""
+    """The script's SQL statements in order, without comments and without psql's own commands.
+
+    UnreadableScript when it does not end where a statement does.
+    """
     found: list[str] = []
     position = 0
     while True:
         position += len(_NOISE.match(script, position)[0])  # type: ignore[index]
         match = _STATEMENT.match(script, position)
+        if not match and position < len(script):
+            raise UnreadableScript("the roles script ends inside a statement")
         if not match:
             return found
         found.append(match[1].strip())

@@ -43,7 +43,7 @@ def dump_checks(site: Site, days: dg.PartitionsDefinition) -> dg.AssetChecksDefi
         here = at_work(site, context)
         with on_record():
             file = context.op_execution_context.op_config["file"]
-            name = catalog.find(here, file) if file else backup_of(here, context)
+            name = catalog.find(here, file) if file else backup_of(here, context, dumped)
             glanced = verify.glance(here, name)
             examination = verify.verify(here, name)
         found = merged([*glanced, *examination.checks])

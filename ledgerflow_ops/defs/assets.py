@@ -85,7 +85,11 @@ def drill_asset(site: Site, days: dg.PartitionsDefinition) -> dg.AssetsDefinitio
     def drill_(context: dg.AssetExecutionContext, config: DrillConfig) -> Iterator[object]:
         here = at_work(site, context)
         with on_record():
-            name = catalog.find(here, config.file) if config.file else backup_of(here, context)
+            name = (
+                catalog.find(here, config.file)
+                if config.file
+                else backup_of(here, context, key(site, "dump"))
+            )
             examination = drill.drill(here, name)
         bad = examination.bad
         checks = merged(examination.checks)

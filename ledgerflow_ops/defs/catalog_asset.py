@@ -19,21 +19,28 @@ def catalog_asset(sites: Sequence[Site]) -> dg.AssetsDefinition:
         deps=[key(site, "drill") for site in sites],
         group_name="shared",
         kinds={"pandas"},
-        automation_condition=dg.AutomationCondition.any_deps_updated()
-        & ~dg.AutomationCondition.in_progress(),
+        automation_condition=(
+            # Backups made before the daemon first ran are nothing new to it.
+            (dg.AutomationCondition.initial_evaluation() | dg.AutomationCondition.any_deps_updated())
+            & ~dg.AutomationCondition.in_progress()
+        ),
         description="Every backup known, read from the manifests and proofs beside the dumps.",
     )
     def catalog_() -> dg.MaterializeResult[None]:
-        from ledgerflow_ops.defs.catalog_table import COLUMNS, chart, frame
+        from ledgerflow_ops.defs.catalog_table import SHOWN, chart, frame, shown, standing
 
         table = frame(sites)
-        shown = table.head(_SHOWN).itertuples(index=False)
+        newest = table.head(_SHOWN).itertuples(index=False)
         return dg.MaterializeResult(
             metadata={
+                "standing": metadata.table(
+                    ("environment", "newest proven", "backups", "proven"),
+                    [standing(table, str(site.environment)) for site in sites],
+                ),
                 "backups": len(table),
                 "proven": int(table["proven"].sum()),
-                "catalog": metadata.table(tuple(COLUMNS), [tuple(row) for row in shown]),
                 "over_days": chart(table) if len(table) else dg.MetadataValue.md("No backups yet."),
+                "catalog": metadata.table(tuple(SHOWN), [shown(row) for row in newest]),
             }
         )
 

@@ -7,27 +7,30 @@ import dagster as dg
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.core.sizes import human
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
 
-_LOUD = "SAMPLE DATA. These are not your books: no database URL is set."
+_LOUD = "SAMPLE DATA, not your books: no database URL is set"
+"""As long as the asset's page has room for, at the usual width of a window."""
+_SHORTEST = 0.001
 
 
 def of_backup(site: Site, manifest: Manifest) -> dict[str, dg.MetadataValue]:
     """A backup's facts."""
     return {
         **_sample(manifest.sample),
-        "file": dg.MetadataValue.path(str(site.folder.file(manifest.dump.file))),
+        "rung": dg.MetadataValue.text(f"{Rung.WRITTEN.word}; the checks and the drill climb from here"),
+        "file": dg.MetadataValue.text(manifest.dump.file),
+        "folder": dg.MetadataValue.path(str(site.folder.path)),
+        "size": dg.MetadataValue.text(human(manifest.dump.size)),
         "size_bytes": dg.MetadataValue.int(manifest.dump.size),
         "rows": dg.MetadataValue.int(manifest.rows),
         "tables": dg.MetadataValue.int(len(manifest.contents.tables)),
         "recovery_point": dg.MetadataValue.timestamp(manifest.recovery_point),
         "duration_seconds": dg.MetadataValue.float(round(sum(manifest.durations.values()), 3)),
-        "durations": _seconds(manifest.durations),
-        "sha256": dg.MetadataValue.text(manifest.dump.sha256),
-        "rung": dg.MetadataValue.text(f"{Rung.WRITTEN.word}; the checks and the drill climb from here"),
         "seal": dg.MetadataValue.text(manifest.seal.depth),
-        "rows_per_table": _rows(manifest),
+        "sha256": dg.MetadataValue.text(manifest.dump.sha256),
         "server": dg.MetadataValue.text(
             f"PostgreSQL {manifest.source.server_version}, pg_dump {manifest.tool_version}, "
             f"compression {manifest.compression}"
@@ -36,6 +39,8 @@ def of_backup(site: Site, manifest: Manifest) -> dict[str, dg.MetadataValue]:
         "next": dg.MetadataValue.text(
             f"Prove it: LEDGER_ENV={site.environment} make restore-test FILE={manifest.dump.file}"
         ),
+        "durations": _seconds(manifest.durations),
+        "rows_per_table": _rows(manifest),
     }
 
 
@@ -44,18 +49,19 @@ def of_examination(examination: Examination) -> dict[str, dg.MetadataValue]:
     manifest = examination.manifest
     found: dict[str, dg.MetadataValue] = {
         **_sample(bool(manifest and manifest.sample)),
-        "file": dg.MetadataValue.path(str(examination.site.folder.file(examination.name.dump))),
-        "rung": dg.MetadataValue.text(examination.rung.word if examination.rung else "none"),
         "proven": dg.MetadataValue.bool(examination.proven),
-        "durations": _seconds(examination.watch.durations),
+        "rung": dg.MetadataValue.text(examination.rung.word if examination.rung else "none"),
+        "file": dg.MetadataValue.text(examination.name.dump),
+        "folder": dg.MetadataValue.path(str(examination.site.folder.path)),
     }
+    if manifest:
+        found["recovery_point"] = dg.MetadataValue.timestamp(manifest.recovery_point)
+        found["rows"] = dg.MetadataValue.int(manifest.rows)
     if examination.rto_seconds is not None:
         found["rto_seconds"] = dg.MetadataValue.float(examination.rto_seconds)
     if examination.server_version:
         found["restored_into"] = dg.MetadataValue.text(f"PostgreSQL {examination.server_version}")
-    if manifest:
-        found["recovery_point"] = dg.MetadataValue.timestamp(manifest.recovery_point)
-    return found
+    return {**found, "durations": _seconds(examination.watch.durations)}
 
 
 def result(check: Check, asset: dg.AssetKey) -> dg.AssetCheckResult:
@@ -94,9 +100,12 @@ def _sample(sample: bool) -> dict[str, dg.MetadataValue]:
 
 
 def _seconds(durations: Mapping[str, float]) -> dg.MetadataValue:
-    return table(("phase", "seconds"), [(name, f"{spent:.3f}") for name, spent in durations.items()])
+    """What took any time at all."""
+    shown = [(name, f"{spent:.3f}") for name, spent in durations.items() if spent >= _SHORTEST]
+    return table(("phase", "seconds"), shown)
 
 
 def _rows(manifest: Manifest) -> dg.MetadataValue:
     tables = sorted(manifest.contents.tables.items(), key=lambda item: -item[1].rows)
-    return table(("table", "rows", "bytes"), [(name, item.rows, item.size) for name, item in tables])
+    shown = [(name, f"{item.rows:,}", human(item.size)) for name, item in tables]
+    return table(("table", "rows", "as text"), shown)

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 
 import dagster as dg
 
 from ledgerflow_ops.adapters.clock import Pace
+from ledgerflow_ops.core import naming
+from ledgerflow_ops.core.catalog import Entry
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.manifest import RunFacts
 from ledgerflow_ops.core.naming import BackupName
@@ -62,22 +64,62 @@ def at_work(site: Site, context: Context) -> Site:
     )
 
 
-def backup_of(site: Site, context: Context) -> BackupName:
+def backup_of(site: Site, context: Context, dumped: dg.AssetKey) -> BackupName:
     """The backup this run is about: the one it (or the run it repeats) made, else the day's newest.
 
-    dg.Failure when the day has none.
+    What was made goes by the run's own record and not by what lies in the folder: a dump that was damaged
+    the moment it was written must not be passed over for an older, whole one. dg.Failure when the day
+    has none.
     """
-    day = date.fromisoformat(context.partition_key)
-    of_day = [entry for entry in catalog.newest_first(site) if entry.day == day]
-    runs = {context.run.run_id, context.run.root_run_id, context.run.parent_run_id}
-    made = [entry for entry in of_day if entry.manifest and entry.manifest.run.run_id in runs]
-    for entry in [*made, *of_day]:
-        return entry.name
+    made = _made(context, dumped)
+    if made:
+        return made
+    day = _day(context)
+    told = {entry.name: told for entry in catalog.entries(site) if (told := _told_instant(site, entry))}
+    of_day = [name for name, (its_day, _) in told.items() if its_day == day]
+    if of_day:
+        return max(of_day, key=lambda name: told[name][1])
     raise dg.Failure(
         f"There is no backup of {site.environment} for {day}.",
         metadata={"hint": "Materialize the dump of that day first.", "exit_code": 1},
         allow_retries=False,
     )
+
+
+def _day(context: Context) -> date:
+    """The run's backup day; dg.Failure in a run without one, as the button "Execute all" starts it."""
+    if context.has_partition_key:
+        return date.fromisoformat(context.partition_key)
+    raise dg.Failure(
+        "This run is about no day, and a verdict belongs to the backup of a day.",
+        metadata={
+            "hint": "Launch the verify job with the tag dagster/partition: YYYY-MM-DD, or make verify FILE=…",
+            "exit_code": 2,
+        },
+        allow_retries=False,
+    )
+
+
+def _made(context: Context, dumped: dg.AssetKey) -> BackupName | None:
+    """The backup that is on record as made (or adopted) by this run or by one that it repeats."""
+    run = context.run
+    for run_id in dict.fromkeys((run.run_id, run.parent_run_id, run.root_run_id)):
+        if run_id is None:
+            continue
+        kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+        for record in context.instance.get_records_for_run(run_id, of_type=kind).records:
+            made = record.asset_materialization
+            if made and made.asset_key == dumped:
+                return BackupName.of(str(made.metadata["file"].value))
+    return None
+
+
+def _told_instant(site: Site, entry: Entry) -> tuple[date, datetime] | None:
+    """A backup's day and recovery point, by its manifest, or where that is not whole by its name."""
+    if entry.day and entry.recovery_point:
+        return entry.day, entry.recovery_point
+    claimed = naming.claimed_instant(entry.name)
+    return (claimed.date(), claimed.replace(tzinfo=site.settings.zone)) if claimed else None
 
 
 @contextmanager

@@ -59,6 +59,8 @@ def run(
     definitions = build_definitions(desk.settings, desk.reporter, [site.environment])
     steps = {step: {"config": dict(settings)} for step, settings in config.items()}
     with dg.DagsterInstance.get() as dagster:
+        # Keep connections open, as the web page's process does: a run asks the storage 150 times.
+        dagster.optimize_for_webserver(statement_timeout=0, pool_recycle=3600, max_overflow=5)
         finished = definitions.resolve_job_def(job).execute_in_process(
             instance=dagster,
             run_config={**_QUIET, "ops": steps},

@@ -15,16 +15,16 @@ from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import catalog as known
 from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core import naming, space
-from ledgerflow_ops.core.compare import Difference, rows_against_seal, source_against_archive
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
-from ledgerflow_ops.core.manifest import FileFacts, Manifest, RoleFacts, Seal, Source
-from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.manifest import FileFacts, Manifest, RoleFacts, Source
+from ledgerflow_ops.core.naming import PARTIAL, BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import catalog, identity
+from ledgerflow_ops.operations import catalog, identity, sealing
 from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.sealing import Sealed
 
-_ROLE_ATTEMPTS = 3
+_ROLE_ATTEMPTS = 4
 _ROOM_FOR_RECORDS = 1_000_000
 
 
@@ -120,13 +120,13 @@ class _Backup:
         site, settings = self.site, self.site.settings
         refuse_other_days(site, self.order.day)
         name = asked_name(site, self.order.file)
-        site.folder.prepare()
-        for leftover in site.folder.sweep():
-            self.report.say(f"swept {leftover}: left half-written by an interrupted run")
         database = site.database()
         with database.connect() as connection:
             found = source.facts(connection)
         identity.confirm(site, found)
+        site.folder.prepare()
+        for leftover in site.folder.sweep():
+            self.report.say(f"swept {leftover}: left half-written by an interrupted run")
         chosen = tools.choose(site.desk.settings.tools_dir, found.server_version)
         expected = self._room(found)
         full = self.order.full_seal or found.size < settings.full_seal_below
@@ -177,13 +177,13 @@ class _Backup:
         """Seal, dump, commit and read back; the manifest."""
         self.report.step(Step.SEAL)
         with self.watch.phase("seal"):
-            seal = source.seal(snapshot.connection, full=ready.full_seal)
-        streamed = self._dump(ready, snapshot, name, seal)
+            sealed = sealing.take(snapshot, full=ready.full_seal)
+        streamed = self._dump(ready, snapshot, name, sealed)
         with self.watch.phase("table of contents"):
             toc = archive.table_of_contents(ready.tools, self.site.folder.file(name.dump))
         self.report.step(Step.GLOBALS)
         with self.watch.phase("globals"):
-            roles = self._globals(ready, name, seal.roles)
+            roles = self._globals(ready, name, sealed.seal.roles)
         manifest = Manifest(
             environment=self.site.environment,
             backup_day=recovery_point.astimezone(self.site.settings.zone).date(),
@@ -200,7 +200,7 @@ class _Backup:
             tool_version=ready.tools.version,
             source=snapshot.source,
             toc=toc,
-            seal=seal.model_copy(update={"roles": roles.facts}),
+            seal=sealed.seal.model_copy(update={"roles": roles.facts}),
             contents=streamed.contents,
             run=self.site.desk.run,
             durations=dict(self.watch.durations),
@@ -208,22 +208,26 @@ class _Backup:
         self._commit(name, manifest)
         return manifest
 
-    def _dump(self, ready: _Ready, snapshot: Snapshot, name: BackupName, seal: Seal) -> archive.Streamed:
-        """The dump under its own name, durable, and shown to hold what the seal says."""
-        folder = self.site.folder
+    def _dump(self, ready: _Ready, snapshot: Snapshot, name: BackupName, sealed: Sealed) -> archive.Streamed:
+        """The dump under its own name, durable, and shown to hold what the source had."""
+        folder, variables, snapshot_id = self.site.folder, ready.database.variables(), snapshot.snapshot_id
         self.report.step(Step.DUMP)
-        with self.watch.phase("dump"), folder.partial(name.dump) as file:
+        with (
+            self.watch.phase("dump"),
+            folder.partial(name.dump) as file,
+            archive.ddl_of_source(ready.tools, variables, snapshot_id) as ddl,
+        ):
             streamed = archive.dump(
                 ready.tools,
-                ready.database.variables(),
-                snapshot.snapshot_id,
+                variables,
+                snapshot_id,
                 tools.compression(ready.tools),
                 file,
                 lambda done: self.report.moved(done, ready.expected_size or None),
             )
             self.report.step(Step.FINISH)
-            _require_none(
-                rows_against_seal(seal, streamed.contents) + source_against_archive(seal, streamed.contents)
+            sealing.require_held(
+                sealed, snapshot, streamed, ready.tools, folder.file(name.dump + PARTIAL), ddl
             )
             self.report.step(Step.SYNC)
             folder.sync(file)
@@ -235,25 +239,27 @@ class _Backup:
     def _globals(self, ready: _Ready, name: BackupName, sealed: dict[str, RoleFacts]) -> _Roles:
         """Write the roles beside the dump, if the account may read them.
 
-        pg_dumpall cannot share the snapshot. When a role comes or goes in between, the roles are read
-        again; a script that keeps lacking a role that is there is a bad one.
+        pg_dumpall cannot share the snapshot, so it is read until the script creates the roles that the
+        server has, and two readings agree: no seal covers all that it says of them.
         """
-        facts, missing = sealed, set[str]()
+        facts, before = sealed, b""
         for _ in range(_ROLE_ATTEMPTS):
             finished = archive.roles_script(
                 ready.tools, ready.database.variables(), passwords=self.site.settings.role_passwords
             )
             if finished.code:
                 return _Roles(None, _why_no_roles(finished), facts)
-            missing = set(facts) ^ roles_script.created_roles(finished.out.decode("utf-8", "replace"))
-            if not missing:
+            missing = set(facts) ^ _created_roles(finished.out)
+            if not missing and roles_script.same(before, finished.out):
                 with self._placing(name.globals):
                     self.site.folder.put(name.globals, finished.out)
                 return _Roles(_facts_of(name.globals, finished.out), "", facts)
+            before = finished.out
             with ready.database.connect() as connection:
                 facts = source.roles(connection)
+        said = f": {', '.join(sorted(missing))}" if missing else ", or changes all the time"
         raise BadBackup(
-            f"The roles file does not match the server's roles: {', '.join(sorted(missing))}.",
+            f"The roles file does not match the server's roles{said}.",
             hint="Nothing was kept. Is pg_dumpall the real one? make doctor shows where it is taken from.",
         )
 
@@ -298,14 +304,12 @@ class _Backup:
             raise
 
 
-def _require_none(differences: list[Difference]) -> None:
-    """BadBackup when the archive does not hold what the source had."""
-    if differences:
-        listed = "\n".join(f"  {difference.sentence}" for difference in differences[:20])
-        raise BadBackup(
-            f"pg_dump's archive does not hold what the database had:\n{listed}",
-            hint="Nothing was kept. Run the backup again; if it repeats, check memory, disk and pg_dump.",
-        )
+def _created_roles(script: bytes) -> set[str]:
+    """The roles that pg_dumpall's script creates; none where it cannot be read."""
+    try:
+        return roles_script.created_roles(roles_script.decoded(script))
+    except roles_script.UnreadableScript:
+        return set()
 
 
 def _why_no_roles(finished: Finished) -> str:

@@ -7,7 +7,7 @@ from ledgerflow_ops import config
 from ledgerflow_ops.adapters import folder as folders
 from ledgerflow_ops.adapters import source, tools
 from ledgerflow_ops.adapters.locks import who
-from ledgerflow_ops.core.checks import Check, Severity, passed, warned
+from ledgerflow_ops.core.checks import Check, Severity, failed, passed, warned
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.sizes import human
 from ledgerflow_ops.operations.desk import Desk, Site
@@ -40,6 +40,9 @@ def _settings(desk: Desk) -> Iterator[Check]:
     origin = str(file) if file.exists() else f"defaults and variables (there is no {file})"
     yield passed("settings", f"from {origin}")
     yield passed("account", f"running as {who()}; state in {desk.settings.state_dir}")
+    if not folders.writable(desk.settings.state_dir):
+        message = f"Nothing can be written into {desk.settings.state_dir}: no lock, no drill."
+        yield failed("state", "read-only", message, "Mend its owner and mode, or set another state_dir.")
     for name, nearest in config.unknown_variables().items():
         hint = f"Did you mean {nearest}?" if nearest else "Remove it if it was meant for this system."
         yield warned("settings", "unknown variable", f"{name} is set, but means nothing here.", hint)

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from ledgerflow_ops.adapters import archive, reading, source, tools
 from ledgerflow_ops.adapters.postgres import Connection, Database
-from ledgerflow_ops.adapters.process import last_lines
+from ledgerflow_ops.adapters.process import Finished, last_lines
 from ledgerflow_ops.adapters.throwaway import Throwaway, throwaway
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import globals as roles_script
@@ -31,6 +31,9 @@ from ledgerflow_ops.operations.verify import hashed, told
 
 _COPY = "ledgerflow_copy"
 _JOBS = 2
+"""Never 1: in parallel, pg_restore empties each table in the transaction that loads it, and the server then
+appends rows in the order they come. In one job it fills gaps in earlier pages, and another order of the
+same rows has another digest."""
 _AT_ONCE = 2
 _OWN_TROUBLE = re.compile(
     r"extension .* is not available|could not open extension control file|could not access file"
@@ -40,6 +43,7 @@ _OWN_TROUBLE = re.compile(
     re.IGNORECASE,
 )
 """What pg_restore says when this machine is at fault, not the backup."""
+_MISSING_ROLE = re.compile(r'role "(.+?)" does not exist', re.DOTALL)
 _AGAIN = "This says nothing of the backup. Mend what the lines above say; then make restore-test."
 
 
@@ -70,7 +74,8 @@ class _Drill:
         """Go through the stages in a server that is gone afterwards."""
         watch = self.examination.watch
         server_tools = self._server_tools()
-        self._preflight()
+        with _our_trouble():
+            self._preflight()
         self.report.step(Step.CLUSTER)
         bootstrap = self.manifest.source.bootstrap_role if self.manifest else "postgres"
         encoding = self.manifest.source.encoding if self.manifest else "UTF8"
@@ -85,7 +90,7 @@ class _Drill:
             self.report.step(Step.CLEAN)
 
     def _climb(self, server: Throwaway, server_tools: Tools) -> None:
-        examination, copy = self.examination, server.server.named(_COPY)
+        examination, copy = self.examination, server.server.named(_COPY).as_user(self._own_role())
         examination.stage(
             Rung.RESTORED, "restorable", "restore", lambda: self._restore(server, copy, server_tools)
         )
@@ -93,7 +98,7 @@ class _Drill:
         examination.rto_seconds = round(durations.get("restore", 0.0), 3)
         if examination.bad:
             return
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with _at_once() as pool:
             answers = pool.submit(rules.ask, copy, self.site.rules)
             if self.manifest is None:
                 examination.checks += self._rules(answers)
@@ -128,15 +133,13 @@ class _Drill:
         self.report.step(Step.ROLES)
         with server.server.connect() as connection:
             self._make_roles(connection)
+            connection.execute(
+                sql.SQL("CREATE ROLE {} SUPERUSER LOGIN").format(sql.Identifier(self._own_role()))
+            )
             notes = self._make_database(connection)
+        self._without_public(copy)
         self.report.step(Step.RESTORE)
-        finished = archive.restore(
-            server_tools,
-            copy.variables(),
-            self.site.folder.file(self.examination.name.dump),
-            _JOBS,
-            owners=self.manifest is not None,
-        )
+        finished = self._load(server, copy, server_tools)
         if finished.code:
             errors = last_lines(finished.errors)
             if _OWN_TROUBLE.search(errors):
@@ -144,6 +147,26 @@ class _Drill:
             raise BadBackup(f"pg_restore failed:\n{errors}", hint="Take another backup: make backup.")
         version = f"PostgreSQL {server_tools.version}"
         yield passed("restorable", f"Restored into an empty {version}, every error fatal.{notes}")
+
+    def _load(self, server: Throwaway, copy: Database, server_tools: Tools) -> Finished:
+        """The archive loaded. Nobody knows the roles of one without a manifest: what it misses, it gets."""
+        file, owners = self.site.folder.file(self.examination.name.dump), self.manifest is not None
+        while True:
+            finished = archive.restore(server_tools, copy.variables(), file, _JOBS, owners=owners)
+            missing = _MISSING_ROLE.search(finished.errors)
+            if finished.code == 0 or owners or not missing:
+                return finished
+            with server.server.connect() as connection:
+                connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(missing[1])))
+                connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(_COPY)))
+                self._make_database(connection)
+
+    def _own_role(self) -> str:
+        """A superuser of the drill's own: the backup's may be kept from logging in, or from writing."""
+        name = "ledgerflow_drill"
+        while self.manifest and name in self.manifest.seal.roles:
+            name += "_"
+        return name
 
     def _make_roles(self, connection: Connection) -> None:
         """The backup's roles: by its globals script, else by name and attributes from the seal."""
@@ -154,7 +177,7 @@ class _Drill:
                 connection.execute(statement)
             return
         script = self.site.folder.read(self.manifest.globals.file).decode("utf-8", "surrogateescape")
-        for text in roles_script.replayable(script, self.manifest.source.bootstrap_role):
+        for text in self._replayable(script):
             try:
                 connection.execute(text.encode("utf-8", "surrogateescape"))
             except psycopg.Error as error:
@@ -162,6 +185,15 @@ class _Drill:
                     f"The roles file does not run: {error.diag.message_primary}",
                     hint="Take another backup: make backup.",
                 ) from None
+
+    def _replayable(self, script: str) -> list[str]:
+        assert self.manifest is not None
+        try:
+            return roles_script.replayable(script, self.manifest.source.bootstrap_role)
+        except roles_script.UnreadableScript as error:
+            raise BadBackup(
+                f"The roles file cannot be read: {error}.", hint="Take another backup: make backup."
+            ) from None
 
     def _make_database(self, connection: Connection) -> str:
         """An empty database with the source's encoding and, where this machine has it, its locale.
@@ -180,6 +212,12 @@ class _Drill:
         except psycopg.errors.DatabaseError:
             connection.execute(sql.SQL(make).format(name, encoding, "C", "C"))
             return f" The locale {wanted[0]} is not on this machine; C stood in."
+
+    def _without_public(self, copy: Database) -> None:
+        """Where the source has no schema public, the copy has none: a dump cannot say so."""
+        if self.manifest and "schema public" not in self.manifest.seal.objects:
+            with copy.connect() as connection:
+                connection.execute("DROP SCHEMA public")
 
     def _compare(self, copy: Database, server_tools: Tools, pool: ThreadPoolExecutor) -> Iterator[Check]:
         """The copy read again, table by table, and its own seal, both against what was committed."""
@@ -202,6 +240,16 @@ class _Drill:
         """The verdict on the data rules, which were asked while the copy was compared."""
         self.report.step(Step.RULES)
         return answers.result()
+
+
+@contextmanager
+def _at_once() -> Iterator[ThreadPoolExecutor]:
+    """Threads for the server to be asked from. They are not waited for: they end with the server."""
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _role_statements(roles: dict[str, RoleFacts], bootstrap: str) -> list[sql.Composed]:
@@ -243,3 +291,5 @@ def _our_trouble() -> Iterator[None]:
         raise
     except LedgerError as error:
         raise CannotJudge(f"The drill could not be carried out: {error.message}", hint=_AGAIN) from None
+    except OSError as error:
+        raise CannotJudge(f"The drill could not be carried out: {error}.", hint=_AGAIN) from None

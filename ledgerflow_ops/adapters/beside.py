@@ -1,0 +1,69 @@
+"""Reads what the source holds beside its tables: sequences, which no snapshot covers, and large objects."""
+
+from collections.abc import Iterator
+
+import xxhash
+from psycopg import sql
+
+from ledgerflow_ops.adapters.postgres import Connection
+from ledgerflow_ops.core.beside import Beside, Sequence
+from ledgerflow_ops.core.content import all_objects
+from ledgerflow_ops.core.manifest import SequenceState
+from ledgerflow_ops.core.tables import QualifiedName
+
+_SEQUENCES = """
+    SELECT n.nspname, c.relname, s.seqincrement > 0
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence s ON s.seqrelid = c.oid
+    WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+    ORDER BY 1, 2
+"""
+_OBJECTS = "SELECT oid FROM pg_largeobject_metadata"
+_CHUNK = 1024 * 1024
+_AT_ONCE = 200
+"""Sequences in one statement: the server takes a UNION apart by recursion."""
+
+
+def beside(connection: Connection, *, full: bool) -> Beside:
+    """What is there now. With `full` every byte of the large objects is read, under the snapshot."""
+    oids = [oid for (oid,) in connection.execute(_OBJECTS)]
+    digest = None
+    if full:
+        digest = all_objects({str(oid): _digest(connection, oid) for oid in oids}).digest
+    return Beside(sequences(connection), len(oids), digest)
+
+
+def sequences(connection: Connection) -> dict[str, Sequence]:
+    """Where every sequence stands at this instant, whatever snapshot the connection has."""
+    found = [
+        (QualifiedName(schema, name), ascending) for schema, name, ascending in connection.execute(_SEQUENCES)
+    ]
+    return {
+        name.key: Sequence(SequenceState(value=value, called=called), ascending)
+        for start in range(0, len(found), _AT_ONCE)
+        for (name, ascending), (value, called) in zip(
+            found[start : start + _AT_ONCE],
+            _states(connection, [name for name, _ in found[start : start + _AT_ONCE]]),
+            strict=True,
+        )
+    }
+
+
+def _states(connection: Connection, names: list[QualifiedName]) -> Iterator[tuple[int, bool]]:
+    one = sql.SQL("SELECT {}, last_value, is_called FROM {}")
+    each = [one.format(number, sql.Identifier(n.schema, n.name)) for number, n in enumerate(names)]
+    for _, value, called in connection.execute(sql.SQL(" UNION ALL ").join(each) + sql.SQL(" ORDER BY 1")):
+        yield value, called
+
+
+def _digest(connection: Connection, oid: int) -> str:
+    state, position = xxhash.xxh3_128(), 0
+    with connection.cursor(binary=True) as cursor:
+        while True:
+            row = cursor.execute("SELECT lo_get(%s::oid, %s, %s)", [oid, position, _CHUNK]).fetchone()
+            assert row is not None
+            state.update(row[0])
+            position += len(row[0])
+            if len(row[0]) < _CHUNK:
+                return state.hexdigest()

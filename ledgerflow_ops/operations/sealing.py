@@ -1,0 +1,49 @@
+"""Takes a backup's seal, and holds the archive against it and against the source before it is committed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledgerflow_ops.adapters import archive, beside, source
+from ledgerflow_ops.adapters.archive import Streamed
+from ledgerflow_ops.adapters.source import Snapshot
+from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.core.beside import Beside, beside_against_archive, ddl_against_archive
+from ledgerflow_ops.core.compare import rows_against_seal, source_against_archive
+from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.manifest import Seal
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The seal that goes into the manifest, and what is only needed until the archive is shown to hold it."""
+
+    seal: Seal
+    beside: Beside
+
+
+def take(snapshot: Snapshot, *, full: bool) -> Sealed:
+    """The seal of the database under its snapshot."""
+    connection = snapshot.connection
+    return Sealed(source.seal(connection, full=full), beside.beside(connection, full=full))
+
+
+def require_held(
+    sealed: Sealed, snapshot: Snapshot, streamed: Streamed, tools: Tools, file: Path, ddl: Callable[[], bytes]
+) -> None:
+    """BadBackup unless the archive in `file` holds what the source had. `ddl` has the source's own."""
+    differences = [
+        *rows_against_seal(sealed.seal, streamed.contents),
+        *source_against_archive(sealed.seal, streamed.contents),
+        *beside_against_archive(sealed.beside, beside.sequences(snapshot.connection), streamed.contents),
+        *ddl_against_archive(ddl(), archive.ddl(tools, file)),
+    ]
+    if differences:
+        sentences = list(dict.fromkeys(difference.sentence for difference in differences))
+        listed = "\n".join(f"  {sentence}" for sentence in sentences[:_SHOWN])
+        raise BadBackup(
+            f"pg_dump's archive does not hold what the database had:\n{listed}",
+            hint="Nothing was kept. Run the backup again; if it repeats, check memory, disk and pg_dump.",
+        )

@@ -1,0 +1,211 @@
+"""The catalog as people see it: the frame, the table, the chart, also of nothing and of very much."""
+
+import base64
+import re
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import dagster as dg
+import pandas as pd
+import pytest
+from dagster import AssetKey
+
+from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.manifest import Manifest
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.proof import Proof
+from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.defs.build import build_definitions
+from ledgerflow_ops.defs.catalog_table import COLUMNS, SHOWN, chart, frame, shown
+from ledgerflow_ops.defs.partitions import backup_days
+from ledgerflow_ops.operations import backup, catalog, drill
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops_tests.defs.benches import Bench
+from ledgerflow_ops_tests.e2e.commands import damaged
+
+DAY = date(2026, 3, 9)
+
+
+def sites(bench: Bench) -> list[Site]:
+    return [bench.site(environment) for environment in Environment]
+
+
+def materialized(bench: Bench) -> dict[str, object]:
+    """The metadata of the catalog asset, materialized by its job."""
+    with bench.instance() as opened:
+        job = build_definitions(bench.settings()).resolve_job_def("catalog_job")
+        assert job.execute_in_process(instance=opened).success
+        event = opened.get_latest_materialization_event(AssetKey("catalog"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    return {name: entry.value for name, entry in event.asset_materialization.metadata.items()}
+
+
+def picture(markdown: object) -> str:
+    """The SVG inside the Markdown."""
+    found = re.fullmatch(r"!\[[^]]*\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)\)", str(markdown))
+    assert found, "the page shows nothing but such pictures"
+    return base64.b64decode(found[1]).decode()
+
+
+def breakable(text: object) -> str:
+    """`text` with the signs that keep the page from breaking a line put back to the common ones."""
+    return str(text).replace("\N{NO-BREAK SPACE}", " ").replace("\N{NON-BREAKING HYPHEN}", "-")
+
+
+def proven(site: Site) -> Manifest:
+    manifest = backup.backup(site)
+    drill.drill(site, BackupName.of(manifest.dump.file))
+    return manifest
+
+
+def test_of_nothing_at_all_it_is_empty_and_says_so(bench: Bench) -> None:
+    assert list(frame(sites(bench)).columns) == COLUMNS
+    told = materialized(bench)
+    assert (told["backups"], told["proven"]) == (0, 0)
+    assert told["over_days"] == "No backups yet."
+    assert str(told["standing"]).count("NOTHING") == 3
+
+
+def test_every_dump_is_a_row_whatever_is_known_of_it(bench: Bench, site: Site) -> None:
+    yesterday = bench.site(now=lambda: clock.now() - timedelta(days=1))
+    good = proven(yesterday)
+    bad = backup.backup(site)
+    damaged(site.folder.file(bad.dump.file))
+    drill.drill(site, BackupName.of(bad.dump.file))
+    (site.folder.path / "by_hand.dump").write_bytes(site.folder.file(good.dump.file).read_bytes())
+
+    table = frame(sites(bench))
+    assert list(table.columns) == COLUMNS
+    assert table["file"].tolist() == [bad.dump.file, good.dump.file, "by_hand.dump"], "newest first"
+    assert table["state"].tolist() == ["bad", "valid", "no manifest"]
+    assert table["proven"].tolist() == [False, True, False]
+    assert set(table["environment"]) == {"dev"}
+    assert table["size"].tolist() == [bad.dump.size, good.dump.size, good.dump.size]
+    assert table["rows"].isna().tolist() == [False, False, True]
+    assert table["rto_seconds"].isna().tolist() == [True, False, True]
+
+    told = materialized(bench)
+    assert (told["backups"], told["proven"]) == (3, 1)
+    listed = str(told["catalog"])
+    assert listed.count("\n") == 4
+    assert listed.startswith("| " + " | ".join(SHOWN) + " |")
+    assert not re.search(r"nan|NaT|None", listed)
+    assert f"{good.rows:,}" in listed
+    assert all(name in listed for name in (good.dump.file, bad.dump.file, "by_hand.dump"))
+    assert f"{good.recovery_point:%Y}" in str(told["standing"])
+    drawn = picture(told["over_days"])
+    assert all(word in drawn for word in ("valid", "bad", "dev"))
+
+
+def test_dumps_of_which_no_day_is_known_make_no_trouble(bench: Bench, site: Site) -> None:
+    site.folder.prepare()
+    (site.folder.path / "by_hand.dump").write_bytes(b"PGDMP")
+    told = materialized(bench)
+    assert (told["backups"], told["proven"]) == (1, 0)
+    assert "no manifest" in breakable(told["catalog"])
+    picture(told["over_days"])
+
+
+def test_a_bar_in_a_name_does_not_break_the_table(bench: Bench, site: Site) -> None:
+    site.folder.prepare()
+    (site.folder.path / "a|b.dump").write_bytes(b"PGDMP")
+    assert "a\\|b.dump" in str(materialized(bench)["catalog"])
+
+
+@pytest.mark.parametrize("state", [*(rung.word for rung in Rung), "bad", "not local", "no manifest"])
+def test_every_state_there_is_has_a_colour(state: str) -> None:
+    row = ["dev", clock.now().date(), "x.dump", state, False, 1000, 1, None, pd.Timestamp(clock.now())]
+    drawn = picture(chart(pd.DataFrame([row], columns=COLUMNS)).value)
+    assert f">{state}<" in drawn
+    assert "undefined" not in drawn
+
+
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "UTC", "Pacific/Kiritimati"])
+def test_the_chart_shows_a_day_as_that_day_wherever_it_is_drawn(
+    monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        row = ["dev", DAY, "x.dump", "valid", True, 9, 1, 1.0, pd.Timestamp(0, tz="UTC")]
+        assert ">9 Mar<" in picture(chart(pd.DataFrame([row], columns=COLUMNS)).value)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_row_reads_well() -> None:
+    row = ["dev", DAY, "a-b.dump", "valid", True, 239_556, 11_196.0, 0.948]
+    instant = pd.Timestamp("2026-03-09T01:02:03", tz="UTC")
+    cells = dict(zip(SHOWN, shown([*row, instant]), strict=True))
+    assert {name: breakable(cell) for name, cell in cells.items()} == {
+        "day": "2026-03-09",
+        "environment": "dev",
+        "state": "valid",
+        "size": "239.6 KB",
+        "rto_seconds": "0.9",
+        "rows": "11,196",
+        "recovery_point": "2026-03-09 01:02:03 UTC",
+        "file": "a-b.dump",
+    }
+    assert cells["file"] == "a-b.dump", "a name is there to be copied"
+
+
+class TestAThousand:
+    @pytest.fixture
+    def crowded(self, site: Site) -> Site:
+        """1,000 backups of 1,000 days, each with its manifest and its proof."""
+        manifest = proven(site)
+        [entry] = catalog.entries(site)
+        assert entry.proof is not None
+        site.folder.remove(BackupName.of(manifest.dump.file).dump)
+        for days in range(1, 1000):
+            _copied(site, manifest, entry.proof, days)
+        return site
+
+    def test_loading_the_definitions_stays_quick(self, crowded: Site) -> None:
+        """They are loaded for every run, and once a minute by the daemon."""
+        loading = _timed(lambda: build_definitions(crowded.desk.settings).resolve_asset_graph())
+        window = _timed(lambda: backup_days(crowded))
+        listing = _timed(lambda: frame([crowded]))
+        print(f"\n1,000 manifests: definitions {loading:.2f} s, then {window:.2f} s, frame {listing:.2f} s")
+        assert loading < 10, "a hundredth of a second each"
+        assert backup_days(crowded).get_last_partition_key() == crowded.today().isoformat()
+
+    def test_the_table_holds_the_newest(self, bench: Bench, crowded: Site) -> None:
+        told = materialized(bench)
+        assert told["backups"] == 1000
+        assert str(told["catalog"]).count("\n") == 201
+        assert len(str(told["over_days"])) < 1_000_000
+
+
+def _copied(site: Site, manifest: Manifest, proof: Proof, days: int) -> None:
+    """A backup as it would have been taken `days` days ago; its dump holds nothing."""
+    instant = manifest.recovery_point - timedelta(days=days)
+    name = BackupName(f"ledgerflow_dev_{instant:%Y%m%d_%H%M}")
+    facts = manifest.dump.model_copy(update={"file": name.dump, "size": 5})
+    update = {"backup_day": instant.date(), "recovery_point": instant, "dump": facts, "globals": None}
+    copy = manifest.model_copy(update=update)
+    (site.folder.path / name.dump).write_bytes(b"PGDMP")
+    (site.folder.path / name.manifest).write_bytes(copy.encode())
+    told = proof.model_copy(update={"file": name.dump, "manifest_digest": copy.digest})
+    (site.folder.path / name.proof).write_bytes(told.encode())
+
+
+def _timed(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def test_the_asset_is_updated_by_what_it_is_made_of(bench: Bench) -> None:
+    graph = build_definitions(bench.settings()).resolve_asset_graph()
+    node = graph.get(AssetKey("catalog"))
+    assert node.automation_condition is not None
+    assert node.parent_keys == {AssetKey([environment, "drill"]) for environment in Environment}
+    [sensor] = build_definitions(bench.settings()).sensors or ()
+    assert isinstance(sensor, dg.AutomationConditionSensorDefinition)
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING

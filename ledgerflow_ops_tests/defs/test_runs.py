@@ -1,0 +1,292 @@
+"""Runs of the jobs, on record in Dagster's storage: what is green, what is told, what is stopped."""
+
+import contextlib
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ledgerflow_ops import config
+from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.progress import Silent, Step
+from ledgerflow_ops.defs.assets import key
+from ledgerflow_ops.defs.build import build_definitions
+from ledgerflow_ops.defs.terminal import Outcome, run
+from ledgerflow_ops.operations import backup, catalog
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.defs.benches import Bench
+from ledgerflow_ops_tests.defs.test_chain import DRILL_CHECKS, DUMP_CHECKS
+from ledgerflow_ops_tests.e2e.commands import damaged
+
+
+def order(
+    site: Site, job: str = "backup", day: date | None = None, *, drilled: bool = True, file: str | None = None
+) -> Outcome:
+    """Order a job for a day (today) the way the terminal does."""
+    step = {"backup": "dev__dump", "verify": "dev_dump_checks", "drill": "dev__drill"}[job]
+    settings = {step: {"file": file}} if file else {}
+    only = None if drilled else [key(site, "dump")]
+    return run(site, f"dev_{job}", day or site.today(), config=settings, assets=only)
+
+
+def the_dump(site: Site) -> Path:
+    """The one dump there is."""
+    [name] = site.folder.dumps()
+    return site.folder.file(name)
+
+
+class TestABackup:
+    def test_is_on_record_with_all_that_can_be_said_of_it(self, bench: Bench, site: Site) -> None:
+        outcome = order(site)
+        assert outcome.failure is None
+        today, dump = site.today(), the_dump(site)
+        manifest = catalog.read_manifest(site, BackupName.of(dump.name))
+        assert manifest is not None
+
+        # The partitions of today are green, and no others.
+        assert bench.materialized("dev/dump") == bench.materialized("dev/drill") == {today.isoformat()}
+
+        # Who ran it and why.
+        found = bench.run(outcome.run_id)
+        assert found.status is dg.DagsterRunStatus.SUCCESS
+        assert found.tags["ledgerflow/who"] == "tests"
+        assert found.tags["ledgerflow/why"] == "a test"
+        assert found.tags["ledgerflow/trigger"] == "terminal"
+        assert manifest.run.run_id == outcome.run_id
+        assert (manifest.run.who, manifest.run.why) == ("tests", "a test")
+
+        # Every verdict belongs to its day; none is left dangling.
+        for asset, checks in (("dev/dump", DUMP_CHECKS), ("dev/drill", DRILL_CHECKS)):
+            verdicts = bench.verdicts(asset)
+            assert {verdict.check for verdict in verdicts} == checks
+            assert len(verdicts) == len(checks)
+            assert all(verdict.partition == today.isoformat() and verdict.passed for verdict in verdicts)
+            assert all(verdict.description for verdict in verdicts)
+
+        # The metadata: figures as numbers, which are plotted, and words beside them.
+        of_dump, of_drill = bench.metadata("dev/dump", today), bench.metadata("dev/drill", today)
+        assert of_dump["file"] == of_drill["file"] == dump.name
+        assert of_dump["folder"] == str(site.folder.path)
+        assert of_dump["size_bytes"] == dump.stat().st_size
+        assert of_dump["size"].endswith(" KB")
+        assert of_dump["rows"] == of_drill["rows"] == manifest.rows
+        assert of_dump["tables"] == 27
+        assert of_dump["recovery_point"] == pytest.approx(manifest.recovery_point.timestamp())
+        assert of_dump["sha256"] == manifest.dump.sha256
+        assert f"make restore-test FILE={dump.name}" in of_dump["next"]
+        assert "| profiles_transaction |" in of_dump["rows_per_table"].replace("public.", "")
+        assert "| phase | seconds |" in of_dump["durations"]
+        assert (of_drill["proven"], of_drill["rung"]) == (True, "valid")
+        assert of_drill["rto_seconds"] > 0
+        assert of_drill["restored_into"].startswith("PostgreSQL ")
+        assert "SAMPLE" not in of_dump
+
+    def test_of_the_sample_is_loud_about_it(self, bench: Bench) -> None:
+        sample = Bench(bench.root, bench.storage).site()
+        assert order(sample, drilled=False).failure is None
+        assert "SAMPLE DATA" in bench.metadata("dev/dump", sample.today())["SAMPLE"]
+        sample.desk.embedded.stop()
+
+    def test_without_its_drill_leaves_the_drill_missing(self, bench: Bench, site: Site) -> None:
+        outcome = order(site, drilled=False)
+        assert {check.name for check in outcome.checks} == DUMP_CHECKS
+        assert bench.materialized("dev/dump") == {site.today().isoformat()}
+        assert bench.materialized("dev/drill") == set()
+        assert bench.verdicts("dev/drill") == []
+
+    def test_that_is_refused_says_why_on_record(self, bench: Bench, site: Site) -> None:
+        assert order(site, drilled=False, file="mine.dump").failure is None
+        outcome = order(site, drilled=False, file="mine.dump")
+        assert outcome.failure is not None
+        assert outcome.failure.exit_code == 3
+        assert "exists already" in outcome.failure.message
+        assert outcome.failure.hint
+        assert bench.run(outcome.run_id).status is dg.DagsterRunStatus.FAILURE
+
+
+def truncated(file: Path) -> None:
+    with file.open("r+b") as stream:
+        stream.truncate(file.stat().st_size // 2)
+
+
+def its_manifest(dump: Path) -> None:
+    damaged(dump.with_suffix(".manifest.json"))
+
+
+DAMAGES = [damaged, truncated, its_manifest, Path.unlink]
+
+
+class _Saboteur(Silent):
+    """Damages this run's dump at the moment in which the checks begin."""
+
+    def __init__(self, folder: Path, damage: Callable[[Path], object]) -> None:
+        self.folder, self.damage, self.before = folder, damage, {*folder.glob("*.dump")}
+        self.done = False
+
+    def step(self, step: Step) -> None:
+        fresh = {*self.folder.glob("*.dump")} - self.before
+        if step is Step.VERIFY and fresh:
+            self.damage(fresh.pop())
+            self.done = True
+
+
+class TestABadDump:
+    @pytest.mark.parametrize("damage", DAMAGES)
+    def test_is_found_by_the_verify_job_and_by_the_drill(
+        self, bench: Bench, site: Site, damage: Callable[[Path], object]
+    ) -> None:
+        order(site, drilled=False)
+        damage(the_dump(site))
+        verified = order(site, "verify")
+        assert verified.failure is not None
+        assert verified.failure.exit_code == 4
+        assert verified.failure.hint
+        failed = [verdict for verdict in bench.verdicts("dev/dump", verified.run_id) if not verdict.passed]
+        assert failed
+        for verdict in failed:
+            assert verdict.severity == "ERROR"
+            assert verdict.partition == site.today().isoformat()
+            assert verdict.metadata["hint"]
+            assert verdict.metadata["cause"]
+
+        drilled = order(site, "drill")
+        assert drilled.failure is not None
+        assert drilled.failure.exit_code == 4
+        assert drilled.failure.hint
+        assert bench.run(drilled.run_id).status is dg.DagsterRunStatus.FAILURE
+        assert bench.materialized("dev/drill") == set()
+        verdicts = bench.verdicts("dev/drill", drilled.run_id)
+        assert {verdict.check for verdict in verdicts} == DRILL_CHECKS, "what was not looked at did not pass"
+        assert not any(verdict.passed for verdict in verdicts)
+
+    @pytest.mark.parametrize("damage", DAMAGES)
+    def test_stops_its_own_run_before_the_drill_even_beside_an_older_good_one(
+        self, bench: Bench, site: Site, damage: Callable[[Path], object]
+    ) -> None:
+        order(site, drilled=False)
+        saboteur = _Saboteur(site.folder.path, damage)
+        outcome = order(bench.site(reporter=saboteur))
+        assert saboteur.done, "nothing was damaged"
+        assert outcome.failure is not None
+        assert outcome.failure.exit_code == 4
+        assert bench.run(outcome.run_id).status is dg.DagsterRunStatus.FAILURE
+        assert bench.materialized("dev/drill") == set(), "the drill was reached"
+
+
+class TestAPastDay:
+    def test_without_a_backup_is_refused_and_nothing_is_written(self, bench: Bench, site: Site) -> None:
+        day = site.today() - timedelta(days=2)
+        outcome = order(site, day=day)
+        assert outcome.failure is not None
+        assert outcome.failure.exit_code == 3
+        assert str(day) in outcome.failure.message
+        assert "adopted" in outcome.failure.hint
+        assert not site.folder.path.exists() or not list(site.folder.path.iterdir())
+        assert bench.materialized("dev/dump") == bench.materialized("dev/drill") == set()
+
+    def test_whose_backup_lies_in_the_folder_is_adopted_and_proven(self, bench: Bench, site: Site) -> None:
+        day = site.today() - timedelta(days=2)
+        manifest = backup.backup(bench.site(now=lambda: clock.now() - timedelta(days=2)))
+        before = {file: file.stat().st_mtime_ns for file in site.folder.path.glob("*.dump")}
+        outcome = order(site, day=day)
+        assert outcome.failure is None
+        assert {file: file.stat().st_mtime_ns for file in site.folder.path.glob("*.dump")} == before
+        assert bench.metadata("dev/dump", day)["file"] == manifest.dump.file
+        assert bench.materialized("dev/dump") == bench.materialized("dev/drill") == {day.isoformat()}
+        assert {verdict.partition for verdict in bench.verdicts("dev/dump")} == {day.isoformat()}
+        assert catalog.entry(site, BackupName.of(manifest.dump.file)).proven
+
+    def test_whose_backup_is_bad_is_not_adopted(self, bench: Bench, site: Site) -> None:
+        backup.backup(bench.site(now=lambda: clock.now() - timedelta(days=2)))
+        truncated(the_dump(site))
+        outcome = order(site, day=site.today() - timedelta(days=2))
+        assert outcome.failure is not None
+        assert outcome.failure.exit_code == 3
+        assert bench.materialized("dev/dump") == set()
+
+    def test_to_come_is_refused_as_well(self, bench: Bench, site: Site) -> None:
+        outcome = order(site, day=site.today() + timedelta(days=1))
+        assert outcome.failure is not None
+        assert outcome.failure.exit_code == 3
+
+
+class TestWhichBackup:
+    def test_a_day_stands_for_its_newest(self, bench: Bench, site: Site) -> None:
+        order(site, drilled=False, file="first.dump")
+        order(site, drilled=False, file="second.dump")
+        assert order(site, "drill").failure is None
+        assert bench.metadata("dev/drill", site.today())["file"] == "second.dump"
+
+    def test_a_named_one_is_the_one(self, bench: Bench, site: Site) -> None:
+        order(site, drilled=False, file="first.dump")
+        order(site, drilled=False, file="second.dump")
+        assert order(site, "drill", file="first.dump").failure is None
+        assert bench.metadata("dev/drill", site.today())["file"] == "first.dump"
+
+    def test_a_run_repeated_from_its_failure_is_about_the_same(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The first run's drill cannot judge: a rule is mistyped. Then there is a newer backup of the day."""
+        settings = bench.root / "ledgerflow.toml"
+        assert bench.database is not None
+        for name, value in {
+            "LEDGER_CONFIG": settings,
+            "LEDGER_BACKUP_ROOT": bench.root / "backups",
+            "LEDGER_STATE_DIR": bench.root / "state",
+            "LEDGER_DEV_DATABASE_URL": builders.url(bench.database),
+        }.items():
+            monkeypatch.setenv(name, str(value))
+        rule = '[[environments.dev.rules]]\nname = "r"\nsql = "SELECT {}(1)"\nexpect = "1"\n'
+        settings.write_text(rule.format("mistyped"))
+        with bench.instance() as opened:
+            first = _job().execute_in_process(
+                instance=opened,
+                tags={"dagster/partition": clock.now().date().isoformat()},
+                run_config={"ops": {"dev__dump": {"config": {"file": "first.dump"}}}},
+                raise_on_error=False,
+            )
+            assert not first.success
+            order(bench.site(), drilled=False, file="second.dump")
+            settings.write_text(rule.format("abs"))
+            with dg.execute_job(
+                dg.reconstructable(_job),
+                instance=opened,
+                reexecution_options=dg.ReexecutionOptions.from_failure(first.run_id, opened),
+                run_config={"ops": {"dev__dump": {"config": {"file": "first.dump"}}}},
+                tags={"dagster/partition": clock.now().date().isoformat()},
+            ) as second:
+                assert second.success
+                assert [event.step_key for event in second.get_step_success_events()] == ["dev__drill"]
+        site = bench.site()
+        assert bench.metadata("dev/drill", site.today())["file"] == "first.dump"
+        assert catalog.entry(site, BackupName("first")).proven
+        assert not catalog.entry(site, BackupName("second")).proven
+
+    def test_a_day_without_any_says_what_to_do(self, bench: Bench, site: Site) -> None:
+        for job in ("verify", "drill"):
+            outcome = order(site, job)
+            assert outcome.failure is not None
+            assert outcome.failure.exit_code == 1
+            assert "There is no backup of dev" in outcome.failure.message
+            assert outcome.failure.hint
+
+    def test_a_run_about_no_day_says_how_to_name_one(self, bench: Bench, site: Site) -> None:
+        """The page's button that executes all checks of an asset starts such a run."""
+        order(site, drilled=False)
+        with bench.instance() as opened, contextlib.redirect_stderr(None):
+            job = build_definitions(site.desk.settings).resolve_job_def("dev_verify")
+            done = job.execute_in_process(instance=opened, raise_on_error=False)
+        [failed] = [event for event in done.all_events if event.is_step_failure]
+        told = failed.step_failure_data.user_failure_data
+        assert told is not None
+        assert "no day" in (told.description or "")
+        assert "dagster/partition" in str(told.metadata["hint"].value)
+
+
+def _job() -> dg.JobDefinition:
+    """The backup job of the settings that apply; Dagster builds it again to repeat a run."""
+    return build_definitions(config.load()).resolve_job_def("dev_backup")

@@ -1,0 +1,174 @@
+"""The commands as a person types them: real programs, an environment of their own, real files."""
+
+import json
+import os
+import pty
+import secrets
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PROJECT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(sys.executable).parent / "ledgerflow"
+PATIENCE = 240.0
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A program that has ended: its exit code and all it wrote."""
+
+    code: int
+    out: str
+    errors: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """Standard output as the one JSON object that it has to be."""
+        found = json.loads(self.out)
+        assert isinstance(found, dict)
+        return found
+
+    @property
+    def all(self) -> str:
+        return self.out + self.errors
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A shell in which the variables are set that lead to one state folder and one backup folder.
+
+    Nothing of the variables of whoever runs the tests gets in, but for what finds programs.
+    """
+
+    root: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    @property
+    def backups(self) -> Path:
+        return self.root / "backups"
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        empty = self.root / "empty.toml"
+        empty.touch()
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.root),
+            "LANG": "C.UTF-8",
+            "LEDGER_STATE_DIR": str(self.state),
+            "LEDGER_BACKUP_ROOT": str(self.backups),
+            "LEDGER_CONFIG": str(empty),
+            **self.variables,
+            **variables,
+        }
+
+    def ledgerflow(self, *arguments: str, **variables: str) -> Said:
+        """Run the console script."""
+        return self.run([str(PROGRAM), *arguments], **variables)
+
+    def make(self, *words: str, **variables: str) -> Said:
+        """Run make in the project's folder."""
+        return self.run(["make", *words], **variables)
+
+    def run(self, command: list[str], **variables: str) -> Said:
+        done = subprocess.run(
+            command,
+            cwd=PROJECT,
+            env=self.environment(**variables),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+            encoding="utf-8",
+        )
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    def at_a_terminal(self, *arguments: str, **variables: str) -> Said:
+        """Run the console script on a pseudo-terminal; all it wrote, byte for byte, is in `out`."""
+        person, program = pty.openpty()
+        try:
+            child = subprocess.Popen(
+                [str(PROGRAM), *arguments],
+                cwd=PROJECT,
+                env=self.environment(**{"TERM": "xterm", **variables}),
+                stdin=program,
+                stdout=program,
+                stderr=program,
+                start_new_session=True,
+            )
+        finally:
+            os.close(program)
+        try:
+            return Said(*_watched(child, person), errors="")
+        finally:
+            os.close(person)
+
+    def file(self, environment: str, said: Said) -> Path:
+        """The dump that a JSON answer names, which is where it has to be."""
+        found = Path(said.json["file"])
+        assert found.parent == self.backups / environment
+        return found
+
+
+def _watched(child: subprocess.Popen[bytes], terminal: int) -> tuple[int, str]:
+    """Read a terminal until the program on it has ended."""
+    seen, until = b"", time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if not select.select([terminal], [], [], 1)[0]:
+            continue
+        try:
+            seen += os.read(terminal, 65536)
+        except OSError:  # Linux tells the end of the other side so
+            return child.wait(timeout=PATIENCE), seen.decode()
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    raise AssertionError(f"did not end within {PATIENCE:.0f} s: {seen[-2000:]!r}")
+
+
+@contextmanager
+def shell(session_root: Path, **variables: str) -> Iterator[Shell]:
+    """A shell with folders of its own; afterwards all that it started is stopped, and nothing is left."""
+    root = session_root / secrets.token_hex(4)
+    root.mkdir(mode=0o711)
+    found = Shell(root, variables)
+    try:
+        yield found
+    finally:
+        stopped = found.ledgerflow("down")
+        left = at_work_in(root)
+        shutil.rmtree(root, ignore_errors=True)
+        assert stopped.code == 0, stopped.all
+        assert not left, f"left running: {left}"
+
+
+def at_work_in(folder: Path) -> list[psutil.Process]:
+    """The processes whose working folder, or one of whose arguments, lies below `folder`."""
+    return [found for found in psutil.process_iter() if _is_at_work_in(found, str(folder))]
+
+
+def _is_at_work_in(process: psutil.Process, folder: str) -> bool:
+    try:
+        places = [process.cwd(), *process.cmdline()]
+        return process.status() != psutil.STATUS_ZOMBIE and any(folder in place for place in places)
+    except psutil.Error:
+        return False
+
+
+def damaged(file: Path, at: float = 0.5) -> None:
+    """Flip one bit of a file, without a change of its length."""
+    data = bytearray(file.read_bytes())
+    data[int(len(data) * at)] ^= 1
+    file.write_bytes(data)

@@ -1,0 +1,55 @@
+"""A backup or a drill that dies in the middle of it.
+
+`python -m ledgerflow_ops_tests.fakes.killed WHAT WHERE ROOT URL`: WHAT is `backup` or `drill` (of the
+newest backup). WHERE is a step's name, `N bytes` of the dump, or `N ms` after the drill has begun with
+its server. There the process kills itself, as the system would when memory runs out: nothing is cleaned
+up. One that is not killed ends with exit code 0.
+"""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.core.progress import Silent, Step
+from ledgerflow_ops.operations import backup, catalog, drill
+from ledgerflow_ops_tests import builders
+
+
+def die() -> None:
+    """End this process at once, and nothing but it."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Fatal(Silent):
+    """A Reporter that kills its process."""
+
+    def __init__(self, where: str) -> None:
+        amount, _, unit = where.partition(" ")
+        self._size = int(amount) if unit == "bytes" else None
+        self._delay = int(amount) / 1000 if unit == "ms" else None
+        self._step = Step(where) if unit not in ("bytes", "ms") else None
+
+    def step(self, step: Step) -> None:
+        if step is self._step:
+            die()
+        if self._delay is not None and step is Step.CLUSTER:
+            threading.Timer(self._delay, die).start()
+
+    def moved(self, done: int, expected: int | None) -> None:
+        if self._size is not None and done >= self._size:
+            die()
+
+
+def main(what: str, where: str, root: str, url: str) -> None:
+    site = builders.site(Path(root), Database.of(url, "the last argument"), reporter=Fatal(where))
+    if what == "backup":
+        backup.backup(site)
+    else:
+        drill.drill(site, catalog.find(site, None))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,73 @@
+"""PostgreSQL servers of a test's own, of any version that is on this machine."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg import sql
+
+from ledgerflow_ops import sample
+from ledgerflow_ops.adapters import tools
+from ledgerflow_ops.adapters.account import server_account
+from ledgerflow_ops.adapters.cluster import Cluster, free_port
+from ledgerflow_ops.adapters.lodging import lodging
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops_tests import needs
+
+DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A cluster that can be stopped and started again."""
+
+    cluster: Cluster
+    port: int
+
+    @property
+    def database(self) -> Database:
+        """The superuser's own database."""
+        return Database(
+            {"host": "127.0.0.1", "port": str(self.port), "user": "postgres", "dbname": "postgres"}
+        )
+
+    def start(self) -> None:
+        settings = {"listen_addresses": "127.0.0.1", "port": str(self.port), "unix_socket_directories": ""}
+        self.cluster.start({**settings, "fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"})
+
+    def crash(self) -> None:
+        """Stop it as a power cut would."""
+        self.cluster.stop(at_once=True)
+
+    def books(self, name: str) -> Database:
+        """A new database with the sample in it."""
+        with self.database.connect() as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        database = self.database.named(name)
+        with database.connect() as connection:
+            sample.install(connection)
+        return database
+
+
+@contextmanager
+def server(root: Path, programs: Tools) -> Iterator[Server]:
+    """A running server below `root`, which the account that servers run as can pass through."""
+    place = lodging(root / "servers")
+    cluster = Cluster(root / "servers" / "data", place.programs(programs), server_account())
+    cluster.make("postgres", encoding="UTF8", locale={"locale": "C"})
+    made = Server(cluster, free_port())
+    made.start()
+    try:
+        yield made
+    finally:
+        cluster.remove()
+
+
+def debian_15() -> Tools:
+    """The programs of Debian's PostgreSQL 15."""
+    needs.program(str(DEBIAN_15 / "pg_ctl"))
+    found = tools.at(DEBIAN_15, "Debian")
+    assert found is not None
+    return found

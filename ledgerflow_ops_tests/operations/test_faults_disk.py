@@ -1,0 +1,170 @@
+"""A disk that is really full, and a folder that can really not be written to."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.core.errors import CannotJudge, LedgerError
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.operations import doctor, drill, verify
+from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops_tests.builders import Recorder
+from ledgerflow_ops_tests.fakes import disks, grounds
+from ledgerflow_ops_tests.fakes.grounds import After, At, Ground
+
+_DENIED = r"Read-only file system|Permission denied"
+
+
+@pytest.fixture(scope="module")
+def books(embedded: Embedded) -> Iterator[Database]:
+    with grounds.sample_copy(embedded) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def ground(session_root: Path, books: Database) -> Iterator[Ground]:
+    """Backups on a small disk, with a proven one on it."""
+    with grounds.folder(session_root) as root, disks.small_disk(root / "backups", "60m"):
+        ground = Ground(root, books)
+        grounds.prove(ground.site(), grounds.take(ground.site()))
+        yield ground
+
+
+@pytest.fixture(scope="module")
+def narrow(session_root: Path, books: Database) -> Iterator[Ground]:
+    """A ground whose drills have a small disk, with a proven backup."""
+    with grounds.folder(session_root) as root, disks.small_disk(root / "state", "180m"):
+        ground = Ground(root, books)
+        grounds.prove(ground.site(), grounds.take(ground.site()))
+        yield ground
+
+
+def test_a_disk_too_small_from_the_start_is_refused_with_the_figures_before_anything_is_written(
+    root: Path, books: Database
+) -> None:
+    with disks.small_disk(root / "backups", "8m"):
+        ground, recorder = Ground(root, books), Recorder()
+        with pytest.raises(LedgerError, match="Not enough room in") as refusal:
+            grounds.take(ground.site(recorder))
+        assert refusal.value.exit_code == 1
+        figures = r"about \d+\.\d MB needed \(database \d+\.\d MB\), 8\.\d MB free"
+        assert re.search(figures, refusal.value.message)
+        assert "Free room" in refusal.value.hint
+        assert ground.files() == {}
+        assert recorder.steps == [Step.PREFLIGHT]
+
+
+@pytest.mark.parametrize("where", [Step.SEAL, Step.DUMP, "in mid-dump", Step.GLOBALS, Step.COMMIT])
+def test_a_disk_that_fills_up_during_a_backup_keeps_nothing_of_it(ground: Ground, where: str) -> None:
+    files, states = ground.files(), ground.states()
+
+    def fill() -> None:
+        disks.fill(ground.root / "backups")
+
+    reporter = After(size=1, action=fill) if where == "in mid-dump" else At(at=Step(where), action=fill)
+    with pytest.raises(LedgerError, match="No space left on device") as failure:
+        grounds.take(ground.site(reporter))
+    assert reporter.fired
+    assert failure.value.exit_code == 1
+    assert failure.value.hint.startswith("The disk is full.")
+    assert (ground.files(), ground.states()) == (files, states)
+
+    (ground.root / "backups" / "filler").unlink()
+    grounds.prove(ground.site(), grounds.take(ground.site()))
+    assert files.items() <= ground.files().items()
+
+
+def test_a_proof_that_finds_no_room_is_told_and_the_earlier_one_stays(ground: Ground) -> None:
+    proven = grounds.prove(ground.site(), grounds.take(ground.site()))
+    files = ground.files()
+    reporter = At(at=Step.PROOF, action=lambda: disks.fill(ground.root / "backups"))
+    with pytest.raises(LedgerError, match="No space left on device") as failure:
+        drill.drill(ground.site(reporter), proven)
+    (ground.root / "backups" / "filler").unlink()
+    assert failure.value.exit_code == 1, "neither done, nor a word against the backup"
+    assert ground.files() == files
+    assert ground.states()[proven.stem] == "valid"
+
+
+def test_a_drill_without_room_says_nothing_of_the_backup(narrow: Ground) -> None:
+    (name,) = (entry.name for entry in narrow.entries())
+    files, filler = narrow.files(), disks.fill(narrow.root / "state")
+    with pytest.raises(CannotJudge, match=r"No room to restore into: about \d+\.\d MB needed, ") as trouble:
+        drill.drill(narrow.site(), name)
+    filler.unlink()
+    assert trouble.value.exit_code == 5
+    assert "says nothing of the backup" in trouble.value.hint
+    assert narrow.files() == files, "the earlier proof stays"
+    assert narrow.states() == {name.stem: "valid"}
+
+
+@pytest.mark.parametrize("step", [Step.CLUSTER, Step.ROLES, Step.RESTORE])
+def test_a_disk_that_fills_up_during_a_drill_is_the_drills_own_trouble(narrow: Ground, step: Step) -> None:
+    (name,) = (entry.name for entry in narrow.entries())
+    files, keys = narrow.files(), list[str]()
+
+    def fill() -> None:
+        keys.extend(narrow.drill_keys())
+        disks.fill(narrow.root / "state")
+
+    reporter = At(at=step, action=fill)
+    with pytest.raises(CannotJudge, match=r"No space left on device|could not extend file") as trouble:
+        drill.drill(narrow.site(reporter), name)
+    (narrow.root / "state" / "filler").unlink()
+    assert reporter.fired
+    assert trouble.value.exit_code == 5
+    assert narrow.files() == files
+    assert narrow.states() == {name.stem: "valid"}
+    assert narrow.traces(keys) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_and_left_alone(root: Path, books: Database) -> None:
+    ground = Ground(root, books)
+    name = grounds.prove(ground.site(), grounds.take(ground.site()))
+    files = ground.files()
+    with disks.read_only(ground.site().folder.path):
+        with pytest.raises(LedgerError, match="is read-only") as failure:
+            grounds.take(ground.site())
+        assert failure.value.exit_code == 1
+        assert "chmod u+w" in failure.value.hint
+        assert verify.verify(ground.site(), name).rung is Rung.READABLE, "reading needs no writing"
+        with pytest.raises(LedgerError, match=_DENIED):
+            drill.drill(ground.site(), name)
+        (finding,) = [check for check in doctor.examine(ground.site().desk, [ground.site()]) if check.fatal]
+        assert (finding.name, "is read-only" in finding.message) == ("dev folder", True)
+    assert ground.files() == files
+    grounds.prove(ground.site(), grounds.take(ground.site()))
+
+
+def test_a_folder_that_becomes_read_only_in_mid_backup_fails_it(root: Path, books: Database) -> None:
+    ground = Ground(root, books)
+    grounds.prove(ground.site(), grounds.take(ground.site()))
+    files, folder = ground.files(), ground.site().folder.path
+    with disks.thawing(folder) as freeze:
+        reporter = At(at=Step.SEAL, action=freeze)
+        with pytest.raises(LedgerError, match=_DENIED):
+            grounds.take(ground.site(reporter))
+    assert reporter.fired
+    assert ground.files() == files
+
+
+def test_a_state_folder_that_cannot_be_written_to_is_told_by_every_operation(
+    root: Path, books: Database
+) -> None:
+    ground = Ground(root, books)
+    name = BackupName.of(grounds.take(ground.site()).dump.file)
+    files = ground.files()
+    with disks.read_only(root / "state"):
+        with pytest.raises(LedgerError, match=_DENIED) as failure:
+            grounds.take(ground.site())
+        assert failure.value.exit_code == 1
+        with pytest.raises(CannotJudge, match="The drill could not be carried out"):
+            drill.drill(ground.site(), name)
+        finding, *_ = [check for check in doctor.examine(ground.site().desk, []) if check.fatal]
+        assert "Nothing can be written into" in finding.message
+    assert ground.files() == files

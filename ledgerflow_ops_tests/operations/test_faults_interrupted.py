@@ -1,0 +1,95 @@
+"""Ctrl-C, a request to end, and a tool that hangs: what is half-done is gone at once."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.progress import BACKUP_STEPS, DRILL_STEPS, Step
+from ledgerflow_ops.operations import drill
+from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops_tests.fakes import commands, grounds, programs
+from ledgerflow_ops_tests.fakes.commands import Commands
+from ledgerflow_ops_tests.fakes.grounds import At, Ground
+
+
+@pytest.fixture(scope="module")
+def ground(session_root: Path, embedded: Embedded) -> Iterator[Ground]:
+    with grounds.folder(session_root) as root, grounds.sample_copy(embedded) as database:
+        ground = Ground(root, database)
+        grounds.prove(ground.site(), grounds.take(ground.site()))
+        yield ground
+
+
+@pytest.fixture(scope="module")
+def terminal(ground: Ground, embedded: Embedded) -> Iterator[Commands]:
+    with commands.storage(embedded) as storage:
+        yield Commands(ground, storage)
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("step", BACKUP_STEPS)
+def test_a_backup_interrupted_at_any_step_takes_back_all_it_had_done(ground: Ground, step: Step) -> None:
+    files = ground.files()
+    with pytest.raises(KeyboardInterrupt):
+        grounds.take(ground.site(At(at=step, action=_interrupt)))
+    assert ground.files() == files
+
+
+@pytest.mark.parametrize("step", DRILL_STEPS)
+def test_a_drill_interrupted_at_any_step_takes_its_server_with_it(ground: Ground, step: Step) -> None:
+    name, keys = ground.entries()[0].name, list[str]()
+    files = ground.files()
+
+    def interrupt() -> None:
+        keys.extend(ground.drill_keys())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        drill.drill(ground.site(At(at=step, action=interrupt)), name)
+    assert ground.files() == files
+    assert ground.traces(keys) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("program", "when"), [("pg_dump", programs.DUMPS), ("pg_restore", programs.RESTORES)]
+)
+def test_the_command_ends_at_once_when_it_is_asked_to(
+    terminal: Commands, root: Path, program: str, when: str, number: signal.Signals
+) -> None:
+    # A tool that hangs, and that is a script around what hangs: a wrapper of docker exec is one.
+    hanging = root / "hanging"
+    tools_dir = programs.falsified(root / "tools", program, when, f"touch {hanging}; sleep 600; exit 1")
+    ground, mark = terminal.ground, root.name
+    files, states = ground.files(), ground.states()
+    child = terminal.start("backup", LEDGER_TOOLS_DIR=str(tools_dir), FAULT_MARK=mark)
+    assert grounds.until(hanging.exists, 60), "the fault never fired"
+    keys = ground.drill_keys()
+    os.kill(child.pid, number)
+    finished = commands.ended(child)
+
+    assert finished.code == 1
+    assert "error: Interrupted." in finished.errors
+    assert "Nothing half-done was kept." in finished.errors
+    assert "Traceback" not in finished.words
+    assert grounds.until(lambda: grounds.marked(mark) == [], 5), "a process of the dead command is left"
+    assert ground.traces(keys) == []
+    assert ground.unfinished() == []
+    assert files.items() <= ground.files().items()
+    added = {stem: state for stem, state in ground.states().items() if stem not in states}
+    # In mid-drill the dump is whole and was verified; nobody says that it is proven.
+    assert list(added.values()) == ([] if program == "pg_dump" else ["readable"])
+
+
+def test_the_next_command_works_without_help(terminal: Commands) -> None:
+    finished = terminal.run("backup", "--json")
+    assert (finished.code, finished.json["rung"], finished.json["proven"]) == (0, "valid", True)
+    made = BackupName.of(Path(finished.json["file"]).name)
+    assert terminal.ground.states()[made.stem] == "valid"

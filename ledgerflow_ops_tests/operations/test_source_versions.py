@@ -1,0 +1,236 @@
+"""Sources as they are met: PostgreSQL 15 and 17, and accounts that may do less than everything."""
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from psycopg import sql
+
+from ledgerflow_ops.adapters import tools
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.operations import backup, drill
+from ledgerflow_ops_tests.builders import Recorder
+from ledgerflow_ops_tests.fakes import grounds, programs, servers
+from ledgerflow_ops_tests.fakes.grounds import Ground
+from ledgerflow_ops_tests.fakes.servers import Server
+
+_NOTES = sql.SQL('public."Büro ""Notes"" Ledger"')
+
+
+@pytest.fixture(scope="module", params=[15, 17])
+def server(request: pytest.FixtureRequest, session_root: Path) -> Iterator[Server]:
+    with (
+        grounds.folder(session_root) as root,
+        servers.server(root, servers.debian_15() if request.param == 15 else tools.bundled()) as server,
+    ):
+        yield server
+
+
+@pytest.fixture(scope="module")
+def books(server: Server) -> Database:
+    return server.books("books")
+
+
+@pytest.fixture
+def ground(root: Path, books: Database) -> Ground:
+    return Ground(root, books)
+
+
+@pytest.fixture
+def role(server: Server, books: Database) -> Iterator[Database]:
+    """The database, reached as a role that may log in and nothing else."""
+    name = f"clerk_{secrets.token_hex(3)}"
+    _ask(books, "CREATE ROLE {} LOGIN", name)
+    yield books.as_user(name)
+    _ask(books, "DROP OWNED BY {}", name)
+    _ask(books, "DROP ROLE {}", name)
+
+
+def _ask(database: Database, statement: str, *names: str) -> None:
+    with database.connect() as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+def _user(database: Database) -> str:
+    return database.parameters["user"]
+
+
+def _on_path() -> Tools:
+    return tools.candidates(None)[0]
+
+
+def test_a_database_is_backed_up_and_proven_with_the_tools_that_are_found(
+    ground: Ground, server: Server
+) -> None:
+    manifest = grounds.take(ground.site())
+    chosen = tools.choose(None, server.cluster.tools.version)
+    assert manifest.source.major == server.cluster.tools.major
+    assert manifest.tool_version == chosen.version
+    assert manifest.compression == ("6" if chosen.major < 16 else "zstd:1")
+    assert manifest.globals is not None
+    grounds.prove(ground.site(), manifest)
+
+
+def test_an_older_server_is_backed_up_and_proven_with_newer_tools(ground: Ground) -> None:
+    bundled = tools.bundled()
+    site = grounds.with_settings(ground.site(), tools_dir=bundled.folder)
+    manifest = grounds.take(site)
+    assert (manifest.tool_version, manifest.compression) == (bundled.version, "zstd:1")
+    name = grounds.prove(site, manifest)
+    # And again by whoever has no such setting: an older pg_restore does not read what a newer one wrote.
+    examination = drill.drill(ground.site(), name)
+    assert examination.proven
+    assert examination.server_version == bundled.version
+    same_major = manifest.source.major == bundled.major
+    told = " ".join(check.message for check in examination.checks)
+    assert ("Expressions were not compared" in told) == (not same_major)
+
+
+def test_an_ordinary_owner_backs_up_its_own_database(ground: Ground, role: Database) -> None:
+    _ask(ground.database, "GRANT ledgerflow_app TO {}", _user(role))
+    own = Ground(ground.root, role)
+    manifest = grounds.take(own.site())
+    assert manifest.globals is not None or "permission denied" in manifest.globals_note
+    grounds.prove(own.site(), manifest)
+
+
+def test_an_account_that_may_not_connect_elsewhere_still_takes_the_roles(
+    ground: Ground, role: Database
+) -> None:
+    _ask(ground.database, "GRANT ledgerflow_app TO {}", _user(role))
+    _ask(ground.database, "REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")
+    try:
+        own = Ground(ground.root, role)
+        manifest = grounds.take(own.site())
+        assert manifest.globals is not None, manifest.globals_note
+        grounds.prove(own.site(), manifest)
+    finally:
+        _ask(ground.database, "GRANT CONNECT ON DATABASE postgres TO PUBLIC")
+
+
+def test_an_account_that_lacks_one_table_is_told_what_to_grant_and_nothing_is_kept(
+    ground: Ground, role: Database
+) -> None:
+    _ask(ground.database, "GRANT pg_read_all_data TO {}", _user(role))
+    _ask(ground.database, "ALTER ROLE {} BYPASSRLS", _user(role))
+    lacking = Ground(ground.root, role)
+    _ask(ground.database, "REVOKE pg_read_all_data FROM {}", _user(role))
+    _ask(ground.database, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}", _user(role))
+    _ask(ground.database, "GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {}", _user(role))
+    _ask(ground.database, "REVOKE SELECT ON public.profiles_payee FROM {}", _user(role))
+    with pytest.raises(LedgerError, match="permission denied for table profiles_payee") as failure:
+        backup.backup(lacking.site())
+    assert failure.value.exit_code == 1
+    assert "GRANT pg_read_all_data" in failure.value.hint
+    assert lacking.files() == {}
+
+
+def test_an_account_that_may_not_read_a_large_object_makes_no_backup(ground: Ground, role: Database) -> None:
+    _ask(ground.database, "GRANT pg_read_all_data TO {}", _user(role))
+    _ask(ground.database, "ALTER ROLE {} BYPASSRLS", _user(role))
+    own = Ground(ground.root, role)
+    with pytest.raises(LedgerError, match="permission denied for large object") as failure:
+        backup.backup(own.site())
+    assert failure.value.exit_code == 1
+    assert failure.value.hint
+    assert own.files() == {}
+
+
+def test_row_level_security_refuses_a_backup_and_never_filters_one(ground: Ground, role: Database) -> None:
+    _ask(ground.database, "GRANT pg_read_all_data TO {}", _user(role))
+    own, recorder = Ground(ground.root, role), Recorder()
+    # The account sees none of the notes: a dump of what it sees would look whole, and lack them all.
+    with role.connect() as connection:
+        connection.execute("SET row_security = on")
+        seen = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(_NOTES)).fetchone()
+    assert seen == (0,)
+    with pytest.raises(LedgerError, match="affected by row-level security policy") as failure:
+        backup.backup(own.site(recorder))
+    assert failure.value.exit_code == 1
+    assert "BYPASSRLS" in failure.value.hint
+    assert own.files() == {}
+
+
+def test_forced_row_level_security_binds_the_owner_as_well(ground: Ground, role: Database) -> None:
+    _ask(ground.database, "GRANT ledgerflow_app TO {}", _user(role))
+    with ground.database.connect() as connection:
+        connection.execute(sql.SQL("ALTER TABLE {} FORCE ROW LEVEL SECURITY").format(_NOTES))
+    try:
+        with pytest.raises(LedgerError, match="affected by row-level security policy"):
+            backup.backup(Ground(ground.root, role).site())
+        # The one who is above it takes the very same database whole.
+        manifest = grounds.take(ground.site())
+        assert manifest.contents.tables['public."Büro ""Notes"" Ledger"'].rows > 0
+        grounds.prove(ground.site(), manifest)
+    finally:
+        with ground.database.connect() as connection:
+            connection.execute(sql.SQL("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY").format(_NOTES))
+
+
+@pytest.mark.parametrize(
+    ("set_up", "set_back"),
+    [
+        ("ALTER ROLE postgres NOLOGIN", "ALTER ROLE postgres LOGIN"),
+        (
+            "ALTER ROLE postgres SET default_transaction_read_only = on",
+            "ALTER ROLE postgres RESET default_transaction_read_only",
+        ),
+        ("ALTER ROLE postgres SET row_security = off", "ALTER ROLE postgres RESET ALL"),
+    ],
+)
+def test_a_superuser_that_was_locked_down_does_not_make_the_backup_bad(
+    ground: Ground, role: Database, set_up: str, set_back: str
+) -> None:
+    _ask(ground.database, "ALTER ROLE {} SUPERUSER", _user(role))
+    own = Ground(ground.root, role)
+    _ask(role, set_up)
+    try:
+        grounds.prove(own.site(), grounds.take(own.site()))
+    finally:
+        _ask(role, "SET default_transaction_read_only = off")
+        _ask(role, set_back)
+
+
+def test_roles_of_every_kind_come_back_from_the_script_and_from_the_seal(
+    ground: Ground, role: Database
+) -> None:
+    name = _user(role)
+    _ask(ground.database, "ALTER ROLE {} NOINHERIT CREATEDB CREATEROLE CONNECTION LIMIT 3", name)
+    _ask(ground.database, "GRANT pg_read_all_data, ledgerflow_readonly TO {}", name)
+    manifest = grounds.take(ground.site())
+    assert manifest.globals is not None
+    proven = grounds.prove(ground.site(), manifest)
+    # A backup whose account could not read the script has only the seal to make the roles from.
+    folder = ground.site().folder
+    without = manifest.model_copy(update={"globals": None, "globals_note": "not allowed"})
+    folder.replace(proven.manifest, without.encode())
+    folder.remove(proven.globals)
+    grounds.prove(ground.site(), without)
+
+
+def test_a_server_newer_than_every_pg_dump_is_refused_with_both_versions(
+    ground: Ground, server: Server
+) -> None:
+    old = ground.root / "old"
+    old.mkdir()
+    for name in ("pg_dump", "pg_restore", "pg_dumpall"):
+        programs.write(old / name, f'echo "{name} (PostgreSQL) 14.3 (Debian 14.3-1)"')
+    with pytest.raises(LedgerError, match="pg_dump is older than the server") as failure:
+        backup.backup(grounds.with_settings(ground.site(), tools_dir=old))
+    assert failure.value.exit_code == 1
+    assert f"server {server.cluster.tools.version}" in failure.value.message
+    assert "14.3 (tools_dir)" in failure.value.message
+    assert "postgresql-client" in failure.value.hint
+    assert ground.files() == {}
+
+
+def test_a_folder_without_tools_is_told(ground: Ground) -> None:
+    empty = ground.root / "empty"
+    empty.mkdir()
+    with pytest.raises(LedgerError, match="tools_dir: no working pg_dump in") as failure:
+        backup.backup(grounds.with_settings(ground.site(), tools_dir=empty))
+    assert "tools_dir" in failure.value.hint
+    assert ground.files() == {}

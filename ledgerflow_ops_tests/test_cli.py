@@ -1,0 +1,395 @@
+"""The console script and make as people and programs use them: words, JSON and exit codes, all for real."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.defs import storage
+from ledgerflow_ops_tests.e2e import commands
+from ledgerflow_ops_tests.e2e.commands import Said, Shell, damaged
+
+pytestmark = pytest.mark.e2e
+
+DUMP_CHECKS = {"exists", "size", "permissions", "integrity", "sealed", "source_is_real"}
+DRILL_CHECKS = {"restorable", "data_rules"}
+CONTROL = re.compile(r"[\r\x1b]")
+
+
+@pytest.fixture(scope="module")
+def dev(session_root: Path) -> Iterator[Shell]:
+    """A shell in which LEDGER_ENV is dev, with the sample for a database."""
+    with commands.shell(session_root, LEDGER_ENV="dev") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def made(dev: Shell) -> Said:
+    """What `ledgerflow backup --json` said."""
+    return dev.ledgerflow("backup", "--json", WHY="the first one")
+
+
+@pytest.fixture
+def elsewhere(root: Path, embedded: Embedded, database: Database) -> Iterator[Shell]:
+    """A shell whose dev has a real URL, and whose Dagster storage is a database of its own."""
+    with storage.fresh(embedded.start()) as dagster:
+        yield Shell(
+            root,
+            {
+                "LEDGER_ENV": "dev",
+                "LEDGER_DEV_DATABASE_URL": builders.url(database),
+                "LEDGER_DAGSTER_DATABASE_URL": builders.url(dagster),
+            },
+        )
+
+
+def names(checks: list[dict[str, Any]]) -> set[str]:
+    return {check["name"] for check in checks}
+
+
+def states(shell: Shell) -> dict[str, str]:
+    """Each backup's state, as `status` tells it."""
+    [environment] = shell.ledgerflow("status", "--json").json["environments"]
+    return {entry["file"]: entry["state"] for entry in environment["backups"]}
+
+
+class TestEnvironment:
+    @pytest.mark.parametrize("command", ["backup", "verify", "restore-test", "identity"])
+    def test_an_operation_names_the_accepted_values_and_touches_nothing(
+        self, root: Path, command: str
+    ) -> None:
+        for value in (None, "", "dve", "PROD", "preprod", "dev "):
+            given = {} if value is None else {"LEDGER_ENV": value}
+            said = Shell(root).ledgerflow(command, **given)
+            assert said.code == 2, f"{command} with {value!r}: {said.all}"
+            assert said.out == ""
+            assert "dev, test, prod" in said.errors
+            assert repr(value) in said.errors or not value
+        assert not Shell(root).state.exists()
+        assert not Shell(root).backups.exists()
+
+    @pytest.mark.parametrize("command", ["status", "doctor"])
+    def test_looking_takes_no_misspelt_environment_either(self, root: Path, command: str) -> None:
+        for value in ("PROD", "preprod"):
+            said = Shell(root).ledgerflow(command, LEDGER_ENV=value)
+            assert (said.code, said.out) == (2, "")
+            assert "dev, test, prod" in said.errors
+
+    def test_status_without_one_is_about_all_three(self, root: Path) -> None:
+        found = Shell(root).ledgerflow("status", "--json").json["environments"]
+        assert [entry["environment"] for entry in found] == ["dev", "test", "prod"]
+        assert all(entry["newest_proven"] is None and entry["backups"] == [] for entry in found)
+
+
+class TestJson:
+    def test_a_backup_tells_all_about_itself(self, dev: Shell, made: Said) -> None:
+        assert made.code == 0, made.all
+        told = made.json
+        dump, manifest = Path(told["file"]), Path(told["manifest"])
+        assert (told["environment"], told["exit_code"], told["sample"]) == ("dev", 0, True)
+        assert (told["rung"], told["proven"]) == ("valid", True)
+        assert dump.parent == manifest.parent == dev.backups / "dev"
+        assert re.fullmatch(r"ledgerflow_dev_\d{8}_\d{4}\.dump", dump.name)
+        assert told["sizes"]["dump"] == dump.stat().st_size
+        assert told["sizes"]["database"] > told["sizes"]["dump"]
+        written = json.loads(manifest.read_text())
+        assert told["sha256"] == written["dump"]["sha256"]
+        assert told["recovery_point"].startswith(told["backup_day"])
+        assert written["run"] == {
+            "run_id": told["run_id"],
+            "who": written["run"]["who"],
+            "why": "the first one",
+        }
+        assert {"seal", "dump", "restore", "compare"} <= told["durations"].keys()
+        assert all(spent >= 0 for spent in told["durations"].values())
+        assert told["rto_seconds"] == pytest.approx(told["durations"]["restore"], abs=0.01)
+        assert names(told["checks"]) == DUMP_CHECKS | DRILL_CHECKS
+        for check in told["checks"]:
+            assert {"name", "passed", "severity", "message", "hint"} <= check.keys()
+            assert check["passed"], check
+
+    def test_words_for_people_are_on_stderr(self, made: Said) -> None:
+        assert made.out.count("\n") == 1
+        assert "PROVEN: valid" in made.errors
+        assert "SAMPLE DATA" in made.errors
+
+    @pytest.mark.parametrize("words", [("-s", "backup"), ("backup",)])
+    def test_through_make_it_is_still_one_object(
+        self, dev: Shell, made: Said, words: tuple[str, ...]
+    ) -> None:
+        said = dev.make(*words, "JSON=1", "DRILL=0")
+        assert said.code == 0, said.all
+        assert said.json["rung"] == "readable"
+        assert names(said.json["checks"]) == DUMP_CHECKS
+
+    def test_through_make_a_failure_is_one_object_and_its_code_is_named(self, dev: Shell, made: Said) -> None:
+        said = dev.make("-s", "verify", "JSON=1", "FILE=nowhere.dump")
+        assert said.code == 2  # make's own, on any failure
+        assert said.json["exit_code"] == 2
+        assert "Error 2" in said.errors
+
+    @pytest.mark.parametrize(
+        ("arguments", "variables"),
+        [
+            (("verify", "--json=1"), {}),
+            (("verify",), {"JSON": "yes"}),
+            (("verify", "--json", "--no-such-option"), {}),
+            (("no-such-command", "--json"), {}),
+            (("verify", "--json"), {"LEDGER_ENV": "PROD"}),
+            (("verify", "--json"), {"LEDGER_DEV_TIME_ZONE": "Mars"}),
+            (("backup", "--json", "--drill", "maybe"), {}),
+        ],
+    )
+    def test_an_error_is_an_object_however_json_was_asked_for(
+        self, dev: Shell, arguments: tuple[str, ...], variables: dict[str, str]
+    ) -> None:
+        said = dev.ledgerflow(*arguments, **variables)
+        assert said.code == said.json["exit_code"] == 2
+        assert said.json["error"]["message"]
+        assert said.json["error"]["hint"]
+        assert said.json["error"]["message"].splitlines()[0] in said.errors
+
+    def test_json_0_asks_for_words(self, dev: Shell) -> None:
+        for arguments, variables in ((["verify", "--json", "0"], {"JSON": "1"}), (["verify"], {"JSON": "0"})):
+            said = dev.ledgerflow(*arguments, **variables)
+            assert (said.code, said.out) == (2, "")
+
+    def test_even_the_unforeseen_is_one_object_without_secrets(self, dev: Shell) -> None:
+        """A broken installation stands for all that nobody thought of."""
+        (dev.root / "broken").mkdir()
+        (dev.root / "broken" / "dagster.py").write_text("raise RuntimeError('postgresql://u:geheim@h/db')")
+        said = dev.ledgerflow("restore-test", "--json", PYTHONPATH=str(dev.root / "broken"))
+        assert said.code == said.json["exit_code"] == 1
+        assert said.json["error"]["message"] == "RuntimeError: postgresql://u:***@h/db"
+        assert "Traceback" in said.errors
+        assert "geheim" not in said.all
+
+
+class TestExitCodes:
+    """0 is in every other test."""
+
+    def test_1_the_database_cannot_be_reached(self, elsewhere: Shell) -> None:
+        url = "postgresql://ledger:hunter2-geheim@127.0.0.1:9/books"
+        said = elsewhere.ledgerflow("backup", "--json", LEDGER_DEV_DATABASE_URL=url)
+        assert said.code == said.json["exit_code"] == 1
+        assert "127.0.0.1:9/books" in said.json["error"]["message"]
+        assert said.json["error"]["hint"]
+        assert said.json["checks"] == []
+        assert "geheim" not in said.all
+
+    def test_1_dagsters_storage_cannot_be_reached(self, elsewhere: Shell) -> None:
+        url = "postgresql://dagster:hunter2-geheim@127.0.0.1:9/dagster"
+        for command in (["backup"], ["doctor"], ["up"]):
+            said = elsewhere.ledgerflow(*command, "--json", LEDGER_DAGSTER_DATABASE_URL=url)
+            assert said.code == 1, said.all
+            assert isinstance(said.json, dict)
+            assert "127.0.0.1:9/dagster" in said.all
+            assert "geheim" not in said.all
+            assert "Traceback" not in said.all
+
+    def test_2_the_settings_are_wrong(self, dev: Shell) -> None:
+        said = dev.ledgerflow("backup", LEDGER_DEV_TIME_ZONE="Mars", LEDGER_TEST_RETENTION_DAYS="0")
+        assert said.code == 2
+        assert "environments.dev.time_zone" in said.errors
+        assert "environments.test.retention_days" in said.errors
+
+    def test_3_the_name_exists(self, dev: Shell, made: Said) -> None:
+        file = dev.file("dev", made)
+        before = (file.stat().st_mtime_ns, sorted(file.parent.iterdir()))
+        said = dev.ledgerflow("backup", "--json", FILE=file.name)
+        assert said.code == said.json["exit_code"] == 3
+        assert "exists already" in said.json["error"]["message"]
+        assert (file.stat().st_mtime_ns, sorted(file.parent.iterdir())) == before
+
+    def test_3_the_url_leads_to_another_environments_database(self, elsewhere: Shell) -> None:
+        assert elsewhere.ledgerflow("backup", DRILL="0").code == 0
+        url = elsewhere.variables["LEDGER_DEV_DATABASE_URL"]
+        crossed = {"LEDGER_ENV": "test", "LEDGER_TEST_DATABASE_URL": url, "LEDGER_DEV_DATABASE_URL": ""}
+        said = elsewhere.ledgerflow("backup", "--json", **crossed)
+        assert said.code == said.json["exit_code"] == 3
+        assert "LEDGER_ENV is test, but its URL leads to dev's" in said.json["error"]["message"]
+        assert not list((elsewhere.backups / "test").glob("*.dump"))
+
+    def test_4_the_backup_is_bad(self, dev: Shell, made: Said) -> None:
+        file = dev.file("dev", dev.ledgerflow("backup", "--json", FILE="damaged.dump", DRILL="0"))
+        damaged(file)
+        for command in ("verify", "restore-test"):
+            said = dev.ledgerflow(command, "--json", "--file", file.name)
+            assert said.code == said.json["exit_code"] == 4, said.all
+            assert said.json["proven"] is False
+            assert "SHA-256" in said.json["error"]["message"]
+            failed = [check for check in said.json["checks"] if not check["passed"]]
+            assert failed
+            assert all(check["hint"] for check in failed)
+            assert "BAD: this backup does not count" in said.errors
+        said = dev.make("verify", f"FILE={file.name}")
+        assert "Error 4" in said.errors
+        assert states(dev)[file.name] == "bad"
+        assert states(dev)[Path(made.json["file"]).name] == "valid"
+
+    def test_5_it_cannot_be_judged_and_an_earlier_proof_stays(self, dev: Shell, made: Said) -> None:
+        settings = dev.root / "rules.toml"
+        settings.write_text(
+            '[[environments.dev.rules]]\nname = "typo"\nsql = "SELECT cuont(*) FROM a"\nexpect = "1"\n'
+        )
+        file = dev.file("dev", made).name
+        said = dev.ledgerflow("restore-test", "--json", "--file", file, LEDGER_CONFIG=str(settings))
+        assert said.code == said.json["exit_code"] == 5, said.all
+        assert "'typo' cannot be run" in said.json["error"]["message"]
+        assert said.json["error"]["hint"]
+        assert "cuont" in said.errors
+        assert states(dev)[file] == "valid"
+
+
+class TestFile:
+    @pytest.mark.parametrize(
+        ("file", "reason"),
+        [
+            ("../escape.dump", "not a plain name"),
+            ("/tmp/escape.dump", "not a plain name"),
+            ("escape.sql", "not a plain name"),
+            ("-escape.dump", "not a plain name"),
+            ("before_prod_migration.dump", "names the environment prod"),
+            ("ledgerflow_test_20260101_0000.dump", "names the environment test"),
+        ],
+    )
+    def test_a_name_that_cannot_be_leaves_no_trace(
+        self, dev: Shell, made: Said, file: str, reason: str
+    ) -> None:
+        before = sorted(dev.root.rglob("*.dump"))
+        said = dev.ledgerflow("backup", f"--file={file}")
+        assert said.code == 2
+        assert reason in said.errors
+        assert sorted(dev.root.rglob("*.dump")) == before
+
+    def test_a_name_of_ones_own_is_honoured_inside_the_environments_folder(
+        self, dev: Shell, made: Said
+    ) -> None:
+        said = dev.make("-s", "backup", "JSON=1", "DRILL=0", "FILE=before_migration.dump")
+        assert dev.file("dev", said).name == "before_migration.dump"
+
+    def test_what_is_examined_lies_in_the_environments_folder(self, dev: Shell, made: Said) -> None:
+        copy = dev.root / "copy.dump"
+        copy.write_bytes(dev.file("dev", made).read_bytes())
+        said = dev.ledgerflow("verify", "--file", str(copy))
+        assert said.code == 2
+        assert "is not in dev's folder" in said.errors
+        assert dev.ledgerflow("verify", "--file", made.json["file"]).code == 0
+
+
+class TestWords:
+    def test_what_was_not_drilled_is_said_to_be_not_proven(self, dev: Shell, made: Said) -> None:
+        said = dev.ledgerflow("backup", DRILL="0")
+        assert said.code == 0
+        assert "NOT PROVEN: known to be readable" in said.out
+        assert re.search(r"make restore-test FILE=ledgerflow_dev_\S+\.dump", said.out)
+
+    def test_a_pipe_gets_no_progress_and_no_colours(self, dev: Shell, made: Said) -> None:
+        assert not CONTROL.search(made.all)
+        said = dev.ledgerflow("backup", DRILL="0", TERM="xterm-256color")
+        assert not CONTROL.search(said.all)
+        assert "ok   integrity" in said.out
+
+    def test_a_terminal_gets_a_line_of_progress_that_is_gone_afterwards(self, dev: Shell, made: Said) -> None:
+        said = dev.at_a_terminal("backup")
+        assert said.code == 0, said.out
+        for phase in ("preflight", "seal", "dump", "restore", "compare"):
+            assert f"\r\x1b[2K{phase} …" in said.out
+        size = r"\d[\d.]* [KM]?B"
+        assert re.search(rf"\x1b\[2Kdump … {size} of about {size}, {size}/s", said.out)
+        screen = _screen(said.out)
+        assert "…" not in screen
+        assert "PROVEN: valid" in screen
+        assert "\x1b[1;32m" in said.out
+
+    def test_no_color_is_heeded(self, dev: Shell, made: Said) -> None:
+        said = dev.at_a_terminal("status", NO_COLOR="1")
+        assert not re.search(r"\x1b\[[\d;]*3[0-9]", said.out)
+
+    def test_the_sample_is_named_every_time_and_in_prod_it_is_a_warning(self, dev: Shell, made: Said) -> None:
+        assert "SAMPLE DATA: no URL is set for dev" in dev.ledgerflow("status").out
+        said = dev.ledgerflow("backup", "--json", LEDGER_ENV="prod")
+        assert said.code == 0, said.all
+        assert said.json["proven"], "a warning does not keep a backup from being proven"
+        [check] = [check for check in said.json["checks"] if check["name"] == "source_is_real"]
+        assert (check["passed"], check["severity"]) == (False, "WARN")
+        assert "LEDGER_PROD_DATABASE_URL" in check["hint"]
+        assert "SAMPLE DATA: no URL is set for prod" in said.errors
+
+    def test_status_tells_what_is_proven_and_cuts_no_name(self, dev: Shell, made: Said) -> None:
+        said = dev.ledgerflow("status")
+        assert said.code == 0
+        assert re.search(
+            r"dev: newest proven backup is .+ old, restored in [\d.]+ s: ledgerflow_dev_", said.out
+        )
+        assert Path(made.json["file"]).name in said.out
+
+    def test_doctor_finds_all_in_order_and_names_a_variable_that_means_nothing(
+        self, dev: Shell, made: Said
+    ) -> None:
+        said = dev.ledgerflow("doctor", "--json", LEDGER_BACKUP_ROT="x")
+        assert said.code == 0, said.all
+        checks = said.json["checks"]
+        assert {"settings", "account", "tools", "dev folder", "dev source"} <= names(checks)
+        [unknown] = [check for check in checks if not check["passed"]]
+        assert "LEDGER_BACKUP_ROT" in unknown["message"]
+        assert "LEDGER_BACKUP_ROOT" in unknown["hint"]
+
+    def test_without_a_command_it_lists_them(self, dev: Shell) -> None:
+        said = dev.ledgerflow()
+        assert said.code == 2
+        assert "Usage: ledgerflow" in said.errors
+        assert "error:" not in said.errors
+
+    def test_help_and_refusals_wait_for_no_dagster(self, dev: Shell) -> None:
+        for arguments, code in ((["--help"], 0), (["backup", "--help"], 0), (["status"], 0)):
+            said = dev.ledgerflow(*arguments, PYTHONPROFILEIMPORTTIME="1")
+            assert said.code == code
+            assert not re.search(r"\| +(dagster|pandas|altair|sqlalchemy)\b", said.errors)
+        said = dev.ledgerflow("backup", LEDGER_ENV="PROD", PYTHONPROFILEIMPORTTIME="1")
+        assert said.code == 2
+        assert not re.search(r"\| +dagster\b", said.errors)
+
+
+class TestDagsterStorage:
+    def test_another_database_is_used_when_it_is_named(self, elsewhere: Shell, embedded: Embedded) -> None:
+        said = elsewhere.ledgerflow("backup", "--json", WHY="to see where it is kept")
+        assert said.code == 0, said.all
+        assert said.json["sample"] is False
+        assert "SAMPLE" not in said.all
+        url = elsewhere.variables["LEDGER_DAGSTER_DATABASE_URL"]
+        with Database.of(url, "test").connect() as connection:
+            [(run, status)] = connection.execute("SELECT run_id, status FROM public.runs").fetchall()
+            tags = dict(connection.execute("SELECT key, value FROM public.run_tags").fetchall())
+        assert (run, status) == (said.json["run_id"], "SUCCESS")
+        assert tags["ledgerflow/why"] == "to see where it is kept"
+        assert tags["dagster/partition"] == said.json["backup_day"]
+        assert not (elsewhere.state / "postgres" / "embedded").exists(), "no server of our own was needed"
+
+    def test_doctor_says_where_it_is(self, elsewhere: Shell) -> None:
+        said = elsewhere.ledgerflow("doctor")
+        assert said.code == 0
+        assert re.search(r"storage +Dagster's records are in 127\.0\.0\.1:\d+/dagster_", said.out)
+
+
+class TestIdentity:
+    def test_it_is_taken_on_purpose_and_told(self, elsewhere: Shell) -> None:
+        first = elsewhere.ledgerflow("identity")
+        assert first.code == 3
+        assert "dev has no database yet" in first.errors
+        assert elsewhere.make("-s", "identity", "ACCEPT=1").code == 0
+        told = elsewhere.ledgerflow("identity", "--json")
+        assert told.code == 0
+        assert re.fullmatch(r"database 'books_\w+' of server \d+", told.json["identity"])
+
+
+def _screen(written: str) -> str:
+    """What a terminal shows in the end: `\\r ESC[2K` begins the line anew."""
+    lines = [line.rsplit("\r\x1b[2K", 1)[-1] for line in written.replace("\r\n", "\n").split("\n")]
+    return re.sub(r"\x1b\[[\d;]*m", "", "\n".join(lines))

@@ -1,0 +1,411 @@
+"""Settings: from where each comes, what is refused, and that a secret stays one."""
+
+import contextlib
+import os
+import re
+import tomllib
+from datetime import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, assume, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ledgerflow_ops import config
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.config import EnvironmentSettings, Settings
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import SettingsError
+
+DEV, TEST, PROD = Environment.DEV, Environment.TEST, Environment.PROD
+SECRET = "hunter2-geheim"
+URL = f"postgresql://ledger:{SECRET}@db.example:5433/books"
+EXAMPLE = config.PROJECT / "ledgerflow.example.toml"
+COMMENTED = re.compile(r"^#(?=\w+ = |\[)", re.MULTILINE)
+"""A setting that is commented out; a line of explanation has a space after the sign."""
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The settings file that applies; empty at first. `~` is a folder of the test's own."""
+    found = tmp_path / "ledgerflow.toml"
+    found.touch()
+    monkeypatch.setenv("LEDGER_CONFIG", str(found))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return found
+
+
+def refused() -> str:
+    """The message of the error that loading ends with."""
+    with pytest.raises(SettingsError) as caught:
+        config.load()
+    assert caught.value.exit_code == 2
+    assert caught.value.hint
+    assert SECRET not in f"{caught.value}{caught.value!r}{caught.value.__context__!r}"
+    return caught.value.message
+
+
+class TestDefaults:
+    def test_without_any_setting_all_three_environments_are_there(self, file: Path) -> None:
+        found = config.load()
+        assert set(found.environments) == set(Environment)
+        assert found.backup_root == file.parent / "home" / "iCloudLedger" / "backups"
+        assert found.folder(PROD) == found.backup_root / "prod"
+        assert found.dagster_url is None
+        for entry in found.environments.values():
+            assert entry.url is None
+            assert (entry.size_floor, entry.minimum_redundancy) == (10_000, 2)
+            assert (entry.time_zone, entry.schedule) == ("UTC", time(2, 30))
+
+    @pytest.mark.parametrize(("environment", "days"), [(PROD, 30), (DEV, 7), (TEST, 3)])
+    def test_each_environment_has_a_retention_of_its_own(
+        self, file: Path, environment: Environment, days: int
+    ) -> None:
+        assert config.load().environments[environment].retention_days == days
+
+    def test_a_setting_given_leaves_the_others_at_their_defaults(self, file: Path) -> None:
+        file.write_text('[environments.prod]\ntime_zone = "Europe/Vienna"\n')
+        prod = config.load().environments[PROD]
+        assert (prod.time_zone, prod.retention_days) == ("Europe/Vienna", 30)
+
+    def test_without_a_settings_file_the_defaults_hold(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LEDGER_CONFIG", "")
+        assert config.config_file() == config.PROJECT / "ledgerflow.toml"
+
+    def test_no_part_of_the_settings_can_be_changed(self, file: Path) -> None:
+        found = config.load()
+        with pytest.raises(ValidationError, match="frozen"):
+            found.backup_root = Path("/elsewhere")  # type: ignore[misc]
+        with pytest.raises(ValidationError, match="frozen"):
+            found.environments[DEV].retention_days = 1  # type: ignore[misc]
+
+
+class TestOrigin:
+    def test_a_variable_goes_before_the_file(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        file.write_text(
+            'backup_root = "/file"\n[environments.dev]\nretention_days = 11\nsize_floor = "1KB"\n'
+        )
+        monkeypatch.setenv("LEDGER_BACKUP_ROOT", "/variable")
+        monkeypatch.setenv("LEDGER_DEV_RETENTION_DAYS", "12")
+        found = config.load()
+        assert found.backup_root == Path("/variable")
+        assert found.environments[DEV].retention_days == 12
+        assert found.environments[DEV].size_floor == 1000
+
+    def test_an_empty_variable_is_no_setting(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        file.write_text('backup_root = "/file"\n[environments.dev]\nretention_days = 11\n')
+        for name in ("LEDGER_BACKUP_ROOT", "LEDGER_DEV_RETENTION_DAYS", "LEDGER_DEV_DATABASE_URL"):
+            monkeypatch.setenv(name, "")
+        found = config.load()
+        assert found.backup_root == Path("/file")
+        assert found.environments[DEV].retention_days == 11
+
+    @pytest.mark.parametrize("variable", ["LEDGER_DEV_DATABASE_URL", "LEDGER_DEV_DATABASE_URL_FILE"])
+    @pytest.mark.parametrize("setting", ["database_url", "database_url_file"])
+    def test_a_variable_goes_before_the_file_in_whatever_form_each_gives_the_url(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch, variable: str, setting: str
+    ) -> None:
+        (file.parent / "new").write_text("postgresql:///new")
+        (file.parent / "old").write_text("postgresql:///old")
+        new = str(file.parent / "new") if variable.endswith("FILE") else "postgresql:///new"
+        old = str(file.parent / "old") if setting.endswith("file") else "postgresql:///old"
+        file.write_text(f'[environments.dev]\n{setting} = "{old}"\n')
+        assert config.load().environments[DEV].url == "postgresql:///old"
+        monkeypatch.setenv(variable, new)
+        assert config.load().environments[DEV].url == "postgresql:///new"
+
+    @pytest.mark.parametrize(
+        ("written", "meant"),
+        [("backups", config.PROJECT / "backups"), ("~/b", Path("home/b")), ("/b/c", Path("/b/c"))],
+    )
+    def test_a_relative_path_begins_at_the_project_and_a_tilde_at_home(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch, written: str, meant: Path
+    ) -> None:
+        monkeypatch.chdir(file.parent)
+        monkeypatch.setenv("LEDGER_STATE_DIR", written)
+        assert config.load().state_dir == file.parent / meant
+
+    def test_variables_that_mean_nothing_are_known_with_the_nearest_that_does(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("LEDGER_BACKUP_ROT", "LEDGER_ENV", "LEDGER_PROD_SIZE_FLOOR", "LEDGER_WXYZ_JQ"):
+            monkeypatch.setenv(name, "1")
+        found = config.unknown_variables()
+        assert found == {"LEDGER_BACKUP_ROT": "LEDGER_BACKUP_ROOT", "LEDGER_WXYZ_JQ": ""}
+
+
+class TestMistakes:
+    def test_all_are_told_at_once_each_with_its_path(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file.write_text(
+            'backup_rot = "x"\n[environments.dev]\nretention_days = 0\nschedule = "tea time"\n'
+            '[environments.test]\ndatabase_url_file = "/nowhere/url"\n'
+            '[[environments.prod.rules]]\nname = ""\nsql = "SELECT 1"\n'
+        )
+        monkeypatch.setenv("LEDGER_DEV_TIME_ZONE", "Mars/Olympus")
+        monkeypatch.setenv("LEDGER_PROD_DATABASE_URL", f"mysql://u:{SECRET}@h/db")
+        monkeypatch.setenv("LEDGER_TOOLS_DIR", "~nobody-of-this-name/bin")
+        message = refused()
+        for path in (
+            "backup_rot",
+            "tools_dir",
+            "environments.dev.retention_days",
+            "environments.dev.schedule",
+            "environments.dev.time_zone",
+            "environments.test: database_url_file: /nowhere/url: No such file",
+            "environments.prod.database_url",
+            "environments.prod.rules.0.name",
+            "environments.prod.rules.0.expect",
+        ):
+            assert f"  {path}" in message
+        assert "9 mistake(s)" in message
+
+    @pytest.mark.parametrize("name", ["PREPROD", "PRE_PROD", "PRODUCTION", "STAGING2"])
+    def test_a_url_for_an_environment_that_does_not_exist_is_not_passed_over(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        monkeypatch.setenv(f"LEDGER_{name}_DATABASE_URL", URL)
+        message = refused()
+        assert f"environments.{name.lower()}" in message
+        assert "'dev', 'test' or 'prod'" in message
+
+    def test_a_misspelt_setting_of_an_environment_is_not_passed_over(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LEDGER_DEV_DATABSE_URL", URL)
+        assert "environments.dev.databse_url" in refused()
+
+    def test_bad_toml_is_told_with_its_line(self, file: Path) -> None:
+        file.write_text(f'backup_root = "/b"\n\ndatabase_url = "{URL}" oops\n')
+        message = refused()
+        assert str(file) in message
+        assert "line 3" in message
+
+    def test_a_file_that_is_not_text_is_told(self, file: Path) -> None:
+        file.write_bytes(b"backup_root = '\xff\xfe'\n")
+        assert "not TOML" in refused()
+
+    @pytest.mark.parametrize("name", ["/nowhere/ledgerflow.toml", "~nobody-of-this-name/ledgerflow.toml"])
+    def test_a_named_settings_file_has_to_be_there(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        monkeypatch.setenv("LEDGER_CONFIG", name)
+        assert f"LEDGER_CONFIG: no file {name}" in refused()
+
+    def test_a_settings_file_that_is_a_folder_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LEDGER_CONFIG", str(tmp_path))
+        assert f"{tmp_path}: Is a directory" in refused()
+
+    @pytest.mark.parametrize("written", ['""', r'"a\u0000b"', '"~nobody-of-this-name"', "3"])
+    def test_what_is_no_path_is_refused(self, file: Path, written: str) -> None:
+        file.write_text(f"backup_root = {written}\n")
+        assert "backup_root: " in refused()
+
+    def test_a_table_as_a_variable_that_cannot_be_read_is_refused(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LEDGER_ENVIRONMENTS", f"dev={URL}")
+        assert "environments" in refused()
+
+    @pytest.mark.parametrize("written", ["environments = 3", "environments.dev = 3", "environments = [1]"])
+    def test_environments_that_are_no_tables_are_refused(self, file: Path, written: str) -> None:
+        file.write_text(written)
+        assert "  environments" in refused()
+
+
+class TestSecrets:
+    def test_a_url_comes_from_the_first_line_of_a_file(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        secret = file.parent / "dev.url"
+        secret.write_text(f"  {URL}\n# written by hand\n")
+        monkeypatch.setenv("LEDGER_DEV_DATABASE_URL_FILE", str(secret))
+        monkeypatch.setenv("LEDGER_DAGSTER_DATABASE_URL_FILE", str(secret))
+        found = config.load()
+        assert found.environments[DEV].url == URL
+        assert found.dagster_url == URL
+
+    @pytest.mark.parametrize(
+        ("content", "reason"),
+        [
+            (b"", "not a PostgreSQL URL"),
+            (b"\xff\xfe\x00" + SECRET.encode(), "not text"),
+            (f"mysql://u:{SECRET}@h/db".encode(), "not a PostgreSQL URL"),
+            (f"postgresql://u:{SECRET}@h".encode(), "names no database"),
+        ],
+    )
+    def test_a_file_that_holds_no_url_is_told_by_its_name_alone(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, reason: str
+    ) -> None:
+        secret = file.parent / "prod.url"
+        secret.write_bytes(content)
+        monkeypatch.setenv("LEDGER_PROD_DATABASE_URL_FILE", str(secret))
+        message = refused()
+        assert f"environments.prod: database_url_file: {secret}: " in message
+        assert reason in message
+
+    @pytest.mark.parametrize("prefix", ["LEDGER_PROD", "LEDGER_DAGSTER"])
+    def test_a_url_and_a_file_that_holds_one_are_one_too_many(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+    ) -> None:
+        monkeypatch.setenv(f"{prefix}_DATABASE_URL", URL)
+        monkeypatch.setenv(f"{prefix}_DATABASE_URL_FILE", str(file))
+        assert "are both set: keep one of them" in refused()
+
+    def test_no_form_of_the_settings_shows_one(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LEDGER_DEV_DATABASE_URL", URL)
+        monkeypatch.setenv("LEDGER_DAGSTER_DATABASE_URL", URL)
+        secret = file.parent / "test.url"
+        secret.write_text(URL + "2")
+        monkeypatch.setenv("LEDGER_TEST_DATABASE_URL_FILE", str(secret))
+        found = config.load()
+        dev = found.environments[DEV]
+        for text in (
+            repr(found),
+            str(found),
+            repr(dev),
+            f"{dev}",
+            str(found.model_dump()),
+            found.model_dump_json(),
+        ):
+            assert SECRET not in text
+        assert dev.url == URL
+
+    @pytest.mark.parametrize("other", [URL, URL.replace("postgresql://", "postgres://")])
+    def test_two_environments_with_one_database_are_refused(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch, other: str
+    ) -> None:
+        secret = file.parent / "prod.url"
+        secret.write_text(other)
+        monkeypatch.setenv("LEDGER_DEV_DATABASE_URL", URL)
+        monkeypatch.setenv("LEDGER_PROD_DATABASE_URL_FILE", str(secret))
+        message = refused()
+        assert "environments: dev and prod have the same database URL" in message
+
+
+# What people paste: the reserved characters of URLs, quotes, blanks, other alphabets.
+_ODD = st.text(alphabet=st.sampled_from(list("aZ0@:/?#[]%&=+ '\"\\;$()é漢.,-_~")), max_size=12)
+_PASSWORDS = st.builds(lambda left, right: f"{left}S3cr3t{right}", _ODD, _ODD)
+
+
+class TestOddUrls:
+    @pytest.mark.parametrize(
+        ("url", "host", "database"),
+        [
+            ("postgresql://h/db", "h", "db"),
+            ("postgres://u@h:6543/db", "h", "db"),
+            ("postgresql+psycopg2://u:p@h/db", "h", "db"),
+            ("postgresql://u:p%40%3A%2Fx@h/db", "h", "db"),
+            ("postgresql://u@/db?host=/var/run/postgresql", "/var/run/postgresql", "db"),
+            ("postgresql://[::1]:5432/db?sslmode=require", "::1", "db"),
+            ("postgresql://u@h/d%C3%A9v", "h", "dév"),
+        ],
+    )
+    def test_every_good_form_leads_to_its_database(self, url: str, host: str, database: str) -> None:
+        found = Database.of(EnvironmentSettings(database_url=url).url or "", "dev")
+        assert (found.parameters["host"], found.parameters["dbname"]) == (host, database)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            "x",
+            "://",
+            "postgresql",
+            "postgresql://",
+            "postgresql://h",
+            "postgresql://h/",
+            "postgresql://h:port/db",
+            "postgresql://h:0/db",
+            "postgresql://h:99999/db",
+            "postgresql://[::1/db",
+            "mysql://h/db",
+            "http://h/db",
+            "host=h dbname=db",
+        ],
+    )
+    def test_what_names_no_database_is_refused_with_the_form_to_write(self, url: str) -> None:
+        with pytest.raises(ValidationError, match="postgresql://user@host:5432/database"):
+            EnvironmentSettings(database_url=url)
+
+    @given(user=_ODD, password=_PASSWORDS, host=_ODD, database=_ODD)
+    @hypothesis_settings(max_examples=300, suppress_health_check=[HealthCheck.filter_too_much])
+    def test_any_text_is_a_database_or_a_settings_error_and_never_shown(
+        self, user: str, password: str, host: str, database: str
+    ) -> None:
+        assume("S3cr3t" not in f"{user}{host}{database}")
+        url = f"postgresql://{user}:{password}@{host}/{database}"
+        shown = ""
+        try:
+            entry = EnvironmentSettings(database_url=url)
+            shown = repr(entry)
+            found = Database.of(entry.url or "", "environments.dev.database_url")
+            shown += repr(found) + found.label
+            found.sqlalchemy_url()
+            found.variables()
+        except ValidationError as error:
+            shown += "; ".join(item["msg"] for item in error.errors(include_input=False))
+        except SettingsError as error:
+            shown += str(error)
+        assert "S3cr3t" not in shown
+
+    @given(text=st.text(max_size=40))
+    @hypothesis_settings(max_examples=200)
+    def test_any_text_at_all_in_a_variable_ends_in_settings_or_a_settings_error(self, text: str) -> None:
+        raw = os.fsencode(text) if text.isprintable() else text.encode("utf-8", "surrogatepass")
+        assume(b"\0" not in raw)
+        os.environb[b"LEDGER_DEV_DATABASE_URL"] = b"postgresql://u@h/" + raw
+        try:
+            with contextlib.suppress(SettingsError):
+                entry = config.load().environments[DEV]
+                Database.of(entry.url or "", "environments.dev.database_url")
+        finally:
+            del os.environ["LEDGER_DEV_DATABASE_URL"]
+
+
+class TestExample:
+    def test_it_loads_as_it_is_and_changes_nothing(self, file: Path) -> None:
+        defaults = config.load()
+        file.write_text(EXAMPLE.read_text())
+        assert config.load() == defaults
+
+    def test_it_loads_with_everything_uncommented_and_shows_the_defaults(self, file: Path) -> None:
+        secret = Path("~/.config/ledgerflow/prod.url").expanduser()
+        secret.parent.mkdir(parents=True)
+        secret.write_text("postgresql://ledgerflow@db.example/ledgerflow")
+        defaults = config.load()
+        file.write_text(COMMENTED.sub("", EXAMPLE.read_text()))
+        found = config.load()
+        assert len(found.environments[DEV].rules) == 1
+        assert found.environments[DEV].url
+        assert found.environments[PROD].url == "postgresql://ledgerflow@db.example/ledgerflow"
+        examples = {"database_url", "database_url_file", "rules"}
+        for environment in Environment:
+            expected = defaults.environments[environment].model_dump(exclude=examples)
+            assert found.environments[environment].model_dump(exclude=examples) == expected
+        examples = {"tools_dir", "dagster_database_url", "environments"}
+        assert found.model_dump(exclude=examples) == defaults.model_dump(exclude=examples)
+
+    def test_every_setting_is_in_it_below_its_explanation(self) -> None:
+        text = EXAMPLE.read_text()
+        settings = {*Settings.model_fields, *EnvironmentSettings.model_fields}
+        absent = {name for name in settings if not re.search(rf"\b{name}\b", text)}
+        assert not absent
+        lines = text.splitlines()
+        written = [index for index, line in enumerate(lines) if re.match(r"#\w+ = ", line)]
+        unexplained = [
+            lines[index]
+            for index in written
+            # dev explains; test and prod say that theirs are the same. A rule's lines follow its header.
+            if not lines[index - 1].startswith("#") and "retention_days" not in lines[index]
+        ]
+        assert not unexplained
+
+    def test_it_sets_nothing_by_itself(self) -> None:
+        found = tomllib.loads(EXAMPLE.read_text())
+        assert found == {"environments": {str(environment): {} for environment in Environment}}
