@@ -21,7 +21,8 @@ from ledgerflow_ops_tests import builders
 def pytest_configure(config: pytest.Config) -> None:
     """No setting and no PG* variable of the person who runs the tests reaches them."""
     for name in list(os.environ):
-        if name.startswith(("LEDGER_", "LEDGERFLOW_", "PG", "DAGSTER_")):
+        theirs = name.startswith(("LEDGER_", "LEDGERFLOW_", "PG", "DAGSTER_"))
+        if theirs and name != "LEDGERFLOW_SCREENSHOTS":  # is meant for the tests themselves
             del os.environ[name]
     for name in ("FILE", "DRILL", "SEAL", "WHY", "JSON", "ACCEPT", "DRY_RUN"):
         os.environ.pop(name, None)

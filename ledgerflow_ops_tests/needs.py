@@ -17,14 +17,14 @@ def program(*names: str) -> Path:
     """The first of these programs that is on the PATH."""
     found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
-        _missing(f"there is no {' or '.join(names)} on the PATH")
+        missing(f"there is no {' or '.join(names)} on the PATH")
     return Path(found)
 
 
 def root() -> None:
     """The rights of root."""
     if os.geteuid() != 0:
-        _missing("only root may do this")
+        missing("only root may do this")
 
 
 def account(name: str) -> pwd.struct_passwd:
@@ -32,10 +32,11 @@ def account(name: str) -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(name)
     except KeyError:
-        _missing(f"there is no user {name}")
+        missing(f"there is no user {name}")
 
 
-def _missing(reason: str) -> NoReturn:
+def missing(reason: str) -> NoReturn:
+    """End the test: what it needs is not there."""
     if os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail(f"{reason}, and on CI nothing may be missing", pytrace=False)
     pytest.skip(reason)

@@ -70,6 +70,7 @@ def supersedes(new: Proof, old: Proof | None) -> bool:
     An examination that could not judge says nothing and replaces nothing. A bad verdict always counts.
     A good one counts unless the old one had proven more of the same files; a bad old one only gives way
     to one that got past the place where it failed, or reading a backup would clear what a drill found.
+    (A drill does not stop at *readable* on its way, so its rung alone does not tell that place.)
     """
     if new.verdict is Verdict.UNJUDGED:
         return False
@@ -77,4 +78,6 @@ def supersedes(new: Proof, old: Proof | None) -> bool:
         return True
     if new.verdict is Verdict.BAD:
         return True
-    return new.rung > old.rung if old.verdict is Verdict.BAD else new.rung >= old.rung
+    if old.verdict is Verdict.BAD:
+        return new.rung > old.rung and (old.server_version is None or new.server_version is not None)
+    return new.rung >= old.rung

@@ -111,7 +111,7 @@ def chart(table: pd.DataFrame) -> dg.MetadataValue:
             color=alt.Color("state:N", title=None, scale=_colours(known["state"]), legend=_LEGEND),
             row=alt.Row("environment:N", title=None),
         )
-        .properties(width=360, height=90)  # as wide as the asset's page has room for
+        .properties(width=520, height=100)  # what the page's dialog has room for
         .resolve_scale(y="independent")
     )
     picture = io.StringIO()

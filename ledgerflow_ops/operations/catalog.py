@@ -29,7 +29,8 @@ def entry(site: Site, name: BackupName) -> Entry:
     local = not any(folder.evicted(file) for file in (name.dump, name.manifest, name.globals))
     size = folder.file(name.dump).stat().st_size if folder.file(name.dump).exists() else 0
     try:
-        manifest = read_manifest(site, name)
+        if not folder.evicted(name.manifest):  # to read it would fetch it, or read what is not there
+            manifest = read_manifest(site, name)
         proof = read_proof(site, name, manifest)
     except LedgerError as error:
         problem = error.message

@@ -1,6 +1,7 @@
 """Starts and stops the web page and the daemon."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -60,6 +61,7 @@ class Server:
 
     def start(self, command: list[str], variables: dict[str, str], address: str) -> subprocess.Popen[bytes]:
         """Start it in a session of its own, with the default signals, and remember it."""
+        self.stop()  # what a killed one has left behind
         self.note.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             child = process.popen(
@@ -77,17 +79,36 @@ class Server:
 
     def stop(self) -> bool:
         """End it and what it started; whether it was running."""
-        found = self.running()
+        found, session = self.running(), self._session()
         if found:
-            children = found.children(recursive=True)
             found.send_signal(signal.SIGTERM)
             if not ended(found, _GRACE):
                 found.kill()
-            for child in children:
-                if not ended(child, _GRACE):
-                    child.kill()
+        for left in session:
+            # Without its server a code server would go on until it misses the heartbeat.
+            if not found:
+                left.terminate()
+            if not ended(left, _GRACE):
+                left.kill()
         self.note.unlink(missing_ok=True)
         return found is not None
+
+    def _session(self) -> list[psutil.Process]:
+        """What the server has started, also where it has been killed itself: they share its session.
+
+        After a boot the session's number may be somebody else's: ours know our Dagster home.
+        """
+        leader, home = self.remembered().get("pid"), str(self.state_dir / "dagster")
+        return [
+            found for found in psutil.process_iter() if found.pid != leader and _is_in(found, leader, home)
+        ]
+
+
+def _is_in(found: psutil.Process, session: object, home: str) -> bool:
+    try:
+        return os.getsid(found.pid) == session and found.environ().get("DAGSTER_HOME") == home
+    except (OSError, psutil.Error):
+        return False
 
 
 _LAUNCH = """

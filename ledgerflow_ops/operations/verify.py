@@ -164,9 +164,9 @@ class _Look:
 
 
 def reader(site: Site, manifest: Manifest | None) -> Tools:
-    """A pg_restore that reads this backup; CannotJudge when every one here is too old."""
+    """A pg_restore that reads this backup; CannotJudge when every one here, ours too, is too old."""
     wanted = int(manifest.tool_version.split(".")[0]) if manifest else 0
-    for candidate in tools.candidates(site.desk.settings.tools_dir):
+    for candidate in [*tools.candidates(site.desk.settings.tools_dir), tools.bundled()]:
         if candidate.major >= wanted and (candidate.major >= 16 or wanted):
             return candidate
     raise CannotJudge(

@@ -1,0 +1,48 @@
+"""The tree of errors and the exit codes that operators rely on."""
+
+import pytest
+
+from ledgerflow_ops.core.errors import (
+    EXIT_CODES,
+    BadBackup,
+    Busy,
+    CannotJudge,
+    LedgerError,
+    Refused,
+    SettingsError,
+)
+
+TREE: list[tuple[type[LedgerError], int]] = [
+    (LedgerError, 1),
+    (SettingsError, 2),
+    (Refused, 3),
+    (Busy, 3),
+    (BadBackup, 4),
+    (CannotJudge, 5),
+]
+
+
+@pytest.mark.parametrize(("kind", "code"), TREE)
+def test_every_error_has_its_exit_code_and_tells_what_to_do(kind: type[LedgerError], code: int) -> None:
+    error = kind("It broke.", hint="Mend it.")
+    assert error.exit_code == code
+    assert (error.message, error.hint) == ("It broke.", "Mend it.")
+    assert str(error) == "It broke.\nhint: Mend it."
+
+
+def test_the_table_of_exit_codes_explains_each_and_no_other() -> None:
+    assert set(EXIT_CODES) == {0, *(code for _, code in TREE)}
+
+
+def test_the_tree_has_no_error_that_this_test_does_not_know() -> None:
+    def below(kind: type[LedgerError]) -> set[type[LedgerError]]:
+        return {kind}.union(*(below(child) for child in kind.__subclasses__()))
+
+    core = {kind for kind in below(LedgerError) if kind.__module__ == LedgerError.__module__}
+    assert core == {kind for kind, _ in TREE}
+
+
+def test_bad_and_not_judged_are_never_confused() -> None:
+    assert not issubclass(CannotJudge, BadBackup)
+    assert not issubclass(BadBackup, CannotJudge)
+    assert issubclass(Busy, Refused)

@@ -1,0 +1,25 @@
+"""The room that a backup and a drill will need."""
+
+import pytest
+
+from ledgerflow_ops.core.space import LastDump, drill_needs, dump_needs
+
+MB = 1000**2
+
+
+@pytest.mark.parametrize("last", [None, LastDump(size=20_000, database_size=0)])
+def test_without_an_earlier_backup_the_database_itself_is_the_measure(last: LastDump | None) -> None:
+    assert dump_needs(100 * MB, last) == 125 * MB + 8 * MB
+
+
+def test_a_database_that_grew_needs_room_in_the_share_of_its_last_dump() -> None:
+    assert dump_needs(200 * MB, LastDump(size=10 * MB, database_size=100 * MB)) == 25 * MB + 8 * MB
+
+
+def test_a_database_that_shrank_needs_no_less_than_its_last_dump() -> None:
+    assert dump_needs(MB, LastDump(size=10 * MB, database_size=100 * MB)) == int(12.5 * MB) + 8 * MB
+
+
+def test_a_drill_needs_the_database_with_room_and_a_cluster() -> None:
+    assert drill_needs(0) == 80 * MB
+    assert drill_needs(100 * MB) == 205 * MB

@@ -1,0 +1,42 @@
+"""Qualified names: one spelling, from which the name comes back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledgerflow_ops.core.tables import QualifiedName
+
+PARTS = st.one_of(
+    st.sampled_from(["public", 'a"b', '""', "a.b", "a b", "Ünï", "new\nline", "(x)", "select", "x$1", "'"]),
+    st.text(min_size=1, max_size=10),
+)
+
+
+@given(PARTS, PARTS, st.sampled_from(["", " (a, b)", " FROM stdin", "\n", ", more"]))
+def test_a_name_comes_back_from_its_key(schema: str, name: str, after: str) -> None:
+    qualified = QualifiedName(schema, name)
+    assert QualifiedName.parse(qualified.key + after) == qualified
+
+
+@given(PARTS, PARTS, PARTS, PARTS)
+def test_different_names_have_different_keys(a: str, b: str, c: str, d: str) -> None:
+    assert (QualifiedName(a, b).key == QualifiedName(c, d).key) == ((a, b) == (c, d))
+
+
+@pytest.mark.parametrize(
+    ("spelt", "key"),
+    [
+        ('"public"."order"', "public.order"),
+        ("public.order", "public.order"),
+        ('public."Order"', 'public."Order"'),
+        ('  "a""b".c (d)', '"a""b".c'),
+    ],
+)
+def test_two_ways_of_quoting_are_one_key(spelt: str, key: str) -> None:
+    assert QualifiedName.parse(spelt).key == key
+
+
+@pytest.mark.parametrize("text", ["", "plain", ".x", "a.", '"a".', '"open.b', "a b.c"])
+def test_what_is_no_qualified_name_raises(text: str) -> None:
+    with pytest.raises(ValueError, match="no qualified name"):
+        QualifiedName.parse(text)

@@ -1,0 +1,16 @@
+"""One set of servers for these tests: starting them is what takes the time."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledgerflow_ops_tests.e2e import commands
+from ledgerflow_ops_tests.e2e.commands import Shell
+
+
+@pytest.fixture(scope="session")
+def dev(session_root: Path) -> Iterator[Shell]:
+    """A shell in which LEDGER_ENV is dev, with the sample for a database. Any test may start its servers."""
+    with commands.shell(session_root, LEDGER_ENV="dev") as found:
+        yield found

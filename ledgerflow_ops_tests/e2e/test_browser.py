@@ -1,0 +1,187 @@
+"""The web page in a real browser, as the owner opens it after `make backup`."""
+
+import json
+import os
+import re
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from ledgerflow_ops_tests import needs
+from ledgerflow_ops_tests.e2e.commands import PROJECT, Said, Shell, damaged
+
+pytestmark = [pytest.mark.e2e, pytest.mark.browser]
+
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE = 60_000
+"""Milliseconds. The page shows what the servers tell it, and on a busy machine they take their time."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = needs.program("chromium", "chromium-browser", "google-chrome")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium, args=OPTIONS)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def backup(dev: Shell) -> Said:
+    """A proven backup of today."""
+    said = dev.make("-s", "backup", "JSON=1", "WHY=for the pictures")
+    assert said.code == 0, said.all
+    return said
+
+
+@pytest.fixture(scope="module")
+def address(dev: Shell, backup: Said) -> str:
+    said = dev.make("-s", "up", "JSON=1")
+    assert said.code == 0, said.all
+    return str(said.json["address"])
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """A page of the usual size. It may ask nobody but our own server."""
+    found = browser.new_page(viewport={"width": 1400, "height": 900}, base_url=address)
+    found.set_default_timeout(PATIENCE)
+    asked: list[str] = []
+    found.on("request", lambda request: asked.append(request.url))
+    yield found
+    found.close()
+    own = (address, address.replace("http:", "ws:"), "data:", "blob:")
+    assert not [url for url in asked if not url.startswith(own)]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go: into the documentation when asked for, else where they are forgotten."""
+    if os.environ.get("LEDGERFLOW_SCREENSHOTS") == "1":
+        folder = PROJECT / "docs" / "images"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    return tmp_path_factory.mktemp("pictures")
+
+
+def seen(page: Page, text: str | re.Pattern[str]) -> Locator:
+    """The first visible place with this text: the page has hidden twins of some."""
+    return page.get_by_text(text).locator("visible=true").first
+
+
+def taken(page: Page, file: Path) -> None:
+    """A picture of the page once nothing moves any more; not a large one."""
+    page.wait_for_load_state("networkidle")
+    page.mouse.move(700, 890)
+    page.wait_for_timeout(500)
+    page.screenshot(path=file, animations="disabled")
+    assert 10_000 < file.stat().st_size < 400_000
+
+
+def materializations(address: str, *asset: str) -> list[str | None]:
+    """The partitions of an asset's materializations, newest first, as the page itself asks for them."""
+    query = "{assetOrError(assetKey:{path:%s}){... on Asset{assetMaterializations(limit:50){partition}}}}"
+    body = json.dumps({"query": query % json.dumps(asset)}).encode()
+    request = urllib.request.Request(f"{address}/graphql", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        found = json.load(answer)["data"]["assetOrError"].get("assetMaterializations", [])
+    return [made["partition"] for made in found]
+
+
+def eventually(page: Page, holds: Callable[[], bool]) -> None:
+    """Wait until it holds, as long as the daemon may take for a run."""
+    for _ in range(120):
+        if holds():
+            return
+        page.wait_for_timeout(1000)
+    raise AssertionError("it never came to hold")
+
+
+def test_the_drill_is_green_for_today(page: Page, backup: Said, pictures: Path) -> None:
+    today = backup.json["backup_day"]
+    page.goto("/assets/dev/drill?view=partitions")
+    expect(seen(page, "Materialized (1)")).to_be_visible()
+    expect(seen(page, "Failed (0)")).to_be_visible()
+    expect(seen(page, "Missing (7)")).to_be_visible()
+    expect(seen(page, today)).to_be_visible()
+
+    page.goto("/assets/dev/drill")
+    for text in (
+        "SAMPLE DATA, not your books",
+        "proven",
+        "valid",
+        Path(backup.json["file"]).name,
+        "rto_seconds",
+    ):
+        expect(seen(page, text)).to_be_visible()
+    expect(seen(page, today)).to_be_visible()
+    taken(page, pictures / "asset.png")
+
+
+def test_the_lineage_leads_from_the_database_to_the_drill(page: Page, pictures: Path) -> None:
+    page.goto("/assets/dev/drill?view=lineage&lineageScope=upstream&lineageDepth=5")
+    for asset in ("database", "dump", "drill"):
+        expect(
+            page.locator("svg").get_by_text(asset, exact=True).locator("visible=true").first
+        ).to_be_visible()
+    expect(seen(page, "6 / 6 Passed")).to_be_visible()
+    expect(seen(page, "2 / 2 Passed")).to_be_visible()
+    taken(page, pictures / "lineage.png")
+
+
+def test_the_run_says_who_asked_for_it_and_why(page: Page, backup: Said) -> None:
+    page.goto(f"/runs/{backup.json['run_id']}")
+    expect(seen(page, "dev_backup")).to_be_visible()
+    page.goto("/runs")
+    expect(seen(page, "ledgerflow/why: for the pictures")).to_be_visible()
+    expect(seen(page, re.compile("ledgerflow/who: "))).to_be_visible()
+
+
+def test_a_failed_check_shows_its_hint(dev: Shell, page: Page, tmp_path: Path) -> None:
+    made = dev.ledgerflow("backup", "--json", FILE="damaged.dump", DRILL="0")
+    damaged(dev.file("dev", made))
+    assert dev.ledgerflow("verify", "--file", "damaged.dump").code == 4
+    page.goto("/assets/dev/dump?view=checks&checkDetail=integrity")
+    for check in ("exists", "size", "permissions", "integrity", "sealed", "source_is_real"):
+        expect(seen(page, check)).to_be_visible()
+    expect(seen(page, "its SHA-256 is another")).to_be_visible()
+    expect(seen(page, "take another backup: make backup")).to_be_visible()
+    expect(seen(page, made.json["backup_day"])).to_be_visible()
+    taken(page, tmp_path / "checks.png")
+    # The newest of today is a good one again for the tests that follow.
+    assert dev.ledgerflow("backup").code == 0
+
+
+def test_the_catalog_shows_a_chart_and_a_table(page: Page, address: str, tmp_path: Path) -> None:
+    """The daemon sees to it, without being asked: backups made before it first ran are in it as well."""
+    eventually(page, lambda: materializations(address, "catalog") != [])
+    page.goto("/assets/catalog")
+    expect(seen(page, "newest proven")).to_be_visible()
+    expect(seen(page, "NOTHING")).to_be_visible()
+    page.get_by_text("[Show Markdown]").locator("visible=true").first.click()
+    chart = page.locator("img[src^='data:image/svg+xml']")
+    expect(chart).to_be_visible()
+    assert chart.evaluate("image => image.naturalWidth") > 300, "the picture could not be drawn"
+    taken(page, tmp_path / "catalog.png")
+
+
+def test_a_backup_can_be_launched_by_click(page: Page, address: str, backup: Said) -> None:
+    """Materialize… → the latest partition → Launch 1 run; the daemon carries it out."""
+    page.goto("/assets/dev/dump")
+    before = materializations(address, "dev", "dump")
+    page.get_by_role("button", name=re.compile("Materialize")).first.click()
+    page.get_by_role("button", name="Latest").click()
+    page.get_by_role("button", name="Launch 1 run").click()
+    eventually(page, lambda: len(materializations(address, "dev", "dump")) > len(before))
+    assert materializations(address, "dev", "dump") == [backup.json["backup_day"], *before]

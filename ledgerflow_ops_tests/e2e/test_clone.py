@@ -1,0 +1,209 @@
+"""A fresh clone on a bare machine: an empty home, nothing on the path but Python, make and git.
+
+As root below a home that nobody else can enter (so PostgreSQL's account reaches neither the programs nor
+the data), and as an ordinary user.
+"""
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ledgerflow_ops.adapters.lodging import lodging
+from ledgerflow_ops_tests import needs
+from ledgerflow_ops_tests.e2e.commands import PROJECT, Said, at_work_in
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
+
+PASSED_ON = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "http_proxy", "https_proxy", "no_proxy")
+"""What leads to the package index, with PIP_*: whoever has a machine has that in order."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A bare machine: a user's empty home, a clone in it, three programs."""
+
+    home: Path
+    python: Path
+    user: pwd.struct_passwd
+
+    @property
+    def clone(self) -> Path:
+        return self.home / "ledgerflow_ops"
+
+    @property
+    def state(self) -> Path:
+        return self.home / ".local" / "state" / "ledgerflow_ops"
+
+    def make(self, *words: str) -> Said:
+        """Run make in the clone as the user, and print how long it took."""
+        begun = time.monotonic()
+        done = run_as(self.user, ["make", *words], self.clone, self.environment())
+        print(f"\n{self.user.pw_name}: make {' '.join(words)}: {time.monotonic() - begun:.1f} s")
+        return done
+
+    def environment(self) -> dict[str, str]:
+        passed = {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith("PIP_") or name in PASSED_ON or name.lower() in PASSED_ON
+        }
+        return {
+            **passed,
+            "PIP_CONFIG_FILE": str(self.home.parent / "pip.conf"),
+            "HOME": str(self.home),
+            "PATH": str(self.home.parent / "bin"),
+            "LEDGER_ENV": "dev",
+        }
+
+
+def run_as(user: pwd.struct_passwd, command: list[str], cwd: Path, environment: dict[str, str]) -> Said:
+    step_down = (
+        {} if user.pw_uid == os.geteuid() else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    )
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        **step_down,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def me() -> pwd.struct_passwd:
+    return pwd.getpwuid(os.geteuid())
+
+
+@pytest.fixture
+def ordinary(me: pwd.struct_passwd) -> pwd.struct_passwd:
+    """A user that is not root: ourselves, or whom root can step down to."""
+    return me if me.pw_uid else needs.account("nobody")
+
+
+@pytest.fixture(scope="module")
+def origin(session_root: Path) -> Iterator[Path]:
+    """A repository whose one commit is the project as it lies here, with what is not committed yet."""
+    folder = session_root / "origin"
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (PROJECT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, folder / name)
+    git = ["git", "-c", "user.name=tests", "-c", "user.email=tests@example.org", "-c", "safe.directory=*"]
+    for words in (
+        ["init", "--quiet"],
+        ["add", "--all"],
+        ["commit", "--quiet", "--message", "as it lies here"],
+    ):
+        subprocess.run([*git, *words], cwd=folder, check=True, capture_output=True)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def bare_machine(root: Path, origin: Path, user: pwd.struct_passwd, mode: int) -> Machine:
+    """Set up all that is there before the first command is typed."""
+    machine = Machine(root / "home", _python_for(user), user)
+    programs = root / "bin"
+    programs.mkdir()
+    (programs / "python3").symlink_to(machine.python)
+    for name in ("make", "git"):
+        (programs / name).symlink_to(needs.program(name))
+    own = Path(os.environ.get("PIP_CONFIG_FILE", Path.home() / ".config" / "pip" / "pip.conf"))
+    (root / "pip.conf").write_text(own.read_text() if own.is_file() else "")
+    (root / "pip.conf").chmod(0o644)
+    machine.home.mkdir(mode=mode)
+    clone = ["git", "-c", "safe.directory=*", "clone", "--quiet", str(origin), str(machine.clone)]
+    subprocess.run(clone, check=True, capture_output=True)
+    for path in (machine.home, *machine.home.rglob("*")):
+        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+    return machine
+
+
+def _python_for(user: pwd.struct_passwd) -> Path:
+    """A Python that the user can run and make environments with; this one's may lie below /root."""
+    question = "import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))"
+    base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    for candidate in (base, Path("/usr/bin/python3"), Path("/usr/local/bin/python3")):
+        try:
+            if run_as(user, [str(candidate), "-c", question], Path("/"), {}).code == 0:
+                return candidate.resolve()
+        except OSError:
+            continue
+    needs.missing(f"there is no Python 3.11 or newer, with ensurepip, that {user.pw_name} can run")
+
+
+def backs_up_twice(machine: Machine) -> None:
+    """The first `make backup` sets up and ends with a proven backup; the second does no set-up work."""
+    first = machine.make("backup")
+    assert first.code == 0, first.all
+    assert "set-up: done in" in first.errors
+    assert "PROVEN: valid" in first.out
+    [dump] = (machine.home / "iCloudLedger" / "backups" / "dev").glob("*.dump")
+    assert dump.stat().st_uid == machine.user.pw_uid
+    assert dump.stat().st_mode & 0o777 == 0o600
+
+    before = _set_up(machine)
+    second = machine.make("backup")
+    assert second.code == 0, second.all
+    assert "PROVEN: valid" in second.out
+    assert "set-up" not in second.all
+    assert second.errors == ""
+    assert _set_up(machine) == before
+    assert machine.make("--question", ".venv/.ready").code == 0
+
+    status = machine.make("-s", "status", "JSON=1").json["environments"]
+    assert [len(environment["backups"]) for environment in status] == [2]
+    assert machine.make("down").code == 0
+    assert at_work_in(machine.home) == []
+    git = ["git", "-c", "safe.directory=*", "status", "--porcelain"]
+    left = subprocess.run(git, cwd=machine.clone, capture_output=True, check=True, text=True)
+    assert left.stdout == "", "nothing of it is git's business"
+
+
+def _set_up(machine: Machine) -> dict[Path, int]:
+    """When the environment's parts were last changed."""
+    venv = machine.clone / ".venv"
+    parts = [venv, venv / ".ready", venv / "bin", *venv.glob("lib/*/site-packages"), venv / ".home.mk"]
+    return {part: part.stat().st_mtime_ns for part in parts}
+
+
+def test_an_ordinary_user_backs_up_from_a_fresh_clone(
+    root: Path, origin: Path, ordinary: pwd.struct_passwd
+) -> None:
+    backs_up_twice(bare_machine(root, origin, ordinary, mode=0o755))
+
+
+def test_root_backs_up_from_a_fresh_clone_below_a_home_that_nobody_else_enters(
+    root: Path, origin: Path, me: pwd.struct_passwd
+) -> None:
+    needs.root()
+    machine = bare_machine(root, origin, me, mode=0o700)
+    try:
+        backs_up_twice(machine)
+        place = lodging(machine.state)
+        assert not place.root.is_relative_to(machine.home)
+        assert (place.root / "embedded" / "PG_VERSION").exists()
+        assert list(place.root.glob("postgresql-17*/bin/postgres")), (
+            "the account was given programs it reaches"
+        )
+    finally:
+        machine.make("down")
+        shutil.rmtree(lodging(machine.state).root)

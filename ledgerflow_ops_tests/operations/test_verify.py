@@ -1,0 +1,298 @@
+"""Verifying: what can be known of a dump without restoring it, and what cannot is said."""
+
+import os
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ledgerflow_ops.adapters import tools
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.core.checks import Check, Severity
+from ledgerflow_ops.core.errors import CannotJudge, SettingsError
+from ledgerflow_ops.core.manifest import Manifest
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.operations import catalog, drill, status, verify
+from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops.operations.examination import Examination
+from ledgerflow_ops_tests.fakes import grounds, servers
+from ledgerflow_ops_tests.fakes.grounds import Ground
+
+_BY_HAND = BackupName("by_hand")
+
+
+@pytest.fixture(scope="module")
+def books(embedded: Embedded) -> Iterator[Database]:
+    with grounds.sample_copy(embedded) as database:
+        yield database
+
+
+@pytest.fixture
+def ground(root: Path, books: Database) -> Ground:
+    return Ground(root, books)
+
+
+@pytest.fixture
+def name(ground: Ground) -> BackupName:
+    """A backup of which nothing is proven yet."""
+    return BackupName.of(grounds.take(ground.site()).dump.file)
+
+
+def _dump_by_hand(ground: Ground, *options: str, name: BackupName = _BY_HAND) -> Path:
+    """What somebody makes with pg_dump and puts into the folder."""
+    ground.site().folder.prepare()
+    file = ground.site().folder.file(name.dump)
+    subprocess.run(
+        [tools.bundled().path("pg_dump"), *options, f"--file={file}"],
+        env={**os.environ, **ground.database.variables()},
+        check=True,
+    )
+    file.chmod(0o600)
+    return file
+
+
+def _told(examination: Examination) -> dict[str, Check]:
+    """What was not passed, by name."""
+    return {check.name: check for check in examination.checks if not check.passed}
+
+
+def test_a_whole_backup_is_known_to_be_readable_and_no_more(ground: Ground, name: BackupName) -> None:
+    examination = verify.verify(ground.site(), name)
+    assert (examination.rung, examination.bad, examination.proven) == (Rung.READABLE, None, False)
+    assert {check.name for check in examination.checks} == {"exists", "integrity", "sealed"}
+    assert _told(examination) == {}
+    (entry,) = ground.entries()
+    assert (entry.state, entry.proven) == ("readable", False)
+    assert entry.proof is not None
+    assert (entry.proof.rto_seconds, entry.proof.who) == (None, "tests")
+
+
+def test_verifying_what_is_proven_lowers_nothing(ground: Ground, name: BackupName) -> None:
+    proof = drill.drill(ground.site(), name).record()
+    files = ground.files()
+    assert verify.verify(ground.site(), name).rung is Rung.READABLE
+    assert ground.files() == files
+    (entry,) = ground.entries()
+    assert entry.state == "valid"
+    assert entry.proof is not None
+    assert proof is not None
+    assert entry.proof.rto_seconds == proof.rto_seconds
+
+
+def test_a_proven_backup_that_is_damaged_later_is_bad_and_an_earlier_one_takes_its_place(
+    ground: Ground,
+) -> None:
+    site = ground.site()
+    earlier = grounds.prove(site, grounds.take(site))
+    name = grounds.prove(site, grounds.take(site))
+    file = site.folder.file(name.dump)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
+
+    bad = verify.verify(site, name).bad
+    assert bad is not None
+    assert (bad.name, bad.cause) == ("integrity", "hash")
+    assert "its SHA-256 is another" in bad.message
+    assert ground.states() == {earlier.stem: "valid", name.stem: "bad"}
+    assert status.status(site).as_json()["newest_proven"] == earlier.dump
+
+    # The right file, brought back from elsewhere, is what it was; its proof has to be made again.
+    file.write_bytes(whole)
+    assert verify.verify(site, name).bad is None
+    assert ground.states() == {earlier.stem: "valid", name.stem: "readable"}
+
+
+def test_a_dump_that_has_gone_is_bad_and_one_that_was_swapped_for_a_link_as_well(
+    ground: Ground, name: BackupName
+) -> None:
+    file = ground.site().folder.file(name.dump)
+    elsewhere = ground.root / "elsewhere.dump"
+    file.rename(elsewhere)
+    bad = verify.verify(ground.site(), name).bad
+    assert bad is not None
+    assert bad.message.startswith(f"{name.dump} is gone from")
+    assert ground.states() == {name.stem: "bad"}
+    file.symlink_to(elsewhere)
+    bad = verify.verify(ground.site(), name).bad
+    assert bad is not None
+    assert "is not a regular file" in bad.message
+
+
+@pytest.mark.parametrize("compression", ["0", "gzip:6", "zstd:1", "lz4"])
+def test_a_dump_made_by_hand_is_read_to_its_end_and_what_it_lacks_is_said(
+    ground: Ground, compression: str
+) -> None:
+    _dump_by_hand(ground, "-Fc", f"-Z{compression}")
+    examination = verify.verify(ground.site(), _BY_HAND)
+    assert (examination.rung, examination.bad, examination.proven) == (Rung.READABLE, None, False)
+    told = _told(examination)
+    assert list(told) == ["sealed"]
+    assert (told["sealed"].severity, told["sealed"].cause) == (Severity.WARN, "no manifest")
+    assert "there is no hash and no seal" in told["sealed"].message
+    assert "cannot be proven equal" in told["sealed"].hint
+    assert any("There is no hash to compare with" in check.message for check in examination.checks)
+    assert ground.states() == {"by_hand": "no manifest"}
+    assert list(ground.files()) == [_BY_HAND.dump], "nothing is claimed of it beside it"
+    assert status.status(ground.site()).proven is None
+
+
+def test_a_dump_made_by_hand_that_was_cut_is_bad(ground: Ground) -> None:
+    file = _dump_by_hand(ground, "-Fc")
+    file.write_bytes(file.read_bytes()[:-100])
+    bad = verify.verify(ground.site(), _BY_HAND).bad
+    assert bad is not None
+    assert "could not be decoded" in bad.message
+
+
+def _plain(ground: Ground) -> None:
+    _dump_by_hand(ground, "-Fp")
+
+
+def _tar_of_pg_dump(ground: Ground) -> None:
+    _dump_by_hand(ground, "-Ft")
+
+
+def _tar(ground: Ground) -> None:
+    with tarfile.open(_place(ground), "w:gz") as archive:
+        archive.add(__file__)
+
+
+def _zip(ground: Ground) -> None:
+    with zipfile.ZipFile(_place(ground), "w") as archive:
+        archive.write(__file__)
+
+
+def _nothing(ground: Ground) -> None:
+    _place(ground).touch()
+
+
+def _place(ground: Ground) -> Path:
+    ground.site().folder.prepare()
+    return ground.site().folder.file(_BY_HAND.dump)
+
+
+@pytest.mark.parametrize("make", [_plain, _tar_of_pg_dump, _tar, _zip, _nothing])
+@pytest.mark.parametrize("operation", [verify.verify, drill.drill])
+def test_what_is_no_archive_of_pg_dump_is_called_that(
+    ground: Ground,
+    make: Callable[[Ground], None],
+    operation: Callable[..., Examination],
+) -> None:
+    make(ground)
+    examination = operation(ground.site(), _BY_HAND)
+    assert examination.bad is not None
+    assert (examination.bad.name, examination.proven) == ("integrity", False)
+    assert examination.bad.message == "by_hand.dump is not an archive of pg_dump."
+    assert not ground.drills.exists() or not ground.drill_keys()
+    assert ground.states() == {"by_hand": "no manifest"}
+
+
+@pytest.mark.parametrize("part", ["dump", "manifest", "globals"])
+@pytest.mark.parametrize("kind", ["placeholder", "without blocks"])
+def test_what_is_only_in_the_cloud_is_not_local_and_neither_lost_nor_bad(
+    ground: Ground, name: BackupName, part: str, kind: str
+) -> None:
+    if part == "dump":  # one that is proven stays so: its bytes will come back as they were
+        drill.drill(ground.site(), name)
+    folder, file = ground.site().folder, getattr(name, part)
+    size = folder.file(name.dump).stat().st_size
+    whole = folder.file(file).read_bytes()
+    before = ground.states()
+    _evict(ground, file, kind)
+    files = ground.files()
+
+    for operation in (verify.verify, drill.drill):
+        with pytest.raises(CannotJudge, match=f"{file} is not local") as unjudged:
+            operation(ground.site(), name)
+        assert unjudged.value.exit_code == 5
+        assert "Download it" in unjudged.value.hint
+    with pytest.raises(CannotJudge, match="is not local"):
+        verify.glance(ground.site(), name)
+    assert ground.files() == files, "no verdict was kept"
+    (entry,) = ground.entries()
+    assert (entry.state, entry.bad) == ("not local", False)
+    if part != "manifest":
+        assert entry.size == size, "what its manifest says, not that of the placeholder"
+
+    folder.placeholder(file).unlink(missing_ok=True)
+    folder.file(file).write_bytes(whole)
+    assert ground.states() == before
+
+
+def _evict(ground: Ground, file: str, kind: str) -> None:
+    """Take a file's bytes away as iCloud does: by the older way, and by the newer one."""
+    folder = ground.site().folder
+    size = folder.file(file).stat().st_size
+    folder.file(file).unlink()
+    if kind == "placeholder":
+        folder.placeholder(file).write_bytes(b"bplist00")
+    else:
+        folder.file(file).touch(mode=0o600)
+        os.truncate(folder.file(file), size)
+        assert folder.file(file).stat().st_blocks == 0
+
+
+def test_status_says_that_the_newest_proven_backup_is_not_local(
+    ground: Ground, name: BackupName, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from ledgerflow_ops.console import Terminal
+
+    drill.drill(ground.site(), name)
+    _evict(ground, name.dump, "placeholder")
+    status.show([status.status(ground.site())], Terminal(as_json=False))
+    assert "NOT LOCAL" in capfd.readouterr().out
+
+
+def test_a_backup_of_a_newer_pg_dump_than_any_here_cannot_be_judged(ground: Ground, name: BackupName) -> None:
+    folder = ground.site().folder
+    manifest = Manifest.decode(folder.read(name.manifest), name.manifest)
+    folder.replace(name.manifest, manifest.model_copy(update={"tool_version": "99.1"}).encode())
+    with pytest.raises(
+        CannotJudge, match="written by pg_dump 99; every pg_restore here is older"
+    ) as unjudged:
+        verify.verify(ground.site(), name)
+    assert "PostgreSQL 99" in unjudged.value.hint
+    assert ground.states() == {name.stem: "written"}
+
+
+def test_older_tools_in_the_settings_do_not_keep_a_dump_from_being_read(
+    ground: Ground, name: BackupName
+) -> None:
+    old = grounds.with_settings(ground.site(), tools_dir=servers.debian_15().folder)
+    _dump_by_hand(ground, "-Fc")
+    assert verify.verify(old, _BY_HAND).rung is Rung.READABLE
+    assert verify.verify(old, name).rung is Rung.READABLE
+
+
+def test_a_proof_that_was_edited_or_belongs_to_another_backup_proves_nothing(ground: Ground) -> None:
+    site = ground.site()
+    first, second = grounds.take(site), BackupName.of(grounds.take(site).dump.file)
+    proven = grounds.prove(site, first)
+    folder = site.folder
+    folder.replace(second.proof, folder.read(proven.proof))
+    assert ground.states() == {proven.stem: "valid", second.stem: "written"}
+    folder.replace(proven.proof, folder.read(proven.proof).replace(b"good", b"GOOD"))
+    assert ground.states() == {proven.stem: "written", second.stem: "written"}
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("missing.dump", "There is no missing.dump in"),
+        ("../dev/x.dump", "There is no x.dump in"),
+        ("../test/x.dump", "is not in dev's folder"),
+        ("/etc/passwd", "is not in dev's folder"),
+        ("by_hand.manifest.json", "does not end in .dump"),
+    ],
+)
+def test_a_file_that_is_not_in_the_folder_is_a_mistake_in_the_call(
+    ground: Ground, name: BackupName, file: str, words: str
+) -> None:
+    with pytest.raises(SettingsError, match=words) as mistake:
+        catalog.find(ground.site(), file)
+    assert mistake.value.exit_code == 2
+    assert catalog.find(ground.site(), str(ground.site().folder.file(name.dump))) == name
