@@ -46,7 +46,7 @@ class Matrix:
     def text(self) -> str:
         """One line a kind, its counts in columns; a legend below, for the columns bear numbers."""
         kinds = list(dict.fromkeys(kind for kind, _ in self.counts))
-        columns = sorted({caught for _, caught in self.counts}, key=lambda name: (not name.islower(), name))
+        columns = sorted({caught for _, caught in self.counts}, key=str.casefold)
         width = max(map(len, kinds), default=0)
         lines = [
             f"{self.title}: {self.counts.total()} damages",

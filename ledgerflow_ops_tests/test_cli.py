@@ -236,7 +236,7 @@ class TestExitCodes:
     def test_5_it_cannot_be_judged_and_an_earlier_proof_stays(self, dev: Shell, made: Said) -> None:
         settings = dev.root / "rules.toml"
         settings.write_text(
-            '[[environments.dev.rules]]\nname = "typo"\nsql = "SELECT cuont(*) FROM a"\nexpect = "1"\n'
+            '[[environments.dev.rules]]\nname = "typo"\nsql = "SELECT cuont(1)"\nexpect = "1"\n'
         )
         file = dev.file("dev", made).name
         said = dev.ledgerflow("restore-test", "--json", "--file", file, LEDGER_CONFIG=str(settings))
@@ -244,6 +244,7 @@ class TestExitCodes:
         assert "'typo' cannot be run" in said.json["error"]["message"]
         assert said.json["error"]["hint"]
         assert "cuont" in said.errors
+        assert re.search(r"The proof of [\d-]+ [\d:]+ UTC still stands", said.errors)
         assert states(dev)[file] == "valid"
 
 

@@ -334,7 +334,7 @@ class TestOddUrls:
             EnvironmentSettings(database_url=url)
 
     @given(user=_ODD, password=_PASSWORDS, host=_ODD, database=_ODD)
-    @hypothesis_settings(max_examples=300, suppress_health_check=[HealthCheck.filter_too_much])
+    @hypothesis_settings(max_examples=20000, suppress_health_check=[HealthCheck.filter_too_much])
     def test_any_text_is_a_database_or_a_settings_error_and_never_shown(
         self, user: str, password: str, host: str, database: str
     ) -> None:

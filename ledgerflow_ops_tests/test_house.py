@@ -31,6 +31,7 @@ WAITING = {
     "adapters/clock.py": "times phases and paces reports",
     "adapters/cluster.py": "waits for a server to come up or go down",
     "console.py": "paces the progress line",
+    "operations/servers.py": "waits for the web server to answer",
 }
 """The modules that may wait or measure (monotonic, perf_counter, sleep), and why."""
 CLOCKS = {

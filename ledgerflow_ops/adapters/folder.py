@@ -109,7 +109,8 @@ class Folder:
         ]
         with translated(self.path):
             for name in leftovers:
-                self.file(name).unlink()
+                self.file(name).unlink(missing_ok=True)
+                self.placeholder(name).unlink(missing_ok=True)
         return leftovers
 
     @contextmanager
@@ -164,7 +165,7 @@ class Folder:
         with self.partial(name) as file:
             file.write(data)
             self.sync(file)
-        self.commit(name)
+            self.commit(name)
 
     def remove(self, name: str) -> None:
         """Remove a file durably; nothing when there is none."""

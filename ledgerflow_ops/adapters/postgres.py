@@ -87,7 +87,9 @@ class Database:
         host = self.parameters.get("host", "")
         if host.startswith("/"):
             known["host"], host = host, ""
-        query = f"?{urlencode(known)}" if known else ""
+        elif ":" in host:
+            host = f"[{host}]"
+        query = f"?{urlencode(known, quote_via=quote)}" if known else ""  # libpq takes no + for a space
         return f"postgresql+psycopg2://{account}{host}:{self.parameters['port']}/{database}{query}"
 
     def variables(self) -> dict[str, str]:

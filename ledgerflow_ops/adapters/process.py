@@ -12,7 +12,11 @@ from typing import IO, Any
 
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 
-_SECRETS = re.compile(r"(\w+://[^:/\s@]*:)\S+(?=@)|((?:password|passwd)\s*=\s*)('[^']*'|\S+)", re.IGNORECASE)
+_SECRETS = re.compile(
+    r"(\w+://[^:/\s@]*:)\S+(?=@)"
+    r"|((?:password|passwd)\s*=\s*)('(?:\\.|[^'\\])*(?:'|\Z)|(?:\\.|\S)+)",
+    re.IGNORECASE | re.DOTALL,
+)
 _TAIL = 12
 _KEPT = 64 * 1024
 

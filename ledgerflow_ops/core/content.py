@@ -137,9 +137,8 @@ class ContentReader:
         return match.end()
 
     def _begin(self, target: str) -> None:
-        name = QualifiedName.parse(target)
-        columns = target[target.index("(") :] if target.endswith(")") else ""
-        self._table = _Table(name.key, columns)
+        name, columns = QualifiedName.split(target)
+        self._table = _Table(name.key, columns.strip())
 
     def _call(self, statement: bytes) -> None:
         if write := _LO_WRITE.fullmatch(statement):

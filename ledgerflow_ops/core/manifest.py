@@ -208,7 +208,10 @@ def decode_sealed(data: bytes, file: str) -> dict[str, Any]:
     text, mark, _ = data.rpartition(_MARK)
     if not mark or text + _TAIL % hashlib.sha256(text).hexdigest().encode() != data:
         raise BadBackup(f"{file}: it was changed or cut: its digest does not match its bytes.", hint=hint)
-    fields = json.loads(text + b"}")
+    try:
+        fields = json.loads(text + b"}")
+    except ValueError:
+        raise BadBackup(f"{file}: it is not JSON, though its digest is right.", hint=hint) from None
     if isinstance(fields.get("version"), int) and fields["version"] > VERSION:
         raise BadBackup(
             f"{file}: written in format {fields['version']}; this version reads up to {VERSION}.",

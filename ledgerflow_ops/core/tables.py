@@ -34,7 +34,12 @@ class QualifiedName:
     @classmethod
     def parse(cls, text: str) -> "QualifiedName":
         """The qualified name at the start of `text` (anything may follow); ValueError if there is none."""
+        return cls.split(text)[0]
+
+    @classmethod
+    def split(cls, text: str) -> tuple["QualifiedName", str]:
+        """The qualified name at the start of `text`, and what follows it; ValueError if there is none."""
         match = _QUALIFIED.match(text)
         if not match:
             raise ValueError(f"no qualified name in {text!r}")
-        return cls(_unquote(match[1]), _unquote(match[2]))
+        return cls(_unquote(match[1]), _unquote(match[2])), text[match.end() :]

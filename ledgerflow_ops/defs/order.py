@@ -90,7 +90,8 @@ def _tell(
         terminal.error(failure.message, failure.hint)
     if entry:
         terminal.say(
-            _conclusion(entry, reached), "bold green" if entry.proven and not failure else "bold yellow"
+            _conclusion(entry, reached, failure),
+            "bold green" if entry.proven and not failure else "bold yellow",
         )
     if site.is_sample:
         terminal.say(_LOUD.format(site.environment), "bold yellow")
@@ -98,13 +99,17 @@ def _tell(
     return failure.exit_code if failure else 0
 
 
-def _conclusion(entry: Entry, reached: Rung | None) -> str:
+def _conclusion(entry: Entry, reached: Rung | None, failure: Failure | None) -> str:
     """What may be claimed of the backup, and no more."""
     if entry.bad:
         return "BAD: this backup does not count."
     word = reached.word if reached else "nothing"
     if not entry.proven:
         return f"NOT PROVEN: known to be {word}, no more. Prove it: make restore-test FILE={entry.name.dump}"
+    if failure and entry.proof:
+        return (
+            f"The proof of {entry.proof.examined_at:%Y-%m-%d %H:%M %Z} still stands; this run adds nothing."
+        )
     rto = f" in {entry.proof.rto_seconds:.1f} s" if entry.proof and entry.proof.rto_seconds else ""
     return f"PROVEN: {word}. It was restored{rto}, equals its seal, and every data rule holds."
 

@@ -10,6 +10,7 @@ from ledgerflow_ops.adapters.locks import who
 from ledgerflow_ops.core.checks import Check, Severity, failed, passed, warned
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.operations import identity
 from ledgerflow_ops.operations.desk import Desk, Site
 from ledgerflow_ops.operations.embedded import storage
 from ledgerflow_ops.operations.verify import source_is_real
@@ -75,6 +76,7 @@ def _source(site: Site) -> Iterator[Check]:
     name, database = f"{site.environment} source", site.database()
     with database.connect() as connection:
         found = source.facts(connection)
+    identity.is_known(site, found)
     chosen = tools.choose(site.desk.settings.tools_dir, found.server_version)
     yield passed(
         name,

@@ -11,9 +11,13 @@ from ledgerflow_ops.operations.desk import Site
 
 def confirm(site: Site, found: Source) -> None:
     """Refused unless the database found is this environment's; remembered if it is the first."""
-    identities, here = _identities(site), _identity(found)
-    if not judging.judge(site.environment, here, identities.known()):
-        identities.remember(site.environment, here)
+    if not is_known(site, found):
+        _identities(site).remember(site.environment, _identity(found))
+
+
+def is_known(site: Site, found: Source) -> bool:
+    """Whether the database found is the one remembered; Refused when it cannot be this environment's."""
+    return judging.judge(site.environment, _identity(found), _identities(site).known())
 
 
 def identity(site: Site, *, accept: bool) -> Identity:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import psycopg
-import psycopg2
+import psycopg2  # type: ignore[import-untyped]
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -16,6 +16,7 @@ from ledgerflow_ops.adapters import process, tools
 from ledgerflow_ops.adapters.cluster import free_port
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
+from ledgerflow_ops.operations.embedded import Embedded
 
 PATH = "environments.dev.database_url"
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
@@ -122,13 +123,19 @@ def test_the_variables_hold_every_part_and_the_canonical_settings() -> None:
 
 
 @pytest.fixture(scope="module")
-def login(embedded_server: Database) -> Iterator[Database]:
+def server(embedded: Embedded) -> Database:
+    """The session's server, as its superuser."""
+    return embedded.start()
+
+
+@pytest.fixture(scope="module")
+def login(server: Database) -> Iterator[Database]:
     """The server as a role of this module's, whose password each test sets."""
     role = f"odd_{secrets.token_hex(4)}"
-    with embedded_server.connect() as connection:
+    with server.connect() as connection:
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
-    yield embedded_server.as_user(role)
-    with embedded_server.connect() as connection:
+    yield server.as_user(role)
+    with server.connect() as connection:
         connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
@@ -143,30 +150,29 @@ def _with_password(server: Database, login: Database, password: str) -> Database
 @given(password=TEXT)
 @example(password=ODD)
 def test_the_driver_reaches_a_server_with_any_password(
-    embedded_server: Database, login: Database, password: str
+    server: Database, login: Database, password: str
 ) -> None:
-    database = _with_password(embedded_server, login, password)
+    database = _with_password(server, login, password)
     again = Database.of(database.sqlalchemy_url(), PATH)
     with again.connect() as connection:
         assert connection.info.user == login.parameters["user"]
     psycopg2.connect(database.sqlalchemy_url().replace("+psycopg2", "")).close()
 
 
-def test_the_tools_reach_a_server_with_an_odd_password(embedded_server: Database, login: Database) -> None:
-    database = _with_password(embedded_server, login, ODD)
-    command = [tools.bundled().path("pg_dump"), "--schema-only"]
-    finished = process.run(command, extra=database.variables())
+def test_the_tools_reach_a_server_with_an_odd_password(server: Database, login: Database) -> None:
+    database = _with_password(server, login, ODD)
+    finished = process.run([tools.bundled().path("pg_dump"), "--schema-only"], extra=database.variables())
     assert (finished.code, finished.errors) == (0, "")
 
 
 def test_a_session_has_the_canonical_settings_whatever_the_role_has(
-    embedded_server: Database, login: Database
+    server: Database, login: Database
 ) -> None:
-    database = _with_password(embedded_server, login, "pw")
-    with embedded_server.connect() as connection:
+    database = _with_password(server, login, "pw")
+    with server.connect() as connection:
         role = sql.Identifier(login.parameters["user"])
         for setting in ("DateStyle = 'German'", "TimeZone = 'Asia/Tokyo'", "extra_float_digits = 0"):
-            connection.execute(sql.SQL("ALTER ROLE {} SET " + setting).format(role))  # type: ignore[arg-type]
+            connection.execute(sql.SQL("ALTER ROLE {} SET " + setting).format(role))
     with database.connect() as connection:
         row = connection.execute("SELECT timestamptz '2026-11-23 12:00+00', 0.1::float8 + 0.2").fetchone()
         shown = connection.execute("SELECT (timestamptz '2026-11-23 12:00+00')::text").fetchone()
@@ -175,7 +181,7 @@ def test_a_session_has_the_canonical_settings_whatever_the_role_has(
     assert repr(row[1]) == "0.30000000000000004"
 
 
-def test_a_wrong_password_is_told_without_it(embedded_server: Database, login: Database) -> None:
+def test_a_wrong_password_is_told_without_it(server: Database, login: Database) -> None:
     database = Database({**login.parameters, "password": "s3cr3t"})
     with pytest.raises(LedgerError) as told, database.connect():
         pytest.fail("it was let in")
@@ -192,23 +198,23 @@ def test_a_refused_port_is_told_without_the_password() -> None:
     assert "s3cr3t" not in str(told.value)
 
 
-def test_a_database_that_is_not_there_is_told_by_name(embedded_server: Database) -> None:
-    with pytest.raises(LedgerError, match="nowhere"), embedded_server.named("nowhere").connect():
+def test_a_database_that_is_not_there_is_told_by_name(server: Database) -> None:
+    with pytest.raises(LedgerError, match="nowhere"), server.named("nowhere").connect():
         pytest.fail("there is no such database")
 
 
 def test_a_right_that_is_missing_is_told_with_the_grant_that_gives_it(
-    embedded_server: Database, login: Database
+    server: Database, login: Database
 ) -> None:
-    database = _with_password(embedded_server, login, "s3cr3t")
+    database = _with_password(server, login, "s3cr3t")
     with pytest.raises(LedgerError) as told, database.connect() as connection:
         connection.execute("SELECT * FROM pg_authid")
     assert "permission denied" in told.value.message
     assert "pg_read_all_data" in told.value.hint
 
 
-def test_a_secret_that_the_server_repeats_is_masked(embedded_server: Database) -> None:
-    with pytest.raises(LedgerError) as told, embedded_server.connect() as connection:
+def test_a_secret_that_the_server_repeats_is_masked(server: Database) -> None:
+    with pytest.raises(LedgerError) as told, server.connect() as connection:
         connection.execute("SELECT 'postgresql://u:s3cr3t@h/books'::int")
     assert "s3cr3t" not in str(told.value)
     assert isinstance(told.value.__context__, psycopg.Error)

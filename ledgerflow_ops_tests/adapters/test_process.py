@@ -163,6 +163,6 @@ def test_only_the_end_of_a_flood_of_errors_is_kept(buffered: bool) -> None:
     flood = b"".join(b"line %d\n" % number for number in range(50_000))
     raw = io.BytesIO(flood)
     kept = bytearray()
-    process.drain(io.BufferedReader(raw) if buffered else raw, kept)  # type: ignore[type-var]
+    process.drain(io.BufferedReader(raw) if buffered else raw, kept)
     assert len(kept) == 64 * 1024
     assert flood.endswith(kept)

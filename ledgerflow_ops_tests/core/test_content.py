@@ -1,6 +1,7 @@
 """The reader of a dump's text: the same contents however it is cut into chunks, and no half of them."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 import xxhash
@@ -76,7 +77,7 @@ def read(text: bytes, cuts: list[int] | None = None) -> Contents:
     """The contents of `text`, fed in the chunks between `cuts`."""
     reader = ContentReader()
     places = [0, *sorted(min(cut, len(text)) for cut in cuts or []), len(text)]
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         reader.feed(text[start:end])
     return reader.close()
 

@@ -1,5 +1,7 @@
 """Proofs: of what they speak, and which takes the place of which."""
 
+from typing import Any
+
 import pytest
 
 from ledgerflow_ops.core.errors import BadBackup
@@ -38,7 +40,7 @@ def test_a_proof_takes_the_place_of_one_that_proved_less(
 
 
 @pytest.mark.parametrize("changed", [{"sha256": "0" * 64}, {"manifest_digest": "0" * 64}])
-def test_a_proof_of_other_files_gives_way_to_any_that_judged(changed: dict[str, str]) -> None:
+def test_a_proof_of_other_files_gives_way_to_any_that_judged(changed: dict[str, Any]) -> None:
     other = proof(Rung.VALID, **changed)
     assert supersedes(proof(Rung.HASHED), other)
     assert not supersedes(proof(Rung.VALID, UNJUDGED), other)

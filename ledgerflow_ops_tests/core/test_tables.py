@@ -16,6 +16,7 @@ PARTS = st.one_of(
 def test_a_name_comes_back_from_its_key(schema: str, name: str, after: str) -> None:
     qualified = QualifiedName(schema, name)
     assert QualifiedName.parse(qualified.key + after) == qualified
+    assert QualifiedName.split(qualified.key + after) == (qualified, after)
 
 
 @given(PARTS, PARTS, PARTS, PARTS)

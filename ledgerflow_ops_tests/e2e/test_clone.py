@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,9 +66,7 @@ class Machine:
 
 
 def run_as(user: pwd.struct_passwd, command: list[str], cwd: Path, environment: dict[str, str]) -> Said:
-    step_down = (
-        {} if user.pw_uid == os.geteuid() else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    )
+    other: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -76,7 +75,7 @@ def run_as(user: pwd.struct_passwd, command: list[str], cwd: Path, environment: 
         capture_output=True,
         encoding="utf-8",
         check=False,
-        **step_down,
+        **(other if user.pw_uid != os.geteuid() else {}),
     )
     return Said(done.returncode, done.stdout, done.stderr)
 
@@ -141,13 +140,18 @@ def _python_for(user: pwd.struct_passwd) -> Path:
     """A Python that the user can run and make environments with; this one's may lie below /root."""
     question = "import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))"
     base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    for candidate in (base, Path("/usr/bin/python3"), Path("/usr/local/bin/python3")):
-        try:
-            if run_as(user, [str(candidate), "-c", question], Path("/"), {}).code == 0:
-                return candidate.resolve()
-        except OSError:
-            continue
-    needs.missing(f"there is no Python 3.11 or newer, with ensurepip, that {user.pw_name} can run")
+    candidates = (base, Path("/usr/bin/python3"), Path("/usr/local/bin/python3"))
+    found = next((candidate for candidate in candidates if _runs(user, candidate, question)), None)
+    if found is None:
+        needs.missing(f"there is no Python 3.11 or newer, with ensurepip, that {user.pw_name} can run")
+    return found.resolve()
+
+
+def _runs(user: pwd.struct_passwd, python: Path, question: str) -> bool:
+    try:
+        return run_as(user, [str(python), "-c", question], Path("/"), {}).code == 0
+    except OSError:
+        return False
 
 
 def backs_up_twice(machine: Machine) -> None:

@@ -34,16 +34,15 @@ COMPRESSIONS = {"gzip": "gzip:6", "zstd": "zstd:1", "lz4": "lz4", "uncompressed"
 HARMS = {
     "a flipped bit": 8,
     "another digit": 6,
-    "a zeroed block": 4,
-    "swapped blocks": 4,
-    "truncated": 4,
+    "a zeroed block": 3,
+    "swapped blocks": 3,
+    "truncated": 3,
     "talked into": 2,
-    "appended": 1,
     "CRLF": 1,
     "recoded": 1,
     "0 bytes": 1,
 }
-"""How often each is tried with each compression. What is only appended nobody can miss: once is enough."""
+"""How often each is tried with each compression."""
 LEFT_OUT = {
     "a table's data": ["--exclude-table-data=public.profiles_journalline"],
     "a small table's data": ["--exclude-table-data=public.auth_group"],
@@ -58,9 +57,7 @@ LEFT_OUT = {
 SHALLOW = {"a flipped bit": 2, "another digit": 1, "swapped blocks": 1}
 
 FULL = Matrix("Between pg_dump and the file, sealed in full")
-COUNTED = Matrix(
-    "Between pg_dump and the file, sealed by counts and sums only (SEAL below the size limit is full)"
-)
+COUNTED = Matrix("Between pg_dump and the file, sealed by counts and sums, as large databases are")
 
 
 @dataclass(frozen=True)
@@ -174,6 +171,11 @@ def test_no_harm_to_the_archive_is_called_good(flight: Flight, compression: str)
         for seed in range(times)
     ]
     in_flight(flight, FULL, cases)
+
+
+def test_what_is_appended_to_an_archive_does_no_harm(flight: Flight) -> None:
+    """pg_restore reads no further than the archive's end, so it is kept; the hash covers it as it is."""
+    in_flight(flight, FULL, [("appended", {"compress": "zstd:1", "harm": "appended", "seed": 1})])
 
 
 def test_nothing_that_pg_dump_leaves_out_is_called_good(flight: Flight) -> None:

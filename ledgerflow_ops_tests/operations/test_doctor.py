@@ -1,0 +1,129 @@
+"""What an operation needs, looked at beforehand: each thing that is missing is named, with what to do."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledgerflow_ops.adapters import tools
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.core.checks import Check, Severity
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.operations import doctor
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.fakes import grounds, programs
+from ledgerflow_ops_tests.fakes.commands import Commands
+from ledgerflow_ops_tests.fakes.grounds import Ground
+
+_CHECK = {"name", "passed", "message", "hint", "severity", "cause"}
+
+
+@pytest.fixture(scope="module")
+def books(embedded: Embedded) -> Iterator[Database]:
+    with grounds.sample_copy(embedded) as database:
+        yield database
+
+
+@pytest.fixture
+def ground(root: Path, books: Database) -> Ground:
+    return Ground(root, books)
+
+
+def _findings(site: Site) -> list[Check]:
+    return [check for check in doctor.examine(site.desk, [site]) if not check.passed]
+
+
+def test_it_names_everything_an_operation_would_meet(ground: Ground) -> None:
+    checks = doctor.examine(ground.site().desk, [ground.site()])
+    found = {check.name: check.message for check in checks}
+    assert {"settings", "account", "tools", "embedded", "dev folder", "dev source"} == {*found}
+    bundled = tools.bundled()
+    assert f"PostgreSQL {bundled.version} (bundled) in {bundled.folder}, -Z zstd:1" in found["tools"]
+    assert "is not there yet; the first backup makes it" in found["dev folder"]
+    assert not ground.site().folder.path.exists(), "looking makes nothing"
+    grounds.take(ground.site())
+    checks = doctor.examine(ground.site().desk, [ground.site()])
+    assert any("1 dump(s)" in check.message for check in checks if check.name == "dev folder")
+    sources = [check.message for check in checks if check.name == "dev source"]
+    assert any(f"PostgreSQL {bundled.version}" in message for message in sources)
+
+
+def test_a_database_that_cannot_be_reached_is_a_finding_and_the_others_are_still_looked_at(
+    ground: Ground,
+) -> None:
+    nowhere = Database({**ground.database.parameters, "port": "1"})
+    site = Ground(ground.root, nowhere).site()
+    checks = doctor.examine(site.desk, [site, ground.site()])
+    (finding,) = [check for check in checks if check.fatal]
+    assert (finding.name, finding.severity) == ("dev source", Severity.ERROR)
+    assert "Connection refused" in finding.message
+    assert finding.hint
+    assert any(check.name == "dev source" and check.passed for check in checks)
+
+
+def test_another_environments_database_is_found_before_a_backup_refuses_it(ground: Ground) -> None:
+    grounds.take(ground.site())
+    site = grounds.site_of(Environment.TEST, ground.root, ground.database)
+    (finding,) = [check for check in _findings(site) if check.fatal]
+    assert finding.name == "test source"
+    assert "leads to dev's" in finding.message
+
+
+def test_tools_that_are_missing_or_too_old_are_found(ground: Ground) -> None:
+    empty, old = ground.root / "empty", ground.root / "old"
+    empty.mkdir()
+    old.mkdir()
+    site = grounds.with_settings(ground.site(), tools_dir=empty)
+    assert {check.name for check in _findings(site) if "no working pg_dump" in check.message} == {
+        "tools",
+        "dev source",
+    }
+    for name in ("pg_dump", "pg_restore", "pg_dumpall"):
+        programs.write(old / name, f'echo "{name} (PostgreSQL) 14.3"')
+    site = grounds.with_settings(ground.site(), tools_dir=old)
+    (finding,) = [check for check in _findings(site) if check.name == "dev source"]
+    assert "pg_dump is older than the server" in finding.message
+    assert "14.3 (tools_dir)" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("environment", "severity"), [(Environment.DEV, None), (Environment.PROD, Severity.WARN)]
+)
+def test_the_sample_is_loud_and_in_prod_a_warning(
+    root: Path, embedded: Embedded, environment: Environment, severity: Severity | None
+) -> None:
+    site = builders.site(root, environment=environment)
+    site = grounds.with_settings(site, state_dir=embedded.state_dir)
+    checks = doctor.examine(site.desk, [site])
+    (loud,) = [check for check in checks if "SAMPLE DATA" in check.message]
+    assert f"no URL is set for {environment}. These are not your books." in loud.message
+    assert (loud.passed, None if loud.passed else loud.severity) == (severity is None, severity)
+    if severity:
+        assert f"LEDGER_{environment.upper()}_DATABASE_URL" in loud.hint
+
+
+def test_the_command_ends_with_zero_when_all_is_well(ground: Ground, database: Database) -> None:
+    finished = Commands(ground, database).run("doctor", "--json")
+    assert finished.code == 0, finished.words
+    checks = finished.json["checks"]
+    assert all({*check} == _CHECK for check in checks)
+    assert all(check["passed"] for check in checks)
+    assert "dev source" in finished.errors
+
+
+def test_the_command_ends_with_one_when_something_is_missing_and_knows_misspelt_variables(
+    ground: Ground, database: Database
+) -> None:
+    finished = Commands(ground, database).run(
+        "doctor",
+        LEDGER_DEV_DATABASE_URL="postgresql://clerk@127.0.0.1:1/books",
+        LEDGER_BACKUP_ROOTS="/somewhere",
+    )
+    assert finished.code == 1
+    assert "BAD  dev source" in finished.out
+    assert "Connection refused" in finished.out
+    assert "LEDGER_BACKUP_ROOTS is set, but means nothing here." in finished.out
+    assert "Did you mean LEDGER_BACKUP_ROOT?" in finished.out
+    assert "hint:" in finished.out

@@ -1,0 +1,169 @@
+"""What people and programs are told: what is proven, how far, and how old it is."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.console import Terminal
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.operations import status
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import NOON
+from ledgerflow_ops_tests.fakes import grounds
+from ledgerflow_ops_tests.fakes.commands import Commands
+from ledgerflow_ops_tests.fakes.grounds import Ground
+
+_ENTRY = {"file", "day", "size", "state", "proven", "recovery_point", "problem"}
+_STANDING = {
+    "environment",
+    "sample",
+    "folder",
+    "newest_proven",
+    "rpo_seconds",
+    "rto_seconds",
+    "backups",
+}
+
+
+@pytest.fixture(scope="module")
+def ground(session_root: Path, embedded: Embedded) -> Iterator[Ground]:
+    """A folder with one of each kind of dump: proven, merely written, bad, without a manifest."""
+    with grounds.folder(session_root) as root, grounds.sample_copy(embedded) as database:
+        ground = Ground(root, database)
+
+        def taken(hours: int) -> BackupName:
+            manifest = grounds.take(ground.site(now=lambda: NOON - timedelta(hours=hours)))
+            return BackupName.of(manifest.dump.file)
+
+        oldest = taken(51)
+        proven = Ground(root, database).entries()[0].manifest
+        assert proven is not None
+        grounds.prove(ground.site(), proven)
+        bad = taken(30)
+        folder = ground.site().folder
+        folder.file(bad.dump).write_bytes(folder.read(bad.dump)[:-1])
+        taken(2)
+        folder.file("by_hand.dump").write_bytes(folder.read(oldest.dump))
+        yield ground
+
+
+def _said(site: Site, capfd: pytest.CaptureFixture[str]) -> str:
+    status.show([status.status(site)], Terminal(as_json=False))
+    return capfd.readouterr().out
+
+
+def test_it_tells_the_newest_proven_backup_and_not_the_newest(
+    ground: Ground, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = _said(ground.site(now=lambda: NOON), capfd)
+    headline, *rest = said.splitlines()
+    assert re.fullmatch(
+        r"dev: newest proven backup is 2 d 3 h old, restored in \d+\.\d s: "
+        r"ledgerflow_dev_20261121_0900\.dump",
+        headline,
+    )
+    rows = [line.split() for line in rest if ".dump" in line]
+    assert [(row[0], row[1]) for row in rows] == [
+        ("2026-11-23", "ledgerflow_dev_20261123_1000.dump"),
+        ("2026-11-21", "ledgerflow_dev_20261121_0900.dump"),
+        ("?", "by_hand.dump"),
+        ("2026-11-22", "ledgerflow_dev_20261122_0600.dump"),
+    ]
+    for row, state in zip(rows, ("written", "valid", "no manifest", "bad"), strict=True):
+        assert state in " ".join(row)
+    assert "SAMPLE" not in said
+
+
+def test_it_has_one_shape_for_programs(ground: Ground) -> None:
+    standing = status.status(ground.site(now=lambda: NOON)).as_json()
+    assert {*standing} == _STANDING
+    assert json.loads(json.dumps(standing)) == standing
+    assert (standing["environment"], standing["sample"]) == ("dev", False)
+    assert standing["newest_proven"] == "ledgerflow_dev_20261121_0900.dump"
+    assert standing["rpo_seconds"] == timedelta(hours=51).total_seconds()
+    assert 0 < standing["rto_seconds"] < 60
+    assert all({*entry} == _ENTRY for entry in standing["backups"])
+    found = {entry["file"]: (entry["state"], entry["proven"]) for entry in standing["backups"]}
+    assert found == {
+        "ledgerflow_dev_20261123_1000.dump": ("written", False),
+        "ledgerflow_dev_20261122_0600.dump": ("bad", False),
+        "ledgerflow_dev_20261121_0900.dump": ("valid", True),
+        "by_hand.dump": ("no manifest", False),
+    }
+    (problem,) = [entry["problem"] for entry in standing["backups"] if entry["problem"]]
+    assert re.fullmatch(r"ledgerflow_dev_20261122_0600\.dump has \d+ bytes; its manifest says \d+", problem)
+
+
+def test_where_nothing_is_proven_that_is_what_it_says(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    site = builders.site(root, environment=Environment.PROD)
+    assert status.status(site).as_json() | {"folder": ""} == {
+        "environment": "prod",
+        "sample": True,
+        "folder": "",
+        "newest_proven": None,
+        "rpo_seconds": None,
+        "rto_seconds": None,
+        "backups": [],
+    }
+    said = _said(site, capfd)
+    assert said.startswith("prod: NOTHING IS PROVEN. 0 dump(s) in the folder.\n")
+    assert "SAMPLE DATA: no URL is set for prod." in said
+
+
+def test_a_proven_backup_from_the_future_is_a_question_about_the_clock(
+    ground: Ground, capfd: pytest.CaptureFixture[str]
+) -> None:
+    earlier = ground.site(now=lambda: NOON - timedelta(days=30))
+    assert "IN THE FUTURE: is the clock right?" in _said(earlier, capfd)
+    rpo = status.status(earlier).rpo_seconds
+    assert rpo is not None
+    assert rpo < 0
+
+
+def test_a_proven_backup_whose_bytes_are_in_the_cloud_is_told_to_be_not_local(
+    ground: Ground, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = ground.site().folder
+    file, placeholder = (
+        place("ledgerflow_dev_20261121_0900.dump") for place in (folder.file, folder.placeholder)
+    )
+    whole = file.read_bytes()
+    file.unlink()
+    placeholder.write_bytes(b"bplist00")
+    try:
+        assert "NOT LOCAL: its bytes are only in the cloud" in _said(ground.site(now=lambda: NOON), capfd)
+        standing = status.status(ground.site()).as_json()
+        assert "not local" in {entry["state"] for entry in standing["backups"]}
+    finally:
+        placeholder.unlink()
+        file.write_bytes(whole)
+
+
+def test_the_command_tells_one_environment_or_all_three(ground: Ground, database: Database) -> None:
+    commands = Commands(ground, database)
+    one = commands.run("status", "--json")
+    assert one.code == 0
+    assert [standing["environment"] for standing in one.json["environments"]] == ["dev"]
+    assert "dev: newest proven backup is" in one.errors
+    every = commands.run("status", LEDGER_ENV="")
+    assert every.code == 0
+    assert "dev: newest proven backup is" in every.out
+    for environment in ("test", "prod"):
+        assert f"{environment}: NOTHING IS PROVEN." in every.out
+        assert f"SAMPLE DATA: no URL is set for {environment}." in every.out
+
+
+@pytest.mark.parametrize("environment", ["PROD", "preprod", "dev ", "staging"])
+def test_a_misspelt_environment_picks_none(ground: Ground, database: Database, environment: str) -> None:
+    finished = Commands(ground, database).run("status", "--json", LEDGER_ENV=environment)
+    assert finished.code == 2
+    assert finished.json["error"]["kind"] == "SettingsError"
+    assert "dev, test, prod" in finished.json["error"]["hint"]
