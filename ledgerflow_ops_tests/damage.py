@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 Harm = Callable[[bytes, Random], bytes]
 
@@ -121,8 +122,9 @@ def plan(folder: Path, **steps: object) -> None:
     """What the false tools in `folder` do from now on.
 
     `compress`: another value for --compress. `options`: further options of pg_dump. `forget`: leave out
-    the option that begins so. `harm` with `seed`: what becomes of the archive. `roles_harm` with `seed`,
-    `roles_lose`: what becomes of the roles script, and the word whose lines it lacks.
+    the option that begins so. `harm` with `seed`: what becomes of the archive; `reword`: a word in it and
+    what stands in its place. `roles_harm` with `seed`: what becomes of the roles script; `roles_lose`: the
+    word whose lines it lacks; `roles_reword`: a word and what stands in its place every other time.
     """
     (folder / "plan.json").write_text(json.dumps(steps))
     for trace in folder.glob("fired*"):
@@ -148,14 +150,16 @@ def _play(folder: Path, real: str, arguments: list[str]) -> int:
         arguments = [part for part in arguments if not part.startswith(steps["forget"])]
     arguments += steps.get("options", ())
     made = subprocess.run([real, *arguments], stdout=subprocess.PIPE)
-    if "forget" in steps or "options" in steps or "harm" in steps:
-        (folder / "fired").touch()
     out = harmed(steps["harm"], made.stdout, steps["seed"]) if "harm" in steps else made.stdout
+    if "reword" in steps:
+        out = out.replace(*(word.encode() for word in steps["reword"]))
+    if out != made.stdout or "forget" in steps or "options" in steps:
+        (folder / "fired").touch()
     sys.stdout.buffer.write(out)
     return made.returncode
 
 
-def _roles(folder: Path, steps: dict[str, str], command: list[str]) -> int:
+def _roles(folder: Path, steps: dict[str, Any], command: list[str]) -> int:
     """The roles script; what comes to harm by chance does so in another way each time it is read."""
     made = subprocess.run(command, stdout=subprocess.PIPE)
     out, times = made.stdout, len([*folder.glob("fired*")])
@@ -164,7 +168,9 @@ def _roles(folder: Path, steps: dict[str, str], command: list[str]) -> int:
         out = b"".join(line for line in lines if steps["roles_lose"].encode() not in line)
     if "roles_harm" in steps:
         out = harmed(steps["roles_harm"], out, int(steps["seed"]) + times)
-    if out != made.stdout:
+    if "roles_reword" in steps and times % 2:
+        out = out.replace(*(word.encode() for word in steps["roles_reword"]))
+    if steps.keys() & {"roles_lose", "roles_harm", "roles_reword"}:
         (folder / f"fired {times}").touch()
     sys.stdout.buffer.write(out)
     return made.returncode

@@ -333,8 +333,12 @@ class TestOddUrls:
         with pytest.raises(ValidationError, match="postgresql://user@host:5432/database"):
             EnvironmentSettings(database_url=url)
 
+    def test_a_url_whose_escapes_are_no_text_is_refused(self) -> None:
+        with pytest.raises(SettingsError, match="not a PostgreSQL URL"):
+            Database.of(f"postgresql://u:{SECRET}@h/%a0", "environments.dev.database_url")
+
     @given(user=_ODD, password=_PASSWORDS, host=_ODD, database=_ODD)
-    @hypothesis_settings(max_examples=20000, suppress_health_check=[HealthCheck.filter_too_much])
+    @hypothesis_settings(max_examples=300, suppress_health_check=[HealthCheck.filter_too_much])
     def test_any_text_is_a_database_or_a_settings_error_and_never_shown(
         self, user: str, password: str, host: str, database: str
     ) -> None:

