@@ -127,13 +127,13 @@ def plan(folder: Path, **steps: object) -> None:
     word whose lines it lacks; `roles_reword`: a word and what stands in its place every other time.
     """
     (folder / "plan.json").write_text(json.dumps(steps))
-    for trace in folder.glob("fired*"):
-        trace.unlink()
+    for trace in (*folder.glob("reading *"), folder / "fired"):
+        trace.unlink(missing_ok=True)
 
 
 def fired(folder: Path) -> bool:
     """Whether the false tools have done what was planned for them."""
-    return any(folder.glob("fired*"))
+    return (folder / "fired").exists()
 
 
 def _play(folder: Path, real: str, arguments: list[str]) -> int:
@@ -162,7 +162,8 @@ def _play(folder: Path, real: str, arguments: list[str]) -> int:
 def _roles(folder: Path, steps: dict[str, Any], command: list[str]) -> int:
     """The roles script; what comes to harm by chance does so in another way each time it is read."""
     made = subprocess.run(command, stdout=subprocess.PIPE)
-    out, times = made.stdout, len([*folder.glob("fired*")])
+    out, times = made.stdout, len([*folder.glob("reading *")])
+    (folder / f"reading {times}").touch()
     if "roles_lose" in steps:
         lines = out.splitlines(keepends=True)
         out = b"".join(line for line in lines if steps["roles_lose"].encode() not in line)
@@ -170,8 +171,8 @@ def _roles(folder: Path, steps: dict[str, Any], command: list[str]) -> int:
         out = harmed(steps["roles_harm"], out, int(steps["seed"]) + times)
     if "roles_reword" in steps and times % 2:
         out = out.replace(*(word.encode() for word in steps["roles_reword"]))
-    if steps.keys() & {"roles_lose", "roles_harm", "roles_reword"}:
-        (folder / f"fired {times}").touch()
+    if out != made.stdout:
+        (folder / "fired").touch()
     sys.stdout.buffer.write(out)
     return made.returncode
 

@@ -11,7 +11,7 @@ from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.operations import adopt, backup, catalog, status
+from ledgerflow_ops.operations import adopt, backup, catalog, status, verify
 from ledgerflow_ops.operations.backup import Order
 from ledgerflow_ops.operations.embedded import Embedded
 from ledgerflow_ops_tests.builders import NOON, Recorder
@@ -194,9 +194,13 @@ def test_what_is_bad_or_no_backup_is_not_adopted(ground: Ground) -> None:
     yesterday = Clock(NOON - timedelta(days=1))
     site, today = ground.site(now=yesterday), ground.site(now=Clock())
     good = backup.backup(site)
-    worse = backup.backup(site)
+    flipped, cut = (backup.backup(site, Order(file=f"{name}.dump")) for name in ("flipped", "cut"))
     folder = site.folder
-    folder.file(worse.dump.file).write_bytes(b"PGDMP cut off")
+    folder.file(cut.dump.file).write_bytes(b"PGDMP cut off")
+    data = folder.read(flipped.dump.file)
+    folder.file(flipped.dump.file).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    # What can be seen at a glance is left out at once; of what only reading shows, once it has been read.
+    verify.verify(site, BackupName.of(flipped.dump.file))
     assert adopt.adopt(today, yesterday.now.date()) == good
     folder.remove(BackupName.of(good.dump.file).manifest)
     assert adopt.adopt(today, yesterday.now.date()) is None

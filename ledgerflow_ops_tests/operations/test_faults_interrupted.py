@@ -57,9 +57,14 @@ def test_a_drill_interrupted_at_any_step_takes_its_server_with_it(ground: Ground
     assert ground.traces(keys) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize(
-    ("program", "when"), [("pg_dump", programs.DUMPS), ("pg_restore", programs.RESTORES)]
+    ("program", "when", "number"),
+    [
+        ("pg_dump", programs.DUMPS, signal.SIGINT),
+        ("pg_dump", programs.DUMPS, signal.SIGTERM),
+        ("pg_restore", programs.RESTORES, signal.SIGTERM),
+        ("pg_restore", programs.RESTORES, signal.SIGHUP),
+    ],
 )
 def test_the_command_ends_at_once_when_it_is_asked_to(
     terminal: Commands, root: Path, program: str, when: str, number: signal.Signals
