@@ -5,6 +5,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def ground(session_root: Path, embedded: Embedded) -> Iterator[Ground]:
 
 def _kill(ground: Ground, what: str, where: str) -> str:
     """Run it until it dies there; the mark that everything it started bears. A fault must fire."""
+    time.sleep(1)  # names go to the second, and a killed run may leave its own behind
     mark = secrets.token_hex(8)
     where_it_works = [str(ground.root), builders.url(ground.database)]
     finished = subprocess.run(

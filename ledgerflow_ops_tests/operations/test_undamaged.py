@@ -54,7 +54,7 @@ def two_roles(server: Database) -> Iterator[None]:
 
 
 def test_a_database_with_one_of_everything(root: Path, server: Database, two_roles: None) -> None:
-    """tests/rich.sql, and what a transaction cannot make: leftovers that pg_dump passes over."""
+    """What rich.sql makes, and what a transaction cannot make: leftovers that pg_dump passes over."""
     script = resources.files("ledgerflow_ops_tests").joinpath("rich.sql").read_text()
     with databases.made(server) as rich:
         databases.run(rich, script.replace("__app__", quoted(PLAIN)).replace("__odd__", quoted(ODD)))
