@@ -32,8 +32,8 @@ from ledgerflow_ops_tests.oracle import Oracle
 
 COMPRESSIONS = {"gzip": "gzip:6", "zstd": "zstd:1", "lz4": "lz4", "uncompressed": "none"}
 HARMS = {
-    "a flipped bit": 8,
-    "another digit": 6,
+    "a flipped bit": 7,
+    "another digit": 5,
     "a zeroed block": 3,
     "swapped blocks": 3,
     "truncated": 3,
