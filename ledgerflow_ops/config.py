@@ -169,6 +169,7 @@ class Settings(BaseSettings):
     backup_root: FolderPath = Field(default=Path("~/iCloudLedger/backups"), validate_default=True)
     state_dir: FolderPath = Field(default=Path("~/.local/state/ledgerflow_ops"), validate_default=True)
     tools_dir: FolderPath | None = None
+    drill_in_memory_below: ByteSize = ByteSize(128_000_000)
     dagster_database_url: Url | None = None
     dagster_database_url_file: FolderPath | None = None
     environments: dict[Environment, EnvironmentSettings] = Field(default_factory=dict, validate_default=True)

@@ -106,7 +106,7 @@ def default_cluster(place: Lodging, root: Path) -> Iterator[Database]:
         Cluster(folder / "data", place.programs(tools.bundled()), place.account),
         new_password(),
     )
-    cluster.make("postgres", encoding="UTF8", locale={"locale": "C"}, password=password)
+    cluster.make("postgres", encoding="UTF8", options={"locale": "C"}, password=password)
     port = free_port()
     cluster.start({"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "port": str(port)})
     where = {"host": "127.0.0.1", "port": str(port), "user": "postgres", "password": password}

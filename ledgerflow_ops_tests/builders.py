@@ -43,17 +43,18 @@ def url(database: Database) -> str:
 def settings(root: Path, database: Database | None = None, **fields: Any) -> Settings:
     """Settings whose folders lie below `root`; `dev` has `database` and the sample's data rules.
 
-    `fields` are further settings of `dev`, such as `size_floor=1`.
+    `fields` are further settings: those of the machine, such as `drill_in_memory_below=0`, and those
+    of `dev`, such as `size_floor=1`.
     """
-    dev: dict[str, Any] = dict(fields)
+    machine = {name: value for name, value in fields.items() if name in Settings.model_fields}
+    dev: dict[str, Any] = {name: value for name, value in fields.items() if name not in machine}
     if database:
         dev["database_url"] = url(database)
         dev.setdefault(
             "rules", [{"name": rule.name, "sql": rule.sql, "expect": rule.expect} for rule in sample.RULES]
         )
-    return Settings(
-        backup_root=root / "backups", state_dir=root / "state", environments={Environment.DEV: dev}
-    )
+    machine |= {"backup_root": root / "backups", "state_dir": root / "state"}
+    return Settings(environments={Environment.DEV: dev}, **machine)
 
 
 def site(

@@ -42,15 +42,15 @@ class Cluster:
         """Whether initdb has finished here (it writes this file at the very end)."""
         return (self.data / "made").exists()
 
-    def make(self, superuser: str, *, encoding: str, locale: Mapping[str, str], password: str = "") -> None:
-        """initdb. `locale` holds further initdb options; an empty password means trust (private sockets)."""
+    def make(self, superuser: str, *, encoding: str, options: Mapping[str, str], password: str = "") -> None:
+        """initdb with further `options`; an empty password means trust (private sockets)."""
         shutil.rmtree(self.data, ignore_errors=True)
         own(self.account, self.data.parent)
-        options = [f"--{name}={value}" if value else f"--{name}" for name, value in locale.items()]
-        options += [f"--encoding={encoding}", "--no-sync", "--no-instructions", f"--username={superuser}"]
+        words = [f"--{name}={value}" if value else f"--{name}" for name, value in options.items()]
+        words += [f"--encoding={encoding}", "--no-sync", "--no-instructions", f"--username={superuser}"]
         with _password_file(password, self.account) as file:
-            options += [f"--pwfile={file}", "--auth=scram-sha-256"] if file else ["--auth=trust"]
-            self._run("initdb", "-D", self.data, *options)
+            words += [f"--pwfile={file}", "--auth=scram-sha-256"] if file else ["--auth=trust"]
+            self._run("initdb", "-D", self.data, *words)
         (self.data / "made").touch()
 
     def start(self, settings: Mapping[str, str]) -> None:

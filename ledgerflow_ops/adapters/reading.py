@@ -11,7 +11,7 @@ from typing import IO, Any
 from ledgerflow_ops.adapters import process
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core.content import ContentReader, UnreadableText
-from ledgerflow_ops.core.errors import BadBackup, CannotJudge
+from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.manifest import Contents
 
 CHUNK = 1024 * 1024
@@ -96,22 +96,6 @@ class Decoder(Listener):
                 hint=DAMAGED,
             )
         return self.contents()
-
-
-def contents_of(tools: Tools, variables: Mapping[str, str]) -> Contents:
-    """What the database that `variables` lead to holds now, through the same reader as an archive."""
-    command: list[str | Path] = [tools.path("pg_dump"), "--data-only", "--format=plain"]
-    listener = Listener(command, variables, stdin=subprocess.DEVNULL)
-    try:
-        code, errors = listener.wait()
-    finally:
-        listener.abandon()
-    if code:
-        raise CannotJudge(
-            f"The restored database could not be read again (pg_dump: {process.ended_by(code)}):\n{errors}",
-            hint="This says nothing of the backup. Run make restore-test again.",
-        )
-    return listener.contents()
 
 
 def widen(*pipes: IO[bytes] | None) -> None:

@@ -10,12 +10,11 @@ from importlib import resources
 from typing import Any, LiteralString
 
 import psycopg
-import xxhash
-from psycopg import sql
 
+from ledgerflow_ops.adapters import tables
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.core import expressions
-from ledgerflow_ops.core.manifest import ObjectDigest, RoleFacts, Seal, Source, TableFacts
+from ledgerflow_ops.core.manifest import ObjectDigest, RoleFacts, Seal, Source
 from ledgerflow_ops.core.tables import QualifiedName
 
 _FACTS = """
@@ -27,31 +26,6 @@ _FACTS = """
 """
 _LSN = """
     SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text
-"""
-_TABLES = """
-    SELECT n.nspname, c.relname,
-        array(SELECT ARRAY[a.attname, format(
-                  CASE WHEN coalesce(nullif(t.typbasetype, 0), t.oid)
-                            = ANY (ARRAY['float4', 'float8', 'money']::regtype[])
-                       THEN 'sum(%I::numeric)::text' ELSE 'sum(%I)::text' END, a.attname)]
-              FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-                AND coalesce(nullif(t.typbasetype, 0), t.oid) = ANY (ARRAY['int2', 'int4', 'int8', 'numeric',
-                    'float4', 'float8', 'money']::regtype[])
-              ORDER BY a.attnum) AS summed,
-        array(SELECT a.attname::text FROM pg_attribute a
-              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-              ORDER BY a.attnum) AS dumped,
-        coalesce(own.condition, '')
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    LEFT JOIN LATERAL (SELECT e.extcondition[array_position(e.extconfig, c.oid)] AS condition
-                       FROM pg_extension e WHERE c.oid = ANY (e.extconfig)) own ON true
-    WHERE c.relkind = 'r' AND c.relpersistence <> 't'
-      AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-      AND (own.condition IS NOT NULL
-           OR NOT EXISTS (SELECT FROM pg_depend d
-                          WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))
-    ORDER BY 1, 2
 """
 _SEQUENCES = """
     SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -71,20 +45,6 @@ _ROLES = """
     FROM pg_roles r WHERE r.rolname !~ '^pg_' ORDER BY 1
 """
 _EXTENSIONS = "SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
-
-
-@dataclass(frozen=True, slots=True)
-class _TableShape:
-    """A table with what is summed of it and what is dumped of it: an extension may keep some rows back."""
-
-    name: QualifiedName
-    sums: dict[str, str]
-    dumped: tuple[str, ...]
-    condition: LiteralString
-
-    @property
-    def identifier(self) -> sql.Identifier:
-        return sql.Identifier(self.name.schema, self.name.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +82,15 @@ def facts(connection: Connection) -> Source:
 
 def seal(connection: Connection, *, full: bool = False) -> Seal:
     """What the database holds, as the seal says it; `full` also digests every table's data."""
-    shapes = [
-        _TableShape(QualifiedName(schema, name), dict(summed), tuple(dumped), condition)
-        for schema, name, summed, dumped, condition in connection.execute(_TABLES)
-    ]
+    shapes = tables.shapes(connection)
+    digests = {shape.name.key: tables.content(connection, shape).digest for shape in shapes} if full else None
     return Seal(
-        tables={shape.name.key: _counted(connection, shape) for shape in shapes},
+        tables={shape.name.key: tables.counted(connection, shape) for shape in shapes},
         sequences=tuple(QualifiedName(*row).key for row in connection.execute(_SEQUENCES)),
         objects=_objects(connection),
         extensions=dict(connection.execute(_EXTENSIONS).fetchall()),
         roles=roles(connection),
-        content={shape.name.key: _digested(connection, shape) for shape in shapes} if full else None,
+        content=digests,
     )
 
 
@@ -142,34 +100,6 @@ def roles(connection: Connection) -> dict[str, RoleFacts]:
         name: RoleFacts(attributes=attributes, member_of=tuple(member_of))
         for name, attributes, member_of in connection.execute(_ROLES)
     }
-
-
-def _counted(connection: Connection, shape: _TableShape) -> TableFacts:
-    """The exact count, and the exact sum of each numeric column. Floats are summed as numeric:
-
-    their own sum depends on the order in which rows are met.
-    """
-    sums = [sql.SQL(expression) for expression in shape.sums.values()]
-    columns = sql.SQL(", ").join([sql.SQL("count(*)"), *sums])
-    query = sql.SQL("SELECT {} FROM ONLY {} {}")
-    row = connection.execute(query.format(columns, shape.identifier, sql.SQL(shape.condition))).fetchone()
-    assert row is not None
-    return TableFacts(rows=row[0], sums=dict(zip(shape.sums, row[1:], strict=True)))
-
-
-def _digested(connection: Connection, shape: _TableShape) -> str:
-    """The digest of the table's COPY text: what the archive's stream must have for it as well."""
-    columns = sql.SQL(", ").join(map(sql.Identifier, shape.dumped))
-    if shape.condition:
-        form = "COPY (SELECT {1} FROM {0} {2}) TO STDOUT"
-    else:
-        form = "COPY {0} ({1}) TO STDOUT" if shape.dumped else "COPY {0} TO STDOUT"
-    copy = sql.SQL(form).format(shape.identifier, columns, sql.SQL(shape.condition))
-    state = xxhash.xxh3_128()
-    with connection.cursor().copy(copy) as rows:
-        for row in rows:
-            state.update(row)
-    return state.hexdigest()
 
 
 def _objects(connection: Connection) -> dict[str, ObjectDigest]:

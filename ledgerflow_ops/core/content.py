@@ -16,7 +16,7 @@ import xxhash
 
 from ledgerflow_ops.core.encodings import declared
 from ledgerflow_ops.core.manifest import Contents, LargeObjects, SequenceState, TableContent
-from ledgerflow_ops.core.tables import QualifiedName
+from ledgerflow_ops.core.tables import QualifiedName, column_list, columns_in
 
 _END = b"\n\\.\n"
 _BETWEEN = rb"(?:\s+|--[^\n]*\n|\\[^\n]*\n)*+"
@@ -138,7 +138,7 @@ class ContentReader:
 
     def _begin(self, target: str) -> None:
         name, columns = QualifiedName.split(target)
-        self._table = _Table(name.key, columns.strip())
+        self._table = _Table(name.key, column_list(columns_in(columns)))
 
     def _call(self, statement: bytes) -> None:
         if write := _LO_WRITE.fullmatch(statement):

@@ -28,6 +28,15 @@ def dump_needs(database_size: int, last: LastDump | None) -> int:
     return int(expected * _ROOM) + _BASE
 
 
+def fits_memory(database_size: int, below: int, memory: int) -> bool:
+    """Whether a drill of a database of `database_size` bytes may keep its server's data in memory.
+
+    Only one smaller than `below`, and only where `memory`, the bytes that are free, would hold four of
+    it: a drill must not be what drives a machine out of memory.
+    """
+    return database_size < below and 4 * drill_needs(database_size) <= memory
+
+
 def drill_needs(database_size: int) -> int:
     """Bytes that restoring a database of `database_size` bytes into a cluster of its own may take."""
     return int(database_size * _ROOM) + _CLUSTER

@@ -1,10 +1,12 @@
 """Qualified names of tables and sequences, spelt in one way whatever spelt them before."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 _PART = r'(?:"(?:[^"]|"")+"|[^\s".(),]+)'
+_COLUMN = re.compile(r'"(?:[^"]|"")+"|[^\s",()]+')
 _QUALIFIED = re.compile(rf"\s*({_PART})\.({_PART})")
 
 
@@ -15,6 +17,17 @@ def quote(part: str) -> str:
 
 def _unquote(part: str) -> str:
     return part[1:-1].replace('""', '"') if part.startswith('"') else part
+
+
+def column_list(names: Iterable[str]) -> str:
+    """Columns in the one spelling that manifests use: `(id, "Name")`; nothing when there are none."""
+    listed = ", ".join(map(quote, names))
+    return f"({listed})" if listed else ""
+
+
+def columns_in(text: str) -> tuple[str, ...]:
+    """The names in a COPY statement's list of columns, unquoted."""
+    return tuple(_unquote(part) for part in _COLUMN.findall(text))
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -4,15 +4,15 @@ import re
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 from psycopg import sql
 
-from ledgerflow_ops.adapters import archive, reading, source, tools
+from ledgerflow_ops.adapters import archive, tools
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.adapters.process import Finished, last_lines
-from ledgerflow_ops.adapters.throwaway import Throwaway, throwaway
+from ledgerflow_ops.adapters.throwaway import Throwaway, memory, throwaway
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core import space
@@ -24,9 +24,10 @@ from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import rules
+from ledgerflow_ops.operations import rereading, rules
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
+from ledgerflow_ops.operations.rereading import Copy
 from ledgerflow_ops.operations.verify import hashed, told
 
 _COPY = "ledgerflow_copy"
@@ -75,15 +76,14 @@ class _Drill:
         watch = self.examination.watch
         server_tools = self._server_tools()
         with _our_trouble():
-            self._preflight()
+            in_memory, place = self._preflight(), self.site.desk.lodging
         self.report.step(Step.CLUSTER)
         bootstrap = self.manifest.source.bootstrap_role if self.manifest else "postgres"
         encoding = self.manifest.source.encoding if self.manifest else "UTF8"
-        place = self.site.desk.lodging
         with (
             watch.phase("drill"),
             _our_trouble(),
-            throwaway(place, server_tools, bootstrap, encoding) as server,
+            throwaway(place, server_tools, bootstrap, encoding, in_memory=in_memory) as server,
         ):
             self.examination.server_version = server_tools.version
             self._climb(server, server_tools)
@@ -99,13 +99,12 @@ class _Drill:
         if examination.bad:
             return
         with _at_once() as pool:
-            answers = pool.submit(rules.ask, copy, self.site.rules)
             if self.manifest is None:
-                examination.checks += self._rules(answers)
+                examination.checks += rules.ask(copy, self.site.rules)
                 return
-            examination.stage(
-                Rung.EQUAL, "restorable", "compare", lambda: self._compare(copy, server_tools, pool)
-            )
+            again = pool.submit(rereading.reread, copy, server.pipes)
+            answers = pool.submit(rules.ask, copy, self.site.rules)
+            examination.stage(Rung.EQUAL, "restorable", "compare", lambda: self._compare(again, server_tools))
             examination.stage(Rung.VALID, "data_rules", "rules", lambda: self._rules(answers))
 
     def _server_tools(self) -> Tools:
@@ -114,9 +113,11 @@ class _Drill:
         major = max(manifest.source.major, int(manifest.tool_version.split(".")[0])) if manifest else 0
         return tools.server(self.site.desk.settings.tools_dir, major)
 
-    def _preflight(self) -> None:
-        """CannotJudge when there is no room for the restored copy."""
+    def _preflight(self) -> bool:
+        """Whether the copy goes into memory; CannotJudge when there is no room for it on the disk either."""
         size = self.manifest.source.size if self.manifest else 10 * self._file_size()
+        if space.fits_memory(size, self.site.desk.settings.drill_in_memory_below, memory()):
+            return True
         needed, free = space.drill_needs(size), shutil.disk_usage(self.site.desk.lodging.root).free
         if free < needed:
             raise CannotJudge(
@@ -124,6 +125,7 @@ class _Drill:
                 f"below {self.site.desk.lodging.root}.",
                 hint="Free room, or set state_dir to a larger disk. This says nothing of the backup.",
             )
+        return False
 
     def _file_size(self) -> int:
         return self.site.folder.file(self.examination.name.dump).stat().st_size
@@ -133,9 +135,7 @@ class _Drill:
         self.report.step(Step.ROLES)
         with server.server.connect() as connection:
             self._make_roles(connection)
-            connection.execute(
-                sql.SQL("CREATE ROLE {} SUPERUSER LOGIN").format(sql.Identifier(self._own_role()))
-            )
+            self._make_own_role(connection)
             notes = self._make_database(connection)
         self._without_public(copy)
         self.report.step(Step.RESTORE)
@@ -167,6 +167,13 @@ class _Drill:
         while self.manifest and name in self.manifest.seal.roles:
             name += "_"
         return name
+
+    def _make_own_role(self, connection: Connection) -> None:
+        """The drill's superuser. Its values are packed by lz4 where the server can: pglz is slower."""
+        role = sql.Identifier(self._own_role())
+        connection.execute(sql.SQL("CREATE ROLE {} SUPERUSER LOGIN").format(role))
+        with suppress(psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject):
+            connection.execute(sql.SQL("ALTER ROLE {} SET default_toast_compression = lz4").format(role))
 
     def _make_roles(self, connection: Connection) -> None:
         """The backup's roles: by its globals script, else by name and attributes from the seal."""
@@ -219,19 +226,15 @@ class _Drill:
             with copy.connect() as connection:
                 connection.execute("DROP SCHEMA public")
 
-    def _compare(self, copy: Database, server_tools: Tools, pool: ThreadPoolExecutor) -> Iterator[Check]:
+    def _compare(self, again: Future[Copy], server_tools: Tools) -> Iterator[Check]:
         """The copy read again, table by table, and its own seal, both against what was committed."""
         self.report.step(Step.COMPARE)
         manifest = self.manifest
         assert manifest is not None
-        reading_again = pool.submit(reading.contents_of, server_tools, copy.variables())
-        with copy.connect() as connection:
-            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            found = source.seal(connection)
-        contents = reading_again.result()
+        found = again.result()
         same_major = server_tools.major == manifest.source.major
-        differences = contents_equal(manifest.contents, contents)
-        differences += facts_equal(manifest.seal, found, same_major=same_major)
+        differences = contents_equal(manifest.contents, found.contents)
+        differences += facts_equal(manifest.seal, found.seal, same_major=same_major)
         yield from told("restorable", differences)
         if not differences:
             yield passed("restorable", _equal_sentence(manifest, same_major))

@@ -53,7 +53,7 @@ class Embedded:
         if not (cluster.made and cluster.postmaster()):
             with self._alone():
                 if not cluster.made:
-                    cluster.make(_SUPERUSER, encoding="UTF8", locale=_MAKE, password=self._new_password())
+                    cluster.make(_SUPERUSER, encoding="UTF8", options=_MAKE, password=self._new_password())
                 if not cluster.postmaster():
                     self._start(cluster)
         return self._database(cluster)

@@ -12,7 +12,7 @@ from ledgerflow_ops.adapters import tools
 from ledgerflow_ops.adapters.cluster import ended
 from ledgerflow_ops.adapters.lodging import Lodging, lodging
 from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.adapters.throwaway import Throwaway, sweep, throwaway
+from ledgerflow_ops.adapters.throwaway import Throwaway, memory, sweep, throwaway
 
 _OWNER = """
 import sys
@@ -20,8 +20,9 @@ from pathlib import Path
 from ledgerflow_ops.adapters import tools
 from ledgerflow_ops.adapters.lodging import lodging
 from ledgerflow_ops.adapters.throwaway import throwaway
-with throwaway(lodging(Path(sys.argv[1])), tools.bundled(), "postgres", "UTF8") as made:
-    key, pid = made.cluster.data.parent.name, made.cluster.postmaster().pid
+place, in_memory = lodging(Path(sys.argv[1])), sys.argv[2] == "True"
+with throwaway(place, tools.bundled(), "postgres", "UTF8", in_memory=in_memory) as made:
+    key, pid = made.cluster.data.parent.name.removeprefix("lf-"), made.cluster.postmaster().pid
     print(key, pid, made.server.parameters["host"], flush=True)
     sys.stdin.read()
 """
@@ -93,8 +94,11 @@ def _belongs(sockets: Path, place: Lodging) -> bool:
     return (place.root / "drills" / sockets.name.removeprefix("lf-")).exists()
 
 
-def test_that_of_a_killed_owner_is_swept_and_that_of_a_living_one_is_not(root: Path, place: Lodging) -> None:
-    command = [sys.executable, "-c", _OWNER, str(root / "state")]
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_that_of_a_killed_owner_is_swept_and_that_of_a_living_one_is_not(
+    root: Path, place: Lodging, in_memory: bool
+) -> None:
+    command = [sys.executable, "-c", _OWNER, str(root / "state"), str(in_memory)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         key, pid, host = owner.stdout.readline().split()
@@ -108,11 +112,48 @@ def test_that_of_a_killed_owner_is_swept_and_that_of_a_living_one_is_not(root: P
         assert sweep(place) == [key]
     assert ended(postmaster, 0)
     assert not Path(host).exists()
+    assert not Path("/dev/shm", f"lf-{key}").exists()
     assert _left(place) == []
 
 
+def test_in_memory_nothing_of_its_data_is_on_the_disk(place: Lodging) -> None:
+    assert memory() > 0
+    with throwaway(place, tools.bundled(), "postgres", "UTF8", in_memory=True) as made:
+        home = made.cluster.data.parent
+        assert home.parent == Path("/dev/shm")
+        assert home.stat().st_mode & 0o077 == 0
+        assert _left(place) == [f"{home.name.removeprefix('lf-')}.lock"]
+    assert not home.exists()
+    assert _left(place) == []
+
+
+def test_initdb_runs_once_for_the_same_words_and_again_after_one_that_was_cut_off(place: Lodging) -> None:
+    def system() -> str:
+        with (
+            throwaway(place, tools.bundled(), "postgres", "UTF8") as made,
+            made.server.connect() as connection,
+        ):
+            found = connection.execute("SELECT system_identifier FROM pg_control_system()").fetchone()
+            assert found is not None
+            return str(found[0])
+
+    first = system()
+    assert system() == first
+    (template,) = (folder for folder in (place.root / "templates").iterdir() if folder.is_dir())
+    (template / "data" / "made").unlink()
+    (template / "data" / "PG_VERSION").write_text("cut")
+    second = system()
+    assert second != first
+    with (
+        throwaway(place, tools.bundled(), "The boss", "LATIN1") as other,
+        other.server.connect() as connection,
+    ):
+        found = connection.execute("SELECT current_user, current_setting('server_encoding')")
+        assert found.fetchone() == ("The boss", "LATIN1")
+
+
 def test_a_new_one_sweeps_the_old(root: Path, place: Lodging) -> None:
-    command = [sys.executable, "-c", _OWNER, str(root / "state")]
+    command = [sys.executable, "-c", _OWNER, str(root / "state"), "False"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         key, pid, _ = owner.stdout.readline().split()

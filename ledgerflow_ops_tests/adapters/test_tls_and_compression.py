@@ -35,7 +35,7 @@ def server(session_root: Path, ca: trustme.CA) -> Iterator[Database]:
     place = lodging(home)
     account = server_account()
     cluster = Cluster(home / "server" / "data", place.programs(tools.bundled()), account)
-    cluster.make("postgres", encoding="UTF8", locale={"locale": "C"}, password=PASSWORD)
+    cluster.make("postgres", encoding="UTF8", options={"locale": "C"}, password=PASSWORD)
     certificate = ca.issue_cert("localhost")
     files = {"server.crt": certificate.cert_chain_pems[0], "server.key": certificate.private_key_pem}
     for name, pem in files.items():

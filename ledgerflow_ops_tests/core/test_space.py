@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledgerflow_ops.core.space import LastDump, drill_needs, dump_needs
+from ledgerflow_ops.core.space import LastDump, drill_needs, dump_needs, fits_memory
 
 MB = 1000**2
 
@@ -23,3 +23,19 @@ def test_a_database_that_shrank_needs_no_less_than_its_last_dump() -> None:
 def test_a_drill_needs_the_database_with_room_and_a_cluster() -> None:
     assert drill_needs(0) == 80 * MB
     assert drill_needs(100 * MB) == 205 * MB
+
+
+@pytest.mark.parametrize(
+    ("size", "below", "memory", "fits"),
+    [
+        (10_000_000, 128_000_000, 370_000_000, True),
+        (10_000_000, 128_000_000, 369_999_999, False),  # four times 1.25 × 10 MB + 80 MB
+        (128_000_000, 128_000_000, 10**12, False),
+        (10_000_000, 0, 10**12, False),
+        (0, 1, 0, False),
+    ],
+)
+def test_only_a_small_copy_goes_into_memory_and_only_where_there_is_plenty(
+    size: int, below: int, memory: int, fits: bool
+) -> None:
+    assert fits_memory(size, below, memory) is fits

@@ -40,8 +40,32 @@ def family(shell: Shell) -> list[psutil.Process]:
     return [found for parent in parents for found in (parent, *parent.children(recursive=True))]
 
 
+def listening(process: psutil.Process) -> list[str]:
+    """The addresses it takes connections at; none when it has just ended, as PostgreSQL's helpers do."""
+    try:
+        found = process.net_connections("inet")
+    except psutil.NoSuchProcess:
+        return []
+    return [connection.laddr.ip for connection in found if connection.status == psutil.CONN_LISTEN]
+
+
+def words(process: psutil.Process) -> str:
+    """Its command line; empty when it has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    return [found for found in processes if found.is_running() and found.status() != psutil.STATUS_ZOMBIE]
+    return [found for found in processes if _runs(found)]
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_two_starts_at_once_and_another_later_make_one_set_of_servers(dev: Shell) -> None:
@@ -72,21 +96,16 @@ def test_make_prints_the_address_and_how_to_stop(dev: Shell) -> None:
 
 def test_they_listen_on_loopback_only(dev: Shell) -> None:
     up(dev)
-    listening = [
-        connection.laddr.ip
-        for process in alive(family(dev))
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    ]
-    assert len(listening) >= 2, "the web page and PostgreSQL"
-    assert set(listening) == {"127.0.0.1"}
+    found = [ip for process in family(dev) for ip in listening(process)]
+    assert len(found) >= 2, "the web page and PostgreSQL"
+    assert set(found) == {"127.0.0.1"}
 
 
 def test_no_secret_is_in_their_arguments(dev: Shell) -> None:
     up(dev)
     password = (dev.state / "embedded.password").read_text()
     assert len(password) > 20
-    assert not [found for found in alive(family(dev)) if any(password in word for word in found.cmdline())]
+    assert not [found for found in family(dev) if password in words(found)]
     for log in (dev.state / "servers").glob("*.log"):
         assert password not in log.read_text(), log
 

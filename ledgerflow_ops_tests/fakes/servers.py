@@ -56,7 +56,7 @@ def server(root: Path, programs: Tools) -> Iterator[Server]:
     """A running server below `root`, which the account that servers run as can pass through."""
     place = lodging(root / "servers")
     cluster = Cluster(root / "servers" / "data", place.programs(programs), server_account())
-    cluster.make("postgres", encoding="UTF8", locale={"locale": "C"})
+    cluster.make("postgres", encoding="UTF8", options={"locale": "C"})
     made = Server(cluster, free_port())
     made.start()
     try:

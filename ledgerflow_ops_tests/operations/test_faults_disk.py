@@ -39,7 +39,7 @@ def ground(session_root: Path, books: Database) -> Iterator[Ground]:
 def narrow(session_root: Path, books: Database) -> Iterator[Ground]:
     """A ground whose drills have a small disk, with a proven backup."""
     with grounds.folder(session_root) as root, disks.small_disk(root / "state", "180m"):
-        ground = Ground(root, books)
+        ground = Ground(root, books, {"drill_in_memory_below": 0})
         grounds.prove(ground.site(), grounds.take(ground.site()))
         yield ground
 
