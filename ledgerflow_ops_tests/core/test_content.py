@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ledgerflow_ops.core.content import ContentReader, UnreadableText
 from ledgerflow_ops.core.manifest import Contents, SequenceState, TableContent
+from ledgerflow_ops.core.tables import column_list
 
 HEAD = [
     b"--\n",
@@ -107,7 +108,7 @@ def dumps(draw: st.DrawFn) -> Dump:
         columns = f"({', '.join(map(quoted, names))})" if width else ""
         table = quoted(f"T{number}" + draw(NAMES))
         pieces += [b"--\n", block(f"public.{table} {columns}", body), b"\n"]
-        tables[f"public.{table}"] = facts(body, columns)
+        tables[f"public.{table}"] = facts(body, column_list(names))
     return Dump(tuple(pieces), tables)
 
 

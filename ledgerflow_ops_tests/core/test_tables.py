@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledgerflow_ops.core.tables import QualifiedName
+from ledgerflow_ops.core.tables import QualifiedName, column_list, columns_in
 
 PARTS = st.one_of(
     st.sampled_from(["public", 'a"b', '""', "a.b", "a b", "Ünï", "new\nline", "(x)", "select", "x$1", "'"]),
@@ -41,3 +41,21 @@ def test_two_ways_of_quoting_are_one_key(spelt: str, key: str) -> None:
 def test_what_is_no_qualified_name_raises(text: str) -> None:
     with pytest.raises(ValueError, match="no qualified name"):
         QualifiedName.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", ()),
+        ("(id)", ("id",)),
+        (' (id, "position", "B c")', ("id", "position", "B c")),
+        ('("a,b", "c)", "d""e", "(")', ("a,b", "c)", 'd"e', "(")),
+    ],
+)
+def test_a_list_of_columns_has_one_spelling_however_it_was_quoted(text: str, names: tuple[str, ...]) -> None:
+    assert columns_in(text) == names
+    assert columns_in(column_list(names)) == names
+
+
+def test_what_only_one_list_of_keywords_quotes_is_spelt_alike() -> None:
+    assert column_list(columns_in('("position", "user")')) == "(position, user)"
