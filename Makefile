@@ -26,7 +26,7 @@ endif
 
 ##@ Operations on one environment: LEDGER_ENV=dev|test|prod (JSON=1 for one JSON object)
 
-.PHONY: backup verify restore-test status doctor identity
+.PHONY: backup verify restore-test restore restore-force rollback recover discard status doctor identity
 backup: $(READY) ## Make a backup and prove it by restoring it | FILE=name.dump DRILL=0 SEAL=full WHY="…"
 	@$(LEDGERFLOW) backup
 
@@ -35,6 +35,21 @@ verify: $(READY) ## Read every byte of a backup and judge it | FILE=name.dump
 
 restore-test: $(READY) ## Restore a backup beside the live one, compare, drop | FILE=name.dump, else the newest
 	@$(LEDGERFLOW) restore-test
+
+restore: $(READY) ## Restore into an empty database | FILE=name|latest|latest-proven|day FROM_ENV= CONFIRM= DRY_RUN=1
+	@$(LEDGERFLOW) restore
+
+restore-force: $(READY) ## Restore over the database, which is backed up and kept aside | as restore
+	@$(LEDGERFLOW) restore-force
+
+rollback: $(READY) ## Swap back the database that the last restore put aside | FORCE=1 DRY_RUN=1
+	@$(LEDGERFLOW) rollback
+
+recover: $(READY) ## After a loss: restore the newest backup that holds | CONFIRM=env DRY_RUN=1
+	@$(LEDGERFLOW) recover
+
+discard: $(READY) ## Drop a database that a restore put aside | NAME=whole_name
+	@$(LEDGERFLOW) discard
 
 status: $(READY) ## Say what is proven, how far, and how old it is
 	@$(LEDGERFLOW) status

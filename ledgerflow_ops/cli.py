@@ -171,6 +171,87 @@ def restore_test(file: str | None, json: bool) -> None:
     sys.exit(order.drill(site, call.terminal, file))
 
 
+WHY = click.option("--why", envvar="WHY", default="", help="Goes on record with the run.")
+CONFIRM = click.option("--confirm", envvar="CONFIRM", default="", help="The environment's name, typed.")
+DRY_RUN = flag("dry-run", False, "Say what would be done and why; touch nothing.")
+
+
+def _restore(file: str | None, from_env: str | None, confirm: str, why: str, **flags: bool) -> None:
+    call = Call(flags["json"], why)
+    site = call.site()
+    if not file:
+        raise SettingsError(
+            "A restore needs FILE=.",
+            hint="A name, a path, a day, latest or latest-proven; make status lists them.",
+        )
+    from ledgerflow_ops.defs import restore_order, restoring
+
+    wish = restoring.wish_of(site, file, from_env, confirm, force=flags["force"])
+    sys.exit(restore_order.restored(site, call.terminal, wish, dry_run=flags["dry_run"]))
+
+
+def _restores(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that both restores take."""
+    source = click.option("--from-env", envvar="FROM_ENV", default=None, help="Whose backup it is.")
+    for option in (JSON, DRY_RUN, WHY, CONFIRM, source, FILE):
+        command = option(command)
+    return command
+
+
+@main.command()
+@_restores
+def restore(**options: Any) -> None:
+    """Restore a backup into an empty or absent database."""
+    _restore(**options, force=False)
+
+
+@main.command("restore-force")
+@_restores
+def restore_force(**options: Any) -> None:
+    """Restore a backup over the database, which is backed up and kept aside."""
+    _restore(**options, force=True)
+
+
+@main.command()
+@flag("force", False, "End the sessions on the database.")
+@WHY
+@DRY_RUN
+@JSON
+def rollback(force: bool, why: str, dry_run: bool, json: bool) -> None:
+    """Swap back the database that the last restore put aside."""
+    call = Call(json, why)
+    site = call.site()
+    from ledgerflow_ops.defs import restore_order
+
+    sys.exit(restore_order.rolled_back(site, call.terminal, force=force, dry_run=dry_run))
+
+
+@main.command()
+@CONFIRM
+@WHY
+@DRY_RUN
+@JSON
+def recover(confirm: str, why: str, dry_run: bool, json: bool) -> None:
+    """After a loss: prove the newest backups until one holds, restore it, write down what happened."""
+    call = Call(json, why)
+    site = call.site()
+    from ledgerflow_ops.defs import restore_order
+
+    sys.exit(restore_order.recovered(site, call.terminal, confirmed=confirm, dry_run=dry_run))
+
+
+@main.command()
+@click.option("--name", envvar="NAME", default="", help="The whole name of the database to drop.")
+@JSON
+def discard(name: str, json: bool) -> None:
+    """Drop a database that a restore put aside."""
+    call = Call(json)
+    site = call.site()
+    from ledgerflow_ops.defs import restore_order
+
+    sys.exit(restore_order.discarded(site, call.terminal, name))
+
+
 @main.command()
 @JSON
 def status(json: bool) -> None:

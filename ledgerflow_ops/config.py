@@ -102,6 +102,8 @@ class EnvironmentSettings(BaseModel):
 
     database_url: Url | None = None
     database_url_file: FolderPath | None = None
+    admin_database_url: Url | None = None
+    admin_database_url_file: FolderPath | None = None
     time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
     schedule: time = time(2, 30)
     size_floor: ByteSize = ByteSize(10_000)
@@ -110,11 +112,15 @@ class EnvironmentSettings(BaseModel):
     full_seal_below: ByteSize = ByteSize(256_000_000)
     role_passwords: bool = False
     rules: tuple[Rule, ...] = ()
+    application_check: str = ""
+    server_log: FolderPath | None = None
     _url: SecretStr | None = PrivateAttr(None)
+    _admin_url: SecretStr | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _known_url(self) -> "EnvironmentSettings":
         self._url = _secret(self.database_url, self.database_url_file, "database_url")
+        self._admin_url = _secret(self.admin_database_url, self.admin_database_url_file, "admin_database_url")
         return self
 
     @property
@@ -130,6 +136,11 @@ class EnvironmentSettings(BaseModel):
     def url(self) -> str | None:
         """The database's URL, from the setting or from the file that holds it; None for the sample."""
         return self._url.get_secret_value() if self._url else None
+
+    @property
+    def admin_url(self) -> str | None:
+        """The URL of the account that restores, where it is not the one that backs up."""
+        return self._admin_url.get_secret_value() if self._admin_url else None
 
 
 def _variables() -> dict[str, Any]:
@@ -168,6 +179,7 @@ class Settings(BaseSettings):
 
     backup_root: FolderPath = Field(default=Path("~/iCloudLedger/backups"), validate_default=True)
     state_dir: FolderPath = Field(default=Path("~/.local/state/ledgerflow_ops"), validate_default=True)
+    archive_roots: tuple[FolderPath, ...] = ()
     tools_dir: FolderPath | None = None
     drill_in_memory_below: ByteSize = ByteSize(128_000_000)
     dagster_database_url: Url | None = None

@@ -186,10 +186,8 @@ class Folder:
             return self.file(name).read_bytes()
 
     def free(self) -> int:
-        """Bytes free to us on the folder's file system (of its nearest existing parent)."""
-        place = next(part for part in (self.path, *self.path.parents) if part.exists())
-        facts = os.statvfs(place)
-        return facts.f_bavail * facts.f_frsize
+        """Bytes free to us on the folder's file system."""
+        return free_at(self.path)
 
     def _listed(self) -> list[str]:
         return [path.name for path in self.path.iterdir()]
@@ -251,6 +249,13 @@ def permissions(folder: Folder, name: str) -> Check:
     if exposed := exposed_parents(folder.path):
         return warned("permissions", "parents", "; ".join(exposed), TIGHTEN)
     return passed("permissions", "File 0600, folder 0700, both ours.")
+
+
+def free_at(path: Path) -> int:
+    """Bytes free to us on the file system of `path`, or of its nearest existing parent."""
+    place = next(part for part in (path, *path.parents) if part.exists())
+    facts = os.statvfs(place)
+    return facts.f_bavail * facts.f_frsize
 
 
 def writable(folder: Path) -> bool:

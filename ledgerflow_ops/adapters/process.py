@@ -3,9 +3,10 @@
 import contextlib
 import os
 import re
+import shlex
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -69,6 +70,8 @@ def popen(
     options = {"start_new_session": True, **options}
     if account:
         options |= {"user": account.uid, "group": account.gid, "extra_groups": []}
+    for record in _records:
+        record.append(mask(shlex.join(str(part) for part in command)))
     try:
         return subprocess.Popen([str(part) for part in command], env=environment(extra), **options)
     except OSError as error:
@@ -76,6 +79,20 @@ def popen(
             f"{Path(command[0]).name} could not be started: {error.strerror}",
             hint="Run make doctor: it shows which tools are found and where.",
         ) from None
+
+
+_records: list[list[str]] = []
+
+
+@contextlib.contextmanager
+def recorded() -> Iterator[list[str]]:
+    """The command lines of all programs that are started while the block lasts, without secrets."""
+    record: list[str] = []
+    _records.append(record)
+    try:
+        yield record
+    finally:
+        _records.remove(record)
 
 
 def run(

@@ -10,6 +10,8 @@ from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.proof import Proof, Verdict
 from ledgerflow_ops.core.rungs import Rung
 
+LATEST, LATEST_PROVEN = "latest", "latest-proven"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -81,6 +83,20 @@ def newest(entries: Iterable[Entry]) -> Entry | None:
 def newest_proven(entries: Iterable[Entry]) -> Entry | None:
     """The newest backup that counts."""
     return next((entry for entry in backups(entries) if entry.proven), None)
+
+
+def chosen(entries: Iterable[Entry], word: str) -> Entry | None:
+    """What `latest`, `latest-proven` or a day (2026-11-23) means; None when nothing is meant by it.
+
+    Of a day it is the newest proven backup, else the newest one.
+    """
+    found = list(entries)
+    if word == LATEST:
+        return newest(found)
+    if word == LATEST_PROVEN:
+        return newest_proven(found)
+    of_day = [entry for entry in found if entry.day is not None and entry.day.isoformat() == word]
+    return newest_proven(of_day) or newest(of_day)
 
 
 def recent_sizes(entries: Iterable[Entry], before: Manifest, limit: int = 14) -> Sequence[int]:

@@ -13,8 +13,11 @@ class Environment(StrEnum):
     PROD = "prod"
 
     @classmethod
-    def parse(cls, text: str | None) -> "Environment":
-        """The environment named by `text`, exactly as written; SettingsError with the accepted values."""
+    def parse(cls, text: str | None, variable: str = "LEDGER_ENV") -> "Environment":
+        """The environment named by `text`, exactly as written; SettingsError with the accepted values.
+
+        `variable` is what people set it by.
+        """
         accepted = ", ".join(cls)
         if not text:
             raise SettingsError(
@@ -23,7 +26,7 @@ class Environment(StrEnum):
             )
         if text not in {str(member) for member in cls}:
             raise SettingsError(
-                f"LEDGER_ENV={text!r} is not an environment.",
+                f"{variable}={text!r} is not an environment.",
                 hint=f"Accepted values, exactly as written: {accepted}.",
             )
         return cls(text)

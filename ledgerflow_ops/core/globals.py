@@ -1,12 +1,16 @@
 """The roles script that pg_dumpall writes, taken apart into statements."""
 
 import re
+from collections.abc import Collection
 
 from ledgerflow_ops.core.encodings import declared
 
 _STATEMENT = re.compile(r"((?:[^;'\"]++|'[^']*+'|\"[^\"]*+\")++);")
 _NOISE = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|\\[^\n]*(?:\n|\Z))*+")
 _CREATE = re.compile(r'CREATE ROLE ("(?:[^"]|"")+"|[^\s";]+)\Z')
+_NAME = r'("(?:[^"]|"")+"|[^\s";,]+)'
+_OF_ROLE = re.compile(rf"(?:CREATE|ALTER|COMMENT ON) ROLE {_NAME}")
+_MEMBERSHIP = re.compile(rf"GRANT {_NAME} TO {_NAME}")
 _TABLESPACES = re.compile(
     r"(?:CREATE|ALTER|COMMENT ON) TABLESPACE |(?:GRANT|REVOKE) .* ON TABLESPACE ", re.DOTALL
 )
@@ -67,6 +71,21 @@ def replayable(script: str, bootstrap_role: str) -> list[str]:
         return not _TABLESPACES.match(statement)
 
     return [statement for statement in statements(script) if wanted(statement)]
+
+
+def about(script: str, names: Collection[str]) -> list[str]:
+    """The statements that make the roles `names`, set what is theirs, and make them members or groups.
+
+    Settings in a database are left out: that database is another one here.
+    """
+    return [statement for statement in statements(script) if _speaks_of(statement, names)]
+
+
+def _speaks_of(statement: str, names: Collection[str]) -> bool:
+    if " IN DATABASE " in statement:
+        return False
+    match = _OF_ROLE.match(statement) or _MEMBERSHIP.match(statement)
+    return match is not None and any(_unquoted(name) in names for name in match.groups())
 
 
 def _unquoted(name: str) -> str:

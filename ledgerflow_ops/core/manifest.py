@@ -119,6 +119,35 @@ class Source(Record):
         return self.server_version_num // 10000
 
 
+class Grant(Record):
+    """A right on a database; `grantee` is None for PUBLIC."""
+
+    grantee: str | None
+    privilege: str
+    grantable: bool
+
+
+class Setting(Record):
+    """ALTER DATABASE … SET, or ALTER ROLE … IN DATABASE … SET where `role` is not None."""
+
+    role: str | None
+    name: str
+    value: str
+
+
+class DatabaseProperties(Record):
+    """What the server keeps of a database outside of it. `provider` is pg_database's datlocprovider."""
+
+    owner: str
+    connection_limit: int
+    comment: str | None
+    provider: str
+    locale: str | None
+    rules: str | None
+    grants: tuple[Grant, ...]
+    settings: tuple[Setting, ...]
+
+
 class FileFacts(Record):
     """A file's name, length in bytes and SHA-256."""
 
@@ -167,6 +196,7 @@ class Manifest(Record):
     toc: TableOfContents
     seal: Seal
     contents: Contents
+    properties: DatabaseProperties | None = None
     run: RunFacts
     durations: dict[str, float]
 

@@ -11,9 +11,10 @@ DUMP = ".dump"
 GLOBALS = ".globals.sql"
 MANIFEST = ".manifest.json"
 PROOF = ".proof.json"
+PIN = ".pin.json"
 PARTIAL = ".partial"
 
-OURS = (DUMP, GLOBALS, MANIFEST, PROOF)
+OURS = (DUMP, GLOBALS, MANIFEST, PROOF, PIN)
 """The endings this system writes; a `.partial` of anything else is not ours to touch."""
 
 _CUSTOM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.dump")
@@ -49,6 +50,10 @@ class BackupName:
     @property
     def proof(self) -> str:
         return self.stem + PROOF
+
+    @property
+    def pin(self) -> str:
+        return self.stem + PIN
 
 
 def candidates(environment: Environment, local_now: datetime) -> tuple[BackupName, BackupName]:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Step(StrEnum):
-    """The durable steps of a backup and of a drill, in the order in which they are announced.
+    """The durable steps of a backup, a drill and a restore, in the order in which they are announced.
 
     Each is announced just before it is carried out; a process that dies there leaves what the step
     before it had made durable.
@@ -29,6 +29,14 @@ class Step(StrEnum):
     RULES = "data rules"
     CLEAN = "clean"
     PROOF = "proof"
+    PLAN = "plan"
+    SAFETY = "safety backup"
+    CREATE = "create"
+    ANALYZE = "analyze"
+    CARRY_OVER = "carry over"
+    SWAP = "swap"
+    AFTERWARDS = "checks afterwards"
+    JOURNAL = "journal"
 
 
 BACKUP_STEPS = (
@@ -53,6 +61,23 @@ DRILL_STEPS = (
     Step.CLEAN,
     Step.PROOF,
 )
+RESTORE_STEPS = (
+    Step.PLAN,
+    Step.VERIFY,
+    Step.SAFETY,
+    Step.ROLES,
+    Step.CREATE,
+    Step.RESTORE,
+    Step.COMPARE,
+    Step.RULES,
+    Step.ANALYZE,
+    Step.CARRY_OVER,
+    Step.SWAP,
+    Step.AFTERWARDS,
+    Step.JOURNAL,
+)
+"""Of a restore over a database that holds data; SAFETY stands for a whole backup and its drill."""
+ROLLBACK_STEPS = (Step.PLAN, Step.SWAP, Step.JOURNAL)
 
 
 class Reporter(Protocol):

@@ -12,6 +12,7 @@ from ledgerflow_ops.defs.assets import database_asset, drill_asset, dump_asset
 from ledgerflow_ops.defs.catalog_asset import catalog_asset
 from ledgerflow_ops.defs.jobs import jobs
 from ledgerflow_ops.defs.partitions import backup_days
+from ledgerflow_ops.defs.restoring import restoring_jobs
 from ledgerflow_ops.operations.desk import Desk, Site
 
 
@@ -32,7 +33,7 @@ def build_definitions(
         ],
         asset_checks=[dump_checks(site, days[site.environment]) for site in sites],
         jobs=[
-            *(job for site in sites for job in jobs(site)),
+            *(job for site in sites for job in (*jobs(site), *restoring_jobs(site))),
             dg.define_asset_job("catalog_job", dg.AssetSelection.assets("catalog")),
         ],
         sensors=[

@@ -19,7 +19,7 @@ def drill_job(site: Site) -> str:
     return f"{site.environment}_drill"
 
 
-def jobs(site: Site) -> "list[UnresolvedAssetJobDefinition]":
+def jobs(site: Site) -> "list[UnresolvedAssetJobDefinition | dg.JobDefinition]":
     """An environment's jobs: back up and prove; read every byte again; restore and compare again."""
     dump, drill = (dg.AssetSelection.assets(key(site, name)) for name in ("dump", "drill"))
     return [

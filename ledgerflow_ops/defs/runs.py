@@ -22,7 +22,7 @@ WHY = "ledgerflow/why"
 
 _EVERY_SECONDS = 5.0
 
-Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
+Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext
 
 
 class _Tee:

@@ -45,12 +45,12 @@ class Outcome:
 def run(
     site: Site,
     job: str,
-    day: date,
+    day: date | None,
     *,
     config: Mapping[str, Any],
     assets: Sequence[dg.AssetKey] | None = None,
 ) -> Outcome:
-    """Carry out the environment's `job` for `day`, limited to `assets` if given.
+    """Carry out the environment's `job` for `day` (None: it has no day), limited to `assets` if given.
 
     `config` maps steps to their settings.
     """
@@ -67,7 +67,7 @@ def run(
             asset_selection=list(assets) if assets else None,
             tags={
                 # Not `partition_key`: a job that consists of checks alone does not take one.
-                "dagster/partition": day.isoformat(),
+                **({"dagster/partition": day.isoformat()} if day else {}),
                 WHO: desk.run.who,
                 WHY: desk.run.why or "by hand",
                 "ledgerflow/trigger": "terminal",

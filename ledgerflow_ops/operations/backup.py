@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from ledgerflow_ops.adapters import archive, locks, source, tools
+from ledgerflow_ops.adapters import archive, locks, properties, source, tools
 from ledgerflow_ops.adapters.clock import Stopwatch
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.process import Finished, ended_by, last_lines, mask
@@ -16,7 +16,7 @@ from ledgerflow_ops.core import catalog as known
 from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core import naming, space
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
-from ledgerflow_ops.core.manifest import FileFacts, Manifest, RoleFacts, Source
+from ledgerflow_ops.core.manifest import DatabaseProperties, FileFacts, Manifest, RoleFacts, Source
 from ledgerflow_ops.core.naming import PARTIAL, BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.sizes import human
@@ -43,6 +43,7 @@ class _Ready:
 
     database: Database
     source: Source
+    properties: DatabaseProperties
     tools: Tools
     name: BackupName | None
     expected_size: int
@@ -66,7 +67,12 @@ def backup(site: Site, order: Order = Order()) -> Manifest:
     one of these cases no new backup exists and the earlier ones are untouched.
     """
     with locks.exclusive(site.desk.settings.state_dir, site.environment, "backup", site.desk.clock()):
-        return _Backup(site, order).make()
+        return make(site, order)
+
+
+def make(site: Site, order: Order) -> Manifest:
+    """As `backup`, for an operation that holds the environment's lock already."""
+    return _Backup(site, order).make()
 
 
 def refuse_other_days(site: Site, day: date | None) -> None:
@@ -123,6 +129,7 @@ class _Backup:
         database = site.database()
         with database.connect() as connection:
             found = source.facts(connection)
+            outside = properties.properties(connection, found.database)
         identity.confirm(site, found)
         site.folder.prepare()
         for leftover in site.folder.sweep():
@@ -130,7 +137,7 @@ class _Backup:
         chosen = tools.choose(site.desk.settings.tools_dir, found.server_version)
         expected = self._room(found)
         full = self.order.full_seal or found.size < settings.full_seal_below
-        return _Ready(database, found, chosen, name, expected, full)
+        return _Ready(database, found, outside, chosen, name, expected, full)
 
     def _room(self, found: Source) -> int:
         """The dump's expected size; LedgerError with the figures when the disk has no room for it."""
@@ -202,6 +209,7 @@ class _Backup:
             toc=toc,
             seal=sealed.seal.model_copy(update={"roles": roles.facts}),
             contents=streamed.contents,
+            properties=ready.properties,
             run=self.site.desk.run,
             durations=dict(self.watch.durations),
         )

@@ -1,15 +1,18 @@
 """Reads the catalog: every dump in an environment's folder with its manifest and its proof."""
 
+import re
 from functools import lru_cache
 from pathlib import Path
 
 from ledgerflow_ops.adapters.folder import Folder, Version
-from ledgerflow_ops.core.catalog import Entry, backups, newest
+from ledgerflow_ops.core.catalog import LATEST, LATEST_PROVEN, Entry, backups, chosen, newest
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, SettingsError
 from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import DUMP, MANIFEST, BackupName
 from ledgerflow_ops.core.proof import Proof
 from ledgerflow_ops.operations.desk import Site
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def entries(site: Site) -> list[Entry]:
@@ -78,8 +81,9 @@ def read_proof(site: Site, name: BackupName, manifest: Manifest | None) -> Proof
 
 
 def find(site: Site, file: str | None) -> BackupName:
-    """The backup called `file` (a bare name, or a path into the environment's folder), or the newest one.
+    """The backup called `file`, or the newest one.
 
+    `file` is a bare name, a path into the environment's folder, latest, latest-proven or a day.
     SettingsError when there is none, or when the path leads elsewhere.
     """
     hint = "make status lists what there is."
@@ -91,6 +95,10 @@ def find(site: Site, file: str | None) -> BackupName:
                 hint=f"Take one: LEDGER_ENV={site.environment} make backup",
             )
         return found.name
+    if file in (LATEST, LATEST_PROVEN) or _DAY.fullmatch(file):
+        if word := chosen(entries(site), file):
+            return word.name
+        raise SettingsError(f"{site.environment} has no backup that is {file!r}.", hint=hint)
     return _named(site, file, hint)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from pathlib import Path
 
 from ledgerflow_ops import sample
 from ledgerflow_ops.adapters import clock
@@ -51,6 +52,8 @@ class Site:
 
     desk: Desk
     environment: Environment
+    location: Path | None = None
+    """Where the backups lie, if not in the environment's primary folder."""
 
     @property
     def settings(self) -> EnvironmentSettings:
@@ -58,7 +61,12 @@ class Site:
 
     @property
     def folder(self) -> Folder:
-        return Folder(self.desk.settings.folder(self.environment))
+        return Folder(self.location or self.desk.settings.folder(self.environment))
+
+    def locations(self) -> list["Site"]:
+        """The environment at every place that holds backups of it: the primary folder first."""
+        roots = self.desk.settings.archive_roots
+        return [self, *(replace(self, location=root / self.environment) for root in roots)]
 
     @property
     def is_sample(self) -> bool:
@@ -76,6 +84,13 @@ class Site:
         if url is None:
             return self.desk.embedded.sample(self.environment)
         return Database.of(url, f"environments.{self.environment}.database_url")
+
+    def target(self) -> Database:
+        """Where a restore goes, as the account that may restore; the database need not be there."""
+        url = self.settings.admin_url or self.settings.url
+        if url is None:
+            return self.desk.embedded.named(self.environment)
+        return Database.of(url, f"environments.{self.environment}.admin_database_url")
 
     def today(self) -> date:
         """The calendar day in the environment's time zone."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 import psycopg
 from psycopg import sql
 
-from ledgerflow_ops.adapters import archive, tools
+from ledgerflow_ops.adapters import archive, roles, tools
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.adapters.process import Finished, last_lines
 from ledgerflow_ops.adapters.throwaway import Throwaway, memory, throwaway
@@ -19,7 +19,7 @@ from ledgerflow_ops.core import space
 from ledgerflow_ops.core.checks import Check, passed
 from ledgerflow_ops.core.compare import contents_equal, facts_equal
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError
-from ledgerflow_ops.core.manifest import Manifest, RoleFacts
+from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.rungs import Rung
@@ -180,7 +180,12 @@ class _Drill:
         if self.manifest is None:
             return
         if self.manifest.globals is None:
-            for statement in _role_statements(self.manifest.seal.roles, self.manifest.source.bootstrap_role):
+            others = {
+                name: role
+                for name, role in self.manifest.seal.roles.items()
+                if name != self.manifest.source.bootstrap_role
+            }
+            for statement in roles.statements(others):
                 connection.execute(statement)
             return
         script = self.site.folder.read(self.manifest.globals.file).decode("utf-8", "surrogateescape")
@@ -253,26 +258,6 @@ def _at_once() -> Iterator[ThreadPoolExecutor]:
         yield pool
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _role_statements(roles: dict[str, RoleFacts], bootstrap: str) -> list[sql.Composed]:
-    made = [
-        sql.SQL(f"CREATE ROLE {{}} {_attributes(role)}").format(sql.Identifier(name))
-        for name, role in roles.items()
-        if name != bootstrap
-    ]
-    granted = [
-        sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(name))
-        for name, role in roles.items()
-        for group in role.member_of
-    ]
-    return made + granted
-
-
-def _attributes(role: RoleFacts) -> str:
-    """A sealed role's attributes as CREATE ROLE takes them: what it has, and INHERIT if it lacks that."""
-    inherits = "" if "INHERIT" in role.attributes.split() else "NOINHERIT "
-    return inherits + role.attributes.replace("LIMIT", "CONNECTION LIMIT")
 
 
 def _equal_sentence(manifest: Manifest, same_major: bool) -> str:

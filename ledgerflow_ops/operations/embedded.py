@@ -28,7 +28,7 @@ _SETTINGS = {
     "max_connections": "100",
     "shared_buffers": "64MB",
     "log_destination": "stderr",
-    "log_line_prefix": "%m [%p] ",
+    "log_line_prefix": "%m [%p] %d ",
 }
 
 
@@ -76,7 +76,11 @@ class Embedded:
             with database.connect() as connection:
                 sample.install(connection)
 
-        return self._made(f"ledgerflow_{environment}", fill)
+        return self._made(_sample_name(environment), fill)
+
+    def named(self, environment: Environment) -> Database:
+        """Where the sample of an environment is, whether it is there or not."""
+        return self.start().named(_sample_name(environment))
 
     def _made(self, name: str, fill: Callable[[Database], None]) -> Database:
         """The database `name`; made under another name, filled and renamed: never half there."""
@@ -139,6 +143,10 @@ class Embedded:
         self.state_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
         with filelock.FileLock(self.state_dir / "embedded.lock", mode=0o600):
             yield
+
+
+def _sample_name(environment: Environment) -> str:
+    return f"ledgerflow_{environment}"
 
 
 def _exists(connection: Connection, name: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ledgerflow_ops.adapters.clock import Stopwatch
+from ledgerflow_ops.adapters.folder import writable
 from ledgerflow_ops.core.checks import Check, failed, first_fatal
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.manifest import Manifest
@@ -79,6 +80,10 @@ class Examination:
             who=run.who,
             run_id=run.run_id,
         )
-        if supersedes(proof, catalog.read_proof(self.site, self.name, self.manifest)):
+        if not writable(
+            self.site.folder.path
+        ):  # an archive on a medium that is only read: nothing to keep there
+            self.site.desk.reporter.say(f"{self.site.folder.path} is read-only: the proof is not kept there")
+        elif supersedes(proof, catalog.read_proof(self.site, self.name, self.manifest)):
             self.site.folder.replace(self.name.proof, proof.encode())
         return proof

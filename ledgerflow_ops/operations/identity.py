@@ -15,6 +15,12 @@ def confirm(site: Site, found: Source) -> None:
         _identities(site).remember(site.environment, _identity(found))
 
 
+def remember(site: Site, found: Identity) -> None:
+    """Take a database as the environment's, after a guard has let it through."""
+    if _identities(site).known().get(site.environment) != found:
+        _identities(site).remember(site.environment, found)
+
+
 def is_known(site: Site, found: Source) -> bool:
     """Whether the database found is the one remembered; Refused when it cannot be this environment's."""
     return judging.judge(site.environment, _identity(found), _identities(site).known())

@@ -22,8 +22,11 @@ class Copy:
     seal: Seal
 
 
-def reread(database: Database, pipes: Pipes) -> Copy:
-    """Read every byte of `database`, which nobody else writes to and whose superuser we are."""
+def reread(database: Database, pipes: Pipes | None) -> Copy:
+    """Read every byte of `database`, which nobody else writes to.
+
+    Through pipes where the server can write into them and we are its superuser, else through connections.
+    """
     with database.connect() as connection:
         shapes = tables.shapes(connection)
     waiting = _Waiting(sorted(shapes, key=lambda shape: -shape.size))
@@ -54,6 +57,7 @@ class _Waiting(Iterator[TableShape]):
             return next(self._shapes)
 
 
-def _read(database: Database, pipes: Pipes, waiting: _Waiting) -> dict[str, TableContent]:
+def _read(database: Database, pipes: Pipes | None, waiting: _Waiting) -> dict[str, TableContent]:
+    read = pipes.content if pipes else tables.content
     with database.connect() as connection:
-        return {shape.name.key: pipes.content(connection, shape) for shape in waiting}
+        return {shape.name.key: read(connection, shape) for shape in waiting}

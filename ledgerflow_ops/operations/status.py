@@ -11,7 +11,8 @@ from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core import catalog as known
 from ledgerflow_ops.core.catalog import Entry
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.core.swap import Beside
+from ledgerflow_ops.operations import catalog, leftovers
 from ledgerflow_ops.operations.desk import Site
 
 _LISTED = 8
@@ -24,6 +25,8 @@ class Status:
     site: Site
     now: datetime
     entries: tuple[Entry, ...]
+    kept: tuple[Beside, ...] = ()
+    unseen: str = ""
 
     @property
     def proven(self) -> Entry | None:
@@ -44,13 +47,17 @@ class Status:
             "newest_proven": proven.name.dump if proven else None,
             "rpo_seconds": self.rpo_seconds,
             "rto_seconds": proven.proof.rto_seconds if proven and proven.proof else None,
+            "kept_databases": [
+                {"name": one.name, "since": one.mark.at.isoformat(), "size": one.size} for one in self.kept
+            ],
             "backups": [_entry_json(entry) for entry in _ordered(self.entries)],
         }
 
 
 def status(site: Site) -> Status:
-    """The environment's standing now, from the catalog alone."""
-    return Status(site, site.desk.clock(), tuple(catalog.entries(site)))
+    """The environment's standing now: the catalog, and what restores have put aside on the server."""
+    kept, unseen = leftovers.kept_or_why(site)
+    return Status(site, site.desk.clock(), tuple(catalog.entries(site)), tuple(kept), unseen)
 
 
 def show(found: Sequence[Status], terminal: Terminal) -> None:
@@ -62,6 +69,12 @@ def show(found: Sequence[Status], terminal: Terminal) -> None:
         terminal.say(f"  in {item.site.folder.path}", "dim")
         if item.entries:
             terminal.table(_table(item))
+        for one in item.kept:
+            age = _span((item.now - one.mark.at).total_seconds())
+            size = human(one.size) if one.size is not None else "size unknown"
+            terminal.say(f"  kept aside since {age}: {one.name}, {size}; make discard NAME={one.name}")
+        if item.unseen:
+            terminal.say(f"  its server cannot be asked: {item.unseen}", "yellow")
 
 
 def _headline(item: Status) -> str:

@@ -1,20 +1,22 @@
-"""A backup or a drill that dies in the middle of it.
+"""An operation that dies in the middle of it.
 
-`python -m ledgerflow_ops_tests.fakes.killed WHAT WHERE ROOT URL`: WHAT is `backup` or `drill` (of the
-newest backup). WHERE is a step's name, `N bytes` of the dump, or `N ms` after the drill has begun with
-its server. There the process kills itself, as the system would when memory runs out: nothing is cleaned
-up. One that is not killed ends with exit code 0.
+`python -m ledgerflow_ops_tests.fakes.killed WHAT WHERE ROOT URL`: WHAT is `backup`, `drill` (of the newest
+backup), `restore` (by force, of first.dump), `rollback` or `recover`. WHERE is a step's name, `N bytes` of
+the dump, or `N ms` after the drill has begun with its server. There the process kills itself, as the
+system would when memory runs out: nothing is cleaned up. One that is not killed ends with exit code 0.
 """
 
 import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.progress import Silent, Step
-from ledgerflow_ops.operations import backup, catalog, drill
+from ledgerflow_ops.core.restoring import Wish
+from ledgerflow_ops.operations import backup, catalog, drill, recover, restore, rollback
 from ledgerflow_ops_tests import builders
 
 
@@ -45,10 +47,14 @@ class Fatal(Silent):
 
 def main(what: str, where: str, root: str, url: str) -> None:
     site = builders.site(Path(root), Database.of(url, "the last argument"), reporter=Fatal(where))
-    if what == "backup":
-        backup.backup(site)
-    else:
-        drill.drill(site, catalog.find(site, None))
+    works: dict[str, Callable[[], object]] = {
+        "backup": lambda: backup.backup(site),
+        "drill": lambda: drill.drill(site, catalog.find(site, None)),
+        "restore": lambda: restore.restore(site, Wish(site.environment, "first.dump", force=True)),
+        "rollback": lambda: rollback.rollback(site, force=True),
+        "recover": lambda: recover.recover(site, confirmed="dev"),
+    }
+    works[what]()
 
 
 if __name__ == "__main__":

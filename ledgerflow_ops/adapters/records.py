@@ -1,0 +1,13 @@
+"""Writes a record for people: a whole file, durable, in a private folder."""
+
+from pathlib import Path
+
+from ledgerflow_ops.adapters.folder import Folder, translated
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    """Write `text` under `name`, in the place of an older one."""
+    with translated(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    Folder(folder).replace(name, text.encode())
+    return folder / name

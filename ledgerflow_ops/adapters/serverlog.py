@@ -1,0 +1,37 @@
+"""What a server has written into its log since a certain moment."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_LEVEL = re.compile(r"\b(ERROR|FATAL|PANIC): ")
+
+
+@dataclass(frozen=True, slots=True)
+class LogMark:
+    """A place in a log file: all that stood there is before it."""
+
+    file: Path
+    inode: int
+    position: int
+
+    @classmethod
+    def now(cls, file: Path | None) -> "LogMark | None":
+        """The end of the log as it is now; None when there is no log that we may read."""
+        if file is None:
+            return None
+        try:
+            with file.open("rb"):
+                facts = file.stat()
+        except OSError:
+            return None
+        return cls(file, facts.st_ino, facts.st_size)
+
+    def errors(self, words: tuple[str, ...]) -> list[str]:
+        """The lines since then at level ERROR or worse that hold one of `words` (a database's name)."""
+        facts = self.file.stat()
+        begin = self.position if facts.st_ino == self.inode and facts.st_size >= self.position else 0
+        with self.file.open("rb") as stream:
+            stream.seek(begin)
+            lines = stream.read().decode("utf-8", "replace").splitlines()
+        return [line for line in lines if _LEVEL.search(line) and any(word in line for word in words)]

@@ -1,0 +1,171 @@
+"""The server that a restore goes to: what is there, and the few things that are changed on it."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Event, Thread
+
+from psycopg import sql
+
+from ledgerflow_ops.adapters import source
+from ledgerflow_ops.adapters.postgres import Connection, Database
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.swap import Beside, Mark
+from ledgerflow_ops.core.target import Live, Server, Session
+
+APPLICATION = "ledgerflow_ops"
+"""What our own sessions are called."""
+
+_EVERY = 0.05
+_MAINTENANCE = ("postgres", "template1")
+_SERVER = """
+    SELECT current_setting('server_version'), current_setting('server_version_num')::int / 10000,
+        current_user::text, rolsuper, rolcreatedb, rolcreaterole,
+        coalesce((SELECT rolsuper OR pg_has_role(current_user, datdba, 'MEMBER')
+                  FROM pg_database WHERE datname = %s), true)
+    FROM pg_roles WHERE rolname = current_user
+"""
+_EXTENSIONS = "SELECT name FROM pg_available_extensions"
+_LOCALES = "SELECT collcollate FROM pg_collation WHERE collcollate <> '' UNION VALUES ('C'), ('POSIX')"
+_SESSIONS = """
+    SELECT coalesce(usename, '?'), coalesce(application_name, ''), backend_start,
+        coalesce(client_hostname, host(client_addr), 'this machine')
+    FROM pg_stat_activity
+    WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+    ORDER BY backend_start
+"""
+_RELATIONS = """
+    SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+      AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+"""
+_BESIDE = """
+    SELECT datname, shobj_description(oid, 'pg_database'),
+        CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END
+    FROM pg_database
+    WHERE shobj_description(oid, 'pg_database') LIKE '{"ledgerflow_ops"%%'
+"""
+_END = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+
+
+def maintenance(database: Database) -> Database:
+    """The first of the server's own databases that our account reaches; LedgerError when there is none."""
+    trouble: LedgerError | None = None
+    for name in _MAINTENANCE:
+        try:
+            with database.named(name).connect():
+                return database.named(name)
+        except LedgerError as error:
+            trouble = trouble or error
+    assert trouble is not None
+    raise trouble
+
+
+def exists(connection: Connection, name: str) -> bool:
+    return bool(connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount)
+
+
+def server(connection: Connection, live: str) -> Server:
+    """The server, and what our account may do there and with the database `live`."""
+    row = connection.execute(_SERVER, [live]).fetchone()
+    assert row is not None
+    version, major, account, superuser, createdb, createrole, owns_live = row
+    return Server(
+        version=version,
+        major=major,
+        account=account,
+        superuser=superuser,
+        createdb=createdb,
+        createrole=createrole,
+        owns_live=owns_live,
+        roles=source.roles(connection),
+        extensions=frozenset(name for (name,) in connection.execute(_EXTENSIONS)),
+        locales=frozenset(name for (name,) in connection.execute(_LOCALES)),
+    )
+
+
+def live(connection: Connection) -> Live:
+    """The database that `connection` is in."""
+    row = connection.execute(_RELATIONS).fetchone()
+    assert row is not None
+    return Live(source.facts(connection), row[0])
+
+
+def sessions(connection: Connection, name: str) -> tuple[Session, ...]:
+    """Who is connected to the database `name`, ourselves left out."""
+    return tuple(
+        Session(user, application, since, where)
+        for user, application, since, where in connection.execute(_SESSIONS, [name])
+        if application != APPLICATION
+    )
+
+
+def beside(connection: Connection) -> list[Beside]:
+    """Every database of the server that a mark of ours stands on."""
+    marked = [(name, Mark.decode(text), size) for name, text, size in connection.execute(_BESIDE)]
+    return [Beside(name, mark, size) for name, mark, size in marked if mark]
+
+
+def mark(connection: Connection, name: str, text: str | None) -> None:
+    """Comment on a database."""
+    form = "COMMENT ON DATABASE {} IS {}"
+    connection.execute(sql.SQL(form).format(sql.Identifier(name), sql.Literal(text)))
+
+
+def drop(connection: Connection, name: str) -> None:
+    """Drop a database of ours, with whoever is connected to it."""
+    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """One step of a swap: `old` becomes `new`, whose comment and openness are then these."""
+
+    old: str
+    new: str
+    comment: str | None
+    open: bool
+
+
+def swap(connection: Connection, renames: Sequence[Rename], end: Callable[[], None] | None = None) -> None:
+    """Carry out all renames in one transaction: nobody ever sees one without the others.
+
+    The first rename locks its database. From then on new connections to it wait, and the server gives
+    those that are there five seconds to go; `end` is called meanwhile, from a thread, to see to that.
+    Nothing has to be undone when we die: the lock goes with us. LedgerError when somebody stays.
+    """
+    stop = Event()
+    ender = Thread(target=_repeatedly, args=(end, stop), daemon=True) if end else None
+    if ender:
+        ender.start()
+    try:
+        with connection.transaction():
+            for rename in renames:
+                names = sql.Identifier(rename.old), sql.Identifier(rename.new)
+                connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(*names))
+            for rename in renames:
+                allow = "ALTER DATABASE {} WITH ALLOW_CONNECTIONS {}"
+                connection.execute(
+                    sql.SQL(allow).format(sql.Identifier(rename.new), sql.Literal(rename.open))
+                )
+                mark(connection, rename.new, rename.comment)
+    finally:
+        stop.set()
+        if ender:
+            ender.join()
+
+
+def end_sessions(connection: Connection, name: str) -> int:
+    """End every session on the database `name`; how many there were."""
+    return connection.execute(_END, [name]).rowcount
+
+
+def _repeatedly(work: Callable[[], None], stop: Event) -> None:
+    while not stop.wait(_EVERY):
+        with contextlib.suppress(LedgerError):
+            work()

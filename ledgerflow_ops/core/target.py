@@ -1,0 +1,71 @@
+"""What a restore is aimed at: the server, the database as it is now, who uses it, and the room there is."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ledgerflow_ops.core.manifest import RoleFacts, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody connected to the live database."""
+
+    user: str
+    application: str
+    since: datetime
+    where: str
+
+    def __str__(self) -> str:
+        name = self.application or "an unnamed application"
+        return f"{name} as {self.user} from {self.where}, since {self.since:%Y-%m-%d %H:%M:%S %Z}"
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The environment's database as it is now. `relations` counts the tables, views and sequences in it."""
+
+    source: Source
+    relations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The server and what our account may do there."""
+
+    version: str
+    major: int
+    account: str
+    superuser: bool
+    createdb: bool
+    createrole: bool
+    owns_live: bool
+    roles: dict[str, RoleFacts]
+    extensions: frozenset[str]
+    locales: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the restore would go. `live` is None when the database is absent.
+
+    `sample` says that it is the environment's sample, and nobody's books.
+    """
+
+    database: str
+    server: Server
+    live: Live | None
+    sample: bool
+    sessions: tuple[Session, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return self.live is None or self.live.relations == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A file system: what is needed there and what is free (None: it cannot be seen from here)."""
+
+    where: str
+    needed: int
+    free: int | None

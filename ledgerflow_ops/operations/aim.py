@@ -1,0 +1,126 @@
+"""Looks at where a restore would go: the server, the database, its sessions, and the room there is."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledgerflow_ops.adapters import properties, source, target
+from ledgerflow_ops.adapters.folder import free_at
+from ledgerflow_ops.adapters.identities import Identities
+from ledgerflow_ops.adapters.postgres import Connection, Database
+from ledgerflow_ops.core import identity as judging
+from ledgerflow_ops.core.catalog import newest
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.identity import Identity
+from ledgerflow_ops.core.manifest import DatabaseProperties, Manifest
+from ledgerflow_ops.core.restoring import rooms_needed
+from ledgerflow_ops.core.target import Room, Target
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.desk import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """A target that has been looked at, and how it is reached."""
+
+    site: Site
+    database: Database
+    maintenance: Database
+    target: Target
+    identity: Identity
+    properties: DatabaseProperties | None
+    data_directory: Path | None
+
+    @property
+    def name(self) -> str:
+        return self.target.database
+
+    def rooms(self, manifest: Manifest, *, force: bool) -> list[Room]:
+        """What is needed, and what is free, on every file system concerned."""
+        live_size = self.target.live.source.size if self.target.live else 0
+        folder, server = rooms_needed(manifest, live_size, force)
+        place = self.site.folder.path
+        rooms = [Room(f"in {place}", folder, self.site.folder.free())]
+        free = free_at(self.data_directory) if self.data_directory else None
+        return [*rooms, Room("on the server's disk", server, free)]
+
+
+def aim(site: Site) -> Aim:
+    """The environment's target as it is now. Refused when the URL leads to what is not the environment's."""
+    database = site.target()
+    maintenance = target.maintenance(database)
+    name = database.parameters["dbname"]
+    with maintenance.connect() as connection:
+        there = target.exists(connection, name)
+        identity = Identity(source.facts(connection).system_identifier, name)
+        server = target.server(connection, name)
+        sessions = target.sessions(connection, name)
+        outside = properties.properties(connection, name) if there else None
+        directory = _data_directory(connection) if server.superuser else None
+    live = None
+    if there:
+        with database.connect() as connection:
+            live = target.live(connection)
+    found = Target(name, server, live, site.is_sample, sessions)
+    _require_ours(site, identity, found)
+    return Aim(site, database, maintenance, found, identity, outside, directory)
+
+
+def _data_directory(connection: Connection) -> Path | None:
+    """Where the server keeps its data, if that is on this machine."""
+    row = connection.execute("SELECT current_setting('data_directory')").fetchone()
+    path = Path(row[0]) if row else None
+    try:
+        return path if path and path.exists() else None
+    except OSError:
+        return None
+
+
+def _require_ours(site: Site, found: Identity, target: Target) -> None:
+    """Refused unless the database is the environment's own.
+
+    What is remembered decides. Where nothing is, a database with something in it must be the one that
+    the environment's own backups were taken of; and no backup of another environment may be of it.
+    """
+    _require_one_server(site, found)
+    identities = Identities(site.desk.settings.state_dir / "identities.json")
+    known = judging.judge(site.environment, found, identities.known())
+    for other in Environment:
+        if other is not site.environment and _last_source(site.desk.site(other)) == found:
+            raise Refused(
+                f"LEDGER_ENV is {site.environment}, but {other}'s backups are of {found}.",
+                hint=f"Mend LEDGER_{site.environment.upper()}_DATABASE_URL; nothing was touched.",
+            )
+    if not (known or target.empty or _last_source(site) == found):
+        raise Refused(
+            f"{found} holds data and has never been seen as {site.environment}'s.",
+            hint=f"If it is: LEDGER_ENV={site.environment} make identity ACCEPT=1",
+        )
+
+
+def _last_source(site: Site) -> Identity | None:
+    """The database that the environment's newest backup was taken of."""
+    entry = newest(catalog.entries(site))
+    if entry is None or entry.manifest is None:
+        return None
+    return Identity(entry.manifest.source.system_identifier, entry.manifest.source.database)
+
+
+def _require_one_server(site: Site, found: Identity) -> None:
+    """Refused when the account that restores is one of another server, or of another database."""
+    settings = site.settings
+    if not (settings.admin_url and settings.url):
+        return
+    usual = Database.of(settings.url, f"environments.{site.environment}.database_url")
+    hint = f"Both URLs of {site.environment} must lead to one database of one server. Nothing was touched."
+    if usual.parameters["dbname"] != found.database:
+        raise Refused(
+            f"admin_database_url names {found.database!r}, not the environment's database.", hint=hint
+        )
+    try:
+        with target.maintenance(usual).connect() as connection:
+            other = source.facts(connection).system_identifier
+    except LedgerError as error:
+        raise Refused(f"database_url leads nowhere: {error.message}", hint=hint) from None
+    if other != found.system_identifier:
+        raise Refused("admin_database_url leads to another server than database_url.", hint=hint)

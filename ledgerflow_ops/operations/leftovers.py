@@ -1,0 +1,78 @@
+"""Removes what restores that were cut off have left on the server. They are never the live database."""
+
+from ledgerflow_ops.adapters import journal, locks, target
+from ledgerflow_ops.adapters.postgres import Connection, Database
+from ledgerflow_ops.core import swap
+from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.swap import Beside
+from ledgerflow_ops.operations.desk import Site
+
+
+def sweep(site: Site) -> list[str]:
+    """Drop them, under the environment's lock; the names. A database that is not ours is not touched."""
+    database = site.target()
+    name, swept = database.parameters["dbname"], []
+    with target.maintenance(database).connect() as connection:
+        for one in swap.unfinished(target.beside(connection), site.environment, name):
+            target.drop(connection, one.name)
+            swept.append(one.name)
+        for other in _unmarked(connection, database, name):
+            target.drop(connection, other)
+            swept.append(other)
+    for one_name in swept:
+        site.desk.reporter.say(f"swept {one_name}: left half-restored by an interrupted restore")
+    return swept
+
+
+def _unmarked(connection: Connection, database: Database, name: str) -> list[str]:
+    """Those whose restore died between making them and marking them: our form of name, and empty."""
+    names = [found for (found,) in connection.execute("SELECT datname FROM pg_database WHERE datallowconn")]
+    marked = {one.name for one in target.beside(connection)}
+    return [
+        found
+        for found in names
+        if found not in marked and swap.looks_restoring(found, name) and _empty(database.named(found))
+    ]
+
+
+def _empty(database: Database) -> bool:
+    try:
+        with database.connect() as connection:
+            return target.live(connection).relations == 0
+    except LedgerError:
+        return False
+
+
+def discard(site: Site, name: str) -> str:
+    """Drop a database that used to be live, on purpose and by its whole name. Refused for any other."""
+    desk = site.desk
+    with locks.exclusive(desk.settings.state_dir, site.environment, "discard", desk.clock()):
+        names = [one.name for one in kept(site)]
+        if name not in names:
+            listed = "".join(f"\n    {one}" for one in names) or " none"
+            raise Refused(
+                f"{name!r} is no earlier database of {site.environment}. There are:{listed}",
+                hint="Give the whole name: NAME=…; nothing was dropped.",
+            )
+        with target.maintenance(site.target()).connect() as connection:
+            target.drop(connection, name)
+        entry = {"what": "discard", "at": desk.clock().isoformat(), **desk.run.model_dump(), "name": name}
+        journal.append(desk.settings.state_dir, entry)
+    return name
+
+
+def kept_or_why(site: Site) -> tuple[list[Beside], str]:
+    """As `kept`, and in words why it cannot be said; never an error, never a server started for it."""
+    if site.is_sample and not site.desk.embedded.running:
+        return [], ""
+    try:
+        return kept(site), ""
+    except LedgerError as error:
+        return [], error.message
+
+
+def kept(site: Site) -> list[Beside]:
+    """The databases that were live before, the last one first."""
+    database = site.target()
+    with target.maintenance(database).connect() as connection:
+        return swap.kept(target.beside(connection), site.environment, database.parameters["dbname"])

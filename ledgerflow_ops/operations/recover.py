@@ -1,0 +1,210 @@
+"""Brings an environment back after a loss: the newest backup that holds, wherever it lies."""
+
+import json
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ledgerflow_ops.adapters import journal, locks, process, records
+from ledgerflow_ops.adapters.process import mask
+from ledgerflow_ops.core import catalog as known
+from ledgerflow_ops.core import incident as incidents
+from ledgerflow_ops.core.catalog import Entry
+from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError, Refused
+from ledgerflow_ops.core.incident import Event, Incident, Verdict
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.restoring import Wish
+from ledgerflow_ops.core.swap import new_id
+from ledgerflow_ops.operations import aim as aiming
+from ledgerflow_ops.operations import catalog, drill, leftovers, restore
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.restore import Prepared, Restored
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A dump, and the place in which it lies."""
+
+    at: Site
+    entry: Entry
+
+    @property
+    def file(self) -> str:
+        return str(self.at.folder.file(self.entry.name.dump))
+
+
+def candidates(site: Site) -> list[Found]:
+    """Every dump of the environment in every location, in the order in which they would be tried."""
+    found = [
+        (Found(at, entry), place)
+        for place, at in enumerate(site.locations())
+        for entry in catalog.entries(at)
+    ]
+    ranks = incidents.order([(one.entry, place) for one, place in found])
+    return [found[rank][0] for rank in ranks]
+
+
+def refuse_healthy(site: Site, confirmed: str) -> str:
+    """Why the primary counts as lost, in words; Refused when it is there and nobody confirmed."""
+    try:
+        target = aiming.aim(site).target
+    except Refused:
+        raise
+    except LedgerError as error:
+        raise LedgerError(
+            f"The server itself does not answer: {error.message}",
+            hint="Bring the server back (an empty one will do), then run make recover again.",
+        ) from None
+    if target.live is None:
+        return f"{target.database} is gone."
+    if target.empty:
+        return f"{target.database} is empty."
+    if confirmed != site.environment:
+        raise Refused(
+            f"{target.database} is there and holds {target.live.relations} relations. "
+            "A recovery would put an older state in its place.",
+            hint=f"If it is bad and you mean it: CONFIRM={site.environment}. It is kept aside in any case.",
+        )
+    return f"{target.database} is there, and was said to be bad."
+
+
+def recover(site: Site, *, confirmed: str = "") -> tuple[Incident, Restored]:
+    """Prove candidates, newest first, until one holds; restore it; write the incident's record.
+
+    Refused (3) when the primary is there and `confirmed` does not name the environment. LedgerError (1)
+    when nothing holds: its message says what was searched and why each was rejected.
+    """
+    desk = site.desk
+    with (
+        locks.exclusive(desk.settings.state_dir, site.environment, "recover", desk.clock()),
+        process.recorded() as commands,
+    ):
+        leftovers.sweep(site)
+        desk.reporter.step(Step.PLAN)
+        ident = new_id(desk.clock(), secrets.token_hex(2))
+        incident = Incident(str(site.environment), ident, desk.run.who, desk.run.why)
+        incident.primary = refuse_healthy(site, confirmed)
+        return _Recovery(site, incident, commands).carry_out()
+
+
+class _Recovery:
+    """One recovery at work."""
+
+    def __init__(self, site: Site, incident: Incident, commands: list[str]) -> None:
+        self.site, self.incident, self.commands = site, incident, commands
+
+    def carry_out(self) -> tuple[Incident, Restored]:
+        self._note(f"recovery begun: {self.incident.primary}")
+        try:
+            restored = self._restored()
+        except BaseException as error:
+            self.incident.outcome = f"NOT RECOVERED: {mask(getattr(error, 'message', repr(error)))}"
+            self._write()
+            raise
+        self.incident.outcome = "RECOVERED" if restored.bad is None else "RECOVERED, but look at the checks"
+        self._write()
+        return self.incident, restored
+
+    def _restored(self) -> Restored:
+        self.incident.searched = [str(at.folder.path) for at in self.site.locations()]
+        found = candidates(self.site)
+        self._note(f"{len(found)} candidate(s) in {len(self.incident.searched)} location(s)")
+        for one in found:
+            if prepared := self._prepared(one):
+                restored = restore.carry_out(self.site, prepared, safety_needed=False)
+                self._account(one, restored, found)
+                return restored
+        rejected = "".join(f"\n  {one.file}: {_first(one.reason)}" for one in self.incident.candidates)
+        raise LedgerError(
+            f"Nothing is left to restore {self.site.environment} from. Searched: "
+            f"{', '.join(self.incident.searched)}.{rejected or ' There was no dump in any of them.'}",
+            hint="Look for copies elsewhere, name their folders in archive_roots, and run it again.",
+        )
+
+    def _prepared(self, one: Found) -> Prepared | None:
+        """A plan for this candidate, if it holds and may be restored; its verdict is noted either way."""
+        try:
+            reason, prepared = _reason(one), None
+            if not reason:
+                wish = Wish(self.site.environment, one.entry.name.dump, force=True)
+                prepared = restore.prepare(self.site, wish, one.at)
+                prepared.plan.require()
+        except (Refused, BadBackup, CannotJudge) as error:
+            reason, prepared = error.message, None
+        self.incident.candidates.append(Verdict(one.file, one.entry.recovery_point, mask(reason)))
+        self._note(f"{one.file}: {'holds' if prepared else 'rejected: ' + _first(reason)}")
+        return prepared
+
+    def _account(self, one: Found, restored: Restored, found: list[Found]) -> None:
+        """What came back, what did not, and what is left to do."""
+        incident, manifest = self.incident, restored.plan.candidate.manifest
+        assert manifest is not None
+        self._note(f"restored {one.file}")
+        incident.recovery_point = manifest.recovery_point
+        incident.lost = self.site.desk.clock() - manifest.recovery_point
+        newest = known.newest(replace(other.entry, problem="") for other in found if other.entry.manifest)
+        last = newest.manifest.seal.tables if newest and newest.manifest else {}
+        incident.losses = incidents.losses(manifest, {name: facts.rows for name, facts in last.items()})
+        incident.checks = [check.as_json() for check in restored.checks]
+        incident.todo = list(_todo(restored))
+
+    def _note(self, what: str) -> None:
+        self.incident.timeline.append(Event(self.site.desk.clock(), what))
+        self.site.desk.reporter.say(what)
+
+    def _write(self) -> None:
+        """The record beside the backups, and a line in the journal."""
+        self.incident.commands = list(dict.fromkeys(self.commands))
+        desk = self.site.desk
+        folder = records_folder(self.site)
+        text = json.dumps(self.incident.as_json(), default=str, indent=2, ensure_ascii=False)
+        records.write(folder, f"{self.incident.name}.json", text + "\n")
+        records.write(folder, f"{self.incident.name}.md", incidents.markdown(self.incident))
+        entry = {"what": "recover", "at": desk.clock().isoformat(), **desk.run.model_dump()}
+        journal.append(
+            desk.settings.state_dir,
+            {**entry, "incident": self.incident.name, "outcome": self.incident.outcome},
+        )
+
+
+def records_folder(site: Site) -> Path:
+    """Where incidents are kept: beside the backups, which outlive this machine's state."""
+    return site.desk.settings.backup_root / "incidents"
+
+
+def _reason(one: Found) -> str:
+    """Why this candidate does not hold; empty when it does, which a drill has just shown."""
+    entry = one.entry
+    if not entry.local:
+        return "not local: its bytes are only in the cloud"
+    if entry.problem:
+        return entry.problem
+    if entry.manifest is None:
+        return "no manifest: what it restores to cannot be compared with anything"
+    examination = drill.drill(one.at, entry.name)
+    if examination.bad:
+        return examination.bad.message
+    return "" if examination.proven else "it could not be proven"
+
+
+def _todo(restored: Restored) -> list[str]:
+    """What somebody has to do after a recovery."""
+    asked: list[tuple[bool, str]] = [
+        (True, "Start the application and look at the newest entries with somebody who knows the books."),
+        (True, "Enter again what was written after the recovery point."),
+        (True, "Take a new backup: make backup."),
+        (
+            restored.before is not None,
+            f"When nothing is missed any more: make discard NAME={restored.before}",
+        ),
+        (
+            restored.bad is not None,
+            f"Mend what a check found: {restored.bad.message if restored.bad else ''}",
+        ),
+    ]
+    said = [text for wanted, text in asked if wanted]
+    return said + [f"{one.message}" for one in restored.plan.warnings]
+
+
+def _first(text: str) -> str:
+    return next(iter(text.strip().splitlines()), "")

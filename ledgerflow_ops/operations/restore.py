@@ -1,0 +1,274 @@
+"""Restores a backup into the environment's database: beside it first, and in its place only when proven."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from ledgerflow_ops.adapters import archive, journal, locks, properties, roles, target
+from ledgerflow_ops.adapters.clock import Stopwatch
+from ledgerflow_ops.adapters.process import last_lines
+from ledgerflow_ops.adapters.target import Rename
+from ledgerflow_ops.core import globals as roles_script
+from ledgerflow_ops.core.checks import Check, first_fatal
+from ledgerflow_ops.core.compare import contents_equal, facts_equal
+from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError, Refused, SettingsError
+from ledgerflow_ops.core.manifest import Manifest
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.restoring import Candidate, Plan, Wish, plan
+from ledgerflow_ops.core.swap import Mark, Role, new_id
+from ledgerflow_ops.operations import afterwards, catalog, identity, leftovers, rules, safety
+from ledgerflow_ops.operations.aim import Aim, aim
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.rereading import reread
+from ledgerflow_ops.operations.verify import reader, told, verify
+
+_JOBS = max(2, min(4, os.cpu_count() or 2))
+"""At least two: see decision 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan with what it was made from, ready to be carried out."""
+
+    plan: Plan
+    aim: Aim
+    origin: Site
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A restore that took place: what it was, what was kept, and what the checks afterwards say."""
+
+    plan: Plan
+    before: str | None
+    safety: str | None
+    checks: tuple[Check, ...]
+    durations: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def bad(self) -> Check | None:
+        return first_fatal(self.checks)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            **self.plan.as_json(),
+            "kept": self.before,
+            "safety_backup": self.safety,
+            "checks": [check.as_json() for check in self.checks],
+            "durations": self.durations,
+        }
+
+
+def prepare(site: Site, wish: Wish, origin: Site | None = None) -> Prepared:
+    """Look at backup and target, and decide. Touches nothing but the backup's own proof.
+
+    `origin` is where the backup lies, if not in the folder of the environment that it is of.
+
+    Refused (3) when the target is not the environment's own; everything else that speaks against the
+    restore is in the plan.
+    """
+    site.desk.reporter.step(Step.PLAN)
+    aimed = aim(site)
+    origin = origin or site.desk.site(wish.origin)
+    candidate = _candidate(origin, wish)
+    rooms = aimed.rooms(candidate.manifest, force=wish.force) if candidate.manifest else []
+    ident = new_id(site.desk.clock(), secrets.token_hex(2))
+    return Prepared(plan(wish, candidate, aimed.target, rooms, ident), aimed, origin)
+
+
+def restore(site: Site, wish: Wish) -> Restored:
+    """Carry out a restore. Refused (3), nothing touched, when anything speaks against it.
+
+    LedgerError (1), BadBackup (4) or CannotJudge (5) when it fails on the way: the live database is
+    then as it was. A `Restored` whose checks are bad has taken place; make rollback undoes it.
+    """
+    with locks.exclusive(site.desk.settings.state_dir, site.environment, "restore", site.desk.clock()):
+        leftovers.sweep(site)
+        prepared = prepare(site, wish)
+        return carry_out(site, prepared)
+
+
+def carry_out(site: Site, prepared: Prepared, *, safety_needed: bool = True) -> Restored:
+    """Carry out a plan, under the environment's lock."""
+    manifest = prepared.plan.require()
+    return _Restore(site, prepared, manifest, safety_needed).carry_out()
+
+
+def _candidate(origin: Site, wish: Wish) -> Candidate:
+    """The backup asked for, read to its end."""
+    try:
+        name = catalog.find(origin, wish.file)
+    except SettingsError as error:
+        raise Refused(error.message, hint=error.hint) from None
+    try:
+        examination = verify(origin, name)
+    except CannotJudge as error:
+        entry = catalog.entry(origin, name)
+        return Candidate(name, entry.manifest, entry.size, None, error.message)
+    size = origin.folder.file(name.dump).stat().st_size if origin.folder.file(name.dump).exists() else 0
+    trouble = examination.bad.message if examination.bad else ""
+    return Candidate(name, examination.manifest, size, examination.rung, trouble)
+
+
+class _Restore:
+    """One restore at work."""
+
+    def __init__(self, site: Site, prepared: Prepared, manifest: Manifest, safety_needed: bool) -> None:
+        self.site, self.plan, self.aim, self.manifest = site, prepared.plan, prepared.aim, manifest
+        self.origin = prepared.origin
+        self.report = site.desk.reporter
+        self.watch = Stopwatch()
+        self.safety_needed = safety_needed
+        self.new = self.aim.database.named(self.plan.restoring)
+        self.tools = reader(self.origin, manifest)
+
+    def carry_out(self) -> Restored:
+        after = afterwards.begin(self.site, self.aim)
+        kept = self._safety()
+        with self._dropped_on_failure():
+            self._stage(Step.ROLES, self._make_roles)
+            self._stage(Step.CREATE, self._create)
+            self._stage(Step.RESTORE, self._load)
+            self._stage(Step.COMPARE, self._compare)
+            self._stage(Step.RULES, self._rules)
+            self._stage(Step.ANALYZE, self._analyze)
+            self._stage(Step.CARRY_OVER, self._carry_over)
+            self._stage(Step.SWAP, self._swap)
+        self.report.step(Step.AFTERWARDS)
+        with self.watch.phase(Step.AFTERWARDS):
+            checks = after.checks(self.manifest)
+        return self._record(kept, checks)
+
+    def _stage(self, step: Step, work: Callable[[], None]) -> None:
+        self.report.step(step)
+        with self.watch.phase(step):
+            work()
+
+    def _safety(self) -> str | None:
+        """The name of the safety backup, where there is something to lose."""
+        if self.aim.target.empty:
+            return None
+        self.report.step(Step.SAFETY)
+        with self.watch.phase(Step.SAFETY):
+            name = safety.keep(self.site, self.origin, self.plan, required=self.safety_needed)
+        return name.dump if name else None
+
+    def _make_roles(self) -> None:
+        """The roles that are missing, as the backup's roles file makes them, or by name and attributes."""
+        missing = set(self.plan.missing_roles)
+        if not missing:
+            return
+        script = None
+        if self.manifest.globals:
+            data = self.origin.folder.read(self.manifest.globals.file)
+            script = roles_script.decoded(data)
+        with self.aim.maintenance.connect() as connection:
+            if script is None:
+                for statement in roles.statements({name: self.manifest.seal.roles[name] for name in missing}):
+                    connection.execute(statement)
+                return
+            for text in roles_script.about(script, missing):
+                connection.execute(text.encode("utf-8", "surrogateescape"))
+
+    def _create(self) -> None:
+        """An empty database beside the live one, marked as ours."""
+        facts = self.aim.target.live.source if self.aim.target.live else self.manifest.source
+        wanted = self.aim.properties or self.manifest.properties
+        with self.aim.maintenance.connect() as connection:
+            locale = (facts.encoding, facts.collate, facts.ctype)
+            properties.create(connection, self.plan.restoring, locale, wanted)
+            target.mark(connection, self.plan.restoring, self._mark(Role.RESTORING, None).encode())
+        if "schema public" not in self.manifest.seal.objects:
+            with self.new.connect() as connection:
+                connection.execute("DROP SCHEMA public")
+
+    def _load(self) -> None:
+        """The whole archive, every error fatal."""
+        file = self.origin.folder.file(self.plan.candidate.name.dump)
+        finished = archive.restore(self.tools, self.new.variables(), file, _JOBS, owners=True)
+        if finished.code:
+            raise LedgerError(
+                f"pg_restore failed:\n{last_lines(finished.errors)}",
+                hint="The live database was not touched. Mend what the lines above say.",
+            )
+        for line in finished.errors.splitlines():
+            self.report.say(line)
+
+    def _compare(self) -> None:
+        """BadBackup unless what was restored equals the seal."""
+        manifest = self.manifest
+        found = reread(self.new, None)
+        same_major = self.aim.target.server.major == manifest.source.major
+        seal = manifest.seal.model_copy(update={"roles": {}})  # those of this server are its own
+        differences = contents_equal(manifest.contents, found.contents)
+        differences += facts_equal(seal, found.seal, same_major=same_major)
+        self._require(list(told("restorable", differences)))
+
+    def _rules(self) -> None:
+        self._require(rules.ask(self.new, self.site.rules))
+
+    def _require(self, checks: list[Check]) -> None:
+        if bad := first_fatal(checks):
+            raise BadBackup(f"What was restored is not right: {bad.message}", hint=bad.hint)
+
+    def _analyze(self) -> None:
+        with self.new.connect() as connection:
+            connection.execute("ANALYZE")
+
+    def _carry_over(self) -> None:
+        wanted = self.aim.properties or self.manifest.properties
+        if wanted:
+            with self.aim.maintenance.connect() as connection:
+                properties.carry_over(connection, self.plan.restoring, wanted)
+
+    def _swap(self) -> None:
+        """Old away, new in its place, in one transaction."""
+        wanted = self.aim.properties or self.manifest.properties
+        comment = wanted.comment if wanted else None
+        renames = [Rename(self.plan.restoring, self.aim.name, comment, open=True)]
+        if self.aim.target.live:
+            away = self._mark(Role.BEFORE, comment).encode()
+            renames.insert(0, Rename(self.aim.name, self.plan.before, away, open=False))
+        with self.aim.maintenance.connect() as connection:
+            target.swap(connection, renames, self._end_sessions if self.plan.wish.force else None)
+
+    def _end_sessions(self) -> None:
+        with self.aim.maintenance.connect() as connection:
+            target.end_sessions(connection, self.aim.name)
+
+    def _mark(self, role: Role, comment: str | None) -> Mark:
+        return Mark(
+            environment=str(self.site.environment),
+            database=self.aim.name,
+            role=role,
+            id=self.plan.id,
+            at=self.site.desk.clock(),
+            file=self.plan.candidate.name.dump,
+            comment=comment,
+        )
+
+    def _record(self, kept: str | None, checks: list[Check]) -> Restored:
+        """Remember the target, write the journal."""
+        self.report.step(Step.JOURNAL)
+        identity.remember(self.site, self.aim.identity)
+        before = self.plan.before if self.aim.target.live else None
+        restored = Restored(self.plan, before, kept, tuple(checks), dict(self.watch.durations))
+        desk = self.site.desk
+        entry = {"what": "restore", "at": desk.clock().isoformat(), **desk.run.model_dump()}
+        journal.append(desk.settings.state_dir, {**entry, **restored.as_json()})
+        return restored
+
+    @contextmanager
+    def _dropped_on_failure(self) -> Iterator[None]:
+        """If the block fails, what was half-restored is dropped: the live database was never touched."""
+        try:
+            yield
+        except BaseException:
+            with suppress(LedgerError, psycopg.Error), self.aim.maintenance.connect() as connection:
+                target.drop(connection, self.plan.restoring)
+            raise  # what cannot be dropped now, the next command sweeps

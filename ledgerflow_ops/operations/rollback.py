@@ -1,0 +1,95 @@
+"""Swaps an environment's database back for the one that a restore had put aside."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from ledgerflow_ops.adapters import journal, locks, target
+from ledgerflow_ops.adapters.target import Rename
+from ledgerflow_ops.core import swap
+from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.swap import Beside, Mark, Role
+from ledgerflow_ops.operations import leftovers
+from ledgerflow_ops.operations.aim import Aim, aim
+from ledgerflow_ops.operations.desk import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """What a rollback would do, or did: `back` becomes live, the live one becomes `away`."""
+
+    environment: str
+    database: str
+    back: Beside
+    away: str | None
+    sessions: int
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "environment": self.environment,
+            "database": self.database,
+            "back": self.back.name,
+            "away": self.away,
+            "sessions": self.sessions,
+            "of": self.back.mark.at.isoformat(),
+        }
+
+
+def plan(site: Site, aimed: Aim, *, force: bool) -> Rollback:
+    """Which database would come back. Refused (3) when there is none, or the live one is in use."""
+    kept = leftovers.kept(site)
+    if not kept:
+        raise Refused(
+            f"There is no earlier database of {site.environment} to go back to.",
+            hint="make status shows what there is; make restore brings a backup back.",
+        )
+    sessions = aimed.target.sessions
+    if sessions and not force:
+        listed = "".join(f"\n    {session}" for session in sessions)
+        raise Refused(
+            f"{aimed.name} is in use by {len(sessions)} session(s):{listed}",
+            hint="Stop the application first, or end the sessions: FORCE=1.",
+        )
+    ident = swap.new_id(site.desk.clock(), secrets.token_hex(2))
+    away = swap.beside_name(aimed.name, Role.BEFORE, ident) if aimed.target.live else None
+    return Rollback(str(site.environment), aimed.name, kept[0], away, len(sessions))
+
+
+def rollback(site: Site, *, force: bool = False) -> Rollback:
+    """Swap back, in one transaction. What was live is kept: another rollback brings it back again."""
+    desk = site.desk
+    with locks.exclusive(desk.settings.state_dir, site.environment, "rollback", desk.clock()):
+        leftovers.sweep(site)
+        desk.reporter.step(Step.PLAN)
+        aimed = aim(site)
+        planned = plan(site, aimed, force=force)
+        desk.reporter.step(Step.SWAP)
+        _swap(site, aimed, planned, force=force)
+        desk.reporter.step(Step.JOURNAL)
+        entry = {"what": "rollback", "at": desk.clock().isoformat(), **desk.run.model_dump()}
+        journal.append(desk.settings.state_dir, {**entry, **planned.as_json()})
+        return planned
+
+
+def _swap(site: Site, aimed: Aim, planned: Rollback, *, force: bool) -> None:
+    renames = [Rename(planned.back.name, aimed.name, planned.back.mark.comment, open=True)]
+    if planned.away:
+        comment = aimed.properties.comment if aimed.properties else None
+        mark = Mark(
+            environment=str(site.environment),
+            database=aimed.name,
+            role=Role.BEFORE,
+            id=planned.away.rpartition(f"__{Role.BEFORE}_")[2],
+            at=site.desk.clock(),
+            file=planned.back.mark.file,
+            comment=comment,
+        )
+        renames.insert(0, Rename(aimed.name, planned.away, mark.encode(), open=False))
+
+    def end() -> None:
+        with aimed.maintenance.connect() as ending:
+            target.end_sessions(ending, aimed.name)
+
+    with aimed.maintenance.connect() as connection:
+        target.swap(connection, renames, end if force else None)

@@ -1,0 +1,95 @@
+"""Databases to restore into, and what can be seen of them from outside."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from psycopg import sql
+
+from ledgerflow_ops.adapters import source
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.manifest import Seal
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.restoring import Wish
+from ledgerflow_ops.operations import restore
+from ledgerflow_ops.operations.backup import Order
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.restore import Restored
+from ledgerflow_ops_tests.fakes import grounds
+from ledgerflow_ops_tests.fakes.grounds import Ground
+from ledgerflow_ops_tests.fakes.servers import Server
+
+MARKED = "UPDATE public.profiles_transaction SET description = 'after the backup' WHERE id = 1"
+"""What tells the live database from the backup first.dump."""
+_DESCRIPTION = "SELECT description FROM public.profiles_transaction WHERE id = 1"
+
+
+@dataclass(frozen=True)
+class Field:
+    """A ground whose database has a proven backup, first.dump, and went on since."""
+
+    server: Server
+    ground: Ground
+
+    @property
+    def database(self) -> Database:
+        return self.ground.database
+
+    @property
+    def name(self) -> str:
+        return self.database.parameters["dbname"]
+
+    def site(self, *arguments: Any, **fields: Any) -> Site:
+        return self.ground.site(*arguments, **fields)
+
+    def restore(self, file: str = "first.dump", *, force: bool = True, **fields: Any) -> Restored:
+        return restore.restore(self.site(**fields), Wish(Environment.DEV, file, force=force))
+
+    def ask(self, query: str, database: str | None = None) -> Any:
+        """The first value that a query gives; None where it gives no row."""
+        with (self.database.named(database) if database else self.database).connect() as connection:
+            found = connection.execute(query.encode())
+            row = found.fetchone() if found.description else None
+            return row[0] if row else None
+
+    def seal(self, database: str | None = None) -> Seal:
+        return sealed(self.database.named(database) if database else self.database)
+
+    def names(self) -> list[str]:
+        """The server's databases that go by this one's name or stand beside it."""
+        with self.server.database.connect() as connection:
+            found = connection.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()
+        return [name for (name,) in found if name == self.name or name.startswith(f"{self.name[:20]}__")]
+
+    def is_old(self) -> bool:
+        """Whether the live database is the one that was there, and not the backup."""
+        return bool(self.ask(_DESCRIPTION) == "after the backup")
+
+
+def sealed(database: Database) -> Seal:
+    """All that a database holds, to the byte."""
+    with database.connect() as connection:
+        return source.seal(connection, full=True)
+
+
+@contextmanager
+def field(root: Path, server: Server, name: str | None = None, **fields: Any) -> Iterator[Field]:
+    """A field of its own on a server, gone afterwards with all that stands beside its database."""
+    database = server.books(name or f"books_{secrets.token_hex(4)}")
+    found = Field(server, Ground(root, database, fields))
+    site = found.site()
+    manifest = grounds.take(site, Order(file="first.dump"))
+    grounds.prove(site, manifest)
+    assert BackupName.of(manifest.dump.file).stem == "first"
+    found.ask(MARKED)
+    try:
+        yield found
+    finally:
+        with server.database.connect() as connection:
+            for left in found.names():
+                drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(left))
+                connection.execute(drop)
