@@ -79,11 +79,11 @@ def recover(site: Site, *, confirmed: str = "") -> tuple[Incident, Restored]:
         locks.exclusive(desk.settings.state_dir, site.environment, "recover", desk.clock()),
         process.recorded() as commands,
     ):
-        leftovers.sweep(site)
         desk.reporter.step(Step.PLAN)
         ident = new_id(desk.clock(), secrets.token_hex(2))
         incident = Incident(str(site.environment), ident, desk.run.who, desk.run.why)
         incident.primary = refuse_healthy(site, confirmed)
+        leftovers.sweep(site)
         return _Recovery(site, incident, commands).carry_out()
 
 

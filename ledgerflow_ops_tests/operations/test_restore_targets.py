@@ -322,3 +322,20 @@ _ODD = (
     "CREATE INDEX ON public.secret USING gin (owner public.gin_trgm_ops)",
     'CREATE TABLE public."T\'ä ""b" ("c d" text)',
 )
+
+
+def test_a_server_of_an_older_version_is_restored_too_and_none_older_than_the_backup(
+    session_root: Path, server: Server
+) -> None:
+    with (
+        grounds.folder(session_root) as root,
+        servers.server(root, servers.debian_15()) as older,
+        targets.field(root, older) as field,
+    ):
+        assert field.restore().bad is None
+        assert not field.is_old()
+        newer = grounds.Ground(root / "newer", server.books("newer"))
+        backup.backup(newer.site(), Order(file="seventeen.dump"))
+        shutil.copytree(root / "newer" / "backups" / "dev", root / "backups" / "dev", dirs_exist_ok=True)
+        with pytest.raises(Refused, match=r"The server is PostgreSQL 15\..*the backup is of 17"):
+            field.restore("seventeen.dump")
