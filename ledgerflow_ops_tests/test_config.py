@@ -388,7 +388,7 @@ class TestExample:
         assert len(found.environments[DEV].rules) == 1
         assert found.environments[DEV].url
         assert found.environments[PROD].url == "postgresql://ledgerflow@db.example/ledgerflow"
-        examples = {"database_url", "database_url_file", "rules"}
+        examples = {"database_url", "database_url_file", "rules", "files"}
         for environment in Environment:
             expected = defaults.environments[environment].model_dump(exclude=examples)
             assert found.environments[environment].model_dump(exclude=examples) == expected

@@ -8,7 +8,7 @@ class Step(StrEnum):
     """The durable steps of a backup and of a drill, in the order in which they are announced.
 
     Each is announced just before it is carried out; a process that dies there leaves what the step
-    before it had made durable.
+    before it had made durable. Those about files are announced only where files are listed.
     """
 
     PREFLIGHT = "preflight"
@@ -19,12 +19,16 @@ class Step(StrEnum):
     SYNC = "sync"
     RENAME = "rename"
     GLOBALS = "globals"
+    FILES = "files"
+    PACK = "pack files"
+    KEEP = "keep files"
     COMMIT = "commit"
     READ_BACK = "read back"
     VERIFY = "verify"
     CLUSTER = "cluster"
     ROLES = "roles"
     RESTORE = "restore"
+    UNPACK = "unpack files"
     COMPARE = "compare"
     RULES = "data rules"
     CLEAN = "clean"
@@ -40,6 +44,9 @@ BACKUP_STEPS = (
     Step.SYNC,
     Step.RENAME,
     Step.GLOBALS,
+    Step.FILES,
+    Step.PACK,
+    Step.KEEP,
     Step.COMMIT,
     Step.READ_BACK,
 )
@@ -48,6 +55,7 @@ DRILL_STEPS = (
     Step.CLUSTER,
     Step.ROLES,
     Step.RESTORE,
+    Step.UNPACK,
     Step.COMPARE,
     Step.RULES,
     Step.CLEAN,

@@ -7,7 +7,6 @@ from ledgerflow_ops.core.catalog import Entry
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.manifest import (
     Contents,
-    FileFacts,
     LargeObjects,
     Manifest,
     ObjectDigest,
@@ -22,6 +21,7 @@ from ledgerflow_ops.core.manifest import (
 )
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.proof import Proof, Verdict
+from ledgerflow_ops.core.record import FileFacts
 from ledgerflow_ops.core.rungs import Rung
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

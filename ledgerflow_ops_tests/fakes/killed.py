@@ -1,6 +1,6 @@
 """A backup or a drill that dies in the middle of it.
 
-`python -m ledgerflow_ops_tests.fakes.killed WHAT WHERE ROOT URL`: WHAT is `backup` or `drill` (of the
+`python -m ledgerflow_ops_tests.fakes.killed WHAT WHERE ROOT URL [FILES]`: WHAT is `backup` or `drill` (of the
 newest backup). WHERE is a step's name, `N bytes` of the dump, or `N ms` after the drill has begun with
 its server. There the process kills itself, as the system would when memory runs out: nothing is cleaned
 up. One that is not killed ends with exit code 0.
@@ -43,8 +43,9 @@ class Fatal(Silent):
             die()
 
 
-def main(what: str, where: str, root: str, url: str) -> None:
-    site = builders.site(Path(root), Database.of(url, "the last argument"), reporter=Fatal(where))
+def main(what: str, where: str, root: str, url: str, *files: str) -> None:
+    database = Database.of(url, "the fourth argument")
+    site = builders.site(Path(root), database, reporter=Fatal(where), files=files)
     if what == "backup":
         backup.backup(site)
     else:
