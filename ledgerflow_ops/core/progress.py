@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Step(StrEnum):
-    """The durable steps of a backup and of a drill, in the order in which they are announced.
+    """The durable steps of a backup, a drill and a restore of files, in the order they are announced in.
 
     Each is announced just before it is carried out; a process that dies there leaves what the step
     before it had made durable. Those about files are announced only where files are listed.
@@ -33,6 +33,10 @@ class Step(StrEnum):
     RULES = "data rules"
     CLEAN = "clean"
     PROOF = "proof"
+    LAY_OUT = "lay out files"
+    HOLD = "compare files"
+    SET_ASIDE = "set aside"
+    PUT_IN_PLACE = "put in place"
 
 
 BACKUP_STEPS = (
@@ -61,6 +65,13 @@ DRILL_STEPS = (
     Step.CLEAN,
     Step.PROOF,
 )
+FILES_STEPS = (
+    Step.LAY_OUT,
+    Step.HOLD,
+    Step.SET_ASIDE,
+    Step.PUT_IN_PLACE,
+)
+"""Of a restore of files; the last two come once for each root."""
 
 
 class Reporter(Protocol):

@@ -13,7 +13,7 @@ import pytest
 
 from ledgerflow_ops.config import PROJECT
 from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.progress import BACKUP_STEPS, DRILL_STEPS, Step
+from ledgerflow_ops.core.progress import BACKUP_STEPS, DRILL_STEPS, FILES_STEPS, Step
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.operations import verify
 from ledgerflow_ops.operations.embedded import Embedded
@@ -129,4 +129,4 @@ def test_drills_killed_at_any_moment_of_their_servers_start_leave_nothing_once_a
 
 
 def test_every_step_there_is_has_its_killed_run() -> None:
-    assert {*BACKUP_STEPS, *DRILL_STEPS} == set(Step)
+    assert {*BACKUP_STEPS, *DRILL_STEPS, *FILES_STEPS} == set(Step)
