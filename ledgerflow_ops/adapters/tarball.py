@@ -9,6 +9,7 @@ from typing import IO
 
 import zstandard
 
+from ledgerflow_ops.adapters.folder import translated
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.files import FileEntry, Kind, by_member, leaves, member, place, unquoted
 from ledgerflow_ops.core.record import FileFacts
@@ -141,6 +142,7 @@ def _bytes(tar: tarfile.TarFile, header: tarfile.TarInfo) -> Iterator[bytes]:
 @contextmanager
 def _translated(path: Path) -> Iterator[None]:
     try:
-        yield
+        with translated(path):
+            yield
     except (tarfile.TarError, zstandard.ZstdError, EOFError, ValueError, OverflowError) as error:
         raise BadBackup(f"{path.name} could not be unpacked: {error}.", hint=_HINT) from None

@@ -28,11 +28,16 @@ def roots(site: Site) -> tuple[str, ...]:
     return tuple(str(path) for path in site.settings.files)
 
 
+def look(site: Site) -> Survey:
+    """All that lies in the listed places; LedgerError naming what is missing or may not be looked into."""
+    return _steady(lambda: trees.survey(roots(site)))
+
+
 def room(site: Site) -> int:
     """Bytes that the archive of files may take; LedgerError where something listed is not there."""
     if not site.settings.files:
         return 0
-    seen = _steady(lambda: trees.survey(roots(site)))
+    seen = look(site)
     sizes = {(found.root, quoted(found.path)): found.size for found in seen.files}
     return space.archive_needs(files.to_store(sizes, _earlier(site)), len(seen.found))
 

@@ -62,7 +62,11 @@ def glance(site: Site, name: BackupName) -> list[Check]:
             rows=manifest.rows if manifest else None,
             history=known.recent_sizes(catalog.entries(site), manifest) if manifest else (),
         ),
-        folder.permissions(site.folder, name.dump),
+        *(
+            folder.permissions(site.folder, file)
+            for file in (name.dump, name.files)
+            if site.folder.taken(file)
+        ),
         source_is_real(site, manifest),
     ]
 

@@ -139,6 +139,22 @@ def test_damage_that_the_manifest_commits_is_found_by_reading_each_file(shelf: S
     assert any(word in said for word in ("could not be unpacked", "have changed", "missing", "not name"))
 
 
+@pytest.mark.parametrize("place", range(PLACES))
+def test_damage_inside_of_the_packing_is_found_file_by_file(shelf: Shelf, place: int) -> None:
+    """Packed again, under a manifest that commits it: only the digests of the files are left."""
+    tar = bytearray(zstandard.ZstdDecompressor().decompressobj().decompress(shelf.archive(shelf.first)))
+    text = tar.index(b"paid\n")
+    at = text + 400 * place  # in a file's contents; a damaged header ends the archive there
+    tar[at] ^= 1
+    shelf.commit(shelf.first, zstandard.ZstdCompressor().compress(bytes(tar)))
+    assert "notes.txt: its contents" in shelf.found_bad(shelf.first)
+    header = tar.rindex(b"statement 7.pdf", 0, text) if place % 2 else text - 500
+    tar[at] ^= 1
+    tar[header + place % 3] ^= 1 << place % 8
+    shelf.commit(shelf.first, zstandard.ZstdCompressor().compress(bytes(tar)))
+    assert shelf.found_bad(shelf.first).startswith("files: ")
+
+
 @pytest.mark.parametrize("look", [verify.verify, drill.drill])
 def test_an_archive_that_is_gone_is_named_with_the_files_it_held(shelf: Shelf, look: Look) -> None:
     file = shelf.name(shelf.first).files
