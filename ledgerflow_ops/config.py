@@ -58,6 +58,20 @@ def _folder(path: Path) -> Path:
     return expanded if expanded.is_absolute() else PROJECT / expanded
 
 
+def _listed(path: Path) -> Path:
+    """A folder or file to back up: absolute, without detours, so that two of them can be told apart."""
+    try:
+        expanded = path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"there is no home folder for {path.parts[0]}") from None
+    if not expanded.is_absolute() or "\0" in str(expanded):
+        raise ValueError(f"{str(path)!r}: write the whole path, from / or ~ on")
+    plain = Path(os.path.normpath(expanded))
+    if plain == Path(plain.anchor):
+        raise ValueError(f"{str(path)!r}: the whole disk cannot be backed up as files")
+    return plain
+
+
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -82,6 +96,7 @@ def _url(secret: SecretStr) -> SecretStr:
 
 
 FolderPath = Annotated[Path, AfterValidator(_folder)]
+ListedPath = Annotated[Path, AfterValidator(_listed)]
 Url = Annotated[SecretStr, AfterValidator(_url)]
 
 
@@ -111,6 +126,7 @@ class EnvironmentSettings(BaseModel):
     minimum_redundancy: int = Field(default=2, ge=1)
     full_seal_below: ByteSize = ByteSize(256_000_000)
     role_passwords: bool = False
+    files: tuple[ListedPath, ...] = ()
     rules: tuple[Rule, ...] = ()
     application_check: str = ""
     server_log: FolderPath | None = None
@@ -218,6 +234,22 @@ class Settings(BaseSettings):
         )
         return self
 
+    @model_validator(mode="after")
+    def _files_apart(self) -> "Settings":
+        """Nothing is listed twice, not by two environments either: each would restore the other's files."""
+        ours = [("backup_root", self.backup_root), ("state_dir", self.state_dir)]
+        seen: list[tuple[str, Path]] = []
+        for environment, entry in self.environments.items():
+            for path in entry.files:
+                for name, other in (*ours, *seen):
+                    if _overlap(path, other):
+                        raise ValueError(
+                            f"environments.{environment}.files: {path} and {name} ({other}) "
+                            "are the same, or one lies in the other"
+                        )
+                seen.append((f"environments.{environment}.files", path))
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -272,6 +304,19 @@ def unknown_variables() -> dict[str, str]:
         known |= {f"LEDGER_{environment.upper()}_{name.upper()}" for name in EnvironmentSettings.model_fields}
     unknown = [name for name in os.environ if name.startswith("LEDGER_") and name not in known]
     return {name: next(iter(difflib.get_close_matches(name, known, 1)), "") for name in sorted(unknown)}
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    """Whether one lies in the other or is it, as they are written or as links lead them."""
+    pairs = ((one, other), (_real(one), _real(other)))
+    return any(a.is_relative_to(b) or b.is_relative_to(a) for a, b in pairs)
+
+
+def _real(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # links that lead in a circle, or where we may not look
+        return path
 
 
 def _without_rivals(found: dict[str, Any]) -> dict[str, Any]:

@@ -206,6 +206,42 @@ class TestMistakes:
         file.write_text(f"backup_root = {written}\n")
         assert "backup_root: " in refused()
 
+    @pytest.mark.parametrize(
+        ("written", "words"),
+        [
+            ('["media"]', "write the whole path"),
+            ('["./media"]', "write the whole path"),
+            ('["~nobody-of-this-name/x"]', "there is no home folder"),
+            ('["/"]', "the whole disk"),
+            ('["/srv/media", "/srv/media"]', "one lies in the other"),
+            ('["/srv", "/srv/media"]', "/srv/media and environments.dev.files (/srv)"),
+            ('["/srv/media/a/..", "/srv/media"]', "one lies in the other"),
+            ('["~/iCloudLedger"]', "and backup_root ("),
+            ('["~/iCloudLedger/backups/dev"]', "and backup_root ("),
+            ('["~/.local"]', "and state_dir ("),
+            ('["~"]', "and backup_root ("),
+            ('["LINK"]', "and backup_root ("),
+            ('"/srv/media"', "tuple"),
+        ],
+    )
+    def test_files_that_cannot_be_listed_are_refused(self, file: Path, written: str, words: str) -> None:
+        link = file.parent / "link"
+        (file.parent / "home").mkdir()
+        link.symlink_to("home")
+        file.write_text(f"[environments.dev]\nfiles = {written.replace('LINK', str(link))}\n")
+        message = refused()
+        assert "environments.dev.files" in message
+        assert words in message
+
+    def test_two_environments_do_not_share_files(self, file: Path) -> None:
+        file.write_text('[environments.dev]\nfiles = ["/srv"]\n[environments.prod]\nfiles = ["/srv/media"]\n')
+        assert "environments.prod.files: /srv/media and environments.dev.files (/srv)" in refused()
+
+    def test_files_that_only_begin_alike_are_apart(self, file: Path) -> None:
+        file.write_text('[environments.dev]\nfiles = ["/srv/media", "/srv/media2", "~/x/../.env"]\n')
+        found = config.load().environments[DEV].files
+        assert found == (Path("/srv/media"), Path("/srv/media2"), file.parent / "home" / ".env")
+
     def test_a_table_as_a_variable_that_cannot_be_read_is_refused(
         self, file: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -388,7 +424,7 @@ class TestExample:
         assert len(found.environments[DEV].rules) == 1
         assert found.environments[DEV].url
         assert found.environments[PROD].url == "postgresql://ledgerflow@db.example/ledgerflow"
-        examples = {"database_url", "database_url_file", "rules"}
+        examples = {"database_url", "database_url_file", "rules", "files"}
         for environment in Environment:
             expected = defaults.environments[environment].model_dump(exclude=examples)
             assert found.environments[environment].model_dump(exclude=examples) == expected

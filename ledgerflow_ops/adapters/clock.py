@@ -11,6 +11,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def pause(seconds: float) -> None:
+    """Let so much time go by."""
+    time.sleep(seconds)
+
+
 class Stopwatch:
     """Durations by phase, in seconds, from the monotonic clock: a clock that jumps does not touch them."""
 

@@ -181,6 +181,14 @@ class Folder:
             return None
         return facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 
+    def size(self, name: str) -> int | None:
+        """The length of a regular file; None when there is none."""
+        try:
+            facts = self.file(name).lstat()
+        except OSError:
+            return None
+        return facts.st_size if stat.S_ISREG(facts.st_mode) else None
+
     def read(self, name: str) -> bytes:
         with translated(self.file(name)):
             return self.file(name).read_bytes()

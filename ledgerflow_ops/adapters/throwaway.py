@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.process import Account
 from ledgerflow_ops.adapters.tables import Pipes
 from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.adapters.ways import remove
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -157,6 +158,8 @@ def _sockets(key: str) -> Path:
 
 def _remove(cluster: Cluster, home: Path, sockets: Path) -> None:
     cluster.remove()
+    with suppress(OSError):
+        remove(home)  # unpacked files may lie in folders that nobody may write into
     shutil.rmtree(home, ignore_errors=True)
     shutil.rmtree(sockets, ignore_errors=True)
 

@@ -1,9 +1,10 @@
 """Compares what is with what was sealed. Each difference is a sentence that names the object."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from ledgerflow_ops.core.files import FileEntry, Kind
 from ledgerflow_ops.core.manifest import Contents, ObjectDigest, RoleFacts, Seal
 
 Value = TypeVar("Value")
@@ -78,6 +79,35 @@ def facts_equal(expected: Seal, found: Seal, *, same_major: bool) -> list[Differ
         lambda n, a, b: n,
     )
     return differences + roles_equal(expected.roles, found.roles)
+
+
+def files_equal(expected: Iterable[FileEntry], found: Iterable[FileEntry]) -> list[Difference]:
+    """The files of a manifest against those unpacked: kind, mode, size, contents, where a link leads."""
+    wanted, there = ({entry.place: entry for entry in entries} for entries in (expected, found))
+    differences = []
+    for place in sorted({*wanted, *there}):
+        if place not in there:
+            differences.append(Difference("files", f"{place}: missing"))
+        elif place not in wanted:
+            differences.append(Difference("files", f"{place}: not in the manifest"))
+        elif sentence := _unlike(wanted[place], there[place]):
+            differences.append(Difference("files", f"{place}: {sentence}"))
+    return differences
+
+
+def _unlike(a: FileEntry, b: FileEntry) -> str:
+    """What differs between an entry and what was found in its place; empty when nothing does."""
+    if a.kind is not b.kind:
+        return f"a {a.kind} in the manifest, a {b.kind} found"
+    if a.size != b.size:
+        return f"{a.size} bytes in the manifest, {b.size} found"
+    if a.sha256 != b.sha256:
+        return "its contents have changed: its SHA-256 is another"
+    if a.target != b.target:
+        return f"leads to {a.target} in the manifest, to {b.target} as found"
+    if a.mode != b.mode and a.kind is not Kind.LINK:  # a link's own mode is the system's choice
+        return f"mode {a.mode:04o} in the manifest, {b.mode:04o} found"
+    return ""
 
 
 def roles_equal(expected: Mapping[str, RoleFacts], found: Mapping[str, RoleFacts]) -> list[Difference]:

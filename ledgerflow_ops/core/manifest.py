@@ -7,22 +7,18 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.files import FilesState
+from ledgerflow_ops.core.record import FileFacts, Record
 
 VERSION = 1
 """The format this code writes. A higher one is refused, not guessed at."""
 
 _MARK = b',"digest":"'
 _TAIL = _MARK + b'%s"}\n'
-
-
-class Record(BaseModel):
-    """A frozen record that knows all its fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class TableContent(Record):
@@ -148,14 +144,6 @@ class DatabaseProperties(Record):
     settings: tuple[Setting, ...]
 
 
-class FileFacts(Record):
-    """A file's name, length in bytes and SHA-256."""
-
-    file: str
-    size: int
-    sha256: str
-
-
 class TableOfContents(Record):
     """The archive's list of entries: how many, and a digest of the list."""
 
@@ -190,6 +178,8 @@ class Manifest(Record):
     dump: FileFacts
     globals: FileFacts | None
     globals_note: str
+    files: FilesState | None = None
+    """The files that go with this dump; None where none are listed, and in manifests of earlier versions."""
     compression: str
     tool_version: str
     source: Source
@@ -208,11 +198,15 @@ class Manifest(Record):
     @cached_property
     def digest(self) -> str:
         """SHA-256 over every field, as its file holds them."""
-        return hashlib.sha256(_text(self.model_dump(mode="json"))).hexdigest()
+        return hashlib.sha256(_text(self._fields())).hexdigest()
 
     def encode(self) -> bytes:
         """The manifest file's bytes."""
-        return encode_sealed(self.model_dump(mode="json"))
+        return encode_sealed(self._fields())
+
+    def _fields(self) -> dict[str, Any]:
+        """What the file holds: nothing of files where there are none, so earlier digests hold."""
+        return self.model_dump(mode="json", exclude=None if self.files else {"files"})
 
     @classmethod
     def decode(cls, data: bytes, file: str) -> "Manifest":

@@ -8,13 +8,14 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
 
 DUMP = ".dump"
+FILES = ".files.tar.zst"
 GLOBALS = ".globals.sql"
 MANIFEST = ".manifest.json"
 PROOF = ".proof.json"
 PIN = ".pin.json"
 PARTIAL = ".partial"
 
-OURS = (DUMP, GLOBALS, MANIFEST, PROOF, PIN)
+OURS = (DUMP, FILES, GLOBALS, MANIFEST, PROOF, PIN)
 """The endings this system writes; a `.partial` of anything else is not ours to touch."""
 
 _CUSTOM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.dump")
@@ -38,6 +39,10 @@ class BackupName:
     @property
     def dump(self) -> str:
         return self.stem + DUMP
+
+    @property
+    def files(self) -> str:
+        return self.stem + FILES
 
     @property
     def globals(self) -> str:

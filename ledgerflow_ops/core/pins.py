@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from ledgerflow_ops.core.errors import BadBackup
-from ledgerflow_ops.core.manifest import Record, decode_sealed, encode_sealed, problems
+from ledgerflow_ops.core.manifest import decode_sealed, encode_sealed, problems
+from ledgerflow_ops.core.record import Record
 
 
 class Pin(Record):

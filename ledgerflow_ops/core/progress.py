@@ -8,7 +8,7 @@ class Step(StrEnum):
     """The durable steps of a backup, a drill and a restore, in the order in which they are announced.
 
     Each is announced just before it is carried out; a process that dies there leaves what the step
-    before it had made durable.
+    before it had made durable. Those about files are announced only where files are listed.
     """
 
     PREFLIGHT = "preflight"
@@ -19,12 +19,16 @@ class Step(StrEnum):
     SYNC = "sync"
     RENAME = "rename"
     GLOBALS = "globals"
+    FILES = "files"
+    PACK = "pack files"
+    KEEP = "keep files"
     COMMIT = "commit"
     READ_BACK = "read back"
     VERIFY = "verify"
     CLUSTER = "cluster"
     ROLES = "roles"
     RESTORE = "restore"
+    UNPACK = "unpack files"
     COMPARE = "compare"
     RULES = "data rules"
     CLEAN = "clean"
@@ -37,6 +41,10 @@ class Step(StrEnum):
     SWAP = "swap"
     AFTERWARDS = "checks afterwards"
     JOURNAL = "journal"
+    LAY_OUT = "lay out files"
+    HOLD = "compare files"
+    SET_ASIDE = "set aside"
+    PUT_IN_PLACE = "put in place"
 
 
 BACKUP_STEPS = (
@@ -48,6 +56,9 @@ BACKUP_STEPS = (
     Step.SYNC,
     Step.RENAME,
     Step.GLOBALS,
+    Step.FILES,
+    Step.PACK,
+    Step.KEEP,
     Step.COMMIT,
     Step.READ_BACK,
 )
@@ -56,6 +67,7 @@ DRILL_STEPS = (
     Step.CLUSTER,
     Step.ROLES,
     Step.RESTORE,
+    Step.UNPACK,
     Step.COMPARE,
     Step.RULES,
     Step.CLEAN,
@@ -78,6 +90,13 @@ RESTORE_STEPS = (
 )
 """Of a restore over a database that holds data; SAFETY stands for a whole backup and its drill."""
 ROLLBACK_STEPS = (Step.PLAN, Step.SWAP, Step.JOURNAL)
+FILES_STEPS = (
+    Step.LAY_OUT,
+    Step.HOLD,
+    Step.SET_ASIDE,
+    Step.PUT_IN_PLACE,
+)
+"""Of a restore of files; the last two come once for each root."""
 
 
 class Reporter(Protocol):

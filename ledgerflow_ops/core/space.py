@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 _ROOM = 1.25
 _BASE = 8 * 1000**2
+_BLOCK = 4096
+_HEADER = 1024
 _CLUSTER = 80 * 1000**2
 
 
@@ -40,3 +42,13 @@ def fits_memory(database_size: int, below: int, memory: int) -> bool:
 def drill_needs(database_size: int) -> int:
     """Bytes that restoring a database of `database_size` bytes into a cluster of its own may take."""
     return int(database_size * _ROOM) + _CLUSTER
+
+
+def files_need(size: int, entries: int) -> int:
+    """Bytes that so many unpacked files, folders and links of `size` bytes together may take on a disk."""
+    return size + entries * _BLOCK
+
+
+def archive_needs(size: int, entries: int) -> int:
+    """Bytes that an archive of files may take of which `size` bytes are stored: they may not pack at all."""
+    return int(size * 1.01) + entries * _HEADER

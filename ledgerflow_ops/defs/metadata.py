@@ -36,6 +36,7 @@ def of_backup(site: Site, manifest: Manifest) -> dict[str, dg.MetadataValue]:
             f"compression {manifest.compression}"
         ),
         "roles": dg.MetadataValue.text(manifest.globals_note or "roles and globals are beside the dump"),
+        **_files(manifest),
         "next": dg.MetadataValue.text(
             f"Prove it: LEDGER_ENV={site.environment} make restore-test FILE={manifest.dump.file}"
         ),
@@ -97,6 +98,19 @@ def table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> dg.Met
 
 def _sample(sample: bool) -> dict[str, dg.MetadataValue]:
     return {"SAMPLE": dg.MetadataValue.md(f"**{_LOUD}**")} if sample else {}
+
+
+def _files(manifest: Manifest) -> dict[str, dg.MetadataValue]:
+    """How many files go with the dump, and how many of them are stored anew."""
+    if manifest.files is None:
+        return {}
+    state = manifest.files
+    return {
+        "files": dg.MetadataValue.int(len(state.files)),
+        "files_bytes": dg.MetadataValue.int(state.size),
+        "files_newly_stored": dg.MetadataValue.int(len(state.newly_stored)),
+        "files_archive_bytes": dg.MetadataValue.int(state.archive.size),
+    }
 
 
 def _seconds(durations: Mapping[str, float]) -> dg.MetadataValue:

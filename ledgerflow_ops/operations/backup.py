@@ -16,11 +16,12 @@ from ledgerflow_ops.core import catalog as known
 from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core import naming, space
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
-from ledgerflow_ops.core.manifest import DatabaseProperties, FileFacts, Manifest, RoleFacts, Source
+from ledgerflow_ops.core.manifest import DatabaseProperties, Manifest, RoleFacts, Source
 from ledgerflow_ops.core.naming import PARTIAL, BackupName
 from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.record import FileFacts
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import catalog, identity, sealing
+from ledgerflow_ops.operations import catalog, filing, identity, sealing
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.sealing import Sealed
 
@@ -92,7 +93,7 @@ def asked_name(site: Site, file: str | None) -> BackupName | None:
     SettingsError for a name that cannot be, Refused for one that is there already.
     """
     name = naming.custom(site.environment, file) if file else None
-    if name and any(site.folder.taken(taken) for taken in (name.dump, name.manifest)):
+    if name and any(site.folder.taken(taken) for taken in (name.dump, name.manifest, name.files)):
         raise Refused(
             f"{site.folder.file(name.dump)} exists already.",
             hint="Backups are never overwritten. Choose another FILE=, or leave it out.",
@@ -146,11 +147,13 @@ class _Backup:
         last = None
         if newest and newest.manifest:
             last = space.LastDump(newest.size, newest.manifest.source.size)
-        needed, free = space.dump_needs(found.size, last), self.site.folder.free()
-        if free < needed + _ROOM_FOR_RECORDS:
+        needed, files = space.dump_needs(found.size, last), filing.room(self.site)
+        free = self.site.folder.free()
+        if free < needed + files + _ROOM_FOR_RECORDS:
+            beside = f", new files {human(files)}" if files else ""
             raise LedgerError(
-                f"Not enough room in {self.site.folder.path}: about {human(needed)} needed "
-                f"(database {human(found.size)}), {human(free)} free.",
+                f"Not enough room in {self.site.folder.path}: about {human(needed + files)} needed "
+                f"(database {human(found.size)}{beside}), {human(free)} free.",
                 hint="Free room or set another backup_root. Nothing was written.",
             )
         return last.size if last else 0
@@ -171,7 +174,7 @@ class _Backup:
             return ready.name
         local = recovery_point.astimezone(self.site.settings.zone)
         for name in naming.candidates(self.site.environment, local):
-            if not any(self.site.folder.taken(file) for file in (name.dump, name.manifest)):
+            if not any(self.site.folder.taken(file) for file in (name.dump, name.manifest, name.files)):
                 return name
         raise Refused(
             f"There is already a backup of this very second ({local:%Y-%m-%d %H:%M:%S}).",
@@ -191,6 +194,8 @@ class _Backup:
         self.report.step(Step.GLOBALS)
         with self.watch.phase("globals"):
             roles = self._globals(ready, name, sealed.seal.roles)
+        with self.watch.phase("files"):
+            filed = filing.take(self.site, name, self._placing)
         manifest = Manifest(
             environment=self.site.environment,
             backup_day=recovery_point.astimezone(self.site.settings.zone).date(),
@@ -203,6 +208,7 @@ class _Backup:
             dump=FileFacts(file=name.dump, size=streamed.size, sha256=streamed.sha256),
             globals=roles.file,
             globals_note=roles.note,
+            files=filed,
             compression=tools.compression(ready.tools),
             tool_version=ready.tools.version,
             source=snapshot.source,
@@ -279,7 +285,7 @@ class _Backup:
             folder.put(name.manifest, manifest.encode())
         self.report.step(Step.READ_BACK)
         read_again = Manifest.decode(folder.read(name.manifest), name.manifest)
-        for facts in (manifest.dump, manifest.globals):
+        for facts in (manifest.dump, manifest.globals, manifest.files.archive if manifest.files else None):
             if facts and archive.sha256_of(folder.file(facts.file)) != (facts.size, facts.sha256):
                 raise BadBackup(
                     f"{facts.file} on the disk is not what was written to it.",

@@ -37,6 +37,8 @@ def entry(site: Site, name: BackupName) -> Entry:
         proof = read_proof(site, name, manifest)
     except LedgerError as error:
         problem = error.message
+    if manifest and manifest.files:
+        local = local and not any(folder.evicted(facts.file) for facts in manifest.files.archives)
     if manifest and not local:
         size = manifest.dump.size
     elif manifest and not problem:
@@ -54,6 +56,11 @@ def _mismatch(site: Site, name: BackupName, manifest: Manifest, size: int) -> st
         return f"{name.dump} is gone"
     if size != manifest.dump.size:
         return f"{name.dump} has {size} bytes; its manifest says {manifest.dump.size}"
+    for facts in manifest.files.archives if manifest.files else ():
+        found = site.folder.size(facts.file)
+        if found != facts.size:
+            is_now = "is gone" if found is None else f"has {found} bytes, not {facts.size}"
+            return f"{facts.file}, which holds files of {name.stem}, {is_now}"
     return ""
 
 

@@ -10,7 +10,7 @@ from ledgerflow_ops.adapters.locks import who
 from ledgerflow_ops.core.checks import Check, Severity, failed, passed, warned
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import identity
+from ledgerflow_ops.operations import filing, identity
 from ledgerflow_ops.operations.desk import Desk, Site
 from ledgerflow_ops.operations.embedded import storage
 from ledgerflow_ops.operations.verify import source_is_real
@@ -25,6 +25,8 @@ def examine(desk: Desk, sites: Sequence[Site]) -> list[Check]:
     for site in sites:
         checks += _tried(f"{site.environment} folder", partial(_folder, site))
         checks += _tried(f"{site.environment} source", partial(_source, site))
+        if site.settings.files:
+            checks += _tried(f"{site.environment} files", partial(_files, site))
     return checks
 
 
@@ -85,3 +87,12 @@ def _source(site: Site) -> Iterator[Check]:
     )
     real = source_is_real(site, None)
     yield Check(name, real.passed, real.message, real.hint, real.severity, real.cause)
+
+
+def _files(site: Site) -> Iterator[Check]:
+    """Whether all that is listed is there; reading it is the backup's."""
+    seen = filing.look(site)
+    size = sum(found.size for found in seen.files)
+    yield passed(f"{site.environment} files", f"{len(seen.files)} file(s), {human(size)}")
+    for note in seen.notes:
+        yield passed(f"{site.environment} files", note)

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
@@ -19,12 +20,13 @@ from ledgerflow_ops.core import space
 from ledgerflow_ops.core.checks import Check, passed
 from ledgerflow_ops.core.compare import contents_equal, facts_equal
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError
+from ledgerflow_ops.core.files import FilesState
 from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import rereading, rules
+from ledgerflow_ops.operations import rereading, rules, unfiling
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
 from ledgerflow_ops.operations.rereading import Copy
@@ -70,6 +72,7 @@ class _Drill:
         self.site = examination.site
         self.manifest = examination.manifest
         self.report = self.site.desk.reporter
+        self.places: dict[str, Path] = {}
 
     def carry_out(self) -> None:
         """Go through the stages in a server that is gone afterwards."""
@@ -94,8 +97,11 @@ class _Drill:
         examination.stage(
             Rung.RESTORED, "restorable", "restore", lambda: self._restore(server, copy, server_tools)
         )
+        if self.manifest and self.manifest.files:
+            state = self.manifest.files
+            examination.stage(Rung.RESTORED, "restorable", "files", lambda: self._unpack(state, server))
         durations = examination.watch.durations
-        examination.rto_seconds = round(durations.get("restore", 0.0), 3)
+        examination.rto_seconds = round(durations.get("restore", 0.0) + durations.get("files", 0.0), 3)
         if examination.bad:
             return
         with _at_once() as pool:
@@ -116,6 +122,8 @@ class _Drill:
     def _preflight(self) -> bool:
         """Whether the copy goes into memory; CannotJudge when there is no room for it on the disk either."""
         size = self.manifest.source.size if self.manifest else 10 * self._file_size()
+        if self.manifest and self.manifest.files:
+            size += space.files_need(self.manifest.files.size, len(self.manifest.files.entries))
         if space.fits_memory(size, self.site.desk.settings.drill_in_memory_below, memory()):
             return True
         needed, free = space.drill_needs(size), shutil.disk_usage(self.site.desk.lodging.root).free
@@ -147,6 +155,13 @@ class _Drill:
             raise BadBackup(f"pg_restore failed:\n{errors}", hint="Take another backup: make backup.")
         version = f"PostgreSQL {server_tools.version}"
         yield passed("restorable", f"Restored into an empty {version}, every error fatal.{notes}")
+
+    def _unpack(self, state: FilesState, server: Throwaway) -> Iterator[Check]:
+        """The files that go with the dump, made anew in a private folder beside the server's data."""
+        self.report.step(Step.UNPACK)
+        self.places = unfiling.beside(state, server.cluster.data.parent / "files")
+        unfiling.unpack(self.site.folder, state, self.places, self.report.moved, durable=False)
+        yield passed("restorable", f"{len(state.files)} files unpacked, {human(state.size)}.")
 
     def _load(self, server: Throwaway, copy: Database, server_tools: Tools) -> Finished:
         """The archive loaded. Nobody knows the roles of one without a manifest: what it misses, it gets."""
@@ -240,8 +255,10 @@ class _Drill:
         same_major = server_tools.major == manifest.source.major
         differences = contents_equal(manifest.contents, found.contents)
         differences += facts_equal(manifest.seal, found.seal, same_major=same_major)
+        wrong = unfiling.compare(manifest.files, self.places) if manifest.files else []
+        yield from told("restorable", wrong, "the manifest")
         yield from told("restorable", differences)
-        if not differences:
+        if not differences and not wrong:
             yield passed("restorable", _equal_sentence(manifest, same_major))
 
     def _rules(self, answers: Future[list[Check]]) -> list[Check]:
@@ -262,11 +279,12 @@ def _at_once() -> Iterator[ThreadPoolExecutor]:
 
 def _equal_sentence(manifest: Manifest, same_major: bool) -> str:
     sealed = manifest.seal
+    held = f", {len(manifest.files.files)} files" if manifest.files else ""
     across = "" if same_major else " Expressions were not compared: the server is of another major version."
     return (
         f"Equal to the seal ({sealed.depth}): {len(sealed.tables)} tables, {manifest.rows} rows, "
         f"{len(sealed.sequences)} sequences, {len(sealed.objects)} objects with owners and grants, "
-        f"{len(sealed.roles)} roles.{across}"
+        f"{len(sealed.roles)} roles{held}.{across}"
     )
 
 

@@ -9,11 +9,12 @@ from ledgerflow_ops.core import naming, sizes
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
 from ledgerflow_ops.core.compare import Difference, contents_equal, rows_against_seal
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge
-from ledgerflow_ops.core.manifest import FileFacts, Manifest
+from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.record import FileFacts
 from ledgerflow_ops.core.rungs import Rung
-from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations import catalog, unfiling
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
 
@@ -61,7 +62,11 @@ def glance(site: Site, name: BackupName) -> list[Check]:
             rows=manifest.rows if manifest else None,
             history=known.recent_sizes(catalog.entries(site), manifest) if manifest else (),
         ),
-        folder.permissions(site.folder, name.dump),
+        *(
+            folder.permissions(site.folder, file)
+            for file in (name.dump, name.files)
+            if site.folder.taken(file)
+        ),
         source_is_real(site, manifest),
     ]
 
@@ -117,12 +122,15 @@ class _Look:
             yield failed("sealed", "manifest", message, _ELSEWHERE)
 
     def hashed(self) -> Iterator[Check]:
-        """Dump and globals are, byte for byte, the committed ones."""
+        """Dump, globals and the archives of files are, byte for byte, the committed ones."""
         manifest = self.examination.manifest
         for facts in (manifest.dump, manifest.globals) if manifest else ():
             if facts and (difference := self._difference(facts)):
                 yield failed("integrity", "hash", difference, _ELSEWHERE)
                 return
+        if manifest and manifest.files and (wrong := unfiling.archives_differ(self.site, manifest.files)):
+            yield failed("integrity", "files", wrong, _ELSEWHERE)
+            return
         if manifest:
             yield passed("integrity", "Every byte read: the SHA-256 is the committed one.")
 
@@ -150,6 +158,8 @@ class _Look:
         contents = archive.decode(chosen, self.file)
         rows = sum(table.rows for table in contents.tables.values())
         found = f"{toc.entries} entries, {len(contents.tables)} tables, {rows} rows"
+        if manifest and manifest.files:
+            found += f", {len(manifest.files.files)} files"
         if manifest is None:
             yield passed("integrity", f"Every byte decoded: {found}. There is no hash to compare with.")
             return
@@ -157,6 +167,9 @@ class _Look:
         if toc != manifest.toc and toc.entries != manifest.toc.entries:
             sentence = f"{manifest.toc.entries} entries committed, {toc.entries} found"
             differences.insert(0, Difference("table of contents", sentence))
+        if manifest.files:
+            wrong = unfiling.contents_differ(self.site, manifest.files)
+            yield from told("integrity", wrong, "the manifest")
         yield from told("sealed", differences)
         yield passed("integrity", f"Every byte read and decoded; SHA-256 as committed: {found}.")
         if not differences:
@@ -175,18 +188,18 @@ def reader(site: Site, manifest: Manifest | None) -> Tools:
     )
 
 
-def told(name: str, differences: list[Difference]) -> Iterator[Check]:
+def told(name: str, differences: list[Difference], other: str = "the seal") -> Iterator[Check]:
     """The differences as one failed check that names each; nothing when there are none."""
     if differences:
         listed = "\n".join(f"  {difference.sentence}" for difference in differences[:_SHOWN])
         more = f"\n  … and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
-        message = f"{len(differences)} difference(s) from the seal:\n{listed}{more}"
+        message = f"{len(differences)} difference(s) from {other}:\n{listed}{more}"
         yield failed(name, differences[0].cause, message, _ELSEWHERE)
 
 
 def _missing(site: Site, name: BackupName) -> Check | None:
     """A failed check when the dump is gone; CannotJudge when a part of it is only in the cloud."""
-    for file in (name.dump, name.manifest, name.globals):
+    for file in (name.dump, name.manifest, name.globals, name.files):
         if site.folder.evicted(file):
             raise CannotJudge(
                 f"{file} is not local: its bytes are only in the cloud. It is neither lost nor judged.",

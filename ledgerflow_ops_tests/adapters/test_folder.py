@@ -199,7 +199,8 @@ def test_a_backup_that_is_a_link_fails(folder: Folder, root: Path) -> None:
 
 
 def test_sweep_takes_what_a_crash_left_and_nothing_else(folder: Folder) -> None:
-    ours = ["x.dump.partial", "x.globals.sql.partial", "x.manifest.json.partial", "x.proof.json.partial"]
+    ours = ["x.dump.partial", "x.files.tar.zst.partial", "x.globals.sql.partial", "x.manifest.json.partial"]
+    ours.append("x.proof.json.partial")
     ours.append(f".catalog.json.{_dead()}.partial")
     others = ["notes.partial", "x.dump", "x.dump.partial.kept", ".hidden.partial", "video.mp4.partial"]
     for name in [*ours, *others]:

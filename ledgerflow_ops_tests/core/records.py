@@ -5,9 +5,9 @@ from typing import Any
 
 from ledgerflow_ops.core.catalog import Entry
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.files import FileEntry, FilesState, Kind
 from ledgerflow_ops.core.manifest import (
     Contents,
-    FileFacts,
     LargeObjects,
     Manifest,
     ObjectDigest,
@@ -22,6 +22,7 @@ from ledgerflow_ops.core.manifest import (
 )
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.proof import Proof, Verdict
+from ledgerflow_ops.core.record import FileFacts
 from ledgerflow_ops.core.rungs import Rung
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -90,6 +91,45 @@ def manifest(**changes: Any) -> Manifest:
         durations={"dump": 0.25},
     )
     return whole.model_copy(update=changes)
+
+
+def archive_facts(file: str = "x.files.tar.zst") -> FileFacts:
+    """An archive of files by that name."""
+    return FileFacts(file=file, size=500, sha256="a" * 64)
+
+
+def file_entry(root: str, path: str, size: int, sha256: str = "") -> FileEntry:
+    """A file; one of the same path has the same contents unless told otherwise."""
+    return FileEntry(
+        root=root,
+        path=path,
+        kind=Kind.FILE,
+        size=size,
+        mode=0o644,
+        mtime_ns=1,
+        owner=(0, 0),
+        sha256=sha256 or f"sha of {path}",
+        archive="x.files.tar.zst",
+    )
+
+
+def files_state(*files: tuple[str, str, int], archive: str = "x.files.tar.zst") -> FilesState:
+    """Files (root, path, size) that lie directly in their roots, all in that archive."""
+    roots = tuple(dict.fromkeys(root for root, _, _ in files))
+    folders = [
+        FileEntry(root=root, path="", kind=Kind.FOLDER, mode=0o755, mtime_ns=1, owner=(0, 0))
+        for root in roots
+    ]
+    entries = [file_entry(*file).model_copy(update={"archive": archive}) for file in files]
+    return FilesState(
+        roots=roots,
+        begun_at=NOON,
+        still_at=NOON,
+        archive=archive_facts(archive),
+        needs=(),
+        entries=(*folders, *entries),
+        notes=(),
+    )
 
 
 def proof(rung: Rung = Rung.VALID, verdict: Verdict = Verdict.GOOD, **changes: Any) -> Proof:

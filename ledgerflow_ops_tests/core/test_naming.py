@@ -21,8 +21,8 @@ def test_a_backup_is_named_for_its_environment_day_and_minute_then_for_its_secon
 
 def test_all_files_of_a_backup_share_its_stem() -> None:
     name = BackupName("before.dump")
-    files = (name.dump, name.globals, name.manifest, name.proof)
-    assert len(set(files)) == 4
+    files = (name.dump, name.files, name.globals, name.manifest, name.proof)
+    assert len(set(files)) == 5
     assert {BackupName.of(file) for file in files} == {name}
 
 

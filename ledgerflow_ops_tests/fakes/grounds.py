@@ -77,6 +77,14 @@ class Ground:
             self.root, self.database, reporter=reporter, now=now, **{**self.fields, **fields}
         )
 
+    def with_files(self) -> "Ground":
+        """The same ground with files that belong to a backup, in the folder `media` below its root."""
+        media = self.root / "media"
+        media.mkdir()
+        (media / "statement.pdf").write_bytes(bytes(range(256)) * 400)
+        (media / "link").symlink_to("statement.pdf")
+        return replace(self, fields={**self.fields, "files": [media]})
+
     def entries(self) -> list[Entry]:
         return catalog.entries(self.site())
 

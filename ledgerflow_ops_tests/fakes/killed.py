@@ -1,7 +1,8 @@
 """An operation that dies in the middle of it.
 
-`python -m ledgerflow_ops_tests.fakes.killed WHAT WHERE ROOT URL`: WHAT is `backup`, `drill` (of the newest
-backup), `restore` (by force, of first.dump), `rollback` or `recover`. WHERE is a step's name, `N bytes` of
+`python -m ledgerflow_ops_tests.fakes.killed WHAT WHERE ROOT URL [FILES]`: WHAT is `backup`, `drill` (of the
+newest backup), `files` (restores its files), `take back` (those files), `restore` (by force, of first.dump),
+`rollback` or `recover`. WHERE is a step's name (`set aside#2`: when it comes the second time), `N bytes` of
 the dump, or `N ms` after the drill has begun with its server. There the process kills itself, as the
 system would when memory runs out: nothing is cleaned up. One that is not killed ends with exit code 0.
 """
@@ -13,11 +14,16 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from ledgerflow_ops.adapters import clock
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.progress import Silent, Step
 from ledgerflow_ops.core.restoring import Wish
-from ledgerflow_ops.operations import backup, catalog, drill, recover, restore, rollback
+from ledgerflow_ops.operations import backup, catalog, drill, files, recover, restore, rollback
+from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops_tests import builders
+
+RESTORE = "killed"
+"""The id of the restores of files."""
 
 
 def die() -> None:
@@ -32,11 +38,15 @@ class Fatal(Silent):
         amount, _, unit = where.partition(" ")
         self._size = int(amount) if unit == "bytes" else None
         self._delay = int(amount) / 1000 if unit == "ms" else None
-        self._step = Step(where) if unit not in ("bytes", "ms") else None
+        name, _, times = where.partition("#")
+        self._step = Step(name) if unit not in ("bytes", "ms") else None
+        self._times = int(times or 1)
 
     def step(self, step: Step) -> None:
         if step is self._step:
-            die()
+            self._times -= 1
+            if not self._times:
+                die()
         if self._delay is not None and step is Step.CLUSTER:
             threading.Timer(self._delay, die).start()
 
@@ -45,16 +55,25 @@ class Fatal(Silent):
             die()
 
 
-def main(what: str, where: str, root: str, url: str) -> None:
-    site = builders.site(Path(root), Database.of(url, "the last argument"), reporter=Fatal(where))
+def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
+    database = Database.of(url, "the fourth argument")
+    site = builders.site(Path(root), database, reporter=Fatal(where), files=listed)
     works: dict[str, Callable[[], object]] = {
         "backup": lambda: backup.backup(site),
         "drill": lambda: drill.drill(site, catalog.find(site, None)),
+        "files": lambda: restore_files(site),
+        "take back": lambda: files.rollback(site, RESTORE),
         "restore": lambda: restore.restore(site, Wish(site.environment, "first.dump", force=True)),
         "rollback": lambda: rollback.rollback(site, force=True),
         "recover": lambda: recover.recover(site, confirmed="dev"),
     }
     works[what]()
+
+
+def restore_files(site: Site) -> None:
+    manifest = catalog.read_manifest(site, catalog.find(site, None))
+    assert manifest
+    files.restore(site, manifest, RESTORE, clock.now())
 
 
 if __name__ == "__main__":

@@ -62,17 +62,17 @@ def test_a_backup_is_proven_by_its_drill(site: Site) -> None:
     assert [entry.state for entry in catalog.entries(site)] == ["valid"]
 
 
-def test_a_backup_is_four_private_files_once_it_is_proven(ground: Ground) -> None:
-    recorder = Recorder()
+def test_a_backup_is_five_private_files_once_it_is_proven(ground: Ground) -> None:
+    ground, recorder = ground.with_files(), Recorder()
     manifest = backup.backup(ground.site(recorder))
     name = grounds.prove(ground.site(), manifest)
     folder = ground.site().folder
     assert tuple(recorder.steps) == BACKUP_STEPS
-    assert {*ground.files()} == {name.dump, name.globals, name.manifest, name.proof}
+    assert {*ground.files()} == {name.dump, name.files, name.globals, name.manifest, name.proof}
     assert {_mode(file) for file in folder.path.iterdir()} == {0o600}
     assert _mode(folder.path) == 0o700
     assert Manifest.decode(folder.read(name.manifest), name.manifest) == manifest
-    assert recorder.moves[-1] == manifest.dump.size == folder.file(name.dump).stat().st_size
+    assert max(recorder.moves) == manifest.dump.size == folder.file(name.dump).stat().st_size
 
 
 def test_the_dump_is_one_that_plain_pg_restore_opens(ground: Ground) -> None:

@@ -127,3 +127,13 @@ def test_the_command_ends_with_one_when_something_is_missing_and_knows_misspelt_
     assert "LEDGER_BACKUP_ROOTS is set, but means nothing here." in finished.out
     assert "Did you mean LEDGER_BACKUP_ROOT?" in finished.out
     assert "hint:" in finished.out
+
+
+def test_listed_files_are_looked_at_and_missing_ones_named(ground: Ground) -> None:
+    with_files = ground.with_files()
+    checks = doctor.examine(with_files.site().desk, [with_files.site()])
+    assert [check.message for check in checks if check.name == "dev files"] == ["1 file(s), 102.4 KB"]
+    (media,) = with_files.fields["files"]
+    media.rename(media.with_name("elsewhere"))
+    (finding,) = _findings(with_files.site())
+    assert f"{media} is listed in `files` but is not there" in finding.message

@@ -19,7 +19,7 @@ from ledgerflow_ops_tests.fakes.grounds import At, Ground
 @pytest.fixture(scope="module")
 def ground(session_root: Path, embedded: Embedded) -> Iterator[Ground]:
     with grounds.folder(session_root) as root, grounds.sample_copy(embedded) as database:
-        ground = Ground(root, database)
+        ground = Ground(root, database).with_files()
         grounds.prove(ground.site(), grounds.take(ground.site()))
         yield ground
 

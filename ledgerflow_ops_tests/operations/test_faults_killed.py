@@ -13,7 +13,7 @@ import pytest
 
 from ledgerflow_ops.config import PROJECT
 from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.progress import BACKUP_STEPS, DRILL_STEPS, Step
+from ledgerflow_ops.core.progress import BACKUP_STEPS, DRILL_STEPS, FILES_STEPS, Step
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.operations import verify
 from ledgerflow_ops.operations.embedded import Embedded
@@ -24,8 +24,9 @@ from ledgerflow_ops_tests.fakes.grounds import Ground
 
 # What the catalog says of a dump whose backup was killed when this step was announced. Before the dump
 # has its name there is nothing to say; before the manifest is there, it is no backup.
-_LEFT_BY = {str(Step.GLOBALS): "no manifest", str(Step.COMMIT): "no manifest", str(Step.READ_BACK): "written"}
-_WITH_A_PARTIAL = {Step.FINISH, Step.SYNC, Step.RENAME, "1 bytes", "150000 bytes"}
+_NO_BACKUP_YET = (Step.GLOBALS, Step.FILES, Step.PACK, Step.KEEP, Step.COMMIT)
+_LEFT_BY = {**{str(step): "no manifest" for step in _NO_BACKUP_YET}, str(Step.READ_BACK): "written"}
+_WITH_A_PARTIAL = {Step.FINISH, Step.SYNC, Step.RENAME, Step.KEEP, "1 bytes", "150000 bytes"}
 _MOMENTS = ("100 ms", "500 ms", "900 ms")
 
 
@@ -33,7 +34,7 @@ _MOMENTS = ("100 ms", "500 ms", "900 ms")
 def ground(session_root: Path, embedded: Embedded) -> Iterator[Ground]:
     """One ground for the whole module: every killed run finds what those before it have left."""
     with grounds.folder(session_root) as root, grounds.sample_copy(embedded) as database:
-        ground = Ground(root, database)
+        ground = Ground(root, database).with_files()
         site = ground.site()
         grounds.prove(site, grounds.take(site))
         yield ground
@@ -43,7 +44,7 @@ def _kill(ground: Ground, what: str, where: str) -> str:
     """Run it until it dies there; the mark that everything it started bears. A fault must fire."""
     time.sleep(1)  # names go to the second, and a killed run may leave its own behind
     mark = secrets.token_hex(8)
-    where_it_works = [str(ground.root), builders.url(ground.database)]
+    where_it_works = [str(ground.root), builders.url(ground.database), str(ground.root / "media")]
     finished = subprocess.run(
         [sys.executable, "-m", "ledgerflow_ops_tests.fakes.killed", what, where, *where_it_works],
         cwd=PROJECT,
@@ -128,4 +129,4 @@ def test_drills_killed_at_any_moment_of_their_servers_start_leave_nothing_once_a
 
 
 def test_every_step_there_is_has_its_killed_run() -> None:
-    assert {*BACKUP_STEPS, *DRILL_STEPS} == set(Step)
+    assert {*BACKUP_STEPS, *DRILL_STEPS, *FILES_STEPS} == set(Step)
