@@ -16,6 +16,8 @@ from ledgerflow_ops.core.record import FileFacts
 
 CHUNK = 1024 * 1024
 _LEVEL = 3
+_BUFFER = 64 * 1024
+"""What tarfile copies again with every piece that is read or written: neither much nor little."""
 _NAMES = {"format": tarfile.PAX_FORMAT, "encoding": "utf-8", "errors": "surrogateescape"}
 _TYPES = {Kind.FILE: tarfile.REGTYPE, Kind.FOLDER: tarfile.DIRTYPE, Kind.LINK: tarfile.SYMTYPE}
 _HINT = "Take the right file from another location, or take another backup: make backup."
@@ -47,7 +49,7 @@ class Tarball:
         packer = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
         self._packed = packer.stream_writer(self._out, closefd=False)  # type: ignore[arg-type]
         self._tar = tarfile.open(  # noqa: SIM115 - open until close()
-            fileobj=self._packed, mode="w|", **_NAMES
+            fileobj=self._packed, mode="w|", bufsize=_BUFFER, **_NAMES
         )  # type: ignore[call-overload]
 
     def add(self, entry: FileEntry, feed: Feed | None = None) -> None:
@@ -65,7 +67,8 @@ class Tarball:
 
     def _write(self, data: bytes) -> None:
         assert self._tar.fileobj is not None
-        self._tar.fileobj.write(data)
+        for begin in range(0, len(data), _BUFFER):
+            self._tar.fileobj.write(data[begin : begin + _BUFFER])
         self._tar.offset += len(data)
 
     def close(self) -> FileFacts:
@@ -84,13 +87,13 @@ def files(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
     links: set[str] = set()
     with _translated(path), path.open("rb") as raw:
         stream = zstandard.ZstdDecompressor().stream_reader(raw)
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK, **_NAMES) as tar:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=_BUFFER, **_NAMES) as tar:  # type: ignore[call-overload]
             for header in tar:
                 _require_harmless(path.name, header, links)
                 if header.type == tarfile.SYMTYPE:
                     links.add(header.name)
                 if header.type == tarfile.REGTYPE:
-                    yield header.name, _bytes(tar, header)
+                    yield header.name, _bytes(path, tar, header)
 
 
 def _require_harmless(archive: str, header: tarfile.TarInfo, links: set[str]) -> None:
@@ -132,11 +135,13 @@ def digests(path: Path, entries: Iterable[FileEntry], moved: Moved, *, others: b
     return found
 
 
-def _bytes(tar: tarfile.TarFile, header: tarfile.TarInfo) -> Iterator[bytes]:
-    stream = tar.extractfile(header)
-    assert stream is not None
-    while chunk := stream.read(CHUNK):
-        yield chunk
+def _bytes(path: Path, tar: tarfile.TarFile, header: tarfile.TarInfo) -> Iterator[bytes]:
+    """A member's bytes. They are asked for outside of `files`, so what goes wrong is translated here too."""
+    with _translated(path):
+        stream = tar.extractfile(header)
+        assert stream is not None
+        while chunk := stream.read(CHUNK):
+            yield chunk
 
 
 @contextmanager

@@ -51,10 +51,10 @@ def _stake(state: FilesState, facts: FileFacts) -> str:
 
 def contents_differ(site: Site, state: FilesState) -> list[Difference]:
     """Every file read out of the archives, against the manifest; BadBackup where one cannot be unpacked."""
-    differences = []
+    differences, size = [], state.size
 
     def moved(done: int) -> None:
-        site.desk.reporter.moved(done, state.size)
+        site.desk.reporter.moved(done, size)
 
     for facts, entries, others in _held(state):
         found = tarball.digests(site.folder.file(facts.file), entries, moved, others=others)
@@ -77,7 +77,8 @@ def unpack(
     Only what the manifest names is made, and nothing through a link. BadBackup where an archive does not
     have it.
     """
-    with Landing(places, lambda done: moved(done, state.size), durable=durable) as landing:
+    size = state.size
+    with Landing(places, lambda done: moved(done, size), durable=durable) as landing:
         landing.folders(state.entries)
         for facts, entries, others in _held(state):
             landing.files(folder.file(facts.file), entries, others=others)

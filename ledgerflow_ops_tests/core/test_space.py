@@ -2,7 +2,14 @@
 
 import pytest
 
-from ledgerflow_ops.core.space import LastDump, drill_needs, dump_needs, fits_memory
+from ledgerflow_ops.core.space import (
+    LastDump,
+    archive_needs,
+    drill_needs,
+    dump_needs,
+    files_need,
+    fits_memory,
+)
 
 MB = 1000**2
 
@@ -39,3 +46,11 @@ def test_only_a_small_copy_goes_into_memory_and_only_where_there_is_plenty(
     size: int, below: int, memory: int, fits: bool
 ) -> None:
     assert fits_memory(size, below, memory) is fits
+
+
+def test_unpacked_files_take_their_bytes_and_a_block_each() -> None:
+    assert files_need(10 * MB, 3) == 10 * MB + 3 * 4096
+
+
+def test_files_may_not_pack_at_all() -> None:
+    assert archive_needs(100 * MB, 1000) == 101 * MB + 1000 * 1024

@@ -24,7 +24,7 @@ from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.operations import backup, verify
 from ledgerflow_ops.operations.embedded import Embedded
 from ledgerflow_ops_tests.builders import NOON, Recorder
-from ledgerflow_ops_tests.fakes import grounds
+from ledgerflow_ops_tests.fakes import disks, grounds
 from ledgerflow_ops_tests.fakes.grounds import At, Ground
 
 NFC, NFD = (unicodedata.normalize(form, "Müller–Äpfel.pdf") for form in ("NFC", "NFD"))
@@ -339,6 +339,17 @@ class TestNotThere:
         error = _refused(ground)
         assert "symbolic link" in error.message
         assert str(media.with_name("real")) in error.hint
+
+    def test_a_disk_without_room_for_the_files_is_told_with_the_figures(
+        self, root: Path, books: Database
+    ) -> None:
+        with disks.small_disk(root / "small", "60m") as small:
+            (root / "media").mkdir()
+            with (root / "media" / "large").open("wb") as file:
+                file.truncate(70_000_000)
+            error = _refused(Ground(small, books, {"files": [root / "media"]}))
+            assert "Not enough room" in error.message
+            assert "new files 70.7 MB" in error.message
 
     def test_a_file_that_cannot_be_read_is_named(self, root: Path, books: Database) -> None:
         unreadable = Path("/proc/self/mem")  # is there, and even root gets an error from its first byte

@@ -130,12 +130,17 @@ def test_no_damage_to_an_archive_is_called_good(shelf: Shelf, harm: str, place: 
         assert shelf.name(shelf.first).files in said
 
 
-@pytest.mark.parametrize("place", range(PLACES))
-def test_damage_that_the_manifest_commits_is_found_by_reading_each_file(shelf: Shelf, place: int) -> None:
+@pytest.mark.parametrize(
+    ("look", "place"),
+    [*((verify.verify, place) for place in range(PLACES)), *((drill.drill, place) for place in (1, 12, 22))],
+)
+def test_damage_that_the_manifest_commits_is_found_by_reading_each_file(
+    shelf: Shelf, look: Look, place: int
+) -> None:
     data = shelf.archive(shelf.first)
     data[20 + (len(data) - 40) * place // PLACES] ^= 0x10
     shelf.commit(shelf.first, bytes(data))
-    said = shelf.found_bad(shelf.first)
+    said = shelf.found_bad(shelf.first, look)
     assert any(word in said for word in ("could not be unpacked", "have changed", "missing", "not name"))
 
 
@@ -176,6 +181,16 @@ def test_another_days_archive_that_the_manifest_commits_is_bad(shelf: Shelf, loo
     shelf.commit(shelf.first, bytes(shelf.archive(shelf.second)))
     said = shelf.found_bad(shelf.first, look)
     assert "new.txt, which its manifest does not name" in said
+
+
+def test_a_drill_without_room_for_the_files_says_nothing_of_them(shelf: Shelf) -> None:
+    entries = list(_state(shelf.first).entries)
+    entries[-1] = entries[-1].model_copy(update={"size": 10**15})
+    state = _state(shelf.first).model_copy(update={"entries": tuple(entries)})
+    data = shelf.first.model_copy(update={"files": state}).encode()
+    shelf.ground.site().folder.replace(shelf.name(shelf.first).manifest, data)
+    with pytest.raises(CannotJudge, match="No room to restore into"):
+        drill.drill(shelf.ground.site(), shelf.name(shelf.first))
 
 
 def test_an_archive_in_the_cloud_is_neither_lost_nor_judged(shelf: Shelf) -> None:
