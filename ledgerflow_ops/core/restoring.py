@@ -104,10 +104,22 @@ class Plan:
         }
 
 
-def plan(wish: Wish, candidate: Candidate, target: Target, rooms: Sequence[Room], ident: str) -> Plan:
-    """What a restore would do. Every rule is asked, so that one answer names all that must be mended."""
-    refusals = [*_of_backup(wish, candidate, target), *_of_target(wish, target), *_of_rooms(rooms)]
-    warnings = [*_unseen(rooms)]
+def plan(
+    wish: Wish,
+    candidate: Candidate,
+    target: Target,
+    rooms: Sequence[Room],
+    ident: str,
+    *,
+    against: Sequence[Reason] = (),
+    notes: Sequence[Reason] = (),
+) -> Plan:
+    """What a restore would do. Every rule is asked, so that one answer names all that must be mended.
+
+    `against` and `notes` are what was found about the files that go with the database.
+    """
+    refusals = [*_of_backup(wish, candidate, target), *_of_target(wish, target), *_of_rooms(rooms), *against]
+    warnings = [*_unseen(rooms), *notes]
     if candidate.manifest:
         refusals += misfits(candidate.manifest, target)
         warnings += oddities(candidate.manifest, target)
@@ -213,6 +225,10 @@ def _actions(plan: Plan) -> Iterator[Action]:
     yield Action("compare with the seal, then ask the data rules", "only an equal copy may become live")
     yield Action("ANALYZE", "a restored database has no statistics")
     yield Action("carry over owner, grants, settings, comment and limits", "a dump does not hold them")
+    manifest = plan.candidate.manifest
+    if manifest and manifest.files and manifest.environment is plan.wish.environment:
+        what = f"unpack {len(manifest.files.files)} files beside theirs, and swap them in after the database"
+        yield Action(what, "they were backed up as a pair")
     if live:
         ended = f"; end {len(plan.target.sessions)} session(s)" if plan.target.sessions else ""
         yield Action(f"swap by two renames in one transaction{ended}", f"the old one stays as {plan.before}")

@@ -30,11 +30,16 @@ def restore(site: Site, manifest: Manifest, restore_id: str, now: datetime) -> S
 
     Refused (3) or BadBackup (4) with nothing touched; LedgerError (1) with everything as it was.
     """
-    return put_in_place(site, lay_out(site, manifest, restore_id, now))
+    swap = lay_out(site, manifest, restore_id, now)
+    try:
+        return put_in_place(site, swap)
+    except BaseException:
+        take_back(site, swap)
+        raise
 
 
 def lay_out(site: Site, manifest: Manifest, restore_id: str, now: datetime) -> Swap:
-    """The files of a backup beside their roots, compared, ready to be put in place. Raises as `restore` does."""
+    """The files of a backup beside their roots, compared and ready. Raises as `restore` does."""
     planned, state = plan(site, manifest, restore_id, now), files_of(manifest)
     require_possible(planned)
     if wrong := unfiling.archives_differ(site, state):
@@ -50,13 +55,22 @@ def lay_out(site: Site, manifest: Manifest, restore_id: str, now: datetime) -> S
 
 
 def put_in_place(site: Site, swap: Swap) -> Swap:
-    """Swap in what was laid out; everything as it was when that fails."""
-    try:
-        _go(site, swap, forwards)
-        return _keep(site, swap.at(Phase.SWAPPED))
-    except BaseException:
-        take_back(site, swap)
-        raise
+    """Swap in what was laid out. When that fails it is for the caller to go on or to take it back."""
+    _go(site, swap, forwards)
+    return _keep(site, swap.at(Phase.SWAPPED))
+
+
+def swapped(site: Site, restore_id: str) -> Swap | None:
+    """The restore of that id, if its files are in place."""
+    if f"{site.environment}_{restore_id}{ENDING}" not in records(site).names(ENDING):
+        return None
+    swap = _read(site, restore_id)
+    return swap if swap.phase is Phase.SWAPPED else None
+
+
+def announce_back(site: Site, swap: Swap, *, really: bool = True) -> Swap:
+    """Note that the files are about to be taken back, or (not `really`) that they are not after all."""
+    return _keep(site, swap.at(Phase.TAKING_BACK if really else Phase.SWAPPED))
 
 
 def _unpack(site: Site, state: FilesState, swap: Swap) -> None:

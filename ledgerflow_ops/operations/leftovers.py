@@ -5,6 +5,7 @@ from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.core import swap
 from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.swap import Beside
+from ledgerflow_ops.operations import pairing
 from ledgerflow_ops.operations.desk import Site
 
 
@@ -13,7 +14,15 @@ def sweep(site: Site) -> list[str]:
     database = site.target()
     name, swept = database.parameters["dbname"], []
     with target.maintenance(database).connect() as connection:
-        for one in swap.unfinished(target.beside(connection), site.environment, name):
+        found = target.beside(connection)
+        halves = swap.unfinished(found, site.environment, name)
+        ids = (
+            {one.mark.id for one in halves},
+            {one.mark.id for one in swap.kept(found, site.environment, name)},
+        )
+        for ident in pairing.settle(site, *ids):
+            site.desk.reporter.say(f"settled the files of the interrupted restore {ident}")
+        for one in halves:
             target.drop(connection, one.name)
             swept.append(one.name)
         for other in _unmarked(connection, database, name):

@@ -17,11 +17,21 @@ from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core.checks import Check, first_fatal
 from ledgerflow_ops.core.compare import contents_equal, facts_equal
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError, Refused, SettingsError
+from ledgerflow_ops.core.file_swap import Swap
 from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restoring import Candidate, Plan, Wish, plan
 from ledgerflow_ops.core.swap import Mark, Role, new_id
-from ledgerflow_ops.operations import afterwards, catalog, identity, leftovers, rules, safety
+from ledgerflow_ops.operations import (
+    afterwards,
+    catalog,
+    files,
+    identity,
+    leftovers,
+    pairing,
+    rules,
+    safety,
+)
 from ledgerflow_ops.operations.aim import Aim, aim
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.rereading import reread
@@ -78,7 +88,11 @@ def prepare(site: Site, wish: Wish, origin: Site | None = None) -> Prepared:
     candidate = _candidate(origin, wish)
     rooms = aimed.rooms(candidate.manifest, force=wish.force) if candidate.manifest else []
     ident = new_id(site.desk.clock(), secrets.token_hex(2))
-    return Prepared(plan(wish, candidate, aimed.target, rooms, ident), aimed, origin)
+    manifest = candidate.manifest
+    against = list(pairing.against(site, manifest, ident)) if manifest else []
+    notes = list(pairing.notes(site, manifest)) if manifest else []
+    made = plan(wish, candidate, aimed.target, rooms, ident, against=against, notes=notes)
+    return Prepared(made, aimed, origin)
 
 
 def restore(site: Site, wish: Wish) -> Restored:
@@ -138,7 +152,7 @@ class _Restore:
             self._stage(Step.RULES, self._rules)
             self._stage(Step.ANALYZE, self._analyze)
             self._stage(Step.CARRY_OVER, self._carry_over)
-            self._stage(Step.SWAP, self._swap)
+            self._swap_both()
         self.report.step(Step.AFTERWARDS)
         with self.watch.phase(Step.AFTERWARDS):
             checks = after.checks(self.manifest)
@@ -225,6 +239,31 @@ class _Restore:
         if wanted:
             with self.aim.maintenance.connect() as connection:
                 properties.carry_over(connection, self.plan.restoring, wanted)
+
+    def _swap_both(self) -> None:
+        """Database and files, or neither. Files are laid out first: then only renames are left."""
+        laid_out = pairing.lay_out(self.site, self.origin, self.manifest, self.plan.id)
+        try:
+            self._stage(Step.SWAP, self._swap)
+            if laid_out:
+                self._put_in_place(laid_out)
+        except BaseException:
+            if laid_out:
+                files.take_back(self.site, laid_out)
+            raise
+
+    def _put_in_place(self, laid_out: Swap) -> None:
+        """The files after their database; when they cannot be, the database goes back as well."""
+        try:
+            files.put_in_place(self.site, laid_out)
+        except BaseException:
+            back = [Rename(self.aim.name, self.plan.restoring, None, open=True)]
+            if self.aim.target.live:
+                comment = self.aim.properties.comment if self.aim.properties else None
+                back.append(Rename(self.plan.before, self.aim.name, comment, open=True))
+            with self.aim.maintenance.connect() as connection:
+                target.swap(connection, back, self._end_sessions)
+            raise
 
     def _swap(self) -> None:
         """Old away, new in its place, in one transaction."""

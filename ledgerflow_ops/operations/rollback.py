@@ -10,7 +10,7 @@ from ledgerflow_ops.core import swap
 from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.swap import Beside, Mark, Role
-from ledgerflow_ops.operations import leftovers
+from ledgerflow_ops.operations import files, leftovers
 from ledgerflow_ops.operations.aim import Aim, aim
 from ledgerflow_ops.operations.desk import Site
 
@@ -64,8 +64,18 @@ def rollback(site: Site, *, force: bool = False) -> Rollback:
         desk.reporter.step(Step.PLAN)
         aimed = aim(site)
         planned = plan(site, aimed, force=force)
+        laid = files.swapped(site, planned.back.mark.id)
+        if laid:
+            laid = files.announce_back(site, laid)
         desk.reporter.step(Step.SWAP)
-        _swap(site, aimed, planned, force=force)
+        try:
+            _swap(site, aimed, planned, force=force)
+        except BaseException:
+            if laid:
+                files.announce_back(site, laid, really=False)
+            raise
+        if laid:
+            files.take_back(site, laid)
         desk.reporter.step(Step.JOURNAL)
         entry = {"what": "rollback", "at": desk.clock().isoformat(), **desk.run.model_dump()}
         journal.append(desk.settings.state_dir, {**entry, **planned.as_json()})

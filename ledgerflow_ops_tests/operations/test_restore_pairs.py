@@ -1,0 +1,154 @@
+"""A database and its files come back as a pair, go back as a pair, and a crash leaves no mixed one."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledgerflow_ops.adapters import tools
+from ledgerflow_ops.config import PROJECT
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.restoring import Wish
+from ledgerflow_ops.operations import identity, leftovers, restore, rollback
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.fakes import grounds, servers, targets
+from ledgerflow_ops_tests.fakes.grounds import At
+from ledgerflow_ops_tests.fakes.servers import Server
+from ledgerflow_ops_tests.fakes.targets import Field
+
+
+@pytest.fixture(scope="module")
+def server(session_root: Path) -> Iterator[Server]:
+    with grounds.folder(session_root) as root, servers.server(root, tools.bundled()) as server:
+        yield server
+
+
+@pytest.fixture
+def field(root: Path, server: Server) -> Iterator[Field]:
+    """Books with two folders of files; since the backup, both the database and the files went on."""
+    for name in ("uploads", "settings"):
+        (root / name).mkdir()
+        (root / name / "one file.txt").write_text("backed up")
+    with targets.field(root, server, files=(root / "uploads", root / "settings")) as field:
+        for name in ("uploads", "settings"):
+            (root / name / "one file.txt").write_text("changed since")
+        yield field
+
+
+def texts(field: Field) -> set[str]:
+    return {(field.ground.root / name / "one file.txt").read_text() for name in ("uploads", "settings")}
+
+
+def state(field: Field) -> str:
+    """`old`, `new`, or `MIXED`."""
+    found = field.is_old(), texts(field)
+    return {
+        (True, frozenset({"changed since"})): "old",
+        (False, frozenset({"backed up"})): "new",
+    }.get((found[0], frozenset(found[1])), "MIXED")
+
+
+def beside(field: Field) -> list[str]:
+    return sorted(path.name for path in field.ground.root.iterdir() if "__" in path.name)
+
+
+def kill(field: Field, what: str, where: str) -> None:
+    listed = [str(field.ground.root / name) for name in ("uploads", "settings")]
+    command = [sys.executable, "-m", "ledgerflow_ops_tests.fakes.killed", what, where]
+    finished = subprocess.run(
+        [*command, str(field.ground.root), builders.url(field.database), *listed],
+        cwd=PROJECT,
+        env=os.environ,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == -signal.SIGKILL, f"the fault at {where!r} never fired:\n{finished.stderr!r}"
+
+
+def test_both_come_back_and_go_back_together(field: Field) -> None:
+    assert state(field) == "old"
+    restored = field.restore()
+    assert restored.bad is None
+    assert state(field) == "new"
+    assert [name.split("__before_")[0] for name in beside(field)] == ["settings", "uploads"]
+    rollback.rollback(field.site())
+    assert state(field) == "old"
+
+
+def test_the_plan_says_so(field: Field) -> None:
+    plan = restore.prepare(field.site(), Wish(Environment.DEV, "first.dump", force=True)).plan
+    assert any("unpack 2 files" in action.what for action in plan.actions)
+
+
+@pytest.mark.parametrize(
+    ("where", "done"),
+    [
+        (Step.LAY_OUT, False),
+        (Step.HOLD, False),
+        (Step.SWAP, False),
+        (Step.SET_ASIDE, True),
+        (Step.PUT_IN_PLACE, True),
+        (f"{Step.SET_ASIDE}#2", True),
+        (f"{Step.PUT_IN_PLACE}#2", True),
+        (Step.AFTERWARDS, True),
+    ],
+)
+def test_a_restore_killed_among_them_is_settled_by_the_next_command(
+    field: Field, where: str, done: bool
+) -> None:
+    kill(field, "restore", where)
+    swept = leftovers.sweep(field.site())
+    assert state(field) == ("new" if done else "old")
+    assert bool(swept) is not done
+    assert not [name for name in beside(field) if "__restoring_" in name]
+    assert leftovers.sweep(field.site()) == []
+    assert field.restore().bad is None
+    assert state(field) == "new"
+
+
+@pytest.mark.parametrize(
+    ("where", "done"),
+    [(Step.SWAP, False), (Step.SET_ASIDE, True), (f"{Step.SET_ASIDE}#2", True), (Step.JOURNAL, True)],
+)
+def test_a_rollback_killed_among_them_too(field: Field, where: str, done: bool) -> None:
+    field.restore()
+    kill(field, "rollback", where)
+    leftovers.sweep(field.site())
+    assert state(field) == ("old" if done else "new")
+    assert field.restore().bad is None
+    assert state(field) == "new"
+
+
+def test_files_that_cannot_be_put_in_place_take_the_database_back_with_them(field: Field) -> None:
+    def obstruct() -> None:
+        (laid,) = field.ground.root.glob("settings__restoring_*")
+        laid.rename(laid.with_name("gone"))
+
+    reporter = At(at=Step.SWAP, action=obstruct)
+    with pytest.raises(LedgerError):
+        restore.restore(field.site(reporter), Wish(Environment.DEV, "first.dump", force=True))
+    assert reporter.fired
+    assert state(field) == "old"
+    assert field.names() == [field.name]
+
+
+def test_roots_that_are_not_listed_here_are_refused(field: Field) -> None:
+    with pytest.raises(Refused, match=r"belong to .*settings.*which dev does not list"):
+        field.restore(files=(field.ground.root / "uploads",))
+    assert state(field) == "old"
+
+
+def test_another_environments_files_are_never_put_in_place(field: Field) -> None:
+    site = grounds.site_of(Environment.TEST, field.ground.root, field.server.books("tests_own"))
+    identity.identity(site, accept=True)
+    restored = restore.restore(site, Wish(Environment.TEST, "first.dump", Environment.DEV, force=True))
+    assert restored.bad is None
+    assert ["files of dev are not restored" in note.message for note in restored.plan.warnings] == [True]
+    assert texts(field) == {"changed since"}
