@@ -11,12 +11,10 @@ import tomllib
 from collections.abc import Mapping
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ByteSize,
     ConfigDict,
@@ -39,65 +37,13 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
 from ledgerflow_ops.core.manifest import problems
 from ledgerflow_ops.core.rules import DataRule
+from ledgerflow_ops.values import PROJECT, FolderPath, ListedPath, Url, Zone, url
 
-PROJECT = Path(__file__).parent.parent
 _RETENTION = {Environment.DEV: 7, Environment.TEST: 3, Environment.PROD: 30}
 _NOT_SETTINGS = {"LEDGER_ENV", "LEDGER_CONFIG"}
 _VARIABLE = re.compile(r"LEDGER_(DEV|TEST|PROD|[A-Z0-9_]+(?=_DATABASE_URL))_([A-Z_]+)")
 """An environment's variable. A database's URL for anything that is not an environment is one as well:
 it is a misspelt target, and is reported instead of being passed over."""
-
-
-def _folder(path: Path) -> Path:
-    try:
-        expanded = path.expanduser()
-    except RuntimeError:
-        raise ValueError(f"there is no home folder for {path.parts[0]}") from None
-    if not expanded.parts or "\0" in str(expanded):
-        raise ValueError("not a path; leave it out for the default")
-    return expanded if expanded.is_absolute() else PROJECT / expanded
-
-
-def _listed(path: Path) -> Path:
-    """A folder or file to back up: absolute, without detours, so that two of them can be told apart."""
-    try:
-        expanded = path.expanduser()
-    except RuntimeError:
-        raise ValueError(f"there is no home folder for {path.parts[0]}") from None
-    if not expanded.is_absolute() or "\0" in str(expanded):
-        raise ValueError(f"{str(path)!r}: write the whole path, from / or ~ on")
-    plain = Path(os.path.normpath(expanded))
-    if plain == Path(plain.anchor):
-        raise ValueError(f"{str(path)!r}: the whole disk cannot be backed up as files")
-    return plain
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("no such time zone; write it as Europe/Vienna or UTC") from None
-    return name
-
-
-def _url(secret: SecretStr) -> SecretStr:
-    """A URL of the form that every part of the system understands. The message never repeats it."""
-    form = "write it as postgresql://user@host:5432/database"
-    try:
-        parts = urlsplit(secret.get_secret_value())
-        port_is_sane = parts.port is None or parts.port > 0
-    except ValueError:
-        raise ValueError(f"not a URL; {form}") from None
-    if parts.scheme not in ("postgresql", "postgres", "postgresql+psycopg2") or not port_is_sane:
-        raise ValueError(f"not a PostgreSQL URL; {form}")
-    if not parts.path.strip("/"):
-        raise ValueError(f"names no database; {form}")
-    return secret
-
-
-FolderPath = Annotated[Path, AfterValidator(_folder)]
-ListedPath = Annotated[Path, AfterValidator(_listed)]
-Url = Annotated[SecretStr, AfterValidator(_url)]
 
 
 class Rule(BaseModel):
@@ -119,7 +65,7 @@ class EnvironmentSettings(BaseModel):
     database_url_file: FolderPath | None = None
     admin_database_url: Url | None = None
     admin_database_url_file: FolderPath | None = None
-    time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    time_zone: Zone = "UTC"
     schedule: time = time(2, 30)
     size_floor: ByteSize = ByteSize(10_000)
     retention_days: int = Field(default=7, ge=1, le=3650)
@@ -343,7 +289,7 @@ def _secret(value: SecretStr | None, file: Path | None, path: str) -> SecretStr 
     if file is None:
         return value
     try:
-        return _url(SecretStr(file.read_text().strip().partition("\n")[0].strip()))
+        return url(SecretStr(file.read_text().strip().partition("\n")[0].strip()))
     except OSError as error:
         raise ValueError(f"{path}_file: {file}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ledgerflow_ops import config
+from ledgerflow_ops import config, values
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.config import EnvironmentSettings, Settings
 from ledgerflow_ops.core.environments import Environment
@@ -22,7 +22,7 @@ from ledgerflow_ops.core.errors import SettingsError
 DEV, TEST, PROD = Environment.DEV, Environment.TEST, Environment.PROD
 SECRET = "hunter2-geheim"
 URL = f"postgresql://ledger:{SECRET}@db.example:5433/books"
-EXAMPLE = config.PROJECT / "ledgerflow.example.toml"
+EXAMPLE = values.PROJECT / "ledgerflow.example.toml"
 COMMENTED = re.compile(r"^#(?=\w+ = |\[)", re.MULTILINE)
 """A setting that is commented out; a line of explanation has a space after the sign."""
 
@@ -74,7 +74,7 @@ class TestDefaults:
         self, file: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("LEDGER_CONFIG", "")
-        assert config.config_file() == config.PROJECT / "ledgerflow.toml"
+        assert config.config_file() == values.PROJECT / "ledgerflow.toml"
 
     def test_no_part_of_the_settings_can_be_changed(self, file: Path) -> None:
         found = config.load()
@@ -120,7 +120,7 @@ class TestOrigin:
 
     @pytest.mark.parametrize(
         ("written", "meant"),
-        [("backups", config.PROJECT / "backups"), ("~/b", Path("home/b")), ("/b/c", Path("/b/c"))],
+        [("backups", values.PROJECT / "backups"), ("~/b", Path("home/b")), ("/b/c", Path("/b/c"))],
     )
     def test_a_relative_path_begins_at_the_project_and_a_tilde_at_home(
         self, file: Path, monkeypatch: pytest.MonkeyPatch, written: str, meant: Path
@@ -424,11 +424,12 @@ class TestExample:
         assert len(found.environments[DEV].rules) == 1
         assert found.environments[DEV].url
         assert found.environments[PROD].url == "postgresql://ledgerflow@db.example/ledgerflow"
-        examples = {"database_url", "database_url_file", "rules", "files"}
+        examples = {"database_url", "database_url_file", "admin_database_url", "rules", "files"}
+        examples |= {"application_check", "server_log"}
         for environment in Environment:
             expected = defaults.environments[environment].model_dump(exclude=examples)
             assert found.environments[environment].model_dump(exclude=examples) == expected
-        examples = {"tools_dir", "dagster_database_url", "environments"}
+        examples = {"archive_roots", "tools_dir", "dagster_database_url", "environments"}
         assert found.model_dump(exclude=examples) == defaults.model_dump(exclude=examples)
 
     def test_every_setting_is_in_it_below_its_explanation(self) -> None:

@@ -16,12 +16,13 @@ LONGEST = 350
 BELOW: dict[str, set[str]] = {
     "bootstrap": set(),
     "core": set(),
-    "config": {"core"},
+    "values": set(),
+    "config": {"core", "values"},
     "console": {"core"},
     "sample": {"core"},
     "adapters": {"core"},
-    "operations": {"core", "adapters", "sample", "config", "console"},
-    "defs": {"core", "adapters", "config", "console", "operations"},
+    "operations": {"core", "adapters", "sample", "values", "config", "console"},
+    "defs": {"core", "adapters", "values", "config", "console", "operations"},
     "cli": {"core", "adapters", "config", "console", "operations", "defs"},
     "definitions": {"config", "defs"},
 }

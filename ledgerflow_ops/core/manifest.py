@@ -205,8 +205,12 @@ class Manifest(Record):
         return encode_sealed(self._fields())
 
     def _fields(self) -> dict[str, Any]:
-        """What the file holds: nothing of files where there are none, so earlier digests hold."""
-        return self.model_dump(mode="json", exclude=None if self.files else {"files"})
+        """What the file holds. What earlier versions did not know is left out where there is none of it:
+
+        proofs name the digest of their manifest, and one of an earlier version must keep its own.
+        """
+        absent = {name for name in ("files", "properties") if getattr(self, name) is None}
+        return self.model_dump(mode="json", exclude=absent)
 
     @classmethod
     def decode(cls, data: bytes, file: str) -> "Manifest":

@@ -28,7 +28,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What our comment on a database says. `comment` is the one that somebody else had written."""
+    """What our comment on a database says. `comment` is the one that somebody else had written.
+
+    `undone` is the id of the restore that had made it and was rolled back.
+    """
 
     environment: str
     database: str
@@ -37,6 +40,7 @@ class Mark:
     at: datetime
     file: str
     comment: str | None = None
+    undone: str = ""
 
     def encode(self) -> str:
         return json.dumps({_KEY: {**asdict(self), "at": self.at.isoformat()}}, ensure_ascii=False)

@@ -9,13 +9,13 @@ from typing import Any
 import dagster as dg
 
 from ledgerflow_ops.adapters import instance
-from ledgerflow_ops.config import PROJECT
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.defs.partitions import backup_days
 from ledgerflow_ops.defs.runs import WHO, WHY
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.embedded import storage
+from ledgerflow_ops.values import PROJECT
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The run's words go to its event log; the terminal has its own reporter."""

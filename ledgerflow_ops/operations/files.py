@@ -62,10 +62,19 @@ def put_in_place(site: Site, swap: Swap) -> Swap:
 
 def swapped(site: Site, restore_id: str) -> Swap | None:
     """The restore of that id, if its files are in place."""
+    return _at(site, restore_id, Phase.SWAPPED)
+
+
+def taken_back(site: Site, restore_id: str) -> Swap | None:
+    """The restore of that id, if its files were in place and lie beside their roots again."""
+    return _at(site, restore_id, Phase.TAKEN_BACK)
+
+
+def _at(site: Site, restore_id: str, phase: Phase) -> Swap | None:
     if f"{site.environment}_{restore_id}{ENDING}" not in records(site).names(ENDING):
         return None
     swap = _read(site, restore_id)
-    return swap if swap.phase is Phase.SWAPPED else None
+    return swap if swap.phase is phase else None
 
 
 def announce_back(site: Site, swap: Swap, *, really: bool = True) -> Swap:

@@ -5,7 +5,7 @@ from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.core import swap
 from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.swap import Beside
-from ledgerflow_ops.operations import pairing
+from ledgerflow_ops.operations import files, pairing
 from ledgerflow_ops.operations.desk import Site
 
 
@@ -56,7 +56,7 @@ def discard(site: Site, name: str) -> str:
     """Drop a database that used to be live, on purpose and by its whole name. Refused for any other."""
     desk = site.desk
     with locks.exclusive(desk.settings.state_dir, site.environment, "discard", desk.clock()):
-        names = [one.name for one in kept(site)]
+        names = {one.name: one.mark for one in kept(site)}
         if name not in names:
             listed = "".join(f"\n    {one}" for one in names) or " none"
             raise Refused(
@@ -65,6 +65,9 @@ def discard(site: Site, name: str) -> str:
             )
         with target.maintenance(site.target()).connect() as connection:
             target.drop(connection, name)
+        for ident in (names[name].id, names[name].undone):
+            if ident and (files.swapped(site, ident) or files.taken_back(site, ident)):
+                files.drop(site, ident)
         entry = {"what": "discard", "at": desk.clock().isoformat(), **desk.run.model_dump(), "name": name}
         journal.append(desk.settings.state_dir, entry)
     return name

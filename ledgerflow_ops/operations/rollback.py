@@ -44,6 +44,7 @@ def plan(site: Site, aimed: Aim, *, force: bool) -> Rollback:
             f"There is no earlier database of {site.environment} to go back to.",
             hint="make status shows what there is; make restore brings a backup back.",
         )
+    _require_pair(site, kept[0])
     sessions = aimed.target.sessions
     if sessions and not force:
         listed = "".join(f"\n    {session}" for session in sessions)
@@ -54,6 +55,16 @@ def plan(site: Site, aimed: Aim, *, force: bool) -> Rollback:
     ident = swap.new_id(site.desk.clock(), secrets.token_hex(2))
     away = swap.beside_name(aimed.name, Role.BEFORE, ident) if aimed.target.live else None
     return Rollback(str(site.environment), aimed.name, kept[0], away, len(sessions))
+
+
+def _require_pair(site: Site, back: Beside) -> None:
+    """Refused for a database whose files were taken back from it: alone it would be half of a pair."""
+    if back.mark.undone and files.taken_back(site, back.mark.undone):
+        raise Refused(
+            f"{back.name} had files with it, which were taken back: they lie beside their folders "
+            f"as …__undone_{back.mark.undone}.",
+            hint=f"Restore both again: make restore-force FILE={back.mark.file}",
+        )
 
 
 def rollback(site: Site, *, force: bool = False) -> Rollback:
@@ -94,6 +105,7 @@ def _swap(site: Site, aimed: Aim, planned: Rollback, *, force: bool) -> None:
             at=site.desk.clock(),
             file=planned.back.mark.file,
             comment=comment,
+            undone=planned.back.mark.id,
         )
         renames.insert(0, Rename(aimed.name, planned.away, mark.encode(), open=False))
 

@@ -13,12 +13,13 @@ from dagster import AssetKey, DagsterInstance
 
 from ledgerflow_ops.adapters import clock, instance
 from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.config import PROJECT, Settings
+from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.manifest import RunFacts
 from ledgerflow_ops.core.progress import Reporter, Silent
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.operations.desk import Desk, Site
+from ledgerflow_ops.values import PROJECT
 from ledgerflow_ops_tests import builders
 
 

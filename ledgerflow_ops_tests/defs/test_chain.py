@@ -11,13 +11,13 @@ import pytest
 from dagster import AssetCheckKey, AssetKey
 
 from ledgerflow_ops.adapters import clock, instance
-from ledgerflow_ops.config import PROJECT
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.defs.partitions import backup_days
 from ledgerflow_ops.operations import backup, drill
 from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.values import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs.benches import Bench
 

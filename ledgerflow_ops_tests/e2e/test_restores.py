@@ -104,9 +104,10 @@ import json, os, sys
 from ledgerflow_ops import config
 from ledgerflow_ops.adapters import instance
 from ledgerflow_ops.operations.embedded import storage
+from ledgerflow_ops.values import PROJECT
 import dagster as dg
 settings = config.load()
-os.environ.update(instance.variables(settings.state_dir, config.PROJECT, storage(settings)))
+os.environ.update(instance.variables(settings.state_dir, PROJECT, storage(settings)))
 with dg.DagsterInstance.get() as dagster:
     run = dagster.get_run_by_id(sys.argv[1])
     event = dagster.get_latest_materialization_event(dg.AssetKey(["dev", "database"]))

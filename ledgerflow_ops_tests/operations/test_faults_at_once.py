@@ -15,7 +15,6 @@ import pytest
 from ledgerflow_ops.adapters.identities import Identities
 from ledgerflow_ops.adapters.locks import who
 from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.config import PROJECT
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Busy
 from ledgerflow_ops.core.identity import Identity
@@ -24,6 +23,7 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.operations import backup, catalog, verify
 from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops.values import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON, Recorder
 from ledgerflow_ops_tests.fakes import grounds

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.config import PROJECT
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import BACKUP_STEPS, DRILL_STEPS, FILES_STEPS, Step
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.operations import verify
 from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops.values import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import Recorder
 from ledgerflow_ops_tests.fakes import grounds

@@ -12,7 +12,6 @@ import pytest
 
 from ledgerflow_ops.adapters import trees
 from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.config import PROJECT
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.core.file_swap import Phase
 from ledgerflow_ops.core.files import FilesState
@@ -21,6 +20,7 @@ from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import FILES_STEPS, Step
 from ledgerflow_ops.operations import files, files_plan
 from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops.values import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON, Recorder
 from ledgerflow_ops_tests.fakes import disks, grounds

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from ledgerflow_ops.adapters import tools
-from ledgerflow_ops.config import PROJECT
 from ledgerflow_ops.core.compare import facts_equal
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import RESTORE_STEPS, ROLLBACK_STEPS, Step
 from ledgerflow_ops.operations import catalog, leftovers
+from ledgerflow_ops.values import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.fakes import grounds, servers, targets
 from ledgerflow_ops_tests.fakes.servers import Server

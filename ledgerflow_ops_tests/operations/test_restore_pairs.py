@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from ledgerflow_ops.adapters import tools
-from ledgerflow_ops.config import PROJECT
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restoring import Wish
 from ledgerflow_ops.operations import identity, leftovers, restore, rollback
+from ledgerflow_ops.values import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.fakes import grounds, servers, targets
 from ledgerflow_ops_tests.fakes.grounds import At
@@ -80,6 +80,13 @@ def test_both_come_back_and_go_back_together(field: Field) -> None:
     assert [name.split("__before_")[0] for name in beside(field)] == ["settings", "uploads"]
     rollback.rollback(field.site())
     assert state(field) == "old"
+    with pytest.raises(Refused, match="had files with it, which were taken back") as refusal:
+        rollback.rollback(field.site())
+    assert "make restore-force FILE=first.dump" in refusal.value.hint
+    assert state(field) == "old"
+    for one in leftovers.kept(field.site()):
+        leftovers.discard(field.site(), one.name)
+    assert beside(field) == []
 
 
 def test_the_plan_says_so(field: Field) -> None:

@@ -1,0 +1,65 @@
+"""The kinds of values that settings have: each is read in one way, and says what is wrong with it."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, SecretStr
+
+PROJECT = Path(__file__).parent.parent
+
+
+def _folder(path: Path) -> Path:
+    try:
+        expanded = path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"there is no home folder for {path.parts[0]}") from None
+    if not expanded.parts or "\0" in str(expanded):
+        raise ValueError("not a path; leave it out for the default")
+    return expanded if expanded.is_absolute() else PROJECT / expanded
+
+
+def _listed(path: Path) -> Path:
+    """A folder or file to back up: absolute, without detours, so that two of them can be told apart."""
+    try:
+        expanded = path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"there is no home folder for {path.parts[0]}") from None
+    if not expanded.is_absolute() or "\0" in str(expanded):
+        raise ValueError(f"{str(path)!r}: write the whole path, from / or ~ on")
+    plain = Path(os.path.normpath(expanded))
+    if plain == Path(plain.anchor):
+        raise ValueError(f"{str(path)!r}: the whole disk cannot be backed up as files")
+    return plain
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("no such time zone; write it as Europe/Vienna or UTC") from None
+    return name
+
+
+def url(secret: SecretStr) -> SecretStr:
+    """A URL of the form that every part of the system understands. The message never repeats it."""
+    form = "write it as postgresql://user@host:5432/database"
+    try:
+        parts = urlsplit(secret.get_secret_value())
+        port_is_sane = parts.port is None or parts.port > 0
+    except ValueError:
+        raise ValueError(f"not a URL; {form}") from None
+    if parts.scheme not in ("postgresql", "postgres", "postgresql+psycopg2") or not port_is_sane:
+        raise ValueError(f"not a PostgreSQL URL; {form}")
+    if not parts.path.strip("/"):
+        raise ValueError(f"names no database; {form}")
+    return secret
+
+
+FolderPath = Annotated[Path, AfterValidator(_folder)]
+ListedPath = Annotated[Path, AfterValidator(_listed)]
+Url = Annotated[SecretStr, AfterValidator(url)]
+
+Zone = Annotated[str, AfterValidator(_zone)]
