@@ -12,7 +12,7 @@ from ledgerflow_ops.defs.assets import database_asset, drill_asset, dump_asset
 from ledgerflow_ops.defs.catalog_asset import catalog_asset
 from ledgerflow_ops.defs.jobs import jobs
 from ledgerflow_ops.defs.partitions import backup_days
-from ledgerflow_ops.defs.restoring import restoring_jobs
+from ledgerflow_ops.defs.restoring import incident_asset, restoring_jobs
 from ledgerflow_ops.operations.desk import Desk, Site
 
 
@@ -49,4 +49,5 @@ def build_definitions(
 
 
 def _chain(site: Site, days: dg.PartitionsDefinition) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    return [database_asset(site), dump_asset(site, days), drill_asset(site, days)]
+    own = [dump_asset(site, days), drill_asset(site, days)]
+    return [database_asset(site), *own, incident_asset(site)]

@@ -41,6 +41,17 @@ class RecoverConfig(dg.Config):
     confirm: str = ""
 
 
+def incident_asset(site: Site) -> dg.AssetSpec:
+    """Where recoveries are told of: each leaves its record here."""
+    return dg.AssetSpec(
+        key(site, "incident"),
+        deps=[key(site, "drill")],
+        group_name=str(site.environment),
+        kinds={"markdown"},
+        description="Recoveries: what was lost, what was tried, what came back, what is left to do.",
+    )
+
+
 def restore_job(site: Site) -> str:
     return f"{site.environment}_restore"
 

@@ -21,7 +21,7 @@ from ledgerflow_ops.core.naming import PARTIAL, BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.record import FileFacts
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import catalog, filing, identity, sealing
+from ledgerflow_ops.operations import catalog, files, filing, identity, leftovers, sealing
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.sealing import Sealed
 
@@ -127,6 +127,8 @@ class _Backup:
         site, settings = self.site, self.site.settings
         refuse_other_days(site, self.order.day)
         name = asked_name(site, self.order.file)
+        if files.unfinished(site):  # a crash among a restore's renames: half of a pair is no state to back up
+            leftovers.sweep(site)
         database = site.database()
         with database.connect() as connection:
             found = source.facts(connection)

@@ -1,6 +1,10 @@
 """Databases to restore into, and what can be seen of them from outside."""
 
+import os
 import secrets
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +23,8 @@ from ledgerflow_ops.operations import restore
 from ledgerflow_ops.operations.backup import Order
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.restore import Restored
+from ledgerflow_ops.values import PROJECT
+from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.fakes import grounds
 from ledgerflow_ops_tests.fakes.grounds import Ground
 from ledgerflow_ops_tests.fakes.servers import Server
@@ -64,6 +70,25 @@ class Field:
         with self.server.database.connect() as connection:
             found = connection.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()
         return [name for (name,) in found if name == self.name or name.startswith(f"{self.name[:20]}__")]
+
+    def drop(self) -> None:
+        """Drop the live database, whoever is connected to it."""
+        with self.server.database.connect() as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self.name)))
+
+    def kill(self, what: str, where: str, *files: str) -> None:
+        """Run an operation, on `files` as well, until it dies there (see `killed`). A fault must fire."""
+        command = [sys.executable, "-m", "ledgerflow_ops_tests.fakes.killed", what, where]
+        finished = subprocess.run(
+            [*command, str(self.ground.root), builders.url(self.database), *files],
+            cwd=PROJECT,
+            env=os.environ,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        said = f"the fault at {where!r} never fired:\n{finished.stderr!r}"
+        assert finished.returncode == -signal.SIGKILL, said
 
     def is_old(self) -> bool:
         """Whether the live database is the one that was there, and not the backup."""

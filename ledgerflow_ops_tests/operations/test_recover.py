@@ -2,38 +2,17 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from psycopg import sql
 
-from ledgerflow_ops.adapters import journal, tools
+from ledgerflow_ops.adapters import journal
 from ledgerflow_ops.core.compare import facts_equal
 from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.operations import backup, catalog, leftovers, recover
 from ledgerflow_ops.operations.backup import Order
-from ledgerflow_ops_tests.fakes import grounds, servers, targets
-from ledgerflow_ops_tests.fakes.servers import Server
 from ledgerflow_ops_tests.fakes.targets import Field
-
-
-@pytest.fixture(scope="module")
-def server(session_root: Path) -> Iterator[Server]:
-    with grounds.folder(session_root) as root, servers.server(root, tools.bundled()) as server:
-        yield server
-
-
-@pytest.fixture
-def field(root: Path, server: Server) -> Iterator[Field]:
-    with targets.field(root, server) as field:
-        yield field
-
-
-def gone(field: Field) -> None:
-    with field.server.database.connect() as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(field.name)))
 
 
 def flip(file: Path) -> None:
@@ -61,7 +40,7 @@ def test_a_bad_newest_is_rejected_with_its_reason_and_the_next_one_restored(fiel
     site = field.site(rules=())
     backup.backup(site, Order(file="second.dump"))
     flip(folder(field) / "second.dump")
-    gone(field)
+    field.drop()
     incident, restored = recover.recover(field.site(rules=()))
     assert restored.bad is None
     assert is_(field, "first.dump")
@@ -80,7 +59,7 @@ def test_a_bad_newest_is_rejected_with_its_reason_and_the_next_one_restored(fiel
 
 
 def test_the_record_is_kept_beside_the_backups_for_people_and_programs(field: Field) -> None:
-    gone(field)
+    field.drop()
     incident, _ = recover.recover(field.site())
     place = field.ground.root / "backups" / "incidents"
     text, record = (place / f"{incident.name}.md").read_text(), place / f"{incident.name}.json"
@@ -104,7 +83,7 @@ def test_an_archive_is_searched_too_and_the_newest_of_all_places_comes_first(fie
     backup.backup(field.site(), Order(file="second.dump"))
     for file in folder(field).glob("second.*"):
         shutil.move(file, archive / "dev" / file.name)
-    gone(field)
+    field.drop()
     site = field.site(archive_roots=[archive])
     incident, restored = recover.recover(site)
     assert restored.bad is None
@@ -117,7 +96,7 @@ def test_the_primary_folder_gone_altogether(field: Field) -> None:
     archive = field.ground.root / "archive"
     shutil.copytree(folder(field), archive / "dev")
     shutil.rmtree(folder(field))
-    gone(field)
+    field.drop()
     incident, restored = recover.recover(field.site(archive_roots=[archive]))
     assert restored.bad is None
     assert incident.candidates[-1].file == str(archive / "dev" / "first.dump")
@@ -127,7 +106,7 @@ def test_the_primary_folder_gone_altogether(field: Field) -> None:
 def test_with_nothing_left_it_says_what_was_searched_and_why_each_was_rejected(field: Field) -> None:
     flip(folder(field) / "first.dump")
     shutil.copy(folder(field) / "first.dump", folder(field) / "by_hand.dump")
-    gone(field)
+    field.drop()
     archive = field.ground.root / "archive"
     with pytest.raises(LedgerError, match="Nothing is left to restore dev from") as error:
         recover.recover(field.site(archive_roots=[archive]))
@@ -149,7 +128,7 @@ def test_with_nothing_left_it_says_what_was_searched_and_why_each_was_rejected(f
 
 def test_nothing_at_all(field: Field) -> None:
     shutil.rmtree(folder(field))
-    gone(field)
+    field.drop()
     with pytest.raises(LedgerError, match="There was no dump in any of them"):
         recover.recover(field.site())
 

@@ -3,15 +3,13 @@
 import re
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from ledgerflow_ops.adapters import journal, properties, tools
+from ledgerflow_ops.adapters import journal, properties
 from ledgerflow_ops.core.compare import facts_equal
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
@@ -21,31 +19,13 @@ from ledgerflow_ops.core.restoring import Wish
 from ledgerflow_ops.operations import backup, catalog, leftovers, pins, restore, rollback
 from ledgerflow_ops.operations.backup import Order
 from ledgerflow_ops_tests.builders import Recorder
-from ledgerflow_ops_tests.fakes import grounds, servers, targets
+from ledgerflow_ops_tests.fakes import grounds
 from ledgerflow_ops_tests.fakes.grounds import At
-from ledgerflow_ops_tests.fakes.servers import Server
 from ledgerflow_ops_tests.fakes.targets import Field
 
 
-@pytest.fixture(scope="module")
-def server(session_root: Path) -> Iterator[Server]:
-    with grounds.folder(session_root) as root, servers.server(root, tools.bundled()) as server:
-        yield server
-
-
-@pytest.fixture
-def field(root: Path, server: Server) -> Iterator[Field]:
-    with targets.field(root, server) as field:
-        yield field
-
-
-def drop(field: Field) -> None:
-    with field.server.database.connect() as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(field.name)))
-
-
 def empty(field: Field) -> None:
-    drop(field)
+    field.drop()
     with field.server.database.connect() as connection:
         connection.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(field.name))
@@ -66,7 +46,7 @@ def equal(field: Field) -> bool:
 
 
 def test_a_database_that_is_gone_comes_back_equal_to_its_seal(field: Field) -> None:
-    drop(field)
+    field.drop()
     recorder = Recorder()
     restored = restore.restore(field.site(recorder), Wish(Environment.DEV, "first.dump"))
     assert restored.bad is None
@@ -183,7 +163,7 @@ def test_of_a_database_that_is_gone_they_come_from_the_manifest(field: Field) ->
         connection.execute(sql.SQL(comment).format(sql.Identifier(field.name)))
         before = properties.properties(connection, field.name)
     backup.backup(field.site(), Order(file="second.dump"))
-    drop(field)
+    field.drop()
     field.restore("second.dump", force=False)
     with field.server.database.connect() as connection:
         assert properties.properties(connection, field.name) == before
@@ -195,7 +175,7 @@ def test_missing_roles_are_made_as_they_were(field: Field) -> None:
         connection.execute("ALTER ROLE clerk SET work_mem TO '9MB'")
     field.ask("GRANT SELECT ON public.auth_user TO clerk")
     backup.backup(field.site(), Order(file="second.dump"))
-    drop(field)
+    field.drop()
     with field.server.database.connect() as connection:
         connection.execute("DROP ROLE clerk; DROP ROLE grp")
     restored = field.restore("second.dump", force=False)

@@ -1,63 +1,20 @@
 """SIGKILL at every step of a restore, a rollback and a recovery: the live database is always whole."""
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.adapters import tools
 from ledgerflow_ops.core.compare import facts_equal
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import RESTORE_STEPS, ROLLBACK_STEPS, Step
 from ledgerflow_ops.operations import catalog, leftovers
-from ledgerflow_ops.values import PROJECT
-from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.fakes import grounds, servers, targets
-from ledgerflow_ops_tests.fakes.servers import Server
 from ledgerflow_ops_tests.fakes.targets import Field
 
 _SWAPPED = {Step.AFTERWARDS, Step.JOURNAL}
 """Killed when one of these is announced, the new database is live: the one step before it is the swap."""
-
-
-@pytest.fixture(scope="module")
-def server(session_root: Path) -> Iterator[Server]:
-    with grounds.folder(session_root) as root, servers.server(root, tools.bundled()) as server:
-        yield server
-
-
-@pytest.fixture
-def field(root: Path, server: Server) -> Iterator[Field]:
-    with targets.field(root, server) as field:
-        yield field
-
-
-def kill(field: Field, what: str, where: str) -> None:
-    """Run it until it dies there. A fault must fire."""
-    finished = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "ledgerflow_ops_tests.fakes.killed",
-            what,
-            where,
-            str(field.ground.root),
-            builders.url(field.database),
-        ],
-        cwd=PROJECT,
-        env=os.environ,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert finished.returncode == -signal.SIGKILL, f"the fault at {where!r} never fired:\n{finished.stderr!r}"
 
 
 @contextmanager
@@ -95,7 +52,7 @@ def test_a_restore_killed_at_any_step_leaves_one_whole_database_and_the_next_one
 ) -> None:
     before = field.seal()
     with watched(field) as told:
-        kill(field, "restore", where)
+        field.kill("restore", where)
     assert set(told) <= {"old", "new", *(one for one in told if "terminat" in one or "does not" in one)}
     if where in _SWAPPED:
         assert is_first(field)
@@ -113,7 +70,7 @@ def test_a_restore_killed_at_any_step_leaves_one_whole_database_and_the_next_one
 def test_a_rollback_killed_at_any_step_is_done_or_not_begun(field: Field, where: Step) -> None:
     before = field.seal()
     restored = field.restore()
-    kill(field, "rollback", where)
+    field.kill("rollback", where)
     done = where is Step.JOURNAL
     assert field.is_old() is done
     assert (field.seal() == before) is done
@@ -128,7 +85,7 @@ def test_a_recovery_killed_at_any_step_leaves_one_whole_database_and_the_next_on
     field: Field, where: Step
 ) -> None:
     before = field.seal()
-    kill(field, "recover", where)
+    field.kill("recover", where)
     # The newest backup is first.dump, or the safety backup of a recovery that was killed after it.
     if where in _SWAPPED:
         assert is_first(field)

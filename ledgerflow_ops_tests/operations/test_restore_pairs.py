@@ -1,32 +1,20 @@
 """A database and its files come back as a pair, go back as a pair, and a crash leaves no mixed one."""
 
-import os
-import signal
-import subprocess
-import sys
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.adapters import tools
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restoring import Wish
-from ledgerflow_ops.operations import identity, leftovers, restore, rollback
-from ledgerflow_ops.values import PROJECT
-from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.fakes import grounds, servers, targets
+from ledgerflow_ops.operations import backup, identity, leftovers, restore, rollback
+from ledgerflow_ops_tests.fakes import grounds, targets
 from ledgerflow_ops_tests.fakes.grounds import At
 from ledgerflow_ops_tests.fakes.servers import Server
 from ledgerflow_ops_tests.fakes.targets import Field
-
-
-@pytest.fixture(scope="module")
-def server(session_root: Path) -> Iterator[Server]:
-    with grounds.folder(session_root) as root, servers.server(root, tools.bundled()) as server:
-        yield server
 
 
 @pytest.fixture
@@ -58,18 +46,8 @@ def beside(field: Field) -> list[str]:
     return sorted(path.name for path in field.ground.root.iterdir() if "__" in path.name)
 
 
-def kill(field: Field, what: str, where: str) -> None:
-    listed = [str(field.ground.root / name) for name in ("uploads", "settings")]
-    command = [sys.executable, "-m", "ledgerflow_ops_tests.fakes.killed", what, where]
-    finished = subprocess.run(
-        [*command, str(field.ground.root), builders.url(field.database), *listed],
-        cwd=PROJECT,
-        env=os.environ,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert finished.returncode == -signal.SIGKILL, f"the fault at {where!r} never fired:\n{finished.stderr!r}"
+def listed(field: Field) -> list[str]:
+    return [str(field.ground.root / name) for name in ("uploads", "settings")]
 
 
 def test_both_come_back_and_go_back_together(field: Field) -> None:
@@ -110,7 +88,7 @@ def test_the_plan_says_so(field: Field) -> None:
 def test_a_restore_killed_among_them_is_settled_by_the_next_command(
     field: Field, where: str, done: bool
 ) -> None:
-    kill(field, "restore", where)
+    field.kill("restore", where, *listed(field))
     swept = leftovers.sweep(field.site())
     assert state(field) == ("new" if done else "old")
     assert bool(swept) is not done
@@ -120,13 +98,21 @@ def test_a_restore_killed_among_them_is_settled_by_the_next_command(
     assert state(field) == "new"
 
 
+def test_a_backup_settles_them_first(field: Field) -> None:
+    field.kill("restore", Step.PUT_IN_PLACE, *listed(field))
+    manifest = backup.backup(field.site())
+    assert state(field) == "new"
+    assert manifest.files is not None
+    assert {entry.sha256 for entry in manifest.files.files} == {hashlib.sha256(b"backed up").hexdigest()}
+
+
 @pytest.mark.parametrize(
     ("where", "done"),
     [(Step.SWAP, False), (Step.SET_ASIDE, True), (f"{Step.SET_ASIDE}#2", True), (Step.JOURNAL, True)],
 )
 def test_a_rollback_killed_among_them_too(field: Field, where: str, done: bool) -> None:
     field.restore()
-    kill(field, "rollback", where)
+    field.kill("rollback", where, *listed(field))
     leftovers.sweep(field.site())
     assert state(field) == ("old" if done else "new")
     assert field.restore().bad is None

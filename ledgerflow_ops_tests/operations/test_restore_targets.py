@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
-from ledgerflow_ops.adapters import tools
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.environments import Environment
@@ -24,18 +23,6 @@ from ledgerflow_ops_tests.fakes.servers import Server
 from ledgerflow_ops_tests.fakes.targets import Field
 
 DEV, TEST, PROD = Environment.DEV, Environment.TEST, Environment.PROD
-
-
-@pytest.fixture(scope="module")
-def server(session_root: Path) -> Iterator[Server]:
-    with grounds.folder(session_root) as root, servers.server(root, tools.bundled()) as server:
-        yield server
-
-
-@pytest.fixture
-def field(root: Path, server: Server) -> Iterator[Field]:
-    with targets.field(root, server) as field:
-        yield field
 
 
 class Two:

@@ -1,0 +1,23 @@
+"""A server to restore into, and a field on it: both for tests that change live databases."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledgerflow_ops.adapters import tools
+from ledgerflow_ops_tests.fakes import grounds, servers, targets
+from ledgerflow_ops_tests.fakes.servers import Server
+from ledgerflow_ops_tests.fakes.targets import Field
+
+
+@pytest.fixture(scope="module")
+def server(session_root: Path) -> Iterator[Server]:
+    with grounds.folder(session_root) as root, servers.server(root, tools.bundled()) as server:
+        yield server
+
+
+@pytest.fixture
+def field(root: Path, server: Server) -> Iterator[Field]:
+    with targets.field(root, server) as field:
+        yield field
