@@ -17,12 +17,14 @@ from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.embedded import Embedded
 from ledgerflow_ops_tests import builders
 
+_FOR_THE_TESTS = ("LEDGERFLOW_SCREENSHOTS", "LEDGERFLOW_REGRESS")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """No setting and no PG* variable of the person who runs the tests reaches them."""
     for name in list(os.environ):
         theirs = name.startswith(("LEDGER_", "LEDGERFLOW_", "PG", "DAGSTER_"))
-        if theirs and name != "LEDGERFLOW_SCREENSHOTS":  # is meant for the tests themselves
+        if theirs and name not in _FOR_THE_TESTS:
             del os.environ[name]
     for name in ("FILE", "DRILL", "SEAL", "WHY", "JSON", "ACCEPT", "DRY_RUN"):
         os.environ.pop(name, None)

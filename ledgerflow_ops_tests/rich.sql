@@ -131,6 +131,9 @@ INSERT INTO shop.huge VALUES
 -- Relations between them ---------------------------------------------------------------------------
 CREATE TABLE shop.parent (id integer PRIMARY KEY, a text DEFAULT 'p', CHECK (id > 0) NO INHERIT);
 CREATE TABLE shop.child (b integer, CHECK (b < 100)) INHERITS (shop.parent);
+-- Its columns come in another order when it is made anew: those of the parent first, the late ones too.
+ALTER TABLE shop.parent ADD COLUMN late text DEFAULT 'l';
+INSERT INTO shop.child (id, a, b, late) VALUES (77, 'x', 7, 'y'), (78, NULL, 8, 'z');
 ALTER TABLE ONLY shop.child ALTER COLUMN a SET DEFAULT 'c';
 INSERT INTO shop.parent VALUES (1), (2);
 INSERT INTO shop.child VALUES (3, 'x', 4);
@@ -193,6 +196,8 @@ CREATE OPERATOR shop.@+ (LEFTARG = integer, RIGHTARG = integer, FUNCTION = shop.
 CREATE FUNCTION shop.mood_number(shop.mood) RETURNS integer LANGUAGE sql IMMUTABLE RETURN length($1::text);
 CREATE CAST (shop.mood AS integer) WITH FUNCTION shop.mood_number(shop.mood) AS ASSIGNMENT;
 CREATE FUNCTION shop.compare(integer, integer) RETURNS integer LANGUAGE sql IMMUTABLE RETURN sign($2 - $1);
+-- Its negator is a shell: a name that nothing stands behind, and that no dump holds.
+CREATE OPERATOR shop.<+> (LEFTARG = boolean, RIGHTARG = boolean, FUNCTION = booleq, NEGATOR = OPERATOR(shop.<->));
 CREATE OPERATOR CLASS shop.backwards FOR TYPE integer USING btree AS
     OPERATOR 1 >, OPERATOR 2 >=, OPERATOR 3 =, OPERATOR 4 <=, OPERATOR 5 <, FUNCTION 1 shop.compare(integer, integer);
 GRANT EXECUTE ON FUNCTION shop.twice(integer, text[]) TO __odd__;

@@ -49,7 +49,8 @@ grants AS (
     GROUP BY 1, 2, 3
 ),
 generic AS (  -- kinds of which only presence is compared here
-    SELECT 'pg_operator'::regclass AS class, oid FROM pg_operator WHERE oid >= 16384
+    SELECT 'pg_operator'::regclass AS class, oid FROM pg_operator
+        WHERE oid >= 16384 AND oprcode <> 0  -- a shell, which only another operator names, is not dumped
     UNION ALL SELECT 'pg_cast'::regclass, oid FROM pg_cast WHERE oid >= 16384
     UNION ALL SELECT 'pg_opclass'::regclass, oid FROM pg_opclass WHERE oid >= 16384
     UNION ALL SELECT 'pg_opfamily'::regclass, oid FROM pg_opfamily WHERE oid >= 16384
@@ -165,5 +166,6 @@ UNION ALL
 SELECT format('comment on %s %s', i.type, i.identity), md5(d.description), NULL
 FROM pg_description d CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
 WHERE d.objoid >= 16384 AND d.classoid <> 'pg_extension'::regclass AND coalesce(i.schema, '') !~ '^pg_'
+  AND coalesce(i.identity, '') <> ''  -- of what is gone, as servers leave it of a dropped subscription
   AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = d.classoid AND e.objid = d.objoid)
 ORDER BY 1

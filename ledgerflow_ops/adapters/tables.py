@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import LiteralString
 
@@ -61,6 +61,13 @@ class TableShape:
     @property
     def identifier(self) -> sql.Identifier:
         return sql.Identifier(self.name.schema, self.name.name)
+
+    def ordered_as(self, columns: tuple[str, ...]) -> "TableShape":
+        """The same table, copied in this order of its columns, if they are its columns.
+
+        A table that inherits gets other positions for them when it is made anew.
+        """
+        return replace(self, dumped=columns) if set(columns) == set(self.dumped) else self
 
     def copied(self) -> sql.Composed:
         """What pg_dump hands to COPY for this table."""

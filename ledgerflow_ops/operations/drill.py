@@ -108,7 +108,7 @@ class _Drill:
             if self.manifest is None:
                 examination.checks += rules.ask(copy, self.site.rules)
                 return
-            again = pool.submit(rereading.reread, copy, server.pipes)
+            again = pool.submit(rereading.reread, copy, self.manifest.contents, server.pipes)
             answers = pool.submit(rules.ask, copy, self.site.rules)
             examination.stage(Rung.EQUAL, "restorable", "compare", lambda: self._compare(again, server_tools))
             examination.stage(Rung.VALID, "data_rules", "rules", lambda: self._rules(answers))

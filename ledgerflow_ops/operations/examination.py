@@ -80,9 +80,7 @@ class Examination:
             who=run.who,
             run_id=run.run_id,
         )
-        if not writable(
-            self.site.folder.path
-        ):  # an archive on a medium that is only read: nothing to keep there
+        if self.site.location and not writable(self.site.folder.path):  # an archive that is only read
             self.site.desk.reporter.say(f"{self.site.folder.path} is read-only: the proof is not kept there")
         elif supersedes(proof, catalog.read_proof(self.site, self.name, self.manifest)):
             self.site.folder.replace(self.name.proof, proof.encode())

@@ -9,6 +9,7 @@ from ledgerflow_ops.adapters import beside, source, tables
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.tables import Pipes, TableShape
 from ledgerflow_ops.core.manifest import Contents, LargeObjects, Seal, TableContent
+from ledgerflow_ops.core.tables import columns_in
 
 _READERS = 2
 """As many as a small machine has processors: one table's text keeps one of them busy."""
@@ -22,13 +23,13 @@ class Copy:
     seal: Seal
 
 
-def reread(database: Database, pipes: Pipes | None) -> Copy:
-    """Read every byte of `database`, which nobody else writes to.
+def reread(database: Database, expected: Contents, pipes: Pipes | None) -> Copy:
+    """Read every byte of `database`, which nobody else writes to, its columns in the `expected` order.
 
     Through pipes where the server can write into them and we are its superuser, else through connections.
     """
     with database.connect() as connection:
-        shapes = tables.shapes(connection)
+        shapes = [_as_expected(shape, expected) for shape in tables.shapes(connection)]
     waiting = _Waiting(sorted(shapes, key=lambda shape: -shape.size))
     with ThreadPoolExecutor(_READERS) as pool:
         read = [pool.submit(_read, database, pipes, waiting) for _ in range(_READERS)]
@@ -44,6 +45,11 @@ def reread(database: Database, pipes: Pipes | None) -> Copy:
         large_objects=LargeObjects(count=held.objects, digest=held.objects_digest),
     )
     return Copy(contents, seal)
+
+
+def _as_expected(shape: TableShape, expected: Contents) -> TableShape:
+    committed = expected.tables.get(shape.name.key)
+    return shape.ordered_as(columns_in(committed.columns)) if committed else shape
 
 
 class _Waiting(Iterator[TableShape]):

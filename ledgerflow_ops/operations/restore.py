@@ -216,7 +216,7 @@ class _Restore:
     def _compare(self) -> None:
         """BadBackup unless what was restored equals the seal."""
         manifest = self.manifest
-        found = reread(self.new, None)
+        found = reread(self.new, manifest.contents, None)
         same_major = self.aim.target.server.major == manifest.source.major
         seal = manifest.seal.model_copy(update={"roles": {}})  # those of this server are its own
         differences = contents_equal(manifest.contents, found.contents)

@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.progress import BACKUP_STEPS, DRILL_STEPS, FILES_STEPS, Step
+from ledgerflow_ops.core.progress import (
+    BACKUP_STEPS,
+    DRILL_STEPS,
+    FILES_STEPS,
+    RESTORE_STEPS,
+    ROLLBACK_STEPS,
+    Step,
+)
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.operations import verify
 from ledgerflow_ops.operations.embedded import Embedded
@@ -129,4 +136,6 @@ def test_drills_killed_at_any_moment_of_their_servers_start_leave_nothing_once_a
 
 
 def test_every_step_there_is_has_its_killed_run() -> None:
-    assert {*BACKUP_STEPS, *DRILL_STEPS, *FILES_STEPS} == set(Step)
+    """Those of restores and rollbacks are in test_restore_killed."""
+    enumerated = {*BACKUP_STEPS, *DRILL_STEPS, *FILES_STEPS, *RESTORE_STEPS, *ROLLBACK_STEPS}
+    assert enumerated == set(Step)

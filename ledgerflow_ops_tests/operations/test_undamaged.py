@@ -61,6 +61,13 @@ def test_a_database_with_one_of_everything(root: Path, server: Database, two_rol
         databases.run(rich, "CREATE TABLE shop.twice_the_same AS SELECT 1 AS a FROM generate_series(1, 2)")
         with pytest.raises(LedgerError, match="duplicated"):
             databases.run(rich, "CREATE UNIQUE INDEX CONCURRENTLY unfinished ON shop.twice_the_same (a)")
+        # Servers leave the comment behind. Not one script: a subscription is not made in a transaction.
+        for statement in (
+            "CREATE SUBSCRIPTION gone CONNECTION '' PUBLICATION p WITH (connect = false, slot_name = NONE)",
+            "COMMENT ON SUBSCRIPTION gone IS 'of what is not there any more'",
+            "DROP SUBSCRIPTION gone",
+        ):
+            databases.run(rich, statement)
         databases.run(
             rich,
             'CREATE COLLATION pg_catalog.from_an_administrator FROM "C"',
