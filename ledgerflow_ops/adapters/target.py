@@ -31,7 +31,8 @@ _SESSIONS = """
     SELECT coalesce(usename, '?'), coalesce(application_name, ''), backend_start,
         coalesce(client_hostname, host(client_addr), 'this machine')
     FROM pg_stat_activity
-    WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+    WHERE datname = %s AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
+      AND coalesce(backend_type, 'client backend') = 'client backend'
     ORDER BY backend_start
 """
 _RELATIONS = """
@@ -49,7 +50,8 @@ _BESIDE = """
 """
 _END = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+    WHERE datname = %s AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
+      AND coalesce(backend_type, 'client backend') = 'client backend'
 """
 
 
@@ -97,7 +99,10 @@ def live(connection: Connection) -> Live:
 
 
 def sessions(connection: Connection, name: str) -> tuple[Session, ...]:
-    """Who is connected to the database `name`, ourselves left out."""
+    """Who is connected to the database `name`, ourselves left out.
+
+    An account that is not told of other roles' sessions is told that they are there, and no more.
+    """
     return tuple(
         Session(user, application, since, where)
         for user, application, since, where in connection.execute(_SESSIONS, [name])

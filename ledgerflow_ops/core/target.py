@@ -8,16 +8,17 @@ from ledgerflow_ops.core.manifest import RoleFacts, Source
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody connected to the live database."""
+    """Somebody connected to the live database. `since` is None where the server does not tell us."""
 
     user: str
     application: str
-    since: datetime
+    since: datetime | None
     where: str
 
     def __str__(self) -> str:
         name = self.application or "an unnamed application"
-        return f"{name} as {self.user} from {self.where}, since {self.since:%Y-%m-%d %H:%M:%S %Z}"
+        since = f"{self.since:%Y-%m-%d %H:%M:%S %Z}" if self.since else "an unknown time"
+        return f"{name} as {self.user} from {self.where}, since {since}"
 
 
 @dataclass(frozen=True, slots=True)

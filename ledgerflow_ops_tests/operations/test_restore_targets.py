@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from psycopg import sql
 
@@ -263,6 +264,11 @@ def test_an_ordinary_owner_restores_a_database_of_its_own(root: Path, server: Se
     assert drill.drill(site, BackupName.of(manifest.dump.file)).proven
     with mine.connect() as connection:
         connection.execute("DELETE FROM public.entry")
+    with (
+        psycopg.connect(**server.database.named("My Böoks").parameters),  # type: ignore[arg-type]
+        pytest.raises(Refused, match="in use by 1 session"),
+    ):
+        restore.restore(site, Wish(DEV, "mine.dump"))
     done = restore.restore(site, Wish(DEV, "mine.dump", force=True))
     assert done.bad is None
     with mine.connect() as connection:
