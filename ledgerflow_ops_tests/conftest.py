@@ -26,7 +26,19 @@ def pytest_configure(config: pytest.Config) -> None:
         theirs = name.startswith(("LEDGER_", "LEDGERFLOW_", "PG", "DAGSTER_"))
         if theirs and name not in _FOR_THE_TESTS:
             del os.environ[name]
-    for name in ("FILE", "DRILL", "SEAL", "WHY", "JSON", "ACCEPT", "DRY_RUN"):
+    for name in (
+        "FILE",
+        "DRILL",
+        "SEAL",
+        "WHY",
+        "JSON",
+        "ACCEPT",
+        "DRY_RUN",
+        "CONFIRM",
+        "FROM_ENV",
+        "NAME",
+        "FORCE",
+    ):
         os.environ.pop(name, None)
 
 

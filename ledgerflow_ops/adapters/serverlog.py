@@ -28,10 +28,16 @@ class LogMark:
         return cls(file, facts.st_ino, facts.st_size)
 
     def errors(self, words: tuple[str, ...]) -> list[str]:
-        """The lines since then at level ERROR or worse that hold one of `words` (a database's name)."""
-        facts = self.file.stat()
-        begin = self.position if facts.st_ino == self.inode and facts.st_size >= self.position else 0
-        with self.file.open("rb") as stream:
-            stream.seek(begin)
-            lines = stream.read().decode("utf-8", "replace").splitlines()
+        """The lines since then at level ERROR or worse that hold one of `words` (a database's name).
+
+        A log that is gone by then is told as one line of it.
+        """
+        try:
+            facts = self.file.stat()
+            begin = self.position if facts.st_ino == self.inode and facts.st_size >= self.position else 0
+            with self.file.open("rb") as stream:
+                stream.seek(begin)
+                lines = stream.read().decode("utf-8", "replace").splitlines()
+        except OSError as error:
+            return [f"{self.file} cannot be read any more: {error.strerror}"]
         return [line for line in lines if _LEVEL.search(line) and any(word in line for word in words)]

@@ -313,6 +313,17 @@ def test_an_error_in_the_servers_log_is_found(field: Field) -> None:
     assert again.bad is None, "what stood there before is not of this restore"
 
 
+def test_a_log_that_is_gone_afterwards_is_told(field: Field) -> None:
+    log = field.ground.root / "server.log"
+    log.touch()
+    reporter = At(at=Step.AFTERWARDS, action=log.unlink)
+    site = field.site(reporter, server_log=str(log))
+    restored = restore.restore(site, Wish(Environment.DEV, "first.dump", force=True))
+    assert restored.bad is not None
+    assert "cannot be read any more" in restored.bad.message
+    assert equal(field)
+
+
 def test_a_dry_run_touches_nothing_and_gives_every_reason_at_once(field: Field) -> None:
     before, files = field.seal(), field.ground.files()
     plan = restore.prepare(field.site(), Wish(Environment.DEV, "first.dump", force=True)).plan
