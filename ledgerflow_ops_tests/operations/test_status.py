@@ -29,6 +29,7 @@ _STANDING = {
     "newest_proven",
     "rpo_seconds",
     "rto_seconds",
+    "kept_databases",
     "backups",
 }
 
@@ -111,6 +112,7 @@ def test_where_nothing_is_proven_that_is_what_it_says(root: Path, capfd: pytest.
         "newest_proven": None,
         "rpo_seconds": None,
         "rto_seconds": None,
+        "kept_databases": [],
         "backups": [],
     }
     said = _said(site, capfd)
@@ -167,3 +169,12 @@ def test_a_misspelt_environment_picks_none(ground: Ground, database: Database, e
     assert finished.code == 2
     assert finished.json["error"]["kind"] == "SettingsError"
     assert "dev, test, prod" in finished.json["error"]["hint"]
+
+
+def test_a_server_that_cannot_be_asked_is_told_and_keeps_nothing_from_being_told(
+    root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = Database({"host": "127.0.0.1", "port": "1", "user": "x", "dbname": "books"})
+    said = _said(builders.site(root, nowhere), capfd)
+    assert said.startswith("dev: NOTHING IS PROVEN.")
+    assert "its server cannot be asked: 127.0.0.1:1/" in said
