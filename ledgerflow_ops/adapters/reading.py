@@ -98,8 +98,10 @@ class Decoder(Listener):
         return self.contents()
 
 
-def widen(*pipes: IO[bytes] | None) -> None:
+def widen(*pipes: IO[bytes] | int | None) -> None:
     """Ask for larger pipes where the system has a call for it: fewer switches between the processes."""
-    for pipe in filter(None, pipes):
+    for pipe in pipes:
+        if pipe is None:
+            continue
         with contextlib.suppress(AttributeError, OSError):
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)

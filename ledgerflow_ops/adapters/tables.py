@@ -1,10 +1,9 @@
 """What a database's tables hold, told by the server that holds them: counts, sums, COPY text."""
 
-import fcntl
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import LiteralString
@@ -14,10 +13,10 @@ from psycopg import sql
 
 from ledgerflow_ops.adapters.postgres import Connection
 from ledgerflow_ops.adapters.process import Account
+from ledgerflow_ops.adapters.reading import CHUNK, widen
 from ledgerflow_ops.core.manifest import TableContent, TableFacts
 from ledgerflow_ops.core.tables import QualifiedName, column_list
 
-CHUNK = 1024 * 1024
 _TABLES = """
     SELECT n.nspname, c.relname,
         array(SELECT ARRAY[a.attname, format(
@@ -136,8 +135,7 @@ class Pipes:
         source = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
         held = os.open(pipe, os.O_WRONLY)  # without a writer of ours it would end before the server begins
         os.set_blocking(source, True)
-        with suppress(AttributeError, OSError):
-            fcntl.fcntl(source, fcntl.F_SETPIPE_SZ, CHUNK)
+        widen(source)
         reader = threading.Thread(target=taken.drain, args=(source,), daemon=True)
         reader.start()
         try:

@@ -40,7 +40,6 @@ class Candidate:
 
     name: BackupName
     manifest: Manifest | None
-    size: int
     rung: Rung | None
     trouble: str = ""
 

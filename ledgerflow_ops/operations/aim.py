@@ -1,13 +1,13 @@
 """Looks at where a restore would go: the server, the database, its sessions, and the room there is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ledgerflow_ops.adapters import properties, source, target
 from ledgerflow_ops.adapters.folder import free_at
-from ledgerflow_ops.adapters.identities import Identities
 from ledgerflow_ops.adapters.postgres import Connection, Database
-from ledgerflow_ops.core import identity as judging
+from ledgerflow_ops.adapters.target import Rename
 from ledgerflow_ops.core.catalog import newest
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
@@ -15,7 +15,7 @@ from ledgerflow_ops.core.identity import Identity
 from ledgerflow_ops.core.manifest import DatabaseProperties, Manifest
 from ledgerflow_ops.core.restoring import rooms_needed
 from ledgerflow_ops.core.target import Room, Target
-from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations import catalog, identity
 from ledgerflow_ops.operations.desk import Site
 
 
@@ -35,6 +35,15 @@ class Aim:
     def name(self) -> str:
         return self.target.database
 
+    def swap(self, renames: Sequence[Rename], *, force: bool) -> None:
+        """Carry out the renames in one transaction; with `force` sessions on the live name are ended."""
+        with self.maintenance.connect() as connection:
+            target.swap(connection, renames, self._end_sessions if force else None)
+
+    def _end_sessions(self) -> None:
+        with self.maintenance.connect() as connection:
+            target.end_sessions(connection, self.name)
+
     def rooms(self, manifest: Manifest, *, force: bool) -> list[Room]:
         """What is needed, and what is free, on every file system concerned."""
         live_size = self.target.live.source.size if self.target.live else 0
@@ -52,7 +61,7 @@ def aim(site: Site) -> Aim:
     name = database.parameters["dbname"]
     with maintenance.connect() as connection:
         there = target.exists(connection, name)
-        identity = Identity(source.facts(connection).system_identifier, name)
+        own = Identity(source.facts(connection).system_identifier, name)
         server = target.server(connection, name)
         sessions = target.sessions(connection, name)
         outside = properties.properties(connection, name) if there else None
@@ -62,8 +71,8 @@ def aim(site: Site) -> Aim:
         with database.connect() as connection:
             live = target.live(connection)
     found = Target(name, server, live, site.is_sample, sessions)
-    _require_ours(site, identity, found)
-    return Aim(site, database, maintenance, found, identity, outside, directory)
+    _require_ours(site, own, found)
+    return Aim(site, database, maintenance, found, own, outside, directory)
 
 
 def _data_directory(connection: Connection) -> Path | None:
@@ -83,8 +92,7 @@ def _require_ours(site: Site, found: Identity, target: Target) -> None:
     the environment's own backups were taken of; and no backup of another environment may be of it.
     """
     _require_one_server(site, found)
-    identities = Identities(site.desk.settings.state_dir / "identities.json")
-    known = judging.judge(site.environment, found, identities.known())
+    known = identity.is_own(site, found)
     for other in Environment:
         if other is not site.environment and _last_source(site.desk.site(other)) == found:
             raise Refused(

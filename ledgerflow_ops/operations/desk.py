@@ -1,12 +1,13 @@
 """What every operation is given: the settings, a clock, somebody to report to, and who asks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from ledgerflow_ops import sample
-from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.adapters import clock, journal
 from ledgerflow_ops.adapters.folder import Folder
 from ledgerflow_ops.adapters.lodging import Lodging, lodging
 from ledgerflow_ops.adapters.postgres import Database
@@ -36,6 +37,11 @@ class Desk:
     @property
     def lodging(self) -> Lodging:
         return lodging(self.settings.state_dir)
+
+    def journal(self, what: str, fields: Mapping[str, Any]) -> None:
+        """Note what was done, when, by whom and why."""
+        entry = {"what": what, "at": self.clock().isoformat(), **self.run.model_dump(), **fields}
+        journal.append(self.settings.state_dir, entry)
 
     def site(self, environment: Environment) -> "Site":
         """One environment, as the operations use it."""

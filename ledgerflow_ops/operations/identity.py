@@ -23,7 +23,12 @@ def remember(site: Site, found: Identity) -> None:
 
 def is_known(site: Site, found: Source) -> bool:
     """Whether the database found is the one remembered; Refused when it cannot be this environment's."""
-    return judging.judge(site.environment, _identity(found), _identities(site).known())
+    return is_own(site, _identity(found))
+
+
+def is_own(site: Site, found: Identity) -> bool:
+    """As `is_known`, of an identity: the database of a restore need not be there to be asked."""
+    return judging.judge(site.environment, found, _identities(site).known())
 
 
 def identity(site: Site, *, accept: bool) -> Identity:

@@ -1,6 +1,6 @@
 """Removes what restores that were cut off have left on the server. They are never the live database."""
 
-from ledgerflow_ops.adapters import journal, locks, target
+from ledgerflow_ops.adapters import locks, target
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.core import swap
 from ledgerflow_ops.core.errors import LedgerError, Refused
@@ -25,7 +25,7 @@ def sweep(site: Site) -> list[str]:
         for one in halves:
             target.drop(connection, one.name)
             swept.append(one.name)
-        for other in _unmarked(connection, database, name):
+        for other in _unmarked(connection, database, {one.name for one in found}):
             target.drop(connection, other)
             swept.append(other)
     for one_name in swept:
@@ -33,15 +33,12 @@ def sweep(site: Site) -> list[str]:
     return swept
 
 
-def _unmarked(connection: Connection, database: Database, name: str) -> list[str]:
+def _unmarked(connection: Connection, database: Database, marked: set[str]) -> list[str]:
     """Those whose restore died between making them and marking them: our form of name, and empty."""
+    live = database.parameters["dbname"]
     names = [found for (found,) in connection.execute("SELECT datname FROM pg_database WHERE datallowconn")]
-    marked = {one.name for one in target.beside(connection)}
-    return [
-        found
-        for found in names
-        if found not in marked and swap.looks_restoring(found, name) and _empty(database.named(found))
-    ]
+    ours = [found for found in names if found not in marked and swap.looks_restoring(found, live)]
+    return [found for found in ours if _empty(database.named(found))]
 
 
 def _empty(database: Database) -> bool:
@@ -68,8 +65,7 @@ def discard(site: Site, name: str) -> str:
         for ident in (names[name].id, names[name].undone):
             if ident and (files.swapped(site, ident) or files.taken_back(site, ident)):
                 files.drop(site, ident)
-        entry = {"what": "discard", "at": desk.clock().isoformat(), **desk.run.model_dump(), "name": name}
-        journal.append(desk.settings.state_dir, entry)
+        desk.journal("discard", {"name": name})
     return name
 
 

@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ledgerflow_ops.adapters import journal, locks, process, records
+from ledgerflow_ops.adapters import locks, process, records
 from ledgerflow_ops.adapters.process import mask
 from ledgerflow_ops.core import catalog as known
 from ledgerflow_ops.core import incident as incidents
@@ -155,16 +155,11 @@ class _Recovery:
     def _write(self) -> None:
         """The record beside the backups, and a line in the journal."""
         self.incident.commands = list(dict.fromkeys(self.commands))
-        desk = self.site.desk
         folder = records_folder(self.site)
         text = json.dumps(self.incident.as_json(), default=str, indent=2, ensure_ascii=False)
         records.write(folder, f"{self.incident.name}.json", text + "\n")
         records.write(folder, f"{self.incident.name}.md", incidents.markdown(self.incident))
-        entry = {"what": "recover", "at": desk.clock().isoformat(), **desk.run.model_dump()}
-        journal.append(
-            desk.settings.state_dir,
-            {**entry, "incident": self.incident.name, "outcome": self.incident.outcome},
-        )
+        self.site.desk.journal("recover", {"incident": self.incident.name, "outcome": self.incident.outcome})
 
 
 def records_folder(site: Site) -> Path:

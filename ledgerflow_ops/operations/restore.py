@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from ledgerflow_ops.adapters import archive, journal, locks, properties, roles, target
+from ledgerflow_ops.adapters import archive, locks, properties, roles, target
 from ledgerflow_ops.adapters.clock import Stopwatch
 from ledgerflow_ops.adapters.process import last_lines
 from ledgerflow_ops.adapters.target import Rename
@@ -123,10 +123,9 @@ def _candidate(origin: Site, wish: Wish) -> Candidate:
         examination = verify(origin, name)
     except CannotJudge as error:
         entry = catalog.entry(origin, name)
-        return Candidate(name, entry.manifest, entry.size, None, error.message)
-    size = origin.folder.file(name.dump).stat().st_size if origin.folder.file(name.dump).exists() else 0
+        return Candidate(name, entry.manifest, None, error.message)
     trouble = examination.bad.message if examination.bad else ""
-    return Candidate(name, examination.manifest, size, examination.rung, trouble)
+    return Candidate(name, examination.manifest, examination.rung, trouble)
 
 
 class _Restore:
@@ -261,8 +260,7 @@ class _Restore:
             if self.aim.target.live:
                 comment = self.aim.properties.comment if self.aim.properties else None
                 back.append(Rename(self.plan.before, self.aim.name, comment, open=True))
-            with self.aim.maintenance.connect() as connection:
-                target.swap(connection, back, self._end_sessions)
+            self.aim.swap(back, force=True)
             raise
 
     def _swap(self) -> None:
@@ -273,12 +271,7 @@ class _Restore:
         if self.aim.target.live:
             away = self._mark(Role.BEFORE, comment).encode()
             renames.insert(0, Rename(self.aim.name, self.plan.before, away, open=False))
-        with self.aim.maintenance.connect() as connection:
-            target.swap(connection, renames, self._end_sessions if self.plan.wish.force else None)
-
-    def _end_sessions(self) -> None:
-        with self.aim.maintenance.connect() as connection:
-            target.end_sessions(connection, self.aim.name)
+        self.aim.swap(renames, force=self.plan.wish.force)
 
     def _mark(self, role: Role, comment: str | None) -> Mark:
         return Mark(
@@ -297,9 +290,7 @@ class _Restore:
         identity.remember(self.site, self.aim.identity)
         before = self.plan.before if self.aim.target.live else None
         restored = Restored(self.plan, before, kept, tuple(checks), dict(self.watch.durations))
-        desk = self.site.desk
-        entry = {"what": "restore", "at": desk.clock().isoformat(), **desk.run.model_dump()}
-        journal.append(desk.settings.state_dir, {**entry, **restored.as_json()})
+        self.site.desk.journal("restore", restored.as_json())
         return restored
 
     @contextmanager

@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from ledgerflow_ops.adapters import journal, locks, target
+from ledgerflow_ops.adapters import locks
 from ledgerflow_ops.adapters.target import Rename
 from ledgerflow_ops.core import swap
 from ledgerflow_ops.core.errors import Refused
@@ -88,8 +88,7 @@ def rollback(site: Site, *, force: bool = False) -> Rollback:
         if laid:
             files.take_back(site, laid)
         desk.reporter.step(Step.JOURNAL)
-        entry = {"what": "rollback", "at": desk.clock().isoformat(), **desk.run.model_dump()}
-        journal.append(desk.settings.state_dir, {**entry, **planned.as_json()})
+        desk.journal("rollback", planned.as_json())
         return planned
 
 
@@ -108,10 +107,4 @@ def _swap(site: Site, aimed: Aim, planned: Rollback, *, force: bool) -> None:
             undone=planned.back.mark.id,
         )
         renames.insert(0, Rename(aimed.name, planned.away, mark.encode(), open=False))
-
-    def end() -> None:
-        with aimed.maintenance.connect() as ending:
-            target.end_sessions(ending, aimed.name)
-
-    with aimed.maintenance.connect() as connection:
-        target.swap(connection, renames, end if force else None)
+    aimed.swap(renames, force=force)

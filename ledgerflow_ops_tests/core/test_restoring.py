@@ -51,7 +51,6 @@ def candidate(**fields: Any) -> Candidate:
     known = {
         "name": NAME,
         "manifest": records.manifest(),
-        "size": 170_000,
         "rung": Rung.READABLE,
         "trouble": "",
     }
