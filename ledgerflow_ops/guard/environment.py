@@ -1,0 +1,38 @@
+"""What setting an environment variable could do to the programs that see it."""
+
+import re
+
+from ledgerflow_ops.guard.effects import Around, Finding, destroys, opaque, reads
+from ledgerflow_ops.guard.options import names
+
+NAMES = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+TRUSTED = names(
+    """
+    POSTGRES_USER POSTGRES_DB PGUSER PGDATABASE PGHOST PGPORT
+    """
+)
+"""Variables of the container's own whose values hold one plain word each: nobody may set them to another."""
+_HARMLESS = re.compile(
+    r"PGPASSWORD|PGUSER|PGHOST|PGPORT|PGDATABASE|PGAPPNAME|PGCONNECT_TIMEOUT|PGSSLMODE|PGTZ|PGCLIENTENCODING"
+    r"|PGDATESTYLE|PGGSSENCMODE|LANG|LANGUAGE|LC_\w+|TZ|TERM|COLUMNS|LINES|NO_COLOR|CI|DEBUG|LOG_LEVEL"
+    r"|PYTHON(?:UNBUFFERED|DONTWRITEBYTECODE|UTF8|IOENCODING|HASHSEED|OPTIMIZE|WARNINGS)"
+    r"|DJANGO_(?:SETTINGS_MODULE|DEBUG|ENV|LOG_LEVEL)|DATABASE_URL|LEDGER_ENV|HTTPS?_PROXY|NO_PROXY|USER"
+    r"|POSTGRES_(?:USER|PASSWORD|DB|HOST_AUTH_METHOD)|DEBIAN_FRONTEND|REDIS_URL|SECRET_KEY|ALLOWED_HOSTS"
+)
+_LEADS = re.compile(
+    r"PATH|LD_\w*|PYTHON\w*|BASH\w*|ENV|IFS|SHELL\w*|PSQL\w*|PAGER|LESS\w*|EDITOR|VISUAL|PGOPTIONS|PGSERVICE\w*"
+    r"|PGSYSCONFDIR|PGDATA|PGLOCALEDIR|PERL\w*|RUBY\w*|NODE\w*|GIT\w*|TAR_OPTIONS|RSYNC\w*|CDPATH|PS[0-9]"
+    r"|PROMPT_\w+|PROMPT|HOME|POSIXLY_CORRECT|POSTGRES_INITDB\w*|GLOBIGNORE|GCONV_PATH|XDG\w*|DYLD\w*|MALLOC\w*"
+)
+
+
+def variable(assignment: str, around: Around) -> Finding:
+    """`NAME=value`: harmless where NAME is known; some lead programs elsewhere."""
+    name, _, value = assignment.partition("=")
+    if name in TRUSTED and not re.fullmatch(r"[\w.][\w.-]*", value):
+        return destroys(f"sets {name} to what is not one plain word")
+    if _HARMLESS.fullmatch(name):
+        return reads(f"sets {name}")
+    if not NAMES.fullmatch(name) or _LEADS.fullmatch(name):
+        return destroys(f"sets {name}, and then nobody can tell what runs")
+    return opaque(f"sets {name}, whose use is not known", around)

@@ -1,0 +1,88 @@
+"""Whether an act on a path would touch a protected folder."""
+
+import re
+
+from ledgerflow_ops.guard.effects import Around, Finding, destroys, reads, worst
+from ledgerflow_ops.guard.options import names
+
+_PATTERN = re.compile(r"[*?\[{]|[+@!]\(")
+_PLAIN = names(
+    """
+    / /tmp /var /var/lib /var/log /usr /etc /opt /srv /mnt
+    """
+)
+"""Folders that are no links in any image, so that `..` leaves them for the folder above."""
+_DEVICES = names(
+    """
+    /dev/null /dev/stdout /dev/stderr /dev/tty /dev/zero /dev/full /dev/random
+    """
+)
+
+
+def touched(path: str, around: Around) -> str:
+    """The protected folder that an act on `path` could touch; empty for none.
+
+    It could where the path is the folder, lies in it or above it, and where nobody can tell: behind `~`,
+    /proc and devices, and where `..` may lead out of a link.
+    """
+    for folder in around.data:
+        walked = _walked(path, folder, around)
+        if walked is None or _overlap(walked, _clean(folder)):
+            return folder
+    return ""
+
+
+def acts(what: str, paths: tuple[str, ...], around: Around) -> Finding:
+    """An act that loses what is at `paths`."""
+    return worst(
+        (destroys(f"{what} {path}: {hit}") for path in paths if (hit := _said(path, around))),
+        f"{what} {' '.join(paths) or 'nothing'}, away from the data",
+    )
+
+
+def written(path: str, around: Around) -> Finding:
+    """A file that is written."""
+    hit = _said(path, around)
+    return destroys(f"writes {path}: {hit}") if hit else reads(f"writes {path}, away from the data")
+
+
+def _said(path: str, around: Around) -> str:
+    folder = touched(path, around)
+    return f"the protected folder {folder} is there" if folder else ""
+
+
+def _clean(path: str) -> str:
+    return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
+
+
+def _overlap(one: str, other: str) -> bool:
+    return (one.rstrip("/") + "/").startswith(other.rstrip("/") + "/") or (
+        other.rstrip("/") + "/"
+    ).startswith(one.rstrip("/") + "/")
+
+
+def _walked(path: str, folder: str, around: Around) -> str | None:
+    """`path` from the root, up to the first pattern in it; None where it may lead anywhere."""
+    if path.startswith("~") or "\0" in path or "\n" in path:
+        return None
+    whole = path if path.startswith("/") else f"{around.workdir}/{path}"
+    if "/~" in whole:
+        return None
+    here = "/"
+    for part in whole.split("/"):
+        if _PATTERN.search(part):
+            break
+        if part == "..":
+            if here not in _PLAIN and not _overlap(here, _clean(folder)):
+                return None
+            here = here.rpartition("/")[0] or "/"
+        elif part not in ("", "."):
+            here = f"{here.rstrip('/')}/{part}"
+    return None if _elusive(here) else here
+
+
+def _elusive(path: str) -> bool:
+    """Paths that stand for something else."""
+    if path in _DEVICES or path == "/dev/shm" or path.startswith("/dev/shm/"):  # noqa: S108
+        return False
+    return path.startswith(("/proc/", "/sys/", "/dev/")) or path in ("/proc", "/sys", "/dev")

@@ -1,0 +1,95 @@
+"""What a program that somebody would run inside a container could do to the data."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from ledgerflow_ops.guard import files, postgres, python, redis
+from ledgerflow_ops.guard.effects import (
+    Around,
+    Effect,
+    Finding,
+    Judge,
+    destroys,
+    opaque,
+    reads,
+    seated,
+    worst,
+)
+from ledgerflow_ops.guard.options import Unreadable
+from ledgerflow_ops.guard.psql import psql
+from ledgerflow_ops.guard.script import shell
+from ledgerflow_ops.guard.server import server
+from ledgerflow_ops.guard.wrappers import WRAPPERS
+
+__all__ = ["Around", "Effect", "Finding", "effect"]
+
+_DEEPEST = 16
+_PLACES = re.compile(
+    r"(?:/usr(?:/local)?)?/s?bin|/usr/lib/postgresql/\d+/bin|/usr/pgsql-\d+/bin|/usr/local/pgsql/bin"
+    r"|/opt/[\w./-]*bin|(?:/[\w.-]+)*/\.?venv/bin|\.?venv/bin"
+)
+_ANYWHERE = ("manage.py", "docker-entrypoint.sh")
+_PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?")
+_SHELLS = ("sh", "bash", "dash", "ash", "-sh", "-bash")
+_OTHER_SHELLS = ("zsh", "fish", "ksh", "csh", "tcsh", "ipython", "bpython", "irb", "perl", "ruby", "node")
+_TELLS = ("--version", "--help", "-V", "-?")
+
+
+def effect(argv: Sequence[str], around: Around) -> Finding:
+    """What `argv` could do at worst; () is the container's own program. Never raises."""
+    return _judge(tuple(argv), around, 0)
+
+
+def _judge(argv: tuple[str, ...], around: Around, depth: int) -> Finding:
+    if not argv:
+        return reads("starts the server" if around.data else "starts the container's own program")
+    if depth > _DEEPEST:
+        return destroys("is wrapped too often to be read")
+    if any("\0" in arg for arg in argv):
+        return destroys("holds a NUL character")
+
+    def judge(inner: Sequence[str], inside: Around) -> Finding:
+        return _judge(tuple(inner), inside, depth + 1)
+
+    folder, _, name = argv[0].rpartition("/")
+    try:
+        found = _named(name, argv[1:], around, judge)
+    except Unreadable as trouble:
+        found = destroys(f"{name} would be given what cannot be read: {trouble}")
+    if folder and name not in _ANYWHERE and (".." in folder or not _PLACES.fullmatch(folder)):
+        return worst([found, opaque(f"runs {argv[0]}, which need not be what its name says", around)], "")
+    return found
+
+
+def _named(name: str, args: tuple[str, ...], around: Around, judge: Judge) -> Finding:
+    """By the last part of the program's path."""
+    if name in files.HARMLESS:
+        return reads(f"{name} leaves data as it is")
+    if program := _PROGRAMS.get(name):
+        if len(args) == 1 and args[0] in _TELLS:
+            return reads(f"{name} tells what it is")
+        return program(args, around)
+    if wrapper := _WRAPPERS.get(name):
+        return wrapper(args, around, judge)
+    if name in _SHELLS:
+        return shell(args, around, judge)
+    if _PYTHON.fullmatch(name):
+        return python.python(args, around, judge)
+    if name.startswith("-") and around.data:
+        return server((name, *args), around)
+    if name in ("eval", ".", "source"):
+        return destroys(f"{name} runs text that is not read here")
+    if name in _OTHER_SHELLS and not args:
+        return seated(name, around)
+    return opaque(f"runs {name or 'nothing that has a name'}, which is not known here", around)
+
+
+_PROGRAMS: dict[str, Callable[[Sequence[str], Around], Finding]] = {
+    **files.PROGRAMS,
+    **postgres.PROGRAMS,
+    "psql": psql,
+    "postgres": server,
+    "postmaster": server,
+    "redis-cli": redis.client,
+}
+_WRAPPERS: dict[str, Callable[[Sequence[str], Around, Judge], Finding]] = {**WRAPPERS, **python.PROGRAMS}

@@ -1,0 +1,36 @@
+"""What redis-cli could do: the cache of the application lives there, and its queues."""
+
+from collections.abc import Sequence
+
+from ledgerflow_ops.guard.effects import Around, Finding, changes, destroys, reads, seated
+from ledgerflow_ops.guard.options import Unreadable, names, parse
+
+_OPTIONS = "h= p= s= a= u= n= r= i= no-auth-warning raw no-raw pass= user= tls scan stat latency bigkeys csv"
+_READS = names(
+    """
+    ping info get mget keys scan dbsize ttl pttl type exists llen lrange lindex hget hgetall hkeys
+    hvals hlen smembers scard sismember zrange zcard zscore strlen time lastsave echo monitor
+    slowlog command randomkey getrange memory object
+    """
+)
+_LOSES = names(
+    """
+    flushall flushdb del unlink shutdown eval evalsha script function fcall debug migrate restore
+    rename move spop lpop rpop ltrim getdel config module replicaof slaveof swapdb getset expire
+    pexpire cluster failover hdel lrem srem zrem psync sync acl bgrewriteaof
+    """
+)
+
+
+def client(args: Sequence[str], around: Around) -> Finding:
+    """The client of Redis, by the command that it sends."""
+    try:
+        given = parse(args, _OPTIONS, permute=False)
+    except Unreadable as trouble:
+        return destroys(f"redis-cli would be given what cannot be read: {trouble}")
+    if not given.operands:
+        return seated("redis-cli", around) if not given.options or around.input else reads("asks Redis")
+    word = given.operands[0].lower()
+    if word in _READS:
+        return reads(f"{word} only reads")
+    return destroys(f"{word} loses keys") if word in _LOSES else changes(f"sends {word} to Redis")

@@ -1,0 +1,24 @@
+"""The containers that the tables are told for, and how they read a command line."""
+
+import shlex
+from dataclasses import replace
+
+from ledgerflow_ops.guard.effects import Around, Effect, Finding
+from ledgerflow_ops.guard.programs import effect
+
+DATABASE = Around(("/var/lib/postgresql/data",), terminal=False, input=False)
+APPLICATION = Around((), terminal=False, input=False, workdir="/app")
+R, C, D = Effect.READS, Effect.CHANGES, Effect.DESTROYS
+
+
+def typed(around: Around) -> Around:
+    return replace(around, terminal=True)
+
+
+def fed(around: Around) -> Around:
+    return replace(around, input=True)
+
+
+def judged(line: str, around: Around) -> Finding:
+    """What a command line does, written as in a shell."""
+    return effect(tuple(shlex.split(line)), around)
