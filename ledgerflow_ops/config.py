@@ -37,7 +37,8 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
 from ledgerflow_ops.core.manifest import problems
 from ledgerflow_ops.core.rules import DataRule
-from ledgerflow_ops.values import PROJECT, FolderPath, ListedPath, Url, Zone, url
+from ledgerflow_ops.places import STATE_DIR, config_file
+from ledgerflow_ops.values import FolderPath, ListedPath, Url, Zone, url
 
 _RETENTION = {Environment.DEV: 7, Environment.TEST: 3, Environment.PROD: 30}
 _NOT_SETTINGS = {"LEDGER_ENV", "LEDGER_CONFIG"}
@@ -54,6 +55,15 @@ class Rule(BaseModel):
     name: str = Field(min_length=1)
     sql: str = Field(min_length=1)
     expect: str
+
+
+class GuardSettings(BaseModel):
+    """What ledger_docker protects beside what it finds itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    volumes: tuple[str, ...] = ()
+    fresh_minutes: int = Field(default=60, ge=1, le=7 * 24 * 60)
 
 
 class EnvironmentSettings(BaseModel):
@@ -140,10 +150,11 @@ class Settings(BaseSettings):
     )
 
     backup_root: FolderPath = Field(default=Path("~/iCloudLedger/backups"), validate_default=True)
-    state_dir: FolderPath = Field(default=Path("~/.local/state/ledgerflow_ops"), validate_default=True)
+    state_dir: FolderPath = Field(default=Path(STATE_DIR), validate_default=True)
     archive_roots: tuple[FolderPath, ...] = ()
     tools_dir: FolderPath | None = None
     drill_in_memory_below: ByteSize = ByteSize(128_000_000)
+    guard: GuardSettings = GuardSettings()
     dagster_database_url: Url | None = None
     dagster_database_url_file: FolderPath | None = None
     environments: dict[Environment, EnvironmentSettings] = Field(default_factory=dict, validate_default=True)
@@ -217,15 +228,6 @@ class Settings(BaseSettings):
     def folder(self, environment: Environment) -> Path:
         """Where this environment's backups are."""
         return self.backup_root / environment
-
-
-def config_file() -> Path:
-    """The settings file that applies."""
-    named = Path(os.environ.get("LEDGER_CONFIG") or PROJECT / "ledgerflow.toml")
-    try:
-        return named.expanduser()
-    except RuntimeError:  # the home of nobody: there is no such file, and that is told
-        return named
 
 
 def load() -> Settings:

@@ -8,17 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, SecretStr
 
-PROJECT = Path(__file__).parent.parent
-
-
-def _folder(path: Path) -> Path:
-    try:
-        expanded = path.expanduser()
-    except RuntimeError:
-        raise ValueError(f"there is no home folder for {path.parts[0]}") from None
-    if not expanded.parts or "\0" in str(expanded):
-        raise ValueError("not a path; leave it out for the default")
-    return expanded if expanded.is_absolute() else PROJECT / expanded
+from ledgerflow_ops.places import absolute
 
 
 def _listed(path: Path) -> Path:
@@ -58,7 +48,7 @@ def url(secret: SecretStr) -> SecretStr:
     return secret
 
 
-FolderPath = Annotated[Path, AfterValidator(_folder)]
+FolderPath = Annotated[Path, AfterValidator(absolute)]
 ListedPath = Annotated[Path, AfterValidator(_listed)]
 Url = Annotated[SecretStr, AfterValidator(url)]
 

@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ledgerflow_ops import config, values
+from ledgerflow_ops import config, places
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.config import EnvironmentSettings, Settings
 from ledgerflow_ops.core.environments import Environment
@@ -22,7 +22,7 @@ from ledgerflow_ops.core.errors import SettingsError
 DEV, TEST, PROD = Environment.DEV, Environment.TEST, Environment.PROD
 SECRET = "hunter2-geheim"
 URL = f"postgresql://ledger:{SECRET}@db.example:5433/books"
-EXAMPLE = values.PROJECT / "ledgerflow.example.toml"
+EXAMPLE = places.PROJECT / "ledgerflow.example.toml"
 COMMENTED = re.compile(r"^#(?=\w+ = |\[)", re.MULTILINE)
 """A setting that is commented out; a line of explanation has a space after the sign."""
 
@@ -74,7 +74,7 @@ class TestDefaults:
         self, file: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("LEDGER_CONFIG", "")
-        assert config.config_file() == values.PROJECT / "ledgerflow.toml"
+        assert places.config_file() == places.PROJECT / "ledgerflow.toml"
 
     def test_no_part_of_the_settings_can_be_changed(self, file: Path) -> None:
         found = config.load()
@@ -120,7 +120,7 @@ class TestOrigin:
 
     @pytest.mark.parametrize(
         ("written", "meant"),
-        [("backups", values.PROJECT / "backups"), ("~/b", Path("home/b")), ("/b/c", Path("/b/c"))],
+        [("backups", places.PROJECT / "backups"), ("~/b", Path("home/b")), ("/b/c", Path("/b/c"))],
     )
     def test_a_relative_path_begins_at_the_project_and_a_tilde_at_home(
         self, file: Path, monkeypatch: pytest.MonkeyPatch, written: str, meant: Path
@@ -429,12 +429,17 @@ class TestExample:
         for environment in Environment:
             expected = defaults.environments[environment].model_dump(exclude=examples)
             assert found.environments[environment].model_dump(exclude=examples) == expected
-        examples = {"archive_roots", "tools_dir", "dagster_database_url", "environments"}
+        assert found.guard.model_dump(exclude={"volumes"}) == defaults.guard.model_dump(exclude={"volumes"})
+        examples = {"archive_roots", "tools_dir", "dagster_database_url", "environments", "guard"}
         assert found.model_dump(exclude=examples) == defaults.model_dump(exclude=examples)
 
     def test_every_setting_is_in_it_below_its_explanation(self) -> None:
         text = EXAMPLE.read_text()
-        settings = {*Settings.model_fields, *EnvironmentSettings.model_fields}
+        settings = {
+            *Settings.model_fields,
+            *EnvironmentSettings.model_fields,
+            *config.GuardSettings.model_fields,
+        }
         absent = {name for name in settings if not re.search(rf"\b{name}\b", text)}
         assert not absent
         lines = text.splitlines()
@@ -449,4 +454,4 @@ class TestExample:
 
     def test_it_sets_nothing_by_itself(self) -> None:
         found = tomllib.loads(EXAMPLE.read_text())
-        assert found == {"environments": {str(environment): {} for environment in Environment}}
+        assert found == {"guard": {}, "environments": {str(environment): {} for environment in Environment}}

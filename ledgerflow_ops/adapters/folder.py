@@ -5,7 +5,6 @@ does not promise: that rename alone makes the bytes, or the new name, durable.
 """
 
 import contextlib
-import errno
 import os
 import re
 import stat
@@ -17,6 +16,7 @@ from typing import IO
 
 import psutil
 
+from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
 from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.naming import DUMP, OURS, PARTIAL
@@ -286,22 +286,3 @@ def exposed_parents(folder: Path) -> list[str]:
 
 def _is_placeholder(name: str) -> bool:
     return name.startswith(".") and name.endswith(".icloud")
-
-
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """The system's errors about files as LedgerErrors with a hint."""
-    try:
-        yield
-    except OSError as error:
-        hints = {
-            errno.ENOSPC: "The disk is full. Free room or set another backup_root; then run it again.",
-            errno.EDQUOT: "The quota is used up. Free room or set another backup_root; then run it again.",
-            errno.EROFS: "The file system is mounted read-only.",
-            errno.EACCES: "Check the owner and mode of the folder: make doctor shows them.",
-            errno.EPERM: "Check the owner and mode of the folder: make doctor shows them.",
-            errno.EEXIST: "Another backup is writing under this name, or one was left by a crash. Try again.",
-            errno.ENOENT: "make status lists what there is.",
-        }
-        hint = hints.get(error.errno or 0, "The file system said no; its own log says more.")
-        raise LedgerError(f"{error.filename or path}: {error.strerror}.", hint=hint) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import filelock
 
-from ledgerflow_ops.adapters.folder import translated
+from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.identity import Identity

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ledgerflow_ops.adapters.folder import translated
+from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.adapters.process import mask
 
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ledgerflow_ops.adapters import tarball
-from ledgerflow_ops.adapters.folder import translated
+from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.adapters.ways import Way
 from ledgerflow_ops.core.files import FileEntry, Kind, by_member, unquoted
 

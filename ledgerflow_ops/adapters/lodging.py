@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ledgerflow_ops.adapters import tools
 from ledgerflow_ops.adapters.account import reaches, server_account
-from ledgerflow_ops.adapters.folder import translated
+from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.adapters.process import Account
 from ledgerflow_ops.adapters.tools import Tools
 

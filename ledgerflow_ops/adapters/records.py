@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from ledgerflow_ops.adapters.folder import Folder, translated
+from ledgerflow_ops.adapters.folder import Folder
+from ledgerflow_ops.adapters.oserrors import translated
 
 
 def write(folder: Path, name: str, text: str) -> Path:

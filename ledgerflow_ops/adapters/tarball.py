@@ -9,7 +9,7 @@ from typing import IO
 
 import zstandard
 
-from ledgerflow_ops.adapters.folder import translated
+from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.files import FileEntry, Kind, by_member, leaves, member, place, unquoted
 from ledgerflow_ops.core.record import FileFacts

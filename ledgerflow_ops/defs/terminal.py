@@ -15,7 +15,7 @@ from ledgerflow_ops.defs.partitions import backup_days
 from ledgerflow_ops.defs.runs import WHO, WHY
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.embedded import storage
-from ledgerflow_ops.values import PROJECT
+from ledgerflow_ops.places import PROJECT
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The run's words go to its event log; the terminal has its own reporter."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from ledgerflow_ops import config
+from ledgerflow_ops import config, places
 from ledgerflow_ops.adapters import folder as folders
 from ledgerflow_ops.adapters import source, tools
 from ledgerflow_ops.adapters.locks import who
@@ -39,7 +39,7 @@ def _tried(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
 
 
 def _settings(desk: Desk) -> Iterator[Check]:
-    file = config.config_file()
+    file = places.config_file()
     origin = str(file) if file.exists() else f"defaults and variables (there is no {file})"
     yield passed("settings", f"from {origin}")
     yield passed("account", f"running as {who()}; state in {desk.settings.state_dir}")

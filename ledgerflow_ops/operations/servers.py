@@ -21,7 +21,7 @@ from ledgerflow_ops.adapters.cluster import ended, free_port
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.operations.desk import Desk
 from ledgerflow_ops.operations.embedded import storage
-from ledgerflow_ops.values import PROJECT
+from ledgerflow_ops.places import PROJECT
 
 _PATIENCE = 90.0
 _GRACE = 15.0

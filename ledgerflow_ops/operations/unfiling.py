@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ledgerflow_ops.adapters import archive, tarball, trees
-from ledgerflow_ops.adapters.folder import Folder, translated
+from ledgerflow_ops.adapters.folder import Folder
 from ledgerflow_ops.adapters.landing import Landing
+from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.adapters.trees import Reader
 from ledgerflow_ops.core import files
 from ledgerflow_ops.core.compare import Difference, files_equal

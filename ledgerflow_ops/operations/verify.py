@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ledgerflow_ops.adapters import archive, folder, tools
+from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import catalog as known
 from ledgerflow_ops.core import naming, sizes
@@ -139,7 +140,7 @@ class _Look:
         if not path.exists():
             return f"{facts.file} is gone."
         moved = self.site.desk.reporter.moved
-        with folder.translated(path):
+        with translated(path):
             size, sha256 = archive.sha256_of(path, lambda done: moved(done, facts.size))
         if size != facts.size:
             return f"{facts.file} has {size} bytes; {facts.size} were committed."

@@ -19,7 +19,7 @@ from ledgerflow_ops.core.manifest import RunFacts
 from ledgerflow_ops.core.progress import Reporter, Silent
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.operations.desk import Desk, Site
-from ledgerflow_ops.values import PROJECT
+from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 
 

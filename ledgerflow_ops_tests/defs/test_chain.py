@@ -17,7 +17,7 @@ from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.defs.partitions import backup_days
 from ledgerflow_ops.operations import backup, drill
 from ledgerflow_ops.operations.desk import Site
-from ledgerflow_ops.values import PROJECT
+from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs.benches import Bench
 

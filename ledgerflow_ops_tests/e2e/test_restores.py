@@ -104,7 +104,7 @@ import json, os, sys
 from ledgerflow_ops import config
 from ledgerflow_ops.adapters import instance
 from ledgerflow_ops.operations.embedded import storage
-from ledgerflow_ops.values import PROJECT
+from ledgerflow_ops.places import PROJECT
 import dagster as dg
 settings = config.load()
 os.environ.update(instance.variables(settings.state_dir, PROJECT, storage(settings)))

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.operations.embedded import Embedded
-from ledgerflow_ops.values import PROJECT
+from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.fakes.grounds import Ground
 

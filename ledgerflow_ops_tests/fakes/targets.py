@@ -23,7 +23,7 @@ from ledgerflow_ops.operations import restore
 from ledgerflow_ops.operations.backup import Order
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.restore import Restored
-from ledgerflow_ops.values import PROJECT
+from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.fakes import grounds
 from ledgerflow_ops_tests.fakes.grounds import Ground

@@ -23,7 +23,7 @@ from ledgerflow_ops.core.progress import (
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.operations import verify
 from ledgerflow_ops.operations.embedded import Embedded
-from ledgerflow_ops.values import PROJECT
+from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import Recorder
 from ledgerflow_ops_tests.fakes import grounds

@@ -20,7 +20,7 @@ from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import FILES_STEPS, Step
 from ledgerflow_ops.operations import files, files_plan
 from ledgerflow_ops.operations.embedded import Embedded
-from ledgerflow_ops.values import PROJECT
+from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON, Recorder
 from ledgerflow_ops_tests.fakes import disks, grounds

@@ -1,0 +1,27 @@
+"""The system's errors about files, translated at one place."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ledgerflow_ops.core.errors import LedgerError
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """The system's errors about files as LedgerErrors with a hint."""
+    try:
+        yield
+    except OSError as error:
+        hints = {
+            errno.ENOSPC: "The disk is full. Free room or set another backup_root; then run it again.",
+            errno.EDQUOT: "The quota is used up. Free room or set another backup_root; then run it again.",
+            errno.EROFS: "The file system is mounted read-only.",
+            errno.EACCES: "Check the owner and mode of the folder: make doctor shows them.",
+            errno.EPERM: "Check the owner and mode of the folder: make doctor shows them.",
+            errno.EEXIST: "Another backup is writing under this name, or one was left by a crash. Try again.",
+            errno.ENOENT: "make status lists what there is.",
+        }
+        hint = hints.get(error.errno or 0, "The file system said no; its own log says more.")
+        raise LedgerError(f"{error.filename or path}: {error.strerror}.", hint=hint) from None

@@ -1,0 +1,94 @@
+"""Who may have protected data in hand: a container is judged by its mounts and by what it runs.
+
+A PostgreSQL on its own data folder may; anything else that could write there may not. Two servers on one
+data folder destroy it: in another container the lock file means nothing.
+"""
+
+from collections.abc import Iterator
+
+from ledgerflow_ops.guard import programs
+from ledgerflow_ops.guard.effects import Around, Effect
+from ledgerflow_ops.guard.scene import Container, Mount, Process, Scene, overlap
+from ledgerflow_ops.guard.touches import Touch, destroys
+
+_READ_ONLY = "Hand it out read-only: append :ro to the mount. make backup copies the data safely."
+_SERVERS = ("postgres", "postgis", "timescaledb", "pgvector", "postgresql", "ledgerflow-postgres")
+
+
+def handed_out(who: str, process: Process, scene: Scene, *, allowed: bool) -> Iterator[Touch]:
+    """What a container that is started would get hold of. `allowed`: it is PostgreSQL on its own data."""
+    protected, folders = scene.protected(), scene.folders()
+    if process.unbound:
+        yield destroys(
+            f"{who} is not kept to itself ({process.unbound}) and could reach every volume",
+            safe="Start it without that; name the one folder it needs as a mount.",
+        )
+    for mount in process.mounts:
+        if mount.kind == "volume" and mount.source in protected and mount.writable and not allowed:
+            yield destroys(
+                f"it hands the volume {mount.source} to {who}, which could write anything there "
+                f"({protected[mount.source]})",
+                environment=scene.environment_of_volume(mount.source),
+                volumes=(mount.source,),
+                safe=_READ_ONLY,
+            )
+        if mount.kind == "bind":
+            yield from _folders(who, mount, process, folders, allowed=allowed)
+
+
+def _folders(
+    who: str, mount: Mount, process: Process, folders: dict[str, str], *, allowed: bool
+) -> Iterator[Touch]:
+    for folder, reason in folders.items():
+        socket = folder.endswith(".sock")
+        if not overlap(mount.source, folder) or not (mount.writable or socket):
+            continue
+        if not (allowed and mount.is_data(process.pgdata) and not socket):
+            yield destroys(
+                f"it hands {mount.source} of the host to {who} ({folder}: {reason})", safe=_READ_ONLY
+            )
+
+
+def runs_server(process: Process) -> bool:
+    """Whether the container is PostgreSQL's server and nothing else.
+
+    By the image's own entrypoint, under one of PostgreSQL's names or by its program, and with settings
+    that run nothing.
+    """
+    if process.entrypoint and process.entrypoint[0].rpartition("/")[2] != "docker-entrypoint.sh":
+        return False
+    name = process.image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
+    first = process.command[0].rpartition("/")[2] if process.command else ""
+    starts = first == "postgres" or (name in _SERVERS and (not first or first.startswith("-")))
+    found = programs.effect(process.command, Around((), terminal=False, input=False))
+    return starts and (name in _SERVERS or bool(process.entrypoint)) and found.effect == Effect.READS
+
+
+def at_home(process: Process, scene: Scene) -> bool:
+    """Whether every protected mount of it is PostgreSQL's data folder."""
+    return all(mount.is_data(process.pgdata) for mount in scene.data(process))
+
+
+def second_server(
+    who: str, process: Process, scene: Scene, besides: frozenset[str] = frozenset()
+) -> Iterator[Touch]:
+    """Another running container on the same data; `besides` are those that this one replaces."""
+    for mount in scene.data(process):
+        for one in scene.engine.containers:
+            if one.running and one.id not in besides and _shares(one, mount):
+                yield destroys(
+                    f"it starts {who} on the data of {one.name}, which is running: two servers on one data "
+                    "folder destroy it",
+                    environment=scene.environment_of(one.labels),
+                    volumes=(mount.source,) if mount.kind == "volume" else (),
+                    safe=f"Stop it first: docker stop {one.name}",
+                )
+
+
+def _shares(one: Container, mount: Mount) -> bool:
+    return any(
+        other.kind == mount.kind
+        and other.writable
+        and (other.source == mount.source if mount.kind == "volume" else overlap(other.source, mount.source))
+        for other in one.process.mounts
+    )

@@ -1,0 +1,196 @@
+"""A call that may lose data, heard: resolved, judged, permitted or refused, and told."""
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+
+from ledgerflow_ops import config
+from ledgerflow_ops.adapters import process
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.guard import exec as real
+from ledgerflow_ops.guard import fallback, notes
+from ledgerflow_ops.guard.effects import Effect
+from ledgerflow_ops.guard.judge import judge
+from ledgerflow_ops.guard.parse import Call
+from ledgerflow_ops.guard.permit import Occasion, Standing, Verdict, Wanted, permit
+from ledgerflow_ops.guard.resolve import Asked, resolve
+from ledgerflow_ops.guard.scene import Guarded, Scene
+from ledgerflow_ops.guard.touches import Judgement
+from ledgerflow_ops.operations.desk import Desk
+
+_EFFECTS = {Effect.READS: "leaves", Effect.CHANGES: "changes", Effect.DESTROYS: "destroys"}
+
+
+@dataclass
+class Hearing:
+    """One call, its scene and what may be said for it. `confirmed` is the word that somebody typed."""
+
+    call: Call
+    confirmed: str = field(default_factory=lambda: os.environ.get("CONFIRM", ""))
+
+    @cached_property
+    def settings(self) -> config.Settings:
+        return config.load()
+
+    @cached_property
+    def desk(self) -> Desk:
+        return Desk(self.settings)
+
+    def hear(self) -> bool:
+        """Whether the call may run; a refusal has been told. A person may be asked for what is missing."""
+        scene, judgement, verdict = self._judged()
+        if verdict.wanted is Wanted.BACKUP and self._backed_up(verdict):
+            scene, judgement, verdict = self._judged()
+        if verdict.wanted is Wanted.CONFIRMATION and self._asked(verdict):
+            scene, judgement, verdict = self._judged()
+        self._keep(scene, judgement, verdict)
+        if not verdict.allowed:
+            self._refuse(verdict)
+        return verdict.allowed
+
+    def explain(self) -> int:
+        """Say how the call is read, what it is about and what the verdict is; 3 where it is refused."""
+        scene, judgement, verdict = self._judged()
+        for line in _explained(self.call, scene, judgement, verdict):
+            sys.stdout.write(f"{line}\n")
+        return 0 if verdict.allowed else 3
+
+    def _judged(self) -> tuple[Scene, Judgement, Verdict]:
+        docker = real.real("docker")
+        compose = real.real("docker-compose") if self.call.program == "docker-compose" else None
+        scene = (
+            Scene(guarded=self._guarded(""))
+            if self.call.reads
+            else resolve(Asked(docker, self.call, compose), self._guarded)
+        )
+        judgement = judge(self.call, scene)
+        return scene, judgement, permit(judgement, self._occasion(docker, scene, judgement))
+
+    def _guarded(self, engine: str) -> Guarded:
+        """What the settings and our notes protect on that engine."""
+        settings = self.settings
+        folders = (settings.backup_root, settings.state_dir, *settings.archive_roots)
+        return Guarded(
+            volumes=frozenset(settings.guard.volumes),
+            projects={},
+            folders=tuple(dict.fromkeys(str(path) for path in (*folders, *(_real(f) for f in folders)))),
+            remembered=notes.remembered(settings.state_dir, engine) if engine else {},
+        )
+
+    def _occasion(self, docker: Path, scene: Scene, judgement: Judgement) -> Occasion:
+        environment = os.environ.get("LEDGER_ENV", "")
+        known = environment in tuple(Environment)
+        if judgement.effect == Effect.READS or not known:
+            return Occasion(environment, self.confirmed)
+        volumes = sorted({name for touch in judgement.touches for name in touch.volumes})
+        return Occasion(
+            environment,
+            self.confirmed,
+            {environment: self._standing(Environment(environment), scene, volumes)},
+            {name: fallback.behind(name, scene, docker, self.call.engine) for name in volumes},
+            timedelta(minutes=self.settings.guard.fresh_minutes),
+        )
+
+    def _standing(self, environment: Environment, scene: Scene, volumes: Iterable[str]) -> Standing:
+        return fallback.standing(self.desk.site(environment), self.desk.clock(), scene, volumes)
+
+    def _keep(self, scene: Scene, judgement: Judgement, verdict: Verdict) -> None:
+        """On record before it is run. What destroys is not run off the record."""
+        try:
+            if scene.engine.id:
+                seen = {name: scene.environment_of_volume(name) for name in scene.held_postgres()}
+                notes.remember(self.settings.state_dir, scene.engine.id, seen)
+            notes.judged(
+                self.settings.state_dir,
+                (self.call.program, *self.call.typed),
+                allowed=verdict.allowed,
+                reason=verdict.reason,
+                losses=verdict.losses,
+            )
+        except LedgerError:
+            if verdict.allowed and judgement.effect != Effect.READS:
+                raise
+
+    def _refuse(self, verdict: Verdict) -> None:
+        lines = [f"ledger_docker: refused. {verdict.reason}"]
+        lines += [f"  at stake: {loss}" for loss in verdict.losses if loss not in verdict.reason]
+        _say(*lines, f"hint: {verdict.hint}" if verdict.hint else "")
+
+    def _backed_up(self, verdict: Verdict) -> bool:
+        """Offer the missing backup to the person at the terminal; whether it was taken and proven."""
+        if not _at_terminal():
+            return False
+        _say(f"ledger_docker: {verdict.reason}")
+        if _ask("Take and prove one now? [y/N] ").lower() not in ("y", "yes"):
+            return False
+        ours = [sys.executable, "-c", "from ledgerflow_ops.cli import main; main()", "backup"]
+        child = process.popen(ours, extra={}, start_new_session=False)
+        return child.wait() == 0
+
+    def _asked(self, verdict: Verdict) -> bool:
+        """Let the person at the terminal type the environment's name; whether something was typed."""
+        if not _at_terminal():
+            return False
+        _say(f"ledger_docker: {verdict.reason}", *(f"  {loss}" for loss in verdict.losses))
+        self.confirmed = _ask("Type the environment's name to let it go, anything else to stop: ")
+        return bool(self.confirmed)
+
+
+def _explained(call: Call, scene: Scene, judgement: Judgement, verdict: Verdict) -> Iterable[str]:
+    yield f"typed      {notes.shown((call.program, *call.typed))}"
+    yield f"read as    {call.verb or 'nothing that is known'}{f' ({call.trouble})' if call.trouble else ''}"
+    for name, values in sorted(call.options.items()):
+        yield f"           --{name} {notes.shown(values)}"
+    if call.operands:
+        yield f"           {notes.shown(call.operands)}"
+    if call.reads:
+        yield "looked at  nothing: by its name alone it leaves all data as it is"
+    else:
+        yield from _looked_at(scene)
+    for target in judgement.targets:
+        yield f"about      {target.environment or 'nothing of ours'}, by {target.sign}"
+    for touch in judgement.touches:
+        yield f"{_EFFECTS[touch.effect]:<11}{touch.what}"
+    yield f"verdict    {'allowed' if verdict.allowed else 'refused'}: {verdict.reason}"
+    if verdict.hint:
+        yield f"hint       {verdict.hint}"
+
+
+def _looked_at(scene: Scene) -> Iterable[str]:
+    if scene.silent:
+        yield f"looked at  nothing: {scene.silent}"
+        return
+    engine = scene.engine
+    yield f"looked at  {len(engine.volumes)} volumes and {len(engine.containers)} containers in {engine.root}"
+    if scene.project:
+        unread = f", whose file could not be read: {scene.project.unread}" if scene.project.unread else ""
+        yield f"           the project {scene.project.name or 'without a name'}{unread}"
+    for name, reason in sorted(scene.protected().items()):
+        yield f"protected  {name}: {reason}"
+
+
+def _at_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _ask(question: str) -> str:
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
+def _real(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path
+
+
+def _say(*lines: str) -> None:
+    sys.stderr.write("".join(f"{line}\n" for line in lines if line))
+    sys.stderr.flush()

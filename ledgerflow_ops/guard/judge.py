@@ -1,0 +1,132 @@
+"""What a call would do to protected data: each command's own rules, and whose the target is."""
+
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from ledgerflow_ops.guard import composing, removals, running
+from ledgerflow_ops.guard.parse import Call
+from ledgerflow_ops.guard.scene import Scene
+from ledgerflow_ops.guard.touches import Judgement, Target, Touch, distinct
+
+_FILE = re.compile(r".*\.(dev|test|prod)\.ya?ml")
+_ENV_FILE = re.compile(r"(?:.*\.)?env\.(dev|test|prod)|\.env\.(dev|test|prod)")
+
+Rule = Callable[[Call, Scene], Iterable[Touch]]
+
+
+def _nothing(_call: Call, _scene: Scene) -> Iterator[Touch]:
+    yield from ()
+
+
+_RULES: Mapping[str, Rule] = {
+    "run": running.new_container,
+    "create": running.new_container,
+    "start": running.started,
+    "restart": running.started,
+    "stop": removals.stopped,
+    "kill": removals.stopped,
+    "rm": removals.containers,
+    "exec": running.executed,
+    "attach": running.attached,
+    "cp": running.copied,
+    "export": running.output,
+    "image save": running.output,
+    "volume rm": removals.volumes_by_name,
+    "volume prune": removals.volume_sweep,
+    "volume create": running.volume_made,
+    "container prune": removals.container_sweep,
+    "system prune": removals.system_sweep,
+    "context use": running.context_changed,
+    "context update": running.context_changed,
+    "compose up": composing.brought_up,
+    "compose create": composing.brought_up,
+    "compose scale": composing.brought_up,
+    "compose watch": composing.brought_up,
+    "compose start": composing.started,
+    "compose restart": composing.started,
+    "compose run": composing.one_off,
+    "compose exec": composing.executed,
+    "compose cp": composing.copied,
+    "compose attach": composing.attached,
+    "compose rm": removals.service_containers,
+    "compose down": removals.down,
+    "compose wait": removals.down,
+    "compose stop": removals.stopped_services,
+    "compose kill": removals.stopped_services,
+    "compose config": running.output,
+    "compose export": running.output,
+}
+"""The rule for every command that may lose data."""
+
+_NEEDS_FILE = frozenset({"compose up", "compose create", "compose scale", "compose watch", "compose run"})
+"""What cannot be told without the compose file; the others act on what is there, by its labels."""
+_START = "Start the engine (docker info says what is wrong with it), then do this again."
+_UNTARGETED = frozenset({"compose config", "export", "image save"})
+_BY_NAME = frozenset({"start", "restart", "stop", "kill", "rm", "exec", "attach"})
+
+
+def judge(call: Call, scene: Scene) -> Judgement:
+    """What the call would do. What cannot be told is `unknown` if anything protected is within its reach."""
+    if call.reads:
+        return Judgement()
+    if scene.silent and call.verb != "help":
+        return Judgement(unknown=scene.silent, way_out=_START)
+    unknown = _unknown(call, scene)
+    if unknown:
+        return Judgement(unknown=unknown, targets=tuple(_targets(call, scene)))
+    rule = _RULES.get(call.verb, _nothing)
+    return Judgement(distinct(rule(call, scene)), tuple(_targets(call, scene)))
+
+
+def _unknown(call: Call, scene: Scene) -> str:
+    if call.verb == "help":
+        return ""
+    if call.trouble:
+        return call.trouble if _within_reach(scene) else ""
+    unread = scene.project.unread if scene.project else ""
+    nameless = call.verb in _NEEDS_FILE or not (scene.project and scene.project.name)
+    return unread if call.compose and nameless and _within_reach(scene) else ""
+
+
+def _within_reach(scene: Scene) -> bool:
+    return bool(scene.protected())
+
+
+def _targets(call: Call, scene: Scene) -> Iterator[Target]:
+    """Every sign of whose the call's target is."""
+    if call.verb in _UNTARGETED or call.verb == "help":
+        return
+    if call.compose and scene.project:
+        yield from _of_project(scene)
+    elif call.verb in _BY_NAME:
+        names = call.operands[:1] if call.verb in ("exec", "attach") else call.operands
+        for name in names:
+            yield from _of_container(name, scene)
+    elif call.verb == "cp":
+        for operand in call.operands:
+            yield from _of_container(running.place(operand)[0], scene)
+
+
+def _of_container(name: str, scene: Scene) -> Iterator[Target]:
+    one = scene.engine.container(name) if name else None
+    environment = scene.environment_of(one.labels) if one else ""
+    if one and environment:
+        yield Target(environment, f"the container {one.name}")
+
+
+def _of_project(scene: Scene) -> Iterator[Target]:
+    """The project's name, and where it is one of ours the names of its files."""
+    project = scene.project
+    named = scene.environment_of_project(project.name) if project else ""
+    if project and named:
+        yield Target(named, f"the project {project.name}")
+        yield from _said_by_names(project.files, _FILE)
+        yield from _said_by_names(project.env_files, _ENV_FILE)
+
+
+def _said_by_names(paths: Iterable[str], pattern: re.Pattern[str]) -> Iterator[Target]:
+    for path in paths:
+        match = pattern.fullmatch(posixpath.basename(path))
+        if match:
+            yield Target(next(filter(None, match.groups())), f"the file {posixpath.basename(path)}")

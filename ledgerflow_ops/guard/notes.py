@@ -1,0 +1,78 @@
+"""What the wrapper keeps: a line in the journal for every verdict, and which volumes held a PostgreSQL.
+
+A volume whose container is gone shows no sign of what is in it, so it is remembered while it is there.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ledgerflow_ops.adapters import clock, journal
+from ledgerflow_ops.adapters.oserrors import translated
+from ledgerflow_ops.adapters.process import mask
+
+_LONGEST = 2000
+_SECRET = re.compile(r"(?i)^([\w.]*(?:pass|secret|token|key|pwd|credential)[\w.]*=).+", re.DOTALL)
+_AFTER = ("--password", "-p")
+
+
+def judged(
+    state_dir: Path, words: Sequence[str], *, allowed: bool, reason: str, losses: Sequence[str] = ()
+) -> None:
+    """Add a verdict to the journal of operations. LedgerError when it cannot be written."""
+    with translated(state_dir):
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    journal.append(
+        state_dir,
+        {
+            "what": "ledger_docker",
+            "at": clock.now().isoformat(),
+            "who": os.environ.get("USER") or f"uid {os.getuid()}",
+            "environment": os.environ.get("LEDGER_ENV", ""),
+            "command": shown(words),
+            "verdict": "allowed" if allowed else "refused",
+            "reason": reason,
+            "losses": list(losses),
+        },
+    )
+
+
+def shown(words: Sequence[str]) -> str:
+    """A command line for people and for the journal: no secrets, and no longer than can be read."""
+    said = []
+    hide = False
+    for word in words[:_LONGEST]:
+        said.append("***" if hide else _SECRET.sub(r"\1***", word))
+        hide = word == "--password" or (word == "-p" and "login" in words[:3])
+    text = mask(" ".join(said))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(words)} words)"
+
+
+def remembered(state_dir: Path, engine: str) -> dict[str, str]:
+    """The volumes of that engine that were seen at a PostgreSQL's data folder, each with whose it was."""
+    try:
+        return dict(json.loads(_file(state_dir).read_text()).get(engine, {}))
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def remember(state_dir: Path, engine: str, volumes: Mapping[str, str]) -> None:
+    """Keep these as that engine's; those of other engines stay."""
+    file = _file(state_dir)
+    with translated(file):
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            known = dict(json.loads(file.read_text()))
+        except (OSError, ValueError):
+            known = {}
+        if known.get(engine, {}) == volumes:
+            return
+        unfinished = file.with_suffix(f".{os.getpid()}.partial")
+        unfinished.write_text(json.dumps({**known, engine: dict(volumes)}, indent=1))
+        unfinished.replace(file)
+
+
+def _file(state_dir: Path) -> Path:
+    return state_dir / "guard" / "volumes.json"

@@ -1,0 +1,190 @@
+"""Whether a judged call may run: for whom, with which backup, on whose word."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from ledgerflow_ops.guard.effects import Effect
+from ledgerflow_ops.guard.touches import Judgement, Touch
+
+ENVIRONMENTS = ("dev", "test", "prod")
+
+
+class Wanted(StrEnum):
+    """What would make a refused call permissible, if anything would."""
+
+    NOTHING = ""
+    ENVIRONMENT = "environment"
+    BACKUP = "backup"
+    CONFIRMATION = "confirmation"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an environment has to fall back on: its newest backup that is proven valid.
+
+    `age` is that of its recovery point; `identifier` the system identifier of the server that it is of;
+    `trouble` says what is wrong with the place where backups are kept.
+    """
+
+    backup: str = ""
+    age: timedelta = timedelta.max
+    identifier: str = ""
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Who asks, and what they can fall back on.
+
+    `behind` has the system identifier of the database in each volume at stake, empty where it cannot be
+    told. `fresh` is how old a backup may be.
+    """
+
+    environment: str
+    confirmed: str = ""
+    standings: Mapping[str, Standing] = field(default_factory=dict)
+    behind: Mapping[str, str] = field(default_factory=dict)
+    fresh: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a call may run, why, and what would be lost."""
+
+    allowed: bool
+    reason: str
+    hint: str = ""
+    losses: tuple[str, ...] = ()
+    wanted: Wanted = Wanted.NOTHING
+
+
+def permit(judgement: Judgement, occasion: Occasion) -> Verdict:
+    """The verdict on a call; the first thing that stands against it is the reason."""
+    losses = tuple(touch.what for touch in judgement.touches)
+    against = _against(judgement, occasion)
+    if against is None:
+        return Verdict(True, _why_allowed(judgement, occasion), losses=losses)
+    reason, hint, wanted = against
+    return Verdict(False, reason, hint, losses, wanted)
+
+
+_Against = tuple[str, str, Wanted]
+
+
+def _against(judgement: Judgement, occasion: Occasion) -> _Against | None:
+    strangers = _wrong_environment(judgement, occasion)
+    if strangers:
+        return strangers
+    if judgement.unknown:
+        told = f"What this would do cannot be told: {judgement.unknown.rstrip('.')}."
+        return told, judgement.way_out, Wanted.NOTHING
+    if judgement.effect == Effect.READS:
+        return None
+    if judgement.effect == Effect.DESTROYS:
+        return _against_destroying(judgement.touches, occasion)
+    return _against_changing(judgement.touches, occasion)
+
+
+def _wrong_environment(judgement: Judgement, occasion: Occasion) -> _Against | None:
+    """LEDGER_ENV has to be there, and every sign of whose the target is has to agree with it."""
+    signs = [(target.environment, target.sign) for target in judgement.targets]
+    signs += [(touch.environment, touch.what) for touch in judgement.touches if touch.environment]
+    meant = next((environment for environment, _ in signs if environment), "")
+    hint = f"If {meant} is what you mean: LEDGER_ENV={meant}" if meant else "Say whose it is: LEDGER_ENV=dev"
+    if not signs and not (judgement.touches and judgement.effect == Effect.DESTROYS):
+        return None
+    if occasion.environment not in ENVIRONMENTS:
+        given = f"LEDGER_ENV is {occasion.environment!r}" if occasion.environment else "LEDGER_ENV is not set"
+        about = f"; this is about {meant}" if meant else ""
+        return f"{given}{about}.", hint, Wanted.ENVIRONMENT
+    for environment, sign in signs:
+        if environment != occasion.environment:
+            whose = f"is {environment}'s" if environment else "is none of ours"
+            return (
+                f"LEDGER_ENV is {occasion.environment}, but this {whose}: {sign}.",
+                hint,
+                Wanted.ENVIRONMENT,
+            )
+    return None
+
+
+def _against_destroying(touches: Iterable[Touch], occasion: Occasion) -> _Against | None:
+    worst = [touch for touch in touches if touch.effect == Effect.DESTROYS]
+    first = worst[0]
+    if occasion.environment == "prod":
+        return f"prod's data is never destroyed this way: {first.what}.", first.safe, Wanted.NOTHING
+    for touch in worst:
+        if not touch.environment:
+            return (
+                f"{_said(touch)}, and whose that is cannot be told, so no backup can stand for it.",
+                touch.safe,
+                Wanted.NOTHING,
+            )
+    return _without_backup(worst, occasion, must_match=True) or _unconfirmed(first, occasion)
+
+
+def _against_changing(touches: Iterable[Touch], occasion: Occasion) -> _Against | None:
+    ours = [touch for touch in touches if touch.environment]
+    return _without_backup(ours, occasion, must_match=False) if ours else None
+
+
+def _without_backup(touches: list[Touch], occasion: Occasion, *, must_match: bool) -> _Against | None:
+    """A backup that is fresh, proven valid, in its place, and of the very database that is at stake."""
+    environment, first = occasion.environment, touches[0]
+    standing = occasion.standings.get(environment, Standing())
+    command = f"LEDGER_ENV={environment} make backup"
+    if standing.trouble:
+        return f"{_said(first)}, and {standing.trouble}.", "make doctor says more.", Wanted.NOTHING
+    if not standing.backup:
+        return f"{_said(first)}, and {environment} has no proven backup.", command, Wanted.BACKUP
+    if standing.age > occasion.fresh:
+        how_old = f"{_words(standing.age)} old (at most {_words(occasion.fresh)})"
+        newest = f"{environment}'s newest proven backup, {standing.backup}, is {how_old}"
+        return f"{_said(first)}, and {newest}.", command, Wanted.BACKUP
+    of_it = f"{standing.backup} is of"
+    for name in sorted({volume for touch in touches for volume in touch.volumes}):
+        found = occasion.behind.get(name, "")
+        if found and found != standing.identifier:
+            return (
+                f"{_said(first)}, and {of_it} another database than the one in {name}.",
+                f"See whose it is: LEDGER_ENV={environment} make identity. Nothing was touched.",
+                Wanted.NOTHING,
+            )
+        if must_match and not found:
+            return (
+                f"{_said(first)}, and whether {of_it} the database in {name} cannot be told.",
+                "Start its PostgreSQL, so that it can be asked; then do this again.",
+                Wanted.NOTHING,
+            )
+    return None
+
+
+def _unconfirmed(first: Touch, occasion: Occasion) -> _Against | None:
+    if occasion.confirmed == occasion.environment:
+        return None
+    word = occasion.environment
+    hint = f"If you want that, type {word} when asked, or say CONFIRM={word}. {first.safe}"
+    return f"{_said(first)}.", hint, Wanted.CONFIRMATION
+
+
+def _why_allowed(judgement: Judgement, occasion: Occasion) -> str:
+    if judgement.effect == Effect.READS:
+        return "leaves protected data as it is"
+    standing = occasion.standings.get(occasion.environment)
+    if standing is None or not standing.backup or not any(touch.environment for touch in judgement.touches):
+        return "changes nothing that belongs to an environment"
+    held = f"{standing.backup}, {_words(standing.age)} old and proven valid, holds the data"
+    return f"confirmed, and {held}" if judgement.effect == Effect.DESTROYS else held
+
+
+def _said(touch: Touch) -> str:
+    return touch.what[:1].upper() + touch.what[1:]
+
+
+def _words(span: timedelta) -> str:
+    minutes = int(span.total_seconds() // 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"

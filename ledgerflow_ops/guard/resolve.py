@@ -1,0 +1,189 @@
+"""Asks the engine, Compose and our own notes what a call is about. Decides nothing."""
+
+import json
+import os
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ledgerflow_ops.adapters import process
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.guard import reading
+from ledgerflow_ops.guard.parse import Call
+from ledgerflow_ops.guard.scene import Engine, Guarded, Process, Project, Scene, Stdin
+
+_PATIENCE = 60.0
+_WITH_ALL_PROFILES = frozenset({"compose down", "compose rm", "compose stop", "compose kill", "compose wait"})
+_WITHOUT_SERVICES = frozenset({"compose config", "compose cp", "compose export"})
+
+
+class Unanswered(Exception):
+    """A question that docker or Compose did not answer; its words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The real docker, asked about the engine and the project that a call is for."""
+
+    docker: Path
+    call: Call
+    compose: Path | None = None
+    """The real docker-compose, where the call is one to it."""
+
+    def engine(self) -> Engine:
+        """All volumes and containers; Unanswered when the engine does not say."""
+        own, root, api = self._about()
+        names = self._run("volume", "ls", "--quiet").split()
+        ids = self._run("container", "ls", "--all", "--quiet", "--no-trunc").split()
+        return Engine(
+            tuple(map(reading.volume, self._inspect("volume", names))),
+            tuple(map(reading.container, self._inspect("container", ids))),
+            own,
+            root,
+            api,
+        )
+
+    def _about(self) -> tuple[str, str, tuple[int, int]]:
+        """The engine's id, where it keeps its data, the version that both sides speak."""
+        said = json.loads(self._run("info", "--format", "{{json .}}"))
+        if said.get("ServerErrors") or not said.get("DockerRootDir"):
+            raise Unanswered("; ".join(said.get("ServerErrors") or ["the engine does not answer"]))
+        spoken = self._run("version", "--format", "{{.Client.APIVersion}}").strip()
+        major, _, minor = spoken.partition(".")
+        return said.get("ID") or "", said["DockerRootDir"], (int(major), int(minor or 0))
+
+    def _inspect(self, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
+        """What is still there of these: something may go while we ask."""
+        if not names:
+            return []
+        finished = process.run([self.docker, *self._leading(), kind, "inspect", *names], timeout=_PATIENCE)
+        found = json.loads(finished.out or b"[]")
+        if len(found) < len(names) and "no such" not in finished.errors.lower():
+            raise Unanswered(process.last_lines(finished.errors).strip())
+        return list(found)
+
+    def images(self, names: Sequence[str]) -> dict[str, Process]:
+        """What is known of these images; one that is not on the engine is left out."""
+        found = {}
+        for name in dict.fromkeys(filter(None, names)):
+            finished = process.run(
+                [self.docker, *self._leading(), "image", "inspect", name], timeout=_PATIENCE
+            )
+            if finished.code == 0:
+                found[name] = reading.image(json.loads(finished.out)[0])
+        return found
+
+    def project(self) -> Project:
+        """The compose project: what its file says, or its name alone with the reason."""
+        files, env_files = self._files("file", "COMPOSE_FILE"), self._files("env-file", "COMPOSE_ENV_FILES")
+        if "-" in files:
+            return Project(self._named(), files=files, unread="the compose file comes through standard input")
+        services = self._services()
+        profiles = ("--profile", "*") if self.call.verb in _WITH_ALL_PROFILES else ()
+        try:
+            said = json.loads(self._compose(*profiles, "config", "--format", "json", *services))
+        except (Unanswered, ValueError) as error:
+            return Project(self._named(), files=files, env_files=env_files, unread=f"{error}")
+        wanted = [entry.get("image") or "" for entry in (said.get("services") or {}).values()]
+        images = self.images(wanted)
+        return reading.project(said, files or self._default_files(said), env_files, images)
+
+    def _services(self) -> tuple[str, ...]:
+        """The services that a call is about; Compose then tells of those and what they depend on."""
+        call = self.call
+        if call.verb in ("compose exec", "compose run", "compose attach"):
+            return call.operands[:1]
+        if call.verb == "compose scale":
+            return tuple(operand.partition("=")[0] for operand in call.operands)
+        if call.verb in _WITHOUT_SERVICES | _WITH_ALL_PROFILES:
+            return ()
+        return call.operands
+
+    def _named(self) -> str:
+        """The project's name as the line or the environment give it."""
+        given = self.call.chosen.get("project-name", ("",))[-1]
+        return (given or os.environ.get("COMPOSE_PROJECT_NAME", "")).lower()
+
+    def _files(self, option: str, variable: str) -> tuple[str, ...]:
+        separator = os.environ.get("COMPOSE_PATH_SEPARATOR") or (":" if option == "file" else ",")
+        given = self.call.chosen.get(option, ())
+        found = given or tuple(filter(None, os.environ.get(variable, "").split(separator)))
+        return tuple(path if path == "-" else os.path.abspath(path) for path in found)  # noqa: PTH100 - no links followed
+
+    def _default_files(self, said: dict[str, Any]) -> tuple[str, ...]:
+        """Where nothing names the file, Compose takes the nearest by its usual names."""
+        del said
+        start = Path(self.call.chosen.get("project-directory", (".",))[-1]).absolute()
+        for folder in (start, *start.parents):
+            for name in ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"):
+                if (folder / name).exists():
+                    return (str(folder / name),)
+        return ()
+
+    def elsewhere(self, name: str) -> bool:
+        """Whether a context leads to another engine than the call's own; unknown ones lead nowhere."""
+        form = ("--format", "{{.Endpoints.docker.Host}}")
+        finished = process.run([self.docker, "context", "inspect", name, *form], timeout=_PATIENCE)
+        if finished.code:
+            return False
+        here = os.environ.get("DOCKER_HOST") or self._run("context", "inspect", *form).strip()
+        return finished.out.decode().strip() != here
+
+    def _leading(self) -> tuple[str, ...]:
+        return self.call.engine
+
+    def _compose(self, *words: str) -> str:
+        """Compose's answer, by the program that the call is for."""
+        start = [self.compose] if self.compose else [self.docker, *self._leading(), "compose"]
+        return self._answer([*start, *self.call.project, *words])
+
+    def _run(self, *words: str) -> str:
+        return self._answer([self.docker, *self._leading(), *words])
+
+    def _answer(self, command: Sequence[str | Path]) -> str:
+        try:
+            finished = process.run(command, timeout=_PATIENCE)
+        except LedgerError as error:
+            raise Unanswered(error.message) from None
+        if finished.code:
+            raise Unanswered(process.last_lines(finished.errors).strip() or f"exit code {finished.code}")
+        return finished.out.decode("utf-8", "replace")
+
+
+def resolve(asked: Asked, guarded: Callable[[str], Guarded]) -> Scene:
+    """The scene of a call; `guarded` gives what we protect on the engine of an id.
+
+    An engine that is silent is told in the scene, and is no error here.
+    """
+    call, stdin, folder = asked.call, standard_input(), os.getcwd()  # noqa: PTH109 - as it was typed
+    try:
+        engine = asked.engine()
+    except (Unanswered, LedgerError, ValueError, KeyError) as error:
+        silent = f"the engine does not answer: {error}"
+        return Scene(silent=silent, guarded=guarded(""), stdin=stdin, folder=folder)
+    return Scene(
+        engine=engine,
+        project=asked.project() if call.compose else None,
+        guarded=guarded(engine.id),
+        stdin=stdin,
+        folder=folder,
+        images=asked.images(call.operands[:1]) if call.verb in ("run", "create") else {},
+        elsewhere={name: asked.elsewhere(name) for name in call.operands[:1]}
+        if call.verb == "context use"
+        else {},
+    )
+
+
+def standard_input() -> Stdin:
+    """What standard input is: a terminal, nothing at all, or something that is read."""
+    try:
+        if os.isatty(0):
+            return Stdin.TERMINAL
+        mode = os.fstat(0)
+    except OSError:
+        return Stdin.NOTHING
+    if stat.S_ISCHR(mode.st_mode) and mode.st_rdev == Path(os.devnull).stat().st_rdev:
+        return Stdin.NOTHING
+    return Stdin.DATA

@@ -1,0 +1,228 @@
+"""What single containers would do: run, create, start, exec, attach, cp, and files written on the host."""
+
+import posixpath
+from collections.abc import Iterator
+
+from ledgerflow_ops.guard import mounts, programs
+from ledgerflow_ops.guard.effects import Around, Effect, Finding
+from ledgerflow_ops.guard.handing import at_home, handed_out, runs_server, second_server
+from ledgerflow_ops.guard.parse import Call
+from ledgerflow_ops.guard.scene import Container, Process, Scene, Stdin, data_targets, overlap, within
+from ledgerflow_ops.guard.touches import Touch, changes, destroys
+
+_BACKUP = "Take a backup before: make backup. Then look at what it would do: ledger_docker --explain …"
+_COPY = "make backup and make restore-test work on the data without touching it."
+
+
+def in_service(call: Call, process: Process, who: str, scene: Scene) -> Iterator[Touch]:
+    """A one-off container of a compose service, with a program of its own."""
+    data = data_targets(scene.data(process))
+    environment = scene.environment_of_project(scene.project.name if scene.project else "")
+    near = [one for one in _databases(scene) if environment == scene.environment_of(one.labels)]
+    around = _around(call, scene, data, call.last("workdir"))
+    finding = programs.effect(_argv(process), around)
+    yield from _told(finding, who, near, scene, known=bool(near or data))
+
+
+def new_container(call: Call, scene: Scene) -> Iterator[Touch]:
+    """`run` and `create`."""
+    process = mounts.of_call(call, scene)
+    who = f"a container of {process.image or 'an image'}"
+    server = runs_server(process) and at_home(process, scene)
+    yield from handed_out(who, process, scene, allowed=server)
+    yield from second_server(who, process, scene)
+    if not server:
+        near = _near(call, scene)
+        around = _around(call, scene, data=())
+        yield from _told(programs.effect(_argv(process), around), who, near, scene, known=bool(near))
+
+
+def _near(call: Call, scene: Scene) -> list[Container]:
+    """The protected databases that a new container could reach by the networks it is given."""
+    names = {
+        name.partition(":")[2] if name.startswith("container:") else name for name in call.all("network")
+    }
+    return [one for one in _databases(scene) if names & {*one.networks, one.name, one.id, "host"}]
+
+
+def _databases(scene: Scene) -> list[Container]:
+    return [one for one in scene.engine.containers if scene.data(one.process)]
+
+
+def started(call: Call, scene: Scene) -> Iterator[Touch]:
+    """`start` and `restart` of containers that are there."""
+    for name in call.operands:
+        one = scene.engine.container(name)
+        if one:
+            yield from container_started(one, scene)
+            if call.verb == "start" and (call.on("interactive") or call.on("attach")):
+                yield from listening(one, scene, given=call.on("interactive"))
+
+
+def container_started(one: Container, scene: Scene) -> Iterator[Touch]:
+    """Starting a container that exists: it was judged when it was made only if we were there."""
+    if one.running:
+        return
+    server = runs_server(one.process) and at_home(one.process, scene)
+    yield from handed_out(one.name, one.process, scene, allowed=server)
+    yield from second_server(one.name, one.process, scene)
+
+
+def executed(call: Call, scene: Scene) -> Iterator[Touch]:
+    """`exec`."""
+    if not call.operands:
+        return
+    one = scene.engine.container(call.operands[0])
+    if one:
+        yield from run_inside(call, one, call.operands[1:], scene)
+
+
+def run_inside(call: Call, one: Container, argv: tuple[str, ...], scene: Scene) -> Iterator[Touch]:
+    """A program in a container that is there, by docker or by Compose."""
+    if call.on("privileged"):
+        yield destroys(
+            f"it runs a program in {one.name} that is not kept to the container: it could reach every volume",
+            environment=scene.environment_of(one.labels),
+        )
+    data = data_targets(scene.data(one.process))
+    near = [one] if data else _reached(one, scene)
+    around = _around(call, scene, data, call.last("workdir") or one.workdir)
+    if not near:  # what it reads cannot reach a database; what it is told may name one
+        around = Around((), terminal=around.terminal, input=False, workdir=around.workdir)
+    yield from _told(programs.effect(argv, around), one.name, near, scene, known=bool(near))
+
+
+def _reached(one: Container, scene: Scene) -> list[Container]:
+    """The protected databases that this container reaches: of its project, or on a network they share."""
+    environment = scene.environment_of(one.labels)
+    return [
+        other
+        for other in _databases(scene)
+        if (environment and scene.environment_of(other.labels) == environment)
+        or (one.project and other.project == one.project)
+        or (one.networks & other.networks - {"none"})
+        or "host" in one.networks
+    ]
+
+
+def _told(finding: Finding, who: str, near: list[Container], scene: Scene, *, known: bool) -> Iterator[Touch]:
+    """A finding as a touch. Where no database is near, only what is known to destroy counts."""
+    if finding.effect == Effect.READS or (finding.effect == Effect.CHANGES and not known):
+        return
+    environments = {scene.environment_of(one.labels) for one in near}
+    volumes = {mount.source for one in near for mount in scene.data(one.process) if mount.kind == "volume"}
+    make = destroys if finding.effect == Effect.DESTROYS else changes
+    yield make(
+        f"in {who} it {finding.why}",
+        environment=environments.pop() if len(environments) == 1 else "",
+        volumes=tuple(sorted(volumes)),
+        safe=_BACKUP,
+    )
+
+
+def _around(call: Call, scene: Scene, data: tuple[str, ...], workdir: str = "/") -> Around:
+    """How the program is connected: Compose attaches its input unless told not to, docker when told to."""
+    if call.compose:
+        attached = "interactive" not in call.options or call.on("interactive")
+        terminal = scene.stdin is Stdin.TERMINAL and not call.on("no-tty")
+    else:
+        attached = call.on("interactive")
+        terminal = attached and call.on("tty") and scene.stdin is Stdin.TERMINAL
+    given = attached and scene.stdin is not Stdin.NOTHING and not terminal
+    return Around(data, terminal=attached and terminal, input=given, workdir=workdir or "/")
+
+
+def attached(call: Call, scene: Scene) -> Iterator[Touch]:
+    """`attach`."""
+    one = scene.engine.container(call.operands[0]) if call.operands else None
+    if one:
+        yield from listening(one, scene, given=not call.on("no-stdin"))
+
+
+def listening(one: Container, scene: Scene, *, given: bool) -> Iterator[Touch]:
+    """Typing to what a container runs; one that was started without an input of its own hears nothing."""
+    if not given or not one.reads_input or scene.stdin is Stdin.NOTHING:
+        return
+    data = data_targets(scene.data(one.process))
+    near = [one] if data else _reached(one, scene)
+    person = scene.stdin is Stdin.TERMINAL
+    around = Around(data, terminal=person, input=not person, workdir=one.workdir)
+    yield from _told(programs.effect(_argv(one.process), around), one.name, near, scene, known=bool(near))
+
+
+def copied(call: Call, scene: Scene) -> Iterator[Touch]:
+    """`cp`, in both directions."""
+    if len(call.operands) != 2:
+        return
+    source, target = call.operands
+    name, path = place(target)
+    one = scene.engine.container(name) if name else None
+    if one:
+        yield from copied_into(one, path, scene)
+    elif place(source)[0] and target != "-":
+        yield from written(target, scene)
+
+
+def copied_into(one: Container, path: str, scene: Scene) -> Iterator[Touch]:
+    """Files that would come into a container's protected folders."""
+    target = posixpath.normpath(posixpath.join("/", path))
+    for mount in scene.data(one.process):
+        if within(target, mount.target) or within(mount.target, target):
+            yield destroys(
+                f"it writes into {mount.target} of {one.name}, below a running or resting PostgreSQL",
+                environment=scene.environment_of(one.labels),
+                volumes=(mount.source,) if mount.kind == "volume" else (),
+                safe=_COPY,
+            )
+
+
+def place(operand: str) -> tuple[str, str]:
+    """`container:path` apart; a path of the host has no container.
+
+    Docker's rule, and Compose's for services: what begins with / or . is a path.
+    """
+    if operand.startswith(("/", ".")) or ":" not in operand:
+        return "", operand
+    name, _, path = operand.partition(":")
+    return name, path
+
+
+def output(call: Call, scene: Scene) -> Iterator[Touch]:
+    """`-o FILE` of export, save and config."""
+    if call.last("output"):
+        yield from written(call.last("output"), scene)
+
+
+def written(target: str, scene: Scene) -> Iterator[Touch]:
+    """A file or folder of the host that would be written."""
+    path = posixpath.normpath(posixpath.join(scene.folder, target))
+    for folder, reason in scene.folders().items():
+        if within(path, folder) or path == folder:
+            yield destroys(f"it writes to {path} ({folder}: {reason})", safe="Write it somewhere else.")
+
+
+def volume_made(call: Call, scene: Scene) -> Iterator[Touch]:
+    """`volume create`: one that is another name for a protected folder."""
+    for text in call.all("opt"):
+        name, _, value = text.partition("=")
+        for folder, reason in scene.folders().items():
+            if name == "device" and value.startswith("/") and overlap(value, folder):
+                yield destroys(
+                    f"it makes a volume of {value} ({folder}: {reason}): whoever mounts it could write there",
+                    safe="Mount a folder that holds nothing else.",
+                )
+
+
+def context_changed(call: Call, scene: Scene) -> Iterator[Touch]:
+    """`context use` and `context update`: the next commands would go to another engine than the one seen."""
+    name = call.operands[0] if call.operands else ""
+    moves = scene.elsewhere.get(name, False) or (call.verb == "context update" and bool(call.last("docker")))
+    if moves and scene.protected():
+        yield destroys(
+            f"it leads every command after this one to another engine ({name})",
+            safe=f"Say it for one command only: docker --context {name} …",
+        )
+
+
+def _argv(process: Process) -> tuple[str, ...]:
+    return (*process.entrypoint, *process.command)
