@@ -53,7 +53,7 @@ def runs_server(process: Process) -> bool:
     """Whether the container is PostgreSQL's server and nothing else.
 
     By the image's own entrypoint, under one of PostgreSQL's names or by its program, and with settings
-    that run nothing.
+    that run nothing and move nothing.
     """
     if process.entrypoint and process.entrypoint[0].rpartition("/")[2] != "docker-entrypoint.sh":
         return False
@@ -61,7 +61,7 @@ def runs_server(process: Process) -> bool:
     first = process.command[0].rpartition("/")[2] if process.command else ""
     starts = first == "postgres" or (name in _SERVERS and (not first or first.startswith("-")))
     found = programs.effect(process.command, Around((), terminal=False, input=False))
-    return starts and (name in _SERVERS or bool(process.entrypoint)) and found.effect == Effect.READS
+    return starts and (name in _SERVERS or bool(process.entrypoint)) and found.effect != Effect.DESTROYS
 
 
 def at_home(process: Process, scene: Scene) -> bool:
