@@ -107,7 +107,18 @@ FATAL_WORDS = re.compile(
 )
 """In the name of something unknown, these mean no good."""
 _PLAIN_NAME = re.compile(r"[a-z_.]+")
-_NAMES_COLUMNS = ("as", "recursive", "with", "into", "table", "exists", "references", "view", "copy")
+_NAMES_COLUMNS = (
+    "as",
+    "recursive",
+    "with",
+    "into",
+    "table",
+    "exists",
+    "references",
+    "view",
+    "copy",
+    "tablesample",
+)
 
 
 def calls(statement: Sequence[Token]) -> Iterator[Finding]:

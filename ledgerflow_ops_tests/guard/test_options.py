@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.tools import bundled
+from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.guard import postgres, psql
 from ledgerflow_ops.guard.effects import Effect
 from ledgerflow_ops.guard.options import Unreadable, parse
+from ledgerflow_ops.operations.embedded import Embedded
 from ledgerflow_ops_tests.guard.surroundings import DATABASE, judged
 
 SPECS = {**postgres.OPTIONS, "psql": psql.OPTIONS}
@@ -64,7 +66,8 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS, ids=" ".join)
-def test_spellings_do_with_the_real_psql_what_was_read(spelling: list[str], database: Database) -> None:
+def test_spellings_do_with_the_real_psql_what_was_read(spelling: list[str], embedded: Embedded) -> None:
+    database = embedded.sample(Environment.TEST)
     given_name = str(database.parameters["dbname"])
     args = [word.replace("DATABASE", given_name) for word in spelling]
     done = subprocess.run(

@@ -280,7 +280,7 @@ def test_words_are_those_of_a_real_shell(shell: str, tmp_path: Path) -> None:
     def compare(text: str) -> None:
         nonlocal seen
         try:
-            found = [each for each in commands(f"printf '%s\\0' {text}") if each.words]
+            found = commands(f"printf '%s\\0' {text}")
         except Unreadable:
             return
         if (
