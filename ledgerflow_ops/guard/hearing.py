@@ -13,15 +13,14 @@ from ledgerflow_ops.adapters import process
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.guard import exec as real
-from ledgerflow_ops.guard import fallback, notes
+from ledgerflow_ops.guard import notes
 from ledgerflow_ops.guard.effects import Effect
 from ledgerflow_ops.guard.judge import judge
 from ledgerflow_ops.guard.parse import Call
-from ledgerflow_ops.guard.permit import Occasion, Standing, Verdict, Wanted, permit
+from ledgerflow_ops.guard.permit import Occasion, Verdict, Wanted, permit
 from ledgerflow_ops.guard.resolve import Asked, resolve
 from ledgerflow_ops.guard.scene import Guarded, Scene
 from ledgerflow_ops.guard.touches import Judgement
-from ledgerflow_ops.operations.desk import Desk
 
 _EFFECTS = {Effect.READS: "leaves", Effect.CHANGES: "changes", Effect.DESTROYS: "destroys"}
 
@@ -36,10 +35,6 @@ class Hearing:
     @cached_property
     def settings(self) -> config.Settings:
         return config.load()
-
-    @cached_property
-    def desk(self) -> Desk:
-        return Desk(self.settings)
 
     def hear(self) -> bool:
         """Whether the call may run; a refusal has been told. A person may be asked for what is missing."""
@@ -87,17 +82,19 @@ class Hearing:
         known = environment in tuple(Environment)
         if judgement.effect == Effect.READS or not known:
             return Occasion(environment, self.confirmed)
+        from ledgerflow_ops.guard import fallback  # the catalog takes its time, and is rarely asked
+        from ledgerflow_ops.operations.desk import Desk
+
         volumes = sorted({name for touch in judgement.touches for name in touch.volumes})
+        desk = Desk(self.settings)
+        site = desk.site(Environment(environment))
         return Occasion(
             environment,
             self.confirmed,
-            {environment: self._standing(Environment(environment), scene, volumes)},
+            {environment: fallback.standing(site, desk.clock(), scene, volumes)},
             {name: fallback.behind(name, scene, docker, self.call.engine) for name in volumes},
             timedelta(minutes=self.settings.guard.fresh_minutes),
         )
-
-    def _standing(self, environment: Environment, scene: Scene, volumes: Iterable[str]) -> Standing:
-        return fallback.standing(self.desk.site(environment), self.desk.clock(), scene, volumes)
 
     def _keep(self, scene: Scene, judgement: Judgement, verdict: Verdict) -> None:
         """On record before it is run. What destroys is not run off the record."""

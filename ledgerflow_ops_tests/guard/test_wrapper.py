@@ -65,11 +65,12 @@ class Books:
 @pytest.fixture(scope="module")
 def books(engine: Engine, session_root: Path) -> Iterator[Books]:
     folder = session_root / "books"
-    projects = [ledgerflow.project(engine, folder / name, name) for name in ("dev", "prod")]
-    for project in projects:
+    dev = ledgerflow.project(engine, folder / "dev", "dev")
+    prod = ledgerflow.project(engine, folder / "prod", "prod")
+    for project in (dev, prod):
         project.up("postgres")
         project.psql(ROWS)
-    yield Books(*projects, folder / "state")
+    yield Books(dev, prod, folder / "state")
     engine.clear()
 
 
@@ -136,8 +137,12 @@ class TestTheIncident:
         assert books.intact()
 
     def test_it_is_refused_through_variables(self, books: Books) -> None:
-        hidden = {"COMPOSE_PROJECT_NAME": "ledger-dev", "COMPOSE_FILE": "docker-compose.dev.yml"}
-        said = books.type("compose", "down", "-v", environment="dev", **hidden)
+        said = books.type(
+            *("compose", "down", "-v"),
+            environment="dev",
+            COMPOSE_PROJECT_NAME="ledger-dev",
+            COMPOSE_FILE="docker-compose.dev.yml",
+        )
         assert said.returncode == 3
         assert "removes the volume ledger-dev_ledgerflow_dev_postgres_data" in said.stderr
         assert books.intact()
@@ -322,10 +327,7 @@ class TestOnRecord:
         assert (reading["what"], reading["verdict"]) == ("ledger_docker", "allowed")
         assert reading["command"] == "docker ps -q"
         assert (removing["verdict"], removing["environment"]) == ("refused", "dev")
-        assert removing["losses"] == [
-            f"it removes the volume {books.dev.volume} "
-            "(the PostgreSQL in ledger-dev-postgres-1 keeps its data in it)"
-        ]
+        assert removing["losses"][0].startswith(f"it removes the volume {books.dev.volume} (")
 
     def test_secrets_are_not(self, books: Books) -> None:
         books.type("login", "-p", "hunter2", "registry.invalid")
