@@ -60,6 +60,15 @@ doctor: $(READY) ## Look at tools, settings, folders and connections
 identity: $(READY) ## Show which database the environment is bound to | ACCEPT=1 binds it anew
 	@$(LEDGERFLOW) identity
 
+##@ Docker: ledger_docker stands in for docker and refuses what would lose data
+
+.PHONY: safety-check protect
+safety-check: $(READY) ## See that it is first on the PATH, volumes are labelled, backups are fresh
+	@$(LEDGERFLOW) safety-check
+
+protect: $(READY) ## Label the environment's volumes, made anew with their data | DRY_RUN=1
+	@$(LEDGERFLOW) protect
+
 ##@ The web page
 
 .PHONY: up down

@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
@@ -275,6 +276,40 @@ def doctor(json: bool) -> None:
     call.terminal.checks(checks)
     call.terminal.finish({"checks": [check.as_json() for check in checks]})
     sys.exit(1 if any(check.fatal for check in checks) else 0)
+
+
+@main.command("safety-check")
+@JSON
+def safety_check(json: bool) -> None:
+    """Look whether ledger_docker stands before docker, and what it has to fall back on."""
+    from ledgerflow_ops.guard import installation
+
+    call = Call(json)
+    checks = installation.safety_check(call.desk, call.sites())
+    call.terminal.checks(checks)
+    call.terminal.finish({"checks": [check.as_json() for check in checks]})
+    sys.exit(1 if any(check.fatal for check in checks) else 0)
+
+
+@main.command()
+@WHY
+@DRY_RUN
+@JSON
+def protect(why: str, dry_run: bool, json: bool) -> None:
+    """Label the environment's volumes, by making them anew with their data."""
+    from ledgerflow_ops.guard import installation
+
+    call = Call(json, why)
+    site = call.site()
+    found = installation.protect(site, dry_run=dry_run, say=call.progress.say)
+    for item in found:
+        done = "would be labelled" if dry_run else "is labelled"
+        call.terminal.say(f"{item.volume}: {f'{done} now' if item.doable else item.reason}")
+        if item.hint:
+            call.terminal.say(f"  hint: {item.hint}")
+    call.terminal.say("" if found else f"{site.environment} has no volume on this engine.")
+    call.terminal.finish({"environment": site.environment, "volumes": [asdict(item) for item in found]})
+    sys.exit(1 if any(item.hint for item in found) else 0)
 
 
 @main.command()

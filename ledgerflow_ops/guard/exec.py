@@ -22,7 +22,7 @@ def real(program: str) -> Path:
     """The first `program` on the PATH that is not this wrapper, nor a script that leads back to it."""
     tried = _tried()
     for found in _on_path(program):
-        if str(found) not in tried and not _is_wrapper(found):
+        if str(found) not in tried and not is_wrapper(found):
             return found
     raise NotFound(
         f"There is no real {program} on the PATH behind ledger_docker.",
@@ -57,7 +57,7 @@ def _on_path(program: str) -> Iterator[Path]:
             yield found.absolute()
 
 
-def _is_wrapper(found: Path) -> bool:
+def is_wrapper(found: Path) -> bool:
     """Whether it is this wrapper, under whatever name: our console script is a few lines of Python."""
     try:
         if found.resolve().name == "ledger_docker":

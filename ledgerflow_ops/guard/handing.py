@@ -18,6 +18,13 @@ _SERVERS = ("postgres", "postgis", "timescaledb", "pgvector", "postgresql", "led
 def handed_out(who: str, process: Process, scene: Scene, *, allowed: bool) -> Iterator[Touch]:
     """What a container that is started would get hold of. `allowed`: it is PostgreSQL on its own data."""
     protected, folders = scene.protected(), scene.folders()
+    for name in scene.unfinished(process):
+        yield destroys(
+            f"it starts {who} on the volume {name} while its data are being moved",
+            environment=scene.environment_of_volume(name),
+            volumes=(name,),
+            safe="Finish that first: make protect.",
+        )
     if process.unbound:
         yield destroys(
             f"{who} is not kept to itself ({process.unbound}) and could reach every volume",

@@ -13,7 +13,7 @@ from ledgerflow_ops.adapters import process
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.guard import exec as real
-from ledgerflow_ops.guard import notes
+from ledgerflow_ops.guard import notes, protection
 from ledgerflow_ops.guard.effects import Effect
 from ledgerflow_ops.guard.judge import judge
 from ledgerflow_ops.guard.parse import Call
@@ -67,15 +67,7 @@ class Hearing:
         return scene, judgement, permit(judgement, self._occasion(docker, scene, judgement))
 
     def _guarded(self, engine: str) -> Guarded:
-        """What the settings and our notes protect on that engine."""
-        settings = self.settings
-        folders = (settings.backup_root, settings.state_dir, *settings.archive_roots)
-        return Guarded(
-            volumes=frozenset(settings.guard.volumes),
-            projects={},
-            folders=tuple(dict.fromkeys(str(path) for path in (*folders, *(_real(f) for f in folders)))),
-            remembered=notes.remembered(settings.state_dir, engine) if engine else {},
-        )
+        return protection.of(self.settings, engine)
 
     def _occasion(self, docker: Path, scene: Scene, judgement: Judgement) -> Occasion:
         environment = os.environ.get("LEDGER_ENV", "")
@@ -179,13 +171,6 @@ def _ask(question: str) -> str:
     sys.stderr.write(question)
     sys.stderr.flush()
     return sys.stdin.readline().strip()
-
-
-def _real(path: Path) -> Path:
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError):
-        return path
 
 
 def _say(*lines: str) -> None:

@@ -10,6 +10,8 @@ PROTECT = "com.ledgerflow.protect"
 """The label that protects a volume, whatever is in it."""
 ENVIRONMENT = "com.ledgerflow.environment"
 """The label that says whose a volume or a container is, where its project's name does not."""
+COPY_OF = "com.ledgerflow.copy-of"
+"""The label of a copy that a volume's data are in while the volume is made anew."""
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 ONE_OFF = "com.docker.compose.oneoff"
@@ -260,6 +262,11 @@ class Scene:
                 if mount.kind == "bind" and mount.is_data(one.process.pgdata) and mount.writable:
                     found[mount.source] = f"the PostgreSQL in {one.name} keeps its data there"
         return found
+
+    def unfinished(self, process: Process) -> list[str]:
+        """The volumes that a process would mount while their data are being moved."""
+        moving = {volume.labels[COPY_OF] for volume in self.engine.volumes if COPY_OF in volume.labels}
+        return [mount.source for mount in process.mounts if mount.source in moving]
 
     def data(self, process: Process) -> list[Mount]:
         """A container's mounts that protected data can be changed through."""

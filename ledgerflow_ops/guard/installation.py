@@ -1,0 +1,130 @@
+"""Whether the wrapper is where it protects something, and the labels that say what it protects."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from ledgerflow_ops.adapters import folder as folders
+from ledgerflow_ops.core.catalog import newest_proven
+from ledgerflow_ops.core.checks import Check, failed, passed, warned
+from ledgerflow_ops.core.errors import CannotJudge, LedgerError, Refused
+from ledgerflow_ops.guard import exec as real
+from ledgerflow_ops.guard import fallback, protection
+from ledgerflow_ops.guard.labelling import Labelling, Stage, plan
+from ledgerflow_ops.guard.parse import Call
+from ledgerflow_ops.guard.protect import Mover, sweep
+from ledgerflow_ops.guard.resolve import Asked, resolve
+from ledgerflow_ops.guard.scene import PROTECT, Scene
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.desk import Desk, Site
+
+_DAY = timedelta(days=1)
+_PROTECT = "LEDGER_ENV={} make protect"
+
+
+def safety_check(desk: Desk, sites: Sequence[Site]) -> list[Check]:
+    """First on the path, the engine reachable, volumes labelled, backups fresh, the journal writable."""
+    found = [*_on_path("docker"), *_on_path("docker-compose"), _journal(desk)]
+    try:
+        scene = _scene(desk)
+    except LedgerError as error:
+        found.append(failed("engine", "engine", error.message, error.hint))
+    else:
+        text = f"{len(scene.engine.volumes)} volumes, {len(scene.engine.containers)} containers"
+        found += [passed("engine", f"answers: {text} in {scene.engine.root}"), *_labels(scene)]
+    return [*found, *(_backup(site) for site in sites)]
+
+
+def _on_path(program: str) -> Iterator[Check]:
+    """Whether what is typed as `program` is the wrapper, and the real one stands behind it."""
+    first = shutil.which(program)
+    try:
+        behind = real.real(program)
+    except LedgerError as error:
+        if program == "docker":
+            yield failed(program, "missing", error.message, error.hint)
+        return
+    ours = Path(sys.executable).parent / "ledger_docker"
+    if first and real.is_wrapper(Path(first)):
+        yield passed(program, f"{first} is ledger_docker; the real one is {behind}")
+    else:
+        hint = f"Link it into a folder that comes first on the PATH: ln -s {ours} ~/bin/{program}"
+        yield failed(program, "path", f"{program} is {first}, not ledger_docker: nothing is judged.", hint)
+
+
+def _journal(desk: Desk) -> Check:
+    place = desk.settings.state_dir
+    if folders.writable(place):
+        return passed("journal", f"in {place}")
+    return failed("journal", "read-only", f"Nothing can be written into {place}.", "Mend its owner and mode.")
+
+
+def _labels(scene: Scene) -> Iterator[Check]:
+    for name, reason in sorted(scene.protected().items()):
+        volume = scene.engine.volume(name)
+        environment = scene.environment_of_volume(name)
+        if volume and volume.labels.get(PROTECT) == "true":
+            yield passed("volume", f"{name} is labelled")
+        else:
+            hint = _PROTECT.format(environment or "dev|test|prod")
+            yield warned(
+                "volume", "label", f"{name} has no label; {reason}, so it is protected as well.", hint
+            )
+
+
+def _backup(site: Site) -> Check:
+    name, command = f"{site.environment} backup", f"LEDGER_ENV={site.environment} make backup"
+    newest = newest_proven(catalog.entries(site))
+    if newest is None or newest.recovery_point is None:
+        return failed(name, "none", f"{site.environment} has no proven backup.", command)
+    age = site.desk.clock() - newest.recovery_point
+    text = f"{newest.name.dump} is proven valid and {int(age.total_seconds() // 60)} min old"
+    return (
+        passed(name, f"{text}.") if age <= _DAY else failed(name, "old", f"{text}: more than a day.", command)
+    )
+
+
+def protect(site: Site, *, dry_run: bool, say: Callable[[str], None]) -> list[Labelling]:
+    """Label the environment's volumes; what was done, or with `dry_run` would be, for each.
+
+    Refused before anything is touched when one of them has no fresh backup to fall back on.
+    """
+    docker = real.real("docker")
+    if not dry_run:
+        sweep(docker)
+    scene = _scene(site.desk)
+    found = plan(scene, site.environment)
+    doable = [labelling for labelling in found if labelling.doable]
+    if dry_run:
+        return found
+    for labelling in doable:
+        if labelling.stage is Stage.NEW:
+            _require_backup(site, labelling, scene, docker)
+    for labelling in doable:
+        Mover(docker, scene, say).carry_out(labelling)
+        site.desk.journal("protect", {"environment": site.environment, "volume": labelling.volume})
+    return found
+
+
+def _require_backup(site: Site, labelling: Labelling, scene: Scene, docker: Path) -> None:
+    """Refused unless a fresh proven backup of this very database is there."""
+    standing = fallback.standing(site, site.desk.clock(), scene, [labelling.volume])
+    fresh = timedelta(minutes=site.desk.settings.guard.fresh_minutes)
+    command = f"Take one first: LEDGER_ENV={site.environment} make backup"
+    if standing.trouble:
+        raise Refused(f"{labelling.volume}: {standing.trouble}.", hint="make doctor says more.")
+    if not standing.backup or standing.age > fresh:
+        raise Refused(f"{labelling.volume} has no fresh proven backup to fall back on.", hint=command)
+    if fallback.behind(labelling.volume, scene, docker, ()) != standing.identifier:
+        raise Refused(f"{standing.backup} is not of the database in {labelling.volume}.", hint=command)
+
+
+def _scene(desk: Desk) -> Scene:
+    """All there is on the engine that docker would talk to."""
+    asked = Asked(real.real("docker"), Call("docker", ("info",), verb="info"))
+    scene = resolve(asked, lambda engine: protection.of(desk.settings, engine))
+    if scene.silent:
+        raise CannotJudge(f"{scene.silent.rstrip('.')}.", hint="Start the engine; docker info says more.")
+    return scene
