@@ -1,5 +1,6 @@
 """Shell text is read as a shell reads it, or not let through."""
 
+import shlex
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -309,3 +310,11 @@ def test_nothing_raises(text: str, around: Around) -> None:
     found = of_shell(text, around)
     assert isinstance(found, Finding)
     assert found.why
+
+
+def test_texts_within_texts_are_answered_at_once() -> None:
+    text = "dropdb x"
+    for _ in range(9):
+        text = f"cd a; cd b; sh -c {shlex.quote(text)}"
+    assert of_shell(text, DATABASE).effect is Effect.DESTROYS
+    assert of_shell(text.replace("dropdb x", "ls"), DATABASE).effect in Effect
