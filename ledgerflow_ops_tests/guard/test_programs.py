@@ -316,6 +316,7 @@ python drop_everything.py
 poetry run python manage.py flush
 uv run manage.py flush
 uv run -- python manage.py flush
+uv run --with x dropdb x
 pipenv run ./manage.py flush
 sh -c 'python manage.py flush --noinput'
 sh -c 'echo yes | python manage.py reset_db'
