@@ -82,11 +82,22 @@ def _altering(what: str) -> Program:
     return program
 
 
+_CP = """
+    a|archive b backup? f|force i|interactive H l|link L|dereference n|no-clobber P|no-dereference p
+    preserve? parents R r|recursive S|suffix= t|target-directory= T|no-target-directory u update? v|verbose
+    x|one-file-system d
+"""
+
+
 def _cp(args: Sequence[str], around: Around) -> Finding:
-    """Sources are only read, unless an option names the target."""
-    targets = _targets(args)
-    named = any(re.match(r"-[A-Za-z]*t|--t", arg) for arg in args)
-    return paths.acts("copies onto", targets if named else targets[-1:], around)
+    """Sources are only read, unless the options cannot be read: then any may be the target."""
+    try:
+        given = parse(args, _CP)
+    except Unreadable:
+        return paths.acts("copies onto", _targets(args), around)
+    if given.has("link"):
+        return paths.acts("links", given.operands, around)
+    return paths.acts("copies onto", given.values("target-directory") or given.operands[-1:], around)
 
 
 def _dd(args: Sequence[str], around: Around) -> Finding:

@@ -1,7 +1,7 @@
 """What a program that somebody would run inside a container could do to the data."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ledgerflow_ops.guard import files, postgres, python, redis
 from ledgerflow_ops.guard.effects import (
@@ -24,6 +24,7 @@ from ledgerflow_ops.guard.wrappers import WRAPPERS
 __all__ = ["Around", "Effect", "Finding", "effect"]
 
 _DEEPEST = 16
+_MOST = 2500
 _PLACES = re.compile(
     r"(?:/usr(?:/local)?)?/s?bin|/usr/lib/postgresql/\d+/bin|/usr/pgsql-\d+/bin|/usr/local/pgsql/bin"
     r"|/opt/[\w./-]*bin|(?:/[\w.-]+)*/\.?venv/bin|\.?venv/bin"
@@ -37,19 +38,20 @@ _TELLS = ("--version", "--help", "-V", "-?")
 
 def effect(argv: Sequence[str], around: Around) -> Finding:
     """What `argv` could do at worst; () is the container's own program. Never raises."""
-    return _judge(tuple(argv), around, 0)
+    return _judge(tuple(argv), around, 0, iter(range(_MOST)))
 
 
-def _judge(argv: tuple[str, ...], around: Around, depth: int) -> Finding:
+def _judge(argv: tuple[str, ...], around: Around, depth: int, left: Iterator[int]) -> Finding:
+    """`depth` and `left` bound the work that texts within texts can make."""
     if not argv:
         return reads("starts the server" if around.data else "starts the container's own program")
-    if depth > _DEEPEST:
+    if depth > _DEEPEST or next(left, None) is None:
         return destroys("is wrapped too often to be read")
     if any("\0" in arg for arg in argv):
         return destroys("holds a NUL character")
 
     def judge(inner: Sequence[str], inside: Around) -> Finding:
-        return _judge(tuple(inner), inside, depth + 1)
+        return _judge(tuple(inner), inside, depth + 1, left)
 
     folder, _, name = argv[0].rpartition("/")
     try:

@@ -157,6 +157,8 @@ def _runner(name: str) -> Callable[[Sequence[str], Around, Judge], Finding]:
             return opaque(f"runs {name}", around)
         while rest and rest[0] in _RUNNER_FLAGS:
             rest.pop(0)
+        if rest and rest[0].startswith("-"):
+            raise Unreadable(f"the option {rest[0]}")
         if rest and rest[0].endswith(".py"):
             rest.insert(0, "python")
         return judge(rest, around) if rest else reads("lists what can be run")

@@ -38,7 +38,7 @@ _QUIET = names(
     """
 )
 _MOST = 500
-_FOLDERS = 6
+_FOLDERS = 4
 
 
 def script(text: str, around: Around, judge: Judge) -> Finding:

@@ -129,3 +129,17 @@ def test_nothing_but_unreadable_is_raised(args: list[str]) -> None:
     except Unreadable:
         return
     assert len(read.options) + len(read.operands) <= sum(len(arg) + 1 for arg in args)
+
+
+@pytest.mark.parametrize("statement", ["select :x", "select :'x'", 'select 1 as :"x"'])
+def test_the_real_psql_puts_no_variables_into_the_text_of_c(statement: str, embedded: Embedded) -> None:
+    database = embedded.sample(Environment.TEST)
+    done = subprocess.run(
+        [bundled().path("psql"), "-X", "-v", "x=7", "-Atc", statement],
+        capture_output=True,
+        text=True,
+        env=database.variables(),
+        stdin=subprocess.DEVNULL,
+    )
+    assert "syntax error" in done.stderr
+    assert psql.psql(["-v", "x=7", "-c", statement], DATABASE).effect is Effect.DESTROYS

@@ -134,6 +134,11 @@ mv /var/lib/postgresql/data /tmp/x
 mv /tmp/x /var/lib/postgresql/data
 cp /dev/null /var/lib/postgresql/data/PG_VERSION
 cp -t /var/lib/postgresql/data /tmp/x
+cp /tmp/x /var/lib/postgresql/data/PG_VERSION -S .bak
+cp /tmp/x /var/lib/postgresql/data/PG_VERSION --suffix=.bak
+cp /tmp/x /var/lib/postgresql/data/PG_VERSION --backup=numbered -v
+cp --no-such-option /var/lib/postgresql/data/PG_VERSION /tmp
+cp -l /var/lib/postgresql/data/PG_VERSION /tmp/x
 cp -rt/var/lib/postgresql/data /tmp/x
 cp --target-directory=/var/lib/postgresql/data /tmp/x
 cp --targ=/var/lib/postgresql/data /tmp/x
@@ -311,6 +316,7 @@ python drop_everything.py
 poetry run python manage.py flush
 uv run manage.py flush
 uv run -- python manage.py flush
+uv run --with x dropdb x
 pipenv run ./manage.py flush
 sh -c 'python manage.py flush --noinput'
 sh -c 'echo yes | python manage.py reset_db'
