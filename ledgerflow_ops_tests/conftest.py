@@ -16,14 +16,16 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.embedded import Embedded
 from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.fakes import engine as engines
+from ledgerflow_ops_tests.fakes.engine import Engine
 
 _FOR_THE_TESTS = ("LEDGERFLOW_SCREENSHOTS", "LEDGERFLOW_REGRESS")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """No setting and no PG* variable of the person who runs the tests reaches them."""
+    """No setting, no PG* and no Docker variable of the person who runs the tests reaches them."""
     for name in list(os.environ):
-        theirs = name.startswith(("LEDGER_", "LEDGERFLOW_", "PG", "DAGSTER_"))
+        theirs = name.startswith(("LEDGER_", "LEDGERFLOW_", "PG", "DAGSTER_", "DOCKER_", "COMPOSE_"))
         if theirs and name not in _FOR_THE_TESTS:
             del os.environ[name]
     for name in (
@@ -66,6 +68,13 @@ def embedded(session_root: Path) -> Iterator[Embedded]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def engine(session_root: Path) -> Iterator[Engine]:
+    """A real Docker engine with the image `postgres:17` in it, started once for the session."""
+    with engines.engine(session_root / "image.tar") as started:
+        yield started
 
 
 @pytest.fixture

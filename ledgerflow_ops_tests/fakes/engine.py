@@ -1,0 +1,184 @@
+"""A Docker engine of the tests' own: on its own socket, with its own data, gone afterwards."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from ledgerflow_ops_tests import needs
+from ledgerflow_ops_tests.fakes import image
+
+_DAEMON = "/usr/sbin/dockerd"
+_OPTIONS = ("--iptables=false", "--ip6tables=false", "--bridge=none")
+_PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A running engine. `folder` holds its socket, its data and the clients' settings."""
+
+    folder: Path
+    client: Path
+
+    @property
+    def host(self) -> str:
+        return f"unix://{self.folder}/sock"
+
+    def environment(self) -> dict[str, str]:
+        """The variables that lead docker and Compose here, whoever calls them."""
+        return {"DOCKER_HOST": self.host, "DOCKER_CONFIG": str(self.folder / "config")}
+
+    def docker(
+        self,
+        *arguments: str | Path,
+        client: str | Path | None = None,
+        check: bool = True,
+        variables: dict[str, str] | None = None,
+        data: bytes = b"",
+        cwd: Path | None = None,
+        timeout: float = _PATIENCE,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run the real docker (or the `client` named) against this engine; with `check` it has to succeed.
+
+        Standard input is `data`.
+        """
+        done = subprocess.run(
+            [str(client or self.client), *map(str, arguments)],
+            env={**os.environ, **self.environment(), **(variables or {})},
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            cwd=cwd,
+            input=data,
+        )
+        assert not check or done.returncode == 0, f"docker {arguments}: {done.stderr.decode()}"
+        return done
+
+    def names(self, kind: str) -> set[str]:
+        """The names of all there is of a kind: `container`, `volume`, `network`, `image`."""
+        form = "{{.Repository}}:{{.Tag}}" if kind == "image" else "{{.Name}}"
+        form = "{{.Names}}" if kind == "container" else form
+        words = [kind, "ls", *(["--all"] if kind == "container" else []), "--format", form]
+        return set(self.docker(*words).stdout.decode().split())
+
+    def clear(self) -> None:
+        """Remove every container, volume and network, so that the next test finds an empty engine."""
+        for kind, listed in (
+            ("container", ["ls", "-aq"]),
+            ("volume", ["ls", "-q"]),
+            ("network", ["ls", "-q", "-f", "type=custom"]),
+        ):
+            found = self.docker(kind, *listed).stdout.decode().split()
+            if found:
+                self.docker(kind, "rm", "--force", *found)
+
+
+def clients() -> list[Path]:
+    """Every docker client of this machine: releases differ in what they send."""
+    found = [shutil.which("docker"), *("/usr/local/bin/docker", "/usr/bin/docker")]
+    return list(dict.fromkeys(Path(path) for path in found if path and os.access(path, os.X_OK)))
+
+
+@contextmanager
+def engine(image_file: Path | None = None) -> Iterator[Engine]:
+    """Start an engine with the image `postgres:17` in it; afterwards nothing is left of it.
+
+    `image_file` is where the image's archive is, or is to be kept for the next engine.
+    """
+    needs.root()
+    daemon, client = needs.program(_DAEMON), (clients() or [needs.program("docker")])[0]
+    folder = Path(tempfile.mkdtemp(prefix="lfe-", dir="/tmp"))  # the path of a socket has to be short
+    folder.chmod(0o711)
+    made = Engine(folder, client)
+    _plug_in(folder / "config")
+    child = _start(daemon, folder)
+    try:
+        _wait_until_up(made, child)
+        _load(made, image_file or folder / "image.tar")
+        yield made
+    finally:
+        _end(made, child)
+
+
+def _plug_in(config: Path) -> None:
+    """Compose as a plugin of docker's, from the wheel that brings it."""
+    program = Path(sysconfig.get_path("scripts")) / "docker-compose"
+    if not program.exists():
+        needs.missing("there is no docker-compose in this environment")
+    (config / "cli-plugins").mkdir(parents=True)
+    (config / "cli-plugins" / "docker-compose").symlink_to(program)
+
+
+def _start(daemon: Path, folder: Path) -> subprocess.Popen[bytes]:
+    """The daemon, in a session of its own; the system ends it when we die without a word."""
+    places = [f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+    command = [str(daemon), *_OPTIONS, *places, f"--host=unix://{folder}/sock"]
+    if setpriv := shutil.which("setpriv"):
+        command = [setpriv, "--pdeathsig=TERM", *command]
+    with (folder / "log").open("wb") as log:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=folder
+        )
+
+
+def _wait_until_up(made: Engine, child: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + _PATIENCE
+    while made.docker("version", check=False).returncode:
+        if child.poll() is not None or time.monotonic() > end:
+            said = (made.folder / "log").read_text(errors="replace").strip().splitlines()[-3:]
+            needs.missing("the Docker engine does not start here: " + " | ".join(said))
+        time.sleep(0.05)
+
+
+def _load(made: Engine, file: Path) -> None:
+    if not file.exists():
+        image.build(file.with_suffix(".partial")).rename(file)
+    path = "ENV PATH=/usr/local/bin:/usr/bin:/bin"
+    made.docker("import", "--change", path, file, image.SYSTEM)
+    builder = {"DOCKER_BUILDKIT": "0"}  # the daemon's own: no other is here
+    made.docker("build", "--tag", image.NAME, "-", data=image.dockerfile().encode(), variables=builder)
+
+
+def _end(made: Engine, child: subprocess.Popen[bytes]) -> None:
+    """Containers, networks, daemon, what it started, mounts, folders: all of it, whatever state it is in."""
+    with contextlib.suppress(AssertionError, OSError, subprocess.TimeoutExpired):
+        made.clear()
+    child.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=_PATIENCE)
+    for process in _of(made.folder):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    child.wait(timeout=_PATIENCE)
+    for mount in reversed(_mounts(made.folder)):
+        subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
+    shutil.rmtree(made.folder, ignore_errors=True)
+    left: Sequence[object] = [*_of(made.folder), *_mounts(made.folder), *made.folder.glob("*")]
+    assert not left, f"left of the engine: {left}"
+
+
+def _of(folder: Path) -> list[psutil.Process]:
+    """The engine's own processes: the daemon, containerd and its shims name the folder."""
+    return [found for found in psutil.process_iter() if _names(found, str(folder))]
+
+
+def _names(process: psutil.Process, folder: str) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and any(folder in word for word in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def _mounts(folder: Path) -> list[str]:
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return [line.split()[1] for line in lines if line.split()[1].startswith(f"{folder}/")]
