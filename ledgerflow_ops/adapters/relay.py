@@ -40,6 +40,7 @@ class Relay:
 
     folder: Path
     command: Sequence[str]
+    patience: float
     _carried: list[_Carried] = field(default_factory=list)
     _trouble: LedgerError | None = None
 
@@ -48,7 +49,7 @@ class Relay:
         if self._trouble:
             raise self._trouble
         for one in self._carried:
-            if process.ended(one.child, _PATIENCE) and one.child.returncode:
+            if process.ended(one.child, self.patience) and one.child.returncode:
                 one.errors.seek(0)
                 return one.child.returncode, one.errors.read().decode("utf-8", "replace")
         return None
@@ -69,21 +70,22 @@ class Relay:
     def close(self) -> None:
         """Wait until every connection's other end is closed as well; what does not end is ended."""
         for one in self._carried:
-            process.ended(one.child, _PATIENCE)
+            process.ended(one.child, self.patience)
             process.stop(one.child)
             one.errors.close()
 
 
 @contextmanager
-def relay(command: Sequence[str]) -> Iterator[Relay]:
+def relay(command: Sequence[str], *, patience: float = _PATIENCE) -> Iterator[Relay]:
     """Open the way for as long as the block lasts: each connection to it is a run of `command`.
 
-    The socket lies in a folder that nobody else may enter. When we are killed the connections close, and
-    with them whatever the programs have started.
+    Whoever is still at work when the block has ended has `patience` seconds to end as well. The socket
+    lies in a folder that nobody else may enter. When we are killed the connections close, and with them
+    whatever the programs have started.
     """
     _sweep()
     folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", dir=_SHORT))
-    opened = Relay(folder, command)
+    opened = Relay(folder, command, patience)
     try:
         with _listening(folder / f".s.PGSQL.{PORT}") as listener, _accepting(listener, opened):
             yield opened
@@ -96,8 +98,10 @@ def _sweep() -> None:
     """Remove the folders of relays that were killed: empty but for a socket that nobody listens on."""
     for folder in _SHORT.glob(f"{_FOLDER}*"):
         number = folder.name.removeprefix(_FOLDER).partition("-")[0]
-        if number.isdecimal() and not psutil.pid_exists(int(number)) and folder.stat().st_uid == os.geteuid():
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # somebody else was first
+            dead = number.isdecimal() and not psutil.pid_exists(int(number))
+            if dead and folder.stat().st_uid == os.geteuid():
+                shutil.rmtree(folder)
 
 
 @contextmanager

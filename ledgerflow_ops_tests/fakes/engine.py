@@ -110,13 +110,18 @@ def engine(image_file: Path | None = None) -> Iterator[Engine]:
         _end(made, child)
 
 
-def _plug_in(config: Path) -> None:
-    """Compose as a plugin of docker's, from the wheel that brings it."""
+def plugin() -> Path:
+    """Compose, from the wheel that brings it."""
     program = Path(sysconfig.get_path("scripts")) / "docker-compose"
     if not program.exists():
         needs.missing("there is no docker-compose in this environment")
+    return program
+
+
+def _plug_in(config: Path) -> None:
+    """Compose as a plugin of docker's."""
     (config / "cli-plugins").mkdir(parents=True)
-    (config / "cli-plugins" / "docker-compose").symlink_to(program)
+    (config / "cli-plugins" / "docker-compose").symlink_to(plugin())
 
 
 def _start(daemon: Path, folder: Path) -> subprocess.Popen[bytes]:

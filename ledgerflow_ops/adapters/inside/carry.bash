@@ -6,6 +6,8 @@ exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 97
 cat <&3 &
 cat <&0 >&3 &
 wait -n
-kill $(jobs -pr) 2>/dev/null
-wait
+{
+    kill $(jobs -pr)
+    wait
+} 2>/dev/null
 exit 0

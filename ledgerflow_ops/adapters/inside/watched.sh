@@ -15,6 +15,8 @@ watch=$!
 exec 3<&-
 wait "$program"
 code=$?
-kill "$watch" 2>/dev/null
-wait "$watch"
+{
+    kill "$watch"
+    wait "$watch"
+} 2>/dev/null
 exit "$code"
