@@ -14,7 +14,7 @@ from ledgerflow_ops_tests.fakes.contained import DESCRIPTION, Contained
 from ledgerflow_ops_tests.fakes.engine import Engine
 from ledgerflow_ops_tests.fakes.targets import MARKED
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -90,18 +90,18 @@ def clients() -> list[Path]:
 
 
 @contextmanager
-def engine(image_file: Path | None = None) -> Iterator[Engine]:
+def engine(image_file: Path | None = None, daemon: str = _DAEMON) -> Iterator[Engine]:
     """Start an engine with the image `postgres:17` in it; afterwards nothing is left of it.
 
     `image_file` is where the image's archive is, or is to be kept for the next engine.
     """
     needs.root()
-    daemon, client = needs.program(_DAEMON), (clients() or [needs.program("docker")])[0]
+    program, client = needs.program(daemon), (clients() or [needs.program("docker")])[0]
     folder = Path(tempfile.mkdtemp(prefix="lfe-", dir="/tmp"))  # the path of a socket has to be short
     folder.chmod(0o711)
     made = Engine(folder, client)
     _plug_in(folder / "config")
-    child = _start(daemon, folder)
+    child = _start(program, folder)
     try:
         _wait_until_up(made, child)
         _load(made, image_file or folder / "image.tar")
