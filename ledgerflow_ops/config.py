@@ -38,7 +38,7 @@ from ledgerflow_ops.core.errors import SettingsError
 from ledgerflow_ops.core.manifest import problems
 from ledgerflow_ops.core.rules import DataRule
 from ledgerflow_ops.places import STATE_DIR, config_file
-from ledgerflow_ops.values import FolderPath, ListedPath, Url, Zone, url
+from ledgerflow_ops.values import FolderPath, ListedPath, ProjectName, ServiceName, Url, Zone, url
 
 _RETENTION = {Environment.DEV: 7, Environment.TEST: 3, Environment.PROD: 30}
 _NOT_SETTINGS = {"LEDGER_ENV", "LEDGER_CONFIG"}
@@ -66,6 +66,20 @@ class GuardSettings(BaseModel):
     fresh_minutes: int = Field(default=60, ge=1, le=7 * 24 * 60)
 
 
+class Compose(BaseModel):
+    """A PostgreSQL that is a service of a Compose project. What is left out, its container says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    project: ProjectName
+    file: FolderPath
+    service: ServiceName
+    env_file: FolderPath | None = None
+    database: str | None = Field(default=None, min_length=1)
+    user: str | None = Field(default=None, min_length=1)
+    application: tuple[ServiceName, ...] = ()
+
+
 class EnvironmentSettings(BaseModel):
     """One environment. Sizes are bytes; the schedule is a local time of day."""
 
@@ -75,6 +89,7 @@ class EnvironmentSettings(BaseModel):
     database_url_file: FolderPath | None = None
     admin_database_url: Url | None = None
     admin_database_url_file: FolderPath | None = None
+    compose: Compose | None = None
     time_zone: Zone = "UTC"
     schedule: time = time(2, 30)
     size_floor: ByteSize = ByteSize(10_000)
@@ -93,6 +108,9 @@ class EnvironmentSettings(BaseModel):
     def _known_url(self) -> "EnvironmentSettings":
         self._url = _secret(self.database_url, self.database_url_file, "database_url")
         self._admin_url = _secret(self.admin_database_url, self.admin_database_url_file, "admin_database_url")
+        if self.compose and (self._url or self._admin_url):
+            given = "database_url" if self._url else "admin_database_url"
+            raise ValueError(f"compose and {given} are both set: they may lead to two databases; keep one")
         return self
 
     @property
@@ -177,7 +195,15 @@ class Settings(BaseSettings):
     @classmethod
     def _apart(cls, value: dict[Environment, EnvironmentSettings]) -> dict[Environment, EnvironmentSettings]:
         seen: dict[str, Environment] = {}
+        held: dict[tuple[str, str], Environment] = {}
         for environment, entry in value.items():
+            if entry.compose:
+                place = entry.compose.project, entry.compose.service
+                if place in held:
+                    raise ValueError(
+                        f"{held[place]} and {environment} have the same container, {'/'.join(place)}"
+                    )
+                held[place] = environment
             url = (entry.url or "").partition("://")[2]  # however the scheme is spelt
             if url and url in seen:
                 raise ValueError(f"{seen[url]} and {environment} have the same database URL")

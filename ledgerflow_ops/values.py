@@ -1,6 +1,7 @@
 """The kinds of values that settings have: each is read in one way, and says what is wrong with it."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -33,6 +34,20 @@ def _zone(name: str) -> str:
     return name
 
 
+def _project(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise ValueError(
+            "not a Compose project's name: lower case letters, digits, - and _, as in ledger-dev"
+        )
+    return name
+
+
+def _service(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
+        raise ValueError("not a Compose service's name: letters, digits, ., - and _, as in postgres")
+    return name
+
+
 def url(secret: SecretStr) -> SecretStr:
     """A URL of the form that every part of the system understands. The message never repeats it."""
     form = "write it as postgresql://user@host:5432/database"
@@ -52,4 +67,6 @@ FolderPath = Annotated[Path, AfterValidator(absolute)]
 ListedPath = Annotated[Path, AfterValidator(_listed)]
 Url = Annotated[SecretStr, AfterValidator(url)]
 
+ProjectName = Annotated[str, AfterValidator(_project)]
+ServiceName = Annotated[str, AfterValidator(_service)]
 Zone = Annotated[str, AfterValidator(_zone)]

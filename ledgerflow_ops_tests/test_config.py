@@ -408,6 +408,59 @@ class TestOddUrls:
             del os.environ["LEDGER_DEV_DATABASE_URL"]
 
 
+class TestCompose:
+    TABLE = '[environments.{0}.compose]\nproject = "{1}"\nfile = "c.yml"\nservice = "{2}"\n'
+
+    def test_a_container_is_named_by_three_words(self, file: Path) -> None:
+        file.write_text(self.TABLE.format("dev", "ledger-dev", "postgres"))
+        found = config.load().environments[DEV].compose
+        assert found is not None
+        assert (found.project, found.file, found.service) == (
+            "ledger-dev", values.PROJECT / "c.yml", "postgres"
+        )  # fmt: skip
+        assert (found.env_file, found.database, found.user, found.application) == (None, None, None, ())
+        assert config.load().environments[PROD].compose is None
+
+    @pytest.mark.parametrize("given", ["database_url", "admin_database_url"])
+    def test_beside_a_url_it_is_refused_wherever_that_comes_from(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch, given: str
+    ) -> None:
+        file.write_text(self.TABLE.format("dev", "ledger-dev", "postgres"))
+        monkeypatch.setenv(f"LEDGER_DEV_{given.upper()}", URL)
+        assert f"compose and {given} are both set" in refused()
+
+    def test_two_environments_with_one_container_are_refused(self, file: Path) -> None:
+        dev = self.TABLE.format("dev", "ledger", "postgres")
+        file.write_text(dev + self.TABLE.format("prod", "ledger", "postgres"))
+        assert "dev and prod have the same container, ledger/postgres" in refused()
+        file.write_text(dev + self.TABLE.format("prod", "ledger", "postgres-prod"))
+        assert config.load().environments[PROD].compose
+
+    @pytest.mark.parametrize(
+        ("line", "said"),
+        [
+            ('project = "-p"', "not a Compose project's name"),
+            ('project = "Ledger"', "not a Compose project's name"),
+            ('service = "--privileged"', "not a Compose service's name"),
+            ('application = ["--all"]', "not a Compose service's name"),
+            ('password = "x"', "compose.password"),
+            ('file = ""', "compose.file"),
+        ],
+    )
+    def test_what_cannot_be_meant_is_refused(self, file: Path, line: str, said: str) -> None:
+        name = line.partition(" ")[0]
+        table = self.TABLE.format("dev", "ledger-dev", "postgres").splitlines()
+        kept = [one for one in table if not one.startswith(f"{name} ")]
+        file.write_text("\n".join([*kept, line]) + "\n")
+        assert said in refused()
+
+    def test_all_three_words_are_needed(self, file: Path) -> None:
+        file.write_text('[environments.dev.compose]\nservice = "postgres"\n')
+        message = refused()
+        assert "compose.project" in message
+        assert "compose.file" in message
+
+
 class TestExample:
     def test_it_loads_as_it_is_and_changes_nothing(self, file: Path) -> None:
         defaults = config.load()
@@ -425,7 +478,7 @@ class TestExample:
         assert found.environments[DEV].url
         assert found.environments[PROD].url == "postgresql://ledgerflow@db.example/ledgerflow"
         examples = {"database_url", "database_url_file", "admin_database_url", "rules", "files"}
-        examples |= {"application_check", "server_log"}
+        examples |= {"application_check", "server_log", "compose"}
         for environment in Environment:
             expected = defaults.environments[environment].model_dump(exclude=examples)
             assert found.environments[environment].model_dump(exclude=examples) == expected
@@ -438,6 +491,7 @@ class TestExample:
         settings = {
             *Settings.model_fields,
             *EnvironmentSettings.model_fields,
+            *config.Compose.model_fields,
             *config.GuardSettings.model_fields,
         }
         absent = {name for name in settings if not re.search(rf"\b{name}\b", text)}

@@ -13,6 +13,7 @@ from typing import IO
 from psycopg.conninfo import make_conninfo
 
 from ledgerflow_ops.adapters import process
+from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.reading import CHUNK, DAMAGED, Decoder, widen
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
@@ -36,33 +37,20 @@ class Streamed:
     contents: Contents
 
 
-def dump(
-    tools: Tools,
-    variables: Mapping[str, str],
-    snapshot_id: str,
-    compression: str,
-    into: IO[bytes],
-    moved: Moved,
-) -> Streamed:
+def dump(client: Client, snapshot_id: str, compression: str, into: IO[bytes], moved: Moved) -> Streamed:
     """Run pg_dump once and write its archive into `into`, hashed and decoded as it flows.
 
-    `variables` lead to the database. LedgerError when pg_dump fails, BadBackup when what it wrote
-    cannot be decoded; in both cases what `into` holds is not a backup.
+    LedgerError when pg_dump fails, BadBackup when what it wrote cannot be decoded; in both cases what
+    `into` holds is not a backup.
     """
     options = ["--format=custom", f"--compress={compression}", f"--snapshot={snapshot_id}", _PATIENCE]
     with ExitStack() as stack:
-        child = process.popen(
-            [tools.path("pg_dump"), *options],
-            extra=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        child = client.popen("pg_dump", options)
         errors = bytearray()
         listener = threading.Thread(target=process.drain, args=(child.stderr, errors), daemon=True)
         listener.start()
         stack.callback(process.stop, child)
-        decoder = Decoder(tools)
+        decoder = Decoder(client.tools)
         stack.callback(decoder.abandon)
         size, sha256 = _pump(child, decoder, into, moved)
         code = child.wait()
@@ -106,22 +94,14 @@ def decode(tools: Tools, file: Path) -> Contents:
 
 
 @contextmanager
-def ddl_of_source(
-    tools: Tools, variables: Mapping[str, str], snapshot_id: str
-) -> Iterator[Callable[[], bytes]]:
-    """The DDL of the database that `variables` lead to, as pg_dump writes it in plain text.
+def ddl_of_source(client: Client, snapshot_id: str) -> Iterator[Callable[[], bytes]]:
+    """The DDL of the database that `client` reaches, as pg_dump writes it in plain text.
 
     It is read while the block does other work, which calls what this yields to have it, and no longer
     than the block: a pg_dump that hangs does not hold up an interrupted backup.
     """
     options = ["--schema-only", f"--snapshot={snapshot_id}", _PATIENCE]
-    child = process.popen(
-        [tools.path("pg_dump"), *options],
-        extra=variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    child = client.popen("pg_dump", options)
 
     def whole() -> bytes:
         out, errors = printed.result()
@@ -180,10 +160,10 @@ def restore(
     return process.run([tools.path("pg_restore"), *options, file], extra=variables)
 
 
-def roles_script(tools: Tools, variables: Mapping[str, str], *, passwords: bool) -> process.Finished:
+def roles_script(client: Client, *, passwords: bool) -> process.Finished:
     """pg_dumpall's roles and globals as SQL, without password hashes unless asked for."""
     # A bare name with "=" in it would be taken for a connection string: it is given as one.
-    options = ["--globals-only", f"--database={make_conninfo(dbname=variables['PGDATABASE'])}"]
+    options = ["--globals-only", f"--database={make_conninfo(dbname=client.variables['PGDATABASE'])}"]
     if not passwords:
         options.append("--no-role-passwords")
-    return process.run([tools.path("pg_dumpall"), *options], extra=variables)
+    return client.run("pg_dumpall", options)

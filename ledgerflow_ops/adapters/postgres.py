@@ -11,6 +11,8 @@ import psycopg
 from psycopg import conninfo
 from psycopg.pq import Conninfo
 
+from ledgerflow_ops.adapters import relay
+from ledgerflow_ops.adapters.container import Inside
 from ledgerflow_ops.adapters.process import mask
 from ledgerflow_ops.core.encodings import NO_ENCODING
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
@@ -42,11 +44,22 @@ _BARE = re.compile(r"\w[\w+]*://(?:[^/?]*@[^/?]*@|[^/?]*/[^?]*@)")
 _ESCAPE = "In a user's name, a password or a database's name write @ as %40, / as %2F and % as %25."
 
 
+_PASSWORD = re.compile(r"no password supplied|password authentication failed")
+_TRUST = (
+    "The official image trusts connections from inside the container. Put back the line "
+    '"host all all 127.0.0.1/32 trust" in its pg_hba.conf, above the others, or set database_url instead.'
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Where a database is. The parameters hold the password and are kept out of `repr`."""
+    """Where a database is. The parameters hold the password and are kept out of `repr`.
+
+    Those of a database `inside` a container name only it and its user: each connection makes its own way.
+    """
 
     parameters: Mapping[str, str] = field(repr=False)
+    inside: Inside | None = None
 
     @classmethod
     def of(cls, url: str, path: str) -> "Database":
@@ -73,7 +86,9 @@ class Database:
 
     @property
     def label(self) -> str:
-        """host:port/database, for people; no user, no password."""
+        """host:port/database, for people; no user, no password. In a container project/service: database."""
+        if self.inside:
+            return f"{self.inside.container.label}: {self.parameters['dbname']}"
         host = self.parameters.get("host") or self.parameters.get("hostaddr") or "local socket"
         return f"{host}:{self.parameters.get('port', '5432')}/{self.parameters['dbname']}"
 
@@ -107,12 +122,32 @@ class Database:
         return {"PGCONNECT_TIMEOUT": _TIMEOUT, **found, "PGOPTIONS": options, "PGAPPNAME": "ledgerflow_ops"}
 
     @contextmanager
+    def reached(self) -> Iterator["Database"]:
+        """The database as programs of ours reach it: in a container, for as long as the block lasts.
+
+        What has gone wrong on the way there is told instead of the LedgerError that came of it.
+        """
+        if self.inside is None:
+            yield self
+            return
+        with self.inside.way() as way:
+            parameters = {**self.parameters, "host": str(way.folder), "port": relay.PORT}
+            try:
+                yield Database(parameters)
+            except LedgerError as error:
+                if failure := way.failure():
+                    raise self.inside.container.failure(*failure) from None
+                if _PASSWORD.search(error.message):
+                    raise type(error)(error.message, hint=_TRUST) from None
+                raise
+
+    @contextmanager
     def connect(self, *, autocommit: bool = True) -> Iterator[Connection]:
         """A connection under the canonical settings; every psycopg error leaves as a LedgerError."""
-        with translated(self.label):
+        with self.reached() as reached, translated(self.label):
             parameters = {
                 "connect_timeout": _TIMEOUT,
-                **self.parameters,
+                **reached.parameters,
                 "application_name": "ledgerflow_ops",
             }
             parameters["options"] = " ".join([self.parameters.get("options", ""), *_options()]).strip()

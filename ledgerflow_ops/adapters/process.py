@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 import subprocess
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,24 +62,40 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def popen(
-    command: Sequence[str | Path], *, extra: Mapping[str, str], account: Account | None = None, **options: Any
+    command: Sequence[str | Path],
+    *,
+    extra: Mapping[str, str],
+    account: Account | None = None,
+    leash: bool = False,
+    **options: Any,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own; LedgerError when it cannot be started at all.
 
-    So Ctrl-C reaches us alone, who end it with all it has started, and it cannot ask the terminal.
+    So Ctrl-C reaches us alone, who end it with all it has started, and it cannot ask the terminal. On a
+    `leash` its standard input is a pipe in which nothing ever comes, and which ends when we do.
     """
     options = {"start_new_session": True, **options}
+    if leash:
+        options["stdin"], held = os.pipe()
     if account:
         options |= {"user": account.uid, "group": account.gid, "extra_groups": []}
     for record in _records:
-        record.append(mask(shlex.join(str(part) for part in command)))
+        record.append(mask(shlex.join("…" if "\n" in str(part) else str(part) for part in command)))
     try:
-        return subprocess.Popen([str(part) for part in command], env=environment(extra), **options)
+        child = subprocess.Popen([str(part) for part in command], env=environment(extra), **options)
     except OSError as error:
+        if leash:
+            os.close(held)
         raise LedgerError(
             f"{Path(command[0]).name} could not be started: {error.strerror}",
             hint="Run make doctor: it shows which tools are found and where.",
         ) from None
+    finally:
+        if leash:
+            os.close(options["stdin"])
+    if leash:
+        weakref.finalize(child, os.close, held)
+    return child
 
 
 _records: list[list[str]] = []
@@ -104,15 +121,8 @@ def run(
     **options: Any,
 ) -> Finished:
     """Run a program to its end and return what it printed; never raises for its exit code."""
-    child = popen(
-        command,
-        extra=extra or {},
-        account=account,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        **options,
-    )
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    child = popen(command, extra=extra or {}, account=account, **{**pipes, **options})
     try:
         out, errors = child.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -135,6 +145,13 @@ def stop(child: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(BrokenPipeError):
             if pipe:
                 pipe.close()
+
+
+def ended(child: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait so long for a program to end by itself; whether it has."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=seconds)
+    return child.returncode is not None
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:

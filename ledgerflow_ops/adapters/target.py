@@ -26,7 +26,11 @@ _SERVER = """
     FROM pg_roles WHERE rolname = current_user
 """
 _EXTENSIONS = "SELECT name FROM pg_available_extensions"
-_LOCALES = "SELECT collcollate FROM pg_collation WHERE collcollate <> '' UNION VALUES ('C'), ('POSIX')"
+_LOCALES = """
+    SELECT collcollate FROM pg_collation WHERE collcollate <> '' UNION VALUES ('C'), ('POSIX')
+    UNION SELECT datcollate FROM pg_database UNION SELECT datctype FROM pg_database
+"""
+"""Those of its databases as well: where initdb found no `locale` program (Alpine), no others are listed."""
 _SESSIONS = """
     SELECT coalesce(usename, '?'), coalesce(application_name, ''), backend_start,
         coalesce(client_hostname, host(client_addr), 'this machine')

@@ -28,7 +28,7 @@ def judge(environment: Environment, found: Identity, known: Mapping[Environment,
         if other is not environment and identity == found:
             raise Refused(
                 f"LEDGER_ENV is {environment}, but its URL leads to {other}'s {found}.",
-                hint=f"Mend LEDGER_{environment.upper()}_DATABASE_URL; nothing was read or written.",
+                hint=f"Mend LEDGER_{environment.upper()}_DATABASE_URL or compose; nothing was touched.",
             )
     remembered = known.get(environment)
     if remembered is not None and remembered != found:

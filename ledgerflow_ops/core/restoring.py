@@ -118,7 +118,7 @@ def plan(
     `against` and `notes` are what was found about the files that go with the database.
     """
     refusals = [*_of_backup(wish, candidate, target), *_of_target(wish, target), *_of_rooms(rooms), *against]
-    warnings = [*_unseen(rooms), *notes]
+    warnings = [*_unseen(rooms), *_unstopped(wish, target), *notes]
     if candidate.manifest:
         refusals += misfits(candidate.manifest, target)
         warnings += oddities(candidate.manifest, target)
@@ -185,6 +185,12 @@ def _of_target(wish: Wish, target: Target) -> Iterator[Reason]:
             f"{target.database} is in use by {len(target.sessions)} session(s):{listed}",
             "Stop the application first. restore-force would end these sessions.",
         )
+    if target.application.running and not wish.force:
+        yield Reason(
+            "application",
+            f"The application of {target.database} is running: {target.application}.",
+            f"Stop it first: {target.application.stop}",
+        )
     if not target.empty and not wish.force:
         assert target.live is not None
         yield Reason(
@@ -211,6 +217,17 @@ def _unseen(rooms: Sequence[Room]) -> Iterator[Reason]:
             yield Reason(
                 "room", f"Needed {room.where}: about {human(room.needed)}. It cannot be seen from here."
             )
+
+
+def _unstopped(wish: Wish, target: Target) -> Iterator[Reason]:
+    """Force ends sessions; who runs on will be back, and meet the restored database."""
+    if target.application.running and wish.force:
+        yield Reason(
+            "application",
+            f"{target.application} will go on running: sessions are ended, and what it writes until the swap "
+            f"is only in the safety backup or in the database kept aside. To stop it first: "
+            f"{target.application.stop}",
+        )
 
 
 def _actions(plan: Plan) -> Iterator[Action]:

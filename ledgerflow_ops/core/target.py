@@ -22,6 +22,17 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Application:
+    """What runs beside the database in its Compose project and may use it, and the command that stops it."""
+
+    running: tuple[str, ...] = ()
+    stop: str = ""
+
+    def __str__(self) -> str:
+        return ", ".join(self.running)
+
+
+@dataclass(frozen=True, slots=True)
 class Live:
     """The environment's database as it is now. `relations` counts the tables, views and sequences in it."""
 
@@ -57,6 +68,7 @@ class Target:
     live: Live | None
     sample: bool
     sessions: tuple[Session, ...] = ()
+    application: Application = Application()
 
     @property
     def empty(self) -> bool:

@@ -14,7 +14,7 @@ from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.identity import Identity
 from ledgerflow_ops.core.manifest import DatabaseProperties, Manifest
 from ledgerflow_ops.core.restoring import rooms_needed
-from ledgerflow_ops.core.target import Room, Target
+from ledgerflow_ops.core.target import Application, Room, Target
 from ledgerflow_ops.operations import catalog, identity
 from ledgerflow_ops.operations.desk import Site
 
@@ -65,12 +65,13 @@ def aim(site: Site) -> Aim:
         server = target.server(connection, name)
         sessions = target.sessions(connection, name)
         outside = properties.properties(connection, name) if there else None
-        directory = _data_directory(connection) if server.superuser else None
+        directory = _data_directory(connection) if server.superuser and not database.inside else None
     live = None
     if there:
         with database.connect() as connection:
             live = target.live(connection)
-    found = Target(name, server, live, site.is_sample, sessions)
+    application = site.container.others() if site.container else Application()
+    found = Target(name, server, live, site.is_sample, sessions, application)
     _require_ours(site, own, found)
     return Aim(site, database, maintenance, found, own, outside, directory)
 
@@ -97,7 +98,7 @@ def _require_ours(site: Site, found: Identity, target: Target) -> None:
         if other is not site.environment and _last_source(site.desk.site(other)) == found:
             raise Refused(
                 f"LEDGER_ENV is {site.environment}, but {other}'s backups are of {found}.",
-                hint=f"Mend LEDGER_{site.environment.upper()}_DATABASE_URL; nothing was touched.",
+                hint=f"Mend LEDGER_{site.environment.upper()}_DATABASE_URL or compose; nothing was touched.",
             )
     if not (known or target.empty or _last_source(site) == found):
         raise Refused(

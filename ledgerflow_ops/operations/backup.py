@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from ledgerflow_ops.adapters import archive, locks, properties, source, tools
+from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.clock import Stopwatch
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.process import Finished, ended_by, last_lines, mask
 from ledgerflow_ops.adapters.source import Snapshot
-from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import catalog as known
 from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core import naming, space
@@ -45,7 +45,7 @@ class _Ready:
     database: Database
     source: Source
     properties: DatabaseProperties
-    tools: Tools
+    client: Client
     name: BackupName | None
     expected_size: int
     full_seal: bool
@@ -138,9 +138,10 @@ class _Backup:
         for leftover in site.folder.sweep():
             self.report.say(f"swept {leftover}: left half-written by an interrupted run")
         chosen = tools.choose(site.desk.settings.tools_dir, found.server_version)
+        client = Client(chosen, database.variables(), database.inside)
         expected = self._room(found)
         full = self.order.full_seal or found.size < settings.full_seal_below
-        return _Ready(database, found, outside, chosen, name, expected, full)
+        return _Ready(database, found, outside, client, name, expected, full)
 
     def _room(self, found: Source) -> int:
         """The dump's expected size; LedgerError with the figures when the disk has no room for it."""
@@ -192,7 +193,7 @@ class _Backup:
             sealed = sealing.take(snapshot, full=ready.full_seal)
         streamed = self._dump(ready, snapshot, name, sealed)
         with self.watch.phase("table of contents"):
-            toc = archive.table_of_contents(ready.tools, self.site.folder.file(name.dump))
+            toc = archive.table_of_contents(ready.client.tools, self.site.folder.file(name.dump))
         self.report.step(Step.GLOBALS)
         with self.watch.phase("globals"):
             roles = self._globals(ready, name, sealed.seal.roles)
@@ -211,8 +212,8 @@ class _Backup:
             globals=roles.file,
             globals_note=roles.note,
             files=filed,
-            compression=tools.compression(ready.tools),
-            tool_version=ready.tools.version,
+            compression=ready.client.compression,
+            tool_version=ready.client.version,
             source=snapshot.source,
             toc=toc,
             seal=sealed.seal.model_copy(update={"roles": roles.facts}),
@@ -226,24 +227,23 @@ class _Backup:
 
     def _dump(self, ready: _Ready, snapshot: Snapshot, name: BackupName, sealed: Sealed) -> archive.Streamed:
         """The dump under its own name, durable, and shown to hold what the source had."""
-        folder, variables, snapshot_id = self.site.folder, ready.database.variables(), snapshot.snapshot_id
+        folder, client, snapshot_id = self.site.folder, ready.client, snapshot.snapshot_id
         self.report.step(Step.DUMP)
         with (
             self.watch.phase("dump"),
             folder.partial(name.dump) as file,
-            archive.ddl_of_source(ready.tools, variables, snapshot_id) as ddl,
+            archive.ddl_of_source(client, snapshot_id) as ddl,
         ):
             streamed = archive.dump(
-                ready.tools,
-                variables,
+                client,
                 snapshot_id,
-                tools.compression(ready.tools),
+                client.compression,
                 file,
                 lambda done: self.report.moved(done, ready.expected_size or None),
             )
             self.report.step(Step.FINISH)
             sealing.require_held(
-                sealed, snapshot, streamed, ready.tools, folder.file(name.dump + PARTIAL), ddl
+                sealed, snapshot, streamed, client.tools, folder.file(name.dump + PARTIAL), ddl
             )
             self.report.step(Step.SYNC)
             folder.sync(file)
@@ -260,9 +260,7 @@ class _Backup:
         """
         facts, before = sealed, b""
         for _ in range(_ROLE_ATTEMPTS):
-            finished = archive.roles_script(
-                ready.tools, ready.database.variables(), passwords=self.site.settings.role_passwords
-            )
+            finished = archive.roles_script(ready.client, passwords=self.site.settings.role_passwords)
             if finished.code:
                 return _Roles(None, _why_no_roles(finished), facts)
             missing = set(facts) ^ _created_roles(finished.out)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ledgerflow_ops import sample
 from ledgerflow_ops.adapters import clock, journal
+from ledgerflow_ops.adapters.container import Container
 from ledgerflow_ops.adapters.folder import Folder
 from ledgerflow_ops.adapters.lodging import Lodging, lodging
 from ledgerflow_ops.adapters.postgres import Database
@@ -76,8 +77,18 @@ class Site:
 
     @property
     def is_sample(self) -> bool:
-        """Whether no URL is set, so that the sample database stands in."""
-        return self.settings.url is None
+        """Whether neither a URL nor a container is set, so that the sample database stands in."""
+        return self.settings.url is None and self.settings.compose is None
+
+    @property
+    def container(self) -> Container | None:
+        """The container that the environment's PostgreSQL lives in, where the settings name one."""
+        compose = self.settings.compose
+        if compose is None:
+            return None
+        return Container(
+            compose.project, compose.file, compose.service, compose.env_file, compose.application
+        )
 
     @property
     def rules(self) -> tuple[DataRule, ...]:
@@ -86,6 +97,8 @@ class Site:
 
     def database(self) -> Database:
         """The environment's database; the sample's is started and made if needed."""
+        if self.container:
+            return self._contained(self.container)
         url = self.settings.url
         if url is None:
             return self.desk.embedded.sample(self.environment)
@@ -93,10 +106,19 @@ class Site:
 
     def target(self) -> Database:
         """Where a restore goes, as the account that may restore; the database need not be there."""
+        if self.container:
+            return self._contained(self.container)
         url = self.settings.admin_url or self.settings.url
         if url is None:
             return self.desk.embedded.named(self.environment)
         return Database.of(url, f"environments.{self.environment}.admin_database_url")
+
+    def _contained(self, container: Container) -> Database:
+        """The database that the settings name, or else the container, as its superuser or theirs."""
+        found, compose = container.look(), self.settings.compose
+        assert compose is not None
+        names = {"user": compose.user or found.user, "dbname": compose.database or found.database}
+        return Database(names, found)
 
     def today(self) -> date:
         """The calendar day in the environment's time zone."""

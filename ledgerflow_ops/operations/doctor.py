@@ -6,6 +6,8 @@ from functools import partial
 from ledgerflow_ops import config, places
 from ledgerflow_ops.adapters import folder as folders
 from ledgerflow_ops.adapters import source, tools
+from ledgerflow_ops.adapters.client import Client
+from ledgerflow_ops.adapters.container import Container
 from ledgerflow_ops.adapters.locks import who
 from ledgerflow_ops.core.checks import Check, Severity, failed, passed, warned
 from ledgerflow_ops.core.errors import LedgerError
@@ -24,6 +26,8 @@ def examine(desk: Desk, sites: Sequence[Site]) -> list[Check]:
         checks += _tried("storage", partial(_storage, desk))
     for site in sites:
         checks += _tried(f"{site.environment} folder", partial(_folder, site))
+        if site.container:
+            checks += _tried(f"{site.environment} container", partial(_container, site, site.container))
         checks += _tried(f"{site.environment} source", partial(_source, site))
         if site.settings.files:
             checks += _tried(f"{site.environment} files", partial(_files, site))
@@ -74,16 +78,27 @@ def _folder(site: Site) -> Iterator[Check]:
         yield warned(name, "parents", "; ".join(exposed), folders.TIGHTEN)
 
 
+def _container(site: Site, container: Container) -> Iterator[Check]:
+    """What is in the container, and what would have to stand still for a restore."""
+    inside, others = container.look(), container.others()
+    yield passed(
+        f"{site.environment} container",
+        f"{container.label}: pg_dump {inside.version}, -Z {inside.compression}, connections by "
+        f"{inside.carrier}; beside it runs {others if others.running else 'nothing'}",
+    )
+
+
 def _source(site: Site) -> Iterator[Check]:
     name, database = f"{site.environment} source", site.database()
     with database.connect() as connection:
         found = source.facts(connection)
     identity.is_known(site, found)
     chosen = tools.choose(site.desk.settings.tools_dir, found.server_version)
+    client = Client(chosen, database.variables(), database.inside)
     yield passed(
         name,
         f"{database.label}: PostgreSQL {found.server_version}, {human(found.size)}; "
-        f"dumped by pg_dump {chosen.version} ({chosen.origin})",
+        f"dumped by pg_dump {client.version} ({client.origin})",
     )
     real = source_is_real(site, None)
     yield Check(name, real.passed, real.message, real.hint, real.severity, real.cause)

@@ -203,7 +203,8 @@ class _Restore:
     def _load(self) -> None:
         """The whole archive, every error fatal."""
         file = self.origin.folder.file(self.plan.candidate.name.dump)
-        finished = archive.restore(self.tools, self.new.variables(), file, _JOBS, owners=True)
+        with self.new.reached() as new:
+            finished = archive.restore(self.tools, new.variables(), file, _JOBS, owners=True)
         if finished.code:
             raise LedgerError(
                 f"pg_restore failed:\n{last_lines(finished.errors)}",

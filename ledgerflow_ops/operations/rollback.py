@@ -52,6 +52,11 @@ def plan(site: Site, aimed: Aim, *, force: bool) -> Rollback:
             f"{aimed.name} is in use by {len(sessions)} session(s):{listed}",
             hint="Stop the application first, or end the sessions: FORCE=1.",
         )
+    if aimed.target.application.running and not force:
+        raise Refused(
+            f"The application of {aimed.name} is running: {aimed.target.application}.",
+            hint=f"Stop it first: {aimed.target.application.stop} (or end its sessions: FORCE=1)",
+        )
     ident = swap.new_id(site.desk.clock(), secrets.token_hex(2))
     away = swap.beside_name(aimed.name, Role.BEFORE, ident) if aimed.target.live else None
     return Rollback(str(site.environment), aimed.name, kept[0], away, len(sessions))

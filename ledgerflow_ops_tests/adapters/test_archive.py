@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from ledgerflow_ops.adapters import archive, source, tools
+from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops.core.manifest import Contents
@@ -23,8 +24,7 @@ def _dump(database: Database, compression: str) -> bytes:
     file = io.BytesIO()
     with source.snapshot(database) as snapshot:
         archive.dump(
-            tools.bundled(),
-            database.variables(),
+            Client(tools.bundled(), database.variables()),
             snapshot.snapshot_id,
             compression,
             file,
@@ -104,7 +104,7 @@ def test_a_pg_dump_that_fails_is_told_with_its_last_lines_and_no_secret(
     assert found is not None
     with source.snapshot(database) as snapshot, pytest.raises(LedgerError) as told:
         archive.dump(
-            found, database.variables(), snapshot.snapshot_id, "none", io.BytesIO(), lambda size: None
+            Client(found, database.variables()), snapshot.snapshot_id, "none", io.BytesIO(), lambda size: None
         )
     assert "pg_dump failed (exit code 7)" in told.value.message
     assert "postgresql://u:***@h/b is lost" in told.value.message
@@ -118,8 +118,7 @@ def test_a_disk_that_fails_in_the_middle_ends_every_program(database: Database) 
     before = set(psutil.Process().children(recursive=True))
     with source.snapshot(database) as snapshot, pytest.raises(OSError, match="No space left"):
         archive.dump(
-            tools.bundled(),
-            database.variables(),
+            Client(tools.bundled(), database.variables()),
             snapshot.snapshot_id,
             "none",
             Full(),
@@ -138,8 +137,7 @@ def test_memory_does_not_grow_with_the_archive(root: Path, database: Database) -
     with source.snapshot(database) as snapshot, (root / "x.dump").open("wb", buffering=0) as file:
         before, seen = ours.memory_info().rss, [0]
         streamed = archive.dump(
-            tools.bundled(),
-            database.variables(),
+            Client(tools.bundled(), database.variables()),
             snapshot.snapshot_id,
             "none",
             file,

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from ledgerflow_ops.adapters import archive, source, tools
+from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.manifest import Seal, TableFacts
@@ -17,8 +18,7 @@ BOOKS = "public.books"
 
 def _streamed(database: Database, snapshot: source.Snapshot) -> archive.Streamed:
     return archive.dump(
-        tools.bundled(),
-        database.variables(),
+        Client(tools.bundled(), database.variables()),
         snapshot.snapshot_id,
         "zstd:1",
         io.BytesIO(),

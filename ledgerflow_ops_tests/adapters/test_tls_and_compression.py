@@ -11,6 +11,7 @@ import trustme
 
 from ledgerflow_ops.adapters import archive, source, tools
 from ledgerflow_ops.adapters.account import server_account
+from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.cluster import Cluster, free_port
 from ledgerflow_ops.adapters.lodging import lodging
 from ledgerflow_ops.adapters.postgres import Database
@@ -117,7 +118,7 @@ def test_a_backup_is_taken_over_a_verified_connection(server: Database, root: Pa
 def test_the_tools_hold_the_certificate_against_the_authority_as_well(server: Database, root: Path) -> None:
     trustme.CA().cert_pem.write_to_path(str(root / "other.pem"))
     for database, expected in ((server, 0), (_with(server, sslrootcert=str(root / "other.pem")), 1)):
-        finished = archive.roles_script(tools.bundled(), database.variables(), passwords=False)
+        finished = archive.roles_script(Client(tools.bundled(), database.variables()), passwords=False)
         assert finished.code == expected, finished.errors
 
 
@@ -134,8 +135,7 @@ def test_every_compression_decodes_to_the_same_contents(root: Path, database: Da
         for number, compression in enumerate(COMPRESSIONS):
             file, sizes = io.BytesIO(), [0]
             streamed = archive.dump(
-                tools.bundled(),
-                database.variables(),
+                Client(tools.bundled(), database.variables()),
                 snapshot.snapshot_id,
                 compression,
                 file,

@@ -13,12 +13,13 @@ from ledgerflow_ops.core.manifest import RoleFacts, Source
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.restoring import Candidate, Plan, Wish, needs_confirmation, plan, rooms_needed
 from ledgerflow_ops.core.rungs import Rung
-from ledgerflow_ops.core.target import Live, Room, Server, Session, Target
+from ledgerflow_ops.core.target import Application, Live, Room, Server, Session, Target
 from ledgerflow_ops_tests.core import records
 
 DEV, TEST, PROD = Environment.DEV, Environment.TEST, Environment.PROD
 ID = "20261123_101500_ab12"
 NAME = BackupName("ledgerflow_dev_20261123_1300")
+RUNNING = Application(("celery", "django"), "docker compose -p ledger-dev stop celery django")
 SESSION = Session("app", "gunicorn", datetime(2026, 11, 23, 9, tzinfo=UTC), "10.0.0.7")
 
 
@@ -126,14 +127,36 @@ def test_without_force_sessions_and_data_refuse_and_both_are_told() -> None:
     assert "holds 30 relations" in refusal.value.message
 
 
+def test_a_running_application_refuses_a_restore_and_force_goes_on_and_says_so() -> None:
+    gently, by_force = Wish(DEV, NAME.dump), Wish(DEV, NAME.dump, force=True)
+    empty: dict[str, Any] = {"live": live(relations=0)}
+    found = planned(gently, application=RUNNING, **empty)
+    assert causes(found) == ["application"]
+    with pytest.raises(Refused) as refusal:
+        found.require()
+    assert "The application of books is running: celery, django." in refusal.value.message
+    assert RUNNING.stop in refusal.value.hint
+    forced = planned(by_force, application=RUNNING)
+    assert not causes(forced)
+    (warning,) = forced.warnings
+    assert warning.cause == "application"
+    assert RUNNING.stop in warning.message
+    for wish in (gently, by_force):
+        still = planned(wish, application=Application(), **empty)
+        assert not causes(still)
+        assert not still.warnings
+
+
 def test_everything_is_told_at_once() -> None:
     poor = server(
         superuser=False, createdb=False, createrole=False, roles={}, extensions=frozenset(), major=15
     )
     full = (Room("in /backups", 10, 9), Room("on the server's disk", 10, 9))
-    found = planned(Wish(DEV, NAME.dump), full, server=poor, sessions=(SESSION,), trouble="cut")
+    found = planned(
+        Wish(DEV, NAME.dump), full, server=poor, sessions=(SESSION,), trouble="cut", application=RUNNING
+    )
     assert set(causes(found)) == {
-        "file", "sessions", "not empty", "room", "version", "rights", "roles", "extensions"
+        "file", "sessions", "application", "not empty", "room", "version", "rights", "roles", "extensions"
     }  # fmt: skip
     assert causes(found).count("room") == 2
 

@@ -90,18 +90,18 @@ def clients() -> list[Path]:
 
 
 @contextmanager
-def engine(image_file: Path | None = None) -> Iterator[Engine]:
+def engine(image_file: Path | None = None, daemon: str = _DAEMON) -> Iterator[Engine]:
     """Start an engine with the image `postgres:17` in it; afterwards nothing is left of it.
 
     `image_file` is where the image's archive is, or is to be kept for the next engine.
     """
     needs.root()
-    daemon, client = needs.program(_DAEMON), (clients() or [needs.program("docker")])[0]
+    program, client = needs.program(daemon), (clients() or [needs.program("docker")])[0]
     folder = Path(tempfile.mkdtemp(prefix="lfe-", dir="/tmp"))  # the path of a socket has to be short
     folder.chmod(0o711)
     made = Engine(folder, client)
     _plug_in(folder / "config")
-    child = _start(daemon, folder)
+    child = _start(program, folder)
     try:
         _wait_until_up(made, child)
         _load(made, image_file or folder / "image.tar")
@@ -110,13 +110,18 @@ def engine(image_file: Path | None = None) -> Iterator[Engine]:
         _end(made, child)
 
 
-def _plug_in(config: Path) -> None:
-    """Compose as a plugin of docker's, from the wheel that brings it."""
+def plugin() -> Path:
+    """Compose, from the wheel that brings it."""
     program = Path(sysconfig.get_path("scripts")) / "docker-compose"
     if not program.exists():
         needs.missing("there is no docker-compose in this environment")
+    return program
+
+
+def _plug_in(config: Path) -> None:
+    """Compose as a plugin of docker's."""
     (config / "cli-plugins").mkdir(parents=True)
-    (config / "cli-plugins" / "docker-compose").symlink_to(program)
+    (config / "cli-plugins" / "docker-compose").symlink_to(plugin())
 
 
 def _start(daemon: Path, folder: Path) -> subprocess.Popen[bytes]:

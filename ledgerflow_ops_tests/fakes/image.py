@@ -33,6 +33,7 @@ _OF_POSTGRES = [
     "createdb", "dropdb", "initdb", "pg_controldata", "pg_ctl", "pg_dump", "pg_dumpall", "pg_isready",
     "pg_restore", "postgres", "psql",
 ]  # fmt: skip
+_LOCALE = Path("/usr/lib/locale/C.utf8")
 _ZONES = ("UTC", "GMT", "Etc/UTC", "Europe/Vienna")
 _ACCOUNTS = f"root:x:0:0:root:/root:/bin/sh\npostgres:x:{UID}:{UID}:postgres:/var/lib/postgresql:/bin/sh\n"
 _GROUPS = f"root:x:0:\npostgres:x:{UID}:\n"
@@ -52,8 +53,10 @@ user="${POSTGRES_USER:-postgres}"
 database="${POSTGRES_DB:-$user}"
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     [ -n "${POSTGRES_PASSWORD:-}" ] || { echo 'Error: superuser password is not specified.' >&2; exit 1; }
-    initdb --username="$user" --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") --encoding=UTF8 --locale=C \
-        --auth-local=trust --auth-host=trust --no-sync --pgdata="$PGDATA" >/dev/null
+    locale=C
+    [ ! -d /usr/lib/locale/C.utf8 ] || locale=C.UTF-8
+    initdb --username="$user" --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") --auth=trust \
+        --encoding=UTF8 --locale=$locale --no-sync --pgdata="$PGDATA" >/dev/null
     printf '\nhost all all all scram-sha-256\n' >>"$PGDATA/pg_hba.conf"
     sed -i "s/^#listen_addresses = .*/listen_addresses = '*'/" "$PGDATA/postgresql.conf"
     if [ "$database" != postgres ]; then
@@ -78,6 +81,8 @@ def build(target: Path) -> Path:
         home = wheel.programs().parent
         for file in _files(home):
             _file(archive, file, f"usr/local/{file.relative_to(home)}")
+        for file in filter(Path.is_file, _LOCALE.rglob("*")):
+            _file(archive, file, str(file).lstrip("/"))
         programs = [Path(path) for path in map(shutil.which, _PROGRAMS) if path]
         for program in programs:
             _file(archive, program.resolve(), f"usr/bin/{program.name}")

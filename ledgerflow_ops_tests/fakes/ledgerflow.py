@@ -5,11 +5,14 @@ Django holds a connection to the database as the real one does. No network is ma
 PostgreSQL's loopback, so that several engines and whatever else runs here are never in each other's way.
 """
 
+import contextlib
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import psutil
 
 from ledgerflow_ops_tests.fakes import image
 from ledgerflow_ops_tests.fakes.engine import Engine
@@ -131,9 +134,19 @@ class Project:
         return self.engine.docker(*inside, data=statements.encode()).stdout.decode().strip()
 
     def processes(self) -> list[str]:
-        """The command lines of all that runs in PostgreSQL's container."""
-        said = self.engine.docker("top", self.container, "-eo", "pid,args").stdout.decode()
-        return [line.strip().partition(" ")[2].strip() for line in said.splitlines()[1:]]
+        """The command lines of all that runs in PostgreSQL's container, as its process 1 would see it."""
+        form = "{{.State.Pid}}"
+        first = self.engine.docker("inspect", "--format", form, self.container).stdout.decode().strip()
+        inside, found = _namespace(int(first)), []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if _namespace(process.pid) == inside and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(" ".join(process.cmdline()).strip())
+        return found
+
+
+def _namespace(pid: int) -> str:
+    return str(Path(f"/proc/{pid}/ns/pid").readlink())
 
 
 def project(engine: Engine, folder: Path, environment: Name = "dev") -> Project:

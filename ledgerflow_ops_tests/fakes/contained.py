@@ -1,0 +1,104 @@
+"""An environment whose PostgreSQL lives in a container, with the sample in a database of the test's own."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledgerflow_ops import sample
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.fakes import ledgerflow
+from ledgerflow_ops_tests.fakes.engine import Engine
+from ledgerflow_ops_tests.fakes.ledgerflow import Project
+
+DESCRIPTION = "SELECT description FROM public.profiles_transaction WHERE id = 1"
+_RULES = [{"name": rule.name, "sql": rule.sql, "expect": rule.expect} for rule in sample.RULES]
+
+
+@dataclass(frozen=True)
+class Contained:
+    """A running project, and the folder below which its backups and our state are."""
+
+    project: Project
+    root: Path
+    database: str
+
+    def compose(self, **fields: Any) -> dict[str, Any]:
+        """The setting that leads here."""
+        known = {
+            "project": self.project.name,
+            "file": str(self.project.file),
+            "service": "postgres",
+            "env_file": str(self.project.env_file),
+            "database": self.database,
+        }
+        return {**known, **fields}
+
+    def site(self, reporter: Any = None, compose: dict[str, Any] | None = None, **fields: Any) -> Site:
+        """The dev environment, reached through its container."""
+        found = self.compose(**(compose or {}))
+        return builders.site(self.root, reporter=reporter, compose=found, **{"rules": _RULES, **fields})
+
+    def ask(self, statement: str) -> str:
+        return self.project.psql(statement, self.database)
+
+    def fresh(self, root: Path) -> "Contained":
+        """The same project with a copy of this database, and `root` for the folders."""
+        name = f"books_{secrets.token_hex(4)}"
+        self.project.psql(f"CREATE DATABASE {name} TEMPLATE {self.database}", "postgres")
+        return replace(self, root=root, database=name)
+
+    def names(self) -> list[str]:
+        """The databases of the server that go by this one's name or stand beside it."""
+        like = f"SELECT datname FROM pg_database WHERE datname LIKE '{self.database[:14]}%' ORDER BY 1"
+        return self.project.psql(like, "postgres").split()
+
+    def at_work(self) -> list[str]:
+        """What of ours is at work in there: programs, and sessions of the server's."""
+        shells = ("sh -c", "bash -c", "pg_dump", "pg_restore", "cat", "read")
+        sessions = "SELECT pid FROM pg_stat_activity WHERE application_name = 'ledgerflow_ops'"
+        found = [line for line in self.project.processes() if line.startswith(shells)]
+        return found + self.project.psql(sessions, "postgres").split()
+
+
+@contextmanager
+def contained(engine: Engine, folder: Path) -> Iterator[Contained]:
+    """LedgerFlow's dev project with PostgreSQL up and the sample in it; the engine is empty afterwards.
+
+    Whoever calls docker meanwhile reaches this engine. The server must not have lost a process of its own:
+    it would have ended every session of the books and started over.
+    """
+    project = ledgerflow.project(engine, folder, "dev")
+    found = Contained(project, folder, project.database)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in engine.environment().items():
+            patch.setenv(name, value)
+        try:
+            project.up("postgres")
+            with found.site().database().connect() as connection:
+                sample.install(connection)
+            yield found
+            log = engine.docker("logs", project.container).stderr.decode()
+            assert "terminating any other active server processes" not in log, log
+        finally:
+            engine.clear()
+
+
+def processes_with(needle: str) -> list[str]:
+    """The command lines of this machine's processes that hold `needle`, our own pytest left out."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and int(entry.name) != os.getpid():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            except OSError:
+                continue
+            if needle in line:
+                found.append(line)
+    return found
