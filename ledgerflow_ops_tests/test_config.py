@@ -416,7 +416,7 @@ class TestCompose:
         found = config.load().environments[DEV].compose
         assert found is not None
         assert (found.project, found.file, found.service) == (
-            "ledger-dev", values.PROJECT / "c.yml", "postgres"
+            "ledger-dev", places.PROJECT / "c.yml", "postgres"
         )  # fmt: skip
         assert (found.env_file, found.database, found.user, found.application) == (None, None, None, ())
         assert config.load().environments[PROD].compose is None

@@ -16,7 +16,7 @@ from ledgerflow_ops.adapters import container, relay
 from ledgerflow_ops.adapters.cluster import free_port
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.values import PROJECT
+from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import needs
 from ledgerflow_ops_tests.fakes import grounds
 

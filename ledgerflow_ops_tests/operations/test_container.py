@@ -18,7 +18,7 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restoring import Wish
 from ledgerflow_ops.operations import aim, doctor, identity, restore, rollback
 from ledgerflow_ops.operations.desk import Site
-from ledgerflow_ops.values import PROJECT
+from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests.fakes import contained as containers
 from ledgerflow_ops_tests.fakes import engine as engines
 from ledgerflow_ops_tests.fakes import grounds, servers
