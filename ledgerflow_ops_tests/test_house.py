@@ -25,7 +25,8 @@ BELOW: dict[str, set[str]] = {
     "operations": {"core", "adapters", "sample", "places", "values", "config", "console"},
     "defs": {"core", "adapters", "places", "values", "config", "console", "operations"},
     "guard": {"core", "adapters", "places", "values", "config", "operations"},
-    "cli": {"core", "adapters", "config", "console", "operations", "defs", "guard"},
+    "calls": {"core", "adapters", "config", "console", "operations"},
+    "cli": {"core", "calls", "operations", "defs", "guard"},
     "definitions": {"config", "defs"},
 }
 """What each part of the product may import beside itself: core ← adapters ← operations ← the rest."""

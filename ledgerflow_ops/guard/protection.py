@@ -12,7 +12,11 @@ def of(settings: Settings, engine: str) -> Guarded:
     folders = (settings.backup_root, settings.state_dir, *settings.archive_roots)
     return Guarded(
         volumes=frozenset(settings.guard.volumes),
-        projects={},
+        projects={
+            entry.compose.project: str(environment)
+            for environment, entry in settings.environments.items()
+            if entry.compose
+        },
         folders=tuple(dict.fromkeys(str(path) for folder in folders for path in (folder, _real(folder)))),
         remembered=notes.remembered(settings.state_dir, engine) if engine else {},
     )

@@ -16,7 +16,7 @@ PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 ONE_OFF = "com.docker.compose.oneoff"
 
-_HOMES = ("/var/lib/postgresql", "/bitnami/postgresql", "/home/postgres/pgdata", "/pgdata")
+_HOMES = ("/var/lib/postgresql", "/bitnami/postgresql", posixpath.join("/home", "postgres"), "/pgdata")
 """Where images of PostgreSQL keep their data: official, Bitnami, Timescale, CloudNative and Crunchy."""
 _SAYS_SO = re.compile(r"postgres|pgdata|pg_data", re.IGNORECASE)
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")

@@ -1,0 +1,116 @@
+"""A call of the program: its options, its terminal, and how every error becomes words and an exit code."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import click
+
+from ledgerflow_ops import config
+from ledgerflow_ops.adapters.locks import who
+from ledgerflow_ops.adapters.process import mask
+from ledgerflow_ops.console import Progress, Terminal
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import LedgerError, SettingsError
+from ledgerflow_ops.core.manifest import RunFacts
+from ledgerflow_ops.operations.desk import Desk, Site
+
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+
+
+class Flag(click.ParamType[bool]):
+    """A variable that is 1 or 0; anything else is a mistake, not a no."""
+
+    name = "0|1"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:  # noqa: ARG002
+        text = str(value).lower()
+        if text not in _TRUE | _FALSE:
+            name = param.envvar if param else "the flag"
+            raise SettingsError(f"{name}={value!r} is neither 1 nor 0.", hint=f"Write {name}=1 or {name}=0.")
+        return text in _TRUE
+
+
+def flag(name: str, default: bool, text: str) -> Callable[[Any], Any]:
+    """An option `--name` that also takes the variable NAME."""
+    variable = name.upper().replace("-", "_")
+    return click.option(
+        f"--{name}", type=Flag(), envvar=variable, default=default, is_flag=False, flag_value="1", help=text
+    )
+
+
+class Call:
+    """One call of the program: its terminal, its settings, the site it is about."""
+
+    def __init__(self, as_json: bool, why: str = "") -> None:
+        self.terminal = Terminal(as_json=as_json)
+        self.progress = Progress(self.terminal)
+        self.settings = config.load()
+        run = RunFacts(run_id="", who=who(), why=why)
+        self.desk = Desk(self.settings, self.progress, run=run)
+
+    def site(self) -> Site:
+        """The environment that LEDGER_ENV names; SettingsError for anything but exactly one of the three."""
+        return self.desk.site(Environment.parse(os.environ.get("LEDGER_ENV")))
+
+    def sites(self) -> list[Site]:
+        """LEDGER_ENV's environment, or all three when it is not set."""
+        if os.environ.get("LEDGER_ENV"):
+            return [self.site()]
+        return [self.desk.site(environment) for environment in Environment]
+
+
+JSON = flag("json", False, "One JSON object on stdout; words for people on stderr.")
+WHY = click.option("--why", envvar="WHY", default="", help="Goes on record with the run.")
+CONFIRM = click.option("--confirm", envvar="CONFIRM", default="", help="The environment's name, typed.")
+DRY_RUN = flag("dry-run", False, "Say what would be done and why; touch nothing.")
+FILE = click.option("--file", envvar="FILE", default=None, help="A backup's file name.")
+
+
+class Commands(click.Group):
+    """Turns every error into words, a hint and its exit code, and into JSON where that was asked for."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().main(*arguments, **{**options, "standalone_mode": False})
+        except LedgerError as error:
+            sys.exit(_told(error))
+        except click.exceptions.Exit as ended:
+            sys.exit(ended.exit_code)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            sys.exit(_told(SettingsError(error.format_message(), hint="make help lists what there is.")))
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            trouble = LedgerError(f"{place}{error.strerror or error}.", hint="make doctor looks at it.")
+            sys.exit(_told(trouble))
+        except (KeyboardInterrupt, click.Abort):
+            sys.exit(_told(LedgerError("Interrupted.", hint="Nothing half-done was kept. Run it again.")))
+        except Exception as error:  # noqa: BLE001 - who asked for JSON gets it, whatever went wrong
+            sys.stderr.write(mask(traceback.format_exc()))
+            message = mask(f"{type(error).__name__}: {error}")
+            sys.exit(_told(LedgerError(message, hint="Not foreseen: report it with the lines above.")))
+
+
+def _json_wanted() -> bool:
+    """Whether JSON was asked for, read without click: its own reading may be what failed."""
+    for word, following in pairwise([*sys.argv[1:], ""]):
+        name, _, value = word.partition("=")
+        if name == "--json":
+            return (value or following).lower() not in _FALSE - {""}
+    return os.environ.get("JSON", "").lower() in _TRUE
+
+
+def _told(error: LedgerError) -> int:
+    terminal = Terminal(as_json=_json_wanted())
+    Progress(terminal).clear()
+    terminal.error(error.message, error.hint)
+    details = {"message": error.message, "hint": error.hint, "kind": type(error).__name__}
+    environment = os.environ.get("LEDGER_ENV")
+    terminal.finish({"environment": environment, "exit_code": error.exit_code, "error": details})
+    return error.exit_code

@@ -1,0 +1,288 @@
+"""With a proven backup of the very database: what may be done then, and what still may not."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.guard import installation
+from ledgerflow_ops.guard.labelling import Stage
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.fakes import contained as containers
+from ledgerflow_ops_tests.fakes import grounds
+from ledgerflow_ops_tests.fakes.contained import Contained
+from ledgerflow_ops_tests.fakes.engine import Engine
+
+_BIN = Path(sys.executable).parent
+_COUNT = "SELECT count(*) FROM public.profiles_transaction"
+
+
+@pytest.fixture(scope="module")
+def books(engine: Engine, session_root: Path) -> Iterator[Contained]:
+    """LedgerFlow's dev project with the sample in it, and a proven backup of it."""
+    with grounds.folder(session_root) as folder, containers.contained(engine, folder) as found:
+        site = found.site()
+        grounds.prove(site, grounds.take(site))
+        yield found
+
+
+def _variables(books: Contained, **more: str) -> dict[str, str]:
+    """What a shell of the books' owner has; the settings are those of the site."""
+    file = books.root / "ledgerflow.toml"
+    lines = [f"{name} = {json.dumps(value)}" for name, value in books.compose().items()]
+    file.write_text("\n".join(["[environments.dev.compose]", *lines]) + "\n")
+    return {
+        **os.environ,
+        "LEDGER_CONFIG": str(file),
+        "LEDGER_STATE_DIR": str(books.root / "state"),
+        "LEDGER_BACKUP_ROOT": str(books.root / "backups"),
+        "LEDGER_ENV": "dev",
+        **more,
+    }
+
+
+def _type(books: Contained, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(_BIN / "ledger_docker"), *words], env=_variables(books, **more), capture_output=True, text=True,
+        timeout=60, check=False, stdin=subprocess.DEVNULL, cwd=books.root,
+    )  # fmt: skip
+
+
+def _compose(books: Contained, *words: str) -> list[str]:
+    project = books.project
+    return [
+        "compose", "-p", project.name, "-f", str(project.file), "--env-file", str(project.env_file), *words
+    ]  # fmt: skip
+
+
+def _at_terminal(books: Contained, words: list[str], answers: dict[str, str], **more: str) -> tuple[int, str]:
+    """Type a line at a terminal, and each answer when its question is there; exit code and all said."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(books.root)
+        os.execve(_BIN / "ledger_docker", ["ledger_docker", *words], _variables(books, **more))
+    said, end, left = "", time.monotonic() + 120, dict(answers)
+    while time.monotonic() < end:
+        if select.select([terminal], [], [], 0.2)[0]:
+            try:
+                said += os.read(terminal, 4096).decode(errors="replace")
+            except OSError:
+                break
+        for question, answer in list(left.items()):
+            if question in said:
+                os.write(terminal, f"{answer}\n".encode())
+                del left[question]
+    _, status = os.waitpid(child, 0)
+    os.close(terminal)
+    assert not left, said
+    return os.waitstatus_to_exitcode(status), said
+
+
+class TestWithAFreshBackup:
+    def test_without_the_word_it_is_still_refused(self, books: Contained) -> None:
+        said = _type(books, *_compose(books, "down", "-v"))
+        assert said.returncode == 3
+        assert "CONFIRM=dev" in said.stderr
+        assert books.ask(_COUNT) != "0"
+
+    def test_another_word_at_the_terminal_is_no_word(self, books: Contained) -> None:
+        question = "Type the environment's name"
+        code, said = _at_terminal(books, _compose(books, "down", "-v"), {question: "yes"})
+        assert code == 3
+        assert "it removes the volume ledger-dev_ledgerflow_dev_postgres_data" in said
+        assert books.ask(_COUNT) != "0"
+
+    def test_a_backup_of_another_database_does_not_count(self, books: Contained, engine: Engine) -> None:
+        other = ["volume", "create", "--label", "com.docker.compose.project=ledger-dev", "postgres_other"]
+        engine.docker(*other)
+        control = engine.folder / "data/volumes/postgres_other/_data/global/pg_control"
+        control.parent.mkdir()
+        control.write_bytes((7001).to_bytes(8, sys.byteorder) + b"\0" * 100)
+        said = _type(books, "volume", "rm", "postgres_other", CONFIRM="dev")
+        assert said.returncode == 3
+        assert "is of another database than the one in postgres_other" in said.stderr
+        assert "postgres_other" in engine.names("volume")
+        engine.docker("volume", "rm", "postgres_other")
+
+    def test_a_backup_in_a_place_that_others_can_write_to_does_not_count(self, books: Contained) -> None:
+        folder = books.root / "backups" / "dev"
+        folder.chmod(0o777)
+        said = _type(books, *_compose(books, "down", "-v"), CONFIRM="dev")
+        folder.chmod(0o700)
+        assert said.returncode == 3
+        assert "cannot be relied on" in said.stderr
+
+    def test_an_old_backup_does_not_count_and_a_new_one_is_offered(self, books: Contained) -> None:
+        """Nobody wants it here: declining leaves all as it is."""
+        proofs = list((books.root / "backups" / "dev").glob("*.proof.json"))
+        hidden = [proof.rename(proof.with_suffix(".hidden")) for proof in proofs]
+        words = ["exec", "ledger-dev-postgres-1", "psql", "-U", books.project.user, "-c", "VACUUM"]
+        code, said = _at_terminal(books, words, {"Take and prove one now? [y/N]": "n"})
+        for proof in hidden:
+            proof.rename(proof.with_suffix(".json"))
+        assert code == 3
+        assert "dev has no proven backup" in said
+        assert "hint: LEDGER_ENV=dev make backup" in said
+
+    def test_a_change_may_be_made(self, books: Contained) -> None:
+        words = ["psql", "-U", books.project.user, "-d", books.database, "-c", "CREATE TABLE more (id int)"]
+        said = _type(books, "exec", "ledger-dev-postgres-1", *words)
+        assert (said.returncode, said.stdout) == (0, "CREATE TABLE\n"), said.stderr
+        books.ask("DROP TABLE more")
+
+
+class TestSafetyCheck:
+    def test_it_says_what_is_missing_and_how_to_mend_it(self, books: Contained, tmp_path: Path) -> None:
+        found = self._found(books)
+        assert found["docker"] == (1, "not ledger_docker: nothing is judged.")
+        link = tmp_path / "docker"
+        link.symlink_to(_BIN / "ledger_docker")
+        path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+        found = self._found(books, PATH=path)
+        assert "is ledger_docker; the real one is" in found["docker"][1]
+        assert "is proven valid" in found["dev backup"][1]
+        assert "has no label" in found["volume"][1]
+
+    def test_an_engine_that_is_down_is_a_finding(self, books: Contained, tmp_path: Path) -> None:
+        found = self._found(books, DOCKER_HOST=f"unix://{tmp_path}/none")
+        assert "the engine does not answer" in found["engine"][1]
+
+    @staticmethod
+    def _found(books: Contained, **more: str) -> dict[str, tuple[int, str]]:
+        said = subprocess.run(
+            [str(_BIN / "ledgerflow"), "safety-check", "--json"], env=_variables(books, **more),
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        checks = json.loads(said.stdout)["checks"]
+        return {
+            check["name"]: (said.returncode, check["message"].partition("/docker, ")[2] or check["message"])
+            for check in checks
+        }
+
+
+class TestProtect:
+    """Labels, by making volumes anew."""
+
+    @pytest.fixture
+    def site(self, books: Contained, engine: Engine) -> Iterator[Site]:
+        """PostgreSQL at rest; up again afterwards, with all its rows."""
+        rows = books.ask(_COUNT)
+        books.project.compose("stop")
+        yield books.site()
+        books.project.up("postgres")
+        assert books.ask(_COUNT) == rows
+        books.project.compose("down")
+        engine.docker("volume", "create", "--name", "rest")
+        self._unlabelled(books, engine)
+        books.project.up("postgres")
+        assert books.ask(_COUNT) == rows
+
+    @staticmethod
+    def _unlabelled(books: Contained, engine: Engine) -> None:
+        """The volume as Compose would have made it, for the next test."""
+        folder = engine.folder / "data/volumes"
+        known = json.loads(engine.docker("volume", "inspect", books.project.volume).stdout)[0]["Labels"]
+        known.pop("com.ledgerflow.protect", None)
+        (folder / books.project.volume / "_data").rename(folder / "kept")
+        (folder / books.project.volume / "_data").mkdir()
+        engine.docker("volume", "rm", books.project.volume)
+        words = [f"--label={name}={value}" for name, value in known.items()]
+        engine.docker("volume", "create", *words, books.project.volume)
+        (folder / books.project.volume / "_data").rmdir()
+        (folder / "kept").rename(folder / books.project.volume / "_data")
+
+    def test_a_volume_gets_its_label_and_keeps_its_data(
+        self, books: Contained, site: Site, engine: Engine
+    ) -> None:
+        said: list[str] = []
+        (planned,) = installation.protect(site, dry_run=True, say=said.append)
+        assert (planned.stage, said) == (Stage.NEW, [])
+        installation.protect(site, dry_run=False, say=said.append)
+        assert self._label(books, engine) == "true"
+        assert engine.names("volume") >= {books.project.volume}
+        assert not [name for name in engine.names("volume") if "being-labelled" in name]
+        (again,) = installation.protect(site, dry_run=False, say=said.append)
+        assert again.stage is Stage.LABELLED
+
+    def test_it_may_die_at_every_call_of_docker(
+        self, books: Contained, site: Site, engine: Engine, tmp_path: Path
+    ) -> None:
+        """A docker that ends whoever calls it, before its n-th call that changes something and after it."""
+        deaths = 0
+        for number in range(1, 60):
+            for when in ("before", "after"):
+                code = self._killed(books, tmp_path, number, when)
+                deaths += code == -signal.SIGKILL
+                self._whole_somewhere(books, engine)
+            if code == 0:
+                break
+        assert deaths >= 10
+        assert self._label(books, engine) == "true"
+
+    @staticmethod
+    def _killed(books: Contained, folder: Path, number: int, when: str) -> int:
+        fake = folder / "docker"
+        count = folder / "count"
+        count.write_text("")
+        real = books.project.engine.client
+        kill = f"[ $(wc -c < {count}) -eq {number} ] && kill -9 $PPID"
+        steps = [kill, f'{real} "$@"', "code=$?"] if when == "before" else [f'{real} "$@"', "code=$?", kill]
+        fake.write_text(
+            "#!/bin/sh\n"
+            'case "$1 $2" in "volume rm"|"volume create"|"container rm"|"container create"|"cp "*)\n'
+            f"printf x >> {count}\n" + "\n".join(steps) + "\nexit $code;; esac\n"
+            f'exec {real} "$@"\n'
+        )
+        fake.chmod(0o755)
+        path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+        said = subprocess.run(
+            [str(_BIN / "ledgerflow"), "protect"], env=_variables(books, PATH=path), capture_output=True,
+            timeout=120, check=False,
+        )  # fmt: skip
+        return said.returncode
+
+    @staticmethod
+    def _whole_somewhere(books: Contained, engine: Engine) -> None:
+        """The volume or its copy has the whole data folder."""
+        volumes = engine.folder / "data/volumes"
+        names = [books.project.volume, f"{books.project.volume}.being-labelled"]
+        found = [volumes / name / "_data/global/pg_control" for name in names]
+        assert any(path.exists() for path in found)
+
+    @staticmethod
+    def _label(books: Contained, engine: Engine) -> str:
+        said = json.loads(engine.docker("volume", "inspect", books.project.volume).stdout)
+        return str(said[0]["Labels"].get("com.ledgerflow.protect", ""))
+
+    def test_a_volume_in_use_is_left_alone(self, books: Contained, engine: Engine) -> None:
+        (found,) = installation.protect(books.site(), dry_run=False, say=print)
+        assert found.stage is Stage.IMPOSSIBLE
+        assert found.reason == "ledger-dev-postgres-1 uses it now"
+        assert "docker stop ledger-dev-postgres-1" in found.hint
+        assert self._label(books, engine) == ""
+
+    def test_without_a_fresh_backup_nothing_is_begun(self, books: Contained, site: Site) -> None:
+        later = replace(site.desk, clock=lambda: builders.clock.now() + timedelta(hours=2))
+        with pytest.raises(Refused, match="has no fresh proven backup") as refused:
+            installation.protect(Site(later, site.environment), dry_run=False, say=print)
+        assert "make backup" in refused.value.hint
+
+
+def test_with_the_word_and_the_backup_it_is_let_through(books: Contained) -> None:
+    """Last, because it is true: the volume is gone afterwards, and comes back out of the backup."""
+    question = "Type the environment's name"
+    code, said = _at_terminal(books, _compose(books, "down", "-v"), {question: "dev"})
+    assert code == 0, said
+    assert books.project.volume not in books.project.engine.names("volume")
