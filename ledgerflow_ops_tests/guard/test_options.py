@@ -121,6 +121,12 @@ def test_backslashes_are_not_commands_inside_sql(database: Database, root: Path)
     assert "made" not in done.stdout.replace("create table public.made()", "")
 
 
+@pytest.mark.parametrize("args", [["--list=x"], ["--c"], ["--command"], ["-c"], ["-k"], ["--=x"]])
+def test_what_cannot_be_read_is_said(args: list[str]) -> None:
+    with pytest.raises(Unreadable):
+        parse(args, psql.OPTIONS)
+
+
 @given(st.lists(st.text("-abcdf= x", max_size=6), max_size=6))
 @settings(max_examples=200, deadline=None)
 def test_nothing_but_unreadable_is_raised(args: list[str]) -> None:

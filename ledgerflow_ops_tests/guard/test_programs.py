@@ -113,6 +113,8 @@ rm -rf /v*
 rm -rf /var/./lib//postgresql/data
 rm -rf /tmp/../var/lib/postgresql/data
 rm -rf /var/run/../lib/postgresql/data
+rm -rf /tmp/link/../data
+rm --help /var/lib/postgresql/data
 rm -rf var/lib/postgresql
 rm -rf ./var
 rm -rf *
@@ -329,6 +331,9 @@ find . -exec dropdb x \;
 find . -exec {} \;
 sh -c 'dropdb $(echo x)'
 sh -c '$X'
+sh -c '/usr/bin/drop?b x'
+sh -c '~/x'
+env -S '-i dropdb x'
 sh -c '. ./x'
 sh -c 'psql <<< "drop table x"'
 redis-cli -h redis flushall
@@ -456,6 +461,18 @@ def test_each_of_several_protected_folders_counts() -> None:
     assert judged("rm -rf /var/lib/postgresql/data/x", around).effect is Effect.DESTROYS
     assert judged("rm -rf /backups2", around).effect is Effect.READS
     assert judged("rm -rf /x", Around(("/",), terminal=False, input=False)).effect is Effect.DESTROYS
+
+
+def test_folders_of_tar_are_named_one_from_another() -> None:
+    around = Around(("/data",), terminal=False, input=False, workdir="/var/lib")
+    assert judged("tar -C /srv -C ../data -xf x.tar", around).effect is Effect.DESTROYS
+    assert judged("tar -C /srv -xf x.tar", around).effect is Effect.READS
+
+
+@pytest.mark.parametrize("line", ["python -i -c 'print(1)'", "python -ic 'print(1)'", "python -i x.py"])
+def test_python_that_stays_open_reads_its_input(line: str) -> None:
+    assert judged(line, APPLICATION).effect is Effect.CHANGES
+    assert judged(line, given_input(APPLICATION)).effect is Effect.DESTROYS
 
 
 def test_words_for_people() -> None:

@@ -123,6 +123,7 @@ source /tmp/x
 trap 'dropdb x' EXIT
 alias ls=dropdb; ls
 f() { dropdb x; }; f
+ls() { pwd; }; ls
 function f { dropdb x; }
 case x in x) dropdb x;; esac
 coproc dropdb x

@@ -260,6 +260,7 @@ insert into pg_catalog.pg_class values (1)
 select 1; drop table account
 select 1;;; drop table account;
 select '\'; drop table account; --'
+select '\' ; select '; drop table account; --'
 select 'a
 drop table account
 select 'a' 'b"
