@@ -8,9 +8,10 @@ of the database's service run two servers on one data folder.
 
 from collections.abc import Iterator
 
-from ledgerflow_ops.guard import mounts, programs, running
-from ledgerflow_ops.guard.effects import Around, Effect
+from ledgerflow_ops.guard import mounts, running
 from ledgerflow_ops.guard.handing import at_home, handed_out, runs_server, second_server
+from ledgerflow_ops.guard.inside import programs
+from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding
 from ledgerflow_ops.guard.parse import Call
 from ledgerflow_ops.guard.scene import Container, Declared, Mount, Process, Project, Scene, Service, Volume
 from ledgerflow_ops.guard.touches import Touch, changes, destroys
@@ -229,13 +230,17 @@ def _told(service: Service, mine: list[Container], scene: Scene) -> Iterator[Tou
         found = programs.effect((*service.process.entrypoint, *service.process.command), around)
         migrates = any("migrate" in word for word in service.process.command)
         if found.effect == Effect.DESTROYS or (found.effect == Effect.CHANGES and migrates):
-            make = destroys if found.effect == Effect.DESTROYS else changes
-            yield make(f"at its start {service.name} {found.why}", environment=environment)
+            yield _by_program(f"at its start {service.name}", found, environment)
     for hook in service.hooks:
         found = programs.effect(hook, around)
         if found.effect != Effect.READS:
-            make = destroys if found.effect == Effect.DESTROYS else changes
-            yield make(f"a hook of {service.name} {found.why}", environment=environment)
+            yield _by_program(f"a hook of {service.name}", found, environment)
+
+
+def _by_program(who: str, found: Finding, environment: str) -> Touch:
+    """A service's own program, as its owner wrote it: what cannot be read is not taken for the worst."""
+    make = destroys if found.effect == Effect.DESTROYS and not found.unread else changes
+    return make(f"{who} {found.why}", environment=environment)
 
 
 def one_off(call: Call, scene: Scene) -> Iterator[Touch]:

@@ -6,8 +6,8 @@ data folder destroy it: in another container the lock file means nothing.
 
 from collections.abc import Iterator
 
-from ledgerflow_ops.guard import programs
-from ledgerflow_ops.guard.effects import Around, Effect
+from ledgerflow_ops.guard.inside import programs
+from ledgerflow_ops.guard.inside.effects import Around, Effect
 from ledgerflow_ops.guard.scene import Container, Mount, Process, Scene, overlap
 from ledgerflow_ops.guard.touches import Touch, destroys
 

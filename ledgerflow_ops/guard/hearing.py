@@ -14,7 +14,7 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.guard import exec as real
 from ledgerflow_ops.guard import notes, protection
-from ledgerflow_ops.guard.effects import Effect
+from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops.guard.judge import judge
 from ledgerflow_ops.guard.parse import Call
 from ledgerflow_ops.guard.permit import Occasion, Verdict, Wanted, permit

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from ledgerflow_ops.guard.effects import Effect
+from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops.guard.touches import Judgement, Touch
 
 ENVIRONMENTS = ("dev", "test", "prod")

@@ -76,13 +76,13 @@ class Mover:
         """All that is in one volume into another, with owners, modes and times."""
         with self._at_hand(source) as giver, self._at_hand(target) as taker:
             giving = process.popen(
-                [self.docker, "cp", f"{giver}:{_PLACE}/.", "-"],
+                [self.docker, "cp", f"{giver}:{_PLACE}", "-"],
                 extra={},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
             )
             taking = process.popen(
-                [self.docker, "cp", "--archive", "-", f"{taker}:{_PLACE}"], extra={}, stdin=giving.stdout,
+                [self.docker, "cp", "--archive", "-", f"{taker}:/"], extra={}, stdin=giving.stdout,
                 stdout=subprocess.DEVNULL,
             )  # fmt: skip
             if giving.stdout:
@@ -105,7 +105,7 @@ class Mover:
         """Every file, folder and link of a volume: kind, mode, owner, and what is in it."""
         with self._at_hand(volume) as holder:
             giving = process.popen(
-                [self.docker, "cp", f"{holder}:{_PLACE}/.", "-"],
+                [self.docker, "cp", f"{holder}:{_PLACE}", "-"],
                 extra={},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

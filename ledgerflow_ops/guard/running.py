@@ -3,9 +3,11 @@
 import posixpath
 from collections.abc import Iterator
 
-from ledgerflow_ops.guard import mounts, programs
-from ledgerflow_ops.guard.effects import Around, Effect, Finding
+from ledgerflow_ops.guard import mounts
 from ledgerflow_ops.guard.handing import at_home, handed_out, runs_server, second_server
+from ledgerflow_ops.guard.inside import programs
+from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding, unread, worst
+from ledgerflow_ops.guard.inside.environment import variable
 from ledgerflow_ops.guard.parse import Call
 from ledgerflow_ops.guard.scene import Container, Process, Scene, Stdin, data_targets, overlap, within
 from ledgerflow_ops.guard.touches import Touch, changes, destroys
@@ -20,8 +22,8 @@ def in_service(call: Call, process: Process, who: str, scene: Scene) -> Iterator
     environment = scene.environment_of_project(scene.project.name if scene.project else "")
     near = [one for one in _databases(scene) if environment == scene.environment_of(one.labels)]
     around = _around(call, scene, data, call.last("workdir"))
-    finding = programs.effect(_argv(process), around)
-    yield from _told(finding, who, near, scene, known=bool(near or data))
+    found = worst([programs.effect(_argv(process), around), *_variables(call, around)], "")
+    yield from _told(found, who, near, scene, known=bool(near or data))
 
 
 def new_container(call: Call, scene: Scene) -> Iterator[Touch]:
@@ -89,7 +91,18 @@ def run_inside(call: Call, one: Container, argv: tuple[str, ...], scene: Scene) 
     around = _around(call, scene, data, call.last("workdir") or one.workdir)
     if not near:  # what it reads cannot reach a database; what it is told may name one
         around = Around((), terminal=around.terminal, input=False, workdir=around.workdir)
-    yield from _told(programs.effect(argv, around), one.name, near, scene, known=bool(near))
+    found = programs.effect(argv, around)
+    if near:
+        found = worst([found, *_variables(call, around)], "")
+    yield from _told(found, one.name, near, scene, known=bool(near))
+
+
+def _variables(call: Call, around: Around) -> Iterator[Finding]:
+    """The variables that a program is given: some lead it elsewhere. One without a value is our own."""
+    for text in call.all("env"):
+        yield variable(text if "=" in text else f"{text}=?", around)
+    for file in (*call.all("env-file"), *call.all("env-from-file")):
+        yield unread(f"is given the variables in {file}, which are not read here")
 
 
 def _reached(one: Container, scene: Scene) -> list[Container]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ledgerflow_ops.guard.effects import Effect
+from ledgerflow_ops.guard.inside.effects import Effect
 
 ASK_FIRST = "ledger_docker --explain … shows what a command would do without running it."
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.guard.effects import Effect
+from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops_tests.fakes.yard import DATA, Yard
 from ledgerflow_ops_tests.guard.conftest import Judged, run
 

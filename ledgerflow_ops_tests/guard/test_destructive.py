@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledgerflow_ops.guard.effects import Effect
+from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops_tests.fakes import image
 from ledgerflow_ops_tests.fakes.yard import DATA, Yard
 from ledgerflow_ops_tests.guard.conftest import Judged, run

@@ -2,7 +2,7 @@
 
 from hypothesis import HealthCheck, given, settings
 
-from ledgerflow_ops.guard.effects import Effect
+from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops_tests.fakes import image
 from ledgerflow_ops_tests.fakes.yard import DATA, Yard
 from ledgerflow_ops_tests.guard.conftest import Judged, run

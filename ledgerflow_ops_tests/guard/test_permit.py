@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledgerflow_ops.guard.effects import Effect
+from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops.guard.permit import ENVIRONMENTS, Occasion, Standing, Wanted, permit
 from ledgerflow_ops.guard.touches import Judgement, Target, Touch
 

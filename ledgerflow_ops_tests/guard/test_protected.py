@@ -15,11 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.restoring import Wish
 from ledgerflow_ops.guard import installation
 from ledgerflow_ops.guard.labelling import Stage
+from ledgerflow_ops.operations import identity, restore
 from ledgerflow_ops.operations.desk import Site
-from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.fakes import contained as containers
 from ledgerflow_ops_tests.fakes import grounds
 from ledgerflow_ops_tests.fakes.contained import Contained
@@ -274,7 +277,7 @@ class TestProtect:
         assert self._label(books, engine) == ""
 
     def test_without_a_fresh_backup_nothing_is_begun(self, books: Contained, site: Site) -> None:
-        later = replace(site.desk, clock=lambda: builders.clock.now() + timedelta(hours=2))
+        later = replace(site.desk, clock=lambda: clock.now() + timedelta(hours=2))
         with pytest.raises(Refused, match="has no fresh proven backup") as refused:
             installation.protect(Site(later, site.environment), dry_run=False, say=print)
         assert "make backup" in refused.value.hint
@@ -282,7 +285,13 @@ class TestProtect:
 
 def test_with_the_word_and_the_backup_it_is_let_through(books: Contained) -> None:
     """Last, because it is true: the volume is gone afterwards, and comes back out of the backup."""
+    rows = books.ask(_COUNT)
     question = "Type the environment's name"
     code, said = _at_terminal(books, _compose(books, "down", "-v"), {question: "dev"})
     assert code == 0, said
     assert books.project.volume not in books.project.engine.names("volume")
+    books.project.up("postgres")
+    site = books.site()
+    identity.identity(site, accept=True)
+    restore.restore(site, Wish(Environment.DEV, "latest-proven"))
+    assert books.ask(_COUNT) == rows

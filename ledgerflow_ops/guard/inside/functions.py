@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from ledgerflow_ops.guard.effects import Finding, changes, destroys
-from ledgerflow_ops.guard.options import names
-from ledgerflow_ops.guard.settings import setting
-from ledgerflow_ops.guard.tokens import Kind, Token
+from ledgerflow_ops.guard.inside.effects import Finding, changes, destroys, unread
+from ledgerflow_ops.guard.inside.options import names
+from ledgerflow_ops.guard.inside.settings import setting
+from ledgerflow_ops.guard.inside.tokens import Kind, Token
 
 _NO_CALLS = names(
     """
@@ -153,7 +153,7 @@ def _configured(arguments: Sequence[Token]) -> Finding:
     if readable and _PLAIN_NAME.fullmatch(arguments[0].text):
         found = setting(arguments[0].text, arguments[2].text)
         return found if found.effect else changes(f"sets {arguments[0].text}")
-    return destroys("sets a setting whose name cannot be read")
+    return unread("sets a setting whose name cannot be read")
 
 
 def _schema(statement: Sequence[Token], place: int) -> str:

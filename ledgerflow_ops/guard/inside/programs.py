@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from ledgerflow_ops.guard import files, postgres, python, redis
-from ledgerflow_ops.guard.effects import (
+from ledgerflow_ops.guard.inside import files, postgres, python, redis
+from ledgerflow_ops.guard.inside.effects import (
     Around,
     Effect,
     Finding,
@@ -13,13 +13,14 @@ from ledgerflow_ops.guard.effects import (
     opaque,
     reads,
     seated,
+    unread,
     worst,
 )
-from ledgerflow_ops.guard.options import Unreadable
-from ledgerflow_ops.guard.psql import psql
-from ledgerflow_ops.guard.script import shell
-from ledgerflow_ops.guard.server import server
-from ledgerflow_ops.guard.wrappers import WRAPPERS
+from ledgerflow_ops.guard.inside.options import Unreadable
+from ledgerflow_ops.guard.inside.psql import psql
+from ledgerflow_ops.guard.inside.script import shell
+from ledgerflow_ops.guard.inside.server import server
+from ledgerflow_ops.guard.inside.wrappers import WRAPPERS
 
 __all__ = ["Around", "Effect", "Finding", "effect"]
 
@@ -57,7 +58,7 @@ def _judge(argv: tuple[str, ...], around: Around, depth: int, left: Iterator[int
     try:
         found = _named(name, argv[1:], around, judge)
     except Unreadable as trouble:
-        found = destroys(f"{name} would be given what cannot be read: {trouble}")
+        found = unread(f"{name} would be given what cannot be read: {trouble}")
     if folder and name not in _ANYWHERE and (".." in folder or not _PLACES.fullmatch(folder)):
         return worst([found, opaque(f"runs {argv[0]}, which need not be what its name says", around)], "")
     return found

@@ -2,8 +2,8 @@
 
 import re
 
-from ledgerflow_ops.guard.effects import Around, Finding, destroys, reads, worst
-from ledgerflow_ops.guard.options import names
+from ledgerflow_ops.guard.inside.effects import Around, Finding, destroys, reads, worst
+from ledgerflow_ops.guard.inside.options import names
 
 _PATTERN = re.compile(r"[*?\[{]|[+@!]\(")
 _PLAIN = names(

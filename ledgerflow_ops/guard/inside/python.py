@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable, Sequence
 
-from ledgerflow_ops.guard import paths
-from ledgerflow_ops.guard.effects import (
+from ledgerflow_ops.guard.inside import paths
+from ledgerflow_ops.guard.inside.effects import (
     Around,
     Finding,
     Judge,
@@ -15,8 +15,8 @@ from ledgerflow_ops.guard.effects import (
     seated,
     worst,
 )
-from ledgerflow_ops.guard.functions import FATAL_WORDS
-from ledgerflow_ops.guard.options import Unreadable, names
+from ledgerflow_ops.guard.inside.functions import FATAL_WORDS
+from ledgerflow_ops.guard.inside.options import Unreadable, names
 
 _FLAGS = "bBdEiIOPqRsSuvx"
 _READS = names(

@@ -2,8 +2,8 @@
 
 import re
 
-from ledgerflow_ops.guard.effects import Finding, changes, destroys, reads
-from ledgerflow_ops.guard.options import names
+from ledgerflow_ops.guard.inside.effects import Finding, changes, destroys, reads
+from ledgerflow_ops.guard.inside.options import names
 
 _RUNS = names(
     """

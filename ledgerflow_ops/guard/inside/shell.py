@@ -1,7 +1,7 @@
 """What shell text could do to the data."""
 
-from ledgerflow_ops.guard.effects import Around, Finding
-from ledgerflow_ops.guard.programs import effect
+from ledgerflow_ops.guard.inside.effects import Around, Finding
+from ledgerflow_ops.guard.inside.programs import effect
 
 __all__ = ["of_shell"]
 

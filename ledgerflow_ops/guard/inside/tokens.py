@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from ledgerflow_ops.guard.options import Unreadable
+from ledgerflow_ops.guard.inside.options import Unreadable
 
 
 class Kind(Enum):

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledgerflow_ops.guard.effects import Around, Effect, Finding
-from ledgerflow_ops.guard.programs import effect
-from ledgerflow_ops_tests.guard.surroundings import APPLICATION, DATABASE, judged, typed
-from ledgerflow_ops_tests.guard.surroundings import fed as given_input
+from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding
+from ledgerflow_ops.guard.inside.programs import effect
+from ledgerflow_ops_tests.guard.inside.surroundings import APPLICATION, DATABASE, judged, typed
+from ledgerflow_ops_tests.guard.inside.surroundings import fed as given_input
 
 DESTROYED_IN_THE_DATABASE = r"""
 dropdb ledgerflow_dev

@@ -15,10 +15,11 @@ class Effect(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What something could do at worst, in words for people."""
+    """What something could do at worst, in words for people. `unread`: because it cannot be read."""
 
     effect: Effect
     why: str
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +53,25 @@ def destroys(why: str) -> Finding:
     return Finding(Effect.DESTROYS, why)
 
 
+def unread(why: str) -> Finding:
+    """What cannot be read may do anything."""
+    return Finding(Effect.DESTROYS, why, unread=True)
+
+
 def worst(findings: Iterable[Finding], otherwise: str) -> Finding:
-    """The first of the worst; without any, nothing is done but what `otherwise` says."""
-    return max(findings, key=lambda finding: finding.effect, default=reads(otherwise))
+    """The worst, what is known before what is not read; without any, `otherwise` says what is done."""
+    return max(findings, key=lambda found: (found.effect, not found.unread), default=reads(otherwise))
 
 
 def opaque(why: str, around: Around) -> Finding:
     """Nobody sees what it does: next to the data it may destroy, elsewhere it may reach the database."""
-    return destroys(f"{why}, next to the data") if around.data else changes(why)
+    return unread(f"{why}, next to the data") if around.data else changes(why)
 
 
 def seated(what: str, around: Around) -> Finding:
     """A program that does what it is told on its standard input."""
     if around.input:
-        return destroys(f"{what} reads what it does from standard input, which nobody can judge beforehand")
+        return unread(f"{what} reads what it does from standard input, which nobody can judge beforehand")
     if around.terminal:
         return changes(f"opens {what}: what is typed inside is not seen")
     return reads(f"starts {what} with nothing to read")

@@ -3,9 +3,18 @@
 import re
 from collections.abc import Callable, Sequence
 
-from ledgerflow_ops.guard import paths
-from ledgerflow_ops.guard.effects import Around, Finding, changes, destroys, opaque, reads, worst
-from ledgerflow_ops.guard.options import Unreadable, names, parse
+from ledgerflow_ops.guard.inside import paths
+from ledgerflow_ops.guard.inside.effects import (
+    Around,
+    Finding,
+    changes,
+    destroys,
+    opaque,
+    reads,
+    unread,
+    worst,
+)
+from ledgerflow_ops.guard.inside.options import Unreadable, names, parse
 
 Program = Callable[[Sequence[str], Around], Finding]
 
@@ -118,7 +127,7 @@ def _tar(args: Sequence[str], around: Around) -> Finding:
     try:
         given = parse(_dashed(args), _TAR)
     except Unreadable as trouble:
-        return destroys(f"tar would be given what cannot be read: {trouble}")
+        return unread(f"tar would be given what cannot be read: {trouble}")
     folders = given.values("directory")
     if given.has("list"):
         return reads("lists an archive")

@@ -2,8 +2,8 @@
 
 import re
 
-from ledgerflow_ops.guard.effects import Around, Finding, destroys, opaque, reads
-from ledgerflow_ops.guard.options import names
+from ledgerflow_ops.guard.inside.effects import Around, Finding, destroys, opaque, reads, unread
+from ledgerflow_ops.guard.inside.options import names
 
 NAMES = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 TRUSTED = names(
@@ -34,5 +34,5 @@ def variable(assignment: str, around: Around) -> Finding:
     if _HARMLESS.fullmatch(name):
         return reads(f"sets {name}")
     if not NAMES.fullmatch(name) or _LEADS.fullmatch(name):
-        return destroys(f"sets {name}, and then nobody can tell what runs")
+        return unread(f"sets {name}, and then nobody can tell what runs")
     return opaque(f"sets {name}, whose use is not known", around)

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from ledgerflow_ops.guard import functions
-from ledgerflow_ops.guard.definitions import alter, create
-from ledgerflow_ops.guard.effects import Finding, changes, destroys, reads, worst
-from ledgerflow_ops.guard.options import Unreadable, names
-from ledgerflow_ops.guard.settings import setting
-from ledgerflow_ops.guard.tokens import Kind, Token, tokens
+from ledgerflow_ops.guard.inside import functions
+from ledgerflow_ops.guard.inside.definitions import alter, create
+from ledgerflow_ops.guard.inside.effects import Finding, changes, destroys, reads, unread, worst
+from ledgerflow_ops.guard.inside.options import Unreadable, names
+from ledgerflow_ops.guard.inside.settings import setting
+from ledgerflow_ops.guard.inside.tokens import Kind, Token, tokens
 
 Statement = Sequence[Token]
 _DEEPEST = 20
@@ -42,7 +42,7 @@ def of_sql(text: str) -> Finding:
     try:
         found = tokens(text)
     except Unreadable as trouble:
-        return destroys(f"cannot be read: {trouble}")
+        return unread(f"cannot be read: {trouble}")
     if any(token.is_mark("\\") for token in found):
         found = _separated(found)
     return of_tokens(found)

@@ -3,22 +3,22 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from ledgerflow_ops.guard import paths
-from ledgerflow_ops.guard.effects import (
+from ledgerflow_ops.guard.inside import paths
+from ledgerflow_ops.guard.inside.effects import (
     Around,
     Effect,
     Finding,
     Judge,
-    destroys,
     opaque,
     reads,
     seated,
+    unread,
     worst,
 )
-from ledgerflow_ops.guard.environment import variable
-from ledgerflow_ops.guard.files import HARMLESS
-from ledgerflow_ops.guard.options import Unreadable, names
-from ledgerflow_ops.guard.words import Simple, Word, commands
+from ledgerflow_ops.guard.inside.environment import variable
+from ledgerflow_ops.guard.inside.files import HARMLESS
+from ledgerflow_ops.guard.inside.options import Unreadable, names
+from ledgerflow_ops.guard.inside.words import Simple, Word, commands
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 _TRANSPARENT = names(
@@ -49,7 +49,7 @@ def script(text: str, around: Around, judge: Judge) -> Finding:
             raise Unreadable("more commands than anybody types")
         return worst(_Script(around, judge).all(found), "does nothing")
     except Unreadable as trouble:
-        return destroys(f"is shell text that cannot be read beforehand: {trouble}")
+        return unread(f"is shell text that cannot be read beforehand: {trouble}")
 
 
 class _Script:

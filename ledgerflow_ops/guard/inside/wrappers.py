@@ -3,11 +3,21 @@
 import shlex
 from collections.abc import Callable, Sequence
 
-from ledgerflow_ops.guard import paths
-from ledgerflow_ops.guard.effects import Around, Finding, Judge, destroys, opaque, reads, seated, worst
-from ledgerflow_ops.guard.environment import NAMES, variable
-from ledgerflow_ops.guard.files import HARMLESS
-from ledgerflow_ops.guard.options import Parsed, Unreadable, parse
+from ledgerflow_ops.guard.inside import paths
+from ledgerflow_ops.guard.inside.effects import (
+    Around,
+    Finding,
+    Judge,
+    destroys,
+    opaque,
+    reads,
+    seated,
+    unread,
+    worst,
+)
+from ledgerflow_ops.guard.inside.environment import NAMES, variable
+from ledgerflow_ops.guard.inside.files import HARMLESS
+from ledgerflow_ops.guard.inside.options import Parsed, Unreadable, parse
 
 Wrapper = Callable[[Sequence[str], Around, Judge], Finding]
 
@@ -167,7 +177,7 @@ def _xargs(args: Sequence[str], around: Around, judge: Judge) -> Finding:
     inner = given.operands or ("echo",)
     if inner[0] in HARMLESS:
         return judge(inner, around)
-    return destroys(f"runs {inner[0]} with arguments from standard input, which nobody can judge beforehand")
+    return unread(f"runs {inner[0]} with arguments from standard input, which nobody can judge beforehand")
 
 
 def _find(args: Sequence[str], around: Around, judge: Judge) -> Finding:

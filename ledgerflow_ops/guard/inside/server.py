@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from ledgerflow_ops.guard.effects import Around, Finding, changes, destroys, reads, worst
-from ledgerflow_ops.guard.options import Unreadable
-from ledgerflow_ops.guard.paths import touched
-from ledgerflow_ops.guard.settings import setting
+from ledgerflow_ops.guard.inside.effects import Around, Finding, changes, destroys, reads, unread, worst
+from ledgerflow_ops.guard.inside.options import Unreadable
+from ledgerflow_ops.guard.inside.paths import touched
+from ledgerflow_ops.guard.inside.settings import setting
 
 _PLAIN = {"-h": 1, "-i": 0, "-k": 1, "-l": 0, "-N": 1, "-p": 1, "-S": 1, "-B": 1, "-e": 0, "-d": 1}
 _SHOWS = ("--describe-config", "--version", "-V", "--help", "-?")
@@ -18,7 +18,7 @@ def server(args: Sequence[str], around: Around) -> Finding:
     try:
         return worst(list(_settings(args, around)), "starts the server")
     except Unreadable as trouble:
-        return destroys(f"the server would be given what cannot be read: {trouble}")
+        return unread(f"the server would be given what cannot be read: {trouble}")
 
 
 def _settings(args: Sequence[str], around: Around) -> Iterator[Finding]:

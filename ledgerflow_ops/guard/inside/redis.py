@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from ledgerflow_ops.guard.effects import Around, Finding, changes, destroys, reads, seated
-from ledgerflow_ops.guard.options import Unreadable, names, parse
+from ledgerflow_ops.guard.inside.effects import Around, Finding, changes, destroys, reads, seated, unread
+from ledgerflow_ops.guard.inside.options import Unreadable, names, parse
 
 _OPTIONS = "h= p= s= a= u= n= r= i= no-auth-warning raw no-raw pass= user= tls scan stat latency bigkeys csv"
 _READS = names(
@@ -27,7 +27,7 @@ def client(args: Sequence[str], around: Around) -> Finding:
     try:
         given = parse(args, _OPTIONS, permute=False)
     except Unreadable as trouble:
-        return destroys(f"redis-cli would be given what cannot be read: {trouble}")
+        return unread(f"redis-cli would be given what cannot be read: {trouble}")
     if not given.operands:
         return seated("redis-cli", around) if not given.options or around.input else reads("asks Redis")
     word = given.operands[0].lower()

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledgerflow_ops.guard.effects import Around, Effect
-from ledgerflow_ops.guard.programs import effect
-from ledgerflow_ops.guard.shell import of_shell
-from ledgerflow_ops_tests.guard.surroundings import APPLICATION, DATABASE
+from ledgerflow_ops.guard.inside.effects import Around, Effect
+from ledgerflow_ops.guard.inside.programs import effect
+from ledgerflow_ops.guard.inside.shell import of_shell
+from ledgerflow_ops_tests.guard.inside.surroundings import APPLICATION, DATABASE
 
 Line = tuple[str, ...]
 

@@ -3,8 +3,8 @@
 import shlex
 from dataclasses import replace
 
-from ledgerflow_ops.guard.effects import Around, Effect, Finding
-from ledgerflow_ops.guard.programs import effect
+from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding
+from ledgerflow_ops.guard.inside.programs import effect
 
 DATABASE = Around(("/var/lib/postgresql/data",), terminal=False, input=False)
 APPLICATION = Around((), terminal=False, input=False, workdir="/app")

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from ledgerflow_ops.guard import paths
-from ledgerflow_ops.guard.effects import Around, Finding, changes, destroys, reads, worst
-from ledgerflow_ops.guard.options import Parsed, Unreadable, parse
+from ledgerflow_ops.guard.inside import paths
+from ledgerflow_ops.guard.inside.effects import Around, Finding, changes, destroys, reads, unread, worst
+from ledgerflow_ops.guard.inside.options import Parsed, Unreadable, parse
 
 Program = Callable[[Sequence[str], Around], Finding]
 
@@ -123,7 +123,7 @@ def _by_options(name: str) -> Program:
         try:
             given = parse(args, OPTIONS[name])
         except Unreadable as trouble:
-            return destroys(f"{name} would be given what cannot be read: {trouble}")
+            return unread(f"{name} would be given what cannot be read: {trouble}")
         return _PARSED[name](given, around)
 
     return program
@@ -142,7 +142,7 @@ def _pg_ctl(args: Sequence[str], around: Around) -> Finding:
             "D|pgdata= l|log= m|mode= t|timeout= s|silent w|wait W|no-wait c|core-files o|options= p=",
         )
     except Unreadable as trouble:
-        return destroys(f"pg_ctl would be given what cannot be read: {trouble}")
+        return unread(f"pg_ctl would be given what cannot be read: {trouble}")
     if given.has("options", "p", "log") or len(given.operands) != 1:
         return destroys("controls the server in a way that is not read here")
     return _CONTROL.get(given.operands[0], destroys(f"pg_ctl {given.operands[0]}"))

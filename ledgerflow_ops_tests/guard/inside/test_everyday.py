@@ -2,8 +2,8 @@
 
 import pytest
 
-from ledgerflow_ops.guard.effects import Effect
-from ledgerflow_ops_tests.guard.surroundings import APPLICATION, DATABASE, judged
+from ledgerflow_ops.guard.inside.effects import Effect
+from ledgerflow_ops_tests.guard.inside.surroundings import APPLICATION, DATABASE, judged
 
 IN_THE_DATABASE = r"""
 ls

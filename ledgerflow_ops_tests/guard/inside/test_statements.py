@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.source import seal
 from ledgerflow_ops.adapters.tools import bundled
-from ledgerflow_ops.guard.effects import Effect, Finding
-from ledgerflow_ops.guard.functions import HARMLESS
-from ledgerflow_ops.guard.statements import of_sql
+from ledgerflow_ops.guard.inside.effects import Effect, Finding
+from ledgerflow_ops.guard.inside.functions import HARMLESS
+from ledgerflow_ops.guard.inside.statements import of_sql
 
 READING = r"""
 select 1

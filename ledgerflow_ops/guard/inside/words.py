@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ledgerflow_ops.guard.environment import TRUSTED
-from ledgerflow_ops.guard.options import Unreadable
+from ledgerflow_ops.guard.inside.environment import TRUSTED
+from ledgerflow_ops.guard.inside.options import Unreadable
 
 _BLANK = re.compile(r"(?:[ \t]|\\\n)+")
 _REDIRECTION = re.compile(r"(\d*)(<<<|<<|<>|<&|>>|>\||>&|&>>|&>|<|>)")

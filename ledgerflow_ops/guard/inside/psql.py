@@ -3,11 +3,20 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from ledgerflow_ops.guard import paths
-from ledgerflow_ops.guard.effects import Around, Finding, changes, destroys, reads, seated, worst
-from ledgerflow_ops.guard.options import Parsed, Unreadable, parse
-from ledgerflow_ops.guard.statements import of_sql, of_tokens
-from ledgerflow_ops.guard.tokens import Kind, Token, tokens
+from ledgerflow_ops.guard.inside import paths
+from ledgerflow_ops.guard.inside.effects import (
+    Around,
+    Finding,
+    changes,
+    destroys,
+    reads,
+    seated,
+    unread,
+    worst,
+)
+from ledgerflow_ops.guard.inside.options import Parsed, Unreadable, parse
+from ledgerflow_ops.guard.inside.statements import of_sql, of_tokens
+from ledgerflow_ops.guard.inside.tokens import Kind, Token, tokens
 
 OPTIONS = """
     a|echo-all A|no-align b|echo-errors c|command= csv d|dbname= e|echo-queries E|echo-hidden f|file=
@@ -35,7 +44,7 @@ def psql(args: Sequence[str], around: Around) -> Finding:
     try:
         given = parse(args, OPTIONS)
     except Unreadable as trouble:
-        return destroys(f"psql would be given what cannot be read: {trouble}")
+        return unread(f"psql would be given what cannot be read: {trouble}")
     return worst(_parts(given, around), "reads the list of databases")
 
 
@@ -56,7 +65,7 @@ def command(text: str, around: Around, *, substituted: bool = False) -> Finding:
     if text.startswith("\\"):
         return _backslash(text[1:], around)
     if substituted and _VARIABLE.search(text):
-        return destroys("puts variables into SQL, which cannot be read beforehand")
+        return unread("puts variables into SQL, which cannot be read beforehand")
     return of_sql(text)
 
 
@@ -101,10 +110,10 @@ def _copy(arguments: str, around: Around) -> Finding:
     try:
         found = tokens(arguments)
     except Unreadable as trouble:
-        return destroys(f"\\copy cannot be read: {trouble}")
+        return unread(f"\\copy cannot be read: {trouble}")
     way = max((place for place, token in enumerate(found) if _outside(found, place)), default=None)
     if way is None or way + 1 >= len(found) or any(token.is_mark("\\") for token in found):
-        return destroys("\\copy that cannot be read")
+        return unread("\\copy that cannot be read")
     end = found[way + 1]
     if end.is_word("program"):
         return destroys("runs a program")
@@ -112,7 +121,7 @@ def _copy(arguments: str, around: Around) -> Finding:
     if found[way].is_word("from") or end.is_word("stdout", "pstdout"):
         return what
     if end.kind is not Kind.STRING or re.search(r"[^\w./-]", end.text):
-        return destroys("\\copy to a file whose name cannot be read")
+        return unread("\\copy to a file whose name cannot be read")
     return worst((what, paths.written(end.text, around)), "")
 
 

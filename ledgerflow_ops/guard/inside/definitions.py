@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from ledgerflow_ops.guard.effects import Finding, changes, destroys
-from ledgerflow_ops.guard.settings import setting
-from ledgerflow_ops.guard.tokens import Kind, Token
+from ledgerflow_ops.guard.inside.effects import Finding, changes, destroys
+from ledgerflow_ops.guard.inside.settings import setting
+from ledgerflow_ops.guard.inside.tokens import Kind, Token
 
 _KEEPS = ("not", "default", "constraint")
 """What can be dropped of a column or table without losing a row. All are reserved words."""
