@@ -2,7 +2,7 @@
 
     make bench                      all of it, on a 1 GB ledger (about ten minutes on two cores)
     make bench ARGS="--gigabytes 0.1 --rounds 1"
-    make bench ARGS="--only sample"
+    make bench ARGS="--only sample"   or ledger, or docker
 
 Each figure stands beside the limit it is held to; the exit code is 1 when one is missed.
 """
@@ -39,6 +39,7 @@ from ledgerflow_ops.operations import backup, drill
 from ledgerflow_ops.operations.backup import Order
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.fakes import engine as engines
 
 PROJECT = Path(__file__).parent.parent
 _MIB = 1024**2
@@ -211,6 +212,27 @@ def warm(root: Path, rounds: int) -> list[Figure]:
     return [Figure("warm make backup of the sample / import dagster", _ratio(ours, theirs), 4.0)]
 
 
+def wrapped(rounds: int) -> list[Figure]:
+    """What ledger_docker adds to a command that only reads, and, told beside it, to one that is judged."""
+    with engines.engine() as engine:
+        variables = {**os.environ, **engine.environment(), "LEDGER_STATE_DIR": str(engine.folder / "state")}
+        plain, ours = engine.client, Path(sys.executable).parent / "ledger_docker"
+
+        def run(program: Path, *words: str) -> float:
+            command = [str(program), *words]
+            return timed(lambda: subprocess.run(command, env=variables, capture_output=True, check=False))
+
+        found: dict[tuple[str, str], list[float]] = {}
+        for _ in range(10 * rounds):
+            for words in (("ps",), ("stop", "nobody")):
+                for name, program in (("docker", plain), ("ledger_docker", ours)):
+                    found.setdefault((name, words[0]), []).append(run(program, *words))
+    for (name, word), values in sorted(found.items()):
+        console.print(f"  {name} {word}: {statistics.median(values):.3f} s")
+    added = statistics.median(found["ledger_docker", "ps"]) - statistics.median(found["docker", "ps"])
+    return [Figure("ledger_docker ps − docker ps", added, 0.2, "s")]
+
+
 def _ratio(ours: list[float], theirs: list[float]) -> float:
     return statistics.median(ours) / statistics.median(theirs)
 
@@ -224,15 +246,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--gigabytes", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["ledger", "sample"])
+    parser.add_argument("--only", choices=["ledger", "sample", "docker"])
     asked = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="lfb-", dir="/tmp"))
     root.chmod(0o711)
     figures: list[Figure] = []
     try:
-        if asked.only != "ledger":
+        if asked.only in (None, "docker"):
+            figures += wrapped(asked.rounds)
+        if asked.only in (None, "sample"):
             figures += warm(root, asked.rounds)
-        if asked.only != "sample":
+        if asked.only in (None, "ledger"):
             figures += ledger(root, asked.gigabytes, asked.rounds)
     finally:
         shutil.rmtree(root, ignore_errors=True)
