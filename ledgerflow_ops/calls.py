@@ -11,7 +11,7 @@ import click
 
 from ledgerflow_ops import config
 from ledgerflow_ops.adapters.locks import who
-from ledgerflow_ops.adapters.process import mask
+from ledgerflow_ops.adapters.process import end_all, mask
 from ledgerflow_ops.console import Progress, Terminal
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
@@ -90,6 +90,7 @@ class Commands(click.Group):
             trouble = LedgerError(f"{place}{error.strerror or error}.", hint="make doctor looks at it.")
             sys.exit(_told(trouble))
         except (KeyboardInterrupt, click.Abort):
+            end_all()
             sys.exit(_told(LedgerError("Interrupted.", hint="Nothing half-done was kept. Run it again.")))
         except Exception as error:  # noqa: BLE001 - who asked for JSON gets it, whatever went wrong
             sys.stderr.write(mask(traceback.format_exc()))

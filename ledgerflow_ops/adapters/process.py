@@ -161,6 +161,19 @@ def kill(child: subprocess.Popen[bytes]) -> None:
             os.killpg(child.pid, signal.SIGKILL)
 
 
+def end_all() -> None:
+    """Kill every program we have started that is still at work.
+
+    For when we are interrupted: that may come between a start and the line that would look after it.
+    """
+    import psutil  # takes longer to import than all else here, and is needed once
+
+    for child in psutil.Process().children():
+        with contextlib.suppress(ProcessLookupError, psutil.Error):
+            if os.getsid(child.pid) == child.pid and child.status() != psutil.STATUS_ZOMBIE:
+                os.killpg(child.pid, signal.SIGKILL)
+
+
 def ended_by(code: int) -> str:
     """An exit code in words."""
     if code >= 0:

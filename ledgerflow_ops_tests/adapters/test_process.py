@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -166,3 +167,18 @@ def test_only_the_end_of_a_flood_of_errors_is_kept(buffered: bool) -> None:
     process.drain(io.BufferedReader(raw) if buffered else raw, kept)
     assert len(kept) == 64 * 1024
     assert flood.endswith(kept)
+
+
+_LEFT = """
+import subprocess, sys
+from ledgerflow_ops.adapters import process
+lost = process.popen(["sh", "-c", "sleep 600; true"], extra={}, stdin=subprocess.DEVNULL)
+theirs = subprocess.Popen(["sleep", "0.2"])  # in our own session: not started by us as a tool
+process.end_all()
+print(lost.wait(timeout=10), theirs.wait(timeout=10))
+"""
+
+
+def test_what_an_interruption_has_left_behind_is_ended() -> None:
+    finished = process.run([sys.executable, "-c", _LEFT], timeout=30)
+    assert (finished.out, finished.errors) == (b"-9 0\n", "")
