@@ -19,7 +19,7 @@ from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.fakes import engine as engines
 from ledgerflow_ops_tests.fakes.engine import Engine
 
-_FOR_THE_TESTS = ("LEDGERFLOW_SCREENSHOTS", "LEDGERFLOW_REGRESS")
+_FOR_THE_TESTS = ("LEDGERFLOW_SCREENSHOTS", "LEDGERFLOW_REGRESS", "LEDGERFLOW_LINES")
 
 
 def pytest_configure(config: pytest.Config) -> None:
