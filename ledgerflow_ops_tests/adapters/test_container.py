@@ -146,6 +146,24 @@ def test_what_else_of_the_project_runs_is_told_with_the_command_that_stops_it(
         project.compose("stop", "django", "redis")
 
 
+@pytest.mark.parametrize("how", ["the script", "a script that calls it", "a link"])
+def test_a_wrapper_of_ours_that_bears_dockers_name_is_passed_by(
+    container: Container, monkeypatch: pytest.MonkeyPatch, root: Path, how: str
+) -> None:
+    if how == "a link":
+        programs.write(root / "ledger_docker", "exit 3")
+        (root / "docker").symlink_to(root / "ledger_docker")
+    else:
+        calls = "from ledgerflow_ops.guard.wrapper" if how == "the script" else "exec ledger_docker"
+        programs.write(root / "docker", f"# {calls}\nexit 3")
+    monkeypatch.setenv("PATH", f"{root}{os.pathsep}{os.environ['PATH']}")
+    inside = container.look()
+    with Database({"user": inside.user, "dbname": inside.database}, inside).connect() as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert Client(tools.bundled(), {}, inside).run("pg_dump", ["--version"]).code == 0
+    assert container.others().running == ()
+
+
 class TestTrouble:
     """Each way not to get there is told in words, with what to do next and the exit code of its kind."""
 
