@@ -109,7 +109,8 @@ class Container:
             )
         return LedgerError(
             f"The container of {self.label} is not running.",
-            hint=f"Start it: {shlex.join(self.compose('up', '--detach', self.service))}",
+            hint="docker compose ls --all shows what projects there are. If this is the right one: "
+            f"{shlex.join(self.compose('up', '--detach', self.service))}",
         )
 
     def really(self, command: list[str]) -> list[str]:

@@ -120,6 +120,7 @@ def test_a_server_that_does_ask_for_a_password_is_told_with_what_to_do(
         with pytest.raises(LedgerError, match="no password supplied") as told, careful.connect():
             pass
         assert "host all all 127.0.0.1/32 trust" in told.value.hint
+        assert 'on socket "ledger-dev/postgres" failed' in told.value.message
     finally:
         contained.project.engine.docker(*inside, "cat /tmp/hba >$PGDATA/pg_hba.conf")
         contained.project.psql("SELECT pg_reload_conf(); DROP ROLE careful")

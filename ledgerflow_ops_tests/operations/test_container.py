@@ -72,6 +72,7 @@ def test_a_backup_its_proof_a_restore_over_it_and_the_way_back(project: Containe
     contained.project.compose("stop", "django")
     with pytest.raises(Refused, match="is running: redis"):
         rollback.rollback(only_redis)
+    assert rollback.plan(only_redis, aim.aim(only_redis), force=True).back.name == restored.before
     contained.project.compose("stop", "redis")
     assert rollback.rollback(only_redis).back.name == restored.before
     assert contained.ask(DESCRIPTION) == "after the backup"
