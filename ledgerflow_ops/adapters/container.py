@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import shutil
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,12 +10,11 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from ledgerflow_ops.adapters import process, relay
+from ledgerflow_ops.adapters import docker, process, relay
 from ledgerflow_ops.adapters.process import Finished
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
 from ledgerflow_ops.core.target import Application
 
-_DOCKER = "docker"
 _TIMEOUT = 60.0
 _CARRIERS = {
     "bash": ("bash", "-c", "carry.bash", "bash"),
@@ -43,7 +41,7 @@ class Container:
     def compose(self, *words: str) -> list[str]:
         """`docker compose` on this project."""
         variables = ["--env-file", str(self.env_file)] if self.env_file else []
-        return [_DOCKER, "compose", "-p", self.project, "-f", str(self.file), *variables, *words]
+        return [docker.NAME, "compose", "-p", self.project, "-f", str(self.file), *variables, *words]
 
     def inside(self, *words: str, variables: Mapping[str, str] | None = None) -> list[str]:
         """A command that runs in the container: never with a terminal, which would mangle what flows.
@@ -67,7 +65,7 @@ class Container:
         """What else of the project runs now and may use the database, and how to stop it."""
         form = '{{.Label "com.docker.compose.service"}}\t{{.Label "com.docker.compose.oneoff"}}\t{{.Names}}'
         only = f"label=com.docker.compose.project={self.project}"
-        finished = self._run([_DOCKER, "ps", "--filter", only, "--format", form])
+        finished = self._run([docker.NAME, "ps", "--filter", only, "--format", form])
         if finished.code:
             raise self.failure(finished.code, finished.errors)
         lines = [line.split("\t") for line in finished.out.decode("utf-8", "replace").splitlines() if line]
@@ -80,7 +78,7 @@ class Container:
         services = sorted({service for service, once, _ in theirs if not once})
         jobs = sorted(name for _, once, name in theirs if once)
         stops = [shlex.join(self.compose("stop", *services))] if services else []
-        stops += [shlex.join([_DOCKER, "stop", *jobs])] if jobs else []
+        stops += [shlex.join([docker.NAME, "stop", *jobs])] if jobs else []
         return Application(tuple(services + jobs), " && ".join(stops))
 
     def failure(self, code: int, errors: str) -> LedgerError:
@@ -111,16 +109,22 @@ class Container:
             )
         return LedgerError(
             f"The container of {self.label} is not running.",
-            hint=f"Start it: {shlex.join(self.compose('up', '--detach', self.service))}",
+            hint="docker compose ls --all shows what projects there are. If this is the right one: "
+            f"{shlex.join(self.compose('up', '--detach', self.service))}",
         )
 
-    def _run(self, command: list[str]) -> Finished:
-        if shutil.which(_DOCKER) is None:
+    def really(self, command: list[str]) -> list[str]:
+        """A command as it is run: by the real docker, whatever bears its name."""
+        program = docker.program()
+        if program is None:
             raise LedgerError(
                 f"There is no docker on the PATH, and {self.label} can only be reached through it.",
                 hint="Install Docker with its Compose plugin, or set database_url instead of compose.",
             )
-        return process.run(command, timeout=_TIMEOUT)
+        return [str(program), *command[1:]]
+
+    def _run(self, command: list[str]) -> Finished:
+        return process.run(self.really(command), timeout=_TIMEOUT)
 
 
 _ANSWERS = ("user", "database", "port", "carrier", "dump", "zstd")
@@ -159,13 +163,14 @@ class Inside:
     def way(self) -> AbstractContextManager[relay.Relay]:
         """A socket of ours that leads to the server in there, for as long as the block lasts."""
         program, option, name, *zero = _CARRIERS[self.carrier]
-        return relay.relay(self.container.inside(program, option, script(name), *zero, self.port))
+        carried = self.container.inside(program, option, script(name), *zero, self.port)
+        return relay.relay(self.container.really(carried))
 
     def run(self, program: str, options: list[str], variables: Mapping[str, str]) -> list[str]:
         """The command that runs a program of PostgreSQL's in there, until it ends or we do."""
         reached = {**variables, "PGHOST": "127.0.0.1", "PGPORT": self.port, "PGSSLMODE": "disable"}
         words = ["sh", "-c", script("watched.sh"), "sh", program, *options]
-        return self.container.inside(*words, variables={**reached, "LC_ALL": "C"})
+        return self.container.really(self.container.inside(*words, variables={**reached, "LC_ALL": "C"}))
 
 
 @cache

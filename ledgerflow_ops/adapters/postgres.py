@@ -137,9 +137,11 @@ class Database:
             except LedgerError as error:
                 if failure := way.failure():
                     raise self.inside.container.failure(*failure) from None
-                if _PASSWORD.search(error.message):
-                    raise type(error)(error.message, hint=_TRUST) from None
-                raise
+                if str(way.folder) not in error.message:
+                    raise
+                message = error.message.replace(str(way.address), self.inside.container.label)
+                hint = _TRUST if _PASSWORD.search(message) else error.hint
+                raise type(error)(message, hint=hint) from None
 
     @contextmanager
     def connect(self, *, autocommit: bool = True) -> Iterator[Connection]:

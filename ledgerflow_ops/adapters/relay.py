@@ -44,6 +44,11 @@ class Relay:
     _carried: list[_Carried] = field(default_factory=list)
     _trouble: LedgerError | None = None
 
+    @property
+    def address(self) -> Path:
+        """What libpq makes of the folder; people are told something else."""
+        return self.folder / f".s.PGSQL.{PORT}"
+
     def failure(self) -> tuple[int, str] | None:
         """The exit code and the words of the first program that ended badly; None when none has."""
         if self._trouble:
@@ -87,7 +92,7 @@ def relay(command: Sequence[str], *, patience: float = _PATIENCE) -> Iterator[Re
     folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", dir=_SHORT))
     opened = Relay(folder, command, patience)
     try:
-        with _listening(folder / f".s.PGSQL.{PORT}") as listener, _accepting(listener, opened):
+        with _listening(opened.address) as listener, _accepting(listener, opened):
             yield opened
     finally:
         opened.close()

@@ -120,6 +120,7 @@ def test_a_server_that_does_ask_for_a_password_is_told_with_what_to_do(
         with pytest.raises(LedgerError, match="no password supplied") as told, careful.connect():
             pass
         assert "host all all 127.0.0.1/32 trust" in told.value.hint
+        assert 'on socket "ledger-dev/postgres" failed' in told.value.message
     finally:
         contained.project.engine.docker(*inside, "cat /tmp/hba >$PGDATA/pg_hba.conf")
         contained.project.psql("SELECT pg_reload_conf(); DROP ROLE careful")
@@ -144,6 +145,24 @@ def test_what_else_of_the_project_runs_is_told_with_the_command_that_stops_it(
     finally:
         project.engine.docker("rm", "--force", "import-job")
         project.compose("stop", "django", "redis")
+
+
+@pytest.mark.parametrize("how", ["the script", "a script that calls it", "a link"])
+def test_a_wrapper_of_ours_that_bears_dockers_name_is_passed_by(
+    container: Container, monkeypatch: pytest.MonkeyPatch, root: Path, how: str
+) -> None:
+    if how == "a link":
+        programs.write(root / "ledger_docker", "exit 3")
+        (root / "docker").symlink_to(root / "ledger_docker")
+    else:
+        calls = "from ledgerflow_ops.guard.wrapper" if how == "the script" else "exec ledger_docker"
+        programs.write(root / "docker", f"# {calls}\nexit 3")
+    monkeypatch.setenv("PATH", f"{root}{os.pathsep}{os.environ['PATH']}")
+    inside = container.look()
+    with Database({"user": inside.user, "dbname": inside.database}, inside).connect() as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert Client(tools.bundled(), {}, inside).run("pg_dump", ["--version"]).code == 0
+    assert container.others().running == ()
 
 
 class TestTrouble:

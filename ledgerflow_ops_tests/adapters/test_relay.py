@@ -101,15 +101,14 @@ def test_a_program_that_cannot_be_started_is_an_error() -> None:
 def test_one_that_does_not_end_by_itself_is_ended() -> None:
     before = set(psutil.Process().children(recursive=True))
     with relay.relay(["sh", "-c", "sleep 600; true"], patience=0.1) as way:
-        address = str(way.folder / f".s.PGSQL.{relay.PORT}")
-        _knock(address)
+        _knock(way.address)
         assert grounds.until(lambda: bool(set(psutil.Process().children(recursive=True)) - before))
     assert set(psutil.Process().children(recursive=True)) <= before
 
 
-def _knock(address: str) -> None:
+def _knock(address: Path) -> None:
     with socket.socket(socket.AF_UNIX) as client:
-        client.connect(address)
+        client.connect(str(address))
 
 
 _KILLED = """
@@ -117,7 +116,7 @@ import os, pathlib, signal, socket, sys, time
 from ledgerflow_ops.adapters import relay
 with relay.relay(["sh", "-c", 'touch "$0.begun"; cat >/dev/null; touch "$0"', sys.argv[1]]) as way:
     client = socket.socket(socket.AF_UNIX)
-    client.connect(str(way.folder / ".s.PGSQL.5432"))
+    client.connect(str(way.address))
     while not pathlib.Path(sys.argv[1] + ".begun").exists():
         time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGKILL)
