@@ -1,6 +1,7 @@
-"""Finds the docker that our own operations use: the real one, behind a wrapper of ours of that name."""
+"""Finds the real docker, behind a wrapper of ours that bears its name."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 NAME = "docker"
@@ -10,19 +11,23 @@ _START = 4096
 
 
 def program() -> Path | None:
-    """The first docker on the PATH that is not the wrapper; None where there is none.
+    """The docker that our own operations use; None where there is none.
 
     The wrapper judges what people type. What we run has been judged by the guards of its operation, and
     a backup that the wrapper asks for must not be stopped by it.
     """
+    return next(real(NAME), None)
+
+
+def real(name: str) -> Iterator[Path]:
+    """Every program of that name on the PATH, in its order, that is not the wrapper."""
     for folder in os.get_exec_path():
-        found = Path(folder or ".") / NAME
-        if found.is_file() and os.access(found, os.X_OK) and not _is_wrapper(found):
-            return found.absolute()
-    return None
+        found = Path(folder or ".") / name
+        if found.is_file() and os.access(found, os.X_OK) and not is_wrapper(found):
+            yield found.absolute()
 
 
-def _is_wrapper(found: Path) -> bool:
+def is_wrapper(found: Path) -> bool:
     """Whether it is our console script, a link to it, or a script that calls it."""
     if found.resolve().name == _WRAPPER:
         return True

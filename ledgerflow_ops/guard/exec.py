@@ -1,15 +1,13 @@
 """Finds the real docker behind the wrapper, and becomes it."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from ledgerflow_ops.adapters import docker
 from ledgerflow_ops.core.errors import LedgerError
 
 _TRIED = "LEDGER_DOCKER_TRIED"
-_MARKS = (b"ledgerflow_ops.guard", b"ledger_docker")
-_SCRIPT = 4096
 
 
 class NotFound(LedgerError):
@@ -21,8 +19,8 @@ class NotFound(LedgerError):
 def real(program: str) -> Path:
     """The first `program` on the PATH that is not this wrapper, nor a script that leads back to it."""
     tried = _tried()
-    for found in _on_path(program):
-        if str(found) not in tried and not is_wrapper(found):
+    for found in docker.real(program):
+        if str(found) not in tried:
             return found
     raise NotFound(
         f"There is no real {program} on the PATH behind ledger_docker.",
@@ -48,22 +46,3 @@ def _tried() -> list[str]:
     """What has been tried by this very process: a child of the real docker begins anew."""
     process, _, paths = os.environ.get(_TRIED, "").partition("=")
     return paths.split(os.pathsep) if process == str(os.getpid()) else []
-
-
-def _on_path(program: str) -> Iterator[Path]:
-    for folder in os.get_exec_path():
-        found = Path(folder or ".") / program
-        if found.is_file() and os.access(found, os.X_OK):
-            yield found.absolute()
-
-
-def is_wrapper(found: Path) -> bool:
-    """Whether it is this wrapper, under whatever name: our console script is a few lines of Python."""
-    try:
-        if found.resolve().name == "ledger_docker":
-            return True
-        with found.open("rb") as file:
-            start = file.read(_SCRIPT)
-    except OSError:
-        return False
-    return start.startswith(b"#!") and any(mark in start for mark in _MARKS)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from ledgerflow_ops.adapters import docker
 from ledgerflow_ops.adapters import folder as folders
 from ledgerflow_ops.core.catalog import newest_proven
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
@@ -47,7 +48,7 @@ def _on_path(program: str) -> Iterator[Check]:
             yield failed(program, "missing", error.message, error.hint)
         return
     ours = Path(sys.executable).parent / "ledger_docker"
-    if first and real.is_wrapper(Path(first)):
+    if first and docker.is_wrapper(Path(first)):
         yield passed(program, f"{first} is ledger_docker; the real one is {behind}")
     else:
         hint = f"Link it into a folder that comes first on the PATH: ln -s {ours} ~/bin/{program}"
@@ -91,9 +92,9 @@ def protect(site: Site, *, dry_run: bool, say: Callable[[str], None]) -> list[La
 
     Refused before anything is touched when one of them has no fresh backup to fall back on.
     """
-    docker = real.real("docker")
+    program = real.real("docker")
     if not dry_run:
-        sweep(docker)
+        sweep(program)
     scene = _scene(site.desk)
     found = plan(scene, site.environment)
     doable = [labelling for labelling in found if labelling.doable]
@@ -101,14 +102,14 @@ def protect(site: Site, *, dry_run: bool, say: Callable[[str], None]) -> list[La
         return found
     for labelling in doable:
         if labelling.stage is Stage.NEW:
-            _require_backup(site, labelling, scene, docker)
+            _require_backup(site, labelling, scene, program)
     for labelling in doable:
-        Mover(docker, scene, say).carry_out(labelling)
+        Mover(program, scene, say).carry_out(labelling)
         site.desk.journal("protect", {"environment": site.environment, "volume": labelling.volume})
     return found
 
 
-def _require_backup(site: Site, labelling: Labelling, scene: Scene, docker: Path) -> None:
+def _require_backup(site: Site, labelling: Labelling, scene: Scene, program: Path) -> None:
     """Refused unless a fresh proven backup of this very database is there."""
     standing = fallback.standing(site, site.desk.clock(), scene, [labelling.volume])
     fresh = timedelta(minutes=site.desk.settings.guard.fresh_minutes)
@@ -117,7 +118,7 @@ def _require_backup(site: Site, labelling: Labelling, scene: Scene, docker: Path
         raise Refused(f"{labelling.volume}: {standing.trouble}.", hint="make doctor says more.")
     if not standing.backup or standing.age > fresh:
         raise Refused(f"{labelling.volume} has no fresh proven backup to fall back on.", hint=command)
-    if fallback.behind(labelling.volume, scene, docker, ()) != standing.identifier:
+    if fallback.behind(labelling.volume, scene, program, ()) != standing.identifier:
         raise Refused(f"{standing.backup} is not of the database in {labelling.volume}.", hint=command)
 
 
