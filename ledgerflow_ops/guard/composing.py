@@ -13,7 +13,17 @@ from ledgerflow_ops.guard.handing import at_home, handed_out, runs_server, secon
 from ledgerflow_ops.guard.inside import programs
 from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding
 from ledgerflow_ops.guard.parse import Call
-from ledgerflow_ops.guard.scene import Container, Declared, Mount, Process, Project, Scene, Service, Volume
+from ledgerflow_ops.guard.scene import (
+    PROJECT,
+    Container,
+    Declared,
+    Mount,
+    Process,
+    Project,
+    Scene,
+    Service,
+    Volume,
+)
 from ledgerflow_ops.guard.touches import Touch, changes, destroys
 
 _NAME_BACK = "Give the volume its old name back in the compose file, or name: it there."
@@ -198,13 +208,12 @@ def _homes(
     new = [
         mount for mount in mounts_of_data if mount.kind != "bind" and not scene.engine.volume(mount.source)
     ]
-    environment = _environment(scene)
-    for name in scene.protected() if new else ():
-        volume = scene.engine.volume(name)
-        left = volume and volume.labels.get("com.docker.compose.project") == project.name
-        theirs = environment and scene.environment_of_volume(name) == environment
-        if name not in used and (left or theirs):
-            yield name, new[0].target
+    environment, protected = _environment(scene), scene.protected()
+    for volume in scene.engine.volumes if new else ():
+        left = volume.labels.get(PROJECT) == project.name  # whatever is in it: nobody can tell any more
+        theirs = environment and scene.environment_of_volume(volume.name) == environment
+        if volume.name not in used and (left or (theirs and volume.name in protected)):
+            yield volume.name, new[0].target
 
 
 def _another_image(service: Service, mine: list[Container], scene: Scene) -> Iterator[Touch]:

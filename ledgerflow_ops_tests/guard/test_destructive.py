@@ -110,3 +110,21 @@ def test_however_it_is_spelled(data: st.DataObject, yard: Yard, judged: Judged) 
     line = data.draw(st.sampled_from(LOSING))
     words = _typed(data.draw(spelled(line)), yard)
     assert judged(words).effect == Effect.DESTROYS, words
+
+
+def test_another_engine_is_not_switched_to_in_mid_session(yard: Yard, judged: Judged) -> None:
+    """The next commands would be judged by one engine and carried out by another."""
+    yard.build()
+    here = f"host={yard.engine.host}"
+    yard.engine.docker("context", "create", "same", "--docker", here)
+    yard.engine.docker("context", "create", "other", "--docker", "host=tcp://127.0.0.1:1")
+    try:
+        assert judged(["context", "use", "same"]).effect == Effect.READS
+        away = judged(["context", "use", "other"])
+        assert away.effect == Effect.DESTROYS
+        assert "docker --context other" in away.touches[0].safe
+        moved = ["context", "update", "same", "--docker", "host=tcp://127.0.0.1:1"]
+        assert judged(moved).effect == Effect.DESTROYS
+        assert "the engine does not answer" in judged(["--context", "other", "volume", "rm", "loose"]).unknown
+    finally:
+        yard.engine.docker("context", "rm", "same", "other")

@@ -127,17 +127,20 @@ class TestWithAFreshBackup:
         assert said.returncode == 3
         assert "cannot be relied on" in said.stderr
 
-    def test_an_old_backup_does_not_count_and_a_new_one_is_offered(self, books: Contained) -> None:
-        """Nobody wants it here: declining leaves all as it is."""
+    def test_a_missing_backup_is_offered_at_the_terminal(self, books: Contained) -> None:
         proofs = list((books.root / "backups" / "dev").glob("*.proof.json"))
         hidden = [proof.rename(proof.with_suffix(".hidden")) for proof in proofs]
-        words = ["exec", "ledger-dev-postgres-1", "psql", "-U", books.project.user, "-c", "VACUUM"]
-        code, said = _at_terminal(books, words, {"Take and prove one now? [y/N]": "n"})
-        for proof in hidden:
-            proof.rename(proof.with_suffix(".json"))
+        words = ["exec", books.project.container, "psql", "-U", books.project.user, "-c", "VACUUM"]
+        offer = "Take and prove one now? [y/N]"
+        code, said = _at_terminal(books, words, {offer: "n"})
         assert code == 3
         assert "dev has no proven backup" in said
         assert "hint: LEDGER_ENV=dev make backup" in said
+        code, said = _at_terminal(books, words, {offer: "y"})
+        assert (code, "VACUUM" in said) == (0, True), said
+        for proof in hidden:
+            proof.rename(proof.with_suffix(".json"))
+        subprocess.run([_BIN / "ledgerflow", "down"], env=_variables(books), check=True, capture_output=True)
 
     def test_a_change_may_be_made(self, books: Contained) -> None:
         words = ["psql", "-U", books.project.user, "-d", books.database, "-c", "CREATE TABLE more (id int)"]
