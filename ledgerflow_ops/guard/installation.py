@@ -127,5 +127,5 @@ def _scene(desk: Desk) -> Scene:
     asked = Asked(real.real("docker"), Call("docker", ("info",), verb="info"))
     scene = resolve(asked, lambda engine: protection.of(desk.settings, engine))
     if scene.silent:
-        raise CannotJudge(f"{scene.silent.rstrip('.')}.", hint="Start the engine; docker info says more.")
+        raise CannotJudge(scene.silent, hint="Start the engine; docker info says more.")
     return scene

@@ -78,7 +78,7 @@ def _against(judgement: Judgement, occasion: Occasion) -> _Against | None:
     if strangers:
         return strangers
     if judgement.unknown:
-        told = f"What this would do cannot be told: {judgement.unknown.rstrip('.')}."
+        told = f"What this would do cannot be told: {judgement.unknown}"
         return told, judgement.way_out, Wanted.NOTHING
     if judgement.effect == Effect.READS:
         return None

@@ -125,6 +125,10 @@ DESTROYS = [
     ("exec -e LD_PRELOAD=x db true", SCENE),
     ("exec -i db psql", replace(SCENE, stdin=Stdin.DATA)),
     ("compose exec -T postgres psql", replace(SCENE, stdin=Stdin.DATA)),
+    ("compose exec postgres psql", replace(SCENE, stdin=Stdin.DATA)),
+    ("run -v books:/x postgres:17", GONE),
+    ("run -v kept:/pg -e OTHER=/pg postgres:17", GONE),
+    ("compose up", with_service(mounts=(_HOLDS, Mount("volume", "kept", "/x")))),
     ("exec app python manage.py flush", SCENE),
     ("exec alone dropdb -h db books", SCENE),
     ("attach db", with_db(replace(SCENE, stdin=Stdin.DATA), reads_input=True, process=replace(
@@ -206,6 +210,7 @@ READS = [
     (f"run -v books:{DATA} postgres:17", GONE),
     (f"run -v books:{DATA} postgres:17 -c shared_buffers=1GB", GONE),
     ("run --rm alpine somebodys-script", SCENE),
+    ("run -v kept:/pg -e PGDATA=/pg postgres:17", GONE),
     ("start db", STOPPED),
     ("restart db", SCENE),
     ("exec db ls " + DATA, SCENE),

@@ -95,7 +95,7 @@ def test_changing_needs_the_backup_in_every_environment(environment: str) -> Non
 def test_what_cannot_be_told_is_refused_with_the_way_out() -> None:
     verdict = permit(Judgement(unknown="docker x is a command not known here"), _occasion())
     assert not verdict.allowed
-    assert verdict.reason == "What this would do cannot be told: docker x is a command not known here."
+    assert verdict.reason == "What this would do cannot be told: docker x is a command not known here"
     assert "Write it out" in verdict.hint
 
 
