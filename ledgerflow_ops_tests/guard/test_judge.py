@@ -76,7 +76,31 @@ STOPPED = with_db(running=False)
 GONE = replace(SCENE, engine=replace(ENGINE, containers=(APP, ALONE, OLD)))
 MODERN = replace(STOPPED, engine=replace(STOPPED.engine, api=(1, 44)))
 
+_BOUND = replace(_POSTGRES, mounts=(Mount("bind", "/srv/pg", DATA),))
+BOUND = with_db(process=_BOUND)
+LOOSE = replace(MODERN, engine=replace(MODERN.engine, containers=(DB, APP, ALONE)),
+                guarded=Guarded(remembered={NAMELESS: "dev"}))  # fmt: skip
+BASH = with_db(
+    replace(SCENE, stdin=Stdin.DATA), running=False, reads_input=True,
+    process=replace(_POSTGRES, entrypoint=(), command=("bash",)),
+)  # fmt: skip
+_BLOG = {"com.docker.compose.project": "blog"}
+BLOG = replace(
+    SCENE, engine=Engine((Volume("books"),), (replace(DB, labels=_BLOG, networks=frozenset()),
+                                              replace(APP, labels=_BLOG, networks=frozenset()))),
+)  # fmt: skip
+
 DESTROYS = [
+    ("volume prune", LOOSE),
+    (f"exec db rm -rf {DATA}", BOUND),
+    (f"cp x db:{DATA}/x", BOUND),
+    ("run --mount type=bind,src=../backups,dst=/x alpine", SCENE),
+    ("start -ai db", BASH),
+    ("start -i db", BASH),
+    ("exec -it db psql", replace(SCENE, stdin=Stdin.DATA)),
+    ("compose exec -i postgres psql", replace(SCENE, stdin=Stdin.DATA)),
+    ("compose up", replace(with_service(image="ledger-db", entrypoint=()), engine=replace(
+        ENGINE, containers=(APP,)))),
     ("volume rm books", SCENE),
     ("volume rm kept", SCENE),
     ("volume prune", SCENE),
@@ -170,6 +194,7 @@ def test_it_destroys(line: str, scene: Scene) -> None:
 
 
 CHANGES = [
+    ("exec -it db psql", replace(BOUND, stdin=Stdin.TERMINAL)),
     ("exec db psql -c 'CREATE TABLE x ()'", SCENE),
     ("exec -it db psql", replace(SCENE, stdin=Stdin.TERMINAL)),
     ("compose exec postgres bash", replace(SCENE, stdin=Stdin.TERMINAL)),
@@ -187,6 +212,15 @@ def test_it_changes(line: str, scene: Scene) -> None:
 
 
 READS = [
+    ("run --mount type=volume,src=books,dst=/x,readonly alpine", SCENE),
+    ("run --mount type=volume,src=books,dst=/x,ro=true alpine", SCENE),
+    ("start -a db", with_db(running=False)),
+    ("exec db psql", replace(SCENE, stdin=Stdin.DATA)),
+    ("compose exec --interactive=false postgres psql", replace(SCENE, stdin=Stdin.DATA)),
+    ("stop olddb", SCENE),
+    ("exec alone python manage.py migrate", SCENE),
+    ("compose up", replace(with_service(), engine=replace(ENGINE, containers=(APP,)))),
+    ("compose up", replace(with_service(image="ledger-db"), engine=replace(ENGINE, containers=(APP,)))),
     ("volume rm plain", SCENE),
     ("volume prune", replace(SCENE, engine=replace(ENGINE, volumes=ENGINE.volumes[:3]))),
     ("volume prune", MODERN),
@@ -241,6 +275,20 @@ READS = [
 def test_it_leaves_all_as_it_is(line: str, scene: Scene) -> None:
     judgement = judged(line, scene)
     assert (judgement.touches, judgement.unknown) == ((), "")
+
+
+def test_a_project_that_is_no_environments_has_a_database_all_the_same() -> None:
+    (touch,) = judged("exec app python manage.py migrate", BLOG).touches
+    assert (touch.effect, touch.environment) == (Effect.CHANGES, "")
+
+
+def test_a_container_is_named_by_its_name_before_its_id() -> None:
+    twin = replace(ALONE, id="e" * 64, name="d" * 4)
+    engine = replace(ENGINE, containers=(*ENGINE.containers, twin))
+    assert engine.container("d" * 4) is twin
+    assert engine.container("d" * 5) is DB
+    assert engine.container("/db") is DB
+    assert engine.container("") is None
 
 
 class TestWhatIsProtected:
@@ -322,3 +370,4 @@ class TestWhatCannotBeTold:
         judgement = judged(line, replace(SCENE, project=unread))
         assert (judgement.unknown == "") is told
         assert judged(line, replace(SCENE, project=replace(unread, name=""))).unknown == "yaml: line 3"
+        assert not judged(line, Scene(Engine((Volume("plain"),)), project=unread)).unknown
