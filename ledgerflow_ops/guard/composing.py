@@ -10,20 +10,11 @@ from collections.abc import Iterator
 
 from ledgerflow_ops.guard import mounts, removals, running
 from ledgerflow_ops.guard.handing import at_home, handed_out, overlaid, runs_server, second_server
+from ledgerflow_ops.guard.hostpaths import overlap
 from ledgerflow_ops.guard.inside import programs
 from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding, reads
 from ledgerflow_ops.guard.parse import Call
-from ledgerflow_ops.guard.scene import (
-    Container,
-    Declared,
-    Mount,
-    Process,
-    Project,
-    Scene,
-    Service,
-    Volume,
-    overlap,
-)
+from ledgerflow_ops.guard.scene import Container, Declared, Mount, Process, Project, Scene, Service, Volume
 from ledgerflow_ops.guard.touches import Touch, changes, destroys
 
 _NAME_BACK = "Give the volume its old name back in the compose file, or name: it there."
@@ -58,8 +49,9 @@ def service_started(call: Call, service: Service, project: Project, scene: Scene
     """One service, brought up."""
     process, mine = service.process, _of_service(service, project, scene)
     who = f"the service {service.name}"
-    server = (runs_server(process) or _unchanged(process, mine)) and at_home(process, scene)
     held = tuple(mount for one in mine for mount in one.process.mounts)
+    same = _unchanged(process, mine) and all(_has(held, mount) for mount in scene.data(process))
+    server = (runs_server(process) or same) and at_home(process, scene)
     fresh = tuple(mount for mount in process.mounts if not _has(held, mount))
     unbound = "" if any(one.process.unbound == process.unbound for one in mine) else process.unbound
     shown = Process(process.image, process.entrypoint, process.command, fresh, process.pgdata, unbound)

@@ -5,9 +5,10 @@ import posixpath
 import shlex
 from collections.abc import Iterable, Iterator
 
+from ledgerflow_ops.guard.hostpaths import host_places
 from ledgerflow_ops.guard.parse import Call
 from ledgerflow_ops.guard.reading import data_folder
-from ledgerflow_ops.guard.scene import Mount, Process, Scene, host_places
+from ledgerflow_ops.guard.scene import Mount, Process, Scene
 
 _POWERS = {"ALL", "SYS_ADMIN", "SYS_RAWIO", "SYS_MODULE", "SYS_PTRACE", "DAC_READ_SEARCH", "MKNOD", "BPF"}
 _NO_DISKS = tuple(

@@ -5,17 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from ledgerflow_ops.guard.scene import (
-    Container,
-    Declared,
-    Engine,
-    Mount,
-    Process,
-    Project,
-    Service,
-    Volume,
-    host_places,
-)
+from ledgerflow_ops.guard.hostpaths import host_places
+from ledgerflow_ops.guard.scene import Container, Declared, Engine, Mount, Process, Project, Service, Volume
 
 _POWERS = {"ALL", "SYS_ADMIN", "SYS_RAWIO", "SYS_MODULE", "SYS_PTRACE", "DAC_READ_SEARCH", "MKNOD", "BPF"}
 

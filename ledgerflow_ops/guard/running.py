@@ -5,20 +5,12 @@ from collections.abc import Iterator
 
 from ledgerflow_ops.guard import mounts
 from ledgerflow_ops.guard.handing import at_home, handed_out, overlaid, runs_server, second_server
+from ledgerflow_ops.guard.hostpaths import host_places, overlap, within
 from ledgerflow_ops.guard.inside import programs
 from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding, unread, worst
 from ledgerflow_ops.guard.inside.environment import variable
 from ledgerflow_ops.guard.parse import Call
-from ledgerflow_ops.guard.scene import (
-    Container,
-    Process,
-    Scene,
-    Stdin,
-    data_targets,
-    host_places,
-    overlap,
-    within,
-)
+from ledgerflow_ops.guard.scene import Container, Process, Scene, Stdin, data_targets
 from ledgerflow_ops.guard.touches import Touch, changes, destroys
 
 _BACKUP = "Take a backup before: make backup. Then look at what it would do: ledger_docker --explain …"

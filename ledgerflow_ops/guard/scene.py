@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ledgerflow_ops.guard.hostpaths import host_places, overlap, within
+
 PROTECT = "com.ledgerflow.protect"
 """The label that protects a volume, whatever is in it."""
 ENVIRONMENT = "com.ledgerflow.environment"
@@ -62,7 +64,7 @@ class Mount:
 
     def is_data(self, pgdata: str) -> bool:
         """Whether PostgreSQL keeps its data there."""
-        return _in_a_home(self.target) or bool(pgdata and _overlap(pgdata, self.target))
+        return _in_a_home(self.target) or bool(pgdata and overlap(pgdata, self.target))
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +291,7 @@ class Scene:
 
     def reaches(self, path: str, folder: str) -> bool:
         """Whether a path of the host, as written or as links lead, is in a folder or holds it."""
-        return _overlap(path, folder) or _overlap(self.links.get(path, path), folder)
+        return overlap(path, folder) or overlap(self.links.get(path, path), folder)
 
     def unfinished(self, process: Process) -> list[str]:
         """The volumes that a process would mount while their data are being moved."""
@@ -310,28 +312,8 @@ class Scene:
         ]
 
 
-def host_places(options: Mapping[str, str]) -> tuple[str, ...]:
-    """The host's folders that a volume's driver options make it another name for.
-
-    A bind has its folder as the device; an overlay writes into two that stand among its mount options.
-    """
-    parts = [text.partition("=") for text in options.get("o", "").split(",")]
-    written = [value for name, _, value in parts if name in ("upperdir", "workdir")]
-    return tuple(path for path in (options.get("device", ""), *written) if path.startswith("/"))
-
-
 def data_targets(mounts: Iterable[Mount]) -> tuple[str, ...]:
     return tuple(mount.target for mount in mounts)
-
-
-def overlap(one: str, other: str) -> bool:
-    """Whether one path is the other, or lies in it."""
-    return _overlap(one, other)
-
-
-def within(inner: str, outer: str) -> bool:
-    """Whether a path is in a folder, or is it."""
-    return _within(inner, outer)
 
 
 def _at_data_folders(engine: Engine, project: Project | None) -> dict[str, str]:
@@ -348,20 +330,5 @@ def _at_data_folders(engine: Engine, project: Project | None) -> dict[str, str]:
     return found
 
 
-def _within(inner: str, outer: str) -> bool:
-    a, b = _clean(inner), _clean(outer)
-    return a == b or a.startswith(b.rstrip("/") + "/")
-
-
-def _clean(path: str) -> str:
-    """A path without `..` and doubled slashes: POSIX keeps two at the beginning, no system does."""
-    cleaned = posixpath.normpath(path)
-    return cleaned[1:] if cleaned.startswith("//") else cleaned
-
-
-def _overlap(one: str, other: str) -> bool:
-    return _within(one, other) or _within(other, one)
-
-
 def _in_a_home(target: str) -> bool:
-    return any(_within(target, home) for home in _HOMES)
+    return any(within(target, home) for home in _HOMES)
