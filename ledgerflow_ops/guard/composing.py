@@ -8,10 +8,11 @@ of the database's service run two servers on one data folder.
 
 from collections.abc import Iterator
 
-from ledgerflow_ops.guard import mounts, running
-from ledgerflow_ops.guard.handing import at_home, handed_out, runs_server, second_server
+from ledgerflow_ops.guard import mounts, removals, running
+from ledgerflow_ops.guard.handing import at_home, handed_out, overlaid, runs_server, second_server
+from ledgerflow_ops.guard.hostpaths import overlap
 from ledgerflow_ops.guard.inside import programs
-from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding
+from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding, reads
 from ledgerflow_ops.guard.parse import Call
 from ledgerflow_ops.guard.scene import (
     PROJECT,
@@ -42,6 +43,10 @@ def brought_up(call: Call, scene: Scene) -> Iterator[Touch]:
         yield from service_started(call, service, project, scene)
     if call.on("renew-anon-volumes"):
         yield from _renewed(project, scene)
+    if call.on("remove-orphans"):
+        kept = {service.name for service in project.services}
+        gone = [one for one in scene.engine.of(project.name) if one.service not in kept]
+        yield from removals.orphaned(gone, scene)
 
 
 def started(call: Call, scene: Scene) -> Iterator[Touch]:
@@ -54,8 +59,9 @@ def service_started(call: Call, service: Service, project: Project, scene: Scene
     """One service, brought up."""
     process, mine = service.process, _of_service(service, project, scene)
     who = f"the service {service.name}"
-    server = (runs_server(process) or _unchanged(process, mine)) and at_home(process, scene)
     held = tuple(mount for one in mine for mount in one.process.mounts)
+    same = _unchanged(process, mine) and all(_has(held, mount) for mount in scene.data(process))
+    server = (runs_server(process) or same) and at_home(process, scene)
     fresh = tuple(mount for mount in process.mounts if not _has(held, mount))
     unbound = "" if any(one.process.unbound == process.unbound for one in mine) else process.unbound
     shown = Process(process.image, process.entrypoint, process.command, fresh, process.pgdata, unbound)
@@ -64,10 +70,14 @@ def service_started(call: Call, service: Service, project: Project, scene: Scene
     yield from second_server(who, process, scene, besides)
     yield from _copies(call, service, scene)
     yield from _shadowed(service, mine, project, scene)
+    yield from overlaid(who, process, fresh, scene)
     yield from _another_image(service, mine, scene)
     yield from _told(service, mine, scene)
     if service.outside and (scene.data(process) or scene.environment_of_project(project.name)):
         yield destroys(f"{who}: {service.outside}", environment=_environment(scene))
+    for target in service.watched:
+        if any(overlap(target, mount.target) for mount in scene.data(process)):
+            yield destroys(f"{who}: changed files are copied to {target}", environment=_environment(scene))
 
 
 def _name(scene: Scene) -> str:
@@ -160,6 +170,8 @@ def _copies(call: Call, service: Service, scene: Scene) -> Iterator[Touch]:
         name, _, number = text.partition("=")
         if name == service.name:
             count = int(number) if number.isdigit() else 2
+    if count < 1:
+        yield from removals.orphaned(scene.engine.of(_name(scene), [service.name]), scene)
     if count > 1 and scene.data(service.process):
         yield destroys(
             f"it runs {count} copies of {service.name} on one data folder: two servers destroy it",
@@ -219,9 +231,12 @@ def _homes(
 def _another_image(service: Service, mine: list[Container], scene: Scene) -> Iterator[Touch]:
     """Another image below the data: of another major version it may not read them, or change them."""
     for one in mine:
-        if scene.data(one.process) and one.process.image != service.process.image:
+        before, after = one.process, service.process
+        newer = "another " if before.image == after.image else ""
+        moved = bool(after.image_id) and before.image_id != after.image_id
+        if scene.data(before) and (before.image != after.image or moved):
             yield changes(
-                f"it runs {service.process.image} on the data of {one.process.image} ({service.name})",
+                f"it runs {newer}{after.image} on the data of {before.image} ({service.name})",
                 environment=scene.environment_of(one.labels),
                 volumes=tuple(mount.source for mount in scene.data(one.process)),
                 safe="Another major version cannot read the data: make backup, start it empty, make restore.",
@@ -240,6 +255,9 @@ def _told(service: Service, mine: list[Container], scene: Scene) -> Iterator[Tou
         migrates = any("migrate" in word for word in service.process.command)
         if found.effect == Effect.DESTROYS or (found.effect == Effect.CHANGES and migrates):
             yield _by_program(f"at its start {service.name}", found, environment)
+    found = programs.effect(service.health, around) if service.health else reads("")
+    if found.effect == Effect.DESTROYS and not found.unread:
+        yield _by_program(f"the health check of {service.name}", found, environment)
     for hook in service.hooks:
         found = programs.effect(hook, around)
         if found.effect != Effect.READS:
@@ -258,6 +276,9 @@ def one_off(call: Call, scene: Scene) -> Iterator[Touch]:
     service = next((one for one in project.services if one.name == name), None) if project else None
     if project is None or service is None:
         return
+    for other in project.services:
+        if other is not service and not call.on("no-deps"):  # Compose tells of it because it starts it
+            yield from service_started(call, other, project, scene)
     own = service.process
     entrypoint = own.entrypoint
     if "entrypoint" in call.options:
@@ -265,7 +286,7 @@ def one_off(call: Call, scene: Scene) -> Iterator[Touch]:
     command = call.operands[1:] or (() if "entrypoint" in call.options else own.command)
     asked = tuple(mounts.asked_for(call, scene))
     process = Process(own.image, entrypoint, command, (*own.mounts, *asked), own.pgdata, mounts.unbound(call))
-    extra = Process(own.image, entrypoint, command, asked, own.pgdata, process.unbound)
+    extra = Process(own.image, entrypoint, command, asked, own.pgdata, process.unbound or own.unbound)
     yield from handed_out(f"a container of {name}", extra, scene, allowed=False)
     if runs_server(process):
         yield from second_server(f"a second {name}", process, scene)
@@ -295,4 +316,4 @@ def copied(call: Call, scene: Scene) -> Iterator[Touch]:
         for one in scene.engine.of(_name(scene), [name]):
             yield from running.copied_into(one, path, scene)
     elif running.place(source)[0] and target != "-":
-        yield from running.written(target, scene)
+        yield from running.written(target, scene, copied=running.place(source)[1] or "/")

@@ -13,8 +13,9 @@ from ledgerflow_ops.adapters import process
 from ledgerflow_ops.core.catalog import newest_proven
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.guard.hostpaths import within
 from ledgerflow_ops.guard.permit import Standing
-from ledgerflow_ops.guard.scene import Container, Engine, Mount, Scene, within
+from ledgerflow_ops.guard.scene import Container, Engine, Mount, Scene
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.desk import Site
 

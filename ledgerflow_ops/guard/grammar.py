@@ -85,6 +85,16 @@ JUDGED: Mapping[str, Options] = {
         anywhere=False,
     ),
     "attach": _options("no-stdin sig-proxy", "detach-keys"),
+    "pause": _options(""),
+    "unpause": _options(""),
+    "rename": _options(""),
+    "update": _options(
+        "",
+        "blkio-weight c/cpu-shares cpu-period cpu-quota cpu-rt-period cpu-rt-runtime cpus cpuset-cpus "
+        "cpuset-mems kernel-memory m/memory memory-reservation memory-swap pids-limit restart",
+    ),
+    "compose pause": _options("dry-run"),
+    "compose unpause": _options("dry-run"),
     "cp": _options("L/follow-link a/archive q/quiet"),
     "export": _options("", "o/output"),
     "image save": _options("", "o/output platform"),
@@ -203,10 +213,10 @@ def _all_of(group: str, names: str = "") -> set[str]:
     return {f"{group} {name}" for name in (names or GROUPS[group]).split()}
 
 
-_PLAIN = "help version login logout search inspect logs stats top port diff wait pause unpause rename commit"
+_PLAIN = "help version login logout search inspect logs stats top port diff wait commit"
 
 READING = frozenset(_PLAIN.split()).union(
-    ("container ls", "update", "completion", "scout"),
+    ("container ls", "completion", "scout"),
     _all_of("image") - {"image save"},
     *(_all_of(group) for group in ("builder", "buildx", "network", "manifest", "trust")),
     _all_of("context", "create export import inspect ls show"),
@@ -216,6 +226,10 @@ READING = frozenset(_PLAIN.split()).union(
     _all_of("service", "inspect logs ls ps"),
     _all_of("stack", "config ls ps services"),
     _all_of("compose", "help version ps logs images ls top port events stats volumes pull push build"),
-    _all_of("compose", "pause unpause commit publish completion"),
+    _all_of("compose", "commit publish completion"),
 )
-"""The commands that leave every volume and every file of the host as it is, whatever their options."""
+"""The commands that leave every volume as it is, whatever their options."""
+
+WRITING = frozenset({"image", "builder", "buildx", "scout"})
+"""The groups of those that may write files of the host, by these options and by -o."""
+WRITTEN = frozenset({"--output", "--iidfile", "--metadata-file"})

@@ -4,11 +4,12 @@ A PostgreSQL on its own data folder may; anything else that could write there ma
 data folder destroy it: in another container the lock file means nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from ledgerflow_ops.guard.hostpaths import overlap, within
 from ledgerflow_ops.guard.inside import programs
 from ledgerflow_ops.guard.inside.effects import Around, Effect
-from ledgerflow_ops.guard.scene import Container, Mount, Process, Scene, overlap
+from ledgerflow_ops.guard.scene import Container, Mount, Process, Scene
 from ledgerflow_ops.guard.touches import Touch, destroys
 
 _READ_ONLY = "Hand it out read-only: append :ro to the mount. make backup copies the data safely."
@@ -17,7 +18,7 @@ _SERVERS = ("postgres", "postgis", "timescaledb", "pgvector", "postgresql", "led
 
 def handed_out(who: str, process: Process, scene: Scene, *, allowed: bool) -> Iterator[Touch]:
     """What a container that is started would get hold of. `allowed`: it is PostgreSQL on its own data."""
-    protected, folders = scene.protected(), scene.folders()
+    protected = scene.protected()
     for name in scene.unfinished(process):
         yield destroys(
             f"it starts {who} on the volume {name} while its data are being moved",
@@ -40,20 +41,41 @@ def handed_out(who: str, process: Process, scene: Scene, *, allowed: bool) -> It
                 safe=_READ_ONLY,
             )
         if mount.kind == "bind":
-            yield from _folders(who, mount, process, folders, allowed=allowed)
+            yield from _folders(who, mount, process, scene, allowed=allowed)
 
 
-def _folders(
-    who: str, mount: Mount, process: Process, folders: dict[str, str], *, allowed: bool
-) -> Iterator[Touch]:
-    for folder, reason in folders.items():
-        socket = folder.endswith(".sock")
-        if not overlap(mount.source, folder) or not (mount.writable or socket):
+def _folders(who: str, mount: Mount, process: Process, scene: Scene, *, allowed: bool) -> Iterator[Touch]:
+    for folder, reason in scene.folders().items():
+        socket = folder in scene.sockets()
+        if not scene.reaches(mount.source, folder) or not (mount.writable or socket):
             continue
-        if not (allowed and mount.is_data(process.pgdata) and not socket):
+        own = folder not in scene.off_limits() and not socket
+        if not (allowed and own and mount.is_data(process.pgdata)):
             yield destroys(
                 f"it hands {mount.source} of the host to {who} ({folder}: {reason})", safe=_READ_ONLY
             )
+
+
+def overlaid(who: str, process: Process, fresh: Iterable[Mount], scene: Scene) -> Iterator[Touch]:
+    """Something else laid over, or written into, a part of the data: the server would miss what was there.
+
+    A file of settings may be.
+    """
+    data = scene.data(process)
+    for mount in fresh:
+        home = next((one for one in data if one.target != mount.target and _lies(mount, one)), None)
+        if home and not (mount.kind == "bind" and mount.target.endswith(".conf")):
+            over = f"over what {home.source} has there"
+            yield destroys(
+                f"it gives {who} {mount.source or mount.kind} at {mount.target}, {over}",
+                environment=scene.environment_of_volume(home.source) if home.kind == "volume" else "",
+                volumes=(home.source,) if home.kind == "volume" else (),
+                safe="Mount it beside the data, not in them.",
+            )
+
+
+def _lies(mount: Mount, home: Mount) -> bool:
+    return within(mount.target, home.target)
 
 
 def runs_server(process: Process) -> bool:
@@ -64,10 +86,12 @@ def runs_server(process: Process) -> bool:
     """
     if process.entrypoint and process.entrypoint[0].rpartition("/")[2] != "docker-entrypoint.sh":
         return False
+    command = (*process.entrypoint[1:], *process.command)
     name = process.image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
-    first = process.command[0].rpartition("/")[2] if process.command else ""
+    first = command[0].rpartition("/")[2] if command else ""
     starts = first == "postgres" or (name in _SERVERS and (not first or first.startswith("-")))
-    found = programs.effect(process.command, Around((), terminal=False, input=False))
+    argv = ("postgres", *command) if first.startswith("-") else command
+    found = programs.effect(argv, Around((), terminal=False, input=False))
     return starts and (name in _SERVERS or bool(process.entrypoint)) and found.effect != Effect.DESTROYS
 
 

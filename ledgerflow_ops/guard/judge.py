@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ledgerflow_ops.guard import composing, removals, running
+from ledgerflow_ops.guard.grammar import READING
 from ledgerflow_ops.guard.parse import Call
 from ledgerflow_ops.guard.scene import Scene
 from ledgerflow_ops.guard.touches import Judgement, Target, Touch, distinct
@@ -63,7 +64,8 @@ _NEEDS_FILE = frozenset({"compose up", "compose create", "compose scale", "compo
 """What cannot be told without the compose file; the others act on what is there, by its labels."""
 _START = "Start the engine (docker info says what is wrong with it), then do this again."
 _UNTARGETED = frozenset({"compose config", "export", "image save"})
-_BY_NAME = frozenset({"start", "restart", "stop", "kill", "rm", "exec", "attach"})
+_FIRST = frozenset({"exec", "attach", "rename"})
+_BY_NAME = _FIRST | {"start", "restart", "stop", "kill", "rm", "pause", "unpause", "update"}
 
 
 def judge(call: Call, scene: Scene) -> Judgement:
@@ -75,7 +77,7 @@ def judge(call: Call, scene: Scene) -> Judgement:
     unknown = _unknown(call, scene)
     if unknown:
         return Judgement(unknown=unknown, targets=tuple(_targets(call, scene)))
-    rule = _RULES.get(call.verb, _nothing)
+    rule = running.output if call.verb in READING else _RULES.get(call.verb, _nothing)
     return Judgement(distinct(rule(call, scene)), tuple(_targets(call, scene)))
 
 
@@ -85,7 +87,9 @@ def _unknown(call: Call, scene: Scene) -> str:
     if call.trouble:
         return call.trouble if _within_reach(scene) else ""
     unread = scene.project.unread if scene.project else ""
-    nameless = call.verb in _NEEDS_FILE or not (scene.project and scene.project.name)
+    files = scene.project.files if scene.project else ()  # they may declare any volume as the project's own
+    declares = call.verb == "compose down" and call.on("volumes") and bool(files)
+    nameless = call.verb in _NEEDS_FILE or declares or not (scene.project and scene.project.name)
     return unread if call.compose and nameless and _within_reach(scene) else ""
 
 
@@ -100,7 +104,7 @@ def _targets(call: Call, scene: Scene) -> Iterator[Target]:
     if call.compose and scene.project:
         yield from _of_project(scene)
     elif call.verb in _BY_NAME:
-        names = call.operands[:1] if call.verb in ("exec", "attach") else call.operands
+        names = call.operands[:1] if call.verb in _FIRST else call.operands
         for name in names:
             yield from _of_container(name, scene)
     elif call.verb == "cp":

@@ -5,7 +5,9 @@ import posixpath
 import shlex
 from collections.abc import Iterable, Iterator
 
+from ledgerflow_ops.guard.hostpaths import host_places
 from ledgerflow_ops.guard.parse import Call
+from ledgerflow_ops.guard.reading import data_folder
 from ledgerflow_ops.guard.scene import Mount, Process, Scene
 
 _POWERS = {"ALL", "SYS_ADMIN", "SYS_RAWIO", "SYS_MODULE", "SYS_PTRACE", "DAC_READ_SEARCH", "MKNOD", "BPF"}
@@ -13,6 +15,7 @@ _NO_DISKS = tuple(
     f"/dev/{name}" for name in ("null", "fuse", "dri", "snd", "video", "tty", "net/tun", "kvm", "nvidia")
 )
 _TRUE = {"", "1", "true", "True", "TRUE", "t", "T"}
+_SAME_FIELD = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly"}
 
 
 def of_call(call: Call, scene: Scene) -> Process:
@@ -32,7 +35,7 @@ def of_call(call: Call, scene: Scene) -> Process:
         entrypoint,
         command,
         (*asked_for(call, scene), *_of_image(known)),
-        pgdata or (known.pgdata if known else ""),
+        data_folder(command) or pgdata or (known.pgdata if known else ""),
         unbound(call),
     )
 
@@ -84,20 +87,20 @@ def from_short(text: str, folder: str) -> Iterator[Mount]:
 def _from_long(text: str, folder: str) -> Iterator[Mount]:
     """`type=…,src=…,dst=…`: one line of CSV."""
     fields: dict[str, str] = {}
-    devices = []
+    options: dict[str, str] = {}
     for part in next(csv.reader([text]), []):
         name, _, value = part.partition("=")
-        fields[name.strip().lower()] = value
-        if name.strip() == "volume-opt" and value.startswith("device="):
-            devices.append(value.removeprefix("device="))
-    source = fields.get("source", fields.get("src", ""))
-    target = fields.get("target", fields.get("destination", fields.get("dst", "")))
-    read_only = "readonly" in fields or "ro" in fields
-    writable = not (read_only and fields.get("readonly", fields.get("ro", "")) in _TRUE)
-    kind = fields.get("type", "volume")
+        name = name.strip().lower()
+        fields[_SAME_FIELD.get(name, name)] = value  # of two names for one field the last word counts
+        if name == "volume-opt":
+            key, _, given = value.partition("=")
+            options[key] = given
+    source, target = fields.get("source", ""), fields.get("target", "")
+    writable = fields.get("readonly", "false") not in _TRUE
+    kind = fields.get("type", "volume").lower()
     yield Mount(kind, _absolute(source, folder) if kind == "bind" else source, target, writable)
-    for device in devices:  # a volume made here and now of a folder of the host
-        yield Mount("bind", device, target, writable)
+    for place in host_places(options):  # a volume made here and now of a folder of the host
+        yield Mount("bind", place, target, writable)
 
 
 def unbound(call: Call) -> str:
@@ -115,7 +118,7 @@ def unbound(call: Call) -> str:
 
 def _disks(devices: Iterable[str]) -> list[str]:
     """Devices that may be disks: those that cannot be told to be something else."""
-    return [device for device in devices if not device.startswith(_NO_DISKS)]
+    return [device for device in devices if not posixpath.normpath(device).startswith(_NO_DISKS)]
 
 
 def _absolute(path: str, folder: str) -> str:

@@ -14,8 +14,13 @@ from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.adapters.process import mask
 
 _LONGEST = 2000
-_SECRET = re.compile(r"(?i)^([\w.]*(?:pass|secret|token|key|pwd|credential)[\w.]*=).+", re.DOTALL)
-_AFTER = ("--password", "-p")
+_EARLY = 12
+"""Among so many words docker's own command stands."""
+_SECRET = re.compile(
+    r"(?i)^((?:-\w|--[\w-]+=)?[\w.]*(?:pass|secret|token|key|pwd|credential)[\w.]*=).+", re.DOTALL
+)
+_SQL = re.compile(r"(?i)(\bpassword\s+)('(?:[^']|'')*(?:'|\Z)|\$(\w*)\$.*?(?:\$\3\$|\Z))", re.DOTALL)
+_SHORT = re.compile(r"-p=?(?=.)")
 
 
 def judged(
@@ -44,8 +49,12 @@ def shown(words: Sequence[str]) -> str:
     said = []
     hide = False
     for word in words[:_LONGEST]:
-        said.append("***" if hide else _SECRET.sub(r"\1***", word))
-        hide = word == "--password" or (word == "-p" and "login" in words[:3])
+        login = "login" in words[:_EARLY]
+        if login and (found := _SHORT.match(word)):
+            word = f"{found[0]}***"
+        said.append("***" if hide else _SQL.sub(r"\1***", _SECRET.sub(r"\1***", word)))
+        hide = word in ("--password", "--pass") or (word == "-p" and login)
+        hide = hide or (word == "-a" and "redis-cli" in words)
     text = mask(" ".join(said))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(words)} words)"
 

@@ -7,6 +7,7 @@ behind `=`, `--` ends the options, and where the rest is a program its options a
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import MappingProxyType
 
 from ledgerflow_ops.guard.grammar import (
@@ -18,6 +19,8 @@ from ledgerflow_ops.guard.grammar import (
     SAME_COMMAND,
     SAME_OPTION,
     STANDALONE,
+    WRITING,
+    WRITTEN,
     Options,
 )
 
@@ -52,7 +55,7 @@ class Call:
     @property
     def reads(self) -> bool:
         """Whether it leaves all data as it is, whatever there is on the engine."""
-        return not self.trouble and self.verb in READING
+        return not self.trouble and self.verb in READING and not self.all("output")
 
     @property
     def compose(self) -> bool:
@@ -128,19 +131,20 @@ def _compose(call: Call, words: tuple[str, ...], known: Options) -> Call:
     call = _with(call, project=_words(words[: read.used]), chosen={**call.chosen, **read.values})
     if "--" in words[: read.used]:
         raise Unparsed("-- stands before Compose's command")
-    if read.help or not read.operands or "version" in read.values:
+    if read.help or not read.operands:  # --version before a command does not keep Compose from running it
         return _with(call, verb="help")
     name = f"compose {read.operands[0]}"
     return _command(call, SAME_COMMAND.get(name, name), read.operands[1:])
 
 
 def _command(call: Call, verb: str, words: tuple[str, ...]) -> Call:
-    """The call with its command. One that reads is not taken apart further: nothing hangs on it."""
+    """The call with its command. Of one that reads, only the files that it writes on the host count."""
     if verb in READING:
-        return _with(call, verb=verb, operands=words)
+        files = tuple(_written(words)) if verb.partition(" ")[0] in WRITING else ()
+        return _with(call, verb=verb, operands=words, options={"output": files} if files else {})
     known = JUDGED.get(verb)
     if known is None:
-        if words and words[-1] == "--help":
+        if words == ("--help",):
             return _with(call, verb="help")
         return _with(call, verb=verb, operands=words, trouble=f"docker {verb} is a command not known here")
     try:
@@ -150,6 +154,20 @@ def _command(call: Call, verb: str, words: tuple[str, ...]) -> Call:
     if read.help:
         return _with(call, verb="help")
     return _with(call, verb=verb, options=read.values, operands=read.operands)
+
+
+def _written(words: tuple[str, ...]) -> Iterator[str]:
+    """The files that a build writes: `-o DIR`, `--output type=tar,dest=FILE`, `--iidfile FILE`."""
+    for word, after in pairwise((*words, "")):
+        name, equals, value = word.partition("=")
+        given = value if equals else after
+        if word.startswith("-o") and not equals:
+            given = word[2:] or after
+        if not (word.startswith("-o") or name in WRITTEN):
+            continue
+        fields = [part.partition("=") for part in given.split(",")]
+        found = [text for key, _, text in fields if key.strip().lower() in ("dest", "dir")]
+        yield from found or ([given] if given and given != "-" else [])
 
 
 def _with(call: Call, **changes: object) -> Call:
@@ -186,12 +204,19 @@ def _read(known: Options, words: tuple[str, ...], same: Mapping[str, str] = Mapp
                 if at >= len(words):
                     raise Unparsed(f"--{name} has no value")
                 given, at = words[at], at + 1
-            asked = asked or name == "help"
+            asked = asked or _asks(name, given)
             values[same.get(name, name)] = (
                 *values.get(same.get(name, name), ()),
                 _checked(known, name, given),
             )
     return _Read(values, tuple(operands), at, asked)
+
+
+def _asks(name: str, value: str) -> bool:
+    """Whether this asks for help. With help that is false the command runs: nobody types that."""
+    if name == "help" and value not in _TRUE:
+        raise Unparsed(f"--help={value} is not asked for help")
+    return name == "help"
 
 
 def _checked(known: Options, name: str, value: str) -> str:

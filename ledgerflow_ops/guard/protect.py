@@ -20,6 +20,7 @@ from ledgerflow_ops.guard.scene import COPY_OF, PROTECT, Scene
 _PLACE = "/ledgerflow-volume"
 _MOVER = "com.ledgerflow.mover"
 _CHUNK = 1 << 20
+_LINK, _SIZE, _DIGEST = 4, 5, 6
 
 Contents = Mapping[str, tuple[object, ...]]
 
@@ -42,7 +43,7 @@ class Mover:
                 self._run("container", "rm", holder)
             self.say(f"removing {name}: its copy {copy} is equal")
             self._run("volume", "rm", name)
-        if labelling.stage is Stage.FILLING and self._contents(name) != self._contents(copy):
+        if labelling.stage is Stage.FILLING and self._unfinished(name, copy):
             self.say(f"removing the unfinished {name}: its copy is whole")
             self._run("volume", "rm", name)
             self._fill(labelling)
@@ -51,9 +52,30 @@ class Mover:
         self.say(f"removing the copy {copy}: {name} is labelled and equal")
         self._run("volume", "rm", copy)
 
+    def _unfinished(self, name: str, copy: str) -> bool:
+        """Whether a volume was not filled to its end; Refused where it was, and was used since."""
+        found, whole = self._contents(name), self._contents(copy)
+        if found == whole:
+            return False
+        later = [path for path, facts in found.items() if not _begun(facts, whole.get(path))]
+        if later:
+            raise Refused(
+                f"{name} and its copy {copy} are not equal, and {later[0]} is no beginning of the copy's: "
+                f"something has written to {name} since.",
+                hint=f"Nothing was removed. Where {name} is the one to keep: make backup, "
+                f"then docker volume rm {copy}",
+            )
+        return True
+
     def _copy_aside(self, labelling: Labelling) -> None:
         name, copy = labelling.volume, labelling.copy
-        if self.scene.engine.volume(copy):
+        begun = self.scene.engine.volume(copy)
+        if begun and begun.labels.get(COPY_OF) != name:
+            raise Refused(
+                f"There is a volume {copy} already, which is no copy of ours.",
+                hint=f"See what is in it, and give it another name: docker volume inspect {copy}",
+            )
+        if begun:
             self.say(f"removing {copy}, which was not finished")
             self._run("volume", "rm", copy)
         self.say(f"copying {name} to {copy}")
@@ -159,6 +181,14 @@ def sweep(docker: Path) -> None:
     left = listed.out.decode().split()
     if left:
         process.run([docker, "container", "rm", "--volumes", *left], timeout=60)
+
+
+def _begun(found: tuple[object, ...], whole: tuple[object, ...] | None) -> bool:
+    """Whether a file is what a copy leaves that was cut off: the same, or a file that ends early."""
+    if whole is None or found[0] != whole[0]:
+        return False
+    same = found[_DIGEST] == whole[_DIGEST] and found[_LINK] == whole[_LINK]
+    return same or int(str(found[_SIZE])) < int(str(whole[_SIZE]))
 
 
 def _facts(archive: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[object, ...]:

@@ -1,9 +1,12 @@
 """What docker and Compose print as JSON → the records of the scene. Passwords are not taken over."""
 
-from collections.abc import Mapping, Sequence
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
-from ledgerflow_ops.guard.scene import Container, Declared, Mount, Process, Project, Service, Volume
+from ledgerflow_ops.guard.hostpaths import host_places
+from ledgerflow_ops.guard.scene import Container, Declared, Engine, Mount, Process, Project, Service, Volume
 
 _POWERS = {"ALL", "SYS_ADMIN", "SYS_RAWIO", "SYS_MODULE", "SYS_PTRACE", "DAC_READ_SEARCH", "MKNOD", "BPF"}
 
@@ -37,9 +40,13 @@ def container(said: Json) -> Container:
             config.get("Image") or "",
             tuple(config.get("Entrypoint") or ()),
             tuple(config.get("Cmd") or ()),
-            tuple(_mount(entry) for entry in said.get("Mounts") or ()),
-            _pgdata(config.get("Env") or ()),
+            (
+                *(_mount(entry) for entry in said.get("Mounts") or ()),
+                *(Mount("tmpfs", "", target) for target in host.get("Tmpfs") or ()),
+            ),
+            _pgdata(config.get("Env") or (), config.get("Cmd") or ()),
             _unbound(host),
+            said.get("Image") or "",
         ),
         running=bool(state.get("Running")) or state.get("Status") in ("paused", "restarting"),
         labels=config.get("Labels") or {},
@@ -56,8 +63,23 @@ def _mount(said: Json) -> Mount:
     return Mount(kind, source or "", said.get("Destination") or "", bool(said.get("RW")))
 
 
-def _pgdata(variables: Sequence[str]) -> str:
-    return next((text.partition("=")[2] for text in variables if text.startswith("PGDATA=")), "")
+def _pgdata(variables: Sequence[str], command: Sequence[str]) -> str:
+    said = (text.partition("=")[2] for text in variables if text.startswith("PGDATA="))
+    return data_folder(command) or next(said, "")
+
+
+def data_folder(command: Sequence[str]) -> str:
+    """Where a server is told on its command line to keep its data."""
+    found = ""
+    for word, after in pairwise((*command, "")):
+        if word in ("-D", "--pgdata"):
+            found = after
+        elif word.startswith("-D/"):
+            found = word[2:]
+        name, equals, value = word.removeprefix("--").removeprefix("-c").partition("=")
+        if equals and name.replace("-", "_") == "data_directory":
+            found = value.strip("'")
+    return found
 
 
 def _unbound(host: Json) -> str:
@@ -79,18 +101,18 @@ def image(said: Json) -> Process:
         tuple(config.get("Entrypoint") or ()),
         tuple(config.get("Cmd") or ()),
         (),
-        _pgdata(config.get("Env") or ()),
+        _pgdata(config.get("Env") or (), config.get("Cmd") or ()),
+        image_id=said.get("Id") or "",
     )
 
 
 def project(
-    said: Json, files: Sequence[str], env_files: Sequence[str], images: Mapping[str, Process]
+    said: Json, files: Sequence[str], env_files: Sequence[str], images: Images, engine: Engine
 ) -> Project:
     """What `docker compose config --format json` prints."""
     declared = {key: _declared(key, entry or {}, said) for key, entry in (said.get("volumes") or {}).items()}
-    services = tuple(
-        _service(name, entry or {}, declared, images) for name, entry in (said.get("services") or {}).items()
-    )
+    entries = {name: entry or {} for name, entry in (said.get("services") or {}).items()}
+    services = tuple(_service(name, entries, declared, images, engine) for name, entry in entries.items())
     return Project(said.get("name") or "", services, tuple(declared.values()), tuple(files), tuple(env_files))
 
 
@@ -105,23 +127,28 @@ def _declared(key: str, said: Json, whole: Json) -> Declared:
 
 
 def _service(
-    name: str, said: Json, declared: Mapping[str, Declared], images: Mapping[str, Process]
+    name: str, entries: Mapping[str, Json], declared: Mapping[str, Declared], images: Images, engine: Engine
 ) -> Service:
+    said = entries[name]
     known = images.get(said.get("image") or "")
     entrypoint, command = said.get("entrypoint"), said.get("command")
     if entrypoint is None and known:
         entrypoint = known.entrypoint
         command = known.command if command is None else command
-    pgdata = str((said.get("environment") or {}).get("PGDATA") or (known.pgdata if known else ""))
+    told = data_folder(_literal(command or ()))
+    pgdata = told or str((said.get("environment") or {}).get("PGDATA") or (known.pgdata if known else ""))
     process = Process(
         said.get("image") or "",
         _literal(entrypoint or ()),
         _literal(command or ()),
-        tuple(_service_mounts(said, declared)),
+        (*_service_mounts(said, declared), *_taken_over(name, entries, declared, engine)),
         pgdata,
         _service_unbound(said),
+        known.image_id if known else "",
     )
-    return Service(name, process, _copies(said), tuple(_hooks(said)), _outside(said))
+    outside = "another program provides it, which cannot be judged" if said.get("provider") else ""
+    hooks, watched = tuple(_hooks(said)), tuple(_watched(said))
+    return Service(name, process, _copies(said), hooks, _health(said), outside, watched)
 
 
 def _literal(words: Sequence[str]) -> tuple[str, ...]:
@@ -133,13 +160,41 @@ def _service_mounts(said: Json, declared: Mapping[str, Declared]) -> list[Mount]
     found = []
     for entry in said.get("volumes") or ():
         kind, source = entry.get("type") or "volume", entry.get("source") or ""
+        target, writable = entry.get("target") or "", not entry.get("read_only")
         if kind == "volume" and source in declared:
+            places = host_places(declared[source].options)
+            found += [Mount("bind", place, target, writable) for place in places]
             source = declared[source].name
-        found.append(Mount(kind, source, entry.get("target") or "", not entry.get("read_only")))
+        found.append(Mount(kind, source, target, writable))
+    for kind, home in (("configs", "/"), ("secrets", "/run/secrets")):
+        for entry in said.get(kind) or ():
+            target = posixpath.join(home, entry.get("target") or entry.get("source") or "")
+            found.append(Mount(kind, entry.get("source") or "", target, writable=False))
     found += [Mount("tmpfs", "", str(text).partition(":")[0]) for text in said.get("tmpfs") or ()]
     if said.get("use_api_socket"):
         found.append(Mount("bind", "/var/run/docker.sock", "/var/run/docker.sock"))
     return found
+
+
+def _taken_over(
+    name: str, entries: Mapping[str, Json], declared: Mapping[str, Declared], engine: Engine
+) -> Iterator[Mount]:
+    """The mounts of others, by `volumes_from`: `service`, `service:ro`, `container:name`."""
+    left, seen = [(name, True)], {name}
+    while left:
+        one, may_write = left.pop()
+        for text in entries[one].get("volumes_from") or ():
+            kind, _, rest = str(text).partition(":")
+            container_, mode = rest.partition(":")[::2] if kind == "container" else ("", rest)
+            writable = may_write and mode != "ro"
+            other = engine.container(container_) if container_ else None
+            mounts = list(other.process.mounts) if other else []
+            if not container_ and kind in entries and kind not in seen:
+                seen.add(kind)
+                left.append((kind, writable))
+                mounts = _service_mounts(entries[kind], declared)
+            for mount in mounts:
+                yield Mount(mount.kind, mount.source, mount.target, mount.writable and writable)
 
 
 def _service_unbound(said: Json) -> str:
@@ -148,7 +203,7 @@ def _service_unbound(said: Json) -> str:
     ways = [
         "privileged" if said.get("privileged") else "",
         *sorted(powers),
-        "devices" if said.get("devices") else "",
+        "devices" if said.get("devices") or said.get("device_cgroup_rules") else "",
         f"pid {pid}" if pid else "",
     ]
     return ", ".join(filter(None, ways))
@@ -165,11 +220,21 @@ def _hooks(said: Json) -> list[tuple[str, ...]]:
         _literal(hook.get("command") or ())
         for kind in ("post_start", "pre_stop")
         for hook in said.get(kind) or ()
+    ] + [
+        _literal((entry.get("exec") or {}).get("command") or ())
+        for entry in (said.get("develop") or {}).get("watch") or ()
+        if entry.get("exec")
     ]
 
 
-def _outside(said: Json) -> str:
-    if said.get("provider"):
-        return "another program provides it, which cannot be judged"
-    watched = (said.get("develop") or {}).get("watch") or ()
-    return "watched folders would be copied into it" if watched and said.get("volumes") else ""
+def _health(said: Json) -> tuple[str, ...]:
+    test = _literal((said.get("healthcheck") or {}).get("test") or ())
+    if test[:1] == ("CMD-SHELL",):
+        return ("sh", "-c", *test[1:])
+    return test[1:] if test[:1] == ("CMD",) else ()
+
+
+def _watched(said: Json) -> list[str]:
+    """Where `watch` copies to."""
+    entries = (said.get("develop") or {}).get("watch") or ()
+    return [entry["target"] for entry in entries if entry.get("target")]

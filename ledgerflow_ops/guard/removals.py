@@ -39,7 +39,7 @@ def volume_sweep(call: Call, scene: Scene) -> Iterator[Touch]:
 def system_sweep(call: Call, scene: Scene) -> Iterator[Touch]:
     """`system prune`: with --volumes also what only stopped containers hold."""
     stopped = [one for one in scene.engine.containers if not one.running]
-    yield from _orphaned(stopped, scene)
+    yield from orphaned(stopped, scene)
     if call.on("volumes"):
         running = (one for one in scene.engine.containers if one.running)
         yield from _swept(call, scene, {mount.source for one in running for mount in one.process.mounts})
@@ -47,30 +47,30 @@ def system_sweep(call: Call, scene: Scene) -> Iterator[Touch]:
 
 def container_sweep(_call: Call, scene: Scene) -> Iterator[Touch]:
     """`container prune`."""
-    yield from _orphaned((one for one in scene.engine.containers if not one.running), scene)
+    yield from orphaned((one for one in scene.engine.containers if not one.running), scene)
 
 
 def containers(call: Call, scene: Scene) -> Iterator[Touch]:
     """`rm`: with -v and without it, an anonymous volume is lost."""
     found = (scene.engine.container(name) for name in call.operands)
-    yield from _orphaned(filter(None, found), scene)
+    yield from orphaned(filter(None, found), scene)
 
 
 def stopped(call: Call, scene: Scene) -> Iterator[Touch]:
     """`stop` and `kill`: a container that was started with --rm goes, with its anonymous volumes."""
     found = filter(None, (scene.engine.container(name) for name in call.operands))
-    yield from _orphaned((one for one in found if one.removes_itself), scene)
+    yield from orphaned((one for one in found if one.removes_itself), scene)
 
 
 def stopped_services(call: Call, scene: Scene) -> Iterator[Touch]:
     """`compose stop` and `compose kill`."""
     found = scene.engine.of(_name(scene), call.operands)
-    yield from _orphaned((one for one in found if one.removes_itself), scene)
+    yield from orphaned((one for one in found if one.removes_itself), scene)
 
 
 def service_containers(call: Call, scene: Scene) -> Iterator[Touch]:
     """`compose rm`."""
-    yield from _orphaned(scene.engine.of(_name(scene), call.operands), scene)
+    yield from orphaned(scene.engine.of(_name(scene), call.operands), scene)
 
 
 def down(call: Call, scene: Scene) -> Iterator[Touch]:
@@ -84,7 +84,7 @@ def down(call: Call, scene: Scene) -> Iterator[Touch]:
                 yield _removed(
                     scene, name, protected[name], "Leave out -v: docker compose down keeps volumes."
                 )
-    yield from _orphaned(scene.engine.of(_name(scene)), scene)
+    yield from orphaned(scene.engine.of(_name(scene)), scene)
 
 
 def _name(scene: Scene) -> str:
@@ -117,7 +117,7 @@ def _matches(call: Call, volume: Volume) -> bool:
     return True
 
 
-def _orphaned(gone: Iterable[Container], scene: Scene) -> Iterator[Touch]:
+def orphaned(gone: Iterable[Container], scene: Scene) -> Iterator[Touch]:
     """The anonymous volumes that go with these containers, or lose the only thing that leads to them."""
     protected = scene.protected()
     for one in gone:

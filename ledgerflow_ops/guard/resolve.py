@@ -3,14 +3,14 @@
 import json
 import os
 import stat
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ledgerflow_ops.adapters import process
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.guard import reading
+from ledgerflow_ops.guard import reading, running
 from ledgerflow_ops.guard.parse import Call
 from ledgerflow_ops.guard.scene import Engine, Guarded, Process, Project, Scene, Stdin
 
@@ -75,7 +75,7 @@ class Asked:
                 found[name] = reading.image(json.loads(finished.out)[0])
         return found
 
-    def project(self) -> Project:
+    def project(self, engine: Engine) -> Project:
         """The compose project: what its file says, or its name alone with the reason."""
         files, env_files = self._files("file", "COMPOSE_FILE"), self._files("env-file", "COMPOSE_ENV_FILES")
         if "-" in files:
@@ -85,10 +85,11 @@ class Asked:
         try:
             said = json.loads(self._compose(*profiles, "config", "--format", "json", *services))
         except (Unanswered, ValueError) as error:
-            return Project(self._named(), files=files, env_files=env_files, unread=f"{error}")
+            found = files or self._default_files()
+            return Project(self._named(), files=found, env_files=env_files, unread=f"{error}")
         wanted = [entry.get("image") or "" for entry in (said.get("services") or {}).values()]
         images = self.images(wanted)
-        return reading.project(said, files or self._default_files(said), env_files, images)
+        return reading.project(said, files or self._default_files(), env_files, images, engine)
 
     def _services(self) -> tuple[str, ...]:
         """The services that a call is about; Compose then tells of those and what they depend on."""
@@ -112,9 +113,8 @@ class Asked:
         found = given or tuple(filter(None, os.environ.get(variable, "").split(separator)))
         return tuple(path if path == "-" else os.path.abspath(path) for path in found)  # noqa: PTH100 - no links followed
 
-    def _default_files(self, said: dict[str, Any]) -> tuple[str, ...]:
+    def _default_files(self) -> tuple[str, ...]:
         """Where nothing names the file, Compose takes the nearest by its usual names."""
-        del said
         start = Path(self.call.chosen.get("project-directory", (".",))[-1]).absolute()
         for folder in (start, *start.parents):
             for name in ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"):
@@ -144,7 +144,7 @@ class Asked:
 
     def _answer(self, command: Sequence[str | Path]) -> str:
         try:
-            finished = process.run(command, timeout=_PATIENCE)
+            finished = process.run(command, timeout=_PATIENCE, extra=_own_variables())
         except LedgerError as error:
             raise Unanswered(error.message) from None
         if finished.code:
@@ -163,17 +163,57 @@ def resolve(asked: Asked, guarded: Callable[[str], Guarded]) -> Scene:
     except (Unanswered, LedgerError, ValueError, KeyError) as error:
         silent = f"the engine does not answer: {error}"
         return Scene(silent=silent, guarded=guarded(""), stdin=stdin, folder=folder)
-    return Scene(
+    scene = Scene(
         engine=engine,
-        project=asked.project() if call.compose else None,
+        project=asked.project(engine) if call.compose else None,
         guarded=guarded(engine.id),
         stdin=stdin,
         folder=folder,
+        socket=_socket(call),
         images=asked.images(call.operands[:1]) if call.verb in ("run", "create") else {},
         elsewhere={name: asked.elsewhere(name) for name in call.operands[:1]}
         if call.verb == "context use"
         else {},
     )
+    return replace(scene, links=_links(set(running.paths(call, scene)), scene.folders()))
+
+
+def _own_variables() -> dict[str, str]:
+    """Those of our variables that are kept from other programs: Compose puts them into its file."""
+    return {name: value for name, value in os.environ.items() if name.startswith("PG")}
+
+
+def _socket(call: Call) -> str:
+    """The file that the engine is spoken to through, where the line or the environment name it."""
+    given = call.chosen.get("host", (os.environ.get("DOCKER_HOST", ""),))[-1]
+    return given.removeprefix("unix://") if given.startswith("unix://") else ""
+
+
+def _links(paths: Iterable[str], folders: Iterable[str]) -> dict[str, str]:
+    """Where these paths really lead, in the words that the protected folders are known by.
+
+    A folder is known by what it is, not by what it is called: it has other names through links, through
+    mounts, and on a Mac in other letters.
+    """
+    known = {identity: folder for folder in folders if (identity := _identity(folder))}
+    found = {}
+    for path in paths:
+        real = Path(os.path.realpath(path))
+        for above in (real, *real.parents):
+            if folder := known.get(_identity(str(above)) or (0, 0)):
+                real = Path(folder, real.relative_to(above))
+                break
+        if str(real) != path:
+            found[path] = str(real)
+    return found
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def standard_input() -> Stdin:

@@ -4,12 +4,13 @@ import posixpath
 from collections.abc import Iterator
 
 from ledgerflow_ops.guard import mounts
-from ledgerflow_ops.guard.handing import at_home, handed_out, runs_server, second_server
+from ledgerflow_ops.guard.handing import at_home, handed_out, overlaid, runs_server, second_server
+from ledgerflow_ops.guard.hostpaths import host_places, overlap, within
 from ledgerflow_ops.guard.inside import programs
 from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding, unread, worst
 from ledgerflow_ops.guard.inside.environment import variable
 from ledgerflow_ops.guard.parse import Call
-from ledgerflow_ops.guard.scene import Container, Process, Scene, Stdin, data_targets, overlap, within
+from ledgerflow_ops.guard.scene import Container, Process, Scene, Stdin, data_targets
 from ledgerflow_ops.guard.touches import Touch, changes, destroys
 
 _BACKUP = "Take a backup before: make backup. Then look at what it would do: ledger_docker --explain …"
@@ -33,10 +34,21 @@ def new_container(call: Call, scene: Scene) -> Iterator[Touch]:
     server = runs_server(process) and at_home(process, scene)
     yield from handed_out(who, process, scene, allowed=server)
     yield from second_server(who, process, scene)
+    yield from overlaid(who, process, process.mounts, scene)
+    yield from _well(call, process, who, scene)
     if not server:
         near = _near(call, scene)
         around = _around(call, scene, data=())
         yield from _told(programs.effect(_argv(process), around), who, near, scene, known=bool(near))
+
+
+def _well(call: Call, process: Process, who: str, scene: Scene) -> Iterator[Touch]:
+    """The program that asks again and again whether the container is well."""
+    if call.last("health-cmd"):
+        data = data_targets(scene.data(process))
+        found = programs.effect(("sh", "-c", call.last("health-cmd")), _around(call, scene, data))
+        if found.effect == Effect.DESTROYS:
+            yield destroys(f"the health check of {who} {found.why}", safe=_BACKUP)
 
 
 def _near(call: Call, scene: Scene) -> list[Container]:
@@ -173,12 +185,12 @@ def copied(call: Call, scene: Scene) -> Iterator[Touch]:
     if one:
         yield from copied_into(one, path, scene)
     elif place(source)[0] and target != "-":
-        yield from written(target, scene)
+        yield from written(target, scene, copied=place(source)[1] or "/")
 
 
 def copied_into(one: Container, path: str, scene: Scene) -> Iterator[Touch]:
     """Files that would come into a container's protected folders."""
-    target = posixpath.normpath(posixpath.join("/", path))
+    target = posixpath.normpath("/" + path.lstrip("/"))
     for mount in scene.data(one.process):
         if within(target, mount.target) or within(mount.target, target):
             yield destroys(
@@ -201,25 +213,63 @@ def place(operand: str) -> tuple[str, str]:
 
 
 def output(call: Call, scene: Scene) -> Iterator[Touch]:
-    """`-o FILE` of export, save and config."""
-    if call.last("output"):
-        yield from written(call.last("output"), scene)
+    """`-o FILE` of export, save and config, and what a build writes beside its image."""
+    for target in call.all("output"):
+        yield from written(target, scene)
 
 
-def written(target: str, scene: Scene) -> Iterator[Touch]:
-    """A file or folder of the host that would be written."""
-    path = posixpath.normpath(posixpath.join(scene.folder, target))
+def written(target: str, scene: Scene, copied: str = "") -> Iterator[Touch]:
+    """A file or folder of the host that would be written; `copied` goes into it where it is a folder."""
+    path = on_host(target, scene)
+    real = scene.links.get(path, path)
     for folder, reason in scene.folders().items():
-        if within(path, folder) or path == folder:
-            yield destroys(f"it writes to {path} ({folder}: {reason})", safe="Write it somewhere else.")
+        inside = within(path, folder) or within(real, folder)
+        if inside or (copied and _lands(copied, (path, real), folder)):
+            yield destroys(
+                f"it writes to {posixpath.normpath(path)} ({folder}: {reason})",
+                safe="Write it somewhere else.",
+            )
+
+
+def paths(call: Call, scene: Scene) -> Iterator[str]:
+    """Every path of the host that a verdict hangs on: links may lead from it to what is protected."""
+    mounted = [mounts.of_call(call, scene)] if call.verb in ("run", "create", "compose run") else []
+    mounted += [one.process for one in scene.engine.containers]
+    mounted += [service.process for service in scene.project.services] if scene.project else []
+    yield from (mount.source for one in mounted for mount in one.mounts if mount.kind == "bind")
+    for volume in scene.engine.volumes:
+        yield from volume.places
+    if call.verb == "volume create":
+        yield from host_places(dict(_option(text) for text in call.all("opt")))
+    yield from (on_host(target, scene) for target in call.all("output"))
+    if call.verb in ("cp", "compose cp"):
+        yield from (on_host(path, scene) for name, path in map(place, call.operands) if not name)
+
+
+def _option(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
+
+
+def on_host(target: str, scene: Scene) -> str:
+    """The path of a file that is written, as typed: where a link stands before `..`, both count."""
+    return posixpath.join(scene.folder, target)
+
+
+def _lands(source: str, places: tuple[str, str], folder: str) -> bool:
+    """Whether a copy of a container's `source` into the folder at `places` falls on a protected one."""
+    name = posixpath.basename(posixpath.normpath(source))
+    whole = source.endswith("/.") or name in ("", ".", "..")
+    return any(
+        within(folder, place) and (whole or overlap(posixpath.join(place, name), folder)) for place in places
+    )
 
 
 def volume_made(call: Call, scene: Scene) -> Iterator[Touch]:
     """`volume create`: one that is another name for a protected folder."""
-    for text in call.all("opt"):
-        name, _, value = text.partition("=")
+    for value in host_places(dict(_option(text) for text in call.all("opt"))):
         for folder, reason in scene.folders().items():
-            if name == "device" and value.startswith("/") and overlap(value, folder):
+            if scene.reaches(value, folder):
                 yield destroys(
                     f"it makes a volume of {value} ({folder}: {reason}): whoever mounts it could write there",
                     safe="Mount a folder that holds nothing else.",

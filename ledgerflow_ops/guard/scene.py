@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ledgerflow_ops.guard.hostpaths import host_places, overlap, within
+
 PROTECT = "com.ledgerflow.protect"
 """The label that protects a volume, whatever is in it."""
 ENVIRONMENT = "com.ledgerflow.environment"
@@ -42,6 +44,11 @@ class Volume:
     options: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def places(self) -> tuple[str, ...]:
+        """The folders of the host that it really is."""
+        return host_places(self.options)
+
+    @property
     def anonymous(self) -> bool:
         return "com.docker.volume.anonymous" in self.labels or bool(_ANONYMOUS.fullmatch(self.name))
 
@@ -57,7 +64,7 @@ class Mount:
 
     def is_data(self, pgdata: str) -> bool:
         """Whether PostgreSQL keeps its data there."""
-        return _in_a_home(self.target) or bool(pgdata and _overlap(pgdata, self.target))
+        return _in_a_home(self.target) or bool(pgdata and overlap(pgdata, self.target))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,8 @@ class Process:
     pgdata: str = ""
     unbound: str = ""
     """How it could leave the container's bounds, in words; empty when it cannot."""
+    image_id: str = ""
+    """What the image's name stands for, or stood for when the container was made; empty when not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +154,12 @@ class Service:
     process: Process
     copies: int = 1
     hooks: tuple[tuple[str, ...], ...] = ()
+    health: tuple[str, ...] = ()
+    """The program that says, again and again, whether it is well."""
     outside: str = ""
-    """What Compose would hand to another program or copy into it, in words: a provider, a watched folder."""
+    """The other program that Compose would have provide it, in words."""
+    watched: tuple[str, ...] = ()
+    """The folders in it that changed files of the host are copied into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +216,11 @@ class Scene:
     elsewhere: Mapping[str, bool] = field(default_factory=dict)
     """For each context: whether it leads to another engine than the one in use."""
 
+    socket: str = ""
+    """The engine's own socket, where it is not one of the usual."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Paths of the host that the call or the engine name, and where links and other names of them lead."""
+
     def environment_of_project(self, name: str) -> str:
         """Whose a compose project is; empty when that is not known."""
         ours = _OURS.fullmatch(name)
@@ -241,8 +259,9 @@ class Scene:
             return "it is labelled so"
         if volume.name in self.guarded.volumes:
             return "the settings name it"
-        if volume.device and any(_overlap(volume.device, folder) for folder in self.folders()):
-            return f"it is {volume.device} of the host"
+        for place in volume.places:
+            if any(self.reaches(place, folder) for folder in self.folders()):
+                return f"it is {place} of the host"
         if volume.labels.get(PROTECT, "").lower() in ("false", "0", "no"):
             return ""
         if volume.name in at_data:
@@ -255,13 +274,24 @@ class Scene:
         """The host's protected folders, each with the reason."""
         found = dict.fromkeys(self.guarded.folders, "backups and what proves them are there")
         found[self.engine.root] = "the engine keeps all volumes there"
-        for socket in ("/var/run/docker.sock", "/run/docker.sock"):
-            found[socket] = "whoever has it commands the engine"
+        found |= dict.fromkeys(self.sockets(), "whoever has it commands the engine")
         for one in self.engine.containers:
             for mount in one.process.mounts:
                 if mount.kind == "bind" and mount.is_data(one.process.pgdata) and mount.writable:
                     found[mount.source] = f"the PostgreSQL in {one.name} keeps its data there"
         return found
+
+    def sockets(self) -> tuple[str, ...]:
+        """Where the engine is spoken to: whoever may read there may do anything."""
+        return tuple(filter(None, ("/var/run/docker.sock", "/run/docker.sock", self.socket)))
+
+    def off_limits(self) -> set[str]:
+        """The folders in which not even a PostgreSQL may keep its data."""
+        return {*self.guarded.folders, self.engine.root}
+
+    def reaches(self, path: str, folder: str) -> bool:
+        """Whether a path of the host, as written or as links lead, is in a folder or holds it."""
+        return overlap(path, folder) or overlap(self.links.get(path, path), folder)
 
     def unfinished(self, process: Process) -> list[str]:
         """The volumes that a process would mount while their data are being moved."""
@@ -277,23 +307,13 @@ class Scene:
             if mount.writable
             and (
                 (mount.kind == "volume" and mount.source in volumes)
-                or (mount.kind == "bind" and any(_overlap(mount.source, folder) for folder in folders))
+                or (mount.kind == "bind" and any(self.reaches(mount.source, folder) for folder in folders))
             )
         ]
 
 
 def data_targets(mounts: Iterable[Mount]) -> tuple[str, ...]:
     return tuple(mount.target for mount in mounts)
-
-
-def overlap(one: str, other: str) -> bool:
-    """Whether one path is the other, or lies in it."""
-    return _overlap(one, other)
-
-
-def within(inner: str, outer: str) -> bool:
-    """Whether a path is in a folder, or is it."""
-    return _within(inner, outer)
 
 
 def _at_data_folders(engine: Engine, project: Project | None) -> dict[str, str]:
@@ -310,14 +330,5 @@ def _at_data_folders(engine: Engine, project: Project | None) -> dict[str, str]:
     return found
 
 
-def _within(inner: str, outer: str) -> bool:
-    a, b = posixpath.normpath(inner), posixpath.normpath(outer)
-    return a == b or a.startswith(b.rstrip("/") + "/")
-
-
-def _overlap(one: str, other: str) -> bool:
-    return _within(one, other) or _within(other, one)
-
-
 def _in_a_home(target: str) -> bool:
-    return any(_within(target, home) for home in _HOMES)
+    return any(within(target, home) for home in _HOMES)

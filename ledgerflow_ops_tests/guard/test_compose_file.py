@@ -6,12 +6,24 @@ from pathlib import Path
 import pytest
 
 from ledgerflow_ops.guard.inside.effects import Effect
+from ledgerflow_ops_tests.fakes import image
 from ledgerflow_ops_tests.fakes.yard import DATA, Yard
 from ledgerflow_ops_tests.guard.conftest import Judged, run
 
 UP = "-f docker-compose.dev.yml up -d"
 _VOLUMES = "volumes:\n  ledger_postgres:"
 _HELD = f'volumes: ["ledger_postgres:{DATA}"]'
+_TOP = "services:\n  postgres:\n"
+_REDIS = "  redis:\n"
+_VERSION = f"{DATA}/PG_VERSION"
+_KEPT = "  ledger_redis:\n"
+_TOOL = """services:
+  tool:
+    image: ledgerflow-system:tests
+    network_mode: none
+    depends_on: [postgres]
+  postgres:
+"""
 
 LOSING = {
     "the volume has another name": (("ledger_postgres", "ledger_postgres_17"), UP),
@@ -41,6 +53,51 @@ LOSING = {
         ),
         UP,
     ),
+    "a service takes the data over": ((_REDIS, f"{_REDIS}    volumes_from: [postgres]\n"), UP),
+    "a service takes a container's data over": (
+        (_REDIS, f'{_REDIS}    volumes_from: ["container:olddb"]\n'),
+        UP,
+    ),
+    "a config is written into the data": (
+        (
+            _TOP,
+            f"configs: {{c: {{content: gone}}}}\n{_TOP}    configs: [{{source: c, target: {_VERSION}}}]\n",
+        ),
+        UP,
+    ),
+    "a secret is written into the data": (
+        (
+            _TOP,
+            f"secrets: {{c: {{environment: PWD}}}}\n{_TOP}    secrets: [{{source: c, target: {_VERSION}}}]\n",
+        ),
+        UP,
+    ),
+    "a health check wipes the data": (
+        (_TOP, f'{_TOP}    healthcheck: {{test: ["CMD", "rm", "-rf", "{DATA}/base"], interval: 1s}}\n'),
+        UP,
+    ),
+    "the server archives by wiping": (
+        ('["sleep", "infinity"]', f'["-c", "archive_mode=on", "-c", "archive_command=rm -rf {DATA}/base"]'),
+        UP,
+    ),
+    "memory over a part of the data": ((_TOP, f'{_TOP}    tmpfs: ["{DATA}/base"]\n'), UP),
+    "a volume over a part of the data": ((_HELD, f'volumes: ["ledger_postgres:{DATA}", "{DATA}/base"]'), UP),
+    "another volume by a variable": (
+        ("ledger_postgres:/var", "${PGHOME_OF_BOOKS:-ledger_postgres}:/var"),
+        UP,
+    ),
+    "a service gets the backups by a link": (('"ledger_redis:/data"', '"./linked:/data"'), UP),
+    "a service gets the backups as a volume": (
+        (
+            _KEPT,
+            f"{_KEPT}    driver_opts: {{type: none, o: bind, device: BACKUPS}}\n",
+        ),
+        UP,
+    ),
+    "one beside it is run, with a hook in it": (
+        (_TOP, f'{_TOOL}    post_start: [{{command: ["rm", "-rf", "{DATA}/base"]}}]\n'),
+        "-f docker-compose.dev.yml run --rm -T tool true",
+    ),
     "made, not started": (("ledger_postgres", "ledger_postgres_17"), "-f docker-compose.dev.yml create"),
     "one service of it": (("ledger_postgres", "ledger_postgres_17"), f"{UP} postgres"),
 }
@@ -53,6 +110,9 @@ def edited(yard: Yard, request: pytest.FixtureRequest) -> Iterator[Path]:
     before, after = request.param
     whole = yard.file.read_text()
     assert before in whole
+    after = after.replace("BACKUPS", str(yard.backups))
+    if not (yard.folder / "linked").is_symlink():
+        (yard.folder / "linked").symlink_to(yard.backups)
     text = whole.replace(before, after) if "postgres_17" in after else whole.replace(before, after, 1)
     if "outside" in after:
         text += "  outside: {external: true, name: loose}\n"
@@ -62,7 +122,10 @@ def edited(yard: Yard, request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(("edited", "words"), LOSING.values(), ids=LOSING, indirect=["edited"])
-def test_what_an_edit_would_lose_is_seen(edited: Path, words: str, judged: Judged) -> None:
+def test_what_an_edit_would_lose_is_seen(
+    edited: Path, words: str, judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGHOME_OF_BOOKS", "ledger_redis")
     assert edited.exists()
     judgement = judged(["compose", *words.split()])
     assert judgement.effect == Effect.DESTROYS
@@ -88,6 +151,14 @@ HARMLESS = {
     "it is made anew": (("", ""), f"{UP} --force-recreate"),
     "orphans go": (("", ""), f"{UP} --remove-orphans"),
     "one copy": (("", ""), f"{UP} --scale postgres=1"),
+    "a health check asks the server": (
+        (_TOP, f'{_TOP}    healthcheck: {{test: ["CMD-SHELL", "pg_isready -U $$POSTGRES_USER"]}}\n'),
+        UP,
+    ),
+    "files are watched": (
+        (_REDIS, f"{_REDIS}    develop: {{watch: [{{action: sync, path: ., target: /srv}}]}}\n"),
+        UP,
+    ),
     "a service reads the data": (("ledger_redis:/data", "ledger_postgres:/data:ro"), UP),
 }
 
@@ -102,6 +173,20 @@ def test_other_edits_are_let_through(edited: Path, words: str, yard: Yard, judge
     assert yard.content() == before
 
 
+def test_the_same_name_for_another_image_changes_it(yard: Yard, judged: Judged) -> None:
+    """Pulled, loaded or tagged meanwhile: the name in the file is what it was."""
+    yard.build()
+    engine = yard.engine
+    name = f"FROM {image.SYSTEM}\nLABEL newer=yes\n"
+    engine.docker("tag", image.SYSTEM, "kept:tests")
+    engine.docker("build", "-t", image.SYSTEM, "-", data=name.encode(), variables={"DOCKER_BUILDKIT": "0"})
+    judgement = judged(["compose", *UP.split()])
+    engine.docker("tag", "kept:tests", image.SYSTEM)
+    engine.docker("image", "rm", "kept:tests")
+    assert any("another" in touch.what for touch in judgement.touches)
+    assert judgement.effect == Effect.CHANGES
+
+
 def test_another_image_below_the_data_changes_it(yard: Yard, judged: Judged) -> None:
     yard.build()
     yard.engine.docker("tag", "ledgerflow-system:tests", "postgres:18")
@@ -112,6 +197,7 @@ def test_another_image_below_the_data_changes_it(yard: Yard, judged: Judged) -> 
         )
     )
     judgement = judged(["compose", *UP.split()])
+    yard.engine.docker("image", "rm", "postgres:18")  # of two names, a prune would take either
     yard.build()
     assert any("runs postgres:18 on the data of" in touch.what for touch in judgement.touches)
     assert judgement.effect == Effect.CHANGES

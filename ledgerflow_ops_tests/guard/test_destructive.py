@@ -14,6 +14,7 @@ _SYSTEM = image.SYSTEM
 _WIPE = ("sh", "-c", "rm -rf /x/*")
 _IN_DATA = ("sh", "-c", f"rm -rf {DATA}/*")
 _OFF: tuple[tuple[str, str | None], ...] = (("network", "none"), ("rm", None))
+_ALIAS = "Volume-Opt=type=none,volume-opt=o=bind,VOLUME-OPT=device=BACKUPS"
 _BY_FILE = ("compose", "-f", "docker-compose.dev.yml")
 _BY_NAME = ("compose", "-p", "ledger-dev")
 
@@ -37,6 +38,13 @@ LOSING = [
     Line("run", (*_OFF, ("volume", "loose:/x:z")), (_SYSTEM, *_WIPE)),
     Line("run", (*_OFF, ("mount", "type=volume,src=loose,dst=/x")), (_SYSTEM, *_WIPE)),
     Line("run", (*_OFF, ("mount", "source=loose,target=/x,readonly=false")), (_SYSTEM, *_WIPE)),
+    Line("run", (*_OFF, ("mount", "source=plain,src=loose,dst=/x")), (_SYSTEM, *_WIPE)),
+    Line("run", (*_OFF, ("mount", "src=loose,dst=/x,readonly,ro=false")), (_SYSTEM, *_WIPE)),
+    Line("run", (*_OFF, ("mount", "Type=BIND,src=BACKUPS,dst=/x")), (_SYSTEM, *_WIPE)),
+    Line("run", (*_OFF, ("mount", f"dst=/x,{_ALIAS}")), (_SYSTEM, *_WIPE)),
+    Line("run", (*_OFF, ("volume", "/BACKUPS:/x")), (_SYSTEM, *_WIPE)),
+    Line("run", (*_OFF, ("volume", "./linked:/x")), (_SYSTEM, *_WIPE)),
+    Line("run", (*_OFF, ("volume", "ENGINE/linked:/x")), (_SYSTEM, "rm", "-rf", "/x/base")),
     Line("run", (*_OFF, ("volumes-from", "olddb")), (_SYSTEM, *_IN_DATA)),
     Line("run", (*_OFF, ("volumes-from", "ledger-dev-postgres-1:rw")), (_SYSTEM, *_IN_DATA)),
     Line("run", (*_OFF, ("volume", "BACKUPS:/x")), (_SYSTEM, *_WIPE)),
@@ -50,7 +58,11 @@ LOSING = [
     Line("cp", (), ("docker-compose.dev.yml", f"ledger-dev-postgres-1:{DATA}/PG_VERSION")),
     Line("cp", (), ("docker-compose.dev.yml", f"olddb:{DATA}/../data/PG_VERSION")),
     Line("cp", (("archive", None),), ("ledger-dev-redis-1:/etc/passwd", "backups/kept")),
+    Line("cp", (), ("docker-compose.dev.yml", f"olddb:/{DATA}/PG_VERSION")),
+    Line("cp", (), ("ledger-dev-redis-1:/etc/passwd", "linked/kept")),
+    Line("cp", (), ("web:/srv/backups", ".")),
     Line("export", (("output", "backups/kept"),), ("web",)),
+    Line("export", (("output", "/BACKUPS/kept"),), ("web",)),
     Line("image save", (("output", "backups/kept"),), (_SYSTEM,)),
     *_compose("down", volumes=None),
     *_compose("down", volumes=None, timeout="1"),
@@ -74,6 +86,19 @@ def _typed(words: list[str], yard: Yard) -> list[str]:
     return words
 
 
+def _link(yard: Yard) -> None:
+    """Other ways to the same: links on the host, and a folder in a container that is called as ours is."""
+    for link, target in (
+        (yard.folder / "linked", yard.backups),
+        (yard.engine.folder / "data" / "linked", yard.path("loose")),
+    ):
+        if not link.is_symlink():
+            link.symlink_to(target)
+    theirs = yard.path("plain") / "backups"
+    theirs.mkdir(exist_ok=True)
+    (theirs / "kept").write_text("a file of the same name")
+
+
 def _plain(line: Line) -> list[str]:
     """The plainest spelling."""
     options = [
@@ -94,6 +119,7 @@ def _id(line: Line) -> str:
 @pytest.mark.parametrize("line", LOSING, ids=_id)
 def test_it_really_loses_something_and_is_seen(line: Line, yard: Yard, judged: Judged) -> None:
     yard.build()
+    _link(yard)
     words = _typed(_plain(line), yard)
     judgement = judged(words)
     assert judgement.effect == Effect.DESTROYS, words
@@ -107,6 +133,7 @@ def test_it_really_loses_something_and_is_seen(line: Line, yard: Yard, judged: J
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_however_it_is_spelled(data: st.DataObject, yard: Yard, judged: Judged) -> None:
+    _link(yard)
     line = data.draw(st.sampled_from(LOSING))
     words = _typed(data.draw(spelled(line)), yard)
     assert judged(words).effect == Effect.DESTROYS, words
@@ -128,3 +155,108 @@ def test_another_engine_is_not_switched_to_in_mid_session(yard: Yard, judged: Ju
         assert "the engine does not answer" in judged(["--context", "other", "volume", "rm", "loose"]).unknown
     finally:
         yard.engine.docker("context", "rm", "same", "other")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "volume rm -h=false loose",
+        "-h=false volume rm loose",
+        "compose --version -p ledger-dev down -v",
+        "compose -h=f -p ledger-dev down -v",
+        f"run --help=false --rm --network none -v loose:/x {_SYSTEM} rm -rf /x/base",
+        "compose -p other -f - down -v",
+    ],
+)
+def test_what_looks_like_a_question_and_is_none(typed: str, yard: Yard, judged: Judged) -> None:
+    yard.build()
+    file = f"services: {{a: {{image: '{_SYSTEM}', network_mode: none, command: ls, volumes: ['kept:/x']}}}}\n"
+    given = f"{file}volumes: {{kept: {{name: loose}}}}\n".encode()
+    if "-f -" in typed:
+        yard.engine.docker("compose", "-p", "other", "-f", "-", "create", data=given)
+    words = typed.split(" ")
+    judgement = judged(words)
+    assert judgement.unknown or judgement.effect == Effect.DESTROYS
+    before = yard.content()
+    yard.engine.docker(*words, check=False, data=given, cwd=yard.folder)
+    lost = yard.content() != before
+    yard.build()
+    assert lost
+
+
+def test_a_volume_that_is_another_name_for_the_backups(yard: Yard, judged: Judged) -> None:
+    """An overlay writes into its upper folder, wherever that is."""
+    yard.build()
+    for name in ("lower", "work"):
+        (yard.folder / "layers" / name).mkdir(parents=True, exist_ok=True)
+    lower, work = yard.folder / "layers/lower", yard.folder / "layers/work"
+    options = f"o=lowerdir={lower},upperdir={yard.backups},workdir={work}"
+    words = ["volume", "create", "-o", "type=overlay", "-o", "device=overlay", "-o", options, "alias"]
+    assert judged(words).effect == Effect.DESTROYS
+    yard.engine.docker(*words)
+    mounting = ["run", *_typed(["--rm", "--network", "none", "-v", "alias:/x"], yard), _SYSTEM, *_WIPE]
+    assert judged(mounting).effect == Effect.DESTROYS
+    before = yard.content()
+    run(yard, mounting)
+    lost = yard.content() != before
+    yard.engine.docker("volume", "rm", "alias")
+    yard.build()
+    assert lost
+
+
+def test_what_a_build_writes_beside_its_image(yard: Yard, judged: Judged) -> None:
+    yard.build()
+    context = yard.folder / "context"
+    context.mkdir(exist_ok=True)
+    (context / "Dockerfile").write_text(f"FROM {_SYSTEM}\n")
+    for typed in ("build -o backups .", "buildx build --output type=tar,dest=backups/kept .",
+                  "buildx bake --metadata-file=backups/kept", "scout cves -obackups/kept x"):  # fmt: skip
+        assert judged(typed.split()).effect == Effect.DESTROYS
+    assert judged(["build", "-t", "x", "-o", "out", "."]).effect == Effect.READS
+    words = ["build", "--iidfile", "backups/kept", "context"]
+    assert judged(words).effect == Effect.DESTROYS
+    before = yard.content()
+    yard.engine.docker(*words, variables={"DOCKER_BUILDKIT": "0"}, cwd=yard.folder)
+    lost = yard.content() != before
+    yard.build()
+    assert lost
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--health-cmd", f"rm -rf {DATA}/base", "postgres:17"],
+        ["postgres:17", "-c", "archive_mode=on", "-c", f"archive_command=rm -rf {DATA}/base"],
+        ["--entrypoint", "docker-entrypoint.sh rm -rf", "postgres:17", "postgres"],
+        ["--tmpfs", f"{DATA}/base", "postgres:17"],
+    ],
+)
+def test_a_server_is_handed_the_data_and_nothing_else_is(
+    words: list[str], yard: Yard, judged: Judged
+) -> None:
+    alone = ["run", "-d", "--network", "none", "-v", f"loose:{DATA}"]
+    assert judged([*alone, "postgres:17", "-c", "shared_buffers=32MB"]).effect == Effect.READS
+    assert judged([*alone, *words]).effect == Effect.DESTROYS
+    assert yard.backups.exists()
+
+
+def test_no_postgresql_may_keep_its_data_in_the_backups(yard: Yard, judged: Judged) -> None:
+    """Its entrypoint would take the folder and all that is in it for its own, and close it to everybody."""
+    words = ["run", "--rm", "-v", f"{yard.backups}:{DATA}", "-e", "POSTGRES_PASSWORD=x", "postgres:17"]
+    assert judged(words).effect == Effect.DESTROYS
+
+
+def test_a_data_folder_that_only_the_command_line_names(yard: Yard, judged: Judged) -> None:
+    yard.engine.docker(
+        *("create", "--name", "odd", "--network", "none", "-v", "books:/srv/books", "--entrypoint", ""),
+        *(_SYSTEM, "postgres", "-D", "/srv/books"),
+    )
+    judgement = judged(["volume", "rm", "-f", "books"])
+    yard.engine.docker("rm", "--volumes", "odd")
+    yard.engine.docker("volume", "rm", "books")
+    assert judgement.effect == Effect.DESTROYS
+
+
+def test_the_engine_by_the_socket_it_is_spoken_to_through(yard: Yard, judged: Judged) -> None:
+    socket = yard.engine.host.removeprefix("unix://")
+    assert judged(["run", "--rm", "-v", f"{socket}:/s:ro", _SYSTEM, "true"]).effect == Effect.DESTROYS

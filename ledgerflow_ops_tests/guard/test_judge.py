@@ -50,7 +50,7 @@ FILE = Project(
     "ledger-dev",
     (Service("postgres", _POSTGRES), Service("django", Process("django"))),
     (Declared("books"), Declared("outside", external=True)),
-    ("/home/o/docker-compose.dev.yml",),
+    ("/srv/app/docker-compose.dev.yml",),
 )  # fmt: skip
 SCENE = Scene(ENGINE, project=FILE, guarded=Guarded(folders=("/srv/backups",)), folder="/srv/app")
 
@@ -306,7 +306,11 @@ class TestWhatIsProtected:
 
     def test_another_name_for_a_protected_folder(self) -> None:
         engine = replace(
-            ENGINE, volumes=(Volume("alias", device="/srv/backups/dev"), Volume("x", device="/srv/x"))
+            ENGINE,
+            volumes=(
+                Volume("alias", options={"device": "/srv/backups/dev"}),
+                Volume("x", options={"device": "/srv/x"}),
+            ),
         )
         assert set(replace(SCENE, engine=engine).protected()) == {"alias"}
 
