@@ -81,8 +81,8 @@ down: $(READY) ## Stop them and the embedded PostgreSQL
 ##@ Development
 
 .PHONY: test bench lint lock
-test: $(READY_DEV) ## Run the tests | ARGS="-x -k word"
-	@unset MAKELEVEL; $(VENV)/bin/python -m pytest $(ARGS)
+test: $(READY_DEV) ## Run the tests, two files at a time | ARGS="-x -k word" JOBS=0
+	@unset MAKELEVEL; $(VENV)/bin/python -m pytest -n $(or $(JOBS),2) --dist loadfile $(ARGS)
 
 bench: $(READY_DEV) ## Measure against plain pg_dump and pg_restore
 	@$(VENV)/bin/python -m ledgerflow_ops_tests.bench $(ARGS)
