@@ -47,7 +47,8 @@ def handed_out(who: str, process: Process, scene: Scene, *, allowed: bool) -> It
 def _folders(who: str, mount: Mount, process: Process, scene: Scene, *, allowed: bool) -> Iterator[Touch]:
     for folder, reason in scene.folders().items():
         socket = folder in scene.sockets()
-        if not scene.reaches(mount.source, folder) or not (mount.writable or socket):
+        writable = mount.writable or scene.beneath(mount.source, folder)
+        if not scene.reaches(mount.source, folder) or not (writable or socket):
             continue
         own = folder not in scene.off_limits() and not socket
         if not (allowed and own and mount.is_data(process.pgdata)):

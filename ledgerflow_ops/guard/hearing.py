@@ -164,7 +164,7 @@ def _looked_at(scene: Scene) -> Iterable[str]:
 
 
 def _at_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return bool(sys.stdin) and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _ask(question: str) -> str:

@@ -19,6 +19,9 @@ _EARLY = 12
 _SECRET = re.compile(
     r"(?i)^((?:-\w|--[\w-]+=)?[\w.]*(?:pass|secret|token|key|pwd|credential)[\w.]*=).+", re.DOTALL
 )
+_INSIDE = re.compile(
+    r"(?i)(\b[\w.]*(?:pass|secret|token|key|pwd|credential)[\w.]*=)('[^']*'|\"[^\"]*\"|[^\s;'\"]+)"
+)
 _SQL = re.compile(r"(?i)(\bpassword\s+)('(?:[^']|'')*(?:'|\Z)|\$(\w*)\$.*?(?:\$\3\$|\Z))", re.DOTALL)
 _SHORT = re.compile(r"-p=?(?=.)")
 
@@ -52,11 +55,18 @@ def shown(words: Sequence[str]) -> str:
         login = "login" in words[:_EARLY]
         if login and (found := _SHORT.match(word)):
             word = f"{found[0]}***"
-        said.append("***" if hide else _SQL.sub(r"\1***", _SECRET.sub(r"\1***", word)))
+        said.append("***" if hide else _without(word))
         hide = word in ("--password", "--pass") or (word == "-p" and login)
         hide = hide or (word == "-a" and "redis-cli" in words)
-    text = mask(" ".join(said))
+    text = mask(" ".join(said)).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(words)} words)"
+
+
+def _without(word: str) -> str:
+    """A word with the secrets in it replaced: an assignment, a script of them, a password in SQL."""
+    for pattern in (_SECRET, _INSIDE, _SQL):
+        word = pattern.sub(r"\1***", word)
+    return word
 
 
 def remembered(state_dir: Path, engine: str) -> dict[str, str]:

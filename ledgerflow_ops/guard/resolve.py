@@ -110,8 +110,19 @@ class Asked:
     def _files(self, option: str, variable: str) -> tuple[str, ...]:
         separator = os.environ.get("COMPOSE_PATH_SEPARATOR") or (":" if option == "file" else ",")
         given = self.call.chosen.get(option, ())
-        found = given or tuple(filter(None, os.environ.get(variable, "").split(separator)))
+        said = os.environ.get(variable) or (self._in_file(variable) if option == "file" else "")
+        found = given or tuple(filter(None, said.split(separator)))
         return tuple(path if path == "-" else os.path.abspath(path) for path in found)  # noqa: PTH100 - no links followed
+
+    def _in_file(self, variable: str) -> str:
+        """What the project's own file of variables says; Compose reads it where nothing else speaks."""
+        folder = Path(self.call.chosen.get("project-directory", (".",))[-1])
+        try:
+            lines = (folder / ".env").read_text(errors="replace").splitlines()
+        except OSError:
+            return ""
+        found = [line.partition("=") for line in lines if line.partition("=")[0].strip() == variable]
+        return found[-1][2].strip().strip("\"'") if found else ""
 
     def _default_files(self) -> tuple[str, ...]:
         """Where nothing names the file, Compose takes the nearest by its usual names."""
@@ -175,7 +186,9 @@ def resolve(asked: Asked, guarded: Callable[[str], Guarded]) -> Scene:
         if call.verb == "context use"
         else {},
     )
-    return replace(scene, links=_links(set(running.paths(call, scene)), scene.folders()))
+    folders = scene.folders()
+    links = _links(set(running.paths(call, scene)), folders)
+    return replace(scene, links=links, disks={folder: _disk(folder) for folder in folders})
 
 
 def _own_variables() -> dict[str, str]:
@@ -187,6 +200,12 @@ def _socket(call: Call) -> str:
     """The file that the engine is spoken to through, where the line or the environment name it."""
     given = call.chosen.get("host", (os.environ.get("DOCKER_HOST", ""),))[-1]
     return given.removeprefix("unix://") if given.startswith("unix://") else ""
+
+
+def _disk(folder: str) -> str:
+    """Where the file system that a folder is on is mounted."""
+    place = Path(os.path.realpath(folder))
+    return str(next((above for above in (place, *place.parents) if above.is_mount()), place))
 
 
 def _links(paths: Iterable[str], folders: Iterable[str]) -> dict[str, str]:

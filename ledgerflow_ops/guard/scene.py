@@ -22,6 +22,7 @@ _HOMES = ("/var/lib/postgresql", "/bitnami/postgresql", posixpath.join("/home", 
 """Where images of PostgreSQL keep their data: official, Bitnami, Timescale, CloudNative and Crunchy."""
 _SAYS_SO = re.compile(r"postgres|pgdata|pg_data", re.IGNORECASE)
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
+_READ_ONLY_ALL_THE_WAY = (1, 44)
 _OURS = re.compile(r"ledger-(dev|test|prod)")
 
 
@@ -218,6 +219,8 @@ class Scene:
 
     socket: str = ""
     """The engine's own socket, where it is not one of the usual."""
+    disks: Mapping[str, str] = field(default_factory=dict)
+    """For each protected folder of the host: where the file system that it is on is mounted."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Paths of the host that the call or the engine name, and where links and other names of them lead."""
 
@@ -292,6 +295,12 @@ class Scene:
     def reaches(self, path: str, folder: str) -> bool:
         """Whether a path of the host, as written or as links lead, is in a folder or holds it."""
         return overlap(path, folder) or overlap(self.links.get(path, path), folder)
+
+    def beneath(self, source: str, folder: str) -> bool:
+        """Whether a read-only bind leaves a folder writable: before API 1.44, what is mounted beneath it."""
+        disk = self.disks.get(folder, "")
+        held = bool(disk) and within(disk, source) and not within(source, disk)
+        return held and self.engine.api < _READ_ONLY_ALL_THE_WAY
 
     def unfinished(self, process: Process) -> list[str]:
         """The volumes that a process would mount while their data are being moved."""

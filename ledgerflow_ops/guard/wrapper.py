@@ -8,6 +8,7 @@ Most commands read. They are told by their names alone and go straight on, so no
 here; the settings and the catalog are read when something is at stake.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ _INTERRUPTED = 130
 
 def main() -> NoReturn:
     """Judge the command line, and run it or say why not."""
+    # Where it is closed, a refusal is one all the same.
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - as long as we live
     try:
         _run(Path(sys.argv[0]).name, sys.argv[1:])
     except LedgerError as error:

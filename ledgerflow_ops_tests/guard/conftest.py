@@ -9,6 +9,7 @@ from ledgerflow_ops.guard.parse import parse
 from ledgerflow_ops.guard.resolve import Asked, resolve
 from ledgerflow_ops.guard.scene import Guarded
 from ledgerflow_ops.guard.touches import Judgement
+from ledgerflow_ops_tests.fakes import image
 from ledgerflow_ops_tests.fakes.engine import Engine
 from ledgerflow_ops_tests.fakes.yard import Yard
 
@@ -27,6 +28,9 @@ def yard(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Y
         made.build()
         yield made
         engine.clear()
+        if image.NAME not in engine.names("image"):  # a prune of all images takes what nothing runs
+            builder = {"DOCKER_BUILDKIT": "0"}
+            engine.docker("build", "-t", image.NAME, "-", data=image.dockerfile().encode(), variables=builder)
 
 
 @pytest.fixture

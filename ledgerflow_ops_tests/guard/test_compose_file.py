@@ -217,3 +217,11 @@ def test_a_file_through_standard_input_is_not_let_through(yard: Yard, judged: Ju
         judged(["compose", "-f", "-", "up", "-d"]).unknown == "the compose file comes through standard input"
     )
     assert yard.file.exists()
+
+
+def test_a_file_that_only_the_projects_own_variables_name(yard: Yard, judged: Judged) -> None:
+    yard.build()
+    (yard.folder / ".env").write_text('COMPOSE_FILE="docker-compose.dev.yml"\n')
+    judgement = judged(["compose", "-p", "ledger", "up", "-d"])
+    (yard.folder / ".env").unlink()
+    assert any("beside ledger-dev" in touch.what for touch in judgement.touches)

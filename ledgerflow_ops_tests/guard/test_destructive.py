@@ -1,5 +1,7 @@
 """Every way to lose what is protected, in every spelling, is seen; and each really would lose it."""
 
+import subprocess
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from ledgerflow_ops_tests.guard.lines import Line, spelled
 _SYSTEM = image.SYSTEM
 _WIPE = ("sh", "-c", "rm -rf /x/*")
 _IN_DATA = ("sh", "-c", f"rm -rf {DATA}/*")
+_KEPT = ("rm", "-f", "/x/backups/kept")
 _OFF: tuple[tuple[str, str | None], ...] = (("network", "none"), ("rm", None))
 _ALIAS = "Volume-Opt=type=none,volume-opt=o=bind,VOLUME-OPT=device=BACKUPS"
 _BY_FILE = ("compose", "-f", "docker-compose.dev.yml")
@@ -260,3 +263,20 @@ def test_a_data_folder_that_only_the_command_line_names(yard: Yard, judged: Judg
 def test_the_engine_by_the_socket_it_is_spoken_to_through(yard: Yard, judged: Judged) -> None:
     socket = yard.engine.host.removeprefix("unix://")
     assert judged(["run", "--rm", "-v", f"{socket}:/s:ro", _SYSTEM, "true"]).effect == Effect.DESTROYS
+
+
+def test_read_only_does_not_reach_what_is_mounted_beneath(yard: Yard, judged: Judged) -> None:
+    """The backups are on a disk of their own, and a folder above it is handed out."""
+    yard.build()
+    words = ["run", "--rm", "--network", "none", "-v", f"{yard.folder}:/x:ro", _SYSTEM, *_KEPT]
+    assert judged(words).effect == Effect.READS
+    subprocess.run(["mount", "-t", "tmpfs", "disk", yard.backups], check=True)
+    try:
+        (yard.backups / "kept").write_text("a backup")
+        judgement, before = judged(words), yard.content()
+        run(yard, words)
+        lost = yard.content() != before
+    finally:
+        subprocess.run(["umount", yard.backups], check=True)
+        yard.build()
+    assert (judgement.effect, lost) == (Effect.DESTROYS, True)

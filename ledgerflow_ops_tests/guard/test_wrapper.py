@@ -173,7 +173,12 @@ class TestTheIncident:
         assert books.intact()
 
     def test_a_dev_command_does_not_reach_prod(self, books: Books) -> None:
-        for line in ("stop ledger-prod-postgres-1", f"{PROD} restart", f"{PROD} exec postgres true"):
+        for line in (
+            "stop ledger-prod-postgres-1",
+            "pause ledger-prod-postgres-1",
+            f"{PROD} restart",
+            f"{PROD} exec postgres true",
+        ):
             said = books.type(*line.split(), environment="dev")
             assert said.returncode == 3
             assert "LEDGER_ENV is dev, but this is prod's" in said.stderr
@@ -337,7 +342,23 @@ class TestOnRecord:
         )
         books.type("build", "--build-arg", "SECRET_KEY=hunter2", "nowhere")
         books.type("exec", "x", "psql", "postgresql://me:hunter2@here/books")
+        books.type("login", "-phunter2", "registry.invalid")
+        books.type("build", "--build-arg=SECRET_KEY=hunter2", "nowhere")
+        books.type("run", "--env=API_TOKEN=hunter2", "-eSECRET_KEY=hunter2", "nothing:here")
+        books.type("exec", "x", "psql", "-c", "ALTER USER me PASSWORD 'hunter2 and more'")
+        books.type("exec", "x", "sh", "-c", "export SECRET_KEY=hunter2; psql -c 'TRUNCATE books'")
+        books.type("exec", "x", "redis-cli", "-a", "hunter2", "ping")
         assert "hunter2" not in (books.state / "journal.jsonl").read_text()
+
+    def test_words_that_are_no_text_are_judged_and_kept(self, books: Books) -> None:
+        said = books.type("volume", "rm", "no\udcfftext", books.dev.volume, environment="dev")
+        assert said.returncode == 3
+        assert "udcff" in books.journal()[-1]["command"]
+
+    def test_a_refusal_is_one_with_nobody_to_hear_it(self, books: Books) -> None:
+        line = f'"{WRAPPER}" volume rm {books.dev.volume} 0<&- 2>&-'
+        variables = books.variables("dev")
+        assert subprocess.run(["sh", "-c", line], env=variables, check=False, timeout=60).returncode == 3
 
 
 class TestExplaining:
