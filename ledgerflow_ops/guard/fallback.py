@@ -15,7 +15,8 @@ from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.sizes import human
 from ledgerflow_ops.guard.hostpaths import within
 from ledgerflow_ops.guard.permit import Standing
-from ledgerflow_ops.guard.scene import Container, Engine, Mount, Scene
+from ledgerflow_ops.guard.scene import Scene
+from ledgerflow_ops.guard.things import Container, Engine, Mount
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.desk import Site
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from ledgerflow_ops.guard.hostpaths import overlap, within
 from ledgerflow_ops.guard.inside import programs
 from ledgerflow_ops.guard.inside.effects import Around, Effect
-from ledgerflow_ops.guard.scene import Container, Mount, Process, Scene
+from ledgerflow_ops.guard.scene import Scene
+from ledgerflow_ops.guard.things import Container, Mount, Process
 from ledgerflow_ops.guard.touches import Touch, destroys
 
 _READ_ONLY = "Hand it out read-only: append :ro to the mount. make backup copies the data safely."

@@ -19,7 +19,8 @@ from ledgerflow_ops.guard.judge import judge
 from ledgerflow_ops.guard.parse import Call
 from ledgerflow_ops.guard.permit import Occasion, Verdict, Wanted, permit
 from ledgerflow_ops.guard.resolve import Asked, resolve
-from ledgerflow_ops.guard.scene import Guarded, Scene
+from ledgerflow_ops.guard.scene import Scene
+from ledgerflow_ops.guard.things import Guarded
 from ledgerflow_ops.guard.touches import Judgement
 
 _EFFECTS = {Effect.READS: "leaves", Effect.CHANGES: "changes", Effect.DESTROYS: "destroys"}

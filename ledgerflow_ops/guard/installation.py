@@ -17,7 +17,8 @@ from ledgerflow_ops.guard.labelling import Labelling, Stage, plan
 from ledgerflow_ops.guard.parse import Call
 from ledgerflow_ops.guard.protect import Mover, sweep
 from ledgerflow_ops.guard.resolve import Asked, resolve
-from ledgerflow_ops.guard.scene import PROTECT, Scene
+from ledgerflow_ops.guard.scene import Scene
+from ledgerflow_ops.guard.things import PROTECT
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.desk import Desk, Site
 

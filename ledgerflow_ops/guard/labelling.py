@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ledgerflow_ops.guard.scene import COPY_OF, PROTECT, Container, Scene, Volume
+from ledgerflow_ops.guard.scene import Scene
+from ledgerflow_ops.guard.things import COPY_OF, PROTECT, Container, Volume
 
 _FOLDER = (
     "it is a folder of the host",

@@ -3,17 +3,15 @@
 import csv
 import posixpath
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from ledgerflow_ops.guard.bounds import ways_out
 from ledgerflow_ops.guard.hostpaths import host_places
 from ledgerflow_ops.guard.parse import Call
 from ledgerflow_ops.guard.reading import data_folder
-from ledgerflow_ops.guard.scene import Mount, Process, Scene
+from ledgerflow_ops.guard.scene import Scene
+from ledgerflow_ops.guard.things import Mount, Process
 
-_POWERS = {"ALL", "SYS_ADMIN", "SYS_RAWIO", "SYS_MODULE", "SYS_PTRACE", "DAC_READ_SEARCH", "MKNOD", "BPF"}
-_NO_DISKS = tuple(
-    f"/dev/{name}" for name in ("null", "fuse", "dri", "snd", "video", "tty", "net/tun", "kvm", "nvidia")
-)
 _TRUE = {"", "1", "true", "True", "TRUE", "t", "T"}
 _SAME_FIELD = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly"}
 
@@ -105,20 +103,13 @@ def _from_long(text: str, folder: str) -> Iterator[Mount]:
 
 def unbound(call: Call) -> str:
     """How the options let a container out of its bounds; empty when they do not."""
-    powers = {power.upper().removeprefix("CAP_") for power in call.all("cap-add")} & _POWERS
-    ways = [
-        "--privileged" if call.on("privileged") else "",
-        *(f"--cap-add {power}" for power in sorted(powers)),
-        "--device" if _disks(call.all("device")) else "",
-        f"--pid {call.last('pid')}" if call.last("pid") else "",
-        "--device-cgroup-rule" if call.all("device-cgroup-rule") else "",
-    ]
-    return ", ".join(filter(None, ways))
-
-
-def _disks(devices: Iterable[str]) -> list[str]:
-    """Devices that may be disks: those that cannot be told to be something else."""
-    return [device for device in devices if not posixpath.normpath(device).startswith(_NO_DISKS)]
+    return ways_out(
+        privileged=call.on("privileged"),
+        powers=call.all("cap-add"),
+        devices=call.all("device"),
+        rules=call.all("device-cgroup-rule"),
+        pid=call.last("pid"),
+    )
 
 
 def _absolute(path: str, folder: str) -> str:

@@ -15,7 +15,8 @@ from pathlib import Path
 from ledgerflow_ops.adapters import process
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.guard.labelling import Labelling, Stage
-from ledgerflow_ops.guard.scene import COPY_OF, PROTECT, Scene
+from ledgerflow_ops.guard.scene import Scene
+from ledgerflow_ops.guard.things import COPY_OF, PROTECT
 
 _PLACE = "/ledgerflow-volume"
 _MOVER = "com.ledgerflow.mover"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.guard import notes
-from ledgerflow_ops.guard.scene import Guarded
+from ledgerflow_ops.guard.things import Guarded
 
 
 def of(settings: Settings, engine: str) -> Guarded:

@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from ledgerflow_ops.guard.bounds import ways_out
 from ledgerflow_ops.guard.hostpaths import host_places
-from ledgerflow_ops.guard.scene import Container, Declared, Engine, Mount, Process, Project, Service, Volume
-
-_POWERS = {"ALL", "SYS_ADMIN", "SYS_RAWIO", "SYS_MODULE", "SYS_PTRACE", "DAC_READ_SEARCH", "MKNOD", "BPF"}
+from ledgerflow_ops.guard.things import Container, Declared, Engine, Mount, Process, Project, Service, Volume
 
 Json = Mapping[str, Any]
 Images = Mapping[str, Process]
@@ -83,14 +82,13 @@ def data_folder(command: Sequence[str]) -> str:
 
 
 def _unbound(host: Json) -> str:
-    powers = {power.upper().removeprefix("CAP_") for power in host.get("CapAdd") or ()} & _POWERS
-    ways = [
-        "privileged" if host.get("Privileged") else "",
-        *sorted(powers),
-        "devices" if host.get("Devices") else "",
-        f"pid {host['PidMode']}" if host.get("PidMode") else "",
-    ]
-    return ", ".join(filter(None, ways))
+    return ways_out(
+        privileged=bool(host.get("Privileged")),
+        powers=host.get("CapAdd") or (),
+        devices=(device.get("PathOnHost") or "" for device in host.get("Devices") or ()),
+        rules=host.get("DeviceCgroupRules") or (),
+        pid=host.get("PidMode") or "",
+    )
 
 
 def image(said: Json) -> Process:
@@ -198,15 +196,14 @@ def _taken_over(
 
 
 def _service_unbound(said: Json) -> str:
-    powers = {str(power).upper().removeprefix("CAP_") for power in said.get("cap_add") or ()} & _POWERS
-    pid = str(said.get("pid") or "")
-    ways = [
-        "privileged" if said.get("privileged") else "",
-        *sorted(powers),
-        "devices" if said.get("devices") or said.get("device_cgroup_rules") else "",
-        f"pid {pid}" if pid else "",
-    ]
-    return ", ".join(filter(None, ways))
+    devices = said.get("devices") or ()
+    return ways_out(
+        privileged=bool(said.get("privileged")),
+        powers=map(str, said.get("cap_add") or ()),
+        devices=(str(device.get("source") if isinstance(device, dict) else device) for device in devices),
+        rules=map(str, said.get("device_cgroup_rules") or ()),
+        pid=str(said.get("pid") or ""),
+    )
 
 
 def _copies(said: Json) -> int:

@@ -10,7 +10,8 @@ or declares. A container without its anonymous volume's name is a volume that no
 from collections.abc import Iterable, Iterator
 
 from ledgerflow_ops.guard.parse import Call
-from ledgerflow_ops.guard.scene import PROJECT, Container, Scene, Volume
+from ledgerflow_ops.guard.scene import Scene
+from ledgerflow_ops.guard.things import PROJECT, Container, Volume
 from ledgerflow_ops.guard.touches import Touch, destroys
 
 _RESTORE = "To begin again with an older state: make restore-force FILE=latest-proven keeps the old database."
@@ -64,13 +65,13 @@ def stopped(call: Call, scene: Scene) -> Iterator[Touch]:
 
 def stopped_services(call: Call, scene: Scene) -> Iterator[Touch]:
     """`compose stop` and `compose kill`."""
-    found = scene.engine.of(_name(scene), call.operands)
+    found = scene.engine.of(scene.project_name, call.operands)
     yield from orphaned((one for one in found if one.removes_itself), scene)
 
 
 def service_containers(call: Call, scene: Scene) -> Iterator[Touch]:
     """`compose rm`."""
-    yield from orphaned(scene.engine.of(_name(scene), call.operands), scene)
+    yield from orphaned(scene.engine.of(scene.project_name, call.operands), scene)
 
 
 def down(call: Call, scene: Scene) -> Iterator[Touch]:
@@ -84,16 +85,12 @@ def down(call: Call, scene: Scene) -> Iterator[Touch]:
                 yield _removed(
                     scene, name, protected[name], "Leave out -v: docker compose down keeps volumes."
                 )
-    yield from orphaned(scene.engine.of(_name(scene)), scene)
-
-
-def _name(scene: Scene) -> str:
-    return scene.project.name if scene.project else ""
+    yield from orphaned(scene.engine.of(scene.project_name), scene)
 
 
 def _of_project(scene: Scene) -> set[str]:
     """The volumes that `down -v` removes: those the project made, those its file declares as its own."""
-    made = {one.name for one in scene.engine.volumes if one.labels.get(PROJECT) == _name(scene)}
+    made = {one.name for one in scene.engine.volumes if one.labels.get(PROJECT) == scene.project_name}
     declared = {one.name for one in scene.project.volumes if not one.external} if scene.project else set()
     return made | declared
 

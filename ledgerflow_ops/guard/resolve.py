@@ -12,7 +12,8 @@ from ledgerflow_ops.adapters import process
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.guard import reading, running
 from ledgerflow_ops.guard.parse import Call
-from ledgerflow_ops.guard.scene import Engine, Guarded, Process, Project, Scene, Stdin
+from ledgerflow_ops.guard.scene import Scene
+from ledgerflow_ops.guard.things import Engine, Guarded, Process, Project, Stdin
 
 _PATIENCE = 60.0
 _WITH_ALL_PROFILES = frozenset({"compose down", "compose rm", "compose stop", "compose kill", "compose wait"})

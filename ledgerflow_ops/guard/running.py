@@ -10,7 +10,8 @@ from ledgerflow_ops.guard.inside import programs
 from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding, unread, worst
 from ledgerflow_ops.guard.inside.environment import variable
 from ledgerflow_ops.guard.parse import Call
-from ledgerflow_ops.guard.scene import Container, Process, Scene, Stdin, data_targets
+from ledgerflow_ops.guard.scene import Scene, data_targets
+from ledgerflow_ops.guard.things import Container, Process, Stdin
 from ledgerflow_ops.guard.touches import Touch, changes, destroys
 
 _BACKUP = "Take a backup before: make backup. Then look at what it would do: ledger_docker --explain …"
@@ -20,7 +21,7 @@ _COPY = "make backup and make restore-test work on the data without touching it.
 def in_service(call: Call, process: Process, who: str, scene: Scene) -> Iterator[Touch]:
     """A one-off container of a compose service, with a program of its own."""
     data = data_targets(scene.data(process))
-    environment = scene.environment_of_project(scene.project.name if scene.project else "")
+    environment = scene.environment()
     near = [one for one in _databases(scene) if environment == scene.environment_of(one.labels)]
     around = _around(call, scene, data, call.last("workdir"))
     found = worst([programs.effect(_argv(process), around), *_variables(call, around)], "")

@@ -7,7 +7,7 @@ import pytest
 from ledgerflow_ops.guard.judge import judge
 from ledgerflow_ops.guard.parse import parse
 from ledgerflow_ops.guard.resolve import Asked, resolve
-from ledgerflow_ops.guard.scene import Guarded
+from ledgerflow_ops.guard.things import Guarded
 from ledgerflow_ops.guard.touches import Judgement
 from ledgerflow_ops_tests.fakes import image
 from ledgerflow_ops_tests.fakes.engine import Engine

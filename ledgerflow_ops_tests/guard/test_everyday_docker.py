@@ -10,7 +10,8 @@ from ledgerflow_ops.guard.judge import judge
 from ledgerflow_ops.guard.parse import parse
 from ledgerflow_ops.guard.permit import Occasion, Verdict, Wanted, permit
 from ledgerflow_ops.guard.resolve import Asked, resolve
-from ledgerflow_ops.guard.scene import Guarded, Scene, Stdin
+from ledgerflow_ops.guard.scene import Scene
+from ledgerflow_ops.guard.things import Guarded, Stdin
 from ledgerflow_ops_tests.fakes import ledgerflow
 from ledgerflow_ops_tests.fakes.engine import Engine
 

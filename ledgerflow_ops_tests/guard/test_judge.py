@@ -8,7 +8,8 @@ import pytest
 from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops.guard.judge import judge
 from ledgerflow_ops.guard.parse import parse
-from ledgerflow_ops.guard.scene import (
+from ledgerflow_ops.guard.scene import Scene
+from ledgerflow_ops.guard.things import (
     Container,
     Declared,
     Engine,
@@ -16,7 +17,6 @@ from ledgerflow_ops.guard.scene import (
     Mount,
     Process,
     Project,
-    Scene,
     Service,
     Stdin,
     Volume,

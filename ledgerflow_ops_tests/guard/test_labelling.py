@@ -5,17 +5,8 @@ from dataclasses import replace
 import pytest
 
 from ledgerflow_ops.guard.labelling import Stage, copy_name, plan
-from ledgerflow_ops.guard.scene import (
-    COPY_OF,
-    PROTECT,
-    Container,
-    Engine,
-    Guarded,
-    Mount,
-    Process,
-    Scene,
-    Volume,
-)
+from ledgerflow_ops.guard.scene import Scene
+from ledgerflow_ops.guard.things import COPY_OF, PROTECT, Container, Engine, Guarded, Mount, Process, Volume
 
 DATA = "/var/lib/postgresql/data"
 _OURS = {"com.docker.compose.project": "ledger-dev", "com.docker.compose.service": "postgres"}

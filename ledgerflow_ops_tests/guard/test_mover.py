@@ -9,8 +9,9 @@ from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.guard import reading
 from ledgerflow_ops.guard.labelling import Labelling, Stage
 from ledgerflow_ops.guard.protect import Mover
-from ledgerflow_ops.guard.scene import COPY_OF, PROTECT, Scene
-from ledgerflow_ops.guard.scene import Engine as Known
+from ledgerflow_ops.guard.scene import Scene
+from ledgerflow_ops.guard.things import COPY_OF, PROTECT
+from ledgerflow_ops.guard.things import Engine as Known
 from ledgerflow_ops_tests.fakes.engine import Engine
 
 NAME, COPY = "books", "books.being-labelled"
