@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,14 @@ _FOR_THE_TESTS = ("LEDGERFLOW_SCREENSHOTS", "LEDGERFLOW_REGRESS", "LEDGERFLOW_LI
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """No setting, no PG* and no Docker variable of the person who runs the tests reaches them."""
+    """No setting, no PG* and no Docker variable of the person who runs the tests reaches them.
+
+    Nor do signals that are ignored: a shell does that to what it starts in the background, and every program
+    that the tests start would inherit it.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     for name in list(os.environ):
         theirs = name.startswith(("LEDGER_", "LEDGERFLOW_", "PG", "DAGSTER_", "DOCKER_", "COMPOSE_"))
         if theirs and name not in _FOR_THE_TESTS:
