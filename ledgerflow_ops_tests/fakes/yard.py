@@ -75,6 +75,10 @@ class Yard:
         form = "{{.Names}} {{.State}}"
         said = self.engine.docker("ps", "--all", "--format", form).stdout.decode()
         states = dict(line.split() for line in said.splitlines())
+        paused = [name for name, state in states.items() if state == "paused"]
+        if paused:
+            self.engine.docker("unpause", *paused)
+            states |= dict.fromkeys(paused, "running")
         sleep = ("--init", "--network", "none", "--stop-timeout", "0", image.SYSTEM, "sleep", "infinity")
         if any(states.get(f"ledger-dev-{name}-1") != "running" for name in ("postgres", "redis")):
             self.engine.docker("compose", "-f", self.file, "up", "--detach", "--quiet-pull")
@@ -83,7 +87,7 @@ class Yard:
             if name not in states:
                 self.engine.docker("run", "--detach", "--name", name, *asked, *sleep)
             elif states[name] != "running":
-                self.engine.docker("unpause" if states[name] == "paused" else "start", name)
+                self.engine.docker("start", name)
         if "olddb" not in states:
             self.engine.docker("create", "--name", "olddb", "-v", f"attic:{DATA}", *sleep)
         elif states["olddb"] == "running":
