@@ -56,7 +56,8 @@ def _trouble(site: Site, file: str, size: int, scene: Scene, volumes: Iterable[s
 def mountpoint(volume: str, engine: Engine) -> str:
     """Where the engine keeps a volume's files, on the machine that it runs on."""
     known = engine.volume(volume)
-    return (known.device if known else "") or posixpath.join(engine.root, "volumes", volume, "_data")
+    places = known.places if known else ()
+    return places[0] if places else posixpath.join(engine.root, "volumes", volume, "_data")
 
 
 def behind(volume: str, scene: Scene, docker: Path, leading: tuple[str, ...]) -> str:

@@ -15,13 +15,8 @@ Images = Mapping[str, Process]
 
 def volume(said: Json) -> Volume:
     """One entry of `docker volume inspect`."""
-    options = said.get("Options") or {}
     return Volume(
-        said["Name"],
-        said.get("Labels") or {},
-        options.get("device", ""),
-        said.get("Driver") or "local",
-        options,
+        said["Name"], said.get("Labels") or {}, said.get("Driver") or "local", said.get("Options") or {}
     )
 
 

@@ -54,9 +54,7 @@ def _well(call: Call, process: Process, who: str, scene: Scene) -> Iterator[Touc
 
 def _near(call: Call, scene: Scene) -> list[Container]:
     """The protected databases that a new container could reach by the networks it is given."""
-    names = {
-        name.partition(":")[2] if name.startswith("container:") else name for name in call.all("network")
-    }
+    names = {name.removeprefix("container:") for name in call.all("network")}
     return [one for one in _databases(scene) if names & {*one.networks, one.name, one.id, "host"}]
 
 

@@ -33,11 +33,10 @@ class Stdin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A volume of the engine. `device` is what a bind-like one really is."""
+    """A volume of the engine, with its driver and the driver's options."""
 
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
-    device: str = ""
     driver: str = "local"
     options: Mapping[str, str] = field(default_factory=dict)
 
