@@ -164,13 +164,19 @@ def kill(child: subprocess.Popen[bytes]) -> None:
 def end_all() -> None:
     """Kill every program we have started that is still at work.
 
-    For when we are interrupted: that may come between a start and the line that would look after it.
+    For when we are interrupted: that may come between a start and the line that would look after it, and
+    even before the program has taken our place in the child and got its session.
     """
     import psutil  # takes longer to import than all else here, and is needed once
 
-    for child in psutil.Process().children():
+    own = psutil.Process()
+    for child in own.children():
         with contextlib.suppress(ProcessLookupError, psutil.Error):
-            if os.getsid(child.pid) == child.pid and child.status() != psutil.STATUS_ZOMBIE:
+            if child.status() == psutil.STATUS_ZOMBIE:
+                continue
+            if child.cmdline() == own.cmdline():
+                child.kill()
+            if os.getsid(child.pid) == child.pid:
                 os.killpg(child.pid, signal.SIGKILL)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from ledgerflow_ops.adapters import instance
+from ledgerflow_ops.adapters.process import end_all
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.defs.partitions import backup_days
@@ -31,6 +32,9 @@ class Failure:
     message: str
     hint: str
     exit_code: int
+
+
+_INTERRUPTION = Failure("Interrupted.", "Nothing half-done was kept. Run it again.", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,10 @@ def run(
             },
             raise_on_error=False,
         )
-    return Outcome(finished.run_id, _checks(finished.all_events), _failure(finished.all_events))
+    failure = _failure(finished.all_events)
+    if failure == _INTERRUPTION:
+        end_all()
+    return Outcome(finished.run_id, _checks(finished.all_events), failure)
 
 
 def in_window(site: Site, day: date) -> bool:
@@ -115,7 +122,7 @@ def _failure(events: Sequence[dg.DagsterEvent]) -> Failure | None:
     for event in failed:
         error = event.step_failure_data.error
         if error and error.cls_name in _INTERRUPTED:
-            return Failure("Interrupted.", "Nothing half-done was kept. Run it again.", 1)
+            return _INTERRUPTION
         return Failure(_innermost(error), "The run's log in the UI has the whole story: make up.", 1)
     return None
 
