@@ -9,15 +9,11 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from datetime import time
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from pydantic import (
-    BaseModel,
     ByteSize,
-    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
@@ -36,101 +32,15 @@ from pydantic_settings.exceptions import SettingsError as Unreadable
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
 from ledgerflow_ops.core.manifest import problems
-from ledgerflow_ops.core.rules import DataRule
 from ledgerflow_ops.places import STATE_DIR, config_file
-from ledgerflow_ops.values import FolderPath, ListedPath, ProjectName, ServiceName, Url, Zone, url
+from ledgerflow_ops.sections import AlertSettings, EnvironmentSettings, GuardSettings, secret
+from ledgerflow_ops.values import FolderPath, Url
 
 _RETENTION = {Environment.DEV: 7, Environment.TEST: 3, Environment.PROD: 30}
 _NOT_SETTINGS = {"LEDGER_ENV", "LEDGER_CONFIG"}
 _VARIABLE = re.compile(r"LEDGER_(DEV|TEST|PROD|[A-Z0-9_]+(?=_DATABASE_URL))_([A-Z_]+)")
 """An environment's variable. A database's URL for anything that is not an environment is one as well:
 it is a misspelt target, and is reported instead of being passed over."""
-
-
-class Rule(BaseModel):
-    """A data rule as the file writes it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(min_length=1)
-    sql: str = Field(min_length=1)
-    expect: str
-
-
-class GuardSettings(BaseModel):
-    """What ledger_docker protects beside what it finds itself."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    volumes: tuple[str, ...] = ()
-    fresh_minutes: int = Field(default=60, ge=1, le=7 * 24 * 60)
-
-
-class Compose(BaseModel):
-    """A PostgreSQL that is a service of a Compose project. What is left out, its container says."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    project: ProjectName
-    file: FolderPath
-    service: ServiceName
-    env_file: FolderPath | None = None
-    database: str | None = Field(default=None, min_length=1)
-    user: str | None = Field(default=None, min_length=1)
-    application: tuple[ServiceName, ...] = ()
-
-
-class EnvironmentSettings(BaseModel):
-    """One environment. Sizes are bytes; the schedule is a local time of day."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    database_url: Url | None = None
-    database_url_file: FolderPath | None = None
-    admin_database_url: Url | None = None
-    admin_database_url_file: FolderPath | None = None
-    compose: Compose | None = None
-    time_zone: Zone = "UTC"
-    schedule: time = time(2, 30)
-    size_floor: ByteSize = ByteSize(10_000)
-    retention_days: int = Field(default=7, ge=1, le=3650)
-    minimum_redundancy: int = Field(default=2, ge=1)
-    full_seal_below: ByteSize = ByteSize(256_000_000)
-    role_passwords: bool = False
-    files: tuple[ListedPath, ...] = ()
-    rules: tuple[Rule, ...] = ()
-    application_check: str = ""
-    server_log: FolderPath | None = None
-    _url: SecretStr | None = PrivateAttr(None)
-    _admin_url: SecretStr | None = PrivateAttr(None)
-
-    @model_validator(mode="after")
-    def _known_url(self) -> "EnvironmentSettings":
-        self._url = _secret(self.database_url, self.database_url_file, "database_url")
-        self._admin_url = _secret(self.admin_database_url, self.admin_database_url_file, "admin_database_url")
-        if self.compose and (self._url or self._admin_url):
-            given = "database_url" if self._url else "admin_database_url"
-            raise ValueError(f"compose and {given} are both set: they may lead to two databases; keep one")
-        return self
-
-    @property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.time_zone)
-
-    @property
-    def data_rules(self) -> tuple[DataRule, ...]:
-        """The environment's own rules."""
-        return tuple(DataRule(rule.name, rule.sql, rule.expect) for rule in self.rules)
-
-    @property
-    def url(self) -> str | None:
-        """The database's URL, from the setting or from the file that holds it; None for the sample."""
-        return self._url.get_secret_value() if self._url else None
-
-    @property
-    def admin_url(self) -> str | None:
-        """The URL of the account that restores, where it is not the one that backs up."""
-        return self._admin_url.get_secret_value() if self._admin_url else None
 
 
 def _variables() -> dict[str, Any]:
@@ -172,7 +82,9 @@ class Settings(BaseSettings):
     archive_roots: tuple[FolderPath, ...] = ()
     tools_dir: FolderPath | None = None
     drill_in_memory_below: ByteSize = ByteSize(128_000_000)
+    dagster_history_days: int = Field(default=90, ge=7)
     guard: GuardSettings = GuardSettings()
+    alerts: AlertSettings = AlertSettings()
     dagster_database_url: Url | None = None
     dagster_database_url_file: FolderPath | None = None
     environments: dict[Environment, EnvironmentSettings] = Field(default_factory=dict, validate_default=True)
@@ -212,7 +124,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _known_url(self) -> "Settings":
-        self._dagster_url = _secret(
+        self._dagster_url = secret(
             self.dagster_database_url, self.dagster_database_url_file, "dagster_database_url"
         )
         return self
@@ -308,19 +220,3 @@ def _without_rivals(found: dict[str, Any]) -> dict[str, Any]:
             if os.environ.get(f"{variable}_{given.upper()}") and isinstance(table, dict):
                 table.pop(prefix + rival, None)
     return found
-
-
-def _secret(value: SecretStr | None, file: Path | None, path: str) -> SecretStr | None:
-    """A secret from the setting `path` or from the first line of its file; ValueError if both are set."""
-    if value and file:
-        raise ValueError(f"{path} and {path}_file are both set: keep one of them")
-    if file is None:
-        return value
-    try:
-        return url(SecretStr(file.read_text().strip().partition("\n")[0].strip()))
-    except OSError as error:
-        raise ValueError(f"{path}_file: {file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}_file: {file}: not text") from None
-    except ValueError as error:
-        raise ValueError(f"{path}_file: {file}: {error}") from None

@@ -63,9 +63,21 @@ def url(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def web_url(secret: SecretStr) -> SecretStr:
+    """The URL of a web service. The message never repeats it: whoever knows it may call it."""
+    try:
+        parts = urlsplit(secret.get_secret_value())
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not a web address; write it as https://host/path")
+    return secret
+
+
 FolderPath = Annotated[Path, AfterValidator(absolute)]
 ListedPath = Annotated[Path, AfterValidator(_listed)]
 Url = Annotated[SecretStr, AfterValidator(url)]
+WebUrl = Annotated[SecretStr, AfterValidator(web_url)]
 
 ProjectName = Annotated[str, AfterValidator(_project)]
 ServiceName = Annotated[str, AfterValidator(_service)]

@@ -13,11 +13,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ledgerflow_ops import config, places
+from ledgerflow_ops import config, places, sections
 from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.config import EnvironmentSettings, Settings
+from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
+from ledgerflow_ops.sections import EnvironmentSettings
 
 DEV, TEST, PROD = Environment.DEV, Environment.TEST, Environment.PROD
 SECRET = "hunter2-geheim"
@@ -468,9 +469,10 @@ class TestExample:
         assert config.load() == defaults
 
     def test_it_loads_with_everything_uncommented_and_shows_the_defaults(self, file: Path) -> None:
-        secret = Path("~/.config/ledgerflow/prod.url").expanduser()
-        secret.parent.mkdir(parents=True)
-        secret.write_text("postgresql://ledgerflow@db.example/ledgerflow")
+        secrets = Path("~/.config/ledgerflow").expanduser()
+        secrets.mkdir(parents=True)
+        (secrets / "prod.url").write_text("postgresql://ledgerflow@db.example/ledgerflow")
+        (secrets / "phone.url").write_text("ntfy://topic")
         defaults = config.load()
         file.write_text(COMMENTED.sub("", EXAMPLE.read_text()))
         found = config.load()
@@ -478,12 +480,15 @@ class TestExample:
         assert found.environments[DEV].url
         assert found.environments[PROD].url == "postgresql://ledgerflow@db.example/ledgerflow"
         examples = {"database_url", "database_url_file", "admin_database_url", "rules", "files"}
-        examples |= {"application_check", "server_log", "compose"}
+        examples |= {"application_check", "server_log", "compose", "scheduled", "append_only", "ping_url"}
         for environment in Environment:
             expected = defaults.environments[environment].model_dump(exclude=examples)
             assert found.environments[environment].model_dump(exclude=examples) == expected
         assert found.guard.model_dump(exclude={"volumes"}) == defaults.guard.model_dump(exclude={"volumes"})
-        examples = {"archive_roots", "tools_dir", "dagster_database_url", "environments", "guard"}
+        examples = {"channels", "quiet_from", "quiet_until"}
+        assert found.alerts.model_dump(exclude=examples) == defaults.alerts.model_dump(exclude=examples)
+        assert [channel.name for channel in found.alerts.channels] == ["phone", "mail"]
+        examples = {"archive_roots", "tools_dir", "dagster_database_url", "environments", "guard", "alerts"}
         assert found.model_dump(exclude=examples) == defaults.model_dump(exclude=examples)
 
     def test_every_setting_is_in_it_below_its_explanation(self) -> None:
@@ -491,8 +496,10 @@ class TestExample:
         settings = {
             *Settings.model_fields,
             *EnvironmentSettings.model_fields,
-            *config.Compose.model_fields,
-            *config.GuardSettings.model_fields,
+            *sections.Compose.model_fields,
+            *sections.GuardSettings.model_fields,
+            *sections.AlertSettings.model_fields,
+            *sections.Channel.model_fields,
         }
         absent = {name for name in settings if not re.search(rf"\b{name}\b", text)}
         assert not absent
@@ -508,4 +515,8 @@ class TestExample:
 
     def test_it_sets_nothing_by_itself(self) -> None:
         found = tomllib.loads(EXAMPLE.read_text())
-        assert found == {"guard": {}, "environments": {str(environment): {} for environment in Environment}}
+        assert found == {
+            "guard": {},
+            "alerts": {},
+            "environments": {str(environment): {} for environment in Environment},
+        }

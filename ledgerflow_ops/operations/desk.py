@@ -12,12 +12,13 @@ from ledgerflow_ops.adapters.container import Container
 from ledgerflow_ops.adapters.folder import Folder
 from ledgerflow_ops.adapters.lodging import Lodging, lodging
 from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.config import EnvironmentSettings, Settings
+from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.manifest import RunFacts
 from ledgerflow_ops.core.progress import Reporter, Silent
 from ledgerflow_ops.core.rules import DataRule
 from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops.sections import EnvironmentSettings
 
 _NOBODY = RunFacts(run_id="", who="", why="")
 

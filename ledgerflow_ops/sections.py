@@ -1,0 +1,184 @@
+"""The tables of the settings file: what each may hold, and what it means."""
+
+from collections.abc import Callable
+from datetime import time
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+
+from ledgerflow_ops.core.alerts import Level
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.rules import DataRule
+from ledgerflow_ops.values import (
+    FolderPath,
+    ListedPath,
+    ProjectName,
+    ServiceName,
+    Url,
+    WebUrl,
+    Zone,
+    url,
+    web_url,
+)
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+class Rule(BaseModel):
+    """A data rule as the file writes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1)
+    sql: str = Field(min_length=1)
+    expect: str
+
+
+class GuardSettings(BaseModel):
+    """What ledger_docker protects beside what it finds itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    volumes: tuple[str, ...] = ()
+    fresh_minutes: int = Field(default=60, ge=1, le=7 * 24 * 60)
+
+
+class Channel(BaseModel):
+    """Where alerts go: an apprise URL, for some environments, from a level on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1)
+    url: SecretStr | None = None
+    url_file: FolderPath | None = None
+    environments: tuple[Environment, ...] = tuple(Environment)
+    level: Level = Level.WARNING
+
+
+class AlertSettings(BaseModel):
+    """How somebody is told. Quiet hours never hold back prod's critical ones."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channels: tuple[Channel, ...] = ()
+    remind_hours: float = Field(default=24, gt=0)
+    time_zone: Zone = "UTC"
+    quiet_from: time | None = None
+    quiet_until: time | None = None
+
+
+class Compose(BaseModel):
+    """A PostgreSQL that is a service of a Compose project. What is left out, its container says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    project: ProjectName
+    file: FolderPath
+    service: ServiceName
+    env_file: FolderPath | None = None
+    database: str | None = Field(default=None, min_length=1)
+    user: str | None = Field(default=None, min_length=1)
+    application: tuple[ServiceName, ...] = ()
+
+
+class EnvironmentSettings(BaseModel):
+    """One environment. Sizes are bytes; the schedule is a local time of day."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database_url: Url | None = None
+    database_url_file: FolderPath | None = None
+    admin_database_url: Url | None = None
+    admin_database_url_file: FolderPath | None = None
+    compose: Compose | None = None
+    time_zone: Zone = "UTC"
+    schedule: time = time(2, 30)
+    scheduled: bool | None = None
+    full_seal_on: Weekday = "sunday"
+    full_seal_below: ByteSize = ByteSize(256_000_000)
+    backup_minutes: int = Field(default=360, ge=1)
+    late_minutes: int = Field(default=90, ge=1)
+    redrill_days: int = Field(default=30, ge=1)
+    redrill_minutes: int = Field(default=60, ge=0)
+    rpo_hours: float = Field(default=26, gt=0)
+    rto_minutes: float = Field(default=60, gt=0)
+    size_floor: ByteSize = ByteSize(10_000)
+    append_only: tuple[str, ...] = ()
+    retention_days: int = Field(default=7, ge=1, le=3650)
+    minimum_redundancy: int = Field(default=2, ge=1)
+    keep_weekly: int = Field(default=0, ge=0)
+    keep_monthly: int = Field(default=0, ge=0)
+    keep_yearly: int = Field(default=0, ge=0)
+    expire_share: float = Field(default=0.34, gt=0, le=1)
+    ping_url: WebUrl | None = None
+    ping_url_file: FolderPath | None = None
+    role_passwords: bool = False
+    files: tuple[ListedPath, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    application_check: str = ""
+    server_log: FolderPath | None = None
+    _url: SecretStr | None = PrivateAttr(None)
+    _admin_url: SecretStr | None = PrivateAttr(None)
+    _ping_url: SecretStr | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _known_url(self) -> "EnvironmentSettings":
+        self._url = secret(self.database_url, self.database_url_file, "database_url")
+        self._admin_url = secret(self.admin_database_url, self.admin_database_url_file, "admin_database_url")
+        self._ping_url = secret(self.ping_url, self.ping_url_file, "ping_url", web_url)
+        if self.compose and (self._url or self._admin_url):
+            given = "database_url" if self._url else "admin_database_url"
+            raise ValueError(f"compose and {given} are both set: they may lead to two databases; keep one")
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def data_rules(self) -> tuple[DataRule, ...]:
+        """The environment's own rules."""
+        return tuple(DataRule(rule.name, rule.sql, rule.expect) for rule in self.rules)
+
+    @property
+    def url(self) -> str | None:
+        """The database's URL, from the setting or from the file that holds it; None for the sample."""
+        return self._url.get_secret_value() if self._url else None
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether backups come by themselves: where nothing is said, as soon as there is a real database."""
+        return self._url is not None or self.compose is not None if self.scheduled is None else self.scheduled
+
+    @property
+    def pinged(self) -> str | None:
+        """What is called after each proof, for a service that misses us when we are silent."""
+        return self._ping_url.get_secret_value() if self._ping_url else None
+
+    @property
+    def admin_url(self) -> str | None:
+        """The URL of the account that restores, where it is not the one that backs up."""
+        return self._admin_url.get_secret_value() if self._admin_url else None
+
+
+def secret(
+    value: SecretStr | None,
+    file: Path | None,
+    path: str,
+    read: Callable[[SecretStr], SecretStr] = url,
+) -> SecretStr | None:
+    """A secret from the setting `path` or from the first line of its file; ValueError if both are set."""
+    if value and file:
+        raise ValueError(f"{path} and {path}_file are both set: keep one of them")
+    if file is None:
+        return value
+    try:
+        return read(SecretStr(file.read_text().strip().partition("\n")[0].strip()))
+    except OSError as error:
+        raise ValueError(f"{path}_file: {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}_file: {file}: not text") from None
+    except ValueError as error:
+        raise ValueError(f"{path}_file: {file}: {error}") from None
