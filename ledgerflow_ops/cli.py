@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from ledgerflow_ops import looking
 from ledgerflow_ops.calls import CONFIRM, DRY_RUN, FILE, JSON, WHY, Call, Commands, flag
 from ledgerflow_ops.core.errors import SettingsError
 
@@ -21,6 +22,10 @@ def main() -> None:
     """Backups that count only when they have been proven restorable."""
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
+
+
+for command in looking.COMMANDS:
+    main.add_command(command)
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -143,18 +148,6 @@ def discard(name: str, json: bool) -> None:
     from ledgerflow_ops.defs import restore_order
 
     sys.exit(restore_order.discarded(site, call.terminal, name))
-
-
-@main.command()
-@JSON
-def status(json: bool) -> None:
-    """Say what is proven, how far, and how old it is."""
-    from ledgerflow_ops.operations import status as asked
-
-    call = Call(json)
-    found = [asked.status(site) for site in call.sites()]
-    asked.show(found, call.terminal)
-    call.terminal.finish({"environments": [item.as_json() for item in found]})
 
 
 @main.command()

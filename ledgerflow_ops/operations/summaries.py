@@ -10,3 +10,8 @@ def present(site: Site) -> list[Summary]:
     """The committed backups that lie in the environment's folder, newest recovery point first."""
     found = (summary.of(entry) for entry in catalog.entries(site))
     return summary.newest_first(one for one in found if one is not None)
+
+
+def past(_site: Site) -> list[Summary]:
+    """Stands in until rotation is merged."""
+    return []
