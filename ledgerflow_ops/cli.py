@@ -221,7 +221,9 @@ def up(json: bool) -> None:
     address = servers.up(call.desk)
     call.terminal.say(f"The web page is at {address}")
     call.terminal.say("make down stops it, the daemon and the embedded PostgreSQL.")
-    call.terminal.finish({"address": address})
+    figures = servers.metrics_address(call.desk)
+    call.terminal.say(f"Prometheus finds the figures at {figures}")
+    call.terminal.finish({"address": address, "metrics": figures})
 
 
 @main.command()

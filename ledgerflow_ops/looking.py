@@ -2,11 +2,17 @@
 
 import os
 import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ledgerflow_ops.calls import JSON, Call
 from ledgerflow_ops.core.environments import Environment
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
 
 
 @click.command()
@@ -44,4 +50,32 @@ def journal(since: str, what: str, last: int | None, json: bool) -> None:
     call.terminal.finish({"entries": found})
 
 
-COMMANDS = (status, journal)
+@click.command()
+@click.option("--textfile", envvar="TEXTFILE", default=None, help="Write them to this file (….prom).")
+@click.option("--serve", is_flag=True, help="Answer Prometheus on loopback until asked to end.")
+@click.option("--port", envvar="PORT", default=0, type=click.IntRange(0, 65535), help="Where to answer.")
+@JSON
+def metrics(textfile: str | None, serve: bool, port: int, json: bool) -> None:
+    """Print the figures for Prometheus, write them to a file, or serve them."""
+    from ledgerflow_ops.adapters import exposition
+    from ledgerflow_ops.operations import metrics as asked
+
+    call = Call(json)
+
+    def families() -> "Iterable[Metric]":
+        return asked.families(call.desk)
+
+    if serve:
+        exposition.serve(port, families, lambda address: call.terminal.say(f"Figures at {address}"))
+    elif textfile:
+        file = Path(textfile).expanduser().absolute()
+        exposition.textfile(file, families)
+        call.terminal.say(f"Written: {file}")
+        call.terminal.finish({"file": str(file)})
+    elif json:
+        call.terminal.finish({"metrics": asked.as_json(families())})
+    else:
+        sys.stdout.write(exposition.text(families))
+
+
+COMMANDS = (status, journal, metrics)

@@ -1,9 +1,8 @@
-"""How an environment stands: the days of its backups as rungs, how many of them were restored lately, and
-whether somebody has to do something."""
+"""How an environment stands: the days of its backups as rungs, and whether somebody has to do something."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 
 from ledgerflow_ops.core.alerts import Finding, Level
@@ -70,14 +69,6 @@ def _state(day: date, found: Sequence[str], first: date | None, today: date, awa
 
 def _rank(state: str) -> int:
     return _ORDER.index(state) if state in _ORDER else len(_ORDER)
-
-
-def covered(present: Iterable[Summary], now: datetime, redrill_days: int) -> tuple[int, int]:
-    """How many of the backups that lie there were restored within so many days, of how many."""
-    kept = list(present)
-    since = now - timedelta(days=redrill_days)
-    lately = [one for one in kept if one.proven and one.restored_at and one.restored_at >= since]
-    return len(lately), len(kept)
 
 
 def tone(findings: Iterable[Finding], *, has_backups: bool, scheduled: bool) -> Tone:

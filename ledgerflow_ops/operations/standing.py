@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ledgerflow_ops.adapters.oserrors import translated
-from ledgerflow_ops.core import schedule, summary
+from ledgerflow_ops.core import objectives, schedule, summary
 from ledgerflow_ops.core import standing as deciding
 from ledgerflow_ops.core.catalog import Entry
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops.core.naming import DUMP, MANIFEST, PIN, BackupName
+from ledgerflow_ops.core.objectives import Coverage
 from ledgerflow_ops.core.pins import Pin
 from ledgerflow_ops.core.standing import Day
 from ledgerflow_ops.core.summary import Summary
@@ -72,9 +73,9 @@ class Standing:
         )
 
     @property
-    def coverage(self) -> tuple[int, int]:
-        """How many of the backups here were restored within `redrill_days`, of how many."""
-        return deciding.covered(self.present, self.now, self.site.settings.redrill_days)
+    def coverage(self) -> Coverage:
+        """Which of the backups here were restored within `redrill_days`."""
+        return objectives.coverage(self.present, self.now, self.site.settings.redrill_days)
 
     def days(self, count: int) -> list[Day]:
         """The last days up to today, the oldest first."""

@@ -68,7 +68,8 @@ class Status:
 
     def as_json(self) -> dict[str, Any]:
         found, proven = self.standing, self.standing.proven
-        covered, kept = found.coverage
+        coverage, within = found.coverage, self.site.settings.redrill_days
+        restored = coverage.kept - len(coverage.overdue)
         return {
             "environment": str(self.site.environment),
             "sample": self.site.is_sample,
@@ -81,7 +82,7 @@ class Status:
             "rto_seconds": found.rto_seconds,
             "rto_objective_seconds": found.rto_objective,
             "next_run": found.next_run.isoformat() if found.next_run else None,
-            "drills": {"restored": covered, "of": kept, "within_days": self.site.settings.redrill_days},
+            "drills": {"restored": restored, "of": coverage.kept, "within_days": within},
             "days": [{"day": one.day.isoformat(), "state": one.state} for one in found.days(STRIP_DAYS)],
             "room": [room.as_json() for room in found.rooms],
             "pins": [pin.model_dump(mode="json") for pin in found.pins],

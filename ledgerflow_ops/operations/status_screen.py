@@ -100,9 +100,9 @@ def _objectives(found: Standing) -> Text:
         text.append(f"{name} ")
         text.append(*_against(value, objective))
         text.append(f" of {span(objective)}   ")
-    restored, kept = found.coverage
+    kept, overdue = found.coverage.kept, len(found.coverage.overdue)
     text.append(f"restored within {found.site.settings.redrill_days} days: ")
-    text.append(f"{restored} of {kept}", "" if restored == kept else "yellow")
+    text.append(f"{kept - overdue} of {kept}", "yellow" if overdue else "")
     return text
 
 
