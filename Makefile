@@ -90,6 +90,15 @@ up: $(READY) ## Start Dagster's web page and daemon, print the address
 down: $(READY) ## Stop them and the embedded PostgreSQL
 	@$(LEDGERFLOW) down
 
+##@ Being told
+
+.PHONY: alert-test watchdog
+alert-test: $(READY) ## Send a test through every alert channel
+	@$(LEDGERFLOW) alert-test
+
+watchdog: $(READY) ## Look whether all is well, daemon or not, and alert; for cron or launchd | QUIET=1
+	@$(LEDGERFLOW) watchdog
+
 ##@ Development
 
 .PHONY: test bench lint lock

@@ -236,3 +236,45 @@ def down(json: bool) -> None:
     stopped = servers.down(call.desk)
     call.terminal.say(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
     call.terminal.finish({"stopped": stopped})
+
+
+@main.command("alert-test")
+@JSON
+def alert_test(json: bool) -> None:
+    """Send a test through every alert channel."""
+    from ledgerflow_ops.operations import alerts, channels
+
+    call = Call(json)
+    channels.require(call.settings)
+    found = alerts.test(call.desk)
+    for name, why in found.items():
+        call.terminal.say(
+            f"{name}: {f'NOT DELIVERED: {why}' if why else 'delivered'}", "red" if why else "green"
+        )
+    code = 1 if any(found.values()) else 0
+    told = [{"channel": name, "delivered": not why, "why_not": why} for name, why in found.items()]
+    call.terminal.finish({"channels": told, "exit_code": code})
+    sys.exit(code)
+
+
+@main.command()
+@flag("quiet", False, "Say nothing when nothing is open.")
+@JSON
+def watchdog(quiet: bool, json: bool) -> None:
+    """Look whether all is well, also when the daemon is dead, and alert."""
+    from ledgerflow_ops.core.alerts import Level
+    from ledgerflow_ops.operations import alerts, watching
+
+    call = Call(json)
+    found = watching.dog(call.desk)
+    for alert in found:
+        late = f" (NOT DELIVERED to {', '.join(alert.missed)})" if alert.undelivered else ""
+        where = alert.finding.environment or "machine"
+        call.terminal.error(
+            f"{where} {alert.finding.level}: {alert.finding.message}{late}", alert.finding.hint
+        )
+    if not found and not quiet:
+        call.terminal.say("Nothing is open.", "green")
+    code = 1 if any(alert.finding.level is Level.CRITICAL or alert.undelivered for alert in found) else 0
+    call.terminal.finish({"open": [alerts.as_json(alert) for alert in found], "exit_code": code})
+    sys.exit(code)

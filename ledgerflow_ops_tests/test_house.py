@@ -36,6 +36,7 @@ BELOW: dict[str, set[str]] = {
 WAITING = {
     "adapters/clock.py": "times phases and paces reports",
     "adapters/cluster.py": "waits for a server to come up or go down",
+    "adapters/notify.py": "waits for channels to take a message, for so long and no longer",
     "console.py": "paces the progress line",
     "operations/servers.py": "waits for the web server to answer",
 }

@@ -14,7 +14,7 @@ Entry = Mapping[str, Any]
 
 OK, INTERRUPTED = "ok", "interrupted"
 _RESULTS = {1: "failed", 2: "refused", 3: "refused", 4: "bad", 5: "unjudged"}
-_ABOUT = ("file", "name", "back", "incident", "volume", "command", "subject", "channel", "event")
+_ABOUT = ("file", "name", "back", "incident", "volume", "command", "message", "channel")
 """What an entry is about: the first of these that it has."""
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

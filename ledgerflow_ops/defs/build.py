@@ -13,6 +13,7 @@ from ledgerflow_ops.defs.catalog_asset import catalog_asset
 from ledgerflow_ops.defs.jobs import jobs
 from ledgerflow_ops.defs.partitions import backup_days
 from ledgerflow_ops.defs.restoring import incident_asset, restoring_jobs
+from ledgerflow_ops.defs.sensors import sensors
 from ledgerflow_ops.operations.desk import Desk, Site
 
 
@@ -42,7 +43,8 @@ def build_definitions(
                 target=dg.AssetSelection.assets("catalog"),
                 default_status=dg.DefaultSensorStatus.RUNNING,
                 minimum_interval_seconds=30,
-            )
+            ),
+            *sensors(sites),
         ],
         executor=dg.in_process_executor,
     )

@@ -12,7 +12,8 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.restoring import Plan, Wish, needs_confirmation
 from ledgerflow_ops.defs import restoring
-from ledgerflow_ops.defs.terminal import Failure, run
+from ledgerflow_ops.defs.outcomes import Failure
+from ledgerflow_ops.defs.terminal import run
 from ledgerflow_ops.operations import aim, catalog, leftovers, recover, restore, rollback
 from ledgerflow_ops.operations.desk import Site
 

@@ -26,7 +26,7 @@ from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import journal, rereading, rules, unfiling
+from ledgerflow_ops.operations import journal, proof_ping, rereading, rules, unfiling
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
 from ledgerflow_ops.operations.rereading import Copy
@@ -64,6 +64,7 @@ def drill(site: Site, name: BackupName) -> Examination:
         site.desk.reporter.step(Step.PROOF)
         examination.record()
         note |= examination.noted
+    proof_ping.after(examination)
     return examination
 
 

@@ -13,13 +13,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 
 from ledgerflow_ops.adapters import journal
 from ledgerflow_ops.core import journal as reading
-from ledgerflow_ops.core.alerts import Level
+from ledgerflow_ops.core.alerts import Alert, Level
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.journal import Entry
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.operations import alerts, standing
-from ledgerflow_ops.operations.alerts import Alert
 from ledgerflow_ops.operations.desk import Desk
 from ledgerflow_ops.operations.standing import Standing
 
@@ -165,12 +164,12 @@ def _told(desk: Desk, readable: GaugeMetricFamily) -> Iterator[Metric]:
     counted = GaugeMetricFamily("ledgerflow_open_alerts", "Open alerts.", labels=("environment", "level"))
     missed = GaugeMetricFamily("ledgerflow_undelivered_alerts", "Open alerts that a channel did not take.")
     try:
-        found: Sequence[Alert] | None = alerts.open_alerts(desk)
+        found: Sequence[Alert] | None = None if alerts.damage(desk) else alerts.open_alerts(desk)
     except (LedgerError, OSError):
         found = None
     readable.add_metric(("", "alerts"), float(found is not None))
     if found is not None:
-        missed.add_metric((), sum(bool(alert.missed) for alert in found))
+        missed.add_metric((), sum(alert.undelivered for alert in found))
         levels = Counter((alert.finding.environment, alert.finding.level) for alert in found)
         for environment in (*Environment, None):
             for level in Level:

@@ -19,6 +19,7 @@ import psutil
 from ledgerflow_ops.adapters import instance, process
 from ledgerflow_ops.adapters.cluster import ended, free_port, is_free
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.operations import channels
 from ledgerflow_ops.operations.desk import Desk
 from ledgerflow_ops.operations.embedded import storage
 from ledgerflow_ops.places import PROJECT
@@ -122,7 +123,11 @@ SIGTERM as well: the signals are set back before it begins."""
 
 
 def up(desk: Desk) -> str:
-    """Start what does not run yet, wait until the web page answers, and return its address."""
+    """Start what does not run yet, wait until the web page answers, and return its address.
+
+    SettingsError when an alert channel cannot be used: a daemon that can tell nobody is not started.
+    """
+    channels.require(desk.settings)
     with _alone(desk.settings.state_dir):
         return _up(desk)
 

@@ -1,18 +1,17 @@
 """How it stands: each environment's backups, objectives, room and next run, and what is wrong."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ledgerflow_ops.core.alerts import Finding, Level
+from ledgerflow_ops.core.alerts import Alert, Finding, Level
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.standing import Tone, tone, worst_first
 from ledgerflow_ops.core.summary import Summary
 from ledgerflow_ops.core.swap import Beside
 from ledgerflow_ops.operations import alerts, leftovers, standing, watch
-from ledgerflow_ops.operations.alerts import Alert
 from ledgerflow_ops.operations.desk import Desk, Site
 from ledgerflow_ops.operations.standing import Standing
 
@@ -155,7 +154,9 @@ def _unreadable(found: Standing, trouble: LedgerError) -> Finding:
     return Finding(environment, "unreadable", "folder", Level.CRITICAL, message, trouble.hint)
 
 
-def _tried(kind: str, environment: Environment | None, look: Any) -> list[Finding]:
+def _tried(
+    kind: str, environment: Environment | None, look: Callable[[], Iterable[Finding]]
+) -> list[Finding]:
     """What `look` finds; what keeps it from looking is a finding as well."""
     try:
         return list(look())
@@ -167,9 +168,11 @@ def _tried(kind: str, environment: Environment | None, look: Any) -> list[Findin
 
 def _alerts(desk: Desk) -> tuple[list[Alert], list[Finding]]:
     """The open alerts, or why they cannot be told."""
-    try:
-        return list(alerts.open_alerts(desk)), []
-    except (LedgerError, OSError) as error:
-        hint = error.hint if isinstance(error, LedgerError) else "make doctor looks at it."
-        message = f"The open alerts cannot be read: {error.args[0] if error.args else error}"
-        return [], [Finding(None, "alerts", "state", Level.CRITICAL, message, hint)]
+    trouble = _tried("alerts", None, lambda: _damaged(alerts.damage(desk)))
+    return ([] if trouble else alerts.open_alerts(desk)), trouble
+
+
+def _damaged(damage: str) -> Iterator[Finding]:
+    if damage:
+        message = f"The record of open alerts cannot be read: {damage}. The next look sets it aside."
+        yield Finding(None, "alerts", "record", Level.CRITICAL, message, "make watchdog")
