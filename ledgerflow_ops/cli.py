@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from ledgerflow_ops import keeping
 from ledgerflow_ops.calls import CONFIRM, DRY_RUN, FILE, JSON, WHY, Call, Commands, flag
 from ledgerflow_ops.core.errors import SettingsError
 
@@ -21,6 +22,10 @@ def main() -> None:
     """Backups that count only when they have been proven restorable."""
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
+
+
+for command in keeping.COMMANDS:
+    main.add_command(command)
 
 
 def _interrupt(_number: int, _frame: object) -> None:

@@ -48,6 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "FROM_ENV",
         "NAME",
         "FORCE",
+        "REASON",
+        "UNTIL",
     ):
         os.environ.pop(name, None)
 

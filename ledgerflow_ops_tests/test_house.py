@@ -27,7 +27,8 @@ BELOW: dict[str, set[str]] = {
     "defs": {"core", "adapters", "places", "values", "config", "console", "operations"},
     "guard": {"core", "adapters", "places", "values", "config", "operations"},
     "calls": {"core", "adapters", "config", "console", "operations"},
-    "cli": {"core", "calls", "operations", "defs", "guard"},
+    "keeping": {"calls", "defs", "operations"},
+    "cli": {"core", "calls", "keeping", "operations", "defs", "guard"},
     "definitions": {"config", "defs"},
 }
 """What each part of the product may import beside itself: core ← adapters ← operations ← the rest."""
