@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ledgerflow_ops import looking
+from ledgerflow_ops import keeping, looking
 from ledgerflow_ops.calls import CONFIRM, DRY_RUN, FILE, JSON, WHY, Call, Commands, flag
 from ledgerflow_ops.core.errors import SettingsError
 
@@ -24,7 +24,7 @@ def main() -> None:
     signal.signal(signal.SIGHUP, _interrupt)
 
 
-for command in looking.COMMANDS:
+for command in (*looking.COMMANDS, *keeping.COMMANDS):
     main.add_command(command)
 
 

@@ -28,7 +28,8 @@ BELOW: dict[str, set[str]] = {
     "guard": {"core", "adapters", "places", "values", "config", "operations"},
     "calls": {"core", "adapters", "config", "console", "operations"},
     "looking": {"core", "calls", "operations"},
-    "cli": {"core", "calls", "looking", "operations", "defs", "guard"},
+    "keeping": {"calls", "defs", "operations"},
+    "cli": {"core", "calls", "looking", "keeping", "operations", "defs", "guard"},
     "definitions": {"config", "defs"},
 }
 """What each part of the product may import beside itself: core ← adapters ← operations ← the rest."""

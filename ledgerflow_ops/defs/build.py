@@ -13,6 +13,7 @@ from ledgerflow_ops.defs.catalog_asset import catalog_asset
 from ledgerflow_ops.defs.jobs import jobs
 from ledgerflow_ops.defs.partitions import backup_days
 from ledgerflow_ops.defs.restoring import incident_asset, restoring_jobs
+from ledgerflow_ops.defs.rotation import rotation_asset, rotation_job
 from ledgerflow_ops.defs.sensors import sensors
 from ledgerflow_ops.operations.desk import Desk, Site
 
@@ -34,7 +35,7 @@ def build_definitions(
         ],
         asset_checks=[dump_checks(site, days[site.environment]) for site in sites],
         jobs=[
-            *(job for site in sites for job in (*jobs(site), *restoring_jobs(site))),
+            *(job for site in sites for job in (*jobs(site), *restoring_jobs(site), rotation_job(site))),
             dg.define_asset_job("catalog_job", dg.AssetSelection.assets("catalog")),
         ],
         sensors=[
@@ -52,4 +53,4 @@ def build_definitions(
 
 def _chain(site: Site, days: dg.PartitionsDefinition) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     own = [dump_asset(site, days), drill_asset(site, days)]
-    return [database_asset(site), *own, incident_asset(site)]
+    return [database_asset(site), *own, rotation_asset(site), incident_asset(site)]

@@ -29,6 +29,7 @@ from ledgerflow_ops.core.sizes import human
 from ledgerflow_ops.operations import journal, proof_ping, rereading, rules, unfiling
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
+from ledgerflow_ops.operations.hold import holding
 from ledgerflow_ops.operations.rereading import Copy
 from ledgerflow_ops.operations.verify import hashed, told
 
@@ -50,6 +51,7 @@ _MISSING_ROLE = re.compile(r'role "(.+?)" does not exist', re.DOTALL)
 _AGAIN = "This says nothing of the backup. Mend what the lines above say; then make restore-test."
 
 
+@holding("drill")
 def drill(site: Site, name: BackupName) -> Examination:
     """Restore a backup into a throw-away server and compare it with its seal, then apply the data rules.
 

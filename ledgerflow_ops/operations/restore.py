@@ -35,6 +35,7 @@ from ledgerflow_ops.operations import (
 )
 from ledgerflow_ops.operations.aim import Aim, aim
 from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.hold import held
 from ledgerflow_ops.operations.rereading import reread
 from ledgerflow_ops.operations.verify import reader, told, verify
 
@@ -121,8 +122,14 @@ def restore(site: Site, wish: Wish) -> Restored:
 
 def carry_out(site: Site, prepared: Prepared, *, safety_needed: bool = True) -> Restored:
     """Carry out a plan, under the environment's lock."""
-    manifest = prepared.plan.require()
-    return _Restore(site, prepared, manifest, safety_needed).carry_out()
+    manifest, origin, name = prepared.plan.require(), prepared.origin, prepared.plan.candidate.name
+    with held(origin, name, "restore"):
+        if not origin.folder.taken(name.manifest):
+            raise Refused(
+                f"{name.dump} was removed by a rotation a moment ago. Nothing was touched.",
+                hint="Choose another backup: make status lists them.",
+            )
+        return _Restore(site, prepared, manifest, safety_needed).carry_out()
 
 
 def _candidate(origin: Site, wish: Wish) -> Candidate:

@@ -20,10 +20,11 @@ STRIP_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something that is wrong, and since when, where somebody has been told of it."""
+    """Something that is wrong; since when it is an alert, and which channels did not take that."""
 
     finding: Finding
     since: datetime | None = None
+    undelivered: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         finding = self.finding
@@ -35,6 +36,7 @@ class Incident:
             "message": finding.message,
             "hint": finding.hint,
             "since": self.since.isoformat() if self.since else None,
+            "undelivered": list(self.undelivered),
         }
 
 
@@ -141,11 +143,15 @@ def _status(site: Site, told: Sequence[Alert]) -> Status:
 def _incidents(looked: Sequence[Finding], told: Sequence[Alert]) -> tuple[Incident, ...]:
     """What was found just now, and what others have told and is still open. Of what the watch itself told
     earlier only that counts which it still finds."""
-    since = {alert.finding.key: alert.since for alert in reversed(told)}
+    known = {alert.finding.key: alert for alert in reversed(told)}
     now = {finding.key: finding for finding in reversed(looked)}
     others = [alert.finding for alert in told if not alert.source.startswith("watch:")]
     found = worst_first([*now.values(), *(one for one in others if one.key not in now)])
-    return tuple(Incident(finding, since.get(finding.key)) for finding in found)
+    return tuple(_incident(finding, known.get(finding.key)) for finding in found)
+
+
+def _incident(finding: Finding, alert: Alert | None) -> Incident:
+    return Incident(finding, alert.since, tuple(sorted(alert.missed))) if alert else Incident(finding)
 
 
 def _unreadable(found: Standing, trouble: LedgerError) -> Finding:

@@ -131,7 +131,9 @@ def _room(room: Room) -> str:
 
 def _incident(incident: Incident, terminal: Terminal) -> None:
     finding = incident.finding
-    since = f" (told since {incident.since:%Y-%m-%d %H:%M %Z})" if incident.since else ""
+    since = f" (since {incident.since:%Y-%m-%d %H:%M %Z})" if incident.since else ""
+    if incident.undelivered:
+        since += f" (NOT DELIVERED to {', '.join(incident.undelivered)})"
     terminal.say(f"  {finding.level.upper()}: {finding.message}{since}", _LEVELS[finding.level])
     if finding.hint:
         terminal.say(f"    hint: {finding.hint}", "dim")

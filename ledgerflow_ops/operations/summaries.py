@@ -1,8 +1,8 @@
-"""Summaries of an environment's backups, as its folder stands."""
+"""Summaries of an environment's backups: as its folder stands, and of those that rotation has taken away."""
 
 from ledgerflow_ops.core import summary
 from ledgerflow_ops.core.summary import Summary
-from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations import catalog, history
 from ledgerflow_ops.operations.desk import Site
 
 
@@ -12,6 +12,6 @@ def present(site: Site) -> list[Summary]:
     return summary.newest_first(one for one in found if one is not None)
 
 
-def past(_site: Site) -> list[Summary]:
-    """Stands in until rotation is merged."""
-    return []
+def past(site: Site) -> list[Summary]:
+    """The backups that rotation has taken away, newest recovery point first, for at least 400 days."""
+    return history.past(site)

@@ -18,11 +18,13 @@ from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.operations import catalog, journal, unfiling
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
+from ledgerflow_ops.operations.hold import holding
 
 _ELSEWHERE = "Take the right file from another location, or take another backup: make backup."
 _SHOWN = 20
 
 
+@holding("verify")
 def verify(site: Site, name: BackupName) -> Examination:
     """Read every byte of a backup. The examination's rung is *readable* when all of it holds.
 
