@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from ledgerflow_ops import keeping, looking
 from ledgerflow_ops.calls import CONFIRM, DRY_RUN, FILE, JSON, WHY, Call, Commands, flag
 from ledgerflow_ops.core.errors import SettingsError
 
@@ -21,6 +22,10 @@ def main() -> None:
     """Backups that count only when they have been proven restorable."""
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
+
+
+for command in (*looking.COMMANDS, *keeping.COMMANDS):
+    main.add_command(command)
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -147,18 +152,6 @@ def discard(name: str, json: bool) -> None:
 
 @main.command()
 @JSON
-def status(json: bool) -> None:
-    """Say what is proven, how far, and how old it is."""
-    from ledgerflow_ops.operations import status as asked
-
-    call = Call(json)
-    found = [asked.status(site) for site in call.sites()]
-    asked.show(found, call.terminal)
-    call.terminal.finish({"environments": [item.as_json() for item in found]})
-
-
-@main.command()
-@JSON
 def doctor(json: bool) -> None:
     """Look at settings, tools, folders and connections."""
     from ledgerflow_ops.operations import doctor as asked
@@ -228,7 +221,9 @@ def up(json: bool) -> None:
     address = servers.up(call.desk)
     call.terminal.say(f"The web page is at {address}")
     call.terminal.say("make down stops it, the daemon and the embedded PostgreSQL.")
-    call.terminal.finish({"address": address})
+    figures = servers.metrics_address(call.desk)
+    call.terminal.say(f"Prometheus finds the figures at {figures}")
+    call.terminal.finish({"address": address, "metrics": figures})
 
 
 @main.command()

@@ -49,6 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "NAME",
         "FORCE",
         "QUIET",
+        "REASON",
+        "UNTIL",
     ):
         os.environ.pop(name, None)
 

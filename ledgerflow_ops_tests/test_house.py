@@ -27,7 +27,9 @@ BELOW: dict[str, set[str]] = {
     "defs": {"core", "adapters", "places", "values", "config", "console", "operations"},
     "guard": {"core", "adapters", "places", "values", "config", "operations"},
     "calls": {"core", "adapters", "config", "console", "operations"},
-    "cli": {"core", "calls", "operations", "defs", "guard"},
+    "looking": {"core", "calls", "operations"},
+    "keeping": {"calls", "defs", "operations"},
+    "cli": {"core", "calls", "looking", "keeping", "operations", "defs", "guard"},
     "definitions": {"config", "defs"},
 }
 """What each part of the product may import beside itself: core ← adapters ← operations ← the rest."""

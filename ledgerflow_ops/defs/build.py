@@ -10,9 +10,11 @@ from ledgerflow_ops.core.progress import Reporter, Silent
 from ledgerflow_ops.defs.asset_checks import dump_checks
 from ledgerflow_ops.defs.assets import database_asset, drill_asset, dump_asset
 from ledgerflow_ops.defs.catalog_asset import catalog_asset
+from ledgerflow_ops.defs.history import history_job
 from ledgerflow_ops.defs.jobs import jobs
 from ledgerflow_ops.defs.partitions import backup_days
 from ledgerflow_ops.defs.restoring import incident_asset, restoring_jobs
+from ledgerflow_ops.defs.rotation import rotation_asset, rotation_job
 from ledgerflow_ops.defs.sensors import sensors
 from ledgerflow_ops.operations.desk import Desk, Site
 
@@ -34,8 +36,9 @@ def build_definitions(
         ],
         asset_checks=[dump_checks(site, days[site.environment]) for site in sites],
         jobs=[
-            *(job for site in sites for job in (*jobs(site), *restoring_jobs(site))),
+            *(job for site in sites for job in (*jobs(site), *restoring_jobs(site), rotation_job(site))),
             dg.define_asset_job("catalog_job", dg.AssetSelection.assets("catalog")),
+            history_job(desk),
         ],
         sensors=[
             dg.AutomationConditionSensorDefinition(
@@ -52,4 +55,4 @@ def build_definitions(
 
 def _chain(site: Site, days: dg.PartitionsDefinition) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     own = [dump_asset(site, days), drill_asset(site, days)]
-    return [database_asset(site), *own, incident_asset(site)]
+    return [database_asset(site), *own, rotation_asset(site), incident_asset(site)]

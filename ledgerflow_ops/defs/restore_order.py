@@ -102,7 +102,7 @@ def _carried_out(site: Site, terminal: Terminal, job: str, config: Mapping[str, 
     if isinstance(site.desk.reporter, Progress):
         site.desk.reporter.clear()
     entries = [
-        one for one in journal.entries(site.desk.settings.state_dir) if one["run_id"] == outcome.run_id
+        one for one in journal.entries(site.desk.settings.state_dir) if one.get("run_id") == outcome.run_id
     ]
     fields: dict[str, Any] = {"environment": str(site.environment), "run_id": outcome.run_id}
     for entry in entries:

@@ -45,6 +45,15 @@ def open_alerts(desk: Desk) -> list[Alert]:
     return sorted(found, key=lambda alert: (-alert.finding.weight, alert.since, alert.id))
 
 
+def damage(desk: Desk) -> str:
+    """Why the record of what is open cannot be understood; empty when it can. LedgerError from the disk."""
+    try:
+        State.decode(_kept(desk).read() or b"{}")
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def said(desk: Desk, prefix: str) -> dict[str, list[Finding]]:
     """What each source whose name begins with `prefix` last said."""
     state = _read(_kept(desk))

@@ -19,6 +19,7 @@ MAKE = shutil.which("make") or "make"
 OPERATIONS = (
     *("backup", "verify", "restore-test", "status", "doctor", "identity", "up", "down"),
     *("alert-test", "watchdog"),
+    *("rotate", "pin", "unpin"),
 )
 TARGETS = (*OPERATIONS, "test", "bench", "lint", "help")
 
