@@ -41,7 +41,7 @@ def take(ground: Ground) -> BackupName:
 
 def noted(ground: Ground) -> list[tuple[str, str]]:
     entries = journal.entries(ground.root / "state")
-    return [(one["what"], one["why_not"]) for one in entries if "pinged" in one["what"]]
+    return [(one["result"], one.get("error", "")) for one in entries if one["what"] == "ping"]
 
 
 def test_only_a_proof_of_the_newest_backup_is_told(ground: Ground, web: Web) -> None:
@@ -57,7 +57,7 @@ def test_only_a_proof_of_the_newest_backup_is_told(ground: Ground, web: Web) -> 
     damaged(ground.site().folder.file(new.dump))
     assert drill.drill(ground.site(), new).bad
     assert len(web.requests) == 2, "nor is a bad one"
-    assert noted(ground) == [("pinged", "")] * 2
+    assert noted(ground) == [("ok", "")] * 2
 
 
 def test_a_service_that_fails_harms_no_proof_and_is_told(ground: Ground, web: Web) -> None:
@@ -75,7 +75,7 @@ def test_a_service_that_fails_harms_no_proof_and_is_told(ground: Ground, web: We
     web.answer = 200
     drill.drill(site, name)
     assert alerts.open_alerts(site.desk) == []
-    assert noted(ground) == [("not pinged", "it answered 503"), ("pinged", "")]
+    assert noted(ground) == [("failed", "it answered 503"), ("ok", "")]
     everything = (ground.root / "state" / "journal.jsonl").read_text() + repr(heard) + repr(alert)
     assert "t0ken" not in everything
 
@@ -88,7 +88,7 @@ def test_a_service_that_is_not_there_is_told_as_such(ground: Ground, how: str, w
     address = f"http://127.0.0.1:{free_port()}/t0ken" if how == "refuses" else "http://nowhere.invalid/t0ken"
     site = ground.site(now=clock.now, ping_url=address)
     assert drill.drill(site, take(ground)).proven
-    assert noted(ground) == [("not pinged", why)]
+    assert noted(ground) == [("failed", why)]
 
 
 def test_without_an_address_nobody_is_called(root: Path, books: Database) -> None:
