@@ -75,7 +75,7 @@ def _span(pin: Pin) -> str:
 def pin(site: Site, name: BackupName, reason: str, until: datetime | None = None) -> Pin:
     """Pin a backup; one that was pinned longer stays so. Busy when a rotation is just removing it."""
     made = Pin(file=name.dump, reason=reason, who=site.desk.run.who, since=site.desk.clock(), until=until)
-    with held(site, name, "pin"):
+    with held(site, name, ""):
         kept = read(site, name)
         if kept and (kept.until is None or (until is not None and kept.until >= until)):
             return kept
