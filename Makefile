@@ -69,6 +69,18 @@ doctor: $(READY) ## Look at tools, settings, folders and connections
 identity: $(READY) ## Show which database the environment is bound to | ACCEPT=1 binds it anew
 	@$(LEDGERFLOW) identity
 
+##@ How it stands: all environments, or LEDGER_ENV's
+
+.PHONY: journal report metrics
+journal: $(READY) ## Say what was done, when, by whom and why | SINCE=2026-11-01 or 7d WHAT=backup LAST=20
+	@$(LEDGERFLOW) journal
+
+report: $(READY) ## Write the report, a page of its own with charts, and say where it is
+	@$(LEDGERFLOW) report
+
+metrics: $(READY) ## Print the figures for Prometheus | TEXTFILE=/path/ledgerflow.prom
+	@$(LEDGERFLOW) metrics
+
 ##@ Docker: ledger_docker stands in for docker and refuses what would lose data
 
 .PHONY: safety-check protect
@@ -86,6 +98,15 @@ up: $(READY) ## Start Dagster's web page and daemon, print the address
 
 down: $(READY) ## Stop them and the embedded PostgreSQL
 	@$(LEDGERFLOW) down
+
+##@ Being told
+
+.PHONY: alert-test watchdog
+alert-test: $(READY) ## Send a test through every alert channel
+	@$(LEDGERFLOW) alert-test
+
+watchdog: $(READY) ## Look whether all is well, daemon or not, and alert; for cron or launchd | QUIET=1
+	@$(LEDGERFLOW) watchdog
 
 ##@ Development
 

@@ -48,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "FROM_ENV",
         "NAME",
         "FORCE",
+        "QUIET",
         "REASON",
         "UNTIL",
     ):

@@ -10,10 +10,12 @@ from ledgerflow_ops.core.progress import Reporter, Silent
 from ledgerflow_ops.defs.asset_checks import dump_checks
 from ledgerflow_ops.defs.assets import database_asset, drill_asset, dump_asset
 from ledgerflow_ops.defs.catalog_asset import catalog_asset
+from ledgerflow_ops.defs.history import history_job
 from ledgerflow_ops.defs.jobs import jobs
 from ledgerflow_ops.defs.partitions import backup_days
 from ledgerflow_ops.defs.restoring import incident_asset, restoring_jobs
 from ledgerflow_ops.defs.rotation import rotation_asset, rotation_job
+from ledgerflow_ops.defs.sensors import sensors
 from ledgerflow_ops.operations.desk import Desk, Site
 
 
@@ -36,6 +38,7 @@ def build_definitions(
         jobs=[
             *(job for site in sites for job in (*jobs(site), *restoring_jobs(site), rotation_job(site))),
             dg.define_asset_job("catalog_job", dg.AssetSelection.assets("catalog")),
+            history_job(desk),
         ],
         sensors=[
             dg.AutomationConditionSensorDefinition(
@@ -43,7 +46,8 @@ def build_definitions(
                 target=dg.AssetSelection.assets("catalog"),
                 default_status=dg.DefaultSensorStatus.RUNNING,
                 minimum_interval_seconds=30,
-            )
+            ),
+            *sensors(sites),
         ],
         executor=dg.in_process_executor,
     )

@@ -26,7 +26,7 @@ from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import rereading, rules, unfiling
+from ledgerflow_ops.operations import journal, proof_ping, rereading, rules, unfiling
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
 from ledgerflow_ops.operations.hold import holding
@@ -58,11 +58,15 @@ def drill(site: Site, name: BackupName) -> Examination:
     The examination's rung is *valid* when all of it holds; its `rto_seconds` is the measured restore
     time. CannotJudge (5) when the drill itself cannot be carried out; an earlier proof then stays.
     """
-    examination = hashed(site, name)
-    if examination.bad is None:
-        _Drill(examination).carry_out()
-    site.desk.reporter.step(Step.PROOF)
-    examination.record()
+    with journal.recorded(site, "drill") as note:
+        note["file"] = name.dump
+        examination = hashed(site, name)
+        if examination.bad is None:
+            _Drill(examination).carry_out()
+        site.desk.reporter.step(Step.PROOF)
+        examination.record()
+        note |= examination.noted
+    proof_ping.after(examination)
     return examination
 
 
