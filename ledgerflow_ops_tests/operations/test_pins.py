@@ -83,7 +83,8 @@ def test_an_end_that_cannot_be_is_refused_and_nothing_is_pinned(site: Site, unti
         pins.order(site, OLD, "a reason", until)
     assert "UNTIL=2027-01-31" in told.value.hint
     assert pins.listed(site) == []
-    assert journal.entries(site.desk.settings.state_dir) == []
+    [noted] = journal.entries(site.desk.settings.state_dir)
+    assert (noted["what"], noted["result"]) == ("pin", "refused")
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ class TestGoing:
         ground.week()
         ground.rotate()
         [entry] = journal.entries(ground.site.desk.settings.state_dir)
-        assert entry["what"] == "rotate"
+        assert (entry["what"], entry["result"]) == ("rotate", "ok")
         assert entry["environment"] == "dev"
         assert entry["removed"] == [old.dump.file]
         assert (entry["kept"], entry["edge"], entry["who"]) == (8, "2026-11-16", "tests")
@@ -160,6 +160,10 @@ class TestAsked:
             assert (f"CONFIRM={confirmed!r}" in refused.value.message) == bool(confirmed)
         assert ground.store.names() == names
         assert ground.rotate("dev").removed == tuple(stem(one) for one in made[:5])
+        noted = journal.entries(ground.site.desk.settings.state_dir)
+        assert [entry["result"] for entry in noted] == [*["refused"] * 4, "ok"]
+        assert noted[-1]["confirmed"] == "dev"
+        assert "5 of 13" in noted[-1]["asked"]
 
     def test_one_backup_taken_by_a_clock_years_ahead_takes_nothing_with_it(self, root: Path) -> None:
         ground = Ground(root, expire_share=1.0)
