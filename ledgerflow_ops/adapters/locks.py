@@ -56,7 +56,10 @@ def exclusive(state_dir: Path, environment: Environment, what: str, now: datetim
 
 @contextmanager
 def in_hand(state_dir: Path, environment: Environment, stem: str, what: str, now: datetime) -> Iterator[None]:
-    """Use one backup for `what` during the block: no rotation takes it. Busy when one is just doing so."""
+    """Use one backup for `what` during the block: no rotation takes it. Busy when one is just doing so.
+
+    Its file says who used it last; with an empty `what` it is not written to.
+    """
     file = _backup_lock(state_dir, environment, stem)
     with translated(file):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,9 +70,10 @@ def in_hand(state_dir: Path, environment: Environment, stem: str, what: str, now
             hint="Choose another backup: make status lists them.",
         )
     try:
-        with translated(file):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, _facts(what, now).encode(), 0)
+        if what:
+            with translated(file):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, _facts(what, now).encode(), 0)
         yield
     finally:
         os.close(descriptor)
