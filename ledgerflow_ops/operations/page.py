@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,7 @@ def html(found: Overview) -> str:
     page = _Page(found)
     body = "\n".join(page.parts())
     scripts = "\n".join(_DRAW % (name, _safe(spec)) for name, spec in page.specs.items())
-    version = ".".join(alt.SCHEMA_VERSION.split(".")[:2])
-    library = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed", version) if page.specs else ""
-    library = library.replace("</script", "<\\/script")
+    library = _library() if page.specs else ""
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
@@ -44,6 +43,14 @@ def html(found: Overview) -> str:
 {scripts}</script>
 </body></html>
 """
+
+
+@cache
+def _library() -> str:
+    """The programs that draw, which take a second to put together; nothing in it ends the script."""
+    version = ".".join(alt.SCHEMA_VERSION.split(".")[:2])
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed", version)
+    return bundle.replace("</script", "<\\/script")
 
 
 def _safe(spec: dict[str, Any]) -> str:

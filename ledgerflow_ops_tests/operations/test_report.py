@@ -138,7 +138,9 @@ def test_what_is_outside_of_its_band_is_marked(root: Path) -> None:
         histories.put(site, NOON - timedelta(days=number), size=300_000)
     histories.put(site, NOON, size=100_000)
     found = standing.standing(site)
-    drawn = charts.figure(found, "size", "Size").to_dict()
+    chart = charts.figure(found, "size", "Size")
+    assert chart is not None
+    drawn = chart.to_dict()
     [points] = [rows for rows in drawn["datasets"].values() if rows and "judged" in rows[0]]
     assert [row["day"] for row in points if row["judged"] == "not expected"] == ["2026-11-23"]
     assert [row["judged"] for row in points].count("too early to say") == bands.LEAST_DAYS
@@ -155,8 +157,9 @@ def test_the_objective_is_drawn_where_it_is_near(root: Path) -> None:
     for minutes, drawn in ((60, False), (0.05, True)):
         site = builders.site(root, now=lambda: NOON, rto_minutes=minutes)
         histories.put(site, NOON, rto=2.0)
-        chart = charts.restores([standing.standing(site)]).to_dict()
-        assert ("layer" in chart) is drawn
+        chart = charts.restores([standing.standing(site)])
+        assert chart is not None
+        assert ("layer" in chart.to_dict()) is drawn
 
 
 def test_where_it_cannot_be_written_that_is_told(root: Path, site: Site) -> None:
