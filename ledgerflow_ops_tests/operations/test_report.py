@@ -18,7 +18,7 @@ from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops_tests import builders, needs
 from ledgerflow_ops_tests.builders import NOON
 from ledgerflow_ops_tests.e2e.commands import PROJECT, Shell
-from ledgerflow_ops_tests.fakes import histories
+from ledgerflow_ops_tests.fakes import shelves
 
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
@@ -63,14 +63,14 @@ def opened(browser: Browser, file: Path, picture: Path | None = None) -> Seen:
 def site(root: Path) -> Site:
     """Dev with three eventful weeks behind it."""
     site = builders.site(root, now=lambda: NOON, scheduled=True)
-    histories.days(site, NOON - timedelta(hours=5), 24, histories.eventful)
+    shelves.days(site, NOON - timedelta(hours=5), 24, shelves.eventful)
     return site
 
 
 def test_it_is_drawn_whole_in_a_browser_and_asks_nobody_anything(
     site: Site, browser: Browser, tmp_path: Path
 ) -> None:
-    name = histories.put(site, NOON - timedelta(days=2, hours=1), size=histories.SIZE, rung=Rung.READABLE)
+    name = shelves.put(site, NOON - timedelta(days=2, hours=1), size=shelves.SIZE, rung=Rung.READABLE)
     file = report.write(site.desk)
     seen = opened(browser, file, tmp_path / "report.png")
     assert seen.asked == [file.as_uri()], "nothing but itself"
@@ -103,7 +103,7 @@ def test_words_from_outside_are_shown_as_words(root: Path, browser: Browser) -> 
     evil = "<img src=x onerror=alert(1)></script><script>document.title='pwned'</script>"
     site = builders.site(root / "a<b>&c", now=lambda: NOON, scheduled=True)
     for days in range(3):
-        histories.put(site, NOON - timedelta(days=days))
+        shelves.put(site, NOON - timedelta(days=days))
     (site.folder.path / f"{evil.replace('/', '_')}.dump").write_bytes(b"PGDMP")
     seen = opened(browser, report.write(site.desk))
     assert (seen.complaints, len(seen.asked)) == ([], 1)
@@ -123,7 +123,7 @@ def test_with_nothing_at_all_it_says_so(root: Path, browser: Browser) -> None:
 @pytest.mark.parametrize("days", [1, 2, 3, 9])
 def test_a_young_history_is_drawn_as_far_as_it_goes(root: Path, days: int) -> None:
     site = builders.site(root, now=lambda: NOON, scheduled=True)
-    histories.days(site, NOON, days, histories.plain)
+    shelves.days(site, NOON, days, shelves.plain)
     found = standing.standing(site)
     size = charts.figure(found, "size", "Size")
     assert (size is None) is (days < 2)
@@ -135,8 +135,8 @@ def test_a_young_history_is_drawn_as_far_as_it_goes(root: Path, days: int) -> No
 def test_what_is_outside_of_its_band_is_marked(root: Path) -> None:
     site = builders.site(root, now=lambda: NOON, scheduled=True)
     for number in range(20, 0, -1):
-        histories.put(site, NOON - timedelta(days=number), size=300_000)
-    histories.put(site, NOON, size=100_000)
+        shelves.put(site, NOON - timedelta(days=number), size=300_000)
+    shelves.put(site, NOON, size=100_000)
     found = standing.standing(site)
     chart = charts.figure(found, "size", "Size")
     assert chart is not None
@@ -148,7 +148,7 @@ def test_what_is_outside_of_its_band_is_marked(root: Path) -> None:
 
 def test_what_was_never_restored_has_no_restore_time_to_draw(root: Path) -> None:
     site = builders.site(root, now=lambda: NOON, scheduled=True)
-    histories.put(site, NOON, rung=None)
+    shelves.put(site, NOON, rung=None)
     assert charts.restores([standing.standing(site)]) is None
     assert report.write(site.desk).exists()
 
@@ -156,7 +156,7 @@ def test_what_was_never_restored_has_no_restore_time_to_draw(root: Path) -> None
 def test_the_objective_is_drawn_where_it_is_near(root: Path) -> None:
     for minutes, drawn in ((60, False), (0.05, True)):
         site = builders.site(root, now=lambda: NOON, rto_minutes=minutes)
-        histories.put(site, NOON, rto=2.0)
+        shelves.put(site, NOON, rto=2.0)
         chart = charts.restores([standing.standing(site)])
         assert chart is not None
         assert ("layer" in chart.to_dict()) is drawn
