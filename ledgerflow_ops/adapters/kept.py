@@ -55,14 +55,16 @@ class Kept:
     def write(self, data: bytes) -> None:
         """Replace it durably. Where the disk is full, the room that was set aside is given up."""
         reserve = self.folder / f"{self.name}.reserve"
-        for left in self.folder.glob(f".{self.name}.*.partial"):  # by one who was killed
-            left.unlink(missing_ok=True)
+        with translated(self.path):
+            for left in self.folder.glob(f".{self.name}.*.partial"):  # by one who was killed
+                left.unlink(missing_ok=True)
         try:
             Folder(self.folder).replace(self.name, data)
         except LedgerError:
             if not reserve.exists():
                 raise
-            reserve.unlink()
+            with translated(reserve):
+                reserve.unlink()
             Folder(self.folder).replace(self.name, data)
             return
         if not reserve.exists():

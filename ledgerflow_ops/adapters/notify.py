@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 import apprise
 
@@ -64,9 +65,9 @@ class Sender:
                     )
                 )
             except Exception as error:  # noqa: BLE001 - a plugin's own mistake must not stop the other channels
-                heard.lines.append(type(error).__name__)
+                heard.append(type(error).__name__)
                 arrived = False
-        return "" if arrived else _reason("\n".join(heard.lines))
+        return "" if arrived else _reason("\n".join(heard))
 
 
 def deliver(
@@ -91,7 +92,7 @@ def sender(name: str, url: str) -> Sender:
     """The channel `name` at `url`; SettingsError, which does not repeat it, when apprise does not know it."""
     with _listening():
         try:
-            service = apprise.Apprise.instantiate(url)
+            service = apprise.Apprise.instantiate(url, asset=apprise.AppriseAsset(service_timeout=0))
         except Exception:  # noqa: BLE001 - whatever a plugin trips over, the URL is the reason
             service = None
     if not isinstance(service, apprise.NotifyBase):
@@ -99,6 +100,7 @@ def sender(name: str, url: str) -> Sender:
             f"The alert channel {name!r} has an address that apprise does not know.",
             hint="Write it as apprise does: ntfy://host/topic, mailto://…, slack://…; its wiki has them all.",
         )
+    service.request_rate_per_sec = 0  # it would wait for seconds between two messages, which are few
     service.socket_connect_timeout = min(service.socket_connect_timeout, CONNECT)
     service.socket_read_timeout = min(service.socket_read_timeout, READ)
     return Sender(name, service)
@@ -134,32 +136,30 @@ def _reason(text: str) -> str:
     return "it did not take the message"
 
 
-@dataclass
-class _Heard(logging.Handler):
-    """What a library says in one thread."""
+_heard: ContextVar["list[str] | None"] = ContextVar("_heard", default=None)
 
-    thread: int
-    lines: list[str] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        super().__init__(logging.DEBUG)
-
-    __hash__ = logging.Handler.__hash__
+class _Ear(logging.Handler):
+    """Takes in what apprise says, for whoever listens in this context; it says it nowhere else."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self.thread:
-            self.lines.append(record.getMessage())
+        if (heard := _heard.get()) is not None:
+            heard.append(record.getMessage())
 
 
 @contextmanager
-def _listening() -> Iterator[_Heard]:
-    """What apprise logs in this thread while the block lasts. It never reaches another log."""
-    log = logging.getLogger("apprise")
-    log.propagate = False
-    log.setLevel(logging.DEBUG)
-    heard = _Heard(threading.get_ident())
-    log.addHandler(heard)
+def _listening() -> Iterator[list[str]]:
+    """What apprise logs while the block lasts."""
+    lines: list[str] = []
+    token = _heard.set(lines)
     try:
-        yield heard
+        yield lines
     finally:
-        log.removeHandler(heard)
+        _heard.reset(token)
+
+
+logging.getLogger("urllib3").setLevel(logging.WARNING)  # its chatter names hosts and paths
+_log = logging.getLogger("apprise")
+_log.propagate = False
+_log.setLevel(logging.DEBUG)
+_log.addHandler(_Ear())

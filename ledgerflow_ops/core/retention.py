@@ -33,13 +33,15 @@ class Copy:
 class Held:
     """A backup as retention sees it. `pinned` and `in_use` are reasons, empty for none.
 
-    `pinned_until` is None for a pin without an end. `local`: its bytes are on this machine.
+    `bad`: it was shown to be bad, which is more than not proven. `pinned_until` is None for a pin without an
+    end. `local`: its bytes are on this machine.
     """
 
     name: str
     day: date
     recovery_point: datetime
     proven: bool
+    bad: bool = False
     local: bool = True
     pinned: str = ""
     pinned_until: datetime | None = None
@@ -182,7 +184,7 @@ def _each(newest_first: Sequence[Held], window: _Window, now: datetime, reasons:
             reasons.keep(one, f"it is pinned{until}: {one.pinned}")
         if one.in_use:
             reasons.keep(one, f"it is in use: {one.in_use}")
-        if one.copies and not any(copy.proven for copy in one.copies):
+        if one.copies and not one.bad and not any(copy.proven for copy in one.copies):
             places = ", ".join(copy.location for copy in one.copies)
             reasons.keep(one, f"its only other copy is not proven: {places}")
 

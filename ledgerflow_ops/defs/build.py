@@ -10,6 +10,7 @@ from ledgerflow_ops.core.progress import Reporter, Silent
 from ledgerflow_ops.defs.asset_checks import dump_checks
 from ledgerflow_ops.defs.assets import database_asset, drill_asset, dump_asset
 from ledgerflow_ops.defs.catalog_asset import catalog_asset
+from ledgerflow_ops.defs.history import history_job
 from ledgerflow_ops.defs.jobs import jobs
 from ledgerflow_ops.defs.partitions import backup_days
 from ledgerflow_ops.defs.report_asset import report_asset
@@ -40,6 +41,7 @@ def build_definitions(
             *(job for site in sites for job in (*jobs(site), *restoring_jobs(site), rotation_job(site))),
             dg.define_asset_job("catalog_job", dg.AssetSelection.assets("catalog")),
             dg.define_asset_job("report_job", dg.AssetSelection.assets("report")),
+            history_job(desk),
         ],
         sensors=[
             dg.AutomationConditionSensorDefinition(

@@ -172,8 +172,9 @@ def _kept_states(at: Site) -> list[FilesState | None] | None:
         try:
             manifest = catalog.read_manifest(at, BackupName.of(file))
         except LedgerError:
-            return None
-        if manifest is None:  # its bytes are only in the cloud
+            manifest = None
+        if manifest is None:  # damaged, or its bytes are only in the cloud
+            at.desk.reporter.say(f"{file} cannot be read: nobody knows which archives of files it needs")
             return None
         states.append(manifest.files)
     return states

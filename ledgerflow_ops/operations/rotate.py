@@ -125,6 +125,7 @@ def carry_out(site: Site, confirmed: str = "") -> Done:
                     left[decision.name] = why
                 else:
                     removed.append(decision.name)
+            list(_finish(site))  # archives of files that none but the last of these needed
             if planned.plan.since:
                 history.prune(site, planned.plan.since)
         finally:
@@ -166,7 +167,7 @@ def _finish(site: Site) -> Iterator[str]:
 def _done(
     site: Site, planned: Planned, removed: list[str], finished: list[str], left: Mapping[str, str]
 ) -> Done:
-    present = {entry.day for entry in catalog.entries(site) if entry.day}
+    present = {manifest.backup_day for name, manifest in planned.known.items() if name not in removed}
     history.wiped(site, present)  # a day that has another backup keeps its record
     days = sorted(history.to_wipe(site, present))
     return Done(planned, tuple(removed), tuple(finished), left, tuple(days))
@@ -199,6 +200,7 @@ def _one(site: Site, entry: Entry, manifest: Manifest, busy: str) -> Held:
         day=manifest.backup_day,
         recovery_point=manifest.recovery_point,
         proven=entry.proven,
+        bad=entry.bad,
         local=entry.local,
         pinned=reason,
         pinned_until=until,
