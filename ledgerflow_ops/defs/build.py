@@ -13,6 +13,7 @@ from ledgerflow_ops.defs.catalog_asset import catalog_asset
 from ledgerflow_ops.defs.history import history_job
 from ledgerflow_ops.defs.jobs import jobs
 from ledgerflow_ops.defs.partitions import backup_days
+from ledgerflow_ops.defs.report_asset import report_asset
 from ledgerflow_ops.defs.restoring import incident_asset, restoring_jobs
 from ledgerflow_ops.defs.rotation import rotation_asset, rotation_job
 from ledgerflow_ops.defs.sensors import sensors
@@ -33,17 +34,19 @@ def build_definitions(
         assets=[
             *(asset for site in sites for asset in _chain(site, days[site.environment])),
             catalog_asset(sites),
+            report_asset(desk),
         ],
         asset_checks=[dump_checks(site, days[site.environment]) for site in sites],
         jobs=[
             *(job for site in sites for job in (*jobs(site), *restoring_jobs(site), rotation_job(site))),
             dg.define_asset_job("catalog_job", dg.AssetSelection.assets("catalog")),
+            dg.define_asset_job("report_job", dg.AssetSelection.assets("report")),
             history_job(desk),
         ],
         sensors=[
             dg.AutomationConditionSensorDefinition(
                 "automation",
-                target=dg.AssetSelection.assets("catalog"),
+                target=dg.AssetSelection.assets("catalog", "report"),
                 default_status=dg.DefaultSensorStatus.RUNNING,
                 minimum_interval_seconds=30,
             ),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,14 @@ from ledgerflow_ops.operations.desk import Site
 @dataclass(frozen=True, slots=True)
 class Room:
     """A location's folder and the room there: None, and why, where it cannot be asked. `full_at` is the
-    day on which it will be full if it goes on like this; None where that is not to be seen."""
+    day on which it will be full if it goes on like this; None where that is not to be seen. `history` has
+    what was free on the days before, in bytes, the oldest first."""
 
     folder: Path
     left: Left | None
     trouble: str = ""
     full_at: datetime | None = None
+    history: tuple[tuple[date, int], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         known = (
