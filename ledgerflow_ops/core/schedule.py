@@ -69,3 +69,13 @@ def missed(now: datetime, at: time, zone: ZoneInfo, made: Collection[date], sinc
     today = now.astimezone(zone).date()
     span = (since + timedelta(days=number) for number in range((today - since).days))
     return [day for day in span if day not in made and exists(day, at, zone)]
+
+
+_WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def full_seal_due(day: date, weekday: str, full: Collection[date]) -> bool:
+    """Whether the backup of `day` compares every byte with the source: once a week, on `weekday` (in English,
+    lower case), or as soon after it as there is a backup. `full` are the days of those that did."""
+    last = day - timedelta(days=(day.weekday() - _WEEK.index(weekday)) % len(_WEEK))
+    return not any(last <= one < day for one in full)

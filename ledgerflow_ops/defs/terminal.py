@@ -13,16 +13,14 @@ from ledgerflow_ops.adapters.process import end_all
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.defs.partitions import backup_days
-from ledgerflow_ops.defs.runs import WHO, WHY
+from ledgerflow_ops.defs.runs import HOST, INTERRUPTED, WHO, WHY
+from ledgerflow_ops.defs.timing import BY_HAND
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.embedded import storage
 from ledgerflow_ops.places import PROJECT
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The run's words go to its event log; the terminal has its own reporter."""
-
-_INTERRUPTED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
-"""What Ctrl-C or a request to end has become by the time it is on a run's record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ def run(
     """
     desk = site.desk
     os.environ.update(instance.variables(desk.settings.state_dir, PROJECT, storage(desk.settings)))
-    definitions = build_definitions(desk.settings, desk.reporter, [site.environment])
+    definitions = build_definitions(desk.settings, desk.reporter, [site.environment], BY_HAND)
     steps = {step: {"config": dict(settings)} for step, settings in config.items()}
     with dg.DagsterInstance.get() as dagster:
         # Keep connections open, as the web page's process does: a run asks the storage 150 times.
@@ -74,6 +72,7 @@ def run(
                 **({"dagster/partition": day.isoformat()} if day else {}),
                 WHO: desk.run.who,
                 WHY: desk.run.why or "by hand",
+                HOST: instance.host(),
                 "ledgerflow/trigger": "terminal",
             },
             raise_on_error=False,
@@ -121,7 +120,7 @@ def _failure(events: Sequence[dg.DagsterEvent]) -> Failure | None:
             return Failure(check.message, check.hint, 4)
     for event in failed:
         error = event.step_failure_data.error
-        if error and error.cls_name in _INTERRUPTED:
+        if error and error.cls_name in INTERRUPTED:
             return _INTERRUPTION
         return Failure(_innermost(error), "The run's log in the UI has the whole story: make up.", 1)
     return None
