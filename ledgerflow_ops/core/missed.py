@@ -52,7 +52,7 @@ def refusal(environment: str, day: date, today: date, lacks: Iterable[Lack]) -> 
         f"There is no backup of {environment} for {day}, and none can be made any more: "
         f"today is {today}, and the database of {day} is gone."
         if day < today
-        else f"{day} has not come yet: today is {today}."
+        else f"{day} has not passed: today is {today}."
     )
     whys = [lack.why for lack in found if lack.why]
     hints = dict.fromkeys(lack.hint for lack in found if day < today)
@@ -60,7 +60,8 @@ def refusal(environment: str, day: date, today: date, lacks: Iterable[Lack]) -> 
 
 
 def days(day: str, first: str, last: str, window: Sequence[date]) -> list[date]:
-    """The days that DAY=, or FROM= and TO= (each with the window's end for a default), ask for.
+    """The days that DAY=, or FROM= and TO=, ask for: where one is left out, from the window's first day on, or
+    up to yesterday.
 
     Without any of them it is the whole window. SettingsError for what is no day, for days the wrong way
     round, and for days outside of `window` (its days, oldest first): Dagster keeps no record of those.
@@ -68,7 +69,7 @@ def days(day: str, first: str, last: str, window: Sequence[date]) -> list[date]:
     if day and (first or last):
         raise SettingsError("DAY= and FROM= or TO= are both given.", hint="Give one day, or a span of days.")
     begin = _parsed("DAY" if day else "FROM", day or first, window[0])
-    end = _parsed("DAY" if day else "TO", day or last, window[-1])
+    end = _parsed("DAY" if day else "TO", day or last, window[-2])
     if begin > end:
         raise SettingsError(f"FROM={begin} is after TO={end}.", hint="Write the earlier day into FROM.")
     outside = next((one for one in (begin, end) if not window[0] <= one <= window[-1]), None)

@@ -32,7 +32,7 @@ class Failure:
     exit_code: int
 
 
-_INTERRUPTION = Failure("Interrupted.", "Nothing half-done was kept. Run it again.", 1)
+INTERRUPTION = Failure("Interrupted.", "Nothing half-done was kept. Run it again.", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def run(
     `config` maps steps to their settings.
     """
     desk = site.desk
-    os.environ.update(instance.variables(desk.settings.state_dir, PROJECT, storage(desk.settings)))
+    _lead_to(site)
     definitions = build_definitions(desk.settings, desk.reporter, [site.environment], BY_HAND)
     steps = {step: {"config": dict(settings)} for step, settings in config.items()}
     with dg.DagsterInstance.get() as dagster:
@@ -78,9 +78,22 @@ def run(
             raise_on_error=False,
         )
     failure = _failure(finished.all_events)
-    if failure == _INTERRUPTION:
+    if failure == INTERRUPTION:
         end_all()
     return Outcome(finished.run_id, _checks(finished.all_events), failure)
+
+
+def _lead_to(site: Site) -> None:
+    """Let Dagster find its instance."""
+    settings = site.desk.settings
+    os.environ.update(instance.variables(settings.state_dir, PROJECT, storage(settings)))
+
+
+def on_record(site: Site, asset: dg.AssetKey) -> set[str]:
+    """The partitions of an asset that Dagster has as materialized."""
+    _lead_to(site)
+    with dg.DagsterInstance.get() as dagster:
+        return dagster.get_materialized_partitions(asset)
 
 
 def in_window(site: Site, day: date) -> bool:
@@ -121,7 +134,7 @@ def _failure(events: Sequence[dg.DagsterEvent]) -> Failure | None:
     for event in failed:
         error = event.step_failure_data.error
         if error and error.cls_name in INTERRUPTED:
-            return _INTERRUPTION
+            return INTERRUPTION
         return Failure(_innermost(error), "The run's log in the UI has the whole story: make up.", 1)
     return None
 

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledgerflow_ops.core.schedule import due_at, due_days, exists, last_due, missed, nearest, next_due
+from ledgerflow_ops.core.schedule import (
+    due_at,
+    due_days,
+    exists,
+    full_seal_due,
+    last_due,
+    missed,
+    nearest,
+    next_due,
+)
 
 DAY = timedelta(days=1)
 HALF_PAST_TWO = time(2, 30)
@@ -190,6 +199,10 @@ class TestATick:
             assert nearest(due_at(day, at, zone) + timedelta(minutes=minutes), at, zone) == day
 
 
+def november(numbers: list[int]) -> list[date]:
+    return [date(2026, 11, number) for number in numbers]
+
+
 class TestMissed:
     @pytest.mark.parametrize(
         ("made", "since", "days"),
@@ -203,12 +216,35 @@ class TestMissed:
     )
     def test_days_are_past_due_and_empty(self, made: list[int], since: int, days: list[int]) -> None:
         vienna = ZoneInfo("Europe/Vienna")
-        of = lambda numbers: [date(2026, 11, number) for number in numbers]  # noqa: E731
         for hour in (0, 12, 22):
             now = datetime(2026, 11, 23, hour, tzinfo=UTC)
-            assert missed(now, HALF_PAST_TWO, vienna, of(made), date(2026, 11, since)) == of(days)
+            found = missed(now, HALF_PAST_TWO, vienna, november(made), date(2026, 11, since))
+            assert found == november(days)
 
     def test_a_day_that_never_was_is_not_missed(self) -> None:
         now = datetime(2012, 1, 1, 12, tzinfo=UTC)
         found = missed(now, HALF_PAST_TWO, ZoneInfo("Pacific/Apia"), [], date(2011, 12, 29))
         assert [day.isoformat() for day in found] == ["2011-12-29", "2011-12-31", "2012-01-01"]
+
+
+class TestTheFullSeal:
+    def test_comes_on_its_day_of_the_week(self) -> None:
+        sunday = date(2026, 11, 22)
+        assert full_seal_due(sunday, "sunday", [sunday - 7 * DAY])
+        for later in range(1, 7):
+            assert not full_seal_due(sunday + later * DAY, "sunday", [sunday])
+
+    def test_that_was_missed_comes_with_the_next_backup(self) -> None:
+        sunday = date(2026, 11, 22)
+        assert full_seal_due(sunday + 2 * DAY, "sunday", [sunday - 7 * DAY])
+        assert not full_seal_due(sunday + 3 * DAY, "sunday", [sunday + 2 * DAY])
+        assert full_seal_due(sunday + 7 * DAY, "sunday", [sunday + 2 * DAY])
+
+    @given(st.dates(date(2020, 1, 1), date(2030, 1, 1)), st.sampled_from(["monday", "wednesday", "sunday"]))
+    def test_is_taken_once_in_each_week(self, start: date, weekday: str) -> None:
+        full = list[date]()
+        for number in range(70):
+            if full_seal_due(start + number * DAY, weekday, full):
+                full.append(start + number * DAY)
+        assert all(f"{day:%A}".lower() == weekday for day in full[1:])
+        assert len(full) in (10, 11)
