@@ -51,6 +51,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "DAY",
         "FROM",
         "TO",
+        "QUIET",
+        "REASON",
+        "UNTIL",
     ):
         os.environ.pop(name, None)
 

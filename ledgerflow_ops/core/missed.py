@@ -60,8 +60,8 @@ def refusal(environment: str, day: date, today: date, lacks: Iterable[Lack]) -> 
 
 
 def days(day: str, first: str, last: str, window: Sequence[date]) -> list[date]:
-    """The days that DAY=, or FROM= and TO=, ask for: where one is left out, from the window's first day on, or
-    up to yesterday.
+    """The days that DAY=, or FROM= and TO=, ask for: where one is left out, from the window's first day on,
+    or up to yesterday.
 
     Without any of them it is the whole window. SettingsError for what is no day, for days the wrong way
     round, and for days outside of `window` (its days, oldest first): Dagster keeps no record of those.

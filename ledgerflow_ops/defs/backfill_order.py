@@ -12,8 +12,9 @@ from ledgerflow_ops.core import missed as judging
 from ledgerflow_ops.core.missed import DayPlan, Verdict
 from ledgerflow_ops.defs.assets import key
 from ledgerflow_ops.defs.jobs import backup_job
+from ledgerflow_ops.defs.outcomes import INTERRUPTION
 from ledgerflow_ops.defs.partitions import backup_days
-from ledgerflow_ops.defs.terminal import INTERRUPTION, Outcome, on_record, run
+from ledgerflow_ops.defs.terminal import Outcome, on_record, run
 from ledgerflow_ops.operations import missed
 from ledgerflow_ops.operations.desk import Site
 

@@ -13,11 +13,14 @@ from ledgerflow_ops.defs.asset_checks import dump_checks
 from ledgerflow_ops.defs.assets import database_asset, drill_asset, dump_asset
 from ledgerflow_ops.defs.catalog_asset import catalog_asset
 from ledgerflow_ops.defs.coverage import coverage_asset
+from ledgerflow_ops.defs.history import history_job
 from ledgerflow_ops.defs.jobs import jobs
 from ledgerflow_ops.defs.orphans import orphans
 from ledgerflow_ops.defs.partitions import backup_days
 from ledgerflow_ops.defs.restoring import incident_asset, restoring_jobs
-from ledgerflow_ops.defs.schedules import schedules
+from ledgerflow_ops.defs.rotation import rotation_asset, rotation_job
+from ledgerflow_ops.defs.schedules import schedules, tidying
+from ledgerflow_ops.defs.sensors import sensors
 from ledgerflow_ops.defs.timing import SERVED, Timing
 from ledgerflow_ops.operations.desk import Desk, Site
 
@@ -36,7 +39,8 @@ def build_definitions(
     desk = Desk(settings, reporter or Silent(), clock)
     sites = [desk.site(environment) for environment in environments]
     days = {site.environment: backup_days(site) for site in sites}
-    own = {site.environment: jobs(site) for site in sites}
+    own = {site.environment: [*jobs(site), rotation_job(site)] for site in sites}
+    history = history_job(desk)
     served = [schedules(site, own[site.environment], timing) for site in sites if site.settings.is_scheduled]
     return dg.Definitions(
         assets=[
@@ -47,8 +51,9 @@ def build_definitions(
         jobs=[
             *(job for site in sites for job in (*own[site.environment], *restoring_jobs(site))),
             dg.define_asset_job("catalog_job", dg.AssetSelection.assets("catalog")),
+            history,
         ],
-        schedules=[daily for daily, _ in served],
+        schedules=[*(daily for daily, _ in served), tidying(history)],
         sensors=[
             *(night for _, night in served),
             orphans(timing),
@@ -58,6 +63,7 @@ def build_definitions(
                 default_status=dg.DefaultSensorStatus.RUNNING,
                 minimum_interval_seconds=30,
             ),
+            *sensors(sites),
         ],
         executor=dg.in_process_executor,
     )
@@ -67,4 +73,4 @@ def _chain(
     site: Site, days: dg.PartitionsDefinition, timing: Timing
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     own = [dump_asset(site, days, timing), drill_asset(site, days, timing), coverage_asset(site, days)]
-    return [database_asset(site), *own, incident_asset(site)]
+    return [database_asset(site), *own, rotation_asset(site), incident_asset(site)]

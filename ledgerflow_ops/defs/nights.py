@@ -10,7 +10,8 @@ from ledgerflow_ops.core.night import Attempt, Night, Task
 from ledgerflow_ops.core.summary import Summary
 from ledgerflow_ops.defs.assets import key
 from ledgerflow_ops.defs.jobs import backup_job
-from ledgerflow_ops.defs.runs import INTERRUPTED, MISSED, NIGHT, TASK, TRY_AGAIN
+from ledgerflow_ops.defs.outcomes import INTERRUPTED
+from ledgerflow_ops.defs.runs import MISSED, NIGHT, TASK, TRY_AGAIN
 from ledgerflow_ops.operations import summaries
 from ledgerflow_ops.operations.desk import Site
 
@@ -52,8 +53,9 @@ def request(site: Site, night: Night, task: Task, number: int) -> dg.RunRequest:
     present = summaries.present(site)
     if days := _missed(site, present):
         tags[MISSED] = " ".join(one.isoformat() for one in days)
+    known = [*present, *summaries.past(site)]
     full = schedule.full_seal_due(
-        night.day, site.settings.full_seal_on, [one.day for one in present if one.seal == "full"]
+        night.day, site.settings.full_seal_on, [one.day for one in known if one.seal == "full"]
     )
     return dg.RunRequest(
         f"{task} {marked} {number}",

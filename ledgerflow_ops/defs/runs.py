@@ -28,8 +28,8 @@ HOST = "ledgerflow/host"
 """The machine that a run at a terminal works on."""
 TRY_AGAIN = "try_again"
 """In a failure's metadata: whether another attempt may succeed."""
-INTERRUPTED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
-"""What Ctrl-C or a request to end has become by the time it is on a run's record."""
+TRIGGER, TERMINAL = "ledgerflow/trigger", "terminal"
+"""The tag that says where a run was ordered, and its value for a person's terminal."""
 
 _ASKERS = (WHO, "dagster/schedule_name", "dagster/sensor_name")
 _EVERY_SECONDS = 5.0

@@ -96,3 +96,15 @@ def schedules(
     if not site.settings.redrill_minutes:
         del tasks[Task.REDRILL]
     return daily(site, tasks[Task.BACKUP], timing), night(site, tasks, timing)
+
+
+def tidying(job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    """Once a week Dagster's own history is kept in bounds."""
+    return dg.ScheduleDefinition(
+        name=f"{job.name}_weekly",
+        job=job,
+        cron_schedule="15 5 * * 1",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Removes runs, events and ticks older than dagster_history_days.",
+    )

@@ -51,7 +51,7 @@ class TestChain:
 
     def test_there_is_nothing_else(self, definitions: dg.Definitions) -> None:
         graph = definitions.resolve_asset_graph()
-        own = ("database", "dump", "drill", "incident", "coverage")
+        own = ("database", "dump", "drill", "incident", "coverage", "rotation")
         chains = {AssetKey([name, asset]) for name in Environment for asset in own}
         assert graph.get_all_asset_keys() == {*chains, AssetKey("catalog")}
 

@@ -261,7 +261,7 @@ def _said_at(opened: dg.DagsterInstance, run: dg.DagsterRun, pid: int, at: float
 
     event = DagsterEvent(DagsterEventType.ENGINE_EVENT.value, run.job_name, event_specific_data=_by(pid))
     opened.store_event(
-        EventLogEntry(
+        EventLogEntry(  # type: ignore[no-untyped-call]
             error_info=None, user_message="", level=10, run_id=run.run_id, timestamp=at, dagster_event=event
         )
     )

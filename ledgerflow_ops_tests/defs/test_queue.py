@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
+from psycopg import sql
 
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.defs.build import build_definitions
@@ -20,7 +21,8 @@ class Queue:
     """Runs that wait, and those that the daemon would start next."""
 
     def __init__(self, bench: Bench, instance: dg.DagsterInstance) -> None:
-        self.instance, self.definitions = instance, build_definitions(bench.settings())
+        self.bench, self.instance = bench, instance
+        self.definitions = build_definitions(bench.settings())
         self.daemon = QueuedRunCoordinatorDaemon(interval_seconds=5)
         self.daemon._logger.setLevel(logging.ERROR)
 
@@ -29,10 +31,27 @@ class Queue:
         found = self.definitions.resolve_job_def(f"{environment}_{job}")
         tags = {name.replace("_", "/"): value for name, value in tags.items()}
         first = self.queued(found, tags)
-        others = [first._replace(run_id=str(uuid4())) for _ in range(number - 1)]
-        for run in others:
-            self.instance.run_storage.add_run(run)
-        return [first.run_id, *(run.run_id for run in others)]
+        others = [str(uuid4()) for _ in range(number - 1)]
+        self._like(first.run_id, others)
+        return [first.run_id, *others]
+
+    def _like(self, first: str, others: list[str]) -> None:
+        """Copies of a run under other ids, in one statement each: Dagster takes its time with 400."""
+        with self.bench.storage.connect() as connection:
+            connection.execute("SET search_path TO public")
+            names = "SELECT column_name FROM information_schema.columns WHERE table_name = 'runs'"
+            columns = [
+                name for (name,) in connection.execute(names) if name not in ("id", "run_id", "run_body")
+            ]
+            listed = sql.SQL(", ").join(map(sql.Identifier, columns))
+            connection.execute(
+                sql.SQL(
+                    "INSERT INTO runs (run_id, run_body, {0})"
+                    " SELECT other, replace(run_body, %(first)s, other), {0} FROM runs, unnest(%(others)s::text[]) WITH ORDINALITY AS o (other, at)"
+                    " WHERE run_id = %(first)s ORDER BY at"
+                ).format(listed),
+                {"first": first, "others": others},
+            )
 
     def queued(self, job: dg.JobDefinition, tags: dict[str, str] | None = None) -> dg.DagsterRun:
         """A run in the queue, as if it came from the location that the servers load."""

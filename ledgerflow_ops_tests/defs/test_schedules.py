@@ -104,11 +104,11 @@ class TestRegistered:
     def test_is_only_what_shall_come_by_itself(self, bench: Bench) -> None:
         """dev has a database; the sample of the others is not backed up unasked."""
         defs = build_definitions(bench.settings())
-        assert {one.name for one in defs.schedules or ()} == {"dev_daily"}
+        assert {one.name for one in defs.schedules or ()} == {"dev_daily", "dagster_history_weekly"}
         assert {one.name for one in defs.sensors or ()} >= {"dev_night", "orphans"}
         assert not {"test_night", "prod_night"} & {one.name for one in defs.sensors or ()}
         off = build_definitions(bench.settings(scheduled=False))
-        assert not list(off.schedules or ())
+        assert {one.name for one in off.schedules or ()} == {"dagster_history_weekly"}
 
     def test_runs_without_anybody_starting_it_and_shows_its_hour(self, bench: Bench) -> None:
         defs = build_definitions(bench.settings(schedule="04:45", time_zone="Europe/Vienna"))
@@ -125,9 +125,8 @@ class TestRegistered:
 
     def test_no_rolling_drill_without_a_budget(self, bench: Bench) -> None:
         defs = build_definitions(bench.settings(redrill_minutes=0))
-        assert {job.name for job in defs.get_repository_def().get_sensor_def("dev_night").jobs} == {
-            "dev_backup"
-        }
+        jobs = defs.get_repository_def().get_sensor_def("dev_night").jobs
+        assert {job.name for job in jobs} == {"dev_backup", "dev_rotate"}
 
 
 class TestTheSchedule:
@@ -214,10 +213,12 @@ class TestANight:
         assert told["days"] == request.tags[MISSED].split()
 
         machine.now += MINUTE
-        redrill = asked(machine.look())
-        assert redrill.job_name == "dev_redrill"
-        machine.carry_out(redrill)
-        machine.now += MINUTE
+        for job in ("dev_rotate", "dev_redrill"):
+            request = asked(machine.look())
+            assert request.job_name == job
+            assert machine.carry_out(request).status is dg.DagsterRunStatus.SUCCESS
+            machine.now += MINUTE
+        assert len(catalog.entries(site)) == 2, "four days are not old"
         assert "is done" in str(machine.look())
         machine.now = at(23, 59)
         assert "is done" in str(machine.look())
@@ -278,7 +279,7 @@ class TestANight:
         made = backup.backup(site)
         assert asked(machine.look()).job_name == "dev_backup", "not proven yet"
         drill.drill(site, BackupName.of(made.dump.file))
-        assert asked(machine.look()).job_name == "dev_redrill"
+        assert asked(machine.look()).job_name == "dev_rotate"
 
     def test_with_one_from_before_its_hour_still_needs_its_own(self, machine: Machine) -> None:
         early = machine.bench.site(now=lambda: at(1))

@@ -34,14 +34,14 @@ def ground(root: Path, books: Database) -> Ground:
     return Ground(root, books, {"archive_roots": [root / "one", root / "two"]})
 
 
-def past(ground: Ground, place: str = "one", **fields: object) -> tuple[Site, Manifest]:
+def past(ground: Ground, place: str = "one") -> tuple[Site, Manifest]:
     """A backup of two days ago, moved into an archive; where it lies, and what it is."""
-    site = ground.site(now=lambda: clock.now() - AGO, **fields)
+    site = ground.site(now=lambda: clock.now() - AGO)
     manifest = backup.backup(site)
     folder = ground.root / place / "dev"
     folder.parent.mkdir(exist_ok=True)
     site.folder.path.rename(folder)
-    return ground.site(**fields), manifest
+    return ground.site(), manifest
 
 
 def archived(ground: Ground, manifest: Manifest, place: str = "one") -> Path:
