@@ -10,12 +10,14 @@ from ledgerflow_ops.core.night import Rhythm
 @dataclass(frozen=True, slots=True)
 class Timing:
     """`retries` of a step that failed of what may pass, the first after `retry_delay` seconds, each wait
-    double the one before; sensors look every `sensor_seconds`."""
+    double the one before; sensors look every `sensor_seconds`; a run that was launched has `begin_seconds` to
+    say which process works on it."""
 
     rhythm: Rhythm = field(default_factory=Rhythm)
     retries: int = 4
     retry_delay: float = 30
     sensor_seconds: int = 30
+    begin_seconds: int = 120
 
     @property
     def policy(self) -> dg.RetryPolicy | None:

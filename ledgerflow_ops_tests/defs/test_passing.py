@@ -23,7 +23,7 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.defs.orphans import fail_orphans
-from ledgerflow_ops.defs.timing import Timing
+from ledgerflow_ops.defs.timing import SERVED, Timing
 from ledgerflow_ops.operations import backup, catalog
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
@@ -215,10 +215,10 @@ class TestAnOrphan:
         with bench.instance() as opened:
             [run] = opened.get_runs()
             assert run.status is dg.DagsterRunStatus.STARTED, "Dagster itself does not find out"
-            assert list(fail_orphans(opened)) == [run.run_id]
+            assert list(fail_orphans(opened, SERVED)) == [run.run_id]
             again = bench.run(run.run_id)
             assert again.status is dg.DagsterRunStatus.FAILURE
-            assert list(fail_orphans(opened)) == []
+            assert list(fail_orphans(opened, SERVED)) == []
             assert backed_up(bench, opened).status is dg.DagsterRunStatus.SUCCESS
         assert not list(folder.glob("*.partial"))
         assert [entry.proven for entry in catalog.entries(bench.site())] == [True]
@@ -239,7 +239,7 @@ class TestAnOrphan:
             try:
                 before = psutil.Process(younger.pid).create_time() - 10
                 _said_at(opened, reused, younger.pid, before)
-                assert set(fail_orphans(opened)) == {gone.run_id, reused.run_id}
+                assert set(fail_orphans(opened, SERVED)) == {gone.run_id, reused.run_id}
             finally:
                 younger.kill()
                 younger.wait()

@@ -47,7 +47,8 @@ class Queue:
             connection.execute(
                 sql.SQL(
                     "INSERT INTO runs (run_id, run_body, {0})"
-                    " SELECT other, replace(run_body, %(first)s, other), {0} FROM runs, unnest(%(others)s::text[]) WITH ORDINALITY AS o (other, at)"
+                    " SELECT other, replace(run_body, %(first)s, other), {0} FROM runs,"
+                    " unnest(%(others)s::text[]) WITH ORDINALITY AS o (other, at)"
                     " WHERE run_id = %(first)s ORDER BY at"
                 ).format(listed),
                 {"first": first, "others": others},
