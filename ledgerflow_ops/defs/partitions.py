@@ -4,15 +4,15 @@ import warnings
 
 import dagster as dg
 
-from ledgerflow_ops.core import catalog as known
 from ledgerflow_ops.core.catalog import window_edge
-from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.core.summary import newest_proven
+from ledgerflow_ops.operations import summaries
 from ledgerflow_ops.operations.desk import Site
 
 
 def backup_days(site: Site) -> dg.DailyPartitionsDefinition:
     """The days of the retention window, from its edge as it stands now to today."""
-    proven = known.newest_proven(catalog.entries(site))
+    proven = newest_proven(summaries.present(site))
     edge = window_edge(site.today(), proven.day if proven else None, site.settings.retention_days)
     return dg.DailyPartitionsDefinition(
         start_date=edge.isoformat(), timezone=site.settings.time_zone, end_offset=1
