@@ -23,13 +23,11 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A file as it was seen: bytes, time of last change (ns), inode, permission bits, owner."""
+    """A file as it was seen: bytes, time of last change (ns), inode."""
 
     size: int
     modified: int
     inode: int
-    mode: int = 0o600
-    owner: int = 0
     away: bool = False
 
     def same(self, other: "Seen") -> bool:
@@ -41,25 +39,32 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is remembered between two looks: the files, since when some are missed, since when some are there
-    that are not ours, and since when some are not as they were."""
+    that are not ours, and since when some are not as they were. `mark` is another whenever any file is."""
 
     files: Mapping[str, Seen] = field(default_factory=dict)
     missed: Mapping[str, datetime] = field(default_factory=dict)
     foreign: Mapping[str, datetime] = field(default_factory=dict)
     changed: Mapping[str, datetime] = field(default_factory=dict)
+    mark: str = ""
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing of it has to be looked for again as long as the mark stays the same."""
+        return bool(self.mark) and not self.missed and not self.changed
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """An environment's folder now. `rotated` says of a stem whether rotation took it away."""
+    """An environment's folder now. `rotated` says of a stem whether rotation took it away; `exposed` are the
+    files that others may touch."""
 
     environment: Environment
     files: Mapping[str, Seen]
     listed: Sequence[Listed]
     rotated: Callable[[str], bool]
-    owner: int
+    exposed: Sequence[str]
     folder: str
-    folder_mode: int = 0o700
+    mark: str = ""
 
 
 def compare(
@@ -81,9 +86,9 @@ def compare(
         missed = {name: since for name, since in missed.items() if name in before.missed}
         changed = {name: since for name, since in changed.items() if name in before.changed}
         foreign = {name: since for name, since in foreign.items() if name in before.foreign}
-    kept = {name: seen for name, seen in look.files.items() if _tracked(name)}
+    kept = {name: seen for name, seen in look.files.items() if is_ours(name)}
     kept |= {name: before.files[name] for name in (*missed, *changed)}
-    after = Known(kept, missed, foreign, changed)
+    after = Known(kept, missed, foreign, changed, look.mark)
     found = [
         *_removals(after, look),
         *_changes(after, look),
@@ -94,7 +99,8 @@ def compare(
     return found, before if busy else after
 
 
-def _tracked(name: str) -> bool:
+def is_ours(name: str) -> bool:
+    """Whether it is the name of a backup's file."""
     return name.endswith((*_FIXED, PROOF)) and not name.startswith(".")
 
 
@@ -112,7 +118,7 @@ def _missed(before: Known, look: Look, now: datetime) -> dict[str, datetime]:
 
 
 def _changed(before: Known, look: Look, now: datetime) -> dict[str, datetime]:
-    """Files that are not as they were, since when. An examination since then that found all well settles it."""
+    """Files that are not as they were, since when. An examination since that found all well settles it."""
     well = {
         one.name.stem: one.summary.examined_at
         for one in look.listed
@@ -182,20 +188,13 @@ def _strangers(after: Known, look: Look, now: datetime) -> Iterator[Finding]:
 
 def _exposed(look: Look) -> Iterator[Finding]:
     """Files that others may read or write, or that belong to somebody else."""
-    wrong = [
-        name
-        for name, seen in sorted(look.files.items())
-        if _tracked(name) and (seen.mode & 0o077 or seen.owner != look.owner)
-    ]
-    if look.folder_mode & 0o077:
-        wrong.insert(0, "the folder itself")
-    if wrong:
+    if look.exposed:
         yield Finding(
             look.environment,
             "permissions",
             "files",
             Level.WARNING,
-            f"Others may read or change, in {look.folder}: {_listed(wrong)}.",
+            f"Others may read or change, in {look.folder}: {_listed(look.exposed)}.",
             f"chmod -R go-rwx {look.folder}",
         )
 
@@ -222,24 +221,28 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
+def encode_files(known: Known) -> dict[str, Any]:
+    """The files as plain data, to be kept."""
+    files = {name: [one.size, one.modified, one.inode, one.away] for name, one in known.files.items()}
+    return {"files": files}
+
+
+def decode_files(fields: Mapping[str, Any]) -> dict[str, Seen]:
+    """What `encode_files` made; KeyError, TypeError, ValueError or AttributeError for something else."""
+    return {str(name): Seen(*values) for name, values in fields["files"].items()}
+
+
 def encode(known: Known) -> dict[str, Any]:
-    """As plain data, to be kept."""
-    files = {
-        name: [seen.size, seen.modified, seen.inode, seen.mode, seen.owner, seen.away]
-        for name, seen in known.files.items()
-    }
-    spans = {
-        word: {name: since.isoformat() for name, since in part.items()}
-        for word, part in (("missed", known.missed), ("foreign", known.foreign), ("changed", known.changed))
-    }
-    return {"files": files, **spans}
+    """All but the files as plain data, to be kept."""
+    parts = {"missed": known.missed, "foreign": known.foreign, "changed": known.changed}
+    spans = {word: {name: at.isoformat() for name, at in part.items()} for word, part in parts.items()}
+    return {"mark": known.mark, **spans}
 
 
 def decode(fields: Mapping[str, Any]) -> Known:
-    """What `encode` made; KeyError, TypeError or ValueError where it is something else."""
+    """What `encode` made, without files; the same errors."""
 
     def span(word: str) -> dict[str, datetime]:
         return {str(name): datetime.fromisoformat(since) for name, since in fields[word].items()}
 
-    files = {str(name): Seen(*values) for name, values in fields["files"].items()}
-    return Known(files, span("missed"), span("foreign"), span("changed"))
+    return Known({}, span("missed"), span("foreign"), span("changed"), str(fields["mark"]))

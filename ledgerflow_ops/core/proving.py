@@ -12,7 +12,7 @@ from ledgerflow_ops.core.summary import Listed, Summary
 _NAMED = 3
 
 
-def bad(environment: Environment, listed: Sequence[Listed], *, cause: str = "") -> list[Finding]:
+def bad(environment: Environment, listed: Sequence[Listed]) -> list[Finding]:
     """Every backup that has been shown to be bad; critical where it is the newest."""
     newest = newest_of(listed)
     return [
@@ -23,7 +23,6 @@ def bad(environment: Environment, listed: Sequence[Listed], *, cause: str = "") 
             Level.CRITICAL if one is newest or newest is None else Level.WARNING,
             f"{one.name.dump} is bad: {one.problem or 'its proof says so'}.",
             f"LEDGER_ENV={environment} make restore-test FILE={one.name.dump}",
-            cause,
         )
         for one in listed
         if one.state == "bad"
@@ -36,9 +35,7 @@ def newest_of(listed: Sequence[Listed]) -> Listed | None:
     return max(known)[-1] if known else None
 
 
-def unproven(
-    present: Sequence[Summary], now: datetime, grace: timedelta, *, cause: str = ""
-) -> list[Finding]:
+def unproven(present: Sequence[Summary], now: datetime, grace: timedelta) -> list[Finding]:
     """The newest backup, where so long after it was made it is still not proven: a check has not run."""
     newest = next(iter(summary.newest_first(present)), None)
     if newest is None or newest.proven or newest.bad or now - newest.finished_at <= grace:
@@ -59,7 +56,6 @@ def unproven(
             Level.WARNING if proven else Level.CRITICAL,
             f"{newest.name.dump} of {newest.finished_at:%Y-%m-%d %H:%M} UTC is NOT PROVEN: {how}. {safe}",
             f"{hint}LEDGER_ENV={newest.environment} make restore-test FILE={newest.name.dump}",
-            cause,
         )
     ]
 

@@ -16,7 +16,7 @@ _FILES_SHARE, _FILES_FEW = 0.05, 0.01
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """One disk: what of ours lies on it, what is free now (None: it cannot be asked, and `why`), the forecast.
+    """One disk: what of ours lies on it, what is free now (None: it cannot be asked; `why`), the forecast.
 
     `needs` are the bytes that the next backups, or drills, of everything on it will take.
     """
@@ -53,7 +53,8 @@ def _judged(disk: Disk, today: date) -> Iterator[Finding]:
     if disk.now is None:
         return
     if disk.now.free < disk.needs:
-        message = f"{where}: {human(disk.now.free)} free; the next backups and drills will take {human(disk.needs)}."
+        room, needs = human(disk.now.free), human(disk.needs)
+        message = f"{where}: {room} free; the next backups and drills will take {needs}."
         yield _finding(disk, "disk full", Level.CRITICAL, message, disk.now.free, disk.needs)
     else:
         yield from _filling(disk, where, today)
@@ -71,8 +72,8 @@ def _filling(disk: Disk, where: str, today: date) -> Iterator[Finding]:
     left = trend.days_left(today) if trend else None
     if trend and left is not None and left <= _SOON:
         message = (
-            f"{where} will be full on {trend.full}, in {left} days: {human(free)} free, and since {trend.since} "
-            f"({trend.days} days) it loses {human(trend.per_day)} a day."
+            f"{where} will be full on {trend.full}, in {left} days: {human(free)} free, and it loses "
+            f"{human(trend.per_day)} a day, as on {trend.days} days since {trend.since}."
         )
         level = Level.CRITICAL if left <= _VERY_SOON else Level.WARNING
         yield _finding(disk, "disk filling", level, message, left, _SOON)

@@ -1,11 +1,16 @@
-"""Looks for what was changed in an environment's folder outside of the system, and remembers what it saw."""
+"""Looks for what was changed in an environment's folder outside of the system, and remembers what it saw.
+
+In the state folder, `watch/ENV.json` has what is told and a mark of all files, `watch/ENV.files.json` the
+files: read only when the mark is another, so that a look at ten thousand backups that rest is cheap.
+"""
 
 import os
+import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 from ledgerflow_ops.adapters import cache, locks, sight
-from ledgerflow_ops.adapters.folder import Folder, is_dataless
 from ledgerflow_ops.adapters.sight import Sight
 from ledgerflow_ops.core import drift
 from ledgerflow_ops.core.alerts import Finding
@@ -19,6 +24,9 @@ from ledgerflow_ops.operations.desk import Site
 HISTORY = "history"
 """The folder below the backups in which rotation leaves the manifests of those it took away."""
 
+_LEFT = re.compile(r"\.(?:[0-9a-f]{8}\.)?[a-z]+\.json")
+_OTHERS = 0o077
+
 
 def look(site: Site) -> tuple[list[Listed], list[Finding], bool]:
     """Every dump of the environment, what has drifted since the last look, and whether the folder is there.
@@ -30,43 +38,59 @@ def look(site: Site) -> tuple[list[Listed], list[Finding], bool]:
     seen = sight.look(site.folder.path)
     known = _load(site)
     if not seen.there:
-        return [], [], not (known and known.files)
-    listed = summaries.listed(site, seen)
+        return [], [], known is None
+    listed, mark = summaries.marked(site, seen)
+    rests = known is not None and known.quiet and known.mark == mark
+    if known is not None and not rests:
+        known = replace(known, files=_load_files(site))
+    looked = _look(site, seen, listed, mark, rests=rests)
     busy = before is not None or locks.holder(state, site.environment) is not None
-    found, after = drift.compare(known, _look(site, seen, listed), site.desk.clock(), busy=busy)
+    found, after = drift.compare(known, looked, site.desk.clock(), busy=busy)
     if after != known:
-        cache.save(_file(site), encode_sealed(drift.encode(after)))
+        _save(site, after, files=not rests)
     return listed, found, True
 
 
-def _look(site: Site, seen: Sight, listed: list[Listed]) -> Look:
-    files = {
-        name: Seen(
-            facts.st_size,
-            facts.st_mtime_ns,
-            facts.st_ino,
-            stat.S_IMODE(facts.st_mode),
-            facts.st_uid,
-            is_dataless(facts) or name in seen.placeholders,
-        )
-        for name, facts in seen.files.items()
-    }
-    files |= {name: Seen(0, 0, 0, owner=os.geteuid(), away=True) for name in seen.placeholders - set(files)}
-    history = Folder(site.folder.path / HISTORY)
-    # The name of what rotation took is its backup's, or that with a digest where another had it.
-    gone = {name.partition(".")[0] for name in sight.look(history.path).files}
+def _look(site: Site, seen: Sight, listed: list[Listed], mark: str, *, rests: bool) -> Look:
+    """The folder for core; without its files where none of them has changed."""
+    files: dict[str, Seen] = {}
+    if not rests:
+        files = {
+            name: Seen(facts.st_size, facts.st_mtime_ns, facts.st_ino, seen.evicted(name))
+            for name, facts in seen.files.items()
+        }
+        files |= {name: Seen(0, 0, 0, away=True) for name in seen.placeholders - set(files)}
+    gone = list(sight.look(site.folder.path / HISTORY).files)
     return Look(
         environment=site.environment,
         files=files,
         listed=listed,
-        rotated=lambda stem: stem.partition(".")[0] in gone,
-        owner=os.geteuid(),
+        rotated=lambda stem: any(_is_of(name, stem) for name in gone),
+        exposed=_exposed(site, seen),
         folder=str(site.folder.path),
-        folder_mode=stat.S_IMODE(site.folder.path.stat().st_mode),
+        mark=mark,
     )
 
 
+def _exposed(site: Site, seen: Sight) -> list[str]:
+    """The files of backups that others may touch, or that are not ours; the folder among them."""
+    me = os.geteuid()
+    wrong = [
+        name
+        for name, facts in seen.files.items()
+        if (facts.st_mode & _OTHERS and not stat.S_ISLNK(facts.st_mode)) or facts.st_uid != me
+    ]
+    folder = ["the folder itself"] if site.folder.path.stat().st_mode & _OTHERS else []
+    return folder + sorted(filter(drift.is_ours, wrong))
+
+
+def _is_of(name: str, stem: str) -> bool:
+    """Whether a file of the history is that backup's: by its name, or with a digest where it was taken."""
+    return name.startswith(stem) and bool(_LEFT.fullmatch(name[len(stem) :]))
+
+
 def _load(site: Site) -> Known | None:
+    """What is remembered, without the files; None where nothing is, or cannot be read."""
     data = cache.load(_file(site))
     try:
         return drift.decode(decode_sealed(data, "drift")) if data else None
@@ -74,5 +98,19 @@ def _load(site: Site) -> Known | None:
         return None
 
 
-def _file(site: Site) -> Path:
-    return site.desk.settings.state_dir / "watch" / f"{site.environment}.json"
+def _load_files(site: Site) -> dict[str, Seen]:
+    data = cache.load(_file(site, ".files"))
+    try:
+        return drift.decode_files(decode_sealed(data, "drift")) if data else {}
+    except (BadBackup, KeyError, TypeError, ValueError, AttributeError):
+        return {}
+
+
+def _save(site: Site, known: Known, *, files: bool) -> None:
+    """Remember; the mark last, for it says that the files need not be looked at."""
+    if not files or cache.save(_file(site, ".files"), encode_sealed(drift.encode_files(known))):
+        cache.save(_file(site), encode_sealed(drift.encode(known)))
+
+
+def _file(site: Site, part: str = "") -> Path:
+    return site.desk.settings.state_dir / "watch" / f"{site.environment}{part}.json"

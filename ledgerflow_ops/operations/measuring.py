@@ -1,6 +1,6 @@
 """Measures the disks that backups and databases lie on, and remembers what was free: for the trend.
 
-The measurements are in the state folder (`disks.json`): all of two days, one each hour, then one a day for 400
+The measurements are in the state folder (`disks.json`): one each hour for two days, then one a day for 400
 days. They can be lost: then the trend is not known for four days.
 """
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ledgerflow_ops.adapters import cache, disks
-from ledgerflow_ops.core import forecast, space, summary
-from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core import forecast, naming, space
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops.core.forecast import Measurement
 from ledgerflow_ops.core.manifest import decode_sealed, encode_sealed
+from ledgerflow_ops.core.naming import MANIFEST, BackupName
 from ledgerflow_ops.core.storage import Disk
-from ledgerflow_ops.operations import summaries
+from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.desk import Desk, Site
 
 _HOUR = timedelta(hours=1)
@@ -32,16 +32,15 @@ class _Place:
     path: Path
     holds: str
     needs: int
-    environment: Environment | None = None
 
 
 def measured(desk: Desk) -> list[Disk]:
     """Every disk that something of ours lies on: one entry for each, whatever lies there together.
 
-    A folder that cannot be asked, such as an archive whose disk is away, is an entry of its own that says why.
+    A folder that cannot be asked, such as an archive whose disk is away, is an entry that says why.
     """
     now, memory = desk.clock(), _load(desk)
-    newest = {environment: _newest(desk.site(environment)) for environment in desk.settings.environments}
+    newest = [_newest(desk.site(environment)) for environment in desk.settings.environments]
     found: dict[int, Disk] = {}
     away: list[Disk] = []
     for place in _places(desk, newest):
@@ -120,11 +119,9 @@ def _age(held: Mapping[str, Any], now: datetime) -> timedelta:
     return age if age >= timedelta(0) else timedelta.max
 
 
-def _places(desk: Desk, newest: Mapping[Environment, summary.Summary | None]) -> Iterator[_Place]:
-    settings, known = desk.settings, [one for one in newest.values() if one]
-    needed = sum(
-        space.dump_needs(one.database_size, space.LastDump(one.size, one.database_size)) for one in known
-    )
+def _places(desk: Desk, newest: Sequence[space.LastDump | None]) -> Iterator[_Place]:
+    settings, known = desk.settings, [one for one in newest if one]
+    needed = sum(space.dump_needs(one.database_size, one) for one in known)
     yield _Place(settings.backup_root, "backups", needed)
     for root in settings.archive_roots:
         yield _Place(root, "archive", 0)
@@ -137,11 +134,15 @@ def _places(desk: Desk, newest: Mapping[Environment, summary.Summary | None]) ->
             yield _Place(folder, f"database of {environment}", 0)
 
 
-def _newest(site: Site) -> summary.Summary | None:
+def _newest(site: Site) -> space.LastDump | None:
+    """The sizes of the newest backup by its name: of ten thousand, no other is read for them."""
     try:
-        return next(iter(summaries.present(site)), None)
+        names = [BackupName.of(file) for file in site.folder.names(MANIFEST)]
+        dated = [(instant, name.stem) for name in names if (instant := naming.claimed_instant(name))]
+        found = catalog.read_manifest(site, BackupName(max(dated)[1])) if dated else None
     except LedgerError:
         return None
+    return space.LastDump(found.dump.size, found.source.size) if found else None
 
 
 def _together(disk: Disk, place: _Place) -> Disk:

@@ -36,13 +36,15 @@ def past(site: Site) -> list[Summary]:  # noqa: ARG001 - rotation fills it
     return []
 
 
-def listed(site: Site, seen: Sight | None = None) -> list[Listed]:
-    """Every dump of the environment, by name, also what is no backup; as `catalog.entries` tells it.
+def listed(site: Site) -> list[Listed]:
+    """Every dump of the environment, by name, also what is no backup; as `catalog.entries` tells it."""
+    return marked(site, sight.look(site.folder.path))[0]
 
-    `seen` is the folder as a look has just found it, where the caller has one.
-    """
+
+def marked(site: Site, found: Sight) -> tuple[list[Listed], str]:
+    """As `listed`, of the folder as a look has just found it; and a digest that is another whenever a file
+    of any of them is. The digest is empty where something could not be read."""
     begun = clock.now().timestamp()
-    found = seen or sight.look(site.folder.path)
     stems = sorted(BackupName.of(file).stem for file in found.names(DUMP, MANIFEST))
     names = [BackupName(stem) for stem in dict.fromkeys(stems)]
     known = _load(site)
@@ -54,7 +56,9 @@ def listed(site: Site, seen: Sight | None = None) -> list[Listed]:
     ]
     if list(map(id, kept)) != list(map(id, known.values())):
         _save(site, kept)
-    return [record.listed for record in records]
+    marks = [record.mark for record in records]
+    mark = xxhash.xxh3_128_hexdigest("".join(marks).encode()) if all(marks) else ""
+    return [record.listed for record in records], mark
 
 
 def _record(site: Site, seen: Sight, name: BackupName, known: Record | None) -> Record:

@@ -26,7 +26,7 @@ Part = Callable[[], Sequence[Finding]]
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What status, report and metrics draw from: the backups that are there, all that are known (rotated
-    ones too; both newest first), where the environment stands, and what its database gains in a day (bytes)."""
+    ones too; both newest first), where the environment stands, what its database gains in a day (bytes)."""
 
     present: tuple[Summary, ...]
     known: tuple[Summary, ...]
@@ -88,23 +88,25 @@ class _Watch:
         self.present: list[Summary] = []
         self.known: list[Summary] = []
         self.cause = ""
+        self.blind = True
+        """Whether the folder could not be seen: then nothing is said of what is not in it."""
 
     def files(self) -> list[Finding]:
         """The folder, and what was done to it from outside."""
         self.listed, found, there = drifting.look(self.site)
         self.present = newest_first(one.summary for one in self.listed if one.summary is not None)
         self.known = newest_first([*self.present, *summaries.past(self.site)])
+        self.blind = not there
         if there:
             return found
-        self.cause = f"the folder of {self.environment} is gone"
         message = f"{self.site.folder.path}, with every backup of {self.environment} in it, is not there."
         hint = f"Is its disk mounted? df -h {self.site.folder.path.parent}; make doctor"
-        return [Finding(self.environment, "folder", "folder", Level.CRITICAL, message, hint, self.cause)]
+        return [Finding(self.environment, "folder", "folder", Level.CRITICAL, message, hint)]
 
     def schedule(self) -> list[Finding]:
         """Backups missing or late, RPO; only where backups come by themselves."""
         settings = self.site.settings
-        if not settings.is_scheduled:
+        if self.blind or not settings.is_scheduled:
             return []
         late = timedelta(minutes=settings.late_minutes)
         promise = Promise(self.environment, settings.schedule, settings.zone, late)
@@ -118,14 +120,14 @@ class _Watch:
 
     def proof(self) -> list[Finding]:
         """Bad backups anywhere; what is not proven, and objectives, where backups come by themselves."""
-        settings, found = self.site.settings, proving.bad(self.environment, self.listed, cause=self.cause)
-        if not settings.is_scheduled:
+        settings, found = self.site.settings, proving.bad(self.environment, self.listed)
+        if self.blind or not settings.is_scheduled:
             return found
         standing = _standing(self.site, self.present)
         grace = timedelta(minutes=settings.late_minutes)
         return [
             *found,
-            *proving.unproven(self.present, self.now, grace, cause=self.cause),
+            *proving.unproven(self.present, self.now, grace),
             *proving.objectives(self.environment, self.present, standing, cause=self.cause),
             *proving.coverage(self.environment, standing, settings.redrill_days),
         ]
@@ -134,7 +136,7 @@ class _Watch:
         """What is odd about the newest backup."""
         from ledgerflow_ops.core import anomalies  # pandas takes as long to import as a backup takes
 
-        return anomalies.find(self.known, self.site.settings.append_only)
+        return [] if self.blind else anomalies.find(self.known, self.site.settings.append_only)
 
     def _why(self) -> str:
         """Why no backup can be taken, as far as that can be seen from here."""
@@ -214,7 +216,7 @@ def _part(environment: Environment | None, subject: str, part: Part) -> list[Fin
             environment,
             "watch",
             subject,
-            Level.WARNING,
+            Level.CRITICAL if subject == "files" else Level.WARNING,
             f"The {subject} of {word} cannot be watched: {message}",
             hint,
         )
