@@ -137,9 +137,10 @@ def _places(desk: Desk, newest: Sequence[space.LastDump | None]) -> Iterator[_Pl
 def _newest(site: Site) -> space.LastDump | None:
     """The sizes of the newest backup by its name: of ten thousand, no other is read for them."""
     try:
-        names = [BackupName.of(file) for file in site.folder.names(MANIFEST)]
-        dated = [(instant, name.stem) for name in names if (instant := naming.claimed_instant(name))]
-        found = catalog.read_manifest(site, BackupName(max(dated)[1])) if dated else None
+        names = (BackupName.of(file) for file in reversed(site.folder.names(MANIFEST)))
+        # Standard names in the order of the alphabet are in the order of time.
+        dated = next((name for name in names if naming.claimed_instant(name)), None)
+        found = catalog.read_manifest(site, dated) if dated else None
     except LedgerError:
         return None
     return space.LastDump(found.dump.size, found.source.size) if found else None
