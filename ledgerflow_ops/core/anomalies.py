@@ -12,8 +12,11 @@ from ledgerflow_ops.core.bands import Band, bands, daily
 from ledgerflow_ops.core.sizes import human
 from ledgerflow_ops.core.summary import Summary
 
+FIGURES = ("size", "duration", "throughput")
+
 _HALF = 0.5
 _LEAST_SECONDS = 30
+"""What is over sooner has no rate worth telling."""
 _WORDS: dict[str, Callable[[float], str]] = {
     "size": human,
     "duration": lambda seconds: f"{seconds:,.0f} s",
@@ -33,21 +36,33 @@ def find(summaries: Sequence[Summary], append_only: Sequence[str] = ()) -> list[
 
 
 def _figures(chosen: Sequence[Summary]) -> Iterator[Finding]:
-    """Size in both directions, duration upwards, throughput downwards."""
     newest, before = chosen[-1], chosen[-2]
-    for figure in ("size", "duration", "throughput"):
-        band = next(iter(bands(chosen, figure, last=1)), None)
-        found = _value(newest, figure)
-        if band is None or band.day != newest.day or band.holds(found):
-            continue
-        if figure == "throughput" and newest.duration_seconds < _LEAST_SECONDS:
-            continue  # what is over in no time has no rate worth telling
-        if figure == "size":
-            yield _size(newest, before, band, found)
-        elif (figure == "duration") == (found > band.high):
-            slow = f"backups of {newest.environment} are slow"
-            hint = f"Is the server or the disk busy? LEDGER_ENV={newest.environment} make doctor"
-            yield _finding(newest, figure, figure, Level.WARNING, band, found, hint, slow)
+    for figure in FIGURES:
+        for band in bands(chosen, figure, last=1):
+            if band.day == newest.day:
+                yield from judge(newest, before, figure, band)
+
+
+def judge(newest: Summary, before: Summary, figure: str, band: Band) -> Iterator[Finding]:
+    """What is odd about one figure: size in both directions, duration upwards, throughput downwards.
+
+    `before` is the backup of the day before.
+    """
+    found = _value(newest, figure)
+    if band.holds(found):
+        return
+    if figure == "size":
+        yield _size(newest, before, band, found)
+    elif _slow(newest, figure, band, found):
+        slow = f"backups of {newest.environment} are slow"
+        hint = f"Is the server or the disk busy? LEDGER_ENV={newest.environment} make doctor"
+        yield _finding(newest, figure, figure, Level.WARNING, band, found, hint, slow)
+
+
+def _slow(newest: Summary, figure: str, band: Band, found: float) -> bool:
+    if figure == "duration":
+        return found > band.high
+    return found < band.low and newest.duration_seconds >= _LEAST_SECONDS
 
 
 def _size(newest: Summary, before: Summary, band: Band, found: float) -> Finding:

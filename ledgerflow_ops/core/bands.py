@@ -25,6 +25,8 @@ _LEAST_SEASON = 3
 _SPREAD = 42
 _MONTHS = 4
 _TURN_BEFORE, _TURN_AFTER = 2, 3
+_ROOM = 1.5
+"""How much farther than at earlier month ends a figure may lie at a month's end."""
 _MAD_TO_SIGMA = 1.4826
 """Scales the median absolute deviation to a normal distribution's sigma (Rousseeuw & Croux, 1993)."""
 
@@ -49,8 +51,8 @@ class Width:
 WIDTHS = {
     "size": Width(deviations=6, below=0.25, above=0.35, least=65_536),
     "database_size": Width(deviations=6, below=0.25, above=0.35, least=8_000_000),
-    "duration": Width(deviations=6, below=0.6, above=1.5, least=30, ratio=True),
-    "throughput": Width(deviations=6, below=0.6, above=4.0, least=1, ratio=True),
+    "duration": Width(deviations=4, below=0.6, above=1.5, least=30, ratio=True),
+    "throughput": Width(deviations=5, below=0.6, above=4.0, least=1, ratio=True),
     "rows": Width(deviations=6, below=0.3, above=0.5, least=100),
 }
 
@@ -189,8 +191,8 @@ def _edges(
 ) -> pd.DataFrame:
     """The band's edges in the figure's own unit."""
     size, spread = middle.abs(), spread.fillna(0.0)
-    down = spread.clip(lower=size * width.below).clip(lower=width.least) + below
-    up = spread.clip(lower=size * width.above).clip(lower=width.least) + above
+    down = spread.clip(lower=size * width.below).clip(lower=width.least).clip(lower=below * _ROOM)
+    up = spread.clip(lower=size * width.above).clip(lower=width.least).clip(lower=above * _ROOM)
     return pd.DataFrame({"low": middle - down, "expected": middle, "high": middle + up})
 
 
@@ -203,8 +205,9 @@ def _ratio_edges(
 ) -> pd.DataFrame:
     """The band's edges where `middle` and the others are logarithms."""
     spread, usual = spread.fillna(0.0), middle.transform("exp")
-    low = (middle - spread.clip(lower=-log1p(-width.below)) - below).transform("exp")
-    high = (middle + spread.clip(lower=log1p(width.above)) + above).transform("exp")
+    down = spread.clip(lower=-log1p(-width.below)).clip(lower=below * _ROOM)
+    up = spread.clip(lower=log1p(width.above)).clip(lower=above * _ROOM)
+    low, high = (middle - down).transform("exp"), (middle + up).transform("exp")
     apart = {"low": low.clip(upper=usual - width.least), "high": high.clip(lower=usual + width.least)}
     return pd.DataFrame({"low": apart["low"], "expected": usual, "high": apart["high"]})
 

@@ -176,21 +176,31 @@ def _stopped(days: int) -> Plant:
     return plant
 
 
-PLANTS: dict[str, tuple[str, Plant]] = {
-    "size: 40 % less": ("size", _last(size=lambda one: int(one.size * 0.6))),
-    "size: 70 % more": ("size", _last(size=lambda one: int(one.size * 1.7))),
+def _kinds(*kinds: str) -> frozenset[str]:
+    return frozenset(kinds)
+
+
+PLANTS: dict[str, tuple[frozenset[str], Plant]] = {
+    "size: 40 % less": (_kinds("size"), _last(size=lambda one: int(one.size * 0.6))),
+    "size: 70 % more": (_kinds("size"), _last(size=lambda one: int(one.size * 1.7))),
     "duration: 5 times, and a minute more": (
-        "duration",
+        _kinds("duration"),
         _last(duration_seconds=lambda one: one.duration_seconds * 5 + 60),
     ),
-    "throughput: a tenth": ("throughput", _last(duration_seconds=lambda one: one.duration_seconds * 10 + 30)),
-    "the ledger is gone": ("table gone", _rows(LEDGER, lambda rows: None)),
-    "an empty table is gone": ("table gone", _rows(SETTINGS, lambda rows: None)),
-    "the ledger lost 5 %": ("rows lost", _rows(LEDGER, lambda rows: int(rows * 0.95) - 60)),
-    "customers lost 60 %": ("rows", _rows(CUSTOMERS, lambda rows: int(rows * 0.4) - 150)),
-    "customers doubled": ("rows", _rows(CUSTOMERS, lambda rows: rows * 2 + 300)),
-    "another schema": ("schema", _last(schema=lambda one: "schema 2")),
-    "the ledger rests 14 days": ("growth stopped", _stopped(14)),
-    "10 days the same": ("same contents", _frozen(10, "contents", "tables", "size", "database_size")),
+    "throughput: a tenth": (
+        _kinds("throughput"),
+        _last(duration_seconds=lambda one: one.duration_seconds * 10 + 30),
+    ),
+    "the ledger is gone": (_kinds("table gone"), _rows(LEDGER, lambda rows: None)),
+    "an empty table is gone": (_kinds("table gone"), _rows(SETTINGS, lambda rows: None)),
+    "the ledger lost 5 %": (_kinds("rows lost"), _rows(LEDGER, lambda rows: int(rows * 0.95) - 60)),
+    "customers lost 60 %": (
+        _kinds("rows", "rows lost"),
+        _rows(CUSTOMERS, lambda rows: int(rows * 0.4) - 150),
+    ),
+    "customers doubled": (_kinds("rows", "rows lost"), _rows(CUSTOMERS, lambda rows: rows * 2 + 300)),
+    "another schema": (_kinds("schema"), _last(schema=lambda one: "schema 2")),
+    "the ledger rests 14 days": (_kinds("growth stopped"), _stopped(14)),
+    "10 days the same": (_kinds("same contents"), _frozen(10, "contents", "tables", "size", "database_size")),
 }
-"""What is planted, and the kind of finding that must come of it."""
+"""What is planted, and the kinds of finding of which one must come of it."""
