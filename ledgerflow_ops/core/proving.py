@@ -61,13 +61,23 @@ def unproven(present: Sequence[Summary], now: datetime, grace: timedelta) -> lis
 
 
 def objectives(
-    environment: Environment, present: Sequence[Summary], standing: Standing, *, cause: str = ""
+    environment: Environment,
+    present: Sequence[Summary],
+    standing: Standing,
+    now: datetime,
+    *,
+    cause: str = "",
 ) -> Iterator[Finding]:
-    """RPO and RTO that are not kept. Where there is no backup at all, that is told as such, and not here."""
+    """RPO and RTO that are not kept. Where there is no backup at all, that is told as such, and not here.
+
+    As long as the objective after the very first backup, `unproven` tells that nothing is proven.
+    """
     newest = next(iter(summary.newest_first(present)), None)
     if newest is None:
         return
-    if not standing.rpo_kept:
+    first = min(one.recovery_point for one in present)
+    begins = standing.rpo_seconds is None and now - first <= timedelta(seconds=standing.rpo_objective)
+    if not standing.rpo_kept and not begins:
         yield _rpo(environment, newest, standing, cause)
     if standing.rto_seconds is not None and not standing.rto_kept:
         proven = summary.newest_proven(present)

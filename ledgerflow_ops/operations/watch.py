@@ -128,7 +128,7 @@ class _Watch:
         return [
             *found,
             *proving.unproven(self.present, self.now, grace),
-            *proving.objectives(self.environment, self.present, standing, cause=self.cause),
+            *proving.objectives(self.environment, self.present, standing, self.now, cause=self.cause),
             *proving.coverage(self.environment, standing, settings.redrill_days),
         ]
 
