@@ -35,6 +35,10 @@ class Room:
 def of(site: Site) -> Iterator[Room]:
     """Each location of the environment, the primary folder first."""
     for place in site.locations():
+        if place.location and not place.location.parent.is_dir():
+            # What is free on the disk beneath an empty place says nothing of the archive.
+            yield Room(place.folder.path, None, f"{place.location.parent} is not there: is it mounted?")
+            continue
         try:
             yield Room(place.folder.path, rooms.left(place.folder.path))
         except LedgerError as error:
