@@ -48,6 +48,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "FROM_ENV",
         "NAME",
         "FORCE",
+        "QUIET",
+        "REASON",
+        "UNTIL",
     ):
         os.environ.pop(name, None)
 

@@ -14,6 +14,8 @@ from ledgerflow_ops.defs.history import history_job
 from ledgerflow_ops.defs.jobs import jobs
 from ledgerflow_ops.defs.partitions import backup_days
 from ledgerflow_ops.defs.restoring import incident_asset, restoring_jobs
+from ledgerflow_ops.defs.rotation import rotation_asset, rotation_job
+from ledgerflow_ops.defs.sensors import sensors
 from ledgerflow_ops.operations.desk import Desk, Site
 
 
@@ -34,7 +36,7 @@ def build_definitions(
         ],
         asset_checks=[dump_checks(site, days[site.environment]) for site in sites],
         jobs=[
-            *(job for site in sites for job in (*jobs(site), *restoring_jobs(site))),
+            *(job for site in sites for job in (*jobs(site), *restoring_jobs(site), rotation_job(site))),
             dg.define_asset_job("catalog_job", dg.AssetSelection.assets("catalog")),
             history_job(desk),
         ],
@@ -44,7 +46,8 @@ def build_definitions(
                 target=dg.AssetSelection.assets("catalog"),
                 default_status=dg.DefaultSensorStatus.RUNNING,
                 minimum_interval_seconds=30,
-            )
+            ),
+            *sensors(sites),
         ],
         executor=dg.in_process_executor,
     )
@@ -52,4 +55,4 @@ def build_definitions(
 
 def _chain(site: Site, days: dg.PartitionsDefinition) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     own = [dump_asset(site, days), drill_asset(site, days)]
-    return [database_asset(site), *own, incident_asset(site)]
+    return [database_asset(site), *own, rotation_asset(site), incident_asset(site)]

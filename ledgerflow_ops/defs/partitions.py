@@ -12,7 +12,11 @@ from ledgerflow_ops.operations.desk import Site
 
 def backup_days(site: Site) -> dg.DailyPartitionsDefinition:
     """The days of the retention window, from its edge as it stands now to today."""
-    proven = known.newest_proven(catalog.entries(site))
+    now = site.desk.clock()
+    dated = (one for one in catalog.entries(site) if one.recovery_point and one.recovery_point <= now)
+    proven = known.newest_proven(
+        dated
+    )  # as rotation measures: one from the future tells nothing of the window
     edge = window_edge(site.today(), proven.day if proven else None, site.settings.retention_days)
     return dg.DailyPartitionsDefinition(
         start_date=edge.isoformat(), timezone=site.settings.time_zone, end_offset=1

@@ -19,6 +19,8 @@ from ledgerflow_ops.operations.desk import Site
 
 WHO = "ledgerflow/who"
 WHY = "ledgerflow/why"
+TRIGGER, TERMINAL = "ledgerflow/trigger", "terminal"
+"""The tag that says where a run was ordered, and its value for a person's terminal."""
 
 _EVERY_SECONDS = 5.0
 

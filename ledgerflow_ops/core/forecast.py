@@ -1,0 +1,83 @@
+"""When a disk will be full, from what was free on the days before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import combinations
+from statistics import median
+
+_DAY = timedelta(days=1)
+_WINDOW = timedelta(days=28)
+_LEAST_DAYS = 4
+_FARTHEST = 3650
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What was free at an instant (aware): bytes and files (inodes). A total of 0: it is not counted there."""
+
+    at: datetime
+    free: int
+    total: int
+    free_files: int = 0
+    total_files: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a disk loses in a day (bytes; below 0 it gains), since when that is known, and when it is full.
+
+    `full` is None where it is not filling, or only in ten years.
+    """
+
+    per_day: float
+    since: date
+    days: int
+    full: date | None
+
+    def days_left(self, today: date) -> int | None:
+        """Whole days from `today` until it is full; None where it will not be."""
+        return None if self.full is None else (self.full - today).days
+
+
+def day_full(history: Sequence[Measurement], now: datetime) -> Forecast | None:
+    """The forecast from the measurements of the last four weeks; None while there are fewer than four days.
+
+    The trend is the median of the slopes between all pairs of days (Theil 1950, Sen 1968): one big file
+    that came and went does not bend it. A day counts with the least that was free on it.
+    """
+    least: dict[date, Measurement] = {}
+    for one in history:
+        if now - _WINDOW <= one.at <= now:
+            kept = least.get(one.at.date())
+            if kept is None or one.free < kept.free:
+                least[one.at.date()] = one
+    if len(least) < _LEAST_DAYS:
+        return None
+    newest = max((one for one in history if one.at <= now), key=lambda one: one.at)
+    days = sorted(least)
+    lost = -slope([((day - days[0]).days, least[day].free) for day in days])
+    left = newest.free / lost if lost > 0 else None
+    full = now.date() + timedelta(days=int(left)) if left is not None and left < _FARTHEST else None
+    return Forecast(per_day=lost, since=days[0], days=len(days), full=full)
+
+
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """The median slope between all pairs of points with different x; 0 where there is no such pair."""
+    slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(points, 2) if a[0] != b[0]]
+    return median(slopes) if slopes else 0.0
+
+
+def kept(history: Sequence[Measurement], now: datetime) -> list[Measurement]:
+    """What of a history of measurements need be kept: all of two days, then one a day, for 400 days.
+
+    Those that a clock set ahead has left in the future are dropped. Of a day its least free one is kept.
+    """
+    recent = [one for one in history if now - 2 * _DAY < one.at <= now]
+    older: dict[date, Measurement] = {}
+    for one in history:
+        if now - 400 * _DAY < one.at <= now - 2 * _DAY:
+            held = older.get(one.at.date())
+            if held is None or one.free < held.free:
+                older[one.at.date()] = one
+    return sorted([*older.values(), *recent], key=lambda one: one.at)
