@@ -230,22 +230,26 @@ def identity(accept: bool, json: bool) -> None:
 @main.command()
 @JSON
 def up(json: bool) -> None:
-    """Start the web page and the daemon on loopback."""
+    """Start the web page, the viewers' page where it is set, and the daemon on loopback."""
     from ledgerflow_ops.operations import servers
 
     call = Call(json)
     address = servers.up(call.desk)
+    viewers = servers.viewers_address(call.desk)
     call.terminal.say(f"The web page is at {address}")
+    if viewers:
+        call.terminal.say(f"Viewers, who can change nothing, look at {viewers}")
     call.terminal.say("make down stops it, the daemon and the embedded PostgreSQL.")
     figures = servers.metrics_address(call.desk)
     call.terminal.say(f"Prometheus finds the figures at {figures}")
-    call.terminal.finish({"address": address, "metrics": figures})
+    pages = {"address": address, **({"viewers": viewers} if viewers else {})}
+    call.terminal.finish({**pages, "metrics": figures})
 
 
 @main.command()
 @JSON
 def down(json: bool) -> None:
-    """Stop the web page, the daemon and the embedded PostgreSQL."""
+    """Stop the web pages, the daemon and the embedded PostgreSQL."""
     from ledgerflow_ops.operations import servers
 
     call = Call(json)

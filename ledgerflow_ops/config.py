@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     tools_dir: FolderPath | None = None
     drill_in_memory_below: ByteSize = ByteSize(128_000_000)
     dagster_history_days: int = Field(default=90, ge=7)
+    web_port: int | None = Field(default=None, ge=1024, le=65535)
+    viewers_port: int | None = Field(default=None, ge=1024, le=65535)
     guard: GuardSettings = GuardSettings()
     alerts: AlertSettings = AlertSettings()
     dagster_database_url: Url | None = None
@@ -127,6 +129,12 @@ class Settings(BaseSettings):
         self._dagster_url = secret(
             self.dagster_database_url, self.dagster_database_url_file, "dagster_database_url"
         )
+        return self
+
+    @model_validator(mode="after")
+    def _ports_apart(self) -> "Settings":
+        if self.viewers_port and self.viewers_port == self.web_port:
+            raise ValueError(f"web_port and viewers_port are both {self.web_port}")
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Starts and stops the web page, the daemon, and what answers Prometheus."""
+"""Starts and stops the web pages, the daemon, and what answers Prometheus."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 import filelock
 import psutil
 
-from ledgerflow_ops.adapters import instance, process
+from ledgerflow_ops.adapters import instance, process, webpage
 from ledgerflow_ops.adapters.cluster import ended, free_port, is_free
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.operations import channels
@@ -26,7 +26,9 @@ from ledgerflow_ops.places import PROJECT
 
 _PATIENCE = 90.0
 _GRACE = 15.0
-_NAMES = ("webserver", "daemon", "metrics")
+_NAMES = ("webserver", "daemon", "metrics", "viewers")
+_LOCATION = "ledgerflow_ops"
+_WORKSPACE = str(PROJECT / "workspace.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,29 +135,70 @@ def up(desk: Desk) -> str:
 
 
 def _up(desk: Desk) -> str:
-    webserver, daemon, metrics = (Server(name, desk.settings.state_dir) for name in _NAMES)
-    variables = dict(instance.variables(desk.settings.state_dir, PROJECT, storage(desk.settings)))
-    bin_folder, workspace = Path(sys.executable).parent, str(PROJECT / "workspace.yaml")
+    webserver, daemon, metrics, viewers = (Server(name, desk.settings.state_dir) for name in _NAMES)
+    variables = _variables(desk)
     if not daemon.running():
-        daemon.start([str(bin_folder / "dagster-daemon"), "run", "-w", workspace], variables, "")
+        daemon.start([_program("dagster-daemon"), "run", "-w", _WORKSPACE], variables, "")
     if not webserver.running():
-        port = free_port()
-        webserver.start(
-            [str(bin_folder / "dagster-webserver"), "-h", "127.0.0.1", "-p", str(port), "-w", workspace],
-            variables,
-            f"http://127.0.0.1:{port}",
-        )
+        _start_page(webserver, variables, _port(desk.settings.web_port, "web_port"))
+    if desk.settings.viewers_port and not viewers.running():
+        _start_page(viewers, variables, _port(desk.settings.viewers_port, "viewers_port"), "--read-only")
     if not metrics.running():
         port = _usual_port(desk.settings.state_dir)
         metrics.start(
-            [str(bin_folder / "ledgerflow"), "metrics", "--serve", "--port", str(port)],
+            [_program("ledgerflow"), "metrics", "--serve", "--port", str(port)],
             {"DAGSTER_HOME": variables["DAGSTER_HOME"]},  # by which it is known as ours
             f"http://127.0.0.1:{port}/metrics",
         )
     address = str(webserver.remembered()["address"])
     _wait(f"{address}/server_info", webserver, daemon)
     _wait(metrics_address(desk), metrics)
+    if desk.settings.viewers_port:
+        _wait(f"{viewers_address(desk)}/server_info", viewers)
     return address
+
+
+def viewers_address(desk: Desk) -> str:
+    """Where viewers look, who can launch and change nothing; empty where there is no page for them."""
+    return str(Server("viewers", desk.settings.state_dir).remembered().get("address", ""))
+
+
+def reload(desk: Desk) -> bool:
+    """Let the web pages show the days as they are now; whether the page did. Quiet when none runs.
+
+    A page knows the partitions of the moment in which it last read the definitions. The viewers' page takes
+    no orders, this one neither: it is started again at the same place.
+    """
+    with _alone(desk.settings.state_dir):
+        webserver, viewers = (Server(name, desk.settings.state_dir) for name in ("webserver", "viewers"))
+        if viewers.running():
+            port = int(str(viewers.remembered()["address"]).rpartition(":")[2])
+            _start_page(viewers, _variables(desk), port, "--read-only")
+        address = str(webserver.remembered().get("address", "")) if webserver.running() else ""
+    return bool(address) and webpage.reload(address, _LOCATION)
+
+
+def _variables(desk: Desk) -> dict[str, str]:
+    return dict(instance.variables(desk.settings.state_dir, PROJECT, storage(desk.settings)))
+
+
+def _program(name: str) -> str:
+    return str(Path(sys.executable).parent / name)
+
+
+def _port(wanted: int | None, setting: str) -> int:
+    """The port that the setting names, or any; LedgerError when somebody else has it."""
+    if wanted and not is_free(wanted):
+        raise LedgerError(
+            f"Port {wanted} on 127.0.0.1 is taken by another program.",
+            hint=f"Set another {setting}, or find the program: lsof -i :{wanted}",
+        )
+    return wanted or free_port()
+
+
+def _start_page(page: Server, variables: dict[str, str], port: int, *options: str) -> None:
+    words = ["-h", "127.0.0.1", "-p", str(port), "-w", _WORKSPACE, *options]
+    page.start([_program("dagster-webserver"), *words], variables, f"http://127.0.0.1:{port}")
 
 
 def metrics_address(desk: Desk) -> str:
