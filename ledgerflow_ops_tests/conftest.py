@@ -51,6 +51,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "QUIET",
         "REASON",
         "UNTIL",
+        "SINCE",
+        "WHAT",
+        "LAST",
+        "TEXTFILE",
+        "PORT",
     ):
         os.environ.pop(name, None)
 

@@ -19,6 +19,7 @@ MAKE = shutil.which("make") or "make"
 OPERATIONS = (
     *("backup", "verify", "restore-test", "status", "doctor", "identity", "up", "down"),
     *("rotate", "pin", "unpin"),
+    *("journal", "report", "metrics"),
 )
 TARGETS = (*OPERATIONS, "test", "bench", "lint", "help")
 
