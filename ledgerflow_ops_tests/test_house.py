@@ -28,7 +28,7 @@ BELOW: dict[str, set[str]] = {
     "guard": {"core", "adapters", "places", "values", "config", "operations"},
     "calls": {"core", "adapters", "config", "console", "operations"},
     "looking": {"core", "adapters", "calls", "operations"},
-    "keeping": {"calls", "defs", "operations"},
+    "keeping": {"core", "calls", "defs", "operations"},
     "cli": {"core", "calls", "looking", "keeping", "operations", "defs", "guard"},
     "definitions": {"config", "defs"},
 }
