@@ -111,7 +111,8 @@ def test_what_is_critical_is_told_first() -> None:
         (-3600, "1 h"),
         (93_600, "1 d 2 h"),
         (3_661, "1 h 1 min"),
-        (86_401, "1 d 1 s"),
+        (86_401, "1 d"),
+        (32_403, "9 h"),
     ],
 )
 def test_a_length_of_time_is_told_in_two_units(seconds: float, said: str) -> None:

@@ -13,12 +13,14 @@ from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG, WILL_RETRY_TAG
 from ledgerflow_ops.adapters import clock
 from ledgerflow_ops.core.alerts import Level
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.defs import run_records
 from ledgerflow_ops.defs.assets import key
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.defs.outcomes import Failure
 from ledgerflow_ops.defs.terminal import run
-from ledgerflow_ops.operations import alerts, watching
+from ledgerflow_ops.operations import alerts, backup, drill, watching
+from ledgerflow_ops.operations.backup import Order
 from ledgerflow_ops.operations.desk import Desk
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs.benches import Bench
@@ -51,6 +53,8 @@ class Daemon:
         with self.bench.instance() as instance:
             context = dg.build_sensor_context(instance, self.cursors.get(name), definitions=definitions)
             done = definitions.get_repository_def().get_sensor_def(name).evaluate_tick(context)
+            for event in done.asset_events:
+                instance.report_runless_asset_event(event)
         self.cursors[name] = done.cursor
         assert done.run_requests == []
         return done.skip_message or ""
@@ -275,6 +279,26 @@ class TestWatch:
         assert told > 0
         assert daemon.tick("dev_watch") == said
         assert len(daemon.web.alerts) == told
+
+    def test_freshness_is_that_of_what_is_proven_and_goes_on_record_when_it_changes(
+        self, daemon: Daemon, today: str
+    ) -> None:
+        def fresh() -> list[tuple[bool, str]]:
+            found = daemon.bench.verdicts("dev/database")
+            return [(one.passed, one.description) for one in found if one.check == "fresh"]
+
+        for _ in range(3):
+            daemon.tick("dev_watch")
+        assert fresh() == [(False, "NOTHING IS PROVEN.")]
+        site = daemon.bench.site(**daemon.asked)
+        made = backup.backup(site, Order())  # a run that ended well, and proves nothing
+        daemon.tick("dev_watch")
+        assert len(fresh()) == 1
+        drill.drill(site, BackupName.of(made.dump.file))
+        for _ in range(2):
+            daemon.tick("dev_watch")
+        assert [passed for passed, _ in fresh()] == [True, False]
+        assert made.dump.file in fresh()[0][1]
 
     def test_of_an_environment_that_is_not_scheduled_is_quiet(self, daemon: Daemon) -> None:
         assert daemon.tick("prod_watch") == "Nothing is wrong."
