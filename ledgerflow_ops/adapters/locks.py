@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 import filelock
+import psutil
 
 from ledgerflow_ops.adapters import clock
 from ledgerflow_ops.adapters.oserrors import translated
@@ -160,3 +161,13 @@ def who() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
+
+
+def holder(state_dir: Path, environment: Environment) -> str | None:
+    """Who is at work on the environment now, in words; None where nobody is. Takes no lock itself."""
+    note = state_dir / "locks" / f"{environment}.holder.json"
+    try:
+        pid = int(json.loads(note.read_text())["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return _holder(note) if psutil.pid_exists(pid) else None

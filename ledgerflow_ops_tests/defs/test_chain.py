@@ -49,15 +49,16 @@ class TestChain:
             AssetKey("catalog"),
             AssetKey([name, "incident"]),
             AssetKey([name, "rotation"]),
+            AssetKey([name, "coverage"]),
         }
         assert {graph.get(key).group_name for key in (database, dump, drilled)} == {name}
         assert graph.get(dump).pools == graph.get(drilled).pools == {name}
 
     def test_there_is_nothing_else(self, definitions: dg.Definitions) -> None:
         graph = definitions.resolve_asset_graph()
-        own = ("database", "dump", "drill", "rotation", "incident")
+        own = ("database", "dump", "drill", "incident", "coverage", "rotation")
         chains = {AssetKey([name, asset]) for name in Environment for asset in own}
-        assert graph.get_all_asset_keys() == {*chains, AssetKey("catalog")}
+        assert graph.get_all_asset_keys() == {*chains, AssetKey("catalog"), AssetKey("report")}
 
     @pytest.mark.parametrize("name", Environment)
     def test_every_check_has_the_days_of_its_asset(
