@@ -26,9 +26,12 @@ endif
 
 ##@ Operations on one environment: LEDGER_ENV=dev|test|prod (JSON=1 for one JSON object)
 
-.PHONY: backup verify restore-test restore restore-force rollback recover discard status doctor identity rotate pin unpin
+.PHONY: backup backfill verify restore-test restore restore-force rollback recover discard status doctor identity rotate pin unpin
 backup: $(READY) ## Make a backup and prove it by restoring it | FILE=name.dump DRILL=0 SEAL=full WHY="…"
 	@$(LEDGERFLOW) backup
+
+backfill: $(READY) ## Get the backups of days that were missed, from wherever they are | DAY= or FROM= TO= DRY_RUN=1
+	@$(LEDGERFLOW) backfill
 
 verify: $(READY) ## Read every byte of a backup and judge it | FILE=name.dump
 	@$(LEDGERFLOW) verify

@@ -151,6 +151,22 @@ def discard(name: str, json: bool) -> None:
 
 
 @main.command()
+@click.option("--day", envvar="DAY", default="", help="One day, as 2026-11-23.")
+@click.option("--from", "first", envvar="FROM", default="", help="The first day; the window's if left out.")
+@click.option("--to", "last", envvar="TO", default="", help="The last day; yesterday if left out.")
+@WHY
+@DRY_RUN
+@JSON
+def backfill(day: str, first: str, last: str, why: str, dry_run: bool, json: bool) -> None:
+    """Get the backups of days that have passed, from wherever there is one."""
+    call = Call(json, why)
+    site = call.site()
+    from ledgerflow_ops.defs import backfill_order
+
+    sys.exit(backfill_order.backfill(site, call.terminal, (day, first, last), dry_run=dry_run))
+
+
+@main.command()
 @JSON
 def doctor(json: bool) -> None:
     """Look at settings, tools, folders and connections."""

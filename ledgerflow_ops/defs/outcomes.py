@@ -8,7 +8,7 @@ import dagster as dg
 
 from ledgerflow_ops.core.checks import Check, Severity
 
-_INTERRUPTED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+INTERRUPTED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 """What Ctrl-C or a request to end has become by the time it is on a run's record."""
 
 
@@ -64,7 +64,7 @@ def failure_of(events: Sequence[dg.DagsterEvent]) -> Failure | None:
             return Failure(check.message, check.hint, 4)
     for event in failed:
         error = event.step_failure_data.error
-        if error and error.cls_name in _INTERRUPTED:
+        if error and error.cls_name in INTERRUPTED:
             return INTERRUPTION
         return Failure(_innermost(error), "The run's log in the UI has the whole story: make up.", 1)
     return None

@@ -29,6 +29,8 @@ from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
 from sqlalchemy.engine import Connection
 
+from ledgerflow_ops.core.environments import Environment
+
 if TYPE_CHECKING:
     from dagster_postgres.auth import PgTokenProvider
 
@@ -59,7 +61,7 @@ class LedgerEventLog(PostgresEventLogStorage):
             return
         key, keys = asset_key.to_string(), list(partition_keys)
         with self.index_transaction() as conn:
-            # One wipe at a time, and none between the two halves in which a status is read and noted.
+            # One wipe at a time; and who has materialized waits to note that as the newest.
             found = conn.execute(
                 db.select(_ASSETS.last_materialization).where(_ASSETS.asset_key == key).with_for_update()
             ).one_or_none()
@@ -107,6 +109,18 @@ class LedgerEventLog(PostgresEventLogStorage):
                 for query in _newest(asset.to_string(), partitions):
                     found.update(run_id for run_id in conn.execute(query).scalars() if run_id)
         return found
+
+    def get_concurrency_keys(self) -> set[str]:
+        """The pools that have a limit; each environment's is made to have the default one.
+
+        The daemon asks for them and only then gives a pool that is new its limit, so that the first look of
+        all at a long queue would start as many runs of one environment as there is room for.
+        """
+        found = super().get_concurrency_keys()
+        new = {str(environment) for environment in Environment} - found
+        for pool in new:
+            self.initialize_concurrency_limit_to_default(pool)
+        return super().get_concurrency_keys() if new else found
 
     def forget(self, run_ids: Sequence[str]) -> None:
         """Delete the verdicts and events of these runs; the runs themselves are the run storage's to delete.

@@ -14,7 +14,8 @@ from ledgerflow_ops.core.checks import Check
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.defs.outcomes import INTERRUPTION, Failure, checks_of, failure_of
 from ledgerflow_ops.defs.partitions import backup_days
-from ledgerflow_ops.defs.runs import TERMINAL, TRIGGER, WHO, WHY
+from ledgerflow_ops.defs.runs import HOST, TERMINAL, TRIGGER, WHO, WHY
+from ledgerflow_ops.defs.timing import BY_HAND
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.embedded import storage
 from ledgerflow_ops.places import PROJECT
@@ -45,8 +46,8 @@ def run(
     `config` maps steps to their settings.
     """
     desk = site.desk
-    os.environ.update(instance.variables(desk.settings.state_dir, PROJECT, storage(desk.settings)))
-    definitions = build_definitions(desk.settings, desk.reporter, [site.environment])
+    _lead_to(site)
+    definitions = build_definitions(desk.settings, desk.reporter, [site.environment], BY_HAND)
     steps = {step: {"config": dict(settings)} for step, settings in config.items()}
     with dg.DagsterInstance.get() as dagster:
         # Keep connections open, as the web page's process does: a run asks the storage 150 times.
@@ -60,6 +61,7 @@ def run(
                 **({"dagster/partition": day.isoformat()} if day else {}),
                 WHO: desk.run.who,
                 WHY: desk.run.why or "by hand",
+                HOST: instance.host(),
                 TRIGGER: TERMINAL,
             },
             raise_on_error=False,
@@ -68,6 +70,19 @@ def run(
     if failure == INTERRUPTION:
         end_all()
     return Outcome(finished.run_id, checks_of(finished.all_events), failure)
+
+
+def _lead_to(site: Site) -> None:
+    """Let Dagster find its instance."""
+    settings = site.desk.settings
+    os.environ.update(instance.variables(settings.state_dir, PROJECT, storage(settings)))
+
+
+def on_record(site: Site, asset: dg.AssetKey) -> set[str]:
+    """The partitions of an asset that Dagster has as materialized."""
+    _lead_to(site)
+    with dg.DagsterInstance.get() as dagster:
+        return dagster.get_materialized_partitions(asset)
 
 
 def in_window(site: Site, day: date) -> bool:

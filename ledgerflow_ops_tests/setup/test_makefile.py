@@ -17,7 +17,8 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 MAKE = shutil.which("make") or "make"
 
 OPERATIONS = (
-    *("backup", "verify", "restore-test", "status", "doctor", "identity", "up", "down"),
+    *("backup", "backfill", "verify", "restore-test", "status", "doctor", "identity", "up", "down"),
+    *("alert-test", "watchdog"),
     *("rotate", "pin", "unpin"),
 )
 TARGETS = (*OPERATIONS, "test", "bench", "lint", "help")
