@@ -133,10 +133,10 @@ class TestOrigin:
     def test_variables_that_mean_nothing_are_known_with_the_nearest_that_does(
         self, file: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        for name in ("LEDGER_BACKUP_ROT", "LEDGER_ENV", "LEDGER_PROD_SIZE_FLOOR", "LEDGER_QZXJ"):
+        for name in ("LEDGER_BACKUP_ROT", "LEDGER_ENV", "LEDGER_PROD_SIZE_FLOOR", "LEDGER_QZXJQZXJQZXJQZXJ"):
             monkeypatch.setenv(name, "1")
         found = config.unknown_variables()
-        assert found == {"LEDGER_BACKUP_ROT": "LEDGER_BACKUP_ROOT", "LEDGER_QZXJ": ""}
+        assert found == {"LEDGER_BACKUP_ROT": "LEDGER_BACKUP_ROOT", "LEDGER_QZXJQZXJQZXJQZXJ": ""}
 
 
 class TestMistakes:

@@ -61,7 +61,7 @@ class LedgerEventLog(PostgresEventLogStorage):
             return
         key, keys = asset_key.to_string(), list(partition_keys)
         with self.index_transaction() as conn:
-            # One wipe at a time, and none between the two halves in which a status is read and noted.
+            # One wipe at a time; and who has materialized waits to note that as the newest.
             found = conn.execute(
                 db.select(_ASSETS.last_materialization).where(_ASSETS.asset_key == key).with_for_update()
             ).one_or_none()
