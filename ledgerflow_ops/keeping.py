@@ -5,6 +5,7 @@ import sys
 import click
 
 from ledgerflow_ops.calls import CONFIRM, DRY_RUN, FILE, JSON, WHY, Call
+from ledgerflow_ops.core.errors import Refused
 
 REASON = click.option("--reason", envvar="REASON", default="", help="Why it must stay.")
 UNTIL = click.option("--until", envvar="UNTIL", default="", help="A day (2027-01-31) or so many days (90d).")
@@ -17,12 +18,21 @@ UNTIL = click.option("--until", envvar="UNTIL", default="", help="A day (2027-01
 @JSON
 def rotate(confirm: str, why: str, dry_run: bool, json: bool) -> None:
     """Remove the backups that are older than the window and that nothing keeps."""
+    from ledgerflow_ops.operations import rotate as asked
+    from ledgerflow_ops.operations import rotation_screen
+
     call = Call(json, why)
     site = call.site()
-    from ledgerflow_ops.defs import rotate_order
+    planned = asked.plan(site)
+    if not dry_run:
+        planned.require(confirm)  # before there is a run: what is refused leaves no red one behind
+        from ledgerflow_ops.defs import rotate_order
 
-    order = rotate_order.planned if dry_run else rotate_order.rotated
-    sys.exit(order(site, call.terminal, confirm))
+        sys.exit(rotate_order.rotated(site, call.terminal, confirm))
+    rotation_screen.show(planned, call.terminal)
+    code = Refused.exit_code if planned.asks(confirm) else 0
+    call.terminal.finish({**planned.as_json(), "dry_run": True, "exit_code": code})
+    sys.exit(code)
 
 
 @click.command()

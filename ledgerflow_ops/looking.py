@@ -78,4 +78,16 @@ def metrics(textfile: str | None, serve: bool, port: int, json: bool) -> None:
         sys.stdout.write(exposition.text(families))
 
 
-COMMANDS = (status, journal, metrics)
+@click.command()
+@JSON
+def report(json: bool) -> None:
+    """Write the report, a page of its own with charts, and say where it is."""
+    from ledgerflow_ops.operations import report as asked
+
+    call = Call(json)
+    file = asked.write(call.desk)
+    call.terminal.say(f"The report is at {file}")
+    call.terminal.finish({"file": str(file)})
+
+
+COMMANDS = (status, journal, report, metrics)

@@ -1,5 +1,6 @@
 """Builds what tests need from real parts: settings, desks, sites, listeners."""
 
+import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +34,13 @@ class Recorder:
 
     def say(self, message: str) -> None:
         self.said.append(message)
+
+
+def folder(root: Path) -> Path:
+    """A new folder below `root`."""
+    made = root / secrets.token_hex(4)
+    made.mkdir(mode=0o711)
+    return made
 
 
 def url(database: Database) -> str:

@@ -27,8 +27,8 @@ BELOW: dict[str, set[str]] = {
     "defs": {"core", "adapters", "places", "values", "config", "console", "operations"},
     "guard": {"core", "adapters", "places", "values", "config", "operations"},
     "calls": {"core", "adapters", "config", "console", "operations"},
-    "looking": {"core", "calls", "operations"},
-    "keeping": {"calls", "defs", "operations"},
+    "looking": {"core", "adapters", "calls", "operations"},
+    "keeping": {"core", "calls", "defs", "operations"},
     "cli": {"core", "calls", "looking", "keeping", "operations", "defs", "guard"},
     "definitions": {"config", "defs"},
 }

@@ -81,18 +81,14 @@ class Folder:
             facts = self.file(name).stat()
         except OSError:
             return False
-        dataless = bool(getattr(facts, "st_flags", 0) & _DATALESS)
-        return dataless or (facts.st_size > 0 and facts.st_blocks == 0)
+        return is_dataless(facts)
 
     def names(self, ending: str) -> list[str]:
         """The files that end so, sorted by name, with evicted ones under their own names."""
         if not self.path.is_dir():
             return []
         with translated(self.path):
-            found = [
-                name.removeprefix(".").removesuffix(".icloud") if _is_placeholder(name) else name
-                for name in self._listed()
-            ]
+            found = [own_name(name) if is_placeholder(name) else name for name in self._listed()]
         return sorted({name for name in found if name.endswith(ending) and not name.startswith(".")})
 
     def dumps(self) -> list[str]:
@@ -301,5 +297,17 @@ def exposed_parents(folder: Path) -> list[str]:
     return found
 
 
-def _is_placeholder(name: str) -> bool:
+def is_dataless(facts: os.stat_result) -> bool:
+    """Whether a file's bytes are only in the cloud: marked so (macOS), or a size without blocks."""
+    marked = bool(getattr(facts, "st_flags", 0) & _DATALESS)
+    return marked or (facts.st_size > 0 and facts.st_blocks == 0)
+
+
+def is_placeholder(name: str) -> bool:
+    """Whether iCloud has left this in the place of an evicted file."""
     return name.startswith(".") and name.endswith(".icloud")
+
+
+def own_name(placeholder: str) -> str:
+    """The evicted file's own name."""
+    return placeholder.removeprefix(".").removesuffix(".icloud")

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 import filelock
+import psutil
 
 from ledgerflow_ops.adapters import clock
 from ledgerflow_ops.adapters.oserrors import translated
@@ -56,7 +57,10 @@ def exclusive(state_dir: Path, environment: Environment, what: str, now: datetim
 
 @contextmanager
 def in_hand(state_dir: Path, environment: Environment, stem: str, what: str, now: datetime) -> Iterator[None]:
-    """Use one backup for `what` during the block: no rotation takes it. Busy when one is just doing so."""
+    """Use one backup for `what` during the block: no rotation takes it. Busy when one is just doing so.
+
+    Its file says who used it last; with an empty `what` it is not written to.
+    """
     file = _backup_lock(state_dir, environment, stem)
     with translated(file):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,9 +71,10 @@ def in_hand(state_dir: Path, environment: Environment, stem: str, what: str, now
             hint="Choose another backup: make status lists them.",
         )
     try:
-        with translated(file):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, _facts(what, now).encode(), 0)
+        if what:
+            with translated(file):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, _facts(what, now).encode(), 0)
         yield
     finally:
         os.close(descriptor)
@@ -156,3 +161,13 @@ def who() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
+
+
+def holder(state_dir: Path, environment: Environment) -> str | None:
+    """Who is at work on the environment now, in words; None where nobody is. Takes no lock itself."""
+    note = state_dir / "locks" / f"{environment}.holder.json"
+    try:
+        pid = int(json.loads(note.read_text())["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return _holder(note) if psutil.pid_exists(pid) else None

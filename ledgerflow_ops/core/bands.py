@@ -7,6 +7,7 @@ wrong day look right, and plain growth is what is expected. Every day's band is 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from math import log1p
 
 import pandas as pd
 
@@ -24,6 +25,8 @@ _LEAST_SEASON = 3
 _SPREAD = 42
 _MONTHS = 4
 _TURN_BEFORE, _TURN_AFTER = 2, 3
+_ROOM = 1.5
+"""How much farther than at earlier month ends a figure may lie at a month's end."""
 _MAD_TO_SIGMA = 1.4826
 """Scales the median absolute deviation to a normal distribution's sigma (Rousseeuw & Croux, 1993)."""
 
@@ -33,19 +36,23 @@ NUMBERS = ("size", "database_size", "duration", "throughput", "rows")
 @dataclass(frozen=True, slots=True)
 class Width:
     """How far from the expected value a figure may lie: the largest of so many robust deviations, this share
-    of the expected value (one for each direction), and this much in its own unit."""
+    of the expected value (one for each direction), and this much in its own unit.
+
+    `ratio`: the figure is judged by its logarithm, as times and rates are, which vary by factors.
+    """
 
     deviations: float
     below: float
     above: float
     least: float
+    ratio: bool = False
 
 
 WIDTHS = {
     "size": Width(deviations=6, below=0.25, above=0.35, least=65_536),
     "database_size": Width(deviations=6, below=0.25, above=0.35, least=8_000_000),
-    "duration": Width(deviations=7, below=0.6, above=1.0, least=30),
-    "throughput": Width(deviations=7, below=0.5, above=4.0, least=1),
+    "duration": Width(deviations=4, below=0.6, above=1.5, least=30, ratio=True),
+    "throughput": Width(deviations=5, below=0.6, above=4.0, least=1, ratio=True),
     "rows": Width(deviations=6, below=0.3, above=0.5, least=100),
 }
 
@@ -104,6 +111,8 @@ def expected(values: "pd.Series[float]", width: Width, seals: "pd.Series[str] | 
     Backups with a seal other than the usual are like weekdays of their own: a seal of every byte takes long.
     """
     labels = _labels(values.index, seals)
+    if width.ratio:
+        values = values.where(values > 0).transform("log")
     trend = _trend(values)
     ahead = pd.DataFrame({step: values.shift(step) + trend * step for step in range(1, _LEVEL + 1)})
     level = ahead.median(axis=1)
@@ -115,15 +124,14 @@ def expected(values: "pd.Series[float]", width: Width, seals: "pd.Series[str] | 
     wrong = values - middle
     spread = wrong.abs().rolling(_SPREAD, min_periods=_LEVEL).median().shift() * _MAD_TO_SIGMA
     below, above = _turns(wrong)
-    size = middle.abs()
-    low = middle - _largest(spread * width.deviations, size * width.below, width.least) - below
-    high = middle + _largest(spread * width.deviations, size * width.above, width.least) + above
+    edges = _ratio_edges if width.ratio else _edges
+    found = edges(middle, spread * width.deviations, below, above, width)
     enough = values.notna().rolling(_TREND * 2, min_periods=1).sum().shift() >= LEAST_DAYS
-    return pd.DataFrame({"low": low.clip(lower=0), "expected": middle, "high": high}).where(enough)
+    return found.clip(lower=0).where(enough)
 
 
-def bands(summaries: Sequence[Summary], figure: str) -> list[Band]:
-    """The band of each day that has a backup and enough days before it, oldest first.
+def bands(summaries: Sequence[Summary], figure: str, last: int = HISTORY_DAYS) -> list[Band]:
+    """The band of each of the `last` days that have a backup, and days enough before it; oldest first.
 
     `figure` is one of NUMBERS: sizes in bytes, duration in seconds, throughput in bytes a second.
     """
@@ -136,7 +144,7 @@ def bands(summaries: Sequence[Summary], figure: str) -> list[Band]:
     rows = found.reindex(pd.DatetimeIndex(days)).to_numpy(dtype=float).tolist()
     made = []
     for place, (day, (low, middle, high)) in enumerate(zip(days, rows, strict=True)):
-        if middle == middle:  # not a NaN: there were days enough
+        if place >= len(days) - last and middle == middle:  # not a NaN: there were days enough
             used = [other for other in days[:place] if (day - other).days <= _TREND * 2]
             made.append(Band(day, low, middle, high, used[0], used[-1], len(used)))
     return made
@@ -174,9 +182,34 @@ def _usual(group: "pd.Series[float]") -> "pd.Series[float]":
     return known.shift().rolling(_SEASON, min_periods=_LEAST_SEASON).median().reindex(group.index)
 
 
-def _largest(*widths: "pd.Series[float] | float") -> "pd.Series[float]":
-    found = pd.concat([one for one in widths if isinstance(one, pd.Series)], axis=1).max(axis=1)
-    return found.clip(lower=max(one for one in widths if not isinstance(one, pd.Series)))
+def _edges(
+    middle: "pd.Series[float]",
+    spread: "pd.Series[float]",
+    below: "pd.Series[float]",
+    above: "pd.Series[float]",
+    width: Width,
+) -> pd.DataFrame:
+    """The band's edges in the figure's own unit."""
+    size, spread = middle.abs(), spread.fillna(0.0)
+    down = spread.clip(lower=size * width.below).clip(lower=width.least).clip(lower=below * _ROOM)
+    up = spread.clip(lower=size * width.above).clip(lower=width.least).clip(lower=above * _ROOM)
+    return pd.DataFrame({"low": middle - down, "expected": middle, "high": middle + up})
+
+
+def _ratio_edges(
+    middle: "pd.Series[float]",
+    spread: "pd.Series[float]",
+    below: "pd.Series[float]",
+    above: "pd.Series[float]",
+    width: Width,
+) -> pd.DataFrame:
+    """The band's edges where `middle` and the others are logarithms."""
+    spread, usual = spread.fillna(0.0), middle.transform("exp")
+    down = spread.clip(lower=-log1p(-width.below)).clip(lower=below * _ROOM)
+    up = spread.clip(lower=log1p(width.above)).clip(lower=above * _ROOM)
+    low, high = (middle - down).transform("exp"), (middle + up).transform("exp")
+    apart = {"low": low.clip(upper=usual - width.least), "high": high.clip(lower=usual + width.least)}
+    return pd.DataFrame({"low": apart["low"], "expected": usual, "high": apart["high"]})
 
 
 def _turns(wrong: "pd.Series[float]") -> tuple["pd.Series[float]", "pd.Series[float]"]:

@@ -92,8 +92,6 @@ def _was_seen(run: Ended) -> bool:
 
 def _superseded(source: str, finding: Finding, run: Ended, *, mended: bool) -> bool:
     """Whether the run takes the place of what is on record."""
-    if finding.environment is not run.environment:
-        return False
     day = _day(finding)
     if source == run.source:
         return day == run.day or (mended and run.verb == BACKUP and _earlier(day, run.day))

@@ -14,7 +14,7 @@ _FARTHEST = 3650
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What was free at an instant (aware): bytes and files (inodes). A total of 0: it is not counted there."""
+    """What was free at an instant (aware): bytes and files (inodes). A total of 0: not counted there."""
 
     at: datetime
     free: int

@@ -46,6 +46,37 @@ class Summary:
         return sum(self.tables.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A dump in a folder, or what is left of one, at a glance: see `Entry`. No backup without a summary.
+
+    `manifest` says whether anything goes by the manifest's name, whole or not.
+    """
+
+    environment: Environment
+    name: BackupName
+    size: int
+    state: str
+    local: bool
+    manifest: bool
+    problem: str
+    summary: Summary | None
+
+
+def listed(entry: Entry, *, manifest: bool) -> Listed:
+    """A dump at a glance."""
+    return Listed(
+        environment=entry.environment,
+        name=entry.name,
+        size=entry.size,
+        state=entry.state,
+        local=entry.local,
+        manifest=manifest,
+        problem=entry.problem,
+        summary=of(entry),
+    )
+
+
 def of(entry: Entry) -> Summary | None:
     """A dump's summary; None where no manifest commits it."""
     manifest, proof = entry.manifest, entry.proof

@@ -17,6 +17,7 @@ from ledgerflow_ops.defs.history import history_job
 from ledgerflow_ops.defs.jobs import jobs
 from ledgerflow_ops.defs.orphans import orphans
 from ledgerflow_ops.defs.partitions import backup_days
+from ledgerflow_ops.defs.report_asset import report_asset
 from ledgerflow_ops.defs.restoring import incident_asset, restoring_jobs
 from ledgerflow_ops.defs.rotation import rotation_asset, rotation_job
 from ledgerflow_ops.defs.schedules import schedules, tidying
@@ -46,11 +47,13 @@ def build_definitions(
         assets=[
             *(asset for site in sites for asset in _chain(site, days[site.environment], timing)),
             catalog_asset(sites),
+            report_asset(desk),
         ],
         asset_checks=[dump_checks(site, days[site.environment]) for site in sites],
         jobs=[
             *(job for site in sites for job in (*own[site.environment], *restoring_jobs(site))),
             dg.define_asset_job("catalog_job", dg.AssetSelection.assets("catalog")),
+            dg.define_asset_job("report_job", dg.AssetSelection.assets("report")),
             history,
         ],
         schedules=[*(daily for daily, _ in served), tidying(history)],
@@ -59,7 +62,7 @@ def build_definitions(
             orphans(timing),
             dg.AutomationConditionSensorDefinition(
                 "automation",
-                target=dg.AssetSelection.assets("catalog"),
+                target=dg.AssetSelection.assets("catalog", "report"),
                 default_status=dg.DefaultSensorStatus.RUNNING,
                 minimum_interval_seconds=30,
             ),

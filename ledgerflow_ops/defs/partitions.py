@@ -4,19 +4,17 @@ import warnings
 
 import dagster as dg
 
-from ledgerflow_ops.core import catalog as known
 from ledgerflow_ops.core.catalog import window_edge
-from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.core.summary import newest_proven
+from ledgerflow_ops.operations import summaries
 from ledgerflow_ops.operations.desk import Site
 
 
 def backup_days(site: Site) -> dg.DailyPartitionsDefinition:
     """The days of the retention window, from its edge as it stands now to today."""
     now = site.desk.clock()
-    dated = (one for one in catalog.entries(site) if one.recovery_point and one.recovery_point <= now)
-    proven = known.newest_proven(
-        dated
-    )  # as rotation measures: one from the future tells nothing of the window
+    # As rotation measures: one from the future tells nothing of the window.
+    proven = newest_proven(one for one in summaries.present(site) if one.recovery_point <= now)
     edge = window_edge(site.today(), proven.day if proven else None, site.settings.retention_days)
     return dg.DailyPartitionsDefinition(
         start_date=edge.isoformat(), timezone=site.settings.time_zone, end_offset=1

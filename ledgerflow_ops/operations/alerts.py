@@ -201,10 +201,19 @@ class _Round:
         again = all(alert.id in seldom for alert in message.alerts)
         self.state = (alerting.missed if why else alerting.told)(self.state, message, self.now)
         self.save()
-        fields = {"kind": str(message.kind), "channel": message.channel, "why_not": why}
-        if not (why and again):  # a channel that stays silent is noted once
-            about = [" ".join(alert.finding.key) for alert in message.alerts]
-            self._note("not told" if why else "told", {**fields, "alerts": about})
+        if why and again:  # a channel that stays silent is noted once
+            return
+        about = {str(alert.finding.environment or "") for alert in message.alerts}
+        self._note(
+            "told",
+            {
+                "environment": about.pop() if len(about) == 1 else "",
+                "channel": message.channel,
+                "kind": str(message.kind),
+                "alerts": [" ".join(alert.finding.key) for alert in message.alerts],
+                **({"result": "failed", "error": why} if why else {"result": "ok"}),
+            },
+        )
 
     def post(self, words: Mapping[str, Sequence[Words]]) -> dict[str, list[str]]:
         """Send each channel its messages: why each did not arrive, or an empty string."""

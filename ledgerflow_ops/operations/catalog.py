@@ -12,6 +12,8 @@ from ledgerflow_ops.core.naming import DUMP, MANIFEST, BackupName
 from ledgerflow_ops.core.proof import Proof
 from ledgerflow_ops.operations.desk import Site
 
+_REMEMBERED = 1_000
+"""Manifests kept in memory: those of three environments for most of a year. Each takes some 50 KB."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -26,14 +28,17 @@ def newest_first(site: Site) -> list[Entry]:
     return backups(entries(site))
 
 
-def entry(site: Site, name: BackupName) -> Entry:
-    """What is known of one dump without reading its bytes."""
+def entry(site: Site, name: BackupName, *, remember: bool = True) -> Entry:
+    """What is known of one dump without reading its bytes.
+
+    `remember` keeps its manifest in this process's memory, for the next time.
+    """
     folder, manifest, proof, problem = site.folder, None, None, ""
     local = not any(folder.evicted(file) for file in (name.dump, name.manifest, name.globals))
     size = folder.file(name.dump).stat().st_size if folder.file(name.dump).exists() else 0
     try:
         if not folder.evicted(name.manifest):  # to read it would fetch it, or read what is not there
-            manifest = read_manifest(site, name)
+            manifest = read_manifest(site, name, remember=remember)
         proof = read_proof(site, name, manifest)
     except LedgerError as error:
         problem = error.message
@@ -42,11 +47,11 @@ def entry(site: Site, name: BackupName) -> Entry:
     if manifest and not local:
         size = manifest.dump.size
     elif manifest and not problem:
-        problem = _mismatch(site, name, manifest, size)
+        problem = mismatch(site, name, manifest, size)
     return Entry(site.environment, name, size, manifest, proof, local, problem)
 
 
-def _mismatch(site: Site, name: BackupName, manifest: Manifest, size: int) -> str:
+def mismatch(site: Site, name: BackupName, manifest: Manifest, size: int) -> str:
     """What the manifest says that the folder contradicts at a glance; empty when nothing does."""
     if manifest.environment is not site.environment:
         return f"{name.manifest} is {manifest.environment}'s"
@@ -64,13 +69,16 @@ def _mismatch(site: Site, name: BackupName, manifest: Manifest, size: int) -> st
     return ""
 
 
-def read_manifest(site: Site, name: BackupName) -> Manifest | None:
+def read_manifest(site: Site, name: BackupName, *, remember: bool = True) -> Manifest | None:
     """The manifest beside a dump, or None; BadBackup when it is not whole."""
     version = site.folder.version(name.manifest)
-    return _decoded(site.folder, name.manifest, version) if version else None
+    if version is None:
+        return None
+    read = _decoded if remember else _decoded.__wrapped__
+    return read(site.folder, name.manifest, version)
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=_REMEMBERED)
 def _decoded(folder: Folder, file: str, _version: Version) -> Manifest:
     """A manifest as it was at that version of its file. A catalog is read again and again."""
     return Manifest.decode(folder.read(file), file)

@@ -76,14 +76,12 @@ def wiped(site: Site, days: Iterable[date]) -> None:
             note(site, one.model_copy(update={"wiped": True}))
 
 
-def keep_facts(site: Site, going: Going) -> None:
+def keep_facts(site: Site, kept_as: BackupName) -> None:
     """Write the small facts of a backup whose manifest is in the history, unless they are there."""
-    there = folder(site)
-    if there.taken(going.key + FACTS):
-        return
-    found = _summary(site, going.kept_as)
+    there, file = folder(site), kept_as.stem + FACTS
+    found = None if there.taken(file) else _summary(site, kept_as)
     if found:
-        there.replace(going.key + FACTS, keeping.encode_facts(found))
+        there.replace(file, keeping.encode_facts(found))
 
 
 def past(site: Site) -> list[Summary]:
@@ -99,27 +97,28 @@ def past(site: Site) -> list[Summary]:
 
 def prune(site: Site, since: datetime) -> list[str]:
     """Keep the history in bounds; the files removed. `since` is the newest proven recovery point."""
-    there, removed = folder(site), []
-    busy = {one.key for one in unfinished(site)}
-    facts = [(file, point) for file, point in _points(there, FACTS)]
-    stems = {file.removesuffix(FACTS): point for file, point in facts}
-    whole = [(BackupName.of(file), stems.get(BackupName.of(file).stem)) for file in there.names(MANIFEST)]
-    dated = [(name.stem, point) for name, point in whole if point and name.stem not in busy]
-    for stem in keeping.forgotten(dated, since, keeping.WHOLE, keeping.KEPT_WHOLE):
-        removed += [BackupName(stem).manifest, BackupName(stem).proof]
-    for file in keeping.forgotten(facts, since, keeping.KNOWN, keeping.KEPT_KNOWN):
-        removed.append(file)
+    there, busy = folder(site), {one.key for one in unfinished(site)}
+    whole = [BackupName.of(file) for file in there.names(MANIFEST)]
+    for name in whole:
+        keep_facts(site, name)
+    dated = dict(_points(there))
+    bulky = [(name.stem, dated[name.stem]) for name in whole if name.stem in dated]
+    old = keeping.forgotten(bulky, since, keeping.WHOLE, keeping.KEPT_WHOLE) - busy
+    ancient = keeping.forgotten([*dated.items()], since, keeping.KNOWN, keeping.KEPT_KNOWN) - busy
+    removed = [file for stem in sorted(old) for file in (BackupName(stem).manifest, BackupName(stem).proof)]
+    removed += [stem + FACTS for stem in sorted(ancient)]
     for file in removed:
         there.discard(file)
     return removed
 
 
-def _points(there: Folder, ending: str) -> Iterator[tuple[str, datetime]]:
-    for file in there.names(ending):
+def _points(there: Folder) -> Iterator[tuple[str, datetime]]:
+    """The recovery points of those that have facts, by the name that they are kept under."""
+    for file in there.names(FACTS):
         version = there.version(file)
         found = _facts(there, file, version) if version else None
         if found:
-            yield file, found.recovery_point
+            yield file.removesuffix(FACTS), found.recovery_point
 
 
 @lru_cache(maxsize=20_000)
@@ -138,14 +137,14 @@ def _summary(site: Site, kept_as: BackupName) -> Summary | None:
         manifest = Manifest.decode(there.read(kept_as.manifest), kept_as.manifest)
     except LedgerError:
         return None
-    proof = _proof(there, kept_as, manifest)
     name = BackupName.of(manifest.dump.file)
+    proof = _proof(there, kept_as, manifest) or _proof(site.folder, name, manifest)  # it follows the manifest
     return summary.of(Entry(site.environment, name, manifest.dump.size, manifest, proof))
 
 
-def _proof(there: Folder, kept_as: BackupName, manifest: Manifest) -> Proof | None:
+def _proof(there: Folder, called: BackupName, manifest: Manifest) -> Proof | None:
     try:
-        proof = Proof.decode(there.read(kept_as.proof), kept_as.proof)
+        proof = Proof.decode(there.read(called.proof), called.proof)
     except LedgerError:
         return None
     return proof if proof.speaks_of(manifest.dump.sha256, manifest.digest) else None

@@ -16,7 +16,8 @@ Use = Callable[[Site, BackupName], Result]
 def held(site: Site, name: BackupName, what: str) -> AbstractContextManager[None]:
     """Use a backup for `what` during the block. Several may at once; Busy when a rotation just removes it.
 
-    It is the backup that is held, in whichever location a copy of it is read.
+    It is the backup that is held, in whichever location a copy of it is read. An empty `what` is for what
+    takes no time: nobody is told of it.
     """
     desk = site.desk
     return locks.in_hand(desk.settings.state_dir, site.environment, name.stem, what, desk.clock())

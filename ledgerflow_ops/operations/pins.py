@@ -5,7 +5,7 @@ from datetime import datetime
 from ledgerflow_ops.core.errors import BadBackup, Refused, SettingsError
 from ledgerflow_ops.core.naming import PIN, BackupName
 from ledgerflow_ops.core.pins import Pin, end_of
-from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations import catalog, journal
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.hold import held
 
@@ -17,41 +17,48 @@ def order(site: Site, file: str, reason: str, until: str = "") -> Pin:
 
     SettingsError (2) when it is not said which, why, or until when; Refused (3) where it is pinned longer.
     """
+    with journal.recorded(site, "pin") as note:
+        note |= {"file": file, "reason": reason}
+        made = _ordered(site, file, reason.strip(), until.strip())
+        note |= {"file": made.file, "until": made.until}
+        return made
+
+
+def _ordered(site: Site, file: str, reason: str, until: str) -> Pin:
     if not file:
         raise SettingsError("pin needs FILE=.", hint=_SEE)
-    if not reason.strip():
+    if not reason:
         raise SettingsError(
             "pin needs REASON=: whoever finds it in a year wants to know.",
             hint=f'REASON="year-end closing" LEDGER_ENV={site.environment} make pin FILE={file}',
         )
     name = catalog.find(site, file)
-    end = end_of(until.strip(), site.desk.clock(), site.settings.zone)
-    made = pin(site, name, reason.strip(), end)
-    if (made.reason, made.until) != (reason.strip(), end):
+    end = end_of(until, site.desk.clock(), site.settings.zone)
+    made = pin(site, name, reason, end)
+    if (made.reason, made.until) != (reason, end):
         raise Refused(
             f"{name.dump} is pinned {_span(made)} already: {made.reason}",
             hint=f"To shorten that: make unpin FILE={name.dump}, then pin it again.",
         )
-    facts = {"file": name.dump, "reason": made.reason, "until": made.until}
-    site.desk.journal("pin", {"environment": str(site.environment), **facts})
     return made
 
 
 def unpin(site: Site, file: str) -> str:
     """Take a backup's pin away; its file. SettingsError (2) for no such backup, Refused (3) without a pin."""
-    if not file:
-        raise SettingsError("unpin needs FILE=.", hint=_SEE)
-    name = catalog.find(site, file)
-    if not site.folder.taken(name.pin):
-        raise Refused(f"{name.dump} is not pinned.", hint=_SEE)
-    try:
-        was = read(site, name)
-    except BadBackup:
-        was = None
-    site.folder.discard(name.pin)
-    reason = was.reason if was else "it could not be read"
-    site.desk.journal("unpin", {"environment": str(site.environment), "file": name.dump, "reason": reason})
-    return name.dump
+    with journal.recorded(site, "unpin") as note:
+        note["file"] = file
+        if not file:
+            raise SettingsError("unpin needs FILE=.", hint=_SEE)
+        name = catalog.find(site, file)
+        if not site.folder.taken(name.pin):
+            raise Refused(f"{name.dump} is not pinned.", hint=_SEE)
+        try:
+            was = read(site, name)
+        except BadBackup:
+            was = None
+        site.folder.discard(name.pin)
+        note |= {"file": name.dump, "reason": was.reason if was else "it could not be read"}
+        return name.dump
 
 
 def listed(site: Site) -> list[Pin]:
@@ -62,7 +69,7 @@ def listed(site: Site) -> list[Pin]:
         try:
             one = read(site, name)
         except BadBackup as error:
-            one = Pin(file=name.dump, reason=error.message, who="", since=now)
+            one = Pin(file=name.dump, reason=error.message, who="?", since=now)
         if one and one.holds(now):
             found.append(one)
     return found
@@ -75,7 +82,7 @@ def _span(pin: Pin) -> str:
 def pin(site: Site, name: BackupName, reason: str, until: datetime | None = None) -> Pin:
     """Pin a backup; one that was pinned longer stays so. Busy when a rotation is just removing it."""
     made = Pin(file=name.dump, reason=reason, who=site.desk.run.who, since=site.desk.clock(), until=until)
-    with held(site, name, "pin"):
+    with held(site, name, ""):
         kept = read(site, name)
         if kept and (kept.until is None or (until is not None and kept.until >= until)):
             return kept

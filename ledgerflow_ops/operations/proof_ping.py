@@ -20,9 +20,10 @@ def after(examination: Examination) -> None:
     if newest is None or newest.name != examination.name:
         return
     why = ping.ping(url)
-    fields = {"environment": str(site.environment), "file": examination.name.dump, "why_not": why}
+    outcome = {"result": "failed", "error": why} if why else {"result": "ok"}
+    fields = {"environment": str(site.environment), "file": examination.name.dump, **outcome}
     try:
-        site.desk.journal("not pinged" if why else "pinged", fields)
+        site.desk.journal("ping", fields)
         if why:
             site.desk.reporter.say(f"the ping_url of {site.environment} was called in vain: {why}")
         alerts.report(site.desk, f"ping:{site.environment}", _findings(examination, why))

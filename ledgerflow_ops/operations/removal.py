@@ -48,7 +48,7 @@ def carry_on(site: Site, going: Going) -> Going:
         going = _retire(site, going)
     site.desk.reporter.step(Step.FACTS)
     _keep_proof(site, going)
-    history.keep_facts(site, going)
+    history.keep_facts(site, going.kept_as)
     left = [rest for part in going.parts if (rest := _without(site, going, part))]
     site.desk.reporter.step(Step.SETTLE)
     return history.note(site, going.model_copy(update={"parts": tuple(left)}))

@@ -14,7 +14,7 @@ from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.retention import Copy, Decision, Held, Plan, Policy
-from ledgerflow_ops.operations import catalog, history, pins, removal
+from ledgerflow_ops.operations import catalog, history, journal, pins, removal
 from ledgerflow_ops.operations.desk import Site
 
 
@@ -36,10 +36,14 @@ class Planned:
         """Bytes of dumps that would go."""
         return sum(self.known[decision.name].dump.size for decision in self.plan.expired)
 
+    def asks(self, confirmed: str) -> bool:
+        """Whether somebody must agree who has not typed the environment's name."""
+        return bool(self.plan.asks) and confirmed != self.site.environment
+
     def require(self, confirmed: str) -> None:
         """Refused when somebody must agree and nobody did."""
         environment = self.site.environment
-        if not self.plan.asks or confirmed == environment:
+        if not self.asks(confirmed):
             return
         said = f" CONFIRM={confirmed!r} is not its name." if confirmed else ""
         raise Refused(
@@ -113,7 +117,10 @@ def carry_out(site: Site, confirmed: str = "") -> Done:
     file system says no in the middle: the next rotation goes on from there.
     """
     desk = site.desk
-    with locks.exclusive(desk.settings.state_dir, site.environment, "rotate", desk.clock()):
+    with (
+        journal.recorded(site, "rotate") as note,
+        locks.exclusive(desk.settings.state_dir, site.environment, "rotate", desk.clock()),
+    ):
         desk.reporter.step(Step.PLAN)
         finished = list(_finish(site))
         planned = plan(site)
@@ -131,7 +138,7 @@ def carry_out(site: Site, confirmed: str = "") -> Done:
         finally:
             done = _done(site, planned, removed, finished, left)
             desk.reporter.step(Step.JOURNAL)
-            desk.journal("rotate", _noted(done, confirmed))
+            note |= _noted(done, confirmed)
         return done
 
 
@@ -250,7 +257,6 @@ def _noted(done: Done, confirmed: str) -> dict[str, Any]:
     """What the journal says of it: what went and why, not what stayed."""
     planned = done.planned
     return {
-        "environment": str(planned.site.environment),
         "removed": [f"{name}.dump" for name in done.removed],
         "finished": list(done.finished),
         "left": dict(done.left),

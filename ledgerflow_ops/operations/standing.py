@@ -10,8 +10,8 @@ from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.core import objectives, schedule, summary
 from ledgerflow_ops.core import standing as deciding
 from ledgerflow_ops.core.catalog import Entry
-from ledgerflow_ops.core.errors import BadBackup, LedgerError
-from ledgerflow_ops.core.naming import DUMP, MANIFEST, PIN, BackupName
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.naming import DUMP, MANIFEST, BackupName
 from ledgerflow_ops.core.objectives import Coverage
 from ledgerflow_ops.core.pins import Pin
 from ledgerflow_ops.core.standing import Day
@@ -100,7 +100,7 @@ def standing(site: Site) -> Standing:
             found["past"] = tuple(summaries.past(site))
             found["present"] = tuple(summaries.present(site))
             found["others"] = tuple(_others(site, {one.name for one in found["present"]}))
-            found["pins"] = tuple(_pins(site))
+            found["pins"] = tuple(pins.listed(site))
     except LedgerError as error:
         found["trouble"] = error
     return Standing(**found)
@@ -120,19 +120,6 @@ def _others(site: Site, known: set[BackupName]) -> Iterator[Entry]:
         entry = catalog.entry(site, name)
         if entry.manifest is None:  # else it was committed this moment
             yield entry
-
-
-def _pins(site: Site) -> Iterator[Pin]:
-    """The pins that hold now; one that cannot be read holds, and says so."""
-    now = site.desk.clock()
-    for file in site.folder.names(PIN):
-        name = BackupName.of(file)
-        try:
-            found = pins.read(site, name)
-        except BadBackup as error:
-            found = Pin(file=name.dump, reason=error.message, who="?", since=now)
-        if found and found.holds(now):
-            yield found
 
 
 def _backup(one: Summary) -> dict[str, Any]:

@@ -1,17 +1,120 @@
-"""Summaries of an environment's backups: as its folder stands, and of those that rotation has taken away."""
+"""Summaries of an environment's backups: as its folder stands, and of those that rotation has taken away.
 
-from ledgerflow_ops.core import summary
-from ledgerflow_ops.core.summary import Summary
+An index in the state folder spares the reading of manifests that have not changed since. It is a cache: one
+that is damaged, foreign or gone is made again, and whoever decides what is deleted or restored reads the
+manifests themselves.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import xxhash
+
+from ledgerflow_ops.adapters import cache as saved
+from ledgerflow_ops.adapters import clock, sight
+from ledgerflow_ops.adapters.sight import Sight
+from ledgerflow_ops.core import catalog as core_catalog
+from ledgerflow_ops.core import index, manifest, naming, proof, rungs, summary
+from ledgerflow_ops.core.index import Record
+from ledgerflow_ops.core.naming import DUMP, MANIFEST, BackupName
+from ledgerflow_ops.core.summary import Listed, Summary
 from ledgerflow_ops.operations import catalog, history
 from ledgerflow_ops.operations.desk import Site
+
+_FRESH = 2_000_000_000
+"""Nanoseconds within which a file may change again and show the same times: file systems keep whole
+seconds, or two. What was changed so shortly before it was read is read again the next time."""
 
 
 def present(site: Site) -> list[Summary]:
     """The committed backups that lie in the environment's folder, newest recovery point first."""
-    found = (summary.of(entry) for entry in catalog.entries(site))
-    return summary.newest_first(one for one in found if one is not None)
+    return summary.newest_first(one.summary for one in listed(site) if one.summary is not None)
 
 
 def past(site: Site) -> list[Summary]:
     """The backups that rotation has taken away, newest recovery point first, for at least 400 days."""
     return history.past(site)
+
+
+def listed(site: Site) -> list[Listed]:
+    """Every dump of the environment, by name, also what is no backup; as `catalog.entries` tells it."""
+    return marked(site, sight.look(site.folder.path))[0]
+
+
+def marked(site: Site, found: Sight) -> tuple[list[Listed], str]:
+    """As `listed`, of the folder as a look has just found it; and a digest that is another whenever a file
+    of any of them is. The digest is empty where something could not be read."""
+    begun = clock.now().timestamp()
+    stems = sorted(BackupName.of(file).stem for file in found.names(DUMP, MANIFEST))
+    names = [BackupName(stem) for stem in dict.fromkeys(stems)]
+    known = _load(site)
+    records = [_record(site, found, name, known.get(name.stem)) for name in names]
+    kept = [
+        record
+        for record in records
+        if record is known.get(record.listed.name.stem) or _settled(found, record, begun)
+    ]
+    if list(map(id, kept)) != list(map(id, known.values())):
+        _save(site, kept)
+    marks = [record.mark for record in records]
+    mark = xxhash.xxh3_128_hexdigest("".join(marks).encode()) if all(marks) else ""
+    return [record.listed for record in records], mark
+
+
+def _record(site: Site, seen: Sight, name: BackupName, known: Record | None) -> Record:
+    """What is known of a dump: as the index has it, if all its files are as they were then."""
+    if known is not None and known.mark == seen.mark(_files(name, known.archives)):
+        return known
+    entry = catalog.entry(site, name, remember=False)
+    archives: tuple[str, ...] = ()
+    if entry.manifest and entry.manifest.files:
+        archives = tuple(facts.file for facts in entry.manifest.files.archives)
+    there = seen.taken(name.manifest)
+    trouble = bool(entry.problem) and not _is_mismatch(site, entry)
+    # A mark that no look will find: what could not be read may have been the reading's own trouble.
+    mark = "" if trouble else seen.mark(_files(name, archives))
+    return Record(mark, archives, summary.listed(entry, manifest=there))
+
+
+def _is_mismatch(site: Site, entry: core_catalog.Entry) -> bool:
+    """Whether an entry's problem is what the files say, and not that they could not be read."""
+    return entry.manifest is not None and entry.problem == catalog.mismatch(
+        site, entry.name, entry.manifest, entry.size
+    )
+
+
+def _files(name: BackupName, archives: tuple[str, ...]) -> tuple[str, ...]:
+    """All files that the entry of a dump is read from."""
+    return (name.dump, name.manifest, name.globals, name.proof, *archives)
+
+
+def _settled(seen: Sight, record: Record, begun: float) -> bool:
+    """Whether a record may be kept. Times in the future, by a clock that went wrong, are as good as old."""
+    changed, instant = seen.changed(_files(record.listed.name, record.archives)), int(begun * 1e9)
+    ended = int(clock.now().timestamp() * 1e9)
+    return bool(record.mark) and not instant - _FRESH <= changed <= ended + _FRESH
+
+
+def _load(site: Site) -> dict[str, Record]:
+    data = saved.load(_file(site))
+    if data is None:
+        return {}
+    return index.decode(data, site.environment, code=_code(), folder=str(site.folder.path))
+
+
+def _save(site: Site, records: list[Record]) -> None:
+    saved.save(_file(site), index.encode(records, code=_code(), folder=str(site.folder.path)))
+
+
+def _file(site: Site) -> Path:
+    """An index for each folder: an environment may have backups in several places."""
+    place = xxhash.xxh3_64_hexdigest(str(site.folder.path).encode())
+    return site.desk.settings.state_dir / "index" / f"{site.environment}-{place}.json"
+
+
+@cache
+def _code() -> str:
+    """A digest of the program that reads manifests: another version may read something else in them."""
+    modules = (catalog, core_catalog, index, manifest, naming, proof, rungs, summary)
+    files = [Path(module.__file__ or "").read_bytes() for module in modules]
+    return xxhash.xxh3_128_hexdigest(b"".join([*files, Path(__file__).read_bytes()]))

@@ -1,33 +1,223 @@
-"""Looks at what is there, and says what is wrong with it."""
+"""Finds out what is wrong: of an environment, and of the machine. Finds only; who is told, others decide.
 
+No part of it that breaks keeps the others from being told: it is a finding itself.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
-from ledgerflow_ops.core import schedule, summary
+from ledgerflow_ops.adapters import locks
+from ledgerflow_ops.core import lateness, objectives, proving, storage
 from ledgerflow_ops.core.alerts import Finding, Level
-from ledgerflow_ops.core.messages import span
-from ledgerflow_ops.operations import summaries
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.lateness import Promise
+from ledgerflow_ops.core.objectives import Standing
+from ledgerflow_ops.core.storage import Disk
+from ledgerflow_ops.core.summary import Listed, Summary, newest_first
+from ledgerflow_ops.operations import drifting, measuring, summaries
 from ledgerflow_ops.operations.desk import Desk, Site
+from ledgerflow_ops.operations.servers import Server
+
+Part = Callable[[], Sequence[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What status, report and metrics draw from: the backups that are there, all that are known (rotated
+    ones too; both newest first), where the environment stands, what its database gains in a day (bytes)."""
+
+    present: tuple[Summary, ...]
+    known: tuple[Summary, ...]
+    standing: Standing
+    grows_per_day: float | None
+    database_disk: str
+    """Where the database lies, or why that is not known."""
+
+
+def facts(site: Site) -> Facts:
+    """The facts of an environment now. Bands of its figures: `core.bands.bands(facts.known, "size")`."""
+    from ledgerflow_ops.core.forecast import slope
+
+    present = summaries.present(site)
+    known = newest_first([*present, *summaries.past(site)])
+    recent = [one for one in known if known[0].recovery_point - one.recovery_point <= timedelta(days=28)]
+    points = [(one.recovery_point.timestamp() / 86_400, float(one.database_size)) for one in recent[:60]]
+    folder, why = measuring.database_disk(site)
+    return Facts(
+        tuple(present),
+        tuple(known),
+        _standing(site, present),
+        slope(points) if len(points) > 1 else None,
+        str(folder) if folder else f"not known: {why}",
+    )
+
+
+def forecasts(desk: Desk) -> list[Disk]:
+    """Every disk that something of ours lies on: what is free, the trend, the day it will be full."""
+    return measuring.measured(desk)
 
 
 def look(site: Site) -> list[Finding]:
-    """What is wrong with an environment now: its backup is late, nothing is proven, the RPO is not kept."""
-    if not site.settings.is_scheduled:
-        return []
-    name, asked, now, found = site.environment, site.settings, site.desk.clock(), []
-    present = summaries.present(site)
-    due = schedule.last_due(now - timedelta(minutes=asked.late_minutes), asked.schedule, asked.zone)
-    if not any(one.day >= due for one in present):
-        text = f"The backup of {due} is late: there is none."
-        found.append(Finding(name, "late", "", Level.CRITICAL, text, f"LEDGER_ENV={name} make backup"))
-    newest = summary.newest_proven(present)
-    age = now - newest.recovery_point if newest else None
-    if age is None or age > timedelta(hours=asked.rpo_hours):
-        text = f"The newest proven backup is {span(age)} old." if age else "Nothing is proven."
-        text += f" At most {asked.rpo_hours:g} hours may be lost."
-        found.append(Finding(name, "rpo", "", Level.CRITICAL, text, f"LEDGER_ENV={name} make backup"))
-    return found
+    """What is wrong with an environment now; never an error."""
+    watch = _Watch(site)
+    return [
+        *_part(site.environment, "files", watch.files),
+        *_part(site.environment, "schedule", watch.schedule),
+        *_part(site.environment, "proof", watch.proof),
+        *_part(site.environment, "anomalies", watch.anomalies),
+    ]
 
 
-def machine(desk: Desk) -> list[Finding]:  # noqa: ARG001
-    """What is wrong with the machine that all environments live on."""
-    return []
+def machine(desk: Desk) -> list[Finding]:
+    """What is wrong with the machine now, its disks and our servers on it; never an error."""
+    return [
+        *_part(None, "disks", lambda: _disks(desk)),
+        *_part(None, "daemon", lambda: _daemon(desk)),
+    ]
+
+
+class _Watch:
+    """One look at an environment. Later parts use what earlier ones have gathered."""
+
+    def __init__(self, site: Site) -> None:
+        self.site, self.environment = site, site.environment
+        self.now = site.desk.clock()
+        self.listed: list[Listed] = []
+        self.present: list[Summary] = []
+        self.known: list[Summary] = []
+        self.cause = ""
+        self.blind = True
+        """Whether the folder could not be seen: then nothing is said of what is not in it."""
+
+    def files(self) -> list[Finding]:
+        """The folder, and what was done to it from outside."""
+        self.listed, found, there = drifting.look(self.site)
+        self.present = newest_first(one.summary for one in self.listed if one.summary is not None)
+        self.known = newest_first([*self.present, *summaries.past(self.site)])
+        self.blind = not there
+        if there:
+            return found
+        message = f"{self.site.folder.path}, with every backup of {self.environment} in it, is not there."
+        hint = f"Is its disk mounted? df -h {self.site.folder.path.parent}; make doctor"
+        return [Finding(self.environment, "folder", "folder", Level.CRITICAL, message, hint)]
+
+    def schedule(self) -> list[Finding]:
+        """Backups missing or late, RPO; only where backups come by themselves."""
+        settings = self.site.settings
+        if self.blind or not settings.is_scheduled:
+            return []
+        late = timedelta(minutes=settings.late_minutes)
+        promise = Promise(self.environment, settings.schedule, settings.zone, late)
+        overdue = lateness.missing(self.known, promise, self.now)
+        if any(one.kind in ("late", "never") for one in overdue):
+            self.cause = self.cause or self._why()
+            overdue = lateness.missing(
+                self.known, promise, self.now, cause=self.cause, working=self._working()
+            )
+        return overdue
+
+    def proof(self) -> list[Finding]:
+        """Bad backups anywhere; what is not proven, and objectives, where backups come by themselves."""
+        settings, found = self.site.settings, proving.bad(self.environment, self.listed)
+        if self.blind or not settings.is_scheduled:
+            return found
+        standing = _standing(self.site, self.present)
+        grace = timedelta(minutes=settings.late_minutes)
+        return [
+            *found,
+            *proving.unproven(self.present, self.now, grace),
+            *proving.objectives(self.environment, self.present, standing, self.now, cause=self.cause),
+            *proving.coverage(self.environment, standing, settings.redrill_days),
+        ]
+
+    def anomalies(self) -> list[Finding]:
+        """What is odd about the newest backup."""
+        from ledgerflow_ops.core import anomalies  # pandas takes as long to import as a backup takes
+
+        return [] if self.blind else anomalies.find(self.known, self.site.settings.append_only)
+
+    def _why(self) -> str:
+        """Why no backup can be taken, as far as that can be seen from here."""
+        if message := measuring.trouble(self.site):
+            return f"the server of {self.environment} cannot be reached: {message}"
+        full = [disk for disk in measuring.measured(self.site.desk) if storage.is_full(disk)]
+        return storage.cause(full[0]) if full else ""
+
+    def _working(self) -> str:
+        holder = locks.holder(self.site.desk.settings.state_dir, self.environment)
+        return f" Another operation is at work: {holder}." if holder else ""
+
+
+def _standing(site: Site, present: Sequence[Summary]) -> Standing:
+    settings = site.settings
+    return objectives.standing(
+        present,
+        site.desk.clock(),
+        rpo_hours=settings.rpo_hours,
+        rto_minutes=settings.rto_minutes,
+        redrill_days=settings.redrill_days,
+    )
+
+
+def _disks(desk: Desk) -> list[Finding]:
+    """Full and filling disks, and places that are not there."""
+    disks = measuring.measured(desk)
+    away = [
+        Finding(
+            None,
+            "away",
+            disk.path,
+            Level.WARNING,
+            f"{disk.path} ({', '.join(disk.holds)}) cannot be asked: {disk.why}",
+            f"Is its disk mounted? df -h {disk.path}; make doctor",
+            storage.cause(disk),
+        )
+        for disk in disks
+        if disk.now is None
+    ]
+    return [*storage.judge(disks, desk.clock()), *away]
+
+
+def _daemon(desk: Desk) -> list[Finding]:
+    """Servers that were started and not stopped, and do not run."""
+    dead = [
+        server
+        for name in ("daemon", "webserver")
+        if (server := Server(name, desk.settings.state_dir)).remembered() and server.running() is None
+    ]
+    return [
+        Finding(
+            None,
+            "server",
+            server.name,
+            Level.CRITICAL if server.name == "daemon" else Level.WARNING,
+            f"The {server.name} was started and does not run any more."
+            + (" No backup comes by itself." if server.name == "daemon" else ""),
+            f"make up; its log: {server.log}",
+            "the servers of this machine have ended",
+        )
+        for server in dead
+    ]
+
+
+def _part(environment: Environment | None, subject: str, part: Part) -> list[Finding]:
+    """What a part finds; where it breaks, that."""
+    try:
+        return list(part())
+    except LedgerError as error:
+        message, hint = error.message, error.hint
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not silence the other parts
+        message, hint = f"{type(error).__name__}: {error}", "This is a mistake in the watch itself."
+    word = environment or "machine"
+    return [
+        Finding(
+            environment,
+            "watch",
+            subject,
+            Level.CRITICAL if subject == "files" else Level.WARNING,
+            f"The {subject} of {word} cannot be watched: {message}",
+            hint,
+        )
+    ]

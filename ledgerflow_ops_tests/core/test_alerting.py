@@ -199,6 +199,14 @@ class TestAnIncident:
         assert people.report("watch:prod", after=9 * MINUTE) == []
         assert {one.kind for one in people.report("watch:prod", after=MINUTE)} == {Kind.RECOVERY}
 
+    @pytest.mark.parametrize("turn", [1, -1])
+    def test_that_is_said_twice_at_once_counts_as_the_worse_one(self, turn: int) -> None:
+        people = People()
+        both = [finding(level=Level.WARNING), finding()][::turn]
+        state, messages = decide(people.state, "watch:prod", both, NOON, people.policy)
+        assert [one.channel for one in messages] == ["mail", "phone"]
+        assert len(state.alerts) == 1
+
     def test_of_another_source_is_left_alone(self) -> None:
         people = People()
         people.report("watch:prod", finding())

@@ -185,6 +185,7 @@ class TestAsking:
         assert planned(backups).asks
         ahead = [NOW + timedelta(days=days) for days in (1, 90)]
         assert planned([days_ago(8), *daily(7)], past=ahead).asks == ""
+        assert planned(daily(48, 40), past=[NOW]).asks
 
     def test_a_tear_below_all_that_goes_is_none(self) -> None:
         assert not planned([days_ago(400, pinned="for good"), days_ago(8), *daily(7)]).asks

@@ -19,7 +19,7 @@ from ledgerflow_ops.core.pins import Pin
 from ledgerflow_ops_tests import needs
 from ledgerflow_ops_tests.builders import site as built
 from ledgerflow_ops_tests.e2e.commands import PROGRAM, PROJECT, Shell
-from ledgerflow_ops_tests.fakes import histories
+from ledgerflow_ops_tests.fakes import shelves
 from ledgerflow_ops_tests.fakes.prometheus import Prometheus, prometheus
 
 pytestmark = pytest.mark.e2e
@@ -52,10 +52,10 @@ def shell(session_root: Path) -> Shell:
     root.mkdir(mode=0o711)
     now = clock.now()
     dev = built(root, scheduled=True)
-    histories.days(dev, now - timedelta(hours=5), 30, histories.plain)
+    shelves.days(dev, now - timedelta(hours=5), 30, shelves.plain)
     prod = dev.desk.site(Environment.PROD)
-    histories.days(prod, now - timedelta(hours=40), 12, histories.plain)
-    kept = histories.put(prod, now - timedelta(days=20))
+    shelves.days(prod, now - timedelta(hours=40), 12, shelves.plain)
+    kept = shelves.put(prod, now - timedelta(days=20))
     pin = Pin(file=kept.dump, reason="audit", who="tests", since=now)
     prod.folder.replace(kept.pin, pin.encode())
     for what, result in (("backup", "ok"), ("drill", "failed")):

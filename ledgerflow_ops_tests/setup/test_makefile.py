@@ -18,6 +18,7 @@ MAKE = shutil.which("make") or "make"
 
 OPERATIONS = (
     *("backup", "backfill", "verify", "restore-test", "status", "doctor", "identity", "up", "down"),
+    *("alert-test", "watchdog"),
     *("rotate", "pin", "unpin"),
 )
 TARGETS = (*OPERATIONS, "test", "bench", "lint", "help")

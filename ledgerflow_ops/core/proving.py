@@ -1,0 +1,136 @@
+"""What is wrong with the proof of backups: bad ones, unproven ones, objectives not kept, drills overdue."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from ledgerflow_ops.core import lateness, summary
+from ledgerflow_ops.core.alerts import Finding, Level
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.objectives import Standing
+from ledgerflow_ops.core.summary import Listed, Summary
+
+_NAMED = 3
+
+
+def bad(environment: Environment, listed: Sequence[Listed]) -> list[Finding]:
+    """Every backup that has been shown to be bad; critical where it is the newest."""
+    newest = newest_of(listed)
+    return [
+        Finding(
+            environment,
+            "bad",
+            one.name.dump,
+            Level.CRITICAL if one is newest or newest is None else Level.WARNING,
+            f"{one.name.dump} is bad: {one.problem or 'its proof says so'}.",
+            f"LEDGER_ENV={environment} make restore-test FILE={one.name.dump}",
+        )
+        for one in listed
+        if one.state == "bad"
+    ]
+
+
+def newest_of(listed: Sequence[Listed]) -> Listed | None:
+    """The newest backup among them; None where none is committed."""
+    known = [(one.summary.recovery_point, one.name.stem, one) for one in listed if one.summary is not None]
+    return max(known)[-1] if known else None
+
+
+def unproven(present: Sequence[Summary], now: datetime, grace: timedelta) -> list[Finding]:
+    """The newest backup, where so long after it was made it is still not proven: a check has not run."""
+    newest = next(iter(summary.newest_first(present)), None)
+    if newest is None or newest.proven or newest.bad or now - newest.finished_at <= grace:
+        return []
+    proven = summary.newest_proven(present)
+    safe = f"The newest proven one is {proven.name.dump}." if proven else "NOTHING IS PROVEN."
+    if not newest.local:
+        how, hint = "its bytes are only in the cloud", "Download it; then "
+    elif newest.examined_at is None:
+        how, hint = "no check of it has run", ""
+    else:
+        how, hint = f"its checks got as far as {newest.state}", ""
+    return [
+        Finding(
+            newest.environment,
+            "unproven",
+            "newest backup",
+            Level.WARNING if proven else Level.CRITICAL,
+            f"{newest.name.dump} of {newest.finished_at:%Y-%m-%d %H:%M} UTC is NOT PROVEN: {how}. {safe}",
+            f"{hint}LEDGER_ENV={newest.environment} make restore-test FILE={newest.name.dump}",
+        )
+    ]
+
+
+def objectives(
+    environment: Environment,
+    present: Sequence[Summary],
+    standing: Standing,
+    now: datetime,
+    *,
+    cause: str = "",
+) -> Iterator[Finding]:
+    """RPO and RTO that are not kept. Where there is no backup at all, that is told as such, and not here.
+
+    As long as the objective after the very first backup, `unproven` tells that nothing is proven.
+    """
+    newest = next(iter(summary.newest_first(present)), None)
+    if newest is None:
+        return
+    first = min(one.recovery_point for one in present)
+    begins = standing.rpo_seconds is None and now - first <= timedelta(seconds=standing.rpo_objective)
+    if not standing.rpo_kept and not begins:
+        yield _rpo(environment, newest, standing, cause)
+    if standing.rto_seconds is not None and not standing.rto_kept:
+        proven = summary.newest_proven(present)
+        assert proven is not None
+        yield Finding(
+            environment,
+            "rto",
+            "restore time",
+            Level.WARNING,
+            f"Restoring {proven.name.dump} took {standing.rto_seconds / 60:,.1f} minutes in its drill; "
+            f"the objective is {standing.rto_objective / 60:,.1f}.",
+            f"Measure it again: LEDGER_ENV={environment} make restore-test FILE={proven.name.dump}",
+            figures={"found": standing.rto_seconds, "expected": standing.rto_objective},
+        )
+
+
+def _rpo(environment: Environment, newest: Summary, standing: Standing, cause: str) -> Finding:
+    hours = standing.rpo_objective / 3600
+    if standing.rpo_seconds is None:
+        message = (
+            f"NOTHING IS PROVEN: no backup of {environment} counts. The objective is {hours:,.1f} hours."
+        )
+    else:
+        message = (
+            f"{standing.rpo_seconds / 3600:,.1f} hours of work would be lost now, back to the newest proven "
+            f"backup of {environment}; the objective is {hours:,.1f}."
+        )
+    word = "backup" if newest.proven else f"restore-test FILE={newest.name.dump}"
+    return Finding(
+        environment,
+        "rpo",
+        "recovery point",
+        Level.CRITICAL,
+        message,
+        f"LEDGER_ENV={environment} make {word}",
+        cause or (lateness.no_backup_since(newest) if newest.proven else ""),
+        figures={"found": standing.rpo_seconds or -1.0, "expected": standing.rpo_objective},
+    )
+
+
+def coverage(environment: Environment, standing: Standing, redrill_days: int) -> Iterator[Finding]:
+    """Kept backups that nobody has restored for longer than the settings say."""
+    overdue = standing.coverage.overdue
+    if overdue:
+        named = ", ".join(one.name.dump for one in overdue[:_NAMED])
+        more = f" and {len(overdue) - _NAMED} more" if len(overdue) > _NAMED else ""
+        yield Finding(
+            environment,
+            "coverage",
+            "drills",
+            Level.WARNING,
+            f"{len(overdue)} of {standing.coverage.kept} kept backups have not been restored for more than "
+            f"{redrill_days} days: {named}{more}.",
+            f"LEDGER_ENV={environment} make restore-test FILE={overdue[0].name.dump}",
+            figures={"found": standing.coverage.share, "expected": 1.0},
+        )

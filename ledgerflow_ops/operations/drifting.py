@@ -1,0 +1,116 @@
+"""Looks for what was changed in an environment's folder outside of the system, and remembers what it saw.
+
+In the state folder, `watch/ENV.json` has what is told and a mark of all files, `watch/ENV.files.json` the
+files: read only when the mark is another, so that a look at ten thousand backups that rest is cheap.
+"""
+
+import os
+import re
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+from ledgerflow_ops.adapters import cache, locks, sight
+from ledgerflow_ops.adapters.sight import Sight
+from ledgerflow_ops.core import drift
+from ledgerflow_ops.core.alerts import Finding
+from ledgerflow_ops.core.drift import Known, Look, Seen
+from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.manifest import decode_sealed, encode_sealed
+from ledgerflow_ops.core.summary import Listed
+from ledgerflow_ops.operations import summaries
+from ledgerflow_ops.operations.desk import Site
+
+HISTORY = "history"
+"""The folder below the backups in which rotation leaves the manifests of those it took away."""
+
+_LEFT = re.compile(r"\.(?:[0-9a-f]{8}\.)?[a-z]+\.json")
+_OTHERS = 0o077
+
+
+def look(site: Site) -> tuple[list[Listed], list[Finding], bool]:
+    """Every dump of the environment, what has drifted since the last look, and whether the folder is there.
+
+    Nothing is told anew, and nothing learnt, while an operation holds the environment's lock.
+    """
+    state = site.desk.settings.state_dir
+    before = locks.holder(state, site.environment)
+    seen = sight.look(site.folder.path)
+    known = _load(site)
+    if not seen.there:
+        return [], [], known is None
+    listed, mark = summaries.marked(site, seen)
+    rests = known is not None and known.quiet and known.mark == mark
+    if known is not None and not rests:
+        known = replace(known, files=_load_files(site))
+    looked = _look(site, seen, listed, mark, rests=rests)
+    busy = before is not None or locks.holder(state, site.environment) is not None
+    found, after = drift.compare(known, looked, site.desk.clock(), busy=busy)
+    if after != known:
+        _save(site, after, files=not rests)
+    return listed, found, True
+
+
+def _look(site: Site, seen: Sight, listed: list[Listed], mark: str, *, rests: bool) -> Look:
+    """The folder for core; without its files where none of them has changed."""
+    files: dict[str, Seen] = {}
+    if not rests:
+        files = {
+            name: Seen(facts.st_size, facts.st_mtime_ns, facts.st_ino, seen.evicted(name))
+            for name, facts in seen.files.items()
+        }
+        files |= {name: Seen(0, 0, 0, away=True) for name in seen.placeholders - set(files)}
+    gone = list(sight.look(site.folder.path / HISTORY).files)
+    return Look(
+        environment=site.environment,
+        files=files,
+        listed=listed,
+        rotated=lambda stem: any(_is_of(name, stem) for name in gone),
+        exposed=_exposed(site, seen),
+        folder=str(site.folder.path),
+        mark=mark,
+    )
+
+
+def _exposed(site: Site, seen: Sight) -> list[str]:
+    """The files of backups that others may touch, or that are not ours; the folder among them."""
+    me = os.geteuid()
+    wrong = [
+        name
+        for name, facts in seen.files.items()
+        if (facts.st_mode & _OTHERS and not stat.S_ISLNK(facts.st_mode)) or facts.st_uid != me
+    ]
+    folder = ["the folder itself"] if site.folder.path.stat().st_mode & _OTHERS else []
+    return folder + sorted(filter(drift.is_ours, wrong))
+
+
+def _is_of(name: str, stem: str) -> bool:
+    """Whether a file of the history is that backup's: by its name, or with a digest where it was taken."""
+    return name.startswith(stem) and bool(_LEFT.fullmatch(name[len(stem) :]))
+
+
+def _load(site: Site) -> Known | None:
+    """What is remembered, without the files; None where nothing is, or cannot be read."""
+    data = cache.load(_file(site))
+    try:
+        return drift.decode(decode_sealed(data, "drift")) if data else None
+    except (BadBackup, KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _load_files(site: Site) -> dict[str, Seen]:
+    data = cache.load(_file(site, ".files"))
+    try:
+        return drift.decode_files(decode_sealed(data, "drift")) if data else {}
+    except (BadBackup, KeyError, TypeError, ValueError, AttributeError):
+        return {}
+
+
+def _save(site: Site, known: Known, *, files: bool) -> None:
+    """Remember; the mark last, for it says that the files need not be looked at."""
+    if not files or cache.save(_file(site, ".files"), encode_sealed(drift.encode_files(known))):
+        cache.save(_file(site), encode_sealed(drift.encode(known)))
+
+
+def _file(site: Site, part: str = "") -> Path:
+    return site.desk.settings.state_dir / "watch" / f"{site.environment}{part}.json"

@@ -1,0 +1,191 @@
+"""Measures the disks that backups and databases lie on, and remembers what was free: for the trend.
+
+The measurements are in the state folder (`disks.json`): one each hour for two days, then one a day for 400
+days. They can be lost: then the trend is not known for four days.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ledgerflow_ops.adapters import cache, disks
+from ledgerflow_ops.core import forecast, naming, space
+from ledgerflow_ops.core.errors import BadBackup, LedgerError
+from ledgerflow_ops.core.forecast import Measurement
+from ledgerflow_ops.core.manifest import decode_sealed, encode_sealed
+from ledgerflow_ops.core.naming import MANIFEST, BackupName
+from ledgerflow_ops.core.storage import Disk
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.desk import Desk, Site
+
+_HOUR = timedelta(hours=1)
+_PATIENCE = timedelta(minutes=10)
+_FILE = "disks.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A folder of ours and what it is for; `needs` are the bytes that will be written there next."""
+
+    path: Path
+    holds: str
+    needs: int
+
+
+def measured(desk: Desk) -> list[Disk]:
+    """Every disk that something of ours lies on: one entry for each, whatever lies there together.
+
+    A folder that cannot be asked, such as an archive whose disk is away, is an entry that says why.
+    """
+    now, memory = desk.clock(), _load(desk)
+    newest = [_newest(desk.site(environment)) for environment in desk.settings.environments]
+    found: dict[int, Disk] = {}
+    away: list[Disk] = []
+    for place in _places(desk, newest):
+        try:
+            if place.holds == "archive" and not place.path.is_dir():
+                raise LedgerError(f"{place.path} is not there.", hint="Is its disk mounted?")
+            number, measurement = disks.measure(place.path, now)
+        except LedgerError as error:
+            away.append(Disk(str(place.path), (place.holds,), None, None, why=error.message))
+            continue
+        if number in found:
+            found[number] = _together(found[number], place)
+        else:
+            history = [*memory.get(str(place.path), []), measurement]
+            trend = forecast.day_full(history, now)
+            found[number] = Disk(str(place.path), (place.holds,), measurement, trend, place.needs)
+            memory[str(place.path)] = history
+    _save(desk, memory, now)
+    return [*found.values(), *away]
+
+
+def database_disk(site: Site) -> tuple[Path | None, str]:
+    """Where the environment's server keeps its data, if on a disk of this machine; else None, and why not.
+
+    Remembered for an hour; a server that cannot be reached is asked again after ten minutes.
+    """
+    if site.is_sample:
+        cluster = site.desk.embedded.cluster
+        return (cluster.data, "") if cluster.made else (None, "the sample's server was never started")
+    if site.container:
+        return None, "the server is in a container"
+    answer = _asked(site)
+    return (Path(answer["path"]) if answer["path"] else None), str(answer["why"])
+
+
+def trouble(site: Site) -> str:
+    """Why the environment's server cannot be reached; empty where it can, or is not asked: the sample's.
+
+    An answer is good for ten minutes: a dead host takes as long to answer as a tick of a sensor may.
+    """
+    if site.is_sample:
+        return ""
+    file = site.desk.settings.state_dir / "index" / f"{site.environment}.reached.json"
+    held, now = _fields(file), site.desk.clock()
+    if _age(held, now) <= _PATIENCE:
+        return str(held.get("trouble", ""))
+    try:
+        with site.database().connect():
+            message = ""
+    except LedgerError as error:
+        message = error.message
+    cache.save(file, encode_sealed({"at": now.isoformat(), "trouble": message}))
+    return message
+
+
+def _asked(site: Site) -> Mapping[str, Any]:
+    file = site.desk.settings.state_dir / "index" / f"{site.environment}.disk.json"
+    held, now = _fields(file), site.desk.clock()
+    if _age(held, now) <= (_HOUR if held.get("path") else _PATIENCE):
+        return held
+    try:
+        path, why = disks.data_folder(site.database())
+    except LedgerError as error:
+        path, why = None, error.message
+    answer = {"at": now.isoformat(), "path": str(path or ""), "why": why}
+    cache.save(file, encode_sealed(answer))
+    return answer
+
+
+def _age(held: Mapping[str, Any], now: datetime) -> timedelta:
+    """How old an answer is; very old where there is none, or it is from the future."""
+    try:
+        age = now - datetime.fromisoformat(held["at"])
+    except (KeyError, TypeError, ValueError):
+        return timedelta.max
+    return age if age >= timedelta(0) else timedelta.max
+
+
+def _places(desk: Desk, newest: Sequence[space.LastDump | None]) -> Iterator[_Place]:
+    settings, known = desk.settings, [one for one in newest if one]
+    needed = sum(space.dump_needs(one.database_size, one) for one in known)
+    yield _Place(settings.backup_root, "backups", needed)
+    for root in settings.archive_roots:
+        yield _Place(root, "archive", 0)
+    drills = max((space.drill_needs(one.database_size) for one in known), default=0)
+    yield _Place(settings.state_dir, "state", 0)
+    yield _Place(desk.lodging.root, "drills", drills)
+    for environment in settings.environments:
+        folder, _ = database_disk(desk.site(environment))
+        if folder:
+            yield _Place(folder, f"database of {environment}", 0)
+
+
+def _newest(site: Site) -> space.LastDump | None:
+    """The sizes of the newest backup by its name: of ten thousand, no other is read for them."""
+    try:
+        names = (BackupName.of(file) for file in reversed(site.folder.names(MANIFEST)))
+        # Standard names in the order of the alphabet are in the order of time.
+        dated = next((name for name in names if naming.claimed_instant(name)), None)
+        found = catalog.read_manifest(site, dated) if dated else None
+    except LedgerError:
+        return None
+    return space.LastDump(found.dump.size, found.source.size) if found else None
+
+
+def _together(disk: Disk, place: _Place) -> Disk:
+    """A disk on which another place lies as well."""
+    holds = disk.holds if place.holds in disk.holds else (*disk.holds, place.holds)
+    return Disk(disk.path, holds, disk.now, disk.forecast, disk.needs + place.needs)
+
+
+def _load(desk: Desk) -> dict[str, list[Measurement]]:
+    held = _fields(desk.settings.state_dir / _FILE)
+    try:
+        return {
+            str(path): [Measurement(datetime.fromisoformat(at), *values) for at, *values in rows]
+            for path, rows in held.get("disks", {}).items()
+        }
+    except (TypeError, ValueError, AttributeError):
+        return {}
+
+
+def _save(desk: Desk, memory: Mapping[str, Sequence[Measurement]], now: datetime) -> None:
+    """Keep the measurements, one an hour at the most."""
+    kept = {path: forecast.kept(_hourly(history), now) for path, history in memory.items()}
+    rows = {
+        path: [[one.at.isoformat(), one.free, one.total, one.free_files, one.total_files] for one in history]
+        for path, history in kept.items()
+        if history
+    }
+    file = desk.settings.state_dir / _FILE
+    if _fields(file).get("disks") != rows:
+        cache.save(file, encode_sealed({"disks": rows}))
+
+
+def _hourly(history: Sequence[Measurement]) -> list[Measurement]:
+    """Without the last one, where the one before it is not an hour old."""
+    if len(history) > 1 and timedelta(0) <= history[-1].at - history[-2].at < _HOUR:
+        return list(history[:-1])
+    return list(history)
+
+
+def _fields(file: Path) -> dict[str, Any]:
+    data = cache.load(file)
+    try:
+        return decode_sealed(data, file.name) if data else {}
+    except BadBackup:
+        return {}

@@ -1,0 +1,113 @@
+"""Fills an environment's folder with backups that are whole but never were taken: manifests, proofs."""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from functools import cache
+
+from ledgerflow_ops.core.manifest import Manifest, TableContent, TableFacts
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.proof import Proof, Verdict
+from ledgerflow_ops.core.record import FileFacts
+from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops_tests.core import records
+
+TABLES = tuple(f"public.table_{number:02}" for number in range(24))
+
+
+def name(site: Site, taken: datetime) -> BackupName:
+    return BackupName(f"ledgerflow_{site.environment}_{taken:%Y%m%d_%H%M}")
+
+
+def put(
+    site: Site,
+    taken: datetime,
+    *,
+    size: int = 4000,
+    rows: Iterable[int] = (),
+    proven_at: datetime | None = None,
+    verdict: Verdict = Verdict.GOOD,
+    seconds: float = 2.0,
+) -> Manifest:
+    """A committed backup of that instant, proven at `proven_at` (never, if None)."""
+    stem, data = name(site, taken), _data(size)
+    counts = dict(zip(TABLES, rows or range(1000, 25000, 1000), strict=False))
+    manifest = _manifest(site, stem, taken, data, counts, seconds)
+    folder = site.folder.path
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for file, content in (
+        (stem.dump, data),
+        (stem.globals, b"-- roles\n"),
+        (stem.manifest, manifest.encode()),
+    ):
+        _write(site, file, content)
+    if proven_at:
+        prove(site, manifest, proven_at, verdict)
+    return manifest
+
+
+def prove(site: Site, manifest: Manifest, at: datetime, verdict: Verdict = Verdict.GOOD) -> Proof:
+    """The proof of a drill of that backup at that instant."""
+    proof = records.proof(
+        Rung.VALID if verdict is Verdict.GOOD else Rung.HASHED,
+        verdict,
+        file=manifest.dump.file,
+        sha256=manifest.dump.sha256,
+        manifest_digest=manifest.digest,
+        examined_at=at,
+    )
+    _write(site, BackupName.of(manifest.dump.file).proof, proof.encode())
+    return proof
+
+
+def days(site: Site, last: date, count: int, *, at: str = "02:30") -> list[Manifest]:
+    """A proven backup on each of `count` days up to `last`, a little larger every day."""
+    made = []
+    for back in reversed(range(count)):
+        day = last - timedelta(days=back)
+        taken = datetime.fromisoformat(f"{day}T{at}:00+00:00")
+        grown = count - back
+        rows = [1000 * number + grown * number for number in range(1, 25)]
+        made.append(put(site, taken, size=4000 + grown, rows=rows, proven_at=taken + timedelta(minutes=5)))
+    return made
+
+
+@cache
+def _data(size: int) -> bytes:
+    return bytes(size - 1) + b"."
+
+
+def _manifest(
+    site: Site, stem: BackupName, taken: datetime, data: bytes, counts: dict[str, int], seconds: float
+) -> Manifest:
+    content = {
+        table: TableContent(rows=rows, size=rows * 40, digest=f"{rows:032x}", columns="(id, total)")
+        for table, rows in counts.items()
+    }
+    facts = {table: TableFacts(rows=rows, sums={"total": f"{rows}.50"}) for table, rows in counts.items()}
+    return records.manifest(
+        environment=site.environment,
+        backup_day=taken.astimezone(site.settings.zone).date(),
+        time_zone=site.settings.time_zone,
+        recovery_point=taken,
+        started_at=taken,
+        finished_at=taken + timedelta(seconds=seconds),
+        sample=site.is_sample,
+        dump=FileFacts(file=stem.dump, size=len(data), sha256=_digest(data)),
+        globals=FileFacts(file=stem.globals, size=9, sha256=_digest(b"-- roles\n")),
+        seal=records.seal(tables=facts),
+        contents=records.contents(tables=content),
+        durations={"dump": seconds},
+    )
+
+
+@cache
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _write(site: Site, file: str, data: bytes) -> None:
+    path = site.folder.file(file)
+    path.write_bytes(data)
+    path.chmod(0o600)

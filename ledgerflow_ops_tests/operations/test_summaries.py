@@ -1,0 +1,259 @@
+"""The index of summaries is always what reading the manifests would say."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.core import summary
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.proof import Verdict
+from ledgerflow_ops.core.summary import Listed
+from ledgerflow_ops.operations import catalog, summaries
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import NOON
+from ledgerflow_ops_tests.fakes import catalogs
+
+_OLD = 1_700_000_000
+_TICK = 0.012
+"""Seconds after which a file's times are others than before: Linux keeps them by the tick of its clock."""
+
+
+def slow(site: Site) -> list[Listed]:
+    """As the manifests themselves tell it."""
+    return [
+        summary.listed(entry, manifest=site.folder.taken(entry.name.manifest))
+        for entry in catalog.entries(site)
+    ]
+
+
+def index(site: Site) -> Path:
+    (file,) = (site.desk.settings.state_dir / "index").glob("dev-*.json")
+    return file
+
+
+def age(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the clock that files are looked at by run ahead, so that all that is there counts as settled."""
+    monkeypatch.setattr(summaries, "_FRESH", 0)
+
+
+def site_of(root: Path) -> Site:
+    return builders.site(root, now=lambda: NOON)
+
+
+def _names(site: Site) -> list[BackupName]:
+    return [entry.name for entry in catalog.entries(site)]
+
+
+Change = Callable[[Site, int], None]
+
+
+def _put(site: Site, number: int) -> None:
+    taken = NOON - timedelta(days=number % 9, minutes=number % 7)
+    catalogs.put(site, taken, size=100 + number, proven_at=taken if number % 2 else None)
+
+
+def _prove(site: Site, number: int) -> None:
+    for name in _names(site)[number % 5 :][:1]:
+        try:
+            manifest = catalog.read_manifest(site, name)
+        except Exception:  # noqa: BLE001 - a damaged one is not proven
+            return
+        if manifest and manifest.dump.file == name.dump:
+            catalogs.prove(site, manifest, NOON, Verdict.GOOD if number % 3 else Verdict.BAD)
+
+
+def _file(site: Site, number: int) -> Path | None:
+    files = sorted(path for path in site.folder.path.iterdir() if path.is_file())
+    return files[number % len(files)] if files else None
+
+
+def _remove(site: Site, number: int) -> None:
+    if file := _file(site, number):
+        file.unlink()
+
+
+def _damage(site: Site, number: int) -> None:
+    if file := _file(site, number):
+        data = bytearray(file.read_bytes() or b"x")
+        data[number % len(data)] ^= 1 + number % 255
+        file.write_bytes(bytes(data))
+
+
+def _cut(site: Site, number: int) -> None:
+    if file := _file(site, number):
+        os.truncate(file, number % 50)
+
+
+def _evict(site: Site, number: int) -> None:
+    if (file := _file(site, number)) and not file.name.startswith("."):
+        file.rename(file.with_name(f".{file.name}.icloud"))
+
+
+def _copy(site: Site, number: int) -> None:
+    if file := _file(site, number):
+        file.with_name(f"copy{number % 3}_{file.name}").write_bytes(file.read_bytes())
+
+
+def _link(site: Site, number: int) -> None:
+    if (file := _file(site, number)) and not file.is_symlink():
+        aside = site.folder.path.parent / f"aside{number}_{file.name}"
+        file.rename(aside)
+        file.symlink_to(aside)
+
+
+def _age_back(site: Site, number: int) -> None:
+    if file := _file(site, number):
+        os.utime(file, (_OLD + number, _OLD + number))
+
+
+CHANGES: list[Change] = [_put, _prove, _remove, _damage, _cut, _evict, _copy, _link, _age_back]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(CHANGES), st.integers(0, 400), st.booleans()), min_size=1, max_size=12
+    )
+)
+def test_it_says_what_the_manifests_say_whatever_happens_to_the_files(
+    session_root: Path, steps: list[tuple[Change, int, bool]]
+) -> None:
+    root = builders.folder(session_root)
+    site = site_of(root)
+    _put(site, 1)
+    with pytest.MonkeyPatch.context() as patch:
+        age(site, patch)  # or nothing would be kept: all of it was changed this moment
+        for change, number, look in steps:
+            change(site, number)
+            clock.pause(_TICK)
+            if look:
+                assert summaries.listed(site) == slow(site)
+        assert summaries.listed(site) == slow(site)
+        assert summaries.listed(site) == slow(site)
+    shutil.rmtree(root)
+
+
+def test_what_has_not_changed_is_not_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen from outside: a manifest whose bytes change behind all its times' backs is told as it was."""
+    site = site_of(root)
+    age(site, monkeypatch)
+    catalogs.days(site, NOON.date(), 5)
+    first = summaries.listed(site)
+    assert len(first) == 5
+    kept = json.loads(index(site).read_bytes())
+    assert len(kept["records"]) == 5
+    kept["records"][0][3] = 77
+    _rewrite(index(site), kept)
+    assert [one.size for one in summaries.listed(site)] == [77, *(one.size for one in first[1:])]
+    name = first[0].name
+    os.utime(site.folder.file(name.proof))
+    assert summaries.listed(site) == first
+
+
+def _rewrite(file: Path, fields: dict[str, object]) -> None:
+    from ledgerflow_ops.core.manifest import encode_sealed
+
+    fields.pop("digest")
+    file.write_bytes(encode_sealed(fields))
+
+
+def test_what_was_changed_this_moment_is_read_again(root: Path) -> None:
+    """Within its tick of the clock a file can change twice and show the same times."""
+    site = site_of(root)
+    catalogs.days(site, NOON.date(), 3)
+    assert len(summaries.listed(site)) == 3
+    assert (
+        not list((site.desk.settings.state_dir / "index").glob("dev-*"))
+        or not json.loads(index(site).read_bytes())["records"]
+    )
+
+
+@pytest.mark.parametrize("what", ["a bit", "cut", "empty", "not JSON", "another program's", "a folder"])
+def test_a_damaged_or_foreign_index_is_made_again(
+    root: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = site_of(root)
+    age(site, monkeypatch)
+    catalogs.days(site, NOON.date(), 3)
+    right = summaries.listed(site)
+    file = index(site)
+    good = file.read_bytes()
+    fields = json.loads(good)
+    if what == "a bit":
+        file.write_bytes(good.replace(b'"valid"', b'"valie"', 1))
+    elif what == "cut":
+        file.write_bytes(good[: len(good) // 2])
+    elif what == "empty":
+        file.write_bytes(b"")
+    elif what == "not JSON":
+        file.write_bytes(b"\x80\x04pickle")
+    elif what == "another program's":
+        fields["records"][0][3] = 77
+        _rewrite(file, {**fields, "code": "other"})
+    else:
+        file.unlink()
+        file.mkdir()
+    assert summaries.listed(site) == right
+    if what != "a folder":
+        assert file.read_bytes() == good
+
+
+def test_a_reading_that_failed_is_not_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = site_of(root)
+    age(site, monkeypatch)
+    manifest = catalogs.put(site, NOON)
+    name = BackupName.of(manifest.dump.file)
+    whole = site.folder.read(name.manifest)
+    site.folder.file(name.manifest).write_bytes(whole[:-9])
+    (found,) = summaries.listed(site)
+    assert found.state == "bad"
+    assert json.loads(index(site).read_bytes())["records"] == [] if _has_index(site) else True
+    site.folder.file(name.manifest).write_bytes(whole)
+    (found,) = summaries.listed(site)
+    assert found.state == "written"
+
+
+def _has_index(site: Site) -> bool:
+    return bool(list((site.desk.settings.state_dir / "index").glob("dev-*.json")))
+
+
+_MANY = """
+import sys
+from pathlib import Path
+from ledgerflow_ops.operations import summaries
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import NOON
+site = builders.site(Path(sys.argv[1]), now=lambda: NOON)
+for _ in range(20):
+    (site.desk.settings.state_dir / "index").mkdir(parents=True, exist_ok=True)
+    for file in (site.desk.settings.state_dir / "index").glob("dev-*.json"):
+        file.unlink(missing_ok=True)
+    assert len(summaries.listed(site)) == 12
+"""
+
+
+def test_several_processes_may_look_at_once(root: Path) -> None:
+    site = site_of(root)
+    catalogs.days(site, NOON.date(), 12)
+    looking = [subprocess.Popen([sys.executable, "-c", _MANY, str(root)]) for _ in range(3)]
+    assert [process.wait(60) for process in looking] == [0, 0, 0]
+    assert summaries.listed(site) == slow(site)
+    assert not list((site.desk.settings.state_dir / "index").glob(".*"))
+
+
+def test_a_state_folder_that_cannot_be_written_to_costs_only_time(root: Path) -> None:
+    site = site_of(root)
+    catalogs.days(site, NOON.date(), 2)
+    site.desk.settings.state_dir.write_bytes(b"a file, not a folder")
+    assert summaries.listed(site) == slow(site)
