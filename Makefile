@@ -26,9 +26,12 @@ endif
 
 ##@ Operations on one environment: LEDGER_ENV=dev|test|prod (JSON=1 for one JSON object)
 
-.PHONY: backup verify restore-test restore restore-force rollback recover discard status doctor identity
+.PHONY: backup backfill verify restore-test restore restore-force rollback recover discard status doctor identity rotate pin unpin
 backup: $(READY) ## Make a backup and prove it by restoring it | FILE=name.dump DRILL=0 SEAL=full WHY="…"
 	@$(LEDGERFLOW) backup
+
+backfill: $(READY) ## Get the backups of days that were missed, from wherever they are | DAY= or FROM= TO= DRY_RUN=1
+	@$(LEDGERFLOW) backfill
 
 verify: $(READY) ## Read every byte of a backup and judge it | FILE=name.dump
 	@$(LEDGERFLOW) verify
@@ -51,6 +54,15 @@ recover: $(READY) ## After a loss: restore the newest backup that holds | CONFIR
 discard: $(READY) ## Drop a database that a restore put aside | NAME=whole_name
 	@$(LEDGERFLOW) discard
 
+rotate: $(READY) ## Remove the backups that are beyond the window and that nothing keeps | DRY_RUN=1 CONFIRM=env WHY="…"
+	@$(LEDGERFLOW) rotate
+
+pin: $(READY) ## Keep a backup, whatever rotation decides | FILE=name|latest|day REASON="…" UNTIL=2027-01-31|90d
+	@$(LEDGERFLOW) pin
+
+unpin: $(READY) ## Take a backup's pin away | FILE=name|latest|day
+	@$(LEDGERFLOW) unpin
+
 status: $(READY) ## Say what is proven, how far, and how old it is
 	@$(LEDGERFLOW) status
 
@@ -59,6 +71,18 @@ doctor: $(READY) ## Look at tools, settings, folders and connections
 
 identity: $(READY) ## Show which database the environment is bound to | ACCEPT=1 binds it anew
 	@$(LEDGERFLOW) identity
+
+##@ How it stands: all environments, or LEDGER_ENV's
+
+.PHONY: journal report metrics
+journal: $(READY) ## Say what was done, when, by whom and why | SINCE=2026-11-01 or 7d WHAT=backup LAST=20
+	@$(LEDGERFLOW) journal
+
+report: $(READY) ## Write the report, a page of its own with charts, and say where it is
+	@$(LEDGERFLOW) report
+
+metrics: $(READY) ## Print the figures for Prometheus | TEXTFILE=/path/ledgerflow.prom
+	@$(LEDGERFLOW) metrics
 
 ##@ Docker: ledger_docker stands in for docker and refuses what would lose data
 
@@ -77,6 +101,15 @@ up: $(READY) ## Start Dagster's web page and daemon, print the address
 
 down: $(READY) ## Stop them and the embedded PostgreSQL
 	@$(LEDGERFLOW) down
+
+##@ Being told
+
+.PHONY: alert-test watchdog
+alert-test: $(READY) ## Send a test through every alert channel
+	@$(LEDGERFLOW) alert-test
+
+watchdog: $(READY) ## Look whether all is well, daemon or not, and alert; for cron or launchd | QUIET=1
+	@$(LEDGERFLOW) watchdog
 
 ##@ Development
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from ledgerflow_ops import keeping, looking
 from ledgerflow_ops.calls import CONFIRM, DRY_RUN, FILE, JSON, WHY, Call, Commands, flag
 from ledgerflow_ops.core.errors import SettingsError
 
@@ -21,6 +22,10 @@ def main() -> None:
     """Backups that count only when they have been proven restorable."""
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
+
+
+for command in (*looking.COMMANDS, *keeping.COMMANDS):
+    main.add_command(command)
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -146,15 +151,19 @@ def discard(name: str, json: bool) -> None:
 
 
 @main.command()
+@click.option("--day", envvar="DAY", default="", help="One day, as 2026-11-23.")
+@click.option("--from", "first", envvar="FROM", default="", help="The first day; the window's if left out.")
+@click.option("--to", "last", envvar="TO", default="", help="The last day; yesterday if left out.")
+@WHY
+@DRY_RUN
 @JSON
-def status(json: bool) -> None:
-    """Say what is proven, how far, and how old it is."""
-    from ledgerflow_ops.operations import status as asked
+def backfill(day: str, first: str, last: str, why: str, dry_run: bool, json: bool) -> None:
+    """Get the backups of days that have passed, from wherever there is one."""
+    call = Call(json, why)
+    site = call.site()
+    from ledgerflow_ops.defs import backfill_order
 
-    call = Call(json)
-    found = [asked.status(site) for site in call.sites()]
-    asked.show(found, call.terminal)
-    call.terminal.finish({"environments": [item.as_json() for item in found]})
+    sys.exit(backfill_order.backfill(site, call.terminal, (day, first, last), dry_run=dry_run))
 
 
 @main.command()
@@ -228,7 +237,9 @@ def up(json: bool) -> None:
     address = servers.up(call.desk)
     call.terminal.say(f"The web page is at {address}")
     call.terminal.say("make down stops it, the daemon and the embedded PostgreSQL.")
-    call.terminal.finish({"address": address})
+    figures = servers.metrics_address(call.desk)
+    call.terminal.say(f"Prometheus finds the figures at {figures}")
+    call.terminal.finish({"address": address, "metrics": figures})
 
 
 @main.command()
@@ -241,3 +252,45 @@ def down(json: bool) -> None:
     stopped = servers.down(call.desk)
     call.terminal.say(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
     call.terminal.finish({"stopped": stopped})
+
+
+@main.command("alert-test")
+@JSON
+def alert_test(json: bool) -> None:
+    """Send a test through every alert channel."""
+    from ledgerflow_ops.operations import alerts, channels
+
+    call = Call(json)
+    channels.require(call.settings)
+    found = alerts.test(call.desk)
+    for name, why in found.items():
+        call.terminal.say(
+            f"{name}: {f'NOT DELIVERED: {why}' if why else 'delivered'}", "red" if why else "green"
+        )
+    code = 1 if any(found.values()) else 0
+    told = [{"channel": name, "delivered": not why, "why_not": why} for name, why in found.items()]
+    call.terminal.finish({"channels": told, "exit_code": code})
+    sys.exit(code)
+
+
+@main.command()
+@flag("quiet", False, "Say nothing when nothing is open.")
+@JSON
+def watchdog(quiet: bool, json: bool) -> None:
+    """Look whether all is well, also when the daemon is dead, and alert."""
+    from ledgerflow_ops.core.alerts import Level
+    from ledgerflow_ops.operations import alerts, watching
+
+    call = Call(json)
+    found = watching.dog(call.desk)
+    for alert in found:
+        late = f" (NOT DELIVERED to {', '.join(alert.missed)})" if alert.undelivered else ""
+        where = alert.finding.environment or "machine"
+        call.terminal.error(
+            f"{where} {alert.finding.level}: {alert.finding.message}{late}", alert.finding.hint
+        )
+    if not found and not quiet:
+        call.terminal.say("Nothing is open.", "green")
+    code = 1 if any(alert.finding.level is Level.CRITICAL or alert.undelivered for alert in found) else 0
+    call.terminal.finish({"open": [alerts.as_json(alert) for alert in found], "exit_code": code})
+    sys.exit(code)

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.progress import Step
@@ -31,6 +32,15 @@ class Terminal:
 
     def say(self, text: str, style: str = "") -> None:
         self.out.print(escape(text), style=style or None)
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing but ASCII can be shown."""
+        return self.out.options.ascii_only
+
+    def line(self, text: Text) -> None:
+        """A line of several colours."""
+        self.out.print(text)
 
     def table(self, table: Table) -> None:
         self.out.print(table)

@@ -6,12 +6,22 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from ledgerflow_ops.core.alerts import Level
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.rules import DataRule
 from ledgerflow_ops.values import (
+    AlertUrl,
     FolderPath,
     ListedPath,
     ProjectName,
@@ -19,6 +29,7 @@ from ledgerflow_ops.values import (
     Url,
     WebUrl,
     Zone,
+    alert_url,
     url,
     web_url,
 )
@@ -51,10 +62,24 @@ class Channel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1)
-    url: SecretStr | None = None
+    url: AlertUrl | None = None
     url_file: FolderPath | None = None
     environments: tuple[Environment, ...] = tuple(Environment)
     level: Level = Level.WARNING
+    _url: SecretStr | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _known_url(self) -> "Channel":
+        self._url = secret(self.url, self.url_file, "url", alert_url)
+        if self._url is None:
+            raise ValueError("url and url_file are both missing: write one of them")
+        return self
+
+    @property
+    def address(self) -> str:
+        """The channel's URL, from the setting or from the file that holds it."""
+        assert self._url
+        return self._url.get_secret_value()
 
 
 class AlertSettings(BaseModel):
@@ -64,9 +89,30 @@ class AlertSettings(BaseModel):
 
     channels: tuple[Channel, ...] = ()
     remind_hours: float = Field(default=24, gt=0)
+    settle_minutes: float = Field(default=5, ge=0)
     time_zone: Zone = "UTC"
     quiet_from: time | None = None
     quiet_until: time | None = None
+
+    @field_validator("channels")
+    @classmethod
+    def _apart(cls, value: tuple[Channel, ...]) -> tuple[Channel, ...]:
+        names = [channel.name for channel in value]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two channels have the name {twice}")
+        return value
+
+    @model_validator(mode="after")
+    def _night(self) -> "AlertSettings":
+        if (self.quiet_from is None) != (self.quiet_until is None):
+            raise ValueError("quiet_from and quiet_until go together: write both, or neither")
+        if self.quiet_from is not None and self.quiet_from == self.quiet_until:
+            raise ValueError("quiet_from and quiet_until are the same: is that never, or always?")
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
 
 
 class Compose(BaseModel):

@@ -74,8 +74,17 @@ def web_url(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def alert_url(secret: SecretStr) -> SecretStr:
+    """A URL of a service that apprise may know. The message never repeats it; apprise itself is asked later,
+    by who sends: to import it takes longer than most commands do."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S.*", secret.get_secret_value()):
+        raise ValueError("not an address of a channel; write it as ntfy://host/topic or mailto://user@host")
+    return secret
+
+
 FolderPath = Annotated[Path, AfterValidator(absolute)]
 ListedPath = Annotated[Path, AfterValidator(_listed)]
+AlertUrl = Annotated[SecretStr, AfterValidator(alert_url)]
 Url = Annotated[SecretStr, AfterValidator(url)]
 WebUrl = Annotated[SecretStr, AfterValidator(web_url)]
 

@@ -48,6 +48,12 @@ def pytest_configure(config: pytest.Config) -> None:
         "FROM_ENV",
         "NAME",
         "FORCE",
+        "DAY",
+        "FROM",
+        "TO",
+        "QUIET",
+        "REASON",
+        "UNTIL",
     ):
         os.environ.pop(name, None)
 

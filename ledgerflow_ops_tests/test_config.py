@@ -462,6 +462,52 @@ class TestCompose:
         assert "compose.file" in message
 
 
+class TestAlerts:
+    CHANNEL = '[[alerts.channels]]\nname = "phone"\n'
+
+    def test_a_channel_is_a_name_and_an_address(self, file: Path) -> None:
+        (file.parent / "phone.url").write_text(f"ntfy://{SECRET}@host/topic\nmore\n")
+        named = file.parent / "phone.url"
+        file.write_text(
+            f'{self.CHANNEL}url_file = "{named}"\nenvironments = ["prod"]\nlevel = "critical"\n'
+            f'[[alerts.channels]]\nname = "mail"\nurl = "mailto://{SECRET}@host"\n'
+        )
+        phone, mail = config.load().alerts.channels
+        assert phone.address == f"ntfy://{SECRET}@host/topic"
+        assert (phone.environments, phone.level) == ((PROD,), "critical")
+        assert mail.address == f"mailto://{SECRET}@host"
+        assert (mail.environments, mail.level) == (tuple(Environment), "warning")
+        assert SECRET not in repr(config.load())
+
+    @pytest.mark.parametrize(
+        ("lines", "said"),
+        [
+            (CHANNEL, "alerts.channels.0: url and url_file are both missing"),
+            (
+                f'{CHANNEL}url = "ntfy://{SECRET}"\nurl_file = "x"',
+                "alerts.channels.0: url and url_file are both",
+            ),
+            (f'{CHANNEL}url = "{SECRET}"', "alerts.channels.0.url: not an address of a channel"),
+            (f'{CHANNEL}url = "ntfy://"', "alerts.channels.0.url: not an address of a channel"),
+            (f'{CHANNEL}url_file = "/nowhere/phone"', "alerts.channels.0: url_file: /nowhere/phone: No such"),
+            (f'{CHANNEL}url = "ntfy://x"\n' * 2, "alerts.channels: two channels have the name phone"),
+            (f'{CHANNEL}url = "ntfy://x"\nlevel = "loud"', "alerts.channels.0.level"),
+            (f'{CHANNEL}url = "ntfy://x"\nenvironments = ["preprod"]', "alerts.channels.0.environments.0"),
+            ("[alerts]\nquiet_from = 22:00:00", "alerts: quiet_from and quiet_until go together"),
+            (
+                "[alerts]\nquiet_from = 07:00:00\nquiet_until = 07:00:00",
+                "alerts: quiet_from and quiet_until are",
+            ),
+            ("[alerts]\nremind_hours = 0", "alerts.remind_hours"),
+            ("[alerts]\nsettle_minutes = -1", "alerts.settle_minutes"),
+            ('[alerts]\ntime_zone = "Vienna"', "alerts.time_zone: no such time zone"),
+        ],
+    )
+    def test_what_cannot_be_meant_is_refused_with_its_path(self, file: Path, lines: str, said: str) -> None:
+        file.write_text(lines + "\n")
+        assert said in refused()
+
+
 class TestExample:
     def test_it_loads_as_it_is_and_changes_nothing(self, file: Path) -> None:
         defaults = config.load()

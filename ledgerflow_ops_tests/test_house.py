@@ -27,7 +27,9 @@ BELOW: dict[str, set[str]] = {
     "defs": {"core", "adapters", "places", "values", "config", "console", "operations"},
     "guard": {"core", "adapters", "places", "values", "config", "operations"},
     "calls": {"core", "adapters", "config", "console", "operations"},
-    "cli": {"core", "calls", "operations", "defs", "guard"},
+    "looking": {"core", "adapters", "calls", "operations"},
+    "keeping": {"core", "calls", "defs", "operations"},
+    "cli": {"core", "calls", "looking", "keeping", "operations", "defs", "guard"},
     "definitions": {"config", "defs"},
 }
 """What each part of the product may import beside itself: core ← adapters ← operations ← the rest."""
@@ -35,6 +37,7 @@ BELOW: dict[str, set[str]] = {
 WAITING = {
     "adapters/clock.py": "times phases and paces reports",
     "adapters/cluster.py": "waits for a server to come up or go down",
+    "adapters/notify.py": "waits for channels to take a message, for so long and no longer",
     "console.py": "paces the progress line",
     "operations/servers.py": "waits for the web server to answer",
 }

@@ -16,6 +16,11 @@ def pause(seconds: float) -> None:
     time.sleep(seconds)
 
 
+def awake() -> float:
+    """Seconds for which the machine has been awake since it was started: the same count for all processes."""
+    return time.monotonic()
+
+
 class Stopwatch:
     """Durations by phase, in seconds, from the monotonic clock: a clock that jumps does not touch them."""
 

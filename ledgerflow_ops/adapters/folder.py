@@ -140,7 +140,7 @@ class Folder:
             )
         with translated(self.path):
             self.file(name + PARTIAL).rename(self.file(name))
-            self._sync_folder()
+            self.sync_names()
 
     def replace(self, name: str, data: bytes) -> None:
         """Write a whole small file durably, in the place of an older one of its name.
@@ -154,7 +154,7 @@ class Folder:
             self.sync(file)
         with translated(self.path):
             self.file(unfinished + PARTIAL).replace(self.file(name))
-            self._sync_folder()
+            self.sync_names()
 
     def put(self, name: str, data: bytes) -> None:
         """Write a whole small file durably, never over an existing one."""
@@ -167,7 +167,23 @@ class Folder:
         """Remove a file durably; nothing when there is none."""
         with translated(self.path), contextlib.suppress(FileNotFoundError):
             self.file(name).unlink()
-            self._sync_folder()
+            self.sync_names()
+
+    def discard(self, name: str) -> None:
+        """Remove a file durably, or what iCloud has left in its place; nothing when there is neither."""
+        with translated(self.path):
+            for path in (self.file(name), self.placeholder(name)):
+                path.unlink(missing_ok=True)
+            self.sync_names()
+
+    def move(self, name: str, other: "Folder", as_name: str) -> None:
+        """Give a file another name in another folder of the same disk, durably in both. Never over one."""
+        if other.taken(as_name):
+            raise Refused(f"{other.file(as_name)} exists already.", hint="Look which of the two is right.")
+        with translated(self.path):
+            self.file(name).rename(other.file(as_name))
+            other.sync_names()
+            self.sync_names()
 
     def version(self, name: str) -> Version | None:
         """What changes whenever the file does; None when there is none."""
@@ -200,7 +216,8 @@ class Folder:
         """The hidden unfinished files of `replace`, whichever process left them."""
         return [name for name in self._listed() if re.fullmatch(r"\..+\.\d+\.partial", name)]
 
-    def _sync_folder(self) -> None:
+    def sync_names(self) -> None:
+        """Make the folder's names durable."""
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +21,11 @@ def home(state_dir: Path, project: Path) -> Path:
         shutil.copyfile(ours, unfinished)
         unfinished.replace(there)
     return folder
+
+
+def host() -> str:
+    """The name of this machine, as runs are signed with it."""
+    return socket.gethostname()
 
 
 def variables(state_dir: Path, project: Path, storage: Database) -> Mapping[str, str]:

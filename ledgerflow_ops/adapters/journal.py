@@ -1,4 +1,8 @@
-"""The journal of operations: one line of JSON for each thing done to an environment, never rewritten."""
+"""The journal of operations: one line of JSON for each thing done to an environment, never rewritten.
+
+A year of three environments is a few megabytes. Whoever finds it too long moves it away by hand, as
+`journal-2026.jsonl` beside it: the files are read one after the other, the current one last.
+"""
 
 import json
 import os
@@ -9,15 +13,24 @@ from typing import Any
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.adapters.process import mask
 
+_FILE = "journal.jsonl"
+_EARLIER = "journal-*.jsonl"
+
 
 def append(state_dir: Path, entry: Mapping[str, Any]) -> Path:
-    """Add an entry durably; returns the journal's path. One write of one line: readers never see half."""
-    file = state_dir / "journal.jsonl"
+    """Add an entry durably; returns the journal's path. One write of one line: readers never see half.
+
+    Where a crash has cut the last line, the new one begins on a line of its own.
+    """
+    file = state_dir / _FILE
     line = mask(json.dumps(entry, default=str, ensure_ascii=False)) + "\n"
     with translated(file):
-        descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(descriptor, line.encode())
+            size = os.fstat(descriptor).st_size
+            cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+            os.write(descriptor, b"\n" * cut + line.encode("utf-8", "backslashreplace"))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -25,15 +38,25 @@ def append(state_dir: Path, entry: Mapping[str, Any]) -> Path:
 
 
 def entries(state_dir: Path) -> list[dict[str, Any]]:
-    """All entries, the oldest first. A last line that a crash has cut is left out."""
-    try:
-        lines = (state_dir / "journal.jsonl").read_text(errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
+    """All entries, the oldest first. A line that a crash or a hand has damaged is left out.
+
+    LedgerError when a file is there and may not be read.
+    """
     found = []
-    for line in lines:
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
+    for file in [*sorted(state_dir.glob(_EARLIER)), state_dir / _FILE]:
+        for line in _lines(file):
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(entry, dict):
+                found.append(entry)
     return found
+
+
+def _lines(file: Path) -> list[str]:
+    with translated(file):
+        try:
+            return file.read_text(encoding="utf-8", errors="replace").split("\n")
+        except FileNotFoundError:
+            return []

@@ -15,7 +15,7 @@ from ledgerflow_ops.adapters import relay
 from ledgerflow_ops.adapters.container import Inside
 from ledgerflow_ops.adapters.process import mask
 from ledgerflow_ops.core.encodings import NO_ENCODING
-from ledgerflow_ops.core.errors import LedgerError, SettingsError
+from ledgerflow_ops.core.errors import Denied, LedgerError, SettingsError
 
 CANONICAL = {
     "search_path": "",
@@ -44,6 +44,11 @@ _BARE = re.compile(r"\w[\w+]*://(?:[^/?]*@[^/?]*@|[^/?]*/[^?]*@)")
 _ESCAPE = "In a user's name, a password or a database's name write @ as %40, / as %2F and % as %25."
 
 
+_SAYS_NO = re.compile(
+    r"FATAL: +(?:password authentication failed|no pg_hba\.conf entry|(?:database|role) .* does not exist"
+    r"|permission denied|role .* is not permitted to log in)|no password supplied"
+)
+"""What a server says that is there; another attempt hears the same. No code comes with them."""
 _PASSWORD = re.compile(r"no password supplied|password authentication failed")
 _TRUST = (
     "The official image trusts connections from inside the container. Put back the line "
@@ -170,12 +175,13 @@ def translated(label: str) -> Iterator[None]:
     try:
         yield
     except psycopg.OperationalError as error:
-        raise LedgerError(
+        kind = Denied if _SAYS_NO.search(str(error)) else LedgerError
+        raise kind(
             f"{label}: {mask(str(error)).strip()}",
             hint="Is the server running and the URL right? make doctor tries every connection.",
         ) from None
     except psycopg.errors.InsufficientPrivilege as error:
-        raise LedgerError(
+        raise Denied(
             f"{label}: {mask(str(error)).strip()}",
             hint="The account needs to read every table and sequence: GRANT pg_read_all_data TO it, "
             "and BYPASSRLS where row-level security is on.",

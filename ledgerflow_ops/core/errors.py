@@ -1,6 +1,7 @@
 """Every way an operation can end badly.
 
     LedgerError                 exit 1   the operation failed; nothing half-done is left as done
+    ├── Denied                  exit 1   the server is there and says no: trying again will not help
     ├── SettingsError           exit 2   usage or settings: nothing was tried
     ├── Refused                 exit 3   a guard said no beforehand: nothing was touched
     │   └── Busy                exit 3   another operation holds the lock
@@ -8,7 +9,8 @@
     └── CannotJudge             exit 5   the proof could not be carried out: says nothing of the backup
 
 Errors of other libraries (psycopg, OSError, a tool's exit code) are translated into these in
-`adapters`, each at one place. Messages never hold a secret.
+`adapters`, each at one place. Messages never hold a secret. `may_pass` says whether what an operation
+failed of may be gone when it is tried again: a server that does not answer, a lock that somebody holds.
 """
 
 
@@ -16,6 +18,7 @@ class LedgerError(Exception):
     """An operation failed. `message` says what happened, `hint` what to do next."""
 
     exit_code = 1
+    may_pass = True
 
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
@@ -26,32 +29,44 @@ class LedgerError(Exception):
         return f"{self.message}\nhint: {self.hint}"
 
 
+class Denied(LedgerError):
+    """The server answered and said no: a wrong password, no such database, rights that are missing."""
+
+    may_pass = False
+
+
 class SettingsError(LedgerError):
     """The call or the settings are wrong."""
 
     exit_code = 2
+    may_pass = False
 
 
 class Refused(LedgerError):
     """A guard refused before anything was touched."""
 
     exit_code = 3
+    may_pass = False
 
 
 class Busy(Refused):
     """Another operation on the same environment is at work."""
+
+    may_pass = True
 
 
 class BadBackup(LedgerError):
     """The backup has been shown not to be what its manifest says."""
 
     exit_code = 4
+    may_pass = False
 
 
 class CannotJudge(LedgerError):
     """The proof itself could not be carried out (no disk, no tool, a missing extension)."""
 
     exit_code = 5
+    may_pass = False
 
 
 EXIT_CODES: dict[int, str] = {

@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Step(StrEnum):
-    """The durable steps of a backup, a drill and a restore, in the order in which they are announced.
+    """The durable steps of the operations, those of each in the order in which they are announced.
 
     Each is announced just before it is carried out; a process that dies there leaves what the step
     before it had made durable. Those about files are announced only where files are listed.
@@ -45,6 +45,13 @@ class Step(StrEnum):
     HOLD = "compare files"
     SET_ASIDE = "set aside"
     PUT_IN_PLACE = "put in place"
+    NOTE = "note what goes"
+    RETIRE = "retire manifest"
+    FACTS = "keep facts"
+    REMOVE = "remove dump"
+    REMOVE_REST = "remove what goes with it"
+    REMOVE_COPY = "remove copy"
+    SETTLE = "settle"
 
 
 BACKUP_STEPS = (
@@ -97,6 +104,19 @@ FILES_STEPS = (
     Step.PUT_IN_PLACE,
 )
 """Of a restore of files; the last two come once for each root."""
+
+ROTATION_STEPS = (
+    Step.PLAN,
+    Step.NOTE,
+    Step.RETIRE,
+    Step.FACTS,
+    Step.REMOVE,
+    Step.REMOVE_REST,
+    Step.REMOVE_COPY,
+    Step.SETTLE,
+    Step.JOURNAL,
+)
+"""All but the first and the last come once for each backup that goes; REMOVE_COPY for each further copy."""
 
 
 class Reporter(Protocol):

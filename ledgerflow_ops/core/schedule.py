@@ -1,7 +1,7 @@
 """When an environment's daily backup is due. Every day has exactly one such instant, also where the clock
 is put forward or back."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,9 +12,20 @@ def due_at(day: date, at: time, zone: ZoneInfo) -> datetime:
     """The instant (UTC) at which the backup of `day` is due, at the local time `at` in `zone`.
 
     A time that the clock skips is due as long after the gap began as it would have been (PEP 495, fold=0);
-    one that comes twice is due the first time.
+    where that is another day already, as long before the gap's end (fold=1), for a backup belongs to the
+    day it is taken on. One that comes twice is due the first time. A day that `exists` does not know has
+    no instant of its own: its neighbour's is returned.
     """
-    return datetime.combine(day, at, zone).astimezone(UTC)
+    found = datetime.combine(day, at, zone).astimezone(UTC)
+    if found.astimezone(zone).date() == day:
+        return found
+    earlier = datetime.combine(day, at, zone).replace(fold=1).astimezone(UTC)
+    return earlier if earlier.astimezone(zone).date() == day else found
+
+
+def exists(day: date, at: time, zone: ZoneInfo) -> bool:
+    """Whether the zone has this day: those that moved across the date line skipped one (Samoa 2011-12-30)."""
+    return due_at(day, at, zone).astimezone(zone).date() == day
 
 
 def due_days(after: datetime, until: datetime, at: time, zone: ZoneInfo) -> Iterator[date]:
@@ -22,20 +33,49 @@ def due_days(after: datetime, until: datetime, at: time, zone: ZoneInfo) -> Iter
     day = after.astimezone(zone).date() - _DAY
     last = until.astimezone(zone).date() + _DAY
     while day <= last:
-        if after < due_at(day, at, zone) <= until:
+        if after < due_at(day, at, zone) <= until and exists(day, at, zone):
             yield day
         day += _DAY
 
 
 def last_due(now: datetime, at: time, zone: ZoneInfo) -> date:
     """The day whose backup became due last, at `now` (aware)."""
-    today = now.astimezone(zone).date()
-    return today if due_at(today, at, zone) <= now else today - _DAY
+    day = now.astimezone(zone).date() + _DAY  # a clock put back over midnight: the day before has come again
+    while due_at(day, at, zone) > now or not exists(day, at, zone):
+        day -= _DAY
+    return day
 
 
 def next_due(now: datetime, at: time, zone: ZoneInfo) -> datetime:
     """The next instant (UTC) at which a backup is due, after `now` (aware)."""
-    day = last_due(now, at, zone)
-    while (found := due_at(day, at, zone)) <= now:
+    day = last_due(now, at, zone) + _DAY
+    while not exists(day, at, zone):
         day += _DAY
-    return found
+    return due_at(day, at, zone)
+
+
+def nearest(tick: datetime, at: time, zone: ZoneInfo) -> date:
+    """The day that a timer's tick means, whose own rule for gaps may be another: the one due nearest."""
+    day = tick.astimezone(zone).date()
+    around = [near for near in (day - _DAY, day, day + _DAY) if exists(near, at, zone)]
+    return min(around, key=lambda near: abs(due_at(near, at, zone) - tick))
+
+
+def missed(now: datetime, at: time, zone: ZoneInfo, made: Collection[date], since: date) -> list[date]:
+    """The days from `since` to yesterday that were due and have no backup, oldest first.
+
+    Today is never among them: its backup can still be taken.
+    """
+    today = now.astimezone(zone).date()
+    span = (since + timedelta(days=number) for number in range((today - since).days))
+    return [day for day in span if day not in made and exists(day, at, zone)]
+
+
+_WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def full_seal_due(day: date, weekday: str, full: Collection[date]) -> bool:
+    """Whether the backup of `day` compares every byte with the source: once a week, on `weekday` (in English,
+    lower case), or as soon after it as there is a backup. `full` are the days of those that did."""
+    last = day - timedelta(days=(day.weekday() - _WEEK.index(weekday)) % len(_WEEK))
+    return not any(last <= one < day for one in full)

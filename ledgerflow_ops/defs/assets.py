@@ -1,15 +1,17 @@
 """One chain per environment: database → dump → drill, partitioned by backup day."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 
 import dagster as dg
 
 from ledgerflow_ops.core.checks import merged
+from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.defs import metadata
 from ledgerflow_ops.defs.partitions import partitioned_check
-from ledgerflow_ops.defs.runs import at_work, backup_of, on_record
-from ledgerflow_ops.operations import adopt, backup, catalog, drill
+from ledgerflow_ops.defs.runs import MISSED, NIGHT, at_work, backup_of, on_record
+from ledgerflow_ops.defs.timing import Timing
+from ledgerflow_ops.operations import adopt, backup, catalog, drill, missed
 from ledgerflow_ops.operations.backup import Order
 from ledgerflow_ops.operations.desk import Site
 
@@ -45,7 +47,7 @@ def database_asset(site: Site) -> dg.AssetSpec:
     )
 
 
-def dump_asset(site: Site, days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+def dump_asset(site: Site, days: dg.PartitionsDefinition, timing: Timing) -> dg.AssetsDefinition:
     """The environment's dump of a day."""
 
     @dg.asset(
@@ -55,19 +57,39 @@ def dump_asset(site: Site, days: dg.PartitionsDefinition) -> dg.AssetsDefinition
         group_name=str(site.environment),
         kinds={"postgres", "file"},
         pool=str(site.environment),
+        retry_policy=timing.policy,
         description="A sealed dump of the database, committed by its manifest. Not proven yet.",
     )
     def dump(context: dg.AssetExecutionContext, config: DumpConfig) -> dg.MaterializeResult[None]:
         here, day = at_work(site, context), date.fromisoformat(context.partition_key)
         with on_record():
-            adopted = adopt.adopt(here, day)
-            manifest = adopted or backup.backup(here, Order(config.file, config.full_seal, day))
-        return dg.MaterializeResult(metadata=metadata.of_backup(here, manifest))
+            manifest = _manifest(here, context.run, day, config)
+        gone = context.run.tags.get(MISSED)
+        if gone:
+            here.desk.reporter.say(f"Since the last backup these days were missed: {gone}")
+            here.desk.journal("missed days", {"environment": here.environment, "days": gone.split()})
+        return dg.MaterializeResult(metadata=metadata.of_backup(here, manifest, gone))
 
     return dump
 
 
-def drill_asset(site: Site, days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+def _manifest(here: Site, run: dg.DagsterRun, day: date, config: DumpConfig) -> Manifest:
+    """The backup of a day: had from elsewhere if the day has passed, else taken.
+
+    A night's own run takes up what an earlier attempt of it left, unless somebody repeats it on purpose.
+    """
+    if day < here.today():
+        return missed.backup_of(here, day)
+    night = run.tags.get(NIGHT)
+    if night and run.parent_run_id is None:
+        due = datetime.fromisoformat(night.split()[1])
+        left = adopt.of_night(here, day, due, full_seal=config.full_seal)
+        if left:
+            return left
+    return backup.backup(here, Order(config.file, config.full_seal, day))
+
+
+def drill_asset(site: Site, days: dg.PartitionsDefinition, timing: Timing) -> dg.AssetsDefinition:
     """The proof of a day's dump."""
     drilled = key(site, "drill")
 
@@ -78,6 +100,7 @@ def drill_asset(site: Site, days: dg.PartitionsDefinition) -> dg.AssetsDefinitio
         group_name=str(site.environment),
         kinds={"postgres"},
         pool=str(site.environment),
+        retry_policy=timing.policy,
         check_specs=[partitioned_check(name, drilled, days, text) for name, text in DRILL_CHECKS.items()],
         description="The dump restored into a throw-away server, compared with its seal and dropped again.",
         output_required=False,

@@ -10,6 +10,7 @@ import altair as alt
 import dagster as dg
 import pandas as pd
 
+from ledgerflow_ops.core.colours import STATES
 from ledgerflow_ops.core.sizes import human
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.desk import Site
@@ -30,18 +31,6 @@ SHOWN = ["day", "environment", "state", "size", "rto_seconds", "rows", "recovery
 """What a person wants to know first: the page cuts off what is too wide for it."""
 _DAYS = alt.Axis(format="%-d %b", tickMinStep=24 * 3600 * 1000, labelOverlap=True)
 _LEGEND = alt.Legend(orient="top")
-_COLOURS = {
-    "valid": "#1b9e5a",
-    "equal": "#8fbf3f",
-    "restored": "#c9bd2f",
-    "readable": "#e6a832",
-    "decrypted": "#b9a27a",
-    "hashed": "#a0a0a0",
-    "written": "#808080",
-    "not local": "#7aa6d6",
-    "no manifest": "#505050",
-    "bad": "#d03535",
-}
 
 
 def frame(sites: Sequence[Site]) -> pd.DataFrame:
@@ -94,8 +83,8 @@ def standing(table: pd.DataFrame, environment: str) -> tuple[str, ...]:
 
 def _colours(states: "pd.Series[str]") -> alt.Scale:
     """Green is what counts, red is what is bad; the states in between are neither."""
-    present = [state for state in _COLOURS if state in set(states)]
-    return alt.Scale(domain=present, range=[_COLOURS[state] for state in present])
+    present = [state for state in STATES if state in set(states)]
+    return alt.Scale(domain=present, range=[STATES[state] for state in present])
 
 
 def chart(table: pd.DataFrame) -> dg.MetadataValue:

@@ -19,14 +19,26 @@ def drill_job(site: Site) -> str:
     return f"{site.environment}_drill"
 
 
+def redrill_job(site: Site) -> str:
+    return f"{site.environment}_redrill"
+
+
 def jobs(site: Site) -> "list[UnresolvedAssetJobDefinition | dg.JobDefinition]":
     """An environment's jobs: back up and prove; read every byte again; restore and compare again."""
     dump, drill = (dg.AssetSelection.assets(key(site, name)) for name in ("dump", "drill"))
+    minutes, more = site.settings.backup_minutes, site.settings.redrill_minutes
     return [
         dg.define_asset_job(
             backup_job(site),
             dump | drill,
             description="Dump, check, restore into a throw-away server, compare.",
+            tags=_at_most(minutes),
+        ),
+        dg.define_asset_job(
+            redrill_job(site),
+            dg.AssetSelection.assets(key(site, "coverage")),
+            description="Restore the backups again whose proof is oldest, within the night's budget.",
+            tags=_at_most(minutes + more),
         ),
         dg.define_asset_job(
             verify_job(site),
@@ -37,3 +49,8 @@ def jobs(site: Site) -> "list[UnresolvedAssetJobDefinition | dg.JobDefinition]":
             drill_job(site), drill, description="Restore a day's backup again and compare it with its seal."
         ),
     ]
+
+
+def _at_most(minutes: int) -> dict[str, str]:
+    """The tag by which run monitoring ends what takes longer."""
+    return {"dagster/max_runtime": str(minutes * 60)}

@@ -16,10 +16,11 @@ _LOUD = "SAMPLE DATA, not your books: no database URL is set"
 _SHORTEST = 0.001
 
 
-def of_backup(site: Site, manifest: Manifest) -> dict[str, dg.MetadataValue]:
-    """A backup's facts."""
+def of_backup(site: Site, manifest: Manifest, missed: str | None = None) -> dict[str, dg.MetadataValue]:
+    """A backup's facts; `missed` are the days before it that have none, where it is the first after them."""
     return {
         **_sample(manifest.sample),
+        **({"missed_days": dg.MetadataValue.text(missed)} if missed else {}),
         "rung": dg.MetadataValue.text(f"{Rung.WRITTEN.word}; the checks and the drill climb from here"),
         "file": dg.MetadataValue.text(manifest.dump.file),
         "folder": dg.MetadataValue.path(str(site.folder.path)),

@@ -13,7 +13,8 @@ from ledgerflow_ops.core.sizes import human
 from ledgerflow_ops.defs.asset_checks import checks_op
 from ledgerflow_ops.defs.assets import key
 from ledgerflow_ops.defs.jobs import backup_job, drill_job, verify_job
-from ledgerflow_ops.defs.terminal import Failure, Outcome, in_window, run
+from ledgerflow_ops.defs.outcomes import Failure
+from ledgerflow_ops.defs.terminal import Outcome, in_window, run
 from ledgerflow_ops.operations import backup as making
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations import drill as drilling

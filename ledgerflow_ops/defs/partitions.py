@@ -12,7 +12,9 @@ from ledgerflow_ops.operations.desk import Site
 
 def backup_days(site: Site) -> dg.DailyPartitionsDefinition:
     """The days of the retention window, from its edge as it stands now to today."""
-    proven = newest_proven(summaries.present(site))
+    now = site.desk.clock()
+    # As rotation measures: one from the future tells nothing of the window.
+    proven = newest_proven(one for one in summaries.present(site) if one.recovery_point <= now)
     edge = window_edge(site.today(), proven.day if proven else None, site.settings.retention_days)
     return dg.DailyPartitionsDefinition(
         start_date=edge.isoformat(), timezone=site.settings.time_zone, end_offset=1

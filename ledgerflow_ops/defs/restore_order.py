@@ -12,7 +12,8 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.restoring import Plan, Wish, needs_confirmation
 from ledgerflow_ops.defs import restoring
-from ledgerflow_ops.defs.terminal import Failure, run
+from ledgerflow_ops.defs.outcomes import Failure
+from ledgerflow_ops.defs.terminal import run
 from ledgerflow_ops.operations import aim, catalog, leftovers, recover, restore, rollback
 from ledgerflow_ops.operations.desk import Site
 
@@ -101,7 +102,7 @@ def _carried_out(site: Site, terminal: Terminal, job: str, config: Mapping[str, 
     if isinstance(site.desk.reporter, Progress):
         site.desk.reporter.clear()
     entries = [
-        one for one in journal.entries(site.desk.settings.state_dir) if one["run_id"] == outcome.run_id
+        one for one in journal.entries(site.desk.settings.state_dir) if one.get("run_id") == outcome.run_id
     ]
     fields: dict[str, Any] = {"environment": str(site.environment), "run_id": outcome.run_id}
     for entry in entries:

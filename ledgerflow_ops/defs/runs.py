@@ -19,7 +19,19 @@ from ledgerflow_ops.operations.desk import Site
 
 WHO = "ledgerflow/who"
 WHY = "ledgerflow/why"
+NIGHT = "ledgerflow/night"
+"""The night that a run was asked for, as `nights.mark` writes it."""
+TASK = "ledgerflow/task"
+MISSED = "ledgerflow/missed"
+"""The days without a backup before this one, in the run that catches up."""
+HOST = "ledgerflow/host"
+"""The machine that a run at a terminal works on."""
+TRY_AGAIN = "try_again"
+"""In a failure's metadata: whether another attempt may succeed."""
+TRIGGER, TERMINAL = "ledgerflow/trigger", "terminal"
+"""The tag that says where a run was ordered, and its value for a person's terminal."""
 
+_ASKERS = (WHO, "dagster/schedule_name", "dagster/sensor_name")
 _EVERY_SECONDS = 5.0
 
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext
@@ -56,7 +68,7 @@ class _Tee:
 def at_work(site: Site, context: Context) -> Site:
     """The site as this run uses it: signed with the run, reporting into its log."""
     tags = context.run.tags
-    who = tags.get(WHO) or tags.get("dagster/schedule_name") or "dagster"
+    who = next((tags[name] for name in _ASKERS if tags.get(name)), "dagster")
     run = RunFacts(run_id=context.run.run_id, who=who, why=tags.get(WHY, ""))
     desk = site.desk
     return Site(
@@ -126,13 +138,18 @@ def _told_instant(site: Site, entry: Entry) -> tuple[date, datetime] | None:
 def on_record() -> Iterator[None]:
     """A LedgerError as a Dagster failure that carries its hint and its exit code.
 
-    Only a plain failure (exit code 1) may pass by itself; the others are not mended by trying again.
+    Only what may pass by itself is tried again: bad settings, a refusal, a bad backup are not.
     """
     try:
         yield
     except LedgerError as error:
         raise dg.Failure(
             error.message,
-            metadata={"hint": error.hint, "exit_code": error.exit_code, "kind": type(error).__name__},
-            allow_retries=error.exit_code == 1,
+            metadata={
+                "hint": error.hint,
+                "exit_code": error.exit_code,
+                "kind": type(error).__name__,
+                TRY_AGAIN: error.may_pass,
+            },
+            allow_retries=error.may_pass,
         ) from error

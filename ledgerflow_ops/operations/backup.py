@@ -20,8 +20,9 @@ from ledgerflow_ops.core.manifest import DatabaseProperties, Manifest, RoleFacts
 from ledgerflow_ops.core.naming import PARTIAL, BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.record import FileFacts
+from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import catalog, files, filing, identity, leftovers, sealing
+from ledgerflow_ops.operations import catalog, files, filing, identity, journal, leftovers, sealing
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.sealing import Sealed
 
@@ -67,8 +68,14 @@ def backup(site: Site, order: Order = Order()) -> Manifest:
     LedgerError (1) when it could not be made, BadBackup (4) when what was made does not hold. In every
     one of these cases no new backup exists and the earlier ones are untouched.
     """
-    with locks.exclusive(site.desk.settings.state_dir, site.environment, "backup", site.desk.clock()):
-        return make(site, order)
+    desk = site.desk
+    with (
+        journal.recorded(site, "backup") as note,
+        locks.exclusive(desk.settings.state_dir, site.environment, "backup", desk.clock()),
+    ):
+        manifest = make(site, order)
+        note |= {"file": manifest.dump.file, "size": manifest.dump.size, "rung": Rung.WRITTEN.word}
+        return manifest
 
 
 def make(site: Site, order: Order) -> Manifest:

@@ -12,7 +12,7 @@ from ledgerflow_ops.adapters.locks import who
 from ledgerflow_ops.core.checks import Check, Severity, failed, passed, warned
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import filing, identity
+from ledgerflow_ops.operations import channels, filing, identity
 from ledgerflow_ops.operations.desk import Desk, Site
 from ledgerflow_ops.operations.embedded import storage
 from ledgerflow_ops.operations.verify import source_is_real
@@ -21,6 +21,7 @@ from ledgerflow_ops.operations.verify import source_is_real
 def examine(desk: Desk, sites: Sequence[Site]) -> list[Check]:
     """Every finding, in the order in which an operation would meet it."""
     checks = list(_settings(desk))
+    checks += _channels(desk)
     checks += _tried("tools", partial(_tools, desk))
     if desk.settings.dagster_url:
         checks += _tried("storage", partial(_storage, desk))
@@ -53,6 +54,21 @@ def _settings(desk: Desk) -> Iterator[Check]:
     for name, nearest in config.unknown_variables().items():
         hint = f"Did you mean {nearest}?" if nearest else "Remove it if it was meant for this system."
         yield warned("settings", "unknown variable", f"{name} is set, but means nothing here.", hint)
+
+
+def _channels(desk: Desk) -> Iterator[Check]:
+    """Whether somebody is told, and whether apprise knows each channel; make alert-test really sends."""
+    wrong = channels.mistakes(desk.settings)
+    for path, error in wrong.items():
+        yield failed("alerts", path, error.message, error.hint)
+    for place, one in enumerate(desk.settings.alerts.channels):
+        if f"alerts.channels.{place}" not in wrong:
+            yield passed("alerts", f"{one.name}: {', '.join(one.environments)}, from {one.level} on")
+    if not desk.settings.alerts.channels and any(
+        one.is_scheduled for one in desk.settings.environments.values()
+    ):
+        text = "No channel is set: when something is wrong, nobody is told."
+        yield warned("alerts", "no channel", text, "Set [[alerts.channels]]; then make alert-test.")
 
 
 def _tools(desk: Desk) -> Iterator[Check]:

@@ -26,9 +26,10 @@ from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import rereading, rules, unfiling
+from ledgerflow_ops.operations import journal, proof_ping, rereading, rules, unfiling
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
+from ledgerflow_ops.operations.hold import holding
 from ledgerflow_ops.operations.rereading import Copy
 from ledgerflow_ops.operations.verify import hashed, told
 
@@ -50,17 +51,22 @@ _MISSING_ROLE = re.compile(r'role "(.+?)" does not exist', re.DOTALL)
 _AGAIN = "This says nothing of the backup. Mend what the lines above say; then make restore-test."
 
 
+@holding("drill")
 def drill(site: Site, name: BackupName) -> Examination:
     """Restore a backup into a throw-away server and compare it with its seal, then apply the data rules.
 
     The examination's rung is *valid* when all of it holds; its `rto_seconds` is the measured restore
     time. CannotJudge (5) when the drill itself cannot be carried out; an earlier proof then stays.
     """
-    examination = hashed(site, name)
-    if examination.bad is None:
-        _Drill(examination).carry_out()
-    site.desk.reporter.step(Step.PROOF)
-    examination.record()
+    with journal.recorded(site, "drill") as note:
+        note["file"] = name.dump
+        examination = hashed(site, name)
+        if examination.bad is None:
+            _Drill(examination).carry_out()
+        site.desk.reporter.step(Step.PROOF)
+        examination.record()
+        note |= examination.noted
+    proof_ping.after(examination)
     return examination
 
 

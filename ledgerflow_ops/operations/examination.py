@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ledgerflow_ops.adapters.clock import Stopwatch
 from ledgerflow_ops.adapters.folder import writable
@@ -43,6 +44,12 @@ class Examination:
         return (
             self.bad is None and self.rung is not None and self.rung >= PROVEN and self.manifest is not None
         )
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """What the journal says of it."""
+        found = {"rung": self.rung.word if self.rung else None, "rto_seconds": self.rto_seconds}
+        return {**found, "result": "bad", "error": self.bad.message} if self.bad else found
 
     def stage(self, rung: Rung, name: str, cause: str, look: Callable[[], Iterable[Check]]) -> bool:
         """Carry out one stage; True, and the rung is reached, when nothing bad was found.

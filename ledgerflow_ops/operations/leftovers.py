@@ -5,7 +5,7 @@ from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.core import swap
 from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.swap import Beside
-from ledgerflow_ops.operations import files, pairing
+from ledgerflow_ops.operations import files, journal, pairing
 from ledgerflow_ops.operations.desk import Site
 
 
@@ -52,7 +52,11 @@ def _empty(database: Database) -> bool:
 def discard(site: Site, name: str) -> str:
     """Drop a database that used to be live, on purpose and by its whole name. Refused for any other."""
     desk = site.desk
-    with locks.exclusive(desk.settings.state_dir, site.environment, "discard", desk.clock()):
+    with (
+        journal.recorded(site, "discard") as note,
+        locks.exclusive(desk.settings.state_dir, site.environment, "discard", desk.clock()),
+    ):
+        note["name"] = name
         names = {one.name: one.mark for one in kept(site)}
         if name not in names:
             listed = "".join(f"\n    {one}" for one in names) or " none"
@@ -65,7 +69,6 @@ def discard(site: Site, name: str) -> str:
         for ident in (names[name].id, names[name].undone):
             if ident and (files.swapped(site, ident) or files.taken_back(site, ident)):
                 files.drop(site, ident)
-        desk.journal("discard", {"name": name})
     return name
 
 

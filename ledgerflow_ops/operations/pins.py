@@ -2,19 +2,91 @@
 
 from datetime import datetime
 
-from ledgerflow_ops.core.errors import BadBackup
-from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.pins import Pin
+from ledgerflow_ops.core.errors import BadBackup, Refused, SettingsError
+from ledgerflow_ops.core.naming import PIN, BackupName
+from ledgerflow_ops.core.pins import Pin, end_of
+from ledgerflow_ops.operations import catalog, journal
 from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.hold import held
+
+_SEE = "make status lists the backups and their pins."
+
+
+def order(site: Site, file: str, reason: str, until: str = "") -> Pin:
+    """Pin a backup as a person asks for it: the pin that keeps it now, on record in the journal.
+
+    SettingsError (2) when it is not said which, why, or until when; Refused (3) where it is pinned longer.
+    """
+    with journal.recorded(site, "pin") as note:
+        note |= {"file": file, "reason": reason}
+        made = _ordered(site, file, reason.strip(), until.strip())
+        note |= {"file": made.file, "until": made.until}
+        return made
+
+
+def _ordered(site: Site, file: str, reason: str, until: str) -> Pin:
+    if not file:
+        raise SettingsError("pin needs FILE=.", hint=_SEE)
+    if not reason:
+        raise SettingsError(
+            "pin needs REASON=: whoever finds it in a year wants to know.",
+            hint=f'REASON="year-end closing" LEDGER_ENV={site.environment} make pin FILE={file}',
+        )
+    name = catalog.find(site, file)
+    end = end_of(until, site.desk.clock(), site.settings.zone)
+    made = pin(site, name, reason, end)
+    if (made.reason, made.until) != (reason, end):
+        raise Refused(
+            f"{name.dump} is pinned {_span(made)} already: {made.reason}",
+            hint=f"To shorten that: make unpin FILE={name.dump}, then pin it again.",
+        )
+    return made
+
+
+def unpin(site: Site, file: str) -> str:
+    """Take a backup's pin away; its file. SettingsError (2) for no such backup, Refused (3) without a pin."""
+    with journal.recorded(site, "unpin") as note:
+        note["file"] = file
+        if not file:
+            raise SettingsError("unpin needs FILE=.", hint=_SEE)
+        name = catalog.find(site, file)
+        if not site.folder.taken(name.pin):
+            raise Refused(f"{name.dump} is not pinned.", hint=_SEE)
+        try:
+            was = read(site, name)
+        except BadBackup:
+            was = None
+        site.folder.discard(name.pin)
+        note |= {"file": name.dump, "reason": was.reason if was else "it could not be read"}
+        return name.dump
+
+
+def listed(site: Site) -> list[Pin]:
+    """The pins that hold now, by file. One that cannot be read holds, and says so as its reason."""
+    now, found = site.desk.clock(), []
+    for file in site.folder.names(PIN):
+        name = BackupName.of(file)
+        try:
+            one = read(site, name)
+        except BadBackup as error:
+            one = Pin(file=name.dump, reason=error.message, who="?", since=now)
+        if one and one.holds(now):
+            found.append(one)
+    return found
+
+
+def _span(pin: Pin) -> str:
+    return f"until {pin.until:%Y-%m-%d %H:%M %Z}" if pin.until else "without an end"
 
 
 def pin(site: Site, name: BackupName, reason: str, until: datetime | None = None) -> Pin:
-    """Pin a backup; one that was pinned longer stays so."""
-    kept = read(site, name)
+    """Pin a backup; one that was pinned longer stays so. Busy when a rotation is just removing it."""
     made = Pin(file=name.dump, reason=reason, who=site.desk.run.who, since=site.desk.clock(), until=until)
-    if kept and (kept.until is None or (until is not None and kept.until >= until)):
-        return kept
-    site.folder.replace(name.pin, made.encode())
+    with held(site, name, ""):
+        kept = read(site, name)
+        if kept and (kept.until is None or (until is not None and kept.until >= until)):
+            return kept
+        site.folder.replace(name.pin, made.encode())
     return made
 
 

@@ -16,7 +16,7 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restoring import Wish
 from ledgerflow_ops.core.swap import new_id
 from ledgerflow_ops.operations import aim as aiming
-from ledgerflow_ops.operations import catalog, drill, leftovers, restore
+from ledgerflow_ops.operations import catalog, drill, journal, leftovers, restore
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.restore import Prepared, Restored
 
@@ -76,6 +76,7 @@ def recover(site: Site, *, confirmed: str = "") -> tuple[Incident, Restored]:
     """
     desk = site.desk
     with (
+        journal.recorded(site, "recover") as note,
         locks.exclusive(desk.settings.state_dir, site.environment, "recover", desk.clock()),
         process.recorded() as commands,
     ):
@@ -84,7 +85,11 @@ def recover(site: Site, *, confirmed: str = "") -> tuple[Incident, Restored]:
         incident = Incident(str(site.environment), ident, desk.run.who, desk.run.why)
         incident.primary = refuse_healthy(site, confirmed)
         leftovers.sweep(site)
-        return _Recovery(site, incident, commands).carry_out()
+        note["incident"] = incident.name
+        try:
+            return _Recovery(site, incident, commands).carry_out()
+        finally:
+            note["outcome"] = incident.outcome
 
 
 class _Recovery:
@@ -111,7 +116,10 @@ class _Recovery:
         self._note(f"{len(found)} candidate(s) in {len(self.incident.searched)} location(s)")
         for one in found:
             if prepared := self._prepared(one):
-                restored = restore.carry_out(self.site, prepared, safety_needed=False)
+                with journal.recorded(self.site, "restore", part=True) as note:
+                    note["file"] = one.entry.name.dump
+                    restored = restore.carry_out(self.site, prepared, safety_needed=False)
+                    note |= restored.noted
                 self._account(one, restored, found)
                 return restored
         rejected = "".join(f"\n  {one.file}: {_first(one.reason)}" for one in self.incident.candidates)
@@ -153,13 +161,12 @@ class _Recovery:
         self.site.desk.reporter.say(what)
 
     def _write(self) -> None:
-        """The record beside the backups, and a line in the journal."""
+        """The record beside the backups."""
         self.incident.commands = list(dict.fromkeys(self.commands))
         folder = records_folder(self.site)
         text = json.dumps(self.incident.as_json(), default=str, indent=2, ensure_ascii=False)
         records.write(folder, f"{self.incident.name}.json", text + "\n")
         records.write(folder, f"{self.incident.name}.md", incidents.markdown(self.incident))
-        self.site.desk.journal("recover", {"incident": self.incident.name, "outcome": self.incident.outcome})
 
 
 def records_folder(site: Site) -> Path:

@@ -27,6 +27,7 @@ from ledgerflow_ops.operations import (
     catalog,
     files,
     identity,
+    journal,
     leftovers,
     pairing,
     rules,
@@ -34,6 +35,7 @@ from ledgerflow_ops.operations import (
 )
 from ledgerflow_ops.operations.aim import Aim, aim
 from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.hold import held
 from ledgerflow_ops.operations.rereading import reread
 from ledgerflow_ops.operations.verify import reader, told, verify
 
@@ -63,6 +65,11 @@ class Restored:
     @property
     def bad(self) -> Check | None:
         return first_fatal(self.checks)
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """What the journal says of it: it took place, and that may not be all."""
+        return self.as_json() | ({"result": "bad", "error": self.bad.message} if self.bad else {})
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -101,16 +108,28 @@ def restore(site: Site, wish: Wish) -> Restored:
     LedgerError (1), BadBackup (4) or CannotJudge (5) when it fails on the way: the live database is
     then as it was. A `Restored` whose checks are bad has taken place; make rollback undoes it.
     """
-    with locks.exclusive(site.desk.settings.state_dir, site.environment, "restore", site.desk.clock()):
+    desk = site.desk
+    with (
+        journal.recorded(site, "restore") as note,
+        locks.exclusive(desk.settings.state_dir, site.environment, "restore", desk.clock()),
+    ):
+        note["file"] = wish.file
         leftovers.sweep(site)
-        prepared = prepare(site, wish)
-        return carry_out(site, prepared)
+        restored = carry_out(site, prepare(site, wish))
+        note |= restored.noted
+        return restored
 
 
 def carry_out(site: Site, prepared: Prepared, *, safety_needed: bool = True) -> Restored:
     """Carry out a plan, under the environment's lock."""
-    manifest = prepared.plan.require()
-    return _Restore(site, prepared, manifest, safety_needed).carry_out()
+    manifest, origin, name = prepared.plan.require(), prepared.origin, prepared.plan.candidate.name
+    with held(origin, name, "restore"):
+        if not origin.folder.taken(name.manifest):
+            raise Refused(
+                f"{name.dump} was removed by a rotation a moment ago. Nothing was touched.",
+                hint="Choose another backup: make status lists them.",
+            )
+        return _Restore(site, prepared, manifest, safety_needed).carry_out()
 
 
 def _candidate(origin: Site, wish: Wish) -> Candidate:
@@ -286,13 +305,11 @@ class _Restore:
         )
 
     def _record(self, kept: str | None, checks: list[Check]) -> Restored:
-        """Remember the target, write the journal."""
+        """Remember the target; whoever ordered the restore writes the journal."""
         self.report.step(Step.JOURNAL)
         identity.remember(self.site, self.aim.identity)
         before = self.plan.before if self.aim.target.live else None
-        restored = Restored(self.plan, before, kept, tuple(checks), dict(self.watch.durations))
-        self.site.desk.journal("restore", restored.as_json())
-        return restored
+        return Restored(self.plan, before, kept, tuple(checks), dict(self.watch.durations))
 
     @contextmanager
     def _dropped_on_failure(self) -> Iterator[None]:

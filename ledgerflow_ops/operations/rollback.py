@@ -10,7 +10,7 @@ from ledgerflow_ops.core import swap
 from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.swap import Beside, Mark, Role
-from ledgerflow_ops.operations import files, leftovers
+from ledgerflow_ops.operations import files, journal, leftovers
 from ledgerflow_ops.operations.aim import Aim, aim
 from ledgerflow_ops.operations.desk import Site
 
@@ -75,7 +75,10 @@ def _require_pair(site: Site, back: Beside) -> None:
 def rollback(site: Site, *, force: bool = False) -> Rollback:
     """Swap back, in one transaction. What was live is kept: another rollback brings it back again."""
     desk = site.desk
-    with locks.exclusive(desk.settings.state_dir, site.environment, "rollback", desk.clock()):
+    with (
+        journal.recorded(site, "rollback") as note,
+        locks.exclusive(desk.settings.state_dir, site.environment, "rollback", desk.clock()),
+    ):
         leftovers.sweep(site)
         desk.reporter.step(Step.PLAN)
         aimed = aim(site)
@@ -93,7 +96,7 @@ def rollback(site: Site, *, force: bool = False) -> Rollback:
         if laid:
             files.take_back(site, laid)
         desk.reporter.step(Step.JOURNAL)
-        desk.journal("rollback", planned.as_json())
+        note |= planned.as_json()
         return planned
 
 

@@ -1,4 +1,4 @@
-"""Starts and stops the web page and the daemon."""
+"""Starts and stops the web page, the daemon, and what answers Prometheus."""
 
 import json
 import os
@@ -17,20 +17,21 @@ import filelock
 import psutil
 
 from ledgerflow_ops.adapters import instance, process
-from ledgerflow_ops.adapters.cluster import ended, free_port
+from ledgerflow_ops.adapters.cluster import ended, free_port, is_free
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.operations import channels
 from ledgerflow_ops.operations.desk import Desk
 from ledgerflow_ops.operations.embedded import storage
 from ledgerflow_ops.places import PROJECT
 
 _PATIENCE = 90.0
 _GRACE = 15.0
-_NAMES = ("webserver", "daemon")
+_NAMES = ("webserver", "daemon", "metrics")
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One of Dagster's servers: what is remembered of it, and whether it still runs."""
+    """One of our servers: what is remembered of it, and whether it still runs."""
 
     name: str
     state_dir: Path
@@ -122,13 +123,17 @@ SIGTERM as well: the signals are set back before it begins."""
 
 
 def up(desk: Desk) -> str:
-    """Start what does not run yet, wait until the web page answers, and return its address."""
+    """Start what does not run yet, wait until the web page answers, and return its address.
+
+    SettingsError when an alert channel cannot be used: a daemon that can tell nobody is not started.
+    """
+    channels.require(desk.settings)
     with _alone(desk.settings.state_dir):
         return _up(desk)
 
 
 def _up(desk: Desk) -> str:
-    webserver, daemon = (Server(name, desk.settings.state_dir) for name in _NAMES)
+    webserver, daemon, metrics = (Server(name, desk.settings.state_dir) for name in _NAMES)
     variables = dict(instance.variables(desk.settings.state_dir, PROJECT, storage(desk.settings)))
     bin_folder, workspace = Path(sys.executable).parent, str(PROJECT / "workspace.yaml")
     if not daemon.running():
@@ -140,9 +145,35 @@ def _up(desk: Desk) -> str:
             variables,
             f"http://127.0.0.1:{port}",
         )
+    if not metrics.running():
+        port = _usual_port(desk.settings.state_dir)
+        metrics.start(
+            [str(bin_folder / "ledgerflow"), "metrics", "--serve", "--port", str(port)],
+            {"DAGSTER_HOME": variables["DAGSTER_HOME"]},  # by which it is known as ours
+            f"http://127.0.0.1:{port}/metrics",
+        )
     address = str(webserver.remembered()["address"])
-    _wait(address, webserver, daemon)
+    _wait(f"{address}/server_info", webserver, daemon)
+    _wait(metrics_address(desk), metrics)
     return address
+
+
+def metrics_address(desk: Desk) -> str:
+    """Where Prometheus finds the figures; empty where they are not served."""
+    return str(Server("metrics", desk.settings.state_dir).remembered().get("address", ""))
+
+
+def _usual_port(state_dir: Path) -> int:
+    """The port that the figures had last time, if it is free: Prometheus is told it once."""
+    note = state_dir / "servers" / "metrics.port"
+    try:
+        port = int(note.read_text())
+    except (OSError, ValueError):
+        port = 0
+    if not is_free(port):
+        port = free_port()
+        note.write_text(str(port))
+    return port
 
 
 def down(desk: Desk) -> list[str]:
@@ -165,7 +196,7 @@ def _alone(state_dir: Path) -> Iterator[None]:
 
 
 def _wait(address: str, *servers: Server) -> None:
-    """Until the web page answers; LedgerError with the log's end when a server dies first."""
+    """Until the first server answers at `address`; LedgerError with the log's end when one dies first."""
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
         for server in servers:
@@ -173,8 +204,8 @@ def _wait(address: str, *servers: Server) -> None:
                 tail = process.last_lines(server.log.read_text(errors="replace"))
                 raise LedgerError(f"The {server.name} ended at once:\n{tail}", hint=f"See {server.log}")
         try:
-            with urllib.request.urlopen(f"{address}/server_info", timeout=5):  # noqa: S310 - our own address
+            with urllib.request.urlopen(address, timeout=5):  # noqa: S310 - our own address
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
-    raise LedgerError(f"The web page at {address} does not answer.", hint=f"See {servers[0].log}")
+    raise LedgerError(f"The {servers[0].name} at {address} does not answer.", hint=f"See {servers[0].log}")

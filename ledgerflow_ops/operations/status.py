@@ -1,127 +1,184 @@
-"""What is proven, how far, and how old it is."""
+"""How it stands: each environment's backups, objectives, room and next run, and what is wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from rich.table import Table
-
-from ledgerflow_ops.console import Terminal
-from ledgerflow_ops.core import catalog as known
-from ledgerflow_ops.core.catalog import Entry
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.alerts import Alert, Finding, Level
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.standing import Tone, tone, worst_first
+from ledgerflow_ops.core.summary import Summary
 from ledgerflow_ops.core.swap import Beside
-from ledgerflow_ops.operations import catalog, leftovers
-from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations import alerts, leftovers, standing, watch
+from ledgerflow_ops.operations.desk import Desk, Site
+from ledgerflow_ops.operations.standing import Standing
 
-_LISTED = 8
+STRIP_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """One environment's standing at an instant."""
+class Incident:
+    """Something that is wrong; since when it is an alert, and which channels did not take that."""
 
-    site: Site
-    now: datetime
-    entries: tuple[Entry, ...]
+    finding: Finding
+    since: datetime | None = None
+    undelivered: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        finding = self.finding
+        return {
+            "environment": str(finding.environment) if finding.environment else None,
+            "kind": finding.kind,
+            "subject": finding.subject,
+            "level": str(finding.level),
+            "message": finding.message,
+            "hint": finding.hint,
+            "since": self.since.isoformat() if self.since else None,
+            "undelivered": list(self.undelivered),
+        }
+
+
+@dataclass(frozen=True)
+class Status:
+    """One environment's standing, what restores have put aside on its server, and what is wrong with it."""
+
+    standing: Standing
+    incidents: tuple[Incident, ...] = ()
     kept: tuple[Beside, ...] = ()
     unseen: str = ""
 
     @property
-    def proven(self) -> Entry | None:
-        return known.newest_proven(self.entries)
+    def site(self) -> Site:
+        return self.standing.site
 
     @property
     def rpo_seconds(self) -> float | None:
-        """How much would be lost now: since the newest proven recovery point. None when nothing is proven."""
-        point = self.proven.recovery_point if self.proven else None
-        return (self.now - point).total_seconds() if point else None
+        return self.standing.rpo_seconds
+
+    @property
+    def proven(self) -> Summary | None:
+        return self.standing.proven
+
+    @property
+    def tone(self) -> Tone:
+        has = bool(self.standing.present or self.standing.others)
+        found = [incident.finding for incident in self.incidents]
+        return tone(found, has_backups=has, scheduled=self.site.settings.is_scheduled)
 
     def as_json(self) -> dict[str, Any]:
-        proven = self.proven
+        found, proven = self.standing, self.standing.proven
+        coverage, within = found.coverage, self.site.settings.redrill_days
+        restored = coverage.kept - len(coverage.overdue)
         return {
             "environment": str(self.site.environment),
             "sample": self.site.is_sample,
+            "scheduled": self.site.settings.is_scheduled,
             "folder": str(self.site.folder.path),
+            "standing": str(self.tone),
             "newest_proven": proven.name.dump if proven else None,
-            "rpo_seconds": self.rpo_seconds,
-            "rto_seconds": proven.proof.rto_seconds if proven and proven.proof else None,
+            "rpo_seconds": found.rpo_seconds,
+            "rpo_objective_seconds": found.rpo_objective,
+            "rto_seconds": found.rto_seconds,
+            "rto_objective_seconds": found.rto_objective,
+            "next_run": found.next_run.isoformat() if found.next_run else None,
+            "drills": {"restored": restored, "of": coverage.kept, "within_days": within},
+            "days": [{"day": one.day.isoformat(), "state": one.state} for one in found.days(STRIP_DAYS)],
+            "room": [room.as_json() for room in found.rooms],
+            "pins": [pin.model_dump(mode="json") for pin in found.pins],
+            "incidents": [incident.as_json() for incident in self.incidents],
             "kept_databases": [
                 {"name": one.name, "since": one.mark.at.isoformat(), "size": one.size} for one in self.kept
             ],
-            "backups": [_entry_json(entry) for entry in _ordered(self.entries)],
+            "backups": found.backups(),
         }
 
 
+@dataclass(frozen=True)
+class Overview:
+    """All that was asked for, and what is wrong with the machine they share."""
+
+    now: datetime
+    environments: tuple[Status, ...]
+    machine: tuple[Incident, ...] = ()
+
+    @property
+    def critical(self) -> bool:
+        found = [*self.machine, *(one for each in self.environments for one in each.incidents)]
+        return any(incident.finding.level is Level.CRITICAL for incident in found)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "at": self.now.isoformat(),
+            "critical": self.critical,
+            "machine": [incident.as_json() for incident in self.machine],
+            "environments": [item.as_json() for item in self.environments],
+        }
+
+
+def overview(desk: Desk, sites: Iterable[Site]) -> Overview:
+    """How these environments and their machine stand now. What cannot be found out is an incident itself."""
+    told, trouble = _alerts(desk)
+    looked = [*_tried("watch", None, lambda: watch.machine(desk)), *trouble]
+    machine = _incidents(looked, [one for one in told if one.finding.environment is None])
+    return Overview(desk.clock(), tuple(_status(site, told) for site in sites), machine)
+
+
 def status(site: Site) -> Status:
-    """The environment's standing now: the catalog, and what restores have put aside on the server."""
+    """The environment's standing now, and what restores have put aside on the server."""
+    return _status(site, _alerts(site.desk)[0])
+
+
+def _status(site: Site, told: Sequence[Alert]) -> Status:
+    found = standing.standing(site)
     kept, unseen = leftovers.kept_or_why(site)
-    return Status(site, site.desk.clock(), tuple(catalog.entries(site)), tuple(kept), unseen)
+    looked = _tried("watch", site.environment, lambda: watch.look(site))
+    if found.trouble:
+        looked = [_unreadable(found, found.trouble), *looked]
+    own = [alert for alert in told if alert.finding.environment is site.environment]
+    return Status(found, _incidents(looked, own), tuple(kept), unseen)
 
 
-def show(found: Sequence[Status], terminal: Terminal) -> None:
-    """One screen for people."""
-    for item in found:
-        terminal.say(_headline(item), "bold green" if item.proven else "bold red")
-        if item.site.is_sample:
-            terminal.say(f"  SAMPLE DATA: no URL is set for {item.site.environment}.", "yellow")
-        terminal.say(f"  in {item.site.folder.path}", "dim")
-        if item.entries:
-            terminal.table(_table(item))
-        for one in item.kept:
-            age = _span((item.now - one.mark.at).total_seconds())
-            size = human(one.size) if one.size is not None else "size unknown"
-            terminal.say(f"  kept aside since {age}: {one.name}, {size}; make discard NAME={one.name}")
-        if item.unseen:
-            terminal.say(f"  its server cannot be asked: {item.unseen}", "yellow")
+def _incidents(looked: Sequence[Finding], told: Sequence[Alert]) -> tuple[Incident, ...]:
+    """What was found just now, and what others have told and is still open. Of what the watch itself told
+    earlier only that counts which it still finds."""
+    known = {alert.finding.key: alert for alert in reversed(told)}
+    now = {finding.key: finding for finding in reversed(looked)}
+    others = [alert.finding for alert in told if not alert.source.startswith("watch:")]
+    found = worst_first([*now.values(), *(one for one in others if one.key not in now)])
+    return tuple(_incident(finding, known.get(finding.key)) for finding in found)
 
 
-def _headline(item: Status) -> str:
-    name, proven, rpo = item.site.environment, item.proven, item.rpo_seconds
-    if proven is None or rpo is None:
-        return f"{name}: NOTHING IS PROVEN. {len(item.entries)} dump(s) in the folder."
-    rto = (
-        f", restored in {proven.proof.rto_seconds:.1f} s" if proven.proof and proven.proof.rto_seconds else ""
-    )
-    away = "" if proven.local else " (NOT LOCAL: its bytes are only in the cloud)"
-    age = "IN THE FUTURE: is the clock right?" if rpo < 0 else f"{_span(rpo)} old"
-    return f"{name}: newest proven backup is {age}{rto}: {proven.name.dump}{away}"
+def _incident(finding: Finding, alert: Alert | None) -> Incident:
+    return Incident(finding, alert.since, tuple(sorted(alert.missed))) if alert else Incident(finding)
 
 
-def _table(item: Status) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 2))
-    for column in ("day", "file", "size", "state", "age"):
-        table.add_column(column, overflow="fold")  # never an ellipsis: names are there to be copied
-    for entry in _ordered(item.entries)[:_LISTED]:
-        age = _span((item.now - entry.recovery_point).total_seconds()) if entry.recovery_point else "?"
-        table.add_row(str(entry.day or "?"), entry.name.dump, human(entry.size), entry.state, age)
-    return table
+def _unreadable(found: Standing, trouble: LedgerError) -> Finding:
+    environment = found.site.environment
+    message = f"{environment}'s backups cannot be read: {trouble.message}"
+    return Finding(environment, "unreadable", "folder", Level.CRITICAL, message, trouble.hint)
 
 
-def _ordered(entries: Sequence[Entry]) -> list[Entry]:
-    """Backups newest first, then what is no backup."""
-    backups = known.backups(entries)
-    return backups + [entry for entry in entries if entry not in backups]
+def _tried(
+    kind: str, environment: Environment | None, look: Callable[[], Iterable[Finding]]
+) -> list[Finding]:
+    """What `look` finds; what keeps it from looking is a finding as well."""
+    try:
+        return list(look())
+    except (LedgerError, OSError) as error:
+        message = error.message if isinstance(error, LedgerError) else f"{error.filename}: {error.strerror}."
+        hint = error.hint if isinstance(error, LedgerError) else "make doctor looks at it."
+        return [Finding(environment, kind, "looking", Level.CRITICAL, message, hint)]
 
 
-def _entry_json(entry: Entry) -> dict[str, Any]:
-    return {
-        "file": entry.name.dump,
-        "day": entry.day.isoformat() if entry.day else None,
-        "size": entry.size,
-        "state": entry.state,
-        "proven": entry.proven,
-        "recovery_point": entry.recovery_point.isoformat() if entry.recovery_point else None,
-        "problem": entry.problem,
-    }
+def _alerts(desk: Desk) -> tuple[list[Alert], list[Finding]]:
+    """The open alerts, or why they cannot be told."""
+    trouble = _tried("alerts", None, lambda: _damaged(alerts.damage(desk)))
+    return ([] if trouble else alerts.open_alerts(desk)), trouble
 
 
-def _span(seconds: float) -> str:
-    """A length of time in its two largest units."""
-    whole = timedelta(seconds=int(abs(seconds)))
-    hours, rest = divmod(whole.seconds, 3600)
-    minutes, left = divmod(rest, 60)
-    parts = [(whole.days, "d"), (hours, "h"), (minutes, "min"), (left, "s")]
-    shown = [f"{value} {unit}" for value, unit in parts if value][:2] or ["0 s"]
-    return " ".join(shown)
+def _damaged(damage: str) -> Iterator[Finding]:
+    if damage:
+        message = f"The record of open alerts cannot be read: {damage}. The next look sets it aside."
+        yield Finding(None, "alerts", "record", Level.CRITICAL, message, "make watchdog")

@@ -1,4 +1,4 @@
-"""Summaries of an environment's backups, as its folder stands.
+"""Summaries of an environment's backups: as its folder stands, and of those that rotation has taken away.
 
 An index in the state folder spares the reading of manifests that have not changed since. It is a cache: one
 that is damaged, foreign or gone is made again, and whoever decides what is deleted or restored reads the
@@ -18,7 +18,7 @@ from ledgerflow_ops.core import index, manifest, naming, proof, rungs, summary
 from ledgerflow_ops.core.index import Record
 from ledgerflow_ops.core.naming import DUMP, MANIFEST, BackupName
 from ledgerflow_ops.core.summary import Listed, Summary
-from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations import catalog, history
 from ledgerflow_ops.operations.desk import Site
 
 _FRESH = 2_000_000_000
@@ -31,9 +31,9 @@ def present(site: Site) -> list[Summary]:
     return summary.newest_first(one.summary for one in listed(site) if one.summary is not None)
 
 
-def past(site: Site) -> list[Summary]:  # noqa: ARG001 - rotation fills it
-    """The backups that rotation has taken away, newest recovery point first."""
-    return []
+def past(site: Site) -> list[Summary]:
+    """The backups that rotation has taken away, newest recovery point first, for at least 400 days."""
+    return history.past(site)
 
 
 def listed(site: Site) -> list[Listed]:

@@ -15,22 +15,27 @@ from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.record import FileFacts
 from ledgerflow_ops.core.rungs import Rung
-from ledgerflow_ops.operations import catalog, unfiling
+from ledgerflow_ops.operations import catalog, journal, unfiling
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
+from ledgerflow_ops.operations.hold import holding
 
 _ELSEWHERE = "Take the right file from another location, or take another backup: make backup."
 _SHOWN = 20
 
 
+@holding("verify")
 def verify(site: Site, name: BackupName) -> Examination:
     """Read every byte of a backup. The examination's rung is *readable* when all of it holds.
 
     CannotJudge (5) when the bytes are not on this machine or no tool can read them.
     """
-    examination = hashed(site, name)
-    examination.stage(Rung.READABLE, "integrity", "decode", _Look(examination).readable)
-    examination.record()
+    with journal.recorded(site, "verify") as note:
+        note["file"] = name.dump
+        examination = hashed(site, name)
+        examination.stage(Rung.READABLE, "integrity", "decode", _Look(examination).readable)
+        examination.record()
+        note |= examination.noted
     return examination
 
 

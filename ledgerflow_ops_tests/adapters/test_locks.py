@@ -89,3 +89,46 @@ def test_a_note_that_cannot_be_read_does_not_hide_that_somebody_is_at_work(root:
         ):
             pytest.fail("two hold one lock")
         holder.kill()
+
+
+_USER = """
+import sys
+from pathlib import Path
+from ledgerflow_ops.adapters import locks
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops_tests.builders import NOON
+with locks.in_hand(Path(sys.argv[1]), Environment.DEV, "x", "drill", NOON):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_backup_in_use_by_another_process_is_told_and_free_when_that_is_killed(root: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _USER, str(root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as user:
+        assert user.stdout is not None
+        assert user.stdout.readline() == "held\n"
+        said = f"drill by {locks.who()} (process {user.pid}) since {NOON.isoformat()}"
+        assert locks.in_use(root, Environment.DEV) == {"x": said}
+        with pytest.raises(Busy, match="x is in use"), locks.alone(root, Environment.DEV, "x"):
+            pytest.fail("removed, and in use")
+        with locks.alone(root, Environment.DEV, "y"), locks.alone(root, Environment.TEST, "x"):
+            pass
+        user.send_signal(signal.SIGKILL)
+        user.wait()
+    assert locks.in_use(root, Environment.DEV) == {}
+    with locks.alone(root, Environment.DEV, "x"):
+        pass
+    assert not list((root / "locks" / "backups" / "dev").iterdir()), "the lock goes with the backup"
+
+
+def test_looking_who_uses_a_backup_keeps_nobody_from_using_it(root: Path) -> None:
+    with (
+        locks.in_hand(root, Environment.DEV, "x", "drill", NOON),
+        locks.in_hand(root, Environment.DEV, "x", "verify", NOON),
+    ):
+        assert locks.in_use(root, Environment.DEV)["x"].startswith("verify by")
+    assert locks.in_use(root, Environment.DEV) == {}
+    with locks.in_hand(root, Environment.DEV, "x", "drill", NOON):
+        pass

@@ -7,6 +7,7 @@ from ledgerflow_ops.core.errors import (
     BadBackup,
     Busy,
     CannotJudge,
+    Denied,
     LedgerError,
     Refused,
     SettingsError,
@@ -14,6 +15,7 @@ from ledgerflow_ops.core.errors import (
 
 TREE: list[tuple[type[LedgerError], int]] = [
     (LedgerError, 1),
+    (Denied, 1),
     (SettingsError, 2),
     (Refused, 3),
     (Busy, 3),
@@ -46,3 +48,7 @@ def test_bad_and_not_judged_are_never_confused() -> None:
     assert not issubclass(CannotJudge, BadBackup)
     assert not issubclass(BadBackup, CannotJudge)
     assert issubclass(Busy, Refused)
+
+
+def test_only_what_may_be_gone_the_next_time_is_tried_again() -> None:
+    assert {kind for kind, _ in TREE if kind.may_pass} == {LedgerError, Busy}

@@ -52,6 +52,7 @@ class Bench:
             state_dir=plain.state_dir,
             dagster_database_url=builders.url(self.storage),
             environments=plain.environments,
+            alerts=plain.alerts,
         )
 
     def site(

@@ -45,15 +45,20 @@ class TestChain:
         assert graph.get(database).is_external
         assert graph.get(dump).parent_keys == {database}
         assert graph.get(drilled).parent_keys == {dump}
-        assert graph.get(drilled).child_keys == {AssetKey("catalog"), AssetKey([name, "incident"])}
+        assert graph.get(drilled).child_keys == {
+            AssetKey("catalog"),
+            AssetKey([name, "incident"]),
+            AssetKey([name, "rotation"]),
+            AssetKey([name, "coverage"]),
+        }
         assert {graph.get(key).group_name for key in (database, dump, drilled)} == {name}
         assert graph.get(dump).pools == graph.get(drilled).pools == {name}
 
     def test_there_is_nothing_else(self, definitions: dg.Definitions) -> None:
         graph = definitions.resolve_asset_graph()
-        own = ("database", "dump", "drill", "incident")
+        own = ("database", "dump", "drill", "incident", "coverage", "rotation")
         chains = {AssetKey([name, asset]) for name in Environment for asset in own}
-        assert graph.get_all_asset_keys() == {*chains, AssetKey("catalog")}
+        assert graph.get_all_asset_keys() == {*chains, AssetKey("catalog"), AssetKey("report")}
 
     @pytest.mark.parametrize("name", Environment)
     def test_every_check_has_the_days_of_its_asset(

@@ -66,6 +66,7 @@ class Shell:
         empty.touch()
         return {
             "PATH": os.environ["PATH"],
+            **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
             "HOME": str(self.root),
             "LANG": "C.UTF-8",
             "LEDGER_STATE_DIR": str(self.state),

@@ -36,7 +36,8 @@ def server(shell: Shell, name: str) -> psutil.Process:
 def family(shell: Shell) -> list[psutil.Process]:
     """The servers, whatever they started, and the embedded PostgreSQL."""
     pid = int((shell.state / "postgres" / "embedded" / "postmaster.pid").read_text().splitlines()[0])
-    parents = [server(shell, "webserver"), server(shell, "daemon"), psutil.Process(pid)]
+    servers = [server(shell, name) for name in ("webserver", "daemon", "metrics")]
+    parents = [*servers, psutil.Process(pid)]
     return [found for parent in parents for found in (parent, *parent.children(recursive=True))]
 
 
@@ -91,13 +92,13 @@ def test_make_prints_the_address_and_how_to_stop(dev: Shell) -> None:
     assert said.code == 0, said.all
     assert f"The web page is at {up(dev)}" in said.out
     assert "make down" in said.out
-    assert dev.make("-s", "up", "JSON=1").json == {"address": up(dev)}
+    assert dev.make("-s", "up", "JSON=1").json["address"] == up(dev)
 
 
 def test_they_listen_on_loopback_only(dev: Shell) -> None:
     up(dev)
     found = [ip for process in family(dev) for ip in listening(process)]
-    assert len(found) >= 2, "the web page and PostgreSQL"
+    assert len(found) >= 3, "the web page, the figures and PostgreSQL"
     assert set(found) == {"127.0.0.1"}
 
 
@@ -130,7 +131,7 @@ def test_down_leaves_nothing_running_and_says_so_the_second_time(dev: Shell) -> 
     said = dev.make("down")
     print(f"\ndown took {time.monotonic() - begun:.1f} s")
     assert said.code == 0, said.all
-    assert "Stopped: webserver, daemon, embedded PostgreSQL." in said.out
+    assert "Stopped: webserver, daemon, metrics, embedded PostgreSQL." in said.out
     assert alive(everything) == []
     assert at_work_in(dev.root) == []
     again = dev.make("down")

@@ -2,9 +2,9 @@
 
 `python -m ledgerflow_ops_tests.fakes.killed WHAT WHERE ROOT URL [FILES]`: WHAT is `backup`, `drill` (of the
 newest backup), `files` (restores its files), `take back` (those files), `restore` (by force, of first.dump),
-`rollback` or `recover`. WHERE is a step's name (`set aside#2`: when it comes the second time), `N bytes` of
-the dump, or `N ms` after the drill has begun with its server. There the process kills itself, as the
-system would when memory runs out: nothing is cleaned up. One that is not killed ends with exit code 0.
+`rollback`, `recover` or `rotate`. WHERE is a step's name (`set aside#2`: when it comes the second time),
+`N bytes` of the dump, or `N ms` after the drill has begun with its server. There the process kills itself, as
+the system would when memory runs out: nothing is cleaned up. One that is not killed ends with exit code 0.
 """
 
 import os
@@ -18,7 +18,7 @@ from ledgerflow_ops.adapters import clock
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.progress import Silent, Step
 from ledgerflow_ops.core.restoring import Wish
-from ledgerflow_ops.operations import backup, catalog, drill, files, recover, restore, rollback
+from ledgerflow_ops.operations import backup, catalog, drill, files, recover, restore, rollback, rotate
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops_tests import builders
 
@@ -66,6 +66,7 @@ def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
         "restore": lambda: restore.restore(site, Wish(site.environment, "first.dump", force=True)),
         "rollback": lambda: rollback.rollback(site, force=True),
         "recover": lambda: recover.recover(site, confirmed="dev"),
+        "rotate": lambda: rotate.carry_out(site, "dev"),
     }
     works[what]()
 

@@ -9,10 +9,12 @@ import pytest
 
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.operations import adopt, backup, catalog, status, verify
+from ledgerflow_ops.operations import backup, catalog, missed, status, verify
 from ledgerflow_ops.operations.backup import Order
+from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.embedded import Embedded
 from ledgerflow_ops_tests.builders import NOON, Recorder
 from ledgerflow_ops_tests.fakes import grounds
@@ -33,6 +35,14 @@ class Clock:
 
     def set(self, to: datetime) -> None:
         self.now = to
+
+
+def adopted(site: Site, day: date) -> Manifest | None:
+    """The backup of a past day, None where there is none to be had."""
+    try:
+        return missed.backup_of(site, day)
+    except Refused:
+        return None
 
 
 @pytest.fixture(scope="module")
@@ -178,16 +188,16 @@ def test_a_day_that_has_passed_is_adopted_from_the_folder(ground: Ground) -> Non
     files = ground.files()
 
     today = ground.site(now=Clock())
-    assert adopt.adopt(today, _DAY - timedelta(days=2)) == first
-    assert adopt.adopt(today, _DAY - timedelta(days=1)) == newest
-    assert adopt.adopt(today, _DAY - timedelta(days=3)) is None
-    assert adopt.adopt(today, _DAY + timedelta(days=1)) is None
+    assert adopted(today, _DAY - timedelta(days=2)) == first
+    assert adopted(today, _DAY - timedelta(days=1)) == newest
+    assert adopted(today, _DAY - timedelta(days=3)) is None
+    assert adopted(today, _DAY + timedelta(days=1)) is None
     assert ground.files() == files, "adopting changes nothing"
 
 
 def test_todays_backup_is_taken_and_not_adopted(ground: Ground) -> None:
     backup.backup(ground.site(now=Clock()))
-    assert adopt.adopt(ground.site(now=Clock(NOON + timedelta(hours=1))), _DAY) is None
+    assert adopted(ground.site(now=Clock(NOON + timedelta(hours=1))), _DAY) is None
 
 
 def test_what_is_bad_or_no_backup_is_not_adopted(ground: Ground) -> None:
@@ -201,6 +211,6 @@ def test_what_is_bad_or_no_backup_is_not_adopted(ground: Ground) -> None:
     folder.file(flipped.dump.file).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     # What can be seen at a glance is left out at once; of what only reading shows, once it has been read.
     verify.verify(site, BackupName.of(flipped.dump.file))
-    assert adopt.adopt(today, yesterday.now.date()) == good
+    assert adopted(today, yesterday.now.date()) == good
     folder.remove(BackupName.of(good.dump.file).manifest)
-    assert adopt.adopt(today, yesterday.now.date()) is None
+    assert adopted(today, yesterday.now.date()) is None

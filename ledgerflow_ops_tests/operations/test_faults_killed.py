@@ -18,6 +18,7 @@ from ledgerflow_ops.core.progress import (
     FILES_STEPS,
     RESTORE_STEPS,
     ROLLBACK_STEPS,
+    ROTATION_STEPS,
     Step,
 )
 from ledgerflow_ops.core.rungs import Rung
@@ -136,6 +137,6 @@ def test_drills_killed_at_any_moment_of_their_servers_start_leave_nothing_once_a
 
 
 def test_every_step_there_is_has_its_killed_run() -> None:
-    """Those of restores and rollbacks are in test_restore_killed."""
-    enumerated = {*BACKUP_STEPS, *DRILL_STEPS, *FILES_STEPS, *RESTORE_STEPS, *ROLLBACK_STEPS}
-    assert enumerated == set(Step)
+    """Those of restores and rollbacks are in test_restore_killed, of rotations in test_rotate_killed."""
+    restores = {*FILES_STEPS, *RESTORE_STEPS, *ROLLBACK_STEPS}
+    assert {*BACKUP_STEPS, *DRILL_STEPS, *restores, *ROTATION_STEPS} == set(Step)

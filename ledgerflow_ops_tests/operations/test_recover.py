@@ -72,7 +72,8 @@ def test_the_record_is_kept_beside_the_backups_for_people_and_programs(field: Fi
     assert [one["file"] for one in fields["candidates"]] == [str(folder(field) / "first.dump")]
     assert record.stat().st_mode & 0o077 == 0
     entries = journal.entries(field.site().desk.settings.state_dir)
-    assert [entry["what"] for entry in entries] == ["restore", "recover"]
+    assert [entry["what"] for entry in entries] == ["backup", "drill", "restore", "recover"]
+    assert [entry["result"] for entry in entries] == ["ok"] * 4
     assert entries[-1]["incident"] == incident.name
 
 

@@ -343,11 +343,15 @@ def test_every_restore_is_in_the_journal(field: Field) -> None:
     field.restore()
     rollback.rollback(field.site())
     state = field.site().desk.settings.state_dir
-    assert [(entry["what"], entry["who"]) for entry in journal.entries(state)] == [
-        ("restore", "tests"),
-        ("rollback", "tests"),
-    ]
-    assert journal.entries(state)[0]["file"] == "first.dump"
+    found = journal.entries(state)
+    assert [(entry["what"], entry["who"], entry["result"]) for entry in found] == [
+        ("backup", "tests", "ok"),
+        ("drill", "tests", "ok"),
+        ("restore", "tests", "ok"),
+        ("rollback", "tests", "ok"),
+    ], "the safety backup and its drill belong to the restore"
+    assert {entry["environment"] for entry in found} == {"dev"}
+    assert (found[2]["file"], found[2]["safety_backup"] is None) == ("first.dump", False)
 
 
 def test_a_database_left_by_an_interrupted_restore_is_swept_and_others_are_not(field: Field) -> None:

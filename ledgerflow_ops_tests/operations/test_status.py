@@ -12,7 +12,7 @@ from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.operations import status
+from ledgerflow_ops.operations import status, status_screen
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.embedded import Embedded
 from ledgerflow_ops_tests import builders
@@ -25,10 +25,20 @@ _ENTRY = {"file", "day", "size", "state", "proven", "recovery_point", "problem"}
 _STANDING = {
     "environment",
     "sample",
+    "scheduled",
+    "standing",
     "folder",
     "newest_proven",
     "rpo_seconds",
+    "rpo_objective_seconds",
     "rto_seconds",
+    "rto_objective_seconds",
+    "next_run",
+    "drills",
+    "days",
+    "room",
+    "pins",
+    "incidents",
     "kept_databases",
     "backups",
 }
@@ -57,7 +67,7 @@ def ground(session_root: Path, embedded: Embedded) -> Iterator[Ground]:
 
 
 def _said(site: Site, capfd: pytest.CaptureFixture[str]) -> str:
-    status.show([status.status(site)], Terminal(as_json=False))
+    status_screen.show(status.overview(site.desk, [site]), Terminal(as_json=False))
     return capfd.readouterr().out
 
 
@@ -105,16 +115,19 @@ def test_it_has_one_shape_for_programs(ground: Ground) -> None:
 
 def test_where_nothing_is_proven_that_is_what_it_says(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     site = builders.site(root, environment=Environment.PROD)
-    assert status.status(site).as_json() | {"folder": ""} == {
-        "environment": "prod",
-        "sample": True,
-        "folder": "",
-        "newest_proven": None,
-        "rpo_seconds": None,
-        "rto_seconds": None,
-        "kept_databases": [],
-        "backups": [],
-    }
+    told = status.status(site).as_json()
+    for fact in ("newest_proven", "rpo_seconds", "rto_seconds", "next_run"):
+        assert told[fact] is None
+    for fact in ("kept_databases", "backups", "pins", "incidents"):
+        assert told[fact] == []
+    assert (told["environment"], told["sample"], told["scheduled"], told["standing"]) == (
+        "prod",
+        True,
+        False,
+        "quiet",
+    )
+    assert {day["state"] for day in told["days"]} == {"before"}
+    assert len(told["days"]) == 30
     said = _said(site, capfd)
     assert said.startswith("prod: NOTHING IS PROVEN. 0 dump(s) in the folder.\n")
     assert "SAMPLE DATA: no URL is set for prod." in said

@@ -16,7 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 MAKE = shutil.which("make") or "make"
 
-OPERATIONS = ("backup", "verify", "restore-test", "status", "doctor", "identity", "up", "down")
+OPERATIONS = (
+    *("backup", "backfill", "verify", "restore-test", "status", "doctor", "identity", "up", "down"),
+    *("alert-test", "watchdog"),
+    *("rotate", "pin", "unpin"),
+)
 TARGETS = (*OPERATIONS, "test", "bench", "lint", "help")
 
 EVIL = (

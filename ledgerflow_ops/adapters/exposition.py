@@ -1,0 +1,65 @@
+"""Hands figures to Prometheus: as text, as a file for node_exporter's textfile collector, over HTTP."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server, write_to_textfile
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from ledgerflow_ops.adapters.oserrors import translated
+from ledgerflow_ops.core.errors import LedgerError
+
+Families = Callable[[], Iterable[Metric]]
+"""Reads the figures as they are now."""
+
+
+class _Fresh(Collector):
+    """Asks anew at every scrape; nothing is remembered in between."""
+
+    def __init__(self, families: Families) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families()
+
+    def describe(self) -> Iterable[Metric]:
+        return ()  # else the registry would scrape once to learn the names
+
+
+def _registry(families: Families) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(_Fresh(families))
+    return registry
+
+
+def text(families: Families) -> str:
+    """The figures in Prometheus' text format."""
+    return generate_latest(_registry(families)).decode()
+
+
+def textfile(file: Path, families: Families) -> None:
+    """Write them to a file that others may read. It takes its name when it is whole."""
+    if file.suffix != ".prom":
+        raise LedgerError(f"{file} does not end in .prom.", hint="node_exporter reads no other file.")
+    with translated(file):
+        write_to_textfile(str(file), _registry(families))
+
+
+def serve(port: int, families: Families, tell: Callable[[str], None]) -> None:
+    """Answer scrapes on loopback until the process is asked to end; `tell` is given the address.
+
+    Port 0 is any that is free. LedgerError when the port is taken.
+    """
+    try:
+        server, thread = start_http_server(port, addr="127.0.0.1", registry=_registry(families))
+    except OSError as error:
+        raise LedgerError(
+            f"127.0.0.1:{port} cannot be listened at: {error.strerror}.", hint="Give another PORT."
+        ) from None
+    tell(f"http://127.0.0.1:{server.server_port}/metrics")
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        server.shutdown()
+        server.server_close()

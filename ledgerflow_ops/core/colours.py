@@ -1,0 +1,26 @@
+"""The colours of states, the same wherever one is drawn: green counts, red is bad, the rest is neither."""
+
+from ledgerflow_ops.core import standing
+
+STATES = {
+    "valid": "#1b9e5a",
+    "equal": "#8fbf3f",
+    "restored": "#c9bd2f",
+    "readable": "#e6a832",
+    "decrypted": "#b9a27a",
+    "hashed": "#a0a0a0",
+    "written": "#808080",
+    "not local": "#7aa6d6",
+    "no manifest": "#505050",
+    "bad": "#d03535",
+}
+DAYS = {
+    **STATES,
+    standing.ROTATED: "#a8d8bd",
+    standing.MISSING: "#f2b5ad",
+    standing.DUE: "#dfe5ee",
+    standing.BEFORE: "#f3f4f6",
+}
+"""Those of days: also of days without a backup."""
+TONES = {"quiet": "#7a8594", "good": "#1b9e5a", "warning": "#c98a1b", "critical": "#d03535"}
+ENVIRONMENTS = {"dev": "#7a68c4", "test": "#3b8fb8", "prod": "#1f3b63"}

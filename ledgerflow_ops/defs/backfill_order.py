@@ -1,0 +1,123 @@
+"""The order from the terminal to get the backups of days that have passed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from rich.table import Table
+
+from ledgerflow_ops.console import Progress, Terminal
+from ledgerflow_ops.core import missed as judging
+from ledgerflow_ops.core.missed import DayPlan, Verdict
+from ledgerflow_ops.defs.assets import key
+from ledgerflow_ops.defs.jobs import backup_job
+from ledgerflow_ops.defs.outcomes import INTERRUPTION
+from ledgerflow_ops.defs.partitions import backup_days
+from ledgerflow_ops.defs.terminal import Outcome, on_record, run
+from ledgerflow_ops.operations import missed
+from ledgerflow_ops.operations.desk import Site
+
+_DONE = {Verdict.KEPT: "kept", Verdict.PROVE: "proven", Verdict.ADOPT: "adopted", Verdict.TAKE: "taken"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """A day's plan and what came of it; no outcome where nothing had to be done, or could be."""
+
+    plan: DayPlan
+    outcome: Outcome | None = None
+
+    @property
+    def well(self) -> bool:
+        if self.outcome:
+            return self.outcome.failure is None
+        return self.plan.verdict is Verdict.KEPT
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """What came of it, and the hint where it did not go well."""
+        failure = self.outcome.failure if self.outcome else None
+        if failure:
+            return f"failed: {failure.message}", failure.hint
+        if self.plan.verdict is Verdict.REFUSE:
+            return f"refused: {self.plan.why}", self.plan.hint
+        return f"{_DONE[self.plan.verdict]}: {self.plan.why}", ""
+
+    def as_json(self) -> dict[str, Any]:
+        failure = self.outcome.failure if self.outcome else None
+        told = {"message": failure.message, "hint": failure.hint} if failure else None
+        run_id = self.outcome.run_id if self.outcome else None
+        return {**self.plan.as_json(), "run_id": run_id, "done": self.well, "error": told}
+
+
+def backfill(site: Site, terminal: Terminal, asked: tuple[str, str, str], *, dry_run: bool) -> int:
+    """Get the backups of the days `asked` for (DAY, FROM, TO), one after the other; the exit code.
+
+    First the plan, which `dry_run` stops at. 0 when every day has its backup, 1 when one has not. A day
+    that has to be refused makes no run: it stays missing.
+    """
+    window = [date.fromisoformat(one) for one in backup_days(site).get_partition_keys()]
+    plans = _planned(site, judging.days(*asked, window))
+    terminal.table(_table(plans))
+    if dry_run:
+        refused = any(one.verdict is Verdict.REFUSE for one in plans)
+        return _finish(site, terminal, [_Result(one) for one in plans], 1 if refused else 0, dry_run=True)
+    results = list[_Result]()
+    for plan in plans:
+        results.append(_carried_out(site, terminal, plan))
+        outcome = results[-1].outcome
+        if outcome and outcome.failure == INTERRUPTION:
+            break
+    _tell(site, terminal, results)
+    well = len(results) == len(plans) and all(one.well for one in results)
+    return _finish(site, terminal, results, 0 if well else 1, dry_run=False)
+
+
+def _planned(site: Site, days: Sequence[date]) -> list[DayPlan]:
+    """The plan of each day. A backup that counts but that Dagster knows nothing of is proven once more."""
+    known = on_record(site, key(site, "drill"))
+    plans = [missed.plan(site, day) for day in days]
+    return [
+        replace(one, verdict=Verdict.PROVE, why=f"{one.why}, but not on Dagster's record")
+        if one.verdict is Verdict.KEPT and one.day.isoformat() not in known
+        else one
+        for one in plans
+    ]
+
+
+def _carried_out(site: Site, terminal: Terminal, plan: DayPlan) -> _Result:
+    if plan.verdict in (Verdict.KEPT, Verdict.REFUSE):
+        return _Result(plan)
+    outcome = run(site, backup_job(site), plan.day, config={})
+    if isinstance(site.desk.reporter, Progress):
+        site.desk.reporter.clear()
+    result = _Result(plan, outcome)
+    terminal.say(f"{plan.day} {result.words[0]}", "green" if result.well else "red")
+    return result
+
+
+def _table(plans: Sequence[DayPlan]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 2))
+    for column in ("day", "to do", "why"):
+        table.add_column(column, overflow="fold")
+    for one in plans:
+        table.add_row(one.day.isoformat(), str(one.verdict), one.why)
+    return table
+
+
+def _tell(site: Site, terminal: Terminal, results: Sequence[_Result]) -> None:
+    wanting = [one for one in results if not one.well]
+    for one in wanting:
+        terminal.error(f"{one.plan.day} {one.words[0]}", one.words[1])
+    have = len(results) - len(wanting)
+    style = "bold red" if wanting else "bold green"
+    terminal.say(f"{site.environment}: {have} of {len(results)} days have their backup.", style)
+
+
+def _finish(site: Site, terminal: Terminal, results: Sequence[_Result], code: int, *, dry_run: bool) -> int:
+    days = [one.as_json() for one in results]
+    terminal.finish(
+        {"environment": str(site.environment), "dry_run": dry_run, "days": days, "exit_code": code}
+    )
+    return code

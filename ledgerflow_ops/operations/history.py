@@ -1,0 +1,150 @@
+"""The history of an environment's backups: what rotation has taken away, and what is left of it.
+
+The folder `history/` below the backups holds of each expired backup its manifest and its proof for a while,
+its small facts for longer, and, until its removal is over, the record of that removal.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from functools import lru_cache
+
+from ledgerflow_ops.adapters.folder import Folder, Version
+from ledgerflow_ops.core import history as keeping
+from ledgerflow_ops.core import summary
+from ledgerflow_ops.core.catalog import Entry
+from ledgerflow_ops.core.errors import BadBackup, LedgerError
+from ledgerflow_ops.core.history import FACTS, GOING, Going
+from ledgerflow_ops.core.manifest import Manifest
+from ledgerflow_ops.core.naming import MANIFEST, BackupName
+from ledgerflow_ops.core.proof import Proof
+from ledgerflow_ops.core.summary import Summary
+from ledgerflow_ops.operations.desk import Site
+
+FOLDER = "history"
+
+
+def folder(site: Site) -> Folder:
+    """Where an environment's history is: beside its backups, which outlive this machine's state."""
+    return Folder(site.desk.settings.folder(site.environment) / FOLDER)
+
+
+def key(site: Site, name: BackupName, digest: str) -> str:
+    """A name in the history that no other backup has: its own, unless an earlier one was called the same."""
+    there = folder(site)
+    taken = any(there.taken(name.stem + ending) for ending in (MANIFEST, FACTS, GOING))
+    return f"{name.stem}.{digest[:8]}" if taken else name.stem
+
+
+def note(site: Site, going: Going) -> Going:
+    """Write a removal down, durably, as it stands; the record of one that is over is taken away."""
+    there = folder(site)
+    if going.over:
+        there.remove(going.key + GOING)
+    else:
+        there.prepare()
+        there.replace(going.key + GOING, going.encode())
+    return going
+
+
+def forget(site: Site, going: Going) -> None:
+    """Take back a removal that was decided and never begun."""
+    folder(site).remove(going.key + GOING)
+
+
+def unfinished(site: Site) -> list[Going]:
+    """The removals that are not over, by name. One whose record cannot be read is told, and left as it is."""
+    found, there = [], folder(site)
+    for file in there.names(GOING):
+        try:
+            found.append(Going.decode(there.read(file), file))
+        except LedgerError as error:
+            site.desk.reporter.say(f"{FOLDER}/{error.message}")
+    return found
+
+
+def to_wipe(site: Site, days: Iterable[date]) -> set[date]:
+    """The days that have lost their last backup, and are still on Dagster's record. `days` have one."""
+    present = set(days)
+    return {one.day for one in unfinished(site) if one.retired and not one.wiped} - present
+
+
+def wiped(site: Site, days: Iterable[date]) -> None:
+    """Note that these days are wiped from Dagster's record, or need not be."""
+    done = set(days)
+    for one in unfinished(site):
+        if one.retired and one.day in done:
+            note(site, one.model_copy(update={"wiped": True}))
+
+
+def keep_facts(site: Site, kept_as: BackupName) -> None:
+    """Write the small facts of a backup whose manifest is in the history, unless they are there."""
+    there, file = folder(site), kept_as.stem + FACTS
+    found = None if there.taken(file) else _summary(site, kept_as)
+    if found:
+        there.replace(file, keeping.encode_facts(found))
+
+
+def past(site: Site) -> list[Summary]:
+    """The backups that rotation has taken away, as they were, newest recovery point first."""
+    there = folder(site)
+    facts = {file: there.version(file) for file in there.names(FACTS)}
+    found = [_facts(there, file, version) for file, version in facts.items() if version]
+    names = [BackupName.of(file) for file in there.names(MANIFEST)]
+    # Of some, a rotation that was cut off could not note the facts.
+    found += [_summary(site, name) for name in names if name.stem + FACTS not in facts]
+    return summary.newest_first(one for one in found if one)
+
+
+def prune(site: Site, since: datetime) -> list[str]:
+    """Keep the history in bounds; the files removed. `since` is the newest proven recovery point."""
+    there, busy = folder(site), {one.key for one in unfinished(site)}
+    whole = [BackupName.of(file) for file in there.names(MANIFEST)]
+    for name in whole:
+        keep_facts(site, name)
+    dated = dict(_points(there))
+    bulky = [(name.stem, dated[name.stem]) for name in whole if name.stem in dated]
+    old = keeping.forgotten(bulky, since, keeping.WHOLE, keeping.KEPT_WHOLE) - busy
+    ancient = keeping.forgotten([*dated.items()], since, keeping.KNOWN, keeping.KEPT_KNOWN) - busy
+    removed = [file for stem in sorted(old) for file in (BackupName(stem).manifest, BackupName(stem).proof)]
+    removed += [stem + FACTS for stem in sorted(ancient)]
+    for file in removed:
+        there.discard(file)
+    return removed
+
+
+def _points(there: Folder) -> Iterator[tuple[str, datetime]]:
+    """The recovery points of those that have facts, by the name that they are kept under."""
+    for file in there.names(FACTS):
+        version = there.version(file)
+        found = _facts(there, file, version) if version else None
+        if found:
+            yield file.removesuffix(FACTS), found.recovery_point
+
+
+@lru_cache(maxsize=20_000)
+def _facts(there: Folder, file: str, _version: Version) -> Summary | None:
+    """The facts as they were at that version of their file; None where they are not whole."""
+    try:
+        return keeping.decode_facts(there.read(file), file)
+    except BadBackup:
+        return None
+
+
+def _summary(site: Site, kept_as: BackupName) -> Summary | None:
+    """What the manifest and the proof in the history say; None where the manifest is not whole."""
+    there = folder(site)
+    try:
+        manifest = Manifest.decode(there.read(kept_as.manifest), kept_as.manifest)
+    except LedgerError:
+        return None
+    name = BackupName.of(manifest.dump.file)
+    proof = _proof(there, kept_as, manifest) or _proof(site.folder, name, manifest)  # it follows the manifest
+    return summary.of(Entry(site.environment, name, manifest.dump.size, manifest, proof))
+
+
+def _proof(there: Folder, called: BackupName, manifest: Manifest) -> Proof | None:
+    try:
+        proof = Proof.decode(there.read(called.proof), called.proof)
+    except LedgerError:
+        return None
+    return proof if proof.speaks_of(manifest.dump.sha256, manifest.digest) else None

@@ -1,0 +1,37 @@
+"""Holds a backup while it is in use, so that no rotation takes it away."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import wraps
+from typing import TypeVar
+
+from ledgerflow_ops.adapters import locks
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.operations.desk import Site
+
+Result = TypeVar("Result")
+Use = Callable[[Site, BackupName], Result]
+
+
+def held(site: Site, name: BackupName, what: str) -> AbstractContextManager[None]:
+    """Use a backup for `what` during the block. Several may at once; Busy when a rotation just removes it.
+
+    It is the backup that is held, in whichever location a copy of it is read. An empty `what` is for what
+    takes no time: nobody is told of it.
+    """
+    desk = site.desk
+    return locks.in_hand(desk.settings.state_dir, site.environment, name.stem, what, desk.clock())
+
+
+def holding(what: str) -> Callable[[Use[Result]], Use[Result]]:
+    """Has an operation on a backup hold it."""
+
+    def decorated(operation: Use[Result]) -> Use[Result]:
+        @wraps(operation)
+        def holds(site: Site, name: BackupName) -> Result:
+            with held(site, name, what):
+                return operation(site, name)
+
+        return holds
+
+    return decorated

@@ -1,0 +1,187 @@
+"""How it stands, drawn for a person: one screen for three environments, with the backups for one."""
+
+from collections.abc import Iterator
+
+from rich.table import Table
+from rich.text import Text
+
+from ledgerflow_ops.console import Terminal
+from ledgerflow_ops.core import signs
+from ledgerflow_ops.core.alerts import Level
+from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.standing import Tone, span
+from ledgerflow_ops.operations.rooms import Room
+from ledgerflow_ops.operations.standing import Standing
+from ledgerflow_ops.operations.status import STRIP_DAYS, Incident, Overview, Status
+
+_LISTED = 8
+_PINS = 3
+_TONES = {Tone.QUIET: "bold", Tone.GOOD: "bold green", Tone.WARNING: "bold yellow", Tone.CRITICAL: "bold red"}
+_LEVELS = {Level.WARNING: "yellow", Level.CRITICAL: "bold red"}
+_STYLES = {
+    "valid": "green",
+    "restored": "yellow",
+    "readable": "yellow",
+    "written": "yellow",
+    "bad": "bold red",
+    "not local": "blue",
+    "rotated": "dim green",
+    "missing": "red",
+    "due": "dim",
+    "before": "",
+}
+
+
+def show(found: Overview, terminal: Terminal) -> None:
+    """The whole screen."""
+    alone = len(found.environments) == 1
+    for item in found.environments:
+        _environment(item, terminal, alone=alone)
+    for incident in found.machine:
+        _incident(incident, terminal)
+    _legend(found, terminal)
+    if not alone:
+        terminal.say("LEDGER_ENV=dev|test|prod make status lists an environment's backups.", "dim")
+
+
+def _environment(item: Status, terminal: Terminal, *, alone: bool) -> None:
+    found = item.standing
+    terminal.say(_headline(found), _TONES[item.tone])
+    if item.site.is_sample:
+        terminal.say(f"  SAMPLE DATA: no URL is set for {item.site.environment}.", "yellow")
+    if item.tone is not Tone.QUIET:
+        terminal.line(_strip(found, plain=terminal.plain))
+        terminal.line(_objectives(found))
+    terminal.say(f"  {_coming(found)}")
+    for room in found.rooms if alone else found.rooms[:1]:
+        terminal.say(f"  {_room(room)}", "" if room.left else "yellow")
+    for incident in item.incidents:
+        _incident(incident, terminal)
+    _kept(item, terminal)
+    if alone and found.backups():
+        terminal.table(_table(found))
+
+
+def _headline(found: Standing) -> str:
+    name, proven, rpo = found.site.environment, found.proven, found.rpo_seconds
+    if found.trouble:
+        return f"{name}: NOT KNOWN. Its folder cannot be read."
+    if proven is None or rpo is None:
+        return f"{name}: NOTHING IS PROVEN. {len(found.present) + len(found.others)} dump(s) in the folder."
+    rto = f", restored in {proven.rto_seconds:.1f} s" if proven.rto_seconds else ""
+    away = "" if proven.local else " (NOT LOCAL: its bytes are only in the cloud)"
+    age = "IN THE FUTURE: is the clock right?" if rpo < 0 else f"{span(rpo)} old"
+    return f"{name}: newest proven backup is {age}{rto}: {proven.name.dump}{away}"
+
+
+def _strip(found: Standing, *, plain: bool) -> Text:
+    """The last days as rungs, and beside them how the size went."""
+    days = found.days(STRIP_DAYS)
+    text = Text(f"  {STRIP_DAYS} days [")
+    for sign, kind in signs.strip(days, plain=plain):
+        text.append(sign, _STYLES[kind])
+    text.append("]")
+    sizes = {one.day: one.size for one in reversed((*found.present, *found.past)) if not one.bad}
+    known = [size for day in days if (size := sizes.get(day.day)) is not None]
+    if known:
+        text.append(f"  size {signs.spark([sizes.get(day.day) for day in days], plain=plain).strip()} ")
+        text.append(
+            human(known[-1]) if min(known) == max(known) else f"{human(min(known))} to {human(max(known))}"
+        )
+    return text
+
+
+def _objectives(found: Standing) -> Text:
+    text = Text("  ")
+    for name, value, objective in (
+        ("RPO", found.rpo_seconds, found.rpo_objective),
+        ("RTO", found.rto_seconds, found.rto_objective),
+    ):
+        text.append(f"{name} ")
+        text.append(*_against(value, objective))
+        text.append(f" of {span(objective)}   ")
+    kept, overdue = found.coverage.kept, len(found.coverage.overdue)
+    text.append(f"restored within {found.site.settings.redrill_days} days: ")
+    text.append(f"{kept - overdue} of {kept}", "yellow" if overdue else "")
+    return text
+
+
+def _against(value: float | None, objective: float) -> tuple[str, str]:
+    """A length of time and the colour it has beside its objective."""
+    if value is None:
+        return "not known", "bold red"
+    shown = f"{value:.1f} s" if 0 <= value < 60 else span(value)
+    return (shown, "green") if 0 <= value <= objective else (f"{shown} MISSED", "bold red")
+
+
+def _coming(found: Standing) -> str:
+    """When the next backup comes, in the environment's own time."""
+    if found.next_run is None:
+        return "no backup comes by itself: it is not scheduled"
+    local = found.next_run.astimezone(found.site.settings.zone)
+    return f"next backup {local:%Y-%m-%d %H:%M}, in {span((found.next_run - found.now).total_seconds())}"
+
+
+def _room(room: Room) -> str:
+    if room.left is None:
+        return f"in {room.folder}: {room.trouble}"
+    full = f", full about {room.full_at:%Y-%m-%d}" if room.full_at else ""
+    return f"{human(room.left.free)} free of {human(room.left.size)}{full} in {room.folder}"
+
+
+def _incident(incident: Incident, terminal: Terminal) -> None:
+    finding = incident.finding
+    since = f" (since {incident.since:%Y-%m-%d %H:%M %Z})" if incident.since else ""
+    if incident.undelivered:
+        since += f" (NOT DELIVERED to {', '.join(incident.undelivered)})"
+    terminal.say(f"  {finding.level.upper()}: {finding.message}{since}", _LEVELS[finding.level])
+    if finding.hint:
+        terminal.say(f"    hint: {finding.hint}", "dim")
+
+
+def _kept(item: Status, terminal: Terminal) -> None:
+    """Pins, and the databases that restores have put aside."""
+    for line in _pins(item.standing):
+        terminal.say(f"  {line}")
+    for one in item.kept:
+        age = span((item.standing.now - one.mark.at).total_seconds())
+        size = human(one.size) if one.size is not None else "size unknown"
+        terminal.say(f"  kept aside since {age}: {one.name}, {size}; make discard NAME={one.name}")
+    if item.unseen:
+        terminal.say(f"  its server cannot be asked: {item.unseen.splitlines()[0]}", "yellow")
+
+
+def _pins(found: Standing) -> Iterator[str]:
+    for pin in found.pins[:_PINS]:
+        until = f" until {pin.until:%Y-%m-%d}" if pin.until else ""
+        yield f"pinned{until}: {pin.file}, {pin.reason}"
+    if len(found.pins) > _PINS:
+        yield f"… and {len(found.pins) - _PINS} more pins"
+
+
+def _legend(found: Overview, terminal: Terminal) -> None:
+    days = [
+        day
+        for item in found.environments
+        if item.tone is not Tone.QUIET
+        for day in item.standing.days(STRIP_DAYS)
+    ]
+    text = Text("  ")
+    for sign, kind, word in signs.legend(days, plain=terminal.plain):
+        text.append(sign, _STYLES[kind])
+        text.append(f" {word}   ", "dim")
+    if text.plain.strip():
+        terminal.line(text)
+
+
+def _table(found: Standing) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 2))
+    for column in ("day", "file", "size", "state", "age"):
+        table.add_column(column, overflow="fold")  # never an ellipsis: names are there to be copied
+    ages = {one.name.dump: span((found.now - one.recovery_point).total_seconds()) for one in found.present}
+    for one in found.backups()[:_LISTED]:
+        file = str(one["file"])
+        table.add_row(
+            str(one["day"] or "?"), file, human(one["size"]), str(one["state"]), ages.get(file, "?")
+        )
+    return table

@@ -1,0 +1,120 @@
+"""Watches: looks, reports, and leaves a sign of life. Called by sensors, and by cron when those are dead."""
+
+import json
+import traceback
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from ledgerflow_ops.adapters import clock, records
+from ledgerflow_ops.adapters.process import mask
+from ledgerflow_ops.core.alerts import Alert, Finding, Level
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.messages import span
+from ledgerflow_ops.operations import alerts, watch
+from ledgerflow_ops.operations.desk import Desk
+from ledgerflow_ops.operations.servers import Server
+
+SILENT = timedelta(minutes=10)
+"""So long a sensor that is due every minute may be silent: the daemon starts anew, a tick takes long."""
+MACHINE, RUNS = "machine", "runs"
+"""The watches beside those of the environments: of the machine, and of what became of runs."""
+
+
+def environment(desk: Desk, name: Environment) -> list[Finding]:
+    """Watch one environment; what was found."""
+    return _watched(desk, str(name), name, lambda: watch.look(desk.site(name)))
+
+
+def machine(desk: Desk) -> list[Finding]:
+    """Watch the machine; what was found."""
+    return _watched(desk, MACHINE, None, lambda: watch.machine(desk))
+
+
+def _watched(
+    desk: Desk, name: str, about: Environment | None, look: Callable[[], Iterable[Finding]]
+) -> list[Finding]:
+    """Look and report. That nothing could be seen is told as such: what was found before then stands.
+
+    No error ends the watch: whoever watches goes on with the next.
+    """
+    try:
+        found = list(look())
+    except Exception as error:  # noqa: BLE001 - a mistake of ours must be told like any other trouble
+        trouble = _unwatched(about, error)
+        if not isinstance(error, LedgerError | OSError):
+            desk.reporter.say(mask(traceback.format_exc()))
+        alerts.report(desk, f"watching:{name}", [trouble])
+        return [trouble]
+    alerts.report(desk, f"watching:{name}", [])
+    alerts.report(desk, f"watch:{name}", found)
+    return found
+
+
+def _unwatched(about: Environment | None, error: Exception) -> Finding:
+    why = error.message if isinstance(error, LedgerError) else mask(f"{type(error).__name__}: {error}")
+    hint = error.hint if isinstance(error, LedgerError) else "make doctor"
+    text = f"{(about or 'the machine').capitalize()} cannot be watched: {why}"
+    return Finding(about, "unwatched", "", Level.CRITICAL, text, hint)
+
+
+def dog(desk: Desk) -> list[Alert]:
+    """Everything a daemon would see, and whether there is one; what is open now.
+
+    For cron or launchd: it needs nothing that runs already.
+    """
+    alerts.report(desk, "watchdog", servers(desk))
+    for name in expected(desk):
+        if name == MACHINE:
+            machine(desk)
+        elif name != RUNS:
+            environment(desk, Environment(name))
+    return alerts.open_alerts(desk)
+
+
+def servers(desk: Desk) -> list[Finding]:
+    """Whether the daemon is alive and at work, where make up has started it and make down not stopped it."""
+    daemon = Server("daemon", desk.settings.state_dir)
+    if not daemon.note.exists():
+        return []
+    process = daemon.running()
+    if process is None:
+        text = "The daemon is not running: no backup is made and nothing is watched. make up had started it."
+        return [Finding(None, "daemon", "dead", Level.CRITICAL, text, "make up")]
+    since = desk.clock() - datetime.fromtimestamp(process.create_time(), desk.clock().tzinfo)
+    ages = {name: silence(desk, name) for name in expected(desk)}
+    silent = {name: age for name, age in ages.items() if since > SILENT and (age is None or age > SILENT)}
+    if not silent:
+        return []
+    told = ", ".join(f"{name} ({span(age) if age else 'never heard of'})" for name, age in silent.items())
+    text = f"The daemon runs, but its sensors are silent: {told}."
+    hint = "make down up; are the sensors switched on in the web page?"
+    return [Finding(None, "daemon", "silent", Level.CRITICAL, text, hint)]
+
+
+def expected(desk: Desk) -> list[str]:
+    """The watches that have to be alive: of every environment that is backed up by itself, and the others."""
+    own = [str(name) for name, one in desk.settings.environments.items() if one.is_scheduled]
+    return [*own, MACHINE, RUNS]
+
+
+def beat(desk: Desk, name: str) -> None:
+    """Leave a sign of life of the watch `name`."""
+    facts = {"at": desk.clock().isoformat(), "awake": clock.awake()}
+    records.write(desk.settings.state_dir / "heartbeats", name, json.dumps(facts))
+
+
+def silence(desk: Desk, name: str) -> timedelta | None:
+    """For how long the watch `name` has given no sign of life; None when it never did.
+
+    Time that the machine slept through does not count, nor does a clock that was put forward: nobody could
+    have given one. After a boot the clock has to do.
+    """
+    try:
+        facts = json.loads((desk.settings.state_dir / "heartbeats" / name).read_text())
+        awake = clock.awake() - float(facts["awake"])
+        if awake >= 0:
+            return timedelta(seconds=awake)
+        return abs(desk.clock() - datetime.fromisoformat(facts["at"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,25 @@
+"""The project's definitions as the servers load them, with shorter waits: what the test's daemon is given."""
+
+import os
+from datetime import timedelta
+
+from ledgerflow_ops import config
+from ledgerflow_ops.core.night import Rhythm
+from ledgerflow_ops.defs.build import build_definitions
+from ledgerflow_ops.defs.timing import Timing
+
+SECOND = timedelta(seconds=1)
+TIMING = Timing(
+    Rhythm(
+        grace=int(os.environ["QUICK_GRACE"]) * SECOND,
+        wait=SECOND,
+        longest_wait=3 * SECOND,
+        attempts=40,
+    ),
+    retries=1,
+    retry_delay=1,
+    sensor_seconds=2,
+    begin_seconds=20,
+)
+
+defs = build_definitions(config.load(), timing=TIMING)

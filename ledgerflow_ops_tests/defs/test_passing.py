@@ -1,0 +1,277 @@
+"""What passes is tried again and what does not is told at once; a run whose process is gone is found."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+import psutil
+import pytest
+
+from ledgerflow_ops.adapters import clock, instance
+from ledgerflow_ops.adapters.cluster import free_port
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.defs.build import build_definitions
+from ledgerflow_ops.defs.orphans import fail_orphans
+from ledgerflow_ops.defs.timing import SERVED, Timing
+from ledgerflow_ops.operations import backup, catalog
+from ledgerflow_ops.places import PROJECT
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.defs.benches import Bench
+
+RETRY = dg.DagsterEventType.STEP_UP_FOR_RETRY
+
+
+def backed_up(bench: Bench, instance: dg.DagsterInstance, *, retries: int = 3, **dev: Any) -> dg.DagsterRun:
+    """Today's backup as the servers would run it, with short waits."""
+    timing = Timing(retries=retries, retry_delay=0.5)
+    defs = build_definitions(bench.settings(**dev), None, [Environment.DEV], timing)
+    done = defs.resolve_job_def("dev_backup").execute_in_process(
+        instance=instance,
+        tags={"dagster/partition": str(bench.site().today())},
+        raise_on_error=False,
+    )
+    return bench.run(done.run_id)
+
+
+def retried(opened: dg.DagsterInstance, run: dg.DagsterRun) -> int:
+    return len(opened.get_records_for_run(run.run_id, of_type=RETRY).records)
+
+
+@contextmanager
+def coming_up(database: Database, after: float) -> Iterator[Database]:
+    """The database behind a port at which nobody listens until so many seconds have passed."""
+    port = free_port()
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+    def serve() -> None:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(20)
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection((database.parameters["host"], int(database.parameters["port"])))
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+
+    timer = threading.Timer(after, serve)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield replace(database, parameters={**database.parameters, "port": str(port)})
+    finally:
+        timer.cancel()
+        listener.close()
+
+
+def _pump(one: socket.socket, other: socket.socket) -> None:
+    with one, suppress(OSError):
+        while data := one.recv(65536):
+            other.sendall(data)
+    with suppress(OSError):
+        other.shutdown(socket.SHUT_RDWR)
+
+
+class TestWhatPasses:
+    def test_a_server_that_comes_up_in_between_has_its_backup(self, bench: Bench) -> None:
+        assert bench.database is not None
+        with (
+            coming_up(bench.database, 1.0) as late,
+            Bench(bench.root, bench.storage, late).instance() as opened,
+        ):
+            run = backed_up(Bench(bench.root, bench.storage, late), opened)
+            assert run.status is dg.DagsterRunStatus.SUCCESS
+            assert 1 <= retried(opened, run) <= 3
+        assert [entry.proven for entry in catalog.entries(bench.site())] == [True]
+
+    def test_a_server_that_never_comes_up_is_told_in_the_end(self, bench: Bench) -> None:
+        assert bench.database is not None
+        with coming_up(bench.database, 600) as never, bench.instance() as opened:
+            gone = Bench(bench.root, bench.storage, never)
+            run = backed_up(gone, opened, retries=2)
+            assert run.status is dg.DagsterRunStatus.FAILURE
+            assert retried(opened, run) == 2
+        assert catalog.entries(bench.site()) == []
+
+    def test_somebody_elses_lock_passes(self, bench: Bench) -> None:
+        from ledgerflow_ops.adapters import locks
+
+        site = bench.site()
+        state = site.desk.settings.state_dir
+        held = locks.exclusive(state, site.environment, "restore", clock.now())
+        held.__enter__()
+        threading.Timer(1.0, lambda: held.__exit__(None, None, None)).start()
+        with bench.instance() as opened:
+            run = backed_up(bench, opened)
+            assert run.status is dg.DagsterRunStatus.SUCCESS
+            assert retried(opened, run) >= 1
+
+    def test_nobody_waits_at_a_terminal(self, bench: Bench) -> None:
+        from ledgerflow_ops.defs.terminal import run
+
+        assert bench.database is not None
+        with coming_up(bench.database, 600) as never:
+            site = Bench(bench.root, bench.storage, never).site()
+            outcome = run(site, "dev_backup", site.today(), config={})
+            assert outcome.failure is not None
+            assert outcome.failure.exit_code == 1
+            with bench.instance() as opened:
+                assert retried(opened, bench.run(outcome.run_id)) == 0
+
+
+class TestWhatDoesNotPass:
+    @pytest.mark.parametrize("wrong", [{"user": "nobody_here"}, {"dbname": "no_such_books"}])
+    def test_a_server_that_says_no_is_asked_once(self, bench: Bench, wrong: dict[str, str]) -> None:
+        assert bench.database is not None
+        other = replace(bench.database, parameters={**bench.database.parameters, **wrong})
+        with bench.instance() as opened:
+            run = backed_up(Bench(bench.root, bench.storage, other), opened)
+            assert run.status is dg.DagsterRunStatus.FAILURE
+            assert retried(opened, run) == 0
+
+    def test_a_refusal_is_not_repeated(self, bench: Bench) -> None:
+        """The day is yesterday, and there is nothing to adopt."""
+        defs = build_definitions(bench.settings(), None, [Environment.DEV], Timing(retry_delay=0.5))
+        with bench.instance() as opened:
+            done = defs.resolve_job_def("dev_backup").execute_in_process(
+                instance=opened,
+                tags={"dagster/partition": str(bench.site().today() - timedelta(days=1))},
+                raise_on_error=False,
+            )
+            assert not done.success
+            assert retried(opened, bench.run(done.run_id)) == 0
+
+    def test_a_bad_dump_is_not_made_again(self, bench: Bench) -> None:
+        with bench.instance() as opened:
+            run = backed_up(bench, opened, size_floor="1GB")
+            assert run.status is dg.DagsterRunStatus.FAILURE
+            assert retried(opened, run) == 0
+        assert len(catalog.entries(bench.site())) == 1
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+import dagster as dg
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.defs.build import build_definitions
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.fakes.killed import Fatal
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.config import Settings
+
+root, url, storage, where, day = sys.argv[1:]
+plain = builders.settings(Path(root), Database.of(url, "url"))
+settings = Settings(backup_root=plain.backup_root, state_dir=plain.state_dir, dagster_database_url=storage,
+                    environments=plain.environments)
+defs = build_definitions(settings, Fatal(where), [Environment.DEV])
+with dg.DagsterInstance.get() as opened:
+    defs.resolve_job_def("dev_backup").execute_in_process(instance=opened, tags={"dagster/partition": day})
+"""
+
+
+def killed(bench: Bench, where: str) -> None:
+    """A run of today's backup whose process kills itself at a step."""
+    assert bench.database is not None
+    settings = bench.settings()
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            PROGRAM,
+            str(bench.root),
+            builders.url(bench.database),
+            builders.url(bench.storage),
+            where,
+            str(bench.site().today()),
+        ],
+        env={**os.environ, **instance.variables(settings.state_dir, PROJECT, bench.storage)},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+
+
+class TestAnOrphan:
+    def test_is_found_its_lock_is_free_and_its_partial_swept(self, bench: Bench) -> None:
+        killed(bench, "sync")
+        folder = bench.site().folder.path
+        assert list(folder.glob("*.partial"))
+        with bench.instance() as opened:
+            [run] = opened.get_runs()
+            assert run.status is dg.DagsterRunStatus.STARTED, "Dagster itself does not find out"
+            assert list(fail_orphans(opened, SERVED)) == [run.run_id]
+            again = bench.run(run.run_id)
+            assert again.status is dg.DagsterRunStatus.FAILURE
+            assert list(fail_orphans(opened, SERVED)) == []
+            assert backed_up(bench, opened).status is dg.DagsterRunStatus.SUCCESS
+        assert not list(folder.glob("*.partial"))
+        assert [entry.proven for entry in catalog.entries(bench.site())] == [True]
+
+    def test_is_none_as_long_as_its_process_lives_or_works_elsewhere(self, bench: Bench) -> None:
+        defs = build_definitions(bench.settings())
+        with bench.instance() as opened:
+            job = defs.resolve_job_def("dev_backup")
+            here, there, gone, reused, fresh = (
+                opened.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+                for tags in ({}, {"ledgerflow/host": "another"}, {}, {}, {})
+            )
+            ended = subprocess.Popen(["true"])
+            ended.wait()
+            for run, pid in ((here, os.getpid()), (there, ended.pid), (gone, ended.pid)):
+                opened.report_engine_event("at work", run, _by(pid))
+            younger = subprocess.Popen(["sleep", "60"])
+            try:
+                before = psutil.Process(younger.pid).create_time() - 10
+                _said_at(opened, reused, younger.pid, before)
+                assert set(fail_orphans(opened, SERVED)) == {gone.run_id, reused.run_id}
+            finally:
+                younger.kill()
+                younger.wait()
+            assert bench.run(fresh.run_id).status is dg.DagsterRunStatus.STARTED, (
+                "it has two minutes to begin"
+            )
+
+
+def _by(pid: int) -> Any:
+    from dagster._core.events import EngineEventData
+
+    return EngineEventData.in_process(pid)
+
+
+def _said_at(opened: dg.DagsterInstance, run: dg.DagsterRun, pid: int, at: float) -> None:
+    """An engine event of the past."""
+    from dagster._core.events import DagsterEvent, DagsterEventType
+    from dagster._core.events.log import EventLogEntry
+
+    event = DagsterEvent(DagsterEventType.ENGINE_EVENT.value, run.job_name, event_specific_data=_by(pid))
+    opened.store_event(
+        EventLogEntry(  # type: ignore[no-untyped-call]
+            error_info=None, user_message="", level=10, run_id=run.run_id, timestamp=at, dagster_event=event
+        )
+    )
+
+
+def test_what_a_full_night_leaves_is_taken_up_by_its_own_runs_alone(bench: Bench) -> None:
+    """A run that somebody starts by hand takes a backup of its own, though the night's is there."""
+    made = backup.backup(bench.site())
+    with bench.instance() as opened:
+        assert backed_up(bench, opened).status is dg.DagsterRunStatus.SUCCESS
+    names = {entry.name for entry in catalog.entries(bench.site())}
+    assert len(names) == 2
+    assert BackupName.of(made.dump.file) in names

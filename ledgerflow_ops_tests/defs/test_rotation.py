@@ -1,0 +1,117 @@
+"""Rotation as Dagster has it: a plan to read, a run that carries it out, partitions that go with backups."""
+
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+from dagster import AssetKey, AssetMaterialization
+
+from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.defs.build import build_definitions
+from ledgerflow_ops.operations import history, rotate, summaries
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops_tests.defs.benches import Bench
+from ledgerflow_ops_tests.fakes.stores import Store
+
+DUMP, ROTATION = AssetKey(["dev", "dump"]), AssetKey(["dev", "rotation"])
+
+
+def fill(site: Site, days: int) -> list[str]:
+    """A proven backup of noon, UTC, on each of the last so many days; their days."""
+    noon = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    taken = [noon - timedelta(days=number) for number in range(days)]
+    for instant in taken:
+        Store(site.folder.path).put(instant)
+    return [instant.date().isoformat() for instant in taken]
+
+
+def launched(bench: Bench, opened: dg.DagsterInstance, **config: Any) -> dg.ExecuteInProcessResult:
+    """The job as a schedule launches it."""
+    job = build_definitions(bench.settings()).resolve_job_def("dev_rotate")
+    ops = {"ops": {"dev__rotation": {"config": config}}} if config else {}
+    return job.execute_in_process(instance=opened, run_config=ops, raise_on_error=False)
+
+
+def metadata(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    [made] = result.asset_materializations_for_node("dev__rotation")
+    return {name: entry.value for name, entry in made.metadata.items()}
+
+
+def recorded(opened: dg.DagsterInstance) -> set[str]:
+    return opened.get_materialized_partitions(DUMP)
+
+
+def test_the_plan_is_read_before_it_is_carried_out(bench: Bench) -> None:
+    site = bench.site()
+    days = fill(site, 10)
+    names = Store(site.folder.path).names()
+    with bench.instance() as opened:
+        result = launched(bench, opened)
+    assert result.success
+    found = metadata(result)
+    assert Store(site.folder.path).names() == names, "a plan touched something"
+    assert (found["expire"], found["keep"], found["asks"]) == (2, 8, "nothing")
+    assert found["window"] == f"from {days[7]} on"
+    first, _, *rows = found["plan"].splitlines()
+    assert first == "| backup | day | decision | why |"
+    assert [row.split(" | ")[2] for row in rows] == ["EXPIRE", "EXPIRE", *["keep"] * 8]
+    assert "and nothing else keeps it" in rows[0]
+    assert "it is the newest proven one" in rows[2]
+
+
+def test_carried_out_the_partitions_go_with_their_backups(bench: Bench) -> None:
+    site = bench.site()
+    days = fill(site, 10)
+    with bench.instance() as opened:
+        for asset in (DUMP, AssetKey(["dev", "drill"])):
+            for day in days:
+                opened.report_runless_asset_event(AssetMaterialization(asset, partition=day))
+        assert recorded(opened) == set(days)
+        result = launched(bench, opened, carry_out=True, confirm="")
+        assert result.success
+        found = metadata(result)
+        assert found["removed"] == 2
+        assert found["days_wiped"] == f"{days[9]}, {days[8]}"
+        assert recorded(opened) == set(days[:8])
+        assert opened.get_materialized_partitions(AssetKey(["dev", "drill"])) == set(days[:8])
+        again = launched(bench, opened, carry_out=True, confirm="")
+        assert metadata(again)["days_wiped"] == "none"
+    assert len(summaries.past(site)) == 2
+    assert history.unfinished(site) == []
+
+
+def test_days_that_a_killed_rotation_had_no_time_to_wipe_are_wiped_by_the_next(bench: Bench) -> None:
+    site = bench.site()
+    days = fill(site, 10)
+    with bench.instance() as opened:
+        for day in days:
+            opened.report_runless_asset_event(AssetMaterialization(DUMP, partition=day))
+        rotate.carry_out(site)  # and the process dies here
+        assert recorded(opened) == set(days)
+        assert metadata(launched(bench, opened, carry_out=True))["removed"] == 0
+        assert recorded(opened) == set(days[:8])
+
+
+def test_a_rotation_that_asks_fails_with_its_hint_and_removes_nothing(bench: Bench) -> None:
+    site = bench.site()
+    fill(site, 20)
+    names = Store(site.folder.path).names()
+    with bench.instance() as opened:
+        refused = launched(bench, opened, carry_out=True, confirm="")
+        assert not refused.success
+        [failure] = refused.get_step_failure_events()
+        told = failure.step_failure_data.user_failure_data
+        assert told is not None
+        assert "12 of 20 backups would go at once, more than 34%" in (told.description or "")
+        assert "CONFIRM=dev make rotate" in str(told.metadata["hint"].value)
+        assert told.metadata["exit_code"].value == 3
+        assert Store(site.folder.path).names() == names
+        plan = metadata(launched(bench, opened))
+        assert "12 of 20" in plan["asks"]
+        assert metadata(launched(bench, opened, carry_out=True, confirm="dev"))["removed"] == 12
+
+
+def test_with_nothing_proven_it_says_so(bench: Bench) -> None:
+    with bench.instance() as opened:
+        found = metadata(launched(bench, opened, carry_out=True))
+    assert (found["window"], found["removed"]) == ("no backup is proven, so none may go", 0)

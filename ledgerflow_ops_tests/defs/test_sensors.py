@@ -1,0 +1,296 @@
+"""Sensors: what they say of real runs in a real storage, and that each thing is told once."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG, WILL_RETRY_TAG
+
+from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.core.alerts import Level
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.defs import run_records
+from ledgerflow_ops.defs.assets import key
+from ledgerflow_ops.defs.build import build_definitions
+from ledgerflow_ops.defs.outcomes import Failure
+from ledgerflow_ops.defs.terminal import run
+from ledgerflow_ops.operations import alerts, watching
+from ledgerflow_ops.operations.desk import Desk
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.defs.benches import Bench
+from ledgerflow_ops_tests.e2e.commands import damaged
+from ledgerflow_ops_tests.fakes import sinks
+from ledgerflow_ops_tests.fakes.sinks import Web
+
+
+@dataclass
+class Daemon:
+    """What the daemon does with a sensor: tick after tick, with the cursor it left."""
+
+    bench: Bench
+    web: Web
+    dev: dict[str, Any] = field(default_factory=dict)
+    cursors: dict[str, str | None] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        channel = {"name": "web", "url": self.web.url}
+        return {"alerts": {"channels": [channel], "settle_minutes": 0}, **self.dev}
+
+    @property
+    def desk(self) -> Desk:
+        return self.bench.site(**self.asked).desk
+
+    def tick(self, name: str = "runs_watch") -> str:
+        """One evaluation of a sensor, as the project defines it; what it says."""
+        definitions = build_definitions(self.desk.settings)
+        with self.bench.instance() as instance:
+            context = dg.build_sensor_context(instance, self.cursors.get(name), definitions=definitions)
+            done = definitions.get_repository_def().get_sensor_def(name).evaluate_tick(context)
+        self.cursors[name] = done.cursor
+        assert done.run_requests == []
+        return done.skip_message or ""
+
+    def job(self, name: str, day: str, expected: bool = True, **tags: str) -> dg.ExecuteInProcessResult:
+        """A run as the daemon launches it: not from a terminal."""
+        with self.bench.instance() as instance:
+            found = build_definitions(self.desk.settings).resolve_job_def(name)
+            done = found.execute_in_process(
+                instance=instance, tags={"dagster/partition": day, **tags}, raise_on_error=False
+            )
+        assert done.success is expected
+        return done
+
+    @property
+    def open(self) -> list[tuple[str, str, str]]:
+        """What is open: source, kind, subject."""
+        found = alerts.open_alerts(self.desk)
+        return [(one.source, one.finding.kind, one.finding.subject) for one in found]
+
+
+@pytest.fixture
+def daemon(bench: Bench) -> Iterator[Daemon]:
+    with sinks.web() as web:
+        yield Daemon(bench, web)
+
+
+@pytest.fixture
+def today(daemon: Daemon) -> str:
+    return daemon.bench.site().today().isoformat()
+
+
+@contextmanager
+def dead_server(daemon: Daemon) -> Iterator[None]:
+    """While it lasts, nobody listens where dev's database is."""
+    alive = daemon.bench.database
+    assert alive
+    nowhere = replace(alive, parameters={**alive.parameters, "port": "1"})
+    daemon.bench = Bench(daemon.bench.root, daemon.bench.storage, nowhere)
+    yield
+    daemon.bench = Bench(daemon.bench.root, daemon.bench.storage, alive)
+
+
+class TestRuns:
+    def test_a_failed_run_is_told_once_and_mended_by_the_next(self, daemon: Daemon, today: str) -> None:
+        assert daemon.tick() == "0 run(s) ended since. Nothing is wrong."
+        with dead_server(daemon):
+            failed = daemon.job("dev_backup", today, expected=False)
+            said = daemon.tick()
+        assert said.startswith("1 run(s) ended since. 1 finding(s): critical: The run dev backup of")
+        assert daemon.open == [("run:dev_backup", "run failed", f"backup {today}")]
+        [message] = daemon.web.alerts
+        assert "The server 127.0.0.1:1 cannot be reached" not in message["title"], (
+            "one finding speaks for itself"
+        )
+        assert "Connection refused" in message["message"]
+        assert "make doctor tries every connection" in message["message"]
+        assert f"Run: {failed.run_id}" in message["message"]
+        assert daemon.tick().startswith("0 run(s) ended since. 1 finding(s)")
+        assert len(daemon.web.alerts) == 1
+        daemon.job("dev_backup", today)
+        assert daemon.tick() == "1 run(s) ended since. Nothing is wrong."
+        assert daemon.open == []
+        assert daemon.web.titles[1].startswith(f"dev: OVER: The run dev backup of {today} failed: ")
+
+    def test_a_failed_check_in_a_run_that_ended_well_is_told_once(self, daemon: Daemon, today: str) -> None:
+        daemon.job("dev_backup", today)
+        assert daemon.tick() == "1 run(s) ended since. Nothing is wrong."
+        root = daemon.desk.settings.backup_root
+        root.chmod(0o777)
+        checked = daemon.job("dev_verify", today)
+        daemon.tick()
+        daemon.tick()
+        [alert] = alerts.open_alerts(daemon.desk)
+        assert (alert.source, alert.finding.kind) == ("run:dev_verify", "check failed")
+        assert (alert.finding.level, alert.finding.run_id) == (Level.WARNING, checked.run_id)
+        assert "chmod" in alert.finding.hint
+        assert len(daemon.web.alerts) == 1
+        root.chmod(0o700)
+        daemon.job("dev_verify", today)
+        daemon.tick()
+        assert daemon.open == []
+
+    def test_a_backup_that_is_bad_is_told_by_its_check(self, daemon: Daemon, today: str) -> None:
+        daemon.job("dev_backup", today)
+        [dump] = daemon.bench.site().folder.dumps()
+        damaged(daemon.bench.site().folder.file(dump))
+        daemon.job("dev_verify", today, expected=False)
+        daemon.tick()
+        assert ("run:dev_verify", "check failed", f"verify {today} integrity") in daemon.open
+        assert len(daemon.web.alerts) == 1, "all checks of a run are one message"
+
+    def test_runs_of_a_terminal_are_seen_as_well(self, daemon: Daemon) -> None:
+        site = daemon.bench.site(**daemon.asked)
+        with dead_server(daemon):
+            broken = daemon.bench.site(**daemon.asked)
+            outcome = run(broken, "dev_backup", broken.today(), config={})
+        assert isinstance(outcome.failure, Failure)
+        daemon.tick()
+        assert [kind for _, kind, _ in daemon.open] == ["run failed"]
+        run(site, "dev_backup", site.today(), config={}, assets=[key(site, "dump")])
+        daemon.tick()
+        assert daemon.open == []
+
+    def test_what_a_person_was_refused_at_a_terminal_is_not(self, daemon: Daemon) -> None:
+        site = daemon.bench.site(**daemon.asked)
+        refused = run(site, "dev_backup", site.today(), config={"dev__dump": {"file": "no name"}})
+        assert refused.failure
+        assert refused.failure.exit_code in (2, 3)
+        assert daemon.tick() == "1 run(s) ended since. Nothing is wrong."
+
+    def test_a_backfills_runs_count_like_those_of_the_job(self, daemon: Daemon, today: str) -> None:
+        with dead_server(daemon):
+            daemon.job("dev_backup", today, expected=False)
+        daemon.tick()
+        assert len(daemon.open) == 1
+        site = daemon.bench.site()
+        with daemon.bench.instance() as instance:
+            assets = [key(site, "dump"), key(site, "drill")]
+            everything = build_definitions(daemon.desk.settings).resolve_implicit_global_asset_job_def()
+            tags = {"dagster/partition": today, "dagster/backfill": "abc"}
+            done = everything.execute_in_process(instance=instance, asset_selection=assets, tags=tags)
+        assert done.success
+        assert daemon.bench.run(done.run_id).job_name == "__ASSET_JOB"
+        daemon.tick()
+        assert daemon.open == []
+
+    def test_an_attempt_that_is_tried_again_is_not_told(self, daemon: Daemon, today: str) -> None:
+        with dead_server(daemon):
+            failed = daemon.job("dev_backup", today, expected=False)
+        with daemon.bench.instance() as instance:
+            instance.add_run_tags(failed.run_id, {WILL_RETRY_TAG: "true"})
+        assert daemon.tick() == "0 run(s) ended since. Nothing is wrong."
+
+    def test_a_run_that_took_too_long_is_told_in_dagsters_words(self, daemon: Daemon, today: str) -> None:
+        with daemon.bench.instance() as instance:
+            job = build_definitions(daemon.desk.settings).resolve_job_def("dev_backup")
+            tags = {"dagster/partition": today, MAX_RUNTIME_SECONDS_TAG: "1"}
+            started = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+            instance.report_run_failed(started, "Exceeded maximum runtime of 1 seconds.")
+            stopped = instance.create_run_for_job(
+                build_definitions(daemon.desk.settings).resolve_job_def("prod_backup"),
+                tags={"dagster/partition": today},
+                status=dg.DagsterRunStatus.STARTED,
+            )
+            instance.report_run_canceled(stopped)
+        daemon.tick()
+        late, canceled = alerts.open_alerts(daemon.desk)
+        assert late.finding.message.endswith("failed: Exceeded maximum runtime of 1 seconds.")
+        assert (late.finding.level, late.finding.hint) == (Level.CRITICAL, "LEDGER_ENV=dev make backup")
+        assert (canceled.finding.kind, canceled.finding.environment) == ("run canceled", Environment.PROD)
+
+    def test_a_check_that_was_not_carried_out_is_told(self, daemon: Daemon, today: str) -> None:
+        dump = dg.AssetKey(["dev", "dump"])
+
+        @dg.multi_asset_check(specs=[dg.AssetCheckSpec("sealed", asset=dump)], can_subset=True)
+        def forgetful() -> Iterator[dg.AssetCheckResult]:
+            yield from ()
+
+        verify = dg.define_asset_job("dev_verify", dg.AssetSelection.checks(forgetful))
+        lazy = dg.Definitions(assets=[dg.AssetSpec(dump)], asset_checks=[forgetful], jobs=[verify])
+        with daemon.bench.instance() as instance:
+            done = lazy.resolve_job_def("dev_verify").execute_in_process(
+                instance=instance, tags={"dagster/partition": today}, raise_on_error=False
+            )
+        daemon.tick()
+        [(source, kind, subject)] = daemon.open
+        assert source == "run:dev_verify"
+        assert (kind, subject) == (
+            ("check missing", f"verify {today} sealed") if done.success else ("run failed", f"verify {today}")
+        )
+
+    def test_several_in_one_tick_are_taken_in_their_order(self, daemon: Daemon, today: str) -> None:
+        with dead_server(daemon):
+            daemon.job("dev_backup", today, expected=False)
+        daemon.job("dev_backup", today)
+        assert daemon.tick() == "2 run(s) ended since. Nothing is wrong."
+        assert daemon.web.alerts == []
+
+    def test_none_is_lost_when_few_are_read_at_once_and_none_comes_twice(
+        self, daemon: Daemon, today: str
+    ) -> None:
+        with daemon.bench.instance() as instance:
+            job = build_definitions(daemon.desk.settings).resolve_job_def("dev_backup")
+            ids = []
+            for _ in range(7):
+                one = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+                instance.report_run_failed(one)
+                ids.append(one.run_id)
+            cursor, seen = run_records.Cursor.parse(None, clock.now()), []
+            for _ in range(5):
+                found, cursor = run_records.ended_since(instance, cursor, limit=2)
+                seen += [one.run_id for one in found]
+                cursor = run_records.Cursor.parse(str(cursor), clock.now())
+        assert seen == ids
+
+    def test_a_cursor_of_a_clock_that_was_ahead_begins_anew(self) -> None:
+        now = clock.now()
+        ahead = run_records.Cursor(now + timedelta(days=400), frozenset({"x"}))
+        assert run_records.Cursor.parse(str(ahead), now).until < now
+        for text in (None, "", "x", "{}", '{"until": 3}', "[]"):
+            assert run_records.Cursor.parse(text, now).seen == frozenset()
+
+    def test_a_tick_that_did_not_come_to_its_end_tells_nothing_twice(
+        self, daemon: Daemon, today: str
+    ) -> None:
+        with dead_server(daemon):
+            daemon.job("dev_backup", today, expected=False)
+        daemon.tick()
+        daemon.cursors.clear()  # killed before the daemon kept the cursor
+        daemon.tick()
+        assert len(daemon.web.alerts) == 1
+        assert len(daemon.open) == 1
+
+
+class TestWatch:
+    def test_says_what_it_saw_and_tells_it_once(self, daemon: Daemon) -> None:
+        said = daemon.tick("dev_watch")
+        assert "finding(s): critical: " in said
+        assert {source for source, _, _ in daemon.open} == {"watch:dev"}
+        told = len(daemon.web.alerts)
+        assert told > 0
+        assert daemon.tick("dev_watch") == said
+        assert len(daemon.web.alerts) == told
+
+    def test_of_an_environment_that_is_not_scheduled_is_quiet(self, daemon: Daemon) -> None:
+        assert daemon.tick("prod_watch") == "Nothing is wrong."
+
+    @pytest.mark.parametrize("name", ["dev", "machine", "runs"])
+    def test_leaves_a_sign_of_life(self, daemon: Daemon, name: str) -> None:
+        assert watching.silence(daemon.desk, name) is None
+        daemon.tick(f"{name}_watch")
+        silence = watching.silence(daemon.desk, name)
+        assert silence is not None
+        assert silence < timedelta(seconds=30)
+
+
+def test_all_sensors_run_from_the_start(bench: Bench) -> None:
+    found = {one.name: one for one in build_definitions(bench.settings()).sensors or ()}
+    ours = {"dev_watch", "test_watch", "prod_watch", "machine_watch", "runs_watch"}
+    assert ours <= set(found)
+    assert all(found[name].default_status is dg.DefaultSensorStatus.RUNNING for name in ours)
+    assert builders.settings(bench.root).alerts.channels == ()

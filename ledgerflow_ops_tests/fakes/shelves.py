@@ -1,0 +1,98 @@
+"""Folders as they look after weeks of backups: real manifests and proofs, dumps that hold nothing."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from ledgerflow_ops.core.manifest import Manifest, TableContent
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.proof import Proof, Verdict
+from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops_tests.core import records
+
+SIZE = 20_000
+
+
+def put(
+    site: Site,
+    taken: datetime,
+    *,
+    size: int = SIZE,
+    rung: Rung | None = Rung.VALID,
+    verdict: Verdict = Verdict.GOOD,
+    rto: float = 2.0,
+    **changes: Any,
+) -> BackupName:
+    """A backup as it would have been taken then; `rung` None leaves it without a proof."""
+    name = BackupName(f"ledgerflow_{site.environment}_{taken:%Y%m%d_%H%M}")
+    made = _manifest(site, name, taken, size, changes)
+    folder = site.folder
+    folder.prepare()
+    folder.file(name.dump).write_bytes(b"PGDMP".ljust(size, b"\1"))
+    folder.file(name.manifest).write_bytes(made.encode())
+    if rung is not None:
+        folder.file(name.proof).write_bytes(_proof(made, taken, rung, verdict, rto).encode())
+    for file in (name.dump, name.manifest, name.proof):
+        if folder.file(file).exists():
+            folder.file(file).chmod(0o600)
+    return name
+
+
+def _manifest(
+    site: Site, name: BackupName, taken: datetime, size: int, changes: Mapping[str, Any]
+) -> Manifest:
+    whole = records.manifest()
+    table = TableContent(rows=size // 10, size=size, digest="a" * 32, columns="(id, total)")
+    fields: dict[str, Any] = {
+        "environment": site.environment,
+        "backup_day": taken.astimezone(site.settings.zone).date(),
+        "time_zone": site.settings.time_zone,
+        "recovery_point": taken,
+        "started_at": taken,
+        "finished_at": taken + timedelta(seconds=30),
+        "dump": whole.dump.model_copy(update={"file": name.dump, "size": size}),
+        "globals": None,
+        "contents": whole.contents.model_copy(update={"tables": {"public.invoice": table}}),
+        "source": whole.source.model_copy(update={"size": size * 20}),
+        "durations": {"dump": size / 10_000},
+    }
+    return whole.model_copy(update={**fields, **changes})
+
+
+def _proof(made: Manifest, taken: datetime, rung: Rung, verdict: Verdict, rto: float) -> Proof:
+    return records.proof(
+        rung,
+        verdict,
+        file=made.dump.file,
+        sha256=made.dump.sha256,
+        manifest_digest=made.digest,
+        examined_at=taken + timedelta(minutes=1),
+        rto_seconds=rto,
+        durations={"restore": rto},
+    )
+
+
+def days(site: Site, now: datetime, count: int, put_one: Callable[[Site, datetime, int], object]) -> None:
+    """One backup for each of the last `count` days, the oldest first; `put_one` is given its number."""
+    for number in range(count):
+        put_one(site, now - timedelta(days=count - 1 - number), number)
+
+
+def plain(site: Site, taken: datetime, number: int) -> BackupName:
+    """A proven backup, a little larger each day."""
+    size = SIZE + 200 * number
+    return put(site, taken, size=size, rto=1.0 + size / 20_000)
+
+
+def eventful(site: Site, taken: datetime, number: int) -> BackupName | None:
+    """What happens in a month: a missed day, one that was never drilled, a bad one, one far too small."""
+    if number % 11 == 5:
+        return None
+    if number % 13 == 7:
+        return put(site, taken, rung=Rung.READABLE)
+    if number % 17 == 9:
+        return put(site, taken, rung=Rung.HASHED, verdict=Verdict.BAD)
+    if number % 19 == 16:
+        return put(site, taken, size=SIZE // 4)
+    return plain(site, taken, number)

@@ -1,0 +1,130 @@
+"""Backups that cost nothing: real manifests and proofs beside a few bytes that no pg_dump has written."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.files import FileEntry, FilesState, Kind
+from ledgerflow_ops.core.manifest import Manifest
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.proof import Verdict
+from ledgerflow_ops.core.record import FileFacts
+from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops_tests.core import records
+
+ROOT = "/srv/media"
+_UTC = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True)
+class Store:
+    """An environment's folder in a location, in which backups are made by hand."""
+
+    path: Path
+    environment: Environment = Environment.DEV
+    zone: ZoneInfo = _UTC
+
+    def put(
+        self,
+        taken: datetime,
+        rung: Rung | None = Rung.VALID,
+        verdict: Verdict = Verdict.GOOD,
+        *,
+        stem: str = "",
+        files: Iterable[FilesState] | None = None,
+    ) -> Manifest:
+        """A backup taken at that instant, examined to that rung (None: never).
+
+        With `files` it has an archive of files of its own, and needs those of these earlier states.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        local = taken.astimezone(self.zone)
+        name = BackupName(stem or f"ledgerflow_{self.environment}_{local:%Y%m%d_%H%M%S}")
+        dump, roles = f"dump of {taken.isoformat()}".encode(), b"CREATE ROLE owner;\n"
+        self._write(name.dump, dump)
+        self._write(name.globals, roles)
+        manifest = records.manifest(
+            environment=self.environment,
+            backup_day=local.date(),
+            time_zone=str(self.zone),
+            recovery_point=taken,
+            started_at=taken,
+            finished_at=taken,
+            dump=_facts(name.dump, dump),
+            globals=_facts(name.globals, roles),
+            files=None if files is None else self._filed(name, taken, list(files)),
+        )
+        self._write(name.manifest, manifest.encode())
+        if rung is not None:
+            self.prove(manifest, rung, verdict)
+        return manifest
+
+    def prove(self, manifest: Manifest, rung: Rung = Rung.VALID, verdict: Verdict = Verdict.GOOD) -> None:
+        """The proof of an examination that found this."""
+        name = BackupName.of(manifest.dump.file)
+        proof = records.proof(
+            rung,
+            verdict,
+            file=name.dump,
+            sha256=manifest.dump.sha256,
+            manifest_digest=manifest.digest,
+            examined_at=manifest.recovery_point,
+        )
+        self._write(name.proof, proof.encode())
+
+    def copy_from(self, other: "Store", manifest: Manifest, *, proof: bool = True) -> None:
+        """The same backup here as well, with its proof or without."""
+        name = BackupName.of(manifest.dump.file)
+        endings = [name.dump, name.globals, name.files, name.manifest, *([name.proof] if proof else [])]
+        self.path.mkdir(parents=True, exist_ok=True)
+        for file in endings:
+            if (other.path / file).exists():
+                self._write(file, (other.path / file).read_bytes())
+
+    def evict(self, file: str) -> None:
+        """As iCloud does: the bytes are elsewhere, a placeholder is left."""
+        (self.path / file).unlink()
+        (self.path / f".{file}.icloud").write_bytes(b"bplist00")
+
+    def names(self) -> set[str]:
+        """The files in the folder, without those of the history."""
+        return {file.name for file in self.path.iterdir() if file.is_file()}
+
+    def stems(self) -> list[str]:
+        """The backups: whatever has a manifest."""
+        ending = ".manifest.json"
+        return sorted(name.removesuffix(ending) for name in self.names() if name.endswith(ending))
+
+    def _filed(self, name: BackupName, taken: datetime, earlier: Sequence[FilesState]) -> FilesState:
+        data = f"files of {taken.isoformat()}".encode()
+        self._write(name.files, data)
+        own = _facts(name.files, data)
+        folder = FileEntry(root=ROOT, path="", kind=Kind.FOLDER, mode=0o755, mtime_ns=1, owner=(0, 0))
+        held = [(state.archive, f"{number}.pdf") for number, state in enumerate(earlier)] + [(own, "own.pdf")]
+        entries = [
+            records.file_entry(ROOT, path, 5).model_copy(update={"archive": facts.file})
+            for facts, path in held
+        ]
+        return FilesState(
+            roots=(ROOT,),
+            begun_at=taken,
+            still_at=taken,
+            archive=own,
+            needs=tuple(sorted({state.archive.file: state.archive for state in earlier}.values(), key=str)),
+            entries=(folder, *entries),
+            notes=(),
+        )
+
+    def _write(self, file: str, data: bytes) -> None:
+        descriptor = os.open(self.path / file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+
+
+def _facts(file: str, data: bytes) -> FileFacts:
+    return FileFacts(file=file, size=len(data), sha256=hashlib.sha256(data).hexdigest())
