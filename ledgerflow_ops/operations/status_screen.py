@@ -54,9 +54,9 @@ def _environment(item: Status, terminal: Terminal, *, alone: bool) -> None:
         terminal.line(_strip(found, plain=terminal.plain))
         terminal.line(_objectives(found))
     first, *others = found.rooms
-    terminal.say(f"  {_coming(found)}   {_room(first)}", "" if first.left else "yellow")
+    terminal.say(f"  {_coming(found)}   {_room(first, named=alone)}", "" if first.left else "yellow")
     for room in others if alone else ():
-        terminal.say(f"  {_room(room)}", "" if room.left else "yellow")
+        terminal.say(f"  {_room(room, named=True)}", "" if room.left else "yellow")
     shown = item.incidents if alone else item.incidents[:_INCIDENTS]
     for incident in shown:
         _incident(incident, terminal, hint=alone or incident.finding.level is Level.CRITICAL)
@@ -127,11 +127,12 @@ def _coming(found: Standing) -> str:
     return f"next backup {local:%Y-%m-%d %H:%M}, in {span((found.next_run - found.now).total_seconds())}"
 
 
-def _room(room: Room) -> str:
+def _room(room: Room, *, named: bool) -> str:
     if room.left is None:
         return f"in {room.folder}: {room.trouble}"
     full = f", full about {room.full_at:%Y-%m-%d}" if room.full_at else ""
-    return f"{human(room.left.free)} free of {human(room.left.size)}{full} in {room.folder}"
+    where = f" in {room.folder}" if named else ""
+    return f"{human(room.left.free)} free of {human(room.left.size)}{where}{full}"
 
 
 def _incident(incident: Incident, terminal: Terminal, *, hint: bool) -> None:

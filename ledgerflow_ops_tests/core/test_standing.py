@@ -139,6 +139,8 @@ class TestSigns:
     def test_only_what_counts_looks_proven(self) -> None:
         for rung in Rung:
             assert (signs.sign(rung.word) == "valid") is (rung is Rung.VALID)
+        drawn = [signs.sign(rung.word) for rung in Rung]
+        assert drawn == ["written", *["readable"] * 3, *["restored"] * 2, "valid"]
 
     def test_the_legend_has_what_occurs(self) -> None:
         assert [word for _, _, word in signs.legend(DAYS[:1])] == ["written only"]
