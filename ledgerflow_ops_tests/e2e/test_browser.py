@@ -242,6 +242,10 @@ def missed(dev: Shell) -> list[str]:
     return days
 
 
+def _are_there(days: list[str], address: str, asset: str) -> bool:
+    return set(days) <= set(materializations(address, "dev", asset))
+
+
 def test_a_backfill_of_two_missed_days_adopts_what_lies_there(
     dev: Shell, page: Page, address: str, missed: list[str], pictures: Path
 ) -> None:
@@ -255,7 +259,7 @@ def test_a_backfill_of_two_missed_days_adopts_what_lies_there(
         days.press("Enter")
         expect(seen(page, "2 partitions")).to_be_visible()
         page.get_by_role("button", name="Launch backfill").click()
-        eventually(page, lambda asset=asset: set(missed) <= set(materializations(address, "dev", asset)))
+        eventually(page, partial(_are_there, missed, address, asset))
     opened(page, "/assets/dev/drill?view=partitions", "Materialized (3)")
     expect(seen(page, "Missing (5)")).to_be_visible()
     taken(page, pictures / "backfilled.png")
