@@ -19,6 +19,7 @@ from ledgerflow_ops.defs.assets import key
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.defs.outcomes import Failure
 from ledgerflow_ops.defs.terminal import run
+from ledgerflow_ops.defs.timing import Timing
 from ledgerflow_ops.operations import alerts, backup, drill, watching
 from ledgerflow_ops.operations.backup import Order
 from ledgerflow_ops.operations.desk import Desk
@@ -62,7 +63,7 @@ class Daemon:
     def job(self, name: str, day: str, expected: bool = True, **tags: str) -> dg.ExecuteInProcessResult:
         """A run as the daemon launches it: not from a terminal."""
         with self.bench.instance() as instance:
-            found = build_definitions(self.desk.settings).resolve_job_def(name)
+            found = build_definitions(self.desk.settings, timing=Timing(retries=0)).resolve_job_def(name)
             done = found.execute_in_process(
                 instance=instance, tags={"dagster/partition": day, **tags}, raise_on_error=False
             )
@@ -226,6 +227,26 @@ class TestRuns:
         assert (kind, subject) == (
             ("check missing", f"verify {today} sealed") if done.success else ("run failed", f"verify {today}")
         )
+
+    def test_of_a_check_that_was_asked_again_the_last_verdict_counts(self, daemon: Daemon) -> None:
+        dump = dg.AssetKey(["dev", "dump"])
+
+        @dg.multi_asset_check(
+            name="unsteady",
+            specs=[dg.AssetCheckSpec("sealed", asset=dump)],
+        )
+        def unsteady(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+            again = context.op_execution_context.retry_number > 0
+            yield dg.AssetCheckResult(passed=again, check_name="sealed", asset_key=dump)
+            if not again:
+                raise dg.RetryRequested(max_retries=1)
+
+        verify = dg.define_asset_job("dev_verify", dg.AssetSelection.checks(unsteady))
+        definitions = dg.Definitions(assets=[dg.AssetSpec(dump)], asset_checks=[unsteady], jobs=[verify])
+        with daemon.bench.instance() as instance:
+            done = definitions.resolve_job_def("dev_verify").execute_in_process(instance=instance)
+        assert done.success
+        assert daemon.tick() == "1 run(s) ended since. Nothing is wrong."
 
     def test_several_in_one_tick_are_taken_in_their_order(self, daemon: Daemon, today: str) -> None:
         with dead_server(daemon):

@@ -232,6 +232,13 @@ class TestCommands:
         assert "NOT DELIVERED to channel 0" in said.errors
         assert "hunter2" not in said.all
 
+    def test_watchdog_counts_warnings_that_could_not_be_delivered(self, root: Path) -> None:
+        shell = self.shell(root, sinks.refusing(), sinks.refusing())
+        assert shell.ledgerflow("alert-test").code == 1
+        said = shell.ledgerflow("watchdog", "--json")
+        assert {one["level"] for one in said.json["open"]} == {"warning"}
+        assert said.code == 1
+
     def test_what_does_not_send_does_not_load_apprise(self, root: Path) -> None:
         """It takes longer than the rest of a command."""
         program = (
