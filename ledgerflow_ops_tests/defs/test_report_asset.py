@@ -31,7 +31,7 @@ def test_a_run_writes_it_and_shows_its_pictures(bench: Bench) -> None:
     shelves.days(site, clock.now() - timedelta(hours=1), 12, shelves.eventful)
     told = written(bench)
     assert Path(str(told["file"])).read_text().startswith("<!DOCTYPE html>")
-    assert (told["critical"], told["prod"]) == (True, "good"), "dev has a database and no backup"
+    assert (told["critical"], told["prod"]) == (True, "warning"), "dev has a database and no backup"
     assert told["dev"] == "critical"
     for name in ("calendar", "restores"):
         found = re.fullmatch(rf"!\[{name}\]\(data:image/svg\+xml;base64,([\w+/=]+)\)", str(told[name]))
