@@ -2,7 +2,7 @@
 
     make bench                      all of it, on a 1 GB ledger (about ten minutes on two cores)
     make bench ARGS="--gigabytes 0.1 --rounds 1"
-    make bench ARGS="--only sample"   or ledger, or docker
+    make bench ARGS="--only sample"   or ledger, docker, sensors
 
 Each figure stands beside the limit it is held to; the exit code is 1 when one is missed.
 """
@@ -27,11 +27,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ledgerflow_ops import sample
-from ledgerflow_ops.adapters import process, tools
+from ledgerflow_ops.adapters import clock, process, tools
 from ledgerflow_ops.adapters.account import own
 from ledgerflow_ops.adapters.cluster import Cluster, free_port, new_password
 from ledgerflow_ops.adapters.lodging import Lodging, lodging
 from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.rungs import Rung
@@ -39,6 +40,8 @@ from ledgerflow_ops.operations import backup, drill
 from ledgerflow_ops.operations.backup import Order
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import NOON
+from ledgerflow_ops_tests.fakes import catalogs
 from ledgerflow_ops_tests.fakes import engine as engines
 
 PROJECT = Path(__file__).parent.parent
@@ -233,6 +236,56 @@ def wrapped(rounds: int) -> list[Figure]:
     return [Figure("ledger_docker ps − docker ps", added, 0.2, "s")]
 
 
+_TICK = """
+import sys, time
+from datetime import datetime
+from pathlib import Path
+import psutil
+import pandas  # a sensor has it already
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.operations import watch
+from ledgerflow_ops_tests import builders
+now = datetime.fromisoformat(sys.argv[2])
+sites = [builders.site(Path(sys.argv[1]), environment=one, now=lambda: now) for one in Environment]
+for _ in range(int(sys.argv[3])):
+    begun, worked = time.perf_counter(), time.process_time()
+    found = [finding for site in sites for finding in watch.look(site)] + watch.machine(sites[0].desk)
+    spent = time.perf_counter() - begun
+    worked = time.process_time() - worked
+    print(spent, worked, psutil.Process().memory_info().rss, len(found), flush=True)
+"""
+
+
+def sensors(root: Path, rounds: int, backups: int = 10_000) -> list[Figure]:
+    """A tick of the watch over three environments: in fresh processes, and fifty times in one."""
+    now = NOON.replace(hour=3)
+    sites = [builders.site(root, environment=one, now=lambda: now) for one in Environment]
+    with console.status(f"writing {backups} backups"):
+        for site in sites:
+            catalogs.days(site, now.date(), backups // len(sites))
+    clock.pause(3)  # what was written this moment is not settled, and would be read again
+
+    def ticks(number: int) -> list[tuple[float, float, float]]:
+        command = [sys.executable, "-c", _TICK, str(root), now.isoformat(), str(number)]
+        lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+        split = map(str.split, lines)
+        return [(float(spent), float(worked), float(memory)) for spent, worked, memory, _ in split]
+
+    first = ticks(1)[0][0]
+    runs = [ticks(1)[0] for _ in range(rounds + 2)]
+    fresh, worked = [run[0] for run in runs], [run[1] for run in runs]
+    memory = [used for _, _, used in ticks(50)]
+    console.print(
+        f"  {backups} backups: the first tick ever {first:.1f} s, in fresh processes {_listed(fresh)} s "
+        f"(of the processor {_listed(worked)} s); "
+        f"memory after 5 ticks {memory[4] / _MIB:.0f} MiB, after 50 {memory[-1] / _MIB:.0f} MiB"
+    )
+    return [
+        Figure(f"a tick over {backups} backups in a fresh process", statistics.median(fresh), 1.0, "s"),
+        Figure("memory after 50 ticks / after 5", memory[-1] / memory[4], 1.05),
+    ]
+
+
 def _ratio(ours: list[float], theirs: list[float]) -> float:
     return statistics.median(ours) / statistics.median(theirs)
 
@@ -246,7 +299,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--gigabytes", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["ledger", "sample", "docker"])
+    parser.add_argument("--only", choices=["ledger", "sample", "docker", "sensors"])
     asked = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="lfb-", dir="/tmp"))
     root.chmod(0o711)
@@ -254,6 +307,8 @@ def main() -> int:
     try:
         if asked.only in (None, "docker"):
             figures += wrapped(asked.rounds)
+        if asked.only in (None, "sensors"):
+            figures += sensors(root, asked.rounds)
         if asked.only in (None, "sample"):
             figures += warm(root, asked.rounds)
         if asked.only in (None, "ledger"):

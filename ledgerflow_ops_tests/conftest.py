@@ -54,6 +54,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "QUIET",
         "REASON",
         "UNTIL",
+        "SINCE",
+        "WHAT",
+        "LAST",
+        "TEXTFILE",
+        "PORT",
     ):
         os.environ.pop(name, None)
 

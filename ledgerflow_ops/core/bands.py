@@ -139,7 +139,8 @@ def bands(summaries: Sequence[Summary], figure: str, last: int = HISTORY_DAYS) -
     if len(chosen) <= LEAST_DAYS:
         return []
     table = frame(chosen)
-    found = expected(table[figure], WIDTHS[figure], table["seal"])
+    width = WIDTHS[figure]
+    found = expected(table[figure], width, table["seal"] if width.ratio else None)  # no size hangs on a seal
     days = [one.day for one in chosen]
     rows = found.reindex(pd.DatetimeIndex(days)).to_numpy(dtype=float).tolist()
     made = []

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ledgerflow_ops.core import summary
+from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.summary import Summary
 
 
@@ -54,6 +55,22 @@ def standing(
         rto_objective=rto_minutes * 60,
         coverage=coverage(summaries, now, redrill_days),
     )
+
+
+def freshness(found: Standing, newest: Summary | None, *, expected: bool) -> Check:
+    """Whether the newest proven backup is young enough. `expected`: backups are to come by themselves."""
+    asked = timedelta(seconds=found.rpo_objective)
+    severity = Severity.ERROR if expected else Severity.WARN
+    hint = "make backup; make status says what keeps it from coming by itself."
+    if newest is None or found.rpo_seconds is None:
+        return Check("fresh", False, "NOTHING IS PROVEN.", hint, severity, "nothing proven")
+    told = f"{newest.name.dump}, the newest proven, is of {newest.recovery_point:%Y-%m-%d %H:%M %Z}"
+    if found.rpo_seconds < 0:
+        hint = "See whether the clock is right; then make backup."
+        return Check("fresh", False, f"{told}: in the future.", hint, severity, "future")
+    if not found.rpo_kept:
+        return Check("fresh", False, f"{told}: older than {asked}.", hint, severity, "rpo")
+    return Check("fresh", True, f"{told}: no older than {asked}.")
 
 
 def rpo(summaries: Iterable[Summary], now: datetime) -> float | None:

@@ -41,7 +41,7 @@ def due_days(after: datetime, until: datetime, at: time, zone: ZoneInfo) -> Iter
 def last_due(now: datetime, at: time, zone: ZoneInfo) -> date:
     """The day whose backup became due last, at `now` (aware)."""
     day = now.astimezone(zone).date() + _DAY  # a clock put back over midnight: the day before has come again
-    while due_at(day, at, zone) > now or not exists(day, at, zone):
+    while due_at(day, at, zone) > now:  # a day that was skipped shares its instant with the one after it
         day -= _DAY
     return day
 

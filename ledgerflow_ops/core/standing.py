@@ -87,10 +87,11 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def span(seconds: float) -> str:
-    """A length of time in its two largest units."""
+    """A length of time in its largest unit and the one below it, where that is not 0."""
     whole = timedelta(seconds=int(abs(seconds)))
     hours, rest = divmod(whole.seconds, 3600)
     minutes, left = divmod(rest, 60)
     parts = [(whole.days, "d"), (hours, "h"), (minutes, "min"), (left, "s")]
-    shown = [f"{value} {unit}" for value, unit in parts if value][:2] or ["0 s"]
-    return " ".join(shown)
+    first = next((place for place, (value, _) in enumerate(parts) if value), len(parts) - 1)
+    shown = [f"{value} {unit}" for value, unit in parts[first : first + 2] if value]
+    return " ".join(shown) or "0 s"

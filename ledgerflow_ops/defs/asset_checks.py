@@ -9,7 +9,7 @@ from ledgerflow_ops.defs import metadata
 from ledgerflow_ops.defs.assets import key
 from ledgerflow_ops.defs.partitions import partitioned_check
 from ledgerflow_ops.defs.runs import at_work, backup_of, on_record
-from ledgerflow_ops.operations import catalog, verify
+from ledgerflow_ops.operations import catalog, verify, watch
 from ledgerflow_ops.operations.desk import Site
 
 DUMP_CHECKS = {
@@ -20,6 +20,27 @@ DUMP_CHECKS = {
     "sealed": "The manifest is whole, and the rows and contents are those it sealed.",
     "source_is_real": "Taken from the environment's own database, not from the sample.",
 }
+
+
+FRESH = "fresh"
+
+
+def fresh_check(site: Site) -> dg.AssetChecksDefinition:
+    """Whether so little would be lost now as was promised: by what is proven, whatever ran.
+
+    The environment's watch puts its verdict on record whenever it changes; it can be asked at any time.
+    """
+    about = key(site, "database")
+
+    @dg.asset_check(
+        asset=about,
+        name=FRESH,
+        description="The newest proven backup is no older than the objective (rpo_hours).",
+    )
+    def fresh() -> dg.AssetCheckResult:
+        return metadata.result(watch.fresh(site), about)
+
+    return fresh
 
 
 def checks_op(site: Site) -> str:

@@ -9,7 +9,7 @@ from ledgerflow_ops.adapters import clock as clocks
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.progress import Reporter, Silent
-from ledgerflow_ops.defs.asset_checks import dump_checks
+from ledgerflow_ops.defs.asset_checks import dump_checks, fresh_check
 from ledgerflow_ops.defs.assets import database_asset, drill_asset, dump_asset
 from ledgerflow_ops.defs.catalog_asset import catalog_asset
 from ledgerflow_ops.defs.coverage import coverage_asset
@@ -49,7 +49,10 @@ def build_definitions(
             catalog_asset(sites),
             report_asset(desk),
         ],
-        asset_checks=[dump_checks(site, days[site.environment]) for site in sites],
+        asset_checks=[
+            *(dump_checks(site, days[site.environment]) for site in sites),
+            *(fresh_check(site) for site in sites),
+        ],
         jobs=[
             *(job for site in sites for job in (*own[site.environment], *restoring_jobs(site))),
             dg.define_asset_job("catalog_job", dg.AssetSelection.assets("catalog")),

@@ -68,15 +68,25 @@ def of_examination(examination: Examination) -> dict[str, dg.MetadataValue]:
 
 def result(check: Check, asset: dg.AssetKey) -> dg.AssetCheckResult:
     """A verdict as Dagster keeps it: the sentence, the hint, what caught it."""
-    severity = dg.AssetCheckSeverity.ERROR if check.severity is Severity.ERROR else dg.AssetCheckSeverity.WARN
-    metadata = {key: value for key, value in (("hint", check.hint), ("cause", check.cause)) if value}
     return dg.AssetCheckResult(
         passed=check.passed,
         asset_key=asset,
         check_name=check.name,
-        severity=severity,
+        severity=_severity(check),
         description=check.message,
-        metadata=metadata,
+        metadata=_causes(check),
+    )
+
+
+def evaluation(check: Check, asset: dg.AssetKey) -> dg.AssetCheckEvaluation:
+    """The same for a verdict that no run has found."""
+    return dg.AssetCheckEvaluation(
+        asset_key=asset,
+        check_name=check.name,
+        passed=check.passed,
+        severity=_severity(check),
+        description=check.message,
+        metadata=_causes(check),
     )
 
 
@@ -95,6 +105,14 @@ def table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> dg.Met
     lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
     lines += ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
     return dg.MetadataValue.md("\n".join(lines))
+
+
+def _severity(check: Check) -> dg.AssetCheckSeverity:
+    return dg.AssetCheckSeverity.ERROR if check.severity is Severity.ERROR else dg.AssetCheckSeverity.WARN
+
+
+def _causes(check: Check) -> dict[str, str]:
+    return {key: value for key, value in (("hint", check.hint), ("cause", check.cause)) if value}
 
 
 def _sample(sample: bool) -> dict[str, dg.MetadataValue]:

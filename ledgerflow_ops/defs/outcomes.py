@@ -25,8 +25,9 @@ INTERRUPTION = Failure("Interrupted.", "Nothing half-done was kept. Run it again
 
 
 def checks_of(events: Sequence[dg.DagsterEvent]) -> tuple[Check, ...]:
-    """The verdicts among the events."""
-    evaluations = [event.asset_check_evaluation_data for event in events if _is_evaluation(event)]
+    """The verdicts among the events; of a check that was asked again, the last one."""
+    found = [event.asset_check_evaluation_data for event in events if _is_evaluation(event)]
+    evaluations = {one.asset_check_key: one for one in found}.values()
     return tuple(
         Check(
             name=found.check_name,

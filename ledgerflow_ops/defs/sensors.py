@@ -9,9 +9,11 @@ from ledgerflow_ops.core import ended
 from ledgerflow_ops.core.alerts import Finding
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.defs import metadata
+from ledgerflow_ops.defs.assets import key
 from ledgerflow_ops.defs.partitions import backup_days
 from ledgerflow_ops.defs.run_records import Cursor, ended_since
-from ledgerflow_ops.operations import alerts, watching
+from ledgerflow_ops.operations import alerts, watch, watching
 from ledgerflow_ops.operations.desk import Desk, Site
 
 WATCH_SECONDS = 60
@@ -46,8 +48,15 @@ def _watch(desk: Desk, environment: Environment | None) -> dg.SensorDefinition:
     def look(here: Desk) -> list[Finding]:
         return watching.environment(here, environment) if environment else watching.machine(here)
 
-    def evaluate(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        return _ticked(context, desk, str(name), lambda here: _seen(look(here)))
+    def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        said = _ticked(context, desk, str(name), lambda here: _seen(look(here)))
+        if environment is None:
+            return dg.SensorResult(skip_reason=said)
+        found = watch.fresh(desk.site(environment))
+        verdict = metadata.evaluation(found, key(desk.site(environment), "database"))
+        # Only what has changed goes on record: not a row for every minute.
+        events = [] if context.cursor == str(found) else [verdict]
+        return dg.SensorResult(skip_reason=said, asset_events=events, cursor=str(found))
 
     return dg.SensorDefinition(
         f"{name}_watch",

@@ -62,6 +62,11 @@ def measured(desk: Desk) -> list[Disk]:
     return [*found.values(), *away]
 
 
+def remembered(desk: Desk) -> dict[str, list[Measurement]]:
+    """What was measured before, by folder, the oldest first; nothing is asked."""
+    return _load(desk)
+
+
 def database_disk(site: Site) -> tuple[Path | None, str]:
     """Where the environment's server keeps its data, if on a disk of this machine; else None, and why not.
 

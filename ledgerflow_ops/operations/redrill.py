@@ -41,12 +41,14 @@ def tonight(site: Site) -> list[Turn]:
     return rolling.tonight(kept(site), site.desk.clock(), settings.redrill_days, settings.redrill_minutes)
 
 
-def redrill(site: Site) -> Iterator[Redrilled]:
-    """Take tonight's turns, one after the other, while there is time for the next.
+def redrill(site: Site, budget_seconds: float | None = None) -> Iterator[Redrilled]:
+    """Take tonight's turns, one after the other, while there is time for the next: as the settings have it,
+    or `budget_seconds` if less is left.
 
     What cannot be carried out does not keep the others from their turn. Who is handed a bad one goes on.
     """
-    watch, left = Stopwatch(), site.settings.redrill_minutes * 60.0
+    whole = site.settings.redrill_minutes * 60.0
+    watch, left = Stopwatch(), whole if budget_seconds is None else min(whole, budget_seconds)
     for turn in tonight(site):
         if turn.seconds > left:
             site.desk.reporter.say(f"{turn.kept.file} waits: the night's time is used up")

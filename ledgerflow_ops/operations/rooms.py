@@ -1,14 +1,17 @@
 """The room at each of an environment's locations."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
 from ledgerflow_ops.adapters import rooms
 from ledgerflow_ops.adapters.rooms import Left
+from ledgerflow_ops.core import forecast
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.forecast import Measurement
+from ledgerflow_ops.operations import measuring
 from ledgerflow_ops.operations.desk import Site
 
 
@@ -34,12 +37,26 @@ class Room:
 
 def of(site: Site) -> Iterator[Room]:
     """Each location of the environment, the primary folder first."""
+    measured = measuring.remembered(site.desk)
     for place in site.locations():
-        if place.location and not place.location.parent.is_dir():
+        folder = place.folder.path
+        if place.location and not folder.parent.is_dir():
             # What is free on the disk beneath an empty place says nothing of the archive.
-            yield Room(place.folder.path, None, f"{place.location.parent} is not there: is it mounted?")
+            yield Room(folder, None, f"{folder.parent} is not there: is it mounted?")
             continue
         try:
-            yield Room(place.folder.path, rooms.left(place.folder.path))
+            left = rooms.left(folder)
         except LedgerError as error:
-            yield Room(place.folder.path, None, error.message)
+            yield Room(folder, None, error.message)
+        else:
+            yield _with_trend(Room(folder, left), measured.get(str(folder.parent), []), site.desk.clock())
+
+
+def _with_trend(room: Room, measured: Sequence[Measurement], now: datetime) -> Room:
+    """The room with what was free on each day before (the least of it), and where that leads."""
+    least: dict[date, int] = {}
+    for one in measured:
+        least[one.at.date()] = min(one.free, least.get(one.at.date(), one.free))
+    trend = forecast.day_full(measured, now)
+    full = datetime.combine(trend.full, time(), UTC) if trend and trend.full else None
+    return replace(room, history=tuple(sorted(least.items())), full_at=full)

@@ -9,14 +9,12 @@ from typing import Any
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.core import objectives, schedule, summary
 from ledgerflow_ops.core import standing as deciding
-from ledgerflow_ops.core.catalog import Entry
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.core.naming import DUMP, MANIFEST, BackupName
 from ledgerflow_ops.core.objectives import Coverage
 from ledgerflow_ops.core.pins import Pin
 from ledgerflow_ops.core.standing import Day
-from ledgerflow_ops.core.summary import Summary
-from ledgerflow_ops.operations import catalog, pins, rooms, summaries
+from ledgerflow_ops.core.summary import Listed, Summary
+from ledgerflow_ops.operations import pins, rooms, summaries
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.rooms import Room
 
@@ -30,7 +28,7 @@ class Standing:
     now: datetime
     present: tuple[Summary, ...] = ()
     past: tuple[Summary, ...] = ()
-    others: tuple[Entry, ...] = ()
+    others: tuple[Listed, ...] = ()
     pins: tuple[Pin, ...] = ()
     rooms: tuple[Room, ...] = ()
     trouble: LedgerError | None = field(default=None, compare=False)
@@ -98,8 +96,9 @@ def standing(site: Site) -> Standing:
     try:
         with _readable(site):
             found["past"] = tuple(summaries.past(site))
-            found["present"] = tuple(summaries.present(site))
-            found["others"] = tuple(_others(site, {one.name for one in found["present"]}))
+            listed = summaries.listed(site)
+            found["present"] = tuple(summary.newest_first(one.summary for one in listed if one.summary))
+            found["others"] = tuple(one for one in listed if one.summary is None)
             found["pins"] = tuple(pins.listed(site))
     except LedgerError as error:
         found["trouble"] = error
@@ -111,15 +110,6 @@ def _readable(site: Site) -> Iterator[None]:
     """What the system says no to while a folder is read, as one error."""
     with translated(site.folder.path):
         yield
-
-
-def _others(site: Site, known: set[BackupName]) -> Iterator[Entry]:
-    """The dumps, and the manifests that cannot be read, that are no backups."""
-    found = {BackupName.of(file) for ending in (DUMP, MANIFEST) for file in site.folder.names(ending)}
-    for name in sorted(found - known, key=lambda name: name.stem):
-        entry = catalog.entry(site, name)
-        if entry.manifest is None:  # else it was committed this moment
-            yield entry
 
 
 def _backup(one: Summary) -> dict[str, Any]:
@@ -134,7 +124,7 @@ def _backup(one: Summary) -> dict[str, Any]:
     }
 
 
-def _dump(entry: Entry) -> dict[str, Any]:
+def _dump(entry: Listed) -> dict[str, Any]:
     return {
         "file": entry.name.dump,
         "day": None,

@@ -16,6 +16,7 @@ from ledgerflow_ops.operations.status import STRIP_DAYS, Incident, Overview, Sta
 
 _LISTED = 8
 _PINS = 3
+_INCIDENTS = 2
 _TONES = {Tone.QUIET: "bold", Tone.GOOD: "bold green", Tone.WARNING: "bold yellow", Tone.CRITICAL: "bold red"}
 _LEVELS = {Level.WARNING: "yellow", Level.CRITICAL: "bold red"}
 _STYLES = {
@@ -38,7 +39,7 @@ def show(found: Overview, terminal: Terminal) -> None:
     for item in found.environments:
         _environment(item, terminal, alone=alone)
     for incident in found.machine:
-        _incident(incident, terminal)
+        _incident(incident, terminal, hint=True)
     _legend(found, terminal)
     if not alone:
         terminal.say("LEDGER_ENV=dev|test|prod make status lists an environment's backups.", "dim")
@@ -52,11 +53,15 @@ def _environment(item: Status, terminal: Terminal, *, alone: bool) -> None:
     if item.tone is not Tone.QUIET:
         terminal.line(_strip(found, plain=terminal.plain))
         terminal.line(_objectives(found))
-    terminal.say(f"  {_coming(found)}")
-    for room in found.rooms if alone else found.rooms[:1]:
-        terminal.say(f"  {_room(room)}", "" if room.left else "yellow")
-    for incident in item.incidents:
-        _incident(incident, terminal)
+    first, *others = found.rooms
+    terminal.say(f"  {_coming(found)}   {_room(first, named=alone)}", "" if first.left else "yellow")
+    for room in others if alone else ():
+        terminal.say(f"  {_room(room, named=True)}", "" if room.left else "yellow")
+    shown = item.incidents if alone else item.incidents[:_INCIDENTS]
+    for incident in shown:
+        _incident(incident, terminal, hint=alone or incident.finding.level is Level.CRITICAL)
+    if left := len(item.incidents) - len(shown):
+        terminal.say(f"  and {left} more: LEDGER_ENV={item.site.environment} make status", "yellow")
     _kept(item, terminal)
     if alone and found.backups():
         terminal.table(_table(found))
@@ -117,25 +122,26 @@ def _against(value: float | None, objective: float) -> tuple[str, str]:
 def _coming(found: Standing) -> str:
     """When the next backup comes, in the environment's own time."""
     if found.next_run is None:
-        return "no backup comes by itself: it is not scheduled"
+        return "no backup comes by itself"
     local = found.next_run.astimezone(found.site.settings.zone)
     return f"next backup {local:%Y-%m-%d %H:%M}, in {span((found.next_run - found.now).total_seconds())}"
 
 
-def _room(room: Room) -> str:
+def _room(room: Room, *, named: bool) -> str:
     if room.left is None:
         return f"in {room.folder}: {room.trouble}"
     full = f", full about {room.full_at:%Y-%m-%d}" if room.full_at else ""
-    return f"{human(room.left.free)} free of {human(room.left.size)}{full} in {room.folder}"
+    where = f" in {room.folder}" if named else ""
+    return f"{human(room.left.free)} free of {human(room.left.size)}{where}{full}"
 
 
-def _incident(incident: Incident, terminal: Terminal) -> None:
+def _incident(incident: Incident, terminal: Terminal, *, hint: bool) -> None:
     finding = incident.finding
     since = f" (since {incident.since:%Y-%m-%d %H:%M %Z})" if incident.since else ""
     if incident.undelivered:
         since += f" (NOT DELIVERED to {', '.join(incident.undelivered)})"
     terminal.say(f"  {finding.level.upper()}: {finding.message}{since}", _LEVELS[finding.level])
-    if finding.hint:
+    if finding.hint and hint:
         terminal.say(f"    hint: {finding.hint}", "dim")
 
 

@@ -10,12 +10,13 @@ from datetime import timedelta
 from ledgerflow_ops.adapters import locks
 from ledgerflow_ops.core import lateness, objectives, proving, storage
 from ledgerflow_ops.core.alerts import Finding, Level
+from ledgerflow_ops.core.checks import Check, failed
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.lateness import Promise
 from ledgerflow_ops.core.objectives import Standing
 from ledgerflow_ops.core.storage import Disk
-from ledgerflow_ops.core.summary import Listed, Summary, newest_first
+from ledgerflow_ops.core.summary import Listed, Summary, newest_first, newest_proven
 from ledgerflow_ops.operations import drifting, measuring, summaries
 from ledgerflow_ops.operations.desk import Desk, Site
 from ledgerflow_ops.operations.servers import Server
@@ -52,6 +53,16 @@ def facts(site: Site) -> Facts:
         slope(points) if len(points) > 1 else None,
         str(folder) if folder else f"not known: {why}",
     )
+
+
+def fresh(site: Site) -> Check:
+    """Whether so little would be lost now as was promised, by what is proven; never an error."""
+    try:
+        present = summaries.present(site)
+    except LedgerError as error:
+        return failed("fresh", "not known", f"It cannot be told: {error.message}", error.hint)
+    newest = newest_proven(present)
+    return objectives.freshness(_standing(site, present), newest, expected=site.settings.is_scheduled)
 
 
 def forecasts(desk: Desk) -> list[Disk]:

@@ -63,7 +63,7 @@ def dog(desk: Desk) -> list[Alert]:
 
     For cron or launchd: it needs nothing that runs already.
     """
-    alerts.report(desk, "watchdog", servers(desk))
+    alerts.report(desk, "watchdog", silent(desk))
     for name in expected(desk):
         if name == MACHINE:
             machine(desk)
@@ -72,21 +72,17 @@ def dog(desk: Desk) -> list[Alert]:
     return alerts.open_alerts(desk)
 
 
-def servers(desk: Desk) -> list[Finding]:
-    """Whether the daemon is alive and at work, where make up has started it and make down not stopped it."""
-    daemon = Server("daemon", desk.settings.state_dir)
-    if not daemon.note.exists():
-        return []
-    process = daemon.running()
+def silent(desk: Desk) -> list[Finding]:
+    """Whether a daemon that runs is at work. (That one is dead, the watch of the machine says.)"""
+    process = Server("daemon", desk.settings.state_dir).running()
     if process is None:
-        text = "The daemon is not running: no backup is made and nothing is watched. make up had started it."
-        return [Finding(None, "daemon", "dead", Level.CRITICAL, text, "make up")]
+        return []
     since = desk.clock() - datetime.fromtimestamp(process.create_time(), desk.clock().tzinfo)
     ages = {name: silence(desk, name) for name in expected(desk)}
-    silent = {name: age for name, age in ages.items() if since > SILENT and (age is None or age > SILENT)}
-    if not silent:
+    mute = {name: age for name, age in ages.items() if since > SILENT and (age is None or age > SILENT)}
+    if not mute:
         return []
-    told = ", ".join(f"{name} ({span(age) if age else 'never heard of'})" for name, age in silent.items())
+    told = ", ".join(f"{name} ({span(age) if age else 'never heard of'})" for name, age in mute.items())
     text = f"The daemon runs, but its sensors are silent: {told}."
     hint = "make down up; are the sensors switched on in the web page?"
     return [Finding(None, "daemon", "silent", Level.CRITICAL, text, hint)]

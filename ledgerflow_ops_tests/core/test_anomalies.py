@@ -262,3 +262,30 @@ def test_plain_growth_raises_nothing_however_fast(
         for number, one in enumerate(base)
     ]
     assert not [one for one in anomalies.find(grown) if one.kind == "size"]
+
+
+@settings(max_examples=8, deadline=None)
+@given(start=st.integers(1, 10**9), step=st.integers(-3_000_000, 10**8), days=st.integers(20, 60))
+def test_what_grows_evenly_is_expected_to_the_byte(start: int, step: int, days: int) -> None:
+    """The trend is carried forward: without it, what doubles in a week would be told every day."""
+    base = histories.history(SEED, days=days)
+    sizes = [start + 200_000_000 + step * number for number in range(days)]
+    even = [replace(one, size=size) for one, size in zip(base, sizes, strict=True)]
+    found = bands(even, "size")
+    assert [band.expected for band in found] == pytest.approx([max(0, size) for size in sizes[8:]], abs=2)
+
+
+def test_a_month_end_is_measured_by_month_ends() -> None:
+    """Twice the size at the turn of each month: told twice, then it is what a month's end does."""
+    base = histories.history(SEED, days=200)
+    peaked = [replace(one, size=2_000_000 if one.day.day == 1 else 1_000_000) for one in base]
+    firsts = [end for end in range(20, 200) if peaked[end - 1].day.day == 1]
+    told = [bool(anomalies.find(peaked[:end])) for end in firsts]
+    assert told == [True, True, *[False] * (len(firsts) - 2)]
+    other = [replace(one, size=2_000_000) if one is peaked[189] else one for one in peaked[:190]]
+    assert other[-1].day.day not in (1, 2, 3)
+    assert one_kind(anomalies.find(other)) == {"size"}
+
+
+def one_kind(found: list[Finding]) -> set[str]:
+    return {each.kind for each in found}

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledgerflow_ops.core import forecast, objectives, storage
+from ledgerflow_ops.core import forecast, objectives, storage, summary
 from ledgerflow_ops.core.alerts import Level
+from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.forecast import Measurement
 from ledgerflow_ops.core.storage import Disk
 from ledgerflow_ops.core.summary import Summary
@@ -139,3 +140,22 @@ def test_coverage_waits_for_the_longest_unrestored_first(plain: list[Summary]) -
     elsewhere = [replace(one, local=False) if number < 20 else one for number, one in enumerate(plain)]
     assert objectives.coverage(elsewhere, now, 30).overdue == ()
     assert objectives.coverage([replace(one, bad=True) for one in plain], now, 30).share == 1
+
+
+def test_freshness_is_of_the_newest_proven_backup_and_of_nothing_else(plain: list[Summary]) -> None:
+    newest = plain[-1]
+
+    def fresh(after: timedelta, listed: list[Summary], *, expected: bool = True) -> Check:
+        now = newest.recovery_point + after
+        standing = objectives.standing(listed, now, rpo_hours=26, rto_minutes=60, redrill_days=30)
+        return objectives.freshness(standing, summary.newest_proven(listed), expected=expected)
+
+    assert fresh(timedelta(hours=26), plain).passed
+    late = fresh(timedelta(hours=26, seconds=1), plain)
+    assert (late.passed, late.cause, late.severity) == (False, "rpo", Severity.ERROR)
+    assert newest.name.dump in late.message
+    unproven = [*plain[:-1], replace(newest, proven=False)]
+    assert plain[-2].name.dump in fresh(timedelta(hours=1), unproven).message
+    assert fresh(timedelta(0), []).cause == "nothing proven"
+    assert fresh(timedelta(0), [], expected=False).severity is Severity.WARN
+    assert fresh(timedelta(hours=-1), plain).cause == "future"

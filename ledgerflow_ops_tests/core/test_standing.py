@@ -111,7 +111,8 @@ def test_what_is_critical_is_told_first() -> None:
         (-3600, "1 h"),
         (93_600, "1 d 2 h"),
         (3_661, "1 h 1 min"),
-        (86_401, "1 d 1 s"),
+        (86_401, "1 d"),
+        (32_403, "9 h"),
     ],
 )
 def test_a_length_of_time_is_told_in_two_units(seconds: float, said: str) -> None:
@@ -138,6 +139,8 @@ class TestSigns:
     def test_only_what_counts_looks_proven(self) -> None:
         for rung in Rung:
             assert (signs.sign(rung.word) == "valid") is (rung is Rung.VALID)
+        drawn = [signs.sign(rung.word) for rung in Rung]
+        assert drawn == ["written", *["readable"] * 3, *["restored"] * 2, "valid"]
 
     def test_the_legend_has_what_occurs(self) -> None:
         assert [word for _, _, word in signs.legend(DAYS[:1])] == ["written only"]

@@ -78,7 +78,7 @@ class Servers:
         data: dict[str, Any] = found["data"]
         return data
 
-    def until(self, look: Callable[[], Found | None], what: str, seconds: float = 90) -> Found:
+    def until(self, look: Callable[[], Found | None], what: str, seconds: float = 180) -> Found:
         """What `look` finds, once it finds something; AssertionError with the logs when it never does."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

@@ -8,6 +8,7 @@ from dagster import AssetKey, AssetMaterialization
 
 from ledgerflow_ops.adapters import clock
 from ledgerflow_ops.defs.build import build_definitions
+from ledgerflow_ops.defs.partitions import backup_days
 from ledgerflow_ops.operations import history, rotate, summaries
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops_tests.defs.benches import Bench
@@ -115,3 +116,14 @@ def test_with_nothing_proven_it_says_so(bench: Bench) -> None:
     with bench.instance() as opened:
         found = metadata(launched(bench, opened, carry_out=True))
     assert (found["window"], found["removed"]) == ("no backup is proven, so none may go", 0)
+
+
+def test_the_partitions_end_where_rotation_measures_also_beside_one_from_the_future(bench: Bench) -> None:
+    """The newest proven one is three days old, but for one that was taken by a clock years ahead."""
+    site = bench.site()
+    store = Store(site.folder.path)
+    for number in (*range(3, 14), -1000):
+        store.put(clock.now() - timedelta(days=number))
+    edge = rotate.plan(site).plan.edge
+    assert edge == (clock.now() - timedelta(days=10)).date()
+    assert backup_days(site).get_first_partition_key() == edge.isoformat()

@@ -13,12 +13,15 @@ from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG, WILL_RETRY_TAG
 from ledgerflow_ops.adapters import clock
 from ledgerflow_ops.core.alerts import Level
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.defs import run_records
 from ledgerflow_ops.defs.assets import key
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.defs.outcomes import Failure
 from ledgerflow_ops.defs.terminal import run
-from ledgerflow_ops.operations import alerts, watching
+from ledgerflow_ops.defs.timing import Timing
+from ledgerflow_ops.operations import alerts, backup, drill, watching
+from ledgerflow_ops.operations.backup import Order
 from ledgerflow_ops.operations.desk import Desk
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs.benches import Bench
@@ -51,6 +54,8 @@ class Daemon:
         with self.bench.instance() as instance:
             context = dg.build_sensor_context(instance, self.cursors.get(name), definitions=definitions)
             done = definitions.get_repository_def().get_sensor_def(name).evaluate_tick(context)
+            for event in done.asset_events:
+                instance.report_runless_asset_event(event)
         self.cursors[name] = done.cursor
         assert done.run_requests == []
         return done.skip_message or ""
@@ -58,7 +63,7 @@ class Daemon:
     def job(self, name: str, day: str, expected: bool = True, **tags: str) -> dg.ExecuteInProcessResult:
         """A run as the daemon launches it: not from a terminal."""
         with self.bench.instance() as instance:
-            found = build_definitions(self.desk.settings).resolve_job_def(name)
+            found = build_definitions(self.desk.settings, timing=Timing(retries=0)).resolve_job_def(name)
             done = found.execute_in_process(
                 instance=instance, tags={"dagster/partition": day, **tags}, raise_on_error=False
             )
@@ -223,6 +228,26 @@ class TestRuns:
             ("check missing", f"verify {today} sealed") if done.success else ("run failed", f"verify {today}")
         )
 
+    def test_of_a_check_that_was_asked_again_the_last_verdict_counts(self, daemon: Daemon) -> None:
+        dump = dg.AssetKey(["dev", "dump"])
+
+        @dg.multi_asset_check(
+            name="unsteady",
+            specs=[dg.AssetCheckSpec("sealed", asset=dump)],
+        )
+        def unsteady(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+            again = context.op_execution_context.retry_number > 0
+            yield dg.AssetCheckResult(passed=again, check_name="sealed", asset_key=dump)
+            if not again:
+                raise dg.RetryRequested(max_retries=1)
+
+        verify = dg.define_asset_job("dev_verify", dg.AssetSelection.checks(unsteady))
+        definitions = dg.Definitions(assets=[dg.AssetSpec(dump)], asset_checks=[unsteady], jobs=[verify])
+        with daemon.bench.instance() as instance:
+            done = definitions.resolve_job_def("dev_verify").execute_in_process(instance=instance)
+        assert done.success
+        assert daemon.tick() == "1 run(s) ended since. Nothing is wrong."
+
     def test_several_in_one_tick_are_taken_in_their_order(self, daemon: Daemon, today: str) -> None:
         with dead_server(daemon):
             daemon.job("dev_backup", today, expected=False)
@@ -275,6 +300,26 @@ class TestWatch:
         assert told > 0
         assert daemon.tick("dev_watch") == said
         assert len(daemon.web.alerts) == told
+
+    def test_freshness_is_that_of_what_is_proven_and_goes_on_record_when_it_changes(
+        self, daemon: Daemon, today: str
+    ) -> None:
+        def fresh() -> list[tuple[bool, str]]:
+            found = daemon.bench.verdicts("dev/database")
+            return [(one.passed, one.description) for one in found if one.check == "fresh"]
+
+        for _ in range(3):
+            daemon.tick("dev_watch")
+        assert fresh() == [(False, "NOTHING IS PROVEN.")]
+        site = daemon.bench.site(**daemon.asked)
+        made = backup.backup(site, Order())  # a run that ended well, and proves nothing
+        daemon.tick("dev_watch")
+        assert len(fresh()) == 1
+        drill.drill(site, BackupName.of(made.dump.file))
+        for _ in range(2):
+            daemon.tick("dev_watch")
+        assert [passed for passed, _ in fresh()] == [True, False]
+        assert made.dump.file in fresh()[0][1]
 
     def test_of_an_environment_that_is_not_scheduled_is_quiet(self, daemon: Daemon) -> None:
         assert daemon.tick("prod_watch") == "Nothing is wrong."

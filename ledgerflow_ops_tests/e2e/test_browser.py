@@ -5,13 +5,17 @@ import os
 import re
 import urllib.request
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from ledgerflow_ops_tests import needs
+from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.operations import backup as making
+from ledgerflow_ops.operations.backup import Order
+from ledgerflow_ops_tests import builders, needs
 from ledgerflow_ops_tests.e2e import web
 from ledgerflow_ops_tests.e2e.commands import PROJECT, Said, Shell, damaged
 
@@ -225,6 +229,57 @@ def test_a_wiped_partition_is_missing_and_its_file_is_there(
 
     assert {file: file.stat().st_mtime_ns for file in files} == files
     assert dev.ledgerflow("verify", "--file", Path(backup.json["file"]).name).code == 0
+
+
+@pytest.fixture(scope="module")
+def missed(dev: Shell) -> list[str]:
+    """Two days of which backups lie in the folder, and Dagster knows nothing."""
+    days = []
+    for back in (3, 2):
+        then = (clock.now() - timedelta(days=back)).timestamp()
+        made = making.backup(builders.site(dev.root, now=partial(datetime.fromtimestamp, then, UTC)), Order())
+        days.append(made.backup_day.isoformat())
+    return days
+
+
+def _are_there(days: list[str], address: str, asset: str) -> bool:
+    return set(days) <= set(materializations(address, "dev", asset))
+
+
+def test_a_backfill_of_two_missed_days_adopts_what_lies_there(
+    dev: Shell, page: Page, address: str, missed: list[str], pictures: Path
+) -> None:
+    """Materialize… → the range of days → Launch backfill: a run for each day, each day proven."""
+    opened(page, "/assets/dev/drill?view=partitions", "Missing (7)")
+    for asset in ("dump", "drill"):
+        opened(page, f"/assets/dev/{asset}?view=partitions", "No partition selected")
+        page.get_by_role("button", name=re.compile("Materialize")).first.click()
+        days = page.locator("input[placeholder^='ex:']").last  # the dialog's; the page behind it has one too
+        days.fill(f"[{missed[0]}...{missed[-1]}]")
+        days.press("Enter")
+        expect(seen(page, "2 partitions")).to_be_visible()
+        page.get_by_role("button", name="Launch backfill").click()
+        eventually(page, partial(_are_there, missed, address, asset))
+    opened(page, "/assets/dev/drill?view=partitions", "Materialized (3)")
+    expect(seen(page, "Missing (5)")).to_be_visible()
+    taken(page, pictures / "backfilled.png")
+    listed = dev.ledgerflow("status", "--json").json["environments"][0]["backups"]
+    assert {one["state"] for one in listed if one["day"] in missed} == {"valid"}
+
+
+def test_rotation_makes_a_partition_go(
+    dev: Shell, page: Page, address: str, missed: list[str], pictures: Path
+) -> None:
+    oldest, newer = missed
+    said = dev.ledgerflow("rotate", "--json", LEDGER_DEV_RETENTION_DAYS="2")
+    assert said.code == 0, said.all
+    [removed] = said.json["removed"]
+    assert oldest.replace("-", "") in removed
+    opened(page, "/assets/dev/drill?view=partitions", "Materialized (2)")
+    assert materializations(address, "dev", "drill").count(oldest) == 0
+    assert newer in materializations(address, "dev", "drill")
+    opened(page, "/assets/dev/rotation", "rotation")
+    taken(page, pictures / "rotation.png")
 
 
 REPORT = """mutation($event: ReportRunlessAssetEventsParams!) {

@@ -194,8 +194,11 @@ def test_a_full_disk_is_told_before_anything_is_copied(ground: Ground) -> None:
 
 
 def test_today_and_days_to_come_are_not_had_this_way(ground: Ground) -> None:
-    site, _ = past(ground)
-    today = site.today()
+    site, today = ground.site(), ground.site().today()
+    backup.backup(site)
+    (ground.root / "one").mkdir()
+    site.folder.path.rename(ground.root / "one" / "dev")
+    assert adopt.of_day(site.locations()[1], today), "there is one to be had"
     assert missed.plan(site, today).verdict is Verdict.TAKE
     for day in (today, today + timedelta(days=1)):
         assert "has not passed" in _refusal(site, day).message

