@@ -5,11 +5,12 @@ from datetime import date
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.sizes import human
 from ledgerflow_ops.defs import metadata, wiping
 from ledgerflow_ops.defs.assets import key
 from ledgerflow_ops.defs.runs import at_work, on_record
-from ledgerflow_ops.operations import rotate
+from ledgerflow_ops.operations import rotate, servers
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.rotate import Done, Planned
 
@@ -51,6 +52,7 @@ def rotation_asset(site: Site) -> dg.AssetsDefinition:
                 return dg.MaterializeResult(metadata=of_plan(rotate.plan(here)))
             done = rotate.carry_out(here, config.confirm)
             wiped = wipe(context.instance, here, done.days)
+        _shown(here)
         return dg.MaterializeResult(metadata=of_done(done, wiped=wiped))
 
     return rotation
@@ -71,6 +73,14 @@ def wipe(instance: dg.DagsterInstance, site: Site, days: tuple[date, ...]) -> bo
     if wiped:
         rotate.wiped(site, days)
     return wiped
+
+
+def _shown(site: Site) -> None:
+    """Let the web page begin its days where the window does now. One that cannot fails no rotation."""
+    try:
+        servers.reload(site.desk)
+    except LedgerError as error:
+        site.desk.reporter.say(f"the web page shows the days as they were: {error.message}")
 
 
 def of_plan(planned: Planned) -> dict[str, dg.MetadataValue]:

@@ -392,6 +392,8 @@ TABLES = {
     "jobs", "kvs", "pending_steps", "run_tags", "runs", "secondary_indexes", "snapshots",
 }  # fmt: skip
 PARAMETERS = {
+    (PostgresEventLogStorage, "get_concurrency_keys"): "self",
+    (PostgresEventLogStorage, "initialize_concurrency_limit_to_default"): "self concurrency_key",
     (EventLogStorage, "wipe_asset_partitions"): "self asset_key partition_keys",
     (PostgresEventLogStorage, "wipe_asset_partitions"): "self asset_key partition_keys",
     (PostgresEventLogStorage, "update_asset_cached_status_data"): "self asset_key cache_values",
