@@ -398,8 +398,6 @@ PARAMETERS = {
     (PostgresEventLogStorage, "wipe_asset_partitions"): "self asset_key partition_keys",
     (PostgresEventLogStorage, "update_asset_cached_status_data"): "self asset_key cache_values",
     (PostgresEventLogStorage, "delete_events"): "self run_id",
-    (PostgresEventLogStorage, "get_concurrency_keys"): "self",
-    (PostgresEventLogStorage, "initialize_concurrency_limit_to_default"): "self concurrency_key",
     (PostgresEventLogStorage, "index_transaction"): "self",
     (PostgresEventLogStorage, "index_connection"): "self",
     (PostgresEventLogStorage, "__init__"): (
