@@ -1,8 +1,6 @@
 """Runs of the jobs, on record in Dagster's storage: what is green, what is told, what is stopped."""
 
 import contextlib
-import os
-import signal
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,7 +9,7 @@ import dagster as dg
 import pytest
 
 from ledgerflow_ops import config
-from ledgerflow_ops.adapters import clock, process
+from ledgerflow_ops.adapters import clock
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Silent, Step
 from ledgerflow_ops.defs.assets import key
@@ -23,7 +21,6 @@ from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.defs.test_chain import DRILL_CHECKS, DUMP_CHECKS
 from ledgerflow_ops_tests.e2e.commands import damaged
-from ledgerflow_ops_tests.fakes.grounds import At
 
 
 def order(
@@ -293,18 +290,3 @@ class TestWhichBackup:
 def _job() -> dg.JobDefinition:
     """The backup job of the settings that apply; Dagster builds it again to repeat a run."""
     return build_definitions(config.load()).resolve_job_def("dev_backup")
-
-
-def test_an_interrupted_run_leaves_nothing_at_work_that_it_had_started(bench: Bench, root: Path) -> None:
-    """The interruption may come before the line that would look after a program, and Dagster catches it."""
-    started = list[int]()
-
-    def interrupt() -> None:
-        started.append(process.popen(["sleep", "600"], extra={}, cwd=root).pid)
-        raise KeyboardInterrupt
-
-    outcome = order(bench.site(reporter=At(at=Step.SEAL, action=interrupt)))
-    assert outcome.failure is not None
-    assert outcome.failure.message == "Interrupted."
-    [pid] = started
-    assert os.waitpid(pid, 0)[1] == signal.SIGKILL

@@ -5,7 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +31,9 @@ class Commands:
     storage: Database
     variables: dict[str, str] = field(default_factory=dict)
 
-    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, program: Sequence[str] = (str(_PROGRAM),), **variables: str
+    ) -> subprocess.Popen[str]:
         """Begin a command; its words and its JSON come through pipes."""
         known = {
             "LEDGER_ENV": "dev",
@@ -41,7 +43,7 @@ class Commands:
             "LEDGER_DAGSTER_DATABASE_URL": builders.url(self.storage),
         }
         return subprocess.Popen(
-            [str(_PROGRAM), *arguments],
+            [*program, *arguments],
             env={**os.environ, **known, **self.variables, **variables},
             cwd=PROJECT,
             stdin=subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +92,36 @@ def test_the_command_ends_at_once_when_it_is_asked_to(
     added = {stem: state for stem, state in ground.states().items() if stem not in states}
     # In mid-drill the dump is whole and was verified; nobody says that it is proven.
     assert list(added.values()) == ([] if program == "pg_dump" else ["readable"])
+
+
+_BETWEEN = """
+from ledgerflow_ops import config
+from ledgerflow_ops.adapters import process
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.progress import Silent, Step
+from ledgerflow_ops.defs.terminal import run
+from ledgerflow_ops.operations.desk import Desk
+
+class Interrupting(Silent):
+    def step(self, step):
+        if step is Step.SEAL:
+            process.popen(["sleep", "600"], extra={})
+            raise KeyboardInterrupt
+
+site = Desk(config.load(), Interrupting()).site(Environment.DEV)
+print(run(site, "dev_backup", site.today(), config={}).failure.message)
+"""
+
+
+def test_what_was_just_started_is_ended_though_nobody_looked_after_it_yet(
+    terminal: Commands, root: Path
+) -> None:
+    """The interruption comes before the line that would look after a program, and Dagster catches it."""
+    mark = root.name
+    child = terminal.start("-c", _BETWEEN, program=[sys.executable], FAULT_MARK=mark)
+    finished = commands.ended(child)
+    assert finished.out == "Interrupted.\n", finished.words
+    assert grounds.until(lambda: grounds.marked(mark) == [], 5), "a program outlived the run"
 
 
 def test_the_next_command_works_without_help(terminal: Commands) -> None:
