@@ -1,11 +1,12 @@
 """Holds a backup while it is in use, so that no rotation takes it away."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from functools import wraps
 from typing import TypeVar
 
 from ledgerflow_ops.adapters import locks
+from ledgerflow_ops.core.errors import CannotJudge, LedgerError, Refused
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.operations.desk import Site
 
@@ -24,12 +25,20 @@ def held(site: Site, name: BackupName, what: str) -> AbstractContextManager[None
 
 
 def holding(what: str) -> Callable[[Use[Result]], Use[Result]]:
-    """Has an operation on a backup hold it."""
+    """Has an examination of a backup hold it. CannotJudge (5) where it cannot be held: nothing was judged."""
 
     def decorated(operation: Use[Result]) -> Use[Result]:
         @wraps(operation)
         def holds(site: Site, name: BackupName) -> Result:
-            with held(site, name, what):
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(held(site, name, what))
+                except Refused:
+                    raise
+                except LedgerError as error:
+                    raise CannotJudge(
+                        f"The {what} could not be carried out: {error.message}", hint=error.hint
+                    ) from None
                 return operation(site, name)
 
         return holds

@@ -18,7 +18,7 @@ from ledgerflow_ops.operations import charts, report, standing
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops_tests import builders, needs
 from ledgerflow_ops_tests.builders import NOON
-from ledgerflow_ops_tests.e2e.commands import PROJECT, Shell
+from ledgerflow_ops_tests.e2e.commands import PROGRAM, PROJECT, Shell
 from ledgerflow_ops_tests.fakes import shelves
 
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
@@ -180,7 +180,7 @@ def test_where_it_cannot_be_written_that_is_told(root: Path, site: Site) -> None
 
 def test_the_command_says_where_it_is(root: Path) -> None:
     shell = Shell(root)
-    said = shell.make("-s", "report", "JSON=1", LEDGERFLOW="ledgerflow")
+    said = shell.make("-s", "report", "JSON=1", LEDGERFLOW=str(PROGRAM))
     assert said.code == 0, said.all
     assert Path(said.json["file"]) == shell.state / "reports" / "report.html"
     assert Path(said.json["file"]).exists()
