@@ -1,7 +1,5 @@
 """Rotation as an asset: the plan to read, and with `carry_out` the rotation itself."""
 
-from datetime import date
-
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
@@ -51,9 +49,10 @@ def rotation_asset(site: Site) -> dg.AssetsDefinition:
             if not config.carry_out:
                 return dg.MaterializeResult(metadata=of_plan(rotate.plan(here)))
             done = rotate.carry_out(here, config.confirm)
-            wiped = wipe(context.instance, here, done.days)
+            wiping.wipe(context.instance, here, done.days)
+            rotate.wiped(here, done.days)  # the last step of a removal
         _shown(here)
-        return dg.MaterializeResult(metadata=of_done(done, wiped=wiped))
+        return dg.MaterializeResult(metadata=of_done(done))
 
     return rotation
 
@@ -65,14 +64,6 @@ def rotation_job(site: Site) -> "UnresolvedAssetJobDefinition":
         dg.AssetSelection.assets(key(site, "rotation")),
         description="Plan which backups may go; with `carry_out`, remove them.",
     )
-
-
-def wipe(instance: dg.DagsterInstance, site: Site, days: tuple[date, ...]) -> bool:
-    """The last step of a removal: the days off Dagster's record, and a note that they are."""
-    wiped = wiping.wipe(instance, site, days)
-    if wiped:
-        rotate.wiped(site, days)
-    return wiped
 
 
 def _shown(site: Site) -> None:
@@ -111,7 +102,7 @@ def of_plan(planned: Planned) -> dict[str, dg.MetadataValue]:
     return found
 
 
-def of_done(done: Done, *, wiped: bool) -> dict[str, dg.MetadataValue]:
+def of_done(done: Done) -> dict[str, dg.MetadataValue]:
     """What was removed, with the plan that said so."""
     left = "; ".join(f"{name}: {why}" for name, why in done.left.items())
     days = ", ".join(day.isoformat() for day in done.days) or "none"
@@ -120,5 +111,5 @@ def of_done(done: Done, *, wiped: bool) -> dict[str, dg.MetadataValue]:
         "removed": dg.MetadataValue.int(len(done.removed)),
         "finished_from_before": dg.MetadataValue.int(len(done.finished)),
         "left": dg.MetadataValue.text(left or "nothing"),
-        "days_wiped": dg.MetadataValue.text(days if wiped else f"NOT YET: {days}"),
+        "days_wiped": dg.MetadataValue.text(days),
     }
