@@ -49,13 +49,18 @@ class Prometheus:
         """Until a query has an answer."""
         until = time.monotonic() + _PATIENCE
         while time.monotonic() < until:
-            try:
-                if self.query(expression):
-                    return
-            except OSError:  # it does not listen yet
-                pass
+            if self.query(expression):
+                return
             time.sleep(0.2)
         raise AssertionError(f"{expression} never had an answer: {self.get('targets')}")
+
+    def ready(self) -> bool:
+        """Whether it answers queries: it listens before that, and says 503 to everybody."""
+        try:
+            with urllib.request.urlopen(f"{self.address}/-/ready", timeout=10):
+                return True
+        except OSError:
+            return False
 
 
 @contextmanager
@@ -85,7 +90,12 @@ def prometheus(folder: Path, target: str, rules: Path) -> Iterator[Prometheus]:
             stderr=log,
         )
     try:
-        yield Prometheus(f"http://127.0.0.1:{port}")
+        found, until = Prometheus(f"http://127.0.0.1:{port}"), time.monotonic() + _PATIENCE
+        while not found.ready():
+            assert child.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < until, f"it is not ready: {(folder / 'log').read_text()}"
+            time.sleep(0.1)
+        yield found
     finally:
         child.terminate()
         try:
