@@ -1,62 +1,38 @@
-"""What is free on a disk, and where a server of this machine keeps its data."""
+"""What is free on the file system of a folder."""
 
 import os
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from ledgerflow_ops.adapters.oserrors import translated
-from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.core.forecast import Measurement
-
-_HERE = ("", "localhost", "127.0.0.1", "::1")
 
 
-def measure(path: Path, at: datetime) -> tuple[int, Measurement]:
-    """The number of the file system of `path`, or of the nearest folder above it, and what is free on it."""
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A file system by the kernel's number: its bytes and files (inodes), in all and free to us.
+
+    `files` is 0 where it counts none.
+    """
+
+    number: int
+    size: int
+    free: int
+    files: int
+    free_files: int
+
+
+def space(path: Path) -> Space:
+    """Of the file system of `path`, or of the nearest folder above it that is there.
+
+    LedgerError when nobody may look there.
+    """
     with translated(path):
         place = next(part for part in (path, *path.parents) if part.exists())
         facts = os.statvfs(place)
-        measured = Measurement(
-            at,
-            facts.f_bavail * facts.f_frsize,
-            facts.f_blocks * facts.f_frsize,
-            facts.f_favail,
-            facts.f_files,
+        return Space(
+            number=place.stat().st_dev,
+            size=facts.f_blocks * facts.f_frsize,
+            free=facts.f_bavail * facts.f_frsize,
+            files=facts.f_files,
+            free_files=facts.f_favail,
         )
-        return place.stat().st_dev, measured
-
-
-def data_folder(database: Database) -> tuple[Path | None, str]:
-    """Where a server keeps its data, if that is on a disk of this machine; else None, and why not.
-
-    The server is asked; its answer counts only where one of this machine's processes serves that folder: a
-    container that publishes its port answers from a file system of its own.
-    """
-    if database.inside:
-        return None, "the server is in a container"
-    host = database.parameters.get("host", "")
-    if host not in _HERE and not host.startswith("/"):
-        return None, "the server is on another machine"
-    try:
-        with database.connect() as connection:
-            row = connection.execute("SELECT current_setting('data_directory', true)").fetchone()
-    except LedgerError as error:
-        return None, error.message
-    folder = Path(str(row[0])) if row and row[0] else None
-    if folder is None:
-        return None, "the account may not ask for data_directory (GRANT pg_read_all_settings)"
-    if not any(_serves(found, folder) for found in psutil.process_iter()):
-        return None, f"no server of this machine serves {folder}"
-    return folder, ""
-
-
-def _serves(found: psutil.Process, folder: Path) -> bool:
-    try:
-        if not found.name().startswith("postgres"):
-            return False
-        return str(folder) in found.cmdline() or Path(found.cwd()) == folder
-    except (psutil.Error, OSError):
-        return False

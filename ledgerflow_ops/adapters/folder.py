@@ -16,6 +16,7 @@ from typing import IO
 
 import psutil
 
+from ledgerflow_ops.adapters import disks
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
 from ledgerflow_ops.core.errors import LedgerError, Refused
@@ -207,7 +208,7 @@ class Folder:
 
     def free(self) -> int:
         """Bytes free to us on the folder's file system."""
-        return free_at(self.path)
+        return disks.space(self.path).free
 
     def _listed(self) -> list[str]:
         return [path.name for path in self.path.iterdir()]
@@ -270,13 +271,6 @@ def permissions(folder: Folder, name: str) -> Check:
     if exposed := exposed_parents(folder.path):
         return warned("permissions", "parents", "; ".join(exposed), TIGHTEN)
     return passed("permissions", "File 0600, folder 0700, both ours.")
-
-
-def free_at(path: Path) -> int:
-    """Bytes free to us on the file system of `path`, or of its nearest existing parent."""
-    place = next(part for part in (path, *path.parents) if part.exists())
-    facts = os.statvfs(place)
-    return facts.f_bavail * facts.f_frsize
 
 
 def writable(folder: Path) -> bool:

@@ -1,21 +1,11 @@
 """Carries out the renames of a restore of files, each durable before the next."""
 
 import os
-import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.core.file_swap import Place, Rename, Swap, There
-
-
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """The file system a path lies on, or would, and the bytes that are free there."""
-
-    number: int
-    free: int
 
 
 def look(swap: Swap, place: Place) -> There:
@@ -46,13 +36,6 @@ def sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def disk(path: Path) -> Disk:
-    """The disk of `path`, or of the nearest folder above it that is there."""
-    with translated(path):
-        nearest = next(part for part in path.parents if part.exists())
-        return Disk(nearest.stat().st_dev, shutil.disk_usage(nearest).free)
 
 
 def obstacle(root: Path) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import filelock
 import psutil
 
+from ledgerflow_ops.adapters import disks
 from ledgerflow_ops.adapters.account import own
 from ledgerflow_ops.adapters.cluster import Cluster
 from ledgerflow_ops.adapters.lodging import Lodging
@@ -144,7 +145,7 @@ def memory() -> int:
     """Bytes of memory that a server's data may take; none where the system keeps no files in memory."""
     if not _MEMORY.is_dir() or not os.access(_MEMORY, os.W_OK):
         return 0
-    return min(shutil.disk_usage(_MEMORY).free, psutil.virtual_memory().available)
+    return min(disks.space(_MEMORY).free, psutil.virtual_memory().available)
 
 
 def _in_memory(key: str) -> Path:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ledgerflow_ops.core.alerting import Kind, Message
 from ledgerflow_ops.core.alerts import Alert, Level
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.spans import span
 from ledgerflow_ops.core.summary import Summary
 
 _TITLE = 120
@@ -57,15 +58,6 @@ def safe(newest: Summary | None, now: datetime) -> str:
     if newest is None:
         return "NOTHING: no backup is proven"
     return f"{newest.name.dump}, proven, {span(now - newest.recovery_point)} old"
-
-
-def span(length: timedelta) -> str:
-    """A length of time in its two largest units; the sign is left out."""
-    length = abs(length)
-    hours, rest = divmod(length.seconds, 3600)
-    minutes, seconds = divmod(rest, 60)
-    parts = [(length.days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
-    return " ".join([f"{value} {unit}" for value, unit in parts if value][:2] or ["0 s"])
 
 
 def _where(alerts: Sequence[Alert]) -> str:

@@ -11,23 +11,30 @@ from ledgerflow_ops.core.summary import Summary
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The backups that are kept and known not to be bad, and those that no drill restored for too long.
+    """The backups that are kept and known not to be bad: how many of them were restored lately, and those
+    that are waited for too long.
 
-    `overdue` has the ones waited for the longest first.
+    One that was never restored is not restored lately, and not overdue before its time either. `overdue`
+    has the ones waited for the longest first.
     """
 
     kept: int
+    restored: int
     overdue: tuple[Summary, ...]
 
     @property
     def share(self) -> float:
         """The part of them that was restored lately, from 0 to 1; 1 where there is none to restore."""
-        return 1.0 if not self.kept else 1 - len(self.overdue) / self.kept
+        return self.restored / self.kept if self.kept else 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """RPO and RTO in seconds beside their objectives; None where nothing is proven, or was measured."""
+class Objectives:
+    """RPO and RTO in seconds beside what was promised, and what was restored lately.
+
+    RPO is how much would be lost now, since the newest proven recovery point; RTO how long that backup took
+    to restore in its drill. None where nothing is proven, or nothing was measured.
+    """
 
     rpo_seconds: float | None
     rpo_objective: float
@@ -37,27 +44,28 @@ class Standing:
 
     @property
     def rpo_kept(self) -> bool:
-        return self.rpo_seconds is not None and self.rpo_seconds <= self.rpo_objective
+        return _kept(self.rpo_seconds, self.rpo_objective)
 
     @property
     def rto_kept(self) -> bool:
-        return self.rto_seconds is not None and self.rto_seconds <= self.rto_objective
+        return _kept(self.rto_seconds, self.rto_objective)
 
 
-def standing(
+def of(
     summaries: Sequence[Summary], now: datetime, *, rpo_hours: float, rto_minutes: float, redrill_days: int
-) -> Standing:
-    """The standing at `now` (aware), from the backups that are there."""
-    return Standing(
-        rpo_seconds=rpo(summaries, now),
+) -> Objectives:
+    """Where the backups that are there stand at `now` (aware)."""
+    proven = summary.newest_proven(summaries)
+    return Objectives(
+        rpo_seconds=(now - proven.recovery_point).total_seconds() if proven else None,
         rpo_objective=rpo_hours * 3600,
-        rto_seconds=rto(summaries),
+        rto_seconds=proven.rto_seconds if proven else None,
         rto_objective=rto_minutes * 60,
         coverage=coverage(summaries, now, redrill_days),
     )
 
 
-def freshness(found: Standing, newest: Summary | None, *, expected: bool) -> Check:
+def freshness(found: Objectives, newest: Summary | None, *, expected: bool) -> Check:
     """Whether the newest proven backup is young enough. `expected`: backups are to come by themselves."""
     asked = timedelta(seconds=found.rpo_objective)
     severity = Severity.ERROR if expected else Severity.WARN
@@ -73,28 +81,24 @@ def freshness(found: Standing, newest: Summary | None, *, expected: bool) -> Che
     return Check("fresh", True, f"{told}: no older than {asked}.")
 
 
-def rpo(summaries: Iterable[Summary], now: datetime) -> float | None:
-    """How many seconds of work would be lost now: since the newest proven recovery point. None without."""
-    proven = summary.newest_proven(summaries)
-    return (now - proven.recovery_point).total_seconds() if proven else None
-
-
-def rto(summaries: Iterable[Summary]) -> float | None:
-    """The restore time in seconds that the drill of the newest proven backup measured."""
-    proven = summary.newest_proven(summaries)
-    return proven.rto_seconds if proven else None
-
-
 def coverage(summaries: Iterable[Summary], now: datetime, redrill_days: int) -> Coverage:
-    """Which kept backups nobody has restored for more than `redrill_days`.
+    """Which kept backups were restored within `redrill_days`, and for which that is overdue.
 
     One that was never restored is waited for since it was made. Bad ones are told as such, and one whose
     bytes are elsewhere cannot be restored here: neither is counted.
     """
-    kept = [one for one in summaries if one.local and not one.bad]
-    waiting = [
-        one for one in kept if now - (one.restored_at or one.finished_at) > timedelta(days=redrill_days)
-    ]
+    kept, within = [one for one in summaries if one.local and not one.bad], timedelta(days=redrill_days)
+    overdue = [one for one in kept if now - _waiting_since(one) > within]
     return Coverage(
-        len(kept), tuple(sorted(waiting, key=lambda one: (one.restored_at or one.finished_at, one.name.stem)))
+        kept=len(kept),
+        restored=sum(one.restored_at is not None and now - one.restored_at <= within for one in kept),
+        overdue=tuple(sorted(overdue, key=lambda one: (_waiting_since(one), one.name.stem))),
     )
+
+
+def _waiting_since(one: Summary) -> datetime:
+    return one.restored_at or one.finished_at
+
+
+def _kept(seconds: float | None, objective: float) -> bool:
+    return seconds is not None and seconds <= objective

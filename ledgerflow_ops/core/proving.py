@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from ledgerflow_ops.core import lateness, summary
 from ledgerflow_ops.core.alerts import Finding, Level
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.objectives import Standing
+from ledgerflow_ops.core.objectives import Coverage, Objectives
 from ledgerflow_ops.core.summary import Listed, Summary
 
 _NAMED = 3
@@ -63,7 +63,7 @@ def unproven(present: Sequence[Summary], now: datetime, grace: timedelta) -> lis
 def objectives(
     environment: Environment,
     present: Sequence[Summary],
-    standing: Standing,
+    found: Objectives,
     now: datetime,
     *,
     cause: str = "",
@@ -76,10 +76,10 @@ def objectives(
     if newest is None:
         return
     first = min(one.recovery_point for one in present)
-    begins = standing.rpo_seconds is None and now - first <= timedelta(seconds=standing.rpo_objective)
-    if not standing.rpo_kept and not begins:
-        yield _rpo(environment, newest, standing, cause)
-    if standing.rto_seconds is not None and not standing.rto_kept:
+    begins = found.rpo_seconds is None and now - first <= timedelta(seconds=found.rpo_objective)
+    if not found.rpo_kept and not begins:
+        yield _rpo(environment, newest, found, cause)
+    if found.rto_seconds is not None and not found.rto_kept:
         proven = summary.newest_proven(present)
         assert proven is not None
         yield Finding(
@@ -87,22 +87,22 @@ def objectives(
             "rto",
             "restore time",
             Level.WARNING,
-            f"Restoring {proven.name.dump} took {standing.rto_seconds / 60:,.1f} minutes in its drill; "
-            f"the objective is {standing.rto_objective / 60:,.1f}.",
+            f"Restoring {proven.name.dump} took {found.rto_seconds / 60:,.1f} minutes in its drill; "
+            f"the objective is {found.rto_objective / 60:,.1f}.",
             f"Measure it again: LEDGER_ENV={environment} make restore-test FILE={proven.name.dump}",
-            figures={"found": standing.rto_seconds, "expected": standing.rto_objective},
+            figures={"found": found.rto_seconds, "expected": found.rto_objective},
         )
 
 
-def _rpo(environment: Environment, newest: Summary, standing: Standing, cause: str) -> Finding:
-    hours = standing.rpo_objective / 3600
-    if standing.rpo_seconds is None:
+def _rpo(environment: Environment, newest: Summary, found: Objectives, cause: str) -> Finding:
+    hours = found.rpo_objective / 3600
+    if found.rpo_seconds is None:
         message = (
             f"NOTHING IS PROVEN: no backup of {environment} counts. The objective is {hours:,.1f} hours."
         )
     else:
         message = (
-            f"{standing.rpo_seconds / 3600:,.1f} hours of work would be lost now, back to the newest proven "
+            f"{found.rpo_seconds / 3600:,.1f} hours of work would be lost now, back to the newest proven "
             f"backup of {environment}; the objective is {hours:,.1f}."
         )
     word = "backup" if newest.proven else f"restore-test FILE={newest.name.dump}"
@@ -114,13 +114,13 @@ def _rpo(environment: Environment, newest: Summary, standing: Standing, cause: s
         message,
         f"LEDGER_ENV={environment} make {word}",
         cause or (lateness.no_backup_since(newest) if newest.proven else ""),
-        figures={"found": standing.rpo_seconds or -1.0, "expected": standing.rpo_objective},
+        figures={"found": found.rpo_seconds or -1.0, "expected": found.rpo_objective},
     )
 
 
-def coverage(environment: Environment, standing: Standing, redrill_days: int) -> Iterator[Finding]:
+def coverage(environment: Environment, found: Coverage, redrill_days: int) -> Iterator[Finding]:
     """Kept backups that nobody has restored for longer than the settings say."""
-    overdue = standing.coverage.overdue
+    overdue = found.overdue
     if overdue:
         named = ", ".join(one.name.dump for one in overdue[:_NAMED])
         more = f" and {len(overdue) - _NAMED} more" if len(overdue) > _NAMED else ""
@@ -129,8 +129,8 @@ def coverage(environment: Environment, standing: Standing, redrill_days: int) ->
             "coverage",
             "drills",
             Level.WARNING,
-            f"{len(overdue)} of {standing.coverage.kept} kept backups have not been restored for more than "
+            f"{len(overdue)} of {found.kept} kept backups have not been restored for more than "
             f"{redrill_days} days: {named}{more}.",
             f"LEDGER_ENV={environment} make restore-test FILE={overdue[0].name.dump}",
-            figures={"found": standing.coverage.share, "expected": 1.0},
+            figures={"found": found.share, "expected": 1.0},
         )

@@ -41,7 +41,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
+class Reach:
     """How far the rolling drill reaches. Figures are minutes a night; lists hold file names.
 
     `unreachable` are those that alone take longer than the budget; `needed` is what surely does for all:
@@ -129,7 +129,7 @@ def tonight(backups: Iterable[Kept], now: datetime, every_days: int, minutes: in
     return turns
 
 
-def coverage(backups: Iterable[Kept], now: datetime, every_days: int, minutes: int) -> Coverage:
+def reach(backups: Iterable[Kept], now: datetime, every_days: int, minutes: int) -> Reach:
     """How far the rolling drill has come, and how far its budget reaches."""
     found = list(backups)
     able = _oldest_first(kept for kept in found if not kept.trouble)
@@ -137,7 +137,7 @@ def coverage(backups: Iterable[Kept], now: datetime, every_days: int, minutes: i
     restored = [kept for kept in able if kept.restored_at is not None]
     overdue = [kept.file for kept in restored if kept.restored_at and now - kept.restored_at > limit]
     longest = max(seconds.values(), default=0.0)
-    return Coverage(
+    return Reach(
         kept=len(found),
         covered=tuple(kept.file for kept in restored if kept.file not in overdue),
         overdue=tuple(overdue),

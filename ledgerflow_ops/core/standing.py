@@ -84,14 +84,3 @@ def tone(findings: Iterable[Finding], *, has_backups: bool, scheduled: bool) -> 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     """Critical ones first, then by environment, kind and subject."""
     return sorted(findings, key=lambda finding: (finding.level is not Level.CRITICAL, finding.key))
-
-
-def span(seconds: float) -> str:
-    """A length of time in its largest unit and the one below it, where that is not 0."""
-    whole = timedelta(seconds=int(abs(seconds)))
-    hours, rest = divmod(whole.seconds, 3600)
-    minutes, left = divmod(rest, 60)
-    parts = [(whole.days, "d"), (hours, "h"), (minutes, "min"), (left, "s")]
-    first = next((place for place, (value, _) in enumerate(parts) if value), len(parts) - 1)
-    shown = [f"{value} {unit}" for value, unit in parts[first : first + 2] if value]
-    return " ".join(shown) or "0 s"

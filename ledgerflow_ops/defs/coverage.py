@@ -6,7 +6,7 @@ import dagster as dg
 
 from ledgerflow_ops.core import catalog as known
 from ledgerflow_ops.core.checks import merged
-from ledgerflow_ops.core.rolling import Coverage
+from ledgerflow_ops.core.rolling import Reach
 from ledgerflow_ops.defs import metadata
 from ledgerflow_ops.defs.assets import DRILL_CHECKS, key
 from ledgerflow_ops.defs.runs import TRY_AGAIN, at_work
@@ -34,7 +34,7 @@ def coverage_asset(site: Site, days: dg.PartitionsDefinition) -> dg.AssetsDefini
             taken.append(one)
             if one.examination:
                 _on_its_day(context, here, one.examination, days)
-        found = redrill.coverage(here)
+        found = redrill.reach(here)
         yield dg.MaterializeResult(asset_key=key(site, "coverage"), metadata=_metadata(found, taken))
         _fail_for(taken)
 
@@ -74,7 +74,7 @@ def _on_its_day(
             )
 
 
-def _metadata(found: Coverage, taken: Sequence[Redrilled]) -> Mapping[str, dg.MetadataValue]:
+def _metadata(found: Reach, taken: Sequence[Redrilled]) -> Mapping[str, dg.MetadataValue]:
     rows = [(one.turn.kept.file, one.turn.reason, _outcome(one), f"{one.seconds:.1f}") for one in taken]
     listed = {
         "overdue": found.overdue,

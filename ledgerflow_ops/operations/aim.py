@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledgerflow_ops.adapters import properties, source, target
-from ledgerflow_ops.adapters.folder import free_at
+from ledgerflow_ops.adapters import disks, properties, source, target
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.adapters.target import Rename
 from ledgerflow_ops.core.catalog import newest
@@ -50,7 +49,7 @@ class Aim:
         folder, server = rooms_needed(manifest, live_size, force)
         place = self.site.folder.path
         rooms = [Room(f"in {place}", folder, self.site.folder.free())]
-        free = free_at(self.data_directory) if self.data_directory else None
+        free = disks.space(self.data_directory).free if self.data_directory else None
         return [*rooms, Room("on the server's disk", server, free)]
 
 

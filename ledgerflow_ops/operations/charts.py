@@ -162,9 +162,9 @@ def restores(standings: Sequence[Standing]) -> Chart | None:
     )
     slowest = max(float(row["seconds"]) for row in rows)
     limits = [
-        {"environment": str(found.site.environment), "limit": found.rto_objective}
+        {"environment": str(found.site.environment), "limit": found.objectives.rto_objective}
         for found in standings
-        if str(found.site.environment) in names and found.rto_objective <= 4 * slowest
+        if str(found.site.environment) in names and found.objectives.rto_objective <= 4 * slowest
     ]
     if not limits:  # far above all of it: a line there would press the points together
         return points.properties(width=2 * _WIDTH, height=200)

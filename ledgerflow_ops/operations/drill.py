@@ -1,7 +1,6 @@
 """Drills a backup: restores it into a throw-away server and compares with the seal. Climbs to *valid*."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -10,7 +9,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from ledgerflow_ops.adapters import archive, roles, tools
+from ledgerflow_ops.adapters import archive, disks, roles, tools
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.adapters.process import Finished, last_lines
 from ledgerflow_ops.adapters.throwaway import Throwaway, memory, throwaway
@@ -132,7 +131,7 @@ class _Drill:
             size += space.files_need(self.manifest.files.size, len(self.manifest.files.entries))
         if space.fits_memory(size, self.site.desk.settings.drill_in_memory_below, memory()):
             return True
-        needed, free = space.drill_needs(size), shutil.disk_usage(self.site.desk.lodging.root).free
+        needed, free = space.drill_needs(size), disks.space(self.site.desk.lodging.root).free
         if free < needed:
             raise CannotJudge(
                 f"No room to restore into: about {human(needed)} needed, {human(free)} free "

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ledgerflow_ops.adapters import swapping
+from ledgerflow_ops.adapters import disks, swapping
 from ledgerflow_ops.adapters.folder import Folder
 from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.core.file_swap import Phase, Place, Swap, require_id, room_needed
@@ -67,9 +67,9 @@ def files_of(manifest: Manifest) -> FilesState:
 
 
 def _room(state: FilesState) -> tuple[Room, ...]:
-    disks = {root: swapping.disk(Path(root)) for root in state.roots}
-    needed = room_needed(state, {root: disk.number for root, disk in disks.items()})
-    first = {disk.number: (root, disk.free) for root, disk in reversed(disks.items())}
+    spaces = {root: disks.space(Path(root).parent) for root in state.roots}
+    needed = room_needed(state, {root: space.number for root, space in spaces.items()})
+    first = {space.number: (root, space.free) for root, space in reversed(spaces.items())}
     return tuple(Room(first[number][0], size, first[number][1]) for number, size in needed.items())
 
 

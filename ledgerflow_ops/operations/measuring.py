@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ledgerflow_ops.adapters import cache, disks
+from ledgerflow_ops.adapters import cache, disks, serving
 from ledgerflow_ops.core import forecast, naming, space
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops.core.forecast import Measurement
@@ -47,16 +47,17 @@ def measured(desk: Desk) -> list[Disk]:
         try:
             if place.holds == "archive" and not place.path.is_dir():
                 raise LedgerError(f"{place.path} is not there.", hint="Is its disk mounted?")
-            number, measurement = disks.measure(place.path, now)
+            space = disks.space(place.path)
         except LedgerError as error:
             away.append(Disk(str(place.path), (place.holds,), None, None, why=error.message))
             continue
-        if number in found:
-            found[number] = _together(found[number], place)
+        if space.number in found:
+            found[space.number] = _together(found[space.number], place)
         else:
+            measurement = Measurement(now, space.free, space.size, space.free_files, space.files)
             history = [*memory.get(str(place.path), []), measurement]
             trend = forecast.day_full(history, now)
-            found[number] = Disk(str(place.path), (place.holds,), measurement, trend, place.needs)
+            found[space.number] = Disk(str(place.path), (place.holds,), measurement, trend, place.needs)
             memory[str(place.path)] = history
     _save(desk, memory, now)
     return [*found.values(), *away]
@@ -107,7 +108,7 @@ def _asked(site: Site) -> Mapping[str, Any]:
     if _age(held, now) <= (_HOUR if held.get("path") else _PATIENCE):
         return held
     try:
-        path, why = disks.data_folder(site.database())
+        path, why = serving.data_folder(site.database())
     except LedgerError as error:
         path, why = None, error.message
     answer = {"at": now.isoformat(), "path": str(path or ""), "why": why}

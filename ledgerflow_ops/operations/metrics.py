@@ -32,14 +32,26 @@ _OBJECTIVES: tuple[Figure, ...] = (
         "The instant that the newest proven backup is from.",
         lambda found: found.proven.recovery_point.timestamp() if found.proven else None,
     ),
-    ("ledgerflow_rpo_seconds", "How much work would be lost now.", lambda found: found.rpo_seconds),
-    ("ledgerflow_rpo_objective_seconds", "How much may be lost.", lambda found: found.rpo_objective),
+    (
+        "ledgerflow_rpo_seconds",
+        "How much work would be lost now.",
+        lambda found: found.objectives.rpo_seconds,
+    ),
+    (
+        "ledgerflow_rpo_objective_seconds",
+        "How much may be lost.",
+        lambda found: found.objectives.rpo_objective,
+    ),
     (
         "ledgerflow_rto_seconds",
         "How long the newest proven backup took to restore.",
-        lambda found: found.rto_seconds,
+        lambda found: found.objectives.rto_seconds,
     ),
-    ("ledgerflow_rto_objective_seconds", "How long a restore may take.", lambda found: found.rto_objective),
+    (
+        "ledgerflow_rto_objective_seconds",
+        "How long a restore may take.",
+        lambda found: found.objectives.rto_objective,
+    ),
     (
         "ledgerflow_next_run_timestamp_seconds",
         "When the next backup comes by itself.",
@@ -48,7 +60,7 @@ _OBJECTIVES: tuple[Figure, ...] = (
     (
         "ledgerflow_drill_coverage_ratio",
         "The part of the kept backups that was restored within redrill_days.",
-        lambda found: found.coverage.share if found.coverage.kept else None,
+        lambda found: found.objectives.coverage.share if found.objectives.coverage.kept else None,
     ),
     (
         "ledgerflow_pinned_backups",
@@ -149,11 +161,11 @@ def _locations(standings: Iterable[Standing]) -> Iterator[Metric]:
                 states.add_metric((environment, str(found.site.folder.path), state), counted[state])
         for room in found.rooms:
             where = (environment, str(room.folder))
-            if room.left:
-                free.add_metric(where, room.left.free)
-                size.add_metric(where, room.left.size)
-            if room.left and room.left.inodes is not None:
-                inodes.add_metric(where, room.left.inodes)
+            if room.space:
+                free.add_metric(where, room.space.free)
+                size.add_metric(where, room.space.size)
+            if room.inodes is not None:
+                inodes.add_metric(where, room.inodes)
             if room.full_at:
                 full.add_metric(where, room.full_at.timestamp())
     yield from (states, free, size, inodes, full)

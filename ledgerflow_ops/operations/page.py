@@ -12,7 +12,8 @@ import vl_convert
 
 from ledgerflow_ops.core import colours
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.core.standing import Tone, span
+from ledgerflow_ops.core.spans import measured
+from ledgerflow_ops.core.standing import Tone
 from ledgerflow_ops.operations import charts
 from ledgerflow_ops.operations.standing import Standing
 from ledgerflow_ops.operations.status import Incident, Overview, Status
@@ -132,21 +133,20 @@ def _all(found: Overview) -> list[Incident]:
 def _card(item: Status) -> str:
     """One environment in a few lines."""
     found = item.standing
-    proven, rpo = found.proven, found.rpo_seconds
+    proven, reached = found.proven, found.objectives
     if found.trouble:
         headline, below = "not known", found.trouble.message
-    elif proven is None or rpo is None:
+    elif proven is None:
         headline, below = "nothing is proven", f"{len(found.present) + len(found.others)} dumps in the folder"
     else:
-        headline = "in the future: is the clock right?" if rpo < 0 else f"{span(rpo)} old"
-        below = proven.name.dump
+        headline, below = found.age, proven.name.dump
     facts = [
         *(
             []
             if item.tone is Tone.QUIET
             else [
-                ("RPO", _against(rpo, found.rpo_objective)),
-                ("RTO", _against(found.rto_seconds, found.rto_objective)),
+                ("RPO", _against(reached.rpo_seconds, reached.rpo_objective)),
+                ("RTO", _against(reached.rto_seconds, reached.rto_objective)),
             ]
         ),
         ("next", escape(_next(found))),
@@ -169,10 +169,9 @@ def _card(item: Status) -> str:
 
 def _against(value: float | None, objective: float) -> str:
     if value is None:
-        return f'<span class="missed">not known</span> of {span(objective)}'
-    shown = f"{value:.1f} s" if 0 <= value < 60 else span(value)
+        return f'<span class="missed">not known</span> of {measured(objective)}'
     mark = "" if 0 <= value <= objective else ' class="missed"'
-    return f"<span{mark}>{shown}</span> of {span(objective)}"
+    return f"<span{mark}>{measured(value)}</span> of {measured(objective)}"
 
 
 def _next(found: Standing) -> str:
@@ -199,14 +198,14 @@ def _incidents(incidents: Sequence[Incident]) -> str:
 def _coverage(standings: Sequence[Standing]) -> str:
     rows = []
     for found in standings:
-        coverage, within = found.coverage, found.site.settings.redrill_days
-        done = coverage.kept - len(coverage.overdue)
+        coverage, within = found.objectives.coverage, found.site.settings.redrill_days
         longest = coverage.overdue[0].name.dump if coverage.overdue else ""
         waiting = f"the longest waited for: {escape(longest)}" if longest else ""
         rows.append(
             f"<tr><td>{found.site.environment}</td>"
             f'<td><span class="bar"><i style="width: {coverage.share:.0%}"></i></span></td>'
-            f'<td>{done} of {coverage.kept} within {within} days</td><td class="soft">{waiting}</td></tr>'
+            f"<td>{coverage.restored} of {coverage.kept} within {within} days</td>"
+            f'<td class="soft">{waiting}</td></tr>'
         )
     return f"<table>{''.join(rows)}</table>"
 
@@ -215,7 +214,9 @@ def _rooms(standings: Sequence[Standing]) -> str:
     rows = []
     for found in standings:
         for room in found.rooms:
-            free = f"{human(room.left.free)} free of {human(room.left.size)}" if room.left else room.trouble
+            free = (
+                f"{human(room.space.free)} free of {human(room.space.size)}" if room.space else room.trouble
+            )
             full = f"full about {room.full_at:%Y-%m-%d}" if room.full_at else ""
             rows.append(
                 f"<tr><td>{found.site.environment}</td><td><code>{escape(str(room.folder))}</code></td>"

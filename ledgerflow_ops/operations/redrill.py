@@ -8,7 +8,7 @@ from ledgerflow_ops.core import rolling
 from ledgerflow_ops.core.catalog import Entry
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.rolling import Coverage, Kept, Turn
+from ledgerflow_ops.core.rolling import Kept, Reach, Turn
 from ledgerflow_ops.operations import catalog, drill
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
@@ -29,10 +29,10 @@ def kept(site: Site) -> list[Kept]:
     return [_kept(entry) for entry in catalog.entries(site) if entry.manifest]
 
 
-def coverage(site: Site) -> Coverage:
+def reach(site: Site) -> Reach:
     """How far the rolling drill has come in this environment, and how far its budget reaches."""
     settings = site.settings
-    return rolling.coverage(kept(site), site.desk.clock(), settings.redrill_days, settings.redrill_minutes)
+    return rolling.reach(kept(site), site.desk.clock(), settings.redrill_days, settings.redrill_minutes)
 
 
 def tonight(site: Site) -> list[Turn]:

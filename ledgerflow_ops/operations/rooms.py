@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
-from ledgerflow_ops.adapters import rooms
-from ledgerflow_ops.adapters.rooms import Left
+from ledgerflow_ops.adapters import disks
+from ledgerflow_ops.adapters.disks import Space
 from ledgerflow_ops.core import forecast
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.forecast import Measurement
@@ -22,15 +22,19 @@ class Room:
     what was free on the days before, in bytes, the oldest first."""
 
     folder: Path
-    left: Left | None
+    space: Space | None
     trouble: str = ""
     full_at: datetime | None = None
     history: tuple[tuple[date, int], ...] = ()
 
+    @property
+    def inodes(self) -> int | None:
+        """The files (inodes) that are free; None where the file system counts none, or cannot be asked."""
+        return self.space.free_files if self.space and self.space.files else None
+
     def as_json(self) -> dict[str, Any]:
-        known = (
-            {"size": self.left.size, "free": self.left.free, "inodes": self.left.inodes} if self.left else {}
-        )
+        disk = self.space
+        known = {"size": disk.size, "free": disk.free, "inodes": self.inodes} if disk else {}
         full = self.full_at.isoformat() if self.full_at else None
         return {"folder": str(self.folder), **known, "full_at": full, "trouble": self.trouble}
 
@@ -45,11 +49,11 @@ def of(site: Site) -> Iterator[Room]:
             yield Room(folder, None, f"{folder.parent} is not there: is it mounted?")
             continue
         try:
-            left = rooms.left(folder)
+            space = disks.space(folder)
         except LedgerError as error:
             yield Room(folder, None, error.message)
         else:
-            yield _with_trend(Room(folder, left), measured.get(str(folder.parent), []), site.desk.clock())
+            yield _with_trend(Room(folder, space), measured.get(str(folder.parent), []), site.desk.clock())
 
 
 def _with_trend(room: Room, measured: Sequence[Measurement], now: datetime) -> Room:

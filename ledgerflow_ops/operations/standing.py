@@ -1,17 +1,19 @@
 """What an environment's folders say of it, cheaply: no database is asked and no byte of a dump is read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.core import objectives, schedule, summary
 from ledgerflow_ops.core import standing as deciding
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.core.objectives import Coverage
+from ledgerflow_ops.core.objectives import Objectives
 from ledgerflow_ops.core.pins import Pin
+from ledgerflow_ops.core.spans import span
 from ledgerflow_ops.core.standing import Day
 from ledgerflow_ops.core.summary import Listed, Summary
 from ledgerflow_ops.operations import pins, rooms, summaries
@@ -43,24 +45,17 @@ class Standing:
         return self.present[0] if self.present else None
 
     @property
-    def rpo_seconds(self) -> float | None:
-        """How much would be lost now: since the newest proven recovery point. None when nothing is proven."""
-        return (self.now - self.proven.recovery_point).total_seconds() if self.proven else None
+    def age(self) -> str:
+        """How old the newest proven recovery point is, in words; empty where nothing is proven."""
+        if self.proven is None:
+            return ""
+        age = self.now - self.proven.recovery_point
+        return f"{span(age)} old" if age >= timedelta() else "IN THE FUTURE: is the clock right?"
 
-    @property
-    def rto_seconds(self) -> float | None:
-        """How long the newest proven backup took to restore; None where no drill measured it."""
-        return self.proven.rto_seconds if self.proven else None
-
-    @property
-    def rpo_objective(self) -> float:
-        """Seconds."""
-        return self.site.settings.rpo_hours * 3600
-
-    @property
-    def rto_objective(self) -> float:
-        """Seconds."""
-        return self.site.settings.rto_minutes * 60
+    @cached_property
+    def objectives(self) -> Objectives:
+        """RPO, RTO and what was restored lately, beside what was promised."""
+        return against(self.site, self.present, self.now)
 
     @property
     def next_run(self) -> datetime | None:
@@ -69,11 +64,6 @@ class Standing:
         return (
             schedule.next_due(self.now, settings.schedule, settings.zone) if settings.is_scheduled else None
         )
-
-    @property
-    def coverage(self) -> Coverage:
-        """Which of the backups here were restored within `redrill_days`."""
-        return objectives.coverage(self.present, self.now, self.site.settings.redrill_days)
 
     def days(self, count: int) -> list[Day]:
         """The last days up to today, the oldest first."""
@@ -103,6 +93,18 @@ def standing(site: Site) -> Standing:
     except LedgerError as error:
         found["trouble"] = error
     return Standing(**found)
+
+
+def against(site: Site, present: Sequence[Summary], now: datetime | None = None) -> Objectives:
+    """Where those backups of an environment stand against what its settings promise, now or at an instant."""
+    settings = site.settings
+    return objectives.of(
+        present,
+        now or site.desk.clock(),
+        rpo_hours=settings.rpo_hours,
+        rto_minutes=settings.rto_minutes,
+        redrill_days=settings.redrill_days,
+    )
 
 
 @contextmanager

@@ -54,10 +54,6 @@ class Status:
         return self.standing.site
 
     @property
-    def rpo_seconds(self) -> float | None:
-        return self.standing.rpo_seconds
-
-    @property
     def proven(self) -> Summary | None:
         return self.standing.proven
 
@@ -69,8 +65,8 @@ class Status:
 
     def as_json(self) -> dict[str, Any]:
         found, proven = self.standing, self.standing.proven
-        coverage, within = found.coverage, self.site.settings.redrill_days
-        restored = coverage.kept - len(coverage.overdue)
+        reached, within = found.objectives, self.site.settings.redrill_days
+        drills = {"restored": reached.coverage.restored, "of": reached.coverage.kept, "within_days": within}
         return {
             "environment": str(self.site.environment),
             "sample": self.site.is_sample,
@@ -78,12 +74,12 @@ class Status:
             "folder": str(self.site.folder.path),
             "standing": str(self.tone),
             "newest_proven": proven.name.dump if proven else None,
-            "rpo_seconds": found.rpo_seconds,
-            "rpo_objective_seconds": found.rpo_objective,
-            "rto_seconds": found.rto_seconds,
-            "rto_objective_seconds": found.rto_objective,
+            "rpo_seconds": reached.rpo_seconds,
+            "rpo_objective_seconds": reached.rpo_objective,
+            "rto_seconds": reached.rto_seconds,
+            "rto_objective_seconds": reached.rto_objective,
             "next_run": found.next_run.isoformat() if found.next_run else None,
-            "drills": {"restored": restored, "of": coverage.kept, "within_days": within},
+            "drills": drills,
             "days": [{"day": one.day.isoformat(), "state": one.state} for one in found.days(STRIP_DAYS)],
             "room": [room.as_json() for room in found.rooms],
             "pins": [pin.model_dump(mode="json") for pin in found.pins],

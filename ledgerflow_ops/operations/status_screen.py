@@ -9,7 +9,8 @@ from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core import signs
 from ledgerflow_ops.core.alerts import Level
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.core.standing import Tone, span
+from ledgerflow_ops.core.spans import measured, span
+from ledgerflow_ops.core.standing import Tone
 from ledgerflow_ops.operations.rooms import Room
 from ledgerflow_ops.operations.standing import Standing
 from ledgerflow_ops.operations.status import STRIP_DAYS, Incident, Overview, Status
@@ -54,9 +55,9 @@ def _environment(item: Status, terminal: Terminal, *, alone: bool) -> None:
         terminal.line(_strip(found, plain=terminal.plain))
         terminal.line(_objectives(found))
     first, *others = found.rooms
-    terminal.say(f"  {_coming(found)}   {_room(first, named=alone)}", "" if first.left else "yellow")
+    terminal.say(f"  {_coming(found)}   {_room(first, named=alone)}", "" if first.space else "yellow")
     for room in others if alone else ():
-        terminal.say(f"  {_room(room, named=True)}", "" if room.left else "yellow")
+        terminal.say(f"  {_room(room, named=True)}", "" if room.space else "yellow")
     shown = item.incidents if alone else item.incidents[:_INCIDENTS]
     for incident in shown:
         _incident(incident, terminal, hint=alone or incident.finding.level is Level.CRITICAL)
@@ -68,15 +69,14 @@ def _environment(item: Status, terminal: Terminal, *, alone: bool) -> None:
 
 
 def _headline(found: Standing) -> str:
-    name, proven, rpo = found.site.environment, found.proven, found.rpo_seconds
+    name, proven = found.site.environment, found.proven
     if found.trouble:
         return f"{name}: NOT KNOWN. Its folder cannot be read."
-    if proven is None or rpo is None:
+    if proven is None:
         return f"{name}: NOTHING IS PROVEN. {len(found.present) + len(found.others)} dump(s) in the folder."
     rto = f", restored in {proven.rto_seconds:.1f} s" if proven.rto_seconds else ""
     away = "" if proven.local else " (NOT LOCAL: its bytes are only in the cloud)"
-    age = "IN THE FUTURE: is the clock right?" if rpo < 0 else f"{span(rpo)} old"
-    return f"{name}: newest proven backup is {age}{rto}: {proven.name.dump}{away}"
+    return f"{name}: newest proven backup is {found.age}{rto}: {proven.name.dump}{away}"
 
 
 def _strip(found: Standing, *, plain: bool) -> Text:
@@ -97,17 +97,17 @@ def _strip(found: Standing, *, plain: bool) -> Text:
 
 
 def _objectives(found: Standing) -> Text:
-    text = Text("  ")
+    text, reached = Text("  "), found.objectives
     for name, value, objective in (
-        ("RPO", found.rpo_seconds, found.rpo_objective),
-        ("RTO", found.rto_seconds, found.rto_objective),
+        ("RPO", reached.rpo_seconds, reached.rpo_objective),
+        ("RTO", reached.rto_seconds, reached.rto_objective),
     ):
         text.append(f"{name} ")
         text.append(*_against(value, objective))
-        text.append(f" of {span(objective)}   ")
-    kept, overdue = found.coverage.kept, len(found.coverage.overdue)
+        text.append(f" of {measured(objective)}   ")
+    kept, restored = reached.coverage.kept, reached.coverage.restored
     text.append(f"restored within {found.site.settings.redrill_days} days: ")
-    text.append(f"{kept - overdue} of {kept}", "yellow" if overdue else "")
+    text.append(f"{restored} of {kept}", "yellow" if restored < kept else "")
     return text
 
 
@@ -115,7 +115,7 @@ def _against(value: float | None, objective: float) -> tuple[str, str]:
     """A length of time and the colour it has beside its objective."""
     if value is None:
         return "not known", "bold red"
-    shown = f"{value:.1f} s" if 0 <= value < 60 else span(value)
+    shown = measured(value)
     return (shown, "green") if 0 <= value <= objective else (f"{shown} MISSED", "bold red")
 
 
@@ -124,15 +124,15 @@ def _coming(found: Standing) -> str:
     if found.next_run is None:
         return "no backup comes by itself"
     local = found.next_run.astimezone(found.site.settings.zone)
-    return f"next backup {local:%Y-%m-%d %H:%M}, in {span((found.next_run - found.now).total_seconds())}"
+    return f"next backup {local:%Y-%m-%d %H:%M}, in {span(found.next_run - found.now)}"
 
 
 def _room(room: Room, *, named: bool) -> str:
-    if room.left is None:
+    if room.space is None:
         return f"in {room.folder}: {room.trouble}"
     full = f", full about {room.full_at:%Y-%m-%d}" if room.full_at else ""
     where = f" in {room.folder}" if named else ""
-    return f"{human(room.left.free)} free of {human(room.left.size)}{where}{full}"
+    return f"{human(room.space.free)} free of {human(room.space.size)}{where}{full}"
 
 
 def _incident(incident: Incident, terminal: Terminal, *, hint: bool) -> None:
@@ -150,7 +150,7 @@ def _kept(item: Status, terminal: Terminal) -> None:
     for line in _pins(item.standing):
         terminal.say(f"  {line}")
     for one in item.kept:
-        age = span((item.standing.now - one.mark.at).total_seconds())
+        age = span(item.standing.now - one.mark.at)
         size = human(one.size) if one.size is not None else "size unknown"
         terminal.say(f"  kept aside since {age}: {one.name}, {size}; make discard NAME={one.name}")
     if item.unseen:
@@ -184,7 +184,7 @@ def _table(found: Standing) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 2))
     for column in ("day", "file", "size", "state", "age"):
         table.add_column(column, overflow="fold")  # never an ellipsis: names are there to be copied
-    ages = {one.name.dump: span((found.now - one.recovery_point).total_seconds()) for one in found.present}
+    ages = {one.name.dump: span(found.now - one.recovery_point) for one in found.present}
     for one in found.backups()[:_LISTED]:
         file = str(one["file"])
         table.add_row(

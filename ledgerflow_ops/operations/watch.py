@@ -4,7 +4,6 @@ No part of it that breaks keeps the others from being told: it is a finding itse
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from ledgerflow_ops.adapters import locks
@@ -14,45 +13,13 @@ from ledgerflow_ops.core.checks import Check, failed
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.lateness import Promise
-from ledgerflow_ops.core.objectives import Standing
-from ledgerflow_ops.core.storage import Disk
 from ledgerflow_ops.core.summary import Listed, Summary, newest_first, newest_proven
 from ledgerflow_ops.operations import drifting, measuring, summaries
 from ledgerflow_ops.operations.desk import Desk, Site
 from ledgerflow_ops.operations.servers import Server
+from ledgerflow_ops.operations.standing import against
 
 Part = Callable[[], Sequence[Finding]]
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What status, report and metrics draw from: the backups that are there, all that are known (rotated
-    ones too; both newest first), where the environment stands, what its database gains in a day (bytes)."""
-
-    present: tuple[Summary, ...]
-    known: tuple[Summary, ...]
-    standing: Standing
-    grows_per_day: float | None
-    database_disk: str
-    """Where the database lies, or why that is not known."""
-
-
-def facts(site: Site) -> Facts:
-    """The facts of an environment now. Bands of its figures: `core.bands.bands(facts.known, "size")`."""
-    from ledgerflow_ops.core.forecast import slope
-
-    present = summaries.present(site)
-    known = newest_first([*present, *summaries.past(site)])
-    recent = [one for one in known if known[0].recovery_point - one.recovery_point <= timedelta(days=28)]
-    points = [(one.recovery_point.timestamp() / 86_400, float(one.database_size)) for one in recent[:60]]
-    folder, why = measuring.database_disk(site)
-    return Facts(
-        tuple(present),
-        tuple(known),
-        _standing(site, present),
-        slope(points) if len(points) > 1 else None,
-        str(folder) if folder else f"not known: {why}",
-    )
 
 
 def fresh(site: Site) -> Check:
@@ -61,13 +28,9 @@ def fresh(site: Site) -> Check:
         present = summaries.present(site)
     except LedgerError as error:
         return failed("fresh", "not known", f"It cannot be told: {error.message}", error.hint)
-    newest = newest_proven(present)
-    return objectives.freshness(_standing(site, present), newest, expected=site.settings.is_scheduled)
-
-
-def forecasts(desk: Desk) -> list[Disk]:
-    """Every disk that something of ours lies on: what is free, the trend, the day it will be full."""
-    return measuring.measured(desk)
+    return objectives.freshness(
+        against(site, present), newest_proven(present), expected=site.settings.is_scheduled
+    )
 
 
 def look(site: Site) -> list[Finding]:
@@ -134,13 +97,13 @@ class _Watch:
         settings, found = self.site.settings, proving.bad(self.environment, self.listed)
         if self.blind or not settings.is_scheduled:
             return found
-        standing = _standing(self.site, self.present)
+        kept = against(self.site, self.present)
         grace = timedelta(minutes=settings.late_minutes)
         return [
             *found,
             *proving.unproven(self.present, self.now, grace),
-            *proving.objectives(self.environment, self.present, standing, self.now, cause=self.cause),
-            *proving.coverage(self.environment, standing, settings.redrill_days),
+            *proving.objectives(self.environment, self.present, kept, self.now, cause=self.cause),
+            *proving.coverage(self.environment, kept.coverage, settings.redrill_days),
         ]
 
     def anomalies(self) -> list[Finding]:
@@ -159,17 +122,6 @@ class _Watch:
     def _working(self) -> str:
         holder = locks.holder(self.site.desk.settings.state_dir, self.environment)
         return f" Another operation is at work: {holder}." if holder else ""
-
-
-def _standing(site: Site, present: Sequence[Summary]) -> Standing:
-    settings = site.settings
-    return objectives.standing(
-        present,
-        site.desk.clock(),
-        rpo_hours=settings.rpo_hours,
-        rto_minutes=settings.rto_minutes,
-        redrill_days=settings.redrill_days,
-    )
 
 
 def _disks(desk: Desk) -> list[Finding]:

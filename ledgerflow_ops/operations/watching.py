@@ -10,7 +10,7 @@ from ledgerflow_ops.adapters.process import mask
 from ledgerflow_ops.core.alerts import Alert, Finding, Level
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.core.messages import span
+from ledgerflow_ops.core.spans import span
 from ledgerflow_ops.operations import alerts, watch
 from ledgerflow_ops.operations.desk import Desk
 from ledgerflow_ops.operations.servers import Server

@@ -118,12 +118,12 @@ def plain() -> list[Summary]:
 def test_rpo_and_rto_are_those_of_the_newest_proven_backup(plain: list[Summary]) -> None:
     now = plain[-1].recovery_point + timedelta(hours=27)
     unproven = [*plain[:-1], replace(plain[-1], proven=False)]
-    standing = objectives.standing(plain, now, rpo_hours=27, rto_minutes=60, redrill_days=30)
+    standing = objectives.of(plain, now, rpo_hours=27, rto_minutes=60, redrill_days=30)
     assert (standing.rpo_seconds, standing.rpo_kept) == (27 * 3600, True)
     assert (standing.rto_seconds, standing.rto_kept) == (plain[-1].rto_seconds, True)
-    later = objectives.standing(unproven, now, rpo_hours=27, rto_minutes=60, redrill_days=30)
+    later = objectives.of(unproven, now, rpo_hours=27, rto_minutes=60, redrill_days=30)
     assert (later.rpo_seconds, later.rpo_kept) == ((now - plain[-2].recovery_point).total_seconds(), False)
-    nothing = objectives.standing([], now, rpo_hours=27, rto_minutes=60, redrill_days=30)
+    nothing = objectives.of([], now, rpo_hours=27, rto_minutes=60, redrill_days=30)
     assert (nothing.rpo_seconds, nothing.rpo_kept, nothing.rto_kept) == (None, False, False)
 
 
@@ -134,9 +134,12 @@ def test_coverage_waits_for_the_longest_unrestored_first(plain: list[Summary]) -
     assert [one.day for one in found.overdue] == [
         one.day for one in plain if one.day <= plain[-1].day - timedelta(days=30)
     ]
-    assert found.share == pytest.approx(1 - len(found.overdue) / len(plain))
+    assert found.restored == len(plain) - len(found.overdue)
+    assert found.share == pytest.approx(found.restored / len(plain))
     redrilled = [replace(plain[0], restored_at=now), replace(plain[1], restored_at=None), *plain[2:]]
     assert objectives.coverage(redrilled, now, 30).overdue[0].day == plain[1].day
+    never = objectives.coverage([replace(plain[-1], restored_at=None)], now, 30)
+    assert (never.kept, never.restored, never.overdue, never.share) == (1, 0, (), 0.0)
     elsewhere = [replace(one, local=False) if number < 20 else one for number, one in enumerate(plain)]
     assert objectives.coverage(elsewhere, now, 30).overdue == ()
     assert objectives.coverage([replace(one, bad=True) for one in plain], now, 30).share == 1
@@ -147,7 +150,7 @@ def test_freshness_is_of_the_newest_proven_backup_and_of_nothing_else(plain: lis
 
     def fresh(after: timedelta, listed: list[Summary], *, expected: bool = True) -> Check:
         now = newest.recovery_point + after
-        standing = objectives.standing(listed, now, rpo_hours=26, rto_minutes=60, redrill_days=30)
+        standing = objectives.of(listed, now, rpo_hours=26, rto_minutes=60, redrill_days=30)
         return objectives.freshness(standing, summary.newest_proven(listed), expected=expected)
 
     assert fresh(timedelta(hours=26), plain).passed

@@ -130,8 +130,8 @@ def test_a_newest_backup_without_proof_is_told_after_its_grace() -> None:
     assert proving.unproven(HISTORY, at + 9 * DAY, grace) == []
 
 
-def standing(summaries: list[Summary], now: datetime, hours: float = 26) -> objectives.Standing:
-    return objectives.standing(summaries, now, rpo_hours=hours, rto_minutes=1, redrill_days=5)
+def standing(summaries: list[Summary], now: datetime, hours: float = 26) -> objectives.Objectives:
+    return objectives.of(summaries, now, rpo_hours=hours, rto_minutes=1, redrill_days=5)
 
 
 def test_objectives_not_kept_and_overdue_drills() -> None:
@@ -158,12 +158,12 @@ def test_objectives_not_kept_and_overdue_drills() -> None:
     after = soon + timedelta(seconds=1)
     assert len(list(proving.objectives(PROD, raw[:1], standing(raw[:1], after), after))) == 1
     assert list(proving.objectives(PROD, [], standing([], now), now)) == []
-    (coverage,) = proving.coverage(PROD, standing(quick, now), 5)
+    (coverage,) = proving.coverage(PROD, standing(quick, now).coverage, 5)
     assert coverage.message.startswith(
         f"{len(quick) - 4} of {len(quick)} kept backups have not been restored"
     )
     assert f"FILE={quick[0].name.dump}" in coverage.hint
-    assert list(proving.coverage(PROD, standing(quick[-3:], now), 5)) == []
+    assert list(proving.coverage(PROD, standing(quick[-3:], now).coverage, 5)) == []
 
 
 @pytest.mark.parametrize("hour", [0, 5, 23])

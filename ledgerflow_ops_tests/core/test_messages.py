@@ -10,7 +10,7 @@ from ledgerflow_ops.core.alerting import Kind, Message
 from ledgerflow_ops.core.alerts import Alert, Finding, Level
 from ledgerflow_ops.core.causes import cause_of
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.messages import Context, span, words
+from ledgerflow_ops.core.messages import Context, words
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 LATE = Finding(
@@ -82,19 +82,6 @@ def test_a_title_is_one_short_line() -> None:
     title = words(Message(Kind.ALERT, "phone", (alert(long),)), CONTEXT).title
     assert len(title) == 120
     assert "First line second: " in title
-
-
-@pytest.mark.parametrize(
-    ("length", "text"),
-    [
-        (timedelta(0), "0 s"),
-        (timedelta(seconds=-61), "1 min 1 s"),
-        (timedelta(hours=26, minutes=5), "1 d 2 h"),
-        (timedelta(days=3), "3 d"),
-    ],
-)
-def test_lengths_of_time(length: timedelta, text: str) -> None:
-    assert span(length) == text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledgerflow_ops.core.rolling import Kept, coverage, estimates, tonight
+from ledgerflow_ops.core.rolling import Kept, estimates, reach, tonight
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -78,7 +78,7 @@ class TestCoverage:
             kept(4, 2, 7200),
             replace(kept(5, None), trouble="bad"),
         ]
-        found = coverage(backups, NOW, 30, 60)
+        found = reach(backups, NOW, 30, 60)
         assert found.covered == ("004.dump", "001.dump") or set(found.covered) == {"001.dump", "004.dump"}
         assert found.overdue == ("002.dump",)
         assert found.never == ("003.dump",)
@@ -98,15 +98,15 @@ class TestCoverage:
         assert found.as_json()["overdue"] == ["002.dump"]
 
     def test_is_whole_when_all_were_restored_in_time(self) -> None:
-        found = coverage([kept(1, 3), kept(2, 30)], NOW, 30, 60)
+        found = reach([kept(1, 3), kept(2, 30)], NOW, 30, 60)
         assert (found.whole, found.enough) == (True, True)
         assert found.sentence == "2 of 2 backups were restored within 30 days."
 
     def test_of_nothing_says_so(self) -> None:
-        assert coverage([], NOW, 30, 60).sentence == "There is no backup to restore."
+        assert reach([], NOW, 30, 60).sentence == "There is no backup to restore."
 
     def test_without_a_budget_it_is_said_to_be_off(self) -> None:
-        assert "is off" in coverage([kept(1, 3)], NOW, 30, 0).sentence
+        assert "is off" in reach([kept(1, 3)], NOW, 30, 0).sentence
 
 
 @settings(max_examples=60, deadline=None)
@@ -121,7 +121,7 @@ def test_with_the_minutes_it_asks_for_nothing_ever_falls_overdue(
 ) -> None:
     """Ninety nights that begin up to two hours early or late, from the worst start: all restored at once."""
     backups = [kept(number, 0, seconds) for number, seconds in enumerate(durations)]
-    minutes = math.ceil(coverage(backups, NOW, every_days, 1).needed)
+    minutes = math.ceil(reach(backups, NOW, every_days, 1).needed)
     for number, shift in enumerate(jitter, start=1):
         now = NOW + number * DAY + timedelta(minutes=shift)
         turns = tonight(backups, now, every_days, minutes)
@@ -132,7 +132,7 @@ def test_with_the_minutes_it_asks_for_nothing_ever_falls_overdue(
         backups = [replace(one, restored_at=now) if one.file in done else one for one in backups]
         if fresh and number % 7 == fresh:  # the night's own backup takes the place of the oldest
             backups = [*backups[1:], replace(backups[0], file=f"n{number}.dump", restored_at=now)]
-        found = coverage(backups, now, every_days, minutes)
+        found = reach(backups, now, every_days, minutes)
         assert found.whole, (number, found.sentence)
 
 
@@ -149,7 +149,7 @@ def test_no_night_is_longer_than_its_budget_and_nothing_is_lost_sight_of(
     turns = tonight(backups, NOW, every_days, minutes)
     assert sum(turn.seconds for turn in turns) <= minutes * 60
     assert len({turn.kept.file for turn in turns}) == len(turns)
-    seen = coverage(backups, NOW, every_days, minutes)
+    seen = reach(backups, NOW, every_days, minutes)
     assert sorted([*seen.covered, *seen.overdue, *seen.never]) == sorted(one.file for one in backups)
     left = {one.file for one in backups} - {turn.kept.file for turn in turns} - set(seen.unreachable)
     spare = minutes * 60 - sum(turn.seconds for turn in turns)

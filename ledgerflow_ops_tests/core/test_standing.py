@@ -103,22 +103,6 @@ def test_what_is_critical_is_told_first() -> None:
     assert [one.level for one in standing.worst_first(found)] == [Level.CRITICAL, Level.WARNING]
 
 
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (0, "0 s"),
-        (59.9, "59 s"),
-        (-3600, "1 h"),
-        (93_600, "1 d 2 h"),
-        (3_661, "1 h 1 min"),
-        (86_401, "1 d"),
-        (32_403, "9 h"),
-    ],
-)
-def test_a_length_of_time_is_told_in_two_units(seconds: float, said: str) -> None:
-    assert standing.span(seconds) == said
-
-
 DAYS = [Day(date(2026, 1, 1), state) for state in (*STATES, "rotated", "missing", "due", "before")]
 
 

@@ -62,7 +62,7 @@ def test_restores_the_oldest_proofs_again_and_puts_them_on_their_days(
     verdicts = bench.verdicts("dev/drill")
     assert {verdict.partition for verdict in verdicts} == days
     assert all(verdict.passed for verdict in verdicts)
-    assert redrill.coverage(bench.site(redrill_days=4)).whole
+    assert redrill.reach(bench.site(redrill_days=4)).whole
     assert night(bench, instance, redrill_days=4).success
     assert ".dump" not in standing(instance)["tonight"], "nothing is left to do"
 
@@ -97,6 +97,6 @@ def test_no_turn_begins_for_which_there_is_no_time(bench: Bench) -> None:
     assert len(turns) == 3
     taken = list(redrill.redrill(site, budget_seconds=turns[0].seconds + 0.1))
     assert [one.turn.kept.file for one in taken] == [turns[0].kept.file]
-    left = redrill.coverage(site)
+    left = redrill.reach(site)
     assert len(left.never) == 2
     assert not left.whole

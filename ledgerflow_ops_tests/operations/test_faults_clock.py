@@ -159,7 +159,7 @@ def test_a_clock_that_was_ahead_once_is_told_and_later_backups_still_work(ground
     ahead = grounds.take(ground.site(now=Clock(NOON + timedelta(days=3650))))
     grounds.prove(ground.site(), ahead)
     site = ground.site(now=Clock())
-    assert status.status(site).rpo_seconds == -timedelta(days=3650).total_seconds()
+    assert status.status(site).standing.objectives.rpo_seconds == -timedelta(days=3650).total_seconds()
     manifest = grounds.take(site, Order(day=_DAY))
     assert manifest.backup_day == _DAY
     assert {entry.day for entry in ground.entries()} == {_DAY, ahead.backup_day}

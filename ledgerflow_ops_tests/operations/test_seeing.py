@@ -197,8 +197,8 @@ def test_a_location_that_is_gone_is_told_with_its_reason(root: Path) -> None:
     site = built(root, archive_roots=[root / "archive"])
     shelves.put(site, NOON)
     first, second = standing.standing(site).rooms
-    assert first.left is not None
-    assert (second.left, "is it mounted?" in second.trouble) == (None, True)
+    assert first.space is not None
+    assert (second.space, "is it mounted?" in second.trouble) == (None, True)
     assert len(of(figures(site), "ledgerflow_location_free_bytes", environment="dev")) == 1
 
 
@@ -208,7 +208,7 @@ def test_what_was_free_on_the_days_before_leads_to_the_day_it_is_full(
     """Ten days of a disk that loses a hundredth of what is free now on each."""
     site = built(root)
     shelves.put(site, NOON)
-    left = standing.standing(site).rooms[0].left
+    left = standing.standing(site).rooms[0].space
     assert left is not None
     step = left.free // 100
     rows = [

@@ -138,7 +138,7 @@ def test_a_proven_backup_from_the_future_is_a_question_about_the_clock(
 ) -> None:
     earlier = ground.site(now=lambda: NOON - timedelta(days=30))
     assert "IN THE FUTURE: is the clock right?" in _said(earlier, capfd)
-    rpo = status.status(earlier).rpo_seconds
+    rpo = status.status(earlier).standing.objectives.rpo_seconds
     assert rpo is not None
     assert rpo < 0
 

@@ -16,7 +16,7 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.forecast import Measurement
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.proof import Verdict
-from ledgerflow_ops.operations import catalog, drill, measuring, summaries, watch
+from ledgerflow_ops.operations import catalog, drill, measuring, standing, summaries, watch
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.embedded import Embedded
 from ledgerflow_ops_tests import builders
@@ -266,7 +266,7 @@ def test_disks_are_measured_and_remembered(root: Path) -> None:
     catalogs.days(site, NOON.date(), 2)
     found = watch.machine(site.desk)
     assert told(found) == [("away", str(root / "archive"), Level.WARNING)]
-    first, away = watch.forecasts(site.desk)
+    first, away = measuring.measured(site.desk)
     assert first.now is not None
     assert (first.now.total > first.now.free > 0, first.forecast) == (True, None)
     assert {"backups", "state"} <= set(first.holds)
@@ -308,7 +308,6 @@ def test_the_disk_of_a_server_on_this_machine_is_known(root: Path, embedded: Emb
     assert measuring.database_disk(elsewhere) == (None, "the server is on another machine")
     sample = builders.site(builders.folder(root))
     assert measuring.database_disk(sample) == (None, "the sample's server was never started")
-    assert watch.facts(here).database_disk == str(embedded.cluster.data)
 
 
 def test_real_backups_are_watched_from_the_first_one_on(root: Path, database: Database) -> None:
@@ -320,16 +319,12 @@ def test_real_backups_are_watched_from_the_first_one_on(root: Path, database: Da
     assert (unproven.kind, unproven.level) == ("unproven", Level.CRITICAL)
     drill.drill(site, BackupName.of(manifest.dump.file))
     assert watch.look(later) == []
-    facts = watch.facts(later)
-    assert [one.name.dump for one in facts.present] == [manifest.dump.file]
-    assert facts.standing.rpo_kept
-    assert facts.standing.rto_kept
-    assert facts.standing.coverage.share == 1
-    assert facts.grows_per_day is None
+    kept = standing.standing(later).objectives
+    assert (kept.rpo_kept, kept.rto_kept, kept.coverage.share) == (True, True, 1)
 
 
 def test_measurements_know_the_files_of_a_disk(root: Path) -> None:
-    disk = watch.forecasts(site_of(root).desk)[0]
+    disk = measuring.measured(site_of(root).desk)[0]
     assert isinstance(disk.now, Measurement)
     facts = os.statvfs(root)
     assert disk.now.total_files == facts.f_files
