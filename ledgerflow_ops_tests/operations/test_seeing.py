@@ -79,6 +79,19 @@ def a_loop(site: Site) -> None:
         file.symlink_to(file)
 
 
+def test_on_eighty_columns_a_files_name_is_whole(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    site = built(root)
+    name = shelves.put(site, NOON - timedelta(days=2, hours=5), size=4_000, rung=Rung.READABLE)
+    shelves.put(site, NOON - timedelta(days=1), size=4_001)
+    terminal = Terminal(as_json=False)
+    terminal.out.width = 80
+    status_screen.show(status.overview(site.desk, [site]), terminal)
+    lines = capfd.readouterr().out.splitlines()
+    assert any(line.split()[:3] == ["2026-11-21", name.dump, "4.0"] for line in lines)
+    assert "4.0 KB to 4.0 KB" not in "\n".join(lines)
+    assert any("  next backup 2026-11-24 02:30 UTC, in 14 h 30 min " in line for line in lines)
+
+
 def test_a_folder_whose_files_cannot_be_opened_is_told(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     site = built(root)
     shelves.put(site, NOON)
