@@ -126,6 +126,11 @@ def dated(summaries: Iterable[Summary], now: datetime) -> list[Summary]:
     return [one for one in summaries if one.recovery_point - now <= CLOCK_SLACK]
 
 
+def own(summaries: Iterable[Summary], *, sample: bool) -> list[Summary]:
+    """Those that count for an environment: where it has a database of its own, none of the `sample`."""
+    return [one for one in summaries if sample or not one.sample]
+
+
 def newest_proven(summaries: Iterable[Summary]) -> Summary | None:
     """The newest one that counts."""
     return next((one for one in newest_first(summaries) if one.proven), None)

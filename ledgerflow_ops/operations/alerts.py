@@ -302,8 +302,9 @@ def _words(message: Message, context: Context) -> Words:
 
 
 def _safe(desk: Desk, environment: Environment) -> str:
+    site = desk.site(environment)
     try:
-        newest = summary.newest_proven(summaries.present(desk.site(environment)))
+        newest = summary.newest_proven(summary.own(summaries.present(site), sample=site.is_sample))
         return messages.safe(newest, desk.clock())
     except (LedgerError, OSError) as error:
         return f"not known: {getattr(error, 'message', error)}"

@@ -14,7 +14,7 @@ from ledgerflow_ops.core.checks import Check, failed
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.lateness import Promise
-from ledgerflow_ops.core.summary import Listed, Summary, dated, newest_first, newest_proven
+from ledgerflow_ops.core.summary import Listed, Summary, dated, newest_first, newest_proven, own
 from ledgerflow_ops.operations import drifting, measuring, summaries
 from ledgerflow_ops.operations.desk import Desk, Site
 from ledgerflow_ops.operations.servers import Server
@@ -34,7 +34,7 @@ _SERVERS = {
 def fresh(site: Site) -> Check:
     """Whether so little would be lost now as was promised, by what is proven; never an error."""
     try:
-        present = summaries.present(site)
+        present = own(summaries.present(site), sample=site.is_sample)
     except LedgerError as error:
         return failed("fresh", "not known", f"It cannot be told: {error.message}", error.hint)
     return objectives.freshness(
@@ -80,7 +80,7 @@ class _Watch:
         self.listed, found, there = drifting.look(self.site)
         self.present = newest_first(one.summary for one in self.listed if one.summary is not None)
         self.known = newest_first([*self.present, *summaries.past(self.site)])
-        self.dated = dated(self.known, self.now)
+        self.dated = self._reckoned(self.known)
         self.blind = not there
         if there:
             return found
@@ -91,7 +91,8 @@ class _Watch:
     def schedule(self) -> list[Finding]:
         """Backups missing or late, RPO; only where backups come by themselves."""
         settings = self.site.settings
-        if self.blind or not settings.is_scheduled or (self.known and not self.dated):
+        ahead = not dated(self.known, self.now) and bool(self.known)
+        if self.blind or not settings.is_scheduled or ahead:
             return []
         late = timedelta(minutes=settings.late_minutes)
         promise = Promise(self.environment, settings.schedule, settings.zone, late)
@@ -108,7 +109,7 @@ class _Watch:
         settings, found = self.site.settings, proving.bad(self.environment, self.listed)
         if self.blind or not settings.is_scheduled:
             return found
-        present = dated(self.present, self.now)
+        present = self._reckoned(self.present)
         kept = against(self.site, present)
         grace = timedelta(minutes=settings.late_minutes)
         return [
@@ -124,6 +125,10 @@ class _Watch:
         from ledgerflow_ops.core import anomalies  # pandas takes as long to import as a backup takes
 
         return [] if self.blind else anomalies.find(self.dated, self.site.settings.append_only)
+
+    def _reckoned(self, backups: Sequence[Summary]) -> list[Summary]:
+        """Those that count: of the environment's own database, and not from the future."""
+        return dated(own(backups, sample=self.site.is_sample), self.now)
 
     def _why(self) -> str:
         """Why no backup can be taken, as far as that can be seen from here."""
