@@ -92,6 +92,24 @@ def test_a_backup_that_somebody_removed_is_told_for_a_week(site: Site) -> None:
     assert not [one for one in watch.look(week) if one.kind == "removed"]
 
 
+@pytest.mark.parametrize(
+    ("memory", "gone"), [("dev.json", False), ("dev.files.json", False), ("dev.files.json", True)]
+)
+def test_a_memory_that_cannot_be_read_is_told(site: Site, memory: str, gone: bool) -> None:
+    """Else a backup that was removed meanwhile would be missed by nobody."""
+    file = site.desk.settings.state_dir / "watch" / memory
+    if gone:
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-3])
+    for left in site.folder.path.glob(f"{names(site)[4].stem}*"):
+        left.unlink()
+    [found] = watch.look(site)
+    assert (found.kind, found.level) == ("forgotten", Level.WARNING)
+    assert memory in found.message
+    assert watch.look(site) == []
+
+
 def test_a_removed_backup_that_comes_back_is_well_again(site: Site) -> None:
     name = names(site)[2]
     aside = site.folder.path.parent / "aside"
