@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import conninfo
-from psycopg.pq import Conninfo
+from psycopg.pq import Conninfo, TransactionStatus
 
 from ledgerflow_ops.adapters import relay
 from ledgerflow_ops.adapters.container import Inside
@@ -34,6 +34,7 @@ CANONICAL = {
 
 Connection = psycopg.Connection[Any]
 _TIMEOUT = "10"
+_CANCEL_SECONDS = 5.0
 _URL_PARTS = ("user", "password", "dbname", "host", "port")
 _FORM = (
     "Write it as postgresql://user@host:5432/database, "
@@ -161,7 +162,25 @@ class Database:
             with psycopg.connect(**parameters, autocommit=autocommit) as connection:  # type: ignore[arg-type]
                 if connection.info.parameter_status("server_encoding") == NO_ENCODING:
                     connection.execute("SET client_encoding TO LATIN1; COMMIT")
-                yield connection
+                with _ended_with_us(connection):
+                    yield connection
+
+
+@contextmanager
+def _ended_with_us(connection: Connection) -> Iterator[None]:
+    """Where the block is interrupted, the server is told to end what it does for us.
+
+    It would go on without us, and wait for a lock as long as that is held. psycopg does so for Ctrl-C; a run
+    is interrupted by an error of Dagster's own.
+    """
+    try:
+        yield
+    except BaseException:
+        if connection.info.transaction_status is TransactionStatus.ACTIVE:
+            with suppress(psycopg.Error):
+                connection.cancel_safe(timeout=_CANCEL_SECONDS)
+            connection.close()
+        raise
 
 
 def _options() -> list[str]:

@@ -57,12 +57,11 @@ def dump_asset(site: Site, days: dg.PartitionsDefinition, timing: Timing) -> dg.
         group_name=str(site.environment),
         kinds={"postgres", "file"},
         pool=str(site.environment),
-        retry_policy=timing.policy,
         description="A sealed dump of the database, committed by its manifest. Not proven yet.",
     )
     def dump(context: dg.AssetExecutionContext, config: DumpConfig) -> dg.MaterializeResult[None]:
         here, day = at_work(site, context), date.fromisoformat(context.partition_key)
-        with on_record():
+        with on_record(timing.again(context.op_execution_context.retry_number)):
             manifest = _manifest(here, context.run, day, config)
         gone = context.run.tags.get(MISSED)
         if gone:
@@ -100,14 +99,13 @@ def drill_asset(site: Site, days: dg.PartitionsDefinition, timing: Timing) -> dg
         group_name=str(site.environment),
         kinds={"postgres"},
         pool=str(site.environment),
-        retry_policy=timing.policy,
         check_specs=[partitioned_check(name, drilled, days, text) for name, text in DRILL_CHECKS.items()],
         description="The dump restored into a throw-away server, compared with its seal and dropped again.",
         output_required=False,
     )
     def drill_(context: dg.AssetExecutionContext, config: DrillConfig) -> Iterator[object]:
         here = at_work(site, context)
-        with on_record():
+        with on_record(timing.again(context.op_execution_context.retry_number)):
             name = (
                 catalog.find(here, config.file)
                 if config.file

@@ -10,7 +10,7 @@ from ledgerflow_ops.core.night import Attempt, Night, Task
 from ledgerflow_ops.core.summary import Summary
 from ledgerflow_ops.defs.assets import key
 from ledgerflow_ops.defs.jobs import backup_job
-from ledgerflow_ops.defs.outcomes import INTERRUPTED
+from ledgerflow_ops.defs.outcomes import INTERRUPTED, has_failed
 from ledgerflow_ops.defs.runs import MISSED, NIGHT, TASK, TRY_AGAIN
 from ledgerflow_ops.operations import summaries
 from ledgerflow_ops.operations.desk import Site
@@ -22,6 +22,7 @@ _UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+_TELLING = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
 
 
 def mark(site: Site, due: datetime) -> str:
@@ -102,16 +103,18 @@ def _attempt(instance: dg.DagsterInstance, record: dg.RunRecord) -> Attempt:
         return Attempt(task)
     ended = datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC)
     succeeded = run.status is dg.DagsterRunStatus.SUCCESS
-    failed = run.status is dg.DagsterRunStatus.FAILURE  # CANCELED is a person's will
-    return Attempt(task, ended, succeeded, failed and _may_pass(instance, run.run_id))
+    return Attempt(task, ended, succeeded, not succeeded and _may_pass(instance, run))
 
 
-def _may_pass(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether what a run failed of may be gone the next time: by its steps; or it was ended from outside."""
-    kind = dg.DagsterEventType.STEP_FAILURE
-    for record in instance.get_records_for_run(run_id, of_type=kind).records:
-        event = record.event_log_entry.dagster_event
-        data = event.step_failure_data if event else None
+def _may_pass(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether what a run failed of may be gone the next time: by its steps; or it was ended from outside, but
+    by no person, who does not want it again."""
+    logged = instance.get_records_for_run(run.run_id, of_type=_TELLING).records
+    events = [one.event_log_entry.dagster_event for one in logged if one.event_log_entry.dagster_event]
+    if not has_failed(run, events):
+        return False
+    for event in events:
+        data = event.step_failure_data if event.is_step_failure else None
         if data and data.user_failure_data and TRY_AGAIN in data.user_failure_data.metadata:
             return bool(data.user_failure_data.metadata[TRY_AGAIN].value)
         if data and data.error and data.error.cls_name not in INTERRUPTED:

@@ -71,6 +71,17 @@ def failure_of(events: Sequence[dg.DagsterEvent]) -> Failure | None:
     return None
 
 
+def has_failed(run: dg.DagsterRun, events: Sequence[dg.DagsterEvent]) -> bool:
+    """Whether a run failed, by its status and its events.
+
+    Dagster notes of one that takes too long that it failed, at once and whether it has ended or not; the run
+    may note after that that it was canceled. Only what is nothing but canceled was a person's will.
+    """
+    if run.status is dg.DagsterRunStatus.CANCELED:
+        return any(event.event_type is dg.DagsterEventType.RUN_FAILURE for event in events)
+    return run.status is dg.DagsterRunStatus.FAILURE
+
+
 def _is_evaluation(event: dg.DagsterEvent) -> bool:
     return event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
 

@@ -12,7 +12,14 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from ledgerflow_ops.core.ended import BACKUP, DRILL, VERIFY, Ended, Fate
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.defs.outcomes import INTERRUPTION, Failure, checks_of, failure_of, missing_checks
+from ledgerflow_ops.defs.outcomes import (
+    INTERRUPTION,
+    Failure,
+    checks_of,
+    failure_of,
+    has_failed,
+    missing_checks,
+)
 from ledgerflow_ops.defs.runs import TERMINAL, TRIGGER
 
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
@@ -102,28 +109,42 @@ def _ended(instance: dg.DagsterInstance, record: RunRecord) -> Ended:
     logged = instance.get_records_for_run(run.run_id, of_type=_TELLING).records
     events = [one.event_log_entry.dagster_event for one in logged if one.event_log_entry.dagster_event]
     environment, verb = _named(run)
-    fate = Fate(run.status.value.lower())
-    failure = (failure_of(events) or _dagsters(events)) if fate is Fate.FAILURE else Failure("", "", 1)
+    by_hand = run.tags.get(TRIGGER) == TERMINAL
+    fate, failure = _fate(run, events, by_hand=by_hand)
     return Ended(
         run_id=run.run_id,
         environment=environment,
         verb=verb,
         day=_day(run.tags.get("dagster/partition")),
-        fate=Fate.CANCELED if failure == INTERRUPTION else fate,
+        fate=fate,
         at=_end(record),
         checks=checks_of(events),
         missing=missing_checks(events),
-        by_hand=run.tags.get(TRIGGER) == TERMINAL,
+        by_hand=by_hand,
         message=failure.message,
         hint=failure.hint,
         exit_code=failure.exit_code,
     )
 
 
+def _fate(run: dg.DagsterRun, events: list[dg.DagsterEvent], *, by_hand: bool) -> tuple[Fate, Failure]:
+    """How a run ended, and why it failed if it did.
+
+    An interruption is a person's will only at a terminal: elsewhere it is how Dagster ends what takes too
+    long, or how the machine ends all.
+    """
+    if not has_failed(run, events):
+        return Fate(run.status.value.lower()), Failure("", "", 1)
+    failure = failure_of(events)
+    if failure == INTERRUPTION and by_hand:
+        return Fate.CANCELED, failure
+    return Fate.FAILURE, _dagsters(events) if failure in (None, INTERRUPTION) else failure
+
+
 def _dagsters(events: list[dg.DagsterEvent]) -> Failure:
     """Why a run failed in which no step did: it took too long, its process was gone."""
     told = [event.message for event in events if event.event_type is dg.DagsterEventType.RUN_FAILURE]
-    return Failure(next((text for text in reversed(told) if text), "Dagster does not say why."), "", 1)
+    return Failure(next((text for text in told if text), "Dagster does not say why."), "", 1)
 
 
 def _named(run: dg.DagsterRun) -> tuple[Environment | None, str]:

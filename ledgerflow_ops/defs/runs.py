@@ -135,15 +135,15 @@ def _told_instant(site: Site, entry: Entry) -> tuple[date, datetime] | None:
 
 
 @contextmanager
-def on_record() -> Iterator[None]:
+def on_record(again: dg.RetryRequested | None = None) -> Iterator[None]:
     """A LedgerError as a Dagster failure that carries its hint and its exit code.
 
-    Only what may pass by itself is tried again: bad settings, a refusal, a bad backup are not.
+    Only what may pass by itself is tried `again`: bad settings, a refusal, a bad backup are not.
     """
     try:
         yield
     except LedgerError as error:
-        raise dg.Failure(
+        failure = dg.Failure(
             error.message,
             metadata={
                 "hint": error.hint,
@@ -152,4 +152,8 @@ def on_record() -> Iterator[None]:
                 TRY_AGAIN: error.may_pass,
             },
             allow_retries=error.may_pass,
-        ) from error
+        )
+        if again and error.may_pass:
+            failure.__cause__ = error
+            raise again from failure
+        raise failure from error

@@ -19,12 +19,15 @@ class Timing:
     sensor_seconds: int = 30
     begin_seconds: int = 120
 
-    @property
-    def policy(self) -> dg.RetryPolicy | None:
-        """As Dagster takes it. What does not pass says so itself (`runs.on_record`)."""
+    def again(self, before: int) -> dg.RetryRequested | None:
+        """What asks Dagster to try a step again that was tried again `before` times; None for once at most.
+
+        No RetryPolicy: by that Dagster also goes on with what was told to end, by a person or because it took
+        too long, and goes on for ever, for it tells a run only once.
+        """
         if not self.retries:
             return None
-        return dg.RetryPolicy(self.retries, self.retry_delay, dg.Backoff.EXPONENTIAL)
+        return dg.RetryRequested(self.retries, self.retry_delay * 2**before)
 
 
 SERVED = Timing()

@@ -7,6 +7,7 @@ its small facts for longer, and, until its removal is over, the record of that r
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from functools import lru_cache
+from itertools import chain, count
 
 from ledgerflow_ops.adapters.folder import Folder, Version
 from ledgerflow_ops.core import history as keeping
@@ -29,10 +30,15 @@ def folder(site: Site) -> Folder:
 
 
 def key(site: Site, name: BackupName, digest: str) -> str:
-    """A name in the history that no other backup has: its own, unless an earlier one was called the same."""
+    """A name in the history that no other backup has: its own, unless an earlier one was called the same, or
+    it is this very one, brought back from an archive since."""
     there = folder(site)
-    taken = any(there.taken(name.stem + ending) for ending in (MANIFEST, FACTS, GOING))
-    return f"{name.stem}.{digest[:8]}" if taken else name.stem
+    longer = (f"{name.stem}.{digest[:8]}{f'.{number}' if number else ''}" for number in count())
+    return next(
+        stem
+        for stem in chain([name.stem], longer)
+        if not any(there.taken(stem + ending) for ending in (MANIFEST, FACTS, GOING))
+    )
 
 
 def note(site: Site, going: Going) -> Going:

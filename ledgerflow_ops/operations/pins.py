@@ -80,9 +80,12 @@ def _span(pin: Pin) -> str:
 
 
 def pin(site: Site, name: BackupName, reason: str, until: datetime | None = None) -> Pin:
-    """Pin a backup; one that was pinned longer stays so. Busy when a rotation is just removing it."""
+    """Pin a backup; one that was pinned longer stays so. Busy when a rotation is just removing it, Refused
+    when one has."""
     made = Pin(file=name.dump, reason=reason, who=site.desk.run.who, since=site.desk.clock(), until=until)
     with held(site, name, ""):
+        if not site.folder.taken(name.dump) and not site.folder.taken(name.manifest):
+            raise Refused(f"{name.dump} is gone: a rotation removed it a moment ago.", hint=_SEE)
         kept = read(site, name)
         if kept and (kept.until is None or (until is not None and kept.until >= until)):
             return kept

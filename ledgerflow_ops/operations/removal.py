@@ -59,6 +59,11 @@ def never_begun(site: Site, going: Going) -> bool:
     return not going.retired and not _kept_already(site, going)
 
 
+def is_back(site: Site, going: Going) -> bool:
+    """Whether the backup was made one again since its removal began: somebody put its manifest back."""
+    return going.retired and _digest(site, going.name) == going.digest
+
+
 def _retire(site: Site, going: Going) -> Going:
     """The manifest into the history: from here on there is no such backup."""
     site.desk.reporter.step(Step.RETIRE)

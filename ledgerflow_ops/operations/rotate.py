@@ -162,10 +162,16 @@ def _remove(site: Site, manifest: Manifest, decision: Decision) -> str:
 
 
 def _finish(site: Site) -> Iterator[str]:
-    """Go on with the removals that were begun; the names. One that was only noted is planned anew."""
+    """Go on with the removals that were begun; the names. One that was only noted is planned anew, and so is
+    one whose backup somebody has brought back since."""
     for going in history.unfinished(site):
         if removal.never_begun(site, going):
             history.forget(site, going)
+        elif removal.is_back(site, going):
+            site.desk.reporter.say(
+                f"{going.file} is a backup again: what is left of its removal is called off"
+            )
+            history.note(site, going.model_copy(update={"parts": ()}))
         elif going.parts or not going.retired:
             removal.carry_on(site, going)
             yield going.file

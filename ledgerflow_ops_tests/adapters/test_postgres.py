@@ -1,6 +1,9 @@
 """Where a database is: URLs that come in, variables and URLs that go out, and errors that tell no secret."""
 
+import os
 import secrets
+import signal
+import threading
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -17,6 +20,7 @@ from ledgerflow_ops.adapters.cluster import free_port
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
 from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops_tests.fakes import grounds
 
 PATH = "environments.dev.database_url"
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
@@ -219,3 +223,39 @@ def test_a_secret_that_the_server_repeats_is_masked(server: Database) -> None:
     assert "s3cr3t" not in str(told.value)
     assert isinstance(told.value.__context__, psycopg.Error)
     assert told.value.__suppress_context__
+
+
+class _Told(BaseException):
+    """As Dagster tells a run to end: no error that an `except Exception` would see, and no Ctrl-C."""
+
+
+def test_who_is_told_to_end_in_mid_statement_leaves_no_session_behind(database: Database) -> None:
+    """It waits for a lock that another session does not let go."""
+    server = database.named("postgres")
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
+
+    def waiting() -> int:
+        with server.connect() as connection:
+            [(found,)] = connection.execute(waits, [database.parameters["dbname"]]).fetchall()
+            return int(found)
+
+    def tell(number: int, frame: object) -> None:
+        raise _Told
+
+    def tell_when_it_waits() -> None:
+        if grounds.until(lambda: waiting() > 0, 60):
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, tell)
+    try:
+        with database.connect() as other:
+            other.execute("CREATE TABLE public.locked (id int)")
+            other.execute("BEGIN")
+            other.execute("LOCK TABLE public.locked")
+            threading.Thread(target=tell_when_it_waits, daemon=True).start()
+            with pytest.raises(_Told), database.connect() as connection:
+                connection.execute("SELECT count(*) FROM public.locked")
+            assert grounds.until(lambda: waiting() == 0, 60), "it waits on, for nobody"
+            other.execute("ROLLBACK")
+    finally:
+        signal.signal(signal.SIGUSR1, before)

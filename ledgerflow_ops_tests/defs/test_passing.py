@@ -15,12 +15,14 @@ from typing import Any
 import dagster as dg
 import psutil
 import pytest
+from dagster._core.errors import DagsterExecutionInterruptedError
 
 from ledgerflow_ops.adapters import clock, instance
 from ledgerflow_ops.adapters.cluster import free_port
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.defs.orphans import fail_orphans
 from ledgerflow_ops.defs.timing import SERVED, Timing
@@ -28,6 +30,7 @@ from ledgerflow_ops.operations import backup, catalog
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs.benches import Bench
+from ledgerflow_ops_tests.fakes.grounds import At
 
 RETRY = dg.DagsterEventType.STEP_UP_FOR_RETRY
 
@@ -169,6 +172,27 @@ class TestWhatDoesNotPass:
             )
             assert not done.success
             assert retried(opened, bench.run(done.run_id)) == 0
+
+    @pytest.mark.parametrize("step", [Step.SEAL, Step.DUMP, Step.RESTORE])
+    def test_what_was_told_to_end_does_not_go_on(self, bench: Bench, step: Step) -> None:
+        """By a click, or because it took too long: Dagster says so once, in the midst of the work."""
+
+        def end() -> None:
+            raise DagsterExecutionInterruptedError
+
+        told = At(at=step, action=end)
+        defs = build_definitions(bench.settings(), told, [Environment.DEV], Timing(retry_delay=0.1))
+        with bench.instance() as opened:
+            done = defs.resolve_job_def("dev_backup").execute_in_process(
+                instance=opened,
+                tags={"dagster/partition": str(bench.site().today())},
+                raise_on_error=False,
+            )
+            assert told.fired
+            assert told.steps.count(step) == 1
+            assert retried(opened, bench.run(done.run_id)) == 0
+            assert bench.run(done.run_id).status is dg.DagsterRunStatus.FAILURE
+        assert not any(entry.proven for entry in catalog.entries(bench.site()))
 
     def test_a_bad_dump_is_not_made_again(self, bench: Bench) -> None:
         with bench.instance() as opened:

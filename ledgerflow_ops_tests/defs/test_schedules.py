@@ -248,6 +248,17 @@ class TestANight:
         machine.now = at(20)
         assert asked(machine.look()).job_name == "dev_redrill", "the night goes on"
 
+    def test_whose_backup_dagster_has_ended_is_tried_again(self, machine: Machine) -> None:
+        """It took too long: Dagster notes that it failed, and the run itself then that it was canceled."""
+        machine.now = at(2, 30)
+        request = asked(machine.tick(machine.now))
+        job = machine.definitions.resolve_job_def("dev_backup")
+        run = machine.instance.create_run_for_job(job, tags=dict(request.tags))
+        machine.instance.report_run_failed(run, "Exceeded maximum runtime of 1 seconds.")
+        machine.instance.report_run_canceled(run)
+        machine.now = min(clock.now() + 3 * MINUTE, at(23, 59))  # the run's end is told by the real clock
+        assert asked(machine.look()).run_key == f"backup {request.tags[NIGHT]} 2"
+
     def test_whose_schedule_is_stopped_in_the_page_has_no_backup(self, machine: Machine) -> None:
         machine.now = at(9)
         daily = machine.repository.get_schedule_def("dev_daily")

@@ -195,7 +195,9 @@ class TestRuns:
             job = build_definitions(daemon.desk.settings).resolve_job_def("dev_backup")
             tags = {"dagster/partition": today, MAX_RUNTIME_SECONDS_TAG: "1"}
             started = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+            instance.report_run_canceling(started)
             instance.report_run_failed(started, "Exceeded maximum runtime of 1 seconds.")
+            instance.report_run_canceled(started)  # as the run may note itself, when it has cleaned up
             stopped = instance.create_run_for_job(
                 build_definitions(daemon.desk.settings).resolve_job_def("prod_backup"),
                 tags={"dagster/partition": today},

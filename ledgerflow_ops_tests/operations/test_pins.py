@@ -44,6 +44,15 @@ def test_a_pinned_backup_stays_until_it_is_unpinned(site: Site) -> None:
     assert noted == [("pin", OLD, "year-end closing"), ("unpin", OLD, "year-end closing")]
 
 
+def test_what_a_rotation_has_just_removed_is_not_said_to_be_pinned(site: Site) -> None:
+    """It was found, and gone before the pin was written."""
+    name = BackupName.of(OLD)
+    assert name.stem in rotate.carry_out(site).removed
+    with pytest.raises(Refused, match="is gone: a rotation removed it a moment ago"):
+        pins.pin(site, name, "wanted")
+    assert not site.folder.taken(name.pin)
+
+
 @pytest.mark.parametrize(
     ("until", "end"),
     [

@@ -225,6 +225,29 @@ class TestNeverTouched:
         assert set(done.planned.strangers) == {one.dump.file for one in (foreign, swapped, linked)}
         assert (ground.root / "elsewhere.dump").exists()
 
+    def test_one_that_was_brought_back_while_its_removal_was_not_over(self, ground: Ground) -> None:
+        """Rotation was cut off; then somebody took the manifest out of the history again, and pinned it."""
+        old = ground.put(8)
+        ground.week()
+
+        def die() -> None:
+            raise KeyboardInterrupt
+
+        dying = builders.site(
+            ground.root, now=lambda: NOON, reporter=grounds.At(at=Step.REMOVE, action=die), **ground.fields
+        )
+        with pytest.raises(KeyboardInterrupt):
+            rotate.carry_out(dying)
+        name = BackupName(stem(old))
+        kept = history.folder(ground.site).path / name.manifest
+        shutil.copyfile(kept, ground.store.path / name.manifest)
+        pins.pin(ground.site, name, "wanted after all")
+        done = ground.rotate()
+        assert (done.removed, done.finished) == ((), ())
+        assert {".dump", ".manifest.json", ".pin.json"} <= called(ground, old)
+        assert catalog.entry(ground.site, name).is_backup
+        assert not history.unfinished(ground.site)
+
     def test_a_backup_in_use(self, ground: Ground) -> None:
         old, older = ground.put(8), ground.put(9)
         ground.week()
@@ -437,6 +460,18 @@ class TestHistory:
         past = summaries.past(ground.site)
         assert [one.recovery_point for one in past] == [second.recovery_point, first.recovery_point]
         assert {one.name.stem for one in past} == {"before_migration"}
+
+    def test_one_that_comes_back_and_goes_again_leaves_nothing_behind(self, archived: Ground) -> None:
+        """Brought back from an archive each time: the very same backup has been in the history before."""
+        old = archived.put(8)
+        archived.week()
+        elsewhere = Store(archived.root / "elsewhere")
+        elsewhere.path.mkdir()
+        elsewhere.copy_from(archived.store, old)
+        for _ in range(4):
+            assert archived.rotate().removed == (stem(old),)
+            assert not called(archived, old)
+            archived.store.copy_from(elsewhere, old)
 
     def test_manifests_stay_whole_for_a_while_and_their_facts_longer(self, ground: Ground) -> None:
         there = history.folder(ground.site)
