@@ -18,6 +18,7 @@ from ledgerflow_ops.core.errors import LedgerError, SettingsError
 from ledgerflow_ops.core.manifest import RunFacts
 from ledgerflow_ops.operations.desk import Desk, Site
 
+_ONLY_LOOK = {"status", "journal", "report", "metrics", "doctor", "safety-check"}
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
@@ -46,7 +47,8 @@ class Call:
     """One call of the program: its terminal, its settings, the site it is about."""
 
     def __init__(self, as_json: bool, why: str = "") -> None:
-        self.terminal = Terminal(as_json=as_json)
+        _carries_out()
+        self.terminal = Terminal(as_json=as_json, environment=_named())
         self.progress = Progress(self.terminal)
         self.settings = config.load()
         run = RunFacts(run_id="", who=who(), why=why)
@@ -61,6 +63,25 @@ class Call:
         if os.environ.get("LEDGER_ENV"):
             return [self.site()]
         return [self.desk.site(environment) for environment in Environment]
+
+
+def _named() -> str:
+    """LEDGER_ENV's environment; empty where it names none."""
+    named = os.environ.get("LEDGER_ENV", "")
+    return named if named in {str(one) for one in Environment} else ""
+
+
+def _carries_out() -> None:
+    """SettingsError where DRY_RUN=1 is asked of a command that has no dry run, and would act all the same."""
+    context = click.get_current_context()
+    known = {option.name for option in context.command.params}
+    if "dry_run" in known or context.info_name in _ONLY_LOOK:
+        return
+    if os.environ.get("DRY_RUN", "").lower() not in _FALSE:
+        raise SettingsError(
+            f"{context.info_name} has no dry run, and DRY_RUN is set. Nothing was done.",
+            hint="make help lists what takes DRY_RUN=1; leave it out to carry this out.",
+        )
 
 
 JSON = flag("json", False, "One JSON object on stdout; words for people on stderr.")
@@ -108,7 +129,7 @@ def _json_wanted() -> bool:
 
 
 def _told(error: LedgerError) -> int:
-    terminal = Terminal(as_json=_json_wanted())
+    terminal = Terminal(as_json=_json_wanted(), environment=_named())
     Progress(terminal).clear()
     terminal.error(error.message, error.hint)
     details = {"message": error.message, "hint": error.hint, "kind": type(error).__name__}

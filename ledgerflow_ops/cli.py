@@ -283,6 +283,7 @@ def alert_test(json: bool) -> None:
 def watchdog(quiet: bool, json: bool) -> None:
     """Look whether all is well, also when the daemon is dead, and alert."""
     from ledgerflow_ops.core.alerts import Level
+    from ledgerflow_ops.core.typed import typed
     from ledgerflow_ops.operations import alerts, watching
 
     call = Call(json)
@@ -291,7 +292,8 @@ def watchdog(quiet: bool, json: bool) -> None:
         late = f" (NOT DELIVERED to {', '.join(alert.missed)})" if alert.undelivered else ""
         where = alert.finding.environment or "machine"
         call.terminal.error(
-            f"{where} {alert.finding.level}: {alert.finding.message}{late}", alert.finding.hint
+            f"{where} {alert.finding.level}: {alert.finding.message}{late}",
+            typed(alert.finding.hint, alert.finding.environment or ""),
         )
     if not found and not quiet:
         call.terminal.say("Nothing is open.", "green")

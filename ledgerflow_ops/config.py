@@ -181,7 +181,7 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        listed = "\n  ".join(problems(error))
+        listed = "\n  ".join(map(_meant, problems(error)))
         raise SettingsError(
             f"The settings have {error.error_count()} mistake(s):\n  {listed}",
             hint=f"They come from {config_file().name} and LEDGER_* variables; "
@@ -189,6 +189,16 @@ def load() -> Settings:
         ) from None
     except Unreadable as error:  # names the setting, not its value
         raise SettingsError(f"Variables: {error}.", hint="Tables belong into ledgerflow.toml.") from None
+
+
+def _meant(problem: str) -> str:
+    """A problem; where a setting is not known, in our words and with the name that comes nearest."""
+    place, _, told = problem.partition(": ")
+    if told != "Extra inputs are not permitted":
+        return problem
+    known = {*Settings.model_fields, *EnvironmentSettings.model_fields, *AlertSettings.model_fields}
+    nearest = difflib.get_close_matches(place.rpartition(".")[2], known, 1)
+    return f"{place}: there is no such setting" + (f"; did you mean {nearest[0]}?" if nearest else "")
 
 
 def unknown_variables() -> dict[str, str]:

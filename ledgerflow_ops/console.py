@@ -15,6 +15,7 @@ from rich.text import Text
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.typed import typed, typed_all
 
 _EVERY = 0.1
 _PIPE_WIDTH = 250
@@ -22,10 +23,13 @@ _PIPE_WIDTH = 250
 
 
 class Terminal:
-    """Says things to a person. With `as_json`, stdout is kept for the one object of `finish`."""
+    """Says things to a person. With `as_json`, stdout is kept for the one object of `finish`.
 
-    def __init__(self, *, as_json: bool) -> None:
-        self.as_json = as_json
+    `environment` is the one that a call is about, which the commands in its hints are given.
+    """
+
+    def __init__(self, *, as_json: bool, environment: str = "") -> None:
+        self.as_json, self.environment = as_json, environment
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
@@ -35,7 +39,7 @@ class Terminal:
             self.out.width = _PIPE_WIDTH
 
     def say(self, text: str, style: str = "") -> None:
-        self.out.print(escape(text), style=style or None)
+        self.out.print(escape(typed(text, self.environment)), style=style or None)
 
     @property
     def plain(self) -> bool:
@@ -52,7 +56,8 @@ class Terminal:
     def finish(self, fields: Mapping[str, Any]) -> None:
         """The result: the one object on stdout, when JSON was asked for."""
         if self.as_json:
-            sys.stdout.write(json.dumps(fields, default=str) + "\n")
+            told = typed_all(dict(fields), self.environment)
+            sys.stdout.write(json.dumps(told, default=str) + "\n")
             sys.stdout.flush()
 
     def checks(self, checks: Iterable[Check]) -> None:
@@ -61,13 +66,13 @@ class Terminal:
             mark, style = _mark(check)
             self.out.print(f"  [{style}]{mark}[/] {escape(f'{check.name:<15} {check.message}')}")
             if not check.passed:
-                self.out.print(f"      [dim]hint:[/] {escape(check.hint)}")
+                self.out.print(f"      [dim]hint:[/] {escape(typed(check.hint, self.environment))}")
 
     def error(self, message: str, hint: str) -> None:
         """What went wrong and what to do next; always on stderr."""
         self.errors.print(f"[bold red]error:[/] {escape(message)}")
         if hint:
-            self.errors.print(f"[dim]hint:[/] {escape(hint)}")
+            self.errors.print(f"[dim]hint:[/] {escape(typed(hint, self.environment))}")
 
 
 class Progress:

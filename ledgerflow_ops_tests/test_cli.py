@@ -87,6 +87,19 @@ class TestEnvironment:
         assert all(entry["newest_proven"] is None and entry["backups"] == [] for entry in found)
 
 
+class TestDryRun:
+    @pytest.mark.parametrize("command", ["backup", "discard", "pin"])
+    def test_what_has_none_refuses_instead_of_acting(self, root: Path, command: str) -> None:
+        said = Shell(root).ledgerflow(command, "--json", LEDGER_ENV="dev", DRY_RUN="1")
+        assert said.code == 2, said.all
+        assert f"{command} has no dry run" in said.json["error"]["message"]
+        assert not Shell(root).state.exists()
+        assert not Shell(root).backups.exists()
+
+    def test_what_only_looks_takes_no_notice(self, root: Path) -> None:
+        assert Shell(root).ledgerflow("status", LEDGER_ENV="dev", DRY_RUN="1").code == 0
+
+
 class TestJson:
     def test_a_backup_tells_all_about_itself(self, dev: Shell, made: Said) -> None:
         assert made.code == 0, made.all
@@ -286,6 +299,11 @@ class TestFile:
 
 
 class TestWords:
+    def test_a_hint_can_be_typed_as_it_stands(self, root: Path) -> None:
+        said = Shell(root).ledgerflow("verify", "--json", LEDGER_ENV="test")
+        assert said.json["error"]["hint"] == "LEDGER_ENV=test make status lists the backups."
+        assert "hint: LEDGER_ENV=test make status" in said.errors
+
     def test_what_was_not_drilled_is_said_to_be_not_proven(self, dev: Shell, made: Said) -> None:
         said = dev.ledgerflow("backup", DRILL="0")
         assert said.code == 0

@@ -179,7 +179,8 @@ class TestMistakes:
         self, file: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("LEDGER_DEV_DATABSE_URL", URL)
-        assert "environments.dev.databse_url" in refused()
+        told = "environments.dev.databse_url: there is no such setting; did you mean database_url?"
+        assert told in refused()
 
     def test_bad_toml_is_told_with_its_line(self, file: Path) -> None:
         file.write_text(f'backup_root = "/b"\n\ndatabase_url = "{URL}" oops\n')

@@ -42,6 +42,8 @@ def textfile(file: Path, families: Families) -> None:
     """Write them to a file that others may read. It takes its name when it is whole."""
     if file.suffix != ".prom":
         raise LedgerError(f"{file} does not end in .prom.", hint="node_exporter reads no other file.")
+    if not file.parent.is_dir():
+        raise LedgerError(f"{file.parent} is no folder.", hint="Make it, or name another TEXTFILE=.")
     with translated(file):
         write_to_textfile(str(file), _registry(families))
 

@@ -11,6 +11,7 @@ from ledgerflow_ops.core.alerts import Alert, Level
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.spans import span
 from ledgerflow_ops.core.summary import Summary
+from ledgerflow_ops.core.typed import typed
 
 _TITLE = 120
 _LISTED = 10
@@ -48,7 +49,7 @@ def words(message: Message, context: Context) -> Words:
         body.append("This is no longer reported.")
     body += _safe(message.alerts, context)
     if message.kind is not Kind.RECOVERY:
-        body.append(f"Do: {first.finding.hint}")
+        body.append(f"Do: {typed(first.finding.hint, first.finding.environment or '')}")
         body += _runs(message.alerts, context)
     bad = "success" if message.kind is Kind.RECOVERY else _level(message).lower()
     return Words(_one_line(title, _TITLE), "\n".join(body), bad)

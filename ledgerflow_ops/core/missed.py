@@ -61,24 +61,33 @@ def refusal(environment: str, day: date, today: date, lacks: Iterable[Lack]) -> 
 
 def days(day: str, first: str, last: str, window: Sequence[date]) -> list[date]:
     """The days that DAY=, or FROM= and TO=, ask for: where one is left out, from the window's first day on,
-    or up to yesterday.
+    or up to yesterday (up to today, where that is the first).
 
     Without any of them it is the whole window. SettingsError for what is no day, for days the wrong way
-    round, and for days outside of `window` (its days, oldest first): Dagster keeps no record of those.
+    round, for days to come, and for days outside of `window` (its days, oldest first): Dagster keeps no
+    record of those.
     """
     if day and (first or last):
         raise SettingsError("DAY= and FROM= or TO= are both given.", hint="Give one day, or a span of days.")
     begin = _parsed("DAY" if day else "FROM", day or first, window[0])
-    end = _parsed("DAY" if day else "TO", day or last, window[-2])
+    end = _parsed("DAY" if day else "TO", day or last, max(begin, window[-2]))
+    for one in (begin, end):
+        _in_window(one, window)
     if begin > end:
         raise SettingsError(f"FROM={begin} is after TO={end}.", hint="Write the earlier day into FROM.")
-    outside = next((one for one in (begin, end) if not window[0] <= one <= window[-1]), None)
-    if outside:
+    return [begin + timedelta(days=number) for number in range((end - begin).days + 1)]
+
+
+def _in_window(day: date, window: Sequence[date]) -> None:
+    if day > window[-1]:
         raise SettingsError(
-            f"{outside} is outside of the retention window, {window[0]} to {window[-1]}.",
+            f"{day} has not come yet: today is {window[-1]}.", hint="A backup is taken on its own day."
+        )
+    if day < window[0]:
+        raise SettingsError(
+            f"{day} is outside of the retention window, {window[0]} to {window[-1]}.",
             hint="What is older lies where it lies, and make recover looks there; or raise retention_days.",
         )
-    return [begin + timedelta(days=number) for number in range((end - begin).days + 1)]
 
 
 def _parsed(name: str, text: str, default: date) -> date:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import groupby
 from typing import Any
 
 from rich.table import Table
@@ -61,7 +62,8 @@ def backfill(site: Site, terminal: Terminal, asked: tuple[str, str, str], *, dry
     plans = _planned(site, judging.days(*asked, window))
     terminal.table(_table(plans))
     if dry_run:
-        refused = any(one.verdict is Verdict.REFUSE for one in plans)
+        refused = [_Result(one) for one in plans if one.verdict is Verdict.REFUSE]
+        _told(terminal, refused)
         return _finish(site, terminal, [_Result(one) for one in plans], 1 if refused else 0, dry_run=True)
     results = list[_Result]()
     for plan in plans:
@@ -108,11 +110,22 @@ def _table(plans: Sequence[DayPlan]) -> Table:
 
 def _tell(site: Site, terminal: Terminal, results: Sequence[_Result]) -> None:
     wanting = [one for one in results if not one.well]
-    for one in wanting:
-        terminal.error(f"{one.plan.day} {one.words[0]}", one.words[1])
+    _told(terminal, wanting)
     have = len(results) - len(wanting)
     style = "bold red" if wanting else "bold green"
     terminal.say(f"{site.environment}: {have} of {len(results)} days have their backup.", style)
+
+
+def _told(terminal: Terminal, wanting: Sequence[_Result]) -> None:
+    """What is wrong with days. Refused ones have their reasons in the plan: several are told at once."""
+    for (failed, hint), group in groupby(wanting, key=lambda one: (one.outcome is not None, one.words[1])):
+        days = list(group)
+        if failed or len(days) == 1:
+            for one in days:
+                terminal.error(f"{one.plan.day} {one.words[0]}", hint)
+        else:
+            named = ", ".join(str(one.plan.day) for one in days)
+            terminal.error(f"{len(days)} days refused, for the reasons above: {named}.", hint)
 
 
 def _finish(site: Site, terminal: Terminal, results: Sequence[_Result], code: int, *, dry_run: bool) -> int:

@@ -1,11 +1,12 @@
 """Looks at everything an operation needs, and says of each whether it is there."""
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from ledgerflow_ops import config, places
+from ledgerflow_ops.adapters import disks, source, tools
 from ledgerflow_ops.adapters import folder as folders
-from ledgerflow_ops.adapters import source, tools
 from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.container import Container
 from ledgerflow_ops.adapters.locks import who
@@ -25,6 +26,8 @@ def examine(desk: Desk, sites: Sequence[Site]) -> list[Check]:
     checks += _tried("tools", partial(_tools, desk))
     if desk.settings.dagster_url:
         checks += _tried("storage", partial(_storage, desk))
+    for number in range(len(desk.settings.archive_roots)):
+        checks += _tried("archive", partial(_archive, desk, number))
     for site in sites:
         checks += _tried(f"{site.environment} folder", partial(_folder, site))
         if site.container:
@@ -92,6 +95,16 @@ def _folder(site: Site) -> Iterator[Check]:
         yield passed(name, f"{folder.path}: {len(folder.dumps())} dump(s), {human(folder.free())} free")
     if folder.path.exists() and (exposed := folders.exposed_parents(folder.path)):
         yield warned(name, "parents", "; ".join(exposed), folders.TIGHTEN)
+
+
+def _archive(desk: Desk, number: int) -> Iterator[Check]:
+    root = desk.settings.archive_roots[number]
+    if not root.is_dir():
+        hint = f"Is its disk mounted? Else make the folder: mkdir -p {shlex.quote(str(root))}"
+        yield warned("archive", "away", f"{root} is not there: no copy of a backup is found in it.", hint)
+        return
+    space = disks.space(root)
+    yield passed("archive", f"{root}: {human(space.free)} of {human(space.size)} free")
 
 
 def _container(site: Site, container: Container) -> Iterator[Check]:

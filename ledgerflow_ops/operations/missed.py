@@ -60,7 +60,9 @@ def elsewhere(site: Site, day: date) -> Seen:
     others = site.locations()[1:]
     settings = site.settings
     hint = (
-        "For the next time: keep make up running, and the machine awake at "
+        "For the next time: "
+        + ("" if settings.is_scheduled else f"set scheduled = true for {site.environment}, ")
+        + "keep make up running, and the machine awake at "
         f"{settings.schedule:%H:%M} {settings.time_zone}"
         + ("." if others else "; and set archive_roots to where copies are kept.")
     )

@@ -52,6 +52,11 @@ class Server:
         except (OSError, ValueError):
             return {}
 
+    @property
+    def address(self) -> str:
+        """Where it answers, as remembered; empty when it was not started."""
+        return str(self.remembered().get("address", ""))
+
     def running(self) -> psutil.Process | None:
         """The process, if it is the one we started: same id, same start time."""
         facts = self.remembered()
@@ -139,10 +144,11 @@ def _up(desk: Desk) -> str:
     variables = _variables(desk)
     if not daemon.running():
         daemon.start([_program("dagster-daemon"), "run", "-w", _WORKSPACE], variables, "")
-    if not webserver.running():
-        _start_page(webserver, variables, _port(desk.settings.web_port, "web_port"))
-    if desk.settings.viewers_port and not viewers.running():
-        _start_page(viewers, variables, _port(desk.settings.viewers_port, "viewers_port"), "--read-only")
+    _page(webserver, variables, desk.settings.web_port, "web_port")
+    if desk.settings.viewers_port:
+        _page(viewers, variables, desk.settings.viewers_port, "viewers_port", "--read-only")
+    elif viewers.remembered():
+        viewers.stop()  # a page that has been taken out of the settings
     if not metrics.running():
         port = _usual_port(desk.settings.state_dir)
         metrics.start(
@@ -150,7 +156,7 @@ def _up(desk: Desk) -> str:
             {"DAGSTER_HOME": variables["DAGSTER_HOME"]},  # by which it is known as ours
             f"http://127.0.0.1:{port}/metrics",
         )
-    address = str(webserver.remembered()["address"])
+    address = webserver.address
     _wait(f"{address}/server_info", webserver, daemon)
     _wait(metrics_address(desk), metrics)
     if desk.settings.viewers_port:
@@ -160,7 +166,7 @@ def _up(desk: Desk) -> str:
 
 def viewers_address(desk: Desk) -> str:
     """Where viewers look, who can launch and change nothing; empty where there is no page for them."""
-    return str(Server("viewers", desk.settings.state_dir).remembered().get("address", ""))
+    return Server("viewers", desk.settings.state_dir).address
 
 
 def reload(desk: Desk) -> bool:
@@ -172,9 +178,9 @@ def reload(desk: Desk) -> bool:
     with _alone(desk.settings.state_dir):
         webserver, viewers = (Server(name, desk.settings.state_dir) for name in ("webserver", "viewers"))
         if viewers.running():
-            port = int(str(viewers.remembered()["address"]).rpartition(":")[2])
+            port = int(viewers.address.rpartition(":")[2])
             _start_page(viewers, _variables(desk), port, "--read-only")
-        address = str(webserver.remembered().get("address", "")) if webserver.running() else ""
+        address = webserver.address if webserver.running() else ""
     return bool(address) and webpage.reload(address, _LOCATION)
 
 
@@ -196,6 +202,13 @@ def _port(wanted: int | None, setting: str) -> int:
     return wanted or free_port()
 
 
+def _page(page: Server, variables: dict[str, str], wanted: int | None, setting: str, *options: str) -> None:
+    """Let the page run where `setting` wants it; one that runs at another port moves."""
+    here = wanted is None or page.address.endswith(f":{wanted}")
+    if not page.running() or not here:
+        _start_page(page, variables, _port(wanted, setting), *options)
+
+
 def _start_page(page: Server, variables: dict[str, str], port: int, *options: str) -> None:
     words = ["-h", "127.0.0.1", "-p", str(port), "-w", _WORKSPACE, *options]
     page.start([_program("dagster-webserver"), *words], variables, f"http://127.0.0.1:{port}")
@@ -203,7 +216,7 @@ def _start_page(page: Server, variables: dict[str, str], port: int, *options: st
 
 def metrics_address(desk: Desk) -> str:
     """Where Prometheus finds the figures; empty where they are not served."""
-    return str(Server("metrics", desk.settings.state_dir).remembered().get("address", ""))
+    return Server("metrics", desk.settings.state_dir).address
 
 
 def _usual_port(state_dir: Path) -> int:

@@ -11,6 +11,7 @@ from ledgerflow_ops.core.alerts import Level
 from ledgerflow_ops.core.sizes import human
 from ledgerflow_ops.core.spans import measured, span
 from ledgerflow_ops.core.standing import Tone
+from ledgerflow_ops.core.typed import typed
 from ledgerflow_ops.operations.rooms import Room
 from ledgerflow_ops.operations.standing import Standing
 from ledgerflow_ops.operations.status import STRIP_DAYS, Incident, Overview, Status
@@ -39,6 +40,8 @@ def show(found: Overview, terminal: Terminal) -> None:
     alone = len(found.environments) == 1
     for item in found.environments:
         _environment(item, terminal, alone=alone)
+    if found.machine:
+        terminal.say("the machine:", "bold")
     for incident in found.machine:
         _incident(incident, terminal, hint=True)
     _legend(found, terminal)
@@ -140,7 +143,7 @@ def _incident(incident: Incident, terminal: Terminal, *, hint: bool) -> None:
         since += f" (NOT DELIVERED to {', '.join(incident.undelivered)})"
     terminal.say(f"  {finding.level.upper()}: {finding.message}{since}", _LEVELS[finding.level])
     if finding.hint and hint:
-        terminal.say(f"    hint: {finding.hint}", "dim")
+        terminal.say(f"    hint: {typed(finding.hint, finding.environment or '')}", "dim")
 
 
 def _kept(item: Status, terminal: Terminal) -> None:
@@ -150,7 +153,8 @@ def _kept(item: Status, terminal: Terminal) -> None:
     for one in item.kept:
         age = span(item.standing.now - one.mark.at)
         size = human(one.size) if one.size is not None else "size unknown"
-        terminal.say(f"  kept aside since {age}: {one.name}, {size}; make discard NAME={one.name}")
+        drop = typed(f"make discard NAME={one.name}", item.site.environment)
+        terminal.say(f"  kept aside since {age}: {one.name}, {size}; {drop}")
     if item.unseen:
         terminal.say(f"  its server cannot be asked: {item.unseen.splitlines()[0]}", "yellow")
 

@@ -38,7 +38,7 @@ def test_it_says_what_happened_since_when_what_is_safe_what_to_do_and_where_to_l
         "The backup of 2026-11-23 is late.",
         "Since: 2026-11-23 09:49 CET (3 h 10 min ago)",
         "Still safe in prod: a.dump, proven, 33 h old",
-        "Do: make backup",
+        "Do: LEDGER_ENV=prod make backup",
         "Run: http://127.0.0.1:3000/runs/42",
     ]
     assert found.bad == "critical"

@@ -24,6 +24,7 @@ def of(*ago: int) -> list[date]:
         (("", "2026-11-21", ""), of(2, 1)),
         (("", "", "2026-11-17"), of(7, 6)),
         (("", "2026-11-21", "2026-11-23"), of(2, 1, 0)),
+        (("", "2026-11-23", ""), of(0)),
     ],
 )
 def test_days_are_those_asked_for_else_the_window_up_to_yesterday(
@@ -41,7 +42,11 @@ def test_days_are_those_asked_for_else_the_window_up_to_yesterday(
         (("yesterday", "", ""), "is not a day"),
         (("", "2026-02-30", ""), "FROM='2026-02-30' is not a day"),
         (("2026-11-15", "", ""), "outside of the retention window"),
-        (("", "", "2026-11-24"), "outside of the retention window"),
+        (("", "", "2026-11-15"), "2026-11-15 is outside of the retention window"),
+        (("", "2026-11-15", "2026-11-14"), "2026-11-15 is outside of the retention window"),
+        (("", "", "2026-11-24"), "2026-11-24 has not come yet: today is 2026-11-23"),
+        (("", "2026-11-24", ""), "2026-11-24 has not come yet"),
+        (("2026-11-24", "", ""), "2026-11-24 has not come yet"),
     ],
 )
 def test_what_is_no_span_of_days_is_told(asked: tuple[str, str, str], words: str) -> None:

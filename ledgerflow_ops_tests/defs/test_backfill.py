@@ -68,6 +68,11 @@ def test_takes_todays_only_when_it_is_asked_for(bench: Bench, capsys: pytest.Cap
     site = bench.site()
     with bench.instance():
         backfill(site, Terminal(as_json=True), ALL, dry_run=True)
-        assert str(site.today()) not in told(capsys)
+        said = capsys.readouterr()
+        found = [one["day"] for one in json.loads(said.out)["days"]]
+        assert str(site.today()) not in found
+        assert "7 days refused, for the reasons above" in said.err
+        assert said.err.count("hint:") == 1, "not the same words for each day"
+        assert said.err.count(found[0]) == 4, "in the plan, twice in its reason, in the list"
         assert backfill(site, Terminal(as_json=True), (str(site.today()), "", ""), dry_run=False) == 0
     assert [entry.proven for entry in catalog.entries(site)] == [True]

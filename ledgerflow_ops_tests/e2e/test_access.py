@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from ledgerflow_ops import config
-from ledgerflow_ops.adapters.cluster import free_port
+from ledgerflow_ops.adapters.cluster import ended, free_port
 from ledgerflow_ops.operations import servers
 from ledgerflow_ops.operations.desk import Desk
 from ledgerflow_ops_tests.e2e import commands, web
@@ -144,6 +144,20 @@ def test_a_reload_shows_the_days_as_they_are_now_on_both(
     assert running.ledgerflow("up").code == 0, "waits until both answer"
     assert len(web.asked(front, DAYS, VIEWER)["assetNodeOrError"]["partitionKeys"]) == 4
     assert not [pid for pid in before if psutil.pid_exists(pid)]
+
+
+def test_a_page_moves_to_the_port_that_is_set_now_and_ends_where_none_is(
+    running: Shell, ports: dict[str, int]
+) -> None:
+    before, port = psutil.Process(_processes(running, "viewers")[0]), free_port()
+    said = running.ledgerflow("up", "--json", LEDGER_VIEWERS_PORT=str(port))
+    assert said.json["viewers"] == f"http://127.0.0.1:{port}"
+    assert said.json["address"] == f"http://127.0.0.1:{ports['3070']}", "the other one stays"
+    assert web.get(f"http://127.0.0.1:{port}/server_info", "").status == 200
+    assert ended(before, 60)
+    before = psutil.Process(_processes(running, "viewers")[0])
+    assert "viewers" not in running.ledgerflow("up", "--json", LEDGER_VIEWERS_PORT="").json
+    assert ended(before, 60)
 
 
 def test_a_port_that_is_taken_is_told(running: Shell, session_root: Path) -> None:

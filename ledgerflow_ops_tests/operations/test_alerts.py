@@ -99,7 +99,7 @@ class TestArriving:
         for text in (sent["message"], body.replace("\r\n", "\n")):
             assert "Since: 2026-11-23 12:00 UTC (0 s ago)" in text
             assert "Still safe in prod: NOTHING: no backup is proven" in text
-            assert "Do: make backup" in text
+            assert "Do: LEDGER_ENV=prod make backup" in text
             assert "Run: 42" in text
         assert (letter["From"], letter["To"]) == ("ledger@books.example", "owner@books.example")
         [alert] = alerts.open_alerts(office.desk)

@@ -1,6 +1,7 @@
 """What an operation needs, looked at beforehand: each thing that is missing is named, with what to do."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,19 @@ def test_it_names_everything_an_operation_would_meet(ground: Ground) -> None:
     assert any("1 dump(s)" in check.message for check in checks if check.name == "dev folder")
     sources = [check.message for check in checks if check.name == "dev source"]
     assert any(f"PostgreSQL {bundled.version}" in message for message in sources)
+
+
+def test_a_folder_of_copies_is_looked_at(ground: Ground) -> None:
+    settings = ground.site().desk.settings
+    there, away = ground.root / "second", ground.root / "not mounted"
+    there.mkdir()
+    desk = replace(ground.site().desk, settings=settings.model_copy(update={"archive_roots": (there, away)}))
+    first, second = (check for check in doctor.examine(desk, []) if check.name == "archive")
+    assert first.passed
+    assert f"{there}: " in first.message
+    assert not second.passed
+    assert f"{away} is not there" in second.message
+    assert f"mkdir -p '{away}'" in second.hint
 
 
 def test_a_database_that_cannot_be_reached_is_a_finding_and_the_others_are_still_looked_at(

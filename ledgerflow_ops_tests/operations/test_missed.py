@@ -142,6 +142,9 @@ def test_what_cannot_be_adopted_is_named_with_the_reason(ground: Ground) -> None
         assert f"{manifest.dump.file} in {ground.root / 'one' / 'dev'} has no manifest" in text
     assert "make up" in plan.hint
     assert "02:30 UTC" in plan.hint
+    assert "scheduled = true" not in plan.hint, "it is, having a database"
+    unscheduled = missed.plan(ground.site(scheduled=False), day)
+    assert "set scheduled = true for dev, keep make up running" in unscheduled.hint
 
 
 def test_another_file_of_that_name_is_never_overwritten(ground: Ground) -> None:

@@ -352,7 +352,8 @@ class TestCommands:
         assert "ledgerflow_build_info" in file.read_text()
 
     @pytest.mark.parametrize(
-        ("name", "words"), [("ledgerflow.txt", "does not end in .prom"), ("nowhere/x.prom", "nowhere")]
+        ("name", "words"),
+        [("ledgerflow.txt", "does not end in .prom"), ("nowhere/x.prom", "nowhere is no folder")],
     )
     def test_a_textfile_that_cannot_be_is_told(self, root: Path, name: str, words: str) -> None:
         said = Shell(root).ledgerflow("metrics", "--json", TEXTFILE=str(root / name))
