@@ -401,6 +401,21 @@ class TestDagsterStorage:
         assert re.search(r"storage +Dagster's records are in 127\.0\.0\.1:\d+/dagster_", said.out)
 
 
+def test_who_interrupts_before_it_has_begun_is_answered_as_well(root: Path) -> None:
+    """Its commands are still being imported: Ctrl-C comes with the first library of theirs."""
+    early = root / "early"
+    early.mkdir()
+    (early / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    said = Shell(root, {"LEDGER_ENV": "dev", "PYTHONPATH": str(early)}).ledgerflow("backup", JSON="1")
+    assert (said.code, said.errors) == (
+        1,
+        "error: Interrupted.\nhint: Nothing had begun. Run it again.\n",
+    )
+    assert said.json["error"]["message"] == "Interrupted."
+    assert (said.json["environment"], said.json["exit_code"]) == ("dev", 1)
+    assert not Shell(root).backups.exists()
+
+
 class TestIdentity:
     def test_it_is_taken_on_purpose_and_told(self, elsewhere: Shell) -> None:
         first = elsewhere.ledgerflow("identity")

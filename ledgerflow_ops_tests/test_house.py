@@ -26,10 +26,8 @@ BELOW: dict[str, set[str]] = {
     "operations": {"core", "adapters", "sample", "places", "values", "sections", "config", "console"},
     "defs": {"core", "adapters", "places", "values", "config", "console", "operations"},
     "guard": {"core", "adapters", "places", "values", "config", "operations"},
-    "calls": {"core", "adapters", "config", "console", "operations"},
-    "looking": {"core", "adapters", "calls", "operations"},
-    "keeping": {"core", "calls", "defs", "operations"},
-    "cli": {"core", "calls", "looking", "keeping", "operations", "defs", "guard"},
+    "commands": {"core", "adapters", "config", "console", "operations", "defs", "guard"},
+    "cli": {"commands"},
     "definitions": {"config", "defs"},
 }
 """What each part of the product may import beside itself: core ← adapters ← operations ← the rest."""

@@ -273,8 +273,8 @@ class TestCommands:
     def test_what_does_not_send_does_not_load_apprise(self, root: Path) -> None:
         """It takes longer than the rest of a command."""
         program = (
-            "import sys\nfrom ledgerflow_ops.cli import main\n"
-            "try:\n    main(['status'])\nexcept SystemExit:\n    pass\n"
+            "import sys\nfrom ledgerflow_ops.commands.program import program\n"
+            "try:\n    program(['status'])\nexcept SystemExit:\n    pass\n"
             "sys.exit(3 if 'apprise' in sys.modules else 0)"
         )
         shell = self.shell(root, "json://127.0.0.1")

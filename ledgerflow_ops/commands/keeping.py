@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from ledgerflow_ops.calls import CONFIRM, DRY_RUN, FILE, JSON, WHY, Call
+from ledgerflow_ops.commands.calls import CONFIRM, DRY_RUN, FILE, JSON, WHY, Call
 from ledgerflow_ops.core.errors import Refused
 
 REASON = click.option("--reason", envvar="REASON", default="", help="Why it must stay.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ledgerflow_ops.calls import JSON, Call
+from ledgerflow_ops.commands.calls import JSON, Call
 from ledgerflow_ops.core.environments import Environment
 
 if TYPE_CHECKING:

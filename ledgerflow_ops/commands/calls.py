@@ -4,7 +4,6 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import click
@@ -12,6 +11,7 @@ import click
 from ledgerflow_ops import config
 from ledgerflow_ops.adapters.locks import who
 from ledgerflow_ops.adapters.process import end_all, mask
+from ledgerflow_ops.commands.wanted import FALSE, TRUE, json_wanted
 from ledgerflow_ops.console import Progress, Terminal
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
@@ -19,7 +19,6 @@ from ledgerflow_ops.core.manifest import RunFacts
 from ledgerflow_ops.operations.desk import Desk, Site
 
 _ONLY_LOOK = {"status", "journal", "report", "metrics", "doctor", "safety-check"}
-_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
 class Flag(click.ParamType[bool]):
@@ -29,10 +28,10 @@ class Flag(click.ParamType[bool]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:  # noqa: ARG002
         text = str(value).lower()
-        if text not in _TRUE | _FALSE:
+        if text not in TRUE | FALSE:
             name = param.envvar if param else "the flag"
             raise SettingsError(f"{name}={value!r} is neither 1 nor 0.", hint=f"Write {name}=1 or {name}=0.")
-        return text in _TRUE
+        return text in TRUE
 
 
 def flag(name: str, default: bool, text: str) -> Callable[[Any], Any]:
@@ -77,7 +76,7 @@ def _carries_out() -> None:
     known = {option.name for option in context.command.params}
     if "dry_run" in known or context.info_name in _ONLY_LOOK:
         return
-    if os.environ.get("DRY_RUN", "").lower() not in _FALSE:
+    if os.environ.get("DRY_RUN", "").lower() not in FALSE:
         raise SettingsError(
             f"{context.info_name} has no dry run, and DRY_RUN is set. Nothing was done.",
             hint="make help lists what takes DRY_RUN=1; leave it out to carry this out.",
@@ -119,17 +118,8 @@ class Commands(click.Group):
             sys.exit(_told(LedgerError(message, hint="Not foreseen: report it with the lines above.")))
 
 
-def _json_wanted() -> bool:
-    """Whether JSON was asked for, read without click: its own reading may be what failed."""
-    for word, following in pairwise([*sys.argv[1:], ""]):
-        name, _, value = word.partition("=")
-        if name == "--json":
-            return (value or following).lower() not in _FALSE - {""}
-    return os.environ.get("JSON", "").lower() in _TRUE
-
-
 def _told(error: LedgerError) -> int:
-    terminal = Terminal(as_json=_json_wanted(), environment=_named())
+    terminal = Terminal(as_json=json_wanted(), environment=_named())
     Progress(terminal).clear()
     terminal.error(error.message, error.hint)
     details = {"message": error.message, "hint": error.hint, "kind": type(error).__name__}

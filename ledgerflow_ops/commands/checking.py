@@ -1,0 +1,72 @@
+"""The commands about what this stands on: doctor, safety-check, protect, identity."""
+
+import sys
+from dataclasses import asdict
+
+import click
+
+from ledgerflow_ops.commands.calls import DRY_RUN, JSON, WHY, Call, flag
+
+
+@click.command()
+@JSON
+def doctor(json: bool) -> None:
+    """Look at settings, tools, folders and connections."""
+    from ledgerflow_ops.operations import doctor as asked
+
+    call = Call(json)
+    checks = asked.examine(call.desk, call.sites())
+    call.terminal.checks(checks)
+    call.terminal.finish({"checks": [check.as_json() for check in checks]})
+    sys.exit(1 if any(check.fatal for check in checks) else 0)
+
+
+@click.command("safety-check")
+@JSON
+def safety_check(json: bool) -> None:
+    """Look whether ledger_docker stands before docker, and what it has to fall back on."""
+    from ledgerflow_ops.guard import installation
+
+    call = Call(json)
+    checks = installation.safety_check(call.desk, call.sites())
+    call.terminal.checks(checks)
+    call.terminal.finish({"checks": [check.as_json() for check in checks]})
+    sys.exit(1 if any(check.fatal for check in checks) else 0)
+
+
+@click.command()
+@WHY
+@DRY_RUN
+@JSON
+def protect(why: str, dry_run: bool, json: bool) -> None:
+    """Label the environment's volumes, by making them anew with their data."""
+    from ledgerflow_ops.guard import installation
+
+    call = Call(json, why)
+    site = call.site()
+    found = installation.protect(site, dry_run=dry_run, say=call.progress.say)
+    for item in found:
+        done = "would be labelled" if dry_run else "is labelled"
+        call.terminal.say(f"{item.volume}: {f'{done} now' if item.doable else item.reason}")
+        if item.hint:
+            call.terminal.say(f"  hint: {item.hint}")
+    call.terminal.say("" if found else f"{site.environment} has no volume on this engine.")
+    call.terminal.finish({"environment": site.environment, "volumes": [asdict(item) for item in found]})
+    sys.exit(1 if any(item.hint for item in found) else 0)
+
+
+@click.command()
+@flag("accept", False, "Take the database that the URL leads to as this environment's from now on.")
+@JSON
+def identity(accept: bool, json: bool) -> None:
+    """Say which database the environment is, and take a new one if that is meant."""
+    from ledgerflow_ops.operations import identity as asked
+
+    call = Call(json)
+    site = call.site()
+    found = asked.identity(site, accept=accept)
+    call.terminal.say(f"{site.environment} is {found}")
+    call.terminal.finish({"environment": site.environment, "identity": str(found)})
+
+
+COMMANDS = (doctor, safety_check, protect, identity)

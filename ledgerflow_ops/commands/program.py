@@ -1,0 +1,28 @@
+"""All commands as one program.
+
+Everything can be given as an option or as the environment variable of the same name; make passes variables.
+"""
+
+import signal
+
+import click
+
+from ledgerflow_ops.commands import checking, keeping, looking, proving, restoring, running
+from ledgerflow_ops.commands.calls import Commands
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def program() -> None:
+    """Backups that count only when they have been proven restorable."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    """Asked to end: leave through the same door as Ctrl-C, which withdraws what is half-done."""
+    raise KeyboardInterrupt
+
+
+for room in (proving, restoring, keeping, looking, checking, running):
+    for command in room.COMMANDS:
+        program.add_command(command)

@@ -1,0 +1,85 @@
+"""The commands about what runs by itself, and tells: up, down, alert-test, watchdog."""
+
+import sys
+
+import click
+
+from ledgerflow_ops.commands.calls import JSON, Call, flag
+
+
+@click.command()
+@JSON
+def up(json: bool) -> None:
+    """Start the web page, the viewers' page where it is set, and the daemon on loopback."""
+    from ledgerflow_ops.operations import servers
+
+    call = Call(json)
+    address = servers.up(call.desk)
+    viewers = servers.viewers_address(call.desk)
+    call.terminal.say(f"The web page is at {address}")
+    if viewers:
+        call.terminal.say(f"Viewers, who can change nothing, look at {viewers}")
+    call.terminal.say("make down stops it, the daemon and the embedded PostgreSQL.")
+    figures = servers.metrics_address(call.desk)
+    call.terminal.say(f"Prometheus finds the figures at {figures}")
+    pages = {"address": address, **({"viewers": viewers} if viewers else {})}
+    call.terminal.finish({**pages, "metrics": figures})
+
+
+@click.command()
+@JSON
+def down(json: bool) -> None:
+    """Stop the web pages, the daemon and the embedded PostgreSQL."""
+    from ledgerflow_ops.operations import servers
+
+    call = Call(json)
+    stopped = servers.down(call.desk)
+    call.terminal.say(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
+    call.terminal.finish({"stopped": stopped})
+
+
+@click.command("alert-test")
+@JSON
+def alert_test(json: bool) -> None:
+    """Send a test through every alert channel."""
+    from ledgerflow_ops.operations import alerts, channels
+
+    call = Call(json)
+    channels.require(call.settings)
+    found = alerts.test(call.desk)
+    for name, why in found.items():
+        call.terminal.say(
+            f"{name}: {f'NOT DELIVERED: {why}' if why else 'delivered'}", "red" if why else "green"
+        )
+    code = 1 if any(found.values()) else 0
+    told = [{"channel": name, "delivered": not why, "why_not": why} for name, why in found.items()]
+    call.terminal.finish({"channels": told, "exit_code": code})
+    sys.exit(code)
+
+
+@click.command()
+@flag("quiet", False, "Say nothing when nothing is open.")
+@JSON
+def watchdog(quiet: bool, json: bool) -> None:
+    """Look whether all is well, also when the daemon is dead, and alert."""
+    from ledgerflow_ops.core.alerts import Level
+    from ledgerflow_ops.core.typed import typed
+    from ledgerflow_ops.operations import alerts, watching
+
+    call = Call(json)
+    found = watching.dog(call.desk)
+    for alert in found:
+        late = f" (NOT DELIVERED to {', '.join(alert.missed)})" if alert.undelivered else ""
+        where = alert.finding.environment or "machine"
+        call.terminal.error(
+            f"{where} {alert.finding.level}: {alert.finding.message}{late}",
+            typed(alert.finding.hint, alert.finding.environment or ""),
+        )
+    if not found and not quiet:
+        call.terminal.say("Nothing is open.", "green")
+    code = 1 if any(alert.finding.level is Level.CRITICAL or alert.undelivered for alert in found) else 0
+    call.terminal.finish({"open": [alerts.as_json(alert) for alert in found], "exit_code": code})
+    sys.exit(code)
+
+
+COMMANDS = (up, down, alert_test, watchdog)
