@@ -19,7 +19,7 @@ _SERVERS = ("postgres", "postgis", "timescaledb", "pgvector", "postgresql", "led
 
 def handed_out(who: str, process: Process, scene: Scene, *, allowed: bool) -> Iterator[Touch]:
     """What a container that is started would get hold of. `allowed`: it is PostgreSQL on its own data."""
-    protected = scene.protected()
+    protected = scene.protected
     for name in scene.unfinished(process):
         yield destroys(
             f"it starts {who} on the volume {name} while its data are being moved",
@@ -46,7 +46,7 @@ def handed_out(who: str, process: Process, scene: Scene, *, allowed: bool) -> It
 
 
 def _folders(who: str, mount: Mount, process: Process, scene: Scene, *, allowed: bool) -> Iterator[Touch]:
-    for folder, reason in scene.folders().items():
+    for folder, reason in scene.folders.items():
         socket = folder in scene.sockets()
         writable = mount.writable or scene.beneath(mount.source, folder)
         if not scene.reaches(mount.source, folder) or not (writable or socket):

@@ -64,7 +64,7 @@ def _journal(desk: Desk) -> Check:
 
 
 def _labels(scene: Scene) -> Iterator[Check]:
-    for name, reason in sorted(scene.protected().items()):
+    for name, reason in sorted(scene.protected.items()):
         volume = scene.engine.volume(name)
         environment = scene.environment_of_volume(name)
         if volume and volume.labels.get(PROTECT) == "true":
