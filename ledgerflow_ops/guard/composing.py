@@ -26,10 +26,15 @@ def brought_up(call: Call, scene: Scene) -> Iterator[Touch]:
         yield from service_started(call, service, project, scene)
     if call.on("renew-anon-volumes"):
         yield from shadowing.renewed(project, scene)
-    if call.on("remove-orphans"):
-        kept = {service.name for service in project.services}
-        gone = [one for one in scene.engine.of(project.name) if one.service not in kept]
-        yield from removals.orphaned(gone, scene)
+    if call.on("remove-orphans") or (scene.orphans_go and "remove-orphans" not in call.options):
+        yield from _orphans(project, scene)
+
+
+def _orphans(project: Project, scene: Scene) -> Iterator[Touch]:
+    """The containers of services that the file no longer has."""
+    kept = {service.name for service in project.services}
+    gone = [one for one in scene.engine.of(project.name) if one.service not in kept]
+    yield from removals.orphaned(gone, scene)
 
 
 def started(call: Call, scene: Scene) -> Iterator[Touch]:
@@ -118,6 +123,8 @@ def one_off(call: Call, scene: Scene) -> Iterator[Touch]:
     for other in project.services:
         if other is not service and not call.on("no-deps"):  # Compose tells of it because it starts it
             yield from service_started(call, other, project, scene)
+    if call.on("remove-orphans"):
+        yield from _orphans(project, scene)
     own = service.process
     entrypoint = own.entrypoint
     if "entrypoint" in call.options:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import tarfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -216,6 +217,7 @@ def resolve(asked: Asked, guarded: Callable[[str], Guarded]) -> Scene:
         stdin=stdin,
         folder=folder,
         socket=_socket(call),
+        orphans_go=os.environ.get("COMPOSE_REMOVE_ORPHANS", "").lower() in ("1", "t", "true", "y", "yes"),
         images=asked.images(call.operands[:1]) if call.verb in ("run", "create") else {},
         elsewhere={name: asked.elsewhere(name) for name in call.operands[:1]}
         if call.verb == "context use"
@@ -256,9 +258,13 @@ def _links(paths: Iterable[str], folders: Iterable[str]) -> dict[str, str]:
     mounts, and on a Mac in other letters.
     """
     known = {identity: folder for folder in folders if (identity := _identity(folder))}
+    disks = {identity[0]: folder for identity, folder in known.items()}
     found = {}
     for path in paths:
         real = Path(os.path.realpath(path))
+        if (device := _device(real)) in disks:  # whoever mounts it has all that is on it
+            found[path] = disks[device]
+            continue
         for above in (real, *real.parents):
             if folder := known.get(_identity(str(above)) or (0, 0)):
                 real = Path(folder, real.relative_to(above))
@@ -266,6 +272,15 @@ def _links(paths: Iterable[str], folders: Iterable[str]) -> dict[str, str]:
         if str(real) != path:
             found[path] = str(real)
     return found
+
+
+def _device(path: Path) -> int:
+    """Which disk a block device is; 0 for all that is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return 0
+    return found.st_rdev if stat.S_ISBLK(found.st_mode) else 0
 
 
 def _identity(path: str) -> tuple[int, int] | None:

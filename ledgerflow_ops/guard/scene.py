@@ -21,6 +21,11 @@ from ledgerflow_ops.guard.things import (
 )
 
 _SAYS_SO = re.compile(r"postgres|pgdata|pg_data", re.IGNORECASE)
+_SOCKETS = tuple(
+    f"{place}/{name}"
+    for place in ("/var/run", "/run")
+    for name in ("docker.sock", "containerd", "docker/containerd")
+)
 _READ_ONLY_ALL_THE_WAY = (1, 44)
 _OURS = re.compile(r"ledger-(dev|test|prod)")
 
@@ -47,6 +52,8 @@ class Scene:
     """For each protected folder of the host: where the file system that it is on is mounted."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Paths of the host that the call or the engine name, and where links and other names of them lead."""
+    orphans_go: bool = False
+    """Whether COMPOSE_REMOVE_ORPHANS says what --remove-orphans does."""
     inside: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """For a container's id and a path in it: where links in it lead; empty where that cannot be told."""
 
@@ -123,7 +130,7 @@ class Scene:
 
     def sockets(self) -> tuple[str, ...]:
         """Where the engine is spoken to: whoever may read there may do anything."""
-        return tuple(filter(None, ("/var/run/docker.sock", "/run/docker.sock", self.socket)))
+        return tuple(filter(None, (*_SOCKETS, self.socket)))
 
     def off_limits(self) -> set[str]:
         """The folders in which not even a PostgreSQL may keep its data."""

@@ -20,6 +20,7 @@ from ledgerflow_ops_tests.guard.conftest import Judged
 _ALONE = "run --rm --network none"
 _POSTGRES = "ledger-dev-postgres-1"
 _NSENTER = "--cap-add SYS_ADMIN -v NSENTER:/nsenter:ro IMAGE"
+_OPTIONS = "-o type=ext4 -o device={}"
 _NO_POWERS = b"unable to apply caps"
 
 
@@ -29,6 +30,7 @@ _NO_POWERS = b"unable to apply caps"
         f"{_ALONE} --pid container:{_POSTGRES} IMAGE rm -rf /proc/1/root{DATA}/base",
         f"{_ALONE} --pid=host IMAGE rm -rf /proc/PID/root{DATA}/base",
         f"{_ALONE} --pid=container:{_POSTGRES} {_NSENTER} /nsenter -t 1 -m rm -rf {DATA}/base",
+        f"{_ALONE} -v /proc:/p:ro IMAGE rm -rf /p/PID/root{DATA}/base",
         f"{_ALONE} -v SOCKET:/var/run/docker.sock -v CLIENT:/docker:ro IMAGE /docker volume rm loose",
         f"{_ALONE} --volumes-from {_POSTGRES} IMAGE rm -rf {DATA}/base",
         f"{_ALONE} --privileged --pid=host IMAGE rm -rf /proc/PID/root{DATA}/base",
@@ -70,7 +72,7 @@ def disk(yard: Yard) -> Iterator[tuple[str, Path]]:
     if made.returncode:
         needs.missing(f"no file can be made a disk here: {made.stderr.decode().strip()}")
     device = made.stdout.decode().strip()
-    options = ["-o", "type=ext4", "-o", f"device={device}"]
+    options = _OPTIONS.format(device).split()
     try:
         yard.engine.docker("volume", "create", "--label", "com.ledgerflow.protect=true", *options, "disk")
         yield device, file
@@ -89,3 +91,30 @@ def test_the_disk_that_a_volume_is_on(disk: tuple[str, Path], yard: Yard, judged
     assert judged(words).effect == Effect.DESTROYS
     yard.engine.docker(*words)
     assert file.read_bytes() != before
+
+
+def test_a_volume_of_the_disk_that_the_backups_are_on(
+    disk: tuple[str, Path], yard: Yard, judged: Judged
+) -> None:
+    yard.build()
+    create = ["volume", "create", *_OPTIONS.format(disk[0]).split(), "alias"]
+    assert judged(create).effect == Effect.READS
+    subprocess.run(["mount", disk[0], yard.backups], check=True)
+    try:
+        (yard.backups / "kept").write_text("a backup")
+        made, before = judged(create), yard.content()
+        yard.engine.docker(*create)
+        words = f"{_ALONE} -v alias:/x {image.SYSTEM} rm /x/kept".split()
+        handed = judged(words)
+        yard.engine.docker(*words)
+        lost = yard.content() != before
+    finally:
+        yard.engine.docker("volume", "rm", "alias", check=False)
+        subprocess.run(["umount", yard.backups], check=True)
+        yard.build()
+    assert (made.effect, handed.effect, lost) == (Effect.DESTROYS, Effect.DESTROYS, True)
+
+
+@pytest.mark.parametrize("folder", ["/run/containerd/containerd.sock", "/var/run/docker", "/run"])
+def test_the_engine_below_the_engine(folder: str, judged: Judged) -> None:
+    assert judged(f"{_ALONE} -v {folder}:/x:ro {image.SYSTEM} true".split()).effect == Effect.DESTROYS

@@ -340,3 +340,27 @@ def test_a_file_that_only_the_projects_own_variables_name(yard: Yard, judged: Ju
     judgement = judged(["compose", "-p", "ledger", "up", "-d"])
     (yard.folder / ".env").unlink()
     assert any("beside ledger-dev" in touch.what for touch in judgement.touches)
+
+
+@pytest.mark.parametrize(
+    ("words", "by_variable", "lost"),
+    [("up -d", "1", True), ("run --rm --remove-orphans b true", "", True), ("run --rm b true", "1", False)],
+)
+def test_a_service_that_the_file_no_longer_has(
+    words: str, by_variable: str, lost: bool, yard: Yard, judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its container goes, and with it the only thing that leads to its nameless volume."""
+    yard.build()
+    plain = f"image: {image.SYSTEM}, network_mode: none"
+    other = f'  b: {{{plain}, command: ["true"]}}\n'
+    base = f'  a: {{{plain}, init: true, command: ["sleep", "infinity"], volumes: ["{DATA}"]}}\n'
+    for name, services in (("before.yml", base + other), ("after.yml", other)):
+        (yard.folder / name).write_text(f"name: more\nservices:\n{services}")
+    yard.engine.docker("compose", "-f", "before.yml", "up", "-d", cwd=yard.folder)
+    monkeypatch.setenv("COMPOSE_REMOVE_ORPHANS", by_variable)
+    typed = ["compose", "-f", "after.yml", *words.split()]
+    judgement = judged(typed)
+    run(yard, typed)
+    gone = "more-a-1" not in yard.engine.names("container")
+    yard.engine.docker("compose", "-f", "before.yml", "down", "-v", "-t", "0", cwd=yard.folder)
+    assert (judgement.effect == Effect.DESTROYS, gone) == (lost, lost)
