@@ -1,5 +1,6 @@
 """The terminal: progress on one line for a person, words on stderr, one JSON object on stdout."""
 
+import io
 import json
 import sys
 import time
@@ -25,6 +26,9 @@ class Terminal:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
         self.errors = Console(stderr=True, highlight=False, soft_wrap=True)
         self.out = self.errors if as_json else Console(highlight=False, soft_wrap=True)
         if not self.out.is_terminal:

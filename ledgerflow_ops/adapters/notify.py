@@ -117,8 +117,9 @@ class _Attempt(threading.Thread):
     def outcome(self, seconds: float, wanted: int) -> list[str]:
         """What came of each message, waited for as long as that."""
         self.join(max(seconds, 0))
+        late = self.is_alive()  # before what is known: it may end in between
         known = list(self._whys)
-        why = "it did not answer in time" if self.is_alive() else known[-1]
+        why = "it did not answer in time" if late else known[-1]
         return known + [why] * (wanted - len(known))
 
     def run(self) -> None:

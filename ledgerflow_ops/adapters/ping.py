@@ -1,5 +1,6 @@
 """Calls a web address that counts on being called. The address is a secret and is never repeated."""
 
+import http.client
 import urllib.error
 import urllib.request
 
@@ -16,6 +17,6 @@ def ping(url: str) -> str:
         return f"it answered {error.code}"
     except TimeoutError:
         return "it did not answer in time"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:  # the last may quote the address
         reason = getattr(error, "reason", None)
         return "it did not answer in time" if isinstance(reason, TimeoutError) else "it cannot be reached"

@@ -7,8 +7,8 @@ from ledgerflow_ops.adapters.oserrors import translated
 
 
 def write(folder: Path, name: str, text: str) -> Path:
-    """Write `text` under `name`, in the place of an older one."""
+    """Write `text` under `name`, in the place of an older one. What is no text in it is escaped."""
     with translated(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    Folder(folder).replace(name, text.encode())
+    Folder(folder).replace(name, text.encode("utf-8", "backslashreplace"))
     return folder / name

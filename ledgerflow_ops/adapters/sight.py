@@ -38,7 +38,7 @@ class Sight:
 
     def mark(self, names: Iterable[str]) -> str:
         """A digest that is another whenever one of these files is, comes or goes."""
-        return xxhash.xxh3_128_hexdigest("|".join(map(self._mark, names)).encode())
+        return xxhash.xxh3_128_hexdigest(os.fsencode("|".join(map(self._mark, names))))
 
     def changed(self, names: Iterable[str]) -> int:
         """When one of these files was changed last (ns), its attributes among it; 0 where none is there."""

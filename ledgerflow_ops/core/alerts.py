@@ -37,6 +37,12 @@ class Finding:
     run_id: str = ""
     figures: Mapping[str, str | float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """A file's name may have bytes that are no text, which no channel and no record takes: as \\udcff."""
+        for name in ("subject", "message", "hint", "cause"):
+            text = getattr(self, name).encode("utf-8", "backslashreplace").decode()
+            object.__setattr__(self, name, text)
+
     @property
     def key(self) -> tuple[str, str, str]:
         """What makes two findings the same thing, found twice."""

@@ -58,7 +58,7 @@ def day_full(history: Sequence[Measurement], now: datetime) -> Forecast | None:
     days = sorted(least)
     lost = -slope([((day - days[0]).days, least[day].free) for day in days])
     left = newest.free / lost if lost > 0 else None
-    full = now.date() + timedelta(days=int(left)) if left is not None and left < _FARTHEST else None
+    full = newest.at.date() + timedelta(days=int(left)) if left is not None and left < _FARTHEST else None
     return Forecast(per_day=lost, since=days[0], days=len(days), full=full)
 
 

@@ -35,6 +35,28 @@ def newest_of(listed: Sequence[Listed]) -> Listed | None:
     return max(known)[-1] if known else None
 
 
+def ahead(environment: Environment, present: Sequence[Summary], now: datetime) -> list[Finding]:
+    """Backups that say they are of an instant that has not come: a clock was wrong, or is."""
+    known = summary.dated(present, now)
+    future = [one for one in summary.newest_first(present) if one not in known]
+    if not future:
+        return []
+    others = f", and {len(future) - 1} more" if len(future) > 1 else ""
+    return [
+        Finding(
+            environment,
+            "future",
+            "clock",
+            Level.WARNING,
+            f"{future[0].name.dump}{others} of {environment}: taken in the future, at "
+            f"{future[0].recovery_point:%Y-%m-%d %H:%M} UTC; by our clock it is {now:%Y-%m-%d %H:%M} UTC. "
+            "What is late is reckoned without.",
+            f"See whether the clock is right: date; then LEDGER_ENV={environment} make backup",
+            figures={"found": float(len(future)), "expected": 0.0},
+        )
+    ]
+
+
 def unproven(present: Sequence[Summary], now: datetime, grace: timedelta) -> list[Finding]:
     """The newest backup, where so long after it was made it is still not proven: a check has not run."""
     newest = next(iter(summary.newest_first(present)), None)

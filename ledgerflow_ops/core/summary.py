@@ -3,12 +3,15 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from ledgerflow_ops.core.catalog import Entry
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import BackupName
+
+CLOCK_SLACK = timedelta(minutes=5)
+"""So far may the clock of a server be ahead of ours before a backup is said to be from the future."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,16 @@ def contents_digest(manifest: Manifest) -> str:
 def newest_first(summaries: Iterable[Summary]) -> list[Summary]:
     """Newest recovery point first."""
     return sorted(summaries, key=lambda one: (one.recovery_point, one.name.stem), reverse=True)
+
+
+def dated(summaries: Iterable[Summary], now: datetime) -> list[Summary]:
+    """Those that are not from the future: of how late things are, the others say nothing."""
+    return [one for one in summaries if one.recovery_point - now <= CLOCK_SLACK]
+
+
+def own(summaries: Iterable[Summary], *, sample: bool) -> list[Summary]:
+    """Those that count for an environment: where it has a database of its own, none of the `sample`."""
+    return [one for one in summaries if sample or not one.sample]
 
 
 def newest_proven(summaries: Iterable[Summary]) -> Summary | None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
@@ -15,7 +16,7 @@ from ledgerflow_ops.defs.outcomes import INTERRUPTION, Failure, checks_of, failu
 from ledgerflow_ops.defs.runs import TERMINAL, TRIGGER
 
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_FIRST_LOOK = timedelta(days=1)
+_FIRST_LOOK, _WEEK = timedelta(days=1), timedelta(days=7)
 _OVERLAP = timedelta(minutes=10)
 """A run notes its end a moment before the storage shows it, and the machine may sleep in between."""
 _AT_ONCE = 100
@@ -32,10 +33,12 @@ _TELLING = {
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """How far the runs have been read: until when, and which of the last ones."""
+    """How far the runs have been read: until when, and which of the last ones; and of which sources they
+    left findings among the open alerts."""
 
     until: datetime
     seen: frozenset[str] = field(default_factory=frozenset)
+    left: frozenset[str] = field(default_factory=frozenset)
 
     @classmethod
     def parse(cls, text: str | None, now: datetime) -> "Cursor":
@@ -44,13 +47,19 @@ class Cursor:
             kept = json.loads(text or "")
             until = datetime.fromisoformat(kept["until"])
             if until <= now + _OVERLAP:
-                return cls(until, frozenset(kept["seen"]))
+                return cls(until, frozenset(kept["seen"]), frozenset(kept.get("left", ())))
         except (ValueError, KeyError, TypeError):
             pass
         return cls(now - _FIRST_LOOK)
 
+    def unless_lost(self, said: Collection[str], now: datetime) -> "Cursor":
+        """This cursor, or one of a week ago where the sources of `said` are not all that it left: the record
+        of alerts was lost, and nobody else says again what was wrong with a run."""
+        return self if self.left.issubset(said) else Cursor(min(self.until, now - _WEEK))
+
     def __str__(self) -> str:
-        return json.dumps({"until": self.until.isoformat(), "seen": sorted(self.seen)})
+        kept = {"seen": sorted(self.seen), "left": sorted(self.left)}
+        return json.dumps({"until": self.until.isoformat(), **kept})
 
 
 def ended_since(

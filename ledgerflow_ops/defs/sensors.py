@@ -1,6 +1,7 @@
 """What keeps watch while the daemon runs: one sensor for each environment, the machine, and runs that end."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 
 import dagster as dg
@@ -102,15 +103,18 @@ def _seen(findings: Sequence[Finding]) -> str:
 def _runs(context: dg.SensorEvaluationContext, desk: Desk, sites: Sequence[Site]) -> str:
     """Take in the runs that have ended, and report what they leave; the cursor moves after that."""
     now = desk.clock()
-    runs, cursor = ended_since(context.instance, Cursor.parse(context.cursor, now))
     before = alerts.said(desk, "run:")
+    said = {source for source, findings in before.items() if findings}
+    begin = Cursor.parse(context.cursor, now).unless_lost(said, now)
+    runs, cursor = ended_since(context.instance, begin)
     standing: ended.Standing = before
     for run in runs:
         standing = ended.after(standing, run)
     standing = ended.aged(standing, _edges(sites, standing), now)
     for source in ended.changed(before, standing):
         alerts.report(desk, source, standing[source])
-    context.update_cursor(str(cursor))
+    told = frozenset(source for source, findings in standing.items() if findings)
+    context.update_cursor(str(replace(cursor, left=told)))
     left = [one for findings in standing.values() for one in findings]
     return f"{len(runs)} run(s) ended since. {_seen(left)}"
 

@@ -126,8 +126,16 @@ class _Round:
         try:
             self.state = self.saved = State.decode(self.kept.read() or b"{}")
         except ValueError as error:
-            with suppress(LedgerError):
-                self.hear(_RECORD, [_damaged(error, self.kept.set_aside(self.now).name)])
+            self._begin_anew(f"was damaged ({error})")
+        except LedgerError as error:
+            self._begin_anew(f"cannot be read ({error.message})")
+
+    def _begin_anew(self, why: str) -> None:
+        """Without a record: that is told, and everything that stands is told again."""
+        aside = "it could not be set aside"
+        with suppress(LedgerError):
+            aside = f"it is now {self.kept.set_aside(self.now).name}"
+        self.hear(_RECORD, [_damaged(why, aside)])
 
     def hear(self, source: str, findings: Iterable[Finding]) -> None:
         """Take in what a source says, and put it on record."""
@@ -274,9 +282,9 @@ def _turns(before: State, after: State) -> Iterator[tuple[str, Alert]]:
     yield from (("alert is over", alert) for alert in before.alerts if alert.id in known - still)
 
 
-def _damaged(error: ValueError, aside: str) -> Finding:
+def _damaged(why: str, aside: str) -> Finding:
     text = (
-        f"The record of what is open was damaged ({error}); it is now {aside}. "
+        f"The record of what is open {why}; {aside}. "
         "Alerts may come a second time, and what ended meanwhile is not told."
     )
     return Finding(None, "record of alerts", "damaged", Level.WARNING, text, "make status")
@@ -294,8 +302,9 @@ def _words(message: Message, context: Context) -> Words:
 
 
 def _safe(desk: Desk, environment: Environment) -> str:
+    site = desk.site(environment)
     try:
-        newest = summary.newest_proven(summaries.present(desk.site(environment)))
+        newest = summary.newest_proven(summary.own(summaries.present(site), sample=site.is_sample))
         return messages.safe(newest, desk.clock())
     except (LedgerError, OSError) as error:
         return f"not known: {getattr(error, 'message', error)}"

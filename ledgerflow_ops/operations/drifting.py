@@ -13,7 +13,7 @@ from pathlib import Path
 from ledgerflow_ops.adapters import cache, locks, sight
 from ledgerflow_ops.adapters.sight import Sight
 from ledgerflow_ops.core import drift
-from ledgerflow_ops.core.alerts import Finding
+from ledgerflow_ops.core.alerts import Finding, Level
 from ledgerflow_ops.core.drift import Known, Look, Seen
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.manifest import decode_sealed, encode_sealed
@@ -36,19 +36,20 @@ def look(site: Site) -> tuple[list[Listed], list[Finding], bool]:
     state = site.desk.settings.state_dir
     before = locks.holder(state, site.environment)
     seen = sight.look(site.folder.path)
-    known = _load(site)
+    lost: list[str] = []
+    known = _load(site, lost)
     if not seen.there:
-        return [], [], known is None
+        return [], _forgotten(site, lost), known is None
     listed, mark = summaries.marked(site, seen)
     rests = known is not None and known.quiet and known.mark == mark
     if known is not None and not rests:
-        known = replace(known, files=_load_files(site))
+        known = replace(known, files=_load_files(site, lost))
     looked = _look(site, seen, listed, mark, rests=rests)
     busy = before is not None or locks.holder(state, site.environment) is not None
     found, after = drift.compare(known, looked, site.desk.clock(), busy=busy)
     if after != known:
         _save(site, after, files=not rests)
-    return listed, found, True
+    return listed, [*found, *_forgotten(site, lost)], True
 
 
 def _look(site: Site, seen: Sight, listed: list[Listed], mark: str, *, rests: bool) -> Look:
@@ -89,21 +90,37 @@ def _is_of(name: str, stem: str) -> bool:
     return name.startswith(stem) and bool(_LEFT.fullmatch(name[len(stem) :]))
 
 
-def _load(site: Site) -> Known | None:
-    """What is remembered, without the files; None where nothing is, or cannot be read."""
+def _forgotten(site: Site, lost: list[str]) -> list[Finding]:
+    """That what was seen last is not known: unlike the index, it cannot be made again."""
+    if not lost:
+        return []
+    text = (
+        f"What was seen last in {site.folder.path} cannot be read ({', '.join(lost)}) and is begun anew: "
+        "what was removed or changed there since the last look is not known."
+    )
+    hint = f"LEDGER_ENV={site.environment} make status: are all backups there? make verify reads one."
+    return [Finding(site.environment, "forgotten", "files", Level.WARNING, text, hint)]
+
+
+def _load(site: Site, lost: list[str]) -> Known | None:
+    """What is remembered, without the files; None where nothing is, or it is `lost`."""
     data = cache.load(_file(site))
     try:
-        return drift.decode(decode_sealed(data, "drift")) if data else None
+        return drift.decode(decode_sealed(data, "drift")) if data is not None else None
     except (BadBackup, KeyError, TypeError, ValueError, AttributeError):
+        lost.append(_file(site).name)
         return None
 
 
-def _load_files(site: Site) -> dict[str, Seen]:
+def _load_files(site: Site, lost: list[str]) -> dict[str, Seen]:
     data = cache.load(_file(site, ".files"))
     try:
-        return drift.decode_files(decode_sealed(data, "drift")) if data else {}
+        if data is not None:
+            return drift.decode_files(decode_sealed(data, "drift"))
     except (BadBackup, KeyError, TypeError, ValueError, AttributeError):
-        return {}
+        pass
+    lost.append(_file(site, ".files").name)
+    return {}
 
 
 def _save(site: Site, known: Known, *, files: bool) -> None:

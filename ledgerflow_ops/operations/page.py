@@ -77,7 +77,8 @@ class _Page:
             yield self._section("No backups yet", ["<p>LEDGER_ENV=dev make backup takes the first.</p>"])
             return
         yield self._section(
-            "Every day, by what its backup is proven to be", [self._chart(charts.calendar(self.told))]
+            "Every day, by what its backup is proven to be",
+            [f'<div class="latest">{self._chart(charts.calendar(self.told))}</div>'],
         )
         yield self._section("Sizes and durations, on what was expected", self._figures())
         yield self._section(
@@ -177,7 +178,7 @@ def _against(value: float | None, objective: float) -> str:
 def _next(found: Standing) -> str:
     if found.next_run is None:
         return "does not come by itself"
-    return f"{found.next_run.astimezone(found.site.settings.zone):%Y-%m-%d %H:%M}"
+    return f"{found.next_run.astimezone(found.site.settings.zone):%Y-%m-%d %H:%M %Z}"
 
 
 def _incidents(incidents: Sequence[Incident]) -> str:
@@ -186,11 +187,11 @@ def _incidents(incidents: Sequence[Incident]) -> str:
     rows = []
     for incident in incidents:
         finding = incident.finding
-        since = f"{incident.since:%Y-%m-%d %H:%M}" if incident.since else "now"
+        since = f"{incident.since:%Y-%m-%d %H:%M %Z}" if incident.since else "now"
         hint = f'<div class="hint">{escape(finding.hint)}</div>' if finding.hint else ""
         rows.append(
             f'<tr><td class="{finding.level}">{finding.level}</td><td>{finding.environment or "machine"}</td>'
-            f"<td>{escape(finding.message)}{hint}</td><td>{since}</td></tr>"
+            f'<td class="what">{escape(finding.message)}{hint}</td><td>{since}</td></tr>'
         )
     return f"<table><tr><th>level</th><th>where</th><th>what</th><th>since</th></tr>{''.join(rows)}</table>"
 

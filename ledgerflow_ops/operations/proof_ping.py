@@ -4,6 +4,7 @@ from ledgerflow_ops.adapters import ping
 from ledgerflow_ops.core.alerts import Finding, Level
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.operations import alerts, catalog
+from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
 
 
@@ -13,22 +14,30 @@ def after(examination: Examination) -> None:
     Nothing that goes wrong here touches the backup, nor its proof: it is told, and is in the journal.
     """
     site = examination.site
-    url = site.settings.pinged
-    if url is None or site.location is not None or not examination.proven:
+    if site.location is not None or not examination.proven:
         return
-    newest = next(iter(catalog.newest_first(site)), None)
-    if newest is None or newest.name != examination.name:
+    try:
+        newest = next(iter(catalog.newest_first(site)), None)
+        if newest is not None and newest.name == examination.name:
+            _call(site, examination)
+    except LedgerError as error:
+        site.desk.reporter.say(f"the call of the ping_url is not on record: {error.message}")
+
+
+def _call(site: Site, examination: Examination) -> None:
+    """Call it and say what came of it. Where no address is set any more, nothing is wrong with it."""
+    url, source = site.settings.pinged, f"ping:{site.environment}"
+    if url is None:
+        if alerts.said(site.desk, source).get(source):
+            alerts.report(site.desk, source, [])
         return
     why = ping.ping(url)
     outcome = {"result": "failed", "error": why} if why else {"result": "ok"}
     fields = {"environment": str(site.environment), "file": examination.name.dump, **outcome}
-    try:
-        site.desk.journal("ping", fields)
-        if why:
-            site.desk.reporter.say(f"the ping_url of {site.environment} was called in vain: {why}")
-        alerts.report(site.desk, f"ping:{site.environment}", _findings(examination, why))
-    except LedgerError as error:
-        site.desk.reporter.say(f"the call of the ping_url is not on record: {error.message}")
+    site.desk.journal("ping", fields)
+    if why:
+        site.desk.reporter.say(f"the ping_url of {site.environment} was called in vain: {why}")
+    alerts.report(site.desk, source, _findings(examination, why))
 
 
 def _findings(examination: Examination, why: str) -> list[Finding]:

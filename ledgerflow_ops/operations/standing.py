@@ -38,7 +38,7 @@ class Standing:
     @property
     def proven(self) -> Summary | None:
         """The newest backup that counts."""
-        return summary.newest_proven(self.present)
+        return summary.newest_proven(summary.own(self.present, sample=self.site.is_sample))
 
     @property
     def newest(self) -> Summary | None:
@@ -99,7 +99,7 @@ def against(site: Site, present: Sequence[Summary], now: datetime | None = None)
     """Where those backups of an environment stand against what its settings promise, now or at an instant."""
     settings = site.settings
     return objectives.of(
-        present,
+        summary.own(present, sample=site.is_sample),
         now or site.desk.clock(),
         rpo_hours=settings.rpo_hours,
         rto_minutes=settings.rto_minutes,

@@ -90,9 +90,7 @@ def _strip(found: Standing, *, plain: bool) -> Text:
     known = [size for day in days if (size := sizes.get(day.day)) is not None]
     if known:
         text.append(f"  size {signs.spark([sizes.get(day.day) for day in days], plain=plain).strip()} ")
-        text.append(
-            human(known[-1]) if min(known) == max(known) else f"{human(min(known))} to {human(max(known))}"
-        )
+        text.append(" to ".join(dict.fromkeys((human(min(known)), human(max(known))))))
     return text
 
 
@@ -124,7 +122,7 @@ def _coming(found: Standing) -> str:
     if found.next_run is None:
         return "no backup comes by itself"
     local = found.next_run.astimezone(found.site.settings.zone)
-    return f"next backup {local:%Y-%m-%d %H:%M}, in {span(found.next_run - found.now)}"
+    return f"next backup {local:%Y-%m-%d %H:%M %Z}, in {span(found.next_run - found.now)}"
 
 
 def _room(room: Room, *, named: bool) -> str:
@@ -181,9 +179,10 @@ def _legend(found: Overview, terminal: Terminal) -> None:
 
 
 def _table(found: Standing) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 2))
+    table = Table(box=None, padding=(0, 0, 0, 2))
     for column in ("day", "file", "size", "state", "age"):
-        table.add_column(column, overflow="fold")  # never an ellipsis: names are there to be copied
+        # No ellipsis, and no name in two pieces: they are there to be copied.
+        table.add_column(column, overflow="fold", no_wrap=column in ("day", "file"))
     ages = {one.name.dump: span(found.now - one.recovery_point) for one in found.present}
     for one in found.backups()[:_LISTED]:
         file = str(one["file"])

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from ledgerflow_ops.adapters import locks
+from ledgerflow_ops.adapters.process import mask
 from ledgerflow_ops.core import lateness, objectives, proving, storage
 from ledgerflow_ops.core.alerts import Finding, Level
 from ledgerflow_ops.core.checks import Check, failed
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.lateness import Promise
-from ledgerflow_ops.core.summary import Listed, Summary, newest_first, newest_proven
+from ledgerflow_ops.core.summary import Listed, Summary, dated, newest_first, newest_proven, own
 from ledgerflow_ops.operations import drifting, measuring, summaries
 from ledgerflow_ops.operations.desk import Desk, Site
 from ledgerflow_ops.operations.servers import Server
@@ -21,11 +22,19 @@ from ledgerflow_ops.operations.standing import against
 
 Part = Callable[[], Sequence[Finding]]
 
+_SERVERS = {
+    "daemon": "daemon",
+    "webserver": "webserver",
+    "metrics": "server of the figures",
+    "viewers": "viewers' page",
+}
+"""Our servers by the names they are kept under, and as people are told of them."""
+
 
 def fresh(site: Site) -> Check:
     """Whether so little would be lost now as was promised, by what is proven; never an error."""
     try:
-        present = summaries.present(site)
+        present = own(summaries.present(site), sample=site.is_sample)
     except LedgerError as error:
         return failed("fresh", "not known", f"It cannot be told: {error.message}", error.hint)
     return objectives.freshness(
@@ -61,6 +70,7 @@ class _Watch:
         self.listed: list[Listed] = []
         self.present: list[Summary] = []
         self.known: list[Summary] = []
+        self.dated: list[Summary] = []
         self.cause = ""
         self.blind = True
         """Whether the folder could not be seen: then nothing is said of what is not in it."""
@@ -70,6 +80,7 @@ class _Watch:
         self.listed, found, there = drifting.look(self.site)
         self.present = newest_first(one.summary for one in self.listed if one.summary is not None)
         self.known = newest_first([*self.present, *summaries.past(self.site)])
+        self.dated = self._reckoned(self.known)
         self.blind = not there
         if there:
             return found
@@ -80,15 +91,16 @@ class _Watch:
     def schedule(self) -> list[Finding]:
         """Backups missing or late, RPO; only where backups come by themselves."""
         settings = self.site.settings
-        if self.blind or not settings.is_scheduled:
+        ahead = not dated(self.known, self.now) and bool(self.known)
+        if self.blind or not settings.is_scheduled or ahead:
             return []
         late = timedelta(minutes=settings.late_minutes)
         promise = Promise(self.environment, settings.schedule, settings.zone, late)
-        overdue = lateness.missing(self.known, promise, self.now)
+        overdue = lateness.missing(self.dated, promise, self.now)
         if any(one.kind in ("late", "never") for one in overdue):
             self.cause = self.cause or self._why()
             overdue = lateness.missing(
-                self.known, promise, self.now, cause=self.cause, working=self._working()
+                self.dated, promise, self.now, cause=self.cause, working=self._working()
             )
         return overdue
 
@@ -97,12 +109,14 @@ class _Watch:
         settings, found = self.site.settings, proving.bad(self.environment, self.listed)
         if self.blind or not settings.is_scheduled:
             return found
-        kept = against(self.site, self.present)
+        present = self._reckoned(self.present)
+        kept = against(self.site, present)
         grace = timedelta(minutes=settings.late_minutes)
         return [
             *found,
-            *proving.unproven(self.present, self.now, grace),
-            *proving.objectives(self.environment, self.present, kept, self.now, cause=self.cause),
+            *proving.ahead(self.environment, self.present, self.now),
+            *proving.unproven(present, self.now, grace),
+            *proving.objectives(self.environment, present, kept, self.now, cause=self.cause),
             *proving.coverage(self.environment, kept.coverage, settings.redrill_days),
         ]
 
@@ -110,7 +124,11 @@ class _Watch:
         """What is odd about the newest backup."""
         from ledgerflow_ops.core import anomalies  # pandas takes as long to import as a backup takes
 
-        return [] if self.blind else anomalies.find(self.known, self.site.settings.append_only)
+        return [] if self.blind else anomalies.find(self.dated, self.site.settings.append_only)
+
+    def _reckoned(self, backups: Sequence[Summary]) -> list[Summary]:
+        """Those that count: of the environment's own database, and not from the future."""
+        return dated(own(backups, sample=self.site.is_sample), self.now)
 
     def _why(self) -> str:
         """Why no backup can be taken, as far as that can be seen from here."""
@@ -147,8 +165,10 @@ def _daemon(desk: Desk) -> list[Finding]:
     """Servers that were started and not stopped, and do not run."""
     dead = [
         server
-        for name in ("daemon", "webserver")
-        if (server := Server(name, desk.settings.state_dir)).remembered() and server.running() is None
+        for name in _SERVERS
+        if (name != "viewers" or desk.settings.viewers_port is not None)
+        and (server := Server(name, desk.settings.state_dir)).remembered()
+        and server.running() is None
     ]
     return [
         Finding(
@@ -156,7 +176,7 @@ def _daemon(desk: Desk) -> list[Finding]:
             "server",
             server.name,
             Level.CRITICAL if server.name == "daemon" else Level.WARNING,
-            f"The {server.name} was started and does not run any more."
+            f"The {_SERVERS[server.name]} was started and does not run any more."
             + (" No backup comes by itself." if server.name == "daemon" else ""),
             f"make up; its log: {server.log}",
             "the servers of this machine have ended",
@@ -172,7 +192,7 @@ def _part(environment: Environment | None, subject: str, part: Part) -> list[Fin
     except LedgerError as error:
         message, hint = error.message, error.hint
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not silence the other parts
-        message, hint = f"{type(error).__name__}: {error}", "This is a mistake in the watch itself."
+        message, hint = mask(f"{type(error).__name__}: {error}"), "This is a mistake in the watch itself."
     word = environment or "machine"
     return [
         Finding(

@@ -19,6 +19,8 @@ SILENT = timedelta(minutes=10)
 """So long a sensor that is due every minute may be silent: the daemon starts anew, a tick takes long."""
 MACHINE, RUNS = "machine", "runs"
 """The watches beside those of the environments: of the machine, and of what became of runs."""
+_DOG = "watchdog"
+"""Who says which watches are silent: the watchdog, and the machine's watch of the others."""
 
 
 def environment(desk: Desk, name: Environment) -> list[Finding]:
@@ -27,7 +29,13 @@ def environment(desk: Desk, name: Environment) -> list[Finding]:
 
 
 def machine(desk: Desk) -> list[Finding]:
-    """Watch the machine; what was found."""
+    """Watch the machine, and whether the other watches of a daemon give signs of life; what was found."""
+    mute = silent(desk, but=MACHINE)
+    alerts.report(desk, _DOG, mute)
+    return [*mute, *_machine(desk)]
+
+
+def _machine(desk: Desk) -> list[Finding]:
     return _watched(desk, MACHINE, None, lambda: watch.machine(desk))
 
 
@@ -63,22 +71,25 @@ def dog(desk: Desk) -> list[Alert]:
 
     For cron or launchd: it needs nothing that runs already.
     """
-    alerts.report(desk, "watchdog", silent(desk))
+    alerts.report(desk, _DOG, silent(desk))
     for name in expected(desk):
         if name == MACHINE:
-            machine(desk)
+            _machine(desk)
         elif name != RUNS:
             environment(desk, Environment(name))
     return alerts.open_alerts(desk)
 
 
-def silent(desk: Desk) -> list[Finding]:
-    """Whether a daemon that runs is at work. (That one is dead, the watch of the machine says.)"""
+def silent(desk: Desk, but: str = "") -> list[Finding]:
+    """Whether a daemon that runs is at work. (That one is dead, the watch of the machine says.)
+
+    `but` is the watch that asks, and so is alive.
+    """
     process = Server("daemon", desk.settings.state_dir).running()
     if process is None:
         return []
     since = desk.clock() - datetime.fromtimestamp(process.create_time(), desk.clock().tzinfo)
-    ages = {name: silence(desk, name) for name in expected(desk)}
+    ages = {name: silence(desk, name) for name in expected(desk) if name != but}
     mute = {name: age for name, age in ages.items() if since > SILENT and (age is None or age > SILENT)}
     if not mute:
         return []

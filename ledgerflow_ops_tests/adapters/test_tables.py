@@ -81,13 +81,18 @@ def test_a_table_that_is_gone_is_an_error_and_leaves_no_thread_and_no_pipe(
 def test_a_server_that_ends_in_the_middle_ends_the_reading(books: Database, pipes: Pipes) -> None:
     rows = "CREATE TABLE public.long AS SELECT repeat('x', 1000) t FROM generate_series(1, 300000)"
 
+    kill = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE pid = %s AND state = 'active' AND query LIKE 'COPY%%'"
+    )
+
     def read() -> None:
         with books.connect() as connection:
-            threading.Timer(0.05, kill, [connection.info.backend_pid]).start()
+            pid = connection.info.backend_pid
+            threading.Thread(
+                target=grounds.until, args=[lambda: killer.execute(kill, [pid]).rowcount > 0]
+            ).start()
             pipes.content(connection, named(connection, "long"))
-
-    def kill(pid: int) -> None:
-        killer.execute("SELECT pg_terminate_backend(%s)", [pid])
 
     with books.connect() as killer:
         killer.execute(rows.encode())

@@ -275,6 +275,17 @@ def test_what_grows_evenly_is_expected_to_the_byte(start: int, step: int, days: 
     assert [band.expected for band in found] == pytest.approx([max(0, size) for size in sizes[8:]], abs=2)
 
 
+def test_the_trend_is_that_of_four_weeks() -> None:
+    """A database that begins to grow is expected to when half of the weeks' changes in 28 days say so: by
+    a shorter window it would follow a week's hurry, by a longer one it would be told for months."""
+    base, turn = histories.history(SEED, days=200), 100
+    sizes = [10_000_000 + 100_000 * max(0, number - turn) for number in range(200)]
+    grown = [replace(one, size=size) for one, size in zip(base, sizes, strict=True)]
+    expected = {band.day: band.expected for band in bands(grown, "size")}
+    off = [abs(expected[one.day] - one.size) > 1 for one in grown[turn + 1 :]]
+    assert off == [True] * 21 + [False] * 78
+
+
 def test_a_month_end_is_measured_by_month_ends() -> None:
     """Twice the size at the turn of each month: told twice, then it is what a month's end does."""
     base = histories.history(SEED, days=200)

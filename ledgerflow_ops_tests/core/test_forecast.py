@@ -52,6 +52,14 @@ def test_a_disk_that_empties_or_rests_is_never_full() -> None:
         assert (found.full, found.days_left(NOW.date())) == (None, None)
 
 
+def test_the_day_is_reckoned_from_the_last_measurement_not_from_when_it_is_asked() -> None:
+    history = losing(GB, 30 * GB)
+    later = forecast.day_full(history, NOW + 10 * DAY)
+    assert later is not None
+    assert later.full == (NOW + 30 * DAY).date()
+    assert later.days_left((NOW + 10 * DAY).date()) == 20
+
+
 def test_three_days_are_no_trend_and_old_ones_neither() -> None:
     assert forecast.day_full(losing(GB, GB, 3), NOW) is None
     assert forecast.day_full(losing(GB, GB, 20), NOW + 60 * DAY) is None

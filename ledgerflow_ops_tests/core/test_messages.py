@@ -10,7 +10,8 @@ from ledgerflow_ops.core.alerting import Kind, Message
 from ledgerflow_ops.core.alerts import Alert, Finding, Level
 from ledgerflow_ops.core.causes import cause_of
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.messages import Context, words
+from ledgerflow_ops.core.messages import Context, safe, words
+from ledgerflow_ops_tests.fakes import histories
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 LATE = Finding(
@@ -41,6 +42,16 @@ def test_it_says_what_happened_since_when_what_is_safe_what_to_do_and_where_to_l
         "Run: http://127.0.0.1:3000/runs/42",
     ]
     assert found.bad == "critical"
+
+
+def test_what_is_safe_has_its_age_and_is_not_made_older_by_a_wrong_clock() -> None:
+    (newest,) = histories.history(5, days=1)
+    name, taken = newest.name.dump, newest.recovery_point
+    assert safe(None, taken) == "NOTHING: no backup is proven"
+    assert safe(newest, taken + timedelta(hours=33)) == f"{name}, proven, 1 d 9 h old"
+    assert safe(newest, taken - timedelta(minutes=5)).endswith("old"), "clocks differ a little"
+    ahead = safe(newest, taken - timedelta(days=300))
+    assert ahead == f"{name}, proven, but of {taken:%Y-%m-%d %H:%M} UTC: IN THE FUTURE"
 
 
 def test_a_reminder_and_an_end_are_told_apart() -> None:

@@ -290,6 +290,20 @@ class TestRuns:
         assert len(daemon.web.alerts) == 1
         assert len(daemon.open) == 1
 
+    def test_what_was_wrong_is_told_again_when_the_record_of_alerts_is_lost(
+        self, daemon: Daemon, today: str
+    ) -> None:
+        """Nobody else says it, and the cursor is behind it."""
+        with dead_server(daemon):
+            daemon.job("dev_backup", today, expected=False)
+        daemon.tick()
+        [known] = daemon.open
+        assert daemon.tick().startswith("0 run(s) ended since.")
+        (daemon.desk.settings.state_dir / "alerts.json").write_text("{")
+        assert daemon.tick().startswith("1 run(s) ended since.")
+        assert known in daemon.open
+        assert daemon.tick().startswith("0 run(s) ended since.")
+
 
 class TestWatch:
     def test_says_what_it_saw_and_tells_it_once(self, daemon: Daemon) -> None:

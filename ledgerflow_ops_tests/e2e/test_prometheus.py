@@ -4,7 +4,6 @@ import json
 import re
 import signal
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
@@ -88,8 +87,7 @@ def target(shell: Shell) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def asked(session_root: Path, target: str) -> Iterator[Prometheus]:
     with prometheus(session_root / "prometheus-data", target, RULES) as found:
-        found.wait_for("ledgerflow_build_info")
-        time.sleep(2.5)  # an increase needs two samples
+        found.wait_for("count_over_time(ledgerflow_build_info[5m]) >= 3")  # an increase needs two samples
         yield found
 
 

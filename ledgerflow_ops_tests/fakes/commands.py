@@ -20,7 +20,7 @@ from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.fakes.grounds import Ground
 
 _PROGRAM = Path(sys.executable).parent / "ledgerflow"
-_PATIENCE = 45
+_PATIENCE = 120
 
 
 @dataclass(frozen=True)

@@ -213,7 +213,7 @@ def marked(mark: str) -> list[str]:
     return found
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Wait for a condition; whether it came true in time."""
     end = time.monotonic() + seconds
     while not condition():

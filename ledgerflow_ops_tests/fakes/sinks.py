@@ -121,6 +121,23 @@ def hanging() -> Iterator[str]:
         yield f"json://owner:hunter2@127.0.0.1:{server.getsockname()[1]}/t0ken?rto=1"
 
 
+@contextmanager
+def babbling() -> Iterator[str]:
+    """The address of a service that answers, but not as the web does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            caller, _ = server.accept()
+            with caller:
+                caller.recv(4096)
+                caller.sendall(b"220 mail.example\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/t0ken"
+        thread.join()
+
+
 def refusing() -> str:
     """The URL of a service that is not there."""
     return f"json://owner:hunter2@127.0.0.1:{free_port()}/t0ken"

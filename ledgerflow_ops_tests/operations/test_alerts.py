@@ -330,6 +330,28 @@ class TestTheRecord:
         office.report(LATE, minutes=60)
         assert [one.finding.kind for one in alerts.open_alerts(office.desk)] == ["late"]
 
+    def test_that_cannot_be_read_keeps_nobody_from_being_told(self, office: Office, web: Web) -> None:
+        office.report(LATE)
+        office.file.unlink()
+        office.file.mkdir()  # as good as one that belongs to somebody else, also for root
+        office.report(LATE, minutes=1)
+        assert web.titles.count("prod: CRITICAL: The backup is late.") == 2
+        assert sum("The record of what is open cannot be read" in title for title in web.titles) == 1
+        assert len(list(office.file.parent.glob("alerts.json.damaged-*"))) == 1
+        office.report(LATE, minutes=1)
+        assert web.titles.count("prod: CRITICAL: The backup is late.") == 2, "there is a record again"
+
+    def test_takes_a_name_that_is_no_text(self, office: Office, web: Web) -> None:
+        """A file dropped into the folder may have any bytes in its name but two."""
+        name = os.fsdecode(b"books\xff.dump")
+        odd = replace(SMALL, subject=name, message=f"{name} has no manifest.", hint=f"FILE={name}")
+        office.report(odd, LATE)
+        office.report(odd, LATE, minutes=1)
+        assert sorted(web.titles) == [
+            "prod: CRITICAL: The backup is late.",
+            "prod: WARNING: books\\udcff.dump has no manifest.",
+        ]
+
     def test_killed_between_sending_and_saving_tells_twice_and_forgets_nothing(
         self, office: Office, web: Web
     ) -> None:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,15 +146,19 @@ def test_a_backup_that_is_ended_leaves_nothing_at_work_in_the_container(
     monkeypatch.setenv("PATH", f"{client.parent}{os.pathsep}{os.environ['PATH']}")
     words = [sys.executable, "-c", _SLOW, str(contained.root), json.dumps(contained.compose())]
     with subprocess.Popen(words, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
-        assert grounds.until((contained.root / "dumping").exists, 60), child.communicate(timeout=1)
-        time.sleep(0.5)
-        assert [line for line in contained.project.processes() if line.startswith("pg_dump")]
+        assert grounds.until((contained.root / "dumping").exists), child.communicate(timeout=1)
+        assert grounds.until(lambda: at_work(contained))
         child.send_signal(end)
         child.communicate(timeout=60)
     assert child.returncode
     assert grounds.until(lambda: not contained.at_work()), contained.at_work()
     assert grounds.until(lambda: not containers.processes_with(contained.project.file.name))
     assert not [name for name in contained.site().folder.dumps() if not str(name).endswith(".partial")]
+
+
+def at_work(contained: Contained) -> bool:
+    """Whether a pg_dump runs in PostgreSQL's container."""
+    return any(line.startswith("pg_dump") for line in contained.project.processes())
 
 
 def test_a_pg_dump_that_dies_in_there_is_told_and_nothing_is_kept(contained: Contained) -> None:
@@ -165,7 +168,7 @@ def test_a_pg_dump_that_dies_in_there_is_told_and_nothing_is_kept(contained: Con
 
     def die() -> None:
         subprocess.Popen(kill, stdin=subprocess.DEVNULL)  # it ends when what pg_dump wrote has been read
-        time.sleep(1)
+        assert grounds.until(lambda: not at_work(contained))
 
     reporter = After(action=die)
     with pytest.raises(LedgerError, match=r"pg_dump failed \(exit code 137\)") as told:

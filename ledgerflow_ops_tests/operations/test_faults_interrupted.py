@@ -76,7 +76,7 @@ def test_the_command_ends_at_once_when_it_is_asked_to(
     ground, mark = terminal.ground, root.name
     files, states = ground.files(), ground.states()
     child = terminal.start("backup", LEDGER_TOOLS_DIR=str(tools_dir), FAULT_MARK=mark)
-    assert grounds.until(hanging.exists, 60), "the fault never fired"
+    assert grounds.until(hanging.exists), "the fault never fired"
     keys = ground.drill_keys()
     os.kill(child.pid, number)
     finished = commands.ended(child)
@@ -85,7 +85,7 @@ def test_the_command_ends_at_once_when_it_is_asked_to(
     assert "error: Interrupted." in finished.errors
     assert "Nothing half-done was kept." in finished.errors
     assert "Traceback" not in finished.words
-    assert grounds.until(lambda: grounds.marked(mark) == [], 5), "a process of the dead command is left"
+    assert grounds.until(lambda: grounds.marked(mark) == []), "a process of the dead command is left"
     assert ground.traces(keys) == []
     assert ground.unfinished() == []
     assert files.items() <= ground.files().items()
@@ -121,7 +121,7 @@ def test_what_was_just_started_is_ended_though_nobody_looked_after_it_yet(
     child = terminal.start("-c", _BETWEEN, program=[sys.executable], FAULT_MARK=mark)
     finished = commands.ended(child)
     assert finished.out == "Interrupted.\n", finished.words
-    assert grounds.until(lambda: grounds.marked(mark) == [], 5), "a program outlived the run"
+    assert grounds.until(lambda: grounds.marked(mark) == []), "a program outlived the run"
 
 
 def test_the_next_command_works_without_help(terminal: Commands) -> None:

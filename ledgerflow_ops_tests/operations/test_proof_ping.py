@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.adapters import clock, journal
+from ledgerflow_ops.adapters import clock, journal, ping
 from ledgerflow_ops.adapters.cluster import free_port
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.naming import BackupName
@@ -89,6 +89,26 @@ def test_a_service_that_is_not_there_is_told_as_such(ground: Ground, how: str, w
     site = ground.site(now=clock.now, ping_url=address)
     assert drill.drill(site, take(ground)).proven
     assert noted(ground) == [("failed", why)]
+
+
+def test_a_service_that_does_not_speak_as_the_web_does_is_no_error() -> None:
+    with sinks.babbling() as address:
+        assert ping.ping(address) == "it cannot be reached"
+
+
+def test_an_address_that_cannot_be_called_is_not_repeated() -> None:
+    assert ping.ping("http://127.0.0.1:1/t0 ken") == "it cannot be reached"
+
+
+def test_an_address_that_is_taken_out_of_the_settings_is_no_longer_missed(ground: Ground, web: Web) -> None:
+    name = take(ground)
+    web.answer = 503
+    drill.drill(ground.site(), name)
+    assert len(alerts.open_alerts(ground.site().desk)) == 1
+    site = Ground(ground.root, ground.database).site()
+    assert drill.drill(site, name).proven
+    assert alerts.open_alerts(site.desk) == []
+    assert len(web.requests) == 1
 
 
 def test_without_an_address_nobody_is_called(root: Path, books: Database) -> None:

@@ -13,6 +13,7 @@ from ledgerflow_ops.core import bands
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.manifest import encode_sealed
+from ledgerflow_ops.core.proof import Verdict
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.operations import charts, report, standing
 from ledgerflow_ops.operations.desk import Site
@@ -89,6 +90,23 @@ def test_it_is_drawn_whole_in_a_browser_and_asks_nobody_anything(
         assert words in seen.text
     assert name.dump not in seen.text
     assert (tmp_path / "report.png").stat().st_size > 40_000
+
+
+def test_on_a_phone_the_words_of_an_incident_need_no_scrolling_and_the_calendar_begins_with_today(
+    site: Site, browser: Browser
+) -> None:
+    shelves.put(site, NOON - timedelta(hours=1), rung=Rung.HASHED, verdict=Verdict.BAD)
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto(report.write(site.desk).as_uri())
+    page.locator("svg.marks").first.wait_for(timeout=20_000)
+    incidents = page.locator("section", has_text="Open incidents")
+    assert incidents.evaluate("it => it.scrollWidth - it.clientWidth") <= 0
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    chart = page.locator(".latest svg.marks").bounding_box()
+    page.close()
+    assert chart
+    assert chart["x"] < 0, "it is wider than the screen"
+    assert chart["x"] + chart["width"] <= 390
 
 
 def test_it_is_the_owners_alone_and_takes_the_place_of_the_last(site: Site) -> None:

@@ -18,7 +18,7 @@ from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.manifest import encode_sealed
 from ledgerflow_ops.core.pins import Pin
 from ledgerflow_ops.core.rungs import Rung
-from ledgerflow_ops.operations import alerts, charts, metrics, report, standing, status, status_screen
+from ledgerflow_ops.operations import alerts, charts, metrics, report, standing, status, status_screen, watch
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON
@@ -77,6 +77,35 @@ def a_loop(site: Site) -> None:
     for file in site.folder.path.glob("*.manifest.json"):
         file.unlink()
         file.symlink_to(file)
+
+
+def test_a_backup_of_the_sample_is_no_proof_of_the_real_database(
+    root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody tried the sample this morning, and has set the URL since."""
+    shelves.put(built(root), NOON - timedelta(hours=5), sample=True)
+    assert "dev: newest proven backup is 5 h old" in said(built(root), capfd)
+    site = builders.site(root, NOWHERE, now=lambda: NOON, scheduled=True)
+    assert said(site, capfd).startswith("dev: NOTHING IS PROVEN. 1 dump(s) in the folder.\n")
+    assert ("never", Level.CRITICAL) in kinds(site)
+    assert not of(figures(site), "ledgerflow_recovery_point_timestamp_seconds", environment="dev")
+    assert watch.fresh(site).cause == "nothing proven"
+    shelves.put(site, NOON - timedelta(hours=1))
+    assert "dev: newest proven backup is 1 h old" in said(site, capfd)
+    assert "never" not in {kind for kind, _ in kinds(site)}
+
+
+def test_on_eighty_columns_a_files_name_is_whole(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    site = built(root)
+    name = shelves.put(site, NOON - timedelta(days=2, hours=5), size=4_000, rung=Rung.READABLE)
+    shelves.put(site, NOON - timedelta(days=1), size=4_001)
+    terminal = Terminal(as_json=False)
+    terminal.out.width = 80
+    status_screen.show(status.overview(site.desk, [site]), terminal)
+    lines = capfd.readouterr().out.splitlines()
+    assert any(line.split()[:3] == ["2026-11-21", name.dump, "4.0"] for line in lines)
+    assert "4.0 KB to 4.0 KB" not in "\n".join(lines)
+    assert any("  next backup 2026-11-24 02:30 UTC, in 14 h 30 min " in line for line in lines)
 
 
 def test_a_folder_whose_files_cannot_be_opened_is_told(root: Path, capfd: pytest.CaptureFixture[str]) -> None:

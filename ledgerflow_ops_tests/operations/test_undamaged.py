@@ -271,7 +271,7 @@ def test_a_backup_does_not_wait_for_ever_behind_who_waits_for_it(root: Path, dat
 
         def begin() -> None:
             altering.append(pool.submit(alter))
-            assert grounds.until(lambda: waiting(database), 10)
+            assert grounds.until(lambda: waiting(database))
 
         at = At(at=Step.DUMP, action=begin)
         with pytest.raises(LedgerError, match="LOCK TABLE"):

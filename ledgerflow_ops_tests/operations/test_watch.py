@@ -92,6 +92,24 @@ def test_a_backup_that_somebody_removed_is_told_for_a_week(site: Site) -> None:
     assert not [one for one in watch.look(week) if one.kind == "removed"]
 
 
+@pytest.mark.parametrize(
+    ("memory", "gone"), [("dev.json", False), ("dev.files.json", False), ("dev.files.json", True)]
+)
+def test_a_memory_that_cannot_be_read_is_told(site: Site, memory: str, gone: bool) -> None:
+    """Else a backup that was removed meanwhile would be missed by nobody."""
+    file = site.desk.settings.state_dir / "watch" / memory
+    if gone:
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-3])
+    for left in site.folder.path.glob(f"{names(site)[4].stem}*"):
+        left.unlink()
+    [found] = watch.look(site)
+    assert (found.kind, found.level) == ("forgotten", Level.WARNING)
+    assert memory in found.message
+    assert watch.look(site) == []
+
+
 def test_a_removed_backup_that_comes_back_is_well_again(site: Site) -> None:
     name = names(site)[2]
     aside = site.folder.path.parent / "aside"
@@ -246,6 +264,38 @@ def test_a_part_that_breaks_is_a_finding_and_the_others_go_on(site: Site) -> Non
     assert ("watch", "disks", Level.WARNING) in told(parts)
     assert ("server", "daemon", Level.CRITICAL) in told(parts)
     assert "RuntimeError: no clock today" in parts[0].message
+
+
+def test_a_backup_of_a_clock_that_was_ahead_hides_neither_missed_days_nor_lost_work(site: Site) -> None:
+    """It would be the newest, and fresh, until its day comes."""
+    taken = MORNING + timedelta(days=300)
+    catalogs.put(site, taken, proven_at=taken)
+    [told_] = watch.look(site)
+    assert (told_.kind, told_.level) == ("future", Level.WARNING)
+    name, ours = catalogs.name(site, taken).dump, f"{MORNING:%Y-%m-%d %H:%M}"
+    assert told_.message == (
+        f"{name} of dev: taken in the future, at {taken:%Y-%m-%d %H:%M} UTC; by our clock it is {ours} UTC. "
+        "What is late is reckoned without."
+    )
+    later = watch.look(at(site, MORNING + timedelta(days=3)))
+    assert {"late", "rpo", "future"} <= {one.kind for one in later}
+    assert "future" not in {one.kind for one in watch.look(at(site, taken - timedelta(minutes=5)))}
+
+
+def test_a_clock_put_far_back_claims_nothing_of_backups(site: Site) -> None:
+    [found] = watch.look(at(site, MORNING - timedelta(days=4000)))
+    assert (found.kind, found.figures["found"]) == ("future", float(DAYS))
+
+
+def test_a_dump_whose_name_is_no_text_is_told_and_blinds_nobody(site: Site) -> None:
+    dump = site.folder.path / os.fsdecode(b"books\xff.dump")
+    dump.write_bytes(b"PGDMP")
+    dump.chmod(0o600)
+    later = at(site, MORNING + timedelta(days=3))
+    for _ in range(2):
+        found = {one.kind: one for one in watch.look(later)}
+        assert {"foreign", "late", "rpo"} <= set(found)
+        assert found["foreign"].subject == "books\\udcff.dump"
 
 
 def _broken() -> datetime:

@@ -16,7 +16,7 @@ from ledgerflow_ops.adapters import clock, process
 from ledgerflow_ops.core.alerts import Level
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.operations import alerts, watching
+from ledgerflow_ops.operations import alerts, watch, watching
 from ledgerflow_ops.operations.desk import Desk
 from ledgerflow_ops.operations.servers import Server
 from ledgerflow_ops_tests import builders
@@ -111,6 +111,37 @@ def test_one_silent_sensor_is_enough(post: Post, daemon: Server) -> None:
     post.beat()
     (post.root / "state" / "heartbeats" / "runs").unlink()
     assert ("daemon", "silent") in post.found()
+
+
+def test_the_daemons_own_watch_of_the_machine_misses_the_others(post: Post, daemon: Server) -> None:
+    """A sensor that is switched off, or fails at every tick, is told without cron as well."""
+    post.later = LONG
+    post.beat()
+    (post.root / "state" / "heartbeats" / "dev").unlink()
+    (post.root / "state" / "heartbeats" / "machine").unlink()
+    found = watching.machine(post.desk)
+    [mute] = [one for one in found if one.kind == "daemon"]
+    assert mute.message == "The daemon runs, but its sensors are silent: dev (never heard of)."
+    assert [one.source for one in alerts.open_alerts(post.desk)] == ["watchdog"]
+    watching.beat(post.desk, "dev")
+    assert watching.machine(post.desk) == []
+    assert alerts.open_alerts(post.desk) == []
+    assert ("daemon", "silent") in post.found(), "of the machine's own watch only the watchdog can tell"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("metrics", "server of the figures"), ("viewers", "viewers' page")]
+)
+def test_the_smaller_servers_are_missed_as_well(post: Post, name: str, words: str) -> None:
+    server = Server(name, post.root / "state")
+    server.note.parent.mkdir(parents=True)
+    server.note.write_text(json.dumps({"pid": 2**22 + 1, "started": 0.0, "address": ""}))
+    settings = post.desk.settings.model_copy(update={"viewers_port": 3001})
+    [found] = [one for one in watch.machine(Desk(settings, clock=clock.now)) if one.kind == "server"]
+    assert (found.subject, found.level) == (name, Level.WARNING)
+    assert found.message == f"The {words} was started and does not run any more."
+    asked = [one for one in watch.machine(post.desk) if one.kind == "server"]
+    assert [one.subject for one in asked] == (["metrics"] if name == "metrics" else [])
 
 
 def test_a_daemon_that_has_just_started_is_given_time(post: Post, daemon: Server) -> None:
