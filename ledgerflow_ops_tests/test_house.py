@@ -64,6 +64,7 @@ REACHING = {
     "guard/protection.py",
     "guard/notes.py",
     "guard/resolve.py",
+    "guard/standardinput.py",
     "guard/wrapper.py",
 }
 """The modules of guard that touch the world; all others decide, the same as core."""

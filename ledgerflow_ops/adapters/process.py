@@ -137,6 +137,16 @@ def run(
     return Finished(child.returncode, out, errors.decode("utf-8", "replace"))
 
 
+@contextlib.contextmanager
+def piped(command: Sequence[str | Path]) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """A program whose output and errors are read while it runs; it is ended with the block."""
+    child = popen(command, extra={}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        yield child.stdout, child.stderr  # type: ignore[misc]
+    finally:
+        stop(child)
+
+
 def stop(child: subprocess.Popen[bytes]) -> None:
     """End a program we started, reap it and close its pipes; safe when it has ended."""
     kill(child)

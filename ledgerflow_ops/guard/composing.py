@@ -1,16 +1,18 @@
 """What Compose would start: each service is held against the containers and volumes that are there."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from ledgerflow_ops.guard import mounts, removals, running, shadowing
+from ledgerflow_ops.guard import copying, hooks, mounts, removals, running, shadowing
 from ledgerflow_ops.guard.handing import at_home, handed_out, overlaid, runs_server, second_server
 from ledgerflow_ops.guard.hostpaths import overlap
 from ledgerflow_ops.guard.inside import programs
-from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding, reads
+from ledgerflow_ops.guard.inside.effects import Effect
+from ledgerflow_ops.guard.naming import place
 from ledgerflow_ops.guard.parse import Call
 from ledgerflow_ops.guard.scene import Scene
 from ledgerflow_ops.guard.things import Container, Mount, Process, Project, Service
-from ledgerflow_ops.guard.touches import Touch, changes, destroys
+from ledgerflow_ops.guard.touches import Touch, destroys
 
 
 def brought_up(call: Call, scene: Scene) -> Iterator[Touch]:
@@ -24,10 +26,15 @@ def brought_up(call: Call, scene: Scene) -> Iterator[Touch]:
         yield from service_started(call, service, project, scene)
     if call.on("renew-anon-volumes"):
         yield from shadowing.renewed(project, scene)
-    if call.on("remove-orphans"):
-        kept = {service.name for service in project.services}
-        gone = [one for one in scene.engine.of(project.name) if one.service not in kept]
-        yield from removals.orphaned(gone, scene)
+    if call.on("remove-orphans") or (scene.orphans_go and "remove-orphans" not in call.options):
+        yield from _orphans(project, scene)
+
+
+def _orphans(project: Project, scene: Scene) -> Iterator[Touch]:
+    """The containers of services that the file no longer has."""
+    kept = {service.name for service in project.services}
+    gone = [one for one in scene.engine.of(project.name) if one.service not in kept]
+    yield from removals.orphaned(gone, scene)
 
 
 def started(call: Call, scene: Scene) -> Iterator[Touch]:
@@ -37,28 +44,52 @@ def started(call: Call, scene: Scene) -> Iterator[Touch]:
 
 
 def service_started(call: Call, service: Service, project: Project, scene: Scene) -> Iterator[Touch]:
-    """One service, brought up."""
-    process, mine = service.process, _of_service(service, project, scene)
-    who = f"the service {service.name}"
-    held = tuple(mount for one in mine for mount in one.process.mounts)
-    same = _unchanged(process, mine) and all(_has(held, mount) for mount in scene.data(process))
-    server = (runs_server(process) or same) and at_home(process, scene)
-    fresh = tuple(mount for mount in process.mounts if not _has(held, mount))
-    unbound = "" if any(one.process.unbound == process.unbound for one in mine) else process.unbound
-    shown = Process(process.image, process.entrypoint, process.command, fresh, process.pgdata, unbound)
-    yield from handed_out(who, shown if server or not scene.data(process) else process, scene, allowed=server)
-    besides = frozenset(one.id for one in mine)
-    yield from second_server(who, process, scene, besides)
+    """One service, brought up: what it gets hold of, what its data become, what it runs."""
+    mine = _of_service(service, project, scene)
+    yield from _given(service, mine, scene)
     yield from shadowing.copies(call, service, scene)
     yield from shadowing.shadowed(service, mine, project, scene)
-    yield from overlaid(who, process, fresh, scene)
     yield from shadowing.another_image(service, mine, scene)
-    yield from _told(service, mine, scene)
-    if service.outside and (scene.data(process) or scene.environment_of_project(project.name)):
-        yield destroys(f"{who}: {service.outside}", environment=scene.environment())
+    yield from _by_its_program(service, mine, scene)
+    yield from hooks.of_service(service, scene)
+    yield from _from_outside(service, scene)
+
+
+def _given(service: Service, mine: list[Container], scene: Scene) -> Iterator[Touch]:
+    """What its container gets hold of. PostgreSQL gets its own data, and whoever had them before has them."""
+    process, who = service.process, f"the service {service.name}"
+    held = tuple(mount for one in mine for mount in one.process.mounts)
+    fresh = tuple(mount for mount in process.mounts if not _has(held, mount))
+    same = _unchanged(process, mine) and all(_has(held, mount) for mount in scene.data(process))
+    server = (runs_server(process) or same) and at_home(process, scene)
+    asked = process
+    if server or not scene.data(process):
+        known = any(one.process.unbound == process.unbound for one in mine)
+        asked = replace(process, mounts=fresh, unbound="" if known else process.unbound)
+    yield from handed_out(who, asked, scene, allowed=server)
+    yield from second_server(who, process, scene, frozenset(one.id for one in mine))
+    yield from overlaid(who, process, fresh, scene)
+
+
+def _by_its_program(service: Service, mine: list[Container], scene: Scene) -> Iterator[Touch]:
+    """What its own program would do to a database beside it, where the project is an environment's."""
+    process = service.process
+    if not scene.environment() or scene.data(process) or _unchanged(process, mine):
+        return
+    found = programs.effect((*process.entrypoint, *process.command), hooks.around(service, scene))
+    migrates = any("migrate" in word for word in process.command)
+    if found.effect == Effect.DESTROYS or (found.effect == Effect.CHANGES and migrates):
+        yield hooks.by_program(f"at its start {service.name}", found, scene)
+
+
+def _from_outside(service: Service, scene: Scene) -> Iterator[Touch]:
+    """What comes into it that is not in its image: another program's work, changed files of the host."""
+    who, environment, data = f"the service {service.name}", scene.environment(), scene.data(service.process)
+    if service.outside and (data or environment):
+        yield destroys(f"{who}: {service.outside}", environment=environment)
     for target in service.watched:
-        if any(overlap(target, mount.target) for mount in scene.data(process)):
-            yield destroys(f"{who}: changed files are copied to {target}", environment=scene.environment())
+        if any(overlap(target, mount.target) for mount in data):
+            yield destroys(f"{who}: changed files are copied to {target}", environment=environment)
 
 
 def _of_service(service: Service, project: Project, scene: Scene) -> list[Container]:
@@ -83,33 +114,6 @@ def _has(held: tuple[Mount, ...], mount: Mount) -> bool:
     )
 
 
-def _told(service: Service, mine: list[Container], scene: Scene) -> Iterator[Touch]:
-    """What a service's own program and hooks would do, where the project is an environment's."""
-    data = tuple(mount.target for mount in scene.data(service.process))
-    environment = scene.environment()
-    if not (environment or data):
-        return
-    around = Around(data, terminal=False, input=False)
-    if not data and not _unchanged(service.process, mine):
-        found = programs.effect((*service.process.entrypoint, *service.process.command), around)
-        migrates = any("migrate" in word for word in service.process.command)
-        if found.effect == Effect.DESTROYS or (found.effect == Effect.CHANGES and migrates):
-            yield _by_program(f"at its start {service.name}", found, environment)
-    found = programs.effect(service.health, around) if service.health else reads("")
-    if found.effect == Effect.DESTROYS and not found.unread:
-        yield _by_program(f"the health check of {service.name}", found, environment)
-    for hook in service.hooks:
-        found = programs.effect(hook, around)
-        if found.effect != Effect.READS:
-            yield _by_program(f"a hook of {service.name}", found, environment)
-
-
-def _by_program(who: str, found: Finding, environment: str) -> Touch:
-    """A service's own program, as its owner wrote it: what cannot be read is not taken for the worst."""
-    make = destroys if found.effect == Effect.DESTROYS and not found.unread else changes
-    return make(f"{who} {found.why}", environment=environment)
-
-
 def one_off(call: Call, scene: Scene) -> Iterator[Touch]:
     """`compose run`: a service's volumes with another program."""
     project, name = scene.project, call.operands[0] if call.operands else ""
@@ -119,6 +123,8 @@ def one_off(call: Call, scene: Scene) -> Iterator[Touch]:
     for other in project.services:
         if other is not service and not call.on("no-deps"):  # Compose tells of it because it starts it
             yield from service_started(call, other, project, scene)
+    if call.on("remove-orphans"):
+        yield from _orphans(project, scene)
     own = service.process
     entrypoint = own.entrypoint
     if "entrypoint" in call.options:
@@ -151,9 +157,9 @@ def copied(call: Call, scene: Scene) -> Iterator[Touch]:
     if len(call.operands) != 2:
         return
     source, target = call.operands
-    name, path = running.place(target)
+    name, path = place(target)
     if name:
         for one in scene.engine.of(scene.project_name, [name]):
-            yield from running.copied_into(one, path, scene)
-    elif running.place(source)[0] and target != "-":
-        yield from running.written(target, scene, copied=running.place(source)[1] or "/")
+            yield from copying.copied_into(one, path, scene, source)
+    elif place(source)[0] and target != "-":
+        yield from copying.written(target, scene, copied=place(source)[1] or "/")

@@ -14,12 +14,13 @@ from ledgerflow_ops.guard.things import Container, Mount, Process
 from ledgerflow_ops.guard.touches import Touch, destroys
 
 _READ_ONLY = "Hand it out read-only: append :ro to the mount. make backup copies the data safely."
+_PROCESSES = {"/proc": "there is a way from there into every container, for writing too"}
 _SERVERS = ("postgres", "postgis", "timescaledb", "pgvector", "postgresql", "ledgerflow-postgres")
 
 
 def handed_out(who: str, process: Process, scene: Scene, *, allowed: bool) -> Iterator[Touch]:
     """What a container that is started would get hold of. `allowed`: it is PostgreSQL on its own data."""
-    protected = scene.protected()
+    protected = scene.protected
     for name in scene.unfinished(process):
         yield destroys(
             f"it starts {who} on the volume {name} while its data are being moved",
@@ -46,8 +47,8 @@ def handed_out(who: str, process: Process, scene: Scene, *, allowed: bool) -> It
 
 
 def _folders(who: str, mount: Mount, process: Process, scene: Scene, *, allowed: bool) -> Iterator[Touch]:
-    for folder, reason in scene.folders().items():
-        socket = folder in scene.sockets()
+    for folder, reason in {**scene.folders, **_PROCESSES}.items():
+        socket = folder in scene.sockets() or folder in _PROCESSES
         writable = mount.writable or scene.beneath(mount.source, folder)
         if not scene.reaches(mount.source, folder) or not (writable or socket):
             continue

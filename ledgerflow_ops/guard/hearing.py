@@ -160,7 +160,7 @@ def _looked_at(scene: Scene) -> Iterable[str]:
     if scene.project:
         unread = f", whose file could not be read: {scene.project.unread}" if scene.project.unread else ""
         yield f"           the project {scene.project.name or 'without a name'}{unread}"
-    for name, reason in sorted(scene.protected().items()):
+    for name, reason in sorted(scene.protected.items()):
         yield f"protected  {name}: {reason}"
 
 

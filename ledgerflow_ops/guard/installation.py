@@ -15,6 +15,7 @@ from ledgerflow_ops.guard import exec as real
 from ledgerflow_ops.guard import fallback, protection
 from ledgerflow_ops.guard.labelling import Labelling, Stage, plan
 from ledgerflow_ops.guard.parse import Call
+from ledgerflow_ops.guard.permit import lacks
 from ledgerflow_ops.guard.protect import Mover, sweep
 from ledgerflow_ops.guard.resolve import Asked, resolve
 from ledgerflow_ops.guard.scene import Scene
@@ -64,7 +65,7 @@ def _journal(desk: Desk) -> Check:
 
 
 def _labels(scene: Scene) -> Iterator[Check]:
-    for name, reason in sorted(scene.protected().items()):
+    for name, reason in sorted(scene.protected.items()):
         volume = scene.engine.volume(name)
         environment = scene.environment_of_volume(name)
         if volume and volume.labels.get(PROTECT) == "true":
@@ -112,15 +113,17 @@ def protect(site: Site, *, dry_run: bool, say: Callable[[str], None]) -> list[La
 
 def _require_backup(site: Site, labelling: Labelling, scene: Scene, program: Path) -> None:
     """Refused unless a fresh proven backup of this very database is there."""
-    standing = fallback.standing(site, site.desk.clock(), scene, [labelling.volume])
-    fresh = timedelta(minutes=site.desk.settings.guard.fresh_minutes)
-    command = f"Take one first: LEDGER_ENV={site.environment} make backup"
-    if standing.trouble:
-        raise Refused(f"{labelling.volume}: {standing.trouble}.", hint="make doctor says more.")
-    if not standing.backup or standing.age > fresh:
-        raise Refused(f"{labelling.volume} has no fresh proven backup to fall back on.", hint=command)
-    if fallback.behind(labelling.volume, scene, program, ()) != standing.identifier:
-        raise Refused(f"{standing.backup} is not of the database in {labelling.volume}.", hint=command)
+    volume, settings = labelling.volume, site.desk.settings
+    lacking = lacks(
+        site.environment,
+        fallback.standing(site, site.desk.clock(), scene, [volume]),
+        timedelta(minutes=settings.guard.fresh_minutes),
+        {volume: fallback.behind(volume, scene, program, ())},
+        must_match=True,
+    )
+    if lacking:
+        reason, hint, _ = lacking
+        raise Refused(f"{volume} would be made anew, and {reason}.", hint=hint)
 
 
 def _scene(desk: Desk) -> Scene:

@@ -4,8 +4,9 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from ledgerflow_ops.guard import composing, removals, running
+from ledgerflow_ops.guard import composing, copying, hooks, removals, running
 from ledgerflow_ops.guard.grammar import READING
+from ledgerflow_ops.guard.naming import place
 from ledgerflow_ops.guard.parse import Call
 from ledgerflow_ops.guard.scene import Scene
 from ledgerflow_ops.guard.touches import Judgement, Target, Touch, distinct
@@ -30,9 +31,9 @@ _RULES: Mapping[str, Rule] = {
     "rm": removals.containers,
     "exec": running.executed,
     "attach": running.attached,
-    "cp": running.copied,
-    "export": running.output,
-    "image save": running.output,
+    "cp": copying.copied,
+    "export": copying.output,
+    "image save": copying.output,
     "volume rm": removals.volumes_by_name,
     "volume prune": removals.volume_sweep,
     "volume create": running.volume_made,
@@ -55,13 +56,17 @@ _RULES: Mapping[str, Rule] = {
     "compose wait": removals.down,
     "compose stop": removals.stopped_services,
     "compose kill": removals.stopped_services,
-    "compose config": running.output,
-    "compose export": running.output,
+    "compose config": copying.output,
+    "compose export": copying.output,
 }
 """The rule for every command that may lose data."""
 
 _NEEDS_FILE = frozenset({"compose up", "compose create", "compose scale", "compose watch", "compose run"})
 """What cannot be told without the compose file; the others act on what is there, by its labels."""
+_HOOKED = hooks.STOPPING | hooks.STARTING
+_REHEARSED = frozenset({"compose down", "compose rm", "compose stop", "compose kill"})
+"""What Compose's --dry-run leaves undone, as tried. Not so, or not in every release: `config --output` writes
+its file, `up -d` once made containers anew (docker/compose 14029); those are judged as if they were meant."""
 _START = "Start the engine (docker info says what is wrong with it), then do this again."
 _UNTARGETED = frozenset({"compose config", "export", "image save"})
 _FIRST = frozenset({"exec", "attach", "rename"})
@@ -77,8 +82,12 @@ def judge(call: Call, scene: Scene) -> Judgement:
     unknown = _unknown(call, scene)
     if unknown:
         return Judgement(unknown=unknown, targets=tuple(_targets(call, scene)))
-    rule = running.output if call.verb in READING else _RULES.get(call.verb, _nothing)
-    return Judgement(distinct(rule(call, scene)), tuple(_targets(call, scene)))
+    targets = tuple(_targets(call, scene))
+    if call.rehearses and call.verb in _REHEARSED:
+        return Judgement(targets=targets)
+    rule = copying.output if call.verb in READING else _RULES.get(call.verb, _nothing)
+    hooked = hooks.of_call(call, scene) if call.verb in _HOOKED else ()
+    return Judgement(distinct((*rule(call, scene), *hooked)), targets)
 
 
 def _unknown(call: Call, scene: Scene) -> str:
@@ -89,12 +98,13 @@ def _unknown(call: Call, scene: Scene) -> str:
     unread = scene.project.unread if scene.project else ""
     files = scene.project.files if scene.project else ()  # they may declare any volume as the project's own
     declares = call.verb == "compose down" and call.on("volumes") and bool(files)
+    declares = declares or (call.verb in _HOOKED and "-" in files)  # and hooks that we do not get to see
     nameless = call.verb in _NEEDS_FILE or declares or not (scene.project and scene.project.name)
     return unread if call.compose and nameless and _within_reach(scene) else ""
 
 
 def _within_reach(scene: Scene) -> bool:
-    return bool(scene.protected())
+    return bool(scene.protected)
 
 
 def _targets(call: Call, scene: Scene) -> Iterator[Target]:
@@ -109,7 +119,7 @@ def _targets(call: Call, scene: Scene) -> Iterator[Target]:
             yield from _of_container(name, scene)
     elif call.verb == "cp":
         for operand in call.operands:
-            yield from _of_container(running.place(operand)[0], scene)
+            yield from _of_container(place(operand)[0], scene)
 
 
 def _of_container(name: str, scene: Scene) -> Iterator[Target]:

@@ -61,7 +61,7 @@ def copy_name(volume: str) -> str:
 def plan(scene: Scene, environment: str) -> list[Labelling]:
     """What can be done for the environment's protected volumes, one entry each, by name."""
     begun = {volume.labels[COPY_OF]: volume for volume in scene.engine.volumes if COPY_OF in volume.labels}
-    protected = scene.protected()
+    protected = scene.protected
     names = {name for name in protected if scene.environment_of_volume(name) == environment}
     names -= {volume.name for volume in begun.values()}
     names |= {name for name, copy in begun.items() if scene.environment_of(copy.labels) == environment}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
 
+from ledgerflow_ops.guard import naming
 from ledgerflow_ops.guard.grammar import (
     COMPOSE,
     DOCKER,
@@ -60,6 +61,12 @@ class Call:
     @property
     def compose(self) -> bool:
         return self.verb.startswith("compose ")
+
+    @property
+    def rehearses(self) -> bool:
+        """Whether Compose is to say what it would do, and to do nothing: the last word counts, wherever."""
+        given = (*self.chosen.get("dry-run", ()), *self.options.get("dry-run", ()))
+        return self.compose and given[-1:] != () and given[-1] in _TRUE
 
     def on(self, name: str) -> bool:
         """Whether a switch is on: the last word counts."""
@@ -141,7 +148,8 @@ def _command(call: Call, verb: str, words: tuple[str, ...]) -> Call:
     """The call with its command. Of one that reads, only the files that it writes on the host count."""
     if verb in READING:
         files = tuple(_written(words)) if verb.partition(" ")[0] in WRITING else ()
-        return _with(call, verb=verb, operands=words, options={"output": files} if files else {})
+        options = {"output": files} if files else {}
+        return _with(call, verb=verb, operands=words, options=options, trouble=_misnamed(verb, words))
     known = JUDGED.get(verb)
     if known is None:
         if words == ("--help",):
@@ -153,7 +161,13 @@ def _command(call: Call, verb: str, words: tuple[str, ...]) -> Call:
         return _with(call, verb=verb, operands=words, trouble=str(why))
     if read.help:
         return _with(call, verb="help")
-    return _with(call, verb=verb, options=read.values, operands=read.operands)
+    trouble = _misnamed(verb, read.operands)
+    return _with(call, verb=verb, options=read.values, operands=read.operands, trouble=trouble)
+
+
+def _misnamed(verb: str, operands: tuple[str, ...]) -> str:
+    name = naming.odd(verb, operands)
+    return f"{name!r} is not written as a name, and docker may take it for another's" if name else ""
 
 
 def _written(words: tuple[str, ...]) -> Iterator[str]:

@@ -132,29 +132,44 @@ def _against_changing(touches: Iterable[Touch], occasion: Occasion) -> _Against 
 
 def _without_backup(touches: list[Touch], occasion: Occasion, *, must_match: bool) -> _Against | None:
     """A backup that is fresh, proven valid, in its place, and of the very database that is at stake."""
-    environment, first = occasion.environment, touches[0]
-    standing = occasion.standings.get(environment, Standing())
+    standing = occasion.standings.get(occasion.environment, Standing())
+    at_stake = {volume for touch in touches for volume in touch.volumes}
+    behind = {volume: occasion.behind.get(volume, "") for volume in sorted(at_stake)}
+    lacking = lacks(occasion.environment, standing, occasion.fresh, behind, must_match=must_match)
+    if lacking is None:
+        return None
+    reason, hint, wanted = lacking
+    return f"{_said(touches[0])}, and {reason}.", hint, wanted
+
+
+def lacks(
+    environment: str, standing: Standing, fresh: timedelta, behind: Mapping[str, str], *, must_match: bool
+) -> _Against | None:
+    """What an environment's newest backup lacks to stand for the volumes in `behind`; None for nothing.
+
+    `behind` has the system identifier of the database in each, empty where it cannot be told: with
+    `must_match` that is not good enough.
+    """
     command = f"LEDGER_ENV={environment} make backup"
     if standing.trouble:
-        return f"{_said(first)}, and {standing.trouble}.", "make doctor says more.", Wanted.NOTHING
+        return standing.trouble, "make doctor says more.", Wanted.NOTHING
     if not standing.backup:
-        return f"{_said(first)}, and {environment} has no proven backup.", command, Wanted.BACKUP
-    if standing.age > occasion.fresh:
-        how_old = f"{_words(standing.age)} old (at most {_words(occasion.fresh)})"
+        return f"{environment} has no proven backup", command, Wanted.BACKUP
+    if standing.age > fresh:
+        how_old = f"{_words(standing.age)} old (at most {_words(fresh)})"
         newest = f"{environment}'s newest proven backup, {standing.backup}, is {how_old}"
-        return f"{_said(first)}, and {newest}.", command, Wanted.BACKUP
+        return newest, command, Wanted.BACKUP
     of_it = f"{standing.backup} is of"
-    for name in sorted({volume for touch in touches for volume in touch.volumes}):
-        found = occasion.behind.get(name, "")
+    for name, found in behind.items():
         if found and found != standing.identifier:
             return (
-                f"{_said(first)}, and {of_it} another database than the one in {name}.",
+                f"{of_it} another database than the one in {name}",
                 f"See whose it is: LEDGER_ENV={environment} make identity. Nothing was touched.",
                 Wanted.NOTHING,
             )
         if must_match and not found:
             return (
-                f"{_said(first)}, and whether {of_it} the database in {name} cannot be told.",
+                f"whether {of_it} the database in {name} cannot be told",
                 "Start its PostgreSQL, so that it can be asked; then do this again.",
                 Wanted.NOTHING,
             )

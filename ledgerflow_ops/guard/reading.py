@@ -1,13 +1,23 @@
 """What docker and Compose print as JSON → the records of the scene. Passwords are not taken over."""
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from ledgerflow_ops.guard.bounds import ways_out
 from ledgerflow_ops.guard.hostpaths import host_places
-from ledgerflow_ops.guard.things import Container, Declared, Engine, Mount, Process, Project, Service, Volume
+from ledgerflow_ops.guard.things import (
+    Container,
+    Declared,
+    Engine,
+    Hook,
+    Mount,
+    Process,
+    Project,
+    Service,
+    Volume,
+)
 
 Json = Mapping[str, Any]
 Images = Mapping[str, Process]
@@ -140,8 +150,17 @@ def _service(
         known.image_id if known else "",
     )
     outside = "another program provides it, which cannot be judged" if said.get("provider") else ""
-    hooks, watched = tuple(_hooks(said)), tuple(_watched(said))
-    return Service(name, process, _copies(said), hooks, _health(said), outside, watched)
+    return Service(
+        name,
+        process,
+        _copies(said),
+        tuple(_hooks(said.get("post_start"))),
+        tuple(_hooks(said.get("pre_stop"))),
+        tuple(_hooks(entry.get("exec") for entry in _watches(said))),
+        _health(said),
+        outside,
+        tuple(entry["target"] for entry in _watches(said) if entry.get("target")),
+    )
 
 
 def _literal(words: Sequence[str]) -> tuple[str, ...]:
@@ -207,16 +226,10 @@ def _copies(said: Json) -> int:
     return int(count) if isinstance(count, int) else 1
 
 
-def _hooks(said: Json) -> list[tuple[str, ...]]:
-    return [
-        _literal(hook.get("command") or ())
-        for kind in ("post_start", "pre_stop")
-        for hook in said.get(kind) or ()
-    ] + [
-        _literal((entry.get("exec") or {}).get("command") or ())
-        for entry in (said.get("develop") or {}).get("watch") or ()
-        if entry.get("exec")
-    ]
+def _hooks(entries: Iterable[Json | None] | None) -> Iterator[Hook]:
+    for entry in entries or ():
+        if entry:
+            yield Hook(_literal(entry.get("command") or ()), bool(entry.get("privileged")))
 
 
 def _health(said: Json) -> tuple[str, ...]:
@@ -226,7 +239,6 @@ def _health(said: Json) -> tuple[str, ...]:
     return test[1:] if test[:1] == ("CMD",) else ()
 
 
-def _watched(said: Json) -> list[str]:
-    """Where `watch` copies to."""
-    entries = (said.get("develop") or {}).get("watch") or ()
-    return [entry["target"] for entry in entries if entry.get("target")]
+def _watches(said: Json) -> Sequence[Json]:
+    """What `watch` does when files of the host have changed."""
+    return (said.get("develop") or {}).get("watch") or ()

@@ -22,7 +22,7 @@ _ALL_FROM = (1, 42)
 
 def volumes_by_name(call: Call, scene: Scene) -> Iterator[Touch]:
     """`volume rm`."""
-    protected = scene.protected()
+    protected = scene.protected
     for name in call.operands:
         if name in protected:
             yield _removed(scene, name, protected[name])
@@ -78,7 +78,7 @@ def down(call: Call, scene: Scene) -> Iterator[Touch]:
     """`compose down`, with -v and without; `compose wait --down-project`."""
     if call.verb == "compose wait" and not call.on("down-project"):
         return
-    protected = scene.protected()
+    protected = scene.protected
     if call.on("volumes"):
         for name in sorted(_of_project(scene)):
             if name in protected:
@@ -96,7 +96,7 @@ def _of_project(scene: Scene) -> set[str]:
 
 
 def _swept(call: Call, scene: Scene, kept: set[str], *, anonymous_only: bool = False) -> Iterator[Touch]:
-    for name, reason in scene.protected().items():
+    for name, reason in scene.protected.items():
         volume = scene.engine.volume(name)
         reached = volume and (volume.anonymous or not anonymous_only) and _matches(call, volume)
         if reached and name not in kept:
@@ -116,7 +116,7 @@ def _matches(call: Call, volume: Volume) -> bool:
 
 def orphaned(gone: Iterable[Container], scene: Scene) -> Iterator[Touch]:
     """The anonymous volumes that go with these containers, or lose the only thing that leads to them."""
-    protected = scene.protected()
+    protected = scene.protected
     for one in gone:
         for mount in one.process.mounts:
             volume = scene.engine.volume(mount.source) if mount.kind == "volume" else None

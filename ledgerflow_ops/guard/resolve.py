@@ -3,25 +3,32 @@
 import json
 import os
 import stat
+import tarfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ledgerflow_ops.adapters import process
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.guard import reading, running
+from ledgerflow_ops.guard import copying, following, reading, running, standardinput
 from ledgerflow_ops.guard.parse import Call
 from ledgerflow_ops.guard.scene import Scene
-from ledgerflow_ops.guard.things import Engine, Guarded, Process, Project, Stdin
+from ledgerflow_ops.guard.things import Engine, Guarded, Process, Project
 
 _PATIENCE = 60.0
+_STREAMED = "the compose file comes through standard input"
 _WITH_ALL_PROFILES = frozenset({"compose down", "compose rm", "compose stop", "compose kill", "compose wait"})
 _WITHOUT_SERVICES = frozenset({"compose config", "compose cp", "compose export"})
 
 
 class Unanswered(Exception):
     """A question that docker or Compose did not answer; its words."""
+
+
+class _Streamed(Unanswered):
+    """What Compose reads comes through standard input: by `-f -`, or by a file that is called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +87,13 @@ class Asked:
         """The compose project: what its file says, or its name alone with the reason."""
         files, env_files = self._files("file", "COMPOSE_FILE"), self._files("env-file", "COMPOSE_ENV_FILES")
         if "-" in files:
-            return Project(self._named(), files=files, unread="the compose file comes through standard input")
+            return Project(self._named(), files=files, unread=_STREAMED)
         services = self._services()
         profiles = ("--profile", "*") if self.call.verb in _WITH_ALL_PROFILES else ()
         try:
             said = json.loads(self._compose(*profiles, "config", "--format", "json", *services))
+        except _Streamed:
+            return Project(self._named(), files=(*files, "-"), unread=_STREAMED)
         except (Unanswered, ValueError) as error:
             found = files or self._default_files()
             return Project(self._named(), files=found, env_files=env_files, unread=f"{error}")
@@ -143,25 +152,51 @@ class Asked:
         here = os.environ.get("DOCKER_HOST") or self._run("context", "inspect", *form).strip()
         return finished.out.decode().strip() != here
 
+    def link(self, container: str, path: str) -> str | None:
+        """What a path in a container points to as a link; empty when it is none or is not there, None when
+        docker does not say. Of what it hands out, the first entry is all that is read.
+        """
+        with process.piped([self.docker, *self._leading(), "cp", f"{container}:{path}", "-"]) as (
+            out,
+            errors,
+        ):
+            try:
+                with tarfile.open(fileobj=out, mode="r|") as archive:
+                    first = archive.next()
+                    return first.linkname if first and first.issym() else ""
+            except tarfile.TarError:
+                said = errors.read().decode("utf-8", "replace").lower()
+        return "" if "could not find" in said or "no such file" in said else None
+
     def _leading(self) -> tuple[str, ...]:
         return self.call.engine
 
     def _compose(self, *words: str) -> str:
         """Compose's answer, by the program that the call is for."""
         start = [self.compose] if self.compose else [self.docker, *self._leading(), "compose"]
-        return self._answer([*start, *self.call.project, *words])
+        with standardinput.bait() as (bait, taken):
+            finished = self._ended([*start, *self.call.project, *words], stdin=bait)
+            if taken():
+                raise _Streamed
+        return _said(finished)
 
     def _run(self, *words: str) -> str:
         return self._answer([self.docker, *self._leading(), *words])
 
     def _answer(self, command: Sequence[str | Path]) -> str:
+        return _said(self._ended(command))
+
+    def _ended(self, command: Sequence[str | Path], **options: Any) -> process.Finished:
         try:
-            finished = process.run(command, timeout=_PATIENCE, extra=_own_variables())
+            return process.run(command, timeout=_PATIENCE, extra=_own_variables(), **options)
         except LedgerError as error:
             raise Unanswered(error.message) from None
-        if finished.code:
-            raise Unanswered(process.last_lines(finished.errors).strip() or f"exit code {finished.code}")
-        return finished.out.decode("utf-8", "replace")
+
+
+def _said(finished: process.Finished) -> str:
+    if finished.code:
+        raise Unanswered(process.last_lines(finished.errors).strip() or f"exit code {finished.code}")
+    return finished.out.decode("utf-8", "replace")
 
 
 def resolve(asked: Asked, guarded: Callable[[str], Guarded]) -> Scene:
@@ -169,7 +204,7 @@ def resolve(asked: Asked, guarded: Callable[[str], Guarded]) -> Scene:
 
     An engine that is silent is told in the scene, and is no error here.
     """
-    call, stdin, folder = asked.call, standard_input(), os.getcwd()  # noqa: PTH109 - as it was typed
+    call, stdin, folder = asked.call, standardinput.standard_input(), os.getcwd()  # noqa: PTH109 - as it was typed
     try:
         engine = asked.engine()
     except (Unanswered, LedgerError, ValueError, KeyError) as error:
@@ -182,19 +217,26 @@ def resolve(asked: Asked, guarded: Callable[[str], Guarded]) -> Scene:
         stdin=stdin,
         folder=folder,
         socket=_socket(call),
+        orphans_go=os.environ.get("COMPOSE_REMOVE_ORPHANS", "").lower() in ("1", "t", "true", "y", "yes"),
         images=asked.images(call.operands[:1]) if call.verb in ("run", "create") else {},
         elsewhere={name: asked.elsewhere(name) for name in call.operands[:1]}
         if call.verb == "context use"
         else {},
     )
-    folders = scene.folders()
+    folders = scene.folders
     links = _links(set(running.paths(call, scene)), folders)
-    return replace(scene, links=links, disks={folder: _disk(folder) for folder in folders})
+    scene = replace(scene, links=links, disks={folder: _disk(folder) for folder in folders})
+    inside = {
+        (one.id, path): following.end_of(path, partial(asked.link, one.id))
+        for one, path in copying.paths_inside(call, scene)
+    }
+    return replace(scene, inside=inside)
 
 
 def _own_variables() -> dict[str, str]:
-    """Those of our variables that are kept from other programs: Compose puts them into its file."""
-    return {name: value for name, value in os.environ.items() if name.startswith("PG")}
+    """Those of our variables that other programs do not get as they are: Compose puts them into its file."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith("PG")}
+    return {**kept, "LC_ALL": os.environ.get("LC_ALL", "")}
 
 
 def _socket(call: Call) -> str:
@@ -216,9 +258,13 @@ def _links(paths: Iterable[str], folders: Iterable[str]) -> dict[str, str]:
     mounts, and on a Mac in other letters.
     """
     known = {identity: folder for folder in folders if (identity := _identity(folder))}
+    disks = {identity[0]: folder for identity, folder in known.items()}
     found = {}
     for path in paths:
         real = Path(os.path.realpath(path))
+        if (device := _device(real)) in disks:  # whoever mounts it has all that is on it
+            found[path] = disks[device]
+            continue
         for above in (real, *real.parents):
             if folder := known.get(_identity(str(above)) or (0, 0)):
                 real = Path(folder, real.relative_to(above))
@@ -228,22 +274,18 @@ def _links(paths: Iterable[str], folders: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def _device(path: Path) -> int:
+    """Which disk a block device is; 0 for all that is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return 0
+    return found.st_rdev if stat.S_ISBLK(found.st_mode) else 0
+
+
 def _identity(path: str) -> tuple[int, int] | None:
     try:
         found = Path(path).stat()
     except (OSError, ValueError):
         return None
     return found.st_dev, found.st_ino
-
-
-def standard_input() -> Stdin:
-    """What standard input is: a terminal, nothing at all, or something that is read."""
-    try:
-        if os.isatty(0):
-            return Stdin.TERMINAL
-        mode = os.fstat(0)
-    except OSError:
-        return Stdin.NOTHING
-    if stat.S_ISCHR(mode.st_mode) and mode.st_rdev == Path(os.devnull).stat().st_rdev:
-        return Stdin.NOTHING
-    return Stdin.DATA

@@ -1,21 +1,20 @@
-"""What single containers would do: run, create, start, exec, attach, cp, and files written on the host."""
+"""What single containers would do: run, create, start, exec, attach."""
 
-import posixpath
 from collections.abc import Iterator
 
-from ledgerflow_ops.guard import mounts
+from ledgerflow_ops.guard import copying, mounts
 from ledgerflow_ops.guard.handing import at_home, handed_out, overlaid, runs_server, second_server
-from ledgerflow_ops.guard.hostpaths import host_places, overlap, within
+from ledgerflow_ops.guard.hostpaths import host_places
 from ledgerflow_ops.guard.inside import programs
 from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding, unread, worst
 from ledgerflow_ops.guard.inside.environment import variable
+from ledgerflow_ops.guard.naming import place
 from ledgerflow_ops.guard.parse import Call
 from ledgerflow_ops.guard.scene import Scene, data_targets
 from ledgerflow_ops.guard.things import Container, Process, Stdin
 from ledgerflow_ops.guard.touches import Touch, changes, destroys
 
 _BACKUP = "Take a backup before: make backup. Then look at what it would do: ledger_docker --explain …"
-_COPY = "make backup and make restore-test work on the data without touching it."
 
 
 def in_service(call: Call, process: Process, who: str, scene: Scene) -> Iterator[Touch]:
@@ -174,62 +173,6 @@ def listening(one: Container, scene: Scene, *, given: bool) -> Iterator[Touch]:
     yield from _told(programs.effect(_argv(one.process), around), one.name, near, scene, known=bool(near))
 
 
-def copied(call: Call, scene: Scene) -> Iterator[Touch]:
-    """`cp`, in both directions."""
-    if len(call.operands) != 2:
-        return
-    source, target = call.operands
-    name, path = place(target)
-    one = scene.engine.container(name) if name else None
-    if one:
-        yield from copied_into(one, path, scene)
-    elif place(source)[0] and target != "-":
-        yield from written(target, scene, copied=place(source)[1] or "/")
-
-
-def copied_into(one: Container, path: str, scene: Scene) -> Iterator[Touch]:
-    """Files that would come into a container's protected folders."""
-    target = posixpath.normpath("/" + path.lstrip("/"))
-    for mount in scene.data(one.process):
-        if within(target, mount.target) or within(mount.target, target):
-            yield destroys(
-                f"it writes into {mount.target} of {one.name}, below a running or resting PostgreSQL",
-                environment=scene.environment_of(one.labels),
-                volumes=(mount.source,) if mount.kind == "volume" else (),
-                safe=_COPY,
-            )
-
-
-def place(operand: str) -> tuple[str, str]:
-    """`container:path` apart; a path of the host has no container.
-
-    Docker's rule, and Compose's for services: what begins with / or . is a path.
-    """
-    if operand.startswith(("/", ".")) or ":" not in operand:
-        return "", operand
-    name, _, path = operand.partition(":")
-    return name, path
-
-
-def output(call: Call, scene: Scene) -> Iterator[Touch]:
-    """`-o FILE` of export, save and config, and what a build writes beside its image."""
-    for target in call.all("output"):
-        yield from written(target, scene)
-
-
-def written(target: str, scene: Scene, copied: str = "") -> Iterator[Touch]:
-    """A file or folder of the host that would be written; `copied` goes into it where it is a folder."""
-    path = on_host(target, scene)
-    real = scene.links.get(path, path)
-    for folder, reason in scene.folders().items():
-        inside = within(path, folder) or within(real, folder)
-        if inside or (copied and _lands(copied, (path, real), folder)):
-            yield destroys(
-                f"it writes to {posixpath.normpath(path)} ({folder}: {reason})",
-                safe="Write it somewhere else.",
-            )
-
-
 def paths(call: Call, scene: Scene) -> Iterator[str]:
     """Every path of the host that a verdict hangs on: links may lead from it to what is protected."""
     mounted = [mounts.of_call(call, scene)] if call.verb in ("run", "create", "compose run") else []
@@ -240,9 +183,9 @@ def paths(call: Call, scene: Scene) -> Iterator[str]:
         yield from volume.places
     if call.verb == "volume create":
         yield from host_places(dict(_option(text) for text in call.all("opt")))
-    yield from (on_host(target, scene) for target in call.all("output"))
+    yield from (copying.on_host(target, scene) for target in call.all("output"))
     if call.verb in ("cp", "compose cp"):
-        yield from (on_host(path, scene) for name, path in map(place, call.operands) if not name)
+        yield from (copying.on_host(path, scene) for name, path in map(place, call.operands) if not name)
 
 
 def _option(text: str) -> tuple[str, str]:
@@ -250,24 +193,10 @@ def _option(text: str) -> tuple[str, str]:
     return name, value
 
 
-def on_host(target: str, scene: Scene) -> str:
-    """The path of a file that is written, as typed: where a link stands before `..`, both count."""
-    return posixpath.join(scene.folder, target)
-
-
-def _lands(source: str, places: tuple[str, str], folder: str) -> bool:
-    """Whether a copy of a container's `source` into the folder at `places` falls on a protected one."""
-    name = posixpath.basename(posixpath.normpath(source))
-    whole = source.endswith("/.") or name in ("", ".", "..")
-    return any(
-        within(folder, place) and (whole or overlap(posixpath.join(place, name), folder)) for place in places
-    )
-
-
 def volume_made(call: Call, scene: Scene) -> Iterator[Touch]:
     """`volume create`: one that is another name for a protected folder."""
     for value in host_places(dict(_option(text) for text in call.all("opt"))):
-        for folder, reason in scene.folders().items():
+        for folder, reason in scene.folders.items():
             if scene.reaches(value, folder):
                 yield destroys(
                     f"it makes a volume of {value} ({folder}: {reason}): whoever mounts it could write there",
@@ -279,7 +208,7 @@ def context_changed(call: Call, scene: Scene) -> Iterator[Touch]:
     """`context use` and `context update`: the next commands would go to another engine than the one seen."""
     name = call.operands[0] if call.operands else ""
     moves = scene.elsewhere.get(name, False) or (call.verb == "context update" and bool(call.last("docker")))
-    if moves and scene.protected():
+    if moves and scene.protected:
         yield destroys(
             f"it leads every command after this one to another engine ({name})",
             safe=f"Say it for one command only: docker --context {name} …",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ledgerflow_ops.guard.hostpaths import overlap, within
 from ledgerflow_ops.guard.things import (
@@ -20,11 +21,16 @@ from ledgerflow_ops.guard.things import (
 )
 
 _SAYS_SO = re.compile(r"postgres|pgdata|pg_data", re.IGNORECASE)
+_SOCKETS = tuple(
+    f"{place}/{name}"
+    for place in ("/var/run", "/run")
+    for name in ("docker.sock", "containerd", "docker/containerd")
+)
 _READ_ONLY_ALL_THE_WAY = (1, 44)
 _OURS = re.compile(r"ledger-(dev|test|prod)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, so that what is protected is worked out once
 class Scene:
     """All that a verdict hangs on beside the command line. `silent`: why the engine could not be asked."""
 
@@ -46,6 +52,10 @@ class Scene:
     """For each protected folder of the host: where the file system that it is on is mounted."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Paths of the host that the call or the engine name, and where links and other names of them lead."""
+    orphans_go: bool = False
+    """Whether COMPOSE_REMOVE_ORPHANS says what --remove-orphans does."""
+    inside: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """For a container's id and a path in it: where links in it lead; empty where that cannot be told."""
 
     @property
     def project_name(self) -> str:
@@ -79,6 +89,7 @@ class Scene:
         known = {*_at_data_folders(self.engine, None), *self.guarded.remembered}
         return {volume.name for volume in self.engine.volumes if volume.name in known}
 
+    @cached_property
     def protected(self) -> dict[str, str]:
         """The engine's protected volumes, each with the reason."""
         at_data = _at_data_folders(self.engine, self.project)
@@ -95,7 +106,7 @@ class Scene:
         if volume.name in self.guarded.volumes:
             return "the settings name it"
         for place in volume.places:
-            if any(self.reaches(place, folder) for folder in self.folders()):
+            if any(self.reaches(place, folder) for folder in self.folders):
                 return f"it is {place} of the host"
         if volume.labels.get(PROTECT, "").lower() in ("false", "0", "no"):
             return ""
@@ -105,6 +116,7 @@ class Scene:
             return "a PostgreSQL was seen to keep its data in it"
         return "its name says that it is PostgreSQL's" if _SAYS_SO.search(volume.name) else ""
 
+    @cached_property
     def folders(self) -> dict[str, str]:
         """The host's protected folders, each with the reason."""
         found = dict.fromkeys(self.guarded.folders, "backups and what proves them are there")
@@ -118,7 +130,7 @@ class Scene:
 
     def sockets(self) -> tuple[str, ...]:
         """Where the engine is spoken to: whoever may read there may do anything."""
-        return tuple(filter(None, ("/var/run/docker.sock", "/run/docker.sock", self.socket)))
+        return tuple(filter(None, (*_SOCKETS, self.socket)))
 
     def off_limits(self) -> set[str]:
         """The folders in which not even a PostgreSQL may keep its data."""
@@ -141,7 +153,7 @@ class Scene:
 
     def data(self, process: Process) -> list[Mount]:
         """A container's mounts that protected data can be changed through."""
-        volumes, folders = self.protected(), self.folders()
+        volumes, folders = self.protected, self.folders
         return [
             mount
             for mount in process.mounts

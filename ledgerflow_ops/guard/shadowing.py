@@ -33,7 +33,7 @@ def renamed(project: Project, scene: Scene) -> Iterator[Touch]:
 
 def redefined(project: Project, scene: Scene) -> Iterator[Touch]:
     """Volumes that Compose would offer to remove and to make again, because they are declared otherwise."""
-    protected = scene.protected()
+    protected = scene.protected
     for declared in project.volumes:
         volume = scene.engine.volume(declared.name)
         if volume and not declared.external and declared.name in protected and _differs(declared, volume):
@@ -58,7 +58,7 @@ def _differs(declared: Declared, volume: Volume) -> bool:
 
 
 def renewed(project: Project, scene: Scene) -> Iterator[Touch]:
-    protected = scene.protected()
+    protected = scene.protected
     for one in scene.engine.of(project.name):
         for mount in one.process.mounts:
             volume = scene.engine.volume(mount.source) if mount.kind == "volume" else None
@@ -128,7 +128,7 @@ def _homes(
     new = [
         mount for mount in mounts_of_data if mount.kind != "bind" and not scene.engine.volume(mount.source)
     ]
-    environment, protected = scene.environment(), scene.protected()
+    environment, protected = scene.environment(), scene.protected
     for volume in scene.engine.volumes if new else ():
         left = volume.labels.get(PROJECT) == project.name  # whatever is in it: nobody can tell any more
         theirs = environment and scene.environment_of_volume(volume.name) == environment

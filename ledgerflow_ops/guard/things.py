@@ -144,13 +144,24 @@ class Engine:
 
 
 @dataclass(frozen=True, slots=True)
+class Hook:
+    """A program that Compose runs in a service's container when it starts or stops it."""
+
+    command: tuple[str, ...]
+    privileged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """A service of a compose file, with its volumes under the names that the engine knows them by."""
 
     name: str
     process: Process
     copies: int = 1
-    hooks: tuple[tuple[str, ...], ...] = ()
+    at_start: tuple[Hook, ...] = ()
+    at_stop: tuple[Hook, ...] = ()
+    at_change: tuple[Hook, ...] = ()
+    """What `watch` runs when files of the host have changed."""
     health: tuple[str, ...] = ()
     """The program that says, again and again, whether it is well."""
     outside: str = ""

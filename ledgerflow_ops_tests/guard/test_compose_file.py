@@ -212,11 +212,126 @@ def test_a_file_that_cannot_be_read_is_not_let_through(text: str, yard: Yard, ju
     assert judgement.unknown
 
 
-def test_a_file_through_standard_input_is_not_let_through(yard: Yard, judged: Judged) -> None:
-    assert (
-        judged(["compose", "-f", "-", "up", "-d"]).unknown == "the compose file comes through standard input"
+_STREAMED = "the compose file comes through standard input"
+_ALL = "-f docker-compose.dev.yml"
+_INCLUDED = "include: [{path: [docker-compose.dev.yml, /dev/stdin]}]"
+_BY_VARIABLES = "include: [{path: docker-compose.dev.yml, env_file: /dev/stdin}]"
+_WIPES = f'services: {{postgres: {{command: ["sh", "-c", "rm -rf {DATA}/base; sleep infinity"]}}}}'
+_HOOKED = f'services: {{postgres: {{pre_stop: [{{command: ["rm", "-rf", "{DATA}/base"]}}]}}}}'
+
+
+@pytest.mark.parametrize(
+    ("words", "whole", "data"),
+    [
+        (f"{_ALL} -f - up -d", "", _WIPES),
+        (f"{_ALL} -f /dev/stdin up -d", "", _WIPES),
+        ("-f whole.yml up -d", _INCLUDED, _WIPES),
+        ("-f whole.yml up -d", _BY_VARIABLES, "BOOKS=ledger_redis"),
+        (f"{_ALL} -f /dev/fd/0 stop", "", _HOOKED),
+    ],
+)
+def test_what_comes_through_standard_input_is_not_let_through(
+    words: str, whole: str, data: str, yard: Yard, judged: Judged
+) -> None:
+    """In whatever way it is taken in: the questions that we ask would not see it."""
+    yard.build()
+    yard.file.write_text(yard.file.read_text().replace("ledger_postgres:/", "${BOOKS:-ledger_postgres}:/"))
+    (yard.folder / "whole.yml").write_text(f"name: ledger-dev\n{whole}\n")
+    typed = ["compose", *words.split()]
+    judgement, before = judged(typed), yard.content()
+    yard.engine.docker(*typed, check=False, data=data.encode(), cwd=yard.folder)
+    form = "{{range .Mounts}}{{.Name}}{{end}}"
+    held = yard.engine.docker("inspect", "--format", form, "ledger-dev-postgres-1").stdout.decode().strip()
+    lost = yard.content() != before or held != "ledger-dev_ledger_postgres"
+    yard.engine.docker("rm", "--force", "ledger-dev-postgres-1")
+    yard.build()
+    assert (judgement.unknown, lost) == (_STREAMED, True)
+
+
+_PRE_STOP = f'    pre_stop: [{{command: ["rm", "-rf", "{DATA}/base"]}}]\n'
+_UNBOUND = '    pre_stop: [{command: ["true"], privileged: true}]\n'
+
+
+@pytest.mark.parametrize("verb", ["stop postgres", "restart", "down", "rm --stop --force"])
+def test_a_hook_that_wipes_the_data_when_it_is_stopped(verb: str, yard: Yard, judged: Judged) -> None:
+    """Compose takes the hook from the file, for a container that was made before it was there."""
+    yard.build()
+    yard.file.write_text(yard.file.read_text().replace(_TOP, f"{_TOP}{_PRE_STOP}"))
+    words = ["compose", *_ALL.split(), *verb.split()]
+    judgement, before = judged(words), yard.content()
+    run(yard, words)
+    lost = yard.content() != before
+    yard.engine.docker("rm", "--force", "ledger-dev-postgres-1")  # this engine runs no hook twice in one
+    yard.build()
+    assert (judgement.effect, lost) == (Effect.DESTROYS, True)
+
+
+def test_a_hook_is_judged_where_it_is_run(yard: Yard, judged: Judged) -> None:
+    yard.build()
+    whole = yard.file.read_text()
+    yard.file.write_text(whole.replace(_TOP, f"{_TOP}{_PRE_STOP}"))
+    for verb in ("kill", "start", "stop redis", "rm --force", "pause"):
+        assert judged(["compose", *_ALL.split(), *verb.split()]).effect == Effect.READS, verb
+    yard.file.write_text(whole.replace(_TOP, f"{_TOP}{_PRE_STOP.replace('pre_stop', 'post_start')}"))
+    for verb, effect in (("start", Effect.DESTROYS), ("restart", Effect.DESTROYS), ("stop", Effect.READS)):
+        assert judged(["compose", *_ALL.split(), verb]).effect == effect, verb
+    yard.file.write_text(whole.replace(_REDIS, f"{_REDIS}{_UNBOUND}"))
+    assert judged(["compose", *_ALL.split(), "stop"]).effect == Effect.DESTROYS
+    yard.build()
+
+
+class TestDryRun:
+    """`--dry-run`, tried: what it leaves undone is let through."""
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            f"{_ALL} --dry-run down -v",
+            f"{_ALL} --dry-run=true down --volumes",
+            "-p ledger-dev --dry-run down -v",
+            f"{_ALL} down -v --dry-run",
+            f"{_ALL} --dry-run=false down --dry-run=1 -v",
+            f"{_ALL} --dry-run rm -sfv",
+            f"{_ALL} stop --dry-run",
+            f"{_ALL} --dry-run kill",
+        ],
     )
-    assert yard.file.exists()
+    def test_it_leaves_all_as_it_is(self, words: str, yard: Yard, judged: Judged) -> None:
+        yard.build()
+        typed = ["compose", *words.split()]
+        assert judged(typed).effect == Effect.READS
+        before, there = yard.content(), yard.engine.docker("ps", "--quiet").stdout
+        run(yard, typed)
+        assert (yard.content(), yard.engine.docker("ps", "--quiet").stdout) == (before, there)
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            f"{_ALL} --dry-run=false down -v",
+            f"{_ALL} --dry-run down -v --dry-run=false",
+            f"{_ALL} --dry-run --dry-run=0 down -v",
+            f"{_ALL} --dry-run config -o backups/kept",
+        ],
+    )
+    def test_it_does_not_always_hold(self, words: str, yard: Yard, judged: Judged) -> None:
+        yard.build()
+        typed = ["compose", *words.split()]
+        assert judged(typed).effect == Effect.DESTROYS
+        before = yard.content()
+        run(yard, typed)
+        lost = yard.content() != before
+        yard.build()
+        assert lost
+
+    def test_what_is_not_the_same_in_every_release_is_judged_as_if_it_were_meant(
+        self, yard: Yard, judged: Judged
+    ) -> None:
+        yard.build()
+        edited = yard.file.read_text().replace("ledger_postgres", "ledger_postgres_17")
+        yard.file.write_text(edited)
+        judgement = judged(["compose", *_ALL.split(), "--dry-run", "up", "-d"])
+        yard.build()
+        assert judgement.effect == Effect.DESTROYS
 
 
 def test_a_file_that_only_the_projects_own_variables_name(yard: Yard, judged: Judged) -> None:
@@ -225,3 +340,27 @@ def test_a_file_that_only_the_projects_own_variables_name(yard: Yard, judged: Ju
     judgement = judged(["compose", "-p", "ledger", "up", "-d"])
     (yard.folder / ".env").unlink()
     assert any("beside ledger-dev" in touch.what for touch in judgement.touches)
+
+
+@pytest.mark.parametrize(
+    ("words", "by_variable", "lost"),
+    [("up -d", "1", True), ("run --rm --remove-orphans b true", "", True), ("run --rm b true", "1", False)],
+)
+def test_a_service_that_the_file_no_longer_has(
+    words: str, by_variable: str, lost: bool, yard: Yard, judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its container goes, and with it the only thing that leads to its nameless volume."""
+    yard.build()
+    plain = f"image: {image.SYSTEM}, network_mode: none"
+    other = f'  b: {{{plain}, command: ["true"]}}\n'
+    base = f'  a: {{{plain}, init: true, command: ["sleep", "infinity"], volumes: ["{DATA}"]}}\n'
+    for name, services in (("before.yml", base + other), ("after.yml", other)):
+        (yard.folder / name).write_text(f"name: more\nservices:\n{services}")
+    yard.engine.docker("compose", "-f", "before.yml", "up", "-d", cwd=yard.folder)
+    monkeypatch.setenv("COMPOSE_REMOVE_ORPHANS", by_variable)
+    typed = ["compose", "-f", "after.yml", *words.split()]
+    judgement = judged(typed)
+    run(yard, typed)
+    gone = "more-a-1" not in yard.engine.names("container")
+    yard.engine.docker("compose", "-f", "before.yml", "down", "-v", "-t", "0", cwd=yard.folder)
+    assert (judgement.effect == Effect.DESTROYS, gone) == (lost, lost)

@@ -187,6 +187,32 @@ def test_what_looks_like_a_question_and_is_none(typed: str, yard: Yard, judged: 
     assert lost
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["volume", "rm", "./loose"],
+        ["volume", "rm", "loose/"],
+        ["volume", "rm", "-f", "x/../loose"],
+        ["rm", "-f", "../volumes/loose"],
+        ["rmi", "../volumes/loose"],
+        ["network", "rm", "x/../../volumes/loose"],
+        ["rm", "-fv", "db/"],
+        ["exec", "./ledger-dev-postgres-1", "rm", "-rf", f"{DATA}/base"],
+        ["cp", "docker-compose.dev.yml", f"x/../olddb:{DATA}/PG_VERSION"],
+    ],
+)
+def test_a_name_that_docker_tidies_up(words: list[str], yard: Yard, judged: Judged) -> None:
+    """Docker makes an address of it: what is a path there leads to something else."""
+    yard.build()
+    judgement = judged(words)
+    before, nameless = yard.content(), yard.anonymous()
+    run(yard, words)
+    lost = yard.content() != before or nameless not in yard.engine.names("volume")
+    yard.build()
+    assert "is not written as a name" in judgement.unknown
+    assert lost
+
+
 def test_a_volume_that_is_another_name_for_the_backups(yard: Yard, judged: Judged) -> None:
     """An overlay writes into its upper folder, wherever that is."""
     yard.build()

@@ -296,13 +296,13 @@ class TestWhatIsProtected:
         volumes = ("kept", "named", "books", "seen", "old_postgres_data", "plain")
         engine = replace(ENGINE, volumes=(*map(Volume, volumes[1:]), ENGINE.volumes[3]))
         guarded = Guarded(volumes=frozenset({"named"}), remembered={"seen": "dev"}, folders=())
-        assert set(replace(SCENE, engine=engine, guarded=guarded).protected()) == set(volumes[:-1])
+        assert set(replace(SCENE, engine=engine, guarded=guarded).protected) == set(volumes[:-1])
 
     def test_a_label_that_says_no_is_heard_but_not_against_the_settings(self) -> None:
         off = {"com.ledgerflow.protect": "false"}
         engine = replace(ENGINE, volumes=(Volume("books", off), Volume("named", off)))
         scene = replace(SCENE, engine=engine, guarded=Guarded(volumes=frozenset({"named"})))
-        assert set(scene.protected()) == {"named"}
+        assert set(scene.protected) == {"named"}
 
     def test_another_name_for_a_protected_folder(self) -> None:
         engine = replace(
@@ -312,7 +312,7 @@ class TestWhatIsProtected:
                 Volume("x", options={"device": "/srv/x"}),
             ),
         )
-        assert set(replace(SCENE, engine=engine).protected()) == {"alias"}
+        assert set(replace(SCENE, engine=engine).protected) == {"alias"}
 
     def test_a_folder_of_the_host_that_a_postgresql_works_on(self) -> None:
         bound = replace(_POSTGRES, mounts=(Mount("bind", "/srv/pg", DATA),))

@@ -160,3 +160,30 @@ def test_the_tables_are_what_the_installed_compose_prints(engine: Engine) -> Non
 def test_no_command_is_in_two_tables() -> None:
     assert not READING & JUDGED.keys()
     assert not {name for name in SAME_COMMAND.values() if name in SAME_COMMAND and SAME_COMMAND[name] != name}
+
+
+@pytest.mark.parametrize(
+    ("typed", "understood"),
+    [
+        ("rm ./db", False),
+        ("rm /db", True),
+        ("rm db/", False),
+        ("stop db web/../db", False),
+        ("exec db ls ./x /", True),
+        ("exec ../db ls", False),
+        ("attach d%62", True),
+        ("attach ..", False),
+        ("volume rm volumes/loose", False),
+        ("volume rm ledger-dev_a.b", True),
+        ("rmi registry.example/books:5 books@sha256:00", True),
+        ("image rm -f --platform linux/amd64 books", True),
+        ("rmi ./books", False),
+        ("network rm net ../volumes/loose", False),
+        ("cp ./x/../y db:/tmp/../x", True),
+        ("cp x/../db:/y .", False),
+    ],
+)
+def test_a_name_is_written_as_one(typed: str, understood: bool) -> None:
+    assert (parse("docker", typed.split()).trouble == "") is understood
+    assert parse("docker", ["volume", "rm", " loose"]).trouble
+    assert parse("docker", ["volume", "rm", "loose\n"]).trouble

@@ -281,7 +281,9 @@ class TestProtect:
 
     def test_without_a_fresh_backup_nothing_is_begun(self, books: Contained, site: Site) -> None:
         later = replace(site.desk, clock=lambda: clock.now() + timedelta(hours=2))
-        with pytest.raises(Refused, match="has no fresh proven backup") as refused:
+        with pytest.raises(
+            Refused, match=r"would be made anew, and dev's newest proven backup, .* \(at most 60 min\)"
+        ) as refused:
             installation.protect(Site(later, site.environment), dry_run=False, say=print)
         assert "make backup" in refused.value.hint
 

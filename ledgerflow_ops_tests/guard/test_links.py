@@ -1,0 +1,96 @@
+"""`docker cp` through links inside a container: where they lead is where it writes."""
+
+import io
+import tarfile
+
+import pytest
+
+from ledgerflow_ops.guard.following import end_of
+from ledgerflow_ops.guard.inside.effects import Effect
+from ledgerflow_ops_tests.fakes.yard import DATA, Yard
+from ledgerflow_ops_tests.guard.conftest import Judged, run
+
+_FILE = "docker-compose.dev.yml"
+
+
+def _linked(yard: Yard, container: str) -> None:
+    """Links in the container's /tmp: to the data, to a file of it, by two steps, and to nothing of ours."""
+    yard.build()
+    for name, leads in (
+        ("data", DATA),
+        ("version", f"{DATA}/PG_VERSION"),
+        ("again", "/tmp/data"),
+        ("etc", "/etc"),
+    ):
+        link = yard.folder / "links" / name
+        link.parent.mkdir(exist_ok=True)
+        if not link.is_symlink():
+            link.symlink_to(leads)
+        yard.engine.docker("cp", link, f"{container}:/tmp/{name}")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"cp {_FILE} olddb:/tmp/data/PG_VERSION",
+        f"cp {_FILE} olddb:/tmp/version",
+        f"cp {_FILE} olddb:tmp/./again/base/1",
+        f"compose -f {_FILE} cp {_FILE} postgres:/tmp/again/PG_VERSION",
+        "cp - olddb:/tmp",
+    ],
+)
+def test_it_really_writes_there_and_is_seen(words: str, yard: Yard, judged: Judged) -> None:
+    container = "olddb" if "olddb" in words else "ledger-dev-postgres-1"
+    _linked(yard, container)
+    typed = words.split()
+    judgement, before = judged(typed), yard.content()
+    if "-" in typed:
+        yard.engine.docker(*typed, data=_archive())
+    else:
+        run(yard, typed)
+    lost = yard.content() != before
+    yard.engine.docker("rm", "--force", container)
+    yard.build()
+    assert (judgement.effect, lost) == (Effect.DESTROYS, True)
+
+
+def _archive() -> bytes:
+    """A link to the data, and a file that is written through it."""
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as archive:
+        link = tarfile.TarInfo("inside")
+        link.type, link.linkname = tarfile.SYMTYPE, DATA
+        archive.addfile(link)
+        file = tarfile.TarInfo("inside/PG_VERSION")
+        file.size = 3
+        archive.addfile(file, io.BytesIO(b"16\n"))
+    return held.getvalue()
+
+
+def test_other_links_are_let_through(yard: Yard, judged: Judged) -> None:
+    _linked(yard, "olddb")
+    for target in ("olddb:/tmp/etc/notes", "olddb:/tmp/notes.sql", "olddb:/nowhere/at/all", "web:/tmp/data"):
+        assert judged(["cp", _FILE, target]).effect == Effect.READS, target
+    assert judged(["cp", "-", "web:/tmp"]).effect == Effect.READS
+    yard.engine.docker("rm", "--force", "olddb")
+    yard.build()
+
+
+_LINKS = {"/a": "/b/c", "/b/c": "../d", "/l": "l", "/up": "..", "/x": "/a/y", "/d/y": "z/../w"}
+
+
+@pytest.mark.parametrize(
+    ("path", "end"),
+    [
+        ("/", "/"),
+        ("/plain//./file", "/plain/file"),
+        ("/a", "/d"),
+        ("/a/f", "/d/f"),
+        ("/x/f", "/d/w/f"),
+        ("/up/a/../f", "/f"),
+        ("/l", ""),
+        ("/secret/f", ""),
+    ],
+)
+def test_links_are_followed_to_their_end(path: str, end: str) -> None:
+    assert end_of(path, lambda step: None if step == "/secret" else _LINKS.get(step, "")) == end
