@@ -11,6 +11,8 @@ from ledgerflow_ops.core.proof import Proof, Verdict
 from ledgerflow_ops.core.rungs import Rung
 
 LATEST, LATEST_PROVEN = "latest", "latest-proven"
+CLOCK_SLACK = timedelta(minutes=5)
+"""So far may the clock of a server be ahead of ours before a backup is said to be from the future."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,20 @@ def newest(entries: Iterable[Entry]) -> Entry | None:
 def newest_proven(entries: Iterable[Entry]) -> Entry | None:
     """The newest backup that counts."""
     return next((entry for entry in backups(entries) if entry.proven), None)
+
+
+def relied_on(entries: Iterable[Entry], now: datetime, *, sample: bool) -> Entry | None:
+    """The backup to fall back on where data is at stake: the newest one that counts and whose age is known.
+
+    One from the future is as old as nobody knows; one of the sample says nothing of a real database.
+    """
+    return newest_proven(
+        entry
+        for entry in entries
+        if entry.manifest
+        and entry.manifest.recovery_point - now <= CLOCK_SLACK
+        and (sample or not entry.manifest.sample)
+    )
 
 
 def chosen(entries: Iterable[Entry], word: str) -> Entry | None:

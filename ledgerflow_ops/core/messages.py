@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from ledgerflow_ops.core import summary
 from ledgerflow_ops.core.alerting import Kind, Message
 from ledgerflow_ops.core.alerts import Alert, Level
+from ledgerflow_ops.core.catalog import CLOCK_SLACK
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.spans import span
 from ledgerflow_ops.core.summary import Summary
@@ -59,7 +59,7 @@ def safe(newest: Summary | None, now: datetime) -> str:
     """What would be left if the database were lost at this moment."""
     if newest is None:
         return "NOTHING: no backup is proven"
-    if newest.recovery_point - now > summary.CLOCK_SLACK:
+    if newest.recovery_point - now > CLOCK_SLACK:
         return f"{newest.name.dump}, proven, but of {newest.recovery_point:%Y-%m-%d %H:%M %Z}: IN THE FUTURE"
     return f"{newest.name.dump}, proven, {span(now - newest.recovery_point)} old"
 

@@ -3,15 +3,12 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
-from ledgerflow_ops.core.catalog import Entry
+from ledgerflow_ops.core.catalog import CLOCK_SLACK, Entry
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import BackupName
-
-CLOCK_SLACK = timedelta(minutes=5)
-"""So far may the clock of a server be ahead of ours before a backup is said to be from the future."""
 
 
 @dataclass(frozen=True, slots=True)

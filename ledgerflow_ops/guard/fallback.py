@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ledgerflow_ops.adapters import folder as folders
 from ledgerflow_ops.adapters import process
-from ledgerflow_ops.core.catalog import newest_proven
+from ledgerflow_ops.core.catalog import relied_on
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.sizes import human
 from ledgerflow_ops.guard.hostpaths import within
@@ -25,9 +25,9 @@ _PATIENCE = 30.0
 
 
 def standing(site: Site, now: datetime, scene: Scene, volumes: Iterable[str]) -> Standing:
-    """The environment's newest proven backup, and what is wrong with the place it is kept in."""
+    """The environment's newest backup to rely on, and what is wrong with the place it is kept in."""
     try:
-        found = newest_proven(catalog.entries(site))
+        found = relied_on(catalog.entries(site), now, sample=site.is_sample)
     except LedgerError as error:
         return Standing(trouble=f"the backups cannot be read: {error.message}")
     if found is None or found.manifest is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ledgerflow_ops.adapters import docker
 from ledgerflow_ops.adapters import folder as folders
-from ledgerflow_ops.core.catalog import newest_proven
+from ledgerflow_ops.core.catalog import relied_on
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError, Refused
 from ledgerflow_ops.guard import exec as real
@@ -79,10 +79,11 @@ def _labels(scene: Scene) -> Iterator[Check]:
 
 def _backup(site: Site) -> Check:
     name, command = f"{site.environment} backup", f"LEDGER_ENV={site.environment} make backup"
-    newest = newest_proven(catalog.entries(site))
+    now = site.desk.clock()
+    newest = relied_on(catalog.entries(site), now, sample=site.is_sample)
     if newest is None or newest.recovery_point is None:
         return failed(name, "none", f"{site.environment} has no proven backup.", command)
-    age = site.desk.clock() - newest.recovery_point
+    age = now - newest.recovery_point
     text = f"{newest.name.dump} is proven valid and {int(age.total_seconds() // 60)} min old"
     return (
         passed(name, f"{text}.") if age <= _DAY else failed(name, "old", f"{text}: more than a day.", command)

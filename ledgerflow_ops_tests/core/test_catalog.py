@@ -1,10 +1,11 @@
 """The catalog: what is a backup, which counts, and where the window begins."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
-from ledgerflow_ops.core.catalog import backups, newest, newest_proven, recent_sizes, window_edge
+from ledgerflow_ops.core.catalog import backups, newest, newest_proven, recent_sizes, relied_on, window_edge
 from ledgerflow_ops.core.proof import Proof, Verdict
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops_tests.core.records import NOON, entry, manifest, proof
@@ -35,6 +36,15 @@ def test_the_newest_proven_is_not_the_newest_when_that_one_is_not_proven() -> No
         entry(NOON - 3 * DAY, proof()),
     ]
     assert newest_proven(entries) is counts
+
+
+def test_what_is_relied_on_is_of_a_known_age_and_of_the_real_database() -> None:
+    ahead, now, before = (entry(NOON + minutes * timedelta(minutes=1), proof()) for minutes in (6, 5, -1))
+    tried = replace(before, manifest=manifest(recovery_point=NOON, sample=True))
+    assert relied_on([ahead, now, before], NOON, sample=False) is now
+    assert relied_on([ahead], NOON, sample=False) is None
+    assert relied_on([tried, before], NOON, sample=False) is before
+    assert relied_on([tried, before], NOON, sample=True) is tried
 
 
 @pytest.mark.parametrize("found", [None, proof(verdict=Verdict.BAD), proof(verdict=Verdict.UNJUDGED)])
