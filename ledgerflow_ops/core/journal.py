@@ -108,6 +108,8 @@ def _about(entry: Entry) -> str:
         said.append(str(entry["rung"]))
     if isinstance(entry.get("size"), int):
         said.append(human(entry["size"]))
+    if isinstance(entry.get("removed"), list):
+        said.append(f"{len(entry['removed'])} removed")
     if isinstance(entry.get("seconds"), int | float):
         said.append(f"{entry['seconds']:.1f} s")
     if error := entry.get("error"):

@@ -9,6 +9,7 @@ import dagster as dg
 from ledgerflow_ops.core import ended
 from ledgerflow_ops.core.alerts import Finding
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.manifest import RunFacts
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.defs import metadata
 from ledgerflow_ops.defs.assets import key
@@ -88,7 +89,8 @@ def _ticked(
     context: dg.SensorEvaluationContext, desk: Desk, name: str, work: Callable[[Desk], str]
 ) -> dg.SkipReason:
     """One tick; the sign of life comes last, so that there is none of a watch that fails."""
-    here = Desk(desk.settings, _Log(context), desk.clock, desk.run)
+    signed = RunFacts(run_id="", who=f"{name}_watch", why="")
+    here = Desk(desk.settings, _Log(context), desk.clock, signed)
     seen = work(here)
     watching.beat(here, name)
     return dg.SkipReason(seen)

@@ -49,7 +49,7 @@ def service_started(call: Call, service: Service, project: Project, scene: Scene
     yield from _given(service, mine, scene)
     yield from shadowing.copies(call, service, scene)
     yield from shadowing.shadowed(service, mine, project, scene)
-    yield from shadowing.another_image(service, mine, scene)
+    yield from shadowing.another_image(call, service, mine, scene)
     yield from _by_its_program(service, mine, scene)
     yield from hooks.of_service(service, scene)
     yield from _from_outside(service, scene)

@@ -160,6 +160,8 @@ def _service(
         _health(said),
         outside,
         tuple(entry["target"] for entry in _watches(said) if entry.get("target")),
+        str(said.get("pull_policy") or ""),
+        bool(said.get("build")),
     )
 
 

@@ -16,6 +16,7 @@ from ledgerflow_ops.guard.touches import Touch, changes, destroys
 _NAME_BACK = "Give the volume its old name back in the compose file, or name: it there."
 _FILES = "com.docker.compose.project.config_files"
 _OWN_LABELS = "com.docker.compose."
+_FETCHING = frozenset({"always", "newer", "daily", "weekly"})
 
 
 def renamed(project: Project, scene: Scene) -> Iterator[Touch]:
@@ -136,16 +137,31 @@ def _homes(
             yield volume.name, new[0].target
 
 
-def another_image(service: Service, mine: list[Container], scene: Scene) -> Iterator[Touch]:
+def another_image(call: Call, service: Service, mine: list[Container], scene: Scene) -> Iterator[Touch]:
     """Another image below the data: of another major version it may not read them, or change them."""
     for one in mine:
-        before, after = one.process, service.process
-        newer = "another " if before.image == after.image else ""
-        moved = bool(after.image_id) and before.image_id != after.image_id
-        if scene.data(before) and (before.image != after.image or moved):
+        runs = _runs(call, service, one.process.image, one.process.image_id)
+        if runs and scene.data(one.process):
             yield changes(
-                f"it runs {newer}{after.image} on the data of {before.image} ({service.name})",
+                f"it {runs}{service.process.image} on the data of {one.process.image} ({service.name})",
                 environment=scene.environment_of(one.labels),
                 volumes=tuple(mount.source for mount in scene.data(one.process)),
                 safe="Another major version cannot read the data: make backup, start it empty, make restore.",
             )
+
+
+def _runs(call: Call, service: Service, image: str, image_id: str) -> str:
+    """How the image of a service differs from the one that its container runs; empty where it does not."""
+    after = service.process
+    if image != after.image:
+        return "runs "
+    if after.image_id and image_id != after.image_id:
+        return "runs another "
+    return "may run another " if _anew(call, service) else ""
+
+
+def _anew(call: Call, service: Service) -> bool:
+    """Whether the image is fetched or built first, so that nobody can tell what it will be."""
+    pull = call.last("pull") or service.pull
+    builds = call.on("build") or pull == "build" or call.verb == "compose watch"
+    return pull in _FETCHING or pull.startswith("every_") or (service.built and builds)

@@ -168,6 +168,10 @@ class Service:
     """The other program that Compose would have provide it, in words."""
     watched: tuple[str, ...] = ()
     """The folders in it that changed files of the host are copied into."""
+    pull: str = ""
+    """Its `pull_policy`: when its image is fetched anew; empty for the rule, when it is not there."""
+    built: bool = False
+    """Whether the file says how its image is built."""
 
 
 @dataclass(frozen=True, slots=True)

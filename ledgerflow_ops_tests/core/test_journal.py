@@ -120,6 +120,8 @@ def test_a_row_reads_well() -> None:
     )
     guard = {"what": "ledger_docker", "at": NOW.isoformat(), "verdict": "refused", "command": "docker rm x"}
     assert journal.row(guard, VIENNA)[1:5] == ("-", "ledger_docker", "refused", "docker rm x")
+    rotated = entry(what="rotate", result="ok", removed=["a.dump", "b.dump"], seconds=0.31)
+    assert journal.row(rotated, VIENNA)[2:5] == ("rotate", "ok", "2 removed, 0.3 s")
     bad = entry(result="bad", error="its SHA-256 is another\nsecond line", rung="written")
     assert journal.row(bad, VIENNA)[3:5] == ("bad", "its SHA-256 is another")
 

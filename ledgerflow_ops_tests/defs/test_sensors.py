@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG, WILL_RETRY_TAG
 
-from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.adapters import clock, journal
 from ledgerflow_ops.core.alerts import Level
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.naming import BackupName
@@ -120,6 +120,8 @@ class TestRuns:
         assert daemon.tick() == "1 run(s) ended since. Nothing is wrong."
         assert daemon.open == []
         assert daemon.web.titles[1].startswith(f"dev: OVER: The run dev backup of {today} failed: ")
+        noted = journal.entries(daemon.desk.settings.state_dir)
+        assert {one["who"] for one in noted if one["what"] == "alert"} == {"runs_watch"}
 
     def test_a_failed_check_in_a_run_that_ended_well_is_told_once(self, daemon: Daemon, today: str) -> None:
         daemon.job("dev_backup", today)

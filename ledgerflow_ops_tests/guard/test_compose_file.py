@@ -187,6 +187,46 @@ def test_the_same_name_for_another_image_changes_it(yard: Yard, judged: Judged) 
     assert judgement.effect == Effect.CHANGES
 
 
+_NEVER = "pull_policy: never"
+
+
+@pytest.mark.parametrize(
+    ("edited", "words"),
+    [
+        (("", ""), f"{UP} --pull always"),
+        ((_NEVER, "pull_policy: always"), UP),
+        ((_NEVER, "pull_policy: every_12h"), UP),
+        ((_NEVER, "build: ."), f"{UP} --build"),
+        ((_NEVER, "build: .\n    pull_policy: build"), UP),
+    ],
+    indirect=["edited"],
+)
+def test_an_image_that_is_fetched_or_built_first_may_be_another(
+    edited: Path, words: str, yard: Yard, judged: Judged
+) -> None:
+    assert edited.exists()
+    judgement = judged(["compose", *words.split()])
+    assert (judgement.effect, judgement.unknown) == (Effect.CHANGES, "")
+    assert any("may run another" in touch.what for touch in judgement.touches)
+    assert judged(["compose", *words.replace(UP, f"{UP} redis").split()]).effect == Effect.READS
+
+
+@pytest.mark.parametrize(
+    ("edited", "words"),
+    [
+        (("", ""), f"{UP} --build"),
+        (("", ""), f"{UP} --pull missing"),
+        ((_NEVER, "pull_policy: always"), f"{UP} --pull never"),
+        ((_NEVER, "build: ."), UP),
+    ],
+    indirect=["edited"],
+)
+def test_one_that_is_there_already_is_no_other(edited: Path, words: str, yard: Yard, judged: Judged) -> None:
+    assert edited.exists()
+    judgement = judged(["compose", *words.split()])
+    assert (judgement.effect, judgement.unknown) == (Effect.READS, "")
+
+
 def test_another_image_below_the_data_changes_it(yard: Yard, judged: Judged) -> None:
     yard.build()
     yard.engine.docker("tag", "ledgerflow-system:tests", "postgres:18")
