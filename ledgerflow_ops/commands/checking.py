@@ -1,11 +1,20 @@
 """The commands about what this stands on: doctor, safety-check, protect, identity."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
 
 from ledgerflow_ops.commands.calls import DRY_RUN, JSON, WHY, Call, flag
+from ledgerflow_ops.core.checks import Check
+
+
+def _told(call: Call, checks: Sequence[Check]) -> None:
+    """All checks, and 1 where one is fatal."""
+    call.terminal.checks(checks)
+    call.terminal.finish({"checks": [check.as_json() for check in checks]})
+    sys.exit(1 if any(check.fatal for check in checks) else 0)
 
 
 @click.command()
@@ -15,10 +24,7 @@ def doctor(json: bool) -> None:
     from ledgerflow_ops.operations import doctor as asked
 
     call = Call(json)
-    checks = asked.examine(call.desk, call.sites())
-    call.terminal.checks(checks)
-    call.terminal.finish({"checks": [check.as_json() for check in checks]})
-    sys.exit(1 if any(check.fatal for check in checks) else 0)
+    _told(call, asked.examine(call.desk, call.sites()))
 
 
 @click.command("safety-check")
@@ -28,10 +34,7 @@ def safety_check(json: bool) -> None:
     from ledgerflow_ops.guard import installation
 
     call = Call(json)
-    checks = installation.safety_check(call.desk, call.sites())
-    call.terminal.checks(checks)
-    call.terminal.finish({"checks": [check.as_json() for check in checks]})
-    sys.exit(1 if any(check.fatal for check in checks) else 0)
+    _told(call, installation.safety_check(call.desk, call.sites()))
 
 
 @click.command()
