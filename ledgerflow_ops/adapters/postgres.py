@@ -14,23 +14,9 @@ from psycopg.pq import Conninfo, TransactionStatus
 from ledgerflow_ops.adapters import relay
 from ledgerflow_ops.adapters.container import Inside
 from ledgerflow_ops.adapters.process import mask
+from ledgerflow_ops.adapters.sessions import CANONICAL, Purpose, joined, options
 from ledgerflow_ops.core.encodings import NO_ENCODING
 from ledgerflow_ops.core.errors import Denied, LedgerError, SettingsError
-
-CANONICAL = {
-    "search_path": "",
-    "TimeZone": "UTC",
-    "DateStyle": "ISO, YMD",
-    "IntervalStyle": "postgres",
-    "extra_float_digits": "3",
-    "bytea_output": "hex",
-    "synchronize_seqscans": "off",
-    "row_security": "off",
-    "statement_timeout": "0",
-    "lock_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-}
-"""The session settings under which the text of values is compared, in the source and in the copy."""
 
 Connection = psycopg.Connection[Any]
 _TIMEOUT = "10"
@@ -113,8 +99,8 @@ class Database:
         query = f"?{urlencode(known, quote_via=quote)}" if known else ""  # libpq takes no + for a space
         return f"postgresql+psycopg2://{account}{host}:{self.parameters['port']}/{database}{query}"
 
-    def variables(self) -> dict[str, str]:
-        """The PG* variables that lead libpq's tools here, with the canonical session settings.
+    def variables(self, purpose: Purpose = Purpose.READ) -> dict[str, str]:
+        """The PG* variables that lead libpq's tools here, with the session settings that `purpose` needs.
 
         Everything goes through the environment: `ps` shows other users the arguments of a process.
         """
@@ -124,8 +110,8 @@ class Database:
             if option.envvar
         }
         found = {names[key]: value for key, value in self.parameters.items() if key in names}
-        options = " ".join([self.parameters.get("options", ""), *_options()]).strip()
-        return {"PGCONNECT_TIMEOUT": _TIMEOUT, **found, "PGOPTIONS": options, "PGAPPNAME": "ledgerflow_ops"}
+        settings = joined([self.parameters.get("options"), options(purpose.settings)])
+        return {"PGCONNECT_TIMEOUT": _TIMEOUT, **found, "PGOPTIONS": settings, "PGAPPNAME": "ledgerflow_ops"}
 
     @contextmanager
     def reached(self) -> Iterator["Database"]:
@@ -158,7 +144,7 @@ class Database:
                 **reached.parameters,
                 "application_name": "ledgerflow_ops",
             }
-            parameters["options"] = " ".join([self.parameters.get("options", ""), *_options()]).strip()
+            parameters["options"] = joined([self.parameters.get("options"), options(CANONICAL)])
             with psycopg.connect(**parameters, autocommit=autocommit) as connection:  # type: ignore[arg-type]
                 if connection.info.parameter_status("server_encoding") == NO_ENCODING:
                     connection.execute("SET client_encoding TO LATIN1; COMMIT")
@@ -181,11 +167,6 @@ def _ended_with_us(connection: Connection) -> Iterator[None]:
                 connection.cancel_safe(timeout=_CANCEL_SECONDS)
             connection.close()
         raise
-
-
-def _options() -> list[str]:
-    """The canonical settings in the form of libpq's `options`."""
-    return [f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in CANONICAL.items()]
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from psycopg import sql
 from ledgerflow_ops.adapters import archive, disks, roles, tools
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.adapters.process import Finished, last_lines
+from ledgerflow_ops.adapters.sessions import Purpose
 from ledgerflow_ops.adapters.throwaway import Throwaway, memory, throwaway
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import globals as roles_script
@@ -172,7 +173,7 @@ class _Drill:
         """The archive loaded. Nobody knows the roles of one without a manifest: what it misses, it gets."""
         file, owners = self.site.folder.file(self.examination.name.dump), self.manifest is not None
         while True:
-            finished = archive.restore(server_tools, copy.variables(), file, _JOBS, owners=owners)
+            finished = archive.restore(server_tools, copy.variables(Purpose.LOAD), file, _JOBS, owners=owners)
             missing = _MISSING_ROLE.search(finished.errors)
             if finished.code == 0 or owners or not missing:
                 return finished

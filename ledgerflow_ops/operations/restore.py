@@ -12,6 +12,7 @@ import psycopg
 from ledgerflow_ops.adapters import archive, locks, properties, roles, target
 from ledgerflow_ops.adapters.clock import Stopwatch
 from ledgerflow_ops.adapters.process import last_lines
+from ledgerflow_ops.adapters.sessions import Purpose
 from ledgerflow_ops.adapters.target import Rename
 from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core.checks import Check, first_fatal
@@ -223,7 +224,7 @@ class _Restore:
         """The whole archive, every error fatal."""
         file = self.origin.folder.file(self.plan.candidate.name.dump)
         with self.new.reached() as new:
-            finished = archive.restore(self.tools, new.variables(), file, _JOBS, owners=True)
+            finished = archive.restore(self.tools, new.variables(Purpose.LOAD), file, _JOBS, owners=True)
         if finished.code:
             raise LedgerError(
                 f"pg_restore failed:\n{last_lines(finished.errors)}",
