@@ -2,8 +2,9 @@
 
 import hashlib
 import subprocess
+import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ledgerflow_ops.adapters import process
 from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.reading import CHUNK, DAMAGED, Decoder, widen
 from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.core import column_options
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops.core.manifest import Contents, TableOfContents
 
@@ -148,16 +150,48 @@ def sha256_of(file: Path, moved: Moved = lambda size: None) -> tuple[int, str]:
 
 
 def restore(
-    tools: Tools, variables: Mapping[str, str], file: Path, jobs: int, *, owners: bool
+    tools: Tools,
+    variables: Mapping[str, str],
+    file: Path,
+    jobs: int,
+    *,
+    owners: bool,
+    without: Collection[str] = (),
 ) -> process.Finished:
     """pg_restore `file` into the database that `variables` lead to; the first error ends it.
 
-    Without `owners`, ownership and grants are left out: for when the roles are not known.
+    Without `owners`, ownership and grants are left out: for when the roles are not known. Of columns, the
+    options in `without` are left out: for a server that refuses them.
     """
-    options = ["--exit-on-error", "--no-tablespaces", f"--jobs={jobs}", f"--dbname={variables['PGDATABASE']}"]
-    if not owners:
-        options += ["--no-owner", "--no-privileges"]
-    return process.run([tools.path("pg_restore"), *options, file], extra=variables)
+    kept = ["--no-tablespaces", *([] if owners else ["--no-owner", "--no-privileges"])]
+    into: list[str | Path] = [
+        tools.path("pg_restore"),
+        *kept,
+        "--exit-on-error",
+        f"--dbname={variables['PGDATABASE']}",
+        file,
+    ]
+    if not without:
+        return process.run([*into, f"--jobs={jobs}"], extra=variables)
+    finished = _pre_data(tools, variables, [tools.path("pg_restore"), *kept, file], without)
+    for options in (["--section=data", f"--jobs={jobs}"], ["--section=post-data", f"--jobs={jobs}"]):
+        if finished.code == 0:
+            finished = process.run([*into, *options], extra=variables)
+    return finished
+
+
+def _pre_data(
+    tools: Tools, variables: Mapping[str, str], read: list[str | Path], without: Collection[str]
+) -> process.Finished:
+    """The archive's first section as text, less these options, run by psql: pg_restore changes none."""
+    printed = process.run([*read, "--section=pre-data", "--file=-"])
+    if printed.code:
+        return printed
+    with tempfile.TemporaryFile() as script:
+        script.write(column_options.without(printed.out, without))
+        script.seek(0)
+        words = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
+        return process.run([tools.path("psql"), *words], extra=variables, stdin=script)
 
 
 def roles_script(client: Client, *, passwords: bool) -> process.Finished:

@@ -91,7 +91,8 @@ FROM relation r LEFT JOIN grants g ON g.kind = 'relation' AND g.oid = r.oid
 UNION ALL
 SELECT format('column %s.%I', r.name, a.attname),
     concat_ws('|', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
-        array_to_string(a.attoptions, ','), g.common, c.collname),
+        (SELECT string_agg(o, ',' ORDER BY n) FROM unnest(a.attoptions) WITH ORDINALITY u(o, n)
+         WHERE split_part(o, '=', 1) IN ('n_distinct', 'n_distinct_inherited')), g.common, c.collname),
     concat_ws('|', g.whole, pg_get_expr(d.adbin, d.adrelid))
 FROM pg_attribute a JOIN relation r ON r.oid = a.attrelid AND r.relkind <> 'S'
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum

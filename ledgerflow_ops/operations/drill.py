@@ -12,6 +12,7 @@ from psycopg import sql
 from ledgerflow_ops.adapters import archive, disks, roles, tools
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.adapters.process import Finished, last_lines
+from ledgerflow_ops.adapters.refused_options import refused_options
 from ledgerflow_ops.adapters.sessions import Purpose
 from ledgerflow_ops.adapters.throwaway import Throwaway, memory, throwaway
 from ledgerflow_ops.adapters.tools import Tools
@@ -172,8 +173,11 @@ class _Drill:
     def _load(self, server: Throwaway, copy: Database, server_tools: Tools) -> Finished:
         """The archive loaded. Nobody knows the roles of one without a manifest: what it misses, it gets."""
         file, owners = self.site.folder.file(self.examination.name.dump), self.manifest is not None
+        without = refused_options(server_tools, file, copy)
         while True:
-            finished = archive.restore(server_tools, copy.variables(Purpose.LOAD), file, _JOBS, owners=owners)
+            finished = archive.restore(
+                server_tools, copy.variables(Purpose.LOAD), file, _JOBS, owners=owners, without=without
+            )
             missing = _MISSING_ROLE.search(finished.errors)
             if finished.code == 0 or owners or not missing:
                 return finished

@@ -12,6 +12,7 @@ import psycopg
 from ledgerflow_ops.adapters import archive, locks, properties, roles, target
 from ledgerflow_ops.adapters.clock import Stopwatch
 from ledgerflow_ops.adapters.process import last_lines
+from ledgerflow_ops.adapters.refused_options import refused_options
 from ledgerflow_ops.adapters.sessions import Purpose
 from ledgerflow_ops.adapters.target import Rename
 from ledgerflow_ops.core import globals as roles_script
@@ -224,7 +225,10 @@ class _Restore:
         """The whole archive, every error fatal."""
         file = self.origin.folder.file(self.plan.candidate.name.dump)
         with self.new.reached() as new:
-            finished = archive.restore(self.tools, new.variables(Purpose.LOAD), file, _JOBS, owners=True)
+            without = refused_options(self.tools, file, self.new)
+            finished = archive.restore(
+                self.tools, new.variables(Purpose.LOAD), file, _JOBS, owners=True, without=without
+            )
         if finished.code:
             raise LedgerError(
                 f"pg_restore failed:\n{last_lines(finished.errors)}",
