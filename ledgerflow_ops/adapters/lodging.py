@@ -22,6 +22,11 @@ class Lodging:
     root: Path
     account: Account | None
 
+    @property
+    def shelf(self) -> Path:
+        """Where programs of other versions are put that have been fetched."""
+        return self.root / "programs"
+
     def programs(self, wanted: Tools) -> Tools:
         """`wanted`, or a copy of it below `root` where the account cannot reach the original.
 

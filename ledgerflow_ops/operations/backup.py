@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from ledgerflow_ops.adapters import archive, locks, properties, source, tools
+from ledgerflow_ops.adapters import archive, locks, properties, source
 from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.clock import Stopwatch
 from ledgerflow_ops.adapters.postgres import Database
@@ -144,7 +144,7 @@ class _Backup:
         site.folder.prepare()
         for leftover in site.folder.sweep():
             self.report.say(f"swept {leftover}: left half-written by an interrupted run")
-        chosen = tools.choose(site.desk.settings.tools_dir, found.server_version)
+        chosen = site.desk.client_tools(found.server_version)
         client = Client(chosen, database.variables(), database.inside)
         expected = self._room(found)
         full = self.order.full_seal or found.size < settings.full_seal_below

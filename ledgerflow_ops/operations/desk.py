@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ledgerflow_ops import sample
-from ledgerflow_ops.adapters import clock, journal
+from ledgerflow_ops.adapters import clock, fetched, journal, tools
 from ledgerflow_ops.adapters.container import Container
 from ledgerflow_ops.adapters.folder import Folder
 from ledgerflow_ops.adapters.lodging import Lodging, lodging
 from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.manifest import RunFacts
@@ -39,6 +40,22 @@ class Desk:
     @property
     def lodging(self) -> Lodging:
         return lodging(self.settings.state_dir)
+
+    def tools(self) -> list[Tools]:
+        """All client programs there are here, in the order of choice."""
+        return tools.candidates(self.settings.tools_dir, self.fetched())
+
+    def fetched(self) -> list[Tools]:
+        """The programs of other versions that `make tools` has fetched."""
+        return fetched.there(self.lodging.shelf)
+
+    def client_tools(self, server_version: str) -> Tools:
+        """The programs to back up a server of that version with; LedgerError where all are older."""
+        return tools.choose(self.settings.tools_dir, server_version, self.fetched())
+
+    def server_tools(self, major: int) -> Tools:
+        """The programs of a server to restore into; CannotJudge where all are older than `major`."""
+        return tools.server(self.settings.tools_dir, major, self.fetched())
 
     def journal(self, what: str, fields: Mapping[str, Any]) -> None:
         """Note what was done, when, by whom and why."""

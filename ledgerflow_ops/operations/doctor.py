@@ -75,7 +75,7 @@ def _channels(desk: Desk) -> Iterator[Check]:
 
 
 def _tools(desk: Desk) -> Iterator[Check]:
-    for found in tools.candidates(desk.settings.tools_dir):
+    for found in desk.tools():
         text = f"PostgreSQL {found.version} ({found.origin}) in {found.folder}, -Z {tools.compression(found)}"
         yield passed("tools", text)
     running = "running" if desk.embedded.running else "not running; it is started when it is needed"
@@ -122,7 +122,7 @@ def _source(site: Site) -> Iterator[Check]:
     with database.connect() as connection:
         found = source.facts(connection)
     identity.is_known(site, found)
-    chosen = tools.choose(site.desk.settings.tools_dir, found.server_version)
+    chosen = site.desk.client_tools(found.server_version)
     client = Client(chosen, database.variables(), database.inside)
     yield passed(
         name,

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from ledgerflow_ops.adapters import archive, disks, roles, tools
+from ledgerflow_ops.adapters import archive, disks, roles
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.adapters.process import Finished, last_lines
 from ledgerflow_ops.adapters.refused_options import refused_options
@@ -124,7 +124,7 @@ class _Drill:
         """A server not older than the source, whose pg_restore is not older than the dump's pg_dump."""
         manifest = self.manifest
         major = max(manifest.source.major, int(manifest.tool_version.split(".")[0])) if manifest else 0
-        return tools.server(self.site.desk.settings.tools_dir, major)
+        return self.site.desk.server_tools(major)
 
     def _preflight(self) -> bool:
         """Whether the copy goes into memory; CannotJudge when there is no room for it on the disk either."""

@@ -185,12 +185,12 @@ class _Look:
 def reader(site: Site, manifest: Manifest | None) -> Tools:
     """A pg_restore that reads this backup; CannotJudge when every one here, ours too, is too old."""
     wanted = int(manifest.tool_version.split(".")[0]) if manifest else 0
-    for candidate in [*tools.candidates(site.desk.settings.tools_dir), tools.bundled()]:
+    for candidate in [*site.desk.tools(), *site.desk.fetched(), tools.bundled()]:
         if candidate.major >= wanted and (candidate.major >= 16 or wanted):
             return candidate
     raise CannotJudge(
         f"The backup was written by pg_dump {wanted}; every pg_restore here is older.",
-        hint=f"Install the client programs of PostgreSQL {wanted} and set tools_dir in ledgerflow.toml.",
+        hint=tools.older(None, wanted),
     )
 
 

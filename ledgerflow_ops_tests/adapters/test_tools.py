@@ -42,8 +42,7 @@ def test_a_pg_dump_older_than_the_server_is_refused_before_anything_is_written(
         version = source.facts(connection).server_version
     assert f"server {version}" in told.value.message
     assert "14.9 (tools_dir)" in told.value.message
-    assert "postgresql-client-" in told.value.hint
-    assert "brew install" in told.value.hint
+    assert "make tools VERSION=17, and take tools_dir out of ledgerflow.toml" in told.value.hint
     assert list(site.folder.path.iterdir()) == []
 
 
@@ -112,6 +111,8 @@ def test_a_server_newer_than_all_is_refused_with_every_version(root: Path, path:
     assert told.value.message.endswith(
         f"server 99.0, found 15.2 (PATH), {tools.bundled().version} (bundled)."
     )
+    assert "Debian: postgresql-99" in told.value.hint
+    assert "brew install postgresql@99" in told.value.hint
 
 
 def test_a_beta_says_its_major_version(root: Path) -> None:

