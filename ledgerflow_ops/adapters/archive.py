@@ -1,10 +1,9 @@
-"""pg_dump's archives: written in one pass that hashes, decodes and reads them; listed, read, restored."""
+"""pg_dump's archives: written in one pass that hashes, decodes and reads them; listed, read."""
 
 import hashlib
 import subprocess
-import tempfile
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from ledgerflow_ops.adapters import process
 from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.reading import CHUNK, DAMAGED, Decoder, widen
 from ledgerflow_ops.adapters.tools import Tools
-from ledgerflow_ops.core import column_options
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops.core.manifest import Contents, TableOfContents
 
@@ -129,13 +127,18 @@ def ddl(tools: Tools, file: Path) -> bytes:
 
 def table_of_contents(tools: Tools, file: Path) -> TableOfContents:
     """The archive's entries, counted and digested; BadBackup when the list cannot be read."""
+    found = entries(tools, file)
+    return TableOfContents(entries=len(found), digest=hashlib.sha256(b"\n".join(found)).hexdigest())
+
+
+def entries(tools: Tools, file: Path) -> list[bytes]:
+    """The lines of the archive's table of contents; BadBackup when it cannot be read."""
     finished = process.run([tools.path("pg_restore"), "--list", file])
     if finished.code:
         raise BadBackup(
             f"The table of contents could not be read:\n{process.last_lines(finished.errors)}", hint=DAMAGED
         )
-    entries = [line for line in finished.out.splitlines() if line and not line.startswith(b";")]
-    return TableOfContents(entries=len(entries), digest=hashlib.sha256(b"\n".join(entries)).hexdigest())
+    return [line for line in finished.out.splitlines() if line and not line.startswith(b";")]
 
 
 def sha256_of(file: Path, moved: Moved = lambda size: None) -> tuple[int, str]:
@@ -147,51 +150,6 @@ def sha256_of(file: Path, moved: Moved = lambda size: None) -> tuple[int, str]:
             size += len(chunk)
             moved(size)
     return size, digest.hexdigest()
-
-
-def restore(
-    tools: Tools,
-    variables: Mapping[str, str],
-    file: Path,
-    jobs: int,
-    *,
-    owners: bool,
-    without: Collection[str] = (),
-) -> process.Finished:
-    """pg_restore `file` into the database that `variables` lead to; the first error ends it.
-
-    Without `owners`, ownership and grants are left out: for when the roles are not known. Of columns, the
-    options in `without` are left out: for a server that refuses them.
-    """
-    kept = ["--no-tablespaces", *([] if owners else ["--no-owner", "--no-privileges"])]
-    into: list[str | Path] = [
-        tools.path("pg_restore"),
-        *kept,
-        "--exit-on-error",
-        f"--dbname={variables['PGDATABASE']}",
-        file,
-    ]
-    if not without:
-        return process.run([*into, f"--jobs={jobs}"], extra=variables)
-    finished = _pre_data(tools, variables, [tools.path("pg_restore"), *kept, file], without)
-    for options in (["--section=data", f"--jobs={jobs}"], ["--section=post-data", f"--jobs={jobs}"]):
-        if finished.code == 0:
-            finished = process.run([*into, *options], extra=variables)
-    return finished
-
-
-def _pre_data(
-    tools: Tools, variables: Mapping[str, str], read: list[str | Path], without: Collection[str]
-) -> process.Finished:
-    """The archive's first section as text, less these options, run by psql: pg_restore changes none."""
-    printed = process.run([*read, "--section=pre-data", "--file=-"])
-    if printed.code:
-        return printed
-    with tempfile.TemporaryFile() as script:
-        script.write(column_options.without(printed.out, without))
-        script.seek(0)
-        words = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
-        return process.run([tools.path("psql"), *words], extra=variables, stdin=script)
 
 
 def roles_script(client: Client, *, passwords: bool) -> process.Finished:

@@ -18,6 +18,9 @@ from ledgerflow_ops.adapters.sessions import CANONICAL, Purpose, joined, options
 from ledgerflow_ops.core.encodings import NO_ENCODING
 from ledgerflow_ops.core.errors import Denied, LedgerError, SettingsError
 
+EVENT_TRIGGERS_OFF = 17
+"""The first major version with the setting event_triggers, and with event triggers that a login fires."""
+
 Connection = psycopg.Connection[Any]
 _TIMEOUT = "10"
 _CANCEL_SECONDS = 5.0
@@ -98,6 +101,21 @@ class Database:
             host = f"[{host}]"
         query = f"?{urlencode(known, quote_via=quote)}" if known else ""  # libpq takes no + for a space
         return f"postgresql+psycopg2://{account}{host}:{self.parameters['port']}/{database}{query}"
+
+    def without_event_triggers(self) -> "Database":
+        """The same database, reached so that nothing we do fires its event triggers, nor does the login.
+
+        For a superuser of a server of version 17 or later: to others the setting is refused.
+        """
+        options = f"{self.parameters.get('options', '')} -c event_triggers=off".strip()
+        return replace(self, parameters={**self.parameters, "options": options})
+
+    def quiet(self, connection: Connection) -> "Database":
+        """`without_event_triggers` where the account that `connection` has may set that, else the same."""
+        if connection.info.server_version // 10000 < EVENT_TRIGGERS_OFF:
+            return self
+        row = connection.execute("SELECT has_parameter_privilege('event_triggers', 'SET')").fetchone()
+        return self.without_event_triggers() if row and row[0] else self
 
     def variables(self, purpose: Purpose = Purpose.READ) -> dict[str, str]:
         """The PG* variables that lead libpq's tools here, with the session settings that `purpose` needs.

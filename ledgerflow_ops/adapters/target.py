@@ -9,7 +9,7 @@ from psycopg import sql
 
 from ledgerflow_ops.adapters import source
 from ledgerflow_ops.adapters.postgres import Connection, Database
-from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.errors import Denied, LedgerError
 from ledgerflow_ops.core.swap import Beside, Mark
 from ledgerflow_ops.core.target import Live, Server, Session
 
@@ -70,6 +70,22 @@ def maintenance(database: Database) -> Database:
             trouble = trouble or error
     assert trouble is not None
     raise trouble
+
+
+def quiet(database: Database) -> Database:
+    """The database, reached so that nothing fires its event triggers, if our account may see to that.
+
+    That is asked in another database of the server: the question itself would fire what fires on login.
+    """
+    for name in _MAINTENANCE:
+        try:
+            with database.named(name).connect() as connection:
+                return database.quiet(connection)
+        except Denied:
+            continue
+        except LedgerError:
+            break
+    return database
 
 
 def exists(connection: Connection, name: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from ledgerflow_ops.adapters import application
+from ledgerflow_ops.adapters import application, target
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.serverlog import LogMark
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
@@ -31,7 +31,7 @@ class Aftermath:
     def checks(self, manifest: Manifest) -> list[Check]:
         """Connection and samples as the application's own account, the application itself, the log."""
         settings = self.site.settings
-        usual = Database.of(settings.url, "database_url") if settings.url else self.aim.database
+        usual = target.quiet(Database.of(settings.url, "database_url")) if settings.url else self.aim.database
         return [*_samples(usual, manifest), _application(settings.application_check), self._logs()]
 
     def _logs(self) -> Check:

@@ -54,7 +54,10 @@ class Aim:
 
 
 def aim(site: Site) -> Aim:
-    """The environment's target as it is now. Refused when the URL leads to what is not the environment's."""
+    """The environment's target as it is now. Refused when the URL leads to what is not the environment's.
+
+    Nothing that we do in it fires its event triggers, where our account may see to that.
+    """
     database = site.target()
     maintenance = target.maintenance(database)
     name = database.parameters["dbname"]
@@ -65,6 +68,7 @@ def aim(site: Site) -> Aim:
         sessions = target.sessions(connection, name)
         outside = properties.properties(connection, name) if there else None
         directory = _data_directory(connection) if server.superuser and not database.inside else None
+        database = database.quiet(connection)
     live = None
     if there:
         with database.connect() as connection:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from ledgerflow_ops.adapters import archive, locks, properties, source
+from ledgerflow_ops.adapters import archive, locks, properties, source, target
 from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.clock import Stopwatch
 from ledgerflow_ops.adapters.postgres import Database
@@ -136,7 +136,7 @@ class _Backup:
         name = asked_name(site, self.order.file)
         if files.unfinished(site):  # a crash among a restore's renames: half of a pair is no state to back up
             leftovers.sweep(site)
-        database = site.database()
+        database = target.quiet(site.database())
         with database.connect() as connection:
             found = source.facts(connection)
             outside = properties.properties(connection, found.database)

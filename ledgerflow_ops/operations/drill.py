@@ -9,11 +9,11 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from ledgerflow_ops.adapters import archive, disks, roles
-from ledgerflow_ops.adapters.postgres import Connection, Database
-from ledgerflow_ops.adapters.process import Finished, last_lines
+from ledgerflow_ops.adapters import disks, loading, roles
+from ledgerflow_ops.adapters.loading import Load, Loaded
+from ledgerflow_ops.adapters.postgres import EVENT_TRIGGERS_OFF, Connection, Database
+from ledgerflow_ops.adapters.process import last_lines
 from ledgerflow_ops.adapters.refused_options import refused_options
-from ledgerflow_ops.adapters.sessions import Purpose
 from ledgerflow_ops.adapters.throwaway import Throwaway, memory, throwaway
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import globals as roles_script
@@ -101,6 +101,8 @@ class _Drill:
 
     def _climb(self, server: Throwaway, server_tools: Tools) -> None:
         examination, copy = self.examination, server.server.named(_COPY).as_user(self._own_role())
+        if server_tools.major >= EVENT_TRIGGERS_OFF:
+            copy = copy.without_event_triggers()
         examination.stage(
             Rung.RESTORED, "restorable", "restore", lambda: self._restore(server, copy, server_tools)
         )
@@ -170,14 +172,12 @@ class _Drill:
         unfiling.unpack(self.site.folder, state, self.places, self.report.moved, durable=False)
         yield passed("restorable", f"{len(state.files)} files unpacked, {human(state.size)}.")
 
-    def _load(self, server: Throwaway, copy: Database, server_tools: Tools) -> Finished:
+    def _load(self, server: Throwaway, copy: Database, server_tools: Tools) -> Loaded:
         """The archive loaded. Nobody knows the roles of one without a manifest: what it misses, it gets."""
         file, owners = self.site.folder.file(self.examination.name.dump), self.manifest is not None
         without = refused_options(server_tools, file, copy)
         while True:
-            finished = archive.restore(
-                server_tools, copy.variables(Purpose.LOAD), file, _JOBS, owners=owners, without=without
-            )
+            finished = loading.load(server_tools, copy, file, Load(_JOBS, owners=owners, without=without))
             missing = _MISSING_ROLE.search(finished.errors)
             if finished.code == 0 or owners or not missing:
                 return finished

@@ -9,11 +9,11 @@ from typing import Any
 
 import psycopg
 
-from ledgerflow_ops.adapters import archive, locks, properties, roles, target
+from ledgerflow_ops.adapters import loading, locks, properties, roles, target
 from ledgerflow_ops.adapters.clock import Stopwatch
+from ledgerflow_ops.adapters.loading import Load
 from ledgerflow_ops.adapters.process import last_lines
 from ledgerflow_ops.adapters.refused_options import refused_options
-from ledgerflow_ops.adapters.sessions import Purpose
 from ledgerflow_ops.adapters.target import Rename
 from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core.checks import Check, first_fatal
@@ -226,9 +226,7 @@ class _Restore:
         file = self.origin.folder.file(self.plan.candidate.name.dump)
         with self.new.reached() as new:
             without = refused_options(self.tools, file, self.new)
-            finished = archive.restore(
-                self.tools, new.variables(Purpose.LOAD), file, _JOBS, owners=True, without=without
-            )
+            finished = loading.load(self.tools, new, file, Load(_JOBS, without=without))
         if finished.code:
             raise LedgerError(
                 f"pg_restore failed:\n{last_lines(finished.errors)}",

@@ -1,0 +1,109 @@
+"""Loads an archive into an empty database by pg_restore, in stages: see `core/loading.py`."""
+
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from psycopg.conninfo import make_conninfo
+
+from ledgerflow_ops.adapters import archive, process
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.process import Finished
+from ledgerflow_ops.adapters.sessions import Purpose
+from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.core import column_options
+from ledgerflow_ops.core.loading import PRE_DATA, Stage, stages
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How an archive is loaded.
+
+    Without `owners`, ownership and grants are left out: for when the roles are not known. Without
+    `tablespaces` everything goes into the database's own. Of columns, the options in `without` are left
+    out: for a server that refuses them.
+    """
+
+    jobs: int
+    owners: bool = True
+    tablespaces: bool = False
+    without: Collection[str] = ()
+
+    @property
+    def options(self) -> list[str]:
+        """What pg_restore is told in every stage."""
+        left_out = [] if self.owners else ["--no-owner", "--no-privileges"]
+        return left_out if self.tablespaces else ["--no-tablespaces", *left_out]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """How far it came: `stage` is the last one begun; `errors` is all that pg_restore said."""
+
+    code: int
+    errors: str
+    stage: str
+
+
+def load(tools: Tools, database: Database, file: Path, how: Load) -> Loaded:
+    """Load `file` into `database`, which is empty; the first error ends it.
+
+    BadBackup when the archive's table of contents cannot be read.
+    """
+    at_work, said, done = _Loading(tools, database.variables(Purpose.LOAD), file, how), "", Loaded(0, "", "")
+    for stage in stages(archive.entries(tools, file)):
+        finished = at_work.run(stage)
+        said += finished.errors
+        done = Loaded(finished.code, said, stage.name)
+        if finished.code:
+            break
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Loading:
+    """One archive on its way into one database."""
+
+    tools: Tools
+    variables: dict[str, str]
+    file: Path
+    how: Load
+
+    def run(self, stage: Stage) -> Finished:
+        if self.how.without and PRE_DATA in stage.sections:
+            finished = self._pre_data(replace(stage, sections=(PRE_DATA,)))
+            if finished.code:
+                return finished
+            stage = replace(stage, sections=tuple(one for one in stage.sections if one != PRE_DATA))
+        name = make_conninfo(dbname=self.variables["PGDATABASE"])
+        jobs = self.how.jobs if stage.parallel else 1
+        return self._restore(stage, ["--exit-on-error", f"--jobs={jobs}", f"--dbname={name}"])
+
+    def _pre_data(self, stage: Stage) -> Finished:
+        """The archive's first section as text, less what is refused, run by psql: pg_restore cannot."""
+        printed = self._restore(stage, ["--file=-"])
+        if printed.code:
+            return printed
+        with tempfile.TemporaryFile() as script:
+            script.write(column_options.without(printed.out, self.how.without))
+            script.seek(0)
+            words = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
+            return process.run([self.tools.path("psql"), *words], extra=self.variables, stdin=script)
+
+    def _restore(self, stage: Stage, options: list[str]) -> Finished:
+        """One run of pg_restore on the entries of a stage."""
+        with _listed(stage) as file:
+            options = [*options, *(f"--section={section}" for section in stage.sections)]
+            options += [f"--use-list={file}", *self.how.options]
+            return process.run([self.tools.path("pg_restore"), *options, self.file], extra=self.variables)
+
+
+@contextmanager
+def _listed(stage: Stage) -> Iterator[Path]:
+    """A file with the numbers of the stage's entries."""
+    with tempfile.NamedTemporaryFile(prefix="lf-", suffix=".toc") as file:
+        file.write(stage.list)
+        file.flush()
+        yield Path(file.name)

@@ -1,0 +1,72 @@
+"""In which order an archive's entries are loaded, so that loading in parallel does what loading in turn does.
+
+pg_restore with several jobs starts an entry as soon as what it depends on is there. A partitioned table
+holds no data itself, so its triggers wait for none: they come while its partitions are being filled, and
+fire. So the data is complete before anything of the post-data section is begun. Within that, pg_restore's
+own passes are kept: grants, then materialized views (`RestorePass` in PostgreSQL's pg_backup_archiver.h).
+Event triggers come last of all: pg_restore refreshes materialized views after it has made them, which
+fires them.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+_ENTRY = re.compile(rb"(\d+); \d+ \d+ (.*)")
+"""A line of `pg_restore --list`: the entry's number, two oids, its kind, schema, name and owner."""
+_GRANTS = (b"ACL ", b"ACL LANGUAGE ", b"DEFAULT ACL ")
+_REFRESHED = (b"MATERIALIZED VIEW DATA ", b"STATISTICS DATA ")
+_EVENT_TRIGGERS = tuple(kind + b"EVENT TRIGGER " for kind in (b"", b"COMMENT - ", b"SECURITY LABEL - "))
+
+
+PRE_DATA = "pre-data"
+
+
+class Pass(IntEnum):
+    """What is loaded together, in this order."""
+
+    MAIN = 1
+    """Objects, data, then indexes, constraints, triggers, rules."""
+    GRANTS = 2
+    REFRESHED = 3
+    """What is computed of other data, by its owner's rights."""
+    EVENT_TRIGGERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One run of pg_restore: the sections it takes of these entries, and whether it may use several jobs."""
+
+    name: str
+    sections: tuple[str, ...]
+    entries: tuple[bytes, ...]
+    parallel: bool = True
+
+    @property
+    def list(self) -> bytes:
+        """What `--use-list` is given: the entries' numbers, in the archive's own order."""
+        return b"".join(number + b";\n" for number in self.entries)
+
+
+def stages(listed: Iterable[bytes]) -> Iterator[Stage]:
+    """The runs that load an archive of which `pg_restore --list` prints these lines."""
+    passes: dict[Pass, list[bytes]] = {step: [] for step in Pass}
+    for line in listed:
+        if entry := _ENTRY.match(line):
+            passes[_pass(entry[2])].append(entry[1])
+    main, last = tuple(passes[Pass.MAIN]), tuple(passes[Pass.EVENT_TRIGGERS])
+    yield Stage("data", (PRE_DATA, "data"), main)
+    yield Stage("constraints", ("post-data",), main)
+    if derived := (*passes[Pass.GRANTS], *passes[Pass.REFRESHED]):
+        yield Stage("grants", (), derived)
+    if last:
+        yield Stage("event triggers", (), last, parallel=False)
+
+
+def _pass(described: bytes) -> Pass:
+    if described.startswith(_GRANTS):
+        return Pass.GRANTS
+    if described.startswith(_REFRESHED):
+        return Pass.REFRESHED
+    return Pass.EVENT_TRIGGERS if described.startswith(_EVENT_TRIGGERS) else Pass.MAIN

@@ -1,0 +1,119 @@
+"""One database from its backup to its return, with pg_dump's own text as the judge of what came back."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg import sql
+
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.restoring import Wish
+from ledgerflow_ops.operations import restore, rollback
+from ledgerflow_ops.operations.backup import Order
+from ledgerflow_ops.operations.restore import Restored
+from ledgerflow_ops_tests.fakes import grounds
+from ledgerflow_ops_tests.fakes.grounds import Ground
+from ledgerflow_ops_tests.fakes.servers import Server
+
+
+@dataclass(frozen=True)
+class Case:
+    """A database that psql made from a script, on a server that stands for the environment's own."""
+
+    ground: Ground
+    server: Server
+    tools: Tools
+
+    @property
+    def database(self) -> Database:
+        return self.ground.database
+
+    @property
+    def name(self) -> str:
+        return self.database.parameters["dbname"]
+
+    def psql(self, script: str) -> None:
+        """Run a script; the first error fails the test."""
+        quiet = ["--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1"]
+        self.run("psql", *quiet, feed=script.encode())
+
+    def text(self, *, ordered: bool = True) -> bytes:
+        """The database as pg_dump writes it, with its lines in their order or sorted."""
+        text = self.run("pg_dump", "--restrict-key=x")
+        return text if ordered else b"\n".join(sorted(text.splitlines()))
+
+    def ask(self, query: str) -> object:
+        """The first value that a query gives, asked so that no event trigger fires."""
+        out = self.run("psql", "--no-psqlrc", "--tuples-only", "--no-align", f"--command={query}")
+        return out.decode().strip()
+
+    def run(self, program: str, *arguments: str, feed: bytes = b"") -> bytes:
+        """What a program of PostgreSQL's prints, led to the database and firing no event trigger there."""
+        database = self.database
+        if self.tools.major >= 17:
+            database = database.without_event_triggers()
+        words = {"dbname": "PGDATABASE", "user": "PGUSER", "host": "PGHOST", "port": "PGPORT"}
+        words["options"] = "PGOPTIONS"
+        variables = {words[key]: value for key, value in database.parameters.items()}
+        finished = subprocess.run(
+            [self.tools.path(program), *arguments],
+            env={**os.environ, **variables},
+            input=feed,
+            capture_output=True,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stderr.decode()
+        return finished.stdout
+
+    def backup(self) -> BackupName:
+        """A backup called first.dump, not proven yet."""
+        manifest = grounds.take(self.ground.site(rules=[]), Order(file="first.dump"))
+        return BackupName.of(manifest.dump.file)
+
+    def restored(self) -> Restored:
+        """Restore first.dump by force: it has to take place, and no check afterwards to be bad."""
+        found = restore.restore(self.ground.site(rules=[]), Wish(Environment.DEV, "first.dump", force=True))
+        assert found.bad is None, found.bad
+        return found
+
+    def roundtrip(self, change: str, *, ordered: bool = True) -> Restored:
+        """Backup, drill, `change`, forced restore, rollback; pg_dump's text decides at each point."""
+        before = self.text(ordered=ordered)
+        manifest = grounds.take(self.ground.site(rules=[]), Order(file="first.dump"))
+        grounds.prove(self.ground.site(rules=[]), manifest)
+        assert self.text(ordered=ordered) == before, "the backup changed its source"
+        self.psql(change)
+        changed = self.text(ordered=ordered)
+        assert changed != before
+        found = self.restored()
+        assert self.text(ordered=ordered) == before
+        rollback.rollback(self.ground.site(rules=[]))
+        assert self.text(ordered=ordered) == changed
+        return found
+
+
+@contextmanager
+def case(
+    root: Path, server: Server, tools: Tools, name: str, script: str, options: str = ""
+) -> Iterator[Case]:
+    """A database made by a script of psql's, gone afterwards with all that stands beside it."""
+    with server.database.connect() as connection:
+        made = sql.SQL("CREATE DATABASE {} TEMPLATE template0 " + options)
+        connection.execute(made.format(sql.Identifier(name)))
+    found = Case(Ground(root, server.database.named(name)), server, tools)
+    try:
+        found.psql(script)
+        yield found
+    finally:
+        with server.database.connect() as connection:
+            listed = connection.execute("SELECT datname FROM pg_database").fetchall()
+            for (left,) in listed:
+                if left == name or left.startswith(f"{name[:20]}__"):
+                    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(left))
+                    connection.execute(drop)
