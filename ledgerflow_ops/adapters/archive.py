@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from ledgerflow_ops.adapters.reading import CHUNK, DAMAGED, Decoder, widen
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops.core.manifest import Contents, TableOfContents
+from ledgerflow_ops.core.rowsums import RowSum
 
 MAGIC = b"PGDMP"
 """The first bytes of every archive in pg_dump's custom format."""
@@ -89,6 +90,17 @@ def decode(tools: Tools, file: Path) -> Contents:
         decoder = Decoder(tools, stream)
         try:
             return decoder.close()
+        finally:
+            decoder.abandon()
+
+
+def row_sums(tools: Tools, file: Path, names: Collection[str]) -> dict[str, RowSum]:
+    """The rows of these tables as the archive in `file` has them, in any order; BadBackup as `decode`."""
+    with file.open("rb") as stream:
+        decoder = Decoder(tools, stream, names)
+        try:
+            decoder.close()
+            return decoder.sums
         finally:
             decoder.abandon()
 

@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +13,7 @@ from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core.content import ContentReader, UnreadableText
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.manifest import Contents
+from ledgerflow_ops.core.rowsums import RowSum
 
 CHUNK = 1024 * 1024
 _PIPE = 1024 * 1024
@@ -22,8 +23,14 @@ DAMAGED = "The archive is damaged or cut. Take another backup; make status shows
 class Listener:
     """A program whose output is read by one thread and its errors by another, so that it never blocks."""
 
-    def __init__(self, command: list[str | Path], variables: Mapping[str, str], **options: Any) -> None:
-        self._reader = ContentReader()
+    def __init__(
+        self,
+        command: list[str | Path],
+        variables: Mapping[str, str],
+        counted: Collection[str] = (),
+        **options: Any,
+    ) -> None:
+        self._reader = ContentReader(counted)
         self._errors = bytearray()
         self._trouble: Exception | None = None
         self.child = process.popen(
@@ -52,6 +59,11 @@ class Listener:
         except (UnreadableText, ValueError) as error:
             raise BadBackup(f"The archive's text is not whole: {error}.", hint=DAMAGED) from None
 
+    @property
+    def sums(self) -> dict[str, RowSum]:
+        """The rows of the tables that were to be counted, once all has been read."""
+        return self._reader.sums
+
     def abandon(self) -> None:
         """End the program and close its pipes; safe when it has ended."""
         process.kill(self.child)
@@ -70,11 +82,14 @@ class Listener:
 
 
 class Decoder(Listener):
-    """A pg_restore that decodes every byte of an archive: of `stream`, or of what is fed to it."""
+    """A pg_restore that decodes every byte of an archive: of `stream`, or of what is fed to it.
 
-    def __init__(self, tools: Tools, stream: IO[bytes] | None = None) -> None:
+    Of the tables in `counted` it has the rows in any order as well.
+    """
+
+    def __init__(self, tools: Tools, stream: IO[bytes] | None = None, counted: Collection[str] = ()) -> None:
         command: list[str | Path] = [tools.path("pg_restore"), "--data-only", "--file=-"]
-        super().__init__(command, {}, stdin=stream or subprocess.PIPE)
+        super().__init__(command, {}, counted, stdin=stream or subprocess.PIPE)
 
     def feed(self, chunk: bytes) -> bool:
         """The next bytes of the archive; False once pg_restore has given up on it."""

@@ -15,6 +15,7 @@ from ledgerflow_ops.adapters.postgres import Connection
 from ledgerflow_ops.adapters.process import Account
 from ledgerflow_ops.adapters.reading import CHUNK, widen
 from ledgerflow_ops.core.manifest import TableContent, TableFacts
+from ledgerflow_ops.core.rowsums import RowSum
 from ledgerflow_ops.core.tables import QualifiedName, column_list
 
 _TABLES = """
@@ -106,6 +107,16 @@ def content(connection: Connection, shape: TableShape) -> TableContent:
         for row in rows:
             taken.take(bytes(row))
     return taken.content(shape)
+
+
+def row_sum(connection: Connection, shape: TableShape) -> RowSum:
+    """The table's rows in any order, as `archive.row_sums` has them."""
+    shape = shape.ordered_as(tuple(sorted(shape.dumped)))
+    taken = RowSum(shape.dumped)
+    with connection.cursor().copy(shape.copied() + sql.SQL(" TO STDOUT")) as rows:
+        for row in rows:
+            taken.take(row)
+    return taken
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from ledgerflow_ops.core.files import FileEntry, Kind
 from ledgerflow_ops.core.manifest import Contents, ObjectDigest, RoleFacts, Seal
+from ledgerflow_ops.core.rowsums import gathered
 
 Value = TypeVar("Value")
 
@@ -59,18 +60,20 @@ def _table_sentence(name: str, sealed: int, found: int) -> str:
     return f"{name}: the same number of rows ({found}), but other data"
 
 
-def facts_equal(expected: Seal, found: Seal, *, same_major: bool) -> list[Difference]:
+def facts_equal(
+    expected: Seal, found: Seal, *, same_major: bool, contents: Contents | None = None
+) -> list[Difference]:
     """The seal against one taken of the restored database: sums, objects, sequences, roles.
 
     `same_major`: whether both servers are of one major version; expressions are compared only then,
-    because servers of different versions print the same expression differently.
+    because servers of different versions print the same expression differently. `contents` are those of
+    the archive: they name the partitions whose rows are compared as their root's.
     """
-    differences = _each(
-        "sums", "table", expected.tables, found.tables, lambda n, a, b: f"{n}: counts or sums differ"
-    )
+    sealed, there = (gathered(one.tables, contents) if contents else one.tables for one in (expected, found))
+    differences = _each("sums", "table", sealed, there, lambda n, a, b: f"{n}: counts or sums differ")
     differences += _objects(expected.objects, found.objects, same_major)
-    sealed, restored = (dict.fromkeys(seal.sequences, 0) for seal in (expected, found))
-    differences += _each("sequences", "sequence", sealed, restored, lambda n, a, b: n)
+    before, after = (dict.fromkeys(seal.sequences, 0) for seal in (expected, found))
+    differences += _each("sequences", "sequence", before, after, lambda n, a, b: n)
     differences += _each(
         "extensions",
         "extension",

@@ -6,24 +6,32 @@ kept out on purpose: a function's body may hold a line that looks like a COPY st
 
 Source of the COPY rules: PostgreSQL's COPY text format. Newlines and backslashes inside values are
 escaped, so every newline ends a row and `\\.` alone on a line can only be the end of the data.
+
+Rows whose place the server may choose anew (hash partitions of an enum) are dumped partition by partition,
+but loaded through the root: the COPY statement then names the root, and only the comment above the partition.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import xxhash
 
 from ledgerflow_ops.core.encodings import declared
 from ledgerflow_ops.core.manifest import Contents, LargeObjects, SequenceState, TableContent
+from ledgerflow_ops.core.rowsums import RowSum
 from ledgerflow_ops.core.tables import QualifiedName, column_list, columns_in
 
 _END = b"\n\\.\n"
 _BETWEEN = rb"(?:\s+|--[^\n]*\n|\\[^\n]*\n)*+"
 _BODY = rb"(?!--|\\)((?:[^;'\"]++|'[^']*+'|\"[^\"]*+\")*+)"
-_STATEMENT = re.compile(_BETWEEN + _BODY + rb";\n")
+_STATEMENT = re.compile(rb"(" + _BETWEEN + rb")" + _BODY + rb";\n")
 _NOTHING = re.compile(_BETWEEN)
 _COPY = re.compile(rb"COPY (.+) FROM stdin", re.DOTALL)
+_DATA_OF = "-- Data for Name: {}; Type: TABLE DATA; Schema: {}; Owner: "
+_DATA = re.compile(_DATA_OF.format("(.*)", "(.*)"))
+_BREAKS = str.maketrans("\r\n", "  ")
+"""pg_dump writes names into its comments with spaces in place of these."""
 _SETVAL = re.compile(r"SELECT pg_catalog\.setval\('((?:[^']|'')+)', (-?\d+), (true|false)\)", re.DOTALL)
 _LO_OPEN = re.compile(rb"SELECT pg_catalog\.lo_open\('(\d+)', \d+\)")
 _LO_WRITE = re.compile(rb"SELECT pg_catalog\.lowrite\(0, '\\+x([0-9a-f]*)'\)")
@@ -37,6 +45,8 @@ class UnreadableText(ValueError):
 class _Table:
     name: str
     columns: str
+    root: str | None
+    counted: RowSum | None
     rows: int = 0
     size: int = 0
     state: xxhash.xxh3_128 = field(default_factory=xxhash.xxh3_128)
@@ -46,20 +56,28 @@ class _Table:
         self.rows += newlines
         self.size += len(data)
         self.state.update(data)
+        if self.counted:
+            self.counted.take(data)
 
     def content(self) -> TableContent:
         return TableContent(
-            rows=self.rows, size=self.size, digest=self.state.hexdigest(), columns=self.columns
+            rows=self.rows,
+            size=self.size,
+            digest=self.state.hexdigest(),
+            columns=self.columns,
+            root=self.root,
         )
 
 
 class ContentReader:
     """Takes the text in chunks of any size; memory stays at about one chunk.
 
-    `feed` as it comes, `close` at the end; `close` returns the Contents or raises UnreadableText.
+    `feed` as it comes, `close` at the end; `close` returns the Contents or raises UnreadableText. Of the
+    tables in `counted` it has the rows in any order as well, in `sums`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, counted: Collection[str] = ()) -> None:
+        self.sums = {name: RowSum() for name in counted}
         self._rest = b""
         self._codec = "utf-8"
         self._table: _Table | None = None
@@ -127,18 +145,27 @@ class ContentReader:
         match = _STATEMENT.match(data, start)
         if not match:
             return None
-        statement = match[1].strip()
+        statement = match[2].strip()
         if copy := _COPY.fullmatch(statement):
-            self._begin(copy[1].decode(self._codec, "surrogateescape"))
+            self._begin(self._text(copy[1]), self._text(match[1]))
         elif statement.startswith(b"SELECT pg_catalog."):
             self._call(statement)
         else:
             self._codec = declared(statement) or self._codec
         return match.end()
 
-    def _begin(self, target: str) -> None:
-        name, columns = QualifiedName.split(target)
-        self._table = _Table(name.key, column_list(columns_in(columns)))
+    def _text(self, data: bytes) -> str:
+        return data.decode(self._codec, "surrogateescape")
+
+    def _begin(self, target: str, comments: str) -> None:
+        """A table's data: `target` is where it goes, `comments` name the table that it is of."""
+        name, text = QualifiedName.split(target)
+        columns, table = columns_in(text), _nominal(name, comments)
+        counted = self.sums.get(table.key)
+        if counted:
+            counted.columns = columns
+        root = name.key if table != name else None
+        self._table = _Table(table.key, column_list(columns), root, counted)
 
     def _call(self, statement: bytes) -> None:
         if write := _LO_WRITE.fullmatch(statement):
@@ -147,9 +174,17 @@ class ContentReader:
         elif opened := _LO_OPEN.fullmatch(statement):
             self._object = opened[1].decode()
             self._objects[self._object] = xxhash.xxh3_128()
-        elif value := _SETVAL.fullmatch(statement.decode(self._codec, "surrogateescape")):
+        elif value := _SETVAL.fullmatch(self._text(statement)):
             name = QualifiedName.parse(value[1].replace("''", "'"))
             self._sequences[name.key] = SequenceState(value=int(value[2]), called=value[3] == "true")
+
+
+def _nominal(target: QualifiedName, comments: str) -> QualifiedName:
+    """The table whose data is loaded into `target`: itself, or one of its partitions."""
+    if _DATA_OF.format(target.name.translate(_BREAKS), target.schema.translate(_BREAKS)) in comments:
+        return target
+    named = _DATA.findall(comments)
+    return QualifiedName(named[-1][1], named[-1][0]) if named else target
 
 
 def all_objects(digests: Mapping[str, str]) -> LargeObjects:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import BadBackup
@@ -22,12 +22,22 @@ _TAIL = _MARK + b'%s"}\n'
 
 
 class TableContent(Record):
-    """One table's data in the archive: rows, bytes of COPY text, xxh3-128 of that text."""
+    """One table's data in the archive: rows, bytes of COPY text, xxh3-128 of that text.
+
+    `root` is the partitioned table that a load puts the rows into, which then may go to other partitions;
+    None where they go into the table itself. It is left out of records then, as in those of earlier versions.
+    """
 
     rows: int
     size: int
     digest: str
     columns: str
+    root: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialize(self)
+        return fields if self.root is not None else {k: v for k, v in fields.items() if k != "root"}
 
 
 class SequenceState(Record):

@@ -19,7 +19,6 @@ from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core import space
 from ledgerflow_ops.core.checks import Check, passed
-from ledgerflow_ops.core.compare import contents_equal, facts_equal
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError
 from ledgerflow_ops.core.files import FilesState
 from ledgerflow_ops.core.manifest import Manifest
@@ -31,7 +30,7 @@ from ledgerflow_ops.operations import journal, proof_ping, rereading, rules, unf
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
 from ledgerflow_ops.operations.hold import holding
-from ledgerflow_ops.operations.rereading import Copy
+from ledgerflow_ops.operations.rereading import Archived, Copy
 from ledgerflow_ops.operations.verify import hashed, told
 
 _COPY = "ledgerflow_copy"
@@ -119,7 +118,9 @@ class _Drill:
                 return
             again = pool.submit(rereading.reread, copy, self.manifest.contents, server.pipes)
             answers = pool.submit(rules.ask, copy, self.site.rules)
-            examination.stage(Rung.EQUAL, "restorable", "compare", lambda: self._compare(again, server_tools))
+            examination.stage(
+                Rung.EQUAL, "restorable", "compare", lambda: self._compare(again, copy, server_tools)
+            )
             examination.stage(Rung.VALID, "data_rules", "rules", lambda: self._rules(answers))
 
     def _server_tools(self) -> Tools:
@@ -256,15 +257,15 @@ class _Drill:
             with copy.connect() as connection:
                 connection.execute("DROP SCHEMA public")
 
-    def _compare(self, again: Future[Copy], server_tools: Tools) -> Iterator[Check]:
+    def _compare(self, again: Future[Copy], copy: Database, server_tools: Tools) -> Iterator[Check]:
         """The copy read again, table by table, and its own seal, both against what was committed."""
         self.report.step(Step.COMPARE)
         manifest = self.manifest
         assert manifest is not None
         found = again.result()
         same_major = server_tools.major == manifest.source.major
-        differences = contents_equal(manifest.contents, found.contents)
-        differences += facts_equal(manifest.seal, found.seal, same_major=same_major)
+        archived = Archived(server_tools, self.site.folder.file(self.examination.name.dump))
+        differences = rereading.differences(found, copy, manifest, archived, same_major=same_major)
         wrong = unfiling.compare(manifest.files, self.places) if manifest.files else []
         yield from told("restorable", wrong, "the manifest")
         yield from told("restorable", differences)

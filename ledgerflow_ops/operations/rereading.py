@@ -3,16 +3,29 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 
-from ledgerflow_ops.adapters import beside, source, tables
+from ledgerflow_ops.adapters import archive, beside, source, tables
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.tables import Pipes, TableShape
-from ledgerflow_ops.core.manifest import Contents, LargeObjects, Seal, TableContent
+from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.core import rowsums
+from ledgerflow_ops.core.compare import Difference, contents_equal, facts_equal
+from ledgerflow_ops.core.manifest import Contents, LargeObjects, Manifest, Seal, TableContent
+from ledgerflow_ops.core.rowsums import together
 from ledgerflow_ops.core.tables import columns_in
 
 _READERS = 2
 """As many as a small machine has processors: one table's text keeps one of them busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """The archive that a copy was made of, and the tools that read it."""
+
+    tools: Tools
+    file: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +58,33 @@ def reread(database: Database, expected: Contents, pipes: Pipes | None) -> Copy:
         large_objects=LargeObjects(count=held.objects, digest=held.objects_digest),
     )
     return Copy(contents, seal)
+
+
+def differences(
+    found: Copy, database: Database, manifest: Manifest, archived: Archived, *, same_major: bool
+) -> list[Difference]:
+    """Where the copy in `database` is not what the manifest says. Roles are not looked at without any.
+
+    Rows that are there in another order, or in another partition below the root they are loaded through,
+    are the same rows.
+    """
+    expected, contents = manifest.contents, found.contents
+    if groups := rowsums.doubtful(expected, contents):
+        contents = rowsums.settled(expected, contents, _same_rows(groups, database, archived))
+    differences = contents_equal(expected, contents)
+    return differences + facts_equal(manifest.seal, found.seal, same_major=same_major, contents=expected)
+
+
+def _same_rows(groups: list[frozenset[str]], database: Database, archived: Archived) -> Iterator[str]:
+    """The tables of the groups whose rows are those that the archive has."""
+    wanted = {name for group in groups for name in group}
+    sealed = archive.row_sums(archived.tools, archived.file, wanted)
+    with database.connect() as connection:
+        shapes = [shape for shape in tables.shapes(connection) if shape.name.key in wanted]
+        there = {shape.name.key: tables.row_sum(connection, shape) for shape in shapes}
+    for group in groups:
+        if together(sealed[name] for name in group) == together(there[name] for name in group):
+            yield from group
 
 
 def _as_expected(shape: TableShape, expected: Contents) -> TableShape:

@@ -17,7 +17,6 @@ from ledgerflow_ops.adapters.refused_options import refused_options
 from ledgerflow_ops.adapters.target import Rename
 from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core.checks import Check, first_fatal
-from ledgerflow_ops.core.compare import contents_equal, facts_equal
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError, Refused, SettingsError
 from ledgerflow_ops.core.file_swap import Swap
 from ledgerflow_ops.core.manifest import Manifest
@@ -32,13 +31,14 @@ from ledgerflow_ops.operations import (
     journal,
     leftovers,
     pairing,
+    rereading,
     rules,
     safety,
 )
 from ledgerflow_ops.operations.aim import Aim, aim
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.hold import held
-from ledgerflow_ops.operations.rereading import reread
+from ledgerflow_ops.operations.rereading import Archived
 from ledgerflow_ops.operations.verify import reader, told, verify
 
 _JOBS = max(2, min(4, os.cpu_count() or 2))
@@ -238,11 +238,12 @@ class _Restore:
     def _compare(self) -> None:
         """BadBackup unless what was restored equals the seal."""
         manifest = self.manifest
-        found = reread(self.new, manifest.contents, None)
+        found = rereading.reread(self.new, manifest.contents, None)
         same_major = self.aim.target.server.major == manifest.source.major
         seal = manifest.seal.model_copy(update={"roles": {}})  # those of this server are its own
-        differences = contents_equal(manifest.contents, found.contents)
-        differences += facts_equal(seal, found.seal, same_major=same_major)
+        expected = manifest.model_copy(update={"seal": seal})
+        archived = Archived(self.tools, self.origin.folder.file(self.plan.candidate.name.dump))
+        differences = rereading.differences(found, self.new, expected, archived, same_major=same_major)
         self._require(list(told("restorable", differences)))
 
     def _rules(self) -> None:
