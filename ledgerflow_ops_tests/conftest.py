@@ -57,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "SINCE",
         "WHAT",
         "LAST",
+        "VERSION",
         "TEXTFILE",
         "PORT",
     ):

