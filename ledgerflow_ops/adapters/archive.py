@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops.core.manifest import Contents, TableOfContents
 from ledgerflow_ops.core.rowsums import RowSum
+from ledgerflow_ops.core.tables import QualifiedName
 
 MAGIC = b"PGDMP"
 """The first bytes of every archive in pg_dump's custom format."""
@@ -31,20 +32,31 @@ Moved = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """What one pass over an archive found."""
+    """What one pass over an archive found, and what pg_dump said meanwhile, without secrets."""
 
     size: int
     sha256: str
     contents: Contents
+    said: str = ""
 
 
-def dump(client: Client, snapshot_id: str, compression: str, into: IO[bytes], moved: Moved) -> Streamed:
+def dump(
+    client: Client,
+    snapshot_id: str,
+    compression: str,
+    into: IO[bytes],
+    moved: Moved,
+    without: Sequence[QualifiedName] = (),
+) -> Streamed:
     """Run pg_dump once and write its archive into `into`, hashed and decoded as it flows.
+
+    The data of the tables and sequences in `without` is left out.
 
     LedgerError when pg_dump fails, BadBackup when what it wrote cannot be decoded; in both cases what
     `into` holds is not a backup.
     """
     options = ["--format=custom", f"--compress={compression}", f"--snapshot={snapshot_id}", _PATIENCE]
+    options += [f"--exclude-table-data={name.pattern}" for name in without]
     with ExitStack() as stack:
         child = client.popen("pg_dump", options)
         errors = bytearray()
@@ -56,9 +68,10 @@ def dump(client: Client, snapshot_id: str, compression: str, into: IO[bytes], mo
         size, sha256 = _pump(child, decoder, into, moved)
         code = child.wait()
         listener.join()
+        said = errors.decode("utf-8", "replace")
         if code:
-            raise _failed(code, errors.decode("utf-8", "replace"))
-        return Streamed(size, sha256, decoder.close())
+            raise _failed(code, said)
+        return Streamed(size, sha256, decoder.close(), process.mask(said))
 
 
 def _failed(code: int, errors: str) -> LedgerError:
@@ -139,12 +152,16 @@ def ddl(tools: Tools, file: Path) -> bytes:
 
 def table_of_contents(tools: Tools, file: Path) -> TableOfContents:
     """The archive's entries, counted and digested; BadBackup when the list cannot be read."""
-    found = entries(tools, file)
-    return TableOfContents(entries=len(found), digest=hashlib.sha256(b"\n".join(found)).hexdigest())
+    return counted(entries(tools, file))
+
+
+def counted(entries: Sequence[bytes]) -> TableOfContents:
+    """The list of entries as a manifest holds it."""
+    return TableOfContents(entries=len(entries), digest=hashlib.sha256(b"\n".join(entries)).hexdigest())
 
 
 def entries(tools: Tools, file: Path) -> list[bytes]:
-    """The lines of the archive's table of contents; BadBackup when it cannot be read."""
+    """The lines of `pg_restore --list` that name an entry; BadBackup when the list cannot be read."""
     finished = process.run([tools.path("pg_restore"), "--list", file])
     if finished.code:
         raise BadBackup(

@@ -15,6 +15,7 @@ _SEQUENCES = """
     SELECT n.nspname, c.relname, s.seqincrement > 0
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence s ON s.seqrelid = c.oid
     WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
+      AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
       AND NOT EXISTS (SELECT FROM pg_depend d
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
     ORDER BY 1, 2

@@ -11,8 +11,9 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from ledgerflow_ops.adapters import tables
+from ledgerflow_ops.adapters import standby, tables
 from ledgerflow_ops.adapters.postgres import Connection, Database
+from ledgerflow_ops.adapters.standby import Standby
 from ledgerflow_ops.core import expressions
 from ledgerflow_ops.core.manifest import ObjectDigest, RoleFacts, Seal, Source
 from ledgerflow_ops.core.tables import QualifiedName
@@ -30,6 +31,7 @@ _LSN = """
 _SEQUENCES = """
     SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
+      AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
       AND NOT EXISTS (SELECT FROM pg_depend d
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
     ORDER BY 1, 2
@@ -52,7 +54,7 @@ class Snapshot:
     """An open read-only transaction whose view of the data can be shared with pg_dump.
 
     `recovery_point` and `lsn` were read before the snapshot was taken: all that had been committed by
-    then is in it.
+    then is in it. On a standby both say how far it had come.
     """
 
     connection: Connection
@@ -60,6 +62,7 @@ class Snapshot:
     recovery_point: datetime
     lsn: str
     source: Source
+    standby: Standby | None = None
 
 
 @contextmanager
@@ -67,10 +70,11 @@ def snapshot(database: Database) -> Iterator[Snapshot]:
     """Open a snapshot of `database`; it lasts as long as the block."""
     with database.connect() as connection:
         found = facts(connection)
+        here = standby.standby(connection)
         lsn, recovery_point = _one(connection, f"SELECT ({_LSN}), clock_timestamp()")
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         (snapshot_id,) = _one(connection, "SELECT pg_export_snapshot()")
-        yield Snapshot(connection, snapshot_id, recovery_point, lsn, found)
+        yield Snapshot(connection, snapshot_id, recovery_point, lsn, found, here)
         with contextlib.suppress(psycopg.Error):  # what was read stays read, also if the server goes now
             connection.execute("ROLLBACK")
 

@@ -37,6 +37,7 @@ _TABLES = """
     LEFT JOIN LATERAL (SELECT e.extcondition[array_position(e.extconfig, c.oid)] AS condition
                        FROM pg_extension e WHERE c.oid = ANY (e.extconfig)) own ON true
     WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+      AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())  -- a standby has nothing of their data
       AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
       AND (own.condition IS NOT NULL
            OR NOT EXISTS (SELECT FROM pg_depend d

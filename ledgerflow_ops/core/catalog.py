@@ -8,7 +8,7 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.proof import Proof, Verdict
-from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.core.rungs import PROVEN, Rung
 
 LATEST, LATEST_PROVEN = "latest", "latest-proven"
 CLOCK_SLACK = timedelta(minutes=5)
@@ -37,12 +37,12 @@ class Entry:
         """How far it is proven. A bad or void proof leaves it merely written."""
         if self.proof is None or not self.is_backup or self.proof.verdict is not Verdict.GOOD:
             return Rung.WRITTEN
-        return self.proof.rung
+        return min(self.proof.rung, self.manifest.ceiling) if self.manifest else self.proof.rung
 
     @property
     def proven(self) -> bool:
         """Whether it counts."""
-        return self.is_backup and self.proof is not None and self.proof.proven
+        return self.proof is not None and self.proof.proven and self.rung >= PROVEN
 
     @property
     def bad(self) -> bool:

@@ -9,14 +9,18 @@ from typing import Any, Literal
 
 from pydantic import SerializerFunctionWrapHandler, ValidationError, model_serializer
 
+from ledgerflow_ops.core import dump_warnings
+from ledgerflow_ops.core.dump_warnings import DumpWarning
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.files import FilesState
 from ledgerflow_ops.core.record import FileFacts, Record
+from ledgerflow_ops.core.rungs import Rung
 
 VERSION = 1
 """The format this code writes. A higher one is refused, not guessed at."""
 
+_OPTIONAL = ("files", "properties", "warnings", "unheld")
 _MARK = b',"digest":"'
 _TAIL = _MARK + b'%s"}\n'
 
@@ -197,6 +201,10 @@ class Manifest(Record):
     seal: Seal
     contents: Contents
     properties: DatabaseProperties | None = None
+    warnings: tuple[DumpWarning, ...] | None = None
+    """What was said of the dump while it was taken; None where nothing was, and in earlier manifests."""
+    unheld: tuple[str, ...] | None = None
+    """Unlogged tables and sequences of a standby: it has nothing of their data, so neither has the dump."""
     run: RunFacts
     durations: dict[str, float]
 
@@ -204,6 +212,21 @@ class Manifest(Record):
     def rows(self) -> int:
         """All rows of all tables."""
         return sum(table.rows for table in self.contents.tables.values())
+
+    @property
+    def lacks(self) -> str:
+        """Which objects of the database are not in the dump; empty when none is missing."""
+        return dump_warnings.lacks(self.warnings)
+
+    @property
+    def remedy(self) -> str:
+        """What to do about that."""
+        return dump_warnings.remedy(self.warnings)
+
+    @property
+    def ceiling(self) -> Rung:
+        """How far it can be proven: one that lacks an object equals its seal, and is not the database."""
+        return Rung.EQUAL if self.lacks else Rung.VALID
 
     @cached_property
     def digest(self) -> str:
@@ -219,7 +242,7 @@ class Manifest(Record):
 
         proofs name the digest of their manifest, and one of an earlier version must keep its own.
         """
-        absent = {name for name in ("files", "properties") if getattr(self, name) is None}
+        absent = {name for name in _OPTIONAL if getattr(self, name) is None}
         return self.model_dump(mode="json", exclude=absent)
 
     @classmethod

@@ -64,8 +64,11 @@ def unproven(present: Sequence[Summary], now: datetime, grace: timedelta) -> lis
         return []
     proven = summary.newest_proven(present)
     safe = f"The newest proven one is {proven.name.dump}." if proven else "NOTHING IS PROVEN."
+    test = f"restore-test FILE={newest.name.dump}"
     if not newest.local:
         how, hint = "its bytes are only in the cloud", "Download it; then "
+    elif newest.lacks:
+        how, hint = f"something of the database is not in it ({newest.lacks})", f"{newest.remedy} Then "
     elif newest.examined_at is None:
         how, hint = "no check of it has run", ""
     else:
@@ -77,7 +80,7 @@ def unproven(present: Sequence[Summary], now: datetime, grace: timedelta) -> lis
             "newest backup",
             Level.WARNING if proven else Level.CRITICAL,
             f"{newest.name.dump} of {newest.finished_at:%Y-%m-%d %H:%M} UTC is NOT PROVEN: {how}. {safe}",
-            f"{hint}LEDGER_ENV={newest.environment} make restore-test FILE={newest.name.dump}",
+            f"{hint}LEDGER_ENV={newest.environment} make {'backup' if newest.lacks else test}",
         )
     ]
 
@@ -127,14 +130,15 @@ def _rpo(environment: Environment, newest: Summary, found: Objectives, cause: st
             f"{found.rpo_seconds / 3600:,.1f} hours of work would be lost now, back to the newest proven "
             f"backup of {environment}; the objective is {hours:,.1f}."
         )
-    word = "backup" if newest.proven else f"restore-test FILE={newest.name.dump}"
+    anew = newest.proven or newest.lacks
+    word = "backup" if anew else f"restore-test FILE={newest.name.dump}"
     return Finding(
         environment,
         "rpo",
         "recovery point",
         Level.CRITICAL,
         message,
-        f"LEDGER_ENV={environment} make {word}",
+        f"{newest.remedy} Then " * bool(newest.lacks) + f"LEDGER_ENV={environment} make {word}",
         cause or (lateness.no_backup_since(newest) if newest.proven else ""),
         figures={"found": found.rpo_seconds or -1.0, "expected": found.rpo_objective},
     )

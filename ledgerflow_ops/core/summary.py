@@ -16,7 +16,8 @@ class Summary:
     """One committed backup, present or rotated away. Sizes are bytes, durations seconds, times aware.
 
     `tables` has the rows per table; `schema` and `contents` are digests; `restored_at` is when a drill
-    last restored it, None if none did. `state` is the word people read (see `Entry.state`).
+    last restored it, None if none did. `lacks` names what of the database is not in it, `remedy` says what to
+    do about that. `state` is the word people read (see `Entry.state`).
     """
 
     environment: Environment
@@ -40,6 +41,8 @@ class Summary:
     rto_seconds: float | None
     examined_at: datetime | None
     restored_at: datetime | None
+    lacks: str = ""
+    remedy: str = ""
 
     @property
     def rows(self) -> int:
@@ -105,6 +108,8 @@ def of(entry: Entry) -> Summary | None:
         rto_seconds=proof.rto_seconds if proof else None,
         examined_at=proof.examined_at if proof else None,
         restored_at=proof.examined_at if proof and restored else None,
+        lacks=manifest.lacks,
+        remedy=manifest.remedy,
     )
 
 

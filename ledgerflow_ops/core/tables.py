@@ -44,6 +44,11 @@ class QualifiedName:
     def key(self) -> str:
         return f"{quote(self.schema)}.{quote(self.name)}"
 
+    @property
+    def pattern(self) -> str:
+        """The name as pg_dump's options take it: in double quotes nothing stands for anything else."""
+        return ".".join('"' + part.replace('"', '""') + '"' for part in (self.schema, self.name))
+
     @classmethod
     def parse(cls, text: str) -> "QualifiedName":
         """The qualified name at the start of `text` (anything may follow); ValueError if there is none."""

@@ -37,6 +37,7 @@ def of_backup(site: Site, manifest: Manifest, missed: str | None = None) -> dict
             f"compression {manifest.compression}"
         ),
         "roles": dg.MetadataValue.text(manifest.globals_note or "roles and globals are beside the dump"),
+        **_warnings(manifest),
         **_files(manifest),
         "next": dg.MetadataValue.text(
             f"Prove it: LEDGER_ENV={site.environment} make restore-test FILE={manifest.dump.file}"
@@ -117,6 +118,17 @@ def _causes(check: Check) -> dict[str, str]:
 
 def _sample(sample: bool) -> dict[str, dg.MetadataValue]:
     return {"SAMPLE": dg.MetadataValue.md(f"**{_LOUD}**")} if sample else {}
+
+
+def _warnings(manifest: Manifest) -> dict[str, dg.MetadataValue]:
+    """What was said of the dump while it was taken, and what is not in it."""
+    found: dict[str, dg.MetadataValue] = {}
+    if manifest.lacks:
+        found["NOT_IN_THE_DUMP"] = dg.MetadataValue.text(f"{manifest.lacks}. {manifest.remedy}")
+    if manifest.warnings:
+        shown = [(one.program, one.meaning, " ".join(one.text.split())) for one in manifest.warnings]
+        found["warnings"] = table(("who", "meaning", "what was said"), shown)
+    return found
 
 
 def _files(manifest: Manifest) -> dict[str, dg.MetadataValue]:

@@ -6,7 +6,7 @@ from typing import Any
 from ledgerflow_ops.console import Progress, Terminal
 from ledgerflow_ops.core.catalog import Entry
 from ledgerflow_ops.core.checks import merged
-from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.errors import BadBackup, CannotJudge
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.sizes import human
@@ -82,11 +82,13 @@ def _tell(
     """Say what came of it, in words and as JSON; the exit code."""
     if isinstance(site.desk.reporter, Progress):
         site.desk.reporter.clear()
-    failure = outcome.failure
+    failure = outcome.failure or _incomplete(entry)
     reached = rung or (entry.rung if entry else None)
     if entry:
         terminal.say(f"{entry.name.dump}  {human(entry.size)}  in {site.folder.path}", "bold")
     terminal.checks(outcome.checks)
+    for warning in (entry.manifest.warnings or ()) if entry and entry.manifest else ():
+        terminal.say(f"{'NOT IN THE DUMP' if warning.missing else 'noted'}: {warning.sentence}", "yellow")
     if failure:
         terminal.error(failure.message, failure.hint)
     if entry:
@@ -100,11 +102,21 @@ def _tell(
     return failure.exit_code if failure else 0
 
 
+def _incomplete(entry: Entry | None) -> Failure | None:
+    """An object that is not in the dump keeps it from being proven, whatever else holds."""
+    if entry is None or entry.manifest is None or entry.bad or not entry.manifest.lacks:
+        return None
+    lacks = f"The dump does not hold all of the database, and cannot be proven: {entry.manifest.lacks}."
+    return Failure(lacks, f"{entry.manifest.remedy} Then: make backup", CannotJudge.exit_code)
+
+
 def _conclusion(entry: Entry, reached: Rung | None, failure: Failure | None) -> str:
     """What may be claimed of the backup, and no more."""
     if entry.bad:
         return "BAD: this backup does not count."
     word = reached.word if reached else "nothing"
+    if not entry.proven and entry.manifest and entry.manifest.lacks:
+        return f"NOT PROVEN: known to be {word}, and it lacks something of the database."
     if not entry.proven:
         return f"NOT PROVEN: known to be {word}, no more. Prove it: make restore-test FILE={entry.name.dump}"
     if failure and entry.proof:
@@ -117,7 +129,7 @@ def _conclusion(entry: Entry, reached: Rung | None, failure: Failure | None) -> 
 
 def _fields(site: Site, entry: Entry | None, outcome: Outcome, reached: Rung | None) -> dict[str, Any]:
     """The JSON object."""
-    failure, manifest = outcome.failure, entry.manifest if entry else None
+    failure, manifest = outcome.failure or _incomplete(entry), entry.manifest if entry else None
     proof = entry.proof if entry else None
     fields: dict[str, Any] = {
         "environment": str(site.environment),
@@ -138,6 +150,8 @@ def _fields(site: Site, entry: Entry | None, outcome: Outcome, reached: Rung | N
             "backup_day": manifest.backup_day.isoformat(),
             "recovery_point": manifest.recovery_point.isoformat(),
             "rows": manifest.rows,
+            "warnings": [one.model_dump(mode="json") for one in manifest.warnings or ()],
+            "lacks": manifest.lacks,
             "durations": {**manifest.durations, **(proof.durations if proof else {})},
             "rto_seconds": proof.rto_seconds if proof else None,
         }

@@ -12,22 +12,30 @@ from ledgerflow_ops.adapters.clock import Stopwatch
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.process import Finished, ended_by, last_lines, mask
 from ledgerflow_ops.adapters.source import Snapshot
-from ledgerflow_ops.core import catalog as known
 from ledgerflow_ops.core import globals as roles_script
-from ledgerflow_ops.core import naming, space
+from ledgerflow_ops.core import naming
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.core.manifest import DatabaseProperties, Manifest, RoleFacts, Source
 from ledgerflow_ops.core.naming import PARTIAL, BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.record import FileFacts
 from ledgerflow_ops.core.rungs import Rung
-from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import catalog, files, filing, identity, journal, leftovers, sealing
+from ledgerflow_ops.operations import (
+    completeness,
+    dump_room,
+    files,
+    filing,
+    identity,
+    journal,
+    leftovers,
+    rights,
+    sealing,
+    standby,
+)
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.sealing import Sealed
 
 _ROLE_ATTEMPTS = 4
-_ROOM_FOR_RECORDS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,7 @@ class _Roles:
     file: FileFacts | None
     note: str
     facts: dict[str, RoleFacts]
+    said: str = ""
 
 
 def backup(site: Site, order: Order = Order()) -> Manifest:
@@ -124,7 +133,8 @@ class _Backup:
             ready = self._preflight()
         self.report.step(Step.SNAPSHOT)
         recovery_point = self._instant()
-        with source.snapshot(ready.database) as snapshot:
+        with rights.explained(ready.database), source.snapshot(ready.database) as snapshot:
+            recovery_point = standby.as_of(self.site, snapshot.standby, recovery_point, self.order.day)
             name = self._name(ready, recovery_point)
             with self._withdrawn_on_failure():
                 return self._write(begun, recovery_point, ready, snapshot, name)
@@ -146,27 +156,9 @@ class _Backup:
             self.report.say(f"swept {leftover}: left half-written by an interrupted run")
         chosen = site.desk.client_tools(found.server_version)
         client = Client(chosen, database.variables(), database.inside)
-        expected = self._room(found)
+        expected = dump_room.require(site, found)
         full = self.order.full_seal or found.size < settings.full_seal_below
         return _Ready(database, found, outside, client, name, expected, full)
-
-    def _room(self, found: Source) -> int:
-        """The dump's expected size; LedgerError with the figures when the disk has no room for it."""
-        entries = catalog.entries(self.site)
-        newest = known.newest(entries)
-        last = None
-        if newest and newest.manifest:
-            last = space.LastDump(newest.size, newest.manifest.source.size)
-        needed, files = space.dump_needs(found.size, last), filing.room(self.site)
-        free = self.site.folder.free()
-        if free < needed + files + _ROOM_FOR_RECORDS:
-            beside = f", new files {human(files)}" if files else ""
-            raise LedgerError(
-                f"Not enough room in {self.site.folder.path}: about {human(needed + files)} needed "
-                f"(database {human(found.size)}{beside}), {human(free)} free.",
-                hint="Free room or set another backup_root. Nothing was written.",
-            )
-        return last.size if last else 0
 
     def _instant(self) -> datetime:
         """The recovery point: read just before the snapshot is taken, by the clock that RPO is told by."""
@@ -200,10 +192,11 @@ class _Backup:
             sealed = sealing.take(snapshot, full=ready.full_seal)
         streamed = self._dump(ready, snapshot, name, sealed)
         with self.watch.phase("table of contents"):
-            toc = archive.table_of_contents(ready.client.tools, self.site.folder.file(name.dump))
+            entries = archive.entries(ready.client.tools, self.site.folder.file(name.dump))
         self.report.step(Step.GLOBALS)
         with self.watch.phase("globals"):
             roles = self._globals(ready, name, sealed.seal.roles)
+        warnings = completeness.warnings(snapshot, streamed.said, roles.said, entries)
         with self.watch.phase("files"):
             filed = filing.take(self.site, name, self._placing)
         manifest = Manifest(
@@ -222,7 +215,9 @@ class _Backup:
             compression=ready.client.compression,
             tool_version=ready.client.version,
             source=snapshot.source,
-            toc=toc,
+            toc=archive.counted(entries),
+            warnings=warnings,
+            unheld=standby.unheld(snapshot.standby),
             seal=sealed.seal.model_copy(update={"roles": roles.facts}),
             contents=streamed.contents,
             properties=ready.properties,
@@ -247,6 +242,7 @@ class _Backup:
                 client.compression,
                 file,
                 lambda done: self.report.moved(done, ready.expected_size or None),
+                snapshot.standby.unlogged if snapshot.standby else (),
             )
             self.report.step(Step.FINISH)
             sealing.require_held(
@@ -274,7 +270,7 @@ class _Backup:
             if not missing and roles_script.same(before, finished.out):
                 with self._placing(name.globals):
                     self.site.folder.put(name.globals, finished.out)
-                return _Roles(_facts_of(name.globals, finished.out), "", facts)
+                return _Roles(_facts_of(name.globals, finished.out), "", facts, mask(finished.errors))
             before = finished.out
             with ready.database.connect() as connection:
                 facts = source.roles(connection)

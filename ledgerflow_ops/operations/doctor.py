@@ -13,7 +13,7 @@ from ledgerflow_ops.adapters.locks import who
 from ledgerflow_ops.core.checks import Check, Severity, failed, passed, warned
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import channels, filing, identity
+from ledgerflow_ops.operations import channels, filing, identity, rights
 from ledgerflow_ops.operations.desk import Desk, Site
 from ledgerflow_ops.operations.embedded import storage
 from ledgerflow_ops.operations.verify import source_is_real
@@ -129,6 +129,8 @@ def _source(site: Site) -> Iterator[Check]:
         f"{database.label}: PostgreSQL {found.server_version}, {human(found.size)}; "
         f"dumped by pg_dump {client.version} ({client.origin})",
     )
+    with database.connect() as connection:
+        yield from rights.checks(name, connection)
     real = source_is_real(site, None)
     yield Check(name, real.passed, real.message, real.hint, real.severity, real.cause)
 

@@ -26,7 +26,7 @@ from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import journal, proof_ping, rereading, rules, unfiling
+from ledgerflow_ops.operations import completeness, journal, proof_ping, rereading, rules, unfiling
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
 from ledgerflow_ops.operations.hold import holding
@@ -262,7 +262,7 @@ class _Drill:
         self.report.step(Step.COMPARE)
         manifest = self.manifest
         assert manifest is not None
-        found = again.result()
+        found = again.result().without(manifest.unheld)
         same_major = server_tools.major == manifest.source.major
         archived = Archived(server_tools, self.site.folder.file(self.examination.name.dump))
         differences = rereading.differences(found, copy, manifest, archived, same_major=same_major)
@@ -271,6 +271,7 @@ class _Drill:
         yield from told("restorable", differences)
         if not differences and not wrong:
             yield passed("restorable", _equal_sentence(manifest, same_major))
+            yield from completeness.incomplete(manifest)
 
     def _rules(self, answers: Future[list[Check]]) -> list[Check]:
         """The verdict on the data rules, which were asked while the copy was compared."""

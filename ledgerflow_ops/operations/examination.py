@@ -65,7 +65,7 @@ class Examination:
             self.checks.append(failed(name, cause, error.message, error.hint))
         if self.bad:
             return False
-        self.rung = rung
+        self.rung = min(rung, self.manifest.ceiling) if self.manifest else rung
         return True
 
     def record(self) -> Proof | None:

@@ -14,6 +14,7 @@ from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError, Refu
 from ledgerflow_ops.core.incident import Event, Incident, Verdict
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restoring import Wish
+from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.swap import new_id
 from ledgerflow_ops.operations import aim as aiming
 from ledgerflow_ops.operations import catalog, drill, journal, leftovers, restore
@@ -186,7 +187,10 @@ def _reason(one: Found) -> str:
     examination = drill.drill(one.at, entry.name)
     if examination.bad:
         return examination.bad.message
-    return "" if examination.proven else "it could not be proven"
+    faithful = (
+        examination.rung is Rung.EQUAL and entry.manifest.lacks
+    )  # all that is not in it was never there
+    return "" if examination.proven or faithful else "it could not be proven"
 
 
 def _todo(restored: Restored) -> list[str]:

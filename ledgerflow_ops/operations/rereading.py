@@ -1,10 +1,11 @@
 """Reads a restored copy again, whole: what its tables, sequences and large objects hold, and its seal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 from ledgerflow_ops.adapters import archive, beside, source, tables
 from ledgerflow_ops.adapters.postgres import Database
@@ -15,6 +16,8 @@ from ledgerflow_ops.core.compare import Difference, contents_equal, facts_equal
 from ledgerflow_ops.core.manifest import Contents, LargeObjects, Manifest, Seal, TableContent
 from ledgerflow_ops.core.rowsums import together
 from ledgerflow_ops.core.tables import columns_in
+
+Value = TypeVar("Value")
 
 _READERS = 2
 """As many as a small machine has processors: one table's text keeps one of them busy."""
@@ -34,6 +37,34 @@ class Copy:
 
     contents: Contents
     seal: Seal
+
+    def without(self, unheld: Iterable[str] | None) -> "Copy":
+        """The copy but for the empty tables, and the sequences, whose data the dump does not hold."""
+        gone = {name for name in unheld or () if not self._has_rows(name)}
+        if not gone:
+            return self
+        contents, seal = self.contents, self.seal
+        return Copy(
+            contents.model_copy(
+                update={
+                    "tables": _but(contents.tables, gone),
+                    "sequences": _but(contents.sequences, gone),
+                }
+            ),
+            seal.model_copy(
+                update={
+                    "tables": _but(seal.tables, gone),
+                    "sequences": tuple(name for name in seal.sequences if name not in gone),
+                }
+            ),
+        )
+
+    def _has_rows(self, name: str) -> bool:
+        return name in self.contents.tables and self.contents.tables[name].rows > 0
+
+
+def _but(held: Mapping[str, Value], gone: set[str]) -> dict[str, Value]:
+    return {name: one for name, one in held.items() if name not in gone}
 
 
 def reread(database: Database, expected: Contents, pipes: Pipes | None) -> Copy:

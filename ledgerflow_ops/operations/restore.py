@@ -26,6 +26,7 @@ from ledgerflow_ops.core.swap import Mark, Role, new_id
 from ledgerflow_ops.operations import (
     afterwards,
     catalog,
+    completeness,
     files,
     identity,
     journal,
@@ -99,7 +100,7 @@ def prepare(site: Site, wish: Wish, origin: Site | None = None) -> Prepared:
     ident = new_id(site.desk.clock(), secrets.token_hex(2))
     manifest = candidate.manifest
     against = list(pairing.against(site, manifest, ident)) if manifest else []
-    notes = list(pairing.notes(site, manifest)) if manifest else []
+    notes = [*pairing.notes(site, manifest), *completeness.notes(manifest)] if manifest else []
     made = plan(wish, candidate, aimed.target, rooms, ident, against=against, notes=notes)
     return Prepared(made, aimed, origin)
 
@@ -238,7 +239,7 @@ class _Restore:
     def _compare(self) -> None:
         """BadBackup unless what was restored equals the seal."""
         manifest = self.manifest
-        found = rereading.reread(self.new, manifest.contents, None)
+        found = rereading.reread(self.new, manifest.contents, None).without(manifest.unheld)
         same_major = self.aim.target.server.major == manifest.source.major
         seal = manifest.seal.model_copy(update={"roles": {}})  # those of this server are its own
         expected = manifest.model_copy(update={"seal": seal})
