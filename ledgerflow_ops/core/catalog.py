@@ -10,6 +10,8 @@ from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.proof import Proof, Verdict
 from ledgerflow_ops.core.rungs import PROVEN, Rung
 
+UNRESTORABLE = "unrestorable"
+"""The state of a backup that is whole, of a database that no server can be loaded from."""
 LATEST, LATEST_PROVEN = "latest", "latest-proven"
 CLOCK_SLACK = timedelta(minutes=5)
 """So far may the clock of a server be ahead of ours before a backup is said to be from the future."""
@@ -50,6 +52,11 @@ class Entry:
         return bool(self.problem) or (self.proof is not None and self.proof.verdict is Verdict.BAD)
 
     @property
+    def unrestorable(self) -> str:
+        """What in the source keeps it from being restored, where its proof says that the file is whole."""
+        return self.proof.unrestorable if self.proof and not self.problem else ""
+
+    @property
     def day(self) -> date | None:
         return self.manifest.backup_day if self.manifest else None
 
@@ -62,6 +69,8 @@ class Entry:
         """The one word people read: a rung, or why there is none."""
         if not self.local:
             return "not local"
+        if self.unrestorable:
+            return UNRESTORABLE
         if self.bad:
             return "bad"
         if self.manifest is None:

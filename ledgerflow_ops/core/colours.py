@@ -13,6 +13,7 @@ STATES = {
     "not local": "#7aa6d6",
     "no manifest": "#505050",
     "bad": "#d03535",
+    "unrestorable": "#a3195b",
 }
 DAYS = {
     **STATES,

@@ -6,6 +6,7 @@
     ├── Refused                 exit 3   a guard said no beforehand: nothing was touched
     │   └── Busy                exit 3   another operation holds the lock
     ├── BadBackup               exit 4   the backup is bad: proven not to be what it should be
+    │   └── UnrestorableSource  exit 4   the file is whole; no server can load its source
     └── CannotJudge             exit 5   the proof could not be carried out: says nothing of the backup
 
 Errors of other libraries (psycopg, OSError, a tool's exit code) are translated into these in
@@ -60,6 +61,10 @@ class BadBackup(LedgerError):
 
     exit_code = 4
     may_pass = False
+
+
+class UnrestorableSource(BadBackup):
+    """The backup is what its manifest says, and the database it was taken of breaks a rule of its own."""
 
 
 class CannotJudge(LedgerError):

@@ -11,6 +11,9 @@ from ledgerflow_ops.core.manifest import decode_sealed, encode_sealed, problems
 from ledgerflow_ops.core.record import Record
 from ledgerflow_ops.core.rungs import PROVEN, Rung
 
+SOURCE = "source"
+"""The cause of a check that found the file whole, and the database it was taken of at fault."""
+
 
 class Verdict(StrEnum):
     """What an examination found."""
@@ -44,6 +47,14 @@ class Proof(Record):
     def proven(self) -> bool:
         """Whether the backup counts."""
         return self.verdict is Verdict.GOOD and self.rung >= PROVEN
+
+    @property
+    def unrestorable(self) -> str:
+        """Why the source cannot be restored by anybody; empty where that is not what was found."""
+        if self.verdict is not Verdict.BAD:
+            return ""
+        found = (check for check in self.checks if not check.get("passed") and check.get("cause") == SOURCE)
+        return next((str(check.get("message", "")) for check in found), "")
 
     def encode(self) -> bytes:
         """The proof file's bytes."""

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from ledgerflow_ops.core import lateness, summary
 from ledgerflow_ops.core.alerts import Finding, Level
+from ledgerflow_ops.core.catalog import UNRESTORABLE
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.objectives import Coverage, Objectives
 from ledgerflow_ops.core.summary import Listed, Summary
@@ -26,6 +27,25 @@ def bad(environment: Environment, listed: Sequence[Listed]) -> list[Finding]:
         )
         for one in listed
         if one.state == "bad"
+    ]
+
+
+def unrestorable(environment: Environment, listed: Sequence[Listed]) -> list[Finding]:
+    """Sources that no server can be loaded from, as the newest backup of each kind of trouble says it."""
+    newest = newest_of(listed)
+    found = [one for one in listed if one.state == UNRESTORABLE]
+    stands = newest is not None and newest.state == UNRESTORABLE
+    return [
+        Finding(
+            environment,
+            UNRESTORABLE,
+            "source",
+            Level.CRITICAL if stands else Level.WARNING,
+            f"{environment}'s database cannot be restored from its backups. {one.name.dump} is whole: "
+            f"{one.problem}. Earlier proven backups stay as they are.",
+            f"Fix the source: LEDGER_ENV={environment} make restore-test FILE={one.name.dump} says how.",
+        )
+        for one in ([newest] if stands and newest else found[-1:])
     ]
 
 

@@ -15,6 +15,7 @@ _SIGNS: dict[str, tuple[str, str, str]] = {
     "readable": ("▒", "-", "hashed or readable"),
     "written": ("░", ".", "written only"),
     "bad": ("✗", "X", "bad"),
+    "unrestorable": ("⊗", "U", "source unrestorable"),
     "not local": ("○", "o", "not local"),
     standing.ROTATED: ("▫", ",", "rotated away"),
     standing.MISSING: ("·", "_", "missing"),

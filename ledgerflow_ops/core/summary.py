@@ -75,7 +75,7 @@ def listed(entry: Entry, *, manifest: bool) -> Listed:
         state=entry.state,
         local=entry.local,
         manifest=manifest,
-        problem=entry.problem,
+        problem=entry.problem or entry.unrestorable,
         summary=of(entry),
     )
 

@@ -30,7 +30,8 @@ class Role(StrEnum):
 class Mark:
     """What our comment on a database says. `comment` is the one that somebody else had written.
 
-    `undone` is the id of the restore that had made it and was rolled back.
+    `undone` is the id of the restore that had made it and was rolled back. `only`: no backup of what is in it
+    can be loaded.
     """
 
     environment: str
@@ -41,9 +42,13 @@ class Mark:
     file: str
     comment: str | None = None
     undone: str = ""
+    only: bool = False
 
     def encode(self) -> str:
-        return json.dumps({_KEY: {**asdict(self), "at": self.at.isoformat()}}, ensure_ascii=False)
+        fields = {**asdict(self), "at": self.at.isoformat()}
+        if not self.only:  # earlier versions do not know it
+            del fields["only"]
+        return json.dumps({_KEY: fields}, ensure_ascii=False)
 
     @classmethod
     def decode(cls, text: str | None) -> "Mark | None":

@@ -9,15 +9,15 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from ledgerflow_ops.adapters import disks, loading, roles
+from ledgerflow_ops.adapters import disks, roles
 from ledgerflow_ops.adapters.loading import Load, Loaded
 from ledgerflow_ops.adapters.postgres import EVENT_TRIGGERS_OFF, Connection, Database
 from ledgerflow_ops.adapters.process import last_lines
 from ledgerflow_ops.adapters.refused_options import refused_options
 from ledgerflow_ops.adapters.throwaway import Throwaway, memory, throwaway
 from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.core import diagnosis, space
 from ledgerflow_ops.core import globals as roles_script
-from ledgerflow_ops.core import space
 from ledgerflow_ops.core.checks import Check, passed
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError
 from ledgerflow_ops.core.files import FilesState
@@ -26,7 +26,7 @@ from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import completeness, journal, proof_ping, rereading, rules, unfiling
+from ledgerflow_ops.operations import completeness, journal, loading, proof_ping, rereading, rules, unfiling
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
 from ledgerflow_ops.operations.hold import holding
@@ -39,14 +39,6 @@ _JOBS = 2
 appends rows in the order they come. In one job it fills gaps in earlier pages, and another order of the
 same rows has another digest."""
 _AT_ONCE = 2
-_OWN_TROUBLE = re.compile(
-    r"extension .* is not available|could not open extension control file|could not access file"
-    r"|ICU is not supported|not supported in this build|not supported by this build"
-    r"|No space left on device|out of memory|server closed the connection|could not extend file"
-    r"|could not connect|unsupported version",
-    re.IGNORECASE,
-)
-"""What pg_restore says when this machine is at fault, not the backup."""
 _MISSING_ROLE = re.compile(r'role "(.+?)" does not exist', re.DOTALL)
 _AGAIN = "This says nothing of the backup. Mend what the lines above say; then make restore-test."
 
@@ -157,11 +149,12 @@ class _Drill:
             notes = self._make_database(connection)
         self._without_public(copy)
         self.report.step(Step.RESTORE)
-        finished = self._load(server, copy, server_tools)
-        if finished.code:
-            errors = last_lines(finished.errors)
-            if _OWN_TROUBLE.search(errors):
+        loaded = self._load(server, copy, server_tools)
+        if loaded.code:
+            errors = last_lines(loaded.errors)
+            if diagnosis.of_machine(loaded.errors):
                 raise CannotJudge(f"The backup could not be restored on this machine:\n{errors}", hint=_AGAIN)
+            loading.require_source(loaded, self.manifest)
             raise BadBackup(f"pg_restore failed:\n{errors}", hint="Take another backup: make backup.")
         version = f"PostgreSQL {server_tools.version}"
         yield passed("restorable", f"Restored into an empty {version}, every error fatal.{notes}")
@@ -178,14 +171,23 @@ class _Drill:
         file, owners = self.site.folder.file(self.examination.name.dump), self.manifest is not None
         without = refused_options(server_tools, file, copy)
         while True:
-            finished = loading.load(server_tools, copy, file, Load(_JOBS, owners=owners, without=without))
+            how = Load(_JOBS, owners=owners, without=without)
+            finished = loading.load(
+                server_tools, copy, file, how, self.manifest, lambda: self._empty(server, copy)
+            )
             missing = _MISSING_ROLE.search(finished.errors)
             if finished.code == 0 or owners or not missing:
                 return finished
             with server.server.connect() as connection:
                 connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(missing[1])))
-                connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(_COPY)))
-                self._make_database(connection)
+            self._empty(server, copy)
+
+    def _empty(self, server: Throwaway, copy: Database) -> None:
+        """Begin anew with the copy."""
+        with server.server.connect() as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(_COPY)))
+            self._make_database(connection)
+        self._without_public(copy)
 
     def _own_role(self) -> str:
         """A superuser of the drill's own: the backup's may be kept from logging in, or from writing."""

@@ -7,10 +7,10 @@ from typing import Any
 from ledgerflow_ops.adapters.clock import Stopwatch
 from ledgerflow_ops.adapters.folder import writable
 from ledgerflow_ops.core.checks import Check, failed, first_fatal
-from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.errors import BadBackup, UnrestorableSource
 from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.proof import Proof, Verdict, supersedes
+from ledgerflow_ops.core.proof import SOURCE, Proof, Verdict, supersedes
 from ledgerflow_ops.core.rungs import PROVEN, Rung
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.desk import Site
@@ -62,7 +62,8 @@ class Examination:
             with self.watch.phase(cause):
                 self.checks += look()
         except BadBackup as error:
-            self.checks.append(failed(name, cause, error.message, error.hint))
+            found = SOURCE if isinstance(error, UnrestorableSource) else cause
+            self.checks.append(failed(name, found, error.message, error.hint))
         if self.bad:
             return False
         self.rung = min(rung, self.manifest.ceiling) if self.manifest else rung

@@ -5,6 +5,7 @@ from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.core import swap
 from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.swap import Beside
+from ledgerflow_ops.core.tables import quote
 from ledgerflow_ops.operations import files, journal, pairing
 from ledgerflow_ops.operations.desk import Site
 
@@ -63,6 +64,12 @@ def discard(site: Site, name: str) -> str:
             raise Refused(
                 f"{name!r} is no earlier database of {site.environment}. There are:{listed}",
                 hint="Give the whole name: NAME=…; nothing was dropped.",
+            )
+        if names[name].only:
+            raise Refused(
+                f"{name} is all there is of what is in it: no server can load its safety backup.",
+                hint=f"Fix what that names (make status); make rollback makes it live. To lose it, in psql: "
+                f"DROP DATABASE {quote(name)};",
             )
         with target.maintenance(site.target()).connect() as connection:
             target.drop(connection, name)

@@ -1,23 +1,25 @@
 """Restores a backup into the environment's database: beside it first, and in its place only when proven."""
 
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
 
-from ledgerflow_ops.adapters import loading, locks, properties, roles, target
+from ledgerflow_ops.adapters import locks, properties, roles, target
 from ledgerflow_ops.adapters.clock import Stopwatch
-from ledgerflow_ops.adapters.loading import Load
-from ledgerflow_ops.adapters.process import last_lines
-from ledgerflow_ops.adapters.refused_options import refused_options
 from ledgerflow_ops.adapters.target import Rename
 from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core.checks import Check, first_fatal
-from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError, Refused, SettingsError
+from ledgerflow_ops.core.errors import (
+    BadBackup,
+    CannotJudge,
+    LedgerError,
+    Refused,
+    SettingsError,
+)
 from ledgerflow_ops.core.file_swap import Swap
 from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.progress import Step
@@ -31,6 +33,7 @@ from ledgerflow_ops.operations import (
     identity,
     journal,
     leftovers,
+    loading,
     pairing,
     rereading,
     rules,
@@ -40,10 +43,8 @@ from ledgerflow_ops.operations.aim import Aim, aim
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.hold import held
 from ledgerflow_ops.operations.rereading import Archived
+from ledgerflow_ops.operations.safety import Kept
 from ledgerflow_ops.operations.verify import reader, told, verify
-
-_JOBS = max(2, min(4, os.cpu_count() or 2))
-"""At least two: see decision 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +159,13 @@ class _Restore:
         self.origin = prepared.origin
         self.report = site.desk.reporter
         self.watch = Stopwatch()
-        self.safety_needed = safety_needed
+        self.safety_needed, self.kept = safety_needed, Kept()
         self.new = self.aim.database.named(self.plan.restoring)
         self.tools = reader(self.origin, manifest)
 
     def carry_out(self) -> Restored:
         after = afterwards.begin(self.site, self.aim)
-        kept = self._safety()
+        self.kept = self._safety()
         with self._dropped_on_failure():
             self._stage(Step.ROLES, self._make_roles)
             self._stage(Step.CREATE, self._create)
@@ -177,21 +178,20 @@ class _Restore:
         self.report.step(Step.AFTERWARDS)
         with self.watch.phase(Step.AFTERWARDS):
             checks = after.checks(self.manifest)
-        return self._record(kept, checks)
+        return self._record([*checks, *self.kept.checks])
 
     def _stage(self, step: Step, work: Callable[[], None]) -> None:
         self.report.step(step)
         with self.watch.phase(step):
             work()
 
-    def _safety(self) -> str | None:
-        """The name of the safety backup, where there is something to lose."""
+    def _safety(self) -> Kept:
+        """The safety backup, where there is something to lose."""
         if self.aim.target.empty:
-            return None
+            return Kept()
         self.report.step(Step.SAFETY)
         with self.watch.phase(Step.SAFETY):
-            name = safety.keep(self.site, self.origin, self.plan, required=self.safety_needed)
-        return name.dump if name else None
+            return safety.keep(self.site, self.origin, self.plan, required=self.safety_needed)
 
     def _make_roles(self) -> None:
         """The roles that are missing, as the backup's roles file makes them, or by name and attributes."""
@@ -225,16 +225,15 @@ class _Restore:
     def _load(self) -> None:
         """The whole archive, every error fatal."""
         file = self.origin.folder.file(self.plan.candidate.name.dump)
-        with self.new.reached() as new:
-            without = refused_options(self.tools, file, self.new)
-            finished = loading.load(self.tools, new, file, Load(_JOBS, without=without))
-        if finished.code:
-            raise LedgerError(
-                f"pg_restore failed:\n{last_lines(finished.errors)}",
-                hint="The live database was not touched. Mend what the lines above say.",
-            )
-        for line in finished.errors.splitlines():
+        said = loading.into_target(self.tools, self.new, file, self.manifest, self._empty)
+        for line in said.splitlines():
             self.report.say(line)
+
+    def _empty(self) -> None:
+        """Begin anew with the database that is restored into."""
+        with self.aim.maintenance.connect() as connection:
+            target.drop(connection, self.plan.restoring)
+        self._create()
 
     def _compare(self) -> None:
         """BadBackup unless what was restored equals the seal."""
@@ -294,7 +293,7 @@ class _Restore:
         comment = wanted.comment if wanted else None
         renames = [Rename(self.plan.restoring, self.aim.name, comment, open=True)]
         if self.aim.target.live:
-            away = self._mark(Role.BEFORE, comment).encode()
+            away = replace(self._mark(Role.BEFORE, comment), only=self.kept.unloadable).encode()
             renames.insert(0, Rename(self.aim.name, self.plan.before, away, open=False))
         self.aim.swap(renames, force=self.plan.wish.force)
 
@@ -309,12 +308,12 @@ class _Restore:
             comment=comment,
         )
 
-    def _record(self, kept: str | None, checks: list[Check]) -> Restored:
+    def _record(self, checks: list[Check]) -> Restored:
         """Remember the target; whoever ordered the restore writes the journal."""
         self.report.step(Step.JOURNAL)
         identity.remember(self.site, self.aim.identity)
         before = self.plan.before if self.aim.target.live else None
-        return Restored(self.plan, before, kept, tuple(checks), dict(self.watch.durations))
+        return Restored(self.plan, before, self.kept.file, tuple(checks), dict(self.watch.durations))
 
     @contextmanager
     def _dropped_on_failure(self) -> Iterator[None]:

@@ -1,28 +1,46 @@
 """The safety backup: what is there now, proven and pinned, before anything takes its place."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
+from ledgerflow_ops.core.checks import Check, warned
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.proof import SOURCE
 from ledgerflow_ops.core.restoring import Plan
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.operations import backup, drill, pins
 from ledgerflow_ops.operations.backup import Order
 from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.verify import verify
 
 _IN_HAND = timedelta(days=7)
 
 
-def keep(site: Site, origin: Site, plan: Plan, *, required: bool) -> BackupName | None:
-    """Back up the live database, prove the copy faithful, pin it and the file in hand; its name.
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What stands for the live database before it is put aside: its dump's name, None where there is none.
+
+    `checks` tells what has to be known of it. `unloadable`: it is whole, and no server can load it, because
+    of what is wrong in the database itself.
+    """
+
+    file: str | None = None
+    unloadable: bool = False
+    checks: tuple[Check, ...] = ()
+
+
+def keep(site: Site, origin: Site, plan: Plan, *, required: bool) -> Kept:
+    """Back up the live database, prove the copy faithful, pin it and the file in hand.
 
     Data rules that do not hold in it are no obstacle: it is a copy of what is there, and what is there may
-    be just why somebody restores. Unless `required`, a database that cannot be backed up is told and
-    left as it is: the swap keeps it, whole or not.
+    be just why somebody restores. Nor is a database that no server can be loaded from: its rows are in the
+    copy, to the byte, and the swap keeps the database itself. Unless `required`, a database that cannot be
+    backed up is told and left as it is: the swap keeps it, whole or not.
     """
     try:
         pins.pin(origin, plan.candidate.name, f"being restored ({plan.id})", site.desk.clock() + _IN_HAND)
-        return _kept(site, plan)
+        return _kept(site, plan, Order())
     except LedgerError as error:
         if required:
             raise type(error)(
@@ -30,15 +48,36 @@ def keep(site: Site, origin: Site, plan: Plan, *, required: bool) -> BackupName 
                 hint=f"{error.hint} Nothing else was touched.",
             ) from None
         site.desk.reporter.say(f"no safety backup: {error.message}")
-        return None
+        return Kept()
 
 
-def _kept(site: Site, plan: Plan) -> BackupName:
-    manifest = backup.make(site, Order())
+def _kept(site: Site, plan: Plan, order: Order) -> Kept:
+    manifest = backup.make(site, order)
     name = BackupName.of(manifest.dump.file)
     pins.pin(site, name, f"safety backup before the restore {plan.id} of {plan.candidate.name.dump}")
     examination = drill.drill(site, name)
-    if examination.rung is None or examination.rung < Rung.EQUAL:
-        message = examination.bad.message if examination.bad else "it was not proven"
+    if examination.rung is not None and examination.rung >= Rung.EQUAL:
+        return Kept(name.dump)
+    bad = examination.bad
+    if bad is None or bad.cause != SOURCE:
+        message = bad.message if bad else "it was not proven"
         raise BadBackup(message, hint="make restore-test FILE= of it says more.")
-    return name
+    if manifest.seal.content is None:  # without a restore only a seal of every byte shows it
+        return _kept(site, plan, Order(full_seal=True))
+    return _whole(site, plan, name, bad)
+
+
+def _whole(site: Site, plan: Plan, name: BackupName, bad: Check) -> Kept:
+    """The backup of a database that no server can be loaded from, read to its end and found complete."""
+    read = verify(site, name)
+    if read.bad or read.rung is not Rung.READABLE:
+        message = read.bad.message if read.bad else "it could not be read to its end"
+        raise BadBackup(message, hint="make verify FILE= of it says more.")
+    told = warned(
+        "safety",
+        SOURCE,
+        f"The safety backup {name.dump} holds every row, but no server can load it. {bad.message}",
+        f"Keep {plan.before} until that is fixed in it. {bad.hint}",
+    )
+    site.desk.reporter.say(told.message)
+    return Kept(name.dump, unloadable=True, checks=(told,))

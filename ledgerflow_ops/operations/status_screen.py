@@ -27,6 +27,7 @@ _STYLES = {
     "readable": "yellow",
     "written": "yellow",
     "bad": "bold red",
+    "unrestorable": "bold red",
     "not local": "blue",
     "rotated": "dim green",
     "missing": "red",

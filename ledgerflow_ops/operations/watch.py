@@ -107,6 +107,7 @@ class _Watch:
     def proof(self) -> list[Finding]:
         """Bad backups anywhere; what is not proven, and objectives, where backups come by themselves."""
         settings, found = self.site.settings, proving.bad(self.environment, self.listed)
+        found += proving.unrestorable(self.environment, self.listed)
         if self.blind or not settings.is_scheduled:
             return found
         present = self._reckoned(self.present)

@@ -11,6 +11,7 @@ from ledgerflow_ops.core.errors import (
     LedgerError,
     Refused,
     SettingsError,
+    UnrestorableSource,
 )
 
 TREE: list[tuple[type[LedgerError], int]] = [
@@ -20,6 +21,7 @@ TREE: list[tuple[type[LedgerError], int]] = [
     (Refused, 3),
     (Busy, 3),
     (BadBackup, 4),
+    (UnrestorableSource, 4),
     (CannotJudge, 5),
 ]
 

@@ -17,7 +17,7 @@ from ledgerflow_ops_tests.core import records
 from ledgerflow_ops_tests.core.records import NOON
 
 TODAY = NOON.date()
-STATES = (*(rung.word for rung in Rung), "bad", "not local", "no manifest")
+STATES = (*(rung.word for rung in Rung), "bad", "unrestorable", "not local", "no manifest")
 
 
 def backup(

@@ -115,7 +115,9 @@ def test_a_bar_in_a_name_does_not_break_the_table(bench: Bench, site: Site) -> N
     assert "a\\|b.dump" in str(materialized(bench)["catalog"])
 
 
-@pytest.mark.parametrize("state", [*(rung.word for rung in Rung), "bad", "not local", "no manifest"])
+@pytest.mark.parametrize(
+    "state", [*(rung.word for rung in Rung), "bad", "unrestorable", "not local", "no manifest"]
+)
 def test_every_state_there_is_has_a_colour(state: str) -> None:
     row = ["dev", clock.now().date(), "x.dump", state, False, 1000, 1, None, pd.Timestamp(clock.now())]
     drawn = picture(chart(pd.DataFrame([row], columns=COLUMNS)).value)

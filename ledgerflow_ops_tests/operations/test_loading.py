@@ -1,5 +1,6 @@
 """What an archive becomes when it is loaded: exactly what was dumped, whatever fires on rows and DDL."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from ledgerflow_ops.adapters import tools
-from ledgerflow_ops_tests.fakes import roundtrips
+from ledgerflow_ops.core import proving, summary
+from ledgerflow_ops.core.alerts import Level
+from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.proof import SOURCE
+from ledgerflow_ops.operations import drill, leftovers, pins, rollback
+from ledgerflow_ops.operations.backup import Order
+from ledgerflow_ops_tests.fakes import grounds, roundtrips
 from ledgerflow_ops_tests.fakes.roundtrips import Case
 from ledgerflow_ops_tests.fakes.servers import Server
 
@@ -71,6 +79,34 @@ CREATE TABLE beside (a int, b text) PARTITION BY HASH (a);
 CREATE TABLE beside_0 PARTITION OF beside FOR VALUES WITH (MODULUS 1, REMAINDER 0);
 INSERT INTO beside SELECT g, 'x' FROM generate_series(1, 100) g;
 """
+UNQUALIFIED = """
+CREATE FUNCTION inner_f(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT upper($1) $$;
+CREATE FUNCTION outer_f(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN inner_f(t); END $$;
+CREATE TABLE t (a text, g text GENERATED ALWAYS AS (outer_f(a)) STORED, CHECK (outer_f(a) <> ''));
+CREATE INDEX ON t (outer_f(a));
+INSERT INTO t (a) VALUES ('x'), ('y');
+"""
+ORPHAN = """
+CREATE TABLE m (id int PRIMARY KEY);
+CREATE TABLE "D" (id int, "to m" int REFERENCES m);
+INSERT INTO m VALUES (1);
+SET session_replication_role = replica;
+INSERT INTO "D" VALUES (1, 1), (2, 2);
+"""
+CHANGED_CHECK = """
+CREATE FUNCTION ok(a int) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT true $$;
+CREATE TABLE t (a int CONSTRAINT positive CHECK (ok(a)));
+INSERT INTO t VALUES (-1);
+CREATE OR REPLACE FUNCTION ok(a int) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT a > 0 $$;
+"""
+BY_ORDER = """
+CREATE TABLE accounts (a int);
+INSERT INTO accounts SELECT generate_series(1, 10);
+CREATE FUNCTION known(x int) RETURNS boolean LANGUAGE sql STABLE AS
+    $$ SELECT EXISTS (SELECT FROM public.accounts WHERE a = x) $$;
+CREATE TABLE transfers (id int, a int CHECK (known(a)), note text);
+INSERT INTO transfers SELECT g, 1 + g % 10, repeat('x', g % 2000) FROM generate_series(1, 3000) g;
+"""
 
 
 @pytest.fixture
@@ -108,3 +144,77 @@ def test_rows_that_a_load_places_anew_are_the_same_rows(make: Make) -> None:
     case.restored()
     assert case.ask("SELECT array_agg(n ORDER BY n) FROM p0") != before, "nothing was placed anew"
     assert case.ask("SELECT count(*), count(DISTINCT n) FROM p") == "2100|2100"
+
+
+def test_a_constraint_that_holds_only_in_the_order_of_one_job_is_loaded_so(make: Make) -> None:
+    case = make("by_order", BY_ORDER)
+    case.roundtrip("DELETE FROM transfers WHERE id = 7", ordered=False)
+
+
+@pytest.mark.parametrize(
+    ("script", "named", "fix"),
+    [
+        (
+            UNQUALIFIED,
+            "the function public.outer_f(text) names the function inner_f(text) without its schema",
+            "ALTER FUNCTION public.outer_f(text) SET search_path = public, pg_temp;",
+        ),
+        (ORPHAN, 'rows of public."D" violate its foreign key "D_to m_fkey"', "DO $$.*END $$;"),
+        (CHANGED_CHECK, "rows of public.t violate its check constraint positive", "DO $$.*END $$;"),
+    ],
+    ids=["function", "foreign key", "check"],
+)
+def test_a_source_that_nobody_can_restore_is_named_with_what_fixes_it(
+    make: Make, script: str, named: str, fix: str
+) -> None:
+    """No damaged file: its own state, its own alert; and what the hint says makes the next backup valid."""
+    case = make("unrestorable", script)
+    name = case.backup()
+    site = case.ground.site(rules=[])
+    examination = drill.drill(site, name)
+    assert examination.bad is not None
+    assert examination.bad.cause == SOURCE
+    assert "cannot be restored by anybody" in examination.bad.message
+    assert named in examination.bad.message
+    assert "another backup will not help" in examination.bad.hint
+    assert case.ground.states() == {"first": "unrestorable"}
+    listed = [summary.listed(entry, manifest=True) for entry in case.ground.entries()]
+    (finding,) = [*proving.bad(site.environment, listed), *proving.unrestorable(site.environment, listed)]
+    assert (finding.kind, finding.level) == ("unrestorable", Level.CRITICAL)
+    assert named in finding.message
+    statement = re.search(re.escape(fix).replace(re.escape(".*"), ".*"), examination.bad.hint)
+    assert statement, examination.bad.hint
+    case.psql(statement[0])
+    grounds.prove(site, grounds.take(site))
+
+
+def test_a_source_that_nobody_can_restore_may_be_replaced_and_is_kept(make: Make) -> None:
+    """By force: its safety backup holds every row, and it stays, whatever is asked, until it is fixed."""
+    case = make("replaced", "CREATE TABLE t (a int)")
+    site = case.ground.site(rules=[])
+    grounds.prove(site, grounds.take(site, Order(file="first.dump")))
+    case.psql(ORPHAN)
+    spoilt = case.text()
+    found = case.restored()
+    (told,) = [check for check in found.checks if check.name == "safety"]
+    assert "holds every row, but no server can load it" in told.message
+    assert found.safety is not None
+    assert pins.pinned(case.ground.site(), BackupName.of(found.safety))
+    assert found.before is not None
+    with pytest.raises(Refused, match="is all there is") as refusal:
+        leftovers.discard(case.ground.site(), found.before)
+    assert "make rollback" in refusal.value.hint
+    rollback.rollback(case.ground.site())
+    assert case.text() == spoilt
+
+
+def test_what_a_source_breaks_in_a_restore_is_told_as_such(make: Make) -> None:
+    case = make("broken_target", ORPHAN)
+    case.backup()
+    before = case.text()
+    with pytest.raises(LedgerError) as failure:
+        case.restored()
+    assert failure.value.exit_code == 4
+    assert 'violate its foreign key "D_to m_fkey"' in failure.value.message
+    assert "The live database was not touched." in failure.value.hint
+    assert case.text() == before
