@@ -2,15 +2,17 @@
 
 import json
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import filelock
 
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.core.identity import Identity
+from ledgerflow_ops.core.identity import Identity, Sighting, position
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Identities:
         """Every environment's identity that has been seen so far."""
         try:
             entries = json.loads(self.file.read_text())
-            return {Environment(name): Identity(**entry) for name, entry in entries.items()}
+            return {Environment(name): _identity(**entry) for name, entry in entries.items()}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, AttributeError) as error:
@@ -33,17 +35,40 @@ class Identities:
                 "make identity ACCEPT=1 for each environment.",
             ) from None
 
-    def remember(self, environment: Environment, identity: Identity) -> None:
-        """Take `identity` as this environment's own from now on."""
+    def remember(
+        self,
+        environment: Environment,
+        identity: Identity,
+        allowed: Callable[[Mapping[Environment, Identity]], object] = lambda known: None,
+    ) -> None:
+        """Take `identity` as this environment's own, unless `allowed` raises for what is known."""
         with translated(self.file):
             self.file.parent.mkdir(parents=True, exist_ok=True)
             # Two environments may meet their databases for the first time at the same moment.
             with filelock.FileLock(self.file.with_suffix(".lock"), mode=0o600):
-                self._write({**self.known(), environment: identity})
+                known = self.known()
+                allowed(known)
+                self._write({**known, environment: identity})
 
     def _write(self, entries: dict[Environment, Identity]) -> None:
         unfinished = self.file.with_suffix(f".{os.getpid()}.partial")
         unfinished.write_text(
-            json.dumps({str(name): asdict(entry) for name, entry in entries.items()}, indent=1)
+            json.dumps({str(name): _fields(entry) for name, entry in entries.items()}, indent=1)
         )
         unfinished.replace(self.file)
+
+
+def _fields(identity: Identity) -> dict[str, Any]:
+    """An entry of the file; without `seen` where nothing was, as earlier versions wrote it."""
+    return {name: value for name, value in asdict(identity).items() if value is not None}
+
+
+def _identity(system_identifier: str, database: str, seen: dict[str, Any] | None = None) -> Identity:
+    """The identity of an entry; TypeError or ValueError for what is none."""
+    if seen is None:
+        return Identity(system_identifier, database)
+    fields: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in seen.items()}
+    found = Sighting(**fields)
+    if found.lsn is not None:
+        position(found.lsn)
+    return Identity(system_identifier, database, found)

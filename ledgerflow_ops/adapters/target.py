@@ -92,6 +92,12 @@ def exists(connection: Connection, name: str) -> bool:
     return bool(connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount)
 
 
+def oids(connection: Connection, *names: str) -> tuple[int, ...]:
+    """The OIDs of those of these databases that are there."""
+    found = connection.execute("SELECT oid::bigint FROM pg_database WHERE datname = ANY (%s)", [list(names)])
+    return tuple(oid for (oid,) in found)
+
+
 def server(connection: Connection, live: str) -> Server:
     """The server, and what our account may do there and with the database `live`."""
     row = connection.execute(_SERVER, [live]).fetchone()

@@ -82,9 +82,16 @@ def identity(accept: bool, json: bool) -> None:
 
     call = Call(json)
     site = call.site()
+    before = asked.known(site)
     found = asked.identity(site, accept=accept)
     call.terminal.say(f"{site.environment} is {found}")
-    call.terminal.finish({"environment": site.environment, "identity": str(found)})
+    if found.seen:
+        call.terminal.say(f"  now: {found.seen}")
+    if before and (before.seen or before != found):
+        call.terminal.say(f"  before: {before if before != found else before.seen}")
+    told = {"environment": site.environment, "identity": str(found)}
+    seen = {name: asdict(one.seen) for name, one in (("seen", found), ("before", before)) if one and one.seen}
+    call.terminal.finish({**told, **seen})
 
 
 COMMANDS = (doctor, tools, safety_check, protect, identity)

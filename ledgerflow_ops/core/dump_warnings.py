@@ -90,7 +90,8 @@ _TOOL = re.compile(
     re.IGNORECASE,
 )
 _SERVER = re.compile(r"(?P<level>WARNING|NOTICE|INFO|LOG|DETAIL|HINT|CONTEXT): +(?P<text>.*)")
-_MORE = frozenset({"detail", "hint", "context"})
+_MORE = frozenset({"detail", "hint", "context", ""})
+"""What goes on with the message before it; up to version 13 such lines have no level at all."""
 
 
 def read(program: str, said: str) -> tuple[DumpWarning, ...]:

@@ -1,6 +1,7 @@
 """What is wrong with the proof of backups: bad ones, unproven ones, objectives not kept, drills overdue."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ledgerflow_ops.core import lateness, summary
@@ -78,9 +79,14 @@ def ahead(environment: Environment, present: Sequence[Summary], now: datetime) -
 
 
 def unproven(present: Sequence[Summary], now: datetime, grace: timedelta) -> list[Finding]:
-    """The newest backup, where so long after it was made it is still not proven: a check has not run."""
+    """The newest backup, where so long after it was made it is still not proven: a check has not run.
+
+    One that lacks something of its database will never be: that is told at once.
+    """
     newest = next(iter(summary.newest_first(present)), None)
-    if newest is None or newest.proven or newest.bad or now - newest.finished_at <= grace:
+    if newest is None or newest.proven or newest.bad:
+        return []
+    if not newest.lacks and now - newest.finished_at <= grace:
         return []
     proven = summary.newest_proven(present)
     safe = f"The newest proven one is {proven.name.dump}." if proven else "NOTHING IS PROVEN."
@@ -103,6 +109,15 @@ def unproven(present: Sequence[Summary], now: datetime, grace: timedelta) -> lis
             f"{hint}LEDGER_ENV={newest.environment} make {'backup' if newest.lacks else test}",
         )
     ]
+
+
+def incomplete(present: Sequence[Summary]) -> list[Finding]:
+    """The newest backup, where it lacks something of its database: a warning where no backup is expected."""
+    newest = next(iter(summary.newest_first(present)), None)
+    if newest is None or not newest.lacks:
+        return []
+    found = unproven(present, newest.finished_at, timedelta())
+    return [replace(finding, level=Level.WARNING) for finding in found]
 
 
 def objectives(

@@ -63,7 +63,8 @@ def aim(site: Site) -> Aim:
     name = database.parameters["dbname"]
     with maintenance.connect() as connection:
         there = target.exists(connection, name)
-        own = Identity(source.facts(connection).system_identifier, name)
+        server_id = source.facts(connection).system_identifier
+        own = identity.aimed_at(site, database, connection, server_id)
         server = target.server(connection, name)
         sessions = target.sessions(connection, name)
         outside = properties.properties(connection, name) if there else None

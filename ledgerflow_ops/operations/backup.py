@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from ledgerflow_ops.adapters import archive, locks, properties, source, target
@@ -15,6 +15,7 @@ from ledgerflow_ops.adapters.source import Snapshot
 from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core import naming
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
+from ledgerflow_ops.core.identity import Identity
 from ledgerflow_ops.core.manifest import DatabaseProperties, Manifest, RoleFacts, Source
 from ledgerflow_ops.core.naming import PARTIAL, BackupName
 from ledgerflow_ops.core.progress import Step
@@ -36,15 +37,18 @@ from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.sealing import Sealed
 
 _ROLE_ATTEMPTS = 4
+_DISK = "Nothing was kept. Check the disk; then run the backup again."
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked for: a name (or the standard one), a seal of every byte, the day it is meant for."""
+    """What is asked for: a name (or the standard one), a seal of every byte, the day it is for; of whatever
+    is there now, where it is for `safety`."""
 
     file: str | None = None
     full_seal: bool = False
     day: date | None = None
+    safety: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class _Ready:
     name: BackupName | None
     expected_size: int
     full_seal: bool
+    identity: Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,8 @@ class _Backup:
         with database.connect() as connection:
             found = source.facts(connection)
             outside = properties.properties(connection, found.database)
-        identity.confirm(site, found)
+            met = identity.met(site, database, connection, found)
+        identity.is_own(site, replace(met, seen=None) if self.order.safety else met)
         site.folder.prepare()
         for leftover in site.folder.sweep():
             self.report.say(f"swept {leftover}: left half-written by an interrupted run")
@@ -158,7 +164,7 @@ class _Backup:
         client = Client(chosen, database.variables(), database.inside)
         expected = dump_room.require(site, found)
         full = self.order.full_seal or found.size < settings.full_seal_below
-        return _Ready(database, found, outside, client, name, expected, full)
+        return _Ready(database, found, outside, client, name, expected, full, met)
 
     def _instant(self) -> datetime:
         """The recovery point: read just before the snapshot is taken, by the clock that RPO is told by."""
@@ -225,6 +231,7 @@ class _Backup:
             durations=dict(self.watch.durations),
         )
         self._commit(name, manifest)
+        identity.bind(self.site, ready.identity, safety=self.order.safety)
         return manifest
 
     def _dump(self, ready: _Ready, snapshot: Snapshot, name: BackupName, sealed: Sealed) -> archive.Streamed:
@@ -290,15 +297,9 @@ class _Backup:
         read_again = Manifest.decode(folder.read(name.manifest), name.manifest)
         for facts in (manifest.dump, manifest.globals, manifest.files.archive if manifest.files else None):
             if facts and archive.sha256_of(folder.file(facts.file)) != (facts.size, facts.sha256):
-                raise BadBackup(
-                    f"{facts.file} on the disk is not what was written to it.",
-                    hint="Nothing was kept. Check the disk; then run the backup again.",
-                )
+                raise BadBackup(f"{facts.file} on the disk is not what was written to it.", hint=_DISK)
         if read_again != manifest:
-            raise BadBackup(
-                f"{name.manifest} on the disk is not what was written to it.",
-                hint="Nothing was kept. Check the disk; then run the backup again.",
-            )
+            raise BadBackup(f"{name.manifest} on the disk is not what was written to it.", hint=_DISK)
 
     @contextmanager
     def _withdrawn_on_failure(self) -> Iterator[None]:

@@ -121,7 +121,7 @@ def _source(site: Site) -> Iterator[Check]:
     name, database = f"{site.environment} source", site.database()
     with database.connect() as connection:
         found = source.facts(connection)
-    identity.is_known(site, found)
+        identity.is_own(site, identity.met(site, database, connection, found))
     chosen = site.desk.client_tools(found.server_version)
     client = Client(chosen, database.variables(), database.inside)
     yield passed(

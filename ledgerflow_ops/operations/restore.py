@@ -289,6 +289,9 @@ class _Restore:
 
     def _swap(self) -> None:
         """Old away, new in its place, in one transaction."""
+        with self.aim.maintenance.connect() as connection:
+            oids = target.oids(connection, self.plan.restoring, self.aim.name)
+        identity.expect(self.site, self.aim.identity, oids)
         wanted = self.aim.properties or self.manifest.properties
         comment = wanted.comment if wanted else None
         renames = [Rename(self.plan.restoring, self.aim.name, comment, open=True)]

@@ -40,7 +40,7 @@ def keep(site: Site, origin: Site, plan: Plan, *, required: bool) -> Kept:
     """
     try:
         pins.pin(origin, plan.candidate.name, f"being restored ({plan.id})", site.desk.clock() + _IN_HAND)
-        return _kept(site, plan, Order())
+        return _kept(site, plan, Order(safety=True))
     except LedgerError as error:
         if required:
             raise type(error)(
@@ -63,7 +63,7 @@ def _kept(site: Site, plan: Plan, order: Order) -> Kept:
         message = bad.message if bad else "it was not proven"
         raise BadBackup(message, hint="make restore-test FILE= of it says more.")
     if manifest.seal.content is None:  # without a restore only a seal of every byte shows it
-        return _kept(site, plan, Order(full_seal=True))
+        return _kept(site, plan, Order(full_seal=True, safety=True))
     return _whole(site, plan, name, bad)
 
 

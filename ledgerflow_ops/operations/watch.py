@@ -108,9 +108,9 @@ class _Watch:
         """Bad backups anywhere; what is not proven, and objectives, where backups come by themselves."""
         settings, found = self.site.settings, proving.bad(self.environment, self.listed)
         found += proving.unrestorable(self.environment, self.listed)
-        if self.blind or not settings.is_scheduled:
-            return found
         present = self._reckoned(self.present)
+        if self.blind or not settings.is_scheduled:
+            return [*found, *([] if self.blind else proving.incomplete(present))]
         kept = against(self.site, present)
         grace = timedelta(minutes=settings.late_minutes)
         return [

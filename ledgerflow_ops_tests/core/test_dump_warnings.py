@@ -71,6 +71,8 @@ def test_roles_that_are_left_out_are_missing_too(line: str) -> None:
     ("said", "lines"),
     [
         (_CIRCULAR, 4),
+        (_CIRCULAR.replace("detail: ", "").replace("hint: ", ""), 4),
+        (_CIRCULAR.replace("warning: ", "NOTICE: ").replace("detail: ", "  "), 4),
         (_COLLATION, 3),
         (_CHUNKS, 3),
         (

@@ -130,6 +130,18 @@ def test_a_newest_backup_without_proof_is_told_after_its_grace() -> None:
     assert proving.unproven(HISTORY, at + 9 * DAY, grace) == []
 
 
+def test_a_newest_backup_that_lacks_something_is_told_at_once_with_the_right_that_is_missing() -> None:
+    lacking = replace(NEWEST, proven=False, state="equal", lacks="no feed", remedy="GRANT it.")
+    present, at = [*HISTORY[:-1], lacking], lacking.finished_at
+    (found,) = proving.unproven(present, at, timedelta(minutes=90))
+    assert "something of the database is not in it (no feed)" in found.message
+    assert found.hint == "GRANT it. Then LEDGER_ENV=prod make backup"
+    assert proving.unproven([lacking], at, timedelta(minutes=90))[0].level is Level.CRITICAL
+    assert [one.level for one in proving.incomplete([lacking])] == [Level.WARNING]
+    assert proving.incomplete(HISTORY) == proving.incomplete([]) == []
+    assert proving.incomplete([replace(lacking, lacks="")]) == []
+
+
 def standing(summaries: list[Summary], now: datetime, hours: float = 26) -> objectives.Objectives:
     return objectives.of(summaries, now, rpo_hours=hours, rto_minutes=1, redrill_days=5)
 

@@ -9,6 +9,7 @@ import pytest
 from psycopg import sql
 
 from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.core.alerts import Level
 from ledgerflow_ops.core.checks import Check
 from ledgerflow_ops.core.dump_warnings import Meaning
 from ledgerflow_ops.core.errors import Denied, LedgerError
@@ -186,6 +187,9 @@ def test_a_subscription_that_is_left_out_keeps_the_backup_from_being_proven(
 
     assert ground.states() == {name.stem: "equal"}
     assert not catalog.entry(ground.site(), name).proven
+    (told_at_once,) = [one for one in watch.look(ground.site()) if one.kind == "unproven"]
+    assert told_at_once.level is Level.CRITICAL, "nothing is proven"
+    assert "subscription feed" in told_at_once.message
     later = ground.site(now=lambda: manifest.finished_at.replace(year=2027), schedule=_SCHEDULE)
     found = {finding.kind: finding for finding in watch.look(later)}
     assert "subscription feed" in found["unproven"].message
