@@ -5,6 +5,7 @@ from typing import Any
 
 from psycopg import sql
 
+from ledgerflow_ops.adapters import tablespaces
 from ledgerflow_ops.adapters.postgres import Connection
 from ledgerflow_ops.core.manifest import DatabaseProperties, Grant, Setting
 
@@ -20,8 +21,9 @@ _LISTS = frozenset(
 )
 """Settings whose stored value is a list, quoted already (GUC_LIST_QUOTE in PostgreSQL's source)."""
 _ROW = """
-    SELECT pg_get_userbyid(datdba)::text, datconnlimit, shobj_description(oid, 'pg_database'),
-        to_jsonb(d) FROM pg_database d WHERE datname = %s
+    SELECT pg_get_userbyid(datdba)::text, datconnlimit, shobj_description(d.oid, 'pg_database'),
+        to_jsonb(d), nullif(spcname, 'pg_default')
+    FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = %s
 """
 _GRANTS = """
     SELECT CASE WHEN a.grantee = 0 THEN NULL ELSE pg_get_userbyid(a.grantee)::text END,
@@ -39,7 +41,7 @@ def properties(connection: Connection, database: str) -> DatabaseProperties:
     """The properties of `database`, asked from any database of its server."""
     row = connection.execute(_ROW, [database]).fetchone()
     assert row is not None
-    owner, limit, comment, columns = row
+    owner, limit, comment, columns, tablespace = row
     settings = [(role, *text.split("=", 1)) for role, text in connection.execute(_SETTINGS, [database])]
     return DatabaseProperties(
         owner=owner,
@@ -53,13 +55,17 @@ def properties(connection: Connection, database: str) -> DatabaseProperties:
             for grantee, privilege, grantable in connection.execute(_GRANTS, [database])
         ),
         settings=tuple(Setting(role=role, name=name, value=value) for role, name, value in settings),
+        tablespace=tablespace,
     )
 
 
 def create(
     connection: Connection, name: str, facts: tuple[str, str, str], wanted: DatabaseProperties | None
 ) -> None:
-    """Make an empty database of that encoding, collation, character type, and the provider of `wanted`."""
+    """Make an empty database of that encoding, collation, character type, and the provider of `wanted`.
+
+    It is in the tablespace of `wanted`, where the server has that.
+    """
     parts: list[sql.Composable] = [
         sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
     ]
@@ -70,6 +76,8 @@ def create(
         parts.append(sql.SQL(f"LOCALE_PROVIDER {provider} {word} {{}}").format(sql.Literal(wanted.locale)))
         if wanted.rules:
             parts.append(sql.SQL("ICU_RULES {}").format(sql.Literal(wanted.rules)))
+    if wanted and wanted.tablespace in tablespaces.usable(connection):
+        parts.append(sql.SQL("TABLESPACE {}").format(sql.Identifier(wanted.tablespace)))
     connection.execute(sql.SQL(" ").join(parts))
 
 

@@ -19,6 +19,10 @@ _UNLOGGED = """
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
     ORDER BY 1, 2
 """
+_PRIMARY = """
+    SELECT coalesce((SELECT sender_host || ':' || sender_port FROM pg_stat_wal_receiver LIMIT 1), '')
+    WHERE pg_is_in_recovery()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,12 @@ class Standby:
     def as_of(self, now: datetime) -> datetime:
         """The instant that its data is from: an idle primary commits nothing, and that is no lag."""
         return now if self.current or self.replayed is None else min(now, self.replayed)
+
+
+def primary(connection: Connection) -> str | None:
+    """Where the primary of a standby is, as host:port; empty where that is not told, None for a primary."""
+    row = connection.execute(_PRIMARY).fetchone()
+    return row[0] if row else None
 
 
 def standby(connection: Connection) -> Standby | None:

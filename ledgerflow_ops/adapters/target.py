@@ -7,7 +7,7 @@ from threading import Event, Thread
 
 from psycopg import sql
 
-from ledgerflow_ops.adapters import source
+from ledgerflow_ops.adapters import source, tablespaces
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.core.errors import Denied, LedgerError
 from ledgerflow_ops.core.swap import Beside, Mark
@@ -114,6 +114,7 @@ def server(connection: Connection, live: str) -> Server:
         roles=source.roles(connection),
         extensions=frozenset(name for (name,) in connection.execute(_EXTENSIONS)),
         locales=frozenset(name for (name,) in connection.execute(_LOCALES)),
+        tablespaces=tablespaces.usable(connection),
     )
 
 

@@ -146,7 +146,11 @@ class Setting(Record):
 
 
 class DatabaseProperties(Record):
-    """What the server keeps of a database outside of it. `provider` is pg_database's datlocprovider."""
+    """What the server keeps of a database outside of it. `provider` is pg_database's datlocprovider.
+
+    `tablespace` is the database's own where that is not the server's default; it is left out of records where
+    it is None, as in those of earlier versions.
+    """
 
     owner: str
     connection_limit: int
@@ -156,6 +160,14 @@ class DatabaseProperties(Record):
     rules: str | None
     grants: tuple[Grant, ...]
     settings: tuple[Setting, ...]
+    tablespace: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialize(self)
+        if self.tablespace is None:
+            del fields["tablespace"]
+        return fields
 
 
 class TableOfContents(Record):

@@ -42,7 +42,7 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The server and what our account may do there."""
+    """The server and what our account may do there: `tablespaces` are those it may put something into."""
 
     version: str
     major: int
@@ -54,6 +54,7 @@ class Server:
     roles: dict[str, RoleFacts]
     extensions: frozenset[str]
     locales: frozenset[str]
+    tablespaces: frozenset[str] = frozenset({"pg_default"})
 
 
 @dataclass(frozen=True, slots=True)

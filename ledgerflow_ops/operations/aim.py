@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledgerflow_ops.adapters import disks, properties, source, target
+from ledgerflow_ops.adapters import disks, properties, source, standby, target
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.adapters.target import Rename
 from ledgerflow_ops.core.catalog import newest
@@ -62,6 +62,7 @@ def aim(site: Site) -> Aim:
     maintenance = target.maintenance(database)
     name = database.parameters["dbname"]
     with maintenance.connect() as connection:
+        _require_primary(site, standby.primary(connection))
         there = target.exists(connection, name)
         server_id = source.facts(connection).system_identifier
         own = identity.aimed_at(site, database, connection, server_id)
@@ -78,6 +79,18 @@ def aim(site: Site) -> Aim:
     found = Target(name, server, live, site.is_sample, sessions, application)
     _require_ours(site, own, found)
     return Aim(site, database, maintenance, found, own, outside, directory)
+
+
+def _require_primary(site: Site, primary: str | None) -> None:
+    """Refused where the server only follows another: nothing can be written there."""
+    if primary is None:
+        return
+    where = f"It follows {primary}: point the URL there. " if primary else "Point the URL at its primary. "
+    raise Refused(
+        f"{site.environment}'s server is a standby (in recovery): nothing can be restored into it.",
+        hint=f"{where}Its setting is LEDGER_{site.environment.upper()}_ADMIN_DATABASE_URL, or else "
+        f"LEDGER_{site.environment.upper()}_DATABASE_URL. Nothing was touched.",
+    )
 
 
 def _data_directory(connection: Connection) -> Path | None:

@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ledgerflow_ops.adapters import loading
+from ledgerflow_ops.adapters import archive, loading, tablespaces
 from ledgerflow_ops.adapters.loading import Load, Loaded
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.process import last_lines, mask
@@ -13,7 +13,9 @@ from ledgerflow_ops.adapters.refused_options import refused_options
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import diagnosis
 from ledgerflow_ops.core.errors import LedgerError, UnrestorableSource
-from ledgerflow_ops.core.manifest import Manifest
+from ledgerflow_ops.core.fitting import Reason
+from ledgerflow_ops.core.manifest import DatabaseProperties, Manifest
+from ledgerflow_ops.core.tablespaces import Placed, absent, notes, placed
 
 _ROWS = "data"
 _JOBS = max(2, min(4, os.cpu_count() or 2))
@@ -56,14 +58,50 @@ def require_source(loaded: Loaded, manifest: Manifest | None) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The tablespaces of an archive's objects, and those that the target has."""
+
+    objects: tuple[Placed, ...]
+    usable: frozenset[str]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every object can be where it was."""
+        return not absent(self.objects, None, self.usable)
+
+    def notes(self, properties: DatabaseProperties | None) -> list[Reason]:
+        """What will not be where it was, for the plan; `properties` are those the database will have."""
+        return list(notes(self.objects, properties.tablespace if properties else None, self.usable))
+
+    def move(self, database: Database) -> None:
+        """Put what can be put there where it was, one by one: pg_restore keeps every place, or none."""
+        if not self.whole:
+            with database.connect() as connection:
+                tablespaces.move(connection, [one for one in self.objects if one.tablespace in self.usable])
+
+
+def placement(tools: Tools, file: Path, usable: frozenset[str]) -> Placement:
+    """Where the objects of an archive are kept."""
+    return Placement(tuple(placed(archive.ddl(tools, file))), usable)
+
+
 def into_target(
-    tools: Tools, database: Database, file: Path, manifest: Manifest, empty: Callable[[], None]
+    tools: Tools,
+    database: Database,
+    file: Path,
+    manifest: Manifest,
+    usable: frozenset[str],
+    empty: Callable[[], None],
 ) -> str:
     """Load `file` for a restore; what pg_restore said. LedgerError, or UnrestorableSource, when it fails."""
+    places = placement(tools, file, usable)
     with database.reached() as reached:
-        how = Load(_JOBS, without=refused_options(tools, file, database))
+        without = refused_options(tools, file, database)
+        how = Load(_JOBS, tablespaces=places.whole, without=without)
         loaded = load(tools, reached, file, how, manifest, empty)
     if loaded.code == 0:
+        places.move(database)
         return loaded.errors
     untouched = "The live database was not touched."
     try:

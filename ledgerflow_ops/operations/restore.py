@@ -24,6 +24,7 @@ from ledgerflow_ops.core.file_swap import Swap
 from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restoring import Candidate, Plan, Wish, plan
+from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.swap import Mark, Role, new_id
 from ledgerflow_ops.operations import (
     afterwards,
@@ -102,6 +103,10 @@ def prepare(site: Site, wish: Wish, origin: Site | None = None) -> Prepared:
     manifest = candidate.manifest
     against = list(pairing.against(site, manifest, ident)) if manifest else []
     notes = [*pairing.notes(site, manifest), *completeness.notes(manifest)] if manifest else []
+    if manifest and candidate.rung is not None and candidate.rung >= Rung.READABLE:
+        file = origin.folder.file(candidate.name.dump)
+        usable, own = aimed.target.server.tablespaces, aimed.properties or manifest.properties
+        notes += loading.placement(reader(origin, manifest), file, usable).notes(own)
     made = plan(wish, candidate, aimed.target, rooms, ident, against=against, notes=notes)
     return Prepared(made, aimed, origin)
 
@@ -225,7 +230,8 @@ class _Restore:
     def _load(self) -> None:
         """The whole archive, every error fatal."""
         file = self.origin.folder.file(self.plan.candidate.name.dump)
-        said = loading.into_target(self.tools, self.new, file, self.manifest, self._empty)
+        usable = self.aim.target.server.tablespaces
+        said = loading.into_target(self.tools, self.new, file, self.manifest, usable, self._empty)
         for line in said.splitlines():
             self.report.say(line)
 

@@ -1,5 +1,6 @@
 """What an archive becomes when it is loaded: exactly what was dumped, whatever fires on rows and DDL."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -107,6 +108,24 @@ CREATE FUNCTION known(x int) RETURNS boolean LANGUAGE sql STABLE AS
 CREATE TABLE transfers (id int, a int CHECK (known(a)), note text);
 INSERT INTO transfers SELECT g, 1 + g % 10, repeat('x', g % 2000) FROM generate_series(1, 3000) g;
 """
+SCATTERED = """
+CREATE TABLE t (a int PRIMARY KEY USING INDEX TABLESPACE "ts 2") TABLESPACE "ts 2";
+INSERT INTO t VALUES (1);
+CREATE INDEX i ON t (a) TABLESPACE ts1;
+CREATE INDEX "j k" ON t (a) TABLESPACE "ts 2";
+CREATE TABLE u (a int) TABLESPACE pg_default;
+CREATE MATERIALIZED VIEW m TABLESPACE "ts 2" AS SELECT * FROM t;
+CREATE TABLE p (a int) PARTITION BY RANGE (a) TABLESPACE "ts 2";
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9);
+"""
+PLACES = """
+SELECT string_agg(relname || '=' || spcname, ' ' ORDER BY relname)
+FROM pg_class c JOIN pg_tablespace s ON s.oid = reltablespace WHERE relnamespace = 'public'::regnamespace
+"""
+DEFAULT = (
+    "SELECT spcname FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace "
+    "WHERE datname = current_database()"
+)
 
 
 @pytest.fixture
@@ -218,3 +237,44 @@ def test_what_a_source_breaks_in_a_restore_is_told_as_such(make: Make) -> None:
     assert 'violate its foreign key "D_to m_fkey"' in failure.value.message
     assert "The live database was not touched." in failure.value.hint
     assert case.text() == before
+
+
+@pytest.fixture
+def tablespaces(server: Server) -> None:
+    """The tablespaces ts1 and "ts 2", as far as a test has left them there."""
+    place, account = server.cluster.data.parent, server.cluster.account
+    with server.database.connect() as connection:
+        for name in ("ts1", "ts 2"):
+            (place / name).mkdir(mode=0o700)
+            if account:
+                os.chown(place / name, account.uid, account.gid)
+            connection.execute(f"CREATE TABLESPACE \"{name}\" LOCATION '{place / name}'".encode())
+
+
+def test_what_is_in_a_tablespace_comes_back_into_it_where_there_is_one(
+    tablespaces: None, make: Make, server: Server
+) -> None:
+    case = make("scattered", SCATTERED, "TABLESPACE ts1")
+    places, before = case.ask(PLACES), case.text()
+    found = case.roundtrip("INSERT INTO t VALUES (2)")
+    assert [note for note in found.plan.warnings if note.cause == "tablespace"] == []
+    case.restored()
+    assert (case.ask(PLACES), case.ask(DEFAULT)) == (places, "ts1")
+    with server.database.connect() as connection:
+        for name, mark in connection.execute("SELECT datname, datallowconn FROM pg_database").fetchall():
+            if name.startswith("scattered") and not mark:
+                connection.execute(f'DROP DATABASE "{name}"'.encode())
+        connection.execute(b"DROP DATABASE scattered WITH (FORCE)")
+        connection.execute(b'DROP TABLESPACE "ts 2"')
+    found = case.restored()
+    (note,) = [note for note in found.plan.warnings if note.cause == "tablespace"]
+    assert "no tablespace ts 2" in note.message
+    assert "public.t" in note.message
+    assert (case.ask(PLACES), case.ask(DEFAULT)) == ("u=pg_default", "ts1")
+    assert _anywhere(case.text()) == _anywhere(before)
+
+
+def _anywhere(text: bytes) -> list[bytes]:
+    """pg_dump's text without what it says of places."""
+    lines = re.sub(rb"SET default_tablespace = .*|; Tablespace: .*", b"", text).splitlines()
+    return [line for line in lines if line]

@@ -8,8 +8,10 @@ import pytest
 from ledgerflow_ops.adapters import tools
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.dump_warnings import Meaning
-from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.operations import backup, completeness, doctor
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.restoring import Wish
+from ledgerflow_ops.operations import backup, completeness, doctor, restore
 from ledgerflow_ops.operations.backup import Order
 from ledgerflow_ops.operations.rights import explained
 from ledgerflow_ops_tests import databases
@@ -69,6 +71,16 @@ def test_a_standby_is_backed_up_and_what_it_does_not_have_is_named(
     assert _PAD in note.message
     told = [check.message for check in doctor.examine(ground.site().desk, [ground.site()]) if check.passed]
     assert any("the source is a standby" in message and _PAD in message for message in told)
+
+
+def test_nothing_is_restored_into_a_standby_nor_backed_up_for_it(ground: Ground, primary: Server) -> None:
+    grounds.take(ground.site(), Order(file="first.dump"))
+    before = ground.files()
+    with pytest.raises(Refused, match="is a standby") as refusal:
+        restore.restore(ground.site(), Wish(Environment.DEV, "first.dump", force=True))
+    assert f"It follows 127.0.0.1:{primary.port}: point the URL there." in refusal.value.hint
+    assert "LEDGER_DEV_DATABASE_URL" in refusal.value.hint
+    assert ground.files() == before
 
 
 def test_on_a_primary_unlogged_data_is_in_the_dump(root: Path, primary: Server) -> None:
