@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -147,6 +147,26 @@ def ddl(tools: Tools, file: Path) -> bytes:
     finished = process.run([tools.path("pg_restore"), "--schema-only", "--file=-", file])
     if finished.code:
         raise BadBackup(f"The DDL could not be read:\n{process.last_lines(finished.errors)}", hint=DAMAGED)
+    return finished.out
+
+
+_DEFINITIONS = ("--section=pre-data", "--section=post-data")
+"""All but data. `--schema-only` would leave out large objects, with their owners, grants and comments."""
+
+
+def definitions(tools: Tools, file: Path) -> bytes:
+    """As `ddl`, with the large objects' owners, grants and comments."""
+    finished = process.run([tools.path("pg_restore"), *_DEFINITIONS, "--file=-", file])
+    if finished.code:
+        raise BadBackup(f"The DDL could not be read:\n{process.last_lines(finished.errors)}", hint=DAMAGED)
+    return finished.out
+
+
+def definitions_of(tools: Tools, variables: Mapping[str, str]) -> bytes:
+    """What `definitions` would be of an archive of the database that `variables` lead to, as it is now."""
+    finished = process.run([tools.path("pg_dump"), *_DEFINITIONS, _PATIENCE], extra=variables)
+    if finished.code:
+        raise _failed(finished.code, finished.errors)
     return finished.out
 
 

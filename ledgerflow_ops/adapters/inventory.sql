@@ -2,6 +2,13 @@
 -- server versions) and its definition (comparable within one major version). Objects that belong to an
 -- extension come with the extension. Grants are spelt out in one order; the privilege MAINTAIN, which
 -- servers before 17 do not have, counts as definition.
+--
+-- Compared is what a dump carries. Where a catalog keeps a list to which servers and extensions may add (options
+-- of columns and of tables), only what is known is compared; the rest is a row of its own with the sort `note`.
+-- Rows of the sort `extended` name what belongs to an extension and earlier versions of this query took for an
+-- object: a manifest sealed by them holds it. The fourth column is the sort.
+--
+-- What is compared of an object that is there in earlier seals as well must stay the same text.
 WITH
 mine AS (  -- objects made by the user, by catalog and oid
     SELECT n.oid AS namespace, n.nspname
@@ -10,6 +17,25 @@ mine AS (  -- objects made by the user, by catalog and oid
 ),
 extended AS (
     SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
+    UNION  -- of a composite type only the type itself is noted as the extension's, not the relation behind it
+    SELECT 'pg_class'::regclass, t.typrelid FROM pg_depend d JOIN pg_type t ON t.oid = d.objid
+    WHERE d.deptype = 'e' AND d.classid = 'pg_type'::regclass AND t.typrelid <> 0
+    UNION  -- nor is the sequence behind an identity column that was made for it later
+    SELECT 'pg_class'::regclass, i.objid FROM pg_depend d
+    JOIN pg_depend i ON i.refclassid = 'pg_class'::regclass AND i.refobjid = d.objid AND i.deptype = 'i'
+    WHERE d.deptype = 'e' AND d.classid = 'pg_class'::regclass AND i.classid = 'pg_class'::regclass AND i.refobjsubid > 0
+),
+known AS (  -- options that can be set: PostgreSQL's src/backend/access/common/reloptions.c, versions 9.0 to 19
+    SELECT ARRAY['n_distinct', 'n_distinct_inherited'] AS of_columns,
+        ARRAY['fillfactor', 'toast_tuple_target', 'parallel_workers', 'user_catalog_table', 'security_barrier',
+            'security_invoker', 'check_option', 'vacuum_index_cleanup', 'vacuum_truncate', 'vacuum_max_eager_freeze_failure_rate',
+            'log_autovacuum_min_duration', 'log_autoanalyze_min_duration', 'autovacuum_enabled',
+            'autovacuum_vacuum_threshold', 'autovacuum_vacuum_max_threshold', 'autovacuum_vacuum_scale_factor',
+            'autovacuum_vacuum_insert_threshold', 'autovacuum_vacuum_insert_scale_factor', 'autovacuum_analyze_threshold',
+            'autovacuum_analyze_scale_factor', 'autovacuum_vacuum_cost_delay', 'autovacuum_vacuum_cost_limit',
+            'autovacuum_freeze_min_age', 'autovacuum_freeze_max_age', 'autovacuum_freeze_table_age',
+            'autovacuum_multixact_freeze_min_age', 'autovacuum_multixact_freeze_max_age',
+            'autovacuum_multixact_freeze_table_age', 'autovacuum_parallel_workers', 'oids'] AS of_tables
 ),
 relation AS (
     SELECT c.*, m.nspname, format('%I.%I', m.nspname, c.relname) AS name
@@ -68,7 +94,7 @@ generic AS (  -- kinds of which only presence is compared here
     UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, oid FROM pg_foreign_data_wrapper
     UNION ALL SELECT 'pg_foreign_server'::regclass, oid FROM pg_foreign_server
 )
-SELECT 'schema ' || n.nspname, concat_ws('|', pg_get_userbyid(n.nspowner), g.common), g.whole
+SELECT 'schema ' || n.nspname, concat_ws('|', pg_get_userbyid(n.nspowner), g.common), g.whole, 'object'
 FROM pg_namespace n JOIN mine m ON m.namespace = n.oid
 LEFT JOIN grants g ON g.kind = 'schema' AND g.oid = n.oid
 WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_namespace'::regclass AND e.objid = n.oid)
@@ -77,7 +103,9 @@ UNION ALL
 SELECT CASE r.relkind WHEN 'S' THEN 'sequence ' WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view '
         WHEN 'c' THEN 'composite type ' WHEN 'f' THEN 'foreign table ' ELSE 'table ' END || r.name,
     concat_ws('|', r.relkind, pg_get_userbyid(r.relowner), r.relpersistence, r.relrowsecurity, r.relforcerowsecurity,
-        r.relreplident, array_to_string(r.reloptions, ','), r.relispopulated, g.common,
+        r.relreplident,
+        (SELECT string_agg(o, ',' ORDER BY n) FROM unnest(r.reloptions) WITH ORDINALITY u(o, n)
+         WHERE split_part(o, '=', 1) = ANY (k.of_tables)), r.relispopulated, g.common,
         (SELECT string_agg(i.inhparent::regclass::text, ',' ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = r.oid),
         (SELECT concat_ws(',', format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmax, s.seqmin, s.seqcache, s.seqcycle)
          FROM pg_sequence s WHERE s.seqrelid = r.oid),
@@ -85,16 +113,16 @@ SELECT CASE r.relkind WHEN 'S' THEN 'sequence ' WHEN 'v' THEN 'view ' WHEN 'm' T
          FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
          WHERE d.classid = 'pg_class'::regclass AND d.objid = r.oid AND d.deptype IN ('a', 'i') AND r.relkind = 'S')),
     concat_ws('|', g.whole, CASE WHEN r.relkind = 'p' THEN pg_get_partkeydef(r.oid) END,
-        pg_get_expr(r.relpartbound, r.oid), CASE WHEN r.relkind IN ('v', 'm') THEN pg_get_viewdef(r.oid) END)
-FROM relation r LEFT JOIN grants g ON g.kind = 'relation' AND g.oid = r.oid
+        pg_get_expr(r.relpartbound, r.oid), CASE WHEN r.relkind IN ('v', 'm') THEN pg_get_viewdef(r.oid) END), 'object'
+FROM known k CROSS JOIN relation r LEFT JOIN grants g ON g.kind = 'relation' AND g.oid = r.oid
 
 UNION ALL
 SELECT format('column %s.%I', r.name, a.attname),
     concat_ws('|', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
         (SELECT string_agg(o, ',' ORDER BY n) FROM unnest(a.attoptions) WITH ORDINALITY u(o, n)
-         WHERE split_part(o, '=', 1) IN ('n_distinct', 'n_distinct_inherited')), g.common, c.collname),
-    concat_ws('|', g.whole, pg_get_expr(d.adbin, d.adrelid))
-FROM pg_attribute a JOIN relation r ON r.oid = a.attrelid AND r.relkind <> 'S'
+         WHERE split_part(o, '=', 1) = ANY (k.of_columns)), g.common, c.collname),
+    concat_ws('|', g.whole, pg_get_expr(d.adbin, d.adrelid)), 'object'
+FROM known k CROSS JOIN pg_attribute a JOIN relation r ON r.oid = a.attrelid AND r.relkind <> 'S'
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN pg_collation c ON c.oid = a.attcollation
 LEFT JOIN grants g ON g.kind = 'column' AND g.oid = a.attrelid AND g.sub = a.attnum
@@ -102,7 +130,7 @@ WHERE a.attnum > 0 AND NOT a.attisdropped
 
 UNION ALL
 SELECT format('constraint %I on %s', c.conname, coalesce(r.name, t.name)),
-    concat_ws('|', c.contype, c.condeferrable, c.condeferred, c.convalidated, CASE WHEN c.contype = 'c' THEN c.connoinherit END), pg_get_constraintdef(c.oid)
+    concat_ws('|', c.contype, c.condeferrable, c.condeferred, c.convalidated, CASE WHEN c.contype = 'c' THEN c.connoinherit END), pg_get_constraintdef(c.oid), 'object'
 FROM pg_constraint c LEFT JOIN relation r ON r.oid = c.conrelid LEFT JOIN datatype t ON t.oid = c.contypid
 WHERE c.contype NOT IN ('n', 't') AND (r.oid IS NOT NULL OR t.oid IS NOT NULL)
   -- What a foreign key of or to a partitioned table brings to its partitions is named anew by each server.
@@ -110,7 +138,7 @@ WHERE c.contype NOT IN ('n', 't') AND (r.oid IS NOT NULL OR t.oid IS NOT NULL)
 
 UNION ALL
 SELECT format('index %I on %s', x.relname, r.name),
-    concat_ws('|', i.indisunique, i.indisprimary, i.indisclustered, i.indisvalid, i.indisreplident, am.amname), pg_get_indexdef(i.indexrelid)
+    concat_ws('|', i.indisunique, i.indisprimary, i.indisclustered, i.indisvalid, i.indisreplident, am.amname), pg_get_indexdef(i.indexrelid), 'object'
 FROM pg_index i JOIN relation r ON r.oid = i.indrelid JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am am ON am.oid = x.relam
 WHERE i.indisvalid OR r.relkind = 'p'  -- pg_dump leaves out what a failed CREATE INDEX CONCURRENTLY left behind
 
@@ -118,22 +146,22 @@ UNION ALL
 SELECT 'routine ' || p.name,
     concat_ws('|', p.prokind, pg_get_userbyid(p.proowner), l.lanname, p.provolatile, p.proisstrict, p.prosecdef, p.proleakproof,
         p.proparallel, p.procost, p.prorows, pg_get_function_result(p.oid), array_to_string(p.proconfig, ','), md5(p.prosrc), p.probin, g.common),
-    concat_ws('|', pg_get_function_arguments(p.oid), CASE WHEN p.prokind <> 'a' THEN pg_get_function_sqlbody(p.oid) END)
+    concat_ws('|', pg_get_function_arguments(p.oid), CASE WHEN p.prokind <> 'a' THEN pg_get_function_sqlbody(p.oid) END), 'object'
 FROM routine p JOIN pg_language l ON l.oid = p.prolang LEFT JOIN grants g ON g.kind = 'routine' AND g.oid = p.oid
 
 UNION ALL
-SELECT format('trigger %I on %s', t.tgname, r.name), concat_ws('|', t.tgenabled, t.tgtype), pg_get_triggerdef(t.oid)
+SELECT format('trigger %I on %s', t.tgname, r.name), concat_ws('|', t.tgenabled, t.tgtype), pg_get_triggerdef(t.oid), 'object'
 FROM pg_trigger t JOIN relation r ON r.oid = t.tgrelid WHERE NOT t.tgisinternal
 
 UNION ALL
-SELECT format('rule %I on %s', w.rulename, r.name), w.ev_enabled::text, pg_get_ruledef(w.oid)
+SELECT format('rule %I on %s', w.rulename, r.name), w.ev_enabled::text, pg_get_ruledef(w.oid), 'object'
 FROM pg_rewrite w JOIN relation r ON r.oid = w.ev_class WHERE w.rulename <> '_RETURN'
 
 UNION ALL
 SELECT format('policy %I on %s', p.polname, r.name),
     concat_ws('|', p.polcmd, p.polpermissive,
         (SELECT string_agg(coalesce(o.rolname, 'PUBLIC'), ',' ORDER BY o.rolname) FROM unnest(p.polroles) role LEFT JOIN pg_roles o ON o.oid = role)),
-    concat_ws('|', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
+    concat_ws('|', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)), 'object'
 FROM pg_policy p JOIN relation r ON r.oid = p.polrelid
 
 UNION ALL
@@ -141,32 +169,62 @@ SELECT 'type ' || t.name,
     concat_ws('|', t.typtype, pg_get_userbyid(t.typowner), t.typnotnull, CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END,
         (SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid),
         (SELECT format_type(s.rngsubtype, NULL) FROM pg_range s WHERE s.rngtypid = t.oid), g.common),
-    t.typdefault
+    t.typdefault, 'object'
 FROM datatype t LEFT JOIN grants g ON g.kind = 'type' AND g.oid = t.oid
 
 UNION ALL
-SELECT format('event trigger %I', e.evtname), concat_ws('|', e.evtevent, pg_get_userbyid(e.evtowner), e.evtenabled, array_to_string(e.evttags, ','), e.evtfoid::regproc), NULL
+SELECT format('event trigger %I', e.evtname), concat_ws('|', e.evtevent, pg_get_userbyid(e.evtowner), e.evtenabled, array_to_string(e.evttags, ','), e.evtfoid::regproc), NULL,
+    CASE WHEN EXISTS (SELECT FROM extended x WHERE x.classid = 'pg_event_trigger'::regclass AND x.objid = e.oid) THEN 'extended' ELSE 'object' END
 FROM pg_event_trigger e
 
 UNION ALL
 SELECT format('publication %I', p.pubname), concat_ws('|', pg_get_userbyid(p.pubowner), p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot,
-    (SELECT string_agg(s.prrelid::regclass::text, ',' ORDER BY s.prrelid::regclass::text) FROM pg_publication_rel s WHERE s.prpubid = p.oid)), NULL
+    (SELECT string_agg(s.prrelid::regclass::text, ',' ORDER BY s.prrelid::regclass::text) FROM pg_publication_rel s WHERE s.prpubid = p.oid)), NULL, 'object'
 FROM pg_publication p
 
 UNION ALL
-SELECT 'large objects', concat_ws('|', count(*), md5(string_agg(format('%s %s', l.oid, pg_get_userbyid(l.lomowner)), ',' ORDER BY l.oid))), NULL
+SELECT 'large objects', concat_ws('|', count(*), md5(string_agg(format('%s %s', l.oid, pg_get_userbyid(l.lomowner)), ',' ORDER BY l.oid))), NULL, 'object'
 FROM pg_largeobject_metadata l HAVING count(*) > 0
 
 UNION ALL
-SELECT i.type || ' ' || i.identity, '', NULL
+SELECT i.type || ' ' || i.identity, '', NULL, 'object'
 FROM generic g CROSS JOIN LATERAL pg_identify_object(g.class, g.oid, 0) i
 WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = g.class AND e.objid = g.oid)
   AND coalesce(i.schema, '') !~ '^pg_'  -- what an administrator put into the system's own schemas is not dumped
 
 UNION ALL
-SELECT format('comment on %s %s', i.type, i.identity), md5(d.description), NULL
+SELECT format('comment on %s %s', i.type, i.identity), md5(d.description), NULL, 'object'
 FROM pg_description d CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
 WHERE d.objoid >= 16384 AND d.classoid <> 'pg_extension'::regclass AND coalesce(i.schema, '') !~ '^pg_'
   AND coalesce(i.identity, '') <> ''  -- of what is gone, as servers leave it of a dropped subscription
   AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = d.classoid AND e.objid = d.objoid)
+
+UNION ALL
+SELECT unnest(ARRAY['composite type ' || c.oid::regclass::text]
+        || array(SELECT format('column %s.%I', c.oid::regclass, a.attname) FROM pg_attribute a
+                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)), '', NULL, 'extended'
+FROM pg_class c JOIN mine m ON m.namespace = c.relnamespace
+JOIN extended e ON e.classid = 'pg_class'::regclass AND e.objid = c.oid
+WHERE c.relkind = 'c'
+
+UNION ALL
+SELECT format('option %s of %s column(s), such as %s: not known here, not compared', o.name, count(*), min(o.place)), '', NULL, 'note'
+FROM (SELECT split_part(unnest(a.attoptions), '=', 1) AS name, format('%s.%I', r.name, a.attname) AS place
+      FROM pg_attribute a JOIN relation r ON r.oid = a.attrelid WHERE a.attnum > 0 AND NOT a.attisdropped) o
+CROSS JOIN known k WHERE o.name <> ALL (k.of_columns)
+GROUP BY o.name
+
+UNION ALL
+SELECT format('option %s of %s relation(s), such as %s: not known here, not compared', o.name, count(*), min(o.place)), '', NULL, 'note'
+FROM (SELECT split_part(unnest(r.reloptions), '=', 1) AS name, r.name AS place FROM relation r) o
+CROSS JOIN known k WHERE o.name <> ALL (k.of_tables)
+GROUP BY o.name
+
+UNION ALL
+SELECT format('index %s of %s is not valid: not in the dump', i.indexrelid::regclass, r.name), '', NULL, 'note'
+FROM pg_index i JOIN relation r ON r.oid = i.indrelid WHERE NOT i.indisvalid AND r.relkind <> 'p'
+
+UNION ALL
+SELECT format('extension %s belongs to %s: a dump does not say so; whoever restores it owns it then', x.extname, pg_get_userbyid(x.extowner)), '', NULL, 'note'
+FROM pg_extension x WHERE x.extowner <> 10
 ORDER BY 1

@@ -1,7 +1,7 @@
 """A database under one snapshot: what is in it, told by its own catalogs. Serves as source and as copy."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,14 +84,38 @@ def facts(connection: Connection) -> Source:
     return Source(**dict(zip(Source.model_fields, _one(connection, _FACTS), strict=True)))
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A database's seal and what is beside it: notes on what a dump does not carry, and the names of what
+    belongs to an extension although earlier versions sealed it as an object."""
+
+    seal: Seal
+    notes: tuple[str, ...]
+    extended: frozenset[str]
+
+
 def seal(connection: Connection, *, full: bool = False) -> Seal:
     """What the database holds, as the seal says it; `full` also digests every table's data."""
+    return look(connection, full=full).seal
+
+
+def look(connection: Connection, *, full: bool = False) -> Look:
+    """As `seal`, with what is beside it."""
+    rows = connection.execute(_inventory()).fetchall()
+    return Look(
+        _seal(connection, _objects(rows), full=full),
+        tuple(name for name, _, _, sort in rows if sort == "note"),
+        frozenset(name for name, _, _, sort in rows if sort == "extended"),
+    )
+
+
+def _seal(connection: Connection, objects: dict[str, ObjectDigest], *, full: bool) -> Seal:
     shapes = tables.shapes(connection)
     digests = {shape.name.key: tables.content(connection, shape).digest for shape in shapes} if full else None
     return Seal(
         tables={shape.name.key: tables.counted(connection, shape) for shape in shapes},
         sequences=tuple(QualifiedName(*row).key for row in connection.execute(_SEQUENCES)),
-        objects=_objects(connection),
+        objects=objects,
         extensions=dict(connection.execute(_EXTENSIONS).fetchall()),
         roles=roles(connection),
         content=digests,
@@ -106,12 +130,13 @@ def roles(connection: Connection) -> dict[str, RoleFacts]:
     }
 
 
-def _objects(connection: Connection) -> dict[str, ObjectDigest]:
+def _objects(rows: Iterable[tuple[str, str, str | None, str]]) -> dict[str, ObjectDigest]:
     return {
         name: ObjectDigest(
             structure=expressions.fingerprint(structure), definition=expressions.digest(definition or "")
         )
-        for name, structure, definition in connection.execute(_inventory())
+        for name, structure, definition, sort in rows
+        if sort == "object"
     }
 
 

@@ -1,6 +1,6 @@
 """Compares what is with what was sealed. Each difference is a sentence that names the object."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -82,6 +82,33 @@ def facts_equal(
         lambda n, a, b: n,
     )
     return differences + roles_equal(expected.roles, found.roles)
+
+
+def of_earlier_version(expected: Seal, found: Seal, extended: Collection[str], *, carried: bool) -> Seal:
+    """A seal that an earlier version took, as this version would have taken it.
+
+    It counted some of what belongs to an extension (`extended`) as objects, and all options of a column, also
+    those that no dump carries. Where the copy was shown to hold all that the dump `carried`, by its DDL, what
+    such a seal says of columns beyond that is left out.
+    """
+    objects = {name: item for name, item in expected.objects.items() if name not in extended}
+    if carried:
+        columns = {name for name in objects if name.startswith("column ")} & found.objects.keys()
+        objects |= {name: found.objects[name] for name in columns}
+    return expected.model_copy(update={"objects": objects})
+
+
+def versions_sentence(expected: Mapping[str, str], found: Mapping[str, str]) -> str:
+    """What to tell of extensions that are there in another version; empty when there are none.
+
+    A dump names an extension without its version: the server it is restored on makes its own.
+    """
+    other = [
+        f"{name} {version} was sealed, {found[name]} is here"
+        for name, version in sorted(expected.items())
+        if found.get(name, version) != version
+    ]
+    return f"Extensions in another version: {'; '.join(other)}." if other else ""
 
 
 def files_equal(expected: Iterable[FileEntry], found: Iterable[FileEntry]) -> list[Difference]:

@@ -20,7 +20,7 @@ from ledgerflow_ops.core.rungs import Rung
 VERSION = 1
 """The format this code writes. A higher one is refused, not guessed at."""
 
-_OPTIONAL = ("files", "properties", "warnings", "unheld")
+_OPTIONAL = ("files", "properties", "warnings", "unheld", "notes")
 _MARK = b',"digest":"'
 _TAIL = _MARK + b'%s"}\n'
 
@@ -217,6 +217,8 @@ class Manifest(Record):
     """What was said of the dump while it was taken; None where nothing was, and in earlier manifests."""
     unheld: tuple[str, ...] | None = None
     """Unlogged tables and sequences of a standby: it has nothing of their data, so neither has the dump."""
+    notes: tuple[str, ...] | None = None
+    """What the source has and the dump does not carry, in sentences; None in earlier versions' manifests."""
     run: RunFacts
     durations: dict[str, float]
 

@@ -227,6 +227,7 @@ class _Backup:
             seal=sealed.seal.model_copy(update={"roles": roles.facts}),
             contents=streamed.contents,
             properties=ready.properties,
+            notes=sealed.notes,
             run=self.site.desk.run,
             durations=dict(self.watch.durations),
         )

@@ -19,6 +19,7 @@ from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import diagnosis, space
 from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core.checks import Check, passed
+from ledgerflow_ops.core.compare import versions_sentence
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError
 from ledgerflow_ops.core.files import FilesState
 from ledgerflow_ops.core.manifest import Manifest
@@ -30,6 +31,7 @@ from ledgerflow_ops.operations import completeness, journal, loading, proof_ping
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
 from ledgerflow_ops.operations.hold import holding
+from ledgerflow_ops.operations.redumping import Redumped, redump
 from ledgerflow_ops.operations.rereading import Archived, Copy
 from ledgerflow_ops.operations.verify import hashed, told
 
@@ -38,7 +40,7 @@ _JOBS = 2
 """Never 1: in parallel, pg_restore empties each table in the transaction that loads it, and the server then
 appends rows in the order they come. In one job it fills gaps in earlier pages, and another order of the
 same rows has another digest."""
-_AT_ONCE = 2
+_AT_ONCE = 3
 _MISSING_ROLE = re.compile(r'role "(.+?)" does not exist', re.DOTALL)
 _AGAIN = "This says nothing of the backup. Mend what the lines above say; then make restore-test."
 
@@ -109,9 +111,14 @@ class _Drill:
                 examination.checks += rules.ask(copy, self.site.rules)
                 return
             again = pool.submit(rereading.reread, copy, self.manifest.contents, server.pipes)
+            file = self.site.folder.file(examination.name.dump)
+            ddl = pool.submit(redump, self.site.desk, self.manifest, file, copy, server_tools)
             answers = pool.submit(rules.ask, copy, self.site.rules)
             examination.stage(
-                Rung.EQUAL, "restorable", "compare", lambda: self._compare(again, copy, server_tools)
+                Rung.EQUAL,
+                "restorable",
+                "compare",
+                lambda: self._compare(again, ddl, copy, Archived(server_tools, file)),
             )
             examination.stage(Rung.VALID, "data_rules", "rules", lambda: self._rules(answers))
 
@@ -259,20 +266,20 @@ class _Drill:
             with copy.connect() as connection:
                 connection.execute("DROP SCHEMA public")
 
-    def _compare(self, again: Future[Copy], copy: Database, server_tools: Tools) -> Iterator[Check]:
-        """The copy read again, table by table, and its own seal, both against what was committed."""
+    def _compare(
+        self, again: Future[Copy], ddl: Future[Redumped], copy: Database, archived: Archived
+    ) -> Iterator[Check]:
+        """The copy read and dumped again, and its own seal, all against what was committed."""
         self.report.step(Step.COMPARE)
         manifest = self.manifest
         assert manifest is not None
-        found = again.result().without(manifest.unheld)
-        same_major = server_tools.major == manifest.source.major
-        archived = Archived(server_tools, self.site.folder.file(self.examination.name.dump))
-        differences = rereading.differences(found, copy, manifest, archived, same_major=same_major)
+        found, redumped = again.result().without(manifest.unheld), ddl.result()
+        differences = rereading.differences(found, copy, manifest, archived, redumped)
         wrong = unfiling.compare(manifest.files, self.places) if manifest.files else []
         yield from told("restorable", wrong, "the manifest")
         yield from told("restorable", differences)
         if not differences and not wrong:
-            yield passed("restorable", _equal_sentence(manifest, same_major))
+            yield passed("restorable", _equal_sentence(manifest, found, redumped))
             yield from completeness.incomplete(manifest)
 
     def _rules(self, answers: Future[list[Check]]) -> list[Check]:
@@ -291,15 +298,16 @@ def _at_once() -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _equal_sentence(manifest: Manifest, same_major: bool) -> str:
+def _equal_sentence(manifest: Manifest, found: Copy, redumped: Redumped) -> str:
     sealed = manifest.seal
     held = f", {len(manifest.files.files)} files" if manifest.files else ""
-    across = "" if same_major else " Expressions were not compared: the server is of another major version."
-    return (
+    equal = (
         f"Equal to the seal ({sealed.depth}): {len(sealed.tables)} tables, {manifest.rows} rows, "
         f"{len(sealed.sequences)} sequences, {len(sealed.objects)} objects with owners and grants, "
-        f"{len(sealed.roles)} roles{held}.{across}"
+        f"{len(sealed.roles)} roles{held}."
     )
+    beside = (redumped.why_not, versions_sentence(sealed.extensions, found.seal.extensions))
+    return " ".join(filter(None, (equal, *beside)))
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
@@ -12,10 +12,11 @@ from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.tables import Pipes, TableShape
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import rowsums
-from ledgerflow_ops.core.compare import Difference, contents_equal, facts_equal
+from ledgerflow_ops.core.compare import Difference, contents_equal, facts_equal, of_earlier_version
 from ledgerflow_ops.core.manifest import Contents, LargeObjects, Manifest, Seal, TableContent
 from ledgerflow_ops.core.rowsums import together
 from ledgerflow_ops.core.tables import columns_in
+from ledgerflow_ops.operations.redumping import Redumped
 
 Value = TypeVar("Value")
 
@@ -37,6 +38,9 @@ class Copy:
 
     contents: Contents
     seal: Seal
+    major: int
+    extended: frozenset[str]
+    """What belongs to an extension, and earlier versions took for an object of its own."""
 
     def without(self, unheld: Iterable[str] | None) -> "Copy":
         """The copy but for the empty tables, and the sequences, whose data the dump does not hold."""
@@ -44,14 +48,15 @@ class Copy:
         if not gone:
             return self
         contents, seal = self.contents, self.seal
-        return Copy(
-            contents.model_copy(
+        return replace(
+            self,
+            contents=contents.model_copy(
                 update={
                     "tables": _but(contents.tables, gone),
                     "sequences": _but(contents.sequences, gone),
                 }
             ),
-            seal.model_copy(
+            seal=seal.model_copy(
                 update={
                     "tables": _but(seal.tables, gone),
                     "sequences": tuple(name for name in seal.sequences if name not in gone),
@@ -79,7 +84,7 @@ def reread(database: Database, expected: Contents, pipes: Pipes | None) -> Copy:
         read = [pool.submit(_read, database, pipes, waiting) for _ in range(_READERS)]
         with database.connect() as connection:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            seal = source.seal(connection)
+            look, major = source.look(connection), source.facts(connection).major
             held = beside.beside(connection, full=True)
         found = {name: content for part in read for name, content in part.result().items()}
     assert held.objects_digest is not None
@@ -88,22 +93,25 @@ def reread(database: Database, expected: Contents, pipes: Pipes | None) -> Copy:
         sequences={name: sequence.state for name, sequence in held.sequences.items()},
         large_objects=LargeObjects(count=held.objects, digest=held.objects_digest),
     )
-    return Copy(contents, seal)
+    return Copy(contents, look.seal, major, look.extended)
 
 
 def differences(
-    found: Copy, database: Database, manifest: Manifest, archived: Archived, *, same_major: bool
+    found: Copy, database: Database, manifest: Manifest, archived: Archived, redumped: Redumped
 ) -> list[Difference]:
     """Where the copy in `database` is not what the manifest says. Roles are not looked at without any.
 
-    Rows that are there in another order, or in another partition below the root they are loaded through,
-    are the same rows.
+    A seal that an earlier version took is read as that version meant it. Rows that are there in another
+    order, or in another partition below the root they are loaded through, are the same rows.
     """
     expected, contents = manifest.contents, found.contents
     if groups := rowsums.doubtful(expected, contents):
         contents = rowsums.settled(expected, contents, _same_rows(groups, database, archived))
-    differences = contents_equal(expected, contents)
-    return differences + facts_equal(manifest.seal, found.seal, same_major=same_major, contents=expected)
+    seal, same_major = manifest.seal, found.major == manifest.source.major
+    if manifest.notes is None:
+        seal = of_earlier_version(seal, found.seal, found.extended, carried=redumped.equal)
+    differences = [*contents_equal(expected, contents), *redumped.differences]
+    return differences + facts_equal(seal, found.seal, same_major=same_major, contents=expected)
 
 
 def _same_rows(groups: list[frozenset[str]], database: Database, archived: Archived) -> Iterator[str]:

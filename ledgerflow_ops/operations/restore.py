@@ -43,6 +43,7 @@ from ledgerflow_ops.operations import (
 from ledgerflow_ops.operations.aim import Aim, aim
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.hold import held
+from ledgerflow_ops.operations.redumping import Redumped, redump
 from ledgerflow_ops.operations.rereading import Archived
 from ledgerflow_ops.operations.safety import Kept
 from ledgerflow_ops.operations.verify import reader, told, verify
@@ -245,12 +246,20 @@ class _Restore:
         """BadBackup unless what was restored equals the seal."""
         manifest = self.manifest
         found = rereading.reread(self.new, manifest.contents, None).without(manifest.unheld)
-        same_major = self.aim.target.server.major == manifest.source.major
+        redumped = self._redump()
         seal = manifest.seal.model_copy(update={"roles": {}})  # those of this server are its own
         expected = manifest.model_copy(update={"seal": seal})
         archived = Archived(self.tools, self.origin.folder.file(self.plan.candidate.name.dump))
-        differences = rereading.differences(found, self.new, expected, archived, same_major=same_major)
+        differences = rereading.differences(found, self.new, expected, archived, redumped)
         self._require(list(told("restorable", differences)))
+
+    def _redump(self) -> Redumped:
+        """What was restored, dumped again. An account below a superuser is not shown subscriptions."""
+        server, file = self.aim.target.server, self.origin.folder.file(self.plan.candidate.name.dump)
+        if not server.superuser:
+            return Redumped(why_not="Only a superuser sees all that the dump carries.")
+        with self.new.reached() as new:
+            return redump(self.site.desk, self.manifest, file, new, server.major)
 
     def _rules(self) -> None:
         self._require(rules.ask(self.new, self.site.rules))

@@ -22,12 +22,14 @@ class Sealed:
 
     seal: Seal
     beside: Beside
+    notes: tuple[str, ...]
 
 
 def take(snapshot: Snapshot, *, full: bool) -> Sealed:
     """The seal of the database under its snapshot."""
     connection = snapshot.connection
-    return Sealed(source.seal(connection, full=full), beside.beside(connection, full=full))
+    look = source.look(connection, full=full)
+    return Sealed(look.seal, beside.beside(connection, full=full), look.notes)
 
 
 def require_held(

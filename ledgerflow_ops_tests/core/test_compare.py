@@ -9,9 +9,11 @@ from ledgerflow_ops.core.compare import (
     Difference,
     contents_equal,
     facts_equal,
+    of_earlier_version,
     roles_equal,
     rows_against_seal,
     source_against_archive,
+    versions_sentence,
 )
 from ledgerflow_ops.core.manifest import (
     LargeObjects,
@@ -188,3 +190,40 @@ def test_all_differences_are_told_in_the_order_of_their_names(
     found = compare(contents(), contents(tables={}, sequences={}))
     assert [difference.cause for difference in found] == ["contents", "contents", "sequences"]
     assert found[0].sentence == "table public.customer: missing"
+
+
+def _objects(**structures: str) -> dict[str, ObjectDigest]:
+    return {
+        name.replace("_", " ", 1): ObjectDigest(structure=structure, definition="d")
+        for name, structure in structures.items()
+    }
+
+
+def test_a_seal_of_an_earlier_version_is_read_as_it_was_meant() -> None:
+    """It holds the composite types of extensions, and options of columns that differ in every copy."""
+    sealed = seal(objects=_objects(table_t="s", column_a="pg_attver=1", type_x="mine"))
+    found = seal(objects=_objects(table_t="s", column_a="pg_attver=2"))
+    read = of_earlier_version(sealed, found, {"type x"}, carried=True)
+    assert facts_equal(read, found, same_major=True) == []
+
+
+@pytest.mark.parametrize(
+    ("sealed", "carried", "sentence"),
+    [
+        (_objects(column_a="1"), False, "column a: owner, grants or definition differ"),
+        (_objects(column_a="2", column_b="2"), True, "column b: missing"),
+        (_objects(column_a="2", table_t="1"), True, "table t: missing"),
+    ],
+)
+def test_damage_is_seen_by_a_seal_of_an_earlier_version(
+    sealed: dict[str, ObjectDigest], carried: bool, sentence: str
+) -> None:
+    expected, found = seal(objects=sealed), seal(objects=_objects(column_a="2"))
+    read = of_earlier_version(expected, found, {"type x"}, carried=carried)
+    assert [one.sentence for one in facts_equal(read, found, same_major=True)] == [sentence]
+
+
+def test_extensions_in_another_version_are_told() -> None:
+    told = versions_sentence({"pg_trgm": "1.5", "hstore": "1.8"}, {"pg_trgm": "1.6", "hstore": "1.8"})
+    assert told == "Extensions in another version: pg_trgm 1.5 was sealed, 1.6 is here."
+    assert versions_sentence({"hstore": "1.8"}, {"hstore": "1.8"}) == ""

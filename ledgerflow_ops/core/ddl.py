@@ -1,0 +1,144 @@
+"""The DDL of a dump against that of what was restored from it, object by object.
+
+pg_dump writes everything that a dump can carry, and nothing else: what it writes of the restored copy must be
+what it wrote of the source. The text is that of pg_dump and pg_restore, in which a comment line names each
+object. What is left out of the comparison, because it may differ between two databases that are equal:
+casts, parentheses and white space of expressions (see expressions.py), the order in which a table that
+inherits has its columns, in which grants, a policy's roles and an operator family's members are listed,
+tablespaces, and options of columns that a server keeps for itself (see column_options.py).
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ledgerflow_ops.core import column_options, expressions
+from ledgerflow_ops.core.compare import Difference
+
+_HEADER = re.compile(
+    r"^-- Name: (?P<name>.*?); Type: (?P<kind>[A-Z ]+); Schema: (?P<schema>.*?); Owner: .*\n", re.MULTILINE
+)
+"""The comment above each object. pg_dump writes a line feed in a name as a space."""
+_METHOD = re.compile(r"^SET default_table_access_method = (.*);$")
+_STATE = ("SET default_table", "\\restrict", "\\unrestrict")
+"""Lines that belong to the script and not to the object above them."""
+_WITH_METHOD = ("TABLE", "MATERIALIZED VIEW")
+_PRIVATE = frozenset({"USER MAPPING", "SUBSCRIPTION", "SERVER", "FOREIGN DATA WRAPPER", "FOREIGN TABLE"})
+"""Kinds whose DDL may hold a password: none of it is told."""
+_UNORDERED = ("ACL", "DEFAULT ACL", "OPERATOR CLASS", "OPERATOR FAMILY")
+"""Kinds whose lines pg_dump lists in the order in which the catalog happens to hold them."""
+_ROLE = r'(?:"(?:[^"]|"")+"|\w+)'
+_ROLES = re.compile(rf"(?<= TO ){_ROLE}(?:, {_ROLE})+")
+_SHOWN = 100
+
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """What the script says of one object. `method` is the access method that it sets for tables to come."""
+
+    text: str
+    method: str
+
+
+def compare(dumped: bytes, restored: bytes) -> list[Difference]:
+    """The differences between the DDL of an archive and that of the database restored from it."""
+    skipped = column_options.unknown(dumped) | column_options.unknown(restored)
+    expected, found = (_objects(column_options.without(text, skipped)) for text in (dumped, restored))
+    differences = []
+    for key in sorted({*expected, *found}):
+        if key not in found:
+            differences.append(_told(key, "the dump makes it, and it is not there"))
+        elif key not in expected:
+            differences.append(_told(key, "it is there, and the dump does not make it"))
+        elif not _alike(key, expected[key], found[key]):
+            differences.append(_told(key, _sentence(key, expected[key], found[key])))
+    return differences
+
+
+def _told(key: Key, sentence: str) -> Difference:
+    kind, schema, name = key
+    place = "" if schema == "-" else f"{schema}."
+    return Difference("schema", f"{kind.lower()} {place}{name}: {sentence}")
+
+
+def _objects(ddl: bytes) -> Mapping[Key, _Object]:
+    """The script cut at its comments. What bears one name (overloaded grants) is taken together."""
+    script = ddl.decode("utf-8", "surrogateescape")
+    texts: dict[Key, list[str]] = defaultdict(list)
+    methods: dict[Key, str] = {}
+    headers = list(_HEADER.finditer(script))
+    method = _method(script[: headers[0].start()] if headers else "", "")
+    ends = [*(header.start() for header in headers[1:]), len(script)]
+    for header, end in zip(headers, ends, strict=False):
+        text = script[header.end() : end]
+        key = (header["kind"], header["schema"], header["name"])
+        if not _given(key):
+            texts[key].append(_own(key, text))
+            methods[key] = method if _takes_method(key, text) else ""
+        method = _method(text, method)
+    return {key: _Object("\n".join(parts), methods[key]) for key, parts in texts.items()}
+
+
+def _given(key: Key) -> bool:
+    """PL/pgSQL is in every new database; that somebody made it anew shows in one of the two only."""
+    kind, _, name = key
+    return (kind, name) in (("EXTENSION", "plpgsql"), ("COMMENT", "EXTENSION plpgsql"))
+
+
+def _takes_method(key: Key, text: str) -> bool:
+    return key[0] in _WITH_METHOD and "\nPARTITION BY " not in text
+
+
+def _method(text: str, before: str) -> str:
+    """The table access method that is set at the end of `text`."""
+    found = [match[1] for line in text.splitlines() if (match := _METHOD.match(line))]
+    return found[-1] if found else before
+
+
+def _own(key: Key, text: str) -> str:
+    """What of the script is the object's own; a policy's roles in the order of their names."""
+    own = "\n".join(_lines(text))
+    if key[0] != "POLICY":
+        return own
+    return _ROLES.sub(lambda match: ", ".join(sorted(re.findall(_ROLE, match[0]))), own, count=1)
+
+
+def _lines(text: str) -> Iterator[str]:
+    for line in text.split("\n"):
+        if line.strip() and not line.startswith(("--", *_STATE)):
+            yield line
+
+
+def _alike(key: Key, dumped: _Object, restored: _Object) -> bool:
+    if dumped == restored:
+        return True
+    if dumped.method != restored.method:
+        return False
+    a, b = (expressions.normalised(one.text) for one in (dumped, restored))
+    if a == b:
+        return True
+    unordered = key[0] in _UNORDERED or "\nINHERITS (" in dumped.text
+    return unordered and _multiset(dumped.text) == _multiset(restored.text)
+
+
+def _multiset(text: str) -> Counter[str]:
+    return Counter(_line(line) for line in text.split("\n"))
+
+
+def _line(line: str) -> str:
+    return expressions.normalised(line.rstrip(" ,;"))
+
+
+def _sentence(key: Key, dumped: _Object, restored: _Object) -> str:
+    if dumped.method != restored.method:
+        return f"its access method is {restored.method}, in the dump {dumped.method}"
+    gone = _multiset(dumped.text) - _multiset(restored.text)
+    if key[0] in _PRIVATE or not gone:
+        return "it is not as the dump makes it"
+    before = set(gone)
+    lines = (line.strip() for line in dumped.text.split("\n"))
+    first = next(line for line in lines if _line(line) in before)
+    return f"it is not as the dump makes it, beginning with: {first[:_SHOWN]}"

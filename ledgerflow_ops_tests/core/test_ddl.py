@@ -1,0 +1,134 @@
+"""The DDL of a dump and of its copy: what differs is told by its object, what only looks different is not."""
+
+import pytest
+
+from ledgerflow_ops.core import ddl
+
+_HEAD = """--
+-- PostgreSQL database dump
+--
+
+\\restrict {key}
+SET statement_timeout = 0;
+
+"""
+
+
+def _script(*objects: tuple[str, str, str], key: str = "a", before: str = "") -> bytes:
+    """A script as pg_dump writes it: each object is its name, its kind and its text."""
+    made = [
+        f"{before}--\n-- Name: {name}; Type: {kind}; Schema: shop; Owner: me\n--\n\n{text}\n\n\n"
+        for name, kind, text in objects
+    ]
+    return (_HEAD.format(key=key) + "".join(made) + f"\\unrestrict {key}\n").encode()
+
+
+def _found(dumped: bytes, restored: bytes) -> list[str]:
+    return [one.sentence for one in ddl.compare(dumped, restored)]
+
+
+TABLE = ("t", "TABLE", "CREATE TABLE shop.t (\n    a integer,\n    b text\n);")
+
+
+@pytest.mark.parametrize(
+    ("dumped", "restored"),
+    [
+        pytest.param(TABLE, TABLE, id="the same"),
+        pytest.param(
+            ("v", "VIEW", "CREATE VIEW shop.v AS\n SELECT ((a)::text = 'x'::text) AS c;"),
+            ("v", "VIEW", "CREATE VIEW shop.v AS\n SELECT (a)::text = 'x' AS c;"),
+            id="casts and parentheses of an expression",
+        ),
+        pytest.param(
+            ("t", "TABLE", "CREATE TABLE shop.t (\n    b text,\n    a integer\n)\nINHERITS (shop.p);"),
+            ("t", "TABLE", "CREATE TABLE shop.t (\n    a integer,\n    b text\n)\nINHERITS (shop.p);"),
+            id="the columns of a table that inherits",
+        ),
+        pytest.param(
+            ("TABLE t", "ACL", "GRANT SELECT ON TABLE shop.t TO a;\nGRANT SELECT ON TABLE shop.t TO b;"),
+            ("TABLE t", "ACL", "GRANT SELECT ON TABLE shop.t TO b;\nGRANT SELECT ON TABLE shop.t TO a;"),
+            id="the order of grants",
+        ),
+        pytest.param(
+            ("t p", "POLICY", 'CREATE POLICY p ON shop.t TO "x, y", b USING (true);'),
+            ("t p", "POLICY", 'CREATE POLICY p ON shop.t TO b, "x, y" USING (true);'),
+            id="the order of a policy's roles",
+        ),
+        pytest.param(
+            ("t", "TABLE", f"{TABLE[2]}\nALTER TABLE ONLY shop.t ALTER COLUMN a SET (pg_attver=1);"),
+            ("t", "TABLE", f"{TABLE[2]}\nALTER TABLE ONLY shop.t ALTER COLUMN a SET (pg_attver=2);"),
+            id="what a server keeps for itself",
+        ),
+    ],
+)
+def test_what_only_looks_different_is_no_difference(
+    dumped: tuple[str, str, str], restored: tuple[str, str, str]
+) -> None:
+    assert _found(_script(dumped), _script(restored, key="b")) == []
+
+
+@pytest.mark.parametrize(
+    ("dumped", "restored", "sentence"),
+    [
+        pytest.param(
+            ("t", "TABLE", TABLE[2]),
+            ("t", "TABLE", TABLE[2].replace("a integer", "a bigint")),
+            "table shop.t: it is not as the dump makes it, beginning with: a integer,",
+            id="a type",
+        ),
+        pytest.param(
+            ("v", "VIEW", "CREATE VIEW shop.v AS\n SELECT a,\n    b\n   FROM t;"),
+            ("v", "VIEW", "CREATE VIEW shop.v AS\n SELECT b,\n    a\n   FROM t;"),
+            "view shop.v: it is not as the dump makes it, beginning with: SELECT a,",
+            id="the order of a view's columns",
+        ),
+        pytest.param(
+            ("t", "TABLE", TABLE[2]),
+            ("t", "TABLE", TABLE[2].replace("a integer,\n    b text", "b text,\n    a integer")),
+            "table shop.t: it is not as the dump makes it",
+            id="the order of a table's columns",
+        ),
+        pytest.param(
+            ("USER MAPPING me SERVER s", "USER MAPPING", "CREATE … OPTIONS (password 'secret');"),
+            ("USER MAPPING me SERVER s", "USER MAPPING", "CREATE … OPTIONS (password 'other');"),
+            "user mapping shop.USER MAPPING me SERVER s: it is not as the dump makes it",
+            id="a password, which is not told",
+        ),
+        pytest.param(
+            ("TABLE t", "ACL", "GRANT SELECT ON TABLE shop.t TO a;\nGRANT ALL ON TABLE shop.t TO b;"),
+            ("TABLE t", "ACL", "GRANT SELECT ON TABLE shop.t TO a;"),
+            "acl shop.TABLE t: it is not as the dump makes it, "
+            "beginning with: GRANT ALL ON TABLE shop.t TO b;",
+            id="a grant",
+        ),
+    ],
+)
+def test_what_differs_is_told_by_its_object(
+    dumped: tuple[str, str, str], restored: tuple[str, str, str], sentence: str
+) -> None:
+    assert _found(_script(dumped), _script(restored)) == [sentence]
+
+
+def test_what_is_missing_and_what_was_added_are_told() -> None:
+    other = ("u", "TABLE", "CREATE TABLE shop.u (\n);")
+    assert _found(_script(TABLE, other), _script(TABLE)) == [
+        "table shop.u: the dump makes it, and it is not there"
+    ]
+    assert _found(_script(TABLE), _script(TABLE, other)) == [
+        "table shop.u: it is there, and the dump does not make it"
+    ]
+    assert _found(_script(), _script()) == []
+
+
+def test_the_access_method_that_the_script_sets_belongs_to_the_tables_that_follow() -> None:
+    heap, other = (f"SET default_table_access_method = {name};\n\n" for name in ("heap", "heap2"))
+    assert _found(_script(TABLE, before=heap), _script(TABLE, before=other)) == [
+        "table shop.t: its access method is heap2, in the dump heap"
+    ]
+    parted = ("t", "TABLE", "CREATE TABLE shop.t (\n    a integer\n)\nPARTITION BY LIST (a);")
+    assert _found(_script(parted, before=heap), _script(parted, before=other)) == []
+
+
+def test_a_pl_pgsql_that_was_made_anew_is_the_one_that_every_database_has() -> None:
+    anew = ("plpgsql", "EXTENSION", "CREATE EXTENSION IF NOT EXISTS plpgsql WITH SCHEMA pg_catalog;")
+    assert _found(_script(anew), _script()) == []

@@ -1,0 +1,133 @@
+"""Every extension that PostgreSQL brings here: what belongs to one comes with it, whoever owns it then."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from psycopg import sql
+
+from ledgerflow_ops.adapters import archive, loading, process, source, tools
+from ledgerflow_ops.adapters.loading import Load
+from ledgerflow_ops.adapters.postgres import Connection, Database
+from ledgerflow_ops.core import ddl
+from ledgerflow_ops.core.compare import facts_equal
+from ledgerflow_ops.operations import backup
+from ledgerflow_ops_tests import builders, databases
+from ledgerflow_ops_tests.databases import run
+from ledgerflow_ops_tests.fakes import grounds, servers
+from ledgerflow_ops_tests.fakes.servers import Server
+
+_TYPES = ("citext", "cube", "hstore", "isbn", "lo", "ltree", "seg", "geometry")
+_SLOW_ONE = "postgis_tiger_geocoder"
+"""It takes as long as all the others together, and is tested with the others."""
+
+
+def _available(major: int) -> list[str]:
+    """The extensions that lie with the programs of a version, read where the tests are listed."""
+    found = servers.DEBIAN_15 if major == 15 else tools.bundled().folder
+    share = Path("/usr/share/postgresql/15") if major == 15 else found.parent / "share"
+    names = sorted(file.stem for file in (share / "extension").glob("*.control"))
+    return [name for name in names if name not in ("plpgsql", _SLOW_ONE)]
+
+
+@pytest.fixture(scope="module", params=[15, 17])
+def server(request: pytest.FixtureRequest, session_root: Path) -> Iterator[Server]:
+    with (
+        grounds.folder(session_root) as root,
+        servers.server(root, servers.of_major(request.param)) as server,
+    ):
+        run(server.database, "CREATE ROLE somebody_else SUPERUSER LOGIN")
+        yield server
+
+
+@pytest.fixture
+def small(server: Server) -> Iterator[Database]:
+    with databases.made(server.database) as database:
+        yield database
+
+
+def _made(connection: Connection, name: str) -> bool:
+    """Whether the server makes this extension: some are only names that others upgrade from."""
+    row = connection.execute("SELECT FROM pg_available_extension_versions WHERE name = %s", [name]).fetchone()
+    return row is not None
+
+
+def _make(database: Database, name: str) -> None:
+    with database.connect() as connection:
+        if not _made(connection, name):
+            pytest.skip(f"{name} has no script here")
+        connection.execute("SET search_path = public")
+        connection.execute(sql.SQL("CREATE EXTENSION {} CASCADE").format(sql.Identifier(name)))
+        for datatype in _TYPES:
+            found = connection.execute("SELECT to_regtype('public.' || %s)", [datatype]).fetchone()
+            if found is not None and found[0] is not None:
+                named = sql.Identifier("public", datatype)
+                table = sql.Identifier("public", f"of_{datatype}")
+                connection.execute(sql.SQL("CREATE TABLE {} (a {})").format(table, named))
+
+
+@pytest.mark.parametrize(
+    ("server", "name"),
+    [(major, name) for major in (15, 17) for name in _available(major)],
+    indirect=["server"],
+)
+def test_each_comes_back_under_another_owner(
+    server: Server, small: Database, tmp_path: Path, name: str
+) -> None:
+    """As in a drill, only within one server: dumped, loaded by another superuser, compared."""
+    try:
+        _make(small, name)
+    except Exception as trouble:  # of CREATE EXTENSION: asked for its words, whatever kind it is
+        if "must be loaded via shared_preload_libraries" in str(trouble) or "cron.database_name" in str(
+            trouble
+        ):
+            pytest.skip("it has to be preloaded: see test_preloading.py")
+        if "is not available" in str(trouble):
+            pytest.skip(str(trouble))
+        raise
+    programs, file = server.cluster.tools, tmp_path / "small.dump"
+    variables = small.variables()
+    dumping = process.run([programs.path("pg_dump"), "-Fc", f"--file={file}"], extra=variables)
+    assert dumping.code == 0, dumping.errors
+    with databases.made(server.database.as_user("somebody_else")) as copy:
+        loaded = loading.load(programs, copy, file, Load(1))
+        assert loaded.code == 0, loaded.errors
+        with small.connect() as one, copy.connect() as other:
+            sealed, found = source.look(one), source.look(other)
+        dumped = ddl.compare(
+            archive.definitions(programs, file), archive.definitions_of(programs, copy.variables())
+        )
+    assert [one.sentence for one in facts_equal(sealed.seal, found.seal, same_major=True)] == []
+    assert [one.sentence for one in dumped] == []
+    assert all("pg_attver" in note for note in sealed.notes)
+
+
+def test_a_database_with_nearly_all_of_them_is_proven(root: Path, server: Server, small: Database) -> None:
+    with small.connect() as connection:
+        connection.execute("SET search_path = public")
+        for name in (_SLOW_ONE, *_available(server.cluster.tools.major)):
+            with connection.transaction(), connection.cursor() as cursor:
+                if not _made(connection, name) or name in ("pgaudit", "pg_cron") or "plpython" in name:
+                    continue
+                cursor.execute(
+                    sql.SQL("CREATE EXTENSION IF NOT EXISTS {} CASCADE").format(sql.Identifier(name))
+                )
+    site = builders.site(root, small, rules=[])
+    grounds.prove(site, grounds.take(site))
+
+
+def test_an_owner_of_an_extension_is_noted_and_no_difference(
+    root: Path, server: Server, small: Database
+) -> None:
+    run(small, "CREATE SCHEMA kept", "SET ROLE somebody_else; CREATE EXTENSION tablefunc SCHEMA kept")
+    run(
+        small,
+        "CREATE TABLE t (a int, b kept.tablefunc_crosstab_2)",
+        "INSERT INTO t VALUES (1, ('x', 'y', 'z'))",
+    )
+    site = builders.site(root, small, rules=[])
+    manifest = backup.backup(site)
+    grounds.prove(site, manifest)
+    assert manifest.notes is not None
+    assert any("extension tablefunc belongs to somebody_else" in note for note in manifest.notes)
+    assert not any("tablefunc" in name for name in manifest.seal.objects if name.startswith("composite"))
