@@ -51,7 +51,7 @@ class Cluster:
         with _password_file(password, self.account) as file:
             words += [f"--pwfile={file}", "--auth=scram-sha-256"] if file else ["--auth=trust"]
             self._run("initdb", "-D", self.data, *words)
-        (self.data / "made").touch()
+        (self.data / "made").touch(mode=0o600)
 
     def start(self, settings: Mapping[str, str]) -> None:
         """Start the server with `settings` and wait until it takes connections."""

@@ -46,6 +46,7 @@ def textfile(file: Path, families: Families) -> None:
         raise LedgerError(f"{file.parent} is no folder.", hint="Make it, or name another TEXTFILE=.")
     with translated(file):
         write_to_textfile(str(file), _registry(families))
+        file.chmod(0o644)
 
 
 def serve(port: int, families: Families, tell: Callable[[str], None]) -> None:

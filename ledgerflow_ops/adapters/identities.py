@@ -1,7 +1,6 @@
 """Remembers which database each environment is, from its first use on."""
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import filelock
 
+from ledgerflow_ops.adapters import private
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
@@ -43,7 +43,7 @@ class Identities:
     ) -> None:
         """Take `identity` as this environment's own, unless `allowed` raises for what is known."""
         with translated(self.file):
-            self.file.parent.mkdir(parents=True, exist_ok=True)
+            private.state(self.file.parent)
             # Two environments may meet their databases for the first time at the same moment.
             with filelock.FileLock(self.file.with_suffix(".lock"), mode=0o600):
                 known = self.known()
@@ -51,11 +51,8 @@ class Identities:
                 self._write({**known, environment: identity})
 
     def _write(self, entries: dict[Environment, Identity]) -> None:
-        unfinished = self.file.with_suffix(f".{os.getpid()}.partial")
-        unfinished.write_text(
-            json.dumps({str(name): _fields(entry) for name, entry in entries.items()}, indent=1)
-        )
-        unfinished.replace(self.file)
+        told = {str(name): _fields(entry) for name, entry in entries.items()}
+        private.write(self.file, json.dumps(told, indent=1))
 
 
 def _fields(identity: Identity) -> dict[str, Any]:

@@ -1,25 +1,25 @@
 """Dagster's home: its folder, its file and the variable that leads to its storage. Imports no dagster."""
 
-import os
-import shutil
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+from ledgerflow_ops.adapters import private
 from ledgerflow_ops.adapters.postgres import Database
 
 STORAGE = "LEDGERFLOW_STORAGE_URL"
+_DAGSTERS_OWN = ("logs", ".logs_queue")
+"""Folders that Dagster makes in its home, by the umask, where they are not there."""
 
 
 def home(state_dir: Path, project: Path) -> Path:
     """The instance's folder with the project's dagster.yaml in it."""
-    folder = state_dir / "dagster"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = private.folder(state_dir, "dagster")
+    for name in _DAGSTERS_OWN:
+        private.folder(state_dir, "dagster", name)
     ours, there = project / "dagster.yaml", folder / "dagster.yaml"
     if not there.exists() or there.read_bytes() != ours.read_bytes():
-        unfinished = there.with_suffix(f".{os.getpid()}.partial")
-        shutil.copyfile(ours, unfinished)
-        unfinished.replace(there)
+        private.write(there, ours.read_text())
     return folder
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import filelock
 import psutil
 
-from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.adapters import clock, private
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Busy
@@ -37,7 +37,7 @@ def exclusive(state_dir: Path, environment: Environment, what: str, now: datetim
     note = folder / f"{environment}.holder.json"
     lock = filelock.FileLock(folder / f"{environment}.lock", mode=0o600)
     with translated(folder):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.folder(state_dir, "locks")
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
@@ -47,6 +47,7 @@ def exclusive(state_dir: Path, environment: Environment, what: str, now: datetim
             ) from None
     try:
         with translated(note):
+            note.touch(mode=0o600)
             note.write_text(_facts(what, now))
         yield
     finally:
@@ -63,7 +64,7 @@ def in_hand(state_dir: Path, environment: Environment, stem: str, what: str, now
     """
     file = _backup_lock(state_dir, environment, stem)
     with translated(file):
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.folder(state_dir, "locks", "backups", environment)
         descriptor = _shared(file)
     if descriptor is None:
         raise Busy(
@@ -85,7 +86,7 @@ def alone(state_dir: Path, environment: Environment, stem: str) -> Iterator[None
     """Have one backup to oneself during the block, to remove it; Busy, saying who uses it, if anyone does."""
     file = _backup_lock(state_dir, environment, stem)
     with translated(file):
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.folder(state_dir, "locks", "backups", environment)
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if not _locked(descriptor, fcntl.LOCK_EX):
