@@ -69,7 +69,9 @@ def request(site: Site, night: Night, task: Task, number: int) -> dg.RunRequest:
 
 def _config(site: Site, task: Task) -> dict[str, object]:
     if task is Task.ROTATE:
-        return {"ops": {f"{site.environment}__rotation": {"config": {"carry_out": True, "confirm": ""}}}}
+        # The settings name the environment that has nights; what the plan asks, nobody answers.
+        wanted = {"carry_out": True, "environment": str(site.environment), "confirm": ""}
+        return {"ops": {f"{site.environment}__rotation": {"config": wanted}}}
     return {}
 
 

@@ -97,8 +97,11 @@ def _planned(terminal: Terminal, plan: Plan) -> int:
 
 
 def _carried_out(site: Site, terminal: Terminal, job: str, config: Mapping[str, Any], done: str) -> int:
-    """Run the job, tell what came of it, as the journal has it."""
-    outcome = run(site, job, None, config={f"{job}_op": config})
+    """Run the job, tell what came of it, as the journal has it.
+
+    What a person types in the page stands here already: LEDGER_ENV.
+    """
+    outcome = run(site, job, None, config={f"{job}_op": {"environment": str(site.environment), **config}})
     if isinstance(site.desk.reporter, Progress):
         site.desk.reporter.clear()
     entries = [

@@ -4,19 +4,27 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from ledgerflow_ops.core import incident as incidents
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.launching import TYPED, refuse_unnamed
 from ledgerflow_ops.core.restoring import Wish
 from ledgerflow_ops.core.sizes import human
 from ledgerflow_ops.defs.assets import key
-from ledgerflow_ops.defs.runs import at_work, on_record
+from ledgerflow_ops.defs.runs import at_work, on_record, repeats
 from ledgerflow_ops.operations import recover, restore, rollback
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.restore import Restored
 
 
-class RestoreConfig(dg.Config):
+class NamedConfig(dg.Config):
+    """The environment's name, typed for this run: without it nothing is touched."""
+
+    environment: str = Field(description=TYPED)
+
+
+class RestoreConfig(NamedConfig):
     """Which backup goes into the environment, and what its guards need to hear.
 
     `file` is a name, a path, a day, latest or latest-proven; `from_env` another environment whose backup
@@ -29,13 +37,13 @@ class RestoreConfig(dg.Config):
     force: bool = False
 
 
-class RollbackConfig(dg.Config):
+class RollbackConfig(NamedConfig):
     """Whether sessions on the database may be ended."""
 
     force: bool = False
 
 
-class RecoverConfig(dg.Config):
+class RecoverConfig(NamedConfig):
     """`confirm`: the environment's name, where its database is there but bad."""
 
     confirm: str = ""
@@ -84,6 +92,7 @@ def _restore_op(site: Site) -> dg.OpDefinition:
     def op(context: dg.OpExecutionContext, config: RestoreConfig) -> None:
         here = at_work(site, context)
         with on_record():
+            refuse_unnamed(site.environment, config.environment, repeats(context))
             wish = wish_of(site, config.file, config.from_env, config.confirm, force=config.force)
             restored = restore.restore(here, wish)
         _tell(context, site, restored, {})
@@ -96,6 +105,7 @@ def _rollback_op(site: Site) -> dg.OpDefinition:
     def op(context: dg.OpExecutionContext, config: RollbackConfig) -> None:
         here = at_work(site, context)
         with on_record():
+            refuse_unnamed(site.environment, config.environment, repeats(context))
             done = rollback.rollback(here, force=config.force)
         facts = {name: dg.MetadataValue.text(str(value)) for name, value in done.as_json().items()}
         context.log_event(
@@ -110,6 +120,7 @@ def _recover_op(site: Site) -> dg.OpDefinition:
     def op(context: dg.OpExecutionContext, config: RecoverConfig) -> None:
         here = at_work(site, context)
         with on_record():
+            refuse_unnamed(site.environment, config.environment, repeats(context))
             incident, restored = recover.recover(here, confirmed=config.confirm)
         record = dg.MetadataValue.md(incidents.markdown(incident))
         facts = {

@@ -11,8 +11,9 @@ from ledgerflow_ops.operations.desk import Site
 
 def rotated(site: Site, terminal: Terminal, confirm: str) -> int:
     """Rotate as the job does; the exit code."""
-    config = {rotation_step(site): {"carry_out": True, "confirm": confirm}}
-    outcome = run(site, rotate_job(site), None, config=config)
+    # What a person types in the page stands here already: LEDGER_ENV.
+    wanted = {"carry_out": True, "environment": str(site.environment), "confirm": confirm}
+    outcome = run(site, rotate_job(site), None, config={rotation_step(site): wanted})
     if isinstance(site.desk.reporter, Progress):
         site.desk.reporter.clear()
     fields: dict[str, Any] = {"environment": str(site.environment), "run_id": outcome.run_id}

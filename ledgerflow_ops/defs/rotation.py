@@ -2,12 +2,14 @@
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from pydantic import Field
 
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.launching import TYPED, refuse_unnamed
 from ledgerflow_ops.core.sizes import human
 from ledgerflow_ops.defs import metadata, wiping
 from ledgerflow_ops.defs.assets import key
-from ledgerflow_ops.defs.runs import at_work, on_record
+from ledgerflow_ops.defs.runs import at_work, on_record, repeats
 from ledgerflow_ops.operations import rotate, servers
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.rotate import Done, Planned
@@ -19,6 +21,7 @@ class RotationConfig(dg.Config):
     """Whether to carry the plan out; `confirm` is the environment's name where the plan asks for it."""
 
     carry_out: bool = False
+    environment: str = Field(default="", description=f"With carry_out: {TYPED}")
     confirm: str = ""
 
 
@@ -48,6 +51,7 @@ def rotation_asset(site: Site) -> dg.AssetsDefinition:
         with on_record():
             if not config.carry_out:
                 return dg.MaterializeResult(metadata=of_plan(rotate.plan(here)))
+            refuse_unnamed(site.environment, config.environment, repeats(context))
             done = rotate.carry_out(here, config.confirm)
             wiping.wipe(context.instance, here, done.days)
             rotate.wiped(here, done.days)  # the last step of a removal

@@ -76,6 +76,11 @@ def at_work(site: Site, context: Context) -> Site:
     )
 
 
+def repeats(context: Context) -> str | None:
+    """The run that this one executes again; None for one that stands by itself."""
+    return context.run.parent_run_id or context.run.tags.get("dagster/parent_run_id")
+
+
 def backup_of(site: Site, context: Context, dumped: dg.AssetKey) -> BackupName:
     """The backup this run is about: the one it (or the run it repeats) made, else the day's newest.
 

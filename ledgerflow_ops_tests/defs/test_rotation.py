@@ -29,7 +29,8 @@ def fill(site: Site, days: int) -> list[str]:
 def launched(bench: Bench, opened: dg.DagsterInstance, **config: Any) -> dg.ExecuteInProcessResult:
     """The job as a schedule launches it."""
     job = build_definitions(bench.settings()).resolve_job_def("dev_rotate")
-    ops = {"ops": {"dev__rotation": {"config": config}}} if config else {}
+    named = {"environment": "dev", **config}
+    ops = {"ops": {"dev__rotation": {"config": named}}} if config else {}
     return job.execute_in_process(instance=opened, run_config=ops, raise_on_error=False)
 
 

@@ -157,7 +157,8 @@ def test_the_jobs_have_typed_settings_for_the_page(dev: Shell) -> None:
             found = definitions.resolve_job_def(f"{environment}_{job}")
             assert isinstance(found, dg.JobDefinition)
             assert found.description
-    good = {"ops": {"prod_restore_op": {"config": {"file": "latest", "from_env": "dev", "confirm": "prod"}}}}
+    typed = {"environment": "prod", "file": "latest", "from_env": "dev", "confirm": "prod"}
+    good = {"ops": {"prod_restore_op": {"config": typed}}}
     assert dg.validate_run_config(definitions.resolve_job_def("prod_restore"), good)
     bad = {"ops": {"prod_restore_op": {"config": {"file": 1, "nonsense": True}}}}
     restores = definitions.resolve_job_def("prod_restore")
