@@ -34,7 +34,7 @@ from ledgerflow_ops.core.errors import SettingsError
 from ledgerflow_ops.core.manifest import problems
 from ledgerflow_ops.places import STATE_DIR, config_file
 from ledgerflow_ops.sections import AlertSettings, EnvironmentSettings, GuardSettings, secret
-from ledgerflow_ops.values import FolderPath, Url
+from ledgerflow_ops.values import FolderPath, Url, WebOrigin
 
 _RETENTION = {Environment.DEV: 7, Environment.TEST: 3, Environment.PROD: 30}
 _NOT_SETTINGS = {"LEDGER_ENV", "LEDGER_CONFIG"}
@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     dagster_history_days: int = Field(default=90, ge=7)
     web_port: int | None = Field(default=None, ge=1024, le=65535)
     viewers_port: int | None = Field(default=None, ge=1024, le=65535)
+    web_addresses: tuple[WebOrigin, ...] = ()
+    web_proxy_secret_file: FolderPath | None = None
     guard: GuardSettings = GuardSettings()
     alerts: AlertSettings = AlertSettings()
     dagster_database_url: Url | None = None

@@ -74,6 +74,23 @@ def web_url(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _origin(address: str) -> str:
+    """A web page's origin as browsers write it: scheme, host, and a port that is not the usual one."""
+    form = f"{address!r}: write it as https://backups.example.org, without a path"
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError(form) from None
+    plain = re.fullmatch(r"[a-z0-9_.-]+|[0-9a-f:.]+", host) and not parts.username and not parts.password
+    if parts.scheme not in ("http", "https") or not plain or parts.path.strip("/") or parts.query:
+        raise ValueError(form)
+    if parts.fragment or port == 0:
+        raise ValueError(form)
+    written = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{written}" + (f":{port}" if port else "")
+
+
 def alert_url(secret: SecretStr) -> SecretStr:
     """A URL of a service that apprise may know. The message never repeats it; apprise itself is asked later,
     by who sends: to import it takes longer than most commands do."""
@@ -88,6 +105,7 @@ AlertUrl = Annotated[SecretStr, AfterValidator(alert_url)]
 Url = Annotated[SecretStr, AfterValidator(url)]
 WebUrl = Annotated[SecretStr, AfterValidator(web_url)]
 
+WebOrigin = Annotated[str, AfterValidator(_origin)]
 ProjectName = Annotated[str, AfterValidator(_project)]
 ServiceName = Annotated[str, AfterValidator(_service)]
 Zone = Annotated[str, AfterValidator(_zone)]

@@ -509,6 +509,30 @@ class TestAlerts:
         assert said in refused()
 
 
+class TestWebAddresses:
+    @pytest.mark.parametrize(
+        ("written", "read"),
+        [
+            ("https://backups.example.org", "https://backups.example.org"),
+            ("HTTPS://Backups.Example.org/", "https://backups.example.org"),
+            ("http://localhost:8080", "http://localhost:8080"),
+            ("http://[::1]:8080", "http://[::1]:8080"),
+        ],
+    )
+    def test_one_is_an_origin(self, written: str, read: str) -> None:
+        assert Settings(web_addresses=(written,)).web_addresses == (read,)
+
+    @pytest.mark.parametrize(
+        "written",
+        ["backups.example.org", "https://", "https://a.example/path", "ftp://a.example", "https://u:p@a.example",
+         "https://a.example?x=1", "https://a.example#x", "https://*.example.org", "https://a.example:0",
+         "https://a.example:x", "null", "*", "https://a b.example"],
+    )  # fmt: skip
+    def test_what_is_none_is_told_how_to_write_it(self, written: str) -> None:
+        with pytest.raises(ValidationError, match=r"write it as https://backups\.example\.org"):
+            Settings(web_addresses=(written,))
+
+
 class TestExample:
     def test_it_loads_as_it_is_and_changes_nothing(self, file: Path) -> None:
         defaults = config.load()
@@ -536,7 +560,7 @@ class TestExample:
         assert found.alerts.model_dump(exclude=examples) == defaults.alerts.model_dump(exclude=examples)
         assert [channel.name for channel in found.alerts.channels] == ["phone", "mail"]
         examples = {"archive_roots", "tools_dir", "dagster_database_url", "environments", "guard", "alerts"}
-        examples |= {"web_port", "viewers_port"}
+        examples |= {"web_port", "viewers_port", "web_addresses", "web_proxy_secret_file"}
         assert found.model_dump(exclude=examples) == defaults.model_dump(exclude=examples)
 
     def test_every_setting_is_in_it_below_its_explanation(self) -> None:

@@ -11,18 +11,24 @@ from ledgerflow_ops.commands.calls import JSON, Call, flag
 @JSON
 def up(json: bool) -> None:
     """Start the web page, the viewers' page where it is set, and the daemon on loopback."""
+    from ledgerflow_ops.adapters.web_sessions import GOOD_FOR
     from ledgerflow_ops.operations import servers
 
     call = Call(json)
     address = servers.up(call.desk)
     viewers = servers.viewers_address(call.desk)
+    link, viewers_link = servers.links(call.desk)
     call.terminal.say(f"The web page is at {address}")
+    call.terminal.say(f"Open it by this link, good once, for {GOOD_FOR.seconds // 60} minutes: {link}")
     if viewers:
         call.terminal.say(f"Viewers, who can change nothing, look at {viewers}")
+        call.terminal.say(f"Their link, good once as well: {viewers_link}")
     call.terminal.say("make down stops it, the daemon and the embedded PostgreSQL.")
     figures = servers.metrics_address(call.desk)
     call.terminal.say(f"Prometheus finds the figures at {figures}")
-    pages = {"address": address, **({"viewers": viewers} if viewers else {})}
+    pages = {"address": address, "link": link}
+    if viewers:
+        pages |= {"viewers": viewers, "viewers_link": viewers_link}
     call.terminal.finish({**pages, "metrics": figures})
 
 

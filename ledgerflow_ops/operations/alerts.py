@@ -18,8 +18,8 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Busy, LedgerError, SettingsError
 from ledgerflow_ops.core.messages import Context, Words
 from ledgerflow_ops.operations import channels, summaries
+from ledgerflow_ops.operations.background import Server
 from ledgerflow_ops.operations.desk import Desk
-from ledgerflow_ops.operations.servers import Server
 
 _OWN = "alerts"
 """The source of what is wrong with telling itself."""

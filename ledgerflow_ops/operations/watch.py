@@ -16,8 +16,8 @@ from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.lateness import Promise
 from ledgerflow_ops.core.summary import Listed, Summary, dated, newest_first, newest_proven, own
 from ledgerflow_ops.operations import drifting, measuring, summaries
+from ledgerflow_ops.operations.background import Server
 from ledgerflow_ops.operations.desk import Desk, Site
-from ledgerflow_ops.operations.servers import Server
 from ledgerflow_ops.operations.standing import against
 
 Part = Callable[[], Sequence[Finding]]

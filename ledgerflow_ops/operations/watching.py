@@ -12,8 +12,8 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.spans import span
 from ledgerflow_ops.operations import alerts, watch
+from ledgerflow_ops.operations.background import Server
 from ledgerflow_ops.operations.desk import Desk
-from ledgerflow_ops.operations.servers import Server
 
 SILENT = timedelta(minutes=10)
 """So long a sensor that is due every minute may be silent: the daemon starts anew, a tick takes long."""

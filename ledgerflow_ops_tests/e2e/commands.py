@@ -117,6 +117,10 @@ class Shell:
         finally:
             os.close(person)
 
+    def key(self, page: str = "webserver") -> str:
+        """What a program of ours says to a page: `Bearer …`."""
+        return f"Bearer {(self.state / 'servers' / f'{page}.secret').read_text().strip()}"
+
     def file(self, environment: str, said: Said) -> Path:
         """The dump that a JSON answer names, which is where it has to be."""
         found = Path(said.json["file"])

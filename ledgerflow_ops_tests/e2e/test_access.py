@@ -1,10 +1,12 @@
 """Who may look and who may act: two real web pages, a real nginx in front of them."""
 
 import json
+import secrets
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -41,13 +43,27 @@ RELOAD = "mutation {reloadWorkspace {__typename}}"
 @pytest.fixture(scope="module")
 def ports() -> dict[str, int]:
     """By their ports in docs/nginx.conf."""
-    return {"3070": free_port(), "3071": free_port()}
+    return {"3070": free_port(), "3071": free_port(), "8070": free_port()}
 
 
 @pytest.fixture(scope="module")
-def running(session_root: Path, ports: dict[str, int]) -> Iterator[Shell]:
-    """Both pages, at ports that the settings name."""
-    named = {"LEDGER_WEB_PORT": str(ports["3070"]), "LEDGER_VIEWERS_PORT": str(ports["3071"])}
+def secret() -> str:
+    """What the pages know nginx by."""
+    return secrets.token_hex(32)
+
+
+@pytest.fixture(scope="module")
+def running(session_root: Path, ports: dict[str, int], secret: str) -> Iterator[Shell]:
+    """Both pages, at ports and for a proxy that the settings name."""
+    file = session_root / "proxy.secret"
+    file.touch(mode=0o600)
+    file.write_text(f"{secret}\n")
+    named = {
+        "LEDGER_WEB_PORT": str(ports["3070"]),
+        "LEDGER_VIEWERS_PORT": str(ports["3071"]),
+        "LEDGER_WEB_ADDRESSES": json.dumps([f"http://127.0.0.1:{ports['8070']}"]),
+        "LEDGER_WEB_PROXY_SECRET_FILE": str(file),
+    }
     with commands.shell(session_root, LEDGER_ENV="dev", **named) as found:
         said = found.ledgerflow("up", "--json")
         assert said.code == 0, said.all
@@ -57,10 +73,10 @@ def running(session_root: Path, ports: dict[str, int]) -> Iterator[Shell]:
 
 
 @pytest.fixture(scope="module")
-def front(running: Shell, ports: dict[str, int]) -> Iterator[str]:
+def front(running: Shell, ports: dict[str, int], secret: str) -> Iterator[str]:
     """The address of nginx."""
     people = dict(one.split(":") for one in (OWNER, VIEWER))
-    with nginx(running.root / "nginx", ports, people) as address:
+    with nginx(running.root / "nginx", ports, people, secret) as address:
         yield address
 
 
@@ -117,6 +133,60 @@ def test_a_page_from_elsewhere_gives_no_orders(front: str) -> None:
         assert web.upgraded(front, "/graphql", OWNER, origin)[0] == 403, origin
 
 
+@pytest.mark.parametrize("person", [OWNER, VIEWER])
+def test_an_image_elsewhere_gives_none_either(front: str, person: str) -> None:
+    """It names no origin, and the browser sends the password along: such a GET has restored a database."""
+    order = quote("mutation {reloadWorkspace {__typename}}")
+    assert web.get(f"{front}/graphql?query={order}", person).status == 403
+    assert web.get(f"{front}/%67raphql?query={order}", person).status == 403
+    image = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+    assert web.get(f"{front}/favicon.png", person, None, **image).status == 403
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert web.get(f"{front}/runs", person, None, **link).status == 200, "a link in a mail"
+
+
+def test_the_pages_own_server_sees_to_it_too(
+    running: Shell, front: str, ports: dict[str, int], secret: str
+) -> None:
+    """Behind an nginx that lets everything through, and without one: nobody but the proxy has its secret."""
+    page, host = f"http://127.0.0.1:{ports['3070']}", front.removeprefix("http://")
+    proxied = {"X-Ledgerflow-Proxy": secret, "Host": host}
+    assert web.get(f"{page}/server_info", "", None, **proxied).status == 200
+    assert (
+        web.get(f"{page}/server_info", "", None, **{**proxied, "X-Ledgerflow-Proxy": secret[::-1]}).status
+        == 401
+    )
+    assert web.get(f"{page}/server_info", "", None, **{**proxied, "X-Ledgerflow-Proxy": ""}).status == 401
+    assert web.get(f"{page}/graphql?query=%7Bversion%7D", "", None, **proxied).status == 405
+    image = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+    assert web.get(f"{page}/", "", None, **proxied, **image).status == 403
+    assert web.get(f"{page}/", "", None, **proxied, Origin=page).status == 403, (
+        "an address of ours, and not this one"
+    )
+    assert web.get(f"{page}/", "", None, **{**proxied, "Host": "elsewhere.example"}).status == 403
+    for other in (page, f"http://127.0.0.1:{ports['3071']}"):
+        answer = web.get(f"{other}/")
+        assert answer.status == 401
+        assert "make up" in answer.text
+
+
+def test_a_secret_that_keeps_nobody_out_is_refused(running: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "proxy.secret"
+    for text, mode, said in (
+        (None, 0, "No such file"),
+        ("short", 0o600, "at least 32 characters"),
+        ("two words " * 8, 0o600, "one word"),
+        ("a" * 32, 0o644, "every account may read"),
+    ):
+        if text is not None:
+            file.write_text(text)
+            file.chmod(mode)
+        told = running.ledgerflow("up", LEDGER_WEB_PROXY_SECRET_FILE=str(file))
+        assert told.code == 2, told.all
+        assert said in told.errors
+        assert f"chmod 600 {file}" in told.errors
+
+
 def test_both_pages_listen_on_loopback_only(running: Shell, ports: dict[str, int]) -> None:
     pages = [psutil.Process(int(_note(running, name)["pid"])) for name in ("webserver", "viewers")]
     found = [
@@ -125,7 +195,7 @@ def test_both_pages_listen_on_loopback_only(running: Shell, ports: dict[str, int
         for one in page.net_connections("inet")
         if one.status == psutil.CONN_LISTEN
     ]
-    assert {(one.ip, one.port) for one in found} == {("127.0.0.1", port) for port in ports.values()}
+    assert {(one.ip, one.port) for one in found} == {("127.0.0.1", ports[one]) for one in ("3070", "3071")}
 
 
 def test_a_reload_shows_the_days_as_they_are_now_on_both(
@@ -153,7 +223,7 @@ def test_a_page_moves_to_the_port_that_is_set_now_and_ends_where_none_is(
     said = running.ledgerflow("up", "--json", LEDGER_VIEWERS_PORT=str(port))
     assert said.json["viewers"] == f"http://127.0.0.1:{port}"
     assert said.json["address"] == f"http://127.0.0.1:{ports['3070']}", "the other one stays"
-    assert web.get(f"http://127.0.0.1:{port}/server_info", "").status == 200
+    assert web.get(f"http://127.0.0.1:{port}/server_info", running.key("viewers")).status == 200
     assert ended(before, 60)
     before = psutil.Process(_processes(running, "viewers")[0])
     assert "viewers" not in running.ledgerflow("up", "--json", LEDGER_VIEWERS_PORT="").json

@@ -3,14 +3,13 @@
 import json
 import os
 import re
-import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, StorageState, expect, sync_playwright
 
 from ledgerflow_ops.adapters import clock
 from ledgerflow_ops.operations import backup as making
@@ -59,10 +58,22 @@ def address(dev: Shell, backup: Said) -> str:
     return str(said.json["address"])
 
 
+@pytest.fixture(scope="module")
+def session(browser: Browser, dev: Shell, address: str) -> StorageState:
+    """What the browser keeps once it has opened the link that `make up` prints."""
+    context = browser.new_context()
+    found = context.new_page()
+    assert found.goto(dev.make("-s", "up", "JSON=1").json["link"], timeout=PATIENCE)
+    assert found.url == f"{address}/"
+    kept = context.storage_state()
+    context.close()
+    return kept
+
+
 @pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
+def page(browser: Browser, address: str, session: StorageState) -> Iterator[Page]:
     """A page of the usual size. It may ask nobody but our own server."""
-    found = browser.new_page(viewport={"width": 1400, "height": 900}, base_url=address)
+    found = browser.new_page(viewport={"width": 1400, "height": 900}, base_url=address, storage_state=session)
     found.set_default_timeout(PATIENCE)
     asked: list[str] = []
     found.on("request", lambda request: asked.append(request.url))
@@ -107,14 +118,11 @@ def taken(page: Page, file: Path) -> None:
     assert 10_000 < file.stat().st_size < 400_000
 
 
-def materializations(address: str, *asset: str) -> list[str | None]:
+def materializations(shell: Shell, address: str, *asset: str) -> list[str | None]:
     """The partitions of an asset's materializations, newest first, as the page itself asks for them."""
     query = "{assetOrError(assetKey:{path:%s}){... on Asset{assetMaterializations(limit:50){partition}}}}"
-    body = json.dumps({"query": query % json.dumps(asset)}).encode()
-    request = urllib.request.Request(f"{address}/graphql", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        found = json.load(answer)["data"]["assetOrError"].get("assetMaterializations", [])
-    return [made["partition"] for made in found]
+    found = web.asked(address, query % json.dumps(asset), shell.key())["assetOrError"]
+    return [made["partition"] for made in found.get("assetMaterializations", [])]
 
 
 def eventually(page: Page, holds: Callable[[], bool]) -> None:
@@ -175,9 +183,9 @@ def test_a_failed_check_shows_its_hint(dev: Shell, page: Page, tmp_path: Path) -
     assert dev.ledgerflow("backup").code == 0
 
 
-def test_the_catalog_shows_a_chart_and_a_table(page: Page, address: str, tmp_path: Path) -> None:
+def test_the_catalog_shows_a_chart_and_a_table(dev: Shell, page: Page, address: str, tmp_path: Path) -> None:
     """The daemon sees to it, without being asked: backups made before it first ran are in it as well."""
-    eventually(page, lambda: materializations(address, "catalog") != [])
+    eventually(page, lambda: materializations(dev, address, "catalog") != [])
     opened(page, "/assets/catalog", "newest proven")
     expect(seen(page, "NOTHING")).to_be_visible()
     page.get_by_text("[Show Markdown]").locator("visible=true").first.click()
@@ -187,15 +195,15 @@ def test_the_catalog_shows_a_chart_and_a_table(page: Page, address: str, tmp_pat
     taken(page, tmp_path / "catalog.png")
 
 
-def test_a_backup_can_be_launched_by_click(page: Page, address: str, backup: Said) -> None:
+def test_a_backup_can_be_launched_by_click(dev: Shell, page: Page, address: str, backup: Said) -> None:
     """Materialize… → the latest partition → Launch 1 run; the daemon carries it out."""
     opened(page, "/assets/dev/dump", "A sealed dump of the database")
-    before = materializations(address, "dev", "dump")
+    before = materializations(dev, address, "dev", "dump")
     page.get_by_role("button", name=re.compile("Materialize")).first.click()
     page.get_by_role("button", name="Latest").click()
     page.get_by_role("button", name="Launch 1 run").click()
-    eventually(page, lambda: len(materializations(address, "dev", "dump")) > len(before))
-    assert materializations(address, "dev", "dump") == [backup.json["backup_day"], *before]
+    eventually(page, lambda: len(materializations(dev, address, "dev", "dump")) > len(before))
+    assert materializations(dev, address, "dev", "dump") == [backup.json["backup_day"], *before]
 
 
 def test_a_wiped_partition_is_missing_and_its_file_is_there(
@@ -206,17 +214,17 @@ def test_a_wiped_partition_is_missing_and_its_file_is_there(
     yesterday = (date.fromisoformat(today) - timedelta(days=1)).isoformat()
     dump = {"path": ["dev", "dump"]}
     report = {"eventType": "ASSET_MATERIALIZATION", "assetKey": dump, "partitionKeys": [yesterday]}
-    web.asked(address, REPORT, event=report)
+    web.asked(address, REPORT, dev.key(), event=report)
     files = {file: file.stat().st_mtime_ns for file in (dev.backups / "dev").iterdir()}
     assert Path(backup.json["file"]) in files
     opened(page, "/assets/dev/dump?view=partitions", "Materialized (2)")
 
     ranges = [{"assetKey": dump, "partitions": {"range": {"start": today, "end": today}}}]
-    told = web.asked(address, WIPE, ranges=ranges)["wipeAssets"]
+    told = web.asked(address, WIPE, dev.key(), ranges=ranges)["wipeAssets"]
     assert told["__typename"] == "AssetWipeSuccess", told
     opened(page, "/assets/dev/dump?view=partitions", "Materialized (1)")
     expect(seen(page, "Missing (7)")).to_be_visible()
-    assert set(materializations(address, "dev", "dump")) == {yesterday}
+    assert set(materializations(dev, address, "dev", "dump")) == {yesterday}
     taken(page, tmp_path / "wiped.png")
 
     page.get_by_role("button", name="Materialize").first.locator("xpath=following::button[1]").click()
@@ -242,8 +250,8 @@ def missed(dev: Shell) -> list[str]:
     return days
 
 
-def _are_there(days: list[str], address: str, asset: str) -> bool:
-    return set(days) <= set(materializations(address, "dev", asset))
+def _are_there(dev: Shell, days: list[str], address: str, asset: str) -> bool:
+    return set(days) <= set(materializations(dev, address, "dev", asset))
 
 
 def test_a_backfill_of_two_missed_days_adopts_what_lies_there(
@@ -259,7 +267,7 @@ def test_a_backfill_of_two_missed_days_adopts_what_lies_there(
         days.press("Enter")
         expect(seen(page, "2 partitions")).to_be_visible()
         page.get_by_role("button", name="Launch backfill").click()
-        eventually(page, partial(_are_there, missed, address, asset))
+        eventually(page, partial(_are_there, dev, missed, address, asset))
     opened(page, "/assets/dev/drill?view=partitions", "Materialized (3)")
     expect(seen(page, "Missing (5)")).to_be_visible()
     taken(page, pictures / "backfilled.png")
@@ -276,8 +284,8 @@ def test_rotation_makes_a_partition_go(
     [removed] = said.json["removed"]
     assert oldest.replace("-", "") in removed
     opened(page, "/assets/dev/drill?view=partitions", "Materialized (2)")
-    assert materializations(address, "dev", "drill").count(oldest) == 0
-    assert newer in materializations(address, "dev", "drill")
+    assert materializations(dev, address, "dev", "drill").count(oldest) == 0
+    assert newer in materializations(dev, address, "dev", "drill")
     opened(page, "/assets/dev/rotation", "rotation")
     taken(page, pictures / "rotation.png")
 

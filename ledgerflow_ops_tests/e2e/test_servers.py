@@ -5,12 +5,12 @@ import os
 import re
 import signal
 import time
-import urllib.request
 from pathlib import Path
 
 import psutil
 import pytest
 
+from ledgerflow_ops_tests.e2e import web
 from ledgerflow_ops_tests.e2e.commands import PROGRAM, Said, Shell, at_work_in
 
 pytestmark = pytest.mark.e2e
@@ -23,9 +23,8 @@ def up(shell: Shell) -> str:
     return str(said.json["address"])
 
 
-def answers(address: str) -> bool:
-    with urllib.request.urlopen(f"{address}/server_info", timeout=30) as answer:
-        return "dagster_webserver_version" in json.load(answer)
+def answers(shell: Shell, address: str) -> bool:
+    return "dagster_webserver_version" in web.get(f"{address}/server_info", shell.key()).text
 
 
 def server(shell: Shell, name: str) -> psutil.Process:
@@ -77,7 +76,7 @@ def test_two_starts_at_once_and_another_later_make_one_set_of_servers(dev: Shell
     addresses = re.findall(r"The web page is at (http://127\.0\.0\.1:\d+)", both.out)
     assert len(addresses) == 2, both.all
     assert {*addresses, up(dev)} == {addresses[0]}
-    assert answers(addresses[0])
+    assert answers(dev, addresses[0])
     home = str(dev.state / "dagster")
     daemons = [found for found in psutil.process_iter() if _is_daemon_of(found, home)]
     assert [found.pid for found in daemons] == [server(dev, "daemon").pid]
@@ -119,7 +118,7 @@ def test_a_web_page_that_was_killed_is_started_again(dev: Shell) -> None:
     second = up(dev)
     assert server(dev, "webserver") != webserver
     assert server(dev, "daemon") == daemon, "the daemon was not touched"
-    assert answers(second)
+    assert answers(dev, second)
     assert first.startswith("http://127.0.0.1:")
 
 

@@ -22,11 +22,12 @@ class Answer:
 
 
 def get(url: str, person: str = "", body: bytes | None = None, **headers: str) -> Answer:
-    """GET, or POST a body, as a person written `name:password`."""
+    """GET, or POST a body, as a person written `name:password`, or as a program of ours: `Bearer …`."""
     place = urlsplit(url)
     connection = http.client.HTTPConnection(place.netloc, timeout=PATIENCE)
     try:
-        connection.request("POST" if body else "GET", place.path or "/", body, {**_known(person), **headers})
+        path = (place.path or "/") + (f"?{place.query}" if place.query else "")
+        connection.request("POST" if body else "GET", path, body, {**_known(person), **headers})
         answer = connection.getresponse()
         return Answer(answer.status, dict(answer.getheaders()), answer.read().decode())
     finally:
@@ -36,9 +37,9 @@ def get(url: str, person: str = "", body: bytes | None = None, **headers: str) -
 def answered(
     address: str, query: str, person: str = "", origin: str = "", **variables: Any
 ) -> dict[str, Any]:
-    """The whole answer to a GraphQL query."""
+    """The whole answer to a GraphQL query, sent as the page at the address sends it, or one at `origin`."""
     body = json.dumps({"query": query, "variables": variables}).encode()
-    headers = {"Content-Type": "application/json", **({"Origin": origin} if origin else {})}
+    headers = {"Content-Type": "application/json", "Origin": origin or address}
     return dict(json.loads(get(f"{address}/graphql", person, body, **headers).text))
 
 
@@ -84,4 +85,6 @@ def _frame(text: bytes) -> bytes:
 
 
 def _known(person: str) -> dict[str, str]:
+    if person.startswith("Bearer "):
+        return {"Authorization": person}
     return {"Authorization": "Basic " + base64.b64encode(person.encode()).decode()} if person else {}

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import psutil
 
-from ledgerflow_ops.adapters.cluster import free_port
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import needs
 
@@ -36,13 +35,16 @@ PATIENCE = 20.0
 
 
 @contextmanager
-def nginx(folder: Path, pages: Mapping[str, int], passwords: Mapping[str, str]) -> Iterator[str]:
-    """nginx in front of the pages at the ports of `pages` (by their ports in the example); its address."""
+def nginx(folder: Path, pages: Mapping[str, int], passwords: Mapping[str, str], secret: str) -> Iterator[str]:
+    """nginx in front of the pages; its address.
+
+    `pages` has their ports, and nginx's own, by those in the example; `secret` is what the pages know it by.
+    """
     program = needs.program("nginx", "/usr/sbin/nginx")
-    port = free_port()
+    port = pages["8070"]
     folder.mkdir(mode=0o711)
     settings = (PROJECT / "docs" / "nginx.conf").read_text()
-    for written, real in {**pages, "8070": port}.items():
+    for written, real in pages.items():
         settings, found = re.subn(rf"127\.0\.0\.1:{written};", f"127.0.0.1:{real};", settings)
         assert found == 1, f"the example does not name port {written} once"
     as_root = os.geteuid() == 0
@@ -51,6 +53,8 @@ def nginx(folder: Path, pages: Mapping[str, int], passwords: Mapping[str, str]) 
     (folder / "ledgerflow.passwords").write_text(
         "".join(f"{name}:{_digest(password)}\n" for name, password in passwords.items())
     )
+    with os.fdopen(os.open(folder / "ledgerflow.secret", os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:
+        out.write(f"proxy_set_header X-Ledgerflow-Proxy {secret};\n")
     words = [str(program), "-p", str(folder), "-c", "nginx.conf", "-e", "errors.log"]
     child = subprocess.Popen(words, cwd=folder, stdin=subprocess.DEVNULL)
     try:

@@ -17,8 +17,8 @@ from ledgerflow_ops.core.alerts import Level
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.operations import alerts, watch, watching
+from ledgerflow_ops.operations.background import Server
 from ledgerflow_ops.operations.desk import Desk
-from ledgerflow_ops.operations.servers import Server
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import Recorder
 from ledgerflow_ops_tests.e2e.commands import Shell

@@ -1,0 +1,239 @@
+"""Which requests the web page's server carries out, and what it says to the others. Pure: no world in it.
+
+Loopback keeps out other machines and nothing else: any web page can have a browser send requests there, and
+any account of the machine can. So a request counts only when it was sent to an address that is served here
+(DNS rebinding), when no other page had a part in it (Origin, Sec-Fetch-Site), when it gives its order in a
+form that a page from elsewhere cannot send unasked, and when it knows a secret. Each of these is enough to
+stop a page from elsewhere; all are asked.
+
+Sources: RFC 9110 (section 7.2, Host; 9.2.1, safe methods), RFC 6265bis (SameSite, and that cookies do not
+keep to a port), Fetch (Origin, the types of content that need no preflight), Fetch Metadata (Sec-Fetch-*).
+"""
+
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+LOGIN = "/login"
+"""Where a one-time link leads."""
+PROXY = "x-ledgerflow-proxy"
+"""The header in which a proxy in front says its secret."""
+_READS = ("GET", "HEAD")
+_GRAPHQL = "/graphql"
+_PREFETCH = ("sec-purpose", "purpose", "x-purpose", "x-moz")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_TOKEN = re.compile(r"token=([A-Za-z0-9_-]{20,128})")
+_ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::([0-9]{1,5}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request's head. Names of headers are in lower case; `query` is what follows the question mark."""
+
+    method: str
+    path: str
+    query: str
+    headers: Sequence[tuple[str, str]]
+    websocket: bool = False
+
+    def all(self, name: str) -> list[str]:
+        """The values of a header, one for each time it was sent."""
+        return [value.strip() for found, value in self.headers if found == name]
+
+    def one(self, name: str) -> str:
+        """A header's value; empty where there is none, and where there are two."""
+        found = self.all(name)
+        return found[0] if len(found) == 1 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a page's server serves, and whom it knows.
+
+    `origins` has an address's origin by what browsers send as Host for it. `secret` is the server's own,
+    which our own programs send; `proxy_secret` that of a proxy in front that asks for a password, or empty.
+    """
+
+    page: str
+    port: int
+    origins: Mapping[str, str]
+    secret: str
+    proxy_secret: str = ""
+
+    @property
+    def cookie(self) -> str:
+        """The session cookie's name. Cookies do not keep to a port: without it two servers would take each
+        other's place."""
+        return f"ledgerflow_{self.page}_{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The request may be carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """The request came by a link: if its token is good, it gets a session.
+
+    `secure`: the cookie goes by TLS alone. `known`: there is a session already, whatever the token is worth.
+    """
+
+    token: str
+    secure: bool
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The request is not carried out: an HTTP status, what was wrong, and what to do."""
+
+    status: int
+    message: str
+    hint: str
+
+
+Verdict = Allowed | LogIn | Rejected
+
+NO_SESSION = Rejected(
+    401,
+    "This browser has no session here.",
+    "Type `make up` at a terminal: it prints a link that opens this page, once.",
+)
+USED = Rejected(
+    401,
+    "This link has been used, or is too old.",
+    "Type `make up` at a terminal for a fresh one.",
+)
+
+
+def judge(request: Request, policy: Policy) -> Verdict:
+    """What becomes of a request."""
+    origin = policy.origins.get(request.one("host").lower())
+    if origin is None or not request.path.startswith("/"):
+        served = ", ".join(sorted(set(policy.origins.values())))
+        return Rejected(
+            403, "This address is not served here.", f"Open {served}, or add yours to web_addresses."
+        )
+    found = _foreign(request, origin) or _unfit(request)
+    if found:
+        return found
+    if request.path == LOGIN and request.query:
+        return _login(request, policy, origin)
+    return _known(request, policy)
+
+
+def _foreign(request: Request, origin: str) -> Rejected | None:
+    """Why the request is another page's doing.
+
+    A browser names the origin of every websocket (RFC 6455, section 4.1) and of every POST (Fetch); without
+    one they come from a program, which has no cookies but those it was given. A plain GET has none.
+    """
+    elsewhere = Rejected(
+        403, "The request comes from another page.", "Open this page by its own address, and do it there."
+    )
+    if request.all("origin") and request.one("origin") != origin:
+        return elsewhere
+    site = request.one("sec-fetch-site")
+    if not request.all("sec-fetch-site") or site in ("same-origin", "none"):
+        return None
+    opened = request.method == "GET" and not request.websocket
+    opened = opened and request.one("sec-fetch-mode") == "navigate"
+    return None if opened and request.one("sec-fetch-dest") == "document" else elsewhere
+
+
+def _unfit(request: Request) -> Rejected | None:
+    """Why the request's form is one that is not taken from anybody."""
+    if request.websocket:
+        return None
+    if request.method in _READS:
+        if request.path == _GRAPHQL and request.query:
+            return Rejected(
+                405, "A GET carries out no query.", "Send it as POST, with Content-Type: application/json."
+            )
+        return None
+    if request.method != "POST":
+        return Rejected(405, "GET, HEAD and POST are served, nothing else.", "Send it as POST.")
+    kind = request.one("content-type").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        return Rejected(
+            415, "A POST's content has to be JSON.", "Send it with Content-Type: application/json."
+        )
+    return None
+
+
+def _login(request: Request, policy: Policy, origin: str) -> Verdict:
+    """A link is used by a person who opens it, not by a browser that looks ahead or a page that embeds it."""
+    ahead = any(request.all(name) for name in _PREFETCH)
+    destination = request.all("sec-fetch-dest")
+    opened = request.method == "GET" and not ahead and destination in ([], ["document"])
+    if not opened:
+        return Rejected(403, "A link is opened in a window.", "Open it there.")
+    found = _TOKEN.fullmatch(request.query)
+    return LogIn(found[1], origin.startswith("https:"), _has_session(request, policy)) if found else USED
+
+
+def _known(request: Request, policy: Policy) -> Verdict:
+    """Whether it knows a secret.
+
+    Our own programs send theirs in a header that no page can have a browser send. A cookie, and a password
+    that a proxy asks for, a browser sends by itself; the checks before this one are for those.
+    """
+    bearer = request.one("authorization").removeprefix("Bearer ")
+    proxied = bool(policy.proxy_secret) and _same(request.one(PROXY), policy.proxy_secret)
+    known = _same(bearer, policy.secret) or proxied or _has_session(request, policy)
+    return Allowed() if known else NO_SESSION
+
+
+def session(policy: Policy, name: str) -> str:
+    """A session cookie's value: a random `name`, and what only this page's server can make of it."""
+    return f"{name}.{_signed(policy, name)}"
+
+
+def _signed(policy: Policy, name: str) -> str:
+    text = f"session {policy.page} {policy.port} {name}"
+    return hmac.new(policy.secret.encode(), text.encode(), sha256).hexdigest()
+
+
+def _has_session(request: Request, policy: Policy) -> bool:
+    pairs = [value.partition(".") for value in _cookies(request, policy.cookie)]
+    return any(name and _same(signed, _signed(policy, name)) for name, _, signed in pairs)
+
+
+def _cookies(request: Request, name: str) -> list[str]:
+    """The values of a cookie. A page at another port can add one of the same name, and none takes another's
+    place."""
+    pairs = [pair.strip().partition("=") for value in request.all("cookie") for pair in value.split(";")]
+    return [value for found, _, value in pairs if found == name]
+
+
+def _same(one: str, other: str) -> bool:
+    """Compare in a time that does not tell how much was right. An empty secret is nobody's."""
+    return bool(other) and hmac.compare_digest(one.encode(), other.encode())
+
+
+def digest(token: str) -> str:
+    """What is kept of a link's token: it does not lead back to it."""
+    return sha256(token.encode()).hexdigest()
+
+
+def origins(port: int, others: Sequence[str] = ()) -> dict[str, str]:
+    """By Host: loopback's addresses with `port`, and the `others`, which are origins (https://host[:port]).
+
+    ValueError for one that is none.
+    """
+    own = [f"http://{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]")]
+    found: dict[str, str] = {}
+    for address in (*own, *others):
+        parts = _ORIGIN.fullmatch(address)
+        if parts is None:
+            raise ValueError(f"{address} is no origin")
+        scheme, host, port_of = parts.groups()
+        number = int(port_of or _DEFAULT_PORTS[scheme])
+        plain = number == _DEFAULT_PORTS[scheme]
+        origin = f"{scheme}://{host}" + ("" if plain else f":{number}")
+        for authority in {origin.partition("://")[2], f"{host}:{number}"}:
+            found[authority] = origin
+    return found

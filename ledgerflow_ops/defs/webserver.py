@@ -1,0 +1,87 @@
+"""Dagster's own web page behind our guard: what `make up` starts, once for the owner and once for viewers.
+
+`dagster-webserver` has no place for a middleware: this serves the same application, made by the same function
+with the same settings (dagster_webserver/cli.py, 1.13.27).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import click
+import dagster as dg
+
+from ledgerflow_ops.adapters.asgi import Guard
+from ledgerflow_ops.adapters.web_sessions import Sessions
+from ledgerflow_ops.core.request_policy import Policy, origins
+
+_STATEMENT_TIMEOUT = 15_000  # milliseconds
+_POOL_RECYCLE = 3600  # seconds
+_POOL_OVERFLOW = 20
+_POLL_RATE = 2000  # milliseconds, at which an open page asks for what is new
+
+
+@click.command()
+@click.option("--page", required=True, help="The page's name; its secret and links are named after it.")
+@click.option("--port", type=int, required=True, help="The port on 127.0.0.1.")
+@click.option("--workspace", required=True, help="Dagster's workspace.yaml.")
+@click.option("--state", type=Path, required=True, help="The state folder, with secrets and links.")
+@click.option("--address", "addresses", multiple=True, help="An origin under which a proxy shows the page.")
+@click.option("--proxy-secret", type=Path, help="The file with the secret that the proxy says.")
+@click.option("--read-only", is_flag=True, help="Nothing can be launched or changed.")
+def main(
+    page: str,
+    port: int,
+    workspace: str,
+    state: Path,
+    addresses: tuple[str, ...],
+    proxy_secret: Path | None,
+    read_only: bool,
+) -> None:
+    """Serve Dagster's web page to those who have a session."""
+    sessions = Sessions(state, page)
+    proxy = proxy_secret.read_text().strip() if proxy_secret else ""
+    policy = Policy(page, port, origins(port, addresses), sessions.secret(), proxy)
+    serve(policy, sessions, workspace, read_only=read_only)
+
+
+def serve(policy: Policy, sessions: Sessions, workspace: str, *, read_only: bool) -> None:
+    """Serve until a signal ends it."""
+    import uvicorn
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+    from dagster._utils.interrupts import setup_interrupt_handlers
+    from dagster._utils.log import configure_loggers
+    from dagster_webserver.app import create_app_from_workspace_process_context
+    from dagster_webserver.version import __version__
+
+    configure_loggers(formatter="colored", log_level="INFO")
+    setup_interrupt_handlers()
+    with dg.DagsterInstance.get() as instance:
+        instance.optimize_for_webserver(_STATEMENT_TIMEOUT, _POOL_RECYCLE, _POOL_OVERFLOW)
+        target = WorkspaceFileTarget(paths=[workspace])
+        with WorkspaceProcessContext(
+            instance, workspace_load_target=target, version=__version__, read_only=read_only
+        ) as context:
+            app = create_app_from_workspace_process_context(context, "", _POLL_RATE, lifespan=_lifespan)
+            uvicorn.run(
+                Guard(app, policy, sessions),
+                host="127.0.0.1",
+                port=policy.port,
+                log_level="warning",
+                access_log=False,  # a line there would hold what follows the question mark
+                server_header=False,
+                proxy_headers=False,  # nothing is believed because of where it comes from
+            )
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(_: object) -> AsyncIterator[None]:
+    """Ended by a signal, uvicorn cancels what waits here (uvicorn's issue 1160)."""
+    with contextlib.suppress(asyncio.exceptions.CancelledError):
+        yield
+
+
+if __name__ == "__main__":
+    main()
