@@ -108,7 +108,7 @@ def _foreign_key(failure: _Failure) -> Diagnosis | None:
     altered, reference = _ALTERED.search(failure.text), _REFERENCE.search(failure.text)
     if not found:
         return None
-    table, name = altered[1] if altered else quote(found[1]), quote(found[2])
+    table, name = altered[1] if altered else failure.table or quote(found[1]), quote(found[2])
     look = ""
     if reference:
         columns, parents = reference[1].split(", "), reference[3].split(", ")
@@ -122,6 +122,7 @@ def _foreign_key(failure: _Failure) -> Diagnosis | None:
         sentence,
         f"These rows break it: {look} Correct or delete them. To keep them as they are, first: "
         f"{_not_valid(table, found[2])}",
+        by_order=bool(failure.table),  # an extension's tables have theirs before the rows come
     )
 
 
@@ -209,35 +210,43 @@ def _search_path(failure: _Failure) -> Diagnosis | None:
     schemas = dict.fromkeys([*_schemas_of(missing[2], failure.seal), "public"])
     path = ", ".join([*map(quote, schemas), "pg_temp"])
     used = f" It is used where {failure.table} is loaded." if failure.table else _used(failure)
+    own = [function] if "(" in function else _signatures(function, failure.seal)
+    if _ours(function, failure.seal):
+        fix = " ".join(f"ALTER FUNCTION {one} SET search_path = {path};" for one in own)
+    else:  # a dump does not hold what is altered in an extension
+        fix = "It is an extension's: update that to a version which names schemas, or drop what uses it."
     return Diagnosis(
         "function",
         f"the function {function} names the {what} without its schema, and a load has an empty "
         f"search_path.{used}",
-        f"ALTER FUNCTION {function} SET search_path = {path};",
+        fix,
     )
 
 
 def _function(failure: _Failure) -> str:
-    """The function that failed, with its arguments, as ALTER FUNCTION takes it; empty where none is named."""
+    """The function that failed, with its arguments where they are known; empty where none is named."""
     context = failure.text.partition("CONTEXT:")[2]
     if called := _IN_PLPGSQL.search(context):
-        return (
-            called[1]
-            if "." in called[1].partition("(")[0]
-            else _signature(called[1].partition("(")[0], failure)
-        )
-    if called := _IN_SQL.search(context):
-        return _signature(next(name for name in called.groups() if name), failure)
-    return ""
-
-
-def _signature(name: str, failure: _Failure) -> str:
-    known = [
-        key.removeprefix("routine ")
-        for key in failure.seal.objects
-        if key.startswith("routine ") and _bare(key.removeprefix("routine ")) == name
-    ]
+        if "." in called[1].partition("(")[0]:
+            return called[1]
+        name = called[1].partition("(")[0]
+    elif called := _IN_SQL.search(context):
+        name = next(name for name in called.groups() if name)
+    else:
+        return ""
+    known = _signatures(name, failure.seal)
     return known[0] if len(known) == 1 else quote(name)
+
+
+def _signatures(name: str, seal: Seal) -> list[str]:
+    """The functions of this name, as ALTER FUNCTION takes them."""
+    known = (key.removeprefix("routine ") for key in seal.objects if key.startswith("routine "))
+    return [one for one in known if _bare(one) == _unquoted(name)]
+
+
+def _ours(function: str, seal: Seal) -> bool:
+    """Whether a function was made by somebody, and not by an extension, whose own are not sealed."""
+    return bool(_signatures(_bare(function), seal))
 
 
 def _bare(name: str) -> str:

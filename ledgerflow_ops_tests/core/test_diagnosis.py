@@ -12,7 +12,14 @@ SEAL = records.seal(
     tables={name: TableFacts(rows=1, sums={}) for name in ("public.t", 'shop."D"', "shop.look")},
     objects={
         f"routine {name}": NOTHING
-        for name in ("shop.inner_f(t text)", "public.is_ok(t text)", "public.f(x integer)")
+        for name in (
+            "shop.inner_f(t text)",
+            "public.is_ok(t text)",
+            "public.f(x integer)",
+            "public.outer_f(t text)",
+            "public.twice(b bytea)",
+            "public.twice(u uuid)",
+        )
     },
 )
 
@@ -62,6 +69,30 @@ CASES = {
         'the function public.f(x integer) names the type "My"',
         "ALTER FUNCTION public.f(x integer) SET search_path = public, pg_temp;",
         False,
+    ),
+    "overloaded function": (
+        running(
+            'function twice(bytea) does not exist\nCONTEXT:  SQL function "twice" during inlining',
+            "CREATE TABLE public.t ( s text GENERATED ALWAYS AS (public.twice(id)) STORED )",
+        ),
+        "the function twice names the function twice(bytea)",
+        "ALTER FUNCTION public.twice(u uuid) SET search_path = public, pg_temp;",
+        False,
+    ),
+    "function of an extension": (
+        copying(
+            "function h3(point, integer) does not exist\n"
+            'CONTEXT:  SQL function "h3_lat_lng" during inlining\nCOPY t, line 1'
+        ),
+        "the function h3_lat_lng names the function h3(point, integer)",
+        "It is an extension's: update that",
+        False,
+    ),
+    "foreign key of an extension's table": (
+        copying('insert or update on table "t" violates foreign key constraint "t_fkey"\nDETAIL:  …'),
+        "rows of public.t violate its foreign key t_fkey",
+        "conname = 't_fkey'",
+        True,
     ),
     "foreign key": (
         running(
