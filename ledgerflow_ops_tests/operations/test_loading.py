@@ -16,7 +16,7 @@ from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.proof import SOURCE
 from ledgerflow_ops.operations import drill, leftovers, pins, rollback
 from ledgerflow_ops.operations.backup import Order
-from ledgerflow_ops_tests.fakes import grounds, roundtrips
+from ledgerflow_ops_tests.fakes import grounds, roundtrips, servers
 from ledgerflow_ops_tests.fakes.roundtrips import Case
 from ledgerflow_ops_tests.fakes.servers import Server
 
@@ -141,6 +141,15 @@ def make(root: Path, server: Server) -> Iterator[Make]:
 def test_event_triggers_fire_of_nothing_that_we_do(make: Make) -> None:
     case = make("audited", AUDIT + LOGIN)
     case.roundtrip("INSERT INTO t VALUES (101, 'later')")
+
+
+def test_event_triggers_are_made_last_where_no_setting_turns_them_off(root: Path) -> None:
+    programs = servers.debian_15()
+    with (
+        servers.server(root, programs) as server,
+        roundtrips.case(root, server, programs, "audited_15", AUDIT) as case,
+    ):
+        case.roundtrip("INSERT INTO t VALUES (101, 'later')")
 
 
 def test_a_gate_lets_the_drill_in_and_stands_again_after_the_restore(make: Make) -> None:

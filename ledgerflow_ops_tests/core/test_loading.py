@@ -1,0 +1,30 @@
+"""The order in which an archive's entries are loaded."""
+
+from ledgerflow_ops.core.loading import stages
+
+LISTED = [
+    b"; a comment",
+    b"849; 1247 16386 TYPE public colour postgres",
+    b"3400; 0 0 ACL public TABLE t owner",
+    b"2416; 0 0 TABLE ATTACH public p0 postgres",
+    b"2564; 0 16404 TABLE DATA public EVENT TRIGGER postgres",
+    b"3200; 3466 16500 EVENT TRIGGER - e_ddl postgres",
+    b"3201; 0 0 COMMENT - EVENT TRIGGER e_ddl postgres",
+    b"3199; 2620 16450 TRIGGER public ev ev_log postgres",
+    b"2100; 826 16384 DEFAULT ACL public DEFAULT PRIVILEGES FOR TABLES postgres",
+    b"2600; 0 16420 MATERIALIZED VIEW DATA public m postgres",
+]
+
+
+def test_data_is_complete_before_anything_that_could_fire_and_event_triggers_come_last() -> None:
+    data, constraints, grants, last = stages(LISTED)
+    assert data.sections == ("pre-data", "data")
+    assert constraints.sections == ("post-data",)
+    assert data.entries == constraints.entries == (b"849", b"2416", b"2564", b"3199")
+    assert (grants.entries, grants.sections) == ((b"3400", b"2100", b"2600"), ())
+    assert (last.entries, last.parallel) == ((b"3200", b"3201"), False)
+    assert last.list == b"3200;\n3201;\n"
+
+
+def test_without_grants_and_event_triggers_there_are_two_stages() -> None:
+    assert [stage.name for stage in stages(LISTED[:2])] == ["data", "constraints"]
