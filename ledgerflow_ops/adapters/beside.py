@@ -16,10 +16,12 @@ _SEQUENCES = """
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence s ON s.seqrelid = c.oid
     WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
       AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
-      AND NOT EXISTS (SELECT FROM pg_depend d
-                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+      AND (EXISTS (SELECT FROM pg_extension e WHERE c.oid = ANY (e.extconfig))
+           OR NOT EXISTS (SELECT FROM pg_depend d
+                          WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))
     ORDER BY 1, 2
 """
+"""Of an extension's sequences a dump says where those stand that are the user's, as pg_cron's are."""
 _OBJECTS = "SELECT oid FROM pg_largeobject_metadata"
 _CHUNK = 1024 * 1024
 _AT_ONCE = 200

@@ -11,7 +11,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from ledgerflow_ops.adapters import standby, tables
+from ledgerflow_ops.adapters import preloading, standby, tables
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.adapters.standby import Standby
 from ledgerflow_ops.core import expressions
@@ -87,11 +87,12 @@ def facts(connection: Connection) -> Source:
 @dataclass(frozen=True, slots=True)
 class Look:
     """A database's seal and what is beside it: notes on what a dump does not carry, and the names of what
-    belongs to an extension although earlier versions sealed it as an object."""
+    belongs to an extension although earlier versions sealed it as an object, and what the server preloads."""
 
     seal: Seal
     notes: tuple[str, ...]
     extended: frozenset[str]
+    preloaded: tuple[str, ...] | None
 
 
 def seal(connection: Connection, *, full: bool = False) -> Seal:
@@ -106,6 +107,7 @@ def look(connection: Connection, *, full: bool = False) -> Look:
         _seal(connection, _objects(rows), full=full),
         tuple(name for name, _, _, sort in rows if sort == "note"),
         frozenset(name for name, _, _, sort in rows if sort == "extended"),
+        preloading.preloaded(connection),
     )
 
 

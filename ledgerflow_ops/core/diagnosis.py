@@ -27,6 +27,9 @@ _MACHINE = re.compile(
 )
 """What pg_restore says when this machine is at fault, not the backup."""
 
+_ITS_OWN = "CREATE EXTENSION "
+"""A command whose script lies on this machine, not in the archive: so does whatever ends it."""
+
 _ERROR = re.compile(
     r"^(?:pg_restore: error: |psql:\S+ )?(?:COPY failed for table (\".*?\"): |could not execute query: )?"
     r"ERROR:  (.*)$",
@@ -81,7 +84,8 @@ def first_error(errors: str) -> str:
 
 def of_machine(errors: str) -> bool:
     """Whether it is this machine that cannot load the archive: it says nothing of the backup."""
-    return bool(_MACHINE.search(first_error(errors)))
+    command = errors.partition("Command was: ")[2]  # the first one, which is that of the first error
+    return command.startswith(_ITS_OWN) or bool(_MACHINE.search(first_error(errors)))
 
 
 def diagnose(errors: str, seal: Seal) -> Diagnosis | None:

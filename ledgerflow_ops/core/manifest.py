@@ -20,7 +20,7 @@ from ledgerflow_ops.core.rungs import Rung
 VERSION = 1
 """The format this code writes. A higher one is refused, not guessed at."""
 
-_OPTIONAL = ("files", "properties", "warnings", "unheld", "notes")
+_OPTIONAL = ("files", "properties", "warnings", "unheld", "notes", "preloaded")
 _MARK = b',"digest":"'
 _TAIL = _MARK + b'%s"}\n'
 
@@ -219,6 +219,8 @@ class Manifest(Record):
     """Unlogged tables and sequences of a standby: it has nothing of their data, so neither has the dump."""
     notes: tuple[str, ...] | None = None
     """What the source has and the dump does not carry, in sentences; None in earlier versions' manifests."""
+    preloaded: tuple[str, ...] | None = None
+    """What the source's server preloads; None where the account is not told, and in earlier manifests."""
     run: RunFacts
     durations: dict[str, float]
 

@@ -228,6 +228,7 @@ class _Backup:
             contents=streamed.contents,
             properties=ready.properties,
             notes=sealed.notes,
+            preloaded=sealed.preloaded,
             run=self.site.desk.run,
             durations=dict(self.watch.durations),
         )

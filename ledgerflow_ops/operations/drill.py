@@ -10,13 +10,14 @@ import psycopg
 from psycopg import sql
 
 from ledgerflow_ops.adapters import disks, roles
+from ledgerflow_ops.adapters import preloading as libraries
 from ledgerflow_ops.adapters.loading import Load, Loaded
 from ledgerflow_ops.adapters.postgres import EVENT_TRIGGERS_OFF, Connection, Database
 from ledgerflow_ops.adapters.process import last_lines
 from ledgerflow_ops.adapters.refused_options import refused_options
 from ledgerflow_ops.adapters.throwaway import Throwaway, memory, throwaway
 from ledgerflow_ops.adapters.tools import Tools
-from ledgerflow_ops.core import diagnosis, space
+from ledgerflow_ops.core import diagnosis, preloading, space
 from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core.checks import Check, passed
 from ledgerflow_ops.core.compare import versions_sentence
@@ -86,11 +87,20 @@ class _Drill:
         with (
             watch.phase("drill"),
             _our_trouble(),
-            throwaway(place, server_tools, bootstrap, encoding, in_memory=in_memory) as server,
+            throwaway(
+                place, server_tools, bootstrap, encoding, self._preloading(server_tools), in_memory=in_memory
+            ) as server,
         ):
             self.examination.server_version = server_tools.version
             self._climb(server, server_tools)
             self.report.step(Step.CLEAN)
+
+    def _preloading(self, server_tools: Tools) -> dict[str, str]:
+        """The settings that preload what the backup's extensions need, as far as it is here."""
+        if self.manifest is None:
+            return {}
+        needed = preloading.needed(self.manifest.seal.extensions, self.manifest.preloaded)
+        return preloading.settings(libraries.there(server_tools, needed), _COPY)
 
     def _climb(self, server: Throwaway, server_tools: Tools) -> None:
         examination, copy = self.examination, server.server.named(_COPY).as_user(self._own_role())

@@ -23,13 +23,14 @@ class Sealed:
     seal: Seal
     beside: Beside
     notes: tuple[str, ...]
+    preloaded: tuple[str, ...] | None
 
 
 def take(snapshot: Snapshot, *, full: bool) -> Sealed:
     """The seal of the database under its snapshot."""
     connection = snapshot.connection
     look = source.look(connection, full=full)
-    return Sealed(look.seal, beside.beside(connection, full=full), look.notes)
+    return Sealed(look.seal, beside.beside(connection, full=full), look.notes, look.preloaded)
 
 
 def require_held(
