@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from ledgerflow_ops.core.activity import Limits
 from ledgerflow_ops.core.alerts import Level
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.rules import DataRule
@@ -146,6 +147,8 @@ class EnvironmentSettings(BaseModel):
     full_seal_below: ByteSize = ByteSize(256_000_000)
     backup_minutes: int = Field(default=360, ge=1)
     late_minutes: int = Field(default=90, ge=1)
+    stall_seconds: int = Field(default=300, ge=1)
+    lock_timeout_seconds: int = Field(default=300, ge=1)
     redrill_days: int = Field(default=30, ge=1)
     redrill_minutes: int = Field(default=60, ge=0)
     rpo_hours: float = Field(default=26, gt=0)
@@ -182,6 +185,11 @@ class EnvironmentSettings(BaseModel):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+    @property
+    def limits(self) -> Limits:
+        """How long nothing may come from the database, and how long its locks are waited for."""
+        return Limits(stall=self.stall_seconds, lock=self.lock_timeout_seconds)
 
     @property
     def data_rules(self) -> tuple[DataRule, ...]:

@@ -2,21 +2,22 @@
 
 import hashlib
 import subprocess
-import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from psycopg.conninfo import make_conninfo
 
-from ledgerflow_ops.adapters import process
+from ledgerflow_ops.adapters import activity, process
 from ledgerflow_ops.adapters.client import Client
-from ledgerflow_ops.adapters.reading import CHUNK, DAMAGED, Decoder, widen
+from ledgerflow_ops.adapters.dumping import Dumper, dumper, failed
+from ledgerflow_ops.adapters.reading import CHUNK, DAMAGED, Decoder
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.silence import Silence
 from ledgerflow_ops.adapters.tools import Tools
-from ledgerflow_ops.core.errors import BadBackup, LedgerError
+from ledgerflow_ops.core.activity import NOBODY, Limits, Watcher
+from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.manifest import Contents, TableOfContents
 from ledgerflow_ops.core.rowsums import RowSum
 from ledgerflow_ops.core.tables import QualifiedName
@@ -24,9 +25,7 @@ from ledgerflow_ops.core.tables import QualifiedName
 MAGIC = b"PGDMP"
 """The first bytes of every archive in pg_dump's custom format."""
 
-_PATIENCE = "--lock-wait-timeout=20s"
-"""Our own snapshot holds locks: behind somebody who waits for them, pg_dump would wait for ever."""
-
+_STALL = Limits().stall
 Moved = Callable[[int], None]
 
 
@@ -48,47 +47,48 @@ def dump(
     moved: Moved,
     without: Sequence[QualifiedName] = (),
 ) -> Streamed:
-    """Run pg_dump once and write its archive into `into`, hashed and decoded as it flows.
+    """Run pg_dump once and write its archive into `into`, as `stream` does.
+
+    The data of the tables and sequences in `without` is left out.
+    """
+    with dumper(client, archive_options(compression, without), snapshot_id, Limits().lock) as dump:
+        return stream(client.tools, dump, into, moved, lambda _decoder: NOBODY)
+
+
+def archive_options(compression: str, without: Sequence[QualifiedName] = ()) -> list[str]:
+    """What pg_dump is asked for to write an archive, `without` the data of these tables and sequences."""
+    left_out = [f"--exclude-table-data={name.pattern}" for name in without]
+    return ["--format=custom", f"--compress={compression}", *left_out]
+
+
+def stream(
+    tools: Tools, dump: Dumper, into: IO[bytes], moved: Moved, watched: Callable[[Decoder], Watcher]
+) -> Streamed:
+    """Carry the archive of a pg_dump at work into `into`, hashed and decoded as it flows.
 
     The data of the tables and sequences in `without` is left out.
 
     LedgerError when pg_dump fails, BadBackup when what it wrote cannot be decoded; in both cases what
-    `into` holds is not a backup.
+    `into` holds is not a backup. `watched` gives the watcher of both programs.
     """
-    options = ["--format=custom", f"--compress={compression}", f"--snapshot={snapshot_id}", _PATIENCE]
-    options += [f"--exclude-table-data={name.pattern}" for name in without]
-    with ExitStack() as stack:
-        child = client.popen("pg_dump", options)
-        errors = bytearray()
-        listener = threading.Thread(target=process.drain, args=(child.stderr, errors), daemon=True)
-        listener.start()
-        stack.callback(process.stop, child)
-        decoder = Decoder(client.tools)
-        stack.callback(decoder.abandon)
-        size, sha256 = _pump(child, decoder, into, moved)
-        code = child.wait()
-        listener.join()
-        said = errors.decode("utf-8", "replace")
-        if code:
-            raise _failed(code, said)
+    decoder = Decoder(tools)
+    try:
+        watch = watched(decoder)
+        decoder.watch = watch
+        size, sha256 = _pump(dump, decoder, into, moved, watch)
+        said = dump.finish(watch)
         return Streamed(size, sha256, decoder.close(), process.mask(said))
+    finally:
+        decoder.abandon()
 
 
-def _failed(code: int, errors: str) -> LedgerError:
-    return LedgerError(
-        f"pg_dump failed ({process.ended_by(code)}):\n{process.last_lines(errors)}",
-        hint="Nothing was kept. Mend what the lines above say and run the backup again.",
-    )
-
-
-def _pump(child: subprocess.Popen[bytes], decoder: Decoder, into: IO[bytes], moved: Moved) -> tuple[int, str]:
+def _pump(dump: Dumper, decoder: Decoder, into: IO[bytes], moved: Moved, watch: Watcher) -> tuple[int, str]:
     """Carry the archive from pg_dump into the file and the decoder; its size and SHA-256.
 
     A decoder that gives up does not end the pump: pg_dump's own error, if it has one, is the cause.
     """
-    widen(child.stdout)
     digest, size, decoding = hashlib.sha256(), 0, True
-    while chunk := child.stdout.read1(CHUNK):  # type: ignore[union-attr]
+    while chunk := dump.read(watch):
         digest.update(chunk)
         into.write(chunk)
         size += len(chunk)
@@ -97,20 +97,25 @@ def _pump(child: subprocess.Popen[bytes], decoder: Decoder, into: IO[bytes], mov
     return size, digest.hexdigest()
 
 
-def decode(tools: Tools, file: Path) -> Contents:
-    """What the archive in `file` holds; BadBackup when any byte of it cannot be decoded."""
+def decode(tools: Tools, file: Path, stall: float = _STALL) -> Contents:
+    """What the archive in `file` holds; BadBackup when any byte of it cannot be decoded.
+
+    LedgerError when the tool hangs: when it does nothing at all for `stall` seconds.
+    """
     with file.open("rb") as stream:
         decoder = Decoder(tools, stream)
+        decoder.watch = _idle(decoder.child, stall)
         try:
             return decoder.close()
         finally:
             decoder.abandon()
 
 
-def row_sums(tools: Tools, file: Path, names: Collection[str]) -> dict[str, RowSum]:
+def row_sums(tools: Tools, file: Path, names: Collection[str], stall: float = _STALL) -> dict[str, RowSum]:
     """The rows of these tables as the archive in `file` has them, in any order; BadBackup as `decode`."""
     with file.open("rb") as stream:
         decoder = Decoder(tools, stream, names)
+        decoder.watch = _idle(decoder.child, stall)
         try:
             decoder.close()
             return decoder.sums
@@ -118,33 +123,15 @@ def row_sums(tools: Tools, file: Path, names: Collection[str]) -> dict[str, RowS
             decoder.abandon()
 
 
-@contextmanager
-def ddl_of_source(client: Client, snapshot_id: str) -> Iterator[Callable[[], bytes]]:
-    """The DDL of the database that `client` reaches, as pg_dump writes it in plain text.
-
-    It is read while the block does other work, which calls what this yields to have it, and no longer
-    than the block: a pg_dump that hangs does not hold up an interrupted backup.
-    """
-    options = ["--schema-only", f"--snapshot={snapshot_id}", _PATIENCE]
-    child = client.popen("pg_dump", options)
-
-    def whole() -> bytes:
-        out, errors = printed.result()
-        if child.returncode:
-            raise _failed(child.returncode, errors.decode("utf-8", "replace"))
-        return out
-
-    with ThreadPoolExecutor(1) as pool:
-        printed = pool.submit(child.communicate)
-        try:
-            yield whole
-        finally:
-            process.kill(child)
+def _idle(child: subprocess.Popen[bytes], stall: float) -> Watcher:
+    """What watches a pg_restore that only reads a file."""
+    return Silence("pg_restore", stall, lambda: activity.programs([child.pid]))
 
 
-def ddl(tools: Tools, file: Path) -> bytes:
+def ddl(tools: Tools, file: Path, stall: float = _STALL) -> bytes:
     """The DDL in the archive, as pg_restore writes it in plain text."""
-    finished = process.run([tools.path("pg_restore"), "--schema-only", "--file=-", file])
+    command: list[str | Path] = [tools.path("pg_restore"), "--schema-only", "--file=-", file]
+    finished = process.run(command, watched=lambda child: _idle(child, stall))
     if finished.code:
         raise BadBackup(f"The DDL could not be read:\n{process.last_lines(finished.errors)}", hint=DAMAGED)
     return finished.out
@@ -154,25 +141,33 @@ _DEFINITIONS = ("--section=pre-data", "--section=post-data")
 """All but data. `--schema-only` would leave out large objects, with their owners, grants and comments."""
 
 
-def definitions(tools: Tools, file: Path) -> bytes:
+def definitions(tools: Tools, file: Path, stall: float = _STALL) -> bytes:
     """As `ddl`, with the large objects' owners, grants and comments."""
-    finished = process.run([tools.path("pg_restore"), *_DEFINITIONS, "--file=-", file])
+    command: list[str | Path] = [tools.path("pg_restore"), *_DEFINITIONS, "--file=-", file]
+    finished = process.run(command, watched=lambda child: _idle(child, stall))
     if finished.code:
         raise BadBackup(f"The DDL could not be read:\n{process.last_lines(finished.errors)}", hint=DAMAGED)
     return finished.out
 
 
-def definitions_of(tools: Tools, variables: Mapping[str, str]) -> bytes:
-    """What `definitions` would be of an archive of the database that `variables` lead to, as it is now."""
-    finished = process.run([tools.path("pg_dump"), *_DEFINITIONS, _PATIENCE], extra=variables)
+def definitions_of(tools: Tools, database: Database) -> bytes:
+    """What `definitions` would be of an archive of `database`, as programs reach it, as it is now."""
+    at, limits = database.parameters, database.limits
+    patience = f"--lock-wait-timeout={limits.lock:.0f}s"
+
+    def watched(child: subprocess.Popen[bytes]) -> Watcher:
+        return Silence("pg_dump", limits.stall, lambda: activity.look(at, limits.answer, [child.pid]))
+
+    command: list[str | Path] = [tools.path("pg_dump"), *_DEFINITIONS, patience]
+    finished = process.run(command, extra=database.variables(), watched=watched)
     if finished.code:
-        raise _failed(finished.code, finished.errors)
+        raise failed(finished.code, finished.errors)
     return finished.out
 
 
-def table_of_contents(tools: Tools, file: Path) -> TableOfContents:
+def table_of_contents(tools: Tools, file: Path, stall: float = _STALL) -> TableOfContents:
     """The archive's entries, counted and digested; BadBackup when the list cannot be read."""
-    return counted(entries(tools, file))
+    return counted(entries(tools, file, stall))
 
 
 def counted(entries: Sequence[bytes]) -> TableOfContents:
@@ -180,9 +175,10 @@ def counted(entries: Sequence[bytes]) -> TableOfContents:
     return TableOfContents(entries=len(entries), digest=hashlib.sha256(b"\n".join(entries)).hexdigest())
 
 
-def entries(tools: Tools, file: Path) -> list[bytes]:
+def entries(tools: Tools, file: Path, stall: float = _STALL) -> list[bytes]:
     """The lines of `pg_restore --list` that name an entry; BadBackup when the list cannot be read."""
-    finished = process.run([tools.path("pg_restore"), "--list", file])
+    command: list[str | Path] = [tools.path("pg_restore"), "--list", file]
+    finished = process.run(command, watched=lambda child: _idle(child, stall))
     if finished.code:
         raise BadBackup(
             f"The table of contents could not be read:\n{process.last_lines(finished.errors)}", hint=DAMAGED

@@ -16,6 +16,7 @@ _SEQUENCES = """
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence s ON s.seqrelid = c.oid
     WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
       AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
+      AND pg_relation_filenode(c.oid) IS NOT NULL  -- one that has been dropped since the snapshot was taken
       AND (EXISTS (SELECT FROM pg_extension e WHERE c.oid = ANY (e.extconfig))
            OR NOT EXISTS (SELECT FROM pg_depend d
                           WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))
@@ -30,11 +31,15 @@ _AT_ONCE = 200
 
 def beside(connection: Connection, *, full: bool) -> Beside:
     """What is there now. With `full` every byte of the large objects is read, under the snapshot."""
+    return Beside(sequences(connection), *objects(connection, full=full))
+
+
+def objects(connection: Connection, *, full: bool) -> tuple[int, str | None]:
+    """How many large objects there are and, with `full`, the digest of all their data."""
     oids = [oid for (oid,) in connection.execute(_OBJECTS)]
-    digest = None
-    if full:
-        digest = all_objects({str(oid): _digest(connection, oid) for oid in oids}).digest
-    return Beside(sequences(connection), len(oids), digest)
+    if not full:
+        return len(oids), None
+    return len(oids), all_objects({str(oid): _digest(connection, oid) for oid in oids}).digest
 
 
 def sequences(connection: Connection) -> dict[str, Sequence]:

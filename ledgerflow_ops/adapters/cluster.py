@@ -75,6 +75,8 @@ class Cluster:
             return
         with contextlib.suppress(psutil.NoSuchProcess):
             postmaster.send_signal(signal.SIGQUIT if at_once else signal.SIGINT)
+        if at_once:
+            _awaken(postmaster)
         if not ended(postmaster, _START_TIMEOUT):
             raise LedgerError(
                 f"The server in {self.data} does not stop (process {postmaster.pid}).",
@@ -138,6 +140,14 @@ def _password_file(password: str, account: Account | None) -> Iterator[str | Non
         if account:
             os.chown(file.name, account.uid, account.gid)
         yield file.name
+
+
+def _awaken(postmaster: psutil.Process) -> None:
+    """Let a server that somebody has stopped (SIGSTOP) go on, and so hear what it was told."""
+    with contextlib.suppress(psutil.Error):
+        for one in (postmaster, *postmaster.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                one.resume()
 
 
 def ended(process: psutil.Process, timeout: float) -> bool:

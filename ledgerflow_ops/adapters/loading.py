@@ -1,19 +1,23 @@
 """Loads an archive into an empty database by pg_restore, in stages: see `core/loading.py`."""
 
+import subprocess
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from psycopg.conninfo import make_conninfo
 
-from ledgerflow_ops.adapters import archive, process
+from ledgerflow_ops.adapters import activity, archive, process
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.process import Finished
 from ledgerflow_ops.adapters.sessions import Purpose
+from ledgerflow_ops.adapters.silence import Silence
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import column_options
+from ledgerflow_ops.core.activity import Watcher
 from ledgerflow_ops.core.loading import PRE_DATA, Stage, stages
 
 
@@ -50,9 +54,11 @@ class Loaded:
 def load(tools: Tools, database: Database, file: Path, how: Load) -> Loaded:
     """Load `file` into `database`, which is empty; the first error ends it.
 
-    BadBackup when the archive's table of contents cannot be read.
+    BadBackup when the archive's table of contents cannot be read, LedgerError when neither a program nor
+    the server gets on any more.
     """
-    at_work, said, done = _Loading(tools, database.variables(Purpose.LOAD), file, how), "", Loaded(0, "", "")
+    at_work = _Loading(tools, database, database.variables(Purpose.LOAD), file, how)
+    said, done = "", Loaded(0, "", "")
     for stage in stages(archive.entries(tools, file)):
         finished = at_work.run(stage)
         said += finished.errors
@@ -67,6 +73,7 @@ class _Loading:
     """One archive on its way into one database."""
 
     tools: Tools
+    database: Database
     variables: dict[str, str]
     file: Path
     how: Load
@@ -90,14 +97,24 @@ class _Loading:
             script.write(column_options.without(printed.out, self.how.without))
             script.seek(0)
             words = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
-            return process.run([self.tools.path("psql"), *words], extra=self.variables, stdin=script)
+            return self._watched("psql", words, stdin=script)
 
     def _restore(self, stage: Stage, options: list[str]) -> Finished:
         """One run of pg_restore on the entries of a stage."""
         with _listed(stage) as file:
             options = [*options, *(f"--section={section}" for section in stage.sections)]
             options += [f"--use-list={file}", *self.how.options]
-            return process.run([self.tools.path("pg_restore"), *options, self.file], extra=self.variables)
+            return self._watched("pg_restore", [*options, self.file])
+
+    def _watched(self, program: str, words: Sequence[str | Path], **streams: Any) -> Finished:
+        """A program at work on the database. An index takes as long as it takes: that is no stall."""
+        at, limits = self.database.parameters, self.database.limits
+
+        def watched(child: subprocess.Popen[bytes]) -> Watcher:
+            return Silence(program, limits.stall, lambda: activity.look(at, limits.answer, [child.pid]))
+
+        command = [self.tools.path(program), *words]
+        return process.run(command, extra=self.variables, watched=watched, **streams)
 
 
 @contextmanager

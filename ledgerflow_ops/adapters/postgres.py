@@ -2,28 +2,30 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import conninfo
-from psycopg.pq import Conninfo, TransactionStatus
+from psycopg.pq import Conninfo
 
-from ledgerflow_ops.adapters import relay
+from ledgerflow_ops.adapters import activity, relay
 from ledgerflow_ops.adapters.container import Inside
+from ledgerflow_ops.adapters.limited import Limited
 from ledgerflow_ops.adapters.process import mask
 from ledgerflow_ops.adapters.sessions import CANONICAL, Purpose, joined, options
+from ledgerflow_ops.adapters.silence import Silence
+from ledgerflow_ops.core.activity import Limits
 from ledgerflow_ops.core.encodings import NO_ENCODING
-from ledgerflow_ops.core.errors import Denied, LedgerError, SettingsError
+from ledgerflow_ops.core.errors import Denied, LedgerError, SettingsError, Unsettled
 
 EVENT_TRIGGERS_OFF = 17
 """The first major version with the setting event_triggers, and with event triggers that a login fires."""
 
-Connection = psycopg.Connection[Any]
+Connection = Limited
 _TIMEOUT = "10"
-_CANCEL_SECONDS = 5.0
+_LIMITS = Limits()
 _URL_PARTS = ("user", "password", "dbname", "host", "port")
 _FORM = (
     "Write it as postgresql://user@host:5432/database, "
@@ -45,6 +47,22 @@ _TRUST = (
     '"host all all 127.0.0.1/32 trust" in its pg_hba.conf, above the others, or set database_url instead.'
 )
 
+_PASSING = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.UndefinedObject,
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.DeadlockDetected,
+)
+"""What a server says of an object that went while it was read, and of two that want the same."""
+_WENT = re.compile(
+    r"cache lookup failed|could not open relation with OID|could not find tuple|tuple concurrently"
+)
+_LOOK = "The server's log says more. make doctor looks at both."
+_CHANGED = f"Was something dropped or changed meanwhile? Then run it again. {_LOOK}"
+
 
 @dataclass(frozen=True, slots=True)
 class Database:
@@ -55,6 +73,7 @@ class Database:
 
     parameters: Mapping[str, str] = field(repr=False)
     inside: Inside | None = None
+    limits: Limits = _LIMITS
 
     @classmethod
     def of(cls, url: str, path: str) -> "Database":
@@ -74,6 +93,10 @@ class Database:
     def named(self, database: str) -> "Database":
         """Another database of the same server."""
         return replace(self, parameters={**self.parameters, "dbname": database})
+
+    def within(self, limits: Limits) -> "Database":
+        """The same database, whose connections wait no longer than that."""
+        return replace(self, limits=limits)
 
     def as_user(self, user: str) -> "Database":
         """The same database, reached as another user."""
@@ -143,7 +166,7 @@ class Database:
         with self.inside.way() as way:
             parameters = {**self.parameters, "host": str(way.folder), "port": relay.PORT}
             try:
-                yield Database(parameters)
+                yield Database(parameters, limits=self.limits)
             except LedgerError as error:
                 if failure := way.failure():
                     raise self.inside.container.failure(*failure) from None
@@ -163,7 +186,13 @@ class Database:
                 "application_name": "ledgerflow_ops",
             }
             parameters["options"] = joined([self.parameters.get("options"), options(CANONICAL)])
-            with psycopg.connect(**parameters, autocommit=autocommit) as connection:  # type: ignore[arg-type]
+            with Limited.connect(**parameters, autocommit=autocommit) as connection:  # type: ignore[arg-type]
+                connection.at = parameters
+                connection.watchers = (
+                    Silence(
+                        self.label, self.limits.stall, lambda: activity.look(parameters, self.limits.answer)
+                    ),
+                )
                 if connection.info.parameter_status("server_encoding") == NO_ENCODING:
                     connection.execute("SET client_encoding TO LATIN1; COMMIT")
                 with _ended_with_us(connection):
@@ -172,18 +201,15 @@ class Database:
 
 @contextmanager
 def _ended_with_us(connection: Connection) -> Iterator[None]:
-    """Where the block is interrupted, the server is told to end what it does for us.
+    """Where the block fails or is interrupted, the server is told to end what it does for us.
 
-    It would go on without us, and wait for a lock as long as that is held. psycopg does so for Ctrl-C; a run
-    is interrupted by an error of Dagster's own.
+    It would go on without us, and wait for a lock as long as that is held. Its answer is not waited for, not
+    that to a rollback either: a server that hangs gives none, and the end of the session is one.
     """
     try:
         yield
     except BaseException:
-        if connection.info.transaction_status is TransactionStatus.ACTIVE:
-            with suppress(psycopg.Error):
-                connection.cancel_safe(timeout=_CANCEL_SECONDS)
-            connection.close()
+        connection.leave()
         raise
 
 
@@ -198,6 +224,12 @@ def translated(label: str) -> Iterator[None]:
             f"{label}: {mask(str(error)).strip()}",
             hint="Is the server running and the URL right? make doctor tries every connection.",
         ) from None
+    except _PASSING as error:
+        raise Unsettled(f"{label}: {mask(str(error)).strip()}", hint=_CHANGED) from None
+    except psycopg.errors.InternalError as error:
+        kind = Unsettled if _WENT.search(str(error)) else LedgerError
+        hint = _CHANGED if kind is Unsettled else _LOOK
+        raise kind(f"{label}: {mask(str(error)).strip()}", hint=hint) from None
     except psycopg.errors.InsufficientPrivilege as error:
         raise Denied(
             f"{label}: {mask(str(error)).strip()}",
@@ -205,7 +237,4 @@ def translated(label: str) -> Iterator[None]:
             "and BYPASSRLS where row-level security is on.",
         ) from None
     except psycopg.Error as error:
-        raise LedgerError(
-            f"{label}: {mask(str(error)).strip()}",
-            hint="The server's log says more. make doctor looks at both.",
-        ) from None
+        raise LedgerError(f"{label}: {mask(str(error)).strip()}", hint=_LOOK) from None

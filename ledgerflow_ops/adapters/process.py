@@ -7,11 +7,12 @@ import shlex
 import signal
 import subprocess
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from ledgerflow_ops.core.activity import Watcher
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 
 _SECRETS = re.compile(
@@ -20,6 +21,7 @@ _SECRETS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _TAIL = 12
+_TICK = 1.0
 _KEPT = 64 * 1024
 
 
@@ -118,13 +120,17 @@ def run(
     extra: Mapping[str, str] | None = None,
     account: Account | None = None,
     timeout: float | None = None,
+    watched: Callable[[subprocess.Popen[bytes]], Watcher] | None = None,
     **options: Any,
 ) -> Finished:
-    """Run a program to its end and return what it printed; never raises for its exit code."""
+    """Run a program to its end and return what it printed; never raises for its exit code.
+
+    What has no `timeout` may be `watched` while it runs.
+    """
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     child = popen(command, extra=extra or {}, account=account, **{**pipes, **options})
     try:
-        out, errors = child.communicate(timeout=timeout)
+        out, errors = _communicated(child, watched(child)) if watched else child.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         stop(child)
         raise CannotJudge(
@@ -135,6 +141,14 @@ def run(
         stop(child)
         raise
     return Finished(child.returncode, out, errors.decode("utf-8", "replace"))
+
+
+def _communicated(child: subprocess.Popen[bytes], watch: Watcher) -> tuple[bytes, bytes]:
+    while True:
+        try:
+            return child.communicate(timeout=_TICK)
+        except subprocess.TimeoutExpired:
+            watch.tick()
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 import contextlib
 import fcntl
+import os
+import select
 import subprocess
 import threading
 from collections.abc import Collection, Mapping
@@ -10,6 +12,7 @@ from typing import IO, Any
 
 from ledgerflow_ops.adapters import process
 from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.core.activity import NOBODY, Watcher
 from ledgerflow_ops.core.content import ContentReader, UnreadableText
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.manifest import Contents
@@ -17,11 +20,14 @@ from ledgerflow_ops.core.rowsums import RowSum
 
 CHUNK = 1024 * 1024
 _PIPE = 1024 * 1024
+_TICK = 1.0
 DAMAGED = "The archive is damaged or cut. Take another backup; make status shows the newest proven one."
 
 
 class Listener:
     """A program whose output is read by one thread and its errors by another, so that it never blocks."""
+
+    watch: Watcher = NOBODY
 
     def __init__(
         self,
@@ -30,6 +36,7 @@ class Listener:
         counted: Collection[str] = (),
         **options: Any,
     ) -> None:
+        self._heard = 0
         self._reader = ContentReader(counted)
         self._errors = bytearray()
         self._trouble: Exception | None = None
@@ -46,9 +53,18 @@ class Listener:
 
     def wait(self) -> tuple[int, str]:
         """The program's exit code and its last lines, once all it printed has been read."""
-        for thread in self._threads:
-            thread.join()
-        return self.child.wait(), process.last_lines(self._errors.decode("utf-8", "replace"))
+        reader, listener = self._threads
+        while reader.is_alive():
+            heard = self._heard
+            reader.join(_TICK)
+            if heard == self._heard and reader.is_alive():
+                self.watch.tick()
+            else:
+                self.watch.heard()
+        while not process.ended(self.child, _TICK):
+            self.watch.tick()
+        listener.join(_TICK)
+        return self.child.returncode, process.last_lines(self._errors.decode("utf-8", "replace"))
 
     def contents(self) -> Contents:
         """What was read; BadBackup when the text does not end where it should."""
@@ -73,6 +89,7 @@ class Listener:
 
     def _read(self, stream: Any) -> None:
         while chunk := stream.read1(CHUNK):
+            self._heard += len(chunk)
             if self._trouble:
                 continue
             try:
@@ -90,14 +107,32 @@ class Decoder(Listener):
     def __init__(self, tools: Tools, stream: IO[bytes] | None = None, counted: Collection[str] = ()) -> None:
         command: list[str | Path] = [tools.path("pg_restore"), "--data-only", "--file=-"]
         super().__init__(command, {}, counted, stdin=stream or subprocess.PIPE)
+        self._poll = select.poll()
+        if self.child.stdin:
+            os.set_blocking(self.child.stdin.fileno(), False)
+            self._poll.register(self.child.stdin, select.POLLOUT)
 
     def feed(self, chunk: bytes) -> bool:
         """The next bytes of the archive; False once pg_restore has given up on it."""
+        assert self.child.stdin
+        rest = memoryview(chunk)
         try:
-            self.child.stdin.write(chunk)  # type: ignore[union-attr]
+            while rest:
+                rest = rest[self._written(self.child.stdin.fileno(), rest) :]
         except BrokenPipeError:
             return False
         return True
+
+    def _written(self, pipe: int, rest: memoryview) -> int:
+        """How much of it the pipe has taken; what takes none is watched."""
+        try:
+            taken = os.write(pipe, rest)
+        except BlockingIOError:
+            while not self._poll.poll(_TICK * 1000):
+                self.watch.tick()
+            return 0
+        self.watch.heard()
+        return taken
 
     def close(self) -> Contents:
         """What the archive holds; BadBackup unless every byte could be decoded."""

@@ -1,7 +1,7 @@
 """A database under one snapshot: what is in it, told by its own catalogs. Serves as source and as copy."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +11,11 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from ledgerflow_ops.adapters import preloading, standby, tables
+from ledgerflow_ops.adapters import locking, preloading, standby, tables
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.adapters.standby import Standby
 from ledgerflow_ops.core import expressions
+from ledgerflow_ops.core.activity import Watcher
 from ledgerflow_ops.core.manifest import ObjectDigest, RoleFacts, Seal, Source
 from ledgerflow_ops.core.tables import QualifiedName
 
@@ -48,6 +49,8 @@ _ROLES = """
 """
 _EXTENSIONS = "SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
 
+Inventory = list[tuple[str, str, str | None, str]]
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -66,14 +69,18 @@ class Snapshot:
 
 
 @contextmanager
-def snapshot(database: Database) -> Iterator[Snapshot]:
-    """Open a snapshot of `database`; it lasts as long as the block."""
+def snapshot(database: Database, locks: Callable[[Connection], Watcher] | None = None) -> Iterator[Snapshot]:
+    """Open a snapshot of `database`; it lasts as long as the block, and holds every table that it sees.
+
+    `locks` gives what watches the wait for others' locks. Unsettled when a table went before it was held.
+    """
     with database.connect() as connection:
         found = facts(connection)
         here = standby.standby(connection)
         lsn, recovery_point = _one(connection, f"SELECT ({_LSN}), clock_timestamp()")
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         (snapshot_id,) = _one(connection, "SELECT pg_export_snapshot()")
+        locking.hold(connection, database.limits.lock, locks(connection) if locks else None)
         yield Snapshot(connection, snapshot_id, recovery_point, lsn, found, here)
         with contextlib.suppress(psycopg.Error):  # what was read stays read, also if the server goes now
             connection.execute("ROLLBACK")
@@ -100,15 +107,20 @@ def seal(connection: Connection, *, full: bool = False) -> Seal:
     return look(connection, full=full).seal
 
 
-def look(connection: Connection, *, full: bool = False) -> Look:
-    """As `seal`, with what is beside it."""
-    rows = connection.execute(_inventory()).fetchall()
+def look(connection: Connection, *, full: bool = False, rows: Inventory | None = None) -> Look:
+    """As `seal`, with what is beside it. `rows` is the inventory, where that has been read already."""
+    rows = inventory(connection) if rows is None else rows
     return Look(
         _seal(connection, _objects(rows), full=full),
         tuple(name for name, _, _, sort in rows if sort == "note"),
         frozenset(name for name, _, _, sort in rows if sort == "extended"),
         preloading.preloaded(connection),
     )
+
+
+def inventory(connection: Connection) -> Inventory:
+    """Every object of the schema: its name, its structure, its definition, and what sort of row that is."""
+    return connection.execute(_inventory()).fetchall()
 
 
 def _seal(connection: Connection, objects: dict[str, ObjectDigest], *, full: bool) -> Seal:
@@ -132,7 +144,7 @@ def roles(connection: Connection) -> dict[str, RoleFacts]:
     }
 
 
-def _objects(rows: Iterable[tuple[str, str, str | None, str]]) -> dict[str, ObjectDigest]:
+def _objects(rows: Inventory) -> dict[str, ObjectDigest]:
     return {
         name: ObjectDigest(
             structure=expressions.fingerprint(structure), definition=expressions.digest(definition or "")

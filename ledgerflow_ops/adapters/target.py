@@ -17,6 +17,7 @@ APPLICATION = "ledgerflow_ops"
 """What our own sessions are called."""
 
 _EVERY = 0.05
+_PATIENCE = 10.0
 _MAINTENANCE = ("postgres", "template1")
 _SERVER = """
     SELECT current_setting('server_version'), current_setting('server_version_num')::int / 10000,
@@ -189,7 +190,7 @@ def swap(connection: Connection, renames: Sequence[Rename], end: Callable[[], No
     finally:
         stop.set()
         if ender:
-            ender.join()
+            ender.join(_PATIENCE)  # it may wait for a server that hangs
 
 
 def end_sessions(connection: Connection, name: str) -> int:

@@ -23,6 +23,7 @@ from ledgerflow_ops.adapters.process import Account
 from ledgerflow_ops.adapters.tables import Pipes
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.adapters.ways import remove
+from ledgerflow_ops.core.errors import LedgerError
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -46,6 +47,7 @@ _OPTIONS = {"locale": "C", "wal-segsize": "1"}
 """The smallest segments: whole ones are filled with zeros before they are used."""
 
 
+_PATIENCE = 180
 _MEMORY = Path("/dev/shm")  # noqa: S108 - made exclusively, mode 0700
 """Where Linux keeps files in memory."""
 
@@ -106,12 +108,25 @@ def _fill(cluster: Cluster, place: Lodging, superuser: str, encoding: str) -> No
     templates.mkdir(mode=0o711, exist_ok=True)
     templates.chmod(0o711)
     template = replace(cluster, data=templates / key / "data")
-    with filelock.FileLock(templates / f"{key}.lock", mode=0o600):
+    with _made_once(templates / f"{key}.lock"):
         if not template.made:
             template.make(superuser, encoding=encoding, options=_OPTIONS)
     shutil.copytree(template.data, cluster.data, copy_function=partial(_copy, place.account))
     for folder in (cluster.data, *(found for found in cluster.data.rglob("*") if found.is_dir())):
         own(place.account, folder)
+
+
+@contextmanager
+def _made_once(file: Path) -> Iterator[None]:
+    """One process at a time; LedgerError when another, which may hang, does not end."""
+    try:
+        with filelock.FileLock(file, mode=0o600, timeout=_PATIENCE):
+            yield
+    except filelock.Timeout:
+        raise LedgerError(
+            f"Another process has held {file} for {_PATIENCE} s.",
+            hint="It makes the template of a drill's server. End it if it hangs; then run this again.",
+        ) from None
 
 
 def _copy(account: Account | None, source: str, target: str) -> None:

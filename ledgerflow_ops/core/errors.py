@@ -2,6 +2,7 @@
 
     LedgerError                 exit 1   the operation failed; nothing half-done is left as done
     ├── Denied                  exit 1   the server is there and says no: trying again will not help
+    ├── Unsettled               exit 1   what was read came or went meanwhile: another attempt may succeed
     ├── SettingsError           exit 2   usage or settings: nothing was tried
     ├── Refused                 exit 3   a guard said no beforehand: nothing was touched
     │   └── Busy                exit 3   another operation holds the lock
@@ -34,6 +35,10 @@ class Denied(LedgerError):
     """The server answered and said no: a wrong password, no such database, rights that are missing."""
 
     may_pass = False
+
+
+class Unsettled(LedgerError):
+    """Something came, went or changed in the database while it was read."""
 
 
 class SettingsError(LedgerError):

@@ -11,7 +11,6 @@ from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.clock import Stopwatch
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.process import Finished, ended_by, last_lines, mask
-from ledgerflow_ops.adapters.source import Snapshot
 from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core import naming
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
@@ -34,6 +33,7 @@ from ledgerflow_ops.operations import (
     standby,
 )
 from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.opening import Opened, opened, repeated
 from ledgerflow_ops.operations.sealing import Sealed
 
 _ROLE_ATTEMPTS = 4
@@ -136,13 +136,24 @@ class _Backup:
         with self.watch.phase("preflight"):
             self.report.step(Step.PREFLIGHT)
             ready = self._preflight()
+        return repeated(lambda: self._attempt(begun, ready), self.report)
+
+    def _attempt(self, begun: datetime, ready: _Ready) -> Manifest:
+        """One attempt, from its snapshot on."""
         self.report.step(Step.SNAPSHOT)
-        recovery_point = self._instant()
-        with rights.explained(ready.database), source.snapshot(ready.database) as snapshot:
-            recovery_point = standby.as_of(self.site, snapshot.standby, recovery_point, self.order.day)
+        self.placed = []
+        instant = self._instant
+        with (
+            rights.explained(ready.database),
+            opened(ready.database, ready.client, self.report, instant) as found,
+        ):
+            recovery_point = standby.as_of(
+                self.site, found.snapshot.standby, found.recovery_point, self.order.day
+            )
+            found = replace(found, recovery_point=recovery_point)
             name = self._name(ready, recovery_point)
             with self._withdrawn_on_failure():
-                return self._write(begun, recovery_point, ready, snapshot, name)
+                return self._write(begun, ready, found, name)
 
     def _preflight(self) -> _Ready:
         """Everything that can be said no to before a byte is written."""
@@ -189,14 +200,13 @@ class _Backup:
             hint="Run it again.",
         )
 
-    def _write(
-        self, begun: datetime, recovery_point: datetime, ready: _Ready, snapshot: Snapshot, name: BackupName
-    ) -> Manifest:
+    def _write(self, begun: datetime, ready: _Ready, opened: Opened, name: BackupName) -> Manifest:
         """Seal, dump, commit and read back; the manifest."""
+        recovery_point, snapshot = opened.recovery_point, opened.snapshot
         self.report.step(Step.SEAL)
         with self.watch.phase("seal"):
-            sealed = sealing.take(snapshot, full=ready.full_seal)
-        streamed = self._dump(ready, snapshot, name, sealed)
+            sealed = sealing.take(snapshot, opened.inventory, opened.sequences, full=ready.full_seal)
+        streamed = self._dump(ready, opened, name, sealed)
         with self.watch.phase("table of contents"):
             entries = archive.entries(ready.client.tools, self.site.folder.file(name.dump))
         self.report.step(Step.GLOBALS)
@@ -236,27 +246,21 @@ class _Backup:
         identity.bind(self.site, ready.identity, safety=self.order.safety)
         return manifest
 
-    def _dump(self, ready: _Ready, snapshot: Snapshot, name: BackupName, sealed: Sealed) -> archive.Streamed:
+    def _dump(self, ready: _Ready, opened: Opened, name: BackupName, sealed: Sealed) -> archive.Streamed:
         """The dump under its own name, durable, and shown to hold what the source had."""
-        folder, client, snapshot_id = self.site.folder, ready.client, snapshot.snapshot_id
+        folder, tools_ = self.site.folder, ready.client.tools
         self.report.step(Step.DUMP)
-        with (
-            self.watch.phase("dump"),
-            folder.partial(name.dump) as file,
-            archive.ddl_of_source(client, snapshot_id) as ddl,
-        ):
-            streamed = archive.dump(
-                client,
-                snapshot_id,
-                client.compression,
+        with self.watch.phase("dump"), folder.partial(name.dump) as file:
+            streamed = archive.stream(
+                tools_,
+                opened.dump,
                 file,
                 lambda done: self.report.moved(done, ready.expected_size or None),
-                snapshot.standby.unlogged if snapshot.standby else (),
+                opened.watched,
             )
             self.report.step(Step.FINISH)
-            sealing.require_held(
-                sealed, snapshot, streamed, client.tools, folder.file(name.dump + PARTIAL), ddl
-            )
+            partial = folder.file(name.dump + PARTIAL)
+            sealing.require_held(sealed, opened.snapshot, streamed, tools_, partial, opened.ddl.whole)
             self.report.step(Step.SYNC)
             folder.sync(file)
             self.report.step(Step.RENAME)

@@ -119,8 +119,9 @@ class Site:
             return self._contained(self.container)
         url = self.settings.url
         if url is None:
-            return self.desk.embedded.sample(self.environment)
-        return Database.of(url, f"environments.{self.environment}.database_url")
+            return self.desk.embedded.sample(self.environment).within(self.settings.limits)
+        found = Database.of(url, f"environments.{self.environment}.database_url")
+        return found.within(self.settings.limits)
 
     def target(self) -> Database:
         """Where a restore goes, as the account that may restore; the database need not be there."""
@@ -128,15 +129,16 @@ class Site:
             return self._contained(self.container)
         url = self.settings.admin_url or self.settings.url
         if url is None:
-            return self.desk.embedded.named(self.environment)
-        return Database.of(url, f"environments.{self.environment}.admin_database_url")
+            return self.desk.embedded.named(self.environment).within(self.settings.limits)
+        found = Database.of(url, f"environments.{self.environment}.admin_database_url")
+        return found.within(self.settings.limits)
 
     def _contained(self, container: Container) -> Database:
         """The database that the settings name, or else the container, as its superuser or theirs."""
         found, compose = container.look(), self.settings.compose
         assert compose is not None
         names = {"user": compose.user or found.user, "dbname": compose.database or found.database}
-        return Database(names, found)
+        return Database(names, found, self.settings.limits)
 
     def today(self) -> date:
         """The calendar day in the environment's time zone."""

@@ -104,6 +104,7 @@ class _Drill:
 
     def _climb(self, server: Throwaway, server_tools: Tools) -> None:
         examination, copy = self.examination, server.server.named(_COPY).as_user(self._own_role())
+        copy = copy.within(self.site.settings.limits)
         if server_tools.major >= EVENT_TRIGGERS_OFF:
             copy = copy.without_event_triggers()
         examination.stage(

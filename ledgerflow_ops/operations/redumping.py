@@ -39,7 +39,7 @@ def redump(desk: Desk, manifest: Manifest, file: Path, copy: Database, server: T
     if dumping is None:
         return Redumped(why_not=f"Its DDL was not compared: no pg_dump {_major(manifest.tool_version)} here.")
     dumped = archive.definitions(dumping, file)
-    return Redumped(tuple(ddl.compare(dumped, archive.definitions_of(dumping, copy.variables()))))
+    return Redumped(tuple(ddl.compare(dumped, archive.definitions_of(dumping, copy))))
 
 
 def _same(version: str, here: list[Tools]) -> Tools | None:

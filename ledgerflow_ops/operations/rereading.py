@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
 from ledgerflow_ops.adapters import archive, beside, source, tables
-from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.adapters.tables import Pipes, TableShape
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import rowsums
@@ -80,7 +81,7 @@ def reread(database: Database, expected: Contents, pipes: Pipes | None) -> Copy:
     with database.connect() as connection:
         shapes = [_as_expected(shape, expected) for shape in tables.shapes(connection)]
     waiting = _Waiting(sorted(shapes, key=lambda shape: -shape.size))
-    with ThreadPoolExecutor(_READERS) as pool:
+    with ThreadPoolExecutor(_READERS) as pool, waiting.ended_with_us():
         read = [pool.submit(_read, database, pipes, waiting) for _ in range(_READERS)]
         with database.connect() as connection:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -136,6 +137,26 @@ class _Waiting(Iterator[TableShape]):
 
     def __init__(self, shapes: list[TableShape]) -> None:
         self._shapes, self._lock = iter(shapes), Lock()
+        self._readers: list[Connection] = []
+        self._ended = False
+
+    @contextmanager
+    def ended_with_us(self) -> Iterator[None]:
+        """Where the block fails, the readers give up, whatever they wait for: nobody has use for it."""
+        try:
+            yield
+        except BaseException:
+            with self._lock:
+                self._ended, self._shapes = True, iter(())
+                for reader in self._readers:
+                    reader.ending = True
+            raise
+
+    def served_by(self, reader: Connection) -> None:
+        """`reader` takes tables from now on."""
+        with self._lock:
+            self._readers.append(reader)
+            reader.ending = self._ended
 
     def __next__(self) -> TableShape:
         with self._lock:
@@ -145,4 +166,5 @@ class _Waiting(Iterator[TableShape]):
 def _read(database: Database, pipes: Pipes | None, waiting: _Waiting) -> dict[str, TableContent]:
     read = pipes.content if pipes else tables.content
     with database.connect() as connection:
+        waiting.served_by(connection)
         return {shape.name.key: read(connection, shape) for shape in waiting}

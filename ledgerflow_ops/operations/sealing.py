@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ledgerflow_ops.adapters import archive, beside, source
 from ledgerflow_ops.adapters.archive import Streamed
-from ledgerflow_ops.adapters.source import Snapshot
+from ledgerflow_ops.adapters.source import Inventory, Snapshot
 from ledgerflow_ops.adapters.tools import Tools
-from ledgerflow_ops.core.beside import Beside, beside_against_archive, ddl_against_archive
+from ledgerflow_ops.core.beside import Beside, Sequence, beside_against_archive, ddl_against_archive
 from ledgerflow_ops.core.compare import rows_against_seal, source_against_archive
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.manifest import Seal
@@ -26,11 +26,12 @@ class Sealed:
     preloaded: tuple[str, ...] | None
 
 
-def take(snapshot: Snapshot, *, full: bool) -> Sealed:
-    """The seal of the database under its snapshot."""
+def take(snapshot: Snapshot, rows: Inventory, sequences: dict[str, Sequence], *, full: bool) -> Sealed:
+    """The seal of the database under its snapshot; its inventory and sequences have been read already."""
     connection = snapshot.connection
-    look = source.look(connection, full=full)
-    return Sealed(look.seal, beside.beside(connection, full=full), look.notes, look.preloaded)
+    look = source.look(connection, full=full, rows=rows)
+    there = Beside(sequences, *beside.objects(connection, full=full))
+    return Sealed(look.seal, there, look.notes, look.preloaded)
 
 
 def require_held(

@@ -1,6 +1,7 @@
 """Verifies a backup: reads every byte of it and compares with its manifest. Climbs to *readable*."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ledgerflow_ops.adapters import archive, folder, tools
 from ledgerflow_ops.adapters.oserrors import translated
@@ -9,7 +10,7 @@ from ledgerflow_ops.core import catalog as known
 from ledgerflow_ops.core import naming, sizes
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
 from ledgerflow_ops.core.compare import Difference, contents_equal, rows_against_seal
-from ledgerflow_ops.core.errors import BadBackup, CannotJudge
+from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError
 from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
@@ -160,8 +161,10 @@ class _Look:
                 raise BadBackup(f"{self.name.dump} is not an archive of pg_dump.", hint=_ELSEWHERE)
         manifest = self.examination.manifest
         chosen = reader(self.site, manifest)
-        toc = archive.table_of_contents(chosen, self.file)
-        contents = archive.decode(chosen, self.file)
+        stall = self.site.settings.limits.stall
+        with _able_to_judge():
+            toc = archive.table_of_contents(chosen, self.file, stall)
+            contents = archive.decode(chosen, self.file, stall)
         rows = sum(table.rows for table in contents.tables.values())
         found = f"{toc.entries} entries, {len(contents.tables)} tables, {rows} rows"
         if manifest and manifest.files:
@@ -221,3 +224,14 @@ def _manifest_or_none(site: Site, name: BackupName) -> Manifest | None:
         return catalog.read_manifest(site, name)
     except BadBackup:
         return None
+
+
+@contextmanager
+def _able_to_judge() -> Iterator[None]:
+    """A tool that hangs, or cannot be started, says nothing of the backup."""
+    try:
+        yield
+    except (BadBackup, CannotJudge):
+        raise
+    except LedgerError as error:
+        raise CannotJudge(f"The backup could not be read: {error.message}", hint=error.hint) from None

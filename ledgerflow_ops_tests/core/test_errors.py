@@ -12,11 +12,13 @@ from ledgerflow_ops.core.errors import (
     Refused,
     SettingsError,
     UnrestorableSource,
+    Unsettled,
 )
 
 TREE: list[tuple[type[LedgerError], int]] = [
     (LedgerError, 1),
     (Denied, 1),
+    (Unsettled, 1),
     (SettingsError, 2),
     (Refused, 3),
     (Busy, 3),
@@ -53,4 +55,4 @@ def test_bad_and_not_judged_are_never_confused() -> None:
 
 
 def test_only_what_may_be_gone_the_next_time_is_tried_again() -> None:
-    assert {kind for kind, _ in TREE if kind.may_pass} == {LedgerError, Busy}
+    assert {kind for kind, _ in TREE if kind.may_pass} == {LedgerError, Unsettled, Busy}
