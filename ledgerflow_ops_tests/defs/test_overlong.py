@@ -52,7 +52,9 @@ def test_a_run_that_hangs_is_ended_and_the_next_backup_succeeds(bench: Bench) ->
     folder, mark = bench.site().folder, bench.root.name
     hang, hangs = bench.root / "hang", bench.root / "hangs"
     hang.touch()
-    script = f'if [ -e {hang} ]; then ls {folder.path} >{hangs}; sleep 600; exit 1; fi; exec "$real" "$@"'
+    partial = f"ls {folder.path} 2>/dev/null | grep partial"
+    hanging = f'"$real" "$@" | head -c 4096; until {partial} >{hangs}; do sleep 0.1; done; sleep 600; exit 1'
+    script = f'if [ -e {hang} ]; then {hanging}; fi; exec "$real" "$@"'
     tools_dir = programs.falsified(bench.root / "tools", "pg_dump", WRITES, script)
     text = f'[environments.dev]\ndatabase_url = "{builders.url(bench.database)}"\nschedule = 00:00:00\n'
     variables = {"QUICK_GRACE": "0", "LEDGER_TOOLS_DIR": str(tools_dir), "FAULT_MARK": mark}

@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from ledgerflow_ops.core.restoring import Wish
 from ledgerflow_ops.operations import aim, doctor, identity, restore, rollback
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.places import PROJECT
+from ledgerflow_ops_tests.builders import Recorder
 from ledgerflow_ops_tests.fakes import contained as containers
 from ledgerflow_ops_tests.fakes import engine as engines
 from ledgerflow_ops_tests.fakes import grounds, servers
@@ -90,13 +92,35 @@ def _with_the_application(contained: Contained, manifest: Manifest) -> None:
     assert reason.hint.endswith(" stop django redis")
 
 
+class _Watching(Recorder):
+    """A Reporter that has somebody look, time and again, from before pg_dump is started until it is at work."""
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        super().__init__()
+        self._look, self._done, self._watch = look, threading.Event(), threading.Thread()
+
+    def step(self, step: Step) -> None:
+        super().step(step)
+        if step is Step.SNAPSHOT:
+            self._done.clear()
+            self._watch = threading.Thread(target=self._go_on)
+            self._watch.start()
+        elif step is Step.SEAL:
+            self._done.set()
+            self._watch.join()
+
+    def _go_on(self) -> None:
+        while not self._done.wait(0.05):
+            self._look()
+
+
 class Seen:
     """What everybody on this machine can see while a dump is taken, and what is written of it."""
 
     def __init__(self, password: str) -> None:
         self.password = password
         self.processes: list[str] = []
-        self.reporter = After(action=self._look)
+        self.reporter = _Watching(self._look)
 
     def _look(self) -> None:
         self.processes += containers.processes_with(" exec -T ")
