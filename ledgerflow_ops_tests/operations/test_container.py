@@ -93,7 +93,7 @@ def _with_the_application(contained: Contained, manifest: Manifest) -> None:
 
 
 class _Watching(Recorder):
-    """A Reporter that has somebody look, time and again, from before pg_dump is started until it is at work."""
+    """A Reporter that has somebody look, time and again, until pg_dump is at work."""
 
     def __init__(self, look: Callable[[], None]) -> None:
         super().__init__()

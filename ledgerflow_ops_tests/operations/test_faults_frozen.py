@@ -1,6 +1,9 @@
 """A server or a tool that is stopped in mid-work: the backup ends, says why, and keeps nothing."""
 
 import contextlib
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,9 +13,10 @@ import pytest
 from ledgerflow_ops.adapters import clock, locks, tools
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.errors import CannotJudge, LedgerError
+from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.operations import backup
+from ledgerflow_ops.operations import backup, drill
 from ledgerflow_ops_tests.databases import run
 from ledgerflow_ops_tests.fakes import grounds, servers
 from ledgerflow_ops_tests.fakes.grounds import After, At, Ground
@@ -133,3 +137,95 @@ def test_a_tool_that_is_stopped_ends_the_backup(
     assert reporter.fired
     _nothing_left(ground)
     assert grounds.until(lambda: _sessions(server, books) == []), "a session is left at the source"
+
+
+class _Told(BaseException):
+    """As Dagster tells a run to end: no error that an `except Exception` would see, and no Ctrl-C."""
+
+
+@pytest.fixture
+def told() -> Iterator[Callable[[signal.Signals], None]]:
+    """Sends this process a signal a moment later: SIGINT as from a terminal, SIGTERM as Dagster hears it."""
+
+    def tell(number: int, frame: object) -> None:
+        raise _Told
+
+    def send(number: signal.Signals) -> None:
+        threading.Timer(1.5, os.kill, (os.getpid(), number)).start()
+
+    before = signal.signal(signal.SIGTERM, tell)
+    yield send
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [
+        (Step.SEAL, signal.SIGINT),
+        (Step.SEAL, signal.SIGTERM),
+        (Step.FINISH, signal.SIGTERM),
+        (Step.GLOBALS, signal.SIGINT),
+    ],
+)
+def test_who_is_told_to_end_does_not_wait_for_a_server_that_hangs(
+    server: Server,
+    books: Database,
+    ground: Ground,
+    frozen: Callable[..., None],
+    told: Callable[[signal.Signals], None],
+    step: Step,
+    number: signal.Signals,
+) -> None:
+    """All of it is stopped, so that nothing is cancelled and no rollback is answered; the limit is far."""
+    postmaster = server.cluster.postmaster()
+    assert postmaster
+
+    def freeze() -> None:
+        frozen(postmaster, *postmaster.children(recursive=True))
+        told(number)
+
+    reporter = At(at=step, action=freeze)
+    with pytest.raises(KeyboardInterrupt if number is signal.SIGINT else _Told):
+        backup.backup(ground.site(reporter, stall_seconds=3600))
+    assert reporter.fired
+    _nothing_left(ground)
+
+
+def test_a_drill_whose_server_hangs_ends_when_told_and_leaves_no_server(
+    ground: Ground, frozen: Callable[..., None], told: Callable[[signal.Signals], None]
+) -> None:
+    name, keys = BackupName.of(grounds.take(ground.site()).dump.file), list[str]()
+
+    def freeze() -> None:
+        keys.extend(ground.drill_keys())
+        frozen(*(one for one in psutil.process_iter() if _works_in(one, keys)))
+        told(signal.SIGTERM)
+
+    reporter = At(at=Step.COMPARE, action=freeze)
+    with pytest.raises(_Told):
+        drill.drill(ground.site(reporter, stall_seconds=3600), name)
+    assert keys, "the fault never fired"
+    assert ground.traces(keys) == []
+
+
+def test_a_drill_whose_server_hangs_could_not_be_carried_out(
+    ground: Ground, frozen: Callable[..., None]
+) -> None:
+    name, keys = BackupName.of(grounds.take(ground.site()).dump.file), list[str]()
+
+    def freeze() -> None:
+        keys.extend(ground.drill_keys())
+        frozen(*(one for one in psutil.process_iter() if _works_in(one, keys)))
+
+    with pytest.raises(CannotJudge) as found:
+        drill.drill(ground.site(At(at=Step.RESTORE, action=freeze)), name)
+    assert found.value.exit_code == 5
+    assert ground.traces(keys) == []
+    assert ground.states() == {name.stem: "written"}
+
+
+def _works_in(process: psutil.Process, keys: list[str]) -> bool:
+    try:
+        return any(key in process.cwd() for key in keys)
+    except psutil.Error:
+        return False
