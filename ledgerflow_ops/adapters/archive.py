@@ -12,8 +12,8 @@ from psycopg.conninfo import make_conninfo
 from ledgerflow_ops.adapters import activity, process
 from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.dumping import Dumper, dumper, failed
-from ledgerflow_ops.adapters.reading import CHUNK, DAMAGED, Decoder
 from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.reading import CHUNK, DAMAGED, Decoder
 from ledgerflow_ops.adapters.silence import Silence
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core.activity import NOBODY, Limits, Watcher

@@ -142,16 +142,10 @@ class _Backup:
         """One attempt, from its snapshot on."""
         self.report.step(Step.SNAPSHOT)
         self.placed = []
-        instant = self._instant
-        with (
-            rights.explained(ready.database),
-            opened(ready.database, ready.client, self.report, instant) as found,
-        ):
-            recovery_point = standby.as_of(
-                self.site, found.snapshot.standby, found.recovery_point, self.order.day
-            )
-            found = replace(found, recovery_point=recovery_point)
-            name = self._name(ready, recovery_point)
+        begin = opened(ready.database, ready.client, self.report, self._instant)
+        with rights.explained(ready.database), begin as found:
+            point = standby.as_of(self.site, found.snapshot.standby, found.recovery_point, self.order.day)
+            found, name = replace(found, recovery_point=point), self._name(ready, point)
             with self._withdrawn_on_failure():
                 return self._write(begun, ready, found, name)
 
