@@ -117,6 +117,7 @@ class Cluster:
         """Run one of the server's programs as the account."""
         finished = process.run(
             [self.tools.path(name), *(str(argument) for argument in arguments)],
+            extra=self.tools.libraries,
             account=self.account,
             cwd="/",
             timeout=_START_TIMEOUT * 2,

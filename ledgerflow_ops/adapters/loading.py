@@ -16,7 +16,7 @@ from ledgerflow_ops.adapters.process import Finished
 from ledgerflow_ops.adapters.sessions import Purpose
 from ledgerflow_ops.adapters.silence import Silence
 from ledgerflow_ops.adapters.tools import Tools
-from ledgerflow_ops.core import column_options
+from ledgerflow_ops.core import column_options, refused_setting
 from ledgerflow_ops.core.activity import Watcher
 from ledgerflow_ops.core.loading import PRE_DATA, Stage, stages
 
@@ -86,7 +86,12 @@ class _Loading:
             stage = replace(stage, sections=tuple(one for one in stage.sections if one != PRE_DATA))
         name = make_conninfo(dbname=self.variables["PGDATABASE"])
         jobs = self.how.jobs if stage.parallel else 1
-        return self._restore(stage, ["--exit-on-error", f"--jobs={jobs}", f"--dbname={name}"])
+        finished = self._restore(stage, ["--exit-on-error", f"--jobs={jobs}", f"--dbname={name}"])
+        if refused_setting.ended_by_it(finished.errors):
+            finished = self._restore(stage, [f"--dbname={name}"])
+            code = 0 if refused_setting.only(finished.errors) else finished.code
+            finished = replace(finished, code=code, errors=refused_setting.left_out(finished.errors))
+        return finished
 
     def _pre_data(self, stage: Stage) -> Finished:
         """The archive's first section as text, less what is refused, run by psql: pg_restore cannot."""
@@ -94,7 +99,8 @@ class _Loading:
         if printed.code:
             return printed
         with tempfile.TemporaryFile() as script:
-            script.write(column_options.without(printed.out, self.how.without))
+            text = refused_setting.script_without(printed.out)
+            script.write(column_options.without(text, self.how.without))
             script.seek(0)
             words = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
             return self._watched("psql", words, stdin=script)

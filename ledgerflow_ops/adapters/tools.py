@@ -40,6 +40,16 @@ class Tools:
     def has(self, name: str) -> bool:
         return os.access(self.path(name), os.X_OK)
 
+    @property
+    def libraries(self) -> dict[str, str]:
+        """Variables by which a server's modules find the libpq that came with them, where one did.
+
+        The modules of the fetched wheels look for it where it was built: dblink and postgres_fdw would
+        get the system's, which may be older, and could not be created.
+        """
+        lib = self.folder.parent / "lib"
+        return {"LD_LIBRARY_PATH": str(lib)} if (lib / "libpq.so.5").exists() else {}
+
 
 @cache
 def at(folder: Path, origin: str) -> Tools | None:

@@ -105,7 +105,8 @@ def differences(
     A seal that an earlier version took is read as that version meant it. Rows that are there in another
     order, or in another partition below the root they are loaded through, are the same rows.
     """
-    expected, contents = manifest.contents, found.contents
+    expected = manifest.contents
+    contents = rowsums.rooted(expected, found.contents)
     if groups := rowsums.doubtful(expected, contents):
         contents = rowsums.settled(expected, contents, _same_rows(groups, database, archived))
     seal, same_major = manifest.seal, found.major == manifest.source.major

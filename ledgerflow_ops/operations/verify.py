@@ -186,11 +186,16 @@ class _Look:
 
 
 def reader(site: Site, manifest: Manifest | None) -> Tools:
-    """A pg_restore that reads this backup; CannotJudge when every one here, ours too, is too old."""
-    wanted = int(manifest.tool_version.split(".")[0]) if manifest else 0
-    for candidate in [*site.desk.tools(), *site.desk.fetched(), tools.bundled()]:
-        if candidate.major >= wanted and (candidate.major >= 16 or wanted):
-            return candidate
+    """A pg_restore that reads this backup, the oldest that does: a newer one knows less of an older server.
+
+    Of a dump without a manifest the newest. CannotJudge when every one here, ours too, is too old.
+    """
+    found = [*site.desk.tools(), *site.desk.fetched(), tools.bundled()]
+    if manifest is None:
+        return max(found, key=lambda candidate: candidate.major)
+    wanted = int(manifest.tool_version.split(".")[0])
+    if able := [candidate for candidate in found if candidate.major >= wanted]:
+        return min(able, key=lambda candidate: candidate.major)
     raise CannotJudge(
         f"The backup was written by pg_dump {wanted}; every pg_restore here is older.",
         hint=tools.older(None, wanted),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.core import rowsums
+from ledgerflow_ops.core.compare import contents_equal
 from ledgerflow_ops.core.content import ContentReader
 from ledgerflow_ops.core.manifest import Contents, LargeObjects, TableContent, TableFacts
 from ledgerflow_ops.core.rowsums import RowSum, together
@@ -118,6 +119,16 @@ def test_only_what_may_be_the_same_rows_is_looked_at_again() -> None:
     assert groups == [{"another_order"}, {"p0", "p1"}]
     settled = rowsums.settled(expected, found, ["p0", "p1"])
     assert (settled.tables["p0"], settled.tables["another_order"].digest) == (content(root="p"), "e")
+
+
+def test_rows_that_a_load_through_the_root_left_where_they_were_do_not_differ() -> None:
+    expected = contents(p0=content(root="p"), p1=content(3, root="p"), t=content())
+    found = rowsums.rooted(expected, contents(p0=content(), p1=content(3), t=content(), new=content()))
+    assert found == contents(p0=content(root="p"), p1=content(3, root="p"), t=content(), new=content())
+    assert (
+        contents_equal(expected, rowsums.rooted(expected, contents(p0=content(), p1=content(3), t=content())))
+        == []
+    )
 
 
 def test_sums_of_partitions_are_those_of_their_root() -> None:
