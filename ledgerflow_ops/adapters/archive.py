@@ -1,6 +1,7 @@
 """pg_dump's archives: written in one pass that hashes, decodes and reads them; listed, read."""
 
 import hashlib
+import re
 import subprocess
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import IO
 
 from psycopg.conninfo import make_conninfo
 
-from ledgerflow_ops.adapters import activity, process
+from ledgerflow_ops.adapters import activity, process, regular
 from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.dumping import Dumper, dumper, failed
 from ledgerflow_ops.adapters.postgres import Database
@@ -17,15 +18,16 @@ from ledgerflow_ops.adapters.reading import CHUNK, DAMAGED, Decoder
 from ledgerflow_ops.adapters.silence import Silence
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core.activity import NOBODY, Limits, Watcher
-from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.errors import BadBackup, CannotJudge
 from ledgerflow_ops.core.manifest import Contents, TableOfContents
 from ledgerflow_ops.core.rowsums import RowSum
 from ledgerflow_ops.core.tables import QualifiedName
 
-MAGIC = b"PGDMP"
-"""The first bytes of every archive in pg_dump's custom format."""
-
 _STALL = Limits().stall
+
+_NOT_THE_ARCHIVE = re.compile("Cannot allocate memory|Input/output error|Too many open files")
+"""What the system says through a program of what is not in the archive (strerror, in the C locale)."""
+
 Moved = Callable[[int], None]
 
 
@@ -102,25 +104,42 @@ def decode(tools: Tools, file: Path, stall: float = _STALL) -> Contents:
 
     LedgerError when the tool hangs: when it does nothing at all for `stall` seconds.
     """
-    with file.open("rb") as stream:
+    with regular.opened(file) as stream:
         decoder = Decoder(tools, stream)
         decoder.watch = _idle(decoder.child, stall)
         try:
             return decoder.close()
+        except BadBackup as error:
+            _require_own_end("pg_restore", decoder.child.returncode or 0, error.message)
+            raise
         finally:
             decoder.abandon()
 
 
 def row_sums(tools: Tools, file: Path, names: Collection[str], stall: float = _STALL) -> dict[str, RowSum]:
     """The rows of these tables as the archive in `file` has them, in any order; BadBackup as `decode`."""
-    with file.open("rb") as stream:
+    with regular.opened(file) as stream:
         decoder = Decoder(tools, stream, names)
         decoder.watch = _idle(decoder.child, stall)
         try:
             decoder.close()
             return decoder.sums
+        except BadBackup as error:
+            _require_own_end("pg_restore", decoder.child.returncode or 0, error.message)
+            raise
         finally:
             decoder.abandon()
+
+
+def _require_own_end(program: str, code: int, errors: str) -> None:
+    """CannotJudge where a program was ended from outside, or this machine failed it: then what it did not
+    do says nothing of what it read."""
+    if code < 0 or _NOT_THE_ARCHIVE.search(errors):
+        raise CannotJudge(
+            f"{program} could not do its work on this machine ({process.ended_by(code)}): "
+            f"{process.last_lines(errors)}",
+            hint="This says nothing of the backup. Is there memory left (free -m)? Then ask again.",
+        )
 
 
 def _idle(child: subprocess.Popen[bytes], stall: float) -> Watcher:
@@ -180,6 +199,7 @@ def entries(tools: Tools, file: Path, stall: float = _STALL) -> list[bytes]:
     command: list[str | Path] = [tools.path("pg_restore"), "--list", file]
     finished = process.run(command, watched=lambda child: _idle(child, stall))
     if finished.code:
+        _require_own_end("pg_restore", finished.code, finished.errors)
         raise BadBackup(
             f"The table of contents could not be read:\n{process.last_lines(finished.errors)}", hint=DAMAGED
         )
@@ -189,7 +209,7 @@ def entries(tools: Tools, file: Path, stall: float = _STALL) -> list[bytes]:
 def sha256_of(file: Path, moved: Moved = lambda size: None) -> tuple[int, str]:
     """The length and the SHA-256 of what is in `file` now, read to its end."""
     digest, size = hashlib.sha256(), 0
-    with file.open("rb", buffering=0) as stream:
+    with regular.opened(file) as stream:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
             size += len(chunk)

@@ -5,7 +5,8 @@ import os
 import secrets
 from pathlib import Path
 
-from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.adapters import clock, regular
+from ledgerflow_ops.core.errors import LedgerError
 
 _OLD = 3600.0
 
@@ -13,8 +14,8 @@ _OLD = 3600.0
 def load(file: Path) -> bytes | None:
     """What was saved last; None where there is nothing that can be read."""
     try:
-        return file.read_bytes()
-    except OSError:
+        return regular.read(file)
+    except LedgerError:
         return None
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from ledgerflow_ops.adapters import regular
 from ledgerflow_ops.adapters.folder import Folder
 from ledgerflow_ops.adapters.oserrors import translated
 
@@ -18,7 +19,7 @@ def bring(folder: Folder, file: Path, accepted: Callable[[int, str], None]) -> N
     """
     digest, size = hashlib.sha256(), 0
     with folder.partial(file.name) as copy:
-        with translated(file), file.open("rb", buffering=0) as stream:
+        with translated(file), regular.opened(file) as stream:
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
                 size += len(chunk)

@@ -16,17 +16,20 @@ from typing import IO
 
 import psutil
 
-from ledgerflow_ops.adapters import disks
+from ledgerflow_ops.adapters import disks, regular
+from ledgerflow_ops.adapters.cloud import is_dataless, is_placeholder, own_name
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
-from ledgerflow_ops.core.errors import LedgerError, Refused
-from ledgerflow_ops.core.naming import DUMP, OURS, PARTIAL
+from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
+from ledgerflow_ops.core.naming import DUMP, MAGIC, OURS, PARTIAL
+from ledgerflow_ops.core.sealed import TAIL_SIZE, ends_sealed
 
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
 TIGHTEN = "Take that right away from group and others: chmod go-rwx the root of all backups, go-w the rest."
-_DATALESS = 0x40000000
-"""macOS: SF_DATALESS, the flag of a file whose contents are only in the cloud."""
+_AT_ONCE = 1024 * 1024
+_SLACK = 2.0
+"""Seconds: file systems keep whole ones, or two."""
 
 Version = tuple[int, int, int, int]
 """A file's inode, size, and times of last change of contents and of attributes, in nanoseconds."""
@@ -75,11 +78,11 @@ class Folder:
         return self.path / f".{name}.icloud"
 
     def evicted(self, name: str) -> bool:
-        """Whether the file's bytes are only in the cloud: a placeholder, or a size without blocks."""
-        if self.placeholder(name).exists():
+        """Whether the file's bytes are only in the cloud: a placeholder, or macOS's mark."""
+        if os.path.lexists(self.placeholder(name)):
             return True
         try:
-            facts = self.file(name).stat()
+            facts = self.file(name).lstat()
         except OSError:
             return False
         return is_dataless(facts)
@@ -101,9 +104,8 @@ class Folder:
         Returns the names removed. Files that are not ours are not touched.
         """
         leftovers = [name for ending in OURS for name in self.names(ending + PARTIAL)]
-        leftovers += [
-            name for name in self._replacements() if not psutil.pid_exists(int(name.split(".")[-2]))
-        ]
+        leftovers = [name for name in leftovers if self.size(name) is not None or not self._there(name)]
+        leftovers += self.unfinished()
         with translated(self.path):
             for name in leftovers:
                 self.file(name).unlink(missing_ok=True)
@@ -153,15 +155,22 @@ class Folder:
         with self.partial(unfinished) as file:
             file.write(data)
             self.sync(file)
+            with translated(self.path):
+                self.file(unfinished + PARTIAL).replace(self.file(name))
         with translated(self.path):
-            self.file(unfinished + PARTIAL).replace(self.file(name))
             self.sync_names()
 
-    def put(self, name: str, data: bytes) -> None:
-        """Write a whole small file durably, never over an existing one."""
+    @contextmanager
+    def staged(self, name: str, data: bytes) -> Iterator[None]:
+        """In the block, a whole small file is durable and waits for `commit`; removed if the block fails."""
         with self.partial(name) as file:
             file.write(data)
             self.sync(file)
+            yield
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a whole small file durably, never over an existing one."""
+        with self.staged(name, data):
             self.commit(name)
 
     def remove(self, name: str) -> None:
@@ -187,9 +196,9 @@ class Folder:
             self.sync_names()
 
     def version(self, name: str) -> Version | None:
-        """What changes whenever the file does; None when there is none."""
+        """What changes whenever what goes by this name does; None when nothing does."""
         try:
-            facts = self.file(name).stat()
+            facts = self.file(name).lstat()
         except FileNotFoundError:
             return None
         return facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
@@ -202,9 +211,39 @@ class Folder:
             return None
         return facts.st_size if stat.S_ISREG(facts.st_mode) else None
 
+    def hollow(self, name: str) -> bool:
+        """Whether a file has a size, no bytes on the disk, and does not begin as an archive of pg_dump does.
+
+        Such a file is what a crash leaves of one whose blocks were still to be allocated.
+        """
+        try:
+            facts = self.file(name).lstat()
+        except OSError:
+            return False
+        holes = stat.S_ISREG(facts.st_mode) and facts.st_size > 0 and facts.st_blocks == 0
+        return holes and regular.head(self.file(name), len(MAGIC)) != MAGIC
+
+    def what(self, name: str) -> str:
+        """In words, what goes by this name where that is no regular file; else empty."""
+        try:
+            return regular.irregular(self.file(name).lstat())
+        except FileNotFoundError:
+            return ""
+
     def read(self, name: str) -> bytes:
-        with translated(self.file(name)):
-            return self.file(name).read_bytes()
+        """All that is in a file. BadBackup where the name is another thing's, or it is too large,
+        LedgerError where it cannot be read now."""
+        return regular.read(self.file(name))
+
+    def record(self, name: str) -> bytes:
+        """The bytes of a record that ends with its digest: as `read`, but nothing large without it."""
+        size = self.size(name)
+        if size is not None and size > _AT_ONCE and not ends_sealed(regular.tail(self.file(name), TAIL_SIZE)):
+            raise BadBackup(
+                f"{name}: it was changed or cut: {size:,} bytes, and no digest at their end.",
+                hint="Take it from another location; do not edit it.",
+            )
+        return self.read(name)
 
     def free(self) -> int:
         """Bytes free to us on the folder's file system."""
@@ -213,9 +252,26 @@ class Folder:
     def _listed(self) -> list[str]:
         return [path.name for path in self.path.iterdir()]
 
-    def _replacements(self) -> list[str]:
-        """The hidden unfinished files of `replace`, whichever process left them."""
-        return [name for name in self._listed() if re.fullmatch(r"\..+\.\d+\.partial", name)]
+    def unfinished(self) -> list[str]:
+        """The hidden half-written files of `replace` whose process is gone."""
+        if not self.path.is_dir():
+            return []
+        with translated(self.path):
+            found = [name for name in self._listed() if re.fullmatch(r"\..+\.\d{1,9}\.partial", name)]
+        return [name for name in found if self._abandoned(name)]
+
+    def _abandoned(self, name: str) -> bool:
+        """Whether the process that began the file is gone: its number may be another process's by now."""
+        try:
+            begun = self.file(name).lstat().st_mtime
+            return psutil.Process(int(name.split(".")[-2])).create_time() > begun + _SLACK
+        except psutil.NoSuchProcess:
+            return True
+        except (OSError, psutil.Error):
+            return False
+
+    def _there(self, name: str) -> bool:
+        return os.path.lexists(self.file(name))
 
     def sync_names(self) -> None:
         """Make the folder's names durable."""
@@ -289,19 +345,3 @@ def exposed_parents(folder: Path) -> list[str]:
         if mode & 0o022 and not mode & stat.S_ISVTX:
             found.append(f"group or others may replace what is in {part}")
     return found
-
-
-def is_dataless(facts: os.stat_result) -> bool:
-    """Whether a file's bytes are only in the cloud: marked so (macOS), or a size without blocks."""
-    marked = bool(getattr(facts, "st_flags", 0) & _DATALESS)
-    return marked or (facts.st_size > 0 and facts.st_blocks == 0)
-
-
-def is_placeholder(name: str) -> bool:
-    """Whether iCloud has left this in the place of an evicted file."""
-    return name.startswith(".") and name.endswith(".icloud")
-
-
-def own_name(placeholder: str) -> str:
-    """The evicted file's own name."""
-    return placeholder.removeprefix(".").removesuffix(".icloud")

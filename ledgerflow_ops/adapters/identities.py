@@ -8,7 +8,7 @@ from typing import Any
 
 import filelock
 
-from ledgerflow_ops.adapters import private
+from ledgerflow_ops.adapters import private, regular
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
@@ -24,7 +24,7 @@ class Identities:
     def known(self) -> dict[Environment, Identity]:
         """Every environment's identity that has been seen so far."""
         try:
-            entries = json.loads(self.file.read_text())
+            entries = regular.fields(self.file)
             return {Environment(name): _identity(**entry) for name, entry in entries.items()}
         except FileNotFoundError:
             return {}

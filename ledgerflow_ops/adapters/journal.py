@@ -4,16 +4,20 @@ A year of three environments is a few megabytes. Whoever finds it too long moves
 `journal-2026.jsonl` beside it: the files are read one after the other, the current one last.
 """
 
+import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ledgerflow_ops.adapters import regular
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.adapters.process import mask
+from ledgerflow_ops.core.sealed import parsed
 
 _FILE = "journal.jsonl"
+_LONGEST = 16 * 1024 * 1024
 _EARLIER = "journal-*.jsonl"
 
 
@@ -46,7 +50,7 @@ def entries(state_dir: Path) -> list[dict[str, Any]]:
     for file in [*sorted(state_dir.glob(_EARLIER)), state_dir / _FILE]:
         for line in _lines(file):
             try:
-                entry = json.loads(line)
+                entry = parsed(line)
             except ValueError:
                 continue
             if isinstance(entry, dict):
@@ -54,9 +58,10 @@ def entries(state_dir: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _lines(file: Path) -> list[str]:
-    with translated(file):
-        try:
-            return file.read_text(encoding="utf-8", errors="replace").split("\n")
-        except FileNotFoundError:
-            return []
+def _lines(file: Path) -> Iterator[str]:
+    """The lines of a journal; of one that is longer than any of ours, pieces that are no entries."""
+    if not os.path.lexists(file):
+        return
+    with translated(file), regular.opened(file) as raw, io.BufferedReader(raw) as lines:  # type: ignore[type-var]
+        while line := lines.readline(_LONGEST):
+            yield line.decode("utf-8", "replace")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import filelock
 
+from ledgerflow_ops.adapters import regular
 from ledgerflow_ops.adapters.folder import Folder
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.core.errors import Busy, LedgerError
@@ -45,12 +46,8 @@ class Kept:
             lock.release()
 
     def read(self) -> bytes | None:
-        """What is in it; None when there is none."""
-        with translated(self.path):
-            try:
-                return self.path.read_bytes()
-            except FileNotFoundError:
-                return None
+        """What is in it; None when there is none. BadBackup where it is no file, or larger than ours are."""
+        return regular.read(self.path) if os.path.lexists(self.path) else None
 
     def write(self, data: bytes) -> None:
         """Replace it durably. Where the disk is full, the room that was set aside is given up."""

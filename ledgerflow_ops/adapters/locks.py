@@ -17,7 +17,7 @@ from pathlib import Path
 import filelock
 import psutil
 
-from ledgerflow_ops.adapters import clock, private
+from ledgerflow_ops.adapters import clock, private, regular
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Busy
@@ -150,7 +150,7 @@ def _facts(what: str, now: datetime) -> str:
 
 def _holder(note: Path) -> str:
     try:
-        facts = json.loads(note.read_text())
+        facts = regular.fields(note)
         return f"{facts['what']} by {facts['who']} (process {facts['pid']}) since {facts['since']}"
     except (OSError, ValueError, KeyError):
         return "it began this moment"
@@ -168,7 +168,7 @@ def holder(state_dir: Path, environment: Environment) -> str | None:
     """Who is at work on the environment now, in words; None where nobody is. Takes no lock itself."""
     note = state_dir / "locks" / f"{environment}.holder.json"
     try:
-        pid = int(json.loads(note.read_text())["pid"])
+        pid = int(regular.fields(note)["pid"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return _holder(note) if psutil.pid_exists(pid) else None

@@ -55,12 +55,23 @@ def lodging(state_dir: Path) -> Lodging:
     account = server_account()
     with translated(state_dir):
         state_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
-        root = state_dir / "postgres"
-        if not reaches(account, state_dir):
-            key = hashlib.sha256(os.fsencode(state_dir.resolve())).hexdigest()[:12]
-            root = _SHARED / key
+        root = _root(state_dir, account)
         for folder in (root.parent, root):
             if not folder.exists():
                 folder.mkdir(parents=True, exist_ok=True)
                 folder.chmod(0o711)
     return Lodging(root, account)
+
+
+def existing(state_dir: Path) -> Lodging | None:
+    """The lodging of this state folder, if one was ever made; nothing is made."""
+    account = server_account()
+    with translated(state_dir):
+        root = _root(state_dir, account)
+        return Lodging(root, account) if root.is_dir() else None
+
+
+def _root(state_dir: Path, account: Account | None) -> Path:
+    if reaches(account, state_dir):
+        return state_dir / "postgres"
+    return _SHARED / hashlib.sha256(os.fsencode(state_dir.resolve())).hexdigest()[:12]

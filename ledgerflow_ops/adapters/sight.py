@@ -8,7 +8,7 @@ from pathlib import Path
 
 import xxhash
 
-from ledgerflow_ops.adapters.folder import is_dataless, is_placeholder, own_name
+from ledgerflow_ops.adapters.cloud import is_dataless, is_placeholder, own_name
 from ledgerflow_ops.adapters.oserrors import translated
 
 

@@ -9,6 +9,7 @@ from typing import IO
 
 import zstandard
 
+from ledgerflow_ops.adapters import regular
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.files import FileEntry, Kind, by_member, leaves, member, place, unquoted
@@ -85,7 +86,7 @@ def files(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
     where it holds what no archive of ours does.
     """
     links: set[str] = set()
-    with _translated(path), path.open("rb") as raw:
+    with _translated(path), regular.opened(path) as raw:
         stream = zstandard.ZstdDecompressor().stream_reader(raw)
         with tarfile.open(fileobj=stream, mode="r|", bufsize=_BUFFER, **_NAMES) as tar:  # type: ignore[call-overload]
             for header in tar:

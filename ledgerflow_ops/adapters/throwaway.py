@@ -14,12 +14,13 @@ from pathlib import Path
 import filelock
 import psutil
 
-from ledgerflow_ops.adapters import disks
+from ledgerflow_ops.adapters import disks, strays
 from ledgerflow_ops.adapters.account import own
 from ledgerflow_ops.adapters.cluster import Cluster
 from ledgerflow_ops.adapters.lodging import Lodging
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.process import Account
+from ledgerflow_ops.adapters.strays import MEMORY, PREFIX, SOCKETS
 from ledgerflow_ops.adapters.tables import Pipes
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.adapters.ways import remove
@@ -48,8 +49,6 @@ _OPTIONS = {"locale": "C", "wal-segsize": "1"}
 
 
 _PATIENCE = 180
-_MEMORY = Path("/dev/shm")  # noqa: S108 - made exclusively, mode 0700
-"""Where Linux keeps files in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +83,7 @@ def throwaway(
         try:
             for folder in (home, sockets):
                 folder.mkdir(mode=0o700)
+                strays.mark(folder, lock_file)
                 own(place.account, folder)
             _fill(cluster, place, superuser, encoding)
             cluster.start({**_SETTINGS, "unix_socket_directories": str(sockets), **(settings or {})})
@@ -138,9 +138,12 @@ def _copy(account: Account | None, source: str, target: str) -> None:
 
 
 def sweep(place: Lodging) -> list[str]:
-    """Stop and remove the servers whose drill has died: its lock is free. Returns their keys."""
+    """Stop and remove the servers whose drill has died: its lock is free, or gone. Returns their keys."""
     drills, swept = place.root / "drills", []
-    for lock_file in sorted(drills.glob("*.lock")):
+    gone = [one.lock_file for one in strays.found(place.account) if one.lock_file.parent == drills]
+    for lock_file in sorted({*drills.glob("*.lock"), *gone}):
+        if not drills.is_dir():  # the state folder was removed under them
+            drills.mkdir(mode=0o711, parents=True)
         lock = filelock.FileLock(lock_file, mode=0o600)
         try:
             lock.acquire(timeout=0)
@@ -158,18 +161,18 @@ def sweep(place: Lodging) -> list[str]:
 
 def memory() -> int:
     """Bytes of memory that a server's data may take; none where the system keeps no files in memory."""
-    if not _MEMORY.is_dir() or not os.access(_MEMORY, os.W_OK):
+    if not MEMORY.is_dir() or not os.access(MEMORY, os.W_OK):
         return 0
-    return min(disks.space(_MEMORY).free, psutil.virtual_memory().available)
+    return min(disks.space(MEMORY).free, psutil.virtual_memory().available)
 
 
 def _in_memory(key: str) -> Path:
-    return _MEMORY / f"lf-{key}"
+    return MEMORY / f"{PREFIX}{key}"
 
 
 def _sockets(key: str) -> Path:
     """The folder of a server's socket: the path of a socket must be short (107 bytes)."""
-    return Path("/tmp") / f"lf-{key}"  # noqa: S108 - made exclusively, mode 0700
+    return SOCKETS / f"{PREFIX}{key}"
 
 
 def _remove(cluster: Cluster, home: Path, sockets: Path) -> None:

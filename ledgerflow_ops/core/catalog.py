@@ -13,13 +13,18 @@ from ledgerflow_ops.core.rungs import PROVEN, Rung
 UNRESTORABLE = "unrestorable"
 """The state of a backup that is whole, of a database that no server can be loaded from."""
 LATEST, LATEST_PROVEN = "latest", "latest-proven"
+UNJUDGED = "unjudged"
+"""The state of what could not be read when it was last looked at: what was proven before does not count."""
 CLOCK_SLACK = timedelta(minutes=5)
 """So far may the clock of a server be ahead of ours before a backup is said to be from the future."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One dump in a location. Without a manifest it is no backup; `problem` says what is wrong with it."""
+    """One dump in a location. Without a manifest it is no backup; `problem` says what is wrong with it.
+
+    `unread` says that the problem is one of reading it just now: that is no verdict, and counts for nothing.
+    """
 
     environment: Environment
     name: BackupName
@@ -28,6 +33,7 @@ class Entry:
     proof: Proof | None
     local: bool = True
     problem: str = ""
+    unread: bool = False
 
     @property
     def is_backup(self) -> bool:
@@ -36,8 +42,10 @@ class Entry:
 
     @property
     def rung(self) -> Rung:
-        """How far it is proven. A bad or void proof leaves it merely written."""
+        """How far it is proven. A bad, void or doubted proof leaves it merely written."""
         if self.proof is None or not self.is_backup or self.proof.verdict is not Verdict.GOOD:
+            return Rung.WRITTEN
+        if self.proof.doubt:
             return Rung.WRITTEN
         return min(self.proof.rung, self.manifest.ceiling) if self.manifest else self.proof.rung
 
@@ -49,7 +57,15 @@ class Entry:
     @property
     def bad(self) -> bool:
         """Whether it has been shown to be bad."""
-        return bool(self.problem) or (self.proof is not None and self.proof.verdict is Verdict.BAD)
+        shown = bool(self.problem) and not self.unread
+        return shown or (self.proof is not None and self.proof.verdict is Verdict.BAD)
+
+    @property
+    def unjudged(self) -> str:
+        """Why the last attempt to look at it came to nothing; empty where it did not."""
+        if self.unread or self.proof is None or self.proof.doubt is None:
+            return self.problem if self.unread else ""
+        return self.proof.doubt.message
 
     @property
     def unrestorable(self) -> str:
@@ -73,6 +89,8 @@ class Entry:
             return UNRESTORABLE
         if self.bad:
             return "bad"
+        if self.unjudged:
+            return UNJUDGED
         if self.manifest is None:
             return "no manifest"
         return self.rung.word

@@ -12,6 +12,7 @@ STATES = {
     "written": "#808080",
     "not local": "#7aa6d6",
     "no manifest": "#505050",
+    "unjudged": "#b5651d",
     "bad": "#d03535",
     "unrestorable": "#a3195b",
 }

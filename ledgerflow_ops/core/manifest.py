@@ -3,11 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic import AwareDatetime, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from ledgerflow_ops.core import dump_warnings
 from ledgerflow_ops.core.dump_warnings import DumpWarning
@@ -16,13 +16,12 @@ from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.files import FilesState
 from ledgerflow_ops.core.record import FileFacts, Record
 from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.core.sealed import MARK, TAIL, parsed
 
 VERSION = 1
 """The format this code writes. A higher one is refused, not guessed at."""
 
 _OPTIONAL = ("files", "properties", "warnings", "unheld", "notes", "preloaded")
-_MARK = b',"digest":"'
-_TAIL = _MARK + b'%s"}\n'
 
 
 class TableContent(Record):
@@ -196,10 +195,10 @@ class Manifest(Record):
     environment: Environment
     backup_day: date
     time_zone: str
-    recovery_point: datetime
+    recovery_point: AwareDatetime
     lsn: str
-    started_at: datetime
-    finished_at: datetime
+    started_at: AwareDatetime
+    finished_at: AwareDatetime
     sample: bool
     dump: FileFacts
     globals: FileFacts | None
@@ -276,19 +275,23 @@ class Manifest(Record):
 def encode_sealed(fields: Mapping[str, Any]) -> bytes:
     """`fields` as one line of JSON, ended by the SHA-256 of all the bytes before it."""
     text = _text(fields)
-    return text + _TAIL % hashlib.sha256(text).hexdigest().encode()
+    return text + TAIL % hashlib.sha256(text).hexdigest().encode()
 
 
 def decode_sealed(data: bytes, file: str) -> dict[str, Any]:
     """The fields of a record written by `encode_sealed`; BadBackup unless every byte is as it was written."""
     hint = "It was changed or cut after it was written. Take it from another location; do not edit it."
-    text, mark, _ = data.rpartition(_MARK)
-    if not mark or text + _TAIL % hashlib.sha256(text).hexdigest().encode() != data:
+    text, mark, _ = data.rpartition(MARK)
+    if not mark or text + TAIL % hashlib.sha256(text).hexdigest().encode() != data:
         raise BadBackup(f"{file}: it was changed or cut: its digest does not match its bytes.", hint=hint)
     try:
-        fields = json.loads(text + b"}")
-    except ValueError:
-        raise BadBackup(f"{file}: it is not JSON, though its digest is right.", hint=hint) from None
+        fields = parsed(text + b"}")
+    except ValueError as error:
+        raise BadBackup(
+            f"{file}: it is not JSON that we write, though its digest is right: {error}.", hint=hint
+        ) from None
+    if not isinstance(fields, dict):
+        raise BadBackup(f"{file}: it is not a JSON object, though its digest is right.", hint=hint)
     if isinstance(fields.get("version"), int) and fields["version"] > VERSION:
         raise BadBackup(
             f"{file}: written in format {fields['version']}; this version reads up to {VERSION}.",

@@ -18,6 +18,9 @@ PARTIAL = ".partial"
 OURS = (DUMP, FILES, GLOBALS, MANIFEST, PROOF, PIN)
 """The endings this system writes; a `.partial` of anything else is not ours to touch."""
 
+MAGIC = b"PGDMP"
+"""The first bytes of every archive in pg_dump's custom format."""
+
 _CUSTOM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.dump")
 _LONGEST = 200
 

@@ -1,10 +1,9 @@
 """The record of how far a backup has been proven, kept beside it."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import AwareDatetime, ValidationError
 
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.manifest import decode_sealed, encode_sealed, problems
@@ -23,6 +22,15 @@ class Verdict(StrEnum):
     UNJUDGED = "unjudged"
 
 
+class Doubt(Record):
+    """A later examination that did not get as far as the bytes: of what they are now it knows nothing."""
+
+    at: AwareDatetime
+    message: str
+    who: str
+    run_id: str
+
+
 class Proof(Record):
     """One examination of one backup. It speaks only of the dump and the manifest whose digests it names.
 
@@ -35,18 +43,20 @@ class Proof(Record):
     manifest_digest: str
     verdict: Verdict
     rung: Rung
-    examined_at: datetime
+    examined_at: AwareDatetime
     server_version: str | None
     rto_seconds: float | None
     durations: dict[str, float]
     checks: tuple[dict[str, Any], ...]
     who: str
     run_id: str
+    doubt: Doubt | None = None
+    """Why it does not count just now; None where nothing came in between, and in earlier versions' proofs."""
 
     @property
     def proven(self) -> bool:
         """Whether the backup counts."""
-        return self.verdict is Verdict.GOOD and self.rung >= PROVEN
+        return self.verdict is Verdict.GOOD and self.rung >= PROVEN and self.doubt is None
 
     @property
     def unrestorable(self) -> str:
@@ -58,7 +68,8 @@ class Proof(Record):
 
     def encode(self) -> bytes:
         """The proof file's bytes."""
-        return encode_sealed(self.model_dump(mode="json"))
+        absent = {"doubt"} if self.doubt is None else set()
+        return encode_sealed(self.model_dump(mode="json", exclude=absent))
 
     @classmethod
     def decode(cls, data: bytes, file: str) -> "Proof":
@@ -79,10 +90,11 @@ class Proof(Record):
 def supersedes(new: Proof, old: Proof | None) -> bool:
     """Whether `new` takes the place of `old`.
 
-    An examination that could not judge says nothing and replaces nothing. A bad verdict always counts.
+    An examination that could not judge replaces nothing. A bad verdict always counts.
     A good one counts unless the old one had proven more of the same files; a bad old one only gives way
     to one that got past the place where it failed, or reading a backup would clear what a drill found.
-    (A drill does not stop at *readable* on its way, so its rung alone does not tell that place.)
+    (A drill does not stop at *readable* on its way, so its rung alone does not tell that place. It asks all
+    that reading asks, so that none of its good verdicts clears what it has not looked at.)
     """
     if new.verdict is Verdict.UNJUDGED:
         return False
@@ -93,3 +105,17 @@ def supersedes(new: Proof, old: Proof | None) -> bool:
     if old.verdict is Verdict.BAD:
         return new.rung > old.rung and (old.server_version is None or new.server_version is not None)
     return new.rung >= old.rung
+
+
+def kept(new: Proof, old: Proof | None) -> Proof | None:
+    """The proof that is kept once `new` was found; None where the old one stays as it is.
+
+    Whoever has read the bytes, and found them to be the committed ones, has answered a doubt: what an earlier
+    proof says of these bytes holds again.
+    """
+    if supersedes(new, old):
+        return new
+    answered = new.verdict is Verdict.GOOD and new.rung >= Rung.HASHED
+    if old is not None and old.doubt is not None and answered:
+        return old.model_copy(update={"doubt": None})
+    return None

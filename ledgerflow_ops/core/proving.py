@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from ledgerflow_ops.core import lateness, summary
 from ledgerflow_ops.core.alerts import Finding, Level
-from ledgerflow_ops.core.catalog import UNRESTORABLE
+from ledgerflow_ops.core.catalog import UNJUDGED, UNRESTORABLE
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.objectives import Coverage, Objectives
 from ledgerflow_ops.core.summary import Listed, Summary
@@ -47,6 +47,23 @@ def unrestorable(environment: Environment, listed: Sequence[Listed]) -> list[Fin
             f"Fix the source: LEDGER_ENV={environment} make restore-test FILE={one.name.dump} says how.",
         )
         for one in ([newest] if stands and newest else found[-1:])
+    ]
+
+
+def unjudged(environment: Environment, listed: Sequence[Listed]) -> list[Finding]:
+    """Every backup that could not be read when it was last looked at: its proof does not count."""
+    newest = newest_of(listed)
+    return [
+        Finding(
+            environment,
+            "unjudged",
+            one.name.dump,
+            Level.CRITICAL if one is newest or newest is None else Level.WARNING,
+            f"{one.name.dump} could not be judged, and does not count until it can: {one.problem}",
+            f"LEDGER_ENV={environment} make verify FILE={one.name.dump}",
+        )
+        for one in listed
+        if one.state == UNJUDGED
     ]
 
 
@@ -91,7 +108,9 @@ def unproven(present: Sequence[Summary], now: datetime, grace: timedelta) -> lis
     proven = summary.newest_proven(present)
     safe = f"The newest proven one is {proven.name.dump}." if proven else "NOTHING IS PROVEN."
     test = f"restore-test FILE={newest.name.dump}"
-    if not newest.local:
+    if newest.state == UNJUDGED:
+        how, hint = f"it could not be judged ({newest.problem.rstrip('.')})", ""
+    elif not newest.local:
         how, hint = "its bytes are only in the cloud", "Download it; then "
     elif newest.lacks:
         how, hint = f"something of the database is not in it ({newest.lacks})", f"{newest.remedy} Then "

@@ -1,6 +1,8 @@
 """What every record is made of."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 class Record(BaseModel):
@@ -9,9 +11,16 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _bare(name: str) -> str:
+    """A file's own name: none that leads into another folder, or that no file can have."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise ValueError("it is not the bare name of a file")
+    return name
+
+
 class FileFacts(Record):
     """A file's name, length in bytes and SHA-256."""
 
-    file: str
+    file: Annotated[str, AfterValidator(_bare)]
     size: int
     sha256: str

@@ -16,6 +16,7 @@ _SIGNS: dict[str, tuple[str, str, str]] = {
     "written": ("░", ".", "written only"),
     "bad": ("✗", "X", "bad"),
     "unrestorable": ("⊗", "U", "source unrestorable"),
+    "unjudged": ("?", "!", "could not be judged"),
     "not local": ("○", "o", "not local"),
     standing.ROTATED: ("▫", ",", "rotated away"),
     standing.MISSING: ("·", "_", "missing"),

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from ledgerflow_ops.core.alerts import Finding, Level
-from ledgerflow_ops.core.catalog import UNRESTORABLE
+from ledgerflow_ops.core.catalog import UNJUDGED, UNRESTORABLE
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.summary import Summary
 
@@ -21,7 +21,7 @@ BEFORE = "before"
 ROTATED = "rotated"
 """A day whose backups were proven once and have been rotated away."""
 _WORST = "bad"
-_ORDER = (*(rung.word for rung in reversed(Rung)), "not local", ROTATED, UNRESTORABLE, _WORST)
+_ORDER = (*(rung.word for rung in reversed(Rung)), "not local", ROTATED, UNJUDGED, UNRESTORABLE, _WORST)
 """Which of a day's backups stands for it: the one that is proven furthest."""
 
 

@@ -75,7 +75,7 @@ def listed(entry: Entry, *, manifest: bool) -> Listed:
         state=entry.state,
         local=entry.local,
         manifest=manifest,
-        problem=entry.problem or entry.unrestorable,
+        problem=entry.problem or entry.unjudged or entry.unrestorable,
         summary=of(entry),
     )
 
@@ -104,7 +104,7 @@ def of(entry: Entry) -> Summary | None:
         proven=entry.proven,
         bad=entry.bad,
         local=entry.local,
-        problem=entry.problem,
+        problem=entry.problem or entry.unjudged,
         rto_seconds=proof.rto_seconds if proof else None,
         examined_at=proof.examined_at if proof else None,
         restored_at=proof.examined_at if proof and restored else None,

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from ledgerflow_ops.core.sealed import parsed
+
 _LONGEST = 63
 """Bytes of an identifier in PostgreSQL (NAMEDATALEN − 1)."""
 _KEY = "ledgerflow_ops"
@@ -54,7 +56,7 @@ class Mark:
     def decode(cls, text: str | None) -> "Mark | None":
         """The mark in a database's comment; None when the comment is not ours."""
         try:
-            fields = json.loads(text or "")[_KEY]
+            fields = parsed(text or "")[_KEY]
             known = {**fields, "role": Role(fields["role"]), "at": datetime.fromisoformat(fields["at"])}
             return cls(**known)
         except (ValueError, KeyError, TypeError):

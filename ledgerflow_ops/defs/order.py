@@ -66,10 +66,19 @@ def _examine(
         outcome = run(site, job, day, config=settings)
         return _tell(site, terminal, catalog.entry(site, name), outcome)
     examination = operation(site, name)
-    bad = examination.bad
-    failure = Failure(bad.message, bad.hint, BadBackup.exit_code) if bad else None
+    failure = _failure(examination)
     outcome = Outcome("", tuple(merged(examination.checks)), failure)
     return _tell(site, terminal, catalog.entry(site, name), outcome, examination.rung)
+
+
+def _failure(examination: Examination) -> Failure | None:
+    """Why the exit code is not 0; what has no manifest can be read and restored, and never be proven."""
+    if bad := examination.bad:
+        return Failure(bad.message, bad.hint, BadBackup.exit_code)
+    if message := examination.unprovable:
+        hint = "Put its manifest beside it, from another location. make backup takes one that can be proven."
+        return Failure(message, hint, CannotJudge.exit_code)
+    return None
 
 
 def _made_by(entry: Entry, run_id: str) -> bool:
@@ -117,6 +126,10 @@ def _conclusion(entry: Entry, reached: Rung | None, failure: Failure | None) -> 
     word = reached.word if reached else "nothing"
     if not entry.proven and entry.manifest and entry.manifest.lacks:
         return f"NOT PROVEN: known to be {word}, and it lacks something of the database."
+    if entry.manifest is None:
+        return f"NOT PROVEN: known to be {word}, no more. Without its manifest it can never be proven."
+    if entry.unjudged:
+        return f"NOT PROVEN: it could not be judged. Look again: make restore-test FILE={entry.name.dump}"
     if not entry.proven:
         return f"NOT PROVEN: known to be {word}, no more. Prove it: make restore-test FILE={entry.name.dump}"
     if failure and entry.proof:

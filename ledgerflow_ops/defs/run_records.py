@@ -12,6 +12,7 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from ledgerflow_ops.core.ended import BACKUP, DRILL, VERIFY, Ended, Fate
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.sealed import parsed
 from ledgerflow_ops.defs.outcomes import (
     INTERRUPTION,
     Failure,
@@ -51,7 +52,7 @@ class Cursor:
     def parse(cls, text: str | None, now: datetime) -> "Cursor":
         """The cursor as it was kept. Without one, and where it lies ahead of the clock, it begins anew."""
         try:
-            kept = json.loads(text or "")
+            kept = parsed(text or "")
             until = datetime.fromisoformat(kept["until"])
             if until <= now + _OVERLAP:
                 return cls(until, frozenset(kept["seen"]), frozenset(kept.get("left", ())))

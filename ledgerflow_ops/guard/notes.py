@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ledgerflow_ops.adapters import clock, journal
+from ledgerflow_ops.adapters import clock, journal, regular
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.adapters.process import mask
 
@@ -72,7 +72,7 @@ def _without(word: str) -> str:
 def remembered(state_dir: Path, engine: str) -> dict[str, str]:
     """The volumes of that engine that were seen at a PostgreSQL's data folder, each with whose it was."""
     try:
-        return dict(json.loads(_file(state_dir).read_text()).get(engine, {}))
+        return dict(regular.fields(_file(state_dir)).get(engine, {}))
     except (OSError, ValueError, AttributeError):
         return {}
 
@@ -83,7 +83,7 @@ def remember(state_dir: Path, engine: str, volumes: Mapping[str, str]) -> None:
     with translated(file):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            known = dict(json.loads(file.read_text()))
+            known = regular.fields(file)
         except (OSError, ValueError):
             known = {}
         if known.get(engine, {}) == volumes:

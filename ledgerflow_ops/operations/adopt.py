@@ -8,10 +8,12 @@ from ledgerflow_ops.core import naming
 from ledgerflow_ops.core.catalog import Entry
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.core.manifest import Manifest
+from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.record import FileFacts
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations import catalog, sweeping
 from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.placing import Placing
 
 _ROOM_FOR_RECORDS = 1_000_000
 
@@ -59,7 +61,7 @@ def bring(site: Site, at: Site, entry: Entry) -> Manifest:
     desk = site.desk
     with locks.exclusive(desk.settings.state_dir, site.environment, "adopt", desk.clock()):
         site.folder.prepare()
-        site.folder.sweep()
+        sweeping.before(site)
         _Bringing(site, at).carry_out(manifest, entry.name.manifest)
     desk.journal("adopted", {"file": entry.name.dump, "day": manifest.backup_day, "from": at.folder.path})
     return manifest
@@ -69,7 +71,7 @@ class _Bringing:
     """One backup on its way in."""
 
     def __init__(self, site: Site, at: Site) -> None:
-        self.site, self.at, self.placed = site, at, list[str]()
+        self.site, self.at = site, at
 
     def carry_out(self, manifest: Manifest, name: str) -> None:
         held = manifest.files.archives if manifest.files else ()
@@ -80,16 +82,13 @@ class _Bringing:
                 hint=f"Move {manifest.dump.file} and its manifest out of that folder, and ask again.",
             )
         missing = [facts for facts in parts if not self._is_here(facts)]
+        self.making = Placing(self.site, BackupName.of(name))
         self._room(sum(facts.size for facts in missing))
-        try:
+        with self.making.whole():
             for facts in missing:
                 self._copy(facts)
-            self.placed.append(name)
-            self.site.folder.put(name, manifest.encode())
-        except BaseException:
-            for file in reversed(self.placed):
-                self.site.folder.remove(file)
-            raise
+            with self.making.placing(name):
+                self.site.folder.put(name, manifest.encode())
 
     def _is_here(self, facts: FileFacts) -> bool:
         """Whether the folder has this very file; Refused where another one goes by its name."""
@@ -121,6 +120,7 @@ class _Bringing:
                     f"{source} is not what its manifest commits.",
                     hint="Nothing was kept. Look for another copy of it.",
                 )
+            self.making.note(facts.file)
 
-        self.placed.append(facts.file)
-        copying.bring(self.site.folder, source, accepted)
+        with self.making.placing(facts.file):
+            copying.bring(self.site.folder, source, accepted)

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from ledgerflow_ops.adapters import private, process
+from ledgerflow_ops.adapters import private, process, regular
 from ledgerflow_ops.adapters.cluster import ended
 from ledgerflow_ops.places import PROJECT
 
@@ -40,7 +40,7 @@ class Server:
 
     def remembered(self) -> dict[str, Any]:
         try:
-            return dict(json.loads(self.note.read_text()))
+            return regular.fields(self.note)
         except (OSError, ValueError):
             return {}
 

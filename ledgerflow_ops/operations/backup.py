@@ -1,8 +1,6 @@
 """Takes a backup: one snapshot, one pass, the manifest last."""
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -31,9 +29,11 @@ from ledgerflow_ops.operations import (
     rights,
     sealing,
     standby,
+    sweeping,
 )
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.opening import Opened, opened, repeated
+from ledgerflow_ops.operations.placing import Placing
 from ledgerflow_ops.operations.sealing import Sealed
 
 _ROLE_ATTEMPTS = 4
@@ -129,7 +129,6 @@ class _Backup:
         self.site, self.order = site, order
         self.report = site.desk.reporter
         self.watch = Stopwatch()
-        self.placed: list[str] = []
 
     def make(self) -> Manifest:
         begun = self.site.desk.clock()
@@ -141,12 +140,12 @@ class _Backup:
     def _attempt(self, begun: datetime, ready: _Ready) -> Manifest:
         """One attempt, from its snapshot on."""
         self.report.step(Step.SNAPSHOT)
-        self.placed = []
         begin = opened(ready.database, ready.client, self.report, self._instant)
         with rights.explained(ready.database), begin as found:
             point = standby.as_of(self.site, found.snapshot.standby, found.recovery_point, self.order.day)
             found, name = replace(found, recovery_point=point), self._name(ready, point)
-            with self._withdrawn_on_failure():
+            self.making = Placing(self.site, name)
+            with self.making.whole():
                 return self._write(begun, ready, found, name)
 
     def _preflight(self) -> _Ready:
@@ -163,8 +162,7 @@ class _Backup:
             met = identity.met(site, database, connection, found)
         identity.is_own(site, replace(met, seen=None) if self.order.safety else met)
         site.folder.prepare()
-        for leftover in site.folder.sweep():
-            self.report.say(f"swept {leftover}: left half-written by an interrupted run")
+        sweeping.before(site)
         chosen = site.desk.client_tools(found.server_version)
         client = Client(chosen, database.variables(), database.inside)
         expected = dump_room.require(site, found)
@@ -208,7 +206,7 @@ class _Backup:
             roles = self._globals(ready, name, sealed.seal.roles)
         warnings = completeness.warnings(snapshot, streamed.said, roles.said, entries)
         with self.watch.phase("files"):
-            filed = filing.take(self.site, name, self._placing)
+            filed = filing.take(self.site, name, self.making.placing)
         manifest = Manifest(
             environment=self.site.environment,
             backup_day=recovery_point.astimezone(self.site.settings.zone).date(),
@@ -258,7 +256,7 @@ class _Backup:
             self.report.step(Step.SYNC)
             folder.sync(file)
             self.report.step(Step.RENAME)
-            with self._placing(name.dump):
+            with self.making.placing(name.dump):
                 folder.commit(name.dump)
         return streamed
 
@@ -275,8 +273,8 @@ class _Backup:
                 return _Roles(None, _why_no_roles(finished), facts)
             missing = set(facts) ^ _created_roles(finished.out)
             if not missing and roles_script.same(before, finished.out):
-                with self._placing(name.globals):
-                    self.site.folder.put(name.globals, finished.out)
+                with self.site.folder.staged(name.globals, finished.out), self.making.placing(name.globals):
+                    self.site.folder.commit(name.globals)
                 return _Roles(_facts_of(name.globals, finished.out), "", facts, mask(finished.errors))
             before = finished.out
             with ready.database.connect() as connection:
@@ -291,7 +289,7 @@ class _Backup:
         """Write the manifest, which makes the dump a backup, and read everything back from the disk."""
         folder = self.site.folder
         self.report.step(Step.COMMIT)
-        with self._placing(name.manifest):
+        with self.making.placing(name.manifest):
             folder.put(name.manifest, manifest.encode())
         self.report.step(Step.READ_BACK)
         read_again = Manifest.decode(folder.read(name.manifest), name.manifest)
@@ -300,26 +298,6 @@ class _Backup:
                 raise BadBackup(f"{facts.file} on the disk is not what was written to it.", hint=_DISK)
         if read_again != manifest:
             raise BadBackup(f"{name.manifest} on the disk is not what was written to it.", hint=_DISK)
-
-    @contextmanager
-    def _withdrawn_on_failure(self) -> Iterator[None]:
-        """If the block fails, take back what this run had put there, the manifest first."""
-        try:
-            yield
-        except BaseException:
-            for file in reversed(self.placed):
-                self.site.folder.remove(file)
-            raise
-
-    @contextmanager
-    def _placing(self, file: str) -> Iterator[None]:
-        """Inside, `file` gets its name; it is ours from then on, unless the name was taken already."""
-        self.placed.append(file)
-        try:
-            yield
-        except Refused:
-            self.placed.remove(file)
-            raise
 
 
 def _created_roles(script: bytes) -> set[str]:

@@ -10,6 +10,7 @@ from ledgerflow_ops.core.errors import BadBackup, LedgerError, SettingsError
 from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import DUMP, MANIFEST, BackupName
 from ledgerflow_ops.core.proof import Proof
+from ledgerflow_ops.core.record import FileFacts
 from ledgerflow_ops.operations.desk import Site
 
 _REMEMBERED = 1_000
@@ -35,38 +36,51 @@ def entry(site: Site, name: BackupName, *, remember: bool = True) -> Entry:
     """
     folder, manifest, proof, problem = site.folder, None, None, ""
     local = not any(folder.evicted(file) for file in (name.dump, name.manifest, name.globals))
-    size = folder.file(name.dump).stat().st_size if folder.file(name.dump).exists() else 0
+    size, unread = folder.size(name.dump) or 0, False
     try:
         if not folder.evicted(name.manifest):  # to read it would fetch it, or read what is not there
             manifest = read_manifest(site, name, remember=remember)
         proof = read_proof(site, name, manifest)
+        if manifest and manifest.files:
+            local = local and not any(folder.evicted(facts.file) for facts in manifest.files.archives)
+        if manifest and not local:
+            size = manifest.dump.size
+        elif manifest:
+            problem = mismatch(site, name, manifest)
     except LedgerError as error:
-        problem = error.message
-    if manifest and manifest.files:
-        local = local and not any(folder.evicted(facts.file) for facts in manifest.files.archives)
-    if manifest and not local:
-        size = manifest.dump.size
-    elif manifest and not problem:
-        problem = mismatch(site, name, manifest, size)
-    return Entry(site.environment, name, size, manifest, proof, local, problem)
+        problem, unread = error.message, not isinstance(error, BadBackup)
+    return Entry(site.environment, name, size, manifest, proof, local, problem, unread)
 
 
-def mismatch(site: Site, name: BackupName, manifest: Manifest, size: int) -> str:
-    """What the manifest says that the folder contradicts at a glance; empty when nothing does."""
+def mismatch(site: Site, name: BackupName, manifest: Manifest) -> str:
+    """What the manifest says that the folder contradicts at a glance; empty when nothing does.
+
+    LedgerError where a glance into the folder's files is not possible just now.
+    """
     if manifest.environment is not site.environment:
         return f"{name.manifest} is {manifest.environment}'s"
     if manifest.dump.file != name.dump:
         return f"{name.manifest} commits {manifest.dump.file}, another file"
-    if not site.folder.file(name.dump).exists():
-        return f"{name.dump} is gone"
-    if size != manifest.dump.size:
-        return f"{name.dump} has {size} bytes; its manifest says {manifest.dump.size}"
+    if wrong := _wrong(site.folder, manifest.dump):
+        return f"{name.dump} {wrong}"
+    if site.folder.hollow(name.dump):
+        return f"{name.dump} is a file of holes: its {manifest.dump.size} bytes never came to the disk"
+    if manifest.globals and (wrong := _wrong(site.folder, manifest.globals)):
+        return f"{manifest.globals.file}, the roles of {name.stem}, {wrong}"
     for facts in manifest.files.archives if manifest.files else ():
-        found = site.folder.size(facts.file)
-        if found != facts.size:
-            is_now = "is gone" if found is None else f"has {found} bytes, not {facts.size}"
-            return f"{facts.file}, which holds files of {name.stem}, {is_now}"
+        if wrong := _wrong(site.folder, facts):
+            return f"{facts.file}, which holds files of {name.stem}, {wrong}"
     return ""
+
+
+def _wrong(folder: Folder, facts: FileFacts) -> str:
+    """What is wrong with a file at a glance, to follow its name; empty when nothing is."""
+    if other := folder.what(facts.file):
+        return f"is {other}, not a regular file"
+    size = folder.size(facts.file)
+    if size is None:
+        return "is gone"
+    return "" if size == facts.size else f"has {size} bytes; its manifest says {facts.size}"
 
 
 def read_manifest(site: Site, name: BackupName, *, remember: bool = True) -> Manifest | None:
@@ -81,15 +95,15 @@ def read_manifest(site: Site, name: BackupName, *, remember: bool = True) -> Man
 @lru_cache(maxsize=_REMEMBERED)
 def _decoded(folder: Folder, file: str, _version: Version) -> Manifest:
     """A manifest as it was at that version of its file. A catalog is read again and again."""
-    return Manifest.decode(folder.read(file), file)
+    return Manifest.decode(folder.record(file), file)
 
 
 def read_proof(site: Site, name: BackupName, manifest: Manifest | None) -> Proof | None:
     """The proof beside a dump if it speaks of this dump and this manifest; a damaged proof is none."""
-    if manifest is None or not site.folder.file(name.proof).exists():
+    if manifest is None or site.folder.version(name.proof) is None:
         return None
     try:
-        proof = Proof.decode(site.folder.read(name.proof), name.proof)
+        proof = Proof.decode(site.folder.record(name.proof), name.proof)
     except BadBackup:
         return None
     return proof if proof.speaks_of(manifest.dump.sha256, manifest.digest) else None

@@ -13,7 +13,7 @@ from ledgerflow_ops.adapters.locks import who
 from ledgerflow_ops.core.checks import Check, Severity, failed, passed, warned
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import channels, filing, identity, rights
+from ledgerflow_ops.operations import channels, filing, identity, orphans, rights
 from ledgerflow_ops.operations.desk import Desk, Site
 from ledgerflow_ops.operations.embedded import storage
 from ledgerflow_ops.operations.verify import source_is_real
@@ -23,6 +23,7 @@ def examine(desk: Desk, sites: Sequence[Site]) -> list[Check]:
     """Every finding, in the order in which an operation would meet it."""
     checks = list(_settings(desk))
     checks += _channels(desk)
+    checks += orphans.examine(desk, sites)
     checks += _tried("tools", partial(_tools, desk))
     if desk.settings.dagster_url:
         checks += _tried("storage", partial(_storage, desk))

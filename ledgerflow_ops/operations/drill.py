@@ -55,9 +55,11 @@ def drill(site: Site, name: BackupName) -> Examination:
     """
     with journal.recorded(site, "drill") as note:
         note["file"] = name.dump
-        examination = hashed(site, name)
-        if examination.bad is None:
-            _Drill(examination).carry_out()
+        examination = Examination(site, name)
+        with examination.doubted():
+            hashed(examination)
+            if examination.bad is None:
+                _Drill(examination).carry_out()
         site.desk.reporter.step(Step.PROOF)
         examination.record()
         note |= examination.noted
@@ -170,7 +172,7 @@ class _Drill:
         loaded = self._load(server, copy, server_tools)
         if loaded.code:
             errors = last_lines(loaded.errors)
-            if diagnosis.of_machine(loaded.errors):
+            if loaded.code < 0 or diagnosis.of_machine(loaded.errors):
                 raise CannotJudge(f"The backup could not be restored on this machine:\n{errors}", hint=_AGAIN)
             loading.require_source(loaded, self.manifest)
             raise BadBackup(f"pg_restore failed:\n{errors}", hint="Take another backup: make backup.")

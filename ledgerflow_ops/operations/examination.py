@@ -1,16 +1,24 @@
 """An examination of one backup: stages in order, each with its verdicts, until one finds it bad."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from ledgerflow_ops.adapters.clock import Stopwatch
 from ledgerflow_ops.adapters.folder import writable
 from ledgerflow_ops.core.checks import Check, failed, first_fatal
-from ledgerflow_ops.core.errors import BadBackup, UnrestorableSource
+from ledgerflow_ops.core.errors import (
+    BadBackup,
+    CannotJudge,
+    LedgerError,
+    Refused,
+    SettingsError,
+    UnrestorableSource,
+)
 from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.proof import SOURCE, Proof, Verdict, supersedes
+from ledgerflow_ops.core.proof import SOURCE, Doubt, Proof, Verdict, kept
 from ledgerflow_ops.core.rungs import PROVEN, Rung
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.desk import Site
@@ -28,6 +36,8 @@ class Examination:
     watch: Stopwatch = field(default_factory=Stopwatch)
     server_version: str | None = None
     rto_seconds: float | None = None
+    entries: int = 0
+    """How many entries the archive's table of contents has."""
 
     @property
     def bad(self) -> Check | None:
@@ -49,7 +59,20 @@ class Examination:
     def noted(self) -> dict[str, Any]:
         """What the journal says of it."""
         found = {"rung": self.rung.word if self.rung else None, "rto_seconds": self.rto_seconds}
-        return {**found, "result": "bad", "error": self.bad.message} if self.bad else found
+        if self.bad:
+            return {**found, "result": "bad", "error": self.bad.message}
+        return {**found, "result": "unjudged", "error": self.unprovable} if self.unprovable else found
+
+    @property
+    def unprovable(self) -> str:
+        """Why this could not be judged though nothing bad was found; empty where it was."""
+        if self.bad or self.manifest is not None:
+            return ""
+        word = self.rung.word if self.rung and self.rung >= Rung.READABLE else "there"
+        return (
+            f"{self.name.dump} is {word}, and NOT PROVEN: it has no manifest. "
+            "Nothing says what it should hold, so whether it is whole could not be judged."
+        )
 
     def stage(self, rung: Rung, name: str, cause: str, look: Callable[[], Iterable[Check]]) -> bool:
         """Carry out one stage; True, and the rung is reached, when nothing bad was found.
@@ -70,7 +93,12 @@ class Examination:
         return True
 
     def record(self) -> Proof | None:
-        """Keep what was found beside the backup, unless more is known already; None without a manifest."""
+        """Keep what was found beside the backup, unless more is known already; None without a manifest.
+
+        Where not even the first rung was reached, the dump's bytes were not looked at.
+        """
+        if self.rung is None and self.bad:
+            self.doubt(self.bad.message)
         if self.manifest is None or self.rung is None:
             return None
         run = self.site.desk.run
@@ -88,8 +116,46 @@ class Examination:
             who=run.who,
             run_id=run.run_id,
         )
+        if found := kept(proof, catalog.read_proof(self.site, self.name, self.manifest)):
+            self._keep(found)
+        return proof
+
+    @contextmanager
+    def doubted(self) -> Iterator[None]:
+        """Trouble in the block that says nothing of the backup (a disk that does not answer, rights that
+        lack) is CannotJudge. Where it came before the bytes were read, an earlier proof loses its weight.
+        """
+        try:
+            yield
+        except (BadBackup, Refused, SettingsError):
+            raise
+        except LedgerError as error:
+            if self.rung is None or self.rung < Rung.HASHED:
+                self.doubt(error.message)
+            if isinstance(error, CannotJudge):
+                raise
+            message = f"{self.name.dump} could not be judged: {error.message}"
+            raise CannotJudge(message, hint=error.hint) from None
+
+    def doubt(self, message: str) -> None:
+        """Note beside the backup that its bytes could not be looked at; nothing where nothing was proven, or
+        a cloud has them: that they are elsewhere is told by itself, and they will come back as they were.
+
+        An earlier proof speaks of bytes that nobody has seen since. It does not count until somebody has.
+        """
+        try:
+            manifest = self.manifest or catalog.read_manifest(self.site, self.name)
+            old = catalog.read_proof(self.site, self.name, manifest)
+            if old is None or not catalog.entry(self.site, self.name).local:
+                return
+            run = self.site.desk.run
+            doubt = Doubt(at=self.site.desk.clock(), message=message, who=run.who, run_id=run.run_id)
+            self._keep(old.model_copy(update={"doubt": doubt}))
+        except LedgerError as error:
+            self.site.desk.reporter.say(f"not noted beside {self.name.dump}: {error.message}")
+
+    def _keep(self, proof: Proof) -> None:
         if self.site.location and not writable(self.site.folder.path):  # an archive that is only read
             self.site.desk.reporter.say(f"{self.site.folder.path} is read-only: the proof is not kept there")
-        elif supersedes(proof, catalog.read_proof(self.site, self.name, self.manifest)):
+        else:
             self.site.folder.replace(self.name.proof, proof.encode())
-        return proof

@@ -191,4 +191,4 @@ def _read(site: Site, restore_id: str) -> Swap:
             f"There is no restore of {site.environment}'s files called {restore_id}.",
             hint=f"Those that are known have a record in {records(site).path}.",
         )
-    return Swap.model_validate(decode_sealed(records(site).read(file), file))
+    return Swap.model_validate(decode_sealed(records(site).record(file), file))

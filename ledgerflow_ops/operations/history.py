@@ -62,7 +62,7 @@ def unfinished(site: Site) -> list[Going]:
     found, there = [], folder(site)
     for file in there.names(GOING):
         try:
-            found.append(Going.decode(there.read(file), file))
+            found.append(Going.decode(there.record(file), file))
         except LedgerError as error:
             site.desk.reporter.say(f"{FOLDER}/{error.message}")
     return found
@@ -131,7 +131,7 @@ def _points(there: Folder) -> Iterator[tuple[str, datetime]]:
 def _facts(there: Folder, file: str, _version: Version) -> Summary | None:
     """The facts as they were at that version of their file; None where they are not whole."""
     try:
-        return keeping.decode_facts(there.read(file), file)
+        return keeping.decode_facts(there.record(file), file)
     except BadBackup:
         return None
 
@@ -140,7 +140,7 @@ def _summary(site: Site, kept_as: BackupName) -> Summary | None:
     """What the manifest and the proof in the history say; None where the manifest is not whole."""
     there = folder(site)
     try:
-        manifest = Manifest.decode(there.read(kept_as.manifest), kept_as.manifest)
+        manifest = Manifest.decode(there.record(kept_as.manifest), kept_as.manifest)
     except LedgerError:
         return None
     name = BackupName.of(manifest.dump.file)
@@ -150,7 +150,7 @@ def _summary(site: Site, kept_as: BackupName) -> Summary | None:
 
 def _proof(there: Folder, called: BackupName, manifest: Manifest) -> Proof | None:
     try:
-        proof = Proof.decode(there.read(called.proof), called.proof)
+        proof = Proof.decode(there.record(called.proof), called.proof)
     except LedgerError:
         return None
     return proof if proof.speaks_of(manifest.dump.sha256, manifest.digest) else None

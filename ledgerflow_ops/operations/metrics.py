@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from ledgerflow_ops.adapters import journal
 from ledgerflow_ops.core import journal as reading
 from ledgerflow_ops.core.alerts import Alert, Level
-from ledgerflow_ops.core.catalog import UNRESTORABLE
+from ledgerflow_ops.core.catalog import UNJUDGED, UNRESTORABLE
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.journal import Entry
@@ -23,7 +23,7 @@ from ledgerflow_ops.operations import alerts, standing
 from ledgerflow_ops.operations.desk import Desk
 from ledgerflow_ops.operations.standing import Standing
 
-STATES = (*(rung.word for rung in Rung), "bad", UNRESTORABLE, "not local", "no manifest")
+STATES = (*(rung.word for rung in Rung), "bad", UNRESTORABLE, UNJUDGED, "not local", "no manifest")
 
 Figure = tuple[str, str, Callable[[Standing], float | None]]
 

@@ -95,9 +95,9 @@ def pin(site: Site, name: BackupName, reason: str, until: datetime | None = None
 
 def read(site: Site, name: BackupName) -> Pin | None:
     """The backup's pin; None when it has none. BadBackup when it cannot be read: it then counts as pinned."""
-    if not site.folder.file(name.pin).exists():
+    if site.folder.version(name.pin) is None:
         return None
-    return Pin.decode(site.folder.read(name.pin), name.pin)
+    return Pin.decode(site.folder.record(name.pin), name.pin)
 
 
 def pinned(site: Site, name: BackupName) -> str:

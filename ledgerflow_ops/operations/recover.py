@@ -17,7 +17,7 @@ from ledgerflow_ops.core.restoring import Wish
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.swap import new_id
 from ledgerflow_ops.operations import aim as aiming
-from ledgerflow_ops.operations import catalog, drill, journal, leftovers, restore
+from ledgerflow_ops.operations import catalog, drill, journal, leftovers, restore, sweeping
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.restore import Prepared, Restored
 
@@ -85,6 +85,7 @@ def recover(site: Site, *, confirmed: str = "") -> tuple[Incident, Restored]:
         ident = new_id(desk.clock(), secrets.token_hex(2))
         incident = Incident(str(site.environment), ident, desk.run.who, desk.run.why)
         incident.primary = refuse_healthy(site, confirmed)
+        sweeping.before(site)
         leftovers.sweep(site)
         note["incident"] = incident.name
         try:

@@ -90,7 +90,7 @@ def _keep_proof(site: Site, going: Going) -> None:
     if not site.folder.version(file) or there.taken(going.kept_as.proof):
         return
     with suppress(BadBackup):
-        if Proof.decode(site.folder.read(file), file).manifest_digest == going.digest:
+        if Proof.decode(site.folder.record(file), file).manifest_digest == going.digest:
             site.folder.move(file, there, going.kept_as.proof)
 
 

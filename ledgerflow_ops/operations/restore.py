@@ -39,6 +39,7 @@ from ledgerflow_ops.operations import (
     rereading,
     rules,
     safety,
+    sweeping,
 )
 from ledgerflow_ops.operations.aim import Aim, aim
 from ledgerflow_ops.operations.desk import Site
@@ -124,6 +125,7 @@ def restore(site: Site, wish: Wish) -> Restored:
         locks.exclusive(desk.settings.state_dir, site.environment, "restore", desk.clock()),
     ):
         note["file"] = wish.file
+        sweeping.before(site)
         leftovers.sweep(site)
         restored = carry_out(site, prepare(site, wish))
         note |= restored.noted

@@ -10,7 +10,7 @@ from ledgerflow_ops.core import swap
 from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.swap import Beside, Mark, Role
-from ledgerflow_ops.operations import files, journal, leftovers
+from ledgerflow_ops.operations import files, journal, leftovers, sweeping
 from ledgerflow_ops.operations.aim import Aim, aim
 from ledgerflow_ops.operations.desk import Site
 
@@ -79,6 +79,7 @@ def rollback(site: Site, *, force: bool = False) -> Rollback:
         journal.recorded(site, "rollback") as note,
         locks.exclusive(desk.settings.state_dir, site.environment, "rollback", desk.clock()),
     ):
+        sweeping.before(site)
         leftovers.sweep(site)
         desk.reporter.step(Step.PLAN)
         aimed = aim(site)

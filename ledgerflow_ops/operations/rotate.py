@@ -14,7 +14,7 @@ from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.retention import Copy, Decision, Held, Plan, Policy
-from ledgerflow_ops.operations import catalog, history, journal, pins, removal
+from ledgerflow_ops.operations import catalog, history, journal, pins, removal, sweeping
 from ledgerflow_ops.operations.desk import Site
 
 
@@ -121,6 +121,7 @@ def carry_out(site: Site, confirmed: str = "") -> Done:
         journal.recorded(site, "rotate") as note,
         locks.exclusive(desk.settings.state_dir, site.environment, "rotate", desk.clock()),
     ):
+        sweeping.before(site)
         desk.reporter.step(Step.PLAN)
         finished = list(_finish(site))
         planned = plan(site)

@@ -11,7 +11,7 @@ import filelock
 from ledgerflow_ops.adapters import instance, private, process, webpage
 from ledgerflow_ops.adapters.cluster import free_port, is_free
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.operations import channels
+from ledgerflow_ops.operations import channels, sweeping
 from ledgerflow_ops.operations.background import Server, folder
 from ledgerflow_ops.operations.desk import Desk
 from ledgerflow_ops.operations.embedded import storage
@@ -27,6 +27,7 @@ def up(desk: Desk) -> str:
     SettingsError when an alert channel cannot be used: a daemon that can tell nobody is not started.
     """
     channels.require(desk.settings)
+    sweeping.drills(desk)
     with _alone(desk.settings.state_dir):
         private.tighten(desk.settings.state_dir)
         return _up(desk)
@@ -113,6 +114,7 @@ def down(desk: Desk) -> list[str]:
 
     Every session on the pages ends with it.
     """
+    sweeping.drills(desk)
     with _alone(desk.settings.state_dir):
         owner, viewers = pages(desk.settings)
         others = [Server(name, desk.settings.state_dir) for name in ("daemon", "metrics")]

@@ -28,6 +28,7 @@ _STYLES = {
     "written": "yellow",
     "bad": "bold red",
     "unrestorable": "bold red",
+    "unjudged": "red",
     "not local": "blue",
     "rotated": "dim green",
     "missing": "red",

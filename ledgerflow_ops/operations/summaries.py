@@ -70,17 +70,10 @@ def _record(site: Site, seen: Sight, name: BackupName, known: Record | None) -> 
     if entry.manifest and entry.manifest.files:
         archives = tuple(facts.file for facts in entry.manifest.files.archives)
     there = seen.taken(name.manifest)
-    trouble = bool(entry.problem) and not _is_mismatch(site, entry)
+    trouble = bool(entry.problem) and (entry.unread or entry.manifest is None)
     # A mark that no look will find: what could not be read may have been the reading's own trouble.
     mark = "" if trouble else seen.mark(_files(name, archives))
     return Record(mark, archives, summary.listed(entry, manifest=there))
-
-
-def _is_mismatch(site: Site, entry: core_catalog.Entry) -> bool:
-    """Whether an entry's problem is what the files say, and not that they could not be read."""
-    return entry.manifest is not None and entry.problem == catalog.mismatch(
-        site, entry.name, entry.manifest, entry.size
-    )
 
 
 def _files(name: BackupName, archives: tuple[str, ...]) -> tuple[str, ...]:

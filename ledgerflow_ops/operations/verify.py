@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ledgerflow_ops.adapters import archive, folder, tools
+from ledgerflow_ops.adapters import archive, folder, regular, tools
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import catalog as known
@@ -12,11 +12,11 @@ from ledgerflow_ops.core.checks import Check, failed, passed, warned
 from ledgerflow_ops.core.compare import Difference, contents_equal, rows_against_seal
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError
 from ledgerflow_ops.core.manifest import Manifest
-from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.naming import MAGIC, BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.record import FileFacts
 from ledgerflow_ops.core.rungs import Rung
-from ledgerflow_ops.operations import catalog, journal, unfiling
+from ledgerflow_ops.operations import catalog, journal, sweeping, unfiling
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
 from ledgerflow_ops.operations.hold import holding
@@ -33,26 +33,29 @@ def verify(site: Site, name: BackupName) -> Examination:
     """
     with journal.recorded(site, "verify") as note:
         note["file"] = name.dump
-        examination = hashed(site, name)
-        examination.stage(Rung.READABLE, "integrity", "decode", _Look(examination).readable)
+        sweeping.drills(site.desk)
+        examination = Examination(site, name)
+        with examination.doubted():
+            hashed(examination)
+            examination.stage(Rung.READABLE, "integrity", "decode", _Look(examination).readable)
         examination.record()
         note |= examination.noted
     return examination
 
 
-def hashed(site: Site, name: BackupName) -> Examination:
-    """The first rungs, and nothing kept: that the bytes on the disk are the committed ones.
+def hashed(examination: Examination) -> None:
+    """The first rungs, and nothing kept: that the bytes on the disk are the committed ones, and that the list
+    of what is in the archive is as long as the committed one.
 
     The drill goes on from here: restoring decodes every byte, and compares more than reading does.
     """
-    site.desk.reporter.step(Step.VERIFY)
-    examination = Examination(site, name)
+    examination.site.desk.reporter.step(Step.VERIFY)
     look = _Look(examination)
     examination.stage(Rung.WRITTEN, "exists", "exists", look.exists)
     examination.stage(Rung.WRITTEN, "sealed", "manifest", look.manifest)
     examination.stage(Rung.HASHED, "integrity", "hash", look.hashed)
     examination.stage(Rung.DECRYPTED, "integrity", "cipher", lambda: ())
-    return examination
+    examination.stage(Rung.DECRYPTED, "integrity", "list", look.listed)
 
 
 def glance(site: Site, name: BackupName) -> list[Check]:
@@ -60,11 +63,10 @@ def glance(site: Site, name: BackupName) -> list[Check]:
     if (missing := _missing(site, name)) is not None:
         return [missing]
     manifest = _manifest_or_none(site, name)
-    file = site.folder.file(name.dump)
     return [
         passed("exists", f"{name.dump} is in {site.folder.path}."),
         sizes.judge_size(
-            file.stat().st_size,
+            site.folder.size(name.dump) or 0,
             floor=site.settings.size_floor,
             rows=manifest.rows if manifest else None,
             history=known.recent_sizes(catalog.entries(site), manifest) if manifest else (),
@@ -102,8 +104,8 @@ class _Look:
         missing = _missing(self.site, self.name)
         if missing:
             yield missing
-        elif self.file.is_symlink() or not self.file.is_file():
-            yield failed("exists", "exists", f"{self.name.dump} is not a regular file.", _ELSEWHERE)
+        elif other := self.site.folder.what(self.name.dump):
+            yield failed("exists", "exists", f"{self.name.dump} is {other}, not a regular file.", _ELSEWHERE)
         else:
             yield passed("exists", f"{self.name.dump} is in {self.site.folder.path}.")
 
@@ -143,7 +145,7 @@ class _Look:
 
     def _difference(self, facts: FileFacts) -> str:
         path = self.site.folder.file(facts.file)
-        if not path.exists():
+        if not self.site.folder.taken(facts.file):
             return f"{facts.file} is gone."
         moved = self.site.desk.reporter.moved
         with translated(path):
@@ -154,28 +156,35 @@ class _Look:
             return f"{facts.file} has changed since it was committed: its SHA-256 is another."
         return ""
 
+    def listed(self) -> Iterator[Check]:
+        """The archive's magic, and its table of contents against the manifest's."""
+        if regular.head(self.file, len(MAGIC)) != MAGIC:
+            raise BadBackup(f"{self.name.dump} is not an archive of pg_dump.", hint=_ELSEWHERE)
+        manifest = self.examination.manifest
+        with _able_to_judge():
+            chosen, stall = reader(self.site, manifest), self.site.settings.limits.stall
+            toc = archive.table_of_contents(chosen, self.file, stall)
+        self.examination.entries, differences = toc.entries, list[Difference]()
+        if manifest and toc.entries != manifest.toc.entries:
+            sentence = f"{manifest.toc.entries} entries committed, {toc.entries} found"
+            differences = [Difference("table of contents", sentence)]
+        yield from told("sealed", differences)
+
     def readable(self) -> Iterator[Check]:
-        """The archive's magic, its table of contents, every byte decoded, every table as committed."""
-        with self.file.open("rb") as stream:
-            if stream.read(len(archive.MAGIC)) != archive.MAGIC:
-                raise BadBackup(f"{self.name.dump} is not an archive of pg_dump.", hint=_ELSEWHERE)
+        """Every byte decoded, every table as committed."""
         manifest = self.examination.manifest
         chosen = reader(self.site, manifest)
         stall = self.site.settings.limits.stall
         with _able_to_judge():
-            toc = archive.table_of_contents(chosen, self.file, stall)
             contents = archive.decode(chosen, self.file, stall)
         rows = sum(table.rows for table in contents.tables.values())
-        found = f"{toc.entries} entries, {len(contents.tables)} tables, {rows} rows"
+        found = f"{self.examination.entries} entries, {len(contents.tables)} tables, {rows} rows"
         if manifest and manifest.files:
             found += f", {len(manifest.files.files)} files"
         if manifest is None:
             yield passed("integrity", f"Every byte decoded: {found}. There is no hash to compare with.")
             return
         differences = contents_equal(manifest.contents, contents) + rows_against_seal(manifest.seal, contents)
-        if toc != manifest.toc and toc.entries != manifest.toc.entries:
-            sentence = f"{manifest.toc.entries} entries committed, {toc.entries} found"
-            differences.insert(0, Difference("table of contents", sentence))
         if manifest.files:
             wrong = unfiling.contents_differ(self.site, manifest.files)
             yield from told("integrity", wrong, "the manifest")
@@ -219,7 +228,7 @@ def _missing(site: Site, name: BackupName) -> Check | None:
                 f"{file} is not local: its bytes are only in the cloud. It is neither lost nor judged.",
                 hint=f"Download it (macOS: brctl download {site.folder.file(file)}) and ask again.",
             )
-    if not site.folder.file(name.dump).exists():
+    if not site.folder.taken(name.dump):
         return failed("exists", "exists", f"{name.dump} is gone from {site.folder.path}.", _ELSEWHERE)
     return None
 

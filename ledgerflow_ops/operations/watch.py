@@ -15,7 +15,7 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.lateness import Promise
 from ledgerflow_ops.core.summary import Listed, Summary, dated, newest_first, newest_proven, own
-from ledgerflow_ops.operations import drifting, measuring, summaries
+from ledgerflow_ops.operations import drifting, measuring, summaries, sweeping
 from ledgerflow_ops.operations.background import Server
 from ledgerflow_ops.operations.desk import Desk, Site
 from ledgerflow_ops.operations.standing import against
@@ -56,6 +56,7 @@ def look(site: Site) -> list[Finding]:
 def machine(desk: Desk) -> list[Finding]:
     """What is wrong with the machine now, its disks and our servers on it; never an error."""
     return [
+        *_part(None, "drills", lambda: _drills(desk)),
         *_part(None, "disks", lambda: _disks(desk)),
         *_part(None, "daemon", lambda: _daemon(desk)),
     ]
@@ -108,6 +109,7 @@ class _Watch:
         """Bad backups anywhere; what is not proven, and objectives, where backups come by themselves."""
         settings, found = self.site.settings, proving.bad(self.environment, self.listed)
         found += proving.unrestorable(self.environment, self.listed)
+        found += proving.unjudged(self.environment, self.listed)
         present = self._reckoned(self.present)
         if self.blind or not settings.is_scheduled:
             return [*found, *([] if self.blind else proving.incomplete(present))]
@@ -141,6 +143,12 @@ class _Watch:
     def _working(self) -> str:
         holder = locks.holder(self.site.desk.settings.state_dir, self.environment)
         return f" Another operation is at work: {holder}." if holder else ""
+
+
+def _drills(desk: Desk) -> list[Finding]:
+    """Nothing: what killed drills have left is ended here and now, for it holds a copy of a database."""
+    sweeping.drills(desk)
+    return []
 
 
 def _disks(desk: Desk) -> list[Finding]:

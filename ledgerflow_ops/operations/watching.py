@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-from ledgerflow_ops.adapters import clock, records
+from ledgerflow_ops.adapters import clock, records, regular
 from ledgerflow_ops.adapters.process import mask
 from ledgerflow_ops.core.alerts import Alert, Finding, Level
 from ledgerflow_ops.core.environments import Environment
@@ -118,7 +118,7 @@ def silence(desk: Desk, name: str) -> timedelta | None:
     have given one. After a boot the clock has to do.
     """
     try:
-        facts = json.loads((desk.settings.state_dir / "heartbeats" / name).read_text())
+        facts = regular.fields(desk.settings.state_dir / "heartbeats" / name)
         awake = clock.awake() - float(facts["awake"])
         if awake >= 0:
             return timedelta(seconds=awake)

@@ -6,12 +6,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from ledgerflow_ops.adapters.cloud import is_dataless
 from ledgerflow_ops.adapters.folder import Folder, exposed_parents, permissions
 from ledgerflow_ops.core.checks import Severity
 from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.naming import MAGIC
 from ledgerflow_ops_tests import needs
 
 
@@ -230,11 +234,21 @@ def test_a_placeholder_stands_for_an_evicted_file_under_its_own_name(folder: Fol
     assert folder.dumps() == ["x.dump"]
 
 
-def test_a_size_without_blocks_is_an_evicted_file(folder: Folder) -> None:
+def test_a_size_without_blocks_is_a_file_of_holes_and_not_evicted(folder: Folder) -> None:
     with folder.file("x.dump").open("wb") as file:
         file.truncate(1_000_000)
     assert folder.file("x.dump").stat().st_blocks == 0
-    assert folder.evicted("x.dump")
+    assert not folder.evicted("x.dump")
+    assert folder.hollow("x.dump")
+    with folder.file("x.dump").open("r+b") as file:
+        file.write(MAGIC)
+    assert not folder.hollow("x.dump")
+
+
+@pytest.mark.parametrize(("flags", "dataless"), [(0x40000000, True), (0x40000020, True), (0x20, False)])
+def test_macos_marks_what_is_only_in_the_cloud(flags: int, dataless: bool) -> None:
+    facts = SimpleNamespace(st_flags=flags, st_size=10, st_blocks=0)
+    assert is_dataless(cast(os.stat_result, facts)) is dataless
 
 
 @pytest.mark.parametrize("data", [b"", b"x", bytes(100_000)])

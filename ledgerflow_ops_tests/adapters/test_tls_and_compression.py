@@ -17,6 +17,7 @@ from ledgerflow_ops.adapters.lodging import lodging
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.manifest import Contents
+from ledgerflow_ops.core.naming import MAGIC
 from ledgerflow_ops.operations import backup
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.databases import run
@@ -143,7 +144,7 @@ def test_every_compression_decodes_to_the_same_contents(root: Path, database: Da
             )
             path = root / f"{number}.dump"
             path.write_bytes(file.getvalue())
-            assert file.getvalue().startswith(archive.MAGIC)
+            assert file.getvalue().startswith(MAGIC)
             assert sizes == sorted(sizes)
             assert sizes[-1] == streamed.size == path.stat().st_size
             assert archive.sha256_of(path) == (streamed.size, streamed.sha256)

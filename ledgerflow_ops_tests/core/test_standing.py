@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ledgerflow_ops.core import colours, signs, standing, summary
 from ledgerflow_ops.core.alerts import Finding, Level
+from ledgerflow_ops.core.catalog import UNJUDGED
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.proof import Verdict
 from ledgerflow_ops.core.rungs import Rung
@@ -17,7 +18,7 @@ from ledgerflow_ops_tests.core import records
 from ledgerflow_ops_tests.core.records import NOON
 
 TODAY = NOON.date()
-STATES = (*(rung.word for rung in Rung), "bad", "unrestorable", "not local", "no manifest")
+STATES = (*(rung.word for rung in Rung), "bad", "unrestorable", UNJUDGED, "not local", "no manifest")
 
 
 def backup(

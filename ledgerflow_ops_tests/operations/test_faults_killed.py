@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import (
     BACKUP_STEPS,
@@ -21,8 +23,20 @@ from ledgerflow_ops.core.progress import (
     ROTATION_STEPS,
     Step,
 )
+from ledgerflow_ops.core.restoring import Wish
 from ledgerflow_ops.core.rungs import Rung
-from ledgerflow_ops.operations import verify
+from ledgerflow_ops.operations import (
+    catalog,
+    doctor,
+    restore,
+    rotate,
+    servers,
+    status,
+    sweeping,
+    verify,
+    watching,
+)
+from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.embedded import Embedded
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
@@ -78,24 +92,89 @@ def test_a_backup_killed_at_any_step_leaves_nothing_that_counts(ground: Ground, 
     assert _tools_are_gone(mark)
     assert files.items() <= ground.files().items(), "an earlier backup was touched"
     assert bool(ground.unfinished()) == (where in _WITH_A_PARTIAL)
+    uncommitted = [file for file in ground.files() if file not in files and not file.startswith(".")]
+    if where == Step.READ_BACK:  # it is committed: nothing of it is swept
+        uncommitted = []
     added = [entry for entry in ground.entries() if entry not in entries]
     assert [entry.state for entry in added] == [state for state in [_LEFT_BY.get(where)] if state]
     assert not [entry for entry in added if entry.proven]
 
     recorder = Recorder()
     again = ground.site(recorder)
-    unfinished = ground.unfinished()
+    stranger = _stranger(again)
     manifest = grounds.take(again)
-    assert [said.split(":")[0] for said in recorder.said] == [f"swept {name}" for name in unfinished]
-    assert ground.unfinished() == []
-    name = BackupName.of(manifest.dump.file)
+    assert {said.split(":")[0] for said in recorder.said} == {f"swept {name}" for name in uncommitted}
+    name = BackupName.of(manifest.dump.file)  # within the same minute it may be the killed one's
+    still = [file for file in uncommitted if file in ground.files() and not file.startswith(f"{name.stem}.")]
+    assert still == [], "what a killed run has left without a manifest is gone"
+    assert [file for file in ground.files() if file.startswith(".") or file.endswith(".partial")] == []
+    assert ground.states()[stranger.stem] == "no manifest", "what somebody else has put there stays"
+    again.folder.file(stranger.dump).unlink()
     assert verify.verify(again, name).rung is Rung.READABLE
     assert files.items() <= ground.files().items()
 
 
+def _stranger(site: Site) -> BackupName:
+    """A dump that somebody has put into the folder, under a name as ours are, and no manifest with it."""
+    name = BackupName("ledgerflow_dev_20200229_0230")
+    site.folder.file(name.dump).write_bytes(b"PGDMP of somebody else")
+    return name
+
+
+def test_a_file_that_has_taken_the_place_of_ours_is_not_ours(ground: Ground) -> None:
+    """The record of a killed run names a file by what it is, not by its name alone."""
+    before = ground.files()
+    _kill(ground, "backup", Step.COMMIT)
+    site, recorder = ground.site(), Recorder()
+    (dump,) = [file for file in ground.files() if file not in before and file.endswith(".dump")]
+    path = site.folder.file(dump)
+    copy = path.read_bytes()
+    path.with_name("aside").write_bytes(copy)
+    path.with_name("aside").replace(path)  # the same bytes under the same name: brought by somebody
+    sweeping.folder(ground.site(recorder))
+    assert path.read_bytes() == copy
+    assert not any(dump in said for said in recorder.said)
+    assert ground.states()[BackupName.of(dump).stem] == "no manifest"
+    path.unlink()
+    assert ground.files() == before
+
+
+SWEEPERS: dict[str, Callable[[Site], object]] = {
+    "status": lambda site: status.overview(site.desk, [site]),
+    "doctor": lambda site: doctor.examine(site.desk, [site]),
+    "watchdog": lambda site: watching.dog(site.desk),
+    "verify": lambda site: verify.verify(site, catalog.find(site, None)),
+    "backup": lambda site: grounds.take(site),
+    "rotate": lambda site: rotate.carry_out(site, "dev"),
+    "make down": lambda site: servers.down(site.desk),
+    "restore": lambda site: _refused_restore(site),
+}
+
+
+def _refused_restore(site: Site) -> None:
+    with pytest.raises(LedgerError, match="no_such"):
+        restore.restore(site, Wish(Environment.DEV, "no_such.dump", force=True))
+
+
+@pytest.mark.parametrize("sweeper", SWEEPERS)
+def test_whatever_starts_or_stops_ends_the_server_that_a_killed_drill_has_left(
+    ground: Ground, sweeper: str
+) -> None:
+    mark = _kill(ground, "drill", Step.COMPARE)
+    keys = ground.drill_keys()
+    assert _tools_are_gone(mark)
+    assert grounds.marked(mark), "the fault did not fire: no server was left"
+    assert any(Path(f"/dev/shm/lf-{key}").exists() for key in keys), "no copy of the books was left in memory"
+    recorder = Recorder()
+    SWEEPERS[sweeper](ground.site(recorder))
+    assert ground.traces(keys) == []
+    assert grounds.until(lambda: not grounds.marked(mark))
+    assert f"swept drill {keys[0]}" in " ".join(recorder.said)
+
+
 def test_backups_taken_after_killed_ones_are_proven_like_any_other(ground: Ground) -> None:
     taken = [entry for entry in ground.entries() if entry.state == "readable"]
-    assert len(taken) == len(BACKUP_STEPS) + 2
+    assert len(taken) >= len(BACKUP_STEPS) + 2
     for entry in taken[:: len(taken) - 1]:  # the first and the last: a drill takes longer than a backup
         assert entry.manifest is not None
         grounds.prove(ground.site(), entry.manifest)

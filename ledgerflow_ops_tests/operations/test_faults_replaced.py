@@ -1,0 +1,442 @@
+"""What is put in the place of a backup's files: links, pipes, folders, holes, records that nobody wrote."""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledgerflow_ops.adapters import regular, tools
+from ledgerflow_ops.console import Terminal
+from ledgerflow_ops.core.errors import BadBackup, CannotJudge
+from ledgerflow_ops.core.manifest import Manifest, encode_sealed
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.core.sealed import TAIL, parsed
+from ledgerflow_ops.defs import order
+from ledgerflow_ops.operations import catalog, drill, pins, rotate, status, summaries, verify, watch
+from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops_tests import builders, needs
+from ledgerflow_ops_tests.builders import NOON
+from ledgerflow_ops_tests.fakes import catalogs, grounds
+from ledgerflow_ops_tests.fakes.grounds import Ground
+
+_NOBODY = 65534
+
+Fault = Callable[[Path, Path], None]
+"""Puts something else in a file's place; the other path is that of another, good file of the kind."""
+
+
+def _gone(file: Path, other: Path) -> None:
+    file.unlink()
+
+
+def _dangling(file: Path, other: Path) -> None:
+    file.unlink()
+    file.symlink_to(file.with_name("nowhere"))
+
+
+def _linked(file: Path, other: Path) -> None:
+    file.unlink()
+    file.symlink_to(other)
+
+
+def _looping(file: Path, other: Path) -> None:
+    file.unlink()
+    file.symlink_to(file)
+
+
+def _pipe(file: Path, other: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def _socket(file: Path, other: Path) -> None:
+    file.unlink()
+    made = socket.socket(socket.AF_UNIX)
+    here = os.open(file.parent, os.O_RDONLY)
+    made.bind(f"/proc/self/fd/{here}/{file.name}")  # the path of a socket is short
+    made.close()
+    os.close(here)
+
+
+def _folder(file: Path, other: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def _device(file: Path, other: Path) -> None:
+    file.unlink()
+    file.symlink_to("/dev/zero") if os.geteuid() else os.mknod(file, 0o20600, os.makedev(1, 5))
+
+
+def _holes(file: Path, other: Path) -> None:
+    size = file.stat().st_size
+    file.unlink()
+    file.touch(mode=0o600)
+    os.truncate(file, size)
+    assert file.stat().st_blocks == 0, "the fault did not fire: this file system keeps no holes"
+
+
+def _longer(file: Path, other: Path) -> None:
+    with file.open("ab") as stream:
+        stream.write(b"x")
+
+
+ODD: dict[str, tuple[Fault, str]] = {
+    "gone": (_gone, "is gone"),
+    "a dangling link": (_dangling, "is a symbolic link, not a regular file"),
+    "a link to a good one": (_linked, "is a symbolic link, not a regular file"),
+    "a link to itself": (_looping, "is a symbolic link, not a regular file"),
+    "a pipe": (_pipe, "is a pipe, not a regular file"),
+    "a socket": (_socket, "is a socket, not a regular file"),
+    "a folder": (_folder, "is a folder, not a regular file"),
+    "a device": (_device, "not a regular file"),
+    "holes": (_holes, "is a file of holes"),
+    "longer": (_longer, "its manifest says"),
+}
+
+
+def _site(root: Path) -> Site:
+    return builders.site(root, now=lambda: NOON)
+
+
+def _two(site: Site) -> tuple[BackupName, BackupName]:
+    """A backup proven an hour ago, and one proven a day ago."""
+    made = [catalogs.put(site, NOON - timedelta(hours=hours), proven_at=NOON) for hours in (25, 1)]
+    older, newer = (BackupName.of(manifest.dump.file) for manifest in made)
+    return newer, older
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_a_dump_that_was_replaced_is_believed_by_nobody(root: Path, what: str) -> None:
+    site = _site(root)
+    newer, older = _two(site)
+    assert status.status(site).proven is not None
+    fault, says = ODD[what]
+    fault(site.folder.file(newer.dump), site.folder.file(older.dump))
+
+    entry = catalog.entry(site, newer)
+    assert (entry.state, entry.bad, entry.proven, entry.rung) == ("bad", True, False, Rung.WRITTEN)
+    assert says in entry.problem
+    assert catalog.find(site, "latest-proven") == older
+    assert [one.name for one in summaries.present(site) if one.proven] == [older]
+    found = status.status(site)
+    assert found.proven is not None
+    assert found.proven.name == older
+    told = [one.finding for one in found.incidents if one.finding.kind == "bad"]
+    assert [says in one.message for one in told] == [True]
+    assert f"LEDGER_ENV=dev make restore-test FILE={newer.dump}" in told[0].hint
+    planned = {one.name: one for one in rotate.plan(site).plan.decisions}
+    assert older.stem in planned
+    assert not planned[older.stem].expires, "the one that is left to fall back on"
+
+
+@pytest.mark.parametrize("part", ["manifest", "proof", "pin", "globals"])
+@pytest.mark.parametrize("what", [what for what in ODD if what not in ("gone", "longer")])
+def test_a_record_that_is_no_file_is_a_bad_record_and_holds_nobody_up(
+    root: Path, part: str, what: str
+) -> None:
+    site = _site(root)
+    newer, older = _two(site)
+    for name in (newer, older):
+        pins.pin(site, name, "a test")
+    file: str = getattr(newer, part)
+    ODD[what][0](site.folder.file(file), site.folder.file(getattr(older, part)))
+
+    found = status.status(site)
+    entry = catalog.entry(site, newer)
+    expected = {"manifest": "bad", "proof": "written", "pin": "valid", "globals": "bad"}
+    if (part, what) == ("globals", "holes"):  # only reading tells: its size is right
+        expected["globals"] = "valid"
+    assert entry.state == expected[part]
+    assert catalog.find(site, "latest-proven") == (newer if expected[part] == "valid" else older)
+    assert {one.name.stem: one.state for one in summaries.listed(site)}[newer.stem] == entry.state
+    if part == "pin":  # what cannot be read holds
+        assert {one.file for one in found.standing.pins} == {newer.dump, older.dump}
+    assert catalog.entry(site, older).proven
+
+
+DEEP = 200_000
+
+
+def _sealed(text: bytes) -> bytes:
+    """Bytes with the digest that a record of ours would have."""
+    return text + TAIL % hashlib.sha256(text).hexdigest().encode()
+
+
+ODD_TEXTS: dict[str, bytes] = {
+    "nested too deep": b'{"version":1,"a":' + b"[" * DEEP,
+    "nested too deep and closed": b'{"version":1,"a":' + b"[" * DEEP + b"]" * DEEP,
+    "a list": b"[1",
+    "NaN": b'{"version":1,"size":NaN',
+    "Infinity": b'{"version":1,"size":-Infinity',
+    "a key twice": b'{"version":1,"version":1',
+    "not UTF-8": b'{"version":1,"who":"\xff\xfe"',
+    "NUL": b'{"version":1,"who":"\x00"',
+    "a huge number": b'{"version":' + b"9" * 6000,
+    "UTF-16": '{"version":1'.encode("utf-16"),
+    "another record": b'{"version":1',
+    "a newer one": b'{"version":99',
+}
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_a_record_that_nobody_could_have_written_is_a_bad_record(root: Path, text: str) -> None:
+    site = _site(root)
+    newer, older = _two(site)
+    for file in (newer.manifest, older.proof, older.pin):
+        site.folder.file(file).write_bytes(_sealed(ODD_TEXTS[text]))
+    assert catalog.entry(site, newer).state == "bad"
+    assert newer.manifest in catalog.entry(site, newer).problem
+    assert catalog.entry(site, older).state == "written"
+    assert status.status(site).proven is None
+    assert pins.pinned(site, older).startswith(older.pin), "what cannot be read holds"
+    with pytest.raises(BadBackup) as refused:
+        Manifest.decode(site.folder.record(newer.manifest), newer.manifest)
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize("text", ["[" * DEEP, "NaN", '{"a":1,"a":2}', "[1,", "\x00", '"', ""])
+def test_plain_json_is_all_that_is_read(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - whichever it is: no RecursionError, no other
+        parsed(text)
+
+
+def test_a_record_of_a_gigabyte_is_not_read_into_memory(root: Path) -> None:
+    site = _site(root)
+    newer, _ = _two(site)
+    file = site.folder.file(newer.manifest)
+    with file.open("r+b") as stream:
+        stream.truncate(1 << 30)
+    assert catalog.entry(site, newer).state == "bad"
+    assert "no digest at their end" in catalog.entry(site, newer).problem
+    with pytest.raises(BadBackup, match="a record has at most"):
+        regular.read(file)
+
+
+def test_small_records_of_ours_that_are_something_else_stop_nothing(root: Path) -> None:
+    """Notes of locks and servers, heartbeats, the journal, the index: each a pipe, then nested too deep."""
+    site = _site(root)
+    newer, _ = _two(site)
+    state = site.desk.settings.state_dir
+    notes = [
+        state / "locks" / "dev.holder.json",
+        state / "servers" / "daemon.json",
+        state / "heartbeats" / "dev",
+        state / "journal.jsonl",
+        state / "alerts.json",
+        state / "watch" / "dev.json",
+    ]
+    summaries.listed(site)
+    for put in (os.mkfifo, lambda file: file.write_text("[" * DEEP), Path.mkdir):
+        for file in notes:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if file.is_dir():
+                file.rmdir()
+            file.unlink(missing_ok=True)
+            put(file)
+        ended = threading.Event()
+        found: list[Any] = []
+
+        def look(ended: threading.Event = ended, found: list[Any] = found) -> None:
+            found.append(status.overview(site.desk, [site]))
+            ended.set()
+
+        threading.Thread(target=look, daemon=True).start()
+        assert ended.wait(60), "status waits for a pipe"
+        assert found[0].environments[0].proven.name == newer
+
+
+# What follows reads real bytes.
+
+
+@pytest.fixture(scope="module")
+def ground(session_root: Path, embedded: Embedded) -> Iterator[Ground]:
+    """One proven backup of a small database; each test puts back what it took away."""
+    with grounds.folder(session_root) as root, grounds.sample_copy(embedded) as database:
+        ground = Ground(root, database)
+        site = ground.site()
+        grounds.prove(site, grounds.take(site))
+        yield ground
+
+
+@pytest.fixture
+def name(ground: Ground) -> Iterator[BackupName]:
+    """The proven backup; afterwards the folder is as it was."""
+    folder, kept = ground.site().folder.path, ground.root / "kept"
+    shutil.copytree(folder, kept)
+    (entry,) = ground.entries()
+    assert entry.proven
+    yield entry.name
+    shutil.rmtree(folder)
+    kept.rename(folder)
+
+
+@pytest.mark.parametrize("what", ["a dangling link", "a link to a good one", "a pipe", "gone"])
+def test_what_an_examination_could_not_look_at_is_not_believed_until_one_has(
+    ground: Ground, name: BackupName, what: str
+) -> None:
+    site, file, aside = ground.site(), ground.site().folder.file(name.dump), ground.root / "aside.dump"
+    shutil.copy(file, aside)
+    ODD[what][0](file, aside)
+    for operation in (verify.verify, drill.drill):
+        examination = operation(site, name)
+        assert examination.bad is not None
+        assert ODD[what][1] in examination.bad.message
+    assert ground.states() == {name.stem: "bad"}
+
+    if os.path.lexists(file):
+        file.unlink()
+    shutil.copyfile(aside, file)
+    file.chmod(0o600)
+    (entry,) = ground.entries()
+    assert (entry.state, entry.bad, entry.proven) == ("unjudged", False, False), "nobody has read it since"
+    assert ODD[what][1] in entry.unjudged
+    assert catalog.find(site, "latest") == name
+    found = status.status(site)
+    assert found.proven is None
+    assert [one.finding.hint for one in found.incidents if one.finding.kind == "unjudged"] == [
+        f"LEDGER_ENV=dev make verify FILE={name.dump}"
+    ]
+    assert not watch.fresh(site).passed
+
+    assert verify.verify(site, name).rung is Rung.READABLE
+    assert ground.states() == {name.stem: "valid"}, "these are the bytes that the proof speaks of"
+    aside.unlink()
+
+
+def test_holes_are_read_and_bad_and_a_proof_of_other_bytes_does_not_come_back(
+    ground: Ground, name: BackupName
+) -> None:
+    site, file = ground.site(), ground.site().folder.file(name.dump)
+    whole = file.read_bytes()
+    _holes(file, file)
+    bad = verify.verify(site, name).bad
+    assert bad is not None
+    assert "its SHA-256 is another" in bad.message
+    assert bad.hint
+    assert ground.states() == {name.stem: "bad"}
+    file.write_bytes(whole)
+    assert ground.states() == {name.stem: "bad"}, "a verdict stands until an examination says otherwise"
+    assert verify.verify(site, name).rung is Rung.READABLE
+    assert ground.states() == {name.stem: "readable"}
+    grounds.prove(site, Manifest.decode(site.folder.record(name.manifest), name.manifest))
+    assert ground.states() == {name.stem: "valid"}
+
+
+def test_the_right_bytes_in_another_file_are_whole(ground: Ground, name: BackupName) -> None:
+    """Another inode, other times, a hard link: the bytes are what counts."""
+    site, file = ground.site(), ground.site().folder.file(name.dump)
+    copy = ground.root / "copy.dump"
+    shutil.copyfile(file, copy)
+    file.unlink()
+    os.link(copy, file)
+    os.utime(file, (1, 4_000_000_000))
+    file.chmod(0o600)
+    assert ground.states() == {name.stem: "valid"}
+    assert verify.verify(site, name).rung is Rung.READABLE
+    assert ground.states() == {name.stem: "valid"}
+    copy.unlink()
+
+
+@pytest.fixture
+def somebody(ground: Ground, name: BackupName) -> Iterator[None]:
+    """Not root: whom the rights of files stop. All but the dump is that account's."""
+    if os.geteuid():
+        needs.missing("root, to be somebody else for a while")
+    for path in (ground.root, *ground.root.rglob("*")):
+        if path.is_relative_to(ground.root / "state") or path.is_relative_to(ground.root / "backups"):
+            os.chown(path, _NOBODY, _NOBODY, follow_symlinks=False)
+    dump = ground.site().folder.file(name.dump)
+    os.chown(dump, 0, 0)
+    dump.chmod(0)
+    os.seteuid(_NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        for path in (ground.root / "state").rglob("*"):
+            os.chown(path, 0, 0, follow_symlinks=False)
+
+
+def test_a_dump_that_cannot_be_read_could_not_be_judged_and_is_not_bad(
+    ground: Ground, name: BackupName, somebody: None
+) -> None:
+    """Missing rights stand for all that the system says to a reader, such as an error of the disk."""
+    site, dump = ground.site(), ground.site().folder.file(name.dump)
+    with pytest.raises(PermissionError):
+        dump.read_bytes()
+    for operation in (verify.verify, drill.drill):
+        with pytest.raises(CannotJudge, match=r"could not be judged: .*Permission denied") as unjudged:
+            operation(site, name)
+        assert (unjudged.value.exit_code, bool(unjudged.value.hint)) == (5, True)
+    (entry,) = ground.entries()
+    assert (entry.state, entry.bad, entry.proven) == ("unjudged", False, False)
+    os.seteuid(0)
+    dump.chmod(0o600)
+    assert verify.verify(site, name).rung is Rung.READABLE
+    assert ground.states() == {name.stem: "valid"}
+
+
+@pytest.mark.parametrize("operation", [order.verify, order.drill])
+def test_without_its_manifest_a_dump_could_not_be_judged(
+    ground: Ground, name: BackupName, operation: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    site = ground.site()
+    site.folder.file(name.manifest).unlink()
+    files = ground.files()
+    assert operation(site, Terminal(as_json=True), name.dump) == 5
+    said = json.loads(capfd.readouterr().out)
+    assert (said["exit_code"], said["proven"], said["rung"]) == (
+        5,
+        False,
+        "readable" if operation is order.verify else "restored",
+    )
+    assert "NOT PROVEN: it has no manifest" in said["error"]["message"]
+    assert "make backup" in said["error"]["hint"]
+    assert ground.files() == files
+    assert operation(site, Terminal(as_json=False), name.dump) == 5
+    assert "Without its manifest it can never be proven" in capfd.readouterr().out
+
+
+def test_one_verdict_the_lowest(ground: Ground, name: BackupName) -> None:
+    """A table of contents that reading calls bad is not good because everything in it could be restored."""
+    site = ground.site()
+    manifest = Manifest.decode(site.folder.record(name.manifest), name.manifest)
+    toc = manifest.toc.model_copy(update={"entries": manifest.toc.entries + 1})
+    forged = manifest.model_copy(update={"toc": toc})
+    site.folder.replace(name.manifest, encode_sealed(forged.model_dump(mode="json", exclude={"files"})))
+    for operation in (drill.drill, verify.verify, drill.drill):
+        bad = operation(site, name).bad
+        assert bad is not None
+        assert (bad.cause, "entries committed" in bad.message) == ("table of contents", True)
+        assert ground.states() == {name.stem: "bad"}
+
+
+def test_a_tool_that_is_killed_says_nothing_of_the_backup(
+    ground: Ground, name: BackupName, root: Path
+) -> None:
+    """A pg_restore that the system ends for want of memory."""
+    bundled = tools.bundled()
+    programs = root / "programs"
+    shutil.copytree(bundled.folder, programs, symlinks=True)
+    real = programs / "pg_restore.real"
+    (programs / "pg_restore").rename(real)
+    (programs / "pg_restore").write_text(
+        f'#!/bin/sh\ncase "$*" in *--version*) exec {bundled.path("pg_restore")} "$@";; esac\nkill -9 $$\n'
+    )
+    (programs / "pg_restore").chmod(0o755)
+    site = grounds.with_settings(ground.site(), tools_dir=programs)
+    with pytest.raises(CannotJudge, match="pg_restore could not do its work") as unjudged:
+        verify.verify(site, name)
+    assert unjudged.value.exit_code == 5
+    assert ground.states() == {name.stem: "valid"}, "its bytes were read and are the committed ones"
