@@ -30,12 +30,19 @@ _LONGEST = 8192
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """What is left of a drill: its folders, and the process of its server where it runs (else 0)."""
+    """What is left of a drill: its folders, and the process of its server where it runs (else 0).
+
+    A folder that was for a socket alone holds nothing.
+    """
 
     key: str
     lock_file: Path
     folders: tuple[Path, ...]
     process: int
+
+    @property
+    def holds_data(self) -> bool:
+        return self.process > 0 or any(folder.parent == MEMORY for folder in self.folders)
 
     @property
     def state_is_gone(self) -> bool:

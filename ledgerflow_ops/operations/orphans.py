@@ -37,7 +37,7 @@ def _servers() -> Iterator[Check]:
         account = server_account()
     except CannotJudge:
         return
-    for one in strays.found(account):
+    for one in filter(lambda stray: stray.holds_data, strays.found(account)):
         state, folders = one.lock_file.parent.parent, " ".join(map(str, one.folders))
         runs = f"The server (process {one.process}) of a drill" if one.process else "A drill"
         gone = "is gone" if one.state_is_gone else "belongs to another state_dir"
