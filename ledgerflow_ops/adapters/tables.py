@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import LiteralString
 
+import psycopg
 import xxhash
 from psycopg import sql
 
@@ -104,9 +105,13 @@ def counted(connection: Connection, shape: TableShape) -> TableFacts:
 def content(connection: Connection, shape: TableShape) -> TableContent:
     """The table's COPY text: what the archive's stream must have for it as well."""
     taken = _Taken()
-    with connection.cursor().copy(shape.copied() + sql.SQL(" TO STDOUT")) as rows:
-        for row in rows:
-            taken.take(bytes(row))
+    try:
+        with connection.cursor().copy(shape.copied() + sql.SQL(" TO STDOUT")) as rows:
+            for row in rows:
+                taken.take(bytes(row))
+    except psycopg.Error as error:
+        error.add_note(shape.copied().as_string(connection))
+        raise
     return taken.content(shape)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ledgerflow_ops import config
+from ledgerflow_ops.adapters import deadline
 from ledgerflow_ops.adapters.locks import who
 from ledgerflow_ops.adapters.process import end_all, mask
 from ledgerflow_ops.commands.wanted import FALSE, TRUE, json_wanted
@@ -19,6 +20,18 @@ from ledgerflow_ops.core.manifest import RunFacts
 from ledgerflow_ops.operations.desk import Desk, Site
 
 _ONLY_LOOK = {"status", "journal", "report", "metrics", "doctor", "safety-check"}
+
+_LIMITED = {
+    "backup",
+    "verify",
+    "restore-test",
+    "backfill",
+    "restore",
+    "restore-force",
+    "rollback",
+    "recover",
+    "rotate",
+}
 
 
 class Flag(click.ParamType[bool]):
@@ -54,8 +67,14 @@ class Call:
         self.desk = Desk(self.settings, self.progress, run=run)
 
     def site(self) -> Site:
-        """The environment that LEDGER_ENV names; SettingsError for anything but exactly one of the three."""
-        return self.desk.site(Environment.parse(os.environ.get("LEDGER_ENV")))
+        """The environment that LEDGER_ENV names; SettingsError for anything but exactly one of the three.
+
+        What may take long has as long as the daemon gives its runs.
+        """
+        site = self.desk.site(Environment.parse(os.environ.get("LEDGER_ENV")))
+        if click.get_current_context().info_name in _LIMITED:
+            deadline.begin(site.settings.backup_minutes)
+        return site
 
     def sites(self) -> list[Site]:
         """LEDGER_ENV's environment, or all three when it is not set."""
@@ -111,11 +130,19 @@ class Commands(click.Group):
             sys.exit(_told(trouble))
         except (KeyboardInterrupt, click.Abort):
             end_all()
-            sys.exit(_told(LedgerError("Interrupted.", hint="Nothing half-done was kept. Run it again.")))
+            sys.exit(_told(_interrupted()))
         except Exception as error:  # noqa: BLE001 - who asked for JSON gets it, whatever went wrong
             sys.stderr.write(mask(traceback.format_exc()))
             message = mask(f"{type(error).__name__}: {error}")
             sys.exit(_told(LedgerError(message, hint="Not foreseen: report it with the lines above.")))
+
+
+def _interrupted() -> LedgerError:
+    """Somebody ended it, or its time was over."""
+    if minutes := deadline.passed():
+        message, hint = deadline.words(minutes)
+        return LedgerError(message, hint=hint)
+    return LedgerError("Interrupted.", hint="Nothing half-done was kept. Run it again.")
 
 
 def _told(error: LedgerError) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
+from ledgerflow_ops.adapters import deadline
 from ledgerflow_ops.console import Progress, Terminal
 from ledgerflow_ops.core import missed as judging
 from ledgerflow_ops.core.missed import DayPlan, Verdict
@@ -69,7 +70,7 @@ def backfill(site: Site, terminal: Terminal, asked: tuple[str, str, str], *, dry
     for plan in plans:
         results.append(_carried_out(site, terminal, plan))
         outcome = results[-1].outcome
-        if outcome and outcome.failure == INTERRUPTION:
+        if outcome and (outcome.failure == INTERRUPTION or deadline.passed()):
             break
     _tell(site, terminal, results)
     well = len(results) == len(plans) and all(one.well for one in results)

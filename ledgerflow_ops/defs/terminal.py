@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from ledgerflow_ops.adapters import instance
+from ledgerflow_ops.adapters import deadline, instance
 from ledgerflow_ops.adapters.process import end_all
 from ledgerflow_ops.core.checks import Check
 from ledgerflow_ops.defs.build import build_definitions
@@ -69,6 +69,8 @@ def run(
     failure = failure_of(finished.all_events)
     if failure == INTERRUPTION:
         end_all()
+        if minutes := deadline.passed():
+            failure = Failure(*deadline.words(minutes), exit_code=1)
     return Outcome(finished.run_id, checks_of(finished.all_events), failure)
 
 

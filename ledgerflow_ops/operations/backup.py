@@ -7,6 +7,7 @@ from datetime import date, datetime
 from ledgerflow_ops.adapters import archive, locks, properties, source, target
 from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.clock import Stopwatch
+from ledgerflow_ops.adapters.oversized import named
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.process import Finished, ended_by, last_lines, mask
 from ledgerflow_ops.core import globals as roles_script
@@ -141,7 +142,7 @@ class _Backup:
         """One attempt, from its snapshot on."""
         self.report.step(Step.SNAPSHOT)
         begin = opened(ready.database, ready.client, self.report, self._instant)
-        with rights.explained(ready.database), begin as found:
+        with rights.explained(ready.database), begin as found, named(found.snapshot.connection.at):
             point = standby.as_of(self.site, found.snapshot.standby, found.recovery_point, self.order.day)
             found, name = replace(found, recovery_point=point), self._name(ready, point)
             self.making = Placing(self.site, name)

@@ -189,3 +189,26 @@ def test_a_statement_is_told_without_what_may_be_secret() -> None:
     assert told.startswith("ALTER ROLE bob PASSWORD")
     for secret in ("s3cr3t", "4111"):
         assert secret not in told
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_value_too_big_to_be_written_is_named_with_its_table_and_column(ground: Ground, full: bool) -> None:
+    big = 'CREATE TABLE "Big ones" (id int, note text, body bytea)'
+    run(ground.database, big)
+    with ground.database.connect() as connection:
+        connection.execute("SET search_path = public")
+        connection.execute('ALTER TABLE "Big ones" ALTER body SET STORAGE EXTENDED')
+        connection.execute(
+            "INSERT INTO \"Big ones\" VALUES (1, 'x', convert_to(repeat(' ', 600000000), 'UTF8'))"
+        )
+    files = ground.files()
+    try:
+        with pytest.raises(LedgerError) as told:
+            backup.backup(ground.site(full_seal_below=10**12 if full else 0))
+    finally:
+        run(ground.database, 'DROP TABLE "Big ones"')
+    assert told.value.exit_code == 1
+    assert 'public."Big ones" holds more in a row than can be written as text' in told.value.message
+    assert "body (up to 600 MB)" in told.value.message
+    assert "lo_from_bytea" in told.value.hint
+    assert ground.files() == files

@@ -124,6 +124,36 @@ def test_what_was_just_started_is_ended_though_nobody_looked_after_it_yet(
     assert grounds.until(lambda: grounds.marked(mark) == []), "a program outlived the run"
 
 
+_OVERDUE = """
+from ledgerflow_ops import config
+from ledgerflow_ops.adapters import deadline
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.defs.terminal import run
+from ledgerflow_ops.operations.desk import Desk
+
+site = Desk(config.load()).site(Environment.DEV)
+deadline.begin(0.1)
+failure = run(site, "dev_backup", site.today(), config={}).failure
+print(failure.exit_code, failure.message)
+print(failure.hint)
+"""
+
+
+def test_a_command_that_takes_longer_than_the_daemon_allows_is_ended(terminal: Commands, root: Path) -> None:
+    hanging, mark = root / "hanging", root.name
+    tools_dir = programs.falsified(
+        root / "tools", "pg_dump", programs.DUMPS, f"touch {hanging}; sleep 600; exit 1"
+    )
+    known = {"LEDGER_TOOLS_DIR": str(tools_dir), "FAULT_MARK": mark}
+    files = terminal.ground.files()
+    finished = commands.ended(terminal.start("-c", _OVERDUE, program=[sys.executable], **known))
+    assert hanging.exists(), "the fault never fired"
+    assert finished.out.splitlines()[0] == "1 Ended: it has taken longer than 0.1 minutes.", finished.words
+    assert "backup_minutes" in finished.out
+    assert grounds.until(lambda: grounds.marked(mark) == []), "a program outlived the command"
+    assert terminal.ground.files() == files
+
+
 def test_the_next_command_works_without_help(terminal: Commands) -> None:
     finished = terminal.run("backup", "--json")
     assert (finished.code, finished.json["rung"], finished.json["proven"]) == (0, "valid", True)
