@@ -150,6 +150,7 @@ def test_what_another_page_embeds_is_refused(site: str) -> None:
     opened = (("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"))
     assert of(request("GET", "/runs", "", said, *opened)) == 200, "a link may lead here, and changes nothing"
     assert of(request("POST", "/graphql", "", said, *opened)) == 403, "a form may not"
+    assert of(request("GET", "/graphql", "", said, *opened, ws=True)) == 403, "nor a websocket"
     assert of(request("GET", "/graphql", "query=x", said, *opened)) == 405
 
 
@@ -218,6 +219,10 @@ def test_who_knows_no_secret_has_nothing() -> None:
     proxies = ("", "p" * 63, "p" * 65, POLICY.secret)
     for told in proxies:
         assert of(request("GET", "/", "", (request_policy.PROXY, told), without="cookie")) == 401
+    assert of(request("GET", "/", "", ("cookie", f"{POLICY.cookie}={session(POLICY, '')}"))) == 401
+    empty = dataclasses.replace(POLICY, secret="")
+    for bearer in ("", "Bearer "):
+        assert of(request("GET", "/", "", ("authorization", bearer), without="cookie"), empty) == 401
     unproxied = dataclasses.replace(POLICY, proxy_secret="")
     assert of(request("GET", "/", "", (request_policy.PROXY, ""), without="cookie"), unproxied) == 401
 
