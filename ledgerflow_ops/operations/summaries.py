@@ -5,6 +5,7 @@ that is damaged, foreign or gone is made again, and whoever decides what is dele
 manifests themselves.
 """
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from ledgerflow_ops.core.summary import Listed, Summary
 from ledgerflow_ops.operations import catalog, history
 from ledgerflow_ops.operations.desk import Site
 
+_READ_ANYWAY = 8
+"""So many of the newest backups are read whatever the index says of them."""
 _FRESH = 2_000_000_000
 """Nanoseconds within which a file may change again and show the same times: file systems keep whole
 seconds, or two. What was changed so shortly before it was read is read again the next time."""
@@ -47,7 +50,7 @@ def marked(site: Site, found: Sight) -> tuple[list[Listed], str]:
     begun = clock.now().timestamp()
     stems = sorted(BackupName.of(file).stem for file in found.names(DUMP, MANIFEST))
     names = [BackupName(stem) for stem in dict.fromkeys(stems)]
-    known = _load(site)
+    known = _believed(site, found, _load(site))
     records = [_record(site, found, name, known.get(name.stem)) for name in names]
     kept = [
         record
@@ -59,6 +62,27 @@ def marked(site: Site, found: Sight) -> tuple[list[Listed], str]:
     marks = [record.mark for record in records]
     mark = xxhash.xxh3_128_hexdigest("".join(marks).encode()) if all(marks) else ""
     return [record.listed for record in records], mark
+
+
+def _believed(site: Site, seen: Sight, known: dict[str, Record]) -> dict[str, Record]:
+    """The index, unless what it says of the newest backups is not what their own files say: then none of it.
+
+    An index is easy to write, by a mistake or on purpose. What RPO, `latest-proven` and the guard rely on is
+    therefore read from the manifest and the proof each time.
+    """
+    held = {one.name: known[one.name.stem] for one in summary.newest_first(_summaries(known))}
+    proven = [name for name, record in held.items() if record.listed.summary and record.listed.summary.proven]
+    for name in dict.fromkeys([*list(held)[:_READ_ANYWAY], *proven[:1]]):
+        record = held[name]
+        if record.mark == seen.mark(_files(name, record.archives)):
+            entry = catalog.entry(site, name)
+            if summary.listed(entry, manifest=seen.taken(name.manifest)) != record.listed:
+                return {}
+    return known
+
+
+def _summaries(known: dict[str, Record]) -> Iterator[Summary]:
+    return (record.listed.summary for record in known.values() if record.listed.summary is not None)
 
 
 def _record(site: Site, seen: Sight, name: BackupName, known: Record | None) -> Record:

@@ -145,20 +145,40 @@ def test_it_says_what_the_manifests_say_whatever_happens_to_the_files(
 
 
 def test_what_has_not_changed_is_not_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seen from outside: a manifest whose bytes change behind all its times' backs is told as it was."""
+    """An index that says something else of an old backup is told as it is; the newest are read anyway."""
     site = site_of(root)
     age(site, monkeypatch)
-    catalogs.days(site, NOON.date(), 5)
+    catalogs.days(site, NOON.date(), 12)
     first = summaries.listed(site)
-    assert len(first) == 5
+    assert len(first) == 12
     kept = json.loads(index(site).read_bytes())
-    assert len(kept["records"]) == 5
+    assert len(kept["records"]) == 12
     kept["records"][0][3] = 77
     _rewrite(index(site), kept)
     assert [one.size for one in summaries.listed(site)] == [77, *(one.size for one in first[1:])]
     name = first[0].name
     os.utime(site.folder.file(name.proof))
     assert summaries.listed(site) == first
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_a_forged_index_raises_nothing_that_is_relied_on(
+    root: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """The newest backup is bad; the index, with the right digest and the right marks, says it is valid."""
+    site = site_of(root)
+    age(site, monkeypatch)
+    *_, newest = catalogs.days(site, NOON.date(), count)
+    catalogs.prove(site, newest, NOON, Verdict.BAD)
+    right = summaries.listed(site)
+    assert right[-1].state == "bad"
+    whole = index(site).read_bytes()
+    forged = whole.replace(b'"bad"', b'"valid"').replace(b"false,true,true", b"true,false,true")
+    assert forged != whole, "the fault did not fire"
+    fields = json.loads(forged)
+    _rewrite(index(site), fields)
+    assert summaries.listed(site) == right
+    assert index(site).read_bytes() == whole, "and it is made again"
 
 
 def _rewrite(file: Path, fields: dict[str, object]) -> None:
