@@ -16,6 +16,7 @@ from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.proof import SOURCE
 from ledgerflow_ops.operations import drill, leftovers, pins, rollback
 from ledgerflow_ops.operations.backup import Order
+from ledgerflow_ops_tests import needs
 from ledgerflow_ops_tests.fakes import grounds, roundtrips, servers
 from ledgerflow_ops_tests.fakes.roundtrips import Case
 from ledgerflow_ops_tests.fakes.servers import Server
@@ -79,6 +80,16 @@ INSERT INTO p SELECT (enum_range(NULL::colour))[1 + g % 7], g / 4.0, E'tab\\t' |
 CREATE TABLE beside (a int, b text) PARTITION BY HASH (a);
 CREATE TABLE beside_0 PARTITION OF beside FOR VALUES WITH (MODULUS 1, REMAINDER 0);
 INSERT INTO beside SELECT g, 'x' FROM generate_series(1, 100) g;
+"""
+POSTGIS = """
+CREATE EXTENSION postgis;
+CREATE EXTENSION postgis_topology;
+CREATE EXTENSION fuzzystrmatch;
+CREATE EXTENSION postgis_tiger_geocoder;
+CREATE TABLE places (id int PRIMARY KEY, g geometry(Point, 4326));
+INSERT INTO places SELECT g, ST_SetSRID(ST_MakePoint(g, g), 4326) FROM generate_series(1, 50) g;
+CREATE INDEX ON places USING gist (g);
+SELECT topology.CreateTopology('streets', 4326);
 """
 UNQUALIFIED = """
 CREATE FUNCTION inner_f(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT upper($1) $$;
@@ -150,6 +161,18 @@ def test_event_triggers_are_made_last_where_no_setting_turns_them_off(root: Path
         roundtrips.case(root, server, programs, "audited_15", AUDIT) as case,
     ):
         case.roundtrip("INSERT INTO t VALUES (101, 'later')")
+
+
+def test_extensions_whose_scripts_rely_on_the_search_path_are_loaded(root: Path) -> None:
+    """PostGIS with topology and the tiger geocoder, whose tables keep rows that no dump holds."""
+    if not Path("/usr/share/postgresql/15/extension/postgis_tiger_geocoder.control").exists():
+        needs.missing("PostGIS for PostgreSQL 15 (Debian: postgresql-15-postgis-3)")
+    programs = servers.debian_15()
+    with (
+        servers.server(root, programs) as server,
+        roundtrips.case(root, server, programs, "places", POSTGIS) as case,
+    ):
+        case.roundtrip("DELETE FROM places WHERE id = 3")
 
 
 def test_a_gate_lets_the_drill_in_and_stands_again_after_the_restore(make: Make) -> None:
