@@ -52,6 +52,7 @@ class Cluster:
             words += [f"--pwfile={file}", "--auth=scram-sha-256"] if file else ["--auth=trust"]
             self._run("initdb", "-D", self.data, *words)
         (self.data / "made").touch(mode=0o600)
+        self._allow(self.data / "made")  # a base backup reads every file in there
 
     def start(self, settings: Mapping[str, str]) -> None:
         """Start the server with `settings` and wait until it takes connections."""
