@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -229,3 +230,50 @@ def _works_in(process: psutil.Process, keys: list[str]) -> bool:
         return any(key in process.cwd() for key in keys)
     except psutil.Error:
         return False
+
+
+class _Wire:
+    """A way to a server that can go dead: it then carries nothing, and refuses nothing."""
+
+    def __init__(self, port: int) -> None:
+        self._port, self.dead = port, threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open = [self._listener]
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        for one in self._open:
+            one.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, far = self._listener.accept()[0], socket.create_connection(("127.0.0.1", self._port))
+                self._open += [near, far]
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+
+    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                if self.dead.is_set():
+                    return
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+
+
+def test_a_network_that_swallows_everything_ends_the_backup(
+    root: Path, server: Server, books: Database, ground: Ground
+) -> None:
+    wire = _Wire(server.port)
+    try:
+        database = Database({**books.parameters, "port": str(wire.port)})
+        reporter = At(at=Step.SEAL, action=wire.dead.set)
+        with pytest.raises(LedgerError, match="does not answer a new connection either") as found:
+            backup.backup(Ground(root, database, ground.fields).site(reporter))
+    finally:
+        wire.close()
+    assert reporter.fired
+    assert found.value.exit_code == 1
+    _nothing_left(ground)

@@ -10,6 +10,7 @@ program=$!
 (
     read -r _
     kill "$program"
+    kill -CONT "$program" # one that was stopped hears nothing else
 ) <&3 >/dev/null 2>&1 &
 watch=$!
 exec 3<&-
