@@ -157,11 +157,11 @@ def ddl(tools: Tools, file: Path, stall: float = _STALL) -> bytes:
 
 
 _DEFINITIONS = ("--section=pre-data", "--section=post-data")
-"""All but data. `--schema-only` would leave out large objects, with their owners, grants and comments."""
+"""All but data. What is said of large objects counts as data in some versions: the seal has that."""
 
 
 def definitions(tools: Tools, file: Path, stall: float = _STALL) -> bytes:
-    """As `ddl`, with the large objects' owners, grants and comments."""
+    """The DDL in the archive as `definitions_of` writes that of a database: section by section."""
     command: list[str | Path] = [tools.path("pg_restore"), *_DEFINITIONS, "--file=-", file]
     finished = process.run(command, watched=lambda child: _idle(child, stall))
     if finished.code:

@@ -187,6 +187,13 @@ SELECT 'large objects', concat_ws('|', count(*), md5(string_agg(format('%s %s', 
 FROM pg_largeobject_metadata l HAVING count(*) > 0
 
 UNION ALL
+SELECT 'large object grants', md5(string_agg(g.entry, ',' ORDER BY g.entry)), NULL, 'object'
+FROM (SELECT format('%s %s %s %s', l.oid, coalesce(r.rolname, 'PUBLIC'), a.privilege_type, a.is_grantable) AS entry
+      FROM pg_largeobject_metadata l CROSS JOIN LATERAL aclexplode(l.lomacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+      WHERE l.lomacl IS NOT NULL) g
+HAVING count(*) > 0
+
+UNION ALL
 SELECT i.type || ' ' || i.identity, '', NULL, 'object'
 FROM generic g CROSS JOIN LATERAL pg_identify_object(g.class, g.oid, 0) i
 WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = g.class AND e.objid = g.oid)
@@ -195,7 +202,7 @@ WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = g.class AND e.objid =
 UNION ALL
 SELECT format('comment on %s %s', i.type, i.identity), md5(d.description), NULL, 'object'
 FROM pg_description d CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
-WHERE d.objoid >= 16384 AND d.classoid <> 'pg_extension'::regclass AND coalesce(i.schema, '') !~ '^pg_'
+WHERE (d.objoid >= 16384 OR d.classoid = 'pg_largeobject'::regclass) AND d.classoid <> 'pg_extension'::regclass AND coalesce(i.schema, '') !~ '^pg_'
   AND coalesce(i.identity, '') <> ''  -- of what is gone, as servers leave it of a dropped subscription
   AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = d.classoid AND e.objid = d.objoid)
 

@@ -11,7 +11,9 @@ from ledgerflow_ops.adapters.loading import Load
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.core import ddl
 from ledgerflow_ops.core.compare import facts_equal
-from ledgerflow_ops.operations import backup
+from ledgerflow_ops.core.manifest import Manifest, ObjectDigest
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.operations import backup, drill
 from ledgerflow_ops_tests import builders, databases
 from ledgerflow_ops_tests.databases import run
 from ledgerflow_ops_tests.fakes import grounds, servers
@@ -129,3 +131,38 @@ def test_an_owner_of_an_extension_is_noted_and_no_difference(
     assert manifest.notes is not None
     assert any("extension tablefunc belongs to somebody_else" in note for note in manifest.notes)
     assert not any("tablefunc" in name for name in manifest.seal.objects if name.startswith("composite"))
+
+
+def test_a_seal_that_an_earlier_version_took_is_drilled_as_it_was_meant(
+    root: Path, server: Server, small: Database
+) -> None:
+    """It has the extension's composite types with their owner, and of columns what differs in every copy."""
+    run(
+        small,
+        "CREATE EXTENSION tablefunc SCHEMA public",
+        "CREATE TABLE t (a int)",
+        "INSERT INTO t VALUES (1)",
+    )
+    site = builders.site(root, small, rules=[])
+    manifest = grounds.take(site)
+    other = ObjectDigest(structure="as it was there", definition="")
+    objects = manifest.seal.objects | {
+        "composite type public.tablefunc_crosstab_2": other,
+        "column public.tablefunc_crosstab_2.row_name": other,
+        "column public.t.a": manifest.seal.objects["column public.t.a"].model_copy(
+            update={"structure": "with an option of the server's own"}
+        ),
+    }
+    name = BackupName.of(manifest.dump.file)
+
+    def earlier(objects: dict[str, ObjectDigest]) -> Manifest:
+        seal = manifest.seal.model_copy(update={"objects": objects})
+        found = manifest.model_copy(update={"seal": seal, "notes": None, "preloaded": None})
+        site.folder.replace(name.manifest, found.encode())
+        return found
+
+    grounds.prove(site, earlier(objects))
+    earlier({**objects, "table public.t": other})
+    bad = drill.drill(site, name).bad
+    assert bad is not None
+    assert "table public.t: owner, grants or definition differ" in bad.message
