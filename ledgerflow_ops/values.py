@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, SecretStr
 
+from ledgerflow_ops.core import addresses
+from ledgerflow_ops.core.addresses import WrongAddress
 from ledgerflow_ops.places import absolute
 
 
@@ -49,16 +51,14 @@ def _service(name: str) -> str:
 
 
 def url(secret: SecretStr) -> SecretStr:
-    """A URL of the form that every part of the system understands. The message never repeats it."""
+    """An address in one of libpq's forms, that names a database. The message never repeats it."""
     form = "write it as postgresql://user@host:5432/database"
     try:
-        parts = urlsplit(secret.get_secret_value())
-        port_is_sane = parts.port is None or parts.port > 0
-    except ValueError:
-        raise ValueError(f"not a URL; {form}") from None
-    if parts.scheme not in ("postgresql", "postgres", "postgresql+psycopg2") or not port_is_sane:
-        raise ValueError(f"not a PostgreSQL URL; {form}")
-    if not parts.path.strip("/"):
+        parameters = addresses.parse(secret.get_secret_value())
+        addresses.ports(parameters)
+    except WrongAddress as error:
+        raise ValueError(f"not a PostgreSQL URL: {error}; {form}") from None
+    if not parameters.get("dbname") and not parameters.get("service"):
         raise ValueError(f"names no database; {form}")
     return secret
 

@@ -342,6 +342,10 @@ class TestOddUrls:
             ("postgresql://u@/db?host=/var/run/postgresql", "/var/run/postgresql", "db"),
             ("postgresql://[::1]:5432/db?sslmode=require", "::1", "db"),
             ("postgresql://u@h/d%C3%A9v", "h", "dév"),
+            ("postgresql://u@h1:5432,h2:5433/db?target_session_attrs=read-write", "h1,h2", "db"),
+            ("postgresql://u@%2Fvar%2Frun%2Fpg/db", "/var/run/pg", "db"),
+            ("host=h dbname='my db' user=u", "h", "my db"),
+            ("host=h1,h2 port=5432,5433 dbname=db load_balance_hosts=random", "h1,h2", "db"),
         ],
     )
     def test_every_good_form_leads_to_its_database(self, url: str, host: str, database: str) -> None:
@@ -364,7 +368,8 @@ class TestOddUrls:
             "postgresql://[::1/db",
             "mysql://h/db",
             "http://h/db",
-            "host=h dbname=db",
+            "host=h",
+            "host=h dbname='db",
         ],
     )
     def test_what_names_no_database_is_refused_with_the_form_to_write(self, url: str) -> None:

@@ -17,7 +17,7 @@ BELOW: dict[str, set[str]] = {
     "bootstrap": set(),
     "core": set(),
     "places": set(),
-    "values": {"places"},
+    "values": {"core", "places"},
     "sections": {"core", "values"},
     "config": {"core", "places", "values", "sections"},
     "console": {"core"},

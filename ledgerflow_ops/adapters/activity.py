@@ -8,6 +8,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from ledgerflow_ops.adapters import texts
 from ledgerflow_ops.adapters.limited import Limited
 from ledgerflow_ops.core.activity import Blocker, LockWait, Program, Session, Sight, words_of
 
@@ -87,6 +88,7 @@ def _asking(parameters: Mapping[str, str], seconds: float) -> Limited:
     known = {**parameters, "connect_timeout": str(round(seconds)), "application_name": _NAME}
     connection = Limited.connect(**known, autocommit=True)  # type: ignore[arg-type]
     connection.at_most(seconds)
+    texts.adapt(connection, texts.server_encoding(connection.pgconn))
     return connection
 
 

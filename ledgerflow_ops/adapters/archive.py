@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from psycopg.conninfo import make_conninfo
-
 from ledgerflow_ops.adapters import activity, process, regular
 from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.dumping import Dumper, dumper, failed
@@ -219,8 +217,7 @@ def sha256_of(file: Path, moved: Moved = lambda size: None) -> tuple[int, str]:
 
 def roles_script(client: Client, *, passwords: bool) -> process.Finished:
     """pg_dumpall's roles and globals as SQL, without password hashes unless asked for."""
-    # A bare name with "=" in it would be taken for a connection string: it is given as one.
-    options = ["--globals-only", f"--database={make_conninfo(dbname=client.variables['PGDATABASE'])}"]
+    options = ["--globals-only"]
     if not passwords:
         options.append("--no-role-passwords")
     return client.run("pg_dumpall", options)

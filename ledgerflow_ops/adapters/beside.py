@@ -6,6 +6,7 @@ import xxhash
 from psycopg import sql
 
 from ledgerflow_ops.adapters.postgres import Connection
+from ledgerflow_ops.adapters.texts import Identifier
 from ledgerflow_ops.core.beside import Beside, Sequence
 from ledgerflow_ops.core.content import all_objects
 from ledgerflow_ops.core.manifest import SequenceState
@@ -60,7 +61,7 @@ def sequences(connection: Connection) -> dict[str, Sequence]:
 
 def _states(connection: Connection, names: list[QualifiedName]) -> Iterator[tuple[int, bool]]:
     one = sql.SQL("SELECT {}, last_value, is_called FROM {}")
-    each = [one.format(number, sql.Identifier(n.schema, n.name)) for number, n in enumerate(names)]
+    each = [one.format(number, Identifier(n.schema, n.name)) for number, n in enumerate(names)]
     for _, value, called in connection.execute(sql.SQL(" UNION ALL ").join(each) + sql.SQL(" ORDER BY 1")):
         yield value, called
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ledgerflow_ops.adapters import process, tools
+from ledgerflow_ops.adapters import address, process, tools
 from ledgerflow_ops.adapters.container import Inside
 from ledgerflow_ops.adapters.tools import Tools
 
@@ -46,6 +46,9 @@ class Client:
         return process.run(**self._how(program, options))
 
     def _how(self, program: str, options: list[str]) -> dict[str, Any]:
+        if database := self.variables.get("PGDATABASE"):
+            into = "--database" if program == "pg_dumpall" else "--dbname"
+            options = [f"{into}={address.argument(database)}", *options]
         if self.inside:
             command = self.inside.run(program, options, self.variables)
             return {"command": command, "extra": {}, "leash": True}

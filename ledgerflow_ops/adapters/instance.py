@@ -1,10 +1,11 @@
 """Dagster's home: its folder, its file and the variable that leads to its storage. Imports no dagster."""
 
+import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from ledgerflow_ops.adapters import private
+from ledgerflow_ops.adapters import address, private
 from ledgerflow_ops.adapters.postgres import Database
 
 STORAGE = "LEDGERFLOW_STORAGE_URL"
@@ -30,4 +31,5 @@ def host() -> str:
 
 def variables(state_dir: Path, project: Path, storage: Database) -> Mapping[str, str]:
     """What Dagster's processes need in their environment, the storage's password among it."""
-    return {"DAGSTER_HOME": str(home(state_dir, project)), STORAGE: storage.sqlalchemy_url()}
+    services = {name: os.environ[name] for name in address.SERVICES if name in os.environ}
+    return services | {"DAGSTER_HOME": str(home(state_dir, project)), STORAGE: storage.sqlalchemy_url()}

@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from psycopg.conninfo import make_conninfo
-
-from ledgerflow_ops.adapters import activity, archive, process
+from ledgerflow_ops.adapters import activity, address, archive, process
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.process import Finished
 from ledgerflow_ops.adapters.sessions import Purpose
@@ -84,7 +82,7 @@ class _Loading:
             if finished.code:
                 return finished
             stage = replace(stage, sections=tuple(one for one in stage.sections if one != PRE_DATA))
-        name = make_conninfo(dbname=self.variables["PGDATABASE"])
+        name = address.argument(self.variables["PGDATABASE"])
         jobs = self.how.jobs if stage.parallel else 1
         finished = self._restore(stage, ["--exit-on-error", f"--jobs={jobs}", f"--dbname={name}"])
         if refused_setting.ended_by_it(finished.errors):

@@ -4,6 +4,7 @@ import psycopg
 from psycopg import sql
 
 from ledgerflow_ops.adapters.limited import Limited
+from ledgerflow_ops.adapters.texts import Identifier
 from ledgerflow_ops.core.activity import Watcher
 from ledgerflow_ops.core.errors import Unsettled
 
@@ -42,7 +43,7 @@ def hold(connection: Limited, seconds: float, locks: Watcher | None = None) -> N
     connection.watchers = (*watchers, locks) if locks else watchers
     try:
         for start in range(0, len(found), _AT_ONCE):
-            names = [sql.Identifier(schema, name) for _, schema, name in found[start : start + _AT_ONCE]]
+            names = [Identifier(schema, name) for _, schema, name in found[start : start + _AT_ONCE]]
             listed = sql.SQL(", ").join(sql.SQL("ONLY {}").format(name) for name in names)
             connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(listed))
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:

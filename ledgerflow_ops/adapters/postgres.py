@@ -4,43 +4,40 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import psycopg
-from psycopg import conninfo
-from psycopg.pq import Conninfo
 
-from ledgerflow_ops.adapters import activity, relay
+from ledgerflow_ops.adapters import activity, address, poolers, relay, settling, texts
 from ledgerflow_ops.adapters.container import Inside
 from ledgerflow_ops.adapters.limited import Limited
 from ledgerflow_ops.adapters.process import mask
-from ledgerflow_ops.adapters.sessions import CANONICAL, Purpose, joined, options
+from ledgerflow_ops.adapters.sessions import Known, Purpose, joined, options
 from ledgerflow_ops.adapters.silence import Silence
 from ledgerflow_ops.core.activity import Limits
+from ledgerflow_ops.core.connections import BACKUP
 from ledgerflow_ops.core.encodings import NO_ENCODING
-from ledgerflow_ops.core.errors import Denied, LedgerError, SettingsError, Unsettled
+from ledgerflow_ops.core.errors import Denied, LedgerError, Unsettled
 
 EVENT_TRIGGERS_OFF = 17
 """The first major version with the setting event_triggers, and with event triggers that a login fires."""
 
 Connection = Limited
+APPLICATION = "ledgerflow_ops"
+"""What our own sessions are called."""
 _TIMEOUT = "10"
 _LIMITS = Limits()
+_CHOICE = frozenset({"host", "hostaddr", "port", "target_session_attrs", "load_balance_hosts"})
+_TIMED_OUT = re.compile(r"timeout|connection.*(?:closed|lost)")
 _URL_PARTS = ("user", "password", "dbname", "host", "port")
-_FORM = (
-    "Write it as postgresql://user@host:5432/database, "
-    "or for a socket as postgresql://user@/database?host=/var/run/postgresql"
-)
-_BARE = re.compile(r"\w[\w+]*://(?:[^/?]*@[^/?]*@|[^/?]*/[^?]*@)")
-"""A URL with a bare @ or / in its password: libpq takes what follows for the host, and tells it."""
-_ESCAPE = "In a user's name, a password or a database's name write @ as %40, / as %2F and % as %25."
-
-
 _SAYS_NO = re.compile(
     r"FATAL: +(?:password authentication failed|no pg_hba\.conf entry|(?:database|role) .* does not exist"
     r"|permission denied|role .* is not permitted to log in)|no password supplied"
 )
 """What a server says that is there; another attempt hears the same. No code comes with them."""
+_FULL = re.compile(r'too many connections for (role|database) "(.*)"')
 _PASSWORD = re.compile(r"no password supplied|password authentication failed")
 _TRUST = (
     "The official image trusts connections from inside the container. Put back the line "
@@ -69,38 +66,47 @@ class Database:
     """Where a database is. The parameters hold the password and are kept out of `repr`.
 
     Those of a database `inside` a container name only it and its user: each connection makes its own way.
+    What is `known` of its server is there once it is `pinned`.
     """
 
     parameters: Mapping[str, str] = field(repr=False)
     inside: Inside | None = None
     limits: Limits = _LIMITS
+    known: Known | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, url: str, path: str) -> "Database":
-        """The database at a libpq URL or connection string; SettingsError (naming `path`) if it is none."""
-        if _BARE.match(url):
-            raise SettingsError(f"{path}: an @ or a / stands where it means something else.", hint=_ESCAPE)
-        try:
-            plain = url.replace("postgresql+psycopg2://", "postgresql://", 1)
-            parameters = {name: str(value) for name, value in conninfo.conninfo_to_dict(plain).items()}
-        except (psycopg.ProgrammingError, UnicodeError):  # the latter: %A0 and the like are no UTF-8
-            raise SettingsError(f"{path}: not a PostgreSQL URL.", hint=_FORM) from None
-        for needed, word in (("dbname", "database"), ("host", "host")):
-            if needed not in parameters and not (needed == "host" and "hostaddr" in parameters):
-                raise SettingsError(f"{path}: names no {word}.", hint=_FORM)
-        return cls({"port": "5432", **parameters})
+        """The database at an address in one of libpq's forms; SettingsError (naming `path`) if it is none."""
+        return cls(address.resolve(url, path))
 
     def named(self, database: str) -> "Database":
-        """Another database of the same server."""
-        return replace(self, parameters={**self.parameters, "dbname": database})
+        """Another database of the same server; how it encodes text is not known."""
+        known = replace(self.known, encoding="") if self.known else None
+        return replace(self, parameters={**self.parameters, "dbname": database}, known=known)
 
     def within(self, limits: Limits) -> "Database":
         """The same database, whose connections wait no longer than that."""
         return replace(self, limits=limits)
 
     def as_user(self, user: str) -> "Database":
-        """The same database, reached as another user."""
-        return replace(self, parameters={**self.parameters, "user": user})
+        """The same database, reached as another user, who may set other things."""
+        return replace(self, parameters={**self.parameters, "user": user}, known=None)
+
+    def pinned(self, connection: Connection) -> "Database":
+        """The database by the one server that answered `connection`, for all that an operation starts.
+
+        Snapshots are a server's own, and of several hosts, or of a name with several addresses, each
+        program would choose for itself.
+        """
+        known = getattr(connection, "known", None)
+        if self.inside:
+            return replace(self, known=known)
+        parameters = {key: value for key, value in self.parameters.items() if key not in _CHOICE}
+        answered = connection.pgconn
+        found = {"host": answered.host, "hostaddr": answered.hostaddr, "port": answered.port}
+        return replace(
+            self, parameters=parameters | {k: v.decode() for k, v in found.items() if v}, known=known
+        )
 
     @property
     def label(self) -> str:
@@ -117,13 +123,16 @@ class Database:
             quote(self.parameters.get(key, ""), safe="") for key in ("user", "password", "dbname")
         )
         account = f"{user}:{password}@" if password else f"{user}@" if user else ""
-        host = self.parameters.get("host", "")
-        if host.startswith("/"):
+        host, port = self.parameters.get("host", ""), self.parameters["port"]
+        place = f":{port}"
+        if "," in port:
+            known["port"], place = port, ""
+        if host.startswith("/") or "," in host:
             known["host"], host = host, ""
         elif ":" in host:
             host = f"[{host}]"
         query = f"?{urlencode(known, quote_via=quote)}" if known else ""  # libpq takes no + for a space
-        return f"postgresql+psycopg2://{account}{host}:{self.parameters['port']}/{database}{query}"
+        return f"postgresql+psycopg2://{account}{host}{place}/{database}{query}"
 
     def without_event_triggers(self) -> "Database":
         """The same database, reached so that nothing we do fires its event triggers, nor does the login.
@@ -145,14 +154,16 @@ class Database:
 
         Everything goes through the environment: `ps` shows other users the arguments of a process.
         """
-        names = {
-            option.keyword.decode(): option.envvar.decode()
-            for option in Conninfo.get_defaults()
-            if option.envvar
-        }
-        found = {names[key]: value for key, value in self.parameters.items() if key in names}
-        settings = joined([self.parameters.get("options"), options(purpose.settings)])
-        return {"PGCONNECT_TIMEOUT": _TIMEOUT, **found, "PGOPTIONS": settings, "PGAPPNAME": "ledgerflow_ops"}
+        settings = joined([self.parameters.get("options"), options(purpose.settings(self.known))])
+        found = {**address.variables(self._whole()), "PGOPTIONS": settings, "PGAPPNAME": APPLICATION}
+        if purpose is Purpose.READ and self.known and self.known.encoding:
+            found["PGCLIENTENCODING"] = self.known.encoding
+        return {"PGCONNECT_TIMEOUT": _TIMEOUT, **found}
+
+    def _whole(self) -> dict[str, str]:
+        """The parameters with what libpq would fill in: its variables and ours might differ."""
+        user = {} if self.inside else {"user": address.account()}
+        return {**user, **{key: value for key, value in self.parameters.items() if key != "client_encoding"}}
 
     @contextmanager
     def reached(self) -> Iterator["Database"]:
@@ -166,7 +177,7 @@ class Database:
         with self.inside.way() as way:
             parameters = {**self.parameters, "host": str(way.folder), "port": relay.PORT}
             try:
-                yield Database(parameters, limits=self.limits)
+                yield Database(parameters, limits=self.limits, known=self.known)
             except LedgerError as error:
                 if failure := way.failure():
                     raise self.inside.container.failure(*failure) from None
@@ -178,25 +189,75 @@ class Database:
 
     @contextmanager
     def connect(self, *, autocommit: bool = True) -> Iterator[Connection]:
-        """A connection under the canonical settings; every psycopg error leaves as a LedgerError."""
-        with self.reached() as reached, translated(self.label):
-            parameters = {
-                "connect_timeout": _TIMEOUT,
-                **reached.parameters,
-                "application_name": "ledgerflow_ops",
-            }
-            parameters["options"] = joined([self.parameters.get("options"), options(CANONICAL)])
-            with Limited.connect(**parameters, autocommit=autocommit) as connection:  # type: ignore[arg-type]
-                connection.at = parameters
-                connection.watchers = (
-                    Silence(
-                        self.label, self.limits.stall, lambda: activity.look(parameters, self.limits.answer)
-                    ),
-                )
-                if connection.info.parameter_status("server_encoding") == NO_ENCODING:
-                    connection.execute("SET client_encoding TO LATIN1; COMMIT")
-                with _ended_with_us(connection):
-                    yield connection
+        """A connection under the canonical settings; every psycopg error leaves as a LedgerError.
+
+        Refused where a connection pooler does not let those settings through.
+        """
+        with (
+            self.reached() as reached,
+            translated(self.label),
+            reached._opened(self.label) as connection,  # noqa: SLF001 - another one of ours
+            _ended_with_us(connection),
+        ):
+            connection.autocommit = autocommit
+            yield connection
+
+    def _opened(self, label: str) -> Connection:
+        """A session that has been settled; a second one where the first was ended before it could be."""
+        address.leave_the_shell()
+        try:
+            return self._begun(label, self.known)
+        except psycopg.Error as error:
+            if self.known or not _TIMED_OUT.search(str(error)):
+                raise
+            return self._begun(label, Known(frozenset({"transaction_timeout"}), ""))
+
+    def _begun(self, label: str, known: Known | None) -> Connection:
+        name, value = settling.mark()
+        settings = {**Purpose.READ.settings(known), name: value}
+        parameters: dict[str, Any] = {
+            "connect_timeout": _TIMEOUT,
+            **address.ALIVE,
+            **self._whole(),
+            "application_name": APPLICATION,
+            "options": joined([self.parameters.get("options"), options(settings)]),
+            "client_encoding": texts.wire(known.encoding) if known and known.encoding else NO_ENCODING,
+        }
+        try:
+            connection = _Settled.connect(**parameters, autocommit=True)
+            self._watch(label, connection, parameters)
+        except psycopg.OperationalError as error:
+            if poolers.says_no(error):
+                raise poolers.refused(label, parameters, told=_last(error)) from None
+            raise
+        try:
+            connection.known = settling.settle(connection, value, known)
+        except settling.NotOurs:
+            connection.close()
+            raise poolers.refused(label, parameters) from None
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _watch(self, label: str, connection: Connection, parameters: dict[str, Any]) -> None:
+        """Have whoever waits for the server look, by another session like this one, whether it works."""
+        encoding = texts.wire(texts.server_encoding(connection.pgconn))
+        at = {**parameters, "client_encoding": encoding}
+        connection.at = at
+        look = partial(activity.look, at, self.limits.answer)
+        connection.watchers = (Silence(label, self.limits.stall, look),)
+
+
+class _Settled(Connection):
+    """A connection with what its server has told when it was opened."""
+
+    known: Known | None = None
+
+
+def _last(error: BaseException) -> str:
+    """What the other side said, without the words that libpq puts before it."""
+    return "it says " + mask(str(error)).strip().rpartition("FATAL: ")[2].strip().splitlines()[0]
 
 
 @contextmanager
@@ -220,10 +281,7 @@ def translated(label: str) -> Iterator[None]:
         yield
     except psycopg.OperationalError as error:
         kind = Denied if _SAYS_NO.search(str(error)) else LedgerError
-        raise kind(
-            f"{label}: {mask(str(error)).strip()}",
-            hint="Is the server running and the URL right? make doctor tries every connection.",
-        ) from None
+        raise kind(f"{label}: {mask(str(error)).strip()}", hint=_unreached(str(error))) from None
     except _PASSING as error:
         raise Unsettled(f"{label}: {mask(str(error)).strip()}", hint=_CHANGED) from None
     except psycopg.errors.InternalError as error:
@@ -238,3 +296,11 @@ def translated(label: str) -> Iterator[None]:
         ) from None
     except psycopg.Error as error:
         raise LedgerError(f"{label}: {mask(str(error)).strip()}", hint=_LOOK) from None
+
+
+def _unreached(error: str) -> str:
+    """What to do about a connection that failed."""
+    if full := _FULL.search(error):
+        limit = f'ALTER {full[1].upper()} "{full[2]}" CONNECTION LIMIT {BACKUP};'
+        return f"{limit} is what a backup needs, beside the connections of others."
+    return "Is the server running and the URL right? make doctor tries every connection."

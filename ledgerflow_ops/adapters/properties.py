@@ -5,8 +5,9 @@ from typing import Any
 
 from psycopg import sql
 
-from ledgerflow_ops.adapters import tablespaces
-from ledgerflow_ops.adapters.postgres import Connection
+from ledgerflow_ops.adapters import rawsql, tablespaces, texts
+from ledgerflow_ops.adapters.postgres import Connection, Database
+from ledgerflow_ops.core import encodings
 from ledgerflow_ops.core.manifest import DatabaseProperties, Grant, Setting
 
 _LISTS = frozenset(
@@ -22,8 +23,10 @@ _LISTS = frozenset(
 """Settings whose stored value is a list, quoted already (GUC_LIST_QUOTE in PostgreSQL's source)."""
 _ROW = """
     SELECT pg_get_userbyid(datdba)::text, datconnlimit, shobj_description(d.oid, 'pg_database'),
-        to_jsonb(d), nullif(spcname, 'pg_default')
-    FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = %s
+        v ->> 'datlocprovider', coalesce(v ->> 'datlocale', v ->> 'daticulocale'), v ->> 'daticurules',
+        nullif(spcname, 'pg_default')
+    FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace CROSS JOIN LATERAL to_jsonb(d) v
+    WHERE datname = %s
 """
 _GRANTS = """
     SELECT CASE WHEN a.grantee = 0 THEN NULL ELSE pg_get_userbyid(a.grantee)::text END,
@@ -41,15 +44,15 @@ def properties(connection: Connection, database: str) -> DatabaseProperties:
     """The properties of `database`, asked from any database of its server."""
     row = connection.execute(_ROW, [database]).fetchone()
     assert row is not None
-    owner, limit, comment, columns, tablespace = row
+    owner, limit, comment, provider, locale, rules, tablespace = row
     settings = [(role, *text.split("=", 1)) for role, text in connection.execute(_SETTINGS, [database])]
     return DatabaseProperties(
         owner=owner,
         connection_limit=limit,
         comment=comment,
-        provider=columns.get("datlocprovider", "c"),
-        locale=columns.get("datlocale") or columns.get("daticulocale"),
-        rules=columns.get("daticurules"),
+        provider=provider or "c",
+        locale=locale or None,
+        rules=rules,
         grants=tuple(
             Grant(grantee=grantee, privilege=privilege, grantable=grantable)
             for grantee, privilege, grantable in connection.execute(_GRANTS, [database])
@@ -84,11 +87,27 @@ def create(
 _PROVIDERS = {"i": ("icu", "ICU_LOCALE"), "b": ("builtin", "BUILTIN_LOCALE")}
 
 
-def carry_over(connection: Connection, name: str, wanted: DatabaseProperties) -> None:
-    """Give the database `name` these properties, but for the comment, which the swap sets."""
-    roles = {role for (role,) in connection.execute("SELECT rolname::text FROM pg_roles")}
-    for statement in _statements(sql.Identifier(name), wanted, roles):
-        connection.execute(statement)
+def carry_over(server: Database, name: str, wanted: DatabaseProperties, codec: str) -> None:
+    """Give the database `name` these properties, but for the comment, which the swap sets.
+
+    Their text is that of a database with the encoding of `codec`.
+    """
+    with server.connect() as connection:
+        roles = {role for (role,) in connection.execute("SELECT rolname::text FROM pg_roles")}
+        own = encodings.codec(texts.server_encoding(connection.pgconn))
+    there = {encodings.decode(encodings.encode(role, own), codec) for role in roles}
+    said = [rawsql.rendered(one, codec) for one in _statements(sql.Identifier(name), wanted, there)]
+    with rawsql.speaking(server, said) as connection:
+        for statement in said:
+            connection.execute(statement)
+
+
+def comment(server: Database, name: str, text: str, codec: str) -> None:
+    """Comment on a database with what is no text in its encoding."""
+    form = sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(text))
+    said = rawsql.rendered(form, codec)
+    with rawsql.speaking(server, [said]) as connection:
+        connection.execute(said)
 
 
 def _statements(name: sql.Identifier, wanted: DatabaseProperties, roles: set[str]) -> Iterator[sql.Composed]:

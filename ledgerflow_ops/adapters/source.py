@@ -14,7 +14,7 @@ import psycopg
 from ledgerflow_ops.adapters import locking, preloading, standby, tables
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.adapters.standby import Standby
-from ledgerflow_ops.core import expressions
+from ledgerflow_ops.core import encodings, expressions
 from ledgerflow_ops.core.activity import Watcher
 from ledgerflow_ops.core.manifest import ObjectDigest, RoleFacts, Seal, Source
 from ledgerflow_ops.core.tables import QualifiedName
@@ -46,6 +46,17 @@ _ROLES = """
         array(SELECT DISTINCT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
               WHERE m.member = r.oid ORDER BY 1)
     FROM pg_roles r WHERE r.rolname !~ '^pg_' ORDER BY 1
+"""
+_SHARED = """
+    SELECT 'the role ' || rolname FROM pg_roles
+    UNION ALL SELECT 'the database ' || datname FROM pg_database
+    UNION ALL SELECT 'the tablespace ' || spcname FROM pg_tablespace
+    UNION ALL SELECT 'the setting ' || unnest(setconfig) FROM pg_db_role_setting
+    UNION ALL SELECT 'the comment ' || description FROM pg_shdescription
+"""
+_WITHOUT_ENCODING = """
+    SELECT datname::text FROM pg_database
+    WHERE datallowconn AND encoding = 0 AND has_database_privilege(oid, 'CONNECT') ORDER BY oid DESC LIMIT 1
 """
 _EXTENSIONS = "SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
 
@@ -142,6 +153,17 @@ def roles(connection: Connection) -> dict[str, RoleFacts]:
         name: RoleFacts(attributes=attributes, member_of=tuple(member_of))
         for name, attributes, member_of in connection.execute(_ROLES)
     }
+
+
+def not_text(connection: Connection) -> str | None:
+    """The first name, comment or setting of the whole server that is no text in this database's encoding."""
+    return next((what for (what,) in connection.execute(_SHARED) if not encodings.is_text(what)), None)
+
+
+def without_encoding(connection: Connection) -> str | None:
+    """A database of the server in which every byte is taken as it is, if our account may enter one."""
+    row = connection.execute(_WITHOUT_ENCODING).fetchone()
+    return str(row[0]) if row else None
 
 
 def _objects(rows: Inventory) -> dict[str, ObjectDigest]:

@@ -15,6 +15,7 @@ from psycopg import sql
 from ledgerflow_ops.adapters.postgres import Connection
 from ledgerflow_ops.adapters.process import Account
 from ledgerflow_ops.adapters.reading import CHUNK, widen
+from ledgerflow_ops.adapters.texts import Fragment, Identifier
 from ledgerflow_ops.core.manifest import TableContent, TableFacts
 from ledgerflow_ops.core.rowsums import RowSum
 from ledgerflow_ops.core.tables import QualifiedName, column_list
@@ -62,7 +63,7 @@ class TableShape:
 
     @property
     def identifier(self) -> sql.Identifier:
-        return sql.Identifier(self.name.schema, self.name.name)
+        return Identifier(self.name.schema, self.name.name)
 
     def ordered_as(self, columns: tuple[str, ...]) -> "TableShape":
         """The same table, copied in this order of its columns, if they are its columns.
@@ -73,12 +74,12 @@ class TableShape:
 
     def copied(self) -> sql.Composed:
         """What pg_dump hands to COPY for this table."""
-        columns = sql.SQL(", ").join(map(sql.Identifier, self.dumped))
+        columns = sql.SQL(", ").join(map(Identifier, self.dumped))
         if self.condition:
             form = "COPY (SELECT {1} FROM {0} {2})"
         else:
             form = "COPY {0} ({1})" if self.dumped else "COPY {0}"
-        return sql.SQL(form).format(self.identifier, columns, sql.SQL(self.condition))
+        return sql.SQL(form).format(self.identifier, columns, Fragment(self.condition))
 
 
 def shapes(connection: Connection) -> list[TableShape]:
@@ -94,10 +95,10 @@ def counted(connection: Connection, shape: TableShape) -> TableFacts:
 
     their own sum depends on the order in which rows are met.
     """
-    sums = [sql.SQL(expression) for expression in shape.sums.values()]
+    sums = [Fragment(expression) for expression in shape.sums.values()]
     columns = sql.SQL(", ").join([sql.SQL("count(*)"), *sums])
     query = sql.SQL("SELECT {} FROM ONLY {} {}")
-    row = connection.execute(query.format(columns, shape.identifier, sql.SQL(shape.condition))).fetchone()
+    row = connection.execute(query.format(columns, shape.identifier, Fragment(shape.condition))).fetchone()
     assert row is not None
     return TableFacts(rows=row[0], sums=dict(zip(shape.sums, row[1:], strict=True)))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from psycopg import sql
 
 from ledgerflow_ops.adapters.postgres import Connection
+from ledgerflow_ops.adapters.texts import Identifier
 from ledgerflow_ops.core.tablespaces import Placed
 
 _USABLE = "SELECT spcname FROM pg_tablespace WHERE has_tablespace_privilege(oid, 'CREATE')"
@@ -31,5 +32,5 @@ def move(connection: Connection, objects: Iterable[Placed]) -> None:
     """Move each object into its tablespace."""
     for one in objects:
         for (name,) in connection.execute(_FOUND, [one.schema, one.name, one.kind]).fetchall():
-            what, where = sql.Identifier(one.schema, name), sql.Identifier(one.tablespace)
+            what, where = Identifier(one.schema, name), Identifier(one.tablespace)
             connection.execute(sql.SQL(_MOVE[one.kind]).format(what, where))

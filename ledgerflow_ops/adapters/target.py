@@ -65,8 +65,8 @@ def maintenance(database: Database) -> Database:
     trouble: LedgerError | None = None
     for name in _MAINTENANCE:
         try:
-            with database.named(name).connect():
-                return database.named(name)
+            with database.named(name).connect() as connection:
+                return database.named(name).pinned(connection)
         except LedgerError as error:
             trouble = trouble or error
     assert trouble is not None

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import xxhash
 
-from ledgerflow_ops.core.encodings import declared
+from ledgerflow_ops.core.encodings import declared, decode
 from ledgerflow_ops.core.manifest import Contents, LargeObjects, SequenceState, TableContent
 from ledgerflow_ops.core.rowsums import RowSum
 from ledgerflow_ops.core.tables import QualifiedName, column_list, columns_in
@@ -155,7 +155,7 @@ class ContentReader:
         return match.end()
 
     def _text(self, data: bytes) -> str:
-        return data.decode(self._codec, "surrogateescape")
+        return decode(data, self._codec)
 
     def _begin(self, target: str, comments: str) -> None:
         """A table's data: `target` is where it goes, `comments` name the table that it is of."""

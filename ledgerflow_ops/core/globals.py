@@ -3,14 +3,16 @@
 import re
 from collections.abc import Collection
 
-from ledgerflow_ops.core.encodings import declared
+from ledgerflow_ops.core.encodings import codec, declared, decode
 
 _STATEMENT = re.compile(r"((?:[^;'\"]++|'[^']*+'|\"[^\"]*+\")++);")
 _NOISE = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|\\[^\n]*(?:\n|\Z))*+")
 _CREATE = re.compile(r'CREATE ROLE ("(?:[^"]|"")+"|[^\s";]+)\Z')
+_BYTES = re.compile(rb"^SET client_encoding = 'SQL_ASCII';$", re.MULTILINE)
 _NAME = r'("(?:[^"]|"")+"|[^\s";,]+)'
 _OF_ROLE = re.compile(rf"(?:CREATE|ALTER|COMMENT ON) ROLE {_NAME}")
 _MEMBERSHIP = re.compile(rf"GRANT {_NAME} TO {_NAME}")
+_ENCODING = re.compile(r"SET client_encoding = ")
 _TABLESPACES = re.compile(
     r"(?:CREATE|ALTER|COMMENT ON) TABLESPACE |(?:GRANT|REVOKE) .* ON TABLESPACE ", re.DOTALL
 )
@@ -20,9 +22,14 @@ class UnreadableScript(ValueError):
     """The script ended inside a statement."""
 
 
-def decoded(script: bytes) -> str:
-    """The script as text, in the encoding that it declares for itself."""
-    return script.decode(declared(script) or "utf-8", "surrogateescape")
+def codec_of(script: bytes, encoding: str) -> str:
+    """The codec that a script declares for itself; where it declares bytes alone, that of its source."""
+    return codec(encoding) if _BYTES.search(script) else declared(script) or "utf-8"
+
+
+def decoded(script: bytes, encoding: str) -> str:
+    """The script, of a source with that encoding, as text; what is none as `encodings.decode` has it."""
+    return decode(script, codec_of(script, encoding))
 
 
 def same(script: bytes, other: bytes) -> bool:
@@ -61,14 +68,15 @@ def created_roles(script: str) -> set[str]:
 def replayable(script: str, bootstrap_role: str) -> list[str]:
     """The statements to run in an empty cluster whose first role is `bootstrap_role`.
 
-    That role is there already, and tablespaces name folders of another machine.
+    That role is there already, tablespaces name folders of another machine, and what the encoding is, who
+    sends the statements says.
     """
 
     def wanted(statement: str) -> bool:
         create = _CREATE.match(statement)
         if create and _unquoted(create[1]) == bootstrap_role:
             return False
-        return not _TABLESPACES.match(statement)
+        return not (_TABLESPACES.match(statement) or _ENCODING.match(statement))
 
     return [statement for statement in statements(script) if wanted(statement)]
 

@@ -8,6 +8,7 @@ from psycopg import sql
 from ledgerflow_ops.adapters import application, tables, target
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.serverlog import LogMark
+from ledgerflow_ops.adapters.texts import Fragment, Identifier
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.manifest import Manifest
@@ -71,7 +72,7 @@ def _samples(database: Database, manifest: Manifest) -> Iterator[Check]:
             for key, facts in largest:
                 name = QualifiedName.parse(key)
                 count = sql.SQL("SELECT count(*) FROM ONLY {} {}").format(
-                    sql.Identifier(name.schema, name.name), sql.SQL(kept.get(key, ""))
+                    Identifier(name.schema, name.name), Fragment(kept.get(key, ""))
                 )
                 row = connection.execute(count).fetchone()
                 if row is None or row[0] != facts.rows:

@@ -1,12 +1,13 @@
 """Looks at where a restore would go: the server, the database, its sessions, and the room there is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ledgerflow_ops.adapters import disks, properties, source, standby, target
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.adapters.target import Rename
+from ledgerflow_ops.core import encodings
 from ledgerflow_ops.core.catalog import newest
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
@@ -38,6 +39,11 @@ class Aim:
         """Carry out the renames in one transaction; with `force` sessions on the live name are ended."""
         with self.maintenance.connect() as connection:
             target.swap(connection, renames, self._end_sessions if force else None)
+        live = self.target.live
+        codec = encodings.codec(live.source.encoding if live else "UTF8")
+        for one in renames:
+            if one.comment and not encodings.is_text(one.comment):
+                properties.comment(self.maintenance, one.new, one.comment, codec)
 
     def _end_sessions(self) -> None:
         with self.maintenance.connect() as connection:
@@ -58,14 +64,15 @@ def aim(site: Site) -> Aim:
 
     Nothing that we do in it fires its event triggers, where our account may see to that.
     """
-    database = site.target()
-    maintenance = target.maintenance(database)
-    name = database.parameters["dbname"]
+    asked = site.target()
+    maintenance = target.maintenance(asked)
+    name = asked.parameters["dbname"]
+    database = maintenance.named(name)
     with maintenance.connect() as connection:
         _require_primary(site, standby.primary(connection))
         there = target.exists(connection, name)
         server_id = source.facts(connection).system_identifier
-        own = identity.aimed_at(site, database, connection, server_id)
+        own = identity.aimed_at(site, asked, connection, server_id)
         server = target.server(connection, name)
         sessions = target.sessions(connection, name)
         outside = properties.properties(connection, name) if there else None
@@ -75,6 +82,8 @@ def aim(site: Site) -> Aim:
     if there:
         with database.connect() as connection:
             live = target.live(connection)
+            # Their names are bytes to the server: what they are as text, the database's encoding says.
+            server = replace(server, roles=source.roles(connection))
     application = site.container.others() if site.container else Application()
     found = Target(name, server, live, site.is_sample, sessions, application)
     _require_ours(site, own, found)

@@ -9,9 +9,8 @@ from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.clock import Stopwatch
 from ledgerflow_ops.adapters.oversized import named
 from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.adapters.process import Finished, ended_by, last_lines, mask
-from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core import naming
+from ledgerflow_ops.core.connections import BACKUP
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.core.identity import Identity
 from ledgerflow_ops.core.manifest import DatabaseProperties, Manifest, RoleFacts, Source
@@ -21,9 +20,11 @@ from ledgerflow_ops.core.record import FileFacts
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.operations import (
     completeness,
+    connections,
     dump_room,
     files,
     filing,
+    globals_file,
     identity,
     journal,
     leftovers,
@@ -37,7 +38,6 @@ from ledgerflow_ops.operations.opening import Opened, opened, repeated
 from ledgerflow_ops.operations.placing import Placing
 from ledgerflow_ops.operations.sealing import Sealed
 
-_ROLE_ATTEMPTS = 4
 _DISK = "Nothing was kept. Check the disk; then run the backup again."
 
 
@@ -161,6 +161,8 @@ class _Backup:
             found = source.facts(connection)
             outside = properties.properties(connection, found.database)
             met = identity.met(site, database, connection, found)
+            database = database.pinned(connection)
+            connections.require(connection, BACKUP, "A backup")
         identity.is_own(site, replace(met, seen=None) if self.order.safety else met)
         site.folder.prepare()
         sweeping.before(site)
@@ -262,29 +264,15 @@ class _Backup:
         return streamed
 
     def _globals(self, ready: _Ready, name: BackupName, sealed: dict[str, RoleFacts]) -> _Roles:
-        """Write the roles beside the dump, if the account may read them.
-
-        pg_dumpall cannot share the snapshot, so it is read until the script creates the roles that the
-        server has, and two readings agree: no seal covers all that it says of them.
-        """
-        facts, before = sealed, b""
-        for _ in range(_ROLE_ATTEMPTS):
-            finished = archive.roles_script(ready.client, passwords=self.site.settings.role_passwords)
-            if finished.code:
-                return _Roles(None, _why_no_roles(finished), facts)
-            missing = set(facts) ^ _created_roles(finished.out)
-            if not missing and roles_script.same(before, finished.out):
-                with self.site.folder.staged(name.globals, finished.out), self.making.placing(name.globals):
-                    self.site.folder.commit(name.globals)
-                return _Roles(_facts_of(name.globals, finished.out), "", facts, mask(finished.errors))
-            before = finished.out
-            with ready.database.connect() as connection:
-                facts = source.roles(connection)
-        said = f": {', '.join(sorted(missing))}" if missing else ", or changes all the time"
-        raise BadBackup(
-            f"The roles file does not match the server's roles{said}.",
-            hint="Nothing was kept. Is pg_dumpall the real one? make doctor shows where it is taken from.",
-        )
+        """Write the roles beside the dump, if the account may read them."""
+        database, encoding = ready.database, ready.source.encoding
+        passwords = self.site.settings.role_passwords
+        found = globals_file.read(ready.client, database, encoding, sealed, passwords=passwords)
+        if found.script is None:
+            return _Roles(None, found.note, found.facts)
+        with self.site.folder.staged(name.globals, found.script), self.making.placing(name.globals):
+            self.site.folder.commit(name.globals)
+        return _Roles(_facts_of(name.globals, found.script), "", found.facts, found.said)
 
     def _commit(self, name: BackupName, manifest: Manifest) -> None:
         """Write the manifest, which makes the dump a backup, and read everything back from the disk."""
@@ -299,25 +287,6 @@ class _Backup:
                 raise BadBackup(f"{facts.file} on the disk is not what was written to it.", hint=_DISK)
         if read_again != manifest:
             raise BadBackup(f"{name.manifest} on the disk is not what was written to it.", hint=_DISK)
-
-
-def _created_roles(script: bytes) -> set[str]:
-    """The roles that pg_dumpall's script creates; none where it cannot be read."""
-    try:
-        return roles_script.created_roles(roles_script.decoded(script))
-    except roles_script.UnreadableScript:
-        return set()
-
-
-def _why_no_roles(finished: Finished) -> str:
-    """The note that stands in for roles the account may not read; LedgerError for any other reason."""
-    reason = next(iter(reversed(finished.errors.strip().splitlines())), "")
-    if "permission denied" not in reason:
-        raise LedgerError(
-            f"pg_dumpall failed ({ended_by(finished.code)}):\n{last_lines(finished.errors)}",
-            hint="Nothing was kept. Mend what the lines above say and run the backup again.",
-        )
-    return f"roles and globals could not be read: {mask(reason)}"
 
 
 def _facts_of(file: str, data: bytes) -> FileFacts:

@@ -11,9 +11,18 @@ from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.container import Container
 from ledgerflow_ops.adapters.locks import who
 from ledgerflow_ops.core.checks import Check, Severity, failed, passed, warned
+from ledgerflow_ops.core.connections import BACKUP
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import channels, filing, identity, orphans, rights
+from ledgerflow_ops.operations import (
+    channels,
+    connections,
+    filing,
+    globals_file,
+    identity,
+    orphans,
+    rights,
+)
 from ledgerflow_ops.operations.desk import Desk, Site
 from ledgerflow_ops.operations.embedded import storage
 from ledgerflow_ops.operations.verify import source_is_real
@@ -132,6 +141,9 @@ def _source(site: Site) -> Iterator[Check]:
     )
     with database.connect() as connection:
         yield from rights.checks(name, connection)
+        connections.require(connection, BACKUP, "A backup")
+        if note := globals_file.untold(connection):
+            yield warned(name, "names", note, globals_file.MAKE_ONE)
     real = source_is_real(site, None)
     yield Check(name, real.passed, real.message, real.hint, real.severity, real.cause)
 

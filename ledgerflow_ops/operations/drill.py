@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from ledgerflow_ops.adapters import disks, roles
+from ledgerflow_ops.adapters import disks
 from ledgerflow_ops.adapters import preloading as libraries
 from ledgerflow_ops.adapters.loading import Load, Loaded
 from ledgerflow_ops.adapters.postgres import EVENT_TRIGGERS_OFF, Connection, Database
@@ -18,7 +18,6 @@ from ledgerflow_ops.adapters.refused_options import refused_options
 from ledgerflow_ops.adapters.throwaway import Throwaway, memory, throwaway
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import diagnosis, preloading, space
-from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core.checks import Check, passed
 from ledgerflow_ops.core.compare import versions_sentence
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError
@@ -28,7 +27,16 @@ from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.operations import completeness, journal, loading, proof_ping, rereading, rules, unfiling
+from ledgerflow_ops.operations import (
+    completeness,
+    journal,
+    loading,
+    proof_ping,
+    rereading,
+    roles,
+    rules,
+    unfiling,
+)
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
 from ledgerflow_ops.operations.hold import holding
@@ -163,8 +171,9 @@ class _Drill:
     def _restore(self, server: Throwaway, copy: Database, server_tools: Tools) -> Iterator[Check]:
         """Roles first, then the whole archive, every error fatal."""
         self.report.step(Step.ROLES)
+        if self.manifest:
+            roles.make_all(server.server, self.site.folder, self.manifest)
         with server.server.connect() as connection:
-            self._make_roles(connection)
             self._make_own_role(connection)
             notes = self._make_database(connection)
         self._without_public(copy)
@@ -222,38 +231,6 @@ class _Drill:
         connection.execute(sql.SQL("CREATE ROLE {} SUPERUSER LOGIN").format(role))
         with suppress(psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject):
             connection.execute(sql.SQL("ALTER ROLE {} SET default_toast_compression = lz4").format(role))
-
-    def _make_roles(self, connection: Connection) -> None:
-        """The backup's roles: by its globals script, else by name and attributes from the seal."""
-        if self.manifest is None:
-            return
-        if self.manifest.globals is None:
-            others = {
-                name: role
-                for name, role in self.manifest.seal.roles.items()
-                if name != self.manifest.source.bootstrap_role
-            }
-            for statement in roles.statements(others):
-                connection.execute(statement)
-            return
-        script = self.site.folder.read(self.manifest.globals.file).decode("utf-8", "surrogateescape")
-        for text in self._replayable(script):
-            try:
-                connection.execute(text.encode("utf-8", "surrogateescape"))
-            except psycopg.Error as error:
-                raise BadBackup(
-                    f"The roles file does not run: {error.diag.message_primary}",
-                    hint="Take another backup: make backup.",
-                ) from None
-
-    def _replayable(self, script: str) -> list[str]:
-        assert self.manifest is not None
-        try:
-            return roles_script.replayable(script, self.manifest.source.bootstrap_role)
-        except roles_script.UnreadableScript as error:
-            raise BadBackup(
-                f"The roles file cannot be read: {error}.", hint="Take another backup: make backup."
-            ) from None
 
     def _make_database(self, connection: Connection) -> str:
         """An empty database with the source's encoding and, where this machine has it, its locale.

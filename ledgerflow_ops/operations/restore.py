@@ -8,10 +8,10 @@ from typing import Any
 
 import psycopg
 
-from ledgerflow_ops.adapters import locks, properties, roles, target
+from ledgerflow_ops.adapters import locks, properties, target
 from ledgerflow_ops.adapters.clock import Stopwatch
 from ledgerflow_ops.adapters.target import Rename
-from ledgerflow_ops.core import globals as roles_script
+from ledgerflow_ops.core import encodings
 from ledgerflow_ops.core.checks import Check, first_fatal
 from ledgerflow_ops.core.errors import (
     BadBackup,
@@ -37,6 +37,7 @@ from ledgerflow_ops.operations import (
     loading,
     pairing,
     rereading,
+    roles,
     rules,
     safety,
     sweeping,
@@ -203,20 +204,7 @@ class _Restore:
 
     def _make_roles(self) -> None:
         """The roles that are missing, as the backup's roles file makes them, or by name and attributes."""
-        missing = set(self.plan.missing_roles)
-        if not missing:
-            return
-        script = None
-        if self.manifest.globals:
-            data = self.origin.folder.read(self.manifest.globals.file)
-            script = roles_script.decoded(data)
-        with self.aim.maintenance.connect() as connection:
-            if script is None:
-                for statement in roles.statements({name: self.manifest.seal.roles[name] for name in missing}):
-                    connection.execute(statement)
-                return
-            for text in roles_script.about(script, missing):
-                connection.execute(text.encode("utf-8", "surrogateescape"))
+        roles.make(self.aim.maintenance, self.origin.folder, self.manifest, self.plan.missing_roles)
 
     def _create(self) -> None:
         """An empty database beside the live one, marked as ours."""
@@ -277,8 +265,8 @@ class _Restore:
     def _carry_over(self) -> None:
         wanted = self.aim.properties or self.manifest.properties
         if wanted:
-            with self.aim.maintenance.connect() as connection:
-                properties.carry_over(connection, self.plan.restoring, wanted)
+            codec = encodings.codec(self.manifest.source.encoding)
+            properties.carry_over(self.aim.maintenance, self.plan.restoring, wanted, codec)
 
     def _swap_both(self) -> None:
         """Database and files, or neither. Files are laid out first: then only renames are left."""

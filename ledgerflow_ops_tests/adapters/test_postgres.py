@@ -35,7 +35,6 @@ ODD = "p@ss:/w%rd?#[]&=+ \"'\\ü€\t\n"
         "mysql://u:s3cr3t@h/books",
         "postgresql://u:s3cr3t@h",
         "postgresql://u:s3cr3t@h/",
-        "postgresql://u:s3cr3t@/books",
         "postgresql://u:s3cr3t%zz@h/books",
         "postgresql://u:s3cr3t%00@h/books",
         "postgresql://u:s3cr3t@x@h/books",
@@ -47,7 +46,9 @@ ODD = "p@ss:/w%rd?#[]&=+ \"'\\ü€\t\n"
         "host=h dbname=books password='s3cr3t",
         "host=h dbname=books s3cr3t=1",
         "host=h password=s3cr3t",
-        "dbname=books password=s3cr3t",
+        "service=s3cr3t",
+        "postgresql://u:s3cr3t@h:70000/books",
+        "postgresql://u:s3cr3t@h1:1,h2:2,h3:3,:4/books?host=h1,h2",
     ],
 )
 def test_a_url_that_is_none_is_told_by_its_path_and_never_shown(url: str) -> None:

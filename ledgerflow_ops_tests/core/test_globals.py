@@ -67,8 +67,14 @@ def test_a_script_of_comments_holds_nothing() -> None:
 
 def test_a_script_is_read_in_the_encoding_that_it_declares() -> None:
     latin = "SET client_encoding = 'LATIN1';\nCREATE ROLE \"bücher\";\n"
-    assert decoded(latin.encode("latin-1")) == latin
-    assert decoded('CREATE ROLE "bücher";\n'.encode()) == 'CREATE ROLE "bücher";\n'
+    assert decoded(latin.encode("latin-1"), "UTF8") == latin
+    assert decoded('CREATE ROLE "bücher";\n'.encode(), "UTF8") == 'CREATE ROLE "bücher";\n'
+
+
+def test_a_script_of_bytes_alone_is_read_as_its_source_is() -> None:
+    script = b"SET client_encoding = 'SQL_ASCII';\nCREATE ROLE \"b\xc3\xbc\xfc\";\n"
+    assert '"bü\N{REPLACEMENT CHARACTER}FC"' in decoded(script, "UTF8")
+    assert '"b\xc3\xbc\xfc"' in decoded(script, "SQL_ASCII")
 
 
 def test_two_scripts_are_the_same_but_for_comments_and_commands() -> None:

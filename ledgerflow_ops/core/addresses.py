@@ -1,0 +1,115 @@
+"""The address of a database in libpq's two forms: a URI, and keywords with values.
+
+Source of the rules: conninfo_uri_parse_options and conninfo_parse in PostgreSQL's fe-connect.c, and the
+chapter "Connection Strings" of its manual. What is wrong is told by its part, never by its text: that may be
+a secret.
+"""
+
+import re
+from collections.abc import Mapping
+
+SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg2://")
+_URI = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_QUOTED, _BARE = r"'((?:\\.|[^'\\])*)'", r"((?:\\.|[^\s\\'])(?:\\.|[^\s\\])*|)"
+_PAIR = re.compile(rf"\s*([^\s=]+)\s*=\s*(?:{_QUOTED}|{_BARE})(?=\s|\Z)", re.DOTALL)
+_HOST = re.compile(r"(\[[^\]]*\]|[^:/?,\[\]]*)(?::([^/?,]*))?")
+_BYTE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_SLASHES = re.compile(r"\\(.)", re.DOTALL)
+
+
+class WrongAddress(ValueError):
+    """The text is no address; the message names the part that is wrong."""
+
+
+def parse(text: str) -> dict[str, str]:
+    """The parameters that an address names, by libpq's keywords; WrongAddress where it is none.
+
+    Neither the keywords nor what is left out are looked at: other versions of libpq know others.
+    """
+    if "\0" in text:
+        raise WrongAddress("it holds a zero byte")
+    if scheme := next((scheme for scheme in SCHEMES if text.startswith(scheme)), None):
+        return _uri(text.removeprefix(scheme))
+    if _URI.match(text) or "=" not in text:
+        raise WrongAddress("it begins with no scheme of PostgreSQL's and is no list of keywords and values")
+    return _pairs(text)
+
+
+def ports(parameters: Mapping[str, str]) -> None:
+    """WrongAddress unless every port is one, and there are as many as hosts, or one, or none."""
+    listed = parameters.get("port", "").split(",")
+    for port in listed:
+        if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+            raise WrongAddress("a port is not a number from 1 to 65535")
+    hosts = (parameters.get("hostaddr") or parameters.get("host") or "").split(",")
+    if len(listed) not in (1, len(hosts)):
+        raise WrongAddress("there are not as many ports as hosts")
+
+
+def _uri(rest: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    place, _, query = rest.partition("?")
+    before, at, after = place.partition("@")
+    if at and "/" not in before:
+        user, colon, password = before.partition(":")
+        found |= {"user": _decoded(user, "the user's name")} if user else {}
+        found |= {"password": _decoded(password, "the password")} if colon and password else {}
+        place = after
+    hosts, _, database = place.partition("/")
+    found |= _hosts(hosts)
+    if database:
+        found["dbname"] = _decoded(database, "the database's name")
+    return found | _query(query)
+
+
+def _hosts(text: str) -> dict[str, str]:
+    hosts, ports_ = [], []
+    for part in text.split(","):
+        match = _HOST.fullmatch(part)
+        if not match:
+            raise WrongAddress("a host cannot be read (an IPv6 address stands in brackets)")
+        if match[1] == "[]":
+            raise WrongAddress("an IPv6 address is empty")
+        hosts.append(_decoded(match[1].strip("[]"), "the host"))
+        ports_.append(_decoded(match[2] or "", "the port"))
+    found = {"host": ",".join(hosts)} if any(hosts) else {}
+    return found | ({"port": ",".join(ports_)} if any(ports_) else {})
+
+
+def _query(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for number, pair in enumerate(filter(None, text.split("&")), start=1):
+        keyword, equals, value = pair.partition("=")
+        what = f"parameter {number} after the question mark"
+        if not equals or "=" in value:
+            raise WrongAddress(f"{what} is not keyword=value")
+        keyword, value = _decoded(keyword, what), _decoded(value, what)
+        if (keyword, value) == ("ssl", "true"):  # as JDBC has it; libpq takes it as well
+            keyword, value = "sslmode", "require"
+        found[keyword] = value
+    return found
+
+
+def _pairs(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    position = 0
+    while text[position:].strip():
+        match = _PAIR.match(text, position)
+        if not match:
+            raise WrongAddress(f"pair {len(found) + 1} is not keyword=value, or its quote does not end")
+        value = match[2] if match[2] is not None else match[3]
+        found[match[1]] = _SLASHES.sub(r"\1", value)
+        position = match.end()
+    return found
+
+
+def _decoded(text: str, what: str) -> str:
+    """Percent escapes resolved, as libpq does it: no zero byte, and what comes out is UTF-8."""
+    data = text.encode("utf-8", "surrogateescape")
+    plain = _BYTE.sub(lambda found: b"" if found[1] == b"00" else bytes.fromhex(found[1].decode()), data)
+    if data.count(b"%") != len(_BYTE.findall(data)) or b"%00" in data:
+        raise WrongAddress(f"{what} has a % that begins no escape")
+    try:
+        return plain.decode()
+    except UnicodeDecodeError:
+        raise WrongAddress(f"{what} is not UTF-8 once its escapes are resolved") from None

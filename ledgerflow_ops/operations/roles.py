@@ -1,0 +1,72 @@
+"""Makes the roles of a backup on a server, by its roles file, or by name and attributes from its seal."""
+
+from collections.abc import Collection, Iterable
+
+import psycopg
+
+from ledgerflow_ops.adapters import rawsql
+from ledgerflow_ops.adapters import roles as facts
+from ledgerflow_ops.adapters.folder import Folder
+from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.core import encodings
+from ledgerflow_ops.core import globals as roles_script
+from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.manifest import Manifest
+
+_AGAIN = "Take another backup: make backup."
+
+
+def make_all(server: Database, folder: Folder, manifest: Manifest) -> None:
+    """All roles but the one that an empty server begins with.
+
+    BadBackup when the roles file cannot be read, or does not run.
+    """
+    first = manifest.source.bootstrap_role
+    if manifest.globals is None:
+        _say(server, _sealed(manifest, set(manifest.seal.roles) - {first}))
+        return
+    script, codec = _script(folder, manifest.globals.file, manifest.source.encoding)
+    try:
+        statements = roles_script.replayable(script, first)
+    except roles_script.UnreadableScript as error:
+        raise BadBackup(f"The roles file cannot be read: {error}.", hint=_AGAIN) from None
+    _say(server, _bytes(statements, codec), from_file=True)
+
+
+def make(server: Database, folder: Folder, manifest: Manifest, names: Collection[str]) -> None:
+    """The roles `names`, which the server lacks."""
+    if manifest.globals is None:
+        _say(server, _sealed(manifest, names))
+        return
+    script, codec = _script(folder, manifest.globals.file, manifest.source.encoding)
+    _say(server, _bytes(roles_script.about(script, names), codec))
+
+
+def _script(folder: Folder, file: str, encoding: str) -> tuple[str, str]:
+    """The roles file as text, and the codec that makes its bytes of it again."""
+    data = folder.read(file)
+    return roles_script.decoded(data, encoding), roles_script.codec_of(data, encoding)
+
+
+def _bytes(statements: Iterable[str], codec: str) -> list[bytes]:
+    return [encodings.encode(statement, codec) for statement in statements]
+
+
+def _sealed(manifest: Manifest, names: Collection[str]) -> list[bytes]:
+    wanted = {name: role for name, role in manifest.seal.roles.items() if name in names}
+    codec = encodings.codec(manifest.source.encoding)
+    return [rawsql.rendered(statement, codec) for statement in facts.statements(wanted)]
+
+
+def _say(server: Database, statements: list[bytes], *, from_file: bool = False) -> None:
+    if not statements:
+        return
+    with rawsql.speaking(server, statements) as connection:
+        for statement in statements:
+            try:
+                connection.execute(statement)
+            except psycopg.Error as error:
+                if not from_file:
+                    raise
+                told = f"The roles file does not run: {error.diag.message_primary}"
+                raise BadBackup(told, hint=_AGAIN) from None
