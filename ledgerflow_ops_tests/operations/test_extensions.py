@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from psycopg import sql
 
 from ledgerflow_ops.adapters import archive, loading, process, source, tools
 from ledgerflow_ops.adapters.loading import Load
-from ledgerflow_ops.adapters.postgres import Connection, Database
+from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core import ddl
 from ledgerflow_ops.core.compare import facts_equal
 from ledgerflow_ops.core.manifest import Manifest, ObjectDigest
@@ -48,17 +50,21 @@ def small(server: Server) -> Iterator[Database]:
         yield database
 
 
-def _made(connection: Connection, name: str) -> bool:
+def _plainly(database: Database) -> psycopg.Connection[Any]:
+    """A connection with the server's own settings: some extensions' scripts read the search_path."""
+    return psycopg.connect(builders.url(database), autocommit=True)
+
+
+def _made(connection: psycopg.Connection[Any], name: str) -> bool:
     """Whether the server makes this extension: some are only names that others upgrade from."""
     row = connection.execute("SELECT FROM pg_available_extension_versions WHERE name = %s", [name]).fetchone()
     return row is not None
 
 
 def _make(database: Database, name: str) -> None:
-    with database.connect() as connection:
+    with _plainly(database) as connection:
         if not _made(connection, name):
             pytest.skip(f"{name} has no script here")
-        connection.execute("SET search_path = public")
         connection.execute(sql.SQL("CREATE EXTENSION {} CASCADE").format(sql.Identifier(name)))
         for datatype in _TYPES:
             found = connection.execute("SELECT to_regtype('public.' || %s)", [datatype]).fetchone()
@@ -103,8 +109,7 @@ def test_each_comes_back_under_another_owner(
 
 
 def test_a_database_with_nearly_all_of_them_is_proven(root: Path, server: Server, small: Database) -> None:
-    with small.connect() as connection:
-        connection.execute("SET search_path = public")
+    with _plainly(small) as connection:
         for name in (_SLOW_ONE, *_available(server.cluster.tools.major)):
             with connection.transaction(), connection.cursor() as cursor:
                 if not _made(connection, name) or name in ("pgaudit", "pg_cron") or "plpython" in name:
