@@ -1,9 +1,9 @@
 """PostgreSQL servers of a test's own, of any version that is on this machine."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from psycopg import sql
@@ -31,6 +31,7 @@ class Server:
 
     cluster: Cluster
     port: int
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def database(self) -> Database:
@@ -41,7 +42,8 @@ class Server:
 
     def start(self) -> None:
         settings = {"listen_addresses": "127.0.0.1", "port": str(self.port), "unix_socket_directories": ""}
-        self.cluster.start({**settings, "fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"})
+        settings |= {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
+        self.cluster.start({**settings, **self.settings})
 
     def crash(self) -> None:
         """Stop it as a power cut would."""
@@ -58,12 +60,12 @@ class Server:
 
 
 @contextmanager
-def server(root: Path, programs: Tools) -> Iterator[Server]:
+def server(root: Path, programs: Tools, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
     """A running server below `root`, which the account that servers run as can pass through."""
     place = lodging(root / "servers")
     cluster = Cluster(root / "servers" / "data", place.programs(programs), server_account())
     cluster.make("postgres", encoding="UTF8", options={"locale": "C"})
-    made = Server(cluster, free_port())
+    made = Server(cluster, free_port(), settings or {})
     made.start()
     try:
         yield made
