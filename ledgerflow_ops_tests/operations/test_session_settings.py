@@ -34,6 +34,7 @@ _CHOSEN = {
     "session_replication_role": "replica",
     "temp_tablespaces": "pg_default",
     "timezone_abbreviations": "Australia",
+    "transaction_timeout": "400",  # one of 1 ms ends the server's own parallel workers before they know ours
     "wal_consistency_checking": "all",
 }
 """The value of settings that are words, and of those of which another one bites more than the last."""
