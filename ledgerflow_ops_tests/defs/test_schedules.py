@@ -94,6 +94,11 @@ def at(hour: int, minute: int = 0, ago: int = 0) -> datetime:
     return NOON.replace(hour=hour, minute=minute) - timedelta(days=ago)
 
 
+def afterwards() -> datetime:
+    """Three minutes after a run that has ended now, by the real clock; after the night's begin, and today."""
+    return min(max(clock.now() + 3 * MINUTE, at(2, 35)), at(23, 59))
+
+
 @pytest.fixture
 def machine(bench: Bench) -> Any:
     with bench.instance() as opened:
@@ -232,7 +237,7 @@ class TestANight:
         machine.now = at(2, 31)
         made = backup.backup(machine.bench.site(now=lambda: machine.now))
         machine.instance.report_run_failed(run)
-        machine.now = min(clock.now() + 3 * MINUTE, at(23, 59))  # the run's end is told by the real clock
+        machine.now = afterwards()
         request = asked(machine.look())
         assert request.run_key != f"backup {request.tags[NIGHT]} 1"
         assert machine.carry_out(request).status is dg.DagsterRunStatus.SUCCESS
@@ -256,7 +261,7 @@ class TestANight:
         run = machine.instance.create_run_for_job(job, tags=dict(request.tags))
         machine.instance.report_run_failed(run, "Exceeded maximum runtime of 1 seconds.")
         machine.instance.report_run_canceled(run)
-        machine.now = min(clock.now() + 3 * MINUTE, at(23, 59))  # the run's end is told by the real clock
+        machine.now = afterwards()
         assert asked(machine.look()).run_key == f"backup {request.tags[NIGHT]} 2"
 
     def test_whose_schedule_is_stopped_in_the_page_has_no_backup(self, machine: Machine) -> None:
