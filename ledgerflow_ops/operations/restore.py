@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from ledgerflow_ops.adapters import locks, properties, target
+from ledgerflow_ops.adapters import locks, properties, statistics, target
 from ledgerflow_ops.adapters.clock import Stopwatch
 from ledgerflow_ops.adapters.target import Rename
 from ledgerflow_ops.core import encodings
@@ -260,7 +260,7 @@ class _Restore:
 
     def _analyze(self) -> None:
         with self.new.connect() as connection:
-            connection.execute("ANALYZE")
+            statistics.analyze(connection)
 
     def _carry_over(self) -> None:
         wanted = self.aim.properties or self.manifest.properties
