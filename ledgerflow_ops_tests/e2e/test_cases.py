@@ -74,11 +74,15 @@ class Bench:
         self._run("psql", database, *words, *arguments)
 
     def text(self) -> str:
-        """The database as pg_dump writes it, its own settings and grants included."""
-        text = self._run("pg_dump", self.database, "--create", "--restrict-key=x")
-        if self.case.ordered:
-            return text
-        return "\n".join(sorted(line for line in text.splitlines() if not line.startswith("COPY ")))
+        """The database as pg_dump writes it, its own settings and grants included.
+
+        Settings fixed on the database come last: they are kept in the order in which they were made.
+        """
+        lines = self._run("pg_dump", self.database, "--create", "--restrict-key=x").splitlines()
+        if not self.case.ordered:
+            return "\n".join(sorted(line for line in lines if not line.startswith("COPY ")))
+        fixed = f"ALTER DATABASE {self.case.database} SET "
+        return "\n".join(sorted(lines, key=lambda line: line if line.startswith(fixed) else ""))
 
     def _run(self, program: str, database: Database, *arguments: str) -> str:
         """What one of the server's own programs prints; no event trigger fires of it."""
