@@ -1,6 +1,7 @@
 """A PostgreSQL cluster of our own: made, started, stopped, removed."""
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -23,6 +24,7 @@ from ledgerflow_ops.core.errors import LedgerError
 _START_TIMEOUT = 60
 _LOG_LINES = 20
 _POLL = 0.005
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,20 +171,38 @@ def ended(process: psutil.Process, timeout: float) -> bool:
 
 def free_port() -> int:
     """A TCP port on loopback that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if is_free(port):
+            return port
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen at that TCP port on loopback."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return port > 0
+    """Whether a server could listen at that TCP port on loopback, also where that has IPv6's address."""
+    try:
+        for line in listening(port):
+            line.close()
+    except OSError:
+        return False
+    return port > 0
+
+
+def listening(port: int) -> list[socket.socket]:
+    """Sockets that listen at that TCP port of 127.0.0.1, and of ::1 where the machine has it.
+
+    Browsers try ::1 first for `localhost`: another account that listens there would answer in our name.
+    OSError when one of them is taken.
+    """
+    found = [socket.create_server(("127.0.0.1", port))]
+    try:
+        found.append(socket.create_server(("::1", port), family=socket.AF_INET6))
+    except OSError as error:
+        if error.errno not in _NO_IPV6:
+            found[0].close()
+            raise
+    return found
 
 
 def new_password() -> str:

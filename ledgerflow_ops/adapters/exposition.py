@@ -1,14 +1,19 @@
 """Hands figures to Prometheus: as text, as a file for node_exporter's textfile collector, over HTTP."""
 
+import contextlib
+import wsgiref.simple_server
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import Any
 
-from prometheus_client import CollectorRegistry, generate_latest, start_http_server, write_to_textfile
+from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app, write_to_textfile
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from ledgerflow_ops.adapters.oserrors import translated
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.request_policy import is_loopback
 
 Families = Callable[[], Iterable[Metric]]
 """Reads the figures as they are now."""
@@ -55,14 +60,39 @@ def serve(port: int, families: Families, tell: Callable[[str], None]) -> None:
     Port 0 is any that is free. LedgerError when the port is taken.
     """
     try:
-        server, thread = start_http_server(port, addr="127.0.0.1", registry=_registry(families))
+        server = wsgiref.simple_server.make_server(
+            "127.0.0.1", port, _named(make_wsgi_app(_registry(families))), _Server, _Silent
+        )
     except OSError as error:
         raise LedgerError(
             f"127.0.0.1:{port} cannot be listened at: {error.strerror}.", hint="Give another PORT."
         ) from None
     tell(f"http://127.0.0.1:{server.server_port}/metrics")
-    try:
-        thread.join()
-    except KeyboardInterrupt:
-        server.shutdown()
-        server.server_close()
+    with server, contextlib.suppress(KeyboardInterrupt):
+        server.serve_forever()
+
+
+class _Server(ThreadingMixIn, wsgiref.simple_server.WSGIServer):
+    """A thread for each request, which does not hold up the end."""
+
+    daemon_threads = True
+
+
+class _Silent(wsgiref.simple_server.WSGIRequestHandler):
+    """No line for each scrape."""
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+def _named(inner: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """The application `inner`, for requests that name this machine: a page whose name was made to lead here
+    (DNS rebinding) would read the figures otherwise."""
+
+    def answered(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        if is_loopback(environ.get("HTTP_HOST", "")):
+            return inner(environ, start)
+        start("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
+        return [b"This address is not served here: ask 127.0.0.1.\n"]
+
+    return answered

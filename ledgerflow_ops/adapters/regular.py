@@ -78,6 +78,17 @@ def fields(path: Path) -> dict[str, Any]:
     return found
 
 
+def text(path: Path) -> str:
+    """What a small file of ours says; empty where there is none. LedgerError for whatever else is there."""
+    if not os.path.lexists(path):
+        return ""
+    try:
+        return read(path, _SMALL).decode()
+    except (UnicodeDecodeError, BadBackup):
+        hint = f"Look what it is; it is made anew once it is gone: rm {path}"
+        raise LedgerError(f"{path} is no text file of ours.", hint=hint) from None
+
+
 def tail(path: Path, count: int) -> bytes:
     """The last `count` bytes of the regular file at `path`."""
     with translated(path), opened(path) as file:

@@ -1,14 +1,12 @@
 """A web page's secret and the one-time links to it: files that no other account can read."""
 
-import contextlib
 import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ledgerflow_ops.adapters import private
-from ledgerflow_ops.adapters.oserrors import translated
+from ledgerflow_ops.adapters import private, regular
 from ledgerflow_ops.core.request_policy import digest
 
 _FOLDER = "servers"
@@ -34,9 +32,8 @@ class Sessions:
 
     def secret(self) -> str:
         """The page's secret; made where there is none."""
-        with translated(self.file), contextlib.suppress(FileNotFoundError):
-            if found := self.file.read_text().strip():
-                return found
+        if found := regular.text(self.file).strip():
+            return found
         made = secrets.token_urlsafe(32)
         private.folder(self.state_dir, _FOLDER)
         private.write(self.file, made + "\n")
@@ -71,6 +68,6 @@ class Sessions:
 def _until(file: Path) -> float:
     """Until when a link is good, in seconds of the epoch; long ago when that cannot be read."""
     try:
-        return float(json.loads(file.read_text())["until"])
+        return float(regular.fields(file)["until"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0.0

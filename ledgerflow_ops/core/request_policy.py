@@ -25,6 +25,7 @@ _GRAPHQL = "/graphql"
 _PREFETCH = ("sec-purpose", "purpose", "x-purpose", "x-moz")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _TOKEN = re.compile(r"token=([A-Za-z0-9_-]{20,128})")
+_LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?")
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::([0-9]{1,5}))?")
 
 
@@ -130,6 +131,9 @@ def _foreign(request: Request, origin: str) -> Rejected | None:
 
     A browser names the origin of every websocket (RFC 6455, section 4.1) and of every POST (Fetch); without
     one they come from a program, which has no cookies but those it was given. A plain GET has none.
+
+    A link in another page may lead here, but not with anything after the question mark: the launchpad takes
+    a whole run config from there, the environment's name in it, and is then one click away from the run.
     """
     elsewhere = Rejected(
         403, "The request comes from another page.", "Open this page by its own address, and do it there."
@@ -141,6 +145,7 @@ def _foreign(request: Request, origin: str) -> Rejected | None:
         return None
     opened = request.method == "GET" and not request.websocket
     opened = opened and request.one("sec-fetch-mode") == "navigate"
+    opened = opened and (not request.query or request.path == LOGIN)
     return None if opened and request.one("sec-fetch-dest") == "document" else elsewhere
 
 
@@ -164,11 +169,17 @@ def _unfit(request: Request) -> Rejected | None:
     return None
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a Host is loopback's own name, at any port, and none that somebody has made lead here."""
+    return bool(_LOOPBACK.fullmatch(host.lower()))
+
+
 def _login(request: Request, policy: Policy, origin: str) -> Verdict:
     """A link is used by a person who opens it, not by a browser that looks ahead or a page that embeds it."""
     ahead = any(request.all(name) for name in _PREFETCH)
     destination = request.all("sec-fetch-dest")
-    opened = request.method == "GET" and not ahead and destination in ([], ["document"])
+    opened = request.method == "GET" and not request.websocket
+    opened = opened and not ahead and destination in ([], ["document"])
     if not opened:
         return Rejected(403, "A link is opened in a window.", "Open it there.")
     found = _TOKEN.fullmatch(request.query)

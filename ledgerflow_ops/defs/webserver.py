@@ -13,6 +13,7 @@ import click
 import dagster as dg
 
 from ledgerflow_ops.adapters.asgi import Guard
+from ledgerflow_ops.adapters.cluster import listening
 from ledgerflow_ops.adapters.web_sessions import Sessions
 from ledgerflow_ops.core.request_policy import Policy, origins
 
@@ -65,15 +66,14 @@ def serve(policy: Policy, sessions: Sessions, workspace: str, *, read_only: bool
             instance, workspace_load_target=target, version=__version__, read_only=read_only
         ) as context:
             app = create_app_from_workspace_process_context(context, "", _POLL_RATE, lifespan=_lifespan)
-            uvicorn.run(
+            config = uvicorn.Config(
                 Guard(app, policy, sessions),
-                host="127.0.0.1",
-                port=policy.port,
                 log_level="warning",
                 access_log=False,  # a line there would hold what follows the question mark
                 server_header=False,
                 proxy_headers=False,  # nothing is believed because of where it comes from
             )
+            uvicorn.Server(config).run(sockets=listening(policy.port))
 
 
 @contextlib.asynccontextmanager

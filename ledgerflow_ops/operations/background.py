@@ -126,7 +126,11 @@ _LAUNCH = """
 import os, signal, sys
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.SIG_DFL)
+os.umask(0o077)
 os.execv(sys.argv[1], sys.argv[1:])
 """
 """Started in the background by a shell, a process inherits an ignored SIGINT, and Dagster then ignores
-SIGTERM as well: the signals are set back before it begins."""
+SIGTERM as well: the signals are set back before it begins.
+
+The umask is ours: Dagster's code servers listen at sockets in the folder for temporary files, and carry out
+whatever they are sent by whoever may write there."""

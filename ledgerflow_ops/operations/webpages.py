@@ -40,11 +40,17 @@ class WebPage:
         return int(self.server.address.rpartition(":")[2] or 0)
 
     def run(self, variables: Mapping[str, str]) -> None:
-        """Let it run where and as the settings want it; one that runs otherwise is started anew."""
+        """Let it run where and as the settings want it; one that runs otherwise is started anew.
+
+        One that died has left its port to whoever was faster, and open pages have sent their cookies there:
+        its sessions end.
+        """
         here = self.wanted is None or self.port == self.wanted
         as_it_should = self.server.remembered().get("command") == self._command(self.port)
         if self.server.running() and here and as_it_should and self._sessions.file.exists():
             return
+        if not self.server.running():
+            self._sessions.forget()
         self.start(variables, self._free(anew=not here))
 
     def start(self, variables: Mapping[str, str], port: int) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from ledgerflow_ops.adapters import clock, private
 from ledgerflow_ops.adapters.web_sessions import GOOD_FOR, Sessions
+from ledgerflow_ops.core.errors import LedgerError
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077])
@@ -63,6 +64,29 @@ def test_no_file_leads_to_the_token_and_none_is_open_to_others(state: Path) -> N
     assert not [path for path in files if token in path.name or token in path.read_text()]
     assert modes(state) == {0o700, 0o600}
     assert not state.stat().st_mode & 0o066, "others may pass through, at most"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[" * 200_000, '{"until": NaN}', '{"until": 9e99, "until": 9e99}', "9e99"]
+)
+def test_a_link_whose_record_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
+    now, sessions = clock.now(), Sessions(tmp_path, "webserver")
+    token = sessions.link(now)
+    [file] = (tmp_path / "servers" / "webserver.links").iterdir()
+    file.write_text(text)
+    assert not sessions.redeemed(token, now)
+    assert sessions.redeemed(sessions.link(now), now), "others are not held up"
+
+
+def test_a_secret_that_is_no_file_of_ours_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path, "webserver")
+    private.folder(tmp_path, "servers")
+    os.mkfifo(sessions.file)
+    with pytest.raises(LedgerError) as caught:
+        sessions.secret()
+    assert f"rm {sessions.file}" in caught.value.hint
+    sessions.file.unlink()
+    assert len(sessions.secret()) >= 43
 
 
 def test_forgetting_ends_what_there_was(state: Path) -> None:

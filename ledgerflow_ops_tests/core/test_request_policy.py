@@ -151,7 +151,7 @@ def test_what_another_page_embeds_is_refused(site: str) -> None:
     assert of(request("GET", "/runs", "", said, *opened)) == 200, "a link may lead here, and changes nothing"
     assert of(request("POST", "/graphql", "", said, *opened)) == 403, "a form may not"
     assert of(request("GET", "/graphql", "", said, *opened, ws=True)) == 403, "nor a websocket"
-    assert of(request("GET", "/graphql", "query=x", said, *opened)) == 405
+    assert of(request("GET", "/graphql", "query=x", said, *opened)) == 403
 
 
 @pytest.mark.parametrize(
@@ -245,6 +245,31 @@ def test_our_own_programs_and_a_proxy_are_known_by_their_secret() -> None:
     assert of(request("POST", "/graphql", "", proxy, *plain, without="cookie")) == 403
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_link_elsewhere_brings_nothing_after_the_question_mark(site: str) -> None:
+    """The launchpad would take a run config from there, and nobody would have typed the environment."""
+    opened = (("sec-fetch-site", site), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"))
+    launchpad = "/locations/ledgerflow_ops/jobs/dev_rollback/playground/setup"
+    config = f"config={quote('ops: {dev_rollback_op: {config: {environment: dev}}}')}"
+    assert of(request("GET", launchpad, config, *opened)) == 403
+    assert of(request("GET", launchpad, "", *opened)) == 200
+    assert of(request("GET", launchpad, config, ("sec-fetch-site", "same-origin"), *opened[1:])) == 200
+    assert of(request("GET", launchpad, config, ("sec-fetch-site", "none"), *opened[1:])) == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9090", "localhost", "LOCALHOST:80", "[::1]:3070"])
+def test_loopbacks_own_names_are_known_at_any_port(host: str) -> None:
+    assert request_policy.is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["", "elsewhere.example:9090", "localhost.elsewhere.example", "127.0.0.1:x",
+             "127.0.0.1:1,a.example", "localhost.", "a@localhost", "0.0.0.0:9090", "[::1", "127.0.0.1\n"]
+)  # fmt: skip
+def test_no_other_name_is_loopbacks(host: str) -> None:
+    assert not request_policy.is_loopback(host)
+
+
 TOKEN = "T" * 43
 
 
@@ -262,6 +287,9 @@ def test_a_link_is_for_a_person_who_opens_it() -> None:
     for destination in ("iframe", "image", "script", "empty", "object", "embed", "frame"):
         assert of(request("GET", "/login", f"token={TOKEN}", ("sec-fetch-dest", destination))) == 403
     assert of(request("HEAD", "/login", f"token={TOKEN}")) == 403
+    assert of(request("GET", "/login", f"token={TOKEN}", ws=True)) == 403
+    elsewhere = (("sec-fetch-site", "cross-site"), *opened[1:])
+    assert judge(request("GET", "/login", f"token={TOKEN}", *elsewhere), POLICY) == LogIn(TOKEN, False, True)
     assert of(request("POST", "/login", f"token={TOKEN}")) == 403
     assert of(request("GET", "/login", f"token={TOKEN}", ("host", "elsewhere.example"))) == 403
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
@@ -217,6 +218,9 @@ def test_a_name_that_is_made_to_lead_here_is_refused(
     owner: BrowserContext, running: Shell, address: str, orders: dict[str, str]
 ) -> None:
     """DNS rebinding: to the browser the page's server is the attacker's own origin."""
+    figures = running.ledgerflow("up", "--json").json["metrics"]
+    assert exchanged(figures, "GET /metrics HTTP/1.1") == 200
+    assert exchanged(figures, "GET /metrics HTTP/1.1", host=f"Host: {REBOUND}") == 403
     rebound = address.replace("127.0.0.1", REBOUND)
     with untouched(running, address):
         page = owner.new_page()
@@ -364,6 +368,30 @@ def test_the_launchpad_asks_for_the_environments_name(
     told = web.asked(address, LAUNCH % ("dev_rollback", unnamed), running.key())["launchRun"]
     assert told["__typename"] == "RunConfigValidationInvalid"
     assert any('"environment"' in error["message"] for error in told["errors"])
+
+
+def test_a_link_elsewhere_fills_in_no_launchpad(owner: BrowserContext, running: Shell, address: str) -> None:
+    """With a run config in it, the environment's name among it, a run would be one click away."""
+    config = quote("ops:\n  dev_rollback_op:\n    config:\n      environment: dev\n      force: true\n")
+    launchpad = f"{address}/locations/ledgerflow_ops/jobs/dev_rollback/playground/setup"
+    with elsewhere() as port:
+        page = owner.new_page()
+        for url, told in ((f"{launchpad}?config={config}", 403), (launchpad, 200)):
+            page.goto(f"http://127.0.0.1:{port}/")
+            with page.expect_response(url) as answered:
+                page.evaluate("(url) => {location = url}", url)
+            assert answered.value.status == told
+        page.close()
+
+
+def test_no_other_account_can_connect_to_the_code_servers(running: Shell) -> None:
+    """They carry out what they are sent. Started where the umask takes nothing away."""
+    pages = [json.loads(file.read_text()) for file in (running.state / "servers").glob("*.json")]
+    children = [child for one in pages for child in psutil.Process(one["pid"]).children(recursive=True)]
+    lines = [child.cmdline() for child in children if "grpc" in child.cmdline()]
+    found = [Path(line[line.index("--socket") + 1]) for line in lines if "--socket" in line]
+    assert len(found) >= 2, "the page's and the daemon's"
+    assert [path for path in found if path.stat().st_mode & 0o077] == []
 
 
 EXCEPTIONS = {
