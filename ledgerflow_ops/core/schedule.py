@@ -14,9 +14,9 @@ def due_at(day: date, at: time, zone: ZoneInfo) -> datetime:
     A time that the clock skips is due as long after the gap began as it would have been (PEP 495, fold=0);
     where that is another day already, as long before the gap's end (fold=1), for a backup belongs to the
     day it is taken on. One that comes twice is due the first time. A day that `exists` does not know has
-    no instant of its own: its neighbour's is returned.
+    no instant of its own: its neighbour's is returned. The fold of `at` itself means nothing.
     """
-    found = datetime.combine(day, at, zone).astimezone(UTC)
+    found = datetime.combine(day, at, zone).replace(fold=0).astimezone(UTC)
     if found.astimezone(zone).date() == day:
         return found
     earlier = datetime.combine(day, at, zone).replace(fold=1).astimezone(UTC)

@@ -107,6 +107,11 @@ class TestTheInstant:
             if exists(day - DAY, at, zone):
                 assert timedelta(0) < due - due_at(day - DAY, at, zone) < 2 * DAY
 
+    def test_the_fold_of_the_time_means_nothing(self) -> None:
+        havana, day, midnight = ZoneInfo("America/Havana"), date(1990, 4, 1), time(0, 0)
+        assert exists(day, midnight.replace(fold=1), havana)
+        assert due_at(day, midnight.replace(fold=1), havana) == due_at(day, midnight, havana)
+
     def test_a_day_that_a_zone_skipped_is_none(self) -> None:
         skipped = {
             (name, day)
