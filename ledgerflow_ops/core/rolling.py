@@ -45,8 +45,9 @@ class Reach:
     """How far the rolling drill reaches. Figures are minutes a night; lists hold file names.
 
     `unreachable` are those that alone take longer than the budget; `needed` is what surely does for all:
-    their work spread over the days in which each must come round, and as much as the longest of them,
-    for which a night that is nearly full has no room.
+    their work spread over the nights in which each must come round, and as much as the longest of them,
+    for which a night that is nearly full has no room. Those nights are one fewer than `every_days`: a night
+    that begins later than the one that many days ago comes too late.
     """
 
     kept: int
@@ -146,7 +147,7 @@ def reach(backups: Iterable[Kept], now: datetime, every_days: int, minutes: int)
         troubled={kept.file: kept.trouble for kept in found if kept.trouble},
         every_days=every_days,
         budget=minutes,
-        needed=(sum(seconds.values()) / every_days + longest) / 60,
+        needed=(sum(seconds.values()) / max(every_days - 1, 1) + longest) / 60,
     )
 
 
@@ -168,14 +169,19 @@ def _nights_left(kept: Kept, now: datetime, every_days: int) -> int:
 def _needed(
     able: Sequence[Kept], seconds: Mapping[str, float], now: datetime, every_days: int, budget: float
 ) -> float:
-    """The seconds of work that cannot be left to the nights that follow, however well they are filled."""
+    """The seconds of work that cannot be left to the nights that follow.
+
+    A night that follows surely does its budget less the longest drill: with more room left than that, another
+    one would fit.
+    """
+    surely = budget - max((seconds[kept.file] for kept in able), default=0.0)
     falling = dict.fromkeys(range(1, every_days + 2), 0.0)
     for kept in able:
         falling[min(_nights_left(kept, now, every_days), every_days + 1)] += seconds[kept.file]
     due, needed = 0.0, 0.0
     for night, work in sorted(falling.items()):
         due += work
-        needed = max(needed, due - (night - 1) * budget)
+        needed = max(needed, due - (night - 1) * surely)
     return needed
 
 
