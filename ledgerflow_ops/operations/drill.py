@@ -84,6 +84,7 @@ class _Drill:
         self.manifest = examination.manifest
         self.report = self.site.desk.reporter
         self.places: dict[str, Path] = {}
+        self.bootstrap = self.manifest.source.bootstrap_role if self.manifest else "postgres"
 
     def carry_out(self) -> None:
         """Go through the stages in a server that is gone afterwards."""
@@ -92,13 +93,17 @@ class _Drill:
         with _our_trouble():
             in_memory, place = self._preflight(), self.site.desk.lodging
         self.report.step(Step.CLUSTER)
-        bootstrap = self.manifest.source.bootstrap_role if self.manifest else "postgres"
         encoding = self.manifest.source.encoding if self.manifest else "UTF8"
         with (
             watch.phase("drill"),
             _our_trouble(),
             throwaway(
-                place, server_tools, bootstrap, encoding, self._preloading(server_tools), in_memory=in_memory
+                place,
+                server_tools,
+                self.bootstrap,
+                encoding,
+                self._preloading(server_tools),
+                in_memory=in_memory,
             ) as server,
         ):
             self.examination.server_version = server_tools.version
@@ -171,10 +176,11 @@ class _Drill:
     def _restore(self, server: Throwaway, copy: Database, server_tools: Tools) -> Iterator[Check]:
         """Roles first, then the whole archive, every error fatal."""
         self.report.step(Step.ROLES)
-        if self.manifest:
-            roles.make_all(server.server, self.site.folder, self.manifest)
         with server.server.connect() as connection:
             self._make_own_role(connection)
+        if self.manifest:
+            roles.make_all(server.server, self.site.folder, self.manifest)
+        with self._keeper(server).connect() as connection:
             notes = self._make_database(connection)
         self._without_public(copy)
         self.report.step(Step.RESTORE)
@@ -207,16 +213,20 @@ class _Drill:
             missing = _MISSING_ROLE.search(finished.errors)
             if finished.code == 0 or owners or not missing:
                 return finished
-            with server.server.connect() as connection:
+            with self._keeper(server).connect() as connection:
                 connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(missing[1])))
             self._empty(server, copy)
 
     def _empty(self, server: Throwaway, copy: Database) -> None:
         """Begin anew with the copy."""
-        with server.server.connect() as connection:
+        with self._keeper(server).connect() as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(_COPY)))
             self._make_database(connection)
         self._without_public(copy)
+
+    def _keeper(self, server: Throwaway) -> Database:
+        """The server's own database, by the drill's own role: the backup's roles may lock out all others."""
+        return server.server.as_user(self._own_role())
 
     def _own_role(self) -> str:
         """A superuser of the drill's own: the backup's may be kept from logging in, or from writing."""
@@ -238,16 +248,16 @@ class _Drill:
         Returns a note for people where another locale had to do: it changes the order in which text
         sorts, not what is stored.
         """
-        make = "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}"
+        make = "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}"
         facts = self.manifest.source if self.manifest else None
         encoding = facts.encoding if facts else "UTF8"
         wanted = (facts.collate, facts.ctype) if facts else ("C", "C")
-        name = sql.Identifier(_COPY)
+        names = sql.Identifier(_COPY), sql.Identifier(self.bootstrap)
         try:
-            connection.execute(sql.SQL(make).format(name, encoding, *wanted))
+            connection.execute(sql.SQL(make).format(*names, encoding, *wanted))
             return ""
         except psycopg.errors.DatabaseError:
-            connection.execute(sql.SQL(make).format(name, encoding, "C", "C"))
+            connection.execute(sql.SQL(make).format(*names, encoding, "C", "C"))
             return f" The locale {wanted[0]} is not on this machine; C stood in."
 
     def _without_public(self, copy: Database) -> None:
