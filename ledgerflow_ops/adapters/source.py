@@ -1,7 +1,7 @@
 """A database under one snapshot: what is in it, told by its own catalogs. Serves as source and as copy."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -104,12 +104,16 @@ def facts(connection: Connection) -> Source:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A database's seal and what is beside it: notes on what a dump does not carry, and the names of what
-    belongs to an extension although earlier versions sealed it as an object, and what the server preloads."""
+    """A database's seal and what is beside it: notes on what a dump does not carry, what the server preloads.
+
+    Of what earlier versions sealed otherwise: the names of what belongs to an extension and was taken for an
+    object, and the digests of definitions with the titles of columns.
+    """
 
     seal: Seal
     notes: tuple[str, ...]
     extended: frozenset[str]
+    titled: Mapping[str, str]
     preloaded: tuple[str, ...] | None
 
 
@@ -125,6 +129,7 @@ def look(connection: Connection, *, full: bool = False, rows: Inventory | None =
         _seal(connection, _objects(rows), full=full),
         tuple(name for name, _, _, sort in rows if sort == "note"),
         frozenset(name for name, _, _, sort in rows if sort == "extended"),
+        {name: expressions.digest(definition) for name, _, definition, _ in rows if definition},
         preloading.preloaded(connection),
     )
 
@@ -169,7 +174,8 @@ def without_encoding(connection: Connection) -> str | None:
 def _objects(rows: Inventory) -> dict[str, ObjectDigest]:
     return {
         name: ObjectDigest(
-            structure=expressions.fingerprint(structure), definition=expressions.digest(definition or "")
+            structure=expressions.fingerprint(structure),
+            definition=expressions.digest(expressions.untitled(definition or "")),
         )
         for name, structure, definition, sort in rows
         if sort == "object"

@@ -88,14 +88,22 @@ _LATER = ("large object ", "comment on large object ")
 """Objects that only seals of this version on have, or have all of."""
 
 
-def of_earlier_version(expected: Seal, found: Seal, extended: Collection[str], *, carried: bool) -> Seal:
+def of_earlier_version(
+    expected: Seal, found: Seal, extended: Collection[str], titled: Mapping[str, str], *, carried: bool
+) -> Seal:
     """A seal that an earlier version took, as this version would have taken it.
 
     It counted some of what belongs to an extension (`extended`) as objects, and all options of a column, also
     those that no dump carries. Where the copy was shown to hold all that the dump `carried`, by its DDL, what
-    such a seal says of columns beyond that is left out. It lacks some of what is said of large objects.
+    such a seal says of columns beyond that is left out. It lacks some of what is said of large objects. Its
+    definitions were digested with the titles of columns, as those in `titled` are.
     """
     objects = {name: item for name, item in expected.objects.items() if name not in extended}
+    same = {name for name, item in objects.items() if item.definition and item.definition == titled.get(name)}
+    objects |= {
+        name: objects[name].model_copy(update={"definition": found.objects[name].definition})
+        for name in same & found.objects.keys()
+    }
     objects = {name: item for name, item in found.objects.items() if name.startswith(_LATER)} | objects
     if carried:
         columns = {name for name in objects if name.startswith("column ")} & found.objects.keys()

@@ -2,11 +2,14 @@
 
 The server's text of an expression changes when it is loaded again: `x IN ('a','b')` on a varchar is
 printed with the casts in one place before a restore and in another after it. What stays is the text
-without casts, parentheses and white space; quoted parts are kept to the letter.
+without casts, parentheses and white space; quoted parts are kept to the letter. A column of a query that has
+no title gets one when it is loaded again: `NULL::integer` is then printed as `NULL::integer AS int4`
+(`FigureColname` in PostgreSQL's parse_target.c, by which ruleutils.c decides whether it prints one).
 """
 
 import hashlib
 import re
+from collections.abc import Iterator
 
 _TYPE = (
     r"(?:character varying|double precision|bit varying"
@@ -14,11 +17,24 @@ _TYPE = (
     r'|(?:"(?:[^"]|"")+"|\w+)(?:\.(?:"(?:[^"]|"")+"|\w+))?)(?:\(\d+(?:,\d+)?\))?(?:\[\])*'
 )
 _TOKEN = re.compile(rf"""('(?:[^']|'')*'|"(?:[^"]|"")*")|::{_TYPE}|[()\s]+""")
+_TITLE = re.compile(
+    r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|\s+AS\s+(?!(?:NOT\s+)?MATERIALIZED\b)(?:"(?:[^"]|"")+"|\w+)"""
+)
 
 
 def normalised(expression: str) -> str:
     """`expression` without casts, parentheses and white space outside of quotes."""
     return _TOKEN.sub(lambda match: match[1] or "", expression)
+
+
+def untitled(definition: str) -> str:
+    """`definition` without the titles of columns (`AS name`) outside of quotes."""
+    return _TITLE.sub(lambda match: match[1] or "", definition)
+
+
+def titles(definition: str) -> Iterator[str]:
+    """The titles of columns that `untitled` leaves out, in their order."""
+    return (match[0] for match in _TITLE.finditer(definition) if not match[1])
 
 
 def digest(expression: str) -> str:

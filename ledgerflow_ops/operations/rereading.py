@@ -41,6 +41,7 @@ class Copy:
     seal: Seal
     major: int
     extended: frozenset[str]
+    titled: Mapping[str, str]
     """What belongs to an extension, and earlier versions took for an object of its own."""
 
     def without(self, unheld: Iterable[str] | None) -> "Copy":
@@ -94,7 +95,7 @@ def reread(database: Database, expected: Contents, pipes: Pipes | None) -> Copy:
         sequences={name: sequence.state for name, sequence in held.sequences.items()},
         large_objects=LargeObjects(count=held.objects, digest=held.objects_digest),
     )
-    return Copy(contents, look.seal, major, look.extended)
+    return Copy(contents, look.seal, major, look.extended, look.titled)
 
 
 def differences(
@@ -111,7 +112,7 @@ def differences(
         contents = rowsums.settled(expected, contents, _same_rows(groups, database, archived))
     seal, same_major = manifest.seal, found.major == manifest.source.major
     if manifest.notes is None:
-        seal = of_earlier_version(seal, found.seal, found.extended, carried=redumped.equal)
+        seal = of_earlier_version(seal, found.seal, found.extended, found.titled, carried=redumped.equal)
     differences = [*contents_equal(expected, contents), *redumped.differences]
     return differences + facts_equal(seal, found.seal, same_major=same_major, contents=expected)
 

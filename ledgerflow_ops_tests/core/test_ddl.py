@@ -132,3 +132,25 @@ def test_the_access_method_that_the_script_sets_belongs_to_the_tables_that_follo
 def test_a_pl_pgsql_that_was_made_anew_is_the_one_that_every_database_has() -> None:
     anew = ("plpgsql", "EXTENSION", "CREATE EXTENSION IF NOT EXISTS plpgsql WITH SCHEMA pg_catalog;")
     assert _found(_script(anew), _script()) == []
+
+
+UNION = "CREATE VIEW shop.v AS\n SELECT q.c\n   FROM ( SELECT a.c\n UNION ALL\n SELECT {}\n   FROM b) q;"
+
+
+def test_a_title_that_loading_gives_to_a_column_makes_no_difference() -> None:
+    before, after = (
+        ("v", "VIEW", UNION.format("NULL::integer")),
+        ("v", "VIEW", UNION.format("NULL::integer AS int4")),
+    )
+    assert _found(_script(before), _script(after)) == []
+    assert _found(_script(after), _script(before)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("NULL::integer AS a", "NULL::integer AS b"), ("NULL::integer", "1 AS int4"), ("'x AS y'", "'x'")],
+)
+def test_another_title_or_another_value_is_a_difference(old: str, new: str) -> None:
+    before, after = ("v", "VIEW", UNION.format(old)), ("v", "VIEW", UNION.format(new))
+    [sentence] = _found(_script(before), _script(after))
+    assert sentence.startswith("view shop.v: it is not as the dump makes it")

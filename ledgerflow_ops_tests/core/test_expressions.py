@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledgerflow_ops.core.expressions import digest, fingerprint, normalised
+from ledgerflow_ops.core.expressions import digest, fingerprint, normalised, untitled
 
 BEFORE = (
     "((status)::text = ANY ((ARRAY['open'::character varying, 'paid (late)'::character varying])::text[]))"
@@ -69,3 +69,18 @@ def test_no_expression_has_no_digest_and_any_other_has_sixteen_digits() -> None:
 def test_a_fingerprint_holds_every_letter() -> None:
     assert fingerprint("a  > 0") != fingerprint("a > 0")
     assert len(fingerprint("")) == 16
+
+
+@pytest.mark.parametrize(
+    ("definition", "bare"),
+    [
+        ("SELECT NULL::integer AS int4", "SELECT NULL::integer"),
+        ('SELECT a AS "b ""c"", (x)", d', "SELECT a, d"),
+        ("SELECT ' AS b', \" AS c\"", "SELECT ' AS b', \" AS c\""),
+        ("WITH q AS MATERIALIZED ( SELECT 1 AS one )", "WITH q AS MATERIALIZED ( SELECT 1 )"),
+        ("WITH q AS NOT MATERIALIZED ( SELECT 1)", "WITH q AS NOT MATERIALIZED ( SELECT 1)"),
+        ("WITH q AS ( SELECT 1)", "WITH q AS ( SELECT 1)"),
+    ],
+)
+def test_titles_of_columns_are_taken_out(definition: str, bare: str) -> None:
+    assert untitled(definition) == bare

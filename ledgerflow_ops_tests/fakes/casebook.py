@@ -9,6 +9,7 @@ Lines of its head that begin with one of these words and a colon are read; the o
     -- preload: pg_cron                  what its server preloads, beside which no other case runs
     -- meanwhile: SQL; SQL               what others do, over and over, while it is backed up
     -- text: rows merged                 rows may come back in another partition: lines are compared sorted
+    -- text: titles given                or NULL::integer as NULL::integer AS int4
     -- expect: valid                     or the backup's exit code: 3 refused, 4 bad, 5 could not be judged
     -- says: words                       that the backup must print; once for each
     -- unrestored: words                 why it cannot be restored beside itself, though it is valid
@@ -49,7 +50,7 @@ class Case:
     says: tuple[str, ...] = ()
     preload: str = ""
     meanwhile: str = ""
-    ordered: bool = True
+    text: str = ""
     unrestored: str = ""
 
     @property
@@ -75,7 +76,7 @@ def read(file: Path) -> Case:
         says=tuple(found["says"]),
         preload=one.get("preload", ""),
         meanwhile=one.get("meanwhile", ""),
-        ordered="text" not in one,
+        text=one.get("text", ""),
         unrestored=one.get("unrestored", ""),
     )
 
