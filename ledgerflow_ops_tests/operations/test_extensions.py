@@ -1,5 +1,6 @@
 """Every extension that PostgreSQL brings here: what belongs to one comes with it, whoever owns it then."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,28 @@ from ledgerflow_ops_tests.fakes.servers import Server
 _TYPES = ("citext", "cube", "hstore", "isbn", "lo", "ltree", "seg", "geometry")
 _SLOW_ONE = "postgis_tiger_geocoder"
 """It takes as long as all the others together, and is tested with the others."""
+_PRELOADED = ("pg_cron", "pgaudit")
+"""They are made only by a server that preloads them: see test_preloading.py."""
+_REQUIRES = re.compile(r"^requires *= *'(.*)'", re.MULTILINE)
 
 
 def _available(major: int) -> list[str]:
-    """The extensions that lie with the programs of a version, read where the tests are listed."""
+    """The extensions that lie with the programs of a version, read where the tests are listed.
+
+    Left out is what no server makes: without a script, or requiring what is not there.
+    """
     found = servers.DEBIAN_15 if major == 15 else tools.bundled().folder
-    share = Path("/usr/share/postgresql/15") if major == 15 else found.parent / "share"
-    names = sorted(file.stem for file in (share / "extension").glob("*.control"))
-    return [name for name in names if name not in ("plpgsql", _SLOW_ONE)]
+    folder = (Path("/usr/share/postgresql/15") if major == 15 else found.parent / "share") / "extension"
+    controls = {file.stem: file.read_text() for file in sorted(folder.glob("*.control"))}
+
+    def can_be_made(name: str) -> bool:
+        required = _REQUIRES.search(controls[name])
+        wanted = required[1].replace(" ", "").split(",") if required else []
+        scripts = [file for file in folder.glob(f"{name}--*.sql") if file.stem.count("--") == 1]
+        return bool(scripts) and controls.keys() >= set(wanted)
+
+    apart = ("plpgsql", _SLOW_ONE, *_PRELOADED)
+    return [name for name in controls if name not in apart and can_be_made(name)]
 
 
 @pytest.fixture(scope="module", params=[15, 17])
@@ -55,16 +70,8 @@ def _plainly(database: Database) -> psycopg.Connection[Any]:
     return psycopg.connect(builders.url(database), autocommit=True)
 
 
-def _made(connection: psycopg.Connection[Any], name: str) -> bool:
-    """Whether the server makes this extension: some are only names that others upgrade from."""
-    row = connection.execute("SELECT FROM pg_available_extension_versions WHERE name = %s", [name]).fetchone()
-    return row is not None
-
-
 def _make(database: Database, name: str) -> None:
     with _plainly(database) as connection:
-        if not _made(connection, name):
-            pytest.skip(f"{name} has no script here")
         connection.execute(sql.SQL("CREATE EXTENSION {} CASCADE").format(sql.Identifier(name)))
         for datatype in _TYPES:
             found = connection.execute("SELECT to_regtype('public.' || %s)", [datatype]).fetchone()
@@ -83,16 +90,7 @@ def test_each_comes_back_under_another_owner(
     server: Server, small: Database, tmp_path: Path, name: str
 ) -> None:
     """As in a drill, only within one server: dumped, loaded by another superuser, compared."""
-    try:
-        _make(small, name)
-    except Exception as trouble:  # of CREATE EXTENSION: asked for its words, whatever kind it is
-        if "must be loaded via shared_preload_libraries" in str(trouble) or "cron.database_name" in str(
-            trouble
-        ):
-            pytest.skip("it has to be preloaded: see test_preloading.py")
-        if "is not available" in str(trouble):
-            pytest.skip(str(trouble))
-        raise
+    _make(small, name)
     programs, file = server.cluster.tools, tmp_path / "small.dump"
     variables = small.variables()
     dumping = process.run([programs.path("pg_dump"), "-Fc", f"--file={file}"], extra=variables)
@@ -110,10 +108,9 @@ def test_each_comes_back_under_another_owner(
 
 def test_a_database_with_nearly_all_of_them_is_proven(root: Path, server: Server, small: Database) -> None:
     with _plainly(small) as connection:
-        for name in (_SLOW_ONE, *_available(server.cluster.tools.major)):
+        slow = [_SLOW_ONE] if server.cluster.tools.major == 15 else []
+        for name in (*slow, *_available(server.cluster.tools.major)):
             with connection.transaction(), connection.cursor() as cursor:
-                if not _made(connection, name) or name in ("pgaudit", "pg_cron") or "plpython" in name:
-                    continue
                 cursor.execute(
                     sql.SQL("CREATE EXTENSION IF NOT EXISTS {} CASCADE").format(sql.Identifier(name))
                 )
