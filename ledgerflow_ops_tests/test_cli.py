@@ -357,7 +357,11 @@ class TestWords:
         assert said.code == 0, said.all
         checks = said.json["checks"]
         assert {"settings", "account", "tools", "dev folder", "dev source"} <= names(checks)
-        [unknown] = [check for check in checks if not check["passed"]]
+        # what other tests leave on the machine is not this one's
+        told = [
+            check for check in checks if not check["passed"] and check["cause"] not in ("drill", "server")
+        ]
+        [unknown] = told
         assert "LEDGER_BACKUP_ROT" in unknown["message"]
         assert "LEDGER_BACKUP_ROOT" in unknown["hint"]
 
