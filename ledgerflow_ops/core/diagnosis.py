@@ -22,7 +22,9 @@ _MACHINE = re.compile(
     r"|No space left on device|out of memory|out of shared memory|server closed the connection"
     r"|could not extend file|could not write|could not connect|connection to server|unsupported version"
     r"|deadlock detected|canceling statement|terminating connection|the database system is"
-    r"|stack depth limit exceeded|too many clients|could not fork",
+    r"|stack depth limit exceeded|too many clients|could not fork"
+    r"|: (?:Cannot allocate memory|Input/output error|Too many open files(?: in system)?|Disk quota exceeded"
+    r"|Read-only file system|Resource temporarily unavailable|Structure needs cleaning|Stale file handle)$",
     re.IGNORECASE,
 )
 """What pg_restore says when this machine is at fault, not the backup."""

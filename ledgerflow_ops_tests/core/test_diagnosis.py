@@ -194,6 +194,13 @@ def test_the_object_is_named_with_the_sql_that_finds_or_fixes_it(
         copying('new row for relation "p0" violates partition constraint'),
         'pg_restore: error: COPY failed for table "t": server closed the connection unexpectedly\n',
         "pg_restore: error: unsupported version (1.17) in file header\n",
+        running('could not read blocks 7..7 in file "base/5/16400": Input/output error', "CREATE INDEX i"),
+        running("could not map anonymous shared memory: Cannot allocate memory", "CREATE INDEX i"),
+        copying('could not open file "base/5/16400": Too many open files in system'),
+        copying('could not fsync file "base/5/16400": Read-only file system'),
+        copying('could not open file "base/5/16400": Disk quota exceeded'),
+        "pg_restore: error: could not create worker process: Cannot allocate memory\n",
+        "pg_restore: error: could not read from input file: Input/output error\n",
     ],
 )
 def test_trouble_of_this_machine_says_nothing_of_the_source(errors: str) -> None:
@@ -210,3 +217,4 @@ def test_without_a_word_of_the_server_nothing_is_known(errors: str) -> None:
 def test_a_value_of_a_row_is_no_trouble_of_this_machine() -> None:
     errors = copying('new row for relation "t" violates check constraint "c"\nDETAIL:  (out of memory).')
     assert not of_machine(errors)
+    assert not of_machine(copying('invalid input value for enum e: "Input/output error"'))
