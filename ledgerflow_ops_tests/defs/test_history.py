@@ -159,7 +159,8 @@ def test_days_before_the_window_need_no_runs_unless_the_backups_are_away(bench: 
 def test_runs_that_nobody_ended_are_ended_on_record(bench: Bench, site: Site) -> None:
     with bench.instance() as opened:
         job = build_definitions(bench.settings()).resolve_job_def("dev_rollback")
-        left = opened.create_run_for_job(job, status=DagsterRunStatus.STARTED)
+        named = {"ops": {"dev_rollback_op": {"config": {"environment": "dev"}}}}
+        left = opened.create_run_for_job(job, run_config=named, status=DagsterRunStatus.STARTED)
         assert tidy(site.desk, opened).close == ()
         assert tidy(later(bench), opened).close == (left.run_id,)
         ended = opened.get_run_by_id(left.run_id)
