@@ -99,18 +99,21 @@ class Folder:
         return self.names(DUMP)
 
     def sweep(self) -> list[str]:
-        """Remove what a crash left half-written. Only under the environment's lock.
+        """Remove what a crash left half-written, and nothing that is not ours; the names.
 
-        Returns the names removed. Files that are not ours are not touched.
+        Only under the environment's lock.
         """
-        leftovers = [name for ending in OURS for name in self.names(ending + PARTIAL)]
-        leftovers = [name for name in leftovers if self.size(name) is not None or not self._there(name)]
-        leftovers += self.unfinished()
         with translated(self.path):
-            for name in leftovers:
+            for name in (leftovers := self.half_written()):
                 self.file(name).unlink(missing_ok=True)
                 self.placeholder(name).unlink(missing_ok=True)
         return leftovers
+
+    def half_written(self) -> list[str]:
+        """What `sweep` takes away: it was left by a crash, or is being written just now."""
+        found = (name for ending in OURS for name in self.names(ending + PARTIAL))
+        half = [name for name in found if self.size(name) is not None or self.evicted(name)]
+        return half + self.unfinished()
 
     @contextmanager
     def partial(self, name: str) -> Iterator[IO[bytes]]:
@@ -269,9 +272,6 @@ class Folder:
             return True
         except (OSError, psutil.Error):
             return False
-
-    def _there(self, name: str) -> bool:
-        return os.path.lexists(self.file(name))
 
     def sync_names(self) -> None:
         """Make the folder's names durable."""

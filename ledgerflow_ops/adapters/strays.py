@@ -42,7 +42,7 @@ class Stray:
 
     @property
     def holds_data(self) -> bool:
-        return self.process > 0 or any(folder.parent == MEMORY for folder in self.folders)
+        return self.process > 0 or any(folder.parent != SOCKETS for folder in self.folders)
 
     @property
     def state_is_gone(self) -> bool:
@@ -57,16 +57,19 @@ def mark(folder: Path, lock_file: Path) -> None:
 def found(account: Account | None) -> list[Stray]:
     """The drills that are not at work any more, of whatever state folder. Folders of ours are looked at."""
     owners = {os.geteuid(), account.uid if account else os.geteuid()}
-    marked: dict[tuple[str, Path], list[Path]] = {}
+    marked: dict[Path, list[Path]] = {}
     for place in (MEMORY, SOCKETS):
         for folder in _ours(place, owners):
-            with suppress(LedgerError):
-                lock_file = Path(os.fsdecode(regular.read(folder / _MARK, _LONGEST)))
-                marked.setdefault((folder.name.removeprefix(PREFIX), lock_file), []).append(folder)
+            if lock_file := _marked(folder, folder.name.removeprefix(PREFIX)):
+                marked.setdefault(lock_file, []).append(folder)
+    for lock_file, folders in marked.items():  # what is not in memory lies beside the lock
+        beside = lock_file.with_suffix("")
+        if _marked(beside, beside.name) == lock_file:
+            folders.append(beside)
     return [
-        Stray(key, lock_file, tuple(folders), _server(folders))
-        for (key, lock_file), folders in sorted(marked.items())
-        if lock_file.stem == key and not _held(lock_file)
+        Stray(lock_file.stem, lock_file, tuple(folders), _server(folders))
+        for lock_file, folders in sorted(marked.items())
+        if not _held(lock_file)
     ]
 
 
@@ -89,6 +92,15 @@ def _ours(place: Path, owners: set[int]) -> Iterator[Path]:
                 facts = entry.stat(follow_symlinks=False)
                 if stat.S_ISDIR(facts.st_mode) and facts.st_uid in owners:
                     yield Path(entry.path)
+
+
+def _marked(folder: Path, key: str) -> Path | None:
+    """The lock that the mark in the folder of a drill names; None where nothing there can be that."""
+    with suppress(LedgerError):
+        lock_file = Path(os.fsdecode(regular.read(folder / _MARK, _LONGEST)))
+        if lock_file.is_absolute() and lock_file.name == f"{key}.lock" and "\0" not in str(lock_file):
+            return lock_file
+    return None
 
 
 def _held(lock_file: Path) -> bool:

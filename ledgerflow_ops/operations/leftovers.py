@@ -51,13 +51,19 @@ def _empty(database: Database) -> bool:
 
 
 def discard(site: Site, name: str) -> str:
-    """Drop a database that used to be live, on purpose and by its whole name. Refused for any other."""
+    """Drop a database that used to be live, on purpose and by its whole name. Refused for any other.
+
+    The name of one that a cut-off restore has left is good as well: then all of these are swept.
+    """
     desk = site.desk
     with (
         journal.recorded(site, "discard") as note,
         locks.exclusive(desk.settings.state_dir, site.environment, "discard", desk.clock()),
     ):
         note["name"] = name
+        if name in _halves(site):
+            sweep(site)
+            return name
         names = {one.name: one.mark for one in kept(site)}
         if name not in names:
             listed = "".join(f"\n    {one}" for one in names) or " none"
@@ -92,5 +98,15 @@ def kept_or_why(site: Site) -> tuple[list[Beside], str]:
 def kept(site: Site) -> list[Beside]:
     """The databases that were live before, the last one first."""
     database = site.target()
+    return swap.kept(_beside(database), site.environment, database.parameters["dbname"])
+
+
+def _halves(site: Site) -> set[str]:
+    database = site.target()
+    found = swap.unfinished(_beside(database), site.environment, database.parameters["dbname"])
+    return {one.name for one in found}
+
+
+def _beside(database: Database) -> list[Beside]:
     with target.maintenance(database).connect() as connection:
-        return swap.kept(target.beside(connection), site.environment, database.parameters["dbname"])
+        return target.beside(connection)

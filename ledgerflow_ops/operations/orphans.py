@@ -1,6 +1,7 @@
 """Names what operations that were killed have left behind, wherever it is; the drills' own is swept first."""
 
-from collections.abc import Callable, Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from ledgerflow_ops.adapters import strays, target
@@ -8,7 +9,7 @@ from ledgerflow_ops.adapters.account import server_account
 from ledgerflow_ops.core import swap
 from ledgerflow_ops.core.checks import Check, passed, warned
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
-from ledgerflow_ops.core.naming import PARTIAL, BackupName
+from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.operations import history, sweeping
 from ledgerflow_ops.operations.desk import Desk, Site
 
@@ -49,7 +50,7 @@ def _servers() -> Iterator[Check]:
         )
     for pid, data in strays.homeless(account):
         message = f"A PostgreSQL server (process {pid}) goes on running; its data, {data}, was removed."
-        yield warned(_NAME, "server", message, f"kill -INT {pid}")
+        yield warned(_NAME, "server", message, f"kill -QUIT {pid}")
 
 
 def _folder(site: Site) -> Iterator[Check]:
@@ -57,16 +58,16 @@ def _folder(site: Site) -> Iterator[Check]:
     folder = site.folder
     if not folder.path.is_dir():
         return
-    half = [*folder.names(PARTIAL), *folder.unfinished(), *sweeping.records(site)]
+    half = [*folder.half_written(), *sweeping.records(site)]
     half += [f"{history.FOLDER}/{name}" for name in history.folder(site).unfinished()]
     if half:
-        message = f"In {folder.path}, left by an operation that was cut off or is at work: {', '.join(half)}."
+        message = f"In {folder.path}, left by an operation that was cut off or is at work: {_listed(half)}."
         hint = f"The next one sweeps it: LEDGER_ENV={site.environment} make backup"
         yield warned(_NAME, f"{site.environment} folder", message, hint)
     alone = [file for file in folder.dumps() if not folder.taken(BackupName.of(file).manifest)]
     if alone:
-        message = f"In {folder.path} without a manifest, and so no backup: {', '.join(alone)}."
-        hint = f"LEDGER_ENV={site.environment} make restore-test FILE={alone[0]}"
+        message = f"In {folder.path} without a manifest, and so no backup: {_listed(alone)}."
+        hint = f"LEDGER_ENV={site.environment} make restore-test FILE={shlex.quote(alone[0])}"
         yield warned(_NAME, f"{site.environment} dumps", message, hint)
 
 
@@ -82,6 +83,11 @@ def _databases(site: Site) -> Iterator[Check]:
     except LedgerError:
         return
     if names := [one.name for one in found]:
-        message = f"On the server of {site.environment}, half-restored and never live: {', '.join(names)}."
-        hint = f"The next restore sweeps it: LEDGER_ENV={site.environment} make restore-force"
+        message = f"On the server of {site.environment}, half-restored and never live: {_listed(names)}."
+        hint = f"LEDGER_ENV={site.environment} make discard NAME={shlex.quote(names[0])}"
         yield warned(_NAME, f"{site.environment} databases", message, hint)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Names that anybody may have given, on one line whatever is in them."""
+    return ", ".join(name if name.isprintable() else ascii(name) for name in names)

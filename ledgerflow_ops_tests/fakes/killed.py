@@ -2,9 +2,11 @@
 
 `python -m ledgerflow_ops_tests.fakes.killed WHAT WHERE ROOT URL [FILES]`: WHAT is `backup`, `drill` (of the
 newest backup), `files` (restores its files), `take back` (those files), `restore` (by force, of first.dump),
-`rollback`, `recover` or `rotate`. WHERE is a step's name (`set aside#2`: when it comes the second time),
-`N bytes` of the dump, or `N ms` after the drill has begun with its server. There the process kills itself, as
-the system would when memory runs out: nothing is cleaned up. One that is not killed ends with exit code 0.
+`rollback`, `recover`, `rotate` or `adopt` (of the newest backup in `away` below ROOT). WHERE is a step's name
+(`set aside#2`: when it comes the second time), `N bytes` of the dump, `N ms` after the drill has begun with
+its server, or `naming ENDING`: just before a file is given a name that ends so. There the process kills
+itself, as the system would when memory runs out: nothing is cleaned up. One that is not killed ends with exit
+code 0.
 """
 
 import os
@@ -13,12 +15,13 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ledgerflow_ops.adapters import clock
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.progress import Silent, Step
 from ledgerflow_ops.core.restoring import Wish
-from ledgerflow_ops.operations import backup, catalog, drill, files, recover, restore, rollback, rotate
+from ledgerflow_ops.operations import adopt, backup, catalog, drill, files, recover, restore, rollback, rotate
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops_tests import builders
 
@@ -39,7 +42,10 @@ class Fatal(Silent):
         self._size = int(amount) if unit == "bytes" else None
         self._delay = int(amount) / 1000 if unit == "ms" else None
         name, _, times = where.partition("#")
-        self._step = Step(name) if unit not in ("bytes", "ms") else None
+        naming = amount == "naming"
+        self._step = None if naming or unit in ("bytes", "ms") else Step(name)
+        if naming:
+            sys.addaudithook(lambda event, told: _die_of(event, told, unit))
         self._times = int(times or 1)
 
     def step(self, step: Step) -> None:
@@ -55,6 +61,11 @@ class Fatal(Silent):
             die()
 
 
+def _die_of(event: str, told: tuple[Any, ...], ending: str) -> None:
+    if event == "os.rename" and str(told[1]).endswith(ending):
+        die()
+
+
 def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
     database = Database.of(url, "the fourth argument")
     site = builders.site(Path(root), database, reporter=Fatal(where), files=listed)
@@ -67,6 +78,7 @@ def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
         "rollback": lambda: rollback.rollback(site, force=True),
         "recover": lambda: recover.recover(site, confirmed="dev"),
         "rotate": lambda: rotate.carry_out(site, "dev"),
+        "adopt": lambda: adopt_newest(site, builders.site(Path(root) / "away", database)),
     }
     works[what]()
 
@@ -75,6 +87,10 @@ def restore_files(site: Site) -> None:
     manifest = catalog.read_manifest(site, catalog.find(site, None))
     assert manifest
     files.restore(site, manifest, RESTORE, clock.now())
+
+
+def adopt_newest(site: Site, at: Site) -> None:
+    adopt.bring(site, at, catalog.newest_first(at)[0])
 
 
 if __name__ == "__main__":
