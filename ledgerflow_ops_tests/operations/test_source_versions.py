@@ -1,6 +1,8 @@
 """Sources as they are met: PostgreSQL 15 and 17, and accounts that may do less than everything."""
 
+import os
 import secrets
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from ledgerflow_ops.adapters import tools
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.operations import backup, drill
+from ledgerflow_ops.places import PROJECT
+from ledgerflow_ops_tests import needs
 from ledgerflow_ops_tests.builders import Recorder
 from ledgerflow_ops_tests.fakes import grounds, programs, servers
 from ledgerflow_ops_tests.fakes.grounds import Ground
@@ -95,8 +99,27 @@ def _is_sent_for_the_programs_of_its_version(ground: Ground, server: Server) -> 
     own.root.mkdir(mode=0o711)
     with pytest.raises(LedgerError, match="pg_dump is older than the server") as failure:
         backup.backup(own.site())
-    assert failure.value.hint.endswith(f": make tools VERSION={server.cluster.tools.major}")
+    command = f"make tools VERSION={server.cluster.tools.major}"
+    assert failure.value.hint.endswith(f": {command}")
     assert own.files() == {}
+    _type(command, own)
+    grounds.prove(own.site(), grounds.take(own.site()))
+
+
+def _type(command: str, ground: Ground) -> None:
+    """Type it at a shell as it stands: the programs come as they come to anybody."""
+    typed = subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=PROJECT,
+        env={**os.environ, "LEDGER_STATE_DIR": str(ground.root / "state")},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    if typed.returncode and "pip could not fetch" in typed.stderr:
+        needs.missing(f"the package of PostgreSQL's programs: {typed.stderr}")
+    assert typed.returncode == 0, typed.stdout + typed.stderr
 
 
 def test_an_ordinary_owner_backs_up_its_own_database(ground: Ground, role: Database) -> None:
