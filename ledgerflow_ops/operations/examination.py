@@ -95,7 +95,8 @@ class Examination:
     def record(self) -> Proof | None:
         """Keep what was found beside the backup, unless more is known already; None without a manifest.
 
-        Where not even the first rung was reached, the dump's bytes were not looked at.
+        Where not even the first rung was reached, the dump's bytes were not looked at. LedgerError where
+        a good proof cannot be kept; that one is bad is told by the examination, kept or not.
         """
         if self.rung is None and self.bad:
             self.doubt(self.bad.message)
@@ -117,7 +118,12 @@ class Examination:
             run_id=run.run_id,
         )
         if found := kept(proof, catalog.read_proof(self.site, self.name, self.manifest)):
-            self._keep(found)
+            try:
+                self._keep(found)
+            except LedgerError as error:
+                if not self.bad:
+                    raise
+                self._untold(error)
         return proof
 
     @contextmanager
@@ -152,7 +158,10 @@ class Examination:
             doubt = Doubt(at=self.site.desk.clock(), message=message, who=run.who, run_id=run.run_id)
             self._keep(old.model_copy(update={"doubt": doubt}))
         except LedgerError as error:
-            self.site.desk.reporter.say(f"not noted beside {self.name.dump}: {error.message}")
+            self._untold(error)
+
+    def _untold(self, error: LedgerError) -> None:
+        self.site.desk.reporter.say(f"not noted beside {self.name.dump}: {error.message}")
 
     def _keep(self, proof: Proof) -> None:
         if self.site.location and not writable(self.site.folder.path):  # an archive that is only read

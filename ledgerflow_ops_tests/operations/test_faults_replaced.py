@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -24,6 +26,7 @@ from ledgerflow_ops.defs import order
 from ledgerflow_ops.operations import catalog, drill, pins, rotate, status, summaries, verify, watch
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders, needs
 from ledgerflow_ops_tests.builders import NOON
 from ledgerflow_ops_tests.fakes import catalogs, grounds
@@ -350,15 +353,12 @@ def test_the_right_bytes_in_another_file_are_whole(ground: Ground, name: BackupN
 
 @pytest.fixture
 def somebody(ground: Ground, name: BackupName) -> Iterator[None]:
-    """Not root: whom the rights of files stop. All but the dump is that account's."""
+    """Not root: whom the rights of files stop. All is that account's."""
     if os.geteuid():
         needs.missing("root, to be somebody else for a while")
     for path in (ground.root, *ground.root.rglob("*")):
         if path.is_relative_to(ground.root / "state") or path.is_relative_to(ground.root / "backups"):
             os.chown(path, _NOBODY, _NOBODY, follow_symlinks=False)
-    dump = ground.site().folder.file(name.dump)
-    os.chown(dump, 0, 0)
-    dump.chmod(0)
     os.seteuid(_NOBODY)
     try:
         yield
@@ -373,6 +373,7 @@ def test_a_dump_that_cannot_be_read_could_not_be_judged_and_is_not_bad(
 ) -> None:
     """Missing rights stand for all that the system says to a reader, such as an error of the disk."""
     site, dump = ground.site(), ground.site().folder.file(name.dump)
+    dump.chmod(0)
     with pytest.raises(PermissionError):
         dump.read_bytes()
     for operation in (verify.verify, drill.drill):
@@ -385,6 +386,71 @@ def test_a_dump_that_cannot_be_read_could_not_be_judged_and_is_not_bad(
     dump.chmod(0o600)
     assert verify.verify(site, name).rung is Rung.READABLE
     assert ground.states() == {name.stem: "valid"}
+
+
+_AS_NOBODY = """
+import importlib, json, os, pkgutil, sys
+import importlib.readers
+from pathlib import Path
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.operations import drill, status, verify
+from ledgerflow_ops_tests import builders
+for package in ("ledgerflow_ops.core", "ledgerflow_ops.adapters", "ledgerflow_ops.operations"):
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__, package + "."):
+        importlib.import_module(module.name)  # Python itself may lie where that account may not go
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+recorder = builders.Recorder()
+site = builders.site(Path(sys.argv[1]), reporter=recorder)
+name, told = BackupName(sys.argv[2]), {"writable": os.access(site.folder.path, os.W_OK)}
+for word, operation in (("verify", verify.verify), ("drill", drill.drill)):
+    try:
+        found = operation(site, name)
+        told[word] = [found.rung and found.rung.word, found.bad and found.bad.message]
+    except LedgerError as error:
+        told[word] = [error.exit_code, error.message, error.hint]
+proven = status.status(site).proven
+print(json.dumps({**told, "proven": proven and proven.name.stem, "said": recorder.said}))
+"""
+"""An ordinary account from its first step: the servers of its drills are its own."""
+
+
+def _as_nobody(ground: Ground, name: BackupName) -> dict[str, Any]:
+    os.seteuid(0)
+    command = [sys.executable, "-c", _AS_NOBODY, str(ground.root), name.stem]
+    finished = subprocess.run(command, cwd=PROJECT, capture_output=True, timeout=120, check=False, text=True)
+    assert finished.returncode == 0, finished.stderr
+    return dict(json.loads(finished.stdout))
+
+
+def test_a_folder_that_cannot_be_written_makes_nothing_bad_and_hides_nothing_bad(
+    ground: Ground, name: BackupName, somebody: None
+) -> None:
+    folder, files = ground.site().folder.path, ground.files()
+    folder.chmod(0o500)
+    told = _as_nobody(ground, name)
+    assert not told["writable"], "the fault did not fire"
+    assert told["verify"] == ["readable", None], "it proves less than is known: nothing is to be kept"
+    exit_code, message, hint = told["drill"]
+    assert exit_code == 1
+    assert message.startswith(f"{folder}/.{name.proof}.")
+    assert message.endswith(": Permission denied.")
+    assert "make doctor" in hint
+    assert told["proven"] == name.stem
+    assert ground.states() == {name.stem: "valid"}
+    assert ground.files() == files
+
+    with ground.site().folder.file(name.dump).open("r+b") as stream:
+        stream.seek(-1, os.SEEK_END)
+        last = stream.read(1)
+        stream.seek(-1, os.SEEK_END)
+        stream.write(bytes([last[0] ^ 1]))
+    told = _as_nobody(ground, name)
+    for word in ("verify", "drill"):
+        assert "its SHA-256 is another" in told[word][1]
+    assert [said.startswith(f"not noted beside {name.dump}: ") for said in told["said"]] == [True, True]
 
 
 @pytest.mark.parametrize("operation", [order.verify, order.drill])
