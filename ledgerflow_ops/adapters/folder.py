@@ -28,8 +28,8 @@ _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
 TIGHTEN = "Take that right away from group and others: chmod go-rwx the root of all backups, go-w the rest."
 _AT_ONCE = 1024 * 1024
-_SLACK = 2.0
-"""Seconds: file systems keep whole ones, or two."""
+_SLACK = 86_400.0
+"""Seconds: the times of files are those of a disk's own machine, whose clock or zone may be another."""
 
 Version = tuple[int, int, int, int]
 """A file's inode, size, and times of last change of contents and of attributes, in nanoseconds."""
@@ -111,7 +111,8 @@ class Folder:
 
     def half_written(self) -> list[str]:
         """What `sweep` takes away: it was left by a crash, or is being written just now."""
-        found = (name for ending in OURS for name in self.names(ending + PARTIAL))
+        endings = () if self.path.is_symlink() else OURS
+        found = (name for ending in endings for name in self.names(ending + PARTIAL))
         half = [name for name in found if self.size(name) is not None or self.evicted(name)]
         return half + self.unfinished()
 
@@ -256,8 +257,8 @@ class Folder:
         return [path.name for path in self.path.iterdir()]
 
     def unfinished(self) -> list[str]:
-        """The hidden half-written files of `replace` whose process is gone."""
-        if not self.path.is_dir():
+        """The hidden half-written files of `replace` whose process is gone; behind a link, others'."""
+        if not self.path.is_dir() or self.path.is_symlink():
             return []
         with translated(self.path):
             found = [name for name in self._listed() if re.fullmatch(r"\..+\.\d{1,9}\.partial", name)]

@@ -247,6 +247,22 @@ def test_nothing_left_is_told_as_well(site: Site) -> None:
     assert [one.message for one in found if not one.passed] == []
 
 
+def test_behind_a_link_nothing_is_swept(root: Path, site: Site) -> None:
+    """A history, or a whole folder of backups, that leads to where other files are."""
+    away, ended = root / "away", _gone()
+    away.mkdir()
+    theirs = [away / f".a.facts.json.{ended}.partial", away / "a.dump.partial"]
+    for file in theirs:
+        file.write_bytes(b"half")
+    (site.folder.path / "history").symlink_to(away)
+    sweeping.before(site)
+    shutil.rmtree(site.folder.path)
+    site.folder.path.symlink_to(away)
+    sweeping.before(site)
+    assert [one for one in theirs if one.exists()] == theirs
+    assert _named(site, "dev folder") == []
+
+
 _WRITER = """
 import sys
 from pathlib import Path
@@ -279,6 +295,10 @@ def test_what_another_process_is_just_writing_stays_and_what_it_abandons_goes(si
         assert _named(site, "dev folder") == [], "a process is at work on it"
         assert sweeping.folder(site) == []
         assert half.read_bytes() == b"whole"
+        os.utime(
+            half, (half.stat().st_mtime - 50_000,) * 2
+        )  # as a disk elsewhere, with another clock, has it
+        assert sweeping.folder(site) == []
         if ends != "it goes on":
             child.kill()
             child.wait()
