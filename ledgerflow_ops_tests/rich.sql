@@ -373,3 +373,33 @@ CREATE TABLE shop.wide AS SELECT i AS a, repeat(chr(65 + i % 26), 3000) AS b FRO
 ALTER TABLE shop.wide ALTER b SET STORAGE EXTERNAL;
 UPDATE shop.wide SET b = b || 'x' WHERE a % 3 = 0;
 SELECT lo_put(4242, 100000, '\xff');
+
+-- What no dump carries: who owns what comes with a range type, comments on what is derived, and more
+CREATE SCHEMA derived;
+CREATE TYPE derived.spans AS RANGE (subtype = float8, multirange_type_name = derived.many_spans);
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA derived FROM PUBLIC;
+ALTER FUNCTION derived.spans(float8, float8) OWNER TO __app__;
+COMMENT ON FUNCTION derived.spans(float8, float8) IS 'a constructor';
+COMMENT ON TYPE derived.many_spans IS 'a multirange';
+CREATE TABLE derived.keyed (a integer PRIMARY KEY, "a numeric column with as many bytes as a name can have, 63 all" numeric);
+INSERT INTO derived.keyed VALUES (1, 2), (2, 3);
+COMMENT ON TYPE derived.keyed IS 'the type of its rows';
+CREATE VIEW derived.viewed AS SELECT 1 AS one;
+COMMENT ON TYPE derived.viewed IS 'the type of its rows';
+COMMENT ON RULE "_RETURN" ON derived.viewed IS 'its query';
+CREATE TABLE derived.parted (a integer, b integer REFERENCES derived.keyed, CONSTRAINT above CHECK (a > 0)) PARTITION BY LIST (a);
+CREATE TABLE derived.part_1 PARTITION OF derived.parted FOR VALUES IN (1);
+CREATE FUNCTION derived.fired() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER fires AFTER INSERT ON derived.parted FOR EACH ROW EXECUTE FUNCTION derived.fired();
+COMMENT ON TRIGGER fires ON derived.part_1 IS 'of the parent';
+COMMENT ON CONSTRAINT above ON derived.part_1 IS 'of the parent';
+COMMENT ON CONSTRAINT parted_b_fkey ON derived.part_1 IS 'of the parent';
+CREATE TABLE derived.parent (a integer, b integer);
+CREATE TABLE derived.before () INHERITS (derived.parent);
+ALTER TABLE ONLY derived.parent ALTER a SET NOT NULL;
+ALTER TABLE derived.parent ADD CONSTRAINT unchecked CHECK (b IN (1, 2)) NOT VALID;
+CREATE TABLE derived.made_later () INHERITS (derived.parent);
+CREATE TABLE derived.replicated (a integer NOT NULL);
+CREATE UNIQUE INDEX replicated_a ON derived.replicated (a);
+ALTER TABLE derived.replicated REPLICA IDENTITY USING INDEX replicated_a;
+DROP INDEX derived.replicated_a;

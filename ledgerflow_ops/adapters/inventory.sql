@@ -43,9 +43,22 @@ relation AS (
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
       AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid)
 ),
+derived AS (  -- routines that come with a range type: pg_dump leaves out what somebody made of their owner and grants
+    SELECT objid FROM pg_depend WHERE classid = 'pg_proc'::regclass AND refclassid = 'pg_type'::regclass AND deptype = 'i'
+),
+parent AS (  -- of each table: itself and all that it inherits from
+    WITH RECURSIVE above AS (
+        SELECT inhrelid AS child, inhparent AS oid FROM pg_inherits
+        UNION SELECT a.child, i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.oid
+    )
+    SELECT child, oid FROM above
+),
 routine AS (
-    SELECT p.*, format('%I.%I(%s)', m.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name
-    FROM pg_proc p JOIN mine m ON m.namespace = p.pronamespace
+    SELECT p.*, format('%I.%I(%s)', m.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name,
+        CASE WHEN d.objid IS NULL THEN p.proowner ELSE 10 END AS owner,
+        coalesce(CASE WHEN d.objid IS NULL THEN p.proacl END,
+            acldefault('f', CASE WHEN d.objid IS NULL THEN p.proowner ELSE 10 END)) AS acl
+    FROM pg_proc p JOIN mine m ON m.namespace = p.pronamespace LEFT JOIN derived d ON d.objid = p.oid
     WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid)
 ),
 datatype AS (
@@ -65,7 +78,7 @@ grants AS (
                 coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)) AS acl
             FROM relation WHERE relkind <> 'c'
             UNION ALL SELECT 'column', a.attrelid, a.attnum, a.attacl FROM pg_attribute a JOIN relation r ON r.oid = a.attrelid
-            UNION ALL SELECT 'routine', oid, 0, coalesce(proacl, acldefault('f', proowner)) FROM routine
+            UNION ALL SELECT 'routine', oid, 0, acl FROM routine
             UNION ALL SELECT 'type', oid, 0, coalesce(typacl, acldefault('T', typowner)) FROM datatype
             UNION ALL SELECT 'schema', n.oid, 0, coalesce(n.nspacl, acldefault('n', n.nspowner)) FROM pg_namespace n JOIN mine m ON m.namespace = n.oid
         ) o
@@ -73,6 +86,17 @@ grants AS (
         LEFT JOIN pg_roles r ON r.oid = a.grantee
     ) g
     GROUP BY 1, 2, 3
+),
+undumped AS (  -- what pg_dump does not write by itself, and so without its comment
+    SELECT 'pg_proc'::regclass::oid AS classoid, objid AS objoid FROM derived
+    UNION ALL SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index i JOIN pg_class r ON r.oid = i.indrelid
+        WHERE NOT i.indisvalid AND r.relkind <> 'p'
+    UNION ALL SELECT 'pg_rewrite'::regclass, oid FROM pg_rewrite WHERE rulename = '_RETURN'
+    UNION ALL SELECT 'pg_trigger'::regclass, oid FROM pg_trigger WHERE tgparentid <> 0
+    UNION ALL SELECT 'pg_constraint'::regclass, oid FROM pg_constraint
+        WHERE contype = 'c' AND conrelid <> 0 AND NOT conislocal AND convalidated OR contype = 'f' AND conparentid <> 0
+    UNION ALL SELECT 'pg_type'::regclass, t.oid FROM pg_type t LEFT JOIN pg_class r ON r.oid = t.typrelid
+        WHERE t.typtype = 'm' OR r.relkind <> 'c' OR EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
 ),
 generic AS (  -- kinds of which only presence is compared here
     SELECT 'pg_operator'::regclass AS class, oid FROM pg_operator
@@ -103,7 +127,9 @@ UNION ALL
 SELECT CASE r.relkind WHEN 'S' THEN 'sequence ' WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view '
         WHEN 'c' THEN 'composite type ' WHEN 'f' THEN 'foreign table ' ELSE 'table ' END || r.name,
     concat_ws('|', r.relkind, pg_get_userbyid(r.relowner), r.relpersistence, r.relrowsecurity, r.relforcerowsecurity,
-        r.relreplident,
+        -- Of an index that was dropped nothing is dumped, and the copy has the default.
+        CASE WHEN r.relreplident <> 'i' OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = r.oid AND i.indisreplident)
+            THEN r.relreplident ELSE 'd' END,
         (SELECT string_agg(o, ',' ORDER BY n) FROM unnest(r.reloptions) WITH ORDINALITY u(o, n)
          WHERE split_part(o, '=', 1) = ANY (k.of_tables)), r.relispopulated, g.common,
         (SELECT string_agg(i.inhparent::regclass::text, ',' ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = r.oid),
@@ -118,7 +144,12 @@ FROM known k CROSS JOIN relation r LEFT JOIN grants g ON g.kind = 'relation' AND
 
 UNION ALL
 SELECT format('column %s.%I', r.name, a.attname),
-    concat_ws('|', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
+    concat_ws('|', format_type(a.atttypid, a.atttypmod),
+        -- Before 18, NOT NULL has no object of its own: a column made anew has it from any of its table's parents.
+        a.attnotnull OR current_setting('server_version_num')::int < 180000 AND EXISTS (
+            SELECT FROM parent p JOIN pg_attribute u ON u.attrelid = p.oid
+            WHERE p.child = a.attrelid AND u.attname = a.attname AND u.attnotnull AND NOT u.attisdropped),
+        a.attidentity, a.attgenerated, a.attstorage,
         (SELECT string_agg(o, ',' ORDER BY n) FROM unnest(a.attoptions) WITH ORDINALITY u(o, n)
          WHERE split_part(o, '=', 1) = ANY (k.of_columns)), g.common, c.collname),
     concat_ws('|', g.whole, pg_get_expr(d.adbin, d.adrelid)), 'object'
@@ -130,8 +161,13 @@ WHERE a.attnum > 0 AND NOT a.attisdropped
 
 UNION ALL
 SELECT format('constraint %I on %s', c.conname, coalesce(r.name, t.name)),
-    concat_ws('|', c.contype, c.condeferrable, c.condeferred, c.convalidated, CASE WHEN c.contype = 'c' THEN c.connoinherit END), pg_get_constraintdef(c.oid), 'object'
+    concat_ws('|', c.contype, c.condeferrable, c.condeferred, c.convalidated AND NOT later, CASE WHEN c.contype = 'c' THEN c.connoinherit END),
+    pg_get_constraintdef(c.oid) || CASE WHEN c.convalidated AND later THEN ' NOT VALID' ELSE '' END, 'object'
 FROM pg_constraint c LEFT JOIN relation r ON r.oid = c.conrelid LEFT JOIN datatype t ON t.oid = c.contypid
+-- What a table only inherits is as valid as with its parents: pg_dump makes it there, after all tables.
+CROSS JOIN LATERAL (SELECT c.contype = 'c' AND c.conrelid <> 0 AND NOT c.conislocal AND EXISTS (
+    SELECT FROM parent p JOIN pg_constraint u ON u.conrelid = p.oid
+    WHERE p.child = c.conrelid AND u.contype = 'c' AND u.conname = c.conname AND NOT u.convalidated) AS later) inherited
 WHERE c.contype NOT IN ('n', 't') AND (r.oid IS NOT NULL OR t.oid IS NOT NULL)
   -- What a foreign key of or to a partitioned table brings to its partitions is named anew by each server.
   AND (c.contype <> 'f' OR c.conparentid = 0)
@@ -144,7 +180,7 @@ WHERE i.indisvalid OR r.relkind = 'p'  -- pg_dump leaves out what a failed CREAT
 
 UNION ALL
 SELECT 'routine ' || p.name,
-    concat_ws('|', p.prokind, pg_get_userbyid(p.proowner), l.lanname, p.provolatile, p.proisstrict, p.prosecdef, p.proleakproof,
+    concat_ws('|', p.prokind, pg_get_userbyid(p.owner), l.lanname, p.provolatile, p.proisstrict, p.prosecdef, p.proleakproof,
         p.proparallel, p.procost, p.prorows, pg_get_function_result(p.oid), array_to_string(p.proconfig, ','), md5(p.prosrc), p.probin, g.common),
     concat_ws('|', pg_get_function_arguments(p.oid), CASE WHEN p.prokind <> 'a' THEN pg_get_function_sqlbody(p.oid) END), 'object'
 FROM routine p JOIN pg_language l ON l.oid = p.prolang LEFT JOIN grants g ON g.kind = 'routine' AND g.oid = p.oid
@@ -200,8 +236,11 @@ WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = g.class AND e.objid =
   AND coalesce(i.schema, '') !~ '^pg_'  -- what an administrator put into the system's own schemas is not dumped
 
 UNION ALL
-SELECT format('comment on %s %s', i.type, i.identity), md5(d.description), NULL, 'object'
+SELECT CASE WHEN u.objoid IS NULL THEN format('comment on %s %s', i.type, i.identity)
+        ELSE format('comment on %s %s: not in the dump', i.type, i.identity) END,
+    CASE WHEN u.objoid IS NULL THEN md5(d.description) ELSE '' END, NULL, CASE WHEN u.objoid IS NULL THEN 'object' ELSE 'note' END
 FROM pg_description d CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
+LEFT JOIN undumped u ON u.classoid = d.classoid AND u.objoid = d.objoid AND d.objsubid = 0
 WHERE (d.objoid >= 16384 OR d.classoid = 'pg_largeobject'::regclass) AND d.classoid <> 'pg_extension'::regclass AND coalesce(i.schema, '') !~ '^pg_'
   AND coalesce(i.identity, '') <> ''  -- of what is gone, as servers leave it of a dropped subscription
   AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = d.classoid AND e.objid = d.objoid)

@@ -22,7 +22,7 @@ from ledgerflow_ops.core.tables import QualifiedName, column_list
 
 _TABLES = """
     SELECT n.nspname, c.relname,
-        array(SELECT ARRAY[a.attname, format(
+        array(SELECT ARRAY[a.attname::text, format(
                   CASE WHEN coalesce(nullif(t.typbasetype, 0), t.oid)
                             = ANY (ARRAY['float4', 'float8', 'money']::regtype[])
                        THEN 'sum(%I::numeric)::text' ELSE 'sum(%I)::text' END, a.attname)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from ledgerflow_ops.adapters import disks
+from ledgerflow_ops.adapters import disks, properties
 from ledgerflow_ops.adapters import preloading as libraries
 from ledgerflow_ops.adapters.loading import Load, Loaded
 from ledgerflow_ops.adapters.postgres import EVENT_TRIGGERS_OFF, Connection, Database
@@ -243,22 +243,27 @@ class _Drill:
             connection.execute(sql.SQL("ALTER ROLE {} SET default_toast_compression = lz4").format(role))
 
     def _make_database(self, connection: Connection) -> str:
-        """An empty database with the source's encoding and, where this machine has it, its locale.
+        """An empty database with the source's encoding and, where this machine has them, locale and provider.
 
-        Returns a note for people where another locale had to do: it changes the order in which text
-        sorts, not what is stored.
+        Returns a note for people where another had to do: it changes how text sorts, not what is stored.
         """
-        make = "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}"
         facts = self.manifest.source if self.manifest else None
         encoding = facts.encoding if facts else "UTF8"
         wanted = (facts.collate, facts.ctype) if facts else ("C", "C")
+        held = self.manifest.properties if self.manifest else None
+        note = ""
+        for locale, provided in ((wanted, held), (wanted, None), (("C", "C"), None)):
+            try:
+                properties.create(connection, _COPY, (encoding, *locale), provided)
+            except psycopg.errors.DatabaseError:
+                note = f" The locale {wanted[0]} is not on this machine; C stood in."
+                if provided and provided.locale:
+                    note = f" The locale {provided.locale} of {wanted[0]} is not on this machine."
+                continue
+            break
         names = sql.Identifier(_COPY), sql.Identifier(self.bootstrap)
-        try:
-            connection.execute(sql.SQL(make).format(*names, encoding, *wanted))
-            return ""
-        except psycopg.errors.DatabaseError:
-            connection.execute(sql.SQL(make).format(*names, encoding, "C", "C"))
-            return f" The locale {wanted[0]} is not on this machine; C stood in."
+        connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(*names))
+        return note
 
     def _without_public(self, copy: Database) -> None:
         """Where the source has no schema public, the copy has none: a dump cannot say so."""
