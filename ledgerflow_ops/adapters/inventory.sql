@@ -146,9 +146,9 @@ UNION ALL
 SELECT format('column %s.%I', r.name, a.attname),
     concat_ws('|', format_type(a.atttypid, a.atttypmod),
         -- Before 18, NOT NULL has no object of its own: a column made anew has it from any of its table's parents.
-        a.attnotnull OR current_setting('server_version_num')::int < 180000 AND EXISTS (
-            SELECT FROM parent p JOIN pg_attribute u ON u.attrelid = p.oid
-            WHERE p.child = a.attrelid AND u.attname = a.attname AND u.attnotnull AND NOT u.attisdropped),
+        a.attnotnull OR current_setting('server_version_num')::int < 180000 AND (a.attrelid, a.attname) IN (  -- read once for all
+            SELECT p.child, u.attname FROM parent p JOIN pg_attribute u ON u.attrelid = p.oid
+            WHERE u.attnotnull AND NOT u.attisdropped AND u.attnum > 0),
         a.attidentity, a.attgenerated, a.attstorage,
         (SELECT string_agg(o, ',' ORDER BY n) FROM unnest(a.attoptions) WITH ORDINALITY u(o, n)
          WHERE split_part(o, '=', 1) = ANY (k.of_columns)), g.common, c.collname),
@@ -165,9 +165,9 @@ SELECT format('constraint %I on %s', c.conname, coalesce(r.name, t.name)),
     pg_get_constraintdef(c.oid) || CASE WHEN c.convalidated AND later THEN ' NOT VALID' ELSE '' END, 'object'
 FROM pg_constraint c LEFT JOIN relation r ON r.oid = c.conrelid LEFT JOIN datatype t ON t.oid = c.contypid
 -- What a table only inherits is as valid as with its parents: pg_dump makes it there, after all tables.
-CROSS JOIN LATERAL (SELECT c.contype = 'c' AND c.conrelid <> 0 AND NOT c.conislocal AND EXISTS (
-    SELECT FROM parent p JOIN pg_constraint u ON u.conrelid = p.oid
-    WHERE p.child = c.conrelid AND u.contype = 'c' AND u.conname = c.conname AND NOT u.convalidated) AS later) inherited
+CROSS JOIN LATERAL (SELECT c.contype = 'c' AND c.conrelid <> 0 AND NOT c.conislocal AND (c.conrelid, c.conname) IN (
+    SELECT p.child, u.conname FROM parent p JOIN pg_constraint u ON u.conrelid = p.oid
+    WHERE u.contype = 'c' AND NOT u.convalidated) AS later) inherited
 WHERE c.contype NOT IN ('n', 't') AND (r.oid IS NOT NULL OR t.oid IS NOT NULL)
   -- What a foreign key of or to a partitioned table brings to its partitions is named anew by each server.
   AND (c.contype <> 'f' OR c.conparentid = 0)
