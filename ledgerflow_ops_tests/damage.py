@@ -122,9 +122,10 @@ def plan(folder: Path, **steps: object) -> None:
     """What the false tools in `folder` do from now on.
 
     `compress`: another value for --compress. `options`: further options of pg_dump. `forget`: leave out
-    the option that begins so. `harm` with `seed`: what becomes of the archive; `reword`: a word in it and
-    what stands in its place. `roles_harm` with `seed`: what becomes of the roles script; `roles_lose`: the
-    word whose lines it lacks; `roles_reword`: a word and what stands in its place every other time.
+    the option that begins so. `before`: what psql runs before each dump. `harm` with `seed`: what becomes of
+    the archive; `reword`: a word in it and what stands in its place. `roles_harm` with `seed`: what becomes
+    of the roles script; `roles_lose`: the word whose lines it lacks; `roles_reword`: a word and what stands
+    in its place every other time.
     """
     (folder / "plan.json").write_text(json.dumps(steps))
     for trace in (*folder.glob("reading *"), folder / "fired"):
@@ -149,6 +150,9 @@ def _play(folder: Path, real: str, arguments: list[str]) -> int:
     if "forget" in steps:
         arguments = [part for part in arguments if not part.startswith(steps["forget"])]
     arguments += steps.get("options", ())
+    if "before" in steps:
+        words = ["--no-psqlrc", "--quiet", "--command=SET default_transaction_read_only = off"]
+        subprocess.run([Path(real).with_name("psql"), *words, f"--command={steps['before']}"], check=True)
     made = subprocess.run([real, *arguments], stdout=subprocess.PIPE)
     out = harmed(steps["harm"], made.stdout, steps["seed"]) if "harm" in steps else made.stdout
     if "reword" in steps:

@@ -3,6 +3,7 @@
 from psycopg import sql
 
 from ledgerflow_ops.adapters.postgres import Connection
+from ledgerflow_ops.adapters.texts import Identifier
 
 _OWN = """
 WITH RECURSIVE below AS (
@@ -23,5 +24,5 @@ SELECT space.nspname, held.relname
 
 def analyze(connection: Connection) -> None:
     """ANALYZE every table but those of which a partition or a child lies on a foreign server."""
-    names = [sql.Identifier(*found) for found in connection.execute(_OWN).fetchall()]
-    connection.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(names)))
+    if names := [Identifier(*found) for found in connection.execute(_OWN).fetchall()]:
+        connection.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(names)))

@@ -64,12 +64,17 @@ class Bench:
     def database(self) -> Database:
         return self.server.database.named(self.case.database)
 
+    @property
+    def space(self) -> Path:
+        """For tablespaces: it stays as long as the server, which writes into them after the case as well."""
+        return self.server.cluster.data.parent / f"space of {self.case.name}"
+
     def psql(self, database: Database, *arguments: str) -> None:
         words = [
             "--quiet",
             "--no-psqlrc",
             "--set=ON_ERROR_STOP=1",
-            f"--set=folder={self.shell.root / 'space'}",
+            f"--set=folder={self.space}",
         ]
         self._run("psql", database, *words, *arguments)
 
@@ -130,8 +135,6 @@ class Bench:
 def bench(root: Path, yard: Yard, request: pytest.FixtureRequest) -> Iterator[Bench]:
     case, major = request.param
     server = yard.server(major, case.preload)
-    for folder in (root / "space", root / "space" / "one", root / "space" / "two"):
-        own(server.cluster.account, folder)
     if server.cluster.tools.origin == "fetched":
         servers.lend(root / "state", server.cluster.tools)
     address = builders.url(server.database.named(case.database))
@@ -139,6 +142,8 @@ def bench(root: Path, yard: Yard, request: pytest.FixtureRequest) -> Iterator[Be
         root, {"LEDGER_ENV": "dev", "LEDGER_DEV_DATABASE_URL": address, "LEDGER_DEV_SIZE_FLOOR": "1"}
     )
     made = Bench(case, server, shell)
+    for folder in (made.space, made.space / "one", made.space / "two"):
+        own(server.cluster.account, folder)
     made.psql(server.database, f"--file={case.file}")
     yield made
     assert shell.ledgerflow("down").code == 0

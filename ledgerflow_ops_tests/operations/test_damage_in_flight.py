@@ -19,14 +19,13 @@ from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.operations import backup, catalog, drill
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.embedded import Embedded
 from ledgerflow_ops_tests import damage, databases, matrix, oracle
 from ledgerflow_ops_tests.fakes import grounds
-from ledgerflow_ops_tests.fakes.grounds import At, Ground
+from ledgerflow_ops_tests.fakes.grounds import Ground
 from ledgerflow_ops_tests.matrix import Matrix
 from ledgerflow_ops_tests.oracle import Oracle
 
@@ -231,20 +230,14 @@ def test_a_dump_of_another_instant_is_not_kept(flight: Flight) -> None:
     """A pg_dump that forgets the snapshot sees a row that came after the seal."""
     lane = flight.lanes.get()
     site = lane.clean()
-
-    def a_row_comes() -> None:
-        with flight.books.connect() as connection:
-            connection.execute("INSERT INTO public.auth_group (id, name) VALUES (-1, 'late')")
-
-    at = At(at=Step.DUMP, action=a_row_comes)
+    a_row_comes = "INSERT INTO public.auth_group (id, name) VALUES (-1, 'late') ON CONFLICT DO NOTHING"
     try:
         with pytest.raises(LedgerError, match="auth_group") as error:
-            lane.backup({"forget": "--snapshot"}, reporter=at)
+            lane.backup({"forget": "--snapshot", "before": a_row_comes})
     finally:
         with flight.books.connect() as connection:
             connection.execute("DELETE FROM public.auth_group WHERE id = -1")
         flight.lanes.put(lane)
-    assert at.fired
     assert list(site.folder.path.iterdir()) == []
     FULL.add("of another instant", matrix.cause(error.value))
 

@@ -168,10 +168,10 @@ def test_a_dump_that_cannot_be_loaded_is_bad_however_well_it_reads(root: Path, d
     bad = drill.drill(ground.site(), name).bad
     assert bad is not None
     assert bad.name == "restorable"
-    assert 'violates check constraint "doors_check"' in bad.message
-    assert ground.states() == {name.stem: "bad"}
+    assert "rows of public.doors violate its check constraint doors_check" in bad.message
+    assert ground.states() == {name.stem: "unrestorable"}
     assert verify.verify(ground.site(), name).bad is None
-    assert ground.states() == {name.stem: "bad"}, "what reads well is no less unrestorable for it"
+    assert ground.states() == {name.stem: "unrestorable"}, "what reads well is no less unrestorable for it"
 
 
 @pytest.mark.parametrize(
