@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from psycopg import sql
 
+from ledgerflow_ops.adapters import dropping
 from ledgerflow_ops.adapters.postgres import Database
 
 
@@ -21,8 +22,7 @@ def made(
     try:
         yield server.named(name)
     finally:
-        with server.connect() as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        dropping.drop(server, name)
 
 
 @contextmanager

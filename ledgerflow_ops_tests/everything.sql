@@ -1,7 +1,8 @@
 -- One of each kind of object that a dump can carry, after the list of kinds in PostgreSQL's own tests of pg_dump
 -- (src/bin/pg_dump/t/002_pg_dump.pl). rich.sql is about what looks different and is not; this is about what has to
 -- be seen when it is different: test_inventory.py changes each. Parts begin with the major version they need.
--- Run by a superuser in an empty database, with the roles every_owner and every_reader.
+-- Run by a superuser in an empty database, with the roles every_owner, every_reader, somebody_else (a superuser)
+-- and every "odd"  \ role.
 
 -- from 14
 CREATE SCHEMA every AUTHORIZATION every_owner;
@@ -103,18 +104,274 @@ GRANT EXECUTE ON FUNCTION pg_catalog.pg_sleep(double precision) TO every_reader;
 REVOKE USAGE ON LANGUAGE every_language FROM PUBLIC;
 COMMENT ON DOMAIN every.positive IS 'a domain';
 
+ALTER SCHEMA public OWNER TO "every ""odd""  \ role";
+REVOKE ALL ON SCHEMA public FROM "every ""odd""  \ role";
+COMMENT ON SCHEMA public IS NULL;
+REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pg_catalog.pg_sleep(double precision) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pg_catalog.pg_stat_reset() FROM PUBLIC;
+REVOKE SELECT ON TABLE pg_catalog.pg_proc FROM PUBLIC;
+GRANT SELECT (tableoid, oid, proname, proacl) ON TABLE pg_catalog.pg_proc TO PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE every_owner IN SCHEMA every GRANT EXECUTE ON FUNCTIONS TO every_reader;
+ALTER DEFAULT PRIVILEGES FOR ROLE every_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE every_owner REVOKE SELECT ON TABLES FROM every_owner;
+ALTER DEFAULT PRIVILEGES FOR ROLE every_owner GRANT USAGE ON SCHEMAS TO every_reader;
+ALTER DEFAULT PRIVILEGES FOR ROLE every_owner REVOKE USAGE ON TYPES FROM PUBLIC;
+CREATE TYPE every.base;
+CREATE FUNCTION every.base_in(cstring) RETURNS every.base LANGUAGE internal STRICT IMMUTABLE AS 'int4in';
+CREATE FUNCTION every.base_out(every.base) RETURNS cstring LANGUAGE internal STRICT IMMUTABLE AS 'int4out';
+CREATE TYPE every.base (INTERNALLENGTH = 4, INPUT = every.base_in, OUTPUT = every.base_out, ALIGNMENT = int4,
+    DEFAULT = 42, CATEGORY = 'N', DELIMITER = ';', COLLATABLE = false, PASSEDBYVALUE);
+CREATE TYPE every.composite AS (f1 integer, f2 every.base);
+CREATE TYPE every.words AS RANGE (subtype = text, collation = "C");
+CREATE DOMAIN every.code AS text COLLATE "C" DEFAULT '10014' NOT NULL CHECK (VALUE ~ '^\d{5}$' OR VALUE ~ '^\d{5}-\d{4}$');
+CREATE OPERATOR every.~~ (PROCEDURE = int4eq, LEFTARG = integer, RIGHTARG = integer);
+CREATE OPERATOR CLASS every.custom FOR TYPE integer USING btree AS OPERATOR 3 every.~~;
+CREATE TYPE every.custom_span AS RANGE (subtype = integer, subtype_opclass = every.custom, subtype_diff = int4range_subdiff);
+CREATE OPERATOR FAMILY every.wide USING btree;
+CREATE OPERATOR CLASS every.wide_class FOR TYPE bigint USING btree FAMILY every.wide AS STORAGE bigint,
+    OPERATOR 1 <(bigint, bigint), OPERATOR 2 <=(bigint, bigint), OPERATOR 3 =(bigint, bigint),
+    OPERATOR 4 >=(bigint, bigint), OPERATOR 5 >(bigint, bigint),
+    FUNCTION 1 btint8cmp(bigint, bigint), FUNCTION 2 btint8sortsupport(internal), FUNCTION 4 btequalimage(oid);
+ALTER OPERATOR FAMILY every.wide USING btree ADD
+    OPERATOR 1 <(bigint, int4), OPERATOR 2 <=(bigint, int4), OPERATOR 3 =(bigint, int4), OPERATOR 4 >=(bigint, int4),
+    OPERATOR 5 >(bigint, int4), FUNCTION 1 (int4, int4) btint4cmp(int4, int4),
+    FUNCTION 2 (int4, int4) btint4sortsupport(internal), FUNCTION 4 (int4, int4) btequalimage(oid);
+CREATE OPERATOR CLASS every.empty_class FOR TYPE bigint USING btree FAMILY every.wide AS STORAGE bigint;
+CREATE CAST (timestamptz AS interval) WITH FUNCTION age(timestamptz) AS ASSIGNMENT;
+CREATE CAST (every.base AS integer) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (every.composite AS text) WITH INOUT;
+CREATE DEFAULT CONVERSION every.default_conversion FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
+CREATE ACCESS METHOD every_gist TYPE INDEX HANDLER gisthandler;
+CREATE AGGREGATE every.mean (SFUNC = int4_avg_accum, BASETYPE = int4, STYPE = _int8, FINALFUNC = int8_avg,
+    FINALFUNC_MODIFY = shareable, INITCOND1 = '{0,0}');
+CREATE FUNCTION every.supported() RETURNS integer LANGUAGE sql AS 'SELECT 1' SUPPORT varchar_support;
+CREATE TABLE every.keyed (id integer PRIMARY KEY, data integer);
+CREATE FUNCTION every.of_keyed() RETURNS SETOF every.keyed LANGUAGE sql BEGIN ATOMIC SELECT * FROM every.keyed GROUP BY id; END;
+CREATE PROCEDURE every.adds(a integer) LANGUAGE sql AS 'INSERT INTO every.keyed (id) VALUES (a)';
+CREATE TEXT SEARCH CONFIGURATION every.copied (COPY = english);
+
+CREATE TABLE every.full_table (a serial PRIMARY KEY, b text COMPRESSION pglz, c text, d text, CHECK (a <= 1000))
+    WITH (autovacuum_enabled = false, fillfactor = 80);
+ALTER TABLE every.full_table ALTER a SET STATISTICS 90, ALTER b SET STORAGE EXTERNAL, ALTER c SET STORAGE MAIN,
+    ALTER d SET (n_distinct = 10), CLUSTER ON full_table_pkey, ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+INSERT INTO every.full_table (a) SELECT generate_series(1, 9);
+CREATE POLICY p1 ON every.full_table USING (true) WITH CHECK (true);
+CREATE POLICY p2 ON every.full_table FOR SELECT TO every_reader USING (true);
+CREATE POLICY p3 ON every.full_table FOR INSERT TO every_reader WITH CHECK (true);
+CREATE POLICY p4 ON every.full_table FOR UPDATE TO every_reader USING (true) WITH CHECK (true);
+CREATE POLICY p5 ON every.full_table FOR DELETE TO every_reader USING (true);
+CREATE POLICY p6 ON every.full_table AS RESTRICTIVE USING (false);
+CREATE POLICY full_table ON every.full_table FOR SELECT TO CURRENT_USER, every_owner USING (true);
+CREATE TRIGGER conditional BEFORE INSERT ON every.full_table FOR EACH ROW WHEN (NEW.a > 10) EXECUTE FUNCTION every.fired();
+CREATE TABLE every.key_of_both (a integer PRIMARY KEY REFERENCES every.full_table);
+INSERT INTO every.key_of_both SELECT generate_series(1, 5);
+CREATE TABLE every.parted_key (a integer REFERENCES every.full_table) PARTITION BY RANGE (a);
+CREATE TABLE every.parted_key_1 PARTITION OF every.parted_key FOR VALUES FROM (0) TO (10);
+CREATE TABLE every.generated (f1 integer, junk integer, g1 integer GENERATED ALWAYS AS (f1 * 2) STORED, "F3" integer,
+    g2 integer GENERATED ALWAYS AS ("F3" * 3) STORED);
+ALTER TABLE every.generated DROP COLUMN junk;
+INSERT INTO every.generated VALUES (123, DEFAULT, 456);
+CREATE TABLE every.no_columns ();
+INSERT INTO every.no_columns DEFAULT VALUES;
+INSERT INTO every.no_columns DEFAULT VALUES;
+CREATE TABLE every.odd_values (a integer, b boolean, c boolean, d bit(5), e float8);
+INSERT INTO every.odd_values VALUES (NULL, true, false, '11001'::bit(5), 'NaN');
+CREATE TABLE every.always (a integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, b text);
+INSERT INTO every.always (b) VALUES ('test');
+CREATE TABLE every.generates (a integer PRIMARY KEY, b integer GENERATED ALWAYS AS (a * 2) STORED);
+CREATE TABLE every.generates_1 () INHERITS (every.generates);
+CREATE TABLE every.generates_2 (a integer, b integer) INHERITS (every.generates);
+CREATE TABLE every.above (a integer NOT NULL, b integer CHECK (b >= 42));
+CREATE TABLE every.below (a integer NOT NULL, CONSTRAINT below CHECK (b >= 142857)) INHERITS (every.above);
+CREATE TABLE every.pair_key (a integer, b integer, PRIMARY KEY (a, b), UNIQUE (b, a) DEFERRABLE INITIALLY DEFERRED);
+CREATE TABLE every.one (a integer);
+CREATE TABLE every.two (b integer);
+CREATE TABLE every.of_two () INHERITS (every.two, every.one);
+INSERT INTO every.of_two VALUES (1, 2);
+CREATE TABLE every.typed_2 OF every.composite (f1 WITH OPTIONS PRIMARY KEY DEFAULT 7);
+CREATE TABLE every.method_0 () USING heap;
+CREATE TABLE every.method_1 (a integer) USING every_method;
+CREATE TABLE every.method_2 () USING heap;
+CREATE MATERIALIZED VIEW every.view_method_0 USING heap AS SELECT 1;
+CREATE MATERIALIZED VIEW every.view_method_1 USING every_method AS SELECT count(*) FROM pg_class WHERE relname = 'pg_class';
+CREATE MATERIALIZED VIEW every.view_method_2 USING heap AS SELECT 1;
+CREATE TABLE every.measurement (city serial NOT NULL, logdate date NOT NULL, peak integer CHECK (peak >= -460), sales integer)
+    PARTITION BY RANGE (logdate);
+CREATE TABLE other.measurement_2 PARTITION OF every.measurement (sales DEFAULT 0 CHECK (sales >= 0))
+    FOR VALUES FROM ('2006-02-01') TO ('2006-03-01');
+CREATE INDEX ON every.measurement (city, logdate);
+CREATE INDEX only_there ON ONLY every.measurement (peak);
+CREATE TRIGGER counts AFTER INSERT ON every.measurement FOR EACH ROW EXECUTE PROCEDURE every.fired();
+INSERT INTO every.measurement (city, logdate, peak, sales) VALUES (1, '2006-02-12', 35, 1);
+CREATE TABLE other.measurement_3 PARTITION OF every.measurement FOR VALUES FROM ('2006-03-01') TO ('2006-04-01');
+ALTER TABLE other.measurement_3 DISABLE TRIGGER counts;
+CREATE TABLE other.measurement_4 PARTITION OF every.measurement FOR VALUES FROM ('2006-04-01') TO ('2006-05-01');
+ALTER TABLE other.measurement_4 ENABLE REPLICA TRIGGER counts;
+CREATE TABLE other.measurement_5 PARTITION OF every.measurement FOR VALUES FROM ('2006-05-01') TO ('2006-06-01');
+ALTER TABLE other.measurement_5 ENABLE ALWAYS TRIGGER counts;
+ALTER TABLE every.measurement ADD PRIMARY KEY (city, logdate);
+GRANT SELECT ON every.measurement, other.measurement_2, other.measurement_3 TO every_reader;
+GRANT SELECT (city) ON every.measurement TO "every ""odd""  \ role";
+CREATE INDEX several ON every.indexed ((a + 1), a, (b + 1)) INCLUDE (b) WITH (fillfactor = 60);
+ALTER INDEX every.several ALTER COLUMN 1 SET STATISTICS 400;
+ALTER INDEX every.several ALTER COLUMN 3 SET STATISTICS 500;
+CREATE STATISTICS every.plain_statistics ON a, b FROM every.full_table;
+CREATE STATISTICS every.expression_statistics ON (2 * a) FROM every.odd_values;
+CREATE STATISTICS every.many_statistics (ndistinct) ON a, b FROM every.odd_values;
+ALTER STATISTICS every.many_statistics SET STATISTICS 1000;
+CREATE VIEW every.checked_view WITH (check_option = 'local', security_barrier = true) AS SELECT a FROM every.full_table;
+ALTER VIEW every.checked_view ALTER COLUMN a SET DEFAULT 1;
+CREATE MATERIALIZED VIEW every.mat_1 (a) AS SELECT a FROM every.full_table;
+CREATE MATERIALIZED VIEW every.mat_2 (a) AS SELECT * FROM every.mat_1;
+CREATE MATERIALIZED VIEW every.mat_3 (a) AS SELECT * FROM every.mat_2 WITH NO DATA;
+CREATE MATERIALIZED VIEW every.mat_4 (a) AS SELECT * FROM every.mat_3 WITH NO DATA;
+CREATE TABLE every.packed (a text COMPRESSION pglz);
+CREATE MATERIALIZED VIEW every.packed_view AS SELECT b FROM every.full_table;
+ALTER MATERIALIZED VIEW every.packed_view ALTER b SET COMPRESSION pglz;
+CREATE UNIQUE INDEX mat_1_a ON every.mat_1 (a);
+ALTER MATERIALIZED VIEW every.mat_1 CLUSTER ON mat_1_a;
+CREATE TRIGGER statement AFTER UPDATE ON every.plain_table REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION every.fired('x', '1');
+CREATE CONSTRAINT TRIGGER deferred AFTER INSERT ON every.plain_table DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION every.fired();
+CREATE TRIGGER instead INSTEAD OF INSERT ON every.view FOR EACH ROW EXECUTE FUNCTION every.fired();
+CREATE EVENT TRIGGER every_start ON ddl_command_start EXECUTE FUNCTION every.on_ddl();
+ALTER EVENT TRIGGER every_start ENABLE ALWAYS;
+CREATE EVENT TRIGGER every_replica ON sql_drop EXECUTE FUNCTION every.on_ddl();
+ALTER EVENT TRIGGER every_replica ENABLE REPLICA;
+CREATE EVENT TRIGGER every_rewrite ON table_rewrite EXECUTE FUNCTION every.on_ddl();
+SELECT lo_from_bytea(4713, '\x310a320a330a340a350a360a370a380a390a');
+GRANT ALL ON LARGE OBJECT 4713 TO every_reader;
+ALTER LARGE OBJECT 4713 OWNER TO every_owner;
+
+GRANT USAGE ON FOREIGN DATA WRAPPER every_wrapper TO every_reader;
+GRANT USAGE ON DOMAIN every.code TO every_reader;
+GRANT USAGE ON TYPE every.base, every.colour, every.words TO every_reader;
+GRANT INSERT (a) ON every.plain_table TO every_reader;
+GRANT TRIGGER, REFERENCES, TRUNCATE ON every.full_table TO PUBLIC;
+
+CREATE PUBLICATION every_nothing FOR ALL TABLES WITH (publish = '');
+CREATE PUBLICATION every_empty;
+CREATE PUBLICATION every_root FOR TABLE every.measurement, ONLY every.parent WITH (publish_via_partition_root = true);
+ALTER PUBLICATION every_root OWNER TO every_owner;
+CREATE SUBSCRIPTION every_feed CONNECTION 'dbname=doesnotexist password=never_told' PUBLICATION every_publication WITH (connect = false);
+CREATE SUBSCRIPTION every_slotless CONNECTION 'dbname=doesnotexist' PUBLICATION "every ""odd""", every_all
+    WITH (connect = false, slot_name = NONE, binary = true, streaming = true, synchronous_commit = 'remote_apply');
+ALTER SUBSCRIPTION every_slotless OWNER TO somebody_else;
+
+COMMENT ON AGGREGATE every.total(integer) IS 'aggregate';
+COMMENT ON ACCESS METHOD every_gist IS 'access method';
+COMMENT ON CAST (timestamptz AS interval) IS 'cast';
+COMMENT ON COLLATION every.plain IS 'collation';
+COMMENT ON COLUMN every.composite.f1 IS 'column of a type';
+COMMENT ON COLUMN every.view.a IS 'column of a view';
+COMMENT ON COLUMN every.mat_1.a IS 'column of a materialized view';
+COMMENT ON COLUMN every.remote.a IS 'column of a foreign table';
+COMMENT ON CONSTRAINT small ON every.checked IS 'constraint';
+COMMENT ON CONSTRAINT full_table_pkey ON every.full_table IS 'key';
+COMMENT ON CONSTRAINT key_of_both_a_fkey ON every.key_of_both IS 'foreign key';
+COMMENT ON CONSTRAINT later ON every.unchecked IS 'not valid';
+COMMENT ON CONSTRAINT above ON DOMAIN every.positive IS 'constraint of a domain';
+COMMENT ON CONVERSION every.conversion IS 'conversion';
+COMMENT ON EVENT TRIGGER every_event IS 'event trigger';
+COMMENT ON FOREIGN DATA WRAPPER every_wrapper IS 'wrapper';
+COMMENT ON FOREIGN TABLE every.remote IS 'foreign table';
+COMMENT ON FUNCTION every.plus(integer, integer) IS 'function';
+COMMENT ON INDEX every.indexed_expression IS 'index';
+COMMENT ON INDEX every.measurement_city_logdate_idx IS 'index of partitions';
+COMMENT ON LANGUAGE every_language IS 'language';
+COMMENT ON MATERIALIZED VIEW every.materialised IS 'materialized view';
+COMMENT ON OPERATOR every.@+ (integer, integer) IS 'operator';
+COMMENT ON OPERATOR CLASS every.class USING btree IS 'operator class';
+COMMENT ON OPERATOR FAMILY every.family USING btree IS 'operator family';
+COMMENT ON POLICY visible ON every.guarded IS 'policy';
+COMMENT ON PROCEDURE every.work(integer) IS 'procedure';
+COMMENT ON PUBLICATION every_empty IS 'publication';
+COMMENT ON RULE nothing ON every.ruled IS 'rule';
+COMMENT ON SEQUENCE every.counter IS 'sequence';
+COMMENT ON SERVER every_server IS 'server';
+COMMENT ON STATISTICS every.statistics IS 'statistics';
+COMMENT ON SUBSCRIPTION every_feed IS 'subscription';
+COMMENT ON TABLE every.commented IS 'table';
+COMMENT ON TEXT SEARCH CONFIGURATION every.configuration IS 'configuration';
+COMMENT ON TEXT SEARCH DICTIONARY every.dictionary IS 'dictionary';
+COMMENT ON TEXT SEARCH PARSER every.parser IS 'parser';
+COMMENT ON TEXT SEARCH TEMPLATE every.template IS 'template';
+COMMENT ON TRANSFORM FOR money LANGUAGE sql IS 'transform';
+COMMENT ON TRIGGER fires ON every.triggered IS 'trigger';
+COMMENT ON TYPE every.colour IS 'enum';
+COMMENT ON TYPE every.words IS 'range';
+COMMENT ON TYPE every.base IS 'base type';
+COMMENT ON TYPE every.composite IS 'composite';
+COMMENT ON TYPE every.undefined IS 'undefined type';
+COMMENT ON VIEW every.view IS 'view';
+
 -- from 15
 CREATE TABLE every.published (a integer, b integer);
 CREATE PUBLICATION every_filtered FOR TABLE every.published (a) WHERE (a > 3);
 CREATE PUBLICATION every_schemas FOR TABLES IN SCHEMA every;
 CREATE TABLE every.distinct_nulls (a integer UNIQUE NULLS NOT DISTINCT);
 CREATE VIEW every.invoked WITH (security_invoker) AS SELECT 1 AS a;
+CREATE TABLE every.keyed_15 (a integer PRIMARY KEY, b integer, FOREIGN KEY (a, b) REFERENCES every.pair_key ON DELETE SET NULL (b));
+CREATE VIEW every.invoked_too WITH (security_invoker, check_option = cascaded) AS SELECT a FROM every.keyed_15;
+CREATE UNLOGGED SEQUENCE every.unlogged_sequence;
+CREATE PUBLICATION every_columns FOR TABLE every.keyed_15 (b, a) WHERE (a = 1), every.measurement (city, logdate)
+    WITH (publish_via_partition_root, publish = 'insert, update');
+ALTER PUBLICATION every_schemas ADD TABLES IN SCHEMA other;
+ALTER PUBLICATION every_schemas ADD TABLE every.full_table WHERE (a > 0), TABLE every.measurement;
+CREATE SUBSCRIPTION every_two_phase CONNECTION 'dbname=doesnotexist' PUBLICATION every_publication
+    WITH (connect = false, enabled = false, two_phase = true, disable_on_error = true, slot_name = 'other');
+CREATE SUBSCRIPTION every_disabled CONNECTION 'dbname=doesnotexist' PUBLICATION every_publication WITH (connect = false, enabled = false, create_slot = false);
+
+-- from 16
+CREATE TABLE every.stored_so (a text STORAGE EXTERNAL);
+CREATE SUBSCRIPTION every_origin CONNECTION 'dbname=doesnotexist' PUBLICATION every_publication
+    WITH (connect = false, origin = none, run_as_owner = true, password_required = false, streaming = parallel);
 
 -- from 17
 CREATE TABLE every.parted_method (a integer) PARTITION BY LIST (a) USING every_method;
+GRANT MAINTAIN ON every.full_table TO every_reader;
+CREATE COLLATION every.builtin (PROVIDER = builtin, LOCALE = 'C.UTF-8');
+CREATE SUBSCRIPTION every_failover CONNECTION 'dbname=doesnotexist' PUBLICATION every_publication WITH (connect = false, failover = true);
+CREATE TABLE every.parted_identity (a integer GENERATED ALWAYS AS IDENTITY, b integer) PARTITION BY LIST (b);
+CREATE TABLE every.parted_identity_1 PARTITION OF every.parted_identity FOR VALUES IN (1, 2);
+CREATE TABLE every.method_part PARTITION OF every.parted_method FOR VALUES IN (1);
+CREATE TABLE every.method_heap PARTITION OF every.parted_method FOR VALUES IN (2) USING heap;
+CREATE EVENT TRIGGER every_login ON login EXECUTE FUNCTION every.on_ddl();
+CREATE FUNCTION every.merges() RETURNS void LANGUAGE sql BEGIN ATOMIC
+    MERGE INTO every.keyed k USING every.plain_table p ON k.id = p.a WHEN MATCHED THEN DELETE WHEN NOT MATCHED BY SOURCE THEN DO NOTHING
+        WHEN NOT MATCHED THEN INSERT (id) VALUES (p.a); END;
+CREATE VIEW every.json_table AS SELECT j.id, j.a FROM JSON_TABLE('{"a": [1]}'::jsonb, '$.a[*]' COLUMNS (id FOR ORDINALITY, a integer PATH '$')) j;
 
 -- from 18
 CREATE TABLE every.named (a integer CONSTRAINT a_is_there NOT NULL);
 CREATE TABLE every.virtual (a integer, b integer GENERATED ALWAYS AS (a * 2) VIRTUAL);
 CREATE TABLE every.unenforced (a integer CONSTRAINT loose CHECK (a > 1) NOT ENFORCED);
 CREATE TABLE every.periods (a int4range, b int4range, PRIMARY KEY (a, b WITHOUT OVERLAPS));
+ALTER DEFAULT PRIVILEGES FOR ROLE every_owner GRANT SELECT ON LARGE OBJECTS TO every_reader;
+ALTER TABLE every.parted_identity ADD CONSTRAINT excluded EXCLUDE USING btree (b WITH =);
+CREATE TABLE every.nn (a integer);
+CREATE TABLE every.nn_2 (a integer NOT NULL);
+CREATE TABLE every.nn_child_1 () INHERITS (every.nn);
+CREATE TABLE every.nn_child_2 (a integer) INHERITS (every.nn);
+CREATE TABLE every.nn_child_3 () INHERITS (every.nn, every.nn_2);
+ALTER TABLE every.nn ADD CONSTRAINT nn NOT NULL a NOT VALID;
+ALTER TABLE every.nn_child_1 VALIDATE CONSTRAINT nn;
+ALTER TABLE every.nn_child_2 VALIDATE CONSTRAINT nn;
+COMMENT ON CONSTRAINT nn ON every.nn IS 'not valid';
+COMMENT ON CONSTRAINT nn ON every.nn_child_2 IS 'valid';
+COMMENT ON CONSTRAINT a_is_there ON every.named IS 'named';
+CREATE TABLE every.nn_alone (a integer NOT NULL NO INHERIT, b integer);
+CREATE TABLE every.nn_alone_1 (CONSTRAINT nn NOT NULL b NO INHERIT) INHERITS (every.nn_alone);
+CREATE TABLE every.periods_unique (a int4range, b tstzrange, UNIQUE (a, b WITHOUT OVERLAPS));
+CREATE TABLE every.periods_of (a int4range, b int4range, FOREIGN KEY (a, PERIOD b) REFERENCES every.periods (a, PERIOD b));
+CREATE TABLE every.referring_loosely (a integer REFERENCES every.plain_table NOT ENFORCED, b integer CHECK (b > 1));
+ALTER TABLE every.referring_loosely ALTER CONSTRAINT referring_loosely_a_fkey DEFERRABLE;
+CREATE TABLE every.generates_all (a integer PRIMARY KEY, b integer GENERATED ALWAYS AS (a * 2) STORED, c integer GENERATED ALWAYS AS (a * 3) VIRTUAL);
+CREATE TABLE every.generates_all_1 () INHERITS (every.generates_all);
+CREATE TABLE every.generates_all_2 (a integer, b integer) INHERITS (every.generates_all);
+INSERT INTO every.generates_all VALUES (3);
+CREATE PUBLICATION every_generated FOR TABLE every.generates_all WITH (publish_generated_columns = stored);
+CREATE COLLATION every.unicode (PROVIDER = builtin, LOCALE = 'PG_UNICODE_FAST');
+ALTER TABLE every.parted_key ADD CONSTRAINT again FOREIGN KEY (a) REFERENCES every.full_table NOT VALID;

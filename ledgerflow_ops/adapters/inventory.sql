@@ -130,7 +130,8 @@ SELECT CASE r.relkind WHEN 'S' THEN 'sequence ' WHEN 'v' THEN 'view ' WHEN 'm' T
         -- Of an index that was dropped nothing is dumped, and the copy has the default.
         CASE WHEN r.relreplident <> 'i' OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = r.oid AND i.indisreplident)
             THEN r.relreplident ELSE 'd' END,
-        (SELECT string_agg(o, ',' ORDER BY n) FROM unnest(r.reloptions) WITH ORDINALITY u(o, n)
+        -- A dump has a view's check option as a clause of its own, so a view made anew has it last.
+        (SELECT string_agg(o, ',' ORDER BY o LIKE 'check_option=%', n) FROM unnest(r.reloptions) WITH ORDINALITY u(o, n)
          WHERE split_part(o, '=', 1) = ANY (k.of_tables)), r.relispopulated, g.common,
         (SELECT string_agg(i.inhparent::regclass::text, ',' ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = r.oid),
         (SELECT concat_ws(',', format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmax, s.seqmin, s.seqcache, s.seqcycle)

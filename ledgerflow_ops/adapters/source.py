@@ -14,7 +14,7 @@ import psycopg
 from ledgerflow_ops.adapters import locking, preloading, standby, tables
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.adapters.standby import Standby
-from ledgerflow_ops.core import encodings, expressions
+from ledgerflow_ops.core import encodings, expressions, public_schema
 from ledgerflow_ops.core.activity import Watcher
 from ledgerflow_ops.core.manifest import ObjectDigest, RoleFacts, Seal, Source
 from ledgerflow_ops.core.tables import QualifiedName
@@ -115,6 +115,8 @@ class Look:
     extended: frozenset[str]
     titled: Mapping[str, str]
     preloaded: tuple[str, ...] | None
+    public: str
+    """The structure of the schema public, as the inventory has it; empty where there is none."""
 
 
 def seal(connection: Connection, *, full: bool = False) -> Seal:
@@ -131,6 +133,7 @@ def look(connection: Connection, *, full: bool = False, rows: Inventory | None =
         frozenset(name for name, _, _, sort in rows if sort == "extended"),
         {name: expressions.digest(definition) for name, _, definition, _ in rows if definition},
         preloading.preloaded(connection),
+        next((structure for name, structure, _, _ in rows if name == public_schema.NAME), ""),
     )
 
 

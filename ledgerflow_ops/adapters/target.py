@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event, Thread
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -32,13 +33,20 @@ _LOCALES = """
     UNION SELECT datcollate FROM pg_database UNION SELECT datctype FROM pg_database
 """
 """Those of its databases as well: where initdb found no `locale` program (Alpine), no others are listed."""
-_SESSIONS = """
-    SELECT coalesce(usename, '?'), coalesce(application_name, ''), backend_start,
-        coalesce(client_hostname, host(client_addr), 'this machine')
+_OTHERS: LiteralString = """
     FROM pg_stat_activity
     WHERE datname = %s AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
-      AND coalesce(backend_type, 'client backend') = 'client backend'
-    ORDER BY backend_start
+      AND coalesce(backend_type, 'client backend') NOT IN ('autovacuum worker', 'parallel worker')
+"""
+"""All that keeps a database from being renamed: walsenders, workers of subscriptions and of extensions too.
+
+The server ends autovacuum itself, and a parallel worker goes with its leader.
+"""
+_SESSIONS: LiteralString = f"""
+    SELECT coalesce(usename, '?'),
+        coalesce(nullif(application_name, ''), nullif(backend_type, 'client backend'), ''), backend_start,
+        coalesce(client_hostname, host(client_addr), 'this machine')
+    {_OTHERS} ORDER BY backend_start
 """
 _RELATIONS = """
     SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -53,11 +61,7 @@ _BESIDE = """
     FROM pg_database
     WHERE shobj_description(oid, 'pg_database') LIKE '{"ledgerflow_ops"%%'
 """
-_END = """
-    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = %s AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
-      AND coalesce(backend_type, 'client backend') = 'client backend'
-"""
+_END: LiteralString = f"SELECT pg_terminate_backend(pid) {_OTHERS}"
 
 
 def maintenance(database: Database) -> Database:
@@ -148,11 +152,6 @@ def mark(connection: Connection, name: str, text: str | None) -> None:
     """Comment on a database."""
     form = "COMMENT ON DATABASE {} IS {}"
     connection.execute(sql.SQL(form).format(sql.Identifier(name), sql.Literal(text)))
-
-
-def drop(connection: Connection, name: str) -> None:
-    """Drop a database of ours, with whoever is connected to it."""
-    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @dataclass(frozen=True, slots=True)

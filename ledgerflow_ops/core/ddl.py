@@ -84,10 +84,17 @@ def _objects(ddl: bytes) -> Mapping[Key, _Object]:
     return {key: _Object("\n".join(parts), methods[key]) for key, parts in texts.items()}
 
 
+_GIVEN = (("EXTENSION", "plpgsql"), ("COMMENT", "EXTENSION plpgsql"), ("ACL", "SCHEMA public"))
+
+
 def _given(key: Key) -> bool:
-    """PL/pgSQL is in every new database; that somebody made it anew shows in one of the two only."""
+    """What is in every new database, and is written as the difference from what the server began with.
+
+    That somebody made PL/pgSQL anew shows in one of the two only, and before 15 so does an owner that the
+    schema public had. Its grants are compared by the seal.
+    """
     kind, _, name = key
-    return (kind, name) in (("EXTENSION", "plpgsql"), ("COMMENT", "EXTENSION plpgsql"))
+    return (kind, name) in _GIVEN
 
 
 def _takes_method(key: Key, text: str) -> bool:

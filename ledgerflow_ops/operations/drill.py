@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from ledgerflow_ops.adapters import disks, properties
+from ledgerflow_ops.adapters import disks, dropping, properties
 from ledgerflow_ops.adapters import preloading as libraries
 from ledgerflow_ops.adapters.loading import Load, Loaded
 from ledgerflow_ops.adapters.postgres import EVENT_TRIGGERS_OFF, Connection, Database
@@ -219,8 +219,8 @@ class _Drill:
 
     def _empty(self, server: Throwaway, copy: Database) -> None:
         """Begin anew with the copy."""
+        dropping.drop(self._keeper(server), _COPY)
         with self._keeper(server).connect() as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(_COPY)))
             self._make_database(connection)
         self._without_public(copy)
 

@@ -1,6 +1,6 @@
 """Removes what restores that were cut off have left on the server. They are never the live database."""
 
-from ledgerflow_ops.adapters import locks, target
+from ledgerflow_ops.adapters import dropping, locks, target
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.core import swap
 from ledgerflow_ops.core.errors import LedgerError, Refused
@@ -14,7 +14,8 @@ def sweep(site: Site) -> list[str]:
     """Drop them, under the environment's lock; the names. A database that is not ours is not touched."""
     database = site.target()
     name, swept = database.parameters["dbname"], []
-    with target.maintenance(database).connect() as connection:
+    server = target.maintenance(database)
+    with server.connect() as connection:
         found = target.beside(connection)
         halves = swap.unfinished(found, site.environment, name)
         ids = (
@@ -24,10 +25,10 @@ def sweep(site: Site) -> list[str]:
         for ident in pairing.settle(site, *ids):
             site.desk.reporter.say(f"settled the files of the interrupted restore {ident}")
         for one in halves:
-            target.drop(connection, one.name)
+            dropping.drop(server, one.name)
             swept.append(one.name)
         for other in _unmarked(connection, database, {one.name for one in found}):
-            target.drop(connection, other)
+            dropping.drop(server, other)
             swept.append(other)
     for one_name in swept:
         site.desk.reporter.say(f"swept {one_name}: left half-restored by an interrupted restore")
@@ -77,8 +78,7 @@ def discard(site: Site, name: str) -> str:
                 hint=f"Fix what that names (make status); make rollback makes it live. To lose it, in psql: "
                 f"DROP DATABASE {quote(name)};",
             )
-        with target.maintenance(site.target()).connect() as connection:
-            target.drop(connection, name)
+        dropping.drop(target.maintenance(site.target()), name)
         for ident in (names[name].id, names[name].undone):
             if ident and (files.swapped(site, ident) or files.taken_back(site, ident)):
                 files.drop(site, ident)

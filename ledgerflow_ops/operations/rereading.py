@@ -12,7 +12,7 @@ from ledgerflow_ops.adapters import archive, beside, source, tables
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.adapters.tables import Pipes, TableShape
 from ledgerflow_ops.adapters.tools import Tools
-from ledgerflow_ops.core import rowsums
+from ledgerflow_ops.core import public_schema, rowsums
 from ledgerflow_ops.core.compare import Difference, contents_equal, facts_equal, of_earlier_version
 from ledgerflow_ops.core.manifest import Contents, LargeObjects, Manifest, Seal, TableContent
 from ledgerflow_ops.core.rowsums import together
@@ -43,6 +43,7 @@ class Copy:
     extended: frozenset[str]
     titled: Mapping[str, str]
     """What belongs to an extension, and earlier versions took for an object of its own."""
+    public: str
 
     def without(self, unheld: Iterable[str] | None) -> "Copy":
         """The copy but for the empty tables, and the sequences, whose data the dump does not hold."""
@@ -95,7 +96,7 @@ def reread(database: Database, expected: Contents, pipes: Pipes | None) -> Copy:
         sequences={name: sequence.state for name, sequence in held.sequences.items()},
         large_objects=LargeObjects(count=held.objects, digest=held.objects_digest),
     )
-    return Copy(contents, look.seal, major, look.extended, look.titled)
+    return Copy(contents, look.seal, major, look.extended, look.titled, look.public)
 
 
 def differences(
@@ -113,6 +114,8 @@ def differences(
     seal, same_major = manifest.seal, found.major == manifest.source.major
     if manifest.notes is None:
         seal = of_earlier_version(seal, found.seal, found.extended, found.titled, carried=redumped.equal)
+    dumper = int(manifest.tool_version.split(".")[0])
+    seal = public_schema.as_carried(seal, found.seal, found.public, found.major, dumper)
     differences = [*contents_equal(expected, contents), *redumped.differences]
     return differences + facts_equal(seal, found.seal, same_major=same_major, contents=expected)
 

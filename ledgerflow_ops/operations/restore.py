@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from ledgerflow_ops.adapters import locks, properties, statistics, target
+from ledgerflow_ops.adapters import dropping, locks, properties, statistics, target
 from ledgerflow_ops.adapters.clock import Stopwatch
 from ledgerflow_ops.adapters.target import Rename
 from ledgerflow_ops.core import encodings
@@ -36,6 +36,7 @@ from ledgerflow_ops.operations import (
     leftovers,
     loading,
     pairing,
+    replication,
     rereading,
     roles,
     rules,
@@ -109,7 +110,9 @@ def prepare(site: Site, wish: Wish, origin: Site | None = None) -> Prepared:
     if manifest and candidate.rung is not None and candidate.rung >= Rung.READABLE:
         file = origin.folder.file(candidate.name.dump)
         usable, own = aimed.target.server.tablespaces, aimed.properties or manifest.properties
-        notes += loading.placement(reader(origin, manifest), file, usable).notes(own)
+        tools = reader(origin, manifest)
+        notes += loading.placement(tools, file, usable).notes(own)
+        notes += replication.notes(tools, file, aimed.maintenance, aimed.name)
     made = plan(wish, candidate, aimed.target, rooms, ident, against=against, notes=notes)
     return Prepared(made, aimed, origin)
 
@@ -228,8 +231,7 @@ class _Restore:
 
     def _empty(self) -> None:
         """Begin anew with the database that is restored into."""
-        with self.aim.maintenance.connect() as connection:
-            target.drop(connection, self.plan.restoring)
+        dropping.drop(self.aim.maintenance, self.plan.restoring)
         self._create()
 
     def _compare(self) -> None:
@@ -329,6 +331,6 @@ class _Restore:
         try:
             yield
         except BaseException:
-            with suppress(LedgerError, psycopg.Error), self.aim.maintenance.connect() as connection:
-                target.drop(connection, self.plan.restoring)
+            with suppress(LedgerError, psycopg.Error):
+                dropping.drop(self.aim.maintenance, self.plan.restoring)
             raise  # what cannot be dropped now, the next command sweeps

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ledgerflow_ops.adapters import strays, target
+from ledgerflow_ops.adapters import dropping, strays, target
 from ledgerflow_ops.adapters.account import server_account
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core import swap
@@ -192,8 +192,7 @@ def _left(server: Database, name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with server.connect() as connection:
-            target.drop(connection, name)
+        dropping.drop(server, name)
 
 
 def _gone() -> int:

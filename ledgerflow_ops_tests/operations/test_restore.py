@@ -191,12 +191,19 @@ def test_missing_roles_are_made_as_they_were(field: Field) -> None:
         connection.execute("DROP ROLE clerk; DROP ROLE grp")
 
 
+def _subscriber(field: Field) -> psycopg.Connection[Any]:
+    """A session that takes the database's changes from its WAL."""
+    parameters = {**field.database.parameters, "application_name": "a subscriber", "replication": "database"}
+    return psycopg.connect(**parameters, autocommit=True)  # type: ignore[arg-type]
+
+
 def test_somebody_connected_is_named_and_the_restore_refused(field: Field) -> None:
     empty(field)
     parameters = {**field.database.parameters, "application_name": "manage.py runserver"}
-    with psycopg.connect(**parameters):  # type: ignore[arg-type]
+    with psycopg.connect(**parameters), _subscriber(field):  # type: ignore[arg-type]
         with pytest.raises(
-            Refused, match=r"(?s)in use by 1 session.*manage\.py runserver as postgres from .*since"
+            Refused,
+            match=r"(?s)in use by 2 session.*manage\.py runserver as postgres from .*since.*a subscriber as",
         ):
             field.restore(force=False)
         assert field.names() == [field.name]
@@ -217,12 +224,15 @@ def test_force_ends_sessions_and_an_application_in_a_loop_sees_one_or_the_other(
             except LedgerError as error:
                 refused.append((time.monotonic() - begun, error.message))
 
+    subscriber = _subscriber(field)
     threads = [threading.Thread(target=loop) for _ in range(2)]
     for thread in threads:
         thread.start()
     try:
         restored = field.restore()
         assert grounds.until(lambda: "new" in seen[-4:])
+        with pytest.raises(psycopg.OperationalError):
+            subscriber.execute("IDENTIFY_SYSTEM")
     finally:
         stop.set()
         for thread in threads:
