@@ -1,7 +1,7 @@
 """Every extension that PostgreSQL brings here: what belongs to one comes with it, whoever owns it then."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ _SLOW_ONE = "postgis_tiger_geocoder"
 """It takes as long as all the others together, and is tested with the others."""
 _PRELOADED = ("pg_cron", "pgaudit")
 """They are made only by a server that preloads them: see test_preloading.py."""
+_DATABASES = 4
+"""How many databases all of a version's extensions are spread over: what differs is told by its name."""
 _REQUIRES = re.compile(r"^requires *= *'(.*)'", re.MULTILINE)
 
 
@@ -70,9 +72,12 @@ def _plainly(database: Database) -> psycopg.Connection[Any]:
     return psycopg.connect(builders.url(database), autocommit=True)
 
 
-def _make(database: Database, name: str) -> None:
+def _make(database: Database, names: Iterable[str]) -> None:
     with _plainly(database) as connection:
-        connection.execute(sql.SQL("CREATE EXTENSION {} CASCADE").format(sql.Identifier(name)))
+        for name in names:
+            made = sql.SQL("CREATE EXTENSION IF NOT EXISTS {} CASCADE").format(sql.Identifier(name))
+            with connection.transaction():
+                connection.execute(made)
         for datatype in _TYPES:
             found = connection.execute("SELECT to_regtype('public.' || %s)", [datatype]).fetchone()
             if found is not None and found[0] is not None:
@@ -81,16 +86,25 @@ def _make(database: Database, name: str) -> None:
                 connection.execute(sql.SQL("CREATE TABLE {} (a {})").format(table, named))
 
 
+def _spread(major: int) -> list[list[str]]:
+    names = _available(major)
+    return [names[start::_DATABASES] for start in range(_DATABASES)]
+
+
 @pytest.mark.parametrize(
-    ("server", "name"),
-    [(major, name) for major in (15, 17) for name in _available(major)],
+    ("server", "names"),
+    [
+        pytest.param(major, some, id=f"{major}-{'-'.join(some)}")
+        for major in (15, 17)
+        for some in _spread(major)
+    ],
     indirect=["server"],
 )
-def test_each_comes_back_under_another_owner(
-    server: Server, small: Database, tmp_path: Path, name: str
+def test_they_come_back_under_another_owner(
+    server: Server, small: Database, tmp_path: Path, names: list[str]
 ) -> None:
     """As in a drill, only within one server: dumped, loaded by another superuser, compared."""
-    _make(small, name)
+    _make(small, names)
     programs, file = server.cluster.tools, tmp_path / "small.dump"
     variables = small.variables()
     dumping = process.run([programs.path("pg_dump"), "-Fc", f"--file={file}"], extra=variables)
@@ -107,13 +121,8 @@ def test_each_comes_back_under_another_owner(
 
 
 def test_a_database_with_nearly_all_of_them_is_proven(root: Path, server: Server, small: Database) -> None:
-    with _plainly(small) as connection:
-        slow = [_SLOW_ONE] if server.cluster.tools.major == 15 else []
-        for name in (*slow, *_available(server.cluster.tools.major)):
-            with connection.transaction(), connection.cursor() as cursor:
-                cursor.execute(
-                    sql.SQL("CREATE EXTENSION IF NOT EXISTS {} CASCADE").format(sql.Identifier(name))
-                )
+    slow = [_SLOW_ONE] if server.cluster.tools.major == 15 else []
+    _make(small, (*slow, *_available(server.cluster.tools.major)))
     site = builders.site(root, small, rules=[])
     grounds.prove(site, grounds.take(site))
 
