@@ -23,6 +23,10 @@ from ledgerflow_ops_tests.fakes.servers import Server
 _NOTES = sql.SQL('public."Büro ""Notes"" Ledger"')
 
 
+_RIGHTS = pytest.mark.parametrize("server", [14, 16, 18], indirect=True)
+"""What an account may do: on the oldest version, on the one that changed memberships, on the newest."""
+
+
 @pytest.fixture(scope="module", params=servers.MAJORS)
 def server(request: pytest.FixtureRequest, session_root: Path) -> Iterator[Server]:
     with (
@@ -122,6 +126,7 @@ def _type(command: str, ground: Ground) -> None:
     assert typed.returncode == 0, typed.stdout + typed.stderr
 
 
+@_RIGHTS
 def test_an_ordinary_owner_backs_up_its_own_database(ground: Ground, role: Database) -> None:
     _ask(ground.database, "GRANT ledgerflow_app TO {}", _user(role))
     own = Ground(ground.root, role)
@@ -130,6 +135,7 @@ def test_an_ordinary_owner_backs_up_its_own_database(ground: Ground, role: Datab
     grounds.prove(own.site(), manifest)
 
 
+@_RIGHTS
 def test_an_account_that_may_not_connect_elsewhere_still_takes_the_roles(
     ground: Ground, role: Database
 ) -> None:
@@ -144,6 +150,7 @@ def test_an_account_that_may_not_connect_elsewhere_still_takes_the_roles(
         _ask(ground.database, "GRANT CONNECT ON DATABASE postgres TO PUBLIC")
 
 
+@_RIGHTS
 def test_an_account_that_lacks_one_table_is_told_what_to_grant_and_nothing_is_kept(
     ground: Ground, role: Database
 ) -> None:
@@ -159,6 +166,7 @@ def test_an_account_that_lacks_one_table_is_told_what_to_grant_and_nothing_is_ke
     assert lacking.files() == {}
 
 
+@_RIGHTS
 def test_an_account_that_may_not_read_a_large_object_makes_no_backup(ground: Ground, role: Database) -> None:
     _ask(ground.database, "GRANT pg_read_all_data TO {}", _user(role))
     _ask(ground.database, "ALTER ROLE {} BYPASSRLS", _user(role))
@@ -170,6 +178,7 @@ def test_an_account_that_may_not_read_a_large_object_makes_no_backup(ground: Gro
     assert own.files() == {}
 
 
+@_RIGHTS
 def test_row_level_security_refuses_a_backup_and_never_filters_one(ground: Ground, role: Database) -> None:
     _ask(ground.database, "GRANT pg_read_all_data TO {}", _user(role))
     own, recorder = Ground(ground.root, role), Recorder()
@@ -185,6 +194,7 @@ def test_row_level_security_refuses_a_backup_and_never_filters_one(ground: Groun
     assert own.files() == {}
 
 
+@_RIGHTS
 def test_forced_row_level_security_binds_the_owner_as_well(ground: Ground, role: Database) -> None:
     _ask(ground.database, "GRANT ledgerflow_app TO {}", _user(role))
     with ground.database.connect() as connection:
@@ -201,6 +211,7 @@ def test_forced_row_level_security_binds_the_owner_as_well(ground: Ground, role:
             connection.execute(sql.SQL("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY").format(_NOTES))
 
 
+@_RIGHTS
 @pytest.mark.parametrize(
     ("set_up", "set_back"),
     [
@@ -256,6 +267,7 @@ def test_a_server_newer_than_every_pg_dump_is_refused_with_both_versions(
     assert ground.files() == {}
 
 
+@_RIGHTS
 def test_a_folder_without_tools_is_told(ground: Ground) -> None:
     empty = ground.root / "empty"
     empty.mkdir()
