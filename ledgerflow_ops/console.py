@@ -2,9 +2,12 @@
 
 import io
 import json
+import os
+import stat
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +23,16 @@ from ledgerflow_ops.core.typed import typed, typed_all
 _EVERY = 0.1
 _PIPE_WIDTH = 250
 """A pipe or a file has no edge at which a table would have to be folded."""
+
+
+def leave_terminal() -> None:
+    """Let words for a terminal that is gone go nowhere: writing to it is an error, and would end us."""
+    for stream in (1, 2):
+        with suppress(OSError):
+            if stat.S_ISCHR(os.fstat(stream).st_mode) and not os.isatty(stream):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream)
+                os.close(nowhere)
 
 
 class Terminal:

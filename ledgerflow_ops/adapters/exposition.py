@@ -48,7 +48,7 @@ def textfile(file: Path, families: Families) -> None:
     if file.suffix != ".prom":
         raise LedgerError(f"{file} does not end in .prom.", hint="node_exporter reads no other file.")
     if not file.parent.is_dir():
-        raise LedgerError(f"{file.parent} is no folder.", hint="Make it, or name another TEXTFILE=.")
+        raise LedgerError(f"{file.parent} is no folder.", hint="Make it, or name another by TEXTFILE=")
     with translated(file):
         write_to_textfile(str(file), _registry(families))
         file.chmod(0o644)

@@ -12,7 +12,7 @@ from ledgerflow_ops.adapters import activity, address, archive, process
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.process import Finished
 from ledgerflow_ops.adapters.sessions import Purpose
-from ledgerflow_ops.adapters.silence import Silence
+from ledgerflow_ops.adapters.silence import All, Locks, Silence
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import column_options, refused_setting
 from ledgerflow_ops.core.activity import Watcher
@@ -115,7 +115,10 @@ class _Loading:
         at, limits = self.database.parameters, self.database.limits
 
         def watched(child: subprocess.Popen[bytes]) -> Watcher:
-            return Silence(program, limits.stall, lambda: activity.look(at, limits.answer, [child.pid]))
+            return All(
+                Silence(program, limits.stall, lambda: activity.look(at, limits.answer, [child.pid])),
+                Locks(limits.lock, lambda: activity.lock_waits(at, limits.answer)),
+            )
 
         command = [self.tools.path(program), *words]
         return process.run(command, extra=self.variables, watched=watched, **streams)

@@ -15,11 +15,11 @@ from ledgerflow_ops.adapters.container import Inside
 from ledgerflow_ops.adapters.limited import Limited
 from ledgerflow_ops.adapters.process import mask
 from ledgerflow_ops.adapters.sessions import Known, Purpose, joined, options
-from ledgerflow_ops.adapters.silence import Silence
+from ledgerflow_ops.adapters.silence import Locks, Silence
 from ledgerflow_ops.core.activity import Limits
 from ledgerflow_ops.core.connections import BACKUP
 from ledgerflow_ops.core.encodings import NO_ENCODING
-from ledgerflow_ops.core.errors import Denied, LedgerError, Unsettled
+from ledgerflow_ops.core.errors import Denied, InUse, LedgerError, Unanswered, Unsettled
 
 EVENT_TRIGGERS_OFF = 17
 """The first major version with the setting event_triggers, and with event triggers that a login fires."""
@@ -27,7 +27,6 @@ EVENT_TRIGGERS_OFF = 17
 Connection = Limited
 APPLICATION = "ledgerflow_ops"
 """What our own sessions are called."""
-_TIMEOUT = "10"
 _LIMITS = Limits()
 _CHOICE = frozenset({"host", "hostaddr", "port", "target_session_attrs", "load_balance_hosts"})
 _TIMED_OUT = re.compile(r"timeout|connection.*(?:closed|lost)")
@@ -56,6 +55,10 @@ _PASSING = (
 """What a server says of an object that went while it was read, and of two that want the same."""
 _WENT = re.compile(
     r"cache lookup failed|could not open relation with OID|could not find tuple|tuple concurrently"
+)
+_IN_USE = (
+    "A session on it did not end within the five seconds that a server gives it. Stop the application; a "
+    "process that is stopped (SIGSTOP) must go on, or be ended. Then run it again."
 )
 _LOOK = "The server's log says more. make doctor looks at both."
 _CHANGED = f"Was something dropped or changed meanwhile? Then run it again. {_LOOK}"
@@ -158,7 +161,12 @@ class Database:
         found = {**address.variables(self._whole()), "PGOPTIONS": settings, "PGAPPNAME": APPLICATION}
         if purpose is Purpose.READ and self.known and self.known.encoding:
             found["PGCLIENTENCODING"] = self.known.encoding
-        return {"PGCONNECT_TIMEOUT": _TIMEOUT, **found}
+        return {"PGCONNECT_TIMEOUT": self._timeout, **found}
+
+    @property
+    def _timeout(self) -> str:
+        """How long a connection may take, in whole seconds."""
+        return str(round(self.limits.answer))
 
     def _whole(self) -> dict[str, str]:
         """The parameters with what libpq would fill in: its variables and ours might differ."""
@@ -216,7 +224,7 @@ class Database:
         name, value = settling.mark()
         settings = {**Purpose.READ.settings(known), name: value}
         parameters: dict[str, Any] = {
-            "connect_timeout": _TIMEOUT,
+            "connect_timeout": self._timeout,
             **address.ALIVE,
             **self._whole(),
             "application_name": APPLICATION,
@@ -246,7 +254,8 @@ class Database:
         at = {**parameters, "client_encoding": encoding}
         connection.at = at
         look = partial(activity.look, at, self.limits.answer)
-        connection.watchers = (Silence(label, self.limits.stall, look),)
+        waits = partial(activity.lock_waits, at, self.limits.answer)
+        connection.watchers = (Silence(label, self.limits.stall, look), Locks(self.limits.lock, waits))
 
 
 class _Settled(Connection):
@@ -279,6 +288,10 @@ def translated(label: str) -> Iterator[None]:
     """psycopg's errors as LedgerErrors that name the database and hold no secret."""
     try:
         yield
+    except psycopg.errors.ConnectionTimeout as error:
+        raise Unanswered(f"{label}: {mask(str(error)).strip()}", hint=_unreached(str(error))) from None
+    except psycopg.errors.ObjectInUse as error:
+        raise InUse(f"{label}: {mask(str(error)).strip()}", hint=_IN_USE) from None
     except psycopg.OperationalError as error:
         kind = Denied if _SAYS_NO.search(str(error)) else LedgerError
         raise kind(f"{label}: {mask(str(error)).strip()}", hint=_unreached(str(error))) from None
@@ -303,4 +316,5 @@ def _unreached(error: str) -> str:
     if full := _FULL.search(error):
         limit = f'ALTER {full[1].upper()} "{full[2]}" CONNECTION LIMIT {BACKUP};'
         return f"{limit} is what a backup needs, beside the connections of others."
-    return "Is the server running and the URL right? make doctor tries every connection."
+    hangs = " A server that is stopped (SIGSTOP) or hangs must go on first." if "timeout" in error else ""
+    return f"Is the server running and the URL right? make doctor tries every connection.{hangs}"

@@ -90,7 +90,7 @@ def popen(
             os.close(held)
         raise LedgerError(
             f"{Path(command[0]).name} could not be started: {error.strerror}",
-            hint="Run make doctor: it shows which tools are found and where.",
+            hint="make doctor shows which tools are found and where.",
         ) from None
     finally:
         if leash:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import psutil
 
+from ledgerflow_ops.adapters import target
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.errors import LedgerError
 
@@ -22,7 +23,7 @@ def data_folder(database: Database) -> tuple[Path | None, str]:
     if host not in _HERE and not host.startswith("/"):
         return None, "the server is on another machine"
     try:
-        with database.connect() as connection:
+        with target.glance(database).connect() as connection:
             row = connection.execute("SELECT current_setting('data_directory', true)").fetchone()
     except LedgerError as error:
         return None, error.message

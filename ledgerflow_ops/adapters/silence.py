@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ledgerflow_ops.adapters import clock
-from ledgerflow_ops.core.activity import LockWait, Sight, Watcher, stalled
+from ledgerflow_ops.core.activity import LockWait, Sight, Watcher, stalled, stopped
 from ledgerflow_ops.core.errors import LedgerError, Unsettled
 
 _FIRST_LOOK = 1.0
@@ -38,9 +38,15 @@ class Silence:
         if why:
             raise LedgerError(
                 f"Nothing has come from {self._what} for {clock.awake() - self._since:.0f} s: {why}.",
-                hint="Nothing half-done was kept. What is stopped goes on with kill -CONT, a server that "
-                "hangs must be started anew; then run it again. If it only takes long, raise stall_seconds.",
+                hint=f"Nothing half-done was kept. {_go_on(stopped(now))}; then run it again. If it only "
+                "takes long, raise stall_seconds.",
             )
+
+
+def _go_on(pid: int | None) -> str:
+    if pid is None:
+        return "A server that is stopped (SIGSTOP) must go on, one that hangs must be started anew"
+    return f"Where it runs, kill -CONT {pid} lets it go on"
 
 
 class All:
@@ -68,22 +74,27 @@ def untangled(waits: tuple[LockWait, ...]) -> None:
 
 
 class Locks:
-    """A watcher that tells for whom a lock is waited, and gives up after `seconds`.
+    """A watcher that tells for whom a lock is waited, and gives up after `seconds`. It looks less often
+    where there is nobody to `say` it to.
 
     Unsettled when whom we wait for waits for us: a new attempt lets it pass.
     """
 
     def __init__(
-        self, seconds: float, look: Callable[[], tuple[LockWait, ...]], say: Callable[[str], None]
+        self,
+        seconds: float,
+        look: Callable[[], tuple[LockWait, ...]],
+        say: Callable[[str], None] | None = None,
     ) -> None:
         self._seconds, self._look, self._say = seconds, look, say
+        self._first, self._between = (_FIRST_LOOK, _BETWEEN_LOOKS) if say else (seconds / 4, seconds / 4)
         self._told: set[tuple[int, ...]] = set()
         self._waiting: float | None = None
         self.heard()
 
     def heard(self) -> None:
         """Something came: whatever was waited for is over."""
-        self._due = clock.awake() + _FIRST_LOOK
+        self._due = clock.awake() + self._first
         self._waiting = None
 
     def tick(self) -> None:
@@ -91,20 +102,20 @@ class Locks:
         now = clock.awake()
         if now < self._due:
             return
-        waits, self._due = self._look(), clock.awake() + _BETWEEN_LOOKS
+        waits, self._due = self._look(), clock.awake() + self._between
         if not waits:
             self._waiting = None
             return
         untangled(waits)
         self._tell(waits)
-        self._waiting = now - _FIRST_LOOK if self._waiting is None else self._waiting
+        self._waiting = now - self._first if self._waiting is None else self._waiting
         if now - self._waiting + _ROUNDING >= self._seconds:
             raise self._given_up(waits)
 
     def _tell(self, waits: tuple[LockWait, ...]) -> None:
         for one in waits:
             key = tuple(blocker.pid for blocker in one.blockers)
-            if key not in self._told:
+            if self._say and key not in self._told:
                 self._told.add(key)
                 self._say(f"{one.sentence}; for at most {self._seconds:.0f} s")
 

@@ -21,7 +21,7 @@ _BUFFER = 64 * 1024
 """What tarfile copies again with every piece that is read or written: neither much nor little."""
 _NAMES = {"format": tarfile.PAX_FORMAT, "encoding": "utf-8", "errors": "surrogateescape"}
 _TYPES = {Kind.FILE: tarfile.REGTYPE, Kind.FOLDER: tarfile.DIRTYPE, Kind.LINK: tarfile.SYMTYPE}
-_HINT = "Take the right file from another location, or take another backup: make backup."
+_HINT = "Take the right file from another location, or take another backup: make backup"
 
 Moved = Callable[[int], object]
 Content = tuple[int, str]

@@ -8,9 +8,9 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from ledgerflow_ops.adapters import source, tablespaces
+from ledgerflow_ops.adapters import login_triggers, source, tablespaces
 from ledgerflow_ops.adapters.postgres import Connection, Database
-from ledgerflow_ops.core.errors import Denied, LedgerError
+from ledgerflow_ops.core.errors import Denied, LedgerError, Unanswered
 from ledgerflow_ops.core.swap import Beside, Mark
 from ledgerflow_ops.core.target import Live, Server, Session
 
@@ -71,6 +71,8 @@ def maintenance(database: Database) -> Database:
         try:
             with database.named(name).connect() as connection:
                 return database.named(name).pinned(connection)
+        except Unanswered:
+            raise
         except LedgerError as error:
             trouble = trouble or error
     assert trouble is not None
@@ -82,14 +84,30 @@ def quiet(database: Database) -> Database:
 
     That is asked in another database of the server: the question itself would fire what fires on login.
     """
-    for name in _MAINTENANCE:
+    own = database.parameters["dbname"]
+    for name in sorted(_MAINTENANCE, key=own.__eq__):
         try:
             with database.named(name).connect() as connection:
                 return database.quiet(connection)
+        except Unanswered:
+            raise
         except Denied:
             continue
         except LedgerError:
             break
+    return database
+
+
+def glance(database: Database) -> Database:
+    """Where a look at the server alone goes: to the database, unless that would fire its login triggers."""
+    found = quiet(database)
+    if found is not database:
+        return found
+    with contextlib.suppress(LedgerError):
+        other = maintenance(database)
+        with other.connect() as connection:
+            if login_triggers.there(connection, database.parameters["dbname"]):
+                return other
     return database
 
 

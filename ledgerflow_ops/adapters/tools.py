@@ -119,7 +119,7 @@ def older(configured: Path | None, major: int) -> str:
     """What to do when the tools here are older than `major`. A configured folder hides all others."""
     advice = wheels.advice(major, wheel.pinned())
     if configured and major in wheel.pinned():
-        return f"{advice}, and take tools_dir out of ledgerflow.toml (LEDGER_TOOLS_DIR): it hides all others."
+        return f"Take tools_dir out of ledgerflow.toml (LEDGER_TOOLS_DIR): it hides all others. {advice}"
     return advice
 
 

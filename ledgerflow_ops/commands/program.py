@@ -9,6 +9,7 @@ import click
 
 from ledgerflow_ops.commands import checking, keeping, looking, proving, restoring, running
 from ledgerflow_ops.commands.calls import Commands
+from ledgerflow_ops.console import leave_terminal
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,8 +19,10 @@ def program() -> None:
     signal.signal(signal.SIGHUP, _interrupt)
 
 
-def _interrupt(_number: int, _frame: object) -> None:
+def _interrupt(number: int, _frame: object) -> None:
     """Asked to end: leave through the same door as Ctrl-C, which withdraws what is half-done."""
+    if number == signal.SIGHUP:
+        leave_terminal()
     raise KeyboardInterrupt
 
 

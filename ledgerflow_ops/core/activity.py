@@ -1,11 +1,15 @@
 """What a server's sessions and our programs do while nothing comes from them: at work, or stalled."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 _WAITS_FOR_OTHERS = {"Client", "Activity"}
 """Kinds of wait (pg_stat_activity.wait_event_type) in which a session does nothing itself."""
+_WAKING = {"ProcSignalBarrier", "RegisterSyncRequest", "BackupWaitWalArchive"}
+"""Events (pg_stat_activity.wait_event) that a session waits for in a loop: it wakes up, looks and sleeps
+again, for ever where whom it waits for is stopped. Source: the waits with a time limit in PostgreSQL's
+procsignal.c, sync.c and xlog.c."""
 _RUNNING = "R"
 _STOPPED = ("T", "t")
 _WORDS = 80
@@ -74,6 +78,11 @@ class Session:
         return self.state != "active" or bool(self.process) or self.wait in _WAITS_FOR_OTHERS
 
     @property
+    def still(self) -> "Session":
+        """The same, less the switches of a process that wakes up only to go on waiting."""
+        return replace(self, process=self.process[:1]) if self.event in _WAKING else self
+
+    @property
     def sentence(self) -> str:
         if self.stopped:
             return f"its process {self.pid} at the server is stopped (SIGSTOP)"
@@ -104,6 +113,11 @@ class Sight:
     unsure: bool = False
 
     @property
+    def still(self) -> "Sight":
+        """What would have changed between two looks if somebody had got on."""
+        return replace(self, sessions=tuple(one.still for one in self.sessions))
+
+    @property
     def running(self) -> bool:
         """Whether somebody is at work at this very moment."""
         letters = [one.process[0] for one in self.sessions if one.process]
@@ -124,7 +138,7 @@ def stalled(before: Sight, now: Sight) -> str | None:
     if now.silent:
         return f"the server does not answer a new connection either ({now.silent})" if before.silent else None
     waits = any(one.wait == "Lock" for one in now.sessions)  # has a limit of its own
-    if before != now or now.running or not now.sure or waits:
+    if before.still != now.still or now.running or not now.sure or waits:
         return None
     stopped = [one for one in now.programs if one.state in _STOPPED]
     if stopped:
@@ -133,6 +147,13 @@ def stalled(before: Sight, now: Sight) -> str | None:
         one for one in now.sessions if one.state == "active"
     ]
     return asleep[0].sentence if asleep else "no session at the server and no program here is at work"
+
+
+def stopped(now: Sight) -> int | None:
+    """The process that somebody has stopped, if one of those seen is."""
+    here = [one.pid for one in now.programs if one.state in _STOPPED]
+    there = [one.pid for one in now.sessions if one.stopped]
+    return next(iter(here + there), None)
 
 
 @dataclass(frozen=True, slots=True)

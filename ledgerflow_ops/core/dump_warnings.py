@@ -47,8 +47,8 @@ class DumpWarning(Record):
 
 
 AS_SUPERUSER = "Let a superuser take the backup (database_url), or make the account one"
-_REPAIR = "Correct or drop that object in the source, then take another backup: make backup."
-_ROLES = "Correct the roles in the source, then take another backup: make backup."
+_REPAIR = "Correct or drop that object in the source, then take another backup: make backup"
+_ROLES = "Correct the roles in the source, then take another backup: make backup"
 
 _MISSING = (
     (r"subscriptions not dumped", f"{AS_SUPERUSER}."),

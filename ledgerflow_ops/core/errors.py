@@ -2,6 +2,9 @@
 
     LedgerError                 exit 1   the operation failed; nothing half-done is left as done
     ├── Denied                  exit 1   the server is there and says no: trying again will not help
+    ├── Unanswered              exit 1   no server answers there, or it hangs
+    ├── InUse                   exit 1   sessions on a database do not end
+    ├── Pending                 exit 1   a swap was ordered: it may have taken place, or may yet
     ├── Unsettled               exit 1   what was read came or went meanwhile: another attempt may succeed
     ├── SettingsError           exit 2   usage or settings: nothing was tried
     ├── Refused                 exit 3   a guard said no beforehand: nothing was touched
@@ -33,6 +36,20 @@ class LedgerError(Exception):
 
 class Denied(LedgerError):
     """The server answered and said no: a wrong password, no such database, rights that are missing."""
+
+    may_pass = False
+
+
+class Unanswered(LedgerError):
+    """No connection came about within its time."""
+
+
+class InUse(LedgerError):
+    """A database cannot be renamed or dropped: a session on it did not end in time."""
+
+
+class Pending(LedgerError):
+    """A swap was ordered of a server, and what came of it is not known here: the next command settles it."""
 
     may_pass = False
 

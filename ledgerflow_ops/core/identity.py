@@ -64,8 +64,8 @@ def judge(environment: Environment, found: Identity, known: Mapping[Environment,
     if remembered is not None and remembered != found:
         raise Refused(
             f"{environment} used to be {remembered}, but its URL now leads to {found}.",
-            hint=f"If it has really moved: LEDGER_ENV={environment} make identity ACCEPT=1. "
-            "If not, look before you do anything else: the old database may be gone.",
+            hint=f"If it has really moved: LEDGER_ENV={environment} make identity ACCEPT=1 "
+            "accepts it. If not, look before you do anything else: the old database may be gone.",
         )
     return remembered is not None
 

@@ -83,7 +83,7 @@ def custom(environment: Environment, file: str) -> BackupName:
         if other is not environment and other in words:
             raise SettingsError(
                 f"FILE={file!r} names the environment {other}, but this is a backup of {environment}.",
-                hint=f"Leave the word {other!r} out of the name, or set LEDGER_ENV={other}.",
+                hint=f"Leave the word {other!r} out of the name, or say LEDGER_ENV={other}",
             )
     return BackupName.of(file)
 

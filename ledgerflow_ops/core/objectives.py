@@ -74,7 +74,7 @@ def freshness(found: Objectives, newest: Summary | None, *, expected: bool) -> C
         return Check("fresh", False, "NOTHING IS PROVEN.", hint, severity, "nothing proven")
     told = f"{newest.name.dump}, the newest proven, is of {newest.recovery_point:%Y-%m-%d %H:%M %Z}"
     if found.rpo_seconds < 0:
-        hint = "See whether the clock is right; then make backup."
+        hint = "See whether the clock is right; then make backup"
         return Check("fresh", False, f"{told}: in the future.", hint, severity, "future")
     if not found.rpo_kept:
         return Check("fresh", False, f"{told}: older than {asked}.", hint, severity, "rpo")

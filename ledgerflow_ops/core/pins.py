@@ -49,7 +49,7 @@ def end_of(until: str, now: datetime, zone: ZoneInfo) -> datetime | None:
     """
     if not until:
         return None
-    hint = "Write UNTIL=2027-01-31, UNTIL=90d, or leave it out for a pin without an end."
+    hint = "Leave UNTIL out for a pin without an end, or write a day or days: UNTIL=2027-01-31 or UNTIL=90d"
     if match := re.fullmatch(r"([0-9]{1,6})d", until):
         days = int(match[1])
         if not 1 <= days <= _LONGEST_DAYS:

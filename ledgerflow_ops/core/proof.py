@@ -79,7 +79,7 @@ class Proof(Record):
         except ValidationError as error:
             raise BadBackup(
                 f"{file}: not a proof this version can read: {'; '.join(problems(error))}",
-                hint="Remove the file and prove the backup again with make restore-test.",
+                hint="Remove the file and prove the backup again: make restore-test",
             ) from None
 
     def speaks_of(self, sha256: str, manifest_digest: str) -> bool:

@@ -156,17 +156,17 @@ def _of_backup(wish: Wish, candidate: Candidate, target: Target) -> Iterator[Rea
         yield Reason(
             "manifest",
             f"{name} has no manifest: what it restores to cannot be compared with anything.",
-            "make restore-test FILE=… shows what can be known of it.",
+            f"make restore-test FILE={name} shows what can be known of it.",
         )
         return
     if manifest.environment is not wish.origin:
-        hint = f"If you mean it, say so: FROM_ENV={manifest.environment}."
+        hint = f"If you mean it, say so: FROM_ENV={manifest.environment}"
         yield Reason("environment", f"{name} is a backup of {manifest.environment}.", hint)
     elif manifest.sample and not target.sample and wish.confirmed != wish.environment:
         yield Reason(
             "sample",
             f"{name} holds SAMPLE DATA, and {target.database} is somebody's own database.",
-            f"If the sample is really to take its place, say CONFIRM={wish.environment}.",
+            f"If the sample is really to take its place, say CONFIRM={wish.environment}",
         )
     elif needs_confirmation(wish, manifest) and wish.confirmed != Environment.PROD:
         yield Reason(

@@ -41,7 +41,7 @@ def judge_size(size: int, *, floor: int, rows: int | None, history: Sequence[int
     unusual size a warning: books do shrink and grow, and the proof is the drill's to give.
     """
     if size == 0:
-        return failed("size", "empty", "The file is empty: 0 bytes.", "Take another backup: make backup.")
+        return failed("size", "empty", "The file is empty: 0 bytes.", "Take another backup: make backup")
     if size < floor and rows != 0:
         hint = "Look at the source before anything else: is it the right database, and are its rows there?"
         return failed("size", "floor", f"{human(size)} is below the floor of {human(floor)}.", hint)

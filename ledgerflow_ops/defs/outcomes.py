@@ -67,7 +67,7 @@ def failure_of(events: Sequence[dg.DagsterEvent]) -> Failure | None:
         error = event.step_failure_data.error
         if error and error.cls_name in INTERRUPTED:
             return INTERRUPTION
-        return Failure(_innermost(error), "The run's log in the UI has the whole story: make up.", 1)
+        return Failure(_innermost(error), "The run's log in the UI has the whole story: make up", 1)
     return None
 
 

@@ -110,7 +110,7 @@ def _day(context: Context) -> date:
     raise dg.Failure(
         "This run is about no day, and a verdict belongs to the backup of a day.",
         metadata={
-            "hint": "Launch the verify job with the tag dagster/partition: YYYY-MM-DD, or make verify FILE=…",
+            "hint": "Launch verify with the day as its tag dagster/partition; make verify reads the newest.",
             "exit_code": 2,
         },
         allow_retries=False,

@@ -26,7 +26,7 @@ def handed_out(who: str, process: Process, scene: Scene, *, allowed: bool) -> It
             f"it starts {who} on the volume {name} while its data are being moved",
             environment=scene.environment_of_volume(name),
             volumes=(name,),
-            safe="Finish that first: make protect.",
+            safe="Finish that first: make protect",
         )
     if process.unbound:
         yield destroys(

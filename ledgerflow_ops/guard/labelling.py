@@ -84,7 +84,7 @@ def _of(name: str, copy: Volume | None, scene: Scene) -> Labelling:
     if copy and volume is None:
         return Labelling(name, Stage.COPIED, "its copy is whole", labels=_wanted(copy))
     if volume is None:
-        return Labelling(name, Stage.IMPOSSIBLE, "it is gone", "make status: see what backups there are.")
+        return Labelling(name, Stage.IMPOSSIBLE, "it is gone", "make status shows what backups there are.")
     if volume.labels.get(PROTECT) == "true" and copy is None:
         return Labelling(name, Stage.LABELLED, "it is labelled")
     impossible = _impossible(volume, holders)
@@ -105,7 +105,10 @@ def _wanted(volume: Volume) -> tuple[tuple[str, str], ...]:
 def _impossible(volume: Volume, holders: list[Container]) -> tuple[str, str] | None:
     """Why a volume cannot be made anew, with what to do; None when it can."""
     if volume.anonymous:
-        return "it has no name", "Restore its database into a volume with a name: make backup, make restore."
+        return (
+            "it has no name",
+            "Restore its database into a volume with a name: make backup; then make restore",
+        )
     if volume.driver != "local" or volume.options:
         return (
             f"it is made in a way of its own ({volume.driver}, {len(volume.options)} options)",

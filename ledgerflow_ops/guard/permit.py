@@ -164,7 +164,7 @@ def lacks(
         if found and found != standing.identifier:
             return (
                 f"{of_it} another database than the one in {name}",
-                f"See whose it is: LEDGER_ENV={environment} make identity. Nothing was touched.",
+                f"See whose it is: LEDGER_ENV={environment} make identity (nothing was touched)",
                 Wanted.NOTHING,
             )
         if must_match and not found:
@@ -180,7 +180,7 @@ def _unconfirmed(first: Touch, occasion: Occasion) -> _Against | None:
     if occasion.confirmed == occasion.environment:
         return None
     word = occasion.environment
-    hint = f"If you want that, type {word} when asked, or say CONFIRM={word}. {first.safe}"
+    hint = f"If you want that, type {word} when asked, or say CONFIRM={word} before the command. {first.safe}"
     return f"{_said(first)}.", hint, Wanted.CONFIRMATION
 
 

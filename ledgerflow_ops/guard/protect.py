@@ -63,7 +63,7 @@ class Mover:
             raise Refused(
                 f"{name} and its copy {copy} are not equal, and {later[0]} is no beginning of the copy's: "
                 f"something has written to {name} since.",
-                hint=f"Nothing was removed. Where {name} is the one to keep: make backup, "
+                hint=f"Nothing was removed. Where {name} is the one to keep: make backup; "
                 f"then docker volume rm {copy}",
             )
         return True

@@ -126,7 +126,7 @@ def orphaned(gone: Iterable[Container], scene: Scene) -> Iterator[Touch]:
                     f"else leads to ({protected[volume.name]})",
                     environment=scene.environment_of(one.labels),
                     volumes=(volume.name,),
-                    safe="Give the data a volume with a name first; make backup, then restore into it.",
+                    safe="Give the data a volume with a name first; make backup; then restore into it.",
                 )
 
 

@@ -14,7 +14,7 @@ from ledgerflow_ops.guard.scene import Scene, data_targets
 from ledgerflow_ops.guard.things import Container, Process, Stdin
 from ledgerflow_ops.guard.touches import Touch, changes, destroys
 
-_BACKUP = "Take a backup before: make backup. Then look at what it would do: ledger_docker --explain …"
+_BACKUP = "Take a backup before: make backup; then look at what it would do: ledger_docker --explain …"
 
 
 def in_service(call: Call, process: Process, who: str, scene: Scene) -> Iterator[Touch]:

@@ -146,7 +146,7 @@ def another_image(call: Call, service: Service, mine: list[Container], scene: Sc
                 f"it {runs}{service.process.image} on the data of {one.process.image} ({service.name})",
                 environment=scene.environment_of(one.labels),
                 volumes=tuple(mount.source for mount in scene.data(one.process)),
-                safe="Another major version cannot read the data: make backup, start it empty, make restore.",
+                safe="Another major version cannot read the data: make backup; start it empty; make restore",
             )
 
 

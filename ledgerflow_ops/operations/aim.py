@@ -15,7 +15,7 @@ from ledgerflow_ops.core.identity import Identity
 from ledgerflow_ops.core.manifest import DatabaseProperties, Manifest
 from ledgerflow_ops.core.restoring import rooms_needed
 from ledgerflow_ops.core.target import Application, Room, Target
-from ledgerflow_ops.operations import catalog, identity
+from ledgerflow_ops.operations import catalog, identity, swap_outcome
 from ledgerflow_ops.operations.desk import Site
 
 
@@ -36,9 +36,16 @@ class Aim:
         return self.target.database
 
     def swap(self, renames: Sequence[Rename], *, force: bool) -> None:
-        """Carry out the renames in one transaction; with `force` sessions on the live name are ended."""
+        """Carry out the renames in one transaction; with `force` sessions on the live name are ended.
+
+        Pending where it is not known whether they took place.
+        """
         with self.maintenance.connect() as connection:
-            target.swap(connection, renames, self._end_sessions if force else None)
+            try:
+                target.swap(connection, renames, self._end_sessions if force else None)
+            except BaseException as error:  # noqa: BLE001 - raised again unless it took place
+                connection.leave()
+                swap_outcome.require_done(self.maintenance, renames, error)
         live = self.target.live
         codec = encodings.codec(live.source.encoding if live else "UTF8")
         for one in renames:
@@ -46,7 +53,7 @@ class Aim:
                 properties.comment(self.maintenance, one.new, one.comment, codec)
 
     def _end_sessions(self) -> None:
-        with self.maintenance.connect() as connection:
+        with self.maintenance.within(swap_outcome.BRIEF).connect() as connection:
             target.end_sessions(connection, self.name)
 
     def rooms(self, manifest: Manifest, *, force: bool) -> list[Room]:

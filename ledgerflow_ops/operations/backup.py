@@ -118,7 +118,7 @@ def asked_name(site: Site, file: str | None) -> BackupName | None:
     if name and any(site.folder.taken(taken) for taken in (name.dump, name.manifest, name.files)):
         raise Refused(
             f"{site.folder.file(name.dump)} exists already.",
-            hint="Backups are never overwritten. Choose another FILE=, or leave it out.",
+            hint="Backups are never overwritten. Leave FILE out, or choose another name.",
         )
     return name
 

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from ledgerflow_ops import config, places
-from ledgerflow_ops.adapters import disks, source, tools
+from ledgerflow_ops.adapters import disks, login_triggers, source, target, tools
 from ledgerflow_ops.adapters import folder as folders
 from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.container import Container
 from ledgerflow_ops.adapters.locks import who
+from ledgerflow_ops.adapters.postgres import Connection
 from ledgerflow_ops.core.checks import Check, Severity, failed, passed, warned
 from ledgerflow_ops.core.connections import BACKUP
 from ledgerflow_ops.core.errors import LedgerError
@@ -81,7 +82,7 @@ def _channels(desk: Desk) -> Iterator[Check]:
         one.is_scheduled for one in desk.settings.environments.values()
     ):
         text = "No channel is set: when something is wrong, nobody is told."
-        yield warned("alerts", "no channel", text, "Set [[alerts.channels]]; then make alert-test.")
+        yield warned("alerts", "no channel", text, "Set [[alerts.channels]]; then make alert-test")
 
 
 def _tools(desk: Desk) -> Iterator[Check]:
@@ -128,7 +129,7 @@ def _container(site: Site, container: Container) -> Iterator[Check]:
 
 
 def _source(site: Site) -> Iterator[Check]:
-    name, database = f"{site.environment} source", site.database()
+    name, database = f"{site.environment} source", target.quiet(site.database())
     with database.connect() as connection:
         found = source.facts(connection)
         identity.is_own(site, identity.met(site, database, connection, found))
@@ -142,10 +143,19 @@ def _source(site: Site) -> Iterator[Check]:
     with database.connect() as connection:
         yield from rights.checks(name, connection)
         connections.require(connection, BACKUP, "A backup")
+        yield from _login_triggers(name, connection)
         if note := globals_file.untold(connection):
             yield warned(name, "names", note, globals_file.MAKE_ONE)
     real = source_is_real(site, None)
     yield Check(name, real.passed, real.message, real.hint, real.severity, real.cause)
+
+
+def _login_triggers(name: str, connection: Connection) -> Iterator[Check]:
+    """Those that every login of this account fires, ours among them."""
+    fired, grant = login_triggers.fired(connection)
+    if fired:
+        text = f"Every login of this account, for a backup or a look, fires: {', '.join(fired)}."
+        yield warned(name, "login trigger", text, f"As a superuser, so that ours fire nothing: {grant}")
 
 
 def _files(site: Site) -> Iterator[Check]:

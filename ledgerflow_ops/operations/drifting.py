@@ -98,7 +98,9 @@ def _forgotten(site: Site, lost: list[str]) -> list[Finding]:
         f"What was seen last in {site.folder.path} cannot be read ({', '.join(lost)}) and is begun anew: "
         "what was removed or changed there since the last look is not known."
     )
-    hint = f"LEDGER_ENV={site.environment} make status: are all backups there? make verify reads one."
+    hint = (
+        f"LEDGER_ENV={site.environment} make status shows the backups that are there; make verify reads one."
+    )
     return [Finding(site.environment, "forgotten", "files", Level.WARNING, text, hint)]
 
 

@@ -51,7 +51,7 @@ appends rows in the order they come. In one job it fills gaps in earlier pages, 
 same rows has another digest."""
 _AT_ONCE = 3
 _MISSING_ROLE = re.compile(r'role "(.+?)" does not exist', re.DOTALL)
-_AGAIN = "This says nothing of the backup. Mend what the lines above say; then make restore-test."
+_AGAIN = "This says nothing of the backup. Mend what the lines above say; then make restore-test"
 
 
 @holding("drill")
@@ -190,7 +190,7 @@ class _Drill:
             if loaded.code < 0 or diagnosis.of_machine(loaded.errors):
                 raise CannotJudge(f"The backup could not be restored on this machine:\n{errors}", hint=_AGAIN)
             loading.require_source(loaded, self.manifest)
-            raise BadBackup(f"pg_restore failed:\n{errors}", hint="Take another backup: make backup.")
+            raise BadBackup(f"pg_restore failed:\n{errors}", hint="Take another backup: make backup")
         version = f"PostgreSQL {server_tools.version}"
         yield passed("restorable", f"Restored into an empty {version}, every error fatal.{notes}")
 

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from ledgerflow_ops.adapters import sighting, source
+from ledgerflow_ops.adapters import sighting, source, target
 from ledgerflow_ops.adapters.identities import Identities
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.core import identity as judging
@@ -80,7 +80,7 @@ def identity(site: Site, *, accept: bool) -> Identity:
     With `accept` it is taken as the environment's from now on, unless it is another environment's.
     Refused (3) otherwise.
     """
-    database = site.database()
+    database = target.quiet(site.database())
     with database.connect() as connection:
         here = met(site, database, connection, source.facts(connection))
     if accept:
@@ -88,7 +88,7 @@ def identity(site: Site, *, accept: bool) -> Identity:
     elif not is_own(site, here):
         raise Refused(
             f"{site.environment} has no database yet. Its URL leads to {here}.",
-            hint="The first backup takes it, or make identity ACCEPT=1.",
+            hint="The first backup takes it, or: make identity ACCEPT=1",
         )
     return here
 

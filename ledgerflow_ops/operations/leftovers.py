@@ -3,36 +3,41 @@
 from ledgerflow_ops.adapters import dropping, locks, target
 from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.core import swap
-from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.errors import InUse, LedgerError, Refused
 from ledgerflow_ops.core.swap import Beside
 from ledgerflow_ops.core.tables import quote
-from ledgerflow_ops.operations import files, journal, pairing
+from ledgerflow_ops.operations import files, journal, pairing, swap_outcome
 from ledgerflow_ops.operations.desk import Site
 
 
 def sweep(site: Site) -> list[str]:
     """Drop them, under the environment's lock; the names. A database that is not ours is not touched."""
     database = site.target()
-    name, swept = database.parameters["dbname"], []
-    server = target.maintenance(database)
+    name, server = database.parameters["dbname"], target.maintenance(database)
     with server.connect() as connection:
         found = target.beside(connection)
         halves = swap.unfinished(found, site.environment, name)
-        ids = (
-            {one.mark.id for one in halves},
-            {one.mark.id for one in swap.kept(found, site.environment, name)},
-        )
+        kept_ = swap.kept(found, site.environment, name)
+        swap_outcome.require_ended(connection, [one.name for one in (*halves, *kept_)])
+        ids = {one.mark.id for one in halves}, {one.mark.id for one in kept_}
         for ident in pairing.settle(site, *ids):
             site.desk.reporter.say(f"settled the files of the interrupted restore {ident}")
-        for one in halves:
-            dropping.drop(server, one.name)
-            swept.append(one.name)
-        for other in _unmarked(connection, database, {one.name for one in found}):
-            dropping.drop(server, other)
-            swept.append(other)
+        others = _unmarked(connection, database.quiet(connection), {one.name for one in found})
+        left = (*(one.name for one in halves), *others)
+        swept = [half for half in left if _dropped(site, server, half)]
     for one_name in swept:
         site.desk.reporter.say(f"swept {one_name}: left half-restored by an interrupted restore")
     return swept
+
+
+def _dropped(site: Site, server: Database, name: str) -> bool:
+    """Whether a half-restored database could be dropped. One whose session does not end is left, and told."""
+    try:
+        dropping.drop(server, name)
+    except InUse as error:
+        site.desk.reporter.say(f"{name} is left for later: {error.message}")
+        return False
+    return True
 
 
 def _unmarked(connection: Connection, database: Database, marked: set[str]) -> list[str]:
@@ -63,7 +68,11 @@ def discard(site: Site, name: str) -> str:
     ):
         note["name"] = name
         if name in _halves(site):
-            sweep(site)
+            if name not in sweep(site):
+                raise LedgerError(
+                    f"{name} could not be dropped: a session on it does not end.",
+                    hint="A server's process that is stopped (SIGSTOP) must go on first; then run it again.",
+                )
             return name
         names = {one.name: one.mark for one in kept(site)}
         if name not in names:

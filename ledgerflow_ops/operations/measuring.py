@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ledgerflow_ops.adapters import cache, disks, serving
+from ledgerflow_ops.adapters import cache, disks, serving, target
 from ledgerflow_ops.core import forecast, naming, space
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops.core.forecast import Measurement
@@ -94,7 +94,7 @@ def trouble(site: Site) -> str:
     if _age(held, now) <= _PATIENCE:
         return str(held.get("trouble", ""))
     try:
-        with site.database().connect():
+        with target.glance(site.database()).connect():
             message = ""
     except LedgerError as error:
         message = error.message

@@ -38,7 +38,7 @@ def _ordered(site: Site, file: str, reason: str, until: str) -> Pin:
     if (made.reason, made.until) != (reason, end):
         raise Refused(
             f"{name.dump} is pinned {_span(made)} already: {made.reason}",
-            hint=f"To shorten that: make unpin FILE={name.dump}, then pin it again.",
+            hint=f"To shorten that: make unpin FILE={name.dump}; then pin it again.",
         )
     return made
 

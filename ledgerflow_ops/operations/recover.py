@@ -64,7 +64,8 @@ def refuse_healthy(site: Site, confirmed: str) -> str:
         raise Refused(
             f"{target.database} is there and holds {target.live.relations} relations. "
             "A recovery would put an older state in its place.",
-            hint=f"If it is bad and you mean it: CONFIRM={site.environment}. It is kept aside in any case.",
+            hint=f"If it is bad and you mean it: CONFIRM={site.environment} make recover "
+            "(it is kept aside in any case)",
         )
     return f"{target.database} is there, and was said to be bad."
 
@@ -199,7 +200,7 @@ def _todo(restored: Restored) -> list[str]:
     asked: list[tuple[bool, str]] = [
         (True, "Start the application and look at the newest entries with somebody who knows the books."),
         (True, "Enter again what was written after the recovery point."),
-        (True, "Take a new backup: make backup."),
+        (True, "Take a new backup: make backup"),
         (
             restored.before is not None,
             f"When nothing is missed any more: make discard NAME={restored.before}",

@@ -17,6 +17,7 @@ from ledgerflow_ops.core.errors import (
     BadBackup,
     CannotJudge,
     LedgerError,
+    Pending,
     Refused,
     SettingsError,
 )
@@ -49,6 +50,7 @@ from ledgerflow_ops.operations.hold import held
 from ledgerflow_ops.operations.redumping import Redumped, redump
 from ledgerflow_ops.operations.rereading import Archived
 from ledgerflow_ops.operations.safety import Kept
+from ledgerflow_ops.operations.swap_outcome import BRIEF
 from ledgerflow_ops.operations.verify import reader, told, verify
 
 
@@ -277,6 +279,8 @@ class _Restore:
             self._stage(Step.SWAP, self._swap)
             if laid_out:
                 self._put_in_place(laid_out)
+        except Pending:
+            raise  # the record of the files stays: they follow their database, whichever side it comes to
         except BaseException:
             if laid_out:
                 files.take_back(self.site, laid_out)
@@ -330,7 +334,9 @@ class _Restore:
         """If the block fails, what was half-restored is dropped: the live database was never touched."""
         try:
             yield
+        except Pending:
+            raise
         except BaseException:
             with suppress(LedgerError, psycopg.Error):
-                dropping.drop(self.aim.maintenance, self.plan.restoring)
+                dropping.drop(self.aim.maintenance.within(BRIEF), self.plan.restoring)
             raise  # what cannot be dropped now, the next command sweeps

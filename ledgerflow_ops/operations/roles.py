@@ -13,7 +13,7 @@ from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.manifest import Manifest
 
-_AGAIN = "Take another backup: make backup."
+_AGAIN = "Take another backup: make backup"
 
 
 def make_all(server: Database, folder: Folder, manifest: Manifest) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from ledgerflow_ops.adapters import locks
 from ledgerflow_ops.adapters.target import Rename
 from ledgerflow_ops.core import swap
-from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.errors import Pending, Refused
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.swap import Beside, Mark, Role
 from ledgerflow_ops.operations import files, journal, leftovers, sweeping
@@ -50,7 +50,7 @@ def plan(site: Site, aimed: Aim, *, force: bool) -> Rollback:
         listed = "".join(f"\n    {session}" for session in sessions)
         raise Refused(
             f"{aimed.name} is in use by {len(sessions)} session(s):{listed}",
-            hint="Stop the application first, or end the sessions: FORCE=1.",
+            hint="Stop the application first, or end the sessions: FORCE=1 make rollback",
         )
     if aimed.target.application.running and not force:
         raise Refused(
@@ -90,6 +90,8 @@ def rollback(site: Site, *, force: bool = False) -> Rollback:
         desk.reporter.step(Step.SWAP)
         try:
             _swap(site, aimed, planned, force=force)
+        except Pending:
+            raise  # the files follow their database, whichever side it comes to
         except BaseException:
             if laid:
                 files.announce_back(site, laid, really=False)

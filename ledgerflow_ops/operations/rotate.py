@@ -49,7 +49,7 @@ class Planned:
         raise Refused(
             f"This rotation of {environment} has to be confirmed: {self.plan.asks}.{said} "
             "Nothing was removed.",
-            hint=f"Read make rotate DRY_RUN=1. If it is right: CONFIRM={environment} make rotate "
+            hint=f"make rotate DRY_RUN=1 lists what goes. If it is right: CONFIRM={environment} make rotate "
             "(in the web page: confirm in the run's settings).",
         )
 

@@ -61,7 +61,7 @@ def _kept(site: Site, plan: Plan, order: Order) -> Kept:
     bad = examination.bad
     if bad is None or bad.cause != SOURCE:
         message = bad.message if bad else "it was not proven"
-        raise BadBackup(message, hint="make restore-test FILE= of it says more.")
+        raise BadBackup(message, hint=f"make restore-test FILE={name.dump} says more.")
     if manifest.seal.content is None:  # without a restore only a seal of every byte shows it
         return _kept(site, plan, Order(full_seal=True, safety=True))
     return _whole(site, plan, name, bad)
@@ -72,7 +72,7 @@ def _whole(site: Site, plan: Plan, name: BackupName, bad: Check) -> Kept:
     read = verify(site, name)
     if read.bad or read.rung is not Rung.READABLE:
         message = read.bad.message if read.bad else "it could not be read to its end"
-        raise BadBackup(message, hint="make verify FILE= of it says more.")
+        raise BadBackup(message, hint=f"make verify FILE={name.dump} says more.")
     told = warned(
         "safety",
         SOURCE,

@@ -22,7 +22,7 @@ def fetch(desk: Desk, major: int) -> Tools:
 def lines(desk: Desk) -> list[str]:
     """What is here in the order of choice, and what can be fetched, for people."""
     here = [f"{one.version} ({one.origin}) in {one.folder}" for one in desk.tools()]
-    return [*here, f"to be fetched by make tools VERSION=N: {', '.join(map(str, wheel.pinned()))}"]
+    return [*here, *(f"to be fetched by: make tools VERSION={major}" for major in wheel.pinned())]
 
 
 def as_json(desk: Desk) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.examination import Examination
 from ledgerflow_ops.operations.hold import holding
 
-_ELSEWHERE = "Take the right file from another location, or take another backup: make backup."
+_ELSEWHERE = "Take the right file from another location, or take another backup: make backup"
 _SHOWN = 20
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import make_url
 from ledgerflow_ops.adapters import process, tools
 from ledgerflow_ops.adapters.cluster import free_port
 from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.core.activity import Limits
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
 from ledgerflow_ops.operations.embedded import Embedded
 from ledgerflow_ops_tests.fakes import grounds
@@ -260,3 +261,15 @@ def test_who_is_told_to_end_in_mid_statement_leaves_no_session_behind(database: 
             other.execute("ROLLBACK")
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_lock_of_others_is_waited_for_so_long_and_told(database: Database) -> None:
+    with database.connect() as other:
+        other.execute("CREATE TABLE public.held (id int)")
+        other.execute("BEGIN; LOCK TABLE public.held")
+        limited = database.within(Limits(stall=300.0, lock=1.0))
+        with pytest.raises(LedgerError, match=r"No lock within 1 s: .* public\.held, held") as told:  # noqa: SIM117
+            with limited.connect() as connection:
+                connection.execute("SELECT count(*) FROM public.held")
+        assert f"pg_terminate_backend({other.info.backend_pid});" in told.value.hint
+        other.execute("ROLLBACK")

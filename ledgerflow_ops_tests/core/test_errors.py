@@ -8,9 +8,12 @@ from ledgerflow_ops.core.errors import (
     Busy,
     CannotJudge,
     Denied,
+    InUse,
     LedgerError,
+    Pending,
     Refused,
     SettingsError,
+    Unanswered,
     UnrestorableSource,
     Unsettled,
 )
@@ -18,6 +21,9 @@ from ledgerflow_ops.core.errors import (
 TREE: list[tuple[type[LedgerError], int]] = [
     (LedgerError, 1),
     (Denied, 1),
+    (Unanswered, 1),
+    (InUse, 1),
+    (Pending, 1),
     (Unsettled, 1),
     (SettingsError, 2),
     (Refused, 3),

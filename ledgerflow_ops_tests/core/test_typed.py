@@ -1,8 +1,13 @@
 """A hint's commands can be typed as they stand."""
 
+import ast
+import re
+from collections.abc import Iterator
+
 import pytest
 
 from ledgerflow_ops.core.typed import typed, typed_all
+from ledgerflow_ops.places import PROJECT
 
 
 @pytest.mark.parametrize(
@@ -46,3 +51,56 @@ def test_an_object_that_names_its_environment_has_its_own() -> None:
         "environment": None,
         "hint": "make backup",
     }
+
+
+_TARGETS = "|".join(re.findall(r"^([a-z][a-z-]*):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+_VARIABLE = r"[A-Z][A-Z_]+="
+_UNTYPABLE = re.compile(
+    rf"(?:\bmake (?:{_TARGETS})(?![\w-])|\b{_VARIABLE}(?:\{{\}}|[^\s{{}}\"';,.]+))"
+    rf"(?: {_VARIABLE}(?:\{{\}}|\w+))*[.,:!?](?=\s|$)"
+    rf"|\bmake (?:{_TARGETS})(?![\w-])[^;\n]*?\b{_VARIABLE}(?:…|N\b|<|\s|$)"
+)
+"""A command directly followed by punctuation, which make would take for part of it, or with a gap to fill."""
+_NOT_ORDERED = {"FROM={} is after TO={}."}
+
+
+def _texts(source: str) -> Iterator[str]:
+    """Every string of a module but its docstrings, with {} for what is put into it."""
+    inner: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            inner.add(id(node.value))
+        elif isinstance(node, ast.JoinedStr):
+            inner |= {id(part) for part in node.values}
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:
+            yield node.value
+
+
+def test_no_message_has_a_command_that_cannot_be_typed_as_it_stands() -> None:
+    files = [*(PROJECT / "ledgerflow_ops").rglob("*.py")]
+    found = [
+        f"{file.relative_to(PROJECT)}: {text!r}"
+        for file in files
+        for text in _texts(file.read_text())
+        if _UNTYPABLE.search(text) and text not in _NOT_ORDERED
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("Fetch it: make tools VERSION=17, and take tools_dir out.", True),
+        ("Take another backup: make backup.", True),
+        ("make status: it lists them", True),
+        ("say CONFIRM={}.", True),
+        ("make verify FILE=… says more.", True),
+        ("make restore-test FILE= of it says more.", True),
+        ("Take another backup: make backup", False),
+        ("make unpin FILE={}; then make pin FILE={} REASON={}", False),
+        ("Fix what that names (make status); make rollback makes it live.", False),
+    ],
+)
+def test_what_cannot_be_typed_is_told_from_what_can(text: str, wrong: bool) -> None:
+    assert bool(_UNTYPABLE.search(text)) is wrong

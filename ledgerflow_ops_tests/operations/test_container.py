@@ -217,7 +217,8 @@ def test_tools_here_that_are_older_than_the_server_in_there_refuse_the_backup(co
     site = grounds.with_settings(contained.site(), tools_dir=servers.debian_15().folder)
     with pytest.raises(LedgerError, match="pg_dump is older than the server: server 17") as told:
         grounds.take(site)
-    assert "make tools VERSION=17, and take tools_dir out of ledgerflow.toml" in told.value.hint
+    assert "Take tools_dir out of ledgerflow.toml" in told.value.hint
+    assert told.value.hint.endswith("make tools VERSION=17")
     assert not site.folder.dumps()
 
 

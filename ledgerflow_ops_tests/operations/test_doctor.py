@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.adapters import tools
+from ledgerflow_ops.adapters import serving, target, tools
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.operations import doctor
+from ledgerflow_ops.operations import doctor, identity, measuring
 from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops.operations.embedded import Embedded
 from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.databases import run
 from ledgerflow_ops_tests.fakes import grounds, programs
 from ledgerflow_ops_tests.fakes.commands import Commands
 from ledgerflow_ops_tests.fakes.grounds import Ground
@@ -157,3 +158,50 @@ def test_listed_files_are_looked_at_and_missing_ones_named(ground: Ground) -> No
     media.rename(media.with_name("elsewhere"))
     (finding,) = _findings(with_files.site())
     assert f"{media} is listed in `files` but is not there" in finding.message
+
+
+_WRITES = (
+    "CREATE TABLE logins (who name)",
+    """CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS
+       $$ BEGIN INSERT INTO public.logins VALUES (session_user); END $$""",
+    "CREATE EVENT TRIGGER note ON login EXECUTE FUNCTION note()",
+)
+
+
+def test_a_look_fires_no_login_trigger_where_it_can_be_helped(root: Path, database: Database) -> None:
+    """A superuser's fires none. Another account's fires none where the server alone is asked."""
+    run(database, *_WRITES)
+    quiet = target.quiet(database)
+
+    def fired() -> int:
+        with quiet.connect() as connection:
+            [(seen,)] = connection.execute("SELECT count(*) FROM public.logins").fetchall()
+            return int(seen)
+
+    site = Ground(root / "own", database).site()
+    assert [one for one in doctor.examine(site.desk, [site]) if one.cause == "login trigger"] == []
+    identity.identity(site, accept=True)
+    _glance(site)
+    assert fired() == 0
+    run(quiet, "CREATE ROLE teller LOGIN PASSWORD 'x' IN ROLE pg_read_all_data, pg_monitor")
+    try:
+        login = Database({**database.parameters, "user": "teller", "password": "x"})
+        site = Ground(root / "teller", login).site()
+        _glance(site)
+        assert fired() == 0
+        (found,) = [one for one in doctor.examine(site.desk, [site]) if one.cause == "login trigger"]
+        assert "note" in found.message
+        assert found.severity is Severity.WARN
+        assert found.hint.endswith("GRANT SET ON PARAMETER event_triggers TO teller;")
+        before = fired()
+        run(quiet, found.hint.partition(": ")[2])
+        assert [one for one in doctor.examine(site.desk, [site]) if one.cause == "login trigger"] == []
+        assert fired() == before
+    finally:
+        run(quiet, "DROP OWNED BY teller", "DROP ROLE teller")
+
+
+def _glance(site: Site) -> None:
+    """What the daemon asks of a server every few minutes."""
+    assert measuring.trouble(site) == ""
+    serving.data_folder(site.database())

@@ -277,3 +277,31 @@ def test_a_network_that_swallows_everything_ends_the_backup(
     assert reporter.fired
     assert found.value.exit_code == 1
     _nothing_left(ground)
+
+
+def test_a_backup_stays_on_the_server_that_answered_first(root: Path, server: Server) -> None:
+    """Of two hosts the first is away at the preflight, and back when the snapshot is taken."""
+    came: list[socket.socket] = []
+    other = socket.socket()
+    other.bind(("127.0.0.1", 0))
+
+    def back() -> None:
+        other.listen()
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    came.append(other.accept()[0])
+                    came[-1].close()
+
+        threading.Thread(target=accept, daemon=True).start()
+
+    with server.database.connect() as connection:
+        connection.execute("CREATE DATABASE small")
+    ports = f"{other.getsockname()[1]},{server.port}"
+    parameters = {**server.database.parameters, "dbname": "small", "host": "127.0.0.1,127.0.0.1"}
+    reporter = At(at=Step.SNAPSHOT, action=back)
+    backup.backup(Ground(root, Database({**parameters, "port": ports})).site(reporter))
+    other.close()
+    assert reporter.fired
+    assert came == [], "a session or a tool of the backup went to the other host"

@@ -263,7 +263,7 @@ def test_a_server_newer_than_every_pg_dump_is_refused_with_both_versions(
     assert failure.value.exit_code == 1
     assert f"server {server.cluster.tools.version}" in failure.value.message
     assert "13.3 (tools_dir)" in failure.value.message
-    assert f"make tools VERSION={server.cluster.tools.major}, and take tools_dir out" in failure.value.hint
+    assert failure.value.hint.endswith(f"make tools VERSION={server.cluster.tools.major}")
     assert ground.files() == {}
 
 
