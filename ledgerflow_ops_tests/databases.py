@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import resources
 
 from psycopg import sql
 
@@ -45,6 +46,13 @@ def run(database: Database, *statements: str | bytes) -> None:
         connection.execute("SET search_path = public")
         for statement in statements:
             connection.execute(statement.encode() if isinstance(statement, str) else statement)
+
+
+def parts(script: str, major: int) -> list[str]:
+    """The statements of a script of ours, those of the parts that servers of that major version know."""
+    text = resources.files("ledgerflow_ops_tests").joinpath(script).read_text()
+    found = [part.partition("\n") for part in text.split("\n-- from ")[1:]]
+    return [statements for since, _, statements in found if int(since) <= major]
 
 
 def quoted(name: str) -> str:

@@ -8,7 +8,8 @@
 -- Rows of the sort `extended` name what belongs to an extension and earlier versions of this query took for an
 -- object: a manifest sealed by them holds it. The fourth column is the sort.
 --
--- What is compared of an object that is there in earlier seals as well must stay the same text.
+-- What is compared of an object that is there in earlier seals as well must stay the same text, or the earlier one
+-- becomes a row of the sort `earlier`: an object that was sealed so is the same object.
 WITH
 mine AS (  -- objects made by the user, by catalog and oid
     SELECT n.oid AS namespace, n.nspname
@@ -145,20 +146,26 @@ FROM known k CROSS JOIN relation r LEFT JOIN grants g ON g.kind = 'relation' AND
 
 UNION ALL
 SELECT format('column %s.%I', r.name, a.attname),
-    concat_ws('|', format_type(a.atttypid, a.atttypmod),
+    concat_ws('|', f.typed,
         -- Before 18, NOT NULL has no object of its own: a column made anew has it from any of its table's parents.
         a.attnotnull OR current_setting('server_version_num')::int < 180000 AND (a.attrelid, a.attname) IN (  -- read once for all
             SELECT p.child, u.attname FROM parent p JOIN pg_attribute u ON u.attrelid = p.oid
             WHERE u.attnotnull AND NOT u.attisdropped AND u.attnum > 0),
-        a.attidentity, a.attgenerated, a.attstorage,
+        a.attidentity, a.attgenerated, f.storage,
         (SELECT string_agg(o, ',' ORDER BY n) FROM unnest(a.attoptions) WITH ORDINALITY u(o, n)
-         WHERE split_part(o, '=', 1) = ANY (k.of_columns)), g.common, c.collname),
-    concat_ws('|', g.whole, pg_get_expr(d.adbin, d.adrelid)), 'object'
+         WHERE split_part(o, '=', 1) = ANY (k.of_columns)), g.common, f.collated),
+    concat_ws('|', g.whole, pg_get_expr(d.adbin, d.adrelid)), f.sort
 FROM known k CROSS JOIN pg_attribute a JOIN relation r ON r.oid = a.attrelid AND r.relkind <> 'S'
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN pg_collation c ON c.oid = a.attcollation
+LEFT JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN grants g ON g.kind = 'column' AND g.oid = a.attrelid AND g.sub = a.attnum
-WHERE a.attnum > 0 AND NOT a.attisdropped
+-- No dump carries the type of a view's column: it comes of the query, and may have lost its length on the way.
+CROSS JOIN LATERAL (VALUES
+    ('object', CASE WHEN r.relkind NOT IN ('v', 'm') THEN format_type(a.atttypid, a.atttypmod) END, CASE WHEN r.relkind NOT IN ('v', 'm') OR a.attstorage <> t.typstorage THEN a.attstorage END,
+        CASE WHEN r.relkind NOT IN ('v', 'm') THEN c.collname END),
+    (CASE WHEN r.relkind IN ('v', 'm') THEN 'earlier' END, format_type(a.atttypid, a.atttypmod), a.attstorage, c.collname)) f(sort, typed, storage, collated)
+WHERE a.attnum > 0 AND NOT a.attisdropped AND f.sort IS NOT NULL
 
 UNION ALL
 SELECT format('constraint %I on %s', c.conname, coalesce(r.name, t.name)),
@@ -175,9 +182,14 @@ WHERE c.contype NOT IN ('n', 't') AND (r.oid IS NOT NULL OR t.oid IS NOT NULL)
 
 UNION ALL
 SELECT format('index %I on %s', x.relname, r.name),
-    concat_ws('|', i.indisunique, i.indisprimary, i.indisclustered, i.indisvalid, i.indisreplident, am.amname), pg_get_indexdef(i.indexrelid), 'object'
+    concat_ws('|', i.indisunique, i.indisprimary, i.indisclustered, i.indisvalid, i.indisreplident, am.amname), f.definition, f.sort
 FROM pg_index i JOIN relation r ON r.oid = i.indrelid JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am am ON am.oid = x.relam
-WHERE i.indisvalid OR r.relkind = 'p'  -- pg_dump leaves out what a failed CREATE INDEX CONCURRENTLY left behind
+LEFT JOIN pg_constraint e ON e.conindid = i.indexrelid AND e.contype = 'x'  -- whose definition is all of its index
+CROSS JOIN LATERAL (VALUES
+    ('object', CASE WHEN e.oid IS NULL THEN pg_get_indexdef(i.indexrelid) END),
+    (CASE WHEN e.oid IS NOT NULL THEN 'earlier' END, pg_get_indexdef(i.indexrelid))) f(sort, definition)
+WHERE (i.indisvalid OR r.relkind = 'p')  -- pg_dump leaves out what a failed CREATE INDEX CONCURRENTLY left behind
+  AND f.sort IS NOT NULL
 
 UNION ALL
 SELECT 'routine ' || p.name,
@@ -206,8 +218,13 @@ SELECT 'type ' || t.name,
     concat_ws('|', t.typtype, pg_get_userbyid(t.typowner), t.typnotnull, CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END,
         (SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid),
         (SELECT format_type(s.rngsubtype, NULL) FROM pg_range s WHERE s.rngtypid = t.oid), g.common),
-    t.typdefault, 'object'
+    f.definition, f.sort
 FROM datatype t LEFT JOIN grants g ON g.kind = 'type' AND g.oid = t.oid
+-- The catalog keeps a domain's default as text, too: with the search_path of who made it.
+CROSS JOIN LATERAL (VALUES
+    ('object', coalesce(pg_get_expr(t.typdefaultbin, 0), t.typdefault)),
+    (CASE WHEN t.typdefaultbin IS NOT NULL THEN 'earlier' END, t.typdefault)) f(sort, definition)
+WHERE f.sort IS NOT NULL
 
 UNION ALL
 SELECT format('event trigger %I', e.evtname), concat_ws('|', e.evtevent, pg_get_userbyid(e.evtowner), e.evtenabled, array_to_string(e.evttags, ','), e.evtfoid::regproc), NULL,

@@ -107,13 +107,15 @@ class Look:
     """A database's seal and what is beside it: notes on what a dump does not carry, what the server preloads.
 
     Of what earlier versions sealed otherwise: the names of what belongs to an extension and was taken for an
-    object, and the digests of definitions with the titles of columns.
+    object, and the digests of objects of which another text was taken. `definitions` has every definition as
+    the server words it.
     """
 
     seal: Seal
     notes: tuple[str, ...]
     extended: frozenset[str]
-    titled: Mapping[str, str]
+    earlier: Mapping[str, ObjectDigest]
+    definitions: Mapping[str, str]
     preloaded: tuple[str, ...] | None
     public: str
     """The structure of the schema public, as the inventory has it; empty where there is none."""
@@ -128,10 +130,11 @@ def look(connection: Connection, *, full: bool = False, rows: Inventory | None =
     """As `seal`, with what is beside it. `rows` is the inventory, where that has been read already."""
     rows = inventory(connection) if rows is None else rows
     return Look(
-        _seal(connection, _objects(rows), full=full),
+        _seal(connection, _digests(rows, "object"), full=full),
         tuple(name for name, _, _, sort in rows if sort == "note"),
         frozenset(name for name, _, _, sort in rows if sort == "extended"),
-        {name: expressions.digest(definition) for name, _, definition, _ in rows if definition},
+        _digests(rows, "earlier"),
+        {name: definition for name, _, definition, sort in rows if definition and sort == "object"},
         preloading.preloaded(connection),
         next((structure for name, structure, _, _ in rows if name == public_schema.NAME), ""),
     )
@@ -174,14 +177,14 @@ def without_encoding(connection: Connection) -> str | None:
     return str(row[0]) if row else None
 
 
-def _objects(rows: Inventory) -> dict[str, ObjectDigest]:
+def _digests(rows: Inventory, wanted: str) -> dict[str, ObjectDigest]:
     return {
         name: ObjectDigest(
             structure=expressions.fingerprint(structure),
             definition=expressions.digest(expressions.untitled(definition or "")),
         )
         for name, structure, definition, sort in rows
-        if sort == "object"
+        if sort == wanted
     }
 
 

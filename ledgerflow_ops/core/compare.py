@@ -89,14 +89,21 @@ _LATER = ("large object ", "comment on large object ")
 
 
 def of_earlier_version(
-    expected: Seal, found: Seal, extended: Collection[str], titled: Mapping[str, str], *, carried: bool
+    expected: Seal,
+    found: Seal,
+    extended: Collection[str],
+    titled: Mapping[str, str],
+    *,
+    carried: bool,
+    earlier: Collection[str] = (),
 ) -> Seal:
     """A seal that an earlier version took, as this version would have taken it.
 
     It counted some of what belongs to an extension (`extended`) as objects, and all options of a column, also
     those that no dump carries. Where the copy was shown to hold all that the dump `carried`, by its DDL, what
-    such a seal says of columns beyond that is left out. It lacks some of what is said of large objects. Its
-    definitions were digested with the titles of columns, as those in `titled` are.
+    such a seal says of columns beyond that is left out, and of the objects in `earlier`, of which it took
+    another text. It lacks some of what is said of large objects. Its definitions were digested with the
+    titles of columns, as those in `titled` are.
     """
     objects = {name: item for name, item in expected.objects.items() if name not in extended}
     same = {name for name, item in objects.items() if item.definition and item.definition == titled.get(name)}
@@ -106,9 +113,28 @@ def of_earlier_version(
     }
     objects = {name: item for name, item in found.objects.items() if name.startswith(_LATER)} | objects
     if carried:
-        columns = {name for name in objects if name.startswith("column ")} & found.objects.keys()
-        objects |= {name: found.objects[name] for name in columns}
+        beyond = {name for name in objects if name.startswith("column ") or name in earlier}
+        objects |= {name: found.objects[name] for name in beyond & found.objects.keys()}
     return expected.model_copy(update={"objects": objects})
+
+
+def as_sealed_earlier(
+    sealed: Mapping[str, ObjectDigest],
+    found: Mapping[str, ObjectDigest],
+    earlier: Mapping[str, ObjectDigest],
+) -> dict[str, ObjectDigest]:
+    """The sealed objects, those of which an `earlier` version took another text with what is `found` of them.
+
+    Structure and definition each for itself: a difference in one of them stays one.
+    """
+    objects = dict(sealed)
+    for name in sealed.keys() & found.keys() & earlier.keys():
+        one, now, before = sealed[name], found[name], earlier[name]
+        objects[name] = ObjectDigest(
+            structure=now.structure if one.structure == before.structure else one.structure,
+            definition=now.definition if one.definition == before.definition else one.definition,
+        )
+    return objects
 
 
 def versions_sentence(expected: Mapping[str, str], found: Mapping[str, str]) -> str:

@@ -6,6 +6,10 @@ object. What is left out of the comparison, because it may differ between two da
 casts, parentheses and white space of expressions (see expressions.py), the order in which a table that
 inherits has its columns, in which grants, a policy's roles and an operator family's members are listed,
 tablespaces, and options of columns that a server keeps for itself (see column_options.py).
+
+Beyond that a server may word a definition otherwise once it has loaded it, in ways that no list holds. Then
+the archive's DDL is loaded once more, into another database: where that says the same as the copy, the copy
+is what the archive's text means. It holds for definitions, not for properties.
 """
 
 import re
@@ -15,6 +19,7 @@ from dataclasses import dataclass
 
 from ledgerflow_ops.core import column_options, expressions
 from ledgerflow_ops.core.compare import Difference
+from ledgerflow_ops.core.rewording import Reworded
 
 _HEADER = re.compile(
     r"^-- Name: (?P<name>.*?); Type: (?P<kind>[A-Z ]+); Schema: (?P<schema>.*?); Owner: .*\n", re.MULTILINE
@@ -30,6 +35,18 @@ _UNORDERED = ("ACL", "DEFAULT ACL", "OPERATOR CLASS", "OPERATOR FAMILY")
 """Kinds whose lines pg_dump lists in the order in which the catalog happens to hold them."""
 _QUERIES = frozenset({"VIEW", "MATERIALIZED VIEW", "RULE", "POLICY", "FUNCTION", "PROCEDURE"})
 """Kinds whose definition may be or hold a query."""
+_DEFINED = _QUERIES | {
+    *("TABLE", "FOREIGN TABLE", "TABLE ATTACH", "DEFAULT", "CONSTRAINT", "CHECK CONSTRAINT", "DOMAIN"),
+    *("INDEX", "STATISTICS", "TRIGGER", "PUBLICATION TABLE"),
+}
+"""Kinds whose DDL may hold an expression or a query."""
+_SETS = re.compile(r"ALTER .*?( SET DEFAULT | ADD CONSTRAINT | ATTACH PARTITION | ADD TABLE )")
+"""A statement that sets an expression. All others set properties, which have one text."""
+_UNDEFINED = frozenset(
+    {"ACL", "COMMENT", "DEFAULT ACL", "EVENT TRIGGER", "SECURITY LABEL", "USER MAPPING"}
+    | {"MATERIALIZED VIEW DATA", "SUBSCRIPTION", "SUBSCRIPTION TABLE"}
+)
+"""Kinds without which all others can be made, and which would fire, read or connect."""
 _ROLE = r'(?:"(?:[^"]|"")+"|\w+)'
 _ROLES = re.compile(rf"(?<= TO ){_ROLE}(?:, {_ROLE})+")
 _SHOWN = 100
@@ -45,19 +62,82 @@ class _Object:
     method: str
 
 
-def compare(dumped: bytes, restored: bytes) -> list[Difference]:
-    """The differences between the DDL of an archive and that of the database restored from it."""
-    skipped = column_options.unknown(dumped) | column_options.unknown(restored)
-    expected, found = (_objects(column_options.without(text, skipped)) for text in (dumped, restored))
-    differences = []
+def compare(dumped: bytes, restored: bytes, remade: bytes | None = None) -> list[Difference]:
+    """The differences between the DDL of an archive and that of the database restored from it.
+
+    `remade` is the DDL of what the server made of `script(dumped)`, where there is such.
+    """
+    scripts = _scripts(dumped, restored, remade)
+    found, worded = _unlike(*scripts[:2]), {key for key, _ in _reworded(*scripts)}
+    return [_told(key, sentence) for key, sentence in found.items() if key not in worded]
+
+
+def reworded(dumped: bytes, restored: bytes, remade: bytes) -> tuple[Reworded, ...]:
+    """What the copy words otherwise than the archive, and is what the server makes of the archive's text."""
+    return tuple(one for _, one in _reworded(*_scripts(dumped, restored, remade)))
+
+
+def script(dumped: bytes) -> bytes:
+    """The DDL of an archive as far as definitions need it: nothing that fires, reads data or connects."""
+    text = dumped.decode("utf-8", "surrogateescape")
+    headers = list(_HEADER.finditer(text))
+    ends = [*(header.start() for header in headers[1:]), len(text)]
+    kept = [text[: headers[0].start()] if headers else text]
+    for header, end in zip(headers, ends, strict=False):
+        if header["kind"] not in _UNDEFINED:
+            kept.append(text[header.start() : end])
+    return "".join(kept).encode("utf-8", "surrogateescape")
+
+
+def _scripts(*texts: bytes | None) -> list[Mapping[Key, "_Object"]]:
+    """The objects of each script; what only servers set is left out of all of them."""
+    there = [text for text in texts if text is not None]
+    skipped = frozenset[str]().union(*map(column_options.unknown, there))
+    return [_objects(column_options.without(text, skipped)) for text in there]
+
+
+def _unlike(expected: Mapping[Key, "_Object"], found: Mapping[Key, "_Object"]) -> dict[Key, str]:
+    """What is to be told of each object that is not alike in both."""
+    sentences = {}
     for key in sorted({*expected, *found}):
         if key not in found:
-            differences.append(_told(key, "the dump makes it, and it is not there"))
+            sentences[key] = "the dump makes it, and it is not there"
         elif key not in expected:
-            differences.append(_told(key, "it is there, and the dump does not make it"))
+            sentences[key] = "it is there, and the dump does not make it"
         elif not _alike(key, expected[key], found[key]):
-            differences.append(_told(key, _sentence(key, expected[key], found[key])))
-    return differences
+            sentences[key] = _sentence(key, expected[key], found[key])
+    return sentences
+
+
+def _reworded(
+    expected: Mapping[Key, "_Object"],
+    found: Mapping[Key, "_Object"],
+    remade: Mapping[Key, "_Object"] | None = None,
+) -> Iterator[tuple[Key, Reworded]]:
+    if remade is None:
+        return
+    for key in expected.keys() & found.keys() & remade.keys():
+        dumped, loaded = expected[key], found[key]
+        if (
+            not _alike(key, dumped, loaded)
+            and _alike(key, remade[key], loaded)
+            and _words(key, dumped, loaded)
+        ):
+            yield key, Reworded(dumped.text, loaded.text)
+
+
+def _words(key: Key, dumped: _Object, loaded: _Object) -> bool:
+    """Whether what differs are words of definitions: no property, and no statement that is in one alone."""
+    if key[0] not in _DEFINED or dumped.method != loaded.method:
+        return False
+    lines, others = dumped.text.split("\n"), loaded.text.split("\n")
+    if key[0] in _QUERIES:
+        return True
+    return len(lines) == len(others) and all(
+        not a.startswith("ALTER ") or (_SETS.match(a) and _SETS.match(b))
+        for a, b in zip(lines, others, strict=True)
+        if _line(a) != _line(b)
+    )
 
 
 def _told(key: Key, sentence: str) -> Difference:

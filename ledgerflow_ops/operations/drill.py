@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -44,7 +45,7 @@ from ledgerflow_ops.operations.redumping import Redumped, redump
 from ledgerflow_ops.operations.rereading import Archived, Copy
 from ledgerflow_ops.operations.verify import hashed, told
 
-_COPY = "ledgerflow_copy"
+_COPY, _SCRATCH = "ledgerflow_copy", "ledgerflow_scratch"
 _JOBS = 2
 """Never 1: in parallel, pg_restore empties each table in the transaction that loads it, and the server then
 appends rows in the order they come. In one job it fills gaps in earlier pages, and another order of the
@@ -138,7 +139,8 @@ class _Drill:
                 return
             again = pool.submit(rereading.reread, copy, self.manifest.contents, server.pipes)
             file = self.site.folder.file(examination.name.dump)
-            ddl = pool.submit(redump, self.site.desk, self.manifest, file, copy, server_tools)
+            scratch = partial(self._scratch, server, copy)
+            ddl = pool.submit(redump, self.site.desk, self.manifest, file, copy, server_tools, scratch)
             answers = pool.submit(rules.ask, copy, self.site.rules)
             examination.stage(
                 Rung.EQUAL,
@@ -242,7 +244,16 @@ class _Drill:
         with suppress(psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject):
             connection.execute(sql.SQL("ALTER ROLE {} SET default_toast_compression = lz4").format(role))
 
-    def _make_database(self, connection: Connection) -> str:
+    @contextmanager
+    def _scratch(self, server: Throwaway, copy: Database) -> Iterator[Database]:
+        """A database that is as empty as the copy was."""
+        with self._keeper(server).connect() as connection:
+            self._make_database(connection, _SCRATCH)
+        empty = copy.named(_SCRATCH)
+        self._without_public(empty)
+        yield empty  # it ends with the server
+
+    def _make_database(self, connection: Connection, name: str = _COPY) -> str:
         """An empty database with the source's encoding and, where this machine has them, locale and provider.
 
         Returns a note for people where another had to do: it changes how text sorts, not what is stored.
@@ -254,14 +265,14 @@ class _Drill:
         note = ""
         for locale, provided in ((wanted, held), (wanted, None), (("C", "C"), None)):
             try:
-                properties.create(connection, _COPY, (encoding, *locale), provided)
+                properties.create(connection, name, (encoding, *locale), provided)
             except psycopg.errors.DatabaseError:
                 note = f" The locale {wanted[0]} is not on this machine; C stood in."
                 if provided and provided.locale:
                     note = f" The locale {provided.locale} of {wanted[0]} is not on this machine."
                 continue
             break
-        names = sql.Identifier(_COPY), sql.Identifier(self.bootstrap)
+        names = sql.Identifier(name), sql.Identifier(self.bootstrap)
         connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(*names))
         return note
 

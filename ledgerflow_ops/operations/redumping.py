@@ -1,23 +1,38 @@
-"""Dumps the DDL of a restored copy again, and compares it with what is in the archive."""
+"""Dumps the DDL of a restored copy again, and compares it with what is in the archive.
 
+Where a definition differs, the server makes the archive's DDL once more, in a database of its own: a copy
+that says what this one says is what the archive's text means.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledgerflow_ops.adapters import archive, tools
+from ledgerflow_ops.adapters import archive, remaking, tools
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import ddl
 from ledgerflow_ops.core.compare import Difference
+from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.manifest import Manifest
+from ledgerflow_ops.core.rewording import Reworded
 from ledgerflow_ops.operations.desk import Desk
+
+Scratch = Callable[[], AbstractContextManager[Database]]
+"""Gives an empty database beside the copy, as programs reach it; it is gone when the block ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Redumped:
-    """What came of it. `why_not` says why nothing was compared; it is empty when something was."""
+    """What came of it. `why_not` says why nothing was compared; it is empty when something was.
+
+    `reworded`: of which objects the copy only words the definition otherwise.
+    """
 
     differences: tuple[Difference, ...] = ()
     why_not: str = ""
+    reworded: tuple[Reworded, ...] = ()
 
     @property
     def equal(self) -> bool:
@@ -25,11 +40,21 @@ class Redumped:
         return not self.differences and not self.why_not
 
 
-def redump(desk: Desk, manifest: Manifest, file: Path, copy: Database, server: Tools | int) -> Redumped:
+def redump(
+    desk: Desk,
+    manifest: Manifest,
+    file: Path,
+    copy: Database,
+    server: Tools | int,
+    scratch: Scratch,
+    *,
+    all_seen: bool = True,
+) -> Redumped:
     """The archive's DDL against that of the copy, on a server of these programs or of this major version.
 
     Both must have been written by a pg_dump of one major version, each of a server of one major version:
-    others write the same object in other words.
+    others write the same object in other words. Without `all_seen` the account is not shown all that the dump
+    carries: what it does not see is no difference.
     """
     major = server if isinstance(server, int) else server.major
     if major != manifest.source.major:
@@ -38,8 +63,24 @@ def redump(desk: Desk, manifest: Manifest, file: Path, copy: Database, server: T
     dumping = _same(manifest.tool_version, here)
     if dumping is None:
         return Redumped(why_not=f"Its DDL was not compared: no pg_dump {_major(manifest.tool_version)} here.")
-    dumped = archive.definitions(dumping, file)
-    return Redumped(tuple(ddl.compare(dumped, archive.definitions_of(dumping, copy))))
+    if all_seen:
+        return _compared(dumping, file, copy, scratch)
+    why_not = "Only a superuser sees all that the dump carries."
+    try:
+        return Redumped(why_not=why_not, reworded=_compared(dumping, file, copy, scratch).reworded)
+    except LedgerError:  # as it may not read it
+        return Redumped(why_not=why_not)
+
+
+def _compared(dumping: Tools, file: Path, copy: Database, scratch: Scratch) -> Redumped:
+    dumped, restored = archive.definitions(dumping, file), archive.definitions_of(dumping, copy)
+    if not ddl.compare(dumped, restored):
+        return Redumped()
+    with scratch() as empty:
+        remaking.remake(dumping if dumping.has("psql") else tools.bundled(), empty, ddl.script(dumped))
+        remade = archive.definitions_of(dumping, empty)
+    differences = tuple(ddl.compare(dumped, restored, remade))
+    return Redumped(differences, reworded=ddl.reworded(dumped, restored, remade))
 
 
 def _same(version: str, here: list[Tools]) -> Tools | None:

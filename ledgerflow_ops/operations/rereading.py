@@ -10,11 +10,24 @@ from typing import TypeVar
 
 from ledgerflow_ops.adapters import archive, beside, source, tables
 from ledgerflow_ops.adapters.postgres import Connection, Database
+from ledgerflow_ops.adapters.source import Look
 from ledgerflow_ops.adapters.tables import Pipes, TableShape
 from ledgerflow_ops.adapters.tools import Tools
-from ledgerflow_ops.core import public_schema, rowsums
-from ledgerflow_ops.core.compare import Difference, contents_equal, facts_equal, of_earlier_version
-from ledgerflow_ops.core.manifest import Contents, LargeObjects, Manifest, Seal, TableContent
+from ledgerflow_ops.core import expressions, public_schema, rewording, rowsums
+from ledgerflow_ops.core.compare import (
+    Difference,
+    as_sealed_earlier,
+    contents_equal,
+    facts_equal,
+    of_earlier_version,
+)
+from ledgerflow_ops.core.manifest import (
+    Contents,
+    LargeObjects,
+    Manifest,
+    Seal,
+    TableContent,
+)
 from ledgerflow_ops.core.rowsums import together
 from ledgerflow_ops.core.tables import columns_in
 from ledgerflow_ops.operations.redumping import Redumped
@@ -40,10 +53,8 @@ class Copy:
     contents: Contents
     seal: Seal
     major: int
-    extended: frozenset[str]
-    titled: Mapping[str, str]
-    """What belongs to an extension, and earlier versions took for an object of its own."""
-    public: str
+    look: Look
+    """What its catalogs say beside the seal."""
 
     def without(self, unheld: Iterable[str] | None) -> "Copy":
         """The copy but for the empty tables, and the sequences, whose data the dump does not hold."""
@@ -96,7 +107,7 @@ def reread(database: Database, expected: Contents, pipes: Pipes | None) -> Copy:
         sequences={name: sequence.state for name, sequence in held.sequences.items()},
         large_objects=LargeObjects(count=held.objects, digest=held.objects_digest),
     )
-    return Copy(contents, look.seal, major, look.extended, look.titled, look.public)
+    return Copy(contents, look.seal, major, look)
 
 
 def differences(
@@ -111,13 +122,26 @@ def differences(
     contents = rowsums.rooted(expected, found.contents)
     if groups := rowsums.doubtful(expected, contents):
         contents = rowsums.settled(expected, contents, _same_rows(groups, database, archived))
-    seal, same_major = manifest.seal, found.major == manifest.source.major
-    if manifest.notes is None:
-        seal = of_earlier_version(seal, found.seal, found.extended, found.titled, carried=redumped.equal)
-    dumper = int(manifest.tool_version.split(".")[0])
-    seal = public_schema.as_carried(seal, found.seal, found.public, found.major, dumper)
+    seal = as_copied(manifest, found.look, found.major, redumped)
+    same_major = found.major == manifest.source.major
     differences = [*contents_equal(expected, contents), *redumped.differences]
     return differences + facts_equal(seal, found.seal, same_major=same_major, contents=expected)
+
+
+def as_copied(manifest: Manifest, copy: Look, major: int, redumped: Redumped) -> Seal:
+    """The seal as this version takes it, as far as its dump carries it; what the copy only words otherwise,
+    in the copy's words. `major` is the version of the copy's server."""
+    seal, found = manifest.seal, copy.seal
+    if manifest.notes is None:
+        titled = {name: expressions.digest(text) for name, text in copy.definitions.items()}
+        seal = of_earlier_version(
+            seal, found, copy.extended, titled, carried=redumped.equal, earlier=copy.earlier
+        )
+    objects = as_sealed_earlier(seal.objects, found.objects, copy.earlier)
+    objects = rewording.as_loaded(objects, found.objects, copy.definitions, redumped.reworded)
+    dumper = int(manifest.tool_version.split(".")[0])
+    seal = seal.model_copy(update={"objects": objects})
+    return public_schema.as_carried(seal, found, copy.public, major, dumper)
 
 
 def _same_rows(groups: list[frozenset[str]], database: Database, archived: Archived) -> Iterator[str]:

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -50,6 +51,7 @@ from ledgerflow_ops.operations.hold import held
 from ledgerflow_ops.operations.redumping import Redumped, redump
 from ledgerflow_ops.operations.rereading import Archived
 from ledgerflow_ops.operations.safety import Kept
+from ledgerflow_ops.operations.scratch import beside
 from ledgerflow_ops.operations.swap_outcome import BRIEF
 from ledgerflow_ops.operations.verify import reader, told, verify
 
@@ -211,16 +213,17 @@ class _Restore:
         """The roles that are missing, as the backup's roles file makes them, or by name and attributes."""
         roles.make(self.aim.maintenance, self.origin.folder, self.manifest, self.plan.missing_roles)
 
-    def _create(self) -> None:
+    def _create(self, name: str = "") -> None:
         """An empty database beside the live one, marked as ours."""
+        name = name or self.plan.restoring
         facts = self.aim.target.live.source if self.aim.target.live else self.manifest.source
         wanted = self.aim.properties or self.manifest.properties
         with self.aim.maintenance.connect() as connection:
             locale = (facts.encoding, facts.collate, facts.ctype)
-            properties.create(connection, self.plan.restoring, locale, wanted)
-            target.mark(connection, self.plan.restoring, self._mark(Role.RESTORING, None).encode())
+            properties.create(connection, name, locale, wanted)
+            target.mark(connection, name, self._mark(Role.RESTORING, None).encode())
         if "schema public" not in self.manifest.seal.objects:
-            with self.new.connect() as connection:
+            with self.aim.database.named(name).connect() as connection:
                 connection.execute("DROP SCHEMA public")
 
     def _load(self) -> None:
@@ -250,10 +253,11 @@ class _Restore:
     def _redump(self) -> Redumped:
         """What was restored, dumped again. An account below a superuser is not shown subscriptions."""
         server, file = self.aim.target.server, self.origin.folder.file(self.plan.candidate.name.dump)
-        if not server.superuser:
-            return Redumped(why_not="Only a superuser sees all that the dump carries.")
+        scratch = partial(beside, self.site, self.aim, self._create)
         with self.new.reached() as new:
-            return redump(self.site.desk, self.manifest, file, new, server.major)
+            return redump(
+                self.site.desk, self.manifest, file, new, server.major, scratch, all_seen=server.superuser
+            )
 
     def _rules(self) -> None:
         self._require(rules.ask(self.new, self.site.rules))

@@ -7,6 +7,7 @@ import pytest
 
 from ledgerflow_ops.core.compare import (
     Difference,
+    as_sealed_earlier,
     contents_equal,
     facts_equal,
     of_earlier_version,
@@ -235,3 +236,17 @@ def test_extensions_in_another_version_are_told() -> None:
     told = versions_sentence({"pg_trgm": "1.5", "hstore": "1.8"}, {"pg_trgm": "1.6", "hstore": "1.8"})
     assert told == "Extensions in another version: pg_trgm 1.5 was sealed, 1.6 is here."
     assert versions_sentence({"hstore": "1.8"}, {"hstore": "1.8"}) == ""
+
+
+def test_a_text_that_an_earlier_version_took_is_the_same_object_part_by_part() -> None:
+    before, now, other = (ObjectDigest(structure=text, definition=text) for text in "bno")
+    mixed = ObjectDigest(structure="b", definition="o")
+    read = as_sealed_earlier(
+        {"a": before, "b": other, "c": mixed, "d": before, "e": before},
+        {"a": now, "b": now, "c": now, "d": now},
+        {"a": before, "b": before, "c": before, "e": before},
+    )
+    assert read["a"] == now
+    assert read["b"] == other
+    assert read["c"] == ObjectDigest(structure="n", definition="o")
+    assert read["d"] == read["e"] == before

@@ -154,3 +154,74 @@ def test_another_title_or_another_value_is_a_difference(old: str, new: str) -> N
     before, after = ("v", "VIEW", UNION.format(old)), ("v", "VIEW", UNION.format(new))
     [sentence] = _found(_script(before), _script(after))
     assert sentence.startswith("view shop.v: it is not as the dump makes it")
+
+
+WORDED = tuple(
+    ("v", "VIEW", f"CREATE VIEW shop.v AS\n SELECT c\n   FROM shop.f() f({columns});")
+    for columns in ("c", "c, arr")
+)
+DEFAULT = tuple(
+    (TABLE[0], TABLE[1], TABLE[2].replace("integer", f"integer DEFAULT {value}"))
+    for value in ("(- 1)", "'-1'::integer")
+)
+
+
+@pytest.mark.parametrize(("before", "after"), [WORDED, DEFAULT])
+def test_what_the_server_makes_of_the_archive_once_more_is_no_difference(
+    before: tuple[str, str, str], after: tuple[str, str, str]
+) -> None:
+    dumped, restored = _script(before), _script(after)
+    assert len(_found(dumped, restored)) == 1
+    assert ddl.compare(dumped, restored, _script(after)) == []
+    [one] = ddl.reworded(dumped, restored, _script(after))
+    assert (one.dumped.strip(), one.loaded.strip()) == (before[2], after[2])
+
+
+@pytest.mark.parametrize(
+    ("dumped", "restored", "remade"),
+    [
+        pytest.param(WORDED[:1], WORDED[1:], WORDED[:1], id="the server makes something else of it"),
+        pytest.param(WORDED[:1], WORDED[1:], (), id="the server could not make it once more"),
+        pytest.param(WORDED[:1], (), (), id="it is missing in both"),
+        pytest.param((), WORDED[1:], WORDED[1:], id="the archive does not have it"),
+        pytest.param(
+            [("s", "SEQUENCE", "CREATE SEQUENCE shop.s CACHE 1;")],
+            [("s", "SEQUENCE", "CREATE SEQUENCE shop.s CACHE 2;")],
+            [("s", "SEQUENCE", "CREATE SEQUENCE shop.s CACHE 2;")],
+            id="a property, which has one text",
+        ),
+        pytest.param(
+            [("t", "TABLE", f"{TABLE[2]}\nALTER TABLE ONLY shop.t ALTER COLUMN a SET STATISTICS 7;")],
+            [TABLE],
+            [TABLE],
+            id="a statement that did nothing",
+        ),
+        pytest.param(
+            [("t", "TABLE", f"{TABLE[2]}\nALTER TABLE ONLY shop.t ALTER COLUMN a SET STATISTICS 7;")],
+            [("t", "TABLE", f"{TABLE[2]}\nALTER TABLE ONLY shop.t ALTER COLUMN a SET STATISTICS 8;")],
+            [("t", "TABLE", f"{TABLE[2]}\nALTER TABLE ONLY shop.t ALTER COLUMN a SET STATISTICS 8;")],
+            id="a statement that did something else",
+        ),
+    ],
+)
+def test_what_the_server_makes_once_more_excuses_nothing_else(
+    dumped: list[tuple[str, str, str]],
+    restored: list[tuple[str, str, str]],
+    remade: list[tuple[str, str, str]],
+) -> None:
+    texts = [_script(*objects) for objects in (dumped, restored, remade)]
+    assert len(ddl.compare(*texts)) == 1
+    assert ddl.reworded(*texts) == ()
+
+
+def test_the_script_to_make_once_more_neither_fires_nor_reads_nor_connects() -> None:
+    left_out = [
+        ("e", "EVENT TRIGGER", "CREATE EVENT TRIGGER e …"),
+        ("v", "MATERIALIZED VIEW DATA", "REFRESH MATERIALIZED VIEW shop.v;"),
+        ("s", "SUBSCRIPTION", "CREATE SUBSCRIPTION s CONNECTION 'password=secret' …"),
+        ("USER MAPPING me", "USER MAPPING", "CREATE USER MAPPING … OPTIONS (password 'secret');"),
+        ("TABLE t", "ACL", "GRANT SELECT ON TABLE shop.t TO a;"),
+    ]
+    made = ddl.script(_script(TABLE, *left_out, WORDED[0]))
+    assert made == _script(TABLE, WORDED[0])
+    assert ddl.script(b"-- nothing\n\xff") == b"-- nothing\n\xff"

@@ -3,20 +3,23 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.adapters import archive, process, source
+from ledgerflow_ops.adapters import archive, loading, process, source
+from ledgerflow_ops.adapters.loading import Load
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core import ddl, public_schema
 from ledgerflow_ops.core.compare import facts_equal
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.restoring import Wish
 from ledgerflow_ops.core.rungs import Rung
-from ledgerflow_ops.operations import catalog, leftovers, restore, rollback
+from ledgerflow_ops.operations import catalog, leftovers, rereading, restore, rollback
+from ledgerflow_ops.operations.redumping import redump
 from ledgerflow_ops_tests import builders, databases
 from ledgerflow_ops_tests.databases import run
 from ledgerflow_ops_tests.fakes import grounds, servers
@@ -253,6 +256,54 @@ CHANGES = (
 )
 
 
+REWORDED = (
+    Change(
+        "CREATE OR REPLACE VIEW reworded.over_rows WITH (check_option = local) AS"
+        " SELECT c FROM reworded.later WHERE c IN (SELECT c FROM reworded.rows()) AND c >= 3",
+        "view reworded.over_rows: owner, grants or definition differ",
+    ),
+    Change(
+        "CREATE OR REPLACE VIEW reworded.grouped AS"
+        " SELECT 'x' AS lit, count(*) AS count FROM reworded.later GROUP BY 'x'::text",
+        "view reworded.grouped: it is not as the dump makes it",
+    ),
+    Change(
+        "CREATE OR REPLACE RULE copies AS ON DELETE TO reworded.later DO ALSO"
+        " INSERT INTO reworded.later SELECT -r.c FROM reworded.rows() r",
+        "rule copies on reworded.later",
+    ),
+    Change(
+        "ALTER POLICY seen ON reworded.later"
+        " WITH CHECK (c > -1 AND EXISTS (SELECT FROM reworded.rows() r WHERE r.c = 5))",
+        "policy seen on reworded.later",
+    ),
+    Change("ALTER TABLE reworded.numbers ALTER a SET DEFAULT -2", "column reworded.numbers.a"),
+    Change(
+        "ALTER TABLE reworded.numbers DROP CONSTRAINT over, ADD CONSTRAINT over CHECK (b < -2)",
+        "constraint over on reworded.numbers",
+    ),
+    Change(
+        "ALTER TABLE reworded.numbers DROP CONSTRAINT apart,"
+        " ADD CONSTRAINT apart EXCLUDE USING gist (r WITH &&) WHERE (a > -3)",
+        "constraint apart on reworded.numbers",
+    ),
+    Change(
+        "DROP INDEX reworded.by_number; CREATE INDEX by_number ON reworded.numbers"
+        " ((b * -1), (CASE WHEN b > 6 THEN t END))",
+        "index by_number on reworded.numbers",
+    ),
+    Change("ALTER DOMAIN reworded.defaulted SET DEFAULT 1", "type reworded.defaulted"),
+    Change("ALTER MATERIALIZED VIEW reworded.lengthless RENAME c TO d", "column reworded.lengthless.c"),
+    Change("GRANT SELECT (c) ON reworded.kept_rows TO every_reader", "column reworded.kept_rows.c"),
+    Change(
+        "ALTER PUBLICATION reworded_numbers SET TABLE reworded.numbers (a, b) WHERE (b > 1)",
+        "publication table reworded.reworded_numbers numbers",
+        15,
+    ),
+)
+"""Done to what a load words otherwise, which is compared no less."""
+
+
 @pytest.fixture(scope="module", params=servers.MAJORS)
 def server(request: pytest.FixtureRequest, session_root: Path) -> Iterator[Server]:
     with (
@@ -271,13 +322,9 @@ def server(request: pytest.FixtureRequest, session_root: Path) -> Iterator[Serve
 
 @pytest.fixture
 def everything(server: Server) -> Iterator[Database]:
-    script = resources.files("ledgerflow_ops_tests").joinpath("everything.sql").read_text()
-    _, *parts = script.split("\n-- from ")
+    parts = databases.parts("everything.sql", server.cluster.tools.major)
     with databases.made(server.database) as database:
-        for part in parts:
-            since, _, statements = part.partition("\n")
-            if int(since) <= server.cluster.tools.major:
-                run(database, statements)
+        run(database, *parts)
         yield database
 
 
@@ -336,3 +383,40 @@ def test_each_kind_is_restored_and_each_change_of_one_is_told(
     (away,) = leftovers.kept(site)
     leftovers.discard(site, away.name)
     assert leftovers.kept(site) == [], "its subscriptions kept nobody from dropping it"
+
+
+def test_what_a_load_words_otherwise_is_no_difference_and_each_change_of_it_is_told(
+    root: Path, server: Server
+) -> None:
+    programs = server.cluster.tools
+    if programs.origin == "fetched":
+        servers.lend(root / "state", programs)
+    somebody = server.database.as_user("somebody_else")
+    with databases.made(server.database) as database, databases.made(somebody) as copy:
+        run(database, *databases.parts("reworded.sql", programs.major))
+        site = builders.site(root, database, rules=[])
+        manifest = grounds.take(site)
+        file = site.folder.file(BackupName.of(manifest.dump.file).dump)
+        assert loading.load(programs, copy, file, Load(2)).code == 0
+
+        def told(sealed: Manifest = manifest) -> list[str]:
+            with copy.connect() as connection:
+                look = source.look(connection)
+            scratch = partial(databases.made, somebody)
+            redumped = redump(site.desk, sealed, file, copy, programs, scratch)
+            seal = rereading.as_copied(sealed, look, programs.major, redumped)
+            differences = facts_equal(seal, look.seal, same_major=True)
+            return [one.sentence for one in (*differences, *redumped.differences)]
+
+        assert told() == []
+        with database.connect() as connection:
+            earlier = source.look(connection).earlier
+        assert {name.split()[0] for name in earlier} == {"column", "index", "type"}
+        objects = {**manifest.seal.objects, **earlier}
+        before = {"notes": None, "seal": manifest.seal.model_copy(update={"objects": objects})}
+        assert told(manifest.model_copy(update=before)) == [], "as an earlier version sealed it"
+        made = [change for change in REWORDED if change.since <= programs.major]
+        run(copy, *(change.sql for change in made))
+        sentences = told()
+    missed = [change.sql for change in made if not any(change.told in one for one in sentences)]
+    assert missed == [], "\n".join(sentences)

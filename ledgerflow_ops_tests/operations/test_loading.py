@@ -16,7 +16,7 @@ from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.proof import SOURCE
 from ledgerflow_ops.operations import drill, leftovers, pins, rollback
 from ledgerflow_ops.operations.backup import Order
-from ledgerflow_ops_tests import needs
+from ledgerflow_ops_tests import databases, needs
 from ledgerflow_ops_tests.fakes import grounds, roundtrips, servers
 from ledgerflow_ops_tests.fakes.roundtrips import Case
 from ledgerflow_ops_tests.fakes.servers import Server
@@ -200,6 +200,28 @@ def test_rows_that_a_load_places_anew_are_the_same_rows(make: Make) -> None:
 def test_a_constraint_that_holds_only_in_the_order_of_one_job_is_loaded_so(make: Make) -> None:
     case = make("by_order", BY_ORDER)
     case.roundtrip("DELETE FROM transfers WHERE id = 7", ordered=False)
+
+
+def test_what_a_server_words_otherwise_is_restored_and_an_edit_of_it_is_found(make: Make) -> None:
+    case = make("reworded", "".join(databases.parts("reworded.sql", tools.bundled().major)))
+    site, first = case.ground.site(rules=[]), case.backup()
+    case.psql(
+        "CREATE OR REPLACE VIEW reworded.grouped AS"
+        " SELECT 'x' AS lit, count(*) FROM reworded.later GROUP BY 'x'::text, 1"
+    )
+    edited = BackupName.of(case.restored().safety or "")  # proven before the restore went on
+    entries = {one.name.dump: one.manifest for one in case.ground.entries()}
+    sealed, held = entries[first.dump], entries[edited.dump]
+    assert sealed is not None
+    assert held is not None
+    # The archive of one state under the seal of the other: the same words differ, and one word means more.
+    site.folder.replace(edited.manifest, held.model_copy(update={"seal": sealed.seal}).encode())
+    [check] = [one for one in drill.drill(site, edited).checks if not one.passed]
+    assert check.message == (
+        "1 difference(s) from the seal:\n  view reworded.grouped: owner, grants or definition differ"
+    )
+    assert check.hint
+    assert site.folder.taken(edited.dump)
 
 
 @pytest.mark.parametrize(

@@ -257,7 +257,11 @@ def test_an_ordinary_owner_restores_a_database_of_its_own(root: Path, server: Se
         connection.execute("INSERT INTO public.entry (amount) SELECT g FROM generate_series(1, 500) g")
         connection.execute(
             "CREATE INDEX ON public.entry (amount);"
-            "CREATE VIEW public.total AS SELECT sum(amount) FROM public.entry"
+            "CREATE VIEW public.total AS SELECT sum(amount) FROM public.entry;"
+            "CREATE FUNCTION public.entries() RETURNS SETOF public.entry LANGUAGE sql"
+            " AS 'SELECT * FROM public.entry';"
+            "CREATE VIEW public.largest AS SELECT max(amount) FROM public.entries();"
+            "ALTER TABLE public.entry ADD note text"  # the alias list of entries() has it after a load
         )
     site = grounds.Ground(root, mine, {"rules": ()}).site()
     manifest = backup.backup(site, Order(file="mine.dump"))
