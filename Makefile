@@ -117,8 +117,8 @@ watchdog: $(READY) ## Look whether all is well, daemon or not, and alert; for cr
 ##@ Development
 
 .PHONY: test bench lint lock
-test: $(READY_DEV) ## Run the tests, two files at a time | ARGS="-x -k word" JOBS=0
-	@unset MAKELEVEL; $(VENV)/bin/python -m pytest -n $(or $(JOBS),2) --dist loadfile $(ARGS)
+test: $(READY_DEV) ## Run the tests, three files at a time | ARGS="-x -k word" JOBS=0
+	@unset MAKELEVEL; $(VENV)/bin/python -m pytest -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(READY_DEV) ## Measure against plain pg_dump and pg_restore
 	@$(VENV)/bin/python -m ledgerflow_ops_tests.bench $(ARGS)

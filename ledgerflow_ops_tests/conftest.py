@@ -64,6 +64,11 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that run programs as a person would come first: they are the longest to be waited for."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+
+
 @pytest.fixture(scope="session")
 def session_root() -> Iterator[Path]:
     """A folder that every account on the machine can pass through (PostgreSQL does not run as root)."""
