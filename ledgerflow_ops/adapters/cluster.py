@@ -7,11 +7,13 @@ import secrets
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -50,9 +52,9 @@ class Cluster:
         own(self.account, self.data.parent)
         words = [f"--{name}={value}" if value else f"--{name}" for name, value in options.items()]
         words += [f"--encoding={encoding}", "--no-sync", "--no-instructions", f"--username={superuser}"]
-        with _password_file(password, self.account) as file:
-            words += [f"--pwfile={file}", "--auth=scram-sha-256"] if file else ["--auth=trust"]
-            self._run("initdb", "-D", self.data, *words)
+        with _unnamed(password, self.account) as file:
+            words += ["--pwfile=/dev/stdin", "--auth=scram-sha-256"] if password else ["--auth=trust"]
+            self._run("initdb", "-D", self.data, *words, stdin=file)
         (self.data / "made").touch(mode=0o600)
         self._allow(self.data / "made")  # a base backup reads every file in there
 
@@ -116,7 +118,7 @@ class Cluster:
         if self.account:
             os.chown(file, self.account.uid, self.account.gid)
 
-    def _run(self, name: str, *arguments: object) -> None:
+    def _run(self, name: str, *arguments: object, stdin: IO[bytes] | int = subprocess.DEVNULL) -> None:
         """Run one of the server's programs as the account."""
         finished = process.run(
             [self.tools.path(name), *(str(argument) for argument in arguments)],
@@ -124,6 +126,7 @@ class Cluster:
             account=self.account,
             cwd="/",
             timeout=_START_TIMEOUT * 2,
+            stdin=stdin,
         )
         if finished.code:
             raise LedgerError(
@@ -133,17 +136,14 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def _password_file(password: str, account: Account | None) -> Iterator[str | None]:
-    """A private file with the password, readable by the account; None where there is no password."""
-    if not password:
-        yield None
-        return
-    with tempfile.NamedTemporaryFile("w", prefix="lf-", suffix=".pw") as file:
-        file.write(password)
-        file.flush()
+def _unnamed(text: str, account: Account | None) -> Iterator[IO[bytes]]:
+    """A file that the account can open as its standard input, and that has no name: no kill leaves it."""
+    with tempfile.TemporaryFile() as file:
+        file.write(text.encode())
+        file.seek(0)
         if account:
-            os.chown(file.name, account.uid, account.gid)
-        yield file.name
+            os.fchown(file.fileno(), account.uid, account.gid)
+        yield file
 
 
 def _awaken(postmaster: psutil.Process) -> None:

@@ -2,8 +2,7 @@
 
 import subprocess
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -104,11 +103,13 @@ class _Loading:
             return self._watched("psql", words, stdin=script)
 
     def _restore(self, stage: Stage, options: list[str]) -> Finished:
-        """One run of pg_restore on the entries of a stage."""
-        with _listed(stage) as file:
+        """One run of pg_restore on the entries of a stage. Their list has no name that a kill would leave."""
+        with tempfile.TemporaryFile() as listed:
+            listed.write(stage.list)
+            listed.seek(0)
             options = [*options, *(f"--section={section}" for section in stage.sections)]
-            options += [f"--use-list={file}", *self.how.options]
-            return self._watched("pg_restore", [*options, self.file])
+            options += ["--use-list=/dev/stdin", *self.how.options]
+            return self._watched("pg_restore", [*options, self.file], stdin=listed)
 
     def _watched(self, program: str, words: Sequence[str | Path], **streams: Any) -> Finished:
         """A program at work on the database. An index takes as long as it takes: that is no stall."""
@@ -122,12 +123,3 @@ class _Loading:
 
         command = [self.tools.path(program), *words]
         return process.run(command, extra=self.variables, watched=watched, **streams)
-
-
-@contextmanager
-def _listed(stage: Stage) -> Iterator[Path]:
-    """A file with the numbers of the stage's entries."""
-    with tempfile.NamedTemporaryFile(prefix="lf-", suffix=".toc") as file:
-        file.write(stage.list)
-        file.flush()
-        yield Path(file.name)
