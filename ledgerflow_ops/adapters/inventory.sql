@@ -111,7 +111,8 @@ generic AS (  -- kinds of which only presence is compared here
     UNION ALL SELECT 'pg_ts_dict'::regclass, oid FROM pg_ts_dict WHERE oid >= 16384
     UNION ALL SELECT 'pg_ts_parser'::regclass, oid FROM pg_ts_parser WHERE oid >= 16384
     UNION ALL SELECT 'pg_ts_template'::regclass, oid FROM pg_ts_template WHERE oid >= 16384
-    UNION ALL SELECT 'pg_statistic_ext'::regclass, oid FROM pg_statistic_ext
+    UNION ALL SELECT 'pg_statistic_ext'::regclass, s.oid FROM pg_statistic_ext s  -- of an extension's table none is dumped
+        WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_class'::regclass AND e.objid = s.stxrelid)
     UNION ALL SELECT 'pg_transform'::regclass, oid FROM pg_transform
     UNION ALL SELECT 'pg_default_acl'::regclass, oid FROM pg_default_acl
     UNION ALL SELECT 'pg_language'::regclass, oid FROM pg_language WHERE oid >= 16384

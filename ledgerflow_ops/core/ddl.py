@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ledgerflow_ops.core import column_options, expressions
+from ledgerflow_ops.core import column_options, expressions, grants
 from ledgerflow_ops.core.compare import Difference
 from ledgerflow_ops.core.rewording import Reworded
 
@@ -31,8 +31,9 @@ _STATE = ("SET default_table", "\\restrict", "\\unrestrict")
 _WITH_METHOD = ("TABLE", "MATERIALIZED VIEW")
 _PRIVATE = frozenset({"USER MAPPING", "SUBSCRIPTION", "SERVER", "FOREIGN DATA WRAPPER", "FOREIGN TABLE"})
 """Kinds whose DDL may hold a password: none of it is told."""
-_UNORDERED = ("ACL", "DEFAULT ACL", "OPERATOR CLASS", "OPERATOR FAMILY")
+_UNORDERED = ("DEFAULT ACL", "OPERATOR CLASS", "OPERATOR FAMILY")
 """Kinds whose lines pg_dump lists in the order in which the catalog happens to hold them."""
+_MAKES_NOTHING = frozenset({"ACL", "DEFAULT ACL", "COMMENT", "SECURITY LABEL", "ROW SECURITY"})
 _QUERIES = frozenset({"VIEW", "MATERIALIZED VIEW", "RULE", "POLICY", "FUNCTION", "PROCEDURE"})
 """Kinds whose definition may be or hold a query."""
 _DEFINED = _QUERIES | {
@@ -99,7 +100,10 @@ def _scripts(*texts: bytes | None) -> list[Mapping[Key, "_Object"]]:
 def _unlike(expected: Mapping[Key, "_Object"], found: Mapping[Key, "_Object"]) -> dict[Key, str]:
     """What is to be told of each object that is not alike in both."""
     sentences = {}
+    made = {(schema, name) for kind, schema, name in expected if kind not in _MAKES_NOTHING}
     for key in sorted({*expected, *found}):
+        if key[0] == "ACL" and _same_rights(key, expected.get(key), found.get(key), made):
+            continue
         if key not in found:
             sentences[key] = "the dump makes it, and it is not there"
         elif key not in expected:
@@ -140,6 +144,18 @@ def _words(key: Key, dumped: _Object, loaded: _Object) -> bool:
     )
 
 
+def _same_rights(
+    key: Key, dumped: "_Object | None", restored: "_Object | None", made: set[tuple[str, str]]
+) -> bool:
+    """Whether grants come to the same. Their name is the kind and the name of what they are on."""
+    kind, _, name = key[2].partition(" ")
+    elsewhere = (key[1], name.rpartition(".")[0] if kind == "COLUMN" else name) not in made
+    one, other = (
+        grants.effect(item.text if item else "", made_elsewhere=elsewhere) for item in (dumped, restored)
+    )
+    return one == other
+
+
 def _told(key: Key, sentence: str) -> Difference:
     kind, schema, name = key
     place = "" if schema == "-" else f"{schema}."
@@ -164,17 +180,10 @@ def _objects(ddl: bytes) -> Mapping[Key, _Object]:
     return {key: _Object("\n".join(parts), methods[key]) for key, parts in texts.items()}
 
 
-_GIVEN = (("EXTENSION", "plpgsql"), ("COMMENT", "EXTENSION plpgsql"), ("ACL", "SCHEMA public"))
-
-
 def _given(key: Key) -> bool:
-    """What is in every new database, and is written as the difference from what the server began with.
-
-    That somebody made PL/pgSQL anew shows in one of the two only, and before 15 so does an owner that the
-    schema public had. Its grants are compared by the seal.
-    """
+    """PL/pgSQL is in every new database; that somebody made it anew shows in one of the two only."""
     kind, _, name = key
-    return (kind, name) in _GIVEN
+    return (kind, name) in (("EXTENSION", "plpgsql"), ("COMMENT", "EXTENSION plpgsql"))
 
 
 def _takes_method(key: Key, text: str) -> bool:

@@ -21,7 +21,7 @@ from ledgerflow_ops.core.sealed import MARK, TAIL, parsed
 VERSION = 1
 """The format this code writes. A higher one is refused, not guessed at."""
 
-_OPTIONAL = ("files", "properties", "warnings", "unheld", "notes", "preloaded")
+_OPTIONAL = ("files", "properties", "warnings", "unheld", "notes", "preloaded", "members")
 
 
 class TableContent(Record):
@@ -220,6 +220,8 @@ class Manifest(Record):
     """What the source has and the dump does not carry, in sentences; None in earlier versions' manifests."""
     preloaded: tuple[str, ...] | None = None
     """What the source's server preloads; None where the account is not told, and in earlier manifests."""
+    members: dict[str, str] | None = None
+    """The relations that belong to extensions, with their extension; None in earlier manifests."""
     run: RunFacts
     durations: dict[str, float]
 

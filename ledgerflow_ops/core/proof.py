@@ -12,6 +12,8 @@ from ledgerflow_ops.core.rungs import PROVEN, Rung
 
 SOURCE = "source"
 """The cause of a check that found the file whole, and the database it was taken of at fault."""
+INCOMPLETE = "incomplete"
+"""The cause of a check that found the dump to lack something of its database."""
 
 
 class Verdict(StrEnum):
@@ -65,6 +67,14 @@ class Proof(Record):
             return ""
         found = (check for check in self.checks if not check.get("passed") and check.get("cause") == SOURCE)
         return next((str(check.get("message", "")) for check in found), "")
+
+    @property
+    def incomplete(self) -> tuple[str, str]:
+        """What of the database was found not to be in the dump, and what to do; empty where nothing was."""
+        found = (
+            check for check in self.checks if not check.get("passed") and check.get("cause") == INCOMPLETE
+        )
+        return next(((str(one.get("message", "")), str(one.get("hint", ""))) for one in found), ("", ""))
 
     def encode(self) -> bytes:
         """The proof file's bytes."""

@@ -113,8 +113,11 @@ def _tell(
 
 def _incomplete(entry: Entry | None) -> Failure | None:
     """An object that is not in the dump keeps it from being proven, whatever else holds."""
-    if entry is None or entry.manifest is None or entry.bad or not entry.manifest.lacks:
+    if entry is None or entry.manifest is None or entry.bad:
         return None
+    if not entry.manifest.lacks:
+        message, hint = entry.proof.incomplete if entry.proof else ("", "")
+        return Failure(message, hint, CannotJudge.exit_code) if message else None
     lacks = f"The dump does not hold all of the database, and cannot be proven: {entry.manifest.lacks}."
     return Failure(lacks, f"{entry.manifest.remedy} Then: make backup", CannotJudge.exit_code)
 
@@ -124,7 +127,7 @@ def _conclusion(entry: Entry, reached: Rung | None, failure: Failure | None) -> 
     if entry.bad:
         return "BAD: this backup does not count."
     word = reached.word if reached else "nothing"
-    if not entry.proven and entry.manifest and entry.manifest.lacks:
+    if not entry.proven and _incomplete(entry):
         return f"NOT PROVEN: known to be {word}, and it lacks something of the database."
     if entry.manifest is None:
         return f"NOT PROVEN: known to be {word}, no more. Without its manifest it can never be proven."

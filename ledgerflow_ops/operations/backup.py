@@ -234,6 +234,7 @@ class _Backup:
             properties=ready.properties,
             notes=sealed.notes,
             preloaded=sealed.preloaded,
+            members=sealed.members or None,
             run=self.site.desk.run,
             durations=dict(self.watch.durations),
         )

@@ -1,10 +1,10 @@
 """Whether a dump holds all objects of its database: what pg_dump said, and what it left out in silence."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ledgerflow_ops.adapters import rights
-from ledgerflow_ops.adapters.postgres import Connection
+from ledgerflow_ops.adapters import members, rights
+from ledgerflow_ops.adapters.postgres import Connection, Database
 from ledgerflow_ops.adapters.source import Snapshot
 from ledgerflow_ops.adapters.standby import Standby
 from ledgerflow_ops.core import dump_warnings
@@ -12,7 +12,9 @@ from ledgerflow_ops.core.checks import Check, warned
 from ledgerflow_ops.core.dump_warnings import DumpWarning, Meaning
 from ledgerflow_ops.core.fitting import Reason
 from ledgerflow_ops.core.manifest import Manifest
+from ledgerflow_ops.core.proof import INCOMPLETE, Proof
 from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.core.tables import quote
 
 _OURS = "ledgerflow_ops"
 _SHOWN = 10
@@ -68,8 +70,11 @@ def of_standby(standby: Standby | None) -> list[DumpWarning]:
     return [DumpWarning(program=_OURS, text=text, meaning=Meaning.NOTED) for text in found]
 
 
-def notes(manifest: Manifest) -> Iterator[Reason]:
+def notes(manifest: Manifest, proof: Proof | None) -> Iterator[Reason]:
     """What a restore of this backup does not bring back."""
+    message, hint = proof.incomplete if proof and not manifest.lacks else ("", "")
+    if message:
+        yield Reason("incomplete", message, hint)
     if manifest.lacks:
         yield Reason(
             "incomplete", f"The dump does not hold all of its database: {manifest.lacks}.", manifest.remedy
@@ -83,4 +88,30 @@ def incomplete(manifest: Manifest) -> Iterator[Check]:
     """What keeps a backup that equals its seal from being more than that."""
     if manifest.ceiling < Rung.VALID:
         message = f"The dump does not hold all of the database, and cannot be proven: {manifest.lacks}."
-        yield warned("restorable", "incomplete", message, f"{manifest.remedy} Then: make backup")
+        yield warned("restorable", INCOMPLETE, message, f"{manifest.remedy} Then: make backup")
+
+
+def unmade(manifest: Manifest, copy: Database, extensions: Mapping[str, str]) -> Iterator[Check]:
+    """Relations that belong to an extension and that its script, of the same version, does not make.
+
+    Somebody has added them (ALTER EXTENSION … ADD): pg_dump leaves them to the extension, with their rows.
+    `extensions` are those of the copy, with their versions.
+    """
+    there = {name for name, version in extensions.items() if manifest.seal.extensions.get(name) == version}
+    with copy.connect() as connection:
+        made = members.relations(connection)
+    gone = {
+        name: extension
+        for name, extension in (manifest.members or {}).items()
+        if name not in made and extension in there
+    }
+    if gone:
+        listed = ", ".join(f"{name} (of the extension {extension})" for name, extension in gone.items())
+        name, extension = next(iter(gone.items()))
+        yield warned(
+            "restorable",
+            INCOMPLETE,
+            f"The dump does not hold all of the database, and cannot be proven: {listed}. They belong to an "
+            "extension that does not make them, and pg_dump leaves them to it.",
+            f"Take each out of it: ALTER EXTENSION {quote(extension)} DROP {name}; Then: make backup",
+        )

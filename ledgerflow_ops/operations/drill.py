@@ -26,7 +26,7 @@ from ledgerflow_ops.core.files import FilesState
 from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.core.rungs import PROVEN, Rung
 from ledgerflow_ops.core.sizes import human
 from ledgerflow_ops.operations import (
     completeness,
@@ -296,7 +296,9 @@ class _Drill:
         yield from told("restorable", differences)
         if not differences and not wrong:
             yield passed("restorable", _equal_sentence(manifest, found, redumped))
-            yield from completeness.incomplete(manifest)
+            lacking = list(completeness.unmade(manifest, copy, found.seal.extensions))
+            self.examination.ceiling = Rung.EQUAL if lacking else PROVEN
+            yield from (*completeness.incomplete(manifest), *lacking)
 
     def _rules(self, answers: Future[list[Check]]) -> list[Check]:
         """The verdict on the data rules, which were asked while the copy was compared."""

@@ -36,6 +36,8 @@ class Examination:
     watch: Stopwatch = field(default_factory=Stopwatch)
     server_version: str | None = None
     rto_seconds: float | None = None
+    ceiling: Rung = PROVEN
+    """How far it can be proven, for what the examination found; the manifest may say less."""
     entries: int = 0
     """How many entries the archive's table of contents has."""
 
@@ -89,7 +91,8 @@ class Examination:
             self.checks.append(failed(name, found, error.message, error.hint))
         if self.bad:
             return False
-        self.rung = min(rung, self.manifest.ceiling) if self.manifest else rung
+        held = self.manifest.ceiling if self.manifest else PROVEN
+        self.rung = min(rung, held, self.ceiling)
         return True
 
     def record(self) -> Proof | None:

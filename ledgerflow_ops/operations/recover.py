@@ -189,8 +189,8 @@ def _reason(one: Found) -> str:
     examination = drill.drill(one.at, entry.name)
     if examination.bad:
         return examination.bad.message
-    faithful = (
-        examination.rung is Rung.EQUAL and entry.manifest.lacks
+    faithful = examination.rung is Rung.EQUAL and (
+        entry.manifest.lacks or examination.ceiling is Rung.EQUAL
     )  # all that is not in it was never there
     return "" if examination.proven or faithful else "it could not be proven"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledgerflow_ops.adapters import archive, beside, source
+from ledgerflow_ops.adapters import archive, beside, members, source
 from ledgerflow_ops.adapters.archive import Streamed
 from ledgerflow_ops.adapters.source import Inventory, Snapshot
 from ledgerflow_ops.adapters.tools import Tools
@@ -24,6 +24,7 @@ class Sealed:
     beside: Beside
     notes: tuple[str, ...]
     preloaded: tuple[str, ...] | None
+    members: dict[str, str]
 
 
 def take(snapshot: Snapshot, rows: Inventory, sequences: dict[str, Sequence], *, full: bool) -> Sealed:
@@ -31,7 +32,7 @@ def take(snapshot: Snapshot, rows: Inventory, sequences: dict[str, Sequence], *,
     connection = snapshot.connection
     look = source.look(connection, full=full, rows=rows)
     there = Beside(sequences, *beside.objects(connection, full=full))
-    return Sealed(look.seal, there, look.notes, look.preloaded)
+    return Sealed(look.seal, there, look.notes, look.preloaded, members.relations(connection))
 
 
 def require_held(

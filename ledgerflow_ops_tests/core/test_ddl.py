@@ -50,6 +50,18 @@ TABLE = ("t", "TABLE", "CREATE TABLE shop.t (\n    a integer,\n    b text\n);")
             id="the order of grants",
         ),
         pytest.param(
+            (
+                "TABLE t",
+                "ACL",
+                (
+                    "REVOKE ALL ON TABLE shop.t FROM first;\nREVOKE SELECT ON TABLE shop.t FROM PUBLIC;\n"
+                    "GRANT ALL ON TABLE shop.t TO a;\nGRANT SELECT ON TABLE shop.t TO PUBLIC;"
+                ),
+            ),
+            ("TABLE t", "ACL", "GRANT ALL ON TABLE shop.t TO a;"),
+            id="the first owner of an extension's object",
+        ),
+        pytest.param(
             ("t p", "POLICY", 'CREATE POLICY p ON shop.t TO "x, y", b USING (true);'),
             ("t p", "POLICY", 'CREATE POLICY p ON shop.t TO b, "x, y" USING (true);'),
             id="the order of a policy's roles",

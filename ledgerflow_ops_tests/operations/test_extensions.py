@@ -1,7 +1,9 @@
 """Every extension that PostgreSQL brings here: what belongs to one comes with it, whoever owns it then."""
 
 import re
+import shutil
 from collections.abc import Iterable, Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,12 @@ from ledgerflow_ops.adapters.loading import Load
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core import ddl
 from ledgerflow_ops.core.compare import facts_equal
+from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.manifest import Manifest, ObjectDigest
 from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.operations import backup, drill
+from ledgerflow_ops.core.restoring import Wish
+from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.operations import backup, drill, restore
 from ledgerflow_ops_tests import builders, databases
 from ledgerflow_ops_tests.databases import run
 from ledgerflow_ops_tests.fakes import grounds, servers
@@ -164,3 +169,72 @@ def test_a_seal_that_an_earlier_version_took_is_drilled_as_it_was_meant(
     bad = drill.drill(site, name).bad
     assert bad is not None
     assert "table public.t: owner, grants or definition differ" in bad.message
+
+
+@pytest.mark.parametrize("server", [17], indirect=True)
+def test_a_table_that_was_added_to_an_extension_is_missed(root: Path, small: Database) -> None:
+    """pg_dump leaves it to the extension, whose script does not make it: its rows are in no dump."""
+    run(small, "CREATE EXTENSION hstore SCHEMA public", "CREATE TABLE public.mine (a int)")
+    run(small, "INSERT INTO public.mine VALUES (1)", "ALTER EXTENSION hstore ADD TABLE public.mine")
+    site = builders.site(root, small, rules=[])
+    examination = drill.drill(site, BackupName.of(grounds.take(site).dump.file))
+    (told,) = [check for check in examination.checks if not check.passed]
+    assert (examination.rung, examination.proven, told.fatal) == (Rung.EQUAL, False, False)
+    assert "TABLE public.mine (of the extension hstore)" in told.message
+    statement = "ALTER EXTENSION hstore DROP TABLE public.mine;"
+    assert statement in told.hint
+    run(small, statement)
+    grounds.prove(site, grounds.take(site))
+
+
+@pytest.fixture(scope="module")
+def own_server(session_root: Path) -> Iterator[Server]:
+    """A server with an extension of somebody's own, which is not in PostgreSQL."""
+    with grounds.folder(session_root) as root:
+        programs = tools.bundled().folder.parent
+        shutil.copytree(programs, root / "programs")
+        for file in resources.files("ledgerflow_ops_tests").joinpath("extension").iterdir():
+            (root / "programs/share/extension" / file.name).write_bytes(file.read_bytes())
+        own = tools.at(root / "programs/bin", "own")
+        assert own is not None
+        with servers.server(root, own) as server:
+            run(server.database, "CREATE ROLE every_owner", "CREATE ROLE every_reader")
+            yield server
+
+
+def test_an_extension_of_ones_own_comes_back_with_its_rows_and_where_it_was_moved(
+    root: Path, own_server: Server
+) -> None:
+    """Configuration rows with and without a condition, members' grants, and what depends on extensions."""
+    with databases.made(own_server.database) as database:
+        run(database, resources.files("ledgerflow_ops_tests").joinpath("extension/uses.sql").read_text())
+        folder = own_server.cluster.tools.folder
+        site = grounds.with_settings(builders.site(root, database, rules=[]), tools_dir=folder)
+        manifest, before = grounds.take(site), _text(database, own_server)
+        grounds.prove(site, manifest)
+        run(database, "DELETE FROM moved.everything_kept", "ALTER EXTENSION ledger_parts SET SCHEMA tools")
+        restored = restore.restore(site, Wish(Environment.DEV, manifest.dump.file, force=True))
+        assert restored.bad is None
+        assert _text(database, own_server) == before
+
+
+def _text(database: Database, server: Server) -> bytes:
+    done = process.run([server.cluster.tools.path("pg_dump"), "--restrict-key=x"], extra=database.variables())
+    assert done.code == 0, done.errors
+    return done.out
+
+
+def test_the_owner_of_a_member_is_not_carried_and_no_difference(root: Path, own_server: Server) -> None:
+    with databases.made(own_server.database) as database:
+        run(
+            database,
+            "CREATE EXTENSION ledger_parts SCHEMA public",
+            *(
+                f"ALTER {what} OWNER TO every_owner"
+                for what in ("FUNCTION public.made_by_it()", "TABLE public.parts", "TABLE public.settings")
+            ),
+            "GRANT SELECT ON public.settings TO every_reader",
+        )
+        folder = own_server.cluster.tools.folder
+        site = grounds.with_settings(builders.site(root, database, rules=[]), tools_dir=folder)
+        grounds.prove(site, grounds.take(site))

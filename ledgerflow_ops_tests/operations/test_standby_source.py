@@ -67,7 +67,7 @@ def test_a_standby_is_backed_up_and_what_it_does_not_have_is_named(
     with primary.database.connect() as connection:
         row = connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone()
     assert row == (manifest.source.system_identifier,)
-    (note,) = completeness.notes(manifest)
+    (note,) = completeness.notes(manifest, None)
     assert _PAD in note.message
     told = [check.message for check in doctor.examine(ground.site().desk, [ground.site()]) if check.passed]
     assert any("the source is a standby" in message and _PAD in message for message in told)

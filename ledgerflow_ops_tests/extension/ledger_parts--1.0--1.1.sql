@@ -1,0 +1,2 @@
+ALTER TABLE settings ADD COLUMN noted text;
+CREATE FUNCTION made_later() RETURNS integer LANGUAGE sql AS 'SELECT 2';

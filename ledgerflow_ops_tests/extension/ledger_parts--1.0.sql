@@ -1,0 +1,18 @@
+CREATE TABLE parts (a serial, b integer CHECK (b > 0));
+CREATE SEQUENCE kept_number;
+SELECT pg_catalog.pg_extension_config_dump('kept_number', '');
+CREATE TABLE settings (name text PRIMARY KEY, value text, own boolean DEFAULT true);
+INSERT INTO settings VALUES ('version', '1', false), ('colour', 'red', false);
+SELECT pg_catalog.pg_extension_config_dump('settings', 'WHERE own');
+CREATE TABLE everything_kept (a integer CHECK (a > 0), b text);
+SELECT pg_catalog.pg_extension_config_dump('everything_kept', '');
+CREATE TABLE kept_children (a serial PRIMARY KEY, b text REFERENCES settings);
+SELECT pg_catalog.pg_extension_config_dump('kept_children', '');
+SELECT pg_catalog.pg_extension_config_dump('kept_children_a_seq', '');
+GRANT SELECT ON parts TO PUBLIC;
+CREATE ACCESS METHOD ledger_am TYPE INDEX HANDLER bthandler;
+CREATE TYPE part AS (a integer, b text);
+CREATE FUNCTION made_by_it() RETURNS integer LANGUAGE sql AS 'SELECT 1';
+REVOKE EXECUTE ON FUNCTION made_by_it() FROM PUBLIC;
+CREATE AGGREGATE part_sum(int2) (SFUNC = int2_sum, STYPE = int8);
+CREATE VIEW looked AS SELECT name FROM settings;
