@@ -28,7 +28,12 @@ CREATE INDEX by_number ON reworded.numbers ((b * -(1::integer)), (CASE WHEN b > 
 CREATE STATISTICS reworded.of_numbers ON (a * -(3::integer)), b FROM reworded.numbers;
 CREATE TRIGGER on_number AFTER UPDATE ON reworded.numbers FOR EACH ROW WHEN (new.a > -(1::integer))
     EXECUTE FUNCTION suppress_redundant_updates_trigger();
-CREATE TABLE reworded.parted (a integer) PARTITION BY RANGE ((a * -(1::integer)));
+CREATE TABLE reworded.parted (a integer CHECK (a > -(7::integer))) PARTITION BY RANGE ((a * -(1::integer)));
+CREATE TABLE reworded.part PARTITION OF reworded.parted DEFAULT;
+CREATE TRIGGER on_part AFTER UPDATE ON reworded.parted FOR EACH ROW WHEN (new.a > -(1::integer))
+    EXECUTE FUNCTION suppress_redundant_updates_trigger();
+CREATE INDEX by_part ON reworded.parted ((a - (-(1::integer))));
+CREATE TABLE reworded.heir (x integer) INHERITS (reworded.numbers);
 CREATE VIEW reworded.double_minus AS SELECT -(-(1.0::numeric)) AS a, - 9223372036854775808::bigint AS b;
 -- What is grouped by twice is once after a load.
 CREATE VIEW reworded.grouped AS SELECT 'x' AS lit, count(*) FROM reworded.numbers GROUP BY 'x'::text, 1;

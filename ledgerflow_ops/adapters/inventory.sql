@@ -200,8 +200,13 @@ SELECT 'routine ' || p.name,
 FROM routine p JOIN pg_language l ON l.oid = p.prolang LEFT JOIN grants g ON g.kind = 'routine' AND g.oid = p.oid
 
 UNION ALL
-SELECT format('trigger %I on %s', t.tgname, r.name), concat_ws('|', t.tgenabled, t.tgtype), pg_get_triggerdef(t.oid), 'object'
-FROM pg_trigger t JOIN relation r ON r.oid = t.tgrelid WHERE NOT t.tgisinternal
+SELECT format('trigger %I on %s', t.tgname, r.name), concat_ws('|', t.tgenabled, t.tgtype), f.definition, f.sort
+FROM pg_trigger t JOIN relation r ON r.oid = t.tgrelid
+-- The definition of a partition's trigger is its parent's.
+CROSS JOIN LATERAL (VALUES
+    ('object', CASE WHEN t.tgparentid = 0 THEN pg_get_triggerdef(t.oid) END),
+    (CASE WHEN t.tgparentid <> 0 THEN 'earlier' END, pg_get_triggerdef(t.oid))) f(sort, definition)
+WHERE NOT t.tgisinternal AND f.sort IS NOT NULL
 
 UNION ALL
 SELECT format('rule %I on %s', w.rulename, r.name), w.ev_enabled::text, pg_get_ruledef(w.oid), 'object'

@@ -4,23 +4,27 @@ pg_restore with several jobs starts an entry as soon as what it depends on is th
 holds no data itself, so its triggers wait for none: they come while its partitions are being filled, and
 fire. So the data is complete before anything of the post-data section is begun. Within that, pg_restore's
 own passes are kept: grants, then materialized views (`RestorePass` in PostgreSQL's pg_backup_archiver.h).
+Triggers are made in pg_dump's own order: a partition's trigger that is switched off has to wait for the one
+of the table above, and the archive does not say so where another partition is between them (getTriggers in
+pg_dump.c leaves that one's out). Comments come with them: some are on triggers.
 Event triggers come last of all: pg_restore refreshes materialized views after it has made them, which
 fires them.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 _ENTRY = re.compile(rb"(\d+); \d+ \d+ (.*)")
 """A line of `pg_restore --list`: the entry's number, two oids, its kind, schema, name and owner."""
 _GRANTS = (b"ACL ", b"ACL LANGUAGE ", b"DEFAULT ACL ")
+_TRIGGER, _SAID = b"TRIGGER ", (b"COMMENT ", b"SECURITY LABEL ")
 _REFRESHED = (b"MATERIALIZED VIEW DATA ", b"STATISTICS DATA ")
 _EVENT_TRIGGERS = tuple(kind + b"EVENT TRIGGER " for kind in (b"", b"COMMENT - ", b"SECURITY LABEL - "))
 
 
-PRE_DATA = "pre-data"
+PRE_DATA, _POST_DATA = "pre-data", "post-data"
 
 
 class Pass(IntEnum):
@@ -51,17 +55,25 @@ class Stage:
 
 def stages(listed: Iterable[bytes]) -> Iterator[Stage]:
     """The runs that load an archive of which `pg_restore --list` prints these lines."""
-    passes: dict[Pass, list[bytes]] = {step: [] for step in Pass}
-    for line in listed:
-        if entry := _ENTRY.match(line):
-            passes[_pass(entry[2])].append(entry[1])
-    main, last = tuple(passes[Pass.MAIN]), tuple(passes[Pass.EVENT_TRIGGERS])
+    entries = [match for line in listed if (match := _ENTRY.match(line))]
+    passes = {step: tuple(one[1] for one in entries if _pass(one[2]) is step) for step in Pass}
+    main, last = passes[Pass.MAIN], passes[Pass.EVENT_TRIGGERS]
+    in_turn = _in_turn([(one[1], one[2]) for one in entries if _pass(one[2]) is Pass.MAIN])
     yield Stage("data", (PRE_DATA, "data"), main)
-    yield Stage("constraints", ("post-data",), main)
+    yield Stage("constraints", (_POST_DATA,), tuple(one for one in main if one not in in_turn))
+    if in_turn:
+        yield Stage("triggers", (_POST_DATA,), tuple(one for one in main if one in in_turn), parallel=False)
     if derived := (*passes[Pass.GRANTS], *passes[Pass.REFRESHED]):
         yield Stage("grants", (), derived)
     if last:
         yield Stage("event triggers", (), last, parallel=False)
+
+
+def _in_turn(entries: Sequence[tuple[bytes, bytes]]) -> frozenset[bytes]:
+    """The numbers of triggers and of what may be said of them; none where there are no triggers."""
+    if not any(described.startswith(_TRIGGER) for _, described in entries):
+        return frozenset()
+    return frozenset(number for number, described in entries if described.startswith((_TRIGGER, *_SAID)))
 
 
 def _pass(described: bytes) -> Pass:

@@ -17,10 +17,12 @@ LISTED = [
 
 
 def test_data_is_complete_before_anything_that_could_fire_and_event_triggers_come_last() -> None:
-    data, constraints, grants, last = stages(LISTED)
+    data, constraints, triggers, grants, last = stages(LISTED)
     assert data.sections == ("pre-data", "data")
     assert constraints.sections == ("post-data",)
-    assert data.entries == constraints.entries == (b"849", b"2416", b"2564", b"3199")
+    assert data.entries == (b"849", b"2416", b"2564", b"3199")
+    assert constraints.entries == (b"849", b"2416", b"2564")
+    assert (triggers.entries, triggers.sections, triggers.parallel) == ((b"3199",), ("post-data",), False)
     assert (grants.entries, grants.sections) == ((b"3400", b"2100", b"2600"), ())
     assert (last.entries, last.parallel) == ((b"3200", b"3201"), False)
     assert last.list == b"3200;\n3201;\n"
@@ -28,3 +30,19 @@ def test_data_is_complete_before_anything_that_could_fire_and_event_triggers_com
 
 def test_without_grants_and_event_triggers_there_are_two_stages() -> None:
     assert [stage.name for stage in stages(LISTED[:2])] == ["data", "constraints"]
+
+
+def test_triggers_and_what_is_said_of_them_are_made_in_the_order_of_the_archive() -> None:
+    """A partition's trigger is switched off after it is there: the archive does not always say so."""
+    said = [
+        b"3301; 0 0 COMMENT public TABLE t postgres",
+        b"3202; 2620 16451 TRIGGER public aa_part tr postgres",
+        b"3302; 0 0 COMMENT public TRIGGER tr ON zz postgres",
+        b"3203; 2620 16452 TRIGGER public zz tr postgres",
+        b"3204; 1259 16453 INDEX public i postgres",
+    ]
+    data, constraints, triggers = stages(said)
+    assert data.entries == (b"3301", b"3202", b"3302", b"3203", b"3204")
+    assert (constraints.entries, constraints.parallel) == ((b"3204",), True)
+    assert triggers.entries == (b"3301", b"3202", b"3302", b"3203")
+    assert [stage.entries for stage in stages([said[0], said[4]])] == [(b"3301", b"3204")] * 2

@@ -63,6 +63,12 @@ CREATE MATERIALIZED VIEW days AS SELECT d, count(*) FROM ev GROUP BY d;
 CREATE FUNCTION many() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM public.ev';
 CREATE MATERIALIZED VIEW through_a_function AS SELECT many();
 INSERT INTO ev SELECT g, g % 600 FROM generate_series(1, 6000) g;
+CREATE TABLE deep (a int, b int) PARTITION BY LIST (a);
+CREATE TABLE deep_1 PARTITION OF deep FOR VALUES IN (1) PARTITION BY LIST (b);
+SELECT format('CREATE TABLE deep_1_%s PARTITION OF deep_1 FOR VALUES IN (%s)', g, g)
+    FROM generate_series(0, 9) g \\gexec
+CREATE TRIGGER deep_log AFTER UPDATE ON deep FOR EACH ROW EXECUTE FUNCTION log_it();
+SELECT format('ALTER TABLE deep_1_%s DISABLE TRIGGER deep_log', g) FROM generate_series(0, 9) g \\gexec
 REFRESH MATERIALIZED VIEW days;
 REFRESH MATERIALIZED VIEW through_a_function;
 """
