@@ -181,7 +181,7 @@ class _Drill:
         with server.server.connect() as connection:
             self._make_own_role(connection)
         if self.manifest:
-            roles.make_all(server.server, self.site.folder, self.manifest)
+            roles.make_all(self._keeper(server), self.site.folder, self.manifest)
         with self._keeper(server).connect() as connection:
             notes = self._make_database(connection)
         self._without_public(copy)

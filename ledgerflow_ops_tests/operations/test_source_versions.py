@@ -234,6 +234,20 @@ def test_a_superuser_that_was_locked_down_does_not_make_the_backup_bad(
         _ask(role, set_back)
 
 
+@pytest.mark.parametrize("server", [14], indirect=True)
+def test_a_first_role_that_is_no_superuser_any_more(ground: Ground, role: Database) -> None:
+    """As hosts of databases have it. From 16 on a server refuses to take it from the first role."""
+    _ask(ground.database, "ALTER ROLE {} SUPERUSER", _user(role))
+    own = Ground(ground.root, role)
+    _ask(role, "CREATE ROLE supabase_admin SUPERUSER")  # made after postgres: in the order of their names
+    _ask(role, "ALTER ROLE postgres NOSUPERUSER")
+    try:
+        grounds.prove(own.site(), grounds.take(own.site()))
+    finally:
+        _ask(role, "ALTER ROLE postgres SUPERUSER")
+        _ask(role, "DROP ROLE supabase_admin")
+
+
 def test_roles_of_every_kind_come_back_from_the_script_and_from_the_seal(
     ground: Ground, role: Database
 ) -> None:
