@@ -403,3 +403,21 @@ CREATE TABLE derived.replicated (a integer NOT NULL);
 CREATE UNIQUE INDEX replicated_a ON derived.replicated (a);
 ALTER TABLE derived.replicated REPLICA IDENTITY USING INDEX replicated_a;
 DROP INDEX derived.replicated_a;
+-- Dropping a parent's column drops its CHECK there, and leaves it with the child, where nothing dumps it.
+CREATE TABLE derived.half_dropped (a integer, b text);
+CREATE TABLE derived.left_over (b text, a integer);
+ALTER TABLE derived.left_over INHERIT derived.half_dropped;
+ALTER TABLE derived.half_dropped ADD CONSTRAINT of_a CHECK (a <> 5);
+ALTER TABLE derived.half_dropped DROP COLUMN a;
+CREATE TABLE derived.below_it () INHERITS (derived.left_over);
+CREATE VIEW derived.options_first WITH (check_option = local, security_barrier) AS SELECT b FROM derived.half_dropped WHERE b <> '';
+-- Indexes are attached at two levels before the key that needs the one on top.
+CREATE TABLE derived.tree (a integer, b integer, PRIMARY KEY (a, b)) PARTITION BY RANGE (a);
+CREATE TABLE derived.branch PARTITION OF derived.tree FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (b);
+CREATE TABLE derived.leaf_1 PARTITION OF derived.branch FOR VALUES FROM (0) TO (10);
+CREATE TABLE derived.leaf_2 PARTITION OF derived.branch DEFAULT;
+CREATE TABLE derived.leaf_3 PARTITION OF derived.tree DEFAULT;
+CREATE TABLE derived.of_tree (a integer, b integer, CONSTRAINT to_tree FOREIGN KEY (a, b) REFERENCES derived.tree);
+COMMENT ON CONSTRAINT to_tree ON derived.of_tree IS 'to the top';
+INSERT INTO derived.tree VALUES (1, 1), (1, 11), (11, 1);
+INSERT INTO derived.of_tree VALUES (1, 11);

@@ -55,10 +55,16 @@ def dump(
         return stream(client.tools, dump, into, moved, lambda _decoder: NOBODY)
 
 
-def archive_options(compression: str, without: Sequence[QualifiedName] = ()) -> list[str]:
-    """What pg_dump is asked for to write an archive, `without` the data of these tables and sequences."""
+def archive_options(
+    compression: str, without: Sequence[QualifiedName] = (), *, through_roots: bool = False
+) -> list[str]:
+    """What pg_dump is asked for to write an archive, `without` the data of these tables and sequences.
+
+    `through_roots`: partitions are to be loaded through the table that they are partitions of.
+    """
     left_out = [f"--exclude-table-data={name.pattern}" for name in without]
-    return ["--format=custom", f"--compress={compression}", *left_out]
+    roots = ["--load-via-partition-root"] if through_roots else []
+    return ["--format=custom", f"--compress={compression}", *roots, *left_out]
 
 
 def stream(

@@ -11,6 +11,7 @@ _SUBSCRIPTIONS = """
     SELECT s.subname::text FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid
     WHERE d.datname = current_database()
 """
+_TEMPLATE = "SELECT 1 FROM pg_database WHERE datname = %s AND datistemplate"
 _EVENT_TRIGGERS = "SELECT evtname::text FROM pg_event_trigger WHERE evtenabled <> 'D'"
 
 
@@ -19,6 +20,7 @@ def drop(server: Database, name: str) -> None:
 
     DROP DATABASE refuses one that has subscriptions (dropdb in PostgreSQL's dbcommands.c), so these go first.
     Their slots stay on the publisher: the live database's subscriptions have slots of the same names.
+    Nor does it drop a template.
     """
     with server.connect() as connection:
         row = connection.execute(_SUBSCRIBED, [name]).fetchone()
@@ -26,6 +28,8 @@ def drop(server: Database, name: str) -> None:
             form = sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true")
             connection.execute(form.format(sql.Identifier(name)))
             _unsubscribe(server.named(name).quiet(connection))
+        if connection.execute(_TEMPLATE, [name]).fetchone():
+            connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 

@@ -99,6 +99,9 @@ undumped AS (  -- what pg_dump does not write by itself, and so without its comm
     UNION ALL SELECT 'pg_type'::regclass, t.oid FROM pg_type t LEFT JOIN pg_class r ON r.oid = t.typrelid
         WHERE t.typtype = 'm' OR r.relkind <> 'c' OR EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
 ),
+checked AS (  -- what a table has of CHECK constraints that somebody gave to it or to one it inherits from
+    SELECT p.child, u.conname FROM parent p JOIN pg_constraint u ON u.conrelid = p.oid WHERE u.contype = 'c' AND u.conislocal
+),
 generic AS (  -- kinds of which only presence is compared here
     SELECT 'pg_operator'::regclass AS class, oid FROM pg_operator
         WHERE oid >= 16384 AND oprcode <> 0  -- a shell, which only another operator names, is not dumped
@@ -180,6 +183,7 @@ CROSS JOIN LATERAL (SELECT c.contype = 'c' AND c.conrelid <> 0 AND NOT c.conislo
 WHERE c.contype NOT IN ('n', 't') AND (r.oid IS NOT NULL OR t.oid IS NOT NULL)
   -- What a foreign key of or to a partitioned table brings to its partitions is named anew by each server.
   AND (c.contype <> 'f' OR c.conparentid = 0)
+  AND NOT (c.contype = 'c' AND c.conrelid <> 0 AND NOT c.conislocal AND (c.conrelid, c.conname) NOT IN (TABLE checked))
 
 UNION ALL
 SELECT format('index %I on %s', x.relname, r.name),
@@ -293,6 +297,11 @@ GROUP BY o.name
 UNION ALL
 SELECT format('index %s of %s is not valid: not in the dump', i.indexrelid::regclass, r.name), '', NULL, 'note'
 FROM pg_index i JOIN relation r ON r.oid = i.indrelid WHERE NOT i.indisvalid AND r.relkind <> 'p'
+
+UNION ALL  -- dropping a parent's column drops its constraints there alone, and pg_dump writes none that is only inherited
+SELECT format('constraint %I on %s: inherited from no table that has it: not in the dump', c.conname, r.name), '', NULL, 'note'
+FROM pg_constraint c JOIN relation r ON r.oid = c.conrelid
+WHERE c.contype = 'c' AND NOT c.conislocal AND (c.conrelid, c.conname) NOT IN (TABLE checked)
 
 UNION ALL
 SELECT format('extension %s belongs to %s: a dump does not say so; whoever restores it owns it then', x.extname, pg_get_userbyid(x.extowner)), '', NULL, 'note'

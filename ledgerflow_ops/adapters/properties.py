@@ -1,13 +1,14 @@
 """What PostgreSQL keeps of a database outside of it, and a dump does not hold: read, and set again."""
 
+import re
 from collections.abc import Iterator
-from typing import Any
 
+import psycopg
 from psycopg import sql
 
 from ledgerflow_ops.adapters import rawsql, tablespaces, texts
 from ledgerflow_ops.adapters.postgres import Connection, Database
-from ledgerflow_ops.core import encodings
+from ledgerflow_ops.core import encodings, machine_errors
 from ledgerflow_ops.core.manifest import DatabaseProperties, Grant, Setting
 
 _LISTS = frozenset(
@@ -21,22 +22,25 @@ _LISTS = frozenset(
     }
 )
 """Settings whose stored value is a list, quoted already (GUC_LIST_QUOTE in PostgreSQL's source)."""
+_ELEMENT = re.compile(r'\s*("((?:[^"]|"")*)"|[^,"]+?)\s*(?:,|$)')
 _ROW = """
     SELECT pg_get_userbyid(datdba)::text, datconnlimit, shobj_description(d.oid, 'pg_database'),
         v ->> 'datlocprovider', coalesce(v ->> 'datlocale', v ->> 'daticulocale'), v ->> 'daticurules',
-        nullif(spcname, 'pg_default')
+        nullif(spcname, 'pg_default'), nullif(datistemplate, false)
     FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace CROSS JOIN LATERAL to_jsonb(d) v
     WHERE datname = %s
 """
 _GRANTS = """
     SELECT CASE WHEN a.grantee = 0 THEN NULL ELSE pg_get_userbyid(a.grantee)::text END,
         a.privilege_type::text, a.is_grantable
-    FROM pg_database d CROSS JOIN LATERAL aclexplode(coalesce(datacl, acldefault('d', datdba))) a
-    WHERE datname = %s ORDER BY 1, 2
+    FROM pg_database d CROSS JOIN LATERAL aclexplode(coalesce(datacl, acldefault('d', datdba)))
+        WITH ORDINALITY a(grantor, grantee, privilege_type, is_grantable, n)
+    WHERE datname = %s ORDER BY n
 """
 _SETTINGS = """
-    SELECT CASE WHEN setrole = 0 THEN NULL ELSE pg_get_userbyid(setrole)::text END, unnest(setconfig)
-    FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE datname = %s ORDER BY 1, 2
+    SELECT CASE WHEN setrole = 0 THEN NULL ELSE pg_get_userbyid(setrole)::text END AS role, setting
+    FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+    CROSS JOIN LATERAL unnest(setconfig) WITH ORDINALITY u(setting, n) WHERE datname = %s ORDER BY role, n
 """
 
 
@@ -44,7 +48,7 @@ def properties(connection: Connection, database: str) -> DatabaseProperties:
     """The properties of `database`, asked from any database of its server."""
     row = connection.execute(_ROW, [database]).fetchone()
     assert row is not None
-    owner, limit, comment, provider, locale, rules, tablespace = row
+    owner, limit, comment, provider, locale, rules, tablespace, template = row
     settings = [(role, *text.split("=", 1)) for role, text in connection.execute(_SETTINGS, [database])]
     return DatabaseProperties(
         owner=owner,
@@ -59,6 +63,7 @@ def properties(connection: Connection, database: str) -> DatabaseProperties:
         ),
         settings=tuple(Setting(role=role, name=name, value=value) for role, name, value in settings),
         tablespace=tablespace,
+        template=template,
     )
 
 
@@ -87,19 +92,28 @@ def create(
 _PROVIDERS = {"i": ("icu", "ICU_LOCALE"), "b": ("builtin", "BUILTIN_LOCALE")}
 
 
-def carry_over(server: Database, name: str, wanted: DatabaseProperties, codec: str) -> None:
+def carry_over(server: Database, name: str, wanted: DatabaseProperties, codec: str) -> str:
     """Give the database `name` these properties, but for the comment, which the swap sets.
 
-    Their text is that of a database with the encoding of `codec`.
+    Their text is that of a database with the encoding of `codec`. Returns a sentence of the settings that the
+    server lacks something for, which are left out.
     """
     with server.connect() as connection:
         roles = {role for (role,) in connection.execute("SELECT rolname::text FROM pg_roles")}
         own = encodings.codec(texts.server_encoding(connection.pgconn))
     there = {encodings.decode(encodings.encode(role, own), codec) for role in roles}
     said = [rawsql.rendered(one, codec) for one in _statements(sql.Identifier(name), wanted, there)]
+    refused: list[str] = []
     with rawsql.speaking(server, said) as connection:
         for statement in said:
-            connection.execute(statement)
+            try:
+                connection.execute(statement)
+            except psycopg.Error as error:
+                command = statement.decode("utf-8", "replace")
+                if not machine_errors.matches(error.diag.message_primary or "", command):
+                    raise
+                refused.append(command)
+    return machine_errors.left_out(refused)
 
 
 def comment(server: Database, name: str, text: str, codec: str) -> None:
@@ -114,7 +128,11 @@ def _statements(name: sql.Identifier, wanted: DatabaseProperties, roles: set[str
     if wanted.owner in roles:
         yield sql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, sql.Identifier(wanted.owner))
     yield sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(name, sql.Literal(wanted.connection_limit))
+    if wanted.template:
+        yield sql.SQL("ALTER DATABASE {} IS_TEMPLATE true").format(name)
     yield sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name)
+    if wanted.owner in roles:
+        yield sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(name, sql.Identifier(wanted.owner))
     for grant in wanted.grants:
         if grant.grantee in {None, *roles}:
             yield _granted(name, grant)
@@ -131,10 +149,21 @@ def _granted(name: sql.Identifier, grant: Grant) -> sql.Composed:
 
 
 def _set(name: sql.Identifier, setting: Setting) -> sql.Composed:
-    value: Any = sql.SQL(setting.value) if setting.name in _LISTS else sql.Literal(setting.value)
+    value = _listed(setting.value) if setting.name in _LISTS else sql.Literal(setting.value)
     parts = [sql.Identifier(part) for part in setting.name.split(".")]
     what = sql.SQL(".").join(parts)
     if setting.role is None:
-        return sql.SQL("ALTER DATABASE {} SET {} TO {}").format(name, what, value or sql.Literal(""))
+        return sql.SQL("ALTER DATABASE {} SET {} TO {}").format(name, what, value)
     role = sql.Identifier(setting.role)
     return sql.SQL("ALTER ROLE {} IN DATABASE {} SET {} TO {}").format(role, name, what, value)
+
+
+def _listed(value: str) -> sql.Composable:
+    """A list as the server keeps it, its elements quoted where they must be, as SET takes it.
+
+    An element that is empty is kept as `""`, which SET does not take: pg_dump says it as a literal, too.
+    """
+    found = (
+        match[1] if match[2] is None else match[2].replace('""', '"') for match in _ELEMENT.finditer(value)
+    )
+    return sql.SQL(", ").join(map(sql.Literal, found)) if value.strip() else sql.Literal("")

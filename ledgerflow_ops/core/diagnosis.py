@@ -10,27 +10,9 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from ledgerflow_ops.core import machine_errors
 from ledgerflow_ops.core.manifest import Seal
 from ledgerflow_ops.core.tables import QualifiedName, quote
-
-_MACHINE = re.compile(
-    r"extension .* is not available|could not open extension control file|could not access file"
-    r"|has no installation script|must be loaded via|can only be loaded via|shared_preload_libraries"
-    r"|ICU is not supported|not supported in this build|not supported by this build"
-    r"|could not create locale|could not open collator|collation .* for encoding .* does not exist"
-    r"|violates partition constraint"  # where a hash depends on the machine: a collation of ICU
-    r"|No space left on device|out of memory|out of shared memory|server closed the connection"
-    r"|could not extend file|could not write|could not connect|connection to server|unsupported version"
-    r"|deadlock detected|canceling statement|terminating connection|the database system is"
-    r"|stack depth limit exceeded|too many clients|could not fork"
-    r"|: (?:Cannot allocate memory|Input/output error|Too many open files(?: in system)?|Disk quota exceeded"
-    r"|Read-only file system|Resource temporarily unavailable|Structure needs cleaning|Stale file handle)$",
-    re.IGNORECASE,
-)
-"""What pg_restore says when this machine is at fault, not the backup."""
-
-_ITS_OWN = "CREATE EXTENSION "
-"""A command whose script lies on this machine, not in the archive: so does whatever ends it."""
 
 _ERROR = re.compile(
     r"^(?:pg_restore: error: |psql:\S+ )?(?:COPY failed for table (\".*?\"): |could not execute query: )?"
@@ -59,13 +41,15 @@ _IN_SQL = re.compile(
 class Diagnosis:
     """What is wrong with the source, in a sentence that names the object, and the SQL that finds or fixes it.
 
-    `by_order`: whether loading the rows in another order may well succeed.
+    `by_order`: whether loading the rows in another order may well succeed. `by_extension`: whether another
+    version of an extension can be the reason, since what is missing is none of the source's own objects.
     """
 
     cause: str
     sentence: str
     fix: str
     by_order: bool = False
+    by_extension: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +71,7 @@ def first_error(errors: str) -> str:
 def of_machine(errors: str) -> bool:
     """Whether it is this machine that cannot load the archive: it says nothing of the backup."""
     command = errors.partition("Command was: ")[2]  # the first one, which is that of the first error
-    return command.startswith(_ITS_OWN) or bool(_MACHINE.search(first_error(errors)))
+    return machine_errors.matches(first_error(errors), command)
 
 
 def diagnose(errors: str, seal: Seal) -> Diagnosis | None:
@@ -213,7 +197,8 @@ def _search_path(failure: _Failure) -> Diagnosis | None:
     function = _function(failure)
     if not function:
         return None
-    schemas = dict.fromkeys([*_schemas_of(missing[2], failure.seal), "public"])
+    known = list(_schemas_of(missing[2], failure.seal))
+    schemas = dict.fromkeys([*known, "public"])
     path = ", ".join([*map(quote, schemas), "pg_temp"])
     used = f" It is used where {failure.table} is loaded." if failure.table else _used(failure)
     own = [function] if "(" in function else _signatures(function, failure.seal)
@@ -226,6 +211,7 @@ def _search_path(failure: _Failure) -> Diagnosis | None:
         f"the function {function} names the {what} without its schema, and a load has an empty "
         f"search_path.{used}",
         fix,
+        by_extension=not known,
     )
 
 
@@ -300,6 +286,7 @@ def _unknown(failure: _Failure) -> Diagnosis:
         f"the server refuses it{used}: {failure.message}{by}",
         "Correct in the source what this names; pg_dump and psql into an empty database show it as well.",
         by_order=bool(failure.table and function),
+        by_extension=True,
     )
 
 

@@ -7,6 +7,9 @@ own passes are kept: grants, then materialized views (`RestorePass` in PostgreSQ
 Triggers are made in pg_dump's own order: a partition's trigger that is switched off has to wait for the one
 of the table above, and the archive does not say so where another partition is between them (getTriggers in
 pg_dump.c leaves that one's out). Comments come with them: some are on triggers.
+Indexes of partitions are attached to those of their parents one by one: of two that are attached at once
+neither sees that the other was the last one missing, and the parent's index stays invalid for ever; or they
+end in a deadlock (`validatePartitionedIndex` in tablecmds.c). Foreign keys may need such an index.
 Event triggers come last of all: pg_restore refreshes materialized views after it has made them, which
 fires them.
 """
@@ -20,6 +23,8 @@ _ENTRY = re.compile(rb"(\d+); \d+ \d+ (.*)")
 """A line of `pg_restore --list`: the entry's number, two oids, its kind, schema, name and owner."""
 _GRANTS = (b"ACL ", b"ACL LANGUAGE ", b"DEFAULT ACL ")
 _TRIGGER, _SAID = b"TRIGGER ", (b"COMMENT ", b"SECURITY LABEL ")
+_ATTACHED, _AFTER_ATTACHED = b"INDEX ATTACH ", (b"FK CONSTRAINT ", b"COMMENT ")
+"""What may need an attached index, or belong to what does. Nothing needs a comment."""
 _REFRESHED = (b"MATERIALIZED VIEW DATA ", b"STATISTICS DATA ")
 _EVENT_TRIGGERS = tuple(kind + b"EVENT TRIGGER " for kind in (b"", b"COMMENT - ", b"SECURITY LABEL - "))
 
@@ -58,15 +63,38 @@ def stages(listed: Iterable[bytes]) -> Iterator[Stage]:
     entries = [match for line in listed if (match := _ENTRY.match(line))]
     passes = {step: tuple(one[1] for one in entries if _pass(one[2]) is step) for step in Pass}
     main, last = passes[Pass.MAIN], passes[Pass.EVENT_TRIGGERS]
-    in_turn = _in_turn([(one[1], one[2]) for one in entries if _pass(one[2]) is Pass.MAIN])
+    described = [(one[1], one[2]) for one in entries if _pass(one[2]) is Pass.MAIN]
+    in_turn = _in_turn(described)
     yield Stage("data", (PRE_DATA, "data"), main)
-    yield Stage("constraints", (_POST_DATA,), tuple(one for one in main if one not in in_turn))
+    yield from _constraints([one for one in described if one[0] not in in_turn])
     if in_turn:
         yield Stage("triggers", (_POST_DATA,), tuple(one for one in main if one in in_turn), parallel=False)
     if derived := (*passes[Pass.GRANTS], *passes[Pass.REFRESHED]):
         yield Stage("grants", (), derived)
     if last:
         yield Stage("event triggers", (), last, parallel=False)
+
+
+def _constraints(entries: Sequence[tuple[bytes, bytes]]) -> Iterator[Stage]:
+    """The post-data section but for triggers, cut where indexes are attached.
+
+    The archive lists what depends on something after it, so whatever stands before the last attached index
+    can be made before them all, but for what needs one of them.
+    """
+    attached = tuple(number for number, what in entries if what.startswith(_ATTACHED))
+    last = max((at for at, one in enumerate(entries) if one[0] in attached[-1:]), default=-1)
+    later = tuple(
+        number
+        for at, (number, what) in enumerate(entries)
+        if not what.startswith(_ATTACHED) and (at > last or what.startswith(_AFTER_ATTACHED))
+    )
+    if attached:
+        held = {*attached, *later}
+        yield Stage("indexes", (_POST_DATA,), tuple(number for number, _ in entries if number not in held))
+        yield Stage("attached indexes", (_POST_DATA,), attached, parallel=False)
+        yield Stage("constraints", (_POST_DATA,), later)
+    else:
+        yield Stage("constraints", (_POST_DATA,), tuple(number for number, _ in entries))
 
 
 def _in_turn(entries: Sequence[tuple[bytes, bytes]]) -> frozenset[bytes]:

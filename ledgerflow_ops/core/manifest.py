@@ -147,8 +147,8 @@ class Setting(Record):
 class DatabaseProperties(Record):
     """What the server keeps of a database outside of it. `provider` is pg_database's datlocprovider.
 
-    `tablespace` is the database's own where that is not the server's default; it is left out of records where
-    it is None, as in those of earlier versions.
+    `tablespace` is the database's own where that is not the server's default, `template` whether it may be
+    copied by all; they are left out of records where they are None, as in those of earlier versions.
     """
 
     owner: str
@@ -160,12 +160,14 @@ class DatabaseProperties(Record):
     grants: tuple[Grant, ...]
     settings: tuple[Setting, ...]
     tablespace: str | None = None
+    template: bool | None = None
 
     @model_serializer(mode="wrap")
     def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields: dict[str, Any] = serialize(self)
-        if self.tablespace is None:
-            del fields["tablespace"]
+        for name in ("tablespace", "template"):
+            if fields[name] is None:
+                del fields[name]
         return fields
 
 

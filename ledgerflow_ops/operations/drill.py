@@ -180,10 +180,11 @@ class _Drill:
         self.report.step(Step.ROLES)
         with server.server.connect() as connection:
             self._make_own_role(connection)
+        notes = ""
         if self.manifest:
-            roles.make_all(self._keeper(server), self.site.folder, self.manifest)
+            notes = roles.make_all(self._keeper(server), self.site.folder, self.manifest)
         with self._keeper(server).connect() as connection:
-            notes = self._make_database(connection)
+            notes = f" {notes}".rstrip() + self._make_database(connection)
         self._without_public(copy)
         self.report.step(Step.RESTORE)
         loaded = self._load(server, copy, server_tools)

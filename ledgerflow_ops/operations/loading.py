@@ -15,6 +15,7 @@ from ledgerflow_ops.core import diagnosis
 from ledgerflow_ops.core.errors import LedgerError, UnrestorableSource
 from ledgerflow_ops.core.fitting import Reason
 from ledgerflow_ops.core.manifest import DatabaseProperties, Manifest
+from ledgerflow_ops.core.progress import Reporter
 from ledgerflow_ops.core.tablespaces import Placed, absent, notes, placed
 
 _ROWS = "data"
@@ -33,16 +34,26 @@ def load(
     """Load `file` into `database`, which is empty; `empty` makes it so again for another try.
 
     Several jobs load the largest tables first. A constraint that reads another table may hold only in
-    pg_dump's own order, in which one job loads: where that can be the reason, it is tried.
+    pg_dump's own order, in which one job loads: where that can be the reason, it is tried. So it is where
+    jobs stood in each other's way.
     """
     done = loading.load(tools, database, file, how)
-    if done.code == 0 or manifest is None or done.stage != _ROWS:
-        return done
-    found = diagnosis.diagnose(done.errors, manifest.seal)
-    if found is None or not found.by_order:
+    if done.code == 0 or not (_stuck(done) or _by_order(done, manifest)):
         return done
     empty()
     return loading.load(tools, database, file, replace(how, jobs=1))
+
+
+def _stuck(done: Loaded) -> bool:
+    """Whether two jobs waited for each other."""
+    return diagnosis.first_error(done.errors) == "deadlock detected"
+
+
+def _by_order(done: Loaded, manifest: Manifest | None) -> bool:
+    if manifest is None or done.stage != _ROWS:
+        return False
+    found = diagnosis.diagnose(done.errors, manifest.seal)
+    return found is not None and found.by_order
 
 
 def require_source(loaded: Loaded, manifest: Manifest | None) -> None:
@@ -84,6 +95,12 @@ class Placement:
 def placement(tools: Tools, file: Path, usable: frozenset[str]) -> Placement:
     """Where the objects of an archive are kept."""
     return Placement(tuple(placed(archive.ddl(tools, file))), usable)
+
+
+def tell(reporter: Reporter, said: str) -> None:
+    """Say what was said, line by line."""
+    for line in said.splitlines():
+        reporter.say(line)
 
 
 def into_target(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from ledgerflow_ops.adapters import activity, archive, beside, clock, source
+from ledgerflow_ops.adapters import activity, archive, beside, clock, partitions, source
 from ledgerflow_ops.adapters.changed import changed
 from ledgerflow_ops.adapters.client import Client
 from ledgerflow_ops.adapters.dumping import Dumper, Script, dumper
@@ -98,9 +98,11 @@ def _open(
     snapshot = stack.enter_context(source.snapshot(database, locks))
     connection, sequences = snapshot.connection, beside.sequences(snapshot.connection)
     unheld = snapshot.standby.unlogged if snapshot.standby else ()
+    roots = partitions.placed_anew(connection)
+    wanted = archive.archive_options(client.compression, unheld, through_roots=roots)
     started = [
         stack.enter_context(dumper(client, options, snapshot.snapshot_id, limits.lock))
-        for options in (archive.archive_options(client.compression, unheld), ["--schema-only"])
+        for options in (wanted, ["--schema-only"])
     ]
 
     def watched(decoder: Decoder | None = None) -> Watcher:

@@ -212,7 +212,8 @@ class _Restore:
 
     def _make_roles(self) -> None:
         """The roles that are missing, as the backup's roles file makes them, or by name and attributes."""
-        roles.make(self.aim.maintenance, self.origin.folder, self.manifest, self.plan.missing_roles)
+        place, missing = self.origin.folder, self.plan.missing_roles
+        loading.tell(self.report, roles.make(self.aim.maintenance, place, self.manifest, missing))
 
     def _create(self, name: str = "") -> None:
         """An empty database beside the live one, marked as ours."""
@@ -232,8 +233,7 @@ class _Restore:
         file = self.origin.folder.file(self.plan.candidate.name.dump)
         usable = self.aim.target.server.tablespaces
         said = loading.into_target(self.tools, self.new, file, self.manifest, usable, self._empty)
-        for line in said.splitlines():
-            self.report.say(line)
+        loading.tell(self.report, said)
 
     def _empty(self) -> None:
         """Begin anew with the database that is restored into."""
@@ -273,9 +273,10 @@ class _Restore:
 
     def _carry_over(self) -> None:
         wanted = self.aim.properties or self.manifest.properties
+        codec = encodings.codec(self.manifest.source.encoding)
         if wanted:
-            codec = encodings.codec(self.manifest.source.encoding)
-            properties.carry_over(self.aim.maintenance, self.plan.restoring, wanted, codec)
+            server, name = self.aim.maintenance, self.plan.restoring
+            loading.tell(self.report, properties.carry_over(server, name, wanted, codec))
 
     def _swap_both(self) -> None:
         """Database and files, or neither. Files are laid out first: then only renames are left."""

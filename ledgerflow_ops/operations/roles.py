@@ -8,7 +8,7 @@ from ledgerflow_ops.adapters import rawsql
 from ledgerflow_ops.adapters import roles as facts
 from ledgerflow_ops.adapters.folder import Folder
 from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.core import encodings
+from ledgerflow_ops.core import encodings, machine_errors
 from ledgerflow_ops.core import globals as roles_script
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.manifest import Manifest
@@ -16,30 +16,28 @@ from ledgerflow_ops.core.manifest import Manifest
 _AGAIN = "Take another backup: make backup"
 
 
-def make_all(server: Database, folder: Folder, manifest: Manifest) -> None:
-    """All roles but the one that an empty server begins with.
+def make_all(server: Database, folder: Folder, manifest: Manifest) -> str:
+    """All roles but the one that an empty server begins with; a sentence of what could not be set here.
 
     BadBackup when the roles file cannot be read, or does not run.
     """
     first = manifest.source.bootstrap_role
     if manifest.globals is None:
-        _say(server, _sealed(manifest, set(manifest.seal.roles) - {first}))
-        return
+        return _say(server, _sealed(manifest, set(manifest.seal.roles) - {first}))
     script, codec = _script(folder, manifest.globals.file, manifest.source.encoding)
     try:
         statements = roles_script.replayable(script, first)
     except roles_script.UnreadableScript as error:
         raise BadBackup(f"The roles file cannot be read: {error}.", hint=_AGAIN) from None
-    _say(server, _bytes(statements, codec), from_file=True)
+    return _say(server, _bytes(statements, codec), from_file=True)
 
 
-def make(server: Database, folder: Folder, manifest: Manifest, names: Collection[str]) -> None:
-    """The roles `names`, which the server lacks."""
+def make(server: Database, folder: Folder, manifest: Manifest, names: Collection[str]) -> str:
+    """The roles `names`, which the server lacks; a sentence of what could not be set here."""
     if manifest.globals is None:
-        _say(server, _sealed(manifest, names))
-        return
+        return _say(server, _sealed(manifest, names))
     script, codec = _script(folder, manifest.globals.file, manifest.source.encoding)
-    _say(server, _bytes(roles_script.about(script, names), codec))
+    return _say(server, _bytes(roles_script.about(script, names), codec))
 
 
 def _script(folder: Folder, file: str, encoding: str) -> tuple[str, str]:
@@ -58,15 +56,21 @@ def _sealed(manifest: Manifest, names: Collection[str]) -> list[bytes]:
     return [rawsql.rendered(statement, codec) for statement in facts.statements(wanted)]
 
 
-def _say(server: Database, statements: list[bytes], *, from_file: bool = False) -> None:
+def _say(server: Database, statements: list[bytes], *, from_file: bool = False) -> str:
+    """Say them; what this machine lacks something for (a locale, a library) is left out, and told."""
     if not statements:
-        return
+        return ""
+    refused: list[str] = []
     with rawsql.speaking(server, statements) as connection:
         for statement in statements:
             try:
                 connection.execute(statement)
             except psycopg.Error as error:
-                if not from_file:
+                said, text = error.diag.message_primary or "", statement.decode("utf-8", "replace")
+                if machine_errors.matches(said, text):
+                    refused.append(text)
+                elif from_file:
+                    raise BadBackup(f"The roles file does not run: {said}", hint=_AGAIN) from None
+                else:
                     raise
-                told = f"The roles file does not run: {error.diag.message_primary}"
-                raise BadBackup(told, hint=_AGAIN) from None
+    return machine_errors.left_out(refused)

@@ -192,6 +192,17 @@ def test_the_object_is_named_with_the_sql_that_finds_or_fixes_it(
         running("could not extend file: No space left on device", "CREATE INDEX i ON public.t (a)"),
         running("deadlock detected\nDETAIL:  …", "ALTER TABLE ONLY public.t ADD CONSTRAINT c CHECK (true)"),
         copying('new row for relation "p0" violates partition constraint'),
+        running('could not load library "/l/x.so": undefined symbol: f', "CREATE FUNCTION public.f() …"),
+        running('could not find function "f" in file "/l/x.so"', "CREATE FUNCTION public.f() …"),
+        running('incompatible library "/l/x.so": version mismatch', "CREATE FUNCTION public.f() …"),
+        running('security label provider "anon" is not loaded', "SECURITY LABEL FOR anon ON TABLE public.t"),
+        running('could not open stop-word file "/s/d.stop": No such file', "CREATE TEXT SEARCH DICTIONARY d"),
+        running('could not open dictionary file "/d.dict": No such file', "CREATE TEXT SEARCH DICTIONARY d"),
+        running('time zone "Europe/Kyiv" not recognized', "CREATE VIEW public.v AS …"),
+        running("compression method lz4 not supported", "ALTER TABLE ONLY public.t ALTER COLUMN a SET …"),
+        copying("unsupported XML feature"),
+        running('invalid value for parameter "lc_monetary": "de_DE"', "CREATE FUNCTION public.f() …"),
+        running('unrecognized configuration parameter "of_a_fork"', "CREATE PROCEDURE public.f() …"),
         'pg_restore: error: COPY failed for table "t": server closed the connection unexpectedly\n',
         "pg_restore: error: unsupported version (1.17) in file header\n",
         running('could not read blocks 7..7 in file "base/5/16400": Input/output error', "CREATE INDEX i"),
@@ -212,6 +223,13 @@ def test_trouble_of_this_machine_says_nothing_of_the_source(errors: str) -> None
 def test_without_a_word_of_the_server_nothing_is_known(errors: str) -> None:
     assert diagnose(errors, SEAL) is None
     assert not of_machine(errors)
+
+
+def test_a_setting_that_a_function_asks_for_is_the_sources_own() -> None:
+    said = 'unrecognized configuration parameter "app.tenant"\nCONTEXT:  SQL function "f" during inlining'
+    for errors in (copying(said), running(said, "CREATE INDEX i ON public.t USING btree (public.f(a))")):
+        assert not of_machine(errors)
+        assert diagnose(errors, SEAL) is not None
 
 
 def test_a_value_of_a_row_is_no_trouble_of_this_machine() -> None:

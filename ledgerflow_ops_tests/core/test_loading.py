@@ -46,3 +46,28 @@ def test_triggers_and_what_is_said_of_them_are_made_in_the_order_of_the_archive(
     assert (constraints.entries, constraints.parallel) == ((b"3204",), True)
     assert triggers.entries == (b"3301", b"3202", b"3302", b"3203")
     assert [stage.entries for stage in stages([said[0], said[4]])] == [(b"3301", b"3204")] * 2
+
+
+PARTITIONED = [
+    b"849; 1259 16386 TABLE public p postgres",
+    b"850; 0 0 TABLE ATTACH public p0 postgres",
+    b"3100; 0 0 COMMENT public TABLE p postgres",
+    b"3001; 2606 1 CONSTRAINT public p p_pkey postgres",
+    b"3002; 1259 2 INDEX public p0_pkey postgres",
+    b"3003; 0 0 INDEX ATTACH public p0_pkey postgres",
+    b"3006; 2606 3 FK CONSTRAINT public r r_p_fkey postgres",
+    b"3007; 0 0 COMMENT public CONSTRAINT r_p_fkey ON r postgres",
+    b"3008; 1259 4 MATERIALIZED VIEW public m postgres",
+    b"3009; 1259 5 INDEX public m_i postgres",
+    b"3004; 0 0 INDEX ATTACH public p1_pkey postgres",
+    b"3010; 2618 6 RULE public p r postgres",
+]
+
+
+def test_indexes_are_attached_one_by_one_before_what_needs_them() -> None:
+    data, indexes, attached, constraints = stages(PARTITIONED)
+    assert len(data.entries) == len(PARTITIONED)
+    assert indexes.entries == (b"849", b"850", b"3001", b"3002", b"3008", b"3009")
+    assert (attached.entries, attached.parallel) == ((b"3003", b"3004"), False)
+    assert constraints.entries == (b"3100", b"3006", b"3007", b"3010")
+    assert {stage.sections for stage in (indexes, attached, constraints)} == {("post-data",)}

@@ -137,7 +137,10 @@ def test_what_a_dump_does_not_hold_is_carried_over(field: Field) -> None:
             'GRANT CONNECT, TEMPORARY ON DATABASE {} TO "o\'Büro" WITH GRANT OPTION',
             "REVOKE ALL ON DATABASE {} FROM PUBLIC",
             "ALTER DATABASE {} CONNECTION LIMIT 17",
+            "REVOKE TEMPORARY ON DATABASE {} FROM keeper",
+            "ALTER DATABASE {} IS_TEMPLATE true",
             'ALTER DATABASE {} SET search_path TO "Büro", public',
+            "ALTER DATABASE {} SET temp_tablespaces TO ''",
             "ALTER DATABASE {} SET my.greeting TO 'it''s'",
             "ALTER ROLE keeper IN DATABASE {} SET work_mem TO '7MB'",
             "COMMENT ON DATABASE {} IS 'the books, don''t touch'",
@@ -145,7 +148,7 @@ def test_what_a_dump_does_not_hold_is_carried_over(field: Field) -> None:
             connection.execute(sql.SQL(statement).format(name))
         before = properties.properties(connection, field.name)
     assert (before.connection_limit, before.owner) == (17, "keeper")
-    assert len(before.settings) == 3
+    assert [one.name for one in before.settings][-3:] == ["search_path", "temp_tablespaces", "my.greeting"]
     restored = field.restore()
     with field.server.database.connect() as connection:
         assert properties.properties(connection, field.name) == before
@@ -153,6 +156,29 @@ def test_what_a_dump_does_not_hold_is_carried_over(field: Field) -> None:
     rollback.rollback(field.site())
     with field.server.database.connect() as connection:
         assert properties.properties(connection, field.name) == before
+    (undone,) = set(field.names()) - {field.name}
+    assert leftovers.discard(field.site(), undone) == undone, "a template can be got rid of"
+    with field.server.database.connect() as connection:
+        connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(name))
+
+
+def test_settings_that_the_server_cannot_take_any_more_are_left_out_and_told(field: Field) -> None:
+    """As of a locale or a library that was there when they were made: written into the catalog here."""
+    with field.server.database.named(field.name).connect() as connection:
+        connection.execute("SET allow_system_table_mods = on")
+        connection.execute(
+            "INSERT INTO pg_db_role_setting SELECT oid, 0, '{lc_messages=xx_XX,app.key=secret,of_a_fork=1}' "
+            "FROM pg_database WHERE datname = current_database()"
+        )
+    recorder = Recorder()
+    restored = restore.restore(field.site(recorder), Wish(Environment.DEV, "first.dump", force=True))
+    assert restored.bad is None
+    (told,) = [line for line in recorder.said if "left out" in line]
+    assert told.startswith("This machine lacks what these need, so they were left out: ALTER DATABASE ")
+    assert (told.count('SET "lc_messages"'), told.count('SET "of_a_fork"'), told.count("xx_XX")) == (1, 1, 0)
+    with field.server.database.connect() as connection:
+        (kept,) = properties.properties(connection, field.name).settings
+    assert (kept.name, kept.value) == ("app.key", "secret")
 
 
 def test_of_a_database_that_is_gone_they_come_from_the_manifest(field: Field) -> None:

@@ -241,10 +241,12 @@ def test_a_first_role_that_is_no_superuser_any_more(ground: Ground, role: Databa
     own = Ground(ground.root, role)
     _ask(role, "CREATE ROLE supabase_admin SUPERUSER")  # made after postgres: in the order of their names
     _ask(role, "ALTER ROLE postgres NOSUPERUSER")
+    _ask(role, "ALTER SCHEMA public OWNER TO ledgerflow_app")  # which pg_dump before 15 does not say
     try:
         grounds.prove(own.site(), grounds.take(own.site()))
     finally:
         _ask(role, "ALTER ROLE postgres SUPERUSER")
+        _ask(role, "ALTER SCHEMA public OWNER TO postgres")
         _ask(role, "DROP ROLE supabase_admin")
 
 

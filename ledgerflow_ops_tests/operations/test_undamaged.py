@@ -210,12 +210,19 @@ def test_roles_with_everything_a_role_can_have(root: Path, server: Database, two
         f"COMMENT ON ROLE {quoted(ODD)} IS 'CREATE ROLE nobody; it''s -- a comment\\'",
         f"GRANT {quoted(PLAIN)} TO {quoted(ODD)} WITH ADMIN OPTION",
         f"GRANT pg_read_all_data TO {quoted(PLAIN)} WITH INHERIT TRUE",
+        "SET allow_system_table_mods = on",  # as of a machine that has the locale, and the provider's library
+        f"UPDATE pg_db_role_setting SET setconfig = setconfig || '{{lc_messages=xx_XX.UTF-8}}' "
+        f"WHERE setrole = '{quoted(PLAIN)}'::regrole",
+        f"INSERT INTO pg_shseclabel VALUES ('{PLAIN}'::regrole, 'pg_authid'::regclass, 'anon', 'MASKED')",
     )
     name = "a \"database\" called 'odd'; = ünïcode"
     with databases.made(server, name=name) as small:
         databases.run(small, f"CREATE TABLE t (a int); ALTER TABLE t OWNER TO {quoted(ODD)}")
-        manifest = prove(builders.site(root, small, rules=[], role_passwords=True))
+        site = builders.site(root, small, rules=[], role_passwords=True)
+        manifest = prove(site)
     assert manifest.seal.roles[ODD].member_of == (PLAIN,)
+    told = site.folder.read(BackupName.of(manifest.dump.file).proof).decode()
+    assert f"left out: SECURITY LABEL FOR anon ON ROLE {PLAIN}; ALTER ROLE {PLAIN} SET lc_messages." in told
 
 
 def test_roles_that_could_not_be_read(root: Path, server: Database, two_roles: None) -> None:
