@@ -42,6 +42,10 @@ _SETTINGS = """
     FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
     CROSS JOIN LATERAL unnest(setconfig) WITH ORDINALITY u(setting, n) WHERE datname = %s ORDER BY role, n
 """
+_LABELS = """
+    SELECT l.provider, l.label FROM pg_shseclabel l JOIN pg_database d ON d.oid = l.objoid
+    WHERE l.classoid = 'pg_database'::regclass AND d.datname = %s ORDER BY 1
+"""
 
 
 def properties(connection: Connection, database: str) -> DatabaseProperties:
@@ -64,6 +68,7 @@ def properties(connection: Connection, database: str) -> DatabaseProperties:
         settings=tuple(Setting(role=role, name=name, value=value) for role, name, value in settings),
         tablespace=tablespace,
         template=template,
+        labels=tuple(connection.execute(_LABELS, [database]).fetchall()) or None,
     )
 
 
@@ -139,6 +144,9 @@ def _statements(name: sql.Identifier, wanted: DatabaseProperties, roles: set[str
     for setting in wanted.settings:
         if setting.role in {None, *roles}:
             yield _set(name, setting)
+    for provider, label in wanted.labels or ():
+        form = sql.SQL("SECURITY LABEL FOR {} ON DATABASE {} IS {}")
+        yield form.format(sql.Identifier(provider), name, sql.Literal(label))
 
 
 def _granted(name: sql.Identifier, grant: Grant) -> sql.Composed:

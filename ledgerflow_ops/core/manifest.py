@@ -148,7 +148,8 @@ class DatabaseProperties(Record):
     """What the server keeps of a database outside of it. `provider` is pg_database's datlocprovider.
 
     `tablespace` is the database's own where that is not the server's default, `template` whether it may be
-    copied by all; they are left out of records where they are None, as in those of earlier versions.
+    copied by all, `labels` its security labels, each a provider and a label; they are left out of records
+    where they are None, as in those of earlier versions.
     """
 
     owner: str
@@ -161,11 +162,12 @@ class DatabaseProperties(Record):
     settings: tuple[Setting, ...]
     tablespace: str | None = None
     template: bool | None = None
+    labels: tuple[tuple[str, str], ...] | None = None
 
     @model_serializer(mode="wrap")
     def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields: dict[str, Any] = serialize(self)
-        for name in ("tablespace", "template"):
+        for name in ("tablespace", "template", "labels"):
             if fields[name] is None:
                 del fields[name]
         return fields

@@ -17,6 +17,7 @@ from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.core import ddl
 from ledgerflow_ops.core.compare import facts_equal
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import CannotJudge
 from ledgerflow_ops.core.manifest import Manifest, ObjectDigest
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.restoring import Wish
@@ -238,3 +239,26 @@ def test_the_owner_of_a_member_is_not_carried_and_no_difference(root: Path, own_
         folder = own_server.cluster.tools.folder
         site = grounds.with_settings(builders.site(root, database, rules=[]), tools_dir=folder)
         grounds.prove(site, grounds.take(site))
+
+
+@pytest.mark.parametrize("server", [17], indirect=True)
+def test_a_label_whose_provider_is_not_here_says_nothing_of_the_backup(root: Path, small: Database) -> None:
+    """Its provider is a library of the source's. That of a role keeps no database from being proven."""
+    run(small, "CREATE ROLE masked", "CREATE TABLE public.t (a int)")
+    site = builders.site(root, small, rules=[])
+    label = "SET allow_system_table_mods = on; INSERT INTO {} VALUES ({}, 'anon', 'MASKED')"
+    try:
+        run(small, label.format("pg_shseclabel", "'masked'::regrole, 'pg_authid'::regclass"))
+        name = BackupName.of(grounds.take(site).dump.file)
+        examination = drill.drill(site, name)
+        assert examination.proven
+        said = " ".join(check.message for check in examination.checks)
+        assert "left out: SECURITY LABEL FOR anon ON ROLE masked." in said
+        run(small, label.format("pg_seclabel", "'public.t'::regclass, 'pg_class'::regclass, 0"))
+        name = BackupName.of(grounds.take(site).dump.file)
+        with pytest.raises(CannotJudge, match='security label provider "anon" is not loaded') as unjudged:
+            drill.drill(site, name)
+        assert "This says nothing of the backup" in unjudged.value.hint
+    finally:
+        run(small, "SET allow_system_table_mods = on; DELETE FROM pg_shseclabel; DELETE FROM pg_seclabel")
+        run(small, "DROP ROLE masked")
