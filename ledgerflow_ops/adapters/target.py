@@ -160,6 +160,12 @@ def sessions(connection: Connection, name: str) -> tuple[Session, ...]:
     )
 
 
+def prepared(connection: Connection, name: str) -> tuple[str, ...]:
+    """The identifiers of the transactions that are prepared in the database `name`, the oldest first."""
+    asked = "SELECT gid FROM pg_prepared_xacts WHERE database = %s ORDER BY prepared, gid"
+    return tuple(gid for (gid,) in connection.execute(asked, [name]))
+
+
 def beside(connection: Connection) -> list[Beside]:
     """Every database of the server that a mark of ours stands on."""
     marked = [(name, Mark.decode(text), size) for name, text, size in connection.execute(_BESIDE)]

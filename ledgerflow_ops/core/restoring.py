@@ -185,6 +185,7 @@ def _of_target(wish: Wish, target: Target) -> Iterator[Reason]:
             f"{target.database} is in use by {len(target.sessions)} session(s):{listed}",
             "Stop the application first. restore-force would end these sessions.",
         )
+    yield from prepared_transactions(target)
     if target.application.running and not wish.force:
         yield Reason(
             "application",
@@ -198,6 +199,19 @@ def _of_target(wish: Wish, target: Target) -> Iterator[Reason]:
             f"{target.database} holds {target.live.relations} relations "
             f"({human(target.live.source.size)}). restore goes only into an empty or absent database.",
             "make restore-force keeps them aside, after a safety backup.",
+        )
+
+
+def prepared_transactions(target: Target) -> Iterator[Reason]:
+    """What keeps a database from being renamed and is ended by nobody but whoever knows what it was for."""
+    if target.prepared:
+        literals = [f"'{gid.replace(chr(39), 2 * chr(39))}'" for gid in target.prepared]
+        yield Reason(
+            "prepared transactions",
+            f"{target.database} has {len(literals)} prepared transaction(s), and cannot be put aside: "
+            f"{', '.join(literals)}.",
+            f"In psql, in {target.database}: COMMIT PREPARED {literals[0]}; or: "
+            f"ROLLBACK PREPARED {literals[0]};",
         )
 
 

@@ -61,7 +61,8 @@ class Server:
 class Target:
     """Where the restore would go. `live` is None when the database is absent.
 
-    `sample` says that it is the environment's sample, and nobody's books.
+    `sample` says that it is the environment's sample, and nobody's books. `prepared` are the identifiers of
+    its prepared transactions, which outlive their sessions.
     """
 
     database: str
@@ -70,6 +71,7 @@ class Target:
     sample: bool
     sessions: tuple[Session, ...] = ()
     application: Application = Application()
+    prepared: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:

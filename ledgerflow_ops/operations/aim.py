@@ -81,7 +81,7 @@ def aim(site: Site) -> Aim:
         server_id = source.facts(connection).system_identifier
         own = identity.aimed_at(site, asked, connection, server_id)
         server = target.server(connection, name)
-        sessions = target.sessions(connection, name)
+        sessions, prepared = target.sessions(connection, name), target.prepared(connection, name)
         outside = properties.properties(connection, name) if there else None
         directory = _data_directory(connection) if server.superuser and not database.inside else None
         database = database.quiet(connection)
@@ -92,7 +92,7 @@ def aim(site: Site) -> Aim:
             # Their names are bytes to the server: what they are as text, the database's encoding says.
             server = replace(server, roles=source.roles(connection))
     application = site.container.others() if site.container else Application()
-    found = Target(name, server, live, site.is_sample, sessions, application)
+    found = Target(name, server, live, site.is_sample, sessions, application, prepared)
     _require_ours(site, own, found)
     return Aim(site, database, maintenance, found, own, outside, directory)
 

@@ -9,6 +9,7 @@ from ledgerflow_ops.adapters.target import Rename
 from ledgerflow_ops.core import swap
 from ledgerflow_ops.core.errors import Pending, Refused
 from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.restoring import prepared_transactions
 from ledgerflow_ops.core.swap import Beside, Mark, Role
 from ledgerflow_ops.operations import files, journal, leftovers, sweeping
 from ledgerflow_ops.operations.aim import Aim, aim
@@ -38,6 +39,8 @@ class Rollback:
 
 def plan(site: Site, aimed: Aim, *, force: bool) -> Rollback:
     """Which database would come back. Refused (3) when there is none, or the live one is in use."""
+    for reason in prepared_transactions(aimed.target):
+        raise Refused(reason.message, hint=reason.hint)
     kept = leftovers.kept(site)
     if not kept:
         raise Refused(

@@ -10,10 +10,12 @@ from ledgerflow_ops_tests.fakes import grounds, servers, targets
 from ledgerflow_ops_tests.fakes.servers import Server
 from ledgerflow_ops_tests.fakes.targets import Field
 
+_SETTINGS = {"max_prepared_transactions": "2"}
+
 
 @pytest.fixture(scope="module")
 def server(session_root: Path) -> Iterator[Server]:
-    with grounds.folder(session_root) as root, servers.server(root, tools.bundled()) as server:
+    with grounds.folder(session_root) as root, servers.server(root, tools.bundled(), _SETTINGS) as server:
         yield server
 
 

@@ -17,7 +17,9 @@ from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restoring import Wish
 from ledgerflow_ops.operations import backup, catalog, leftovers, pins, restore, rollback
+from ledgerflow_ops.operations.aim import aim
 from ledgerflow_ops.operations.backup import Order
+from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import Recorder
 from ledgerflow_ops_tests.fakes import grounds
 from ledgerflow_ops_tests.fakes.grounds import At
@@ -179,6 +181,21 @@ def test_settings_that_the_server_cannot_take_any_more_are_left_out_and_told(fie
     with field.server.database.connect() as connection:
         (kept,) = properties.properties(connection, field.name).settings
     assert (kept.name, kept.value) == ("app.key", "secret")
+
+
+def test_a_prepared_transaction_refuses_before_anything_is_done(field: Field) -> None:
+    """No force ends it: a database with one cannot be renamed."""
+    files = field.ground.files()
+    with psycopg.connect(builders.url(field.database), autocommit=True) as connection:
+        for statement in ("BEGIN", "CREATE TABLE public.both (a int)", "PREPARE TRANSACTION 'it''s one'"):
+            connection.execute(statement)
+        for refused in (field.restore, lambda: rollback.plan(field.site(), aim(field.site()), force=True)):
+            with pytest.raises(Refused, match="1 prepared transaction") as refusal:
+                refused()
+            (command,) = re.findall(r"ROLLBACK PREPARED .*;", refusal.value.hint)
+        assert field.ground.files().keys() == files.keys(), "no safety backup either"
+        connection.execute(command)
+    assert aim(field.site()).target.prepared == ()
 
 
 def test_of_a_database_that_is_gone_they_come_from_the_manifest(field: Field) -> None:
