@@ -104,3 +104,8 @@ def lend(state_dir: Path, programs: Tools) -> None:
     shelf = lodging(state_dir).shelf
     shelf.mkdir(exist_ok=True)
     (shelf / programs.folder.parent.name).symlink_to(programs.folder.parent)
+
+
+def take_back(state_dir: Path, programs: Tools) -> None:
+    """As if they had never been fetched there."""
+    (lodging(state_dir).shelf / programs.folder.parent.name).unlink()

@@ -77,7 +77,11 @@ def test_a_database_is_backed_up_and_proven_with_the_tools_that_are_found(
     assert manifest.tool_version == chosen.version
     assert manifest.compression == ("6" if chosen.major < 16 else "zstd:1")
     assert manifest.globals is not None
-    grounds.prove(ground.site(), manifest)
+    name = grounds.prove(ground.site(), manifest)
+    if chosen.origin == "fetched" and chosen.major < tools.bundled().major:
+        servers.take_back(ground.root / "state", server.cluster.tools)
+        examination = drill.drill(ground.site(), name)
+        assert (examination.proven, examination.server_version) == (True, tools.bundled().version)
 
 
 def test_an_older_server_is_backed_up_and_proven_with_newer_tools(ground: Ground, server: Server) -> None:
