@@ -184,15 +184,17 @@ class _Drill:
         if self.manifest:
             notes = roles.make_all(self._keeper(server), self.site.folder, self.manifest)
         with self._keeper(server).connect() as connection:
-            notes = f" {notes}".rstrip() + self._make_database(connection)
+            stood_in = self._make_database(connection)
+        notes = f" {notes}".rstrip() + stood_in
         self._without_public(copy)
         self.report.step(Step.RESTORE)
         loaded = self._load(server, copy, server_tools)
         if loaded.code:
             errors = last_lines(loaded.errors)
-            if loaded.code < 0 or diagnosis.of_machine(loaded.errors):
-                raise CannotJudge(f"The backup could not be restored on this machine:\n{errors}", hint=_AGAIN)
-            loading.require_source(loaded, self.manifest)
+            if loaded.code < 0 or stood_in or diagnosis.of_machine(loaded.errors):
+                told = f"The backup could not be restored on this machine:{stood_in}\n{errors}"
+                raise CannotJudge(told, hint=_AGAIN)
+            loading.require_source(loaded, self.manifest, copy)
             raise BadBackup(f"pg_restore failed:\n{errors}", hint="Take another backup: make backup")
         version = f"PostgreSQL {server_tools.version}"
         yield passed("restorable", f"Restored into an empty {version}, every error fatal.{notes}")

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ledgerflow_ops.adapters import archive, loading, tablespaces
+from ledgerflow_ops.adapters import archive, extensions, loading, tablespaces
 from ledgerflow_ops.adapters.loading import Load, Loaded
 from ledgerflow_ops.adapters.postgres import Database
 from ledgerflow_ops.adapters.process import last_lines, mask
 from ledgerflow_ops.adapters.refused_options import refused_options
 from ledgerflow_ops.adapters.tools import Tools
-from ledgerflow_ops.core import diagnosis
-from ledgerflow_ops.core.errors import LedgerError, UnrestorableSource
+from ledgerflow_ops.core import diagnosis, extension_versions
+from ledgerflow_ops.core.errors import CannotJudge, LedgerError, UnrestorableSource
 from ledgerflow_ops.core.fitting import Reason
 from ledgerflow_ops.core.manifest import DatabaseProperties, Manifest
 from ledgerflow_ops.core.progress import Reporter
@@ -56,17 +56,31 @@ def _by_order(done: Loaded, manifest: Manifest | None) -> bool:
     return found is not None and found.by_order
 
 
-def require_source(loaded: Loaded, manifest: Manifest | None) -> None:
+def require_source(loaded: Loaded, manifest: Manifest | None, database: Database) -> None:
     """UnrestorableSource when the reason why `loaded` failed lies in the database that was backed up.
 
-    Only a backup whose bytes are the committed ones may be judged so.
+    Only a backup whose bytes are the committed ones may be judged so. CannotJudge where what is missing may
+    be of an extension that the server of `database` does not have in the source's version.
     """
     found = diagnosis.diagnose(loaded.errors, manifest.seal) if manifest else None
-    if found:
-        raise UnrestorableSource(
-            f"The source cannot be restored by anybody as it stands: {mask(found.sentence)}",
-            hint=f"The file is whole; another backup will not help. Fix the source: {found.fix}",
-        )
+    if not found or not manifest:
+        return
+    fix = found.fix
+    if found.by_extension and manifest.seal.extensions:
+        here = extensions.offered(database)
+        if lacking := extension_versions.absent(manifest.seal.extensions, here):
+            raise CannotJudge(
+                f"The backup could not be restored on this machine: {mask(found.sentence)}\n{lacking}",
+                hint="This says nothing of the backup. Install these versions here; then make restore-test.",
+            )
+        if update := extension_versions.behind(manifest.seal.extensions, here):
+            fix += (
+                f" A load makes extensions in their newest version: {update} shows in the source what breaks."
+            )
+    raise UnrestorableSource(
+        f"The source cannot be restored by anybody as it stands: {mask(found.sentence)}",
+        hint=f"The file is whole; another backup will not help. Fix the source: {fix}",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +136,9 @@ def into_target(
         return loaded.errors
     untouched = "The live database was not touched."
     try:
-        require_source(loaded, manifest)
-    except UnrestorableSource as error:
-        raise UnrestorableSource(error.message, hint=f"{untouched} {error.hint}") from None
+        require_source(loaded, manifest, database)
+    except (UnrestorableSource, CannotJudge) as error:
+        raise type(error)(error.message, hint=f"{untouched} {error.hint}") from None
     raise LedgerError(
         f"pg_restore failed:\n{last_lines(loaded.errors)}",
         hint=f"{untouched} Fix what the lines above say.",

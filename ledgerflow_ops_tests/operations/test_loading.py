@@ -11,7 +11,7 @@ import pytest
 from ledgerflow_ops.adapters import tools
 from ledgerflow_ops.core import proving, summary
 from ledgerflow_ops.core.alerts import Level
-from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.errors import CannotJudge, LedgerError, Refused
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.proof import SOURCE
 from ledgerflow_ops.operations import drill, leftovers, pins, rollback
@@ -110,6 +110,18 @@ CREATE TABLE "D" (id int, "to m" int REFERENCES m);
 INSERT INTO m VALUES (1);
 SET session_replication_role = replica;
 INSERT INTO "D" VALUES (1, 1), (2, 2);
+"""
+NEWER = """
+CREATE EXTENSION pg_trgm;
+CREATE FUNCTION made_in_it(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
+ALTER EXTENSION pg_trgm ADD FUNCTION made_in_it(text);
+CREATE VIEW v AS SELECT made_in_it('x');
+SET allow_system_table_mods = on;
+UPDATE pg_extension SET extversion = '9.9' WHERE extname = 'pg_trgm';
+"""
+OLDER = """
+CREATE EXTENSION pg_stat_statements VERSION '1.7';
+CREATE VIEW v AS SELECT total_time FROM pg_stat_statements;
 """
 CHANGED_CHECK = """
 CREATE FUNCTION ok(a int) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT true $$;
@@ -264,6 +276,28 @@ def test_a_source_that_nobody_can_restore_is_named_with_what_fixes_it(
     statement = re.search(re.escape(fix).replace(re.escape(".*"), ".*"), examination.bad.hint)
     assert statement, examination.bad.hint
     case.psql(statement[0])
+    grounds.prove(site, grounds.take(site))
+
+
+def test_what_a_newer_version_of_an_extension_has_is_missed_on_this_machine_alone(make: Make) -> None:
+    case = make("newer", NEWER)
+    name, site = case.backup(), case.ground.site(rules=[])
+    with pytest.raises(CannotJudge, match=r"made_in_it.* does not exist") as failure:
+        drill.drill(site, name)
+    assert "lacks the source's version of extensions: pg_trgm 9.9 (here: 1.6)." in failure.value.message
+    assert "Install these versions here" in failure.value.hint
+    assert site.folder.taken(name.dump)
+
+
+def test_what_an_older_version_of_an_extension_had_is_the_sources_own_trouble(make: Make) -> None:
+    """A dump does not say the version, so every load makes the newest: also on the source's own server."""
+    case = make("older", OLDER)
+    name, site = case.backup(), case.ground.site(rules=[])
+    bad = drill.drill(site, name).bad
+    assert bad is not None
+    assert (bad.cause, 'column "total_time" does not exist' in bad.message) == (SOURCE, True)
+    assert "ALTER EXTENSION \"pg_stat_statements\" UPDATE TO '1.11';" in bad.hint
+    case.psql("DROP VIEW v; ALTER EXTENSION pg_stat_statements UPDATE TO '1.11'")
     grounds.prove(site, grounds.take(site))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from ledgerflow_ops.adapters import tools
 from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
@@ -197,6 +197,26 @@ def test_sequences_that_move_while_pg_dump_runs(root: Path, database: Database) 
     )
     prove(builders.site(root, database, reporter=at))
     assert at.fired
+
+
+def test_what_fails_where_another_locale_stood_in_is_not_judged(root: Path, server: Database) -> None:
+    """upper('ä') is ä in the locale C, and the source's is not on this machine."""
+    options = "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'"
+    with databases.made(server, options=options) as small:
+        databases.run(small, "CREATE TABLE t (a text CHECK (upper(a) <> a))", "INSERT INTO t VALUES ('ä')")
+        site = builders.site(root, small, rules=[])
+        manifest = backup.backup(site)
+    assert manifest.properties is not None
+    there = manifest.properties.model_copy(update={"locale": "xx-XX"})
+    elsewhere = manifest.model_copy(update={"properties": there})
+    name = BackupName.of(manifest.dump.file)
+    site.folder.replace(name.manifest, elsewhere.encode())
+    with pytest.raises(CannotJudge, match="The locale xx-XX of C is not on this machine") as failure:
+        drill.drill(site, name)
+    assert "violates check constraint" in failure.value.message
+    assert "This says nothing of the backup" in failure.value.hint
+    site.folder.replace(name.manifest, manifest.encode())
+    assert drill.drill(site, name).proven
 
 
 def test_roles_with_everything_a_role_can_have(root: Path, server: Database, two_roles: None) -> None:
