@@ -35,6 +35,12 @@ CREATE TRIGGER on_part AFTER UPDATE ON reworded.parted FOR EACH ROW WHEN (new.a 
 CREATE INDEX by_part ON reworded.parted ((a - (-(1::integer))));
 CREATE TABLE reworded.heir (x integer) INHERITS (reworded.numbers);
 CREATE VIEW reworded.double_minus AS SELECT -(-(1.0::numeric)) AS a, - 9223372036854775808::bigint AS b;
+-- Bars, titles and comments that are none: in names and between quotes.
+CREATE TABLE reworded."T | x; -- y" ("a|b" integer DEFAULT -(1::integer), "c AS d" text,
+    CONSTRAINT "k | z" CHECK ("a|b" > -(1::integer) AND "c AS d" <> '|' || 'a AS b' || '(- 1)'));
+CREATE POLICY "p | q" ON reworded."T | x; -- y" USING ("a|b" > -(1::integer) OR "c AS d" = '|')
+    WITH CHECK ("c AS d" || '|' <> 'x' OR "a|b" > -(2::integer));
+CREATE VIEW reworded.commented AS SELECT E'\n-- Name: q; Type: ACL; Schema: s; Owner: o\n\n' AS x, -(1::integer) AS y;
 -- What is grouped by twice is once after a load.
 CREATE VIEW reworded.grouped AS SELECT 'x' AS lit, count(*) FROM reworded.numbers GROUP BY 'x'::text, 1;
 -- A domain's default is kept as text, too, with the search_path of its maker.

@@ -1,5 +1,6 @@
 """Loads an archive into an empty database by pg_restore, in stages: see `core/loading.py`."""
 
+import re
 import subprocess
 import tempfile
 from collections.abc import Collection, Sequence
@@ -15,7 +16,8 @@ from ledgerflow_ops.adapters.silence import All, Locks, Silence
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import column_options, refused_setting
 from ledgerflow_ops.core.activity import Watcher
-from ledgerflow_ops.core.loading import PRE_DATA, Stage, stages
+from ledgerflow_ops.core.errors import CannotJudge
+from ledgerflow_ops.core.loading import PRE_DATA, Stage, definitions, stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,27 @@ def load(tools: Tools, database: Database, file: Path, how: Load) -> Loaded:
     return done
 
 
+def remake(tools: Tools, database: Database, file: Path, how: Load) -> None:
+    """Make the definitions of the archive in `file` once more in `database`, past every error.
+
+    What is refused is not there afterwards, and whoever looks for it sees that. CannotJudge when this was cut
+    short. Entries are left out by their numbers: in their text, anything may look like another entry.
+    """
+    at_work = _Loading(tools, database, database.variables(Purpose.LOAD), file, how)
+    finished = at_work.past_errors(definitions(archive.entries(tools, file)))
+    if finished.code < 0 or _CUT_SHORT.search(finished.errors):
+        raise CannotJudge(
+            f"The definitions could not be made once more:\n{process.last_lines(finished.errors)}",
+            hint="This says nothing of the backup. Mend what the lines above say; then ask again.",
+        )
+
+
+_CUT_SHORT = re.compile(
+    "No space left on device|could not extend file|out of (?:shared )?memory|server closed the connection"
+    "|terminating connection|no connection to the server|the database system is"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Loading:
     """One archive on its way into one database."""
@@ -89,6 +112,13 @@ class _Loading:
             code = 0 if refused_setting.only(finished.errors) else finished.code
             finished = replace(finished, code=code, errors=refused_setting.left_out(finished.errors))
         return finished
+
+    def past_errors(self, stage: Stage) -> Finished:
+        """All of the stage that the server takes, by one job."""
+        if self.how.without:
+            self._pre_data(replace(stage, sections=(PRE_DATA,)))
+            stage = replace(stage, sections=tuple(one for one in stage.sections if one != PRE_DATA))
+        return self._restore(stage, [f"--dbname={address.argument(self.variables['PGDATABASE'])}"])
 
     def _pre_data(self, stage: Stage) -> Finished:
         """The archive's first section as text, less what is refused, run by psql: pg_restore cannot."""

@@ -15,14 +15,15 @@ is what the archive's text means. It holds for definitions, not for properties.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ledgerflow_ops.core import column_options, expressions, grants
 from ledgerflow_ops.core.compare import Difference
 from ledgerflow_ops.core.rewording import Reworded
 
 _HEADER = re.compile(
-    r"^-- Name: (?P<name>.*?); Type: (?P<kind>[A-Z ]+); Schema: (?P<schema>.*?); Owner: .*\n", re.MULTILINE
+    r"^--\n-- Name: (?P<name>.*?); Type: (?P<kind>[A-Z ]+); Schema: (?P<schema>.*?); Owner: .*\n--\n",
+    re.MULTILINE,
 )
 """The comment above each object. pg_dump writes a line feed in a name as a space."""
 _METHOD = re.compile(r"^SET default_table_access_method = (.*);$")
@@ -43,11 +44,6 @@ _DEFINED = _QUERIES | {
 """Kinds whose DDL may hold an expression or a query."""
 _SETS = re.compile(r"ALTER .*?( SET DEFAULT | ADD CONSTRAINT | ATTACH PARTITION | ADD TABLE )")
 """A statement that sets an expression. All others set properties, which have one text."""
-_UNDEFINED = frozenset(
-    {"ACL", "COMMENT", "DEFAULT ACL", "EVENT TRIGGER", "SECURITY LABEL", "USER MAPPING"}
-    | {"MATERIALIZED VIEW DATA", "SUBSCRIPTION", "SUBSCRIPTION TABLE"}
-)
-"""Kinds without which all others can be made, and which would fire, read or connect."""
 _ROLE = r'(?:"(?:[^"]|"")+"|\w+)'
 _ROLES = re.compile(rf"(?<= TO ){_ROLE}(?:, {_ROLE})+")
 _SHOWN = 100
@@ -57,16 +53,20 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    """What the script says of one object. `method` is the access method that it sets for tables to come."""
+    """What the script says of one object. `method` is the access method that it sets for tables to come.
+
+    `whole` is the text with its comments and empty lines, which may be within quotes.
+    """
 
     text: str
     method: str
+    whole: str = field(compare=False)
 
 
 def compare(dumped: bytes, restored: bytes, remade: bytes | None = None) -> list[Difference]:
     """The differences between the DDL of an archive and that of the database restored from it.
 
-    `remade` is the DDL of what the server made of `script(dumped)`, where there is such.
+    `remade` is the DDL of what the server made of the archive's definitions once more, where it did.
     """
     scripts = _scripts(dumped, restored, remade)
     found, worded = _unlike(*scripts[:2]), {key for key, _ in _reworded(*scripts)}
@@ -76,18 +76,6 @@ def compare(dumped: bytes, restored: bytes, remade: bytes | None = None) -> list
 def reworded(dumped: bytes, restored: bytes, remade: bytes) -> tuple[Reworded, ...]:
     """What the copy words otherwise than the archive, and is what the server makes of the archive's text."""
     return tuple(one for _, one in _reworded(*_scripts(dumped, restored, remade)))
-
-
-def script(dumped: bytes) -> bytes:
-    """The DDL of an archive as far as definitions need it: nothing that fires, reads data or connects."""
-    text = dumped.decode("utf-8", "surrogateescape")
-    headers = list(_HEADER.finditer(text))
-    ends = [*(header.start() for header in headers[1:]), len(text)]
-    kept = [text[: headers[0].start()] if headers else text]
-    for header, end in zip(headers, ends, strict=False):
-        if header["kind"] not in _UNDEFINED:
-            kept.append(text[header.start() : end])
-    return "".join(kept).encode("utf-8", "surrogateescape")
 
 
 def _scripts(*texts: bytes | None) -> list[Mapping[Key, "_Object"]]:
@@ -127,7 +115,7 @@ def _reworded(
             and _alike(key, remade[key], loaded)
             and _words(key, dumped, loaded)
         ):
-            yield key, Reworded(dumped.text, loaded.text)
+            yield key, Reworded(dumped.whole, loaded.whole)
 
 
 def _words(key: Key, dumped: _Object, loaded: _Object) -> bool:
@@ -166,6 +154,7 @@ def _objects(ddl: bytes) -> Mapping[Key, _Object]:
     """The script cut at its comments. What bears one name (overloaded grants) is taken together."""
     script = ddl.decode("utf-8", "surrogateescape")
     texts: dict[Key, list[str]] = defaultdict(list)
+    wholes: dict[Key, str] = defaultdict(str)
     methods: dict[Key, str] = {}
     headers = list(_HEADER.finditer(script))
     method = _method(script[: headers[0].start()] if headers else "", "")
@@ -175,9 +164,10 @@ def _objects(ddl: bytes) -> Mapping[Key, _Object]:
         key = (header["kind"], header["schema"], header["name"])
         if not _given(key):
             texts[key].append(_own(key, text))
+            wholes[key] += text
             methods[key] = method if _takes_method(key, text) else ""
         method = _method(text, method)
-    return {key: _Object("\n".join(parts), methods[key]) for key, parts in texts.items()}
+    return {key: _Object("\n".join(parts), methods[key], wholes[key]) for key, parts in texts.items()}
 
 
 def _given(key: Key) -> bool:

@@ -27,6 +27,10 @@ _ATTACHED, _AFTER_ATTACHED = b"INDEX ATTACH ", (b"FK CONSTRAINT ", b"COMMENT ")
 """What may need an attached index, or belong to what does. Nothing needs a comment."""
 _REFRESHED = (b"MATERIALIZED VIEW DATA ", b"STATISTICS DATA ")
 _EVENT_TRIGGERS = tuple(kind + b"EVENT TRIGGER " for kind in (b"", b"COMMENT - ", b"SECURITY LABEL - "))
+_DEFINES_NOTHING = (
+    *(*_GRANTS, *_REFRESHED, *_EVENT_TRIGGERS, *_SAID),
+    *(b"SUBSCRIPTION ", b"SUBSCRIPTION TABLE ", b"USER MAPPING "),
+)
 
 
 PRE_DATA, _POST_DATA = "pre-data", "post-data"
@@ -95,6 +99,13 @@ def _constraints(entries: Sequence[tuple[bytes, bytes]]) -> Iterator[Stage]:
         yield Stage("constraints", (_POST_DATA,), later)
     else:
         yield Stage("constraints", (_POST_DATA,), tuple(number for number, _ in entries))
+
+
+def definitions(listed: Iterable[bytes]) -> Stage:
+    """The run that makes all definitions of an archive, and nothing that fires, reads data or connects."""
+    entries = (match for line in listed if (match := _ENTRY.match(line)))
+    made = tuple(one[1] for one in entries if not one[2].startswith(_DEFINES_NOTHING))
+    return Stage("definitions", (PRE_DATA, _POST_DATA), made, parallel=False)
 
 
 def _in_turn(entries: Sequence[tuple[bytes, bytes]]) -> frozenset[bytes]:

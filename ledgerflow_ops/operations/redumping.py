@@ -9,8 +9,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledgerflow_ops.adapters import archive, remaking, tools
+from ledgerflow_ops.adapters import archive, loading, tools
+from ledgerflow_ops.adapters.loading import Load
 from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.refused_options import refused_options
 from ledgerflow_ops.adapters.tools import Tools
 from ledgerflow_ops.core import ddl
 from ledgerflow_ops.core.compare import Difference
@@ -77,7 +79,7 @@ def _compared(dumping: Tools, file: Path, copy: Database, scratch: Scratch) -> R
     if not ddl.compare(dumped, restored):
         return Redumped()
     with scratch() as empty:
-        remaking.remake(dumping if dumping.has("psql") else tools.bundled(), empty, ddl.script(dumped))
+        loading.remake(dumping, empty, file, Load(1, without=refused_options(dumping, file, empty)))
         remade = archive.definitions_of(dumping, empty)
     differences = tuple(ddl.compare(dumped, restored, remade))
     return Redumped(differences, reworded=ddl.reworded(dumped, restored, remade))

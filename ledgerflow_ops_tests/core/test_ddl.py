@@ -186,7 +186,8 @@ def test_what_the_server_makes_of_the_archive_once_more_is_no_difference(
     assert len(_found(dumped, restored)) == 1
     assert ddl.compare(dumped, restored, _script(after)) == []
     [one] = ddl.reworded(dumped, restored, _script(after))
-    assert (one.dumped.strip(), one.loaded.strip()) == (before[2], after[2])
+    assert before[2] in one.dumped
+    assert after[2] in one.loaded
 
 
 @pytest.mark.parametrize(
@@ -226,14 +227,10 @@ def test_what_the_server_makes_once_more_excuses_nothing_else(
     assert ddl.reworded(*texts) == ()
 
 
-def test_the_script_to_make_once_more_neither_fires_nor_reads_nor_connects() -> None:
-    left_out = [
-        ("e", "EVENT TRIGGER", "CREATE EVENT TRIGGER e …"),
-        ("v", "MATERIALIZED VIEW DATA", "REFRESH MATERIALIZED VIEW shop.v;"),
-        ("s", "SUBSCRIPTION", "CREATE SUBSCRIPTION s CONNECTION 'password=secret' …"),
-        ("USER MAPPING me", "USER MAPPING", "CREATE USER MAPPING … OPTIONS (password 'secret');"),
-        ("TABLE t", "ACL", "GRANT SELECT ON TABLE shop.t TO a;"),
-    ]
-    made = ddl.script(_script(TABLE, *left_out, WORDED[0]))
-    assert made == _script(TABLE, WORDED[0])
-    assert ddl.script(b"-- nothing\n\xff") == b"-- nothing\n\xff"
+def test_what_is_worded_otherwise_has_its_text_with_what_looks_like_comments() -> None:
+    quoted = "\n-- Name: x; Type: ACL; Schema: -; Owner: me\n\n"
+    texts = [f"CREATE VIEW shop.v AS\n SELECT '{quoted}' AS a, {one};" for one in ("(- 1)", "'-1'")]
+    before, after = (_script(("v", "VIEW", text)) for text in texts)
+    [one] = ddl.reworded(before, after, after)
+    assert texts[0] in one.dumped
+    assert texts[1] in one.loaded

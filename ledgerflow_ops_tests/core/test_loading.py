@@ -1,6 +1,6 @@
 """The order in which an archive's entries are loaded."""
 
-from ledgerflow_ops.core.loading import stages
+from ledgerflow_ops.core.loading import definitions, stages
 
 LISTED = [
     b"; a comment",
@@ -71,3 +71,10 @@ def test_indexes_are_attached_one_by_one_before_what_needs_them() -> None:
     assert (attached.entries, attached.parallel) == ((b"3003", b"3004"), False)
     assert constraints.entries == (b"3100", b"3006", b"3007", b"3010")
     assert {stage.sections for stage in (indexes, attached, constraints)} == {("post-data",)}
+
+
+def test_definitions_made_once_more_neither_fire_nor_read_nor_connect() -> None:
+    more = [b"3500; 6100 16455 SUBSCRIPTION - s postgres", b"3501; 0 0 USER MAPPING - me SERVER x postgres"]
+    made = definitions([*LISTED, *more])
+    assert made.entries == (b"849", b"2416", b"2564", b"3199")
+    assert (made.sections, made.parallel) == (("pre-data", "post-data"), False)
