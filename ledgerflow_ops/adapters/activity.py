@@ -96,7 +96,8 @@ def _sessions(connection: Limited, *, local: bool) -> Iterable[Session]:
     rows = connection.execute(_SESSIONS).fetchall()
     marks = _progress(connection) if any(row[1] == "active" for row in rows) else {}
     for pid, state, wait, event, begun, changed in rows:
-        process = _process(connection, pid, local=local) if state == "active" else ()
+        process = _process(connection, pid, local=local)
+        process = process if state == "active" else process[:1]  # catalog invalidations wake idle ones
         yield Session(pid, state, wait, event, (begun, changed, *marks.get(pid, ())), process)
 
 

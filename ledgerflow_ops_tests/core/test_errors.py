@@ -61,4 +61,4 @@ def test_bad_and_not_judged_are_never_confused() -> None:
 
 
 def test_only_what_may_be_gone_the_next_time_is_tried_again() -> None:
-    assert {kind for kind, _ in TREE if kind.may_pass} == {LedgerError, Unsettled, Busy}
+    assert {kind for kind, _ in TREE if kind.may_pass} == {LedgerError, Unanswered, InUse, Unsettled, Busy}
