@@ -6,13 +6,15 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
+import psycopg
 import pytest
 
 from ledgerflow_ops.commands import program
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.errors import LedgerError, Pending
+from ledgerflow_ops.core.errors import InUse, LedgerError, Pending
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restoring import Wish
 from ledgerflow_ops.operations import leftovers, restore, rollback
@@ -21,8 +23,6 @@ from ledgerflow_ops_tests.fakes.grounds import At, folder, until
 from ledgerflow_ops_tests.fakes.servers import Server
 from ledgerflow_ops_tests.fakes.targets import Field
 
-_BEGINNING = ("startup", "authentication", "initializing", "waiting")
-"""What a backend says of itself (`ps`) that does not work for its session yet, or waits for another one."""
 _LIMITS = {"stall_seconds": 2, "lock_timeout_seconds": 2}
 
 
@@ -44,17 +44,6 @@ class _Frozen:
         postmaster = self.server.cluster.postmaster()
         assert postmaster
         self.stop(postmaster, *postmaster.children(recursive=True))
-
-    def backends(self, database: str) -> bool:
-        """Stop what works for sessions on databases whose name has this in it; whether there is any."""
-        postmaster = self.server.cluster.postmaster()
-        if postmaster is None:
-            return True
-        told = {one: " ".join(one.cmdline()) for one in postmaster.children()}
-        self.stop(
-            *(one for one, words in told.items() if database in words and not words.endswith(_BEGINNING))
-        )
-        return bool(self.stopped)
 
     def stop(self, *which: psutil.Process) -> None:
         for one in which:
@@ -118,26 +107,27 @@ def test_a_restore_whose_terminal_closes_does_not_wait_for_a_server_that_hangs(
     assert lasting.names() == [lasting.name]
 
 
-def test_a_restore_whose_load_is_stopped_ends_and_what_stays_is_swept(
+def test_a_half_restored_database_with_a_stopped_session_is_left_and_swept_later(
     lasting: Field, frozen: _Frozen
 ) -> None:
-    """The sessions of pg_restore alone, in mid-load: DROP DATABASE does not get them out of the way."""
-    before, site = lasting.seal(), lasting.site()
+    """Neither renaming nor dropping it gets that session out of the way."""
+    before, site, opened = lasting.seal(), lasting.site(**_LIMITS), list[psycopg.Connection[Any]]()
 
-    def freeze() -> None:
-        threading.Thread(target=stop).start()
+    def intrude() -> None:
+        (half,) = [name for name in lasting.names() if "__restoring_" in name]
+        parameters: dict[str, Any] = {**lasting.database.named(half).parameters}
+        opened.append(psycopg.connect(**parameters))
+        frozen.stop(psutil.Process(opened[0].info.backend_pid))
 
-    def stop() -> None:
-        while not frozen.backends("__restoring_"):
-            pass
-
-    told = _restored(lasting, At(at=Step.RESTORE, action=freeze))
-    assert "is stopped" in told.message
-    assert "kill -CONT" in told.hint
+    told = _restored(lasting, At(at=Step.SWAP, action=intrude))
+    assert isinstance(told, InUse)
+    assert "being accessed by other users" in told.message
+    assert "stopped (SIGSTOP)" in told.hint
     assert lasting.seal() == before
     (half,) = [name for name in lasting.names() if "__restoring_" in name]
     assert leftovers.sweep(site) == [], "its session is stopped"
     frozen.go_on()
+    opened[0].close()
     assert until(lambda: leftovers.sweep(site) == [half])
     assert lasting.names() == [lasting.name]
 
@@ -159,7 +149,7 @@ def _at_commit(frozen: _Frozen) -> None:
             frozen.stop(psutil.Process(pid[0]))
 
     _standby(frozen.server, "nobody")
-    threading.Thread(target=stop).start()
+    threading.Thread(target=stop, daemon=True).start()
 
 
 def _standby(server: Server, name: str) -> None:
