@@ -71,7 +71,7 @@ def require_source(loaded: Loaded, manifest: Manifest | None, database: Database
         if lacking := extension_versions.absent(manifest.seal.extensions, here):
             raise CannotJudge(
                 f"The backup could not be restored on this machine: {mask(found.sentence)}\n{lacking}",
-                hint="This says nothing of the backup. Install these versions here; then make restore-test.",
+                hint="This says nothing of the backup. Install these versions here; then make restore-test",
             )
         if update := extension_versions.behind(manifest.seal.extensions, here):
             fix += (
