@@ -34,7 +34,12 @@ def test_destroying_needs_everything_at_once() -> None:
 @pytest.mark.parametrize(
     ("occasion", "reason", "hint", "wanted"),
     [
-        (_occasion(confirmed=""), "It removes the volume v.", "CONFIRM=dev before the command. Leave out", Wanted.CONFIRMATION),
+        (
+            _occasion(confirmed=""),
+            "It removes the volume v.",
+            "CONFIRM=dev before the command. Leave out",
+            Wanted.CONFIRMATION,
+        ),
         (_occasion(confirmed="prod"), "It removes the volume v.", "type dev", Wanted.CONFIRMATION),
         (_occasion(confirmed="yes"), "It removes the volume v.", "type dev", Wanted.CONFIRMATION),
         (_occasion(standing=Standing()), "and dev has no proven backup.", "LEDGER_ENV=dev make backup",
