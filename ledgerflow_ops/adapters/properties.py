@@ -22,6 +22,8 @@ _LISTS = frozenset(
     }
 )
 """Settings whose stored value is a list, quoted already (GUC_LIST_QUOTE in PostgreSQL's source)."""
+_PRELOADS = {"session_preload_libraries": "", "local_preload_libraries": "$libdir/plugins/"}
+"""What loads libraries as a session begins, and where those without a folder lie (miscinit.c)."""
 _ELEMENT = re.compile(r'\s*("((?:[^"]|"")*)"|[^,"]+?)\s*(?:,|$)')
 _ROW = """
     SELECT pg_get_userbyid(datdba)::text, datconnlimit, shobj_description(d.oid, 'pg_database'),
@@ -107,8 +109,10 @@ def carry_over(server: Database, name: str, wanted: DatabaseProperties, codec: s
         roles = {role for (role,) in connection.execute("SELECT rolname::text FROM pg_roles")}
         own = encodings.codec(texts.server_encoding(connection.pgconn))
     there = {encodings.decode(encodings.encode(role, own), codec) for role in roles}
-    said = [rawsql.rendered(one, codec) for one in _statements(sql.Identifier(name), wanted, there)]
-    refused: list[str] = []
+    loaded = [setting for setting in wanted.settings if not _can_be_loaded(server, setting)]
+    kept = wanted.model_copy(update={"settings": [one for one in wanted.settings if one not in loaded]})
+    said = [rawsql.rendered(one, codec) for one in _statements(sql.Identifier(name), kept, there)]
+    refused = [_set(sql.Identifier(name), one).as_string() for one in loaded]
     with rawsql.speaking(server, said) as connection:
         for statement in said:
             try:
@@ -119,6 +123,26 @@ def carry_over(server: Database, name: str, wanted: DatabaseProperties, codec: s
                     raise
                 refused.append(command)
     return machine_errors.left_out(refused)
+
+
+def _can_be_loaded(server: Database, setting: Setting) -> bool:
+    """Whether sessions can begin with the libraries that a setting preloads; True for any other setting.
+
+    SET takes whatever name it is given, and each login then ends with "could not access file". Only what this
+    account may load at all is tried: a session that ends at once loads it, and nothing else is touched.
+    """
+    if (below := _PRELOADS.get(setting.name)) is None:
+        return True
+    with server.connect() as connection:
+        for library in _elements(setting.value):
+            file = library if "/" in library else below + library
+            try:
+                connection.execute(sql.SQL("LOAD {}").format(sql.Literal(file)))
+            except psycopg.errors.InsufficientPrivilege:
+                continue
+            except psycopg.Error:
+                return False
+    return True
 
 
 def comment(server: Database, name: str, text: str, codec: str) -> None:
@@ -171,7 +195,11 @@ def _listed(value: str) -> sql.Composable:
 
     An element that is empty is kept as `""`, which SET does not take: pg_dump says it as a literal, too.
     """
-    found = (
-        match[1] if match[2] is None else match[2].replace('""', '"') for match in _ELEMENT.finditer(value)
-    )
-    return sql.SQL(", ").join(map(sql.Literal, found)) if value.strip() else sql.Literal("")
+    if not value.strip():
+        return sql.Literal("")
+    return sql.SQL(", ").join(map(sql.Literal, _elements(value)))
+
+
+def _elements(value: str) -> Iterator[str]:
+    for match in _ELEMENT.finditer(value):
+        yield match[1] if match[2] is None else match[2].replace('""', '"')

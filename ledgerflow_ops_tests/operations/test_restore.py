@@ -13,6 +13,7 @@ from ledgerflow_ops.adapters import journal, properties
 from ledgerflow_ops.core.compare import facts_equal
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
+from ledgerflow_ops.core.manifest import Setting
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restoring import Wish
@@ -181,6 +182,25 @@ def test_settings_that_the_server_cannot_take_any_more_are_left_out_and_told(fie
     with field.server.database.connect() as connection:
         (kept,) = properties.properties(connection, field.name).settings
     assert (kept.name, kept.value) == ("app.key", "secret")
+
+
+def test_a_library_that_every_session_would_fail_to_load_is_left_out_and_told(field: Field) -> None:
+    """As on another machine: the setting itself is taken, and nobody could log in any more."""
+    server = field.server.database
+    with server.connect() as connection:
+        wanted = properties.properties(connection, field.name)
+    for value, left_out in (("auto_explain", 0), ('auto_explain, "not on this machine"', 1)):
+        settings = [Setting(role=None, name="session_preload_libraries", value=value)]
+        settings.append(Setting(role=None, name="app.mark", value=f"mark {left_out}"))
+        changed = wanted.model_copy(update={"settings": settings})
+        with server.connect() as connection:
+            connection.execute(sql.SQL("ALTER DATABASE {} RESET ALL").format(sql.Identifier(field.name)))
+        told = properties.carry_over(server, field.name, changed, "utf-8")
+        assert told.count('SET "session_preload_libraries"') == left_out
+        assert "not on" not in told.partition("left out")[2]
+        assert field.ask("SELECT current_setting('app.mark')") == f"mark {left_out}", "sessions begin"
+        loaded = field.ask("SELECT current_setting('session_preload_libraries')")
+        assert loaded == ("" if left_out else "auto_explain")
 
 
 def test_a_prepared_transaction_refuses_before_anything_is_done(field: Field) -> None:
