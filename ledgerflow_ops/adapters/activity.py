@@ -26,12 +26,12 @@ _SESSIONS = """
     ORDER BY pid
 """
 _WAITS = """
-    SELECT l.pid, coalesce(format('%I.%I', n.nspname, c.relname), ''), b.pid,
+    SELECT l.pid, CASE WHEN c.oid IS NULL THEN '' ELSE format('%I.%I', n.nspname, c.relname) END, held.pid,
         coalesce(b.usename, '?'), coalesce(b.application_name, ''), coalesce(b.state, b.backend_type, ''),
         coalesce(date_trunc('second', coalesce(b.xact_start, b.query_start, b.backend_start))::text, ''),
         coalesce(b.query, ''),
         EXISTS (SELECT FROM pg_stat_activity o
-                WHERE o.pid = ANY (pg_blocking_pids(b.pid)) AND o.application_name LIKE 'ledgerflow_ops%'
+                WHERE o.pid = ANY (pg_blocking_pids(held.pid)) AND o.application_name LIKE 'ledgerflow_ops%'
                   AND o.usename = current_user AND o.datname = current_database())
     FROM pg_stat_activity a
     JOIN pg_locks l ON l.pid = a.pid AND NOT l.granted

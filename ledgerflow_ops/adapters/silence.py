@@ -43,6 +43,12 @@ class Silence:
             )
 
 
+def _ending(pid: int) -> str:
+    if not pid:
+        return "SELECT format('ROLLBACK PREPARED %L;', gid) FROM pg_prepared_xacts;"
+    return f"SELECT pg_terminate_backend({pid});"
+
+
 def _go_on(pid: int | None) -> str:
     if pid is None:
         return "A server that is stopped (SIGSTOP) must go on, one that hangs must be started anew"
@@ -121,7 +127,7 @@ class Locks:
 
     def _given_up(self, waits: tuple[LockWait, ...]) -> LedgerError:
         pids = dict.fromkeys(blocker.pid for one in waits for blocker in one.blockers)
-        ends = " ".join(f"SELECT pg_terminate_backend({pid});" for pid in pids)
+        ends = " ".join(map(_ending, pids))
         return LedgerError(
             f"No lock within {self._seconds:.0f} s: " + "\n".join(one.sentence for one in waits) + ".",
             hint="Nothing was kept. Wait until it has ended and run it again, or raise lock_timeout_seconds. "

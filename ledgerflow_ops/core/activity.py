@@ -160,6 +160,7 @@ def stopped(now: Sight) -> int | None:
 class Blocker:
     """A session that somebody waits for. `words` are the first of what it does, without any value.
 
+    The process 0 is a prepared transaction: see pg_blocking_pids. A session that begins has no names yet.
     `for_us` when it waits for one of ours itself.
     """
 
@@ -173,6 +174,8 @@ class Blocker:
 
     @property
     def sentence(self) -> str:
+        if not self.pid:
+            return "a prepared transaction"
         who = f"{self.user}, {self.application or 'no application name'}"
         what = f": {self.words}" if self.words else ""
         return f"process {self.pid} ({who}; {self.state or 'state unknown'} since {self.since or '?'}{what})"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ledgerflow_ops.core.activity import Program, Session, Sight, stalled, stopped
+from ledgerflow_ops.core.activity import Blocker, LockWait, Program, Session, Sight, stalled, stopped
 
 _ASLEEP = Session(7, "active", "IPC", "CheckpointDone", ("begun",), ("S", "5", "1"))
 _BARRIER = replace(_ASLEEP, event="ProcSignalBarrier")
@@ -32,3 +32,8 @@ def test_the_process_that_is_stopped_is_the_one_to_let_go_on() -> None:
     assert stopped(Sight((_ASLEEP, halted))) == 9
     assert stopped(Sight((halted,), (Program(3, "pg_dump", "T", 0.1),))) == 3
     assert stopped(Sight((_ASLEEP,), (Program(3, "pg_dump", "S", 0.1),))) is None
+
+
+def test_a_prepared_transaction_holds_a_lock_without_a_process() -> None:
+    wait = LockWait(7, "public.entry", (Blocker(0, "?", "", "", "", ""),))
+    assert wait.sentence == "waiting for a lock on public.entry, held or asked for by a prepared transaction"
