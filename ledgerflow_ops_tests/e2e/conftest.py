@@ -1,4 +1,4 @@
-"""One set of servers for these tests: starting them is what takes the time."""
+"""One set of servers for these tests: starting them is what takes the time. It ends with the last of them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from ledgerflow_ops_tests.e2e import commands
 from ledgerflow_ops_tests.e2e.commands import Shell
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def dev(session_root: Path) -> Iterator[Shell]:
     """A shell in which LEDGER_ENV is dev, with the sample for a database. Any test may start its servers."""
     with commands.shell(session_root, LEDGER_ENV="dev") as found:
