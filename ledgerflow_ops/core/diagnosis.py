@@ -26,6 +26,10 @@ _ALTERED = re.compile(rf"Command was: ALTER TABLE (?:ONLY )?({_NAME})\s+ADD CONS
 _INDEXED = re.compile(rf"Command was: CREATE UNIQUE INDEX .*? ON (?:ONLY )?({_NAME}) USING", re.DOTALL)
 _REFERENCE = re.compile(rf"FOREIGN KEY \((.+?)\) REFERENCES ({_NAME})\((.+?)\)")
 _VIEW = re.compile(rf"Command was: REFRESH MATERIALIZED VIEW ({_NAME});")
+_CREATED = re.compile(
+    r"Command was: CREATE (FUNCTION|PROCEDURE|AGGREGATE|TABLE|VIEW|SEQUENCE|TYPE|DOMAIN) "
+    rf"({_NAME}(?:\([^()]*\))?)"
+)
 _KEY = re.compile(r"DETAIL:  Key \((.*?)\)=")
 _MISSING = re.compile(
     r"(function|relation|type|operator|aggregate|procedure|text search \w+|schema|collation|operator class)"
@@ -277,6 +281,22 @@ def _view(failure: _Failure) -> Diagnosis | None:
     )
 
 
+def _made_twice(failure: _Failure) -> Diagnosis | None:
+    """What was taken out of an extension is dumped by itself, and made by the extension's script as well."""
+    created = _CREATED.search(failure.text)
+    if not (created and failure.seal.extensions and " already exists" in failure.message):
+        return None
+    what = f"{created[1]} {created[2]}"
+    first, *others = map(quote, sorted(failure.seal.extensions))
+    beside = f" (or that of these which makes it: {', '.join(others)})" if others else ""
+    return Diagnosis(
+        "made twice",
+        f"{what} is made by an extension, and by the dump as well: it was taken out of the extension",
+        f"ALTER EXTENSION {first} ADD {what};{beside}",
+        by_extension=True,
+    )
+
+
 def _unknown(failure: _Failure) -> Diagnosis:
     used = f" while {failure.table} is loaded" if failure.table else _used(failure)
     function = _function(failure)
@@ -324,4 +344,5 @@ _KINDS: tuple[Callable[[_Failure], Diagnosis | None], ...] = (
     _check,
     _domain,
     _not_null,
+    _made_twice,
 )

@@ -9,6 +9,7 @@ from ledgerflow_ops_tests.core import records
 DIED = "pg_restore: error: a worker process died unexpectedly\n"
 NOTHING = ObjectDigest(structure="", definition="")
 SEAL = records.seal(
+    extensions={"hstore": "1.8"},
     tables={name: TableFacts(rows=1, sums={}) for name in ("public.t", 'shop."D"', "shop.look")},
     objects={
         f"routine {name}": NOTHING
@@ -162,6 +163,15 @@ CASES = {
         "while public.t is loaded: not -1 (in the function public.ok(integer))",
         "Correct in the source",
         True,
+    ),
+    "taken out of an extension": (
+        running(
+            'function "akeys" already exists with same argument types',
+            "CREATE FUNCTION public.akeys(public.hstore) RETURNS text[]\n    LANGUAGE c AS '$libdir/hstore'",
+        ),
+        "FUNCTION public.akeys(public.hstore) is made by an extension, and by the dump as well",
+        "ALTER EXTENSION hstore ADD FUNCTION public.akeys(public.hstore);",
+        False,
     ),
     "run by psql": (
         "ERROR:  type public.gone does not exist\nLINE 1: CREATE\n",
