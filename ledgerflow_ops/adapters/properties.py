@@ -109,10 +109,10 @@ def carry_over(server: Database, name: str, wanted: DatabaseProperties, codec: s
         roles = {role for (role,) in connection.execute("SELECT rolname::text FROM pg_roles")}
         own = encodings.codec(texts.server_encoding(connection.pgconn))
     there = {encodings.decode(encodings.encode(role, own), codec) for role in roles}
-    loaded = [setting for setting in wanted.settings if not _can_be_loaded(server, setting)]
-    kept = wanted.model_copy(update={"settings": [one for one in wanted.settings if one not in loaded]})
+    failing = [setting for setting in wanted.settings if not _can_be_loaded(server, setting)]
+    kept = wanted.model_copy(update={"settings": [one for one in wanted.settings if one not in failing]})
     said = [rawsql.rendered(one, codec) for one in _statements(sql.Identifier(name), kept, there)]
-    refused = [_set(sql.Identifier(name), one).as_string() for one in loaded]
+    refused = [_set(sql.Identifier(name), one).as_string() for one in failing]
     with rawsql.speaking(server, said) as connection:
         for statement in said:
             try:

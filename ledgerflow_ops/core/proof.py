@@ -63,17 +63,16 @@ class Proof(Record):
     @property
     def unrestorable(self) -> str:
         """Why the source cannot be restored by anybody; empty where that is not what was found."""
-        if self.verdict is not Verdict.BAD:
-            return ""
-        found = (check for check in self.checks if not check.get("passed") and check.get("cause") == SOURCE)
-        return next((str(check.get("message", "")) for check in found), "")
+        return self._failed(SOURCE)[0] if self.verdict is Verdict.BAD else ""
 
     @property
     def incomplete(self) -> tuple[str, str]:
         """What of the database was found not to be in the dump, and what to do; empty where nothing was."""
-        found = (
-            check for check in self.checks if not check.get("passed") and check.get("cause") == INCOMPLETE
-        )
+        return self._failed(INCOMPLETE)
+
+    def _failed(self, cause: str) -> tuple[str, str]:
+        """Message and hint of the first check that did not pass for this cause; empty where all did."""
+        found = (check for check in self.checks if not check.get("passed") and check.get("cause") == cause)
         return next(((str(one.get("message", "")), str(one.get("hint", ""))) for one in found), ("", ""))
 
     def encode(self) -> bytes:

@@ -263,24 +263,27 @@ def test_who_is_told_to_end_in_mid_statement_leaves_no_session_behind(database: 
         signal.signal(signal.SIGUSR1, before)
 
 
-def test_a_lock_on_what_is_no_table_is_waited_for_so_long_and_told(database: Database) -> None:
-    with database.connect() as other:
-        other.execute("BEGIN; COMMENT ON DATABASE postgres IS 'held'")
-        limited = database.within(Limits(stall=300.0, lock=1.0))
-        with pytest.raises(LedgerError, match=r"No lock within 1 s: .* on an object, held") as told:  # noqa: SIM117
-            with limited.connect() as connection:
-                connection.execute("COMMENT ON DATABASE postgres IS 'wanted'")
-        assert f"pg_terminate_backend({other.info.backend_pid});" in told.value.hint
-        other.execute("ROLLBACK")
-
-
-def test_a_lock_of_others_is_waited_for_so_long_and_told(database: Database) -> None:
+@pytest.mark.parametrize(
+    ("held", "wanted", "on"),
+    [
+        ("LOCK TABLE public.held", "SELECT count(*) FROM public.held", r"public\.held"),
+        (
+            "COMMENT ON DATABASE postgres IS 'held'",
+            "COMMENT ON DATABASE postgres IS 'wanted'",
+            "on an object",
+        ),
+    ],
+    ids=["table", "database"],
+)
+def test_a_lock_of_others_is_waited_for_so_long_and_told(
+    database: Database, held: str, wanted: str, on: str
+) -> None:
     with database.connect() as other:
         other.execute("CREATE TABLE public.held (id int)")
-        other.execute("BEGIN; LOCK TABLE public.held")
+        other.execute(f"BEGIN; {held}".encode())
         limited = database.within(Limits(stall=300.0, lock=1.0))
-        with pytest.raises(LedgerError, match=r"No lock within 1 s: .* public\.held, held") as told:  # noqa: SIM117
+        with pytest.raises(LedgerError, match=f"No lock within 1 s: .* {on}, held") as told:  # noqa: SIM117
             with limited.connect() as connection:
-                connection.execute("SELECT count(*) FROM public.held")
+                connection.execute(wanted.encode())
         assert f"pg_terminate_backend({other.info.backend_pid});" in told.value.hint
         other.execute("ROLLBACK")
