@@ -2,11 +2,9 @@
 
 import ast
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-
-import pytest
 
 PROJECT = Path(__file__).parents[1]
 PRODUCT = PROJECT / "ledgerflow_ops"
@@ -77,19 +75,35 @@ def tree(module: str) -> ast.Module:
     return ast.parse(MODULES[module].read_text(encoding="utf-8"), module)
 
 
+@cache
+def nodes(module: str) -> tuple[ast.AST, ...]:
+    """Every node of a module's syntax tree."""
+    return tuple(ast.walk(tree(module)))
+
+
 def part(module: str) -> str:
-    """The part of the product that a module belongs to."""
+    """The top-level part of the product that a module belongs to, in whatever sub-package it lies."""
     return module.split("/")[0].removesuffix(".py")
 
 
 def imports(module: str) -> Iterator[str]:
-    """The full names of all that a module imports, wherever in it."""
-    for node in ast.walk(tree(module)):
+    """The full names of all that a module imports, wherever in it; a relative import begins with a dot."""
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}:{node.lineno}: a relative import"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            start = "." * node.level + (node.module or "")
+            yield from (f"{start}.{alias.name}" for alias in node.names)
+
+
+def roots(module: str) -> set[str]:
+    """The top-level names of all that a module imports."""
+    return {name.split(".")[0] for name in imports(module)}
+
+
+def own_parts(module: str) -> set[str]:
+    """The parts of the product that a module imports."""
+    return {name.split(".")[1] for name in imports(module) if name.startswith("ledgerflow_ops.")}
 
 
 def dotted(node: ast.AST) -> str:
@@ -104,7 +118,7 @@ def dotted(node: ast.AST) -> str:
 
 def names(module: str) -> Iterator[tuple[str, int]]:
     """Every dotted name that a module uses or imports, with its line."""
-    for node in ast.walk(tree(module)):
+    for node in nodes(module):
         if isinstance(node, ast.Attribute) and (name := dotted(node)):
             yield name, node.lineno
         elif isinstance(node, ast.ImportFrom):
@@ -113,31 +127,46 @@ def names(module: str) -> Iterator[tuple[str, int]]:
 
 def calls(module: str) -> Iterator[tuple[str, int]]:
     """Every plain name that a module calls, with its line."""
-    for node in ast.walk(tree(module)):
+    for node in nodes(module):
         if isinstance(node, ast.Call) and (name := dotted(node.func)):
             yield name, node.lineno
+
+
+def require_none(offenders: Iterable[str]) -> None:
+    """Fail with all that break a rule, a line each."""
+    listed = sorted(offenders)
+    assert not listed, "\n".join(("", *listed))
 
 
 def test_the_house_is_found() -> None:
     assert {"core/content.py", "adapters/process.py", "defs/build.py", "cli.py"} <= set(MODULES)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_run_one_way(module: str) -> None:
-    own = part(module)
-    if own == "__init__":
-        assert not list(imports(module))
-        return
-    used = {name.split(".")[1] for name in imports(module) if name.startswith("ledgerflow_ops.")}
-    assert used <= BELOW[own] | {own}
-    assert "ledgerflow_ops_tests" not in {name.split(".")[0] for name in imports(module)}
+def imported_against_the_rule(module: str) -> set[str]:
+    """What a module imports and may not."""
+    wrong = {name for name in imports(module) if name.startswith(".")}
+    if part(module) == "__init__":
+        return wrong | set(imports(module))
+    return (
+        wrong
+        | (own_parts(module) - BELOW[part(module)] - {part(module)})
+        | (roots(module) & {"ledgerflow_ops_tests"})
+    )
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_only_the_definitions_know_dagster(module: str) -> None:
-    if part(module) != "defs":
-        roots = {name.split(".")[0] for name in imports(module)}
-        assert not {root for root in roots if root.startswith("dagster")}
+def test_imports_run_one_way() -> None:
+    require_none(
+        f"{module} imports {name}" for module in MODULES for name in imported_against_the_rule(module)
+    )
+
+
+def test_only_the_definitions_know_dagster() -> None:
+    require_none(
+        f"{module} imports {name}"
+        for module in MODULES
+        for name in roots(module)
+        if name.startswith("dagster") and part(module) != "defs"
+    )
 
 
 PURE = [
@@ -145,25 +174,30 @@ PURE = [
     for module in MODULES
     if part(module) == "core" or (part(module) == "guard" and module not in REACHING)
 ]
+TOUCHING = {"open", "print", "input", "exec", "eval", "__import__"}
 
 
-@pytest.mark.parametrize("module", PURE)
-def test_what_decides_touches_nothing_of_the_world(module: str) -> None:
-    assert not {name.split(".")[0] for name in imports(module)} & WORLD
-    assert not {name for name, _ in calls(module)} & {"open", "print", "input", "exec", "eval", "__import__"}
+def test_what_decides_touches_nothing_of_the_world() -> None:
+    imported = [f"{module} imports {name}" for module in PURE for name in roots(module) & WORLD]
+    called = [
+        f"{module}:{line} calls {name}" for module in PURE for name, line in calls(module) if name in TOUCHING
+    ]
+    require_none(imported + called)
 
 
-@pytest.mark.parametrize("module", [module for module in PURE if part(module) == "guard"])
-def test_the_pure_modules_of_guard_start_quickly(module: str) -> None:
-    assert not {name.split(".")[0] for name in imports(module)} & HEAVY
-    used = {name.split(".")[1] for name in imports(module) if name.startswith("ledgerflow_ops.")}
-    assert used <= {"guard"}
+def test_the_pure_modules_of_guard_start_quickly() -> None:
+    pure = [module for module in PURE if part(module) == "guard"]
+    require_none(
+        f"{module} imports {name}"
+        for module in pure
+        for name in (roots(module) & HEAVY) | (own_parts(module) - {"guard"})
+    )
 
 
 def annotations(module: str) -> set[ast.AST]:
     """Every node inside an annotation."""
     found: set[ast.AST] = set()
-    for node in ast.walk(tree(module)):
+    for node in nodes(module):
         if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation:
             found.update(ast.walk(node.annotation))
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns:
@@ -171,22 +205,27 @@ def annotations(module: str) -> set[ast.AST]:
     return found
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_programs_are_started_in_one_place(module: str) -> None:
-    if module in STARTERS:
-        return
+def starts_of_programs(module: str) -> Iterator[str]:
+    """Where a module starts a program, or imports what does."""
     types = annotations(module)
-    for node in ast.walk(tree(module)):
-        if isinstance(node, ast.Attribute) and dotted(node.value) == "subprocess":
-            allowed = node.attr in ("PIPE", "DEVNULL") or node in types
-            assert allowed, f"{module}:{node.lineno}: subprocess.{node.attr}"
+    for node in nodes(module):
+        if not isinstance(node, ast.Attribute) or dotted(node.value) != "subprocess":
+            continue
+        if node.attr not in ("PIPE", "DEVNULL") and node not in types:
+            yield f"{module}:{node.lineno}: subprocess.{node.attr}"
     for name, line in names(module):
         root, _, last = name.partition(".")
-        starts = root == "os" and last.startswith(("system", "popen", "exec", "spawn", "posix_spawn", "fork"))
-        assert not starts, f"{module}:{line}: {name}"
-    assert not [
-        name for name in imports(module) if name.startswith(("subprocess.", "multiprocessing", "pty"))
-    ]
+        if root == "os" and last.startswith(("system", "popen", "exec", "spawn", "posix_spawn", "fork")):
+            yield f"{module}:{line}: {name}"
+    for name in imports(module):
+        if name.startswith(("subprocess.", "multiprocessing", "pty")):
+            yield f"{module} imports {name}"
+
+
+def test_programs_are_started_in_one_place() -> None:
+    require_none(
+        start for module in MODULES if module not in STARTERS for start in starts_of_programs(module)
+    )
 
 
 def reads_the_clock(name: str) -> bool:
@@ -196,12 +235,17 @@ def reads_the_clock(name: str) -> bool:
     return owner == "time" and last not in ("monotonic", "perf_counter", "sleep")
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_the_clock_is_read_in_one_place(module: str) -> None:
-    found = [f"{module}:{line}: {name}" for name, line in names(module) if reads_the_clock(name)]
-    assert module in CLOCKS or not found, found
-    waits = [name for name, _ in names(module) if name.startswith("time.") and not reads_the_clock(name)]
-    assert module in WAITING or not waits, waits
+def waits(name: str) -> bool:
+    return name.startswith("time.") and not reads_the_clock(name)
+
+
+def test_the_clock_is_read_in_one_place() -> None:
+    used = [(module, line, name) for module in MODULES for name, line in names(module)]
+    require_none(
+        f"{module}:{line}: {name}"
+        for module, line, name in used
+        if (reads_the_clock(name) and module not in CLOCKS) or (waits(name) and module not in WAITING)
+    )
 
 
 def test_the_lists_of_exceptions_are_not_longer_than_they_need_be() -> None:
@@ -210,16 +254,31 @@ def test_the_lists_of_exceptions_are_not_longer_than_they_need_be() -> None:
         assert {"time", "subprocess", "os.execv"} & used, module
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_every_module_says_what_it_is_for_and_is_short(module: str) -> None:
-    assert ast.get_docstring(tree(module)), f"{module} has no docstring"
-    lines = len(MODULES[module].read_text(encoding="utf-8").splitlines())
-    assert lines < LONGEST, f"{module} has {lines} lines"
+def test_every_module_says_what_it_is_for() -> None:
+    require_none(f"{module} has no docstring" for module in MODULES if not ast.get_docstring(tree(module)))
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if module != "bootstrap.py"])
-def test_only_the_bootstrap_prints(module: str) -> None:
-    assert not [line for name, line in calls(module) if name == "print"]
+SUB_PACKAGES = [module for module in MODULES if module.endswith("/__init__.py") and module.count("/") > 1]
+
+
+def test_the_init_of_a_sub_package_is_one_docstring() -> None:
+    require_none(
+        f"{module} is more than a docstring" for module in SUB_PACKAGES if len(tree(module).body) > 1
+    )
+
+
+def test_every_module_is_short() -> None:
+    lengths = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
+    require_none(f"{module} has {lines} lines" for module, lines in lengths.items() if lines >= LONGEST)
+
+
+def test_only_the_bootstrap_prints() -> None:
+    require_none(
+        f"{module}:{line}"
+        for module in MODULES
+        for name, line in calls(module)
+        if name == "print" and module != "bootstrap.py"
+    )
 
 
 def tracked() -> Iterator[tuple[str, bytes]]:
