@@ -25,21 +25,11 @@ _SHOWN = 20
 Way = Callable[[Swap, Place, There], tuple[Rename, ...]]
 
 
-def restore(site: Site, manifest: Manifest, restore_id: str, now: datetime) -> Swap:
-    """Put the files of a backup in their place; what was there lies beside it under `…__before_ID`.
+def lay_out(site: Site, manifest: Manifest, restore_id: str, now: datetime) -> Swap:
+    """The files of a backup beside their roots, compared and ready to be put in place.
 
     Refused (3) or BadBackup (4) with nothing touched; LedgerError (1) with everything as it was.
     """
-    swap = lay_out(site, manifest, restore_id, now)
-    try:
-        return put_in_place(site, swap)
-    except BaseException:
-        take_back(site, swap)
-        raise
-
-
-def lay_out(site: Site, manifest: Manifest, restore_id: str, now: datetime) -> Swap:
-    """The files of a backup beside their roots, compared and ready. Raises as `restore` does."""
     planned, state = plan(site, manifest, restore_id, now), files_of(manifest)
     require_possible(planned)
     if wrong := unfiling.archives_differ(site, state):
@@ -101,33 +91,6 @@ def _listed(differences: list[Difference]) -> str:
     return "\n".join(f"  {difference.sentence}" for difference in differences[:_SHOWN])
 
 
-def rollback(site: Site, restore_id: str) -> Swap:
-    """Put back what was there before; the files that were put in place lie beside it under `…__undone_ID`."""
-    swap = _read(site, restore_id)
-    if swap.phase not in (Phase.SWAPPED, Phase.TAKING_BACK):
-        raise Refused(
-            f"The restore of files called {restore_id} is {swap.phase}: there is nothing to take back.",
-            hint="recover_swap finishes one that was interrupted.",
-        )
-    return take_back(site, swap)
-
-
-def recover_swap(site: Site, *, undo: bool = False) -> list[Swap]:
-    """Finish what a crash has interrupted; those that were, as they are now.
-
-    One that was still unpacking is undone: its files may not be whole. One that was swapping is finished,
-    or with `undo` taken back to what was there before.
-    """
-    recovered = []
-    for swap in unfinished(site):
-        if swap.phase is Phase.SWAPPING and not undo:
-            _go(site, swap, forwards)
-            recovered.append(_keep(site, swap.at(Phase.SWAPPED)))
-        else:
-            recovered.append(take_back(site, swap))
-    return recovered
-
-
 def unfinished(site: Site) -> list[Swap]:
     """The restores of files that a crash has interrupted, by id."""
     ids = [
@@ -143,7 +106,9 @@ def drop(site: Site, restore_id: str) -> None:
     """Remove for good what a finished restore has left beside the roots, and its record."""
     swap = _read(site, restore_id)
     if swap.phase not in (Phase.SWAPPED, Phase.TAKEN_BACK):
-        raise Refused(f"The restore called {restore_id} is {swap.phase}.", hint="Finish it: recover_swap.")
+        raise Refused(
+            f"The restore called {restore_id} is {swap.phase}.", hint="make backup finishes it first."
+        )
     for place in swap.places:
         for name in (swap.before(place), swap.undone(place)):
             remove(Path(name))

@@ -1,12 +1,12 @@
 """An operation that dies in the middle of it.
 
 `python -m ledgerflow_ops_tests.fakes.killed WHAT WHERE ROOT URL [FILES]`: WHAT is `backup`, `drill` (of the
-newest backup), `files` (restores its files), `take back` (those files), `restore` (by force, of first.dump),
-`rollback`, `recover`, `rotate` or `adopt` (of the newest backup in `away` below ROOT). WHERE is a step's name
-(`set aside#2`: when it comes the second time), `N bytes` of the dump, `N ms` after the drill has begun with
-its server, or `naming ENDING`: just before a file is given a name that ends so. There the process kills
-itself, as the system would when memory runs out: nothing is cleaned up. One that is not killed ends with exit
-code 0.
+newest backup), `files` (puts its files in place), `take back` (those files), `restore` (by force, of
+first.dump), `rollback`, `recover`, `rotate` or `adopt` (of the newest backup in `away` below ROOT). WHERE
+is a step's name (`set aside#2`: when it comes the second time), `N bytes` of the dump, `N ms` after the
+drill has begun with its server, or `naming ENDING`: just before a file is given a name that ends so. There
+the process kills itself, as the system would when memory runs out: nothing is cleaned up. One that is not
+killed ends with exit code 0.
 """
 
 import os
@@ -14,11 +14,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ledgerflow_ops.adapters import clock
 from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.core.file_swap import Swap
+from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.progress import Silent, Step
 from ledgerflow_ops.core.restoring import Wish
 from ledgerflow_ops.operations import adopt, backup, catalog, drill, files, recover, restore, rollback, rotate
@@ -72,8 +75,8 @@ def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
     works: dict[str, Callable[[], object]] = {
         "backup": lambda: backup.backup(site),
         "drill": lambda: drill.drill(site, catalog.find(site, None)),
-        "files": lambda: restore_files(site),
-        "take back": lambda: files.rollback(site, RESTORE),
+        "files": lambda: put_newest_in_place(site),
+        "take back": lambda: take_back(site, RESTORE),
         "restore": lambda: restore.restore(site, Wish(site.environment, "first.dump", force=True)),
         "rollback": lambda: rollback.rollback(site, force=True),
         "recover": lambda: recover.recover(site, confirmed="dev"),
@@ -83,10 +86,22 @@ def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
     works[what]()
 
 
-def restore_files(site: Site) -> None:
+def put_in_place(site: Site, manifest: Manifest, restore_id: str, now: datetime) -> Swap:
+    """The files of a backup in their place: what a restore does of them before and after its database."""
+    return files.put_in_place(site, files.lay_out(site, manifest, restore_id, now))
+
+
+def take_back(site: Site, restore_id: str) -> Swap:
+    """The files that were there before: what a rollback does of them before and after its database."""
+    swap = files.swapped(site, restore_id)
+    assert swap
+    return files.take_back(site, files.announce_back(site, swap))
+
+
+def put_newest_in_place(site: Site) -> None:
     manifest = catalog.read_manifest(site, catalog.find(site, None))
     assert manifest
-    files.restore(site, manifest, RESTORE, clock.now())
+    put_in_place(site, manifest, RESTORE, clock.now())
 
 
 def adopt_newest(site: Site, at: Site) -> None:

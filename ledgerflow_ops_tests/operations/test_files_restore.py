@@ -18,14 +18,14 @@ from ledgerflow_ops.core.files import FilesState
 from ledgerflow_ops.core.manifest import Manifest
 from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import FILES_STEPS, Step
-from ledgerflow_ops.operations import files, files_plan
+from ledgerflow_ops.operations import files, files_plan, pairing
 from ledgerflow_ops.operations.embedded import Embedded
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON, Recorder
 from ledgerflow_ops_tests.fakes import disks, grounds
 from ledgerflow_ops_tests.fakes.grounds import At, Ground
-from ledgerflow_ops_tests.fakes.killed import RESTORE
+from ledgerflow_ops_tests.fakes.killed import RESTORE, put_in_place, take_back
 
 Tree = dict[str, tuple[str, int, str, bytes]]
 
@@ -91,13 +91,13 @@ def _beside(ground: Ground) -> list[str]:
 def test_the_files_come_back_and_those_that_were_there_are_kept(ground: Ground, manifest: Manifest) -> None:
     wanted, harmed = _tree(ground), _harm(ground)
     recorder = Recorder()
-    swap = files.restore(ground.site(recorder), manifest, "a1", NOON)
+    swap = put_in_place(ground.site(recorder), manifest, "a1", NOON)
     assert swap.phase is Phase.SWAPPED
     assert _tree(ground) == wanted != harmed
     assert list(dict.fromkeys(recorder.steps)) == list(FILES_STEPS)
     assert _beside(ground) == ["ledger media__before_a1", "settings.env__before_a1"]
     assert (ground.root / "books" / "settings.env__before_a1").read_text() == "DEBUG=yes\n"
-    assert files.recover_swap(ground.site()) == []
+    assert pairing.settle(ground.site(), set(), set()) == []
     notes = (ground.fields["files"][0] / "notes.txt").stat()
     assert notes.st_mtime_ns == next(
         entry.mtime_ns for entry in _files(manifest).entries if entry.path == "notes.txt"
@@ -113,25 +113,25 @@ def test_a_restore_is_taken_back_and_what_it_had_put_there_is_kept(
     ground: Ground, manifest: Manifest
 ) -> None:
     harmed = _harm(ground)
-    files.restore(ground.site(), manifest, "a1", NOON)
-    assert files.rollback(ground.site(), "a1").phase is Phase.TAKEN_BACK
+    put_in_place(ground.site(), manifest, "a1", NOON)
+    assert take_back(ground.site(), "a1").phase is Phase.TAKEN_BACK
     assert _tree(ground) == harmed
     assert _beside(ground) == ["ledger media__undone_a1", "settings.env__undone_a1"]
-    with pytest.raises(Refused, match="nothing to take back"):
-        files.rollback(ground.site(), "a1")
+    assert files.swapped(ground.site(), "a1") is None
     files.drop(ground.site(), "a1")
     assert _beside(ground) == []
+    assert files.taken_back(ground.site(), "a1") is None
     with pytest.raises(LedgerError, match="There is no restore"):
-        files.rollback(ground.site(), "a1")
+        files.drop(ground.site(), "a1")
 
 
 def test_files_that_are_gone_altogether_come_back(ground: Ground, manifest: Manifest) -> None:
     wanted = _tree(ground)
     shutil.rmtree(ground.root / "books")
-    files.restore(ground.site(), manifest, "a1", NOON)
+    put_in_place(ground.site(), manifest, "a1", NOON)
     assert _tree(ground) == wanted
     assert _beside(ground) == []
-    files.rollback(ground.site(), "a1")
+    take_back(ground.site(), "a1")
     assert _tree(ground) == {}
     assert _beside(ground) == ["ledger media__undone_a1", "settings.env__undone_a1"]
 
@@ -141,7 +141,7 @@ def test_files_that_earlier_archives_hold_come_back(ground: Ground, manifest: Ma
     second = grounds.take(ground.site())
     assert _files(second).needs == (_files(manifest).archive,)
     wanted, _ = _tree(ground), _harm(ground)
-    files.restore(ground.site(), second, "a1", NOON)
+    put_in_place(ground.site(), second, "a1", NOON)
     assert _tree(ground) == wanted
 
 
@@ -163,14 +163,14 @@ def test_a_damaged_archive_is_refused_before_anything_is_touched(ground: Ground,
     data[-100] ^= 1
     path.write_bytes(data)
     with pytest.raises(BadBackup, match="SHA-256 is another"):
-        files.restore(ground.site(), manifest, "a1", NOON)
+        put_in_place(ground.site(), manifest, "a1", NOON)
     assert (_tree(ground), _beside(ground)) == (harmed, [])
 
 
 def test_a_backup_without_files_has_none_to_restore(root: Path, books: Database) -> None:
     ground = Ground(root, books)
     with pytest.raises(Refused, match="No files belong to"):
-        files.restore(ground.site(), grounds.take(ground.site()), "a1", NOON)
+        put_in_place(ground.site(), grounds.take(ground.site()), "a1", NOON)
 
 
 def test_what_stands_in_the_way_is_said_before_anything_is_touched(
@@ -180,7 +180,7 @@ def test_what_stands_in_the_way_is_said_before_anything_is_touched(
     media.rename(media.with_name("real"))
     media.symlink_to("real")
     with pytest.raises(Refused) as caught:
-        files.restore(ground.site(), manifest, "a1", NOON)
+        put_in_place(ground.site(), manifest, "a1", NOON)
     assert "ledger media: it is a symbolic link" in caught.value.message
     assert "settings.env: a restore called a1 has left something beside it" in caught.value.message
 
@@ -193,12 +193,12 @@ def test_a_disk_that_is_too_small_is_told_with_the_figures(root: Path, books: Da
         ground = Ground(root, books, {"files": [media]})
         manifest = grounds.take(ground.site())
         with pytest.raises(Refused, match=r"No room .* 608\.\d KB needed"):
-            files.restore(ground.site(), manifest, "a1", NOON)
+            put_in_place(ground.site(), manifest, "a1", NOON)
         assert [path.name for path in small.iterdir()] == ["media"]
 
 
-@pytest.mark.parametrize("step", FILES_STEPS)
-def test_an_interrupted_restore_takes_back_all_it_had_done(
+@pytest.mark.parametrize("step", [Step.LAY_OUT, Step.HOLD])
+def test_laying_out_that_is_interrupted_removes_what_it_had_unpacked(
     ground: Ground, manifest: Manifest, step: Step
 ) -> None:
     harmed = _harm(ground)
@@ -207,10 +207,10 @@ def test_an_interrupted_restore_takes_back_all_it_had_done(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        files.restore(ground.site(At(at=step, action=interrupt)), manifest, "a1", NOON)
+        files.lay_out(ground.site(At(at=step, action=interrupt)), manifest, "a1", NOON)
     assert (_tree(ground), _beside(ground)) == (harmed, [])
     assert files.unfinished(ground.site()) == []
-    files.restore(ground.site(), manifest, "a1", NOON)
+    put_in_place(ground.site(), manifest, "a1", NOON)
 
 
 def _kill(ground: Ground, what: str, where: str) -> None:
@@ -243,25 +243,26 @@ EACH = [*FILES_STEPS, "20000 bytes", "set aside#2", "put in place#2"]
 def test_a_restore_killed_at_any_step_is_finished_or_undone(
     ground: Ground, manifest: Manifest, where: str, undo: bool
 ) -> None:
+    """On the side of its database: `undo` where that is still, or again, the one that was there."""
     wanted, harmed = _tree(ground), _harm(ground)
     _kill(ground, "files", where)
     (interrupted,) = files.unfinished(ground.site())
     swapping = interrupted.phase is Phase.SWAPPING
     assert swapping == (where.startswith(("set", "put")))
-    files.recover_swap(ground.site(), undo=undo)
+    assert pairing.settle(ground.site(), {RESTORE} if undo else set(), set()) == [RESTORE]
     assert _tree(ground) == (wanted if swapping and not undo else harmed)
     assert files.unfinished(ground.site()) == []
     assert not [name for name in _beside(ground) if "__restoring_" in name]
-    files.restore(ground.site(), manifest, "again", NOON)
+    put_in_place(ground.site(), manifest, "again", NOON)
     assert _tree(ground) == wanted
 
 
 @pytest.mark.parametrize("where", ["set aside", "put in place", "set aside#2", "put in place#2"])
 def test_a_rollback_killed_at_any_step_is_finished(ground: Ground, manifest: Manifest, where: str) -> None:
     harmed = _harm(ground)
-    files.restore(ground.site(), manifest, RESTORE, NOON)
+    put_in_place(ground.site(), manifest, RESTORE, NOON)
     _kill(ground, "take back", where)
-    files.recover_swap(ground.site())
+    assert pairing.settle(ground.site(), set(), set()) == [RESTORE]
     assert _tree(ground) == harmed
     assert files.unfinished(ground.site()) == []
 
@@ -274,5 +275,5 @@ def test_files_that_somebody_has_put_there_meanwhile_are_not_renamed(
     media.mkdir()
     (media / "theirs").touch()
     with pytest.raises(LedgerError, match="Somebody else"):
-        files.recover_swap(ground.site())
+        pairing.settle(ground.site(), set(), set())
     assert [path.name for path in media.iterdir()] == ["theirs"]

@@ -132,6 +132,22 @@ def test_files_that_cannot_be_put_in_place_take_the_database_back_with_them(fiel
     assert field.names() == [field.name]
 
 
+@pytest.mark.parametrize("step", [Step.SET_ASIDE, Step.PUT_IN_PLACE])
+def test_a_restore_interrupted_among_the_renames_takes_both_back(field: Field, step: Step) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        restore.restore(
+            field.site(At(at=step, action=interrupt)), Wish(Environment.DEV, "first.dump", force=True)
+        )
+    assert state(field) == "old"
+    assert field.names() == [field.name]
+    assert beside(field) == []
+    assert field.restore().bad is None
+    assert state(field) == "new"
+
+
 def test_roots_that_are_not_listed_here_are_refused(field: Field) -> None:
     with pytest.raises(Refused, match=r"belong to .*settings.*which dev does not list"):
         field.restore(files=(field.ground.root / "uploads",))
