@@ -154,7 +154,6 @@ def _programs(roots: Iterable[int]) -> Iterable[Program]:
                 yield Program(one.pid, one.name(), _LETTERS.get(one.status(), "S"), times.user + times.system)
 
 
-_COUNTS = ("voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
 _LETTERS = {
     psutil.STATUS_RUNNING: "R",
     psutil.STATUS_STOPPED: "T",

@@ -120,11 +120,11 @@ def decode(tools: Tools, file: Path, stall: float = _STALL) -> Contents:
             decoder.abandon()
 
 
-def row_sums(tools: Tools, file: Path, names: Collection[str], stall: float = _STALL) -> dict[str, RowSum]:
+def row_sums(tools: Tools, file: Path, names: Collection[str]) -> dict[str, RowSum]:
     """The rows of these tables as the archive in `file` has them, in any order; BadBackup as `decode`."""
     with regular.opened(file) as stream:
         decoder = Decoder(tools, stream, names)
-        decoder.watch = _idle(decoder.child, stall)
+        decoder.watch = _idle(decoder.child, _STALL)
         try:
             decoder.close()
             return decoder.sums
@@ -151,10 +151,10 @@ def _idle(child: subprocess.Popen[bytes], stall: float) -> Watcher:
     return Silence("pg_restore", stall, lambda: activity.programs([child.pid]))
 
 
-def ddl(tools: Tools, file: Path, stall: float = _STALL) -> bytes:
+def ddl(tools: Tools, file: Path) -> bytes:
     """The DDL in the archive, as pg_restore writes it in plain text."""
     command: list[str | Path] = [tools.path("pg_restore"), "--schema-only", "--file=-", file]
-    finished = process.run(command, watched=lambda child: _idle(child, stall))
+    finished = process.run(command, watched=lambda child: _idle(child, _STALL))
     if finished.code:
         raise BadBackup(f"The DDL could not be read:\n{process.last_lines(finished.errors)}", hint=DAMAGED)
     return finished.out
@@ -164,10 +164,10 @@ _DEFINITIONS = ("--section=pre-data", "--section=post-data")
 """All but data. What is said of large objects counts as data in some versions: the seal has that."""
 
 
-def definitions(tools: Tools, file: Path, stall: float = _STALL) -> bytes:
+def definitions(tools: Tools, file: Path) -> bytes:
     """The DDL in the archive as `definitions_of` writes that of a database: section by section."""
     command: list[str | Path] = [tools.path("pg_restore"), *_DEFINITIONS, "--file=-", file]
-    finished = process.run(command, watched=lambda child: _idle(child, stall))
+    finished = process.run(command, watched=lambda child: _idle(child, _STALL))
     if finished.code:
         raise BadBackup(f"The DDL could not be read:\n{process.last_lines(finished.errors)}", hint=DAMAGED)
     return finished.out

@@ -27,10 +27,10 @@ def reload(address: str, location: str, secret: str) -> bool:
     return found.get(location) == "RepositoryLocation"
 
 
-def answers(address: str, secret: str = "", timeout: float = 5) -> bool:
+def answers(address: str, secret: str = "") -> bool:
     """Whether a server of ours answers at `address`, and knows us by its `secret` where it has one."""
     try:
-        with _opened(address, secret, None, timeout):
+        with _opened(address, secret, None, timeout=5):
             return True
     except (OSError, http.client.HTTPException):
         return False

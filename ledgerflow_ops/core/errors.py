@@ -94,13 +94,3 @@ class CannotJudge(LedgerError):
 
     exit_code = 5
     may_pass = False
-
-
-EXIT_CODES: dict[int, str] = {
-    0: "done",
-    1: "failed",
-    2: "usage or settings",
-    3: "refused by a guard",
-    4: "the backup is bad",
-    5: "could not be judged",
-}

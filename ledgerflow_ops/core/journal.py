@@ -1,9 +1,9 @@
 """What the journal says: which entries are asked for, and an entry as a person reads it."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -115,17 +115,3 @@ def _about(entry: Entry) -> str:
     if error := entry.get("error"):
         said.append(str(error).strip().splitlines()[0])
     return ", ".join(filter(None, said))
-
-
-def last_of(entries: Sequence[Entry], what: str, environment: str, *, good: bool) -> datetime | None:
-    """When such an operation on the environment last ended well (or, not `good`, in any other way)."""
-    for entry in reversed(entries):
-        same = entry.get("what") == what and entry.get("environment") == environment
-        if same and (result(entry) == OK) is good:
-            return instant(entry)
-    return None
-
-
-def day_of(entry: Entry, zone: ZoneInfo) -> date | None:
-    at = instant(entry)
-    return at.astimezone(zone).date() if at else None

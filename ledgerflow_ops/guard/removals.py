@@ -15,7 +15,6 @@ from ledgerflow_ops.guard.things import PROJECT, Container, Volume
 from ledgerflow_ops.guard.touches import Touch, destroys
 
 _RESTORE = "To begin again with an older state: make restore-force FILE=latest-proven keeps the old database."
-_KEEPS = "Leave out -v: docker compose down keeps volumes."
 _NAME_IT = "Name what is to go: docker volume rm NAME. Or start the database first."
 _ALL_FROM = (1, 42)
 

@@ -1,9 +1,11 @@
 """The tree of errors and the exit codes that operators rely on."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from ledgerflow_ops.core.errors import (
-    EXIT_CODES,
     BadBackup,
     Busy,
     CannotJudge,
@@ -42,8 +44,11 @@ def test_every_error_has_its_exit_code_and_tells_what_to_do(kind: type[LedgerErr
     assert str(error) == "It broke.\nhint: Mend it."
 
 
-def test_the_table_of_exit_codes_explains_each_and_no_other() -> None:
-    assert set(EXIT_CODES) == {0, *(code for _, code in TREE)}
+def test_the_documents_table_of_exit_codes_explains_each_and_no_other() -> None:
+    root = Path(__file__).parents[2]
+    text = "\n".join(file.read_text() for file in (root / "README.md", *root.glob("docs/*.md")))
+    table = text.partition("| code | meaning |\n|---|---|\n")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| (\d) \| \w", table, re.MULTILINE)) == {"0", *(str(code) for _, code in TREE)}
 
 
 def test_the_tree_has_no_error_that_this_test_does_not_know() -> None:

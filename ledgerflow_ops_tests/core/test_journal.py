@@ -124,11 +124,3 @@ def test_a_row_reads_well() -> None:
     assert journal.row(rotated, VIENNA)[2:5] == ("rotate", "ok", "2 removed, 0.3 s")
     bad = entry(result="bad", error="its SHA-256 is another\nsecond line", rung="written")
     assert journal.row(bad, VIENNA)[3:5] == ("bad", "its SHA-256 is another")
-
-
-def test_the_last_of_a_kind_is_found_by_how_it_ended() -> None:
-    found = [entry(result="ok"), entry(result="failed", at=(NOW + timedelta(hours=1)).isoformat())]
-    assert journal.last_of(found, "backup", "dev", good=True) == NOW
-    assert journal.last_of(found, "backup", "dev", good=False) == NOW + timedelta(hours=1)
-    assert journal.last_of(found, "drill", "dev", good=True) is None
-    assert journal.last_of(found, "backup", "prod", good=True) is None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.core import lateness, objectives, proving
-from ledgerflow_ops.core.alerts import Finding, Level
+from ledgerflow_ops.core.alerts import Level
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.lateness import Promise
 from ledgerflow_ops.core.schedule import due_at
@@ -26,10 +26,6 @@ DAY = timedelta(days=1)
 def due(after: int) -> datetime:
     """The instant at which the backup of that many days after the newest one's is due."""
     return due_at(NEWEST.day + DAY * after, PROMISE.at, PROMISE.zone)
-
-
-def kinds(found: list[Finding]) -> list[str]:
-    return [one.kind for one in found]
 
 
 def test_nothing_is_late_until_it_is() -> None:

@@ -16,7 +16,7 @@ from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.target import Application, Live, Room, Server, Session, Target
 from ledgerflow_ops_tests.core import records
 
-DEV, TEST, PROD = Environment.DEV, Environment.TEST, Environment.PROD
+DEV, PROD = Environment.DEV, Environment.PROD
 ID = "20261123_101500_ab12"
 NAME = BackupName("ledgerflow_dev_20261123_1300")
 RUNNING = Application(("celery", "django"), "docker compose -p ledger-dev stop celery django")

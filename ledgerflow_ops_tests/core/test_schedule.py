@@ -40,12 +40,12 @@ TIMES = st.times().filter(lambda at: at.tzinfo is None)
 
 
 @cache
-def transitions(name: str, first: int = 1990, last: int = 2037) -> tuple[date, ...]:
+def transitions(name: str) -> tuple[date, ...]:
     """The days about which a zone's offset changes."""
     zone, found = ZoneInfo(name), []
-    day = datetime(first, 1, 1, tzinfo=UTC)
+    day = datetime(1990, 1, 1, tzinfo=UTC)
     before = day.astimezone(zone).utcoffset()
-    while day.year <= last:
+    while day.year <= 2037:
         day += 7 * DAY
         after = day.astimezone(zone).utcoffset()
         if after != before:

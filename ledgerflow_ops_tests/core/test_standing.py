@@ -33,10 +33,8 @@ def backup(
     return found
 
 
-def states(
-    *present: Summary, past: tuple[Summary, ...] = (), awaited: bool = False, count: int = 4
-) -> list[str]:
-    return [one.state for one in standing.days(present, past, TODAY, count, awaited=awaited)]
+def states(*present: Summary, past: tuple[Summary, ...] = (), awaited: bool = False) -> list[str]:
+    return [one.state for one in standing.days(present, past, TODAY, 4, awaited=awaited)]
 
 
 def test_a_day_without_a_backup_is_missing_once_there_was_one() -> None:

@@ -78,9 +78,9 @@ class Servers:
         data: dict[str, Any] = found["data"]
         return data
 
-    def until(self, look: Callable[[], Found | None], what: str, seconds: float = 180) -> Found:
+    def until(self, look: Callable[[], Found | None], what: str) -> Found:
         """What `look` finds, once it finds something; AssertionError with the logs when it never does."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + 180
         while time.monotonic() < end:
             if found := look():
                 return found

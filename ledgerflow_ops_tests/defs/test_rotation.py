@@ -14,7 +14,7 @@ from ledgerflow_ops.operations.desk import Site
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.fakes.stores import Store
 
-DUMP, ROTATION = AssetKey(["dev", "dump"]), AssetKey(["dev", "rotation"])
+DUMP = AssetKey(["dev", "dump"])
 
 
 def fill(site: Site, days: int) -> list[str]:

@@ -172,8 +172,8 @@ def _is_at_work_in(process: psutil.Process, folder: str) -> bool:
         return False
 
 
-def damaged(file: Path, at: float = 0.5) -> None:
+def damaged(file: Path) -> None:
     """Flip one bit of a file, without a change of its length."""
     data = bytearray(file.read_bytes())
-    data[int(len(data) * at)] ^= 1
+    data[len(data) // 2] ^= 1
     file.write_bytes(data)

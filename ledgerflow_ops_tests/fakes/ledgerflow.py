@@ -20,7 +20,6 @@ from ledgerflow_ops_tests.fakes.engine import Engine
 Name = Literal["dev", "prod"]
 
 PASSWORDS = {"dev": "dev-secret-5f1c", "prod": "prod-secret-9b27"}
-PORTS = {"dev": 5435, "prod": 5436}
 VOLUMES = {"dev": "ledger-dev_ledgerflow_dev_postgres_data", "prod": "ledgerflow_postgres_data_prod"}
 _KEYS = {"dev": "ledgerflow_dev_postgres_data", "prod": "ledgerflow_postgres_data_prod"}
 _FILE = """\

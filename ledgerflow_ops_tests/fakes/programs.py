@@ -4,7 +4,6 @@ import shlex
 from pathlib import Path
 
 from ledgerflow_ops.adapters import tools
-from ledgerflow_ops.adapters.tools import Tools
 
 DUMPS = "--snapshot="
 """An argument that pg_dump has when a backup is taken, and not when its version is asked for."""
@@ -13,12 +12,12 @@ RESTORES = "--dbname="
 """An argument that pg_restore has when a drill restores, and not when an archive is read."""
 
 
-def falsified(folder: Path, program: str, when: str, script: str, real: Tools | None = None) -> Path:
+def falsified(folder: Path, program: str, when: str, script: str) -> Path:
     """Make `folder` one of real programs, but for `program`: called with `when` it runs `script`.
 
     The script is for sh, with the real program's path in `$real` and its arguments as they came.
     """
-    genuine = (real or tools.bundled()).folder
+    genuine = tools.bundled().folder
     folder.mkdir()
     for file in genuine.iterdir():
         (folder / file.name).symlink_to(file)

@@ -102,9 +102,9 @@ def sealed(database: Database) -> Seal:
 
 
 @contextmanager
-def field(root: Path, server: Server, name: str | None = None, **fields: Any) -> Iterator[Field]:
+def field(root: Path, server: Server, **fields: Any) -> Iterator[Field]:
     """A field of its own on a server, gone afterwards with all that stands beside its database."""
-    database = server.books(name or f"books_{secrets.token_hex(4)}")
+    database = server.books(f"books_{secrets.token_hex(4)}")
     found = Field(server, Ground(root, database, fields))
     site = found.site()
     manifest = grounds.take(site, Order(file="first.dump"))

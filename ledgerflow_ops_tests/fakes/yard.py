@@ -41,7 +41,6 @@ PROTECTED = {
     "loose": "labelled, and held by nobody",
     "attic": "held by a container at rest",
 }
-CONTAINERS = {"ledger-dev-postgres-1", "ledger-dev-redis-1", "db", "olddb", "web", "idle"}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Command lines in every spelling that docker's grammar has for them, and wild ones."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
@@ -22,9 +22,6 @@ class Line:
     operands: tuple[str, ...] = ()
     leading: tuple[str, ...] = ()
     """docker's or Compose's own options, as typed before the verb."""
-
-    def with_options(self, *options: tuple[str, str | None]) -> "Line":
-        return replace(self, options=(*self.options, *options))
 
 
 @st.composite

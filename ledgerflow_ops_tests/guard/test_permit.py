@@ -12,7 +12,6 @@ from ledgerflow_ops.guard.touches import Judgement, Target, Touch
 
 FRESH = Standing("b.dump", timedelta(minutes=5), "7001")
 DROPS = Touch(Effect.DESTROYS, "it removes the volume v", "dev", ("v",), "Leave out -v.")
-MIGRATES = Touch(Effect.CHANGES, "in django it migrates", "dev", ("v",))
 DEV = Target("dev", "the project ledger-dev")
 
 

@@ -33,7 +33,7 @@ from ledgerflow_ops_tests.fakes import disks, sinks
 from ledgerflow_ops_tests.fakes.reporting import LATE
 from ledgerflow_ops_tests.fakes.sinks import Mail, Web
 
-DEV, PROD = Environment.DEV, Environment.PROD
+DEV = Environment.DEV
 SMALL = replace(LATE, kind="size", level=Level.WARNING, message="The dump is small.")
 SECRETS = ("hunter2", "t0ken", "owner:")
 

@@ -34,18 +34,18 @@ def ground(root: Path, books: Database) -> Ground:
     return Ground(root, books, {"archive_roots": [root / "one", root / "two"]})
 
 
-def past(ground: Ground, place: str = "one") -> tuple[Site, Manifest]:
+def past(ground: Ground) -> tuple[Site, Manifest]:
     """A backup of two days ago, moved into an archive; where it lies, and what it is."""
     site = ground.site(now=lambda: clock.now() - AGO)
     manifest = backup.backup(site)
-    folder = ground.root / place / "dev"
+    folder = ground.root / "one" / "dev"
     folder.parent.mkdir(exist_ok=True)
     site.folder.path.rename(folder)
     return ground.site(), manifest
 
 
-def archived(ground: Ground, manifest: Manifest, place: str = "one") -> Path:
-    return ground.root / place / "dev" / manifest.dump.file
+def archived(ground: Ground, manifest: Manifest) -> Path:
+    return ground.root / "one" / "dev" / manifest.dump.file
 
 
 def copied(ground: Ground, source: str, target: str) -> None:

@@ -35,12 +35,6 @@ def empty(field: Field) -> None:
         )
 
 
-def sealed(field: Field, file: str = "first.dump") -> object:
-    manifest = catalog.read_manifest(field.site(), BackupName.of(file))
-    assert manifest is not None
-    return manifest.seal
-
-
 def equal(field: Field) -> bool:
     """Whether the live database equals first.dump's seal."""
     manifest = catalog.read_manifest(field.site(), BackupName.of("first.dump"))

@@ -42,7 +42,7 @@ def index(site: Site) -> Path:
     return file
 
 
-def age(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def age(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the clock that files are looked at by run ahead, so that all that is there counts as settled."""
     monkeypatch.setattr(summaries, "_FRESH", 0)
 
@@ -133,7 +133,7 @@ def test_it_says_what_the_manifests_say_whatever_happens_to_the_files(
     site = site_of(root)
     _put(site, 1)
     with pytest.MonkeyPatch.context() as patch:
-        age(site, patch)  # or nothing would be kept: all of it was changed this moment
+        age(patch)  # or nothing would be kept: all of it was changed this moment
         for change, number, look in steps:
             change(site, number)
             clock.pause(_TICK)
@@ -147,7 +147,7 @@ def test_it_says_what_the_manifests_say_whatever_happens_to_the_files(
 def test_what_has_not_changed_is_not_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An index that says something else of an old backup is told as it is; the newest are read anyway."""
     site = site_of(root)
-    age(site, monkeypatch)
+    age(monkeypatch)
     catalogs.days(site, NOON.date(), 12)
     first = summaries.listed(site)
     assert len(first) == 12
@@ -167,7 +167,7 @@ def test_a_forged_index_raises_nothing_that_is_relied_on(
 ) -> None:
     """The newest backup is bad; the index, with the right digest and the right marks, says it is valid."""
     site = site_of(root)
-    age(site, monkeypatch)
+    age(monkeypatch)
     *_, newest = catalogs.days(site, NOON.date(), count)
     catalogs.prove(site, newest, NOON, Verdict.BAD)
     right = summaries.listed(site)
@@ -204,7 +204,7 @@ def test_a_damaged_or_foreign_index_is_made_again(
     root: Path, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = site_of(root)
-    age(site, monkeypatch)
+    age(monkeypatch)
     catalogs.days(site, NOON.date(), 3)
     right = summaries.listed(site)
     file = index(site)
@@ -231,7 +231,7 @@ def test_a_damaged_or_foreign_index_is_made_again(
 
 def test_a_reading_that_failed_is_not_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = site_of(root)
-    age(site, monkeypatch)
+    age(monkeypatch)
     manifest = catalogs.put(site, NOON)
     name = BackupName.of(manifest.dump.file)
     whole = site.folder.read(name.manifest)

@@ -42,10 +42,10 @@ def name(ground: Ground) -> BackupName:
     return BackupName.of(grounds.take(ground.site()).dump.file)
 
 
-def _dump_by_hand(ground: Ground, *options: str, name: BackupName = _BY_HAND) -> Path:
+def _dump_by_hand(ground: Ground, *options: str) -> Path:
     """What somebody makes with pg_dump and puts into the folder."""
     ground.site().folder.prepare()
-    file = ground.site().folder.file(name.dump)
+    file = ground.site().folder.file(_BY_HAND.dump)
     subprocess.run(
         [tools.bundled().path("pg_dump"), *options, f"--file={file}"],
         env={**os.environ, **ground.database.variables()},

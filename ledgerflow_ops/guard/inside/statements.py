@@ -48,9 +48,9 @@ def of_sql(text: str) -> Finding:
     return of_tokens(found)
 
 
-def of_tokens(found: Sequence[Token], depth: int = 0) -> Finding:
+def of_tokens(found: Sequence[Token]) -> Finding:
     """The worst of the statements, which semicolons part."""
-    findings = [_statement(statement, depth) for statement in _parted(found) if statement]
+    findings = [_statement(statement, 0) for statement in _parted(found) if statement]
     return worst(findings, "does nothing")
 
 

@@ -3,12 +3,11 @@
 import shlex
 from dataclasses import replace
 
-from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding
+from ledgerflow_ops.guard.inside.effects import Around, Finding
 from ledgerflow_ops.guard.inside.programs import effect
 
 DATABASE = Around(("/var/lib/postgresql/data",), terminal=False, input=False)
 APPLICATION = Around((), terminal=False, input=False, workdir="/app")
-R, C, D = Effect.READS, Effect.CHANGES, Effect.DESTROYS
 
 
 def typed(around: Around) -> Around:
@@ -22,3 +21,8 @@ def fed(around: Around) -> Around:
 def judged(line: str, around: Around) -> Finding:
     """What a command line does, written as in a shell."""
     return effect(tuple(shlex.split(line)), around)
+
+
+def of_shell(text: str, around: Around) -> Finding:
+    """What a shell that is given `text` does."""
+    return effect(("sh", "-c", text), around)

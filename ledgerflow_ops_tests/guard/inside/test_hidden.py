@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from ledgerflow_ops.guard.inside.effects import Around, Effect
 from ledgerflow_ops.guard.inside.programs import effect
-from ledgerflow_ops.guard.inside.shell import of_shell
-from ledgerflow_ops_tests.guard.inside.surroundings import APPLICATION, DATABASE
+from ledgerflow_ops_tests.guard.inside.surroundings import APPLICATION, DATABASE, of_shell
 
 Line = tuple[str, ...]
 

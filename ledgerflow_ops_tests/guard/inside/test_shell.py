@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding
 from ledgerflow_ops.guard.inside.options import Unreadable
-from ledgerflow_ops.guard.inside.shell import of_shell
 from ledgerflow_ops.guard.inside.words import commands
-from ledgerflow_ops_tests.guard.inside.surroundings import APPLICATION, DATABASE
+from ledgerflow_ops_tests.guard.inside.surroundings import APPLICATION, DATABASE, of_shell
 from ledgerflow_ops_tests.guard.inside.surroundings import fed as given_input
 
 READING = r"""
