@@ -109,6 +109,15 @@ class Progress:
         of = f" of about {human(expected)}" if expected else ""
         self._write(f"{self._step} … {human(done)}{of}, {human(rate)}/s")
 
+    def counted(self, done: int, of: int, what: str) -> None:
+        """Nothing stays on the line once all are through."""
+        now = time.monotonic()
+        if done >= of:
+            self.clear()
+        elif now - self._shown >= _EVERY:
+            self._shown = now
+            self._write(f"{done:,} of {of:,} {what} …")
+
     def say(self, message: str) -> None:
         self.clear()
         self._terminal.errors.print(escape(message))

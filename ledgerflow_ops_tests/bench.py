@@ -79,6 +79,9 @@ class Memory:
     def moved(self, done: int, expected: int | None) -> None:
         self.peak = max(self.peak, self._self.memory_info().rss)
 
+    def counted(self, done: int, of: int, what: str) -> None:
+        pass
+
     def say(self, message: str) -> None:
         console.print(message)
 

@@ -25,12 +25,16 @@ class Recorder:
     steps: list[Step] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     moves: list[int] = field(default_factory=list)
+    counts: list[tuple[int, int, str]] = field(default_factory=list)
 
     def step(self, step: Step) -> None:
         self.steps.append(step)
 
     def moved(self, done: int, expected: int | None) -> None:
         self.moves.append(done)
+
+    def counted(self, done: int, of: int, what: str) -> None:
+        self.counts.append((done, of, what))
 
     def say(self, message: str) -> None:
         self.said.append(message)

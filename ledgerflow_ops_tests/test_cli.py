@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs import storage
 from ledgerflow_ops_tests.e2e import commands
 from ledgerflow_ops_tests.e2e.commands import Said, Shell, damaged
+from ledgerflow_ops_tests.fakes import catalogs
 
 pytestmark = pytest.mark.e2e
 
@@ -327,6 +329,12 @@ class TestWords:
         assert "…" not in screen
         assert "PROVEN: valid" in screen
         assert "\x1b[1;32m" in said.out
+
+    def test_a_first_look_at_many_backups_counts_them_at_a_terminal(self, root: Path) -> None:
+        catalogs.days(builders.site(root), date(2026, 11, 20), 30)
+        said = Shell(root).at_a_terminal("status", LEDGER_ENV="dev")
+        assert "\r\x1b[2K1 of 30 backups read …" in said.out
+        assert "backups read" not in _screen(said.out)
 
     def test_no_color_is_heeded(self, dev: Shell, made: Said) -> None:
         said = dev.at_a_terminal("status", NO_COLOR="1")

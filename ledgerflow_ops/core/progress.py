@@ -128,6 +128,9 @@ class Reporter(Protocol):
     def moved(self, done: int, expected: int | None) -> None:
         """`done` bytes of the current step are through, of `expected` where that is known."""
 
+    def counted(self, done: int, of: int, what: str) -> None:
+        """`done` of `of` things are through, which `what` names ("backups read"); the last call says all."""
+
     def say(self, message: str) -> None:
         """Something a person should read."""
 
@@ -139,6 +142,9 @@ class Silent:
         pass
 
     def moved(self, done: int, expected: int | None) -> None:
+        pass
+
+    def counted(self, done: int, of: int, what: str) -> None:
         pass
 
     def say(self, message: str) -> None:

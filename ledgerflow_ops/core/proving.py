@@ -75,8 +75,7 @@ def newest_of(listed: Sequence[Listed]) -> Listed | None:
 
 def ahead(environment: Environment, present: Sequence[Summary], now: datetime) -> list[Finding]:
     """Backups that say they are of an instant that has not come: a clock was wrong, or is."""
-    known = summary.dated(present, now)
-    future = [one for one in summary.newest_first(present) if one not in known]
+    future = summary.newest_first(summary.ahead(present, now))
     if not future:
         return []
     others = f", and {len(future) - 1} more" if len(future) > 1 else ""

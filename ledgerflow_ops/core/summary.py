@@ -125,7 +125,16 @@ def newest_first(summaries: Iterable[Summary]) -> list[Summary]:
 
 def dated(summaries: Iterable[Summary], now: datetime) -> list[Summary]:
     """Those that are not from the future: of how late things are, the others say nothing."""
-    return [one for one in summaries if one.recovery_point - now <= CLOCK_SLACK]
+    return [one for one in summaries if not _is_ahead(one, now)]
+
+
+def ahead(summaries: Iterable[Summary], now: datetime) -> list[Summary]:
+    """Those from the future: of an instant that, by more than the clocks' slack, has not come yet."""
+    return [one for one in summaries if _is_ahead(one, now)]
+
+
+def _is_ahead(one: Summary, now: datetime) -> bool:
+    return one.recovery_point - now > CLOCK_SLACK
 
 
 def own(summaries: Iterable[Summary], *, sample: bool) -> list[Summary]:

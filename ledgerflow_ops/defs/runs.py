@@ -60,6 +60,11 @@ class _Tee:
             self._log.info(f"{self._step}: {human(done)}{of}")
         self._other.moved(done, expected)
 
+    def counted(self, done: int, of: int, what: str) -> None:
+        if self._pace.due():
+            self._log.info(f"{done:,} of {of:,} {what}")
+        self._other.counted(done, of, what)
+
     def say(self, message: str) -> None:
         self._log.warning(message)
         self._other.say(message)

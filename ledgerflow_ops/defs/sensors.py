@@ -34,6 +34,9 @@ class _Log:
     def moved(self, done: int, expected: int | None) -> None:
         pass
 
+    def counted(self, done: int, of: int, what: str) -> None:
+        pass
+
     def say(self, message: str) -> None:
         self._context.log.warning(message)
 

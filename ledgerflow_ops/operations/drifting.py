@@ -7,6 +7,7 @@ files: read only when the mark is another, so that a look at ten thousand backup
 import os
 import re
 import stat
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from ledgerflow_ops.operations.desk import Site
 HISTORY = "history"
 """The folder below the backups in which rotation leaves the manifests of those it took away."""
 
-_LEFT = re.compile(r"\.(?:[0-9a-f]{8}\.)?[a-z]+\.json")
+_LEFT = re.compile(r"(?P<longest>(?:(?P<stem>.*)\.[0-9a-f]{8})|.*)\.[a-z]+\.json", re.DOTALL)
 _OTHERS = 0o077
 
 
@@ -61,12 +62,12 @@ def _look(site: Site, seen: Sight, listed: list[Listed], mark: str, *, rests: bo
             for name, facts in seen.files.items()
         }
         files |= {name: Seen(0, 0, 0, away=True) for name in seen.placeholders - set(files)}
-    gone = list(sight.look(site.folder.path / HISTORY).files)
+    gone = {stem for name in sight.look(site.folder.path / HISTORY).files for stem in _stems(name)}
     return Look(
         environment=site.environment,
         files=files,
         listed=listed,
-        rotated=lambda stem: any(_is_of(name, stem) for name in gone),
+        rotated=gone.__contains__,
         exposed=_exposed(site, seen),
         folder=str(site.folder.path),
         mark=mark,
@@ -85,9 +86,13 @@ def _exposed(site: Site, seen: Sight) -> list[str]:
     return folder + sorted(filter(drift.is_ours, wrong))
 
 
-def _is_of(name: str, stem: str) -> bool:
-    """Whether a file of the history is that backup's: by its name, or with a digest where it was taken."""
-    return name.startswith(stem) and bool(_LEFT.fullmatch(name[len(stem) :]))
+def _stems(name: str) -> Iterator[str]:
+    """The stems of the backups that a file of the history may be of: its name without what kind of file it
+    is, and without the digest that follows the stem where the stem was taken already."""
+    if left := _LEFT.fullmatch(name):
+        yield left["longest"]
+        if left["stem"]:
+            yield left["stem"]
 
 
 def _forgotten(site: Site, lost: list[str]) -> list[Finding]:

@@ -5,7 +5,8 @@ that is damaged, foreign or gone is made again, and whoever decides what is dele
 manifests themselves.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from ledgerflow_ops.operations.desk import Site
 
 _READ_ANYWAY = 8
 """So many of the newest backups are read whatever the index says of them."""
+_WRITTEN_EVERY = 500
+"""After so many manifests read, the index is written: it takes as long as reading some ten of them."""
 _FRESH = 2_000_000_000
 """Nanoseconds within which a file may change again and show the same times: file systems keep whole
 seconds, or two. What was changed so shortly before it was read is read again the next time."""
@@ -51,17 +54,54 @@ def marked(site: Site, found: Sight) -> tuple[list[Listed], str]:
     stems = sorted(BackupName.of(file).stem for file in found.names(DUMP, MANIFEST))
     names = [BackupName(stem) for stem in dict.fromkeys(stems)]
     known = _believed(site, found, _load(site))
-    records = [_record(site, found, name, known.get(name.stem)) for name in names]
-    kept = [
-        record
-        for record in records
-        if record is known.get(record.listed.name.stem) or _settled(found, record, begun)
-    ]
+    reading = _Reading(site, found, known, begun)
+    records = reading.records(names)
+    kept = reading.kept(records)
     if list(map(id, kept)) != list(map(id, known.values())):
         _save(site, kept)
     marks = [record.mark for record in records]
     mark = xxhash.xxh3_128_hexdigest("".join(marks).encode()) if all(marks) else ""
     return [record.listed for record in records], mark
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A look at a folder: what the index has, and what has to be read from the manifests since."""
+
+    site: Site
+    seen: Sight
+    known: dict[str, Record]
+    begun: float
+
+    def records(self, names: Sequence[BackupName]) -> list[Record]:
+        """What is known of each dump.
+
+        Reading takes milliseconds for each: it is told how far it got, and the index is written on the way,
+        so that a process that is killed leaves the next one the rest only.
+        """
+        records: list[Record] = []
+        read = 0
+        for place, name in enumerate(names, start=1):
+            known = self.known.get(name.stem)
+            records.append(_record(self.site, self.seen, name, known))
+            if records[-1] is known:
+                continue
+            read += 1
+            if read % _WRITTEN_EVERY == 0:
+                ahead = [self.known[one.stem] for one in names[place:] if one.stem in self.known]
+                _save(self.site, [*self.kept(records), *ahead])
+            self.site.desk.reporter.counted(place, len(names), "backups read")
+        if read:
+            self.site.desk.reporter.counted(len(names), len(names), "backups read")
+        return records
+
+    def kept(self, records: Iterable[Record]) -> list[Record]:
+        """Those that may go into the index."""
+        return [
+            record
+            for record in records
+            if record is self.known.get(record.listed.name.stem) or _settled(self.seen, record, self.begun)
+        ]
 
 
 def _believed(site: Site, seen: Sight, known: dict[str, Record]) -> dict[str, Record]:

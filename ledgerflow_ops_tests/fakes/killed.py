@@ -63,6 +63,9 @@ class Fatal(Silent):
         if self._size is not None and done >= self._size:
             die()
 
+    def counted(self, done: int, of: int, what: str) -> None:
+        pass
+
 
 def _die_of(event: str, told: tuple[Any, ...], ending: str) -> None:
     if event == "os.rename" and str(told[1]).endswith(ending):

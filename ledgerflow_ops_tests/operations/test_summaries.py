@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -277,3 +278,57 @@ def test_a_state_folder_that_cannot_be_written_to_costs_only_time(root: Path) ->
     catalogs.days(site, NOON.date(), 2)
     site.desk.settings.state_dir.write_bytes(b"a file, not a folder")
     assert summaries.listed(site) == slow(site)
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from ledgerflow_ops.operations import summaries
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import NOON, Recorder
+
+class Fatal(Recorder):
+    def counted(self, done, of, what):
+        if done == int(sys.argv[2]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+summaries._FRESH = 0
+summaries.listed(builders.site(Path(sys.argv[1]), reporter=Fatal(), now=lambda: NOON))
+"""
+
+
+def test_a_reading_that_is_killed_leaves_what_it_has_read(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = builders.Recorder()
+    site = builders.site(root, reporter=told, now=lambda: NOON)
+    catalogs.days(site, NOON.date(), 520)
+    killed = subprocess.run([sys.executable, "-c", _KILLED, str(root), "510"], check=False)
+    assert killed.returncode == -signal.SIGKILL, "the fault did not fire"
+    assert len(json.loads(index(site).read_bytes())["records"]) == 500
+    age(monkeypatch)
+    assert summaries.listed(site) == slow(site)
+    assert told.counts == [
+        *((read, 520, "backups read") for read in range(501, 521)),
+        (520, 520, "backups read"),
+    ]
+    told.counts.clear()
+    assert len(json.loads(index(site).read_bytes())["records"]) == 520
+    assert len(summaries.listed(site)) == 520
+    assert told.counts == [], "and nothing is read twice"
+
+
+def test_an_index_written_on_the_way_keeps_what_is_not_looked_at_yet(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The older half is touched, and read again; a kill after that costs the newer half nothing."""
+    site = site_of(root)
+    age(monkeypatch)
+    catalogs.days(site, NOON.date(), 530)
+    right = summaries.listed(site)
+    for one in right[:515]:
+        os.utime(site.folder.file(one.name.proof))
+    killed = subprocess.run([sys.executable, "-c", _KILLED, str(root), "505"], check=False)
+    assert killed.returncode == -signal.SIGKILL, "the fault did not fire"
+    assert len(json.loads(index(site).read_bytes())["records"]) == 530
+    assert summaries.listed(site) == right
