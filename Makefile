@@ -143,7 +143,7 @@ PIN = uv pip compile pyproject.toml --group build --python-version 3.11 $(PINNED
 PINNED = --quiet --universal --only-binary :all: --generate-hashes --no-annotate --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 # The programs that make tools fetches: a file holds one version of a package, this one of each major version.
-PROGRAMS = ledgerflow_ops/adapters/postgresql.lock
+PROGRAMS = ledgerflow_ops/adapters/programs/postgresql.lock
 PIN_PROGRAMS = uv pip compile - --python-version 3.12 --no-header $(PINNED)
 
 # The set-up, by the interpreter that was named or the first there is; it looks for a better one itself.

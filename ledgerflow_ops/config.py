@@ -29,9 +29,9 @@ from pydantic_settings import (
 )
 from pydantic_settings.exceptions import SettingsError as Unreadable
 
+from ledgerflow_ops.core.catalog.manifest import problems
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
-from ledgerflow_ops.core.manifest import problems
 from ledgerflow_ops.places import STATE_DIR, config_file
 from ledgerflow_ops.sections import AlertSettings, EnvironmentSettings, GuardSettings, secret
 from ledgerflow_ops.values import FolderPath, Url, WebOrigin

@@ -17,10 +17,10 @@ from pydantic import (
     model_validator,
 )
 
-from ledgerflow_ops.core.activity import Limits
-from ledgerflow_ops.core.alerts import Level
+from ledgerflow_ops.core.alerting.findings import Level
+from ledgerflow_ops.core.catalog.data_rules import DataRule
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.rules import DataRule
+from ledgerflow_ops.core.postgres.session_activity import Limits
 from ledgerflow_ops.values import (
     AlertUrl,
     FolderPath,

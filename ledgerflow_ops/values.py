@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, SecretStr
 
-from ledgerflow_ops.core import addresses
-from ledgerflow_ops.core.addresses import WrongAddress
+from ledgerflow_ops.core.postgres import addresses
+from ledgerflow_ops.core.postgres.addresses import WrongAddress
 from ledgerflow_ops.places import absolute
 
 

@@ -27,19 +27,21 @@ from rich.console import Console
 from rich.table import Table
 
 from ledgerflow_ops import sample
-from ledgerflow_ops.adapters import clock, process, tools
-from ledgerflow_ops.adapters.account import own
-from ledgerflow_ops.adapters.cluster import Cluster, free_port, new_password
-from ledgerflow_ops.adapters.lodging import Lodging, lodging
-from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.cluster.cluster import Cluster, free_port, new_password
+from ledgerflow_ops.adapters.cluster.server_home import ServerHome, home_of
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.programs import client_tools
+from ledgerflow_ops.adapters.system import clock, process
+from ledgerflow_ops.adapters.system.server_account import own
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.core.rungs import Rung
-from ledgerflow_ops.operations import backup, drill
-from ledgerflow_ops.operations.backup import Order
-from ledgerflow_ops.operations.desk import Site
-from ledgerflow_ops.operations.examination import Examination
+from ledgerflow_ops.operations.backup import backup
+from ledgerflow_ops.operations.backup.backup import Order
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.verification import drill
+from ledgerflow_ops.operations.verification.examination import Examination
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON
 from ledgerflow_ops_tests.fakes import catalogs
@@ -108,12 +110,12 @@ def program(*command: str | Path, **options: object) -> None:
 
 
 @contextmanager
-def default_cluster(place: Lodging, root: Path) -> Iterator[Database]:
+def default_cluster(place: ServerHome, root: Path) -> Iterator[Database]:
     """A new server with PostgreSQL's own settings, as a plain user would have it."""
     folder = root / secrets.token_hex(4)
     own(place.account, folder)
     cluster, password = (
-        Cluster(folder / "data", place.programs(tools.bundled()), place.account),
+        Cluster(folder / "data", place.programs(client_tools.bundled()), place.account),
         new_password(),
     )
     cluster.make("postgres", encoding="UTF8", options={"locale": "C"}, password=password)
@@ -136,7 +138,7 @@ def made(server: Database, name: str) -> Database:
 
 def ledger(root: Path, gigabytes: float, rounds: int) -> list[Figure]:
     """Backup and drill of a generated ledger against pg_dump -Fc and pg_restore -j1."""
-    place, programs = lodging(root / "state"), tools.bundled()
+    place, programs = home_of(root / "state"), client_tools.bundled()
     with default_cluster(place, root) as server:
         source = made(server, "ledger")
         with source.connect() as connection:
@@ -146,29 +148,31 @@ def ledger(root: Path, gigabytes: float, rounds: int) -> list[Figure]:
         console.print(f"a ledger of {gigabytes} GB of table data, grown in {spent:.0f} s")
         plain, ours, memory = root / "plain.dump", [], Memory()
         theirs: list[float] = []
-        site = builders.site(root, source, reporter=memory, full_seal_below=0)
+        env = builders.env(root, source, reporter=memory, full_seal_below=0)
         names: list[str] = []
         command = (programs.path("pg_dump"), "-Fc", "-f", plain)
         for turn in range(rounds):
             plain.unlink(missing_ok=True)
             theirs.append(timed(partial(program, *command, extra=source.variables())))
             names.append(f"bench{turn}.dump")
-            ours.append(timed(partial(backup.backup, site, Order(file=names[-1]))))
+            ours.append(timed(partial(backup.backup, env, Order(file=names[-1]))))
             console.print(f"  backup: pg_dump -Fc {theirs[-1]:.1f} s, sealed and decoded {ours[-1]:.1f} s")
-        file = site.folder.file(names[-1])
+        file = env.folder.file(names[-1])
         figures = [
             Figure("sealed, hashed, decoded backup / pg_dump -Fc", _ratio(ours, theirs), 0.35),
             Figure("its file / pg_dump -Fc's", file.stat().st_size / plain.stat().st_size, 1.0),
             Figure("our process above what it had", memory.growth, 64, "MiB"),
         ]
         for extra in names[:-1]:
-            site.folder.file(extra).unlink()
-        return figures + _drills(root, site, names[-1], plain, place, rounds)
+            env.folder.file(extra).unlink()
+        return figures + _drills(root, env, names[-1], plain, place, rounds)
 
 
-def _drills(root: Path, site: Site, name: str, plain: Path, place: Lodging, rounds: int) -> list[Figure]:
+def _drills(
+    root: Path, env: EnvironmentContext, name: str, plain: Path, place: ServerHome, rounds: int
+) -> list[Figure]:
     theirs, ours = [], []
-    programs = tools.bundled()
+    programs = client_tools.bundled()
     for _ in range(rounds):
         with default_cluster(place, root) as server:
             roles(server)
@@ -176,7 +180,7 @@ def _drills(root: Path, site: Site, name: str, plain: Path, place: Lodging, roun
             command = (programs.path("pg_restore"), "-j1", "-d", "bare", plain)
             theirs.append(timed(partial(program, *command, extra=target.variables())))
         found: list[Examination] = []
-        ours.append(timed(lambda: found.append(drill.drill(site, BackupName.of(name)))))  # noqa: B023
+        ours.append(timed(lambda: found.append(drill.drill(env, BackupName.of(name)))))  # noqa: B023
         [examination] = found
         if examination.rung is not Rung.VALID:
             raise SystemExit(f"the drill ended at {examination.rung}: {examination.bad}")
@@ -249,13 +253,14 @@ from pathlib import Path
 import psutil
 import pandas  # a sensor has it already
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.operations import watch
+from ledgerflow_ops.operations.monitoring import health_checks
 from ledgerflow_ops_tests import builders
 now = datetime.fromisoformat(sys.argv[2])
-sites = [builders.site(Path(sys.argv[1]), environment=one, now=lambda: now) for one in Environment]
+envs = [builders.env(Path(sys.argv[1]), environment=one, now=lambda: now) for one in Environment]
 for _ in range(int(sys.argv[3])):
     begun, worked = time.perf_counter(), time.process_time()
-    found = [finding for site in sites for finding in watch.look(site)] + watch.machine(sites[0].desk)
+    found = [finding for env in envs for finding in health_checks.find_problems(env)]
+    found += health_checks.machine(envs[0].ctx)
     spent = time.perf_counter() - begun
     worked = time.process_time() - worked
     print(spent, worked, psutil.Process().memory_info().rss, len(found), flush=True)
@@ -266,10 +271,10 @@ def sensors(root: Path, rounds: int) -> list[Figure]:
     """A tick of the watch over three environments: in fresh processes, and fifty times in one."""
     backups = 10_000
     now = NOON.replace(hour=3)
-    sites = [builders.site(root, environment=one, now=lambda: now) for one in Environment]
+    envs = [builders.env(root, environment=one, now=lambda: now) for one in Environment]
     with console.status(f"writing {backups} backups"):
-        for site in sites:
-            catalogs.days(site, now.date(), backups // len(sites))
+        for env in envs:
+            catalogs.days(env, now.date(), backups // len(envs))
     clock.pause(3)  # what was written this moment is not settled, and would be read again
 
     def ticks(number: int) -> list[tuple[float, float, float]]:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ledgerflow_ops import sample
-from ledgerflow_ops.adapters import clock
-from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.config import Settings
+from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.manifest import RunFacts
 from ledgerflow_ops.core.progress import Reporter, Step
-from ledgerflow_ops.operations.desk import Desk, Site
+from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -69,7 +69,7 @@ def settings(root: Path, database: Database | None = None, **fields: Any) -> Set
     return Settings(environments={Environment.DEV: dev}, **machine)
 
 
-def site(
+def env(
     root: Path,
     database: Database | None = None,
     *,
@@ -77,8 +77,8 @@ def site(
     reporter: Reporter | None = None,
     now: Any = clock.now,
     **fields: Any,
-) -> Site:
+) -> EnvironmentContext:
     """An environment ready for operations, signed by a test."""
     run = RunFacts(run_id="test-run", who="tests", why="a test")
-    desk = Desk(settings(root, database, **fields), reporter or Recorder(), now, run)
-    return desk.site(environment)
+    ctx = OperationContext(settings(root, database, **fields), reporter or Recorder(), now, run)
+    return ctx.env(environment)

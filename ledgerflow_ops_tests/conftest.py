@@ -12,10 +12,10 @@ import psutil
 import pytest
 from psycopg import sql
 
-from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.operations.desk import Site
-from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.fakes import engine as engines
 from ledgerflow_ops_tests.fakes.engine import Engine
@@ -135,6 +135,6 @@ def database(embedded: Embedded) -> Iterator[Database]:
 
 
 @pytest.fixture
-def site(root: Path, database: Database) -> Site:
+def env(root: Path, database: Database) -> EnvironmentContext:
     """The dev environment of that database."""
-    return builders.site(root, database)
+    return builders.env(root, database)

@@ -7,8 +7,8 @@ from importlib import resources
 
 from psycopg import sql
 
-from ledgerflow_ops.adapters import dropping
-from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.load import drop_database
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def made(
     try:
         yield server.named(name)
     finally:
-        dropping.drop(server, name)
+        drop_database.drop(server, name)
 
 
 @contextmanager

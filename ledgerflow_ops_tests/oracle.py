@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ledgerflow_ops.adapters.lodging import Lodging
-from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.adapters.throwaway import throwaway
-from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.adapters.cluster.scratch_cluster import scratch_cluster
+from ledgerflow_ops.adapters.cluster.server_home import ServerHome
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.programs.client_tools import Tools
 
 
 @dataclass
 class Oracle:
     """A server with the source's roles, into which plain pg_restore restores, and plain pg_dump reads it."""
 
-    place: Lodging
+    place: ServerHome
     tools: Tools
     source: Database
     server: Database
@@ -54,7 +54,7 @@ class Oracle:
 
     def _roles_made(self, script: bytes) -> list[bytes]:
         bootstrap = self.source.parameters["user"]
-        with throwaway(self.place, self.tools, bootstrap, "UTF8") as fresh:
+        with scratch_cluster(self.place, self.tools, bootstrap, "UTF8") as fresh:
             self.run("psql", fresh.server, "--quiet", feed=script)
             made = self.run("pg_dumpall", fresh.server, "--globals-only")
         return [line for line in made.splitlines() if not line.startswith((b"--", b"\\"))]
@@ -88,9 +88,9 @@ class Oracle:
 
 
 @contextmanager
-def oracle(place: Lodging, tools: Tools, source: Database, folder: Path) -> Iterator[Oracle]:
+def oracle(place: ServerHome, tools: Tools, source: Database, folder: Path) -> Iterator[Oracle]:
     """An oracle on `source`; `folder` is for its files. Its server is gone when the block ends."""
-    with throwaway(place, tools, source.parameters["user"], "UTF8") as server:
+    with scratch_cluster(place, tools, source.parameters["user"], "UTF8") as server:
         found = Oracle(place, tools, source, server.server)
         found.prepare(folder)
         yield found

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs import storage
 from ledgerflow_ops_tests.e2e import commands
@@ -331,7 +331,7 @@ class TestWords:
         assert "\x1b[1;32m" in said.out
 
     def test_a_first_look_at_many_backups_counts_them_at_a_terminal(self, root: Path) -> None:
-        catalogs.days(builders.site(root), date(2026, 11, 20), 30)
+        catalogs.days(builders.env(root), date(2026, 11, 20), 30)
         said = Shell(root).at_a_terminal("status", LEDGER_ENV="dev")
         assert "\r\x1b[2K1 of 30 backups read …" in said.out
         assert "backups read" not in _screen(said.out)

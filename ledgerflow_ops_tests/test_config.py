@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ledgerflow_ops import config, places, sections
-from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError

@@ -9,15 +9,15 @@ from typing import Any
 import click
 
 from ledgerflow_ops import config
-from ledgerflow_ops.adapters import deadline
-from ledgerflow_ops.adapters.locks import who
-from ledgerflow_ops.adapters.process import end_all, mask
+from ledgerflow_ops.adapters.system import deadline
+from ledgerflow_ops.adapters.system.locks import who
+from ledgerflow_ops.adapters.system.process import end_all, mask
 from ledgerflow_ops.commands.wanted import FALSE, TRUE, json_wanted
 from ledgerflow_ops.console import Progress, Terminal
+from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
-from ledgerflow_ops.core.manifest import RunFacts
-from ledgerflow_ops.operations.desk import Desk, Site
+from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
 _ONLY_LOOK = {"status", "journal", "report", "metrics", "doctor", "safety-check"}
 
@@ -64,23 +64,23 @@ class Call:
         self.progress = Progress(self.terminal)
         self.settings = config.load()
         run = RunFacts(run_id="", who=who(), why=why)
-        self.desk = Desk(self.settings, self.progress, run=run)
+        self.ctx = OperationContext(self.settings, self.progress, run=run)
 
-    def site(self) -> Site:
+    def env(self) -> EnvironmentContext:
         """The environment that LEDGER_ENV names; SettingsError for anything but exactly one of the three.
 
         What may take long has as long as the daemon gives its runs.
         """
-        site = self.desk.site(Environment.parse(os.environ.get("LEDGER_ENV")))
+        env = self.ctx.env(Environment.parse(os.environ.get("LEDGER_ENV")))
         if click.get_current_context().info_name in _LIMITED:
-            deadline.begin(site.settings.backup_minutes)
-        return site
+            deadline.begin(env.settings.backup_minutes)
+        return env
 
-    def sites(self) -> list[Site]:
+    def envs(self) -> list[EnvironmentContext]:
         """LEDGER_ENV's environment, or all three when it is not set."""
         if os.environ.get("LEDGER_ENV"):
-            return [self.site()]
-        return [self.desk.site(environment) for environment in Environment]
+            return [self.env()]
+        return [self.ctx.env(environment) for environment in Environment]
 
 
 def _named() -> str:

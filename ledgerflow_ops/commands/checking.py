@@ -21,10 +21,10 @@ def _told(call: Call, checks: Sequence[Check]) -> None:
 @JSON
 def doctor(json: bool) -> None:
     """Look at settings, tools, folders and connections."""
-    from ledgerflow_ops.operations import doctor as asked
+    from ledgerflow_ops.operations.monitoring import doctor as asked
 
     call = Call(json)
-    _told(call, asked.examine(call.desk, call.sites()))
+    _told(call, asked.examine(call.ctx, call.envs()))
 
 
 @click.command()
@@ -32,24 +32,24 @@ def doctor(json: bool) -> None:
 @JSON
 def tools(version: int | None, json: bool) -> None:
     """List PostgreSQL's programs that are here, and fetch those of another major version."""
-    from ledgerflow_ops.operations import toolbox
+    from ledgerflow_ops.operations.monitoring import postgres_tools
 
     call = Call(json)
     if version is not None:
-        toolbox.fetch(call.desk, version)
-    for line in toolbox.lines(call.desk):
+        postgres_tools.fetch(call.ctx, version)
+    for line in postgres_tools.lines(call.ctx):
         call.terminal.say(line)
-    call.terminal.finish(toolbox.as_json(call.desk))
+    call.terminal.finish(postgres_tools.as_json(call.ctx))
 
 
 @click.command("safety-check")
 @JSON
 def safety_check(json: bool) -> None:
     """Look whether ledger_docker stands before docker, and what it has to fall back on."""
-    from ledgerflow_ops.guard import installation
+    from ledgerflow_ops.guard.protection import installation
 
     call = Call(json)
-    _told(call, installation.safety_check(call.desk, call.sites()))
+    _told(call, installation.safety_check(call.ctx, call.envs()))
 
 
 @click.command()
@@ -58,18 +58,18 @@ def safety_check(json: bool) -> None:
 @JSON
 def protect(why: str, dry_run: bool, json: bool) -> None:
     """Label the environment's volumes, by making them anew with their data."""
-    from ledgerflow_ops.guard import installation
+    from ledgerflow_ops.guard.protection import installation
 
     call = Call(json, why)
-    site = call.site()
-    found = installation.protect(site, dry_run=dry_run, say=call.progress.say)
+    env = call.env()
+    found = installation.protect(env, dry_run=dry_run, say=call.progress.say)
     for item in found:
         done = "would be labelled" if dry_run else "is labelled"
         call.terminal.say(f"{item.volume}: {f'{done} now' if item.doable else item.reason}")
         if item.hint:
             call.terminal.say(f"  hint: {item.hint}")
-    call.terminal.say("" if found else f"{site.environment} has no volume on this engine.")
-    call.terminal.finish({"environment": site.environment, "volumes": [asdict(item) for item in found]})
+    call.terminal.say("" if found else f"{env.environment} has no volume on this engine.")
+    call.terminal.finish({"environment": env.environment, "volumes": [asdict(item) for item in found]})
     sys.exit(1 if any(item.hint for item in found) else 0)
 
 
@@ -81,15 +81,15 @@ def identity(accept: bool, json: bool) -> None:
     from ledgerflow_ops.operations import identity as asked
 
     call = Call(json)
-    site = call.site()
-    before = asked.known(site)
-    found = asked.identity(site, accept=accept)
-    call.terminal.say(f"{site.environment} is {found}")
+    env = call.env()
+    before = asked.known(env)
+    found = asked.identity(env, accept=accept)
+    call.terminal.say(f"{env.environment} is {found}")
     if found.seen:
         call.terminal.say(f"  now: {found.seen}")
     if before and (before.seen or before != found):
         call.terminal.say(f"  before: {before if before != found else before.seen}")
-    told = {"environment": site.environment, "identity": str(found)}
+    told = {"environment": env.environment, "identity": str(found)}
     seen = {name: asdict(one.seen) for name, one in (("seen", found), ("before", before)) if one and one.seen}
     call.terminal.finish({**told, **seen})
 

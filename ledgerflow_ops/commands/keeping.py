@@ -18,17 +18,17 @@ UNTIL = click.option("--until", envvar="UNTIL", default="", help="A day (2027-01
 @JSON
 def rotate(confirm: str, why: str, dry_run: bool, json: bool) -> None:
     """Remove the backups that are older than the window and that nothing keeps."""
-    from ledgerflow_ops.operations import rotate as asked
-    from ledgerflow_ops.operations import rotation_screen
+    from ledgerflow_ops.operations.reporting import rotation_screen
+    from ledgerflow_ops.operations.retention import rotate as asked
 
     call = Call(json, why)
-    site = call.site()
-    planned = asked.plan(site)
+    env = call.env()
+    planned = asked.plan_rotation(env)
     if not dry_run:
         planned.require(confirm)  # before there is a run: what is refused leaves no red one behind
         from ledgerflow_ops.defs import rotate_order
 
-        sys.exit(rotate_order.rotated(site, call.terminal, confirm))
+        sys.exit(rotate_order.rotated(env, call.terminal, confirm))
     rotation_screen.show(planned, call.terminal)
     code = Refused.exit_code if planned.asks(confirm) else 0
     call.terminal.finish({**planned.as_json(), "dry_run": True, "exit_code": code})
@@ -43,15 +43,15 @@ def rotate(confirm: str, why: str, dry_run: bool, json: bool) -> None:
 @JSON
 def pin(file: str | None, reason: str, until: str, why: str, json: bool) -> None:
     """Keep a backup, whatever a rotation would decide."""
-    from ledgerflow_ops.operations import pins
+    from ledgerflow_ops.operations.retention import pins
 
     call = Call(json, why)
-    site = call.site()
-    made = pins.order(site, file or "", reason, until)
-    end = f"until {made.until.astimezone(site.settings.zone):%Y-%m-%d %H:%M %Z}" if made.until else ""
+    env = call.env()
+    made = pins.order(env, file or "", reason, until)
+    end = f"until {made.until.astimezone(env.settings.zone):%Y-%m-%d %H:%M %Z}" if made.until else ""
     call.terminal.say(f"{made.file} is pinned {end or 'without an end'}: {made.reason}")
     fields = made.model_dump(mode="json")
-    call.terminal.finish({"environment": site.environment, "pin": fields, "exit_code": 0})
+    call.terminal.finish({"environment": env.environment, "pin": fields, "exit_code": 0})
 
 
 @click.command()
@@ -60,13 +60,13 @@ def pin(file: str | None, reason: str, until: str, why: str, json: bool) -> None
 @JSON
 def unpin(file: str | None, why: str, json: bool) -> None:
     """Take a backup's pin away."""
-    from ledgerflow_ops.operations import pins
+    from ledgerflow_ops.operations.retention import pins
 
     call = Call(json, why)
-    site = call.site()
-    freed = pins.unpin(site, file or "")
+    env = call.env()
+    freed = pins.unpin(env, file or "")
     call.terminal.say(f"{freed} is not pinned any more: rotation decides.")
-    call.terminal.finish({"environment": site.environment, "unpinned": freed, "exit_code": 0})
+    call.terminal.finish({"environment": env.environment, "unpinned": freed, "exit_code": 0})
 
 
 COMMANDS = (rotate, pin, unpin)

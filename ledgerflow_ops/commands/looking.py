@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 @JSON
 def status(json: bool) -> None:
     """Say what is proven, how far, how old it is, and what is wrong. 1 when something is critical."""
-    from ledgerflow_ops.operations import status as asked
-    from ledgerflow_ops.operations import status_screen
+    from ledgerflow_ops.operations.reporting import status as asked
+    from ledgerflow_ops.operations.reporting import status_screen
 
     call = Call(json)
-    found = asked.overview(call.desk, call.sites())
+    found = asked.overview(call.ctx, call.envs())
     status_screen.show(found, call.terminal)
     call.terminal.finish(found.as_json())
     sys.exit(1 if found.critical else 0)
@@ -36,16 +36,16 @@ def status(json: bool) -> None:
 @JSON
 def journal(since: str, what: str, last: int | None, json: bool) -> None:
     """Say what was done, when, by whom, why, and how it ended. All environments, or LEDGER_ENV's."""
-    from ledgerflow_ops.core import journal as reading
+    from ledgerflow_ops.core.presentation import journal_view as reading
     from ledgerflow_ops.operations import journal as asked
-    from ledgerflow_ops.operations import journal_screen
+    from ledgerflow_ops.operations.reporting import journal_screen
 
     call = Call(json)
     named = os.environ.get("LEDGER_ENV")
     only = Environment.parse(named) if named else None
-    zone = call.desk.settings.environments[only or Environment.PROD].zone
-    begin = reading.since(since, call.desk.clock(), zone) if since else None
-    found = asked.entries(call.desk, reading.Asked(str(only or ""), begin, what, last))
+    zone = call.ctx.settings.environments[only or Environment.PROD].zone
+    begin = reading.since(since, call.ctx.clock(), zone) if since else None
+    found = asked.entries(call.ctx, reading.Asked(str(only or ""), begin, what, last))
     journal_screen.show(found, zone, call.terminal)
     call.terminal.finish({"entries": found})
 
@@ -57,35 +57,37 @@ def journal(since: str, what: str, last: int | None, json: bool) -> None:
 @JSON
 def metrics(textfile: str | None, serve: bool, port: int, json: bool) -> None:
     """Print the figures for Prometheus, write them to a file, or serve them."""
-    from ledgerflow_ops.adapters import exposition
-    from ledgerflow_ops.operations import metrics as asked
+    from ledgerflow_ops.adapters.services import prometheus_exposition
+    from ledgerflow_ops.operations.reporting import metrics as asked
 
     call = Call(json)
 
     def families() -> "Iterable[Metric]":
-        return asked.families(call.desk)
+        return asked.families(call.ctx)
 
     if serve:
-        exposition.serve(port, families, lambda address: call.terminal.say(f"Figures at {address}"))
+        prometheus_exposition.serve(
+            port, families, lambda address: call.terminal.say(f"Figures at {address}")
+        )
     elif textfile:
         file = Path(textfile).expanduser().absolute()
-        exposition.textfile(file, families)
+        prometheus_exposition.textfile(file, families)
         call.terminal.say(f"Written: {file}")
         call.terminal.finish({"file": str(file)})
     elif json:
         call.terminal.finish({"metrics": asked.as_json(families())})
     else:
-        sys.stdout.write(exposition.text(families))
+        sys.stdout.write(prometheus_exposition.text(families))
 
 
 @click.command()
 @JSON
 def report(json: bool) -> None:
     """Write the report, a page of its own with charts, and say where it is."""
-    from ledgerflow_ops.operations import report as asked
+    from ledgerflow_ops.operations.reporting import report as asked
 
     call = Call(json)
-    file = asked.write(call.desk)
+    file = asked.write(call.ctx)
     call.terminal.say(f"The report is at {file}")
     call.terminal.finish({"file": str(file)})
 

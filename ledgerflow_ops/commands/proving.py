@@ -17,10 +17,10 @@ from ledgerflow_ops.core.errors import SettingsError
 def backup(file: str | None, drill: bool, seal: str, why: str, json: bool) -> None:
     """Take a backup and prove it."""
     call = Call(json, why)
-    site = call.site()
+    env = call.env()
     from ledgerflow_ops.defs import order
 
-    sys.exit(order.backup(site, call.terminal, file=file, drill=drill, full_seal=seal == "full"))
+    sys.exit(order.backup(env, call.terminal, file=file, drill=drill, full_seal=seal == "full"))
 
 
 @click.command()
@@ -29,12 +29,12 @@ def backup(file: str | None, drill: bool, seal: str, why: str, json: bool) -> No
 def verify(file: str | None, json: bool) -> None:
     """Read every byte of a backup and compare it with its manifest."""
     call = Call(json)
-    site = call.site()
+    env = call.env()
     if not file:
         raise SettingsError("verify needs FILE=.", hint="make status lists the backups.")
     from ledgerflow_ops.defs import order
 
-    sys.exit(order.verify(site, call.terminal, file))
+    sys.exit(order.verify(env, call.terminal, file))
 
 
 @click.command("restore-test")
@@ -43,10 +43,10 @@ def verify(file: str | None, json: bool) -> None:
 def restore_test(file: str | None, json: bool) -> None:
     """Restore a backup into a throw-away server and compare it with its seal."""
     call = Call(json)
-    site = call.site()
+    env = call.env()
     from ledgerflow_ops.defs import order
 
-    sys.exit(order.drill(site, call.terminal, file))
+    sys.exit(order.drill(env, call.terminal, file))
 
 
 @click.command()
@@ -59,10 +59,10 @@ def restore_test(file: str | None, json: bool) -> None:
 def backfill(day: str, first: str, last: str, why: str, dry_run: bool, json: bool) -> None:
     """Get the backups of days that have passed, from wherever there is one."""
     call = Call(json, why)
-    site = call.site()
+    env = call.env()
     from ledgerflow_ops.defs import backfill_order
 
-    sys.exit(backfill_order.backfill(site, call.terminal, (day, first, last), dry_run=dry_run))
+    sys.exit(backfill_order.backfill(env, call.terminal, (day, first, last), dry_run=dry_run))
 
 
 COMMANDS = (backup, verify, restore_test, backfill)

@@ -12,16 +12,17 @@ from ledgerflow_ops.core.errors import SettingsError
 
 def _restore(file: str | None, from_env: str | None, confirm: str, why: str, **flags: bool) -> None:
     call = Call(flags["json"], why)
-    site = call.site()
+    env = call.env()
     if not file:
         raise SettingsError(
             "A restore needs FILE=.",
             hint="A name, a path, a day, latest or latest-proven; make status lists them.",
         )
-    from ledgerflow_ops.defs import restore_order, restoring
+    from ledgerflow_ops.defs import restore_order
+    from ledgerflow_ops.defs.jobs import restore_jobs
 
-    wish = restoring.wish_of(site, file, from_env, confirm, force=flags["force"])
-    sys.exit(restore_order.restored(site, call.terminal, wish, dry_run=flags["dry_run"]))
+    wish = restore_jobs.wish_of(env, file, from_env, confirm, force=flags["force"])
+    sys.exit(restore_order.restored(env, call.terminal, wish, dry_run=flags["dry_run"]))
 
 
 def _restores(command: Callable[..., None]) -> Callable[..., None]:
@@ -54,10 +55,10 @@ def restore_force(**options: Any) -> None:
 def rollback(force: bool, why: str, dry_run: bool, json: bool) -> None:
     """Swap back the database that the last restore put aside."""
     call = Call(json, why)
-    site = call.site()
+    env = call.env()
     from ledgerflow_ops.defs import restore_order
 
-    sys.exit(restore_order.rolled_back(site, call.terminal, force=force, dry_run=dry_run))
+    sys.exit(restore_order.rolled_back(env, call.terminal, force=force, dry_run=dry_run))
 
 
 @click.command()
@@ -68,10 +69,10 @@ def rollback(force: bool, why: str, dry_run: bool, json: bool) -> None:
 def recover(confirm: str, why: str, dry_run: bool, json: bool) -> None:
     """After a loss: prove the newest backups until one holds, restore it, write down what happened."""
     call = Call(json, why)
-    site = call.site()
+    env = call.env()
     from ledgerflow_ops.defs import restore_order
 
-    sys.exit(restore_order.recovered(site, call.terminal, confirmed=confirm, dry_run=dry_run))
+    sys.exit(restore_order.recovered(env, call.terminal, confirmed=confirm, dry_run=dry_run))
 
 
 @click.command()
@@ -80,10 +81,10 @@ def recover(confirm: str, why: str, dry_run: bool, json: bool) -> None:
 def discard(name: str, json: bool) -> None:
     """Drop a database that a restore put aside."""
     call = Call(json)
-    site = call.site()
+    env = call.env()
     from ledgerflow_ops.defs import restore_order
 
-    sys.exit(restore_order.discarded(site, call.terminal, name))
+    sys.exit(restore_order.discarded(env, call.terminal, name))
 
 
 COMMANDS = (restore, restore_force, rollback, recover, discard)

@@ -11,20 +11,20 @@ from ledgerflow_ops.commands.calls import JSON, Call, flag
 @JSON
 def up(json: bool) -> None:
     """Start the web page, the viewers' page where it is set, and the daemon on loopback."""
-    from ledgerflow_ops.adapters.web_sessions import GOOD_FOR
-    from ledgerflow_ops.operations import servers
+    from ledgerflow_ops.adapters.services.web_sessions import GOOD_FOR
+    from ledgerflow_ops.operations.servers import web_servers
 
     call = Call(json)
-    address = servers.up(call.desk)
-    viewers = servers.viewers_address(call.desk)
-    link, viewers_link = servers.links(call.desk)
+    address = web_servers.up(call.ctx)
+    viewers = web_servers.viewers_address(call.ctx)
+    link, viewers_link = web_servers.links(call.ctx)
     call.terminal.say(f"The web page is at {address}")
     call.terminal.say(f"Open it by this link, good once, for {GOOD_FOR.seconds // 60} minutes: {link}")
     if viewers:
         call.terminal.say(f"Viewers, who can change nothing, look at {viewers}")
         call.terminal.say(f"Their link, good once as well: {viewers_link}")
     call.terminal.say("make down stops it, the daemon and the embedded PostgreSQL.")
-    figures = servers.metrics_address(call.desk)
+    figures = web_servers.metrics_address(call.ctx)
     call.terminal.say(f"Prometheus finds the figures at {figures}")
     pages = {"address": address, "link": link}
     if viewers:
@@ -36,10 +36,10 @@ def up(json: bool) -> None:
 @JSON
 def down(json: bool) -> None:
     """Stop the web pages, the daemon and the embedded PostgreSQL."""
-    from ledgerflow_ops.operations import servers
+    from ledgerflow_ops.operations.servers import web_servers
 
     call = Call(json)
-    stopped = servers.down(call.desk)
+    stopped = web_servers.down(call.ctx)
     call.terminal.say(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
     call.terminal.finish({"stopped": stopped})
 
@@ -48,11 +48,11 @@ def down(json: bool) -> None:
 @JSON
 def alert_test(json: bool) -> None:
     """Send a test through every alert channel."""
-    from ledgerflow_ops.operations import alerts, channels
+    from ledgerflow_ops.operations.alerting import alerts, channels
 
     call = Call(json)
     channels.require(call.settings)
-    found = alerts.test(call.desk)
+    found = alerts.test(call.ctx)
     for name, why in found.items():
         call.terminal.say(
             f"{name}: {f'NOT DELIVERED: {why}' if why else 'delivered'}", "red" if why else "green"
@@ -68,12 +68,13 @@ def alert_test(json: bool) -> None:
 @JSON
 def watchdog(quiet: bool, json: bool) -> None:
     """Look whether all is well, also when the daemon is dead, and alert."""
-    from ledgerflow_ops.core.alerts import Level
+    from ledgerflow_ops.core.alerting.findings import Level
     from ledgerflow_ops.core.typed import typed
-    from ledgerflow_ops.operations import alerts, watching
+    from ledgerflow_ops.operations.alerting import alerts
+    from ledgerflow_ops.operations.monitoring import monitor
 
     call = Call(json)
-    found = watching.dog(call.desk)
+    found = monitor.dog(call.ctx)
     for alert in found:
         late = f" (NOT DELIVERED to {', '.join(alert.missed)})" if alert.undelivered else ""
         where = alert.finding.environment or "machine"

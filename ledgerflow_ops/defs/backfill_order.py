@@ -8,19 +8,24 @@ from typing import Any
 
 from rich.table import Table
 
-from ledgerflow_ops.adapters import deadline
+from ledgerflow_ops.adapters.system import deadline
 from ledgerflow_ops.console import Progress, Terminal
-from ledgerflow_ops.core import missed as judging
-from ledgerflow_ops.core.missed import DayPlan, Verdict
-from ledgerflow_ops.defs.assets import key
-from ledgerflow_ops.defs.jobs import backup_job
-from ledgerflow_ops.defs.outcomes import INTERRUPTION
-from ledgerflow_ops.defs.partitions import backup_days
-from ledgerflow_ops.defs.terminal import Outcome, on_record, run
-from ledgerflow_ops.operations import missed
-from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.core.schedule import backfill_plan as judging
+from ledgerflow_ops.core.schedule.backfill_plan import DayPlan, DayVerdict
+from ledgerflow_ops.defs.assets.backup_chain import key
+from ledgerflow_ops.defs.assets.partitions import backup_days
+from ledgerflow_ops.defs.jobs.jobs import backup_job
+from ledgerflow_ops.defs.runs.run_results import INTERRUPTION
+from ledgerflow_ops.defs.terminal_runs import Outcome, on_record, run
+from ledgerflow_ops.operations.backfill import missed_days
+from ledgerflow_ops.operations.context import EnvironmentContext
 
-_DONE = {Verdict.KEPT: "kept", Verdict.PROVE: "proven", Verdict.ADOPT: "adopted", Verdict.TAKE: "taken"}
+_DONE = {
+    DayVerdict.KEPT: "kept",
+    DayVerdict.PROVE: "proven",
+    DayVerdict.ADOPT: "adopted",
+    DayVerdict.TAKE: "taken",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class _Result:
     def well(self) -> bool:
         if self.outcome:
             return self.outcome.failure is None
-        return self.plan.verdict is Verdict.KEPT
+        return self.plan.verdict is DayVerdict.KEPT
 
     @property
     def words(self) -> tuple[str, str]:
@@ -42,7 +47,7 @@ class _Result:
         failure = self.outcome.failure if self.outcome else None
         if failure:
             return f"failed: {failure.message}", failure.hint
-        if self.plan.verdict is Verdict.REFUSE:
+        if self.plan.verdict is DayVerdict.REFUSE:
             return f"refused: {self.plan.why}", self.plan.hint
         return f"{_DONE[self.plan.verdict]}: {self.plan.why}", ""
 
@@ -53,48 +58,50 @@ class _Result:
         return {**self.plan.as_json(), "run_id": run_id, "done": self.well, "error": told}
 
 
-def backfill(site: Site, terminal: Terminal, asked: tuple[str, str, str], *, dry_run: bool) -> int:
+def backfill(
+    env: EnvironmentContext, terminal: Terminal, asked: tuple[str, str, str], *, dry_run: bool
+) -> int:
     """Get the backups of the days `asked` for (DAY, FROM, TO), one after the other; the exit code.
 
     First the plan, which `dry_run` stops at. 0 when every day has its backup, 1 when one has not. A day
     that has to be refused makes no run: it stays missing.
     """
-    window = [date.fromisoformat(one) for one in backup_days(site).get_partition_keys()]
-    plans = _planned(site, judging.days(*asked, window))
+    window = [date.fromisoformat(one) for one in backup_days(env).get_partition_keys()]
+    plans = _planned(env, judging.days(*asked, window))
     terminal.table(_table(plans))
     if dry_run:
-        refused = [_Result(one) for one in plans if one.verdict is Verdict.REFUSE]
+        refused = [_Result(one) for one in plans if one.verdict is DayVerdict.REFUSE]
         _told(terminal, refused)
-        return _finish(site, terminal, [_Result(one) for one in plans], 1 if refused else 0, dry_run=True)
+        return _finish(env, terminal, [_Result(one) for one in plans], 1 if refused else 0, dry_run=True)
     results = list[_Result]()
     for plan in plans:
-        results.append(_carried_out(site, terminal, plan))
+        results.append(_carried_out(env, terminal, plan))
         outcome = results[-1].outcome
         if outcome and (outcome.failure == INTERRUPTION or deadline.passed()):
             break
-    _tell(site, terminal, results)
+    _tell(env, terminal, results)
     well = len(results) == len(plans) and all(one.well for one in results)
-    return _finish(site, terminal, results, 0 if well else 1, dry_run=False)
+    return _finish(env, terminal, results, 0 if well else 1, dry_run=False)
 
 
-def _planned(site: Site, days: Sequence[date]) -> list[DayPlan]:
+def _planned(env: EnvironmentContext, days: Sequence[date]) -> list[DayPlan]:
     """The plan of each day. A backup that counts but that Dagster knows nothing of is proven once more."""
-    known = on_record(site, key(site, "drill"))
-    plans = [missed.plan(site, day) for day in days]
+    known = on_record(env, key(env, "drill"))
+    plans = [missed_days.plan_backfill(env, day) for day in days]
     return [
-        replace(one, verdict=Verdict.PROVE, why=f"{one.why}, but not on Dagster's record")
-        if one.verdict is Verdict.KEPT and one.day.isoformat() not in known
+        replace(one, verdict=DayVerdict.PROVE, why=f"{one.why}, but not on Dagster's record")
+        if one.verdict is DayVerdict.KEPT and one.day.isoformat() not in known
         else one
         for one in plans
     ]
 
 
-def _carried_out(site: Site, terminal: Terminal, plan: DayPlan) -> _Result:
-    if plan.verdict in (Verdict.KEPT, Verdict.REFUSE):
+def _carried_out(env: EnvironmentContext, terminal: Terminal, plan: DayPlan) -> _Result:
+    if plan.verdict in (DayVerdict.KEPT, DayVerdict.REFUSE):
         return _Result(plan)
-    outcome = run(site, backup_job(site), plan.day, config={})
-    if isinstance(site.desk.reporter, Progress):
-        site.desk.reporter.clear()
+    outcome = run(env, backup_job(env), plan.day, config={})
+    if isinstance(env.ctx.reporter, Progress):
+        env.ctx.reporter.clear()
     result = _Result(plan, outcome)
     terminal.say(f"{plan.day} {result.words[0]}", "green" if result.well else "red")
     return result
@@ -109,12 +116,12 @@ def _table(plans: Sequence[DayPlan]) -> Table:
     return table
 
 
-def _tell(site: Site, terminal: Terminal, results: Sequence[_Result]) -> None:
+def _tell(env: EnvironmentContext, terminal: Terminal, results: Sequence[_Result]) -> None:
     wanting = [one for one in results if not one.well]
     _told(terminal, wanting)
     have = len(results) - len(wanting)
     style = "bold red" if wanting else "bold green"
-    terminal.say(f"{site.environment}: {have} of {len(results)} days have their backup.", style)
+    terminal.say(f"{env.environment}: {have} of {len(results)} days have their backup.", style)
 
 
 def _told(terminal: Terminal, wanting: Sequence[_Result]) -> None:
@@ -129,9 +136,11 @@ def _told(terminal: Terminal, wanting: Sequence[_Result]) -> None:
             terminal.error(f"{len(days)} days refused, for the reasons above: {named}.", hint)
 
 
-def _finish(site: Site, terminal: Terminal, results: Sequence[_Result], code: int, *, dry_run: bool) -> int:
+def _finish(
+    env: EnvironmentContext, terminal: Terminal, results: Sequence[_Result], code: int, *, dry_run: bool
+) -> int:
     days = [one.as_json() for one in results]
     terminal.finish(
-        {"environment": str(site.environment), "dry_run": dry_run, "days": days, "exit_code": code}
+        {"environment": str(env.environment), "dry_run": dry_run, "days": days, "exit_code": code}
     )
     return code

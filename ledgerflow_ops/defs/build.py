@@ -5,25 +5,25 @@ from datetime import datetime
 
 import dagster as dg
 
-from ledgerflow_ops.adapters import clock as clocks
+from ledgerflow_ops.adapters.system import clock as clocks
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.progress import Reporter, Silent
-from ledgerflow_ops.defs.asset_checks import dump_checks, fresh_check
-from ledgerflow_ops.defs.assets import database_asset, drill_asset, dump_asset
-from ledgerflow_ops.defs.catalog_asset import catalog_asset
-from ledgerflow_ops.defs.coverage import coverage_asset
-from ledgerflow_ops.defs.history import history_job
-from ledgerflow_ops.defs.jobs import jobs
-from ledgerflow_ops.defs.orphans import orphans
-from ledgerflow_ops.defs.partitions import backup_days
-from ledgerflow_ops.defs.report_asset import report_asset
-from ledgerflow_ops.defs.restoring import incident_asset, restoring_jobs
-from ledgerflow_ops.defs.rotation import rotation_asset, rotation_job
-from ledgerflow_ops.defs.schedules import schedules, tidying
-from ledgerflow_ops.defs.sensors import sensors
+from ledgerflow_ops.defs.assets.backup_chain import database_asset, drill_asset, dump_asset
+from ledgerflow_ops.defs.assets.catalog_asset import catalog_asset
+from ledgerflow_ops.defs.assets.drill_coverage import coverage_asset
+from ledgerflow_ops.defs.assets.dump_checks import dump_checks, fresh_check
+from ledgerflow_ops.defs.assets.partitions import backup_days
+from ledgerflow_ops.defs.assets.report_asset import report_asset
+from ledgerflow_ops.defs.assets.rotation import rotation_asset, rotation_job
+from ledgerflow_ops.defs.automation.lost_runs import orphans
+from ledgerflow_ops.defs.automation.schedules import schedules, tidying
+from ledgerflow_ops.defs.automation.sensors import sensors
+from ledgerflow_ops.defs.jobs.history_cleanup import history_job
+from ledgerflow_ops.defs.jobs.jobs import jobs
+from ledgerflow_ops.defs.jobs.restore_jobs import incident_asset, restoring_jobs
 from ledgerflow_ops.defs.timing import SERVED, Timing
-from ledgerflow_ops.operations.desk import Desk, Site
+from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
 
 def build_definitions(
@@ -37,24 +37,24 @@ def build_definitions(
 
     `reporter` hears what operations say, besides the run's log. `clock` is what schedules go by.
     """
-    desk = Desk(settings, reporter or Silent(), clock)
-    sites = [desk.site(environment) for environment in environments]
-    days = {site.environment: backup_days(site) for site in sites}
-    own = {site.environment: [*jobs(site), rotation_job(site)] for site in sites}
-    history = history_job(desk)
-    served = [schedules(site, own[site.environment], timing) for site in sites if site.settings.is_scheduled]
+    ctx = OperationContext(settings, reporter or Silent(), clock)
+    envs = [ctx.env(environment) for environment in environments]
+    days = {env.environment: backup_days(env) for env in envs}
+    own = {env.environment: [*jobs(env), rotation_job(env)] for env in envs}
+    history = history_job(ctx)
+    served = [schedules(env, own[env.environment], timing) for env in envs if env.settings.is_scheduled]
     return dg.Definitions(
         assets=[
-            *(asset for site in sites for asset in _chain(site, days[site.environment], timing)),
-            catalog_asset(sites),
-            report_asset(desk),
+            *(asset for env in envs for asset in _chain(env, days[env.environment], timing)),
+            catalog_asset(envs),
+            report_asset(ctx),
         ],
         asset_checks=[
-            *(dump_checks(site, days[site.environment]) for site in sites),
-            *(fresh_check(site) for site in sites),
+            *(dump_checks(env, days[env.environment]) for env in envs),
+            *(fresh_check(env) for env in envs),
         ],
         jobs=[
-            *(job for site in sites for job in (*own[site.environment], *restoring_jobs(site))),
+            *(job for env in envs for job in (*own[env.environment], *restoring_jobs(env))),
             dg.define_asset_job("catalog_job", dg.AssetSelection.assets("catalog")),
             dg.define_asset_job("report_job", dg.AssetSelection.assets("report")),
             history,
@@ -69,14 +69,14 @@ def build_definitions(
                 default_status=dg.DefaultSensorStatus.RUNNING,
                 minimum_interval_seconds=30,
             ),
-            *sensors(sites),
+            *sensors(envs),
         ],
         executor=dg.in_process_executor,
     )
 
 
 def _chain(
-    site: Site, days: dg.PartitionsDefinition, timing: Timing
+    env: EnvironmentContext, days: dg.PartitionsDefinition, timing: Timing
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    own = [dump_asset(site, days, timing), drill_asset(site, days, timing), coverage_asset(site, days)]
-    return [database_asset(site), *own, rotation_asset(site), incident_asset(site)]
+    own = [dump_asset(env, days, timing), drill_asset(env, days, timing), coverage_asset(env, days)]
+    return [database_asset(env), *own, rotation_asset(env), incident_asset(env)]

@@ -4,71 +4,73 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ledgerflow_ops.console import Progress, Terminal
-from ledgerflow_ops.core.catalog import Entry
+from ledgerflow_ops.core.catalog.catalog import Entry
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.checks import merged
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge
-from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.rungs import Rung
 from ledgerflow_ops.core.sizes import human
-from ledgerflow_ops.defs.asset_checks import checks_op
-from ledgerflow_ops.defs.assets import key
-from ledgerflow_ops.defs.jobs import backup_job, drill_job, verify_job
-from ledgerflow_ops.defs.outcomes import Failure
-from ledgerflow_ops.defs.terminal import Outcome, in_window, run
-from ledgerflow_ops.operations import backup as making
+from ledgerflow_ops.defs.assets.backup_chain import key
+from ledgerflow_ops.defs.assets.dump_checks import checks_op
+from ledgerflow_ops.defs.jobs.jobs import backup_job, drill_job, verify_job
+from ledgerflow_ops.defs.runs.run_results import Failure
+from ledgerflow_ops.defs.terminal_runs import Outcome, in_window, run
 from ledgerflow_ops.operations import catalog
-from ledgerflow_ops.operations import drill as drilling
-from ledgerflow_ops.operations import verify as verifying
-from ledgerflow_ops.operations.desk import Site
-from ledgerflow_ops.operations.examination import Examination
+from ledgerflow_ops.operations.backup import backup as making
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.verification import drill as drilling
+from ledgerflow_ops.operations.verification import verify as verifying
+from ledgerflow_ops.operations.verification.examination import Examination
 
 _LOUD = "SAMPLE DATA: no URL is set for {0}. This is a proof of the machinery, not a backup of your books."
 
 
-def backup(site: Site, terminal: Terminal, *, file: str | None, drill: bool, full_seal: bool) -> int:
+def backup(
+    env: EnvironmentContext, terminal: Terminal, *, file: str | None, drill: bool, full_seal: bool
+) -> int:
     """Back up the environment and, with `drill`, prove it; the exit code."""
-    making.asked_name(site, file)  # before there is a run: a slip of the finger must not turn the day red
-    settings = {f"{site.environment}__dump": {"file": file, "full_seal": full_seal}}
-    only = None if drill else [key(site, "dump")]
-    outcome = run(site, backup_job(site), site.today(), config=settings, assets=only)
-    made = [entry for entry in catalog.newest_first(site) if _made_by(entry, outcome.run_id)]
-    return _tell(site, terminal, made[0] if made else None, outcome)
+    making.asked_name(env, file)  # before there is a run: a slip of the finger must not turn the day red
+    settings = {f"{env.environment}__dump": {"file": file, "full_seal": full_seal}}
+    only = None if drill else [key(env, "dump")]
+    outcome = run(env, backup_job(env), env.today(), config=settings, assets=only)
+    made = [entry for entry in catalog.newest_first(env) if _made_by(entry, outcome.run_id)]
+    return _tell(env, terminal, made[0] if made else None, outcome)
 
 
-def verify(site: Site, terminal: Terminal, file: str) -> int:
+def verify(env: EnvironmentContext, terminal: Terminal, file: str) -> int:
     """Verify one backup; the exit code."""
-    name = catalog.find(site, file)
-    settings = {checks_op(site): {"file": name.dump}}
-    return _examine(site, terminal, name, verify_job(site), settings, verifying.verify)
+    name = catalog.find(env, file)
+    settings = {checks_op(env): {"file": name.dump}}
+    return _examine(env, terminal, name, verify_job(env), settings, verifying.verify)
 
 
-def drill(site: Site, terminal: Terminal, file: str | None) -> int:
+def drill(env: EnvironmentContext, terminal: Terminal, file: str | None) -> int:
     """Drill one backup, the newest when none is named; the exit code."""
-    name = catalog.find(site, file)
-    settings = {f"{site.environment}__drill": {"file": name.dump}}
-    return _examine(site, terminal, name, drill_job(site), settings, drilling.drill)
+    name = catalog.find(env, file)
+    settings = {f"{env.environment}__drill": {"file": name.dump}}
+    return _examine(env, terminal, name, drill_job(env), settings, drilling.drill)
 
 
 def _examine(
-    site: Site,
+    env: EnvironmentContext,
     terminal: Terminal,
     name: BackupName,
     job: str,
     settings: Mapping[str, Mapping[str, str]],
-    operation: Callable[[Site, BackupName], Examination],
+    operation: Callable[[EnvironmentContext, BackupName], Examination],
 ) -> int:
     """Examine a backup on Dagster's record where its day has a partition, by the bare operation elsewhere.
 
     A dump without a manifest belongs to no day that could be trusted.
     """
-    day = catalog.entry(site, name).day
-    if day is not None and in_window(site, day):
-        outcome = run(site, job, day, config=settings)
-        return _tell(site, terminal, catalog.entry(site, name), outcome)
-    examination = operation(site, name)
+    day = catalog.entry(env, name).day
+    if day is not None and in_window(env, day):
+        outcome = run(env, job, day, config=settings)
+        return _tell(env, terminal, catalog.entry(env, name), outcome)
+    examination = operation(env, name)
     failure = _failure(examination)
     outcome = Outcome("", tuple(merged(examination.checks)), failure)
-    return _tell(site, terminal, catalog.entry(site, name), outcome, examination.rung)
+    return _tell(env, terminal, catalog.entry(env, name), outcome, examination.rung)
 
 
 def _failure(examination: Examination) -> Failure | None:
@@ -86,15 +88,19 @@ def _made_by(entry: Entry, run_id: str) -> bool:
 
 
 def _tell(
-    site: Site, terminal: Terminal, entry: Entry | None, outcome: Outcome, rung: Rung | None = None
+    env: EnvironmentContext,
+    terminal: Terminal,
+    entry: Entry | None,
+    outcome: Outcome,
+    rung: Rung | None = None,
 ) -> int:
     """Say what came of it, in words and as JSON; the exit code."""
-    if isinstance(site.desk.reporter, Progress):
-        site.desk.reporter.clear()
+    if isinstance(env.ctx.reporter, Progress):
+        env.ctx.reporter.clear()
     failure = outcome.failure or _incomplete(entry)
     reached = rung or (entry.rung if entry else None)
     if entry:
-        terminal.say(f"{entry.name.dump}  {human(entry.size)}  in {site.folder.path}", "bold")
+        terminal.say(f"{entry.name.dump}  {human(entry.size)}  in {env.folder.path}", "bold")
     terminal.checks(outcome.checks)
     for warning in (entry.manifest.warnings or ()) if entry and entry.manifest else ():
         terminal.say(f"{'NOT IN THE DUMP' if warning.missing else 'noted'}: {warning.sentence}", "yellow")
@@ -105,9 +111,9 @@ def _tell(
             _conclusion(entry, reached, failure),
             "bold green" if entry.proven and not failure else "bold yellow",
         )
-    if site.is_sample:
-        terminal.say(_LOUD.format(site.environment), "bold yellow")
-    terminal.finish(_fields(site, entry, outcome, reached))
+    if env.is_sample:
+        terminal.say(_LOUD.format(env.environment), "bold yellow")
+    terminal.finish(_fields(env, entry, outcome, reached))
     return failure.exit_code if failure else 0
 
 
@@ -143,13 +149,15 @@ def _conclusion(entry: Entry, reached: Rung | None, failure: Failure | None) -> 
     return f"PROVEN: {word}. It was restored{rto}, equals its seal, and every data rule holds."
 
 
-def _fields(site: Site, entry: Entry | None, outcome: Outcome, reached: Rung | None) -> dict[str, Any]:
+def _fields(
+    env: EnvironmentContext, entry: Entry | None, outcome: Outcome, reached: Rung | None
+) -> dict[str, Any]:
     """The JSON object."""
     failure, manifest = outcome.failure or _incomplete(entry), entry.manifest if entry else None
     proof = entry.proof if entry else None
     fields: dict[str, Any] = {
-        "environment": str(site.environment),
-        "sample": site.is_sample,
+        "environment": str(env.environment),
+        "sample": env.is_sample,
         "exit_code": failure.exit_code if failure else 0,
         "run_id": outcome.run_id,
         "rung": reached.word if reached else None,
@@ -157,10 +165,10 @@ def _fields(site: Site, entry: Entry | None, outcome: Outcome, reached: Rung | N
         "checks": [check.as_json() for check in outcome.checks],
     }
     if entry:
-        fields |= {"file": str(site.folder.file(entry.name.dump)), "size": entry.size}
+        fields |= {"file": str(env.folder.file(entry.name.dump)), "size": entry.size}
     if manifest and entry:
         fields |= {
-            "manifest": str(site.folder.file(entry.name.manifest)),
+            "manifest": str(env.folder.file(entry.name.manifest)),
             "sizes": {"dump": manifest.dump.size, "database": manifest.source.size},
             "sha256": manifest.dump.sha256,
             "backup_day": manifest.backup_day.isoformat(),

@@ -6,71 +6,73 @@ from typing import Any
 
 import click
 
-from ledgerflow_ops.adapters import journal
+from ledgerflow_ops.adapters.system import journal_file
 from ledgerflow_ops.console import Progress, Terminal
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
-from ledgerflow_ops.core.restoring import Plan, Wish, needs_confirmation
-from ledgerflow_ops.defs import restoring
-from ledgerflow_ops.defs.outcomes import Failure
-from ledgerflow_ops.defs.terminal import run
-from ledgerflow_ops.operations import aim, catalog, leftovers, recover, restore, rollback
-from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.core.restore.restore_plan import RestorePlan, Wish, needs_confirmation
+from ledgerflow_ops.defs.jobs import restore_jobs
+from ledgerflow_ops.defs.runs.run_results import Failure
+from ledgerflow_ops.defs.terminal_runs import run
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.cleanup import restore_leftovers
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.restore import recover, restore, rollback, target_inspection
 
 
-def restored(site: Site, terminal: Terminal, wish: Wish, *, dry_run: bool) -> int:
+def restored(env: EnvironmentContext, terminal: Terminal, wish: Wish, *, dry_run: bool) -> int:
     """Restore, or with `dry_run` say what would be done; the exit code."""
     if dry_run:
-        return _planned(terminal, restore.prepare(site, wish).plan)
-    wish = _asked(site, wish)
+        return _planned(terminal, restore.prepare(env, wish).plan)
+    wish = _asked(env, wish)
     config = {
         "file": wish.file,
         "from_env": str(wish.source) if wish.source else None,
         "confirm": wish.confirmed,
         "force": wish.force,
     }
-    return _carried_out(site, terminal, restoring.restore_job(site), config, "restored")
+    return _carried_out(env, terminal, restore_jobs.restore_job(env), config, "restored")
 
 
-def rolled_back(site: Site, terminal: Terminal, *, force: bool, dry_run: bool) -> int:
+def rolled_back(env: EnvironmentContext, terminal: Terminal, *, force: bool, dry_run: bool) -> int:
     """Swap back, or say what would be; the exit code."""
     if dry_run:
-        planned = rollback.plan(site, aim.aim(site), force=force)
+        planned = rollback.plan_rollback(env, target_inspection.inspect(env), force=force)
         terminal.say(f"{planned.back.name} would become {planned.database}.", "bold")
         if planned.away:
             terminal.say(f"What is live now would stay as {planned.away}.")
         terminal.finish({**planned.as_json(), "dry_run": True, "exit_code": 0})
         return 0
-    return _carried_out(site, terminal, restoring.rollback_job(site), {"force": force}, "rolled back")
+    return _carried_out(env, terminal, restore_jobs.rollback_job(env), {"force": force}, "rolled back")
 
 
-def recovered(site: Site, terminal: Terminal, *, confirmed: str, dry_run: bool) -> int:
+def recovered(env: EnvironmentContext, terminal: Terminal, *, confirmed: str, dry_run: bool) -> int:
     """Recover, or say what would be tried in which order; the exit code."""
     if dry_run:
-        state = recover.refuse_healthy(site, confirmed)
-        found = recover.candidates(site)
+        state = recover.refuse_healthy(env, confirmed)
+        found = recover.candidates(env)
         terminal.say(state, "bold")
         for one in found:
             terminal.say(f"  would try {one.file}: {one.entry.state}")
         fields = {"primary": state, "candidates": [one.file for one in found]}
-        terminal.finish({"environment": str(site.environment), **fields, "dry_run": True, "exit_code": 0})
+        terminal.finish({"environment": str(env.environment), **fields, "dry_run": True, "exit_code": 0})
         return 0
-    return _carried_out(site, terminal, restoring.recover_job(site), {"confirm": confirmed}, "recovered")
+    return _carried_out(env, terminal, restore_jobs.recover_job(env), {"confirm": confirmed}, "recovered")
 
 
-def discarded(site: Site, terminal: Terminal, name: str) -> int:
+def discarded(env: EnvironmentContext, terminal: Terminal, name: str) -> int:
     """Drop a database that a restore had put aside; the exit code."""
-    dropped = leftovers.discard(site, name)
+    dropped = restore_leftovers.discard(env, name)
     terminal.say(f"Dropped {dropped}.")
-    terminal.finish({"environment": str(site.environment), "dropped": dropped, "exit_code": 0})
+    terminal.finish({"environment": str(env.environment), "dropped": dropped, "exit_code": 0})
     return 0
 
 
-def _asked(site: Site, wish: Wish) -> Wish:
+def _asked(env: EnvironmentContext, wish: Wish) -> Wish:
     """The wish with what a person types at the terminal, where that is needed and somebody is there."""
     if wish.confirmed or not sys.stdin.isatty():
         return wish
-    origin = site.desk.site(wish.origin)
+    origin = env.ctx.env(wish.origin)
     try:
         manifest = catalog.entry(origin, catalog.find(origin, wish.file)).manifest
     except LedgerError:
@@ -82,7 +84,7 @@ def _asked(site: Site, wish: Wish) -> Wish:
     return Wish(wish.environment, wish.file, wish.source, typed, wish.force)
 
 
-def _planned(terminal: Terminal, plan: Plan) -> int:
+def _planned(terminal: Terminal, plan: RestorePlan) -> int:
     """The plan in words and as JSON; 3 when it would be refused."""
     terminal.say(f"{plan.candidate.name.dump} into {plan.target.database}: nothing was touched.", "bold")
     for action in plan.actions:
@@ -96,22 +98,24 @@ def _planned(terminal: Terminal, plan: Plan) -> int:
     return code
 
 
-def _carried_out(site: Site, terminal: Terminal, job: str, config: Mapping[str, Any], done: str) -> int:
+def _carried_out(
+    env: EnvironmentContext, terminal: Terminal, job: str, config: Mapping[str, Any], done: str
+) -> int:
     """Run the job, tell what came of it, as the journal has it.
 
     What a person types in the page stands here already: LEDGER_ENV.
     """
-    outcome = run(site, job, None, config={f"{job}_op": {"environment": str(site.environment), **config}})
-    if isinstance(site.desk.reporter, Progress):
-        site.desk.reporter.clear()
+    outcome = run(env, job, None, config={f"{job}_op": {"environment": str(env.environment), **config}})
+    if isinstance(env.ctx.reporter, Progress):
+        env.ctx.reporter.clear()
     entries = [
-        one for one in journal.entries(site.desk.settings.state_dir) if one.get("run_id") == outcome.run_id
+        one for one in journal_file.entries(env.ctx.settings.state_dir) if one.get("run_id") == outcome.run_id
     ]
-    fields: dict[str, Any] = {"environment": str(site.environment), "run_id": outcome.run_id}
+    fields: dict[str, Any] = {"environment": str(env.environment), "run_id": outcome.run_id}
     for entry in entries:
         fields |= {name: value for name, value in entry.items() if name not in ("who", "why")}
     failure = outcome.failure
-    _say(terminal, fields, failure, f"{site.environment} is {done}.")
+    _say(terminal, fields, failure, f"{env.environment} is {done}.")
     fields["exit_code"] = failure.exit_code if failure else 0
     if failure:
         fields["error"] = {"message": failure.message, "hint": failure.hint}

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
-from ledgerflow_ops.core.night import Rhythm
+from ledgerflow_ops.core.schedule.nightly_plan import Rhythm
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from pathlib import Path
 import click
 import dagster as dg
 
-from ledgerflow_ops.adapters.asgi import Guard
-from ledgerflow_ops.adapters.cluster import listening
-from ledgerflow_ops.adapters.web_sessions import Sessions
-from ledgerflow_ops.core.request_policy import Policy, origins
+from ledgerflow_ops.adapters.cluster.cluster import listening
+from ledgerflow_ops.adapters.services.request_guard import Guard
+from ledgerflow_ops.adapters.services.web_sessions import Sessions
+from ledgerflow_ops.core.access.request_policy import Policy, origins
 
 _STATEMENT_TIMEOUT = 15_000  # milliseconds
 _POOL_RECYCLE = 3600  # seconds

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import NoReturn
 
-from ledgerflow_ops.adapters import docker
+from ledgerflow_ops.adapters.services import docker
 from ledgerflow_ops.core.errors import LedgerError
 
 _TRIED = "LEDGER_DOCKER_TRIED"

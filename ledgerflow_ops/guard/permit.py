@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from ledgerflow_ops.guard.effects import Judgement, Touch
 from ledgerflow_ops.guard.inside.effects import Effect
-from ledgerflow_ops.guard.touches import Judgement, Touch
 
 ENVIRONMENTS = ("dev", "test", "prod")
 
@@ -50,7 +50,7 @@ class Occasion:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Permission:
     """Whether a call may run, why, and what would be lost."""
 
     allowed: bool
@@ -60,14 +60,14 @@ class Verdict:
     wanted: Wanted = Wanted.NOTHING
 
 
-def permit(judgement: Judgement, occasion: Occasion) -> Verdict:
+def permit(judgement: Judgement, occasion: Occasion) -> Permission:
     """The verdict on a call; the first thing that stands against it is the reason."""
     losses = tuple(touch.what for touch in judgement.touches)
     against = _against(judgement, occasion)
     if against is None:
-        return Verdict(True, _why_allowed(judgement, occasion), losses=losses)
+        return Permission(True, _why_allowed(judgement, occasion), losses=losses)
     reason, hint, wanted = against
-    return Verdict(False, reason, hint, losses, wanted)
+    return Permission(False, reason, hint, losses, wanted)
 
 
 _Against = tuple[str, str, Wanted]

@@ -10,12 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ledgerflow_ops.adapters import process
+from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.guard import copying, following, reading, running, standardinput
-from ledgerflow_ops.guard.parse import Call
-from ledgerflow_ops.guard.scene import Scene
-from ledgerflow_ops.guard.things import Engine, Guarded, Process, Project
+from ledgerflow_ops.guard import engine_output, symlinks
+from ledgerflow_ops.guard.command_line import standard_input
+from ledgerflow_ops.guard.command_line.parse import Call
+from ledgerflow_ops.guard.context import Scene
+from ledgerflow_ops.guard.model import Engine, Guarded, Process, Project
+from ledgerflow_ops.guard.rules import containers, copying
 
 _PATIENCE = 60.0
 _STREAMED = "the compose file comes through standard input"
@@ -46,8 +48,8 @@ class Asked:
         names = self._run("volume", "ls", "--quiet").split()
         ids = self._run("container", "ls", "--all", "--quiet", "--no-trunc").split()
         return Engine(
-            tuple(map(reading.volume, self._inspect("volume", names))),
-            tuple(map(reading.container, self._inspect("container", ids))),
+            tuple(map(engine_output.volume, self._inspect("volume", names))),
+            tuple(map(engine_output.container, self._inspect("container", ids))),
             own,
             root,
             api,
@@ -80,7 +82,7 @@ class Asked:
                 [self.docker, *self._leading(), "image", "inspect", name], timeout=_PATIENCE
             )
             if finished.code == 0:
-                found[name] = reading.image(json.loads(finished.out)[0])
+                found[name] = engine_output.image(json.loads(finished.out)[0])
         return found
 
     def project(self, engine: Engine) -> Project:
@@ -99,7 +101,7 @@ class Asked:
             return Project(self._named(), files=found, env_files=env_files, unread=f"{error}")
         wanted = [entry.get("image") or "" for entry in (said.get("services") or {}).values()]
         images = self.images(wanted)
-        return reading.project(said, files or self._default_files(), env_files, images, engine)
+        return engine_output.project(said, files or self._default_files(), env_files, images, engine)
 
     def _services(self) -> tuple[str, ...]:
         """The services that a call is about; Compose then tells of those and what they depend on."""
@@ -174,7 +176,7 @@ class Asked:
     def _compose(self, *words: str) -> str:
         """Compose's answer, by the program that the call is for."""
         start = [self.compose] if self.compose else [self.docker, *self._leading(), "compose"]
-        with standardinput.bait() as (bait, taken):
+        with standard_input.bait() as (bait, taken):
             finished = self._ended([*start, *self.call.project, *words], stdin=bait)
             if taken():
                 raise _Streamed
@@ -204,7 +206,7 @@ def resolve(asked: Asked, guarded: Callable[[str], Guarded]) -> Scene:
 
     An engine that is silent is told in the scene, and is no error here.
     """
-    call, stdin, folder = asked.call, standardinput.standard_input(), os.getcwd()  # noqa: PTH109 - as it was typed
+    call, stdin, folder = asked.call, standard_input.standard_input(), os.getcwd()  # noqa: PTH109 - as it was typed
     try:
         engine = asked.engine()
     except (Unanswered, LedgerError, ValueError, KeyError) as error:
@@ -224,10 +226,10 @@ def resolve(asked: Asked, guarded: Callable[[str], Guarded]) -> Scene:
         else {},
     )
     folders = scene.folders
-    links = _links(set(running.paths(call, scene)), folders)
+    links = _links(set(containers.paths(call, scene)), folders)
     scene = replace(scene, links=links, disks={folder: _disk(folder) for folder in folders})
     inside = {
-        (one.id, path): following.end_of(path, partial(asked.link, one.id))
+        (one.id, path): symlinks.end_of(path, partial(asked.link, one.id))
         for one, path in copying.paths_inside(call, scene)
     }
     return replace(scene, inside=inside)

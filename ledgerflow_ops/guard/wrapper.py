@@ -16,9 +16,9 @@ from typing import NoReturn
 
 from ledgerflow_ops import places
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.guard import audit_log
 from ledgerflow_ops.guard import exec as real
-from ledgerflow_ops.guard import notes
-from ledgerflow_ops.guard.parse import Call, parse
+from ledgerflow_ops.guard.command_line.parse import Call, parse
 
 _REFUSED = 3
 _INTERRUPTED = 130
@@ -41,17 +41,17 @@ def main() -> NoReturn:
 def _run(name: str, words: Sequence[str]) -> NoReturn:
     program = "docker-compose" if name == "docker-compose" else "docker"
     if words[:1] == ["--explain"]:
-        from ledgerflow_ops.guard.hearing import Hearing
+        from ledgerflow_ops.guard.pipeline import Pipeline
 
-        sys.exit(Hearing(parse(program, words[1:])).explain())
+        sys.exit(Pipeline(parse(program, words[1:])).explain())
     call = parse(program, words)
     behind = real.real(program)
     if call.reads:
         _note_reading(call)
     else:
-        from ledgerflow_ops.guard.hearing import Hearing
+        from ledgerflow_ops.guard.pipeline import Pipeline
 
-        if not Hearing(call).hear():
+        if not Pipeline(call).hear():
             sys.exit(_REFUSED)
     real.become(behind, call.typed)
 
@@ -60,7 +60,7 @@ def _note_reading(call: Call) -> None:
     """On record like every verdict. That the journal cannot be written keeps nobody from looking."""
     try:
         reason = f"{call.verb or 'docker'} leaves all data as it is"
-        notes.judged(places.state_dir(), (call.program, *call.typed), allowed=True, reason=reason)
+        audit_log.judged(places.state_dir(), (call.program, *call.typed), allowed=True, reason=reason)
     except (LedgerError, OSError, ValueError) as error:
         _say(f"ledger_docker: not noted in the journal: {error}")
 

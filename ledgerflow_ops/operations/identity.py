@@ -2,103 +2,106 @@
 
 from functools import partial
 
-from ledgerflow_ops.adapters import sighting, source, target
-from ledgerflow_ops.adapters.identities import Identities
-from ledgerflow_ops.adapters.postgres import Connection, Database
-from ledgerflow_ops.core import identity as judging
+from ledgerflow_ops.adapters.connection.database import Connection, Database
+from ledgerflow_ops.adapters.inspection import server_position, source
+from ledgerflow_ops.adapters.load import restore_server
+from ledgerflow_ops.adapters.storage.identity_records import Identities
+from ledgerflow_ops.core.catalog import identity as judging
+from ledgerflow_ops.core.catalog.identity import Identity, Sighting
+from ledgerflow_ops.core.catalog.manifest import Source
 from ledgerflow_ops.core.errors import Refused
-from ledgerflow_ops.core.identity import Identity, Sighting
-from ledgerflow_ops.core.manifest import Source
-from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.context import EnvironmentContext
 
 
-def met(site: Site, database: Database, connection: Connection, found: Source) -> Identity:
+def met(env: EnvironmentContext, database: Database, connection: Connection, found: Source) -> Identity:
     """The database at the end of `connection`, with all that tells it from a clone.
 
     Not of the sample: the embedded server's port changes, and its databases are made anew.
     """
-    seen = None if site.is_sample else sighting.sighting(database, connection)
+    seen = None if env.is_sample else server_position.sighting(database, connection)
     return Identity(found.system_identifier, found.database, seen)
 
 
-def aimed_at(site: Site, database: Database, connection: Connection, system_identifier: str) -> Identity:
+def aimed_at(
+    env: EnvironmentContext, database: Database, connection: Connection, system_identifier: str
+) -> Identity:
     """The database that a restore is aimed at, there or not, and where; `connection` is to its server.
 
     An account of its own for restores may come another way: then the place is not compared.
     """
-    plain = site.is_sample or site.settings.admin_url
-    seen = None if plain else Sighting(sighting.addresses(database, connection))
+    plain = env.is_sample or env.settings.admin_url
+    seen = None if plain else Sighting(server_position.addresses(database, connection))
     return Identity(system_identifier, database.parameters["dbname"], seen)
 
 
-def bind(site: Site, found: Identity, *, safety: bool = False) -> None:
+def bind(env: EnvironmentContext, found: Identity, *, safety: bool = False) -> None:
     """Remember the database as the environment's: what was committed of it is its backup.
 
     Refused when another environment has taken it meanwhile. Of one that is about to be replaced, after a
     `safety` backup, nothing is remembered but its OID: a rollback brings it back.
     """
-    if safety and known(site) is not None:
-        expect(site, found, found.seen.oids if found.seen else ())
+    if safety and known(env) is not None:
+        expect(env, found, found.seen.oids if found.seen else ())
         return
-    allowed = partial(judging.judge, site.environment, found)
-    _identities(site).remember(site.environment, judging.merged(found, known(site)), allowed)
+    allowed = partial(judging.judge, env.environment, found)
+    _identities(env).remember(env.environment, judging.merged(found, known(env)), allowed)
 
 
-def remember(site: Site, found: Identity) -> None:
+def remember(env: EnvironmentContext, found: Identity) -> None:
     """Take a database as the environment's, after a guard has let it through."""
-    if known(site) != found:
-        _identities(site).remember(site.environment, found)
+    if known(env) != found:
+        _identities(env).remember(env.environment, found)
 
 
-def expect(site: Site, found: Identity, oids: tuple[int, ...]) -> None:
+def expect(env: EnvironmentContext, found: Identity, oids: tuple[int, ...]) -> None:
     """Note, before a swap, the OIDs that the environment's database may have from then on."""
-    remembered = known(site)
+    remembered = known(env)
     if remembered is not None and remembered == found and remembered.seen is not None:
-        _identities(site).remember(site.environment, judging.with_oids(remembered, oids))
+        _identities(env).remember(env.environment, judging.with_oids(remembered, oids))
 
 
-def is_own(site: Site, found: Identity) -> bool:
+def is_own(env: EnvironmentContext, found: Identity) -> bool:
     """Whether a database is the one remembered; Refused when it cannot be this environment's, or has changed.
 
     What is not `seen` of it is not compared: that of a restore need not be there. Remembers nothing.
     """
-    known = _identities(site).known()
-    own = judging.judge(site.environment, found, known)
+    known = _identities(env).known()
+    own = judging.judge(env.environment, found, known)
     if own:
-        judging.require_unchanged(site.environment, found, known[site.environment])
+        judging.require_unchanged(env.environment, found, known[env.environment])
     return own
 
 
-def known(site: Site) -> Identity | None:
+def known(env: EnvironmentContext) -> Identity | None:
     """What is remembered of the environment's database."""
-    return _identities(site).known().get(site.environment)
+    return _identities(env).known().get(env.environment)
 
 
-def identity(site: Site, *, accept: bool) -> Identity:
+def identity(env: EnvironmentContext, *, accept: bool) -> Identity:
     """The database that the environment's URL leads to, if it is the environment's own, as it was met now.
 
     With `accept` it is taken as the environment's from now on, unless it is another environment's.
     Refused (3) otherwise.
     """
-    database = target.quiet(site.database())
+    database = restore_server.quiet(env.database())
     with database.connect() as connection:
-        here = met(site, database, connection, source.facts(connection))
+        here = met(env, database, connection, source.facts(connection))
     if accept:
-        _take(site, here)
-    elif not is_own(site, here):
+        _take(env, here)
+    elif not is_own(env, here):
         raise Refused(
-            f"{site.environment} has no database yet. Its URL leads to {here}.",
+            f"{env.environment} has no database yet. Its URL leads to {here}.",
             hint="The first backup takes it, or: make identity ACCEPT=1",
         )
     return here
 
 
-def _take(site: Site, here: Identity) -> None:
-    identities = _identities(site)
-    others = {name: one for name, one in identities.known().items() if name is not site.environment}
-    judging.judge(site.environment, here, others)
-    identities.remember(site.environment, judging.merged(here, known(site)))
+def _take(env: EnvironmentContext, here: Identity) -> None:
+    identities = _identities(env)
+    others = {name: one for name, one in identities.known().items() if name is not env.environment}
+    judging.judge(env.environment, here, others)
+    identities.remember(env.environment, judging.merged(here, known(env)))
 
 
-def _identities(site: Site) -> Identities:
-    return Identities(site.desk.settings.state_dir / "identities.json")
+def _identities(env: EnvironmentContext) -> Identities:
+    return Identities(env.ctx.settings.state_dir / "identities.json")

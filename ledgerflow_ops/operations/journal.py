@@ -5,19 +5,19 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from ledgerflow_ops.adapters import journal
-from ledgerflow_ops.adapters.clock import Stopwatch
-from ledgerflow_ops.adapters.process import mask
-from ledgerflow_ops.core import journal as reading
+from ledgerflow_ops.adapters.system import journal_file
+from ledgerflow_ops.adapters.system.clock import Stopwatch
+from ledgerflow_ops.adapters.system.process import mask
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.core.journal import Asked, Entry
-from ledgerflow_ops.operations.desk import Desk, Site
+from ledgerflow_ops.core.presentation import journal_view as reading
+from ledgerflow_ops.core.presentation.journal_view import Asked, Entry
+from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
 _WITHIN: ContextVar[str] = ContextVar("the operation at work", default="")
 
 
 @contextmanager
-def recorded(site: Site, what: str, *, part: bool = False) -> Iterator[dict[str, Any]]:
+def recorded(env: EnvironmentContext, what: str, *, part: bool = False) -> Iterator[dict[str, Any]]:
     """The block is the operation `what`; its line has what the block puts into the dictionary it is given.
 
     Whatever is done inside another operation belongs to that one's line, unless it is a `part` with a line
@@ -26,7 +26,7 @@ def recorded(site: Site, what: str, *, part: bool = False) -> Iterator[dict[str,
     if _WITHIN.get() and not part:
         yield {}
         return
-    began, watch, note = site.desk.clock(), Stopwatch(), dict[str, Any]()
+    began, watch, note = env.ctx.clock(), Stopwatch(), dict[str, Any]()
     token, failure = _WITHIN.set(what), None
     try:
         with watch.phase("seconds"):
@@ -37,7 +37,7 @@ def recorded(site: Site, what: str, *, part: bool = False) -> Iterator[dict[str,
     finally:
         _WITHIN.reset(token)
         ended = {"result": reading.result_of(failure), **_trouble(failure), **watch.durations, **note}
-        _write(site, what, {"environment": str(site.environment), "began": began.isoformat(), **ended})
+        _write(env, what, {"environment": str(env.environment), "began": began.isoformat(), **ended})
 
 
 def _trouble(failure: BaseException | None) -> dict[str, str]:
@@ -47,13 +47,13 @@ def _trouble(failure: BaseException | None) -> dict[str, str]:
     return {"error": mask(message)}
 
 
-def _write(site: Site, what: str, fields: dict[str, Any]) -> None:
+def _write(env: EnvironmentContext, what: str, fields: dict[str, Any]) -> None:
     try:
-        site.desk.journal(what, fields)
+        env.ctx.journal(what, fields)
     except LedgerError as error:
-        site.desk.reporter.say(f"not noted in the journal: {error.message}")
+        env.ctx.reporter.say(f"not noted in the journal: {error.message}")
 
 
-def entries(desk: Desk, asked: Asked) -> list[Entry]:
+def entries(ctx: OperationContext, asked: Asked) -> list[Entry]:
     """What is on record, the oldest first."""
-    return reading.chosen(journal.entries(desk.settings.state_dir), asked)
+    return reading.chosen(journal_file.entries(ctx.settings.state_dir), asked)

@@ -12,16 +12,17 @@ from pathlib import Path
 
 import xxhash
 
-from ledgerflow_ops.adapters import cache as saved
-from ledgerflow_ops.adapters import clock, sight
-from ledgerflow_ops.adapters.sight import Sight
-from ledgerflow_ops.core import catalog as core_catalog
-from ledgerflow_ops.core import index, manifest, naming, proof, rungs, summary
-from ledgerflow_ops.core.index import Record
-from ledgerflow_ops.core.naming import DUMP, MANIFEST, BackupName
-from ledgerflow_ops.core.summary import Listed, Summary
-from ledgerflow_ops.operations import catalog, history
-from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.adapters.storage import cache as saved
+from ledgerflow_ops.adapters.storage import folder_snapshot
+from ledgerflow_ops.adapters.storage.folder_snapshot import FolderSnapshot
+from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.core.catalog import backup_summary, index, manifest, naming, proof, rungs
+from ledgerflow_ops.core.catalog import catalog as core_catalog
+from ledgerflow_ops.core.catalog.backup_summary import Listed, Summary
+from ledgerflow_ops.core.catalog.index import Record
+from ledgerflow_ops.core.catalog.naming import DUMP, MANIFEST, BackupName
+from ledgerflow_ops.operations import catalog, removal_history
+from ledgerflow_ops.operations.context import EnvironmentContext
 
 _READ_ANYWAY = 8
 """So many of the newest backups are read whatever the index says of them."""
@@ -32,33 +33,33 @@ _FRESH = 2_000_000_000
 seconds, or two. What was changed so shortly before it was read is read again the next time."""
 
 
-def present(site: Site) -> list[Summary]:
+def present(env: EnvironmentContext) -> list[Summary]:
     """The committed backups that lie in the environment's folder, newest recovery point first."""
-    return summary.newest_first(one.summary for one in listed(site) if one.summary is not None)
+    return backup_summary.newest_first(one.summary for one in listed(env) if one.summary is not None)
 
 
-def past(site: Site) -> list[Summary]:
+def past(env: EnvironmentContext) -> list[Summary]:
     """The backups that rotation has taken away, newest recovery point first, for at least 400 days."""
-    return history.past(site)
+    return removal_history.past(env)
 
 
-def listed(site: Site) -> list[Listed]:
+def listed(env: EnvironmentContext) -> list[Listed]:
     """Every dump of the environment, by name, also what is no backup; as `catalog.entries` tells it."""
-    return marked(site, sight.look(site.folder.path))[0]
+    return marked(env, folder_snapshot.scan(env.folder.path))[0]
 
 
-def marked(site: Site, found: Sight) -> tuple[list[Listed], str]:
+def marked(env: EnvironmentContext, found: FolderSnapshot) -> tuple[list[Listed], str]:
     """As `listed`, of the folder as a look has just found it; and a digest that is another whenever a file
     of any of them is. The digest is empty where something could not be read."""
     begun = clock.now().timestamp()
     stems = sorted(BackupName.of(file).stem for file in found.names(DUMP, MANIFEST))
     names = [BackupName(stem) for stem in dict.fromkeys(stems)]
-    known = _believed(site, found, _load(site))
-    reading = _Reading(site, found, known, begun)
+    known = _believed(env, found, _load(env))
+    reading = _Reading(env, found, known, begun)
     records = reading.records(names)
     kept = reading.kept(records)
     if list(map(id, kept)) != list(map(id, known.values())):
-        _save(site, kept)
+        _save(env, kept)
     marks = [record.mark for record in records]
     mark = xxhash.xxh3_128_hexdigest("".join(marks).encode()) if all(marks) else ""
     return [record.listed for record in records], mark
@@ -68,8 +69,8 @@ def marked(site: Site, found: Sight) -> tuple[list[Listed], str]:
 class _Reading:
     """A look at a folder: what the index has, and what has to be read from the manifests since."""
 
-    site: Site
-    seen: Sight
+    env: EnvironmentContext
+    seen: FolderSnapshot
     known: dict[str, Record]
     begun: float
 
@@ -83,16 +84,16 @@ class _Reading:
         read = 0
         for place, name in enumerate(names, start=1):
             known = self.known.get(name.stem)
-            records.append(_record(self.site, self.seen, name, known))
+            records.append(_record(self.env, self.seen, name, known))
             if records[-1] is known:
                 continue
             read += 1
             if read % _WRITTEN_EVERY == 0:
                 ahead = [self.known[one.stem] for one in names[place:] if one.stem in self.known]
-                _save(self.site, [*self.kept(records), *ahead])
-            self.site.desk.reporter.counted(place, len(names), "backups read")
+                _save(self.env, [*self.kept(records), *ahead])
+            self.env.ctx.reporter.counted(place, len(names), "backups read")
         if read:
-            self.site.desk.reporter.counted(len(names), len(names), "backups read")
+            self.env.ctx.reporter.counted(len(names), len(names), "backups read")
         return records
 
     def kept(self, records: Iterable[Record]) -> list[Record]:
@@ -104,19 +105,19 @@ class _Reading:
         ]
 
 
-def _believed(site: Site, seen: Sight, known: dict[str, Record]) -> dict[str, Record]:
+def _believed(env: EnvironmentContext, seen: FolderSnapshot, known: dict[str, Record]) -> dict[str, Record]:
     """The index, unless what it says of the newest backups is not what their own files say: then none of it.
 
     An index is easy to write, by a mistake or on purpose. What RPO, `latest-proven` and the guard rely on is
     therefore read from the manifest and the proof each time.
     """
-    held = {one.name: known[one.name.stem] for one in summary.newest_first(_summaries(known))}
+    held = {one.name: known[one.name.stem] for one in backup_summary.newest_first(_summaries(known))}
     proven = [name for name, record in held.items() if record.listed.summary and record.listed.summary.proven]
     for name in dict.fromkeys([*list(held)[:_READ_ANYWAY], *proven[:1]]):
         record = held[name]
         if record.mark == seen.mark(_files(name, record.archives)):
-            entry = catalog.entry(site, name)
-            if summary.listed(entry, manifest=seen.taken(name.manifest)) != record.listed:
+            entry = catalog.entry(env, name)
+            if backup_summary.listed(entry, manifest=seen.taken(name.manifest)) != record.listed:
                 return {}
     return known
 
@@ -125,11 +126,11 @@ def _summaries(known: dict[str, Record]) -> Iterator[Summary]:
     return (record.listed.summary for record in known.values() if record.listed.summary is not None)
 
 
-def _record(site: Site, seen: Sight, name: BackupName, known: Record | None) -> Record:
+def _record(env: EnvironmentContext, seen: FolderSnapshot, name: BackupName, known: Record | None) -> Record:
     """What is known of a dump: as the index has it, if all its files are as they were then."""
     if known is not None and known.mark == seen.mark(_files(name, known.archives)):
         return known
-    entry = catalog.entry(site, name, remember=False)
+    entry = catalog.entry(env, name, remember=False)
     archives: tuple[str, ...] = ()
     if entry.manifest and entry.manifest.files:
         archives = tuple(facts.file for facts in entry.manifest.files.archives)
@@ -137,7 +138,7 @@ def _record(site: Site, seen: Sight, name: BackupName, known: Record | None) -> 
     trouble = bool(entry.problem) and (entry.unread or entry.manifest is None)
     # A mark that no look will find: what could not be read may have been the reading's own trouble.
     mark = "" if trouble else seen.mark(_files(name, archives))
-    return Record(mark, archives, summary.listed(entry, manifest=there))
+    return Record(mark, archives, backup_summary.listed(entry, manifest=there))
 
 
 def _files(name: BackupName, archives: tuple[str, ...]) -> tuple[str, ...]:
@@ -145,33 +146,33 @@ def _files(name: BackupName, archives: tuple[str, ...]) -> tuple[str, ...]:
     return (name.dump, name.manifest, name.globals, name.proof, *archives)
 
 
-def _settled(seen: Sight, record: Record, begun: float) -> bool:
+def _settled(seen: FolderSnapshot, record: Record, begun: float) -> bool:
     """Whether a record may be kept. Times in the future, by a clock that went wrong, are as good as old."""
     changed, instant = seen.changed(_files(record.listed.name, record.archives)), int(begun * 1e9)
     ended = int(clock.now().timestamp() * 1e9)
     return bool(record.mark) and not instant - _FRESH <= changed <= ended + _FRESH
 
 
-def _load(site: Site) -> dict[str, Record]:
-    data = saved.load(_file(site))
+def _load(env: EnvironmentContext) -> dict[str, Record]:
+    data = saved.load(_file(env))
     if data is None:
         return {}
-    return index.decode(data, site.environment, code=_code(), folder=str(site.folder.path))
+    return index.decode(data, env.environment, code=_code(), folder=str(env.folder.path))
 
 
-def _save(site: Site, records: list[Record]) -> None:
-    saved.save(_file(site), index.encode(records, code=_code(), folder=str(site.folder.path)))
+def _save(env: EnvironmentContext, records: list[Record]) -> None:
+    saved.save(_file(env), index.encode(records, code=_code(), folder=str(env.folder.path)))
 
 
-def _file(site: Site) -> Path:
+def _file(env: EnvironmentContext) -> Path:
     """An index for each folder: an environment may have backups in several places."""
-    place = xxhash.xxh3_64_hexdigest(str(site.folder.path).encode())
-    return site.desk.settings.state_dir / "index" / f"{site.environment}-{place}.json"
+    place = xxhash.xxh3_64_hexdigest(str(env.folder.path).encode())
+    return env.ctx.settings.state_dir / "index" / f"{env.environment}-{place}.json"
 
 
 @cache
 def _code() -> str:
     """A digest of the program that reads manifests: another version may read something else in them."""
-    modules = (catalog, core_catalog, index, manifest, naming, proof, rungs, summary)
+    modules = (catalog, core_catalog, index, manifest, naming, proof, rungs, backup_summary)
     files = [Path(module.__file__ or "").read_bytes() for module in modules]
     return xxhash.xxh3_128_hexdigest(b"".join([*files, Path(__file__).read_bytes()]))

@@ -4,7 +4,7 @@ Each rule counts what contradicts it. The names are written out with their schem
 copy is asked under an empty search path.
 """
 
-from ledgerflow_ops.core.rules import DataRule
+from ledgerflow_ops.core.catalog.data_rules import DataRule
 
 _MIGRATIONS_PRESENT = """
     SELECT count(*)

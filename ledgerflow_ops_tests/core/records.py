@@ -3,10 +3,9 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
-from ledgerflow_ops.core.catalog import Entry
-from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.files import FileEntry, FilesState, Kind
-from ledgerflow_ops.core.manifest import (
+from ledgerflow_ops.core.catalog.catalog import Entry
+from ledgerflow_ops.core.catalog.files import FileEntry, FilesState, Kind
+from ledgerflow_ops.core.catalog.manifest import (
     Contents,
     LargeObjects,
     Manifest,
@@ -20,10 +19,11 @@ from ledgerflow_ops.core.manifest import (
     TableFacts,
     TableOfContents,
 )
-from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.proof import Proof, Verdict
-from ledgerflow_ops.core.record import FileFacts
-from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.catalog.proof import Proof, Verdict
+from ledgerflow_ops.core.catalog.rungs import Rung
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.models import FileFacts
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

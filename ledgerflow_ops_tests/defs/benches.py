@@ -11,14 +11,15 @@ import dagster as dg
 import pytest
 from dagster import AssetKey, DagsterInstance
 
-from ledgerflow_ops.adapters import clock, instance
-from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.services import dagster_home
+from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.config import Settings
+from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.manifest import RunFacts
 from ledgerflow_ops.core.progress import Reporter, Silent
 from ledgerflow_ops.defs.build import build_definitions
-from ledgerflow_ops.operations.desk import Desk, Site
+from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 
@@ -55,22 +56,22 @@ class Bench:
             alerts=plain.alerts,
         )
 
-    def site(
+    def env(
         self,
         environment: Environment = Environment.DEV,
         *,
         reporter: Reporter | None = None,
         now: Callable[[], datetime] = clock.now,
         **dev: Any,
-    ) -> Site:
+    ) -> EnvironmentContext:
         run = RunFacts(run_id="", who="tests", why="a test")
-        return Desk(self.settings(**dev), reporter or Silent(), now, run).site(environment)
+        return OperationContext(self.settings(**dev), reporter or Silent(), now, run).env(environment)
 
     @contextmanager
     def instance(self) -> Iterator[DagsterInstance]:
         """Dagster's instance, opened the way the terminal opens it."""
         state_dir = self.settings().state_dir
-        variables = instance.variables(state_dir, PROJECT, self.storage)
+        variables = dagster_home.variables(state_dir, PROJECT, self.storage)
         with pytest.MonkeyPatch.context() as patch:
             for name, value in variables.items():
                 patch.setenv(name, value)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.operations.desk import Site
-from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops_tests.defs import storage
 from ledgerflow_ops_tests.defs.benches import Bench
 
@@ -36,6 +36,6 @@ def bench(root: Path, embedded: Embedded, template: str, database: Database) -> 
 
 
 @pytest.fixture
-def site(bench: Bench) -> Site:
+def env(bench: Bench) -> EnvironmentContext:
     """The dev environment of that bench."""
-    return bench.site()
+    return bench.env()

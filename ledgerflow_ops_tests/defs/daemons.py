@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 import psutil
 
-from ledgerflow_ops.adapters import instance
-from ledgerflow_ops.adapters.cluster import free_port
+from ledgerflow_ops.adapters.cluster.cluster import free_port
+from ledgerflow_ops.adapters.services import dagster_home
 from ledgerflow_ops_tests.defs.benches import Bench
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -155,7 +155,7 @@ def servers(bench: Bench, settings: str, **variables: str) -> Iterator[Servers]:
             "LEDGER_CONFIG": str(file),
             "LEDGER_STATE_DIR": str(plain.state_dir),
             "LEDGER_BACKUP_ROOT": str(plain.backup_root),
-            **instance.variables(plain.state_dir, PROJECT, bench.storage),
+            **dagster_home.variables(plain.state_dir, PROJECT, bench.storage),
             **variables,
         },
         workspace,

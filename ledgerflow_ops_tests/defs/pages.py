@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from dagster import AssetKey, DagsterEventType, DagsterInstance
 
-from ledgerflow_ops.defs.partitions import partitioned_check
+from ledgerflow_ops.defs.assets.partitions import partitioned_check
 
 FAIL, UNWELL = "toy/fail", "toy/unwell"
 """Tags of a run: the asset whose step fails; that the check does."""

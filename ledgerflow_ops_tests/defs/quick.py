@@ -4,7 +4,7 @@ import os
 from datetime import timedelta
 
 from ledgerflow_ops import config
-from ledgerflow_ops.core.night import Rhythm
+from ledgerflow_ops.core.schedule.nightly_plan import Rhythm
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.defs.timing import Timing
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from psycopg import sql
 
-from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.connection.database import Database
 
 
 @contextmanager

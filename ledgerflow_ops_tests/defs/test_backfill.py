@@ -5,11 +5,12 @@ from datetime import date, timedelta
 
 import pytest
 
-from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.defs.backfill_order import backfill
-from ledgerflow_ops.operations import backup, catalog
-from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.backup import backup
+from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops_tests.defs.benches import Bench
 
 ALL = ("", "", "")
@@ -21,58 +22,58 @@ def told(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     return {one["day"]: one["do"] for one in found["days"]}
 
 
-def day(site: Site, ago: int) -> date:
-    return site.today() - timedelta(days=ago)
+def day(env: EnvironmentContext, ago: int) -> date:
+    return env.today() - timedelta(days=ago)
 
 
 def test_brings_back_what_there_is_and_lists_what_there_is_not(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site = bench.site()
+    env = bench.env()
     for ago in (3, 2):
-        backup.backup(bench.site(now=lambda ago=ago: clock.now() - timedelta(days=ago)))  # type: ignore[misc]
-    span = ("", str(day(site, 3)), "")
+        backup.backup(bench.env(now=lambda ago=ago: clock.now() - timedelta(days=ago)))  # type: ignore[misc]
+    span = ("", str(day(env, 3)), "")
     terminal = Terminal(as_json=True)
     with bench.instance() as opened:
-        assert backfill(site, terminal, span, dry_run=True) == 1
+        assert backfill(env, terminal, span, dry_run=True) == 1
         assert told(capsys) == {
-            str(day(site, 3)): "prove",
-            str(day(site, 2)): "prove",
-            str(day(site, 1)): "refuse",
+            str(day(env, 3)): "prove",
+            str(day(env, 2)): "prove",
+            str(day(env, 1)): "refuse",
         }
         assert opened.get_runs() == []
 
-        assert backfill(site, terminal, span, dry_run=False) == 1
+        assert backfill(env, terminal, span, dry_run=False) == 1
         said = capsys.readouterr()
         found = {one["day"]: one for one in json.loads(said.out)["days"]}
         assert [one["done"] for one in found.values()] == [True, True, False]
-        refused = found[str(day(site, 1))]
+        refused = found[str(day(env, 1))]
         assert refused["run_id"] is None
         assert "no backup of dev" in refused["why"]
         assert "make up" in refused["hint"]
         assert "2 of 3 days have their backup" in said.err
         assert len(opened.get_runs()) == 2
-        assert bench.materialized("dev/dump") == {str(day(site, 3)), str(day(site, 2))}
+        assert bench.materialized("dev/dump") == {str(day(env, 3)), str(day(env, 2))}
 
-        assert backfill(site, terminal, ("", str(day(site, 3)), str(day(site, 2))), dry_run=False) == 0
+        assert backfill(env, terminal, ("", str(day(env, 3)), str(day(env, 2))), dry_run=False) == 0
         assert set(told(capsys).values()) == {"kept"}
         assert len(opened.get_runs()) == 2, "nothing was left to do"
         opened.delete_run(opened.get_runs()[0].run_id)
         opened.wipe_assets([key for key in opened.all_asset_keys() if key.path[-1] == "drill"])
-        assert backfill(site, terminal, (str(day(site, 2)), "", ""), dry_run=True) == 0
-        assert told(capsys) == {str(day(site, 2)): "prove"}, "proven, but not on Dagster's record"
-    assert len(catalog.entries(site)) == 2
+        assert backfill(env, terminal, (str(day(env, 2)), "", ""), dry_run=True) == 0
+        assert told(capsys) == {str(day(env, 2)): "prove"}, "proven, but not on Dagster's record"
+    assert len(catalog.entries(env)) == 2
 
 
 def test_takes_todays_only_when_it_is_asked_for(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    site = bench.site()
+    env = bench.env()
     with bench.instance():
-        backfill(site, Terminal(as_json=True), ALL, dry_run=True)
+        backfill(env, Terminal(as_json=True), ALL, dry_run=True)
         said = capsys.readouterr()
         found = [one["day"] for one in json.loads(said.out)["days"]]
-        assert str(site.today()) not in found
+        assert str(env.today()) not in found
         assert "7 days refused, for the reasons above" in said.err
         assert said.err.count("hint:") == 1, "not the same words for each day"
         assert said.err.count(found[0]) == 4, "in the plan, twice in its reason, in the list"
-        assert backfill(site, Terminal(as_json=True), (str(site.today()), "", ""), dry_run=False) == 0
-    assert [entry.proven for entry in catalog.entries(site)] == [True]
+        assert backfill(env, Terminal(as_json=True), (str(env.today()), "", ""), dry_run=False) == 0
+    assert [entry.proven for entry in catalog.entries(env)] == [True]

@@ -11,25 +11,27 @@ import pandas as pd
 import pytest
 from dagster import AssetKey
 
-from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.catalog.proof import Proof
+from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.manifest import Manifest
-from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.proof import Proof
-from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.defs.assets.catalog_table import COLUMNS, SHOWN, chart, frame, shown
+from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.build import build_definitions
-from ledgerflow_ops.defs.catalog_table import COLUMNS, SHOWN, chart, frame, shown
-from ledgerflow_ops.defs.partitions import backup_days
-from ledgerflow_ops.operations import backup, catalog, drill
-from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.backup import backup
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.e2e.commands import damaged
 
 DAY = date(2026, 3, 9)
 
 
-def sites(bench: Bench) -> list[Site]:
-    return [bench.site(environment) for environment in Environment]
+def envs(bench: Bench) -> list[EnvironmentContext]:
+    return [bench.env(environment) for environment in Environment]
 
 
 def materialized(bench: Bench) -> dict[str, object]:
@@ -55,29 +57,29 @@ def breakable(text: object) -> str:
     return str(text).replace("\N{NO-BREAK SPACE}", " ").replace("\N{NON-BREAKING HYPHEN}", "-")
 
 
-def proven(site: Site) -> Manifest:
-    manifest = backup.backup(site)
-    drill.drill(site, BackupName.of(manifest.dump.file))
+def proven(env: EnvironmentContext) -> Manifest:
+    manifest = backup.backup(env)
+    drill.drill(env, BackupName.of(manifest.dump.file))
     return manifest
 
 
 def test_of_nothing_at_all_it_is_empty_and_says_so(bench: Bench) -> None:
-    assert list(frame(sites(bench)).columns) == COLUMNS
+    assert list(frame(envs(bench)).columns) == COLUMNS
     told = materialized(bench)
     assert (told["backups"], told["proven"]) == (0, 0)
     assert told["over_days"] == "No backups yet."
     assert str(told["standing"]).count("NOTHING") == 3
 
 
-def test_every_dump_is_a_row_whatever_is_known_of_it(bench: Bench, site: Site) -> None:
-    yesterday = bench.site(now=lambda: clock.now() - timedelta(days=1))
+def test_every_dump_is_a_row_whatever_is_known_of_it(bench: Bench, env: EnvironmentContext) -> None:
+    yesterday = bench.env(now=lambda: clock.now() - timedelta(days=1))
     good = proven(yesterday)
-    bad = backup.backup(site)
-    damaged(site.folder.file(bad.dump.file))
-    drill.drill(site, BackupName.of(bad.dump.file))
-    (site.folder.path / "by_hand.dump").write_bytes(site.folder.file(good.dump.file).read_bytes())
+    bad = backup.backup(env)
+    damaged(env.folder.file(bad.dump.file))
+    drill.drill(env, BackupName.of(bad.dump.file))
+    (env.folder.path / "by_hand.dump").write_bytes(env.folder.file(good.dump.file).read_bytes())
 
-    table = frame(sites(bench))
+    table = frame(envs(bench))
     assert list(table.columns) == COLUMNS
     assert table["file"].tolist() == [bad.dump.file, good.dump.file, "by_hand.dump"], "newest first"
     assert table["state"].tolist() == ["bad", "valid", "no manifest"]
@@ -100,18 +102,18 @@ def test_every_dump_is_a_row_whatever_is_known_of_it(bench: Bench, site: Site) -
     assert all(word in drawn for word in ("valid", "bad", "dev"))
 
 
-def test_dumps_of_which_no_day_is_known_make_no_trouble(bench: Bench, site: Site) -> None:
-    site.folder.prepare()
-    (site.folder.path / "by_hand.dump").write_bytes(b"PGDMP")
+def test_dumps_of_which_no_day_is_known_make_no_trouble(bench: Bench, env: EnvironmentContext) -> None:
+    env.folder.prepare()
+    (env.folder.path / "by_hand.dump").write_bytes(b"PGDMP")
     told = materialized(bench)
     assert (told["backups"], told["proven"]) == (1, 0)
     assert "no manifest" in breakable(told["catalog"])
     picture(told["over_days"])
 
 
-def test_a_bar_in_a_name_does_not_break_the_table(bench: Bench, site: Site) -> None:
-    site.folder.prepare()
-    (site.folder.path / "a|b.dump").write_bytes(b"PGDMP")
+def test_a_bar_in_a_name_does_not_break_the_table(bench: Bench, env: EnvironmentContext) -> None:
+    env.folder.prepare()
+    (env.folder.path / "a|b.dump").write_bytes(b"PGDMP")
     assert "a\\|b.dump" in str(materialized(bench)["catalog"])
 
 
@@ -156,36 +158,38 @@ def test_a_row_reads_well() -> None:
     assert cells["file"] == "a-b.dump", "a name is there to be copied"
 
 
-def test_a_thousand_backups_do_not_hold_up_who_loads_the_definitions(bench: Bench, site: Site) -> None:
+def test_a_thousand_backups_do_not_hold_up_who_loads_the_definitions(
+    bench: Bench, env: EnvironmentContext
+) -> None:
     """They are loaded for every run, and once a minute by the daemon."""
-    manifest = proven(site)
-    [entry] = catalog.entries(site)
+    manifest = proven(env)
+    [entry] = catalog.entries(env)
     assert entry.proof is not None
     for days in range(1, 1000):
-        _copied(site, manifest, entry.proof, days)
-    loading = _timed(lambda: build_definitions(site.desk.settings).resolve_asset_graph())
-    window = _timed(lambda: backup_days(site))
-    listing = _timed(lambda: frame([site]))
+        _copied(env, manifest, entry.proof, days)
+    loading = _timed(lambda: build_definitions(env.ctx.settings).resolve_asset_graph())
+    window = _timed(lambda: backup_days(env))
+    listing = _timed(lambda: frame([env]))
     print(f"\n1,000 manifests: definitions {loading:.2f} s, then {window:.2f} s, frame {listing:.2f} s")
     assert loading < 10, "a hundredth of a second each"
-    assert backup_days(site).get_last_partition_key() == site.today().isoformat()
+    assert backup_days(env).get_last_partition_key() == env.today().isoformat()
     told = materialized(bench)
     assert told["backups"] == 1000
     assert str(told["catalog"]).count("\n") == 201
     assert len(str(told["over_days"])) < 1_000_000
 
 
-def _copied(site: Site, manifest: Manifest, proof: Proof, days: int) -> None:
+def _copied(env: EnvironmentContext, manifest: Manifest, proof: Proof, days: int) -> None:
     """A backup as it would have been taken `days` days ago; its dump holds nothing."""
     instant = manifest.recovery_point - timedelta(days=days)
     name = BackupName(f"ledgerflow_dev_{instant:%Y%m%d_%H%M}")
     facts = manifest.dump.model_copy(update={"file": name.dump, "size": 5})
     update = {"backup_day": instant.date(), "recovery_point": instant, "dump": facts, "globals": None}
     copy = manifest.model_copy(update=update)
-    (site.folder.path / name.dump).write_bytes(b"PGDMP")
-    (site.folder.path / name.manifest).write_bytes(copy.encode())
+    (env.folder.path / name.dump).write_bytes(b"PGDMP")
+    (env.folder.path / name.manifest).write_bytes(copy.encode())
     told = proof.model_copy(update={"file": name.dump, "manifest_digest": copy.digest})
-    (site.folder.path / name.proof).write_bytes(told.encode())
+    (env.folder.path / name.proof).write_bytes(told.encode())
 
 
 def _timed(work: Callable[[], object]) -> float:

@@ -10,13 +10,15 @@ import dagster as dg
 import pytest
 from dagster import AssetCheckKey, AssetKey
 
-from ledgerflow_ops.adapters import clock, instance
+from ledgerflow_ops.adapters.services import dagster_home
+from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.build import build_definitions
-from ledgerflow_ops.defs.partitions import backup_days
-from ledgerflow_ops.operations import backup, drill
-from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.backup import backup
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs.benches import Bench
@@ -87,9 +89,11 @@ class TestChain:
         checks = definitions.resolve_job_def(f"{name}_verify").asset_layer.asset_graph.asset_check_keys
         assert {found.name for found in checks} == DUMP_CHECKS
 
-    def test_the_database_says_when_it_is_the_sample(self, definitions: dg.Definitions, site: Site) -> None:
+    def test_the_database_says_when_it_is_the_sample(
+        self, definitions: dg.Definitions, env: EnvironmentContext
+    ) -> None:
         sample = definitions.resolve_asset_graph().get(AssetKey(["prod", "database"]))
-        real = build_definitions(site.desk.settings).resolve_asset_graph().get(AssetKey(["dev", "database"]))
+        real = build_definitions(env.ctx.settings).resolve_asset_graph().get(AssetKey(["dev", "database"]))
         assert "SAMPLE" in (sample.description or "")
         assert "SAMPLE" not in (real.description or "")
 
@@ -108,15 +112,15 @@ class TestWindow:
 
     def test_it_stalls_with_the_backups(self, bench: Bench) -> None:
         """The newest proven one is five days old, so the days before it are still shown."""
-        past = bench.site(now=lambda: clock.now() - timedelta(days=5))
+        past = bench.env(now=lambda: clock.now() - timedelta(days=5))
         manifest = backup.backup(past)
-        later = bench.site(now=lambda: clock.now() - timedelta(days=2))
+        later = bench.env(now=lambda: clock.now() - timedelta(days=2))
         assert backup_days(later).get_first_partition_key() == days_ago(2 + 7).isoformat(), (
             "nothing is proven"
         )
         drill.drill(past, BackupName.of(manifest.dump.file))
         backup.backup(later)
-        today = bench.site()
+        today = bench.env()
         assert backup_days(today).get_first_partition_key() == days_ago(5 + 7).isoformat()
         drill.drill(
             later,
@@ -131,8 +135,8 @@ class TestWindow:
 
     @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "Europe/Vienna"])
     def test_it_ends_on_the_environments_own_today(self, root: Path, zone: str) -> None:
-        site = builders.site(root, time_zone=zone)
-        assert backup_days(site).get_last_partition_key() == site.today().isoformat()
+        env = builders.env(root, time_zone=zone)
+        assert backup_days(env).get_last_partition_key() == env.today().isoformat()
 
 
 class TestLoading:
@@ -141,7 +145,7 @@ class TestLoading:
         program = (
             "import dagster, pandas, psycopg, warnings; warnings.simplefilter('error')\n"
             "from ledgerflow_ops.definitions import defs\n"
-            "import ledgerflow_ops.defs.catalog_table\n"
+            "import ledgerflow_ops.defs.assets.catalog_table\n"
             "print(len(list(defs.resolve_all_job_defs())), defs.resolve_asset_graph() and 'loaded')"
         )
         done = subprocess.run(
@@ -161,7 +165,7 @@ class TestLoading:
             [Path(sys.executable).parent / "dg", "check", "defs"],
             env={
                 **os.environ,
-                **instance.variables(bench.root, PROJECT, bench.storage),
+                **dagster_home.variables(bench.root, PROJECT, bench.storage),
                 "HOME": str(bench.root),
                 "LEDGER_STATE_DIR": str(bench.root),
                 "LEDGER_BACKUP_ROOT": str(bench.root),

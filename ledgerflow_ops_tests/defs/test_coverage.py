@@ -7,22 +7,24 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.manifest import Manifest
-from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.defs.build import build_definitions
-from ledgerflow_ops.operations import backup, catalog, drill, redrill
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.backup import backup
+from ledgerflow_ops.operations.verification import drill, rolling_drill
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.e2e.commands import damaged
 
 
 def made(bench: Bench, ago: int) -> Manifest:
-    return backup.backup(bench.site(now=lambda: clock.now() - timedelta(days=ago)))
+    return backup.backup(bench.env(now=lambda: clock.now() - timedelta(days=ago)))
 
 
 def drilled(bench: Bench, manifest: Manifest, ago: int) -> None:
-    drill.drill(bench.site(now=lambda: clock.now() - timedelta(days=ago)), BackupName.of(manifest.dump.file))
+    drill.drill(bench.env(now=lambda: clock.now() - timedelta(days=ago)), BackupName.of(manifest.dump.file))
 
 
 def night(bench: Bench, opened: dg.DagsterInstance, **dev: Any) -> dg.ExecuteInProcessResult:
@@ -62,7 +64,7 @@ def test_restores_the_oldest_proofs_again_and_puts_them_on_their_days(
     verdicts = bench.verdicts("dev/drill")
     assert {verdict.partition for verdict in verdicts} == days
     assert all(verdict.passed for verdict in verdicts)
-    assert redrill.reach(bench.site(redrill_days=4)).whole
+    assert rolling_drill.reach(bench.env(redrill_days=4)).whole
     assert night(bench, instance, redrill_days=4).success
     assert ".dump" not in standing(instance)["tonight"], "nothing is left to do"
 
@@ -70,7 +72,7 @@ def test_restores_the_oldest_proofs_again_and_puts_them_on_their_days(
 def test_a_bad_one_is_told_after_all_had_their_turn(bench: Bench, instance: dg.DagsterInstance) -> None:
     bad, good = made(bench, 3), made(bench, 4)
     drilled(bench, bad, 3)
-    damaged(bench.site().folder.file(bad.dump.file))
+    damaged(bench.env().folder.file(bad.dump.file))
     done = night(bench, instance, redrill_days=1)
     assert not done.success
     [failed] = [event for event in done.all_events if event.is_step_failure]
@@ -79,9 +81,9 @@ def test_a_bad_one_is_told_after_all_had_their_turn(bench: Bench, instance: dg.D
     assert bad.dump.file in str(said.description)
     assert "1 bad and 0 not judged" in str(said.description)
     assert said.metadata["exit_code"].value == 4
-    site = bench.site()
-    assert catalog.entry(site, BackupName.of(good.dump.file)).proven
-    assert catalog.entry(site, BackupName.of(bad.dump.file)).bad
+    env = bench.env()
+    assert catalog.entry(env, BackupName.of(good.dump.file)).proven
+    assert catalog.entry(env, BackupName.of(bad.dump.file)).bad
     verdicts = [one for one in bench.verdicts("dev/drill") if one.partition == bad.backup_day.isoformat()]
     assert verdicts
     assert not any(verdict.passed for verdict in verdicts)
@@ -92,11 +94,11 @@ def test_no_turn_begins_for_which_there_is_no_time(bench: Bench) -> None:
     """The first takes longer than was thought: its clock, not the plan, says that the time is used up."""
     for ago in (3, 4, 5):
         made(bench, ago)
-    site = bench.site(redrill_minutes=1)
-    turns = redrill.tonight(site)
+    env = bench.env(redrill_minutes=1)
+    turns = rolling_drill.tonight(env)
     assert len(turns) == 3
-    taken = list(redrill.redrill(site, budget_seconds=turns[0].seconds + 0.1))
+    taken = list(rolling_drill.redrill(env, budget_seconds=turns[0].seconds + 0.1))
     assert [one.turn.kept.file for one in taken] == [turns[0].kept.file]
-    left = redrill.reach(site)
+    left = rolling_drill.reach(env)
     assert len(left.never) == 2
     assert not left.whole

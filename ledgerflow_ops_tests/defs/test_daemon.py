@@ -8,17 +8,18 @@ from datetime import date, timedelta
 import dagster as dg
 import pytest
 
-from ledgerflow_ops.adapters import clock
-from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.defs.runs import NIGHT, TASK
-from ledgerflow_ops.operations import backup, catalog
-from ledgerflow_ops.operations.desk import Site
-from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops.defs.runs.run_context import NIGHT, TASK
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.backup import backup
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.defs.daemons import Servers, servers
-from ledgerflow_ops_tests.fakes import grounds
+from ledgerflow_ops_tests.fakes import sandboxes
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -34,7 +35,7 @@ mutation($params: ReexecutionParams!) { launchRunReexecution(reexecutionParams: 
 
 @pytest.fixture
 def second(embedded: Embedded) -> Iterator[Database]:
-    with grounds.sample_copy(embedded) as database:
+    with sandboxes.sample_copy(embedded) as database:
         yield database
 
 
@@ -80,8 +81,8 @@ def test_a_schedule_fires_while_another_environment_has_missed_days_brought_back
     if due.date() != now.date():
         pytest.skip("a minute before midnight the night's day is the next one")
     other = Bench(bench.root, bench.storage, second)
-    test = other.site(now=lambda: clock.now() - timedelta(days=1))
-    past = Site(test.desk, Environment.DEV)
+    test = other.env(now=lambda: clock.now() - timedelta(days=1))
+    past = EnvironmentContext(test.ctx, Environment.DEV)
     made = backup.backup(_as_test(past, second))
     there, gone = made.backup_day, made.backup_day - timedelta(days=1)
     text = settings(bench.database, f"{due:%H:%M:%S}", second)
@@ -101,7 +102,7 @@ def test_a_schedule_fires_while_another_environment_has_missed_days_brought_back
         found.until(lambda: succeeded(opened, "redrill"), "the rolling drill after that")
         for task in ("backup", "rotate", "redrill"):
             assert len(night_runs(opened, task)) == 1
-        [entry] = catalog.entries(bench.site())
+        [entry] = catalog.entries(bench.env())
         assert entry.proven
 
         again = found.ask(
@@ -114,12 +115,14 @@ def test_a_schedule_fires_while_another_environment_has_missed_days_brought_back
     assert len(catalog.entries(_as_test(test, second))) == 1, "nothing was filed under the day that is gone"
 
 
-def _as_test(site: Site, database: Database) -> Site:
+def _as_test(env: EnvironmentContext, database: Database) -> EnvironmentContext:
     """The test environment of the same folders."""
-    plain = builders.settings(site.desk.settings.state_dir.parent, database)
+    plain = builders.settings(env.ctx.settings.state_dir.parent, database)
     environments = {Environment.TEST: plain.environments[Environment.DEV]}
     told = type(plain)(backup_root=plain.backup_root, state_dir=plain.state_dir, environments=environments)
-    return Site(type(site.desk)(told, site.desk.reporter, site.desk.clock, site.desk.run), Environment.TEST)
+    return EnvironmentContext(
+        type(env.ctx)(told, env.ctx.reporter, env.ctx.clock, env.ctx.run), Environment.TEST
+    )
 
 
 def _all_ended(runs: dict[str, dg.DagsterRun], number: int) -> dict[str, dg.DagsterRun] | None:
@@ -152,9 +155,9 @@ def test_killed_at_any_moment_it_makes_nothing_twice_and_loses_nothing(bench: Be
         found.until(lambda: _all_done(opened), "the night is done, and no run is left without a process")
         print(f"\n{len(opened.get_runs())} runs in {clock.now() - begun}")
         assert len(night_runs(opened, "backup")) >= 1 + (not killed), "another for the one that died at work"
-    [entry] = catalog.entries(bench.site())
+    [entry] = catalog.entries(bench.env())
     assert entry.proven
-    assert not list(bench.site().folder.path.glob("*.partial"))
+    assert not list(bench.env().folder.path.glob("*.partial"))
     with bench.instance() as opened:
         assert len(succeeded(opened, "backup")) == 1
         for task in ("rotate", "redrill"):

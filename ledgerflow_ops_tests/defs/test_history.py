@@ -20,20 +20,20 @@ from dagster._core.scheduler.instigation import (
     TickStatus,
 )
 
-from ledgerflow_ops.adapters import clock, journal
+from ledgerflow_ops.adapters.system import clock, journal_file
 from ledgerflow_ops.defs.build import build_definitions
-from ledgerflow_ops.defs.history import HISTORY_JOB, history_job, tidy
+from ledgerflow_ops.defs.jobs.history_cleanup import HISTORY_JOB, history_job, tidy
 from ledgerflow_ops.defs.storage import LedgerEventLog
-from ledgerflow_ops.operations import backup
-from ledgerflow_ops.operations.desk import Desk, Site
+from ledgerflow_ops.operations.backup import backup
+from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.defs.pages import Page, page
 from ledgerflow_ops_tests.defs.test_runs import order
 
 
-def later(bench: Bench, days: float = 100, **settings: Any) -> Desk:
+def later(bench: Bench, days: float = 100, **settings: Any) -> OperationContext:
     """The desk so many days from now; no backup has been made since."""
-    return bench.site(now=lambda: clock.now() + timedelta(days=days), **settings).desk
+    return bench.env(now=lambda: clock.now() + timedelta(days=days), **settings).ctx
 
 
 def pages(bench: Bench, opened: DagsterInstance) -> dict[AssetKey, Page]:
@@ -58,19 +58,19 @@ def noted(opened: DagsterInstance, asset: str) -> str:
 
 
 @pytest.fixture
-def past(bench: Bench, site: Site) -> set[str]:
+def past(bench: Bench, env: EnvironmentContext) -> set[str]:
     """Runs of every kind; those that the pages do not need any more."""
-    backup.backup(bench.site(now=lambda: clock.now() - timedelta(days=1)))
-    yesterday, missed = (site.today() - timedelta(days=ago) for ago in (1, 2))
-    needless = {order(site, day=missed).run_id, order(site, drilled=False).run_id}
-    assert order(site, day=missed).failure is not None
+    backup.backup(bench.env(now=lambda: clock.now() - timedelta(days=1)))
+    yesterday, missed = (env.today() - timedelta(days=ago) for ago in (1, 2))
+    needless = {order(env, day=missed).run_id, order(env, drilled=False).run_id}
+    assert order(env, day=missed).failure is not None
     # Of yesterday the dump is needed from the first run alone, and its verdicts from later ones.
     for job in ("backup", "verify", "drill"):
-        assert order(site, job, yesterday).failure is None
-    needless.add(order(site).run_id)
-    assert order(site).failure is None
-    needless.add(order(site, "verify").run_id)
-    assert order(site, "verify").failure is None
+        assert order(env, job, yesterday).failure is None
+    needless.add(order(env).run_id)
+    assert order(env).failure is None
+    needless.add(order(env, "verify").run_id)
+    assert order(env, "verify").failure is None
     with bench.instance() as opened:
         needless.add(noted(opened, "incident"))
         needless.add(noted(opened, "database"))
@@ -88,7 +88,9 @@ def runs_in(bench: Bench, table: LiteralString) -> set[str]:
         return {str(run) for (run,) in connection.execute(f"SELECT DISTINCT run_id FROM public.{table}")}
 
 
-def test_what_the_pages_show_stays_and_all_else_goes(bench: Bench, site: Site, past: set[str]) -> None:
+def test_what_the_pages_show_stays_and_all_else_goes(
+    bench: Bench, env: EnvironmentContext, past: set[str]
+) -> None:
     with bench.instance() as opened:
         before, runs = pages(bench, opened), opened.get_run_ids()
         assert {key.to_user_string() for key in before} == {
@@ -125,17 +127,17 @@ def test_what_the_pages_show_stays_and_all_else_goes(bench: Bench, site: Site, p
         again = job.execute_in_process(instance=opened)
         assert again.success
         assert pages(bench, opened) == after
-    [told] = [one for one in journal.entries(bench.settings().state_dir) if one["what"] == "history"]
+    [told] = [one for one in journal_file.entries(bench.settings().state_dir) if one["what"] == "history"]
     assert {name: told[name] for name in ("removed", "closed", "waiting", "run_id")} == {
         "removed": 0, "closed": 0, "waiting": 0, "run_id": again.run_id
     }  # fmt: skip
 
 
-def test_a_day_that_is_wiped_needs_its_runs_no_longer(bench: Bench, site: Site) -> None:
-    backup.backup(bench.site(now=lambda: clock.now() - timedelta(days=1)))
-    yesterday = site.today() - timedelta(days=1)
-    first = order(site, day=yesterday).run_id
-    second = order(site).run_id
+def test_a_day_that_is_wiped_needs_its_runs_no_longer(bench: Bench, env: EnvironmentContext) -> None:
+    backup.backup(bench.env(now=lambda: clock.now() - timedelta(days=1)))
+    yesterday = env.today() - timedelta(days=1)
+    first = order(env, day=yesterday).run_id
+    second = order(env).run_id
     with bench.instance() as opened:
         assert tidy(later(bench), opened).remove == ()
         for asset in ("dump", "drill"):
@@ -144,24 +146,26 @@ def test_a_day_that_is_wiped_needs_its_runs_no_longer(bench: Bench, site: Site) 
         assert opened.get_run_ids() == [second]
 
 
-def test_days_before_the_window_need_no_runs_unless_the_backups_are_away(bench: Bench, site: Site) -> None:
+def test_days_before_the_window_need_no_runs_unless_the_backups_are_away(
+    bench: Bench, env: EnvironmentContext
+) -> None:
     """A day that failed and was never backed up is shown until it leaves the window."""
-    failed = order(site, day=site.today() - timedelta(days=3)).run_id
-    order(site)
+    failed = order(env, day=env.today() - timedelta(days=3)).run_id
+    order(env)
     with bench.instance() as opened:
         assert tidy(later(bench, retention_days=3), opened).remove == ()
-        away = site.folder.path.rename(site.folder.path.with_name("away"))
+        away = env.folder.path.rename(env.folder.path.with_name("away"))
         assert tidy(later(bench, retention_days=2), opened).remove == ()
-        away.rename(site.folder.path)
+        away.rename(env.folder.path)
         assert tidy(later(bench, retention_days=2), opened).remove == (failed,)
 
 
-def test_runs_that_nobody_ended_are_ended_on_record(bench: Bench, site: Site) -> None:
+def test_runs_that_nobody_ended_are_ended_on_record(bench: Bench, env: EnvironmentContext) -> None:
     with bench.instance() as opened:
         job = build_definitions(bench.settings()).resolve_job_def("dev_rollback")
         named = {"ops": {"dev_rollback_op": {"config": {"environment": "dev"}}}}
         left = opened.create_run_for_job(job, run_config=named, status=DagsterRunStatus.STARTED)
-        assert tidy(site.desk, opened).close == ()
+        assert tidy(env.ctx, opened).close == ()
         assert tidy(later(bench), opened).close == (left.run_id,)
         ended = opened.get_run_by_id(left.run_id)
         assert ended is not None
@@ -169,7 +173,7 @@ def test_runs_that_nobody_ended_are_ended_on_record(bench: Bench, site: Site) ->
         assert tidy(later(bench), opened).remove == (left.run_id,)
 
 
-def test_old_ticks_go_but_for_the_newest(bench: Bench, site: Site) -> None:
+def test_old_ticks_go_but_for_the_newest(bench: Bench, env: EnvironmentContext) -> None:
     location = RegisteredCodeLocationOrigin("ledgerflow_ops")
     origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), "dev_schedule")
     with bench.instance() as opened:
@@ -195,7 +199,7 @@ def test_old_ticks_go_but_for_the_newest(bench: Bench, site: Site) -> None:
             found = opened.get_ticks(state.instigator_origin_id, state.selector_id)
             return [round((now - tick.timestamp) / 86_400) for tick in found]
 
-        tidy(site.desk, opened)
+        tidy(env.ctx, opened)
         assert ticks() == [1, 3, 5]
         tidy(later(bench, 86.5), opened)
         assert ticks() == [1, 3]

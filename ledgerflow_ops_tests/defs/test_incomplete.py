@@ -6,7 +6,7 @@ import secrets
 import pytest
 from dagster import AssetKey
 
-from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.defs import order
 from ledgerflow_ops_tests import databases
@@ -25,8 +25,8 @@ def test_it_ends_with_5_and_says_what_is_missing_and_how_to_get_it(
     )
     try:
         clerk = Database({**database.parameters, "user": name, "password": "x"})
-        site = Bench(bench.root, bench.storage, clerk).site()
-        code = order.backup(site, Terminal(as_json=True), file=None, drill=True, full_seal=False)
+        env = Bench(bench.root, bench.storage, clerk).env()
+        code = order.backup(env, Terminal(as_json=True), file=None, drill=True, full_seal=False)
     finally:
         databases.run(
             database,

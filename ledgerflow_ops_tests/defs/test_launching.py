@@ -7,12 +7,12 @@ import dagster as dg
 import pytest
 from dagster import DagsterInvalidConfigError
 
-from ledgerflow_ops.adapters import journal
+from ledgerflow_ops.adapters.system import journal_file
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.night import Task
-from ledgerflow_ops.defs import nights
+from ledgerflow_ops.core.schedule.nightly_plan import Task
+from ledgerflow_ops.defs.automation import nightly_state
 from ledgerflow_ops.defs.build import build_definitions
-from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.defs.test_rotation import fill
 from ledgerflow_ops_tests.fakes.stores import Store
@@ -56,7 +56,7 @@ def test_without_the_name_there_is_no_run_and_with_another_it_is_refused(bench: 
                 assert f"This run would change {environment}" in said
                 assert f"environment: {environment} " in hint
                 assert code == 3
-    assert journal.entries(bench.settings().state_dir) == []
+    assert journal_file.entries(bench.settings().state_dir) == []
 
 
 def test_the_page_says_what_to_type(bench: Bench) -> None:
@@ -71,9 +71,9 @@ def test_the_page_says_what_to_type(bench: Bench) -> None:
 
 
 def test_a_rotation_is_carried_out_for_the_environment_that_was_typed(bench: Bench) -> None:
-    site = bench.site()
-    fill(site, 10)
-    names = Store(site.folder.path).names()
+    env = bench.env()
+    fill(env, 10)
+    names = Store(env.folder.path).names()
     definitions = build_definitions(bench.settings())
     with bench.instance() as opened:
         for typed in ({}, {"environment": "prod"}):
@@ -82,34 +82,38 @@ def test_a_rotation_is_carried_out_for_the_environment_that_was_typed(bench: Ben
             )
             assert "This run would change dev" in said
             assert ("environment: dev " in hint, code) == (True, 3)
-            assert Store(site.folder.path).names() == names
+            assert Store(env.folder.path).names() == names
         assert launch(definitions, opened, "dev_rotate", {"environment": "prod"}).success, "a plan alone"
-        assert Store(site.folder.path).names() == names
-        wanted: Any = nights._config(site, Task.ROTATE)
+        assert Store(env.folder.path).names() == names
+        wanted: Any = nightly_state._config(env, Task.ROTATE)
         assert launch(definitions, opened, "dev_rotate", wanted["ops"]["dev__rotation"]["config"]).success
-        assert len(Store(site.folder.path).names()) < len(names), "what comes by itself goes on"
+        assert len(Store(env.folder.path).names()) < len(names), "what comes by itself goes on"
 
 
 def test_a_run_that_is_executed_again_was_typed_by_nobody(bench: Bench) -> None:
     """The page's button copies the run config, the name in it, and so does a retry of Dagster's."""
-    site = bench.site()
-    fill(site, 10)
-    names = Store(site.folder.path).names()
+    env = bench.env()
+    fill(env, 10)
+    names = Store(env.folder.path).names()
     definitions = build_definitions(bench.settings())
     with bench.instance() as opened:
         for what, config in {**CHANGING, "rotate": {"carry_out": True, "confirm": "dev"}}.items():
-            again = _again(definitions, opened, site, what, {**config, "environment": "dev"})
+            again = _again(definitions, opened, env, what, {**config, "environment": "dev"})
             said, hint, code = refusal(again)
             assert "executes 11111111-1111-1111-1111-111111111111 again" in said
             assert ("environment: dev " in hint, code) == (True, 3)
-    assert Store(site.folder.path).names() == names
-    assert journal.entries(bench.settings().state_dir) == []
+    assert Store(env.folder.path).names() == names
+    assert journal_file.entries(bench.settings().state_dir) == []
 
 
 def _again(
-    definitions: dg.Definitions, opened: dg.DagsterInstance, site: Site, what: str, config: dict[str, Any]
+    definitions: dg.Definitions,
+    opened: dg.DagsterInstance,
+    env: EnvironmentContext,
+    what: str,
+    config: dict[str, Any],
 ) -> dg.ExecuteInProcessResult:
     """A run as Dagster makes it of another: with a parent and a root."""
     parent = "11111111-1111-1111-1111-111111111111"
     tags = {"dagster/parent_run_id": parent, "dagster/root_run_id": parent}
-    return launch(definitions, opened, f"{site.environment}_{what}", config, **tags)
+    return launch(definitions, opened, f"{env.environment}_{what}", config, **tags)

@@ -6,17 +6,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ledgerflow_ops.adapters import clock, locks
-from ledgerflow_ops.core.ended import Fate
+from ledgerflow_ops.adapters.system import clock, locks
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Busy
-from ledgerflow_ops.defs.run_records import Cursor, ended_since
-from ledgerflow_ops.defs.runs import TASK
+from ledgerflow_ops.core.monitoring.run_outcomes import Fate
+from ledgerflow_ops.defs.runs.run_context import TASK
+from ledgerflow_ops.defs.runs.run_records import Cursor, ended_since
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.defs.daemons import servers
-from ledgerflow_ops_tests.fakes import grounds, programs
+from ledgerflow_ops_tests.fakes import programs, sandboxes
 
 WRITES = "--format=custom"
 """An argument that only the pg_dump has which writes the dump."""
@@ -49,7 +49,7 @@ def look_every_second(home: Path) -> None:
 def test_a_run_that_hangs_is_ended_and_the_next_backup_succeeds(bench: Bench) -> None:
     """Its pg_dump hangs, a script around a program: so does one that waits for a server that is gone."""
     assert bench.database is not None
-    folder, mark = bench.site().folder, bench.root.name
+    folder, mark = bench.env().folder, bench.root.name
     hang, hangs = bench.root / "hang", bench.root / "hangs"
     hang.touch()
     partial = f"ls {folder.path} 2>/dev/null | grep partial"
@@ -68,7 +68,7 @@ def test_a_run_that_hangs_is_ended_and_the_next_backup_succeeds(bench: Bench) ->
         [first] = attempts(opened)
         opened.add_run_tags(first.run_id, {"dagster/max_runtime": "1"})
         found.until(lambda: attempts(opened)[0].is_finished, "the daemon ends it")
-        found.until(lambda: "sleep" not in grounds.marked(mark), "no program of it is left")
+        found.until(lambda: "sleep" not in sandboxes.marked(mark), "no program of it is left")
         found.until(lambda: len(attempts(opened)) > 1, "the night asks for another")
         found.until(lambda: attempts(opened)[1].is_finished, "which is made")
         assert attempts(opened)[1].status is dg.DagsterRunStatus.SUCCESS
@@ -77,6 +77,6 @@ def test_a_run_that_hangs_is_ended_and_the_next_backup_succeeds(bench: Bench) ->
     # Dagster notes that it failed; the run may note after that that it was canceled. It failed, all the same.
     [told] = [one for one in ended if one.run_id == first.run_id]
     assert (told.fate, told.message) == (Fate.FAILURE, "Exceeded maximum runtime of 1 seconds.")
-    [entry] = catalog.entries(bench.site())
+    [entry] = catalog.entries(bench.env())
     assert entry.proven
     assert not list(folder.path.glob("*.partial"))

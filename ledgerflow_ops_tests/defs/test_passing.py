@@ -17,20 +17,22 @@ import psutil
 import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from ledgerflow_ops.adapters import clock, instance
-from ledgerflow_ops.adapters.cluster import free_port
-from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.cluster.cluster import free_port
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.services import dagster_home
+from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.naming import BackupName
 from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.defs.automation.lost_runs import fail_orphans
 from ledgerflow_ops.defs.build import build_definitions
-from ledgerflow_ops.defs.orphans import fail_orphans
 from ledgerflow_ops.defs.timing import SERVED, Timing
-from ledgerflow_ops.operations import backup, catalog
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs.benches import Bench
-from ledgerflow_ops_tests.fakes.grounds import At
+from ledgerflow_ops_tests.fakes.sandboxes import At
 
 RETRY = dg.DagsterEventType.STEP_UP_FOR_RETRY
 
@@ -41,7 +43,7 @@ def backed_up(bench: Bench, instance: dg.DagsterInstance, *, retries: int = 3, *
     defs = build_definitions(bench.settings(**dev), None, [Environment.DEV], timing)
     done = defs.resolve_job_def("dev_backup").execute_in_process(
         instance=instance,
-        tags={"dagster/partition": str(bench.site().today())},
+        tags={"dagster/partition": str(bench.env().today())},
         raise_on_error=False,
     )
     return bench.run(done.run_id)
@@ -115,7 +117,7 @@ class TestWhatPasses:
                 run = backed_up(Bench(bench.root, bench.storage, late), opened, retries=20)
             assert run.status is dg.DagsterRunStatus.SUCCESS
             assert 1 <= retried(opened, run) < 20
-        assert [entry.proven for entry in catalog.entries(bench.site())] == [True]
+        assert [entry.proven for entry in catalog.entries(bench.env())] == [True]
 
     def test_a_server_that_never_comes_up_is_told_in_the_end(self, bench: Bench) -> None:
         assert bench.database is not None
@@ -124,27 +126,27 @@ class TestWhatPasses:
             run = backed_up(gone, opened, retries=2)
             assert run.status is dg.DagsterRunStatus.FAILURE
             assert retried(opened, run) == 2
-        assert catalog.entries(bench.site()) == []
+        assert catalog.entries(bench.env()) == []
 
     def test_somebody_elses_lock_passes(self, bench: Bench) -> None:
-        from ledgerflow_ops.adapters import locks
+        from ledgerflow_ops.adapters.system import locks
 
-        site = bench.site()
-        state = site.desk.settings.state_dir
+        env = bench.env()
+        state = env.ctx.settings.state_dir
         with bench.instance() as opened, ExitStack() as held:
-            held.enter_context(locks.exclusive(state, site.environment, "restore", clock.now()))
+            held.enter_context(locks.exclusive(state, env.environment, "restore", clock.now()))
             with at_the_first_retry(opened, held.close):
                 run = backed_up(bench, opened, retries=20)
             assert run.status is dg.DagsterRunStatus.SUCCESS
             assert retried(opened, run) >= 1
 
     def test_nobody_waits_at_a_terminal(self, bench: Bench) -> None:
-        from ledgerflow_ops.defs.terminal import run
+        from ledgerflow_ops.defs.terminal_runs import run
 
         assert bench.database is not None
         with behind_a_port(bench.database) as (never, _):
-            site = Bench(bench.root, bench.storage, never).site()
-            outcome = run(site, "dev_backup", site.today(), config={})
+            env = Bench(bench.root, bench.storage, never).env()
+            outcome = run(env, "dev_backup", env.today(), config={})
             assert outcome.failure is not None
             assert outcome.failure.exit_code == 1
             with bench.instance() as opened:
@@ -167,7 +169,7 @@ class TestWhatDoesNotPass:
         with bench.instance() as opened:
             done = defs.resolve_job_def("dev_backup").execute_in_process(
                 instance=opened,
-                tags={"dagster/partition": str(bench.site().today() - timedelta(days=1))},
+                tags={"dagster/partition": str(bench.env().today() - timedelta(days=1))},
                 raise_on_error=False,
             )
             assert not done.success
@@ -185,21 +187,21 @@ class TestWhatDoesNotPass:
         with bench.instance() as opened:
             done = defs.resolve_job_def("dev_backup").execute_in_process(
                 instance=opened,
-                tags={"dagster/partition": str(bench.site().today())},
+                tags={"dagster/partition": str(bench.env().today())},
                 raise_on_error=False,
             )
             assert told.fired
             assert told.steps.count(step) == 1
             assert retried(opened, bench.run(done.run_id)) == 0
             assert bench.run(done.run_id).status is dg.DagsterRunStatus.FAILURE
-        assert not any(entry.proven for entry in catalog.entries(bench.site()))
+        assert not any(entry.proven for entry in catalog.entries(bench.env()))
 
     def test_a_bad_dump_is_not_made_again(self, bench: Bench) -> None:
         with bench.instance() as opened:
             run = backed_up(bench, opened, size_floor="1GB")
             assert run.status is dg.DagsterRunStatus.FAILURE
             assert retried(opened, run) == 0
-        assert len(catalog.entries(bench.site())) == 1
+        assert len(catalog.entries(bench.env())) == 1
 
 
 PROGRAM = """
@@ -210,7 +212,7 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.fakes.killed import Fatal
-from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.config import Settings
 
 root, url, storage, where, day = sys.argv[1:]
@@ -236,9 +238,9 @@ def killed(bench: Bench, where: str) -> None:
             builders.url(bench.database),
             builders.url(bench.storage),
             where,
-            str(bench.site().today()),
+            str(bench.env().today()),
         ],
-        env={**os.environ, **instance.variables(settings.state_dir, PROJECT, bench.storage)},
+        env={**os.environ, **dagster_home.variables(settings.state_dir, PROJECT, bench.storage)},
         cwd=PROJECT,
         capture_output=True,
         text=True,
@@ -250,7 +252,7 @@ def killed(bench: Bench, where: str) -> None:
 class TestAnOrphan:
     def test_is_found_its_lock_is_free_and_its_partial_swept(self, bench: Bench) -> None:
         killed(bench, "sync")
-        folder = bench.site().folder.path
+        folder = bench.env().folder.path
         assert list(folder.glob("*.partial"))
         with bench.instance() as opened:
             [run] = opened.get_runs()
@@ -261,7 +263,7 @@ class TestAnOrphan:
             assert list(fail_orphans(opened, SERVED)) == []
             assert backed_up(bench, opened).status is dg.DagsterRunStatus.SUCCESS
         assert not list(folder.glob("*.partial"))
-        assert [entry.proven for entry in catalog.entries(bench.site())] == [True]
+        assert [entry.proven for entry in catalog.entries(bench.env())] == [True]
 
     def test_is_none_as_long_as_its_process_lives_or_works_elsewhere(self, bench: Bench) -> None:
         defs = build_definitions(bench.settings())
@@ -309,9 +311,9 @@ def _said_at(opened: dg.DagsterInstance, run: dg.DagsterRun, pid: int, at: float
 
 def test_what_a_full_night_leaves_is_taken_up_by_its_own_runs_alone(bench: Bench) -> None:
     """A run that somebody starts by hand takes a backup of its own, though the night's is there."""
-    made = backup.backup(bench.site())
+    made = backup.backup(bench.env())
     with bench.instance() as opened:
         assert backed_up(bench, opened).status is dg.DagsterRunStatus.SUCCESS
-    names = {entry.name for entry in catalog.entries(bench.site())}
+    names = {entry.name for entry in catalog.entries(bench.env())}
     assert len(names) == 2
     assert BackupName.of(made.dump.file) in names

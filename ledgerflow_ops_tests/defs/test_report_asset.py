@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 from dagster import AssetKey
 
-from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops_tests.defs.benches import Bench
@@ -27,8 +27,8 @@ def written(bench: Bench) -> dict[str, object]:
 
 
 def test_a_run_writes_it_and_shows_its_pictures(bench: Bench) -> None:
-    site = bench.site(Environment.PROD)
-    shelves.days(site, clock.now() - timedelta(hours=1), 12, shelves.eventful)
+    env = bench.env(Environment.PROD)
+    shelves.days(env, clock.now() - timedelta(hours=1), 12, shelves.eventful)
     told = written(bench)
     assert Path(str(told["file"])).read_text().startswith("<!DOCTYPE html>")
     assert (told["critical"], told["prod"]) == (True, "warning"), "dev has a database and no backup"

@@ -6,23 +6,24 @@ from typing import Any
 import dagster as dg
 from dagster import AssetKey, AssetMaterialization
 
-from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.build import build_definitions
-from ledgerflow_ops.defs.partitions import backup_days
-from ledgerflow_ops.operations import history, rotate, summaries
-from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations import removal_history, summaries
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.retention import rotate
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.fakes.stores import Store
 
 DUMP = AssetKey(["dev", "dump"])
 
 
-def fill(site: Site, days: int) -> list[str]:
+def fill(env: EnvironmentContext, days: int) -> list[str]:
     """A proven backup of noon, UTC, on each of the last so many days; their days."""
     noon = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
     taken = [noon - timedelta(days=number) for number in range(days)]
     for instant in taken:
-        Store(site.folder.path).put(instant)
+        Store(env.folder.path).put(instant)
     return [instant.date().isoformat() for instant in taken]
 
 
@@ -44,14 +45,14 @@ def recorded(opened: dg.DagsterInstance) -> set[str]:
 
 
 def test_the_plan_is_read_before_it_is_carried_out(bench: Bench) -> None:
-    site = bench.site()
-    days = fill(site, 10)
-    names = Store(site.folder.path).names()
+    env = bench.env()
+    days = fill(env, 10)
+    names = Store(env.folder.path).names()
     with bench.instance() as opened:
         result = launched(bench, opened)
     assert result.success
     found = metadata(result)
-    assert Store(site.folder.path).names() == names, "a plan touched something"
+    assert Store(env.folder.path).names() == names, "a plan touched something"
     assert (found["expire"], found["keep"], found["asks"]) == (2, 8, "nothing")
     assert found["window"] == f"from {days[7]} on"
     first, _, *rows = found["plan"].splitlines()
@@ -62,8 +63,8 @@ def test_the_plan_is_read_before_it_is_carried_out(bench: Bench) -> None:
 
 
 def test_carried_out_the_partitions_go_with_their_backups(bench: Bench) -> None:
-    site = bench.site()
-    days = fill(site, 10)
+    env = bench.env()
+    days = fill(env, 10)
     with bench.instance() as opened:
         for asset in (DUMP, AssetKey(["dev", "drill"])):
             for day in days:
@@ -78,26 +79,26 @@ def test_carried_out_the_partitions_go_with_their_backups(bench: Bench) -> None:
         assert opened.get_materialized_partitions(AssetKey(["dev", "drill"])) == set(days[:8])
         again = launched(bench, opened, carry_out=True, confirm="")
         assert metadata(again)["days_wiped"] == "none"
-    assert len(summaries.past(site)) == 2
-    assert history.unfinished(site) == []
+    assert len(summaries.past(env)) == 2
+    assert removal_history.unfinished(env) == []
 
 
 def test_days_that_a_killed_rotation_had_no_time_to_wipe_are_wiped_by_the_next(bench: Bench) -> None:
-    site = bench.site()
-    days = fill(site, 10)
+    env = bench.env()
+    days = fill(env, 10)
     with bench.instance() as opened:
         for day in days:
             opened.report_runless_asset_event(AssetMaterialization(DUMP, partition=day))
-        rotate.carry_out(site)  # and the process dies here
+        rotate.carry_out(env)  # and the process dies here
         assert recorded(opened) == set(days)
         assert metadata(launched(bench, opened, carry_out=True))["removed"] == 0
         assert recorded(opened) == set(days[:8])
 
 
 def test_a_rotation_that_asks_fails_with_its_hint_and_removes_nothing(bench: Bench) -> None:
-    site = bench.site()
-    fill(site, 20)
-    names = Store(site.folder.path).names()
+    env = bench.env()
+    fill(env, 20)
+    names = Store(env.folder.path).names()
     with bench.instance() as opened:
         refused = launched(bench, opened, carry_out=True, confirm="")
         assert not refused.success
@@ -107,7 +108,7 @@ def test_a_rotation_that_asks_fails_with_its_hint_and_removes_nothing(bench: Ben
         assert "12 of 20 backups would go at once, more than 34%" in (told.description or "")
         assert "CONFIRM=dev make rotate" in str(told.metadata["hint"].value)
         assert told.metadata["exit_code"].value == 3
-        assert Store(site.folder.path).names() == names
+        assert Store(env.folder.path).names() == names
         plan = metadata(launched(bench, opened))
         assert "12 of 20" in plan["asks"]
         assert metadata(launched(bench, opened, carry_out=True, confirm="dev"))["removed"] == 12
@@ -121,10 +122,10 @@ def test_with_nothing_proven_it_says_so(bench: Bench) -> None:
 
 def test_the_partitions_end_where_rotation_measures_also_beside_one_from_the_future(bench: Bench) -> None:
     """The newest proven one is three days old, but for one that was taken by a clock years ahead."""
-    site = bench.site()
-    store = Store(site.folder.path)
+    env = bench.env()
+    store = Store(env.folder.path)
     for number in (*range(3, 14), -1000):
         store.put(clock.now() - timedelta(days=number))
-    edge = rotate.plan(site).plan.edge
+    edge = rotate.plan_rotation(env).plan.edge
     assert edge == (clock.now() - timedelta(days=10)).date()
-    assert backup_days(site).get_first_partition_key() == edge.isoformat()
+    assert backup_days(env).get_first_partition_key() == edge.isoformat()

@@ -9,14 +9,15 @@ import dagster as dg
 import pytest
 
 from ledgerflow_ops import config
-from ledgerflow_ops.adapters import clock
-from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.progress import Silent, Step
-from ledgerflow_ops.defs.assets import key
+from ledgerflow_ops.defs.assets.backup_chain import key
 from ledgerflow_ops.defs.build import build_definitions
-from ledgerflow_ops.defs.terminal import Outcome, run
-from ledgerflow_ops.operations import backup, catalog
-from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.defs.terminal_runs import Outcome, run
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.backup import backup
+from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.defs.test_chain import DRILL_CHECKS, DUMP_CHECKS
@@ -24,27 +25,34 @@ from ledgerflow_ops_tests.e2e.commands import damaged
 
 
 def order(
-    site: Site, job: str = "backup", day: date | None = None, *, drilled: bool = True, file: str | None = None
+    env: EnvironmentContext,
+    job: str = "backup",
+    day: date | None = None,
+    *,
+    drilled: bool = True,
+    file: str | None = None,
 ) -> Outcome:
     """Order a job for a day (today) the way the terminal does."""
     step = {"backup": "dev__dump", "verify": "dev_dump_checks", "drill": "dev__drill"}[job]
     settings = {step: {"file": file}} if file else {}
-    only = None if drilled else [key(site, "dump")]
-    return run(site, f"dev_{job}", day or site.today(), config=settings, assets=only)
+    only = None if drilled else [key(env, "dump")]
+    return run(env, f"dev_{job}", day or env.today(), config=settings, assets=only)
 
 
-def the_dump(site: Site) -> Path:
+def the_dump(env: EnvironmentContext) -> Path:
     """The one dump there is."""
-    [name] = site.folder.dumps()
-    return site.folder.file(name)
+    [name] = env.folder.dumps()
+    return env.folder.file(name)
 
 
 class TestABackup:
-    def test_is_on_record_with_all_that_can_be_said_of_it(self, bench: Bench, site: Site) -> None:
-        outcome = order(site)
+    def test_is_on_record_with_all_that_can_be_said_of_it(
+        self, bench: Bench, env: EnvironmentContext
+    ) -> None:
+        outcome = order(env)
         assert outcome.failure is None
-        today, dump = site.today(), the_dump(site)
-        manifest = catalog.read_manifest(site, BackupName.of(dump.name))
+        today, dump = env.today(), the_dump(env)
+        manifest = catalog.read_manifest(env, BackupName.of(dump.name))
         assert manifest is not None
 
         # The partitions of today are green, and no others.
@@ -70,7 +78,7 @@ class TestABackup:
         # The metadata: figures as numbers, which are plotted, and words beside them.
         of_dump, of_drill = bench.metadata("dev/dump", today), bench.metadata("dev/drill", today)
         assert of_dump["file"] == of_drill["file"] == dump.name
-        assert of_dump["folder"] == str(site.folder.path)
+        assert of_dump["folder"] == str(env.folder.path)
         assert of_dump["size_bytes"] == dump.stat().st_size
         assert of_dump["size"].endswith(" KB")
         assert of_dump["rows"] == of_drill["rows"] == manifest.rows
@@ -86,21 +94,21 @@ class TestABackup:
         assert "SAMPLE" not in of_dump
 
     def test_of_the_sample_is_loud_about_it(self, bench: Bench) -> None:
-        sample = Bench(bench.root, bench.storage).site()
+        sample = Bench(bench.root, bench.storage).env()
         assert order(sample, drilled=False).failure is None
         assert "SAMPLE DATA" in bench.metadata("dev/dump", sample.today())["SAMPLE"]
-        sample.desk.embedded.stop()
+        sample.ctx.embedded.stop()
 
-    def test_without_its_drill_leaves_the_drill_missing(self, bench: Bench, site: Site) -> None:
-        outcome = order(site, drilled=False)
+    def test_without_its_drill_leaves_the_drill_missing(self, bench: Bench, env: EnvironmentContext) -> None:
+        outcome = order(env, drilled=False)
         assert {check.name for check in outcome.checks} == DUMP_CHECKS
-        assert bench.materialized("dev/dump") == {site.today().isoformat()}
+        assert bench.materialized("dev/dump") == {env.today().isoformat()}
         assert bench.materialized("dev/drill") == set()
         assert bench.verdicts("dev/drill") == []
 
-    def test_that_is_refused_says_why_on_record(self, bench: Bench, site: Site) -> None:
-        assert order(site, drilled=False, file="mine.dump").failure is None
-        outcome = order(site, drilled=False, file="mine.dump")
+    def test_that_is_refused_says_why_on_record(self, bench: Bench, env: EnvironmentContext) -> None:
+        assert order(env, drilled=False, file="mine.dump").failure is None
+        outcome = order(env, drilled=False, file="mine.dump")
         assert outcome.failure is not None
         assert outcome.failure.exit_code == 3
         assert "exists already" in outcome.failure.message
@@ -137,11 +145,11 @@ class _Saboteur(Silent):
 class TestABadDump:
     @pytest.mark.parametrize("damage", [damaged, Path.unlink])
     def test_is_found_by_the_verify_job_and_by_the_drill(
-        self, bench: Bench, site: Site, damage: Callable[[Path], object]
+        self, bench: Bench, env: EnvironmentContext, damage: Callable[[Path], object]
     ) -> None:
-        order(site, drilled=False)
-        damage(the_dump(site))
-        verified = order(site, "verify")
+        order(env, drilled=False)
+        damage(the_dump(env))
+        verified = order(env, "verify")
         assert verified.failure is not None
         assert verified.failure.exit_code == 4
         assert verified.failure.hint
@@ -149,11 +157,11 @@ class TestABadDump:
         assert failed
         for verdict in failed:
             assert verdict.severity == "ERROR"
-            assert verdict.partition == site.today().isoformat()
+            assert verdict.partition == env.today().isoformat()
             assert verdict.metadata["hint"]
             assert verdict.metadata["cause"]
 
-        drilled = order(site, "drill")
+        drilled = order(env, "drill")
         assert drilled.failure is not None
         assert drilled.failure.exit_code == 4
         assert drilled.failure.hint
@@ -165,11 +173,11 @@ class TestABadDump:
 
     @pytest.mark.parametrize("damage", DAMAGES)
     def test_stops_its_own_run_before_the_drill_even_beside_an_older_good_one(
-        self, bench: Bench, site: Site, damage: Callable[[Path], object]
+        self, bench: Bench, env: EnvironmentContext, damage: Callable[[Path], object]
     ) -> None:
-        order(site, drilled=False)
-        saboteur = _Saboteur(site.folder.path, damage)
-        outcome = order(bench.site(reporter=saboteur))
+        order(env, drilled=False)
+        saboteur = _Saboteur(env.folder.path, damage)
+        outcome = order(bench.env(reporter=saboteur))
         assert saboteur.done, "nothing was damaged"
         assert outcome.failure is not None
         assert outcome.failure.exit_code == 4
@@ -178,54 +186,58 @@ class TestABadDump:
 
 
 class TestAPastDay:
-    def test_without_a_backup_is_refused_and_nothing_is_written(self, bench: Bench, site: Site) -> None:
-        day = site.today() - timedelta(days=2)
-        outcome = order(site, day=day)
+    def test_without_a_backup_is_refused_and_nothing_is_written(
+        self, bench: Bench, env: EnvironmentContext
+    ) -> None:
+        day = env.today() - timedelta(days=2)
+        outcome = order(env, day=day)
         assert outcome.failure is not None
         assert outcome.failure.exit_code == 3
         assert str(day) in outcome.failure.message
         assert "adopted" in outcome.failure.hint
-        assert not site.folder.path.exists() or not list(site.folder.path.iterdir())
+        assert not env.folder.path.exists() or not list(env.folder.path.iterdir())
         assert bench.materialized("dev/dump") == bench.materialized("dev/drill") == set()
 
-    def test_whose_backup_lies_in_the_folder_is_adopted_and_proven(self, bench: Bench, site: Site) -> None:
-        day = site.today() - timedelta(days=2)
-        manifest = backup.backup(bench.site(now=lambda: clock.now() - timedelta(days=2)))
-        before = {file: file.stat().st_mtime_ns for file in site.folder.path.glob("*.dump")}
-        outcome = order(site, day=day)
+    def test_whose_backup_lies_in_the_folder_is_adopted_and_proven(
+        self, bench: Bench, env: EnvironmentContext
+    ) -> None:
+        day = env.today() - timedelta(days=2)
+        manifest = backup.backup(bench.env(now=lambda: clock.now() - timedelta(days=2)))
+        before = {file: file.stat().st_mtime_ns for file in env.folder.path.glob("*.dump")}
+        outcome = order(env, day=day)
         assert outcome.failure is None
-        assert {file: file.stat().st_mtime_ns for file in site.folder.path.glob("*.dump")} == before
+        assert {file: file.stat().st_mtime_ns for file in env.folder.path.glob("*.dump")} == before
         assert bench.metadata("dev/dump", day)["file"] == manifest.dump.file
         assert bench.materialized("dev/dump") == bench.materialized("dev/drill") == {day.isoformat()}
         assert {verdict.partition for verdict in bench.verdicts("dev/dump")} == {day.isoformat()}
-        assert catalog.entry(site, BackupName.of(manifest.dump.file)).proven
+        assert catalog.entry(env, BackupName.of(manifest.dump.file)).proven
 
-    def test_whose_backup_is_bad_is_not_adopted(self, bench: Bench, site: Site) -> None:
-        backup.backup(bench.site(now=lambda: clock.now() - timedelta(days=2)))
-        truncated(the_dump(site))
-        outcome = order(site, day=site.today() - timedelta(days=2))
+    def test_whose_backup_is_bad_is_not_adopted(self, bench: Bench, env: EnvironmentContext) -> None:
+        backup.backup(bench.env(now=lambda: clock.now() - timedelta(days=2)))
+        truncated(the_dump(env))
+        outcome = order(env, day=env.today() - timedelta(days=2))
         assert outcome.failure is not None
         assert outcome.failure.exit_code == 3
         assert bench.materialized("dev/dump") == set()
 
-    def test_to_come_is_refused_as_well(self, bench: Bench, site: Site) -> None:
-        outcome = order(site, day=site.today() + timedelta(days=1))
+    def test_to_come_is_refused_as_well(self, bench: Bench, env: EnvironmentContext) -> None:
+        outcome = order(env, day=env.today() + timedelta(days=1))
         assert outcome.failure is not None
         assert outcome.failure.exit_code == 3
 
 
 class TestWhichBackup:
-    def test_a_day_stands_for_its_newest(self, bench: Bench, site: Site) -> None:
-        order(site, drilled=False, file="first.dump")
-        order(site, drilled=False, file="second.dump")
-        assert order(site, "drill").failure is None
-        assert bench.metadata("dev/drill", site.today())["file"] == "second.dump"
+    def test_a_day_stands_for_its_newest(self, bench: Bench, env: EnvironmentContext) -> None:
+        order(env, drilled=False, file="first.dump")
+        order(env, drilled=False, file="second.dump")
+        assert order(env, "drill").failure is None
+        assert bench.metadata("dev/drill", env.today())["file"] == "second.dump"
 
-    def test_a_named_one_is_the_one(self, bench: Bench, site: Site) -> None:
-        order(site, drilled=False, file="first.dump")
-        order(site, drilled=False, file="second.dump")
-        assert order(site, "drill", file="first.dump").failure is None
-        assert bench.metadata("dev/drill", site.today())["file"] == "first.dump"
+    def test_a_named_one_is_the_one(self, bench: Bench, env: EnvironmentContext) -> None:
+        order(env, drilled=False, file="first.dump")
+        order(env, drilled=False, file="second.dump")
+        assert order(env, "drill", file="first.dump").failure is None
+        assert bench.metadata("dev/drill", env.today())["file"] == "first.dump"
 
     def test_a_run_repeated_from_its_failure_is_about_the_same(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
@@ -250,7 +262,7 @@ class TestWhichBackup:
                 raise_on_error=False,
             )
             assert not first.success
-            order(bench.site(), drilled=False, file="second.dump")
+            order(bench.env(), drilled=False, file="second.dump")
             settings.write_text(rule.format("abs"))
             with dg.execute_job(
                 dg.reconstructable(_job),
@@ -261,24 +273,24 @@ class TestWhichBackup:
             ) as second:
                 assert second.success
                 assert [event.step_key for event in second.get_step_success_events()] == ["dev__drill"]
-        site = bench.site()
-        assert bench.metadata("dev/drill", site.today())["file"] == "first.dump"
-        assert catalog.entry(site, BackupName("first")).proven
-        assert not catalog.entry(site, BackupName("second")).proven
+        env = bench.env()
+        assert bench.metadata("dev/drill", env.today())["file"] == "first.dump"
+        assert catalog.entry(env, BackupName("first")).proven
+        assert not catalog.entry(env, BackupName("second")).proven
 
-    def test_a_day_without_any_says_what_to_do(self, bench: Bench, site: Site) -> None:
+    def test_a_day_without_any_says_what_to_do(self, bench: Bench, env: EnvironmentContext) -> None:
         for job in ("verify", "drill"):
-            outcome = order(site, job)
+            outcome = order(env, job)
             assert outcome.failure is not None
             assert outcome.failure.exit_code == 1
             assert "There is no backup of dev" in outcome.failure.message
             assert outcome.failure.hint
 
-    def test_a_run_about_no_day_says_how_to_name_one(self, bench: Bench, site: Site) -> None:
+    def test_a_run_about_no_day_says_how_to_name_one(self, bench: Bench, env: EnvironmentContext) -> None:
         """The page's button that executes all checks of an asset starts such a run."""
-        order(site, drilled=False)
+        order(env, drilled=False)
         with bench.instance() as opened, contextlib.redirect_stderr(None):
-            job = build_definitions(site.desk.settings).resolve_job_def("dev_verify")
+            job = build_definitions(env.ctx.settings).resolve_job_def("dev_verify")
             done = job.execute_in_process(instance=opened, raise_on_error=False)
         [failed] = [event for event in done.all_events if event.is_step_failure]
         told = failed.step_failure_data.user_failure_data

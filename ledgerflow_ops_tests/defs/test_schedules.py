@@ -12,14 +12,16 @@ import pytest
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData
 from dagster._utils.schedules import schedule_execution_time_iterator
 
-from ledgerflow_ops.adapters import clock, journal
+from ledgerflow_ops.adapters.system import clock, journal_file
+from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.night import Task
+from ledgerflow_ops.core.schedule.nightly_plan import Task
 from ledgerflow_ops.defs.build import build_definitions
-from ledgerflow_ops.defs.runs import MISSED, NIGHT, TASK
+from ledgerflow_ops.defs.runs.run_context import MISSED, NIGHT, TASK
 from ledgerflow_ops.defs.timing import Timing
-from ledgerflow_ops.operations import backup, catalog, drill
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.backup import backup
+from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests.defs.benches import Bench
 
 MINUTE = timedelta(minutes=1)
@@ -197,7 +199,7 @@ class TestANight:
     def test_after_a_sleep_has_one_backup_for_today_and_tells_the_days_that_were_missed(
         self, machine: Machine
     ) -> None:
-        old = machine.bench.site(now=lambda: at(2, 30, ago=4))
+        old = machine.bench.env(now=lambda: at(2, 30, ago=4))
         drill.drill(old, BackupName.of(backup.backup(old).dump.file))
         machine.now = at(9, 40)
         machine.dev = {"full_seal_on": f"{TODAY - timedelta(days=1):%A}".lower()}
@@ -208,12 +210,12 @@ class TestANight:
         run = machine.carry_out(request)
         assert run.status is dg.DagsterRunStatus.SUCCESS
 
-        site = machine.bench.site()
-        [today] = [one for one in catalog.entries(site) if one.day == machine.now.date()]
+        env = machine.bench.env()
+        [today] = [one for one in catalog.entries(env) if one.day == machine.now.date()]
         assert today.proven
         assert machine.bench.metadata("dev/dump", machine.now.date())["missed_days"] == request.tags[MISSED]
         [told] = [
-            one for one in journal.entries(site.desk.settings.state_dir) if one["what"] == "missed days"
+            one for one in journal_file.entries(env.ctx.settings.state_dir) if one["what"] == "missed days"
         ]
         assert told["days"] == request.tags[MISSED].split()
 
@@ -223,7 +225,7 @@ class TestANight:
             assert request.job_name == job
             assert machine.carry_out(request).status is dg.DagsterRunStatus.SUCCESS
             machine.now += MINUTE
-        assert len(catalog.entries(site)) == 2, "four days are not old"
+        assert len(catalog.entries(env)) == 2, "four days are not old"
         assert "is done" in str(machine.look())
         machine.now = at(23, 59)
         assert "is done" in str(machine.look())
@@ -235,13 +237,13 @@ class TestANight:
         job = machine.definitions.resolve_job_def("dev_backup")
         run = machine.instance.create_run_for_job(job, tags=dict(request.tags))
         machine.now = at(2, 31)
-        made = backup.backup(machine.bench.site(now=lambda: machine.now))
+        made = backup.backup(machine.bench.env(now=lambda: machine.now))
         machine.instance.report_run_failed(run)
         machine.now = afterwards()
         request = asked(machine.look())
         assert request.run_key != f"backup {request.tags[NIGHT]} 1"
         assert machine.carry_out(request).status is dg.DagsterRunStatus.SUCCESS
-        [entry] = catalog.entries(machine.bench.site())
+        [entry] = catalog.entries(machine.bench.env())
         assert entry.manifest == made
         assert entry.proven
 
@@ -291,14 +293,14 @@ class TestANight:
 
     def test_with_a_proven_backup_by_hand_needs_no_other(self, machine: Machine) -> None:
         machine.now = at(9)
-        site = machine.bench.site(now=lambda: machine.now)
-        made = backup.backup(site)
+        env = machine.bench.env(now=lambda: machine.now)
+        made = backup.backup(env)
         assert asked(machine.look()).job_name == "dev_backup", "not proven yet"
-        drill.drill(site, BackupName.of(made.dump.file))
+        drill.drill(env, BackupName.of(made.dump.file))
         assert asked(machine.look()).job_name == "dev_rotate"
 
     def test_with_one_from_before_its_hour_still_needs_its_own(self, machine: Machine) -> None:
-        early = machine.bench.site(now=lambda: at(1))
+        early = machine.bench.env(now=lambda: at(1))
         drill.drill(early, BackupName.of(backup.backup(early).dump.file))
         machine.now = at(9)
         assert asked(machine.look()).job_name == "dev_backup"

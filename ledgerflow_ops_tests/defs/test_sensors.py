@@ -10,19 +10,22 @@ import dagster as dg
 import pytest
 from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG, WILL_RETRY_TAG
 
-from ledgerflow_ops.adapters import clock, journal
-from ledgerflow_ops.core.alerts import Level
+from ledgerflow_ops.adapters.system import clock, journal_file
+from ledgerflow_ops.core.alerting.findings import Level
+from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.defs import run_records
-from ledgerflow_ops.defs.assets import key
+from ledgerflow_ops.defs.assets.backup_chain import key
 from ledgerflow_ops.defs.build import build_definitions
-from ledgerflow_ops.defs.outcomes import Failure
-from ledgerflow_ops.defs.terminal import run
+from ledgerflow_ops.defs.runs import run_records
+from ledgerflow_ops.defs.runs.run_results import Failure
+from ledgerflow_ops.defs.terminal_runs import run
 from ledgerflow_ops.defs.timing import Timing
-from ledgerflow_ops.operations import alerts, backup, drill, watching
-from ledgerflow_ops.operations.backup import Order
-from ledgerflow_ops.operations.desk import Desk
+from ledgerflow_ops.operations.alerting import alerts
+from ledgerflow_ops.operations.backup import backup
+from ledgerflow_ops.operations.backup.backup import Order
+from ledgerflow_ops.operations.context import OperationContext
+from ledgerflow_ops.operations.monitoring import monitor
+from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.e2e.commands import damaged
@@ -45,12 +48,12 @@ class Daemon:
         return {"alerts": {"channels": [channel], "settle_minutes": 0}, **self.dev}
 
     @property
-    def desk(self) -> Desk:
-        return self.bench.site(**self.asked).desk
+    def ctx(self) -> OperationContext:
+        return self.bench.env(**self.asked).ctx
 
     def tick(self, name: str = "runs_watch") -> str:
         """One evaluation of a sensor, as the project defines it; what it says."""
-        definitions = build_definitions(self.desk.settings)
+        definitions = build_definitions(self.ctx.settings)
         with self.bench.instance() as instance:
             context = dg.build_sensor_context(instance, self.cursors.get(name), definitions=definitions)
             done = definitions.get_repository_def().get_sensor_def(name).evaluate_tick(context)
@@ -63,7 +66,7 @@ class Daemon:
     def job(self, name: str, day: str, expected: bool = True, **tags: str) -> dg.ExecuteInProcessResult:
         """A run as the daemon launches it: not from a terminal."""
         with self.bench.instance() as instance:
-            found = build_definitions(self.desk.settings, timing=Timing(retries=0)).resolve_job_def(name)
+            found = build_definitions(self.ctx.settings, timing=Timing(retries=0)).resolve_job_def(name)
             done = found.execute_in_process(
                 instance=instance, tags={"dagster/partition": day, **tags}, raise_on_error=False
             )
@@ -73,7 +76,7 @@ class Daemon:
     @property
     def open(self) -> list[tuple[str, str, str]]:
         """What is open: source, kind, subject."""
-        found = alerts.open_alerts(self.desk)
+        found = alerts.open_alerts(self.ctx)
         return [(one.source, one.finding.kind, one.finding.subject) for one in found]
 
 
@@ -85,7 +88,7 @@ def daemon(bench: Bench) -> Iterator[Daemon]:
 
 @pytest.fixture
 def today(daemon: Daemon) -> str:
-    return daemon.bench.site().today().isoformat()
+    return daemon.bench.env().today().isoformat()
 
 
 @contextmanager
@@ -120,18 +123,18 @@ class TestRuns:
         assert daemon.tick() == "1 run(s) ended since. Nothing is wrong."
         assert daemon.open == []
         assert daemon.web.titles[1].startswith(f"dev: OVER: The run dev backup of {today} failed: ")
-        noted = journal.entries(daemon.desk.settings.state_dir)
+        noted = journal_file.entries(daemon.ctx.settings.state_dir)
         assert {one["who"] for one in noted if one["what"] == "alert"} == {"runs_watch"}
 
     def test_a_failed_check_in_a_run_that_ended_well_is_told_once(self, daemon: Daemon, today: str) -> None:
         daemon.job("dev_backup", today)
         assert daemon.tick() == "1 run(s) ended since. Nothing is wrong."
-        root = daemon.desk.settings.backup_root
+        root = daemon.ctx.settings.backup_root
         root.chmod(0o777)
         checked = daemon.job("dev_verify", today)
         daemon.tick()
         daemon.tick()
-        [alert] = alerts.open_alerts(daemon.desk)
+        [alert] = alerts.open_alerts(daemon.ctx)
         assert (alert.source, alert.finding.kind) == ("run:dev_verify", "check failed")
         assert (alert.finding.level, alert.finding.run_id) == (Level.WARNING, checked.run_id)
         assert "chmod" in alert.finding.hint
@@ -143,28 +146,28 @@ class TestRuns:
 
     def test_a_backup_that_is_bad_is_told_by_its_check(self, daemon: Daemon, today: str) -> None:
         daemon.job("dev_backup", today)
-        [dump] = daemon.bench.site().folder.dumps()
-        damaged(daemon.bench.site().folder.file(dump))
+        [dump] = daemon.bench.env().folder.dumps()
+        damaged(daemon.bench.env().folder.file(dump))
         daemon.job("dev_verify", today, expected=False)
         daemon.tick()
         assert ("run:dev_verify", "check failed", f"verify {today} integrity") in daemon.open
         assert len(daemon.web.alerts) == 1, "all checks of a run are one message"
 
     def test_runs_of_a_terminal_are_seen_as_well(self, daemon: Daemon) -> None:
-        site = daemon.bench.site(**daemon.asked)
+        env = daemon.bench.env(**daemon.asked)
         with dead_server(daemon):
-            broken = daemon.bench.site(**daemon.asked)
+            broken = daemon.bench.env(**daemon.asked)
             outcome = run(broken, "dev_backup", broken.today(), config={})
         assert isinstance(outcome.failure, Failure)
         daemon.tick()
         assert [kind for _, kind, _ in daemon.open] == ["run failed"]
-        run(site, "dev_backup", site.today(), config={}, assets=[key(site, "dump")])
+        run(env, "dev_backup", env.today(), config={}, assets=[key(env, "dump")])
         daemon.tick()
         assert daemon.open == []
 
     def test_what_a_person_was_refused_at_a_terminal_is_not(self, daemon: Daemon) -> None:
-        site = daemon.bench.site(**daemon.asked)
-        refused = run(site, "dev_backup", site.today(), config={"dev__dump": {"file": "no name"}})
+        env = daemon.bench.env(**daemon.asked)
+        refused = run(env, "dev_backup", env.today(), config={"dev__dump": {"file": "no name"}})
         assert refused.failure
         assert refused.failure.exit_code in (2, 3)
         assert daemon.tick() == "1 run(s) ended since. Nothing is wrong."
@@ -174,10 +177,10 @@ class TestRuns:
             daemon.job("dev_backup", today, expected=False)
         daemon.tick()
         assert len(daemon.open) == 1
-        site = daemon.bench.site()
+        env = daemon.bench.env()
         with daemon.bench.instance() as instance:
-            assets = [key(site, "dump"), key(site, "drill")]
-            everything = build_definitions(daemon.desk.settings).resolve_implicit_global_asset_job_def()
+            assets = [key(env, "dump"), key(env, "drill")]
+            everything = build_definitions(daemon.ctx.settings).resolve_implicit_global_asset_job_def()
             tags = {"dagster/partition": today, "dagster/backfill": "abc"}
             done = everything.execute_in_process(instance=instance, asset_selection=assets, tags=tags)
         assert done.success
@@ -194,20 +197,20 @@ class TestRuns:
 
     def test_a_run_that_took_too_long_is_told_in_dagsters_words(self, daemon: Daemon, today: str) -> None:
         with daemon.bench.instance() as instance:
-            job = build_definitions(daemon.desk.settings).resolve_job_def("dev_backup")
+            job = build_definitions(daemon.ctx.settings).resolve_job_def("dev_backup")
             tags = {"dagster/partition": today, MAX_RUNTIME_SECONDS_TAG: "1"}
             started = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
             instance.report_run_canceling(started)
             instance.report_run_failed(started, "Exceeded maximum runtime of 1 seconds.")
             instance.report_run_canceled(started)  # as the run may note itself, when it has cleaned up
             stopped = instance.create_run_for_job(
-                build_definitions(daemon.desk.settings).resolve_job_def("prod_backup"),
+                build_definitions(daemon.ctx.settings).resolve_job_def("prod_backup"),
                 tags={"dagster/partition": today},
                 status=dg.DagsterRunStatus.STARTED,
             )
             instance.report_run_canceled(stopped)
         daemon.tick()
-        late, canceled = alerts.open_alerts(daemon.desk)
+        late, canceled = alerts.open_alerts(daemon.ctx)
         assert late.finding.message.endswith("failed: Exceeded maximum runtime of 1 seconds.")
         assert (late.finding.level, late.finding.hint) == (Level.CRITICAL, "LEDGER_ENV=dev make backup")
         assert (canceled.finding.kind, canceled.finding.environment) == ("run canceled", Environment.PROD)
@@ -263,7 +266,7 @@ class TestRuns:
         self, daemon: Daemon, today: str
     ) -> None:
         with daemon.bench.instance() as instance:
-            job = build_definitions(daemon.desk.settings).resolve_job_def("dev_backup")
+            job = build_definitions(daemon.ctx.settings).resolve_job_def("dev_backup")
             ids = []
             for _ in range(7):
                 one = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
@@ -303,7 +306,7 @@ class TestRuns:
         daemon.tick()
         [known] = daemon.open
         assert daemon.tick().startswith("0 run(s) ended since.")
-        (daemon.desk.settings.state_dir / "alerts.json").write_text("{")
+        (daemon.ctx.settings.state_dir / "alerts.json").write_text("{")
         assert daemon.tick().startswith("1 run(s) ended since.")
         assert known in daemon.open
         assert daemon.tick().startswith("0 run(s) ended since.")
@@ -329,11 +332,11 @@ class TestWatch:
         for _ in range(3):
             daemon.tick("dev_watch")
         assert fresh() == [(False, "NOTHING IS PROVEN.")]
-        site = daemon.bench.site(**daemon.asked)
-        made = backup.backup(site, Order())  # a run that ended well, and proves nothing
+        env = daemon.bench.env(**daemon.asked)
+        made = backup.backup(env, Order())  # a run that ended well, and proves nothing
         daemon.tick("dev_watch")
         assert len(fresh()) == 1
-        drill.drill(site, BackupName.of(made.dump.file))
+        drill.drill(env, BackupName.of(made.dump.file))
         for _ in range(2):
             daemon.tick("dev_watch")
         assert [passed for passed, _ in fresh()] == [True, False]
@@ -344,9 +347,9 @@ class TestWatch:
 
     @pytest.mark.parametrize("name", ["dev", "machine", "runs"])
     def test_leaves_a_sign_of_life(self, daemon: Daemon, name: str) -> None:
-        assert watching.silence(daemon.desk, name) is None
+        assert monitor.silence(daemon.ctx, name) is None
         daemon.tick(f"{name}_watch")
-        silence = watching.silence(daemon.desk, name)
+        silence = monitor.silence(daemon.ctx, name)
         assert silence is not None
         assert silence < timedelta(seconds=30)
 

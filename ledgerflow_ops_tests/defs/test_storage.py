@@ -21,9 +21,10 @@ from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.version import __version__ as POSTGRES_VERSION  # noqa: N812
 
-from ledgerflow_ops.adapters import clock, instance
+from ledgerflow_ops.adapters.services import dagster_home
+from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.defs.storage import LedgerEventLog, LedgerStorage
-from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests.defs import pages, storage
 from ledgerflow_ops_tests.defs.benches import Bench
@@ -310,17 +311,17 @@ def test_thirty_of_3650_days_are_wiped_in_a_fraction_of_the_time_that_showing_th
 
 
 def test_a_backups_wiped_partition_is_missing_and_its_files_are_there(bench: Bench) -> None:
-    site = bench.site()
-    assert order(site).failure is None
-    files = {file: file.stat().st_mtime_ns for file in site.folder.path.iterdir()}
-    key, today = AssetKey(["dev", "dump"]), site.today().isoformat()
+    env = bench.env()
+    assert order(env).failure is None
+    files = {file: file.stat().st_mtime_ns for file in env.folder.path.iterdir()}
+    key, today = AssetKey(["dev", "dump"]), env.today().isoformat()
     with bench.instance() as opened:
         opened.wipe_asset_partitions(key, [today])
     assert bench.materialized("dev/dump") == set()
     assert bench.materialized("dev/drill") == {today}
     assert bench.verdicts("dev/dump") == []
     assert len(bench.verdicts("dev/drill")) == 2
-    assert {file: file.stat().st_mtime_ns for file in site.folder.path.iterdir()} == files
+    assert {file: file.stat().st_mtime_ns for file in env.folder.path.iterdir()} == files
 
 
 class TestTheClass:
@@ -341,7 +342,7 @@ class TestTheClass:
         def opened_as_before() -> Iterator[DagsterInstance]:
             with monkeypatch.context() as patch:
                 patch.setenv("DAGSTER_HOME", str(older))
-                patch.setenv(instance.STORAGE, shared.storage.sqlalchemy_url())
+                patch.setenv(dagster_home.STORAGE, shared.storage.sqlalchemy_url())
                 with DagsterInstance.get() as found:
                     assert type(found.event_log_storage).__name__ == "PostgresEventLogStorage"
                     yield found

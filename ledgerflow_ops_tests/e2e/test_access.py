@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from ledgerflow_ops import config
-from ledgerflow_ops.adapters.cluster import ended, free_port
-from ledgerflow_ops.operations import servers
-from ledgerflow_ops.operations.desk import Desk
+from ledgerflow_ops.adapters.cluster.cluster import ended, free_port
+from ledgerflow_ops.operations.context import OperationContext
+from ledgerflow_ops.operations.servers import web_servers
 from ledgerflow_ops_tests.e2e import commands, web
 from ledgerflow_ops_tests.e2e.commands import Shell
 from ledgerflow_ops_tests.fakes.nginx import nginx
@@ -209,12 +209,12 @@ def test_a_reload_shows_the_days_as_they_are_now_on_both(
 ) -> None:
     for name, value in running.environment().items():
         monkeypatch.setenv(name, value)
-    desk = Desk(config.load())
+    ctx = OperationContext(config.load())
     for person in (OWNER, VIEWER):
         assert len(web.asked(front, DAYS, person)["assetNodeOrError"]["partitionKeys"]) == 8
     before = _processes(running, "viewers")
     (running.root / "empty.toml").write_text("[environments.dev]\nretention_days = 3\n")
-    assert servers.reload(desk)
+    assert web_servers.reload(ctx)
     assert _processes(running, "viewers")[0] != before[0]
     assert len(web.asked(front, DAYS, OWNER)["assetNodeOrError"]["partitionKeys"]) == 4
     assert running.ledgerflow("up").code == 0, "waits until both answer"
@@ -246,15 +246,15 @@ def test_a_port_that_is_taken_is_told(running: Shell, session_root: Path) -> Non
 
 
 def test_where_no_page_runs_a_reload_is_quiet(tmp_path: Path) -> None:
-    desk = Desk(config.Settings(state_dir=tmp_path, backup_root=tmp_path / "backups"))
-    assert servers.reload(desk) is False
+    ctx = OperationContext(config.Settings(state_dir=tmp_path, backup_root=tmp_path / "backups"))
+    assert web_servers.reload(ctx) is False
     note = tmp_path / "servers" / "webserver.json"
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.close()
         own = psutil.Process()
         address = f"http://127.0.0.1:{free_port()}"
         note.write_text(json.dumps({"pid": own.pid, "started": own.create_time(), "address": address}))
-    assert servers.reload(desk) is False
+    assert web_servers.reload(ctx) is False
 
 
 def _note(shell: Shell, name: str) -> dict[str, Any]:

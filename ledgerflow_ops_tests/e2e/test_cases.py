@@ -16,19 +16,21 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ledgerflow_ops.adapters.account import own
-from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.system.server_account import own
+from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.checks import Check
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
-from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.restoring import Wish
-from ledgerflow_ops.operations import backup, drill, restore, rollback
+from ledgerflow_ops.core.restore.restore_plan import Wish
+from ledgerflow_ops.operations.backup import backup
+from ledgerflow_ops.operations.restore import restore, rollback
+from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.e2e.commands import Shell
-from ledgerflow_ops_tests.fakes import casebook, grounds, servers
+from ledgerflow_ops_tests.fakes import casebook, sandboxes, servers
 from ledgerflow_ops_tests.fakes.casebook import Case
-from ledgerflow_ops_tests.fakes.grounds import Ground
+from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -66,8 +68,8 @@ class Yard:
 
 
 @pytest.fixture(scope="module")
-def yard(session_root: Path) -> Iterator[Yard]:
-    with grounds.folder(session_root) as root, ExitStack() as stack:
+def docker_sandbox(session_root: Path) -> Iterator[Yard]:
+    with sandboxes.folder(session_root) as root, ExitStack() as stack:
         yield Yard(root, stack)
 
 
@@ -113,12 +115,12 @@ class Typed:
 class Called:
     """The operations behind them, called."""
 
-    ground: Ground
+    sandbox: Sandbox
 
     def backup(self) -> Answer:
         def proven() -> Check | None:
-            name = BackupName.of(backup.backup(self.ground.site()).dump.file)
-            examined = drill.drill(self.ground.site(), name)
+            name = BackupName.of(backup.backup(self.sandbox.env()).dump.file)
+            examined = drill.drill(self.sandbox.env(), name)
             assert examined.bad or examined.proven, examined.checks
             return examined.bad
 
@@ -126,11 +128,11 @@ class Called:
 
     def restore(self, file: str) -> Answer:
         wish = Wish(Environment.DEV, file, force=True)
-        return _ended(lambda: restore.restore(self.ground.site(), wish).bad)
+        return _ended(lambda: restore.restore(self.sandbox.env(), wish).bad)
 
     def rollback(self) -> Answer:
         def back() -> None:
-            rollback.rollback(self.ground.site())
+            rollback.rollback(self.sandbox.env())
 
         return _ended(back)
 
@@ -226,9 +228,9 @@ class Bench:
 
 
 @pytest.fixture
-def bench(root: Path, yard: Yard, request: pytest.FixtureRequest) -> Iterator[Bench]:
+def bench(root: Path, docker_sandbox: Yard, request: pytest.FixtureRequest) -> Iterator[Bench]:
     case, major = request.param
-    server = yard.server(major, case.preload)
+    server = docker_sandbox.server(major, case.preload)
     if server.cluster.tools.origin == "fetched":
         servers.lend(root / "state", server.cluster.tools)
     database = server.database.named(case.database)
@@ -236,7 +238,7 @@ def bench(root: Path, yard: Yard, request: pytest.FixtureRequest) -> Iterator[Be
         variables = {"LEDGER_DEV_DATABASE_URL": builders.url(database), "LEDGER_DEV_SIZE_FLOOR": "1"}
         hands: Typed | Called = Typed(Shell(root, {"LEDGER_ENV": "dev", **variables}))
     else:
-        hands = Called(Ground(root, database, {"size_floor": 1, "rules": []}))
+        hands = Called(Sandbox(root, database, {"size_floor": 1, "rules": []}))
     made = Bench(case, server, hands)
     for folder in (made.space, made.space / "one", made.space / "two"):
         own(server.cluster.account, folder)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from ledgerflow_ops.adapters.lodging import lodging
+from ledgerflow_ops.adapters.cluster.server_home import home_of
 from ledgerflow_ops_tests import needs
 from ledgerflow_ops_tests.e2e.commands import PROJECT, Said, at_work_in
 
@@ -202,7 +202,7 @@ def test_root_backs_up_from_a_fresh_clone_below_a_home_that_nobody_else_enters(
     machine = bare_machine(root, origin, me, mode=0o700)
     try:
         backs_up_twice(machine)
-        place = lodging(machine.state)
+        place = home_of(machine.state)
         assert not place.root.is_relative_to(machine.home)
         assert (place.root / "embedded" / "PG_VERSION").exists()
         assert list(place.root.glob("postgresql-17*/bin/postgres")), (
@@ -210,4 +210,4 @@ def test_root_backs_up_from_a_fresh_clone_below_a_home_that_nobody_else_enters(
         )
     finally:
         machine.make("down")
-        shutil.rmtree(lodging(machine.state).root)
+        shutil.rmtree(home_of(machine.state).root)

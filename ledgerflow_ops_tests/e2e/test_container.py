@@ -9,7 +9,7 @@ import pytest
 from ledgerflow_ops_tests.e2e import commands
 from ledgerflow_ops_tests.e2e.commands import Shell
 from ledgerflow_ops_tests.fakes import contained as containers
-from ledgerflow_ops_tests.fakes import grounds
+from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.contained import DESCRIPTION, Contained
 from ledgerflow_ops_tests.fakes.engine import Engine
 from ledgerflow_ops_tests.fakes.targets import MARKED
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 @pytest.fixture
 def contained(engine: Engine, session_root: Path) -> Iterator[Contained]:
-    with grounds.folder(session_root) as folder, containers.contained(engine, folder) as found:
+    with sandboxes.folder(session_root) as folder, containers.contained(engine, folder) as found:
         yield found
 
 

@@ -24,7 +24,7 @@ from ledgerflow_ops_tests import needs
 from ledgerflow_ops_tests.e2e import commands, web
 from ledgerflow_ops_tests.e2e.commands import PROGRAM, Said, Shell
 from ledgerflow_ops_tests.e2e.test_browser import OPTIONS, PATIENCE
-from ledgerflow_ops_tests.fakes import grounds
+from ledgerflow_ops_tests.fakes import sandboxes
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -397,7 +397,7 @@ def test_no_other_account_can_connect_to_the_code_servers(running: Shell) -> Non
                     modes.setdefault(file.stem, []).append(path.stat().st_mode & 0o777)
         return {"webserver", "daemon"} <= modes.keys()
 
-    assert grounds.until(both_seen), modes
+    assert sandboxes.until(both_seen), modes
     assert [mode for found in modes.values() for mode in found if mode & 0o077] == []
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from ledgerflow_ops.adapters import clock, journal
+from ledgerflow_ops.adapters.system import clock, journal_file
+from ledgerflow_ops.core.catalog.pins import Pin
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.pins import Pin
 from ledgerflow_ops_tests import needs
-from ledgerflow_ops_tests.builders import site as built
+from ledgerflow_ops_tests.builders import env as built
 from ledgerflow_ops_tests.e2e.commands import PROGRAM, PROJECT, Shell
 from ledgerflow_ops_tests.fakes import shelves
 from ledgerflow_ops_tests.fakes.prometheus import Prometheus, prometheus
@@ -52,14 +52,14 @@ def shell(session_root: Path) -> Shell:
     now = clock.now()
     dev = built(root, scheduled=True)
     shelves.days(dev, now - timedelta(hours=5), 30, shelves.plain)
-    prod = dev.desk.site(Environment.PROD)
+    prod = dev.ctx.env(Environment.PROD)
     shelves.days(prod, now - timedelta(hours=40), 12, shelves.plain)
     kept = shelves.put(prod, now - timedelta(days=20))
     pin = Pin(file=kept.dump, reason="audit", who="tests", since=now)
     prod.folder.replace(kept.pin, pin.encode())
     for what, result in (("backup", "ok"), ("drill", "failed")):
         entry = {"what": what, "at": now.isoformat(), "environment": "dev", "result": result}
-        journal.append(root / "state", entry)
+        journal_file.append(root / "state", entry)
     return Shell(root, {"LEDGER_DEV_SCHEDULED": "true"})
 
 
@@ -161,5 +161,5 @@ def test_it_answers_on_loopback_alone_and_afresh_each_time(shell: Shell, target:
     line = re.compile(r'ledgerflow_operations_total\{environment="dev",operation="verify".*\} 1\.0')
     assert not line.search(scraped())
     entry = {"what": "verify", "at": clock.now().isoformat(), "environment": "dev", "result": "ok"}
-    journal.append(shell.state, entry)
+    journal_file.append(shell.state, entry)
     assert line.search(scraped())

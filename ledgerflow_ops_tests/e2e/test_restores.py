@@ -102,12 +102,12 @@ def test_the_run_is_on_record_with_who_why_and_what_came_of_it(dev: Shell) -> No
 _RECORD = """
 import json, os, sys
 from ledgerflow_ops import config
-from ledgerflow_ops.adapters import instance
-from ledgerflow_ops.operations.embedded import storage
+from ledgerflow_ops.adapters.services import dagster_home
+from ledgerflow_ops.operations.embedded_postgres import storage
 from ledgerflow_ops.places import PROJECT
 import dagster as dg
 settings = config.load()
-os.environ.update(instance.variables(settings.state_dir, PROJECT, storage(settings)))
+os.environ.update(dagster_home.variables(settings.state_dir, PROJECT, storage(settings)))
 with dg.DagsterInstance.get() as dagster:
     run = dagster.get_run_by_id(sys.argv[1])
     event = dagster.get_latest_materialization_event(dg.AssetKey(["dev", "database"]))

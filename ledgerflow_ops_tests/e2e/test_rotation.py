@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.adapters import clock
-from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs import storage
 from ledgerflow_ops_tests.e2e.commands import Shell

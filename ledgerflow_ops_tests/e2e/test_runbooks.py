@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
-from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.e2e import commands
 from ledgerflow_ops_tests.e2e.commands import PROJECT, Said, Shell
-from ledgerflow_ops_tests.fakes import grounds
+from ledgerflow_ops_tests.fakes import sandboxes
 
 pytestmark = pytest.mark.e2e
 
@@ -84,7 +84,7 @@ class Prod:
 
 @pytest.fixture
 def prod(root: Path, embedded: Embedded) -> Iterator[Prod]:
-    with grounds.sample_copy(embedded) as database, commands.shell(root) as shell:
+    with sandboxes.sample_copy(embedded) as database, commands.shell(root) as shell:
         server = embedded.sample(Environment.TEST).named("postgres")
         variables = {**shell.variables, "LEDGER_PROD_DATABASE_URL": builders.url(database)}
         made = Prod(Shell(shell.root, variables), database, server)

@@ -5,23 +5,23 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from functools import cache
 
-from ledgerflow_ops.core.manifest import Manifest, TableContent, TableFacts
-from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.proof import Proof, Verdict
-from ledgerflow_ops.core.record import FileFacts
-from ledgerflow_ops.core.rungs import Rung
-from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.core.catalog.manifest import Manifest, TableContent, TableFacts
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.catalog.proof import Proof, Verdict
+from ledgerflow_ops.core.catalog.rungs import Rung
+from ledgerflow_ops.core.models import FileFacts
+from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops_tests.core import records
 
 TABLES = tuple(f"public.table_{number:02}" for number in range(24))
 
 
-def name(site: Site, taken: datetime) -> BackupName:
-    return BackupName(f"ledgerflow_{site.environment}_{taken:%Y%m%d_%H%M}")
+def name(env: EnvironmentContext, taken: datetime) -> BackupName:
+    return BackupName(f"ledgerflow_{env.environment}_{taken:%Y%m%d_%H%M}")
 
 
 def put(
-    site: Site,
+    env: EnvironmentContext,
     taken: datetime,
     *,
     size: int = 4000,
@@ -31,23 +31,25 @@ def put(
     seconds: float = 2.0,
 ) -> Manifest:
     """A committed backup of that instant, proven at `proven_at` (never, if None)."""
-    stem, data = name(site, taken), _data(size)
+    stem, data = name(env, taken), _data(size)
     counts = dict(zip(TABLES, rows or range(1000, 25000, 1000), strict=False))
-    manifest = _manifest(site, stem, taken, data, counts, seconds)
-    folder = site.folder.path
+    manifest = _manifest(env, stem, taken, data, counts, seconds)
+    folder = env.folder.path
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file, content in (
         (stem.dump, data),
         (stem.globals, b"-- roles\n"),
         (stem.manifest, manifest.encode()),
     ):
-        _write(site, file, content)
+        _write(env, file, content)
     if proven_at:
-        prove(site, manifest, proven_at, verdict)
+        prove(env, manifest, proven_at, verdict)
     return manifest
 
 
-def prove(site: Site, manifest: Manifest, at: datetime, verdict: Verdict = Verdict.GOOD) -> Proof:
+def prove(
+    env: EnvironmentContext, manifest: Manifest, at: datetime, verdict: Verdict = Verdict.GOOD
+) -> Proof:
     """The proof of a drill of that backup at that instant."""
     proof = records.proof(
         Rung.VALID if verdict is Verdict.GOOD else Rung.HASHED,
@@ -57,11 +59,11 @@ def prove(site: Site, manifest: Manifest, at: datetime, verdict: Verdict = Verdi
         manifest_digest=manifest.digest,
         examined_at=at,
     )
-    _write(site, BackupName.of(manifest.dump.file).proof, proof.encode())
+    _write(env, BackupName.of(manifest.dump.file).proof, proof.encode())
     return proof
 
 
-def days(site: Site, last: date, count: int, *, at: str = "02:30") -> list[Manifest]:
+def days(env: EnvironmentContext, last: date, count: int, *, at: str = "02:30") -> list[Manifest]:
     """A proven backup on each of `count` days up to `last`, a little larger every day."""
     made = []
     for back in reversed(range(count)):
@@ -69,7 +71,7 @@ def days(site: Site, last: date, count: int, *, at: str = "02:30") -> list[Manif
         taken = datetime.fromisoformat(f"{day}T{at}:00+00:00")
         grown = count - back
         rows = [1000 * number + grown * number for number in range(1, 25)]
-        made.append(put(site, taken, size=4000 + grown, rows=rows, proven_at=taken + timedelta(minutes=5)))
+        made.append(put(env, taken, size=4000 + grown, rows=rows, proven_at=taken + timedelta(minutes=5)))
     return made
 
 
@@ -79,7 +81,12 @@ def _data(size: int) -> bytes:
 
 
 def _manifest(
-    site: Site, stem: BackupName, taken: datetime, data: bytes, counts: dict[str, int], seconds: float
+    env: EnvironmentContext,
+    stem: BackupName,
+    taken: datetime,
+    data: bytes,
+    counts: dict[str, int],
+    seconds: float,
 ) -> Manifest:
     content = {
         table: TableContent(rows=rows, size=rows * 40, digest=f"{rows:032x}", columns="(id, total)")
@@ -87,13 +94,13 @@ def _manifest(
     }
     facts = {table: TableFacts(rows=rows, sums={"total": f"{rows}.50"}) for table, rows in counts.items()}
     return records.manifest(
-        environment=site.environment,
-        backup_day=taken.astimezone(site.settings.zone).date(),
-        time_zone=site.settings.time_zone,
+        environment=env.environment,
+        backup_day=taken.astimezone(env.settings.zone).date(),
+        time_zone=env.settings.time_zone,
         recovery_point=taken,
         started_at=taken,
         finished_at=taken + timedelta(seconds=seconds),
-        sample=site.is_sample,
+        sample=env.is_sample,
         dump=FileFacts(file=stem.dump, size=len(data), sha256=_digest(data)),
         globals=FileFacts(file=stem.globals, size=9, sha256=_digest(b"-- roles\n")),
         seal=records.seal(tables=facts),
@@ -107,7 +114,7 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _write(site: Site, file: str, data: bytes) -> None:
-    path = site.folder.file(file)
+def _write(env: EnvironmentContext, file: str, data: bytes) -> None:
+    path = env.folder.file(file)
     path.write_bytes(data)
     path.chmod(0o600)

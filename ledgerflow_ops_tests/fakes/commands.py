@@ -13,11 +13,11 @@ from typing import Any
 
 from psycopg import sql
 
-from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.fakes.grounds import Ground
+from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
 _PROGRAM = Path(sys.executable).parent / "ledgerflow"
 _PATIENCE = 120
@@ -27,7 +27,7 @@ _PATIENCE = 120
 class Commands:
     """`ledgerflow` on a ground, with Dagster's records in `storage`."""
 
-    ground: Ground
+    sandbox: Sandbox
     storage: Database
     variables: dict[str, str] = field(default_factory=dict)
 
@@ -37,9 +37,9 @@ class Commands:
         """Begin a command; its words and its JSON come through pipes."""
         known = {
             "LEDGER_ENV": "dev",
-            "LEDGER_BACKUP_ROOT": str(self.ground.root / "backups"),
-            "LEDGER_STATE_DIR": str(self.ground.root / "state"),
-            "LEDGER_DEV_DATABASE_URL": builders.url(self.ground.database),
+            "LEDGER_BACKUP_ROOT": str(self.sandbox.root / "backups"),
+            "LEDGER_STATE_DIR": str(self.sandbox.root / "state"),
+            "LEDGER_DEV_DATABASE_URL": builders.url(self.sandbox.database),
             "LEDGER_DAGSTER_DATABASE_URL": builders.url(self.storage),
         }
         return subprocess.Popen(

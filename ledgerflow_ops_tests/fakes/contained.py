@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ledgerflow_ops import sample
-from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.fakes import ledgerflow
 from ledgerflow_ops_tests.fakes.engine import Engine
@@ -40,10 +40,12 @@ class Contained:
         }
         return {**known, **fields}
 
-    def site(self, reporter: Any = None, compose: dict[str, Any] | None = None, **fields: Any) -> Site:
+    def env(
+        self, reporter: Any = None, compose: dict[str, Any] | None = None, **fields: Any
+    ) -> EnvironmentContext:
         """The dev environment, reached through its container."""
         found = self.compose(**(compose or {}))
-        return builders.site(self.root, reporter=reporter, compose=found, **{"rules": _RULES, **fields})
+        return builders.env(self.root, reporter=reporter, compose=found, **{"rules": _RULES, **fields})
 
     def ask(self, statement: str) -> str:
         return self.project.psql(statement, self.database)
@@ -81,7 +83,7 @@ def contained(engine: Engine, folder: Path) -> Iterator[Contained]:
             patch.setenv(name, value)
         try:
             project.up("postgres")
-            with found.site().database().connect() as connection:
+            with found.env().database().connect() as connection:
                 sample.install(connection)
             yield found
             log = engine.docker("logs", project.container).stderr.decode()

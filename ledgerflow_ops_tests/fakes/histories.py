@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
+from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.summary import Summary
 
 BEGIN = date(2024, 3, 4)
 LEDGER, AUDIT, SESSIONS, SETTINGS, CUSTOMERS = (

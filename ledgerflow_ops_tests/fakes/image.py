@@ -15,7 +15,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from ledgerflow_ops.adapters import tools, wheel
+from ledgerflow_ops.adapters.programs import client_tools, wheel
 from ledgerflow_ops_tests import needs
 
 NAME = "postgres:17"
@@ -94,9 +94,10 @@ def build(target: Path) -> Path:
 
 def dockerfile() -> str:
     """What makes the official image's like of the bare system: its own words."""
+    version = client_tools.bundled().version
     return f"""\
 FROM {SYSTEM}
-ENV PATH=/usr/local/bin:/usr/bin:/bin LANG=C PG_MAJOR=17 PG_VERSION={tools.bundled().version} PGDATA={DATA}
+ENV PATH=/usr/local/bin:/usr/bin:/bin LANG=C PG_MAJOR=17 PG_VERSION={version} PGDATA={DATA}
 VOLUME {DATA}
 ENTRYPOINT ["docker-entrypoint.sh"]
 STOPSIGNAL SIGINT

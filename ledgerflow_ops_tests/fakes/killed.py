@@ -18,14 +18,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ledgerflow_ops.adapters import clock
-from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.core.file_swap import Swap
-from ledgerflow_ops.core.manifest import Manifest
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.progress import Silent, Step
-from ledgerflow_ops.core.restoring import Wish
-from ledgerflow_ops.operations import adopt, backup, catalog, drill, files, recover, restore, rollback, rotate
-from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.core.restore.file_swap import Swap
+from ledgerflow_ops.core.restore.restore_plan import Wish
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.backfill import adoption
+from ledgerflow_ops.operations.backup import backup
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.files import files_restore
+from ledgerflow_ops.operations.restore import recover, restore, rollback
+from ledgerflow_ops.operations.retention import rotate
+from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
 
 RESTORE = "killed"
@@ -74,41 +80,41 @@ def _die_of(event: str, told: tuple[Any, ...], ending: str) -> None:
 
 def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
     database = Database.of(url, "the fourth argument")
-    site = builders.site(Path(root), database, reporter=Fatal(where), files=listed)
+    env = builders.env(Path(root), database, reporter=Fatal(where), files=listed)
     works: dict[str, Callable[[], object]] = {
-        "backup": lambda: backup.backup(site),
-        "drill": lambda: drill.drill(site, catalog.find(site, None)),
-        "files": lambda: put_newest_in_place(site),
-        "take back": lambda: take_back(site, RESTORE),
-        "restore": lambda: restore.restore(site, Wish(site.environment, "first.dump", force=True)),
-        "rollback": lambda: rollback.rollback(site, force=True),
-        "recover": lambda: recover.recover(site, confirmed="dev"),
-        "rotate": lambda: rotate.carry_out(site, "dev"),
-        "adopt": lambda: adopt_newest(site, builders.site(Path(root) / "away", database)),
+        "backup": lambda: backup.backup(env),
+        "drill": lambda: drill.drill(env, catalog.find(env, None)),
+        "files": lambda: put_newest_in_place(env),
+        "take back": lambda: take_back(env, RESTORE),
+        "restore": lambda: restore.restore(env, Wish(env.environment, "first.dump", force=True)),
+        "rollback": lambda: rollback.rollback(env, force=True),
+        "recover": lambda: recover.recover(env, confirmed="dev"),
+        "rotate": lambda: rotate.carry_out(env, "dev"),
+        "adopt": lambda: adopt_newest(env, builders.env(Path(root) / "away", database)),
     }
     works[what]()
 
 
-def put_in_place(site: Site, manifest: Manifest, restore_id: str, now: datetime) -> Swap:
+def put_in_place(env: EnvironmentContext, manifest: Manifest, restore_id: str, now: datetime) -> Swap:
     """The files of a backup in their place: what a restore does of them before and after its database."""
-    return files.put_in_place(site, files.lay_out(site, manifest, restore_id, now))
+    return files_restore.put_in_place(env, files_restore.lay_out(env, manifest, restore_id, now))
 
 
-def take_back(site: Site, restore_id: str) -> Swap:
+def take_back(env: EnvironmentContext, restore_id: str) -> Swap:
     """The files that were there before: what a rollback does of them before and after its database."""
-    swap = files.swapped(site, restore_id)
+    swap = files_restore.swapped(env, restore_id)
     assert swap
-    return files.take_back(site, files.announce_back(site, swap))
+    return files_restore.take_back(env, files_restore.announce_back(env, swap))
 
 
-def put_newest_in_place(site: Site) -> None:
-    manifest = catalog.read_manifest(site, catalog.find(site, None))
+def put_newest_in_place(env: EnvironmentContext) -> None:
+    manifest = catalog.read_manifest(env, catalog.find(env, None))
     assert manifest
-    put_in_place(site, manifest, RESTORE, clock.now())
+    put_in_place(env, manifest, RESTORE, clock.now())
 
 
-def adopt_newest(site: Site, at: Site) -> None:
-    adopt.bring(site, at, catalog.newest_first(at)[0])
+def adopt_newest(env: EnvironmentContext, at: EnvironmentContext) -> None:
+    adoption.bring(env, at, catalog.newest_first(at)[0])
 
 
 if __name__ == "__main__":

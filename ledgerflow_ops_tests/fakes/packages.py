@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.core.wheels import PACKAGE, Pinned
+from ledgerflow_ops.core.postgres.fetched_programs import PACKAGE, Pinned
 
 VERSION = "18.99.0"
 FOLDER = f"postgresql-{VERSION}-here"

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ledgerflow_ops.adapters import process
-from ledgerflow_ops.adapters.account import server_account
-from ledgerflow_ops.adapters.cluster import free_port
-from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.cluster.cluster import free_port
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.system import process
+from ledgerflow_ops.adapters.system.server_account import server_account
 from ledgerflow_ops_tests import needs
-from ledgerflow_ops_tests.fakes import grounds
+from ledgerflow_ops_tests.fakes import sandboxes
 
 PGBOUNCER = "/usr/sbin/pgbouncer"
 _SETTINGS = """[databases]
@@ -43,7 +43,7 @@ def pgbouncer(root: Path, server: Database, mode: str, ignored: str = "") -> Ite
         [PGBOUNCER, "-q", file], extra={}, account=account, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
-        assert grounds.until(lambda: _listens(port), 60), child.poll()
+        assert sandboxes.until(lambda: _listens(port), 60), child.poll()
         yield Database({**server.parameters, "host": "127.0.0.1", "port": str(port)})
     finally:
         process.stop(child)

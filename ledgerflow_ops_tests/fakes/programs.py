@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from ledgerflow_ops.adapters import tools
+from ledgerflow_ops.adapters.programs import client_tools
 
 DUMPS = "--snapshot="
 """An argument that pg_dump has when a backup is taken, and not when its version is asked for."""
@@ -17,7 +17,7 @@ def falsified(folder: Path, program: str, when: str, script: str) -> Path:
 
     The script is for sh, with the real program's path in `$real` and its arguments as they came.
     """
-    genuine = tools.bundled().folder
+    genuine = client_tools.bundled().folder
     folder.mkdir()
     for file in genuine.iterdir():
         (folder / file.name).symlink_to(file)

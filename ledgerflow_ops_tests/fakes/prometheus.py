@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ledgerflow_ops.adapters.cluster import free_port
+from ledgerflow_ops.adapters.cluster.cluster import free_port
 from ledgerflow_ops_tests import needs
 
 _PATIENCE = 40.0

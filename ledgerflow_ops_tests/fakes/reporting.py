@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from ledgerflow_ops.core.alerts import Finding, Level
+from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.progress import Silent
-from ledgerflow_ops.operations import alerts
-from ledgerflow_ops.operations.desk import Desk
+from ledgerflow_ops.operations.alerting import alerts
+from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops_tests import builders
 
 LATE = Finding(Environment.PROD, "late", "", Level.CRITICAL, "The backup is late.", "make backup")
@@ -15,7 +15,7 @@ LATE = Finding(Environment.PROD, "late", "", Level.CRITICAL, "The backup is late
 
 def main(root: str, url: str, source: str) -> None:
     settings = builders.settings(Path(root), alerts={"channels": [{"name": "web", "url": url}]})
-    alerts.report(Desk(settings, Silent()), source, [LATE])
+    alerts.report(OperationContext(settings, Silent()), source, [LATE])
 
 
 if __name__ == "__main__":

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from psycopg import sql
 
-from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.adapters.tools import Tools
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.programs.client_tools import Tools
+from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.restoring import Wish
-from ledgerflow_ops.operations import restore, rollback
-from ledgerflow_ops.operations.backup import Order
-from ledgerflow_ops.operations.restore import Restored
-from ledgerflow_ops_tests.fakes import grounds
-from ledgerflow_ops_tests.fakes.grounds import Ground
+from ledgerflow_ops.core.restore.restore_plan import Wish
+from ledgerflow_ops.operations.backup.backup import Order
+from ledgerflow_ops.operations.restore import restore, rollback
+from ledgerflow_ops.operations.restore.restore import Restored
+from ledgerflow_ops_tests.fakes import sandboxes
+from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
 
 
@@ -26,13 +26,13 @@ from ledgerflow_ops_tests.fakes.servers import Server
 class Case:
     """A database that psql made from a script, on a server that stands for the environment's own."""
 
-    ground: Ground
+    sandbox: Sandbox
     server: Server
     tools: Tools
 
     @property
     def database(self) -> Database:
-        return self.ground.database
+        return self.sandbox.database
 
     @property
     def name(self) -> str:
@@ -78,27 +78,27 @@ class Case:
 
     def backup(self) -> BackupName:
         """A backup called first.dump, not proven yet."""
-        manifest = grounds.take(self.ground.site(rules=[]), Order(file="first.dump"))
+        manifest = sandboxes.take(self.sandbox.env(rules=[]), Order(file="first.dump"))
         return BackupName.of(manifest.dump.file)
 
     def restored(self) -> Restored:
         """Restore first.dump by force: it has to take place, and no check afterwards to be bad."""
-        found = restore.restore(self.ground.site(rules=[]), Wish(Environment.DEV, "first.dump", force=True))
+        found = restore.restore(self.sandbox.env(rules=[]), Wish(Environment.DEV, "first.dump", force=True))
         assert found.bad is None, found.bad
         return found
 
     def roundtrip(self, change: str, *, ordered: bool = True) -> Restored:
         """Backup, drill, `change`, forced restore, rollback; pg_dump's text decides at each point."""
         before = self.text(ordered=ordered)
-        manifest = grounds.take(self.ground.site(rules=[]), Order(file="first.dump"))
-        grounds.prove(self.ground.site(rules=[]), manifest)
+        manifest = sandboxes.take(self.sandbox.env(rules=[]), Order(file="first.dump"))
+        sandboxes.prove(self.sandbox.env(rules=[]), manifest)
         assert self.text(ordered=ordered) == before, "the backup changed its source"
         self.psql(change)
         changed = self.text(ordered=ordered)
         assert changed != before
         found = self.restored()
         assert self.text(ordered=ordered) == before
-        rollback.rollback(self.ground.site(rules=[]))
+        rollback.rollback(self.sandbox.env(rules=[]))
         assert self.text(ordered=ordered) == changed
         return found
 
@@ -111,7 +111,7 @@ def case(
     with server.database.connect() as connection:
         made = sql.SQL("CREATE DATABASE {} TEMPLATE template0 " + options)
         connection.execute(made.format(sql.Identifier(name)))
-    found = Case(Ground(root, server.database.named(name)), server, tools)
+    found = Case(Sandbox(root, server.database.named(name)), server, tools)
     try:
         found.psql(script)
         yield found

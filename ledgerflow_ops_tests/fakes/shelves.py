@@ -4,18 +4,18 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from ledgerflow_ops.core.manifest import Manifest, TableContent
-from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.proof import Proof, Verdict
-from ledgerflow_ops.core.rungs import Rung
-from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.core.catalog.manifest import Manifest, TableContent
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.catalog.proof import Proof, Verdict
+from ledgerflow_ops.core.catalog.rungs import Rung
+from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops_tests.core import records
 
 SIZE = 20_000
 
 
 def put(
-    site: Site,
+    env: EnvironmentContext,
     taken: datetime,
     *,
     size: int = SIZE,
@@ -25,9 +25,9 @@ def put(
     **changes: Any,
 ) -> BackupName:
     """A backup as it would have been taken then; `rung` None leaves it without a proof."""
-    name = BackupName(f"ledgerflow_{site.environment}_{taken:%Y%m%d_%H%M}")
-    made = _manifest(site, name, taken, size, changes)
-    folder = site.folder
+    name = BackupName(f"ledgerflow_{env.environment}_{taken:%Y%m%d_%H%M}")
+    made = _manifest(env, name, taken, size, changes)
+    folder = env.folder
     folder.prepare()
     folder.file(name.dump).write_bytes(b"PGDMP".ljust(size, b"\1"))
     folder.file(name.manifest).write_bytes(made.encode())
@@ -40,14 +40,14 @@ def put(
 
 
 def _manifest(
-    site: Site, name: BackupName, taken: datetime, size: int, changes: Mapping[str, Any]
+    env: EnvironmentContext, name: BackupName, taken: datetime, size: int, changes: Mapping[str, Any]
 ) -> Manifest:
     whole = records.manifest()
     table = TableContent(rows=size // 10, size=size, digest="a" * 32, columns="(id, total)")
     fields: dict[str, Any] = {
-        "environment": site.environment,
-        "backup_day": taken.astimezone(site.settings.zone).date(),
-        "time_zone": site.settings.time_zone,
+        "environment": env.environment,
+        "backup_day": taken.astimezone(env.settings.zone).date(),
+        "time_zone": env.settings.time_zone,
         "recovery_point": taken,
         "started_at": taken,
         "finished_at": taken + timedelta(seconds=30),
@@ -73,26 +73,31 @@ def _proof(made: Manifest, taken: datetime, rung: Rung, verdict: Verdict, rto: f
     )
 
 
-def days(site: Site, now: datetime, count: int, put_one: Callable[[Site, datetime, int], object]) -> None:
+def days(
+    env: EnvironmentContext,
+    now: datetime,
+    count: int,
+    put_one: Callable[[EnvironmentContext, datetime, int], object],
+) -> None:
     """One backup for each of the last `count` days, the oldest first; `put_one` is given its number."""
     for number in range(count):
-        put_one(site, now - timedelta(days=count - 1 - number), number)
+        put_one(env, now - timedelta(days=count - 1 - number), number)
 
 
-def plain(site: Site, taken: datetime, number: int) -> BackupName:
+def plain(env: EnvironmentContext, taken: datetime, number: int) -> BackupName:
     """A proven backup, a little larger each day."""
     size = SIZE + 200 * number
-    return put(site, taken, size=size, rto=1.0 + size / 20_000)
+    return put(env, taken, size=size, rto=1.0 + size / 20_000)
 
 
-def eventful(site: Site, taken: datetime, number: int) -> BackupName | None:
+def eventful(env: EnvironmentContext, taken: datetime, number: int) -> BackupName | None:
     """What happens in a month: a missed day, one that was never drilled, a bad one, one far too small."""
     if number % 11 == 5:
         return None
     if number % 13 == 7:
-        return put(site, taken, rung=Rung.READABLE)
+        return put(env, taken, rung=Rung.READABLE)
     if number % 17 == 9:
-        return put(site, taken, rung=Rung.HASHED, verdict=Verdict.BAD)
+        return put(env, taken, rung=Rung.HASHED, verdict=Verdict.BAD)
     if number % 19 == 16:
-        return put(site, taken, size=SIZE // 4)
-    return plain(site, taken, number)
+        return put(env, taken, size=SIZE // 4)
+    return plain(env, taken, number)

@@ -15,7 +15,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 
-from ledgerflow_ops.adapters.cluster import free_port
+from ledgerflow_ops.adapters.cluster.cluster import free_port
 
 
 @dataclass

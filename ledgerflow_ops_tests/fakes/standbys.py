@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ledgerflow_ops.adapters import process
-from ledgerflow_ops.adapters.cluster import Cluster, free_port
-from ledgerflow_ops_tests.fakes import grounds
+from ledgerflow_ops.adapters.cluster.cluster import Cluster, free_port
+from ledgerflow_ops.adapters.system import process
+from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.servers import Server
 
 
@@ -40,7 +40,7 @@ def caught_up(primary: Server, standby: Server) -> bool:
     with primary.database.connect() as connection:
         row = connection.execute("SELECT pg_current_wal_flush_lsn()::text").fetchone()
     assert row is not None
-    return grounds.until(lambda: _reached(standby, row[0]))
+    return sandboxes.until(lambda: _reached(standby, row[0]))
 
 
 def _reached(standby: Server, lsn: str) -> bool:

@@ -8,13 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from ledgerflow_ops.core.catalog.files import FileEntry, FilesState, Kind
+from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.catalog.proof import Verdict
+from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.files import FileEntry, FilesState, Kind
-from ledgerflow_ops.core.manifest import Manifest
-from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.proof import Verdict
-from ledgerflow_ops.core.record import FileFacts
-from ledgerflow_ops.core.rungs import Rung
+from ledgerflow_ops.core.models import FileFacts
 from ledgerflow_ops_tests.core import records
 
 ROOT = "/srv/media"

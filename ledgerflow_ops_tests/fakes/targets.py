@@ -13,20 +13,20 @@ from typing import Any
 
 from psycopg import sql
 
-from ledgerflow_ops.adapters import source
-from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.inspection import source
+from ledgerflow_ops.core.catalog.manifest import Seal
+from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.manifest import Seal
-from ledgerflow_ops.core.naming import BackupName
-from ledgerflow_ops.core.restoring import Wish
-from ledgerflow_ops.operations import restore
-from ledgerflow_ops.operations.backup import Order
-from ledgerflow_ops.operations.desk import Site
-from ledgerflow_ops.operations.restore import Restored
+from ledgerflow_ops.core.restore.restore_plan import Wish
+from ledgerflow_ops.operations.backup.backup import Order
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.restore import restore
+from ledgerflow_ops.operations.restore.restore import Restored
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.fakes import grounds
-from ledgerflow_ops_tests.fakes.grounds import Ground
+from ledgerflow_ops_tests.fakes import sandboxes
+from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
 
 MARKED = "UPDATE public.profiles_transaction SET description = 'after the backup' WHERE id = 1"
@@ -39,21 +39,21 @@ class Field:
     """A ground whose database has a proven backup, first.dump, and went on since."""
 
     server: Server
-    ground: Ground
+    sandbox: Sandbox
 
     @property
     def database(self) -> Database:
-        return self.ground.database
+        return self.sandbox.database
 
     @property
     def name(self) -> str:
         return self.database.parameters["dbname"]
 
-    def site(self, *arguments: Any, **fields: Any) -> Site:
-        return self.ground.site(*arguments, **fields)
+    def env(self, *arguments: Any, **fields: Any) -> EnvironmentContext:
+        return self.sandbox.env(*arguments, **fields)
 
     def restore(self, file: str = "first.dump", *, force: bool = True, **fields: Any) -> Restored:
-        return restore.restore(self.site(**fields), Wish(Environment.DEV, file, force=force))
+        return restore.restore(self.env(**fields), Wish(Environment.DEV, file, force=force))
 
     def ask(self, query: str, database: str | None = None) -> Any:
         """The first value that a query gives; None where it gives no row."""
@@ -80,7 +80,7 @@ class Field:
         """Run an operation, on `files` as well, until it dies there (see `killed`). A fault must fire."""
         command = [sys.executable, "-m", "ledgerflow_ops_tests.fakes.killed", what, where]
         finished = subprocess.run(
-            [*command, str(self.ground.root), builders.url(self.database), *files],
+            [*command, str(self.sandbox.root), builders.url(self.database), *files],
             cwd=PROJECT,
             env=os.environ,
             capture_output=True,
@@ -105,10 +105,10 @@ def sealed(database: Database) -> Seal:
 def field(root: Path, server: Server, **fields: Any) -> Iterator[Field]:
     """A field of its own on a server, gone afterwards with all that stands beside its database."""
     database = server.books(f"books_{secrets.token_hex(4)}")
-    found = Field(server, Ground(root, database, fields))
-    site = found.site()
-    manifest = grounds.take(site, Order(file="first.dump"))
-    grounds.prove(site, manifest)
+    found = Field(server, Sandbox(root, database, fields))
+    env = found.env()
+    manifest = sandboxes.take(env, Order(file="first.dump"))
+    sandboxes.prove(env, manifest)
     assert BackupName.of(manifest.dump.file).stem == "first"
     found.ask(MARKED)
     try:

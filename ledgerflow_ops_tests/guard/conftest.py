@@ -4,27 +4,27 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from ledgerflow_ops.guard.judge import judge
-from ledgerflow_ops.guard.parse import parse
+from ledgerflow_ops.guard.command_line.parse import parse
+from ledgerflow_ops.guard.effects import Judgement
+from ledgerflow_ops.guard.model import Guarded
 from ledgerflow_ops.guard.resolve import Asked, resolve
-from ledgerflow_ops.guard.things import Guarded
-from ledgerflow_ops.guard.touches import Judgement
+from ledgerflow_ops.guard.rules.judge import judge
 from ledgerflow_ops_tests.fakes import image
+from ledgerflow_ops_tests.fakes.docker_sandboxes import DockerSandbox
 from ledgerflow_ops_tests.fakes.engine import Engine
-from ledgerflow_ops_tests.fakes.yard import Yard
 
 Judged = Callable[[Sequence[str]], Judgement]
 
 
 @pytest.fixture(scope="module")
-def yard(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+def docker_sandbox(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerSandbox]:
     """The yard, built; the commands typed here reach its engine."""
     folder = tmp_path_factory.mktemp("yard")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in engine.environment().items():
             patch.setenv(name, value)
         patch.chdir(folder)
-        made = Yard(engine, folder)
+        made = DockerSandbox(engine, folder)
         made.build()
         yield made
         engine.clear()
@@ -34,20 +34,22 @@ def yard(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Y
 
 
 @pytest.fixture
-def judged(yard: Yard) -> Judged:
+def judged(docker_sandbox: DockerSandbox) -> Judged:
     """The judgement on a command line, asked of the engine as it is now."""
 
     def ask(words: Sequence[str]) -> Judgement:
         call = parse("docker", words)
-        guarded = Guarded(volumes=frozenset({"attic"}), folders=(str(yard.backups),))
-        return judge(call, resolve(Asked(yard.engine.client, call), lambda _: guarded))
+        guarded = Guarded(volumes=frozenset({"attic"}), folders=(str(docker_sandbox.backups),))
+        return judge(call, resolve(Asked(docker_sandbox.engine.client, call), lambda _: guarded))
 
     return ask
 
 
-def run(yard: Yard, words: Sequence[str]) -> int:
+def run(docker_sandbox: DockerSandbox, words: Sequence[str]) -> int:
     """Really run it, with nothing to read; one that does not end is ended. Its exit code."""
     try:
-        return yard.engine.docker(*words, check=False, timeout=10, cwd=yard.folder).returncode
+        return docker_sandbox.engine.docker(
+            *words, check=False, timeout=10, cwd=docker_sandbox.folder
+        ).returncode
     except Exception:  # noqa: BLE001 - whatever becomes of it, the volumes are what is looked at
         return -1

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from ledgerflow_ops.guard.grammar import JUDGED, Options
+from ledgerflow_ops.guard.command_line.grammar import JUDGED, Options
 from ledgerflow_ops_tests.fakes import image
-from ledgerflow_ops_tests.fakes.yard import DATA
+from ledgerflow_ops_tests.fakes.docker_sandboxes import DATA
 
 _GROUPED = ("run", "create", "start", "restart", "stop", "kill", "rm", "exec", "attach", "cp", "export")
 

@@ -14,7 +14,7 @@ import pytest
 from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops_tests import needs
 from ledgerflow_ops_tests.fakes import image
-from ledgerflow_ops_tests.fakes.yard import DATA, Yard
+from ledgerflow_ops_tests.fakes.docker_sandboxes import DATA, DockerSandbox
 from ledgerflow_ops_tests.guard.conftest import Judged
 
 _ALONE = "run --rm --network none"
@@ -37,22 +37,22 @@ _NO_POWERS = b"unable to apply caps"
         f"exec --privileged {_POSTGRES} rm -rf {DATA}/base",
     ],
 )
-def test_it_reaches_the_data_and_is_seen(words: str, yard: Yard, judged: Judged) -> None:
-    yard.build()
+def test_it_reaches_the_data_and_is_seen(words: str, docker_sandbox: DockerSandbox, judged: Judged) -> None:
+    docker_sandbox.build()
     form = "{{.State.Pid}}"
     places = {
-        "PID": yard.engine.docker("inspect", "--format", form, _POSTGRES).stdout.decode().strip(),
+        "PID": docker_sandbox.engine.docker("inspect", "--format", form, _POSTGRES).stdout.decode().strip(),
         "IMAGE": image.SYSTEM,
-        "SOCKET": yard.engine.host.removeprefix("unix://"),
-        "CLIENT": str(yard.engine.client),
+        "SOCKET": docker_sandbox.engine.host.removeprefix("unix://"),
+        "CLIENT": str(docker_sandbox.engine.client),
         "NSENTER": shutil.which("nsenter") or "",
     }
     for name, place in places.items():
         words = words.replace(name, place)
-    judgement, before = judged(words.split()), yard.content()
-    said = yard.engine.docker(*words.split(), check=False, cwd=yard.folder)
-    lost = yard.content() != before
-    yard.build()
+    judgement, before = judged(words.split()), docker_sandbox.content()
+    said = docker_sandbox.engine.docker(*words.split(), check=False, cwd=docker_sandbox.folder)
+    lost = docker_sandbox.content() != before
+    docker_sandbox.build()
     assert judgement.effect == Effect.DESTROYS
     assert lost or ("--privileged" in words and _NO_POWERS in said.stdout + said.stderr), said
 
@@ -63,9 +63,9 @@ def test_what_is_privileged_is_refused_with_a_harmless_program_too(words: str, j
 
 
 @pytest.fixture
-def disk(yard: Yard) -> Iterator[tuple[str, Path]]:
+def disk(docker_sandbox: DockerSandbox) -> Iterator[tuple[str, Path]]:
     """A disk in a file, with a labelled volume on it: the device, and the file."""
-    file = yard.folder / "disk"
+    file = docker_sandbox.folder / "disk"
     file.write_bytes(b"\0" * 4 * 1024 * 1024)
     subprocess.run([needs.program("mkfs.ext4", "mke2fs"), "-q", "-F", file], check=True)
     made = subprocess.run([needs.program("losetup"), "-f", "--show", file], capture_output=True, check=False)
@@ -74,44 +74,48 @@ def disk(yard: Yard) -> Iterator[tuple[str, Path]]:
     device = made.stdout.decode().strip()
     options = _OPTIONS.format(device).split()
     try:
-        yard.engine.docker("volume", "create", "--label", "com.ledgerflow.protect=true", *options, "disk")
+        docker_sandbox.engine.docker(
+            "volume", "create", "--label", "com.ledgerflow.protect=true", *options, "disk"
+        )
         yield device, file
-        yard.engine.docker("volume", "rm", "disk")
+        docker_sandbox.engine.docker("volume", "rm", "disk")
     finally:
         subprocess.run(["losetup", "-d", device], check=True)
         file.unlink()
 
 
-def test_the_disk_that_a_volume_is_on(disk: tuple[str, Path], yard: Yard, judged: Judged) -> None:
+def test_the_disk_that_a_volume_is_on(
+    disk: tuple[str, Path], docker_sandbox: DockerSandbox, judged: Judged
+) -> None:
     device, file = disk
     before = file.read_bytes()
     words = (
         f"{_ALONE} --device {device} {image.SYSTEM} dd if=/dev/zero of={device} bs=4096 count=1024".split()
     )
     assert judged(words).effect == Effect.DESTROYS
-    yard.engine.docker(*words)
+    docker_sandbox.engine.docker(*words)
     assert file.read_bytes() != before
 
 
 def test_a_volume_of_the_disk_that_the_backups_are_on(
-    disk: tuple[str, Path], yard: Yard, judged: Judged
+    disk: tuple[str, Path], docker_sandbox: DockerSandbox, judged: Judged
 ) -> None:
-    yard.build()
+    docker_sandbox.build()
     create = ["volume", "create", *_OPTIONS.format(disk[0]).split(), "alias"]
     assert judged(create).effect == Effect.READS
-    subprocess.run(["mount", disk[0], yard.backups], check=True)
+    subprocess.run(["mount", disk[0], docker_sandbox.backups], check=True)
     try:
-        (yard.backups / "kept").write_text("a backup")
-        made, before = judged(create), yard.content()
-        yard.engine.docker(*create)
+        (docker_sandbox.backups / "kept").write_text("a backup")
+        made, before = judged(create), docker_sandbox.content()
+        docker_sandbox.engine.docker(*create)
         words = f"{_ALONE} -v alias:/x {image.SYSTEM} rm /x/kept".split()
         handed = judged(words)
-        yard.engine.docker(*words)
-        lost = yard.content() != before
+        docker_sandbox.engine.docker(*words)
+        lost = docker_sandbox.content() != before
     finally:
-        yard.engine.docker("volume", "rm", "alias", check=False)
-        subprocess.run(["umount", yard.backups], check=True)
-        yard.build()
+        docker_sandbox.engine.docker("volume", "rm", "alias", check=False)
+        subprocess.run(["umount", docker_sandbox.backups], check=True)
+        docker_sandbox.build()
     assert (made.effect, handed.effect, lost) == (Effect.DESTROYS, Effect.DESTROYS, True)
 
 

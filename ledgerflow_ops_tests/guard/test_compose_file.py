@@ -7,7 +7,7 @@ import pytest
 
 from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops_tests.fakes import image
-from ledgerflow_ops_tests.fakes.yard import DATA, Yard
+from ledgerflow_ops_tests.fakes.docker_sandboxes import DATA, DockerSandbox
 from ledgerflow_ops_tests.guard.conftest import Judged, run
 
 UP = "-f docker-compose.dev.yml up -d"
@@ -104,21 +104,21 @@ LOSING = {
 
 
 @pytest.fixture
-def edited(yard: Yard, request: pytest.FixtureRequest) -> Iterator[Path]:
+def edited(docker_sandbox: DockerSandbox, request: pytest.FixtureRequest) -> Iterator[Path]:
     """The compose file with one edit; the yard's own is back afterwards."""
-    yard.build()
+    docker_sandbox.build()
     before, after = request.param
-    whole = yard.file.read_text()
+    whole = docker_sandbox.file.read_text()
     assert before in whole
-    after = after.replace("BACKUPS", str(yard.backups))
-    if not (yard.folder / "linked").is_symlink():
-        (yard.folder / "linked").symlink_to(yard.backups)
+    after = after.replace("BACKUPS", str(docker_sandbox.backups))
+    if not (docker_sandbox.folder / "linked").is_symlink():
+        (docker_sandbox.folder / "linked").symlink_to(docker_sandbox.backups)
     text = whole.replace(before, after) if "postgres_17" in after else whole.replace(before, after, 1)
     if "outside" in after:
         text += "  outside: {external: true, name: loose}\n"
-    yard.file.write_text(text)
-    yield yard.file
-    yard.build()
+    docker_sandbox.file.write_text(text)
+    yield docker_sandbox.file
+    docker_sandbox.build()
 
 
 @pytest.mark.parametrize(("edited", "words"), LOSING.values(), ids=LOSING, indirect=["edited"])
@@ -131,14 +131,16 @@ def test_what_an_edit_would_lose_is_seen(
     assert judgement.effect == Effect.DESTROYS
 
 
-def test_yes_to_a_changed_label_really_loses_the_volume(yard: Yard) -> None:
-    yard.build()
-    before = yard.content()
-    yard.file.write_text(yard.file.read_text().replace(_VOLUMES, f"{_VOLUMES}\n    labels: {{a: b}}"))
-    run(yard, ["compose", *UP.split(), "-y"])
-    assert yard.content() != before
-    run(yard, ["compose", "-p", "ledger-dev", "down", "-v"])
-    yard.build()
+def test_yes_to_a_changed_label_really_loses_the_volume(docker_sandbox: DockerSandbox) -> None:
+    docker_sandbox.build()
+    before = docker_sandbox.content()
+    docker_sandbox.file.write_text(
+        docker_sandbox.file.read_text().replace(_VOLUMES, f"{_VOLUMES}\n    labels: {{a: b}}")
+    )
+    run(docker_sandbox, ["compose", *UP.split(), "-y"])
+    assert docker_sandbox.content() != before
+    run(docker_sandbox, ["compose", "-p", "ledger-dev", "down", "-v"])
+    docker_sandbox.build()
 
 
 HARMLESS = {
@@ -164,19 +166,21 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize(("edited", "words"), HARMLESS.values(), ids=HARMLESS, indirect=["edited"])
-def test_other_edits_are_let_through(edited: Path, words: str, yard: Yard, judged: Judged) -> None:
+def test_other_edits_are_let_through(
+    edited: Path, words: str, docker_sandbox: DockerSandbox, judged: Judged
+) -> None:
     assert edited.exists()
     judgement = judged(["compose", *words.split()])
     assert (judgement.effect, judgement.unknown) == (Effect.READS, "")
-    before = yard.content()
-    run(yard, ["compose", *words.split()])
-    assert yard.content() == before
+    before = docker_sandbox.content()
+    run(docker_sandbox, ["compose", *words.split()])
+    assert docker_sandbox.content() == before
 
 
-def test_the_same_name_for_another_image_changes_it(yard: Yard, judged: Judged) -> None:
+def test_the_same_name_for_another_image_changes_it(docker_sandbox: DockerSandbox, judged: Judged) -> None:
     """Pulled, loaded or tagged meanwhile: the name in the file is what it was."""
-    yard.build()
-    engine = yard.engine
+    docker_sandbox.build()
+    engine = docker_sandbox.engine
     name = f"FROM {image.SYSTEM}\nLABEL newer=yes\n"
     engine.docker("tag", image.SYSTEM, "kept:tests")
     engine.docker("build", "-t", image.SYSTEM, "-", data=name.encode(), variables={"DOCKER_BUILDKIT": "0"})
@@ -202,7 +206,7 @@ _NEVER = "pull_policy: never"
     indirect=["edited"],
 )
 def test_an_image_that_is_fetched_or_built_first_may_be_another(
-    edited: Path, words: str, yard: Yard, judged: Judged
+    edited: Path, words: str, docker_sandbox: DockerSandbox, judged: Judged
 ) -> None:
     assert edited.exists()
     judgement = judged(["compose", *words.split()])
@@ -221,34 +225,38 @@ def test_an_image_that_is_fetched_or_built_first_may_be_another(
     ],
     indirect=["edited"],
 )
-def test_one_that_is_there_already_is_no_other(edited: Path, words: str, yard: Yard, judged: Judged) -> None:
+def test_one_that_is_there_already_is_no_other(
+    edited: Path, words: str, docker_sandbox: DockerSandbox, judged: Judged
+) -> None:
     assert edited.exists()
     judgement = judged(["compose", *words.split()])
     assert (judgement.effect, judgement.unknown) == (Effect.READS, "")
 
 
-def test_another_image_below_the_data_changes_it(yard: Yard, judged: Judged) -> None:
-    yard.build()
-    yard.engine.docker("tag", "ledgerflow-system:tests", "postgres:18")
-    whole = yard.file.read_text()
-    yard.file.write_text(
+def test_another_image_below_the_data_changes_it(docker_sandbox: DockerSandbox, judged: Judged) -> None:
+    docker_sandbox.build()
+    docker_sandbox.engine.docker("tag", "ledgerflow-system:tests", "postgres:18")
+    whole = docker_sandbox.file.read_text()
+    docker_sandbox.file.write_text(
         whole.replace("ledgerflow-system:tests", "postgres:18", 1).replace(
             '["sleep", "infinity"]', '["postgres"]', 1
         )
     )
     judgement = judged(["compose", *UP.split()])
-    yard.engine.docker("image", "rm", "postgres:18")  # of two names, a prune would take either
-    yard.build()
+    docker_sandbox.engine.docker("image", "rm", "postgres:18")  # of two names, a prune would take either
+    docker_sandbox.build()
     assert any("runs postgres:18 on the data of" in touch.what for touch in judgement.touches)
     assert judgement.effect == Effect.CHANGES
 
 
 @pytest.mark.parametrize("text", ["services: [", "services:\n  a: {image: ''}\nvolumes: 7\n"])
-def test_a_file_that_cannot_be_read_is_not_let_through(text: str, yard: Yard, judged: Judged) -> None:
-    yard.build()
-    yard.file.write_text(text)
+def test_a_file_that_cannot_be_read_is_not_let_through(
+    text: str, docker_sandbox: DockerSandbox, judged: Judged
+) -> None:
+    docker_sandbox.build()
+    docker_sandbox.file.write_text(text)
     judgement = judged(["compose", *UP.split()])
-    yard.build()
+    docker_sandbox.build()
     assert judgement.unknown
 
 
@@ -271,20 +279,26 @@ _HOOKED = f'services: {{postgres: {{pre_stop: [{{command: ["rm", "-rf", "{DATA}/
     ],
 )
 def test_what_comes_through_standard_input_is_not_let_through(
-    words: str, whole: str, data: str, yard: Yard, judged: Judged
+    words: str, whole: str, data: str, docker_sandbox: DockerSandbox, judged: Judged
 ) -> None:
     """In whatever way it is taken in: the questions that we ask would not see it."""
-    yard.build()
-    yard.file.write_text(yard.file.read_text().replace("ledger_postgres:/", "${BOOKS:-ledger_postgres}:/"))
-    (yard.folder / "whole.yml").write_text(f"name: ledger-dev\n{whole}\n")
+    docker_sandbox.build()
+    docker_sandbox.file.write_text(
+        docker_sandbox.file.read_text().replace("ledger_postgres:/", "${BOOKS:-ledger_postgres}:/")
+    )
+    (docker_sandbox.folder / "whole.yml").write_text(f"name: ledger-dev\n{whole}\n")
     typed = ["compose", *words.split()]
-    judgement, before = judged(typed), yard.content()
-    yard.engine.docker(*typed, check=False, data=data.encode(), cwd=yard.folder)
+    judgement, before = judged(typed), docker_sandbox.content()
+    docker_sandbox.engine.docker(*typed, check=False, data=data.encode(), cwd=docker_sandbox.folder)
     form = "{{range .Mounts}}{{.Name}}{{end}}"
-    held = yard.engine.docker("inspect", "--format", form, "ledger-dev-postgres-1").stdout.decode().strip()
-    lost = yard.content() != before or held != "ledger-dev_ledger_postgres"
-    yard.engine.docker("rm", "--force", "ledger-dev-postgres-1")
-    yard.build()
+    held = (
+        docker_sandbox.engine.docker("inspect", "--format", form, "ledger-dev-postgres-1")
+        .stdout.decode()
+        .strip()
+    )
+    lost = docker_sandbox.content() != before or held != "ledger-dev_ledger_postgres"
+    docker_sandbox.engine.docker("rm", "--force", "ledger-dev-postgres-1")
+    docker_sandbox.build()
     assert (judgement.unknown, lost) == (_STREAMED, True)
 
 
@@ -293,31 +307,37 @@ _UNBOUND = '    pre_stop: [{command: ["true"], privileged: true}]\n'
 
 
 @pytest.mark.parametrize("verb", ["stop postgres", "restart", "down", "rm --stop --force"])
-def test_a_hook_that_wipes_the_data_when_it_is_stopped(verb: str, yard: Yard, judged: Judged) -> None:
+def test_a_hook_that_wipes_the_data_when_it_is_stopped(
+    verb: str, docker_sandbox: DockerSandbox, judged: Judged
+) -> None:
     """Compose takes the hook from the file, for a container that was made before it was there."""
-    yard.build()
-    yard.file.write_text(yard.file.read_text().replace(_TOP, f"{_TOP}{_PRE_STOP}"))
+    docker_sandbox.build()
+    docker_sandbox.file.write_text(docker_sandbox.file.read_text().replace(_TOP, f"{_TOP}{_PRE_STOP}"))
     words = ["compose", *_ALL.split(), *verb.split()]
-    judgement, before = judged(words), yard.content()
-    run(yard, words)
-    lost = yard.content() != before
-    yard.engine.docker("rm", "--force", "ledger-dev-postgres-1")  # this engine runs no hook twice in one
-    yard.build()
+    judgement, before = judged(words), docker_sandbox.content()
+    run(docker_sandbox, words)
+    lost = docker_sandbox.content() != before
+    docker_sandbox.engine.docker(
+        "rm", "--force", "ledger-dev-postgres-1"
+    )  # this engine runs no hook twice in one
+    docker_sandbox.build()
     assert (judgement.effect, lost) == (Effect.DESTROYS, True)
 
 
-def test_a_hook_is_judged_where_it_is_run(yard: Yard, judged: Judged) -> None:
-    yard.build()
-    whole = yard.file.read_text()
-    yard.file.write_text(whole.replace(_TOP, f"{_TOP}{_PRE_STOP}"))
+def test_a_hook_is_judged_where_it_is_run(docker_sandbox: DockerSandbox, judged: Judged) -> None:
+    docker_sandbox.build()
+    whole = docker_sandbox.file.read_text()
+    docker_sandbox.file.write_text(whole.replace(_TOP, f"{_TOP}{_PRE_STOP}"))
     for verb in ("kill", "start", "stop redis", "rm --force", "pause"):
         assert judged(["compose", *_ALL.split(), *verb.split()]).effect == Effect.READS, verb
-    yard.file.write_text(whole.replace(_TOP, f"{_TOP}{_PRE_STOP.replace('pre_stop', 'post_start')}"))
+    docker_sandbox.file.write_text(
+        whole.replace(_TOP, f"{_TOP}{_PRE_STOP.replace('pre_stop', 'post_start')}")
+    )
     for verb, effect in (("start", Effect.DESTROYS), ("restart", Effect.DESTROYS), ("stop", Effect.READS)):
         assert judged(["compose", *_ALL.split(), verb]).effect == effect, verb
-    yard.file.write_text(whole.replace(_REDIS, f"{_REDIS}{_UNBOUND}"))
+    docker_sandbox.file.write_text(whole.replace(_REDIS, f"{_REDIS}{_UNBOUND}"))
     assert judged(["compose", *_ALL.split(), "stop"]).effect == Effect.DESTROYS
-    yard.build()
+    docker_sandbox.build()
 
 
 class TestDryRun:
@@ -336,13 +356,16 @@ class TestDryRun:
             f"{_ALL} --dry-run kill",
         ],
     )
-    def test_it_leaves_all_as_it_is(self, words: str, yard: Yard, judged: Judged) -> None:
-        yard.build()
+    def test_it_leaves_all_as_it_is(self, words: str, docker_sandbox: DockerSandbox, judged: Judged) -> None:
+        docker_sandbox.build()
         typed = ["compose", *words.split()]
         assert judged(typed).effect == Effect.READS
-        before, there = yard.content(), yard.engine.docker("ps", "--quiet").stdout
-        run(yard, typed)
-        assert (yard.content(), yard.engine.docker("ps", "--quiet").stdout) == (before, there)
+        before, there = docker_sandbox.content(), docker_sandbox.engine.docker("ps", "--quiet").stdout
+        run(docker_sandbox, typed)
+        assert (docker_sandbox.content(), docker_sandbox.engine.docker("ps", "--quiet").stdout) == (
+            before,
+            there,
+        )
 
     @pytest.mark.parametrize(
         "words",
@@ -353,32 +376,34 @@ class TestDryRun:
             f"{_ALL} --dry-run config -o backups/kept",
         ],
     )
-    def test_it_does_not_always_hold(self, words: str, yard: Yard, judged: Judged) -> None:
-        yard.build()
+    def test_it_does_not_always_hold(self, words: str, docker_sandbox: DockerSandbox, judged: Judged) -> None:
+        docker_sandbox.build()
         typed = ["compose", *words.split()]
         assert judged(typed).effect == Effect.DESTROYS
-        before = yard.content()
-        run(yard, typed)
-        lost = yard.content() != before
-        yard.build()
+        before = docker_sandbox.content()
+        run(docker_sandbox, typed)
+        lost = docker_sandbox.content() != before
+        docker_sandbox.build()
         assert lost
 
     def test_what_is_not_the_same_in_every_release_is_judged_as_if_it_were_meant(
-        self, yard: Yard, judged: Judged
+        self, docker_sandbox: DockerSandbox, judged: Judged
     ) -> None:
-        yard.build()
-        edited = yard.file.read_text().replace("ledger_postgres", "ledger_postgres_17")
-        yard.file.write_text(edited)
+        docker_sandbox.build()
+        edited = docker_sandbox.file.read_text().replace("ledger_postgres", "ledger_postgres_17")
+        docker_sandbox.file.write_text(edited)
         judgement = judged(["compose", *_ALL.split(), "--dry-run", "up", "-d"])
-        yard.build()
+        docker_sandbox.build()
         assert judgement.effect == Effect.DESTROYS
 
 
-def test_a_file_that_only_the_projects_own_variables_name(yard: Yard, judged: Judged) -> None:
-    yard.build()
-    (yard.folder / ".env").write_text('COMPOSE_FILE="docker-compose.dev.yml"\n')
+def test_a_file_that_only_the_projects_own_variables_name(
+    docker_sandbox: DockerSandbox, judged: Judged
+) -> None:
+    docker_sandbox.build()
+    (docker_sandbox.folder / ".env").write_text('COMPOSE_FILE="docker-compose.dev.yml"\n')
     judgement = judged(["compose", "-p", "ledger", "up", "-d"])
-    (yard.folder / ".env").unlink()
+    (docker_sandbox.folder / ".env").unlink()
     assert any("beside ledger-dev" in touch.what for touch in judgement.touches)
 
 
@@ -387,20 +412,27 @@ def test_a_file_that_only_the_projects_own_variables_name(yard: Yard, judged: Ju
     [("up -d", "1", True), ("run --rm --remove-orphans b true", "", True), ("run --rm b true", "1", False)],
 )
 def test_a_service_that_the_file_no_longer_has(
-    words: str, by_variable: str, lost: bool, yard: Yard, judged: Judged, monkeypatch: pytest.MonkeyPatch
+    words: str,
+    by_variable: str,
+    lost: bool,
+    docker_sandbox: DockerSandbox,
+    judged: Judged,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its container goes, and with it the only thing that leads to its nameless volume."""
-    yard.build()
+    docker_sandbox.build()
     plain = f"image: {image.SYSTEM}, network_mode: none"
     other = f'  b: {{{plain}, command: ["true"]}}\n'
     base = f'  a: {{{plain}, init: true, command: ["sleep", "infinity"], volumes: ["{DATA}"]}}\n'
     for name, services in (("before.yml", base + other), ("after.yml", other)):
-        (yard.folder / name).write_text(f"name: more\nservices:\n{services}")
-    yard.engine.docker("compose", "-f", "before.yml", "up", "-d", cwd=yard.folder)
+        (docker_sandbox.folder / name).write_text(f"name: more\nservices:\n{services}")
+    docker_sandbox.engine.docker("compose", "-f", "before.yml", "up", "-d", cwd=docker_sandbox.folder)
     monkeypatch.setenv("COMPOSE_REMOVE_ORPHANS", by_variable)
     typed = ["compose", "-f", "after.yml", *words.split()]
     judgement = judged(typed)
-    run(yard, typed)
-    gone = "more-a-1" not in yard.engine.names("container")
-    yard.engine.docker("compose", "-f", "before.yml", "down", "-v", "-t", "0", cwd=yard.folder)
+    run(docker_sandbox, typed)
+    gone = "more-a-1" not in docker_sandbox.engine.names("container")
+    docker_sandbox.engine.docker(
+        "compose", "-f", "before.yml", "down", "-v", "-t", "0", cwd=docker_sandbox.folder
+    )
     assert (judgement.effect == Effect.DESTROYS, gone) == (lost, lost)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops_tests.fakes import image
-from ledgerflow_ops_tests.fakes.yard import DATA, Yard
+from ledgerflow_ops_tests.fakes.docker_sandboxes import DATA, DockerSandbox
 from ledgerflow_ops_tests.guard.conftest import Judged, run
 from ledgerflow_ops_tests.guard.lines import Line, spelled
 
@@ -82,22 +82,22 @@ LOSING = [
 """What loses something in the yard when docker runs it."""
 
 
-def _typed(words: list[str], yard: Yard) -> list[str]:
-    places = {"BACKUPS": str(yard.backups), "ENGINE": str(yard.engine.folder / "data")}
+def _typed(words: list[str], docker_sandbox: DockerSandbox) -> list[str]:
+    places = {"BACKUPS": str(docker_sandbox.backups), "ENGINE": str(docker_sandbox.engine.folder / "data")}
     for name, place in places.items():
         words = [word.replace(name, place) for word in words]
     return words
 
 
-def _link(yard: Yard) -> None:
+def _link(docker_sandbox: DockerSandbox) -> None:
     """Other ways to the same: links on the host, and a folder in a container that is called as ours is."""
     for link, target in (
-        (yard.folder / "linked", yard.backups),
-        (yard.engine.folder / "data" / "linked", yard.path("loose")),
+        (docker_sandbox.folder / "linked", docker_sandbox.backups),
+        (docker_sandbox.engine.folder / "data" / "linked", docker_sandbox.path("loose")),
     ):
         if not link.is_symlink():
             link.symlink_to(target)
-    theirs = yard.path("plain") / "backups"
+    theirs = docker_sandbox.path("plain") / "backups"
     theirs.mkdir(exist_ok=True)
     (theirs / "kept").write_text("a file of the same name")
 
@@ -120,34 +120,38 @@ def _id(line: Line) -> str:
 
 
 @pytest.mark.parametrize("line", LOSING, ids=_id)
-def test_it_really_loses_something_and_is_seen(line: Line, yard: Yard, judged: Judged) -> None:
-    yard.build()
-    _link(yard)
-    words = _typed(_plain(line), yard)
+def test_it_really_loses_something_and_is_seen(
+    line: Line, docker_sandbox: DockerSandbox, judged: Judged
+) -> None:
+    docker_sandbox.build()
+    _link(docker_sandbox)
+    words = _typed(_plain(line), docker_sandbox)
     judgement = judged(words)
     assert judgement.effect == Effect.DESTROYS, words
-    before, nameless = yard.content(), yard.anonymous()
-    run(yard, words)
-    lost = yard.content() != before or nameless not in yard.engine.names("volume")
-    yard.build()
+    before, nameless = docker_sandbox.content(), docker_sandbox.anonymous()
+    run(docker_sandbox, words)
+    lost = docker_sandbox.content() != before or nameless not in docker_sandbox.engine.names("volume")
+    docker_sandbox.build()
     assert lost, f"{words} loses nothing: the line is not worth its place"
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_however_it_is_spelled(data: st.DataObject, yard: Yard, judged: Judged) -> None:
-    _link(yard)
+def test_however_it_is_spelled(data: st.DataObject, docker_sandbox: DockerSandbox, judged: Judged) -> None:
+    _link(docker_sandbox)
     line = data.draw(st.sampled_from(LOSING))
-    words = _typed(data.draw(spelled(line)), yard)
+    words = _typed(data.draw(spelled(line)), docker_sandbox)
     assert judged(words).effect == Effect.DESTROYS, words
 
 
-def test_another_engine_is_not_switched_to_in_mid_session(yard: Yard, judged: Judged) -> None:
+def test_another_engine_is_not_switched_to_in_mid_session(
+    docker_sandbox: DockerSandbox, judged: Judged
+) -> None:
     """The next commands would be judged by one engine and carried out by another."""
-    yard.build()
-    here = f"host={yard.engine.host}"
-    yard.engine.docker("context", "create", "same", "--docker", here)
-    yard.engine.docker("context", "create", "other", "--docker", "host=tcp://127.0.0.1:1")
+    docker_sandbox.build()
+    here = f"host={docker_sandbox.engine.host}"
+    docker_sandbox.engine.docker("context", "create", "same", "--docker", here)
+    docker_sandbox.engine.docker("context", "create", "other", "--docker", "host=tcp://127.0.0.1:1")
     try:
         assert judged(["context", "use", "same"]).effect == Effect.READS
         away = judged(["context", "use", "other"])
@@ -157,7 +161,7 @@ def test_another_engine_is_not_switched_to_in_mid_session(yard: Yard, judged: Ju
         assert judged(moved).effect == Effect.DESTROYS
         assert "the engine does not answer" in judged(["--context", "other", "volume", "rm", "loose"]).unknown
     finally:
-        yard.engine.docker("context", "rm", "same", "other")
+        docker_sandbox.engine.docker("context", "rm", "same", "other")
 
 
 @pytest.mark.parametrize(
@@ -171,19 +175,21 @@ def test_another_engine_is_not_switched_to_in_mid_session(yard: Yard, judged: Ju
         "compose -p other -f - down -v",
     ],
 )
-def test_what_looks_like_a_question_and_is_none(typed: str, yard: Yard, judged: Judged) -> None:
-    yard.build()
+def test_what_looks_like_a_question_and_is_none(
+    typed: str, docker_sandbox: DockerSandbox, judged: Judged
+) -> None:
+    docker_sandbox.build()
     file = f"services: {{a: {{image: '{_SYSTEM}', network_mode: none, command: ls, volumes: ['kept:/x']}}}}\n"
     given = f"{file}volumes: {{kept: {{name: loose}}}}\n".encode()
     if "-f -" in typed:
-        yard.engine.docker("compose", "-p", "other", "-f", "-", "create", data=given)
+        docker_sandbox.engine.docker("compose", "-p", "other", "-f", "-", "create", data=given)
     words = typed.split(" ")
     judgement = judged(words)
     assert judgement.unknown or judgement.effect == Effect.DESTROYS
-    before = yard.content()
-    yard.engine.docker(*words, check=False, data=given, cwd=yard.folder)
-    lost = yard.content() != before
-    yard.build()
+    before = docker_sandbox.content()
+    docker_sandbox.engine.docker(*words, check=False, data=given, cwd=docker_sandbox.folder)
+    lost = docker_sandbox.content() != before
+    docker_sandbox.build()
     assert lost
 
 
@@ -201,41 +207,48 @@ def test_what_looks_like_a_question_and_is_none(typed: str, yard: Yard, judged: 
         ["cp", "docker-compose.dev.yml", f"x/../olddb:{DATA}/PG_VERSION"],
     ],
 )
-def test_a_name_that_docker_tidies_up(words: list[str], yard: Yard, judged: Judged) -> None:
+def test_a_name_that_docker_tidies_up(
+    words: list[str], docker_sandbox: DockerSandbox, judged: Judged
+) -> None:
     """Docker makes an address of it: what is a path there leads to something else."""
-    yard.build()
+    docker_sandbox.build()
     judgement = judged(words)
-    before, nameless = yard.content(), yard.anonymous()
-    run(yard, words)
-    lost = yard.content() != before or nameless not in yard.engine.names("volume")
-    yard.build()
+    before, nameless = docker_sandbox.content(), docker_sandbox.anonymous()
+    run(docker_sandbox, words)
+    lost = docker_sandbox.content() != before or nameless not in docker_sandbox.engine.names("volume")
+    docker_sandbox.build()
     assert "is not written as a name" in judgement.unknown
     assert lost
 
 
-def test_a_volume_that_is_another_name_for_the_backups(yard: Yard, judged: Judged) -> None:
+def test_a_volume_that_is_another_name_for_the_backups(docker_sandbox: DockerSandbox, judged: Judged) -> None:
     """An overlay writes into its upper folder, wherever that is."""
-    yard.build()
+    docker_sandbox.build()
     for name in ("lower", "work"):
-        (yard.folder / "layers" / name).mkdir(parents=True, exist_ok=True)
-    lower, work = yard.folder / "layers/lower", yard.folder / "layers/work"
-    options = f"o=lowerdir={lower},upperdir={yard.backups},workdir={work}"
+        (docker_sandbox.folder / "layers" / name).mkdir(parents=True, exist_ok=True)
+    lower, work = docker_sandbox.folder / "layers/lower", docker_sandbox.folder / "layers/work"
+    options = f"o=lowerdir={lower},upperdir={docker_sandbox.backups},workdir={work}"
     words = ["volume", "create", "-o", "type=overlay", "-o", "device=overlay", "-o", options, "alias"]
     assert judged(words).effect == Effect.DESTROYS
-    yard.engine.docker(*words)
-    mounting = ["run", *_typed(["--rm", "--network", "none", "-v", "alias:/x"], yard), _SYSTEM, *_WIPE]
+    docker_sandbox.engine.docker(*words)
+    mounting = [
+        "run",
+        *_typed(["--rm", "--network", "none", "-v", "alias:/x"], docker_sandbox),
+        _SYSTEM,
+        *_WIPE,
+    ]
     assert judged(mounting).effect == Effect.DESTROYS
-    before = yard.content()
-    run(yard, mounting)
-    lost = yard.content() != before
-    yard.engine.docker("volume", "rm", "alias")
-    yard.build()
+    before = docker_sandbox.content()
+    run(docker_sandbox, mounting)
+    lost = docker_sandbox.content() != before
+    docker_sandbox.engine.docker("volume", "rm", "alias")
+    docker_sandbox.build()
     assert lost
 
 
-def test_what_a_build_writes_beside_its_image(yard: Yard, judged: Judged) -> None:
-    yard.build()
-    context = yard.folder / "context"
+def test_what_a_build_writes_beside_its_image(docker_sandbox: DockerSandbox, judged: Judged) -> None:
+    docker_sandbox.build()
+    context = docker_sandbox.folder / "context"
     context.mkdir(exist_ok=True)
     (context / "Dockerfile").write_text(f"FROM {_SYSTEM}\n")
     for typed in ("build -o backups .", "buildx build --output type=tar,dest=backups/kept .",
@@ -244,10 +257,10 @@ def test_what_a_build_writes_beside_its_image(yard: Yard, judged: Judged) -> Non
     assert judged(["build", "-t", "x", "-o", "out", "."]).effect == Effect.READS
     words = ["build", "--iidfile", "backups/kept", "context"]
     assert judged(words).effect == Effect.DESTROYS
-    before = yard.content()
-    yard.engine.docker(*words, variables={"DOCKER_BUILDKIT": "0"}, cwd=yard.folder)
-    lost = yard.content() != before
-    yard.build()
+    before = docker_sandbox.content()
+    docker_sandbox.engine.docker(*words, variables={"DOCKER_BUILDKIT": "0"}, cwd=docker_sandbox.folder)
+    lost = docker_sandbox.content() != before
+    docker_sandbox.build()
     assert lost
 
 
@@ -261,48 +274,64 @@ def test_what_a_build_writes_beside_its_image(yard: Yard, judged: Judged) -> Non
     ],
 )
 def test_a_server_is_handed_the_data_and_nothing_else_is(
-    words: list[str], yard: Yard, judged: Judged
+    words: list[str], docker_sandbox: DockerSandbox, judged: Judged
 ) -> None:
     alone = ["run", "-d", "--network", "none", "-v", f"loose:{DATA}"]
     assert judged([*alone, "postgres:17", "-c", "shared_buffers=32MB"]).effect == Effect.READS
     assert judged([*alone, *words]).effect == Effect.DESTROYS
-    assert yard.backups.exists()
+    assert docker_sandbox.backups.exists()
 
 
-def test_no_postgresql_may_keep_its_data_in_the_backups(yard: Yard, judged: Judged) -> None:
+def test_no_postgresql_may_keep_its_data_in_the_backups(
+    docker_sandbox: DockerSandbox, judged: Judged
+) -> None:
     """Its entrypoint would take the folder and all that is in it for its own, and close it to everybody."""
-    words = ["run", "--rm", "-v", f"{yard.backups}:{DATA}", "-e", "POSTGRES_PASSWORD=x", "postgres:17"]
+    words = [
+        "run",
+        "--rm",
+        "-v",
+        f"{docker_sandbox.backups}:{DATA}",
+        "-e",
+        "POSTGRES_PASSWORD=x",
+        "postgres:17",
+    ]
     assert judged(words).effect == Effect.DESTROYS
 
 
-def test_a_data_folder_that_only_the_command_line_names(yard: Yard, judged: Judged) -> None:
-    yard.engine.docker(
+def test_a_data_folder_that_only_the_command_line_names(
+    docker_sandbox: DockerSandbox, judged: Judged
+) -> None:
+    docker_sandbox.engine.docker(
         *("create", "--name", "odd", "--network", "none", "-v", "books:/srv/books", "--entrypoint", ""),
         *(_SYSTEM, "postgres", "-D", "/srv/books"),
     )
     judgement = judged(["volume", "rm", "-f", "books"])
-    yard.engine.docker("rm", "--volumes", "odd")
-    yard.engine.docker("volume", "rm", "books")
+    docker_sandbox.engine.docker("rm", "--volumes", "odd")
+    docker_sandbox.engine.docker("volume", "rm", "books")
     assert judgement.effect == Effect.DESTROYS
 
 
-def test_the_engine_by_the_socket_it_is_spoken_to_through(yard: Yard, judged: Judged) -> None:
-    socket = yard.engine.host.removeprefix("unix://")
+def test_the_engine_by_the_socket_it_is_spoken_to_through(
+    docker_sandbox: DockerSandbox, judged: Judged
+) -> None:
+    socket = docker_sandbox.engine.host.removeprefix("unix://")
     assert judged(["run", "--rm", "-v", f"{socket}:/s:ro", _SYSTEM, "true"]).effect == Effect.DESTROYS
 
 
-def test_read_only_does_not_reach_what_is_mounted_beneath(yard: Yard, judged: Judged) -> None:
+def test_read_only_does_not_reach_what_is_mounted_beneath(
+    docker_sandbox: DockerSandbox, judged: Judged
+) -> None:
     """The backups are on a disk of their own, and a folder above it is handed out."""
-    yard.build()
-    words = ["run", "--rm", "--network", "none", "-v", f"{yard.folder}:/x:ro", _SYSTEM, *_KEPT]
+    docker_sandbox.build()
+    words = ["run", "--rm", "--network", "none", "-v", f"{docker_sandbox.folder}:/x:ro", _SYSTEM, *_KEPT]
     assert judged(words).effect == Effect.READS
-    subprocess.run(["mount", "-t", "tmpfs", "disk", yard.backups], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "disk", docker_sandbox.backups], check=True)
     try:
-        (yard.backups / "kept").write_text("a backup")
-        judgement, before = judged(words), yard.content()
-        run(yard, words)
-        lost = yard.content() != before
+        (docker_sandbox.backups / "kept").write_text("a backup")
+        judgement, before = judged(words), docker_sandbox.content()
+        run(docker_sandbox, words)
+        lost = docker_sandbox.content() != before
     finally:
-        subprocess.run(["umount", yard.backups], check=True)
-        yard.build()
+        subprocess.run(["umount", docker_sandbox.backups], check=True)
+        docker_sandbox.build()
     assert (judgement.effect, lost) == (Effect.DESTROYS, True)

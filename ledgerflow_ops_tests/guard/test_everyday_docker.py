@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.guard.judge import judge
-from ledgerflow_ops.guard.parse import parse
-from ledgerflow_ops.guard.permit import Occasion, Verdict, Wanted, permit
+from ledgerflow_ops.guard.command_line.parse import parse
+from ledgerflow_ops.guard.context import Scene
+from ledgerflow_ops.guard.model import Guarded, Stdin
+from ledgerflow_ops.guard.permit import Occasion, Permission, Wanted, permit
 from ledgerflow_ops.guard.resolve import Asked, resolve
-from ledgerflow_ops.guard.scene import Scene
-from ledgerflow_ops.guard.things import Guarded, Stdin
+from ledgerflow_ops.guard.rules.judge import judge
 from ledgerflow_ops_tests.fakes import ledgerflow
 from ledgerflow_ops_tests.fakes.engine import Engine
 
-Permitted = Callable[[str], Verdict]
+Permitted = Callable[[str], Permission]
 
 CHANGE_NOTHING = """
 docker ps
@@ -102,7 +102,7 @@ def permitted(engine: Engine, session_root: Path) -> Iterator[Permitted]:
     dev.up()
     known = f"compose -p {dev.name} -f {dev.file.name} --env-file {dev.env_file.name}"
 
-    def ask(line: str) -> Verdict:
+    def ask(line: str) -> Permission:
         words = line.replace("COMPOSE", f"docker {known}").split()[1:]
         call = parse("docker", words)
         guarded = Guarded(folders=(str(dev.folder / "backups"),))

@@ -6,7 +6,7 @@ from collections import Counter
 from hypothesis import HealthCheck, given, settings
 
 from ledgerflow_ops.guard.inside.effects import Effect
-from ledgerflow_ops_tests.fakes.yard import Yard
+from ledgerflow_ops_tests.fakes.docker_sandboxes import DockerSandbox
 from ledgerflow_ops_tests.guard.conftest import Judged, run
 from ledgerflow_ops_tests.guard.lines import wild
 
@@ -20,18 +20,18 @@ _MANY = int(os.environ.get("LEDGERFLOW_LINES", "200"))
 )
 @given(words=wild())
 def test_a_wild_command_that_is_let_through_touches_nothing(
-    words: list[str], yard: Yard, judged: Judged
+    words: list[str], docker_sandbox: DockerSandbox, judged: Judged
 ) -> None:
     judgement = judged(words)
     if judgement.unknown or judgement.effect != Effect.READS:
         SEEN["refused, or wants a backup"] += 1
         return
-    before, nameless = yard.content(), yard.anonymous()
-    code = run(yard, words)
+    before, nameless = docker_sandbox.content(), docker_sandbox.anonymous()
+    code = run(docker_sandbox, words)
     SEEN["done" if code == 0 else "let through, and refused by docker"] += 1
-    assert yard.content() == before, words
-    assert nameless in yard.engine.names("volume"), words
-    yard.build()
+    assert docker_sandbox.content() == before, words
+    assert nameless in docker_sandbox.engine.names("volume"), words
+    docker_sandbox.build()
 
 
 def test_enough_of_them_were_really_run() -> None:

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from ledgerflow_ops.guard.command_line.parse import parse
+from ledgerflow_ops.guard.context import Scene
+from ledgerflow_ops.guard.effects import Judgement
 from ledgerflow_ops.guard.inside.effects import Effect
-from ledgerflow_ops.guard.judge import judge
-from ledgerflow_ops.guard.parse import parse
-from ledgerflow_ops.guard.scene import Scene
-from ledgerflow_ops.guard.things import (
+from ledgerflow_ops.guard.model import (
     Container,
     Declared,
     Engine,
@@ -21,7 +21,7 @@ from ledgerflow_ops.guard.things import (
     Stdin,
     Volume,
 )
-from ledgerflow_ops.guard.touches import Judgement
+from ledgerflow_ops.guard.rules.judge import judge
 
 DATA = "/var/lib/postgresql/data"
 NAMELESS = "f" * 64

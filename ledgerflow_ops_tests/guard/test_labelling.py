@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from ledgerflow_ops.guard.labelling import Stage, copy_name, plan
-from ledgerflow_ops.guard.scene import Scene
-from ledgerflow_ops.guard.things import COPY_OF, PROTECT, Container, Engine, Guarded, Mount, Process, Volume
+from ledgerflow_ops.guard.context import Scene
+from ledgerflow_ops.guard.model import COPY_OF, PROTECT, Container, Engine, Guarded, Mount, Process, Volume
+from ledgerflow_ops.guard.protection.label_plan import Stage, copy_name, plan_labels
 
 DATA = "/var/lib/postgresql/data"
 _OURS = {"com.docker.compose.project": "ledger-dev", "com.docker.compose.service": "postgres"}
@@ -33,7 +33,7 @@ def _scene(*volumes: Volume, container: Container | None = DB) -> Scene:
     ],
 )
 def test_the_labels_say_how_far_it_has_come(volumes: list[Volume], stage: Stage) -> None:
-    (found,) = plan(_scene(*volumes), "dev")
+    (found,) = plan_labels(_scene(*volumes), "dev")
     assert (found.volume, found.stage) == ("books", stage)
     if found.doable:
         assert dict(found.labels) == LABELLED.labels
@@ -54,7 +54,7 @@ def test_the_labels_say_how_far_it_has_come(volumes: list[Volume], stage: Stage)
     ],
 )
 def test_what_cannot_be_labelled_says_why(volume: Volume, container: Container | None, reason: str) -> None:
-    (found,) = plan(_scene(volume, container=container), "dev")
+    (found,) = plan_labels(_scene(volume, container=container), "dev")
     assert found.stage is Stage.IMPOSSIBLE
     assert found.reason.startswith(reason)
     assert found.hint
@@ -63,12 +63,12 @@ def test_what_cannot_be_labelled_says_why(volume: Volume, container: Container |
 def test_a_nameless_volume_and_a_folder_cannot_have_a_label() -> None:
     nameless = "f" * 64
     holder = replace(DB, process=Process("postgres:17", mounts=(Mount("volume", nameless, DATA),)))
-    (found,) = plan(_scene(Volume(nameless, BOOKS.labels), container=holder), "dev")
+    (found,) = plan_labels(_scene(Volume(nameless, BOOKS.labels), container=holder), "dev")
     assert found.reason == "it has no name"
     bound = replace(DB, process=Process("postgres:17", mounts=(Mount("bind", "/srv/pg", DATA),)))
-    (found,) = plan(_scene(container=bound), "dev")
+    (found,) = plan_labels(_scene(container=bound), "dev")
     assert (found.volume, found.reason) == ("/srv/pg", "it is a folder of the host")
 
 
 def test_other_environments_are_left_alone() -> None:
-    assert plan(_scene(BOOKS, COPY), "prod") == []
+    assert plan_labels(_scene(BOOKS, COPY), "prod") == []

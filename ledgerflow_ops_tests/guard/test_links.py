@@ -5,28 +5,28 @@ import tarfile
 
 import pytest
 
-from ledgerflow_ops.guard.following import end_of
 from ledgerflow_ops.guard.inside.effects import Effect
-from ledgerflow_ops_tests.fakes.yard import DATA, Yard
+from ledgerflow_ops.guard.symlinks import end_of
+from ledgerflow_ops_tests.fakes.docker_sandboxes import DATA, DockerSandbox
 from ledgerflow_ops_tests.guard.conftest import Judged, run
 
 _FILE = "docker-compose.dev.yml"
 
 
-def _linked(yard: Yard, container: str) -> None:
+def _linked(docker_sandbox: DockerSandbox, container: str) -> None:
     """Links in the container's /tmp: to the data, to a file of it, by two steps, and to nothing of ours."""
-    yard.build()
+    docker_sandbox.build()
     for name, leads in (
         ("data", DATA),
         ("version", f"{DATA}/PG_VERSION"),
         ("again", "/tmp/data"),
         ("etc", "/etc"),
     ):
-        link = yard.folder / "links" / name
+        link = docker_sandbox.folder / "links" / name
         link.parent.mkdir(exist_ok=True)
         if not link.is_symlink():
             link.symlink_to(leads)
-        yard.engine.docker("cp", link, f"{container}:/tmp/{name}")
+        docker_sandbox.engine.docker("cp", link, f"{container}:/tmp/{name}")
 
 
 @pytest.mark.parametrize(
@@ -39,18 +39,20 @@ def _linked(yard: Yard, container: str) -> None:
         "cp - olddb:/tmp",
     ],
 )
-def test_it_really_writes_there_and_is_seen(words: str, yard: Yard, judged: Judged) -> None:
+def test_it_really_writes_there_and_is_seen(
+    words: str, docker_sandbox: DockerSandbox, judged: Judged
+) -> None:
     container = "olddb" if "olddb" in words else "ledger-dev-postgres-1"
-    _linked(yard, container)
+    _linked(docker_sandbox, container)
     typed = words.split()
-    judgement, before = judged(typed), yard.content()
+    judgement, before = judged(typed), docker_sandbox.content()
     if "-" in typed:
-        yard.engine.docker(*typed, data=_archive())
+        docker_sandbox.engine.docker(*typed, data=_archive())
     else:
-        run(yard, typed)
-    lost = yard.content() != before
-    yard.engine.docker("rm", "--force", container)
-    yard.build()
+        run(docker_sandbox, typed)
+    lost = docker_sandbox.content() != before
+    docker_sandbox.engine.docker("rm", "--force", container)
+    docker_sandbox.build()
     assert (judgement.effect, lost) == (Effect.DESTROYS, True)
 
 
@@ -67,13 +69,13 @@ def _archive() -> bytes:
     return held.getvalue()
 
 
-def test_other_links_are_let_through(yard: Yard, judged: Judged) -> None:
-    _linked(yard, "olddb")
+def test_other_links_are_let_through(docker_sandbox: DockerSandbox, judged: Judged) -> None:
+    _linked(docker_sandbox, "olddb")
     for target in ("olddb:/tmp/etc/notes", "olddb:/tmp/notes.sql", "olddb:/nowhere/at/all", "web:/tmp/data"):
         assert judged(["cp", _FILE, target]).effect == Effect.READS, target
     assert judged(["cp", "-", "web:/tmp"]).effect == Effect.READS
-    yard.engine.docker("rm", "--force", "olddb")
-    yard.build()
+    docker_sandbox.engine.docker("rm", "--force", "olddb")
+    docker_sandbox.build()
 
 
 _LINKS = {"/a": "/b/c", "/b/c": "../d", "/l": "l", "/up": "..", "/x": "/a/y", "/d/y": "z/../w"}

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from ledgerflow_ops.core.errors import Refused
-from ledgerflow_ops.guard import reading
-from ledgerflow_ops.guard.labelling import Labelling, Stage
-from ledgerflow_ops.guard.protect import Mover
-from ledgerflow_ops.guard.scene import Scene
-from ledgerflow_ops.guard.things import COPY_OF, PROTECT
-from ledgerflow_ops.guard.things import Engine as Known
+from ledgerflow_ops.guard import engine_output
+from ledgerflow_ops.guard.context import Scene
+from ledgerflow_ops.guard.model import COPY_OF, PROTECT
+from ledgerflow_ops.guard.model import Engine as Known
+from ledgerflow_ops.guard.protection.label_plan import Labelling, Stage
+from ledgerflow_ops.guard.protection.volume_labels import Mover
 from ledgerflow_ops_tests.fakes.engine import Engine
 
 NAME, COPY = "books", "books.being-labelled"
@@ -36,7 +36,7 @@ def make(engine: Engine) -> Iterator[Make]:
 def _move(engine: Engine, stage: Stage, patch: pytest.MonkeyPatch, **labels: str) -> None:
     for name, value in engine.environment().items():
         patch.setenv(name, value)
-    known = reading.volume({"Name": COPY, "Labels": labels})
+    known = engine_output.volume({"Name": COPY, "Labels": labels})
     labelling = Labelling(NAME, stage, "", labels=((PROTECT, "true"),))
     Mover(engine.client, Scene(Known((known,))), lambda _: None).carry_out(labelling)
 

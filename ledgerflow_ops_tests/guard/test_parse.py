@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledgerflow_ops.guard.grammar import COMPOSE, DOCKER, JUDGED, READING, SAME_COMMAND, STANDALONE, Options
-from ledgerflow_ops.guard.parse import parse
+from ledgerflow_ops.guard.command_line.grammar import (
+    COMPOSE,
+    DOCKER,
+    JUDGED,
+    READING,
+    SAME_COMMAND,
+    STANDALONE,
+    Options,
+)
+from ledgerflow_ops.guard.command_line.parse import parse
 from ledgerflow_ops_tests.fakes.engine import Engine, clients
 from ledgerflow_ops_tests.guard.lines import Line, spelled
 

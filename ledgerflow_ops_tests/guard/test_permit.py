@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledgerflow_ops.guard.effects import Judgement, Target, Touch
 from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops.guard.permit import ENVIRONMENTS, Occasion, Standing, Wanted, permit
-from ledgerflow_ops.guard.touches import Judgement, Target, Touch
 
 FRESH = Standing("b.dump", timedelta(minutes=5), "7001")
 DROPS = Touch(Effect.DESTROYS, "it removes the volume v", "dev", ("v",), "Leave out -v.")

@@ -15,16 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.adapters import clock
+from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
-from ledgerflow_ops.core.restoring import Wish
-from ledgerflow_ops.guard import installation
-from ledgerflow_ops.guard.labelling import Stage
-from ledgerflow_ops.operations import identity, restore
-from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.core.restore.restore_plan import Wish
+from ledgerflow_ops.guard.protection import installation
+from ledgerflow_ops.guard.protection.label_plan import Stage
+from ledgerflow_ops.operations import identity
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops_tests.fakes import contained as containers
-from ledgerflow_ops_tests.fakes import grounds
+from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.contained import Contained
 from ledgerflow_ops_tests.fakes.engine import Engine
 
@@ -35,9 +36,9 @@ _COUNT = "SELECT count(*) FROM public.profiles_transaction"
 @pytest.fixture(scope="module")
 def books(engine: Engine, session_root: Path) -> Iterator[Contained]:
     """LedgerFlow's dev project with the sample in it, and a proven backup of it."""
-    with grounds.folder(session_root) as folder, containers.contained(engine, folder) as found:
-        site = found.site()
-        grounds.prove(site, grounds.take(site))
+    with sandboxes.folder(session_root) as folder, containers.contained(engine, folder) as found:
+        env = found.env()
+        sandboxes.prove(env, sandboxes.take(env))
         yield found
 
 
@@ -182,11 +183,11 @@ class TestProtect:
     """Labels, by making volumes anew."""
 
     @pytest.fixture
-    def site(self, books: Contained, engine: Engine) -> Iterator[Site]:
+    def env(self, books: Contained, engine: Engine) -> Iterator[EnvironmentContext]:
         """PostgreSQL at rest; up again afterwards, with all its rows."""
         rows = books.ask(_COUNT)
         books.project.compose("stop")
-        yield books.site()
+        yield books.env()
         books.project.up("postgres")
         assert books.ask(_COUNT) == rows
         books.project.compose("down")
@@ -210,20 +211,20 @@ class TestProtect:
         (folder / "kept").rename(folder / books.project.volume / "_data")
 
     def test_a_volume_gets_its_label_and_keeps_its_data(
-        self, books: Contained, site: Site, engine: Engine
+        self, books: Contained, env: EnvironmentContext, engine: Engine
     ) -> None:
         said: list[str] = []
-        (planned,) = installation.protect(site, dry_run=True, say=said.append)
+        (planned,) = installation.protect(env, dry_run=True, say=said.append)
         assert (planned.stage, said) == (Stage.NEW, [])
-        installation.protect(site, dry_run=False, say=said.append)
+        installation.protect(env, dry_run=False, say=said.append)
         assert self._label(books, engine) == "true"
         assert engine.names("volume") >= {books.project.volume}
         assert not [name for name in engine.names("volume") if "being-labelled" in name]
-        (again,) = installation.protect(site, dry_run=False, say=said.append)
+        (again,) = installation.protect(env, dry_run=False, say=said.append)
         assert again.stage is Stage.LABELLED
 
     def test_it_may_die_at_every_call_of_docker(
-        self, books: Contained, site: Site, engine: Engine, tmp_path: Path
+        self, books: Contained, env: EnvironmentContext, engine: Engine, tmp_path: Path
     ) -> None:
         """A docker that ends whoever calls it, before its n-th call that changes something and after it."""
         deaths = 0
@@ -273,18 +274,18 @@ class TestProtect:
         return str(said[0]["Labels"].get("com.ledgerflow.protect", ""))
 
     def test_a_volume_in_use_is_left_alone(self, books: Contained, engine: Engine) -> None:
-        (found,) = installation.protect(books.site(), dry_run=False, say=print)
+        (found,) = installation.protect(books.env(), dry_run=False, say=print)
         assert found.stage is Stage.IMPOSSIBLE
         assert found.reason == "ledger-dev-postgres-1 uses it now"
         assert "docker stop ledger-dev-postgres-1" in found.hint
         assert self._label(books, engine) == ""
 
-    def test_without_a_fresh_backup_nothing_is_begun(self, books: Contained, site: Site) -> None:
-        later = replace(site.desk, clock=lambda: clock.now() + timedelta(hours=2))
+    def test_without_a_fresh_backup_nothing_is_begun(self, books: Contained, env: EnvironmentContext) -> None:
+        later = replace(env.ctx, clock=lambda: clock.now() + timedelta(hours=2))
         with pytest.raises(
             Refused, match=r"would be made anew, and dev's newest proven backup, .* \(at most 60 min\)"
         ) as refused:
-            installation.protect(Site(later, site.environment), dry_run=False, say=print)
+            installation.protect(EnvironmentContext(later, env.environment), dry_run=False, say=print)
         assert "make backup" in refused.value.hint
 
 
@@ -296,7 +297,7 @@ def test_with_the_word_and_the_backup_it_is_let_through(books: Contained) -> Non
     assert code == 0, said
     assert books.project.volume not in books.project.engine.names("volume")
     books.project.up("postgres")
-    site = books.site()
-    identity.identity(site, accept=True)
-    restore.restore(site, Wish(Environment.DEV, "latest-proven"))
+    env = books.env()
+    identity.identity(env, accept=True)
+    restore.restore(env, Wish(Environment.DEV, "latest-proven"))
     assert books.ask(_COUNT) == rows

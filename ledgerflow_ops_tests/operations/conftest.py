@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.adapters import tools
-from ledgerflow_ops_tests.fakes import grounds, servers, targets
+from ledgerflow_ops.adapters.programs import client_tools
+from ledgerflow_ops_tests.fakes import sandboxes, servers, targets
 from ledgerflow_ops_tests.fakes.servers import Server
 from ledgerflow_ops_tests.fakes.targets import Field
 
@@ -15,7 +15,10 @@ _SETTINGS = {"max_prepared_transactions": "2"}
 
 @pytest.fixture(scope="module")
 def server(session_root: Path) -> Iterator[Server]:
-    with grounds.folder(session_root) as root, servers.server(root, tools.bundled(), _SETTINGS) as server:
+    with (
+        sandboxes.folder(session_root) as root,
+        servers.server(root, client_tools.bundled(), _SETTINGS) as server,
+    ):
         yield server
 
 

@@ -5,31 +5,33 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.adapters import journal as file
-from ledgerflow_ops.adapters.postgres import Database
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.system import journal_file as file
+from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
-from ledgerflow_ops.core.journal import Asked
-from ledgerflow_ops.core.naming import BackupName
+from ledgerflow_ops.core.presentation.journal_view import Asked
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.operations import backup, drill, journal, verify
-from ledgerflow_ops.operations.backup import Order
-from ledgerflow_ops.operations.desk import Site
+from ledgerflow_ops.operations import journal
+from ledgerflow_ops.operations.backup import backup
+from ledgerflow_ops.operations.backup.backup import Order
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import Recorder
 from ledgerflow_ops_tests.e2e.commands import Shell, damaged
-from ledgerflow_ops_tests.fakes.grounds import At
+from ledgerflow_ops_tests.fakes.sandboxes import At
 
 
-def told(site: Site) -> list[dict[str, object]]:
-    return [dict(entry) for entry in journal.entries(site.desk, Asked())]
+def told(env: EnvironmentContext) -> list[dict[str, object]]:
+    return [dict(entry) for entry in journal.entries(env.ctx, Asked())]
 
 
-def test_a_backup_a_reading_and_a_drill_each_have_a_line(site: Site) -> None:
-    name = BackupName.of(backup.backup(site, Order(file="first.dump")).dump.file)
-    verify.verify(site, name)
-    drill.drill(site, name)
-    found = told(site)
+def test_a_backup_a_reading_and_a_drill_each_have_a_line(env: EnvironmentContext) -> None:
+    name = BackupName.of(backup.backup(env, Order(file="first.dump")).dump.file)
+    verify.verify(env, name)
+    drill.drill(env, name)
+    found = told(env)
     assert [(one["what"], one["result"], one["rung"]) for one in found] == [
         ("backup", "ok", "written"),
         ("verify", "ok", "readable"),
@@ -41,50 +43,50 @@ def test_a_backup_a_reading_and_a_drill_each_have_a_line(site: Site) -> None:
         assert str(one["began"]) <= str(one["at"])
         assert float(str(one["seconds"])) > 0
     assert found[2]["rto_seconds"]
-    assert (site.desk.settings.state_dir / "journal.jsonl").stat().st_mode & 0o077 == 0
+    assert (env.ctx.settings.state_dir / "journal.jsonl").stat().st_mode & 0o077 == 0
 
 
-def test_what_is_found_bad_is_on_record_as_bad(site: Site) -> None:
-    name = BackupName.of(backup.backup(site).dump.file)
-    damaged(site.folder.file(name.dump))
-    assert not verify.verify(site, name).proven
-    assert not drill.drill(site, name).proven
-    for one in told(site)[1:]:
+def test_what_is_found_bad_is_on_record_as_bad(env: EnvironmentContext) -> None:
+    name = BackupName.of(backup.backup(env).dump.file)
+    damaged(env.folder.file(name.dump))
+    assert not verify.verify(env, name).proven
+    assert not drill.drill(env, name).proven
+    for one in told(env)[1:]:
         assert (one["result"], one["rung"]) == ("bad", "written")
         assert "SHA-256 is another" in str(one["error"])
 
 
-def test_what_fails_or_is_refused_is_on_record_with_its_reason(root: Path, site: Site) -> None:
-    backup.backup(site, Order(file="first.dump"))
+def test_what_fails_or_is_refused_is_on_record_with_its_reason(root: Path, env: EnvironmentContext) -> None:
+    backup.backup(env, Order(file="first.dump"))
     with pytest.raises(Refused):
-        backup.backup(site, Order(file="first.dump"))
+        backup.backup(env, Order(file="first.dump"))
     nowhere = Database({"host": "127.0.0.1", "port": "1", "user": "x", "password": "geheim", "dbname": "b"})
     with pytest.raises(LedgerError):
-        backup.backup(builders.site(root, nowhere))
-    refused, failed = told(site)[1:]
+        backup.backup(builders.env(root, nowhere))
+    refused, failed = told(env)[1:]
     assert (refused["result"], failed["result"]) == ("refused", "failed")
     assert "exists already" in str(refused["error"])
     assert "127.0.0.1:1" in str(failed["error"])
-    assert "geheim" not in json.dumps(told(site))
+    assert "geheim" not in json.dumps(told(env))
 
 
 def test_what_is_interrupted_is_on_record_as_that(root: Path, database: Database) -> None:
     def stop() -> None:
         raise KeyboardInterrupt
 
-    site = builders.site(root, database, reporter=At(at=Step.DUMP, action=stop))
+    env = builders.env(root, database, reporter=At(at=Step.DUMP, action=stop))
     with pytest.raises(KeyboardInterrupt):
-        backup.backup(site)
-    [one] = told(site)
+        backup.backup(env)
+    [one] = told(env)
     assert (one["what"], one["result"]) == ("backup", "interrupted")
 
 
 def test_a_journal_that_cannot_be_written_is_told_and_undoes_nothing(root: Path, database: Database) -> None:
     recorder = Recorder()
-    site = builders.site(root, database, reporter=recorder)
-    (site.desk.settings.state_dir / "journal.jsonl").mkdir(parents=True)
-    made = backup.backup(site)
-    assert site.folder.taken(made.dump.file)
+    env = builders.env(root, database, reporter=recorder)
+    (env.ctx.settings.state_dir / "journal.jsonl").mkdir(parents=True)
+    made = backup.backup(env)
+    assert env.folder.taken(made.dump.file)
     assert [said for said in recorder.said if "not noted in the journal" in said]
 
 
@@ -176,6 +178,6 @@ class TestCommand:
 
 
 def test_every_environment_has_its_own_lines(root: Path, database: Database) -> None:
-    site = builders.site(root, database)
-    backup.backup(site)
-    assert journal.entries(site.desk, Asked(environment=str(Environment.PROD))) == []
+    env = builders.env(root, database)
+    backup.backup(env)
+    assert journal.entries(env.ctx, Asked(environment=str(Environment.PROD))) == []

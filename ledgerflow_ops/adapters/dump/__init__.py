@@ -1,0 +1,1 @@
+"""Runs pg_dump and reads archives. Loading one belongs to load."""

@@ -1,0 +1,157 @@
+"""Runs a program that prints a dump's data as text, and reads what each table holds from it."""
+
+import contextlib
+import fcntl
+import os
+import select
+import subprocess
+import threading
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from ledgerflow_ops.adapters.programs.client_tools import Tools
+from ledgerflow_ops.adapters.system import process
+from ledgerflow_ops.core.catalog.manifest import Contents
+from ledgerflow_ops.core.comparison.dump_content import ContentReader, UnreadableText
+from ledgerflow_ops.core.comparison.row_sums import RowSum
+from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.postgres.session_activity import NOBODY, Watcher
+
+CHUNK = 1024 * 1024
+_PIPE = 1024 * 1024
+_TICK = 1.0
+DAMAGED = "The archive is damaged or cut. Take another backup; make status shows the newest proven one."
+
+
+class Listener:
+    """A program whose output is read by one thread and its errors by another, so that it never blocks."""
+
+    watch: Watcher = NOBODY
+
+    def __init__(
+        self,
+        command: list[str | Path],
+        variables: Mapping[str, str],
+        counted: Collection[str] = (),
+        **options: Any,
+    ) -> None:
+        self._heard = 0
+        self._reader = ContentReader(counted)
+        self._errors = bytearray()
+        self._trouble: Exception | None = None
+        self.child = process.popen(
+            command, extra=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+        )
+        widen(self.child.stdin, self.child.stdout)
+        self._threads = [
+            threading.Thread(target=self._read, args=(self.child.stdout,), daemon=True),
+            threading.Thread(target=process.drain, args=(self.child.stderr, self._errors), daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self) -> tuple[int, str]:
+        """The program's exit code and its last lines, once all it printed has been read."""
+        reader, listener = self._threads
+        while reader.is_alive():
+            heard = self._heard
+            reader.join(_TICK)
+            if heard == self._heard and reader.is_alive():
+                self.watch.tick()
+            else:
+                self.watch.heard()
+        while not process.ended(self.child, _TICK):
+            self.watch.tick()
+        listener.join(_TICK)
+        return self.child.returncode, process.last_lines(self._errors.decode("utf-8", "replace"))
+
+    def contents(self) -> Contents:
+        """What was read; BadBackup when the text does not end where it should."""
+        try:
+            if self._trouble:
+                raise self._trouble
+            return self._reader.close()
+        except (UnreadableText, ValueError) as error:
+            raise BadBackup(f"The archive's text is not whole: {error}.", hint=DAMAGED) from None
+
+    @property
+    def sums(self) -> dict[str, RowSum]:
+        """The rows of the tables that were to be counted, once all has been read."""
+        return self._reader.sums
+
+    def abandon(self) -> None:
+        """End the program and close its pipes; safe when it has ended."""
+        process.kill(self.child)
+        for thread in self._threads:
+            thread.join()
+        process.stop(self.child)
+
+    def _read(self, stream: Any) -> None:
+        while chunk := stream.read1(CHUNK):
+            self._heard += len(chunk)
+            if self._trouble:
+                continue
+            try:
+                self._reader.feed(chunk)
+            except Exception as error:  # noqa: BLE001 - raised again by contents(): a thread has nobody to raise to
+                self._trouble = error
+
+
+class Decoder(Listener):
+    """A pg_restore that decodes every byte of an archive: of `stream`, or of what is fed to it.
+
+    Of the tables in `counted` it has the rows in any order as well.
+    """
+
+    def __init__(self, tools: Tools, stream: IO[bytes] | None = None, counted: Collection[str] = ()) -> None:
+        command: list[str | Path] = [tools.path("pg_restore"), "--data-only", "--file=-"]
+        super().__init__(command, {}, counted, stdin=stream or subprocess.PIPE)
+        self._poll = select.poll()
+        if self.child.stdin:
+            os.set_blocking(self.child.stdin.fileno(), False)
+            self._poll.register(self.child.stdin, select.POLLOUT)
+
+    def feed(self, chunk: bytes) -> bool:
+        """The next bytes of the archive; False once pg_restore has given up on it."""
+        assert self.child.stdin
+        rest = memoryview(chunk)
+        try:
+            while rest:
+                rest = rest[self._written(self.child.stdin.fileno(), rest) :]
+        except BrokenPipeError:
+            return False
+        return True
+
+    def _written(self, pipe: int, rest: memoryview) -> int:
+        """How much of it the pipe has taken; what takes none is watched."""
+        try:
+            taken = os.write(pipe, rest)
+        except BlockingIOError:
+            while not self._poll.poll(_TICK * 1000):
+                self.watch.tick()
+            return 0
+        self.watch.heard()
+        return taken
+
+    def close(self) -> Contents:
+        """What the archive holds; BadBackup unless every byte could be decoded."""
+        if self.child.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                self.child.stdin.close()
+        code, errors = self.wait()
+        if code:
+            raise BadBackup(
+                f"The archive could not be decoded (pg_restore: {process.ended_by(code)}):\n{errors}",
+                hint=DAMAGED,
+            )
+        return self.contents()
+
+
+def widen(*pipes: IO[bytes] | int | None) -> None:
+    """Ask for larger pipes where the system has a call for it: fewer switches between the processes."""
+    for pipe in pipes:
+        if pipe is None:
+            continue
+        with contextlib.suppress(AttributeError, OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)

@@ -1,0 +1,16 @@
+"""Which versions of extensions a server offers."""
+
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.core.loading.extension_versions import Offered
+
+_OFFERED = """
+    SELECT e.name::text, e.default_version, array_agg(v.version) FROM pg_available_extensions e
+    JOIN pg_available_extension_versions v ON v.name = e.name GROUP BY 1, 2
+"""
+
+
+def offered(database: Database) -> dict[str, Offered]:
+    """What the server of `database` has of each extension."""
+    with database.connect() as connection:
+        rows = connection.execute(_OFFERED).fetchall()
+    return {name: Offered(default, frozenset(versions)) for name, default, versions in rows}

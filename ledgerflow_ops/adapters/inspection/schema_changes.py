@@ -1,0 +1,54 @@
+"""Whether what a snapshot sees of the schema is still there: functions read what is there now."""
+
+from ledgerflow_ops.adapters.connection.limited_connection import Limited
+
+_CHANGED = """
+    WITH now AS (SELECT txid_snapshot_xmax(txid_current_snapshot()) AS xid),
+    touched AS (
+        SELECT 'view' AS kind, format('%I.%I', n.nspname, c.relname) AS name, w.xmax AS by
+        FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
+        UNION ALL SELECT 'relation', format('%I.%I', n.nspname, c.relname), c.xmax
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('v', 'c', 'f', 'S') OR c.relkind = 'm' AND pg_relation_filenode(c.oid) IS NULL
+        UNION ALL SELECT 'routine', format('%I.%I', n.nspname, p.proname), p.xmax
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        UNION ALL SELECT 'type', format('%I.%I', n.nspname, t.typname), t.xmax
+        FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typtype IN ('d', 'e', 'r', 'm')
+        UNION ALL SELECT 'schema', nspname, xmax FROM pg_namespace
+        UNION ALL SELECT 'constraint', conname, xmax FROM pg_constraint WHERE contypid <> 0
+        UNION ALL SELECT 'operator', oprname, xmax FROM pg_operator
+        UNION ALL SELECT 'operator class', opcname, xmax FROM pg_opclass
+        UNION ALL SELECT 'operator family', opfname, xmax FROM pg_opfamily
+        UNION ALL SELECT 'cast', oid::text, xmax FROM pg_cast
+        UNION ALL SELECT 'collation', collname, xmax FROM pg_collation
+        UNION ALL SELECT 'conversion', conname, xmax FROM pg_conversion
+        UNION ALL SELECT 'text search configuration', cfgname, xmax FROM pg_ts_config
+        UNION ALL SELECT 'text search dictionary', dictname, xmax FROM pg_ts_dict
+        UNION ALL SELECT 'text search parser', prsname, xmax FROM pg_ts_parser
+        UNION ALL SELECT 'text search template', tmplname, xmax FROM pg_ts_template
+        UNION ALL SELECT 'statistics', stxname, xmax FROM pg_statistic_ext
+        UNION ALL SELECT 'event trigger', evtname, xmax FROM pg_event_trigger
+        UNION ALL SELECT 'publication', pubname, xmax FROM pg_publication
+        UNION ALL SELECT 'foreign-data wrapper', fdwname, xmax FROM pg_foreign_data_wrapper
+        UNION ALL SELECT 'server', srvname, xmax FROM pg_foreign_server
+        UNION ALL SELECT 'language', lanname, xmax FROM pg_language
+        UNION ALL SELECT 'access method', amname, xmax FROM pg_am
+        UNION ALL SELECT 'extension', extname, xmax FROM pg_extension
+    ),
+    numbered AS (  -- the number of a transaction is told without its epoch: the one nearest to now is meant
+        SELECT kind, name, xid + ((by::text::bigint - xid) & 4294967295)
+            - CASE WHEN ((by::text::bigint - xid) & 4294967295) > 2147483647 THEN 4294967296 ELSE 0 END AS by
+        FROM touched, now WHERE by::text <> '0'
+    )
+    SELECT kind, name FROM numbered WHERE txid_status(by) = 'committed' LIMIT 1
+"""
+
+
+def changed(connection: Limited) -> str | None:
+    """An object that the snapshot of `connection` sees and that somebody has dropped or changed since.
+
+    A row that is gone is still seen, with the number of the transaction that has done away with it. What
+    hangs on a table cannot change: tables are locked.
+    """
+    row = connection.execute(_CHANGED).fetchone()
+    return f"the {row[0]} {row[1]}" if row else None

@@ -1,0 +1,207 @@
+"""A database under one snapshot: what is in it, told by its own catalogs. Serves as source and as copy."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import Any, LiteralString
+
+import psycopg
+
+from ledgerflow_ops.adapters.connection.database import Connection, Database
+from ledgerflow_ops.adapters.dump import table_locks
+from ledgerflow_ops.adapters.inspection import preload_libraries, standby, table_contents
+from ledgerflow_ops.adapters.inspection.standby import Standby
+from ledgerflow_ops.core import text_encodings
+from ledgerflow_ops.core.catalog.manifest import ObjectDigest, RoleFacts, Seal, Source
+from ledgerflow_ops.core.comparison import expressions, public_schema
+from ledgerflow_ops.core.postgres.qualified_names import QualifiedName
+from ledgerflow_ops.core.postgres.session_activity import Watcher
+
+_FACTS = """
+    SELECT (SELECT system_identifier::text FROM pg_control_system()), current_database(),
+        current_setting('server_version'), current_setting('server_version_num')::int,
+        pg_get_userbyid(10), pg_encoding_to_char(encoding), datcollate, datctype,
+        pg_database_size(oid)
+    FROM pg_database WHERE datname = current_database()
+"""
+_LSN = """
+    SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text
+"""
+_SEQUENCES = """
+    SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
+      AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+    ORDER BY 1, 2
+"""
+_ROLES = """
+    SELECT r.rolname,
+        concat_ws(' ', CASE WHEN rolsuper THEN 'SUPERUSER' END, CASE WHEN rolinherit THEN 'INHERIT' END,
+            CASE WHEN rolcreaterole THEN 'CREATEROLE' END, CASE WHEN rolcreatedb THEN 'CREATEDB' END,
+            CASE WHEN rolcanlogin THEN 'LOGIN' END, CASE WHEN rolreplication THEN 'REPLICATION' END,
+            CASE WHEN rolbypassrls THEN 'BYPASSRLS' END, 'LIMIT ' || rolconnlimit),
+        array(SELECT DISTINCT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+              WHERE m.member = r.oid ORDER BY 1)
+    FROM pg_roles r WHERE r.rolname !~ '^pg_' ORDER BY 1
+"""
+_SHARED = """
+    SELECT 'the role ' || rolname FROM pg_roles
+    UNION ALL SELECT 'the database ' || datname FROM pg_database
+    UNION ALL SELECT 'the tablespace ' || spcname FROM pg_tablespace
+    UNION ALL SELECT 'the setting ' || unnest(setconfig) FROM pg_db_role_setting
+    UNION ALL SELECT 'the comment ' || description FROM pg_shdescription
+"""
+_WITHOUT_ENCODING = """
+    SELECT datname::text FROM pg_database
+    WHERE datallowconn AND encoding = 0 AND has_database_privilege(oid, 'CONNECT') ORDER BY oid DESC LIMIT 1
+"""
+_EXTENSIONS = "SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
+
+Inventory = list[tuple[str, str, str | None, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An open read-only transaction whose view of the data can be shared with pg_dump.
+
+    `recovery_point` and `lsn` were read before the snapshot was taken: all that had been committed by
+    then is in it. On a standby both say how far it had come.
+    """
+
+    connection: Connection
+    snapshot_id: str
+    recovery_point: datetime
+    lsn: str
+    source: Source
+    standby: Standby | None = None
+
+
+@contextmanager
+def snapshot(database: Database, locks: Callable[[Connection], Watcher] | None = None) -> Iterator[Snapshot]:
+    """Open a snapshot of `database`; it lasts as long as the block, and holds every table that it sees.
+
+    `locks` gives what watches the wait for others' locks. Unsettled when a table went before it was held.
+    """
+    with database.connect() as connection:
+        found = facts(connection)
+        here = standby.standby(connection)
+        lsn, recovery_point = _one(connection, f"SELECT ({_LSN}), clock_timestamp()")
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        (snapshot_id,) = _one(connection, "SELECT pg_export_snapshot()")
+        table_locks.hold(connection, database.limits.lock, locks(connection) if locks else None)
+        yield Snapshot(connection, snapshot_id, recovery_point, lsn, found, here)
+        with contextlib.suppress(psycopg.Error):  # what was read stays read, also if the server goes now
+            connection.execute("ROLLBACK")
+
+
+def facts(connection: Connection) -> Source:
+    """Which database of which server this is."""
+    return Source(**dict(zip(Source.model_fields, _one(connection, _FACTS), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceContents:
+    """A database's seal and what is beside it: notes on what a dump does not carry, what the server preloads.
+
+    Of what earlier versions sealed otherwise: the names of what belongs to an extension and was taken for an
+    object, and the digests of objects of which another text was taken. `definitions` has every definition as
+    the server words it.
+    """
+
+    seal: Seal
+    notes: tuple[str, ...]
+    extended: frozenset[str]
+    earlier: Mapping[str, ObjectDigest]
+    definitions: Mapping[str, str]
+    preloaded: tuple[str, ...] | None
+    public: str
+    """The structure of the schema public, as the inventory has it; empty where there is none."""
+
+
+def seal(connection: Connection, *, full: bool = False) -> Seal:
+    """What the database holds, as the seal says it; `full` also digests every table's data."""
+    return read_contents(connection, full=full).seal
+
+
+def read_contents(
+    connection: Connection, *, full: bool = False, rows: Inventory | None = None
+) -> SourceContents:
+    """As `seal`, with what is beside it. `rows` is the inventory, where that has been read already."""
+    rows = inventory(connection) if rows is None else rows
+    return SourceContents(
+        _seal(connection, _digests(rows, "object"), full=full),
+        tuple(name for name, _, _, sort in rows if sort == "note"),
+        frozenset(name for name, _, _, sort in rows if sort == "extended"),
+        _digests(rows, "earlier"),
+        {name: definition for name, _, definition, sort in rows if definition and sort == "object"},
+        preload_libraries.preloaded(connection),
+        next((structure for name, structure, _, _ in rows if name == public_schema.NAME), ""),
+    )
+
+
+def inventory(connection: Connection) -> Inventory:
+    """Every object of the schema: its name, its structure, its definition, and what sort of row that is."""
+    return connection.execute(_inventory()).fetchall()
+
+
+def _seal(connection: Connection, objects: dict[str, ObjectDigest], *, full: bool) -> Seal:
+    shapes = table_contents.shapes(connection)
+    digests = (
+        {shape.name.key: table_contents.content(connection, shape).digest for shape in shapes}
+        if full
+        else None
+    )
+    return Seal(
+        tables={shape.name.key: table_contents.counted(connection, shape) for shape in shapes},
+        sequences=tuple(QualifiedName(*row).key for row in connection.execute(_SEQUENCES)),
+        objects=objects,
+        extensions=dict(connection.execute(_EXTENSIONS).fetchall()),
+        roles=roles(connection),
+        content=digests,
+    )
+
+
+def roles(connection: Connection) -> dict[str, RoleFacts]:
+    """Every role of the cluster but the built-in ones."""
+    return {
+        name: RoleFacts(attributes=attributes, member_of=tuple(member_of))
+        for name, attributes, member_of in connection.execute(_ROLES)
+    }
+
+
+def not_text(connection: Connection) -> str | None:
+    """The first name, comment or setting of the whole server that is no text in this database's encoding."""
+    return next((what for (what,) in connection.execute(_SHARED) if not text_encodings.is_text(what)), None)
+
+
+def without_encoding(connection: Connection) -> str | None:
+    """A database of the server in which every byte is taken as it is, if our account may enter one."""
+    row = connection.execute(_WITHOUT_ENCODING).fetchone()
+    return str(row[0]) if row else None
+
+
+def _digests(rows: Inventory, wanted: str) -> dict[str, ObjectDigest]:
+    return {
+        name: ObjectDigest(
+            structure=expressions.fingerprint(structure),
+            definition=expressions.digest(expressions.untitled(definition or "")),
+        )
+        for name, structure, definition, sort in rows
+        if sort == wanted
+    }
+
+
+@cache
+def _inventory() -> LiteralString:
+    return resources.files("ledgerflow_ops.adapters.inspection").joinpath("inventory.sql").read_text()
+
+
+def _one(connection: Connection, query: LiteralString) -> tuple[Any, ...]:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return tuple(row)

@@ -1,0 +1,1 @@
+"""Loads archives into databases and swaps databases. Reading archives belongs to dump."""

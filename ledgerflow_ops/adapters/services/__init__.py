@@ -1,0 +1,4 @@
+"""Other programs and services: Docker, Dagster's server, alert channels, Prometheus.
+
+PostgreSQL belongs elsewhere.
+"""

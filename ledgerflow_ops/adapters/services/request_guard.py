@@ -1,0 +1,146 @@
+"""Stands before an ASGI application and carries out what `core.access.request_policy` decides."""
+
+import html
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from ledgerflow_ops.adapters.services.web_sessions import Sessions
+from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.core.access import request_policy
+from ledgerflow_ops.core.access.request_policy import (
+    NO_SESSION,
+    USED,
+    Allowed,
+    LogIn,
+    Policy,
+    Rejected,
+    Request,
+)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_SECRETS = (b"authorization", b"cookie", request_policy.PROXY.encode())
+_OURS = (
+    (b"x-frame-options", b"SAMEORIGIN"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"x-content-type-options", b"nosniff"),
+)
+"""On every answer: no page from elsewhere frames it (clickjacking) or embeds a part of it."""
+_CLOSED = (
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+)
+_AGE = 400 * 24 * 3600
+"""Seconds: the longest that browsers keep a cookie. It ends earlier, with the server's secret."""
+_AGAIN = """<p>Where this browser has been let in before, <a href="">open the page again from here</a>:
+browsers keep the session back from a link in another page.</p>"""
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>ledgerflow</title>
+<style>body{{font:16px/1.5 sans-serif;max-width:36em;margin:4em auto;padding:0 1em}}</style>
+<h1>{message}</h1><p>{hint}</p>{again}</html>"""
+
+
+class Guard:
+    """The application `inner`, for those whom `policy` lets in. Links are redeemed from `sessions`."""
+
+    def __init__(self, inner: Application, policy: Policy, sessions: Sessions) -> None:
+        self._inner, self._policy, self._sessions = inner, policy, sessions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._inner(scope, receive, send)
+            return
+        request = _read(scope)
+        verdict = request_policy.judge(request, self._policy)
+        if isinstance(verdict, LogIn):
+            await self._log_in(verdict, request, send)
+        elif isinstance(verdict, Rejected):
+            await _reject(verdict, request, scope, send)
+        else:
+            assert isinstance(verdict, Allowed)
+            inner = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] not in _SECRETS]}
+            await self._inner(inner, receive, _with_ours(send))
+
+    async def _log_in(self, verdict: LogIn, request: Request, send: Send) -> None:
+        """To the page without the token in its address, with a session where the token was good."""
+        redeemed = self._sessions.redeemed(verdict.token, clock.now())
+        if not redeemed and not verdict.known:
+            await _answer(send, USED.status, _words(USED, request), _kind(request))
+            return
+        headers = [(b"location", b"/")]
+        if redeemed:
+            headers.append((b"set-cookie", self._cookie(secure=verdict.secure).encode()))
+        await _answer(send, 303, "", "text/plain", *headers)
+
+    def _cookie(self, *, secure: bool) -> str:
+        value = request_policy.session(self._policy, secrets.token_urlsafe(16))
+        rules = f"Path=/; HttpOnly; SameSite=Strict; Max-Age={_AGE}" + ("; Secure" if secure else "")
+        return f"{self._policy.cookie}={value}; {rules}"
+
+
+def _read(scope: Scope) -> Request:
+    """The head of an ASGI request. Bytes beyond ASCII stay what they are, and match nothing."""
+    return Request(
+        method=scope.get("method", "GET"),
+        path=scope["path"],
+        query=scope.get("query_string", b"").decode("latin-1"),
+        headers=[
+            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]
+        ],
+        websocket=scope["type"] == "websocket",
+    )
+
+
+def _with_ours(send: Send) -> Send:
+    """`send` with our headers on the answer, in place of the application's own."""
+
+    async def sent(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            names = {name for name, _ in _OURS}
+            theirs = [pair for pair in message.get("headers", ()) if pair[0].lower() not in names]
+            message = {**message, "headers": [*theirs, *_OURS]}
+        await send(message)
+
+    return sent
+
+
+async def _reject(verdict: Rejected, request: Request, scope: Scope, send: Send) -> None:
+    words = _words(verdict, request)
+    if not request.websocket:
+        more = [(b"www-authenticate", b'Bearer realm="ledgerflow"')] if verdict.status == 401 else []
+        await _answer(send, verdict.status, words, _kind(request), *more)
+    elif "websocket.http.response" in scope.get("extensions", {}):
+        await _answer(send, verdict.status, words, "text/plain", prefix="websocket.")
+    else:
+        await send({"type": "websocket.close", "code": 1008, "reason": verdict.message})
+
+
+def _kind(request: Request) -> str:
+    return "text/html" if "text/html" in request.one("accept") and not request.websocket else "text/plain"
+
+
+def _words(verdict: Rejected, request: Request) -> str:
+    """What a person reads. Nothing of the request is repeated."""
+    if _kind(request) == "text/plain":
+        return f"{verdict.message}\nhint: {verdict.hint}\n"
+    again = _AGAIN if verdict is NO_SESSION else ""
+    return _PAGE.format(message=html.escape(verdict.message), hint=html.escape(verdict.hint), again=again)
+
+
+async def _answer(
+    send: Send, status: int, words: str, kind: str, *more: tuple[bytes, bytes], prefix: str = ""
+) -> None:
+    body = words.encode()
+    headers = [
+        (b"content-type", f"{kind}; charset=utf-8".encode()),
+        (b"content-length", str(len(body)).encode()),
+        *_OURS,
+        *_CLOSED,
+        *more,
+    ]
+    await send({"type": f"{prefix}http.response.start", "status": status, "headers": headers})
+    await send({"type": f"{prefix}http.response.body", "body": body})

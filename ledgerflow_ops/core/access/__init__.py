@@ -1,0 +1,4 @@
+"""Decides which web requests and which launched runs are let through.
+
+Serving them belongs to adapters.services.
+"""

@@ -1,0 +1,106 @@
+"""The words of an alert: what happened, since when, what is still safe, and the one thing to do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from ledgerflow_ops.core.alerting.alert_policy import Kind, Message
+from ledgerflow_ops.core.alerting.findings import Alert, Level
+from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.catalog import CLOCK_SLACK
+from ledgerflow_ops.core.durations import span
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.typed import typed
+
+_TITLE = 120
+_LISTED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known around an alert: when it is told and on which clock, what is safe, the page's address."""
+
+    now: datetime
+    zone: ZoneInfo
+    safe: Mapping[Environment, str]
+    page: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A message as it is sent; `bad` is how it looks where colours are shown."""
+
+    title: str
+    body: str
+    bad: str
+
+
+def words(message: Message, context: Context) -> Words:
+    """The message for people."""
+    first = message.alerts[0]
+    before = {Kind.ALERT: "", Kind.REMINDER: "STILL ", Kind.RECOVERY: "OVER: "}[message.kind]
+    level = "" if message.kind is Kind.RECOVERY else f"{_level(message)}: "
+    title = f"{_where(message.alerts)}: {before}{level}{_subject(message.alerts)}"
+    body = [_paragraph(alert, context, many=len(message.alerts) > 1) for alert in message.alerts[:_LISTED]]
+    if more := len(message.alerts) - _LISTED:
+        body += [f"… and {more} more."] if more > 0 else []
+    if message.kind is Kind.RECOVERY:
+        body.append("This is no longer reported.")
+    body += _safe(message.alerts, context)
+    if message.kind is not Kind.RECOVERY:
+        body.append(f"Do: {typed(first.finding.hint, first.finding.environment or '')}")
+        body += _runs(message.alerts, context)
+    bad = "success" if message.kind is Kind.RECOVERY else _level(message).lower()
+    return Words(_one_line(title, _TITLE), "\n".join(body), bad)
+
+
+def safe(newest: Summary | None, now: datetime) -> str:
+    """What would be left if the database were lost at this moment."""
+    if newest is None:
+        return "NOTHING: no backup is proven"
+    if newest.recovery_point - now > CLOCK_SLACK:
+        return f"{newest.name.dump}, proven, but of {newest.recovery_point:%Y-%m-%d %H:%M %Z}: IN THE FUTURE"
+    return f"{newest.name.dump}, proven, {span(now - newest.recovery_point)} old"
+
+
+def _where(alerts: Sequence[Alert]) -> str:
+    return ", ".join(dict.fromkeys(alert.finding.environment or "machine" for alert in alerts))
+
+
+def _level(message: Message) -> str:
+    critical = any(alert.finding.level is Level.CRITICAL for alert in message.alerts)
+    return (Level.CRITICAL if critical else Level.WARNING).upper()
+
+
+def _subject(alerts: Sequence[Alert]) -> str:
+    first = alerts[0].finding
+    if len(alerts) == 1:
+        return first.message
+    return f"{first.cause} ({len(alerts)} findings)"
+
+
+def _paragraph(alert: Alert, context: Context, *, many: bool) -> str:
+    name = f"{alert.finding.environment or 'machine'}: " if many else ""
+    began = f"{alert.since.astimezone(context.zone):%Y-%m-%d %H:%M %Z}"
+    return f"{name}{alert.finding.message}\nSince: {began} ({span(context.now - alert.since)} ago)"
+
+
+def _safe(alerts: Sequence[Alert], context: Context) -> list[str]:
+    """What is safe in the environments it is about; of all of them where it is the machine."""
+    about = {alert.finding.environment for alert in alerts}
+    named = (
+        context.safe if None in about else {name: one for name, one in context.safe.items() if name in about}
+    )
+    return [f"Still safe in {name}: {one}" for name, one in named.items()]
+
+
+def _runs(alerts: Sequence[Alert], context: Context) -> list[str]:
+    runs = dict.fromkeys(alert.finding.run_id for alert in alerts if alert.finding.run_id)
+    page = f"{context.page}/runs/" if context.page else ""
+    return [f"Run: {page}{run}" for run in list(runs)[:_LISTED]]
+
+
+def _one_line(text: str, limit: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

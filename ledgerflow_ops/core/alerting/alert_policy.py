@@ -1,0 +1,233 @@
+"""Who is told what, and when: one alert for an incident, reminders, and that it is over.
+
+Every channel is reckoned by itself. It hears of an incident when it has not been told of it within the
+reminder time, or when the incident weighs more than what it was told. An incident is one finding, or all
+findings of one cause, whoever found them. Nothing is noted as told before a channel took it, so that who is
+killed in between tells twice at worst.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from ledgerflow_ops.core.alerting.findings import Alert, Finding, Level, State, Told
+from ledgerflow_ops.core.alerting.quiet_hours import QuietHours
+from ledgerflow_ops.core.alerting.root_cause import cause_of
+from ledgerflow_ops.core.environments import Environment
+
+CHANNEL = "channel"
+"""The kind of the finding that a channel, its subject, does not take messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What a channel is for. What is wrong with the machine concerns every environment."""
+
+    name: str
+    environments: tuple[Environment, ...] = tuple(Environment)
+    level: Level = Level.WARNING
+
+    def wants(self, finding: Finding) -> bool:
+        """Whether the finding is for this channel. That it fails itself, others are told."""
+        if finding.kind == CHANNEL and finding.subject == self.name:
+            return False
+        loud = finding.level is Level.CRITICAL or self.level is Level.WARNING
+        return loud and (finding.environment is None or finding.environment in self.environments)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How people want to be told.
+
+    What is gone is over when it has stayed away for `settle`, doubled each time it came back: so that what
+    comes and goes is no storm. A channel that failed is tried again after `retry`.
+    """
+
+    channels: tuple[Channel, ...]
+    remind: timedelta = timedelta(hours=24)
+    settle: timedelta = timedelta(minutes=5)
+    quiet: QuietHours | None = None
+    retry: timedelta = timedelta(minutes=5)
+
+    def settled(self, alert: Alert, now: datetime) -> bool:
+        """Whether the alert has been gone for long enough."""
+        pause = min(self.settle * 2 ** min(alert.returns, 12), self.remind)
+        return alert.gone is not None and abs(now - alert.gone) >= pause
+
+    def holds_back(self, weight: int, now: datetime) -> bool:
+        """Whether something of this weight waits for the morning."""
+        return weight < 2 and self.quiet is not None and self.quiet.at(now)
+
+
+class Kind(StrEnum):
+    """What a message is."""
+
+    ALERT = "alert"
+    REMINDER = "reminder"
+    RECOVERY = "recovery"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message for one channel: the alerts of one incident, what it is about first."""
+
+    kind: Kind
+    channel: str
+    alerts: tuple[Alert, ...]
+
+    @property
+    def weight(self) -> int:
+        return max(alert.finding.weight for alert in self.alerts)
+
+
+def decide(
+    state: State, source: str, findings: Iterable[Finding], now: datetime, policy: Policy
+) -> tuple[State, list[Message]]:
+    """Hear what `source` says now, which is all that it says, and what has to be sent for all sources.
+
+    The state returned notes nothing as told: `told` and `missed` do, after each message.
+    """
+    heard = _swept(_heard(state, source, findings, now), now, policy)
+    return heard, due(heard, now, policy)
+
+
+def _heard(state: State, source: str, findings: Iterable[Finding], now: datetime) -> State:
+    said: dict[tuple[str, ...], Finding] = {}
+    for finding in sorted(findings, key=lambda one: one.weight):  # of two with one key, the worse one
+        cause = finding.cause or cause_of(finding.message)
+        said[(source, *finding.key)] = replace(finding, cause=cause)
+    known = {alert.id: alert for alert in state.alerts}
+    alerts = [_again(alert, said.get(alert.id), source, now) for alert in state.alerts]
+    alerts += [Alert(source, finding, now) for name, finding in said.items() if name not in known]
+    return State(tuple(alerts))
+
+
+def _again(alert: Alert, said: Finding | None, source: str, now: datetime) -> Alert:
+    """The alert after its source has spoken."""
+    if said is None:
+        return replace(alert, gone=now) if alert.source == source and alert.is_open else alert
+    told = {channel: one for channel, one in alert.told.items() if channel not in alert.ended}
+    returns = alert.returns + bool(alert.ended or alert.closed)
+    if alert.closed is not None or not told:
+        return Alert(
+            source, said, alert.since if alert.is_open else now, missed=alert.missed, returns=returns
+        )
+    return replace(alert, finding=said, told=told, gone=None, ended=(), returns=returns)
+
+
+def _swept(state: State, now: datetime, policy: Policy) -> State:
+    """Without what is over and has been told so for long enough, or never had to be told."""
+    return State(tuple(kept for alert in state.alerts if (kept := _kept(alert, now, policy))))
+
+
+def _kept(alert: Alert, now: datetime, policy: Policy) -> Alert | None:
+    there = {channel.name for channel in policy.channels}
+    if not there.issuperset(alert.missed):  # a channel that was taken out of the settings
+        alert = replace(alert, missed={name: at for name, at in alert.missed.items() if name in there})
+    if alert.closed is not None:
+        return alert if abs(now - alert.closed) < policy.remind else None
+    if alert.gone is None or not policy.settled(alert, now):
+        return alert
+    waiting = [channel.name for channel in policy.channels if alert.known_to(channel.name)]
+    if waiting:
+        return alert
+    return replace(alert, closed=now) if alert.told else None
+
+
+def due(state: State, now: datetime, policy: Policy) -> list[Message]:
+    """Every message that has to be sent now, whose incident it is about."""
+    incidents: dict[tuple[str, ...], list[Alert]] = {}
+    for alert in state.alerts:
+        if alert.closed is None:
+            incidents.setdefault(alert.incident, []).append(alert)
+    return [
+        message
+        for members in incidents.values()
+        for channel in policy.channels
+        for message in (_news(members, channel, now, policy), _end(members, channel, now, policy))
+        if message
+    ]
+
+
+def _news(members: Sequence[Alert], channel: Channel, now: datetime, policy: Policy) -> Message | None:
+    """What the channel has to hear of an incident that stands."""
+    standing = [alert for alert in members if alert.is_open and channel.wants(alert.finding)]
+    known = max((told.weight for told in _fresh(members, channel.name, now, policy)), default=-1)
+    new = [
+        alert
+        for alert in standing
+        if alert.finding.weight > known and not policy.holds_back(alert.finding.weight, now)
+    ]
+    if not new or all(_tried_lately(alert, channel.name, now, policy) for alert in new):
+        return None
+    told = [alert.known_to(channel.name) for alert in new]
+    again = all(one and one.weight >= alert.finding.weight for one, alert in zip(told, new, strict=True))
+    others = [alert for alert in standing if alert not in new]
+    return Message(Kind.REMINDER if again else Kind.ALERT, channel.name, (*new, *others))
+
+
+def _end(members: Sequence[Alert], channel: Channel, now: datetime, policy: Policy) -> Message | None:
+    """That an incident the channel knows of is over: all of it."""
+    if any(
+        channel.wants(alert.finding) and (alert.is_open or not policy.settled(alert, now))
+        for alert in members
+    ):
+        return None
+    over = [alert for alert in members if policy.settled(alert, now) and alert.known_to(channel.name)]
+    weights = [told.weight for alert in over if (told := alert.known_to(channel.name))]
+    if not over or policy.holds_back(max(weights), now):
+        return None
+    if all(_tried_lately(alert, channel.name, now, policy) for alert in over):
+        return None
+    return Message(Kind.RECOVERY, channel.name, tuple(over))
+
+
+def _fresh(members: Iterable[Alert], channel: str, now: datetime, policy: Policy) -> Iterator[Told]:
+    """What the channel was told of an incident, not so long ago that it has to be reminded.
+
+    A clock that was years ahead does not silence anything: only what was told about now counts.
+    """
+    for alert in members:
+        told = alert.known_to(channel)
+        if told and abs(now - told.at) < policy.remind:
+            yield told
+
+
+def _tried_lately(alert: Alert, channel: str, now: datetime, policy: Policy) -> bool:
+    tried = alert.missed.get(channel)
+    return tried is not None and abs(now - tried) < policy.retry
+
+
+def reached(alert: Alert, now: datetime, policy: Policy) -> bool:
+    """Whether some channel knows of the alert as it stands."""
+    return any(
+        told.weight >= alert.finding.weight
+        for channel in policy.channels
+        for told in _fresh([alert], channel.name, now, policy)
+    )
+
+
+def told(state: State, message: Message, now: datetime) -> State:
+    """The state after the message's channel took it."""
+
+    def mark(alert: Alert) -> Alert:
+        missed = {name: at for name, at in alert.missed.items() if name != message.channel}
+        if message.kind is Kind.RECOVERY:
+            return replace(alert, missed=missed, ended=(*alert.ended, message.channel))
+        known = {**alert.told, message.channel: Told(now, alert.finding.weight)}
+        return replace(alert, missed=missed, told=known)
+
+    return _marked(state, message, mark)
+
+
+def missed(state: State, message: Message, now: datetime) -> State:
+    """The state after the message's channel did not take it."""
+    return _marked(
+        state, message, lambda alert: replace(alert, missed={**alert.missed, message.channel: now})
+    )
+
+
+def _marked(state: State, message: Message, mark: Callable[[Alert], Alert]) -> State:
+    about = {alert.id for alert in message.alerts}
+    return State(tuple(mark(alert) if alert.id in about else alert for alert in state.alerts))

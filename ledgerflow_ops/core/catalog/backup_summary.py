@@ -1,0 +1,147 @@
+"""What must be known of a backup to watch it, draw it and plan with it, without its whole manifest."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from ledgerflow_ops.core.catalog.catalog import CLOCK_SLACK, Entry
+from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.environments import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One committed backup, present or rotated away. Sizes are bytes, durations seconds, times aware.
+
+    `tables` has the rows per table; `schema` and `contents` are digests; `restored_at` is when a drill
+    last restored it, None if none did. `lacks` names what of the database is not in it, `remedy` says what to
+    do about that. `state` is the word people read (see `Entry.state`).
+    """
+
+    environment: Environment
+    name: BackupName
+    day: date
+    recovery_point: datetime
+    finished_at: datetime
+    size: int
+    database_size: int
+    duration_seconds: float
+    tables: Mapping[str, int]
+    schema: str
+    contents: str
+    seal: str
+    sample: bool
+    state: str
+    proven: bool
+    bad: bool
+    local: bool
+    problem: str
+    rto_seconds: float | None
+    examined_at: datetime | None
+    restored_at: datetime | None
+    lacks: str = ""
+    remedy: str = ""
+
+    @property
+    def rows(self) -> int:
+        return sum(self.tables.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A dump in a folder, or what is left of one, at a glance: see `Entry`. No backup without a summary.
+
+    `manifest` says whether anything goes by the manifest's name, whole or not.
+    """
+
+    environment: Environment
+    name: BackupName
+    size: int
+    state: str
+    local: bool
+    manifest: bool
+    problem: str
+    summary: Summary | None
+
+
+def listed(entry: Entry, *, manifest: bool) -> Listed:
+    """A dump at a glance."""
+    return Listed(
+        environment=entry.environment,
+        name=entry.name,
+        size=entry.size,
+        state=entry.state,
+        local=entry.local,
+        manifest=manifest,
+        problem=entry.problem or entry.unjudged or entry.unrestorable,
+        summary=of(entry),
+    )
+
+
+def of(entry: Entry) -> Summary | None:
+    """A dump's summary; None where no manifest commits it."""
+    manifest, proof = entry.manifest, entry.proof
+    if manifest is None:
+        return None
+    restored = proof is not None and proof.server_version is not None
+    return Summary(
+        environment=entry.environment,
+        name=entry.name,
+        day=manifest.backup_day,
+        recovery_point=manifest.recovery_point,
+        finished_at=manifest.finished_at,
+        size=manifest.dump.size,
+        database_size=manifest.source.size,
+        duration_seconds=round(sum(manifest.durations.values()), 3),
+        tables={name: table.rows for name, table in manifest.contents.tables.items()},
+        schema=manifest.seal.schema_digest,
+        contents=contents_digest(manifest),
+        seal=manifest.seal.depth,
+        sample=manifest.sample,
+        state=entry.state,
+        proven=entry.proven,
+        bad=entry.bad,
+        local=entry.local,
+        problem=entry.problem or entry.unjudged,
+        rto_seconds=proof.rto_seconds if proof else None,
+        examined_at=proof.examined_at if proof else None,
+        restored_at=proof.examined_at if proof and restored else None,
+        lacks=manifest.lacks,
+        remedy=manifest.remedy,
+    )
+
+
+def contents_digest(manifest: Manifest) -> str:
+    """One digest over the data of all tables, sequences and large objects."""
+    return hashlib.sha256(manifest.contents.model_dump_json().encode()).hexdigest()
+
+
+def newest_first(summaries: Iterable[Summary]) -> list[Summary]:
+    """Newest recovery point first."""
+    return sorted(summaries, key=lambda one: (one.recovery_point, one.name.stem), reverse=True)
+
+
+def dated(summaries: Iterable[Summary], now: datetime) -> list[Summary]:
+    """Those that are not from the future: of how late things are, the others say nothing."""
+    return [one for one in summaries if not _is_ahead(one, now)]
+
+
+def ahead(summaries: Iterable[Summary], now: datetime) -> list[Summary]:
+    """Those from the future: of an instant that, by more than the clocks' slack, has not come yet."""
+    return [one for one in summaries if _is_ahead(one, now)]
+
+
+def _is_ahead(one: Summary, now: datetime) -> bool:
+    return one.recovery_point - now > CLOCK_SLACK
+
+
+def own(summaries: Iterable[Summary], *, sample: bool) -> list[Summary]:
+    """Those that count for an environment: where it has a database of its own, none of the `sample`."""
+    return [one for one in summaries if sample or not one.sample]
+
+
+def newest_proven(summaries: Iterable[Summary]) -> Summary | None:
+    """The newest one that counts."""
+    return next((one for one in newest_first(summaries) if one.proven), None)

@@ -1,0 +1,160 @@
+"""Every backup known, as the manifests and proofs beside them tell it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.catalog.proof import Proof, Verdict
+from ledgerflow_ops.core.catalog.rungs import PROVEN, Rung
+from ledgerflow_ops.core.environments import Environment
+
+UNRESTORABLE = "unrestorable"
+"""The state of a backup that is whole, of a database that no server can be loaded from."""
+LATEST, LATEST_PROVEN = "latest", "latest-proven"
+UNJUDGED = "unjudged"
+"""The state of what could not be read when it was last looked at: what was proven before does not count."""
+CLOCK_SLACK = timedelta(minutes=5)
+"""So far may the clock of a server be ahead of ours before a backup is said to be from the future."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One dump in a location. Without a manifest it is no backup; `problem` says what is wrong with it.
+
+    `unread` says that the problem is one of reading it just now: that is no verdict, and counts for nothing.
+    """
+
+    environment: Environment
+    name: BackupName
+    size: int
+    manifest: Manifest | None
+    proof: Proof | None
+    local: bool = True
+    problem: str = ""
+    unread: bool = False
+
+    @property
+    def is_backup(self) -> bool:
+        """Whether a manifest commits it and nothing speaks against it."""
+        return self.manifest is not None and not self.problem
+
+    @property
+    def rung(self) -> Rung:
+        """How far it is proven. A bad, void or doubted proof leaves it merely written."""
+        if self.proof is None or not self.is_backup or self.proof.verdict is not Verdict.GOOD:
+            return Rung.WRITTEN
+        if self.proof.doubt:
+            return Rung.WRITTEN
+        return min(self.proof.rung, self.manifest.ceiling) if self.manifest else self.proof.rung
+
+    @property
+    def proven(self) -> bool:
+        """Whether it counts."""
+        return self.proof is not None and self.proof.proven and self.rung >= PROVEN
+
+    @property
+    def bad(self) -> bool:
+        """Whether it has been shown to be bad."""
+        shown = bool(self.problem) and not self.unread
+        return shown or (self.proof is not None and self.proof.verdict is Verdict.BAD)
+
+    @property
+    def unjudged(self) -> str:
+        """Why the last attempt to look at it came to nothing; empty where it did not."""
+        if self.unread or self.proof is None or self.proof.doubt is None:
+            return self.problem if self.unread else ""
+        return self.proof.doubt.message
+
+    @property
+    def unrestorable(self) -> str:
+        """What in the source keeps it from being restored, where its proof says that the file is whole."""
+        return self.proof.unrestorable if self.proof and not self.problem else ""
+
+    @property
+    def day(self) -> date | None:
+        return self.manifest.backup_day if self.manifest else None
+
+    @property
+    def recovery_point(self) -> datetime | None:
+        return self.manifest.recovery_point if self.manifest else None
+
+    @property
+    def state(self) -> str:
+        """The one word people read: a rung, or why there is none."""
+        if not self.local:
+            return "not local"
+        if self.unrestorable:
+            return UNRESTORABLE
+        if self.bad:
+            return "bad"
+        if self.unjudged:
+            return UNJUDGED
+        if self.manifest is None:
+            return "no manifest"
+        return self.rung.word
+
+
+def backups(entries: Iterable[Entry]) -> list[Entry]:
+    """The backups among `entries`, newest recovery point first."""
+    found = [
+        (entry.manifest.recovery_point, entry) for entry in entries if entry.manifest and entry.is_backup
+    ]
+    return [entry for _, entry in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+
+def newest(entries: Iterable[Entry]) -> Entry | None:
+    """The newest backup, proven or not."""
+    return next(iter(backups(entries)), None)
+
+
+def newest_proven(entries: Iterable[Entry]) -> Entry | None:
+    """The newest backup that counts."""
+    return next((entry for entry in backups(entries) if entry.proven), None)
+
+
+def relied_on(entries: Iterable[Entry], now: datetime, *, sample: bool) -> Entry | None:
+    """The backup to fall back on where data is at stake: the newest one that counts and whose age is known.
+
+    One from the future is as old as nobody knows; one of the sample says nothing of a real database.
+    """
+    return newest_proven(
+        entry
+        for entry in entries
+        if entry.manifest
+        and entry.manifest.recovery_point - now <= CLOCK_SLACK
+        and (sample or not entry.manifest.sample)
+    )
+
+
+def chosen(entries: Iterable[Entry], word: str) -> Entry | None:
+    """What `latest`, `latest-proven` or a day (2026-11-23) means; None when nothing is meant by it.
+
+    Of a day it is the newest proven backup, else the newest one.
+    """
+    found = list(entries)
+    if word == LATEST:
+        return newest(found)
+    if word == LATEST_PROVEN:
+        return newest_proven(found)
+    of_day = [entry for entry in found if entry.day is not None and entry.day.isoformat() == word]
+    return newest_proven(of_day) or newest(of_day)
+
+
+def recent_sizes(entries: Iterable[Entry], before: Manifest, limit: int = 14) -> Sequence[int]:
+    """The sizes of the last backups taken before `before`, newest first; bad ones are left out."""
+    return [
+        entry.size
+        for entry in backups(entries)
+        if entry.manifest and entry.manifest.recovery_point < before.recovery_point and not entry.bad
+    ][:limit]
+
+
+def window_edge(today: date, proven_day: date | None, retention_days: int) -> date:
+    """The first day of the retention window, which is the first partition.
+
+    The window ends today, or on the day of the newest proven backup if that is earlier: when backups
+    stall, the window stalls with them.
+    """
+    return min(today, proven_day or today) - timedelta(days=retention_days)

@@ -1,0 +1,249 @@
+"""The files that go with a dump: what the manifest says of each, and in which archive its bytes are.
+
+A file's bytes are stored once: a later backup that finds the same file again names the archive that has them.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, model_validator
+
+from ledgerflow_ops.core.catalog.naming import FILES
+from ledgerflow_ops.core.models import FileFacts, Record
+
+_ESCAPED = re.compile(rb"\\(\\|x[0-9a-f]{2})")
+_MANY = 3
+
+
+class Kind(StrEnum):
+    """What lies at a place. Hard links are files; sockets, pipes and devices are left out."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    LINK = "link"
+
+
+def quoted(name: str) -> str:
+    """A name as the system gives it, as text: bytes that are no UTF-8 become `\\xNN`, a backslash two."""
+    doubled = name.replace("\\", "\\\\")
+    return doubled.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def unquoted(text: str) -> str:
+    """The name behind a text that `quoted` made."""
+    return _ESCAPED.sub(_byte, text.encode()).decode("utf-8", "surrogateescape")
+
+
+def _byte(match: re.Match[bytes]) -> bytes:
+    return b"\\" if match[1] == b"\\" else bytes([int(match[1][1:], 16)])
+
+
+def _inside(path: str) -> str:
+    """A path that stays below its root however it is followed."""
+    if (path and not {"", ".", ".."}.isdisjoint(path.split("/"))) or "\0" in path:
+        raise ValueError(f"{path!r} leaves its folder")
+    return path
+
+
+def _archive(file: str) -> str:
+    if "/" in file or not file.endswith(FILES):
+        raise ValueError(f"{file!r} is not the name of an archive of files")
+    return file
+
+
+class FileEntry(Record):
+    """One file, folder or symbolic link. `path` is relative to `root`, a setting; empty for the root itself.
+
+    `path` and `target` are as `quoted` makes them. A file has its SHA-256 and the archive that holds its
+    bytes; a link has its target.
+    """
+
+    root: str
+    path: Annotated[str, AfterValidator(_inside)]
+    kind: Kind
+    size: int = 0
+    mode: int
+    mtime_ns: int
+    owner: tuple[int, int]
+    sha256: str = ""
+    target: str = ""
+    archive: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it was, as people read it."""
+        return place(self.root, self.path)
+
+
+class FilesState(Record):
+    """The files that go with one dump, as they stood together at `still_at`, after the dump's snapshot.
+
+    `archive` is this backup's own; `needs` are those of earlier backups that hold bytes of these files.
+    """
+
+    roots: tuple[str, ...]
+    begun_at: datetime
+    still_at: datetime
+    archive: FileFacts
+    needs: tuple[FileFacts, ...]
+    entries: tuple[FileEntry, ...]
+    notes: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        """No entry twice, none that lies below anything but a folder, and every archive is known."""
+        kinds = {(entry.root, entry.path): entry.kind for entry in self.entries}
+        archives = {_archive(facts.file) for facts in self.archives}
+        if len(kinds) != len(self.entries):
+            raise ValueError("an entry is there twice")
+        if {root for root, path in kinds if not path} != set(self.roots):
+            raise ValueError("the roots and their entries are not the same")
+        for entry in self.entries:
+            above = entry.path.rpartition("/")[0]
+            if entry.path and kinds.get((entry.root, above)) is not Kind.FOLDER:
+                raise ValueError(f"{entry.place!r} does not lie in a folder: it leads elsewhere")
+            if entry.kind is Kind.FILE and entry.archive not in archives:
+                raise ValueError(f"{entry.place!r} is in an archive that is not listed")
+        return self
+
+    @property
+    def archives(self) -> tuple[FileFacts, ...]:
+        """Every archive that is needed to have all these files."""
+        return (self.archive, *self.needs)
+
+    @property
+    def files(self) -> tuple[FileEntry, ...]:
+        """The files alone."""
+        return tuple(entry for entry in self.entries if entry.kind is Kind.FILE)
+
+    @property
+    def newly_stored(self) -> tuple[FileEntry, ...]:
+        """The files whose bytes this backup's own archive holds."""
+        return self.held_by(self.archive.file)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(entry.size for entry in self.files)
+
+    def held_by(self, archive: str) -> tuple[FileEntry, ...]:
+        """The files whose bytes are in that archive."""
+        return tuple(entry for entry in self.files if entry.archive == archive)
+
+
+def place(root: str, path: str) -> str:
+    """A place below a root in one piece, fit to be printed on a line."""
+    whole = f"{root}/{path}" if path else root
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in whole)
+
+
+def member(root: str, path: str) -> str:
+    """The name by which the archive knows a place (`path` as `quoted` makes it), without the first slash."""
+    return f"{root}/{unquoted(path)}".lstrip("/") if path else root.lstrip("/")
+
+
+def leaves(name: str) -> bool:
+    """Whether an archive's member by this name would land outside of the folder it is unpacked in."""
+    return name.startswith("/") or ".." in name.split("/")
+
+
+def points_outside(path: str, target: str) -> bool:
+    """Whether a link at `path` below a root, to `target`, leads out of that root."""
+    if target.startswith("/"):
+        return True
+    depth = path.count("/")
+    for part in target.split("/"):
+        depth += -1 if part == ".." else 0 if part in ("", ".") else 1
+        if depth < 0:
+            return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What makes two files of two days the same file: never the time it was changed alone."""
+
+    root: str
+    path: str
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, entry: FileEntry) -> "_Key":
+        return cls(entry.root, entry.path, entry.size, entry.sha256)
+
+
+def _stored(earlier: Iterable[FilesState]) -> Iterator[tuple[_Key, FileFacts]]:
+    for state in earlier:
+        archives = {facts.file: facts for facts in state.archives}
+        for entry in state.files:
+            yield _Key.of(entry), archives[entry.archive]
+
+
+def candidates(entries: Iterable[FileEntry], earlier: Iterable[FilesState]) -> set[FileFacts]:
+    """The archives of earlier backups that say they hold one of these files."""
+    wanted = {_Key.of(entry) for entry in entries if entry.kind is Kind.FILE}
+    return {archive for key, archive in _stored(earlier) if key in wanted}
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """Where the bytes of each file are to be: the entries with their archives, and the earlier ones used."""
+
+    entries: tuple[FileEntry, ...]
+    needs: tuple[FileFacts, ...]
+
+
+def filed(
+    entries: Sequence[FileEntry], earlier: Sequence[FilesState], intact: Collection[FileFacts], own: str
+) -> Filing:
+    """The entries, each file with the intact archive that has it already, else with `own`.
+
+    `earlier` goes from the newest on. What it names is the archive that has the bytes, never one that
+    refers to another in turn.
+    """
+    known: dict[_Key, FileFacts] = {}
+    for key, archive in _stored(earlier):
+        if archive in intact:
+            known.setdefault(key, archive)
+    named, needs = [], dict[str, FileFacts]()
+    for entry in entries:
+        if entry.kind is Kind.FILE:
+            held = known.get(_Key.of(entry))
+            if held is not None:
+                needs[held.file] = held
+            entry = entry.model_copy(update={"archive": own if held is None else held.file})
+        named.append(entry)
+    return Filing(tuple(named), tuple(needs[file] for file in sorted(needs)))
+
+
+def to_store(sizes: Mapping[tuple[str, str], int], earlier: Iterable[FilesState]) -> int:
+    """Bytes that may have to be stored of files of these sizes, by root and path.
+
+    Left out are those of which an earlier backup has one of the same size in the same place.
+    """
+    known = {(key.root, key.path, key.size) for key, _ in _stored(earlier)}
+    return sum(size for (root, path), size in sizes.items() if (root, path, size) not in known)
+
+
+def references(states: Iterable[FilesState | None]) -> set[str]:
+    """The archives that are still needed by the backups with these states (None: one without files).
+
+    An archive that a kept backup needs must not go, even when the backup it was made for does.
+    """
+    return {facts.file for state in states if state for facts in state.archives}
+
+
+def some(entries: Sequence[FileEntry]) -> str:
+    """A few of these files by name, and how many more there are."""
+    listed = ", ".join(entry.place for entry in entries[:_MANY])
+    return listed + (f" and {len(entries) - _MANY} more" if len(entries) > _MANY else "")
+
+
+def by_member(entries: Iterable[FileEntry]) -> dict[str, FileEntry]:
+    """The entries by the names that their archives know them by."""
+    return {member(entry.root, entry.path): entry for entry in entries}

@@ -1,0 +1,118 @@
+"""What stays of a backup that rotation has taken away: a record of the removal, and its small facts."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed, problems
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.models import Record
+
+FACTS = ".facts.json"
+GOING = ".going.json"
+
+WHOLE = timedelta(days=90)
+KNOWN = timedelta(days=500)
+"""How long whole manifests and proofs, and the small facts, stay at the least, measured as retention does."""
+KEPT_WHOLE, KEPT_KNOWN = 90, 500
+"""How many stay however old they are: a clock that is years ahead must not empty the history."""
+
+_SUMMARY = TypeAdapter(Summary)
+
+
+class Seen(Record):
+    """A file as it was when its removal was decided. Only what is still the same is removed.
+
+    `size` is -1 for one whose bytes were only in the cloud.
+    """
+
+    file: str
+    size: int
+    mtime_ns: int
+
+
+class Part(Record):
+    """What goes in one location, in this order. `archive` is that of files, which others may still need.
+
+    `looked` is false for a location that could not be reached when the removal was decided.
+    """
+
+    root: str
+    """Empty for the primary folder."""
+    files: tuple[Seen, ...] = ()
+    archive: Seen | None = None
+    looked: bool = True
+
+
+class Going(Record):
+    """The removal of one backup: decided, and not over until all its parts are gone and its day is wiped."""
+
+    version: Literal[1] = 1
+    file: str
+    key: str
+    """What its manifest and its facts are called in the history, without endings."""
+    digest: str
+    day: date
+    reasons: tuple[str, ...]
+    who: str
+    at: datetime
+    retired: bool = False
+    """Whether its manifest lies in the history: from then on it is no backup any more."""
+    wiped: bool = False
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def name(self) -> BackupName:
+        return BackupName.of(self.file)
+
+    @property
+    def kept_as(self) -> BackupName:
+        return BackupName(self.key)
+
+    @property
+    def over(self) -> bool:
+        return self.retired and self.wiped and not self.parts
+
+    def encode(self) -> bytes:
+        return encode_sealed(self.model_dump(mode="json"))
+
+    @classmethod
+    def decode(cls, data: bytes, file: str) -> "Going":
+        """The record in `data`; BadBackup when it was edited or cut."""
+        try:
+            return cls.model_validate(decode_sealed(data, file))
+        except ValidationError as error:
+            raise BadBackup(
+                f"{file}: not a removal that this version can read: {'; '.join(problems(error))}",
+                hint="Look what is left of that backup in the folder above, then remove the file.",
+            ) from None
+
+
+def encode_facts(one: Summary) -> bytes:
+    """A summary as the history keeps it."""
+    return encode_sealed(_SUMMARY.dump_python(one, mode="json"))
+
+
+def decode_facts(data: bytes, file: str) -> Summary:
+    """The summary in `data`; BadBackup when it was edited or cut."""
+    try:
+        return _SUMMARY.validate_python(decode_sealed(data, file))
+    except ValidationError as error:
+        raise BadBackup(
+            f"{file}: not facts that this version can read: {'; '.join(problems(error))}",
+            hint="Nothing but the statistics need it: remove the file.",
+        ) from None
+
+
+def forgotten(points: Sequence[tuple[str, datetime]], since: datetime, age: timedelta, kept: int) -> set[str]:
+    """Which of these (name, recovery point) go out of the history.
+
+    Only what is older than `age` before `since`, the newest proven recovery point, and not among the
+    `kept` newest.
+    """
+    newest_first = sorted(points, key=lambda pair: pair[1], reverse=True)
+    return {name for name, point in newest_first[kept:] if point < since - age}

@@ -1,0 +1,80 @@
+"""The index of an environment's backups as text: a cache of summaries, never a truth.
+
+A record holds the mark of the files that it was read from; whoever finds another mark reads them again.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from typing import Any
+
+from ledgerflow_ops.core.catalog.backup_summary import Listed, Summary
+from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import BadBackup
+
+_PLAIN = [field.name for field in fields(Summary) if field.name not in ("environment", "name", "tables")]
+_INSTANTS = {"recovery_point", "finished_at", "examined_at", "restored_at"}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One dump as it was read, the mark of all files that this came from, and those beside its own."""
+
+    mark: str
+    archives: tuple[str, ...]
+    listed: Listed
+
+
+def encode(records: Iterable[Record], *, code: str, folder: str) -> bytes:
+    """The index's bytes. `code` says which program wrote it, `folder` what it is the index of."""
+    layouts: dict[tuple[str, ...], int] = {}
+    rows = [_encoded(record, layouts) for record in records]
+    return encode_sealed({"code": code, "folder": folder, "layouts": list(layouts), "records": rows})
+
+
+def decode(data: bytes, environment: Environment, *, code: str, folder: str) -> dict[str, Record]:
+    """The records by stem. None of them where the bytes are damaged, or another program's or folder's."""
+    try:
+        found = decode_sealed(data, "index")
+        if (found["code"], found["folder"]) != (code, folder):
+            return {}
+        layouts = found["layouts"]
+        records = [_decoded(row, layouts, environment) for row in found["records"]]
+    except (BadBackup, KeyError, ValueError, TypeError, IndexError, AttributeError):
+        return {}
+    return {record.listed.name.stem: record for record in records}
+
+
+def _encoded(record: Record, layouts: dict[tuple[str, ...], int]) -> list[Any]:
+    one = record.listed
+    row = [record.mark, record.archives, one.name.stem, one.size, one.state, one.local, one.manifest]
+    row.append(one.problem)
+    if one.summary is None:
+        return [*row, None]
+    names = tuple(one.summary.tables)
+    place = layouts.setdefault(names, len(layouts))
+    plain = [_plain(getattr(one.summary, name)) for name in _PLAIN]
+    return [*row, [place, list(one.summary.tables.values()), plain]]
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _decoded(row: list[Any], layouts: list[list[str]], environment: Environment) -> Record:
+    mark, archives, stem, size, state, local, manifest, problem, held = row
+    name = BackupName(stem)
+    summary = None
+    if held is not None:
+        place, counts, plain = held
+        values: dict[str, Any] = dict(zip(_PLAIN, plain, strict=True))
+        values["day"] = date.fromisoformat(values["day"])
+        for instant in _INSTANTS:
+            if values[instant] is not None:
+                values[instant] = datetime.fromisoformat(values[instant])
+        tables: Mapping[str, int] = dict(zip(layouts[place], counts, strict=True))
+        summary = Summary(environment=environment, name=name, tables=tables, **values)
+    listed = Listed(environment, name, size, state, local, manifest, problem, summary)
+    return Record(mark, tuple(archives), listed)

@@ -1,0 +1,55 @@
+"""The record of a backup in the making: which files are its own, until its manifest commits them."""
+
+from typing import Literal
+
+from pydantic import ValidationError
+
+from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed, problems
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.models import FileFacts, Record
+
+_ENDING = ".making.json"
+
+
+class Placed(Record):
+    """A file as it was just before it was given its name: renaming changes neither of the two."""
+
+    file: str
+    inode: int
+    size: int
+
+
+class Making(Record):
+    """What has been put beside a manifest that is not there yet."""
+
+    version: Literal[1] = 1
+    stem: str
+    placed: tuple[Placed, ...] = ()
+
+    def encode(self) -> bytes:
+        return encode_sealed(self.model_dump(mode="json"))
+
+    @classmethod
+    def decode(cls, data: bytes, file: str) -> "Making":
+        """The record in `data`; BadBackup when it was edited or cut."""
+        try:
+            made = cls.model_validate(decode_sealed(data, file))
+            for one in made.placed:
+                FileFacts(file=one.file, size=one.size, sha256="")
+            return made
+        except ValidationError as error:
+            raise BadBackup(
+                f"{file}: no record that this version can read: {'; '.join(problems(error))}",
+                hint="Remove the file. A dump without a manifest beside it is no backup.",
+            ) from None
+
+
+def file_of(name: BackupName) -> str:
+    """What the record of this backup is called. It is hidden: no backup's file is."""
+    return f".{name.stem}{_ENDING}"
+
+
+def is_making(file: str) -> bool:
+    """Whether a file is called as such a record is."""
+    return file.startswith(".") and file.endswith(_ENDING)

@@ -1,0 +1,92 @@
+"""What a database holds beside the data of its tables, compared with the archive taken of it.
+
+Sequences stand outside of every snapshot, large objects outside of every table, and the DDL is text
+that only a restore reads: damage to one of them on the way into the file would not be met by a digest
+of the tables.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ledgerflow_ops.core.catalog.manifest import Contents, SequenceState
+from ledgerflow_ops.core.comparison.seal_comparison import Difference
+
+_NOISE = (b"--", b"\\restrict", b"\\unrestrict", b"REFRESH MATERIALIZED VIEW ")
+"""Lines in which the DDL of a database and that of its archive may differ: comments with places in the
+archive, the random keys of \\restrict, and the refreshing of views, which only an archive with data has."""
+_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A sequence as it stands at one instant."""
+
+    state: SequenceState
+    ascending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the source itself says. `objects_digest` is None where large objects were only counted."""
+
+    sequences: Mapping[str, Sequence]
+    objects: int
+    objects_digest: str | None
+
+
+def beside_against_archive(
+    before: Beside, after: Mapping[str, Sequence], contents: Contents
+) -> list[Difference]:
+    """The source as it was before the dump, and its sequences after it, against the archive's stream."""
+    differences = [
+        Difference("sequences", f"sequence {name}: {sentence}")
+        for name, sequence in sorted(before.sequences.items())
+        if (sentence := _moved_wrongly(sequence, after.get(name, sequence), contents.sequences.get(name)))
+    ]
+    found = contents.large_objects
+    if found.count != before.objects:
+        sentence = f"large objects: {before.objects} in the source, {found.count} in the archive"
+        differences.append(Difference("large objects", sentence))
+    elif before.objects_digest not in (None, found.digest):
+        differences.append(Difference("large objects", "large objects: their data differs from the source"))
+    return differences
+
+
+def _moved_wrongly(before: Sequence, after: Sequence, found: SequenceState | None) -> str:
+    """What is wrong with the archive's state of a sequence; empty when it can be right.
+
+    One that stood still must be exact. One that moved on must lie on its way; one that was set back or
+    began anew in between may have been anywhere.
+    """
+    if found is None:
+        return "missing"
+    if before.state == after.state:
+        return "" if found == before.state else f"{before.state.value} in the source, {found.value} found"
+    first, last = before.state.value, after.state.value
+    onwards = last >= first if before.ascending else last <= first
+    if onwards and not min(first, last) <= found.value <= max(first, last):
+        return f"{first} to {last} in the source, {found.value} found"
+    return ""
+
+
+def ddl_against_archive(source: bytes, archive: bytes) -> list[Difference]:
+    """The DDL of the source against that of the archive, line by line, in any order.
+
+    The order is left out because pg_dump sorts by what depends on what, and with the data more does.
+    """
+    expected, found = _lines(source), _lines(archive)
+    return [
+        *_each("missing from the archive", expected - found),
+        *_each("only in the archive", found - expected),
+    ]
+
+
+def _lines(ddl: bytes) -> Counter[bytes]:
+    return Counter(line for line in ddl.split(b"\n") if line and not line.startswith(_NOISE))
+
+
+def _each(what: str, lines: Iterable[bytes]) -> list[Difference]:
+    return [
+        Difference("DDL", f"DDL {what}: {line[:_SHOWN].decode('utf-8', 'replace')}") for line in sorted(lines)
+    ]

@@ -1,0 +1,137 @@
+"""Definitions that the server words otherwise once it has loaded them, without meaning anything else by it.
+
+PostgreSQL keeps a definition parsed, and prints it (ruleutils.c) when it is asked. What it printed, loaded
+and printed again, can be another text: a function's alias list has the columns that its row type got later,
+`(- 1)` is then `'-1'::integer`, a repeated `GROUP BY 'x'::text` is there once. The seal holds a digest of
+the source's text, the archive holds that text itself, and the copy has its own. So a sealed digest that is
+not the copy's is still right where it is that of the copy's definition with the archive's words in it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import cached_property
+
+from ledgerflow_ops.core.catalog.manifest import ObjectDigest
+from ledgerflow_ops.core.comparison import expressions
+
+_WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\w+|\s+|.""", re.DOTALL)
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_MOST = 4_000_000
+"""Pairs of words that are looked at: what is longer is taken for one change."""
+
+Span = tuple[int, int, int]
+"""The same text in both: where it begins in the loaded one, where in the dumped one, how long it is."""
+
+
+@dataclass(frozen=True)
+class Reworded:
+    """An object's DDL in the archive, and in the copy that was loaded from it: the same in other words."""
+
+    dumped: str
+    loaded: str
+
+    def sources(self, definition: str) -> Iterator[str]:
+        """What `definition`, as the copy words it, may have been in the source.
+
+        It is made of parts with `|` between them, of which the last one has to be found in the copy's DDL.
+        The semicolon at the end of a query may be further on there: after WITH NO DATA or CHECK OPTION.
+        """
+        if definition.endswith(";"):
+            yield from (f"{one};" for one in self.sources(definition[:-1]))
+            return
+        for start in _starts(definition):
+            part = definition[start:]
+            if part not in self.loaded:
+                continue
+            for source in self._dumped(part):
+                if start == 0:
+                    yield source
+                    continue
+                head = definition[: start - 1]
+                yield from (f"{one}|{source}" for one in (head, *self.sources(head)))
+            return
+
+    def _dumped(self, part: str) -> Iterator[str]:
+        """What stands in the archive in the places where the copy has `part`."""
+        place = self.loaded.find(part)
+        while place >= 0:
+            for begin in self._places(place):
+                for end in self._places(place + len(part)):
+                    if begin <= end:
+                        yield self.dumped[begin:end]
+            place = self.loaded.find(part, place + 1)
+
+    def _places(self, place: int) -> set[int]:
+        """Where in the archive's text a place of the copy's is."""
+        return {there + place - here for here, there, size in self._same if here <= place <= here + size}
+
+    @cached_property
+    def _same(self) -> list[Span]:
+        """What both texts have in common: whole lines, and words of lines that differ."""
+        return list(_common(self.loaded, self.dumped, _LINE, 0, 0))
+
+
+def as_loaded(
+    sealed: Mapping[str, ObjectDigest],
+    found: Mapping[str, ObjectDigest],
+    definitions: Mapping[str, str],
+    reworded: Sequence[Reworded],
+) -> dict[str, ObjectDigest]:
+    """The sealed objects, those of which the copy only words the definition otherwise with its digest.
+
+    `definitions` are those of the copy as it words them, `reworded` what was shown to be the same: of one
+    text the server makes the other, whichever object it is found in.
+    """
+    objects = dict(sealed)
+    for name in sealed.keys() & found.keys() & definitions.keys() if reworded else ():
+        digest = found[name].definition
+        if sealed[name].definition != digest and _meant(sealed[name].definition, definitions[name], reworded):
+            objects[name] = sealed[name].model_copy(update={"definition": digest})
+    return objects
+
+
+def _meant(digest: str, definition: str, reworded: Sequence[Reworded]) -> bool:
+    """Whether `digest` is that of `definition` in the archive's words, with titles of columns or without."""
+    sources = (source for one in reworded for source in one.sources(definition))
+    return any(
+        digest in (expressions.digest(expressions.untitled(source)), expressions.digest(source))
+        for source in sources
+    )
+
+
+def _starts(definition: str) -> Iterator[int]:
+    """Where a part of it may begin: the longest ending first."""
+    yield 0
+    yield from (match.end() for match in re.finditer(r"\|", definition))
+
+
+def _common(a: str, b: str, cut: re.Pattern[str], at_a: int, at_b: int) -> Iterator[Span]:
+    """The stretches that `a` and `b`, cut in pieces, have in common; they begin at `at_a` and `at_b`."""
+    ours, theirs = cut.findall(a), cut.findall(b)
+    head = _alike(ours, theirs)
+    tail = _alike(ours[head:][::-1], theirs[head:][::-1])
+    middle = ours[head : len(ours) - tail], theirs[head : len(theirs) - tail]
+    first = sum(map(len, ours[:head]))
+    yield at_a, at_b, first
+    if len(middle[0]) * len(middle[1]) <= _MOST:
+        yield from _within(*middle, cut, at_a + first, at_b + first)
+    last = sum(map(len, ours[len(ours) - tail :]))
+    yield at_a + len(a) - last, at_b + len(b) - last, last
+
+
+def _within(ours: list[str], theirs: list[str], cut: re.Pattern[str], at_a: int, at_b: int) -> Iterator[Span]:
+    """As `_common`, of pieces; lines that differ are looked at word by word."""
+    for kind, i, j, k, m in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+        here, there = at_a + sum(map(len, ours[:i])), at_b + sum(map(len, theirs[:k]))
+        if kind == "equal":
+            yield here, there, sum(map(len, ours[i:j]))
+        elif kind == "replace" and cut is _LINE:
+            yield from _common("".join(ours[i:j]), "".join(theirs[k:m]), _WORD, here, there)
+
+
+def _alike(ours: Sequence[str], theirs: Sequence[str]) -> int:
+    """How many pieces are the same from the beginning."""
+    pairs = enumerate(zip(ours, theirs, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(ours), len(theirs)))

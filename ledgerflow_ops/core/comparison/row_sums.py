@@ -1,0 +1,138 @@
+"""The rows of a table in any order, and those of partitions that a load may have placed anew.
+
+A table is a set of rows: a digest of its text in one order says that it is equal, and not that it differs.
+Where it does differ, the rows themselves decide: their number, and the sum of a hash of each.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Context, Decimal
+
+import xxhash
+
+from ledgerflow_ops.core.catalog.manifest import Contents, TableContent, TableFacts
+
+_WHOLE = 1 << 128
+_EXACT = Context(prec=200_000, traps=[])
+"""PostgreSQL's numeric has up to 131072 digits before the point and 16383 after it."""
+
+
+@dataclass(slots=True)
+class RowSum:
+    """COPY text as it comes, in chunks of any size, as a number of rows and a sum over them.
+
+    `columns` are those of the text, unquoted; rows count with their values in the order of the names.
+    """
+
+    columns: Sequence[str] = ()
+    rows: int = 0
+    total: int = 0
+    rest: list[bytes] = field(default_factory=list, repr=False)
+
+    def take(self, data: bytes | bytearray | memoryview) -> None:
+        """The next bytes of the text."""
+        *lines, begun = bytes(data).split(b"\n")
+        if lines:
+            lines[0], self.rest = b"".join([*self.rest, lines[0]]), []
+        if begun:
+            self.rest.append(begun)
+        order = sorted(range(len(self.columns)), key=lambda place: self.columns[place])
+        if order != list(range(len(order))):
+            lines = [_ordered(line, order) for line in lines]
+        self.rows += len(lines)
+        self.total = (self.total + sum(map(xxhash.xxh3_128_intdigest, lines))) % _WHOLE
+
+
+def together(sums: Iterable[RowSum]) -> tuple[int, int]:
+    """The rows of several tables: how many, and the sum over them."""
+    taken = list(sums)
+    return sum(one.rows for one in taken), sum(one.total for one in taken) % _WHOLE
+
+
+def _ordered(line: bytes, order: Sequence[int]) -> bytes:
+    """A row with its values in another order: in COPY text a tab only ever ends a value."""
+    values = line.split(b"\t")
+    return b"\t".join([values[place] for place in order])
+
+
+def doubtful(expected: Contents, found: Contents) -> list[frozenset[str]]:
+    """The groups of tables whose rows must be compared in any order: equal ones do not differ.
+
+    A group is one table that has as many rows and bytes as expected, in another order; or the partitions that
+    are loaded through one root, any of which differs.
+    """
+    groups: dict[str, set[str]] = {}
+    for name, table in expected.tables.items():
+        groups.setdefault(f"root {table.root}" if table.root else name, set()).add(name)
+    return [frozenset(names) for names in groups.values() if _doubtful(names, expected.tables, found.tables)]
+
+
+def _doubtful(
+    names: set[str], expected: Mapping[str, TableContent], found: Mapping[str, TableContent]
+) -> bool:
+    if not found.keys() >= names or all(_plain(expected[name]) == _plain(found[name]) for name in names):
+        return False
+    sizes = [
+        sum(getattr(side[name], what) for name in names) for side in (expected, found) for what in _SIZES
+    ]
+    return sizes[:2] == sizes[2:]
+
+
+_SIZES = ("rows", "size")
+
+
+def _plain(table: TableContent) -> TableContent:
+    return table.model_copy(update={"root": None})
+
+
+def rooted(expected: Contents, found: Contents) -> Contents:
+    """`found`, which was read from tables, with the roots that the archive loads them through.
+
+    A load through the root may put every row where it was, and then nothing else differs.
+    """
+    roots = {name: table.root for name, table in expected.tables.items() if table.root}
+    tables = {
+        name: table.model_copy(update={"root": roots.get(name)}) for name, table in found.tables.items()
+    }
+    return found.model_copy(update={"tables": tables})
+
+
+def settled(expected: Contents, found: Contents, names: Iterable[str]) -> Contents:
+    """`found` with these tables as expected: their rows have been shown to be the same."""
+    equal = {name: expected.tables[name] for name in names}
+    return found.model_copy(update={"tables": {**found.tables, **equal}})
+
+
+def gathered(tables: Mapping[str, TableFacts], contents: Contents) -> dict[str, TableFacts]:
+    """Counts and sums with those of partitions loaded through one root added up, under the root's name."""
+    roots = {name: table.root for name, table in contents.tables.items() if table.root}
+    merged: dict[str, TableFacts] = {}
+    for name, facts in tables.items():
+        key = f"{roots[name]} (all partitions)" if name in roots else name
+        merged[key] = _together([merged[key], facts] if key in merged else [facts], exact=name in roots)
+    return merged
+
+
+def _together(facts: Sequence[TableFacts], *, exact: bool) -> TableFacts:
+    """Several tables' facts as one. Sums are made plain: how many zeros end one depends on its rows."""
+    if not exact:
+        return facts[0]
+    columns = dict.fromkeys(column for one in facts for column in one.sums)
+    return TableFacts(
+        rows=sum(one.rows for one in facts),
+        sums={column: _sum([one.sums.get(column) for one in facts]) for column in sorted(columns)},
+    )
+
+
+def _sum(values: Iterable[str | None]) -> str | None:
+    known = list(_decimals(values))
+    if not known:
+        return None
+    total = known[0]
+    for value in known[1:]:
+        total = _EXACT.add(total, value)
+    return str(_EXACT.normalize(total))
+
+
+def _decimals(values: Iterable[str | None]) -> Iterator[Decimal]:
+    return (Decimal(value) for value in values if value is not None)

@@ -1,0 +1,222 @@
+"""Compares what is with what was sealed. Each difference is a sentence that names the object."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ledgerflow_ops.core.catalog.files import FileEntry, Kind
+from ledgerflow_ops.core.catalog.manifest import Contents, ObjectDigest, RoleFacts, Seal
+from ledgerflow_ops.core.comparison.row_sums import gathered
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as sealed; `cause` is the kind of comparison that found it."""
+
+    cause: str
+    sentence: str
+
+
+def rows_against_seal(seal: Seal, contents: Contents) -> list[Difference]:
+    """Row counts in the archive's stream against those counted in the source."""
+    expected = {name: facts.rows for name, facts in seal.tables.items()}
+    found = {name: table.rows for name, table in contents.tables.items() if name in expected or table.rows}
+    return _each("rows", "table", expected, found, lambda name, a, b: f"{name}: {a} rows sealed, {b} found")
+
+
+def source_against_archive(seal: Seal, contents: Contents) -> list[Difference]:
+    """Full source digests (where they were taken) against those of the archive's stream."""
+    if seal.content is None:
+        return []
+    found = {name: table.digest for name, table in contents.tables.items() if name in seal.content}
+    return _each(
+        "contents", "table", seal.content, found, lambda n, a, b: f"{n}: its data differs from the source"
+    )
+
+
+def contents_equal(expected: Contents, found: Contents) -> list[Difference]:
+    """The committed contents against those read again."""
+    differences = _each(
+        "contents", "table", expected.tables, found.tables, lambda n, a, b: _table_sentence(n, a.rows, b.rows)
+    )
+    differences += _each(
+        "sequences",
+        "sequence",
+        expected.sequences,
+        found.sequences,
+        lambda n, a, b: f"sequence {n}: {a.value} sealed, {b.value} found",
+    )
+    if expected.large_objects != found.large_objects:
+        counts = f"{expected.large_objects.count} sealed, {found.large_objects.count} found"
+        differences.append(Difference("large objects", f"large objects differ: {counts}"))
+    return differences
+
+
+def _table_sentence(name: str, sealed: int, found: int) -> str:
+    if sealed != found:
+        return f"{name}: {sealed} rows sealed, {found} found"
+    return f"{name}: the same number of rows ({found}), but other data"
+
+
+def facts_equal(
+    expected: Seal, found: Seal, *, same_major: bool, contents: Contents | None = None
+) -> list[Difference]:
+    """The seal against one taken of the restored database: sums, objects, sequences, roles.
+
+    `same_major`: whether both servers are of one major version; expressions are compared only then,
+    because servers of different versions print the same expression differently. `contents` are those of
+    the archive: they name the partitions whose rows are compared as their root's.
+    """
+    sealed, there = (gathered(one.tables, contents) if contents else one.tables for one in (expected, found))
+    differences = _each("sums", "table", sealed, there, lambda n, a, b: f"{n}: counts or sums differ")
+    differences += _objects(expected.objects, found.objects, same_major)
+    before, after = (dict.fromkeys(seal.sequences, 0) for seal in (expected, found))
+    differences += _each("sequences", "sequence", before, after, lambda n, a, b: n)
+    differences += _each(
+        "extensions",
+        "extension",
+        dict.fromkeys(expected.extensions, 0),
+        dict.fromkeys(found.extensions, 0),
+        lambda n, a, b: n,
+    )
+    return differences + roles_equal(expected.roles, found.roles)
+
+
+_LATER = ("large object ", "comment on large object ")
+"""Objects that only seals of this version on have, or have all of."""
+
+
+def of_earlier_version(
+    expected: Seal,
+    found: Seal,
+    extended: Collection[str],
+    titled: Mapping[str, str],
+    *,
+    carried: bool,
+    earlier: Collection[str] = (),
+) -> Seal:
+    """A seal that an earlier version took, as this version would have taken it.
+
+    It counted some of what belongs to an extension (`extended`) as objects, and all options of a column, also
+    those that no dump carries. Where the copy was shown to hold all that the dump `carried`, by its DDL, what
+    such a seal says of columns beyond that is left out, and of the objects in `earlier`, of which it took
+    another text. It lacks some of what is said of large objects. Its definitions were digested with the
+    titles of columns, as those in `titled` are.
+    """
+    objects = {name: item for name, item in expected.objects.items() if name not in extended}
+    same = {name for name, item in objects.items() if item.definition and item.definition == titled.get(name)}
+    objects |= {
+        name: objects[name].model_copy(update={"definition": found.objects[name].definition})
+        for name in same & found.objects.keys()
+    }
+    objects = {name: item for name, item in found.objects.items() if name.startswith(_LATER)} | objects
+    if carried:
+        beyond = {name for name in objects if name.startswith("column ") or name in earlier}
+        objects |= {name: found.objects[name] for name in beyond & found.objects.keys()}
+    return expected.model_copy(update={"objects": objects})
+
+
+def as_sealed_earlier(
+    sealed: Mapping[str, ObjectDigest],
+    found: Mapping[str, ObjectDigest],
+    earlier: Mapping[str, ObjectDigest],
+) -> dict[str, ObjectDigest]:
+    """The sealed objects, those of which an `earlier` version took another text with what is `found` of them.
+
+    Structure and definition each for itself: a difference in one of them stays one.
+    """
+    objects = dict(sealed)
+    for name in sealed.keys() & found.keys() & earlier.keys():
+        one, now, before = sealed[name], found[name], earlier[name]
+        objects[name] = ObjectDigest(
+            structure=now.structure if one.structure == before.structure else one.structure,
+            definition=now.definition if one.definition == before.definition else one.definition,
+        )
+    return objects
+
+
+def versions_sentence(expected: Mapping[str, str], found: Mapping[str, str]) -> str:
+    """What to tell of extensions that are there in another version; empty when there are none.
+
+    A dump names an extension without its version: the server it is restored on makes its own.
+    """
+    other = [
+        f"{name} {version} was sealed, {found[name]} is here"
+        for name, version in sorted(expected.items())
+        if found.get(name, version) != version
+    ]
+    return f"Extensions in another version: {'; '.join(other)}." if other else ""
+
+
+def files_equal(expected: Iterable[FileEntry], found: Iterable[FileEntry]) -> list[Difference]:
+    """The files of a manifest against those unpacked: kind, mode, size, contents, where a link leads."""
+    wanted, there = ({entry.place: entry for entry in entries} for entries in (expected, found))
+    differences = []
+    for place in sorted({*wanted, *there}):
+        if place not in there:
+            differences.append(Difference("files", f"{place}: missing"))
+        elif place not in wanted:
+            differences.append(Difference("files", f"{place}: not in the manifest"))
+        elif sentence := _unlike(wanted[place], there[place]):
+            differences.append(Difference("files", f"{place}: {sentence}"))
+    return differences
+
+
+def _unlike(a: FileEntry, b: FileEntry) -> str:
+    """What differs between an entry and what was found in its place; empty when nothing does."""
+    if a.kind is not b.kind:
+        return f"a {a.kind} in the manifest, a {b.kind} found"
+    if a.size != b.size:
+        return f"{a.size} bytes in the manifest, {b.size} found"
+    if a.sha256 != b.sha256:
+        return "its contents have changed: its SHA-256 is another"
+    if a.target != b.target:
+        return f"leads to {a.target} in the manifest, to {b.target} as found"
+    if a.mode != b.mode and a.kind is not Kind.LINK:  # a link's own mode is the system's choice
+        return f"mode {a.mode:04o} in the manifest, {b.mode:04o} found"
+    return ""
+
+
+def roles_equal(expected: Mapping[str, RoleFacts], found: Mapping[str, RoleFacts]) -> list[Difference]:
+    """The sealed roles against those found; roles that only the finder has do not matter."""
+    shared = {name: role for name, role in found.items() if name in expected}
+    return _each("roles", "role", expected, shared, lambda n, a, b: f"role {n}: other attributes or members")
+
+
+def _objects(
+    expected: Mapping[str, ObjectDigest], found: Mapping[str, ObjectDigest], same_major: bool
+) -> list[Difference]:
+    def facts(objects: Mapping[str, ObjectDigest]) -> dict[str, tuple[str, str]]:
+        return {
+            name: (item.structure, item.definition if same_major else "") for name, item in objects.items()
+        }
+
+    return _each(
+        "schema",
+        "",
+        facts(expected),
+        facts(found),
+        lambda n, a, b: f"{n}: owner, grants or definition differ",
+    )
+
+
+def _each(
+    cause: str,
+    kind: str,
+    expected: Mapping[str, Value],
+    found: Mapping[str, Value],
+    sentence: Callable[[str, Value, Value], str],
+) -> list[Difference]:
+    """The differences between two mappings, in the order of their names."""
+    noun = f"{kind} " if kind else ""
+    differences = []
+    for name in sorted({*expected, *found}):
+        if name not in found:
+            differences.append(Difference(cause, f"{noun}{name}: missing"))
+        elif name not in expected:
+            differences.append(Difference(cause, f"{noun}{name}: not in the seal"))
+        elif expected[name] != found[name]:
+            differences.append(Difference(cause, sentence(name, expected[name], found[name])))
+    return differences

@@ -1,0 +1,214 @@
+"""What is odd about what the newest backup holds: tables, rows, schema, or that nothing has changed."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
+
+import pandas as pd
+
+from ledgerflow_ops.core.alerting.findings import Finding, Level
+from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.monitoring.expected_ranges import WIDTHS, expected
+
+WINDOW = 56
+"""So many backups, one a day, are looked back at."""
+RECENT = 7
+"""What is gone is missed for so many backups; then it is how things are."""
+LEAST_LEARNT = 14
+"""So many backups must have shown a habit before it is taken for one."""
+SHRUNK_ROWS, SHRUNK_SHARE = 10, 0.01
+"""A table that was only learnt to be append-only may lose so many rows, or this share: the larger of them."""
+GREAT_SHARE = 0.1
+"""A loss of this share of such a table is critical."""
+_STEADY = 0.1
+"""A table that changes by more than this on most days is a flow, not a stock: its rows say nothing."""
+_SEEN = 3
+_GROWS = 0.5
+_CHANGES = 0.8
+_PATIENCE = 3
+
+
+def find(chosen: Sequence[Summary], append_only: Sequence[str]) -> list[Finding]:
+    """What is odd about the last of `chosen`: backups of one environment, one a day, oldest first."""
+    recent = list(chosen[-WINDOW - 1 :])
+    tables = pd.DataFrame([dict(one.tables) for one in recent], index=pd.Index([one.day for one in recent]))
+    same = list(_same(recent))
+    found = [*_gone(recent, tables, append_only), *_shrunk(recent, tables, append_only), *_schema(recent)]
+    rows = [] if found else list(_rows(recent, tables))
+    return [*found, *rows, *(same or _stopped(recent, tables))]
+
+
+def loss(newest: Summary) -> str:
+    """The cause that findings of lost data have in common."""
+    return f"{newest.environment} holds less than before"
+
+
+def keep(before: Summary) -> str:
+    """The hint where data may be lost: keep the last backup that has it."""
+    return (
+        "If nobody meant that, keep the last backup that has it: "
+        f'LEDGER_ENV={before.environment} make pin FILE={before.name.dump} REASON="before a loss"'
+    )
+
+
+def _gone(recent: list[Summary], tables: pd.DataFrame, append_only: Sequence[str]) -> Iterator[Finding]:
+    """Tables that the last backups had and the newest has not; those that come and go are left out."""
+    newest = recent[-1]
+    last = tables.iloc[-RECENT - 1 : -1]
+    for table in tables.columns:
+        there = tables[table].notna()
+        seen = int(last[table].notna().sum())
+        if table in newest.tables or seen < min(_SEEN, len(last)) or _comes_and_goes(there.tolist()):
+            continue
+        holder = next(one for one in reversed(recent) if table in one.tables)
+        rows = holder.tables[table]
+        level = Level.CRITICAL if rows or table in append_only else Level.WARNING
+        message = (
+            f"{newest.name.dump}: the table {table} is gone. {holder.name.dump} has it with {rows:,} rows; "
+            f"{seen} of the {len(last)} backups of {last.index[0]} to {last.index[-1]} have it."
+        )
+        figures = {"found": 0.0, "expected": float(rows)}
+        yield Finding(
+            newest.environment,
+            "table gone",
+            table,
+            level,
+            message,
+            keep(holder),
+            loss(newest),
+            figures=figures,
+        )
+
+
+def _comes_and_goes(there: list[bool]) -> bool:
+    """Whether a table has come back before, after it was gone."""
+    since = there[there.index(True) :] if True in there else []
+    return any(not before and after for before, after in pairwise(since))
+
+
+def _shrunk(recent: list[Summary], tables: pd.DataFrame, append_only: Sequence[str]) -> Iterator[Finding]:
+    """Tables with fewer rows, in which rows are only ever added: by the settings, or as they always did."""
+    newest = recent[-1]
+    last = tables.iloc[-RECENT - 1 : -1]
+    for table, now in newest.tables.items():
+        most = last[table].max()
+        if not now < most:
+            continue
+        place = int((tables[table].iloc[:-1] == most).to_numpy().nonzero()[0][-1])
+        declared, lost = table in append_only, most - now
+        learnt = lost > max(SHRUNK_ROWS, SHRUNK_SHARE * most) and _only_grew(tables[table].iloc[: place + 1])
+        if not declared and not learnt:
+            continue
+        level = Level.CRITICAL if declared or lost >= GREAT_SHARE * most else Level.WARNING
+        why = "by the settings" if declared else f"as it was on all {place + 1} backups up to then"
+        message = (
+            f"{newest.name.dump}: {table} has {now:,} rows; {recent[place].name.dump} has "
+            f"{int(most):,}. Rows are only ever added to it, {why}."
+        )
+        figures = {"found": float(now), "expected": float(most)}
+        hint = keep(recent[place])
+        yield Finding(
+            newest.environment, "rows lost", table, level, message, hint, loss(newest), figures=figures
+        )
+
+
+def _only_grew(rows: "pd.Series[float]") -> bool:
+    steps = rows.dropna().diff().dropna()
+    return len(steps) + 1 >= LEAST_LEARNT and bool((steps >= 0).all()) and bool((steps > 0).mean() >= _GROWS)
+
+
+def _rows(recent: list[Summary], tables: pd.DataFrame) -> Iterator[Finding]:
+    """Tables with far more or fewer rows than their trend and their weekdays say."""
+    newest, width = recent[-1], WIDTHS["rows"]
+    usual = tables.iloc[-RECENT - 1 : -1].median()
+    for table, now in newest.tables.items():
+        away = abs(now - usual[table])
+        if not away > max(width.least, min(width.below, width.above) * usual[table]):
+            continue  # quick to say, of nearly all tables
+        steps = tables[table].iloc[:-1].diff().abs()
+        if not steps.median() <= _STEADY * usual[table]:
+            continue
+        days = pd.Series(tables[table].to_numpy(), index=pd.DatetimeIndex(tables.index)).asfreq("D")
+        low, middle, high = expected(days, width).iloc[-1].tolist()
+        if not (now < low or now > high):
+            continue
+        known = tables[table].iloc[:-1].dropna()
+        message = (
+            f"{newest.name.dump}: {table} has {now:,} rows; {low:,.0f} to {high:,.0f} were expected, "
+            f"from {len(known)} backups of {known.index[0]} to {known.index[-1]}."
+        )
+        less = now < low
+        cause = loss(newest) if less else f"{newest.environment} holds more than before"
+        hint = keep(recent[-2]) if less else f"What has grown? LEDGER_ENV={newest.environment} make status"
+        figures = {"found": float(now), "low": low, "expected": middle, "high": high}
+        yield Finding(newest.environment, "rows", table, Level.WARNING, message, hint, cause, figures=figures)
+
+
+def _schema(recent: list[Summary]) -> Iterator[Finding]:
+    """Another schema than the backup of the day before had."""
+    newest, before = recent[-1], recent[-2]
+    if newest.schema != before.schema:
+        message = f"{newest.name.dump}: its schema is not that of {before.name.dump} of {before.day}."
+        hint = (
+            "Nothing to do after a migration. If there was none, keep the last backup before it: "
+            f'LEDGER_ENV={before.environment} make pin FILE={before.name.dump} REASON="before a change"'
+        )
+        yield Finding(newest.environment, "schema", "schema", Level.WARNING, message, hint)
+
+
+def _same(recent: list[Summary]) -> Iterator[Finding]:
+    """The same contents for days, in a database that hardly ever was the same for a day."""
+    changes = [after.contents != before.contents for before, after in pairwise(recent)]
+    run = _still(changes)
+    if not _unusual(run, changes[: len(changes) - run], share=_CHANGES, least=2):
+        return
+    newest, first = recent[-1], recent[-1 - run]
+    message = (
+        f"{newest.name.dump}: it holds exactly what {first.name.dump} holds, and so does every backup "
+        f"in between. On {sum(changes)} of {len(changes) - run} days from {recent[0].day} on "
+        f"something had changed."
+    )
+    hint = f"Is it still the database in use? LEDGER_ENV={newest.environment} make identity"
+    figures = {"found": float(run), "expected": 0.0}
+    yield Finding(
+        newest.environment, "same contents", "contents", Level.WARNING, message, hint, figures=figures
+    )
+
+
+def _stopped(recent: list[Summary], tables: pd.DataFrame) -> Iterator[Finding]:
+    """Tables that used to grow and have not for far longer than they ever rested."""
+    newest = recent[-1]
+    for table in newest.tables:
+        rows = tables[table].dropna()
+        steps = [after > before for before, after in pairwise(rows.tolist())]
+        run = _still(steps)
+        before = steps[: len(steps) - run]
+        if not _unusual(run, before, share=_GROWS, least=_PATIENCE + 1):
+            continue
+        first = rows.index[-1 - run]
+        message = (
+            f"{newest.name.dump}: {table} has not grown since {first} ({int(rows.iloc[-1]):,} rows). From "
+            f"{rows.index[0]} to {first} it grew on {sum(before)} of {len(before)} days, and never rested "
+            f"longer than {_longest(before)}."
+        )
+        hint = f"Is it still the database in use? LEDGER_ENV={newest.environment} make identity"
+        figures = {"found": float(run), "expected": float(_longest(before))}
+        cause = f"{newest.environment} no longer grows"
+        yield Finding(
+            newest.environment, "growth stopped", table, Level.WARNING, message, hint, cause, figures=figures
+        )
+
+
+def _still(steps: Sequence[bool]) -> int:
+    """How many of the last steps in a row brought nothing."""
+    return next((place for place, step in enumerate(reversed(steps)) if step), len(steps))
+
+
+def _longest(steps: Sequence[bool]) -> int:
+    return max((len(list(run)) for step, run in groupby(steps) if not step), default=0)
+
+
+def _unusual(run: int, before: Sequence[bool], *, share: float, least: int) -> bool:
+    """Whether a standstill is longer than thrice any before it, in what moved on that share of the days."""
+    if len(before) < LEAST_LEARNT or sum(before) < share * len(before):
+        return False
+    return run >= max(least, _PATIENCE * _longest(before) + 1)

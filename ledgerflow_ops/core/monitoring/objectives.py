@@ -1,0 +1,104 @@
+"""Where an environment stands against its objectives: RPO, RTO, and how much was restored lately."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ledgerflow_ops.core.catalog import backup_summary
+from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.checks import Check, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The backups that are kept and known not to be bad: how many of them were restored lately, and those
+    that are waited for too long.
+
+    One that was never restored is not restored lately, and not overdue before its time either. `overdue`
+    has the ones waited for the longest first.
+    """
+
+    kept: int
+    restored: int
+    overdue: tuple[Summary, ...]
+
+    @property
+    def share(self) -> float:
+        """The part of them that was restored lately, from 0 to 1; 1 where there is none to restore."""
+        return self.restored / self.kept if self.kept else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Objectives:
+    """RPO and RTO in seconds beside what was promised, and what was restored lately.
+
+    RPO is how much would be lost now, since the newest proven recovery point; RTO how long that backup took
+    to restore in its drill. None where nothing is proven, or nothing was measured.
+    """
+
+    rpo_seconds: float | None
+    rpo_objective: float
+    rto_seconds: float | None
+    rto_objective: float
+    coverage: Coverage
+
+    @property
+    def rpo_kept(self) -> bool:
+        return _kept(self.rpo_seconds, self.rpo_objective)
+
+    @property
+    def rto_kept(self) -> bool:
+        return _kept(self.rto_seconds, self.rto_objective)
+
+
+def of(
+    summaries: Sequence[Summary], now: datetime, *, rpo_hours: float, rto_minutes: float, redrill_days: int
+) -> Objectives:
+    """Where the backups that are there stand at `now` (aware)."""
+    proven = backup_summary.newest_proven(summaries)
+    return Objectives(
+        rpo_seconds=(now - proven.recovery_point).total_seconds() if proven else None,
+        rpo_objective=rpo_hours * 3600,
+        rto_seconds=proven.rto_seconds if proven else None,
+        rto_objective=rto_minutes * 60,
+        coverage=coverage(summaries, now, redrill_days),
+    )
+
+
+def freshness(found: Objectives, newest: Summary | None, *, expected: bool) -> Check:
+    """Whether the newest proven backup is young enough. `expected`: backups are to come by themselves."""
+    asked = timedelta(seconds=found.rpo_objective)
+    severity = Severity.ERROR if expected else Severity.WARN
+    hint = "make backup; make status says what keeps it from coming by itself."
+    if newest is None or found.rpo_seconds is None:
+        return Check("fresh", False, "NOTHING IS PROVEN.", hint, severity, "nothing proven")
+    told = f"{newest.name.dump}, the newest proven, is of {newest.recovery_point:%Y-%m-%d %H:%M %Z}"
+    if found.rpo_seconds < 0:
+        hint = "See whether the clock is right; then make backup"
+        return Check("fresh", False, f"{told}: in the future.", hint, severity, "future")
+    if not found.rpo_kept:
+        return Check("fresh", False, f"{told}: older than {asked}.", hint, severity, "rpo")
+    return Check("fresh", True, f"{told}: no older than {asked}.")
+
+
+def coverage(summaries: Iterable[Summary], now: datetime, redrill_days: int) -> Coverage:
+    """Which kept backups were restored within `redrill_days`, and for which that is overdue.
+
+    One that was never restored is waited for since it was made. Bad ones are told as such, and one whose
+    bytes are elsewhere cannot be restored here: neither is counted.
+    """
+    kept, within = [one for one in summaries if one.local and not one.bad], timedelta(days=redrill_days)
+    overdue = [one for one in kept if now - _waiting_since(one) > within]
+    return Coverage(
+        kept=len(kept),
+        restored=sum(one.restored_at is not None and now - one.restored_at <= within for one in kept),
+        overdue=tuple(sorted(overdue, key=lambda one: (_waiting_since(one), one.name.stem))),
+    )
+
+
+def _waiting_since(one: Summary) -> datetime:
+    return one.restored_at or one.finished_at
+
+
+def _kept(seconds: float | None, objective: float) -> bool:
+    return seconds is not None and seconds <= objective

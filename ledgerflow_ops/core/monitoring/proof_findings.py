@@ -1,0 +1,216 @@
+"""What is wrong with the proof of backups: bad ones, unproven ones, objectives not kept, drills overdue."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ledgerflow_ops.core.alerting.findings import Finding, Level
+from ledgerflow_ops.core.catalog import backup_summary
+from ledgerflow_ops.core.catalog.backup_summary import Listed, Summary
+from ledgerflow_ops.core.catalog.catalog import UNJUDGED, UNRESTORABLE
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.monitoring import missing_backups
+from ledgerflow_ops.core.monitoring.objectives import Coverage, Objectives
+
+_NAMED = 3
+
+
+def bad(environment: Environment, listed: Sequence[Listed]) -> list[Finding]:
+    """Every backup that has been shown to be bad; critical where it is the newest."""
+    newest = newest_of(listed)
+    return [
+        Finding(
+            environment,
+            "bad",
+            one.name.dump,
+            Level.CRITICAL if one is newest or newest is None else Level.WARNING,
+            f"{one.name.dump} is bad: {one.problem or 'its proof says so'}.",
+            f"LEDGER_ENV={environment} make restore-test FILE={one.name.dump}",
+        )
+        for one in listed
+        if one.state == "bad"
+    ]
+
+
+def unrestorable(environment: Environment, listed: Sequence[Listed]) -> list[Finding]:
+    """Sources that no server can be loaded from, as the newest backup of each kind of trouble says it."""
+    newest = newest_of(listed)
+    found = [one for one in listed if one.state == UNRESTORABLE]
+    stands = newest is not None and newest.state == UNRESTORABLE
+    return [
+        Finding(
+            environment,
+            UNRESTORABLE,
+            "source",
+            Level.CRITICAL if stands else Level.WARNING,
+            f"{environment}'s database cannot be restored from its backups. {one.name.dump} is whole: "
+            f"{one.problem}. Earlier proven backups stay as they are.",
+            f"Fix the source: LEDGER_ENV={environment} make restore-test FILE={one.name.dump} says how.",
+        )
+        for one in ([newest] if stands and newest else found[-1:])
+    ]
+
+
+def unjudged(environment: Environment, listed: Sequence[Listed]) -> list[Finding]:
+    """Every backup that could not be read when it was last looked at: its proof does not count."""
+    newest = newest_of(listed)
+    return [
+        Finding(
+            environment,
+            "unjudged",
+            one.name.dump,
+            Level.CRITICAL if one is newest or newest is None else Level.WARNING,
+            f"{one.name.dump} could not be judged, and does not count until it can: {one.problem}",
+            f"LEDGER_ENV={environment} make verify FILE={one.name.dump}",
+        )
+        for one in listed
+        if one.state == UNJUDGED
+    ]
+
+
+def newest_of(listed: Sequence[Listed]) -> Listed | None:
+    """The newest backup among them; None where none is committed."""
+    known = [(one.summary.recovery_point, one.name.stem, one) for one in listed if one.summary is not None]
+    return max(known)[-1] if known else None
+
+
+def ahead(environment: Environment, present: Sequence[Summary], now: datetime) -> list[Finding]:
+    """Backups that say they are of an instant that has not come: a clock was wrong, or is."""
+    future = backup_summary.newest_first(backup_summary.ahead(present, now))
+    if not future:
+        return []
+    others = f", and {len(future) - 1} more" if len(future) > 1 else ""
+    return [
+        Finding(
+            environment,
+            "future",
+            "clock",
+            Level.WARNING,
+            f"{future[0].name.dump}{others} of {environment}: taken in the future, at "
+            f"{future[0].recovery_point:%Y-%m-%d %H:%M} UTC; by our clock it is {now:%Y-%m-%d %H:%M} UTC. "
+            "What is late is reckoned without.",
+            f"See whether the clock is right: date; then LEDGER_ENV={environment} make backup",
+            figures={"found": float(len(future)), "expected": 0.0},
+        )
+    ]
+
+
+def unproven(present: Sequence[Summary], now: datetime, grace: timedelta) -> list[Finding]:
+    """The newest backup, where so long after it was made it is still not proven: a check has not run.
+
+    One that lacks something of its database will never be: that is told at once.
+    """
+    newest = next(iter(backup_summary.newest_first(present)), None)
+    if newest is None or newest.proven or newest.bad:
+        return []
+    if not newest.lacks and now - newest.finished_at <= grace:
+        return []
+    proven = backup_summary.newest_proven(present)
+    safe = f"The newest proven one is {proven.name.dump}." if proven else "NOTHING IS PROVEN."
+    test = f"restore-test FILE={newest.name.dump}"
+    if newest.state == UNJUDGED:
+        how, hint = f"it could not be judged ({newest.problem.rstrip('.')})", ""
+    elif not newest.local:
+        how, hint = "its bytes are only in the cloud", "Download it; then "
+    elif newest.lacks:
+        how, hint = f"something of the database is not in it ({newest.lacks})", f"{newest.remedy} Then "
+    elif newest.examined_at is None:
+        how, hint = "no check of it has run", ""
+    else:
+        how, hint = f"its checks got as far as {newest.state}", ""
+    return [
+        Finding(
+            newest.environment,
+            "unproven",
+            "newest backup",
+            Level.WARNING if proven else Level.CRITICAL,
+            f"{newest.name.dump} of {newest.finished_at:%Y-%m-%d %H:%M} UTC is NOT PROVEN: {how}. {safe}",
+            f"{hint}LEDGER_ENV={newest.environment} make {'backup' if newest.lacks else test}",
+        )
+    ]
+
+
+def incomplete(present: Sequence[Summary]) -> list[Finding]:
+    """The newest backup, where it lacks something of its database: a warning where no backup is expected."""
+    newest = next(iter(backup_summary.newest_first(present)), None)
+    if newest is None or not newest.lacks:
+        return []
+    found = unproven(present, newest.finished_at, timedelta())
+    return [replace(finding, level=Level.WARNING) for finding in found]
+
+
+def objectives(
+    environment: Environment,
+    present: Sequence[Summary],
+    found: Objectives,
+    now: datetime,
+    *,
+    cause: str = "",
+) -> Iterator[Finding]:
+    """RPO and RTO that are not kept. Where there is no backup at all, that is told as such, and not here.
+
+    As long as the objective after the very first backup, `unproven` tells that nothing is proven.
+    """
+    newest = next(iter(backup_summary.newest_first(present)), None)
+    if newest is None:
+        return
+    first = min(one.recovery_point for one in present)
+    begins = found.rpo_seconds is None and now - first <= timedelta(seconds=found.rpo_objective)
+    if not found.rpo_kept and not begins:
+        yield _rpo(environment, newest, found, cause)
+    if found.rto_seconds is not None and not found.rto_kept:
+        proven = backup_summary.newest_proven(present)
+        assert proven is not None
+        yield Finding(
+            environment,
+            "rto",
+            "restore time",
+            Level.WARNING,
+            f"Restoring {proven.name.dump} took {found.rto_seconds / 60:,.1f} minutes in its drill; "
+            f"the objective is {found.rto_objective / 60:,.1f}.",
+            f"Measure it again: LEDGER_ENV={environment} make restore-test FILE={proven.name.dump}",
+            figures={"found": found.rto_seconds, "expected": found.rto_objective},
+        )
+
+
+def _rpo(environment: Environment, newest: Summary, found: Objectives, cause: str) -> Finding:
+    hours = found.rpo_objective / 3600
+    if found.rpo_seconds is None:
+        message = (
+            f"NOTHING IS PROVEN: no backup of {environment} counts. The objective is {hours:,.1f} hours."
+        )
+    else:
+        message = (
+            f"{found.rpo_seconds / 3600:,.1f} hours of work would be lost now, back to the newest proven "
+            f"backup of {environment}; the objective is {hours:,.1f}."
+        )
+    anew = newest.proven or newest.lacks
+    word = "backup" if anew else f"restore-test FILE={newest.name.dump}"
+    return Finding(
+        environment,
+        "rpo",
+        "recovery point",
+        Level.CRITICAL,
+        message,
+        f"{newest.remedy} Then " * bool(newest.lacks) + f"LEDGER_ENV={environment} make {word}",
+        cause or (missing_backups.no_backup_since(newest) if newest.proven else ""),
+        figures={"found": found.rpo_seconds or -1.0, "expected": found.rpo_objective},
+    )
+
+
+def coverage(environment: Environment, found: Coverage, redrill_days: int) -> Iterator[Finding]:
+    """Kept backups that nobody has restored for longer than the settings say."""
+    overdue = found.overdue
+    if overdue:
+        named = ", ".join(one.name.dump for one in overdue[:_NAMED])
+        more = f" and {len(overdue) - _NAMED} more" if len(overdue) > _NAMED else ""
+        yield Finding(
+            environment,
+            "coverage",
+            "drills",
+            Level.WARNING,
+            f"{len(overdue)} of {found.kept} kept backups have not been restored for more than "
+            f"{redrill_days} days: {named}{more}.",
+            f"LEDGER_ENV={environment} make restore-test FILE={overdue[0].name.dump}",
+            figures={"found": found.share, "expected": 1.0},
+        )

@@ -1,0 +1,147 @@
+"""What was said of a dump while it was taken, and whether it means that something is not in it.
+
+pg_dump goes on after a warning, and ends with exit code 0: an object that it left out is missing from a
+backup that equals everything it was compared with. The lists below hold every message that pg_dump and
+pg_dumpall of the versions 9.6 to 18 give as a warning (`pg_log_warning` in src/bin/pg_dump, and what those
+before 12 print as WARNING). A message that is in no list is told; it counts as missing only where its own
+words say that something was left out.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+
+from ledgerflow_ops.core.models import Record
+
+_MOST = 50
+_LONGEST = 1000
+
+
+class Meaning(StrEnum):
+    """What a message means for the backup."""
+
+    MISSING = "missing"
+    """An object of the database, or a part of one, is not in the dump."""
+    NOTED = "noted"
+    """Nothing is missing: told, and no more."""
+    UNKNOWN = "unknown"
+    """Not in our lists: told, and no more."""
+
+
+class DumpWarning(Record):
+    """One message. `program` said it: pg_dump, pg_dumpall, or ledgerflow_ops itself."""
+
+    program: str
+    text: str
+    meaning: Meaning
+    hint: str = ""
+
+    @property
+    def missing(self) -> bool:
+        return self.meaning is Meaning.MISSING
+
+    @property
+    def sentence(self) -> str:
+        """The message on one line, with who said it."""
+        return f"{self.program}: {'; '.join(line.strip() for line in self.text.splitlines())}"
+
+
+AS_SUPERUSER = "Let a superuser take the backup (database_url), or make the account one"
+_REPAIR = "Correct or drop that object in the source, then take another backup: make backup"
+_ROLES = "Correct the roles in the source, then take another backup: make backup"
+
+_MISSING = (
+    (r"subscriptions not dumped", f"{AS_SUPERUSER}."),
+    (r"security labels? not dumped", f"{AS_SUPERUSER}."),
+    (r"typtype of data type .* appears to be invalid", _REPAIR),
+    (r"owner of .* appears to be invalid", _REPAIR),
+    (r"invalid type \S+ of access method", _REPAIR),
+    (r"bogus (?:value|transform definition)", _REPAIR),
+    (r"could not parse \S+ array", _REPAIR),
+    (r"could not find operator with OID", _REPAIR),
+    (r"could not find function definition", _REPAIR),
+    (r"could not find (?:parent|referenced) extension", _REPAIR),
+    (r"postfix operators are not supported anymore", _REPAIR),
+    (
+        r"WITH OIDS is not supported anymore",
+        "The column oid of that table is not in the dump: copy it into one of its own, SET WITHOUT OIDS.",
+    ),
+    (r"don't know how to set owner for object type", _REPAIR),
+    (r'role name starting with "?pg_"? skipped', _ROLES),
+    (r"could not find a legal dump ordering for memberships in role", _ROLES),
+    (r"could not parse ACL list", _ROLES),
+)
+_NOTED = (
+    r"there are circular foreign-key constraints",  # of a dump of data alone; the drill restores a whole one
+    r"could not resolve dependency loop",  # an order that may not do: the drill shows whether it does
+    r"ignoring role grant (?:for|to) missing role",
+    r"grant of role .* has invalid grantor",
+    r"found orphaned pg_auth_members entry",
+    r"requested compression not available",
+)
+_LEFT_OUT = re.compile(
+    r"\bnot (?:be )?dumped\b|\bskip(?:ped|ping)\b|\bomit(?:ted|ting)\b|\bleft out\b|\bno data will be\b"
+    r"|\bappears to be invalid\b|\bbogus\b",
+    re.IGNORECASE,
+)
+_TOOL = re.compile(
+    r"(?:\S*[/\\])?(?P<program>pg_dump(?:all)?)(?:\.exe)?: (?:\[[^\]]*\] )?"
+    r"(?:(?P<level>warning|notice|detail|hint|error|info): +)?(?P<text>.*)",
+    re.IGNORECASE,
+)
+_SERVER = re.compile(r"(?P<level>WARNING|NOTICE|INFO|LOG|DETAIL|HINT|CONTEXT): +(?P<text>.*)")
+_MORE = frozenset({"detail", "hint", "context", ""})
+"""What goes on with the message before it; up to version 13 such lines have no level at all."""
+
+
+def read(program: str, said: str) -> tuple[DumpWarning, ...]:
+    """The messages in what `program` printed on standard error, without those that say nothing.
+
+    What a server says through it (WARNING: and the like, without the program's name) is of the database, and
+    nothing of the dump: it is never more than noted.
+    """
+    found = sorted(dict.fromkeys(_messages(program, said)), key=lambda one: not one.missing)
+    return tuple(found[:_MOST])
+
+
+def _messages(program: str, said: str) -> Iterator[DumpWarning]:
+    lines: list[str] = []
+    server = False
+    for line in said.splitlines():
+        tool, notice = _TOOL.fullmatch(line), _SERVER.fullmatch(line)
+        match = tool or notice
+        level = (match["level"] or "").lower() if match else ""
+        text = match["text"].strip() if match else line.strip()
+        if lines and (match is None or level in _MORE):
+            lines.append(text)
+            continue
+        yield from _message(program, lines, server)
+        # What has no name before it, and follows nothing, is a shell's or docker's.
+        lines, server = ([text], tool is None or level == "notice") if match and text else ([], False)
+    yield from _message(program, lines, server)
+
+
+def _message(program: str, lines: list[str], server: bool) -> Iterator[DumpWarning]:
+    if lines:
+        text = "\n".join(line for line in lines if line)[:_LONGEST]
+        meaning, hint = (Meaning.NOTED, "") if server else _meaning(lines[0][:_LONGEST])
+        yield DumpWarning(program=program, text=text, meaning=meaning, hint=hint)
+
+
+def _meaning(text: str) -> tuple[Meaning, str]:
+    for pattern, hint in _MISSING:
+        if re.search(pattern, text, re.IGNORECASE):
+            return Meaning.MISSING, hint
+    if any(re.search(pattern, text, re.IGNORECASE) for pattern in _NOTED):
+        return Meaning.NOTED, ""
+    return (Meaning.MISSING, _REPAIR) if _LEFT_OUT.search(text) else (Meaning.UNKNOWN, "")
+
+
+def lacks(warnings: Iterable[DumpWarning] | None) -> str:
+    """What is not in the dump, in one sentence; empty when nothing is missing."""
+    return "; ".join(one.sentence for one in warnings or () if one.missing)
+
+
+def remedy(warnings: Iterable[DumpWarning] | None) -> str:
+    """What to do about all that is missing; empty when nothing is."""
+    return " ".join(dict.fromkeys(one.hint for one in warnings or () if one.missing and one.hint))

@@ -1,0 +1,100 @@
+"""The roles script that pg_dumpall writes, taken apart into statements."""
+
+import re
+from collections.abc import Collection
+
+from ledgerflow_ops.core.text_encodings import codec, declared, decode
+
+_STATEMENT = re.compile(r"((?:[^;'\"]++|'[^']*+'|\"[^\"]*+\")++);")
+_NOISE = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|\\[^\n]*(?:\n|\Z))*+")
+_CREATE = re.compile(r'CREATE ROLE ("(?:[^"]|"")+"|[^\s";]+)\Z')
+_BYTES = re.compile(rb"^SET client_encoding = 'SQL_ASCII';$", re.MULTILINE)
+_NAME = r'("(?:[^"]|"")+"|[^\s";,]+)'
+_OF_ROLE = re.compile(rf"(?:CREATE|ALTER|COMMENT ON) ROLE {_NAME}")
+_MEMBERSHIP = re.compile(rf"GRANT {_NAME} TO {_NAME}")
+_ENCODING = re.compile(r"SET client_encoding = ")
+_TABLESPACES = re.compile(
+    r"(?:CREATE|ALTER|COMMENT ON) TABLESPACE |(?:GRANT|REVOKE) .* ON TABLESPACE ", re.DOTALL
+)
+
+
+class UnreadableScript(ValueError):
+    """The script ended inside a statement."""
+
+
+def codec_of(script: bytes, encoding: str) -> str:
+    """The codec that a script declares for itself; where it declares bytes alone, that of its source."""
+    return codec(encoding) if _BYTES.search(script) else declared(script) or "utf-8"
+
+
+def decoded(script: bytes, encoding: str) -> str:
+    """The script, of a source with that encoding, as text; what is none as `encodings.decode` has it."""
+    return decode(script, codec_of(script, encoding))
+
+
+def same(script: bytes, other: bytes) -> bool:
+    """Whether two scripts say the same, to the byte, but for comments and psql's own commands."""
+
+    def lines(text: bytes) -> list[bytes]:
+        return [line for line in text.split(b"\n") if not line.startswith((b"--", b"\\"))]
+
+    return lines(script) == lines(other)
+
+
+def statements(script: str) -> list[str]:
+    """The script's SQL statements in order, without comments and without psql's own commands.
+
+    UnreadableScript when it does not end where a statement does.
+    """
+    found: list[str] = []
+    position = 0
+    while True:
+        position += len(_NOISE.match(script, position)[0])  # type: ignore[index]
+        match = _STATEMENT.match(script, position)
+        if not match and position < len(script):
+            raise UnreadableScript("the roles script ends inside a statement")
+        if not match:
+            return found
+        found.append(match[1].strip())
+        position = match.end()
+
+
+def created_roles(script: str) -> set[str]:
+    """The names of the roles that the script creates."""
+    matches = (_CREATE.match(statement) for statement in statements(script))
+    return {_unquoted(match[1]) for match in matches if match}
+
+
+def replayable(script: str, bootstrap_role: str) -> list[str]:
+    """The statements to run in an empty cluster whose first role is `bootstrap_role`.
+
+    That role is there already, tablespaces name folders of another machine, and what the encoding is, who
+    sends the statements says.
+    """
+
+    def wanted(statement: str) -> bool:
+        create = _CREATE.match(statement)
+        if create and _unquoted(create[1]) == bootstrap_role:
+            return False
+        return not (_TABLESPACES.match(statement) or _ENCODING.match(statement))
+
+    return [statement for statement in statements(script) if wanted(statement)]
+
+
+def about(script: str, names: Collection[str]) -> list[str]:
+    """The statements that make the roles `names`, set what is theirs, and make them members or groups.
+
+    Settings in a database are left out: that database is another one here.
+    """
+    return [statement for statement in statements(script) if _speaks_of(statement, names)]
+
+
+def _speaks_of(statement: str, names: Collection[str]) -> bool:
+    if " IN DATABASE " in statement:
+        return False
+    match = _OF_ROLE.match(statement) or _MEMBERSHIP.match(statement)
+    return match is not None and any(_unquoted(name) in names for name in match.groups())
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name

@@ -1,0 +1,1 @@
+"""Turns records into strips, colours and rows for people. No figure is computed here."""

@@ -1,0 +1,87 @@
+"""How an environment stands: the days of its backups as rungs, and whether somebody has to do something."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+
+from ledgerflow_ops.core.alerting.findings import Finding, Level
+from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.catalog import UNJUDGED, UNRESTORABLE
+from ledgerflow_ops.core.catalog.rungs import Rung
+
+_DAY = timedelta(days=1)
+
+MISSING = "missing"
+"""A day without a backup, after the first there was."""
+DUE = "due"
+"""Today, while its backup is not late yet."""
+BEFORE = "before"
+"""A day before the first backup."""
+ROTATED = "rotated"
+"""A day whose backups were proven once and have been rotated away."""
+_WORST = "bad"
+_ORDER = (*(rung.word for rung in reversed(Rung)), "not local", ROTATED, UNJUDGED, UNRESTORABLE, _WORST)
+"""Which of a day's backups stands for it: the one that is proven furthest."""
+
+
+class Tone(StrEnum):
+    """How an environment stands, in one word."""
+
+    QUIET = "quiet"
+    """Nothing is expected of it, and nothing has been taken."""
+    GOOD = "good"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day of an environment: the state of the backup that stands for it, or why there is none."""
+
+    day: date
+    state: str
+
+
+def days(
+    present: Iterable[Summary], past: Iterable[Summary], today: date, count: int, *, awaited: bool
+) -> list[Day]:
+    """The last `count` days up to `today`, the oldest first, each with the furthest state of its backups.
+
+    `past` are backups that were rotated away. `awaited` says that today's backup may still come.
+    """
+    states: dict[date, list[str]] = {}
+    for one in present:
+        states.setdefault(one.day, []).append(one.state)
+    for one in past:
+        states.setdefault(one.day, []).append(ROTATED)
+    first = min(states, default=None)
+    wanted = [today - _DAY * back for back in reversed(range(count))]
+    return [Day(day, _state(day, states.get(day, ()), first, today, awaited)) for day in wanted]
+
+
+def _state(day: date, found: Sequence[str], first: date | None, today: date, awaited: bool) -> str:
+    if found:
+        return min(found, key=_rank)
+    if day == today and awaited:
+        return DUE
+    return BEFORE if first is None or day < first else MISSING
+
+
+def _rank(state: str) -> int:
+    return _ORDER.index(state) if state in _ORDER else len(_ORDER)
+
+
+def tone(findings: Iterable[Finding], *, has_backups: bool, scheduled: bool) -> Tone:
+    """The word for an environment of which this was found."""
+    levels = {finding.level for finding in findings}
+    if Level.CRITICAL in levels:
+        return Tone.CRITICAL
+    if Level.WARNING in levels:
+        return Tone.WARNING
+    return Tone.GOOD if has_backups or scheduled else Tone.QUIET
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Critical ones first, then by environment, kind and subject."""
+    return sorted(findings, key=lambda finding: (finding.level is not Level.CRITICAL, finding.key))

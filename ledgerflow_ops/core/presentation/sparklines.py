@@ -1,0 +1,68 @@
+"""Small pictures made of characters: a strip of days and a line of sizes, with or without Unicode."""
+
+from collections.abc import Iterable, Sequence
+
+from ledgerflow_ops.core.catalog.rungs import Rung
+from ledgerflow_ops.core.presentation import day_status
+from ledgerflow_ops.core.presentation.day_status import Day
+
+_RISING = "▁▂▃▄▅▆▇█", "_.-=+*%#"
+_BETWEEN = {rung.word for rung in Rung if Rung.WRITTEN < rung < Rung.RESTORED}
+
+_SIGNS: dict[str, tuple[str, str, str]] = {
+    "valid": ("█", "#", "proven valid"),
+    "restored": ("▓", "=", "restored or equal"),
+    "readable": ("▒", "-", "hashed or readable"),
+    "written": ("░", ".", "written only"),
+    "bad": ("✗", "X", "bad"),
+    "unrestorable": ("⊗", "U", "source unrestorable"),
+    "unjudged": ("?", "!", "could not be judged"),
+    "not local": ("○", "o", "not local"),
+    day_status.ROTATED: ("▫", ",", "rotated away"),
+    day_status.MISSING: ("·", "_", "missing"),
+    day_status.DUE: ("…", "?", "due today"),
+    day_status.BEFORE: (" ", " ", ""),
+}
+"""Each with its plain twin and its word in the legend. They differ in shape, not in colour alone."""
+_SAME = {"equal": "restored", **dict.fromkeys(_BETWEEN, "readable")}
+
+
+def sign(state: str) -> str:
+    """The kind of sign that stands for a state: `equal` is shown as `restored` is."""
+    found = _SAME.get(state, state)
+    return found if found in _SIGNS else "written"
+
+
+def strip(days: Sequence[Day], *, plain: bool = False) -> list[tuple[str, str]]:
+    """One sign for each day, with the kind of sign it is."""
+    return [(_SIGNS[kind][1 if plain else 0], kind) for kind in (sign(day.state) for day in days)]
+
+
+def legend(days: Iterable[Day], *, plain: bool = False) -> list[tuple[str, str, str]]:
+    """The signs that occur, each with its kind and its word, the best first."""
+    occur = {sign(day.state) for day in days}
+    return [
+        (signs[1 if plain else 0], kind, signs[2])
+        for kind, signs in _SIGNS.items()
+        if kind in occur and signs[2]
+    ]
+
+
+def spark(values: Sequence[float | None], *, plain: bool = False) -> str:
+    """A line that rises and falls with the values, the lowest at the bottom; a gap where there is none.
+
+    What hardly changes is drawn level: noise of a hundredth is no mountain.
+    """
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    low, high = min(known), max(known)
+    levels = _RISING[1 if plain else 0]
+    height = max(high - low, 0.05 * abs(high)) or 1.0
+    middle = (low + high) / 2
+    bottom = low if high - low >= 0.05 * abs(high) else middle - height / 2
+    return "".join(" " if value is None else _level(levels, (value - bottom) / height) for value in values)
+
+
+def _level(levels: str, share: float) -> str:
+    return levels[min(len(levels) - 1, max(0, int(share * len(levels))))]

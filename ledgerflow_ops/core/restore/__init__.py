@@ -1,0 +1,4 @@
+"""Plans restores of databases and files, and records incidents.
+
+Carrying them out belongs to operations.restore.
+"""

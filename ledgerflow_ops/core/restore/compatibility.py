@@ -1,0 +1,74 @@
+"""Whether a backup fits a server: everything that does not, told at once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.restore.restore_target import Server, Target
+
+_SUPERUSERS_ONLY = ("event trigger ", "foreign-data wrapper ", "subscription ", "language ")
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a plan is as it is. For a refusal, `hint` says what to do."""
+
+    cause: str
+    message: str
+    hint: str = ""
+
+
+def misfits(manifest: Manifest, target: Target) -> Iterator[Reason]:
+    """What keeps the backup from being restored there: versions, rights, roles, extensions, locale."""
+    server, seal, source = target.server, manifest.seal, manifest.source
+    if server.major < source.major:
+        yield Reason(
+            "version",
+            f"The server is PostgreSQL {server.version}; the backup is of {source.server_version}.",
+            f"Restore into PostgreSQL {source.major} or later.",
+        )
+    admin = "Set admin_database_url to an account that may (see ledgerflow.example.toml)."
+    if not (server.superuser or server.createdb):
+        yield Reason("rights", f"{server.account} may not create databases.", admin)
+    if target.live and not server.owns_live:
+        yield Reason("rights", f"{server.account} does not own {target.database}.", admin)
+    missing = missing_roles(manifest, server)
+    if missing and not (server.superuser or server.createrole):
+        sentence = f"Missing roles, which {server.account} may not create: {', '.join(missing)}."
+        yield Reason("roles", sentence, admin)
+    special = sorted(name for name in seal.objects if name.startswith(_SUPERUSERS_ONLY))
+    if special and not server.superuser:
+        yield Reason("rights", f"Only a superuser may create: {', '.join(special)}.", admin)
+    if absent := sorted(set(seal.extensions) - server.extensions):
+        sentence = f"The server lacks the extensions {', '.join(absent)}."
+        yield Reason("extensions", sentence, "Install them on the server.")
+    if target.live and target.live.source.encoding != source.encoding:
+        yield Reason(
+            "encoding",
+            f"{target.database} is in {target.live.source.encoding}, the backup in {source.encoding}.",
+            "Drop the empty database, or restore into one of the backup's encoding.",
+        )
+    unknown = sorted({source.collate, source.ctype} - server.locales) if not target.live else []
+    if unknown:
+        sentence = f"The server does not know the locale {', '.join(unknown)}."
+        yield Reason("collation", sentence, "Install it on the server's machine and restart the server.")
+
+
+def oddities(manifest: Manifest, target: Target) -> Iterator[Reason]:
+    """What does not keep a restore from being right, but should be known."""
+    roles = target.server.roles
+    changed = sorted(n for n, role in manifest.seal.roles.items() if n in roles and roles[n] != role)
+    if changed:
+        sentence = f"Roles that have other attributes now than when it was backed up: {', '.join(changed)}."
+        yield Reason("roles", sentence)
+    live, source = target.live, manifest.source
+    if live and (live.source.collate, live.source.ctype) != (source.collate, source.ctype):
+        sentence = f"{target.database} sorts as {live.source.collate}, the backup as {source.collate}."
+        yield Reason("collation", sentence)
+    if manifest.globals is None and missing_roles(manifest, target.server):
+        yield Reason("roles", "The backup has no roles file: missing roles come back without their settings.")
+
+
+def missing_roles(manifest: Manifest, server: Server) -> tuple[str, ...]:
+    """The backup's roles that the server has not."""
+    return tuple(sorted(set(manifest.seal.roles) - set(server.roles)))

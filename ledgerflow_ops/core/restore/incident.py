@@ -1,0 +1,153 @@
+"""The record of an incident: what was lost, what was tried, what came back, what is left to do."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from ledgerflow_ops.core.catalog.catalog import Entry
+from ledgerflow_ops.core.catalog.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, and when."""
+
+    at: datetime
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateVerdict:
+    """A candidate, and why it was rejected; `reason` is empty for the one that holds."""
+
+    file: str
+    recovery_point: datetime | None
+    reason: str = ""
+
+    @property
+    def holds(self) -> bool:
+        return not self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class TableLoss:
+    """Rows of a table in what came back, against the newest count that is known."""
+
+    table: str
+    known: int
+    restored: int
+
+
+@dataclass(slots=True)
+class Incident:
+    """One recovery, as it goes on."""
+
+    environment: str
+    id: str
+    who: str
+    why: str
+    searched: list[str] = field(default_factory=list)
+    timeline: list[Event] = field(default_factory=list)
+    candidates: list[CandidateVerdict] = field(default_factory=list)
+    primary: str = ""
+    recovery_point: datetime | None = None
+    lost: timedelta | None = None
+    losses: list[TableLoss] = field(default_factory=list)
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    todo: list[str] = field(default_factory=list)
+    outcome: str = "not finished"
+
+    @property
+    def name(self) -> str:
+        return f"{self.environment}_{self.id}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "lost": self.lost.total_seconds() if self.lost else None}
+
+
+def order(entries: Sequence[tuple[Entry, int]]) -> list[int]:
+    """In which order candidates are tried: the newest recovery point first, and of one backup in several
+
+    places the first place first. What has no recovery point comes last, by name, newest name first.
+    Takes entries with the number of their place; returns positions in that list.
+    """
+
+    def rank(position: int) -> tuple[bool, float, int]:
+        entry, place = entries[position]
+        point = entry.recovery_point
+        return point is None, -point.timestamp() if point else 0.0, place
+
+    by_name = sorted(range(len(entries)), key=lambda position: entries[position][0].name.stem, reverse=True)
+    return sorted(by_name, key=rank)
+
+
+def losses(restored: Manifest, known: Mapping[str, int]) -> list[TableLoss]:
+    """The tables of which other numbers of rows were known than came back."""
+    rows = {table: facts.rows for table, facts in restored.seal.tables.items()}
+    return [
+        TableLoss(table, known.get(table, 0), rows.get(table, 0))
+        for table in sorted({*known, *rows})
+        if known.get(table, 0) != rows.get(table, 0)
+    ]
+
+
+def markdown(incident: Incident) -> str:
+    """The record for people."""
+    return "\n".join(_lines(incident)) + "\n"
+
+
+def _lines(incident: Incident) -> Iterator[str]:
+    yield f"# Incident {incident.name}"
+    yield ""
+    yield f"{incident.outcome}"
+    yield ""
+    yield f"Recovered by {incident.who}. Why: {incident.why or 'not said'}."
+    yield f"The primary: {incident.primary}"
+    yield from _section(
+        "Timeline", (f"- {one.at.isoformat(timespec='seconds')} {one.what}" for one in incident.timeline)
+    )
+    yield from _section("What was lost", _lost(incident))
+    yield from _section("Searched", (f"- {place}" for place in incident.searched))
+    yield from _section("Candidates", map(_candidate, incident.candidates))
+    yield from _section(
+        "Checks afterwards",
+        (
+            f"- {'ok' if one['passed'] else one['severity']}: {one['name']}: {one['message']}"
+            for one in incident.checks
+        ),
+    )
+    yield from _section("Commands run", (f"    {command}" for command in incident.commands))
+    yield from _section("Left to do", (f"- [ ] {one}" for one in incident.todo))
+
+
+def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
+    yield from ("", f"## {title}", "")
+    found = list(lines)
+    yield from found or ["Nothing."]
+
+
+def _lost(incident: Incident) -> Iterator[str]:
+    if incident.recovery_point is None or incident.lost is None:
+        yield "Nothing came back."
+        return
+    yield (
+        f"All that was written after {incident.recovery_point.isoformat(timespec='seconds')}: "
+        f"{incident.lost} before the recovery."
+    )
+    yield ""
+    if incident.losses:
+        yield "| table | rows last known | rows restored |"
+        yield "|---|---|---|"
+    for loss in incident.losses:
+        yield f"| {loss.table} | {loss.known} | {loss.restored} |"
+
+
+def _candidate(verdict: CandidateVerdict) -> str:
+    point = (
+        verdict.recovery_point.isoformat(timespec="seconds") if verdict.recovery_point else "unknown instant"
+    )
+    first = verdict.reason.strip().splitlines()
+    said = "HOLDS: restored" if verdict.holds else "rejected: " + " ".join(line.strip() for line in first)
+    return f"- {verdict.file} ({point}): {said}"

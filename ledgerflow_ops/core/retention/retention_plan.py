@@ -1,0 +1,251 @@
+"""Which backups may go: a plan with every reason, made before anything is touched.
+
+The window is measured from the newest proven backup that is not in the future: where backups or proofs
+stall, or the clock is years ahead, it stands still, and so do the ends of pins. On top of it stand keepers of
+weeks, months and years, a minimum number of proven ones, pins, and what is in use. Where the plan would take
+too much at once, or time itself is torn (the clock was years off when some were taken), a person is asked.
+After restic's snapshot policy: a pure function that says what it keeps, and why.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+
+from ledgerflow_ops.core.catalog.catalog import window_edge
+
+Bucket = Callable[[date], tuple[int, ...]]
+
+_SHORTEST_TEAR = timedelta(days=30)
+_BUCKETS_APART = {"month": timedelta(days=62), "year": timedelta(days=2 * 366)}
+"""How far two neighbours can be apart that are both the last of their month, or year."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """The same backup in another location, and whether it is proven there."""
+
+    location: str
+    proven: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A backup as retention sees it. `pinned` and `in_use` are reasons, empty for none.
+
+    `bad`: it was shown to be bad, which is more than not proven. `pinned_until` is None for a pin without an
+    end. `local`: its bytes are on this machine.
+    """
+
+    name: str
+    day: date
+    recovery_point: datetime
+    proven: bool
+    bad: bool = False
+    local: bool = True
+    pinned: str = ""
+    pinned_until: datetime | None = None
+    in_use: str = ""
+    copies: tuple[Copy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long backups are kept. Keepers count the weeks, months and years that have a proven backup.
+
+    An order to remove more than `share` of all backups at once has to be confirmed.
+    """
+
+    days: int
+    minimum: int = 2
+    weekly: int = 0
+    monthly: int = 0
+    yearly: int = 0
+    share: float = 0.34
+
+    @property
+    def keepers(self) -> tuple[tuple[int, Bucket, str], ...]:
+        """How many, of which spans of time, under which word."""
+        return (self.weekly, _week, "week"), (self.monthly, _month, "month"), (self.yearly, _year, "year")
+
+    @property
+    def tear(self) -> timedelta:
+        """The longest time between neighbours that this policy itself, or a pause, may leave."""
+        apart = [_BUCKETS_APART[word] for count, _, word in self.keepers if count and word in _BUCKETS_APART]
+        return max(_SHORTEST_TEAR, timedelta(days=2 * self.days), *apart)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of one backup, and every reason for it."""
+
+    name: str
+    day: date
+    expires: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionPlan:
+    """Every backup's decision, newest first.
+
+    `edge` is the first day of the window, measured back from `since`, the newest proven recovery point. Where
+    nothing is proven, `stalled` says so, and nothing goes. `asks` says why a person must agree first.
+    """
+
+    decisions: tuple[Decision, ...] = ()
+    edge: date | None = None
+    since: datetime | None = None
+    stalled: str = ""
+    asks: str = ""
+
+    @property
+    def expired(self) -> tuple[Decision, ...]:
+        """What goes, the oldest first: if it stops midway, what is left is the newer part."""
+        return tuple(decision for decision in reversed(self.decisions) if decision.expires)
+
+
+@dataclass
+class _Reasons:
+    found: dict[str, list[str]] = field(default_factory=dict)
+
+    def keep(self, backup: Held, reason: str) -> None:
+        self.found.setdefault(backup.name, []).append(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """From the newest proven backup back. Of a day's two measures, the calendar's and the clock's, the
+    longer holds."""
+
+    since: datetime
+    edge: date
+    begin: datetime
+
+    def holds(self, backup: Held) -> bool:
+        return backup.day >= self.edge or backup.recovery_point >= self.begin
+
+
+def plan_retention(
+    backups: Iterable[Held],
+    policy: Policy,
+    now: datetime,
+    today: date,
+    past: Iterable[datetime] = (),
+) -> RetentionPlan:
+    """What is kept and what expires of one environment's backups, at `now` (aware) on `today` (its zone's).
+
+    `past` are the recovery points of those that have gone before: they show that time went on.
+    """
+    newest_first = sorted(backups, key=lambda one: (one.recovery_point, one.name), reverse=True)
+    dated = [one for one in newest_first if one.recovery_point <= now]
+    proven = [one for one in dated if one.proven]
+    if not proven:
+        reason = "no backup is proven, so none may go"
+        return RetentionPlan(tuple(_kept(one, reason) for one in newest_first), stalled=reason)
+    newest = proven[0]
+    window = _Window(
+        newest.recovery_point,
+        window_edge(today, newest.day, policy.days),
+        newest.recovery_point - timedelta(days=policy.days),
+    )
+    reasons = _Reasons()
+    _always(newest_first, dated, proven, reasons)
+    _each(newest_first, window, now, reasons)
+    for count, bucket, word in policy.keepers:
+        _keepers(proven, count, bucket, word, reasons)
+    _at_least(dated, proven, policy.minimum, reasons)
+    decisions = tuple(_decided(one, reasons, window) for one in newest_first)
+    points = sorted({*(one.recovery_point for one in dated), *(point for point in past if point <= now)})
+    gone = [one for one, decision in zip(newest_first, decisions, strict=True) if decision.expires]
+    asks = "; ".join(_asks(gone, len(decisions), policy, points))
+    return RetentionPlan(decisions, window.edge, window.since, asks=asks)
+
+
+def _always(
+    newest_first: Sequence[Held], dated: Sequence[Held], proven: Sequence[Held], reasons: _Reasons
+) -> None:
+    """The newest ones, also where some say that they are from the future."""
+    reasons.keep(newest_first[0], "it is the newest")
+    if dated[0] is not newest_first[0]:
+        reasons.keep(dated[0], "it is the newest that is not from the future")
+    reasons.keep(proven[0], "it is the newest proven one")
+
+
+def _each(newest_first: Sequence[Held], window: _Window, now: datetime, reasons: _Reasons) -> None:
+    """What can be said of a backup by itself."""
+    for one in newest_first:
+        if one.recovery_point > now:
+            reasons.keep(one, "its recovery point is in the future: was the clock right when it was taken?")
+        elif window.holds(one):
+            reasons.keep(one, f"it is in the window, which begins on {window.edge}")
+        if one.pinned and (one.pinned_until is None or window.since < one.pinned_until):
+            until = f" until {one.pinned_until:%Y-%m-%d %H:%M %Z}" if one.pinned_until else ""
+            reasons.keep(one, f"it is pinned{until}: {one.pinned}")
+        if one.in_use:
+            reasons.keep(one, f"it is in use: {one.in_use}")
+        if one.copies and not one.bad and not any(copy.proven for copy in one.copies):
+            places = ", ".join(copy.location for copy in one.copies)
+            reasons.keep(one, f"its only other copy is not proven: {places}")
+
+
+def _keepers(proven: Sequence[Held], count: int, bucket: Bucket, word: str, reasons: _Reasons) -> None:
+    """The last proven backup of each of the newest `count` weeks, months or years that have one."""
+    seen: dict[tuple[int, ...], Held] = {}
+    for one in proven:
+        seen.setdefault(bucket(one.day), one)
+    for one in list(seen.values())[:count]:
+        reasons.keep(one, f"it is the last proven one of its {word}")
+
+
+def _at_least(dated: Sequence[Held], proven: Sequence[Held], minimum: int, reasons: _Reasons) -> None:
+    """The newest proven ones up to the minimum, those whose bytes are here before those in the cloud.
+
+    Where there are fewer, one that is not proven may be the last hope: it stays as well.
+    """
+    for one in sorted(proven, key=lambda one: not one.local)[:minimum]:
+        reasons.keep(one, f"it is among the {minimum} proven ones that always stay")
+    if len(proven) < minimum:
+        for one in dated:
+            reasons.keep(one, f"only {len(proven)} of at least {minimum} are proven")
+
+
+def _kept(one: Held, reason: str) -> Decision:
+    return Decision(one.name, one.day, False, (reason,))
+
+
+def _decided(one: Held, reasons: _Reasons, window: _Window) -> Decision:
+    found = reasons.found.get(one.name)
+    if found:
+        return Decision(one.name, one.day, False, tuple(found))
+    gone = f"it is older than the window, which begins on {window.edge}, and nothing else keeps it"
+    return Decision(one.name, one.day, True, (gone,))
+
+
+def _asks(gone: Sequence[Held], of: int, policy: Policy, points: Sequence[datetime]) -> Iterator[str]:
+    """Why a person must agree before these go: too many at once, or a tear in time above one of them."""
+    if not gone:
+        return
+    if len(gone) > policy.share * of:
+        yield f"{len(gone)} of {of} backups would go at once, more than {policy.share:.0%}"
+    oldest = gone[-1].recovery_point
+    tears = [
+        (older, newer) for older, newer in pairwise(points) if newer - older > policy.tear and oldest <= older
+    ]
+    for older, newer in tears[-1:]:
+        yield (
+            f"nothing was taken between {older:%Y-%m-%d} and {newer:%Y-%m-%d} ({(newer - older).days} days): "
+            f"unless backups really stalled, the clock was wrong, and {len(gone)} of {of} would go by it"
+        )
+
+
+def _week(day: date) -> tuple[int, ...]:
+    return day.isocalendar()[:2]
+
+
+def _month(day: date) -> tuple[int, ...]:
+    return day.year, day.month
+
+
+def _year(day: date) -> tuple[int, ...]:
+    return (day.year,)

@@ -1,0 +1,1 @@
+"""Decides when backups, drills and backfills are due. Starting them belongs to defs.automation."""

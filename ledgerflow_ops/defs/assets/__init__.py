@@ -1,0 +1,1 @@
+"""Assets and their checks. When they run belongs to automation."""

@@ -1,0 +1,135 @@
+"""One chain per environment: database → dump → drill, partitioned by backup day."""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+
+import dagster as dg
+
+from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.checks import merged
+from ledgerflow_ops.defs.assets import metadata
+from ledgerflow_ops.defs.assets.partitions import partitioned_check
+from ledgerflow_ops.defs.runs.run_context import MISSED, NIGHT, at_work, backup_of, on_record
+from ledgerflow_ops.defs.timing import Timing
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.backfill import adoption, missed_days
+from ledgerflow_ops.operations.backup import backup
+from ledgerflow_ops.operations.backup.backup import Order
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.verification import drill
+
+DRILL_CHECKS = {
+    "restorable": "The dump was restored into an empty server and equals the seal.",
+    "data_rules": "The environment's data rules hold in the restored copy.",
+}
+
+
+class DumpConfig(dg.Config):
+    """A dump's order: a file name of one's own, a seal of every byte."""
+
+    file: str | None = None
+    full_seal: bool = False
+
+
+class DrillConfig(dg.Config):
+    """Which backup of the day to drill; the newest, or this run's own, when none is named."""
+
+    file: str | None = None
+
+
+def key(env: EnvironmentContext, name: str) -> dg.AssetKey:
+    """`prod/dump` and the like."""
+    return dg.AssetKey([str(env.environment), name])
+
+
+def database_asset(env: EnvironmentContext) -> dg.AssetSpec:
+    """Where an environment's data comes from; outside of Dagster."""
+    text = "SAMPLE DATA: no URL is set." if env.is_sample else "The environment's own database."
+    return dg.AssetSpec(
+        key(env, "database"), group_name=str(env.environment), kinds={"postgres"}, description=text
+    )
+
+
+def dump_asset(env: EnvironmentContext, days: dg.PartitionsDefinition, timing: Timing) -> dg.AssetsDefinition:
+    """The environment's dump of a day."""
+
+    @dg.asset(
+        key=key(env, "dump"),
+        deps=[key(env, "database")],
+        partitions_def=days,
+        group_name=str(env.environment),
+        kinds={"postgres", "file"},
+        pool=str(env.environment),
+        description="A sealed dump of the database, committed by its manifest. Not proven yet.",
+    )
+    def dump(context: dg.AssetExecutionContext, config: DumpConfig) -> dg.MaterializeResult[None]:
+        here, day = at_work(env, context), date.fromisoformat(context.partition_key)
+        with on_record(timing.again(context.op_execution_context.retry_number)):
+            manifest = _manifest(here, context.run, day, config)
+        gone = context.run.tags.get(MISSED)
+        if gone:
+            here.ctx.reporter.say(f"Since the last backup these days were missed: {gone}")
+            here.ctx.journal("missed days", {"environment": here.environment, "days": gone.split()})
+        return dg.MaterializeResult(metadata=metadata.of_backup(here, manifest, gone))
+
+    return dump
+
+
+def _manifest(here: EnvironmentContext, run: dg.DagsterRun, day: date, config: DumpConfig) -> Manifest:
+    """The backup of a day: had from elsewhere if the day has passed, else taken.
+
+    A night's own run takes up what an earlier attempt of it left, unless somebody repeats it on purpose.
+    """
+    if day < here.today():
+        return missed_days.backup_of(here, day)
+    night = run.tags.get(NIGHT)
+    if night and run.parent_run_id is None:
+        due = datetime.fromisoformat(night.split()[1])
+        left = adoption.of_night(here, day, due, full_seal=config.full_seal)
+        if left:
+            return left
+    return backup.backup(here, Order(config.file, config.full_seal, day))
+
+
+def drill_asset(
+    env: EnvironmentContext, days: dg.PartitionsDefinition, timing: Timing
+) -> dg.AssetsDefinition:
+    """The proof of a day's dump."""
+    drilled = key(env, "drill")
+
+    @dg.asset(
+        key=drilled,
+        deps=[key(env, "dump")],
+        partitions_def=days,
+        group_name=str(env.environment),
+        kinds={"postgres"},
+        pool=str(env.environment),
+        check_specs=[partitioned_check(name, drilled, days, text) for name, text in DRILL_CHECKS.items()],
+        description="The dump restored into a throw-away server, compared with its seal and dropped again.",
+        output_required=False,
+    )
+    def drill_(context: dg.AssetExecutionContext, config: DrillConfig) -> Iterator[object]:
+        here = at_work(env, context)
+        with on_record(timing.again(context.op_execution_context.retry_number)):
+            name = (
+                catalog.find(here, config.file) if config.file else backup_of(here, context, key(env, "dump"))
+            )
+            examination = drill.drill(here, name)
+        bad = examination.bad
+        checks = merged(examination.checks)
+        if bad:
+            checks += metadata.not_asked(DRILL_CHECKS, checks, bad.message)
+        for check in checks:
+            if check.name in DRILL_CHECKS:
+                yield metadata.result(check, drilled)
+        if bad:
+            details: dict[str, str | int] = {
+                "hint": bad.hint,
+                "exit_code": 4,
+                "kind": "BadBackup",
+                "check": bad.name,
+            }
+            raise dg.Failure(f"{name.dump} is bad: {bad.message}", metadata=details, allow_retries=False)
+        yield dg.MaterializeResult(asset_key=drilled, metadata=metadata.of_examination(examination))
+
+    return drill_

@@ -1,0 +1,109 @@
+"""The catalog as a table and as a chart. Kept apart because pandas and altair take as long to import as a
+backup takes; only the catalog asset needs them."""
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import dagster as dg
+import pandas as pd
+
+from ledgerflow_ops.core.presentation.colours import STATES
+from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.context import EnvironmentContext
+
+COLUMNS = [
+    "environment",
+    "day",
+    "file",
+    "state",
+    "proven",
+    "size",
+    "rows",
+    "rto_seconds",
+    "recovery_point",
+]
+
+SHOWN = ["day", "environment", "state", "size", "rto_seconds", "rows", "recovery_point", "file"]
+"""What a person wants to know first: the page cuts off what is too wide for it."""
+_DAYS = alt.Axis(format="%-d %b", tickMinStep=24 * 3600 * 1000, labelOverlap=True)
+_LEGEND = alt.Legend(orient="top")
+
+
+def frame(envs: Sequence[EnvironmentContext]) -> pd.DataFrame:
+    """Every dump of every environment, newest first, one row each."""
+    rows = [
+        {
+            "environment": str(env.environment),
+            "day": entry.day,
+            "file": entry.name.dump,
+            "state": entry.state,
+            "proven": entry.proven,
+            "size": entry.size,
+            "rows": entry.manifest.rows if entry.manifest else None,
+            "rto_seconds": entry.proof.rto_seconds if entry.proof else None,
+            "recovery_point": entry.recovery_point,
+        }
+        for env in envs
+        for entry in catalog.entries(env)
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values(
+        ["recovery_point", "file"], ascending=False, na_position="last"
+    )
+
+
+def shown(row: Sequence[Any]) -> tuple[str, ...]:
+    """The `SHOWN` cells of a row of the frame, as people read them; what is not known stays empty."""
+    words = {
+        "size": human,
+        "rows": "{:,.0f}".format,
+        "rto_seconds": "{:.1f}".format,
+        "recovery_point": "{:%Y-%m-%d %H:%M:%S %Z}".format,
+    }
+    known = {name: cell for name, cell in zip(COLUMNS, row, strict=True) if not pd.isna(cell)}
+    cells = {name: words.get(name, str)(cell) for name, cell in known.items()}
+    return tuple(_whole(cells.get(name, "")) if name != "file" else cells[name] for name in SHOWN)
+
+
+def _whole(text: str) -> str:
+    """`text` as the page will not break it in two."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}").replace("-", "\N{NON-BREAKING HYPHEN}")
+
+
+def standing(table: pd.DataFrame, environment: str) -> tuple[str, ...]:
+    """One environment in a line: its newest proven backup, how many there are, how many are proven."""
+    own = table[table["environment"] == environment]
+    proven = own[own["proven"].astype(bool)]
+    newest = "NOTHING" if proven.empty else f"{proven['recovery_point'].max():%Y-%m-%d %H:%M %Z}"
+    return environment, _whole(newest), str(len(own)), str(len(proven))
+
+
+def _colours(states: "pd.Series[str]") -> alt.Scale:
+    """Green is what counts, red is what is bad; the states in between are neither."""
+    present = [state for state in STATES if state in set(states)]
+    return alt.Scale(domain=present, range=[STATES[state] for state in present])
+
+
+def chart(table: pd.DataFrame) -> dg.MetadataValue:
+    """Size over the days per environment, each backup coloured by its state, as a picture in Markdown."""
+    known = table.dropna(subset=["day"]).assign(day=lambda rows: rows["day"].astype(str))
+    drawn = (
+        alt.Chart(known[["environment", "day", "size", "state", "file"]])
+        .mark_circle(size=90)
+        .encode(
+            # A day is a day: read as UTC and shown as local time it would be the day before in the Americas.
+            x=alt.X("day:T", title="backup day", scale=alt.Scale(type="utc"), axis=_DAYS),
+            y=alt.Y("size:Q", title="dump size", axis=alt.Axis(format="~s", labelExpr="datum.label + 'B'")),
+            color=alt.Color("state:N", title=None, scale=_colours(known["state"]), legend=_LEGEND),
+            row=alt.Row("environment:N", title=None),
+        )
+        .properties(width=520, height=100)  # what the page's dialog has room for
+        .resolve_scale(y="independent")
+    )
+    picture = io.StringIO()
+    drawn.save(picture, format="svg")
+    data = base64.b64encode(picture.getvalue().encode()).decode()
+    return dg.MetadataValue.md(f"![backups over days](data:image/svg+xml;base64,{data})")

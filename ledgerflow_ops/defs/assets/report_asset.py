@@ -1,0 +1,53 @@
+"""The report as an asset: one page over all environments, with its pictures in the metadata."""
+
+import dagster as dg
+
+from ledgerflow_ops.core.presentation.day_status import Tone
+from ledgerflow_ops.operations.context import OperationContext
+from ledgerflow_ops.operations.reporting import report
+
+_EVERY = "0 */6 * * *"
+
+
+def report_asset(ctx: OperationContext) -> dg.AssetsDefinition:
+    """Written anew whenever the catalog is, and four times a day."""
+
+    @dg.asset(
+        key=dg.AssetKey("report"),
+        deps=[dg.AssetKey("catalog")],
+        group_name="shared",
+        kinds={"html"},
+        automation_condition=(
+            (
+                dg.AutomationCondition.initial_evaluation()
+                | dg.AutomationCondition.any_deps_updated()
+                # Where nothing happens any more is where somebody should read it.
+                | dg.AutomationCondition.cron_tick_passed(_EVERY)
+            )
+            & ~dg.AutomationCondition.in_progress()
+        ),
+        description="How everything stands, and how it came to that, as a page of its own.",
+    )
+    def report_() -> dg.MaterializeResult[None]:
+        from ledgerflow_ops.operations.reporting import charts
+
+        found = report.overview(ctx)
+        file = report.write(ctx, found)
+        told = [item.standing for item in found.environments if item.tone is not Tone.QUIET]
+        drawn = {"calendar": charts.calendar(told), "restores": charts.restores(told)} if told else {}
+        pictures = {
+            name: dg.MetadataValue.md(charts.picture(chart, name)) for name, chart in drawn.items() if chart
+        }
+        tones = {
+            str(item.env.environment): dg.MetadataValue.text(str(item.tone)) for item in found.environments
+        }
+        return dg.MaterializeResult(
+            metadata={
+                "file": dg.MetadataValue.path(str(file)),
+                "critical": found.critical,
+                **tones,
+                **pictures,
+            }
+        )
+
+    return report_

@@ -1,0 +1,121 @@
+"""Rotation as an asset: the plan to read, and with `carry_out` the rotation itself."""
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from pydantic import Field
+
+from ledgerflow_ops.core.access.run_confirmation import TYPED, refuse_unnamed
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.defs import partition_wiping
+from ledgerflow_ops.defs.assets import metadata
+from ledgerflow_ops.defs.assets.backup_chain import key
+from ledgerflow_ops.defs.runs.run_context import at_work, on_record, repeats
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.retention import rotate
+from ledgerflow_ops.operations.retention.rotate import Done, Planned
+from ledgerflow_ops.operations.servers import web_servers
+
+_SHOWN = 400
+
+
+class RotationConfig(dg.Config):
+    """Whether to carry the plan out; `confirm` is the environment's name where the plan asks for it."""
+
+    carry_out: bool = False
+    environment: str = Field(default="", description=f"With carry_out: {TYPED}")
+    confirm: str = ""
+
+
+def rotate_job(env: EnvironmentContext) -> str:
+    return f"{env.environment}_rotate"
+
+
+def rotation_step(env: EnvironmentContext) -> str:
+    """The name of the step that rotates."""
+    return f"{env.environment}__rotation"
+
+
+def rotation_asset(env: EnvironmentContext) -> dg.AssetsDefinition:
+    """What rotation would remove, or has removed: each backup, kept or expired, and why."""
+
+    @dg.asset(
+        key=key(env, "rotation"),
+        deps=[key(env, "drill")],
+        group_name=str(env.environment),
+        kinds={"file"},
+        pool=str(env.environment),
+        description="Which backups stay, which may go, and why. Materialized without `carry_out` it is the "
+        "plan alone, and nothing is touched.",
+    )
+    def rotation(context: dg.AssetExecutionContext, config: RotationConfig) -> dg.MaterializeResult[None]:
+        here = at_work(env, context)
+        with on_record():
+            if not config.carry_out:
+                return dg.MaterializeResult(metadata=of_plan(rotate.plan_rotation(here)))
+            refuse_unnamed(env.environment, config.environment, repeats(context))
+            done = rotate.carry_out(here, config.confirm)
+            partition_wiping.wipe(context.instance, here, done.days)
+            rotate.wiped(here, done.days)  # the last step of a removal
+        _shown(here)
+        return dg.MaterializeResult(metadata=of_done(done))
+
+    return rotation
+
+
+def rotation_job(env: EnvironmentContext) -> "UnresolvedAssetJobDefinition":
+    """The job that schedules, people and the terminal call."""
+    return dg.define_asset_job(
+        rotate_job(env),
+        dg.AssetSelection.assets(key(env, "rotation")),
+        description="Plan which backups may go; with `carry_out`, remove them.",
+    )
+
+
+def _shown(env: EnvironmentContext) -> None:
+    """Let the web page begin its days where the window does now. One that cannot fails no rotation."""
+    try:
+        web_servers.reload(env.ctx)
+    except LedgerError as error:
+        env.ctx.reporter.say(f"the web page shows the days as they were: {error.message}")
+
+
+def of_plan(planned: Planned) -> dict[str, dg.MetadataValue]:
+    """The plan as people read it."""
+    plan, expire = planned.plan, len(planned.plan.expired)
+    rows = [
+        (
+            f"{decision.name}.dump",
+            decision.day,
+            "EXPIRE" if decision.expires else "keep",
+            "; ".join(decision.reasons),
+        )
+        for decision in sorted(plan.decisions, key=lambda one: not one.expires)
+    ]
+    found = {
+        "expire": dg.MetadataValue.int(expire),
+        "keep": dg.MetadataValue.int(len(plan.decisions) - expire),
+        "expire_bytes": dg.MetadataValue.int(planned.size),
+        "expire_size": dg.MetadataValue.text(human(planned.size)),
+        "window": dg.MetadataValue.text(plan.stalled or f"from {plan.edge} on"),
+        "asks": dg.MetadataValue.text(plan.asks or "nothing"),
+        "plan": metadata.table(("backup", "day", "decision", "why"), rows[:_SHOWN]),
+    }
+    if plan.since:
+        found["measured_from"] = dg.MetadataValue.timestamp(plan.since)
+    if planned.strangers:
+        found["not_known"] = dg.MetadataValue.text(f"never touched: {', '.join(planned.strangers)}")
+    return found
+
+
+def of_done(done: Done) -> dict[str, dg.MetadataValue]:
+    """What was removed, with the plan that said so."""
+    left = "; ".join(f"{name}: {why}" for name, why in done.left.items())
+    days = ", ".join(day.isoformat() for day in done.days) or "none"
+    return {
+        **of_plan(done.planned),
+        "removed": dg.MetadataValue.int(len(done.removed)),
+        "finished_from_before": dg.MetadataValue.int(len(done.finished)),
+        "left": dg.MetadataValue.text(left or "nothing"),
+        "days_wiped": dg.MetadataValue.text(days),
+    }

@@ -1,0 +1,140 @@
+"""What keeps watch while the daemon runs: one sensor for each environment, the machine, and runs that end."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
+
+import dagster as dg
+
+from ledgerflow_ops.core.alerting.findings import Finding
+from ledgerflow_ops.core.catalog.manifest import RunFacts
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.monitoring import run_outcomes
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.defs.assets import metadata
+from ledgerflow_ops.defs.assets.backup_chain import key
+from ledgerflow_ops.defs.assets.partitions import backup_days
+from ledgerflow_ops.defs.runs.run_records import Cursor, ended_since
+from ledgerflow_ops.operations.alerting import alerts
+from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
+from ledgerflow_ops.operations.monitoring import health_checks, monitor
+
+WATCH_SECONDS = 60
+RUNS_SECONDS = 30
+
+
+class _Log:
+    """Reports into the tick's log."""
+
+    def __init__(self, context: dg.SensorEvaluationContext) -> None:
+        self._context = context
+
+    def step(self, step: Step) -> None:
+        pass
+
+    def moved(self, done: int, expected: int | None) -> None:
+        pass
+
+    def counted(self, done: int, of: int, what: str) -> None:
+        pass
+
+    def say(self, message: str) -> None:
+        self._context.log.warning(message)
+
+
+def sensors(envs: Sequence[EnvironmentContext]) -> list[dg.SensorDefinition]:
+    """All of them."""
+    watches = [_watch(env.ctx, env.environment) for env in envs]
+    return [*watches, _watch(envs[0].ctx, None), runs_sensor(envs)]
+
+
+def _watch(ctx: OperationContext, environment: Environment | None) -> dg.SensorDefinition:
+    name = environment or monitor.MACHINE
+
+    def look(here: OperationContext) -> list[Finding]:
+        return monitor.environment(here, environment) if environment else monitor.machine(here)
+
+    def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        said = _ticked(context, ctx, str(name), lambda here: _seen(look(here)))
+        if environment is None:
+            return dg.SensorResult(skip_reason=said)
+        found = health_checks.fresh(ctx.env(environment))
+        verdict = metadata.evaluation(found, key(ctx.env(environment), "database"))
+        # Only what has changed goes on record: not a row for every minute.
+        events = [] if context.cursor == str(found) else [verdict]
+        return dg.SensorResult(skip_reason=said, asset_events=events, cursor=str(found))
+
+    return dg.SensorDefinition(
+        f"{name}_watch",
+        evaluation_fn=evaluate,
+        minimum_interval_seconds=WATCH_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Looks what is wrong with {environment or 'the machine'}, and tells it once.",
+    )
+
+
+def runs_sensor(envs: Sequence[EnvironmentContext]) -> dg.SensorDefinition:
+    """Tells of runs that failed, and of failed and missing checks, also in runs that ended well."""
+    ctx = envs[0].ctx
+
+    def evaluate(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        return _ticked(context, ctx, monitor.RUNS, lambda here: _runs(context, here, envs))
+
+    return dg.SensorDefinition(
+        f"{monitor.RUNS}_watch",
+        evaluation_fn=evaluate,
+        minimum_interval_seconds=RUNS_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Tells of runs that failed, and of checks that failed or were not carried out.",
+    )
+
+
+def _ticked(
+    context: dg.SensorEvaluationContext,
+    ctx: OperationContext,
+    name: str,
+    work: Callable[[OperationContext], str],
+) -> dg.SkipReason:
+    """One tick; the sign of life comes last, so that there is none of a watch that fails."""
+    signed = RunFacts(run_id="", who=f"{name}_watch", why="")
+    here = OperationContext(ctx.settings, _Log(context), ctx.clock, signed)
+    seen = work(here)
+    monitor.beat(here, name)
+    return dg.SkipReason(seen)
+
+
+def _seen(findings: Sequence[Finding]) -> str:
+    if not findings:
+        return "Nothing is wrong."
+    return f"{len(findings)} finding(s): " + " ".join(f"{one.level}: {one.message}" for one in findings)
+
+
+def _runs(
+    context: dg.SensorEvaluationContext, ctx: OperationContext, envs: Sequence[EnvironmentContext]
+) -> str:
+    """Take in the runs that have ended, and report what they leave; the cursor moves after that."""
+    now = ctx.clock()
+    before = alerts.said(ctx, "run:")
+    said = {source for source, findings in before.items() if findings}
+    begin = Cursor.parse(context.cursor, now).unless_lost(said, now)
+    runs, cursor = ended_since(context.instance, begin)
+    standing: run_outcomes.Standing = before
+    for run in runs:
+        standing = run_outcomes.after(standing, run)
+    standing = run_outcomes.aged(standing, _edges(envs, standing), now)
+    for source in run_outcomes.changed(before, standing):
+        alerts.report(ctx, source, standing[source])
+    told = frozenset(source for source, findings in standing.items() if findings)
+    context.update_cursor(str(replace(cursor, left=told)))
+    left = [one for findings in standing.values() for one in findings]
+    return f"{len(runs)} run(s) ended since. {_seen(left)}"
+
+
+def _edges(envs: Sequence[EnvironmentContext], standing: run_outcomes.Standing) -> dict[Environment, date]:
+    """The first day of each environment of which something is on record."""
+    about = {one.environment for findings in standing.values() for one in findings}
+    return {
+        env.environment: date.fromisoformat(backup_days(env).get_first_partition_key() or "")
+        for env in envs
+        if env.environment in about
+    }

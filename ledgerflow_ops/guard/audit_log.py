@@ -1,0 +1,97 @@
+"""What the wrapper keeps: a line in the journal for every verdict, and which volumes held a PostgreSQL.
+
+A volume whose container is gone shows no sign of what is in it, so it is remembered while it is there.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ledgerflow_ops.adapters.system import clock, journal_file, regular_files
+from ledgerflow_ops.adapters.system.os_errors import translated
+from ledgerflow_ops.adapters.system.process import mask
+
+_LONGEST = 2000
+_EARLY = 12
+"""Among so many words docker's own command stands."""
+_SECRET = re.compile(
+    r"(?i)^((?:-\w|--[\w-]+=)?[\w.]*(?:pass|secret|token|key|pwd|credential)[\w.]*=).+", re.DOTALL
+)
+_INSIDE = re.compile(
+    r"(?i)(\b[\w.]*(?:pass|secret|token|key|pwd|credential)[\w.]*=)('[^']*'|\"[^\"]*\"|[^\s;'\"]+)"
+)
+_SQL = re.compile(r"(?i)(\bpassword\s+)('(?:[^']|'')*(?:'|\Z)|\$(\w*)\$.*?(?:\$\3\$|\Z))", re.DOTALL)
+_SHORT = re.compile(r"-p=?(?=.)")
+
+
+def judged(
+    state_dir: Path, words: Sequence[str], *, allowed: bool, reason: str, losses: Sequence[str] = ()
+) -> None:
+    """Add a verdict to the journal of operations. LedgerError when it cannot be written."""
+    with translated(state_dir):
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    journal_file.append(
+        state_dir,
+        {
+            "what": "ledger_docker",
+            "at": clock.now().isoformat(),
+            "who": os.environ.get("USER") or f"uid {os.getuid()}",
+            "environment": os.environ.get("LEDGER_ENV", ""),
+            "command": shown(words),
+            "verdict": "allowed" if allowed else "refused",
+            "reason": reason,
+            "losses": list(losses),
+        },
+    )
+
+
+def shown(words: Sequence[str]) -> str:
+    """A command line for people and for the journal: no secrets, and no longer than can be read."""
+    said = []
+    hide = False
+    for word in words[:_LONGEST]:
+        login = "login" in words[:_EARLY]
+        if login and (found := _SHORT.match(word)):
+            word = f"{found[0]}***"
+        said.append("***" if hide else _without(word))
+        hide = word in ("--password", "--pass") or (word == "-p" and login)
+        hide = hide or (word == "-a" and "redis-cli" in words)
+    text = mask(" ".join(said)).encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(words)} words)"
+
+
+def _without(word: str) -> str:
+    """A word with the secrets in it replaced: an assignment, a script of them, a password in SQL."""
+    for pattern in (_SECRET, _INSIDE, _SQL):
+        word = pattern.sub(r"\1***", word)
+    return word
+
+
+def remembered(state_dir: Path, engine: str) -> dict[str, str]:
+    """The volumes of that engine that were seen at a PostgreSQL's data folder, each with whose it was."""
+    try:
+        return dict(regular_files.fields(_file(state_dir)).get(engine, {}))
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def remember(state_dir: Path, engine: str, volumes: Mapping[str, str]) -> None:
+    """Keep these as that engine's; those of other engines stay."""
+    file = _file(state_dir)
+    with translated(file):
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            known = regular_files.fields(file)
+        except (OSError, ValueError):
+            known = {}
+        if known.get(engine, {}) == volumes:
+            return
+        unfinished = file.with_suffix(f".{os.getpid()}.partial")
+        unfinished.write_text(json.dumps({**known, engine: dict(volumes)}, indent=1))
+        unfinished.replace(file)
+
+
+def _file(state_dir: Path) -> Path:
+    return state_dir / "guard" / "volumes.json"

@@ -1,0 +1,266 @@
+"""What is typed after `docker` or `docker-compose` → a call: engine, project, verb, options, operands.
+
+The rules are those of pflag and cobra, which docker and Compose are made with: long options are never
+abbreviated, short ones may be joined, `-f=x` and `-fx` both give f the value x, a switch takes a value only
+behind `=`, `--` ends the options, and where the rest is a program its options are its own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from types import MappingProxyType
+
+from ledgerflow_ops.guard.command_line import object_names
+from ledgerflow_ops.guard.command_line.grammar import (
+    COMPOSE,
+    DOCKER,
+    GROUPS,
+    JUDGED,
+    READING,
+    SAME_COMMAND,
+    SAME_OPTION,
+    STANDALONE,
+    WRITING,
+    WRITTEN,
+    Options,
+)
+
+_TRUE = {"1", "t", "T", "TRUE", "true", "True"}
+_FALSE = {"0", "f", "F", "FALSE", "false", "False"}
+
+Values = Mapping[str, tuple[str, ...]]
+
+
+class Unparsed(Exception):
+    """The line is not what docker's grammar allows, or not what is known of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One command line. `verb` is the command's one name, such as `volume rm`; empty for docker alone.
+
+    `engine` and `project` are the options that choose the engine and the project, as they were typed:
+    questions about the line are asked with the same. `trouble` says why the line is not understood.
+    """
+
+    program: str
+    typed: tuple[str, ...]
+    verb: str = ""
+    engine: tuple[str, ...] = ()
+    project: tuple[str, ...] = ()
+    chosen: Values = field(default_factory=dict)
+    options: Values = field(default_factory=dict)
+    operands: tuple[str, ...] = ()
+    trouble: str = ""
+
+    @property
+    def reads(self) -> bool:
+        """Whether it leaves all data as it is, whatever there is on the engine."""
+        return not self.trouble and self.verb in READING and not self.all("output")
+
+    @property
+    def compose(self) -> bool:
+        return self.verb.startswith("compose ")
+
+    @property
+    def rehearses(self) -> bool:
+        """Whether Compose is to say what it would do, and to do nothing: the last word counts, wherever."""
+        given = (*self.chosen.get("dry-run", ()), *self.options.get("dry-run", ()))
+        return self.compose and given[-1:] != () and given[-1] in _TRUE
+
+    def on(self, name: str) -> bool:
+        """Whether a switch is on: the last word counts."""
+        return self.options.get(name, ("false",))[-1] in _TRUE
+
+    def last(self, name: str) -> str:
+        """The value of an option that counts once; empty when it is not given."""
+        return self.options.get(name, ("",))[-1]
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Every value of an option that may be repeated."""
+        return self.options.get(name, ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What one command's options were, what was left, and how many words were options."""
+
+    values: Values
+    operands: tuple[str, ...]
+    used: int
+    help: bool
+
+
+def parse(program: str, words: Sequence[str]) -> Call:
+    """The call that `words` after `program` (docker or docker-compose) make; it never raises."""
+    typed = tuple(words)
+    try:
+        if program == "docker-compose":
+            call = _compose(Call(program, typed), typed, STANDALONE)
+            return _with(call, engine=tuple(_engine_words(call.chosen)))
+        return _docker(program, typed)
+    except Unparsed as why:
+        return Call(program, typed, trouble=str(why))
+
+
+def _engine_words(chosen: Values) -> Iterator[str]:
+    """docker's own words for what docker-compose was told of the engine."""
+    for name in ("host", "context", "config", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey"):
+        yield from (f"--{name}={value}" for value in chosen.get(name, ()))
+
+
+def _docker(program: str, typed: tuple[str, ...]) -> Call:
+    read = _read(DOCKER, typed)
+    call = Call(program, typed, engine=_words(typed[: read.used]), chosen=read.values)
+    if read.help or not read.operands:
+        return _with(call, verb="help")
+    first, *rest = read.operands
+    if first == "compose":
+        return _compose(call, tuple(rest), COMPOSE)
+    if first in GROUPS:
+        return _grouped(call, first, rest)
+    verb = SAME_COMMAND.get(first, first)
+    return _command(call, verb, tuple(rest))
+
+
+def _grouped(call: Call, group: str, rest: Sequence[str]) -> Call:
+    if not rest or rest[0] in ("--help", "-h"):
+        return _with(call, verb="help")
+    if rest[0].startswith("-"):
+        raise Unparsed(f"{rest[0]} stands between {group} and its command")
+    name = f"{group} {rest[0]}"
+    return _command(call, SAME_COMMAND.get(name, name), tuple(rest[1:]))
+
+
+def _compose(call: Call, words: tuple[str, ...], known: Options) -> Call:
+    read = _read(known, words)
+    # Compose reads its own options once more after docker has read its: those are the project's.
+    call = _with(call, project=_words(words[: read.used]), chosen={**call.chosen, **read.values})
+    if "--" in words[: read.used]:
+        raise Unparsed("-- stands before Compose's command")
+    if read.help or not read.operands:  # --version before a command does not keep Compose from running it
+        return _with(call, verb="help")
+    name = f"compose {read.operands[0]}"
+    return _command(call, SAME_COMMAND.get(name, name), read.operands[1:])
+
+
+def _command(call: Call, verb: str, words: tuple[str, ...]) -> Call:
+    """The call with its command. Of one that reads, only the files that it writes on the host count."""
+    if verb in READING:
+        files = tuple(_written(words)) if verb.partition(" ")[0] in WRITING else ()
+        options = {"output": files} if files else {}
+        return _with(call, verb=verb, operands=words, options=options, trouble=_misnamed(verb, words))
+    known = JUDGED.get(verb)
+    if known is None:
+        if words == ("--help",):
+            return _with(call, verb="help")
+        return _with(call, verb=verb, operands=words, trouble=f"docker {verb} is a command not known here")
+    try:
+        read = _read(known, words, SAME_OPTION.get(verb, {}))
+    except Unparsed as why:
+        return _with(call, verb=verb, operands=words, trouble=str(why))
+    if read.help:
+        return _with(call, verb="help")
+    trouble = _misnamed(verb, read.operands)
+    return _with(call, verb=verb, options=read.values, operands=read.operands, trouble=trouble)
+
+
+def _misnamed(verb: str, operands: tuple[str, ...]) -> str:
+    name = object_names.odd(verb, operands)
+    return f"{name!r} is not written as a name, and docker may take it for another's" if name else ""
+
+
+def _written(words: tuple[str, ...]) -> Iterator[str]:
+    """The files that a build writes: `-o DIR`, `--output type=tar,dest=FILE`, `--iidfile FILE`."""
+    for word, after in pairwise((*words, "")):
+        name, equals, value = word.partition("=")
+        given = value if equals else after
+        if word.startswith("-o") and not equals:
+            given = word[2:] or after
+        if not (word.startswith("-o") or name in WRITTEN):
+            continue
+        fields = [part.partition("=") for part in given.split(",")]
+        found = [text for key, _, text in fields if key.strip().lower() in ("dest", "dir")]
+        yield from found or ([given] if given and given != "-" else [])
+
+
+def _with(call: Call, **changes: object) -> Call:
+    fields = {name: getattr(call, name) for name in Call.__slots__}
+    return Call(**{**fields, **changes})
+
+
+def _words(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for word in words if word != "--")
+
+
+def _read(known: Options, words: tuple[str, ...], same: Mapping[str, str] = MappingProxyType({})) -> _Read:
+    """The options among `words` by pflag's rules; `same` gives options that have two names their one."""
+    values: dict[str, tuple[str, ...]] = {}
+    operands: list[str] = []
+    at, asked = 0, False
+    while at < len(words):
+        word = words[at]
+        at += 1
+        if word == "--":
+            return _Read(values, (*operands, *words[at:]), at, asked)
+        if len(word) < 2 or word[0] != "-":
+            if not known.anywhere:
+                return _Read(values, words[at - 1 :], at - 1, asked)
+            operands.append(word)
+            continue
+        if word == "--help" and "help" not in known.takes_value:
+            asked = True
+            continue
+        split = _long if word.startswith("--") else _short
+        for name, value in split(known, word):
+            given = value
+            if given is None:
+                if at >= len(words):
+                    raise Unparsed(f"--{name} has no value")
+                given, at = words[at], at + 1
+            asked = asked or _asks(name, given)
+            values[same.get(name, name)] = (
+                *values.get(same.get(name, name), ()),
+                _checked(known, name, given),
+            )
+    return _Read(values, tuple(operands), at, asked)
+
+
+def _asks(name: str, value: str) -> bool:
+    """Whether this asks for help. With help that is false the command runs: nobody types that."""
+    if name == "help" and value not in _TRUE:
+        raise Unparsed(f"--help={value} is not asked for help")
+    return name == "help"
+
+
+def _checked(known: Options, name: str, value: str) -> str:
+    if not known.takes_value.get(name, False) and value not in _TRUE | _FALSE:
+        raise Unparsed(f"--{name}={value} is neither true nor false")
+    return value
+
+
+def _long(known: Options, word: str) -> list[tuple[str, str | None]]:
+    """`--name`, `--name=value`; a value of None is the next word."""
+    name, equals, value = word[2:].partition("=")
+    if name not in known.takes_value:
+        raise Unparsed(f"the option --{name} is not known")
+    if equals:
+        return [(name, value)]
+    return [(name, None if known.takes_value[name] else "true")]
+
+
+def _short(known: Options, word: str) -> list[tuple[str, str | None]]:
+    """`-n`, `-nm`, `-nvalue`, `-n=value`; a value of None is the next word."""
+    found: list[tuple[str, str | None]] = []
+    letters = word[1:]
+    while letters:
+        name = known.short.get(letters[0], "help" if letters[0] == "h" else "")
+        if not name:
+            raise Unparsed(f"the option -{letters[0]} is not known")
+        if len(letters) > 2 and letters[1] == "=":
+            return [*found, (name, letters[2:])]
+        if known.takes_value.get(name, False):
+            return [*found, (name, letters[1:] or None)]
+        found.append((name, "true"))
+        letters = letters[1:]
+    return found

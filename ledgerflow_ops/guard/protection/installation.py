@@ -1,0 +1,137 @@
+"""Whether the wrapper is where it protects something, and the labels that say what it protects."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from ledgerflow_ops.adapters.services import docker
+from ledgerflow_ops.adapters.storage import folder as folders
+from ledgerflow_ops.core.catalog.catalog import relied_on
+from ledgerflow_ops.core.checks import Check, failed, passed, warned
+from ledgerflow_ops.core.errors import CannotJudge, LedgerError, Refused
+from ledgerflow_ops.guard import exec as real
+from ledgerflow_ops.guard import recoverability
+from ledgerflow_ops.guard.command_line.parse import Call
+from ledgerflow_ops.guard.context import Scene
+from ledgerflow_ops.guard.model import PROTECT
+from ledgerflow_ops.guard.permit import lacks
+from ledgerflow_ops.guard.protection import protected_objects
+from ledgerflow_ops.guard.protection.label_plan import Labelling, Stage, plan_labels
+from ledgerflow_ops.guard.protection.volume_labels import Mover, sweep
+from ledgerflow_ops.guard.resolve import Asked, resolve
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
+
+_DAY = timedelta(days=1)
+_PROTECT = "LEDGER_ENV={} make protect"
+
+
+def safety_check(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[Check]:
+    """First on the path, the engine reachable, volumes labelled, backups fresh, the journal writable."""
+    found = [*_on_path("docker"), *_on_path("docker-compose"), _journal(ctx)]
+    try:
+        scene = _scene(ctx)
+    except LedgerError as error:
+        found.append(failed("engine", "engine", error.message, error.hint))
+    else:
+        text = f"{len(scene.engine.volumes)} volumes, {len(scene.engine.containers)} containers"
+        found += [passed("engine", f"answers: {text} in {scene.engine.root}"), *_labels(scene)]
+    return [*found, *(_backup(env) for env in envs)]
+
+
+def _on_path(program: str) -> Iterator[Check]:
+    """Whether what is typed as `program` is the wrapper, and the real one stands behind it."""
+    first = shutil.which(program)
+    try:
+        behind = real.real(program)
+    except LedgerError as error:
+        if program == "docker":
+            yield failed(program, "missing", error.message, error.hint)
+        return
+    ours = Path(sys.executable).parent / "ledger_docker"
+    if first and docker.is_wrapper(Path(first)):
+        yield passed(program, f"{first} is ledger_docker; the real one is {behind}")
+    else:
+        hint = f"Link it into a folder that comes first on the PATH: ln -s {ours} ~/bin/{program}"
+        yield failed(program, "path", f"{program} is {first}, not ledger_docker: nothing is judged.", hint)
+
+
+def _journal(ctx: OperationContext) -> Check:
+    place = ctx.settings.state_dir
+    if folders.writable(place):
+        return passed("journal", f"in {place}")
+    return failed("journal", "read-only", f"Nothing can be written into {place}.", "Mend its owner and mode.")
+
+
+def _labels(scene: Scene) -> Iterator[Check]:
+    for name, reason in sorted(scene.protected.items()):
+        volume = scene.engine.volume(name)
+        environment = scene.environment_of_volume(name)
+        if volume and volume.labels.get(PROTECT) == "true":
+            yield passed("volume", f"{name} is labelled")
+        else:
+            hint = _PROTECT.format(environment or "dev|test|prod")
+            yield warned(
+                "volume", "label", f"{name} has no label; {reason}, so it is protected as well.", hint
+            )
+
+
+def _backup(env: EnvironmentContext) -> Check:
+    name, command = f"{env.environment} backup", f"LEDGER_ENV={env.environment} make backup"
+    now = env.ctx.clock()
+    newest = relied_on(catalog.entries(env), now, sample=env.is_sample)
+    if newest is None or newest.recovery_point is None:
+        return failed(name, "none", f"{env.environment} has no proven backup.", command)
+    age = now - newest.recovery_point
+    text = f"{newest.name.dump} is proven valid and {int(age.total_seconds() // 60)} min old"
+    return (
+        passed(name, f"{text}.") if age <= _DAY else failed(name, "old", f"{text}: more than a day.", command)
+    )
+
+
+def protect(env: EnvironmentContext, *, dry_run: bool, say: Callable[[str], None]) -> list[Labelling]:
+    """Label the environment's volumes; what was done, or with `dry_run` would be, for each.
+
+    Refused before anything is touched when one of them has no fresh backup to fall back on.
+    """
+    program = real.real("docker")
+    if not dry_run:
+        sweep(program)
+    scene = _scene(env.ctx)
+    found = plan_labels(scene, env.environment)
+    doable = [labelling for labelling in found if labelling.doable]
+    if dry_run:
+        return found
+    for labelling in doable:
+        if labelling.stage is Stage.NEW:
+            _require_backup(env, labelling, scene, program)
+    for labelling in doable:
+        Mover(program, scene, say).carry_out(labelling)
+        env.ctx.journal("protect", {"environment": env.environment, "volume": labelling.volume})
+    return found
+
+
+def _require_backup(env: EnvironmentContext, labelling: Labelling, scene: Scene, program: Path) -> None:
+    """Refused unless a fresh proven backup of this very database is there."""
+    volume, settings = labelling.volume, env.ctx.settings
+    lacking = lacks(
+        env.environment,
+        recoverability.standing(env, env.ctx.clock(), scene, [volume]),
+        timedelta(minutes=settings.guard.fresh_minutes),
+        {volume: recoverability.behind(volume, scene, program, ())},
+        must_match=True,
+    )
+    if lacking:
+        reason, hint, _ = lacking
+        raise Refused(f"{volume} would be made anew, and {reason}.", hint=hint)
+
+
+def _scene(ctx: OperationContext) -> Scene:
+    """All there is on the engine that docker would talk to."""
+    asked = Asked(real.real("docker"), Call("docker", ("info",), verb="info"))
+    scene = resolve(asked, lambda engine: protected_objects.of(ctx.settings, engine))
+    if scene.silent:
+        raise CannotJudge(scene.silent, hint="Start the engine; docker info says more.")
+    return scene

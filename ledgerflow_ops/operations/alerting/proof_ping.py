@@ -1,0 +1,52 @@
+"""After a proof of the newest backup, and only then, calls the service that misses us when we are silent."""
+
+from ledgerflow_ops.adapters.services import heartbeat_ping
+from ledgerflow_ops.core.alerting.findings import Finding, Level
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.alerting import alerts
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.verification.examination import Examination
+
+
+def after(examination: Examination) -> None:
+    """Call the environment's ping_url when this examination has proven its newest backup.
+
+    Nothing that goes wrong here touches the backup, nor its proof: it is told, and is in the journal.
+    """
+    env = examination.env
+    if env.location is not None or not examination.proven:
+        return
+    try:
+        newest = next(iter(catalog.newest_first(env)), None)
+        if newest is not None and newest.name == examination.name:
+            _call(env, examination)
+    except LedgerError as error:
+        env.ctx.reporter.say(f"the call of the ping_url is not on record: {error.message}")
+
+
+def _call(env: EnvironmentContext, examination: Examination) -> None:
+    """Call it and say what came of it. Where no address is set any more, nothing is wrong with it."""
+    url, source = env.settings.pinged, f"ping:{env.environment}"
+    if url is None:
+        if alerts.said(env.ctx, source).get(source):
+            alerts.report(env.ctx, source, [])
+        return
+    why = heartbeat_ping.ping(url)
+    outcome = {"result": "failed", "error": why} if why else {"result": "ok"}
+    fields = {"environment": str(env.environment), "file": examination.name.dump, **outcome}
+    env.ctx.journal("ping", fields)
+    if why:
+        env.ctx.reporter.say(f"the ping_url of {env.environment} was called in vain: {why}")
+    alerts.report(env.ctx, source, _findings(examination, why))
+
+
+def _findings(examination: Examination, why: str) -> list[Finding]:
+    if not why:
+        return []
+    name = examination.env.environment
+    text = (
+        f"{examination.name.dump} is proven, but the service at ping_url was not told: {why}. "
+        "It will miss us, although all is well."
+    )
+    return [Finding(name, "ping", "", Level.WARNING, text, f"LEDGER_ENV={name} make restore-test")]

@@ -1,0 +1,129 @@
+"""Adopts a backup of a day that has passed: one that lies in the folder, or in another location."""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+
+from ledgerflow_ops.adapters.dump import archive
+from ledgerflow_ops.adapters.storage import file_copy
+from ledgerflow_ops.adapters.system import locks
+from ledgerflow_ops.core.catalog import naming
+from ledgerflow_ops.core.catalog.catalog import Entry
+from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
+from ledgerflow_ops.core.models import FileFacts
+from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.backup.file_placement import Placing
+from ledgerflow_ops.operations.cleanup import leftover_sweep
+from ledgerflow_ops.operations.context import EnvironmentContext
+
+_ROOM_FOR_RECORDS = 1_000_000
+
+
+def of_day(env: EnvironmentContext, day: date) -> list[Entry]:
+    """The backups of a day in a location that are there and not known to be bad: proven ones first, of
+    those the newest."""
+    found = [one for one in catalog.newest_first(env) if one.day == day and not one.bad and one.local]
+    return [*(one for one in found if one.proven), *(one for one in found if not one.proven)]
+
+
+def of_night(env: EnvironmentContext, day: date, due: datetime, *, full_seal: bool) -> Manifest | None:
+    """The backup that was already taken for the night that began at `due`: what a run has left that was
+    ended before it could say so. None where it still has to be taken."""
+    for entry in of_day(env, day):
+        manifest = entry.manifest
+        enough = manifest is not None and (manifest.seal.depth == "full" or not full_seal)
+        if manifest and enough and manifest.recovery_point >= due and manifest.sample == env.is_sample:
+            return manifest
+    return None
+
+
+def rejected(env: EnvironmentContext, day: date) -> Iterator[str]:
+    """Why what lies in a location and claims to be of that day cannot be adopted, a sentence each."""
+    folder = env.folder.path
+    for entry in catalog.entries(env):
+        claimed = naming.claimed_instant(entry.name)
+        if entry.manifest is None and not entry.problem and claimed and claimed.date() == day:
+            yield f"{entry.name.dump} in {folder} has no manifest: nothing says what it should hold."
+        elif entry.day == day and entry.bad:
+            yield f"{entry.name.dump} in {folder} is bad" + (f": {entry.problem}." if entry.problem else ".")
+        elif entry.day == day and not entry.local:
+            yield f"{entry.name.dump} in {folder} has its bytes in the cloud only."
+
+
+def bring(env: EnvironmentContext, at: EnvironmentContext, entry: Entry) -> Manifest:
+    """Copy a backup from the location `at` into the environment's folder, its manifest last.
+
+    Its proof stays behind: what was copied is judged anew. Busy or Refused (3) before anything is
+    touched, BadBackup (4) when its bytes are not those that its manifest commits, LedgerError (1) when
+    there is no room. Nothing of it is kept then.
+    """
+    manifest = entry.manifest
+    assert manifest is not None
+    ctx = env.ctx
+    with locks.exclusive(ctx.settings.state_dir, env.environment, "adopt", ctx.clock()):
+        env.folder.prepare()
+        leftover_sweep.before(env)
+        _Bringing(env, at).carry_out(manifest, entry.name.manifest)
+    ctx.journal("adopted", {"file": entry.name.dump, "day": manifest.backup_day, "from": at.folder.path})
+    return manifest
+
+
+class _Bringing:
+    """One backup on its way in."""
+
+    def __init__(self, env: EnvironmentContext, at: EnvironmentContext) -> None:
+        self.env, self.at = env, at
+
+    def carry_out(self, manifest: Manifest, name: str) -> None:
+        held = manifest.files.archives if manifest.files else ()
+        parts = [one for one in (manifest.dump, manifest.globals, *held) if one]
+        if self.env.folder.taken(name):
+            raise Refused(
+                f"{self.env.folder.file(name)} is there already, and what it commits is bad.",
+                hint=f"Move {manifest.dump.file} and its manifest out of that folder, and ask again.",
+            )
+        missing = [facts for facts in parts if not self._is_here(facts)]
+        self.making = Placing(self.env, BackupName.of(name))
+        self._room(sum(facts.size for facts in missing))
+        with self.making.whole():
+            for facts in missing:
+                self._copy(facts)
+            with self.making.placing(name):
+                self.env.folder.put(name, manifest.encode())
+
+    def _is_here(self, facts: FileFacts) -> bool:
+        """Whether the folder has this very file; Refused where another one goes by its name."""
+        folder = self.env.folder
+        if not folder.taken(facts.file):
+            return False
+        same_size = folder.size(facts.file) == facts.size
+        if same_size and archive.sha256_of(folder.file(facts.file)) == (facts.size, facts.sha256):
+            return True
+        raise Refused(
+            f"{folder.file(facts.file)} is there already, and is another file.",
+            hint="Backups are never overwritten. Move that file out of the folder, and ask again.",
+        )
+
+    def _room(self, needed: int) -> None:
+        free = self.env.folder.free()
+        if free < needed + _ROOM_FOR_RECORDS:
+            raise LedgerError(
+                f"Not enough room in {self.env.folder.path}: {human(needed)} needed, {human(free)} free.",
+                hint="Free room or set another backup_root. Nothing was copied.",
+            )
+
+    def _copy(self, facts: FileFacts) -> None:
+        source = self.at.folder.file(facts.file)
+
+        def accepted(size: int, sha256: str) -> None:
+            if (size, sha256) != (facts.size, facts.sha256):
+                raise BadBackup(
+                    f"{source} is not what its manifest commits.",
+                    hint="Nothing was kept. Look for another copy of it.",
+                )
+            self.making.note(facts.file)
+
+        with self.making.placing(facts.file):
+            file_copy.bring(self.env.folder, source, accepted)

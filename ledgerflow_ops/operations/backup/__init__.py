@@ -1,0 +1,1 @@
+"""Takes a backup of one environment. Proving it belongs to verification."""

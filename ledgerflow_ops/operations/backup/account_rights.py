@@ -1,0 +1,61 @@
+"""What a backup's account lacks: told beforehand, and in place of a bare "permission denied"."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ledgerflow_ops.adapters.connection.database import Connection, Database
+from ledgerflow_ops.adapters.inspection import missing_rights, standby
+from ledgerflow_ops.core.checks import Check, failed, passed
+from ledgerflow_ops.core.errors import BadBackup, Denied, LedgerError, Refused
+from ledgerflow_ops.core.postgres import missing_rights as judging
+from ledgerflow_ops.operations.backup import completeness
+
+_CONFLICT = "conflict with recovery"
+_KEEP = (
+    "The standby replayed what the backup was still reading. Run it again; if it repeats, set on the standby "
+    "hot_standby_feedback = on, or a longer max_standby_streaming_delay (and max_standby_archive_delay)."
+)
+
+
+@contextmanager
+def explained(database: Database) -> Iterator[None]:
+    """Errors of the block that come of missing rights, or of a standby, say what would help.
+
+    Rights are asked for again, object by object; where that finds nothing, the error stays as it is.
+    """
+    try:
+        yield
+    except (BadBackup, Refused):
+        raise
+    except LedgerError as error:
+        if _CONFLICT in error.message:
+            raise LedgerError(error.message, hint=_KEEP) from None
+        if judging.DENIED.search(error.message) and (hint := _hint(database)):
+            raise Denied(error.message, hint=hint) from None
+        raise
+
+
+def _hint(database: Database) -> str:
+    """The statements that give what is missing; empty when nothing is, or it cannot be found out."""
+    try:
+        with database.connect() as connection:
+            lacking, version = missing_rights.lacking(connection), missing_rights.reader(connection).version
+    except LedgerError:
+        return ""
+    return judging.hint(lacking, version) if lacking else ""
+
+
+def checks(name: str, connection: Connection) -> Iterator[Check]:
+    """What a backup by this account would fail of, or leave out, as findings called `name`."""
+    who = missing_rights.reader(connection)
+    lacking, unseen = missing_rights.lacking(connection), missing_rights.unseen(connection)
+    if lacking:
+        message = f"{who.name} may not read all that a backup holds: {judging.sentence(lacking)}."
+        yield failed(name, "rights", message, judging.hint(lacking, who.version))
+    if unseen:
+        message = "A backup would not be proven: " + "; ".join(one.text for one in unseen) + "."
+        yield failed(name, "incomplete", message, unseen[0].hint)
+    for warning in completeness.of_standby(standby.standby(connection)):
+        yield passed(name, warning.text)
+    if not (lacking or unseen):
+        yield passed(name, f"{who.name} may read all that a backup holds")

@@ -1,0 +1,298 @@
+"""Takes a backup: one snapshot, one pass, the manifest last."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.dump import archive
+from ledgerflow_ops.adapters.dump.client import Client
+from ledgerflow_ops.adapters.inspection import database_properties, source
+from ledgerflow_ops.adapters.inspection.oversized_values import named
+from ledgerflow_ops.adapters.load import restore_server
+from ledgerflow_ops.adapters.system import locks
+from ledgerflow_ops.adapters.system.clock import Stopwatch
+from ledgerflow_ops.core.catalog import naming
+from ledgerflow_ops.core.catalog.identity import Identity
+from ledgerflow_ops.core.catalog.manifest import DatabaseProperties, Manifest, RoleFacts, Source
+from ledgerflow_ops.core.catalog.naming import PARTIAL, BackupName
+from ledgerflow_ops.core.catalog.rungs import Rung
+from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
+from ledgerflow_ops.core.models import FileFacts
+from ledgerflow_ops.core.postgres.connection_limits import BACKUP
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.operations import identity, journal
+from ledgerflow_ops.operations.backup import (
+    account_rights,
+    completeness,
+    dump_space,
+    globals_file,
+    session_limits,
+    snapshot_seal,
+    standby_source,
+)
+from ledgerflow_ops.operations.backup.dump_snapshot import Opened, opened, repeated
+from ledgerflow_ops.operations.backup.file_placement import Placing
+from ledgerflow_ops.operations.backup.snapshot_seal import Sealed
+from ledgerflow_ops.operations.cleanup import leftover_sweep, restore_leftovers
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.files import files_backup, files_restore
+
+_DISK = "Nothing was kept. Check the disk; then run the backup again."
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for: a name (or the standard one), a seal of every byte, the day it is for; of whatever
+    is there now, where it is for `safety`."""
+
+    file: str | None = None
+    full_seal: bool = False
+    day: date | None = None
+    safety: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """All that preflight found out."""
+
+    database: Database
+    source: Source
+    properties: DatabaseProperties
+    client: Client
+    name: BackupName | None
+    expected_size: int
+    full_seal: bool
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class _Roles:
+    """The globals file's facts (None, and why, where it may not be taken), and the roles it holds."""
+
+    file: FileFacts | None
+    note: str
+    facts: dict[str, RoleFacts]
+    said: str = ""
+
+
+def backup(env: EnvironmentContext, order: Order = Order()) -> Manifest:
+    """Take a backup of the environment and return the manifest that commits it.
+
+    Raises Busy or Refused (3) before anything is touched, SettingsError (2) for a name that cannot be,
+    LedgerError (1) when it could not be made, BadBackup (4) when what was made does not hold. In every
+    one of these cases no new backup exists and the earlier ones are untouched.
+    """
+    ctx = env.ctx
+    with (
+        journal.recorded(env, "backup") as note,
+        locks.exclusive(ctx.settings.state_dir, env.environment, "backup", ctx.clock()),
+    ):
+        manifest = make(env, order)
+        note |= {"file": manifest.dump.file, "size": manifest.dump.size, "rung": Rung.WRITTEN.word}
+        return manifest
+
+
+def make(env: EnvironmentContext, order: Order) -> Manifest:
+    """As `backup`, for an operation that holds the environment's lock already."""
+    return _Backup(env, order).make()
+
+
+def refuse_other_days(env: EnvironmentContext, day: date | None) -> None:
+    """Refused when `day` is not today: today's data is never filed under another day's name."""
+    if day is not None and day != env.today():
+        raise Refused(
+            f"There is no backup of {env.environment} for {day}, and none can be made any more: "
+            f"today is {env.today()}, and the database of {day} is gone.",
+            hint="If a dump of that day exists somewhere, put it with its manifest into "
+            f"{env.folder.path} and ask again: it will be adopted.",
+        )
+
+
+def asked_name(env: EnvironmentContext, file: str | None) -> BackupName | None:
+    """The name that FILE= asks for, None without one.
+
+    SettingsError for a name that cannot be, Refused for one that is there already.
+    """
+    name = naming.custom(env.environment, file) if file else None
+    if name and any(env.folder.taken(taken) for taken in (name.dump, name.manifest, name.files)):
+        raise Refused(
+            f"{env.folder.file(name.dump)} exists already.",
+            hint="Backups are never overwritten. Leave FILE out, or choose another name.",
+        )
+    return name
+
+
+class _Backup:
+    """One backup in the making."""
+
+    def __init__(self, env: EnvironmentContext, order: Order) -> None:
+        self.env, self.order = env, order
+        self.report = env.ctx.reporter
+        self.watch = Stopwatch()
+
+    def make(self) -> Manifest:
+        begun = self.env.ctx.clock()
+        with self.watch.phase("preflight"):
+            self.report.step(Step.PREFLIGHT)
+            ready = self._preflight()
+        return repeated(lambda: self._attempt(begun, ready), self.report)
+
+    def _attempt(self, begun: datetime, ready: _Ready) -> Manifest:
+        """One attempt, from its snapshot on."""
+        self.report.step(Step.SNAPSHOT)
+        begin = opened(ready.database, ready.client, self.report, self._instant)
+        with account_rights.explained(ready.database), begin as found, named(found.snapshot.connection.at):
+            point = standby_source.as_of(
+                self.env, found.snapshot.standby, found.recovery_point, self.order.day
+            )
+            found, name = replace(found, recovery_point=point), self._name(ready, point)
+            self.making = Placing(self.env, name)
+            with self.making.whole():
+                return self._write(begun, ready, found, name)
+
+    def _preflight(self) -> _Ready:
+        """Everything that can be said no to before a byte is written."""
+        env, settings = self.env, self.env.settings
+        refuse_other_days(env, self.order.day)
+        name = asked_name(env, self.order.file)
+        if files_restore.unfinished(
+            env
+        ):  # a crash among a restore's renames: half of a pair is no state to back up
+            restore_leftovers.sweep(env)
+        database = restore_server.quiet(env.database())
+        with database.connect() as connection:
+            found = source.facts(connection)
+            outside = database_properties.properties(connection, found.database)
+            met = identity.met(env, database, connection, found)
+            database = database.pinned(connection)
+            session_limits.require(connection, BACKUP, "A backup")
+        identity.is_own(env, replace(met, seen=None) if self.order.safety else met)
+        env.folder.prepare()
+        leftover_sweep.before(env)
+        chosen = env.ctx.client_tools(found.server_version)
+        client = Client(chosen, database.variables(), database.inside)
+        expected = dump_space.require(env, found)
+        full = self.order.full_seal or found.size < settings.full_seal_below
+        return _Ready(database, found, outside, client, name, expected, full, met)
+
+    def _instant(self) -> datetime:
+        """The recovery point: read just before the snapshot is taken, by the clock that RPO is told by."""
+        now = self.env.ctx.clock()
+        day = now.astimezone(self.env.settings.zone).date()
+        if self.order.day is not None and day != self.order.day:
+            raise LedgerError(
+                f"Midnight passed: the backup was ordered for {self.order.day}, and it is {day} now.",
+                hint="Run it again; it will be filed under the new day.",
+            )
+        return now
+
+    def _name(self, ready: _Ready, recovery_point: datetime) -> BackupName:
+        if ready.name:
+            return ready.name
+        local = recovery_point.astimezone(self.env.settings.zone)
+        for name in naming.candidates(self.env.environment, local):
+            if not any(self.env.folder.taken(file) for file in (name.dump, name.manifest, name.files)):
+                return name
+        raise Refused(
+            f"There is already a backup of this very second ({local:%Y-%m-%d %H:%M:%S}).",
+            hint="Run it again.",
+        )
+
+    def _write(self, begun: datetime, ready: _Ready, opened: Opened, name: BackupName) -> Manifest:
+        """Seal, dump, commit and read back; the manifest."""
+        recovery_point, snapshot = opened.recovery_point, opened.snapshot
+        self.report.step(Step.SEAL)
+        with self.watch.phase("seal"):
+            sealed = snapshot_seal.take(snapshot, opened.inventory, opened.sequences, full=ready.full_seal)
+        streamed = self._dump(ready, opened, name, sealed)
+        with self.watch.phase("table of contents"):
+            entries = archive.entries(ready.client.tools, self.env.folder.file(name.dump))
+        self.report.step(Step.GLOBALS)
+        with self.watch.phase("globals"):
+            roles = self._globals(ready, name, sealed.seal.roles)
+        warnings = completeness.warnings(snapshot, streamed.said, roles.said, entries)
+        with self.watch.phase("files"):
+            filed = files_backup.take(self.env, name, self.making.placing)
+        manifest = Manifest(
+            environment=self.env.environment,
+            backup_day=recovery_point.astimezone(self.env.settings.zone).date(),
+            time_zone=self.env.settings.time_zone,
+            recovery_point=recovery_point,
+            lsn=snapshot.lsn,
+            started_at=begun,
+            finished_at=self.env.ctx.clock(),
+            sample=self.env.is_sample,
+            dump=FileFacts(file=name.dump, size=streamed.size, sha256=streamed.sha256),
+            globals=roles.file,
+            globals_note=roles.note,
+            files=filed,
+            compression=ready.client.compression,
+            tool_version=ready.client.version,
+            source=snapshot.source,
+            toc=archive.counted(entries),
+            warnings=warnings,
+            unheld=standby_source.unheld(snapshot.standby),
+            seal=sealed.seal.model_copy(update={"roles": roles.facts}),
+            contents=streamed.contents,
+            properties=ready.properties,
+            notes=sealed.notes,
+            preloaded=sealed.preloaded,
+            members=sealed.members or None,
+            run=self.env.ctx.run,
+            durations=dict(self.watch.durations),
+        )
+        self._commit(name, manifest)
+        identity.bind(self.env, ready.identity, safety=self.order.safety)
+        return manifest
+
+    def _dump(self, ready: _Ready, opened: Opened, name: BackupName, sealed: Sealed) -> archive.Streamed:
+        """The dump under its own name, durable, and shown to hold what the source had."""
+        folder, tools_ = self.env.folder, ready.client.tools
+        self.report.step(Step.DUMP)
+        with self.watch.phase("dump"), folder.partial(name.dump) as file:
+            streamed = archive.stream(
+                tools_,
+                opened.dump,
+                file,
+                lambda done: self.report.moved(done, ready.expected_size or None),
+                opened.watched,
+            )
+            self.report.step(Step.FINISH)
+            partial = folder.file(name.dump + PARTIAL)
+            snapshot_seal.require_held(sealed, opened.snapshot, streamed, tools_, partial, opened.ddl.whole)
+            self.report.step(Step.SYNC)
+            folder.sync(file)
+            self.report.step(Step.RENAME)
+            with self.making.placing(name.dump):
+                folder.commit(name.dump)
+        return streamed
+
+    def _globals(self, ready: _Ready, name: BackupName, sealed: dict[str, RoleFacts]) -> _Roles:
+        """Write the roles beside the dump, if the account may read them."""
+        database, encoding = ready.database, ready.source.encoding
+        passwords = self.env.settings.role_passwords
+        found = globals_file.read(ready.client, database, encoding, sealed, passwords=passwords)
+        if found.script is None:
+            return _Roles(None, found.note, found.facts)
+        with self.env.folder.staged(name.globals, found.script), self.making.placing(name.globals):
+            self.env.folder.commit(name.globals)
+        return _Roles(_facts_of(name.globals, found.script), "", found.facts, found.said)
+
+    def _commit(self, name: BackupName, manifest: Manifest) -> None:
+        """Write the manifest, which makes the dump a backup, and read everything back from the disk."""
+        folder = self.env.folder
+        self.report.step(Step.COMMIT)
+        with self.making.placing(name.manifest):
+            folder.put(name.manifest, manifest.encode())
+        self.report.step(Step.READ_BACK)
+        read_again = Manifest.decode(folder.read(name.manifest), name.manifest)
+        for facts in (manifest.dump, manifest.globals, manifest.files.archive if manifest.files else None):
+            if facts and archive.sha256_of(folder.file(facts.file)) != (facts.size, facts.sha256):
+                raise BadBackup(f"{facts.file} on the disk is not what was written to it.", hint=_DISK)
+        if read_again != manifest:
+            raise BadBackup(f"{name.manifest} on the disk is not what was written to it.", hint=_DISK)
+
+
+def _facts_of(file: str, data: bytes) -> FileFacts:
+    return FileFacts(file=file, size=len(data), sha256=hashlib.sha256(data).hexdigest())

@@ -1,0 +1,31 @@
+"""Whether there is room for a dump, asked before a byte of it is written."""
+
+from ledgerflow_ops.core import space_estimates
+from ledgerflow_ops.core.catalog import catalog as known
+from ledgerflow_ops.core.catalog.manifest import Source
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.files import files_backup
+
+_ROOM_FOR_RECORDS = 1_000_000
+
+
+def require(env: EnvironmentContext, found: Source) -> int:
+    """The dump's expected size; LedgerError with the figures when the disk has no room for it."""
+    entries = catalog.entries(env)
+    newest = known.newest(entries)
+    last = None
+    if newest and newest.manifest:
+        last = space_estimates.LastDump(newest.size, newest.manifest.source.size)
+    needed, files = space_estimates.dump_needs(found.size, last), files_backup.room(env)
+    free = env.folder.free()
+    if free < needed + files + _ROOM_FOR_RECORDS:
+        beside = f", new files {human(files)}" if files else ""
+        raise LedgerError(
+            f"Not enough room in {env.folder.path}: about {human(needed + files)} needed "
+            f"(database {human(found.size)}{beside}), {human(free)} free.",
+            hint="Free room or set another backup_root. Nothing was written.",
+        )
+    return last.size if last else 0

@@ -1,0 +1,58 @@
+"""Puts a backup's files in their places: all of them and its manifest, or none.
+
+Until the manifest commits them, a record in the folder says which files are this backup's. A process that is
+killed leaves it behind, and what it names is swept; what somebody else puts into the folder is named by none.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ledgerflow_ops.core.catalog import unfinished_backup
+from ledgerflow_ops.core.catalog.naming import PARTIAL, BackupName
+from ledgerflow_ops.core.catalog.unfinished_backup import Making, Placed
+from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.operations.context import EnvironmentContext
+
+
+class Placing:
+    """One backup's files on their way into its folder. Under the environment's lock."""
+
+    def __init__(self, env: EnvironmentContext, name: BackupName) -> None:
+        self._folder, self._file = env.folder, unfinished_backup.file_of(name)
+        self._record, self._placed = Making(stem=name.stem), list[str]()
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """If the block fails, take back what it had put there, the manifest first."""
+        try:
+            yield
+        except BaseException:
+            for file in reversed(self._placed):
+                self._folder.remove(file)
+            raise
+        finally:
+            if not any(self._folder.taken(file) for file in self._placed) or self._committed:
+                self._folder.remove(self._file)
+
+    @property
+    def _committed(self) -> bool:
+        return self._folder.taken(BackupName(self._record.stem).manifest)
+
+    @contextmanager
+    def placing(self, file: str) -> Iterator[None]:
+        """Inside, `file` gets its name; it is ours from then on, unless the name was taken already."""
+        self.note(file)
+        self._placed.append(file)
+        try:
+            yield
+        except Refused:
+            self._placed.remove(file)
+            raise
+
+    def note(self, file: str) -> None:
+        """Write down, durably, that the finished `.partial` of this file is about to be given its name."""
+        version = self._folder.version(file + PARTIAL)
+        if version is not None:
+            placed = (*self._record.placed, Placed(file=file, inode=version[0], size=version[1]))
+            self._record = self._record.model_copy(update={"placed": placed})
+            self._folder.replace(self._file, self._record.encode())

@@ -1,0 +1,105 @@
+"""Reads the roles and globals of a server by pg_dumpall, and holds them against what the server says."""
+
+from dataclasses import dataclass, replace
+
+from ledgerflow_ops.adapters.connection.database import Connection, Database
+from ledgerflow_ops.adapters.dump import archive
+from ledgerflow_ops.adapters.dump.client import Client
+from ledgerflow_ops.adapters.inspection import source
+from ledgerflow_ops.adapters.system.process import Finished, ended_by, last_lines, mask
+from ledgerflow_ops.core.catalog.manifest import RoleFacts
+from ledgerflow_ops.core.errors import BadBackup, LedgerError
+from ledgerflow_ops.core.postgres import roles_script
+from ledgerflow_ops.core.text_encodings import NO_ENCODING
+
+_ATTEMPTS = 4
+MAKE_ONE = (
+    "CREATE DATABASE without_encoding TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C';"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """The roles script (None, and why, where there is none), the roles it makes, and what was `said`."""
+
+    script: bytes | None
+    note: str
+    facts: dict[str, RoleFacts]
+    said: str = ""
+
+
+def read(
+    client: Client, database: Database, encoding: str, sealed: dict[str, RoleFacts], *, passwords: bool
+) -> Globals:
+    """The roles script, if the account may read them.
+
+    pg_dumpall cannot share the snapshot, so it is read until the script creates the roles that the
+    server has, and two readings agree: no seal covers all that it says of them. BadBackup when that does
+    not come about, LedgerError when pg_dumpall fails.
+    """
+    able = _able(client, database)
+    if isinstance(able, str):
+        return Globals(None, able, sealed)
+    facts, before = sealed, b""
+    for _ in range(_ATTEMPTS):
+        finished = archive.roles_script(able, passwords=passwords)
+        if finished.code:
+            return Globals(None, _why_not(finished), facts)
+        missing = set(facts) ^ _created(finished.out, encoding)
+        if not missing and roles_script.same(before, finished.out):
+            return Globals(finished.out, "", facts, mask(finished.errors))
+        before = finished.out
+        with database.connect() as connection:
+            facts = source.roles(connection)
+    said = f": {', '.join(sorted(missing))}" if missing else ", or changes all the time"
+    raise BadBackup(
+        f"The roles file does not match the server's roles{said}.",
+        hint="Nothing was kept. Is pg_dumpall the real one? make doctor shows where it is taken from.",
+    )
+
+
+def untold(connection: Connection) -> str:
+    """Why pg_dumpall cannot say all names of the server; empty where it can."""
+    odd = source.not_text(connection)
+    if odd is None or source.without_encoding(connection):
+        return ""
+    return (
+        f"Roles and globals cannot be read: {odd} is no text in the encoding of the database, and there is "
+        "no database without one to ask from."
+    )
+
+
+def _able(client: Client, database: Database) -> Client | str:
+    """A client whose pg_dumpall can say all names there; where there is none, the note that says so.
+
+    It asks for each role by its name, and a database takes no name that is no text in its encoding.
+    """
+    with database.connect() as connection:
+        note, place = untold(connection), source.without_encoding(connection)
+        odd = source.not_text(connection)
+    if note:
+        return f"{note} Make one, then back up again: {MAKE_ONE}"
+    if odd is None or place is None:
+        return client
+    return replace(
+        client, variables={**client.variables, "PGDATABASE": place, "PGCLIENTENCODING": NO_ENCODING}
+    )
+
+
+def _created(script: bytes, encoding: str) -> set[str]:
+    """The roles that pg_dumpall's script creates; none where it cannot be read."""
+    try:
+        return roles_script.created_roles(roles_script.decoded(script, encoding))
+    except roles_script.UnreadableScript:
+        return set()
+
+
+def _why_not(finished: Finished) -> str:
+    """The note that stands in for roles the account may not read; LedgerError for any other reason."""
+    reason = next(iter(reversed(finished.errors.strip().splitlines())), "")
+    if "permission denied" not in reason:
+        raise LedgerError(
+            f"pg_dumpall failed ({ended_by(finished.code)}):\n{last_lines(finished.errors)}",
+            hint="Nothing was kept. Mend what the lines above say and run the backup again.",
+        )
+    return f"roles and globals could not be read: {mask(reason)}"

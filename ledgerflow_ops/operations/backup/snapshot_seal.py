@@ -1,0 +1,62 @@
+"""Takes a backup's seal, and holds the archive against it and against the source before it is committed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledgerflow_ops.adapters.dump import archive
+from ledgerflow_ops.adapters.dump.archive import Streamed
+from ledgerflow_ops.adapters.inspection import extension_members, non_table_objects, source
+from ledgerflow_ops.adapters.inspection.source import Inventory, Snapshot
+from ledgerflow_ops.adapters.programs.client_tools import Tools
+from ledgerflow_ops.core.catalog.manifest import Seal
+from ledgerflow_ops.core.comparison.non_table_objects import (
+    Beside,
+    Sequence,
+    beside_against_archive,
+    ddl_against_archive,
+)
+from ledgerflow_ops.core.comparison.seal_comparison import rows_against_seal, source_against_archive
+from ledgerflow_ops.core.errors import BadBackup
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The seal that goes into the manifest, and what is only needed until the archive is shown to hold it."""
+
+    seal: Seal
+    beside: Beside
+    notes: tuple[str, ...]
+    preloaded: tuple[str, ...] | None
+    members: dict[str, str]
+
+
+def take(snapshot: Snapshot, rows: Inventory, sequences: dict[str, Sequence], *, full: bool) -> Sealed:
+    """The seal of the database under its snapshot; its inventory and sequences have been read already."""
+    connection = snapshot.connection
+    look = source.read_contents(connection, full=full, rows=rows)
+    there = Beside(sequences, *non_table_objects.objects(connection, full=full))
+    return Sealed(look.seal, there, look.notes, look.preloaded, extension_members.relations(connection))
+
+
+def require_held(
+    sealed: Sealed, snapshot: Snapshot, streamed: Streamed, tools: Tools, file: Path, ddl: Callable[[], bytes]
+) -> None:
+    """BadBackup unless the archive in `file` holds what the source had. `ddl` has the source's own."""
+    differences = [
+        *rows_against_seal(sealed.seal, streamed.contents),
+        *source_against_archive(sealed.seal, streamed.contents),
+        *beside_against_archive(
+            sealed.beside, non_table_objects.sequences(snapshot.connection), streamed.contents
+        ),
+        *ddl_against_archive(ddl(), archive.ddl(tools, file)),
+    ]
+    if differences:
+        sentences = list(dict.fromkeys(difference.sentence for difference in differences))
+        listed = "\n".join(f"  {sentence}" for sentence in sentences[:_SHOWN])
+        raise BadBackup(
+            f"pg_dump's archive does not hold what the database had:\n{listed}",
+            hint="Nothing was kept. Run the backup again; if it repeats, check memory, disk and pg_dump.",
+        )

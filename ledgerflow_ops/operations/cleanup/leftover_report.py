@@ -1,0 +1,95 @@
+"""Names what operations that were killed have left behind, wherever it is; the drills' own is swept first."""
+
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+
+from ledgerflow_ops.adapters.cluster import stray_clusters
+from ledgerflow_ops.adapters.load import restore_server
+from ledgerflow_ops.adapters.system.server_account import server_account
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.checks import Check, passed, warned
+from ledgerflow_ops.core.errors import CannotJudge, LedgerError
+from ledgerflow_ops.core.restore import database_names
+from ledgerflow_ops.operations import removal_history
+from ledgerflow_ops.operations.cleanup import leftover_sweep
+from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
+
+_NAME = "leftovers"
+
+
+def examine(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[Check]:
+    """What is left behind, a check each; one that passed where there is nothing."""
+    what = "Swept what a killed drill had left: its server, and its data."
+    found = [passed(_NAME, f"{what} (drill {key})") for key in leftover_sweep.drills(ctx)]
+    looks: list[Callable[[], Iterator[Check]]] = [_servers]
+    looks += [partial(_folder, env) for env in envs]
+    looks += [partial(_databases, env) for env in envs]
+    for look in looks:
+        try:
+            found += look()
+        except (LedgerError, OSError) as error:
+            hint = error.hint if isinstance(error, LedgerError) else "Look at it, and ask again: make doctor"
+            found.append(warned(_NAME, "not known", f"What is left behind cannot be told: {error}", hint))
+    return found or [passed(_NAME, "Nothing is left behind by operations that were killed.")]
+
+
+def _servers() -> Iterator[Check]:
+    """Servers that go on running though nobody works with them, of whatever state folder."""
+    try:
+        account = server_account()
+    except CannotJudge:
+        return
+    for one in filter(lambda stray: stray.holds_data, stray_clusters.found(account)):
+        state, folders = one.lock_file.parent.parent, " ".join(map(str, one.folders))
+        runs = f"The server (process {one.process}) of a drill" if one.process else "A drill"
+        gone = "is gone" if one.state_is_gone else "belongs to another state_dir"
+        yield warned(
+            _NAME,
+            "drill",
+            f"{runs} that died has left a database in {folders}. Its state folder, {state}, {gone}.",
+            f"{f'kill -QUIT {one.process}; ' if one.process else ''}rm -rf {folders}",
+        )
+    for pid, data in stray_clusters.homeless(account):
+        message = f"A PostgreSQL server (process {pid}) goes on running; its data, {data}, was removed."
+        yield warned(_NAME, "server", message, f"kill -QUIT {pid}")
+
+
+def _folder(env: EnvironmentContext) -> Iterator[Check]:
+    """What lies half-written in an environment's folder, and dumps that no manifest commits."""
+    folder = env.folder
+    if not folder.path.is_dir():
+        return
+    half = [*folder.half_written(), *leftover_sweep.records(env)]
+    half += [f"{removal_history.FOLDER}/{name}" for name in removal_history.folder(env).unfinished()]
+    if half:
+        message = f"In {folder.path}, left by an operation that was cut off or is at work: {_listed(half)}."
+        hint = f"The next one sweeps it: LEDGER_ENV={env.environment} make backup"
+        yield warned(_NAME, f"{env.environment} folder", message, hint)
+    alone = [file for file in folder.dumps() if not folder.taken(BackupName.of(file).manifest)]
+    if alone:
+        message = f"In {folder.path} without a manifest, and so no backup: {_listed(alone)}."
+        hint = f"LEDGER_ENV={env.environment} make restore-test FILE={shlex.quote(alone[0])}"
+        yield warned(_NAME, f"{env.environment} dumps", message, hint)
+
+
+def _databases(env: EnvironmentContext) -> Iterator[Check]:
+    """Databases of restores that were cut off. That no server answers is told by the check of the source."""
+    if env.is_sample and not env.ctx.embedded.running:
+        return
+    database = env.target()
+    live = database.parameters["dbname"]
+    try:
+        with restore_server.maintenance(database).connect() as connection:
+            found = database_names.unfinished(restore_server.beside(connection), env.environment, live)
+    except LedgerError:
+        return
+    if names := [one.name for one in found]:
+        message = f"On the server of {env.environment}, half-restored and never live: {_listed(names)}."
+        hint = f"LEDGER_ENV={env.environment} make discard NAME={shlex.quote(names[0])}"
+        yield warned(_NAME, f"{env.environment} databases", message, hint)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Names that anybody may have given, on one line whatever is in them."""
+    return ", ".join(name if name.isprintable() else ascii(name) for name in names)

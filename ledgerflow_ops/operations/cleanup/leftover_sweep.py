@@ -1,0 +1,83 @@
+"""Sweeps what killed operations have left: drills' servers, half-written files, dumps without a manifest.
+
+What a killed restore has left on the server is swept by `leftovers`.
+"""
+
+from collections.abc import Iterator
+
+from ledgerflow_ops.adapters.cluster import scratch_cluster, server_home
+from ledgerflow_ops.core.catalog import unfinished_backup
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.catalog.unfinished_backup import Making, Placed
+from ledgerflow_ops.core.errors import BadBackup, LedgerError
+from ledgerflow_ops.operations import removal_history
+from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
+
+
+def drills(ctx: OperationContext) -> list[str]:
+    """End the servers of drills that died, with the copies of a database that they hold; their keys.
+
+    Quick where there are none. What keeps it from being done is told, and keeps nobody from their work.
+    """
+    try:
+        place = server_home.existing(ctx.settings.state_dir)
+        swept = scratch_cluster.sweep(place) if place else []
+    except (LedgerError, OSError) as error:
+        ctx.reporter.say(f"what killed drills have left could not be swept: {error}")
+        return []
+    for key in swept:
+        ctx.reporter.say(f"swept drill {key}: its server, which a killed drill had left, and its data")
+    return swept
+
+
+def folder(env: EnvironmentContext) -> list[str]:
+    """Remove what killed operations have left in the environment's folder. Under the environment's lock."""
+    swept = [*env.folder.sweep(), *_uncommitted(env)]
+    there = removal_history.folder(env)
+    for name in there.unfinished():
+        there.remove(name)
+        swept.append(f"{removal_history.FOLDER}/{name}")
+    for name in swept:
+        env.ctx.reporter.say(f"swept {name}: left half-written by an interrupted run")
+    return swept
+
+
+def before(env: EnvironmentContext) -> None:
+    """Both, for an operation that has just taken the environment's lock."""
+    drills(env.ctx)
+    if env.folder.path.is_dir():
+        folder(env)
+
+
+def _uncommitted(env: EnvironmentContext) -> Iterator[str]:
+    """Remove the files of backups that were never committed, if they are still those that were put there.
+
+    A dump that somebody else has put into the folder has no such record: it stays.
+    """
+    for file in records(env):
+        try:
+            record = Making.decode(env.folder.record(file), file)
+        except BadBackup as error:
+            env.ctx.reporter.say(f"{error.message} What it names stays.")
+            record = None
+        if record and not env.folder.taken(BackupName(record.stem).manifest):
+            for placed in reversed(record.placed):
+                if _is_still(env, placed):
+                    env.folder.remove(placed.file)
+                    yield placed.file
+        env.folder.remove(file)
+
+
+def records(env: EnvironmentContext) -> list[str]:
+    """The records of backups in the making that lie in the folder."""
+    path = env.folder.path
+    return (
+        sorted(one.name for one in path.iterdir() if unfinished_backup.is_making(one.name))
+        if path.is_dir()
+        else []
+    )
+
+
+def _is_still(env: EnvironmentContext, placed: Placed) -> bool:
+    version = env.folder.version(placed.file)
+    return version is not None and version[:2] == (placed.inode, placed.size)

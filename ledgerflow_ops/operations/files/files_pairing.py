@@ -1,0 +1,78 @@
+"""Keeps a database and its files a pair: both are the backup's, or both are what was there before.
+
+The database is swapped in one transaction; files take a rename or two for each root, after it. What says on
+which side of the swap a crash came is the server: while there is a database `…__restoring_ID`, it has not
+taken place; while there is one `…__before_ID`, it has not been taken back.
+"""
+
+from collections.abc import Iterator
+
+from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.restore.compatibility import Reason
+from ledgerflow_ops.core.restore.file_swap import Phase, Swap
+from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.files import files_plan, files_restore
+
+
+def concerned(env: EnvironmentContext, manifest: Manifest) -> bool:
+    """Whether files are restored with the database: its own environment's only."""
+    return manifest.files is not None and manifest.environment is env.environment
+
+
+def against(env: EnvironmentContext, manifest: Manifest, ident: str) -> Iterator[Reason]:
+    """What speaks against restoring the files."""
+    if not concerned(env, manifest):
+        return
+    state = files_plan.files_of(manifest)
+    listed = {str(path) for path in env.settings.files}
+    if strange := sorted(set(state.roots) - listed):
+        yield Reason(
+            "files",
+            f"The backup's files belong to {', '.join(strange)}, which {env.environment} does not list.",
+            "List them in files in ledgerflow.toml, or restore on the machine that has them.",
+        )
+        return
+    try:
+        planned = files_plan.plan_files(env, manifest, ident, env.ctx.clock())
+    except Refused as error:
+        yield Reason("files", error.message, error.hint)
+        return
+    for obstacle in planned.obstacles:
+        yield Reason("files", obstacle, "Move it away, or mend its folder.")
+    for room in planned.lacking:
+        figures = f"{human(room.needed)} needed, {human(room.free)} free"
+        yield Reason("room", f"Not enough room for files at {room.place}: {figures}.", "Free room there.")
+
+
+def notes(env: EnvironmentContext, manifest: Manifest) -> Iterator[Reason]:
+    """What should be known of files that are not restored."""
+    if manifest.files is not None and not concerned(env, manifest):
+        yield Reason("files", f"The files of {manifest.environment} are not restored into {env.environment}.")
+
+
+def lay_out(
+    env: EnvironmentContext, origin: EnvironmentContext, manifest: Manifest, ident: str
+) -> Swap | None:
+    """The files beside their roots, compared and ready; None where none are concerned."""
+    if not concerned(env, manifest):
+        return None
+    return files_restore.lay_out(origin, manifest, ident, env.ctx.clock())
+
+
+def settle(env: EnvironmentContext, restoring: set[str], before: set[str]) -> list[str]:
+    """Finish or undo what crashes have left of files, on the side that their database is on; the ids.
+
+    `restoring` and `before` are the ids of the databases that stand beside the live one.
+    """
+    settled = []
+    for swap in files_restore.unfinished(env):
+        if swap.phase is Phase.SWAPPING and swap.id not in restoring:
+            files_restore.put_in_place(env, swap)
+        elif swap.phase is Phase.TAKING_BACK and swap.id in before:
+            files_restore.announce_back(env, swap, really=False)
+        else:
+            files_restore.take_back(env, swap)
+        settled.append(swap.id)
+    return settled

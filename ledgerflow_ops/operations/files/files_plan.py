@@ -1,0 +1,105 @@
+"""Plans a restore of files: which roots, under which names, how much room, and what stands in the way."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ledgerflow_ops.adapters.files import file_swap
+from ledgerflow_ops.adapters.storage.folder import Folder
+from ledgerflow_ops.adapters.system import disk_space
+from ledgerflow_ops.core.catalog.files import FilesState
+from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.restore.file_swap import Phase, Place, Swap, require_id, room_needed
+from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.operations.context import EnvironmentContext
+
+ENDING = ".files.json"
+UNTOUCHED = "Nothing was touched."
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What unpacking takes on one file system, and what is free there."""
+
+    place: str
+    needed: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
+class FilesPlan:
+    """What a restore of files would do: which roots, under which names, with how much room."""
+
+    swap: Swap
+    room: tuple[Room, ...]
+    obstacles: tuple[str, ...]
+
+    @property
+    def lacking(self) -> tuple[Room, ...]:
+        """The file systems that are too full."""
+        return tuple(room for room in self.room if room.free < room.needed)
+
+
+def plan_files(env: EnvironmentContext, manifest: Manifest, restore_id: str, now: datetime) -> FilesPlan:
+    """What `restore` would do, with everything that stands in its way; nothing is touched."""
+    require_id(restore_id)
+    state = files_of(manifest)
+    swap = Swap(
+        id=restore_id,
+        environment=env.environment,
+        dump=manifest.dump.file,
+        manifest_digest=manifest.digest,
+        begun_at=now,
+        phase=Phase.UNPACKING,
+        places=tuple(Place(root=root, existed=Path(root).exists()) for root in state.roots),
+    )
+    return FilesPlan(swap, _room(state), tuple(_obstacles(env, swap)))
+
+
+def files_of(manifest: Manifest) -> FilesState:
+    """The files that go with a dump; Refused where there are none."""
+    if manifest.files is None:
+        raise Refused(
+            f"No files belong to {manifest.dump.file}.",
+            hint="It was made where no `files` were listed. Restore its database alone.",
+        )
+    return manifest.files
+
+
+def _room(state: FilesState) -> tuple[Room, ...]:
+    spaces = {root: disk_space.space(Path(root).parent) for root in state.roots}
+    needed = room_needed(state, {root: space.number for root, space in spaces.items()})
+    first = {space.number: (root, space.free) for root, space in reversed(spaces.items())}
+    return tuple(Room(first[number][0], size, first[number][1]) for number, size in needed.items())
+
+
+def _obstacles(env: EnvironmentContext, swap: Swap) -> list[str]:
+    found = [f"{place.root}: {why}" for place in swap.places if (why := file_swap.obstacle(Path(place.root)))]
+    for place in swap.places:
+        there = file_swap.names_taken(swap, place)
+        if there.restoring or there.before or there.undone:
+            found.append(f"{place.root}: a restore called {swap.id} has left something beside it")
+    if swap.file in records(env).names(ENDING):
+        found.append(f"there was a restore called {swap.id} already")
+    return found
+
+
+def require_possible(planned: FilesPlan) -> None:
+    """Refused, saying all that stands in the way of a plan."""
+    if planned.obstacles:
+        listed = "\n".join(f"  {obstacle}" for obstacle in planned.obstacles)
+        raise Refused(
+            f"The files cannot be restored:\n{listed}\n{UNTOUCHED}", hint="Mend that; then restore again."
+        )
+    for room in planned.lacking:
+        raise Refused(
+            f"No room to restore the files beside {room.place}: about {human(room.needed)} needed, "
+            f"{human(room.free)} free. {UNTOUCHED}",
+            hint="Free room there; what is there now stays until the restored files have been compared.",
+        )
+
+
+def records(env: EnvironmentContext) -> Folder:
+    """Where the records of an environment's restores are."""
+    return Folder(env.ctx.settings.state_dir / "restores" / env.environment)

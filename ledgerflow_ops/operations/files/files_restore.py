@@ -1,0 +1,175 @@
+"""Restores the files of a backup: unpacked beside those that are there, compared, swapped by renaming.
+
+Only under the environment's lock, which the operation that calls holds. At no instant is a half-unpacked
+folder in its place: between two renames nothing is, and the record of the restore says how to go on.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from ledgerflow_ops.adapters.files import file_swap
+from ledgerflow_ops.adapters.storage.safe_path import remove
+from ledgerflow_ops.core.catalog.files import FilesState
+from ledgerflow_ops.core.catalog.manifest import Manifest, decode_sealed, encode_sealed
+from ledgerflow_ops.core.comparison.seal_comparison import Difference
+from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.restore.file_swap import (
+    Phase,
+    Place,
+    Rename,
+    Swap,
+    There,
+    backwards,
+    forwards,
+    require_id,
+)
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.files import files_verification
+from ledgerflow_ops.operations.files.files_plan import (
+    ENDING,
+    UNTOUCHED,
+    files_of,
+    plan_files,
+    records,
+    require_possible,
+)
+
+_SHOWN = 20
+
+Way = Callable[[Swap, Place, There], tuple[Rename, ...]]
+
+
+def lay_out(env: EnvironmentContext, manifest: Manifest, restore_id: str, now: datetime) -> Swap:
+    """The files of a backup beside their roots, compared and ready to be put in place.
+
+    Refused (3) or BadBackup (4) with nothing touched; LedgerError (1) with everything as it was.
+    """
+    planned, state = plan_files(env, manifest, restore_id, now), files_of(manifest)
+    require_possible(planned)
+    if wrong := files_verification.archives_differ(env, state):
+        raise BadBackup(f"{wrong} {UNTOUCHED}", hint="Restore another backup: make status lists them.")
+    records(env).prepare()
+    swap = _keep(env, planned.swap)
+    try:
+        _unpack(env, state, swap)
+        return _keep(env, swap.at(Phase.SWAPPING))
+    except BaseException:
+        take_back(env, swap)
+        raise
+
+
+def put_in_place(env: EnvironmentContext, swap: Swap) -> Swap:
+    """Swap in what was laid out. When that fails it is for the caller to go on or to take it back."""
+    _go(env, swap, forwards)
+    return _keep(env, swap.at(Phase.SWAPPED))
+
+
+def swapped(env: EnvironmentContext, restore_id: str) -> Swap | None:
+    """The restore of that id, if its files are in place."""
+    return _at(env, restore_id, Phase.SWAPPED)
+
+
+def taken_back(env: EnvironmentContext, restore_id: str) -> Swap | None:
+    """The restore of that id, if its files were in place and lie beside their roots again."""
+    return _at(env, restore_id, Phase.TAKEN_BACK)
+
+
+def _at(env: EnvironmentContext, restore_id: str, phase: Phase) -> Swap | None:
+    if f"{env.environment}_{restore_id}{ENDING}" not in records(env).names(ENDING):
+        return None
+    swap = _read(env, restore_id)
+    return swap if swap.phase is phase else None
+
+
+def announce_back(env: EnvironmentContext, swap: Swap, *, really: bool = True) -> Swap:
+    """Note that the files are about to be taken back, or (not `really`) that they are not after all."""
+    return _keep(env, swap.at(Phase.TAKING_BACK if really else Phase.SWAPPED))
+
+
+def _unpack(env: EnvironmentContext, state: FilesState, swap: Swap) -> None:
+    """The files beside their roots, durable, and shown to be those of the backup."""
+    env.ctx.reporter.step(Step.LAY_OUT)
+    places = {place.root: Path(swap.restoring(place)) for place in swap.places}
+    file_swap.make_parents(places.values())
+    files_verification.unpack(env.folder, state, places, env.ctx.reporter.moved, durable=True)
+    env.ctx.reporter.step(Step.HOLD)
+    differences = files_verification.compare(state, places)
+    if differences:
+        raise BadBackup(
+            f"What was unpacked is not what was backed up:\n{_listed(differences)}\n{UNTOUCHED}",
+            hint="Restore another backup: make status lists them.",
+        )
+
+
+def _listed(differences: list[Difference]) -> str:
+    return "\n".join(f"  {difference.sentence}" for difference in differences[:_SHOWN])
+
+
+def unfinished(env: EnvironmentContext) -> list[Swap]:
+    """The restores of files that a crash has interrupted, by id."""
+    ids = [
+        name.removeprefix(f"{env.environment}_").removesuffix(ENDING)
+        for name in records(env).names(ENDING)
+        if name.startswith(f"{env.environment}_")
+    ]
+    found = [_read(env, restore_id) for restore_id in ids]
+    return [swap for swap in found if swap.phase not in (Phase.SWAPPED, Phase.TAKEN_BACK)]
+
+
+def drop(env: EnvironmentContext, restore_id: str) -> None:
+    """Remove for good what a finished restore has left beside the roots, and its record."""
+    swap = _read(env, restore_id)
+    if swap.phase not in (Phase.SWAPPED, Phase.TAKEN_BACK):
+        raise Refused(
+            f"The restore called {restore_id} is {swap.phase}.", hint="make backup finishes it first."
+        )
+    for place in swap.places:
+        for name in (swap.before(place), swap.undone(place)):
+            remove(Path(name))
+    records(env).remove(swap.file)
+
+
+def take_back(env: EnvironmentContext, swap: Swap) -> Swap:
+    """Everything as it was: what was set aside is back, what was not put in place yet is gone.
+
+    What had been in place, be it for a moment, is kept: somebody may have written there.
+    """
+    if swap.phase is not Phase.UNPACKING:
+        swap = _keep(env, swap.at(Phase.TAKING_BACK))
+        _go(env, swap, backwards)
+    for place in swap.places:
+        remove(Path(swap.restoring(place)))
+    if any(file_swap.names_taken(swap, place).undone for place in swap.places):
+        return _keep(env, swap.at(Phase.TAKEN_BACK))
+    records(env).remove(swap.file)
+    return swap.at(Phase.TAKEN_BACK)
+
+
+def _go(env: EnvironmentContext, swap: Swap, way: Way) -> None:
+    """Carry out, root by root, the renames that are left; first of all it must be clear what they are."""
+    for place in swap.places:
+        way(swap, place, file_swap.names_taken(swap, place))
+    for place in swap.places:
+        for step in way(swap, place, file_swap.names_taken(swap, place)):
+            aside = step.source == place.root
+            env.ctx.reporter.step(Step.SET_ASIDE if aside else Step.PUT_IN_PLACE)
+            file_swap.rename(step)
+
+
+def _keep(env: EnvironmentContext, swap: Swap) -> Swap:
+    """Write the record down, durably, before what it announces is begun."""
+    records(env).replace(swap.file, encode_sealed(swap.model_dump(mode="json")))
+    return swap
+
+
+def _read(env: EnvironmentContext, restore_id: str) -> Swap:
+    require_id(restore_id)
+    file = f"{env.environment}_{restore_id}{ENDING}"
+    if file not in records(env).names(ENDING):
+        raise LedgerError(
+            f"There is no restore of {env.environment}'s files called {restore_id}.",
+            hint=f"Those that are known have a record in {records(env).path}.",
+        )
+    return Swap.model_validate(decode_sealed(records(env).record(file), file))

@@ -1,0 +1,117 @@
+"""Judges the files of a backup: reads their archives, unpacks them, compares with the manifest."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from ledgerflow_ops.adapters.dump import archive
+from ledgerflow_ops.adapters.files import file_scanner, tarball
+from ledgerflow_ops.adapters.files.extractor import Extractor
+from ledgerflow_ops.adapters.files.file_scanner import Reader
+from ledgerflow_ops.adapters.storage.folder import Folder
+from ledgerflow_ops.adapters.system.os_errors import translated
+from ledgerflow_ops.core.catalog import files
+from ledgerflow_ops.core.catalog.files import FileEntry, FilesState, Kind
+from ledgerflow_ops.core.comparison.seal_comparison import Difference, files_equal
+from ledgerflow_ops.core.errors import CannotJudge
+from ledgerflow_ops.core.models import FileFacts
+from ledgerflow_ops.operations.context import EnvironmentContext
+
+Moved = Callable[[int, int | None], None]
+
+
+def archives_differ(env: EnvironmentContext, state: FilesState) -> str:
+    """What is wrong with the archives that hold these files, read to their last byte; empty if nothing is."""
+    for facts in state.archives:
+        if env.folder.evicted(facts.file):
+            raise CannotJudge(
+                f"{facts.file} is not local: its bytes are only in the cloud. It is neither lost nor judged.",
+                hint=f"Download it (macOS: brctl download {env.folder.file(facts.file)}) and ask again.",
+            )
+        if difference := _differs(env, facts):
+            return f"{difference} {_stake(state, facts)}".rstrip()
+    return ""
+
+
+def _differs(env: EnvironmentContext, facts: FileFacts) -> str:
+    size, path = env.folder.size(facts.file), env.folder.file(facts.file)
+    if size is None:
+        return f"{facts.file} is gone."
+    if size != facts.size:
+        return f"{facts.file} has {size} bytes; {facts.size} were committed."
+    with translated(path):
+        found = archive.sha256_of(path, lambda done: env.ctx.reporter.moved(done, facts.size))
+    if found != (facts.size, facts.sha256):
+        return f"{facts.file} has changed since it was committed: its SHA-256 is another."
+    return ""
+
+
+def _stake(state: FilesState, facts: FileFacts) -> str:
+    held = state.held_by(facts.file)
+    return f"It holds {len(held)} file(s) of this backup: {files.some(held)}." if held else ""
+
+
+def contents_differ(env: EnvironmentContext, state: FilesState) -> list[Difference]:
+    """Every file read out of the archives, against the manifest; BadBackup where one cannot be unpacked."""
+    differences, size = [], state.size
+
+    def moved(done: int) -> None:
+        env.ctx.reporter.moved(done, size)
+
+    for facts, entries, others in _held(state):
+        found = tarball.digests(env.folder.file(facts.file), entries, moved, others=others)
+        for name, entry in files.by_member(entries).items():
+            if name not in found:
+                sentence = f"{entry.place}: missing from {facts.file}"
+            elif found[name] != (entry.size, entry.sha256):
+                sentence = f"{entry.place}: its contents in {facts.file} have changed"
+            else:
+                continue
+            differences.append(Difference("files", sentence))
+    return differences
+
+
+def unpack(
+    folder: Folder, state: FilesState, places: Mapping[str, Path], moved: Moved, *, durable: bool
+) -> None:
+    """Make the files anew, each root in its place, which is not there yet.
+
+    Only what the manifest names is made, and nothing through a link. BadBackup where an archive does not
+    have it.
+    """
+    size = state.size
+    with Extractor(places, lambda done: moved(done, size), durable=durable) as landing:
+        landing.folders(state.entries)
+        for facts, entries, others in _held(state):
+            landing.files(folder.file(facts.file), entries, others=others)
+        landing.links(state.entries)
+        landing.finish(state.entries)
+
+
+def _held(state: FilesState) -> Iterator[tuple[FileFacts, tuple[FileEntry, ...], bool]]:
+    """The archives with the files that each holds, and whether it may hold others: an earlier one may."""
+    for facts in state.archives:
+        yield facts, state.held_by(facts.file), facts is not state.archive
+
+
+def compare(state: FilesState, places: Mapping[str, Path]) -> list[Difference]:
+    """What lies in these places, read again, against the manifest."""
+    return files_equal(state.entries, _found(places))
+
+
+def _found(places: Mapping[str, Path]) -> list[FileEntry]:
+    roots = {str(place): root for root, place in places.items()}
+    there = [str(place) for place in places.values() if os.path.lexists(place)]
+    entries = []
+    with Reader() as reader:
+        for found in file_scanner.survey(there).found:
+            sha256 = reader.read(found, lambda chunk: None) if found.kind is Kind.FILE else ""
+            entries.append(found.entry(sha256).model_copy(update={"root": roots[found.root]}))
+    return entries
+
+
+def beside(state: FilesState, folder: Path) -> dict[str, Path]:
+    """Where a drill puts each root, in a new folder of its own."""
+    with translated(folder):
+        folder.mkdir(mode=0o700)
+    return {root: folder / str(number) for number, root in enumerate(state.roots)}

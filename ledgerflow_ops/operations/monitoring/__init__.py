@@ -1,0 +1,1 @@
+"""Looks for what is wrong with environments and the machine. Telling people belongs to alerting."""

@@ -1,0 +1,66 @@
+"""The room at each of an environment's locations."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from ledgerflow_ops.adapters.system import disk_space
+from ledgerflow_ops.adapters.system.disk_space import Space
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.monitoring import disk_forecast
+from ledgerflow_ops.core.monitoring.disk_forecast import Measurement
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.monitoring import disk_metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A location's folder and the room there: None, and why, where it cannot be asked. `full_at` is the
+    day on which it will be full if it goes on like this; None where that is not to be seen. `history` has
+    what was free on the days before, in bytes, the oldest first."""
+
+    folder: Path
+    space: Space | None
+    trouble: str = ""
+    full_at: datetime | None = None
+    history: tuple[tuple[date, int], ...] = ()
+
+    @property
+    def inodes(self) -> int | None:
+        """The files (inodes) that are free; None where the file system counts none, or cannot be asked."""
+        return self.space.free_files if self.space and self.space.files else None
+
+    def as_json(self) -> dict[str, Any]:
+        disk = self.space
+        known = {"size": disk.size, "free": disk.free, "inodes": self.inodes} if disk else {}
+        full = self.full_at.isoformat() if self.full_at else None
+        return {"folder": str(self.folder), **known, "full_at": full, "trouble": self.trouble}
+
+
+def of(env: EnvironmentContext) -> Iterator[Room]:
+    """Each location of the environment, the primary folder first."""
+    measured = disk_metrics.remembered(env.ctx)
+    for place in env.locations():
+        folder = place.folder.path
+        if place.location and not folder.parent.is_dir():
+            # What is free on the disk beneath an empty place says nothing of the archive.
+            yield Room(folder, None, f"{folder.parent} is not there: is it mounted?")
+            continue
+        try:
+            space = disk_space.space(folder)
+        except LedgerError as error:
+            yield Room(folder, None, error.message)
+        else:
+            yield _with_trend(Room(folder, space), measured.get(str(folder.parent), []), env.ctx.clock())
+
+
+def _with_trend(room: Room, measured: Sequence[Measurement], now: datetime) -> Room:
+    """The room with what was free on each day before (the least of it), and where that leads."""
+    least: dict[date, int] = {}
+    for one in measured:
+        least[one.at.date()] = min(one.free, least.get(one.at.date(), one.free))
+    trend = disk_forecast.day_full(measured, now)
+    full = datetime.combine(trend.full, time(), UTC) if trend and trend.full else None
+    return replace(room, history=tuple(sorted(least.items())), full_at=full)

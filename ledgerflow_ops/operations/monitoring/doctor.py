@@ -1,0 +1,167 @@
+"""Looks at everything an operation needs, and says of each whether it is there."""
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from ledgerflow_ops import config, places
+from ledgerflow_ops.adapters.connection.database import Connection
+from ledgerflow_ops.adapters.dump.client import Client
+from ledgerflow_ops.adapters.inspection import login_triggers, source
+from ledgerflow_ops.adapters.load import restore_server
+from ledgerflow_ops.adapters.programs import client_tools
+from ledgerflow_ops.adapters.services.container import Container
+from ledgerflow_ops.adapters.storage import folder as folders
+from ledgerflow_ops.adapters.system import disk_space
+from ledgerflow_ops.adapters.system.locks import who
+from ledgerflow_ops.core.checks import Check, Severity, failed, passed, warned
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.postgres.connection_limits import BACKUP
+from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.operations import identity
+from ledgerflow_ops.operations.alerting import channels
+from ledgerflow_ops.operations.backup import account_rights, globals_file, session_limits
+from ledgerflow_ops.operations.cleanup import leftover_report
+from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
+from ledgerflow_ops.operations.embedded_postgres import storage
+from ledgerflow_ops.operations.files import files_backup
+from ledgerflow_ops.operations.verification.verify import source_is_real
+
+
+def examine(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[Check]:
+    """Every finding, in the order in which an operation would meet it."""
+    checks = list(_settings(ctx))
+    checks += _channels(ctx)
+    checks += leftover_report.examine(ctx, envs)
+    checks += _tried("tools", partial(_tools, ctx))
+    if ctx.settings.dagster_url:
+        checks += _tried("storage", partial(_storage, ctx))
+    for number in range(len(ctx.settings.archive_roots)):
+        checks += _tried("archive", partial(_archive, ctx, number))
+    for env in envs:
+        checks += _tried(f"{env.environment} folder", partial(_folder, env))
+        if env.container:
+            checks += _tried(f"{env.environment} container", partial(_container, env, env.container))
+        checks += _tried(f"{env.environment} source", partial(_source, env))
+        if env.settings.files:
+            checks += _tried(f"{env.environment} files", partial(_files, env))
+    return checks
+
+
+def _tried(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
+    """What `look` finds; an error it meets is a finding as well."""
+    try:
+        return list(look())
+    except LedgerError as error:
+        return [Check(name, False, error.message, error.hint, Severity.ERROR, type(error).__name__)]
+
+
+def _settings(ctx: OperationContext) -> Iterator[Check]:
+    file = places.config_file()
+    origin = str(file) if file.exists() else f"defaults and variables (there is no {file})"
+    yield passed("settings", f"from {origin}")
+    yield passed("account", f"running as {who()}; state in {ctx.settings.state_dir}")
+    if not folders.writable(ctx.settings.state_dir):
+        message = f"Nothing can be written into {ctx.settings.state_dir}: no lock, no drill."
+        yield failed("state", "read-only", message, "Mend its owner and mode, or set another state_dir.")
+    for name, nearest in config.unknown_variables().items():
+        hint = f"Did you mean {nearest}?" if nearest else "Remove it if it was meant for this system."
+        yield warned("settings", "unknown variable", f"{name} is set, but means nothing here.", hint)
+
+
+def _channels(ctx: OperationContext) -> Iterator[Check]:
+    """Whether somebody is told, and whether apprise knows each channel; make alert-test really sends."""
+    wrong = channels.mistakes(ctx.settings)
+    for path, error in wrong.items():
+        yield failed("alerts", path, error.message, error.hint)
+    for place, one in enumerate(ctx.settings.alerts.channels):
+        if f"alerts.channels.{place}" not in wrong:
+            yield passed("alerts", f"{one.name}: {', '.join(one.environments)}, from {one.level} on")
+    if not ctx.settings.alerts.channels and any(
+        one.is_scheduled for one in ctx.settings.environments.values()
+    ):
+        text = "No channel is set: when something is wrong, nobody is told."
+        yield warned("alerts", "no channel", text, "Set [[alerts.channels]]; then make alert-test")
+
+
+def _tools(ctx: OperationContext) -> Iterator[Check]:
+    for found in ctx.tools():
+        compression = client_tools.compression(found)
+        text = f"PostgreSQL {found.version} ({found.origin}) in {found.folder}, -Z {compression}"
+        yield passed("tools", text)
+    running = "running" if ctx.embedded.running else "not running; it is started when it is needed"
+    yield passed("embedded", f"{ctx.embedded.cluster.data}: {running}")
+
+
+def _storage(ctx: OperationContext) -> Iterator[Check]:
+    yield passed("storage", f"Dagster's records are in {storage(ctx.settings).label}")
+
+
+def _folder(env: EnvironmentContext) -> Iterator[Check]:
+    name, folder = f"{env.environment} folder", env.folder
+    if not folder.path.exists():
+        yield passed(name, f"{folder.path} is not there yet; the first backup makes it")
+    else:
+        folder.prepare()
+        yield passed(name, f"{folder.path}: {len(folder.dumps())} dump(s), {human(folder.free())} free")
+    if folder.path.exists() and (exposed := folders.exposed_parents(folder.path)):
+        yield warned(name, "parents", "; ".join(exposed), folders.TIGHTEN)
+
+
+def _archive(ctx: OperationContext, number: int) -> Iterator[Check]:
+    root = ctx.settings.archive_roots[number]
+    if not root.is_dir():
+        hint = f"Is its disk mounted? Else make the folder: mkdir -p {shlex.quote(str(root))}"
+        yield warned("archive", "away", f"{root} is not there: no copy of a backup is found in it.", hint)
+        return
+    space = disk_space.space(root)
+    yield passed("archive", f"{root}: {human(space.free)} of {human(space.size)} free")
+
+
+def _container(env: EnvironmentContext, container: Container) -> Iterator[Check]:
+    """What is in the container, and what would have to stand still for a restore."""
+    inside, others = container.look(), container.others()
+    yield passed(
+        f"{env.environment} container",
+        f"{container.label}: pg_dump {inside.version}, -Z {inside.compression}, connections by "
+        f"{inside.carrier}; beside it runs {others if others.running else 'nothing'}",
+    )
+
+
+def _source(env: EnvironmentContext) -> Iterator[Check]:
+    name, database = f"{env.environment} source", restore_server.quiet(env.database())
+    with database.connect() as connection:
+        found = source.facts(connection)
+        identity.is_own(env, identity.met(env, database, connection, found))
+    chosen = env.ctx.client_tools(found.server_version)
+    client = Client(chosen, database.variables(), database.inside)
+    yield passed(
+        name,
+        f"{database.label}: PostgreSQL {found.server_version}, {human(found.size)}; "
+        f"dumped by pg_dump {client.version} ({client.origin})",
+    )
+    with database.connect() as connection:
+        yield from account_rights.checks(name, connection)
+        session_limits.require(connection, BACKUP, "A backup")
+        yield from _login_triggers(name, connection)
+        if note := globals_file.untold(connection):
+            yield warned(name, "names", note, globals_file.MAKE_ONE)
+    real = source_is_real(env, None)
+    yield Check(name, real.passed, real.message, real.hint, real.severity, real.cause)
+
+
+def _login_triggers(name: str, connection: Connection) -> Iterator[Check]:
+    """Those that every login of this account fires, ours among them."""
+    fired, grant = login_triggers.fired(connection)
+    if fired:
+        text = f"Every login of this account, for a backup or a look, fires: {', '.join(fired)}."
+        yield warned(name, "login trigger", text, f"As a superuser, so that ours fire nothing: {grant}")
+
+
+def _files(env: EnvironmentContext) -> Iterator[Check]:
+    """Whether all that is listed is there; reading it is the backup's."""
+    seen = files_backup.survey(env)
+    size = sum(found.size for found in seen.files)
+    yield passed(f"{env.environment} files", f"{len(seen.files)} file(s), {human(size)}")
+    for note in seen.notes:
+        yield passed(f"{env.environment} files", note)

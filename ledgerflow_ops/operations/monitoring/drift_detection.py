@@ -1,0 +1,143 @@
+"""Looks for what was changed in an environment's folder outside of the system, and remembers what it saw.
+
+In the state folder, `watch/ENV.json` has what is told and a mark of all files, `watch/ENV.files.json` the
+files: read only when the mark is another, so that a look at ten thousand backups that rest is cheap.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ledgerflow_ops.adapters.storage import cache, folder_snapshot
+from ledgerflow_ops.adapters.storage.folder_snapshot import FolderSnapshot
+from ledgerflow_ops.adapters.system import locks
+from ledgerflow_ops.core.alerting.findings import Finding, Level
+from ledgerflow_ops.core.catalog.backup_summary import Listed
+from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed
+from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.monitoring import drift
+from ledgerflow_ops.core.monitoring.drift import Known, Look, Seen
+from ledgerflow_ops.operations import summaries
+from ledgerflow_ops.operations.context import EnvironmentContext
+
+HISTORY = "history"
+"""The folder below the backups in which rotation leaves the manifests of those it took away."""
+
+_LEFT = re.compile(r"(?P<longest>(?:(?P<stem>.*)\.[0-9a-f]{8})|.*)\.[a-z]+\.json", re.DOTALL)
+_OTHERS = 0o077
+
+
+def detect_drift(env: EnvironmentContext) -> tuple[list[Listed], list[Finding], bool]:
+    """Every dump of the environment, what has drifted since the last look, and whether the folder is there.
+
+    Nothing is told anew, and nothing learnt, while an operation holds the environment's lock.
+    """
+    state = env.ctx.settings.state_dir
+    before = locks.holder(state, env.environment)
+    seen = folder_snapshot.scan(env.folder.path)
+    lost: list[str] = []
+    known = _load(env, lost)
+    if not seen.there:
+        return [], _forgotten(env, lost), known is None
+    listed, mark = summaries.marked(env, seen)
+    rests = known is not None and known.quiet and known.mark == mark
+    if known is not None and not rests:
+        known = replace(known, files=_load_files(env, lost))
+    looked = _look(env, seen, listed, mark, rests=rests)
+    busy = before is not None or locks.holder(state, env.environment) is not None
+    found, after = drift.compare(known, looked, env.ctx.clock(), busy=busy)
+    if after != known:
+        _save(env, after, files=not rests)
+    return listed, [*found, *_forgotten(env, lost)], True
+
+
+def _look(
+    env: EnvironmentContext, seen: FolderSnapshot, listed: list[Listed], mark: str, *, rests: bool
+) -> Look:
+    """The folder for core; without its files where none of them has changed."""
+    files: dict[str, Seen] = {}
+    if not rests:
+        files = {
+            name: Seen(facts.st_size, facts.st_mtime_ns, facts.st_ino, seen.evicted(name))
+            for name, facts in seen.files.items()
+        }
+        files |= {name: Seen(0, 0, 0, away=True) for name in seen.placeholders - set(files)}
+    gone = {stem for name in folder_snapshot.scan(env.folder.path / HISTORY).files for stem in _stems(name)}
+    return Look(
+        environment=env.environment,
+        files=files,
+        listed=listed,
+        rotated=gone.__contains__,
+        exposed=_exposed(env, seen),
+        folder=str(env.folder.path),
+        mark=mark,
+    )
+
+
+def _exposed(env: EnvironmentContext, seen: FolderSnapshot) -> list[str]:
+    """The files of backups that others may touch, or that are not ours; the folder among them."""
+    me = os.geteuid()
+    wrong = [
+        name
+        for name, facts in seen.files.items()
+        if (facts.st_mode & _OTHERS and not stat.S_ISLNK(facts.st_mode)) or facts.st_uid != me
+    ]
+    folder = ["the folder itself"] if env.folder.path.stat().st_mode & _OTHERS else []
+    return folder + sorted(filter(drift.is_ours, wrong))
+
+
+def _stems(name: str) -> Iterator[str]:
+    """The stems of the backups that a file of the history may be of: its name without what kind of file it
+    is, and without the digest that follows the stem where the stem was taken already."""
+    if left := _LEFT.fullmatch(name):
+        yield left["longest"]
+        if left["stem"]:
+            yield left["stem"]
+
+
+def _forgotten(env: EnvironmentContext, lost: list[str]) -> list[Finding]:
+    """That what was seen last is not known: unlike the index, it cannot be made again."""
+    if not lost:
+        return []
+    text = (
+        f"What was seen last in {env.folder.path} cannot be read ({', '.join(lost)}) and is begun anew: "
+        "what was removed or changed there since the last look is not known."
+    )
+    hint = (
+        f"LEDGER_ENV={env.environment} make status shows the backups that are there; make verify reads one."
+    )
+    return [Finding(env.environment, "forgotten", "files", Level.WARNING, text, hint)]
+
+
+def _load(env: EnvironmentContext, lost: list[str]) -> Known | None:
+    """What is remembered, without the files; None where nothing is, or it is `lost`."""
+    data = cache.load(_file(env))
+    try:
+        return drift.decode(decode_sealed(data, "drift")) if data is not None else None
+    except (BadBackup, KeyError, TypeError, ValueError, AttributeError):
+        lost.append(_file(env).name)
+        return None
+
+
+def _load_files(env: EnvironmentContext, lost: list[str]) -> dict[str, Seen]:
+    data = cache.load(_file(env, ".files"))
+    try:
+        if data is not None:
+            return drift.decode_files(decode_sealed(data, "drift"))
+    except (BadBackup, KeyError, TypeError, ValueError, AttributeError):
+        pass
+    lost.append(_file(env, ".files").name)
+    return {}
+
+
+def _save(env: EnvironmentContext, known: Known, *, files: bool) -> None:
+    """Remember; the mark last, for it says that the files need not be looked at."""
+    if not files or cache.save(_file(env, ".files"), encode_sealed(drift.encode_files(known))):
+        cache.save(_file(env), encode_sealed(drift.encode(known)))
+
+
+def _file(env: EnvironmentContext, part: str = "") -> Path:
+    return env.ctx.settings.state_dir / "watch" / f"{env.environment}{part}.json"

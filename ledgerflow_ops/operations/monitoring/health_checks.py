@@ -1,0 +1,226 @@
+"""Finds out what is wrong: of an environment, and of the machine. Finds only; who is told, others decide.
+
+No part of it that breaks keeps the others from being told: it is a finding itself.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from ledgerflow_ops.adapters.system import locks
+from ledgerflow_ops.adapters.system.process import mask
+from ledgerflow_ops.core.alerting.findings import Finding, Level
+from ledgerflow_ops.core.catalog.backup_summary import (
+    Listed,
+    Summary,
+    dated,
+    newest_first,
+    newest_proven,
+    own,
+)
+from ledgerflow_ops.core.checks import Check, failed
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.monitoring import disk_findings, missing_backups, objectives, proof_findings
+from ledgerflow_ops.core.monitoring.missing_backups import Promise
+from ledgerflow_ops.operations import summaries
+from ledgerflow_ops.operations.background_process import Server
+from ledgerflow_ops.operations.cleanup import leftover_sweep
+from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
+from ledgerflow_ops.operations.monitoring import disk_metrics, drift_detection
+from ledgerflow_ops.operations.monitoring.environment_status import against
+
+Part = Callable[[], Sequence[Finding]]
+
+_SERVERS = {
+    "daemon": "daemon",
+    "webserver": "webserver",
+    "metrics": "server of the figures",
+    "viewers": "viewers' page",
+}
+"""Our servers by the names they are kept under, and as people are told of them."""
+
+
+def fresh(env: EnvironmentContext) -> Check:
+    """Whether so little would be lost now as was promised, by what is proven; never an error."""
+    try:
+        present = own(summaries.present(env), sample=env.is_sample)
+    except LedgerError as error:
+        return failed("fresh", "not known", f"It cannot be told: {error.message}", error.hint)
+    return objectives.freshness(
+        against(env, present), newest_proven(present), expected=env.settings.is_scheduled
+    )
+
+
+def find_problems(env: EnvironmentContext) -> list[Finding]:
+    """What is wrong with an environment now; never an error."""
+    watch = _Watch(env)
+    return [
+        *_part(env.environment, "files", watch.files),
+        *_part(env.environment, "schedule", watch.schedule),
+        *_part(env.environment, "proof", watch.proof),
+        *_part(env.environment, "anomalies", watch.anomalies),
+    ]
+
+
+def machine(ctx: OperationContext) -> list[Finding]:
+    """What is wrong with the machine now, its disks and our servers on it; never an error."""
+    return [
+        *_part(None, "drills", lambda: _drills(ctx)),
+        *_part(None, "disks", lambda: _disks(ctx)),
+        *_part(None, "daemon", lambda: _daemon(ctx)),
+    ]
+
+
+class _Watch:
+    """One look at an environment. Later parts use what earlier ones have gathered."""
+
+    def __init__(self, env: EnvironmentContext) -> None:
+        self.env, self.environment = env, env.environment
+        self.now = env.ctx.clock()
+        self.listed: list[Listed] = []
+        self.present: list[Summary] = []
+        self.known: list[Summary] = []
+        self.dated: list[Summary] = []
+        self.cause = ""
+        self.blind = True
+        """Whether the folder could not be seen: then nothing is said of what is not in it."""
+
+    def files(self) -> list[Finding]:
+        """The folder, and what was done to it from outside."""
+        self.listed, found, there = drift_detection.detect_drift(self.env)
+        self.present = newest_first(one.summary for one in self.listed if one.summary is not None)
+        self.known = newest_first([*self.present, *summaries.past(self.env)])
+        self.dated = self._reckoned(self.known)
+        self.blind = not there
+        if there:
+            return found
+        message = f"{self.env.folder.path}, with every backup of {self.environment} in it, is not there."
+        hint = f"Is its disk mounted? df -h {self.env.folder.path.parent}; make doctor"
+        return [Finding(self.environment, "folder", "folder", Level.CRITICAL, message, hint)]
+
+    def schedule(self) -> list[Finding]:
+        """Backups missing or late, RPO; only where backups come by themselves."""
+        settings = self.env.settings
+        ahead = not dated(self.known, self.now) and bool(self.known)
+        if self.blind or not settings.is_scheduled or ahead:
+            return []
+        late = timedelta(minutes=settings.late_minutes)
+        promise = Promise(self.environment, settings.schedule, settings.zone, late)
+        overdue = missing_backups.missing(self.dated, promise, self.now)
+        if any(one.kind in ("late", "never") for one in overdue):
+            self.cause = self.cause or self._why()
+            overdue = missing_backups.missing(
+                self.dated, promise, self.now, cause=self.cause, working=self._working()
+            )
+        return overdue
+
+    def proof(self) -> list[Finding]:
+        """Bad backups anywhere; what is not proven, and objectives, where backups come by themselves."""
+        settings, found = self.env.settings, proof_findings.bad(self.environment, self.listed)
+        found += proof_findings.unrestorable(self.environment, self.listed)
+        found += proof_findings.unjudged(self.environment, self.listed)
+        present = self._reckoned(self.present)
+        if self.blind or not settings.is_scheduled:
+            return [*found, *([] if self.blind else proof_findings.incomplete(present))]
+        kept = against(self.env, present)
+        grace = timedelta(minutes=settings.late_minutes)
+        return [
+            *found,
+            *proof_findings.ahead(self.environment, self.present, self.now),
+            *proof_findings.unproven(present, self.now, grace),
+            *proof_findings.objectives(self.environment, present, kept, self.now, cause=self.cause),
+            *proof_findings.coverage(self.environment, kept.coverage, settings.redrill_days),
+        ]
+
+    def anomalies(self) -> list[Finding]:
+        """What is odd about the newest backup."""
+        from ledgerflow_ops.core.monitoring import (
+            anomalies,  # pandas takes as long to import as a backup takes
+        )
+
+        return [] if self.blind else anomalies.find(self.dated, self.env.settings.append_only)
+
+    def _reckoned(self, backups: Sequence[Summary]) -> list[Summary]:
+        """Those that count: of the environment's own database, and not from the future."""
+        return dated(own(backups, sample=self.env.is_sample), self.now)
+
+    def _why(self) -> str:
+        """Why no backup can be taken, as far as that can be seen from here."""
+        if message := disk_metrics.trouble(self.env):
+            return f"the server of {self.environment} cannot be reached: {message}"
+        full = [disk for disk in disk_metrics.measured(self.env.ctx) if disk_findings.is_full(disk)]
+        return disk_findings.cause(full[0]) if full else ""
+
+    def _working(self) -> str:
+        holder = locks.holder(self.env.ctx.settings.state_dir, self.environment)
+        return f" Another operation is at work: {holder}." if holder else ""
+
+
+def _drills(ctx: OperationContext) -> list[Finding]:
+    """Nothing: what killed drills have left is ended here and now, for it holds a copy of a database."""
+    leftover_sweep.drills(ctx)
+    return []
+
+
+def _disks(ctx: OperationContext) -> list[Finding]:
+    """Full and filling disks, and places that are not there."""
+    disks = disk_metrics.measured(ctx)
+    away = [
+        Finding(
+            None,
+            "away",
+            disk.path,
+            Level.WARNING,
+            f"{disk.path} ({', '.join(disk.holds)}) cannot be asked: {disk.why}",
+            f"Is its disk mounted? df -h {disk.path}; make doctor",
+            disk_findings.cause(disk),
+        )
+        for disk in disks
+        if disk.now is None
+    ]
+    return [*disk_findings.judge(disks, ctx.clock()), *away]
+
+
+def _daemon(ctx: OperationContext) -> list[Finding]:
+    """Servers that were started and not stopped, and do not run."""
+    dead = [
+        server
+        for name in _SERVERS
+        if (name != "viewers" or ctx.settings.viewers_port is not None)
+        and (server := Server(name, ctx.settings.state_dir)).remembered()
+        and server.running() is None
+    ]
+    return [
+        Finding(
+            None,
+            "server",
+            server.name,
+            Level.CRITICAL if server.name == "daemon" else Level.WARNING,
+            f"The {_SERVERS[server.name]} was started and does not run any more."
+            + (" No backup comes by itself." if server.name == "daemon" else ""),
+            f"make up; its log: {server.log}",
+            "the servers of this machine have ended",
+        )
+        for server in dead
+    ]
+
+
+def _part(environment: Environment | None, subject: str, part: Part) -> list[Finding]:
+    """What a part finds; where it breaks, that."""
+    try:
+        return list(part())
+    except LedgerError as error:
+        message, hint = error.message, error.hint
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not silence the other parts
+        message, hint = mask(f"{type(error).__name__}: {error}"), "This is a mistake in the watch itself."
+    word = environment or "machine"
+    return [
+        Finding(
+            environment,
+            "watch",
+            subject,
+            Level.CRITICAL if subject == "files" else Level.WARNING,
+            f"The {subject} of {word} cannot be watched: {message}",
+            hint,
+        )
+    ]

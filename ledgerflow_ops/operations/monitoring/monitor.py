@@ -1,0 +1,129 @@
+"""Watches: looks, reports, and leaves a sign of life. Called by sensors, and by cron when those are dead."""
+
+import json
+import traceback
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from ledgerflow_ops.adapters.storage import durable_record
+from ledgerflow_ops.adapters.system import clock, regular_files
+from ledgerflow_ops.adapters.system.process import mask
+from ledgerflow_ops.core.alerting.findings import Alert, Finding, Level
+from ledgerflow_ops.core.durations import span
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.operations.alerting import alerts
+from ledgerflow_ops.operations.background_process import Server
+from ledgerflow_ops.operations.context import OperationContext
+from ledgerflow_ops.operations.monitoring import health_checks
+
+SILENT = timedelta(minutes=10)
+"""So long a sensor that is due every minute may be silent: the daemon starts anew, a tick takes long."""
+MACHINE, RUNS = "machine", "runs"
+"""The watches beside those of the environments: of the machine, and of what became of runs."""
+_DOG = "watchdog"
+"""Who says which watches are silent: the watchdog, and the machine's watch of the others."""
+
+
+def environment(ctx: OperationContext, name: Environment) -> list[Finding]:
+    """Watch one environment; what was found."""
+    return _watched(ctx, str(name), name, lambda: health_checks.find_problems(ctx.env(name)))
+
+
+def machine(ctx: OperationContext) -> list[Finding]:
+    """Watch the machine, and whether the other watches of a daemon give signs of life; what was found."""
+    mute = silent(ctx, but=MACHINE)
+    alerts.report(ctx, _DOG, mute)
+    return [*mute, *_machine(ctx)]
+
+
+def _machine(ctx: OperationContext) -> list[Finding]:
+    return _watched(ctx, MACHINE, None, lambda: health_checks.machine(ctx))
+
+
+def _watched(
+    ctx: OperationContext, name: str, about: Environment | None, look: Callable[[], Iterable[Finding]]
+) -> list[Finding]:
+    """Look and report. That nothing could be seen is told as such: what was found before then stands.
+
+    No error ends the watch: whoever watches goes on with the next.
+    """
+    try:
+        found = list(look())
+    except Exception as error:  # noqa: BLE001 - a mistake of ours must be told like any other trouble
+        trouble = _unwatched(about, error)
+        if not isinstance(error, LedgerError | OSError):
+            ctx.reporter.say(mask(traceback.format_exc()))
+        alerts.report(ctx, f"watching:{name}", [trouble])
+        return [trouble]
+    alerts.report(ctx, f"watching:{name}", [])
+    alerts.report(ctx, f"watch:{name}", found)
+    return found
+
+
+def _unwatched(about: Environment | None, error: Exception) -> Finding:
+    why = error.message if isinstance(error, LedgerError) else mask(f"{type(error).__name__}: {error}")
+    hint = error.hint if isinstance(error, LedgerError) else "make doctor"
+    text = f"{(about or 'the machine').capitalize()} cannot be watched: {why}"
+    return Finding(about, "unwatched", "", Level.CRITICAL, text, hint)
+
+
+def dog(ctx: OperationContext) -> list[Alert]:
+    """Everything a daemon would see, and whether there is one; what is open now.
+
+    For cron or launchd: it needs nothing that runs already.
+    """
+    alerts.report(ctx, _DOG, silent(ctx))
+    for name in expected(ctx):
+        if name == MACHINE:
+            _machine(ctx)
+        elif name != RUNS:
+            environment(ctx, Environment(name))
+    return alerts.open_alerts(ctx)
+
+
+def silent(ctx: OperationContext, but: str = "") -> list[Finding]:
+    """Whether a daemon that runs is at work. (That one is dead, the watch of the machine says.)
+
+    `but` is the watch that asks, and so is alive.
+    """
+    process = Server("daemon", ctx.settings.state_dir).running()
+    if process is None:
+        return []
+    since = ctx.clock() - datetime.fromtimestamp(process.create_time(), ctx.clock().tzinfo)
+    ages = {name: silence(ctx, name) for name in expected(ctx) if name != but}
+    mute = {name: age for name, age in ages.items() if since > SILENT and (age is None or age > SILENT)}
+    if not mute:
+        return []
+    told = ", ".join(f"{name} ({span(age) if age else 'never heard of'})" for name, age in mute.items())
+    text = f"The daemon runs, but its sensors are silent: {told}."
+    hint = "make down up; are the sensors switched on in the web page?"
+    return [Finding(None, "daemon", "silent", Level.CRITICAL, text, hint)]
+
+
+def expected(ctx: OperationContext) -> list[str]:
+    """The watches that have to be alive: of every environment that is backed up by itself, and the others."""
+    own = [str(name) for name, one in ctx.settings.environments.items() if one.is_scheduled]
+    return [*own, MACHINE, RUNS]
+
+
+def beat(ctx: OperationContext, name: str) -> None:
+    """Leave a sign of life of the watch `name`."""
+    facts = {"at": ctx.clock().isoformat(), "awake": clock.awake()}
+    durable_record.write(ctx.settings.state_dir / "heartbeats", name, json.dumps(facts))
+
+
+def silence(ctx: OperationContext, name: str) -> timedelta | None:
+    """For how long the watch `name` has given no sign of life; None when it never did.
+
+    Time that the machine slept through does not count, nor does a clock that was put forward: nobody could
+    have given one. After a boot the clock has to do.
+    """
+    try:
+        facts = regular_files.fields(ctx.settings.state_dir / "heartbeats" / name)
+        awake = clock.awake() - float(facts["awake"])
+        if awake >= 0:
+            return timedelta(seconds=awake)
+        return abs(ctx.clock() - datetime.fromisoformat(facts["at"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

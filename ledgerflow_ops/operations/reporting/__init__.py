@@ -1,0 +1,1 @@
+"""Shows how it stands: status, journal, report, metrics. Nothing here changes anything."""

@@ -1,0 +1,221 @@
+"""The charts of the report. Kept apart because pandas and altair take as long to import as a backup takes.
+
+Days are drawn as days: read as UTC and shown as UTC, so that no browser moves them to the day before.
+"""
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.monitoring import expected_ranges
+from ledgerflow_ops.core.presentation import colours
+from ledgerflow_ops.core.presentation.day_status import BEFORE, Day
+from ledgerflow_ops.operations.monitoring.disk_space import Room
+from ledgerflow_ops.operations.monitoring.environment_status import Standing
+
+CALENDAR_DAYS = 365
+_WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+_SQUARE = 14
+_WIDTH = 430
+_INK = "#26303d"
+_SOFT = "#8a94a3"
+_BAND = "#dbe6f5"
+_UTC = alt.Scale(type="utc")
+_BYTES = alt.Axis(format="~s", labelExpr="datum.label + 'B'", tickCount=4)
+_SECONDS = alt.Axis(format="~s", labelExpr="datum.label + ' s'", tickCount=4)
+
+_HEADER = alt.Header(labelFontWeight="bold", labelFontSize=13)
+
+Chart = Any
+"""One of altair's charts: it has a class for each way of putting some together."""
+
+
+def calendar(standings: Sequence[Standing]) -> Chart:
+    """A square for each day of a year, a column for each week, a row of weeks for each environment."""
+    table = pd.DataFrame(
+        [_square(found, day) for found in standings for day in found.days(CALENDAR_DAYS)],
+        columns=["environment", "week", "weekday", "state", "day"],
+    )
+    states = [state for state in colours.DAYS if state in set(table["state"])]
+    scale = alt.Scale(domain=states, range=[colours.DAYS[state] for state in states])
+    legend = alt.Legend(orient="top", columns=8, values=[one for one in states if one != BEFORE])
+    order = [str(found.env.environment) for found in standings]
+    rows = alt.Row("environment:N", title=None, header=_HEADER, sort=order)
+    weeks = alt.Axis(
+        labelExpr="date(datum.value) <= 7 ? utcFormat(toDate(datum.value), '%b') : ''",
+        ticks=False,
+        domain=False,
+        labelAngle=0,
+        labelAlign="left",
+    )
+    return (
+        alt.Chart(table)
+        .mark_rect(stroke="white", strokeWidth=2, cornerRadius=3)
+        .encode(
+            x=alt.X("week:O", title=None, axis=weeks),
+            y=alt.Y("weekday:O", title=None, sort=_WEEKDAYS, axis=alt.Axis(ticks=False, domain=False)),
+            color=alt.Color("state:N", title=None, scale=scale, legend=legend),
+            row=rows,
+            tooltip=["environment:N", "day:N", "state:N"],
+        )
+        .properties(width=alt.Step(_SQUARE + 2), height=alt.Step(_SQUARE + 2))
+    )
+
+
+def _square(found: Standing, day: Day) -> tuple[str, str, str, str, str]:
+    monday = pd.Timestamp(day.day) - pd.Timedelta(days=day.day.weekday())
+    return (
+        str(found.env.environment),
+        monday.date().isoformat(),
+        _WEEKDAYS[day.day.weekday()],
+        day.state,
+        f"{day.day:%a %Y-%m-%d}",
+    )
+
+
+def figure(found: Standing, name: str, title: str) -> Chart | None:
+    """One figure of an environment's daily backups over the days, on the band in which it was expected.
+
+    `name` is one of `bands.NUMBERS`. None while fewer than two days have a backup.
+    """
+    summaries = [*found.present, *found.past]
+    daily = expected_ranges.daily(summaries)
+    if len(daily) < 2:
+        return None
+    known = {band.day: band for band in expected_ranges.bands(summaries, name)}
+    values = expected_ranges.frame(daily)[name]
+    rows = [_point(one, float(values.loc[pd.Timestamp(one.day)]), known.get(one.day)) for one in daily]
+    table = pd.DataFrame(rows)
+    axis = _SECONDS if name == "duration" else _BYTES
+    base = alt.Chart(table).encode(x=alt.X("day:T", title=None, scale=_UTC, axis=_days(len(daily))))
+    y = alt.Y("value:Q", title=None, axis=axis, scale=alt.Scale(zero=False, nice=True))
+    layers = [base.mark_line(color=_INK, strokeWidth=1.2, opacity=0.7).encode(y=y), _points(base, y)]
+    if known:
+        area = base.transform_filter("isValid(datum.low)").mark_area(color=_BAND, opacity=0.9)
+        layers.insert(0, area.encode(y=alt.Y("low:Q", title=None, axis=axis), y2="high:Q"))
+    drawn: Chart = alt.layer(*layers)
+    return drawn.properties(width=_WIDTH, height=150, title=_title(title))
+
+
+def _point(one: Summary, value: float, band: "expected_ranges.ExpectedRange | None") -> dict[str, Any]:
+    outside = band is not None and not band.holds(value)
+    return {
+        "day": one.day.isoformat(),
+        "value": value,
+        "low": band.low if band else None,
+        "high": band.high if band else None,
+        "judged": "not expected" if outside else "expected" if band else "too early to say",
+        "file": one.name.dump,
+        "state": one.state,
+    }
+
+
+def _points(base: alt.Chart, y: alt.Y) -> alt.Chart:
+    domain, shades = ["expected", "too early to say", "not expected"], [_INK, _SOFT, "#d03535"]
+    colour = alt.Color("judged:N", scale=alt.Scale(domain=domain, range=shades), legend=None)
+    size = alt.condition("datum.judged === 'not expected'", alt.value(90), alt.value(22))
+    told = ["day:T", alt.Tooltip("value:Q", format=",.4~f"), "judged:N", "state:N", "file:N"]
+    drawn: alt.Chart = base.mark_circle(opacity=1).encode(y=y, color=colour, size=size, tooltip=told)
+    return drawn
+
+
+def _days(count: int) -> alt.Axis:
+    return alt.Axis(format="%-d %b", tickCount=min(8, count), labelOverlap=True, grid=False)
+
+
+def _title(text: str) -> alt.TitleParams:
+    return alt.TitleParams(text, anchor="start", fontSize=13, color=_INK)
+
+
+def restores(standings: Sequence[Standing]) -> Chart | None:
+    """What each drill took against the size of the database that it restored; None before the first drill."""
+    rows: list[dict[str, Any]] = [
+        {
+            "environment": str(found.env.environment),
+            "size": one.database_size,
+            "seconds": one.rto_seconds,
+            "day": one.day.isoformat(),
+            "file": one.name.dump,
+        }
+        for found in standings
+        for one in (*found.present, *found.past)
+        if one.rto_seconds is not None and not one.bad
+    ]
+    if not rows:
+        return None
+    drilled = {str(row["environment"]) for row in rows}
+    names = [name for name in colours.ENVIRONMENTS if name in drilled]
+    scale = alt.Scale(domain=names, range=[colours.ENVIRONMENTS[name] for name in names])
+    points = (
+        alt.Chart(pd.DataFrame(rows))
+        .mark_circle(size=55, opacity=0.75)
+        .encode(
+            x=alt.X("size:Q", title="database", axis=_BYTES, scale=alt.Scale(zero=False, nice=True)),
+            y=alt.Y("seconds:Q", title="restored in", axis=_SECONDS, scale=alt.Scale(zero=True)),
+            color=alt.Color("environment:N", title=None, scale=scale, legend=alt.Legend(orient="top")),
+            tooltip=["environment:N", "day:T", "size:Q", "seconds:Q", "file:N"],
+        )
+    )
+    slowest = max(float(row["seconds"]) for row in rows)
+    limits = [
+        {"environment": str(found.env.environment), "limit": found.objectives.rto_objective}
+        for found in standings
+        if str(found.env.environment) in names and found.objectives.rto_objective <= 4 * slowest
+    ]
+    if not limits:  # far above all of it: a line there would press the points together
+        return points.properties(width=2 * _WIDTH, height=200)
+    rule = (
+        alt.Chart(pd.DataFrame(limits))
+        .mark_rule(strokeDash=[5, 4])
+        .encode(y="limit:Q", color=alt.Color("environment:N", scale=scale))
+    )
+    return alt.layer(points, rule).properties(width=2 * _WIDTH, height=200)
+
+
+def room(found: Room) -> Chart | None:
+    """What was free at a location, day by day, and where that leads; None before two days are known."""
+    history = [{"day": day.isoformat(), "free": free, "kind": "free"} for day, free in found.history]
+    if len(history) < 2:
+        return None
+    if found.full_at:
+        ahead = [history[-1], {"day": found.full_at.date().isoformat(), "free": 0}]
+        history += [{**point, "kind": "forecast"} for point in ahead]
+    return (
+        alt.Chart(pd.DataFrame(history))
+        .mark_line(color=_INK)
+        .encode(
+            x=alt.X("day:T", title=None, scale=_UTC, axis=_days(len(history))),
+            y=alt.Y("free:Q", title=None, axis=_BYTES, scale=alt.Scale(zero=True)),
+            strokeDash=alt.StrokeDash("kind:N", title=None, legend=None, sort=["free", "forecast"]),
+            tooltip=["day:T", "free:Q", "kind:N"],
+        )
+        .properties(width=_WIDTH, height=150, title=_title(f"Free in {found.folder}"))
+    )
+
+
+def dressed(chart: Any) -> Any:
+    """A chart without frame, in one lettering."""
+    return (
+        chart.configure(font="system-ui, sans-serif", background="transparent")
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor=_SOFT,
+            titleColor=_SOFT,
+            gridColor="#eceff3",
+            domainColor="#c8ced6",
+            titleFontWeight="normal",
+        )
+        .configure_legend(labelColor=_INK, symbolType="square")
+    )
+
+
+def picture(chart: Any, what: str) -> str:
+    """A chart as a picture in Markdown, which is all that Dagster's page shows."""
+    drawn = io.StringIO()
+    dressed(chart).save(drawn, format="svg")
+    return f"![{what}](data:image/svg+xml;base64,{base64.b64encode(drawn.getvalue().encode()).decode()})"

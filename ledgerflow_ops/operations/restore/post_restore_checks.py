@@ -1,0 +1,107 @@
+"""The checks after a restore: restored is not yet in service."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from ledgerflow_ops.adapters.cluster.server_log import LogMark
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.connection.text_codecs import Fragment, Identifier
+from ledgerflow_ops.adapters.inspection import table_contents
+from ledgerflow_ops.adapters.load import restore_server
+from ledgerflow_ops.adapters.services import application_check
+from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.checks import Check, failed, passed, warned
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.postgres.qualified_names import QualifiedName
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.restore.target_inspection import InspectedTarget
+
+_SAMPLES = 5
+_SHOWN = 10
+_UNDO = "make rollback puts the old database back; make status shows it."
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What will be looked at, with the place in the server's log at which the restore began."""
+
+    env: EnvironmentContext
+    aim: InspectedTarget
+    log: LogMark | None
+
+    def checks(self, manifest: Manifest) -> list[Check]:
+        """Connection and samples as the application's own account, the application itself, the log."""
+        settings = self.env.settings
+        usual = (
+            restore_server.quiet(Database.of(settings.url, "database_url"))
+            if settings.url
+            else self.aim.database
+        )
+        return [*_samples(usual, manifest), _application(settings.application_check), self._logs()]
+
+    def _logs(self) -> Check:
+        """Whether the server wrote errors about this database since the restore began."""
+        if self.log is None:
+            return warned(
+                "log", "log", "The server's log was not reviewed.", "Set server_log to the log's file."
+            )
+        errors = self.log.errors((self.aim.name,))
+        if not errors:
+            return passed("log", f"No error about {self.aim.name} in the server's log.")
+        listed = "\n".join(f"  {line}" for line in errors[-_SHOWN:])
+        return failed("log", "log", f"{len(errors)} error(s) in the server's log:\n{listed}", _UNDO)
+
+
+def begin(env: EnvironmentContext, aim: InspectedTarget) -> Aftermath:
+    """Note where the server's log ends, before the restore begins."""
+    file = env.settings.server_log
+    if file is None and env.is_sample:
+        file = env.ctx.embedded.cluster.log
+    return Aftermath(env, aim, LogMark.now(file))
+
+
+def _samples(database: Database, manifest: Manifest) -> Iterator[Check]:
+    """The environment's own account connects and finds the rows of the largest tables.
+
+    Partitions whose rows the server places anew have no number of their own. Of an extension's table only the
+    rows count that a dump has of it.
+    """
+    placed_anew = {name for name, table in manifest.contents.tables.items() if table.root}
+    counted = [item for item in manifest.seal.tables.items() if item[0] not in placed_anew]
+    largest = sorted(counted, key=lambda item: -item[1].rows)[:_SAMPLES]
+    wrong = []
+    try:
+        with database.connect() as connection:
+            kept = {shape.name.key: shape.condition for shape in table_contents.shapes(connection)}
+            for key, facts in largest:
+                name = QualifiedName.parse(key)
+                count = sql.SQL("SELECT count(*) FROM ONLY {} {}").format(
+                    Identifier(name.schema, name.name), Fragment(kept.get(key, ""))
+                )
+                row = connection.execute(count).fetchone()
+                if row is None or row[0] != facts.rows:
+                    wrong.append(f"  {key}: {facts.rows} rows restored, {row and row[0]} found")
+    except LedgerError as error:
+        yield failed("connection", "connection", error.message, _UNDO)
+        return
+    yield passed("connection", f"Connected to {database.label} as the environment's own account.")
+    if wrong:
+        yield failed("samples", "samples", "\n".join(["Other rows than restored:", *wrong]), _UNDO)
+    else:
+        yield passed("samples", f"The {len(largest)} largest tables have their rows.")
+
+
+def _application(check: str) -> Check:
+    """What the application says of itself."""
+    if not check:
+        return warned(
+            "application",
+            "application",
+            "The application was not asked.",
+            "Set application_check to a URL or a command.",
+        )
+    if trouble := application_check.ask(check):
+        return failed("application", "application", f"The application is not well: {trouble}", _UNDO)
+    return passed("application", "The application says that it is well.")

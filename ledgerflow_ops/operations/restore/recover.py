@@ -1,0 +1,220 @@
+"""Brings an environment back after a loss: the newest backup that holds, wherever it lies."""
+
+import json
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ledgerflow_ops.adapters.storage import durable_record
+from ledgerflow_ops.adapters.system import locks, process
+from ledgerflow_ops.adapters.system.process import mask
+from ledgerflow_ops.core.catalog import catalog as known
+from ledgerflow_ops.core.catalog.catalog import Entry
+from ledgerflow_ops.core.catalog.rungs import Rung
+from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError, Refused
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.restore import incident as incidents
+from ledgerflow_ops.core.restore.database_names import new_id
+from ledgerflow_ops.core.restore.incident import CandidateVerdict, Event, Incident
+from ledgerflow_ops.core.restore.restore_plan import Wish
+from ledgerflow_ops.operations import catalog, journal
+from ledgerflow_ops.operations.cleanup import leftover_sweep, restore_leftovers
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.restore import restore
+from ledgerflow_ops.operations.restore import target_inspection as aiming
+from ledgerflow_ops.operations.restore.restore import Prepared, Restored
+from ledgerflow_ops.operations.verification import drill
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A dump, and the place in which it lies."""
+
+    at: EnvironmentContext
+    entry: Entry
+
+    @property
+    def file(self) -> str:
+        return str(self.at.folder.file(self.entry.name.dump))
+
+
+def candidates(env: EnvironmentContext) -> list[Found]:
+    """Every dump of the environment in every location, in the order in which they would be tried."""
+    found = [
+        (Found(at, entry), place) for place, at in enumerate(env.locations()) for entry in catalog.entries(at)
+    ]
+    ranks = incidents.order([(one.entry, place) for one, place in found])
+    return [found[rank][0] for rank in ranks]
+
+
+def refuse_healthy(env: EnvironmentContext, confirmed: str) -> str:
+    """Why the primary counts as lost, in words; Refused when it is there and nobody confirmed."""
+    try:
+        target = aiming.inspect(env).target
+    except Refused:
+        raise
+    except LedgerError as error:
+        raise LedgerError(
+            f"The server itself does not answer: {error.message}",
+            hint="Bring the server back (an empty one will do), then run make recover again.",
+        ) from None
+    if target.live is None:
+        return f"{target.database} is gone."
+    if target.empty:
+        return f"{target.database} is empty."
+    if confirmed != env.environment:
+        raise Refused(
+            f"{target.database} is there and holds {target.live.relations} relations. "
+            "A recovery would put an older state in its place.",
+            hint=f"If it is bad and you mean it: CONFIRM={env.environment} make recover "
+            "(it is kept aside in any case)",
+        )
+    return f"{target.database} is there, and was said to be bad."
+
+
+def recover(env: EnvironmentContext, *, confirmed: str = "") -> tuple[Incident, Restored]:
+    """Prove candidates, newest first, until one holds; restore it; write the incident's record.
+
+    Refused (3) when the primary is there and `confirmed` does not name the environment. LedgerError (1)
+    when nothing holds: its message says what was searched and why each was rejected.
+    """
+    ctx = env.ctx
+    with (
+        journal.recorded(env, "recover") as note,
+        locks.exclusive(ctx.settings.state_dir, env.environment, "recover", ctx.clock()),
+        process.recorded() as commands,
+    ):
+        ctx.reporter.step(Step.PLAN)
+        ident = new_id(ctx.clock(), secrets.token_hex(2))
+        incident = Incident(str(env.environment), ident, ctx.run.who, ctx.run.why)
+        incident.primary = refuse_healthy(env, confirmed)
+        leftover_sweep.before(env)
+        restore_leftovers.sweep(env)
+        note["incident"] = incident.name
+        try:
+            return _Recovery(env, incident, commands).carry_out()
+        finally:
+            note["outcome"] = incident.outcome
+
+
+class _Recovery:
+    """One recovery at work."""
+
+    def __init__(self, env: EnvironmentContext, incident: Incident, commands: list[str]) -> None:
+        self.env, self.incident, self.commands = env, incident, commands
+
+    def carry_out(self) -> tuple[Incident, Restored]:
+        self._note(f"recovery begun: {self.incident.primary}")
+        try:
+            restored = self._restored()
+        except BaseException as error:
+            self.incident.outcome = f"NOT RECOVERED: {mask(getattr(error, 'message', repr(error)))}"
+            self._write()
+            raise
+        self.incident.outcome = "RECOVERED" if restored.bad is None else "RECOVERED, but look at the checks"
+        self._write()
+        return self.incident, restored
+
+    def _restored(self) -> Restored:
+        self.incident.searched = [str(at.folder.path) for at in self.env.locations()]
+        found = candidates(self.env)
+        self._note(f"{len(found)} candidate(s) in {len(self.incident.searched)} location(s)")
+        for one in found:
+            if prepared := self._prepared(one):
+                with journal.recorded(self.env, "restore", part=True) as note:
+                    note["file"] = one.entry.name.dump
+                    restored = restore.carry_out(self.env, prepared, safety_needed=False)
+                    note |= restored.noted
+                self._account(one, restored, found)
+                return restored
+        rejected = "".join(f"\n  {one.file}: {_first(one.reason)}" for one in self.incident.candidates)
+        raise LedgerError(
+            f"Nothing is left to restore {self.env.environment} from. Searched: "
+            f"{', '.join(self.incident.searched)}.{rejected or ' There was no dump in any of them.'}",
+            hint="Look for copies elsewhere, name their folders in archive_roots, and run it again.",
+        )
+
+    def _prepared(self, one: Found) -> Prepared | None:
+        """A plan for this candidate, if it holds and may be restored; its verdict is noted either way."""
+        try:
+            reason, prepared = _reason(one), None
+            if not reason:
+                wish = Wish(self.env.environment, one.entry.name.dump, force=True)
+                prepared = restore.prepare(self.env, wish, one.at)
+                prepared.plan.require()
+        except (Refused, BadBackup, CannotJudge) as error:
+            reason, prepared = error.message, None
+        self.incident.candidates.append(CandidateVerdict(one.file, one.entry.recovery_point, mask(reason)))
+        self._note(f"{one.file}: {'holds' if prepared else 'rejected: ' + _first(reason)}")
+        return prepared
+
+    def _account(self, one: Found, restored: Restored, found: list[Found]) -> None:
+        """What came back, what did not, and what is left to do."""
+        incident, manifest = self.incident, restored.plan.candidate.manifest
+        assert manifest is not None
+        self._note(f"restored {one.file}")
+        incident.recovery_point = manifest.recovery_point
+        incident.lost = self.env.ctx.clock() - manifest.recovery_point
+        newest = known.newest(replace(other.entry, problem="") for other in found if other.entry.manifest)
+        last = newest.manifest.seal.tables if newest and newest.manifest else {}
+        incident.losses = incidents.losses(manifest, {name: facts.rows for name, facts in last.items()})
+        incident.checks = [check.as_json() for check in restored.checks]
+        incident.todo = list(_todo(restored))
+
+    def _note(self, what: str) -> None:
+        self.incident.timeline.append(Event(self.env.ctx.clock(), what))
+        self.env.ctx.reporter.say(what)
+
+    def _write(self) -> None:
+        """The record beside the backups."""
+        self.incident.commands = list(dict.fromkeys(self.commands))
+        folder = records_folder(self.env)
+        text = json.dumps(self.incident.as_json(), default=str, indent=2, ensure_ascii=False)
+        durable_record.write(folder, f"{self.incident.name}.json", text + "\n")
+        durable_record.write(folder, f"{self.incident.name}.md", incidents.markdown(self.incident))
+
+
+def records_folder(env: EnvironmentContext) -> Path:
+    """Where incidents are kept: beside the backups, which outlive this machine's state."""
+    return env.ctx.settings.backup_root / "incidents"
+
+
+def _reason(one: Found) -> str:
+    """Why this candidate does not hold; empty when it does, which a drill has just shown."""
+    entry = one.entry
+    if not entry.local:
+        return "not local: its bytes are only in the cloud"
+    if entry.problem:
+        return entry.problem
+    if entry.manifest is None:
+        return "no manifest: what it restores to cannot be compared with anything"
+    examination = drill.drill(one.at, entry.name)
+    if examination.bad:
+        return examination.bad.message
+    faithful = examination.rung is Rung.EQUAL and (
+        entry.manifest.lacks or examination.ceiling is Rung.EQUAL
+    )  # all that is not in it was never there
+    return "" if examination.proven or faithful else "it could not be proven"
+
+
+def _todo(restored: Restored) -> list[str]:
+    """What somebody has to do after a recovery."""
+    asked: list[tuple[bool, str]] = [
+        (True, "Start the application and look at the newest entries with somebody who knows the books."),
+        (True, "Enter again what was written after the recovery point."),
+        (True, "Take a new backup: make backup"),
+        (
+            restored.before is not None,
+            f"When nothing is missed any more: make discard NAME={restored.before}",
+        ),
+        (
+            restored.bad is not None,
+            f"Mend what a check found: {restored.bad.message if restored.bad else ''}",
+        ),
+    ]
+    said = [text for wanted, text in asked if wanted]
+    return said + [f"{one.message}" for one in restored.plan.warnings]
+
+
+def _first(text: str) -> str:
+    return next(iter(text.strip().splitlines()), "")

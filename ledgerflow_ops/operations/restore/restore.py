@@ -1,0 +1,341 @@
+"""Restores a backup into the environment's database: beside it first, and in its place only when proven."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import psycopg
+
+from ledgerflow_ops.adapters.inspection import database_properties
+from ledgerflow_ops.adapters.load import drop_database, restore_server, statistics
+from ledgerflow_ops.adapters.load.restore_server import Rename
+from ledgerflow_ops.adapters.system import locks
+from ledgerflow_ops.adapters.system.clock import Stopwatch
+from ledgerflow_ops.core import text_encodings
+from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.catalog.rungs import Rung
+from ledgerflow_ops.core.checks import Check, first_fatal
+from ledgerflow_ops.core.errors import (
+    BadBackup,
+    CannotJudge,
+    LedgerError,
+    Pending,
+    Refused,
+    SettingsError,
+)
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.restore.database_names import Mark, Role, new_id
+from ledgerflow_ops.core.restore.file_swap import Swap
+from ledgerflow_ops.core.restore.restore_plan import Candidate, RestorePlan, Wish, plan_restore
+from ledgerflow_ops.operations import catalog, identity, journal
+from ledgerflow_ops.operations.backup import completeness
+from ledgerflow_ops.operations.backup_lock import held
+from ledgerflow_ops.operations.cleanup import leftover_sweep, restore_leftovers
+from ledgerflow_ops.operations.cleanup.swap_outcome import BRIEF
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.files import files_pairing, files_restore
+from ledgerflow_ops.operations.restore import post_restore_checks, replication_notes, safety_backup
+from ledgerflow_ops.operations.restore.safety_backup import Kept
+from ledgerflow_ops.operations.restore.scratch_database import beside
+from ledgerflow_ops.operations.restore.target_inspection import InspectedTarget, inspect
+from ledgerflow_ops.operations.verification import archive_loading, data_rules, restored_contents, roles
+from ledgerflow_ops.operations.verification.restored_contents import Archived
+from ledgerflow_ops.operations.verification.restored_ddl import Redumped, redump
+from ledgerflow_ops.operations.verification.verify import reader, told, verify
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan with what it was made from, ready to be carried out."""
+
+    plan: RestorePlan
+    aim: InspectedTarget
+    origin: EnvironmentContext
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A restore that took place: what it was, what was kept, and what the checks afterwards say."""
+
+    plan: RestorePlan
+    before: str | None
+    safety: str | None
+    checks: tuple[Check, ...]
+    durations: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def bad(self) -> Check | None:
+        return first_fatal(self.checks)
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """What the journal says of it: it took place, and that may not be all."""
+        return self.as_json() | ({"result": "bad", "error": self.bad.message} if self.bad else {})
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            **self.plan.as_json(),
+            "kept": self.before,
+            "safety_backup": self.safety,
+            "checks": [check.as_json() for check in self.checks],
+            "durations": self.durations,
+        }
+
+
+def prepare(env: EnvironmentContext, wish: Wish, origin: EnvironmentContext | None = None) -> Prepared:
+    """Look at backup and target, and decide. Touches nothing but the backup's own proof.
+
+    `origin` is where the backup lies, if not in the folder of the environment that it is of.
+
+    Refused (3) when the target is not the environment's own; everything else that speaks against the
+    restore is in the plan.
+    """
+    env.ctx.reporter.step(Step.PLAN)
+    aimed = inspect(env)
+    origin = origin or env.ctx.env(wish.origin)
+    candidate = _candidate(origin, wish)
+    rooms = aimed.rooms(candidate.manifest, force=wish.force) if candidate.manifest else []
+    ident = new_id(env.ctx.clock(), secrets.token_hex(2))
+    manifest = candidate.manifest
+    against = list(files_pairing.against(env, manifest, ident)) if manifest else []
+    proof = catalog.entry(origin, candidate.name).proof
+    notes = [*files_pairing.notes(env, manifest), *completeness.notes(manifest, proof)] if manifest else []
+    if manifest and candidate.rung is not None and candidate.rung >= Rung.READABLE:
+        file = origin.folder.file(candidate.name.dump)
+        usable, own = aimed.target.server.tablespaces, aimed.properties or manifest.properties
+        tools = reader(origin, manifest)
+        notes += archive_loading.placement(tools, file, usable).notes(own)
+        notes += replication_notes.notes(tools, file, aimed.maintenance, aimed.name)
+    made = plan_restore(wish, candidate, aimed.target, rooms, ident, against=against, notes=notes)
+    return Prepared(made, aimed, origin)
+
+
+def restore(env: EnvironmentContext, wish: Wish) -> Restored:
+    """Carry out a restore. Refused (3), nothing touched, when anything speaks against it.
+
+    LedgerError (1), BadBackup (4) or CannotJudge (5) when it fails on the way: the live database is
+    then as it was. A `Restored` whose checks are bad has taken place; make rollback undoes it.
+    """
+    ctx = env.ctx
+    with (
+        journal.recorded(env, "restore") as note,
+        locks.exclusive(ctx.settings.state_dir, env.environment, "restore", ctx.clock()),
+    ):
+        note["file"] = wish.file
+        leftover_sweep.before(env)
+        restore_leftovers.sweep(env)
+        restored = carry_out(env, prepare(env, wish))
+        note |= restored.noted
+        return restored
+
+
+def carry_out(env: EnvironmentContext, prepared: Prepared, *, safety_needed: bool = True) -> Restored:
+    """Carry out a plan, under the environment's lock."""
+    manifest, origin, name = prepared.plan.require(), prepared.origin, prepared.plan.candidate.name
+    with held(origin, name, "restore"):
+        if not origin.folder.taken(name.manifest):
+            raise Refused(
+                f"{name.dump} was removed by a rotation a moment ago. Nothing was touched.",
+                hint="Choose another backup: make status lists them.",
+            )
+        return _Restore(env, prepared, manifest, safety_needed).carry_out()
+
+
+def _candidate(origin: EnvironmentContext, wish: Wish) -> Candidate:
+    """The backup asked for, read to its end."""
+    try:
+        name = catalog.find(origin, wish.file)
+    except SettingsError as error:
+        raise Refused(error.message, hint=error.hint) from None
+    try:
+        examination = verify(origin, name)
+    except CannotJudge as error:
+        entry = catalog.entry(origin, name)
+        return Candidate(name, entry.manifest, None, error.message)
+    trouble = examination.bad.message if examination.bad else ""
+    return Candidate(name, examination.manifest, examination.rung, trouble)
+
+
+class _Restore:
+    """One restore at work."""
+
+    def __init__(
+        self, env: EnvironmentContext, prepared: Prepared, manifest: Manifest, safety_needed: bool
+    ) -> None:
+        self.env, self.plan, self.aim, self.manifest = env, prepared.plan, prepared.aim, manifest
+        self.origin = prepared.origin
+        self.report = env.ctx.reporter
+        self.watch = Stopwatch()
+        self.safety_needed, self.kept = safety_needed, Kept()
+        self.new = self.aim.database.named(self.plan.restoring)
+        self.tools = reader(self.origin, manifest)
+
+    def carry_out(self) -> Restored:
+        after = post_restore_checks.begin(self.env, self.aim)
+        self.kept = self._safety()
+        with self._dropped_on_failure():
+            self._stage(Step.ROLES, self._make_roles)
+            self._stage(Step.CREATE, self._create)
+            self._stage(Step.RESTORE, self._load)
+            self._stage(Step.COMPARE, self._compare)
+            self._stage(Step.RULES, self._rules)
+            self._stage(Step.ANALYZE, self._analyze)
+            self._stage(Step.CARRY_OVER, self._carry_over)
+            self._swap_both()
+        self.report.step(Step.AFTERWARDS)
+        with self.watch.phase(Step.AFTERWARDS):
+            checks = after.checks(self.manifest)
+        return self._record([*checks, *self.kept.checks])
+
+    def _stage(self, step: Step, work: Callable[[], None]) -> None:
+        self.report.step(step)
+        with self.watch.phase(step):
+            work()
+
+    def _safety(self) -> Kept:
+        """The safety backup, where there is something to lose."""
+        if self.aim.target.empty:
+            return Kept()
+        self.report.step(Step.SAFETY)
+        with self.watch.phase(Step.SAFETY):
+            return safety_backup.keep(self.env, self.origin, self.plan, required=self.safety_needed)
+
+    def _make_roles(self) -> None:
+        """The roles that are missing, as the backup's roles file makes them, or by name and attributes."""
+        place, missing = self.origin.folder, self.plan.missing_roles
+        archive_loading.tell(self.report, roles.make(self.aim.maintenance, place, self.manifest, missing))
+
+    def _create(self, name: str = "") -> None:
+        """An empty database beside the live one, marked as ours."""
+        name = name or self.plan.restoring
+        facts = self.aim.target.live.source if self.aim.target.live else self.manifest.source
+        wanted = self.aim.properties or self.manifest.properties
+        with self.aim.maintenance.connect() as connection:
+            locale = (facts.encoding, facts.collate, facts.ctype)
+            database_properties.create(connection, name, locale, wanted)
+            restore_server.mark(connection, name, self._mark(Role.RESTORING, None).encode())
+        if "schema public" not in self.manifest.seal.objects:
+            with self.aim.database.named(name).connect() as connection:
+                connection.execute("DROP SCHEMA public")
+
+    def _load(self) -> None:
+        """The whole archive, every error fatal."""
+        file = self.origin.folder.file(self.plan.candidate.name.dump)
+        usable = self.aim.target.server.tablespaces
+        said = archive_loading.into_target(self.tools, self.new, file, self.manifest, usable, self._empty)
+        archive_loading.tell(self.report, said)
+
+    def _empty(self) -> None:
+        """Begin anew with the database that is restored into."""
+        drop_database.drop(self.aim.maintenance, self.plan.restoring)
+        self._create()
+
+    def _compare(self) -> None:
+        """BadBackup unless what was restored equals the seal."""
+        manifest = self.manifest
+        found = restored_contents.reread(self.new, manifest.contents, None).without(manifest.unheld)
+        redumped = self._redump()
+        seal = manifest.seal.model_copy(update={"roles": {}})  # those of this server are its own
+        expected = manifest.model_copy(update={"seal": seal})
+        archived = Archived(self.tools, self.origin.folder.file(self.plan.candidate.name.dump))
+        differences = restored_contents.differences(found, self.new, expected, archived, redumped)
+        self._require(list(told("restorable", differences)))
+
+    def _redump(self) -> Redumped:
+        """What was restored, dumped again. An account below a superuser is not shown subscriptions."""
+        server, file = self.aim.target.server, self.origin.folder.file(self.plan.candidate.name.dump)
+        scratch = partial(beside, self.env, self.aim, self._create)
+        with self.new.reached() as new:
+            return redump(
+                self.env.ctx, self.manifest, file, new, server.major, scratch, all_seen=server.superuser
+            )
+
+    def _rules(self) -> None:
+        self._require(data_rules.ask(self.new, self.env.rules))
+
+    def _require(self, checks: list[Check]) -> None:
+        if bad := first_fatal(checks):
+            raise BadBackup(f"What was restored is not right: {bad.message}", hint=bad.hint)
+
+    def _analyze(self) -> None:
+        with self.new.connect() as connection:
+            statistics.analyze(connection)
+
+    def _carry_over(self) -> None:
+        wanted = self.aim.properties or self.manifest.properties
+        codec = text_encodings.codec(self.manifest.source.encoding)
+        if wanted:
+            server, name = self.aim.maintenance, self.plan.restoring
+            archive_loading.tell(self.report, database_properties.carry_over(server, name, wanted, codec))
+
+    def _swap_both(self) -> None:
+        """Database and files, or neither. Files are laid out first: then only renames are left."""
+        laid_out = files_pairing.lay_out(self.env, self.origin, self.manifest, self.plan.id)
+        try:
+            self._stage(Step.SWAP, self._swap)
+            if laid_out:
+                self._put_in_place(laid_out)
+        except Pending:
+            raise  # the record of the files stays: they follow their database, whichever side it comes to
+        except BaseException:
+            if laid_out:
+                files_restore.take_back(self.env, laid_out)
+            raise
+
+    def _put_in_place(self, laid_out: Swap) -> None:
+        """The files after their database; when they cannot be, the database goes back as well."""
+        try:
+            files_restore.put_in_place(self.env, laid_out)
+        except BaseException:
+            back = [Rename(self.aim.name, self.plan.restoring, None, open=True)]
+            if self.aim.target.live:
+                comment = self.aim.properties.comment if self.aim.properties else None
+                back.append(Rename(self.plan.before, self.aim.name, comment, open=True))
+            self.aim.swap(back, force=True)
+            raise
+
+    def _swap(self) -> None:
+        """Old away, new in its place, in one transaction."""
+        with self.aim.maintenance.connect() as connection:
+            oids = restore_server.oids(connection, self.plan.restoring, self.aim.name)
+        identity.expect(self.env, self.aim.identity, oids)
+        wanted = self.aim.properties or self.manifest.properties
+        comment = wanted.comment if wanted else None
+        renames = [Rename(self.plan.restoring, self.aim.name, comment, open=True)]
+        if self.aim.target.live:
+            away = replace(self._mark(Role.BEFORE, comment), only=self.kept.unloadable).encode()
+            renames.insert(0, Rename(self.aim.name, self.plan.before, away, open=False))
+        self.aim.swap(renames, force=self.plan.wish.force)
+
+    def _mark(self, role: Role, comment: str | None) -> Mark:
+        return Mark(
+            environment=str(self.env.environment),
+            database=self.aim.name,
+            role=role,
+            id=self.plan.id,
+            at=self.env.ctx.clock(),
+            file=self.plan.candidate.name.dump,
+            comment=comment,
+        )
+
+    def _record(self, checks: list[Check]) -> Restored:
+        """Remember the target; whoever ordered the restore writes the journal."""
+        self.report.step(Step.JOURNAL)
+        identity.remember(self.env, self.aim.identity)
+        before = self.plan.before if self.aim.target.live else None
+        return Restored(self.plan, before, self.kept.file, tuple(checks), dict(self.watch.durations))
+
+    @contextmanager
+    def _dropped_on_failure(self) -> Iterator[None]:
+        """If the block fails, what was half-restored is dropped: the live database was never touched."""
+        try:
+            yield
+        except Pending:
+            raise
+        except BaseException:
+            with suppress(LedgerError, psycopg.Error):
+                drop_database.drop(self.aim.maintenance.within(BRIEF), self.plan.restoring)
+            raise  # what cannot be dropped now, the next command sweeps

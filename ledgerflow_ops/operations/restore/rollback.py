@@ -1,0 +1,126 @@
+"""Swaps an environment's database back for the one that a restore had put aside."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from ledgerflow_ops.adapters.load.restore_server import Rename
+from ledgerflow_ops.adapters.system import locks
+from ledgerflow_ops.core.errors import Pending, Refused
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.restore import database_names
+from ledgerflow_ops.core.restore.database_names import Beside, Mark, Role
+from ledgerflow_ops.core.restore.restore_plan import prepared_transactions
+from ledgerflow_ops.operations import journal
+from ledgerflow_ops.operations.cleanup import leftover_sweep, restore_leftovers
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.files import files_restore
+from ledgerflow_ops.operations.restore.target_inspection import InspectedTarget, inspect
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """What a rollback would do, or did: `back` becomes live, the live one becomes `away`."""
+
+    environment: str
+    database: str
+    back: Beside
+    away: str | None
+    sessions: int
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "environment": self.environment,
+            "database": self.database,
+            "back": self.back.name,
+            "away": self.away,
+            "sessions": self.sessions,
+            "of": self.back.mark.at.isoformat(),
+        }
+
+
+def plan_rollback(env: EnvironmentContext, aimed: InspectedTarget, *, force: bool) -> Rollback:
+    """Which database would come back. Refused (3) when there is none, or the live one is in use."""
+    for reason in prepared_transactions(aimed.target):
+        raise Refused(reason.message, hint=reason.hint)
+    kept = restore_leftovers.kept(env)
+    if not kept:
+        raise Refused(
+            f"There is no earlier database of {env.environment} to go back to.",
+            hint="make status shows what there is; make restore brings a backup back.",
+        )
+    _require_pair(env, kept[0])
+    sessions = aimed.target.sessions
+    if sessions and not force:
+        listed = "".join(f"\n    {session}" for session in sessions)
+        raise Refused(
+            f"{aimed.name} is in use by {len(sessions)} session(s):{listed}",
+            hint="Stop the application first, or end the sessions: FORCE=1 make rollback",
+        )
+    if aimed.target.application.running and not force:
+        raise Refused(
+            f"The application of {aimed.name} is running: {aimed.target.application}.",
+            hint=f"Stop it first: {aimed.target.application.stop} (or end its sessions: FORCE=1)",
+        )
+    ident = database_names.new_id(env.ctx.clock(), secrets.token_hex(2))
+    away = database_names.beside_name(aimed.name, Role.BEFORE, ident) if aimed.target.live else None
+    return Rollback(str(env.environment), aimed.name, kept[0], away, len(sessions))
+
+
+def _require_pair(env: EnvironmentContext, back: Beside) -> None:
+    """Refused for a database whose files were taken back from it: alone it would be half of a pair."""
+    if back.mark.undone and files_restore.taken_back(env, back.mark.undone):
+        raise Refused(
+            f"{back.name} had files with it, which were taken back: they lie beside their folders "
+            f"as …__undone_{back.mark.undone}.",
+            hint=f"Restore both again: make restore-force FILE={back.mark.file}",
+        )
+
+
+def rollback(env: EnvironmentContext, *, force: bool = False) -> Rollback:
+    """Swap back, in one transaction. What was live is kept: another rollback brings it back again."""
+    ctx = env.ctx
+    with (
+        journal.recorded(env, "rollback") as note,
+        locks.exclusive(ctx.settings.state_dir, env.environment, "rollback", ctx.clock()),
+    ):
+        leftover_sweep.before(env)
+        restore_leftovers.sweep(env)
+        ctx.reporter.step(Step.PLAN)
+        aimed = inspect(env)
+        planned = plan_rollback(env, aimed, force=force)
+        laid = files_restore.swapped(env, planned.back.mark.id)
+        if laid:
+            laid = files_restore.announce_back(env, laid)
+        ctx.reporter.step(Step.SWAP)
+        try:
+            _swap(env, aimed, planned, force=force)
+        except Pending:
+            raise  # the files follow their database, whichever side it comes to
+        except BaseException:
+            if laid:
+                files_restore.announce_back(env, laid, really=False)
+            raise
+        if laid:
+            files_restore.take_back(env, laid)
+        ctx.reporter.step(Step.JOURNAL)
+        note |= planned.as_json()
+        return planned
+
+
+def _swap(env: EnvironmentContext, aimed: InspectedTarget, planned: Rollback, *, force: bool) -> None:
+    renames = [Rename(planned.back.name, aimed.name, planned.back.mark.comment, open=True)]
+    if planned.away:
+        comment = aimed.properties.comment if aimed.properties else None
+        mark = Mark(
+            environment=str(env.environment),
+            database=aimed.name,
+            role=Role.BEFORE,
+            id=planned.away.rpartition(f"__{Role.BEFORE}_")[2],
+            at=env.ctx.clock(),
+            file=planned.back.mark.file,
+            comment=comment,
+            undone=planned.back.mark.id,
+        )
+        renames.insert(0, Rename(aimed.name, planned.away, mark.encode(), open=False))
+    aimed.swap(renames, force=force)

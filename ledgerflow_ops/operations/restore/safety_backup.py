@@ -1,0 +1,85 @@
+"""The safety backup: what is there now, proven and pinned, before anything takes its place."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.catalog.proof import SOURCE
+from ledgerflow_ops.core.catalog.rungs import Rung
+from ledgerflow_ops.core.checks import Check, warned
+from ledgerflow_ops.core.errors import BadBackup, LedgerError
+from ledgerflow_ops.core.restore.restore_plan import RestorePlan
+from ledgerflow_ops.operations.backup import backup
+from ledgerflow_ops.operations.backup.backup import Order
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.retention import pins
+from ledgerflow_ops.operations.verification import drill
+from ledgerflow_ops.operations.verification.verify import verify
+
+_IN_HAND = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What stands for the live database before it is put aside: its dump's name, None where there is none.
+
+    `checks` tells what has to be known of it. `unloadable`: it is whole, and no server can load it, because
+    of what is wrong in the database itself.
+    """
+
+    file: str | None = None
+    unloadable: bool = False
+    checks: tuple[Check, ...] = ()
+
+
+def keep(env: EnvironmentContext, origin: EnvironmentContext, plan: RestorePlan, *, required: bool) -> Kept:
+    """Back up the live database, prove the copy faithful, pin it and the file in hand.
+
+    Data rules that do not hold in it are no obstacle: it is a copy of what is there, and what is there may
+    be just why somebody restores. Nor is a database that no server can be loaded from: its rows are in the
+    copy, to the byte, and the swap keeps the database itself. Unless `required`, a database that cannot be
+    backed up is told and left as it is: the swap keeps it, whole or not.
+    """
+    try:
+        pins.pin(origin, plan.candidate.name, f"being restored ({plan.id})", env.ctx.clock() + _IN_HAND)
+        return _kept(env, plan, Order(safety=True))
+    except LedgerError as error:
+        if required:
+            raise type(error)(
+                f"The safety backup was not made: {error.message}",
+                hint=f"{error.hint} Nothing else was touched.",
+            ) from None
+        env.ctx.reporter.say(f"no safety backup: {error.message}")
+        return Kept()
+
+
+def _kept(env: EnvironmentContext, plan: RestorePlan, order: Order) -> Kept:
+    manifest = backup.make(env, order)
+    name = BackupName.of(manifest.dump.file)
+    pins.pin(env, name, f"safety backup before the restore {plan.id} of {plan.candidate.name.dump}")
+    examination = drill.drill(env, name)
+    if examination.rung is not None and examination.rung >= Rung.EQUAL:
+        return Kept(name.dump)
+    bad = examination.bad
+    if bad is None or bad.cause != SOURCE:
+        message = bad.message if bad else "it was not proven"
+        raise BadBackup(message, hint=f"make restore-test FILE={name.dump} says more.")
+    if manifest.seal.content is None:  # without a restore only a seal of every byte shows it
+        return _kept(env, plan, Order(full_seal=True, safety=True))
+    return _whole(env, plan, name, bad)
+
+
+def _whole(env: EnvironmentContext, plan: RestorePlan, name: BackupName, bad: Check) -> Kept:
+    """The backup of a database that no server can be loaded from, read to its end and found complete."""
+    read = verify(env, name)
+    if read.bad or read.rung is not Rung.READABLE:
+        message = read.bad.message if read.bad else "it could not be read to its end"
+        raise BadBackup(message, hint=f"make verify FILE={name.dump} says more.")
+    told = warned(
+        "safety",
+        SOURCE,
+        f"The safety backup {name.dump} holds every row, but no server can load it. {bad.message}",
+        f"Keep {plan.before} until that is fixed in it. {bad.hint}",
+    )
+    env.ctx.reporter.say(told.message)
+    return Kept(name.dump, unloadable=True, checks=(told,))

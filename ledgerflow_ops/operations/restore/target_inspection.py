@@ -1,0 +1,174 @@
+"""Looks at where a restore would go: the server, the database, its sessions, and the room there is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ledgerflow_ops.adapters.connection.database import Connection, Database
+from ledgerflow_ops.adapters.inspection import database_properties, source, standby
+from ledgerflow_ops.adapters.load import restore_server
+from ledgerflow_ops.adapters.load.restore_server import Rename
+from ledgerflow_ops.adapters.system import disk_space
+from ledgerflow_ops.core import text_encodings
+from ledgerflow_ops.core.catalog.catalog import newest
+from ledgerflow_ops.core.catalog.identity import Identity
+from ledgerflow_ops.core.catalog.manifest import DatabaseProperties, Manifest
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.restore.restore_plan import rooms_needed
+from ledgerflow_ops.core.restore.restore_target import Application, Room, Target
+from ledgerflow_ops.operations import catalog, identity
+from ledgerflow_ops.operations.cleanup import swap_outcome
+from ledgerflow_ops.operations.context import EnvironmentContext
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedTarget:
+    """A target that has been looked at, and how it is reached."""
+
+    env: EnvironmentContext
+    database: Database
+    maintenance: Database
+    target: Target
+    identity: Identity
+    properties: DatabaseProperties | None
+    data_directory: Path | None
+
+    @property
+    def name(self) -> str:
+        return self.target.database
+
+    def swap(self, renames: Sequence[Rename], *, force: bool) -> None:
+        """Carry out the renames in one transaction; with `force` sessions on the live name are ended.
+
+        Pending where it is not known whether they took place.
+        """
+        with self.maintenance.connect() as connection:
+            try:
+                restore_server.swap(connection, renames, self._end_sessions if force else None)
+            except BaseException as error:  # noqa: BLE001 - raised again unless it took place
+                connection.leave()
+                swap_outcome.require_done(self.maintenance, renames, error)
+        live = self.target.live
+        codec = text_encodings.codec(live.source.encoding if live else "UTF8")
+        for one in renames:
+            if one.comment and not text_encodings.is_text(one.comment):
+                database_properties.comment(self.maintenance, one.new, one.comment, codec)
+
+    def _end_sessions(self) -> None:
+        with self.maintenance.within(swap_outcome.BRIEF).connect() as connection:
+            restore_server.end_sessions(connection, self.name)
+
+    def rooms(self, manifest: Manifest, *, force: bool) -> list[Room]:
+        """What is needed, and what is free, on every file system concerned."""
+        live_size = self.target.live.source.size if self.target.live else 0
+        folder, server = rooms_needed(manifest, live_size, force)
+        place = self.env.folder.path
+        rooms = [Room(f"in {place}", folder, self.env.folder.free())]
+        free = disk_space.space(self.data_directory).free if self.data_directory else None
+        return [*rooms, Room("on the server's disk", server, free)]
+
+
+def inspect(env: EnvironmentContext) -> InspectedTarget:
+    """The environment's target as it is now. Refused when the URL leads to what is not the environment's.
+
+    Nothing that we do in it fires its event triggers, where our account may see to that.
+    """
+    asked = env.target()
+    maintenance = restore_server.maintenance(asked)
+    name = asked.parameters["dbname"]
+    database = maintenance.named(name)
+    with maintenance.connect() as connection:
+        _require_primary(env, standby.primary(connection))
+        there = restore_server.exists(connection, name)
+        server_id = source.facts(connection).system_identifier
+        own = identity.aimed_at(env, asked, connection, server_id)
+        server = restore_server.server(connection, name)
+        sessions, prepared = (
+            restore_server.sessions(connection, name),
+            restore_server.prepared(connection, name),
+        )
+        outside = database_properties.properties(connection, name) if there else None
+        directory = _data_directory(connection) if server.superuser and not database.inside else None
+        database = database.quiet(connection)
+    live = None
+    if there:
+        with database.connect() as connection:
+            live = restore_server.live(connection)
+            # Their names are bytes to the server: what they are as text, the database's encoding says.
+            server = replace(server, roles=source.roles(connection))
+    application = env.container.others() if env.container else Application()
+    found = Target(name, server, live, env.is_sample, sessions, application, prepared)
+    _require_ours(env, own, found)
+    return InspectedTarget(env, database, maintenance, found, own, outside, directory)
+
+
+def _require_primary(env: EnvironmentContext, primary: str | None) -> None:
+    """Refused where the server only follows another: nothing can be written there."""
+    if primary is None:
+        return
+    where = f"It follows {primary}: point the URL there. " if primary else "Point the URL at its primary. "
+    raise Refused(
+        f"{env.environment}'s server is a standby (in recovery): nothing can be restored into it.",
+        hint=f"{where}Its setting is LEDGER_{env.environment.upper()}_ADMIN_DATABASE_URL, or else "
+        f"LEDGER_{env.environment.upper()}_DATABASE_URL. Nothing was touched.",
+    )
+
+
+def _data_directory(connection: Connection) -> Path | None:
+    """Where the server keeps its data, if that is on this machine."""
+    row = connection.execute("SELECT current_setting('data_directory')").fetchone()
+    path = Path(row[0]) if row else None
+    try:
+        return path if path and path.exists() else None
+    except OSError:
+        return None
+
+
+def _require_ours(env: EnvironmentContext, found: Identity, target: Target) -> None:
+    """Refused unless the database is the environment's own.
+
+    What is remembered decides. Where nothing is, a database with something in it must be the one that
+    the environment's own backups were taken of; and no backup of another environment may be of it.
+    """
+    _require_one_server(env, found)
+    known = identity.is_own(env, found)
+    for other in Environment:
+        if other is not env.environment and _last_source(env.ctx.env(other)) == found:
+            raise Refused(
+                f"LEDGER_ENV is {env.environment}, but {other}'s backups are of {found}.",
+                hint=f"Mend LEDGER_{env.environment.upper()}_DATABASE_URL or compose; nothing was touched.",
+            )
+    if not (known or target.empty or _last_source(env) == found):
+        raise Refused(
+            f"{found} holds data and has never been seen as {env.environment}'s.",
+            hint=f"If it is: LEDGER_ENV={env.environment} make identity ACCEPT=1",
+        )
+
+
+def _last_source(env: EnvironmentContext) -> Identity | None:
+    """The database that the environment's newest backup was taken of."""
+    entry = newest(catalog.entries(env))
+    if entry is None or entry.manifest is None:
+        return None
+    return Identity(entry.manifest.source.system_identifier, entry.manifest.source.database)
+
+
+def _require_one_server(env: EnvironmentContext, found: Identity) -> None:
+    """Refused when the account that restores is one of another server, or of another database."""
+    settings = env.settings
+    if not (settings.admin_url and settings.url):
+        return
+    usual = Database.of(settings.url, f"environments.{env.environment}.database_url")
+    hint = f"Both URLs of {env.environment} must lead to one database of one server. Nothing was touched."
+    if usual.parameters["dbname"] != found.database:
+        raise Refused(
+            f"admin_database_url names {found.database!r}, not the environment's database.", hint=hint
+        )
+    try:
+        with restore_server.maintenance(usual).connect() as connection:
+            other = source.facts(connection).system_identifier
+    except LedgerError as error:
+        raise Refused(f"database_url leads nowhere: {error.message}", hint=hint) from None
+    if other != found.system_identifier:
+        raise Refused("admin_database_url leads to another server than database_url.", hint=hint)

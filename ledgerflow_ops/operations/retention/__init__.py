@@ -1,0 +1,1 @@
+"""Pins backups and removes expired ones. What killed operations have left belongs to cleanup."""

@@ -1,0 +1,109 @@
+"""Pins a backup, so that no rotation takes it."""
+
+from datetime import datetime
+
+from ledgerflow_ops.core.catalog.naming import PIN, BackupName
+from ledgerflow_ops.core.catalog.pins import Pin, end_of
+from ledgerflow_ops.core.errors import BadBackup, Refused, SettingsError
+from ledgerflow_ops.operations import catalog, journal
+from ledgerflow_ops.operations.backup_lock import held
+from ledgerflow_ops.operations.context import EnvironmentContext
+
+_SEE = "make status lists the backups and their pins."
+
+
+def order(env: EnvironmentContext, file: str, reason: str, until: str = "") -> Pin:
+    """Pin a backup as a person asks for it: the pin that keeps it now, on record in the journal.
+
+    SettingsError (2) when it is not said which, why, or until when; Refused (3) where it is pinned longer.
+    """
+    with journal.recorded(env, "pin") as note:
+        note |= {"file": file, "reason": reason}
+        made = _ordered(env, file, reason.strip(), until.strip())
+        note |= {"file": made.file, "until": made.until}
+        return made
+
+
+def _ordered(env: EnvironmentContext, file: str, reason: str, until: str) -> Pin:
+    if not file:
+        raise SettingsError("pin needs FILE=.", hint=_SEE)
+    if not reason:
+        raise SettingsError(
+            "pin needs REASON=: whoever finds it in a year wants to know.",
+            hint=f'REASON="year-end closing" LEDGER_ENV={env.environment} make pin FILE={file}',
+        )
+    name = catalog.find(env, file)
+    end = end_of(until, env.ctx.clock(), env.settings.zone)
+    made = pin(env, name, reason, end)
+    if (made.reason, made.until) != (reason, end):
+        raise Refused(
+            f"{name.dump} is pinned {_span(made)} already: {made.reason}",
+            hint=f"To shorten that: make unpin FILE={name.dump}; then pin it again.",
+        )
+    return made
+
+
+def unpin(env: EnvironmentContext, file: str) -> str:
+    """Take a backup's pin away; its file. SettingsError (2) for no such backup, Refused (3) without a pin."""
+    with journal.recorded(env, "unpin") as note:
+        note["file"] = file
+        if not file:
+            raise SettingsError("unpin needs FILE=.", hint=_SEE)
+        name = catalog.find(env, file)
+        if not env.folder.taken(name.pin):
+            raise Refused(f"{name.dump} is not pinned.", hint=_SEE)
+        try:
+            was = read(env, name)
+        except BadBackup:
+            was = None
+        env.folder.discard(name.pin)
+        note |= {"file": name.dump, "reason": was.reason if was else "it could not be read"}
+        return name.dump
+
+
+def listed(env: EnvironmentContext) -> list[Pin]:
+    """The pins that hold now, by file. One that cannot be read holds, and says so as its reason."""
+    now, found = env.ctx.clock(), []
+    for file in env.folder.names(PIN):
+        name = BackupName.of(file)
+        try:
+            one = read(env, name)
+        except BadBackup as error:
+            one = Pin(file=name.dump, reason=error.message, who="?", since=now)
+        if one and one.holds(now):
+            found.append(one)
+    return found
+
+
+def _span(pin: Pin) -> str:
+    return f"until {pin.until:%Y-%m-%d %H:%M %Z}" if pin.until else "without an end"
+
+
+def pin(env: EnvironmentContext, name: BackupName, reason: str, until: datetime | None = None) -> Pin:
+    """Pin a backup; one that was pinned longer stays so. Busy when a rotation is just removing it, Refused
+    when one has."""
+    made = Pin(file=name.dump, reason=reason, who=env.ctx.run.who, since=env.ctx.clock(), until=until)
+    with held(env, name, ""):
+        if not env.folder.taken(name.dump) and not env.folder.taken(name.manifest):
+            raise Refused(f"{name.dump} is gone: a rotation removed it a moment ago.", hint=_SEE)
+        kept = read(env, name)
+        if kept and (kept.until is None or (until is not None and kept.until >= until)):
+            return kept
+        env.folder.replace(name.pin, made.encode())
+    return made
+
+
+def read(env: EnvironmentContext, name: BackupName) -> Pin | None:
+    """The backup's pin; None when it has none. BadBackup when it cannot be read: it then counts as pinned."""
+    if env.folder.version(name.pin) is None:
+        return None
+    return Pin.decode(env.folder.record(name.pin), name.pin)
+
+
+def pinned(env: EnvironmentContext, name: BackupName) -> str:
+    """Why no rotation may take this backup; empty when nothing keeps it."""
+    try:
+        found = read(env, name)
+    except BadBackup as error:
+        return error.message
+    return found.reason if found and found.holds(env.ctx.clock()) else ""

@@ -1,0 +1,185 @@
+"""Removes one expired backup, in an order that survives a crash, and finishes what a crash has left.
+
+First of all the removal is written down; then the manifest goes into the history, and with it the backup has
+ceased to be one. Whatever stops there is finished by the next rotation. A file is removed only when it is
+still the one that was seen when the removal was decided.
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from ledgerflow_ops.adapters.storage.folder import Folder, writable
+from ledgerflow_ops.core.catalog.files import FilesState, references
+from ledgerflow_ops.core.catalog.history import Going, Part, Seen
+from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.catalog.naming import MANIFEST, BackupName
+from ledgerflow_ops.core.catalog.proof import Proof
+from ledgerflow_ops.core.errors import BadBackup, LedgerError
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.retention.retention_plan import Decision
+from ledgerflow_ops.operations import catalog, removal_history
+from ledgerflow_ops.operations.context import EnvironmentContext
+
+_IN_CLOUD = -1
+
+
+def begin(env: EnvironmentContext, manifest: Manifest, decision: Decision) -> Going:
+    """Write down that this backup goes, and which files. Under the environment's lock."""
+    ctx, name = env.ctx, BackupName.of(manifest.dump.file)
+    ctx.reporter.step(Step.NOTE)
+    others = [_part(at, name, manifest.digest) for at in env.locations()[1:]]
+    going = Going(
+        file=name.dump,
+        key=removal_history.key(env, name, manifest.digest),
+        digest=manifest.digest,
+        day=manifest.backup_day,
+        reasons=decision.reasons,
+        who=ctx.run.who,
+        at=ctx.clock(),
+        parts=(_seen_part(env.folder, name, ""), *(part for part in others if part)),
+    )
+    return removal_history.note(env, going)
+
+
+def carry_on(env: EnvironmentContext, going: Going) -> Going:
+    """Remove what is left of it; the record as it stands then. Under the environment's lock."""
+    if not going.retired:
+        going = _retire(env, going)
+    env.ctx.reporter.step(Step.FACTS)
+    _keep_proof(env, going)
+    removal_history.keep_facts(env, going.kept_as)
+    left = [rest for part in going.parts if (rest := _without(env, going, part))]
+    env.ctx.reporter.step(Step.SETTLE)
+    return removal_history.note(env, going.model_copy(update={"parts": tuple(left)}))
+
+
+def never_begun(env: EnvironmentContext, going: Going) -> bool:
+    """Whether a removal was written down and nothing of it done: its manifest is where it was."""
+    return not going.retired and not _kept_already(env, going)
+
+
+def is_back(env: EnvironmentContext, going: Going) -> bool:
+    """Whether the backup was made one again since its removal began: somebody put its manifest back."""
+    return going.retired and _digest(env, going.name) == going.digest
+
+
+def _retire(env: EnvironmentContext, going: Going) -> Going:
+    """The manifest into the history: from here on there is no such backup."""
+    env.ctx.reporter.step(Step.RETIRE)
+    if not _kept_already(env, going):
+        env.folder.move(going.name.manifest, removal_history.folder(env), going.kept_as.manifest)
+    return removal_history.note(env, going.model_copy(update={"retired": True}))
+
+
+def _kept_already(env: EnvironmentContext, going: Going) -> bool:
+    return removal_history.folder(env).taken(going.kept_as.manifest)
+
+
+def _digest(at: EnvironmentContext, name: BackupName) -> str:
+    try:
+        manifest = catalog.read_manifest(at, name)
+    except LedgerError:
+        return ""
+    return manifest.digest if manifest else ""
+
+
+def _keep_proof(env: EnvironmentContext, going: Going) -> None:
+    """The proof beside the manifest in the history, if it is of this backup and not there yet."""
+    there, file = removal_history.folder(env), going.name.proof
+    if not env.folder.version(file) or there.taken(going.kept_as.proof):
+        return
+    with suppress(BadBackup):
+        if Proof.decode(env.folder.record(file), file).manifest_digest == going.digest:
+            env.folder.move(file, there, going.kept_as.proof)
+
+
+def _without(env: EnvironmentContext, going: Going, part: Part) -> Part | None:
+    """Remove what can be removed of a part; what is left of it to do later, None for nothing."""
+    at, steps = env, iter((Step.REMOVE, Step.REMOVE_REST))
+    if part.root:
+        env.ctx.reporter.step(Step.REMOVE_COPY)
+        at, steps = replace(env, location=Path(part.root) / env.environment), iter(())
+        found = _reached(env, at, going, part)
+        if found is None:
+            return part
+        part = found
+    for seen in part.files:
+        if (step := next(steps, None)) is not None:
+            env.ctx.reporter.step(step)
+        _drop(at, seen)
+    if part.archive is None:
+        return None
+    states = _kept_states(at)
+    if states is None or part.archive.file in references(states):
+        return part.model_copy(update={"files": ()})
+    _drop(at, part.archive)
+    return None
+
+
+def _reached(env: EnvironmentContext, at: EnvironmentContext, going: Going, part: Part) -> Part | None:
+    """The part as it can be removed now; None while its location cannot be reached.
+
+    A location that is not set any more, or is only read, is not ours to clean: nothing is left to do there.
+    """
+    if Path(part.root) not in env.ctx.settings.archive_roots:
+        return Part(root=part.root)
+    if not Path(part.root).is_dir():
+        return None
+    if at.folder.path.is_dir() and not writable(at.folder.path):
+        env.ctx.reporter.say(f"{at.folder.path} is read-only: its copy of {going.file} stays")
+        return Part(root=part.root)
+    return part if part.looked else _part(at, going.name, going.digest) or Part(root=part.root)
+
+
+def _part(at: EnvironmentContext, name: BackupName, digest: str) -> Part | None:
+    """What there is of a backup in a further location; None where there is none of it."""
+    assert at.location is not None
+    root = at.location.parent
+    if not root.is_dir():
+        return Part(root=str(root), looked=False)
+    if _digest(at, name) != digest:
+        return None
+    return _seen_part(at.folder, name, str(root))
+
+
+def _seen_part(folder: Folder, name: BackupName, root: str) -> Part:
+    """The files of a backup as they are now. In a further location the manifest goes like the rest."""
+    files = [*([name.manifest] if root else []), name.dump, name.globals, name.proof, name.pin]
+    seen = [found for file in files if (found := _seen(folder, file))]
+    return Part(root=root, files=tuple(seen), archive=_seen(folder, name.files))
+
+
+def _seen(folder: Folder, file: str) -> Seen | None:
+    version = folder.version(file)
+    if version:
+        return Seen(file=file, size=version[1], mtime_ns=version[2])
+    return Seen(file=file, size=_IN_CLOUD, mtime_ns=0) if folder.taken(file) else None
+
+
+def _drop(at: EnvironmentContext, seen: Seen) -> None:
+    """Remove a file if it is still the one that was seen, or only its bytes have gone to the cloud since."""
+    now = _seen(at.folder, seen.file)
+    if now is None:
+        return
+    same = now == seen or now.size == _IN_CLOUD or seen.size == _IN_CLOUD
+    if not same:
+        at.ctx.reporter.say(f"{at.folder.file(seen.file)} is another file by now: it stays")
+        return
+    at.ctx.reporter.moved(max(seen.size, 0), None)
+    at.folder.discard(seen.file)
+
+
+def _kept_states(at: EnvironmentContext) -> list[FilesState | None] | None:
+    """The files of every backup that stays here; None where one's manifest cannot be read now."""
+    states = []
+    for file in at.folder.names(MANIFEST):
+        try:
+            manifest = catalog.read_manifest(at, BackupName.of(file))
+        except LedgerError:
+            manifest = None
+        if manifest is None:  # damaged, or its bytes are only in the cloud
+            at.ctx.reporter.say(f"{file} cannot be read: nobody knows which archives of files it needs")
+            return None
+        states.append(manifest.files)
+    return states

@@ -1,0 +1,135 @@
+"""The web pages that `make up` starts: the owner's, and the one to look at only. Who gets in, and how."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledgerflow_ops.adapters.cluster.cluster import free_port, is_free
+from ledgerflow_ops.adapters.services import dagster_graphql
+from ledgerflow_ops.adapters.services.web_sessions import Sessions
+from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.config import Settings
+from ledgerflow_ops.core.access.request_policy import LOGIN
+from ledgerflow_ops.core.errors import LedgerError, SettingsError
+from ledgerflow_ops.operations.background_process import Server
+from ledgerflow_ops.places import PROJECT
+
+WORKSPACE = str(PROJECT / "workspace.yaml")
+_LOCATION = "ledgerflow_ops"
+_SERVER = "ledgerflow_ops.defs.webserver"
+_SHORTEST = 32
+
+
+@dataclass(frozen=True, slots=True)
+class WebPage:
+    """One of the pages: where the settings want it, and the options it is started with."""
+
+    server: Server
+    settings: Settings
+    wanted: int | None
+    setting: str
+    options: tuple[str, ...] = ()
+
+    @property
+    def _sessions(self) -> Sessions:
+        return Sessions(self.settings.state_dir, self.server.name)
+
+    @property
+    def port(self) -> int:
+        """Where it was started, and 0 where it was not."""
+        return int(self.server.address.rpartition(":")[2] or 0)
+
+    def run(self, variables: Mapping[str, str]) -> None:
+        """Let it run where and as the settings want it; one that runs otherwise is started anew.
+
+        One that died has left its port to whoever was faster, and open pages have sent their cookies there:
+        its sessions end.
+        """
+        here = self.wanted is None or self.port == self.wanted
+        as_it_should = self.server.remembered().get("command") == self._command(self.port)
+        if self.server.running() and here and as_it_should and self._sessions.file.exists():
+            return
+        if not self.server.running():
+            self._sessions.forget()
+        self.start(variables, self._free(anew=not here))
+
+    def start(self, variables: Mapping[str, str], port: int) -> None:
+        """Start it at this port; whoever had a session keeps it."""
+        self._sessions.secret()
+        self.server.start(self._command(port), dict(variables), f"http://127.0.0.1:{port}")
+
+    def answers(self) -> bool:
+        """Whether it answers us. Its secret is said to that very process alone."""
+        if not self.server.listens(self.port):
+            return False
+        return dagster_graphql.answers(f"{self.server.address}/server_info", self._sessions.secret())
+
+    def reload(self) -> bool:
+        """Have it read the definitions anew; whether it did."""
+        if not self.server.listens(self.port):
+            return False
+        return dagster_graphql.reload(self.server.address, _LOCATION, self._sessions.secret())
+
+    def link(self) -> str:
+        """An address that lets its bearer in, once; empty where the page was not started."""
+        address = self.server.address
+        return f"{address}{LOGIN}?token={self._sessions.link(clock.now())}" if address else ""
+
+    def stop(self) -> bool:
+        """End it and every session; whether it was running."""
+        stopped = self.server.stop()
+        self._sessions.forget()
+        return stopped
+
+    def _command(self, port: int) -> list[str]:
+        addresses = [word for one in self.settings.web_addresses for word in ("--address", one)]
+        proxy = _proxy_secret(self.settings.web_proxy_secret_file)
+        return [
+            sys.executable, "-m", _SERVER, "--page", self.server.name, "--port", str(port),
+            "--workspace", WORKSPACE, "--state", str(self.settings.state_dir),
+            *addresses, *proxy, *self.options,
+        ]  # fmt: skip
+
+    def _free(self, *, anew: bool) -> int:
+        """The port that the setting names, or any; LedgerError when somebody else has it."""
+        if not anew:
+            self.server.stop()  # it has the port itself
+        if self.wanted and not is_free(self.wanted):
+            raise LedgerError(
+                f"Port {self.wanted} on 127.0.0.1 is taken by another program.",
+                hint=f"Set another {self.setting}, or find the program: lsof -i :{self.wanted}",
+            )
+        return self.wanted or free_port()
+
+
+def pages(settings: Settings) -> tuple[WebPage, WebPage]:
+    """The owner's page and the viewers'."""
+    owner, viewers = (Server(name, settings.state_dir) for name in ("webserver", "viewers"))
+    return (
+        WebPage(owner, settings, settings.web_port, "web_port"),
+        WebPage(viewers, settings, settings.viewers_port, "viewers_port", ("--read-only",)),
+    )
+
+
+def _proxy_secret(file: Path | None) -> Sequence[str]:
+    """The option that leads to the proxy's secret; SettingsError where it is none that keeps anybody out."""
+    if file is None:
+        return ()
+    try:
+        found, mode = file.read_text().strip(), file.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not text"
+        raise SettingsError(
+            f"web_proxy_secret_file: {file}: {why}.", hint=f"openssl rand -hex 32 > {file}; chmod 600 {file}"
+        ) from None
+    if len(found) < _SHORTEST or len(found.split()) != 1:
+        raise SettingsError(
+            f"web_proxy_secret_file: {file} has to hold one word of at least {_SHORTEST} characters.",
+            hint=f"openssl rand -hex 32 > {file}; chmod 600 {file}",
+        )
+    if mode & 0o007:
+        raise SettingsError(
+            f"web_proxy_secret_file: every account may read {file}.", hint=f"chmod 600 {file}"
+        )
+    return ("--proxy-secret", str(file))

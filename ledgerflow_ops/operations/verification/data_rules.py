@@ -1,0 +1,49 @@
+"""Asks an environment's data rules of a restored copy."""
+
+from collections.abc import Sequence
+
+import psycopg
+
+from ledgerflow_ops.adapters.connection.database import Connection, Database
+from ledgerflow_ops.adapters.load import statistics
+from ledgerflow_ops.core.catalog.data_rules import DataRule
+from ledgerflow_ops.core.checks import Check, failed, passed
+from ledgerflow_ops.core.errors import CannotJudge
+
+_STATISTICS = "SET default_statistics_target = 10"
+"""A restored database has no statistics, and joins planned without any are slow. A small sample will do."""
+
+
+def ask(copy: Database, rules: Sequence[DataRule]) -> list[Check]:
+    """The verdict on all rules, asked read-only. CannotJudge when one of them cannot be asked."""
+    broken = []
+    with copy.connect() as connection:
+        if rules:
+            connection.execute(_STATISTICS)
+            statistics.analyze(connection)
+        connection.execute("SET default_transaction_read_only = on; SET search_path = public")
+        for rule in rules:
+            answer = _answer(connection, rule)
+            if answer != rule.expect:
+                broken.append(f"  {rule.name}: expected {rule.expect}, found {answer}")
+    if not broken:
+        return [passed("data_rules", f"All {len(rules)} data rules hold.")]
+    message = f"{len(broken)} of {len(rules)} data rules do not hold:\n" + "\n".join(broken)
+    hint = "The backup is a faithful copy; the data itself is wrong. Look at the source's rows."
+    return [failed("data_rules", "rules", message, hint)]
+
+
+def _answer(connection: Connection, rule: DataRule) -> str:
+    """What the rule's SQL returns, as PostgreSQL prints it; CannotJudge when it cannot be run."""
+    hint = "Mend its SQL in ledgerflow.toml."
+    try:
+        answer = connection.execute(rule.sql.encode()).pgresult
+    except psycopg.Error as error:
+        reason = error.diag.message_primary or error
+        raise CannotJudge(f"The data rule {rule.name!r} cannot be run: {reason}", hint=hint) from None
+    if answer is None or answer.nfields != 1:
+        raise CannotJudge(f"The data rule {rule.name!r} does not ask for one value.", hint=hint)
+    if not answer.ntuples:
+        return "no row"
+    value = answer.get_value(0, 0)
+    return "NULL" if value is None else value.decode("utf-8", "replace")

@@ -1,0 +1,77 @@
+"""Makes the roles of a backup on a server, by its roles file, or by name and attributes from its seal."""
+
+from collections.abc import Collection, Iterable
+
+import psycopg
+
+from ledgerflow_ops.adapters.connection import raw_sql
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.inspection import role_statements as facts
+from ledgerflow_ops.adapters.storage.folder import Folder
+from ledgerflow_ops.core import text_encodings
+from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.loading import machine_errors
+from ledgerflow_ops.core.postgres import roles_script
+
+_AGAIN = "Take another backup: make backup"
+
+
+def make_all(server: Database, folder: Folder, manifest: Manifest) -> str:
+    """All roles but the one that an empty server begins with; a sentence of what could not be set here.
+
+    BadBackup when the roles file cannot be read, or does not run.
+    """
+    first = manifest.source.bootstrap_role
+    if manifest.globals is None:
+        return _say(server, _sealed(manifest, set(manifest.seal.roles) - {first}))
+    script, codec = _script(folder, manifest.globals.file, manifest.source.encoding)
+    try:
+        statements = roles_script.replayable(script, first)
+    except roles_script.UnreadableScript as error:
+        raise BadBackup(f"The roles file cannot be read: {error}.", hint=_AGAIN) from None
+    return _say(server, _bytes(statements, codec), from_file=True)
+
+
+def make(server: Database, folder: Folder, manifest: Manifest, names: Collection[str]) -> str:
+    """The roles `names`, which the server lacks; a sentence of what could not be set here."""
+    if manifest.globals is None:
+        return _say(server, _sealed(manifest, names))
+    script, codec = _script(folder, manifest.globals.file, manifest.source.encoding)
+    return _say(server, _bytes(roles_script.about(script, names), codec))
+
+
+def _script(folder: Folder, file: str, encoding: str) -> tuple[str, str]:
+    """The roles file as text, and the codec that makes its bytes of it again."""
+    data = folder.read(file)
+    return roles_script.decoded(data, encoding), roles_script.codec_of(data, encoding)
+
+
+def _bytes(statements: Iterable[str], codec: str) -> list[bytes]:
+    return [text_encodings.encode(statement, codec) for statement in statements]
+
+
+def _sealed(manifest: Manifest, names: Collection[str]) -> list[bytes]:
+    wanted = {name: role for name, role in manifest.seal.roles.items() if name in names}
+    codec = text_encodings.codec(manifest.source.encoding)
+    return [raw_sql.rendered(statement, codec) for statement in facts.statements(wanted)]
+
+
+def _say(server: Database, statements: list[bytes], *, from_file: bool = False) -> str:
+    """Say them; what this machine lacks something for (a locale, a library) is left out, and told."""
+    if not statements:
+        return ""
+    refused: list[str] = []
+    with raw_sql.speaking(server, statements) as connection:
+        for statement in statements:
+            try:
+                connection.execute(statement)
+            except psycopg.Error as error:
+                said, text = error.diag.message_primary or "", statement.decode("utf-8", "replace")
+                if machine_errors.matches(said, text):
+                    refused.append(text)
+                elif from_file:
+                    raise BadBackup(f"The roles file does not run: {said}", hint=_AGAIN) from None
+                else:
+                    raise
+    return machine_errors.left_out(refused)

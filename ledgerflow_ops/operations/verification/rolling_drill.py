@@ -1,0 +1,80 @@
+"""Restores again, night after night, the backups whose proof is oldest."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ledgerflow_ops.adapters.system.clock import Stopwatch
+from ledgerflow_ops.core.catalog.catalog import Entry
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.schedule import drill_rotation
+from ledgerflow_ops.core.schedule.drill_rotation import Kept, Reach, Turn
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.verification import drill
+from ledgerflow_ops.operations.verification.examination import Examination
+
+
+@dataclass(frozen=True, slots=True)
+class Redrilled:
+    """A turn that was taken: what was found, or (`trouble`) why nothing could be."""
+
+    turn: Turn
+    seconds: float
+    examination: Examination | None
+    trouble: LedgerError | None = None
+
+
+def kept(env: EnvironmentContext) -> list[Kept]:
+    """The environment's backups as the rolling drill sees them; what no manifest commits is none."""
+    return [_kept(entry) for entry in catalog.entries(env) if entry.manifest]
+
+
+def reach(env: EnvironmentContext) -> Reach:
+    """How far the rolling drill has come in this environment, and how far its budget reaches."""
+    settings = env.settings
+    return drill_rotation.reach(kept(env), env.ctx.clock(), settings.redrill_days, settings.redrill_minutes)
+
+
+def tonight(env: EnvironmentContext) -> list[Turn]:
+    """Whose turn it would be now."""
+    settings = env.settings
+    return drill_rotation.tonight(kept(env), env.ctx.clock(), settings.redrill_days, settings.redrill_minutes)
+
+
+def redrill(env: EnvironmentContext, budget_seconds: float | None = None) -> Iterator[Redrilled]:
+    """Take tonight's turns, one after the other, while there is time for the next: as the settings have it,
+    or `budget_seconds` if less is left.
+
+    What cannot be carried out does not keep the others from their turn. Who is handed a bad one goes on.
+    """
+    whole = env.settings.redrill_minutes * 60.0
+    watch, left = Stopwatch(), whole if budget_seconds is None else min(whole, budget_seconds)
+    for turn in tonight(env):
+        if turn.seconds > left:
+            env.ctx.reporter.say(f"{turn.kept.file} waits: the night's time is used up")
+            continue
+        examination, trouble = None, None
+        with watch.phase(turn.kept.file):
+            try:
+                examination = drill.drill(env, BackupName.of(turn.kept.file))
+            except LedgerError as error:
+                trouble = error
+        spent = watch.durations[turn.kept.file]
+        left -= spent
+        yield Redrilled(turn, spent, examination, trouble)
+
+
+def _kept(entry: Entry) -> Kept:
+    proof, manifest = entry.proof, entry.manifest
+    assert manifest is not None
+    restored = proof if proof and proof.server_version else None
+    seconds = restored.durations.get("drill") if restored else None
+    return Kept(
+        file=entry.name.dump,
+        day=manifest.backup_day,
+        size=manifest.dump.size,
+        restored_at=restored.examined_at if restored else None,
+        seconds=seconds,
+        trouble="its bytes are in the cloud only" if not entry.local else "it is bad" if entry.bad else "",
+    )

@@ -1,0 +1,257 @@
+"""Verifies a backup: reads every byte of it and compares with its manifest. Climbs to *readable*."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ledgerflow_ops.adapters.dump import archive
+from ledgerflow_ops.adapters.programs import client_tools
+from ledgerflow_ops.adapters.programs.client_tools import Tools
+from ledgerflow_ops.adapters.storage import folder
+from ledgerflow_ops.adapters.system import regular_files
+from ledgerflow_ops.adapters.system.os_errors import translated
+from ledgerflow_ops.core import sizes
+from ledgerflow_ops.core.catalog import catalog as known
+from ledgerflow_ops.core.catalog import naming
+from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.catalog.naming import MAGIC, BackupName
+from ledgerflow_ops.core.catalog.rungs import Rung
+from ledgerflow_ops.core.checks import Check, failed, passed, warned
+from ledgerflow_ops.core.comparison.seal_comparison import Difference, contents_equal, rows_against_seal
+from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError
+from ledgerflow_ops.core.models import FileFacts
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.operations import catalog, journal
+from ledgerflow_ops.operations.backup_lock import holding
+from ledgerflow_ops.operations.cleanup import leftover_sweep
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.files import files_verification
+from ledgerflow_ops.operations.verification.examination import Examination
+
+_ELSEWHERE = "Take the right file from another location, or take another backup: make backup"
+_SHOWN = 20
+
+
+@holding("verify")
+def verify(env: EnvironmentContext, name: BackupName) -> Examination:
+    """Read every byte of a backup. The examination's rung is *readable* when all of it holds.
+
+    CannotJudge (5) when the bytes are not on this machine or no tool can read them.
+    """
+    with journal.recorded(env, "verify") as note:
+        note["file"] = name.dump
+        leftover_sweep.drills(env.ctx)
+        examination = Examination(env, name)
+        with examination.doubted():
+            hashed(examination)
+            examination.stage(Rung.READABLE, "integrity", "decode", _Look(examination).readable)
+        examination.record()
+        note |= examination.noted
+    return examination
+
+
+def hashed(examination: Examination) -> None:
+    """The first rungs, and nothing kept: that the bytes on the disk are the committed ones, and that the list
+    of what is in the archive is as long as the committed one.
+
+    The drill goes on from here: restoring decodes every byte, and compares more than reading does.
+    """
+    examination.env.ctx.reporter.step(Step.VERIFY)
+    look = _Look(examination)
+    examination.stage(Rung.WRITTEN, "exists", "exists", look.exists)
+    examination.stage(Rung.WRITTEN, "sealed", "manifest", look.manifest)
+    examination.stage(Rung.HASHED, "integrity", "hash", look.hashed)
+    examination.stage(Rung.DECRYPTED, "integrity", "cipher", lambda: ())
+    examination.stage(Rung.DECRYPTED, "integrity", "list", look.listed)
+
+
+def glance(env: EnvironmentContext, name: BackupName) -> list[Check]:
+    """The cheap facts about a backup: it exists, its size, who may read it, whether it is real data."""
+    if (missing := _missing(env, name)) is not None:
+        return [missing]
+    manifest = _manifest_or_none(env, name)
+    return [
+        passed("exists", f"{name.dump} is in {env.folder.path}."),
+        sizes.judge_size(
+            env.folder.size(name.dump) or 0,
+            floor=env.settings.size_floor,
+            rows=manifest.rows if manifest else None,
+            history=known.recent_sizes(catalog.entries(env), manifest) if manifest else (),
+        ),
+        *(folder.permissions(env.folder, file) for file in (name.dump, name.files) if env.folder.taken(file)),
+        source_is_real(env, manifest),
+    ]
+
+
+def source_is_real(env: EnvironmentContext, manifest: Manifest | None) -> Check:
+    """Whether this is a backup of somebody's books. The sample in prod is a warning, every time."""
+    sample = manifest.sample if manifest else env.is_sample
+    if not sample:
+        return passed("source_is_real", "Taken from the environment's own database.")
+    message = f"SAMPLE DATA: no URL is set for {env.environment}. These are not your books."
+    hint = f"Set LEDGER_{env.environment.upper()}_DATABASE_URL, or database_url in ledgerflow.toml."
+    if env.environment == "prod":
+        return warned("source_is_real", "sample", message, hint)
+    return passed("source_is_real", message)
+
+
+class _Look:
+    """The stages' own work on one backup."""
+
+    def __init__(self, examination: Examination) -> None:
+        self.examination = examination
+        self.env, self.name = examination.env, examination.name
+        self.file = self.env.folder.file(self.name.dump)
+
+    def exists(self) -> Iterator[Check]:
+        missing = _missing(self.env, self.name)
+        if missing:
+            yield missing
+        elif other := self.env.folder.what(self.name.dump):
+            yield failed("exists", "exists", f"{self.name.dump} is {other}, not a regular file.", _ELSEWHERE)
+        else:
+            yield passed("exists", f"{self.name.dump} is in {self.env.folder.path}.")
+
+    def manifest(self) -> Iterator[Check]:
+        """The manifest is whole, and it is this file's and this environment's."""
+        manifest = self.examination.manifest = catalog.read_manifest(self.env, self.name)
+        claimed = naming.claimed_environment(self.name)
+        if claimed not in (None, self.env.environment):
+            message = f"{self.name.dump} is named for {claimed}, but lies among {self.env.environment}'s."
+            yield failed("sealed", "environment", message, _ELSEWHERE)
+        elif manifest is None:
+            yield warned(
+                "sealed",
+                "no manifest",
+                f"{self.name.dump} has no manifest: there is no hash and no seal to compare it with.",
+                "It may be a dump made by hand, or its manifest was lost. It cannot be proven equal.",
+            )
+        elif manifest.environment is not self.env.environment:
+            message = f"The manifest is {manifest.environment}'s, not {self.env.environment}'s."
+            yield failed("sealed", "environment", message, _ELSEWHERE)
+        elif manifest.dump.file != self.name.dump:
+            message = f"The manifest commits {manifest.dump.file}, not {self.name.dump}: it was swapped."
+            yield failed("sealed", "manifest", message, _ELSEWHERE)
+
+    def hashed(self) -> Iterator[Check]:
+        """Dump, globals and the archives of files are, byte for byte, the committed ones."""
+        manifest = self.examination.manifest
+        for facts in (manifest.dump, manifest.globals) if manifest else ():
+            if facts and (difference := self._difference(facts)):
+                yield failed("integrity", "hash", difference, _ELSEWHERE)
+                return
+        if (
+            manifest
+            and manifest.files
+            and (wrong := files_verification.archives_differ(self.env, manifest.files))
+        ):
+            yield failed("integrity", "files", wrong, _ELSEWHERE)
+            return
+        if manifest:
+            yield passed("integrity", "Every byte read: the SHA-256 is the committed one.")
+
+    def _difference(self, facts: FileFacts) -> str:
+        path = self.env.folder.file(facts.file)
+        if not self.env.folder.taken(facts.file):
+            return f"{facts.file} is gone."
+        moved = self.env.ctx.reporter.moved
+        with translated(path):
+            size, sha256 = archive.sha256_of(path, lambda done: moved(done, facts.size))
+        if size != facts.size:
+            return f"{facts.file} has {size} bytes; {facts.size} were committed."
+        if sha256 != facts.sha256:
+            return f"{facts.file} has changed since it was committed: its SHA-256 is another."
+        return ""
+
+    def listed(self) -> Iterator[Check]:
+        """The archive's magic, and its table of contents against the manifest's."""
+        if regular_files.head(self.file, len(MAGIC)) != MAGIC:
+            raise BadBackup(f"{self.name.dump} is not an archive of pg_dump.", hint=_ELSEWHERE)
+        manifest = self.examination.manifest
+        with _able_to_judge():
+            chosen, stall = reader(self.env, manifest), self.env.settings.limits.stall
+            toc = archive.table_of_contents(chosen, self.file, stall)
+        self.examination.entries, differences = toc.entries, list[Difference]()
+        if manifest and toc.entries != manifest.toc.entries:
+            sentence = f"{manifest.toc.entries} entries committed, {toc.entries} found"
+            differences = [Difference("table of contents", sentence)]
+        yield from told("sealed", differences)
+
+    def readable(self) -> Iterator[Check]:
+        """Every byte decoded, every table as committed."""
+        manifest = self.examination.manifest
+        chosen = reader(self.env, manifest)
+        stall = self.env.settings.limits.stall
+        with _able_to_judge():
+            contents = archive.decode(chosen, self.file, stall)
+        rows = sum(table.rows for table in contents.tables.values())
+        found = f"{self.examination.entries} entries, {len(contents.tables)} tables, {rows} rows"
+        if manifest and manifest.files:
+            found += f", {len(manifest.files.files)} files"
+        if manifest is None:
+            yield passed("integrity", f"Every byte decoded: {found}. There is no hash to compare with.")
+            return
+        differences = contents_equal(manifest.contents, contents) + rows_against_seal(manifest.seal, contents)
+        if manifest.files:
+            wrong = files_verification.contents_differ(self.env, manifest.files)
+            yield from told("integrity", wrong, "the manifest")
+        yield from told("sealed", differences)
+        yield passed("integrity", f"Every byte read and decoded; SHA-256 as committed: {found}.")
+        if not differences:
+            yield passed("sealed", f"Rows and contents as sealed ({manifest.seal.depth}): {found}.")
+
+
+def reader(env: EnvironmentContext, manifest: Manifest | None) -> Tools:
+    """A pg_restore that reads this backup, the oldest that does: a newer one knows less of an older server.
+
+    Of a dump without a manifest the newest. CannotJudge when every one here, ours too, is too old.
+    """
+    found = [*env.ctx.tools(), *env.ctx.fetched(), client_tools.bundled()]
+    if manifest is None:
+        return max(found, key=lambda candidate: candidate.major)
+    wanted = int(manifest.tool_version.split(".")[0])
+    if able := [candidate for candidate in found if candidate.major >= wanted]:
+        return min(able, key=lambda candidate: candidate.major)
+    raise CannotJudge(
+        f"The backup was written by pg_dump {wanted}; every pg_restore here is older.",
+        hint=client_tools.older(None, wanted),
+    )
+
+
+def told(name: str, differences: list[Difference], other: str = "the seal") -> Iterator[Check]:
+    """The differences as one failed check that names each; nothing when there are none."""
+    if differences:
+        listed = "\n".join(f"  {difference.sentence}" for difference in differences[:_SHOWN])
+        more = f"\n  … and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
+        message = f"{len(differences)} difference(s) from {other}:\n{listed}{more}"
+        yield failed(name, differences[0].cause, message, _ELSEWHERE)
+
+
+def _missing(env: EnvironmentContext, name: BackupName) -> Check | None:
+    """A failed check when the dump is gone; CannotJudge when a part of it is only in the cloud."""
+    for file in (name.dump, name.manifest, name.globals, name.files):
+        if env.folder.evicted(file):
+            raise CannotJudge(
+                f"{file} is not local: its bytes are only in the cloud. It is neither lost nor judged.",
+                hint=f"Download it (macOS: brctl download {env.folder.file(file)}) and ask again.",
+            )
+    if not env.folder.taken(name.dump):
+        return failed("exists", "exists", f"{name.dump} is gone from {env.folder.path}.", _ELSEWHERE)
+    return None
+
+
+def _manifest_or_none(env: EnvironmentContext, name: BackupName) -> Manifest | None:
+    try:
+        return catalog.read_manifest(env, name)
+    except BadBackup:
+        return None
+
+
+@contextmanager
+def _able_to_judge() -> Iterator[None]:
+    """A tool that hangs, or cannot be started, says nothing of the backup."""
+    try:
+        yield
+    except (BadBackup, CannotJudge):
+        raise
+    except LedgerError as error:
+        raise CannotJudge(f"The backup could not be read: {error.message}", hint=error.hint) from None

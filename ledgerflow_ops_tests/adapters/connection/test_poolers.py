@@ -1,0 +1,64 @@
+"""A pooler between us and the server is told by name, in every mode, and never taken for a bad backup."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.connection.session_settings import CANONICAL
+from ledgerflow_ops.adapters.programs import client_tools
+from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.operations.monitoring import doctor
+from ledgerflow_ops_tests.databases import run
+from ledgerflow_ops_tests.fakes import poolers, sandboxes, servers
+from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
+
+
+@pytest.fixture(scope="module")
+def books(session_root: Path) -> Iterator[Database]:
+    with sandboxes.folder(session_root) as root, servers.server(root, client_tools.bundled()) as server:
+        run(server.database, "CREATE TABLE t AS SELECT 1 AS a")
+        yield server.database
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction", "statement"])
+@pytest.mark.parametrize("ignored", ["", "options", "options,extra_float_digits,search_path"])
+def test_a_pooler_is_refused_by_name_with_the_servers_own_address(
+    books: Database, root: Path, mode: str, ignored: str
+) -> None:
+    with poolers.pgbouncer(root, books, mode, ignored) as pooled:
+        sandbox = Sandbox(root, pooled)
+        with pytest.raises(Refused) as told:
+            sandboxes.take(sandbox.env())
+        checks = doctor.examine(sandbox.env().ctx, [sandbox.env()])
+    port = books.parameters["port"]
+    assert told.value.message.startswith(pooled.label)
+    assert "connection pooler (PgBouncer or its like) stands between us" in told.value.message
+    assert ("unsupported startup parameter" in told.value.message) == (not ignored)
+    assert f"database_url = postgresql://postgres@127.0.0.1:{port}/postgres" in told.value.hint
+    assert not sandbox.entries()
+    [failed] = [check for check in checks if not check.passed and check.name == "dev source"]
+    assert failed.message == told.value.message
+
+
+def test_a_pooler_whose_server_has_our_settings_by_chance_is_still_one(books: Database, root: Path) -> None:
+    """They are the database's own, and what pg_dump begins with would not arrive."""
+    ours = {name: value for name, value in CANONICAL.items() if value}  # a list cannot be fixed to be empty
+    run(books, *(f"ALTER DATABASE postgres SET {name} TO '{value}'" for name, value in ours.items()))
+    try:
+        with (
+            poolers.pgbouncer(root, books, "session", "options") as pooled,
+            pytest.raises(Refused, match="pooler"),
+            pooled.connect(),
+        ):
+            pytest.fail("it was taken for the server")
+    finally:
+        run(books, "ALTER DATABASE postgres RESET ALL")
+
+
+def test_a_way_that_passes_every_byte_on_is_none(books: Database) -> None:
+    """The server itself: nothing is refused, and each session has its own mark."""
+    with books.connect() as one, books.connect() as other:
+        marks = [c.execute("SELECT current_setting('ledgerflow.session')").fetchall() for c in (one, other)]
+    assert marks[0] != marks[1]

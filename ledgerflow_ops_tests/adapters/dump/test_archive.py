@@ -1,0 +1,159 @@
+"""Archives that are cut, damaged or none at all, and the memory that reading a large one takes."""
+
+import io
+import os
+import random
+from pathlib import Path
+from typing import NoReturn
+
+import psutil
+import pytest
+
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.dump import archive
+from ledgerflow_ops.adapters.dump.client import Client
+from ledgerflow_ops.adapters.inspection import source
+from ledgerflow_ops.adapters.programs import client_tools
+from ledgerflow_ops.core.catalog.manifest import Contents
+from ledgerflow_ops.core.errors import BadBackup, LedgerError
+from ledgerflow_ops_tests.databases import run
+from ledgerflow_ops_tests.fakes import programs
+
+MB = 1_000_000
+
+
+def _dump(database: Database, compression: str) -> bytes:
+    file = io.BytesIO()
+    with source.snapshot(database) as snapshot:
+        archive.dump(
+            Client(client_tools.bundled(), database.variables()),
+            snapshot.snapshot_id,
+            compression,
+            file,
+            lambda size: None,
+        )
+    return file.getvalue()
+
+
+@pytest.fixture
+def books(database: Database) -> Database:
+    """A database whose dump is nearly all data, with a table of some size at its end."""
+    run(
+        database,
+        "CREATE TABLE zz_last AS SELECT id, md5(id::text) AS word FROM generate_series(1, 20000) AS id",
+    )
+    return database
+
+
+@pytest.mark.parametrize("compression", ["zstd:1", "gzip:6", "lz4", "none"])
+def test_a_cut_archive_is_bad_wherever_it_was_cut(root: Path, books: Database, compression: str) -> None:
+    whole, file = _dump(books, compression), root / "x.dump"
+    chance = random.Random(compression)
+    lengths = [0, 1, 5, 40, len(whole) - 1, len(whole) - 4, *(chance.randrange(len(whole)) for _ in range(3))]
+    for length in lengths:
+        file.write_bytes(whole[:length])
+        assert _outcome(file) is None, f"cut to {length} of {len(whole)} bytes, it was taken for whole"
+    file.write_bytes(whole)
+    archive.decode(client_tools.bundled(), file)
+
+
+@pytest.mark.parametrize("compression", ["zstd:1", "gzip:6", "lz4", "none"])
+def test_a_damaged_archive_is_bad_or_holds_something_else(
+    root: Path, books: Database, compression: str
+) -> None:
+    whole, file = _dump(books, compression), root / "x.dump"
+    file.write_bytes(whole)
+    undamaged = archive.decode(client_tools.bundled(), file)
+    chance = random.Random(compression)
+    for _ in range(5):
+        start = chance.randrange(len(whole) // 2, len(whole) - 200)
+        damaged = bytearray(whole)
+        damaged[start : start + 100] = bytes(100)
+        file.write_bytes(damaged)
+        assert _outcome(file) != undamaged, f"100 bytes zeroed at {start}"
+
+
+def _outcome(file: Path) -> Contents | None:
+    try:
+        return archive.decode(client_tools.bundled(), file)
+    except BadBackup:
+        return None
+
+
+@pytest.mark.parametrize("data", [b"", b"PGDMP", b"SELECT 1;\n", bytes(10_000), b"PGDMP" + os.urandom(5000)])
+def test_what_is_no_archive_is_bad_for_every_reader(root: Path, data: bytes) -> None:
+    file = root / "x.dump"
+    file.write_bytes(data)
+    for read in (archive.decode, archive.table_of_contents, archive.ddl):
+        with pytest.raises(BadBackup):
+            read(client_tools.bundled(), file)
+
+
+def test_the_table_of_contents_is_the_same_each_time_it_is_read(root: Path, books: Database) -> None:
+    file = root / "x.dump"
+    file.write_bytes(_dump(books, "zstd:1"))
+    first = archive.table_of_contents(client_tools.bundled(), file)
+    assert first == archive.table_of_contents(client_tools.bundled(), file)
+    assert first.entries > 100
+    assert b"CREATE TABLE public.zz_last" in archive.ddl(client_tools.bundled(), file)
+
+
+def test_a_pg_dump_that_fails_is_told_with_its_last_lines_and_no_secret(
+    root: Path, database: Database
+) -> None:
+    script = '"$real" "$@"; echo "error: postgresql://u:s3cr3t@h/b is lost" >&2; exit 7'
+    found = client_tools.at(programs.falsified(root / "bad", "pg_dump", programs.DUMPS, script), "tools_dir")
+    assert found is not None
+    with source.snapshot(database) as snapshot, pytest.raises(LedgerError) as told:
+        archive.dump(
+            Client(found, database.variables()), snapshot.snapshot_id, "none", io.BytesIO(), lambda size: None
+        )
+    assert "pg_dump failed (exit code 7)" in told.value.message
+    assert "postgresql://u:***@h/b is lost" in told.value.message
+
+
+def test_a_disk_that_fails_in_the_middle_ends_every_program(database: Database) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object) -> NoReturn:
+            raise OSError(28, "No space left on device")
+
+    before = set(psutil.Process().children(recursive=True))
+    with source.snapshot(database) as snapshot, pytest.raises(OSError, match="No space left"):
+        archive.dump(
+            Client(client_tools.bundled(), database.variables()),
+            snapshot.snapshot_id,
+            "none",
+            Full(),
+            lambda size: None,
+        )
+    assert set(psutil.Process().children(recursive=True)) <= before
+
+
+def test_memory_does_not_grow_with_the_archive(root: Path, database: Database) -> None:
+    run(
+        database,
+        """CREATE TABLE large AS
+           SELECT id, repeat(md5(id::text), 3000) AS word FROM generate_series(1, 2000) AS id""",
+    )
+    ours = psutil.Process()
+    with source.snapshot(database) as snapshot, (root / "x.dump").open("wb", buffering=0) as file:
+        before, seen = ours.memory_info().rss, [0]
+        streamed = archive.dump(
+            Client(client_tools.bundled(), database.variables()),
+            snapshot.snapshot_id,
+            "none",
+            file,
+            lambda size: seen.append(ours.memory_info().rss),
+        )
+    assert streamed.size > 190 * MB
+    assert max(seen) - before < 64 * MB
+
+
+def test_the_hash_of_a_file_is_that_of_its_bytes(root: Path) -> None:
+    (root / "x").write_bytes(b"abc")
+    moves: list[int] = []
+    assert archive.sha256_of(root / "x", moves.append) == (
+        3,
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    )
+    assert moves == [3]

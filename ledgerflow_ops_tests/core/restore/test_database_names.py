@@ -1,0 +1,82 @@
+"""The names beside a database, and the marks that say what they are."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledgerflow_ops.core.restore.database_names import (
+    Beside,
+    Mark,
+    Role,
+    beside_name,
+    kept,
+    looks_restoring,
+    new_id,
+    unfinished,
+)
+
+NOW = datetime(2026, 11, 23, 10, 15, tzinfo=UTC)
+ID = "20261123_101500_ab12"
+
+
+def mark(**fields: object) -> Mark:
+    known = {
+        "environment": "dev",
+        "database": "books",
+        "role": Role.BEFORE,
+        "id": ID,
+        "at": NOW,
+        "file": "a.dump",
+    }
+    return Mark(**{**known, **fields})  # type: ignore[arg-type]
+
+
+@given(st.text(min_size=1, max_size=63), st.sampled_from(Role))
+def test_a_name_fits_keeps_its_ending_and_is_known_again(database: str, role: Role) -> None:
+    name = beside_name(database, role, ID)
+    assert len(name.encode()) <= 63
+    assert name.endswith(f"__{role}_{ID}")
+    assert database.startswith(name.removesuffix(f"__{role}_{ID}"))
+    if role is Role.RESTORING:
+        assert looks_restoring(name, database)
+
+
+def test_ids_tell_their_instant() -> None:
+    assert new_id(NOW, "ab12") == ID
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["books", "books__restoring_", f"books__before_{ID}", f"other__restoring_{ID}", f"__restoring_{ID}",
+     f"books__restoring_{ID}x", "books__restoring_2026_1_ab12"],
+)  # fmt: skip
+def test_other_names_are_nobodys(name: str) -> None:
+    assert not looks_restoring(name, "books")
+
+
+@given(st.text(), st.text(), st.none() | st.text())
+def test_a_mark_is_read_as_it_was_written(database: str, file: str, comment: str | None) -> None:
+    written = mark(database=database, file=file, comment=comment)
+    assert Mark.decode(written.encode()) == written
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "the books", "{}", '{"ledgerflow_ops": 1}', '{"ledgerflow_ops": {"role": "x"}}']
+)
+def test_other_comments_are_no_marks(text: str | None) -> None:
+    assert Mark.decode(text) is None
+
+
+def test_only_what_belongs_to_this_environments_database_counts_the_last_first() -> None:
+    earlier = datetime(2026, 11, 22, tzinfo=UTC)
+    found = [
+        Beside("old", mark(at=earlier), 1),
+        Beside("new", mark(), 1),
+        Beside("theirs", mark(environment="prod"), 1),
+        Beside("another", mark(database="ledger"), 1),
+        Beside("half", mark(role=Role.RESTORING), 1),
+    ]
+    assert [one.name for one in kept(found, "dev", "books")] == ["new", "old"]
+    assert [one.name for one in unfinished(found, "dev", "books")] == ["half"]

@@ -1,0 +1,66 @@
+"""Which days a backfill is about, and what is said of one that cannot be had."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from ledgerflow_ops.core.errors import SettingsError
+from ledgerflow_ops.core.schedule.backfill_plan import Lack, days, refusal
+
+TODAY = date(2026, 11, 23)
+WINDOW = [TODAY - timedelta(days=ago) for ago in range(7, -1, -1)]
+
+
+def of(*ago: int) -> list[date]:
+    return [TODAY - timedelta(days=number) for number in ago]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        (("", "", ""), of(7, 6, 5, 4, 3, 2, 1)),
+        (("2026-11-20", "", ""), of(3)),
+        (("2026-11-23", "", ""), of(0)),
+        (("", "2026-11-21", ""), of(2, 1)),
+        (("", "", "2026-11-17"), of(7, 6)),
+        (("", "2026-11-21", "2026-11-23"), of(2, 1, 0)),
+        (("", "2026-11-23", ""), of(0)),
+    ],
+)
+def test_days_are_those_asked_for_else_the_window_up_to_yesterday(
+    asked: tuple[str, str, str], found: list[date]
+) -> None:
+    assert days(*asked, WINDOW) == found
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (("2026-11-20", "2026-11-19", ""), "both given"),
+        (("", "2026-11-21", "2026-11-20"), "is after"),
+        (("20261120", "", ""), "DAY='20261120' is not a day"),
+        (("yesterday", "", ""), "is not a day"),
+        (("", "2026-02-30", ""), "FROM='2026-02-30' is not a day"),
+        (("2026-11-15", "", ""), "outside of the retention window"),
+        (("", "", "2026-11-15"), "2026-11-15 is outside of the retention window"),
+        (("", "2026-11-15", "2026-11-14"), "2026-11-15 is outside of the retention window"),
+        (("", "", "2026-11-24"), "2026-11-24 has not come yet: today is 2026-11-23"),
+        (("", "2026-11-24", ""), "2026-11-24 has not come yet"),
+        (("2026-11-24", "", ""), "2026-11-24 has not come yet"),
+    ],
+)
+def test_what_is_no_span_of_days_is_told(asked: tuple[str, str, str], words: str) -> None:
+    with pytest.raises(SettingsError, match=words) as found:
+        days(*asked, WINDOW)
+    assert found.value.hint
+
+
+def test_a_refusal_names_what_is_missing_way_by_way() -> None:
+    lacks = [Lack("No copy.", "Keep copies."), Lack("", "Keep copies."), Lack("No WAL.", "Keep WAL.")]
+    message, hint = refusal("prod", TODAY - timedelta(days=1), TODAY, lacks)
+    assert "no backup of prod for 2026-11-22" in message
+    assert message.endswith("No copy. No WAL.")
+    assert hint == "Keep copies. Keep WAL."
+    message, hint = refusal("prod", TODAY + timedelta(days=1), TODAY, lacks)
+    assert "has not passed" in message
+    assert hint == "A backup is taken on its own day."

@@ -1,0 +1,72 @@
+"""SIGKILL while a backup is brought in from elsewhere: the next operation sweeps what is its own, no more."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.operations.backfill import adoption
+from ledgerflow_ops.places import PROJECT
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import NOON, Recorder
+from ledgerflow_ops_tests.fakes import catalogs
+
+_NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
+_LEFT = {".dump": [".dump.partial"], ".globals.sql": [".dump", ".globals.sql.partial"]}
+_LEFT[".manifest.json"] = [".dump", ".globals.sql", ".manifest.json.partial"]
+"""What lies there when it is killed just before a file with that ending gets its name."""
+
+
+@pytest.mark.parametrize("ending", _LEFT)
+def test_the_next_operation_sweeps_what_it_left_and_keeps_a_strangers(root: Path, ending: str) -> None:
+    away, recorder = builders.env(root / "away", now=lambda: NOON), Recorder()
+    env = builders.env(root, now=lambda: NOON, reporter=recorder)
+    manifest = catalogs.put(away, NOON - timedelta(days=1))
+    name = BackupName.of(manifest.dump.file)
+    finished = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "ledgerflow_ops_tests.fakes.killed",
+            "adopt",
+            f"naming {ending}",
+            root,
+            _NO_DATABASE,
+        ],
+        cwd=PROJECT,
+        env=os.environ,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == -signal.SIGKILL, f"the fault never fired:\n{finished.stderr!r}"
+    left = [f"{name.stem}{one}" for one in _LEFT[ending]]
+    record = f".{name.stem}.making.json"
+    assert {one.name for one in env.folder.path.iterdir()} == {*left, record}
+
+    stranger = BackupName("ledgerflow_dev_20200229_0230")
+    shutil.copyfile(away.folder.file(name.dump), env.folder.file(stranger.dump))
+    if ending == ".manifest.json":  # the same bytes, put there by somebody, are not what was left
+        shutil.copyfile(away.folder.file(name.globals), env.folder.file("aside"))
+        env.folder.file("aside").rename(env.folder.file(name.globals))
+    (entry,) = catalog.newest_first(away)
+    assert adoption.bring(env, away, entry) == manifest
+    swept = {said.split(":")[0].removeprefix("swept ") for said in recorder.said}
+    assert swept == {*left} - ({name.globals} if ending == ".manifest.json" else set())
+    assert {one.name for one in env.folder.path.iterdir()} == {
+        name.dump,
+        name.globals,
+        name.manifest,
+        stranger.dump,
+    }
+    assert {one.name.stem: one.state for one in catalog.entries(env)} == {
+        name.stem: "written",
+        stranger.stem: "no manifest",
+    }

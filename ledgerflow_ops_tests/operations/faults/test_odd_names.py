@@ -1,0 +1,177 @@
+"""Manifests and files by names that lead elsewhere or look alike, and times that are yet to come."""
+
+import json
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledgerflow_ops.core.catalog.manifest import Manifest, encode_sealed
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.operations import catalog, summaries
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.reporting import status
+from ledgerflow_ops.operations.retention import rotate
+from ledgerflow_ops.operations.verification import drill, verify
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import NOON
+from ledgerflow_ops_tests.fakes import catalogs
+
+_OPENED: list[list[str]] = []
+_HOOKED: list[bool] = []
+
+
+def _note(event: str, told: tuple[Any, ...]) -> None:
+    if event == "open":
+        for paths in _OPENED:
+            paths.append(str(told[0]))
+
+
+@contextmanager
+def _opened() -> Iterator[list[str]]:
+    """The paths that this process opens meanwhile, as Python's own audit tells them."""
+    if not _HOOKED:
+        sys.addaudithook(_note)
+        _HOOKED.append(True)
+    paths: list[str] = []
+    _OPENED.append(paths)
+    try:
+        yield paths
+    finally:
+        _OPENED.remove(paths)
+
+
+@pytest.fixture
+def env(root: Path) -> EnvironmentContext:
+    return builders.env(root, now=lambda: NOON)
+
+
+@pytest.fixture
+def two(env: EnvironmentContext) -> tuple[BackupName, BackupName]:
+    """A backup proven an hour ago, and one proven a day ago."""
+    made = [catalogs.put(env, NOON - timedelta(hours=hours), proven_at=NOON) for hours in (1, 25)]
+    newer, older = (BackupName.of(manifest.dump.file) for manifest in made)
+    return newer, older
+
+
+def _forge(env: EnvironmentContext, name: BackupName, part: str, file: str) -> None:
+    """A manifest with the digest that it would have if we had written that name into it."""
+    fields: dict[str, Any] = json.loads(env.folder.read(name.manifest))
+    del fields["digest"]
+    fields[part]["file"] = file
+    env.folder.file(name.manifest).write_bytes(encode_sealed(fields))
+
+
+@pytest.mark.parametrize("part", ["dump", "globals"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "../away.dump",
+        "/etc/passwd",
+        "history/../../away.dump",
+        "..",
+        ".",
+        "",
+        "away\0.dump",
+        "{folder}/away.dump",
+    ],
+)
+def test_a_manifest_that_names_a_path_is_a_bad_record_and_nothing_is_read_there(
+    env: EnvironmentContext, two: tuple[BackupName, BackupName], part: str, file: str
+) -> None:
+    newer, older = two
+    away = env.folder.path.parent / "away.dump"
+    for place in (away, env.folder.file("away.dump")):
+        shutil.copyfile(env.folder.file(newer.dump), place)
+    _forge(env, newer, part, file.format(folder=env.folder.path))
+    with _opened() as paths:
+        entry = catalog.entry(env, newer)
+        found = status.status(env)
+        examinations = [operation(env, newer) for operation in (verify.verify, drill.drill)]
+    assert (entry.state, entry.bad, entry.proven) == ("bad", True, False)
+    assert entry.problem == (
+        f"{newer.manifest}: not a manifest this version can read: "
+        f"{part}.file: it is not the bare name of a file"
+    )
+    assert found.proven is not None
+    assert found.proven.name == older
+    assert catalog.find(env, "latest-proven") == older
+    for examination in examinations:
+        assert examination.bad is not None
+        assert examination.bad.message == entry.problem
+        assert "Restore the file from another location" in examination.bad.hint
+    assert any(path.endswith(newer.manifest) for path in paths), "the audit told nothing"
+    assert [path for path in paths if "away" in path or path == "/etc/passwd"] == []
+
+
+def test_a_manifest_that_commits_another_backups_dump_is_bad_and_the_other_is_not(
+    env: EnvironmentContext, two: tuple[BackupName, BackupName]
+) -> None:
+    newer, older = two
+    _forge(env, newer, "dump", older.dump)
+    third = BackupName("ledgerflow_dev_20261101_0230")  # the same manifest a second time, without a dump
+    shutil.copyfile(env.folder.file(older.manifest), env.folder.file(third.manifest))
+    for name in (newer, third):
+        entry = catalog.entry(env, name)
+        assert (entry.state, entry.proven) == ("bad", False)
+        assert entry.problem == f"{name.manifest} commits {older.dump}, another file"
+        bad = verify.verify(env, name).bad
+        assert bad is not None
+        assert bad.message == (
+            f"The manifest commits {older.dump}, not {newer.dump}: it was swapped."
+            if name == newer
+            else f"{third.dump} is gone from {env.folder.path}."
+        )
+        assert bad.hint
+    assert catalog.entry(env, older).proven
+    assert {one.name.stem: one.state for one in summaries.listed(env)} == {
+        newer.stem: "bad",
+        third.stem: "bad",
+        older.stem: "valid",
+    }
+    assert catalog.find(env, "latest-proven") == older
+    (kept,) = [one for one in rotate.plan_rotation(env).plan.decisions if one.name == older.stem]
+    assert not kept.expires
+
+
+@pytest.mark.parametrize("stem", ["B\u00fcro", "two\nlines", "a b", "$HOME", "-rf", "\udcff", "x" * 230])
+def test_a_whole_backup_is_whole_whatever_it_is_called(
+    env: EnvironmentContext, two: tuple[BackupName, BackupName], stem: str
+) -> None:
+    """Whoever renames a backup with its manifest: in one form of Unicode and in the other as well."""
+    newer, _ = two
+    forms = dict.fromkeys(unicodedata.normalize(form, stem) for form in ("NFC", "NFD"))
+    for form in forms:
+        name = BackupName(form)
+        shutil.copyfile(env.folder.file(newer.dump), env.folder.file(name.dump))
+        manifest = Manifest.decode(env.folder.record(newer.manifest), newer.manifest)
+        if form.isascii() or form.isprintable():
+            facts = manifest.dump.model_copy(update={"file": name.dump})
+            copy = manifest.model_copy(update={"dump": facts})
+            env.folder.file(name.manifest).write_bytes(copy.encode())
+            assert catalog.entry(env, name).state == "written"
+        assert catalog.find(env, name.dump) == name
+    seen = {one.name.stem for one in summaries.listed(env)}
+    assert {*forms} <= seen
+    assert status.status(env).proven is not None
+    assert {one.name.stem for one in summaries.listed(env)} == seen, "from the index as well"
+
+
+def test_times_that_are_yet_to_come_change_nothing(env: EnvironmentContext) -> None:
+    oldest, *_ = [BackupName.of(one.dump.file) for one in catalogs.days(env, NOON.date(), 12)]
+    later = 4_000_000_000
+    for file in env.folder.path.iterdir():
+        os.utime(file, (later, later))
+    assert {one.state for one in summaries.listed(env)} == {"valid"}
+    data = bytearray(env.folder.read(oldest.manifest))
+    data[len(data) // 2] ^= 1
+    env.folder.file(oldest.manifest).write_bytes(data)
+    os.utime(env.folder.file(oldest.manifest), (later, later))
+    assert [one.name for one in summaries.listed(env) if one.state == "bad"] == [oldest]

@@ -1,0 +1,209 @@
+"""What an operation needs, looked at beforehand: each thing that is missing is named, with what to do."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.load import data_directory, restore_server
+from ledgerflow_ops.adapters.programs import client_tools
+from ledgerflow_ops.core.checks import Check, Severity
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.operations import identity
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.monitoring import disk_metrics, doctor
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.databases import run
+from ledgerflow_ops_tests.fakes import programs, sandboxes
+from ledgerflow_ops_tests.fakes.commands import Commands
+from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
+
+_CHECK = {"name", "passed", "message", "hint", "severity", "cause"}
+
+
+@pytest.fixture(scope="module")
+def books(embedded: Embedded) -> Iterator[Database]:
+    with sandboxes.sample_copy(embedded) as database:
+        yield database
+
+
+@pytest.fixture
+def sandbox(root: Path, books: Database) -> Sandbox:
+    return Sandbox(root, books)
+
+
+def _findings(env: EnvironmentContext) -> list[Check]:
+    """What is wrong; without that no alert channel is set, and what other tests leave on the machine."""
+    found = doctor.examine(env.ctx, [env])
+    others = {"drill", "server"}
+    return [one for one in found if not one.passed and one.name != "alerts" and one.cause not in others]
+
+
+def test_it_names_everything_an_operation_would_meet(sandbox: Sandbox) -> None:
+    checks = doctor.examine(sandbox.env().ctx, [sandbox.env()])
+    found = {check.name: check.message for check in checks}
+    expected = {"settings", "account", "alerts", "leftovers", "tools", "embedded", "dev folder", "dev source"}
+    assert expected == {*found}
+    bundled = client_tools.bundled()
+    assert f"PostgreSQL {bundled.version} (bundled) in {bundled.folder}, -Z zstd:1" in found["tools"]
+    assert "is not there yet; the first backup makes it" in found["dev folder"]
+    assert not sandbox.env().folder.path.exists(), "looking makes nothing"
+    sandboxes.take(sandbox.env())
+    checks = doctor.examine(sandbox.env().ctx, [sandbox.env()])
+    assert any("1 dump(s)" in check.message for check in checks if check.name == "dev folder")
+    sources = [check.message for check in checks if check.name == "dev source"]
+    assert any(f"PostgreSQL {bundled.version}" in message for message in sources)
+
+
+def test_a_folder_of_copies_is_looked_at(sandbox: Sandbox) -> None:
+    settings = sandbox.env().ctx.settings
+    there, away = sandbox.root / "second", sandbox.root / "not mounted"
+    there.mkdir()
+    ctx = replace(sandbox.env().ctx, settings=settings.model_copy(update={"archive_roots": (there, away)}))
+    first, second = (check for check in doctor.examine(ctx, []) if check.name == "archive")
+    assert first.passed
+    assert f"{there}: " in first.message
+    assert not second.passed
+    assert f"{away} is not there" in second.message
+    assert f"mkdir -p '{away}'" in second.hint
+
+
+def test_a_database_that_cannot_be_reached_is_a_finding_and_the_others_are_still_looked_at(
+    sandbox: Sandbox,
+) -> None:
+    nowhere = Database({**sandbox.database.parameters, "port": "1"})
+    env = Sandbox(sandbox.root, nowhere).env()
+    checks = doctor.examine(env.ctx, [env, sandbox.env()])
+    (finding,) = [check for check in checks if check.fatal]
+    assert (finding.name, finding.severity) == ("dev source", Severity.ERROR)
+    assert "Connection refused" in finding.message
+    assert finding.hint
+    assert any(check.name == "dev source" and check.passed for check in checks)
+
+
+def test_another_environments_database_is_found_before_a_backup_refuses_it(sandbox: Sandbox) -> None:
+    sandboxes.take(sandbox.env())
+    env = sandboxes.env_of(Environment.TEST, sandbox.root, sandbox.database)
+    (finding,) = [check for check in _findings(env) if check.fatal]
+    assert finding.name == "test source"
+    assert "leads to dev's" in finding.message
+
+
+def test_tools_that_are_missing_or_too_old_are_found(sandbox: Sandbox) -> None:
+    empty, old = sandbox.root / "empty", sandbox.root / "old"
+    empty.mkdir()
+    old.mkdir()
+    env = sandboxes.with_settings(sandbox.env(), tools_dir=empty)
+    assert {check.name for check in _findings(env) if "no working pg_dump" in check.message} == {
+        "tools",
+        "dev source",
+    }
+    for name in ("pg_dump", "pg_restore", "pg_dumpall"):
+        programs.write(old / name, f'echo "{name} (PostgreSQL) 14.3"')
+    env = sandboxes.with_settings(sandbox.env(), tools_dir=old)
+    (finding,) = [check for check in _findings(env) if check.name == "dev source"]
+    assert "pg_dump is older than the server" in finding.message
+    assert "14.3 (tools_dir)" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("environment", "severity"), [(Environment.DEV, None), (Environment.PROD, Severity.WARN)]
+)
+def test_the_sample_is_loud_and_in_prod_a_warning(
+    root: Path, embedded: Embedded, environment: Environment, severity: Severity | None
+) -> None:
+    env = builders.env(root, environment=environment)
+    env = sandboxes.with_settings(env, state_dir=embedded.state_dir)
+    checks = doctor.examine(env.ctx, [env])
+    (loud,) = [check for check in checks if "SAMPLE DATA" in check.message]
+    assert f"no URL is set for {environment}. These are not your books." in loud.message
+    assert (loud.passed, None if loud.passed else loud.severity) == (severity is None, severity)
+    if severity:
+        assert f"LEDGER_{environment.upper()}_DATABASE_URL" in loud.hint
+
+
+def test_the_command_ends_with_zero_when_all_is_well(sandbox: Sandbox, database: Database) -> None:
+    finished = Commands(sandbox, database).run("doctor", "--json")
+    assert finished.code == 0, finished.words
+    checks = finished.json["checks"]
+    assert all({*check} == _CHECK for check in checks)
+    told = [check for check in checks if not check["passed"] and check["cause"] not in ("drill", "server")]
+    assert [check["name"] for check in told] == ["alerts"]
+    assert "No channel is set: when something is wrong, nobody is told." in finished.errors
+    assert "dev source" in finished.errors
+
+
+def test_the_command_ends_with_one_when_something_is_missing_and_knows_misspelt_variables(
+    sandbox: Sandbox, database: Database
+) -> None:
+    finished = Commands(sandbox, database).run(
+        "doctor",
+        LEDGER_DEV_DATABASE_URL="postgresql://clerk@127.0.0.1:1/books",
+        LEDGER_BACKUP_ROOTS="/somewhere",
+    )
+    assert finished.code == 1
+    assert "BAD  dev source" in finished.out
+    assert "Connection refused" in finished.out
+    assert "LEDGER_BACKUP_ROOTS is set, but means nothing here." in finished.out
+    assert "Did you mean LEDGER_BACKUP_ROOT?" in finished.out
+    assert "hint:" in finished.out
+
+
+def test_listed_files_are_looked_at_and_missing_ones_named(sandbox: Sandbox) -> None:
+    with_files = sandbox.with_files()
+    checks = doctor.examine(with_files.env().ctx, [with_files.env()])
+    assert [check.message for check in checks if check.name == "dev files"] == ["1 file(s), 102.4 KB"]
+    (media,) = with_files.fields["files"]
+    media.rename(media.with_name("elsewhere"))
+    (finding,) = _findings(with_files.env())
+    assert f"{media} is listed in `files` but is not there" in finding.message
+
+
+_WRITES = (
+    "CREATE TABLE logins (who name)",
+    """CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS
+       $$ BEGIN INSERT INTO public.logins VALUES (session_user); END $$""",
+    "CREATE EVENT TRIGGER note ON login EXECUTE FUNCTION note()",
+)
+
+
+def test_a_look_fires_no_login_trigger_where_it_can_be_helped(root: Path, database: Database) -> None:
+    """A superuser's fires none. Another account's fires none where the server alone is asked."""
+    run(database, *_WRITES)
+    quiet = restore_server.quiet(database)
+
+    def fired() -> int:
+        with quiet.connect() as connection:
+            [(seen,)] = connection.execute("SELECT count(*) FROM public.logins").fetchall()
+            return int(seen)
+
+    env = Sandbox(root / "own", database).env()
+    assert [one for one in doctor.examine(env.ctx, [env]) if one.cause == "login trigger"] == []
+    identity.identity(env, accept=True)
+    _glance(env)
+    assert fired() == 0
+    run(quiet, "CREATE ROLE teller LOGIN PASSWORD 'x' IN ROLE pg_read_all_data, pg_monitor")
+    try:
+        login = Database({**database.parameters, "user": "teller", "password": "x"})
+        env = Sandbox(root / "teller", login).env()
+        _glance(env)
+        assert fired() == 0
+        (found,) = [one for one in doctor.examine(env.ctx, [env]) if one.cause == "login trigger"]
+        assert "note" in found.message
+        assert found.severity is Severity.WARN
+        assert found.hint.endswith("GRANT SET ON PARAMETER event_triggers TO teller;")
+        before = fired()
+        run(quiet, found.hint.partition(": ")[2])
+        assert [one for one in doctor.examine(env.ctx, [env]) if one.cause == "login trigger"] == []
+        assert fired() == before
+    finally:
+        run(quiet, "DROP OWNED BY teller", "DROP ROLE teller")
+
+
+def _glance(env: EnvironmentContext) -> None:
+    """What the daemon asks of a server every few minutes."""
+    assert disk_metrics.trouble(env) == ""
+    data_directory.data_folder(env.database())

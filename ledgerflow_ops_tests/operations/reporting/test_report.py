@@ -1,0 +1,216 @@
+"""The report: one file that asks nobody anything, for its owner's eyes, whatever it finds."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from ledgerflow_ops.core.catalog.manifest import encode_sealed
+from ledgerflow_ops.core.catalog.proof import Verdict
+from ledgerflow_ops.core.catalog.rungs import Rung
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.monitoring import expected_ranges
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.monitoring import environment_status
+from ledgerflow_ops.operations.reporting import charts, report
+from ledgerflow_ops_tests import builders, needs
+from ledgerflow_ops_tests.builders import NOON
+from ledgerflow_ops_tests.e2e.commands import PROGRAM, PROJECT, Shell
+from ledgerflow_ops_tests.fakes import shelves
+
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+
+
+@dataclass
+class Seen:
+    """A page as a browser shows it: all it asked for, what it complained of, how many charts are drawn."""
+
+    text: str
+    charts: int
+    title: str = ""
+    asked: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = needs.program("chromium", "chromium-browser", "google-chrome")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium, args=OPTIONS)
+        yield found
+        found.close()
+
+
+def opened(browser: Browser, file: Path, picture: Path | None = None) -> Seen:
+    page = browser.new_page(viewport={"width": 1120, "height": 900})
+    seen = Seen("", 0)
+    page.on("request", lambda request: seen.asked.append(request.url))
+    page.on("console", lambda message: seen.complaints.append(message.text))
+    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    page.goto(file.as_uri())
+    places = page.locator("div[id^=chart]").count()
+    if places:
+        page.locator("svg.marks").nth(places - 1).wait_for(timeout=20_000)
+    seen.text, seen.charts = page.inner_text("body"), page.locator("svg.marks").count()
+    seen.title = page.title()
+    if picture:
+        page.screenshot(path=picture, full_page=True, animations="disabled")
+    page.close()
+    return seen
+
+
+@pytest.fixture
+def env(root: Path) -> EnvironmentContext:
+    """Dev with three eventful weeks behind it."""
+    env = builders.env(root, now=lambda: NOON, scheduled=True)
+    shelves.days(env, NOON - timedelta(hours=5), 24, shelves.eventful)
+    return env
+
+
+def test_it_is_drawn_whole_in_a_browser_and_asks_nobody_anything(
+    env: EnvironmentContext, browser: Browser, tmp_path: Path
+) -> None:
+    name = shelves.put(env, NOON - timedelta(days=2, hours=1), size=shelves.SIZE, rung=Rung.READABLE)
+    file = report.write(env.ctx)
+    seen = opened(browser, file, tmp_path / "report.png")
+    assert seen.asked == [file.as_uri()], "nothing but itself"
+    assert seen.complaints == []
+    assert seen.charts == 4, "the calendar, sizes, durations, restores"
+    for words in (
+        "Backups of LedgerFlow",
+        "5 h old",
+        "ledgerflow_dev_20261123_0700.dump",
+        "SAMPLE",
+        "of 1 d 2 h",
+    ):
+        assert words in seen.text
+    assert name.dump not in seen.text
+    assert (tmp_path / "report.png").stat().st_size > 40_000
+
+
+def test_on_a_phone_the_words_of_an_incident_need_no_scrolling_and_the_calendar_begins_with_today(
+    env: EnvironmentContext, browser: Browser
+) -> None:
+    shelves.put(env, NOON - timedelta(hours=1), rung=Rung.HASHED, verdict=Verdict.BAD)
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto(report.write(env.ctx).as_uri())
+    page.locator("svg.marks").first.wait_for(timeout=20_000)
+    incidents = page.locator("section", has_text="Open incidents")
+    assert incidents.evaluate("it => it.scrollWidth - it.clientWidth") <= 0
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    chart = page.locator(".latest svg.marks").bounding_box()
+    page.close()
+    assert chart
+    assert chart["x"] < 0, "it is wider than the screen"
+    assert chart["x"] + chart["width"] <= 390
+
+
+def test_it_is_the_owners_alone_and_takes_the_place_of_the_last(env: EnvironmentContext) -> None:
+    first = report.write(env.ctx)
+    before = first.stat().st_ino
+    second = report.write(env.ctx)
+    assert (first, second.stat().st_mode & 0o777) == (second, 0o600)
+    assert second.stat().st_ino != before, "written beside it and renamed"
+    assert [file.name for file in second.parent.iterdir()] == [report.NAME]
+    assert second.parent.stat().st_mode & 0o077 == 0
+
+
+def test_words_from_outside_are_shown_as_words(root: Path, browser: Browser) -> None:
+    """A file's name, a folder: none of it may become part of the page, or end the script it stands in."""
+    evil = "<img src=x onerror=document.title='pwned'></script><script>document.title='pwned'</script>"
+    env = builders.env(root / evil, now=lambda: NOON, scheduled=True)
+    for days in range(3):
+        shelves.put(env, NOON - timedelta(days=days))
+    env.folder.file("<i>by hand.dump").write_bytes(b"PGDMP")
+    place, state = str(env.ctx.settings.backup_root), env.ctx.settings.state_dir
+    rows = [[(NOON - timedelta(days=days)).isoformat(), 5, 9, 1, 1] for days in range(5)]
+    state.mkdir(parents=True)
+    (state / "disks.json").write_bytes(encode_sealed({"disks": {place: rows}}))
+    seen = opened(browser, report.write(env.ctx))
+    assert (seen.title, seen.complaints, len(seen.asked)) == ("Backups of LedgerFlow", [], 1)
+    assert seen.charts == 5, "with the room, whose title is the folder"
+    assert f"{place}/dev" in seen.text
+
+
+def test_with_nothing_at_all_it_says_so(root: Path, browser: Browser) -> None:
+    env = builders.env(root, now=lambda: NOON)
+    file = report.write(env.ctx)
+    seen = opened(browser, file)
+    assert (seen.charts, seen.complaints) == (0, [])
+    assert seen.text.count("nothing is proven") == 3
+    assert "not known" not in seen.text, "nobody has set an objective for what is not there"
+    assert file.stat().st_size < 20_000, "no library where nothing is drawn"
+
+
+@pytest.mark.parametrize("days", [1, 2, 3, 9])
+def test_a_young_history_is_drawn_as_far_as_it_goes(root: Path, days: int) -> None:
+    env = builders.env(root, now=lambda: NOON, scheduled=True)
+    shelves.days(env, NOON, days, shelves.plain)
+    found = environment_status.standing(env)
+    size = charts.figure(found, "size", "Size")
+    assert (size is None) is (days < 2)
+    assert "svg" in charts.picture(charts.calendar([found]), "calendar")
+    assert charts.restores([found]) is not None
+    assert report.write(env.ctx).stat().st_size > 500_000
+
+
+def test_what_is_outside_of_its_band_is_marked(root: Path) -> None:
+    env = builders.env(root, now=lambda: NOON, scheduled=True)
+    for number in range(20, 0, -1):
+        shelves.put(env, NOON - timedelta(days=number), size=300_000)
+    shelves.put(env, NOON, size=100_000)
+    found = environment_status.standing(env)
+    chart = charts.figure(found, "size", "Size")
+    assert chart is not None
+    drawn = chart.to_dict()
+    [points] = [rows for rows in drawn["datasets"].values() if rows and "judged" in rows[0]]
+    assert [row["day"] for row in points if row["judged"] == "not expected"] == ["2026-11-23"]
+    assert [row["judged"] for row in points].count("too early to say") == expected_ranges.LEAST_DAYS
+
+
+def test_what_was_never_restored_has_no_restore_time_to_draw(root: Path) -> None:
+    env = builders.env(root, now=lambda: NOON, scheduled=True)
+    shelves.put(env, NOON, rung=None)
+    assert charts.restores([environment_status.standing(env)]) is None
+    assert report.write(env.ctx).exists()
+
+
+def test_the_objective_is_drawn_where_it_is_near(root: Path) -> None:
+    for minutes, drawn in ((60, False), (0.05, True)):
+        env = builders.env(root, now=lambda: NOON, rto_minutes=minutes)
+        shelves.put(env, NOON, rto=2.0)
+        chart = charts.restores([environment_status.standing(env)])
+        assert chart is not None
+        assert ("layer" in chart.to_dict()) is drawn
+
+
+def test_where_it_cannot_be_written_that_is_told(root: Path, env: EnvironmentContext) -> None:
+    report.folder(env.ctx).parent.mkdir(exist_ok=True)
+    report.folder(env.ctx).write_text("in the way")
+    with pytest.raises(LedgerError) as error:
+        report.write(env.ctx)
+    assert error.value.hint
+
+
+def test_the_command_says_where_it_is(root: Path) -> None:
+    shell = Shell(root)
+    said = shell.make("-s", "report", "JSON=1", LEDGERFLOW=str(PROGRAM))
+    assert said.code == 0, said.all
+    assert Path(said.json["file"]) == shell.state / "reports" / "report.html"
+    assert Path(said.json["file"]).exists()
+
+
+def test_an_environment_that_matters_more_comes_first(root: Path) -> None:
+    env = builders.env(root, now=lambda: NOON)
+    found = [str(item.env.environment) for item in report.overview(env.ctx).environments]
+    assert found == [str(Environment.PROD), str(Environment.TEST), str(Environment.DEV)]
+
+
+def test_its_style_comes_with_the_package() -> None:
+    text = (PROJECT / "ledgerflow_ops" / "operations" / "reporting" / "report.css").read_text()
+    assert not re.search(r"url\(|@import", text), "nothing is fetched"

@@ -1,0 +1,588 @@
+"""Rotation on real files: what goes, what stays, what is never touched, and who is asked."""
+
+import os
+import shutil
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledgerflow_ops.adapters.system import journal_file, locks
+from ledgerflow_ops.core.catalog import catalog as known
+from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.catalog.proof import Verdict
+from ledgerflow_ops.core.catalog.rungs import Rung
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import Busy, Refused
+from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.restore.restore_plan import Wish
+from ledgerflow_ops.operations import backup_lock, catalog, removal_history, summaries
+from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.restore import restore
+from ledgerflow_ops.operations.retention import pins, rotate
+from ledgerflow_ops.operations.retention.rotate import Done
+from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import NOON, Recorder
+from ledgerflow_ops_tests.fakes import sandboxes
+from ledgerflow_ops_tests.fakes.stores import Store
+
+ENDINGS = {".dump", ".globals.sql", ".manifest.json", ".proof.json"}
+
+
+class Ground:
+    """dev with a week's window and made-up backups, at noon on 23 November 2026."""
+
+    def __init__(self, root: Path, **fields: Any) -> None:
+        self.root, self.now = root, NOON
+        self.fields: dict[str, Any] = {"expire_share": 1.0, **fields}
+        self.store = Store(root / "backups" / "dev")
+
+    @property
+    def env(self) -> EnvironmentContext:
+        return builders.env(self.root, now=lambda: self.now, **self.fields)
+
+    @property
+    def archive(self) -> Store:
+        return Store(self.root / "archive" / "dev")
+
+    def put(self, days: float, rung: Rung | None = Rung.VALID, **more: Any) -> Manifest:
+        return self.store.put(NOON - timedelta(days=days), rung, **more)
+
+    def week(self, first: int = 7) -> list[Manifest]:
+        return [self.put(days) for days in range(first, -1, -1)]
+
+    def rotate(self, confirmed: str = "") -> Done:
+        return rotate.carry_out(self.env, confirmed)
+
+    def told(self) -> list[str]:
+        """What a rotation says."""
+        recorder = Recorder()
+        env = builders.env(self.root, now=lambda: self.now, reporter=recorder, **self.fields)
+        rotate.carry_out(env)
+        return recorder.said
+
+
+@pytest.fixture
+def sandbox(root: Path) -> Ground:
+    return Ground(root)
+
+
+@pytest.fixture
+def archived(root: Path) -> Ground:
+    (root / "archive").mkdir()
+    return Ground(root, archive_roots=(root / "archive",))
+
+
+def stem(made: Manifest) -> str:
+    return BackupName.of(made.dump.file).stem
+
+
+def called(sandbox: Ground, made: Manifest) -> set[str]:
+    """What is left of a backup in the folder, by ending."""
+    return {name.removeprefix(stem(made)) for name in sandbox.store.names() if name.startswith(stem(made))}
+
+
+class TestGoing:
+    def test_what_expires_goes_whole_and_its_records_go_into_the_history(self, sandbox: Ground) -> None:
+        old, rest = sandbox.put(8), sandbox.week()
+        done = sandbox.rotate()
+        assert done.removed == (stem(old),)
+        assert not called(sandbox, old)
+        assert sandbox.store.stems() == sorted(stem(made) for made in rest)
+        [past] = summaries.past(sandbox.env)
+        assert (past.name.stem, past.state, past.proven) == (stem(old), "valid", True)
+        assert (past.day, past.rows, past.rto_seconds) == (date(2026, 11, 15), 3, 1.5)
+        kept = removal_history.folder(sandbox.env)
+        assert Manifest.decode(kept.read(f"{stem(old)}.manifest.json"), "m") == old
+        assert kept.size(f"{stem(old)}.proof.json")
+        assert done.days == (date(2026, 11, 15),)
+
+    def test_a_plan_touches_nothing(self, sandbox: Ground) -> None:
+        sandbox.put(8)
+        sandbox.week()
+        before = sorted(path for path in sandbox.root.rglob("*"))
+        assert len(rotate.plan_rotation(sandbox.env).plan.expired) == 1
+        assert sorted(path for path in sandbox.root.rglob("*")) == before
+
+    def test_twice_is_once(self, sandbox: Ground) -> None:
+        sandbox.put(8)
+        sandbox.week()
+        assert sandbox.rotate().removed
+        names = sandbox.store.names()
+        again = sandbox.rotate()
+        assert again.removed == ()
+        assert sandbox.store.names() == names
+        assert again.days == (date(2026, 11, 15),), "a day is told until it is wiped"
+        rotate.wiped(sandbox.env, again.days)
+        assert sandbox.rotate().days == ()
+
+    def test_a_day_that_has_another_backup_is_not_wiped(self, sandbox: Ground) -> None:
+        sandbox.put(8)
+        other = sandbox.put(8.1)
+        pins.pin(sandbox.env, BackupName(stem(other)), "wanted")
+        sandbox.week()
+        assert sandbox.rotate().days == ()
+        assert not list(removal_history.folder(sandbox.env).path.glob("*.going.json"))
+
+    def test_the_journal_says_what_went(self, sandbox: Ground) -> None:
+        old = sandbox.put(8)
+        sandbox.week()
+        sandbox.rotate()
+        [entry] = journal_file.entries(sandbox.env.ctx.settings.state_dir)
+        assert (entry["what"], entry["result"]) == ("rotate", "ok")
+        assert entry["environment"] == "dev"
+        assert entry["removed"] == [old.dump.file]
+        assert (entry["kept"], entry["edge"], entry["who"]) == (8, "2026-11-16", "tests")
+
+    def test_only_one_at_a_time(self, sandbox: Ground) -> None:
+        sandbox.put(8)
+        sandbox.week()
+        state = sandbox.env.ctx.settings.state_dir
+        with locks.exclusive(state, Environment.DEV, "backup", NOON), pytest.raises(Busy, match="backup by"):
+            sandbox.rotate()
+        assert len(sandbox.store.stems()) == 9
+
+    def test_no_folder_yet_is_nothing_to_do(self, sandbox: Ground) -> None:
+        assert sandbox.rotate().removed == ()
+
+
+class TestAsked:
+    def test_more_than_the_share_is_refused_and_nothing_goes(self, root: Path) -> None:
+        sandbox = Ground(root, expire_share=0.34)
+        made = sandbox.week(12)
+        names = sandbox.store.names()
+        for confirmed in ("", "prod", "DEV", "yes"):
+            with pytest.raises(Refused) as refused:
+                sandbox.rotate(confirmed)
+            assert "5 of 13 backups would go at once, more than 34%" in refused.value.message
+            assert "CONFIRM=dev" in refused.value.hint
+            assert (f"CONFIRM={confirmed!r}" in refused.value.message) == bool(confirmed)
+        assert sandbox.store.names() == names
+        assert sandbox.rotate("dev").removed == tuple(stem(one) for one in made[:5])
+        noted = journal_file.entries(sandbox.env.ctx.settings.state_dir)
+        assert [entry["result"] for entry in noted] == [*["refused"] * 4, "ok"]
+        assert noted[-1]["confirmed"] == "dev"
+        assert "5 of 13" in noted[-1]["asked"]
+
+    def test_one_backup_taken_by_a_clock_years_ahead_takes_nothing_with_it(self, root: Path) -> None:
+        sandbox = Ground(root, expire_share=1.0)
+        real = [sandbox.put(days) for days in (3, 2, 1, 0)]
+        sandbox.now = NOON + timedelta(days=2000)
+        ahead = sandbox.store.put(sandbox.now)
+        with pytest.raises(
+            Refused, match=r"nothing was taken between 2026-11-23 and 2032-05-15 \(2000 days\)"
+        ):
+            sandbox.rotate()
+        sandbox.now = NOON + timedelta(days=1)
+        assert sandbox.rotate().removed == ()
+        assert {stem(made) for made in (*real, ahead)} <= set(sandbox.store.stems())
+
+
+class TestNeverTouched:
+    def test_files_it_does_not_know(self, sandbox: Ground) -> None:
+        sandbox.put(8)
+        others = {
+            "by_hand.dump": b"PGDMP",
+            "notes.txt": b"mine",
+            "ledgerflow_dev_20200101_0000.dump": b"old",
+            "ledgerflow_dev_20200101_0000.globals.sql": b"roles",
+            "ledgerflow_dev_20200102_0000.proof.json": b"{}",
+            "ledgerflow_dev_20200103_0000.manifest.json": b"{}",
+            "ledgerflow_dev_20200104_0000.files.tar.zst": b"files",
+            ".hidden": b"too",
+        }
+        sandbox.week()
+        for name, data in others.items():
+            (sandbox.store.path / name).write_bytes(data)
+        (sandbox.store.path / "folder.dump").mkdir()
+        done = sandbox.rotate()
+        assert len(done.removed) == 1
+        for name, data in others.items():
+            assert (sandbox.store.path / name).read_bytes() == data
+        assert set(done.planned.strangers) == {
+            "by_hand.dump",
+            "folder.dump",
+            "ledgerflow_dev_20200101_0000.dump",
+            "ledgerflow_dev_20200103_0000.dump",
+        }
+
+    def test_another_environments_backup_a_swapped_manifest_and_a_dump_that_is_a_link(
+        self, sandbox: Ground
+    ) -> None:
+        foreign = replace(sandbox.store, environment=Environment.PROD).put(NOON - timedelta(days=40))
+        swapped, linked = sandbox.put(41), sandbox.put(42)
+        manifest = sandbox.store.path / f"{stem(swapped)}.manifest.json"
+        manifest.write_bytes((sandbox.store.path / f"{stem(linked)}.manifest.json").read_bytes())
+        dump = sandbox.store.path / linked.dump.file
+        dump.rename(sandbox.root / "elsewhere.dump")
+        dump.symlink_to(sandbox.root / "elsewhere.dump")
+        sandbox.week()
+        names = sandbox.store.names()
+        done = sandbox.rotate()
+        assert done.removed == ()
+        assert sandbox.store.names() == names
+        assert set(done.planned.strangers) == {one.dump.file for one in (foreign, swapped, linked)}
+        assert (sandbox.root / "elsewhere.dump").exists()
+
+    def test_one_that_was_brought_back_while_its_removal_was_not_over(self, sandbox: Ground) -> None:
+        """Rotation was cut off; then somebody took the manifest out of the history again, and pinned it."""
+        old = sandbox.put(8)
+        sandbox.week()
+
+        def die() -> None:
+            raise KeyboardInterrupt
+
+        dying = builders.env(
+            sandbox.root,
+            now=lambda: NOON,
+            reporter=sandboxes.At(at=Step.REMOVE, action=die),
+            **sandbox.fields,
+        )
+        with pytest.raises(KeyboardInterrupt):
+            rotate.carry_out(dying)
+        name = BackupName(stem(old))
+        kept = removal_history.folder(sandbox.env).path / name.manifest
+        shutil.copyfile(kept, sandbox.store.path / name.manifest)
+        pins.pin(sandbox.env, name, "wanted after all")
+        done = sandbox.rotate()
+        assert (done.removed, done.finished) == ((), ())
+        assert {".dump", ".manifest.json", ".pin.json"} <= called(sandbox, old)
+        assert catalog.entry(sandbox.env, name).is_backup
+        assert not removal_history.unfinished(sandbox.env)
+
+    def test_a_backup_in_use(self, sandbox: Ground) -> None:
+        old, older = sandbox.put(8), sandbox.put(9)
+        sandbox.week()
+        with backup_lock.held(sandbox.env, BackupName(stem(old)), "drill"):
+            done = sandbox.rotate()
+        assert done.removed == (stem(older),)
+        [told] = [one for one in done.planned.plan.decisions if one.name == stem(old)]
+        assert told.reasons[0].startswith(f"it is in use: drill by {locks.who()} (process {os.getpid()})")
+        assert sandbox.rotate().removed == (stem(old),)
+
+    def test_one_that_is_taken_into_use_after_the_plan(self, sandbox: Ground) -> None:
+        old = sandbox.put(8)
+        sandbox.week()
+        held = backup_lock.held(sandbox.env, BackupName(stem(old)), "restore")
+        recorder = sandboxes.At(at=Step.NOTE)
+        sandbox.put(9)  # goes first; while it does, the other is taken into use
+        recorder.action = held.__enter__
+        env = builders.env(sandbox.root, now=lambda: NOON, reporter=recorder, **sandbox.fields)
+        done = rotate.carry_out(env)
+        held.__exit__(None, None, None)
+        assert recorder.fired
+        assert list(done.left) == [stem(old)]
+        assert "is in use: restore by" in done.left[stem(old)]
+        assert called(sandbox, old) == ENDINGS
+
+    def test_one_that_is_pinned_after_the_plan(self, sandbox: Ground) -> None:
+        old = sandbox.put(8)
+        sandbox.week()
+        sandbox.put(9)
+        action = lambda: pins.pin(sandbox.env, BackupName(stem(old)), "just now")  # noqa: E731
+        recorder = sandboxes.At(at=Step.NOTE, action=action)
+        env = builders.env(sandbox.root, now=lambda: NOON, reporter=recorder, **sandbox.fields)
+        assert rotate.carry_out(env).left == {stem(old): "pinned meanwhile: just now"}
+        assert called(sandbox, old) == {*ENDINGS, ".pin.json"}
+
+    def test_a_pin_that_cannot_be_read_holds(self, sandbox: Ground) -> None:
+        for days, damage in ((8, b"{}"), (9, None)):
+            old = sandbox.put(days)
+            pins.pin(sandbox.env, BackupName(stem(old)), "wanted", NOON - timedelta(hours=1))
+            if damage:
+                (sandbox.store.path / f"{stem(old)}.pin.json").write_bytes(damage)
+            else:
+                sandbox.store.evict(f"{stem(old)}.pin.json")
+        sandbox.week()
+        assert sandbox.rotate().removed == ()
+
+
+class TestBad:
+    def test_a_bad_one_is_evidence_in_the_window_and_goes_after_it(self, sandbox: Ground) -> None:
+        old = sandbox.put(8, Rung.HASHED, verdict=Verdict.BAD)
+        recent = sandbox.put(3.5, Rung.HASHED, verdict=Verdict.BAD)
+        sandbox.week()
+        assert sandbox.rotate().removed == (stem(old),)
+        assert stem(recent) in sandbox.store.stems()
+        [past] = summaries.past(sandbox.env)
+        assert past.bad
+
+    @pytest.mark.parametrize("damage", ["gone", "cut"])
+    def test_one_whose_dump_is_gone_or_cut(self, sandbox: Ground, damage: str) -> None:
+        old = sandbox.put(8)
+        dump = sandbox.store.path / old.dump.file
+        dump.unlink() if damage == "gone" else dump.write_bytes(b"x")
+        sandbox.week()
+        assert sandbox.rotate().removed == (stem(old),)
+        assert not called(sandbox, old)
+
+    def test_where_too_few_are_proven_what_is_not_proven_stays(self, sandbox: Ground) -> None:
+        old = sandbox.put(8, None)
+        sandbox.put(0)
+        assert sandbox.rotate().removed == ()
+        sandbox.put(1)
+        assert sandbox.rotate().removed == (stem(old),)
+
+
+class TestCloud:
+    def test_an_evicted_one_goes_with_what_icloud_left_in_its_place(self, sandbox: Ground) -> None:
+        old = sandbox.put(8)
+        for file in (old.dump.file, f"{stem(old)}.globals.sql"):
+            sandbox.store.evict(file)
+        sandbox.week()
+        assert sandbox.rotate().removed == (stem(old),)
+        assert not [name for name in sandbox.store.names() if stem(old) in name]
+
+    def test_one_whose_manifest_is_evicted_is_not_known(self, sandbox: Ground) -> None:
+        old = sandbox.put(8)
+        sandbox.store.evict(f"{stem(old)}.manifest.json")
+        sandbox.week()
+        done = sandbox.rotate()
+        assert done.removed == ()
+        assert done.planned.strangers == (old.dump.file,)
+
+
+class TestFiles:
+    def test_an_archive_goes_when_nobody_needs_it_any_more(self, sandbox: Ground) -> None:
+        first = sandbox.put(20, files=[])
+        assert first.files
+        second = sandbox.put(8, files=[first.files])
+        assert second.files
+        third = sandbox.put(7, files=[first.files, second.files])
+        week = [sandbox.put(days, files=[]) for days in range(6, -1, -1)]
+        assert sandbox.rotate().removed == (stem(first), stem(second))
+        assert called(sandbox, first) == {".files.tar.zst"}
+        assert called(sandbox, second) == {".files.tar.zst"}
+        assert not [entry for entry in catalog.entries(sandbox.env) if entry.bad]
+
+        sandbox.now = NOON + timedelta(days=1)
+        sandbox.store.put(sandbox.now, files=[])
+        done = sandbox.rotate()
+        assert done.removed == (stem(third),)
+        assert not {name for name in sandbox.store.names() if ".files." in name} & {
+            f"{stem(made)}.files.tar.zst" for made in (first, second, third)
+        }
+        assert all(f"{stem(made)}.files.tar.zst" in sandbox.store.names() for made in week)
+
+    @pytest.mark.parametrize("damage", ["changed", "evicted"])
+    def test_while_a_manifest_cannot_be_read_no_archive_goes(self, sandbox: Ground, damage: str) -> None:
+        old = sandbox.put(8, files=[])
+        assert old.files
+        needing = sandbox.put(1.5, files=[old.files])
+        sandbox.week()
+        manifest = f"{stem(needing)}.manifest.json"
+        whole = (sandbox.store.path / manifest).read_bytes()
+        if damage == "evicted":
+            sandbox.store.evict(manifest)
+        else:
+            (sandbox.store.path / manifest).write_bytes(whole[:-9])
+        said = sandbox.told()
+        assert called(sandbox, old) == {".files.tar.zst"}
+        assert f"{manifest} cannot be read: nobody knows which archives of files it needs" in said
+        (sandbox.store.path / f".{manifest}.icloud").unlink(missing_ok=True)
+        (sandbox.store.path / manifest).write_bytes(whole)
+        assert sandbox.rotate().finished == (old.dump.file,)
+        assert called(sandbox, old) == {".files.tar.zst"}, "it is needed"
+
+
+class TestArchives:
+    def test_copies_go_with_the_backup(self, archived: Ground) -> None:
+        old = archived.put(8)
+        for made in (old, *archived.week()):
+            archived.archive.copy_from(archived.store, made)
+        (archived.archive.path / "by_hand.dump").write_bytes(b"PGDMP")
+        assert archived.rotate().removed == (stem(old),)
+        assert archived.archive.stems() == archived.store.stems()
+        assert (archived.archive.path / "by_hand.dump").exists()
+        assert not [name for name in archived.archive.names() if stem(old) in name]
+
+    @pytest.mark.parametrize("damage", ["no proof", "cut", "no manifest"])
+    def test_a_backup_whose_only_other_copy_is_not_proven_stays(self, archived: Ground, damage: str) -> None:
+        old = archived.put(8)
+        archived.week()
+        archived.archive.copy_from(archived.store, old, proof=damage != "no proof")
+        if damage == "cut":
+            (archived.archive.path / old.dump.file).write_bytes(b"PG")
+        if damage == "no manifest":
+            (archived.archive.path / f"{stem(old)}.manifest.json").unlink()
+        done = archived.rotate()
+        assert done.removed == ()
+        [told] = [one for one in done.planned.plan.decisions if one.name == stem(old)]
+        assert told.reasons == (f"its only other copy is not proven: {archived.archive.path}",)
+        assert called(archived, old) == ENDINGS
+
+    def test_another_backup_of_that_name_in_the_archive_is_no_copy(self, archived: Ground) -> None:
+        old = archived.put(8)
+        other = archived.archive.put(NOON - timedelta(days=300), None, stem=stem(old))
+        archived.week()
+        assert archived.rotate().removed == (stem(old),)
+        assert stem(other) in archived.archive.stems()
+
+    def test_what_is_only_in_the_archive_is_not_touched(self, archived: Ground) -> None:
+        archived.week()
+        archived.archive.put(NOON - timedelta(days=300))
+        names = archived.archive.names()
+        archived.rotate()
+        assert archived.archive.names() == names
+
+    def test_an_archive_that_is_away_is_cleaned_when_it_is_back(self, archived: Ground) -> None:
+        old = archived.put(8)
+        for made in (old, *archived.week()):
+            archived.archive.copy_from(archived.store, made)
+        away = archived.root / "away"
+        (archived.root / "archive").rename(away)
+        done = archived.rotate()
+        assert done.removed == (stem(old),)
+        rotate.wiped(archived.env, done.days)
+        again = archived.rotate()
+        assert again.planned.unfinished, "it is remembered"
+        assert again.days == ()
+        away.rename(archived.root / "archive")
+        assert archived.rotate().finished == (old.dump.file,)
+        assert archived.archive.stems() == archived.store.stems()
+        assert archived.rotate().planned.unfinished == ()
+
+    def test_an_archive_that_is_not_set_any_more_is_forgotten(self, archived: Ground) -> None:
+        archived.put(8)
+        archived.week()
+        shutil.rmtree(archived.root / "archive")
+        rotate.wiped(archived.env, archived.rotate().days)
+        archived.fields.pop("archive_roots")
+        archived.rotate()
+        assert archived.rotate().planned.unfinished == ()
+
+
+class TestHistory:
+    def test_a_name_that_was_used_before_has_its_own_place(self, sandbox: Ground) -> None:
+        first = sandbox.put(30, stem="before_migration")
+        sandbox.week()
+        rotate.wiped(sandbox.env, sandbox.rotate().days)
+        second = sandbox.put(20, stem="before_migration")
+        sandbox.rotate()
+        past = summaries.past(sandbox.env)
+        assert [one.recovery_point for one in past] == [second.recovery_point, first.recovery_point]
+        assert {one.name.stem for one in past} == {"before_migration"}
+
+    def test_one_that_comes_back_and_goes_again_leaves_nothing_behind(self, archived: Ground) -> None:
+        """Brought back from an archive each time: the very same backup has been in the history before."""
+        old = archived.put(8)
+        archived.week()
+        elsewhere = Store(archived.root / "elsewhere")
+        elsewhere.path.mkdir()
+        elsewhere.copy_from(archived.store, old)
+        for _ in range(4):
+            assert archived.rotate().removed == (stem(old),)
+            assert not called(archived, old)
+            archived.store.copy_from(elsewhere, old)
+
+    def test_manifests_stay_whole_for_a_while_and_their_facts_longer(self, sandbox: Ground) -> None:
+        there = removal_history.folder(sandbox.env)
+        for days in range(9, 120):
+            Store(there.path).put(NOON - timedelta(days=days))
+        sandbox.week(8)
+        oldest = sandbox.put(300)
+        to_wipe = sandbox.rotate("dev").days
+        assert len(summaries.past(sandbox.env)) == 113, "the facts were noted before manifests went"
+        assert len(there.names(".facts.json")) == 113
+        assert f"{stem(oldest)}.manifest.json" in there.names(".manifest.json"), "its removal is not over"
+        rotate.wiped(sandbox.env, to_wipe)
+        sandbox.rotate()
+        assert len(there.names(".manifest.json")) == len(there.names(".proof.json")) == 90
+        assert there.names(".manifest.json")[0] == "ledgerflow_dev_20260818_120000.manifest.json"
+
+    def test_a_clock_years_ahead_does_not_empty_it(self, sandbox: Ground) -> None:
+        there = removal_history.folder(sandbox.env)
+        for days in range(9, 100):
+            Store(there.path).put(NOON - timedelta(days=days))
+        sandbox.week(8)
+        sandbox.now = NOON + timedelta(days=3000)
+        sandbox.store.put(sandbox.now)
+        sandbox.rotate("dev")
+        assert len(summaries.past(sandbox.env)) == 99
+        assert len(there.names(".manifest.json")) == 90
+
+    def test_facts_that_were_edited_are_left_out_and_a_damaged_record_is_told(self, sandbox: Ground) -> None:
+        old, older = sandbox.put(8), sandbox.put(9)
+        sandbox.week()
+        sandbox.rotate()
+        there = removal_history.folder(sandbox.env)
+        (there.path / f"{stem(old)}.facts.json").write_bytes(b"{}")
+        (there.path / f"{stem(older)}.going.json").write_bytes(b"{}")
+        assert [one.name.stem for one in summaries.past(sandbox.env)] == [stem(older)]
+        assert any(f"history/{stem(older)}.going.json" in said for said in sandbox.told())
+
+
+class TestTheRealThing:
+    def test_drills_and_restores_hold_their_backup(self, env: EnvironmentContext) -> None:
+        """Looked at from within, while they are at work."""
+        seen: dict[str, str] = {}
+
+        def look() -> None:
+            seen.update(locks.in_use(env.ctx.settings.state_dir, Environment.DEV))
+
+        manifest = sandboxes.take(env)
+        name = BackupName.of(manifest.dump.file)
+        for step in (Step.VERIFY, Step.COMPARE, Step.PROOF):
+            seen.clear()
+            recorder = sandboxes.At(at=step, action=look)
+            sandboxes.prove(
+                EnvironmentContext(replace(env.ctx, reporter=recorder), env.environment), manifest
+            )
+            assert seen[name.stem].startswith("drill by "), step
+        seen.clear()
+        recorder = sandboxes.At(at=Step.CREATE, action=look)
+        wish = Wish(Environment.DEV, name.dump, force=True)
+        restore.restore(EnvironmentContext(replace(env.ctx, reporter=recorder), env.environment), wish)
+        assert seen[name.stem].startswith("restore by ")
+        look()
+        assert locks.in_use(env.ctx.settings.state_dir, Environment.DEV) == {}
+        assert known.newest_proven(catalog.entries(env))
+
+    def test_a_restore_of_what_has_just_been_rotated_away_touches_nothing(
+        self, env: EnvironmentContext
+    ) -> None:
+        manifest = sandboxes.take(env)
+        name = BackupName.of(manifest.dump.file)
+        prepared = restore.prepare(env, Wish(Environment.DEV, name.dump, force=True))
+        env.folder.remove(name.manifest)
+        with pytest.raises(Refused, match="removed by a rotation a moment ago"):
+            restore.carry_out(env, prepared)
+
+
+def test_a_backup_that_is_just_being_removed_is_not_taken_into_use(sandbox: Ground) -> None:
+    old = sandbox.put(8)
+    state = sandbox.env.ctx.settings.state_dir
+    with (
+        locks.alone(state, Environment.DEV, stem(old)),
+        pytest.raises(Busy, match="just being removed"),
+        backup_lock.held(sandbox.env, BackupName(stem(old)), "drill"),
+    ):
+        pytest.fail("used, and removed")
+    with backup_lock.held(sandbox.env, BackupName(stem(old)), "drill"):
+        pass
+
+
+def test_several_may_use_a_backup_at_once(sandbox: Ground) -> None:
+    old, env = sandbox.put(8), sandbox.env
+    name, state = BackupName(stem(old)), env.ctx.settings.state_dir
+    with backup_lock.held(env, name, "drill"):
+        with backup_lock.held(env, name, "restore"):
+            assert locks.in_use(state, Environment.DEV)[stem(old)].startswith("restore by")
+        with pytest.raises(Busy, match="is in use"), locks.alone(state, Environment.DEV, stem(old)):
+            pytest.fail("taken away from under a drill")
+    assert locks.in_use(state, Environment.DEV) == {}
+    assert locks.in_use(state, Environment.PROD) == {}
+
+
+def test_the_time_is_that_of_the_environment(root: Path) -> None:
+    """Late in the evening in Vienna it is the same day; in Auckland it is the next already."""
+    sandbox = Ground(root, time_zone="Pacific/Auckland")
+    sandbox.now = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
+    sandbox.store = replace(sandbox.store, zone=sandbox.env.settings.zone)
+    made = [sandbox.store.put(sandbox.now - timedelta(days=days)) for days in range(8, -1, -1)]
+    done = sandbox.rotate()
+    assert done.planned.plan.edge == date(2026, 11, 17)
+    assert done.removed == (stem(made[0]),)
