@@ -9,8 +9,8 @@ from ledgerflow_ops.core.errors import LedgerError
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """The system's errors about files as LedgerErrors with a hint."""
+def translated(path: Path | str) -> Iterator[None]:
+    """The system's errors about files as LedgerErrors with a hint, naming `path` where they name no file."""
     try:
         yield
     except OSError as error:
