@@ -214,11 +214,12 @@ def unknown_variables() -> dict[str, str]:
 
 def _overlap(one: Path, other: Path) -> bool:
     """Whether one lies in the other or is it, as they are written or as links lead them."""
-    pairs = ((one, other), (_real(one), _real(other)))
+    pairs = ((one, other), (real(one), real(other)))
     return any(a.is_relative_to(b) or b.is_relative_to(a) for a, b in pairs)
 
 
-def _real(path: Path) -> Path:
+def real(path: Path) -> Path:
+    """The path without links, as far as they can be followed."""
     try:
         return path.resolve()
     except (OSError, RuntimeError):  # links that lead in a circle, or where we may not look

@@ -13,7 +13,7 @@ from ledgerflow_ops.adapters.storage.folder import Folder, Version
 from ledgerflow_ops.core.catalog import backup_summary
 from ledgerflow_ops.core.catalog import history as keeping
 from ledgerflow_ops.core.catalog.backup_summary import Summary
-from ledgerflow_ops.core.catalog.catalog import Entry
+from ledgerflow_ops.core.catalog.catalog import Entry, newest_first
 from ledgerflow_ops.core.catalog.history import FACTS, GOING, Going
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import MANIFEST, BackupName
@@ -98,7 +98,7 @@ def past(env: EnvironmentContext) -> list[Summary]:
     names = [BackupName.of(file) for file in there.names(MANIFEST)]
     # Of some, a rotation that was cut off could not note the facts.
     found += [_summary(env, name) for name in names if name.stem + FACTS not in facts]
-    return backup_summary.newest_first(one for one in found if one)
+    return newest_first(one for one in found if one)
 
 
 def prune(env: EnvironmentContext, since: datetime) -> list[str]:

@@ -19,6 +19,7 @@ from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.catalog import backup_summary, index, manifest, naming, proof, rungs
 from ledgerflow_ops.core.catalog import catalog as core_catalog
 from ledgerflow_ops.core.catalog.backup_summary import Listed, Summary
+from ledgerflow_ops.core.catalog.catalog import newest_first
 from ledgerflow_ops.core.catalog.index import Record
 from ledgerflow_ops.core.catalog.naming import DUMP, MANIFEST, BackupName
 from ledgerflow_ops.operations import catalog, removal_history
@@ -35,7 +36,12 @@ seconds, or two. What was changed so shortly before it was read is read again th
 
 def present(env: EnvironmentContext) -> list[Summary]:
     """The committed backups that lie in the environment's folder, newest recovery point first."""
-    return backup_summary.newest_first(one.summary for one in listed(env) if one.summary is not None)
+    return newest_first(one.summary for one in listed(env) if one.summary is not None)
+
+
+def own(env: EnvironmentContext, found: Iterable[Summary]) -> list[Summary]:
+    """Those of the environment's own database: backups of the sample do not count where it has a real one."""
+    return [one for one in found if env.is_sample or not one.sample]
 
 
 def past(env: EnvironmentContext) -> list[Summary]:
@@ -111,7 +117,7 @@ def _believed(env: EnvironmentContext, seen: FolderSnapshot, known: dict[str, Re
     An index is easy to write, by a mistake or on purpose. What RPO, `latest-proven` and the guard rely on is
     therefore read from the manifest and the proof each time.
     """
-    held = {one.name: known[one.name.stem] for one in backup_summary.newest_first(_summaries(known))}
+    held = {one.name: known[one.name.stem] for one in newest_first(_summaries(known))}
     proven = [name for name, record in held.items() if record.listed.summary and record.listed.summary.proven]
     for name in dict.fromkeys([*list(held)[:_READ_ANYWAY], *proven[:1]]):
         record = held[name]

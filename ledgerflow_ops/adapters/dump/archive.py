@@ -109,26 +109,23 @@ def decode(tools: Tools, file: Path, stall: float = _STALL) -> Contents:
 
     LedgerError when the tool hangs: when it does nothing at all for `stall` seconds.
     """
-    with regular_files.opened(file) as stream:
-        decoder = Decoder(tools, stream)
-        decoder.watch = _idle(decoder.child, stall)
-        try:
-            return decoder.close()
-        except BadBackup as error:
-            _require_own_end("pg_restore", decoder.child.returncode or 0, error.message)
-            raise
-        finally:
-            decoder.abandon()
+    return _decoded(tools, file, (), stall)[0]
 
 
 def row_sums(tools: Tools, file: Path, names: Collection[str]) -> dict[str, RowSum]:
     """The rows of these tables as the archive in `file` has them, in any order; BadBackup as `decode`."""
+    return _decoded(tools, file, names, _STALL)[1]
+
+
+def _decoded(
+    tools: Tools, file: Path, names: Collection[str], stall: float
+) -> tuple[Contents, dict[str, RowSum]]:
+    """What the archive holds, and the rows of the tables `names`."""
     with regular_files.opened(file) as stream:
         decoder = Decoder(tools, stream, names)
-        decoder.watch = _idle(decoder.child, _STALL)
+        decoder.watch = _idle(decoder.child, stall)
         try:
-            decoder.close()
-            return decoder.sums
+            return decoder.close(), decoder.sums
         except BadBackup as error:
             _require_own_end("pg_restore", decoder.child.returncode or 0, error.message)
             raise

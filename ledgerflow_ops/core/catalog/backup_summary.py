@@ -118,11 +118,6 @@ def contents_digest(manifest: Manifest) -> str:
     return hashlib.sha256(manifest.contents.model_dump_json().encode()).hexdigest()
 
 
-def newest_first(summaries: Iterable[Summary]) -> list[Summary]:
-    """Newest recovery point first."""
-    return sorted(summaries, key=lambda one: (one.recovery_point, one.name.stem), reverse=True)
-
-
 def dated(summaries: Iterable[Summary], now: datetime) -> list[Summary]:
     """Those that are not from the future: of how late things are, the others say nothing."""
     return [one for one in summaries if not _is_ahead(one, now)]
@@ -135,13 +130,3 @@ def ahead(summaries: Iterable[Summary], now: datetime) -> list[Summary]:
 
 def _is_ahead(one: Summary, now: datetime) -> bool:
     return one.recovery_point - now > CLOCK_SLACK
-
-
-def own(summaries: Iterable[Summary], *, sample: bool) -> list[Summary]:
-    """Those that count for an environment: where it has a database of its own, none of the `sample`."""
-    return [one for one in summaries if sample or not one.sample]
-
-
-def newest_proven(summaries: Iterable[Summary]) -> Summary | None:
-    """The newest one that counts."""
-    return next((one for one in newest_first(summaries) if one.proven), None)

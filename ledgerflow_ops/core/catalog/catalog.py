@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Protocol, TypeVar
 
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
@@ -17,6 +18,22 @@ UNJUDGED = "unjudged"
 """The state of what could not be read when it was last looked at: what was proven before does not count."""
 CLOCK_SLACK = timedelta(minutes=5)
 """So far may the clock of a server be ahead of ours before a backup is said to be from the future."""
+
+
+class Dated(Protocol):
+    """A backup, as far as it takes to tell which of several is the newest: an `Entry` or a summary of one."""
+
+    @property
+    def name(self) -> BackupName: ...
+
+    @property
+    def recovery_point(self) -> datetime | None: ...
+
+    @property
+    def proven(self) -> bool: ...
+
+
+AnyBackup = TypeVar("AnyBackup", bound=Dated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +113,25 @@ class Entry:
         return self.rung.word
 
 
+def newest_first(found: Iterable[AnyBackup]) -> list[AnyBackup]:
+    """Newest recovery point first; of two with the same, the later name. What has none is left out."""
+    dated = [(one.recovery_point, one.name.stem, one) for one in found if one.recovery_point is not None]
+    return [one for *_, one in sorted(dated, key=lambda entry: entry[:2], reverse=True)]
+
+
+def newest_proven(found: Iterable[AnyBackup]) -> AnyBackup | None:
+    """The newest one that counts."""
+    return next((one for one in newest_first(found) if one.proven), None)
+
+
 def backups(entries: Iterable[Entry]) -> list[Entry]:
     """The backups among `entries`, newest recovery point first."""
-    found = [
-        (entry.manifest.recovery_point, entry) for entry in entries if entry.manifest and entry.is_backup
-    ]
-    return [entry for _, entry in sorted(found, key=lambda pair: pair[0], reverse=True)]
+    return newest_first(entry for entry in entries if entry.is_backup)
 
 
 def newest(entries: Iterable[Entry]) -> Entry | None:
     """The newest backup, proven or not."""
     return next(iter(backups(entries)), None)
-
-
-def newest_proven(entries: Iterable[Entry]) -> Entry | None:
-    """The newest backup that counts."""
-    return next((entry for entry in backups(entries) if entry.proven), None)
 
 
 def relied_on(entries: Iterable[Entry], now: datetime, *, sample: bool) -> Entry | None:

@@ -6,8 +6,8 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
-from ledgerflow_ops.core.catalog import backup_summary
 from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.catalog import newest_first
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.schedule.schedule import due_at, due_days
 
@@ -32,7 +32,7 @@ def missing(
 
     `cause` is why no backup can be taken, where that is known; `working` says that one is being taken.
     """
-    newest = next(iter(backup_summary.newest_first(summaries)), None)
+    newest = next(iter(newest_first(summaries)), None)
     if newest is None:
         return [_never(promise, cause, working)]
     waited = missed_days(newest, promise, now)

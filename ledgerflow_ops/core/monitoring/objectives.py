@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ledgerflow_ops.core.catalog import backup_summary
 from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.catalog import newest_proven
 from ledgerflow_ops.core.checks import Check, Severity
 
 
@@ -55,7 +55,7 @@ def of(
     summaries: Sequence[Summary], now: datetime, *, rpo_hours: float, rto_minutes: float, redrill_days: int
 ) -> Objectives:
     """Where the backups that are there stand at `now` (aware)."""
-    proven = backup_summary.newest_proven(summaries)
+    proven = newest_proven(summaries)
     return Objectives(
         rpo_seconds=(now - proven.recovery_point).total_seconds() if proven else None,
         rpo_objective=rpo_hours * 3600,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.catalog import backup_summary
 from ledgerflow_ops.core.catalog.backup_summary import Listed, Summary
-from ledgerflow_ops.core.catalog.catalog import UNJUDGED, UNRESTORABLE
+from ledgerflow_ops.core.catalog.catalog import UNJUDGED, UNRESTORABLE, newest_first, newest_proven
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.monitoring import missing_backups
 from ledgerflow_ops.core.monitoring.objectives import Coverage, Objectives
@@ -17,19 +17,10 @@ _NAMED = 3
 
 def bad(environment: Environment, listed: Sequence[Listed]) -> list[Finding]:
     """Every backup that has been shown to be bad; critical where it is the newest."""
-    newest = newest_of(listed)
-    return [
-        Finding(
-            environment,
-            "bad",
-            one.name.dump,
-            Level.CRITICAL if one is newest or newest is None else Level.WARNING,
-            f"{one.name.dump} is bad: {one.problem or 'its proof says so'}.",
-            f"LEDGER_ENV={environment} make restore-test FILE={one.name.dump}",
-        )
-        for one in listed
-        if one.state == "bad"
+    problems = [
+        (one, f"is bad: {one.problem or 'its proof says so'}.") for one in listed if one.state == "bad"
     ]
+    return _of_each(environment, listed, problems, "bad", "restore-test")
 
 
 def unrestorable(environment: Environment, listed: Sequence[Listed]) -> list[Finding]:
@@ -53,18 +44,30 @@ def unrestorable(environment: Environment, listed: Sequence[Listed]) -> list[Fin
 
 def unjudged(environment: Environment, listed: Sequence[Listed]) -> list[Finding]:
     """Every backup that could not be read when it was last looked at: its proof does not count."""
+    text = "could not be judged, and does not count until it can:"
+    problems = [(one, f"{text} {one.problem}") for one in listed if one.state == UNJUDGED]
+    return _of_each(environment, listed, problems, "unjudged", "verify")
+
+
+def _of_each(
+    environment: Environment,
+    listed: Sequence[Listed],
+    problems: Sequence[tuple[Listed, str]],
+    kind: str,
+    target: str,
+) -> list[Finding]:
+    """A finding of each backup with a problem; critical where it is the newest of those `listed`."""
     newest = newest_of(listed)
     return [
         Finding(
             environment,
-            "unjudged",
+            kind,
             one.name.dump,
             Level.CRITICAL if one is newest or newest is None else Level.WARNING,
-            f"{one.name.dump} could not be judged, and does not count until it can: {one.problem}",
-            f"LEDGER_ENV={environment} make verify FILE={one.name.dump}",
+            f"{one.name.dump} {problem}",
+            f"LEDGER_ENV={environment} make {target} FILE={one.name.dump}",
         )
-        for one in listed
-        if one.state == UNJUDGED
+        for one, problem in problems
     ]
 
 
@@ -76,7 +79,7 @@ def newest_of(listed: Sequence[Listed]) -> Listed | None:
 
 def ahead(environment: Environment, present: Sequence[Summary], now: datetime) -> list[Finding]:
     """Backups that say they are of an instant that has not come: a clock was wrong, or is."""
-    future = backup_summary.newest_first(backup_summary.ahead(present, now))
+    future = newest_first(backup_summary.ahead(present, now))
     if not future:
         return []
     others = f", and {len(future) - 1} more" if len(future) > 1 else ""
@@ -100,12 +103,12 @@ def unproven(present: Sequence[Summary], now: datetime, grace: timedelta) -> lis
 
     One that lacks something of its database will never be: that is told at once.
     """
-    newest = next(iter(backup_summary.newest_first(present)), None)
+    newest = next(iter(newest_first(present)), None)
     if newest is None or newest.proven or newest.bad:
         return []
     if not newest.lacks and now - newest.finished_at <= grace:
         return []
-    proven = backup_summary.newest_proven(present)
+    proven = newest_proven(present)
     safe = f"The newest proven one is {proven.name.dump}." if proven else "NOTHING IS PROVEN."
     test = f"restore-test FILE={newest.name.dump}"
     if newest.state == UNJUDGED:
@@ -132,7 +135,7 @@ def unproven(present: Sequence[Summary], now: datetime, grace: timedelta) -> lis
 
 def incomplete(present: Sequence[Summary]) -> list[Finding]:
     """The newest backup, where it lacks something of its database: a warning where no backup is expected."""
-    newest = next(iter(backup_summary.newest_first(present)), None)
+    newest = next(iter(newest_first(present)), None)
     if newest is None or not newest.lacks:
         return []
     found = unproven(present, newest.finished_at, timedelta())
@@ -151,7 +154,7 @@ def objectives(
 
     As long as the objective after the very first backup, `unproven` tells that nothing is proven.
     """
-    newest = next(iter(backup_summary.newest_first(present)), None)
+    newest = next(iter(newest_first(present)), None)
     if newest is None:
         return
     first = min(one.recovery_point for one in present)
@@ -159,7 +162,7 @@ def objectives(
     if not found.rpo_kept and not begins:
         yield _rpo(environment, newest, found, cause)
     if found.rto_seconds is not None and not found.rto_kept:
-        proven = backup_summary.newest_proven(present)
+        proven = newest_proven(present)
         assert proven is not None
         yield Finding(
             environment,

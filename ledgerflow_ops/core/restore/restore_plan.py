@@ -219,10 +219,10 @@ def prepared_transactions(target: Target) -> Iterator[Reason]:
 
 def _of_rooms(rooms: Sequence[Room]) -> Iterator[Reason]:
     for room in rooms:
-        if room.free is not None and room.free < room.needed:
+        if room.lacking:
             yield Reason(
                 "room",
-                f"Not enough room {room.where}: about {human(room.needed)} needed, {human(room.free)} free.",
+                f"Not enough room {room.where}: about {room.figures}.",
                 "Free room there. make status shows what old databases take.",
             )
 

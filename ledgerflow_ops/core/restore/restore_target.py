@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ledgerflow_ops.core.catalog.manifest import RoleFacts, Source
+from ledgerflow_ops.core.sizes import human
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +86,13 @@ class Room:
     where: str
     needed: int
     free: int | None
+
+    @property
+    def lacking(self) -> bool:
+        """Whether it is known to be too full."""
+        return self.free is not None and self.free < self.needed
+
+    @property
+    def figures(self) -> str:
+        """What is needed and what is free, in words."""
+        return f"{human(self.needed)} needed, {human(self.free or 0)} free"

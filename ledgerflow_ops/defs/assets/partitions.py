@@ -4,8 +4,7 @@ import warnings
 
 import dagster as dg
 
-from ledgerflow_ops.core.catalog.backup_summary import newest_proven
-from ledgerflow_ops.core.catalog.catalog import window_edge
+from ledgerflow_ops.core.catalog.catalog import newest_proven, window_edge
 from ledgerflow_ops.operations import summaries
 from ledgerflow_ops.operations.context import EnvironmentContext
 

@@ -10,7 +10,7 @@ from ledgerflow_ops.core.alerting.findings import Finding
 from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.monitoring import run_outcomes
-from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.progress import Silent
 from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.assets.backup_chain import key
 from ledgerflow_ops.defs.assets.partitions import backup_days
@@ -23,20 +23,11 @@ WATCH_SECONDS = 60
 RUNS_SECONDS = 30
 
 
-class _Log:
+class _Log(Silent):
     """Reports into the tick's log."""
 
     def __init__(self, context: dg.SensorEvaluationContext) -> None:
         self._context = context
-
-    def step(self, step: Step) -> None:
-        pass
-
-    def moved(self, done: int, expected: int | None) -> None:
-        pass
-
-    def counted(self, done: int, of: int, what: str) -> None:
-        pass
 
     def say(self, message: str) -> None:
         self._context.log.warning(message)

@@ -1,7 +1,6 @@
 """What the settings and our own notes protect on an engine, beside what labels and mounts say."""
 
-from pathlib import Path
-
+from ledgerflow_ops import config
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.guard import audit_log
 from ledgerflow_ops.guard.model import Guarded
@@ -17,13 +16,8 @@ def of(settings: Settings, engine: str) -> Guarded:
             for environment, entry in settings.environments.items()
             if entry.compose
         },
-        folders=tuple(dict.fromkeys(str(path) for folder in folders for path in (folder, _real(folder)))),
+        folders=tuple(
+            dict.fromkeys(str(path) for folder in folders for path in (folder, config.real(folder)))
+        ),
         remembered=audit_log.remembered(settings.state_dir, engine) if engine else {},
     )
-
-
-def _real(path: Path) -> Path:
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError):  # links that lead in a circle, or where we may not look
-        return path

@@ -15,7 +15,7 @@ from ledgerflow_ops.core.alerting import alert_messages, alert_policy
 from ledgerflow_ops.core.alerting.alert_messages import Context, Words
 from ledgerflow_ops.core.alerting.alert_policy import CHANNEL, Kind, Message
 from ledgerflow_ops.core.alerting.findings import Alert, Finding, Level, State
-from ledgerflow_ops.core.catalog import backup_summary
+from ledgerflow_ops.core.catalog.catalog import newest_proven
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Busy, LedgerError, SettingsError
 from ledgerflow_ops.operations import summaries
@@ -310,9 +310,7 @@ def _words(message: Message, context: Context) -> Words:
 def _safe(ctx: OperationContext, environment: Environment) -> str:
     env = ctx.env(environment)
     try:
-        newest = backup_summary.newest_proven(
-            backup_summary.own(summaries.present(env), sample=env.is_sample)
-        )
+        newest = newest_proven(summaries.own(env, summaries.present(env)))
         return alert_messages.safe(newest, ctx.clock())
     except (LedgerError, OSError) as error:
         return f"not known: {getattr(error, 'message', error)}"

@@ -11,7 +11,6 @@ from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.core.restore.compatibility import Reason
 from ledgerflow_ops.core.restore.file_swap import Phase, Swap
-from ledgerflow_ops.core.sizes import human
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_plan, files_restore
 
@@ -42,8 +41,8 @@ def against(env: EnvironmentContext, manifest: Manifest, ident: str) -> Iterator
     for obstacle in planned.obstacles:
         yield Reason("files", obstacle, "Move it away, or mend its folder.")
     for room in planned.lacking:
-        figures = f"{human(room.needed)} needed, {human(room.free)} free"
-        yield Reason("room", f"Not enough room for files at {room.place}: {figures}.", "Free room there.")
+        message = f"Not enough room for files at {room.where}: {room.figures}."
+        yield Reason("room", message, "Free room there.")
 
 
 def notes(env: EnvironmentContext, manifest: Manifest) -> Iterator[Reason]:

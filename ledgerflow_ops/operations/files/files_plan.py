@@ -11,20 +11,11 @@ from ledgerflow_ops.core.catalog.files import FilesState
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.core.restore.file_swap import Phase, Place, Swap, require_id, room_needed
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.restore.restore_target import Room
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 ENDING = ".files.json"
 UNTOUCHED = "Nothing was touched."
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What unpacking takes on one file system, and what is free there."""
-
-    place: str
-    needed: int
-    free: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +29,7 @@ class FilesPlan:
     @property
     def lacking(self) -> tuple[Room, ...]:
         """The file systems that are too full."""
-        return tuple(room for room in self.room if room.free < room.needed)
+        return tuple(room for room in self.room if room.lacking)
 
 
 def plan_files(env: EnvironmentContext, manifest: Manifest, restore_id: str, now: datetime) -> FilesPlan:
@@ -94,8 +85,7 @@ def require_possible(planned: FilesPlan) -> None:
         )
     for room in planned.lacking:
         raise Refused(
-            f"No room to restore the files beside {room.place}: about {human(room.needed)} needed, "
-            f"{human(room.free)} free. {UNTOUCHED}",
+            f"No room to restore the files beside {room.where}: about {room.figures}. {UNTOUCHED}",
             hint="Free room there; what is there now stays until the restored files have been compared.",
         )
 

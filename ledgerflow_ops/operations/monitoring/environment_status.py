@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from ledgerflow_ops.adapters.system.os_errors import translated
-from ledgerflow_ops.core.catalog import backup_summary
 from ledgerflow_ops.core.catalog.backup_summary import Listed, Summary
+from ledgerflow_ops.core.catalog.catalog import newest_first, newest_proven
 from ledgerflow_ops.core.catalog.pins import Pin
 from ledgerflow_ops.core.durations import span
 from ledgerflow_ops.core.errors import LedgerError
@@ -42,7 +42,7 @@ class Standing:
     @property
     def proven(self) -> Summary | None:
         """The newest backup that counts."""
-        return backup_summary.newest_proven(backup_summary.own(self.present, sample=self.env.is_sample))
+        return newest_proven(summaries.own(self.env, self.present))
 
     @property
     def newest(self) -> Summary | None:
@@ -91,9 +91,7 @@ def standing(env: EnvironmentContext) -> Standing:
         with _readable(env):
             found["past"] = tuple(summaries.past(env))
             listed = summaries.listed(env)
-            found["present"] = tuple(
-                backup_summary.newest_first(one.summary for one in listed if one.summary)
-            )
+            found["present"] = tuple(newest_first(one.summary for one in listed if one.summary))
             found["others"] = tuple(one for one in listed if one.summary is None)
             found["pins"] = tuple(pins.listed(env))
     except LedgerError as error:
@@ -105,7 +103,7 @@ def against(env: EnvironmentContext, present: Sequence[Summary], now: datetime |
     """Where those backups of an environment stand against what its settings promise, now or at an instant."""
     settings = env.settings
     return objectives.of(
-        backup_summary.own(present, sample=env.is_sample),
+        summaries.own(env, present),
         now or env.ctx.clock(),
         rpo_hours=settings.rpo_hours,
         rto_minutes=settings.rto_minutes,

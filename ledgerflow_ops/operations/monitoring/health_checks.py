@@ -9,14 +9,8 @@ from datetime import timedelta
 from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.adapters.system.process import mask
 from ledgerflow_ops.core.alerting.findings import Finding, Level
-from ledgerflow_ops.core.catalog.backup_summary import (
-    Listed,
-    Summary,
-    dated,
-    newest_first,
-    newest_proven,
-    own,
-)
+from ledgerflow_ops.core.catalog.backup_summary import Listed, Summary, dated
+from ledgerflow_ops.core.catalog.catalog import newest_first, newest_proven
 from ledgerflow_ops.core.checks import Check, failed
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
@@ -43,7 +37,7 @@ _SERVERS = {
 def fresh(env: EnvironmentContext) -> Check:
     """Whether so little would be lost now as was promised, by what is proven; never an error."""
     try:
-        present = own(summaries.present(env), sample=env.is_sample)
+        present = summaries.own(env, summaries.present(env))
     except LedgerError as error:
         return failed("fresh", "not known", f"It cannot be told: {error.message}", error.hint)
     return objectives.freshness(
@@ -142,7 +136,7 @@ class _Watch:
 
     def _reckoned(self, backups: Sequence[Summary]) -> list[Summary]:
         """Those that count: of the environment's own database, and not from the future."""
-        return dated(own(backups, sample=self.env.is_sample), self.now)
+        return dated(summaries.own(self.env, backups), self.now)
 
     def _why(self) -> str:
         """Why no backup can be taken, as far as that can be seen from here."""

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.core.alerting.findings import Level
-from ledgerflow_ops.core.catalog import backup_summary
 from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.catalog import newest_proven
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.monitoring import disk_findings, disk_forecast, objectives
 from ledgerflow_ops.core.monitoring.disk_findings import Disk
@@ -162,7 +162,7 @@ def test_freshness_is_of_the_newest_proven_backup_and_of_nothing_else(plain: lis
     def fresh(after: timedelta, listed: list[Summary], *, expected: bool = True) -> Check:
         now = newest.recovery_point + after
         standing = objectives.of(listed, now, rpo_hours=26, rto_minutes=60, redrill_days=30)
-        return objectives.freshness(standing, backup_summary.newest_proven(listed), expected=expected)
+        return objectives.freshness(standing, newest_proven(listed), expected=expected)
 
     assert fresh(timedelta(hours=26), plain).passed
     late = fresh(timedelta(hours=26, seconds=1), plain)
