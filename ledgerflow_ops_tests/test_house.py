@@ -1,6 +1,7 @@
 """The rules of the house, read off the sources: who may import whom, and who may touch the world."""
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -302,3 +303,18 @@ def test_no_file_names_a_package_registry_or_somebodys_home() -> None:
     needles = [needle.encode() for needle in (*hosts, *homes)]
     found = [(name, needle) for name, data in tracked() for needle in needles if needle in data]
     assert not found
+
+
+def too_long(file: Path) -> Iterator[str]:
+    """The lines of a document beyond 100 columns. Tables, code and lines of one code span may be longer."""
+    code = False
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        code ^= line.lstrip().startswith("```")
+        if len(line) > 100 and not code and not re.match(r"\||!\[|\s*`[^`]+`\S*( .*)?$", line):
+            yield f"{file.relative_to(PROJECT)}:{number}: {len(line)} columns"
+
+
+def test_documents_are_wrapped_at_100_columns() -> None:
+    documents = [*PROJECT.glob("*.md"), *sorted((PROJECT / "docs").rglob("*.md"))]
+    assert len(documents) > 30
+    require_none(line for file in documents for line in too_long(file))
