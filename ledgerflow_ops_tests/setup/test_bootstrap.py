@@ -1,204 +1,304 @@
-"""The set-up's own decisions: which Python will do, what has to be done, what is left when it fails."""
+"""The set-up's own decisions: which Python will do, what has to be done, what is left when it fails.
+
+Each test runs a copy of bootstrap.py in a folder of its own. Python, pip and uv are small programs there that
+write down what they were asked to do.
+"""
 
 import ast
-import importlib.util
-import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 from ledgerflow_ops import bootstrap
 
-WHOLE = {"root": "/r", "python": "3.11", "lock": "l", "project": "p"}
+ANEW = ["venv", "uv", "sync", "project"]
+ANEW_BY_PIP = ["venv", "pip", "pip project"]
+
+RUN = "import sys; sys.path.insert(0, 'ledgerflow_ops'); import bootstrap; sys.exit(bootstrap.main({own!r}))"
+"""Runs the set-up as if it were run by the Python `own`."""
+
+STEP = """#!/bin/sh
+step() {{
+    echo "$1" >>"{log}"
+    if [ -e "{during}" ]; then . "{during}"; fi
+    if grep -qx "$1" "{fails}"; then echo "{says}"; exit 1; fi
+}}
+for last do :; done
+"""
+PYTHON = """case "$*" in
+    *ensurepip*) [ -e "{no_ensurepip}" ] || echo "$0" ;;
+    *version_info*) echo {version} ;;
+    *"-m venv --clear"*) step venv; rm -rf "$last"; mkdir -p "$last/bin"; cp "$0" "$last/bin/python" ;;
+    *"pip config list"*) cat "{settings}" ;;
+    *requirements-uv.lock*) step uv; cp "{uv}" "${{0%/*}}/uv" ;;
+    *requirements-dev.lock*) step "pip dev" ;;
+    *requirements.lock*) step pip ;;
+    *--editable*) step "pip project" ;;
+esac
+"""
+UV = """env >"{variables}"
+case "$*" in
+    *requirements-dev.lock*) step "sync dev" ;;
+    *requirements.lock*) step sync ;;
+    *--editable*) step project ;;
+esac
+"""
 
 
 class Machine:
-    """A project folder of its own, in which the programs that the set-up starts are only written down."""
+    """A checkout of its own, a Python 3.12 that is none, and what it was asked to do."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.commands: list[str] = []
-        self.fails_at = ""
-        for name in ("requirements.lock", "requirements-dev.lock"):
-            (root / name).write_text("x==1\n")
-        self.version("1")
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.root = home / "checkout"
+        self.says = "ERROR: No space left on device"
+        (self.root / "ledgerflow_ops").mkdir(parents=True)
+        shutil.copy(bootstrap.__file__, self.root / "ledgerflow_ops" / "bootstrap.py")
+        for name in ("requirements.lock", "requirements-dev.lock", "requirements-uv.lock", "pyproject.toml"):
+            (self.root / name).write_text("x==1\n")
+        self.fails()
+        (home / "settings").touch()
+        self.own = self.python("own", "3.12")
 
-    def version(self, number: str) -> None:
-        (self.root / "pyproject.toml").write_text(f'[project]\nversion = "{number}"\n')
+    @property
+    def ready(self) -> Path:
+        return self.root / ".venv" / ".ready"
 
-    def run(self, _held: int, command: list[str]) -> tuple[int, str]:
-        """Stand in for `bootstrap.run`."""
-        words = " ".join(command)
-        step = "venv" if "venv --clear" in words else "project" if "--editable" in words else "packages"
-        self.commands.append(step + (" dev" if "requirements-dev.lock" in words else ""))
-        if step == "venv":
-            shutil.rmtree(self.root / ".venv", ignore_errors=True)
-            (self.root / ".venv" / "bin").mkdir(parents=True)
-            (self.root / ".venv" / "bin" / "python").symlink_to(sys.executable)
-        return (1, "ERROR: No space left on device") if step == self.fails_at else (0, "")
+    def python(self, name: str, version: str) -> Path:
+        """Make a Python of that version, and the uv that its pip installs."""
+        names = ("log", "during", "fails", "no_ensurepip", "settings", "uv", "variables")
+        words = {**{key: str(self.home / key) for key in names}, "says": self.says, "version": version}
+        for program, text in ((self.home / name, PYTHON), (self.home / "uv", UV)):
+            program.write_text((STEP + text).format(**words))
+            program.chmod(0o755)
+        return self.home / name
 
-    def set_up(self, *arguments: str) -> list[str]:
-        """Run the set-up and return what it did."""
-        self.commands.clear()
-        sys.argv[1:] = arguments
-        self.code = bootstrap.main()
-        return list(self.commands)
+    def fails(self, *steps: str) -> None:
+        """Name the steps that fail from now on."""
+        (self.home / "fails").write_text("".join(f"{step}\n" for step in steps))
+
+    def change(self, name: str) -> None:
+        """Give one of the files that the environment is made from another content."""
+        (self.root / name).write_text((self.root / name).read_text() + "y==2\n")
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start the set-up."""
+        return subprocess.Popen(
+            [sys.executable, "-I", "-c", RUN.format(own=str(self.own)), *arguments],
+            cwd=self.root,
+            env={"PATH": f"{self.home}:{os.environ['PATH']}", **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+
+    def set_up(self, *arguments: str, **environment: str) -> list[str]:
+        """Run the set-up to its end and return what it did."""
+        (self.home / "log").write_text("")
+        process = self.start(*arguments, **environment)
+        out, self.errors = process.communicate()
+        self.code = process.returncode
+        assert out == "", "stdout belongs to the command that made the set-up necessary"
+        return (self.home / "log").read_text().splitlines()
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    machine = Machine(tmp_path)
-    monkeypatch.delenv("PYTHON", raising=False)
-    monkeypatch.setattr(sys, "argv", ["bootstrap.py"])
-    monkeypatch.setattr(bootstrap, "run", machine.run)
-    for name in ("VENV", "VENV_PYTHON", "LOCK", "LOCK_DEV", "READY", "READY_DEV", "HOME_NOTE"):
-        path = getattr(bootstrap, name).relative_to(bootstrap.ROOT)
-        monkeypatch.setattr(bootstrap, name, tmp_path / path)
-    monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
-    return machine
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
 
 
 def test_a_first_run_makes_everything_and_a_second_nothing(machine: Machine) -> None:
-    assert machine.set_up() == ["venv", "packages", "project"]
+    assert machine.set_up() == ANEW
     assert machine.code == 0
     assert machine.set_up() == []
+    assert (machine.code, machine.errors) == (0, "")
 
 
 def test_tools_are_added_to_what_is_there_and_stay(machine: Machine) -> None:
     machine.set_up()
-    assert machine.set_up("--dev") == ["packages dev"]
+    assert machine.set_up("--dev") == ["sync dev", "project"]
     assert machine.set_up() == []
-    assert bootstrap.READY_DEV.exists()
+    assert machine.ready.with_name(".ready-dev").exists()
+    machine.change("requirements-dev.lock")
+    assert machine.set_up() == ["sync dev", "project"]
 
 
-def test_a_changed_lock_begins_anew_and_a_changed_project_does_not(machine: Machine) -> None:
+@pytest.mark.parametrize("name", ["requirements.lock", "pyproject.toml"])
+def test_a_changed_lock_or_project_is_installed_again(machine: Machine, name: str) -> None:
     machine.set_up()
-    machine.version("2")
-    assert machine.set_up() == ["project"]
-    bootstrap.LOCK.write_text("x==2\n")
-    assert machine.set_up() == ["venv", "packages", "project"]
+    machine.change(name)
+    assert machine.set_up() == ["sync", "project"]
+    assert machine.set_up() == []
 
 
-@pytest.mark.parametrize("step", ["venv", "packages", "project"])
-def test_what_failed_midway_is_done_again(
-    machine: Machine, step: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    machine.fails_at = step
+@pytest.mark.parametrize("step", ["venv", "pip", "pip project"])
+def test_what_failed_midway_is_done_again(machine: Machine, step: str) -> None:
+    machine.fails("uv", step)
     machine.set_up()
-    assert (machine.code, bootstrap.READY.exists()) == (1, False)
-    output = capsys.readouterr()
-    assert "hint:" in output.err
-    assert output.out == ""
-    machine.fails_at = ""
-    assert machine.set_up() == ["venv", "packages", "project"]
+    assert (machine.code, machine.ready.exists()) == (1, False)
+    assert "hint:" in machine.errors
+    machine.fails()
+    assert machine.set_up() == ANEW
 
 
 def test_tools_that_failed_midway_make_the_whole_suspect(machine: Machine) -> None:
     machine.set_up()
-    machine.fails_at = "packages"
+    machine.fails("sync dev", "pip dev")
     machine.set_up("--dev")
-    machine.fails_at = ""
-    assert machine.set_up() == ["venv", "packages", "project"]
+    assert machine.code == 1
+    machine.fails()
+    assert machine.set_up() == ANEW
 
 
-def test_a_full_disk_is_told_as_one(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    machine.fails_at = "packages"
+def test_a_full_disk_is_told_as_one(machine: Machine) -> None:
+    machine.fails("sync", "pip")
     machine.set_up()
-    assert "make room on the disk" in capsys.readouterr().err
+    assert "make room on the disk" in machine.errors
+
+
+def test_an_interrupted_set_up_is_begun_anew(machine: Machine) -> None:
+    (machine.home / "during").write_text('[ "$1" = venv ] || kill -INT $PPID')
+    machine.set_up()
+    assert (machine.code, machine.ready.exists()) == (130, False)
+    assert "interrupted; the next run begins it anew" in machine.errors
+    (machine.home / "during").unlink()
+    assert machine.set_up() == ANEW
 
 
 def test_an_environment_from_another_folder_is_not_taken_over(machine: Machine) -> None:
     machine.set_up()
-    state = json.loads(bootstrap.READY.read_text())
-    bootstrap.READY.write_text(json.dumps({**state, "root": "/"}))
-    assert machine.set_up() == ["venv", "packages", "project"]
+    machine.root = machine.root.rename(machine.home / "moved")
+    assert machine.set_up() == ANEW
+    assert machine.set_up() == []
 
 
-def test_what_is_recorded_is_the_python_that_made_it(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interpreter_that_is_gone_or_was_replaced_is_noticed(machine: Machine) -> None:
     machine.set_up()
-    made_by = json.loads(bootstrap.READY.read_text())
-    bootstrap.READY.write_text(json.dumps({**made_by, "python": "3.99"}))
-    monkeypatch.setattr(bootstrap, "version_of", lambda program: (3, 99))
-    bootstrap.LOCK.write_text("x==2\n")
-    assert machine.set_up() == ["venv", "packages", "project"]
-    assert json.loads(bootstrap.READY.read_text())["python"] == made_by["python"]
+    (machine.root / ".venv" / "bin" / "python").unlink()
+    assert machine.set_up() == ANEW
+    shutil.copy(machine.python("other", "3.13"), machine.root / ".venv" / "bin" / "python")
+    assert machine.set_up() == ANEW
 
 
-def test_the_stamp_is_as_old_as_the_reading_of_the_lock(machine: Machine) -> None:
+def test_the_python_that_is_there_stays_unless_another_one_is_chosen(machine: Machine) -> None:
     machine.set_up()
-    os.utime(bootstrap.LOCK)  # as if it had been edited while the packages were being installed
-    assert bootstrap.READY.stat().st_mtime < bootstrap.LOCK.stat().st_mtime
+    machine.own = machine.python("python3.13", "3.13")
+    machine.change("requirements.lock")
+    assert machine.set_up() == ["sync", "project"]
+    assert machine.set_up(PYTHON=str(machine.own)) == ANEW
+    assert machine.set_up(PYTHON=str(machine.own)) == []
+    assert machine.ready.read_text().splitlines()[1] == "3.13"
 
 
-@pytest.mark.parametrize(
-    ("changes", "steps"),
-    [
-        ({}, []),
-        ({"root": "/elsewhere"}, []),
-        ({"project": "other"}, ["project"]),
-        ({"dev": "new"}, ["packages"]),
-        ({"dev": "new", "project": "other"}, ["packages", "project"]),
-        ({"python": "3.12"}, ["venv", "packages", "project"]),
-        ({"lock": "other"}, ["venv", "packages", "project"]),
-    ],
-)
-def test_steps_needed(changes: dict[str, str], steps: list[str]) -> None:
-    assert bootstrap.steps_needed(WHOLE, {**WHOLE, **changes}) == steps
+def test_what_is_recorded_is_the_python_that_made_it(machine: Machine) -> None:
+    machine.set_up()
+    machine.own = machine.python("python3.13", "3.13")
+    machine.change("requirements.lock")
+    machine.fails("sync")
+    assert machine.set_up() == ["sync", *ANEW_BY_PIP]
+    assert machine.ready.read_text().splitlines()[1] == "3.13"
+    assert machine.set_up() == []
 
 
-def test_an_unsuitable_python_is_refused_with_what_is_needed(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(bootstrap, "supported_versions", lambda: ((9, 1), (9, 4)))
-    monkeypatch.setattr(shutil, "which", lambda name: None)
+def test_a_lock_that_is_edited_during_the_set_up_is_seen(machine: Machine) -> None:
+    (machine.home / "during").write_text('[ "$1" != sync ] || echo "z==3" >>requirements.lock')
+    machine.set_up()
+    (machine.home / "during").unlink()
+    assert machine.ready.stat().st_mtime < (machine.root / "requirements.lock").stat().st_mtime
+    assert machine.set_up() == ["sync", "project"]
+
+
+def test_pip_installs_where_no_wheel_of_uv_fits(machine: Machine) -> None:
+    machine.fails("uv")
+    assert machine.set_up() == ["venv", "uv", "pip", "pip project"]
+    assert machine.code == 0
+    assert "pip installs it" in machine.errors
+    assert machine.set_up() == []
+    machine.change("requirements.lock")
+    assert machine.set_up() == ["uv", *ANEW_BY_PIP]
+
+
+@pytest.mark.parametrize(("step", "done"), [("sync", ["sync"]), ("project", ["sync", "project"])])
+def test_pip_begins_anew_where_uv_fails(machine: Machine, step: str, done: list[str]) -> None:
+    machine.fails(step)
+    assert machine.set_up() == ["venv", "uv", *done, *ANEW_BY_PIP]
+    assert machine.code == 0
+    assert "uv could not install what the lock names:\nERROR: No space left" in machine.errors
+    machine.fails()
+    machine.change("requirements.lock")
+    assert machine.set_up() == ["uv", "sync", "project"], "uv gets another try"
+
+
+def test_uv_does_as_pips_settings_say(machine: Machine) -> None:
+    (machine.home / "settings").write_text(
+        "global.index-url='https://ann:pa55@mirror.example/simple'\n"
+        "global.timeout='30'\n"
+        "global.find-links='/a /b'\n"
+        "download.index-url='https://other.example'\n"
+        "install.extra-index-url='https://one.example\\nhttps://two.example'\n"
+        "global.extra-index-url='https://zero.example'\n"
+        ":env:.timeout='60'\n"
+        ":env:.cert='/ca.pem'\n"
+        ":env:.disable-pip-version-check='1'\n"
+    )
+    machine.set_up(SSL_CERT_FILE="/mine.pem")
+    variables = (machine.home / "variables").read_text().splitlines()
+    assert {
+        "UV_DEFAULT_INDEX=https://ann:pa55@mirror.example/simple",
+        "UV_INDEX=https://one.example https://two.example",
+        "UV_INDEX_STRATEGY=unsafe-best-match",
+        "UV_FIND_LINKS=/a,/b",
+        "UV_HTTP_TIMEOUT=60",
+        "SSL_CERT_FILE=/mine.pem",
+    } <= set(variables), "and what the user has set for uv stays"
+
+
+def test_passwords_are_not_repeated(machine: Machine) -> None:
+    machine.says = "no answer from https://ann:pa55@mirror.example/simple"
+    machine.own = machine.python("own", "3.12")
+    machine.fails("sync", "pip")
+    machine.set_up()
+    assert machine.errors.count("https://****@mirror.example/simple") == 2
+    assert "pa55" not in machine.errors
+
+
+def test_an_unsuitable_python_is_refused_with_what_is_needed(machine: Machine) -> None:
+    machine.own = machine.python("own", "2.7")
+    for name in bootstrap.OTHER_PYTHONS:
+        machine.python(name, "3.5")
     assert machine.set_up() == []
     assert machine.code == 2
-    output = capsys.readouterr()
-    assert "Python 9.1 to 9.4 is needed" in output.err
-    assert "hint: install Python" in output.err
-    assert output.out == ""
+    assert (
+        "Python {} to {} is needed; python3 is 2.7".format(*bootstrap.supported_versions()) in machine.errors
+    )
+    assert "hint: install Python" in machine.errors
 
 
-def test_a_suitable_python_elsewhere_on_the_path_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PYTHON", raising=False)
-    monkeypatch.setattr(bootstrap, "supported_versions", lambda: ((9, 1), (9, 4)))
-    monkeypatch.setattr(shutil, "which", lambda name: f"/x/{name}")
-    monkeypatch.setattr(bootstrap, "version_of", lambda program: (9, 4) if "3.12" in program else (3, 9))
-    monkeypatch.setattr(sys, "argv", ["bootstrap.py", "--dev"])
-    taken: list[list[str]] = []
-
-    def execv(_program: str, command: list[str]) -> None:
-        taken.append(command)
-        raise SystemExit
-
-    monkeypatch.setattr(os, "execv", execv)
-    with pytest.raises(SystemExit):
-        bootstrap.use_suitable_python()
-    assert taken == [["/x/python3.12", "-I", bootstrap.__file__, "--dev"]]
+def test_a_suitable_python_elsewhere_on_the_path_takes_over(machine: Machine) -> None:
+    machine.own = machine.python("own", "2.7")
+    machine.python("python3.13", "3.6")
+    machine.python("python3.12", "3.12")
+    assert machine.set_up() == ANEW
+    assert machine.ready.read_text().splitlines()[1] == "3.12"
 
 
-def test_a_chosen_python_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHON", "/opt/old/python")
-    monkeypatch.setattr(bootstrap, "supported_versions", lambda: ((9, 1), (9, 4)))
-    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("another Python was started"))
-    with pytest.raises(bootstrap.SetupError, match="/opt/old/python is 3"):
-        bootstrap.use_suitable_python()
+def test_a_chosen_python_is_not_replaced(machine: Machine) -> None:
+    old = machine.python("old", "2.7")
+    assert machine.set_up(PYTHON=str(old)) == []
+    assert machine.code == 2
+    assert f"{old} is 2.7" in machine.errors
 
 
-def test_a_python_without_ensurepip_is_refused_with_the_package_to_install(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ensurepip" else object())
-    with pytest.raises(bootstrap.SetupError) as refusal:
-        bootstrap.require_venv_module()
-    assert refusal.value.code == 2
-    assert "apt install python3-venv" in refusal.value.hint
+def test_a_python_without_ensurepip_is_refused_with_the_package_to_install(machine: Machine) -> None:
+    (machine.home / "no_ensurepip").touch()
+    assert machine.set_up() == []
+    assert machine.code == 2
+    assert "apt install python3-venv (or python3.12-venv)" in machine.errors
 
 
 def test_loads_in_a_python_that_is_too_old() -> None:
@@ -208,24 +308,51 @@ def test_loads_in_a_python_that_is_too_old() -> None:
     annotations = [
         annotation
         for function in functions
-        for annotation in (function.returns, *(argument.annotation for argument in function.args.args))
+        for annotation in (
+            function.returns,
+            *(argument.annotation for argument in (*function.args.args, *function.args.kwonlyargs)),
+        )
         if annotation is not None
     ]
     assert annotations
     assert not [ast.unparse(node) for node in annotations if isinstance(node, ast.Subscript | ast.BinOp)]
 
 
-def test_two_at_once_take_turns(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    entered = threading.Event()
+def pause(machine: Machine) -> None:
+    """Let the installer wait until somebody opens the pipe `go`; `there` says that it waits."""
+    os.mkfifo(machine.home / "go")
+    os.mkfifo(machine.home / "there")
+    (machine.home / "during").write_text(
+        f'if [ "$1" = sync ]; then echo >"{machine.home}/there"; read _ <"{machine.home}/go"; fi'
+    )
 
-    def second() -> None:
-        with bootstrap.sole_set_up():
-            entered.set()
 
-    with bootstrap.sole_set_up():
-        thread = threading.Thread(target=second)
-        thread.start()
-        assert not entered.wait(0.2)
-    thread.join(timeout=5)
-    assert entered.is_set()
-    assert "waiting for it" in capsys.readouterr().err
+def test_two_at_once_take_turns(machine: Machine) -> None:
+    pause(machine)
+    first = machine.start()
+    (machine.home / "there").read_text()
+    second = machine.start()
+    assert second.stderr is not None
+    assert "waiting for it" in second.stderr.readline()
+    (machine.home / "go").write_text("\n")
+    assert "done in" in first.communicate()[1]
+    assert second.communicate() == ("", "")
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert (machine.home / "log").read_text().splitlines() == ANEW
+
+
+def test_an_installer_that_outlives_its_set_up_still_keeps_the_next_one_out(machine: Machine) -> None:
+    pause(machine)
+    first = machine.start()
+    (machine.home / "there").read_text()
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    second = machine.start()
+    assert second.stderr is not None
+    assert "waiting for it" in second.stderr.readline()
+    (machine.home / "during").unlink()
+    (machine.home / "go").write_text("\n")
+    second.communicate()
+    first.communicate()
+    assert second.returncode == 0
+    assert (machine.home / "log").read_text().splitlines() == ["venv", "uv", "sync", *ANEW]

@@ -10,7 +10,7 @@ from ledgerflow_ops.core.postgres import fetched_programs
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = "ledgerflow_ops/adapters/programs/postgresql.lock"
-LOCKS = ("requirements.lock", "requirements-dev.lock", PROGRAMS)
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-uv.lock", PROGRAMS)
 PIN = re.compile(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==(\S+)(?: ; .+)? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}(?: \\)?$")
 
@@ -50,7 +50,10 @@ def test_hold_every_direct_dependency() -> None:
     tables = tomllib.loads((ROOT / "pyproject.toml").read_text())
     runtime = direct(tables["project"]["dependencies"]) | direct(tables["build-system"]["requires"])
     assert runtime <= pins("requirements.lock").keys()
-    assert direct(tables["dependency-groups"]["dev"]) <= pins("requirements-dev.lock").keys()
+    groups = tables["dependency-groups"]
+    assert direct(groups["build"]) <= pins("requirements.lock").keys()
+    assert direct(groups["dev"]) <= pins("requirements-dev.lock").keys()
+    assert direct(groups["installer"]) == pins("requirements-uv.lock").keys()
 
 
 def test_development_changes_no_version_of_what_runs() -> None:
