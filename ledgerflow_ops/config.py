@@ -29,7 +29,7 @@ from pydantic_settings import (
 )
 from pydantic_settings.exceptions import SettingsError as Unreadable
 
-from ledgerflow_ops.core.catalog.manifest import problems
+from ledgerflow_ops.core.catalog.manifest import validation_problems
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
 from ledgerflow_ops.places import STATE_DIR, config_file
@@ -183,7 +183,7 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        listed = "\n  ".join(map(_meant, problems(error)))
+        listed = "\n  ".join(map(_meant, validation_problems(error)))
         raise SettingsError(
             f"The settings have {error.error_count()} mistake(s):\n  {listed}",
             hint=f"They come from {config_file().name} and LEDGER_* variables; "

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.core.typed import typed, typed_all
 
 _EVERY = 0.1
@@ -106,8 +106,8 @@ class Progress:
             return
         self._shown = now
         rate = done / max(now - self._begun, 0.001)
-        of = f" of about {human(expected)}" if expected else ""
-        self._write(f"{self._step} … {human(done)}{of}, {human(rate)}/s")
+        of = f" of about {format_size(expected)}" if expected else ""
+        self._write(f"{self._step} … {format_size(done)}{of}, {format_size(rate)}/s")
 
     def counted(self, done: int, of: int, what: str) -> None:
         """Nothing stays on the line once all are through."""

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, SecretStr
 
 from ledgerflow_ops.core.postgres import addresses
-from ledgerflow_ops.core.postgres.addresses import WrongAddress
+from ledgerflow_ops.core.postgres.addresses import InvalidAddress
 from ledgerflow_ops.places import absolute
 
 
@@ -54,9 +54,9 @@ def url(secret: SecretStr) -> SecretStr:
     """An address in one of libpq's forms, that names a database. The message never repeats it."""
     form = "write it as postgresql://user@host:5432/database"
     try:
-        parameters = addresses.parse(secret.get_secret_value())
-        addresses.ports(parameters)
-    except WrongAddress as error:
+        parameters = addresses.parse_address(secret.get_secret_value())
+        addresses.check_ports(parameters)
+    except InvalidAddress as error:
         raise ValueError(f"not a PostgreSQL URL: {error}; {form}") from None
     if not parameters.get("dbname") and not parameters.get("service"):
         raise ValueError(f"names no database; {form}")

@@ -44,8 +44,8 @@ def journal(since: str, what: str, last: int | None, json: bool) -> None:
     named = os.environ.get("LEDGER_ENV")
     only = Environment.parse(named) if named else None
     zone = call.ctx.settings.environments[only or Environment.PROD].zone
-    begin = reading.since(since, call.ctx.clock(), zone) if since else None
-    found = asked.entries(call.ctx, reading.Asked(str(only or ""), begin, what, last))
+    begin = reading.parse_since(since, call.ctx.clock(), zone) if since else None
+    found = asked.entries(call.ctx, reading.EntryFilter(str(only or ""), begin, what, last))
     journal_screen.show(found, zone, call.terminal)
     call.terminal.finish({"entries": found})
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 
-def span(length: timedelta) -> str:
+def format_duration(length: timedelta) -> str:
     """In its largest unit and the one below it, where that is not 0; the sign is left out."""
     whole = timedelta(seconds=int(abs(length).total_seconds()))
     hours, rest = divmod(whole.seconds, 3600)
@@ -14,6 +14,6 @@ def span(length: timedelta) -> str:
     return " ".join(shown) or "0 s"
 
 
-def measured(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     """A time that was measured: below a minute to a tenth of a second."""
-    return f"{seconds:.1f} s" if 0 <= seconds < 60 else span(timedelta(seconds=seconds))
+    return f"{seconds:.1f} s" if 0 <= seconds < 60 else format_duration(timedelta(seconds=seconds))

@@ -135,7 +135,7 @@ class Reporter(Protocol):
         """Something a person should read."""
 
 
-class Silent:
+class SilentReporter:
     """Tells nobody."""
 
     def step(self, step: Step) -> None:

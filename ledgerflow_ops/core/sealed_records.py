@@ -15,7 +15,7 @@ def ends_sealed(tail: bytes) -> bool:
     return len(tail) == TAIL_SIZE and tail.startswith(MARK) and tail.endswith(b'"}\n')
 
 
-def parsed(text: str | bytes) -> Any:
+def parse_json(text: str | bytes) -> Any:
     """The JSON in `text`.
 
     ValueError for all that our records never hold: bytes that are not UTF-8, a key twice in one object

@@ -13,7 +13,7 @@ _MAD_TO_SIGMA = 1.4826
 """Scales the median absolute deviation to a normal distribution's sigma (Rousseeuw & Croux, 1993)."""
 
 
-def human(size: float) -> str:
+def format_size(size: float) -> str:
     """A number of bytes as people read it, in units of 1000."""
     for unit in ("B", "KB", "MB", "GB"):
         if abs(size) < 1000:
@@ -33,7 +33,7 @@ def tolerance(history: Sequence[int]) -> float:
     return max(_DEVIATIONS * deviation, _SHARE * middle, _LEAST_CHANGE)
 
 
-def judge_size(size: int, *, floor: int, rows: int | None, history: Sequence[int]) -> Check:
+def check_size(size: int, *, floor: int, rows: int | None, history: Sequence[int]) -> Check:
     """The verdict on a dump of `size` bytes.
 
     `floor` holds for a database with rows (or of which nothing is known); `history` are the sizes of
@@ -44,16 +44,24 @@ def judge_size(size: int, *, floor: int, rows: int | None, history: Sequence[int
         return failed("size", "empty", "The file is empty: 0 bytes.", "Take another backup: make backup")
     if size < floor and rows != 0:
         hint = "Look at the source before anything else: is it the right database, and are its rows there?"
-        return failed("size", "floor", f"{human(size)} is below the floor of {human(floor)}.", hint)
+        return failed(
+            "size", "floor", f"{format_size(size)} is below the floor of {format_size(floor)}.", hint
+        )
     if len(history) < _MINIMUM_HISTORY:
-        return passed("size", f"{human(size)}; too few earlier backups to compare with ({len(history)}).")
+        return passed(
+            "size", f"{format_size(size)}; too few earlier backups to compare with ({len(history)})."
+        )
     middle = median(history)
     if abs(size - middle) > tolerance(history):
         word = "larger" if size > middle else "smaller"
         return warned(
             "size",
             "history",
-            f"{human(size)} is much {word} than the last {len(history)} backups (median {human(middle)}).",
+            f"{format_size(size)} is much {word} than the last {len(history)} backups "
+            f"(median {format_size(middle)}).",
             "Compare the rows per table in the metadata with those of an earlier day.",
         )
-    return passed("size", f"{human(size)}; the last {len(history)} backups have a median of {human(middle)}.")
+    return passed(
+        "size",
+        f"{format_size(size)}; the last {len(history)} backups have a median of {format_size(middle)}.",
+    )

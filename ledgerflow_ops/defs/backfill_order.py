@@ -67,7 +67,7 @@ def backfill(
     that has to be refused makes no run: it stays missing.
     """
     window = [date.fromisoformat(one) for one in backup_days(env).get_partition_keys()]
-    plans = _planned(env, judging.days(*asked, window))
+    plans = _planned(env, judging.requested_days(*asked, window))
     terminal.table(_table(plans))
     if dry_run:
         refused = [_Result(one) for one in plans if one.verdict is DayVerdict.REFUSE]

@@ -8,7 +8,7 @@ import dagster as dg
 from ledgerflow_ops.adapters.system import clock as clocks
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.progress import Reporter, Silent
+from ledgerflow_ops.core.progress import Reporter, SilentReporter
 from ledgerflow_ops.defs.assets.backup_chain import database_asset, drill_asset, dump_asset
 from ledgerflow_ops.defs.assets.catalog_asset import catalog_asset
 from ledgerflow_ops.defs.assets.drill_coverage import coverage_asset
@@ -37,7 +37,7 @@ def build_definitions(
 
     `reporter` hears what operations say, besides the run's log. `clock` is what schedules go by.
     """
-    ctx = OperationContext(settings, reporter or Silent(), clock)
+    ctx = OperationContext(settings, reporter or SilentReporter(), clock)
     envs = [ctx.env(environment) for environment in environments]
     days = {env.environment: backup_days(env) for env in envs}
     own = {env.environment: [*jobs(env), rotation_job(env)] for env in envs}

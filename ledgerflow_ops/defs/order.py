@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ledgerflow_ops.console import Progress, Terminal
-from ledgerflow_ops.core.catalog.catalog import Entry
+from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.checks import merged
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.defs.assets.backup_chain import key
 from ledgerflow_ops.defs.assets.dump_checks import checks_op
 from ledgerflow_ops.defs.jobs.jobs import backup_job, drill_job, verify_job
@@ -83,14 +83,14 @@ def _failure(examination: Examination) -> Failure | None:
     return None
 
 
-def _made_by(entry: Entry, run_id: str) -> bool:
+def _made_by(entry: CatalogEntry, run_id: str) -> bool:
     return entry.manifest is not None and entry.manifest.run.run_id == run_id
 
 
 def _tell(
     env: EnvironmentContext,
     terminal: Terminal,
-    entry: Entry | None,
+    entry: CatalogEntry | None,
     outcome: Outcome,
     rung: Rung | None = None,
 ) -> int:
@@ -100,7 +100,7 @@ def _tell(
     failure = outcome.failure or _incomplete(entry)
     reached = rung or (entry.rung if entry else None)
     if entry:
-        terminal.say(f"{entry.name.dump}  {human(entry.size)}  in {env.folder.path}", "bold")
+        terminal.say(f"{entry.name.dump}  {format_size(entry.size)}  in {env.folder.path}", "bold")
     terminal.checks(outcome.checks)
     for warning in (entry.manifest.warnings or ()) if entry and entry.manifest else ():
         terminal.say(f"{'NOT IN THE DUMP' if warning.missing else 'noted'}: {warning.sentence}", "yellow")
@@ -117,7 +117,7 @@ def _tell(
     return failure.exit_code if failure else 0
 
 
-def _incomplete(entry: Entry | None) -> Failure | None:
+def _incomplete(entry: CatalogEntry | None) -> Failure | None:
     """An object that is not in the dump keeps it from being proven, whatever else holds."""
     if entry is None or entry.manifest is None or entry.bad:
         return None
@@ -128,7 +128,7 @@ def _incomplete(entry: Entry | None) -> Failure | None:
     return Failure(lacks, f"{entry.manifest.remedy} Then: make backup", CannotJudge.exit_code)
 
 
-def _conclusion(entry: Entry, reached: Rung | None, failure: Failure | None) -> str:
+def _conclusion(entry: CatalogEntry, reached: Rung | None, failure: Failure | None) -> str:
     """What may be claimed of the backup, and no more."""
     if entry.bad:
         return "BAD: this backup does not count."
@@ -150,7 +150,7 @@ def _conclusion(entry: Entry, reached: Rung | None, failure: Failure | None) -> 
 
 
 def _fields(
-    env: EnvironmentContext, entry: Entry | None, outcome: Outcome, reached: Rung | None
+    env: EnvironmentContext, entry: CatalogEntry | None, outcome: Outcome, reached: Rung | None
 ) -> dict[str, Any]:
     """The JSON object."""
     failure, manifest = outcome.failure or _incomplete(entry), entry.manifest if entry else None

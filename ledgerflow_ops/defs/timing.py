@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
-from ledgerflow_ops.core.schedule.nightly_plan import Rhythm
+from ledgerflow_ops.core.schedule.nightly_plan import RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class Timing:
     double the one before; sensors look every `sensor_seconds`; a run that was launched has `begin_seconds` to
     say which process works on it."""
 
-    rhythm: Rhythm = field(default_factory=Rhythm)
+    rhythm: RetryPolicy = field(default_factory=RetryPolicy)
     retries: int = 4
     retry_delay: float = 30
     sensor_seconds: int = 30

@@ -15,7 +15,7 @@ import dagster as dg
 from ledgerflow_ops.adapters.cluster.cluster import listening
 from ledgerflow_ops.adapters.services.request_guard import Guard
 from ledgerflow_ops.adapters.services.web_sessions import Sessions
-from ledgerflow_ops.core.access.request_policy import Policy, origins
+from ledgerflow_ops.core.access.request_policy import RequestPolicy, served_origins
 
 _STATEMENT_TIMEOUT = 15_000  # milliseconds
 _POOL_RECYCLE = 3600  # seconds
@@ -43,11 +43,11 @@ def main(
     """Serve Dagster's web page to those who have a session."""
     sessions = Sessions(state, page)
     proxy = proxy_secret.read_text().strip() if proxy_secret else ""
-    policy = Policy(page, port, origins(port, addresses), sessions.secret(), proxy)
+    policy = RequestPolicy(page, port, served_origins(port, addresses), sessions.secret(), proxy)
     serve(policy, sessions, workspace, read_only=read_only)
 
 
-def serve(policy: Policy, sessions: Sessions, workspace: str, *, read_only: bool) -> None:
+def serve(policy: RequestPolicy, sessions: Sessions, workspace: str, *, read_only: bool) -> None:
     """Serve until a signal ends it."""
     import uvicorn
     from dagster._core.workspace.context import WorkspaceProcessContext

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ledgerflow_ops.adapters.storage import folder as folders
 from ledgerflow_ops.adapters.system import process
-from ledgerflow_ops.core.catalog.catalog import relied_on
+from ledgerflow_ops.core.catalog.catalog import newest_reliable
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.host_paths import within
 from ledgerflow_ops.guard.model import Container, Engine, Mount
@@ -27,7 +27,7 @@ _PATIENCE = 30.0
 def standing(env: EnvironmentContext, now: datetime, scene: Scene, volumes: Iterable[str]) -> Standing:
     """The environment's newest backup to rely on, and what is wrong with the place it is kept in."""
     try:
-        found = relied_on(catalog.entries(env), now, sample=env.is_sample)
+        found = newest_reliable(catalog.entries(env), now, sample=env.is_sample)
     except LedgerError as error:
         return Standing(trouble=f"the backups cannot be read: {error.message}")
     if found is None or found.manifest is None:
@@ -49,7 +49,7 @@ def _trouble(env: EnvironmentContext, file: str, size: int, scene: Scene, volume
     if not folders.writable(folder.path):
         return f"nothing can be written into {folder.path}"
     if folder.free() < size:
-        return f"there is no room for another backup in {folder.path} ({human(folder.free())} free)"
+        return f"there is no room for another backup in {folder.path} ({format_size(folder.free())} free)"
     return ""
 
 

@@ -5,7 +5,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from ledgerflow_ops.adapters.storage.folder import Folder, Version
-from ledgerflow_ops.core.catalog.catalog import LATEST, LATEST_PROVEN, Entry, backups, chosen, newest
+from ledgerflow_ops.core.catalog.catalog import (
+    LATEST,
+    LATEST_PROVEN,
+    CatalogEntry,
+    backups,
+    newest,
+    select_backup,
+)
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import DUMP, MANIFEST, BackupName
 from ledgerflow_ops.core.catalog.proof import Proof
@@ -18,18 +25,18 @@ _REMEMBERED = 1_000
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-def entries(env: EnvironmentContext) -> list[Entry]:
+def entries(env: EnvironmentContext) -> list[CatalogEntry]:
     """Every dump of the environment, by name; also those whose dump is gone but whose manifest is there."""
     stems = {BackupName.of(file) for ending in (DUMP, MANIFEST) for file in env.folder.names(ending)}
     return [entry(env, name) for name in sorted(stems, key=lambda name: name.stem)]
 
 
-def newest_first(env: EnvironmentContext) -> list[Entry]:
+def newest_first(env: EnvironmentContext) -> list[CatalogEntry]:
     """The environment's backups, newest recovery point first; what has no whole manifest is left out."""
     return backups(entries(env))
 
 
-def entry(env: EnvironmentContext, name: BackupName, *, remember: bool = True) -> Entry:
+def entry(env: EnvironmentContext, name: BackupName, *, remember: bool = True) -> CatalogEntry:
     """What is known of one dump without reading its bytes.
 
     `remember` keeps its manifest in this process's memory, for the next time.
@@ -49,7 +56,7 @@ def entry(env: EnvironmentContext, name: BackupName, *, remember: bool = True) -
             problem = mismatch(env, name, manifest)
     except LedgerError as error:
         problem, unread = error.message, not isinstance(error, BadBackup)
-    return Entry(env.environment, name, size, manifest, proof, local, problem, unread)
+    return CatalogEntry(env.environment, name, size, manifest, proof, local, problem, unread)
 
 
 def mismatch(env: EnvironmentContext, name: BackupName, manifest: Manifest) -> str:
@@ -125,7 +132,7 @@ def find(env: EnvironmentContext, file: str | None) -> BackupName:
             )
         return found.name
     if file in (LATEST, LATEST_PROVEN) or _DAY.fullmatch(file):
-        if word := chosen(entries(env), file):
+        if word := select_backup(entries(env), file):
             return word.name
         raise SettingsError(f"{env.environment} has no backup that is {file!r}.", hint=hint)
     return _named(env, file, hint)

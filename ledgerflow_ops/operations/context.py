@@ -18,7 +18,7 @@ from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.catalog.data_rules import DataRule
 from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.progress import Reporter, Silent
+from ledgerflow_ops.core.progress import Reporter, SilentReporter
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.sections import EnvironmentSettings
 
@@ -30,7 +30,7 @@ class OperationContext:
     """Where operations are ordered. `clock` returns the present instant, aware."""
 
     settings: Settings
-    reporter: Reporter = field(default_factory=Silent)
+    reporter: Reporter = field(default_factory=SilentReporter)
     clock: Callable[[], datetime] = clock.now
     run: RunFacts = _NOBODY
 

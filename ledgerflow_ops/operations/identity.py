@@ -7,7 +7,7 @@ from ledgerflow_ops.adapters.inspection import server_position, source
 from ledgerflow_ops.adapters.load import restore_server
 from ledgerflow_ops.adapters.storage.identity_records import Identities
 from ledgerflow_ops.core.catalog import identity as judging
-from ledgerflow_ops.core.catalog.identity import Identity, Sighting
+from ledgerflow_ops.core.catalog.identity import Identity, Observation
 from ledgerflow_ops.core.catalog.manifest import Source
 from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -30,7 +30,7 @@ def aimed_at(
     An account of its own for restores may come another way: then the place is not compared.
     """
     plain = env.is_sample or env.settings.admin_url
-    seen = None if plain else Sighting(server_position.addresses(database, connection))
+    seen = None if plain else Observation(server_position.addresses(database, connection))
     return Identity(system_identifier, database.parameters["dbname"], seen)
 
 
@@ -43,8 +43,8 @@ def bind(env: EnvironmentContext, found: Identity, *, safety: bool = False) -> N
     if safety and known(env) is not None:
         expect(env, found, found.seen.oids if found.seen else ())
         return
-    allowed = partial(judging.judge, env.environment, found)
-    _identities(env).remember(env.environment, judging.merged(found, known(env)), allowed)
+    allowed = partial(judging.is_remembered, env.environment, found)
+    _identities(env).remember(env.environment, judging.merge_observation(found, known(env)), allowed)
 
 
 def remember(env: EnvironmentContext, found: Identity) -> None:
@@ -66,7 +66,7 @@ def is_own(env: EnvironmentContext, found: Identity) -> bool:
     What is not `seen` of it is not compared: that of a restore need not be there. Remembers nothing.
     """
     known = _identities(env).known()
-    own = judging.judge(env.environment, found, known)
+    own = judging.is_remembered(env.environment, found, known)
     if own:
         judging.require_unchanged(env.environment, found, known[env.environment])
     return own
@@ -99,8 +99,8 @@ def identity(env: EnvironmentContext, *, accept: bool) -> Identity:
 def _take(env: EnvironmentContext, here: Identity) -> None:
     identities = _identities(env)
     others = {name: one for name, one in identities.known().items() if name is not env.environment}
-    judging.judge(env.environment, here, others)
-    identities.remember(env.environment, judging.merged(here, known(env)))
+    judging.is_remembered(env.environment, here, others)
+    identities.remember(env.environment, judging.merge_observation(here, known(env)))
 
 
 def _identities(env: EnvironmentContext) -> Identities:

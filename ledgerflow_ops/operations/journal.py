@@ -10,7 +10,7 @@ from ledgerflow_ops.adapters.system.clock import Stopwatch
 from ledgerflow_ops.adapters.system.process import mask
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.presentation import journal_view as reading
-from ledgerflow_ops.core.presentation.journal_view import Asked, Entry
+from ledgerflow_ops.core.presentation.journal_view import EntryFilter, JournalEntry
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
 _WITHIN: ContextVar[str] = ContextVar("the operation at work", default="")
@@ -54,6 +54,6 @@ def _write(env: EnvironmentContext, what: str, fields: dict[str, Any]) -> None:
         env.ctx.reporter.say(f"not noted in the journal: {error.message}")
 
 
-def entries(ctx: OperationContext, asked: Asked) -> list[Entry]:
+def entries(ctx: OperationContext, asked: EntryFilter) -> list[JournalEntry]:
     """What is on record, the oldest first."""
-    return reading.chosen(journal_file.entries(ctx.settings.state_dir), asked)
+    return reading.select_entries(journal_file.entries(ctx.settings.state_dir), asked)

@@ -12,9 +12,9 @@ from itertools import chain, count
 from ledgerflow_ops.adapters.storage.folder import Folder, Version
 from ledgerflow_ops.core.catalog import backup_summary
 from ledgerflow_ops.core.catalog import history as keeping
-from ledgerflow_ops.core.catalog.backup_summary import Summary
-from ledgerflow_ops.core.catalog.catalog import Entry, newest_first
-from ledgerflow_ops.core.catalog.history import FACTS, GOING, Going
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
+from ledgerflow_ops.core.catalog.catalog import CatalogEntry, newest_first
+from ledgerflow_ops.core.catalog.history import FACTS, GOING, Removal
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import MANIFEST, BackupName
 from ledgerflow_ops.core.catalog.proof import Proof
@@ -41,7 +41,7 @@ def key(env: EnvironmentContext, name: BackupName, digest: str) -> str:
     )
 
 
-def note(env: EnvironmentContext, going: Going) -> Going:
+def note(env: EnvironmentContext, going: Removal) -> Removal:
     """Write a removal down, durably, as it stands; the record of one that is over is taken away."""
     there = folder(env)
     if going.over:
@@ -52,17 +52,17 @@ def note(env: EnvironmentContext, going: Going) -> Going:
     return going
 
 
-def forget(env: EnvironmentContext, going: Going) -> None:
+def forget(env: EnvironmentContext, going: Removal) -> None:
     """Take back a removal that was decided and never begun."""
     folder(env).remove(going.key + GOING)
 
 
-def unfinished(env: EnvironmentContext) -> list[Going]:
+def unfinished(env: EnvironmentContext) -> list[Removal]:
     """The removals that are not over, by name. One whose record cannot be read is told, and left as it is."""
     found, there = [], folder(env)
     for file in there.names(GOING):
         try:
-            found.append(Going.decode(there.record(file), file))
+            found.append(Removal.decode(there.record(file), file))
         except LedgerError as error:
             env.ctx.reporter.say(f"{FOLDER}/{error.message}")
     return found
@@ -90,7 +90,7 @@ def keep_facts(env: EnvironmentContext, kept_as: BackupName) -> None:
         there.replace(file, keeping.encode_facts(found))
 
 
-def past(env: EnvironmentContext) -> list[Summary]:
+def past(env: EnvironmentContext) -> list[BackupSummary]:
     """The backups that rotation has taken away, as they were, newest recovery point first."""
     there = folder(env)
     facts = {file: there.version(file) for file in there.names(FACTS)}
@@ -109,8 +109,8 @@ def prune(env: EnvironmentContext, since: datetime) -> list[str]:
         keep_facts(env, name)
     dated = dict(_points(there))
     bulky = [(name.stem, dated[name.stem]) for name in whole if name.stem in dated]
-    old = keeping.forgotten(bulky, since, keeping.WHOLE, keeping.KEPT_WHOLE) - busy
-    ancient = keeping.forgotten([*dated.items()], since, keeping.KNOWN, keeping.KEPT_KNOWN) - busy
+    old = keeping.expired_records(bulky, since, keeping.WHOLE, keeping.KEPT_WHOLE) - busy
+    ancient = keeping.expired_records([*dated.items()], since, keeping.KNOWN, keeping.KEPT_KNOWN) - busy
     removed = [file for stem in sorted(old) for file in (BackupName(stem).manifest, BackupName(stem).proof)]
     removed += [stem + FACTS for stem in sorted(ancient)]
     for file in removed:
@@ -128,7 +128,7 @@ def _points(there: Folder) -> Iterator[tuple[str, datetime]]:
 
 
 @lru_cache(maxsize=20_000)
-def _facts(there: Folder, file: str, _version: Version) -> Summary | None:
+def _facts(there: Folder, file: str, _version: Version) -> BackupSummary | None:
     """The facts as they were at that version of their file; None where they are not whole."""
     try:
         return keeping.decode_facts(there.record(file), file)
@@ -136,7 +136,7 @@ def _facts(there: Folder, file: str, _version: Version) -> Summary | None:
         return None
 
 
-def _summary(env: EnvironmentContext, kept_as: BackupName) -> Summary | None:
+def _summary(env: EnvironmentContext, kept_as: BackupName) -> BackupSummary | None:
     """What the manifest and the proof in the history say; None where the manifest is not whole."""
     there = folder(env)
     try:
@@ -145,7 +145,7 @@ def _summary(env: EnvironmentContext, kept_as: BackupName) -> Summary | None:
         return None
     name = BackupName.of(manifest.dump.file)
     proof = _proof(there, kept_as, manifest) or _proof(env.folder, name, manifest)  # it follows the manifest
-    return backup_summary.of(Entry(env.environment, name, manifest.dump.size, manifest, proof))
+    return backup_summary.summarize(CatalogEntry(env.environment, name, manifest.dump.size, manifest, proof))
 
 
 def _proof(there: Folder, called: BackupName, manifest: Manifest) -> Proof | None:

@@ -18,9 +18,9 @@ from ledgerflow_ops.adapters.storage.folder_snapshot import FolderSnapshot
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.catalog import backup_summary, index, manifest, naming, proof, rungs
 from ledgerflow_ops.core.catalog import catalog as core_catalog
-from ledgerflow_ops.core.catalog.backup_summary import Listed, Summary
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary, ListedDump
 from ledgerflow_ops.core.catalog.catalog import newest_first
-from ledgerflow_ops.core.catalog.index import Record
+from ledgerflow_ops.core.catalog.index import IndexRecord
 from ledgerflow_ops.core.catalog.naming import DUMP, MANIFEST, BackupName
 from ledgerflow_ops.operations import catalog, removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -34,27 +34,27 @@ _FRESH = 2_000_000_000
 seconds, or two. What was changed so shortly before it was read is read again the next time."""
 
 
-def present(env: EnvironmentContext) -> list[Summary]:
+def present(env: EnvironmentContext) -> list[BackupSummary]:
     """The committed backups that lie in the environment's folder, newest recovery point first."""
     return newest_first(one.summary for one in listed(env) if one.summary is not None)
 
 
-def own(env: EnvironmentContext, found: Iterable[Summary]) -> list[Summary]:
+def own(env: EnvironmentContext, found: Iterable[BackupSummary]) -> list[BackupSummary]:
     """Those of the environment's own database: backups of the sample do not count where it has a real one."""
     return [one for one in found if env.is_sample or not one.sample]
 
 
-def past(env: EnvironmentContext) -> list[Summary]:
+def past(env: EnvironmentContext) -> list[BackupSummary]:
     """The backups that rotation has taken away, newest recovery point first, for at least 400 days."""
     return removal_history.past(env)
 
 
-def listed(env: EnvironmentContext) -> list[Listed]:
+def listed(env: EnvironmentContext) -> list[ListedDump]:
     """Every dump of the environment, by name, also what is no backup; as `catalog.entries` tells it."""
     return marked(env, folder_snapshot.scan(env.folder.path))[0]
 
 
-def marked(env: EnvironmentContext, found: FolderSnapshot) -> tuple[list[Listed], str]:
+def marked(env: EnvironmentContext, found: FolderSnapshot) -> tuple[list[ListedDump], str]:
     """As `listed`, of the folder as a look has just found it; and a digest that is another whenever a file
     of any of them is. The digest is empty where something could not be read."""
     begun = clock.now().timestamp()
@@ -77,16 +77,16 @@ class _Reading:
 
     env: EnvironmentContext
     seen: FolderSnapshot
-    known: dict[str, Record]
+    known: dict[str, IndexRecord]
     begun: float
 
-    def records(self, names: Sequence[BackupName]) -> list[Record]:
+    def records(self, names: Sequence[BackupName]) -> list[IndexRecord]:
         """What is known of each dump.
 
         Reading takes milliseconds for each: it is told how far it got, and the index is written on the way,
         so that a process that is killed leaves the next one the rest only.
         """
-        records: list[Record] = []
+        records: list[IndexRecord] = []
         read = 0
         for place, name in enumerate(names, start=1):
             known = self.known.get(name.stem)
@@ -102,7 +102,7 @@ class _Reading:
             self.env.ctx.reporter.counted(len(names), len(names), "backups read")
         return records
 
-    def kept(self, records: Iterable[Record]) -> list[Record]:
+    def kept(self, records: Iterable[IndexRecord]) -> list[IndexRecord]:
         """Those that may go into the index."""
         return [
             record
@@ -111,7 +111,9 @@ class _Reading:
         ]
 
 
-def _believed(env: EnvironmentContext, seen: FolderSnapshot, known: dict[str, Record]) -> dict[str, Record]:
+def _believed(
+    env: EnvironmentContext, seen: FolderSnapshot, known: dict[str, IndexRecord]
+) -> dict[str, IndexRecord]:
     """The index, unless what it says of the newest backups is not what their own files say: then none of it.
 
     An index is easy to write, by a mistake or on purpose. What RPO, `latest-proven` and the guard rely on is
@@ -123,16 +125,18 @@ def _believed(env: EnvironmentContext, seen: FolderSnapshot, known: dict[str, Re
         record = held[name]
         if record.mark == seen.mark(_files(name, record.archives)):
             entry = catalog.entry(env, name)
-            if backup_summary.listed(entry, manifest=seen.taken(name.manifest)) != record.listed:
+            if backup_summary.list_dump(entry, manifest=seen.taken(name.manifest)) != record.listed:
                 return {}
     return known
 
 
-def _summaries(known: dict[str, Record]) -> Iterator[Summary]:
+def _summaries(known: dict[str, IndexRecord]) -> Iterator[BackupSummary]:
     return (record.listed.summary for record in known.values() if record.listed.summary is not None)
 
 
-def _record(env: EnvironmentContext, seen: FolderSnapshot, name: BackupName, known: Record | None) -> Record:
+def _record(
+    env: EnvironmentContext, seen: FolderSnapshot, name: BackupName, known: IndexRecord | None
+) -> IndexRecord:
     """What is known of a dump: as the index has it, if all its files are as they were then."""
     if known is not None and known.mark == seen.mark(_files(name, known.archives)):
         return known
@@ -144,7 +148,7 @@ def _record(env: EnvironmentContext, seen: FolderSnapshot, name: BackupName, kno
     trouble = bool(entry.problem) and (entry.unread or entry.manifest is None)
     # A mark that no look will find: what could not be read may have been the reading's own trouble.
     mark = "" if trouble else seen.mark(_files(name, archives))
-    return Record(mark, archives, backup_summary.listed(entry, manifest=there))
+    return IndexRecord(mark, archives, backup_summary.list_dump(entry, manifest=there))
 
 
 def _files(name: BackupName, archives: tuple[str, ...]) -> tuple[str, ...]:
@@ -152,21 +156,21 @@ def _files(name: BackupName, archives: tuple[str, ...]) -> tuple[str, ...]:
     return (name.dump, name.manifest, name.globals, name.proof, *archives)
 
 
-def _settled(seen: FolderSnapshot, record: Record, begun: float) -> bool:
+def _settled(seen: FolderSnapshot, record: IndexRecord, begun: float) -> bool:
     """Whether a record may be kept. Times in the future, by a clock that went wrong, are as good as old."""
     changed, instant = seen.changed(_files(record.listed.name, record.archives)), int(begun * 1e9)
     ended = int(clock.now().timestamp() * 1e9)
     return bool(record.mark) and not instant - _FRESH <= changed <= ended + _FRESH
 
 
-def _load(env: EnvironmentContext) -> dict[str, Record]:
+def _load(env: EnvironmentContext) -> dict[str, IndexRecord]:
     data = saved.load(_file(env))
     if data is None:
         return {}
     return index.decode(data, env.environment, code=_code(), folder=str(env.folder.path))
 
 
-def _save(env: EnvironmentContext, records: list[Record]) -> None:
+def _save(env: EnvironmentContext, records: list[IndexRecord]) -> None:
     saved.save(_file(env), index.encode(records, code=_code(), folder=str(env.folder.path)))
 
 

@@ -3,8 +3,8 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
-from ledgerflow_ops.core.catalog.catalog import Entry
-from ledgerflow_ops.core.catalog.files import FileEntry, FilesState, Kind
+from ledgerflow_ops.core.catalog.catalog import CatalogEntry
+from ledgerflow_ops.core.catalog.files import FileEntry, FileKind, FilesState
 from ledgerflow_ops.core.catalog.manifest import (
     Contents,
     LargeObjects,
@@ -103,7 +103,7 @@ def file_entry(root: str, path: str, size: int, sha256: str = "") -> FileEntry:
     return FileEntry(
         root=root,
         path=path,
-        kind=Kind.FILE,
+        kind=FileKind.FILE,
         size=size,
         mode=0o644,
         mtime_ns=1,
@@ -117,7 +117,7 @@ def files_state(*files: tuple[str, str, int], archive: str = "x.files.tar.zst") 
     """Files (root, path, size) that lie directly in their roots, all in that archive."""
     roots = tuple(dict.fromkeys(root for root, _, _ in files))
     folders = [
-        FileEntry(root=root, path="", kind=Kind.FOLDER, mode=0o755, mtime_ns=1, owner=(0, 0))
+        FileEntry(root=root, path="", kind=FileKind.FOLDER, mode=0o755, mtime_ns=1, owner=(0, 0))
         for root in roots
     ]
     entries = [file_entry(*file).model_copy(update={"archive": archive}) for file in files]
@@ -159,8 +159,8 @@ def entry(
     local: bool = True,
     problem: str = "",
     committed: bool = True,
-) -> Entry:
+) -> CatalogEntry:
     """A dump taken at that instant; no backup unless `committed` by a manifest."""
     written = manifest(recovery_point=taken, backup_day=taken.date()) if committed else None
     name = BackupName(f"ledgerflow_dev_{taken:%Y%m%d_%H%M}")
-    return Entry(Environment.DEV, name, size, written, proven, local, problem)
+    return CatalogEntry(Environment.DEV, name, size, written, proven, local, problem)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from ledgerflow_ops.core.durations import measured, span
+from ledgerflow_ops.core.durations import format_duration, format_seconds
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from ledgerflow_ops.core.durations import measured, span
     ],
 )
 def test_a_length_of_time_is_told_in_two_units(seconds: float, said: str) -> None:
-    assert span(timedelta(seconds=seconds)) == said
+    assert format_duration(timedelta(seconds=seconds)) == said
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ def test_a_length_of_time_is_told_in_two_units(seconds: float, said: str) -> Non
     [(0.04, "0.0 s"), (1.25, "1.2 s"), (59.94, "59.9 s"), (60, "1 min"), (-61, "1 min 1 s")],
 )
 def test_a_measured_time_is_told_to_a_tenth_of_a_second_below_a_minute(seconds: float, said: str) -> None:
-    assert measured(seconds) == said
+    assert format_seconds(seconds) == said

@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.core.checks import Check, Severity
-from ledgerflow_ops.core.sizes import human, judge_size, tolerance
+from ledgerflow_ops.core.sizes import check_size, format_size, tolerance
 
 STEADY = [170_000 + step for step in (0, 90, -40, 10, 0, 55, -20)]
 
 
 def judged(size: int, history: list[int], floor: int = 10_000, rows: int | None = 100) -> Check:
-    return judge_size(size, floor=floor, rows=rows, history=history)
+    return check_size(size, floor=floor, rows=rows, history=history)
 
 
 @pytest.mark.parametrize("history", [[20_000] * 14, [20_000, 20_010, 19_990, 20_005, 20_000]])
@@ -81,4 +81,4 @@ def test_no_tolerance_is_below_its_absolute_minimum(history: list[int]) -> None:
     ],
 )
 def test_sizes_are_told_in_units_of_a_thousand(size: float, text: str) -> None:
-    assert human(size) == text
+    assert format_size(size) == text

@@ -17,7 +17,7 @@ from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.progress import Reporter, Silent
+from ledgerflow_ops.core.progress import Reporter, SilentReporter
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.places import PROJECT
@@ -65,7 +65,7 @@ class Bench:
         **dev: Any,
     ) -> EnvironmentContext:
         run = RunFacts(run_id="", who="tests", why="a test")
-        return OperationContext(self.settings(**dev), reporter or Silent(), now, run).env(environment)
+        return OperationContext(self.settings(**dev), reporter or SilentReporter(), now, run).env(environment)
 
     @contextmanager
     def instance(self) -> Iterator[DagsterInstance]:

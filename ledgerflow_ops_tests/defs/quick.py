@@ -4,13 +4,13 @@ import os
 from datetime import timedelta
 
 from ledgerflow_ops import config
-from ledgerflow_ops.core.schedule.nightly_plan import Rhythm
+from ledgerflow_ops.core.schedule.nightly_plan import RetryPolicy
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.defs.timing import Timing
 
 SECOND = timedelta(seconds=1)
 TIMING = Timing(
-    Rhythm(
+    RetryPolicy(
         grace=int(os.environ["QUICK_GRACE"]) * SECOND,
         wait=SECOND,
         longest_wait=3 * SECOND,

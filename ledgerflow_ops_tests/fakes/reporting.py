@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.progress import Silent
+from ledgerflow_ops.core.progress import SilentReporter
 from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops_tests import builders
@@ -15,7 +15,7 @@ LATE = Finding(Environment.PROD, "late", "", Level.CRITICAL, "The backup is late
 
 def main(root: str, url: str, source: str) -> None:
     settings = builders.settings(Path(root), alerts={"channels": [{"name": "web", "url": url}]})
-    alerts.report(OperationContext(settings, Silent()), source, [LATE])
+    alerts.report(OperationContext(settings, SilentReporter()), source, [LATE])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from psycopg import sql
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.config import Settings
-from ledgerflow_ops.core.catalog.catalog import Entry
+from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
@@ -87,7 +87,7 @@ class Sandbox:
         (media / "link").symlink_to("statement.pdf")
         return replace(self, fields={**self.fields, "files": [media]})
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[CatalogEntry]:
         return catalog.entries(self.env())
 
     def states(self) -> dict[str, str]:

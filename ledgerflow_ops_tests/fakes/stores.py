@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from ledgerflow_ops.core.catalog.files import FileEntry, FilesState, Kind
+from ledgerflow_ops.core.catalog.files import FileEntry, FileKind, FilesState
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.proof import Verdict
@@ -104,7 +104,7 @@ class Store:
         data = f"files of {taken.isoformat()}".encode()
         self._write(name.files, data)
         own = _facts(name.files, data)
-        folder = FileEntry(root=ROOT, path="", kind=Kind.FOLDER, mode=0o755, mtime_ns=1, owner=(0, 0))
+        folder = FileEntry(root=ROOT, path="", kind=FileKind.FOLDER, mode=0o755, mtime_ns=1, owner=(0, 0))
         held = [(state.archive, f"{number}.pdf") for number, state in enumerate(earlier)] + [(own, "own.pdf")]
         entries = [
             records.file_entry(ROOT, path, 5).model_copy(update={"archive": facts.file})

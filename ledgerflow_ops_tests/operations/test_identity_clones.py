@@ -12,7 +12,7 @@ from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.storage.identity_records import Identities
 from ledgerflow_ops.adapters.system import locks
-from ledgerflow_ops.core.catalog.identity import Identity, Sighting
+from ledgerflow_ops.core.catalog.identity import Identity, Observation
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.progress import Step
@@ -57,7 +57,7 @@ def _known(sandbox: Sandbox) -> Identity:
     return Identities(_file(sandbox)).known()[Environment.DEV]
 
 
-def _seen(sandbox: Sandbox) -> Sighting:
+def _seen(sandbox: Sandbox) -> Observation:
     seen = _known(sandbox).seen
     assert seen is not None
     return seen

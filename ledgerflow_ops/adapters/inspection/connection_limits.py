@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from psycopg import sql
 
 from ledgerflow_ops.adapters.connection.database import APPLICATION, Connection
-from ledgerflow_ops.core.postgres.connection_limits import Limit
+from ledgerflow_ops.core.postgres.connection_limits import ConnectionLimit
 
 _LIMITS = """
     WITH theirs AS (
@@ -22,20 +22,20 @@ _LIMITS = """
 """
 
 
-def limits(connection: Connection) -> Iterator[Limit]:
+def limits(connection: Connection) -> Iterator[ConnectionLimit]:
     """What is set on the account, the database and the server; superusers are bound by the last alone."""
     row = connection.execute(_LIMITS, [APPLICATION]).fetchone()
     assert row is not None
     role, superuser, of_role, database, of_database, in_role, in_database, all_, most, reserved = row
     if not superuser and of_role >= 0:
         more = _quoted(connection, "ALTER ROLE {} CONNECTION LIMIT", role)
-        yield Limit(f"the role {role}", of_role, in_role, f"{more} {{}};")
+        yield ConnectionLimit(f"the role {role}", of_role, in_role, f"{more} {{}};")
     if not superuser and of_database >= 0:
         more = _quoted(connection, "ALTER DATABASE {} CONNECTION LIMIT", database)
-        yield Limit(f"the database {database}", of_database, in_database, f"{more} {{}};")
+        yield ConnectionLimit(f"the database {database}", of_database, in_database, f"{more} {{}};")
     taken = all_ if superuser else all_ + reserved
     raised = "ALTER SYSTEM SET max_connections = {}; then restart the server, or end sessions that are idle."
-    yield Limit("the server (max_connections)", most, taken, raised)
+    yield ConnectionLimit("the server (max_connections)", most, taken, raised)
 
 
 def _quoted(connection: Connection, form: str, name: str) -> str:

@@ -121,10 +121,10 @@ def carry_over(server: Database, name: str, wanted: DatabaseProperties, codec: s
                 connection.execute(statement)
             except psycopg.Error as error:
                 command = statement.decode("utf-8", "replace")
-                if not machine_errors.matches(error.diag.message_primary or "", command):
+                if not machine_errors.is_machine_trouble(error.diag.message_primary or "", command):
                     raise
                 refused.append(command)
-    return machine_errors.left_out(refused)
+    return machine_errors.left_out_sentence(refused)
 
 
 def _can_be_loaded(server: Database, setting: Setting) -> bool:

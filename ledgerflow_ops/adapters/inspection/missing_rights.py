@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import LiteralString
 
 from ledgerflow_ops.adapters.connection.database import Connection
-from ledgerflow_ops.core.postgres.missing_rights import Lacking, Unseen
+from ledgerflow_ops.core.postgres.missing_rights import MissingRight, OmittedObject
 
 _OWN_GRANTS = 180000
 """From this version on the server has has_largeobject_privilege, which knows all of its own rules."""
@@ -103,13 +103,15 @@ def reader(connection: Connection) -> Reader:
     return Reader(*row)
 
 
-def lacking(connection: Connection) -> list[Lacking]:
+def lacking(connection: Connection) -> list[MissingRight]:
     """Every object that a dump reads and the account may not, with the statement that gives the right."""
     if (who := reader(connection)).superuser:
         return []
     large = _LARGE_BY_SERVER if who.version >= _OWN_GRANTS else _LARGE
     rows = [*connection.execute(_OBJECTS), *connection.execute(large)]
-    return [Lacking(kind, name, owner, statement, who.quoted) for _, kind, name, owner, statement in rows]
+    return [
+        MissingRight(kind, name, owner, statement, who.quoted) for _, kind, name, owner, statement in rows
+    ]
 
 
 def subscriptions(connection: Connection) -> list[str]:
@@ -117,13 +119,15 @@ def subscriptions(connection: Connection) -> list[str]:
     return [name for (name,) in connection.execute(_SUBSCRIPTIONS)]
 
 
-def unseen(connection: Connection) -> list[Unseen]:
+def unseen(connection: Connection) -> list[OmittedObject]:
     """What pg_dump leaves out for this account."""
     who = reader(connection)
     if who.superuser:
         return []
-    found = [Unseen("subscription", name, who.quoted) for name in subscriptions(connection)]
-    return found + [Unseen("options of user mapping", name, who.quoted) for name in _hidden(connection)]
+    found = [OmittedObject("subscription", name, who.quoted) for name in subscriptions(connection)]
+    return found + [
+        OmittedObject("options of user mapping", name, who.quoted) for name in _hidden(connection)
+    ]
 
 
 def _hidden(connection: Connection) -> list[str]:

@@ -9,7 +9,7 @@ from ledgerflow_ops.adapters.connection.database import Connection
 from ledgerflow_ops.adapters.connection.text_codecs import Identifier
 from ledgerflow_ops.core.catalog.manifest import SequenceState
 from ledgerflow_ops.core.comparison.dump_content import all_objects
-from ledgerflow_ops.core.comparison.non_table_objects import Beside, Sequence
+from ledgerflow_ops.core.comparison.non_table_objects import NonTableObjects, SequenceReading
 from ledgerflow_ops.core.postgres.qualified_names import QualifiedName
 
 _SEQUENCES = """
@@ -30,9 +30,9 @@ _AT_ONCE = 200
 """Sequences in one statement: the server takes a UNION apart by recursion."""
 
 
-def beside(connection: Connection, *, full: bool) -> Beside:
+def beside(connection: Connection, *, full: bool) -> NonTableObjects:
     """What is there now. With `full` every byte of the large objects is read, under the snapshot."""
-    return Beside(sequences(connection), *objects(connection, full=full))
+    return NonTableObjects(sequences(connection), *objects(connection, full=full))
 
 
 def objects(connection: Connection, *, full: bool) -> tuple[int, str | None]:
@@ -43,13 +43,13 @@ def objects(connection: Connection, *, full: bool) -> tuple[int, str | None]:
     return len(oids), all_objects({str(oid): _digest(connection, oid) for oid in oids}).digest
 
 
-def sequences(connection: Connection) -> dict[str, Sequence]:
+def sequences(connection: Connection) -> dict[str, SequenceReading]:
     """Where every sequence stands at this instant, whatever snapshot the connection has."""
     found = [
         (QualifiedName(schema, name), ascending) for schema, name, ascending in connection.execute(_SEQUENCES)
     ]
     return {
-        name.key: Sequence(SequenceState(value=value, called=called), ascending)
+        name.key: SequenceReading(SequenceState(value=value, called=called), ascending)
         for start in range(0, len(found), _AT_ONCE)
         for (name, ascending), (value, called) in zip(
             found[start : start + _AT_ONCE],

@@ -1,7 +1,7 @@
 """Which versions of extensions a server offers."""
 
 from ledgerflow_ops.adapters.connection.database import Database
-from ledgerflow_ops.core.loading.extension_versions import Offered
+from ledgerflow_ops.core.loading.extension_versions import OfferedVersions
 
 _OFFERED = """
     SELECT e.name::text, e.default_version, array_agg(v.version) FROM pg_available_extensions e
@@ -9,8 +9,8 @@ _OFFERED = """
 """
 
 
-def offered(database: Database) -> dict[str, Offered]:
+def offered(database: Database) -> dict[str, OfferedVersions]:
     """What the server of `database` has of each extension."""
     with database.connect() as connection:
         rows = connection.execute(_OFFERED).fetchall()
-    return {name: Offered(default, frozenset(versions)) for name, default, versions in rows}
+    return {name: OfferedVersions(default, frozenset(versions)) for name, default, versions in rows}

@@ -19,7 +19,7 @@ def refused_options(tools: Tools, file: Path, database: Database) -> frozenset[s
 
     The server is asked by trying, in a transaction that is taken back.
     """
-    asked = column_options.unknown(archive.ddl(tools, file))
+    asked = column_options.unknown_options(archive.ddl(tools, file))
     if not asked:
         return frozenset()
     with database.connect() as connection, connection.transaction(force_rollback=True):

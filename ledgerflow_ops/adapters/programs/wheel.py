@@ -12,7 +12,7 @@ import filelock
 
 from ledgerflow_ops.core.errors import CannotJudge, SettingsError
 from ledgerflow_ops.core.postgres import fetched_programs
-from ledgerflow_ops.core.postgres.fetched_programs import Pinned
+from ledgerflow_ops.core.postgres.fetched_programs import PinnedPackage
 
 _LOCK = Path(__file__).with_name("postgresql.lock")
 
@@ -34,17 +34,17 @@ def programs() -> Path:
 
 
 @cache
-def pinned() -> dict[int, Pinned]:
+def pinned() -> dict[int, PinnedPackage]:
     """The versions that can be fetched, by major version."""
-    return fetched_programs.parse(_LOCK.read_text(encoding="utf-8"))
+    return fetched_programs.parse_lock(_LOCK.read_text(encoding="utf-8"))
 
 
-def pin(major: int) -> Pinned:
+def pin(major: int) -> PinnedPackage:
     """The version of that major one that can be fetched; SettingsError where none is offered."""
     offered = pinned()
     if major not in offered:
         message = f"PostgreSQL {major} cannot be fetched; what can: {', '.join(map(str, offered))}."
-        raise SettingsError(message, hint=fetched_programs.advice(major, offered))
+        raise SettingsError(message, hint=fetched_programs.install_advice(major, offered))
     return offered[major]
 
 

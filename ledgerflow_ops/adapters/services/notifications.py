@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import apprise
 
-from ledgerflow_ops.core.alerting.alert_messages import Words
+from ledgerflow_ops.core.alerting.alert_messages import MessageText
 from ledgerflow_ops.core.errors import SettingsError
 
 CONNECT, READ = 5.0, 10.0
@@ -50,7 +50,7 @@ class Sender:
     name: str
     service: apprise.NotifyBase
 
-    def send(self, words: Words) -> str:
+    def send(self, words: MessageText) -> str:
         """Send a message: why it did not arrive, in our own words, or an empty string."""
         posts = apprise.Apprise()
         posts.add(self.service)
@@ -71,7 +71,7 @@ class Sender:
 
 
 def deliver(
-    posts: Mapping[str, tuple[Sender, Sequence[Words]]], patience: float = PATIENCE
+    posts: Mapping[str, tuple[Sender, Sequence[MessageText]]], patience: float = PATIENCE
 ) -> dict[str, list[str]]:
     """Send each channel its messages, all channels at once: by name why each did not arrive, or "".
 
@@ -109,7 +109,7 @@ def sender(name: str, url: str) -> Sender:
 class _Attempt(threading.Thread):
     """Messages under way, in a thread that holds nobody up: neither us nor the end of the process."""
 
-    def __init__(self, sender: Sender, words: Sequence[Words]) -> None:
+    def __init__(self, sender: Sender, words: Sequence[MessageText]) -> None:
         super().__init__(name=f"alerts by {sender.name}", daemon=True)
         self._sender, self._words = sender, words
         self._whys: list[str] = []

@@ -13,9 +13,9 @@ from ledgerflow_ops.core.access.request_policy import (
     USED,
     Allowed,
     LogIn,
-    Policy,
     Rejected,
     Request,
+    RequestPolicy,
 )
 
 Scope = MutableMapping[str, Any]
@@ -47,7 +47,7 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>ledgerflo
 class Guard:
     """The application `inner`, for those whom `policy` lets in. Links are redeemed from `sessions`."""
 
-    def __init__(self, inner: Application, policy: Policy, sessions: Sessions) -> None:
+    def __init__(self, inner: Application, policy: RequestPolicy, sessions: Sessions) -> None:
         self._inner, self._policy, self._sessions = inner, policy, sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +55,7 @@ class Guard:
             await self._inner(scope, receive, send)
             return
         request = _read(scope)
-        verdict = request_policy.judge(request, self._policy)
+        verdict = request_policy.judge_request(request, self._policy)
         if isinstance(verdict, LogIn):
             await self._log_in(verdict, request, send)
         elif isinstance(verdict, Rejected):
@@ -77,7 +77,7 @@ class Guard:
         await _answer(send, 303, "", "text/plain", *headers)
 
     def _cookie(self, *, secure: bool) -> str:
-        value = request_policy.session(self._policy, secrets.token_urlsafe(16))
+        value = request_policy.session_cookie(self._policy, secrets.token_urlsafe(16))
         rules = f"Path=/; HttpOnly; SameSite=Strict; Max-Age={_AGE}" + ("; Secure" if secure else "")
         return f"{self._policy.cookie}={value}; {rules}"
 

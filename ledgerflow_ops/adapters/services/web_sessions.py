@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from ledgerflow_ops.adapters.system import private_files, regular_files
-from ledgerflow_ops.core.access.request_policy import digest
+from ledgerflow_ops.core.access.request_policy import token_digest
 
 _FOLDER = "servers"
 GOOD_FOR = timedelta(minutes=15)
@@ -46,12 +46,14 @@ class Sessions:
                 file.unlink(missing_ok=True)
         token = secrets.token_urlsafe(32)
         private_files.folder(self.state_dir, _FOLDER, self._links.name)
-        private_files.write(self._links / digest(token), json.dumps({"until": (now + GOOD_FOR).timestamp()}))
+        private_files.write(
+            self._links / token_digest(token), json.dumps({"until": (now + GOOD_FOR).timestamp()})
+        )
         return token
 
     def redeemed(self, token: str, now: datetime) -> bool:
         """Whether the token is good; it is not any more. Of several who bring it at once, one gets in."""
-        file = self._links / digest(token)
+        file = self._links / token_digest(token)
         until = _until(file)
         try:
             file.unlink()

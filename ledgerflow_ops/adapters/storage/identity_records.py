@@ -10,7 +10,7 @@ import filelock
 
 from ledgerflow_ops.adapters.system import private_files, regular_files
 from ledgerflow_ops.adapters.system.os_errors import translated
-from ledgerflow_ops.core.catalog.identity import Identity, Sighting, position
+from ledgerflow_ops.core.catalog.identity import Identity, Observation, lsn_position
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 
@@ -65,7 +65,7 @@ def _identity(system_identifier: str, database: str, seen: dict[str, Any] | None
     if seen is None:
         return Identity(system_identifier, database)
     fields: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in seen.items()}
-    found = Sighting(**fields)
+    found = Observation(**fields)
     if found.lsn is not None:
-        position(found.lsn)
+        lsn_position(found.lsn)
     return Identity(system_identifier, database, found)

@@ -14,7 +14,7 @@ from typing import Any
 from ledgerflow_ops.adapters.system import regular_files
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.adapters.system.process import mask
-from ledgerflow_ops.core.sealed_records import parsed
+from ledgerflow_ops.core.sealed_records import parse_json
 
 _FILE = "journal.jsonl"
 _LONGEST = 16 * 1024 * 1024
@@ -50,7 +50,7 @@ def entries(state_dir: Path) -> list[dict[str, Any]]:
     for file in [*sorted(state_dir.glob(_EARLIER)), state_dir / _FILE]:
         for line in _lines(file):
             try:
-                entry = parsed(line)
+                entry = parse_json(line)
             except ValueError:
                 continue
             if isinstance(entry, dict):

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
-from ledgerflow_ops.core.sealed_records import parsed
+from ledgerflow_ops.core.sealed_records import parse_json
 
 LARGEST = 512 * 1024 * 1024
 """Bytes of the largest record that is read. The manifest of a million files takes half of it."""
@@ -70,7 +70,7 @@ def fields(path: Path) -> dict[str, Any]:
     if not os.path.lexists(path):
         raise FileNotFoundError(path)
     try:
-        found = parsed(read(path, _SMALL))
+        found = parse_json(read(path, _SMALL))
     except LedgerError as error:
         raise ValueError(error.message) from None
     if not isinstance(found, dict):

@@ -50,7 +50,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RequestPolicy:
     """What a page's server serves, and whom it knows.
 
     `origins` has an address's origin by what browsers send as Host for it. `secret` is the server's own,
@@ -96,7 +96,7 @@ class Rejected:
     hint: str
 
 
-Verdict = Allowed | LogIn | Rejected
+RequestVerdict = Allowed | LogIn | Rejected
 
 NO_SESSION = Rejected(
     401,
@@ -110,7 +110,7 @@ USED = Rejected(
 )
 
 
-def judge(request: Request, policy: Policy) -> Verdict:
+def judge_request(request: Request, policy: RequestPolicy) -> RequestVerdict:
     """What becomes of a request."""
     origin = policy.origins.get(request.one("host").lower())
     if origin is None or not request.path.startswith("/"):
@@ -118,15 +118,15 @@ def judge(request: Request, policy: Policy) -> Verdict:
         return Rejected(
             403, "This address is not served here.", f"Open {served}, or add yours to web_addresses."
         )
-    found = _foreign(request, origin) or _unfit(request)
+    found = _cross_site_rejection(request, origin) or _malformed_rejection(request)
     if found:
         return found
     if request.path == LOGIN and request.query:
         return _login(request, policy, origin)
-    return _known(request, policy)
+    return _authenticate(request, policy)
 
 
-def _foreign(request: Request, origin: str) -> Rejected | None:
+def _cross_site_rejection(request: Request, origin: str) -> Rejected | None:
     """Why the request is another page's doing.
 
     A browser names the origin of every websocket (RFC 6455, section 4.1) and of every POST (Fetch); without
@@ -149,7 +149,7 @@ def _foreign(request: Request, origin: str) -> Rejected | None:
     return None if opened and request.one("sec-fetch-dest") == "document" else elsewhere
 
 
-def _unfit(request: Request) -> Rejected | None:
+def _malformed_rejection(request: Request) -> Rejected | None:
     """Why the request's form is one that is not taken from anybody."""
     if request.websocket:
         return None
@@ -174,7 +174,7 @@ def is_loopback(host: str) -> bool:
     return bool(_LOOPBACK.fullmatch(host.lower()))
 
 
-def _login(request: Request, policy: Policy, origin: str) -> Verdict:
+def _login(request: Request, policy: RequestPolicy, origin: str) -> RequestVerdict:
     """A link is used by a person who opens it, not by a browser that looks ahead or a page that embeds it."""
     ahead = any(request.all(name) for name in _PREFETCH)
     destination = request.all("sec-fetch-dest")
@@ -186,31 +186,31 @@ def _login(request: Request, policy: Policy, origin: str) -> Verdict:
     return LogIn(found[1], origin.startswith("https:"), _has_session(request, policy)) if found else USED
 
 
-def _known(request: Request, policy: Policy) -> Verdict:
+def _authenticate(request: Request, policy: RequestPolicy) -> RequestVerdict:
     """Whether it knows a secret.
 
     Our own programs send theirs in a header that no page can have a browser send. A cookie, and a password
     that a proxy asks for, a browser sends by itself; the checks before this one are for those.
     """
     bearer = request.one("authorization").removeprefix("Bearer ")
-    proxied = bool(policy.proxy_secret) and _same(request.one(PROXY), policy.proxy_secret)
-    known = _same(bearer, policy.secret) or proxied or _has_session(request, policy)
+    proxied = bool(policy.proxy_secret) and _equal_secrets(request.one(PROXY), policy.proxy_secret)
+    known = _equal_secrets(bearer, policy.secret) or proxied or _has_session(request, policy)
     return Allowed() if known else NO_SESSION
 
 
-def session(policy: Policy, name: str) -> str:
+def session_cookie(policy: RequestPolicy, name: str) -> str:
     """A session cookie's value: a random `name`, and what only this page's server can make of it."""
-    return f"{name}.{_signed(policy, name)}"
+    return f"{name}.{_signature(policy, name)}"
 
 
-def _signed(policy: Policy, name: str) -> str:
+def _signature(policy: RequestPolicy, name: str) -> str:
     text = f"session {policy.page} {policy.port} {name}"
     return hmac.new(policy.secret.encode(), text.encode(), sha256).hexdigest()
 
 
-def _has_session(request: Request, policy: Policy) -> bool:
+def _has_session(request: Request, policy: RequestPolicy) -> bool:
     pairs = [value.partition(".") for value in _cookies(request, policy.cookie)]
-    return any(name and _same(signed, _signed(policy, name)) for name, _, signed in pairs)
+    return any(name and _equal_secrets(signed, _signature(policy, name)) for name, _, signed in pairs)
 
 
 def _cookies(request: Request, name: str) -> list[str]:
@@ -220,17 +220,17 @@ def _cookies(request: Request, name: str) -> list[str]:
     return [value for found, _, value in pairs if found == name]
 
 
-def _same(one: str, other: str) -> bool:
+def _equal_secrets(one: str, other: str) -> bool:
     """Compare in a time that does not tell how much was right. An empty secret is nobody's."""
     return bool(other) and hmac.compare_digest(one.encode(), other.encode())
 
 
-def digest(token: str) -> str:
+def token_digest(token: str) -> str:
     """What is kept of a link's token: it does not lead back to it."""
     return sha256(token.encode()).hexdigest()
 
 
-def origins(port: int, others: Sequence[str] = ()) -> dict[str, str]:
+def served_origins(port: int, others: Sequence[str] = ()) -> dict[str, str]:
     """By Host: loopback's addresses with `port`, and the `others`, which are origins (https://host[:port]).
 
     ValueError for one that is none.

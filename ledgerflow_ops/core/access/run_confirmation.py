@@ -3,14 +3,14 @@
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
 
-TYPED = (
+ENVIRONMENT_FIELD_HELP = (
     "Type the name of the environment that this run changes: dev, test or prod, as the job's name begins. "
     "It is there so that no click hits another environment than the one that was meant."
 )
 """What the page says of the field."""
 
 
-def refuse_unnamed(environment: Environment, typed: str, repeats: str | None) -> None:
+def require_typed_environment(environment: Environment, typed: str, repeats: str | None) -> None:
     """Refused unless somebody typed the environment's name for this very run.
 
     `repeats` is the run that this one executes again: its run config is a copy, and nobody typed anything.

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from ledgerflow_ops.core.alerting.alert_policy import Kind, Message
+from ledgerflow_ops.core.alerting.alert_policy import AlertMessage, MessageKind
 from ledgerflow_ops.core.alerting.findings import Alert, Level
-from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.catalog.catalog import CLOCK_SLACK
-from ledgerflow_ops.core.durations import span
+from ledgerflow_ops.core.durations import format_duration
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.typed import typed
 
@@ -18,7 +18,7 @@ _LISTED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class MessageContext:
     """What is known around an alert: when it is told and on which clock, what is safe, the page's address."""
 
     now: datetime
@@ -28,7 +28,7 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class MessageText:
     """A message as it is sent; `bad` is how it looks where colours are shown."""
 
     title: str
@@ -36,39 +36,41 @@ class Words:
     bad: str
 
 
-def words(message: Message, context: Context) -> Words:
+def compose_message(message: AlertMessage, context: MessageContext) -> MessageText:
     """The message for people."""
     first = message.alerts[0]
-    before = {Kind.ALERT: "", Kind.REMINDER: "STILL ", Kind.RECOVERY: "OVER: "}[message.kind]
-    level = "" if message.kind is Kind.RECOVERY else f"{_level(message)}: "
+    before = {MessageKind.ALERT: "", MessageKind.REMINDER: "STILL ", MessageKind.RECOVERY: "OVER: "}[
+        message.kind
+    ]
+    level = "" if message.kind is MessageKind.RECOVERY else f"{_level(message)}: "
     title = f"{_where(message.alerts)}: {before}{level}{_subject(message.alerts)}"
     body = [_paragraph(alert, context, many=len(message.alerts) > 1) for alert in message.alerts[:_LISTED]]
     if more := len(message.alerts) - _LISTED:
         body += [f"… and {more} more."] if more > 0 else []
-    if message.kind is Kind.RECOVERY:
+    if message.kind is MessageKind.RECOVERY:
         body.append("This is no longer reported.")
     body += _safe(message.alerts, context)
-    if message.kind is not Kind.RECOVERY:
+    if message.kind is not MessageKind.RECOVERY:
         body.append(f"Do: {typed(first.finding.hint, first.finding.environment or '')}")
         body += _runs(message.alerts, context)
-    bad = "success" if message.kind is Kind.RECOVERY else _level(message).lower()
-    return Words(_one_line(title, _TITLE), "\n".join(body), bad)
+    bad = "success" if message.kind is MessageKind.RECOVERY else _level(message).lower()
+    return MessageText(_one_line(title, _TITLE), "\n".join(body), bad)
 
 
-def safe(newest: Summary | None, now: datetime) -> str:
+def describe_safety(newest: BackupSummary | None, now: datetime) -> str:
     """What would be left if the database were lost at this moment."""
     if newest is None:
         return "NOTHING: no backup is proven"
     if newest.recovery_point - now > CLOCK_SLACK:
         return f"{newest.name.dump}, proven, but of {newest.recovery_point:%Y-%m-%d %H:%M %Z}: IN THE FUTURE"
-    return f"{newest.name.dump}, proven, {span(now - newest.recovery_point)} old"
+    return f"{newest.name.dump}, proven, {format_duration(now - newest.recovery_point)} old"
 
 
 def _where(alerts: Sequence[Alert]) -> str:
     return ", ".join(dict.fromkeys(alert.finding.environment or "machine" for alert in alerts))
 
 
-def _level(message: Message) -> str:
+def _level(message: AlertMessage) -> str:
     critical = any(alert.finding.level is Level.CRITICAL for alert in message.alerts)
     return (Level.CRITICAL if critical else Level.WARNING).upper()
 
@@ -80,13 +82,13 @@ def _subject(alerts: Sequence[Alert]) -> str:
     return f"{first.cause} ({len(alerts)} findings)"
 
 
-def _paragraph(alert: Alert, context: Context, *, many: bool) -> str:
+def _paragraph(alert: Alert, context: MessageContext, *, many: bool) -> str:
     name = f"{alert.finding.environment or 'machine'}: " if many else ""
     began = f"{alert.since.astimezone(context.zone):%Y-%m-%d %H:%M %Z}"
-    return f"{name}{alert.finding.message}\nSince: {began} ({span(context.now - alert.since)} ago)"
+    return f"{name}{alert.finding.message}\nSince: {began} ({format_duration(context.now - alert.since)} ago)"
 
 
-def _safe(alerts: Sequence[Alert], context: Context) -> list[str]:
+def _safe(alerts: Sequence[Alert], context: MessageContext) -> list[str]:
     """What is safe in the environments it is about; of all of them where it is the machine."""
     about = {alert.finding.environment for alert in alerts}
     named = (
@@ -95,7 +97,7 @@ def _safe(alerts: Sequence[Alert], context: Context) -> list[str]:
     return [f"Still safe in {name}: {one}" for name, one in named.items()]
 
 
-def _runs(alerts: Sequence[Alert], context: Context) -> list[str]:
+def _runs(alerts: Sequence[Alert], context: MessageContext) -> list[str]:
     runs = dict.fromkeys(alert.finding.run_id for alert in alerts if alert.finding.run_id)
     page = f"{context.page}/runs/" if context.page else ""
     return [f"Run: {page}{run}" for run in list(runs)[:_LISTED]]

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from ledgerflow_ops.core.alerting.findings import Alert, Finding, Level, State, Told
+from ledgerflow_ops.core.alerting.findings import Alert, AlertState, Delivery, Finding, Level
 from ledgerflow_ops.core.alerting.quiet_hours import QuietHours
 from ledgerflow_ops.core.alerting.root_cause import cause_of
 from ledgerflow_ops.core.environments import Environment
 
-CHANNEL = "channel"
+CHANNEL_FAILURE = "channel"
 """The kind of the finding that a channel, its subject, does not take messages."""
 
 
@@ -30,14 +30,14 @@ class Channel:
 
     def wants(self, finding: Finding) -> bool:
         """Whether the finding is for this channel. That it fails itself, others are told."""
-        if finding.kind == CHANNEL and finding.subject == self.name:
+        if finding.kind == CHANNEL_FAILURE and finding.subject == self.name:
             return False
         loud = finding.level is Level.CRITICAL or self.level is Level.WARNING
         return loud and (finding.environment is None or finding.environment in self.environments)
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class AlertPolicy:
     """How people want to be told.
 
     What is gone is over when it has stayed away for `settle`, doubled each time it came back: so that what
@@ -60,7 +60,7 @@ class Policy:
         return weight < 2 and self.quiet is not None and self.quiet.at(now)
 
 
-class Kind(StrEnum):
+class MessageKind(StrEnum):
     """What a message is."""
 
     ALERT = "alert"
@@ -69,10 +69,10 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class AlertMessage:
     """One message for one channel: the alerts of one incident, what it is about first."""
 
-    kind: Kind
+    kind: MessageKind
     channel: str
     alerts: tuple[Alert, ...]
 
@@ -81,29 +81,29 @@ class Message:
         return max(alert.finding.weight for alert in self.alerts)
 
 
-def decide(
-    state: State, source: str, findings: Iterable[Finding], now: datetime, policy: Policy
-) -> tuple[State, list[Message]]:
+def process_findings(
+    state: AlertState, source: str, findings: Iterable[Finding], now: datetime, policy: AlertPolicy
+) -> tuple[AlertState, list[AlertMessage]]:
     """Hear what `source` says now, which is all that it says, and what has to be sent for all sources.
 
     The state returned notes nothing as told: `told` and `missed` do, after each message.
     """
-    heard = _swept(_heard(state, source, findings, now), now, policy)
-    return heard, due(heard, now, policy)
+    heard = _without_finished(_with_findings(state, source, findings, now), now, policy)
+    return heard, due_messages(heard, now, policy)
 
 
-def _heard(state: State, source: str, findings: Iterable[Finding], now: datetime) -> State:
+def _with_findings(state: AlertState, source: str, findings: Iterable[Finding], now: datetime) -> AlertState:
     said: dict[tuple[str, ...], Finding] = {}
     for finding in sorted(findings, key=lambda one: one.weight):  # of two with one key, the worse one
         cause = finding.cause or cause_of(finding.message)
         said[(source, *finding.key)] = replace(finding, cause=cause)
     known = {alert.id: alert for alert in state.alerts}
-    alerts = [_again(alert, said.get(alert.id), source, now) for alert in state.alerts]
+    alerts = [_updated_alert(alert, said.get(alert.id), source, now) for alert in state.alerts]
     alerts += [Alert(source, finding, now) for name, finding in said.items() if name not in known]
-    return State(tuple(alerts))
+    return AlertState(tuple(alerts))
 
 
-def _again(alert: Alert, said: Finding | None, source: str, now: datetime) -> Alert:
+def _updated_alert(alert: Alert, said: Finding | None, source: str, now: datetime) -> Alert:
     """The alert after its source has spoken."""
     if said is None:
         return replace(alert, gone=now) if alert.source == source and alert.is_open else alert
@@ -116,12 +116,12 @@ def _again(alert: Alert, said: Finding | None, source: str, now: datetime) -> Al
     return replace(alert, finding=said, told=told, gone=None, ended=(), returns=returns)
 
 
-def _swept(state: State, now: datetime, policy: Policy) -> State:
+def _without_finished(state: AlertState, now: datetime, policy: AlertPolicy) -> AlertState:
     """Without what is over and has been told so for long enough, or never had to be told."""
-    return State(tuple(kept for alert in state.alerts if (kept := _kept(alert, now, policy))))
+    return AlertState(tuple(kept for alert in state.alerts if (kept := _retained_alert(alert, now, policy))))
 
 
-def _kept(alert: Alert, now: datetime, policy: Policy) -> Alert | None:
+def _retained_alert(alert: Alert, now: datetime, policy: AlertPolicy) -> Alert | None:
     there = {channel.name for channel in policy.channels}
     if not there.issuperset(alert.missed):  # a channel that was taken out of the settings
         alert = replace(alert, missed={name: at for name, at in alert.missed.items() if name in there})
@@ -135,7 +135,7 @@ def _kept(alert: Alert, now: datetime, policy: Policy) -> Alert | None:
     return replace(alert, closed=now) if alert.told else None
 
 
-def due(state: State, now: datetime, policy: Policy) -> list[Message]:
+def due_messages(state: AlertState, now: datetime, policy: AlertPolicy) -> list[AlertMessage]:
     """Every message that has to be sent now, whose incident it is about."""
     incidents: dict[tuple[str, ...], list[Alert]] = {}
     for alert in state.alerts:
@@ -145,29 +145,36 @@ def due(state: State, now: datetime, policy: Policy) -> list[Message]:
         message
         for members in incidents.values()
         for channel in policy.channels
-        for message in (_news(members, channel, now, policy), _end(members, channel, now, policy))
+        for message in (
+            _news_message(members, channel, now, policy),
+            _recovery_message(members, channel, now, policy),
+        )
         if message
     ]
 
 
-def _news(members: Sequence[Alert], channel: Channel, now: datetime, policy: Policy) -> Message | None:
+def _news_message(
+    members: Sequence[Alert], channel: Channel, now: datetime, policy: AlertPolicy
+) -> AlertMessage | None:
     """What the channel has to hear of an incident that stands."""
     standing = [alert for alert in members if alert.is_open and channel.wants(alert.finding)]
-    known = max((told.weight for told in _fresh(members, channel.name, now, policy)), default=-1)
+    known = max((told.weight for told in _recent_deliveries(members, channel.name, now, policy)), default=-1)
     new = [
         alert
         for alert in standing
         if alert.finding.weight > known and not policy.holds_back(alert.finding.weight, now)
     ]
-    if not new or all(_tried_lately(alert, channel.name, now, policy) for alert in new):
+    if not new or all(_failed_recently(alert, channel.name, now, policy) for alert in new):
         return None
     told = [alert.known_to(channel.name) for alert in new]
     again = all(one and one.weight >= alert.finding.weight for one, alert in zip(told, new, strict=True))
     others = [alert for alert in standing if alert not in new]
-    return Message(Kind.REMINDER if again else Kind.ALERT, channel.name, (*new, *others))
+    return AlertMessage(MessageKind.REMINDER if again else MessageKind.ALERT, channel.name, (*new, *others))
 
 
-def _end(members: Sequence[Alert], channel: Channel, now: datetime, policy: Policy) -> Message | None:
+def _recovery_message(
+    members: Sequence[Alert], channel: Channel, now: datetime, policy: AlertPolicy
+) -> AlertMessage | None:
     """That an incident the channel knows of is over: all of it."""
     if any(
         channel.wants(alert.finding) and (alert.is_open or not policy.settled(alert, now))
@@ -178,12 +185,14 @@ def _end(members: Sequence[Alert], channel: Channel, now: datetime, policy: Poli
     weights = [told.weight for alert in over if (told := alert.known_to(channel.name))]
     if not over or policy.holds_back(max(weights), now):
         return None
-    if all(_tried_lately(alert, channel.name, now, policy) for alert in over):
+    if all(_failed_recently(alert, channel.name, now, policy) for alert in over):
         return None
-    return Message(Kind.RECOVERY, channel.name, tuple(over))
+    return AlertMessage(MessageKind.RECOVERY, channel.name, tuple(over))
 
 
-def _fresh(members: Iterable[Alert], channel: str, now: datetime, policy: Policy) -> Iterator[Told]:
+def _recent_deliveries(
+    members: Iterable[Alert], channel: str, now: datetime, policy: AlertPolicy
+) -> Iterator[Delivery]:
     """What the channel was told of an incident, not so long ago that it has to be reminded.
 
     A clock that was years ahead does not silence anything: only what was told about now counts.
@@ -194,40 +203,40 @@ def _fresh(members: Iterable[Alert], channel: str, now: datetime, policy: Policy
             yield told
 
 
-def _tried_lately(alert: Alert, channel: str, now: datetime, policy: Policy) -> bool:
+def _failed_recently(alert: Alert, channel: str, now: datetime, policy: AlertPolicy) -> bool:
     tried = alert.missed.get(channel)
     return tried is not None and abs(now - tried) < policy.retry
 
 
-def reached(alert: Alert, now: datetime, policy: Policy) -> bool:
+def is_delivered(alert: Alert, now: datetime, policy: AlertPolicy) -> bool:
     """Whether some channel knows of the alert as it stands."""
     return any(
         told.weight >= alert.finding.weight
         for channel in policy.channels
-        for told in _fresh([alert], channel.name, now, policy)
+        for told in _recent_deliveries([alert], channel.name, now, policy)
     )
 
 
-def told(state: State, message: Message, now: datetime) -> State:
+def mark_delivered(state: AlertState, message: AlertMessage, now: datetime) -> AlertState:
     """The state after the message's channel took it."""
 
     def mark(alert: Alert) -> Alert:
         missed = {name: at for name, at in alert.missed.items() if name != message.channel}
-        if message.kind is Kind.RECOVERY:
+        if message.kind is MessageKind.RECOVERY:
             return replace(alert, missed=missed, ended=(*alert.ended, message.channel))
-        known = {**alert.told, message.channel: Told(now, alert.finding.weight)}
+        known = {**alert.told, message.channel: Delivery(now, alert.finding.weight)}
         return replace(alert, missed=missed, told=known)
 
-    return _marked(state, message, mark)
+    return _with_marked(state, message, mark)
 
 
-def missed(state: State, message: Message, now: datetime) -> State:
+def mark_failed(state: AlertState, message: AlertMessage, now: datetime) -> AlertState:
     """The state after the message's channel did not take it."""
-    return _marked(
+    return _with_marked(
         state, message, lambda alert: replace(alert, missed={**alert.missed, message.channel: now})
     )
 
 
-def _marked(state: State, message: Message, mark: Callable[[Alert], Alert]) -> State:
+def _with_marked(state: AlertState, message: AlertMessage, mark: Callable[[Alert], Alert]) -> AlertState:
     about = {alert.id for alert in message.alerts}
-    return State(tuple(mark(alert) if alert.id in about else alert for alert in state.alerts))
+    return AlertState(tuple(mark(alert) if alert.id in about else alert for alert in state.alerts))

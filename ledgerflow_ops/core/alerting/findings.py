@@ -60,7 +60,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Delivery:
     """That a channel took the alert, when, and with which weight."""
 
     at: datetime
@@ -79,7 +79,7 @@ class Alert:
     source: str
     finding: Finding
     since: datetime
-    told: Mapping[str, Told] = field(default_factory=dict)
+    told: Mapping[str, Delivery] = field(default_factory=dict)
     missed: Mapping[str, datetime] = field(default_factory=dict)
     gone: datetime | None = None
     ended: tuple[str, ...] = ()
@@ -106,13 +106,13 @@ class Alert:
         """Whether a channel that should have it could not be reached."""
         return bool(self.missed)
 
-    def known_to(self, channel: str) -> Told | None:
+    def known_to(self, channel: str) -> Delivery | None:
         """When and how the channel was told, unless it has been told the end as well."""
         return self.told.get(channel) if channel not in self.ended else None
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class AlertState:
     """Everything that is open, and what was closed of late."""
 
     alerts: tuple[Alert, ...] = ()
@@ -126,7 +126,7 @@ class State:
         return _FORM.dump_json(self, indent=1)
 
     @classmethod
-    def decode(cls, data: bytes) -> "State":
+    def decode(cls, data: bytes) -> "AlertState":
         """What was kept; ValueError when it cannot be read."""
         try:
             return _FORM.validate_json(data)
@@ -134,4 +134,4 @@ class State:
             raise ValueError(f"{error.error_count()} places of it cannot be read") from None
 
 
-_FORM = TypeAdapter(State)
+_FORM = TypeAdapter(AlertState)

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from ledgerflow_ops.core.catalog.catalog import CLOCK_SLACK, Entry
+from ledgerflow_ops.core.catalog.catalog import CLOCK_SLACK, CatalogEntry
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class BackupSummary:
     """One committed backup, present or rotated away. Sizes are bytes, durations seconds, times aware.
 
     `tables` has the rows per table; `schema` and `contents` are digests; `restored_at` is when a drill
@@ -50,7 +50,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedDump:
     """A dump in a folder, or what is left of one, at a glance: see `Entry`. No backup without a summary.
 
     `manifest` says whether anything goes by the manifest's name, whole or not.
@@ -63,12 +63,12 @@ class Listed:
     local: bool
     manifest: bool
     problem: str
-    summary: Summary | None
+    summary: BackupSummary | None
 
 
-def listed(entry: Entry, *, manifest: bool) -> Listed:
+def list_dump(entry: CatalogEntry, *, manifest: bool) -> ListedDump:
     """A dump at a glance."""
-    return Listed(
+    return ListedDump(
         environment=entry.environment,
         name=entry.name,
         size=entry.size,
@@ -76,17 +76,17 @@ def listed(entry: Entry, *, manifest: bool) -> Listed:
         local=entry.local,
         manifest=manifest,
         problem=entry.problem or entry.unjudged or entry.unrestorable,
-        summary=of(entry),
+        summary=summarize(entry),
     )
 
 
-def of(entry: Entry) -> Summary | None:
+def summarize(entry: CatalogEntry) -> BackupSummary | None:
     """A dump's summary; None where no manifest commits it."""
     manifest, proof = entry.manifest, entry.proof
     if manifest is None:
         return None
     restored = proof is not None and proof.server_version is not None
-    return Summary(
+    return BackupSummary(
         environment=entry.environment,
         name=entry.name,
         day=manifest.backup_day,
@@ -118,15 +118,15 @@ def contents_digest(manifest: Manifest) -> str:
     return hashlib.sha256(manifest.contents.model_dump_json().encode()).hexdigest()
 
 
-def dated(summaries: Iterable[Summary], now: datetime) -> list[Summary]:
+def without_future(summaries: Iterable[BackupSummary], now: datetime) -> list[BackupSummary]:
     """Those that are not from the future: of how late things are, the others say nothing."""
-    return [one for one in summaries if not _is_ahead(one, now)]
+    return [one for one in summaries if not _is_future(one, now)]
 
 
-def ahead(summaries: Iterable[Summary], now: datetime) -> list[Summary]:
+def only_future(summaries: Iterable[BackupSummary], now: datetime) -> list[BackupSummary]:
     """Those from the future: of an instant that, by more than the clocks' slack, has not come yet."""
-    return [one for one in summaries if _is_ahead(one, now)]
+    return [one for one in summaries if _is_future(one, now)]
 
 
-def _is_ahead(one: Summary, now: datetime) -> bool:
+def _is_future(one: BackupSummary, now: datetime) -> bool:
     return one.recovery_point - now > CLOCK_SLACK

@@ -37,7 +37,7 @@ AnyBackup = TypeVar("AnyBackup", bound=Dated)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogEntry:
     """One dump in a location. Without a manifest it is no backup; `problem` says what is wrong with it.
 
     `unread` says that the problem is one of reading it just now: that is no verdict, and counts for nothing.
@@ -124,17 +124,17 @@ def newest_proven(found: Iterable[AnyBackup]) -> AnyBackup | None:
     return next((one for one in newest_first(found) if one.proven), None)
 
 
-def backups(entries: Iterable[Entry]) -> list[Entry]:
+def backups(entries: Iterable[CatalogEntry]) -> list[CatalogEntry]:
     """The backups among `entries`, newest recovery point first."""
     return newest_first(entry for entry in entries if entry.is_backup)
 
 
-def newest(entries: Iterable[Entry]) -> Entry | None:
+def newest(entries: Iterable[CatalogEntry]) -> CatalogEntry | None:
     """The newest backup, proven or not."""
     return next(iter(backups(entries)), None)
 
 
-def relied_on(entries: Iterable[Entry], now: datetime, *, sample: bool) -> Entry | None:
+def newest_reliable(entries: Iterable[CatalogEntry], now: datetime, *, sample: bool) -> CatalogEntry | None:
     """The backup to fall back on where data is at stake: the newest one that counts and whose age is known.
 
     One from the future is as old as nobody knows; one of the sample says nothing of a real database.
@@ -148,7 +148,7 @@ def relied_on(entries: Iterable[Entry], now: datetime, *, sample: bool) -> Entry
     )
 
 
-def chosen(entries: Iterable[Entry], word: str) -> Entry | None:
+def select_backup(entries: Iterable[CatalogEntry], word: str) -> CatalogEntry | None:
     """What `latest`, `latest-proven` or a day (2026-11-23) means; None when nothing is meant by it.
 
     Of a day it is the newest proven backup, else the newest one.
@@ -162,7 +162,7 @@ def chosen(entries: Iterable[Entry], word: str) -> Entry | None:
     return newest_proven(of_day) or newest(of_day)
 
 
-def recent_sizes(entries: Iterable[Entry], before: Manifest, limit: int = 14) -> Sequence[int]:
+def recent_sizes(entries: Iterable[CatalogEntry], before: Manifest, limit: int = 14) -> Sequence[int]:
     """The sizes of the last backups taken before `before`, newest first; bad ones are left out."""
     return [
         entry.size

@@ -19,7 +19,7 @@ _ESCAPED = re.compile(rb"\\(\\|x[0-9a-f]{2})")
 _MANY = 3
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """What lies at a place. Hard links are files; sockets, pipes and devices are left out."""
 
     FILE = "file"
@@ -64,7 +64,7 @@ class FileEntry(Record):
 
     root: str
     path: Annotated[str, AfterValidator(_inside)]
-    kind: Kind
+    kind: FileKind
     size: int = 0
     mode: int
     mtime_ns: int
@@ -74,9 +74,9 @@ class FileEntry(Record):
     archive: str = ""
 
     @property
-    def place(self) -> str:
+    def display_path(self) -> str:
         """Where it was, as people read it."""
-        return place(self.root, self.path)
+        return display_path(self.root, self.path)
 
 
 class FilesState(Record):
@@ -104,10 +104,10 @@ class FilesState(Record):
             raise ValueError("the roots and their entries are not the same")
         for entry in self.entries:
             above = entry.path.rpartition("/")[0]
-            if entry.path and kinds.get((entry.root, above)) is not Kind.FOLDER:
-                raise ValueError(f"{entry.place!r} does not lie in a folder: it leads elsewhere")
-            if entry.kind is Kind.FILE and entry.archive not in archives:
-                raise ValueError(f"{entry.place!r} is in an archive that is not listed")
+            if entry.path and kinds.get((entry.root, above)) is not FileKind.FOLDER:
+                raise ValueError(f"{entry.display_path!r} does not lie in a folder: it leads elsewhere")
+            if entry.kind is FileKind.FILE and entry.archive not in archives:
+                raise ValueError(f"{entry.display_path!r} is in an archive that is not listed")
         return self
 
     @property
@@ -118,7 +118,7 @@ class FilesState(Record):
     @property
     def files(self) -> tuple[FileEntry, ...]:
         """The files alone."""
-        return tuple(entry for entry in self.entries if entry.kind is Kind.FILE)
+        return tuple(entry for entry in self.entries if entry.kind is FileKind.FILE)
 
     @property
     def newly_stored(self) -> tuple[FileEntry, ...]:
@@ -135,18 +135,18 @@ class FilesState(Record):
         return tuple(entry for entry in self.files if entry.archive == archive)
 
 
-def place(root: str, path: str) -> str:
+def display_path(root: str, path: str) -> str:
     """A place below a root in one piece, fit to be printed on a line."""
     whole = f"{root}/{path}" if path else root
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in whole)
 
 
-def member(root: str, path: str) -> str:
+def member_name(root: str, path: str) -> str:
     """The name by which the archive knows a place (`path` as `quoted` makes it), without the first slash."""
     return f"{root}/{unquoted(path)}".lstrip("/") if path else root.lstrip("/")
 
 
-def leaves(name: str) -> bool:
+def leaves_folder(name: str) -> bool:
     """Whether an archive's member by this name would land outside of the folder it is unpacked in."""
     return name.startswith("/") or ".." in name.split("/")
 
@@ -184,23 +184,23 @@ def _stored(earlier: Iterable[FilesState]) -> Iterator[tuple[_Key, FileFacts]]:
             yield _Key.of(entry), archives[entry.archive]
 
 
-def candidates(entries: Iterable[FileEntry], earlier: Iterable[FilesState]) -> set[FileFacts]:
+def candidate_archives(entries: Iterable[FileEntry], earlier: Iterable[FilesState]) -> set[FileFacts]:
     """The archives of earlier backups that say they hold one of these files."""
-    wanted = {_Key.of(entry) for entry in entries if entry.kind is Kind.FILE}
+    wanted = {_Key.of(entry) for entry in entries if entry.kind is FileKind.FILE}
     return {archive for key, archive in _stored(earlier) if key in wanted}
 
 
 @dataclass(frozen=True, slots=True)
-class Filing:
+class ArchiveAssignment:
     """Where the bytes of each file are to be: the entries with their archives, and the earlier ones used."""
 
     entries: tuple[FileEntry, ...]
     needs: tuple[FileFacts, ...]
 
 
-def filed(
+def assign_archives(
     entries: Sequence[FileEntry], earlier: Sequence[FilesState], intact: Collection[FileFacts], own: str
-) -> Filing:
+) -> ArchiveAssignment:
     """The entries, each file with the intact archive that has it already, else with `own`.
 
     `earlier` goes from the newest on. What it names is the archive that has the bytes, never one that
@@ -212,16 +212,16 @@ def filed(
             known.setdefault(key, archive)
     named, needs = [], dict[str, FileFacts]()
     for entry in entries:
-        if entry.kind is Kind.FILE:
+        if entry.kind is FileKind.FILE:
             held = known.get(_Key.of(entry))
             if held is not None:
                 needs[held.file] = held
             entry = entry.model_copy(update={"archive": own if held is None else held.file})
         named.append(entry)
-    return Filing(tuple(named), tuple(needs[file] for file in sorted(needs)))
+    return ArchiveAssignment(tuple(named), tuple(needs[file] for file in sorted(needs)))
 
 
-def to_store(sizes: Mapping[tuple[str, str], int], earlier: Iterable[FilesState]) -> int:
+def bytes_to_store(sizes: Mapping[tuple[str, str], int], earlier: Iterable[FilesState]) -> int:
     """Bytes that may have to be stored of files of these sizes, by root and path.
 
     Left out are those of which an earlier backup has one of the same size in the same place.
@@ -230,7 +230,7 @@ def to_store(sizes: Mapping[tuple[str, str], int], earlier: Iterable[FilesState]
     return sum(size for (root, path), size in sizes.items() if (root, path, size) not in known)
 
 
-def references(states: Iterable[FilesState | None]) -> set[str]:
+def needed_archives(states: Iterable[FilesState | None]) -> set[str]:
     """The archives that are still needed by the backups with these states (None: one without files).
 
     An archive that a kept backup needs must not go, even when the backup it was made for does.
@@ -238,12 +238,12 @@ def references(states: Iterable[FilesState | None]) -> set[str]:
     return {facts.file for state in states if state for facts in state.archives}
 
 
-def some(entries: Sequence[FileEntry]) -> str:
+def some_names(entries: Sequence[FileEntry]) -> str:
     """A few of these files by name, and how many more there are."""
-    listed = ", ".join(entry.place for entry in entries[:_MANY])
+    listed = ", ".join(entry.display_path for entry in entries[:_MANY])
     return listed + (f" and {len(entries) - _MANY} more" if len(entries) > _MANY else "")
 
 
 def by_member(entries: Iterable[FileEntry]) -> dict[str, FileEntry]:
     """The entries by the names that their archives know them by."""
-    return {member(entry.root, entry.path): entry for entry in entries}
+    return {member_name(entry.root, entry.path): entry for entry in entries}

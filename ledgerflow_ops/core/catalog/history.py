@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from ledgerflow_ops.core.catalog.backup_summary import Summary
-from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed, problems
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
+from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed, validation_problems
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.models import Record
@@ -21,10 +21,10 @@ KNOWN = timedelta(days=500)
 KEPT_WHOLE, KEPT_KNOWN = 90, 500
 """How many stay however old they are: a clock that is years ahead must not empty the history."""
 
-_SUMMARY = TypeAdapter(Summary)
+_SUMMARY = TypeAdapter(BackupSummary)
 
 
-class Seen(Record):
+class FileRecord(Record):
     """A file as it was when its removal was decided. Only what is still the same is removed.
 
     `size` is -1 for one whose bytes were only in the cloud.
@@ -35,7 +35,7 @@ class Seen(Record):
     mtime_ns: int
 
 
-class Part(Record):
+class RemovalPart(Record):
     """What goes in one location, in this order. `archive` is that of files, which others may still need.
 
     `looked` is false for a location that could not be reached when the removal was decided.
@@ -43,12 +43,12 @@ class Part(Record):
 
     root: str
     """Empty for the primary folder."""
-    files: tuple[Seen, ...] = ()
-    archive: Seen | None = None
+    files: tuple[FileRecord, ...] = ()
+    archive: FileRecord | None = None
     looked: bool = True
 
 
-class Going(Record):
+class Removal(Record):
     """The removal of one backup: decided, and not over until all its parts are gone and its day is wiped."""
 
     version: Literal[1] = 1
@@ -63,7 +63,7 @@ class Going(Record):
     retired: bool = False
     """Whether its manifest lies in the history: from then on it is no backup any more."""
     wiped: bool = False
-    parts: tuple[Part, ...] = ()
+    parts: tuple[RemovalPart, ...] = ()
 
     @property
     def name(self) -> BackupName:
@@ -81,34 +81,36 @@ class Going(Record):
         return encode_sealed(self.model_dump(mode="json"))
 
     @classmethod
-    def decode(cls, data: bytes, file: str) -> "Going":
+    def decode(cls, data: bytes, file: str) -> "Removal":
         """The record in `data`; BadBackup when it was edited or cut."""
         try:
             return cls.model_validate(decode_sealed(data, file))
         except ValidationError as error:
             raise BadBackup(
-                f"{file}: not a removal that this version can read: {'; '.join(problems(error))}",
+                f"{file}: not a removal that this version can read: {'; '.join(validation_problems(error))}",
                 hint="Look what is left of that backup in the folder above, then remove the file.",
             ) from None
 
 
-def encode_facts(one: Summary) -> bytes:
+def encode_facts(one: BackupSummary) -> bytes:
     """A summary as the history keeps it."""
     return encode_sealed(_SUMMARY.dump_python(one, mode="json"))
 
 
-def decode_facts(data: bytes, file: str) -> Summary:
+def decode_facts(data: bytes, file: str) -> BackupSummary:
     """The summary in `data`; BadBackup when it was edited or cut."""
     try:
         return _SUMMARY.validate_python(decode_sealed(data, file))
     except ValidationError as error:
         raise BadBackup(
-            f"{file}: not facts that this version can read: {'; '.join(problems(error))}",
+            f"{file}: not facts that this version can read: {'; '.join(validation_problems(error))}",
             hint="Nothing but the statistics need it: remove the file.",
         ) from None
 
 
-def forgotten(points: Sequence[tuple[str, datetime]], since: datetime, age: timedelta, kept: int) -> set[str]:
+def expired_records(
+    points: Sequence[tuple[str, datetime]], since: datetime, age: timedelta, kept: int
+) -> set[str]:
     """Which of these (name, recovery point) go out of the history.
 
     Only what is older than `age` before `since`, the newest proven recovery point, and not among the

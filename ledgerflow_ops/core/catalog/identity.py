@@ -8,7 +8,7 @@ from ledgerflow_ops.core.errors import Refused
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Observation:
     """Where a database was met, and how far its server had come. What could not be told is None or empty.
 
     `addresses` are host:port, or a container's label: the one that answered, then the others that the URL
@@ -42,13 +42,13 @@ class Identity:
 
     system_identifier: str
     database: str
-    seen: Sighting | None = field(default=None, compare=False)
+    seen: Observation | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"database {self.database!r} of server {self.system_identifier}"
 
 
-def judge(environment: Environment, found: Identity, known: Mapping[Environment, Identity]) -> bool:
+def is_remembered(environment: Environment, found: Identity, known: Mapping[Environment, Identity]) -> bool:
     """Whether `found` is this environment's database, given what is `known`.
 
     Returns True when it is the remembered one, False when the environment has none yet and this one is
@@ -88,7 +88,7 @@ def require_unchanged(environment: Environment, found: Identity, remembered: Ide
         )
 
 
-def _changes(then: Sighting, now: Sighting) -> Iterator[str]:
+def _changes(then: Observation, now: Observation) -> Iterator[str]:
     if then.addresses and now.addresses and not {*then.addresses} & {*now.addresses}:
         yield f"it was at {then.addresses[0]}, and is at {now.addresses[0]}"
     if then.oids and now.oids and now.oids[0] not in then.oids:
@@ -97,17 +97,17 @@ def _changes(then: Sighting, now: Sighting) -> Iterator[str]:
         return
     if then.timeline and now.timeline and now.timeline < then.timeline:
         yield f"its server was on timeline {then.timeline}, and is on {now.timeline}"
-    if then.lsn and now.lsn and position(now.lsn) < position(then.lsn):
+    if then.lsn and now.lsn and lsn_position(now.lsn) < lsn_position(then.lsn):
         yield f"its server stands at LSN {now.lsn}, before the {then.lsn} of the last backup"
 
 
-def position(lsn: str) -> int:
+def lsn_position(lsn: str) -> int:
     """A pg_lsn as bytes of WAL; ValueError for what is none."""
     high, low = lsn.split("/")
     return (int(high, 16) << 32) + int(low, 16)
 
 
-def merged(found: Identity, remembered: Identity | None) -> Identity:
+def merge_observation(found: Identity, remembered: Identity | None) -> Identity:
     """What is to be remembered of `found`: OIDs that are known to be its own stay so."""
     if remembered is None or remembered != found or remembered.seen is None:
         return found
@@ -126,5 +126,5 @@ def with_oids(remembered: Identity, oids: tuple[int, ...]) -> Identity:
     return Identity(remembered.system_identifier, remembered.database, seen)
 
 
-def _with_oids(seen: Sighting, oids: tuple[int, ...]) -> Sighting:
-    return Sighting(seen.addresses, oids, seen.timeline, seen.lsn, seen.standby)
+def _with_oids(seen: Observation, oids: tuple[int, ...]) -> Observation:
+    return Observation(seen.addresses, oids, seen.timeline, seen.lsn, seen.standby)

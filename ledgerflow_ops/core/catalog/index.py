@@ -8,33 +8,35 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
-from ledgerflow_ops.core.catalog.backup_summary import Listed, Summary
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary, ListedDump
 from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import BadBackup
 
-_PLAIN = [field.name for field in fields(Summary) if field.name not in ("environment", "name", "tables")]
+_PLAIN = [
+    field.name for field in fields(BackupSummary) if field.name not in ("environment", "name", "tables")
+]
 _INSTANTS = {"recovery_point", "finished_at", "examined_at", "restored_at"}
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class IndexRecord:
     """One dump as it was read, the mark of all files that this came from, and those beside its own."""
 
     mark: str
     archives: tuple[str, ...]
-    listed: Listed
+    listed: ListedDump
 
 
-def encode(records: Iterable[Record], *, code: str, folder: str) -> bytes:
+def encode(records: Iterable[IndexRecord], *, code: str, folder: str) -> bytes:
     """The index's bytes. `code` says which program wrote it, `folder` what it is the index of."""
     layouts: dict[tuple[str, ...], int] = {}
     rows = [_encoded(record, layouts) for record in records]
     return encode_sealed({"code": code, "folder": folder, "layouts": list(layouts), "records": rows})
 
 
-def decode(data: bytes, environment: Environment, *, code: str, folder: str) -> dict[str, Record]:
+def decode(data: bytes, environment: Environment, *, code: str, folder: str) -> dict[str, IndexRecord]:
     """The records by stem. None of them where the bytes are damaged, or another program's or folder's."""
     try:
         found = decode_sealed(data, "index")
@@ -47,7 +49,7 @@ def decode(data: bytes, environment: Environment, *, code: str, folder: str) -> 
     return {record.listed.name.stem: record for record in records}
 
 
-def _encoded(record: Record, layouts: dict[tuple[str, ...], int]) -> list[Any]:
+def _encoded(record: IndexRecord, layouts: dict[tuple[str, ...], int]) -> list[Any]:
     one = record.listed
     row = [record.mark, record.archives, one.name.stem, one.size, one.state, one.local, one.manifest]
     row.append(one.problem)
@@ -63,7 +65,7 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _decoded(row: list[Any], layouts: list[list[str]], environment: Environment) -> Record:
+def _decoded(row: list[Any], layouts: list[list[str]], environment: Environment) -> IndexRecord:
     mark, archives, stem, size, state, local, manifest, problem, held = row
     name = BackupName(stem)
     summary = None
@@ -75,6 +77,6 @@ def _decoded(row: list[Any], layouts: list[list[str]], environment: Environment)
             if values[instant] is not None:
                 values[instant] = datetime.fromisoformat(values[instant])
         tables: Mapping[str, int] = dict(zip(layouts[place], counts, strict=True))
-        summary = Summary(environment=environment, name=name, tables=tables, **values)
-    listed = Listed(environment, name, size, state, local, manifest, problem, summary)
-    return Record(mark, tuple(archives), listed)
+        summary = BackupSummary(environment=environment, name=name, tables=tables, **values)
+    listed = ListedDump(environment, name, size, state, local, manifest, problem, summary)
+    return IndexRecord(mark, tuple(archives), listed)

@@ -16,7 +16,7 @@ from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.models import FileFacts, Record
 from ledgerflow_ops.core.postgres import dump_warnings
 from ledgerflow_ops.core.postgres.dump_warnings import DumpWarning
-from ledgerflow_ops.core.sealed_records import MARK, TAIL, parsed
+from ledgerflow_ops.core.sealed_records import MARK, TAIL, parse_json
 
 VERSION = 1
 """The format this code writes. A higher one is refused, not guessed at."""
@@ -237,12 +237,12 @@ class Manifest(Record):
     @property
     def lacks(self) -> str:
         """Which objects of the database are not in the dump; empty when none is missing."""
-        return dump_warnings.lacks(self.warnings)
+        return dump_warnings.missing_objects(self.warnings)
 
     @property
     def remedy(self) -> str:
         """What to do about that."""
-        return dump_warnings.remedy(self.warnings)
+        return dump_warnings.missing_remedy(self.warnings)
 
     @property
     def ceiling(self) -> Rung:
@@ -273,7 +273,7 @@ class Manifest(Record):
             return cls.model_validate(decode_sealed(data, file))
         except ValidationError as error:
             raise BadBackup(
-                f"{file}: not a manifest this version can read: {'; '.join(problems(error))}",
+                f"{file}: not a manifest this version can read: {'; '.join(validation_problems(error))}",
                 hint="Restore the file from another location, or upgrade ledgerflow_ops if it is newer.",
             ) from None
 
@@ -291,7 +291,7 @@ def decode_sealed(data: bytes, file: str) -> dict[str, Any]:
     if not mark or text + TAIL % hashlib.sha256(text).hexdigest().encode() != data:
         raise BadBackup(f"{file}: it was changed or cut: its digest does not match its bytes.", hint=hint)
     try:
-        fields = parsed(text + b"}")
+        fields = parse_json(text + b"}")
     except ValueError as error:
         raise BadBackup(
             f"{file}: it is not JSON that we write, though its digest is right: {error}.", hint=hint
@@ -311,7 +311,7 @@ def _text(fields: Mapping[str, Any]) -> bytes:
     return json.dumps(fields, separators=(",", ":")).removesuffix("}").encode()
 
 
-def problems(error: ValidationError) -> list[str]:
+def validation_problems(error: ValidationError) -> list[str]:
     """A validation error's places and reasons, one each, without the values."""
     return [
         f"{'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')}"

@@ -64,7 +64,7 @@ class BackupName:
         return self.stem + PIN
 
 
-def candidates(environment: Environment, local_now: datetime) -> tuple[BackupName, BackupName]:
+def default_names(environment: Environment, local_now: datetime) -> tuple[BackupName, BackupName]:
     """The names for a backup begun at `local_now` (in the environment's time zone), in order of preference.
 
     Returns the name to the minute, and the one to the second for when the first is taken.
@@ -73,7 +73,7 @@ def candidates(environment: Environment, local_now: datetime) -> tuple[BackupNam
     return BackupName(f"{stem}_{local_now:%H%M}"), BackupName(f"{stem}_{local_now:%H%M%S}")
 
 
-def custom(environment: Environment, file: str) -> BackupName:
+def custom_name(environment: Environment, file: str) -> BackupName:
     """The name asked for with FILE=; SettingsError unless it is a plain name fit for this environment."""
     hint = "Give a plain name inside the environment's folder, such as FILE=before_migration.dump."
     if len(file) > _LONGEST or not _CUSTOM.fullmatch(file) or ".." in file:

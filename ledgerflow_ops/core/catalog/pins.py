@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed, problems
+from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed, validation_problems
 from ledgerflow_ops.core.errors import BadBackup, SettingsError
 from ledgerflow_ops.core.models import Record
 
@@ -38,12 +38,12 @@ class Pin(Record):
             return cls.model_validate(decode_sealed(data, file))
         except ValidationError as error:
             raise BadBackup(
-                f"{file}: not a pin that this version can read: {'; '.join(problems(error))}",
+                f"{file}: not a pin that this version can read: {'; '.join(validation_problems(error))}",
                 hint="Set it again, or remove the file if the backup need not stay.",
             ) from None
 
 
-def end_of(until: str, now: datetime, zone: ZoneInfo) -> datetime | None:
+def parse_until(until: str, now: datetime, zone: ZoneInfo) -> datetime | None:
     """When a pin ends that is meant to hold `until` a day (2027-01-31, that day included) or for so many
     days (90d); None for an empty text, which is no end. SettingsError for anything else, and for the past.
     """

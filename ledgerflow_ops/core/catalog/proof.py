@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, ValidationError
 
-from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed, problems
+from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed, validation_problems
 from ledgerflow_ops.core.catalog.rungs import PROVEN, Rung
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.models import Record
@@ -87,7 +87,7 @@ class Proof(Record):
             return cls.model_validate(decode_sealed(data, file))
         except ValidationError as error:
             raise BadBackup(
-                f"{file}: not a proof this version can read: {'; '.join(problems(error))}",
+                f"{file}: not a proof this version can read: {'; '.join(validation_problems(error))}",
                 hint="Remove the file and prove the backup again: make restore-test",
             ) from None
 
@@ -116,7 +116,7 @@ def supersedes(new: Proof, old: Proof | None) -> bool:
     return new.rung >= old.rung
 
 
-def kept(new: Proof, old: Proof | None) -> Proof | None:
+def updated_proof(new: Proof, old: Proof | None) -> Proof | None:
     """The proof that is kept once `new` was found; None where the old one stays as it is.
 
     Whoever has read the bytes, and found them to be the committed ones, has answered a doubt: what an earlier

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed, problems
+from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed, validation_problems
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.models import FileFacts, Record
@@ -12,7 +12,7 @@ from ledgerflow_ops.core.models import FileFacts, Record
 _ENDING = ".making.json"
 
 
-class Placed(Record):
+class PlacedFile(Record):
     """A file as it was just before it was given its name: renaming changes neither of the two."""
 
     file: str
@@ -20,18 +20,18 @@ class Placed(Record):
     size: int
 
 
-class Making(Record):
+class UnfinishedBackup(Record):
     """What has been put beside a manifest that is not there yet."""
 
     version: Literal[1] = 1
     stem: str
-    placed: tuple[Placed, ...] = ()
+    placed: tuple[PlacedFile, ...] = ()
 
     def encode(self) -> bytes:
         return encode_sealed(self.model_dump(mode="json"))
 
     @classmethod
-    def decode(cls, data: bytes, file: str) -> "Making":
+    def decode(cls, data: bytes, file: str) -> "UnfinishedBackup":
         """The record in `data`; BadBackup when it was edited or cut."""
         try:
             made = cls.model_validate(decode_sealed(data, file))
@@ -40,16 +40,16 @@ class Making(Record):
             return made
         except ValidationError as error:
             raise BadBackup(
-                f"{file}: no record that this version can read: {'; '.join(problems(error))}",
+                f"{file}: no record that this version can read: {'; '.join(validation_problems(error))}",
                 hint="Remove the file. A dump without a manifest beside it is no backup.",
             ) from None
 
 
-def file_of(name: BackupName) -> str:
+def record_name(name: BackupName) -> str:
     """What the record of this backup is called. It is hidden: no backup's file is."""
     return f".{name.stem}{_ENDING}"
 
 
-def is_making(file: str) -> bool:
+def is_record_name(file: str) -> bool:
     """Whether a file is called as such a record is."""
     return file.startswith(".") and file.endswith(_ENDING)

@@ -19,13 +19,13 @@ _STATEMENT = re.compile(
 )
 
 
-def unknown(ddl: bytes) -> frozenset[str]:
+def unknown_options(ddl: bytes) -> frozenset[str]:
     """The names of options that `ddl` sets for columns and that are not KNOWN."""
     names = {_name(option) for match in _STATEMENT.finditer(ddl) for option in _options(match)}
     return frozenset(names) - KNOWN
 
 
-def without(ddl: bytes, names: Collection[str]) -> bytes:
+def without_options(ddl: bytes, names: Collection[str]) -> bytes:
     """`ddl` without the column options in `names`; a statement that sets nothing else goes whole."""
 
     def less(match: re.Match[bytes]) -> bytes:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ledgerflow_ops.core.comparison import column_options, expressions
-from ledgerflow_ops.core.comparison.rewritten_definitions import Reworded
+from ledgerflow_ops.core.comparison.rewritten_definitions import RewordedDefinition
 from ledgerflow_ops.core.comparison.seal_comparison import Difference
 from ledgerflow_ops.core.postgres import grants
 
@@ -64,29 +64,31 @@ class _Object:
     whole: str = field(compare=False)
 
 
-def compare(dumped: bytes, restored: bytes, remade: bytes | None = None) -> list[Difference]:
+def compare_ddl(dumped: bytes, restored: bytes, remade: bytes | None = None) -> list[Difference]:
     """The differences between the DDL of an archive and that of the database restored from it.
 
     `remade` is the DDL of what the server made of the archive's definitions once more, where it did.
     """
     scripts = _scripts(dumped, restored, remade)
-    found, worded = _unlike(*scripts[:2]), {key for key, _ in _reworded(*scripts)}
-    return [_told(key, sentence) for key, sentence in found.items() if key not in worded]
+    found, worded = _difference_sentences(*scripts[:2]), {key for key, _ in _reworded_objects(*scripts)}
+    return [_difference(key, sentence) for key, sentence in found.items() if key not in worded]
 
 
-def reworded(dumped: bytes, restored: bytes, remade: bytes) -> tuple[Reworded, ...]:
+def reworded_definitions(dumped: bytes, restored: bytes, remade: bytes) -> tuple[RewordedDefinition, ...]:
     """What the copy words otherwise than the archive, and is what the server makes of the archive's text."""
-    return tuple(one for _, one in _reworded(*_scripts(dumped, restored, remade)))
+    return tuple(one for _, one in _reworded_objects(*_scripts(dumped, restored, remade)))
 
 
 def _scripts(*texts: bytes | None) -> list[Mapping[Key, "_Object"]]:
     """The objects of each script; what only servers set is left out of all of them."""
     there = [text for text in texts if text is not None]
-    skipped = frozenset[str]().union(*map(column_options.unknown, there))
-    return [_objects(column_options.without(text, skipped)) for text in there]
+    skipped = frozenset[str]().union(*map(column_options.unknown_options, there))
+    return [_objects(column_options.without_options(text, skipped)) for text in there]
 
 
-def _unlike(expected: Mapping[Key, "_Object"], found: Mapping[Key, "_Object"]) -> dict[Key, str]:
+def _difference_sentences(
+    expected: Mapping[Key, "_Object"], found: Mapping[Key, "_Object"]
+) -> dict[Key, str]:
     """What is to be told of each object that is not alike in both."""
     sentences = {}
     made = {(schema, name) for kind, schema, name in expected if kind not in _MAKES_NOTHING}
@@ -102,11 +104,11 @@ def _unlike(expected: Mapping[Key, "_Object"], found: Mapping[Key, "_Object"]) -
     return sentences
 
 
-def _reworded(
+def _reworded_objects(
     expected: Mapping[Key, "_Object"],
     found: Mapping[Key, "_Object"],
     remade: Mapping[Key, "_Object"] | None = None,
-) -> Iterator[tuple[Key, Reworded]]:
+) -> Iterator[tuple[Key, RewordedDefinition]]:
     if remade is None:
         return
     for key in expected.keys() & found.keys() & remade.keys():
@@ -114,12 +116,12 @@ def _reworded(
         if (
             not _alike(key, dumped, loaded)
             and _alike(key, remade[key], loaded)
-            and _words(key, dumped, loaded)
+            and _differs_in_wording(key, dumped, loaded)
         ):
-            yield key, Reworded(dumped.whole, loaded.whole)
+            yield key, RewordedDefinition(dumped.whole, loaded.whole)
 
 
-def _words(key: Key, dumped: _Object, loaded: _Object) -> bool:
+def _differs_in_wording(key: Key, dumped: _Object, loaded: _Object) -> bool:
     """Whether what differs are words of definitions: no property, and no statement that is in one alone."""
     if key[0] not in _DEFINED or dumped.method != loaded.method:
         return False
@@ -145,7 +147,7 @@ def _same_rights(
     return one == other
 
 
-def _told(key: Key, sentence: str) -> Difference:
+def _difference(key: Key, sentence: str) -> Difference:
     kind, schema, name = key
     place = "" if schema == "-" else f"{schema}."
     return Difference("schema", f"{kind.lower()} {place}{name}: {sentence}")
@@ -163,15 +165,15 @@ def _objects(ddl: bytes) -> Mapping[Key, _Object]:
     for header, end in zip(headers, ends, strict=False):
         text = script[header.end() : end]
         key = (header["kind"], header["schema"], header["name"])
-        if not _given(key):
-            texts[key].append(_own(key, text))
+        if not _is_preinstalled(key):
+            texts[key].append(_own_text(key, text))
             wholes[key] += text
             methods[key] = method if _takes_method(key, text) else ""
         method = _method(text, method)
     return {key: _Object("\n".join(parts), methods[key], wholes[key]) for key, parts in texts.items()}
 
 
-def _given(key: Key) -> bool:
+def _is_preinstalled(key: Key) -> bool:
     """PL/pgSQL is in every new database; that somebody made it anew shows in one of the two only."""
     kind, _, name = key
     return (kind, name) in (("EXTENSION", "plpgsql"), ("COMMENT", "EXTENSION plpgsql"))
@@ -187,7 +189,7 @@ def _method(text: str, before: str) -> str:
     return found[-1] if found else before
 
 
-def _own(key: Key, text: str) -> str:
+def _own_text(key: Key, text: str) -> str:
     """What of the script is the object's own; a policy's roles in the order of their names."""
     own = "\n".join(_lines(text))
     if key[0] != "POLICY":
@@ -207,13 +209,13 @@ def _alike(key: Key, dumped: _Object, restored: _Object) -> bool:
     if dumped.method != restored.method:
         return False
     a, b = (expressions.normalised(one.text) for one in (dumped, restored))
-    if a == b or (key[0] in _QUERIES and _but_for_titles(dumped.text, restored.text)):
+    if a == b or (key[0] in _QUERIES and _equal_without_titles(dumped.text, restored.text)):
         return True
     unordered = key[0] in _UNORDERED or "\nINHERITS (" in dumped.text
     return unordered and _multiset(dumped.text) == _multiset(restored.text)
 
 
-def _but_for_titles(a: str, b: str) -> bool:
+def _equal_without_titles(a: str, b: str) -> bool:
     """Whether the texts are the same but for columns that have a title (`AS name`) in one of them alone.
 
     The titles that a view's own columns have are compared by the seal, as the columns' names.

@@ -19,7 +19,7 @@ _SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
+class SequenceReading:
     """A sequence as it stands at one instant."""
 
     state: SequenceState
@@ -27,22 +27,22 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class NonTableObjects:
     """What the source itself says. `objects_digest` is None where large objects were only counted."""
 
-    sequences: Mapping[str, Sequence]
+    sequences: Mapping[str, SequenceReading]
     objects: int
     objects_digest: str | None
 
 
-def beside_against_archive(
-    before: Beside, after: Mapping[str, Sequence], contents: Contents
+def non_table_against_archive(
+    before: NonTableObjects, after: Mapping[str, SequenceReading], contents: Contents
 ) -> list[Difference]:
     """The source as it was before the dump, and its sequences after it, against the archive's stream."""
     differences = [
         Difference("sequences", f"sequence {name}: {sentence}")
         for name, sequence in sorted(before.sequences.items())
-        if (sentence := _moved_wrongly(sequence, after.get(name, sequence), contents.sequences.get(name)))
+        if (sentence := _sequence_problem(sequence, after.get(name, sequence), contents.sequences.get(name)))
     ]
     found = contents.large_objects
     if found.count != before.objects:
@@ -53,7 +53,7 @@ def beside_against_archive(
     return differences
 
 
-def _moved_wrongly(before: Sequence, after: Sequence, found: SequenceState | None) -> str:
+def _sequence_problem(before: SequenceReading, after: SequenceReading, found: SequenceState | None) -> str:
     """What is wrong with the archive's state of a sequence; empty when it can be right.
 
     One that stood still must be exact. One that moved on must lie on its way; one that was set back or
@@ -77,8 +77,8 @@ def ddl_against_archive(source: bytes, archive: bytes) -> list[Difference]:
     """
     expected, found = _lines(source), _lines(archive)
     return [
-        *_each("missing from the archive", expected - found),
-        *_each("only in the archive", found - expected),
+        *_ddl_differences("missing from the archive", expected - found),
+        *_ddl_differences("only in the archive", found - expected),
     ]
 
 
@@ -86,7 +86,7 @@ def _lines(ddl: bytes) -> Counter[bytes]:
     return Counter(line for line in ddl.split(b"\n") if line and not line.startswith(_NOISE))
 
 
-def _each(what: str, lines: Iterable[bytes]) -> list[Difference]:
+def _ddl_differences(what: str, lines: Iterable[bytes]) -> list[Difference]:
     return [
         Difference("DDL", f"DDL {what}: {line[:_SHOWN].decode('utf-8', 'replace')}") for line in sorted(lines)
     ]

@@ -12,7 +12,7 @@ NAME = "schema public"
 _WRITTEN_FROM = 15
 
 
-def as_carried(seal: Seal, found: Seal, structure: str, major: int, dumper: int) -> Seal:
+def as_dumped(seal: Seal, found: Seal, structure: str, major: int, dumper: int) -> Seal:
     """The seal, as far as a pg_dump of the major version `dumper` wrote the schema that it speaks of.
 
     `structure` is what the inventory of the copy, on a server of the version `major`, says of the schema: its

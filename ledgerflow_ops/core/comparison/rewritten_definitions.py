@@ -26,7 +26,7 @@ Span = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Reworded:
+class RewordedDefinition:
     """An object's DDL in the archive, and in the copy that was loaded from it: the same in other words."""
 
     dumped: str
@@ -77,7 +77,7 @@ def as_loaded(
     sealed: Mapping[str, ObjectDigest],
     found: Mapping[str, ObjectDigest],
     definitions: Mapping[str, str],
-    reworded: Sequence[Reworded],
+    reworded: Sequence[RewordedDefinition],
 ) -> dict[str, ObjectDigest]:
     """The sealed objects, those of which the copy only words the definition otherwise with its digest.
 
@@ -87,12 +87,14 @@ def as_loaded(
     objects = dict(sealed)
     for name in sealed.keys() & found.keys() & definitions.keys() if reworded else ():
         digest = found[name].definition
-        if sealed[name].definition != digest and _meant(sealed[name].definition, definitions[name], reworded):
+        if sealed[name].definition != digest and _is_reworded(
+            sealed[name].definition, definitions[name], reworded
+        ):
             objects[name] = sealed[name].model_copy(update={"definition": digest})
     return objects
 
 
-def _meant(digest: str, definition: str, reworded: Sequence[Reworded]) -> bool:
+def _is_reworded(digest: str, definition: str, reworded: Sequence[RewordedDefinition]) -> bool:
     """Whether `digest` is that of `definition` in the archive's words, with titles of columns or without."""
     sources = (source for one in reworded for source in one.sources(definition))
     return any(

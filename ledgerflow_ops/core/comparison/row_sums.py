@@ -43,7 +43,7 @@ class RowSum:
         self.total = (self.total + sum(map(xxhash.xxh3_128_intdigest, lines))) % _WHOLE
 
 
-def together(sums: Iterable[RowSum]) -> tuple[int, int]:
+def sum_tables(sums: Iterable[RowSum]) -> tuple[int, int]:
     """The rows of several tables: how many, and the sum over them."""
     taken = list(sums)
     return sum(one.rows for one in taken), sum(one.total for one in taken) % _WHOLE
@@ -55,7 +55,7 @@ def _ordered(line: bytes, order: Sequence[int]) -> bytes:
     return b"\t".join([values[place] for place in order])
 
 
-def doubtful(expected: Contents, found: Contents) -> list[frozenset[str]]:
+def reordered_groups(expected: Contents, found: Contents) -> list[frozenset[str]]:
     """The groups of tables whose rows must be compared in any order: equal ones do not differ.
 
     A group is one table that has as many rows and bytes as expected, in another order; or the partitions that
@@ -64,10 +64,12 @@ def doubtful(expected: Contents, found: Contents) -> list[frozenset[str]]:
     groups: dict[str, set[str]] = {}
     for name, table in expected.tables.items():
         groups.setdefault(f"root {table.root}" if table.root else name, set()).add(name)
-    return [frozenset(names) for names in groups.values() if _doubtful(names, expected.tables, found.tables)]
+    return [
+        frozenset(names) for names in groups.values() if _is_reordered(names, expected.tables, found.tables)
+    ]
 
 
-def _doubtful(
+def _is_reordered(
     names: set[str], expected: Mapping[str, TableContent], found: Mapping[str, TableContent]
 ) -> bool:
     if not found.keys() >= names or all(_plain(expected[name]) == _plain(found[name]) for name in names):
@@ -85,7 +87,7 @@ def _plain(table: TableContent) -> TableContent:
     return table.model_copy(update={"root": None})
 
 
-def rooted(expected: Contents, found: Contents) -> Contents:
+def with_roots(expected: Contents, found: Contents) -> Contents:
     """`found`, which was read from tables, with the roots that the archive loads them through.
 
     A load through the root may put every row where it was, and then nothing else differs.
@@ -97,23 +99,23 @@ def rooted(expected: Contents, found: Contents) -> Contents:
     return found.model_copy(update={"tables": tables})
 
 
-def settled(expected: Contents, found: Contents, names: Iterable[str]) -> Contents:
+def with_expected(expected: Contents, found: Contents, names: Iterable[str]) -> Contents:
     """`found` with these tables as expected: their rows have been shown to be the same."""
     equal = {name: expected.tables[name] for name in names}
     return found.model_copy(update={"tables": {**found.tables, **equal}})
 
 
-def gathered(tables: Mapping[str, TableFacts], contents: Contents) -> dict[str, TableFacts]:
+def merge_partitions(tables: Mapping[str, TableFacts], contents: Contents) -> dict[str, TableFacts]:
     """Counts and sums with those of partitions loaded through one root added up, under the root's name."""
     roots = {name: table.root for name, table in contents.tables.items() if table.root}
     merged: dict[str, TableFacts] = {}
     for name, facts in tables.items():
         key = f"{roots[name]} (all partitions)" if name in roots else name
-        merged[key] = _together([merged[key], facts] if key in merged else [facts], exact=name in roots)
+        merged[key] = _merge_facts([merged[key], facts] if key in merged else [facts], exact=name in roots)
     return merged
 
 
-def _together(facts: Sequence[TableFacts], *, exact: bool) -> TableFacts:
+def _merge_facts(facts: Sequence[TableFacts], *, exact: bool) -> TableFacts:
     """Several tables' facts as one. Sums are made plain: how many zeros end one depends on its rows."""
     if not exact:
         return facts[0]

@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ledgerflow_ops.core.catalog.files import FileEntry, Kind
+from ledgerflow_ops.core.catalog.files import FileEntry, FileKind
 from ledgerflow_ops.core.catalog.manifest import Contents, ObjectDigest, RoleFacts, Seal
-from ledgerflow_ops.core.comparison.row_sums import gathered
+from ledgerflow_ops.core.comparison.row_sums import merge_partitions
 
 Value = TypeVar("Value")
 
@@ -23,7 +23,9 @@ def rows_against_seal(seal: Seal, contents: Contents) -> list[Difference]:
     """Row counts in the archive's stream against those counted in the source."""
     expected = {name: facts.rows for name, facts in seal.tables.items()}
     found = {name: table.rows for name, table in contents.tables.items() if name in expected or table.rows}
-    return _each("rows", "table", expected, found, lambda name, a, b: f"{name}: {a} rows sealed, {b} found")
+    return _mapping_differences(
+        "rows", "table", expected, found, lambda name, a, b: f"{name}: {a} rows sealed, {b} found"
+    )
 
 
 def source_against_archive(seal: Seal, contents: Contents) -> list[Difference]:
@@ -31,17 +33,17 @@ def source_against_archive(seal: Seal, contents: Contents) -> list[Difference]:
     if seal.content is None:
         return []
     found = {name: table.digest for name, table in contents.tables.items() if name in seal.content}
-    return _each(
+    return _mapping_differences(
         "contents", "table", seal.content, found, lambda n, a, b: f"{n}: its data differs from the source"
     )
 
 
 def contents_equal(expected: Contents, found: Contents) -> list[Difference]:
     """The committed contents against those read again."""
-    differences = _each(
+    differences = _mapping_differences(
         "contents", "table", expected.tables, found.tables, lambda n, a, b: _table_sentence(n, a.rows, b.rows)
     )
-    differences += _each(
+    differences += _mapping_differences(
         "sequences",
         "sequence",
         expected.sequences,
@@ -69,12 +71,16 @@ def facts_equal(
     because servers of different versions print the same expression differently. `contents` are those of
     the archive: they name the partitions whose rows are compared as their root's.
     """
-    sealed, there = (gathered(one.tables, contents) if contents else one.tables for one in (expected, found))
-    differences = _each("sums", "table", sealed, there, lambda n, a, b: f"{n}: counts or sums differ")
+    sealed, there = (
+        merge_partitions(one.tables, contents) if contents else one.tables for one in (expected, found)
+    )
+    differences = _mapping_differences(
+        "sums", "table", sealed, there, lambda n, a, b: f"{n}: counts or sums differ"
+    )
     differences += _objects(expected.objects, found.objects, same_major)
     before, after = (dict.fromkeys(seal.sequences, 0) for seal in (expected, found))
-    differences += _each("sequences", "sequence", before, after, lambda n, a, b: n)
-    differences += _each(
+    differences += _mapping_differences("sequences", "sequence", before, after, lambda n, a, b: n)
+    differences += _mapping_differences(
         "extensions",
         "extension",
         dict.fromkeys(expected.extensions, 0),
@@ -88,7 +94,7 @@ _LATER = ("large object ", "comment on large object ")
 """Objects that only seals of this version on have, or have all of."""
 
 
-def of_earlier_version(
+def upgrade_seal(
     expected: Seal,
     found: Seal,
     extended: Collection[str],
@@ -152,19 +158,19 @@ def versions_sentence(expected: Mapping[str, str], found: Mapping[str, str]) -> 
 
 def files_equal(expected: Iterable[FileEntry], found: Iterable[FileEntry]) -> list[Difference]:
     """The files of a manifest against those unpacked: kind, mode, size, contents, where a link leads."""
-    wanted, there = ({entry.place: entry for entry in entries} for entries in (expected, found))
+    wanted, there = ({entry.display_path: entry for entry in entries} for entries in (expected, found))
     differences = []
     for place in sorted({*wanted, *there}):
         if place not in there:
             differences.append(Difference("files", f"{place}: missing"))
         elif place not in wanted:
             differences.append(Difference("files", f"{place}: not in the manifest"))
-        elif sentence := _unlike(wanted[place], there[place]):
+        elif sentence := _file_difference(wanted[place], there[place]):
             differences.append(Difference("files", f"{place}: {sentence}"))
     return differences
 
 
-def _unlike(a: FileEntry, b: FileEntry) -> str:
+def _file_difference(a: FileEntry, b: FileEntry) -> str:
     """What differs between an entry and what was found in its place; empty when nothing does."""
     if a.kind is not b.kind:
         return f"a {a.kind} in the manifest, a {b.kind} found"
@@ -174,7 +180,7 @@ def _unlike(a: FileEntry, b: FileEntry) -> str:
         return "its contents have changed: its SHA-256 is another"
     if a.target != b.target:
         return f"leads to {a.target} in the manifest, to {b.target} as found"
-    if a.mode != b.mode and a.kind is not Kind.LINK:  # a link's own mode is the system's choice
+    if a.mode != b.mode and a.kind is not FileKind.LINK:  # a link's own mode is the system's choice
         return f"mode {a.mode:04o} in the manifest, {b.mode:04o} found"
     return ""
 
@@ -182,7 +188,9 @@ def _unlike(a: FileEntry, b: FileEntry) -> str:
 def roles_equal(expected: Mapping[str, RoleFacts], found: Mapping[str, RoleFacts]) -> list[Difference]:
     """The sealed roles against those found; roles that only the finder has do not matter."""
     shared = {name: role for name, role in found.items() if name in expected}
-    return _each("roles", "role", expected, shared, lambda n, a, b: f"role {n}: other attributes or members")
+    return _mapping_differences(
+        "roles", "role", expected, shared, lambda n, a, b: f"role {n}: other attributes or members"
+    )
 
 
 def _objects(
@@ -193,7 +201,7 @@ def _objects(
             name: (item.structure, item.definition if same_major else "") for name, item in objects.items()
         }
 
-    return _each(
+    return _mapping_differences(
         "schema",
         "",
         facts(expected),
@@ -202,7 +210,7 @@ def _objects(
     )
 
 
-def _each(
+def _mapping_differences(
     cause: str,
     kind: str,
     expected: Mapping[str, Value],

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class OfferedVersions:
     """What a server has of an extension: the version that CREATE EXTENSION makes, and all that it could."""
 
     default: str
     versions: frozenset[str]
 
 
-def absent(sealed: Mapping[str, str], here: Mapping[str, Offered]) -> str:
+def missing_versions(sealed: Mapping[str, str], here: Mapping[str, OfferedVersions]) -> str:
     """The source's versions that this machine does not have, as a sentence; empty for none."""
     told = [
         f"{name} {version} (here: {here[name].default})"
@@ -22,7 +22,7 @@ def absent(sealed: Mapping[str, str], here: Mapping[str, Offered]) -> str:
     return f"This machine lacks the source's version of extensions: {'; '.join(told)}." if told else ""
 
 
-def behind(sealed: Mapping[str, str], here: Mapping[str, Offered]) -> str:
+def update_statements(sealed: Mapping[str, str], here: Mapping[str, OfferedVersions]) -> str:
     """The SQL that gives the source what a load makes of its extensions; empty where they are the same."""
     quoted = ((name.replace('"', '""'), name) for name in sorted(sealed))
     return " ".join(

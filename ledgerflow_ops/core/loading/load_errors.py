@@ -72,16 +72,16 @@ def first_error(errors: str) -> str:
     return match[match.lastindex or 0] if match else ""
 
 
-def of_machine(errors: str) -> bool:
+def is_machine_error(errors: str) -> bool:
     """Whether it is this machine that cannot load the archive: it says nothing of the backup."""
     command = errors.partition("Command was: ")[2]  # the first one, which is that of the first error
-    return machine_errors.matches(first_error(errors), command)
+    return machine_errors.is_machine_trouble(first_error(errors), command)
 
 
 def diagnose(errors: str, seal: Seal) -> Diagnosis | None:
     """What in the source keeps its archives from being loaded; None where the server refused nothing."""
     match = _ERROR.search(errors)
-    if match is None or of_machine(errors):
+    if match is None or is_machine_error(errors):
         return None
     rest = errors[match.end() :].split("\npg_restore: error:")[0]
     failure = _Failure(match[2], _table(match[1] or "", seal), match[2] + rest, seal)
@@ -204,9 +204,9 @@ def _search_path(failure: _Failure) -> Diagnosis | None:
     known = list(_schemas_of(missing[2], failure.seal))
     schemas = dict.fromkeys([*known, "public"])
     path = ", ".join([*map(quote, schemas), "pg_temp"])
-    used = f" It is used where {failure.table} is loaded." if failure.table else _used(failure)
+    used = f" It is used where {failure.table} is loaded." if failure.table else _failing_command(failure)
     own = [function] if "(" in function else _signatures(function, failure.seal)
-    if _ours(function, failure.seal):
+    if _is_source_function(function, failure.seal):
         fix = " ".join(f"ALTER FUNCTION {one} SET search_path = {path};" for one in own)
     else:  # a dump does not hold what is altered in an extension
         fix = "It is an extension's: update that to a version which names schemas, or drop what uses it."
@@ -240,7 +240,7 @@ def _signatures(name: str, seal: Seal) -> list[str]:
     return [one for one in known if _bare(one) == _unquoted(name)]
 
 
-def _ours(function: str, seal: Seal) -> bool:
+def _is_source_function(function: str, seal: Seal) -> bool:
     """Whether a function was made by somebody, and not by an extension, whose own are not sealed."""
     return bool(_signatures(_bare(function), seal))
 
@@ -281,7 +281,7 @@ def _view(failure: _Failure) -> Diagnosis | None:
     )
 
 
-def _made_twice(failure: _Failure) -> Diagnosis | None:
+def _created_twice(failure: _Failure) -> Diagnosis | None:
     """What was taken out of an extension is dumped by itself, and made by the extension's script as well."""
     created = _CREATED.search(failure.text)
     if not (created and failure.seal.extensions and " already exists" in failure.message):
@@ -298,7 +298,7 @@ def _made_twice(failure: _Failure) -> Diagnosis | None:
 
 
 def _unknown(failure: _Failure) -> Diagnosis:
-    used = f" while {failure.table} is loaded" if failure.table else _used(failure)
+    used = f" while {failure.table} is loaded" if failure.table else _failing_command(failure)
     function = _function(failure)
     by = f" (in the function {function})" if function else ""
     return Diagnosis(
@@ -310,7 +310,7 @@ def _unknown(failure: _Failure) -> Diagnosis:
     )
 
 
-def _used(failure: _Failure) -> str:
+def _failing_command(failure: _Failure) -> str:
     command = failure.text.partition("Command was: ")[2].strip().partition("\n\n")[0]
     return f" It fails in: {' '.join(command.split())[:200]}" if command else ""
 
@@ -344,5 +344,5 @@ _KINDS: tuple[Callable[[_Failure], Diagnosis | None], ...] = (
     _check,
     _domain,
     _not_null,
-    _made_twice,
+    _created_twice,
 )

@@ -68,9 +68,9 @@ def stages(listed: Iterable[bytes]) -> Iterator[Stage]:
     passes = {step: tuple(one[1] for one in entries if _pass(one[2]) is step) for step in Pass}
     main, last = passes[Pass.MAIN], passes[Pass.EVENT_TRIGGERS]
     described = [(one[1], one[2]) for one in entries if _pass(one[2]) is Pass.MAIN]
-    in_turn = _in_turn(described)
+    in_turn = _serial_entries(described)
     yield Stage("data", (PRE_DATA, "data"), main)
-    yield from _constraints([one for one in described if one[0] not in in_turn])
+    yield from _post_data_stages([one for one in described if one[0] not in in_turn])
     if in_turn:
         yield Stage("triggers", (_POST_DATA,), tuple(one for one in main if one in in_turn), parallel=False)
     if derived := (*passes[Pass.GRANTS], *passes[Pass.REFRESHED]):
@@ -79,7 +79,7 @@ def stages(listed: Iterable[bytes]) -> Iterator[Stage]:
         yield Stage("event triggers", (), last, parallel=False)
 
 
-def _constraints(entries: Sequence[tuple[bytes, bytes]]) -> Iterator[Stage]:
+def _post_data_stages(entries: Sequence[tuple[bytes, bytes]]) -> Iterator[Stage]:
     """The post-data section but for triggers, cut where indexes are attached.
 
     The archive lists what depends on something after it, so whatever stands before the last attached index
@@ -101,14 +101,14 @@ def _constraints(entries: Sequence[tuple[bytes, bytes]]) -> Iterator[Stage]:
         yield Stage("constraints", (_POST_DATA,), tuple(number for number, _ in entries))
 
 
-def definitions(listed: Iterable[bytes]) -> Stage:
+def definitions_stage(listed: Iterable[bytes]) -> Stage:
     """The run that makes all definitions of an archive, and nothing that fires, reads data or connects."""
     entries = (match for line in listed if (match := _ENTRY.match(line)))
     made = tuple(one[1] for one in entries if not one[2].startswith(_DEFINES_NOTHING))
     return Stage("definitions", (PRE_DATA, _POST_DATA), made, parallel=False)
 
 
-def _in_turn(entries: Sequence[tuple[bytes, bytes]]) -> frozenset[bytes]:
+def _serial_entries(entries: Sequence[tuple[bytes, bytes]]) -> frozenset[bytes]:
     """The numbers of triggers and of what may be said of them; none where there are no triggers."""
     if not any(described.startswith(_TRIGGER) for _, described in entries):
         return frozenset()

@@ -39,23 +39,23 @@ _HEAD = re.compile(
 _SHOWN = 3
 
 
-def matches(message: str, command: str) -> bool:
+def is_machine_trouble(message: str, command: str) -> bool:
     """Whether `message` is of trouble with this machine; `command` is what the server was told."""
     if command.startswith(_ITS_OWN) or _TROUBLE.search(message):
         return True
     return bool(_FIXES.match(command) and _SETTING.match(message))
 
 
-def head(command: str) -> str:
+def without_value(command: str) -> str:
     """Such a command without the value it sets, which may be a secret of an application."""
     found = _HEAD.match(command)
     return found[0] if found else command.partition(" ")[0]
 
 
-def left_out(commands: list[str]) -> str:
+def left_out_sentence(commands: list[str]) -> str:
     """The commands that this machine did not run, as a sentence; empty for none."""
     if not commands:
         return ""
     more = f"; {len(commands) - _SHOWN} more" if len(commands) > _SHOWN else ""
-    told = "; ".join(map(head, commands[:_SHOWN]))
+    told = "; ".join(map(without_value, commands[:_SHOWN]))
     return f"This machine lacks what these need, so they were left out: {told}{more}."

@@ -18,7 +18,7 @@ REQUIRED = frozenset(
 """Extensions that say so themselves: CREATE EXTENSION fails unless the library of that name was preloaded."""
 
 
-def needed(extensions: Iterable[str], preloaded: Collection[str] | None) -> tuple[str, ...]:
+def libraries_needed(extensions: Iterable[str], preloaded: Collection[str] | None) -> tuple[str, ...]:
     """The libraries for these extensions: those that the source preloads, and those known to be required.
 
     Only libraries that bear the name of an extension: others (passwordcheck, auto_explain, pg_partman_bgw)
@@ -27,7 +27,7 @@ def needed(extensions: Iterable[str], preloaded: Collection[str] | None) -> tupl
     return tuple(sorted(name for name in extensions if name in REQUIRED or name in (preloaded or ())))
 
 
-def settings(libraries: Collection[str], database: str) -> dict[str, str]:
+def preload_settings(libraries: Collection[str], database: str) -> dict[str, str]:
     """The server's settings that load them and let none do anything by itself.
 
     Without worker processes no library has a process of its own: pg_cron would run the jobs of the copy,

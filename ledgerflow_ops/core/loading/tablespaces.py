@@ -16,7 +16,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedObject:
     """An object and its tablespace. A constraint's `name` is its table's and its own, as pg_restore's."""
 
     kind: str
@@ -28,20 +28,27 @@ class Placed:
         return f"{self.schema}.{self.name}"
 
 
-def placed(ddl: bytes) -> list[Placed]:
+def placed_objects(ddl: bytes) -> list[PlacedObject]:
     """What an archive, of which this is the DDL, keeps in tablespaces of its own."""
     found = (part.decode("utf-8", "surrogateescape") for match in _PLACED.findall(ddl) for part in match)
-    return [Placed(kind, schema, name, where) for name, kind, schema, where in zip(*[found] * 4, strict=True)]
+    return [
+        PlacedObject(kind, schema, name, where)
+        for name, kind, schema, where in zip(*[found] * 4, strict=True)
+    ]
 
 
-def absent(objects: Iterable[Placed], own: str | None, usable: Collection[str]) -> set[str]:
+def unavailable_tablespaces(
+    objects: Iterable[PlacedObject], own: str | None, usable: Collection[str]
+) -> set[str]:
     """The tablespaces that are wanted, `own` for the database itself, and cannot be had."""
     return {*(one.tablespace for one in objects), *([own] if own else [])} - set(usable)
 
 
-def notes(objects: Collection[Placed], own: str | None, usable: Collection[str]) -> Iterator[Reason]:
+def tablespace_notes(
+    objects: Collection[PlacedObject], own: str | None, usable: Collection[str]
+) -> Iterator[Reason]:
     """What a restore will not keep where it was, for its plan."""
-    for name in sorted(absent(objects, own, usable)):
+    for name in sorted(unavailable_tablespaces(objects, own, usable)):
         moved = [str(one) for one in objects if one.tablespace == name]
         more = f" and {len(moved) - _SHOWN} more" if len(moved) > _SHOWN else ""
         listed = ["the database itself"] if name == own else []

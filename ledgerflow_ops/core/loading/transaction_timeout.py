@@ -17,20 +17,20 @@ _REFUSED = re.compile(
 _IGNORED = re.compile(r"^pg_restore: warning: errors ignored on restore: (\d+)\n?", re.MULTILINE)
 
 
-def ended_by_it(errors: str) -> bool:
+def caused_failure(errors: str) -> bool:
     """Whether this is what ended a load whose first error ends it."""
     return len(_ERROR.findall(errors)) == 1 and bool(_REFUSED.search(errors))
 
 
-def only(errors: str) -> bool:
+def is_only_error(errors: str) -> bool:
     """Whether the one error that a load went on after is this one, by pg_restore's own count as well.
 
     Of one job: several write their errors into one another.
     """
-    return ended_by_it(errors) and _IGNORED.findall(errors) == ["1"]
+    return caused_failure(errors) and _IGNORED.findall(errors) == ["1"]
 
 
-def left_out(text: str) -> str:
+def without_error(text: str) -> str:
     """What pg_restore said, without it: the errors that remain are those to be told."""
     return _IGNORED.sub("", _REFUSED.sub("", text))
 

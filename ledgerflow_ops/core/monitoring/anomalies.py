@@ -7,10 +7,10 @@ backup, the figure, what was expected and from which days.
 from collections.abc import Callable, Iterator, Sequence
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
-from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.monitoring import content_anomalies
-from ledgerflow_ops.core.monitoring.expected_ranges import ExpectedRange, bands, daily
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.monitoring.expected_ranges import ExpectedRange, daily_backups, expected_ranges
+from ledgerflow_ops.core.sizes import format_size
 
 FIGURES = ("size", "duration", "throughput")
 
@@ -18,64 +18,66 @@ _HALF = 0.5
 _LEAST_SECONDS = 30
 """What is over sooner has no rate worth telling."""
 _WORDS: dict[str, Callable[[float], str]] = {
-    "size": human,
+    "size": format_size,
     "duration": lambda seconds: f"{seconds:,.0f} s",
-    "throughput": lambda rate: f"{human(rate)}/s",
+    "throughput": lambda rate: f"{format_size(rate)}/s",
 }
 
 
-def find(summaries: Sequence[Summary], append_only: Sequence[str] = ()) -> list[Finding]:
+def find_anomalies(summaries: Sequence[BackupSummary], append_only: Sequence[str] = ()) -> list[Finding]:
     """What is odd about the newest backup. `append_only` are the tables that may never shrink.
 
     `summaries` are all backups known of one environment, those rotated away too, in any order.
     """
-    chosen = daily(summaries)
+    chosen = daily_backups(summaries)
     if len(chosen) < 2:
         return []
-    return [*_figures(chosen), *content_anomalies.find(chosen, append_only)]
+    return [*_figure_findings(chosen), *content_anomalies.find_content_anomalies(chosen, append_only)]
 
 
-def _figures(chosen: Sequence[Summary]) -> Iterator[Finding]:
+def _figure_findings(chosen: Sequence[BackupSummary]) -> Iterator[Finding]:
     newest, before = chosen[-1], chosen[-2]
     for figure in FIGURES:
-        for band in bands(chosen, figure, last=1):
+        for band in expected_ranges(chosen, figure, last=1):
             if band.day == newest.day:
-                yield from judge(newest, before, figure, band)
+                yield from judge_figure(newest, before, figure, band)
 
 
-def judge(newest: Summary, before: Summary, figure: str, band: ExpectedRange) -> Iterator[Finding]:
+def judge_figure(
+    newest: BackupSummary, before: BackupSummary, figure: str, band: ExpectedRange
+) -> Iterator[Finding]:
     """What is odd about one figure: size in both directions, duration upwards, throughput downwards.
 
     `before` is the backup of the day before.
     """
-    found = _value(newest, figure)
+    found = _figure_value(newest, figure)
     if band.holds(found):
         return
     if figure == "size":
-        yield _size(newest, before, band, found)
-    elif _slow(newest, figure, band, found):
+        yield _size_finding(newest, before, band, found)
+    elif _is_slow(newest, figure, band, found):
         slow = f"backups of {newest.environment} are slow"
         hint = f"Is the server or the disk busy? LEDGER_ENV={newest.environment} make doctor"
         yield _finding(newest, figure, figure, Level.WARNING, band, found, hint, slow)
 
 
-def _slow(newest: Summary, figure: str, band: ExpectedRange, found: float) -> bool:
+def _is_slow(newest: BackupSummary, figure: str, band: ExpectedRange, found: float) -> bool:
     if figure == "duration":
         return found > band.high
     return found < band.low and newest.duration_seconds >= _LEAST_SECONDS
 
 
-def _size(newest: Summary, before: Summary, band: ExpectedRange, found: float) -> Finding:
+def _size_finding(newest: BackupSummary, before: BackupSummary, band: ExpectedRange, found: float) -> Finding:
     if found > band.high:
         hint = f"What has grown? LEDGER_ENV={newest.environment} make status"
         return _finding(newest, "size", "larger", Level.WARNING, band, found, hint, "")
     level = Level.CRITICAL if found < band.expected * _HALF else Level.WARNING
-    hint = content_anomalies.keep(before)
-    return _finding(newest, "size", "smaller", level, band, found, hint, content_anomalies.loss(newest))
+    hint = content_anomalies.pin_hint(before)
+    return _finding(newest, "size", "smaller", level, band, found, hint, content_anomalies.loss_cause(newest))
 
 
 def _finding(
-    newest: Summary,
+    newest: BackupSummary,
     kind: str,
     subject: str,
     level: Level,
@@ -93,7 +95,7 @@ def _finding(
     return Finding(newest.environment, kind, subject, level, message, hint, cause, figures=figures)
 
 
-def _value(one: Summary, figure: str) -> float:
+def _figure_value(one: BackupSummary, figure: str) -> float:
     if figure == "throughput":
         return one.database_size / one.duration_seconds if one.duration_seconds > 0 else float("nan")
     return float(one.size if figure == "size" else one.duration_seconds)

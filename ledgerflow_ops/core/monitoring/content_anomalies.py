@@ -6,8 +6,8 @@ from itertools import groupby, pairwise
 import pandas as pd
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
-from ledgerflow_ops.core.catalog.backup_summary import Summary
-from ledgerflow_ops.core.monitoring.expected_ranges import WIDTHS, expected
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
+from ledgerflow_ops.core.monitoring.expected_ranges import WIDTHS, compute_ranges
 
 WINDOW = 56
 """So many backups, one a day, are looked back at."""
@@ -27,22 +27,26 @@ _CHANGES = 0.8
 _PATIENCE = 3
 
 
-def find(chosen: Sequence[Summary], append_only: Sequence[str]) -> list[Finding]:
+def find_content_anomalies(chosen: Sequence[BackupSummary], append_only: Sequence[str]) -> list[Finding]:
     """What is odd about the last of `chosen`: backups of one environment, one a day, oldest first."""
     recent = list(chosen[-WINDOW - 1 :])
     tables = pd.DataFrame([dict(one.tables) for one in recent], index=pd.Index([one.day for one in recent]))
-    same = list(_same(recent))
-    found = [*_gone(recent, tables, append_only), *_shrunk(recent, tables, append_only), *_schema(recent)]
-    rows = [] if found else list(_rows(recent, tables))
-    return [*found, *rows, *(same or _stopped(recent, tables))]
+    same = list(_unchanged_contents(recent))
+    found = [
+        *_missing_tables(recent, tables, append_only),
+        *_shrunk_tables(recent, tables, append_only),
+        *_schema_change(recent),
+    ]
+    rows = [] if found else list(_unusual_row_counts(recent, tables))
+    return [*found, *rows, *(same or _stopped_growth(recent, tables))]
 
 
-def loss(newest: Summary) -> str:
+def loss_cause(newest: BackupSummary) -> str:
     """The cause that findings of lost data have in common."""
     return f"{newest.environment} holds less than before"
 
 
-def keep(before: Summary) -> str:
+def pin_hint(before: BackupSummary) -> str:
     """The hint where data may be lost: keep the last backup that has it."""
     return (
         "If nobody meant that, keep the last backup that has it: "
@@ -50,7 +54,9 @@ def keep(before: Summary) -> str:
     )
 
 
-def _gone(recent: list[Summary], tables: pd.DataFrame, append_only: Sequence[str]) -> Iterator[Finding]:
+def _missing_tables(
+    recent: list[BackupSummary], tables: pd.DataFrame, append_only: Sequence[str]
+) -> Iterator[Finding]:
     """Tables that the last backups had and the newest has not; those that come and go are left out."""
     newest = recent[-1]
     last = tables.iloc[-RECENT - 1 : -1]
@@ -73,8 +79,8 @@ def _gone(recent: list[Summary], tables: pd.DataFrame, append_only: Sequence[str
             table,
             level,
             message,
-            keep(holder),
-            loss(newest),
+            pin_hint(holder),
+            loss_cause(newest),
             figures=figures,
         )
 
@@ -85,7 +91,9 @@ def _comes_and_goes(there: list[bool]) -> bool:
     return any(not before and after for before, after in pairwise(since))
 
 
-def _shrunk(recent: list[Summary], tables: pd.DataFrame, append_only: Sequence[str]) -> Iterator[Finding]:
+def _shrunk_tables(
+    recent: list[BackupSummary], tables: pd.DataFrame, append_only: Sequence[str]
+) -> Iterator[Finding]:
     """Tables with fewer rows, in which rows are only ever added: by the settings, or as they always did."""
     newest = recent[-1]
     last = tables.iloc[-RECENT - 1 : -1]
@@ -105,9 +113,9 @@ def _shrunk(recent: list[Summary], tables: pd.DataFrame, append_only: Sequence[s
             f"{int(most):,}. Rows are only ever added to it, {why}."
         )
         figures = {"found": float(now), "expected": float(most)}
-        hint = keep(recent[place])
+        hint = pin_hint(recent[place])
         yield Finding(
-            newest.environment, "rows lost", table, level, message, hint, loss(newest), figures=figures
+            newest.environment, "rows lost", table, level, message, hint, loss_cause(newest), figures=figures
         )
 
 
@@ -116,7 +124,7 @@ def _only_grew(rows: "pd.Series[float]") -> bool:
     return len(steps) + 1 >= LEAST_LEARNT and bool((steps >= 0).all()) and bool((steps > 0).mean() >= _GROWS)
 
 
-def _rows(recent: list[Summary], tables: pd.DataFrame) -> Iterator[Finding]:
+def _unusual_row_counts(recent: list[BackupSummary], tables: pd.DataFrame) -> Iterator[Finding]:
     """Tables with far more or fewer rows than their trend and their weekdays say."""
     newest, width = recent[-1], WIDTHS["rows"]
     usual = tables.iloc[-RECENT - 1 : -1].median()
@@ -128,7 +136,7 @@ def _rows(recent: list[Summary], tables: pd.DataFrame) -> Iterator[Finding]:
         if not steps.median() <= _STEADY * usual[table]:
             continue
         days = pd.Series(tables[table].to_numpy(), index=pd.DatetimeIndex(tables.index)).asfreq("D")
-        low, middle, high = expected(days, width).iloc[-1].tolist()
+        low, middle, high = compute_ranges(days, width).iloc[-1].tolist()
         if not (now < low or now > high):
             continue
         known = tables[table].iloc[:-1].dropna()
@@ -137,13 +145,15 @@ def _rows(recent: list[Summary], tables: pd.DataFrame) -> Iterator[Finding]:
             f"from {len(known)} backups of {known.index[0]} to {known.index[-1]}."
         )
         less = now < low
-        cause = loss(newest) if less else f"{newest.environment} holds more than before"
-        hint = keep(recent[-2]) if less else f"What has grown? LEDGER_ENV={newest.environment} make status"
+        cause = loss_cause(newest) if less else f"{newest.environment} holds more than before"
+        hint = (
+            pin_hint(recent[-2]) if less else f"What has grown? LEDGER_ENV={newest.environment} make status"
+        )
         figures = {"found": float(now), "low": low, "expected": middle, "high": high}
         yield Finding(newest.environment, "rows", table, Level.WARNING, message, hint, cause, figures=figures)
 
 
-def _schema(recent: list[Summary]) -> Iterator[Finding]:
+def _schema_change(recent: list[BackupSummary]) -> Iterator[Finding]:
     """Another schema than the backup of the day before had."""
     newest, before = recent[-1], recent[-2]
     if newest.schema != before.schema:
@@ -155,11 +165,11 @@ def _schema(recent: list[Summary]) -> Iterator[Finding]:
         yield Finding(newest.environment, "schema", "schema", Level.WARNING, message, hint)
 
 
-def _same(recent: list[Summary]) -> Iterator[Finding]:
+def _unchanged_contents(recent: list[BackupSummary]) -> Iterator[Finding]:
     """The same contents for days, in a database that hardly ever was the same for a day."""
     changes = [after.contents != before.contents for before, after in pairwise(recent)]
-    run = _still(changes)
-    if not _unusual(run, changes[: len(changes) - run], share=_CHANGES, least=2):
+    run = _trailing_standstill(changes)
+    if not _is_unusual_standstill(run, changes[: len(changes) - run], share=_CHANGES, least=2):
         return
     newest, first = recent[-1], recent[-1 - run]
     message = (
@@ -174,41 +184,41 @@ def _same(recent: list[Summary]) -> Iterator[Finding]:
     )
 
 
-def _stopped(recent: list[Summary], tables: pd.DataFrame) -> Iterator[Finding]:
+def _stopped_growth(recent: list[BackupSummary], tables: pd.DataFrame) -> Iterator[Finding]:
     """Tables that used to grow and have not for far longer than they ever rested."""
     newest = recent[-1]
     for table in newest.tables:
         rows = tables[table].dropna()
         steps = [after > before for before, after in pairwise(rows.tolist())]
-        run = _still(steps)
+        run = _trailing_standstill(steps)
         before = steps[: len(steps) - run]
-        if not _unusual(run, before, share=_GROWS, least=_PATIENCE + 1):
+        if not _is_unusual_standstill(run, before, share=_GROWS, least=_PATIENCE + 1):
             continue
         first = rows.index[-1 - run]
         message = (
             f"{newest.name.dump}: {table} has not grown since {first} ({int(rows.iloc[-1]):,} rows). From "
             f"{rows.index[0]} to {first} it grew on {sum(before)} of {len(before)} days, and never rested "
-            f"longer than {_longest(before)}."
+            f"longer than {_longest_standstill(before)}."
         )
         hint = f"Is it still the database in use? LEDGER_ENV={newest.environment} make identity"
-        figures = {"found": float(run), "expected": float(_longest(before))}
+        figures = {"found": float(run), "expected": float(_longest_standstill(before))}
         cause = f"{newest.environment} no longer grows"
         yield Finding(
             newest.environment, "growth stopped", table, Level.WARNING, message, hint, cause, figures=figures
         )
 
 
-def _still(steps: Sequence[bool]) -> int:
+def _trailing_standstill(steps: Sequence[bool]) -> int:
     """How many of the last steps in a row brought nothing."""
     return next((place for place, step in enumerate(reversed(steps)) if step), len(steps))
 
 
-def _longest(steps: Sequence[bool]) -> int:
+def _longest_standstill(steps: Sequence[bool]) -> int:
     return max((len(list(run)) for step, run in groupby(steps) if not step), default=0)
 
 
-def _unusual(run: int, before: Sequence[bool], *, share: float, least: int) -> bool:
+def _is_unusual_standstill(run: int, before: Sequence[bool], *, share: float, least: int) -> bool:
     """Whether a standstill is longer than thrice any before it, in what moved on that share of the days."""
     if len(before) < LEAST_LEARNT or sum(before) < share * len(before):
         return False
-    return run >= max(least, _PATIENCE * _longest(before) + 1)
+    return run >= max(least, _PATIENCE * _longest_standstill(before) + 1)

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.monitoring.disk_forecast import Forecast, Measurement
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.sizes import format_size
 
 _SOON, _VERY_SOON = 14, 3
 _SHARE, _PLENTY = 0.05, 20 * 1000**3
@@ -30,7 +30,7 @@ class Disk:
     environment: Environment | None = None
 
 
-def cause(disk: Disk) -> str:
+def disk_cause(disk: Disk) -> str:
     """The cause that findings have in common when a disk is full or away."""
     return f"the disk of {disk.path}"
 
@@ -43,21 +43,21 @@ def is_full(disk: Disk) -> bool:
     return disk.now.free < disk.needs or files
 
 
-def judge(disks: Sequence[Disk], now: datetime) -> list[Finding]:
+def find_disk_problems(disks: Sequence[Disk], now: datetime) -> list[Finding]:
     """What is wrong with the disks at `now`."""
-    return [finding for disk in disks for finding in _judged(disk, now.date())]
+    return [finding for disk in disks for finding in _disk_problems(disk, now.date())]
 
 
-def _judged(disk: Disk, today: date) -> Iterator[Finding]:
+def _disk_problems(disk: Disk, today: date) -> Iterator[Finding]:
     where = f"{disk.path} ({', '.join(disk.holds)})"
     if disk.now is None:
         return
     if disk.now.free < disk.needs:
-        room, needs = human(disk.now.free), human(disk.needs)
+        room, needs = format_size(disk.now.free), format_size(disk.needs)
         message = f"{where}: {room} free; the next backups and drills will take {needs}."
         yield _finding(disk, "disk full", Level.CRITICAL, message, disk.now.free, disk.needs)
     else:
-        yield from _filling(disk, where, today)
+        yield from _filling_problems(disk, where, today)
     total, free = disk.now.total_files, disk.now.free_files
     if total and free < total * _FILES_SHARE:
         level = Level.CRITICAL if free < total * _FILES_FEW else Level.WARNING
@@ -65,24 +65,24 @@ def _judged(disk: Disk, today: date) -> Iterator[Finding]:
         yield _finding(disk, "inodes", level, message, free, total * _FILES_SHARE)
 
 
-def _filling(disk: Disk, where: str, today: date) -> Iterator[Finding]:
+def _filling_problems(disk: Disk, where: str, today: date) -> Iterator[Finding]:
     """The trend, or little room without one."""
     assert disk.now is not None
     free, trend = disk.now.free, disk.forecast
     left = trend.days_left(today) if trend else None
     if trend and left is not None and left <= _SOON:
         message = (
-            f"{where} will be full on {trend.full}, in {left} days: {human(free)} free, and it loses "
-            f"{human(trend.per_day)} a day, as on {trend.days} days since {trend.since}."
+            f"{where} will be full on {trend.full}, in {left} days: {format_size(free)} free, and it loses "
+            f"{format_size(trend.per_day)} a day, as on {trend.days} days since {trend.since}."
         )
         level = Level.CRITICAL if left <= _VERY_SOON else Level.WARNING
         yield _finding(disk, "disk filling", level, message, left, _SOON)
     elif disk.now.total and free < disk.now.total * _SHARE and free < _PLENTY:
-        message = f"{where}: {human(free)} free of {human(disk.now.total)}."
+        message = f"{where}: {format_size(free)} free of {format_size(disk.now.total)}."
         yield _finding(disk, "disk filling", Level.WARNING, message, free, disk.now.total * _SHARE)
 
 
 def _finding(disk: Disk, kind: str, level: Level, message: str, found: float, expected: float) -> Finding:
     hint = f"Free room there, or move what lies there: df -h {disk.path}; make doctor"
     figures = {"found": float(found), "expected": float(expected)}
-    return Finding(disk.environment, kind, disk.path, level, message, hint, cause(disk), figures=figures)
+    return Finding(disk.environment, kind, disk.path, level, message, hint, disk_cause(disk), figures=figures)

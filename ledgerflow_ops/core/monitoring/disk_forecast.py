@@ -40,7 +40,7 @@ class Forecast:
         return None if self.full is None else (self.full - today).days
 
 
-def day_full(history: Sequence[Measurement], now: datetime) -> Forecast | None:
+def forecast_full(history: Sequence[Measurement], now: datetime) -> Forecast | None:
     """The forecast from the measurements of the last four weeks; None while there are fewer than four days.
 
     The trend is the median of the slopes between all pairs of days (Theil 1950, Sen 1968): one big file
@@ -56,19 +56,19 @@ def day_full(history: Sequence[Measurement], now: datetime) -> Forecast | None:
         return None
     newest = max((one for one in history if one.at <= now), key=lambda one: one.at)
     days = sorted(least)
-    lost = -slope([((day - days[0]).days, least[day].free) for day in days])
+    lost = -median_slope([((day - days[0]).days, least[day].free) for day in days])
     left = newest.free / lost if lost > 0 else None
     full = newest.at.date() + timedelta(days=int(left)) if left is not None and left < _FARTHEST else None
     return Forecast(per_day=lost, since=days[0], days=len(days), full=full)
 
 
-def slope(points: Sequence[tuple[float, float]]) -> float:
+def median_slope(points: Sequence[tuple[float, float]]) -> float:
     """The median slope between all pairs of points with different x; 0 where there is no such pair."""
     slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(points, 2) if a[0] != b[0]]
     return median(slopes) if slopes else 0.0
 
 
-def kept(history: Sequence[Measurement], now: datetime) -> list[Measurement]:
+def thin_history(history: Sequence[Measurement], now: datetime) -> list[Measurement]:
     """What of a history of measurements need be kept: all of two days, then one a day, for 400 days.
 
     Those that a clock set ahead has left in the future are dropped. Of a day its least free one is kept.

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
-from ledgerflow_ops.core.catalog.backup_summary import Listed
+from ledgerflow_ops.core.catalog.backup_summary import ListedDump
 from ledgerflow_ops.core.catalog.naming import DUMP, FILES, GLOBALS, MANIFEST, PROOF, BackupName
 from ledgerflow_ops.core.environments import Environment
 
-TOLD = timedelta(days=7)
+REPORTED = timedelta(days=7)
 """So long a removal or a foreign dump is told; then it is how things are."""
 _FIXED = (DUMP, FILES, GLOBALS, MANIFEST)
 """What nobody changes any more once a backup is committed. Proofs are written anew by every drill."""
@@ -22,7 +22,7 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FileState:
     """A file as it was seen: bytes, time of last change (ns), inode."""
 
     size: int
@@ -30,18 +30,18 @@ class Seen:
     inode: int
     away: bool = False
 
-    def same(self, other: "Seen") -> bool:
+    def same(self, other: "FileState") -> bool:
         """Whether nobody wrote to it or put another in its place. What is in the cloud is left out."""
         mine, theirs = (self.size, self.modified, self.inode), (other.size, other.modified, other.inode)
         return self.away or other.away or mine == theirs
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class DriftState:
     """What is remembered between two looks: the files, since when some are missed, since when some are there
     that are not ours, and since when some are not as they were. `mark` is another whenever any file is."""
 
-    files: Mapping[str, Seen] = field(default_factory=dict)
+    files: Mapping[str, FileState] = field(default_factory=dict)
     missed: Mapping[str, datetime] = field(default_factory=dict)
     foreign: Mapping[str, datetime] = field(default_factory=dict)
     changed: Mapping[str, datetime] = field(default_factory=dict)
@@ -54,29 +54,29 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FolderView:
     """An environment's folder now. `rotated` says of a stem whether rotation took it away; `exposed` are the
     files that others may touch."""
 
     environment: Environment
-    files: Mapping[str, Seen]
-    listed: Sequence[Listed]
+    files: Mapping[str, FileState]
+    listed: Sequence[ListedDump]
     rotated: Callable[[str], bool]
     exposed: Sequence[str]
     folder: str
     mark: str = ""
 
 
-def compare(
-    known: Known | None, look: Look, now: datetime, *, busy: bool = False
-) -> tuple[list[Finding], Known]:
+def find_drift(
+    known: DriftState | None, look: FolderView, now: datetime, *, busy: bool = False
+) -> tuple[list[Finding], DriftState]:
     """What has drifted since `known` (None: nothing is known yet), and what to remember from now on.
 
     While an operation of ours is at work (`busy`), what it has half done is no drift: then only what was
     found before is told again, and nothing new is learnt.
     """
-    before = known or Known()
-    missed, changed = _missed(before, look, now), _changed(before, look, now)
+    before = known or DriftState()
+    missed, changed = _missing_files(before, look, now), _changed_files(before, look, now)
     foreign = {
         one.name.dump: before.foreign.get(one.name.dump, now)
         for one in look.listed
@@ -88,13 +88,13 @@ def compare(
         foreign = {name: since for name, since in foreign.items() if name in before.foreign}
     kept = {name: seen for name, seen in look.files.items() if is_ours(name)}
     kept |= {name: before.files[name] for name in (*missed, *changed)}
-    after = Known(kept, missed, foreign, changed, look.mark)
+    after = DriftState(kept, missed, foreign, changed, look.mark)
     found = [
-        *_removals(after, look),
-        *_changes(after, look),
-        *_strangers(after, look, now),
-        *_exposed(look),
-        *_evicted(look),
+        *_removal_findings(after, look),
+        *_change_findings(after, look),
+        *_foreign_findings(after, look, now),
+        *_permission_findings(look),
+        *_evicted_findings(look),
     ]
     return found, before if busy else after
 
@@ -104,7 +104,7 @@ def is_ours(name: str) -> bool:
     return name.endswith((*_FIXED, PROOF)) and not name.startswith(".")
 
 
-def _missed(before: Known, look: Look, now: datetime) -> dict[str, datetime]:
+def _missing_files(before: DriftState, look: FolderView, now: datetime) -> dict[str, datetime]:
     """Files of backups that are gone, since when; those that rotation took and those long missed left out."""
     backups = {BackupName.of(name).stem for name in before.files if name.endswith(MANIFEST)}
     return {
@@ -113,11 +113,11 @@ def _missed(before: Known, look: Look, now: datetime) -> dict[str, datetime]:
         if name not in look.files
         and (stem := BackupName.of(name).stem) in backups
         and not look.rotated(stem)
-        and now - (since := before.missed.get(name, now)) < TOLD
+        and now - (since := before.missed.get(name, now)) < REPORTED
     }
 
 
-def _changed(before: Known, look: Look, now: datetime) -> dict[str, datetime]:
+def _changed_files(before: DriftState, look: FolderView, now: datetime) -> dict[str, datetime]:
     """Files that are not as they were, since when. An examination since that found all well settles it."""
     well = {
         one.name.stem: one.summary.examined_at
@@ -134,7 +134,7 @@ def _changed(before: Known, look: Look, now: datetime) -> dict[str, datetime]:
     return found
 
 
-def _removals(after: Known, look: Look) -> Iterator[Finding]:
+def _removal_findings(after: DriftState, look: FolderView) -> Iterator[Finding]:
     for stem in sorted({BackupName.of(name).stem for name in after.missed}):
         files = sorted(name for name in after.missed if BackupName.of(name).stem == stem)
         since = min(after.missed[name] for name in files)
@@ -153,7 +153,7 @@ def _removals(after: Known, look: Look) -> Iterator[Finding]:
         )
 
 
-def _changes(after: Known, look: Look) -> Iterator[Finding]:
+def _change_findings(after: DriftState, look: FolderView) -> Iterator[Finding]:
     for name, since in sorted(after.changed.items()):
         was, now = after.files[name], look.files[name]
         what = (
@@ -172,9 +172,9 @@ def _changes(after: Known, look: Look) -> Iterator[Finding]:
         )
 
 
-def _strangers(after: Known, look: Look, now: datetime) -> Iterator[Finding]:
+def _foreign_findings(after: DriftState, look: FolderView, now: datetime) -> Iterator[Finding]:
     for dump, since in sorted(after.foreign.items()):
-        if now - since < TOLD:
+        if now - since < REPORTED:
             yield Finding(
                 look.environment,
                 "foreign",
@@ -186,7 +186,7 @@ def _strangers(after: Known, look: Look, now: datetime) -> Iterator[Finding]:
             )
 
 
-def _exposed(look: Look) -> Iterator[Finding]:
+def _permission_findings(look: FolderView) -> Iterator[Finding]:
     """Files that others may read or write, or that belong to somebody else."""
     if look.exposed:
         yield Finding(
@@ -194,12 +194,12 @@ def _exposed(look: Look) -> Iterator[Finding]:
             "permissions",
             "files",
             Level.WARNING,
-            f"Others may read or change, in {look.folder}: {_listed(look.exposed)}.",
+            f"Others may read or change, in {look.folder}: {_name_list(look.exposed)}.",
             f"chmod -R go-rwx {look.folder}",
         )
 
 
-def _evicted(look: Look) -> Iterator[Finding]:
+def _evicted_findings(look: FolderView) -> Iterator[Finding]:
     """Backups whose bytes are only in the cloud; critical where no proven one is left here."""
     away = sorted(one.name.dump for one in look.listed if not one.local)
     if away:
@@ -209,40 +209,40 @@ def _evicted(look: Look) -> Iterator[Finding]:
             "evicted",
             "files",
             Level.WARNING if here else Level.CRITICAL,
-            f"{len(away)} backup(s) are only in the cloud: {_listed(away)}."
+            f"{len(away)} backup(s) are only in the cloud: {_name_list(away)}."
             + ("" if here else " No proven backup is on this machine."),
             f"Download them (macOS: brctl download {look.folder}); "
             f"then LEDGER_ENV={look.environment} make status",
         )
 
 
-def _listed(names: Sequence[str]) -> str:
+def _name_list(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 
 
-def encode_files(known: Known) -> dict[str, Any]:
+def encode_files(known: DriftState) -> dict[str, Any]:
     """The files as plain data, to be kept."""
     files = {name: [one.size, one.modified, one.inode, one.away] for name, one in known.files.items()}
     return {"files": files}
 
 
-def decode_files(fields: Mapping[str, Any]) -> dict[str, Seen]:
+def decode_files(fields: Mapping[str, Any]) -> dict[str, FileState]:
     """What `encode_files` made; KeyError, TypeError, ValueError or AttributeError for something else."""
-    return {str(name): Seen(*values) for name, values in fields["files"].items()}
+    return {str(name): FileState(*values) for name, values in fields["files"].items()}
 
 
-def encode(known: Known) -> dict[str, Any]:
+def encode(known: DriftState) -> dict[str, Any]:
     """All but the files as plain data, to be kept."""
     parts = {"missed": known.missed, "foreign": known.foreign, "changed": known.changed}
     spans = {word: {name: at.isoformat() for name, at in part.items()} for word, part in parts.items()}
     return {"mark": known.mark, **spans}
 
 
-def decode(fields: Mapping[str, Any]) -> Known:
+def decode(fields: Mapping[str, Any]) -> DriftState:
     """What `encode` made, without files; the same errors."""
 
     def span(word: str) -> dict[str, datetime]:
         return {str(name): datetime.fromisoformat(since) for name, since in fields[word].items()}
 
-    return Known({}, span("missed"), span("foreign"), span("changed"), str(fields["mark"]))
+    return DriftState({}, span("missed"), span("foreign"), span("changed"), str(fields["mark"]))

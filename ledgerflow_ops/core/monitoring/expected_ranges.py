@@ -11,7 +11,7 @@ from math import log1p
 
 import pandas as pd
 
-from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 
 LEAST_DAYS = 8
 """So many days must have a figure before any is judged."""
@@ -34,7 +34,7 @@ NUMBERS = ("size", "database_size", "duration", "throughput", "rows")
 
 
 @dataclass(frozen=True, slots=True)
-class Width:
+class Tolerance:
     """How far from the expected value a figure may lie: the largest of so many robust deviations, this share
     of the expected value (one for each direction), and this much in its own unit.
 
@@ -49,11 +49,11 @@ class Width:
 
 
 WIDTHS = {
-    "size": Width(deviations=6, below=0.25, above=0.35, least=65_536),
-    "database_size": Width(deviations=6, below=0.25, above=0.35, least=8_000_000),
-    "duration": Width(deviations=4, below=0.6, above=1.5, least=30, ratio=True),
-    "throughput": Width(deviations=5, below=0.6, above=4.0, least=1, ratio=True),
-    "rows": Width(deviations=6, below=0.3, above=0.5, least=100),
+    "size": Tolerance(deviations=6, below=0.25, above=0.35, least=65_536),
+    "database_size": Tolerance(deviations=6, below=0.25, above=0.35, least=8_000_000),
+    "duration": Tolerance(deviations=4, below=0.6, above=1.5, least=30, ratio=True),
+    "throughput": Tolerance(deviations=5, below=0.6, above=4.0, least=1, ratio=True),
+    "rows": Tolerance(deviations=6, below=0.3, above=0.5, least=100),
 }
 
 
@@ -74,7 +74,7 @@ class ExpectedRange:
         return self.low <= value <= self.high
 
 
-def daily(summaries: Sequence[Summary]) -> list[Summary]:
+def daily_backups(summaries: Sequence[BackupSummary]) -> list[BackupSummary]:
     """One backup for each day, its newest; the oldest day first. Those known to be bad say nothing, and
     neither do those of another kind of database (the sample, or the real one) than the newest is."""
     if not summaries:
@@ -86,7 +86,7 @@ def daily(summaries: Sequence[Summary]) -> list[Summary]:
     return [by_day[day] for day in sorted(by_day)]
 
 
-def frame(summaries: Sequence[Summary]) -> pd.DataFrame:
+def figures_frame(summaries: Sequence[BackupSummary]) -> pd.DataFrame:
     """The figures of `daily` backups, a row for each calendar day; a day without backup has none."""
     rows = [
         {
@@ -103,7 +103,9 @@ def frame(summaries: Sequence[Summary]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["day", *NUMBERS, "seal"]).set_index("day").asfreq("D")
 
 
-def expected(values: "pd.Series[float]", width: Width, seals: "pd.Series[str] | None" = None) -> pd.DataFrame:
+def compute_ranges(
+    values: "pd.Series[float]", width: Tolerance, seals: "pd.Series[str] | None" = None
+) -> pd.DataFrame:
     """Low, expected and high for each day of `values` (one a calendar day), from the days before it.
 
     The level is the median of the last seven days, each carried forward by the trend (the median of what
@@ -116,31 +118,35 @@ def expected(values: "pd.Series[float]", width: Width, seals: "pd.Series[str] | 
     trend = _trend(values)
     ahead = pd.DataFrame({step: values.shift(step) + trend * step for step in range(1, _LEVEL + 1)})
     level = ahead.median(axis=1)
-    level = level.where(level.notna(), _last(values))
+    level = level.where(level.notna(), _last_known(values))
     away = values - level
-    season = away.groupby(labels).transform(_usual)
+    season = away.groupby(labels).transform(_recent_median)
     odd = labels >= _WEEK
     middle = level + season.fillna(0.0).where(~odd, season)
     wrong = values - middle
     spread = wrong.abs().rolling(_SPREAD, min_periods=_LEVEL).median().shift() * _MAD_TO_SIGMA
-    below, above = _turns(wrong)
+    below, above = _month_end_margins(wrong)
     edges = _ratio_edges if width.ratio else _edges
     found = edges(middle, spread * width.deviations, below, above, width)
     enough = values.notna().rolling(_TREND * 2, min_periods=1).sum().shift() >= LEAST_DAYS
     return found.clip(lower=0).where(enough)
 
 
-def bands(summaries: Sequence[Summary], figure: str, last: int = HISTORY_DAYS) -> list[ExpectedRange]:
+def expected_ranges(
+    summaries: Sequence[BackupSummary], figure: str, last: int = HISTORY_DAYS
+) -> list[ExpectedRange]:
     """The band of each of the `last` days that have a backup, and days enough before it; oldest first.
 
     `figure` is one of NUMBERS: sizes in bytes, duration in seconds, throughput in bytes a second.
     """
-    chosen = daily(summaries)
+    chosen = daily_backups(summaries)
     if len(chosen) <= LEAST_DAYS:
         return []
-    table = frame(chosen)
+    table = figures_frame(chosen)
     width = WIDTHS[figure]
-    found = expected(table[figure], width, table["seal"] if width.ratio else None)  # no size hangs on a seal
+    found = compute_ranges(
+        table[figure], width, table["seal"] if width.ratio else None
+    )  # no size hangs on a seal
     days = [one.day for one in chosen]
     rows = found.reindex(pd.DatetimeIndex(days)).to_numpy(dtype=float).tolist()
     made = []
@@ -172,12 +178,12 @@ def _trend(values: "pd.Series[float]") -> "pd.Series[float]":
     return weeks.where(weeks.notna(), steps).shift().fillna(0.0)
 
 
-def _last(values: "pd.Series[float]") -> "pd.Series[float]":
+def _last_known(values: "pd.Series[float]") -> "pd.Series[float]":
     """The last known value before each day, for days after a week without any."""
     return values.shift().ffill()
 
 
-def _usual(group: "pd.Series[float]") -> "pd.Series[float]":
+def _recent_median(group: "pd.Series[float]") -> "pd.Series[float]":
     """The median of the last eight before each that are known."""
     known = group.dropna()
     return known.shift().rolling(_SEASON, min_periods=_LEAST_SEASON).median().reindex(group.index)
@@ -188,7 +194,7 @@ def _edges(
     spread: "pd.Series[float]",
     below: "pd.Series[float]",
     above: "pd.Series[float]",
-    width: Width,
+    width: Tolerance,
 ) -> pd.DataFrame:
     """The band's edges in the figure's own unit."""
     size, spread = middle.abs(), spread.fillna(0.0)
@@ -202,7 +208,7 @@ def _ratio_edges(
     spread: "pd.Series[float]",
     below: "pd.Series[float]",
     above: "pd.Series[float]",
-    width: Width,
+    width: Tolerance,
 ) -> pd.DataFrame:
     """The band's edges where `middle` and the others are logarithms."""
     spread, usual = spread.fillna(0.0), middle.transform("exp")
@@ -213,7 +219,7 @@ def _ratio_edges(
     return pd.DataFrame({"low": apart["low"], "expected": usual, "high": apart["high"]})
 
 
-def _turns(wrong: "pd.Series[float]") -> tuple["pd.Series[float]", "pd.Series[float]"]:
+def _month_end_margins(wrong: "pd.Series[float]") -> tuple["pd.Series[float]", "pd.Series[float]"]:
     """How much farther a figure may lie around a month's end, downwards and upwards: what it did at two of
     the last four. Once is no habit."""
     index = pd.DatetimeIndex(wrong.index)
@@ -223,11 +229,11 @@ def _turns(wrong: "pd.Series[float]") -> tuple["pd.Series[float]", "pd.Series[fl
     result = []
     for sign in (-1, 1):
         peaks = (inside * sign).groupby(month).max().clip(lower=0)
-        known = peaks.shift().rolling(_MONTHS, min_periods=2).apply(_second, raw=True).fillna(0.0)
+        known = peaks.shift().rolling(_MONTHS, min_periods=2).apply(_second_largest, raw=True).fillna(0.0)
         result.append(pd.Series(known.reindex(month).to_numpy(), index=wrong.index).where(near, 0.0))
     return result[0], result[1]
 
 
-def _second(values: Sequence[float]) -> float:
+def _second_largest(values: Sequence[float]) -> float:
     """The second largest."""
     return sorted(values)[-2]

@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
-from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.catalog.catalog import newest_first
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.schedule.schedule import due_at, due_days
@@ -16,7 +16,7 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class DailySchedule:
     """What an environment's schedule promises: a backup a day at `at` in `zone`, at most `late` after it."""
 
     environment: Environment
@@ -25,8 +25,13 @@ class Promise:
     late: timedelta
 
 
-def missing(
-    summaries: Sequence[Summary], promise: Promise, now: datetime, *, cause: str = "", working: str = ""
+def find_missing_backups(
+    summaries: Sequence[BackupSummary],
+    promise: DailySchedule,
+    now: datetime,
+    *,
+    cause: str = "",
+    working: str = "",
 ) -> list[Finding]:
     """What is missing at `now` (aware). `summaries` are all backups known, rotated ones too.
 
@@ -34,26 +39,26 @@ def missing(
     """
     newest = next(iter(newest_first(summaries)), None)
     if newest is None:
-        return [_never(promise, cause, working)]
+        return [_never_taken(promise, cause, working)]
     waited = missed_days(newest, promise, now)
     if waited:
-        return [_late(newest, waited, promise, cause, working)]
-    return list(_gap(summaries, newest))
+        return [_late_finding(newest, waited, promise, cause, working)]
+    return list(_gap_findings(summaries, newest))
 
 
-def missed_days(newest: Summary, promise: Promise, now: datetime) -> list[date]:
+def missed_days(newest: BackupSummary, promise: DailySchedule, now: datetime) -> list[date]:
     """The days after the newest backup's whose backup is late at `now`, oldest first."""
     begin = due_at(newest.day, promise.at, promise.zone)
     days = due_days(begin, now - promise.late, promise.at, promise.zone)
     return [day for day in days if day > newest.day]
 
 
-def no_backup_since(newest: Summary) -> str:
+def no_backup_since(newest: BackupSummary) -> str:
     """The cause that a late backup and an RPO that is not kept have in common."""
     return f"no backup of {newest.environment} since {newest.day}"
 
 
-def _never(promise: Promise, cause: str, working: str) -> Finding:
+def _never_taken(promise: DailySchedule, cause: str, working: str) -> Finding:
     return Finding(
         promise.environment,
         "never",
@@ -65,14 +70,16 @@ def _never(promise: Promise, cause: str, working: str) -> Finding:
     )
 
 
-def _late(newest: Summary, waited: list[date], promise: Promise, cause: str, working: str) -> Finding:
+def _late_finding(
+    newest: BackupSummary, waited: list[date], promise: DailySchedule, cause: str, working: str
+) -> Finding:
     due = due_at(waited[-1], promise.at, promise.zone)
     message = (
         f"The backup of {waited[-1]} was due at {due:%Y-%m-%d %H:%M} UTC and has not come. The newest is "
         f"{newest.name.dump} of {newest.day}."
     )
     if len(waited) > 1:
-        message += f" Missed before it: {_named(waited[:-1])}."
+        message += f" Missed before it: {_day_list(waited[:-1])}."
     return Finding(
         promise.environment,
         "late",
@@ -85,7 +92,7 @@ def _late(newest: Summary, waited: list[date], promise: Promise, cause: str, wor
     )
 
 
-def _gap(summaries: Sequence[Summary], newest: Summary) -> Iterator[Finding]:
+def _gap_findings(summaries: Sequence[BackupSummary], newest: BackupSummary) -> Iterator[Finding]:
     """The days without a backup just before the newest one: told until there is another."""
     before = [one.day for one in summaries if one.day < newest.day]
     if not before:
@@ -97,14 +104,14 @@ def _gap(summaries: Sequence[Summary], newest: Summary) -> Iterator[Finding]:
             "missed",
             "backup",
             Level.WARNING,
-            f"Backups come again ({newest.name.dump}), but there is none of {_named(days)}.",
+            f"Backups come again ({newest.name.dump}), but there is none of {_day_list(days)}.",
             f"If a dump of such a day exists elsewhere: LEDGER_ENV={newest.environment} make backfill "
             f"FROM={days[0]} TO={days[-1]}",
             figures={"missed": float(len(days))},
         )
 
 
-def _named(days: Sequence[date]) -> str:
+def _day_list(days: Sequence[date]) -> str:
     """Days by name, the newest ones where there are too many."""
     shown = ", ".join(map(str, days[-_NAMED:]))
     return shown if len(days) <= _NAMED else f"{len(days)} days from {days[0]} to {days[-1]}"

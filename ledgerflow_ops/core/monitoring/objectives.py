@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.catalog.catalog import newest_proven
 from ledgerflow_ops.core.checks import Check, Severity
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
+class DrillCoverage:
     """The backups that are kept and known not to be bad: how many of them were restored lately, and those
     that are waited for too long.
 
@@ -20,7 +20,7 @@ class Coverage:
 
     kept: int
     restored: int
-    overdue: tuple[Summary, ...]
+    overdue: tuple[BackupSummary, ...]
 
     @property
     def share(self) -> float:
@@ -40,19 +40,24 @@ class Objectives:
     rpo_objective: float
     rto_seconds: float | None
     rto_objective: float
-    coverage: Coverage
+    coverage: DrillCoverage
 
     @property
     def rpo_kept(self) -> bool:
-        return _kept(self.rpo_seconds, self.rpo_objective)
+        return _is_met(self.rpo_seconds, self.rpo_objective)
 
     @property
     def rto_kept(self) -> bool:
-        return _kept(self.rto_seconds, self.rto_objective)
+        return _is_met(self.rto_seconds, self.rto_objective)
 
 
-def of(
-    summaries: Sequence[Summary], now: datetime, *, rpo_hours: float, rto_minutes: float, redrill_days: int
+def evaluate_objectives(
+    summaries: Sequence[BackupSummary],
+    now: datetime,
+    *,
+    rpo_hours: float,
+    rto_minutes: float,
+    redrill_days: int,
 ) -> Objectives:
     """Where the backups that are there stand at `now` (aware)."""
     proven = newest_proven(summaries)
@@ -61,11 +66,11 @@ def of(
         rpo_objective=rpo_hours * 3600,
         rto_seconds=proven.rto_seconds if proven else None,
         rto_objective=rto_minutes * 60,
-        coverage=coverage(summaries, now, redrill_days),
+        coverage=drill_coverage(summaries, now, redrill_days),
     )
 
 
-def freshness(found: Objectives, newest: Summary | None, *, expected: bool) -> Check:
+def check_freshness(found: Objectives, newest: BackupSummary | None, *, expected: bool) -> Check:
     """Whether the newest proven backup is young enough. `expected`: backups are to come by themselves."""
     asked = timedelta(seconds=found.rpo_objective)
     severity = Severity.ERROR if expected else Severity.WARN
@@ -81,7 +86,7 @@ def freshness(found: Objectives, newest: Summary | None, *, expected: bool) -> C
     return Check("fresh", True, f"{told}: no older than {asked}.")
 
 
-def coverage(summaries: Iterable[Summary], now: datetime, redrill_days: int) -> Coverage:
+def drill_coverage(summaries: Iterable[BackupSummary], now: datetime, redrill_days: int) -> DrillCoverage:
     """Which kept backups were restored within `redrill_days`, and for which that is overdue.
 
     One that was never restored is waited for since it was made. Bad ones are told as such, and one whose
@@ -89,16 +94,16 @@ def coverage(summaries: Iterable[Summary], now: datetime, redrill_days: int) -> 
     """
     kept, within = [one for one in summaries if one.local and not one.bad], timedelta(days=redrill_days)
     overdue = [one for one in kept if now - _waiting_since(one) > within]
-    return Coverage(
+    return DrillCoverage(
         kept=len(kept),
         restored=sum(one.restored_at is not None and now - one.restored_at <= within for one in kept),
         overdue=tuple(sorted(overdue, key=lambda one: (_waiting_since(one), one.name.stem))),
     )
 
 
-def _waiting_since(one: Summary) -> datetime:
+def _waiting_since(one: BackupSummary) -> datetime:
     return one.restored_at or one.finished_at
 
 
-def _kept(seconds: float | None, objective: float) -> bool:
+def _is_met(seconds: float | None, objective: float) -> bool:
     return seconds is not None and seconds <= objective

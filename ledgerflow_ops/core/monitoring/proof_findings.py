@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.catalog import backup_summary
-from ledgerflow_ops.core.catalog.backup_summary import Listed, Summary
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary, ListedDump
 from ledgerflow_ops.core.catalog.catalog import UNJUDGED, UNRESTORABLE, newest_first, newest_proven
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.monitoring import missing_backups
-from ledgerflow_ops.core.monitoring.objectives import Coverage, Objectives
+from ledgerflow_ops.core.monitoring.objectives import DrillCoverage, Objectives
 
 _NAMED = 3
 
 
-def bad(environment: Environment, listed: Sequence[Listed]) -> list[Finding]:
+def bad_backups(environment: Environment, listed: Sequence[ListedDump]) -> list[Finding]:
     """Every backup that has been shown to be bad; critical where it is the newest."""
     problems = [
         (one, f"is bad: {one.problem or 'its proof says so'}.") for one in listed if one.state == "bad"
@@ -23,9 +23,9 @@ def bad(environment: Environment, listed: Sequence[Listed]) -> list[Finding]:
     return _of_each(environment, listed, problems, "bad", "restore-test")
 
 
-def unrestorable(environment: Environment, listed: Sequence[Listed]) -> list[Finding]:
+def unrestorable_sources(environment: Environment, listed: Sequence[ListedDump]) -> list[Finding]:
     """Sources that no server can be loaded from, as the newest backup of each kind of trouble says it."""
-    newest = newest_of(listed)
+    newest = newest_committed(listed)
     found = [one for one in listed if one.state == UNRESTORABLE]
     stands = newest is not None and newest.state == UNRESTORABLE
     return [
@@ -42,7 +42,7 @@ def unrestorable(environment: Environment, listed: Sequence[Listed]) -> list[Fin
     ]
 
 
-def unjudged(environment: Environment, listed: Sequence[Listed]) -> list[Finding]:
+def unjudged_backups(environment: Environment, listed: Sequence[ListedDump]) -> list[Finding]:
     """Every backup that could not be read when it was last looked at: its proof does not count."""
     text = "could not be judged, and does not count until it can:"
     problems = [(one, f"{text} {one.problem}") for one in listed if one.state == UNJUDGED]
@@ -51,13 +51,13 @@ def unjudged(environment: Environment, listed: Sequence[Listed]) -> list[Finding
 
 def _of_each(
     environment: Environment,
-    listed: Sequence[Listed],
-    problems: Sequence[tuple[Listed, str]],
+    listed: Sequence[ListedDump],
+    problems: Sequence[tuple[ListedDump, str]],
     kind: str,
     target: str,
 ) -> list[Finding]:
     """A finding of each backup with a problem; critical where it is the newest of those `listed`."""
-    newest = newest_of(listed)
+    newest = newest_committed(listed)
     return [
         Finding(
             environment,
@@ -71,15 +71,17 @@ def _of_each(
     ]
 
 
-def newest_of(listed: Sequence[Listed]) -> Listed | None:
+def newest_committed(listed: Sequence[ListedDump]) -> ListedDump | None:
     """The newest backup among them; None where none is committed."""
     known = [(one.summary.recovery_point, one.name.stem, one) for one in listed if one.summary is not None]
     return max(known)[-1] if known else None
 
 
-def ahead(environment: Environment, present: Sequence[Summary], now: datetime) -> list[Finding]:
+def future_backups(
+    environment: Environment, present: Sequence[BackupSummary], now: datetime
+) -> list[Finding]:
     """Backups that say they are of an instant that has not come: a clock was wrong, or is."""
-    future = newest_first(backup_summary.ahead(present, now))
+    future = newest_first(backup_summary.only_future(present, now))
     if not future:
         return []
     others = f", and {len(future) - 1} more" if len(future) > 1 else ""
@@ -98,7 +100,7 @@ def ahead(environment: Environment, present: Sequence[Summary], now: datetime) -
     ]
 
 
-def unproven(present: Sequence[Summary], now: datetime, grace: timedelta) -> list[Finding]:
+def unproven_backup(present: Sequence[BackupSummary], now: datetime, grace: timedelta) -> list[Finding]:
     """The newest backup, where so long after it was made it is still not proven: a check has not run.
 
     One that lacks something of its database will never be: that is told at once.
@@ -133,18 +135,18 @@ def unproven(present: Sequence[Summary], now: datetime, grace: timedelta) -> lis
     ]
 
 
-def incomplete(present: Sequence[Summary]) -> list[Finding]:
+def incomplete_backup(present: Sequence[BackupSummary]) -> list[Finding]:
     """The newest backup, where it lacks something of its database: a warning where no backup is expected."""
     newest = next(iter(newest_first(present)), None)
     if newest is None or not newest.lacks:
         return []
-    found = unproven(present, newest.finished_at, timedelta())
+    found = unproven_backup(present, newest.finished_at, timedelta())
     return [replace(finding, level=Level.WARNING) for finding in found]
 
 
-def objectives(
+def missed_objectives(
     environment: Environment,
-    present: Sequence[Summary],
+    present: Sequence[BackupSummary],
     found: Objectives,
     now: datetime,
     *,
@@ -160,7 +162,7 @@ def objectives(
     first = min(one.recovery_point for one in present)
     begins = found.rpo_seconds is None and now - first <= timedelta(seconds=found.rpo_objective)
     if not found.rpo_kept and not begins:
-        yield _rpo(environment, newest, found, cause)
+        yield _rpo_finding(environment, newest, found, cause)
     if found.rto_seconds is not None and not found.rto_kept:
         proven = newest_proven(present)
         assert proven is not None
@@ -176,7 +178,7 @@ def objectives(
         )
 
 
-def _rpo(environment: Environment, newest: Summary, found: Objectives, cause: str) -> Finding:
+def _rpo_finding(environment: Environment, newest: BackupSummary, found: Objectives, cause: str) -> Finding:
     hours = found.rpo_objective / 3600
     if found.rpo_seconds is None:
         message = (
@@ -201,7 +203,7 @@ def _rpo(environment: Environment, newest: Summary, found: Objectives, cause: st
     )
 
 
-def coverage(environment: Environment, found: Coverage, redrill_days: int) -> Iterator[Finding]:
+def overdue_drills(environment: Environment, found: DrillCoverage, redrill_days: int) -> Iterator[Finding]:
     """Kept backups that nobody has restored for longer than the settings say."""
     overdue = found.overdue
     if overdue:

@@ -15,11 +15,11 @@ _AT_MOST = timedelta(days=7)
 """For so long something stands that belongs to no day, and that nobody tried again."""
 _REFUSED = (2, 3)
 
-Standing = Mapping[str, Sequence[Finding]]
+OpenFindings = Mapping[str, Sequence[Finding]]
 """By source, what its last runs have left."""
 
 
-class Fate(StrEnum):
+class RunResult(StrEnum):
     """How a run ended."""
 
     SUCCESS = "success"
@@ -28,7 +28,7 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedRun:
     """A run that has ended. `verb` is what it did; without an environment it is the job's name.
 
     `checks` are its verdicts, `missing` the checks it should have carried out and did not. `by_hand`: it was
@@ -39,7 +39,7 @@ class Ended:
     environment: Environment | None
     verb: str
     day: date | None
-    fate: Fate
+    fate: RunResult
     at: datetime
     checks: tuple[Check, ...] = ()
     missing: tuple[str, ...] = ()
@@ -60,16 +60,16 @@ class Ended:
         return f"{self.environment or 'shared'} {self.verb}{of}"
 
 
-def after(standing: Standing, run: Ended) -> dict[str, list[Finding]]:
+def findings_after(standing: OpenFindings, run: EndedRun) -> dict[str, list[Finding]]:
     """What stands after this run has ended; runs are taken in the order in which they ended.
 
     A run that was carried out mends what an earlier one of its kind and day has left; a backup mends what
     those of the days before have left as well, and what drills and verifications of its day have. A person
     at a terminal has seen it when a command was refused or interrupted, or when a restore failed.
     """
-    if run.fate is not Fate.SUCCESS and run.by_hand and _was_seen(run):
+    if run.fate is not RunResult.SUCCESS and run.by_hand and _was_seen(run):
         return {source: list(findings) for source, findings in standing.items()}
-    mended = run.fate is Fate.SUCCESS
+    mended = run.fate is RunResult.SUCCESS
     left = {
         source: [one for one in findings if not _superseded(source, one, run, mended=mended)]
         for source, findings in standing.items()
@@ -78,7 +78,9 @@ def after(standing: Standing, run: Ended) -> dict[str, list[Finding]]:
     return left
 
 
-def aged(standing: Standing, edges: Mapping[Environment, date], now: datetime) -> dict[str, list[Finding]]:
+def without_expired(
+    standing: OpenFindings, edges: Mapping[Environment, date], now: datetime
+) -> dict[str, list[Finding]]:
     """What still stands: not what is of a day before the environment's first (`edges`), nor what is old."""
     return {
         source: [one for one in findings if not _is_past(one, edges, now)]
@@ -86,11 +88,11 @@ def aged(standing: Standing, edges: Mapping[Environment, date], now: datetime) -
     }
 
 
-def _was_seen(run: Ended) -> bool:
-    return run.fate is Fate.CANCELED or run.verb not in _ABOUT_BACKUPS or run.exit_code in _REFUSED
+def _was_seen(run: EndedRun) -> bool:
+    return run.fate is RunResult.CANCELED or run.verb not in _ABOUT_BACKUPS or run.exit_code in _REFUSED
 
 
-def _superseded(source: str, finding: Finding, run: Ended, *, mended: bool) -> bool:
+def _superseded(source: str, finding: Finding, run: EndedRun, *, mended: bool) -> bool:
     """Whether the run takes the place of what is on record."""
     day = _day(finding)
     if source == run.source:
@@ -116,11 +118,11 @@ def _day(finding: Finding) -> date | None:
     return date.fromisoformat(str(said)) if said else None
 
 
-def _findings(run: Ended) -> list[Finding]:
+def _findings(run: EndedRun) -> list[Finding]:
     """What a run leaves: its failed checks, those it did not carry out, and why it failed itself."""
     found = [_check(run, check) for check in run.checks if not check.passed]
     judged = any(check.fatal for check in run.checks)
-    if run.fate is Fate.SUCCESS:
+    if run.fate is RunResult.SUCCESS:
         found += [_missing(run, name) for name in run.missing]
     elif not judged:
         found.append(_failure(run))
@@ -129,34 +131,34 @@ def _findings(run: Ended) -> list[Finding]:
     return found
 
 
-def _check(run: Ended, check: Check) -> Finding:
+def _check(run: EndedRun, check: Check) -> Finding:
     level = Level.CRITICAL if check.fatal else Level.WARNING
     text = f"The check {check.name} of {run.title} failed: {check.message}"
     return _finding(run, "check failed", check.name, level, text, check.hint)
 
 
-def _missing(run: Ended, name: str) -> Finding:
+def _missing(run: EndedRun, name: str) -> Finding:
     text = f"The check {name} of {run.title} was not carried out, although the run ended well."
-    return _finding(run, "check missing", name, Level.CRITICAL, text, _again(run))
+    return _finding(run, "check missing", name, Level.CRITICAL, text, _retry_hint(run))
 
 
-def _failure(run: Ended) -> Finding:
-    if run.fate is Fate.CANCELED:
+def _failure(run: EndedRun) -> Finding:
+    if run.fate is RunResult.CANCELED:
         text = f"The run {run.title} was canceled."
-        return _finding(run, "run canceled", "", Level.WARNING, text, run.hint or _again(run))
+        return _finding(run, "run canceled", "", Level.WARNING, text, run.hint or _retry_hint(run))
     harmless = run.exit_code in _REFUSED or run.environment is None
     level = Level.WARNING if harmless else Level.CRITICAL
     text = f"The run {run.title} failed: {run.message}"
-    return _finding(run, "run failed", "", level, text, run.hint or _again(run))
+    return _finding(run, "run failed", "", level, text, run.hint or _retry_hint(run))
 
 
-def _finding(run: Ended, kind: str, what: str, level: Level, text: str, hint: str) -> Finding:
+def _finding(run: EndedRun, kind: str, what: str, level: Level, text: str, hint: str) -> Finding:
     subject = " ".join(part for part in (run.verb, str(run.day or ""), what) if part)
     figures = {"ended": run.at.isoformat(), **({"day": run.day.isoformat()} if run.day else {})}
     return Finding(run.environment, kind, subject, level, text, hint, run_id=run.run_id, figures=figures)
 
 
-def _again(run: Ended) -> str:
+def _retry_hint(run: EndedRun) -> str:
     if run.environment and run.verb in (BACKUP, DRILL):
         command = {BACKUP: "backup", DRILL: "restore-test"}[run.verb]
         of = f" FILE={run.day}" if run.verb == DRILL and run.day else ""
@@ -164,6 +166,6 @@ def _again(run: Ended) -> str:
     return "make up; then look at the run in the web page"
 
 
-def changed(before: Standing, now: Standing) -> Iterable[str]:
+def changed_sources(before: OpenFindings, now: OpenFindings) -> Iterable[str]:
     """The sources that say something else than before."""
     return [source for source in now if list(before.get(source, [])) != list(now[source])]

@@ -17,33 +17,33 @@ _BYTE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _SLASHES = re.compile(r"\\(.)", re.DOTALL)
 
 
-class WrongAddress(ValueError):
+class InvalidAddress(ValueError):
     """The text is no address; the message names the part that is wrong."""
 
 
-def parse(text: str) -> dict[str, str]:
+def parse_address(text: str) -> dict[str, str]:
     """The parameters that an address names, by libpq's keywords; WrongAddress where it is none.
 
     Neither the keywords nor what is left out are looked at: other versions of libpq know others.
     """
     if "\0" in text:
-        raise WrongAddress("it holds a zero byte")
+        raise InvalidAddress("it holds a zero byte")
     if scheme := next((scheme for scheme in SCHEMES if text.startswith(scheme)), None):
         return _uri(text.removeprefix(scheme))
     if _URI.match(text) or "=" not in text:
-        raise WrongAddress("it begins with no scheme of PostgreSQL's and is no list of keywords and values")
+        raise InvalidAddress("it begins with no scheme of PostgreSQL's and is no list of keywords and values")
     return _pairs(text)
 
 
-def ports(parameters: Mapping[str, str]) -> None:
+def check_ports(parameters: Mapping[str, str]) -> None:
     """WrongAddress unless every port is one, and there are as many as hosts, or one, or none."""
     listed = parameters.get("port", "").split(",")
     for port in listed:
         if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
-            raise WrongAddress("a port is not a number from 1 to 65535")
+            raise InvalidAddress("a port is not a number from 1 to 65535")
     hosts = (parameters.get("hostaddr") or parameters.get("host") or "").split(",")
     if len(listed) not in (1, len(hosts)):
-        raise WrongAddress("there are not as many ports as hosts")
+        raise InvalidAddress("there are not as many ports as hosts")
 
 
 def _uri(rest: str) -> dict[str, str]:
@@ -67,9 +67,9 @@ def _hosts(text: str) -> dict[str, str]:
     for part in text.split(","):
         match = _HOST.fullmatch(part)
         if not match:
-            raise WrongAddress("a host cannot be read (an IPv6 address stands in brackets)")
+            raise InvalidAddress("a host cannot be read (an IPv6 address stands in brackets)")
         if match[1] == "[]":
-            raise WrongAddress("an IPv6 address is empty")
+            raise InvalidAddress("an IPv6 address is empty")
         hosts.append(_decoded(match[1].strip("[]"), "the host"))
         ports_.append(_decoded(match[2] or "", "the port"))
     found = {"host": ",".join(hosts)} if any(hosts) else {}
@@ -82,7 +82,7 @@ def _query(text: str) -> dict[str, str]:
         keyword, equals, value = pair.partition("=")
         what = f"parameter {number} after the question mark"
         if not equals or "=" in value:
-            raise WrongAddress(f"{what} is not keyword=value")
+            raise InvalidAddress(f"{what} is not keyword=value")
         keyword, value = _decoded(keyword, what), _decoded(value, what)
         if (keyword, value) == ("ssl", "true"):  # as JDBC has it; libpq takes it as well
             keyword, value = "sslmode", "require"
@@ -96,7 +96,7 @@ def _pairs(text: str) -> dict[str, str]:
     while text[position:].strip():
         match = _PAIR.match(text, position)
         if not match:
-            raise WrongAddress(f"pair {len(found) + 1} is not keyword=value, or its quote does not end")
+            raise InvalidAddress(f"pair {len(found) + 1} is not keyword=value, or its quote does not end")
         value = match[2] if match[2] is not None else match[3]
         found[match[1]] = _SLASHES.sub(r"\1", value)
         position = match.end()
@@ -108,8 +108,8 @@ def _decoded(text: str, what: str) -> str:
     data = text.encode("utf-8", "surrogateescape")
     plain = _BYTE.sub(lambda found: b"" if found[1] == b"00" else bytes.fromhex(found[1].decode()), data)
     if data.count(b"%") != len(_BYTE.findall(data)) or b"%00" in data:
-        raise WrongAddress(f"{what} has a % that begins no escape")
+        raise InvalidAddress(f"{what} has a % that begins no escape")
     try:
         return plain.decode()
     except UnicodeDecodeError:
-        raise WrongAddress(f"{what} is not UTF-8 once its escapes are resolved") from None
+        raise InvalidAddress(f"{what} is not UTF-8 once its escapes are resolved") from None

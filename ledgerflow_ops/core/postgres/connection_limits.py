@@ -8,7 +8,7 @@ BACKUP = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class ConnectionLimit:
     """One limit: `of` is what it is set on, `most` what it allows, `others` what is taken by somebody else.
 
     `more` is what raises it, to a number put in for {}.
@@ -33,7 +33,7 @@ class Shortage:
     passes: bool
 
 
-def shortage(limits: Iterator[Limit], needed: int, what: str) -> Shortage | None:
+def shortage(limits: Iterator[ConnectionLimit], needed: int, what: str) -> Shortage | None:
     """The limit that leaves the fewest sessions, if those are not enough for `what`."""
     tight = min(limits, key=lambda limit: limit.left, default=None)
     if tight is None or tight.left >= needed:

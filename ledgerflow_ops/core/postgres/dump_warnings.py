@@ -94,7 +94,7 @@ _MORE = frozenset({"detail", "hint", "context", ""})
 """What goes on with the message before it; up to version 13 such lines have no level at all."""
 
 
-def read(program: str, said: str) -> tuple[DumpWarning, ...]:
+def parse_warnings(program: str, said: str) -> tuple[DumpWarning, ...]:
     """The messages in what `program` printed on standard error, without those that say nothing.
 
     What a server says through it (WARNING: and the like, without the program's name) is of the database, and
@@ -137,11 +137,11 @@ def _meaning(text: str) -> tuple[Meaning, str]:
     return (Meaning.MISSING, _REPAIR) if _LEFT_OUT.search(text) else (Meaning.UNKNOWN, "")
 
 
-def lacks(warnings: Iterable[DumpWarning] | None) -> str:
+def missing_objects(warnings: Iterable[DumpWarning] | None) -> str:
     """What is not in the dump, in one sentence; empty when nothing is missing."""
     return "; ".join(one.sentence for one in warnings or () if one.missing)
 
 
-def remedy(warnings: Iterable[DumpWarning] | None) -> str:
+def missing_remedy(warnings: Iterable[DumpWarning] | None) -> str:
     """What to do about all that is missing; empty when nothing is."""
     return " ".join(dict.fromkeys(one.hint for one in warnings or () if one.missing and one.hint))

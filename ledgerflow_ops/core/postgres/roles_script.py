@@ -27,12 +27,12 @@ def codec_of(script: bytes, encoding: str) -> str:
     return codec(encoding) if _BYTES.search(script) else declared(script) or "utf-8"
 
 
-def decoded(script: bytes, encoding: str) -> str:
+def decode_script(script: bytes, encoding: str) -> str:
     """The script, of a source with that encoding, as text; what is none as `encodings.decode` has it."""
     return decode(script, codec_of(script, encoding))
 
 
-def same(script: bytes, other: bytes) -> bool:
+def same_script(script: bytes, other: bytes) -> bool:
     """Whether two scripts say the same, to the byte, but for comments and psql's own commands."""
 
     def lines(text: bytes) -> list[bytes]:
@@ -81,7 +81,7 @@ def replayable(script: str, bootstrap_role: str) -> list[str]:
     return [statement for statement in statements(script) if wanted(statement)]
 
 
-def about(script: str, names: Collection[str]) -> list[str]:
+def statements_about(script: str, names: Collection[str]) -> list[str]:
     """The statements that make the roles `names`, set what is theirs, and make them members or groups.
 
     Settings in a database are left out: that database is another one here.

@@ -200,7 +200,7 @@ class LockWait:
         return any(one.for_us for one in self.blockers)
 
 
-def words_of(query: str) -> str:
+def statement_words(query: str) -> str:
     """The first words of a statement, for people: its keywords and names, up to the first value in it.
 
     What stands in quotes, or is a number, may be a secret or an account's.

@@ -24,5 +24,5 @@ DAYS = {
     day_status.BEFORE: "#f3f4f6",
 }
 """Those of days: also of days without a backup."""
-TONES = {"quiet": "#7a8594", "good": "#1b9e5a", "warning": "#c98a1b", "critical": "#d03535"}
+HEALTH = {"quiet": "#7a8594", "good": "#1b9e5a", "warning": "#c98a1b", "critical": "#d03535"}
 ENVIRONMENTS = {"dev": "#7a68c4", "test": "#3b8fb8", "prod": "#1f3b63"}

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
-from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.catalog.catalog import UNJUDGED, UNRESTORABLE
 from ledgerflow_ops.core.catalog.rungs import Rung
 
@@ -25,7 +25,7 @@ _ORDER = (*(rung.word for rung in reversed(Rung)), "not local", ROTATED, UNJUDGE
 """Which of a day's backups stands for it: the one that is proven furthest."""
 
 
-class Tone(StrEnum):
+class Health(StrEnum):
     """How an environment stands, in one word."""
 
     QUIET = "quiet"
@@ -36,16 +36,16 @@ class Tone(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class DayStatus:
     """One day of an environment: the state of the backup that stands for it, or why there is none."""
 
     day: date
     state: str
 
 
-def days(
-    present: Iterable[Summary], past: Iterable[Summary], today: date, count: int, *, awaited: bool
-) -> list[Day]:
+def day_statuses(
+    present: Iterable[BackupSummary], past: Iterable[BackupSummary], today: date, count: int, *, awaited: bool
+) -> list[DayStatus]:
     """The last `count` days up to `today`, the oldest first, each with the furthest state of its backups.
 
     `past` are backups that were rotated away. `awaited` says that today's backup may still come.
@@ -57,10 +57,10 @@ def days(
         states.setdefault(one.day, []).append(ROTATED)
     first = min(states, default=None)
     wanted = [today - _DAY * back for back in reversed(range(count))]
-    return [Day(day, _state(day, states.get(day, ()), first, today, awaited)) for day in wanted]
+    return [DayStatus(day, _day_state(day, states.get(day, ()), first, today, awaited)) for day in wanted]
 
 
-def _state(day: date, found: Sequence[str], first: date | None, today: date, awaited: bool) -> str:
+def _day_state(day: date, found: Sequence[str], first: date | None, today: date, awaited: bool) -> str:
     if found:
         return min(found, key=_rank)
     if day == today and awaited:
@@ -72,14 +72,14 @@ def _rank(state: str) -> int:
     return _ORDER.index(state) if state in _ORDER else len(_ORDER)
 
 
-def tone(findings: Iterable[Finding], *, has_backups: bool, scheduled: bool) -> Tone:
+def health_of(findings: Iterable[Finding], *, has_backups: bool, scheduled: bool) -> Health:
     """The word for an environment of which this was found."""
     levels = {finding.level for finding in findings}
     if Level.CRITICAL in levels:
-        return Tone.CRITICAL
+        return Health.CRITICAL
     if Level.WARNING in levels:
-        return Tone.WARNING
-    return Tone.GOOD if has_backups or scheduled else Tone.QUIET
+        return Health.WARNING
+    return Health.GOOD if has_backups or scheduled else Health.QUIET
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:

@@ -8,9 +8,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.sizes import format_size
 
-Entry = Mapping[str, Any]
+JournalEntry = Mapping[str, Any]
 
 OK, INTERRUPTED = "ok", "interrupted"
 _RESULTS = {1: "failed", 2: "refused", 3: "refused", 4: "bad", 5: "unjudged"}
@@ -20,7 +20,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class EntryFilter:
     """Which entries are wanted: of an environment, since an instant, of a kind, the last so many."""
 
     environment: str = ""
@@ -38,7 +38,7 @@ def result_of(error: BaseException | None) -> str:
     return "failed" if isinstance(error, Exception) else INTERRUPTED
 
 
-def since(text: str, now: datetime, zone: ZoneInfo) -> datetime:
+def parse_since(text: str, now: datetime, zone: ZoneInfo) -> datetime:
     """The instant that SINCE= means: a day in `zone`, an instant, or so long ago (30m, 12h, 7d, 2w).
 
     SettingsError for anything else.
@@ -53,21 +53,21 @@ def since(text: str, now: datetime, zone: ZoneInfo) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=zone)
 
 
-def chosen(entries: Iterable[Entry], asked: Asked) -> list[Entry]:
+def select_entries(entries: Iterable[JournalEntry], asked: EntryFilter) -> list[JournalEntry]:
     """The entries that are asked for, the oldest first."""
-    found = [entry for entry in entries if _is_asked(entry, asked)]
+    found = [entry for entry in entries if _matches(entry, asked)]
     return found if asked.last is None else found[max(0, len(found) - asked.last) :]
 
 
-def _is_asked(entry: Entry, asked: Asked) -> bool:
+def _matches(entry: JournalEntry, asked: EntryFilter) -> bool:
     if asked.environment and entry.get("environment") != asked.environment:
         return False
     if asked.what and entry.get("what") != asked.what:
         return False
-    return asked.since is None or instant(entry) is None or instant(entry) >= asked.since  # type: ignore[operator]
+    return asked.since is None or written_at(entry) is None or written_at(entry) >= asked.since  # type: ignore[operator]
 
 
-def instant(entry: Entry) -> datetime | None:
+def written_at(entry: JournalEntry) -> datetime | None:
     """When it was written; None where that cannot be read: such an entry is never left out for its age."""
     try:
         found = datetime.fromisoformat(str(entry.get("at", "")))
@@ -76,38 +76,38 @@ def instant(entry: Entry) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def result(entry: Entry) -> str:
+def result_word(entry: JournalEntry) -> str:
     """How it ended; entries of what cannot fail half-way have no word for it, and took place."""
     return str(entry.get("result") or entry.get("verdict") or entry.get("outcome") or OK)
 
 
-def row(entry: Entry, zone: ZoneInfo) -> tuple[str, ...]:
+def entry_row(entry: JournalEntry, zone: ZoneInfo) -> tuple[str, ...]:
     """When, where, what, how it ended, what it was about, who, and why, as people read them."""
-    at = instant(entry)
-    who = " ".join(filter(None, (str(entry.get("who") or "?"), _by(entry))))
+    at = written_at(entry)
+    who = " ".join(filter(None, (str(entry.get("who") or "?"), _run_note(entry))))
     return (
         f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}" if at else "?",
         str(entry.get("environment") or "-"),
         str(entry.get("what") or "?"),
-        result(entry),
-        _about(entry),
+        result_word(entry),
+        _subject(entry),
         who,
         str(entry.get("why") or entry.get("reason") or ""),
     )
 
 
-def _by(entry: Entry) -> str:
+def _run_note(entry: JournalEntry) -> str:
     """The run that did it, by the beginning of its id, as the web page shows it."""
     run = str(entry.get("run_id") or "")
     return f"({run[:8]})" if run else ""
 
 
-def _about(entry: Entry) -> str:
+def _subject(entry: JournalEntry) -> str:
     said = [str(next((entry[name] for name in _ABOUT if entry.get(name)), ""))]
-    if entry.get("rung") and result(entry) == OK:
+    if entry.get("rung") and result_word(entry) == OK:
         said.append(str(entry["rung"]))
     if isinstance(entry.get("size"), int):
-        said.append(human(entry["size"]))
+        said.append(format_size(entry["size"]))
     if isinstance(entry.get("removed"), list):
         said.append(f"{len(entry['removed'])} removed")
     if isinstance(entry.get("seconds"), int | float):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.presentation import day_status
-from ledgerflow_ops.core.presentation.day_status import Day
+from ledgerflow_ops.core.presentation.day_status import DayStatus
 
 _RISING = "▁▂▃▄▅▆▇█", "_.-=+*%#"
 _BETWEEN = {rung.word for rung in Rung if Rung.WRITTEN < rung < Rung.RESTORED}
@@ -27,20 +27,20 @@ _SIGNS: dict[str, tuple[str, str, str]] = {
 _SAME = {"equal": "restored", **dict.fromkeys(_BETWEEN, "readable")}
 
 
-def sign(state: str) -> str:
+def sign_kind(state: str) -> str:
     """The kind of sign that stands for a state: `equal` is shown as `restored` is."""
     found = _SAME.get(state, state)
     return found if found in _SIGNS else "written"
 
 
-def strip(days: Sequence[Day], *, plain: bool = False) -> list[tuple[str, str]]:
+def day_strip(days: Sequence[DayStatus], *, plain: bool = False) -> list[tuple[str, str]]:
     """One sign for each day, with the kind of sign it is."""
-    return [(_SIGNS[kind][1 if plain else 0], kind) for kind in (sign(day.state) for day in days)]
+    return [(_SIGNS[kind][1 if plain else 0], kind) for kind in (sign_kind(day.state) for day in days)]
 
 
-def legend(days: Iterable[Day], *, plain: bool = False) -> list[tuple[str, str, str]]:
+def strip_legend(days: Iterable[DayStatus], *, plain: bool = False) -> list[tuple[str, str, str]]:
     """The signs that occur, each with its kind and its word, the best first."""
-    occur = {sign(day.state) for day in days}
+    occur = {sign_kind(day.state) for day in days}
     return [
         (signs[1 if plain else 0], kind, signs[2])
         for kind, signs in _SIGNS.items()
@@ -48,7 +48,7 @@ def legend(days: Iterable[Day], *, plain: bool = False) -> list[tuple[str, str, 
     ]
 
 
-def spark(values: Sequence[float | None], *, plain: bool = False) -> str:
+def sparkline(values: Sequence[float | None], *, plain: bool = False) -> str:
     """A line that rises and falls with the values, the lowest at the bottom; a gap where there is none.
 
     What hardly changes is drawn level: noise of a hundredth is no mountain.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ledgerflow_ops.core.catalog.manifest import Manifest
-from ledgerflow_ops.core.restore.restore_target import Server, Target
+from ledgerflow_ops.core.restore.restore_target import RestoreTarget, TargetServer
 
 _SUPERUSERS_ONLY = ("event trigger ", "foreign-data wrapper ", "subscription ", "language ")
 
@@ -18,7 +18,7 @@ class Reason:
     hint: str = ""
 
 
-def misfits(manifest: Manifest, target: Target) -> Iterator[Reason]:
+def incompatibilities(manifest: Manifest, target: RestoreTarget) -> Iterator[Reason]:
     """What keeps the backup from being restored there: versions, rights, roles, extensions, locale."""
     server, seal, source = target.server, manifest.seal, manifest.source
     if server.major < source.major:
@@ -54,7 +54,7 @@ def misfits(manifest: Manifest, target: Target) -> Iterator[Reason]:
         yield Reason("collation", sentence, "Install it on the server's machine and restart the server.")
 
 
-def oddities(manifest: Manifest, target: Target) -> Iterator[Reason]:
+def compatibility_warnings(manifest: Manifest, target: RestoreTarget) -> Iterator[Reason]:
     """What does not keep a restore from being right, but should be known."""
     roles = target.server.roles
     changed = sorted(n for n, role in manifest.seal.roles.items() if n in roles and roles[n] != role)
@@ -69,6 +69,6 @@ def oddities(manifest: Manifest, target: Target) -> Iterator[Reason]:
         yield Reason("roles", "The backup has no roles file: missing roles come back without their settings.")
 
 
-def missing_roles(manifest: Manifest, server: Server) -> tuple[str, ...]:
+def missing_roles(manifest: Manifest, server: TargetServer) -> tuple[str, ...]:
     """The backup's roles that the server has not."""
     return tuple(sorted(set(manifest.seal.roles) - set(server.roles)))

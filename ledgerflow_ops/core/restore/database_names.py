@@ -14,14 +14,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ledgerflow_ops.core.sealed_records import parsed
+from ledgerflow_ops.core.sealed_records import parse_json
 
 _LONGEST = 63
 """Bytes of an identifier in PostgreSQL (NAMEDATALEN − 1)."""
 _KEY = "ledgerflow_ops"
 
 
-class Role(StrEnum):
+class DatabaseRole(StrEnum):
     """What a database beside the live one is."""
 
     RESTORING = "restoring"
@@ -29,7 +29,7 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class DatabaseMark:
     """What our comment on a database says. `comment` is the one that somebody else had written.
 
     `undone` is the id of the restore that had made it and was rolled back. `only`: no backup of what is in it
@@ -38,7 +38,7 @@ class Mark:
 
     environment: str
     database: str
-    role: Role
+    role: DatabaseRole
     id: str
     at: datetime
     file: str
@@ -53,22 +53,26 @@ class Mark:
         return json.dumps({_KEY: fields}, ensure_ascii=False)
 
     @classmethod
-    def decode(cls, text: str | None) -> "Mark | None":
+    def decode(cls, text: str | None) -> "DatabaseMark | None":
         """The mark in a database's comment; None when the comment is not ours."""
         try:
-            fields = parsed(text or "")[_KEY]
-            known = {**fields, "role": Role(fields["role"]), "at": datetime.fromisoformat(fields["at"])}
+            fields = parse_json(text or "")[_KEY]
+            known = {
+                **fields,
+                "role": DatabaseRole(fields["role"]),
+                "at": datetime.fromisoformat(fields["at"]),
+            }
             return cls(**known)
         except (ValueError, KeyError, TypeError):
             return None
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class SiblingDatabase:
     """A database that stands beside the live one. `size` is in bytes, None where we may not ask."""
 
     name: str
-    mark: Mark
+    mark: DatabaseMark
     size: int | None
 
 
@@ -77,29 +81,41 @@ def new_id(now: datetime, token: str) -> str:
     return f"{now:%Y%m%d_%H%M%S}_{token}"
 
 
-def beside_name(database: str, role: Role, ident: str) -> str:
+def sibling_name(database: str, role: DatabaseRole, ident: str) -> str:
     """The name beside `database`; a long one is cut at a character, never inside one."""
     ending = f"__{role}_{ident}"
     room = _LONGEST - len(ending.encode())
     return database.encode()[:room].decode("utf-8", "ignore") + ending
 
 
-def kept(found: Iterable[Beside], environment: str, database: str) -> list[Beside]:
+def previous_databases(
+    found: Iterable[SiblingDatabase], environment: str, database: str
+) -> list[SiblingDatabase]:
     """The databases that used to be live here, the last one first."""
-    ours = [one for one in found if _is_of(one, environment, database) and one.mark.role is Role.BEFORE]
+    ours = [
+        one
+        for one in found
+        if _belongs_to(one, environment, database) and one.mark.role is DatabaseRole.BEFORE
+    ]
     return sorted(ours, key=lambda one: (one.mark.at, one.name), reverse=True)
 
 
-def unfinished(found: Iterable[Beside], environment: str, database: str) -> list[Beside]:
+def unfinished_restores(
+    found: Iterable[SiblingDatabase], environment: str, database: str
+) -> list[SiblingDatabase]:
     """What restores that were cut off have left behind."""
-    return [one for one in found if _is_of(one, environment, database) and one.mark.role is Role.RESTORING]
+    return [
+        one
+        for one in found
+        if _belongs_to(one, environment, database) and one.mark.role is DatabaseRole.RESTORING
+    ]
 
 
-def looks_restoring(name: str, database: str) -> bool:
+def is_restoring_name(name: str, database: str) -> bool:
     """Whether `name` is of the form that a restore of `database` makes; its mark may still be missing."""
-    match = re.fullmatch(rf"(.*)__{Role.RESTORING}_\d{{8}}_\d{{6}}_[0-9a-f]{{4}}", name, re.DOTALL)
+    match = re.fullmatch(rf"(.*)__{DatabaseRole.RESTORING}_\d{{8}}_\d{{6}}_[0-9a-f]{{4}}", name, re.DOTALL)
     return match is not None and match[1] != "" and database.startswith(match[1])
 
 
-def _is_of(one: Beside, environment: str, database: str) -> bool:
+def _belongs_to(one: SiblingDatabase, environment: str, database: str) -> bool:
     return one.mark.environment == environment and one.mark.database == database

@@ -20,7 +20,7 @@ from ledgerflow_ops.core.models import Record
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
-class Phase(StrEnum):
+class SwapPhase(StrEnum):
     """How far a restore of files is. Written down before what it names is begun."""
 
     UNPACKING = "unpacking"
@@ -30,14 +30,14 @@ class Phase(StrEnum):
     TAKEN_BACK = "taken back"
 
 
-class Place(Record):
+class SwappedRoot(Record):
     """A root, and whether anything was there when the restore began."""
 
     root: str
     existed: bool
 
 
-class Swap(Record):
+class FileSwap(Record):
     """The record of a restore of files: what a crash leaves it to, and what a rollback goes by."""
 
     version: Literal[1] = 1
@@ -46,10 +46,10 @@ class Swap(Record):
     dump: str
     manifest_digest: str
     begun_at: datetime
-    phase: Phase
-    places: tuple[Place, ...]
+    phase: SwapPhase
+    places: tuple[SwappedRoot, ...]
 
-    def at(self, phase: Phase) -> "Swap":
+    def at(self, phase: SwapPhase) -> "FileSwap":
         """The same restore, that far."""
         return self.model_copy(update={"phase": phase})
 
@@ -58,16 +58,16 @@ class Swap(Record):
         """The name of its record."""
         return f"{self.environment}_{self.id}.files.json"
 
-    def restoring(self, place: Place) -> str:
+    def restoring(self, place: SwappedRoot) -> str:
         return f"{place.root}__restoring_{self.id}"
 
-    def before(self, place: Place) -> str:
+    def before(self, place: SwappedRoot) -> str:
         return f"{place.root}__before_{self.id}"
 
-    def undone(self, place: Place) -> str:
+    def undone(self, place: SwappedRoot) -> str:
         return f"{place.root}__undone_{self.id}"
 
-    def names(self, place: Place) -> tuple[str, str, str]:
+    def names(self, place: SwappedRoot) -> tuple[str, str, str]:
         """All that may lie beside a root on account of this restore."""
         return self.restoring(place), self.before(place), self.undone(place)
 
@@ -81,7 +81,7 @@ class Rename:
 
 
 @dataclass(frozen=True, slots=True)
-class There:
+class OccupiedNames:
     """Which of a root's names are taken."""
 
     root: bool
@@ -98,7 +98,7 @@ def require_id(restore_id: str) -> None:
         )
 
 
-def forwards(swap: Swap, place: Place, there: There) -> tuple[Rename, ...]:
+def forward_renames(swap: FileSwap, place: SwappedRoot, there: OccupiedNames) -> tuple[Rename, ...]:
     """What is left to do until the restored files are in their place."""
     aside = Rename(place.root, swap.before(place))
     into = Rename(swap.restoring(place), place.root)
@@ -111,7 +111,7 @@ def forwards(swap: Swap, place: Place, there: There) -> tuple[Rename, ...]:
     raise _unclear(swap, place)
 
 
-def backwards(swap: Swap, place: Place, there: There) -> tuple[Rename, ...]:
+def backward_renames(swap: FileSwap, place: SwappedRoot, there: OccupiedNames) -> tuple[Rename, ...]:
     """What is left to do until what was there before is there again."""
     aside = Rename(place.root, swap.undone(place))
     if place.existed:
@@ -129,7 +129,7 @@ def backwards(swap: Swap, place: Place, there: There) -> tuple[Rename, ...]:
     raise _unclear(swap, place)
 
 
-def _unclear(swap: Swap, place: Place) -> LedgerError:
+def _unclear(swap: FileSwap, place: SwappedRoot) -> LedgerError:
     listed = ", ".join((place.root, *swap.names(place)))
     return LedgerError(
         f"Somebody else has changed what a restore left at {place.root}; nothing was renamed there.",
@@ -137,7 +137,7 @@ def _unclear(swap: Swap, place: Place) -> LedgerError:
     )
 
 
-def room_needed(state: FilesState, disks: Mapping[str, int]) -> dict[int, int]:
+def space_needed(state: FilesState, disks: Mapping[str, int]) -> dict[int, int]:
     """Bytes that unpacking takes on each disk; `disks` says on which each root lies."""
     needed = dict.fromkeys(disks.values(), 0)
     for root in state.roots:

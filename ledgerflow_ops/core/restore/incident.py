@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ledgerflow_ops.core.catalog.catalog import Entry
+from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.manifest import Manifest
 
 
@@ -67,7 +67,7 @@ class Incident:
         return {**asdict(self), "lost": self.lost.total_seconds() if self.lost else None}
 
 
-def order(entries: Sequence[tuple[Entry, int]]) -> list[int]:
+def trial_order(entries: Sequence[tuple[CatalogEntry, int]]) -> list[int]:
     """In which order candidates are tried: the newest recovery point first, and of one backup in several
 
     places the first place first. What has no recovery point comes last, by name, newest name first.
@@ -83,7 +83,7 @@ def order(entries: Sequence[tuple[Entry, int]]) -> list[int]:
     return sorted(by_name, key=rank)
 
 
-def losses(restored: Manifest, known: Mapping[str, int]) -> list[TableLoss]:
+def table_losses(restored: Manifest, known: Mapping[str, int]) -> list[TableLoss]:
     """The tables of which other numbers of rows were known than came back."""
     rows = {table: facts.rows for table, facts in restored.seal.tables.items()}
     return [
@@ -108,9 +108,9 @@ def _lines(incident: Incident) -> Iterator[str]:
     yield from _section(
         "Timeline", (f"- {one.at.isoformat(timespec='seconds')} {one.what}" for one in incident.timeline)
     )
-    yield from _section("What was lost", _lost(incident))
+    yield from _section("What was lost", _loss_lines(incident))
     yield from _section("Searched", (f"- {place}" for place in incident.searched))
-    yield from _section("Candidates", map(_candidate, incident.candidates))
+    yield from _section("Candidates", map(_candidate_line, incident.candidates))
     yield from _section(
         "Checks afterwards",
         (
@@ -128,7 +128,7 @@ def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
     yield from found or ["Nothing."]
 
 
-def _lost(incident: Incident) -> Iterator[str]:
+def _loss_lines(incident: Incident) -> Iterator[str]:
     if incident.recovery_point is None or incident.lost is None:
         yield "Nothing came back."
         return
@@ -144,7 +144,7 @@ def _lost(incident: Incident) -> Iterator[str]:
         yield f"| {loss.table} | {loss.known} | {loss.restored} |"
 
 
-def _candidate(verdict: CandidateVerdict) -> str:
+def _candidate_line(verdict: CandidateVerdict) -> str:
     point = (
         verdict.recovery_point.isoformat(timespec="seconds") if verdict.recovery_point else "unknown instant"
     )

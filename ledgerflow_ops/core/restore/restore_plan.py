@@ -9,10 +9,15 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
-from ledgerflow_ops.core.restore.compatibility import Reason, misfits, missing_roles, oddities
-from ledgerflow_ops.core.restore.database_names import Role, beside_name
-from ledgerflow_ops.core.restore.restore_target import Room, Target
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.restore.compatibility import (
+    Reason,
+    compatibility_warnings,
+    incompatibilities,
+    missing_roles,
+)
+from ledgerflow_ops.core.restore.database_names import DatabaseRole, sibling_name
+from ledgerflow_ops.core.restore.restore_target import RequiredSpace, RestoreTarget
+from ledgerflow_ops.core.sizes import format_size
 
 _ROOM_FOR_BACKUP = 2
 _ROOM_FOR_DATABASE = 1.25
@@ -58,7 +63,7 @@ class RestorePlan:
 
     wish: Wish
     candidate: Candidate
-    target: Target
+    target: RestoreTarget
     id: str
     actions: tuple[Action, ...]
     refusals: tuple[Reason, ...]
@@ -66,11 +71,11 @@ class RestorePlan:
 
     @property
     def restoring(self) -> str:
-        return beside_name(self.target.database, Role.RESTORING, self.id)
+        return sibling_name(self.target.database, DatabaseRole.RESTORING, self.id)
 
     @property
     def before(self) -> str:
-        return beside_name(self.target.database, Role.BEFORE, self.id)
+        return sibling_name(self.target.database, DatabaseRole.BEFORE, self.id)
 
     @property
     def missing_roles(self) -> tuple[str, ...]:
@@ -106,8 +111,8 @@ class RestorePlan:
 def plan_restore(
     wish: Wish,
     candidate: Candidate,
-    target: Target,
-    rooms: Sequence[Room],
+    target: RestoreTarget,
+    rooms: Sequence[RequiredSpace],
     ident: str,
     *,
     against: Sequence[Reason] = (),
@@ -117,11 +122,16 @@ def plan_restore(
 
     `against` and `notes` are what was found about the files that go with the database.
     """
-    refusals = [*_of_backup(wish, candidate, target), *_of_target(wish, target), *_of_rooms(rooms), *against]
-    warnings = [*_unseen(rooms), *_unstopped(wish, target), *notes]
+    refusals = [
+        *_backup_refusals(wish, candidate, target),
+        *_target_refusals(wish, target),
+        *_space_refusals(rooms),
+        *against,
+    ]
+    warnings = [*_space_warnings(rooms), *_application_warnings(wish, target), *notes]
     if candidate.manifest:
-        refusals += misfits(candidate.manifest, target)
-        warnings += oddities(candidate.manifest, target)
+        refusals += incompatibilities(candidate.manifest, target)
+        warnings += compatibility_warnings(candidate.manifest, target)
     draft = RestorePlan(wish, candidate, target, ident, (), tuple(refusals), tuple(warnings))
     return RestorePlan(
         wish, candidate, target, ident, tuple(_actions(draft)), tuple(refusals), tuple(warnings)
@@ -136,7 +146,7 @@ def needs_confirmation(wish: Wish, manifest: Manifest | None) -> bool:
     )
 
 
-def rooms_needed(manifest: Manifest, live_size: int, force: bool) -> tuple[int, int]:
+def space_needed(manifest: Manifest, live_size: int, force: bool) -> tuple[int, int]:
     """Bytes needed in the backup folder and on the server's disk.
 
     The server holds the old database until it is dropped on purpose, so the new one comes on top. The
@@ -146,7 +156,7 @@ def rooms_needed(manifest: Manifest, live_size: int, force: bool) -> tuple[int, 
     return folder, int(manifest.source.size * _ROOM_FOR_DATABASE)
 
 
-def _of_backup(wish: Wish, candidate: Candidate, target: Target) -> Iterator[Reason]:
+def _backup_refusals(wish: Wish, candidate: Candidate, target: RestoreTarget) -> Iterator[Reason]:
     """The file is whole and belongs where it is to go."""
     manifest, name = candidate.manifest, candidate.name.dump
     elsewhere = "Choose another: make status lists what there is."
@@ -178,7 +188,7 @@ def _of_backup(wish: Wish, candidate: Candidate, target: Target) -> Iterator[Rea
         )
 
 
-def _of_target(wish: Wish, target: Target) -> Iterator[Reason]:
+def _target_refusals(wish: Wish, target: RestoreTarget) -> Iterator[Reason]:
     """The target stands still, and there is nothing in it that would be lost."""
     if target.sessions and not wish.force:
         listed = "".join(f"\n    {session}" for session in target.sessions)
@@ -199,12 +209,12 @@ def _of_target(wish: Wish, target: Target) -> Iterator[Reason]:
         yield Reason(
             "not empty",
             f"{target.database} holds {target.live.relations} relations "
-            f"({human(target.live.source.size)}). restore goes only into an empty or absent database.",
+            f"({format_size(target.live.source.size)}). restore goes only into an empty or absent database.",
             "make restore-force keeps them aside, after a safety backup.",
         )
 
 
-def prepared_transactions(target: Target) -> Iterator[Reason]:
+def prepared_transactions(target: RestoreTarget) -> Iterator[Reason]:
     """What keeps a database from being renamed and is ended by nobody but whoever knows what it was for."""
     if target.prepared:
         literals = [f"'{gid.replace(chr(39), 2 * chr(39))}'" for gid in target.prepared]
@@ -217,7 +227,7 @@ def prepared_transactions(target: Target) -> Iterator[Reason]:
         )
 
 
-def _of_rooms(rooms: Sequence[Room]) -> Iterator[Reason]:
+def _space_refusals(rooms: Sequence[RequiredSpace]) -> Iterator[Reason]:
     for room in rooms:
         if room.lacking:
             yield Reason(
@@ -227,15 +237,15 @@ def _of_rooms(rooms: Sequence[Room]) -> Iterator[Reason]:
             )
 
 
-def _unseen(rooms: Sequence[Room]) -> Iterator[Reason]:
+def _space_warnings(rooms: Sequence[RequiredSpace]) -> Iterator[Reason]:
     for room in rooms:
         if room.free is None:
             yield Reason(
-                "room", f"Needed {room.where}: about {human(room.needed)}. It cannot be seen from here."
+                "room", f"Needed {room.where}: about {format_size(room.needed)}. It cannot be seen from here."
             )
 
 
-def _unstopped(wish: Wish, target: Target) -> Iterator[Reason]:
+def _application_warnings(wish: Wish, target: RestoreTarget) -> Iterator[Reason]:
     """Force ends sessions; who runs on will be back, and meet the restored database."""
     if target.application.running and wish.force:
         yield Reason(

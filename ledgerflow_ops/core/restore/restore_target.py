@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ledgerflow_ops.core.catalog.manifest import RoleFacts, Source
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.sizes import format_size
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class TargetSession:
     """Somebody connected to the live database. `since` is None where the server does not tell us."""
 
     user: str
@@ -34,7 +34,7 @@ class Application:
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class LiveDatabase:
     """The environment's database as it is now. `relations` counts the tables, views and sequences in it."""
 
     source: Source
@@ -42,7 +42,7 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class TargetServer:
     """The server and what our account may do there: `tablespaces` are those it may put something into."""
 
     version: str
@@ -59,7 +59,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RestoreTarget:
     """Where the restore would go. `live` is None when the database is absent.
 
     `sample` says that it is the environment's sample, and nobody's books. `prepared` are the identifiers of
@@ -67,10 +67,10 @@ class Target:
     """
 
     database: str
-    server: Server
-    live: Live | None
+    server: TargetServer
+    live: LiveDatabase | None
     sample: bool
-    sessions: tuple[Session, ...] = ()
+    sessions: tuple[TargetSession, ...] = ()
     application: Application = Application()
     prepared: tuple[str, ...] = ()
 
@@ -80,7 +80,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class RequiredSpace:
     """A file system: what is needed there and what is free (None: it cannot be seen from here)."""
 
     where: str
@@ -95,4 +95,4 @@ class Room:
     @property
     def figures(self) -> str:
         """What is needed and what is free, in words."""
-        return f"{human(self.needed)} needed, {human(self.free or 0)} free"
+        return f"{format_size(self.needed)} needed, {format_size(self.free or 0)} free"

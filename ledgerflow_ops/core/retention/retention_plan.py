@@ -22,7 +22,7 @@ _BUCKETS_APART = {"month": timedelta(days=62), "year": timedelta(days=2 * 366)}
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class BackupCopy:
     """The same backup in another location, and whether it is proven there."""
 
     location: str
@@ -30,7 +30,7 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class RetentionCandidate:
     """A backup as retention sees it. `pinned` and `in_use` are reasons, empty for none.
 
     `bad`: it was shown to be bad, which is more than not proven. `pinned_until` is None for a pin without an
@@ -46,11 +46,11 @@ class Held:
     pinned: str = ""
     pinned_until: datetime | None = None
     in_use: str = ""
-    copies: tuple[Copy, ...] = ()
+    copies: tuple[BackupCopy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RetentionPolicy:
     """How long backups are kept. Keepers count the weeks, months and years that have a proven backup.
 
     An order to remove more than `share` of all backups at once has to be confirmed.
@@ -76,7 +76,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class RetentionDecision:
     """What becomes of one backup, and every reason for it."""
 
     name: str
@@ -93,14 +93,14 @@ class RetentionPlan:
     nothing is proven, `stalled` says so, and nothing goes. `asks` says why a person must agree first.
     """
 
-    decisions: tuple[Decision, ...] = ()
+    decisions: tuple[RetentionDecision, ...] = ()
     edge: date | None = None
     since: datetime | None = None
     stalled: str = ""
     asks: str = ""
 
     @property
-    def expired(self) -> tuple[Decision, ...]:
+    def expired(self) -> tuple[RetentionDecision, ...]:
         """What goes, the oldest first: if it stops midway, what is left is the newer part."""
         return tuple(decision for decision in reversed(self.decisions) if decision.expires)
 
@@ -109,7 +109,7 @@ class RetentionPlan:
 class _Reasons:
     found: dict[str, list[str]] = field(default_factory=dict)
 
-    def keep(self, backup: Held, reason: str) -> None:
+    def keep(self, backup: RetentionCandidate, reason: str) -> None:
         self.found.setdefault(backup.name, []).append(reason)
 
 
@@ -122,13 +122,13 @@ class _Window:
     edge: date
     begin: datetime
 
-    def holds(self, backup: Held) -> bool:
+    def holds(self, backup: RetentionCandidate) -> bool:
         return backup.day >= self.edge or backup.recovery_point >= self.begin
 
 
 def plan_retention(
-    backups: Iterable[Held],
-    policy: Policy,
+    backups: Iterable[RetentionCandidate],
+    policy: RetentionPolicy,
     now: datetime,
     today: date,
     past: Iterable[datetime] = (),
@@ -142,7 +142,7 @@ def plan_retention(
     proven = [one for one in dated if one.proven]
     if not proven:
         reason = "no backup is proven, so none may go"
-        return RetentionPlan(tuple(_kept(one, reason) for one in newest_first), stalled=reason)
+        return RetentionPlan(tuple(_kept_decision(one, reason) for one in newest_first), stalled=reason)
     newest = proven[0]
     window = _Window(
         newest.recovery_point,
@@ -150,20 +150,23 @@ def plan_retention(
         newest.recovery_point - timedelta(days=policy.days),
     )
     reasons = _Reasons()
-    _always(newest_first, dated, proven, reasons)
-    _each(newest_first, window, now, reasons)
+    _keep_newest(newest_first, dated, proven, reasons)
+    _keep_individually(newest_first, window, now, reasons)
     for count, bucket, word in policy.keepers:
-        _keepers(proven, count, bucket, word, reasons)
-    _at_least(dated, proven, policy.minimum, reasons)
-    decisions = tuple(_decided(one, reasons, window) for one in newest_first)
+        _keep_per_bucket(proven, count, bucket, word, reasons)
+    _keep_minimum(dated, proven, policy.minimum, reasons)
+    decisions = tuple(_decision(one, reasons, window) for one in newest_first)
     points = sorted({*(one.recovery_point for one in dated), *(point for point in past if point <= now)})
     gone = [one for one, decision in zip(newest_first, decisions, strict=True) if decision.expires]
-    asks = "; ".join(_asks(gone, len(decisions), policy, points))
+    asks = "; ".join(_confirmation_reasons(gone, len(decisions), policy, points))
     return RetentionPlan(decisions, window.edge, window.since, asks=asks)
 
 
-def _always(
-    newest_first: Sequence[Held], dated: Sequence[Held], proven: Sequence[Held], reasons: _Reasons
+def _keep_newest(
+    newest_first: Sequence[RetentionCandidate],
+    dated: Sequence[RetentionCandidate],
+    proven: Sequence[RetentionCandidate],
+    reasons: _Reasons,
 ) -> None:
     """The newest ones, also where some say that they are from the future."""
     reasons.keep(newest_first[0], "it is the newest")
@@ -172,7 +175,9 @@ def _always(
     reasons.keep(proven[0], "it is the newest proven one")
 
 
-def _each(newest_first: Sequence[Held], window: _Window, now: datetime, reasons: _Reasons) -> None:
+def _keep_individually(
+    newest_first: Sequence[RetentionCandidate], window: _Window, now: datetime, reasons: _Reasons
+) -> None:
     """What can be said of a backup by itself."""
     for one in newest_first:
         if one.recovery_point > now:
@@ -189,16 +194,20 @@ def _each(newest_first: Sequence[Held], window: _Window, now: datetime, reasons:
             reasons.keep(one, f"its only other copy is not proven: {places}")
 
 
-def _keepers(proven: Sequence[Held], count: int, bucket: Bucket, word: str, reasons: _Reasons) -> None:
+def _keep_per_bucket(
+    proven: Sequence[RetentionCandidate], count: int, bucket: Bucket, word: str, reasons: _Reasons
+) -> None:
     """The last proven backup of each of the newest `count` weeks, months or years that have one."""
-    seen: dict[tuple[int, ...], Held] = {}
+    seen: dict[tuple[int, ...], RetentionCandidate] = {}
     for one in proven:
         seen.setdefault(bucket(one.day), one)
     for one in list(seen.values())[:count]:
         reasons.keep(one, f"it is the last proven one of its {word}")
 
 
-def _at_least(dated: Sequence[Held], proven: Sequence[Held], minimum: int, reasons: _Reasons) -> None:
+def _keep_minimum(
+    dated: Sequence[RetentionCandidate], proven: Sequence[RetentionCandidate], minimum: int, reasons: _Reasons
+) -> None:
     """The newest proven ones up to the minimum, those whose bytes are here before those in the cloud.
 
     Where there are fewer, one that is not proven may be the last hope: it stays as well.
@@ -210,19 +219,21 @@ def _at_least(dated: Sequence[Held], proven: Sequence[Held], minimum: int, reaso
             reasons.keep(one, f"only {len(proven)} of at least {minimum} are proven")
 
 
-def _kept(one: Held, reason: str) -> Decision:
-    return Decision(one.name, one.day, False, (reason,))
+def _kept_decision(one: RetentionCandidate, reason: str) -> RetentionDecision:
+    return RetentionDecision(one.name, one.day, False, (reason,))
 
 
-def _decided(one: Held, reasons: _Reasons, window: _Window) -> Decision:
+def _decision(one: RetentionCandidate, reasons: _Reasons, window: _Window) -> RetentionDecision:
     found = reasons.found.get(one.name)
     if found:
-        return Decision(one.name, one.day, False, tuple(found))
+        return RetentionDecision(one.name, one.day, False, tuple(found))
     gone = f"it is older than the window, which begins on {window.edge}, and nothing else keeps it"
-    return Decision(one.name, one.day, True, (gone,))
+    return RetentionDecision(one.name, one.day, True, (gone,))
 
 
-def _asks(gone: Sequence[Held], of: int, policy: Policy, points: Sequence[datetime]) -> Iterator[str]:
+def _confirmation_reasons(
+    gone: Sequence[RetentionCandidate], of: int, policy: RetentionPolicy, points: Sequence[datetime]
+) -> Iterator[str]:
     """Why a person must agree before these go: too many at once, or a tear in time above one of them."""
     if not gone:
         return

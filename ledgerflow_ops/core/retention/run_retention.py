@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Cleanup:
+class RunCleanup:
     """What is done with the runs that are older than the history, by their ids.
 
     `remove` go, the oldest first; `close` were never ended, by anybody, and are ended on record; `shown`
@@ -18,7 +18,9 @@ class Cleanup:
     waiting: int
 
 
-def cleanup(ended: Sequence[str], unended: Sequence[str], shown: Collection[str], limit: int) -> Cleanup:
+def plan_cleanup(
+    ended: Sequence[str], unended: Sequence[str], shown: Collection[str], limit: int
+) -> RunCleanup:
     """Decide over runs that nothing has happened to since the history began, the oldest first.
 
     `ended` have ended, `unended` have not; `shown` are those that a page needs. At most `limit` are removed,
@@ -26,7 +28,7 @@ def cleanup(ended: Sequence[str], unended: Sequence[str], shown: Collection[str]
     """
     superfluous = [run_id for run_id in ended if run_id not in shown]
     remove = tuple(superfluous[:limit])
-    return Cleanup(
+    return RunCleanup(
         remove=remove,
         close=tuple(unended[:limit]),
         shown=len(ended) - len(superfluous),

@@ -38,14 +38,16 @@ class DayPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Lack:
+class UnavailableSource:
     """Why one way does not lead to a day's backup, and how it would the next time."""
 
     why: str
     hint: str
 
 
-def refusal(environment: str, day: date, today: date, lacks: Iterable[Lack]) -> tuple[str, str]:
+def refusal_text(
+    environment: str, day: date, today: date, lacks: Iterable[UnavailableSource]
+) -> tuple[str, str]:
     """The message and the hint of a day that cannot be had: what is missing, way by way."""
     found = list(lacks)
     gone = (
@@ -59,7 +61,7 @@ def refusal(environment: str, day: date, today: date, lacks: Iterable[Lack]) -> 
     return " ".join([gone, *whys]), " ".join(hints) or "A backup is taken on its own day."
 
 
-def days(day: str, first: str, last: str, window: Sequence[date]) -> list[date]:
+def requested_days(day: str, first: str, last: str, window: Sequence[date]) -> list[date]:
     """The days that DAY=, or FROM= and TO=, ask for: where one is left out, from the window's first day on,
     or up to yesterday (up to today, where that is the first).
 
@@ -69,16 +71,16 @@ def days(day: str, first: str, last: str, window: Sequence[date]) -> list[date]:
     """
     if day and (first or last):
         raise SettingsError("DAY= and FROM= or TO= are both given.", hint="Give one day, or a span of days.")
-    begin = _parsed("DAY" if day else "FROM", day or first, window[0])
-    end = _parsed("DAY" if day else "TO", day or last, max(begin, window[-2]))
+    begin = _parse_day("DAY" if day else "FROM", day or first, window[0])
+    end = _parse_day("DAY" if day else "TO", day or last, max(begin, window[-2]))
     for one in (begin, end):
-        _in_window(one, window)
+        _require_in_window(one, window)
     if begin > end:
         raise SettingsError(f"FROM={begin} is after TO={end}.", hint="Write the earlier day into FROM.")
     return [begin + timedelta(days=number) for number in range((end - begin).days + 1)]
 
 
-def _in_window(day: date, window: Sequence[date]) -> None:
+def _require_in_window(day: date, window: Sequence[date]) -> None:
     if day > window[-1]:
         raise SettingsError(
             f"{day} has not come yet: today is {window[-1]}.", hint="A backup is taken on its own day."
@@ -90,7 +92,7 @@ def _in_window(day: date, window: Sequence[date]) -> None:
         )
 
 
-def _parsed(name: str, text: str, default: date) -> date:
+def _parse_day(name: str, text: str, default: date) -> date:
     if not text:
         return default
     try:

@@ -17,7 +17,7 @@ _SLACK = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class DrillCandidate:
     """A backup that is kept: when it was last restored (None: never), and how many seconds that took.
 
     `trouble` says why it cannot be restored here, such as bytes that are only in the cloud.
@@ -32,16 +32,16 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class PlannedDrill:
     """A backup's turn tonight, and how many seconds it is thought to take."""
 
-    kept: Kept
+    kept: DrillCandidate
     seconds: float
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class RotationStatus:
     """How far the rolling drill reaches. Figures are minutes a night; lists hold file names.
 
     `unreachable` are those that alone take longer than the budget; `needed` is what surely does for all:
@@ -100,7 +100,7 @@ class Reach:
         }
 
 
-def estimates(backups: Sequence[Kept]) -> dict[str, float]:
+def estimate_seconds(backups: Sequence[DrillCandidate]) -> dict[str, float]:
     """The seconds that each backup's drill is thought to take: as measured, else by its size."""
     rates = [kept.seconds / max(kept.size, 1) for kept in backups if kept.seconds is not None]
     rate = median(rates) if rates else _UNKNOWN_SECONDS_PER_BYTE
@@ -110,35 +110,39 @@ def estimates(backups: Sequence[Kept]) -> dict[str, float]:
     }
 
 
-def tonight(backups: Iterable[Kept], now: datetime, every_days: int, minutes: int) -> list[Turn]:
+def plan_tonight(
+    backups: Iterable[DrillCandidate], now: datetime, every_days: int, minutes: int
+) -> list[PlannedDrill]:
     """Tonight's turns, the oldest proof first, within `minutes`.
 
     As late as possible, but never so late that a coming night would have to do more than its budget: where
     many fall due on one day, some come earlier. What falls due before the next night is always tried.
     """
     able = _oldest_first(kept for kept in backups if not kept.trouble)
-    seconds, budget = estimates(able), minutes * 60.0
+    seconds, budget = estimate_seconds(able), minutes * 60.0
     able = [kept for kept in able if seconds[kept.file] <= budget]
-    wanted, taken, turns = _needed(able, seconds, now, every_days, budget), 0.0, list[Turn]()
+    wanted, taken, turns = _needed_seconds(able, seconds, now, every_days, budget), 0.0, list[PlannedDrill]()
     for kept in able:
         pressing = _nights_left(kept, now, every_days) <= 1
         if not pressing and taken >= wanted:
             break
         if taken + seconds[kept.file] <= budget:
             taken += seconds[kept.file]
-            turns.append(Turn(kept, seconds[kept.file], _reason(kept, now, pressing)))
+            turns.append(PlannedDrill(kept, seconds[kept.file], _reason(kept, now, pressing)))
     return turns
 
 
-def reach(backups: Iterable[Kept], now: datetime, every_days: int, minutes: int) -> Reach:
+def rotation_status(
+    backups: Iterable[DrillCandidate], now: datetime, every_days: int, minutes: int
+) -> RotationStatus:
     """How far the rolling drill has come, and how far its budget reaches."""
     found = list(backups)
     able = _oldest_first(kept for kept in found if not kept.trouble)
-    seconds, limit = estimates(able), timedelta(days=every_days)
+    seconds, limit = estimate_seconds(able), timedelta(days=every_days)
     restored = [kept for kept in able if kept.restored_at is not None]
     overdue = [kept.file for kept in restored if kept.restored_at and now - kept.restored_at > limit]
     longest = max(seconds.values(), default=0.0)
-    return Reach(
+    return RotationStatus(
         kept=len(found),
         covered=tuple(kept.file for kept in restored if kept.file not in overdue),
         overdue=tuple(overdue),
@@ -151,7 +155,7 @@ def reach(backups: Iterable[Kept], now: datetime, every_days: int, minutes: int)
     )
 
 
-def _oldest_first(backups: Iterable[Kept]) -> list[Kept]:
+def _oldest_first(backups: Iterable[DrillCandidate]) -> list[DrillCandidate]:
     """Never restored first, then the oldest proof; among equals the newest backup, which is worth most."""
     newest = sorted(backups, key=lambda kept: (kept.day, kept.file), reverse=True)
     restored = [kept for kept in newest if kept.restored_at is not None]
@@ -159,15 +163,19 @@ def _oldest_first(backups: Iterable[Kept]) -> list[Kept]:
     return never + sorted(restored, key=lambda kept: kept.restored_at or datetime.min)  # noqa: DTZ901
 
 
-def _nights_left(kept: Kept, now: datetime, every_days: int) -> int:
+def _nights_left(kept: DrillCandidate, now: datetime, every_days: int) -> int:
     """In how many nights, tonight among them, its turn has to come: 1 is tonight."""
     if kept.restored_at is None:
         return 1
     return max(1, (kept.restored_at + timedelta(days=every_days) - _SLACK - now) // _DAY + 1)
 
 
-def _needed(
-    able: Sequence[Kept], seconds: Mapping[str, float], now: datetime, every_days: int, budget: float
+def _needed_seconds(
+    able: Sequence[DrillCandidate],
+    seconds: Mapping[str, float],
+    now: datetime,
+    every_days: int,
+    budget: float,
 ) -> float:
     """The seconds of work that cannot be left to the nights that follow.
 
@@ -185,7 +193,7 @@ def _needed(
     return needed
 
 
-def _reason(kept: Kept, now: datetime, pressing: bool) -> str:
+def _reason(kept: DrillCandidate, now: datetime, pressing: bool) -> str:
     if kept.restored_at is None:
         return "never restored"
     days = (now - kept.restored_at) // _DAY

@@ -30,7 +30,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class RetryPolicy:
     """How patient the night is.
 
     The timer has `grace` for itself; whoever looks after it comes when twice that has passed, so never do
@@ -64,7 +64,7 @@ class Night:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class NightDecision:
     """What to ask for now (None: nothing), and why, in words. `number` counts the attempts from 1."""
 
     task: Task | None
@@ -72,46 +72,48 @@ class Decision:
     number: int = 1
 
 
-def decide(night: Night, now: datetime, offered: Collection[Task], rhythm: Rhythm) -> Decision:
+def next_task(night: Night, now: datetime, offered: Collection[Task], rhythm: RetryPolicy) -> NightDecision:
     """What to ask for at `now`. `offered` are the tasks that may be asked for."""
-    backup = _backup(night, now, rhythm)
+    backup = _backup_decision(night, now, rhythm)
     if backup is not None:
         stopped = backup.task is not None and backup.task not in offered
-        return Decision(None, "the schedule of its backups is stopped") if stopped else backup
+        return NightDecision(None, "the schedule of its backups is stopped") if stopped else backup
     for task in (Task.ROTATE, Task.REDRILL):
-        if task not in offered or (task is Task.ROTATE and not _made(night)):
+        if task not in offered or (task is Task.ROTATE and not _has_backup(night)):
             continue
         asked = night.of(task)
         if not asked:
-            return Decision(task, f"{task} of the night of {night.day}")
+            return NightDecision(task, f"{task} of the night of {night.day}")
         if any(attempt.ended is None for attempt in asked):
-            return Decision(None, f"the {task} is at work")
-    return Decision(None, f"the night of {night.day} is done")
+            return NightDecision(None, f"the {task} is at work")
+    return NightDecision(None, f"the night of {night.day} is done")
 
 
-def _made(night: Night) -> bool:
+def _has_backup(night: Night) -> bool:
     return night.proven or any(attempt.succeeded for attempt in night.of(Task.BACKUP))
 
 
-def _backup(night: Night, now: datetime, rhythm: Rhythm) -> Decision | None:
+def _backup_decision(night: Night, now: datetime, rhythm: RetryPolicy) -> NightDecision | None:
     """What the backup needs; None when the night can go on without it."""
     asked = night.of(Task.BACKUP)
     if any(attempt.ended is None for attempt in asked):
-        return Decision(None, "the backup is at work")
-    if _made(night):
+        return NightDecision(None, "the backup is at work")
+    if _has_backup(night):
         return None
     if night.day != night.today:
-        return Decision(None, f"{night.day} has passed without a proven backup; the next is not due yet")
+        return NightDecision(None, f"{night.day} has passed without a proven backup; the next is not due yet")
     if night.busy:
-        return Decision(None, "somebody else's backup of today is at work")
+        return NightDecision(None, "somebody else's backup of today is at work")
     if not asked:
         if now < night.due + 2 * rhythm.grace:
-            return Decision(None, "the backup is due, and its schedule comes first")
-        return Decision(Task.BACKUP, f"the backup of {night.day} was due at {night.due:%Y-%m-%d %H:%M} UTC")
-    return _again(asked, now, rhythm)
+            return NightDecision(None, "the backup is due, and its schedule comes first")
+        return NightDecision(
+            Task.BACKUP, f"the backup of {night.day} was due at {night.due:%Y-%m-%d %H:%M} UTC"
+        )
+    return _retry_decision(asked, now, rhythm)
 
 
-def _again(asked: Sequence[Attempt], now: datetime, rhythm: Rhythm) -> Decision | None:
+def _retry_decision(asked: Sequence[Attempt], now: datetime, rhythm: RetryPolicy) -> NightDecision | None:
     """Whether and when to try again; None when it would not help."""
     last = max(asked, key=lambda attempt: attempt.ended or now)
     if not last.may_pass or len(asked) >= rhythm.attempts:
@@ -120,10 +122,10 @@ def _again(asked: Sequence[Attempt], now: datetime, rhythm: Rhythm) -> Decision 
     again = last.ended + min(rhythm.wait * 2 ** (len(asked) - 1), rhythm.longest_wait)
     # A clock that was put back must not hold it up until the old time has come again.
     if last.ended <= now < again:
-        return Decision(None, f"attempt {len(asked) + 1} follows at {again:%H:%M:%S} UTC")
-    return Decision(Task.BACKUP, f"attempt {len(asked)} failed of what may have passed", len(asked) + 1)
+        return NightDecision(None, f"attempt {len(asked) + 1} follows at {again:%H:%M:%S} UTC")
+    return NightDecision(Task.BACKUP, f"attempt {len(asked)} failed of what may have passed", len(asked) + 1)
 
 
-def comes_first(tick: datetime, due: datetime, now: datetime, rhythm: Rhythm) -> bool:
+def is_on_time(tick: datetime, due: datetime, now: datetime, rhythm: RetryPolicy) -> bool:
     """Whether the timer's tick asks: only in time. What is late is left to whoever looks after it."""
     return now < max(tick, due) + rhythm.grace and tick < due + rhythm.grace

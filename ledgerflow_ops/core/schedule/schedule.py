@@ -54,14 +54,16 @@ def next_due(now: datetime, at: time, zone: ZoneInfo) -> datetime:
     return due_at(day, at, zone)
 
 
-def nearest(tick: datetime, at: time, zone: ZoneInfo) -> date:
+def nearest_due_day(tick: datetime, at: time, zone: ZoneInfo) -> date:
     """The day that a timer's tick means, whose own rule for gaps may be another: the one due nearest."""
     day = tick.astimezone(zone).date()
     around = [near for near in (day - _DAY, day, day + _DAY) if exists(near, at, zone)]
     return min(around, key=lambda near: abs(due_at(near, at, zone) - tick))
 
 
-def missed(now: datetime, at: time, zone: ZoneInfo, made: Collection[date], since: date) -> list[date]:
+def days_without_backup(
+    now: datetime, at: time, zone: ZoneInfo, made: Collection[date], since: date
+) -> list[date]:
     """The days from `since` to yesterday that were due and have no backup, oldest first.
 
     Today is never among them: its backup can still be taken.

@@ -11,7 +11,7 @@ import dagster as dg
 import pandas as pd
 
 from ledgerflow_ops.core.presentation.colours import STATES
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -58,7 +58,7 @@ def frame(envs: Sequence[EnvironmentContext]) -> pd.DataFrame:
 def shown(row: Sequence[Any]) -> tuple[str, ...]:
     """The `SHOWN` cells of a row of the frame, as people read them; what is not known stays empty."""
     words = {
-        "size": human,
+        "size": format_size,
         "rows": "{:,.0f}".format,
         "rto_seconds": "{:.1f}".format,
         "recovery_point": "{:%Y-%m-%d %H:%M:%S %Z}".format,

@@ -6,7 +6,7 @@ import dagster as dg
 
 from ledgerflow_ops.core.catalog import catalog as known
 from ledgerflow_ops.core.checks import merged
-from ledgerflow_ops.core.schedule.drill_rotation import Reach
+from ledgerflow_ops.core.schedule.drill_rotation import RotationStatus
 from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.assets.backup_chain import DRILL_CHECKS, key
 from ledgerflow_ops.defs.runs.run_context import TRY_AGAIN, at_work
@@ -78,7 +78,7 @@ def _on_its_day(
             )
 
 
-def _metadata(found: Reach, taken: Sequence[Redrilled]) -> Mapping[str, dg.MetadataValue]:
+def _metadata(found: RotationStatus, taken: Sequence[Redrilled]) -> Mapping[str, dg.MetadataValue]:
     rows = [(one.turn.kept.file, one.turn.reason, _outcome(one), f"{one.seconds:.1f}") for one in taken]
     listed = {
         "overdue": found.overdue,

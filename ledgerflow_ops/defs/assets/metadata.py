@@ -7,7 +7,7 @@ import dagster as dg
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.checks import Check, Severity
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.verification.examination import Examination
 
@@ -26,7 +26,7 @@ def of_backup(
         "rung": dg.MetadataValue.text(f"{Rung.WRITTEN.word}; the checks and the drill climb from here"),
         "file": dg.MetadataValue.text(manifest.dump.file),
         "folder": dg.MetadataValue.path(str(env.folder.path)),
-        "size": dg.MetadataValue.text(human(manifest.dump.size)),
+        "size": dg.MetadataValue.text(format_size(manifest.dump.size)),
         "size_bytes": dg.MetadataValue.int(manifest.dump.size),
         "rows": dg.MetadataValue.int(manifest.rows),
         "tables": dg.MetadataValue.int(len(manifest.contents.tables)),
@@ -154,5 +154,5 @@ def _seconds(durations: Mapping[str, float]) -> dg.MetadataValue:
 
 def _rows(manifest: Manifest) -> dg.MetadataValue:
     tables = sorted(manifest.contents.tables.items(), key=lambda item: -item[1].rows)
-    shown = [(name, f"{item.rows:,}", human(item.size)) for name, item in tables]
+    shown = [(name, f"{item.rows:,}", format_size(item.size)) for name, item in tables]
     return table(("table", "rows", "as text"), shown)

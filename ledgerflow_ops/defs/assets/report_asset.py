@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from ledgerflow_ops.core.presentation.day_status import Tone
+from ledgerflow_ops.core.presentation.day_status import Health
 from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops.operations.reporting import report
 
@@ -33,7 +33,7 @@ def report_asset(ctx: OperationContext) -> dg.AssetsDefinition:
 
         found = report.overview(ctx)
         file = report.write(ctx, found)
-        told = [item.standing for item in found.environments if item.tone is not Tone.QUIET]
+        told = [item.standing for item in found.environments if item.tone is not Health.QUIET]
         drawn = {"calendar": charts.calendar(told), "restores": charts.restores(told)} if told else {}
         pictures = {
             name: dg.MetadataValue.md(charts.picture(chart, name)) for name, chart in drawn.items() if chart

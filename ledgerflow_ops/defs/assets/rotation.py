@@ -4,9 +4,9 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from pydantic import Field
 
-from ledgerflow_ops.core.access.run_confirmation import TYPED, refuse_unnamed
+from ledgerflow_ops.core.access.run_confirmation import ENVIRONMENT_FIELD_HELP, require_typed_environment
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.defs import partition_wiping
 from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.assets.backup_chain import key
@@ -23,7 +23,7 @@ class RotationConfig(dg.Config):
     """Whether to carry the plan out; `confirm` is the environment's name where the plan asks for it."""
 
     carry_out: bool = False
-    environment: str = Field(default="", description=f"With carry_out: {TYPED}")
+    environment: str = Field(default="", description=f"With carry_out: {ENVIRONMENT_FIELD_HELP}")
     confirm: str = ""
 
 
@@ -53,7 +53,7 @@ def rotation_asset(env: EnvironmentContext) -> dg.AssetsDefinition:
         with on_record():
             if not config.carry_out:
                 return dg.MaterializeResult(metadata=of_plan(rotate.plan_rotation(here)))
-            refuse_unnamed(env.environment, config.environment, repeats(context))
+            require_typed_environment(env.environment, config.environment, repeats(context))
             done = rotate.carry_out(here, config.confirm)
             partition_wiping.wipe(context.instance, here, done.days)
             rotate.wiped(here, done.days)  # the last step of a removal
@@ -96,7 +96,7 @@ def of_plan(planned: Planned) -> dict[str, dg.MetadataValue]:
         "expire": dg.MetadataValue.int(expire),
         "keep": dg.MetadataValue.int(len(plan.decisions) - expire),
         "expire_bytes": dg.MetadataValue.int(planned.size),
-        "expire_size": dg.MetadataValue.text(human(planned.size)),
+        "expire_size": dg.MetadataValue.text(format_size(planned.size)),
         "window": dg.MetadataValue.text(plan.stalled or f"from {plan.edge} on"),
         "asks": dg.MetadataValue.text(plan.asks or "nothing"),
         "plan": metadata.table(("backup", "day", "decision", "why"), rows[:_SHOWN]),

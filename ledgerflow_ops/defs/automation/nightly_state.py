@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
-from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.schedule import schedule
 from ledgerflow_ops.core.schedule.nightly_plan import Attempt, Night, Task
 from ledgerflow_ops.defs.assets.backup_chain import key
@@ -79,13 +79,13 @@ def _proven(env: EnvironmentContext, day: date, due: datetime) -> bool:
     return any(one.proven and one.day == day and one.recovery_point >= due for one in summaries.present(env))
 
 
-def _missed(env: EnvironmentContext, present: Sequence[Summary]) -> list[date]:
+def _missed(env: EnvironmentContext, present: Sequence[BackupSummary]) -> list[date]:
     """The days without a backup since the last one: what a machine that was asleep has to tell."""
     days = {one.day for one in present}
     if not days:
         return []
     settings = env.settings
-    return schedule.missed(env.ctx.clock(), settings.schedule, settings.zone, days, max(days))
+    return schedule.days_without_backup(env.ctx.clock(), settings.schedule, settings.zone, days, max(days))
 
 
 def _busy(env: EnvironmentContext, instance: dg.DagsterInstance, day: date) -> bool:

@@ -13,7 +13,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from dagster._core.scheduler.instigation import InstigatorStatus
 
 from ledgerflow_ops.core.schedule import schedule
-from ledgerflow_ops.core.schedule.nightly_plan import Task, comes_first, decide
+from ledgerflow_ops.core.schedule.nightly_plan import Task, is_on_time, next_task
 from ledgerflow_ops.defs.automation import nightly_state
 from ledgerflow_ops.defs.timing import Timing
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -40,11 +40,11 @@ def daily(env: EnvironmentContext, job: Job, timing: Timing) -> dg.ScheduleDefin
     )
     def scheduled(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         tick, now = context.scheduled_execution_time.astimezone(UTC), env.ctx.clock()
-        day = schedule.nearest(tick, at, zone)
+        day = schedule.nearest_due_day(tick, at, zone)
         if day != env.today():
             return dg.SkipReason(f"{day} has passed: its backup cannot be made any more")
         night = nightly_state.night_of(env, context.instance, day)
-        if not comes_first(tick, night.due, now, timing.rhythm):
+        if not is_on_time(tick, night.due, now, timing.rhythm):
             return dg.SkipReason("not in time: what is missing, the night's sensor asks for")
         if night.proven or night.busy or night.attempts:
             return dg.SkipReason(f"the backup of {day} is made, or is being made")
@@ -68,7 +68,7 @@ def night(env: EnvironmentContext, jobs: Mapping[Task, Job], timing: Timing) -> 
         now = env.ctx.clock()
         day = schedule.last_due(now, settings.schedule, settings.zone)
         found = nightly_state.night_of(env, context.instance, day)
-        decision = decide(found, now, _offered(env, context.instance, jobs), timing.rhythm)
+        decision = next_task(found, now, _offered(env, context.instance, jobs), timing.rhythm)
         if decision.task is None:
             return dg.SkipReason(decision.reason)
         context.log.info(decision.reason)

@@ -10,7 +10,7 @@ from ledgerflow_ops.core.alerting.findings import Finding
 from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.monitoring import run_outcomes
-from ledgerflow_ops.core.progress import Silent
+from ledgerflow_ops.core.progress import SilentReporter
 from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.assets.backup_chain import key
 from ledgerflow_ops.defs.assets.partitions import backup_days
@@ -23,7 +23,7 @@ WATCH_SECONDS = 60
 RUNS_SECONDS = 30
 
 
-class _Log(Silent):
+class _Log(SilentReporter):
     """Reports into the tick's log."""
 
     def __init__(self, context: dg.SensorEvaluationContext) -> None:
@@ -109,11 +109,11 @@ def _runs(
     said = {source for source, findings in before.items() if findings}
     begin = Cursor.parse(context.cursor, now).unless_lost(said, now)
     runs, cursor = ended_since(context.instance, begin)
-    standing: run_outcomes.Standing = before
+    standing: run_outcomes.OpenFindings = before
     for run in runs:
-        standing = run_outcomes.after(standing, run)
-    standing = run_outcomes.aged(standing, _edges(envs, standing), now)
-    for source in run_outcomes.changed(before, standing):
+        standing = run_outcomes.findings_after(standing, run)
+    standing = run_outcomes.without_expired(standing, _edges(envs, standing), now)
+    for source in run_outcomes.changed_sources(before, standing):
         alerts.report(ctx, source, standing[source])
     told = frozenset(source for source, findings in standing.items() if findings)
     context.update_cursor(str(replace(cursor, left=told)))
@@ -121,7 +121,9 @@ def _runs(
     return f"{len(runs)} run(s) ended since. {_seen(left)}"
 
 
-def _edges(envs: Sequence[EnvironmentContext], standing: run_outcomes.Standing) -> dict[Environment, date]:
+def _edges(
+    envs: Sequence[EnvironmentContext], standing: run_outcomes.OpenFindings
+) -> dict[Environment, date]:
     """The first day of each environment of which something is on record."""
     about = {one.environment for findings in standing.values() for one in findings}
     return {

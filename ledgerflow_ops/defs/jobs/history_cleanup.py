@@ -9,7 +9,7 @@ from dagster import AssetKey, DagsterInstance, DagsterRunStatus
 from ledgerflow_ops.core.catalog import catalog as known
 from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.retention.run_retention import Cleanup, cleanup
+from ledgerflow_ops.core.retention.run_retention import RunCleanup, plan_cleanup
 from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.runs.run_context import WHO, WHY, on_record
 from ledgerflow_ops.defs.storage import Days, LedgerEventLog
@@ -49,7 +49,7 @@ def history_job(ctx: OperationContext) -> dg.JobDefinition:
     return graph.to_job(name=HISTORY_JOB, description=text, executor_def=dg.in_process_executor)
 
 
-def tidy(ctx: OperationContext, instance: DagsterInstance, limit: int = _LIMIT) -> Cleanup:
+def tidy(ctx: OperationContext, instance: DagsterInstance, limit: int = _LIMIT) -> RunCleanup:
     """Remove what is older than the history and needed by no page; what was done.
 
     A crash in between leaves nothing that the next time would not find: a run goes after its events.
@@ -57,7 +57,7 @@ def tidy(ctx: OperationContext, instance: DagsterInstance, limit: int = _LIMIT) 
     edge = ctx.clock().astimezone(UTC) - timedelta(days=ctx.settings.dagster_history_days)
     events = instance.event_log_storage
     assert isinstance(events, LedgerEventLog), "dagster.yaml names another storage"
-    done = cleanup(
+    done = plan_cleanup(
         ended=_before(instance, edge, *_ENDED),
         unended=[run for run in _before(instance, edge, *_UNENDED) if run != ctx.run.run_id],
         shown=events.runs_shown(days_shown(ctx, instance)),

@@ -6,11 +6,11 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from ledgerflow_ops.core.access.run_confirmation import TYPED, refuse_unnamed
+from ledgerflow_ops.core.access.run_confirmation import ENVIRONMENT_FIELD_HELP, require_typed_environment
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.restore import incident as incidents
 from ledgerflow_ops.core.restore.restore_plan import Wish
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.defs.assets.backup_chain import key
 from ledgerflow_ops.defs.runs.run_context import at_work, on_record, repeats
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -21,7 +21,7 @@ from ledgerflow_ops.operations.restore.restore import Restored
 class NamedConfig(dg.Config):
     """The environment's name, typed for this run: without it nothing is touched."""
 
-    environment: str = Field(description=TYPED)
+    environment: str = Field(description=ENVIRONMENT_FIELD_HELP)
 
 
 class RestoreConfig(NamedConfig):
@@ -92,7 +92,7 @@ def _restore_op(env: EnvironmentContext) -> dg.OpDefinition:
     def op(context: dg.OpExecutionContext, config: RestoreConfig) -> None:
         here = at_work(env, context)
         with on_record():
-            refuse_unnamed(env.environment, config.environment, repeats(context))
+            require_typed_environment(env.environment, config.environment, repeats(context))
             wish = wish_of(env, config.file, config.from_env, config.confirm, force=config.force)
             restored = restore.restore(here, wish)
         _tell(context, env, restored, {})
@@ -105,7 +105,7 @@ def _rollback_op(env: EnvironmentContext) -> dg.OpDefinition:
     def op(context: dg.OpExecutionContext, config: RollbackConfig) -> None:
         here = at_work(env, context)
         with on_record():
-            refuse_unnamed(env.environment, config.environment, repeats(context))
+            require_typed_environment(env.environment, config.environment, repeats(context))
             done = rollback.rollback(here, force=config.force)
         facts = {name: dg.MetadataValue.text(str(value)) for name, value in done.as_json().items()}
         context.log_event(
@@ -120,7 +120,7 @@ def _recover_op(env: EnvironmentContext) -> dg.OpDefinition:
     def op(context: dg.OpExecutionContext, config: RecoverConfig) -> None:
         here = at_work(env, context)
         with on_record():
-            refuse_unnamed(env.environment, config.environment, repeats(context))
+            require_typed_environment(env.environment, config.environment, repeats(context))
             incident, restored = recover.recover(here, confirmed=config.confirm)
         record = dg.MetadataValue.md(incidents.markdown(incident))
         facts = {
@@ -162,7 +162,7 @@ def _metadata(restored: Restored) -> dict[str, dg.MetadataValue]:
     plan = restored.plan
     manifest, live = plan.candidate.manifest, plan.target.live
     assert manifest is not None
-    was = f"{live.relations} relations, {human(live.source.size)}" if live else "absent"
+    was = f"{live.relations} relations, {format_size(live.source.size)}" if live else "absent"
     rows = [
         dg.TableRecord({"check": one.name, "passed": one.passed, "message": one.message})
         for one in restored.checks

@@ -8,12 +8,12 @@ import dagster as dg
 
 from ledgerflow_ops.adapters.system.clock import Pace
 from ledgerflow_ops.core.catalog import naming
-from ledgerflow_ops.core.catalog.catalog import Entry
+from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.progress import Reporter, Step
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -56,8 +56,8 @@ class _Tee:
 
     def moved(self, done: int, expected: int | None) -> None:
         if self._pace.due():
-            of = f" of about {human(expected)}" if expected else ""
-            self._log.info(f"{self._step}: {human(done)}{of}")
+            of = f" of about {format_size(expected)}" if expected else ""
+            self._log.info(f"{self._step}: {format_size(done)}{of}")
         self._other.moved(done, expected)
 
     def counted(self, done: int, of: int, what: str) -> None:
@@ -136,7 +136,7 @@ def _made(context: Context, dumped: dg.AssetKey) -> BackupName | None:
     return None
 
 
-def _told_instant(env: EnvironmentContext, entry: Entry) -> tuple[date, datetime] | None:
+def _told_instant(env: EnvironmentContext, entry: CatalogEntry) -> tuple[date, datetime] | None:
     """A backup's day and recovery point, by its manifest, or where that is not whole by its name."""
     if entry.day and entry.recovery_point:
         return entry.day, entry.recovery_point

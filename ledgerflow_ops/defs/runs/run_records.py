@@ -11,8 +11,8 @@ from dagster._core.storage.dagster_run import RunRecord
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.monitoring.run_outcomes import BACKUP, DRILL, VERIFY, Ended, Fate
-from ledgerflow_ops.core.sealed_records import parsed
+from ledgerflow_ops.core.monitoring.run_outcomes import BACKUP, DRILL, VERIFY, EndedRun, RunResult
+from ledgerflow_ops.core.sealed_records import parse_json
 from ledgerflow_ops.defs.runs.run_context import TERMINAL, TRIGGER
 from ledgerflow_ops.defs.runs.run_results import (
     INTERRUPTION,
@@ -52,7 +52,7 @@ class Cursor:
     def parse(cls, text: str | None, now: datetime) -> "Cursor":
         """The cursor as it was kept. Without one, and where it lies ahead of the clock, it begins anew."""
         try:
-            kept = parsed(text or "")
+            kept = parse_json(text or "")
             until = datetime.fromisoformat(kept["until"])
             if until <= now + _OVERLAP:
                 return cls(until, frozenset(kept["seen"]), frozenset(kept.get("left", ())))
@@ -72,7 +72,7 @@ class Cursor:
 
 def ended_since(
     instance: dg.DagsterInstance, cursor: Cursor, limit: int = _AT_ONCE
-) -> tuple[list[Ended], Cursor]:
+) -> tuple[list[EndedRun], Cursor]:
     """The runs that ended after the cursor, in the order in which they did, and the cursor behind them.
 
     Every way to order a run is in there: schedules, clicks, backfills, terminals. (Dagster's own run status
@@ -105,14 +105,14 @@ def _tried_again(record: RunRecord) -> bool:
     return record.dagster_run.tags.get(WILL_RETRY_TAG) == "true"
 
 
-def _ended(instance: dg.DagsterInstance, record: RunRecord) -> Ended:
+def _ended(instance: dg.DagsterInstance, record: RunRecord) -> EndedRun:
     run = record.dagster_run
     logged = instance.get_records_for_run(run.run_id, of_type=_TELLING).records
     events = [one.event_log_entry.dagster_event for one in logged if one.event_log_entry.dagster_event]
     environment, verb = _named(run)
     by_hand = run.tags.get(TRIGGER) == TERMINAL
     fate, failure = _fate(run, events, by_hand=by_hand)
-    return Ended(
+    return EndedRun(
         run_id=run.run_id,
         environment=environment,
         verb=verb,
@@ -128,18 +128,18 @@ def _ended(instance: dg.DagsterInstance, record: RunRecord) -> Ended:
     )
 
 
-def _fate(run: dg.DagsterRun, events: list[dg.DagsterEvent], *, by_hand: bool) -> tuple[Fate, Failure]:
+def _fate(run: dg.DagsterRun, events: list[dg.DagsterEvent], *, by_hand: bool) -> tuple[RunResult, Failure]:
     """How a run ended, and why it failed if it did.
 
     An interruption is a person's will only at a terminal: elsewhere it is how Dagster ends what takes too
     long, or how the machine ends all.
     """
     if not has_failed(run, events):
-        return Fate(run.status.value.lower()), Failure("", "", 1)
+        return RunResult(run.status.value.lower()), Failure("", "", 1)
     failure = failure_of(events)
     if failure == INTERRUPTION and by_hand:
-        return Fate.CANCELED, failure
-    return Fate.FAILURE, _dagsters(events) if failure in (None, INTERRUPTION) else failure
+        return RunResult.CANCELED, failure
+    return RunResult.FAILURE, _dagsters(events) if failure in (None, INTERRUPTION) else failure
 
 
 def _dagsters(events: list[dg.DagsterEvent]) -> Failure:

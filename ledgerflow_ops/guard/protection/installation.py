@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ledgerflow_ops.adapters.services import docker
 from ledgerflow_ops.adapters.storage import folder as folders
-from ledgerflow_ops.core.catalog.catalog import relied_on
+from ledgerflow_ops.core.catalog.catalog import newest_reliable
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError, Refused
 from ledgerflow_ops.guard import exec as real
@@ -81,7 +81,7 @@ def _labels(scene: Scene) -> Iterator[Check]:
 def _backup(env: EnvironmentContext) -> Check:
     name, command = f"{env.environment} backup", f"LEDGER_ENV={env.environment} make backup"
     now = env.ctx.clock()
-    newest = relied_on(catalog.entries(env), now, sample=env.is_sample)
+    newest = newest_reliable(catalog.entries(env), now, sample=env.is_sample)
     if newest is None or newest.recovery_point is None:
         return failed(name, "none", f"{env.environment} has no proven backup.", command)
     age = now - newest.recovery_point

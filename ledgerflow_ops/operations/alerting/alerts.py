@@ -12,9 +12,9 @@ from typing import Any
 from ledgerflow_ops.adapters.storage.state_file import StateFile
 from ledgerflow_ops.adapters.system.process import mask
 from ledgerflow_ops.core.alerting import alert_messages, alert_policy
-from ledgerflow_ops.core.alerting.alert_messages import Context, Words
-from ledgerflow_ops.core.alerting.alert_policy import CHANNEL, Kind, Message
-from ledgerflow_ops.core.alerting.findings import Alert, Finding, Level, State
+from ledgerflow_ops.core.alerting.alert_messages import MessageContext, MessageText
+from ledgerflow_ops.core.alerting.alert_policy import CHANNEL_FAILURE, AlertMessage, MessageKind
+from ledgerflow_ops.core.alerting.findings import Alert, AlertState, Finding, Level
 from ledgerflow_ops.core.catalog.catalog import newest_proven
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Busy, LedgerError, SettingsError
@@ -50,7 +50,7 @@ def open_alerts(ctx: OperationContext) -> list[Alert]:
 def damage(ctx: OperationContext) -> str:
     """Why the record of what is open cannot be understood; empty when it can. LedgerError from the disk."""
     try:
-        State.decode(_kept(ctx).read() or b"{}")
+        AlertState.decode(_kept(ctx).read() or b"{}")
     except ValueError as error:
         return str(error)
     return ""
@@ -72,7 +72,9 @@ def test(ctx: OperationContext) -> dict[str, str]:
         )
     round_ = _Round(ctx)
     with round_.alone():
-        words = Words("ledgerflow: a test", "Alerts of ledgerflow arrive here. Nothing is wrong.", "success")
+        words = MessageText(
+            "ledgerflow: a test", "Alerts of ledgerflow arrive here. Nothing is wrong.", "success"
+        )
         found = {
             name: whys[0] for name, whys in round_.post({name: [words] for name in round_.names}).items()
         }
@@ -109,7 +111,7 @@ class _Round:
         self.policy = channels.policy(ctx.settings)
         self.names = [channel.name for channel in self.policy.channels]
         self.kept = _kept(ctx)
-        self.state = self.saved = State()
+        self.state = self.saved = AlertState()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -126,7 +128,7 @@ class _Round:
 
     def _read(self) -> None:
         try:
-            self.state = self.saved = State.decode(self.kept.read() or b"{}")
+            self.state = self.saved = AlertState.decode(self.kept.read() or b"{}")
         except ValueError as error:
             self._begin_anew(f"was damaged ({error})")
         except LedgerError as error:
@@ -142,41 +144,43 @@ class _Round:
     def hear(self, source: str, findings: Iterable[Finding]) -> None:
         """Take in what a source says, and put it on record."""
         before = self.state
-        self.state, _ = alert_policy.decide(before, source, findings, self.now, self.policy)
+        self.state, _ = alert_policy.process_findings(before, source, findings, self.now, self.policy)
         self.save()
         for what, alert in _turns(before, self.state):
             self._note(what, as_json(alert))
 
     def send(self) -> None:
         """Send what is due. What a channel says of itself by failing is told by the others right away."""
-        tried = self._sent(alert_policy.due(self.state, self.now, self.policy))
+        tried = self._sent(alert_policy.due_messages(self.state, self.now, self.policy))
         self.hear_channels(tried)
         for alert in self.state.alerts:  # nobody says it again; it is over once somebody has heard it
             if alert.source == _RECORD and alert.is_open and self._is_known(alert):
                 self.hear(_RECORD, [])
         later = [
-            one for one in alert_policy.due(self.state, self.now, self.policy) if not tried.get(one.channel)
+            one
+            for one in alert_policy.due_messages(self.state, self.now, self.policy)
+            if not tried.get(one.channel)
         ]
         self._sent(later)
 
     def _is_known(self, alert: Alert) -> bool:
-        known = alert_policy.reached(alert, self.now, self.policy)
+        known = alert_policy.is_delivered(alert, self.now, self.policy)
         return known or abs(self.now - alert.since) >= self.policy.remind
 
     def hear_channels(self, tried: Mapping[str, str]) -> None:
         """Take in which channels failed (why) and which did not (""); the others are as they were."""
-        standing = [one for one in self.state.said_by(_OWN) if one.kind == CHANNEL]
+        standing = [one for one in self.state.said_by(_OWN) if one.kind == CHANNEL_FAILURE]
         findings = [one for one in standing if one.subject in self.names and one.subject not in tried]
         findings += [_failing(name, why) for name, why in tried.items() if why]
         if tried or len(findings) != len(self.state.said_by(_OWN)):
             self.hear(_OWN, findings)
 
-    def _sent(self, due: Sequence[Message]) -> dict[str, str]:
+    def _sent(self, due: Sequence[AlertMessage]) -> dict[str, str]:
         """Send the messages; by name why a channel failed, or "". What nobody took, goes to any other one."""
         if not due:
             return {}
         context = self._context()
-        posts: dict[str, list[Message]] = {}
+        posts: dict[str, list[AlertMessage]] = {}
         for message in due:
             posts.setdefault(message.channel, []).append(message)
         found = self.post({name: [_words(one, context) for one in listed] for name, listed in posts.items()})
@@ -185,33 +189,35 @@ class _Round:
                 self._mark(message, why)
         tried = {name: next(filter(None, whys), "") for name, whys in found.items()}
         for message in due:
-            if message.kind is not Kind.RECOVERY and tried[message.channel]:
+            if message.kind is not MessageKind.RECOVERY and tried[message.channel]:
                 self._pass_on(message, context, tried)
         return tried
 
-    def _pass_on(self, message: Message, context: Context, tried: dict[str, str]) -> None:
+    def _pass_on(self, message: AlertMessage, context: MessageContext, tried: dict[str, str]) -> None:
         """Give a message that none of its channels took to the next one that takes it, whatever it is for."""
         about = {alert.id for alert in message.alerts}
         for name in self.names:
             unknown = [
                 alert
                 for alert in self.state.alerts
-                if alert.id in about and not alert_policy.reached(alert, self.now, self.policy)
+                if alert.id in about and not alert_policy.is_delivered(alert, self.now, self.policy)
             ]
             if not unknown:
                 return
             if tried.get(name):
                 continue
-            again = Message(message.kind, name, tuple(unknown))
+            again = AlertMessage(message.kind, name, tuple(unknown))
             why = self.post({name: [_words(again, context)]})[name][0]
             tried[name] = why
             self._mark(again, why)
 
-    def _mark(self, message: Message, why: str) -> None:
+    def _mark(self, message: AlertMessage, why: str) -> None:
         """Note what came of a message, at once: the next channel may take long."""
         seldom = {alert.id for alert in self.state.alerts if message.channel in alert.missed}
         again = all(alert.id in seldom for alert in message.alerts)
-        self.state = (alert_policy.missed if why else alert_policy.told)(self.state, message, self.now)
+        self.state = (alert_policy.mark_failed if why else alert_policy.mark_delivered)(
+            self.state, message, self.now
+        )
         self.save()
         if why and again:  # a channel that stays silent is noted once
             return
@@ -227,7 +233,7 @@ class _Round:
             },
         )
 
-    def post(self, words: Mapping[str, Sequence[Words]]) -> dict[str, list[str]]:
+    def post(self, words: Mapping[str, Sequence[MessageText]]) -> dict[str, list[str]]:
         """Send each channel its messages: why each did not arrive, or an empty string."""
         from ledgerflow_ops.adapters.services import (
             notifications,  # half a second, only where something is sent
@@ -261,26 +267,26 @@ class _Round:
         except LedgerError as error:
             self.ctx.reporter.say(f"not in the journal: {error.message}")
 
-    def _context(self) -> Context:
+    def _context(self) -> MessageContext:
         """What is known around the alerts, as far as it can be found out."""
         safe = {environment: _safe(self.ctx, environment) for environment in Environment}
         server = Server("webserver", self.ctx.settings.state_dir)
         page = str(server.remembered().get("address", "")) if server.running() else ""
-        return Context(self.now, self.ctx.settings.alerts.zone, safe, page)
+        return MessageContext(self.now, self.ctx.settings.alerts.zone, safe, page)
 
 
 def _kept(ctx: OperationContext) -> StateFile:
     return StateFile(ctx.settings.state_dir, "alerts.json")
 
 
-def _read(kept: StateFile) -> State:
+def _read(kept: StateFile) -> AlertState:
     """What is on record; nothing where it cannot be read, which the next report tells."""
     with suppress(ValueError):
-        return State.decode(kept.read() or b"{}")
-    return State()
+        return AlertState.decode(kept.read() or b"{}")
+    return AlertState()
 
 
-def _turns(before: State, after: State) -> Iterator[tuple[str, Alert]]:
+def _turns(before: AlertState, after: AlertState) -> Iterator[tuple[str, Alert]]:
     """What is new, and what is over, told or not."""
     known = {alert.id for alert in before.alerts if alert.closed is None}
     still = {alert.id for alert in after.alerts if alert.closed is None}
@@ -298,19 +304,19 @@ def _damaged(why: str, aside: str) -> Finding:
 
 def _failing(name: str, why: str) -> Finding:
     text = f"The channel {name} does not take alerts: {why}."
-    return Finding(None, CHANNEL, name, Level.WARNING, text, "make alert-test")
+    return Finding(None, CHANNEL_FAILURE, name, Level.WARNING, text, "make alert-test")
 
 
-def _words(message: Message, context: Context) -> Words:
+def _words(message: AlertMessage, context: MessageContext) -> MessageText:
     """The message as it is sent, without any secret that a finding may repeat."""
-    plain = alert_messages.words(message, context)
-    return Words(mask(plain.title), mask(plain.body), plain.bad)
+    plain = alert_messages.compose_message(message, context)
+    return MessageText(mask(plain.title), mask(plain.body), plain.bad)
 
 
 def _safe(ctx: OperationContext, environment: Environment) -> str:
     env = ctx.env(environment)
     try:
         newest = newest_proven(summaries.own(env, summaries.present(env)))
-        return alert_messages.safe(newest, ctx.clock())
+        return alert_messages.describe_safety(newest, ctx.clock())
     except (LedgerError, OSError) as error:
         return f"not known: {getattr(error, 'message', error)}"

@@ -3,18 +3,18 @@
 from datetime import timedelta
 
 from ledgerflow_ops.config import Settings
-from ledgerflow_ops.core.alerting.alert_policy import Channel, Policy
+from ledgerflow_ops.core.alerting.alert_policy import AlertPolicy, Channel
 from ledgerflow_ops.core.alerting.quiet_hours import QuietHours
 from ledgerflow_ops.core.errors import SettingsError
 
 
-def policy(settings: Settings) -> Policy:
+def policy(settings: Settings) -> AlertPolicy:
     """How people want to be told."""
     asked = settings.alerts
     quiet = None
     if asked.quiet_from is not None and asked.quiet_until is not None:
         quiet = QuietHours(asked.quiet_from, asked.quiet_until, asked.zone)
-    return Policy(
+    return AlertPolicy(
         tuple(Channel(one.name, one.environments, one.level) for one in asked.channels),
         remind=timedelta(hours=asked.remind_hours),
         settle=timedelta(minutes=asked.settle_minutes),

@@ -7,12 +7,12 @@ from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.storage import file_copy
 from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.core.catalog import naming
-from ledgerflow_ops.core.catalog.catalog import Entry
+from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.core.models import FileFacts
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup.file_placement import Placing
 from ledgerflow_ops.operations.cleanup import leftover_sweep
@@ -21,7 +21,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 _ROOM_FOR_RECORDS = 1_000_000
 
 
-def of_day(env: EnvironmentContext, day: date) -> list[Entry]:
+def of_day(env: EnvironmentContext, day: date) -> list[CatalogEntry]:
     """The backups of a day in a location that are there and not known to be bad: proven ones first, of
     those the newest."""
     found = [one for one in catalog.newest_first(env) if one.day == day and not one.bad and one.local]
@@ -52,7 +52,7 @@ def rejected(env: EnvironmentContext, day: date) -> Iterator[str]:
             yield f"{entry.name.dump} in {folder} has its bytes in the cloud only."
 
 
-def bring(env: EnvironmentContext, at: EnvironmentContext, entry: Entry) -> Manifest:
+def bring(env: EnvironmentContext, at: EnvironmentContext, entry: CatalogEntry) -> Manifest:
     """Copy a backup from the location `at` into the environment's folder, its manifest last.
 
     Its proof stays behind: what was copied is judged anew. Busy or Refused (3) before anything is
@@ -110,7 +110,8 @@ class _Bringing:
         free = self.env.folder.free()
         if free < needed + _ROOM_FOR_RECORDS:
             raise LedgerError(
-                f"Not enough room in {self.env.folder.path}: {human(needed)} needed, {human(free)} free.",
+                f"Not enough room in {self.env.folder.path}: {format_size(needed)} needed, "
+                f"{format_size(free)} free.",
                 hint="Free room or set another backup_root. Nothing was copied.",
             )
 

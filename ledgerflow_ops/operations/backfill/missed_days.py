@@ -6,11 +6,11 @@ from datetime import date
 from functools import partial
 from typing import Protocol
 
-from ledgerflow_ops.core.catalog.catalog import Entry
+from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.errors import BadBackup, Busy, Refused
 from ledgerflow_ops.core.schedule import backfill_plan as judging
-from ledgerflow_ops.core.schedule.backfill_plan import DayPlan, DayVerdict, Lack
+from ledgerflow_ops.core.schedule.backfill_plan import DayPlan, DayVerdict, UnavailableSource
 from ledgerflow_ops.operations.backfill import adoption
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -29,7 +29,7 @@ class Seen:
     """What a way has to offer, best first, and what it lacks where none of it holds."""
 
     offers: Sequence[Offer]
-    lack: Lack
+    lack: UnavailableSource
 
 
 class Way(Protocol):
@@ -52,7 +52,7 @@ def here(env: EnvironmentContext, day: date) -> Seen:
         )
         for entry in adoption.of_day(env, day)
     ]
-    return Seen(offers, Lack(" ".join(adoption.rejected(env, day)), hint))
+    return Seen(offers, UnavailableSource(" ".join(adoption.rejected(env, day)), hint))
 
 
 def elsewhere(env: EnvironmentContext, day: date) -> Seen:
@@ -75,7 +75,9 @@ def elsewhere(env: EnvironmentContext, day: date) -> Seen:
         for at in others
         for entry in adoption.of_day(at, day)
     ]
-    return Seen(offers, Lack(" ".join(one for at in others for one in adoption.rejected(at, day)), hint))
+    return Seen(
+        offers, UnavailableSource(" ".join(one for at in others for one in adoption.rejected(at, day)), hint)
+    )
 
 
 WAYS: Sequence[Way] = (here, elsewhere)
@@ -94,7 +96,7 @@ def plan_backfill(env: EnvironmentContext, day: date) -> DayPlan:
     if offers and day < today:
         return DayPlan(day, offers[0].verdict, offers[0].why)
     lacks = [found.lack for found in seen]
-    return DayPlan(day, DayVerdict.REFUSE, *judging.refusal(env.environment, day, today, lacks))
+    return DayPlan(day, DayVerdict.REFUSE, *judging.refusal_text(env.environment, day, today, lacks))
 
 
 def backup_of(env: EnvironmentContext, day: date) -> Manifest:
@@ -103,7 +105,7 @@ def backup_of(env: EnvironmentContext, day: date) -> Manifest:
     What turns out to be damaged while it is copied gives way to the next one. Refused (3) when nothing
     leads there: the message says what is missing, the hint how to get it.
     """
-    today, lacks = env.today(), list[Lack]()
+    today, lacks = env.today(), list[UnavailableSource]()
     for way in WAYS if day < today else ():
         seen = way(env, day)
         for offer in seen.offers:
@@ -112,12 +114,12 @@ def backup_of(env: EnvironmentContext, day: date) -> Manifest:
             except Busy:
                 raise
             except (BadBackup, Refused) as error:
-                lacks.append(Lack(error.message, error.hint))
+                lacks.append(UnavailableSource(error.message, error.hint))
         lacks.append(seen.lack)
-    message, hint = judging.refusal(env.environment, day, today, lacks)
+    message, hint = judging.refusal_text(env.environment, day, today, lacks)
     raise Refused(message, hint=hint)
 
 
-def _manifest(entry: Entry) -> Manifest:
+def _manifest(entry: CatalogEntry) -> Manifest:
     assert entry.manifest is not None
     return entry.manifest

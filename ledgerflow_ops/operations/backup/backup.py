@@ -114,7 +114,7 @@ def asked_name(env: EnvironmentContext, file: str | None) -> BackupName | None:
 
     SettingsError for a name that cannot be, Refused for one that is there already.
     """
-    name = naming.custom(env.environment, file) if file else None
+    name = naming.custom_name(env.environment, file) if file else None
     if name and any(env.folder.taken(taken) for taken in (name.dump, name.manifest, name.files)):
         raise Refused(
             f"{env.folder.file(name.dump)} exists already.",
@@ -191,7 +191,7 @@ class _Backup:
         if ready.name:
             return ready.name
         local = recovery_point.astimezone(self.env.settings.zone)
-        for name in naming.candidates(self.env.environment, local):
+        for name in naming.default_names(self.env.environment, local):
             if not any(self.env.folder.taken(file) for file in (name.dump, name.manifest, name.files)):
                 return name
         raise Refused(

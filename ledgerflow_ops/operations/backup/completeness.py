@@ -29,7 +29,10 @@ def warnings(
 
     `said` and `roles_said` are what pg_dump and pg_dumpall printed, `entries` the archive's own list.
     """
-    found = [*dump_warnings.read("pg_dump", said), *dump_warnings.read("pg_dumpall", roles_said)]
+    found = [
+        *dump_warnings.parse_warnings("pg_dump", said),
+        *dump_warnings.parse_warnings("pg_dumpall", roles_said),
+    ]
     found += [one.warning() for one in missing_rights.unseen(snapshot.connection)]
     if not any(one.missing for one in found):
         found += _absent(snapshot.connection, entries)

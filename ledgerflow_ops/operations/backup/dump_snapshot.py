@@ -23,7 +23,7 @@ from ledgerflow_ops.adapters.inspection import non_table_objects, partition_plac
 from ledgerflow_ops.adapters.inspection.schema_changes import changed
 from ledgerflow_ops.adapters.inspection.source import Inventory, Snapshot
 from ledgerflow_ops.adapters.system import clock
-from ledgerflow_ops.core.comparison.non_table_objects import Sequence
+from ledgerflow_ops.core.comparison.non_table_objects import SequenceReading
 from ledgerflow_ops.core.errors import LedgerError, Unsettled
 from ledgerflow_ops.core.postgres.session_activity import Watcher
 from ledgerflow_ops.core.progress import Reporter
@@ -44,7 +44,7 @@ class Opened:
 
     recovery_point: datetime
     snapshot: Snapshot
-    sequences: dict[str, Sequence]
+    sequences: dict[str, SequenceReading]
     inventory: Inventory
     dump: Dumper
     ddl: Script

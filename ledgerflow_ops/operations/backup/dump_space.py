@@ -4,7 +4,7 @@ from ledgerflow_ops.core import space_estimates
 from ledgerflow_ops.core.catalog import catalog as known
 from ledgerflow_ops.core.catalog.manifest import Source
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_backup
@@ -22,10 +22,10 @@ def require(env: EnvironmentContext, found: Source) -> int:
     needed, files = space_estimates.dump_needs(found.size, last), files_backup.room(env)
     free = env.folder.free()
     if free < needed + files + _ROOM_FOR_RECORDS:
-        beside = f", new files {human(files)}" if files else ""
+        beside = f", new files {format_size(files)}" if files else ""
         raise LedgerError(
-            f"Not enough room in {env.folder.path}: about {human(needed + files)} needed "
-            f"(database {human(found.size)}{beside}), {human(free)} free.",
+            f"Not enough room in {env.folder.path}: about {format_size(needed + files)} needed "
+            f"(database {format_size(found.size)}{beside}), {format_size(free)} free.",
             hint="Free room or set another backup_root. Nothing was written.",
         )
     return last.size if last else 0

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from ledgerflow_ops.core.catalog import unfinished_backup
 from ledgerflow_ops.core.catalog.naming import PARTIAL, BackupName
-from ledgerflow_ops.core.catalog.unfinished_backup import Making, Placed
+from ledgerflow_ops.core.catalog.unfinished_backup import PlacedFile, UnfinishedBackup
 from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -18,8 +18,8 @@ class Placing:
     """One backup's files on their way into its folder. Under the environment's lock."""
 
     def __init__(self, env: EnvironmentContext, name: BackupName) -> None:
-        self._folder, self._file = env.folder, unfinished_backup.file_of(name)
-        self._record, self._placed = Making(stem=name.stem), list[str]()
+        self._folder, self._file = env.folder, unfinished_backup.record_name(name)
+        self._record, self._placed = UnfinishedBackup(stem=name.stem), list[str]()
 
     @contextmanager
     def whole(self) -> Iterator[None]:
@@ -53,6 +53,6 @@ class Placing:
         """Write down, durably, that the finished `.partial` of this file is about to be given its name."""
         version = self._folder.version(file + PARTIAL)
         if version is not None:
-            placed = (*self._record.placed, Placed(file=file, inode=version[0], size=version[1]))
+            placed = (*self._record.placed, PlacedFile(file=file, inode=version[0], size=version[1]))
             self._record = self._record.model_copy(update={"placed": placed})
             self._folder.replace(self._file, self._record.encode())

@@ -46,7 +46,7 @@ def read(
         if finished.code:
             return Globals(None, _why_not(finished), facts)
         missing = set(facts) ^ _created(finished.out, encoding)
-        if not missing and roles_script.same(before, finished.out):
+        if not missing and roles_script.same_script(before, finished.out):
             return Globals(finished.out, "", facts, mask(finished.errors))
         before = finished.out
         with database.connect() as connection:
@@ -89,7 +89,7 @@ def _able(client: Client, database: Database) -> Client | str:
 def _created(script: bytes, encoding: str) -> set[str]:
     """The roles that pg_dumpall's script creates; none where it cannot be read."""
     try:
-        return roles_script.created_roles(roles_script.decoded(script, encoding))
+        return roles_script.created_roles(roles_script.decode_script(script, encoding))
     except roles_script.UnreadableScript:
         return set()
 

@@ -11,10 +11,10 @@ from ledgerflow_ops.adapters.inspection.source import Inventory, Snapshot
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.core.catalog.manifest import Seal
 from ledgerflow_ops.core.comparison.non_table_objects import (
-    Beside,
-    Sequence,
-    beside_against_archive,
+    NonTableObjects,
+    SequenceReading,
     ddl_against_archive,
+    non_table_against_archive,
 )
 from ledgerflow_ops.core.comparison.seal_comparison import rows_against_seal, source_against_archive
 from ledgerflow_ops.core.errors import BadBackup
@@ -27,17 +27,17 @@ class Sealed:
     """The seal that goes into the manifest, and what is only needed until the archive is shown to hold it."""
 
     seal: Seal
-    beside: Beside
+    beside: NonTableObjects
     notes: tuple[str, ...]
     preloaded: tuple[str, ...] | None
     members: dict[str, str]
 
 
-def take(snapshot: Snapshot, rows: Inventory, sequences: dict[str, Sequence], *, full: bool) -> Sealed:
+def take(snapshot: Snapshot, rows: Inventory, sequences: dict[str, SequenceReading], *, full: bool) -> Sealed:
     """The seal of the database under its snapshot; its inventory and sequences have been read already."""
     connection = snapshot.connection
     look = source.read_contents(connection, full=full, rows=rows)
-    there = Beside(sequences, *non_table_objects.objects(connection, full=full))
+    there = NonTableObjects(sequences, *non_table_objects.objects(connection, full=full))
     return Sealed(look.seal, there, look.notes, look.preloaded, extension_members.relations(connection))
 
 
@@ -48,7 +48,7 @@ def require_held(
     differences = [
         *rows_against_seal(sealed.seal, streamed.contents),
         *source_against_archive(sealed.seal, streamed.contents),
-        *beside_against_archive(
+        *non_table_against_archive(
             sealed.beside, non_table_objects.sequences(snapshot.connection), streamed.contents
         ),
         *ddl_against_archive(ddl(), archive.ddl(tools, file)),

@@ -81,7 +81,9 @@ def _databases(env: EnvironmentContext) -> Iterator[Check]:
     live = database.parameters["dbname"]
     try:
         with restore_server.maintenance(database).connect() as connection:
-            found = database_names.unfinished(restore_server.beside(connection), env.environment, live)
+            found = database_names.unfinished_restores(
+                restore_server.beside(connection), env.environment, live
+            )
     except LedgerError:
         return
     if names := [one.name for one in found]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ledgerflow_ops.adapters.cluster import scratch_cluster, server_home
 from ledgerflow_ops.core.catalog import unfinished_backup
 from ledgerflow_ops.core.catalog.naming import BackupName
-from ledgerflow_ops.core.catalog.unfinished_backup import Making, Placed
+from ledgerflow_ops.core.catalog.unfinished_backup import PlacedFile, UnfinishedBackup
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops.operations import removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
@@ -56,7 +56,7 @@ def _uncommitted(env: EnvironmentContext) -> Iterator[str]:
     """
     for file in records(env):
         try:
-            record = Making.decode(env.folder.record(file), file)
+            record = UnfinishedBackup.decode(env.folder.record(file), file)
         except BadBackup as error:
             env.ctx.reporter.say(f"{error.message} What it names stays.")
             record = None
@@ -72,12 +72,12 @@ def records(env: EnvironmentContext) -> list[str]:
     """The records of backups in the making that lie in the folder."""
     path = env.folder.path
     return (
-        sorted(one.name for one in path.iterdir() if unfinished_backup.is_making(one.name))
+        sorted(one.name for one in path.iterdir() if unfinished_backup.is_record_name(one.name))
         if path.is_dir()
         else []
     )
 
 
-def _is_still(env: EnvironmentContext, placed: Placed) -> bool:
+def _is_still(env: EnvironmentContext, placed: PlacedFile) -> bool:
     version = env.folder.version(placed.file)
     return version is not None and version[:2] == (placed.inode, placed.size)

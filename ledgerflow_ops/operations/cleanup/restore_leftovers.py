@@ -6,7 +6,7 @@ from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.core.errors import InUse, LedgerError, Refused
 from ledgerflow_ops.core.postgres.qualified_names import quote
 from ledgerflow_ops.core.restore import database_names
-from ledgerflow_ops.core.restore.database_names import Beside
+from ledgerflow_ops.core.restore.database_names import SiblingDatabase
 from ledgerflow_ops.operations import journal
 from ledgerflow_ops.operations.cleanup import swap_outcome
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -19,8 +19,8 @@ def sweep(env: EnvironmentContext) -> list[str]:
     name, server = database.parameters["dbname"], restore_server.maintenance(database)
     with server.connect() as connection:
         found = restore_server.beside(connection)
-        halves = database_names.unfinished(found, env.environment, name)
-        kept_ = database_names.kept(found, env.environment, name)
+        halves = database_names.unfinished_restores(found, env.environment, name)
+        kept_ = database_names.previous_databases(found, env.environment, name)
         swap_outcome.require_ended(connection, [one.name for one in (*halves, *kept_)])
         ids = {one.mark.id for one in halves}, {one.mark.id for one in kept_}
         for ident in files_pairing.settle(env, *ids):
@@ -47,7 +47,7 @@ def _unmarked(connection: Connection, database: Database, marked: set[str]) -> l
     """Those whose restore died between making them and marking them: our form of name, and empty."""
     live = database.parameters["dbname"]
     names = [found for (found,) in connection.execute("SELECT datname FROM pg_database WHERE datallowconn")]
-    ours = [found for found in names if found not in marked and database_names.looks_restoring(found, live)]
+    ours = [found for found in names if found not in marked and database_names.is_restoring_name(found, live)]
     return [found for found in ours if _empty(database.named(found))]
 
 
@@ -97,7 +97,7 @@ def discard(env: EnvironmentContext, name: str) -> str:
     return name
 
 
-def kept_or_why(env: EnvironmentContext) -> tuple[list[Beside], str]:
+def kept_or_why(env: EnvironmentContext) -> tuple[list[SiblingDatabase], str]:
     """As `kept`, and in words why it cannot be said; never an error, never a server started for it."""
     if env.is_sample and not env.ctx.embedded.running:
         return [], ""
@@ -107,18 +107,22 @@ def kept_or_why(env: EnvironmentContext) -> tuple[list[Beside], str]:
         return [], error.message
 
 
-def kept(env: EnvironmentContext) -> list[Beside]:
+def kept(env: EnvironmentContext) -> list[SiblingDatabase]:
     """The databases that were live before, the last one first."""
     database = env.target()
-    return database_names.kept(_beside(database), env.environment, database.parameters["dbname"])
+    return database_names.previous_databases(
+        _beside(database), env.environment, database.parameters["dbname"]
+    )
 
 
 def _halves(env: EnvironmentContext) -> set[str]:
     database = env.target()
-    found = database_names.unfinished(_beside(database), env.environment, database.parameters["dbname"])
+    found = database_names.unfinished_restores(
+        _beside(database), env.environment, database.parameters["dbname"]
+    )
     return {one.name for one in found}
 
 
-def _beside(database: Database) -> list[Beside]:
+def _beside(database: Database) -> list[SiblingDatabase]:
     with restore_server.maintenance(database).connect() as connection:
         return restore_server.beside(connection)

@@ -11,7 +11,7 @@ from ledgerflow_ops.adapters.files.file_scanner import Found, Reader, Survey, Un
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core import space_estimates
 from ledgerflow_ops.core.catalog import files
-from ledgerflow_ops.core.catalog.files import FileEntry, FilesState, Filing, Kind, quoted
+from ledgerflow_ops.core.catalog.files import ArchiveAssignment, FileEntry, FileKind, FilesState, quoted
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.models import FileFacts
@@ -42,7 +42,7 @@ def room(env: EnvironmentContext) -> int:
         return 0
     seen = survey(env)
     sizes = {(found.root, quoted(found.path)): found.size for found in seen.files}
-    return space_estimates.archive_needs(files.to_store(sizes, _earlier(env)), len(seen.found))
+    return space_estimates.archive_needs(files.bytes_to_store(sizes, _earlier(env)), len(seen.found))
 
 
 def take(env: EnvironmentContext, name: BackupName, placing: Placing) -> FilesState | None:
@@ -90,13 +90,13 @@ class _Taking:
         seen = file_scanner.survey(roots(self.env))
         with Reader() as reader:
             entries = [self._read(reader, found) for found in seen.found]
-            intact = {held for held in files.candidates(entries, self.earlier) if self._intact(held)}
-            filing = files.filed(entries, self.earlier, intact, self.name.files)
+            intact = {held for held in files.candidate_archives(entries, self.earlier) if self._intact(held)}
+            filing = files.assign_archives(entries, self.earlier, intact, self.name.files)
             return self._store(reader, begun, seen, filing)
 
     def _read(self, reader: Reader, found: Found) -> FileEntry:
         """An entry, with the SHA-256 of a file's bytes. Within one run the same times mean the same file."""
-        if found.kind is Kind.FILE and found not in self.known:
+        if found.kind is FileKind.FILE and found not in self.known:
             self.known[found] = reader.read(found, lambda chunk: None)
         return found.entry(self.known.get(found, ""))
 
@@ -110,7 +110,7 @@ class _Taking:
                 self.report.say(f"{held.file} is gone or damaged: what it held is stored again")
         return self.judged[held]
 
-    def _store(self, reader: Reader, begun: datetime, seen: Survey, filing: Filing) -> FilesState:
+    def _store(self, reader: Reader, begun: datetime, seen: Survey, filing: ArchiveAssignment) -> FilesState:
         folder = self.env.folder
         self.report.step(Step.PACK)
         with folder.partial(self.name.files) as file:
@@ -137,13 +137,13 @@ class _Taking:
 
     def _pack(self, reader: Reader, packed: tarball.Tarball, found: Found, entry: FileEntry) -> None:
         """Put an entry into the archive; of a file only its bytes, and only where no earlier one has them."""
-        if entry.kind is not Kind.FILE:
+        if entry.kind is not FileKind.FILE:
             packed.add(entry)
         elif entry.archive == self.name.files:
             digests: list[str] = []
             packed.add(entry, lambda take: digests.append(reader.read(found, take)))
             if digests != [entry.sha256]:
-                raise Unsteady(entry.place)
+                raise Unsteady(entry.display_path)
 
 
 def _earlier(env: EnvironmentContext) -> list[FilesState]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.core.restore.compatibility import Reason
-from ledgerflow_ops.core.restore.file_swap import Phase, Swap
+from ledgerflow_ops.core.restore.file_swap import FileSwap, SwapPhase
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_plan, files_restore
 
@@ -53,7 +53,7 @@ def notes(env: EnvironmentContext, manifest: Manifest) -> Iterator[Reason]:
 
 def lay_out(
     env: EnvironmentContext, origin: EnvironmentContext, manifest: Manifest, ident: str
-) -> Swap | None:
+) -> FileSwap | None:
     """The files beside their roots, compared and ready; None where none are concerned."""
     if not concerned(env, manifest):
         return None
@@ -67,9 +67,9 @@ def settle(env: EnvironmentContext, restoring: set[str], before: set[str]) -> li
     """
     settled = []
     for swap in files_restore.unfinished(env):
-        if swap.phase is Phase.SWAPPING and swap.id not in restoring:
+        if swap.phase is SwapPhase.SWAPPING and swap.id not in restoring:
             files_restore.put_in_place(env, swap)
-        elif swap.phase is Phase.TAKING_BACK and swap.id in before:
+        elif swap.phase is SwapPhase.TAKING_BACK and swap.id in before:
             files_restore.announce_back(env, swap, really=False)
         else:
             files_restore.take_back(env, swap)

@@ -10,8 +10,8 @@ from ledgerflow_ops.adapters.system import disk_space
 from ledgerflow_ops.core.catalog.files import FilesState
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.errors import Refused
-from ledgerflow_ops.core.restore.file_swap import Phase, Place, Swap, require_id, room_needed
-from ledgerflow_ops.core.restore.restore_target import Room
+from ledgerflow_ops.core.restore.file_swap import FileSwap, SwappedRoot, SwapPhase, require_id, space_needed
+from ledgerflow_ops.core.restore.restore_target import RequiredSpace
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 ENDING = ".files.json"
@@ -22,12 +22,12 @@ UNTOUCHED = "Nothing was touched."
 class FilesPlan:
     """What a restore of files would do: which roots, under which names, with how much room."""
 
-    swap: Swap
-    room: tuple[Room, ...]
+    swap: FileSwap
+    room: tuple[RequiredSpace, ...]
     obstacles: tuple[str, ...]
 
     @property
-    def lacking(self) -> tuple[Room, ...]:
+    def lacking(self) -> tuple[RequiredSpace, ...]:
         """The file systems that are too full."""
         return tuple(room for room in self.room if room.lacking)
 
@@ -36,14 +36,14 @@ def plan_files(env: EnvironmentContext, manifest: Manifest, restore_id: str, now
     """What `restore` would do, with everything that stands in its way; nothing is touched."""
     require_id(restore_id)
     state = files_of(manifest)
-    swap = Swap(
+    swap = FileSwap(
         id=restore_id,
         environment=env.environment,
         dump=manifest.dump.file,
         manifest_digest=manifest.digest,
         begun_at=now,
-        phase=Phase.UNPACKING,
-        places=tuple(Place(root=root, existed=Path(root).exists()) for root in state.roots),
+        phase=SwapPhase.UNPACKING,
+        places=tuple(SwappedRoot(root=root, existed=Path(root).exists()) for root in state.roots),
     )
     return FilesPlan(swap, _room(state), tuple(_obstacles(env, swap)))
 
@@ -58,14 +58,14 @@ def files_of(manifest: Manifest) -> FilesState:
     return manifest.files
 
 
-def _room(state: FilesState) -> tuple[Room, ...]:
+def _room(state: FilesState) -> tuple[RequiredSpace, ...]:
     spaces = {root: disk_space.space(Path(root).parent) for root in state.roots}
-    needed = room_needed(state, {root: space.number for root, space in spaces.items()})
+    needed = space_needed(state, {root: space.number for root, space in spaces.items()})
     first = {space.number: (root, space.free) for root, space in reversed(spaces.items())}
-    return tuple(Room(first[number][0], size, first[number][1]) for number, size in needed.items())
+    return tuple(RequiredSpace(first[number][0], size, first[number][1]) for number, size in needed.items())
 
 
-def _obstacles(env: EnvironmentContext, swap: Swap) -> list[str]:
+def _obstacles(env: EnvironmentContext, swap: FileSwap) -> list[str]:
     found = [f"{place.root}: {why}" for place in swap.places if (why := file_swap.obstacle(Path(place.root)))]
     for place in swap.places:
         there = file_swap.names_taken(swap, place)

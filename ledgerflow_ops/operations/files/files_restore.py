@@ -16,13 +16,13 @@ from ledgerflow_ops.core.comparison.seal_comparison import Difference
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restore.file_swap import (
-    Phase,
-    Place,
+    FileSwap,
+    OccupiedNames,
     Rename,
-    Swap,
-    There,
-    backwards,
-    forwards,
+    SwappedRoot,
+    SwapPhase,
+    backward_renames,
+    forward_renames,
     require_id,
 )
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -38,10 +38,10 @@ from ledgerflow_ops.operations.files.files_plan import (
 
 _SHOWN = 20
 
-Way = Callable[[Swap, Place, There], tuple[Rename, ...]]
+Way = Callable[[FileSwap, SwappedRoot, OccupiedNames], tuple[Rename, ...]]
 
 
-def lay_out(env: EnvironmentContext, manifest: Manifest, restore_id: str, now: datetime) -> Swap:
+def lay_out(env: EnvironmentContext, manifest: Manifest, restore_id: str, now: datetime) -> FileSwap:
     """The files of a backup beside their roots, compared and ready to be put in place.
 
     Refused (3) or BadBackup (4) with nothing touched; LedgerError (1) with everything as it was.
@@ -54,41 +54,41 @@ def lay_out(env: EnvironmentContext, manifest: Manifest, restore_id: str, now: d
     swap = _keep(env, planned.swap)
     try:
         _unpack(env, state, swap)
-        return _keep(env, swap.at(Phase.SWAPPING))
+        return _keep(env, swap.at(SwapPhase.SWAPPING))
     except BaseException:
         take_back(env, swap)
         raise
 
 
-def put_in_place(env: EnvironmentContext, swap: Swap) -> Swap:
+def put_in_place(env: EnvironmentContext, swap: FileSwap) -> FileSwap:
     """Swap in what was laid out. When that fails it is for the caller to go on or to take it back."""
-    _go(env, swap, forwards)
-    return _keep(env, swap.at(Phase.SWAPPED))
+    _go(env, swap, forward_renames)
+    return _keep(env, swap.at(SwapPhase.SWAPPED))
 
 
-def swapped(env: EnvironmentContext, restore_id: str) -> Swap | None:
+def swapped(env: EnvironmentContext, restore_id: str) -> FileSwap | None:
     """The restore of that id, if its files are in place."""
-    return _at(env, restore_id, Phase.SWAPPED)
+    return _at(env, restore_id, SwapPhase.SWAPPED)
 
 
-def taken_back(env: EnvironmentContext, restore_id: str) -> Swap | None:
+def taken_back(env: EnvironmentContext, restore_id: str) -> FileSwap | None:
     """The restore of that id, if its files were in place and lie beside their roots again."""
-    return _at(env, restore_id, Phase.TAKEN_BACK)
+    return _at(env, restore_id, SwapPhase.TAKEN_BACK)
 
 
-def _at(env: EnvironmentContext, restore_id: str, phase: Phase) -> Swap | None:
+def _at(env: EnvironmentContext, restore_id: str, phase: SwapPhase) -> FileSwap | None:
     if f"{env.environment}_{restore_id}{ENDING}" not in records(env).names(ENDING):
         return None
     swap = _read(env, restore_id)
     return swap if swap.phase is phase else None
 
 
-def announce_back(env: EnvironmentContext, swap: Swap, *, really: bool = True) -> Swap:
+def announce_back(env: EnvironmentContext, swap: FileSwap, *, really: bool = True) -> FileSwap:
     """Note that the files are about to be taken back, or (not `really`) that they are not after all."""
-    return _keep(env, swap.at(Phase.TAKING_BACK if really else Phase.SWAPPED))
+    return _keep(env, swap.at(SwapPhase.TAKING_BACK if really else SwapPhase.SWAPPED))
 
 
-def _unpack(env: EnvironmentContext, state: FilesState, swap: Swap) -> None:
+def _unpack(env: EnvironmentContext, state: FilesState, swap: FileSwap) -> None:
     """The files beside their roots, durable, and shown to be those of the backup."""
     env.ctx.reporter.step(Step.LAY_OUT)
     places = {place.root: Path(swap.restoring(place)) for place in swap.places}
@@ -107,7 +107,7 @@ def _listed(differences: list[Difference]) -> str:
     return "\n".join(f"  {difference.sentence}" for difference in differences[:_SHOWN])
 
 
-def unfinished(env: EnvironmentContext) -> list[Swap]:
+def unfinished(env: EnvironmentContext) -> list[FileSwap]:
     """The restores of files that a crash has interrupted, by id."""
     ids = [
         name.removeprefix(f"{env.environment}_").removesuffix(ENDING)
@@ -115,13 +115,13 @@ def unfinished(env: EnvironmentContext) -> list[Swap]:
         if name.startswith(f"{env.environment}_")
     ]
     found = [_read(env, restore_id) for restore_id in ids]
-    return [swap for swap in found if swap.phase not in (Phase.SWAPPED, Phase.TAKEN_BACK)]
+    return [swap for swap in found if swap.phase not in (SwapPhase.SWAPPED, SwapPhase.TAKEN_BACK)]
 
 
 def drop(env: EnvironmentContext, restore_id: str) -> None:
     """Remove for good what a finished restore has left beside the roots, and its record."""
     swap = _read(env, restore_id)
-    if swap.phase not in (Phase.SWAPPED, Phase.TAKEN_BACK):
+    if swap.phase not in (SwapPhase.SWAPPED, SwapPhase.TAKEN_BACK):
         raise Refused(
             f"The restore called {restore_id} is {swap.phase}.", hint="make backup finishes it first."
         )
@@ -131,23 +131,23 @@ def drop(env: EnvironmentContext, restore_id: str) -> None:
     records(env).remove(swap.file)
 
 
-def take_back(env: EnvironmentContext, swap: Swap) -> Swap:
+def take_back(env: EnvironmentContext, swap: FileSwap) -> FileSwap:
     """Everything as it was: what was set aside is back, what was not put in place yet is gone.
 
     What had been in place, be it for a moment, is kept: somebody may have written there.
     """
-    if swap.phase is not Phase.UNPACKING:
-        swap = _keep(env, swap.at(Phase.TAKING_BACK))
-        _go(env, swap, backwards)
+    if swap.phase is not SwapPhase.UNPACKING:
+        swap = _keep(env, swap.at(SwapPhase.TAKING_BACK))
+        _go(env, swap, backward_renames)
     for place in swap.places:
         remove(Path(swap.restoring(place)))
     if any(file_swap.names_taken(swap, place).undone for place in swap.places):
-        return _keep(env, swap.at(Phase.TAKEN_BACK))
+        return _keep(env, swap.at(SwapPhase.TAKEN_BACK))
     records(env).remove(swap.file)
-    return swap.at(Phase.TAKEN_BACK)
+    return swap.at(SwapPhase.TAKEN_BACK)
 
 
-def _go(env: EnvironmentContext, swap: Swap, way: Way) -> None:
+def _go(env: EnvironmentContext, swap: FileSwap, way: Way) -> None:
     """Carry out, root by root, the renames that are left; first of all it must be clear what they are."""
     for place in swap.places:
         way(swap, place, file_swap.names_taken(swap, place))
@@ -158,13 +158,13 @@ def _go(env: EnvironmentContext, swap: Swap, way: Way) -> None:
             file_swap.rename(step)
 
 
-def _keep(env: EnvironmentContext, swap: Swap) -> Swap:
+def _keep(env: EnvironmentContext, swap: FileSwap) -> FileSwap:
     """Write the record down, durably, before what it announces is begun."""
     records(env).replace(swap.file, encode_sealed(swap.model_dump(mode="json")))
     return swap
 
 
-def _read(env: EnvironmentContext, restore_id: str) -> Swap:
+def _read(env: EnvironmentContext, restore_id: str) -> FileSwap:
     require_id(restore_id)
     file = f"{env.environment}_{restore_id}{ENDING}"
     if file not in records(env).names(ENDING):
@@ -172,4 +172,4 @@ def _read(env: EnvironmentContext, restore_id: str) -> Swap:
             f"There is no restore of {env.environment}'s files called {restore_id}.",
             hint=f"Those that are known have a record in {records(env).path}.",
         )
-    return Swap.model_validate(decode_sealed(records(env).record(file), file))
+    return FileSwap.model_validate(decode_sealed(records(env).record(file), file))

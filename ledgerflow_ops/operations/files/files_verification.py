@@ -11,7 +11,7 @@ from ledgerflow_ops.adapters.files.file_scanner import Reader
 from ledgerflow_ops.adapters.storage.folder import Folder
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.catalog import files
-from ledgerflow_ops.core.catalog.files import FileEntry, FilesState, Kind
+from ledgerflow_ops.core.catalog.files import FileEntry, FileKind, FilesState
 from ledgerflow_ops.core.comparison.seal_comparison import Difference, files_equal
 from ledgerflow_ops.core.errors import CannotJudge
 from ledgerflow_ops.core.models import FileFacts
@@ -48,7 +48,7 @@ def _differs(env: EnvironmentContext, facts: FileFacts) -> str:
 
 def _stake(state: FilesState, facts: FileFacts) -> str:
     held = state.held_by(facts.file)
-    return f"It holds {len(held)} file(s) of this backup: {files.some(held)}." if held else ""
+    return f"It holds {len(held)} file(s) of this backup: {files.some_names(held)}." if held else ""
 
 
 def contents_differ(env: EnvironmentContext, state: FilesState) -> list[Difference]:
@@ -62,9 +62,9 @@ def contents_differ(env: EnvironmentContext, state: FilesState) -> list[Differen
         found = tarball.digests(env.folder.file(facts.file), entries, moved, others=others)
         for name, entry in files.by_member(entries).items():
             if name not in found:
-                sentence = f"{entry.place}: missing from {facts.file}"
+                sentence = f"{entry.display_path}: missing from {facts.file}"
             elif found[name] != (entry.size, entry.sha256):
-                sentence = f"{entry.place}: its contents in {facts.file} have changed"
+                sentence = f"{entry.display_path}: its contents in {facts.file} have changed"
             else:
                 continue
             differences.append(Difference("files", sentence))
@@ -105,7 +105,7 @@ def _found(places: Mapping[str, Path]) -> list[FileEntry]:
     entries = []
     with Reader() as reader:
         for found in file_scanner.survey(there).found:
-            sha256 = reader.read(found, lambda chunk: None) if found.kind is Kind.FILE else ""
+            sha256 = reader.read(found, lambda chunk: None) if found.kind is FileKind.FILE else ""
             entries.append(found.entry(sha256).model_copy(update={"root": roots[found.root]}))
     return entries
 

@@ -60,7 +60,7 @@ def measured(ctx: OperationContext) -> list[Disk]:
         else:
             measurement = Measurement(now, space.free, space.size, space.free_files, space.files)
             history = [*memory.get(str(place.path), []), measurement]
-            trend = disk_forecast.day_full(history, now)
+            trend = disk_forecast.forecast_full(history, now)
             found[space.number] = Disk(str(place.path), (place.holds,), measurement, trend, place.needs)
             memory[str(place.path)] = history
     _save(ctx, memory, now)
@@ -175,7 +175,7 @@ def _load(ctx: OperationContext) -> dict[str, list[Measurement]]:
 
 def _save(ctx: OperationContext, memory: Mapping[str, Sequence[Measurement]], now: datetime) -> None:
     """Keep the measurements, one an hour at the most."""
-    kept = {path: disk_forecast.kept(_hourly(history), now) for path, history in memory.items()}
+    kept = {path: disk_forecast.thin_history(_hourly(history), now) for path, history in memory.items()}
     rows = {
         path: [[one.at.isoformat(), one.free, one.total, one.free_files, one.total_files] for one in history]
         for path, history in kept.items()

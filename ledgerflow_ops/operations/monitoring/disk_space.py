@@ -61,6 +61,6 @@ def _with_trend(room: Room, measured: Sequence[Measurement], now: datetime) -> R
     least: dict[date, int] = {}
     for one in measured:
         least[one.at.date()] = min(one.free, least.get(one.at.date(), one.free))
-    trend = disk_forecast.day_full(measured, now)
+    trend = disk_forecast.forecast_full(measured, now)
     full = datetime.combine(trend.full, time(), UTC) if trend and trend.full else None
     return replace(room, history=tuple(sorted(least.items())), full_at=full)

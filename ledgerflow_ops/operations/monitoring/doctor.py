@@ -17,7 +17,7 @@ from ledgerflow_ops.adapters.system.locks import who
 from ledgerflow_ops.core.checks import Check, Severity, failed, passed, warned
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.postgres.connection_limits import BACKUP
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations import identity
 from ledgerflow_ops.operations.alerting import channels
 from ledgerflow_ops.operations.backup import account_rights, globals_file, session_limits
@@ -103,7 +103,7 @@ def _folder(env: EnvironmentContext) -> Iterator[Check]:
         yield passed(name, f"{folder.path} is not there yet; the first backup makes it")
     else:
         folder.prepare()
-        yield passed(name, f"{folder.path}: {len(folder.dumps())} dump(s), {human(folder.free())} free")
+        yield passed(name, f"{folder.path}: {len(folder.dumps())} dump(s), {format_size(folder.free())} free")
     if folder.path.exists() and (exposed := folders.exposed_parents(folder.path)):
         yield warned(name, "parents", "; ".join(exposed), folders.TIGHTEN)
 
@@ -115,7 +115,7 @@ def _archive(ctx: OperationContext, number: int) -> Iterator[Check]:
         yield warned("archive", "away", f"{root} is not there: no copy of a backup is found in it.", hint)
         return
     space = disk_space.space(root)
-    yield passed("archive", f"{root}: {human(space.free)} of {human(space.size)} free")
+    yield passed("archive", f"{root}: {format_size(space.free)} of {format_size(space.size)} free")
 
 
 def _container(env: EnvironmentContext, container: Container) -> Iterator[Check]:
@@ -137,7 +137,7 @@ def _source(env: EnvironmentContext) -> Iterator[Check]:
     client = Client(chosen, database.variables(), database.inside)
     yield passed(
         name,
-        f"{database.label}: PostgreSQL {found.server_version}, {human(found.size)}; "
+        f"{database.label}: PostgreSQL {found.server_version}, {format_size(found.size)}; "
         f"dumped by pg_dump {client.version} ({client.origin})",
     )
     with database.connect() as connection:
@@ -162,6 +162,6 @@ def _files(env: EnvironmentContext) -> Iterator[Check]:
     """Whether all that is listed is there; reading it is the backup's."""
     seen = files_backup.survey(env)
     size = sum(found.size for found in seen.files)
-    yield passed(f"{env.environment} files", f"{len(seen.files)} file(s), {human(size)}")
+    yield passed(f"{env.environment} files", f"{len(seen.files)} file(s), {format_size(size)}")
     for note in seen.notes:
         yield passed(f"{env.environment} files", note)

@@ -15,11 +15,11 @@ from ledgerflow_ops.adapters.storage import cache, folder_snapshot
 from ledgerflow_ops.adapters.storage.folder_snapshot import FolderSnapshot
 from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.core.alerting.findings import Finding, Level
-from ledgerflow_ops.core.catalog.backup_summary import Listed
+from ledgerflow_ops.core.catalog.backup_summary import ListedDump
 from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.monitoring import drift
-from ledgerflow_ops.core.monitoring.drift import Known, Look, Seen
+from ledgerflow_ops.core.monitoring.drift import DriftState, FileState, FolderView
 from ledgerflow_ops.operations import summaries
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -30,7 +30,7 @@ _LEFT = re.compile(r"(?P<longest>(?:(?P<stem>.*)\.[0-9a-f]{8})|.*)\.[a-z]+\.json
 _OTHERS = 0o077
 
 
-def detect_drift(env: EnvironmentContext) -> tuple[list[Listed], list[Finding], bool]:
+def detect_drift(env: EnvironmentContext) -> tuple[list[ListedDump], list[Finding], bool]:
     """Every dump of the environment, what has drifted since the last look, and whether the folder is there.
 
     Nothing is told anew, and nothing learnt, while an operation holds the environment's lock.
@@ -48,25 +48,25 @@ def detect_drift(env: EnvironmentContext) -> tuple[list[Listed], list[Finding], 
         known = replace(known, files=_load_files(env, lost))
     looked = _look(env, seen, listed, mark, rests=rests)
     busy = before is not None or locks.holder(state, env.environment) is not None
-    found, after = drift.compare(known, looked, env.ctx.clock(), busy=busy)
+    found, after = drift.find_drift(known, looked, env.ctx.clock(), busy=busy)
     if after != known:
         _save(env, after, files=not rests)
     return listed, [*found, *_forgotten(env, lost)], True
 
 
 def _look(
-    env: EnvironmentContext, seen: FolderSnapshot, listed: list[Listed], mark: str, *, rests: bool
-) -> Look:
+    env: EnvironmentContext, seen: FolderSnapshot, listed: list[ListedDump], mark: str, *, rests: bool
+) -> FolderView:
     """The folder for core; without its files where none of them has changed."""
-    files: dict[str, Seen] = {}
+    files: dict[str, FileState] = {}
     if not rests:
         files = {
-            name: Seen(facts.st_size, facts.st_mtime_ns, facts.st_ino, seen.evicted(name))
+            name: FileState(facts.st_size, facts.st_mtime_ns, facts.st_ino, seen.evicted(name))
             for name, facts in seen.files.items()
         }
-        files |= {name: Seen(0, 0, 0, away=True) for name in seen.placeholders - set(files)}
+        files |= {name: FileState(0, 0, 0, away=True) for name in seen.placeholders - set(files)}
     gone = {stem for name in folder_snapshot.scan(env.folder.path / HISTORY).files for stem in _stems(name)}
-    return Look(
+    return FolderView(
         environment=env.environment,
         files=files,
         listed=listed,
@@ -112,7 +112,7 @@ def _forgotten(env: EnvironmentContext, lost: list[str]) -> list[Finding]:
     return [Finding(env.environment, "forgotten", "files", Level.WARNING, text, hint)]
 
 
-def _load(env: EnvironmentContext, lost: list[str]) -> Known | None:
+def _load(env: EnvironmentContext, lost: list[str]) -> DriftState | None:
     """What is remembered, without the files; None where nothing is, or it is `lost`."""
     data = cache.load(_file(env))
     try:
@@ -122,7 +122,7 @@ def _load(env: EnvironmentContext, lost: list[str]) -> Known | None:
         return None
 
 
-def _load_files(env: EnvironmentContext, lost: list[str]) -> dict[str, Seen]:
+def _load_files(env: EnvironmentContext, lost: list[str]) -> dict[str, FileState]:
     data = cache.load(_file(env, ".files"))
     try:
         if data is not None:
@@ -133,7 +133,7 @@ def _load_files(env: EnvironmentContext, lost: list[str]) -> dict[str, Seen]:
     return {}
 
 
-def _save(env: EnvironmentContext, known: Known, *, files: bool) -> None:
+def _save(env: EnvironmentContext, known: DriftState, *, files: bool) -> None:
     """Remember; the mark last, for it says that the files need not be looked at."""
     if not files or cache.save(_file(env, ".files"), encode_sealed(drift.encode_files(known))):
         cache.save(_file(env), encode_sealed(drift.encode(known)))

@@ -8,15 +8,15 @@ from functools import cached_property
 from typing import Any
 
 from ledgerflow_ops.adapters.system.os_errors import translated
-from ledgerflow_ops.core.catalog.backup_summary import Listed, Summary
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary, ListedDump
 from ledgerflow_ops.core.catalog.catalog import newest_first, newest_proven
 from ledgerflow_ops.core.catalog.pins import Pin
-from ledgerflow_ops.core.durations import span
+from ledgerflow_ops.core.durations import format_duration
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.monitoring import objectives
 from ledgerflow_ops.core.monitoring.objectives import Objectives
 from ledgerflow_ops.core.presentation import day_status as deciding
-from ledgerflow_ops.core.presentation.day_status import Day
+from ledgerflow_ops.core.presentation.day_status import DayStatus
 from ledgerflow_ops.core.schedule import schedule
 from ledgerflow_ops.operations import summaries
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -32,20 +32,20 @@ class Standing:
 
     env: EnvironmentContext
     now: datetime
-    present: tuple[Summary, ...] = ()
-    past: tuple[Summary, ...] = ()
-    others: tuple[Listed, ...] = ()
+    present: tuple[BackupSummary, ...] = ()
+    past: tuple[BackupSummary, ...] = ()
+    others: tuple[ListedDump, ...] = ()
     pins: tuple[Pin, ...] = ()
     rooms: tuple[Room, ...] = ()
     trouble: LedgerError | None = field(default=None, compare=False)
 
     @property
-    def proven(self) -> Summary | None:
+    def proven(self) -> BackupSummary | None:
         """The newest backup that counts."""
         return newest_proven(summaries.own(self.env, self.present))
 
     @property
-    def newest(self) -> Summary | None:
+    def newest(self) -> BackupSummary | None:
         return self.present[0] if self.present else None
 
     @property
@@ -54,7 +54,7 @@ class Standing:
         if self.proven is None:
             return ""
         age = self.now - self.proven.recovery_point
-        return f"{span(age)} old" if age >= timedelta() else "IN THE FUTURE: is the clock right?"
+        return f"{format_duration(age)} old" if age >= timedelta() else "IN THE FUTURE: is the clock right?"
 
     @cached_property
     def objectives(self) -> Objectives:
@@ -69,13 +69,13 @@ class Standing:
             schedule.next_due(self.now, settings.schedule, settings.zone) if settings.is_scheduled else None
         )
 
-    def days(self, count: int) -> list[Day]:
+    def days(self, count: int) -> list[DayStatus]:
         """The last days up to today, the oldest first."""
         settings = self.env.settings
         today = self.now.astimezone(settings.zone).date()
         late = schedule.due_at(today, settings.schedule, settings.zone)
         awaited = settings.is_scheduled and self.now <= late + timedelta(minutes=settings.late_minutes)
-        return deciding.days(self.present, self.past, today, count, awaited=awaited)
+        return deciding.day_statuses(self.present, self.past, today, count, awaited=awaited)
 
     def backups(self) -> list[dict[str, Any]]:
         """Everything there, for programs: backups newest first, then what is none or is bad at a glance."""
@@ -99,10 +99,12 @@ def standing(env: EnvironmentContext) -> Standing:
     return Standing(**found)
 
 
-def against(env: EnvironmentContext, present: Sequence[Summary], now: datetime | None = None) -> Objectives:
+def against(
+    env: EnvironmentContext, present: Sequence[BackupSummary], now: datetime | None = None
+) -> Objectives:
     """Where those backups of an environment stand against what its settings promise, now or at an instant."""
     settings = env.settings
-    return objectives.of(
+    return objectives.evaluate_objectives(
         summaries.own(env, present),
         now or env.ctx.clock(),
         rpo_hours=settings.rpo_hours,
@@ -118,7 +120,7 @@ def _readable(env: EnvironmentContext) -> Iterator[None]:
         yield
 
 
-def _backup(one: Summary) -> dict[str, Any]:
+def _backup(one: BackupSummary) -> dict[str, Any]:
     return {
         "file": one.name.dump,
         "day": one.day.isoformat(),
@@ -130,7 +132,7 @@ def _backup(one: Summary) -> dict[str, Any]:
     }
 
 
-def _dump(entry: Listed) -> dict[str, Any]:
+def _dump(entry: ListedDump) -> dict[str, Any]:
     return {
         "file": entry.name.dump,
         "day": None,

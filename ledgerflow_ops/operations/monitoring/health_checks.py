@@ -9,13 +9,13 @@ from datetime import timedelta
 from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.adapters.system.process import mask
 from ledgerflow_ops.core.alerting.findings import Finding, Level
-from ledgerflow_ops.core.catalog.backup_summary import Listed, Summary, dated
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary, ListedDump, without_future
 from ledgerflow_ops.core.catalog.catalog import newest_first, newest_proven
 from ledgerflow_ops.core.checks import Check, failed
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.monitoring import disk_findings, missing_backups, objectives, proof_findings
-from ledgerflow_ops.core.monitoring.missing_backups import Promise
+from ledgerflow_ops.core.monitoring.missing_backups import DailySchedule
 from ledgerflow_ops.operations import summaries
 from ledgerflow_ops.operations.background_process import Server
 from ledgerflow_ops.operations.cleanup import leftover_sweep
@@ -40,7 +40,7 @@ def fresh(env: EnvironmentContext) -> Check:
         present = summaries.own(env, summaries.present(env))
     except LedgerError as error:
         return failed("fresh", "not known", f"It cannot be told: {error.message}", error.hint)
-    return objectives.freshness(
+    return objectives.check_freshness(
         against(env, present), newest_proven(present), expected=env.settings.is_scheduled
     )
 
@@ -71,10 +71,10 @@ class _Watch:
     def __init__(self, env: EnvironmentContext) -> None:
         self.env, self.environment = env, env.environment
         self.now = env.ctx.clock()
-        self.listed: list[Listed] = []
-        self.present: list[Summary] = []
-        self.known: list[Summary] = []
-        self.dated: list[Summary] = []
+        self.listed: list[ListedDump] = []
+        self.present: list[BackupSummary] = []
+        self.known: list[BackupSummary] = []
+        self.dated: list[BackupSummary] = []
         self.cause = ""
         self.blind = True
         """Whether the folder could not be seen: then nothing is said of what is not in it."""
@@ -95,35 +95,35 @@ class _Watch:
     def schedule(self) -> list[Finding]:
         """Backups missing or late, RPO; only where backups come by themselves."""
         settings = self.env.settings
-        ahead = not dated(self.known, self.now) and bool(self.known)
+        ahead = not without_future(self.known, self.now) and bool(self.known)
         if self.blind or not settings.is_scheduled or ahead:
             return []
         late = timedelta(minutes=settings.late_minutes)
-        promise = Promise(self.environment, settings.schedule, settings.zone, late)
-        overdue = missing_backups.missing(self.dated, promise, self.now)
+        promise = DailySchedule(self.environment, settings.schedule, settings.zone, late)
+        overdue = missing_backups.find_missing_backups(self.dated, promise, self.now)
         if any(one.kind in ("late", "never") for one in overdue):
             self.cause = self.cause or self._why()
-            overdue = missing_backups.missing(
+            overdue = missing_backups.find_missing_backups(
                 self.dated, promise, self.now, cause=self.cause, working=self._working()
             )
         return overdue
 
     def proof(self) -> list[Finding]:
         """Bad backups anywhere; what is not proven, and objectives, where backups come by themselves."""
-        settings, found = self.env.settings, proof_findings.bad(self.environment, self.listed)
-        found += proof_findings.unrestorable(self.environment, self.listed)
-        found += proof_findings.unjudged(self.environment, self.listed)
+        settings, found = self.env.settings, proof_findings.bad_backups(self.environment, self.listed)
+        found += proof_findings.unrestorable_sources(self.environment, self.listed)
+        found += proof_findings.unjudged_backups(self.environment, self.listed)
         present = self._reckoned(self.present)
         if self.blind or not settings.is_scheduled:
-            return [*found, *([] if self.blind else proof_findings.incomplete(present))]
+            return [*found, *([] if self.blind else proof_findings.incomplete_backup(present))]
         kept = against(self.env, present)
         grace = timedelta(minutes=settings.late_minutes)
         return [
             *found,
-            *proof_findings.ahead(self.environment, self.present, self.now),
-            *proof_findings.unproven(present, self.now, grace),
-            *proof_findings.objectives(self.environment, present, kept, self.now, cause=self.cause),
-            *proof_findings.coverage(self.environment, kept.coverage, settings.redrill_days),
+            *proof_findings.future_backups(self.environment, self.present, self.now),
+            *proof_findings.unproven_backup(present, self.now, grace),
+            *proof_findings.missed_objectives(self.environment, present, kept, self.now, cause=self.cause),
+            *proof_findings.overdue_drills(self.environment, kept.coverage, settings.redrill_days),
         ]
 
     def anomalies(self) -> list[Finding]:
@@ -132,18 +132,18 @@ class _Watch:
             anomalies,  # pandas takes as long to import as a backup takes
         )
 
-        return [] if self.blind else anomalies.find(self.dated, self.env.settings.append_only)
+        return [] if self.blind else anomalies.find_anomalies(self.dated, self.env.settings.append_only)
 
-    def _reckoned(self, backups: Sequence[Summary]) -> list[Summary]:
+    def _reckoned(self, backups: Sequence[BackupSummary]) -> list[BackupSummary]:
         """Those that count: of the environment's own database, and not from the future."""
-        return dated(summaries.own(self.env, backups), self.now)
+        return without_future(summaries.own(self.env, backups), self.now)
 
     def _why(self) -> str:
         """Why no backup can be taken, as far as that can be seen from here."""
         if message := disk_metrics.trouble(self.env):
             return f"the server of {self.environment} cannot be reached: {message}"
         full = [disk for disk in disk_metrics.measured(self.env.ctx) if disk_findings.is_full(disk)]
-        return disk_findings.cause(full[0]) if full else ""
+        return disk_findings.disk_cause(full[0]) if full else ""
 
     def _working(self) -> str:
         holder = locks.holder(self.env.ctx.settings.state_dir, self.environment)
@@ -167,12 +167,12 @@ def _disks(ctx: OperationContext) -> list[Finding]:
             Level.WARNING,
             f"{disk.path} ({', '.join(disk.holds)}) cannot be asked: {disk.why}",
             f"Is its disk mounted? df -h {disk.path}; make doctor",
-            disk_findings.cause(disk),
+            disk_findings.disk_cause(disk),
         )
         for disk in disks
         if disk.now is None
     ]
-    return [*disk_findings.judge(disks, ctx.clock()), *away]
+    return [*disk_findings.find_disk_problems(disks, ctx.clock()), *away]
 
 
 def _daemon(ctx: OperationContext) -> list[Finding]:

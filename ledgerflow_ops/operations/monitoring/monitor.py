@@ -9,7 +9,7 @@ from ledgerflow_ops.adapters.storage import durable_record
 from ledgerflow_ops.adapters.system import clock, regular_files
 from ledgerflow_ops.adapters.system.process import mask
 from ledgerflow_ops.core.alerting.findings import Alert, Finding, Level
-from ledgerflow_ops.core.durations import span
+from ledgerflow_ops.core.durations import format_duration
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.operations.alerting import alerts
@@ -95,7 +95,9 @@ def silent(ctx: OperationContext, but: str = "") -> list[Finding]:
     mute = {name: age for name, age in ages.items() if since > SILENT and (age is None or age > SILENT)}
     if not mute:
         return []
-    told = ", ".join(f"{name} ({span(age) if age else 'never heard of'})" for name, age in mute.items())
+    told = ", ".join(
+        f"{name} ({format_duration(age) if age else 'never heard of'})" for name, age in mute.items()
+    )
     text = f"The daemon runs, but its sensors are silent: {told}."
     hint = "make down up; are the sensors switched on in the web page?"
     return [Finding(None, "daemon", "silent", Level.CRITICAL, text, hint)]

@@ -11,10 +11,10 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.monitoring import expected_ranges
 from ledgerflow_ops.core.presentation import colours
-from ledgerflow_ops.core.presentation.day_status import BEFORE, Day
+from ledgerflow_ops.core.presentation.day_status import BEFORE, DayStatus
 from ledgerflow_ops.operations.monitoring.disk_space import Room
 from ledgerflow_ops.operations.monitoring.environment_status import Standing
 
@@ -67,7 +67,7 @@ def calendar(standings: Sequence[Standing]) -> Chart:
     )
 
 
-def _square(found: Standing, day: Day) -> tuple[str, str, str, str, str]:
+def _square(found: Standing, day: DayStatus) -> tuple[str, str, str, str, str]:
     monday = pd.Timestamp(day.day) - pd.Timedelta(days=day.day.weekday())
     return (
         str(found.env.environment),
@@ -84,11 +84,11 @@ def figure(found: Standing, name: str, title: str) -> Chart | None:
     `name` is one of `bands.NUMBERS`. None while fewer than two days have a backup.
     """
     summaries = [*found.present, *found.past]
-    daily = expected_ranges.daily(summaries)
+    daily = expected_ranges.daily_backups(summaries)
     if len(daily) < 2:
         return None
-    known = {band.day: band for band in expected_ranges.bands(summaries, name)}
-    values = expected_ranges.frame(daily)[name]
+    known = {band.day: band for band in expected_ranges.expected_ranges(summaries, name)}
+    values = expected_ranges.figures_frame(daily)[name]
     rows = [_point(one, float(values.loc[pd.Timestamp(one.day)]), known.get(one.day)) for one in daily]
     table = pd.DataFrame(rows)
     axis = _SECONDS if name == "duration" else _BYTES
@@ -102,7 +102,7 @@ def figure(found: Standing, name: str, title: str) -> Chart | None:
     return drawn.properties(width=_WIDTH, height=150, title=_title(title))
 
 
-def _point(one: Summary, value: float, band: "expected_ranges.ExpectedRange | None") -> dict[str, Any]:
+def _point(one: BackupSummary, value: float, band: "expected_ranges.ExpectedRange | None") -> dict[str, Any]:
     outside = band is not None and not band.holds(value)
     return {
         "day": one.day.isoformat(),

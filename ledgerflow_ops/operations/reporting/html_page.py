@@ -10,10 +10,10 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from ledgerflow_ops.core.durations import measured
+from ledgerflow_ops.core.durations import format_seconds
 from ledgerflow_ops.core.presentation import colours
-from ledgerflow_ops.core.presentation.day_status import Tone
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.presentation.day_status import Health
+from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations.monitoring.environment_status import Standing
 from ledgerflow_ops.operations.reporting import charts
 from ledgerflow_ops.operations.reporting.status import Incident, Overview, Status
@@ -65,12 +65,12 @@ class _Page:
     def __init__(self, found: Overview) -> None:
         self.found = found
         self.specs: dict[str, dict[str, Any]] = {}
-        self.told = [item.standing for item in found.environments if item.tone is not Tone.QUIET]
+        self.told = [item.standing for item in found.environments if item.tone is not Health.QUIET]
 
     def parts(self) -> Iterator[str]:
         yield "<h1>Backups of LedgerFlow</h1>"
         yield f'<p class="when">as of {self.found.now:%Y-%m-%d %H:%M %Z}</p>'
-        cards = sorted(self.found.environments, key=lambda item: item.tone is Tone.QUIET)
+        cards = sorted(self.found.environments, key=lambda item: item.tone is Health.QUIET)
         yield f'<div class="cards">{"".join(_card(item) for item in cards)}</div>'
         yield self._section("Open incidents", [_incidents(_all(self.found))])
         if not self.told:
@@ -144,7 +144,7 @@ def _card(item: Status) -> str:
     facts = [
         *(
             []
-            if item.tone is Tone.QUIET
+            if item.tone is Health.QUIET
             else [
                 ("RPO", _against(reached.rpo_seconds, reached.rpo_objective)),
                 ("RTO", _against(reached.rto_seconds, reached.rto_objective)),
@@ -160,7 +160,7 @@ def _card(item: Status) -> str:
     if item.env.is_sample:
         facts.append(("data", "SAMPLE, not your books"))
     listed = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts)
-    tone = colours.TONES[item.tone]
+    tone = colours.HEALTH[item.tone]
     return (
         f'<div class="card" style="--tone: {tone}"><h2>{item.env.environment}'
         f'<span class="tone">{item.tone}</span></h2><div class="big">{escape(headline)}</div>'
@@ -170,9 +170,9 @@ def _card(item: Status) -> str:
 
 def _against(value: float | None, objective: float) -> str:
     if value is None:
-        return f'<span class="missed">not known</span> of {measured(objective)}'
+        return f'<span class="missed">not known</span> of {format_seconds(objective)}'
     mark = "" if 0 <= value <= objective else ' class="missed"'
-    return f"<span{mark}>{measured(value)}</span> of {measured(objective)}"
+    return f"<span{mark}>{format_seconds(value)}</span> of {format_seconds(objective)}"
 
 
 def _next(found: Standing) -> str:
@@ -216,7 +216,9 @@ def _rooms(standings: Sequence[Standing]) -> str:
     for found in standings:
         for room in found.rooms:
             free = (
-                f"{human(room.space.free)} free of {human(room.space.size)}" if room.space else room.trouble
+                f"{format_size(room.space.free)} free of {format_size(room.space.size)}"
+                if room.space
+                else room.trouble
             )
             full = f"full about {room.full_at:%Y-%m-%d}" if room.full_at else ""
             rows.append(

@@ -8,13 +8,13 @@ from rich.table import Table
 
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.presentation import journal_view as reading
-from ledgerflow_ops.core.presentation.journal_view import Entry
+from ledgerflow_ops.core.presentation.journal_view import JournalEntry
 
 _COLUMNS = ("when", "environment", "what", "result", "about", "who", "why")
 _STYLES = {"ok": "green", "allowed": "green", "RECOVERED": "green", "refused": "yellow"}
 
 
-def show(entries: Sequence[Entry], zone: ZoneInfo, terminal: Terminal) -> None:
+def show(entries: Sequence[JournalEntry], zone: ZoneInfo, terminal: Terminal) -> None:
     """One row for each, the newest last: it is what stands above the prompt."""
     if not entries:
         terminal.say("The journal has no such entry.")
@@ -23,6 +23,6 @@ def show(entries: Sequence[Entry], zone: ZoneInfo, terminal: Terminal) -> None:
     for column in _COLUMNS:
         table.add_column(column, overflow="fold")  # names are there to be copied
     for entry in entries:
-        when, where, what, result, *rest = (escape(cell) for cell in reading.row(entry, zone))
+        when, where, what, result, *rest = (escape(cell) for cell in reading.entry_row(entry, zone))
         table.add_row(when, where, what, f"[{_STYLES.get(result, 'bold red')}]{result}[/]", *rest)
     terminal.table(table)

@@ -18,7 +18,7 @@ from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.presentation import journal_view as reading
-from ledgerflow_ops.core.presentation.journal_view import Entry
+from ledgerflow_ops.core.presentation.journal_view import JournalEntry
 from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops.operations.monitoring import environment_status
@@ -204,7 +204,7 @@ def _done(ctx: OperationContext, readable: GaugeMetricFamily) -> Iterator[Metric
         "ledgerflow_last_failure_timestamp_seconds", "When it last ended otherwise.", labels=labels
     )
     try:
-        entries: list[Entry] | None = list(journal_file.entries(ctx.settings.state_dir))
+        entries: list[JournalEntry] | None = list(journal_file.entries(ctx.settings.state_dir))
     except LedgerError:
         entries = None
     readable.add_metric(("", "journal"), float(entries is not None))
@@ -212,7 +212,7 @@ def _done(ctx: OperationContext, readable: GaugeMetricFamily) -> Iterator[Metric
     counted: Counter[tuple[str, str, str]] = Counter()
     for entry in entries or ():
         environment, what = _environment(entry), str(entry.get("what", ""))
-        result, at = reading.result(entry), reading.instant(entry)
+        result, at = reading.result_word(entry), reading.written_at(entry)
         counted[environment, what, result] += 1
         if at:
             last[environment, what, result in (reading.OK, "allowed")] = at.timestamp()
@@ -223,7 +223,7 @@ def _done(ctx: OperationContext, readable: GaugeMetricFamily) -> Iterator[Metric
     yield from (total, good, wrong)
 
 
-def _environment(entry: Entry) -> str:
+def _environment(entry: JournalEntry) -> str:
     """The environment of an entry; of what somebody typed only one of the three."""
     named = str(entry.get("environment") or "")
     return named if named in set(Environment) else ""

@@ -1,7 +1,7 @@
 """What a rotation would do, at the terminal."""
 
 from ledgerflow_ops.console import Terminal
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations.retention.rotate import Planned
 
 
@@ -10,7 +10,7 @@ def show(found: Planned, terminal: Terminal) -> None:
     plan, environment = found.plan, found.env.environment
     terminal.say(
         f"{environment}: {len(plan.expired)} of {len(plan.decisions)} backups would go "
-        f"({human(found.size)}). Nothing was touched.",
+        f"({format_size(found.size)}). Nothing was touched.",
         "bold",
     )
     if plan.since:

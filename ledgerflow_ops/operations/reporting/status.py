@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from ledgerflow_ops.core.alerting.findings import Alert, Finding, Level
-from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.core.presentation.day_status import Tone, tone, worst_first
-from ledgerflow_ops.core.restore.database_names import Beside
+from ledgerflow_ops.core.presentation.day_status import Health, health_of, worst_first
+from ledgerflow_ops.core.restore.database_names import SiblingDatabase
 from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.cleanup import restore_leftovers
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
@@ -48,7 +48,7 @@ class Status:
 
     standing: Standing
     incidents: tuple[Incident, ...] = ()
-    kept: tuple[Beside, ...] = ()
+    kept: tuple[SiblingDatabase, ...] = ()
     unseen: str = ""
 
     @property
@@ -56,14 +56,14 @@ class Status:
         return self.standing.env
 
     @property
-    def proven(self) -> Summary | None:
+    def proven(self) -> BackupSummary | None:
         return self.standing.proven
 
     @property
-    def tone(self) -> Tone:
+    def tone(self) -> Health:
         has = bool(self.standing.present or self.standing.others)
         found = [incident.finding for incident in self.incidents]
-        return tone(found, has_backups=has, scheduled=self.env.settings.is_scheduled)
+        return health_of(found, has_backups=has, scheduled=self.env.settings.is_scheduled)
 
     def as_json(self) -> dict[str, Any]:
         found, proven = self.standing, self.standing.proven

@@ -7,10 +7,10 @@ from rich.text import Text
 
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.alerting.findings import Level
-from ledgerflow_ops.core.durations import measured, span
+from ledgerflow_ops.core.durations import format_duration, format_seconds
 from ledgerflow_ops.core.presentation import sparklines
-from ledgerflow_ops.core.presentation.day_status import Tone
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.presentation.day_status import Health
+from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.core.typed import typed
 from ledgerflow_ops.operations.monitoring.disk_space import Room
 from ledgerflow_ops.operations.monitoring.environment_status import Standing
@@ -19,7 +19,12 @@ from ledgerflow_ops.operations.reporting.status import STRIP_DAYS, Incident, Ove
 _LISTED = 8
 _PINS = 3
 _INCIDENTS = 2
-_TONES = {Tone.QUIET: "bold", Tone.GOOD: "bold green", Tone.WARNING: "bold yellow", Tone.CRITICAL: "bold red"}
+_TONES = {
+    Health.QUIET: "bold",
+    Health.GOOD: "bold green",
+    Health.WARNING: "bold yellow",
+    Health.CRITICAL: "bold red",
+}
 _LEVELS = {Level.WARNING: "yellow", Level.CRITICAL: "bold red"}
 _STYLES = {
     "valid": "green",
@@ -56,7 +61,7 @@ def _environment(item: Status, terminal: Terminal, *, alone: bool) -> None:
     terminal.say(_headline(found), _TONES[item.tone])
     if item.env.is_sample:
         terminal.say(f"  SAMPLE DATA: no URL is set for {item.env.environment}.", "yellow")
-    if item.tone is not Tone.QUIET:
+    if item.tone is not Health.QUIET:
         terminal.line(_strip(found, plain=terminal.plain))
         terminal.line(_objectives(found))
     first, *others = found.rooms
@@ -88,14 +93,16 @@ def _strip(found: Standing, *, plain: bool) -> Text:
     """The last days as rungs, and beside them how the size went."""
     days = found.days(STRIP_DAYS)
     text = Text(f"  {STRIP_DAYS} days [")
-    for sign, kind in sparklines.strip(days, plain=plain):
+    for sign, kind in sparklines.day_strip(days, plain=plain):
         text.append(sign, _STYLES[kind])
     text.append("]")
     sizes = {one.day: one.size for one in reversed((*found.present, *found.past)) if not one.bad}
     known = [size for day in days if (size := sizes.get(day.day)) is not None]
     if known:
-        text.append(f"  size {sparklines.spark([sizes.get(day.day) for day in days], plain=plain).strip()} ")
-        text.append(" to ".join(dict.fromkeys((human(min(known)), human(max(known))))))
+        text.append(
+            f"  size {sparklines.sparkline([sizes.get(day.day) for day in days], plain=plain).strip()} "
+        )
+        text.append(" to ".join(dict.fromkeys((format_size(min(known)), format_size(max(known))))))
     return text
 
 
@@ -107,7 +114,7 @@ def _objectives(found: Standing) -> Text:
     ):
         text.append(f"{name} ")
         text.append(*_against(value, objective))
-        text.append(f" of {measured(objective)}   ")
+        text.append(f" of {format_seconds(objective)}   ")
     kept, restored = reached.coverage.kept, reached.coverage.restored
     text.append(f"restored within {found.env.settings.redrill_days} days: ")
     text.append(f"{restored} of {kept}", "yellow" if restored < kept else "")
@@ -118,7 +125,7 @@ def _against(value: float | None, objective: float) -> tuple[str, str]:
     """A length of time and the colour it has beside its objective."""
     if value is None:
         return "not known", "bold red"
-    shown = measured(value)
+    shown = format_seconds(value)
     return (shown, "green") if 0 <= value <= objective else (f"{shown} MISSED", "bold red")
 
 
@@ -127,7 +134,7 @@ def _coming(found: Standing) -> str:
     if found.next_run is None:
         return "no backup comes by itself"
     local = found.next_run.astimezone(found.env.settings.zone)
-    return f"next backup {local:%Y-%m-%d %H:%M %Z}, in {span(found.next_run - found.now)}"
+    return f"next backup {local:%Y-%m-%d %H:%M %Z}, in {format_duration(found.next_run - found.now)}"
 
 
 def _room(room: Room, *, named: bool) -> str:
@@ -135,7 +142,7 @@ def _room(room: Room, *, named: bool) -> str:
         return f"in {room.folder}: {room.trouble}"
     full = f", full about {room.full_at:%Y-%m-%d}" if room.full_at else ""
     where = f" in {room.folder}" if named else ""
-    return f"{human(room.space.free)} free of {human(room.space.size)}{where}{full}"
+    return f"{format_size(room.space.free)} free of {format_size(room.space.size)}{where}{full}"
 
 
 def _incident(incident: Incident, terminal: Terminal, *, hint: bool) -> None:
@@ -153,8 +160,8 @@ def _kept(item: Status, terminal: Terminal) -> None:
     for line in _pins(item.standing):
         terminal.say(f"  {line}")
     for one in item.kept:
-        age = span(item.standing.now - one.mark.at)
-        size = human(one.size) if one.size is not None else "size unknown"
+        age = format_duration(item.standing.now - one.mark.at)
+        size = format_size(one.size) if one.size is not None else "size unknown"
         drop = typed(f"make discard NAME={one.name}", item.env.environment)
         terminal.say(f"  kept aside since {age}: {one.name}, {size}; {drop}")
     if item.unseen:
@@ -173,11 +180,11 @@ def _legend(found: Overview, terminal: Terminal) -> None:
     days = [
         day
         for item in found.environments
-        if item.tone is not Tone.QUIET
+        if item.tone is not Health.QUIET
         for day in item.standing.days(STRIP_DAYS)
     ]
     text = Text("  ")
-    for sign, kind, word in sparklines.legend(days, plain=terminal.plain):
+    for sign, kind, word in sparklines.strip_legend(days, plain=terminal.plain):
         text.append(sign, _STYLES[kind])
         text.append(f" {word}   ", "dim")
     if text.plain.strip():
@@ -189,10 +196,10 @@ def _table(found: Standing) -> Table:
     for column in ("day", "file", "size", "state", "age"):
         # No ellipsis, and no name in two pieces: they are there to be copied.
         table.add_column(column, overflow="fold", no_wrap=column in ("day", "file"))
-    ages = {one.name.dump: span(found.now - one.recovery_point) for one in found.present}
+    ages = {one.name.dump: format_duration(found.now - one.recovery_point) for one in found.present}
     for one in found.backups()[:_LISTED]:
         file = str(one["file"])
         table.add_row(
-            str(one["day"] or "?"), file, human(one["size"]), str(one["state"]), ages.get(file, "?")
+            str(one["day"] or "?"), file, format_size(one["size"]), str(one["state"]), ages.get(file, "?")
         )
     return table

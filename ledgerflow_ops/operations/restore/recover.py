@@ -9,7 +9,7 @@ from ledgerflow_ops.adapters.storage import durable_record
 from ledgerflow_ops.adapters.system import locks, process
 from ledgerflow_ops.adapters.system.process import mask
 from ledgerflow_ops.core.catalog import catalog as known
-from ledgerflow_ops.core.catalog.catalog import Entry
+from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError, Refused
 from ledgerflow_ops.core.progress import Step
@@ -31,7 +31,7 @@ class Found:
     """A dump, and the place in which it lies."""
 
     at: EnvironmentContext
-    entry: Entry
+    entry: CatalogEntry
 
     @property
     def file(self) -> str:
@@ -43,7 +43,7 @@ def candidates(env: EnvironmentContext) -> list[Found]:
     found = [
         (Found(at, entry), place) for place, at in enumerate(env.locations()) for entry in catalog.entries(at)
     ]
-    ranks = incidents.order([(one.entry, place) for one, place in found])
+    ranks = incidents.trial_order([(one.entry, place) for one, place in found])
     return [found[rank][0] for rank in ranks]
 
 
@@ -157,7 +157,7 @@ class _Recovery:
         incident.lost = self.env.ctx.clock() - manifest.recovery_point
         newest = known.newest(replace(other.entry, problem="") for other in found if other.entry.manifest)
         last = newest.manifest.seal.tables if newest and newest.manifest else {}
-        incident.losses = incidents.losses(manifest, {name: facts.rows for name, facts in last.items()})
+        incident.losses = incidents.table_losses(manifest, {name: facts.rows for name, facts in last.items()})
         incident.checks = [check.as_json() for check in restored.checks]
         incident.todo = list(_todo(restored))
 

@@ -27,8 +27,8 @@ from ledgerflow_ops.core.errors import (
     SettingsError,
 )
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.core.restore.database_names import Mark, Role, new_id
-from ledgerflow_ops.core.restore.file_swap import Swap
+from ledgerflow_ops.core.restore.database_names import DatabaseMark, DatabaseRole, new_id
+from ledgerflow_ops.core.restore.file_swap import FileSwap
 from ledgerflow_ops.core.restore.restore_plan import Candidate, RestorePlan, Wish, plan_restore
 from ledgerflow_ops.operations import catalog, identity, journal
 from ledgerflow_ops.operations.backup import completeness
@@ -216,7 +216,7 @@ class _Restore:
         with self.aim.maintenance.connect() as connection:
             locale = (facts.encoding, facts.collate, facts.ctype)
             database_properties.create(connection, name, locale, wanted)
-            restore_server.mark(connection, name, self._mark(Role.RESTORING, None).encode())
+            restore_server.mark(connection, name, self._mark(DatabaseRole.RESTORING, None).encode())
         if "schema public" not in self.manifest.seal.objects:
             with self.aim.database.named(name).connect() as connection:
                 connection.execute("DROP SCHEMA public")
@@ -285,7 +285,7 @@ class _Restore:
                 files_restore.take_back(self.env, laid_out)
             raise
 
-    def _put_in_place(self, laid_out: Swap) -> None:
+    def _put_in_place(self, laid_out: FileSwap) -> None:
         """The files after their database; when they cannot be, the database goes back as well."""
         try:
             files_restore.put_in_place(self.env, laid_out)
@@ -306,12 +306,12 @@ class _Restore:
         comment = wanted.comment if wanted else None
         renames = [Rename(self.plan.restoring, self.aim.name, comment, open=True)]
         if self.aim.target.live:
-            away = replace(self._mark(Role.BEFORE, comment), only=self.kept.unloadable).encode()
+            away = replace(self._mark(DatabaseRole.BEFORE, comment), only=self.kept.unloadable).encode()
             renames.insert(0, Rename(self.aim.name, self.plan.before, away, open=False))
         self.aim.swap(renames, force=self.plan.wish.force)
 
-    def _mark(self, role: Role, comment: str | None) -> Mark:
-        return Mark(
+    def _mark(self, role: DatabaseRole, comment: str | None) -> DatabaseMark:
+        return DatabaseMark(
             environment=str(self.env.environment),
             database=self.aim.name,
             role=role,

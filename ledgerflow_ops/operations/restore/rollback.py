@@ -9,7 +9,7 @@ from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.core.errors import Pending, Refused
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restore import database_names
-from ledgerflow_ops.core.restore.database_names import Beside, Mark, Role
+from ledgerflow_ops.core.restore.database_names import DatabaseMark, DatabaseRole, SiblingDatabase
 from ledgerflow_ops.core.restore.restore_plan import prepared_transactions
 from ledgerflow_ops.operations import journal
 from ledgerflow_ops.operations.cleanup import leftover_sweep, restore_leftovers
@@ -24,7 +24,7 @@ class Rollback:
 
     environment: str
     database: str
-    back: Beside
+    back: SiblingDatabase
     away: str | None
     sessions: int
 
@@ -63,11 +63,11 @@ def plan_rollback(env: EnvironmentContext, aimed: InspectedTarget, *, force: boo
             hint=f"Stop it first: {aimed.target.application.stop} (or end its sessions: FORCE=1)",
         )
     ident = database_names.new_id(env.ctx.clock(), secrets.token_hex(2))
-    away = database_names.beside_name(aimed.name, Role.BEFORE, ident) if aimed.target.live else None
+    away = database_names.sibling_name(aimed.name, DatabaseRole.BEFORE, ident) if aimed.target.live else None
     return Rollback(str(env.environment), aimed.name, kept[0], away, len(sessions))
 
 
-def _require_pair(env: EnvironmentContext, back: Beside) -> None:
+def _require_pair(env: EnvironmentContext, back: SiblingDatabase) -> None:
     """Refused for a database whose files were taken back from it: alone it would be half of a pair."""
     if back.mark.undone and files_restore.taken_back(env, back.mark.undone):
         raise Refused(
@@ -112,11 +112,11 @@ def _swap(env: EnvironmentContext, aimed: InspectedTarget, planned: Rollback, *,
     renames = [Rename(planned.back.name, aimed.name, planned.back.mark.comment, open=True)]
     if planned.away:
         comment = aimed.properties.comment if aimed.properties else None
-        mark = Mark(
+        mark = DatabaseMark(
             environment=str(env.environment),
             database=aimed.name,
-            role=Role.BEFORE,
-            id=planned.away.rpartition(f"__{Role.BEFORE}_")[2],
+            role=DatabaseRole.BEFORE,
+            id=planned.away.rpartition(f"__{DatabaseRole.BEFORE}_")[2],
             at=env.ctx.clock(),
             file=planned.back.mark.file,
             comment=comment,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.load import drop_database
-from ledgerflow_ops.core.restore.database_names import Role, beside_name, new_id
+from ledgerflow_ops.core.restore.database_names import DatabaseRole, new_id, sibling_name
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.restore.target_inspection import InspectedTarget
 
@@ -20,7 +20,7 @@ def beside(
     It bears the name and the mark of a restore that is not finished: what a crash leaves is swept as such.
     """
     ident = new_id(env.ctx.clock(), secrets.token_hex(2))
-    name = beside_name(aim.name, Role.RESTORING, ident)
+    name = sibling_name(aim.name, DatabaseRole.RESTORING, ident)
     try:
         create(name)
         with aim.database.named(name).reached() as empty:

@@ -15,8 +15,8 @@ from ledgerflow_ops.core.catalog.identity import Identity
 from ledgerflow_ops.core.catalog.manifest import DatabaseProperties, Manifest
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
-from ledgerflow_ops.core.restore.restore_plan import rooms_needed
-from ledgerflow_ops.core.restore.restore_target import Application, Room, Target
+from ledgerflow_ops.core.restore.restore_plan import space_needed
+from ledgerflow_ops.core.restore.restore_target import Application, RequiredSpace, RestoreTarget
 from ledgerflow_ops.operations import catalog, identity
 from ledgerflow_ops.operations.cleanup import swap_outcome
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -29,7 +29,7 @@ class InspectedTarget:
     env: EnvironmentContext
     database: Database
     maintenance: Database
-    target: Target
+    target: RestoreTarget
     identity: Identity
     properties: DatabaseProperties | None
     data_directory: Path | None
@@ -59,14 +59,14 @@ class InspectedTarget:
         with self.maintenance.within(swap_outcome.BRIEF).connect() as connection:
             restore_server.end_sessions(connection, self.name)
 
-    def rooms(self, manifest: Manifest, *, force: bool) -> list[Room]:
+    def rooms(self, manifest: Manifest, *, force: bool) -> list[RequiredSpace]:
         """What is needed, and what is free, on every file system concerned."""
         live_size = self.target.live.source.size if self.target.live else 0
-        folder, server = rooms_needed(manifest, live_size, force)
+        folder, server = space_needed(manifest, live_size, force)
         place = self.env.folder.path
-        rooms = [Room(f"in {place}", folder, self.env.folder.free())]
+        rooms = [RequiredSpace(f"in {place}", folder, self.env.folder.free())]
         free = disk_space.space(self.data_directory).free if self.data_directory else None
-        return [*rooms, Room("on the server's disk", server, free)]
+        return [*rooms, RequiredSpace("on the server's disk", server, free)]
 
 
 def inspect(env: EnvironmentContext) -> InspectedTarget:
@@ -98,7 +98,7 @@ def inspect(env: EnvironmentContext) -> InspectedTarget:
             # Their names are bytes to the server: what they are as text, the database's encoding says.
             server = replace(server, roles=source.roles(connection))
     application = env.container.others() if env.container else Application()
-    found = Target(name, server, live, env.is_sample, sessions, application, prepared)
+    found = RestoreTarget(name, server, live, env.is_sample, sessions, application, prepared)
     _require_ours(env, own, found)
     return InspectedTarget(env, database, maintenance, found, own, outside, directory)
 
@@ -125,7 +125,7 @@ def _data_directory(connection: Connection) -> Path | None:
         return None
 
 
-def _require_ours(env: EnvironmentContext, found: Identity, target: Target) -> None:
+def _require_ours(env: EnvironmentContext, found: Identity, target: RestoreTarget) -> None:
     """Refused unless the database is the environment's own.
 
     What is remembered decides. Where nothing is, a database with something in it must be the one that

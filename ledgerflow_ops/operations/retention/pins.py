@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from ledgerflow_ops.core.catalog.naming import PIN, BackupName
-from ledgerflow_ops.core.catalog.pins import Pin, end_of
+from ledgerflow_ops.core.catalog.pins import Pin, parse_until
 from ledgerflow_ops.core.errors import BadBackup, Refused, SettingsError
 from ledgerflow_ops.operations import catalog, journal
 from ledgerflow_ops.operations.backup_lock import held
@@ -33,7 +33,7 @@ def _ordered(env: EnvironmentContext, file: str, reason: str, until: str) -> Pin
             hint=f'REASON="year-end closing" LEDGER_ENV={env.environment} make pin FILE={file}',
         )
     name = catalog.find(env, file)
-    end = end_of(until, env.ctx.clock(), env.settings.zone)
+    end = parse_until(until, env.ctx.clock(), env.settings.zone)
     made = pin(env, name, reason, end)
     if (made.reason, made.until) != (reason, end):
         raise Refused(

@@ -10,26 +10,26 @@ from dataclasses import replace
 from pathlib import Path
 
 from ledgerflow_ops.adapters.storage.folder import Folder, writable
-from ledgerflow_ops.core.catalog.files import FilesState, references
-from ledgerflow_ops.core.catalog.history import Going, Part, Seen
+from ledgerflow_ops.core.catalog.files import FilesState, needed_archives
+from ledgerflow_ops.core.catalog.history import FileRecord, Removal, RemovalPart
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import MANIFEST, BackupName
 from ledgerflow_ops.core.catalog.proof import Proof
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.core.retention.retention_plan import Decision
+from ledgerflow_ops.core.retention.retention_plan import RetentionDecision
 from ledgerflow_ops.operations import catalog, removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 _IN_CLOUD = -1
 
 
-def begin(env: EnvironmentContext, manifest: Manifest, decision: Decision) -> Going:
+def begin(env: EnvironmentContext, manifest: Manifest, decision: RetentionDecision) -> Removal:
     """Write down that this backup goes, and which files. Under the environment's lock."""
     ctx, name = env.ctx, BackupName.of(manifest.dump.file)
     ctx.reporter.step(Step.NOTE)
     others = [_part(at, name, manifest.digest) for at in env.locations()[1:]]
-    going = Going(
+    going = Removal(
         file=name.dump,
         key=removal_history.key(env, name, manifest.digest),
         digest=manifest.digest,
@@ -42,7 +42,7 @@ def begin(env: EnvironmentContext, manifest: Manifest, decision: Decision) -> Go
     return removal_history.note(env, going)
 
 
-def carry_on(env: EnvironmentContext, going: Going) -> Going:
+def carry_on(env: EnvironmentContext, going: Removal) -> Removal:
     """Remove what is left of it; the record as it stands then. Under the environment's lock."""
     if not going.retired:
         going = _retire(env, going)
@@ -54,17 +54,17 @@ def carry_on(env: EnvironmentContext, going: Going) -> Going:
     return removal_history.note(env, going.model_copy(update={"parts": tuple(left)}))
 
 
-def never_begun(env: EnvironmentContext, going: Going) -> bool:
+def never_begun(env: EnvironmentContext, going: Removal) -> bool:
     """Whether a removal was written down and nothing of it done: its manifest is where it was."""
     return not going.retired and not _kept_already(env, going)
 
 
-def is_back(env: EnvironmentContext, going: Going) -> bool:
+def is_back(env: EnvironmentContext, going: Removal) -> bool:
     """Whether the backup was made one again since its removal began: somebody put its manifest back."""
     return going.retired and _digest(env, going.name) == going.digest
 
 
-def _retire(env: EnvironmentContext, going: Going) -> Going:
+def _retire(env: EnvironmentContext, going: Removal) -> Removal:
     """The manifest into the history: from here on there is no such backup."""
     env.ctx.reporter.step(Step.RETIRE)
     if not _kept_already(env, going):
@@ -72,7 +72,7 @@ def _retire(env: EnvironmentContext, going: Going) -> Going:
     return removal_history.note(env, going.model_copy(update={"retired": True}))
 
 
-def _kept_already(env: EnvironmentContext, going: Going) -> bool:
+def _kept_already(env: EnvironmentContext, going: Removal) -> bool:
     return removal_history.folder(env).taken(going.kept_as.manifest)
 
 
@@ -84,7 +84,7 @@ def _digest(at: EnvironmentContext, name: BackupName) -> str:
     return manifest.digest if manifest else ""
 
 
-def _keep_proof(env: EnvironmentContext, going: Going) -> None:
+def _keep_proof(env: EnvironmentContext, going: Removal) -> None:
     """The proof beside the manifest in the history, if it is of this backup and not there yet."""
     there, file = removal_history.folder(env), going.name.proof
     if not env.folder.version(file) or there.taken(going.kept_as.proof):
@@ -94,7 +94,7 @@ def _keep_proof(env: EnvironmentContext, going: Going) -> None:
             env.folder.move(file, there, going.kept_as.proof)
 
 
-def _without(env: EnvironmentContext, going: Going, part: Part) -> Part | None:
+def _without(env: EnvironmentContext, going: Removal, part: RemovalPart) -> RemovalPart | None:
     """Remove what can be removed of a part; what is left of it to do later, None for nothing."""
     at, steps = env, iter((Step.REMOVE, Step.REMOVE_REST))
     if part.root:
@@ -111,53 +111,55 @@ def _without(env: EnvironmentContext, going: Going, part: Part) -> Part | None:
     if part.archive is None:
         return None
     states = _kept_states(at)
-    if states is None or part.archive.file in references(states):
+    if states is None or part.archive.file in needed_archives(states):
         return part.model_copy(update={"files": ()})
     _drop(at, part.archive)
     return None
 
 
-def _reached(env: EnvironmentContext, at: EnvironmentContext, going: Going, part: Part) -> Part | None:
+def _reached(
+    env: EnvironmentContext, at: EnvironmentContext, going: Removal, part: RemovalPart
+) -> RemovalPart | None:
     """The part as it can be removed now; None while its location cannot be reached.
 
     A location that is not set any more, or is only read, is not ours to clean: nothing is left to do there.
     """
     if Path(part.root) not in env.ctx.settings.archive_roots:
-        return Part(root=part.root)
+        return RemovalPart(root=part.root)
     if not Path(part.root).is_dir():
         return None
     if at.folder.path.is_dir() and not writable(at.folder.path):
         env.ctx.reporter.say(f"{at.folder.path} is read-only: its copy of {going.file} stays")
-        return Part(root=part.root)
-    return part if part.looked else _part(at, going.name, going.digest) or Part(root=part.root)
+        return RemovalPart(root=part.root)
+    return part if part.looked else _part(at, going.name, going.digest) or RemovalPart(root=part.root)
 
 
-def _part(at: EnvironmentContext, name: BackupName, digest: str) -> Part | None:
+def _part(at: EnvironmentContext, name: BackupName, digest: str) -> RemovalPart | None:
     """What there is of a backup in a further location; None where there is none of it."""
     assert at.location is not None
     root = at.location.parent
     if not root.is_dir():
-        return Part(root=str(root), looked=False)
+        return RemovalPart(root=str(root), looked=False)
     if _digest(at, name) != digest:
         return None
     return _seen_part(at.folder, name, str(root))
 
 
-def _seen_part(folder: Folder, name: BackupName, root: str) -> Part:
+def _seen_part(folder: Folder, name: BackupName, root: str) -> RemovalPart:
     """The files of a backup as they are now. In a further location the manifest goes like the rest."""
     files = [*([name.manifest] if root else []), name.dump, name.globals, name.proof, name.pin]
     seen = [found for file in files if (found := _seen(folder, file))]
-    return Part(root=root, files=tuple(seen), archive=_seen(folder, name.files))
+    return RemovalPart(root=root, files=tuple(seen), archive=_seen(folder, name.files))
 
 
-def _seen(folder: Folder, file: str) -> Seen | None:
+def _seen(folder: Folder, file: str) -> FileRecord | None:
     version = folder.version(file)
     if version:
-        return Seen(file=file, size=version[1], mtime_ns=version[2])
-    return Seen(file=file, size=_IN_CLOUD, mtime_ns=0) if folder.taken(file) else None
+        return FileRecord(file=file, size=version[1], mtime_ns=version[2])
+    return FileRecord(file=file, size=_IN_CLOUD, mtime_ns=0) if folder.taken(file) else None
 
 
-def _drop(at: EnvironmentContext, seen: Seen) -> None:
+def _drop(at: EnvironmentContext, seen: FileRecord) -> None:
     """Remove a file if it is still the one that was seen, or only its bytes have gone to the cloud since."""
     now = _seen(at.folder, seen.file)
     if now is None:

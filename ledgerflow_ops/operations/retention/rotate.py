@@ -6,14 +6,20 @@ from datetime import date, datetime
 from typing import Any
 
 from ledgerflow_ops.adapters.system import locks
-from ledgerflow_ops.core.catalog.catalog import Entry
-from ledgerflow_ops.core.catalog.history import Going
+from ledgerflow_ops.core.catalog.catalog import CatalogEntry
+from ledgerflow_ops.core.catalog.history import Removal
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup, Busy, LedgerError, Refused
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.retention import retention_plan
-from ledgerflow_ops.core.retention.retention_plan import Copy, Decision, Held, Policy, RetentionPlan
+from ledgerflow_ops.core.retention.retention_plan import (
+    BackupCopy,
+    RetentionCandidate,
+    RetentionDecision,
+    RetentionPlan,
+    RetentionPolicy,
+)
 from ledgerflow_ops.operations import catalog, journal, removal_history
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -31,7 +37,7 @@ class Planned:
     plan: RetentionPlan
     known: Mapping[str, Manifest]
     strangers: tuple[str, ...]
-    unfinished: tuple[Going, ...]
+    unfinished: tuple[Removal, ...]
 
     @property
     def size(self) -> int:
@@ -99,7 +105,7 @@ def plan_rotation(env: EnvironmentContext) -> Planned:
     """What a rotation would do now, and why; nothing is touched."""
     held, known, strangers = _held(env)
     settings, now = env.settings, env.ctx.clock()
-    policy = Policy(
+    policy = RetentionPolicy(
         days=settings.retention_days,
         minimum=settings.minimum_redundancy,
         weekly=settings.keep_weekly,
@@ -150,7 +156,7 @@ def wiped(env: EnvironmentContext, days: Iterable[date]) -> None:
     removal_history.wiped(env, days)
 
 
-def _remove(env: EnvironmentContext, manifest: Manifest, decision: Decision) -> str:
+def _remove(env: EnvironmentContext, manifest: Manifest, decision: RetentionDecision) -> str:
     """Remove one backup; why it was left in peace after all, empty when it is gone."""
     name = BackupName.of(manifest.dump.file)
     try:
@@ -191,7 +197,7 @@ def _done(
     return Done(planned, tuple(removed), tuple(finished), left, tuple(days))
 
 
-def _held(env: EnvironmentContext) -> tuple[list[Held], dict[str, Manifest], tuple[str, ...]]:
+def _held(env: EnvironmentContext) -> tuple[list[RetentionCandidate], dict[str, Manifest], tuple[str, ...]]:
     """The backups as retention sees them, their manifests by name, and what is no backup of ours."""
     busy = locks.in_use(env.ctx.settings.state_dir, env.environment)
     held, known, strangers = [], dict[str, Manifest](), list[str]()
@@ -204,16 +210,16 @@ def _held(env: EnvironmentContext) -> tuple[list[Held], dict[str, Manifest], tup
     return held, known, tuple(strangers)
 
 
-def _ours(env: EnvironmentContext, entry: Entry, manifest: Manifest) -> bool:
+def _ours(env: EnvironmentContext, entry: CatalogEntry, manifest: Manifest) -> bool:
     """Whether the manifest commits this very dump, of this environment, and the dump is a plain file."""
     folder, name = env.folder, entry.name
     plain = folder.size(name.dump) is not None or folder.evicted(name.dump) or not folder.taken(name.dump)
     return manifest.environment is env.environment and manifest.dump.file == name.dump and plain
 
 
-def _one(env: EnvironmentContext, entry: Entry, manifest: Manifest, busy: str) -> Held:
+def _one(env: EnvironmentContext, entry: CatalogEntry, manifest: Manifest, busy: str) -> RetentionCandidate:
     reason, until = _pin(env, entry.name)
-    return Held(
+    return RetentionCandidate(
         name=entry.name.stem,
         day=manifest.backup_day,
         recovery_point=manifest.recovery_point,
@@ -238,7 +244,7 @@ def _pin(env: EnvironmentContext, name: BackupName) -> tuple[str, datetime | Non
     return (found.reason, found.until) if found else ("", None)
 
 
-def _copies(env: EnvironmentContext, name: BackupName, manifest: Manifest) -> Iterator[Copy]:
+def _copies(env: EnvironmentContext, name: BackupName, manifest: Manifest) -> Iterator[BackupCopy]:
     """The same backup in the further locations; one that is not whole is there, and not proven."""
     for at in env.locations()[1:]:
         if not at.folder.taken(name.dump) and not at.folder.taken(name.manifest):
@@ -246,13 +252,13 @@ def _copies(env: EnvironmentContext, name: BackupName, manifest: Manifest) -> It
         try:
             entry = catalog.entry(at, name)
         except LedgerError:
-            yield Copy(str(at.folder.path), proven=False)
+            yield BackupCopy(str(at.folder.path), proven=False)
             continue
         if entry.manifest is None or entry.manifest.digest == manifest.digest:
-            yield Copy(str(at.folder.path), proven=entry.proven)
+            yield BackupCopy(str(at.folder.path), proven=entry.proven)
 
 
-def _told(known: Mapping[str, Manifest], decision: Decision) -> dict[str, Any]:
+def _told(known: Mapping[str, Manifest], decision: RetentionDecision) -> dict[str, Any]:
     manifest = known[decision.name]
     return {
         "file": manifest.dump.file,

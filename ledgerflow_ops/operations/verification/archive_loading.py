@@ -16,7 +16,12 @@ from ledgerflow_ops.adapters.system.process import last_lines, mask
 from ledgerflow_ops.core.catalog.manifest import DatabaseProperties, Manifest
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError, UnrestorableSource
 from ledgerflow_ops.core.loading import extension_versions, load_errors
-from ledgerflow_ops.core.loading.tablespaces import Placed, absent, notes, placed
+from ledgerflow_ops.core.loading.tablespaces import (
+    PlacedObject,
+    placed_objects,
+    tablespace_notes,
+    unavailable_tablespaces,
+)
 from ledgerflow_ops.core.progress import Reporter
 from ledgerflow_ops.core.restore.compatibility import Reason
 
@@ -70,12 +75,12 @@ def require_source(loaded: Loaded, manifest: Manifest | None, database: Database
     fix = found.fix
     if found.by_extension and manifest.seal.extensions:
         here = offered_extensions.offered(database)
-        if lacking := extension_versions.absent(manifest.seal.extensions, here):
+        if lacking := extension_versions.missing_versions(manifest.seal.extensions, here):
             raise CannotJudge(
                 f"The backup could not be restored on this machine: {mask(found.sentence)}\n{lacking}",
                 hint="This says nothing of the backup. Install these versions here; then make restore-test",
             )
-        if update := extension_versions.behind(manifest.seal.extensions, here):
+        if update := extension_versions.update_statements(manifest.seal.extensions, here):
             fix += (
                 f" A load makes extensions in their newest version: {update} shows in the source what breaks."
             )
@@ -89,17 +94,19 @@ def require_source(loaded: Loaded, manifest: Manifest | None, database: Database
 class Placement:
     """The tablespaces of an archive's objects, and those that the target has."""
 
-    objects: tuple[Placed, ...]
+    objects: tuple[PlacedObject, ...]
     usable: frozenset[str]
 
     @property
     def whole(self) -> bool:
         """Whether every object can be where it was."""
-        return not absent(self.objects, None, self.usable)
+        return not unavailable_tablespaces(self.objects, None, self.usable)
 
     def notes(self, properties: DatabaseProperties | None) -> list[Reason]:
         """What will not be where it was, for the plan; `properties` are those the database will have."""
-        return list(notes(self.objects, properties.tablespace if properties else None, self.usable))
+        return list(
+            tablespace_notes(self.objects, properties.tablespace if properties else None, self.usable)
+        )
 
     def move(self, database: Database) -> None:
         """Put what can be put there where it was, one by one: pg_restore keeps every place, or none."""
@@ -110,7 +117,7 @@ class Placement:
 
 def placement(tools: Tools, file: Path, usable: frozenset[str]) -> Placement:
     """Where the objects of an archive are kept."""
-    return Placement(tuple(placed(archive.ddl(tools, file))), usable)
+    return Placement(tuple(placed_objects(archive.ddl(tools, file))), usable)
 
 
 def tell(reporter: Reporter, said: str) -> None:

@@ -30,7 +30,7 @@ from ledgerflow_ops.core.comparison.seal_comparison import versions_sentence
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError
 from ledgerflow_ops.core.loading import load_errors, preload_libraries
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.core.sizes import human
+from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations import journal
 from ledgerflow_ops.operations.alerting import proof_ping
 from ledgerflow_ops.operations.backup import completeness
@@ -113,8 +113,8 @@ class _Drill:
         """The settings that preload what the backup's extensions need, as far as it is here."""
         if self.manifest is None:
             return {}
-        needed = preload_libraries.needed(self.manifest.seal.extensions, self.manifest.preloaded)
-        return preload_libraries.settings(libraries.there(server_tools, needed), _COPY)
+        needed = preload_libraries.libraries_needed(self.manifest.seal.extensions, self.manifest.preloaded)
+        return preload_libraries.preload_settings(libraries.there(server_tools, needed), _COPY)
 
     def _climb(self, server: ScratchCluster, server_tools: Tools) -> None:
         examination, copy = self.examination, server.server.named(_COPY).as_user(self._own_role())
@@ -164,7 +164,7 @@ class _Drill:
         needed, free = space_estimates.drill_needs(size), disk_space.space(self.env.ctx.lodging.root).free
         if free < needed:
             raise CannotJudge(
-                f"No room to restore into: about {human(needed)} needed, {human(free)} free "
+                f"No room to restore into: about {format_size(needed)} needed, {format_size(free)} free "
                 f"below {self.env.ctx.lodging.root}.",
                 hint="Free room, or set state_dir to a larger disk. This says nothing of the backup.",
             )
@@ -189,7 +189,7 @@ class _Drill:
         loaded = self._load(server, copy, server_tools)
         if loaded.code:
             errors = last_lines(loaded.errors)
-            if loaded.code < 0 or stood_in or load_errors.of_machine(loaded.errors):
+            if loaded.code < 0 or stood_in or load_errors.is_machine_error(loaded.errors):
                 told = f"The backup could not be restored on this machine:{stood_in}\n{errors}"
                 raise CannotJudge(told, hint=_AGAIN)
             archive_loading.require_source(loaded, self.manifest, copy)
@@ -202,7 +202,7 @@ class _Drill:
         self.report.step(Step.UNPACK)
         self.places = files_verification.beside(state, server.cluster.data.parent / "files")
         files_verification.unpack(self.env.folder, state, self.places, self.report.moved, durable=False)
-        yield passed("restorable", f"{len(state.files)} files unpacked, {human(state.size)}.")
+        yield passed("restorable", f"{len(state.files)} files unpacked, {format_size(state.size)}.")
 
     def _load(self, server: ScratchCluster, copy: Database, server_tools: Tools) -> Loaded:
         """The archive loaded. Nobody knows the roles of one without a manifest: what it misses, it gets."""

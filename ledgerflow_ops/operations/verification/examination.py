@@ -9,7 +9,7 @@ from ledgerflow_ops.adapters.storage.folder import writable
 from ledgerflow_ops.adapters.system.clock import Stopwatch
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
-from ledgerflow_ops.core.catalog.proof import SOURCE, Doubt, Proof, Verdict, kept
+from ledgerflow_ops.core.catalog.proof import SOURCE, Doubt, Proof, Verdict, updated_proof
 from ledgerflow_ops.core.catalog.rungs import PROVEN, Rung
 from ledgerflow_ops.core.checks import Check, failed, first_fatal
 from ledgerflow_ops.core.errors import (
@@ -120,7 +120,7 @@ class Examination:
             who=run.who,
             run_id=run.run_id,
         )
-        if found := kept(proof, catalog.read_proof(self.env, self.name, self.manifest)):
+        if found := updated_proof(proof, catalog.read_proof(self.env, self.name, self.manifest)):
             try:
                 self._keep(found)
             except LedgerError as error:

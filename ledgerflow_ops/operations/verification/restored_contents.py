@@ -16,13 +16,13 @@ from ledgerflow_ops.adapters.inspection.table_contents import Pipes, TableShape
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.core.catalog.manifest import Contents, LargeObjects, Manifest, Seal, TableContent
 from ledgerflow_ops.core.comparison import expressions, public_schema, rewritten_definitions, row_sums
-from ledgerflow_ops.core.comparison.row_sums import together
+from ledgerflow_ops.core.comparison.row_sums import sum_tables
 from ledgerflow_ops.core.comparison.seal_comparison import (
     Difference,
     as_sealed_earlier,
     contents_equal,
     facts_equal,
-    of_earlier_version,
+    upgrade_seal,
 )
 from ledgerflow_ops.core.postgres.qualified_names import columns_in
 from ledgerflow_ops.operations.verification.restored_ddl import Redumped
@@ -114,9 +114,9 @@ def differences(
     order, or in another partition below the root they are loaded through, are the same rows.
     """
     expected = manifest.contents
-    contents = row_sums.rooted(expected, found.contents)
-    if groups := row_sums.doubtful(expected, contents):
-        contents = row_sums.settled(expected, contents, _same_rows(groups, database, archived))
+    contents = row_sums.with_roots(expected, found.contents)
+    if groups := row_sums.reordered_groups(expected, contents):
+        contents = row_sums.with_expected(expected, contents, _same_rows(groups, database, archived))
     seal = as_copied(manifest, found.look, found.major, redumped)
     same_major = found.major == manifest.source.major
     differences = [*contents_equal(expected, contents), *redumped.differences]
@@ -129,14 +129,12 @@ def as_copied(manifest: Manifest, copy: SourceContents, major: int, redumped: Re
     seal, found = manifest.seal, copy.seal
     if manifest.notes is None:
         titled = {name: expressions.digest(text) for name, text in copy.definitions.items()}
-        seal = of_earlier_version(
-            seal, found, copy.extended, titled, carried=redumped.equal, earlier=copy.earlier
-        )
+        seal = upgrade_seal(seal, found, copy.extended, titled, carried=redumped.equal, earlier=copy.earlier)
     objects = as_sealed_earlier(seal.objects, found.objects, copy.earlier)
     objects = rewritten_definitions.as_loaded(objects, found.objects, copy.definitions, redumped.reworded)
     dumper = int(manifest.tool_version.split(".")[0])
     seal = seal.model_copy(update={"objects": objects})
-    return public_schema.as_carried(seal, found, copy.public, major, dumper)
+    return public_schema.as_dumped(seal, found, copy.public, major, dumper)
 
 
 def _same_rows(groups: list[frozenset[str]], database: Database, archived: Archived) -> Iterator[str]:
@@ -147,7 +145,7 @@ def _same_rows(groups: list[frozenset[str]], database: Database, archived: Archi
         shapes = [shape for shape in table_contents.shapes(connection) if shape.name.key in wanted]
         there = {shape.name.key: table_contents.row_sum(connection, shape) for shape in shapes}
     for group in groups:
-        if together(sealed[name] for name in group) == together(there[name] for name in group):
+        if sum_tables(sealed[name] for name in group) == sum_tables(there[name] for name in group):
             yield from group
 
 

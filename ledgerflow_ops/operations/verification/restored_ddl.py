@@ -18,7 +18,7 @@ from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.comparison import ddl_comparison
-from ledgerflow_ops.core.comparison.rewritten_definitions import Reworded
+from ledgerflow_ops.core.comparison.rewritten_definitions import RewordedDefinition
 from ledgerflow_ops.core.comparison.seal_comparison import Difference
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.operations.context import OperationContext
@@ -36,7 +36,7 @@ class Redumped:
 
     differences: tuple[Difference, ...] = ()
     why_not: str = ""
-    reworded: tuple[Reworded, ...] = ()
+    reworded: tuple[RewordedDefinition, ...] = ()
 
     @property
     def equal(self) -> bool:
@@ -83,13 +83,13 @@ def redump(
 
 def _compared(dumping: Tools, file: Path, copy: Database, scratch: Scratch) -> Redumped:
     dumped, restored = archive.definitions(dumping, file), archive.definitions_of(dumping, copy)
-    if not ddl_comparison.compare(dumped, restored):
+    if not ddl_comparison.compare_ddl(dumped, restored):
         return Redumped()
     with scratch() as empty:
         archive_loader.remake(dumping, empty, file, Load(1, without=refused_options(dumping, file, empty)))
         remade = archive.definitions_of(dumping, empty)
-    differences = tuple(ddl_comparison.compare(dumped, restored, remade))
-    return Redumped(differences, reworded=ddl_comparison.reworded(dumped, restored, remade))
+    differences = tuple(ddl_comparison.compare_ddl(dumped, restored, remade))
+    return Redumped(differences, reworded=ddl_comparison.reworded_definitions(dumped, restored, remade))
 
 
 def _same(version: str, here: list[Tools]) -> Tools | None:

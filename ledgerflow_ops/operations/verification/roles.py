@@ -38,13 +38,13 @@ def make(server: Database, folder: Folder, manifest: Manifest, names: Collection
     if manifest.globals is None:
         return _say(server, _sealed(manifest, names))
     script, codec = _script(folder, manifest.globals.file, manifest.source.encoding)
-    return _say(server, _bytes(roles_script.about(script, names), codec))
+    return _say(server, _bytes(roles_script.statements_about(script, names), codec))
 
 
 def _script(folder: Folder, file: str, encoding: str) -> tuple[str, str]:
     """The roles file as text, and the codec that makes its bytes of it again."""
     data = folder.read(file)
-    return roles_script.decoded(data, encoding), roles_script.codec_of(data, encoding)
+    return roles_script.decode_script(data, encoding), roles_script.codec_of(data, encoding)
 
 
 def _bytes(statements: Iterable[str], codec: str) -> list[bytes]:
@@ -68,10 +68,10 @@ def _say(server: Database, statements: list[bytes], *, from_file: bool = False) 
                 connection.execute(statement)
             except psycopg.Error as error:
                 said, text = error.diag.message_primary or "", statement.decode("utf-8", "replace")
-                if machine_errors.matches(said, text):
+                if machine_errors.is_machine_trouble(said, text):
                     refused.append(text)
                 elif from_file:
                     raise BadBackup(f"The roles file does not run: {said}", hint=_AGAIN) from None
                 else:
                     raise
-    return machine_errors.left_out(refused)
+    return machine_errors.left_out_sentence(refused)

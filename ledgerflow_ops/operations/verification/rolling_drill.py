@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ledgerflow_ops.adapters.system.clock import Stopwatch
-from ledgerflow_ops.core.catalog.catalog import Entry
+from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.schedule import drill_rotation
-from ledgerflow_ops.core.schedule.drill_rotation import Kept, Reach, Turn
+from ledgerflow_ops.core.schedule.drill_rotation import DrillCandidate, PlannedDrill, RotationStatus
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.verification import drill
@@ -19,27 +19,31 @@ from ledgerflow_ops.operations.verification.examination import Examination
 class Redrilled:
     """A turn that was taken: what was found, or (`trouble`) why nothing could be."""
 
-    turn: Turn
+    turn: PlannedDrill
     seconds: float
     examination: Examination | None
     trouble: LedgerError | None = None
 
 
-def kept(env: EnvironmentContext) -> list[Kept]:
+def kept(env: EnvironmentContext) -> list[DrillCandidate]:
     """The environment's backups as the rolling drill sees them; what no manifest commits is none."""
     return [_kept(entry) for entry in catalog.entries(env) if entry.manifest]
 
 
-def reach(env: EnvironmentContext) -> Reach:
+def reach(env: EnvironmentContext) -> RotationStatus:
     """How far the rolling drill has come in this environment, and how far its budget reaches."""
     settings = env.settings
-    return drill_rotation.reach(kept(env), env.ctx.clock(), settings.redrill_days, settings.redrill_minutes)
+    return drill_rotation.rotation_status(
+        kept(env), env.ctx.clock(), settings.redrill_days, settings.redrill_minutes
+    )
 
 
-def tonight(env: EnvironmentContext) -> list[Turn]:
+def tonight(env: EnvironmentContext) -> list[PlannedDrill]:
     """Whose turn it would be now."""
     settings = env.settings
-    return drill_rotation.tonight(kept(env), env.ctx.clock(), settings.redrill_days, settings.redrill_minutes)
+    return drill_rotation.plan_tonight(
+        kept(env), env.ctx.clock(), settings.redrill_days, settings.redrill_minutes
+    )
 
 
 def redrill(env: EnvironmentContext, budget_seconds: float | None = None) -> Iterator[Redrilled]:
@@ -65,12 +69,12 @@ def redrill(env: EnvironmentContext, budget_seconds: float | None = None) -> Ite
         yield Redrilled(turn, spent, examination, trouble)
 
 
-def _kept(entry: Entry) -> Kept:
+def _kept(entry: CatalogEntry) -> DrillCandidate:
     proof, manifest = entry.proof, entry.manifest
     assert manifest is not None
     restored = proof if proof and proof.server_version else None
     seconds = restored.durations.get("drill") if restored else None
-    return Kept(
+    return DrillCandidate(
         file=entry.name.dump,
         day=manifest.backup_day,
         size=manifest.dump.size,

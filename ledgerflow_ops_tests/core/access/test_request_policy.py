@@ -9,17 +9,19 @@ from ledgerflow_ops.core.access import request_policy
 from ledgerflow_ops.core.access.request_policy import (
     Allowed,
     LogIn,
-    Policy,
     Rejected,
     Request,
-    judge,
-    origins,
-    session,
+    RequestPolicy,
+    judge_request,
+    served_origins,
+    session_cookie,
 )
 
 HOST, ORIGIN = "127.0.0.1:3070", "http://127.0.0.1:3070"
-POLICY = Policy("webserver", 3070, origins(3070, ["https://backups.example.org"]), "s" * 43, "p" * 64)
-COOKIE = f"{POLICY.cookie}={session(POLICY, 'abc')}"
+POLICY = RequestPolicy(
+    "webserver", 3070, served_origins(3070, ["https://backups.example.org"]), "s" * 43, "p" * 64
+)
+COOKIE = f"{POLICY.cookie}={session_cookie(POLICY, 'abc')}"
 ELSEWHERE = [
     "https://elsewhere.example",
     "http://elsewhere.example:3070",
@@ -67,8 +69,8 @@ def status(verdict: object) -> int:
     return 200
 
 
-def of(found: Request, policy: Policy = POLICY) -> int:
-    return status(judge(found, policy))
+def of(found: Request, policy: RequestPolicy = POLICY) -> int:
+    return status(judge_request(found, policy))
 
 
 def test_the_owners_browser_does_what_the_page_needs() -> None:
@@ -189,14 +191,16 @@ def test_who_knows_no_secret_has_nothing() -> None:
     other = dataclasses.replace(POLICY, port=3071)
     viewers = dataclasses.replace(POLICY, page="viewers")
     again = dataclasses.replace(POLICY, secret="t" * 43)
-    value = session(POLICY, "abc")
+    value = session_cookie(POLICY, "abc")
     cookies = [
         "", POLICY.cookie, f"{POLICY.cookie}=", f"{POLICY.cookie}=.", f"{POLICY.cookie}=abc",
         f"{POLICY.cookie}=abc.",
         f"{POLICY.cookie}=abd.{value.partition('.')[2]}", f"{POLICY.cookie}=.{value.partition('.')[2]}",
         f"{POLICY.cookie}={value[:-1]}", f"{POLICY.cookie}={value}0", f"{POLICY.cookie}={value.upper()}",
-        f"{POLICY.cookie}={session(other, 'abc')}", f"{POLICY.cookie}={session(viewers, 'abc')}",
-        f"{POLICY.cookie}={session(again, 'abc')}", f"{other.cookie}={value}", f"x{POLICY.cookie}={value}",
+        f"{POLICY.cookie}={session_cookie(other, 'abc')}",
+        f"{POLICY.cookie}={session_cookie(viewers, 'abc')}",
+        f"{POLICY.cookie}={session_cookie(again, 'abc')}",
+        f"{other.cookie}={value}", f"x{POLICY.cookie}={value}",
         f"{POLICY.cookie}={POLICY.secret}", f"{POLICY.cookie}=é.é",
     ]  # fmt: skip
     for cookie in cookies:
@@ -219,7 +223,7 @@ def test_who_knows_no_secret_has_nothing() -> None:
     proxies = ("", "p" * 63, "p" * 65, POLICY.secret)
     for told in proxies:
         assert of(request("GET", "/", "", (request_policy.PROXY, told), without="cookie")) == 401
-    assert of(request("GET", "/", "", ("cookie", f"{POLICY.cookie}={session(POLICY, '')}"))) == 401
+    assert of(request("GET", "/", "", ("cookie", f"{POLICY.cookie}={session_cookie(POLICY, '')}"))) == 401
     empty = dataclasses.replace(POLICY, secret="")
     for bearer in ("", "Bearer "):
         assert of(request("GET", "/", "", ("authorization", bearer), without="cookie"), empty) == 401
@@ -274,14 +278,16 @@ TOKEN = "T" * 43
 
 
 def test_a_link_is_for_a_person_who_opens_it() -> None:
-    by_hand = judge(request("GET", "/login", f"token={TOKEN}", without="cookie"), POLICY)
+    by_hand = judge_request(request("GET", "/login", f"token={TOKEN}", without="cookie"), POLICY)
     assert by_hand == LogIn(TOKEN, secure=False, known=False)
     opened = (("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"))
-    assert judge(request("GET", "/login", f"token={TOKEN}", *opened), POLICY) == LogIn(
+    assert judge_request(request("GET", "/login", f"token={TOKEN}", *opened), POLICY) == LogIn(
         TOKEN, False, known=True
     )
     front = ("host", "backups.example.org")
-    assert judge(request("GET", "/login", f"token={TOKEN}", front), POLICY) == LogIn(TOKEN, True, known=True)
+    assert judge_request(request("GET", "/login", f"token={TOKEN}", front), POLICY) == LogIn(
+        TOKEN, True, known=True
+    )
     for ahead in ("sec-purpose", "purpose", "x-purpose", "x-moz"):
         assert of(request("GET", "/login", f"token={TOKEN}", (ahead, "prefetch"))) == 403
     for destination in ("iframe", "image", "script", "empty", "object", "embed", "frame"):
@@ -289,7 +295,9 @@ def test_a_link_is_for_a_person_who_opens_it() -> None:
     assert of(request("HEAD", "/login", f"token={TOKEN}")) == 403
     assert of(request("GET", "/login", f"token={TOKEN}", ws=True)) == 403
     elsewhere = (("sec-fetch-site", "cross-site"), *opened[1:])
-    assert judge(request("GET", "/login", f"token={TOKEN}", *elsewhere), POLICY) == LogIn(TOKEN, False, True)
+    assert judge_request(request("GET", "/login", f"token={TOKEN}", *elsewhere), POLICY) == LogIn(
+        TOKEN, False, True
+    )
     assert of(request("POST", "/login", f"token={TOKEN}")) == 403
     assert of(request("GET", "/login", f"token={TOKEN}", ("host", "elsewhere.example"))) == 403
 
@@ -300,11 +308,11 @@ def test_a_link_is_for_a_person_who_opens_it() -> None:
      f"token={TOKEN}%2f", "token=" + "T" * 129],
 )  # fmt: skip
 def test_what_is_no_token_opens_nothing(query: str) -> None:
-    assert judge(request("GET", "/login", query, without="cookie"), POLICY) is request_policy.USED
+    assert judge_request(request("GET", "/login", query, without="cookie"), POLICY) is request_policy.USED
 
 
 def test_addresses_are_known_as_browsers_write_them() -> None:
-    found = origins(
+    found = served_origins(
         3070, ["https://a.example", "http://b.example:8070", "https://c.example:8443", "http://[fe80::1]:80"]
     )
     assert found["a.example"] == found["a.example:443"] == "https://a.example"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledgerflow_ops.core.access.run_confirmation import refuse_unnamed
+from ledgerflow_ops.core.access.run_confirmation import require_typed_environment
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
 
@@ -10,7 +10,7 @@ from ledgerflow_ops.core.errors import Refused
 @pytest.mark.parametrize("environment", Environment)
 def test_no_other_word_will_do(environment: Environment) -> None:
     name = str(environment)
-    refuse_unnamed(environment, name, None)
+    require_typed_environment(environment, name, None)
     others = [str(one) for one in Environment if one != environment]
     for typed in (
         "",
@@ -28,7 +28,7 @@ def test_no_other_word_will_do(environment: Environment) -> None:
         *others,
     ):
         with pytest.raises(Refused) as refused:
-            refuse_unnamed(environment, typed, None)
+            require_typed_environment(environment, typed, None)
         assert f"environment: {name} " in refused.value.hint
         assert f"would change {name}" in refused.value.message
 
@@ -36,4 +36,4 @@ def test_no_other_word_will_do(environment: Environment) -> None:
 @pytest.mark.parametrize("environment", Environment)
 def test_what_was_typed_for_another_run_does_not_count(environment: Environment) -> None:
     with pytest.raises(Refused, match="executes 4711 again"):
-        refuse_unnamed(environment, str(environment), "4711")
+        require_typed_environment(environment, str(environment), "4711")

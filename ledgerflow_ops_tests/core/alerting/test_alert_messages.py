@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ledgerflow_ops.core.alerting.alert_messages import Context, safe, words
-from ledgerflow_ops.core.alerting.alert_policy import Kind, Message
+from ledgerflow_ops.core.alerting.alert_messages import MessageContext, compose_message, describe_safety
+from ledgerflow_ops.core.alerting.alert_policy import AlertMessage, MessageKind
 from ledgerflow_ops.core.alerting.findings import Alert, Finding, Level
 from ledgerflow_ops.core.alerting.root_cause import cause_of
 from ledgerflow_ops.core.environments import Environment
@@ -24,7 +24,7 @@ LATE = Finding(
     run_id="42",
 )
 SAFE = {Environment.PROD: "a.dump, proven, 33 h old", Environment.DEV: "NOTHING: no backup is proven"}
-CONTEXT = Context(NOW, ZoneInfo("Europe/Vienna"), SAFE, "http://127.0.0.1:3000")
+CONTEXT = MessageContext(NOW, ZoneInfo("Europe/Vienna"), SAFE, "http://127.0.0.1:3000")
 
 
 def alert(finding: Finding = LATE) -> Alert:
@@ -32,7 +32,7 @@ def alert(finding: Finding = LATE) -> Alert:
 
 
 def test_it_says_what_happened_since_when_what_is_safe_what_to_do_and_where_to_look() -> None:
-    found = words(Message(Kind.ALERT, "phone", (alert(),)), CONTEXT)
+    found = compose_message(AlertMessage(MessageKind.ALERT, "phone", (alert(),)), CONTEXT)
     assert found.title == "prod: CRITICAL: The backup of 2026-11-23 is late."
     assert found.body.splitlines() == [
         "The backup of 2026-11-23 is late.",
@@ -47,17 +47,17 @@ def test_it_says_what_happened_since_when_what_is_safe_what_to_do_and_where_to_l
 def test_what_is_safe_has_its_age_and_is_not_made_older_by_a_wrong_clock() -> None:
     (newest,) = histories.history(5, days=1)
     name, taken = newest.name.dump, newest.recovery_point
-    assert safe(None, taken) == "NOTHING: no backup is proven"
-    assert safe(newest, taken + timedelta(hours=33)) == f"{name}, proven, 1 d 9 h old"
-    assert safe(newest, taken - timedelta(minutes=5)).endswith("old"), "clocks differ a little"
-    ahead = safe(newest, taken - timedelta(days=300))
+    assert describe_safety(None, taken) == "NOTHING: no backup is proven"
+    assert describe_safety(newest, taken + timedelta(hours=33)) == f"{name}, proven, 1 d 9 h old"
+    assert describe_safety(newest, taken - timedelta(minutes=5)).endswith("old"), "clocks differ a little"
+    ahead = describe_safety(newest, taken - timedelta(days=300))
     assert ahead == f"{name}, proven, but of {taken:%Y-%m-%d %H:%M} UTC: IN THE FUTURE"
 
 
 def test_a_reminder_and_an_end_are_told_apart() -> None:
-    again = words(Message(Kind.REMINDER, "phone", (alert(),)), CONTEXT)
+    again = compose_message(AlertMessage(MessageKind.REMINDER, "phone", (alert(),)), CONTEXT)
     assert again.title == "prod: STILL CRITICAL: The backup of 2026-11-23 is late."
-    over = words(Message(Kind.RECOVERY, "phone", (alert(),)), CONTEXT)
+    over = compose_message(AlertMessage(MessageKind.RECOVERY, "phone", (alert(),)), CONTEXT)
     assert over.title == "prod: OVER: The backup of 2026-11-23 is late."
     assert "This is no longer reported." in over.body
     assert "Do:" not in over.body
@@ -68,7 +68,7 @@ def test_nine_findings_of_one_cause_are_one_message_with_one_command() -> None:
     cause = "The server db:5432 cannot be reached."
     many = [alert(replace(LATE, subject=str(n), cause=cause, run_id="")) for n in range(11)]
     many.append(alert(replace(LATE, environment=Environment.DEV, level=Level.WARNING, cause=cause)))
-    found = words(Message(Kind.ALERT, "phone", tuple(many)), CONTEXT)
+    found = compose_message(AlertMessage(MessageKind.ALERT, "phone", tuple(many)), CONTEXT)
     assert found.title == f"prod, dev: CRITICAL: {cause} (12 findings)"
     assert found.body.count("The backup of 2026-11-23 is late.") == 10
     assert "… and 2 more." in found.body
@@ -77,7 +77,9 @@ def test_nine_findings_of_one_cause_are_one_message_with_one_command() -> None:
 
 
 def test_what_is_wrong_with_the_machine_says_what_is_safe_everywhere() -> None:
-    found = words(Message(Kind.ALERT, "phone", (alert(replace(LATE, environment=None)),)), CONTEXT)
+    found = compose_message(
+        AlertMessage(MessageKind.ALERT, "phone", (alert(replace(LATE, environment=None)),)), CONTEXT
+    )
     assert found.title.startswith("machine: ")
     assert {line for line in found.body.splitlines() if "safe" in line} == {
         f"Still safe in {name}: {text}" for name, text in SAFE.items()
@@ -85,12 +87,15 @@ def test_what_is_wrong_with_the_machine_says_what_is_safe_everywhere() -> None:
 
 
 def test_without_a_page_the_run_goes_by_its_number() -> None:
-    assert "Run: 42" in words(Message(Kind.ALERT, "x", (alert(),)), replace(CONTEXT, page="")).body
+    assert (
+        "Run: 42"
+        in compose_message(AlertMessage(MessageKind.ALERT, "x", (alert(),)), replace(CONTEXT, page="")).body
+    )
 
 
 def test_a_title_is_one_short_line() -> None:
     long = replace(LATE, message="First line\nsecond: " + "x" * 300)
-    title = words(Message(Kind.ALERT, "phone", (alert(long),)), CONTEXT).title
+    title = compose_message(AlertMessage(MessageKind.ALERT, "phone", (alert(long),)), CONTEXT).title
     assert len(title) == 120
     assert "First line second: " in title
 

@@ -10,8 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledgerflow_ops.core.alerting import alert_policy
-from ledgerflow_ops.core.alerting.alert_policy import CHANNEL, Channel, Kind, Message, Policy, decide
-from ledgerflow_ops.core.alerting.findings import Alert, Finding, Level, State
+from ledgerflow_ops.core.alerting.alert_policy import (
+    CHANNEL_FAILURE,
+    AlertMessage,
+    AlertPolicy,
+    Channel,
+    MessageKind,
+    process_findings,
+)
+from ledgerflow_ops.core.alerting.findings import Alert, AlertState, Finding, Level
 from ledgerflow_ops.core.alerting.quiet_hours import QuietHours
 from ledgerflow_ops.core.environments import Environment
 
@@ -37,44 +44,44 @@ def finding(
 class People:
     """The channels' readers: what each was told, by a reckoning of their own."""
 
-    policy: Policy = field(default_factory=lambda: Policy((MAIL, PHONE)))
+    policy: AlertPolicy = field(default_factory=lambda: AlertPolicy((MAIL, PHONE)))
     now: datetime = NOON
-    state: State = field(default_factory=State)
+    state: AlertState = field(default_factory=AlertState)
     broken: set[str] = field(default_factory=set)
-    sent: list[Message] = field(default_factory=list)
+    sent: list[AlertMessage] = field(default_factory=list)
     said: dict[str, list[Finding]] = field(default_factory=dict)
     heard: dict[tuple[str, tuple[str, ...]], list[tuple[datetime, int]]] = field(default_factory=dict)
     failed: dict[str, datetime] = field(default_factory=dict)
 
-    def report(self, source: str, *findings: Finding, after: timedelta = MINUTE) -> list[Message]:
+    def report(self, source: str, *findings: Finding, after: timedelta = MINUTE) -> list[AlertMessage]:
         """What is sent when `source` says so, `after` the last report; each rule is held to at once."""
         self.now += after
         self.said[source] = list(findings)
-        self.state, messages = decide(self.state, source, findings, self.now, self.policy)
+        self.state, messages = process_findings(self.state, source, findings, self.now, self.policy)
         for message in messages:
             self._hold_to_the_rules(message)
             if message.channel in self.broken:
-                self.state = alert_policy.missed(self.state, message, self.now)
+                self.state = alert_policy.mark_failed(self.state, message, self.now)
                 self.failed[message.channel] = self.now
                 continue
             self._take(message)
-        assert State.decode(self.state.encode()) == self.state
+        assert AlertState.decode(self.state.encode()) == self.state
         self._nothing_is_lost()
         return [message for message in messages if message.channel not in self.broken]
 
-    def _take(self, message: Message) -> None:
-        self.state = alert_policy.told(self.state, message, self.now)
+    def _take(self, message: AlertMessage) -> None:
+        self.state = alert_policy.mark_delivered(self.state, message, self.now)
         self.sent.append(message)
         for alert in message.alerts:
-            if message.kind is Kind.RECOVERY:
+            if message.kind is MessageKind.RECOVERY:
                 self.heard.pop((message.channel, alert.id), None)
             else:
                 known = self.heard.setdefault((message.channel, alert.id), [])
                 known.append((self.now, alert.finding.weight))
 
-    def _hold_to_the_rules(self, message: Message) -> None:
+    def _hold_to_the_rules(self, message: AlertMessage) -> None:
         current = {(source, *one.key): one for source, listed in self.said.items() for one in listed}
-        if message.kind is Kind.RECOVERY:
+        if message.kind is MessageKind.RECOVERY:
             for alert in message.alerts:
                 assert self.heard.get((message.channel, alert.id)), "it was never told"
                 assert alert.id not in current, "it still stands"
@@ -111,7 +118,7 @@ class People:
 KINDS = st.builds(
     finding,
     st.sampled_from([DEV, PROD, None]),
-    st.sampled_from(["late", "rpo", CHANNEL]),
+    st.sampled_from(["late", "rpo", CHANNEL_FAILURE]),
     st.sampled_from(list(Level)),
     cause=st.sampled_from(["", "", "the server is down"]),
 )
@@ -132,7 +139,7 @@ class TestAnyHistory:
     def test_nothing_is_lost_nothing_is_told_twice_and_no_end_without_a_beginning(
         self, steps: Sequence[tuple[str, list[Finding], timedelta, set[str]]], quiet: QuietHours | None
     ) -> None:
-        people = People(Policy((MAIL, PHONE), quiet=quiet))
+        people = People(AlertPolicy((MAIL, PHONE), quiet=quiet))
         for source, findings, after, broken in steps:
             people.broken = broken
             people.report(source, *findings, after=after)
@@ -144,7 +151,7 @@ class TestAnyHistory:
             people.report("watch:dev", after=HOUR)
         assert people.heard == {}
         people.report("watch:dev", after=3 * DAY)
-        assert people.state == State()
+        assert people.state == AlertState()
 
     @settings(max_examples=100, deadline=None)
     @given(st.lists(st.booleans(), min_size=200, max_size=400), st.sampled_from([MINUTE, 6 * MINUTE, HOUR]))
@@ -162,16 +169,18 @@ class TestAnIncident:
     def test_is_told_once_then_every_reminder_time_then_that_it_is_over(self) -> None:
         people = People()
         [mail, phone] = people.report("watch:prod", finding())
-        assert (mail.kind, mail.channel, phone.channel) == (Kind.ALERT, "mail", "phone")
+        assert (mail.kind, mail.channel, phone.channel) == (MessageKind.ALERT, "mail", "phone")
         for _ in range(23):
             assert people.report("watch:prod", finding(), after=HOUR) == []
-        assert {one.kind for one in people.report("watch:prod", finding(), after=HOUR)} == {Kind.REMINDER}
+        assert {one.kind for one in people.report("watch:prod", finding(), after=HOUR)} == {
+            MessageKind.REMINDER
+        }
         assert people.report("watch:prod") == [], "it may come back"
         assert people.report("watch:prod", after=4 * MINUTE) == []
         over = people.report("watch:prod", after=MINUTE)
         assert [(one.kind, one.channel) for one in over] == [
-            (Kind.RECOVERY, "mail"),
-            (Kind.RECOVERY, "phone"),
+            (MessageKind.RECOVERY, "mail"),
+            (MessageKind.RECOVERY, "phone"),
         ]
         assert people.report("watch:prod", after=DAY) == []
 
@@ -194,16 +203,16 @@ class TestAnIncident:
         people.report("watch:prod", finding())
         people.report("watch:prod")
         people.report("watch:prod", after=5 * MINUTE)
-        assert {one.kind for one in people.report("watch:prod", finding())} == {Kind.ALERT}
+        assert {one.kind for one in people.report("watch:prod", finding())} == {MessageKind.ALERT}
         people.report("watch:prod")
         assert people.report("watch:prod", after=9 * MINUTE) == []
-        assert {one.kind for one in people.report("watch:prod", after=MINUTE)} == {Kind.RECOVERY}
+        assert {one.kind for one in people.report("watch:prod", after=MINUTE)} == {MessageKind.RECOVERY}
 
     @pytest.mark.parametrize("turn", [1, -1])
     def test_that_is_said_twice_at_once_counts_as_the_worse_one(self, turn: int) -> None:
         people = People()
         both = [finding(level=Level.WARNING), finding()][::turn]
-        state, messages = decide(people.state, "watch:prod", both, NOON, people.policy)
+        state, messages = process_findings(people.state, "watch:prod", both, NOON, people.policy)
         assert [one.channel for one in messages] == ["mail", "phone"]
         assert len(state.alerts) == 1
 
@@ -216,13 +225,13 @@ class TestAnIncident:
     def test_is_reminded_of_whoever_reports(self) -> None:
         people = People()
         people.report("run:prod_backup", finding())
-        assert {one.kind for one in people.report("watch:dev", after=25 * HOUR)} == {Kind.REMINDER}
+        assert {one.kind for one in people.report("watch:dev", after=25 * HOUR)} == {MessageKind.REMINDER}
 
     def test_a_clock_that_was_years_ahead_silences_nothing(self) -> None:
         people = People(now=NOON + 2000 * DAY)
         people.report("watch:prod", finding())
         people.now = NOON
-        assert {one.kind for one in people.report("watch:prod", finding())} == {Kind.REMINDER}
+        assert {one.kind for one in people.report("watch:prod", finding())} == {MessageKind.REMINDER}
 
 
 class TestOneCause:
@@ -258,7 +267,7 @@ class TestOneCause:
         assert people.report("watch:dev", *self.NINE[:1], after=HOUR) == []
         people.report("watch:dev")
         [message] = people.report("watch:dev", after=HOUR)
-        assert (message.kind, len(message.alerts)) == (Kind.RECOVERY, 9)
+        assert (message.kind, len(message.alerts)) == (MessageKind.RECOVERY, 9)
 
     def test_a_server_that_libpq_cannot_reach_is_a_cause_by_itself(self) -> None:
         people = People()
@@ -273,7 +282,7 @@ class TestAtNight:
     BEFORE_TEN = datetime(2026, 11, 23, 20, 58, tzinfo=UTC)
 
     def people(self) -> People:
-        people = People(Policy((MAIL, PHONE), quiet=NIGHT), self.BEFORE_TEN)
+        people = People(AlertPolicy((MAIL, PHONE), quiet=NIGHT), self.BEFORE_TEN)
         people.report("watch:dev")
         return people
 
@@ -292,14 +301,14 @@ class TestAtNight:
         people.report("watch:x", finding(DEV), after=2 * MINUTE)
         people.report("watch:x")
         assert people.report("watch:x", after=10 * HOUR) == []
-        assert people.state == State()
+        assert people.state == AlertState()
 
     @pytest.mark.parametrize("wakes", [finding(PROD), finding(None)])
     def test_prods_and_the_machines_critical_ones_wake(self, wakes: Finding) -> None:
         people = self.people()
         assert people.report("watch:x", wakes, after=2 * MINUTE)
         people.report("watch:x")
-        assert {one.kind for one in people.report("watch:x", after=HOUR)} == {Kind.RECOVERY}
+        assert {one.kind for one in people.report("watch:x", after=HOUR)} == {MessageKind.RECOVERY}
 
     def test_a_warning_that_becomes_critical_wakes(self) -> None:
         people = self.people()
@@ -321,19 +330,21 @@ class TestAChannelThatFails:
     def test_that_is_taken_out_of_the_settings_leaves_nothing_undelivered(self) -> None:
         people = People(broken={"phone"})
         people.report("watch:prod", finding())
-        people.policy = Policy((MAIL,))
+        people.policy = AlertPolicy((MAIL,))
         people.report("watch:prod", finding())
         assert not people.state.alerts[0].undelivered
 
     def test_that_is_new_gets_what_stands(self) -> None:
-        people = People(Policy(()))
+        people = People(AlertPolicy(()))
         assert people.report("watch:prod", finding()) == []
-        people.policy = Policy((MAIL,))
+        people.policy = AlertPolicy((MAIL,))
         assert [one.channel for one in people.report("watch:prod", finding())] == ["mail"]
 
     def test_is_not_told_of_its_own_failure(self) -> None:
         people = People()
-        broken = Finding(None, CHANNEL, "mail", Level.CRITICAL, "It does not work.", "make alert-test")
+        broken = Finding(
+            None, CHANNEL_FAILURE, "mail", Level.CRITICAL, "It does not work.", "make alert-test"
+        )
         assert [one.channel for one in people.report("alerts", broken)] == ["phone"]
 
 
@@ -343,8 +354,8 @@ def test_what_cannot_be_read_is_said_without_repeating_it() -> None:
         b"[]",
         b'{"alerts": [{"source": "hunter2"}]}',
         b"\xff",
-        State((Alert("x", finding(), NOON),)).encode()[:-9],
+        AlertState((Alert("x", finding(), NOON),)).encode()[:-9],
     ):
         with pytest.raises(ValueError, match="cannot be read") as caught:
-            State.decode(data)
+            AlertState.decode(data)
         assert "hunter2" not in str(caught.value)

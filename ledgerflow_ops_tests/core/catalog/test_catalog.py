@@ -9,8 +9,8 @@ from ledgerflow_ops.core.catalog.catalog import (
     backups,
     newest,
     newest_proven,
+    newest_reliable,
     recent_sizes,
-    relied_on,
     window_edge,
 )
 from ledgerflow_ops.core.catalog.proof import Proof, Verdict
@@ -48,10 +48,10 @@ def test_the_newest_proven_is_not_the_newest_when_that_one_is_not_proven() -> No
 def test_what_is_relied_on_is_of_a_known_age_and_of_the_real_database() -> None:
     ahead, now, before = (entry(NOON + minutes * timedelta(minutes=1), proof()) for minutes in (6, 5, -1))
     tried = replace(before, manifest=manifest(recovery_point=NOON, sample=True))
-    assert relied_on([ahead, now, before], NOON, sample=False) is now
-    assert relied_on([ahead], NOON, sample=False) is None
-    assert relied_on([tried, before], NOON, sample=False) is before
-    assert relied_on([tried, before], NOON, sample=True) is tried
+    assert newest_reliable([ahead, now, before], NOON, sample=False) is now
+    assert newest_reliable([ahead], NOON, sample=False) is None
+    assert newest_reliable([tried, before], NOON, sample=False) is before
+    assert newest_reliable([tried, before], NOON, sample=True) is tried
 
 
 @pytest.mark.parametrize("found", [None, proof(verdict=Verdict.BAD), proof(verdict=Verdict.UNJUDGED)])

@@ -5,12 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from ledgerflow_ops.core.catalog import backup_summary, history
-from ledgerflow_ops.core.catalog.history import Going, Part, Seen
+from ledgerflow_ops.core.catalog.history import FileRecord, Removal, RemovalPart
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops_tests.core import records
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-GOING = Going(
+GOING = Removal(
     file="ledgerflow_dev_20261115_1200.dump",
     key="ledgerflow_dev_20261115_1200",
     digest="d" * 64,
@@ -18,12 +18,12 @@ GOING = Going(
     reasons=("it is older than the window",),
     who="tests",
     at=NOON,
-    parts=(Part(root="", files=(Seen(file="x.dump", size=1, mtime_ns=2),)),),
+    parts=(RemovalPart(root="", files=(FileRecord(file="x.dump", size=1, mtime_ns=2),)),),
 )
 
 
 def test_a_removal_is_read_as_it_was_written() -> None:
-    assert Going.decode(GOING.encode(), "x.going.json") == GOING
+    assert Removal.decode(GOING.encode(), "x.going.json") == GOING
     assert GOING.name.stem == GOING.kept_as.stem == "ledgerflow_dev_20261115_1200"
 
 
@@ -32,7 +32,7 @@ def test_a_removal_is_read_as_it_was_written() -> None:
 )
 def test_a_removal_that_was_edited_or_cut_is_not_believed(damage: bytes) -> None:
     with pytest.raises(BadBackup, match=r"^x\.going\.json: ") as told:
-        Going.decode(damage, "x.going.json")
+        Removal.decode(damage, "x.going.json")
     assert told.value.hint
 
 
@@ -50,7 +50,7 @@ def test_a_removal_is_over_when_all_of_it_is_done(changes: dict[str, object], ov
 
 
 def test_facts_are_read_as_they_were_written() -> None:
-    found = backup_summary.of(records.entry(proven=records.proof()))
+    found = backup_summary.summarize(records.entry(proven=records.proof()))
     assert found
     assert history.decode_facts(history.encode_facts(found), "x.facts.json") == found
 
@@ -62,9 +62,9 @@ def test_facts_of_another_shape_are_not_believed() -> None:
 
 def test_what_is_old_goes_unless_it_is_among_the_newest() -> None:
     points = [(str(days), NOON - timedelta(days=days)) for days in range(700)]
-    gone = history.forgotten(points, NOON, timedelta(days=500), 400)
+    gone = history.expired_records(points, NOON, timedelta(days=500), 400)
     assert gone == {str(days) for days in range(501, 700)}
-    assert history.forgotten(points, NOON, timedelta(days=300), 400) == {
+    assert history.expired_records(points, NOON, timedelta(days=300), 400) == {
         str(days) for days in range(400, 700)
     }
 
@@ -72,6 +72,6 @@ def test_what_is_old_goes_unless_it_is_among_the_newest() -> None:
 def test_a_clock_years_ahead_forgets_nothing_that_is_among_the_newest() -> None:
     points = [(str(days), NOON - timedelta(days=days)) for days in range(450)]
     since = NOON + timedelta(days=9999)
-    assert not history.forgotten(points, since, history.KNOWN, history.KEPT_KNOWN)
+    assert not history.expired_records(points, since, history.KNOWN, history.KEPT_KNOWN)
     assert history.KEPT_KNOWN >= 400
     assert timedelta(days=400) <= history.KNOWN

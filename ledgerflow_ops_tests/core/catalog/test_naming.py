@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from ledgerflow_ops.core.catalog.naming import (
     BackupName,
-    candidates,
     claimed_environment,
     claimed_instant,
-    custom,
+    custom_name,
+    default_names,
 )
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
@@ -20,7 +20,7 @@ AT = datetime(2026, 11, 23, 7, 5, 9)  # noqa: DTZ001 - a local time on purpose
 
 
 def test_a_backup_is_named_for_its_environment_day_and_minute_then_for_its_second() -> None:
-    first, second = candidates(Environment.PROD, AT)
+    first, second = default_names(Environment.PROD, AT)
     assert first.dump == "ledgerflow_prod_20261123_0705.dump"
     assert second.dump == "ledgerflow_prod_20261123_070509.dump"
 
@@ -42,7 +42,7 @@ def test_a_foreign_file_is_no_backups_file(file: str) -> None:
     "file", ["before_migration.dump", "A-1.2.dump", "ledgerflow_dev_20261123_0705.dump", "reproduction.dump"]
 )
 def test_a_plain_name_is_honoured(file: str) -> None:
-    assert custom(Environment.DEV, file).dump == file
+    assert custom_name(Environment.DEV, file).dump == file
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_plain_name_is_honoured(file: str) -> None:
 )
 def test_a_name_that_is_not_plain_is_refused_with_a_hint(file: str) -> None:
     with pytest.raises(SettingsError, match="not a plain name") as caught:
-        custom(Environment.DEV, file)
+        custom_name(Environment.DEV, file)
     assert "FILE=before_migration.dump" in caught.value.hint
     assert caught.value.exit_code == 2
 
@@ -86,14 +86,14 @@ def test_a_name_that_is_not_plain_is_refused_with_a_hint(file: str) -> None:
 )
 def test_a_name_that_claims_another_environment_is_refused(file: str, other: str) -> None:
     with pytest.raises(SettingsError, match=f"names the environment {other}") as caught:
-        custom(Environment.DEV, file)
+        custom_name(Environment.DEV, file)
     assert f"LEDGER_ENV={other}" in caught.value.hint
 
 
 @given(st.text(max_size=12).map(lambda text: text + ".dump"))
 def test_whatever_is_honoured_stays_inside_its_folder(file: str) -> None:
     try:
-        name = custom(Environment.DEV, file)
+        name = custom_name(Environment.DEV, file)
     except SettingsError:
         return
     assert name.dump == file
@@ -105,7 +105,7 @@ def test_whatever_is_honoured_stays_inside_its_folder(file: str) -> None:
 def test_a_standard_name_claims_the_environment_and_the_time_it_was_made_of(
     environment: Environment, instant: datetime
 ) -> None:
-    minute, second = candidates(environment, instant)
+    minute, second = default_names(environment, instant)
     assert claimed_environment(minute) is claimed_environment(second) is environment
     assert claimed_instant(minute) == instant.replace(second=0, microsecond=0)
     assert claimed_instant(second) == instant.replace(microsecond=0)

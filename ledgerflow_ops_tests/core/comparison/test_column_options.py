@@ -18,19 +18,19 @@ ALTER TABLE ONLY public.t ALTER COLUMN b SET STATISTICS 7;
 
 
 def test_what_is_not_known_is_found_by_name() -> None:
-    assert column_options.unknown(_DDL) == {"pg_attver"}
-    assert column_options.unknown(b"") == frozenset()
+    assert column_options.unknown_options(_DDL) == {"pg_attver"}
+    assert column_options.unknown_options(b"") == frozenset()
 
 
 def test_only_what_is_named_is_taken_out() -> None:
-    left = column_options.without(_DDL, {"pg_attver"})
+    left = column_options.without_options(_DDL, {"pg_attver"})
     assert b'(x)" ALTER COLUMN a SET (n_distinct=-0.5);\n' in left
     assert b"a line" not in left
     assert b"    ALTER TABLE ONLY public.t ALTER COLUMN a SET (pg_attver=1);\n" in left
     assert len(left.splitlines()) == len(_DDL.splitlines()) - 3
-    assert column_options.unknown(left) == frozenset()
+    assert column_options.unknown_options(left) == frozenset()
 
 
 @pytest.mark.parametrize("names", [(), {"other"}])
 def test_nothing_else_is_touched(names: set[str]) -> None:
-    assert column_options.without(_DDL, names) == _DDL
+    assert column_options.without_options(_DDL, names) == _DDL

@@ -24,7 +24,7 @@ def _script(*objects: tuple[str, str, str], key: str = "a", before: str = "") ->
 
 
 def _found(dumped: bytes, restored: bytes) -> list[str]:
-    return [one.sentence for one in ddl_comparison.compare(dumped, restored)]
+    return [one.sentence for one in ddl_comparison.compare_ddl(dumped, restored)]
 
 
 TABLE = ("t", "TABLE", "CREATE TABLE shop.t (\n    a integer,\n    b text\n);")
@@ -184,8 +184,8 @@ def test_what_the_server_makes_of_the_archive_once_more_is_no_difference(
 ) -> None:
     dumped, restored = _script(before), _script(after)
     assert len(_found(dumped, restored)) == 1
-    assert ddl_comparison.compare(dumped, restored, _script(after)) == []
-    [one] = ddl_comparison.reworded(dumped, restored, _script(after))
+    assert ddl_comparison.compare_ddl(dumped, restored, _script(after)) == []
+    [one] = ddl_comparison.reworded_definitions(dumped, restored, _script(after))
     assert before[2] in one.dumped
     assert after[2] in one.loaded
 
@@ -223,14 +223,14 @@ def test_what_the_server_makes_once_more_excuses_nothing_else(
     remade: list[tuple[str, str, str]],
 ) -> None:
     texts = [_script(*objects) for objects in (dumped, restored, remade)]
-    assert len(ddl_comparison.compare(*texts)) == 1
-    assert ddl_comparison.reworded(*texts) == ()
+    assert len(ddl_comparison.compare_ddl(*texts)) == 1
+    assert ddl_comparison.reworded_definitions(*texts) == ()
 
 
 def test_what_is_worded_otherwise_has_its_text_with_what_looks_like_comments() -> None:
     quoted = "\n-- Name: x; Type: ACL; Schema: -; Owner: me\n\n"
     texts = [f"CREATE VIEW shop.v AS\n SELECT '{quoted}' AS a, {one};" for one in ("(- 1)", "'-1'")]
     before, after = (_script(("v", "VIEW", text)) for text in texts)
-    [one] = ddl_comparison.reworded(before, after, after)
+    [one] = ddl_comparison.reworded_definitions(before, after, after)
     assert texts[0] in one.dumped
     assert texts[1] in one.loaded

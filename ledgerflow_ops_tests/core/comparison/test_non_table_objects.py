@@ -4,25 +4,25 @@ import pytest
 
 from ledgerflow_ops.core.catalog.manifest import SequenceState
 from ledgerflow_ops.core.comparison.non_table_objects import (
-    Beside,
-    Sequence,
-    beside_against_archive,
+    NonTableObjects,
+    SequenceReading,
     ddl_against_archive,
+    non_table_against_archive,
 )
 from ledgerflow_ops_tests.core.records import contents
 
 NAME = "public.invoice_id_seq"
 
 
-def sequence(value: int, *, called: bool = True, ascending: bool = True) -> Sequence:
-    return Sequence(SequenceState(value=value, called=called), ascending)
+def sequence(value: int, *, called: bool = True, ascending: bool = True) -> SequenceReading:
+    return SequenceReading(SequenceState(value=value, called=called), ascending)
 
 
-def told(before: Sequence, after: Sequence, found: int | None) -> list[str]:
+def told(before: SequenceReading, after: SequenceReading, found: int | None) -> list[str]:
     """The sentences on the archive's state of a sequence."""
     sequences = {} if found is None else {NAME: SequenceState(value=found, called=True)}
-    differences = beside_against_archive(
-        Beside({NAME: before}, 1, None), {NAME: after}, contents(sequences=sequences)
+    differences = non_table_against_archive(
+        NonTableObjects({NAME: before}, 1, None), {NAME: after}, contents(sequences=sequences)
     )
     assert {difference.cause for difference in differences} <= {"sequences"}
     return [difference.sentence for difference in differences]
@@ -62,7 +62,7 @@ def test_a_sequence_that_is_not_in_the_archive_is_named() -> None:
 def test_large_objects_are_counted_and_compared_where_they_were_read(
     count: int, digest: str | None, sentence: str
 ) -> None:
-    found = beside_against_archive(Beside({}, count, digest), {}, contents())
+    found = non_table_against_archive(NonTableObjects({}, count, digest), {}, contents())
     assert [difference.sentence for difference in found] == ([sentence] if sentence else [])
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ledgerflow_ops.core.catalog.manifest import Contents, LargeObjects, TableContent, TableFacts
 from ledgerflow_ops.core.comparison import row_sums
 from ledgerflow_ops.core.comparison.dump_content import ContentReader
-from ledgerflow_ops.core.comparison.row_sums import RowSum, together
+from ledgerflow_ops.core.comparison.row_sums import RowSum, sum_tables
 from ledgerflow_ops.core.comparison.seal_comparison import contents_equal
 
 NONE = LargeObjects(count=0, digest="")
@@ -39,7 +39,7 @@ COPY public.p (n, c) FROM stdin;
 def summed(*rows: bytes, columns: tuple[str, ...] = ("a", "b")) -> tuple[int, int]:
     taken = RowSum(columns)
     taken.take(b"".join(row + b"\n" for row in rows))
-    return together([taken])
+    return sum_tables([taken])
 
 
 @given(
@@ -53,7 +53,7 @@ def test_rows_sum_up_the_same_in_any_order_and_any_chunks(rows: list[bytes], cut
     text, taken = b"".join(row + b"\n" for row in shuffled), RowSum()
     for start, end in pairwise([0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]):
         taken.take(memoryview(text)[start:end])
-    assert together([taken]) == summed(*rows, columns=())
+    assert sum_tables([taken]) == summed(*rows, columns=())
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_partitions_are_summed_up_together() -> None:
     whole.take(b"1\n2\n")
     first.take(b"2\n")
     second.take(b"1\n")
-    assert together([whole]) == together([first, second])
+    assert sum_tables([whole]) == sum_tables([first, second])
 
 
 @pytest.mark.parametrize("name", ["p0", "p0; Type: TABLE DATA; Schema: x", "-- Data for Name: p", "p"])
@@ -84,7 +84,7 @@ def test_data_loaded_through_the_root_is_its_partitions(name: str) -> None:
     (partition,) = {key: table for key, table in tables.items() if key != "public.p"}.values()
     assert (partition.rows, partition.root, partition.columns) == (2, "public.p", "(n, c)")
     assert (tables["public.p"].rows, tables["public.p"].root) == (1, None)
-    assert together([reader.sums["public.p"]]) == summed(b"x\t1", columns=("c", "n"))
+    assert sum_tables([reader.sums["public.p"]]) == summed(b"x\t1", columns=("c", "n"))
 
 
 def content(rows: int = 2, size: int = 8, digest: str = "d", root: str | None = None) -> TableContent:
@@ -115,19 +115,19 @@ def test_only_what_may_be_the_same_rows_is_looked_at_again() -> None:
         p1=content(3, 12, "g"),
         q0=content(),
     )
-    groups = row_sums.doubtful(expected, found)
+    groups = row_sums.reordered_groups(expected, found)
     assert groups == [{"another_order"}, {"p0", "p1"}]
-    settled = row_sums.settled(expected, found, ["p0", "p1"])
+    settled = row_sums.with_expected(expected, found, ["p0", "p1"])
     assert (settled.tables["p0"], settled.tables["another_order"].digest) == (content(root="p"), "e")
 
 
 def test_rows_that_a_load_through_the_root_left_where_they_were_do_not_differ() -> None:
     expected = contents(p0=content(root="p"), p1=content(3, root="p"), t=content())
-    found = row_sums.rooted(expected, contents(p0=content(), p1=content(3), t=content(), new=content()))
+    found = row_sums.with_roots(expected, contents(p0=content(), p1=content(3), t=content(), new=content()))
     assert found == contents(p0=content(root="p"), p1=content(3, root="p"), t=content(), new=content())
     assert (
         contents_equal(
-            expected, row_sums.rooted(expected, contents(p0=content(), p1=content(3), t=content()))
+            expected, row_sums.with_roots(expected, contents(p0=content(), p1=content(3), t=content()))
         )
         == []
     )
@@ -145,10 +145,10 @@ def test_sums_of_partitions_are_those_of_their_root() -> None:
         "p1": TableFacts(rows=3, sums={"n": "4.00", "x": "Infinity"}),
         "t": facts["t"],
     }
-    assert row_sums.gathered(facts, archived) == row_sums.gathered(moved, archived)
-    assert row_sums.gathered(facts, archived)["t"] == facts["t"]
+    assert row_sums.merge_partitions(facts, archived) == row_sums.merge_partitions(moved, archived)
+    assert row_sums.merge_partitions(facts, archived)["t"] == facts["t"]
     lost = {**moved, "p1": replace_rows(moved["p1"], 2)}
-    assert row_sums.gathered(facts, archived) != row_sums.gathered(lost, archived)
+    assert row_sums.merge_partitions(facts, archived) != row_sums.merge_partitions(lost, archived)
 
 
 def replace_rows(facts: TableFacts, rows: int) -> TableFacts:

@@ -18,10 +18,10 @@ from ledgerflow_ops.core.comparison.seal_comparison import (
     as_sealed_earlier,
     contents_equal,
     facts_equal,
-    of_earlier_version,
     roles_equal,
     rows_against_seal,
     source_against_archive,
+    upgrade_seal,
     versions_sentence,
 )
 from ledgerflow_ops_tests.core.records import contents, seal
@@ -204,7 +204,7 @@ def test_a_seal_of_an_earlier_version_is_read_as_it_was_meant() -> None:
     """It holds the composite types of extensions, and options of columns that differ in every copy."""
     sealed = seal(objects=_objects(table_t="s", column_a="pg_attver=1", type_x="mine"))
     found = seal(objects=_objects(table_t="s", column_a="pg_attver=2"))
-    read = of_earlier_version(sealed, found, {"type x"}, {}, carried=True)
+    read = upgrade_seal(sealed, found, {"type x"}, {}, carried=True)
     assert facts_equal(read, found, same_major=True) == []
 
 
@@ -212,7 +212,7 @@ def test_a_definition_that_an_earlier_version_sealed_with_its_titles_is_compared
     item = ObjectDigest(structure="s", definition="titled")
     found = seal(objects={"view v": ObjectDigest(structure="s", definition="untitled")})
     for titled, differs in (({"view v": "titled"}, False), ({"view v": "other"}, True), ({}, True)):
-        read = of_earlier_version(seal(objects={"view v": item}), found, (), titled, carried=False)
+        read = upgrade_seal(seal(objects={"view v": item}), found, (), titled, carried=False)
         assert bool(facts_equal(read, found, same_major=True)) == differs
 
 
@@ -228,7 +228,7 @@ def test_damage_is_seen_by_a_seal_of_an_earlier_version(
     sealed: dict[str, ObjectDigest], carried: bool, sentence: str
 ) -> None:
     expected, found = seal(objects=sealed), seal(objects=_objects(column_a="2"))
-    read = of_earlier_version(expected, found, {"type x"}, {}, carried=carried)
+    read = upgrade_seal(expected, found, {"type x"}, {}, carried=carried)
     assert [one.sentence for one in facts_equal(read, found, same_major=True)] == [sentence]
 
 

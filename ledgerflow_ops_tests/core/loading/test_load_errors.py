@@ -3,7 +3,7 @@
 import pytest
 
 from ledgerflow_ops.core.catalog.manifest import ObjectDigest, TableFacts
-from ledgerflow_ops.core.loading.load_errors import diagnose, of_machine
+from ledgerflow_ops.core.loading.load_errors import diagnose, is_machine_error
 from ledgerflow_ops_tests.core import records
 
 DIED = "pg_restore: error: a worker process died unexpectedly\n"
@@ -191,7 +191,7 @@ def test_the_object_is_named_with_the_sql_that_finds_or_fixes_it(
     assert sentence in found.sentence
     assert fix in found.fix
     assert found.by_order is by_order
-    assert not of_machine(errors)
+    assert not is_machine_error(errors)
 
 
 @pytest.mark.parametrize(
@@ -225,24 +225,24 @@ def test_the_object_is_named_with_the_sql_that_finds_or_fixes_it(
     ],
 )
 def test_trouble_of_this_machine_says_nothing_of_the_source(errors: str) -> None:
-    assert of_machine(errors)
+    assert is_machine_error(errors)
     assert diagnose(errors, SEAL) is None
 
 
 @pytest.mark.parametrize("errors", ["", "pg_restore: error: could not read from input file: end of file\n"])
 def test_without_a_word_of_the_server_nothing_is_known(errors: str) -> None:
     assert diagnose(errors, SEAL) is None
-    assert not of_machine(errors)
+    assert not is_machine_error(errors)
 
 
 def test_a_setting_that_a_function_asks_for_is_the_sources_own() -> None:
     said = 'unrecognized configuration parameter "app.tenant"\nCONTEXT:  SQL function "f" during inlining'
     for errors in (copying(said), running(said, "CREATE INDEX i ON public.t USING btree (public.f(a))")):
-        assert not of_machine(errors)
+        assert not is_machine_error(errors)
         assert diagnose(errors, SEAL) is not None
 
 
 def test_a_value_of_a_row_is_no_trouble_of_this_machine() -> None:
     errors = copying('new row for relation "t" violates check constraint "c"\nDETAIL:  (out of memory).')
-    assert not of_machine(errors)
-    assert not of_machine(copying('invalid input value for enum e: "Input/output error"'))
+    assert not is_machine_error(errors)
+    assert not is_machine_error(copying('invalid input value for enum e: "Input/output error"'))

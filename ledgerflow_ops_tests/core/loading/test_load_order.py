@@ -1,6 +1,6 @@
 """The order in which an archive's entries are loaded."""
 
-from ledgerflow_ops.core.loading.load_order import definitions, stages
+from ledgerflow_ops.core.loading.load_order import definitions_stage, stages
 
 LISTED = [
     b"; a comment",
@@ -75,6 +75,6 @@ def test_indexes_are_attached_one_by_one_before_what_needs_them() -> None:
 
 def test_definitions_made_once_more_neither_fire_nor_read_nor_connect() -> None:
     more = [b"3500; 6100 16455 SUBSCRIPTION - s postgres", b"3501; 0 0 USER MAPPING - me SERVER x postgres"]
-    made = definitions([*LISTED, *more])
+    made = definitions_stage([*LISTED, *more])
     assert made.entries == (b"849", b"2416", b"2564", b"3199")
     assert (made.sections, made.parallel) == (("pre-data", "post-data"), False)

@@ -19,15 +19,15 @@ def _ignored(number: int) -> str:
 
 
 def test_it_is_known_when_it_ended_the_load() -> None:
-    assert transaction_timeout.ended_by_it(REFUSED)
-    assert transaction_timeout.ended_by_it(REFUSED.split("\n", 1)[1])
+    assert transaction_timeout.caused_failure(REFUSED)
+    assert transaction_timeout.caused_failure(REFUSED.split("\n", 1)[1])
     for others in ("", OTHER, OTHER + REFUSED, REFUSED.replace("= 0", "= 1")):
-        assert not transaction_timeout.ended_by_it(others)
+        assert not transaction_timeout.caused_failure(others)
 
 
 def test_it_may_be_the_only_one() -> None:
-    assert transaction_timeout.only(REFUSED + _ignored(1))
-    assert transaction_timeout.left_out(REFUSED + _ignored(1)) == ""
+    assert transaction_timeout.is_only_error(REFUSED + _ignored(1))
+    assert transaction_timeout.without_error(REFUSED + _ignored(1)) == ""
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_it_may_be_the_only_one() -> None:
     ],
 )
 def test_anything_else_fails_the_load_and_is_told(errors: str) -> None:
-    assert not transaction_timeout.only(errors)
-    assert "transaction_timeout" not in transaction_timeout.left_out(errors)
-    assert (OTHER in transaction_timeout.left_out(errors)) == (OTHER in errors)
+    assert not transaction_timeout.is_only_error(errors)
+    assert "transaction_timeout" not in transaction_timeout.without_error(errors)
+    assert (OTHER in transaction_timeout.without_error(errors)) == (OTHER in errors)
 
 
 def test_of_a_script_only_the_head_is_changed() -> None:

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
-from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.monitoring import anomalies
-from ledgerflow_ops.core.monitoring.expected_ranges import bands, daily
+from ledgerflow_ops.core.monitoring.expected_ranges import daily_backups, expected_ranges
 from ledgerflow_ops_tests.fakes import histories
 from ledgerflow_ops_tests.fakes.histories import AUDIT, LEDGER, SESSIONS, SETTINGS
 
@@ -21,15 +21,15 @@ SEED = 5
 
 
 @pytest.fixture(scope="module")
-def plain() -> list[Summary]:
+def plain() -> list[BackupSummary]:
     return histories.history(SEED, days=120)
 
 
-def last(history: list[Summary], **changes: Any) -> list[Summary]:
+def last(history: list[BackupSummary], **changes: Any) -> list[BackupSummary]:
     return [*history[:-1], replace(history[-1], **changes)]
 
 
-def tables(history: list[Summary], change: Callable[[dict[str, int]], object]) -> list[Summary]:
+def tables(history: list[BackupSummary], change: Callable[[dict[str, int]], object]) -> list[BackupSummary]:
     """The history with other tables in its newest backup."""
     held = dict(history[-1].tables)
     change(held)
@@ -41,17 +41,19 @@ def one(found: list[Finding], kind: str) -> Finding:
     return finding
 
 
-def test_a_plain_history_raises_nothing(plain: list[Summary]) -> None:
-    assert anomalies.find(plain) == []
+def test_a_plain_history_raises_nothing(plain: list[BackupSummary]) -> None:
+    assert anomalies.find_anomalies(plain) == []
 
 
-def test_it_says_the_backup_the_figure_what_was_expected_and_from_which_days(plain: list[Summary]) -> None:
+def test_it_says_the_backup_the_figure_what_was_expected_and_from_which_days(
+    plain: list[BackupSummary],
+) -> None:
     newest = plain[-1]
-    found = anomalies.find(last(plain, size=newest.size // 3))
+    found = anomalies.find_anomalies(last(plain, size=newest.size // 3))
     finding = one(found, "size")
     assert (finding.environment, finding.subject, finding.level) == ("prod", "smaller", Level.CRITICAL)
     assert finding.message.startswith(f"{newest.name.dump}: size ")
-    (band,) = bands(plain, "size", last=1)
+    (band,) = expected_ranges(plain, "size", last=1)
     assert f"from {band.days} backups of {band.since} to {band.until}." in finding.message
     low, middle, high = (float(finding.figures[word]) for word in ("low", "expected", "high"))
     assert low < middle < high
@@ -59,39 +61,41 @@ def test_it_says_the_backup_the_figure_what_was_expected_and_from_which_days(pla
     assert f"LEDGER_ENV=prod make pin FILE={plain[-2].name.dump}" in finding.hint
 
 
-def test_a_size_is_told_in_both_directions(plain: list[Summary]) -> None:
+def test_a_size_is_told_in_both_directions(plain: list[BackupSummary]) -> None:
     size = plain[-1].size
-    assert one(anomalies.find(last(plain, size=size * 3)), "size").subject == "larger"
-    smaller = one(anomalies.find(last(plain, size=int(size * 0.6))), "size")
+    assert one(anomalies.find_anomalies(last(plain, size=size * 3)), "size").subject == "larger"
+    smaller = one(anomalies.find_anomalies(last(plain, size=int(size * 0.6))), "size")
     assert (smaller.subject, smaller.level) == ("smaller", Level.WARNING)
 
 
 def test_small_changes_are_nobodys_alarm() -> None:
     """64 KiB are the least, whatever the share: a history of 3 KB dumps that becomes 30 KB."""
     tiny = [replace(one, size=3_000) for one in histories.history(SEED, days=60)]
-    assert not [one for one in anomalies.find(last(tiny, size=30_000)) if one.kind == "size"]
+    assert not [one for one in anomalies.find_anomalies(last(tiny, size=30_000)) if one.kind == "size"]
     quick = [replace(one, duration_seconds=1.0) for one in tiny]
-    assert not [one for one in anomalies.find(last(quick, duration_seconds=20.0)) if one.kind == "duration"]
+    assert not [
+        one for one in anomalies.find_anomalies(last(quick, duration_seconds=20.0)) if one.kind == "duration"
+    ]
 
 
-def test_too_few_days_judge_nothing(plain: list[Summary]) -> None:
+def test_too_few_days_judge_nothing(plain: list[BackupSummary]) -> None:
     for days in range(9):
         few = plain[:days]
-        assert not [one for one in anomalies.find(few) if one.kind in anomalies.FIGURES]
+        assert not [one for one in anomalies.find_anomalies(few) if one.kind in anomalies.FIGURES]
         if few:
-            shrunk = anomalies.find(last(few, size=1))
+            shrunk = anomalies.find_anomalies(last(few, size=1))
             assert not [one for one in shrunk if one.kind == "size"]
 
 
-def test_slow_backups_are_one_thing_however_many_figures_say_so(plain: list[Summary]) -> None:
-    slow = anomalies.find(last(plain, duration_seconds=plain[-1].duration_seconds * 20 + 60))
+def test_slow_backups_are_one_thing_however_many_figures_say_so(plain: list[BackupSummary]) -> None:
+    slow = anomalies.find_anomalies(last(plain, duration_seconds=plain[-1].duration_seconds * 20 + 60))
     assert {one.kind for one in slow} == {"duration", "throughput"}
     assert len({one.cause for one in slow}) == 1
     assert slow[0].cause
 
 
-def test_a_faster_backup_is_no_trouble(plain: list[Summary]) -> None:
-    assert anomalies.find(last(plain, duration_seconds=plain[-1].duration_seconds / 20)) == []
+def test_a_faster_backup_is_no_trouble(plain: list[BackupSummary]) -> None:
+    assert anomalies.find_anomalies(last(plain, duration_seconds=plain[-1].duration_seconds / 20)) == []
 
 
 def test_a_sunday_is_measured_by_sundays() -> None:
@@ -101,10 +105,13 @@ def test_a_sunday_is_measured_by_sundays() -> None:
         for one in histories.history(SEED, days=140)
     ]
     sunday = next(end for end in range(len(even), 0, -1) if even[end - 1].day.weekday() == 6)
-    assert not [one for one in anomalies.find(even[:sunday]) if one.kind == "duration"]
+    assert not [one for one in anomalies.find_anomalies(even[:sunday]) if one.kind == "duration"]
     wednesday = even[: sunday - 4]
     assert wednesday[-1].day.weekday() == 2
-    assert one(anomalies.find(last(wednesday, duration_seconds=400.0)), "duration").level is Level.WARNING
+    assert (
+        one(anomalies.find_anomalies(last(wednesday, duration_seconds=400.0)), "duration").level
+        is Level.WARNING
+    )
 
 
 def test_a_seal_of_every_byte_is_measured_by_its_like() -> None:
@@ -113,91 +120,105 @@ def test_a_seal_of_every_byte_is_measured_by_its_like() -> None:
         replace(one, duration_seconds=100.0, seal="counts and sums")
         for one in histories.history(SEED, days=60)
     ]
-    assert one(anomalies.find(last(history, duration_seconds=900.0)), "duration").level is Level.WARNING
+    assert (
+        one(anomalies.find_anomalies(last(history, duration_seconds=900.0)), "duration").level
+        is Level.WARNING
+    )
     full = last(history, duration_seconds=900.0, seal="full")
-    assert not [one for one in anomalies.find(full) if one.kind == "duration"]
+    assert not [one for one in anomalies.find_anomalies(full) if one.kind == "duration"]
 
 
-def test_a_table_that_is_gone_is_told_for_a_while_and_then_is_how_things_are(plain: list[Summary]) -> None:
+def test_a_table_that_is_gone_is_told_for_a_while_and_then_is_how_things_are(
+    plain: list[BackupSummary],
+) -> None:
     dropped = [
         replace(one, tables={name: rows for name, rows in one.tables.items() if name != LEDGER})
         for one in plain[100:]
     ]
-    first = anomalies.find([*plain[:100], *dropped[:1]])
+    first = anomalies.find_anomalies([*plain[:100], *dropped[:1]])
     finding = one(first, "table gone")
     assert (finding.subject, finding.level) == (LEDGER, Level.CRITICAL)
     holder = plain[99]
     assert f"{holder.name.dump} has it with {holder.tables[LEDGER]:,} rows" in finding.message
     assert f"make pin FILE={holder.name.dump}" in finding.hint
     told = [
-        any(one.kind == "table gone" for one in anomalies.find([*plain[:100], *dropped[:days]]))
+        any(one.kind == "table gone" for one in anomalies.find_anomalies([*plain[:100], *dropped[:days]]))
         for days in range(1, 12)
     ]
     assert told == [True] * 5 + [False] * 6
 
 
-def test_a_table_that_comes_and_goes_is_not_missed(plain: list[Summary]) -> None:
+def test_a_table_that_comes_and_goes_is_not_missed(plain: list[BackupSummary]) -> None:
     odd = [
         replace(one, tables={**one.tables, "public.batch": 5} if number % 3 else one.tables)
         for number, one in enumerate(plain)
     ]
     assert {
-        one.kind for end in (61, 62, 63) for one in anomalies.find(odd[:end]) if one.kind == "table gone"
+        one.kind
+        for end in (61, 62, 63)
+        for one in anomalies.find_anomalies(odd[:end])
+        if one.kind == "table gone"
     } == set()
 
 
-def test_one_row_less_in_a_table_that_may_never_shrink_is_critical(plain: list[Summary]) -> None:
+def test_one_row_less_in_a_table_that_may_never_shrink_is_critical(plain: list[BackupSummary]) -> None:
     held = plain[-2].tables[LEDGER] - 1
     shrunk = tables(plain, lambda each: each.update({LEDGER: held}))
-    finding = one(anomalies.find(shrunk, (LEDGER,)), "rows lost")
+    finding = one(anomalies.find_anomalies(shrunk, (LEDGER,)), "rows lost")
     assert (finding.subject, finding.level) == (LEDGER, Level.CRITICAL)
     assert f"{held:,} rows" in finding.message
     assert f"{held + 1:,}" in finding.message
-    assert anomalies.find(shrunk) == []  # where it was only learnt, one row is nobody's alarm
+    assert anomalies.find_anomalies(shrunk) == []  # where it was only learnt, one row is nobody's alarm
 
 
-def test_a_table_that_always_grew_is_missed_more_than_a_few_rows(plain: list[Summary]) -> None:
+def test_a_table_that_always_grew_is_missed_more_than_a_few_rows(plain: list[BackupSummary]) -> None:
     most = plain[-2].tables[AUDIT]
-    lost = anomalies.find(tables(plain, lambda each: each.update({AUDIT: int(most * 0.85)})))
+    lost = anomalies.find_anomalies(tables(plain, lambda each: each.update({AUDIT: int(most * 0.85)})))
     assert (one(lost, "rows lost").subject, one(lost, "rows lost").level) == (AUDIT, Level.CRITICAL)
     assert "as it was on all" in one(lost, "rows lost").message
     few = plain[-12:]
-    young = anomalies.find(tables(few, lambda each: each.update({AUDIT: int(few[-2].tables[AUDIT] * 0.85)})))
+    young = anomalies.find_anomalies(
+        tables(few, lambda each: each.update({AUDIT: int(few[-2].tables[AUDIT] * 0.85)}))
+    )
     assert not [one for one in young if one.kind == "rows lost"]  # twelve days have shown no habit yet
 
 
-def test_a_table_that_flows_may_hold_any_number(plain: list[Summary]) -> None:
+def test_a_table_that_flows_may_hold_any_number(plain: list[BackupSummary]) -> None:
     for rows in (0, 5, 100_000):
-        found = anomalies.find(tables(plain, lambda each, rows=rows: each.update({SESSIONS: rows})))  # type: ignore[misc]
+        found = anomalies.find_anomalies(tables(plain, lambda each, rows=rows: each.update({SESSIONS: rows})))  # type: ignore[misc]
         assert not [one for one in found if one.subject == SESSIONS]
 
 
-def test_another_schema_is_told_once(plain: list[Summary]) -> None:
+def test_another_schema_is_told_once(plain: list[BackupSummary]) -> None:
     migrated = [replace(one, schema="another") for one in plain[100:]]
-    first = one(anomalies.find([*plain[:100], *migrated[:1]]), "schema")
+    first = one(anomalies.find_anomalies([*plain[:100], *migrated[:1]]), "schema")
     assert first.level is Level.WARNING
     assert plain[99].name.dump in first.message
-    assert not [one for one in anomalies.find([*plain[:100], *migrated[:2]]) if one.kind == "schema"]
+    assert not [
+        one for one in anomalies.find_anomalies([*plain[:100], *migrated[:2]]) if one.kind == "schema"
+    ]
 
 
-def test_the_same_contents_for_days_are_told_where_they_always_changed(plain: list[Summary]) -> None:
+def test_the_same_contents_for_days_are_told_where_they_always_changed(plain: list[BackupSummary]) -> None:
     """Where no day was ever the same as the one before, two such days are odd."""
     moving = [replace(one, contents=str(number)) for number, one in enumerate(plain)]
     frozen = [replace(one, contents="frozen") for one in moving[100:]]
     told = [
-        [one.kind for one in anomalies.find([*moving[:100], *frozen[:days]])].count("same contents")
+        [one.kind for one in anomalies.find_anomalies([*moving[:100], *frozen[:days]])].count("same contents")
         for days in (1, 2, 3, 4)
     ]
     assert told == [0, 0, 1, 1]
 
 
-def test_a_quiet_database_may_stay_the_same(plain: list[Summary]) -> None:
+def test_a_quiet_database_may_stay_the_same(plain: list[BackupSummary]) -> None:
     quiet = [
         replace(one, contents=str(number // 30), tables=plain[0].tables) for number, one in enumerate(plain)
     ]
     for end in range(60, 120, 7):
         assert not [
-            one for one in anomalies.find(quiet[:end]) if one.kind in ("same contents", "growth stopped")
+            one
+            for one in anomalies.find_anomalies(quiet[:end])
+            if one.kind in ("same contents", "growth stopped")
         ]
 
 
@@ -216,7 +237,7 @@ def test_growth_that_stops_is_told_after_thrice_the_longest_rest() -> None:
     def told(days: int) -> list[str]:
         return [
             one.subject
-            for one in anomalies.find([*history, *still[1 : days + 1]])
+            for one in anomalies.find_anomalies([*history, *still[1 : days + 1]])
             if one.kind == "growth stopped"
         ]
 
@@ -224,23 +245,23 @@ def test_growth_that_stops_is_told_after_thrice_the_longest_rest() -> None:
     assert told(7) == [LEDGER]
 
 
-def test_backups_of_the_sample_are_no_measure_for_the_real_database(plain: list[Summary]) -> None:
+def test_backups_of_the_sample_are_no_measure_for_the_real_database(plain: list[BackupSummary]) -> None:
     sample = [replace(one, sample=True, size=100) for one in plain[:-1]]
-    assert anomalies.find([*sample, plain[-1]]) == []
+    assert anomalies.find_anomalies([*sample, plain[-1]]) == []
 
 
-def test_of_a_day_the_newest_backup_counts_and_bad_ones_do_not(plain: list[Summary]) -> None:
+def test_of_a_day_the_newest_backup_counts_and_bad_ones_do_not(plain: list[BackupSummary]) -> None:
     extra = replace(
         plain[-1],
         name=BackupName("before_migration"),
         recovery_point=plain[-1].recovery_point + timedelta(hours=3),
         size=7,
     )
-    chosen = daily([*plain, extra])
+    chosen = daily_backups([*plain, extra])
     assert chosen[-1] is extra
     assert len(chosen) == len(plain)
     third = replace(plain[-3], bad=True)
-    assert [one.day for one in daily([*plain[:-3], third, *plain[-2:]])] == [
+    assert [one.day for one in daily_backups([*plain[:-3], third, *plain[-2:]])] == [
         one.day for one in (*plain[:-3], *plain[-2:])
     ]
 
@@ -261,7 +282,7 @@ def test_plain_growth_raises_nothing_however_fast(
         replace(one, size=int(start * (1 + slope * number) * (1 + noise[number])))
         for number, one in enumerate(base)
     ]
-    assert not [one for one in anomalies.find(grown) if one.kind == "size"]
+    assert not [one for one in anomalies.find_anomalies(grown) if one.kind == "size"]
 
 
 @settings(max_examples=8, deadline=None)
@@ -271,7 +292,7 @@ def test_what_grows_evenly_is_expected_to_the_byte(start: int, step: int, days: 
     base = histories.history(SEED, days=days)
     sizes = [start + 200_000_000 + step * number for number in range(days)]
     even = [replace(one, size=size) for one, size in zip(base, sizes, strict=True)]
-    found = bands(even, "size")
+    found = expected_ranges(even, "size")
     assert [band.expected for band in found] == pytest.approx([max(0, size) for size in sizes[8:]], abs=2)
 
 
@@ -281,7 +302,7 @@ def test_the_trend_is_that_of_four_weeks() -> None:
     base, turn = histories.history(SEED, days=200), 100
     sizes = [10_000_000 + 100_000 * max(0, number - turn) for number in range(200)]
     grown = [replace(one, size=size) for one, size in zip(base, sizes, strict=True)]
-    expected = {band.day: band.expected for band in bands(grown, "size")}
+    expected = {band.day: band.expected for band in expected_ranges(grown, "size")}
     off = [abs(expected[one.day] - one.size) > 1 for one in grown[turn + 1 :]]
     assert off == [True] * 21 + [False] * 78
 
@@ -291,11 +312,11 @@ def test_a_month_end_is_measured_by_month_ends() -> None:
     base = histories.history(SEED, days=200)
     peaked = [replace(one, size=2_000_000 if one.day.day == 1 else 1_000_000) for one in base]
     firsts = [end for end in range(20, 200) if peaked[end - 1].day.day == 1]
-    told = [bool(anomalies.find(peaked[:end])) for end in firsts]
+    told = [bool(anomalies.find_anomalies(peaked[:end])) for end in firsts]
     assert told == [True, True, *[False] * (len(firsts) - 2)]
     other = [replace(one, size=2_000_000) if one is peaked[189] else one for one in peaked[:190]]
     assert other[-1].day.day not in (1, 2, 3)
-    assert one_kind(anomalies.find(other)) == {"size"}
+    assert one_kind(anomalies.find_anomalies(other)) == {"size"}
 
 
 def one_kind(found: list[Finding]) -> set[str]:

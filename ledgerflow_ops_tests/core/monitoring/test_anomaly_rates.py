@@ -12,9 +12,14 @@ from itertools import pairwise
 import pytest
 
 from ledgerflow_ops.core.alerting.findings import Finding
-from ledgerflow_ops.core.catalog.backup_summary import Summary
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.monitoring import anomalies, content_anomalies
-from ledgerflow_ops.core.monitoring.expected_ranges import HISTORY_DAYS, LEAST_DAYS, bands, daily
+from ledgerflow_ops.core.monitoring.expected_ranges import (
+    HISTORY_DAYS,
+    LEAST_DAYS,
+    daily_backups,
+    expected_ranges,
+)
 from ledgerflow_ops_tests.fakes import histories
 
 PLAIN = range(1000, 1008)
@@ -26,7 +31,7 @@ FALSE_A_YEAR = 1.0
 Alarm = tuple[str, str]
 
 
-def _by_day(history: list[Summary]) -> Iterator[set[Alarm]]:
+def _by_day(history: list[BackupSummary]) -> Iterator[set[Alarm]]:
     """What is told on each day, as if the history ended there.
 
     The bands of all days are made at once, which is quicker: each is made of the days before it only, and
@@ -37,14 +42,14 @@ def _by_day(history: list[Summary]) -> Iterator[set[Alarm]]:
     for end in range(step, len(history) + step, step):
         part = history[:end]
         for figure in anomalies.FIGURES:
-            by_day = {band.day: band for band in bands(part, figure, last=step)}
+            by_day = {band.day: band for band in expected_ranges(part, figure, last=step)}
             for before, one in pairwise(part):
                 if one.day in by_day:
                     figures.setdefault(one.day, []).extend(
-                        anomalies.judge(one, before, figure, by_day[one.day])
+                        anomalies.judge_figure(one, before, figure, by_day[one.day])
                     )
     for end in range(2, len(history) + 1):
-        held = content_anomalies.find(daily(history[:end]), ())
+        held = content_anomalies.find_content_anomalies(daily_backups(history[:end]), ())
         yield {(one.kind, one.subject) for one in [*held, *figures.get(history[end - 1].day, [])]}
 
 
@@ -74,7 +79,7 @@ def test_what_is_planted_is_found(capsys: pytest.CaptureFixture[str]) -> None:
         for name, (kinds, plant) in histories.PLANTS.items():
             for _ in range(EACH):
                 end = chance.randrange(90, len(history))
-                told = {one.kind for one in anomalies.find(plant(history[:end]))}
+                told = {one.kind for one in anomalies.find_anomalies(plant(history[:end]))}
                 all_of_them[name] += 1
                 found[name] += bool(told & kinds)
     with capsys.disabled():
@@ -90,9 +95,9 @@ def test_what_is_planted_is_found(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_band_is_made_of_the_days_before_it_only(figure: str) -> None:
     """What a band was when its day was the last, it still is when later days are known."""
     history = histories.history(1001, days=150)
-    later = {band.day: band for band in bands(history, figure)}
+    later = {band.day: band for band in expected_ranges(history, figure)}
     for end in range(LEAST_DAYS + 30, 150, 11):
-        (then,) = bands(history[:end], figure, last=1)
+        (then,) = expected_ranges(history[:end], figure, last=1)
         now = later[then.day]
         assert (then.low, then.expected, then.high) == pytest.approx((now.low, now.expected, now.high))
         assert (then.since, then.until, then.days) == (now.since, now.until, now.days)

@@ -9,7 +9,7 @@ from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.checks import failed, passed, warned
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.monitoring import run_outcomes
-from ledgerflow_ops.core.monitoring.run_outcomes import Ended, Fate
+from ledgerflow_ops.core.monitoring.run_outcomes import EndedRun, RunResult
 
 DEV, PROD = Environment.DEV, Environment.PROD
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -18,20 +18,22 @@ BAD = failed("integrity", "hash", "The SHA-256 differs.", "make backup")
 ODD = warned("size", "median", "It is small.", "make verify")
 
 
-def run(fate: Fate = Fate.FAILURE, verb: str = "backup", day: date | None = TODAY, **facts: Any) -> Ended:
-    facts = {"message": "No room.", "hint": "Free room.", **facts} if fate is Fate.FAILURE else facts
-    return Ended("r1", facts.pop("environment", PROD), verb, day, fate, NOON, **facts)
+def run(
+    fate: RunResult = RunResult.FAILURE, verb: str = "backup", day: date | None = TODAY, **facts: Any
+) -> EndedRun:
+    facts = {"message": "No room.", "hint": "Free room.", **facts} if fate is RunResult.FAILURE else facts
+    return EndedRun("r1", facts.pop("environment", PROD), verb, day, fate, NOON, **facts)
 
 
-def left(*runs: Ended) -> list[Finding]:
-    standing: run_outcomes.Standing = {}
+def left(*runs: EndedRun) -> list[Finding]:
+    standing: run_outcomes.OpenFindings = {}
     for one in runs:
-        standing = run_outcomes.after(standing, one)
+        standing = run_outcomes.findings_after(standing, one)
     return [finding for findings in standing.values() for finding in findings]
 
 
-def done(verb: str = "backup", day: date | None = TODAY, **facts: Any) -> Ended:
-    return run(Fate.SUCCESS, verb, day, **facts)
+def done(verb: str = "backup", day: date | None = TODAY, **facts: Any) -> EndedRun:
+    return run(RunResult.SUCCESS, verb, day, **facts)
 
 
 class TestWhatIsWrong:
@@ -72,14 +74,14 @@ class TestWhatIsWrong:
     @pytest.mark.parametrize(
         ("one", "level"),
         [
-            (run(Fate.CANCELED), Level.WARNING),
+            (run(RunResult.CANCELED), Level.WARNING),
             (run(exit_code=3), Level.WARNING),
             (run(exit_code=4), Level.CRITICAL),
             (run(exit_code=5), Level.CRITICAL),
             (run(verb="catalog", day=None, environment=None), Level.WARNING),
         ],
     )
-    def test_how_bad_it_is(self, one: Ended, level: Level) -> None:
+    def test_how_bad_it_is(self, one: EndedRun, level: Level) -> None:
         [found] = left(one)
         assert found.level is level
         assert found.hint
@@ -91,12 +93,12 @@ class TestWhatIsWrong:
             (run(by_hand=True, exit_code=4), 1),
             (run(by_hand=True, exit_code=3), 0),
             (run(by_hand=True, exit_code=2), 0),
-            (run(Fate.CANCELED, by_hand=True), 0),
+            (run(RunResult.CANCELED, by_hand=True), 0),
             (run(verb="restore", day=None, by_hand=True), 0),
             (run(verb="restore", day=None), 1),
         ],
     )
-    def test_what_a_person_at_a_terminal_has_seen_anyway(self, seen: Ended, told: int) -> None:
+    def test_what_a_person_at_a_terminal_has_seen_anyway(self, seen: EndedRun, told: int) -> None:
         assert len(left(seen)) == told
 
 
@@ -117,10 +119,10 @@ class TestWhatIsMended:
             (run(verb="restore", day=None), done("restore", None), False),
             (run(verb="restore", day=None), done(), True),
             (done(checks=(BAD,)), done(checks=(passed("integrity", "Whole."),)), False),
-            (run(), run(Fate.CANCELED), True),
+            (run(), run(RunResult.CANCELED), True),
         ],
     )
-    def test_by_the_next_run(self, wrong: Ended, then: Ended, stands: bool) -> None:
+    def test_by_the_next_run(self, wrong: EndedRun, then: EndedRun, stands: bool) -> None:
         assert bool(left(wrong, then)) is stands
 
     def test_the_same_day_failed_again_is_one_finding(self) -> None:
@@ -135,8 +137,8 @@ class TestWhatIsMended:
 
 
 class TestWhatIsPast:
-    def aged(self, one: Ended, edge: date, now: datetime = NOON) -> list[Finding]:
-        found = run_outcomes.aged(run_outcomes.after({}, one), {PROD: edge}, now)
+    def aged(self, one: EndedRun, edge: date, now: datetime = NOON) -> list[Finding]:
+        found = run_outcomes.without_expired(run_outcomes.findings_after({}, one), {PROD: edge}, now)
         return [finding for findings in found.values() for finding in findings]
 
     def test_a_day_stands_as_long_as_it_is_in_the_window(self) -> None:
@@ -151,9 +153,11 @@ class TestWhatIsPast:
 
 
 def test_only_what_changed_is_reported_again() -> None:
-    before = run_outcomes.after({}, run())
-    assert list(run_outcomes.changed(before, run_outcomes.after(before, run(verb="drill")))) == [
-        "run:prod_drill"
+    before = run_outcomes.findings_after({}, run())
+    assert list(
+        run_outcomes.changed_sources(before, run_outcomes.findings_after(before, run(verb="drill")))
+    ) == ["run:prod_drill"]
+    assert list(run_outcomes.changed_sources(before, run_outcomes.findings_after(before, done()))) == [
+        "run:prod_backup"
     ]
-    assert list(run_outcomes.changed(before, run_outcomes.after(before, done()))) == ["run:prod_backup"]
-    assert list(run_outcomes.changed({}, {"run:prod_backup": []})) == []
+    assert list(run_outcomes.changed_sources({}, {"run:prod_backup": []})) == []

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from psycopg import conninfo
 
-from ledgerflow_ops.core.postgres.addresses import WrongAddress, parse, ports
+from ledgerflow_ops.core.postgres.addresses import InvalidAddress, check_ports, parse_address
 
 MANUAL = [
     "postgresql://localhost:5433",
@@ -47,8 +47,8 @@ def _libpq(text: str) -> dict[str, str] | None:
 
 def _ours(text: str) -> dict[str, str] | None:
     try:
-        return parse(text)
-    except WrongAddress:
+        return parse_address(text)
+    except InvalidAddress:
         return None
 
 
@@ -89,6 +89,6 @@ def test_what_libpq_refuses_is_refused_and_what_both_take_is_the_same(text: str)
     ],
 )
 def test_the_part_that_is_wrong_is_named_and_nothing_of_it_shown(text: str, part: str) -> None:
-    with pytest.raises(WrongAddress, match=part) as told:
-        ports(parse(text))
+    with pytest.raises(InvalidAddress, match=part) as told:
+        check_ports(parse_address(text))
     assert "s3cr3t" not in str(told.value)

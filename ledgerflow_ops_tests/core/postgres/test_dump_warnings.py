@@ -46,10 +46,10 @@ HINT:  Use "COPY (SELECT * FROM <hypertable>) TO ..." to copy all data in hypert
     ],
 )
 def test_an_object_that_is_left_out_is_missing_and_comes_with_what_to_do(line: str) -> None:
-    (found,) = dump_warnings.read("pg_dump", line + "\n")
+    (found,) = dump_warnings.parse_warnings("pg_dump", line + "\n")
     assert found.meaning is Meaning.MISSING
     assert found.hint
-    assert dump_warnings.lacks([found]) == found.sentence
+    assert dump_warnings.missing_objects([found]) == found.sentence
     assert found.text == line.partition("arning: ")[2] or "WARNING" in line
 
 
@@ -62,7 +62,7 @@ def test_an_object_that_is_left_out_is_missing_and_comes_with_what_to_do(line: s
     ],
 )
 def test_roles_that_are_left_out_are_missing_too(line: str) -> None:
-    (found,) = dump_warnings.read("pg_dumpall", line)
+    (found,) = dump_warnings.parse_warnings("pg_dumpall", line)
     assert found.missing
     assert "roles" in found.hint
 
@@ -86,28 +86,28 @@ def test_roles_that_are_left_out_are_missing_too(line: str) -> None:
     ],
 )
 def test_what_takes_nothing_away_is_noted_once_and_lowers_nothing(said: str, lines: int) -> None:
-    (found,) = dump_warnings.read("pg_dump", said + "\n" + said)
+    (found,) = dump_warnings.parse_warnings("pg_dump", said + "\n" + said)
     assert found.meaning is not Meaning.MISSING
     assert len(found.text.splitlines()) == lines
-    assert dump_warnings.lacks([found]) == dump_warnings.remedy([found]) == ""
+    assert dump_warnings.missing_objects([found]) == dump_warnings.missing_remedy([found]) == ""
 
 
 def test_a_message_that_nobody_knows_is_told_and_lowers_nothing() -> None:
-    (found,) = dump_warnings.read("pg_dump", "pg_dump: warning: the moon is full")
+    (found,) = dump_warnings.parse_warnings("pg_dump", "pg_dump: warning: the moon is full")
     assert (found.meaning, found.sentence) == (Meaning.UNKNOWN, "pg_dump: the moon is full")
-    assert dump_warnings.lacks([found]) == ""
+    assert dump_warnings.missing_objects([found]) == ""
 
 
 def test_what_docker_and_shells_say_before_it_is_not_pg_dumps() -> None:
     noise = 'time="2026-11-23T12:00:00Z" level=warning msg="The X variable is not set."\n\nsh: no job control'
-    assert dump_warnings.read("pg_dump", noise) == ()
-    assert dump_warnings.read("pg_dump", "") == ()
-    assert len(dump_warnings.read("pg_dump", noise + "\npg_dump: warning: x\n")) == 1
+    assert dump_warnings.parse_warnings("pg_dump", noise) == ()
+    assert dump_warnings.parse_warnings("pg_dump", "") == ()
+    assert len(dump_warnings.parse_warnings("pg_dump", noise + "\npg_dump: warning: x\n")) == 1
 
 
 def test_no_flood_of_messages_makes_a_manifest_grow_without_end() -> None:
     flood = "".join(f"pg_dump: warning: {number} {'y' * 5000}\n" for number in range(1000))
-    found = dump_warnings.read("pg_dump", flood)
+    found = dump_warnings.parse_warnings("pg_dump", flood)
     assert len(found) == 50
     assert max(len(one.text) for one in found) == 1000
 
@@ -115,4 +115,4 @@ def test_no_flood_of_messages_makes_a_manifest_grow_without_end() -> None:
 def test_what_is_missing_is_never_lost_in_a_flood() -> None:
     flood = "".join(f"pg_dump: warning: {number} is odd\n" for number in range(1000))
     line = "pg_dump: warning: subscriptions not dumped because current user is not a superuser"
-    assert dump_warnings.lacks(dump_warnings.read("pg_dump", flood + line))
+    assert dump_warnings.missing_objects(dump_warnings.parse_warnings("pg_dump", flood + line))

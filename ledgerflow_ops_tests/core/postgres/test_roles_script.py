@@ -5,9 +5,9 @@ import pytest
 from ledgerflow_ops.core.postgres.roles_script import (
     UnreadableScript,
     created_roles,
-    decoded,
+    decode_script,
     replayable,
-    same,
+    same_script,
     statements,
 )
 
@@ -67,20 +67,20 @@ def test_a_script_of_comments_holds_nothing() -> None:
 
 def test_a_script_is_read_in_the_encoding_that_it_declares() -> None:
     latin = "SET client_encoding = 'LATIN1';\nCREATE ROLE \"bücher\";\n"
-    assert decoded(latin.encode("latin-1"), "UTF8") == latin
-    assert decoded('CREATE ROLE "bücher";\n'.encode(), "UTF8") == 'CREATE ROLE "bücher";\n'
+    assert decode_script(latin.encode("latin-1"), "UTF8") == latin
+    assert decode_script('CREATE ROLE "bücher";\n'.encode(), "UTF8") == 'CREATE ROLE "bücher";\n'
 
 
 def test_a_script_of_bytes_alone_is_read_as_its_source_is() -> None:
     script = b"SET client_encoding = 'SQL_ASCII';\nCREATE ROLE \"b\xc3\xbc\xfc\";\n"
-    assert '"bü\N{REPLACEMENT CHARACTER}FC"' in decoded(script, "UTF8")
-    assert '"b\xc3\xbc\xfc"' in decoded(script, "SQL_ASCII")
+    assert '"bü\N{REPLACEMENT CHARACTER}FC"' in decode_script(script, "UTF8")
+    assert '"b\xc3\xbc\xfc"' in decode_script(script, "SQL_ASCII")
 
 
 def test_two_scripts_are_the_same_but_for_comments_and_commands() -> None:
     script = SCRIPT.encode()
-    assert same(
+    assert same_script(
         script, script.replace(b"\\restrict key", b"\\restrict other").replace(b"-- done", b"-- Done")
     )
-    assert not same(script, script.replace(b"CREATE ROLE plain;\n", b""))
-    assert not same(script, script.replace(b"SUPERUSER", b"NOSUPERUSER"))
+    assert not same_script(script, script.replace(b"CREATE ROLE plain;\n", b""))
+    assert not same_script(script, script.replace(b"SUPERUSER", b"NOSUPERUSER"))

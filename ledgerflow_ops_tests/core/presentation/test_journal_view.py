@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ledgerflow_ops.core.errors import BadBackup, Busy, CannotJudge, LedgerError, SettingsError
 from ledgerflow_ops.core.presentation import journal_view
-from ledgerflow_ops.core.presentation.journal_view import Asked
+from ledgerflow_ops.core.presentation.journal_view import EntryFilter
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 VIENNA = ZoneInfo("Europe/Vienna")
@@ -31,13 +31,13 @@ def entry(**fields: object) -> dict[str, object]:
     ],
 )
 def test_since_is_a_day_of_the_environment_or_a_length_of_time(text: str, meant: datetime) -> None:
-    assert journal_view.since(text, NOW, VIENNA) == meant
+    assert journal_view.parse_since(text, NOW, VIENNA) == meant
 
 
 @pytest.mark.parametrize("text", ["yesterday", "7", "d", "7 d", "-3d", "2026-13-01", "9999999d"])
 def test_since_is_nothing_else(text: str) -> None:
     with pytest.raises(SettingsError, match="SINCE=") as error:
-        journal_view.since(text, NOW, VIENNA)
+        journal_view.parse_since(text, NOW, VIENNA)
     assert "7d" in error.value.hint
 
 
@@ -89,14 +89,14 @@ def test_what_is_chosen_is_all_that_was_asked_for_and_nothing_else(
         and what in ("", one["what"])
         and (begin is None or datetime.fromisoformat(str(one["at"])) >= begin)
     ]
-    found = journal_view.chosen(entries, Asked(environment, begin, what, last))
+    found = journal_view.select_entries(entries, EntryFilter(environment, begin, what, last))
     assert found == (fits if last is None else fits[-last:])
 
 
 def test_an_entry_whose_time_cannot_be_read_is_never_left_out_for_its_age() -> None:
     odd: list[dict[str, object]] = [entry(at="long ago"), {"what": "backup"}]
-    assert journal_view.chosen(odd, Asked(since=NOW)) == odd
-    assert [journal_view.row(one, VIENNA)[0] for one in odd] == ["?", "?"]
+    assert journal_view.select_entries(odd, EntryFilter(since=NOW)) == odd
+    assert [journal_view.entry_row(one, VIENNA)[0] for one in odd] == ["?", "?"]
 
 
 def test_a_row_reads_well() -> None:
@@ -109,7 +109,7 @@ def test_a_row_reads_well() -> None:
         run_id="0123456789",
         why="by hand",
     )
-    assert journal_view.row(told, VIENNA) == (
+    assert journal_view.entry_row(told, VIENNA) == (
         "2026-11-23 13:00:00",
         "dev",
         "backup",
@@ -119,8 +119,8 @@ def test_a_row_reads_well() -> None:
         "by hand",
     )
     guard = {"what": "ledger_docker", "at": NOW.isoformat(), "verdict": "refused", "command": "docker rm x"}
-    assert journal_view.row(guard, VIENNA)[1:5] == ("-", "ledger_docker", "refused", "docker rm x")
+    assert journal_view.entry_row(guard, VIENNA)[1:5] == ("-", "ledger_docker", "refused", "docker rm x")
     rotated = entry(what="rotate", result="ok", removed=["a.dump", "b.dump"], seconds=0.31)
-    assert journal_view.row(rotated, VIENNA)[2:5] == ("rotate", "ok", "2 removed, 0.3 s")
+    assert journal_view.entry_row(rotated, VIENNA)[2:5] == ("rotate", "ok", "2 removed, 0.3 s")
     bad = entry(result="bad", error="its SHA-256 is another\nsecond line", rung="written")
-    assert journal_view.row(bad, VIENNA)[3:5] == ("bad", "its SHA-256 is another")
+    assert journal_view.entry_row(bad, VIENNA)[3:5] == ("bad", "its SHA-256 is another")

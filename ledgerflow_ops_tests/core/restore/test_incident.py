@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledgerflow_ops.core.catalog.catalog import Entry, chosen, newest, newest_proven
+from ledgerflow_ops.core.catalog.catalog import CatalogEntry, newest, newest_proven, select_backup
 from ledgerflow_ops.core.catalog.manifest import TableFacts
 from ledgerflow_ops.core.restore import incident as incidents
 from ledgerflow_ops.core.restore.incident import CandidateVerdict, Event, Incident, TableLoss
@@ -16,7 +16,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 @st.composite
-def catalogs(draw: st.DrawFn) -> list[Entry]:
+def catalogs(draw: st.DrawFn) -> list[CatalogEntry]:
     """Entries of any instants and states, some without a manifest."""
     found = []
     for _ in range(draw(st.integers(0, 8))):
@@ -29,9 +29,11 @@ def catalogs(draw: st.DrawFn) -> list[Entry]:
 
 
 @given(catalogs(), st.integers(1, 3))
-def test_candidates_are_tried_from_the_newest_recovery_point_on(entries: list[Entry], places: int) -> None:
+def test_candidates_are_tried_from_the_newest_recovery_point_on(
+    entries: list[CatalogEntry], places: int
+) -> None:
     listed = [(entry, place) for place in range(places) for entry in entries]
-    order = incidents.order(listed)
+    order = incidents.trial_order(listed)
     assert sorted(order) == list(range(len(listed)))
     points = [listed[position][0].recovery_point for position in order]
     known = [point for point in points if point]
@@ -44,13 +46,13 @@ def test_candidates_are_tried_from_the_newest_recovery_point_on(entries: list[En
 
 
 @given(catalogs())
-def test_the_file_chosen_is_always_the_newest_that_holds(entries: list[Entry]) -> None:
-    latest, proven = chosen(entries, "latest"), chosen(entries, "latest-proven")
+def test_the_file_chosen_is_always_the_newest_that_holds(entries: list[CatalogEntry]) -> None:
+    latest, proven = select_backup(entries, "latest"), select_backup(entries, "latest-proven")
     assert (latest, proven) == (newest(entries), newest_proven(entries))
     holding = [entry.recovery_point for entry in entries if entry.proven and entry.recovery_point]
     assert (proven.recovery_point if proven else None) == max(holding, default=None)
     for day in {entry.day for entry in entries if entry.day}:
-        of_day = chosen(entries, day.isoformat())
+        of_day = select_backup(entries, day.isoformat())
         mine = [entry for entry in entries if entry.day == day and entry.is_backup]
         assert (of_day in mine) if mine else of_day is None
         if any(entry.proven for entry in mine):
@@ -61,12 +63,12 @@ def test_the_file_chosen_is_always_the_newest_that_holds(entries: list[Entry]) -
 def test_losses_name_every_table_whose_rows_differ() -> None:
     manifest = records.manifest()
     known = {"public.invoice": 5, "public.gone": 2, "public.customer": 0}
-    assert incidents.losses(manifest, known) == [
+    assert incidents.table_losses(manifest, known) == [
         TableLoss("public.gone", 2, 0),
         TableLoss("public.invoice", 5, 3),
     ]
     same = {name: facts.rows for name, facts in manifest.seal.tables.items()}
-    assert incidents.losses(manifest, same) == []
+    assert incidents.table_losses(manifest, same) == []
     assert isinstance(manifest.seal.tables["public.invoice"], TableFacts)
 
 

@@ -18,19 +18,26 @@ from ledgerflow_ops.core.restore.restore_plan import (
     Wish,
     needs_confirmation,
     plan_restore,
-    rooms_needed,
+    space_needed,
 )
-from ledgerflow_ops.core.restore.restore_target import Application, Live, Room, Server, Session, Target
+from ledgerflow_ops.core.restore.restore_target import (
+    Application,
+    LiveDatabase,
+    RequiredSpace,
+    RestoreTarget,
+    TargetServer,
+    TargetSession,
+)
 from ledgerflow_ops_tests.core import records
 
 DEV, PROD = Environment.DEV, Environment.PROD
 ID = "20261123_101500_ab12"
 NAME = BackupName("ledgerflow_dev_20261123_1300")
 RUNNING = Application(("celery", "django"), "docker compose -p ledger-dev stop celery django")
-SESSION = Session("app", "gunicorn", datetime(2026, 11, 23, 9, tzinfo=UTC), "10.0.0.7")
+SESSION = TargetSession("app", "gunicorn", datetime(2026, 11, 23, 9, tzinfo=UTC), "10.0.0.7")
 
 
-def server(**fields: Any) -> Server:
+def server(**fields: Any) -> TargetServer:
     known = {
         "version": "17.10",
         "major": 17,
@@ -43,16 +50,16 @@ def server(**fields: Any) -> Server:
         "extensions": frozenset({"pg_trgm"}),
         "locales": frozenset({"C"}),
     }
-    return Server(**{**known, **fields})
+    return TargetServer(**{**known, **fields})
 
 
-def live(relations: int = 30, **fields: Any) -> Live:
-    return Live(records.manifest().source.model_copy(update=fields), relations)
+def live(relations: int = 30, **fields: Any) -> LiveDatabase:
+    return LiveDatabase(records.manifest().source.model_copy(update=fields), relations)
 
 
-def target(**fields: Any) -> Target:
+def target(**fields: Any) -> RestoreTarget:
     known = {"database": "books", "server": server(), "live": live(), "sample": False, "sessions": ()}
-    return Target(**{**known, **fields})
+    return RestoreTarget(**{**known, **fields})
 
 
 def candidate(**fields: Any) -> Candidate:
@@ -65,9 +72,9 @@ def candidate(**fields: Any) -> Candidate:
     return Candidate(**{**known, **fields})
 
 
-def planned(wish: Wish | None = None, rooms: tuple[Room, ...] = (), **fields: Any) -> RestorePlan:
+def planned(wish: Wish | None = None, rooms: tuple[RequiredSpace, ...] = (), **fields: Any) -> RestorePlan:
     """A plan by force into a database that holds data, with changes to target and candidate."""
-    aimed = target(**{name: value for name, value in fields.items() if name in Target.__slots__})
+    aimed = target(**{name: value for name, value in fields.items() if name in RestoreTarget.__slots__})
     taken = candidate(**{name: value for name, value in fields.items() if name in Candidate.__slots__})
     return plan_restore(wish or Wish(DEV, NAME.dump, force=True), taken, aimed, rooms, ID)
 
@@ -158,7 +165,7 @@ def test_everything_is_told_at_once() -> None:
     poor = server(
         superuser=False, createdb=False, createrole=False, roles={}, extensions=frozenset(), major=15
     )
-    full = (Room("in /backups", 10, 9), Room("on the server's disk", 10, 9))
+    full = (RequiredSpace("in /backups", 10, 9), RequiredSpace("on the server's disk", 10, 9))
     found = planned(
         Wish(DEV, NAME.dump), full, server=poor, sessions=(SESSION,), trouble="cut", application=RUNNING
     )
@@ -169,8 +176,8 @@ def test_everything_is_told_at_once() -> None:
 
 
 def test_room_that_cannot_be_seen_is_a_note_and_enough_is_nothing() -> None:
-    assert causes(planned(rooms=(Room("there", 10, 10),))) == []
-    unseen = planned(rooms=(Room("on the server's disk", 10, None),))
+    assert causes(planned(rooms=(RequiredSpace("there", 10, 10),))) == []
+    unseen = planned(rooms=(RequiredSpace("on the server's disk", 10, None),))
     assert (causes(unseen), [note.cause for note in unseen.warnings]) == ([], ["room"])
 
 
@@ -218,8 +225,8 @@ def test_who_has_to_type_prod() -> None:
 
 def test_room_is_at_least_twice_the_backup_and_what_the_database_takes() -> None:
     manifest = records.manifest()
-    assert rooms_needed(manifest, 5_000_000, False) == (2 * 170_000, 10_000_000)
-    assert rooms_needed(manifest, 5_000_000, True) == (2 * 170_000 + 5_000_000, 10_000_000)
+    assert space_needed(manifest, 5_000_000, False) == (2 * 170_000, 10_000_000)
+    assert space_needed(manifest, 5_000_000, True) == (2 * 170_000 + 5_000_000, 10_000_000)
 
 
 def test_a_plan_reads_well_as_json() -> None:

@@ -8,30 +8,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.core.retention import retention_plan
-from ledgerflow_ops.core.retention.retention_plan import Copy, Held, Policy, RetentionPlan
+from ledgerflow_ops.core.retention.retention_plan import (
+    BackupCopy,
+    RetentionCandidate,
+    RetentionPlan,
+    RetentionPolicy,
+)
 from ledgerflow_ops_tests import promises
 from ledgerflow_ops_tests.promises import Backup, Moment, Rules
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-WEEK = Policy(days=7, share=1)
-ALL = Policy(days=7, minimum=1, share=1)
+WEEK = RetentionPolicy(days=7, share=1)
+ALL = RetentionPolicy(days=7, minimum=1, share=1)
 
 
-def days_ago(days: float, *, proven: bool = True, **fields: object) -> Held:
+def days_ago(days: float, *, proven: bool = True, **fields: object) -> RetentionCandidate:
     """A backup of so many days ago, called by that number."""
     taken = NOW - timedelta(days=days)
-    whole = Held(f"{days:g}", taken.date(), taken, proven)
-    return Held(**{name: fields.get(name, getattr(whole, name)) for name in Held.__slots__})  # type: ignore[arg-type]
+    whole = RetentionCandidate(f"{days:g}", taken.date(), taken, proven)
+    values = {name: fields.get(name, getattr(whole, name)) for name in RetentionCandidate.__slots__}
+    return RetentionCandidate(**values)  # type: ignore[arg-type]
 
 
-def daily(first: int, last: int = 0) -> list[Held]:
+def daily(first: int, last: int = 0) -> list[RetentionCandidate]:
     """One proven backup a day, from `first` days ago to `last`."""
     return [days_ago(days) for days in range(first, last - 1, -1)]
 
 
 def planned(
-    backups: Sequence[Held],
-    policy: Policy = WEEK,
+    backups: Sequence[RetentionCandidate],
+    policy: RetentionPolicy = WEEK,
     now: datetime = NOW,
     past: Sequence[datetime] = (),
 ) -> RetentionPlan:
@@ -60,7 +66,7 @@ def test_what_is_older_than_the_window_goes_the_oldest_first() -> None:
 
 @pytest.mark.parametrize(("days", "kept"), [(30, 31), (7, 8), (3, 4)])
 def test_the_window_is_so_many_days_and_today(days: int, kept: int) -> None:
-    plan = planned(daily(60), Policy(days=days, share=1))
+    plan = planned(daily(60), RetentionPolicy(days=days, share=1))
     assert len(plan.decisions) - len(plan.expired) == kept
 
 
@@ -111,7 +117,7 @@ class TestArrival:
     def test_one_from_the_future_moves_nothing_counts_for_nothing_and_stays(self) -> None:
         """It was taken while the clock was years ahead, and the clock is right again."""
         ahead = [days_ago(-1000 - days) for days in range(5)]
-        plan = planned([*daily(8, 1), *ahead], Policy(days=7, minimum=3, share=1))
+        plan = planned([*daily(8, 1), *ahead], RetentionPolicy(days=7, minimum=3, share=1))
         assert gone(plan) == []
         assert planned([*daily(8, 1), *ahead]).edge == date(2026, 11, 15)
         assert "it is the newest that is not from the future" in reasons(plan, "1")
@@ -127,24 +133,24 @@ class TestArrival:
         assert not plan.expired
 
     def test_taken_while_the_clock_was_years_back_it_does_not_count_among_the_later_ones(self) -> None:
-        plan = planned([*daily(7), days_ago(9999)], Policy(days=7))
+        plan = planned([*daily(7), days_ago(9999)], RetentionPolicy(days=7))
         assert gone(plan) == ["9999"]
         assert "nothing was taken between 1999-07-09 and 2026-11-16 (9992 days)" in plan.asks
 
 
 class TestAsking:
     def test_more_than_the_share_at_once_asks(self) -> None:
-        policy = Policy(days=7, share=0.34)
+        policy = RetentionPolicy(days=7, share=0.34)
         assert not planned(daily(11), policy).asks  # 4 of 12
         assert planned(daily(12), policy).asks == "5 of 13 backups would go at once, more than 34%"
 
     def test_the_share_itself_may_go(self) -> None:
-        assert not planned(daily(15), Policy(days=7, share=0.5)).asks  # 8 of 16
-        assert planned(daily(16), Policy(days=7, share=0.5)).asks
+        assert not planned(daily(15), RetentionPolicy(days=7, share=0.5)).asks  # 8 of 16
+        assert planned(daily(16), RetentionPolicy(days=7, share=0.5)).asks
 
     def test_one_backup_years_after_all_others_asks_however_few_would_go(self) -> None:
         backups = [days_ago(3000), *[days_ago(days) for days in (1002, 1001, 1000)], days_ago(0)]
-        plan = planned(backups[1:], Policy(days=7, minimum=3, share=1))
+        plan = planned(backups[1:], RetentionPolicy(days=7, minimum=3, share=1))
         assert gone(plan) == ["1002"]
         assert "nothing was taken between 2024-02-27 and 2026-11-23 (1000 days)" in plan.asks
         assert "1 of 4 would go by it" in plan.asks
@@ -158,15 +164,18 @@ class TestAsking:
 
     def test_a_longer_window_has_longer_pauses(self) -> None:
         backups = [days_ago(141), days_ago(140), *daily(85)]
-        assert not planned(backups, Policy(days=30, share=1)).asks  # 55 days between
-        assert planned([days_ago(147), *backups[1:], days_ago(146)], Policy(days=30, share=1)).asks == ""
-        assert planned([days_ago(148), days_ago(147), *daily(86)], Policy(days=30, share=1)).asks
+        assert not planned(backups, RetentionPolicy(days=30, share=1)).asks  # 55 days between
+        assert (
+            planned([days_ago(147), *backups[1:], days_ago(146)], RetentionPolicy(days=30, share=1)).asks
+            == ""
+        )
+        assert planned([days_ago(148), days_ago(147), *daily(86)], RetentionPolicy(days=30, share=1)).asks
 
     @pytest.mark.parametrize(("keepers", "apart"), [({"monthly": 1}, 62), ({"yearly": 1}, 732)])
     def test_what_keepers_leave_between_them_is_no_tear(self, keepers: dict[str, int], apart: int) -> None:
         def asks(days: int) -> str:
             old = [days_ago(days + 3), days_ago(days + 2)]
-            return planned([*old, *daily(2)], Policy(days=1, minimum=1, share=1, **keepers)).asks
+            return planned([*old, *daily(2)], RetentionPolicy(days=1, minimum=1, share=1, **keepers)).asks
 
         assert not asks(apart)
         assert asks(apart + 1)
@@ -191,10 +200,10 @@ class TestAsking:
         assert not planned([days_ago(400, pinned="for good"), days_ago(8), *daily(7)]).asks
 
     def test_who_has_nothing_to_remove_asks_for_nothing(self) -> None:
-        assert planned([days_ago(400), days_ago(0)], Policy(days=7, share=0.01)).asks == ""
+        assert planned([days_ago(400), days_ago(0)], RetentionPolicy(days=7, share=0.01)).asks == ""
 
     def test_two_reasons_are_both_told(self) -> None:
-        plan = planned([days_ago(days) for days in (400, 399, 398, 0)], Policy(days=7))
+        plan = planned([days_ago(days) for days in (400, 399, 398, 0)], RetentionPolicy(days=7))
         assert "2 of 4 backups would go at once" in plan.asks
         assert "nothing was taken between" in plan.asks
 
@@ -216,7 +225,7 @@ class TestKept:
         assert gone(planned([*daily(10, 9), days_ago(8, in_use="a drill"), *daily(7)])) == ["10", "9"]
 
     def test_one_whose_other_copies_are_all_unproven_stays(self) -> None:
-        half, whole = Copy("/archive/dev", proven=False), Copy("/other/dev", proven=True)
+        half, whole = BackupCopy("/archive/dev", proven=False), BackupCopy("/other/dev", proven=True)
         old = [
             days_ago(12, copies=(half,)),
             days_ago(11, copies=(half, whole)),
@@ -231,21 +240,21 @@ class TestKept:
 
     def test_the_minimum_is_of_proven_ones(self) -> None:
         backups = [*daily(43, 40), *[days_ago(days, proven=False) for days in range(9)], days_ago(19)]
-        assert gone(planned(backups, Policy(days=7, minimum=3, share=1))) == ["43", "42"]
+        assert gone(planned(backups, RetentionPolicy(days=7, minimum=3, share=1))) == ["43", "42"]
 
     def test_below_the_minimum_the_unproven_stay_as_well(self) -> None:
         backups = [days_ago(20, proven=False), days_ago(19), days_ago(0)]
-        assert gone(planned(backups, Policy(days=7, minimum=2, share=1))) == ["20"]
-        plan = planned(backups, Policy(days=7, minimum=3, share=1))
+        assert gone(planned(backups, RetentionPolicy(days=7, minimum=2, share=1))) == ["20"]
+        plan = planned(backups, RetentionPolicy(days=7, minimum=3, share=1))
         assert gone(plan) == []
         assert reasons(plan, "20") == ("only 2 of at least 3 are proven",)
 
     def test_those_in_the_cloud_count_last(self) -> None:
         backups = [days_ago(30), days_ago(29), days_ago(9, local=False), days_ago(0, local=False)]
-        plan = planned(backups, Policy(days=7, minimum=2, share=1))
+        plan = planned(backups, RetentionPolicy(days=7, minimum=2, share=1))
         assert gone(plan) == ["9"]
-        assert gone(planned(backups, Policy(days=7, minimum=3, share=1))) == ["9"]
-        assert gone(planned(backups, Policy(days=7, minimum=4, share=1))) == []
+        assert gone(planned(backups, RetentionPolicy(days=7, minimum=3, share=1))) == ["9"]
+        assert gone(planned(backups, RetentionPolicy(days=7, minimum=4, share=1))) == []
 
     def test_a_bad_one_stays_in_the_window_and_goes_after_it(self) -> None:
         backups = [days_ago(9, proven=False), days_ago(3, proven=False), days_ago(1), days_ago(0)]
@@ -269,13 +278,13 @@ class TestKept:
         self, keepers: dict[str, int], kept: list[str]
     ) -> None:
         """23 November 2026 is a Monday."""
-        plan = planned(daily(400), Policy(days=3, minimum=1, share=1, **keepers))
+        plan = planned(daily(400), RetentionPolicy(days=3, minimum=1, share=1, **keepers))
         staying = [decision.name for decision in reversed(plan.decisions) if not decision.expires]
         assert staying == [*kept, "3", "2", "1", "0"]
 
     def test_a_span_without_a_proven_one_is_not_counted(self) -> None:
         backups = [*daily(100, 54), *[days_ago(days, proven=False) for days in range(53, 23, -1)], *daily(3)]
-        plan = planned(backups, Policy(days=3, minimum=1, monthly=2, share=1))
+        plan = planned(backups, RetentionPolicy(days=3, minimum=1, monthly=2, share=1))
         assert "it is the last proven one of its month" in reasons(plan, "54")
 
 
@@ -283,13 +292,13 @@ moments = st.integers(min_value=-900 * 24, max_value=4000 * 24)
 
 
 @st.composite
-def held(draw: st.DrawFn) -> Held:
+def held(draw: st.DrawFn) -> RetentionCandidate:
     """A backup, mostly of the last weeks, seldom of the future."""
     hours = draw(st.one_of(st.integers(0, 60 * 24), st.integers(0, 60 * 24), moments))
     taken = NOW - timedelta(hours=hours)
     copies = draw(st.lists(st.booleans(), max_size=2)) if draw(st.integers(0, 4)) == 0 else []
     pinned = draw(st.integers(0, 5)) == 0
-    return Held(
+    return RetentionCandidate(
         name=f"{hours:06d}-{draw(st.integers(0, 3))}",
         day=(taken + timedelta(hours=draw(st.sampled_from([0, 0, 0, -11, 13])))).date(),
         recovery_point=taken,
@@ -299,12 +308,12 @@ def held(draw: st.DrawFn) -> Held:
         pinned="a reason" if pinned else "",
         pinned_until=NOW - timedelta(hours=draw(moments)) if pinned and draw(st.booleans()) else None,
         in_use="a drill" if draw(st.integers(0, 9)) == 0 else "",
-        copies=tuple(Copy("/archive", proven) for proven in copies),
+        copies=tuple(BackupCopy("/archive", proven) for proven in copies),
     )
 
 
 policies = st.builds(
-    Policy,
+    RetentionPolicy,
     days=st.sampled_from([1, 3, 7, 30]),
     minimum=st.integers(1, 4),
     weekly=st.integers(0, 3),
@@ -314,7 +323,7 @@ policies = st.builds(
 )
 
 
-def seen(one: Held) -> Backup:
+def seen(one: RetentionCandidate) -> Backup:
     return Backup(
         name=one.name,
         day=one.day,
@@ -336,7 +345,7 @@ def seen(one: Held) -> Backup:
     st.lists(moments, max_size=4),
 )
 def test_whatever_the_history_every_promise_is_kept_and_nothing_stays_without_one(
-    backups: list[Held], policy: Policy, jump: int, past: list[int]
+    backups: list[RetentionCandidate], policy: RetentionPolicy, jump: int, past: list[int]
 ) -> None:
     now = NOW + timedelta(days=jump)
     earlier = [NOW - timedelta(hours=hours) for hours in past]
@@ -357,7 +366,9 @@ def test_whatever_the_history_every_promise_is_kept_and_nothing_stays_without_on
 
 
 @given(st.lists(held(), min_size=1, max_size=25, unique_by=lambda one: one.name), policies)
-def test_a_plan_carried_out_leaves_nothing_for_a_second_one(backups: list[Held], policy: Policy) -> None:
+def test_a_plan_carried_out_leaves_nothing_for_a_second_one(
+    backups: list[RetentionCandidate], policy: RetentionPolicy
+) -> None:
     expired = set(gone(planned(backups, policy)))
     left = [one for one in backups if one.name not in expired]
     assert not planned(left, policy).expired

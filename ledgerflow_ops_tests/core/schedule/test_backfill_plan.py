@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from ledgerflow_ops.core.errors import SettingsError
-from ledgerflow_ops.core.schedule.backfill_plan import Lack, days, refusal
+from ledgerflow_ops.core.schedule.backfill_plan import UnavailableSource, refusal_text, requested_days
 
 TODAY = date(2026, 11, 23)
 WINDOW = [TODAY - timedelta(days=ago) for ago in range(7, -1, -1)]
@@ -30,7 +30,7 @@ def of(*ago: int) -> list[date]:
 def test_days_are_those_asked_for_else_the_window_up_to_yesterday(
     asked: tuple[str, str, str], found: list[date]
 ) -> None:
-    assert days(*asked, WINDOW) == found
+    assert requested_days(*asked, WINDOW) == found
 
 
 @pytest.mark.parametrize(
@@ -51,16 +51,20 @@ def test_days_are_those_asked_for_else_the_window_up_to_yesterday(
 )
 def test_what_is_no_span_of_days_is_told(asked: tuple[str, str, str], words: str) -> None:
     with pytest.raises(SettingsError, match=words) as found:
-        days(*asked, WINDOW)
+        requested_days(*asked, WINDOW)
     assert found.value.hint
 
 
 def test_a_refusal_names_what_is_missing_way_by_way() -> None:
-    lacks = [Lack("No copy.", "Keep copies."), Lack("", "Keep copies."), Lack("No WAL.", "Keep WAL.")]
-    message, hint = refusal("prod", TODAY - timedelta(days=1), TODAY, lacks)
+    lacks = [
+        UnavailableSource("No copy.", "Keep copies."),
+        UnavailableSource("", "Keep copies."),
+        UnavailableSource("No WAL.", "Keep WAL."),
+    ]
+    message, hint = refusal_text("prod", TODAY - timedelta(days=1), TODAY, lacks)
     assert "no backup of prod for 2026-11-22" in message
     assert message.endswith("No copy. No WAL.")
     assert hint == "Keep copies. Keep WAL."
-    message, hint = refusal("prod", TODAY + timedelta(days=1), TODAY, lacks)
+    message, hint = refusal_text("prod", TODAY + timedelta(days=1), TODAY, lacks)
     assert "has not passed" in message
     assert hint == "A backup is taken on its own day."

@@ -7,21 +7,26 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledgerflow_ops.core.schedule.drill_rotation import Kept, estimates, reach, tonight
+from ledgerflow_ops.core.schedule.drill_rotation import (
+    DrillCandidate,
+    estimate_seconds,
+    plan_tonight,
+    rotation_status,
+)
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-def kept(number: int, ago: float | None, seconds: float | None = 60, size: int = 1_000_000) -> Kept:
+def kept(number: int, ago: float | None, seconds: float | None = 60, size: int = 1_000_000) -> DrillCandidate:
     """Backup `number` (days old), restored `ago` days before now."""
     restored = None if ago is None else NOW - timedelta(days=ago)
     day = date(2026, 11, 23) - timedelta(days=number)
-    return Kept(f"{number:03}.dump", day, size, restored, seconds)
+    return DrillCandidate(f"{number:03}.dump", day, size, restored, seconds)
 
 
-def files(backups: list[Kept], every_days: int = 30, minutes: int = 60) -> list[str]:
-    return [turn.kept.file for turn in tonight(backups, NOW, every_days, minutes)]
+def files(backups: list[DrillCandidate], every_days: int = 30, minutes: int = 60) -> list[str]:
+    return [turn.kept.file for turn in plan_tonight(backups, NOW, every_days, minutes)]
 
 
 class TestTonight:
@@ -55,7 +60,7 @@ class TestTonight:
         """Thirty of half an hour each, all restored on one day: two a night from early on."""
         backups = [kept(number, 18, 1800) for number in range(30)]
         assert len(files(backups)) == 2
-        [turn, _] = tonight(backups, NOW, 30, 60)
+        [turn, _] = plan_tonight(backups, NOW, 30, 60)
         assert "before too many fall due" in turn.reason
         assert files([kept(number, 18, 1800) for number in range(10)]) == []
 
@@ -63,10 +68,10 @@ class TestTonight:
 class TestEstimates:
     def test_go_by_what_was_measured_else_by_size(self) -> None:
         backups = [kept(1, 1, 100, 1_000_000), kept(2, None, None, 2_000_000), kept(3, None, None, 10)]
-        assert estimates(backups) == {"001.dump": 100, "002.dump": 200, "003.dump": 5.0}
+        assert estimate_seconds(backups) == {"001.dump": 100, "002.dump": 200, "003.dump": 5.0}
 
     def test_of_nothing_measured_are_slow(self) -> None:
-        assert estimates([kept(1, None, None, 1_000_000_000)]) == {"001.dump": 100.0}
+        assert estimate_seconds([kept(1, None, None, 1_000_000_000)]) == {"001.dump": 100.0}
 
 
 class TestCoverage:
@@ -78,7 +83,7 @@ class TestCoverage:
             kept(4, 2, 7200),
             replace(kept(5, None), trouble="bad"),
         ]
-        found = reach(backups, NOW, 30, 60)
+        found = rotation_status(backups, NOW, 30, 60)
         assert found.covered == ("004.dump", "001.dump") or set(found.covered) == {"001.dump", "004.dump"}
         assert found.overdue == ("002.dump",)
         assert found.never == ("003.dump",)
@@ -98,15 +103,15 @@ class TestCoverage:
         assert found.as_json()["overdue"] == ["002.dump"]
 
     def test_is_whole_when_all_were_restored_in_time(self) -> None:
-        found = reach([kept(1, 3), kept(2, 30)], NOW, 30, 60)
+        found = rotation_status([kept(1, 3), kept(2, 30)], NOW, 30, 60)
         assert (found.whole, found.enough) == (True, True)
         assert found.sentence == "2 of 2 backups were restored within 30 days."
 
     def test_of_nothing_says_so(self) -> None:
-        assert reach([], NOW, 30, 60).sentence == "There is no backup to restore."
+        assert rotation_status([], NOW, 30, 60).sentence == "There is no backup to restore."
 
     def test_without_a_budget_it_is_said_to_be_off(self) -> None:
-        assert "is off" in reach([kept(1, 3)], NOW, 30, 0).sentence
+        assert "is off" in rotation_status([kept(1, 3)], NOW, 30, 0).sentence
 
 
 @settings(max_examples=60, deadline=None)
@@ -121,10 +126,10 @@ def test_with_the_minutes_it_asks_for_nothing_ever_falls_overdue(
 ) -> None:
     """Ninety nights that begin up to two hours early or late, from the worst start: all restored at once."""
     backups = [kept(number, 0, seconds) for number, seconds in enumerate(durations)]
-    minutes = math.ceil(reach(backups, NOW, every_days, 1).needed)
+    minutes = math.ceil(rotation_status(backups, NOW, every_days, 1).needed)
     for number, shift in enumerate(jitter, start=1):
         now = NOW + number * DAY + timedelta(minutes=shift)
-        turns = tonight(backups, now, every_days, minutes)
+        turns = plan_tonight(backups, now, every_days, minutes)
         assert sum(turn.seconds for turn in turns) <= minutes * 60
         proofs = [turn.kept.restored_at for turn in turns if turn.kept.restored_at]
         assert proofs == sorted(proofs)
@@ -132,7 +137,7 @@ def test_with_the_minutes_it_asks_for_nothing_ever_falls_overdue(
         backups = [replace(one, restored_at=now) if one.file in done else one for one in backups]
         if fresh and number % 7 == fresh:  # the night's own backup takes the place of the oldest
             backups = [*backups[1:], replace(backups[0], file=f"n{number}.dump", restored_at=now)]
-        found = reach(backups, now, every_days, minutes)
+        found = rotation_status(backups, now, every_days, minutes)
         assert found.whole, (number, found.sentence)
 
 
@@ -146,12 +151,12 @@ def test_no_night_is_longer_than_its_budget_and_nothing_is_lost_sight_of(
     found: list[tuple[float | None, float | None]], every_days: int, minutes: int
 ) -> None:
     backups = [kept(number, ago, seconds) for number, (ago, seconds) in enumerate(found)]
-    turns = tonight(backups, NOW, every_days, minutes)
+    turns = plan_tonight(backups, NOW, every_days, minutes)
     assert sum(turn.seconds for turn in turns) <= minutes * 60
     assert len({turn.kept.file for turn in turns}) == len(turns)
-    seen = reach(backups, NOW, every_days, minutes)
+    seen = rotation_status(backups, NOW, every_days, minutes)
     assert sorted([*seen.covered, *seen.overdue, *seen.never]) == sorted(one.file for one in backups)
     left = {one.file for one in backups} - {turn.kept.file for turn in turns} - set(seen.unreachable)
     spare = minutes * 60 - sum(turn.seconds for turn in turns)
-    costs = estimates(backups)
+    costs = estimate_seconds(backups)
     assert all(costs[file] > spare for file in left & {*seen.overdue, *seen.never}), "there was room for it"

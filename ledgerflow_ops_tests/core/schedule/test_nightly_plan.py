@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from ledgerflow_ops.core.schedule import schedule
 from ledgerflow_ops.core.schedule.nightly_plan import (
     Attempt,
-    Decision,
     Night,
-    Rhythm,
+    NightDecision,
+    RetryPolicy,
     Task,
-    comes_first,
-    decide,
+    is_on_time,
+    next_task,
 )
 
 DAY = date(2026, 11, 23)
 DUE = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
-RHYTHM = Rhythm()
+RHYTHM = RetryPolicy()
 ALL = frozenset(Task)
 MINUTE = timedelta(minutes=1)
 
@@ -32,8 +32,8 @@ def night(*attempts: Attempt, proven: bool = False, busy: bool = False, today: d
     return Night(DAY, DUE, today, proven, busy, attempts)
 
 
-def after(found: Night, minutes: float, offered: frozenset[Task] = ALL) -> Decision:
-    return decide(found, DUE + minutes * MINUTE, offered, RHYTHM)
+def after(found: Night, minutes: float, offered: frozenset[Task] = ALL) -> NightDecision:
+    return next_task(found, DUE + minutes * MINUTE, offered, RHYTHM)
 
 
 def ended(task: Task, minutes: float, *, well: bool = True, may_pass: bool = False) -> Attempt:
@@ -115,11 +115,11 @@ class TestWhoComesFirst:
         [(0, 0, True), (0, 2.9, True), (0, 3, False), (-30, -30, True), (-30, 2.9, True), (60, 60, False)],
     )
     def test_the_schedule_does_only_in_its_time(self, tick: float, now: float, first: bool) -> None:
-        assert comes_first(DUE + tick * MINUTE, DUE, DUE + now * MINUTE, RHYTHM) is first
+        assert is_on_time(DUE + tick * MINUTE, DUE, DUE + now * MINUTE, RHYTHM) is first
 
     @given(st.integers(-120, 120), st.integers(-200, 2000))
     def test_never_do_both_ask_at_one_time(self, tick: int, now: int) -> None:
-        both = comes_first(DUE + tick * MINUTE, DUE, DUE + now * MINUTE, RHYTHM)
+        both = is_on_time(DUE + tick * MINUTE, DUE, DUE + now * MINUTE, RHYTHM)
         assert not (both and after(night(), now).task is Task.BACKUP)
 
 
@@ -160,16 +160,16 @@ class World:
 
     def tick(self, tick: datetime) -> None:
         """The schedule, as defs/automation/schedules.py evaluates it."""
-        day = schedule.nearest(tick, self.at, self.zone)
+        day = schedule.nearest_due_day(tick, self.at, self.zone)
         found = self.night_of(day)
-        in_time = day == self.today and comes_first(tick, found.due, self.now, RHYTHM)
+        in_time = day == self.today and is_on_time(tick, found.due, self.now, RHYTHM)
         if in_time and not (found.proven or found.attempts):
             self.start(found, Task.BACKUP)
 
     def look(self) -> None:
         """The sensor, as defs/automation/schedules.py evaluates it."""
         found = self.night_of(schedule.last_due(self.now, self.at, self.zone))
-        decision = decide(found, self.now, ALL, RHYTHM)
+        decision = next_task(found, self.now, ALL, RHYTHM)
         if decision.task:
             self.start(found, decision.task)
 

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledgerflow_ops.core.schedule.schedule import (
+    days_without_backup,
     due_at,
     due_days,
     exists,
     full_seal_due,
     last_due,
-    missed,
-    nearest,
+    nearest_due_day,
     next_due,
 )
 
@@ -201,7 +201,7 @@ class TestATick:
     ) -> None:
         zone, day, at = moment
         if exists(day, at, zone):
-            assert nearest(due_at(day, at, zone) + timedelta(minutes=minutes), at, zone) == day
+            assert nearest_due_day(due_at(day, at, zone) + timedelta(minutes=minutes), at, zone) == day
 
 
 def november(numbers: list[int]) -> list[date]:
@@ -223,12 +223,12 @@ class TestMissed:
         vienna = ZoneInfo("Europe/Vienna")
         for hour in (0, 12, 22):
             now = datetime(2026, 11, 23, hour, tzinfo=UTC)
-            found = missed(now, HALF_PAST_TWO, vienna, november(made), date(2026, 11, since))
+            found = days_without_backup(now, HALF_PAST_TWO, vienna, november(made), date(2026, 11, since))
             assert found == november(days)
 
     def test_a_day_that_never_was_is_not_missed(self) -> None:
         now = datetime(2012, 1, 1, 12, tzinfo=UTC)
-        found = missed(now, HALF_PAST_TWO, ZoneInfo("Pacific/Apia"), [], date(2011, 12, 29))
+        found = days_without_backup(now, HALF_PAST_TWO, ZoneInfo("Pacific/Apia"), [], date(2011, 12, 29))
         assert [day.isoformat() for day in found] == ["2011-12-29", "2011-12-31", "2012-01-01"]
 
 

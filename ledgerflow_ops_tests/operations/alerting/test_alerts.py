@@ -21,7 +21,7 @@ import pytest
 from ledgerflow_ops.adapters.cluster.cluster import free_port
 from ledgerflow_ops.adapters.services import notifications
 from ledgerflow_ops.adapters.system import journal_file
-from ledgerflow_ops.core.alerting.alert_messages import Words
+from ledgerflow_ops.core.alerting.alert_messages import MessageText
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
@@ -264,7 +264,7 @@ class TestNotArriving:
                 "slow": notifications.sender("slow", slow.url),
                 "web": notifications.sender("web", web.url),
             }
-            words = Words("title", "body", "warning")
+            words = MessageText("title", "body", "warning")
             begun = time.monotonic()
             found = notifications.deliver(
                 {name: (one, [words, words]) for name, one in senders.items()}, patience=0.5

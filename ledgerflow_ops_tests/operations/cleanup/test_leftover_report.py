@@ -20,7 +20,7 @@ from ledgerflow_ops.adapters.load import drop_database, restore_server
 from ledgerflow_ops.adapters.system.server_account import server_account
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.restore import database_names
-from ledgerflow_ops.core.restore.database_names import Mark, Role
+from ledgerflow_ops.core.restore.database_names import DatabaseMark, DatabaseRole
 from ledgerflow_ops.operations.cleanup import leftover_report, leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import Embedded
@@ -164,14 +164,14 @@ def test_a_half_restored_database_is_named_and_discarded(root: Path, embedded: E
     server = embedded.start()
     live, ident = f"Büro's {secrets.token_hex(3)}", database_names.new_id(NOON, "a1b2")
     half, stranger = (
-        database_names.beside_name(live, Role.RESTORING, one) for one in (ident, f"{ident[:-4]}c3d4")
+        database_names.sibling_name(live, DatabaseRole.RESTORING, one) for one in (ident, f"{ident[:-4]}c3d4")
     )
     with databases.made(server, name=live) as database, _left(server, half), _left(server, stranger):
         env = builders.env(root, database)
         with server.connect() as connection:
-            mark = Mark("dev", live, Role.RESTORING, ident, NOON, "first.dump")
+            mark = DatabaseMark("dev", live, DatabaseRole.RESTORING, ident, NOON, "first.dump")
             restore_server.mark(connection, half, mark.encode())
-            theirs = Mark("prod", live, Role.RESTORING, ident, NOON, "first.dump")
+            theirs = DatabaseMark("prod", live, DatabaseRole.RESTORING, ident, NOON, "first.dump")
             restore_server.mark(connection, stranger, theirs.encode())
         (found,) = _named(env, "dev databases")
         assert found.message == f"On the server of dev, half-restored and never live: {half}."

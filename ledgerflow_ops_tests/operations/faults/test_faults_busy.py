@@ -12,7 +12,7 @@ import pytest
 
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.core.postgres.session_activity import words_of
+from ledgerflow_ops.core.postgres.session_activity import statement_words
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.embedded_postgres import Embedded
@@ -185,7 +185,7 @@ def test_a_statement_is_told_without_what_may_be_secret() -> None:
     query = (
         "ALTER ROLE bob PASSWORD 's3cr3t'; SELECT $tag$s3cr3t$tag$, E'it\\'s s3cr3t', 4111111111111111 FROM t"
     )
-    told = words_of(query)
+    told = statement_words(query)
     assert told.startswith("ALTER ROLE bob PASSWORD")
     for secret in ("s3cr3t", "4111"):
         assert secret not in told

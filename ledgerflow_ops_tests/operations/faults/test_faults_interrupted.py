@@ -98,11 +98,11 @@ _BETWEEN = """
 from ledgerflow_ops import config
 from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.progress import Silent, Step
+from ledgerflow_ops.core.progress import SilentReporter, Step
 from ledgerflow_ops.defs.terminal_runs import run
 from ledgerflow_ops.operations.context import OperationContext
 
-class Interrupting(Silent):
+class Interrupting(SilentReporter):
     def step(self, step):
         if step is Step.SEAL:
             process.popen(["sleep", "600"], extra={})

@@ -22,7 +22,7 @@ from ledgerflow_ops.core.catalog.manifest import Manifest, encode_sealed
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge
-from ledgerflow_ops.core.sealed_records import TAIL, parsed
+from ledgerflow_ops.core.sealed_records import TAIL, parse_json
 from ledgerflow_ops.defs import order
 from ledgerflow_ops.operations import catalog, summaries
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -216,7 +216,7 @@ def test_a_record_that_nobody_could_have_written_is_a_bad_record(root: Path, tex
 @pytest.mark.parametrize("text", ["[" * DEEP, "NaN", '{"a":1,"a":2}', "[1,", "\x00", '"', ""])
 def test_plain_json_is_all_that_is_read(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whichever it is: no RecursionError, no other
-        parsed(text)
+        parse_json(text)
 
 
 def test_a_record_of_a_gigabyte_is_not_read_into_memory(root: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 import zstandard
 
 from ledgerflow_ops.adapters.connection.database import Database
-from ledgerflow_ops.core.catalog.files import FilesState, Kind
+from ledgerflow_ops.core.catalog.files import FileKind, FilesState
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
@@ -68,7 +68,7 @@ def _name(manifest: Manifest) -> BackupName:
     return BackupName.of(manifest.dump.file)
 
 
-def _paths(manifest: Manifest, kind: Kind = Kind.FILE) -> set[str]:
+def _paths(manifest: Manifest, kind: FileKind = FileKind.FILE) -> set[str]:
     return {entry.path for entry in _state(manifest).entries if entry.kind is kind}
 
 
@@ -87,7 +87,7 @@ class TestStored:
         manifest = _take(sandbox)
         state, name = _state(manifest), _name(manifest)
         assert _paths(manifest) == {"2026/statement.pdf", "notes.txt", ""}
-        assert _paths(manifest, Kind.FOLDER) == {"", "2026"}
+        assert _paths(manifest, FileKind.FOLDER) == {"", "2026"}
         assert state.roots == (str(media), str(sandbox.root / "settings.env"))
         assert (state.archive.file, state.needs, state.newly_stored) == (name.files, (), state.files)
         assert manifest.recovery_point <= state.begun_at <= state.still_at <= manifest.finished_at
@@ -133,7 +133,9 @@ class TestStored:
         assert deep.exists()
         recorder = Recorder()
         manifest = backup.backup(sandbox.env(recorder))
-        links = {entry.path: entry.target for entry in _state(manifest).entries if entry.kind is Kind.LINK}
+        links = {
+            entry.path: entry.target for entry in _state(manifest).entries if entry.kind is FileKind.LINK
+        }
         assert links["absolute"] == "/etc/passwd"
         assert not [path for path in _paths(manifest) if path.startswith("folder link/")]
         assert {NFC, NFD, "hard link", "latin-\\xe4.txt"} <= _paths(manifest)

@@ -17,7 +17,7 @@ from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.core.progress import FILES_STEPS, Step
-from ledgerflow_ops.core.restore.file_swap import Phase
+from ledgerflow_ops.core.restore.file_swap import SwapPhase
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.files import files_pairing, files_plan, files_restore
 from ledgerflow_ops.places import PROJECT
@@ -92,7 +92,7 @@ def test_the_files_come_back_and_those_that_were_there_are_kept(sandbox: Sandbox
     wanted, harmed = _tree(sandbox), _harm(sandbox)
     recorder = Recorder()
     swap = put_in_place(sandbox.env(recorder), manifest, "a1", NOON)
-    assert swap.phase is Phase.SWAPPED
+    assert swap.phase is SwapPhase.SWAPPED
     assert _tree(sandbox) == wanted != harmed
     assert list(dict.fromkeys(recorder.steps)) == list(FILES_STEPS)
     assert _beside(sandbox) == ["ledger media__before_a1", "settings.env__before_a1"]
@@ -114,7 +114,7 @@ def test_a_restore_is_taken_back_and_what_it_had_put_there_is_kept(
 ) -> None:
     harmed = _harm(sandbox)
     put_in_place(sandbox.env(), manifest, "a1", NOON)
-    assert take_back(sandbox.env(), "a1").phase is Phase.TAKEN_BACK
+    assert take_back(sandbox.env(), "a1").phase is SwapPhase.TAKEN_BACK
     assert _tree(sandbox) == harmed
     assert _beside(sandbox) == ["ledger media__undone_a1", "settings.env__undone_a1"]
     assert files_restore.swapped(sandbox.env(), "a1") is None
@@ -251,7 +251,7 @@ def test_a_restore_killed_at_any_step_is_finished_or_undone(
     wanted, harmed = _tree(sandbox), _harm(sandbox)
     _kill(sandbox, "files", where)
     (interrupted,) = files_restore.unfinished(sandbox.env())
-    swapping = interrupted.phase is Phase.SWAPPING
+    swapping = interrupted.phase is SwapPhase.SWAPPING
     assert swapping == (where.startswith(("set", "put")))
     assert files_pairing.settle(sandbox.env(), {RESTORE} if undo else set(), set()) == [RESTORE]
     assert _tree(sandbox) == (wanted if swapping and not undo else harmed)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.catalog import backup_summary
-from ledgerflow_ops.core.catalog.backup_summary import Listed
+from ledgerflow_ops.core.catalog.backup_summary import ListedDump
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.proof import Verdict
 from ledgerflow_ops.operations import catalog, summaries
@@ -30,10 +30,10 @@ _TICK = 0.012
 """Seconds after which a file's times are others than before: Linux keeps them by the tick of its clock."""
 
 
-def slow(env: EnvironmentContext) -> list[Listed]:
+def slow(env: EnvironmentContext) -> list[ListedDump]:
     """As the manifests themselves tell it."""
     return [
-        backup_summary.listed(entry, manifest=env.folder.taken(entry.name.manifest))
+        backup_summary.list_dump(entry, manifest=env.folder.taken(entry.name.manifest))
         for entry in catalog.entries(env)
     ]
 

@@ -275,10 +275,10 @@ def test_a_source_that_nobody_can_restore_is_named_with_what_fixes_it(
     assert named in examination.bad.message
     assert "another backup will not help" in examination.bad.hint
     assert case.sandbox.states() == {"first": "unrestorable"}
-    listed = [backup_summary.listed(entry, manifest=True) for entry in case.sandbox.entries()]
+    listed = [backup_summary.list_dump(entry, manifest=True) for entry in case.sandbox.entries()]
     (finding,) = [
-        *proof_findings.bad(env.environment, listed),
-        *proof_findings.unrestorable(env.environment, listed),
+        *proof_findings.bad_backups(env.environment, listed),
+        *proof_findings.unrestorable_sources(env.environment, listed),
     ]
     assert (finding.kind, finding.level) == ("unrestorable", Level.CRITICAL)
     assert named in finding.message

@@ -113,7 +113,7 @@ def test_they_come_back_under_another_owner(
         assert loaded.code == 0, loaded.errors
         with small.connect() as one, copy.connect() as other:
             sealed, found = source.read_contents(one), source.read_contents(other)
-        dumped = ddl_comparison.compare(
+        dumped = ddl_comparison.compare_ddl(
             archive.definitions(programs, file), archive.definitions_of(programs, copy)
         )
     assert [one.sentence for one in facts_equal(sealed.seal, found.seal, same_major=True)] == []

@@ -375,11 +375,11 @@ def test_each_kind_is_restored_and_each_change_of_one_is_told(
     def told() -> list[str]:
         with everything.connect() as connection:
             found = source.read_contents(connection)
-        sealed = public_schema.as_carried(
+        sealed = public_schema.as_dumped(
             manifest.seal, found.seal, found.public, programs.major, programs.major
         )
         differences = facts_equal(sealed, found.seal, same_major=True)
-        differences += ddl_comparison.compare(dumped, archive.definitions_of(programs, everything))
+        differences += ddl_comparison.compare_ddl(dumped, archive.definitions_of(programs, everything))
         return [one.sentence for one in differences]
 
     assert told() == []
