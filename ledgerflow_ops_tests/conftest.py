@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,19 +17,25 @@ from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import Embedded
-from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests import builders, hypothesis_profiles
 from ledgerflow_ops_tests.fakes import engine as engines
 from ledgerflow_ops_tests.fakes.engine import Engine
 
-_FOR_THE_TESTS = ("LEDGERFLOW_SCREENSHOTS", "LEDGERFLOW_REGRESS", "LEDGERFLOW_LINES")
+_FOR_THE_TESTS = ("LEDGERFLOW_SCREENSHOTS", "LEDGERFLOW_REGRESS")
+
+hypothesis_profiles.register()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """No setting, no PG* and no Docker variable of the person who runs the tests reaches them.
 
     Nor do signals that are ignored: a shell does that to what it starts in the background, and every program
-    that the tests start would inherit it.
+    that the tests start would inherit it. Bytecode is kept, whatever the person's environment says: pytest
+    takes seven seconds to rewrite the asserts of all modules, and every command that a test runs would
+    compile the product anew.
     """
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)

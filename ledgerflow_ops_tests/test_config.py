@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, assume, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -19,6 +18,7 @@ from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
 from ledgerflow_ops.sections import EnvironmentSettings
+from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 DEV, TEST, PROD = Environment.DEV, Environment.TEST, Environment.PROD
 SECRET = "hunter2-geheim"
@@ -381,7 +381,7 @@ class TestOddUrls:
             Database.of(f"postgresql://u:{SECRET}@h/%a0", "environments.dev.database_url")
 
     @given(user=_ODD, password=_PASSWORDS, host=_ODD, database=_ODD)
-    @hypothesis_settings(max_examples=300, suppress_health_check=[HealthCheck.filter_too_much])
+    @examples(300, suppress_health_check=[HealthCheck.filter_too_much])
     def test_any_text_is_a_database_or_a_settings_error_and_never_shown(
         self, user: str, password: str, host: str, database: str
     ) -> None:
@@ -402,7 +402,7 @@ class TestOddUrls:
         assert "S3cr3t" not in shown
 
     @given(text=st.text(max_size=40))
-    @hypothesis_settings(max_examples=200)
+    @examples(200)
     def test_any_text_at_all_in_a_variable_ends_in_settings_or_a_settings_error(self, text: str) -> None:
         raw = os.fsencode(text) if text.isprintable() else text.encode("utf-8", "surrogatepass")
         assume(b"\0" not in raw)

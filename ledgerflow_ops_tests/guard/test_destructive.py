@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.guard.inside.effects import Effect
@@ -11,6 +11,7 @@ from ledgerflow_ops_tests.fakes import image
 from ledgerflow_ops_tests.fakes.docker_sandboxes import DATA, DockerSandbox
 from ledgerflow_ops_tests.guard.conftest import Judged, run
 from ledgerflow_ops_tests.guard.lines import Line, spelled
+from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 _SYSTEM = image.SYSTEM
 _WIPE = ("sh", "-c", "rm -rf /x/*")
@@ -135,7 +136,7 @@ def test_it_really_loses_something_and_is_seen(
     assert lost, f"{words} loses nothing: the line is not worth its place"
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(120, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_however_it_is_spelled(data: st.DataObject, docker_sandbox: DockerSandbox, judged: Judged) -> None:
     _link(docker_sandbox)

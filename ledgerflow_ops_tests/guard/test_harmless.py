@@ -1,23 +1,19 @@
 """Whatever is judged harmless is really run, and nothing that is protected has changed afterwards."""
 
-import os
 from collections import Counter
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 
 from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops_tests.fakes.docker_sandboxes import DockerSandbox
 from ledgerflow_ops_tests.guard.conftest import Judged, run
 from ledgerflow_ops_tests.guard.lines import wild
+from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 SEEN: Counter[str] = Counter()
-_MANY = int(os.environ.get("LEDGERFLOW_LINES", "200"))
-"""How many lines are made. The same ones each time, unless more are asked for."""
 
 
-@settings(
-    max_examples=_MANY, deadline=None, derandomize=_MANY == 200, suppress_health_check=list(HealthCheck)
-)
+@examples(200, suppress_health_check=list(HealthCheck))
 @given(words=wild())
 def test_a_wild_command_that_is_let_through_touches_nothing(
     words: list[str], docker_sandbox: DockerSandbox, judged: Judged

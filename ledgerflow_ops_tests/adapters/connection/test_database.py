@@ -10,7 +10,7 @@ from urllib.parse import quote
 import psycopg
 import psycopg2  # type: ignore[import-untyped]
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 from psycopg import sql
 from sqlalchemy import make_url
@@ -23,6 +23,7 @@ from ledgerflow_ops.core.errors import LedgerError, SettingsError
 from ledgerflow_ops.core.postgres.session_activity import Limits
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops_tests.fakes import sandboxes
+from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 PATH = "environments.dev.database_url"
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
@@ -153,7 +154,7 @@ def _with_password(server: Database, login: Database, password: str) -> Database
     return Database({**login.parameters, "password": password})
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(password=TEXT)
 @example(password=ODD)
 def test_the_driver_reaches_a_server_with_any_password(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.core.alerting import alert_policy
@@ -21,6 +21,7 @@ from ledgerflow_ops.core.alerting.alert_policy import (
 from ledgerflow_ops.core.alerting.findings import Alert, AlertState, Finding, Level
 from ledgerflow_ops.core.alerting.quiet_hours import QuietHours
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 DEV, TEST, PROD = Environment.DEV, Environment.TEST, Environment.PROD
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -134,7 +135,7 @@ STEPS = st.lists(
 
 
 class TestAnyHistory:
-    @settings(max_examples=200, deadline=None)
+    @examples(200)
     @given(STEPS, st.sampled_from([None, NIGHT]))
     def test_nothing_is_lost_nothing_is_told_twice_and_no_end_without_a_beginning(
         self, steps: Sequence[tuple[str, list[Finding], timedelta, set[str]]], quiet: QuietHours | None
@@ -153,7 +154,7 @@ class TestAnyHistory:
         people.report("watch:dev", after=3 * DAY)
         assert people.state == AlertState()
 
-    @settings(max_examples=100, deadline=None)
+    @examples(100)
     @given(st.lists(st.booleans(), min_size=200, max_size=400), st.sampled_from([MINUTE, 6 * MINUTE, HOUR]))
     def test_what_comes_and_goes_is_no_storm(self, there: list[bool], pace: timedelta) -> None:
         people = People()

@@ -5,12 +5,13 @@ from itertools import pairwise
 
 import pytest
 import xxhash
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.core.catalog.manifest import Contents, SequenceState, TableContent
 from ledgerflow_ops.core.comparison.dump_content import ContentReader, UnreadableText
 from ledgerflow_ops.core.postgres.qualified_names import column_list
+from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 HEAD = [
     b"--\n",
@@ -118,7 +119,7 @@ def test_any_chunking_gives_what_the_tables_hold(dump: Dump, cuts: list[int]) ->
 
 
 @given(dumps())
-@settings(max_examples=25)
+@examples(25)
 def test_one_byte_at_a_time_gives_the_same_as_all_at_once(dump: Dump) -> None:
     assert read(dump.text, list(range(len(dump.text)))) == read(dump.text)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
@@ -16,6 +16,7 @@ from ledgerflow_ops.core.monitoring import anomalies
 from ledgerflow_ops.core.monitoring.expected_ranges import daily_backups, expected_ranges
 from ledgerflow_ops_tests.fakes import histories
 from ledgerflow_ops_tests.fakes.histories import AUDIT, LEDGER, SESSIONS, SETTINGS
+from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 SEED = 5
 
@@ -266,7 +267,7 @@ def test_of_a_day_the_newest_backup_counts_and_bad_ones_do_not(plain: list[Backu
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     slope=st.floats(0, 0.05),
     start=st.integers(100_000, 10**9),
@@ -285,7 +286,7 @@ def test_plain_growth_raises_nothing_however_fast(
     assert not [one for one in anomalies.find_anomalies(grown) if one.kind == "size"]
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(start=st.integers(1, 10**9), step=st.integers(-3_000_000, 10**8), days=st.integers(20, 60))
 def test_what_grows_evenly_is_expected_to_the_byte(start: int, step: int, days: int) -> None:
     """The trend is carried forward: without it, what doubles in a week would be told every day."""

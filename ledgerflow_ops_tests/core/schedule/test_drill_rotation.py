@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.core.schedule.drill_rotation import (
@@ -13,6 +13,7 @@ from ledgerflow_ops.core.schedule.drill_rotation import (
     plan_tonight,
     rotation_status,
 )
+from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -114,7 +115,7 @@ class TestCoverage:
         assert "is off" in rotation_status([kept(1, 3)], NOW, 30, 0).sentence
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.lists(st.floats(1, 5000), min_size=1, max_size=25),
     st.integers(3, 40),
@@ -141,7 +142,7 @@ def test_with_the_minutes_it_asks_for_nothing_ever_falls_overdue(
         assert found.whole, (number, found.sentence)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     st.lists(st.tuples(st.none() | st.floats(0, 90), st.none() | st.floats(1, 9000)), max_size=40),
     st.integers(1, 60),

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from dagster._utils.schedules import schedule_execution_time_iterator
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.core.schedule import schedule
@@ -20,6 +20,7 @@ from ledgerflow_ops.core.schedule.nightly_plan import (
     is_on_time,
     next_task,
 )
+from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 DAY = date(2026, 11, 23)
 DUE = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
@@ -231,7 +232,7 @@ def test_four_hundred_days_have_one_backup_each_under_dagsters_own_ticks(name: s
         assert sum(counts) >= len(expected) - 2
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(
     st.sampled_from(["Europe/Vienna", "America/Havana", "Australia/Lord_Howe", "UTC"]),
     st.times(),

@@ -6,7 +6,7 @@ from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.core.schedule.schedule import (
@@ -19,6 +19,7 @@ from ledgerflow_ops.core.schedule.schedule import (
     nearest_due_day,
     next_due,
 )
+from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 DAY = timedelta(days=1)
 HALF_PAST_TWO = time(2, 30)
@@ -95,7 +96,7 @@ class TestTheInstant:
         vienna = ZoneInfo("Europe/Vienna")
         assert due_at(date(2026, 10, 25), HALF_PAST_TWO, vienna) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 
-    @settings(max_examples=400, deadline=None)
+    @examples(400)
     @given(moments())
     def test_lies_on_its_own_day_and_after_that_of_the_day_before(
         self, moment: tuple[ZoneInfo, date, time]
@@ -132,7 +133,7 @@ class TestTheInstant:
                 assert {day - DAY, day + DAY} <= set(days)
                 assert len(days) in (7, 8)
 
-    @settings(max_examples=300, deadline=None)
+    @examples(300)
     @given(moments())
     def test_every_other_day_exists(self, moment: tuple[ZoneInfo, date, time]) -> None:
         zone, day, at = moment
@@ -167,7 +168,7 @@ class TestDays:
             asked == list(due_days(start, start + 400 * DAY + timedelta(minutes=47), at, zone))[: len(asked)]
         )
 
-    @settings(max_examples=300, deadline=None)
+    @examples(300)
     @given(moments(), st.integers(-72 * 60, 72 * 60))
     def test_last_and_next_are_neighbours_about_now(
         self, moment: tuple[ZoneInfo, date, time], minutes: int
@@ -181,7 +182,7 @@ class TestDays:
             following.astimezone(zone).date()
         ], "none lies between"
 
-    @settings(max_examples=200, deadline=None)
+    @examples(200)
     @given(moments(), st.integers(1, 20), st.integers(1, 60 * 30))
     def test_spans_add_up(self, moment: tuple[ZoneInfo, date, time], days: int, minutes: int) -> None:
         zone, day, at = moment
@@ -194,7 +195,7 @@ class TestDays:
 
 
 class TestATick:
-    @settings(max_examples=200, deadline=None)
+    @examples(200)
     @given(moments(), st.integers(-120, 120))
     def test_means_the_day_that_is_due_nearest(
         self, moment: tuple[ZoneInfo, date, time], minutes: int

@@ -3,12 +3,13 @@
 import shlex
 from collections.abc import Sequence
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.guard.inside.effects import Around, Effect
 from ledgerflow_ops.guard.inside.programs import effect
 from ledgerflow_ops_tests.guard.inside.surroundings import APPLICATION, DATABASE, of_shell
+from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 Line = tuple[str, ...]
 
@@ -185,7 +186,7 @@ def wrapped(draw: st.DrawFn, inner: st.SearchStrategy[Line]) -> Line:
 
 
 @given(wrapped(NEXT_TO_THE_DATA))
-@settings(max_examples=600, deadline=None)
+@examples(600)
 def test_no_wrapping_hides_what_destroys(line: Line) -> None:
     found = effect(line, DATABASE)
     assert found.effect is Effect.DESTROYS, found.why
@@ -193,7 +194,7 @@ def test_no_wrapping_hides_what_destroys(line: Line) -> None:
 
 
 @given(wrapped(DESTRUCTIVE))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_nor_in_the_application_container(line: Line) -> None:
     found = effect(line, APPLICATION)
     assert found.effect is Effect.DESTROYS, found.why
@@ -209,7 +210,7 @@ HARMLESS: list[Line] = [
 
 
 @given(st.sampled_from(HARMLESS), st.lists(st.sampled_from([*PREFIXES, None]), max_size=3))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_nor_does_wrapping_make_harmless_things_terrible(line: Line, wrappers: list[Line | None]) -> None:
     for wrapper in wrappers:
         line = ("sh", "-c", as_text(line)) if wrapper is None else (*wrapper, *line)
@@ -218,7 +219,7 @@ def test_nor_does_wrapping_make_harmless_things_terrible(line: Line, wrappers: l
 
 
 @given(st.sampled_from(HARMLESS), st.text(st.characters(codec="utf-8"), max_size=10))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_an_unknown_program_is_never_harmless_next_to_the_data(line: Line, name: str) -> None:
     around = Around(DATABASE.data, terminal=False, input=False)
     found = effect((f"{name}\N{SNOWMAN}", *line), around)

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.adapters.connection.database import Database
@@ -16,6 +16,7 @@ from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops.guard.inside.options import Unreadable, parse
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops_tests.guard.inside.surroundings import DATABASE, judged
+from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 SPECS = {**postgres.OPTIONS, "psql": psql.OPTIONS}
 
@@ -128,7 +129,7 @@ def test_what_cannot_be_read_is_said(args: list[str]) -> None:
 
 
 @given(st.lists(st.text("-abcdf= x", max_size=6), max_size=6))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_nothing_but_unreadable_is_raised(args: list[str]) -> None:
     try:
         read = parse(args, psql.OPTIONS)

@@ -3,13 +3,14 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding
 from ledgerflow_ops.guard.inside.programs import effect
 from ledgerflow_ops_tests.guard.inside.surroundings import APPLICATION, DATABASE, judged, typed
 from ledgerflow_ops_tests.guard.inside.surroundings import fed as given_input
+from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 DESTROYED_IN_THE_DATABASE = r"""
 dropdb ledgerflow_dev
@@ -490,7 +491,7 @@ WORDS = st.text(max_size=12) | st.sampled_from(re.findall(r"\S+", BITS))
 
 
 @given(st.lists(WORDS, max_size=9), st.sampled_from([DATABASE, APPLICATION, typed(DATABASE)]))
-@settings(max_examples=400, deadline=None)
+@examples(400)
 def test_nothing_raises(argv: list[str], around: Around) -> None:
     found = effect(argv, around)
     assert isinstance(found, Finding)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding
@@ -14,6 +14,7 @@ from ledgerflow_ops.guard.inside.options import Unreadable
 from ledgerflow_ops.guard.inside.words import commands
 from ledgerflow_ops_tests.guard.inside.surroundings import APPLICATION, DATABASE, of_shell
 from ledgerflow_ops_tests.guard.inside.surroundings import fed as given_input
+from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 READING = r"""
 ls; pwd && date || true
@@ -249,7 +250,7 @@ QUOTED = st.text(st.sampled_from("abc$`\"'\\ ;&|<>()#*?!{}~\n\t-=%"), max_size=8
 
 
 @given(st.lists(QUOTED, min_size=1, max_size=4), st.sampled_from(["single", "double", "backslash"]))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_quoting_gives_the_words_back(values: list[str], way: str) -> None:
     """Words quoted in any way are the words again, and no more than one command."""
     found = [each for each in commands("x " + " ".join(quoted(value, way) for value in values)) if each.words]
@@ -277,7 +278,7 @@ def test_words_are_those_of_a_real_shell(shell: str, tmp_path: Path) -> None:
     seen = 0
 
     @given(TEXT)
-    @settings(max_examples=150, deadline=None)
+    @examples(150)
     def compare(text: str) -> None:
         nonlocal seen
         try:
@@ -305,7 +306,7 @@ def test_words_are_those_of_a_real_shell(shell: str, tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=60) | TEXT, st.sampled_from([DATABASE, APPLICATION]))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_nothing_raises(text: str, around: Around) -> None:
     found = of_shell(text, around)
     assert isinstance(found, Finding)

@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.adapters.connection.database import Database
@@ -13,6 +13,7 @@ from ledgerflow_ops.adapters.programs.client_tools import bundled
 from ledgerflow_ops.guard.inside.effects import Effect, Finding
 from ledgerflow_ops.guard.inside.functions import HARMLESS
 from ledgerflow_ops.guard.inside.statements import of_sql
+from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 READING = r"""
 select 1
@@ -357,7 +358,7 @@ SAID = st.lists(
 
 
 @given(STATEMENTS, QUIET, QUIET)
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_comments_and_white_space_hide_nothing(
     statement: tuple[str, Effect], before: str, after: str
 ) -> None:
@@ -370,7 +371,7 @@ PLAIN = [text for text in (*several(CHANGING), *KEPT) if not set(text) & set("'\
 
 
 @given(st.sampled_from(PLAIN), st.randoms(use_true_random=False), QUIET.filter(bool))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_case_and_comments_between_words_hide_nothing(text: str, random: object, gap: str) -> None:
     choose: Callable[[list[str]], str] = getattr(random, "choice")  # noqa: B009 – hypothesis' own type is private
     mixed = "".join(choose([sign.upper(), sign.lower()]) for sign in text)
@@ -378,7 +379,7 @@ def test_case_and_comments_between_words_hide_nothing(text: str, random: object,
 
 
 @given(st.lists(STATEMENTS, min_size=1, max_size=4))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_the_worst_of_several_counts(statements: list[tuple[str, Effect]]) -> None:
     together = "\n;".join(text for text, _ in statements)
     if not any(text in LEFT_OPEN for text, _ in statements):
@@ -386,7 +387,7 @@ def test_the_worst_of_several_counts(statements: list[tuple[str, Effect]]) -> No
 
 
 @given(SAID)
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_what_stands_in_quotes_is_not_done(said: str) -> None:
     assert of_sql(f"select '{said}' as \"{said.replace(chr(34), '')}\", 1").effect is Effect.READS
     if "$" not in said:
@@ -397,7 +398,7 @@ BITS = "select|drop|(|)|'|\"|$$|$a$|--|/*|*/|\\|;|with|as|explain|analyze|copy|t
 
 
 @given(st.text(max_size=60) | st.lists(st.sampled_from(BITS.split("|")), max_size=12).map(" ".join))
-@settings(max_examples=400, deadline=None)
+@examples(400)
 def test_nothing_raises(text: str) -> None:
     found = of_sql(text)
     assert isinstance(found, Finding)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.adapters.system import clock
@@ -24,6 +24,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON
 from ledgerflow_ops_tests.fakes import catalogs
+from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 _OLD = 1_700_000_000
 _TICK = 0.012
@@ -121,7 +122,7 @@ def _age_back(env: EnvironmentContext, number: int) -> None:
 CHANGES: list[Change] = [_put, _prove, _remove, _damage, _cut, _evict, _copy, _link, _age_back]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(60, suppress_health_check=list(HealthCheck))
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(CHANGES), st.integers(0, 400), st.booleans()), min_size=1, max_size=12
