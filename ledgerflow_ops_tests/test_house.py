@@ -3,14 +3,19 @@
 import ast
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 PROJECT = Path(__file__).parents[1]
 PRODUCT = PROJECT / "ledgerflow_ops"
 MODULES = {path.relative_to(PRODUCT).as_posix(): path for path in sorted(PRODUCT.rglob("*.py"))}
 LONGEST = 350
+FULLEST = 20
+"""So many modules, its `__init__` left out, may lie in one folder."""
 
 BELOW: dict[str, set[str]] = {
     "bootstrap": set(),
@@ -166,6 +171,49 @@ def test_imports_run_one_way() -> None:
     )
 
 
+def packages_imported(module: str) -> set[str]:
+    """The packages of the product that a module takes something from."""
+    known = {
+        path.removesuffix("/__init__.py").removesuffix(".py").replace("/", "."): path for path in MODULES
+    }
+    names = {name.removeprefix("ledgerflow_ops.") for name in imports(module)}
+    paths = {known.get(name) or known.get(name.rpartition(".")[0]) for name in names}
+    return {package(path) for path in paths if path}
+
+
+def package(module: str) -> str:
+    """The sub-package that a module lies in; one at the root of its part is a package of its own."""
+    folders = module.split("/")[:-1]
+    return "/".join(folders[:2]) if len(folders) > 1 else module
+
+
+def cycle(graph: Mapping[str, set[str]]) -> list[str]:
+    """Names that lead round to the first of them; empty where there is no way round."""
+    left = {name: after & set(graph) - {name} for name, after in graph.items()}
+    while free := [name for name, after in left.items() if not after & set(left)]:
+        for name in free:
+            del left[name]
+    way = [min(left)] if left else []
+    while way and way[-1] not in way[:-1]:
+        way.append(min(left[way[-1]] & set(left)))
+    return way[way.index(way[-1]) :] if way else []
+
+
+@pytest.mark.parametrize("room", ["core", "adapters"])
+def test_no_imports_run_in_a_circle(room: str) -> None:
+    graph: dict[str, set[str]] = {}
+    for module in MODULES:
+        if part(module) == room and module != f"{room}/__init__.py":
+            graph.setdefault(package(module), set()).update(packages_imported(module))
+    found = cycle(graph)
+    assert not found, " → ".join(found)
+
+
+def test_a_circle_is_found() -> None:
+    assert cycle({"a": {"b", "a"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}) == ["b", "c", "b"]
+    assert cycle({"a": {"b", "a"}, "b": {"c", "x"}, "c": set()}) == []
+
+
 def test_only_the_definitions_know_dagster() -> None:
     require_none(
         f"{module} imports {name}"
@@ -276,6 +324,13 @@ def test_the_init_of_a_sub_package_is_one_docstring() -> None:
 def test_every_module_is_short() -> None:
     lengths = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
     require_none(f"{module} has {lines} lines" for module, lines in lengths.items() if lines >= LONGEST)
+
+
+def test_no_folder_is_too_full() -> None:
+    folders = Counter(
+        Path(module).parent.as_posix() for module in MODULES if not module.endswith("__init__.py")
+    )
+    require_none(f"{folder} has {number} modules" for folder, number in folders.items() if number > FULLEST)
 
 
 def test_only_the_bootstrap_prints() -> None:

@@ -78,7 +78,7 @@ def run(
 def _lead_to(env: EnvironmentContext) -> None:
     """Let Dagster find its instance."""
     settings = env.ctx.settings
-    os.environ.update(dagster_home.variables(settings.state_dir, PROJECT, storage(settings)))
+    os.environ.update(dagster_home.variables(settings.state_dir, PROJECT, storage(settings).sqlalchemy_url()))
 
 
 def on_record(env: EnvironmentContext, asset: dg.AssetKey) -> set[str]:

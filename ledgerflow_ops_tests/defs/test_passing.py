@@ -240,7 +240,10 @@ def killed(bench: Bench, where: str) -> None:
             where,
             str(bench.env().today()),
         ],
-        env={**os.environ, **dagster_home.variables(settings.state_dir, PROJECT, bench.storage)},
+        env={
+            **os.environ,
+            **dagster_home.variables(settings.state_dir, PROJECT, bench.storage.sqlalchemy_url()),
+        },
         cwd=PROJECT,
         capture_output=True,
         text=True,

@@ -107,7 +107,7 @@ from ledgerflow_ops.operations.embedded_postgres import storage
 from ledgerflow_ops.places import PROJECT
 import dagster as dg
 settings = config.load()
-os.environ.update(dagster_home.variables(settings.state_dir, PROJECT, storage(settings)))
+os.environ.update(dagster_home.variables(settings.state_dir, PROJECT, storage(settings).sqlalchemy_url()))
 with dg.DagsterInstance.get() as dagster:
     run = dagster.get_run_by_id(sys.argv[1])
     event = dagster.get_latest_materialization_event(dg.AssetKey(["dev", "database"]))

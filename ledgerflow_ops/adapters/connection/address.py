@@ -18,9 +18,7 @@ from ledgerflow_ops.core.postgres import addresses
 from ledgerflow_ops.core.postgres.addresses import InvalidAddress
 
 DEFAULT_PORT = "5432"
-SERVICES = ("PGSERVICEFILE", "PGSYSCONFDIR")
-"""The variables of a shell that say where services are defined."""
-_KEPT = ("PGPASSFILE", *SERVICES)
+_KEPT = ("PGPASSFILE", *addresses.SERVICE_VARIABLES)
 ALIVE = {
     "keepalives_idle": "60",
     "keepalives_interval": "10",

@@ -5,9 +5,8 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from ledgerflow_ops.adapters.connection import address
-from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.system import private_files
+from ledgerflow_ops.core.postgres.addresses import SERVICE_VARIABLES
 
 STORAGE = "LEDGERFLOW_STORAGE_URL"
 _DAGSTERS_OWN = ("logs", ".logs_queue")
@@ -30,7 +29,7 @@ def host() -> str:
     return socket.gethostname()
 
 
-def variables(state_dir: Path, project: Path, storage: Database) -> Mapping[str, str]:
-    """What Dagster's processes need in their environment, the storage's password among it."""
-    services = {name: os.environ[name] for name in address.SERVICES if name in os.environ}
-    return services | {"DAGSTER_HOME": str(home(state_dir, project)), STORAGE: storage.sqlalchemy_url()}
+def variables(state_dir: Path, project: Path, storage_url: str) -> Mapping[str, str]:
+    """The environment of Dagster's processes. `storage_url` is SQLAlchemy's, password included."""
+    services = {name: os.environ[name] for name in SERVICE_VARIABLES if name in os.environ}
+    return services | {"DAGSTER_HOME": str(home(state_dir, project)), STORAGE: storage_url}

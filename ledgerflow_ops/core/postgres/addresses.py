@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 
 SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg2://")
+SERVICE_VARIABLES = ("PGSERVICEFILE", "PGSYSCONFDIR")
+"""The variables of a shell that say where connection services are defined."""
 _URI = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _QUOTED, _BARE = r"'((?:\\.|[^'\\])*)'", r"((?:\\.|[^\s\\'])(?:\\.|[^\s\\])*|)"
 _PAIR = re.compile(rf"\s*([^\s=]+)\s*=\s*(?:{_QUOTED}|{_BARE})(?=\s|\Z)", re.DOTALL)

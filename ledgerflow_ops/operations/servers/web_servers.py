@@ -86,7 +86,9 @@ def reload(ctx: OperationContext) -> bool:
 
 
 def _variables(ctx: OperationContext) -> dict[str, str]:
-    return dict(dagster_home.variables(ctx.settings.state_dir, PROJECT, storage(ctx.settings)))
+    return dict(
+        dagster_home.variables(ctx.settings.state_dir, PROJECT, storage(ctx.settings).sqlalchemy_url())
+    )
 
 
 def _program(name: str) -> str:
