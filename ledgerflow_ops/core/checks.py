@@ -60,12 +60,12 @@ def first_fatal(checks: Iterable[Check]) -> Check | None:
 
 def merged(checks: Iterable[Check]) -> list[Check]:
     """One verdict per name, in the order of first appearance: the worst one, or the last that passed."""
-    found: dict[str, Check] = {}
+    worst: dict[str, Check] = {}
     for check in checks:
-        before = found.get(check.name)
+        before = worst.get(check.name)
         if before is None or _badness(check) >= _badness(before):
-            found[check.name] = check
-    return list(found.values())
+            worst[check.name] = check
+    return list(worst.values())
 
 
 def _badness(check: Check) -> int:

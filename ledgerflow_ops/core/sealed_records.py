@@ -29,10 +29,10 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         raise ValueError("a key is there twice")
-    return found
+    return fields
 
 
 def _no_number(word: str) -> None:

@@ -47,7 +47,7 @@ def decode(data: bytes | bytearray | memoryview, codec: str) -> str:
     if not plain:
         exact = codec if codec in _EXACT else "ascii"
         return _LONE.sub(lambda lone: _escaped(ord(lone[0]) - 0xDC00), _split(data, exact))
-    return _ESCAPED.sub(lambda found: _bytes(_MARK, codec) + found[1], text) if _MARK in text else text
+    return _ESCAPED.sub(lambda escape: _bytes(_MARK, codec) + escape[1], text) if _MARK in text else text
 
 
 def encode(text: str, codec: str) -> bytes:
@@ -69,7 +69,7 @@ def is_text(text: str) -> bool:
 def _split(data: bytes | bytearray | memoryview, codec: str) -> str:
     """As text with lone surrogates for what is none. A mark that would be read as an escape is escaped."""
     text = str(data, codec, "surrogateescape")
-    return _ESCAPED.sub(lambda found: _bytes(_MARK, codec) + found[1], text)
+    return _ESCAPED.sub(lambda escape: _bytes(_MARK, codec) + escape[1], text)
 
 
 def _bytes(character: str, codec: str) -> str:

@@ -16,10 +16,10 @@ def typed(hint: str, environment: str) -> str:
     if not environment:
         return hint
     return _COMMAND.sub(
-        lambda found: (
-            found[0]
-            if "LEDGER_ENV=" in found["given"]
-            else f"LEDGER_ENV={environment} {found['given']}{found['make']}"
+        lambda command: (
+            command[0]
+            if "LEDGER_ENV=" in command["given"]
+            else f"LEDGER_ENV={environment} {command['given']}{command['make']}"
         ),
         hint,
     )
@@ -28,7 +28,7 @@ def typed(hint: str, environment: str) -> str:
 def typed_all(fields: Any, environment: str) -> Any:
     """The same for every hint in what is told as JSON; an object that names its environment has its own."""
     if isinstance(fields, list | tuple):
-        return [typed_all(one, environment) for one in fields]
+        return [typed_all(item, environment) for item in fields]
     if not isinstance(fields, dict):
         return fields
     own = str(fields.get("environment") or environment)

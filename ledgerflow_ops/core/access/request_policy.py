@@ -41,12 +41,12 @@ class Request:
 
     def all(self, name: str) -> list[str]:
         """The values of a header, one for each time it was sent."""
-        return [value.strip() for found, value in self.headers if found == name]
+        return [value.strip() for header, value in self.headers if header == name]
 
     def one(self, name: str) -> str:
         """A header's value; empty where there is none, and where there are two."""
-        found = self.all(name)
-        return found[0] if len(found) == 1 else ""
+        values = self.all(name)
+        return values[0] if len(values) == 1 else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +118,9 @@ def judge_request(request: Request, policy: RequestPolicy) -> RequestVerdict:
         return Rejected(
             403, "This address is not served here.", f"Open {served}, or add yours to web_addresses."
         )
-    found = _cross_site_rejection(request, origin) or _malformed_rejection(request)
-    if found:
-        return found
+    rejection = _cross_site_rejection(request, origin) or _malformed_rejection(request)
+    if rejection:
+        return rejection
     if request.path == LOGIN and request.query:
         return _login(request, policy, origin)
     return _authenticate(request, policy)
@@ -182,8 +182,8 @@ def _login(request: Request, policy: RequestPolicy, origin: str) -> RequestVerdi
     opened = opened and not ahead and destination in ([], ["document"])
     if not opened:
         return Rejected(403, "A link is opened in a window.", "Open it there.")
-    found = _TOKEN.fullmatch(request.query)
-    return LogIn(found[1], origin.startswith("https:"), _has_session(request, policy)) if found else USED
+    token = _TOKEN.fullmatch(request.query)
+    return LogIn(token[1], origin.startswith("https:"), _has_session(request, policy)) if token else USED
 
 
 def _authenticate(request: Request, policy: RequestPolicy) -> RequestVerdict:
@@ -217,12 +217,12 @@ def _cookies(request: Request, name: str) -> list[str]:
     """The values of a cookie. A page at another port can add one of the same name, and none takes another's
     place."""
     pairs = [pair.strip().partition("=") for value in request.all("cookie") for pair in value.split(";")]
-    return [value for found, _, value in pairs if found == name]
+    return [value for key, _, value in pairs if key == name]
 
 
-def _equal_secrets(one: str, other: str) -> bool:
+def _equal_secrets(given: str, expected: str) -> bool:
     """Compare in a time that does not tell how much was right. An empty secret is nobody's."""
-    return bool(other) and hmac.compare_digest(one.encode(), other.encode())
+    return bool(expected) and hmac.compare_digest(given.encode(), expected.encode())
 
 
 def token_digest(token: str) -> str:
@@ -236,7 +236,7 @@ def served_origins(port: int, others: Sequence[str] = ()) -> dict[str, str]:
     ValueError for one that is none.
     """
     own = [f"http://{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]")]
-    found: dict[str, str] = {}
+    by_host: dict[str, str] = {}
     for address in (*own, *others):
         parts = _ORIGIN.fullmatch(address)
         if parts is None:
@@ -246,5 +246,5 @@ def served_origins(port: int, others: Sequence[str] = ()) -> dict[str, str]:
         plain = number == _DEFAULT_PORTS[scheme]
         origin = f"{scheme}://{host}" + ("" if plain else f":{number}")
         for authority in {origin.partition("://")[2], f"{host}:{number}"}:
-            found[authority] = origin
-    return found
+            by_host[authority] = origin
+    return by_host

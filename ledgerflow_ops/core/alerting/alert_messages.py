@@ -92,9 +92,11 @@ def _safe(alerts: Sequence[Alert], context: MessageContext) -> list[str]:
     """What is safe in the environments it is about; of all of them where it is the machine."""
     about = {alert.finding.environment for alert in alerts}
     named = (
-        context.safe if None in about else {name: one for name, one in context.safe.items() if name in about}
+        context.safe
+        if None in about
+        else {name: sentence for name, sentence in context.safe.items() if name in about}
     )
-    return [f"Still safe in {name}: {one}" for name, one in named.items()]
+    return [f"Still safe in {name}: {sentence}" for name, sentence in named.items()]
 
 
 def _runs(alerts: Sequence[Alert], context: MessageContext) -> list[str]:

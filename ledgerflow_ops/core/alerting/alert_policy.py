@@ -93,38 +93,40 @@ def process_findings(
 
 
 def _with_findings(state: AlertState, source: str, findings: Iterable[Finding], now: datetime) -> AlertState:
-    said: dict[tuple[str, ...], Finding] = {}
-    for finding in sorted(findings, key=lambda one: one.weight):  # of two with one key, the worse one
+    reported: dict[tuple[str, ...], Finding] = {}
+    for finding in sorted(findings, key=lambda item: item.weight):  # of two with one key the worse one stays
         cause = finding.cause or cause_of(finding.message)
-        said[(source, *finding.key)] = replace(finding, cause=cause)
+        reported[(source, *finding.key)] = replace(finding, cause=cause)
     known = {alert.id: alert for alert in state.alerts}
-    alerts = [_updated_alert(alert, said.get(alert.id), source, now) for alert in state.alerts]
-    alerts += [Alert(source, finding, now) for name, finding in said.items() if name not in known]
+    alerts = [_updated_alert(alert, reported.get(alert.id), source, now) for alert in state.alerts]
+    alerts += [Alert(source, finding, now) for name, finding in reported.items() if name not in known]
     return AlertState(tuple(alerts))
 
 
-def _updated_alert(alert: Alert, said: Finding | None, source: str, now: datetime) -> Alert:
+def _updated_alert(alert: Alert, finding: Finding | None, source: str, now: datetime) -> Alert:
     """The alert after its source has spoken."""
-    if said is None:
+    if finding is None:
         return replace(alert, gone=now) if alert.source == source and alert.is_open else alert
-    told = {channel: one for channel, one in alert.told.items() if channel not in alert.ended}
+    deliveries = {channel: delivery for channel, delivery in alert.told.items() if channel not in alert.ended}
     returns = alert.returns + bool(alert.ended or alert.closed)
-    if alert.closed is not None or not told:
+    if alert.closed is not None or not deliveries:
         return Alert(
-            source, said, alert.since if alert.is_open else now, missed=alert.missed, returns=returns
+            source, finding, alert.since if alert.is_open else now, missed=alert.missed, returns=returns
         )
-    return replace(alert, finding=said, told=told, gone=None, ended=(), returns=returns)
+    return replace(alert, finding=finding, told=deliveries, gone=None, ended=(), returns=returns)
 
 
 def _without_finished(state: AlertState, now: datetime, policy: AlertPolicy) -> AlertState:
     """Without what is over and has been told so for long enough, or never had to be told."""
-    return AlertState(tuple(kept for alert in state.alerts if (kept := _retained_alert(alert, now, policy))))
+    return AlertState(
+        tuple(retained for alert in state.alerts if (retained := _retained_alert(alert, now, policy)))
+    )
 
 
 def _retained_alert(alert: Alert, now: datetime, policy: AlertPolicy) -> Alert | None:
-    there = {channel.name for channel in policy.channels}
-    if not there.issuperset(alert.missed):  # a channel that was taken out of the settings
-        alert = replace(alert, missed={name: at for name, at in alert.missed.items() if name in there})
+    channels = {channel.name for channel in policy.channels}
+    if not channels.issuperset(alert.missed):  # a channel that was taken out of the settings
+        alert = replace(alert, missed={name: at for name, at in alert.missed.items() if name in channels})
     if alert.closed is not None:
         return alert if abs(now - alert.closed) < policy.remind else None
     if alert.gone is None or not policy.settled(alert, now):
@@ -157,19 +159,26 @@ def _news_message(
     members: Sequence[Alert], channel: Channel, now: datetime, policy: AlertPolicy
 ) -> AlertMessage | None:
     """What the channel has to hear of an incident that stands."""
-    standing = [alert for alert in members if alert.is_open and channel.wants(alert.finding)]
-    known = max((told.weight for told in _recent_deliveries(members, channel.name, now, policy)), default=-1)
-    new = [
+    open_alerts = [alert for alert in members if alert.is_open and channel.wants(alert.finding)]
+    known = max(
+        (delivered.weight for delivered in _recent_deliveries(members, channel.name, now, policy)), default=-1
+    )
+    unreported = [
         alert
-        for alert in standing
+        for alert in open_alerts
         if alert.finding.weight > known and not policy.holds_back(alert.finding.weight, now)
     ]
-    if not new or all(_failed_recently(alert, channel.name, now, policy) for alert in new):
+    if not unreported or all(_failed_recently(alert, channel.name, now, policy) for alert in unreported):
         return None
-    told = [alert.known_to(channel.name) for alert in new]
-    again = all(one and one.weight >= alert.finding.weight for one, alert in zip(told, new, strict=True))
-    others = [alert for alert in standing if alert not in new]
-    return AlertMessage(MessageKind.REMINDER if again else MessageKind.ALERT, channel.name, (*new, *others))
+    delivered = [alert.known_to(channel.name) for alert in unreported]
+    is_repeat = all(
+        delivery and delivery.weight >= alert.finding.weight
+        for delivery, alert in zip(delivered, unreported, strict=True)
+    )
+    others = [alert for alert in open_alerts if alert not in unreported]
+    return AlertMessage(
+        MessageKind.REMINDER if is_repeat else MessageKind.ALERT, channel.name, (*unreported, *others)
+    )
 
 
 def _recovery_message(
@@ -181,13 +190,13 @@ def _recovery_message(
         for alert in members
     ):
         return None
-    over = [alert for alert in members if policy.settled(alert, now) and alert.known_to(channel.name)]
-    weights = [told.weight for alert in over if (told := alert.known_to(channel.name))]
-    if not over or policy.holds_back(max(weights), now):
+    settled = [alert for alert in members if policy.settled(alert, now) and alert.known_to(channel.name)]
+    weights = [delivery.weight for alert in settled if (delivery := alert.known_to(channel.name))]
+    if not settled or policy.holds_back(max(weights), now):
         return None
-    if all(_failed_recently(alert, channel.name, now, policy) for alert in over):
+    if all(_failed_recently(alert, channel.name, now, policy) for alert in settled):
         return None
-    return AlertMessage(MessageKind.RECOVERY, channel.name, tuple(over))
+    return AlertMessage(MessageKind.RECOVERY, channel.name, tuple(settled))
 
 
 def _recent_deliveries(
@@ -198,9 +207,9 @@ def _recent_deliveries(
     A clock that was years ahead does not silence anything: only what was told about now counts.
     """
     for alert in members:
-        told = alert.known_to(channel)
-        if told and abs(now - told.at) < policy.remind:
-            yield told
+        delivery = alert.known_to(channel)
+        if delivery and abs(now - delivery.at) < policy.remind:
+            yield delivery
 
 
 def _failed_recently(alert: Alert, channel: str, now: datetime, policy: AlertPolicy) -> bool:
@@ -211,9 +220,9 @@ def _failed_recently(alert: Alert, channel: str, now: datetime, policy: AlertPol
 def is_delivered(alert: Alert, now: datetime, policy: AlertPolicy) -> bool:
     """Whether some channel knows of the alert as it stands."""
     return any(
-        told.weight >= alert.finding.weight
+        delivery.weight >= alert.finding.weight
         for channel in policy.channels
-        for told in _recent_deliveries([alert], channel.name, now, policy)
+        for delivery in _recent_deliveries([alert], channel.name, now, policy)
     )
 
 

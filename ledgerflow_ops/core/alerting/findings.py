@@ -119,7 +119,7 @@ class AlertState:
 
     def said_by(self, source: str) -> list[Finding]:
         """What the source last said."""
-        return [one.finding for one in self.alerts if one.source == source and one.is_open]
+        return [alert.finding for alert in self.alerts if alert.source == source and alert.is_open]
 
     def encode(self) -> bytes:
         """As it is kept on the disk."""

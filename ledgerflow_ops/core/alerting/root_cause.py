@@ -10,8 +10,8 @@ _SERVER = re.compile(
 
 def cause_of(message: str) -> str:
     """The server that cannot be reached, as a sentence; empty when the message is about nothing like it."""
-    found = _SERVER.search(message)
-    if not found:
+    match = _SERVER.search(message)
+    if not match:
         return ""
-    host, port, socket = found.groups()
+    host, port, socket = match.groups()
     return f"The server {f'{host}:{port}' if host else socket} cannot be reached."

@@ -120,13 +120,13 @@ def contents_digest(manifest: Manifest) -> str:
 
 def without_future(summaries: Iterable[BackupSummary], now: datetime) -> list[BackupSummary]:
     """Those that are not from the future: of how late things are, the others say nothing."""
-    return [one for one in summaries if not _is_future(one, now)]
+    return [summary for summary in summaries if not _is_future(summary, now)]
 
 
 def only_future(summaries: Iterable[BackupSummary], now: datetime) -> list[BackupSummary]:
     """Those from the future: of an instant that, by more than the clocks' slack, has not come yet."""
-    return [one for one in summaries if _is_future(one, now)]
+    return [summary for summary in summaries if _is_future(summary, now)]
 
 
-def _is_future(one: BackupSummary, now: datetime) -> bool:
-    return one.recovery_point - now > CLOCK_SLACK
+def _is_future(summary: BackupSummary, now: datetime) -> bool:
+    return summary.recovery_point - now > CLOCK_SLACK

@@ -113,15 +113,19 @@ class CatalogEntry:
         return self.rung.word
 
 
-def newest_first(found: Iterable[AnyBackup]) -> list[AnyBackup]:
+def newest_first(backups: Iterable[AnyBackup]) -> list[AnyBackup]:
     """Newest recovery point first; of two with the same, the later name. What has none is left out."""
-    dated = [(one.recovery_point, one.name.stem, one) for one in found if one.recovery_point is not None]
-    return [one for *_, one in sorted(dated, key=lambda entry: entry[:2], reverse=True)]
+    dated = [
+        (backup.recovery_point, backup.name.stem, backup)
+        for backup in backups
+        if backup.recovery_point is not None
+    ]
+    return [backup for *_, backup in sorted(dated, key=lambda entry: entry[:2], reverse=True)]
 
 
-def newest_proven(found: Iterable[AnyBackup]) -> AnyBackup | None:
+def newest_proven(backups: Iterable[AnyBackup]) -> AnyBackup | None:
     """The newest one that counts."""
-    return next((one for one in newest_first(found) if one.proven), None)
+    return next((backup for backup in newest_first(backups) if backup.proven), None)
 
 
 def backups(entries: Iterable[CatalogEntry]) -> list[CatalogEntry]:
@@ -153,12 +157,12 @@ def select_backup(entries: Iterable[CatalogEntry], word: str) -> CatalogEntry | 
 
     Of a day it is the newest proven backup, else the newest one.
     """
-    found = list(entries)
+    listed = list(entries)
     if word == LATEST:
-        return newest(found)
+        return newest(listed)
     if word == LATEST_PROVEN:
-        return newest_proven(found)
-    of_day = [entry for entry in found if entry.day is not None and entry.day.isoformat() == word]
+        return newest_proven(listed)
+    of_day = [entry for entry in listed if entry.day is not None and entry.day.isoformat() == word]
     return newest_proven(of_day) or newest(of_day)
 
 

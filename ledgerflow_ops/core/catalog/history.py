@@ -92,9 +92,9 @@ class Removal(Record):
             ) from None
 
 
-def encode_facts(one: BackupSummary) -> bytes:
+def encode_facts(summary: BackupSummary) -> bytes:
     """A summary as the history keeps it."""
-    return encode_sealed(_SUMMARY.dump_python(one, mode="json"))
+    return encode_sealed(_SUMMARY.dump_python(summary, mode="json"))
 
 
 def decode_facts(data: bytes, file: str) -> BackupSummary:

@@ -48,40 +48,40 @@ class Identity:
         return f"database {self.database!r} of server {self.system_identifier}"
 
 
-def is_remembered(environment: Environment, found: Identity, known: Mapping[Environment, Identity]) -> bool:
+def is_remembered(environment: Environment, current: Identity, known: Mapping[Environment, Identity]) -> bool:
     """Whether `found` is this environment's database, given what is `known`.
 
     Returns True when it is the remembered one, False when the environment has none yet and this one is
     free to be taken. Refused when it is another environment's, or not the one remembered.
     """
     for other, identity in known.items():
-        if other is not environment and identity == found:
+        if other is not environment and identity == current:
             raise Refused(
-                f"LEDGER_ENV is {environment}, but its URL leads to {other}'s {found}.",
+                f"LEDGER_ENV is {environment}, but its URL leads to {other}'s {current}.",
                 hint=f"Mend LEDGER_{environment.upper()}_DATABASE_URL or compose; nothing was touched.",
             )
     remembered = known.get(environment)
-    if remembered is not None and remembered != found:
+    if remembered is not None and remembered != current:
         raise Refused(
-            f"{environment} used to be {remembered}, but its URL now leads to {found}.",
+            f"{environment} used to be {remembered}, but its URL now leads to {current}.",
             hint=f"If it has really moved: LEDGER_ENV={environment} make identity ACCEPT=1 "
             "accepts it. If not, look before you do anything else: the old database may be gone.",
         )
     return remembered is not None
 
 
-def require_unchanged(environment: Environment, found: Identity, remembered: Identity) -> None:
+def require_unchanged(environment: Environment, current: Identity, remembered: Identity) -> None:
     """Refused when the remembered database is met in another place, or behind what was backed up of it.
 
     A clone of the cluster has its system identifier and its database's name; so has the same cluster after
     a failover or a move. Which it is, nobody can tell from here: a person is asked, once.
     """
-    if not (found.seen and remembered.seen):
+    if not (current.seen and remembered.seen):
         return
-    if changes := list(_changes(remembered.seen, found.seen)):
+    if changes := list(_changes(remembered.seen, current.seen)):
         raise Refused(
-            f"{environment}'s {found} is not as it was at the last backup: {'; '.join(changes)}. "
-            f"Then: {remembered.seen}. Now: {found.seen}.",
+            f"{environment}'s {current} is not as it was at the last backup: {'; '.join(changes)}. "
+            f"Then: {remembered.seen}. Now: {current.seen}.",
             hint="It may be a clone, or have been restored from an older copy: look before it is backed up. "
             f"If it was moved, failed over or restored on purpose: LEDGER_ENV={environment} make identity "
             "ACCEPT=1",
@@ -107,14 +107,14 @@ def lsn_position(lsn: str) -> int:
     return (int(high, 16) << 32) + int(low, 16)
 
 
-def merge_observation(found: Identity, remembered: Identity | None) -> Identity:
+def merge_observation(current: Identity, remembered: Identity | None) -> Identity:
     """What is to be remembered of `found`: OIDs that are known to be its own stay so."""
-    if remembered is None or remembered != found or remembered.seen is None:
-        return found
-    if found.seen is None:
+    if remembered is None or remembered != current or remembered.seen is None:
+        return current
+    if current.seen is None:
         return remembered
-    oids = tuple(dict.fromkeys([*found.seen.oids, *remembered.seen.oids]))
-    return Identity(found.system_identifier, found.database, _with_oids(found.seen, oids))
+    oids = tuple(dict.fromkeys([*current.seen.oids, *remembered.seen.oids]))
+    return Identity(current.system_identifier, current.database, _with_oids(current.seen, oids))
 
 
 def with_oids(remembered: Identity, oids: tuple[int, ...]) -> Identity:

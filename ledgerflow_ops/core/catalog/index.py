@@ -39,26 +39,26 @@ def encode(records: Iterable[IndexRecord], *, code: str, folder: str) -> bytes:
 def decode(data: bytes, environment: Environment, *, code: str, folder: str) -> dict[str, IndexRecord]:
     """The records by stem. None of them where the bytes are damaged, or another program's or folder's."""
     try:
-        found = decode_sealed(data, "index")
-        if (found["code"], found["folder"]) != (code, folder):
+        content = decode_sealed(data, "index")
+        if (content["code"], content["folder"]) != (code, folder):
             return {}
-        layouts = found["layouts"]
-        records = [_decoded(row, layouts, environment) for row in found["records"]]
+        layouts = content["layouts"]
+        records = [_decoded(row, layouts, environment) for row in content["records"]]
     except (BadBackup, KeyError, ValueError, TypeError, IndexError, AttributeError):
         return {}
     return {record.listed.name.stem: record for record in records}
 
 
 def _encoded(record: IndexRecord, layouts: dict[tuple[str, ...], int]) -> list[Any]:
-    one = record.listed
-    row = [record.mark, record.archives, one.name.stem, one.size, one.state, one.local, one.manifest]
-    row.append(one.problem)
-    if one.summary is None:
+    dump = record.listed
+    row = [record.mark, record.archives, dump.name.stem, dump.size, dump.state, dump.local, dump.manifest]
+    row.append(dump.problem)
+    if dump.summary is None:
         return [*row, None]
-    names = tuple(one.summary.tables)
+    names = tuple(dump.summary.tables)
     place = layouts.setdefault(names, len(layouts))
-    plain = [_plain(getattr(one.summary, name)) for name in _PLAIN]
-    return [*row, [place, list(one.summary.tables.values()), plain]]
+    plain = [_plain(getattr(dump.summary, name)) for name in _PLAIN]
+    return [*row, [place, list(dump.summary.tables.values()), plain]]
 
 
 def _plain(value: Any) -> Any:

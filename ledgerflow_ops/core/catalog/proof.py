@@ -72,8 +72,10 @@ class Proof(Record):
 
     def _failed(self, cause: str) -> tuple[str, str]:
         """Message and hint of the first check that did not pass for this cause; empty where all did."""
-        found = (check for check in self.checks if not check.get("passed") and check.get("cause") == cause)
-        return next(((str(one.get("message", "")), str(one.get("hint", ""))) for one in found), ("", ""))
+        failures = (check for check in self.checks if not check.get("passed") and check.get("cause") == cause)
+        return next(
+            ((str(first.get("message", "")), str(first.get("hint", ""))) for first in failures), ("", "")
+        )
 
     def encode(self) -> bytes:
         """The proof file's bytes."""

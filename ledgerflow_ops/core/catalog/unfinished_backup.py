@@ -35,8 +35,8 @@ class UnfinishedBackup(Record):
         """The record in `data`; BadBackup when it was edited or cut."""
         try:
             made = cls.model_validate(decode_sealed(data, file))
-            for one in made.placed:
-                FileFacts(file=one.file, size=one.size, sha256="")
+            for placed in made.placed:
+                FileFacts(file=placed.file, size=placed.size, sha256="")
             return made
         except ValidationError as error:
             raise BadBackup(

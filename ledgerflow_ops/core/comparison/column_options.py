@@ -29,8 +29,8 @@ def without_options(ddl: bytes, names: Collection[str]) -> bytes:
     """`ddl` without the column options in `names`; a statement that sets nothing else goes whole."""
 
     def less(match: re.Match[bytes]) -> bytes:
-        kept = [option for option in _options(match) if _name(option) not in names]
-        return match[1] + b", ".join(kept) + match[3] if kept else b""
+        remaining = [option for option in _options(match) if _name(option) not in names]
+        return match[1] + b", ".join(remaining) + match[3] if remaining else b""
 
     return _STATEMENT.sub(less, ddl) if names else ddl
 

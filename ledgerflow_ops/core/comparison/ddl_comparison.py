@@ -70,20 +70,20 @@ def compare_ddl(dumped: bytes, restored: bytes, remade: bytes | None = None) -> 
     `remade` is the DDL of what the server made of the archive's definitions once more, where it did.
     """
     scripts = _scripts(dumped, restored, remade)
-    found, worded = _difference_sentences(*scripts[:2]), {key for key, _ in _reworded_objects(*scripts)}
-    return [_difference(key, sentence) for key, sentence in found.items() if key not in worded]
+    sentences, worded = _difference_sentences(*scripts[:2]), {key for key, _ in _reworded_objects(*scripts)}
+    return [_difference(key, sentence) for key, sentence in sentences.items() if key not in worded]
 
 
 def reworded_definitions(dumped: bytes, restored: bytes, remade: bytes) -> tuple[RewordedDefinition, ...]:
     """What the copy words otherwise than the archive, and is what the server makes of the archive's text."""
-    return tuple(one for _, one in _reworded_objects(*_scripts(dumped, restored, remade)))
+    return tuple(definition for _, definition in _reworded_objects(*_scripts(dumped, restored, remade)))
 
 
 def _scripts(*texts: bytes | None) -> list[Mapping[Key, "_Object"]]:
     """The objects of each script; what only servers set is left out of all of them."""
-    there = [text for text in texts if text is not None]
-    skipped = frozenset[str]().union(*map(column_options.unknown_options, there))
-    return [_objects(column_options.without_options(text, skipped)) for text in there]
+    present = [text for text in texts if text is not None]
+    skipped = frozenset[str]().union(*map(column_options.unknown_options, present))
+    return [_objects(column_options.without_options(text, skipped)) for text in present]
 
 
 def _difference_sentences(
@@ -141,10 +141,10 @@ def _same_rights(
     """Whether grants come to the same. Their name is the kind and the name of what they are on."""
     kind, _, name = key[2].partition(" ")
     elsewhere = (key[1], name.rpartition(".")[0] if kind == "COLUMN" else name) not in made
-    one, other = (
+    before, after = (
         grants.effect(item.text if item else "", made_elsewhere=elsewhere) for item in (dumped, restored)
     )
-    return one == other
+    return before == after
 
 
 def _difference(key: Key, sentence: str) -> Difference:
@@ -185,8 +185,8 @@ def _takes_method(key: Key, text: str) -> bool:
 
 def _method(text: str, before: str) -> str:
     """The table access method that is set at the end of `text`."""
-    found = [match[1] for line in text.splitlines() if (match := _METHOD.match(line))]
-    return found[-1] if found else before
+    methods = [match[1] for line in text.splitlines() if (match := _METHOD.match(line))]
+    return methods[-1] if methods else before
 
 
 def _own_text(key: Key, text: str) -> str:
@@ -208,7 +208,7 @@ def _alike(key: Key, dumped: _Object, restored: _Object) -> bool:
         return True
     if dumped.method != restored.method:
         return False
-    a, b = (expressions.normalised(one.text) for one in (dumped, restored))
+    a, b = (expressions.normalised(item.text) for item in (dumped, restored))
     if a == b or (key[0] in _QUERIES and _equal_without_titles(dumped.text, restored.text)):
         return True
     unordered = key[0] in _UNORDERED or "\nINHERITS (" in dumped.text

@@ -44,11 +44,11 @@ def non_table_against_archive(
         for name, sequence in sorted(before.sequences.items())
         if (sentence := _sequence_problem(sequence, after.get(name, sequence), contents.sequences.get(name)))
     ]
-    found = contents.large_objects
-    if found.count != before.objects:
-        sentence = f"large objects: {before.objects} in the source, {found.count} in the archive"
+    archived = contents.large_objects
+    if archived.count != before.objects:
+        sentence = f"large objects: {before.objects} in the source, {archived.count} in the archive"
         differences.append(Difference("large objects", sentence))
-    elif before.objects_digest not in (None, found.digest):
+    elif before.objects_digest not in (None, archived.digest):
         differences.append(Difference("large objects", "large objects: their data differs from the source"))
     return differences
 

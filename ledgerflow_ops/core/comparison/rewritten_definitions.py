@@ -39,7 +39,7 @@ class RewordedDefinition:
         The semicolon at the end of a query may be further on there: after WITH NO DATA or CHECK OPTION.
         """
         if definition.endswith(";"):
-            yield from (f"{one};" for one in self.sources(definition[:-1]))
+            yield from (f"{beginning};" for beginning in self.sources(definition[:-1]))
             return
         for start in _starts(definition):
             part = definition[start:]
@@ -50,7 +50,7 @@ class RewordedDefinition:
                     yield source
                     continue
                 head = definition[: start - 1]
-                yield from (f"{one}|{source}" for one in (head, *self.sources(head)))
+                yield from (f"{beginning}|{source}" for beginning in (head, *self.sources(head)))
             return
 
     def _dumped(self, part: str) -> Iterator[str]:
@@ -96,7 +96,7 @@ def as_loaded(
 
 def _is_reworded(digest: str, definition: str, reworded: Sequence[RewordedDefinition]) -> bool:
     """Whether `digest` is that of `definition` in the archive's words, with titles of columns or without."""
-    sources = (source for one in reworded for source in one.sources(definition))
+    sources = (source for pair in reworded for source in pair.sources(definition))
     return any(
         digest in (expressions.digest(expressions.untitled(source)), expressions.digest(source))
         for source in sources

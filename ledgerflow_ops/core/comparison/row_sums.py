@@ -46,7 +46,7 @@ class RowSum:
 def sum_tables(sums: Iterable[RowSum]) -> tuple[int, int]:
     """The rows of several tables: how many, and the sum over them."""
     taken = list(sums)
-    return sum(one.rows for one in taken), sum(one.total for one in taken) % _WHOLE
+    return sum(table.rows for table in taken), sum(table.total for table in taken) % _WHOLE
 
 
 def _ordered(line: bytes, order: Sequence[int]) -> bytes:
@@ -119,10 +119,10 @@ def _merge_facts(facts: Sequence[TableFacts], *, exact: bool) -> TableFacts:
     """Several tables' facts as one. Sums are made plain: how many zeros end one depends on its rows."""
     if not exact:
         return facts[0]
-    columns = dict.fromkeys(column for one in facts for column in one.sums)
+    columns = dict.fromkeys(column for table in facts for column in table.sums)
     return TableFacts(
-        rows=sum(one.rows for one in facts),
-        sums={column: _sum([one.sums.get(column) for one in facts]) for column in sorted(columns)},
+        rows=sum(table.rows for table in facts),
+        sums={column: _sum([table.sums.get(column) for table in facts]) for column in sorted(columns)},
     )
 
 

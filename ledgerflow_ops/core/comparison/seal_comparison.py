@@ -71,11 +71,11 @@ def facts_equal(
     because servers of different versions print the same expression differently. `contents` are those of
     the archive: they name the partitions whose rows are compared as their root's.
     """
-    sealed, there = (
-        merge_partitions(one.tables, contents) if contents else one.tables for one in (expected, found)
+    sealed, restored = (
+        merge_partitions(seal.tables, contents) if contents else seal.tables for seal in (expected, found)
     )
     differences = _mapping_differences(
-        "sums", "table", sealed, there, lambda n, a, b: f"{n}: counts or sums differ"
+        "sums", "table", sealed, restored, lambda n, a, b: f"{n}: counts or sums differ"
     )
     differences += _objects(expected.objects, found.objects, same_major)
     before, after = (dict.fromkeys(seal.sequences, 0) for seal in (expected, found))
@@ -135,10 +135,10 @@ def as_sealed_earlier(
     """
     objects = dict(sealed)
     for name in sealed.keys() & found.keys() & earlier.keys():
-        one, now, before = sealed[name], found[name], earlier[name]
+        item, now, before = sealed[name], found[name], earlier[name]
         objects[name] = ObjectDigest(
-            structure=now.structure if one.structure == before.structure else one.structure,
-            definition=now.definition if one.definition == before.definition else one.definition,
+            structure=now.structure if item.structure == before.structure else item.structure,
+            definition=now.definition if item.definition == before.definition else item.definition,
         )
     return objects
 
@@ -158,14 +158,14 @@ def versions_sentence(expected: Mapping[str, str], found: Mapping[str, str]) -> 
 
 def files_equal(expected: Iterable[FileEntry], found: Iterable[FileEntry]) -> list[Difference]:
     """The files of a manifest against those unpacked: kind, mode, size, contents, where a link leads."""
-    wanted, there = ({entry.display_path: entry for entry in entries} for entries in (expected, found))
+    wanted, unpacked = ({entry.display_path: entry for entry in entries} for entries in (expected, found))
     differences = []
-    for place in sorted({*wanted, *there}):
-        if place not in there:
+    for place in sorted({*wanted, *unpacked}):
+        if place not in unpacked:
             differences.append(Difference("files", f"{place}: missing"))
         elif place not in wanted:
             differences.append(Difference("files", f"{place}: not in the manifest"))
-        elif sentence := _file_difference(wanted[place], there[place]):
+        elif sentence := _file_difference(wanted[place], unpacked[place]):
             differences.append(Difference("files", f"{place}: {sentence}"))
     return differences
 

@@ -14,12 +14,12 @@ class OfferedVersions:
 
 def missing_versions(sealed: Mapping[str, str], here: Mapping[str, OfferedVersions]) -> str:
     """The source's versions that this machine does not have, as a sentence; empty for none."""
-    told = [
+    missing = [
         f"{name} {version} (here: {here[name].default})"
         for name, version in sorted(sealed.items())
         if name in here and version not in here[name].versions
     ]
-    return f"This machine lacks the source's version of extensions: {'; '.join(told)}." if told else ""
+    return f"This machine lacks the source's version of extensions: {'; '.join(missing)}." if missing else ""
 
 
 def update_statements(sealed: Mapping[str, str], here: Mapping[str, OfferedVersions]) -> str:

@@ -85,7 +85,7 @@ def diagnose(errors: str, seal: Seal) -> Diagnosis | None:
         return None
     rest = errors[match.end() :].split("\npg_restore: error:")[0]
     failure = _Failure(match[2], _table(match[1] or "", seal), match[2] + rest, seal)
-    return next((found for kind in _KINDS if (found := kind(failure))), None) or _unknown(failure)
+    return next(filter(None, (recognise(failure) for recognise in _KINDS)), None) or _unknown(failure)
 
 
 def _table(quoted: str, seal: Seal) -> str:
@@ -96,39 +96,39 @@ def _table(quoted: str, seal: Seal) -> str:
 
 
 def _foreign_key(failure: _Failure) -> Diagnosis | None:
-    found = re.match(
+    violation = re.match(
         r'insert or update on table "(.+)" violates foreign key constraint "(.+)"', failure.message
     )
     altered, reference = _ALTERED.search(failure.text), _REFERENCE.search(failure.text)
-    if not found:
+    if not violation:
         return None
-    table, name = altered[1] if altered else failure.table or quote(found[1]), quote(found[2])
-    look = ""
+    table, name = altered[1] if altered else failure.table or quote(violation[1]), quote(violation[2])
+    query = ""
     if reference:
         columns, parents = reference[1].split(", "), reference[3].split(", ")
         set_ones = " AND ".join(f"c.{column} IS NOT NULL" for column in columns)
         equal = " AND ".join(f"p.{p} = c.{c}" for p, c in zip(parents, columns, strict=False))
         orphan = f"NOT EXISTS (SELECT FROM {reference[2]} p WHERE {equal})"
-        look = _sql("SELECT * FROM", table, "c WHERE", set_ones, "AND", orphan)
+        query = _sql("SELECT * FROM", table, "c WHERE", set_ones, "AND", orphan)
     sentence = f"rows of {table} violate its foreign key {name}"
     return Diagnosis(
         "foreign key",
         sentence,
-        f"These rows break it: {look} Correct or delete them. To keep them as they are, first: "
-        f"{_not_valid(table, found[2])}",
+        f"These rows break it: {query} Correct or delete them. To keep them as they are, first: "
+        f"{_not_valid(table, violation[2])}",
         by_order=bool(failure.table),  # an extension's tables have theirs before the rows come
     )
 
 
 def _unique(failure: _Failure) -> Diagnosis | None:
-    found = re.match(r'could not create unique index "(.+)"', failure.message)
-    if not found:
+    violation = re.match(r'could not create unique index "(.+)"', failure.message)
+    if not violation:
         return None
     place, key = _ALTERED.search(failure.text) or _INDEXED.search(failure.text), _KEY.search(failure.text)
     table, columns = place[1] if place else "the table", key[1] if key else "the key"
     return Diagnosis(
         "unique index",
-        f"rows of {table} violate its unique index {quote(found[1])}",
+        f"rows of {table} violate its unique index {quote(violation[1])}",
         "The source's own index is damaged, so read without it: "
         + _sql("SET enable_indexscan = off")
         + _sql(" SET enable_indexonlyscan = off")
@@ -140,36 +140,36 @@ def _unique(failure: _Failure) -> Diagnosis | None:
 
 
 def _exclusion(failure: _Failure) -> Diagnosis | None:
-    found = re.match(r'could not create exclusion constraint "(.+)"', failure.message)
-    if not found:
+    violation = re.match(r'could not create exclusion constraint "(.+)"', failure.message)
+    if not violation:
         return None
     place = _ALTERED.search(failure.text)
     table = place[1] if place else "the table"
     return Diagnosis(
         "exclusion constraint",
-        f"rows of {table} violate its exclusion constraint {quote(found[1])}{_detail(failure)}",
+        f"rows of {table} violate its exclusion constraint {quote(violation[1])}{_detail(failure)}",
         f"Correct one of the two rows; then REINDEX TABLE {table};",
     )
 
 
 def _check(failure: _Failure) -> Diagnosis | None:
-    found = re.match(r'new row for relation "(.+)" violates check constraint "(.+)"', failure.message)
-    if not found:
+    violation = re.match(r'new row for relation "(.+)" violates check constraint "(.+)"', failure.message)
+    if not violation:
         return None
     return Diagnosis(
         "check constraint",
-        f"rows of {failure.table} violate its check constraint {quote(found[2])} when they are loaded. It "
-        "may have changed since they were written, or read another table",
-        f"To have it loaded after the rows, and not asked of them: {_not_valid(failure.table, found[2])}",
+        f"rows of {failure.table} violate its check constraint {quote(violation[2])} when they are loaded. "
+        "It may have changed since they were written, or it reads another table",
+        f"To have it loaded after the rows, and not asked of them: {_not_valid(failure.table, violation[2])}",
         by_order=True,
     )
 
 
 def _domain(failure: _Failure) -> Diagnosis | None:
-    found = re.match(r'value for domain (.+) violates check constraint "(.+)"', failure.message)
-    if not found:
+    violation = re.match(r'value for domain (.+) violates check constraint "(.+)"', failure.message)
+    if not violation:
         return None
-    domain, name = found[1], quote(found[2])
+    domain, name = violation[1], quote(violation[2])
     return Diagnosis(
         "check constraint",
         f"values in {failure.table} violate the check constraint {name} of the domain {domain}",
@@ -179,10 +179,10 @@ def _domain(failure: _Failure) -> Diagnosis | None:
 
 
 def _not_null(failure: _Failure) -> Diagnosis | None:
-    found = re.match(r'null value in column "(.+)" of relation "(.+)" violates', failure.message)
-    if not found:
+    violation = re.match(r'null value in column "(.+)" of relation "(.+)" violates', failure.message)
+    if not violation:
         return None
-    column = quote(found[1])
+    column = quote(violation[1])
     return Diagnosis(
         "not null",
         f"rows of {failure.table} hold no value in {column}, which must have one",
@@ -205,9 +205,9 @@ def _search_path(failure: _Failure) -> Diagnosis | None:
     schemas = dict.fromkeys([*known, "public"])
     path = ", ".join([*map(quote, schemas), "pg_temp"])
     used = f" It is used where {failure.table} is loaded." if failure.table else _failing_command(failure)
-    own = [function] if "(" in function else _signatures(function, failure.seal)
+    signatures = [function] if "(" in function else _signatures(function, failure.seal)
     if _is_source_function(function, failure.seal):
-        fix = " ".join(f"ALTER FUNCTION {one} SET search_path = {path};" for one in own)
+        fix = " ".join(f"ALTER FUNCTION {signature} SET search_path = {path};" for signature in signatures)
     else:  # a dump does not hold what is altered in an extension
         fix = "It is an extension's: update that to a version which names schemas, or drop what uses it."
     return Diagnosis(
@@ -237,7 +237,7 @@ def _function(failure: _Failure) -> str:
 def _signatures(name: str, seal: Seal) -> list[str]:
     """The functions of this name, as ALTER FUNCTION takes them."""
     known = (key.removeprefix("routine ") for key in seal.objects if key.startswith("routine "))
-    return [one for one in known if _bare(one) == _unquoted(name)]
+    return [signature for signature in known if _bare(signature) == _unquoted(name)]
 
 
 def _is_source_function(function: str, seal: Seal) -> bool:
@@ -258,11 +258,11 @@ def _schemas_of(what: str, seal: Seal) -> Iterable[str]:
     wanted = _unquoted(what.partition("(")[0].strip())
     for key in (*(f"table {name}" for name in seal.tables), *seal.objects):
         try:
-            found = QualifiedName.parse(key.partition(" ")[2])
+            qualified = QualifiedName.parse(key.partition(" ")[2])
         except ValueError:
             continue
-        if found.name == wanted:
-            yield found.schema
+        if qualified.name == wanted:
+            yield qualified.schema
 
 
 def _unquoted(name: str) -> str:
@@ -270,13 +270,13 @@ def _unquoted(name: str) -> str:
 
 
 def _view(failure: _Failure) -> Diagnosis | None:
-    found = _VIEW.search(failure.text)
-    if not found:
+    refresh = _VIEW.search(failure.text)
+    if not refresh:
         return None
     return Diagnosis(
         "materialized view",
-        f"the materialized view {found[1]} cannot be filled: {failure.message}",
-        f"In the source this shows the same: SET search_path = ''; REFRESH MATERIALIZED VIEW {found[1]}; "
+        f"the materialized view {refresh[1]} cannot be filled: {failure.message}",
+        f"In the source this shows the same: SET search_path = ''; REFRESH MATERIALIZED VIEW {refresh[1]}; "
         "Give its owner the rights, or correct what it calls, or drop it.",
     )
 
@@ -316,8 +316,8 @@ def _failing_command(failure: _Failure) -> str:
 
 
 def _detail(failure: _Failure) -> str:
-    found = re.search(r"DETAIL:  (.*)", failure.text)
-    return f" ({found[1].rstrip('.')})" if found else ""
+    detail = re.search(r"DETAIL:  (.*)", failure.text)
+    return f" ({detail[1].rstrip('.')})" if detail else ""
 
 
 def _not_valid(table: str, name: str) -> str:

@@ -65,14 +65,16 @@ class Stage:
 def stages(listed: Iterable[bytes]) -> Iterator[Stage]:
     """The runs that load an archive of which `pg_restore --list` prints these lines."""
     entries = [match for line in listed if (match := _ENTRY.match(line))]
-    passes = {step: tuple(one[1] for one in entries if _pass(one[2]) is step) for step in Pass}
+    passes = {step: tuple(entry[1] for entry in entries if _pass(entry[2]) is step) for step in Pass}
     main, last = passes[Pass.MAIN], passes[Pass.EVENT_TRIGGERS]
-    described = [(one[1], one[2]) for one in entries if _pass(one[2]) is Pass.MAIN]
+    described = [(entry[1], entry[2]) for entry in entries if _pass(entry[2]) is Pass.MAIN]
     in_turn = _serial_entries(described)
     yield Stage("data", (PRE_DATA, "data"), main)
-    yield from _post_data_stages([one for one in described if one[0] not in in_turn])
+    yield from _post_data_stages([entry for entry in described if entry[0] not in in_turn])
     if in_turn:
-        yield Stage("triggers", (_POST_DATA,), tuple(one for one in main if one in in_turn), parallel=False)
+        yield Stage(
+            "triggers", (_POST_DATA,), tuple(entry for entry in main if entry in in_turn), parallel=False
+        )
     if derived := (*passes[Pass.GRANTS], *passes[Pass.REFRESHED]):
         yield Stage("grants", (), derived)
     if last:
@@ -86,7 +88,7 @@ def _post_data_stages(entries: Sequence[tuple[bytes, bytes]]) -> Iterator[Stage]
     can be made before them all, but for what needs one of them.
     """
     attached = tuple(number for number, what in entries if what.startswith(_ATTACHED))
-    last = max((at for at, one in enumerate(entries) if one[0] in attached[-1:]), default=-1)
+    last = max((at for at, entry in enumerate(entries) if entry[0] in attached[-1:]), default=-1)
     later = tuple(
         number
         for at, (number, what) in enumerate(entries)
@@ -104,7 +106,7 @@ def _post_data_stages(entries: Sequence[tuple[bytes, bytes]]) -> Iterator[Stage]
 def definitions_stage(listed: Iterable[bytes]) -> Stage:
     """The run that makes all definitions of an archive, and nothing that fires, reads data or connects."""
     entries = (match for line in listed if (match := _ENTRY.match(line)))
-    made = tuple(one[1] for one in entries if not one[2].startswith(_DEFINES_NOTHING))
+    made = tuple(entry[1] for entry in entries if not entry[2].startswith(_DEFINES_NOTHING))
     return Stage("definitions", (PRE_DATA, _POST_DATA), made, parallel=False)
 
 

@@ -48,8 +48,8 @@ def is_machine_trouble(message: str, command: str) -> bool:
 
 def without_value(command: str) -> str:
     """Such a command without the value it sets, which may be a secret of an application."""
-    found = _HEAD.match(command)
-    return found[0] if found else command.partition(" ")[0]
+    head = _HEAD.match(command)
+    return head[0] if head else command.partition(" ")[0]
 
 
 def left_out_sentence(commands: list[str]) -> str:
@@ -57,5 +57,5 @@ def left_out_sentence(commands: list[str]) -> str:
     if not commands:
         return ""
     more = f"; {len(commands) - _SHOWN} more" if len(commands) > _SHOWN else ""
-    told = "; ".join(map(without_value, commands[:_SHOWN]))
-    return f"This machine lacks what these need, so they were left out: {told}{more}."
+    shown = "; ".join(map(without_value, commands[:_SHOWN]))
+    return f"This machine lacks what these need, so they were left out: {shown}{more}."

@@ -35,5 +35,5 @@ def preload_settings(libraries: Collection[str], database: str) -> dict[str, str
     """
     if not libraries:
         return {}
-    told = {"cron.database_name": database, "cron.host": "/nonexistent"} if "pg_cron" in libraries else {}
-    return {"shared_preload_libraries": ",".join(libraries), "max_worker_processes": "0", **told}
+    cron = {"cron.database_name": database, "cron.host": "/nonexistent"} if "pg_cron" in libraries else {}
+    return {"shared_preload_libraries": ",".join(libraries), "max_worker_processes": "0", **cron}

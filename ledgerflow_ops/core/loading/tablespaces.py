@@ -30,10 +30,10 @@ class PlacedObject:
 
 def placed_objects(ddl: bytes) -> list[PlacedObject]:
     """What an archive, of which this is the DDL, keeps in tablespaces of its own."""
-    found = (part.decode("utf-8", "surrogateescape") for match in _PLACED.findall(ddl) for part in match)
+    fields = (part.decode("utf-8", "surrogateescape") for match in _PLACED.findall(ddl) for part in match)
     return [
         PlacedObject(kind, schema, name, where)
-        for name, kind, schema, where in zip(*[found] * 4, strict=True)
+        for name, kind, schema, where in zip(*[fields] * 4, strict=True)
     ]
 
 
@@ -41,7 +41,7 @@ def unavailable_tablespaces(
     objects: Iterable[PlacedObject], own: str | None, usable: Collection[str]
 ) -> set[str]:
     """The tablespaces that are wanted, `own` for the database itself, and cannot be had."""
-    return {*(one.tablespace for one in objects), *([own] if own else [])} - set(usable)
+    return {*(item.tablespace for item in objects), *([own] if own else [])} - set(usable)
 
 
 def tablespace_notes(
@@ -49,7 +49,7 @@ def tablespace_notes(
 ) -> Iterator[Reason]:
     """What a restore will not keep where it was, for its plan."""
     for name in sorted(unavailable_tablespaces(objects, own, usable)):
-        moved = [str(one) for one in objects if one.tablespace == name]
+        moved = [str(item) for item in objects if item.tablespace == name]
         more = f" and {len(moved) - _SHOWN} more" if len(moved) > _SHOWN else ""
         listed = ["the database itself"] if name == own else []
         listed += moved[:_SHOWN]

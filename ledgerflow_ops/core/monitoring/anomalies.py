@@ -50,30 +50,30 @@ def judge_figure(
 
     `before` is the backup of the day before.
     """
-    found = _figure_value(newest, figure)
-    if band.holds(found):
+    value = _figure_value(newest, figure)
+    if band.holds(value):
         return
     if figure == "size":
-        yield _size_finding(newest, before, band, found)
-    elif _is_slow(newest, figure, band, found):
+        yield _size_finding(newest, before, band, value)
+    elif _is_slow(newest, figure, band, value):
         slow = f"backups of {newest.environment} are slow"
         hint = f"Is the server or the disk busy? LEDGER_ENV={newest.environment} make doctor"
-        yield _finding(newest, figure, figure, Level.WARNING, band, found, hint, slow)
+        yield _finding(newest, figure, figure, Level.WARNING, band, value, hint, slow)
 
 
-def _is_slow(newest: BackupSummary, figure: str, band: ExpectedRange, found: float) -> bool:
+def _is_slow(newest: BackupSummary, figure: str, band: ExpectedRange, value: float) -> bool:
     if figure == "duration":
-        return found > band.high
-    return found < band.low and newest.duration_seconds >= _LEAST_SECONDS
+        return value > band.high
+    return value < band.low and newest.duration_seconds >= _LEAST_SECONDS
 
 
-def _size_finding(newest: BackupSummary, before: BackupSummary, band: ExpectedRange, found: float) -> Finding:
-    if found > band.high:
+def _size_finding(newest: BackupSummary, before: BackupSummary, band: ExpectedRange, value: float) -> Finding:
+    if value > band.high:
         hint = f"What has grown? LEDGER_ENV={newest.environment} make status"
-        return _finding(newest, "size", "larger", Level.WARNING, band, found, hint, "")
-    level = Level.CRITICAL if found < band.expected * _HALF else Level.WARNING
+        return _finding(newest, "size", "larger", Level.WARNING, band, value, hint, "")
+    level = Level.CRITICAL if value < band.expected * _HALF else Level.WARNING
     hint = content_anomalies.pin_hint(before)
-    return _finding(newest, "size", "smaller", level, band, found, hint, content_anomalies.loss_cause(newest))
+    return _finding(newest, "size", "smaller", level, band, value, hint, content_anomalies.loss_cause(newest))
 
 
 def _finding(
@@ -82,20 +82,23 @@ def _finding(
     subject: str,
     level: Level,
     band: ExpectedRange,
-    found: float,
+    value: float,
     hint: str,
     cause: str,
 ) -> Finding:
-    word = _WORDS[kind]
+    formatted = _WORDS[kind]
     message = (
-        f"{newest.name.dump}: {kind} {word(found)}; {word(band.low)} to {word(band.high)} were expected, "
+        f"{newest.name.dump}: {kind} {formatted(value)}; "
+        f"{formatted(band.low)} to {formatted(band.high)} were expected, "
         f"from {band.days} backups of {band.since} to {band.until}."
     )
-    figures = {"found": found, "low": band.low, "expected": band.expected, "high": band.high}
+    figures = {"found": value, "low": band.low, "expected": band.expected, "high": band.high}
     return Finding(newest.environment, kind, subject, level, message, hint, cause, figures=figures)
 
 
-def _figure_value(one: BackupSummary, figure: str) -> float:
+def _figure_value(summary: BackupSummary, figure: str) -> float:
     if figure == "throughput":
-        return one.database_size / one.duration_seconds if one.duration_seconds > 0 else float("nan")
-    return float(one.size if figure == "size" else one.duration_seconds)
+        return (
+            summary.database_size / summary.duration_seconds if summary.duration_seconds > 0 else float("nan")
+        )
+    return float(summary.size if figure == "size" else summary.duration_seconds)

@@ -30,15 +30,17 @@ _PATIENCE = 3
 def find_content_anomalies(chosen: Sequence[BackupSummary], append_only: Sequence[str]) -> list[Finding]:
     """What is odd about the last of `chosen`: backups of one environment, one a day, oldest first."""
     recent = list(chosen[-WINDOW - 1 :])
-    tables = pd.DataFrame([dict(one.tables) for one in recent], index=pd.Index([one.day for one in recent]))
-    same = list(_unchanged_contents(recent))
-    found = [
+    tables = pd.DataFrame(
+        [dict(summary.tables) for summary in recent], index=pd.Index([summary.day for summary in recent])
+    )
+    unchanged = list(_unchanged_contents(recent))
+    losses = [
         *_missing_tables(recent, tables, append_only),
         *_shrunk_tables(recent, tables, append_only),
         *_schema_change(recent),
     ]
-    rows = [] if found else list(_unusual_row_counts(recent, tables))
-    return [*found, *rows, *(same or _stopped_growth(recent, tables))]
+    rows = [] if losses else list(_unusual_row_counts(recent, tables))
+    return [*losses, *rows, *(unchanged or _stopped_growth(recent, tables))]
 
 
 def loss_cause(newest: BackupSummary) -> str:
@@ -61,11 +63,11 @@ def _missing_tables(
     newest = recent[-1]
     last = tables.iloc[-RECENT - 1 : -1]
     for table in tables.columns:
-        there = tables[table].notna()
+        present = tables[table].notna()
         seen = int(last[table].notna().sum())
-        if table in newest.tables or seen < min(_SEEN, len(last)) or _comes_and_goes(there.tolist()):
+        if table in newest.tables or seen < min(_SEEN, len(last)) or _comes_and_goes(present.tolist()):
             continue
-        holder = next(one for one in reversed(recent) if table in one.tables)
+        holder = next(summary for summary in reversed(recent) if table in summary.tables)
         rows = holder.tables[table]
         level = Level.CRITICAL if rows or table in append_only else Level.WARNING
         message = (
@@ -85,9 +87,9 @@ def _missing_tables(
         )
 
 
-def _comes_and_goes(there: list[bool]) -> bool:
+def _comes_and_goes(present: list[bool]) -> bool:
     """Whether a table has come back before, after it was gone."""
-    since = there[there.index(True) :] if True in there else []
+    since = present[present.index(True) :] if True in present else []
     return any(not before and after for before, after in pairwise(since))
 
 

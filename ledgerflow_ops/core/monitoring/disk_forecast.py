@@ -47,14 +47,17 @@ def forecast_full(history: Sequence[Measurement], now: datetime) -> Forecast | N
     that came and went does not bend it. A day counts with the least that was free on it.
     """
     least: dict[date, Measurement] = {}
-    for one in history:
-        if now - _WINDOW <= one.at <= now:
-            kept = least.get(one.at.date())
-            if kept is None or one.free < kept.free:
-                least[one.at.date()] = one
+    for measurement in history:
+        if now - _WINDOW <= measurement.at <= now:
+            lowest = least.get(measurement.at.date())
+            if lowest is None or measurement.free < lowest.free:
+                least[measurement.at.date()] = measurement
     if len(least) < _LEAST_DAYS:
         return None
-    newest = max((one for one in history if one.at <= now), key=lambda one: one.at)
+    newest = max(
+        (measurement for measurement in history if measurement.at <= now),
+        key=lambda measurement: measurement.at,
+    )
     days = sorted(least)
     lost = -median_slope([((day - days[0]).days, least[day].free) for day in days])
     left = newest.free / lost if lost > 0 else None
@@ -73,11 +76,11 @@ def thin_history(history: Sequence[Measurement], now: datetime) -> list[Measurem
 
     Those that a clock set ahead has left in the future are dropped. Of a day its least free one is kept.
     """
-    recent = [one for one in history if now - 2 * _DAY < one.at <= now]
+    recent = [measurement for measurement in history if now - 2 * _DAY < measurement.at <= now]
     older: dict[date, Measurement] = {}
-    for one in history:
-        if now - 400 * _DAY < one.at <= now - 2 * _DAY:
-            held = older.get(one.at.date())
-            if held is None or one.free < held.free:
-                older[one.at.date()] = one
-    return sorted([*older.values(), *recent], key=lambda one: one.at)
+    for measurement in history:
+        if now - 400 * _DAY < measurement.at <= now - 2 * _DAY:
+            lowest = older.get(measurement.at.date())
+            if lowest is None or measurement.free < lowest.free:
+                older[measurement.at.date()] = measurement
+    return sorted([*older.values(), *recent], key=lambda measurement: measurement.at)

@@ -78,25 +78,25 @@ def find_drift(
     before = known or DriftState()
     missed, changed = _missing_files(before, look, now), _changed_files(before, look, now)
     foreign = {
-        one.name.dump: before.foreign.get(one.name.dump, now)
-        for one in look.listed
-        if not one.manifest and not look.rotated(one.name.stem)
+        dump.name.dump: before.foreign.get(dump.name.dump, now)
+        for dump in look.listed
+        if not dump.manifest and not look.rotated(dump.name.stem)
     }
     if busy:
         missed = {name: since for name, since in missed.items() if name in before.missed}
         changed = {name: since for name, since in changed.items() if name in before.changed}
         foreign = {name: since for name, since in foreign.items() if name in before.foreign}
-    kept = {name: seen for name, seen in look.files.items() if is_ours(name)}
-    kept |= {name: before.files[name] for name in (*missed, *changed)}
-    after = DriftState(kept, missed, foreign, changed, look.mark)
-    found = [
+    files = {name: seen for name, seen in look.files.items() if is_ours(name)}
+    files |= {name: before.files[name] for name in (*missed, *changed)}
+    after = DriftState(files, missed, foreign, changed, look.mark)
+    findings = [
         *_removal_findings(after, look),
         *_change_findings(after, look),
         *_foreign_findings(after, look, now),
         *_permission_findings(look),
         *_evicted_findings(look),
     ]
-    return found, before if busy else after
+    return findings, before if busy else after
 
 
 def is_ours(name: str) -> bool:
@@ -120,18 +120,18 @@ def _missing_files(before: DriftState, look: FolderView, now: datetime) -> dict[
 def _changed_files(before: DriftState, look: FolderView, now: datetime) -> dict[str, datetime]:
     """Files that are not as they were, since when. An examination since that found all well settles it."""
     well = {
-        one.name.stem: one.summary.examined_at
-        for one in look.listed
-        if one.summary and one.summary.examined_at and not one.summary.bad
+        dump.name.stem: dump.summary.examined_at
+        for dump in look.listed
+        if dump.summary and dump.summary.examined_at and not dump.summary.bad
     }
-    found = {}
+    changed = {}
     for name, seen in before.files.items():
         if name.endswith(_FIXED) and name in look.files and not seen.same(look.files[name]):
             since = before.changed.get(name, now)
             examined = well.get(BackupName.of(name).stem)
             if examined is None or examined <= since:
-                found[name] = since
-    return found
+                changed[name] = since
+    return changed
 
 
 def _removal_findings(after: DriftState, look: FolderView) -> Iterator[Finding]:
@@ -201,9 +201,9 @@ def _permission_findings(look: FolderView) -> Iterator[Finding]:
 
 def _evicted_findings(look: FolderView) -> Iterator[Finding]:
     """Backups whose bytes are only in the cloud; critical where no proven one is left here."""
-    away = sorted(one.name.dump for one in look.listed if not one.local)
+    away = sorted(dump.name.dump for dump in look.listed if not dump.local)
     if away:
-        here = any(one.summary and one.summary.proven and one.local for one in look.listed)
+        here = any(dump.summary and dump.summary.proven and dump.local for dump in look.listed)
         yield Finding(
             look.environment,
             "evicted",
@@ -223,7 +223,7 @@ def _name_list(names: Sequence[str]) -> str:
 
 def encode_files(known: DriftState) -> dict[str, Any]:
     """The files as plain data, to be kept."""
-    files = {name: [one.size, one.modified, one.inode, one.away] for name, one in known.files.items()}
+    files = {name: [file.size, file.modified, file.inode, file.away] for name, file in known.files.items()}
     return {"files": files}
 
 
@@ -242,7 +242,7 @@ def encode(known: DriftState) -> dict[str, Any]:
 def decode(fields: Mapping[str, Any]) -> DriftState:
     """What `encode` made, without files; the same errors."""
 
-    def span(word: str) -> dict[str, datetime]:
+    def instants(word: str) -> dict[str, datetime]:
         return {str(name): datetime.fromisoformat(since) for name, since in fields[word].items()}
 
-    return DriftState({}, span("missed"), span("foreign"), span("changed"), str(fields["mark"]))
+    return DriftState({}, instants("missed"), instants("foreign"), instants("changed"), str(fields["mark"]))

@@ -79,10 +79,14 @@ def daily_backups(summaries: Sequence[BackupSummary]) -> list[BackupSummary]:
     neither do those of another kind of database (the sample, or the real one) than the newest is."""
     if not summaries:
         return []
-    ordered = sorted(summaries, key=lambda one: (one.recovery_point, one.name.stem))
+    ordered = sorted(summaries, key=lambda summary: (summary.recovery_point, summary.name.stem))
     newest = ordered[-1]
-    same = [one for one in ordered if one is newest or (one.sample == newest.sample and not one.bad)]
-    by_day = {one.day: one for one in same if (newest.day - one.day).days <= HISTORY_DAYS}
+    same = [
+        summary
+        for summary in ordered
+        if summary is newest or (summary.sample == newest.sample and not summary.bad)
+    ]
+    by_day = {summary.day: summary for summary in same if (newest.day - summary.day).days <= HISTORY_DAYS}
     return [by_day[day] for day in sorted(by_day)]
 
 
@@ -90,15 +94,17 @@ def figures_frame(summaries: Sequence[BackupSummary]) -> pd.DataFrame:
     """The figures of `daily` backups, a row for each calendar day; a day without backup has none."""
     rows = [
         {
-            "day": pd.Timestamp(one.day),
-            "size": float(one.size),
-            "database_size": float(one.database_size),
-            "duration": float(one.duration_seconds),
-            "throughput": one.database_size / one.duration_seconds if one.duration_seconds > 0 else None,
-            "rows": float(one.rows),
-            "seal": one.seal,
+            "day": pd.Timestamp(summary.day),
+            "size": float(summary.size),
+            "database_size": float(summary.database_size),
+            "duration": float(summary.duration_seconds),
+            "throughput": summary.database_size / summary.duration_seconds
+            if summary.duration_seconds > 0
+            else None,
+            "rows": float(summary.rows),
+            "seal": summary.seal,
         }
-        for one in summaries
+        for summary in summaries
     ]
     return pd.DataFrame(rows, columns=["day", *NUMBERS, "seal"]).set_index("day").asfreq("D")
 
@@ -127,9 +133,9 @@ def compute_ranges(
     spread = wrong.abs().rolling(_SPREAD, min_periods=_LEVEL).median().shift() * _MAD_TO_SIGMA
     below, above = _month_end_margins(wrong)
     edges = _ratio_edges if width.ratio else _edges
-    found = edges(middle, spread * width.deviations, below, above, width)
+    ranges = edges(middle, spread * width.deviations, below, above, width)
     enough = values.notna().rolling(_TREND * 2, min_periods=1).sum().shift() >= LEAST_DAYS
-    return found.clip(lower=0).where(enough)
+    return ranges.clip(lower=0).where(enough)
 
 
 def expected_ranges(
@@ -144,17 +150,17 @@ def expected_ranges(
         return []
     table = figures_frame(chosen)
     width = WIDTHS[figure]
-    found = compute_ranges(
+    ranges = compute_ranges(
         table[figure], width, table["seal"] if width.ratio else None
     )  # no size hangs on a seal
-    days = [one.day for one in chosen]
-    rows = found.reindex(pd.DatetimeIndex(days)).to_numpy(dtype=float).tolist()
-    made = []
+    days = [summary.day for summary in chosen]
+    rows = ranges.reindex(pd.DatetimeIndex(days)).to_numpy(dtype=float).tolist()
+    result = []
     for place, (day, (low, middle, high)) in enumerate(zip(days, rows, strict=True)):
         if place >= len(days) - last and middle == middle:  # not a NaN: there were days enough
             used = [other for other in days[:place] if (day - other).days <= _TREND * 2]
-            made.append(ExpectedRange(day, low, middle, high, used[0], used[-1], len(used)))
-    return made
+            result.append(ExpectedRange(day, low, middle, high, used[0], used[-1], len(used)))
+    return result
 
 
 _WEEK = 7

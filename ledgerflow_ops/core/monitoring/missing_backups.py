@@ -94,7 +94,7 @@ def _late_finding(
 
 def _gap_findings(summaries: Sequence[BackupSummary], newest: BackupSummary) -> Iterator[Finding]:
     """The days without a backup just before the newest one: told until there is another."""
-    before = [one.day for one in summaries if one.day < newest.day]
+    before = [summary.day for summary in summaries if summary.day < newest.day]
     if not before:
         return
     days = [max(before) + _DAY * step for step in range(1, (newest.day - max(before)).days)]

@@ -70,20 +70,20 @@ def evaluate_objectives(
     )
 
 
-def check_freshness(found: Objectives, newest: BackupSummary | None, *, expected: bool) -> Check:
+def check_freshness(objectives: Objectives, newest: BackupSummary | None, *, expected: bool) -> Check:
     """Whether the newest proven backup is young enough. `expected`: backups are to come by themselves."""
-    asked = timedelta(seconds=found.rpo_objective)
+    objective = timedelta(seconds=objectives.rpo_objective)
     severity = Severity.ERROR if expected else Severity.WARN
     hint = "make backup; make status says what keeps it from coming by itself."
-    if newest is None or found.rpo_seconds is None:
+    if newest is None or objectives.rpo_seconds is None:
         return Check("fresh", False, "NOTHING IS PROVEN.", hint, severity, "nothing proven")
-    told = f"{newest.name.dump}, the newest proven, is of {newest.recovery_point:%Y-%m-%d %H:%M %Z}"
-    if found.rpo_seconds < 0:
+    sentence = f"{newest.name.dump}, the newest proven, is of {newest.recovery_point:%Y-%m-%d %H:%M %Z}"
+    if objectives.rpo_seconds < 0:
         hint = "See whether the clock is right; then make backup"
-        return Check("fresh", False, f"{told}: in the future.", hint, severity, "future")
-    if not found.rpo_kept:
-        return Check("fresh", False, f"{told}: older than {asked}.", hint, severity, "rpo")
-    return Check("fresh", True, f"{told}: no older than {asked}.")
+        return Check("fresh", False, f"{sentence}: in the future.", hint, severity, "future")
+    if not objectives.rpo_kept:
+        return Check("fresh", False, f"{sentence}: older than {objective}.", hint, severity, "rpo")
+    return Check("fresh", True, f"{sentence}: no older than {objective}.")
 
 
 def drill_coverage(summaries: Iterable[BackupSummary], now: datetime, redrill_days: int) -> DrillCoverage:
@@ -92,17 +92,22 @@ def drill_coverage(summaries: Iterable[BackupSummary], now: datetime, redrill_da
     One that was never restored is waited for since it was made. Bad ones are told as such, and one whose
     bytes are elsewhere cannot be restored here: neither is counted.
     """
-    kept, within = [one for one in summaries if one.local and not one.bad], timedelta(days=redrill_days)
-    overdue = [one for one in kept if now - _waiting_since(one) > within]
+    restorable, within = (
+        [summary for summary in summaries if summary.local and not summary.bad],
+        timedelta(days=redrill_days),
+    )
+    overdue = [summary for summary in restorable if now - _waiting_since(summary) > within]
     return DrillCoverage(
-        kept=len(kept),
-        restored=sum(one.restored_at is not None and now - one.restored_at <= within for one in kept),
-        overdue=tuple(sorted(overdue, key=lambda one: (_waiting_since(one), one.name.stem))),
+        kept=len(restorable),
+        restored=sum(
+            summary.restored_at is not None and now - summary.restored_at <= within for summary in restorable
+        ),
+        overdue=tuple(sorted(overdue, key=lambda summary: (_waiting_since(summary), summary.name.stem))),
     )
 
 
-def _waiting_since(one: BackupSummary) -> datetime:
-    return one.restored_at or one.finished_at
+def _waiting_since(summary: BackupSummary) -> datetime:
+    return summary.restored_at or summary.finished_at
 
 
 def _is_met(seconds: float | None, objective: float) -> bool:

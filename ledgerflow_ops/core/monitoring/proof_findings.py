@@ -18,7 +18,7 @@ _NAMED = 3
 def bad_backups(environment: Environment, listed: Sequence[ListedDump]) -> list[Finding]:
     """Every backup that has been shown to be bad; critical where it is the newest."""
     problems = [
-        (one, f"is bad: {one.problem or 'its proof says so'}.") for one in listed if one.state == "bad"
+        (dump, f"is bad: {dump.problem or 'its proof says so'}.") for dump in listed if dump.state == "bad"
     ]
     return _of_each(environment, listed, problems, "bad", "restore-test")
 
@@ -26,7 +26,7 @@ def bad_backups(environment: Environment, listed: Sequence[ListedDump]) -> list[
 def unrestorable_sources(environment: Environment, listed: Sequence[ListedDump]) -> list[Finding]:
     """Sources that no server can be loaded from, as the newest backup of each kind of trouble says it."""
     newest = newest_committed(listed)
-    found = [one for one in listed if one.state == UNRESTORABLE]
+    unrestorable = [dump for dump in listed if dump.state == UNRESTORABLE]
     stands = newest is not None and newest.state == UNRESTORABLE
     return [
         Finding(
@@ -34,18 +34,18 @@ def unrestorable_sources(environment: Environment, listed: Sequence[ListedDump])
             UNRESTORABLE,
             "source",
             Level.CRITICAL if stands else Level.WARNING,
-            f"{environment}'s database cannot be restored from its backups. {one.name.dump} is whole: "
-            f"{one.problem}. Earlier proven backups stay as they are.",
-            f"Fix the source: LEDGER_ENV={environment} make restore-test FILE={one.name.dump} says how.",
+            f"{environment}'s database cannot be restored from its backups. {dump.name.dump} is whole: "
+            f"{dump.problem}. Earlier proven backups stay as they are.",
+            f"Fix the source: LEDGER_ENV={environment} make restore-test FILE={dump.name.dump} says how.",
         )
-        for one in ([newest] if stands and newest else found[-1:])
+        for dump in ([newest] if stands and newest else unrestorable[-1:])
     ]
 
 
 def unjudged_backups(environment: Environment, listed: Sequence[ListedDump]) -> list[Finding]:
     """Every backup that could not be read when it was last looked at: its proof does not count."""
     text = "could not be judged, and does not count until it can:"
-    problems = [(one, f"{text} {one.problem}") for one in listed if one.state == UNJUDGED]
+    problems = [(dump, f"{text} {dump.problem}") for dump in listed if dump.state == UNJUDGED]
     return _of_each(environment, listed, problems, "unjudged", "verify")
 
 
@@ -62,18 +62,20 @@ def _of_each(
         Finding(
             environment,
             kind,
-            one.name.dump,
-            Level.CRITICAL if one is newest or newest is None else Level.WARNING,
-            f"{one.name.dump} {problem}",
-            f"LEDGER_ENV={environment} make {target} FILE={one.name.dump}",
+            dump.name.dump,
+            Level.CRITICAL if dump is newest or newest is None else Level.WARNING,
+            f"{dump.name.dump} {problem}",
+            f"LEDGER_ENV={environment} make {target} FILE={dump.name.dump}",
         )
-        for one, problem in problems
+        for dump, problem in problems
     ]
 
 
 def newest_committed(listed: Sequence[ListedDump]) -> ListedDump | None:
     """The newest backup among them; None where none is committed."""
-    known = [(one.summary.recovery_point, one.name.stem, one) for one in listed if one.summary is not None]
+    known = [
+        (dump.summary.recovery_point, dump.name.stem, dump) for dump in listed if dump.summary is not None
+    ]
     return max(known)[-1] if known else None
 
 
@@ -140,14 +142,14 @@ def incomplete_backup(present: Sequence[BackupSummary]) -> list[Finding]:
     newest = next(iter(newest_first(present)), None)
     if newest is None or not newest.lacks:
         return []
-    found = unproven_backup(present, newest.finished_at, timedelta())
-    return [replace(finding, level=Level.WARNING) for finding in found]
+    findings = unproven_backup(present, newest.finished_at, timedelta())
+    return [replace(finding, level=Level.WARNING) for finding in findings]
 
 
 def missed_objectives(
     environment: Environment,
     present: Sequence[BackupSummary],
-    found: Objectives,
+    state: Objectives,
     now: datetime,
     *,
     cause: str = "",
@@ -159,11 +161,11 @@ def missed_objectives(
     newest = next(iter(newest_first(present)), None)
     if newest is None:
         return
-    first = min(one.recovery_point for one in present)
-    begins = found.rpo_seconds is None and now - first <= timedelta(seconds=found.rpo_objective)
-    if not found.rpo_kept and not begins:
-        yield _rpo_finding(environment, newest, found, cause)
-    if found.rto_seconds is not None and not found.rto_kept:
+    first = min(summary.recovery_point for summary in present)
+    begins = state.rpo_seconds is None and now - first <= timedelta(seconds=state.rpo_objective)
+    if not state.rpo_kept and not begins:
+        yield _rpo_finding(environment, newest, state, cause)
+    if state.rto_seconds is not None and not state.rto_kept:
         proven = newest_proven(present)
         assert proven is not None
         yield Finding(
@@ -171,51 +173,51 @@ def missed_objectives(
             "rto",
             "restore time",
             Level.WARNING,
-            f"Restoring {proven.name.dump} took {found.rto_seconds / 60:,.1f} minutes in its drill; "
-            f"the objective is {found.rto_objective / 60:,.1f}.",
+            f"Restoring {proven.name.dump} took {state.rto_seconds / 60:,.1f} minutes in its drill; "
+            f"the objective is {state.rto_objective / 60:,.1f}.",
             f"Measure it again: LEDGER_ENV={environment} make restore-test FILE={proven.name.dump}",
-            figures={"found": found.rto_seconds, "expected": found.rto_objective},
+            figures={"found": state.rto_seconds, "expected": state.rto_objective},
         )
 
 
-def _rpo_finding(environment: Environment, newest: BackupSummary, found: Objectives, cause: str) -> Finding:
-    hours = found.rpo_objective / 3600
-    if found.rpo_seconds is None:
+def _rpo_finding(environment: Environment, newest: BackupSummary, state: Objectives, cause: str) -> Finding:
+    hours = state.rpo_objective / 3600
+    if state.rpo_seconds is None:
         message = (
             f"NOTHING IS PROVEN: no backup of {environment} counts. The objective is {hours:,.1f} hours."
         )
     else:
         message = (
-            f"{found.rpo_seconds / 3600:,.1f} hours of work would be lost now, back to the newest proven "
+            f"{state.rpo_seconds / 3600:,.1f} hours of work would be lost now, back to the newest proven "
             f"backup of {environment}; the objective is {hours:,.1f}."
         )
-    anew = newest.proven or newest.lacks
-    word = "backup" if anew else f"restore-test FILE={newest.name.dump}"
+    needs_backup = newest.proven or newest.lacks
+    command = "backup" if needs_backup else f"restore-test FILE={newest.name.dump}"
     return Finding(
         environment,
         "rpo",
         "recovery point",
         Level.CRITICAL,
         message,
-        f"{newest.remedy} Then " * bool(newest.lacks) + f"LEDGER_ENV={environment} make {word}",
+        f"{newest.remedy} Then " * bool(newest.lacks) + f"LEDGER_ENV={environment} make {command}",
         cause or (missing_backups.no_backup_since(newest) if newest.proven else ""),
-        figures={"found": found.rpo_seconds or -1.0, "expected": found.rpo_objective},
+        figures={"found": state.rpo_seconds or -1.0, "expected": state.rpo_objective},
     )
 
 
-def overdue_drills(environment: Environment, found: DrillCoverage, redrill_days: int) -> Iterator[Finding]:
+def overdue_drills(environment: Environment, coverage: DrillCoverage, redrill_days: int) -> Iterator[Finding]:
     """Kept backups that nobody has restored for longer than the settings say."""
-    overdue = found.overdue
+    overdue = coverage.overdue
     if overdue:
-        named = ", ".join(one.name.dump for one in overdue[:_NAMED])
+        named = ", ".join(summary.name.dump for summary in overdue[:_NAMED])
         more = f" and {len(overdue) - _NAMED} more" if len(overdue) > _NAMED else ""
         yield Finding(
             environment,
             "coverage",
             "drills",
             Level.WARNING,
-            f"{len(overdue)} of {found.kept} kept backups have not been restored for more than "
+            f"{len(overdue)} of {coverage.kept} kept backups have not been restored for more than "
             f"{redrill_days} days: {named}{more}.",
             f"LEDGER_ENV={environment} make restore-test FILE={overdue[0].name.dump}",
-            figures={"found": found.share, "expected": 1.0},
+            figures={"found": coverage.share, "expected": 1.0},
         )

@@ -71,7 +71,7 @@ def findings_after(standing: OpenFindings, run: EndedRun) -> dict[str, list[Find
         return {source: list(findings) for source, findings in standing.items()}
     mended = run.fate is RunResult.SUCCESS
     left = {
-        source: [one for one in findings if not _superseded(source, one, run, mended=mended)]
+        source: [finding for finding in findings if not _superseded(source, finding, run, mended=mended)]
         for source, findings in standing.items()
     }
     left[run.source] = [*left.get(run.source, []), *_findings(run)]
@@ -83,7 +83,7 @@ def without_expired(
 ) -> dict[str, list[Finding]]:
     """What still stands: not what is of a day before the environment's first (`edges`), nor what is old."""
     return {
-        source: [one for one in findings if not _is_past(one, edges, now)]
+        source: [finding for finding in findings if not _is_past(finding, edges, now)]
         for source, findings in standing.items()
     }
 
@@ -114,21 +114,21 @@ def _is_past(finding: Finding, edges: Mapping[Environment, date], now: datetime)
 
 
 def _day(finding: Finding) -> date | None:
-    said = finding.figures.get("day")
-    return date.fromisoformat(str(said)) if said else None
+    day = finding.figures.get("day")
+    return date.fromisoformat(str(day)) if day else None
 
 
 def _findings(run: EndedRun) -> list[Finding]:
     """What a run leaves: its failed checks, those it did not carry out, and why it failed itself."""
-    found = [_check(run, check) for check in run.checks if not check.passed]
+    findings = [_check(run, check) for check in run.checks if not check.passed]
     judged = any(check.fatal for check in run.checks)
     if run.fate is RunResult.SUCCESS:
-        found += [_missing(run, name) for name in run.missing]
+        findings += [_missing(run, name) for name in run.missing]
     elif not judged:
-        found.append(_failure(run))
-    if len(found) > 1:
-        found = [replace(one, cause=f"The run {run.title} has findings.") for one in found]
-    return found
+        findings.append(_failure(run))
+    if len(findings) > 1:
+        findings = [replace(finding, cause=f"The run {run.title} has findings.") for finding in findings]
+    return findings
 
 
 def _check(run: EndedRun, check: Check) -> Finding:

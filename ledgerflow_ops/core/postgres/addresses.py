@@ -49,19 +49,19 @@ def check_ports(parameters: Mapping[str, str]) -> None:
 
 
 def _uri(rest: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     place, _, query = rest.partition("?")
     before, at, after = place.partition("@")
     if at and "/" not in before:
         user, colon, password = before.partition(":")
-        found |= {"user": _decoded(user, "the user's name")} if user else {}
-        found |= {"password": _decoded(password, "the password")} if colon and password else {}
+        parameters |= {"user": _decoded(user, "the user's name")} if user else {}
+        parameters |= {"password": _decoded(password, "the password")} if colon and password else {}
         place = after
     hosts, _, database = place.partition("/")
-    found |= _hosts(hosts)
+    parameters |= _hosts(hosts)
     if database:
-        found["dbname"] = _decoded(database, "the database's name")
-    return found | _query(query)
+        parameters["dbname"] = _decoded(database, "the database's name")
+    return parameters | _query(query)
 
 
 def _hosts(text: str) -> dict[str, str]:
@@ -74,12 +74,12 @@ def _hosts(text: str) -> dict[str, str]:
             raise InvalidAddress("an IPv6 address is empty")
         hosts.append(_decoded(match[1].strip("[]"), "the host"))
         ports_.append(_decoded(match[2] or "", "the port"))
-    found = {"host": ",".join(hosts)} if any(hosts) else {}
-    return found | ({"port": ",".join(ports_)} if any(ports_) else {})
+    parameters = {"host": ",".join(hosts)} if any(hosts) else {}
+    return parameters | ({"port": ",".join(ports_)} if any(ports_) else {})
 
 
 def _query(text: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for number, pair in enumerate(filter(None, text.split("&")), start=1):
         keyword, equals, value = pair.partition("=")
         what = f"parameter {number} after the question mark"
@@ -88,27 +88,29 @@ def _query(text: str) -> dict[str, str]:
         keyword, value = _decoded(keyword, what), _decoded(value, what)
         if (keyword, value) == ("ssl", "true"):  # as JDBC has it; libpq takes it as well
             keyword, value = "sslmode", "require"
-        found[keyword] = value
-    return found
+        parameters[keyword] = value
+    return parameters
 
 
 def _pairs(text: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     position = 0
     while text[position:].strip():
         match = _PAIR.match(text, position)
         if not match:
-            raise InvalidAddress(f"pair {len(found) + 1} is not keyword=value, or its quote does not end")
+            raise InvalidAddress(
+                f"pair {len(parameters) + 1} is not keyword=value, or its quote does not end"
+            )
         value = match[2] if match[2] is not None else match[3]
-        found[match[1]] = _SLASHES.sub(r"\1", value)
+        parameters[match[1]] = _SLASHES.sub(r"\1", value)
         position = match.end()
-    return found
+    return parameters
 
 
 def _decoded(text: str, what: str) -> str:
     """Percent escapes resolved, as libpq does it: no zero byte, and what comes out is UTF-8."""
     data = text.encode("utf-8", "surrogateescape")
-    plain = _BYTE.sub(lambda found: b"" if found[1] == b"00" else bytes.fromhex(found[1].decode()), data)
+    plain = _BYTE.sub(lambda escape: b"" if escape[1] == b"00" else bytes.fromhex(escape[1].decode()), data)
     if data.count(b"%") != len(_BYTE.findall(data)) or b"%00" in data:
         raise InvalidAddress(f"{what} has a % that begins no escape")
     try:

@@ -94,20 +94,20 @@ _MORE = frozenset({"detail", "hint", "context", ""})
 """What goes on with the message before it; up to version 13 such lines have no level at all."""
 
 
-def parse_warnings(program: str, said: str) -> tuple[DumpWarning, ...]:
+def parse_warnings(program: str, output: str) -> tuple[DumpWarning, ...]:
     """The messages in what `program` printed on standard error, without those that say nothing.
 
     What a server says through it (WARNING: and the like, without the program's name) is of the database, and
     nothing of the dump: it is never more than noted.
     """
-    found = sorted(dict.fromkeys(_messages(program, said)), key=lambda one: not one.missing)
-    return tuple(found[:_MOST])
+    warnings = sorted(dict.fromkeys(_messages(program, output)), key=lambda warning: not warning.missing)
+    return tuple(warnings[:_MOST])
 
 
-def _messages(program: str, said: str) -> Iterator[DumpWarning]:
+def _messages(program: str, output: str) -> Iterator[DumpWarning]:
     lines: list[str] = []
     server = False
-    for line in said.splitlines():
+    for line in output.splitlines():
         tool, notice = _TOOL.fullmatch(line), _SERVER.fullmatch(line)
         match = tool or notice
         level = (match["level"] or "").lower() if match else ""
@@ -139,9 +139,11 @@ def _meaning(text: str) -> tuple[Meaning, str]:
 
 def missing_objects(warnings: Iterable[DumpWarning] | None) -> str:
     """What is not in the dump, in one sentence; empty when nothing is missing."""
-    return "; ".join(one.sentence for one in warnings or () if one.missing)
+    return "; ".join(warning.sentence for warning in warnings or () if warning.missing)
 
 
 def missing_remedy(warnings: Iterable[DumpWarning] | None) -> str:
     """What to do about all that is missing; empty when nothing is."""
-    return " ".join(dict.fromkeys(one.hint for one in warnings or () if one.missing and one.hint))
+    return " ".join(
+        dict.fromkeys(warning.hint for warning in warnings or () if warning.missing and warning.hint)
+    )

@@ -35,15 +35,15 @@ class PinnedPackage:
 
 def parse_lock(lock: str) -> dict[int, PinnedPackage]:
     """The pins of a lock file by major version, oldest first; ValueError for a line it does not know."""
-    found: list[PinnedPackage] = []
+    packages: list[PinnedPackage] = []
     for line in lock.splitlines():
         if pin := _PIN.match(line):
-            found.append(PinnedPackage(pin["version"], ()))
-        elif (digest := _HASH.match(line)) and found:
-            found[-1] = PinnedPackage(found[-1].version, (*found[-1].digests, digest["digest"]))
+            packages.append(PinnedPackage(pin["version"], ()))
+        elif (digest := _HASH.match(line)) and packages:
+            packages[-1] = PinnedPackage(packages[-1].version, (*packages[-1].digests, digest["digest"]))
         elif line and not line.startswith("#"):
             raise ValueError(f"not a line of a lock file: {line}")
-    return {one.major: one for one in sorted(found, key=lambda one: one.major)}
+    return {package.major: package for package in sorted(packages, key=lambda package: package.major)}
 
 
 def install_advice(major: int, pinned: Mapping[int, PinnedPackage]) -> str:

@@ -21,24 +21,24 @@ def effect(text: str, *, made_elsewhere: bool) -> Counter[Right | str]:
 
     `made_elsewhere`: whether the script does not make the object itself, but has it made by an extension.
     """
-    found: Counter[Right | str] = Counter()
+    lines: Counter[Right | str] = Counter()
     for line in filter(None, text.split("\n")):
         match = _LINE.fullmatch(line)
         if match is None:
-            found[line] += 1
+            lines[line] += 1
         elif not (made_elsewhere and _of_first_owner(match)):
-            found[match["word"], match["what"], match["object"], match["grantee"]] += 1
-    return _without_pairs(found)
+            lines[match["word"], match["what"], match["object"], match["grantee"]] += 1
+    return _without_pairs(lines)
 
 
 def _of_first_owner(match: re.Match[str]) -> bool:
     return match["word"] == "REVOKE" and match["what"] == "ALL" and match["grantee"] != _PUBLIC
 
 
-def _without_pairs(found: Counter[Right | str]) -> Counter[Right | str]:
+def _without_pairs(lines: Counter[Right | str]) -> Counter[Right | str]:
     """Without what is taken and given again."""
-    for key in [key for key in found if key[0] == "REVOKE"]:
+    for key in [key for key in lines if key[0] == "REVOKE"]:
         given = ("GRANT", *key[1:])
-        if given in found:
-            del found[key], found[given]
-    return found
+        if given in lines:
+            del lines[key], lines[given]
+    return lines

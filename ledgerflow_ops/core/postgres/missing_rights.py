@@ -53,12 +53,14 @@ class OmittedObject:
 
 def sentence(lacking: Sequence[MissingRight]) -> str:
     """What may not be read, kind by kind, with the owners."""
-    return "; ".join(_named(kind, list(some)) for kind, some in groupby(lacking, lambda one: one.kind))
+    return "; ".join(
+        _named(kind, list(rights)) for kind, rights in groupby(lacking, lambda right: right.kind)
+    )
 
 
-def _named(kind: str, some: Sequence[MissingRight]) -> str:
-    shown = ", ".join(f"{one.name} (owner {one.owner})" for one in some[:_SHOWN])
-    more = f" and {len(some) - _SHOWN} more" if len(some) > _SHOWN else ""
+def _named(kind: str, rights: Sequence[MissingRight]) -> str:
+    shown = ", ".join(f"{right.name} (owner {right.owner})" for right in rights[:_SHOWN])
+    more = f" and {len(rights) - _SHOWN} more" if len(rights) > _SHOWN else ""
     if kind == "row security":
         return f"row-level security filters {shown}{more}"
     return f"{kind} {shown}{more}"
@@ -67,18 +69,18 @@ def _named(kind: str, some: Sequence[MissingRight]) -> str:
 def statements(lacking: Sequence[MissingRight], version: int) -> str:
     """What an owner or a superuser types; where many objects of a kind are concerned, one for all of them."""
     account = lacking[0].account
-    found: list[str] = []
-    plain = [one for one in lacking if one.kind in _COVERED]
+    commands: list[str] = []
+    plain = [right for right in lacking if right.kind in _COVERED]
     if len(plain) > _SHOWN and version >= _READ_ALL:
-        found.append(f"GRANT pg_read_all_data TO {account};")
+        commands.append(f"GRANT pg_read_all_data TO {account};")
     else:
-        found += [one.statement for one in plain]
-    for kind, some in groupby(lacking, lambda one: one.kind):
+        commands += [right.statement for right in plain]
+    for kind, rights in groupby(lacking, lambda right: right.kind):
         if kind == "row security":
-            found.append(next(some).statement)
+            commands.append(next(rights).statement)
         elif kind == "large object":
-            found.append(_large([one.name for one in some], account))
-    return " ".join(found)
+            commands.append(_large([right.name for right in rights], account))
+    return " ".join(commands)
 
 
 def _large(oids: Sequence[str], account: str) -> str:
@@ -89,8 +91,8 @@ def _large(oids: Sequence[str], account: str) -> str:
 
 def hint(lacking: Sequence[MissingRight], version: int) -> str:
     """What to type, by whom, and what does for all objects at once."""
-    account, kinds = lacking[0].account, {one.kind for one in lacking}
-    owners = sorted({one.owner for one in lacking})
+    account, kinds = lacking[0].account, {right.kind for right in lacking}
+    owners = sorted({right.owner for right in lacking})
     by = f"{owners[0]} or a superuser" if len(owners) == 1 and "row security" not in kinds else "a superuser"
     text = f"As {by}: {statements(lacking, version)}"
     ways = []

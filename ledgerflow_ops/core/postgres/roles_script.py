@@ -46,7 +46,7 @@ def statements(script: str) -> list[str]:
 
     UnreadableScript when it does not end where a statement does.
     """
-    found: list[str] = []
+    parts: list[str] = []
     position = 0
     while True:
         position += len(_NOISE.match(script, position)[0])  # type: ignore[index]
@@ -54,8 +54,8 @@ def statements(script: str) -> list[str]:
         if not match and position < len(script):
             raise UnreadableScript("the roles script ends inside a statement")
         if not match:
-            return found
-        found.append(match[1].strip())
+            return parts
+        parts.append(match[1].strip())
         position = match.end()
 
 

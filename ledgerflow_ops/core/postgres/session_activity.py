@@ -115,7 +115,7 @@ class Activity:
     @property
     def still(self) -> "Activity":
         """What would have changed between two looks if somebody had got on."""
-        return replace(self, sessions=tuple(one.still for one in self.sessions))
+        return replace(self, sessions=tuple(session.still for session in self.sessions))
 
     @property
     def running(self) -> bool:
@@ -126,7 +126,7 @@ class Activity:
     @property
     def sure(self) -> bool:
         """Whether it would be seen if somebody got on."""
-        return not self.unsure and all(one.sure for one in self.sessions)
+        return not self.unsure and all(session.sure for session in self.sessions)
 
 
 def stalled(before: Activity, now: Activity) -> str | None:
@@ -191,13 +191,13 @@ class LockWait:
 
     @property
     def sentence(self) -> str:
-        whom = "; ".join(one.sentence for one in self.blockers) or "somebody who has just gone"
+        whom = "; ".join(blocker.sentence for blocker in self.blockers) or "somebody who has just gone"
         return f"waiting for a lock on {self.relation or 'an object'}, held or asked for by {whom}"
 
     @property
     def knotted(self) -> bool:
         """Whether whom it waits for waits for one of ours: that never ends by itself."""
-        return any(one.for_us for one in self.blockers)
+        return any(blocker.for_us for blocker in self.blockers)
 
 
 def statement_words(query: str) -> str:

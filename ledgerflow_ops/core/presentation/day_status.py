@@ -51,18 +51,18 @@ def day_statuses(
     `past` are backups that were rotated away. `awaited` says that today's backup may still come.
     """
     states: dict[date, list[str]] = {}
-    for one in present:
-        states.setdefault(one.day, []).append(one.state)
-    for one in past:
-        states.setdefault(one.day, []).append(ROTATED)
+    for summary in present:
+        states.setdefault(summary.day, []).append(summary.state)
+    for summary in past:
+        states.setdefault(summary.day, []).append(ROTATED)
     first = min(states, default=None)
     wanted = [today - _DAY * back for back in reversed(range(count))]
     return [DayStatus(day, _day_state(day, states.get(day, ()), first, today, awaited)) for day in wanted]
 
 
-def _day_state(day: date, found: Sequence[str], first: date | None, today: date, awaited: bool) -> str:
-    if found:
-        return min(found, key=_rank)
+def _day_state(day: date, states: Sequence[str], first: date | None, today: date, awaited: bool) -> str:
+    if states:
+        return min(states, key=_rank)
     if day == today and awaited:
         return DUE
     return BEFORE if first is None or day < first else MISSING

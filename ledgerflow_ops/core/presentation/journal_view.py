@@ -47,16 +47,16 @@ def parse_since(text: str, now: datetime, zone: ZoneInfo) -> datetime:
     if match := re.fullmatch(r"(\d{1,5})([mhdw])", text):
         return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
     try:
-        found = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text)
     except ValueError:
         raise SettingsError(f"SINCE={text!r} is no day and no length of time.", hint=hint) from None
-    return found if found.tzinfo else found.replace(tzinfo=zone)
+    return instant if instant.tzinfo else instant.replace(tzinfo=zone)
 
 
 def select_entries(entries: Iterable[JournalEntry], asked: EntryFilter) -> list[JournalEntry]:
     """The entries that are asked for, the oldest first."""
-    found = [entry for entry in entries if _matches(entry, asked)]
-    return found if asked.last is None else found[max(0, len(found) - asked.last) :]
+    selected = [entry for entry in entries if _matches(entry, asked)]
+    return selected if asked.last is None else selected[max(0, len(selected) - asked.last) :]
 
 
 def _matches(entry: JournalEntry, asked: EntryFilter) -> bool:
@@ -70,10 +70,10 @@ def _matches(entry: JournalEntry, asked: EntryFilter) -> bool:
 def written_at(entry: JournalEntry) -> datetime | None:
     """When it was written; None where that cannot be read: such an entry is never left out for its age."""
     try:
-        found = datetime.fromisoformat(str(entry.get("at", "")))
+        instant = datetime.fromisoformat(str(entry.get("at", "")))
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def result_word(entry: JournalEntry) -> str:
@@ -103,15 +103,15 @@ def _run_note(entry: JournalEntry) -> str:
 
 
 def _subject(entry: JournalEntry) -> str:
-    said = [str(next((entry[name] for name in _ABOUT if entry.get(name)), ""))]
+    parts = [str(next((entry[name] for name in _ABOUT if entry.get(name)), ""))]
     if entry.get("rung") and result_word(entry) == OK:
-        said.append(str(entry["rung"]))
+        parts.append(str(entry["rung"]))
     if isinstance(entry.get("size"), int):
-        said.append(format_size(entry["size"]))
+        parts.append(format_size(entry["size"]))
     if isinstance(entry.get("removed"), list):
-        said.append(f"{len(entry['removed'])} removed")
+        parts.append(f"{len(entry['removed'])} removed")
     if isinstance(entry.get("seconds"), int | float):
-        said.append(f"{entry['seconds']:.1f} s")
+        parts.append(f"{entry['seconds']:.1f} s")
     if error := entry.get("error"):
-        said.append(str(error).strip().splitlines()[0])
-    return ", ".join(filter(None, said))
+        parts.append(str(error).strip().splitlines()[0])
+    return ", ".join(filter(None, parts))

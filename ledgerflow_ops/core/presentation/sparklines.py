@@ -29,8 +29,8 @@ _SAME = {"equal": "restored", **dict.fromkeys(_BETWEEN, "readable")}
 
 def sign_kind(state: str) -> str:
     """The kind of sign that stands for a state: `equal` is shown as `restored` is."""
-    found = _SAME.get(state, state)
-    return found if found in _SIGNS else "written"
+    kind = _SAME.get(state, state)
+    return kind if kind in _SIGNS else "written"
 
 
 def day_strip(days: Sequence[DayStatus], *, plain: bool = False) -> list[tuple[str, str]]:

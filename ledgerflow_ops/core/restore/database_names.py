@@ -89,25 +89,25 @@ def sibling_name(database: str, role: DatabaseRole, ident: str) -> str:
 
 
 def previous_databases(
-    found: Iterable[SiblingDatabase], environment: str, database: str
+    siblings: Iterable[SiblingDatabase], environment: str, database: str
 ) -> list[SiblingDatabase]:
     """The databases that used to be live here, the last one first."""
     ours = [
-        one
-        for one in found
-        if _belongs_to(one, environment, database) and one.mark.role is DatabaseRole.BEFORE
+        sibling
+        for sibling in siblings
+        if _belongs_to(sibling, environment, database) and sibling.mark.role is DatabaseRole.BEFORE
     ]
-    return sorted(ours, key=lambda one: (one.mark.at, one.name), reverse=True)
+    return sorted(ours, key=lambda sibling: (sibling.mark.at, sibling.name), reverse=True)
 
 
 def unfinished_restores(
-    found: Iterable[SiblingDatabase], environment: str, database: str
+    siblings: Iterable[SiblingDatabase], environment: str, database: str
 ) -> list[SiblingDatabase]:
     """What restores that were cut off have left behind."""
     return [
-        one
-        for one in found
-        if _belongs_to(one, environment, database) and one.mark.role is DatabaseRole.RESTORING
+        sibling
+        for sibling in siblings
+        if _belongs_to(sibling, environment, database) and sibling.mark.role is DatabaseRole.RESTORING
     ]
 
 
@@ -117,5 +117,5 @@ def is_restoring_name(name: str, database: str) -> bool:
     return match is not None and match[1] != "" and database.startswith(match[1])
 
 
-def _belongs_to(one: SiblingDatabase, environment: str, database: str) -> bool:
-    return one.mark.environment == environment and one.mark.database == database
+def _belongs_to(sibling: SiblingDatabase, environment: str, database: str) -> bool:
+    return sibling.mark.environment == environment and sibling.mark.database == database

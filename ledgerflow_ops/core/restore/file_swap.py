@@ -98,33 +98,33 @@ def require_id(restore_id: str) -> None:
         )
 
 
-def forward_renames(swap: FileSwap, place: SwappedRoot, there: OccupiedNames) -> tuple[Rename, ...]:
+def forward_renames(swap: FileSwap, place: SwappedRoot, taken: OccupiedNames) -> tuple[Rename, ...]:
     """What is left to do until the restored files are in their place."""
     aside = Rename(place.root, swap.before(place))
     into = Rename(swap.restoring(place), place.root)
-    if there.restoring and not there.root:
+    if taken.restoring and not taken.root:
         return (into,)
-    if there.restoring and not there.before and place.existed:
+    if taken.restoring and not taken.before and place.existed:
         return (aside, into)
-    if there.root and not there.restoring and there.before is place.existed:
+    if taken.root and not taken.restoring and taken.before is place.existed:
         return ()
     raise _unclear(swap, place)
 
 
-def backward_renames(swap: FileSwap, place: SwappedRoot, there: OccupiedNames) -> tuple[Rename, ...]:
+def backward_renames(swap: FileSwap, place: SwappedRoot, taken: OccupiedNames) -> tuple[Rename, ...]:
     """What is left to do until what was there before is there again."""
     aside = Rename(place.root, swap.undone(place))
     if place.existed:
         again = Rename(swap.before(place), place.root)
-        if not there.before and there.root:
+        if not taken.before and taken.root:
             return ()
-        if there.before and not there.root:
+        if taken.before and not taken.root:
             return (again,)
-        if there.before and not there.restoring and not there.undone:
+        if taken.before and not taken.restoring and not taken.undone:
             return (aside, again)
-    elif not there.root:
+    elif not taken.root:
         return ()
-    elif not there.restoring and not there.undone:
+    elif not taken.restoring and not taken.undone:
         return (aside,)
     raise _unclear(swap, place)
 

@@ -124,8 +124,8 @@ def _lines(incident: Incident) -> Iterator[str]:
 
 def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
     yield from ("", f"## {title}", "")
-    found = list(lines)
-    yield from found or ["Nothing."]
+    listed = list(lines)
+    yield from listed or ["Nothing."]
 
 
 def _loss_lines(incident: Incident) -> Iterator[str]:
@@ -149,5 +149,5 @@ def _candidate_line(verdict: CandidateVerdict) -> str:
         verdict.recovery_point.isoformat(timespec="seconds") if verdict.recovery_point else "unknown instant"
     )
     first = verdict.reason.strip().splitlines()
-    said = "HOLDS: restored" if verdict.holds else "rejected: " + " ".join(line.strip() for line in first)
-    return f"- {verdict.file} ({point}): {said}"
+    outcome = "HOLDS: restored" if verdict.holds else "rejected: " + " ".join(line.strip() for line in first)
+    return f"- {verdict.file} ({point}): {outcome}"

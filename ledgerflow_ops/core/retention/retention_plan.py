@@ -137,12 +137,12 @@ def plan_retention(
 
     `past` are the recovery points of those that have gone before: they show that time went on.
     """
-    newest_first = sorted(backups, key=lambda one: (one.recovery_point, one.name), reverse=True)
-    dated = [one for one in newest_first if one.recovery_point <= now]
-    proven = [one for one in dated if one.proven]
+    newest_first = sorted(backups, key=lambda backup: (backup.recovery_point, backup.name), reverse=True)
+    dated = [backup for backup in newest_first if backup.recovery_point <= now]
+    proven = [backup for backup in dated if backup.proven]
     if not proven:
         reason = "no backup is proven, so none may go"
-        return RetentionPlan(tuple(_kept_decision(one, reason) for one in newest_first), stalled=reason)
+        return RetentionPlan(tuple(_kept_decision(backup, reason) for backup in newest_first), stalled=reason)
     newest = proven[0]
     window = _Window(
         newest.recovery_point,
@@ -155,9 +155,11 @@ def plan_retention(
     for count, bucket, word in policy.keepers:
         _keep_per_bucket(proven, count, bucket, word, reasons)
     _keep_minimum(dated, proven, policy.minimum, reasons)
-    decisions = tuple(_decision(one, reasons, window) for one in newest_first)
-    points = sorted({*(one.recovery_point for one in dated), *(point for point in past if point <= now)})
-    gone = [one for one, decision in zip(newest_first, decisions, strict=True) if decision.expires]
+    decisions = tuple(_decision(backup, reasons, window) for backup in newest_first)
+    points = sorted(
+        {*(backup.recovery_point for backup in dated), *(point for point in past if point <= now)}
+    )
+    gone = [backup for backup, decision in zip(newest_first, decisions, strict=True) if decision.expires]
     asks = "; ".join(_confirmation_reasons(gone, len(decisions), policy, points))
     return RetentionPlan(decisions, window.edge, window.since, asks=asks)
 
@@ -179,19 +181,21 @@ def _keep_individually(
     newest_first: Sequence[RetentionCandidate], window: _Window, now: datetime, reasons: _Reasons
 ) -> None:
     """What can be said of a backup by itself."""
-    for one in newest_first:
-        if one.recovery_point > now:
-            reasons.keep(one, "its recovery point is in the future: was the clock right when it was taken?")
-        elif window.holds(one):
-            reasons.keep(one, f"it is in the window, which begins on {window.edge}")
-        if one.pinned and (one.pinned_until is None or window.since < one.pinned_until):
-            until = f" until {one.pinned_until:%Y-%m-%d %H:%M %Z}" if one.pinned_until else ""
-            reasons.keep(one, f"it is pinned{until}: {one.pinned}")
-        if one.in_use:
-            reasons.keep(one, f"it is in use: {one.in_use}")
-        if one.copies and not one.bad and not any(copy.proven for copy in one.copies):
-            places = ", ".join(copy.location for copy in one.copies)
-            reasons.keep(one, f"its only other copy is not proven: {places}")
+    for backup in newest_first:
+        if backup.recovery_point > now:
+            reasons.keep(
+                backup, "its recovery point is in the future: was the clock right when it was taken?"
+            )
+        elif window.holds(backup):
+            reasons.keep(backup, f"it is in the window, which begins on {window.edge}")
+        if backup.pinned and (backup.pinned_until is None or window.since < backup.pinned_until):
+            until = f" until {backup.pinned_until:%Y-%m-%d %H:%M %Z}" if backup.pinned_until else ""
+            reasons.keep(backup, f"it is pinned{until}: {backup.pinned}")
+        if backup.in_use:
+            reasons.keep(backup, f"it is in use: {backup.in_use}")
+        if backup.copies and not backup.bad and not any(copy.proven for copy in backup.copies):
+            places = ", ".join(copy.location for copy in backup.copies)
+            reasons.keep(backup, f"its only other copy is not proven: {places}")
 
 
 def _keep_per_bucket(
@@ -199,10 +203,10 @@ def _keep_per_bucket(
 ) -> None:
     """The last proven backup of each of the newest `count` weeks, months or years that have one."""
     seen: dict[tuple[int, ...], RetentionCandidate] = {}
-    for one in proven:
-        seen.setdefault(bucket(one.day), one)
-    for one in list(seen.values())[:count]:
-        reasons.keep(one, f"it is the last proven one of its {word}")
+    for backup in proven:
+        seen.setdefault(bucket(backup.day), backup)
+    for backup in list(seen.values())[:count]:
+        reasons.keep(backup, f"it is the last proven one of its {word}")
 
 
 def _keep_minimum(
@@ -212,23 +216,23 @@ def _keep_minimum(
 
     Where there are fewer, one that is not proven may be the last hope: it stays as well.
     """
-    for one in sorted(proven, key=lambda one: not one.local)[:minimum]:
-        reasons.keep(one, f"it is among the {minimum} proven ones that always stay")
+    for backup in sorted(proven, key=lambda backup: not backup.local)[:minimum]:
+        reasons.keep(backup, f"it is among the {minimum} proven ones that always stay")
     if len(proven) < minimum:
-        for one in dated:
-            reasons.keep(one, f"only {len(proven)} of at least {minimum} are proven")
+        for backup in dated:
+            reasons.keep(backup, f"only {len(proven)} of at least {minimum} are proven")
 
 
-def _kept_decision(one: RetentionCandidate, reason: str) -> RetentionDecision:
-    return RetentionDecision(one.name, one.day, False, (reason,))
+def _kept_decision(backup: RetentionCandidate, reason: str) -> RetentionDecision:
+    return RetentionDecision(backup.name, backup.day, False, (reason,))
 
 
-def _decision(one: RetentionCandidate, reasons: _Reasons, window: _Window) -> RetentionDecision:
-    found = reasons.found.get(one.name)
-    if found:
-        return RetentionDecision(one.name, one.day, False, tuple(found))
+def _decision(backup: RetentionCandidate, reasons: _Reasons, window: _Window) -> RetentionDecision:
+    kept_for = reasons.found.get(backup.name)
+    if kept_for:
+        return RetentionDecision(backup.name, backup.day, False, tuple(kept_for))
     gone = f"it is older than the window, which begins on {window.edge}, and nothing else keeps it"
-    return RetentionDecision(one.name, one.day, True, (gone,))
+    return RetentionDecision(backup.name, backup.day, True, (gone,))
 
 
 def _confirmation_reasons(

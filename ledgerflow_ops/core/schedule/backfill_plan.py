@@ -49,15 +49,15 @@ def refusal_text(
     environment: str, day: date, today: date, lacks: Iterable[UnavailableSource]
 ) -> tuple[str, str]:
     """The message and the hint of a day that cannot be had: what is missing, way by way."""
-    found = list(lacks)
+    listed = list(lacks)
     gone = (
         f"There is no backup of {environment} for {day}, and none can be made any more: "
         f"today is {today}, and the database of {day} is gone."
         if day < today
         else f"{day} has not passed: today is {today}."
     )
-    whys = [lack.why for lack in found if lack.why]
-    hints = dict.fromkeys(lack.hint for lack in found if day < today)
+    whys = [lack.why for lack in listed if lack.why]
+    hints = dict.fromkeys(lack.hint for lack in listed if day < today)
     return " ".join([gone, *whys]), " ".join(hints) or "A backup is taken on its own day."
 
 
@@ -73,8 +73,8 @@ def requested_days(day: str, first: str, last: str, window: Sequence[date]) -> l
         raise SettingsError("DAY= and FROM= or TO= are both given.", hint="Give one day, or a span of days.")
     begin = _parse_day("DAY" if day else "FROM", day or first, window[0])
     end = _parse_day("DAY" if day else "TO", day or last, max(begin, window[-2]))
-    for one in (begin, end):
-        _require_in_window(one, window)
+    for edge in (begin, end):
+        _require_in_window(edge, window)
     if begin > end:
         raise SettingsError(f"FROM={begin} is after TO={end}.", hint="Write the earlier day into FROM.")
     return [begin + timedelta(days=number) for number in range((end - begin).days + 1)]

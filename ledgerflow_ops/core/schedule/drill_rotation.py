@@ -75,7 +75,7 @@ class RotationStatus:
         """For people."""
         if not self.kept:
             return "There is no backup to restore."
-        told = f"{len(self.covered)} of {self.kept} backups were restored within {self.every_days} days"
+        restored = f"{len(self.covered)} of {self.kept} backups were restored within {self.every_days} days"
         parts = [f"{len(self.overdue)} overdue"] if self.overdue else []
         parts += [f"{len(self.never)} never restored"] if self.never else []
         parts += [f"{len(self.troubled)} cannot be restored here"] if self.troubled else []
@@ -84,7 +84,7 @@ class RotationStatus:
         elif not self.enough:
             minutes = math.ceil(self.needed)
             parts.append(f"{self.budget} minutes a night do not reach: redrill_minutes = {minutes} would")
-        return "; ".join([told, *parts]) + "."
+        return "; ".join([restored, *parts]) + "."
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -102,11 +102,11 @@ class RotationStatus:
 
 def estimate_seconds(backups: Sequence[DrillCandidate]) -> dict[str, float]:
     """The seconds that each backup's drill is thought to take: as measured, else by its size."""
-    rates = [kept.seconds / max(kept.size, 1) for kept in backups if kept.seconds is not None]
+    rates = [backup.seconds / max(backup.size, 1) for backup in backups if backup.seconds is not None]
     rate = median(rates) if rates else _UNKNOWN_SECONDS_PER_BYTE
     return {
-        kept.file: kept.seconds if kept.seconds is not None else max(_LEAST_SECONDS, kept.size * rate)
-        for kept in backups
+        backup.file: backup.seconds if backup.seconds is not None else max(_LEAST_SECONDS, backup.size * rate)
+        for backup in backups
     }
 
 
@@ -118,17 +118,17 @@ def plan_tonight(
     As late as possible, but never so late that a coming night would have to do more than its budget: where
     many fall due on one day, some come earlier. What falls due before the next night is always tried.
     """
-    able = _oldest_first(kept for kept in backups if not kept.trouble)
+    able = _oldest_first(backup for backup in backups if not backup.trouble)
     seconds, budget = estimate_seconds(able), minutes * 60.0
-    able = [kept for kept in able if seconds[kept.file] <= budget]
+    able = [backup for backup in able if seconds[backup.file] <= budget]
     wanted, taken, turns = _needed_seconds(able, seconds, now, every_days, budget), 0.0, list[PlannedDrill]()
-    for kept in able:
-        pressing = _nights_left(kept, now, every_days) <= 1
+    for backup in able:
+        pressing = _nights_left(backup, now, every_days) <= 1
         if not pressing and taken >= wanted:
             break
-        if taken + seconds[kept.file] <= budget:
-            taken += seconds[kept.file]
-            turns.append(PlannedDrill(kept, seconds[kept.file], _reason(kept, now, pressing)))
+        if taken + seconds[backup.file] <= budget:
+            taken += seconds[backup.file]
+            turns.append(PlannedDrill(backup, seconds[backup.file], _reason(backup, now, pressing)))
     return turns
 
 
@@ -136,19 +136,19 @@ def rotation_status(
     backups: Iterable[DrillCandidate], now: datetime, every_days: int, minutes: int
 ) -> RotationStatus:
     """How far the rolling drill has come, and how far its budget reaches."""
-    found = list(backups)
-    able = _oldest_first(kept for kept in found if not kept.trouble)
+    listed = list(backups)
+    able = _oldest_first(backup for backup in listed if not backup.trouble)
     seconds, limit = estimate_seconds(able), timedelta(days=every_days)
-    restored = [kept for kept in able if kept.restored_at is not None]
-    overdue = [kept.file for kept in restored if kept.restored_at and now - kept.restored_at > limit]
+    restored = [backup for backup in able if backup.restored_at is not None]
+    overdue = [backup.file for backup in restored if backup.restored_at and now - backup.restored_at > limit]
     longest = max(seconds.values(), default=0.0)
     return RotationStatus(
-        kept=len(found),
-        covered=tuple(kept.file for kept in restored if kept.file not in overdue),
+        kept=len(listed),
+        covered=tuple(backup.file for backup in restored if backup.file not in overdue),
         overdue=tuple(overdue),
-        never=tuple(kept.file for kept in able if kept.restored_at is None),
-        unreachable=tuple(kept.file for kept in able if seconds[kept.file] > minutes * 60),
-        troubled={kept.file: kept.trouble for kept in found if kept.trouble},
+        never=tuple(backup.file for backup in able if backup.restored_at is None),
+        unreachable=tuple(backup.file for backup in able if seconds[backup.file] > minutes * 60),
+        troubled={backup.file: backup.trouble for backup in listed if backup.trouble},
         every_days=every_days,
         budget=minutes,
         needed=(sum(seconds.values()) / max(every_days - 1, 1) + longest) / 60,
@@ -157,17 +157,17 @@ def rotation_status(
 
 def _oldest_first(backups: Iterable[DrillCandidate]) -> list[DrillCandidate]:
     """Never restored first, then the oldest proof; among equals the newest backup, which is worth most."""
-    newest = sorted(backups, key=lambda kept: (kept.day, kept.file), reverse=True)
-    restored = [kept for kept in newest if kept.restored_at is not None]
-    never = [kept for kept in newest if kept.restored_at is None]
-    return never + sorted(restored, key=lambda kept: kept.restored_at or datetime.min)  # noqa: DTZ901
+    newest = sorted(backups, key=lambda backup: (backup.day, backup.file), reverse=True)
+    restored = [backup for backup in newest if backup.restored_at is not None]
+    never = [backup for backup in newest if backup.restored_at is None]
+    return never + sorted(restored, key=lambda backup: backup.restored_at or datetime.min)  # noqa: DTZ901
 
 
-def _nights_left(kept: DrillCandidate, now: datetime, every_days: int) -> int:
+def _nights_left(backup: DrillCandidate, now: datetime, every_days: int) -> int:
     """In how many nights, tonight among them, its turn has to come: 1 is tonight."""
-    if kept.restored_at is None:
+    if backup.restored_at is None:
         return 1
-    return max(1, (kept.restored_at + timedelta(days=every_days) - _SLACK - now) // _DAY + 1)
+    return max(1, (backup.restored_at + timedelta(days=every_days) - _SLACK - now) // _DAY + 1)
 
 
 def _needed_seconds(
@@ -182,10 +182,10 @@ def _needed_seconds(
     A night that follows surely does its budget less the longest drill: with more room left than that, another
     one would fit.
     """
-    surely = budget - max((seconds[kept.file] for kept in able), default=0.0)
+    surely = budget - max((seconds[backup.file] for backup in able), default=0.0)
     falling = dict.fromkeys(range(1, every_days + 2), 0.0)
-    for kept in able:
-        falling[min(_nights_left(kept, now, every_days), every_days + 1)] += seconds[kept.file]
+    for backup in able:
+        falling[min(_nights_left(backup, now, every_days), every_days + 1)] += seconds[backup.file]
     due, needed = 0.0, 0.0
     for night, work in sorted(falling.items()):
         due += work
@@ -193,8 +193,8 @@ def _needed_seconds(
     return needed
 
 
-def _reason(kept: DrillCandidate, now: datetime, pressing: bool) -> str:
-    if kept.restored_at is None:
+def _reason(backup: DrillCandidate, now: datetime, pressing: bool) -> str:
+    if backup.restored_at is None:
         return "never restored"
-    days = (now - kept.restored_at) // _DAY
+    days = (now - backup.restored_at) // _DAY
     return f"restored {days} days ago" + ("" if pressing else ", before too many fall due at once")

@@ -16,11 +16,11 @@ def due_at(day: date, at: time, zone: ZoneInfo) -> datetime:
     day it is taken on. One that comes twice is due the first time. A day that `exists` does not know has
     no instant of its own: its neighbour's is returned. The fold of `at` itself means nothing.
     """
-    found = datetime.combine(day, at, zone).replace(fold=0).astimezone(UTC)
-    if found.astimezone(zone).date() == day:
-        return found
+    due = datetime.combine(day, at, zone).replace(fold=0).astimezone(UTC)
+    if due.astimezone(zone).date() == day:
+        return due
     earlier = datetime.combine(day, at, zone).replace(fold=1).astimezone(UTC)
-    return earlier if earlier.astimezone(zone).date() == day else found
+    return earlier if earlier.astimezone(zone).date() == day else due
 
 
 def exists(day: date, at: time, zone: ZoneInfo) -> bool:
@@ -80,4 +80,4 @@ def full_seal_due(day: date, weekday: str, full: Collection[date]) -> bool:
     """Whether the backup of `day` compares every byte with the source: once a week, on `weekday` (in English,
     lower case), or as soon after it as there is a backup. `full` are the days of those that did."""
     last = day - timedelta(days=(day.weekday() - _WEEK.index(weekday)) % len(_WEEK))
-    return not any(last <= one < day for one in full)
+    return not any(last <= sealed < day for sealed in full)
