@@ -30,6 +30,7 @@ from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.e2e.commands import damaged
 from ledgerflow_ops_tests.fakes import sinks
+from ledgerflow_ops_tests.fakes.opened import opened
 from ledgerflow_ops_tests.fakes.sinks import Web
 
 
@@ -41,6 +42,8 @@ class Daemon:
     web: Web
     dev: dict[str, Any] = field(default_factory=dict)
     cursors: dict[str, str | None] = field(default_factory=dict)
+    opened: list[str] = field(default_factory=list)
+    """The paths that the last tick has opened."""
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -56,7 +59,8 @@ class Daemon:
         definitions = build_definitions(self.ctx.settings)
         with self.bench.instance() as instance:
             context = dg.build_sensor_context(instance, self.cursors.get(name), definitions=definitions)
-            done = definitions.get_repository_def().get_sensor_def(name).evaluate_tick(context)
+            with opened() as self.opened:
+                done = definitions.get_repository_def().get_sensor_def(name).evaluate_tick(context)
             for event in done.asset_events:
                 instance.report_runless_asset_event(event)
         self.cursors[name] = done.cursor
@@ -341,6 +345,12 @@ class TestWatch:
             daemon.tick("dev_watch")
         assert [passed for passed, _ in fresh()] == [True, False]
         assert made.dump.file in fresh()[0][1]
+
+    def test_reads_the_index_of_its_backups_once(self, daemon: Daemon) -> None:
+        backup.backup(daemon.bench.env(**daemon.asked), Order())
+        for _ in range(2):
+            daemon.tick("dev_watch")  # the first one sends a message, which says what is proven
+        assert len([path for path in daemon.opened if "/index/dev-" in path]) == 1
 
     def test_of_an_environment_that_is_not_scheduled_is_quiet(self, daemon: Daemon) -> None:
         assert daemon.tick("prod_watch") == "Nothing is wrong."

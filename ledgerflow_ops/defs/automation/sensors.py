@@ -1,6 +1,7 @@
 """What keeps watch while the daemon runs: one sensor for each environment, the machine, and runs that end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 
@@ -42,18 +43,18 @@ def sensors(envs: Sequence[EnvironmentContext]) -> list[dg.SensorDefinition]:
 def _watch(ctx: OperationContext, environment: Environment | None) -> dg.SensorDefinition:
     name = environment or monitor.MACHINE
 
-    def look(here: OperationContext) -> list[Finding]:
-        return monitor.environment(here, environment) if environment else monitor.machine(here)
-
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        said = _ticked(context, ctx, str(name), lambda here: _seen(look(here)))
         if environment is None:
+            with _tick(context, ctx, name) as here:
+                said = _seen(monitor.machine(here))
             return dg.SensorResult(skip_reason=said)
-        found = health_checks.fresh(ctx.env(environment))
+        with _tick(context, ctx, name) as here:
+            health = monitor.environment(here, environment)
+        found = health.fresh or health_checks.fresh(ctx.env(environment))
         verdict = metadata.evaluation(found, key(ctx.env(environment), "database"))
         # Only what has changed goes on record: not a row for every minute.
         events = [] if context.cursor == str(found) else [verdict]
-        return dg.SensorResult(skip_reason=said, asset_events=events, cursor=str(found))
+        return dg.SensorResult(skip_reason=_seen(health.findings), asset_events=events, cursor=str(found))
 
     return dg.SensorDefinition(
         f"{name}_watch",
@@ -69,7 +70,9 @@ def runs_sensor(envs: Sequence[EnvironmentContext]) -> dg.SensorDefinition:
     ctx = envs[0].ctx
 
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        return _ticked(context, ctx, monitor.RUNS, lambda here: _runs(context, here, envs))
+        with _tick(context, ctx, monitor.RUNS) as here:
+            said = _runs(context, here, envs)
+        return dg.SkipReason(said)
 
     return dg.SensorDefinition(
         f"{monitor.RUNS}_watch",
@@ -80,18 +83,15 @@ def runs_sensor(envs: Sequence[EnvironmentContext]) -> dg.SensorDefinition:
     )
 
 
-def _ticked(
-    context: dg.SensorEvaluationContext,
-    ctx: OperationContext,
-    name: str,
-    work: Callable[[OperationContext], str],
-) -> dg.SkipReason:
+@contextmanager
+def _tick(
+    context: dg.SensorEvaluationContext, ctx: OperationContext, name: str
+) -> Iterator[OperationContext]:
     """One tick; the sign of life comes last, so that there is none of a watch that fails."""
     signed = RunFacts(run_id="", who=f"{name}_watch", why="")
     here = OperationContext(ctx.settings, _Log(context), ctx.clock, signed)
-    seen = work(here)
+    yield here
     monitor.beat(here, name)
-    return dg.SkipReason(seen)
 
 
 def _seen(findings: Sequence[Finding]) -> str:

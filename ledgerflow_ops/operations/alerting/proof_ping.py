@@ -18,27 +18,38 @@ def after(examination: Examination) -> None:
     if env.location is not None or not examination.proven:
         return
     try:
-        newest = next(iter(catalog.newest_first(env)), None)
-        if newest is not None and newest.name == examination.name:
-            _call(env, examination)
+        if env.settings.pinged is None:
+            _forget(env)
+        elif _is_newest(env, examination):
+            _call(env, examination, env.settings.pinged)
     except LedgerError as error:
         env.ctx.reporter.say(f"the call of the ping_url is not on record: {error.message}")
 
 
-def _call(env: EnvironmentContext, examination: Examination) -> None:
-    """Call it and say what came of it. Where no address is set any more, nothing is wrong with it."""
-    url, source = env.settings.pinged, f"ping:{env.environment}"
-    if url is None:
-        if alerts.said(env.ctx, source).get(source):
-            alerts.report(env.ctx, source, [])
-        return
+def _is_newest(env: EnvironmentContext, examination: Examination) -> bool:
+    newest = next(iter(catalog.newest_first(env)), None)
+    return newest is not None and newest.name == examination.name
+
+
+def _forget(env: EnvironmentContext) -> None:
+    """Where no address is set any more, nothing is wrong with it."""
+    if alerts.said(env.ctx, _source(env)).get(_source(env)):
+        alerts.report(env.ctx, _source(env), [])
+
+
+def _source(env: EnvironmentContext) -> str:
+    return f"ping:{env.environment}"
+
+
+def _call(env: EnvironmentContext, examination: Examination, url: str) -> None:
+    """Call `url` and report what came of it."""
     why = heartbeat_ping.ping(url)
     outcome = {"result": "failed", "error": why} if why else {"result": "ok"}
     fields = {"environment": str(env.environment), "file": examination.name.dump, **outcome}
     env.ctx.journal("ping", fields)
     if why:
         env.ctx.reporter.say(f"the ping_url of {env.environment} was called in vain: {why}")
-    alerts.report(env.ctx, source, _findings(examination, why))
+    alerts.report(env.ctx, _source(env), _findings(examination, why))
 
 
 def _findings(examination: Examination, why: str) -> list[Finding]:

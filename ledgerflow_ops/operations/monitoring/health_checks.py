@@ -4,6 +4,7 @@ No part of it that breaks keeps the others from being told: it is a finding itse
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from ledgerflow_ops.adapters.system import locks
@@ -34,26 +35,47 @@ _SERVERS = {
 """Our servers by the names they are kept under, and as people are told of them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is wrong with an environment or with the machine, and whether the environment is fresh.
+
+    `fresh` is None for the machine, and where the folder could not be read.
+    """
+
+    findings: list[Finding]
+    fresh: Check | None = None
+
+
 def fresh(env: EnvironmentContext) -> Check:
     """Whether so little would be lost now as was promised, by what is proven; never an error."""
     try:
-        present = summaries.own(env, summaries.present(env))
+        return _fresh(env, summaries.present(env))
     except LedgerError as error:
         return failed("fresh", "not known", f"It cannot be told: {error.message}", error.hint)
+
+
+def _fresh(env: EnvironmentContext, backups: Sequence[BackupSummary]) -> Check:
+    present = summaries.own(env, backups)
     return objectives.check_freshness(
         against(env, present), newest_proven(present), expected=env.settings.is_scheduled
     )
 
 
-def find_problems(env: EnvironmentContext) -> list[Finding]:
-    """What is wrong with an environment now; never an error."""
+def examine(env: EnvironmentContext) -> Health:
+    """What is wrong with an environment now, and whether it is fresh, from one look; never an error."""
     watch = _Watch(env)
-    return [
+    findings = [
         *_part(env.environment, "files", watch.files),
         *_part(env.environment, "schedule", watch.schedule),
         *_part(env.environment, "proof", watch.proof),
         *_part(env.environment, "anomalies", watch.anomalies),
     ]
+    return Health(findings, _fresh(env, watch.present) if watch.seen else None)
+
+
+def find_problems(env: EnvironmentContext) -> list[Finding]:
+    """What is wrong with an environment now; never an error."""
+    return examine(env).findings
 
 
 def machine(ctx: OperationContext) -> list[Finding]:
@@ -78,6 +100,8 @@ class _Watch:
         self.cause = ""
         self.blind = True
         """Whether the folder could not be seen: then nothing is said of what is not in it."""
+        self.seen = False
+        """Whether it is known what is in the folder, or that the folder is not there."""
 
     def files(self) -> list[Finding]:
         """The folder, and what was done to it from outside."""
@@ -85,7 +109,7 @@ class _Watch:
         self.present = newest_first(one.summary for one in self.listed if one.summary is not None)
         self.known = newest_first([*self.present, *summaries.past(self.env)])
         self.dated = self._reckoned(self.known)
-        self.blind = not there
+        self.blind, self.seen = not there, True
         if there:
             return found
         message = f"{self.env.folder.path}, with every backup of {self.environment} in it, is not there."

@@ -2,7 +2,7 @@
 
 import json
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from ledgerflow_ops.adapters.storage import durable_record
@@ -16,6 +16,7 @@ from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.background_process import Server
 from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops.operations.monitoring import health_checks
+from ledgerflow_ops.operations.monitoring.health_checks import Health
 
 SILENT = timedelta(minutes=10)
 """So long a sensor that is due every minute may be silent: the daemon starts anew, a tick takes long."""
@@ -25,9 +26,9 @@ _DOG = "watchdog"
 """Who says which watches are silent: the watchdog, and the machine's watch of the others."""
 
 
-def environment(ctx: OperationContext, name: Environment) -> list[Finding]:
+def environment(ctx: OperationContext, name: Environment) -> Health:
     """Watch one environment; what was found."""
-    return _watched(ctx, str(name), name, lambda: health_checks.find_problems(ctx.env(name)))
+    return _watched(ctx, str(name), name, lambda: health_checks.examine(ctx.env(name)))
 
 
 def machine(ctx: OperationContext) -> list[Finding]:
@@ -38,26 +39,26 @@ def machine(ctx: OperationContext) -> list[Finding]:
 
 
 def _machine(ctx: OperationContext) -> list[Finding]:
-    return _watched(ctx, MACHINE, None, lambda: health_checks.machine(ctx))
+    return _watched(ctx, MACHINE, None, lambda: Health(health_checks.machine(ctx))).findings
 
 
 def _watched(
-    ctx: OperationContext, name: str, about: Environment | None, look: Callable[[], Iterable[Finding]]
-) -> list[Finding]:
+    ctx: OperationContext, name: str, about: Environment | None, look: Callable[[], Health]
+) -> Health:
     """Look and report. That nothing could be seen is told as such: what was found before then stands.
 
     No error ends the watch: whoever watches goes on with the next.
     """
     try:
-        found = list(look())
+        found = look()
     except Exception as error:  # noqa: BLE001 - a mistake of ours must be told like any other trouble
         trouble = _unwatched(about, error)
         if not isinstance(error, LedgerError | OSError):
             ctx.reporter.say(mask(traceback.format_exc()))
         alerts.report(ctx, f"watching:{name}", [trouble])
-        return [trouble]
+        return Health([trouble])
     alerts.report(ctx, f"watching:{name}", [])
-    alerts.report(ctx, f"watch:{name}", found)
+    alerts.report(ctx, f"watch:{name}", found.findings)
     return found
 
 

@@ -10,12 +10,13 @@ from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.services import heartbeat_ping
 from ledgerflow_ops.adapters.system import clock, journal_file
 from ledgerflow_ops.core.catalog.naming import BackupName
-from ledgerflow_ops.operations.alerting import alerts
+from ledgerflow_ops.operations.alerting import alerts, proof_ping
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests.builders import Recorder
 from ledgerflow_ops_tests.e2e.commands import damaged
 from ledgerflow_ops_tests.fakes import sandboxes, sinks
+from ledgerflow_ops_tests.fakes.opened import opened
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 from ledgerflow_ops_tests.fakes.sinks import Web
 
@@ -115,5 +116,9 @@ def test_an_address_that_is_taken_out_of_the_settings_is_no_longer_missed(sandbo
 
 def test_without_an_address_nobody_is_called(root: Path, books: Database) -> None:
     sandbox = Sandbox(root, books)
-    assert drill.drill(sandbox.env(), take(sandbox)).proven
+    examination = drill.drill(sandbox.env(), take(sandbox))
+    assert examination.proven
     assert noted(sandbox) == []
+    with opened() as paths:
+        proof_ping.after(examination)
+    assert [path for path in paths if path.endswith(".manifest.json")] == [], "nor is the folder read"

@@ -3,10 +3,7 @@
 import json
 import os
 import shutil
-import sys
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,29 +20,7 @@ from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON
 from ledgerflow_ops_tests.fakes import catalogs
-
-_OPENED: list[list[str]] = []
-_HOOKED: list[bool] = []
-
-
-def _note(event: str, told: tuple[Any, ...]) -> None:
-    if event == "open":
-        for paths in _OPENED:
-            paths.append(str(told[0]))
-
-
-@contextmanager
-def _opened() -> Iterator[list[str]]:
-    """The paths that this process opens meanwhile, as Python's own audit tells them."""
-    if not _HOOKED:
-        sys.addaudithook(_note)
-        _HOOKED.append(True)
-    paths: list[str] = []
-    _OPENED.append(paths)
-    try:
-        yield paths
-    finally:
-        _OPENED.remove(paths)
+from ledgerflow_ops_tests.fakes.opened import opened
 
 
 @pytest.fixture
@@ -91,7 +66,7 @@ def test_a_manifest_that_names_a_path_is_a_bad_record_and_nothing_is_read_there(
     for place in (away, env.folder.file("away.dump")):
         shutil.copyfile(env.folder.file(newer.dump), place)
     _forge(env, newer, part, file.format(folder=env.folder.path))
-    with _opened() as paths:
+    with opened() as paths:
         entry = catalog.entry(env, newer)
         found = status.status(env)
         examinations = [operation(env, newer) for operation in (verify.verify, drill.drill)]

@@ -190,7 +190,9 @@ def test_an_environment_that_cannot_be_looked_at_is_told_as_such(post: Post, err
         return datetime.now(UTC)
 
     ctx = post.ctx
-    found = monitor.environment(OperationContext(ctx.settings, ctx.reporter, unsteady), Environment.DEV)
+    found = monitor.environment(
+        OperationContext(ctx.settings, ctx.reporter, unsteady), Environment.DEV
+    ).findings
     [trouble] = found
     assert trouble.message.startswith("Dev cannot be watched: ")
     assert str(getattr(error, "message", error)) in trouble.message
