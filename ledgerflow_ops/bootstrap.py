@@ -142,19 +142,23 @@ def wait_for_other_set_ups() -> None:
 def run(*command: str, variables: "Mapping[str, str] | None" = None) -> "tuple[int, str]":
     """Run a program that inherits the lock; return its exit code and the last lines of what it wrote.
 
-    `variables` are for the program, where the user has not set them.
+    `variables` are for the program, where the user has not set them. One that cannot be run has failed.
     """
     last: deque[str] = deque(maxlen=12)
-    with subprocess.Popen(
-        command,
-        env={**(variables or {}), **os.environ},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        close_fds=False,
-        encoding="utf-8",
-        errors="replace",
-    ) as process:
+    try:
+        process = subprocess.Popen(
+            command,
+            env={**(variables or {}), **os.environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            close_fds=False,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except OSError as error:
+        return 1, str(error)
+    with process:
         for line in process.stdout or ():
             last.append(re.sub(r"//[^/\s]+@", "//****@", line.rstrip()))
             show_progress(last[-1])
@@ -203,11 +207,12 @@ def uv_variables(settings: str) -> "dict[str, str]":
 
 def synced_by_uv(lock: Path) -> bool:
     """Make the environment hold what the lock names and the project, no more; False where uv cannot."""
-    if not UV.exists() and run(*PIP_INSTALL, *EXACTLY, "--requirement", str(LOCK_UV))[0] != 0:
-        return False
+    get_uv = (*PIP_INSTALL, *EXACTLY, "--requirement", str(LOCK_UV))
+    sync = (str(UV), "pip", "sync", "--python", str(PYTHON), *EXACTLY, str(lock), str(LOCK_UV))
+    project = (str(UV), "pip", "install", "--python", str(PYTHON), *EDITABLE)
     variables = uv_variables(output_of(*PIP, "config", "list"))
-    for command in (("sync", *EXACTLY, str(lock), str(LOCK_UV)), ("install", *EDITABLE)):
-        code, words = run(str(UV), "pip", *command, "--python", str(PYTHON), variables=variables)
+    for command in (sync, project) if UV.exists() else (get_uv, sync, project):
+        code, words = run(*command, variables=variables)
         if code != 0:
             say(f"uv could not install what the lock names:\n{words}")
             return False

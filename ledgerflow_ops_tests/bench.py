@@ -3,12 +3,14 @@
     make bench                      all of it, on a 1 GB ledger (about ten minutes on two cores)
     make bench ARGS="--gigabytes 0.1 --rounds 1"
     make bench ARGS="--only sample"   or ledger, docker, sensors
+    make bench ARGS="--only setup"    a first `make backup`; only when it is named, for it downloads a lot
 
 Each figure stands beside the limit it is held to; the exit code is 1 when one is missed.
 """
 
 import argparse
 import os
+import pwd
 import secrets
 import shutil
 import statistics
@@ -44,6 +46,8 @@ from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops.operations.verification.examination import Examination
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON
+from ledgerflow_ops_tests.e2e.bare_machine import bare_machine, commit_project
+from ledgerflow_ops_tests.e2e.commands import Said
 from ledgerflow_ops_tests.fakes import catalogs
 from ledgerflow_ops_tests.fakes import engine as engines
 
@@ -298,6 +302,41 @@ def sensors(root: Path, rounds: int) -> list[Figure]:
     ]
 
 
+def first(root: Path, rounds: int) -> list[Figure]:
+    """The first `make backup` of a fresh clone on a bare machine, installed by uv, and by pip beside it."""
+    commit_project(root / "origin")
+    spent: dict[str, list[float]] = {"uv": [], "pip": []}
+    worked: dict[str, list[float]] = {"uv": [], "pip": []}
+    for turn in range(rounds):
+        for installer, seconds in spent.items():
+            home = root / f"{installer}{turn}"
+            home.mkdir(mode=0o711)
+            machine = bare_machine(home, root / "origin", pwd.getpwuid(os.geteuid()), mode=0o711)
+            if installer == "pip":  # as where no wheel of uv fits
+                (machine.clone / "requirements-uv.lock").write_text(f"uv==0 --hash=sha256:{'0' * 64}\n")
+            done: list[Said] = []
+            before = _processor_of_children()
+            seconds.append(timed(lambda: done.append(machine.make("backup"))))  # noqa: B023
+            worked[installer].append(_processor_of_children() - before)
+            if "PROVEN: valid" not in done[0].out:
+                raise SystemExit(f"the first backup failed: {done[0].all}")
+            machine.make("down")
+            shutil.rmtree(home)
+    for installer, seconds in spent.items():
+        processor = _listed(worked[installer])
+        console.print(f"  installed by {installer}: {_listed(seconds)} s (of the processor {processor} s)")
+    return [
+        Figure("first make backup on a bare machine", statistics.median(spent["uv"]), 25.0, "s"),
+        Figure("the same / installed by pip", _ratio(spent["uv"], spent["pip"]), 0.5),
+    ]
+
+
+def _processor_of_children() -> float:
+    """Seconds of the processor that the programs used that we have started and that have ended."""
+    times = psutil.Process().cpu_times()
+    return float(times.children_user + times.children_system)
+
+
 def _ratio(ours: list[float], theirs: list[float]) -> float:
     return statistics.median(ours) / statistics.median(theirs)
 
@@ -311,7 +350,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--gigabytes", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["ledger", "sample", "docker", "sensors"])
+    parser.add_argument("--only", choices=["ledger", "sample", "docker", "sensors", "setup"])
     asked = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="lfb-", dir="/tmp"))
     root.chmod(0o711)
@@ -325,6 +364,8 @@ def main() -> int:
             figures += warm(root, asked.rounds)
         if asked.only in (None, "ledger"):
             figures += ledger(root, asked.gigabytes, asked.rounds)
+        if asked.only == "setup":
+            figures += first(root, asked.rounds)
     finally:
         shutil.rmtree(root, ignore_errors=True)
     table = Table("figure", "measured", "limit", "", title=f"{asked.rounds} rounds, medians")

@@ -217,7 +217,8 @@ def test_pip_installs_where_no_wheel_of_uv_fits(machine: Machine) -> None:
     machine.fails("uv")
     assert machine.set_up() == ["venv", "uv", "pip", "pip project"]
     assert machine.code == 0
-    assert "pip installs it" in machine.errors
+    assert "uv could not install what the lock names:\nERROR: No space left" in machine.errors
+    assert "pip installs it, in a minute or two" in machine.errors
     assert machine.set_up() == []
     machine.change("requirements.lock")
     assert machine.set_up() == ["uv", *ANEW_BY_PIP]
@@ -232,6 +233,13 @@ def test_pip_begins_anew_where_uv_fails(machine: Machine, step: str, done: list[
     machine.fails()
     machine.change("requirements.lock")
     assert machine.set_up() == ["uv", "sync", "project"], "uv gets another try"
+
+
+def test_pip_installs_where_uv_does_not_run(machine: Machine) -> None:
+    (machine.home / "uv").write_text("#!/nowhere/loader\n")
+    assert machine.set_up() == ["venv", "uv", *ANEW_BY_PIP]
+    assert machine.code == 0
+    assert "uv could not install what the lock names:\n[Errno 2]" in machine.errors
 
 
 def test_uv_does_as_pips_settings_say(machine: Machine) -> None:

@@ -80,6 +80,7 @@ def set_up(checkout: Path) -> subprocess.CompletedProcess[str]:
 def test_pip_installs_what_the_lock_names_and_the_project(checkout: Path) -> None:
     done = set_up(checkout)
     assert done.returncode == 0, done.stderr
+    assert "No matching distribution found for uv==1" in done.stderr
     assert "pip installs it, in a minute or two" in done.stderr
     program = "import locked, project; print(locked.NAME, project.NAME)"
     python = checkout / ".venv" / "bin" / "python"
