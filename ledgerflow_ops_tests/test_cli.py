@@ -66,7 +66,9 @@ class TestEnvironment:
     def test_an_operation_names_the_accepted_values_and_touches_nothing(
         self, root: Path, command: str
     ) -> None:
-        for value in (None, "", "dve", "PROD", "preprod", "dev "):
+        """All values for one command, two for the others: one function judges them for all."""
+        every = (None, "", "dve", "PROD", "preprod", "dev ")
+        for value in every if command == "backup" else (None, "PROD"):
             given = {} if value is None else {"LEDGER_ENV": value}
             said = Shell(root).ledgerflow(command, **given)
             assert said.code == 2, f"{command} with {value!r}: {said.all}"
