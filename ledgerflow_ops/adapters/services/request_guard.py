@@ -1,12 +1,12 @@
 """Stands before an ASGI application and carries out what `core.access.request_policy` decides."""
 
-import html
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 from ledgerflow_ops.adapters.services.web_sessions import Sessions
-from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.adapters.system import clock, html_templates
 from ledgerflow_ops.core.access import request_policy
 from ledgerflow_ops.core.access.request_policy import (
     NO_SESSION,
@@ -37,11 +37,8 @@ _CLOSED = (
 )
 _AGE = 400 * 24 * 3600
 """Seconds: the longest that browsers keep a cookie. It ends earlier, with the server's secret."""
-_AGAIN = """<p>Where this browser has been let in before, <a href="">open the page again from here</a>:
-browsers keep the session back from a link in another page.</p>"""
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>ledgerflow</title>
-<style>body{{font:16px/1.5 sans-serif;max-width:36em;margin:4em auto;padding:0 1em}}</style>
-<h1>{message}</h1><p>{hint}</p>{again}</html>"""
+PAGE = Path(__file__).with_name("templates") / "refused.html.j2"
+"""What a browser shows to whoever is not let in."""
 
 
 class Guard:
@@ -127,8 +124,8 @@ def _words(verdict: Rejected, request: Request) -> str:
     """What a person reads. Nothing of the request is repeated."""
     if _kind(request) == "text/plain":
         return f"{verdict.message}\nhint: {verdict.hint}\n"
-    again = _AGAIN if verdict is NO_SESSION else ""
-    return _PAGE.format(message=html.escape(verdict.message), hint=html.escape(verdict.hint), again=again)
+    again = verdict is NO_SESSION
+    return html_templates.render(PAGE, message=verdict.message, hint=verdict.hint, again=again)
 
 
 async def _answer(

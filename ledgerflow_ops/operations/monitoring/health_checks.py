@@ -36,7 +36,7 @@ _SERVERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class HealthReport:
     """What is wrong with an environment or with the machine, and whether the environment is fresh.
 
     `fresh` is None for the machine, and where the folder could not be read.
@@ -61,7 +61,7 @@ def _fresh(env: EnvironmentContext, backups: Sequence[BackupSummary]) -> Check:
     )
 
 
-def examine(env: EnvironmentContext) -> Health:
+def examine(env: EnvironmentContext) -> HealthReport:
     """What is wrong with an environment now, and whether it is fresh, from one look; never an error."""
     watch = _Watch(env)
     findings = [
@@ -70,7 +70,7 @@ def examine(env: EnvironmentContext) -> Health:
         *_part(env.environment, "proof", watch.proof),
         *_part(env.environment, "anomalies", watch.anomalies),
     ]
-    return Health(findings, _fresh(env, watch.present) if watch.seen else None)
+    return HealthReport(findings, _fresh(env, watch.present) if watch.seen else None)
 
 
 def find_problems(env: EnvironmentContext) -> list[Finding]:

@@ -16,7 +16,7 @@ from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.background_process import Server
 from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops.operations.monitoring import health_checks
-from ledgerflow_ops.operations.monitoring.health_checks import Health
+from ledgerflow_ops.operations.monitoring.health_checks import HealthReport
 
 SILENT = timedelta(minutes=10)
 """So long a sensor that is due every minute may be silent: the daemon starts anew, a tick takes long."""
@@ -26,7 +26,7 @@ _DOG = "watchdog"
 """Who says which watches are silent: the watchdog, and the machine's watch of the others."""
 
 
-def environment(ctx: OperationContext, name: Environment) -> Health:
+def environment(ctx: OperationContext, name: Environment) -> HealthReport:
     """Watch one environment; what was found."""
     return _watched(ctx, str(name), name, lambda: health_checks.examine(ctx.env(name)))
 
@@ -39,12 +39,12 @@ def machine(ctx: OperationContext) -> list[Finding]:
 
 
 def _machine(ctx: OperationContext) -> list[Finding]:
-    return _watched(ctx, MACHINE, None, lambda: Health(health_checks.machine(ctx))).findings
+    return _watched(ctx, MACHINE, None, lambda: HealthReport(health_checks.machine(ctx))).findings
 
 
 def _watched(
-    ctx: OperationContext, name: str, about: Environment | None, look: Callable[[], Health]
-) -> Health:
+    ctx: OperationContext, name: str, about: Environment | None, look: Callable[[], HealthReport]
+) -> HealthReport:
     """Look and report. That nothing could be seen is told as such: what was found before then stands.
 
     No error ends the watch: whoever watches goes on with the next.
@@ -56,7 +56,7 @@ def _watched(
         if not isinstance(error, LedgerError | OSError):
             ctx.reporter.say(mask(traceback.format_exc()))
         alerts.report(ctx, f"watching:{name}", [trouble])
-        return Health([trouble])
+        return HealthReport([trouble])
     alerts.report(ctx, f"watching:{name}", [])
     alerts.report(ctx, f"watch:{name}", found.findings)
     return found

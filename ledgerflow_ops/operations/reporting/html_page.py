@@ -1,49 +1,55 @@
-"""The report as one HTML file: words, tables and charts, with all that it needs inside."""
+"""The report as one HTML file: words, tables and charts, with all that it needs inside.
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+This module gathers what the page shows; `templates/report.html.j2` makes HTML of it, and escapes it all.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cache
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import altair as alt
 import vl_convert
 
+from ledgerflow_ops.adapters.system import html_templates
 from ledgerflow_ops.core.durations import format_seconds
+from ledgerflow_ops.core.monitoring.objectives import DrillCoverage
 from ledgerflow_ops.core.presentation import colours
 from ledgerflow_ops.core.presentation.day_status import Health
 from ledgerflow_ops.core.sizes import format_size
+from ledgerflow_ops.operations.monitoring.disk_space import Room
 from ledgerflow_ops.operations.monitoring.environment_status import Standing
 from ledgerflow_ops.operations.reporting import charts
-from ledgerflow_ops.operations.reporting.status import Incident, Overview, Status
+from ledgerflow_ops.operations.reporting.status import Overview, Status
 
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; img-src data:"
 )
 """What the browser is allowed: nothing from anywhere. The charts' library makes functions of expressions."""
 
-_STYLE = Path(__file__).with_name("report.css")
-_DRAW = "vegaEmbed('#%s', %s, {actions: false, renderer: 'svg'}).catch(console.error);"
+_TEMPLATE = Path(__file__).with_name("templates") / "report.html.j2"
+_STYLE = _TEMPLATE.with_name("report.css")
 
 
 def html(found: Overview) -> str:
     """The whole page."""
-    page = _Page(found)
-    body = "\n".join(page.parts())
-    scripts = "\n".join(_DRAW % (name, _safe(spec)) for name, spec in page.specs.items())
-    library = _library() if page.specs else ""
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<title>Backups of LedgerFlow</title><link rel="icon" href="data:,"><style>{_STYLE.read_text()}</style></head>
-<body><main>
-{body}
-</main>
-<script type="module">{library}
-{scripts}</script>
-</body></html>
-"""
+    told = [item.standing for item in found.environments if item.tone is not Health.QUIET]
+    drawn = _Charts(told) if told else None
+    specs = drawn.specs if drawn else {}
+    return html_templates.render(
+        _TEMPLATE,
+        policy=_POLICY,
+        style=_STYLE.read_text(),
+        now=f"{found.now:%Y-%m-%d %H:%M %Z}",
+        cards=[_card(item) for item in sorted(found.environments, key=lambda one: one.tone is Health.QUIET)],
+        incidents=[*(one for item in found.environments for one in item.incidents), *found.machine],
+        charts=drawn,
+        coverages=[_coverage(one) for one in told],
+        rooms=[row for one in told for row in _rooms(one)],
+        specs=specs,
+        library=_library() if specs else "",
+    )
 
 
 @cache
@@ -54,125 +60,94 @@ def _library() -> str:
     return bundle.replace("</script", "<\\/script")
 
 
-def _safe(spec: dict[str, Any]) -> str:
-    """JSON that cannot end the script it stands in, whatever a file's name may be."""
-    return json.dumps(spec).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+class _Charts:
+    """The charts of the page. `specs` has them in Vega-Lite by the name of the place they are drawn in.
 
+    The other attributes have those names: empty where there is nothing to draw.
+    """
 
-class _Page:
-    """The page in the making; `specs` are its charts by the place they are drawn in."""
-
-    def __init__(self, found: Overview) -> None:
-        self.found = found
+    def __init__(self, standings: Sequence[Standing]) -> None:
         self.specs: dict[str, dict[str, Any]] = {}
-        self.told = [item.standing for item in found.environments if item.tone is not Health.QUIET]
+        self.calendar = self._placed(charts.calendar(standings))
+        self.figures = list(self._figures(standings))
+        self.restores = self._placed(charts.restores(standings))
+        folders: dict[Path, Room] = {}
+        for room in (room for one in standings for room in one.rooms):
+            folders.setdefault(room.folder.parent, room)
+        self.rooms = [self._placed(charts.room(room)) for room in folders.values()]
 
-    def parts(self) -> Iterator[str]:
-        yield "<h1>Backups of LedgerFlow</h1>"
-        yield f'<p class="when">as of {self.found.now:%Y-%m-%d %H:%M %Z}</p>'
-        cards = sorted(self.found.environments, key=lambda item: item.tone is Health.QUIET)
-        yield f'<div class="cards">{"".join(_card(item) for item in cards)}</div>'
-        yield self._section("Open incidents", [_incidents(_all(self.found))])
-        if not self.told:
-            yield self._section("No backups yet", ["<p>LEDGER_ENV=dev make backup takes the first.</p>"])
-            return
-        yield self._section(
-            "Every day, by what its backup is proven to be",
-            [f'<div class="latest">{self._chart(charts.calendar(self.told))}</div>'],
-        )
-        yield self._section("Sizes and durations, on what was expected", self._figures())
-        yield self._section(
-            "Restore time against size, as drills measured it",
-            [
-                self._chart(charts.restores(self.told))
-                or '<p class="soft">No drill has restored anything yet.</p>'
-            ],
-        )
-        yield self._section("Backups that were restored lately", [_coverage(self.told)])
-        yield self._section("Room", [_rooms(self.told), *self._rooms()])
-
-    def _section(self, title: str, parts: Iterable[str]) -> str:
-        return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
-
-    def _chart(self, chart: Any) -> str:
-        """The place of a chart; empty where there is none."""
+    def _placed(self, chart: Any) -> str:
         if chart is None:
             return ""
         name = f"chart{len(self.specs)}"
         self.specs[name] = charts.dressed(chart).to_dict()
-        return f'<div id="{name}"></div>'
+        return name
 
-    def _figures(self) -> Iterator[str]:
-        for found in self.told:
+    def _figures(self, standings: Sequence[Standing]) -> Iterator[tuple[str, list[str]]]:
+        """Each environment with the charts of its sizes and durations, where it has any."""
+        for found in standings:
             drawn = [
-                self._chart(charts.figure(found, name, title))
+                self._placed(charts.figure(found, name, title))
                 for name, title in (("size", "Size of the dump"), ("duration", "Duration of the backup"))
             ]
             if any(drawn):
-                yield f'<div class="pair"><h3>{found.env.environment}</h3>{"".join(drawn)}</div>'
-        yield _soft(
-            "Shaded: what the days before let expect. Red: outside of it. Grey: too few days before to say."
-        )
-
-    def _rooms(self) -> Iterator[str]:
-        seen = set()
-        for found in self.told:
-            for room in found.rooms:
-                if room.folder.parent not in seen:
-                    seen.add(room.folder.parent)
-                    yield self._chart(charts.room(room))
+                yield str(found.env.environment), drawn
 
 
-def _soft(text: str) -> str:
-    return f'<p class="soft">{escape(text)}</p>'
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """A time in words beside the objective for it, and whether the objective is kept."""
+
+    value: str
+    objective: str
+    kept: bool
 
 
-def _all(found: Overview) -> list[Incident]:
-    return [*(one for item in found.environments for one in item.incidents), *found.machine]
+@dataclass(slots=True)
+class _Card:
+    """One environment in a few lines: `objectives` and `facts` have a name each."""
+
+    environment: str
+    health: str
+    colour: str
+    headline: str
+    below: str
+    objectives: list[tuple[str, _Figure]] = field(default_factory=list)
+    facts: list[tuple[str, str]] = field(default_factory=list)
 
 
-def _card(item: Status) -> str:
-    """One environment in a few lines."""
-    found = item.standing
-    proven, reached = found.proven, found.objectives
-    if found.trouble:
-        headline, below = "not known", found.trouble.message
-    elif proven is None:
-        headline, below = "nothing is proven", f"{len(found.present) + len(found.others)} dumps in the folder"
-    else:
-        headline, below = found.age, proven.name.dump
-    facts = [
-        *(
-            []
-            if item.tone is Health.QUIET
-            else [
-                ("RPO", _against(reached.rpo_seconds, reached.rpo_objective)),
-                ("RTO", _against(reached.rto_seconds, reached.rto_objective)),
-            ]
-        ),
-        ("next", escape(_next(found))),
-        ("backups", f"{len(found.present)}, {sum(one.proven for one in found.present)} proven"),
-    ]
+def _card(item: Status) -> _Card:
+    found, reached = item.standing, item.standing.objectives
+    headline, below = _headline(found)
+    card = _Card(str(item.env.environment), str(item.tone), colours.HEALTH[item.tone], headline, below)
+    if item.tone is not Health.QUIET:
+        card.objectives.append(("RPO", _figure(reached.rpo_seconds, reached.rpo_objective)))
+        card.objectives.append(("RTO", _figure(reached.rto_seconds, reached.rto_objective)))
+    card.facts.append(("next", _next(found)))
+    count = f"{len(found.present)}, {sum(one.proven for one in found.present)} proven"
+    card.facts.append(("backups", count))
     if found.pins:
-        facts.append(("pinned", str(len(found.pins))))
+        card.facts.append(("pinned", str(len(found.pins))))
     if item.kept:
-        facts.append(("kept aside", ", ".join(escape(one.name) for one in item.kept)))
+        card.facts.append(("kept aside", ", ".join(one.name for one in item.kept)))
     if item.env.is_sample:
-        facts.append(("data", "SAMPLE, not your books"))
-    listed = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts)
-    tone = colours.HEALTH[item.tone]
-    return (
-        f'<div class="card" style="--tone: {tone}"><h2>{item.env.environment}'
-        f'<span class="tone">{item.tone}</span></h2><div class="big">{escape(headline)}</div>'
-        f'<div class="soft">newest proven backup<br>{escape(below)}</div><dl>{listed}</dl></div>'
-    )
+        card.facts.append(("data", "SAMPLE, not your books"))
+    return card
 
 
-def _against(value: float | None, objective: float) -> str:
-    if value is None:
-        return f'<span class="missed">not known</span> of {format_seconds(objective)}'
-    mark = "" if 0 <= value <= objective else ' class="missed"'
-    return f"<span{mark}>{format_seconds(value)}</span> of {format_seconds(objective)}"
+def _headline(found: Standing) -> tuple[str, str]:
+    """How old the newest proven backup is, and which one it is; or what keeps it from being known."""
+    if found.trouble:
+        return "not known", found.trouble.message
+    if found.proven is None:
+        return "nothing is proven", f"{len(found.present) + len(found.others)} dumps in the folder"
+    return found.age, found.proven.name.dump
+
+
+def _figure(value: float | None, objective: float) -> _Figure:
+    """`value` and `objective` are seconds; None where nothing was measured."""
+    words = "not known" if value is None else format_seconds(value)
+    return _Figure(words, format_seconds(objective), kept=value is not None and 0 <= value <= objective)
 
 
 def _next(found: Standing) -> str:
@@ -181,48 +156,18 @@ def _next(found: Standing) -> str:
     return f"{found.next_run.astimezone(found.env.settings.zone):%Y-%m-%d %H:%M %Z}"
 
 
-def _incidents(incidents: Sequence[Incident]) -> str:
-    if not incidents:
-        return _soft("Nothing is wrong that is known.")
-    rows = []
-    for incident in incidents:
-        finding = incident.finding
-        since = f"{incident.since:%Y-%m-%d %H:%M %Z}" if incident.since else "now"
-        hint = f'<div class="hint">{escape(finding.hint)}</div>' if finding.hint else ""
-        rows.append(
-            f'<tr><td class="{finding.level}">{finding.level}</td><td>{finding.environment or "machine"}</td>'
-            f'<td class="what">{escape(finding.message)}{hint}</td><td>{since}</td></tr>'
+def _coverage(found: Standing) -> tuple[str, DrillCoverage, int]:
+    """Environment, how many of its backups were restored lately, and within how many days that is."""
+    return str(found.env.environment), found.objectives.coverage, found.env.settings.redrill_days
+
+
+def _rooms(found: Standing) -> Iterator[tuple[str, str, str, str]]:
+    """Environment, folder, what is free there, and when it will be full, for each place of its backups."""
+    for room in found.rooms:
+        free = (
+            f"{format_size(room.space.free)} free of {format_size(room.space.size)}"
+            if room.space
+            else room.trouble
         )
-    return f"<table><tr><th>level</th><th>where</th><th>what</th><th>since</th></tr>{''.join(rows)}</table>"
-
-
-def _coverage(standings: Sequence[Standing]) -> str:
-    rows = []
-    for found in standings:
-        coverage, within = found.objectives.coverage, found.env.settings.redrill_days
-        longest = coverage.overdue[0].name.dump if coverage.overdue else ""
-        waiting = f"the longest waited for: {escape(longest)}" if longest else ""
-        rows.append(
-            f"<tr><td>{found.env.environment}</td>"
-            f'<td><span class="bar"><i style="width: {coverage.share:.0%}"></i></span></td>'
-            f"<td>{coverage.restored} of {coverage.kept} within {within} days</td>"
-            f'<td class="soft">{waiting}</td></tr>'
-        )
-    return f"<table>{''.join(rows)}</table>"
-
-
-def _rooms(standings: Sequence[Standing]) -> str:
-    rows = []
-    for found in standings:
-        for room in found.rooms:
-            free = (
-                f"{format_size(room.space.free)} free of {format_size(room.space.size)}"
-                if room.space
-                else room.trouble
-            )
-            full = f"full about {room.full_at:%Y-%m-%d}" if room.full_at else ""
-            rows.append(
-                f"<tr><td>{found.env.environment}</td><td><code>{escape(str(room.folder))}</code></td>"
-                f"<td>{escape(free)}</td><td>{full}</td></tr>"
-            )
-    return f"<table>{''.join(rows)}</table>"
+        full = f"full about {room.full_at:%Y-%m-%d}" if room.full_at else ""
+        yield str(found.env.environment), str(room.folder), free, full

@@ -2,22 +2,27 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.catalog.manifest import encode_sealed
+from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.proof import Verdict
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.monitoring import expected_ranges
+from ledgerflow_ops.core.restore.database_names import DatabaseMark, DatabaseRole, SiblingDatabase
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.monitoring import environment_status
+from ledgerflow_ops.operations.monitoring.disk_space import Room
 from ledgerflow_ops.operations.reporting import charts, report
+from ledgerflow_ops.operations.reporting.status import Incident, Overview, Status
 from ledgerflow_ops_tests import builders, needs
 from ledgerflow_ops_tests.builders import NOON
 from ledgerflow_ops_tests.e2e.commands import PROGRAM, PROJECT, Shell
@@ -137,6 +142,40 @@ def test_words_from_outside_are_shown_as_words(root: Path, browser: Browser) -> 
     assert f"{place}/dev" in seen.text
 
 
+def test_a_hostile_name_is_shown_as_a_name_in_every_place(env: EnvironmentContext, browser: Browser) -> None:
+    def evil(place: str) -> str:
+        return f"</script></td><img src=x onerror=document.title='{place}'>&amp;"
+
+    def wrong(place: str) -> Incident:
+        return Incident(Finding(None, "odd", place, Level.WARNING, evil(place), evil(f"{place} hint")))
+
+    found = report.overview(env.ctx)
+    prod, test, dev = found.environments
+    newest, *others, oldest = dev.standing.present
+    mark = DatabaseMark("dev", "books", next(iter(DatabaseRole)), "a1", NOON, "x.dump")
+    dev = Status(
+        replace(
+            dev.standing,
+            present=(
+                replace(newest, name=BackupName(evil("newest"))),
+                *others,
+                replace(oldest, name=BackupName(evil("waiting")), restored_at=NOON - timedelta(days=99)),
+            ),
+            rooms=(Room(Path(evil("folder")), None, evil("room")),),
+        ),
+        (wrong("incident"),),
+        (SiblingDatabase(evil("kept"), mark, None),),
+    )
+    test = Status(replace(test.standing, trouble=LedgerError(evil("trouble"), hint="")))
+    overview = Overview(NOON, (prod, test, dev), (wrong("machine"),))
+    seen = opened(browser, report.write(env.ctx, overview))
+    assert (seen.title, seen.complaints, len(seen.asked)) == ("Backups of LedgerFlow", [], 1)
+    for place in ("newest", "waiting", "folder", "room", "incident", "machine", "kept", "trouble"):
+        assert evil(place) in seen.text, place
+    assert evil("incident hint") in seen.text
+    assert seen.charts == 4
+
+
 def test_with_nothing_at_all_it_says_so(root: Path, browser: Browser) -> None:
     env = builders.env(root, now=lambda: NOON)
     file = report.write(env.ctx)
@@ -212,5 +251,5 @@ def test_an_environment_that_matters_more_comes_first(root: Path) -> None:
 
 
 def test_its_style_comes_with_the_package() -> None:
-    text = (PROJECT / "ledgerflow_ops" / "operations" / "reporting" / "report.css").read_text()
+    text = (PROJECT / "ledgerflow_ops" / "operations" / "reporting" / "templates" / "report.css").read_text()
     assert not re.search(r"url\(|@import", text), "nothing is fetched"
