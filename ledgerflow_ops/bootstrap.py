@@ -118,8 +118,9 @@ def suitable_python(own: str) -> str:
     for python in (chosen or own, *others):
         if python and numbers(oldest) <= numbers(version_of(python)) <= numbers(newest):
             return python
+    version = version_of(chosen or own) or "none"
     raise SetupError(
-        f"Python {oldest} to {newest} is needed; {chosen or 'python3'} is {version_of(chosen or own)}",
+        f"Python {oldest} to {newest} is needed; {chosen or 'python3'} is {version}",
         "install Python 3.13, or name one: make PYTHON=/path/to/python3",
         code=2,
     )
@@ -189,6 +190,14 @@ def make_venv(python: str) -> None:
         raise SetupError(f"{VENV} could not be made:\n{words}", "the lines above say why")
 
 
+def owns_home() -> bool:
+    """Tell whether there is a home folder and it belongs to the user who runs this."""
+    try:
+        return Path("~").expanduser().stat().st_uid == os.geteuid()
+    except (OSError, RuntimeError):
+        return False
+
+
 def uv_variables(settings: str) -> "dict[str, str]":
     """Return the variables by which uv does as pip's settings say: the lines that `pip config list` prints.
 
@@ -197,6 +206,8 @@ def uv_variables(settings: str) -> "dict[str, str]":
     """
     # The hashes say which file is right, so any index may have it, as for pip.
     variables = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
+    if not owns_home():
+        variables["UV_NO_CACHE"] = "1"  # under sudo, nothing of root's is left in the user's cache
     for section in ("global", "install", ":env:"):
         for name, value in re.findall(rf"^{section}\.([a-z-]+)=(.+)$", settings, re.MULTILINE):
             if name in UV_VARIABLES:

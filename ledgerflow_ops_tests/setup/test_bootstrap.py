@@ -266,6 +266,19 @@ def test_uv_does_as_pips_settings_say(machine: Machine) -> None:
     } <= set(variables), "and what the user has set for uv stays"
 
 
+def test_the_cache_of_another_user_is_left_alone(machine: Machine) -> None:
+    variables = machine.home / "variables"
+    machine.set_up(HOME=str(machine.home))
+    assert "UV_NO_CACHE" not in variables.read_text()
+    machine.change("requirements.lock")
+    machine.set_up(HOME="/nowhere")
+    assert "UV_NO_CACHE=1" in variables.read_text().splitlines()
+    machine.change("requirements.lock")
+    (machine.home / "settings").write_text("global.no-cache-dir='true'\n")
+    machine.set_up(HOME=str(machine.home))
+    assert "UV_NO_CACHE=true" in variables.read_text().splitlines()
+
+
 def test_passwords_are_not_repeated(machine: Machine) -> None:
     machine.says = "no answer from https://ann:pa55@mirror.example/simple"
     machine.own = machine.python("own", "3.12")
