@@ -8,7 +8,7 @@ import json
 import os
 import sys
 
-from ledgerflow_ops.commands.wanted import json_wanted
+from ledgerflow_ops.commands.json_flag import json_wanted
 
 _COLLECTED_EVERY = 100_000
 """Objects between two collections of garbage. Importing dagster makes a million that all stay; looking

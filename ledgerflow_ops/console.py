@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ledgerflow_ops.core.checks import Check, Severity
-from ledgerflow_ops.core.progress import Step
+from ledgerflow_ops.core.progress import Reporter, Step
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.core.typed import typed, typed_all
 
@@ -130,6 +130,12 @@ class Progress:
         if self._live:
             sys.stderr.write(f"\r\x1b[2K{text}")
             sys.stderr.flush()
+
+
+def clear(reporter: Reporter) -> None:
+    """Take the line of progress away, where the reporter has one, before words are written."""
+    if isinstance(reporter, Progress):
+        reporter.clear()
 
 
 def _mark(check: Check) -> tuple[str, str]:

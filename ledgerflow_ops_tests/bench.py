@@ -38,9 +38,9 @@ from ledgerflow_ops.adapters.system.server_account import own
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.backup.backup import Order
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops.operations.verification.examination import Examination
@@ -159,7 +159,7 @@ def ledger(root: Path, gigabytes: float, rounds: int) -> list[Figure]:
             plain.unlink(missing_ok=True)
             theirs.append(timed(partial(program, *command, extra=source.variables())))
             names.append(f"bench{turn}.dump")
-            ours.append(timed(partial(backup.backup, env, Order(file=names[-1]))))
+            ours.append(timed(partial(backup.backup, env, BackupRequest(file=names[-1]))))
             console.print(f"  backup: pg_dump -Fc {theirs[-1]:.1f} s, sealed and decoded {ours[-1]:.1f} s")
         file = env.folder.file(names[-1])
         figures = [

@@ -6,6 +6,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -373,3 +374,39 @@ def test_documents_are_wrapped_at_100_columns() -> None:
     documents = [*PROJECT.glob("*.md"), *sorted((PROJECT / "docs").rglob("*.md"))]
     assert len(documents) > 30
     require_none(line for file in documents for line in too_long(file))
+
+
+def walks() -> dict[str, list[str]]:
+    """The modules that each of CONTRIBUTING's three walks names, in their order, by the walk's heading."""
+    text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.split("\n## Three walks\n")[1].split("\n## ")[0]
+    parts = section.split("\n### ")
+    return {part.splitlines()[0]: re.findall(r"`([a-z_/]+\.py)`", part) for part in parts[1:]}
+
+
+def test_the_walks_lead_through_modules_that_exist() -> None:
+    found = walks()
+    assert len(found) == 3
+    require_none(
+        f"{walk} names {name}" for walk, named in found.items() for name in named if name not in MODULES
+    )
+    assert all(len(named) > 8 for named in found.values())
+
+
+def built_names(module: str) -> Iterator[str]:
+    """Where a module puts a name of Dagster's together: an f-string with `_` after a value."""
+    for node in nodes(module):
+        if isinstance(node, ast.JoinedStr):
+            for value, following in pairwise(node.values):
+                text = following.value if isinstance(following, ast.Constant) else ""
+                if isinstance(value, ast.FormattedValue) and str(text).startswith("_"):
+                    yield f"{module}:{node.lineno}: {ast.unparse(node)}"
+
+
+def test_names_that_dagster_knows_are_built_in_one_place() -> None:
+    require_none(
+        name
+        for module in MODULES
+        if part(module) in ("defs", "commands") and module != "defs/names.py"
+        for name in built_names(module)
+    )

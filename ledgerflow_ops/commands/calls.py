@@ -12,7 +12,7 @@ from ledgerflow_ops import config
 from ledgerflow_ops.adapters.system import deadline
 from ledgerflow_ops.adapters.system.locks import who
 from ledgerflow_ops.adapters.system.process import end_all, mask
-from ledgerflow_ops.commands.wanted import FALSE, TRUE, json_wanted
+from ledgerflow_ops.commands.json_flag import FALSE, TRUE, json_wanted
 from ledgerflow_ops.console import Progress, Terminal
 from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.environments import Environment

@@ -7,7 +7,7 @@ import signal
 
 import click
 
-from ledgerflow_ops.commands import checking, keeping, looking, proving, restoring, running
+from ledgerflow_ops.commands import backfill, backup, doctor, reporting, restore, rotate, servers
 from ledgerflow_ops.commands.calls import Commands
 from ledgerflow_ops.console import leave_terminal
 
@@ -26,6 +26,6 @@ def _interrupt(number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-for room in (proving, restoring, keeping, looking, checking, running):
+for room in (backup, backfill, restore, rotate, reporting, doctor, servers):
     for command in room.COMMANDS:
         program.add_command(command)

@@ -22,6 +22,7 @@ from ledgerflow_ops.defs.automation.sensors import sensors
 from ledgerflow_ops.defs.jobs.history_cleanup import history_job
 from ledgerflow_ops.defs.jobs.jobs import jobs
 from ledgerflow_ops.defs.jobs.restore_jobs import incident_asset, restoring_jobs
+from ledgerflow_ops.defs.names import CATALOG, CATALOG_JOB, REPORT, REPORT_JOB
 from ledgerflow_ops.defs.timing import SERVED, Timing
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
@@ -55,8 +56,8 @@ def build_definitions(
         ],
         jobs=[
             *(job for env in envs for job in (*own[env.environment], *restoring_jobs(env))),
-            dg.define_asset_job("catalog_job", dg.AssetSelection.assets("catalog")),
-            dg.define_asset_job("report_job", dg.AssetSelection.assets("report")),
+            dg.define_asset_job(CATALOG_JOB, dg.AssetSelection.assets(CATALOG)),
+            dg.define_asset_job(REPORT_JOB, dg.AssetSelection.assets(REPORT)),
             history,
         ],
         schedules=[*(daily for daily, _ in served), tidying(history)],

@@ -5,10 +5,10 @@ from datetime import date
 
 import dagster as dg
 
-from ledgerflow_ops.defs.assets.backup_chain import key
+from ledgerflow_ops.defs.names import DRILL, DUMP, asset_key
 from ledgerflow_ops.operations.context import EnvironmentContext
 
-_PARTITIONED = ("dump", "drill")
+_PARTITIONED = (DUMP, DRILL)
 
 
 def wipe(instance: dg.DagsterInstance, env: EnvironmentContext, days: Iterable[date]) -> None:
@@ -18,4 +18,4 @@ def wipe(instance: dg.DagsterInstance, env: EnvironmentContext, days: Iterable[d
     """
     if keys := [day.isoformat() for day in days]:
         for name in _PARTITIONED:
-            instance.wipe_asset_partitions(key(env, name), keys)
+            instance.wipe_asset_partitions(asset_key(env, name), keys)

@@ -91,7 +91,10 @@ def keep_facts(env: EnvironmentContext, kept_as: BackupName) -> None:
 
 
 def past(env: EnvironmentContext) -> list[BackupSummary]:
-    """The backups that rotation has taken away, as they were, newest recovery point first."""
+    """The backups that rotation has taken away, as they were, newest recovery point first.
+
+    They are known for at least 400 days.
+    """
     there = folder(env)
     facts = {file: there.version(file) for file in there.names(FACTS)}
     found = [_facts(there, file, version) for file, version in facts.items() if version]

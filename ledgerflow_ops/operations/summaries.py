@@ -22,7 +22,7 @@ from ledgerflow_ops.core.catalog.backup_summary import BackupSummary, ListedDump
 from ledgerflow_ops.core.catalog.catalog import newest_first
 from ledgerflow_ops.core.catalog.index import IndexRecord
 from ledgerflow_ops.core.catalog.naming import DUMP, MANIFEST, BackupName
-from ledgerflow_ops.operations import catalog, removal_history
+from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 _READ_ANYWAY = 8
@@ -42,11 +42,6 @@ def present(env: EnvironmentContext) -> list[BackupSummary]:
 def own(env: EnvironmentContext, found: Iterable[BackupSummary]) -> list[BackupSummary]:
     """Those of the environment's own database: backups of the sample do not count where it has a real one."""
     return [one for one in found if env.is_sample or not one.sample]
-
-
-def past(env: EnvironmentContext) -> list[BackupSummary]:
-    """The backups that rotation has taken away, newest recovery point first, for at least 400 days."""
-    return removal_history.past(env)
 
 
 def listed(env: EnvironmentContext) -> list[ListedDump]:

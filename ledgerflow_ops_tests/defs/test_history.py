@@ -22,7 +22,8 @@ from dagster._core.scheduler.instigation import (
 
 from ledgerflow_ops.adapters.system import clock, journal_file
 from ledgerflow_ops.defs.build import build_definitions
-from ledgerflow_ops.defs.jobs.history_cleanup import HISTORY_JOB, history_job, tidy
+from ledgerflow_ops.defs.jobs.history_cleanup import history_job, tidy
+from ledgerflow_ops.defs.names import HISTORY_JOB
 from ledgerflow_ops.defs.storage import LedgerEventLog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext

@@ -7,8 +7,9 @@ import pytest
 from dagster import AssetKey
 
 from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.commands.backup import take
 from ledgerflow_ops.console import Terminal
-from ledgerflow_ops.defs import order
+from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops_tests import databases
 from ledgerflow_ops_tests.defs.benches import Bench
 
@@ -26,7 +27,7 @@ def test_it_ends_with_5_and_says_what_is_missing_and_how_to_get_it(
     try:
         clerk = Database({**database.parameters, "user": name, "password": "x"})
         env = Bench(bench.root, bench.storage, clerk).env()
-        code = order.backup(env, Terminal(as_json=True), file=None, drill=True, full_seal=False)
+        code = take(env, Terminal(as_json=True), BackupRequest(), drill=True)
     finally:
         databases.run(
             database,

@@ -23,6 +23,7 @@ from ledgerflow_ops.adapters.services import dagster_home
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.defs.automation.lost_runs import fail_orphans
 from ledgerflow_ops.defs.build import build_definitions
@@ -146,7 +147,7 @@ class TestWhatPasses:
         assert bench.database is not None
         with behind_a_port(bench.database) as (never, _):
             env = Bench(bench.root, bench.storage, never).env()
-            outcome = run(env, "dev_backup", env.today(), config={})
+            outcome = run(env, BackupRequest(), env.today())
             assert outcome.failure is not None
             assert outcome.failure.exit_code == 1
             with bench.instance() as opened:

@@ -7,9 +7,10 @@ import dagster as dg
 from dagster import AssetKey, AssetMaterialization
 
 from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.core.operation_requests import RotateRequest
 from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.build import build_definitions
-from ledgerflow_ops.operations import removal_history, summaries
+from ledgerflow_ops.operations import removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.retention import rotate
 from ledgerflow_ops_tests.defs.benches import Bench
@@ -79,7 +80,7 @@ def test_carried_out_the_partitions_go_with_their_backups(bench: Bench) -> None:
         assert opened.get_materialized_partitions(AssetKey(["dev", "drill"])) == set(days[:8])
         again = launched(bench, opened, carry_out=True, confirm="")
         assert metadata(again)["days_wiped"] == "none"
-    assert len(summaries.past(env)) == 2
+    assert len(removal_history.past(env)) == 2
     assert removal_history.unfinished(env) == []
 
 
@@ -89,7 +90,7 @@ def test_days_that_a_killed_rotation_had_no_time_to_wipe_are_wiped_by_the_next(b
     with bench.instance() as opened:
         for day in days:
             opened.report_runless_asset_event(AssetMaterialization(DUMP, partition=day))
-        rotate.carry_out(env)  # and the process dies here
+        rotate.carry_out(env, RotateRequest(carry_out=True))  # and the process dies here
         assert recorded(opened) == set(days)
         assert metadata(launched(bench, opened, carry_out=True))["removed"] == 0
         assert recorded(opened) == set(days[:8])

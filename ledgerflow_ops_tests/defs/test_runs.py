@@ -11,10 +11,11 @@ import pytest
 from ledgerflow_ops import config
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.finished_run import FinishedRun
+from ledgerflow_ops.core.operation_requests import BackupRequest, DrillRequest, VerifyRequest
 from ledgerflow_ops.core.progress import SilentReporter, Step
-from ledgerflow_ops.defs.assets.backup_chain import key
 from ledgerflow_ops.defs.build import build_definitions
-from ledgerflow_ops.defs.terminal_runs import Outcome, run
+from ledgerflow_ops.defs.terminal_runs import run
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -31,12 +32,11 @@ def order(
     *,
     drilled: bool = True,
     file: str | None = None,
-) -> Outcome:
+) -> FinishedRun:
     """Order a job for a day (today) the way the terminal does."""
-    step = {"backup": "dev__dump", "verify": "dev_dump_checks", "drill": "dev__drill"}[job]
-    settings = {step: {"file": file}} if file else {}
-    only = None if drilled else [key(env, "dump")]
-    return run(env, f"dev_{job}", day or env.today(), config=settings, assets=only)
+    kind = {"backup": BackupRequest, "verify": VerifyRequest, "drill": DrillRequest}[job]
+    request = kind(file=file) if file else kind()
+    return run(env, request, day or env.today(), assets=() if drilled else ("dump",))
 
 
 def the_dump(env: EnvironmentContext) -> Path:

@@ -14,15 +14,15 @@ from ledgerflow_ops.adapters.system import clock, journal_file
 from ledgerflow_ops.core.alerting.findings import Level
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.defs.assets.backup_chain import key
+from ledgerflow_ops.core.finished_run import Failure
+from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.defs.build import build_definitions
+from ledgerflow_ops.defs.names import asset_key
 from ledgerflow_ops.defs.runs import run_records
-from ledgerflow_ops.defs.runs.run_results import Failure
 from ledgerflow_ops.defs.terminal_runs import run
 from ledgerflow_ops.defs.timing import Timing
 from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.backup.backup import Order
 from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops.operations.monitoring import monitor
 from ledgerflow_ops.operations.verification import drill
@@ -161,17 +161,17 @@ class TestRuns:
         env = daemon.bench.env(**daemon.asked)
         with dead_server(daemon):
             broken = daemon.bench.env(**daemon.asked)
-            outcome = run(broken, "dev_backup", broken.today(), config={})
+            outcome = run(broken, BackupRequest(), broken.today())
         assert isinstance(outcome.failure, Failure)
         daemon.tick()
         assert [kind for _, kind, _ in daemon.open] == ["run failed"]
-        run(env, "dev_backup", env.today(), config={}, assets=[key(env, "dump")])
+        run(env, BackupRequest(), env.today(), assets=["dump"])
         daemon.tick()
         assert daemon.open == []
 
     def test_what_a_person_was_refused_at_a_terminal_is_not(self, daemon: Daemon) -> None:
         env = daemon.bench.env(**daemon.asked)
-        refused = run(env, "dev_backup", env.today(), config={"dev__dump": {"file": "no name"}})
+        refused = run(env, BackupRequest(file="no name"), env.today())
         assert refused.failure
         assert refused.failure.exit_code in (2, 3)
         assert daemon.tick() == "1 run(s) ended since. Nothing is wrong."
@@ -183,7 +183,7 @@ class TestRuns:
         assert len(daemon.open) == 1
         env = daemon.bench.env()
         with daemon.bench.instance() as instance:
-            assets = [key(env, "dump"), key(env, "drill")]
+            assets = [asset_key(env, "dump"), asset_key(env, "drill")]
             everything = build_definitions(daemon.ctx.settings).resolve_implicit_global_asset_job_def()
             tags = {"dagster/partition": today, "dagster/backfill": "abc"}
             done = everything.execute_in_process(instance=instance, asset_selection=assets, tags=tags)
@@ -337,7 +337,7 @@ class TestWatch:
             daemon.tick("dev_watch")
         assert fresh() == [(False, "NOTHING IS PROVEN.")]
         env = daemon.bench.env(**daemon.asked)
-        made = backup.backup(env, Order())  # a run that ended well, and proves nothing
+        made = backup.backup(env, BackupRequest())  # a run that ended well, and proves nothing
         daemon.tick("dev_watch")
         assert len(fresh()) == 1
         drill.drill(env, BackupName.of(made.dump.file))
@@ -347,7 +347,7 @@ class TestWatch:
         assert made.dump.file in fresh()[0][1]
 
     def test_reads_the_index_of_its_backups_once(self, daemon: Daemon) -> None:
-        backup.backup(daemon.bench.env(**daemon.asked), Order())
+        backup.backup(daemon.bench.env(**daemon.asked), BackupRequest())
         for _ in range(2):
             daemon.tick("dev_watch")  # the first one sends a message, which says what is proven
         assert len([path for path in daemon.opened if "/index/dev-" in path]) == 1

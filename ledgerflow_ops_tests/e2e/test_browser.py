@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, StorageState, expect, sync_playwright
 
 from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.operations.backup import backup as making
-from ledgerflow_ops.operations.backup.backup import Order
 from ledgerflow_ops_tests import builders, needs
 from ledgerflow_ops_tests.e2e import web
 from ledgerflow_ops_tests.e2e.commands import PROJECT, Said, Shell, damaged
@@ -245,7 +245,9 @@ def missed(dev: Shell) -> list[str]:
     days = []
     for back in (3, 2):
         then = (clock.now() - timedelta(days=back)).timestamp()
-        made = making.backup(builders.env(dev.root, now=partial(datetime.fromtimestamp, then, UTC)), Order())
+        made = making.backup(
+            builders.env(dev.root, now=partial(datetime.fromtimestamp, then, UTC)), BackupRequest()
+        )
         days.append(made.backup_day.isoformat())
     return days
 

@@ -22,7 +22,7 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.checks import Check
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
-from ledgerflow_ops.core.restore.restore_plan import Wish
+from ledgerflow_ops.core.operation_requests import RestoreRequest, RollbackRequest
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.restore import restore, rollback
 from ledgerflow_ops.operations.verification import drill
@@ -127,12 +127,12 @@ class Called:
         return _ended(proven)
 
     def restore(self, file: str) -> Answer:
-        wish = Wish(Environment.DEV, file, force=True)
-        return _ended(lambda: restore.restore(self.sandbox.env(), wish).bad)
+        request = RestoreRequest(environment=Environment.DEV, file=file, force=True)
+        return _ended(lambda: restore.restore(self.sandbox.env(), request).bad)
 
     def rollback(self) -> Answer:
         def back() -> None:
-            rollback.rollback(self.sandbox.env())
+            rollback.rollback(self.sandbox.env(), RollbackRequest(environment="dev"))
 
         return _ended(back)
 

@@ -21,9 +21,14 @@ from typing import Any
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.operation_requests import (
+    RecoverRequest,
+    RestoreRequest,
+    RollbackRequest,
+    RotateRequest,
+)
 from ledgerflow_ops.core.progress import SilentReporter, Step
 from ledgerflow_ops.core.restore.file_swap import FileSwap
-from ledgerflow_ops.core.restore.restore_plan import Wish
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backfill import adoption
 from ledgerflow_ops.operations.backup import backup
@@ -86,10 +91,12 @@ def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
         "drill": lambda: drill.drill(env, catalog.find(env, None)),
         "files": lambda: put_newest_in_place(env),
         "take back": lambda: take_back(env, RESTORE),
-        "restore": lambda: restore.restore(env, Wish(env.environment, "first.dump", force=True)),
-        "rollback": lambda: rollback.rollback(env, force=True),
-        "recover": lambda: recover.recover(env, confirmed="dev"),
-        "rotate": lambda: rotate.carry_out(env, "dev"),
+        "restore": lambda: restore.restore(
+            env, RestoreRequest(environment=env.environment, file="first.dump", force=True)
+        ),
+        "rollback": lambda: rollback.rollback(env, RollbackRequest(environment="dev", force=True)),
+        "recover": lambda: recover.recover(env, RecoverRequest(environment="dev", confirm="dev")),
+        "rotate": lambda: rotate.carry_out(env, RotateRequest(carry_out=True, confirm="dev")),
         "adopt": lambda: adopt_newest(env, builders.env(Path(root) / "away", database)),
     }
     works[what]()

@@ -13,8 +13,7 @@ from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.restore.restore_plan import Wish
-from ledgerflow_ops.operations.backup.backup import Order
+from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest, RollbackRequest
 from ledgerflow_ops.operations.restore import restore, rollback
 from ledgerflow_ops.operations.restore.restore import Restored
 from ledgerflow_ops_tests.fakes import sandboxes
@@ -78,19 +77,22 @@ class Case:
 
     def backup(self) -> BackupName:
         """A backup called first.dump, not proven yet."""
-        manifest = sandboxes.take(self.sandbox.env(rules=[]), Order(file="first.dump"))
+        manifest = sandboxes.take(self.sandbox.env(rules=[]), BackupRequest(file="first.dump"))
         return BackupName.of(manifest.dump.file)
 
     def restored(self) -> Restored:
         """Restore first.dump by force: it has to take place, and no check afterwards to be bad."""
-        found = restore.restore(self.sandbox.env(rules=[]), Wish(Environment.DEV, "first.dump", force=True))
+        found = restore.restore(
+            self.sandbox.env(rules=[]),
+            RestoreRequest(environment=Environment.DEV, file="first.dump", force=True),
+        )
         assert found.bad is None, found.bad
         return found
 
     def roundtrip(self, change: str, *, ordered: bool = True) -> Restored:
         """Backup, drill, `change`, forced restore, rollback; pg_dump's text decides at each point."""
         before = self.text(ordered=ordered)
-        manifest = sandboxes.take(self.sandbox.env(rules=[]), Order(file="first.dump"))
+        manifest = sandboxes.take(self.sandbox.env(rules=[]), BackupRequest(file="first.dump"))
         sandboxes.prove(self.sandbox.env(rules=[]), manifest)
         assert self.text(ordered=ordered) == before, "the backup changed its source"
         self.psql(change)
@@ -98,7 +100,7 @@ class Case:
         assert changed != before
         found = self.restored()
         assert self.text(ordered=ordered) == before
-        rollback.rollback(self.sandbox.env(rules=[]))
+        rollback.rollback(self.sandbox.env(rules=[]), RollbackRequest(environment="dev"))
         assert self.text(ordered=ordered) == changed
         return found
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.progress import Reporter, Step
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.backup.backup import Order
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.verification import drill
@@ -121,15 +122,15 @@ class Sandbox:
         return found + [str(process) for process in working_in(self.root)]
 
 
-def take(env: EnvironmentContext, order: Order | None = None) -> Manifest:
+def take(env: EnvironmentContext, request: BackupRequest | None = None, day: date | None = None) -> Manifest:
     """A backup. One of the very second of another is refused and told to run again: that is done."""
     try:
-        return backup.backup(env, order or Order())
+        return backup.backup(env, request or BackupRequest(), day)
     except Refused as refusal:
         if "of this very second" not in refusal.message:
             raise
         time.sleep(1)
-        return backup.backup(env, order or Order())
+        return backup.backup(env, request or BackupRequest(), day)
 
 
 def prove(env: EnvironmentContext, manifest: Manifest) -> BackupName:

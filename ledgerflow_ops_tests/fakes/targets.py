@@ -18,8 +18,7 @@ from ledgerflow_ops.adapters.inspection import source
 from ledgerflow_ops.core.catalog.manifest import Seal
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.restore.restore_plan import Wish
-from ledgerflow_ops.operations.backup.backup import Order
+from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops.operations.restore.restore import Restored
@@ -53,7 +52,9 @@ class Field:
         return self.sandbox.env(*arguments, **fields)
 
     def restore(self, file: str = "first.dump", *, force: bool = True, **fields: Any) -> Restored:
-        return restore.restore(self.env(**fields), Wish(Environment.DEV, file, force=force))
+        return restore.restore(
+            self.env(**fields), RestoreRequest(environment=Environment.DEV, file=file, force=force)
+        )
 
     def ask(self, query: str, database: str | None = None) -> Any:
         """The first value that a query gives; None where it gives no row."""
@@ -107,7 +108,7 @@ def field(root: Path, server: Server, **fields: Any) -> Iterator[Field]:
     database = server.books(f"books_{secrets.token_hex(4)}")
     found = Field(server, Sandbox(root, database, fields))
     env = found.env()
-    manifest = sandboxes.take(env, Order(file="first.dump"))
+    manifest = sandboxes.take(env, BackupRequest(file="first.dump"))
     sandboxes.prove(env, manifest)
     assert BackupName.of(manifest.dump.file).stem == "first"
     found.ask(MARKED)

@@ -18,7 +18,7 @@ import pytest
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
-from ledgerflow_ops.core.restore.restore_plan import Wish
+from ledgerflow_ops.core.operation_requests import RestoreRequest
 from ledgerflow_ops.guard.protection import installation
 from ledgerflow_ops.guard.protection.label_plan import Stage
 from ledgerflow_ops.operations import identity
@@ -299,5 +299,5 @@ def test_with_the_word_and_the_backup_it_is_let_through(books: Contained) -> Non
     books.project.up("postgres")
     env = books.env()
     identity.identity(env, accept=True)
-    restore.restore(env, Wish(Environment.DEV, "latest-proven"))
+    restore.restore(env, RestoreRequest(environment=Environment.DEV, file="latest-proven"))
     assert books.ask(_COUNT) == rows

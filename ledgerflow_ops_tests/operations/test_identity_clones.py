@@ -15,11 +15,10 @@ from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.core.catalog.identity import Identity, Observation
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest, RollbackRequest
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.core.restore.restore_plan import Wish
 from ledgerflow_ops.operations import identity
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.backup.backup import Order
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.monitoring import doctor
 from ledgerflow_ops.operations.restore import restore, rollback
@@ -99,7 +98,9 @@ def test_a_clone_at_another_port_is_asked_about_by_backup_doctor_and_restore(
         assert moved in refusal.value.message
         assert moved in found.message  # without the LSN, which goes on as the clone is looked at
         with pytest.raises(Refused, match="it was at"):
-            restore.prepare(env, Wish(Environment.DEV, manifest.dump.file, force=True))
+            restore.prepare(
+                env, RestoreRequest(environment=Environment.DEV, file=manifest.dump.file, force=True)
+            )
         with pytest.raises(Refused, match="it was at"):
             identity.identity(env, accept=False)
         assert (sandbox.files(), _known(sandbox).seen) == (files, before.seen)
@@ -171,11 +172,11 @@ def test_a_database_made_anew_is_asked_about_and_what_restores_make_is_not(
     with pytest.raises(Refused, match="it was dropped and made again"):
         backup.backup(sandbox.env())
     # A restore takes it for what it is: what is there is backed up first, and replaced.
-    wish = Wish(Environment.DEV, manifest.dump.file, force=True)
-    restored = restore.restore(sandbox.env(), wish)
+    request = RestoreRequest(environment=Environment.DEV, file=manifest.dump.file, force=True)
+    restored = restore.restore(sandbox.env(), request)
     assert (restored.bad, restored.safety is None) == (None, False)
     sandboxes.take(sandbox.env())
-    rollback.rollback(sandbox.env())
+    rollback.rollback(sandbox.env(), RollbackRequest(environment="dev"))
     sandboxes.take(sandbox.env())
     assert len(_seen(sandbox).oids) == 3
 
@@ -193,15 +194,15 @@ def test_what_earlier_versions_remembered_is_kept_and_added_to(sandbox: Sandbox)
 
 @pytest.mark.parametrize("kind", ["link", "room", "tools", "lock", "name", "dump", "manifest"])
 def test_a_backup_that_was_not_made_binds_nothing(sandbox: Sandbox, root: Path, kind: str) -> None:
-    env, order = sandbox.env(), Order()
+    env, request = sandbox.env(), BackupRequest()
     with ExitStack() as stack:
         env = _spoilt(kind, sandbox, root, stack)
         if kind == "name":
             env.folder.prepare()
             (env.folder.path / "taken.dump").touch(0o600)
-            order = Order(file="taken.dump")
+            request = BackupRequest(file="taken.dump")
         with pytest.raises((LedgerError, KeyboardInterrupt)):
-            backup.backup(env, order)
+            backup.backup(env, request)
     assert not _file(sandbox).exists()
     with pytest.raises(Refused, match="dev has no database yet"):
         identity.identity(sandbox.env(), accept=False)

@@ -10,11 +10,11 @@ from ledgerflow_ops.adapters.system import journal_file as file
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.presentation.journal_view import EntryFilter
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations import journal
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.backup.backup import Order
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops_tests import builders
@@ -28,7 +28,7 @@ def told(env: EnvironmentContext) -> list[dict[str, object]]:
 
 
 def test_a_backup_a_reading_and_a_drill_each_have_a_line(env: EnvironmentContext) -> None:
-    name = BackupName.of(backup.backup(env, Order(file="first.dump")).dump.file)
+    name = BackupName.of(backup.backup(env, BackupRequest(file="first.dump")).dump.file)
     verify.verify(env, name)
     drill.drill(env, name)
     found = told(env)
@@ -57,9 +57,9 @@ def test_what_is_found_bad_is_on_record_as_bad(env: EnvironmentContext) -> None:
 
 
 def test_what_fails_or_is_refused_is_on_record_with_its_reason(root: Path, env: EnvironmentContext) -> None:
-    backup.backup(env, Order(file="first.dump"))
+    backup.backup(env, BackupRequest(file="first.dump"))
     with pytest.raises(Refused):
-        backup.backup(env, Order(file="first.dump"))
+        backup.backup(env, BackupRequest(file="first.dump"))
     nowhere = Database({"host": "127.0.0.1", "port": "1", "user": "x", "password": "geheim", "dbname": "b"})
     with pytest.raises(LedgerError):
         backup.backup(builders.env(root, nowhere))

@@ -3,12 +3,6 @@
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
 
-ENVIRONMENT_FIELD_HELP = (
-    "Type the name of the environment that this run changes: dev, test or prod, as the job's name begins. "
-    "It is there so that no click hits another environment than the one that was meant."
-)
-"""What the page says of the field."""
-
 
 def require_typed_environment(environment: Environment, typed: str, repeats: str | None) -> None:
     """Refused unless somebody typed the environment's name for this very run.

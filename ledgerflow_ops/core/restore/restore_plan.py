@@ -9,6 +9,7 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.operation_requests import RestoreRequest
 from ledgerflow_ops.core.restore.compatibility import (
     Reason,
     compatibility_warnings,
@@ -21,22 +22,6 @@ from ledgerflow_ops.core.sizes import format_size
 
 _ROOM_FOR_BACKUP = 2
 _ROOM_FOR_DATABASE = 1.25
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What somebody asks for. `source` is FROM_ENV, `confirmed` CONFIRM; `force` is restore-force."""
-
-    environment: Environment
-    file: str
-    source: Environment | None = None
-    confirmed: str = ""
-    force: bool = False
-
-    @property
-    def origin(self) -> Environment:
-        """The environment whose backup is wanted."""
-        return self.source or self.environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +46,7 @@ class Action:
 class RestorePlan:
     """A restore as it would be carried out. With refusals it will not be."""
 
-    wish: Wish
+    request: RestoreRequest
     candidate: Candidate
     target: RestoreTarget
     id: str
@@ -88,7 +73,7 @@ class RestorePlan:
             listed = "\n".join(f"  {reason.message}" for reason in self.refusals)
             hints = dict.fromkeys(reason.hint for reason in self.refusals if reason.hint)
             raise Refused(
-                f"{self.wish.environment} is not restored, and nothing was touched:\n{listed}",
+                f"{self.request.environment} is not restored, and nothing was touched:\n{listed}",
                 hint="\n  ".join(hints),
             )
         assert self.candidate.manifest is not None
@@ -97,8 +82,8 @@ class RestorePlan:
     def as_json(self) -> dict[str, Any]:
         manifest = self.candidate.manifest
         return {
-            "environment": str(self.wish.environment),
-            "from_environment": str(self.wish.origin),
+            "environment": self.request.environment,
+            "from_environment": str(self.request.origin),
             "file": self.candidate.name.dump,
             "recovery_point": manifest.recovery_point.isoformat() if manifest else None,
             "database": self.target.database,
@@ -109,7 +94,7 @@ class RestorePlan:
 
 
 def plan_restore(
-    wish: Wish,
+    request: RestoreRequest,
     candidate: Candidate,
     target: RestoreTarget,
     rooms: Sequence[RequiredSpace],
@@ -123,26 +108,26 @@ def plan_restore(
     `against` and `notes` are what was found about the files that go with the database.
     """
     refusals = [
-        *_backup_refusals(wish, candidate, target),
-        *_target_refusals(wish, target),
+        *_backup_refusals(request, candidate, target),
+        *_target_refusals(request, target),
         *_space_refusals(rooms),
         *against,
     ]
-    warnings = [*_space_warnings(rooms), *_application_warnings(wish, target), *notes]
+    warnings = [*_space_warnings(rooms), *_application_warnings(request, target), *notes]
     if candidate.manifest:
         refusals += incompatibilities(candidate.manifest, target)
         warnings += compatibility_warnings(candidate.manifest, target)
-    draft = RestorePlan(wish, candidate, target, ident, (), tuple(refusals), tuple(warnings))
+    draft = RestorePlan(request, candidate, target, ident, (), tuple(refusals), tuple(warnings))
     return RestorePlan(
-        wish, candidate, target, ident, tuple(_actions(draft)), tuple(refusals), tuple(warnings)
+        request, candidate, target, ident, tuple(_actions(draft)), tuple(refusals), tuple(warnings)
     )
 
 
-def needs_confirmation(wish: Wish, manifest: Manifest | None) -> bool:
+def needs_confirmation(request: RestoreRequest, manifest: Manifest | None) -> bool:
     """Whether prod must be typed: somebody else's data would go into it."""
     prod = Environment.PROD
-    return wish.environment is prod and (
-        wish.origin is not prod or (manifest is not None and manifest.environment is not prod)
+    return request.environment == prod and (
+        request.origin is not prod or (manifest is not None and manifest.environment is not prod)
     )
 
 
@@ -156,7 +141,9 @@ def space_needed(manifest: Manifest, live_size: int, force: bool) -> tuple[int, 
     return folder, int(manifest.source.size * _ROOM_FOR_DATABASE)
 
 
-def _backup_refusals(wish: Wish, candidate: Candidate, target: RestoreTarget) -> Iterator[Reason]:
+def _backup_refusals(
+    request: RestoreRequest, candidate: Candidate, target: RestoreTarget
+) -> Iterator[Reason]:
     """The file is whole and belongs where it is to go."""
     manifest, name = candidate.manifest, candidate.name.dump
     elsewhere = "Choose another: make status lists what there is."
@@ -171,16 +158,16 @@ def _backup_refusals(wish: Wish, candidate: Candidate, target: RestoreTarget) ->
             f"make restore-test FILE={name} shows what can be known of it.",
         )
         return
-    if manifest.environment is not wish.origin:
+    if manifest.environment is not request.origin:
         hint = f"If you mean it, say so: FROM_ENV={manifest.environment}"
         yield Reason("environment", f"{name} is a backup of {manifest.environment}.", hint)
-    elif manifest.sample and not target.sample and wish.confirmed != wish.environment:
+    elif manifest.sample and not target.sample and request.confirm != request.environment:
         yield Reason(
             "sample",
             f"{name} holds SAMPLE DATA, and {target.database} is somebody's own database.",
-            f"If the sample is really to take its place, say CONFIRM={wish.environment}",
+            f"If the sample is really to take its place, say CONFIRM={request.environment}",
         )
-    elif needs_confirmation(wish, manifest) and wish.confirmed != Environment.PROD:
+    elif needs_confirmation(request, manifest) and request.confirm != Environment.PROD:
         yield Reason(
             "confirmation",
             f"{name} is {manifest.environment}'s, and this is prod.",
@@ -188,9 +175,9 @@ def _backup_refusals(wish: Wish, candidate: Candidate, target: RestoreTarget) ->
         )
 
 
-def _target_refusals(wish: Wish, target: RestoreTarget) -> Iterator[Reason]:
+def _target_refusals(request: RestoreRequest, target: RestoreTarget) -> Iterator[Reason]:
     """The target stands still, and there is nothing in it that would be lost."""
-    if target.sessions and not wish.force:
+    if target.sessions and not request.force:
         listed = "".join(f"\n    {session}" for session in target.sessions)
         yield Reason(
             "sessions",
@@ -198,13 +185,13 @@ def _target_refusals(wish: Wish, target: RestoreTarget) -> Iterator[Reason]:
             "Stop the application first. restore-force would end these sessions.",
         )
     yield from prepared_transactions(target)
-    if target.application.running and not wish.force:
+    if target.application.running and not request.force:
         yield Reason(
             "application",
             f"The application of {target.database} is running: {target.application}.",
             f"Stop it first: {target.application.stop}",
         )
-    if not target.empty and not wish.force:
+    if not target.empty and not request.force:
         assert target.live is not None
         yield Reason(
             "not empty",
@@ -245,9 +232,9 @@ def _space_warnings(rooms: Sequence[RequiredSpace]) -> Iterator[Reason]:
             )
 
 
-def _application_warnings(wish: Wish, target: RestoreTarget) -> Iterator[Reason]:
+def _application_warnings(request: RestoreRequest, target: RestoreTarget) -> Iterator[Reason]:
     """Force ends sessions; who runs on will be back, and meet the restored database."""
-    if target.application.running and wish.force:
+    if target.application.running and request.force:
         yield Reason(
             "application",
             f"{target.application} will go on running: sessions are ended, and what it writes until the swap "
@@ -268,7 +255,7 @@ def _actions(plan: RestorePlan) -> Iterator[Action]:
     yield Action("ANALYZE", "a restored database has no statistics")
     yield Action("carry over owner, grants, settings, comment and limits", "a dump does not hold them")
     manifest = plan.candidate.manifest
-    if manifest and manifest.files and manifest.environment is plan.wish.environment:
+    if manifest and manifest.files and manifest.environment == plan.request.environment:
         what = f"unpack {len(manifest.files.files)} files beside theirs, and swap them in after the database"
         yield Action(what, "they were backed up as a pair")
     if live:

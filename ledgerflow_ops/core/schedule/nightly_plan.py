@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
+
 
 class Task(StrEnum):
     """What a night consists of, in this order."""
@@ -49,7 +51,8 @@ class Night:
     """The night whose backup was due last: its day and the instant, and what is known of it.
 
     `proven`: a backup of this day, from after that instant, that counts. `busy`: a backup of this day is
-    being made by somebody else. `attempts` are those of this very night.
+    being made by somebody else. `attempts` are those of this very night, `present`
+    the backups in the environment's folder, read once for all that is decided.
     """
 
     day: date
@@ -58,6 +61,7 @@ class Night:
     proven: bool
     busy: bool
     attempts: Sequence[Attempt]
+    present: Sequence[BackupSummary] = ()
 
     def of(self, task: Task) -> list[Attempt]:
         return [attempt for attempt in self.attempts if attempt.task is task]

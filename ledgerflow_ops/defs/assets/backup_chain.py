@@ -7,46 +7,25 @@ import dagster as dg
 
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.checks import merged
+from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.assets.partitions import partitioned_check
+from ledgerflow_ops.defs.names import DATABASE, DRILL, DRILL_CHECKS, DUMP, asset_key
+from ledgerflow_ops.defs.run_config import DrillConfig, DumpConfig
 from ledgerflow_ops.defs.runs.run_context import MISSED, NIGHT, at_work, backup_of, on_record
 from ledgerflow_ops.defs.timing import Timing
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backfill import adoption, missed_days
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.backup.backup import Order
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.verification import drill
-
-DRILL_CHECKS = {
-    "restorable": "The dump was restored into an empty server and equals the seal.",
-    "data_rules": "The environment's data rules hold in the restored copy.",
-}
-
-
-class DumpConfig(dg.Config):
-    """A dump's order: a file name of one's own, a seal of every byte."""
-
-    file: str | None = None
-    full_seal: bool = False
-
-
-class DrillConfig(dg.Config):
-    """Which backup of the day to drill; the newest, or this run's own, when none is named."""
-
-    file: str | None = None
-
-
-def key(env: EnvironmentContext, name: str) -> dg.AssetKey:
-    """`prod/dump` and the like."""
-    return dg.AssetKey([str(env.environment), name])
 
 
 def database_asset(env: EnvironmentContext) -> dg.AssetSpec:
     """Where an environment's data comes from; outside of Dagster."""
     text = "SAMPLE DATA: no URL is set." if env.is_sample else "The environment's own database."
     return dg.AssetSpec(
-        key(env, "database"), group_name=str(env.environment), kinds={"postgres"}, description=text
+        asset_key(env, DATABASE), group_name=str(env.environment), kinds={"postgres"}, description=text
     )
 
 
@@ -54,8 +33,8 @@ def dump_asset(env: EnvironmentContext, days: dg.PartitionsDefinition, timing: T
     """The environment's dump of a day."""
 
     @dg.asset(
-        key=key(env, "dump"),
-        deps=[key(env, "database")],
+        key=asset_key(env, DUMP),
+        deps=[asset_key(env, DATABASE)],
         partitions_def=days,
         group_name=str(env.environment),
         kinds={"postgres", "file"},
@@ -75,7 +54,7 @@ def dump_asset(env: EnvironmentContext, days: dg.PartitionsDefinition, timing: T
     return dump
 
 
-def _manifest(here: EnvironmentContext, run: dg.DagsterRun, day: date, config: DumpConfig) -> Manifest:
+def _manifest(here: EnvironmentContext, run: dg.DagsterRun, day: date, request: BackupRequest) -> Manifest:
     """The backup of a day: had from elsewhere if the day has passed, else taken.
 
     A night's own run takes up what an earlier attempt of it left, unless somebody repeats it on purpose.
@@ -85,21 +64,21 @@ def _manifest(here: EnvironmentContext, run: dg.DagsterRun, day: date, config: D
     night = run.tags.get(NIGHT)
     if night and run.parent_run_id is None:
         due = datetime.fromisoformat(night.split()[1])
-        left = adoption.of_night(here, day, due, full_seal=config.full_seal)
+        left = adoption.of_night(here, day, due, full_seal=request.full_seal)
         if left:
             return left
-    return backup.backup(here, Order(config.file, config.full_seal, day))
+    return backup.backup(here, request, day=day)
 
 
 def drill_asset(
     env: EnvironmentContext, days: dg.PartitionsDefinition, timing: Timing
 ) -> dg.AssetsDefinition:
     """The proof of a day's dump."""
-    drilled = key(env, "drill")
+    drilled = asset_key(env, DRILL)
 
     @dg.asset(
         key=drilled,
-        deps=[key(env, "dump")],
+        deps=[asset_key(env, DUMP)],
         partitions_def=days,
         group_name=str(env.environment),
         kinds={"postgres"},
@@ -112,7 +91,9 @@ def drill_asset(
         here = at_work(env, context)
         with on_record(timing.again(context.op_execution_context.retry_number)):
             name = (
-                catalog.find(here, config.file) if config.file else backup_of(here, context, key(env, "dump"))
+                catalog.find(here, config.file)
+                if config.file
+                else backup_of(here, context, asset_key(env, DUMP))
             )
             examination = drill.drill(here, name)
         bad = examination.bad

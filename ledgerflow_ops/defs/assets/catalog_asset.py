@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from ledgerflow_ops.defs.assets import metadata
-from ledgerflow_ops.defs.assets.backup_chain import key
+from ledgerflow_ops.defs.names import CATALOG, DRILL, asset_key
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 _SHOWN = 200
@@ -15,8 +15,8 @@ def catalog_asset(envs: Sequence[EnvironmentContext]) -> dg.AssetsDefinition:
     """Read from the manifests and proofs each time: it holds no truth of its own."""
 
     @dg.asset(
-        key=dg.AssetKey("catalog"),
-        deps=[key(env, "drill") for env in envs],
+        key=dg.AssetKey(CATALOG),
+        deps=[asset_key(env, DRILL) for env in envs],
         group_name="shared",
         kinds={"pandas"},
         automation_condition=(

@@ -8,7 +8,7 @@ from ledgerflow_ops.core.catalog import catalog as known
 from ledgerflow_ops.core.checks import merged
 from ledgerflow_ops.core.schedule.drill_rotation import RotationStatus
 from ledgerflow_ops.defs.assets import metadata
-from ledgerflow_ops.defs.assets.backup_chain import DRILL_CHECKS, key
+from ledgerflow_ops.defs.names import COVERAGE, DRILL, DRILL_CHECKS, asset_key
 from ledgerflow_ops.defs.runs.run_context import TRY_AGAIN, at_work
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -21,8 +21,8 @@ def coverage_asset(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg
     """Restores tonight's backups again; each verdict goes to its own day's drill as well."""
 
     @dg.asset(
-        key=key(env, "coverage"),
-        deps=[key(env, "drill")],
+        key=asset_key(env, COVERAGE),
+        deps=[asset_key(env, DRILL)],
         group_name=str(env.environment),
         kinds={"postgres"},
         pool=str(env.environment),
@@ -36,7 +36,7 @@ def coverage_asset(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg
             if one.examination:
                 _on_its_day(context, here, one.examination, days)
         found = rolling_drill.reach(here)
-        yield dg.MaterializeResult(asset_key=key(env, "coverage"), metadata=_metadata(found, taken))
+        yield dg.MaterializeResult(asset_key=asset_key(env, COVERAGE), metadata=_metadata(found, taken))
         _fail_for(taken)
 
     return coverage_
@@ -49,7 +49,7 @@ def _on_its_day(
     days: dg.PartitionsDefinition,
 ) -> None:
     """Put a verdict on the record of the backup's day, if that is shown and this is the day's newest."""
-    manifest, drilled = examination.manifest, key(env, "drill")
+    manifest, drilled = examination.manifest, asset_key(env, DRILL)
     if manifest is None or not days.has_partition_key(manifest.backup_day.isoformat()):
         return
     of_day = [one for one in catalog.entries(env) if one.day == manifest.backup_day]

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from ledgerflow_ops.core.presentation.day_status import Health
+from ledgerflow_ops.defs.names import CATALOG, REPORT
 from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops.operations.reporting import report
 
@@ -13,8 +14,8 @@ def report_asset(ctx: OperationContext) -> dg.AssetsDefinition:
     """Written anew whenever the catalog is, and four times a day."""
 
     @dg.asset(
-        key=dg.AssetKey("report"),
-        deps=[dg.AssetKey("catalog")],
+        key=dg.AssetKey(REPORT),
+        deps=[dg.AssetKey(CATALOG)],
         group_name="shared",
         kinds={"html"},
         automation_condition=(

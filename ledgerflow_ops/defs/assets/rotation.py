@@ -2,15 +2,16 @@
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
-from pydantic import Field
 
-from ledgerflow_ops.core.access.run_confirmation import ENVIRONMENT_FIELD_HELP, require_typed_environment
+from ledgerflow_ops.core.access.run_confirmation import require_typed_environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.defs import partition_wiping
 from ledgerflow_ops.defs.assets import metadata
-from ledgerflow_ops.defs.assets.backup_chain import key
+from ledgerflow_ops.defs.names import DRILL, ROTATION, asset_key, job_name
+from ledgerflow_ops.defs.run_config import RotationConfig
 from ledgerflow_ops.defs.runs.run_context import at_work, on_record, repeats
+from ledgerflow_ops.operations import removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.retention import rotate
 from ledgerflow_ops.operations.retention.rotate import Done, Planned
@@ -19,29 +20,12 @@ from ledgerflow_ops.operations.servers import web_servers
 _SHOWN = 400
 
 
-class RotationConfig(dg.Config):
-    """Whether to carry the plan out; `confirm` is the environment's name where the plan asks for it."""
-
-    carry_out: bool = False
-    environment: str = Field(default="", description=f"With carry_out: {ENVIRONMENT_FIELD_HELP}")
-    confirm: str = ""
-
-
-def rotate_job(env: EnvironmentContext) -> str:
-    return f"{env.environment}_rotate"
-
-
-def rotation_step(env: EnvironmentContext) -> str:
-    """The name of the step that rotates."""
-    return f"{env.environment}__rotation"
-
-
 def rotation_asset(env: EnvironmentContext) -> dg.AssetsDefinition:
     """What rotation would remove, or has removed: each backup, kept or expired, and why."""
 
     @dg.asset(
-        key=key(env, "rotation"),
-        deps=[key(env, "drill")],
+        key=asset_key(env, ROTATION),
+        deps=[asset_key(env, DRILL)],
         group_name=str(env.environment),
         kinds={"file"},
         pool=str(env.environment),
@@ -54,9 +38,9 @@ def rotation_asset(env: EnvironmentContext) -> dg.AssetsDefinition:
             if not config.carry_out:
                 return dg.MaterializeResult(metadata=of_plan(rotate.plan_rotation(here)))
             require_typed_environment(env.environment, config.environment, repeats(context))
-            done = rotate.carry_out(here, config.confirm)
+            done = rotate.carry_out(here, config)
             partition_wiping.wipe(context.instance, here, done.days)
-            rotate.wiped(here, done.days)  # the last step of a removal
+            removal_history.wiped(here, done.days)  # the last step of a removal
         _shown(here)
         return dg.MaterializeResult(metadata=of_done(done))
 
@@ -66,8 +50,8 @@ def rotation_asset(env: EnvironmentContext) -> dg.AssetsDefinition:
 def rotation_job(env: EnvironmentContext) -> "UnresolvedAssetJobDefinition":
     """The job that schedules, people and the terminal call."""
     return dg.define_asset_job(
-        rotate_job(env),
-        dg.AssetSelection.assets(key(env, "rotation")),
+        job_name(env, RotationConfig.verb),
+        dg.AssetSelection.assets(asset_key(env, ROTATION)),
         description="Plan which backups may go; with `carry_out`, remove them.",
     )
 

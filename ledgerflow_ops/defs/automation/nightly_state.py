@@ -6,13 +6,14 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
+from ledgerflow_ops.core.operation_requests import BackupRequest, RotateRequest
 from ledgerflow_ops.core.schedule import schedule
 from ledgerflow_ops.core.schedule.nightly_plan import Attempt, Night, Task
-from ledgerflow_ops.defs.assets.backup_chain import key
-from ledgerflow_ops.defs.jobs.jobs import backup_job
+from ledgerflow_ops.defs.names import DUMP, asset_key, job_name
+from ledgerflow_ops.defs.run_config import run_config
 from ledgerflow_ops.defs.runs.run_context import MISSED, NIGHT, TASK, TRY_AGAIN
 from ledgerflow_ops.defs.runs.run_results import INTERRUPTED, has_failed
-from ledgerflow_ops.operations import summaries
+from ledgerflow_ops.operations import removal_history, summaries
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 _UNFINISHED = [
@@ -30,31 +31,27 @@ def mark(env: EnvironmentContext, due: datetime) -> str:
     return f"{env.environment} {due.isoformat()}"
 
 
-def job_name(env: EnvironmentContext, task: Task) -> str:
-    """The job that carries a task out."""
-    return f"{env.environment}_{task}"
-
-
 def night_of(env: EnvironmentContext, instance: dg.DagsterInstance, day: date) -> Night:
     """All that `core.schedule.nightly_plan` wants to know of the night whose backup is that of `day`."""
     due = schedule.due_at(day, env.settings.schedule, env.settings.zone)
     filters = dg.RunsFilter(tags={NIGHT: mark(env, due)})
     attempts = [_attempt(instance, record) for record in instance.get_run_records(filters)]
-    return Night(day, due, env.today(), _proven(env, day, due), _busy(env, instance, day), attempts)
+    present = summaries.present(env)
+    proven = any(one.proven and one.day == day and one.recovery_point >= due for one in present)
+    return Night(day, due, env.today(), proven, _busy(env, instance, day), attempts, present)
 
 
-def request(env: EnvironmentContext, night: Night, task: Task, number: int) -> dg.RunRequest:
+def run_request(env: EnvironmentContext, night: Night, task: Task, number: int) -> dg.RunRequest:
     """The run that is asked for. Its key is of the night and the attempt, so it never comes twice."""
-    name, marked = str(env.environment), mark(env, night.due)
+    marked = mark(env, night.due)
     tags = {NIGHT: marked, TASK: str(task), "dagster/priority": "10"}
     if task is not Task.BACKUP:
         return dg.RunRequest(
             f"{task} {marked}", job_name=job_name(env, task), tags=tags, run_config=_config(env, task)
         )
-    present = summaries.present(env)
-    if days := _missed(env, present):
+    if days := _missed(env, night.present):
         tags[MISSED] = " ".join(one.isoformat() for one in days)
-    known = [*present, *summaries.past(env)]
+    known = [*night.present, *removal_history.past(env)]
     full = schedule.full_seal_due(
         night.day, env.settings.full_seal_on, [one.day for one in known if one.seal == "full"]
     )
@@ -63,20 +60,15 @@ def request(env: EnvironmentContext, night: Night, task: Task, number: int) -> d
         job_name=job_name(env, task),
         partition_key=night.day.isoformat(),
         tags=tags,
-        run_config={"ops": {f"{name}__dump": {"config": {"full_seal": full}}}},
+        run_config=run_config(env, BackupRequest(full_seal=full)),
     )
 
 
 def _config(env: EnvironmentContext, task: Task) -> dict[str, object]:
     if task is Task.ROTATE:
         # The settings name the environment that has nights; what the plan asks, nobody answers.
-        wanted = {"carry_out": True, "environment": str(env.environment), "confirm": ""}
-        return {"ops": {f"{env.environment}__rotation": {"config": wanted}}}
+        return run_config(env, RotateRequest(carry_out=True, environment=env.environment, confirm=""))
     return {}
-
-
-def _proven(env: EnvironmentContext, day: date, due: datetime) -> bool:
-    return any(one.proven and one.day == day and one.recovery_point >= due for one in summaries.present(env))
 
 
 def _missed(env: EnvironmentContext, present: Sequence[BackupSummary]) -> list[date]:
@@ -91,9 +83,10 @@ def _missed(env: EnvironmentContext, present: Sequence[BackupSummary]) -> list[d
 def _busy(env: EnvironmentContext, instance: dg.DagsterInstance, day: date) -> bool:
     """Whether a backup of that day is being made that is none of the night's."""
     filters = dg.RunsFilter(tags={"dagster/partition": day.isoformat()}, statuses=_UNFINISHED)
-    dumped = key(env, "dump")
+    dumped = asset_key(env, DUMP)
     return any(
-        NIGHT not in run.tags and (run.job_name == backup_job(env) or dumped in (run.asset_selection or ()))
+        NIGHT not in run.tags
+        and (run.job_name == job_name(env, Task.BACKUP) or dumped in (run.asset_selection or ()))
         for run in instance.get_runs(filters)
     )
 

@@ -15,14 +15,11 @@ from dagster._core.scheduler.instigation import InstigatorStatus
 from ledgerflow_ops.core.schedule import schedule
 from ledgerflow_ops.core.schedule.nightly_plan import Task, is_on_time, next_task
 from ledgerflow_ops.defs.automation import nightly_state
+from ledgerflow_ops.defs.names import HISTORY_SCHEDULE, job_name, night_name, schedule_name
 from ledgerflow_ops.defs.timing import Timing
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
-
-
-def daily_name(env: EnvironmentContext) -> str:
-    return f"{env.environment}_daily"
 
 
 def daily(env: EnvironmentContext, job: Job, timing: Timing) -> dg.ScheduleDefinition:
@@ -31,7 +28,7 @@ def daily(env: EnvironmentContext, job: Job, timing: Timing) -> dg.ScheduleDefin
     at, zone = settings.schedule, settings.zone
 
     @dg.schedule(
-        name=daily_name(env),
+        name=schedule_name(env),
         cron_schedule=f"{at.minute} {at.hour} * * *",
         execution_timezone=settings.time_zone,
         job=job,
@@ -48,7 +45,7 @@ def daily(env: EnvironmentContext, job: Job, timing: Timing) -> dg.ScheduleDefin
             return dg.SkipReason("not in time: what is missing, the night's sensor asks for")
         if night.proven or night.busy or night.attempts:
             return dg.SkipReason(f"the backup of {day} is made, or is being made")
-        return nightly_state.request(env, night, Task.BACKUP, 1)
+        return nightly_state.run_request(env, night, Task.BACKUP, 1)
 
     return scheduled
 
@@ -58,7 +55,7 @@ def night(env: EnvironmentContext, jobs: Mapping[Task, Job], timing: Timing) -> 
     settings = env.settings
 
     @dg.sensor(
-        name=f"{env.environment}_night",
+        name=night_name(env),
         jobs=list(jobs.values()),
         minimum_interval_seconds=timing.sensor_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -72,7 +69,7 @@ def night(env: EnvironmentContext, jobs: Mapping[Task, Job], timing: Timing) -> 
         if decision.task is None:
             return dg.SkipReason(decision.reason)
         context.log.info(decision.reason)
-        return nightly_state.request(env, found, decision.task, decision.number)
+        return nightly_state.run_request(env, found, decision.task, decision.number)
 
     return looked_after
 
@@ -82,7 +79,7 @@ def _offered(
 ) -> Collection[Task]:
     """The tasks that may be asked for: whoever stops the schedule in the page stops the backups."""
     stopped = any(
-        state.name == daily_name(env) and state.status is InstigatorStatus.STOPPED
+        state.name == schedule_name(env) and state.status is InstigatorStatus.STOPPED
         for state in instance.all_instigator_state()
     )
     return {task for task in jobs if not (stopped and task is Task.BACKUP)}
@@ -94,7 +91,7 @@ def schedules(
     """What makes an environment's backups come by themselves, out of the jobs that it has. Where they shall
     not, nothing is registered: a default status would only be the one it begins with."""
     named = {job.name: job for job in jobs}
-    tasks = {task: named[name] for task in Task if (name := nightly_state.job_name(env, task)) in named}
+    tasks = {task: named[name] for task in Task if (name := job_name(env, task)) in named}
     if not env.settings.redrill_minutes:
         del tasks[Task.REDRILL]
     return daily(env, tasks[Task.BACKUP], timing), night(env, tasks, timing)
@@ -103,7 +100,7 @@ def schedules(
 def tidying(job: dg.JobDefinition) -> dg.ScheduleDefinition:
     """Once a week Dagster's own history is kept in bounds."""
     return dg.ScheduleDefinition(
-        name=f"{job.name}_weekly",
+        name=HISTORY_SCHEDULE,
         job=job,
         cron_schedule="15 5 * * 1",
         execution_timezone="UTC",

@@ -13,8 +13,8 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.monitoring import run_outcomes
 from ledgerflow_ops.core.progress import SilentReporter
 from ledgerflow_ops.defs.assets import metadata
-from ledgerflow_ops.defs.assets.backup_chain import key
 from ledgerflow_ops.defs.assets.partitions import backup_days
+from ledgerflow_ops.defs.names import DATABASE, asset_key, watch_name
 from ledgerflow_ops.defs.runs.run_records import Cursor, ended_since
 from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
@@ -51,13 +51,13 @@ def _watch(ctx: OperationContext, environment: Environment | None) -> dg.SensorD
         with _tick(context, ctx, name) as here:
             health = monitor.environment(here, environment)
         found = health.fresh or health_checks.fresh(ctx.env(environment))
-        verdict = metadata.evaluation(found, key(ctx.env(environment), "database"))
+        verdict = metadata.evaluation(found, asset_key(ctx.env(environment), DATABASE))
         # Only what has changed goes on record: not a row for every minute.
         events = [] if context.cursor == str(found) else [verdict]
         return dg.SensorResult(skip_reason=_seen(health.findings), asset_events=events, cursor=str(found))
 
     return dg.SensorDefinition(
-        f"{name}_watch",
+        watch_name(name),
         evaluation_fn=evaluate,
         minimum_interval_seconds=WATCH_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -75,7 +75,7 @@ def runs_sensor(envs: Sequence[EnvironmentContext]) -> dg.SensorDefinition:
         return dg.SkipReason(said)
 
     return dg.SensorDefinition(
-        f"{monitor.RUNS}_watch",
+        watch_name(monitor.RUNS),
         evaluation_fn=evaluate,
         minimum_interval_seconds=RUNS_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -88,7 +88,7 @@ def _tick(
     context: dg.SensorEvaluationContext, ctx: OperationContext, name: str
 ) -> Iterator[OperationContext]:
     """One tick; the sign of life comes last, so that there is none of a watch that fails."""
-    signed = RunFacts(run_id="", who=f"{name}_watch", why="")
+    signed = RunFacts(run_id="", who=watch_name(name), why="")
     here = OperationContext(ctx.settings, _Log(context), ctx.clock, signed)
     yield here
     monitor.beat(here, name)

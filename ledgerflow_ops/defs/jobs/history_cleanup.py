@@ -11,12 +11,11 @@ from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.retention.run_retention import RunCleanup, plan_cleanup
 from ledgerflow_ops.defs.assets.partitions import backup_days
+from ledgerflow_ops.defs.names import HISTORY_JOB, HISTORY_STEP
 from ledgerflow_ops.defs.runs.run_context import WHO, WHY, on_record
 from ledgerflow_ops.defs.storage import Days, LedgerEventLog
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
-
-HISTORY_JOB = "dagster_history"
 
 _BATCH = 100
 _LIMIT = 5_000
@@ -28,7 +27,7 @@ _UNENDED = tuple(status for status in DagsterRunStatus if status not in _ENDED)
 def history_job(ctx: OperationContext) -> dg.JobDefinition:
     """The job that removes what is older than `dagster_history_days`. It can be run again at any time."""
 
-    @dg.op(name=f"{HISTORY_JOB}_op", pool=HISTORY_JOB)
+    @dg.op(name=HISTORY_STEP, pool=HISTORY_JOB)
     def op(context: dg.OpExecutionContext) -> None:
         tags = context.run.tags
         who = tags.get(WHO) or tags.get("dagster/schedule_name") or "dagster"

@@ -3,50 +3,36 @@
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from ledgerflow_ops.defs.assets.backup_chain import key
+from ledgerflow_ops.defs.names import COVERAGE, DRILL, DUMP, asset_key, job_name
 from ledgerflow_ops.operations.context import EnvironmentContext
-
-
-def backup_job(env: EnvironmentContext) -> str:
-    return f"{env.environment}_backup"
-
-
-def verify_job(env: EnvironmentContext) -> str:
-    return f"{env.environment}_verify"
-
-
-def drill_job(env: EnvironmentContext) -> str:
-    return f"{env.environment}_drill"
-
-
-def redrill_job(env: EnvironmentContext) -> str:
-    return f"{env.environment}_redrill"
 
 
 def jobs(env: EnvironmentContext) -> "list[UnresolvedAssetJobDefinition | dg.JobDefinition]":
     """An environment's jobs: back up and prove; read every byte again; restore and compare again."""
-    dump, drill = (dg.AssetSelection.assets(key(env, name)) for name in ("dump", "drill"))
+    dump, drill = (dg.AssetSelection.assets(asset_key(env, name)) for name in (DUMP, DRILL))
     minutes, more = env.settings.backup_minutes, env.settings.redrill_minutes
     return [
         dg.define_asset_job(
-            backup_job(env),
+            job_name(env, "backup"),
             dump | drill,
             description="Dump, check, restore into a throw-away server, compare.",
             tags=_at_most(minutes),
         ),
         dg.define_asset_job(
-            redrill_job(env),
-            dg.AssetSelection.assets(key(env, "coverage")),
+            job_name(env, "redrill"),
+            dg.AssetSelection.assets(asset_key(env, COVERAGE)),
             description="Restore the backups again whose proof is oldest, within the night's budget.",
             tags=_at_most(minutes + more),
         ),
         dg.define_asset_job(
-            verify_job(env),
-            dg.AssetSelection.checks_for_assets(key(env, "dump")),
+            job_name(env, "verify"),
+            dg.AssetSelection.checks_for_assets(asset_key(env, DUMP)),
             description="Read every byte of a day's backup again and compare it with its manifest.",
         ),
         dg.define_asset_job(
-            drill_job(env), drill, description="Restore a day's backup again and compare it with its seal."
+            job_name(env, "drill"),
+            drill,
+            description="Restore a day's backup again and compare it with its seal.",
         ),
     ]
 

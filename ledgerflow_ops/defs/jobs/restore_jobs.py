@@ -4,80 +4,41 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
-from ledgerflow_ops.core.access.run_confirmation import ENVIRONMENT_FIELD_HELP, require_typed_environment
-from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.access.run_confirmation import require_typed_environment
 from ledgerflow_ops.core.restore import incident as incidents
-from ledgerflow_ops.core.restore.restore_plan import Wish
 from ledgerflow_ops.core.sizes import format_size
-from ledgerflow_ops.defs.assets.backup_chain import key
+from ledgerflow_ops.defs.names import DATABASE, DRILL, INCIDENT, asset_key, job_name, step_name
+from ledgerflow_ops.defs.run_config import RecoverConfig, RestoreConfig, RollbackConfig
 from ledgerflow_ops.defs.runs.run_context import at_work, on_record, repeats
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.restore import recover, restore, rollback
 from ledgerflow_ops.operations.restore.restore import Restored
 
 
-class NamedConfig(dg.Config):
-    """The environment's name, typed for this run: without it nothing is touched."""
-
-    environment: str = Field(description=ENVIRONMENT_FIELD_HELP)
-
-
-class RestoreConfig(NamedConfig):
-    """Which backup goes into the environment, and what its guards need to hear.
-
-    `file` is a name, a path, a day, latest or latest-proven; `from_env` another environment whose backup
-    it is; `confirm` the environment's name where that must be typed; `force` overwrites.
-    """
-
-    file: str
-    from_env: str | None = None
-    confirm: str = ""
-    force: bool = False
-
-
-class RollbackConfig(NamedConfig):
-    """Whether sessions on the database may be ended."""
-
-    force: bool = False
-
-
-class RecoverConfig(NamedConfig):
-    """`confirm`: the environment's name, where its database is there but bad."""
-
-    confirm: str = ""
-
-
 def incident_asset(env: EnvironmentContext) -> dg.AssetSpec:
     """Where recoveries are told of: each leaves its record here."""
     return dg.AssetSpec(
-        key(env, "incident"),
-        deps=[key(env, "drill")],
+        asset_key(env, INCIDENT),
+        deps=[asset_key(env, DRILL)],
         group_name=str(env.environment),
         kinds={"markdown"},
         description="Recoveries: what was lost, what was tried, what came back, what is left to do.",
     )
 
 
-def restore_job(env: EnvironmentContext) -> str:
-    return f"{env.environment}_restore"
-
-
-def rollback_job(env: EnvironmentContext) -> str:
-    return f"{env.environment}_rollback"
-
-
-def recover_job(env: EnvironmentContext) -> str:
-    return f"{env.environment}_recover"
-
-
 def restoring_jobs(env: EnvironmentContext) -> list[dg.JobDefinition]:
     """The environment's jobs that change its database. No schedule ever starts them."""
     return [
-        _job(restore_job(env), _restore_op(env), "Restore a backup into the environment's database."),
-        _job(rollback_job(env), _rollback_op(env), "Swap back the database that a restore put aside."),
-        _job(recover_job(env), _recover_op(env), "After a loss: restore the newest backup that holds."),
+        _job(job_name(env, "restore"), _restore_op(env), "Restore a backup into the environment's database."),
+        _job(
+            job_name(env, "rollback"), _rollback_op(env), "Swap back the database that a restore put aside."
+        ),
+        _job(
+            job_name(env, "recover"),
+            _recover_op(env),
+            "After a loss: restore the newest backup that holds.",
+        ),
     ]
 
 
@@ -88,55 +49,48 @@ def _job(name: str, op: dg.OpDefinition, text: str) -> dg.JobDefinition:
 
 
 def _restore_op(env: EnvironmentContext) -> dg.OpDefinition:
-    @dg.op(name=restore_job(env) + "_op", pool=str(env.environment))
+    @dg.op(name=step_name(env, "restore"), pool=str(env.environment))
     def op(context: dg.OpExecutionContext, config: RestoreConfig) -> None:
         here = at_work(env, context)
         with on_record():
             require_typed_environment(env.environment, config.environment, repeats(context))
-            wish = wish_of(env, config.file, config.from_env, config.confirm, force=config.force)
-            restored = restore.restore(here, wish)
+            restored = restore.restore(here, config)
         _tell(context, env, restored, {})
 
     return op
 
 
 def _rollback_op(env: EnvironmentContext) -> dg.OpDefinition:
-    @dg.op(name=rollback_job(env) + "_op", pool=str(env.environment))
+    @dg.op(name=step_name(env, "rollback"), pool=str(env.environment))
     def op(context: dg.OpExecutionContext, config: RollbackConfig) -> None:
         here = at_work(env, context)
         with on_record():
             require_typed_environment(env.environment, config.environment, repeats(context))
-            done = rollback.rollback(here, force=config.force)
+            done = rollback.rollback(here, config)
         facts = {name: dg.MetadataValue.text(str(value)) for name, value in done.as_json().items()}
         context.log_event(
-            dg.AssetMaterialization(key(env, "database"), description="Rolled back", metadata=facts)
+            dg.AssetMaterialization(asset_key(env, DATABASE), description="Rolled back", metadata=facts)
         )
 
     return op
 
 
 def _recover_op(env: EnvironmentContext) -> dg.OpDefinition:
-    @dg.op(name=recover_job(env) + "_op", pool=str(env.environment))
+    @dg.op(name=step_name(env, "recover"), pool=str(env.environment))
     def op(context: dg.OpExecutionContext, config: RecoverConfig) -> None:
         here = at_work(env, context)
         with on_record():
             require_typed_environment(env.environment, config.environment, repeats(context))
-            incident, restored = recover.recover(here, confirmed=config.confirm)
+            incident, restored = recover.recover(here, config)
         record = dg.MetadataValue.md(incidents.markdown(incident))
         facts = {
             "record": record,
             "file": dg.MetadataValue.path(str(recover.records_folder(env) / f"{incident.name}.md")),
         }
-        context.log_event(dg.AssetMaterialization(key(env, "incident"), metadata=facts))
+        context.log_event(dg.AssetMaterialization(asset_key(env, INCIDENT), metadata=facts))
         _tell(context, env, restored, {"incident": record})
 
     return op
-
-
-def wish_of(env: EnvironmentContext, file: str, source: str | None, confirmed: str, *, force: bool) -> Wish:
-    """What is asked for; SettingsError for a FROM_ENV that is no environment."""
-    origin = Environment.parse(source, "FROM_ENV") if source else None
-    return Wish(env.environment, file, origin, confirmed, force)
 
 
 def _tell(
@@ -148,7 +102,7 @@ def _tell(
     """Put on record what came of it; dg.Failure when a check afterwards found something."""
     context.log_event(
         dg.AssetMaterialization(
-            key(env, "database"),
+            asset_key(env, DATABASE),
             description=f"Restored from {restored.plan.candidate.name.dump}",
             metadata={**_metadata(restored), **extra},
         )
@@ -169,7 +123,7 @@ def _metadata(restored: Restored) -> dict[str, dg.MetadataValue]:
     ]
     return {
         "file": dg.MetadataValue.text(plan.candidate.name.dump),
-        "from_environment": dg.MetadataValue.text(str(plan.wish.origin)),
+        "from_environment": dg.MetadataValue.text(str(plan.request.origin)),
         "recovery_point": dg.MetadataValue.timestamp(manifest.recovery_point),
         "rows": dg.MetadataValue.int(manifest.rows),
         "before": dg.MetadataValue.text(was),

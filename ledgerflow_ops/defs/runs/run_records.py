@@ -1,7 +1,6 @@
 """Runs that have ended, read from Dagster's storage as the rest of the system speaks of them."""
 
 import json
-import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -11,24 +10,18 @@ from dagster._core.storage.dagster_run import RunRecord
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.finished_run import INTERRUPTION, Failure
 from ledgerflow_ops.core.monitoring.run_outcomes import BACKUP, DRILL, VERIFY, EndedRun, RunResult
 from ledgerflow_ops.core.sealed_records import parse_json
+from ledgerflow_ops.defs import names
 from ledgerflow_ops.defs.runs.run_context import TERMINAL, TRIGGER
-from ledgerflow_ops.defs.runs.run_results import (
-    INTERRUPTION,
-    Failure,
-    checks_of,
-    failure_of,
-    has_failed,
-    missing_checks,
-)
+from ledgerflow_ops.defs.runs.run_results import checks_of, failure_of, has_failed, missing_checks
 
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _FIRST_LOOK, _WEEK = timedelta(days=1), timedelta(days=7)
 _OVERLAP = timedelta(minutes=10)
 """A run notes its end a moment before the storage shows it, and the machine may sleep in between."""
 _AT_ONCE = 100
-_JOB = re.compile(rf"({'|'.join(Environment)})_(\w+)")
 _ANY_ASSETS = "__ASSET_JOB"
 """How Dagster calls a run of assets that belongs to no job: a backfill's, a click's."""
 _TELLING = {
@@ -150,17 +143,17 @@ def _dagsters(events: list[dg.DagsterEvent]) -> Failure:
 
 def _named(run: dg.DagsterRun) -> tuple[Environment | None, str]:
     """Whose the run is, and what it does. A run of assets does what the job with those assets does."""
-    if found := _JOB.fullmatch(run.job_name):
-        return Environment(found[1]), found[2]
+    if named := names.parsed_job(run.job_name):
+        return named
     if run.job_name != _ANY_ASSETS:
         return None, run.job_name.removesuffix("_job")
     keys = [*(run.asset_selection or ()), *(one.asset_key for one in run.asset_check_selection or ())]
     owners = {key.path[0] for key in keys if key.path[0] in set(Environment)}
-    names = {key.path[-1] for key in run.asset_selection or ()}
+    assets = {key.path[-1] for key in run.asset_selection or ()}
     if len(owners) != 1:
-        return None, "+".join(sorted(names)) or "assets"
-    verb = next((verb for name, verb in (("dump", BACKUP), ("drill", DRILL)) if name in names), "")
-    return Environment(owners.pop()), verb or ("+".join(sorted(names)) if names else VERIFY)
+        return None, "+".join(sorted(assets)) or "assets"
+    verb = next((verb for name, verb in ((names.DUMP, BACKUP), (names.DRILL, DRILL)) if name in assets), "")
+    return Environment(owners.pop()), verb or ("+".join(sorted(assets)) if assets else VERIFY)
 
 
 def _day(partition: str | None) -> date | None:

@@ -1,27 +1,15 @@
 """What became of a run, read from its events."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
 from ledgerflow_ops.core.checks import Check, Severity
+from ledgerflow_ops.core.finished_run import INTERRUPTION, Failure
 
 INTERRUPTED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 """What Ctrl-C or a request to end has become by the time it is on a run's record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a run failed, as the operation put it on record."""
-
-    message: str
-    hint: str
-    exit_code: int
-
-
-INTERRUPTION = Failure("Interrupted.", "Nothing half-done was kept. Run it again.", 1)
 
 
 def checks_of(events: Sequence[dg.DagsterEvent]) -> tuple[Check, ...]:

@@ -19,6 +19,7 @@ from ledgerflow_ops.core.catalog.naming import PARTIAL, BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.core.models import FileFacts
+from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.postgres.connection_limits import BACKUP
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations import identity, journal
@@ -39,17 +40,6 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_backup, files_restore
 
 _DISK = "Nothing was kept. Check the disk; then run the backup again."
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is asked for: a name (or the standard one), a seal of every byte, the day it is for; of whatever
-    is there now, where it is for `safety`."""
-
-    file: str | None = None
-    full_seal: bool = False
-    day: date | None = None
-    safety: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +66,13 @@ class _Roles:
     said: str = ""
 
 
-def backup(env: EnvironmentContext, order: Order = Order()) -> Manifest:
+_STANDARD = BackupRequest()
+
+
+def backup(env: EnvironmentContext, request: BackupRequest = _STANDARD, day: date | None = None) -> Manifest:
     """Take a backup of the environment and return the manifest that commits it.
+
+    `day` is the day it is ordered for: today, or it is refused.
 
     Raises Busy or Refused (3) before anything is touched, SettingsError (2) for a name that cannot be,
     LedgerError (1) when it could not be made, BadBackup (4) when what was made does not hold. In every
@@ -88,14 +83,19 @@ def backup(env: EnvironmentContext, order: Order = Order()) -> Manifest:
         journal.recorded(env, "backup") as note,
         locks.exclusive(ctx.settings.state_dir, env.environment, "backup", ctx.clock()),
     ):
-        manifest = make(env, order)
+        manifest = make(env, request, day)
         note |= {"file": manifest.dump.file, "size": manifest.dump.size, "rung": Rung.WRITTEN.word}
         return manifest
 
 
-def make(env: EnvironmentContext, order: Order) -> Manifest:
-    """As `backup`, for an operation that holds the environment's lock already."""
-    return _Backup(env, order).make()
+def make(
+    env: EnvironmentContext, request: BackupRequest, day: date | None = None, *, safety: bool = False
+) -> Manifest:
+    """As `backup`, for an operation that holds the environment's lock already.
+
+    A `safety` backup is of whatever is there now, whoever's database that may be.
+    """
+    return _Backup(env, request, day, safety=safety).make()
 
 
 def refuse_other_days(env: EnvironmentContext, day: date | None) -> None:
@@ -126,8 +126,10 @@ def asked_name(env: EnvironmentContext, file: str | None) -> BackupName | None:
 class _Backup:
     """One backup in the making."""
 
-    def __init__(self, env: EnvironmentContext, order: Order) -> None:
-        self.env, self.order = env, order
+    def __init__(
+        self, env: EnvironmentContext, request: BackupRequest, day: date | None, *, safety: bool
+    ) -> None:
+        self.env, self.request, self.day, self.safety = env, request, day, safety
         self.report = env.ctx.reporter
         self.watch = Stopwatch()
 
@@ -143,9 +145,7 @@ class _Backup:
         self.report.step(Step.SNAPSHOT)
         begin = opened(ready.database, ready.client, self.report, self._instant)
         with account_rights.explained(ready.database), begin as found, named(found.snapshot.connection.at):
-            point = standby_source.as_of(
-                self.env, found.snapshot.standby, found.recovery_point, self.order.day
-            )
+            point = standby_source.as_of(self.env, found.snapshot.standby, found.recovery_point, self.day)
             found, name = replace(found, recovery_point=point), self._name(ready, point)
             self.making = Placing(self.env, name)
             with self.making.whole():
@@ -154,8 +154,8 @@ class _Backup:
     def _preflight(self) -> _Ready:
         """Everything that can be said no to before a byte is written."""
         env, settings = self.env, self.env.settings
-        refuse_other_days(env, self.order.day)
-        name = asked_name(env, self.order.file)
+        refuse_other_days(env, self.day)
+        name = asked_name(env, self.request.file)
         if files_restore.unfinished(
             env
         ):  # a crash among a restore's renames: half of a pair is no state to back up
@@ -167,22 +167,22 @@ class _Backup:
             met = identity.met(env, database, connection, found)
             database = database.pinned(connection)
             session_limits.require(connection, BACKUP, "A backup")
-        identity.is_own(env, replace(met, seen=None) if self.order.safety else met)
+        identity.is_own(env, replace(met, seen=None) if self.safety else met)
         env.folder.prepare()
         leftover_sweep.before(env)
         chosen = env.ctx.client_tools(found.server_version)
         client = Client(chosen, database.variables(), database.inside)
         expected = dump_space.require(env, found)
-        full = self.order.full_seal or found.size < settings.full_seal_below
+        full = self.request.full_seal or found.size < settings.full_seal_below
         return _Ready(database, found, outside, client, name, expected, full, met)
 
     def _instant(self) -> datetime:
         """The recovery point: read just before the snapshot is taken, by the clock that RPO is told by."""
         now = self.env.ctx.clock()
         day = now.astimezone(self.env.settings.zone).date()
-        if self.order.day is not None and day != self.order.day:
+        if self.day is not None and day != self.day:
             raise LedgerError(
-                f"Midnight passed: the backup was ordered for {self.order.day}, and it is {day} now.",
+                f"Midnight passed: the backup was ordered for {self.day}, and it is {day} now.",
                 hint="Run it again; it will be filed under the new day.",
             )
         return now
@@ -243,7 +243,7 @@ class _Backup:
             durations=dict(self.watch.durations),
         )
         self._commit(name, manifest)
-        identity.bind(self.env, ready.identity, safety=self.order.safety)
+        identity.bind(self.env, ready.identity, safety=self.safety)
         return manifest
 
     def _dump(self, ready: _Ready, opened: Opened, name: BackupName, sealed: Sealed) -> archive.Streamed:

@@ -43,7 +43,7 @@ def measured(ctx: OperationContext) -> list[Disk]:
 
     A folder that cannot be asked, such as an archive whose disk is away, is an entry that says why.
     """
-    now, memory = ctx.clock(), _load(ctx)
+    now, memory = ctx.clock(), remembered(ctx)
     newest = [_newest(ctx.env(environment)) for environment in ctx.settings.environments]
     found: dict[int, Disk] = {}
     away: list[Disk] = []
@@ -69,7 +69,14 @@ def measured(ctx: OperationContext) -> list[Disk]:
 
 def remembered(ctx: OperationContext) -> dict[str, list[Measurement]]:
     """What was measured before, by folder, the oldest first; nothing is asked."""
-    return _load(ctx)
+    held = _fields(ctx.settings.state_dir / _FILE)
+    try:
+        return {
+            str(path): [Measurement(datetime.fromisoformat(at), *values) for at, *values in rows]
+            for path, rows in held.get("disks", {}).items()
+        }
+    except (TypeError, ValueError, AttributeError):
+        return {}
 
 
 def database_disk(env: EnvironmentContext) -> tuple[Path | None, str]:
@@ -160,17 +167,6 @@ def _together(disk: Disk, place: _Place) -> Disk:
     """A disk on which another place lies as well."""
     holds = disk.holds if place.holds in disk.holds else (*disk.holds, place.holds)
     return Disk(disk.path, holds, disk.now, disk.forecast, disk.needs + place.needs)
-
-
-def _load(ctx: OperationContext) -> dict[str, list[Measurement]]:
-    held = _fields(ctx.settings.state_dir / _FILE)
-    try:
-        return {
-            str(path): [Measurement(datetime.fromisoformat(at), *values) for at, *values in rows]
-            for path, rows in held.get("disks", {}).items()
-        }
-    except (TypeError, ValueError, AttributeError):
-        return {}
 
 
 def _save(ctx: OperationContext, memory: Mapping[str, Sequence[Measurement]], now: datetime) -> None:

@@ -18,7 +18,7 @@ from ledgerflow_ops.core.monitoring.objectives import Objectives
 from ledgerflow_ops.core.presentation import day_status as deciding
 from ledgerflow_ops.core.presentation.day_status import DayStatus
 from ledgerflow_ops.core.schedule import schedule
-from ledgerflow_ops.operations import summaries
+from ledgerflow_ops.operations import removal_history, summaries
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.monitoring import disk_space
 from ledgerflow_ops.operations.monitoring.disk_space import Room
@@ -89,7 +89,7 @@ def standing(env: EnvironmentContext) -> Standing:
     found: dict[str, Any] = {"env": env, "now": env.ctx.clock(), "rooms": tuple(disk_space.of(env))}
     try:
         with _readable(env):
-            found["past"] = tuple(summaries.past(env))
+            found["past"] = tuple(removal_history.past(env))
             listed = summaries.listed(env)
             found["present"] = tuple(newest_first(one.summary for one in listed if one.summary))
             found["others"] = tuple(one for one in listed if one.summary is None)

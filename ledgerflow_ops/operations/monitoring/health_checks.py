@@ -17,7 +17,7 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.monitoring import disk_findings, missing_backups, objectives, proof_findings
 from ledgerflow_ops.core.monitoring.missing_backups import DailySchedule
-from ledgerflow_ops.operations import summaries
+from ledgerflow_ops.operations import removal_history, summaries
 from ledgerflow_ops.operations.background_process import Server
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
@@ -107,7 +107,7 @@ class _Watch:
         """The folder, and what was done to it from outside."""
         self.listed, found, there = drift_detection.detect_drift(self.env)
         self.present = newest_first(one.summary for one in self.listed if one.summary is not None)
-        self.known = newest_first([*self.present, *summaries.past(self.env)])
+        self.known = newest_first([*self.present, *removal_history.past(self.env)])
         self.dated = self._reckoned(self.known)
         self.blind, self.seen = not there, True
         if there:

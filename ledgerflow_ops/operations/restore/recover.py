@@ -12,11 +12,11 @@ from ledgerflow_ops.core.catalog import catalog as known
 from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError, Refused
+from ledgerflow_ops.core.operation_requests import RecoverRequest, RestoreRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restore import incident as incidents
 from ledgerflow_ops.core.restore.database_names import new_id
 from ledgerflow_ops.core.restore.incident import CandidateVerdict, Event, Incident
-from ledgerflow_ops.core.restore.restore_plan import Wish
 from ledgerflow_ops.operations import catalog, journal
 from ledgerflow_ops.operations.cleanup import leftover_sweep, restore_leftovers
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -72,10 +72,10 @@ def refuse_healthy(env: EnvironmentContext, confirmed: str) -> str:
     return f"{target.database} is there, and was said to be bad."
 
 
-def recover(env: EnvironmentContext, *, confirmed: str = "") -> tuple[Incident, Restored]:
+def recover(env: EnvironmentContext, request: RecoverRequest) -> tuple[Incident, Restored]:
     """Prove candidates, newest first, until one holds; restore it; write the incident's record.
 
-    Refused (3) when the primary is there and `confirmed` does not name the environment. LedgerError (1)
+    Refused (3) when the primary is there and `confirm` does not name the environment. LedgerError (1)
     when nothing holds: its message says what was searched and why each was rejected.
     """
     ctx = env.ctx
@@ -87,7 +87,7 @@ def recover(env: EnvironmentContext, *, confirmed: str = "") -> tuple[Incident, 
         ctx.reporter.step(Step.PLAN)
         ident = new_id(ctx.clock(), secrets.token_hex(2))
         incident = Incident(str(env.environment), ident, ctx.run.who, ctx.run.why)
-        incident.primary = refuse_healthy(env, confirmed)
+        incident.primary = refuse_healthy(env, request.confirm)
         leftover_sweep.before(env)
         restore_leftovers.sweep(env)
         note["incident"] = incident.name
@@ -139,8 +139,9 @@ class _Recovery:
         try:
             reason, prepared = _reason(one), None
             if not reason:
-                wish = Wish(self.env.environment, one.entry.name.dump, force=True)
-                prepared = restore.prepare(self.env, wish, one.at)
+                file, own = one.entry.name.dump, self.env.environment
+                request = RestoreRequest(environment=own, file=file, force=True)
+                prepared = restore.prepare(self.env, request, one.at)
                 prepared.plan.require()
         except (Refused, BadBackup, CannotJudge) as error:
             reason, prepared = error.message, None

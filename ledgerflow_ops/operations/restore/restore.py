@@ -26,10 +26,11 @@ from ledgerflow_ops.core.errors import (
     Refused,
     SettingsError,
 )
+from ledgerflow_ops.core.operation_requests import RestoreRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restore.database_names import DatabaseMark, DatabaseRole, new_id
 from ledgerflow_ops.core.restore.file_swap import FileSwap
-from ledgerflow_ops.core.restore.restore_plan import Candidate, RestorePlan, Wish, plan_restore
+from ledgerflow_ops.core.restore.restore_plan import Candidate, RestorePlan, plan_restore
 from ledgerflow_ops.operations import catalog, identity, journal
 from ledgerflow_ops.operations.backup import completeness
 from ledgerflow_ops.operations.backup_lock import held
@@ -85,7 +86,9 @@ class Restored:
         }
 
 
-def prepare(env: EnvironmentContext, wish: Wish, origin: EnvironmentContext | None = None) -> Prepared:
+def prepare(
+    env: EnvironmentContext, request: RestoreRequest, origin: EnvironmentContext | None = None
+) -> Prepared:
     """Look at backup and target, and decide. Touches nothing but the backup's own proof.
 
     `origin` is where the backup lies, if not in the folder of the environment that it is of.
@@ -95,9 +98,9 @@ def prepare(env: EnvironmentContext, wish: Wish, origin: EnvironmentContext | No
     """
     env.ctx.reporter.step(Step.PLAN)
     aimed = inspect(env)
-    origin = origin or env.ctx.env(wish.origin)
-    candidate = _candidate(origin, wish)
-    rooms = aimed.rooms(candidate.manifest, force=wish.force) if candidate.manifest else []
+    origin = origin or env.ctx.env(request.origin)
+    candidate = _candidate(origin, request)
+    rooms = aimed.rooms(candidate.manifest, force=request.force) if candidate.manifest else []
     ident = new_id(env.ctx.clock(), secrets.token_hex(2))
     manifest = candidate.manifest
     against = list(files_pairing.against(env, manifest, ident)) if manifest else []
@@ -109,25 +112,25 @@ def prepare(env: EnvironmentContext, wish: Wish, origin: EnvironmentContext | No
         tools = reader(origin, manifest)
         notes += archive_loading.placement(tools, file, usable).notes(own)
         notes += replication_notes.notes(tools, file, aimed.maintenance, aimed.name)
-    made = plan_restore(wish, candidate, aimed.target, rooms, ident, against=against, notes=notes)
+    made = plan_restore(request, candidate, aimed.target, rooms, ident, against=against, notes=notes)
     return Prepared(made, aimed, origin)
 
 
-def restore(env: EnvironmentContext, wish: Wish) -> Restored:
+def restore(env: EnvironmentContext, request: RestoreRequest) -> Restored:
     """Carry out a restore. Refused (3), nothing touched, when anything speaks against it.
 
     LedgerError (1), BadBackup (4) or CannotJudge (5) when it fails on the way: the live database is
     then as it was. A `Restored` whose checks are bad has taken place; make rollback undoes it.
     """
-    ctx = env.ctx
+    ctx, origin = env.ctx, env.ctx.env(request.origin)
     with (
         journal.recorded(env, "restore") as note,
         locks.exclusive(ctx.settings.state_dir, env.environment, "restore", ctx.clock()),
     ):
-        note["file"] = wish.file
+        note["file"] = request.file
         leftover_sweep.before(env)
         restore_leftovers.sweep(env)
-        restored = carry_out(env, prepare(env, wish))
+        restored = carry_out(env, prepare(env, request, origin))
         note |= restored.noted
         return restored
 
@@ -144,10 +147,10 @@ def carry_out(env: EnvironmentContext, prepared: Prepared, *, safety_needed: boo
         return _Restore(env, prepared, manifest, safety_needed).carry_out()
 
 
-def _candidate(origin: EnvironmentContext, wish: Wish) -> Candidate:
+def _candidate(origin: EnvironmentContext, request: RestoreRequest) -> Candidate:
     """The backup asked for, read to its end."""
     try:
-        name = catalog.find(origin, wish.file)
+        name = catalog.find(origin, request.file)
     except SettingsError as error:
         raise Refused(error.message, hint=error.hint) from None
     try:
@@ -308,7 +311,7 @@ class _Restore:
         if self.aim.target.live:
             away = replace(self._mark(DatabaseRole.BEFORE, comment), only=self.kept.unloadable).encode()
             renames.insert(0, Rename(self.aim.name, self.plan.before, away, open=False))
-        self.aim.swap(renames, force=self.plan.wish.force)
+        self.aim.swap(renames, force=self.plan.request.force)
 
     def _mark(self, role: DatabaseRole, comment: str | None) -> DatabaseMark:
         return DatabaseMark(

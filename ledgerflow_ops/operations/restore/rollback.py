@@ -7,6 +7,7 @@ from typing import Any
 from ledgerflow_ops.adapters.load.restore_server import Rename
 from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.core.errors import Pending, Refused
+from ledgerflow_ops.core.operation_requests import RollbackRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restore import database_names
 from ledgerflow_ops.core.restore.database_names import DatabaseMark, DatabaseRole, SiblingDatabase
@@ -77,7 +78,7 @@ def _require_pair(env: EnvironmentContext, back: SiblingDatabase) -> None:
         )
 
 
-def rollback(env: EnvironmentContext, *, force: bool = False) -> Rollback:
+def rollback(env: EnvironmentContext, request: RollbackRequest) -> Rollback:
     """Swap back, in one transaction. What was live is kept: another rollback brings it back again."""
     ctx = env.ctx
     with (
@@ -88,13 +89,13 @@ def rollback(env: EnvironmentContext, *, force: bool = False) -> Rollback:
         restore_leftovers.sweep(env)
         ctx.reporter.step(Step.PLAN)
         aimed = inspect(env)
-        planned = plan_rollback(env, aimed, force=force)
+        planned = plan_rollback(env, aimed, force=request.force)
         laid = files_restore.swapped(env, planned.back.mark.id)
         if laid:
             laid = files_restore.announce_back(env, laid)
         ctx.reporter.step(Step.SWAP)
         try:
-            _swap(env, aimed, planned, force=force)
+            _swap(env, aimed, planned, force=request.force)
         except Pending:
             raise  # the files follow their database, whichever side it comes to
         except BaseException:

@@ -8,9 +8,9 @@ from ledgerflow_ops.core.catalog.proof import SOURCE
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.checks import Check, warned
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
+from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.restore.restore_plan import RestorePlan
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.backup.backup import Order
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.retention import pins
 from ledgerflow_ops.operations.verification import drill
@@ -42,7 +42,7 @@ def keep(env: EnvironmentContext, origin: EnvironmentContext, plan: RestorePlan,
     """
     try:
         pins.pin(origin, plan.candidate.name, f"being restored ({plan.id})", env.ctx.clock() + _IN_HAND)
-        return _kept(env, plan, Order(safety=True))
+        return _kept(env, plan, BackupRequest())
     except LedgerError as error:
         if required:
             raise type(error)(
@@ -53,8 +53,8 @@ def keep(env: EnvironmentContext, origin: EnvironmentContext, plan: RestorePlan,
         return Kept()
 
 
-def _kept(env: EnvironmentContext, plan: RestorePlan, order: Order) -> Kept:
-    manifest = backup.make(env, order)
+def _kept(env: EnvironmentContext, plan: RestorePlan, request: BackupRequest) -> Kept:
+    manifest = backup.make(env, request, safety=True)
     name = BackupName.of(manifest.dump.file)
     pins.pin(env, name, f"safety backup before the restore {plan.id} of {plan.candidate.name.dump}")
     examination = drill.drill(env, name)
@@ -65,7 +65,7 @@ def _kept(env: EnvironmentContext, plan: RestorePlan, order: Order) -> Kept:
         message = bad.message if bad else "it was not proven"
         raise BadBackup(message, hint=f"make restore-test FILE={name.dump} says more.")
     if manifest.seal.content is None:  # without a restore only a seal of every byte shows it
-        return _kept(env, plan, Order(full_seal=True, safety=True))
+        return _kept(env, plan, BackupRequest(full_seal=True))
     return _whole(env, plan, name, bad)
 
 

@@ -1,6 +1,6 @@
 """Rotates an environment's backups: plans what may go and why, and carries that out."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -11,6 +11,7 @@ from ledgerflow_ops.core.catalog.history import Removal
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup, Busy, LedgerError, Refused
+from ledgerflow_ops.core.operation_requests import RotateRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.retention import retention_plan
 from ledgerflow_ops.core.retention.retention_plan import (
@@ -118,7 +119,7 @@ def plan_rotation(env: EnvironmentContext) -> Planned:
     return Planned(env, made, known, strangers, tuple(removal_history.unfinished(env)))
 
 
-def carry_out(env: EnvironmentContext, confirmed: str = "") -> Done:
+def carry_out(env: EnvironmentContext, request: RotateRequest) -> Done:
     """Finish what an earlier rotation has left, plan anew, and remove what expires.
 
     All of it under the environment's lock. Busy or Refused (3): nothing was removed. LedgerError (1) when the
@@ -133,7 +134,7 @@ def carry_out(env: EnvironmentContext, confirmed: str = "") -> Done:
         ctx.reporter.step(Step.PLAN)
         finished = list(_finish(env))
         planned = plan_rotation(env)
-        planned.require(confirmed)
+        planned.require(request.confirm)
         removed, left = list[str](), dict[str, str]()
         try:
             for decision in planned.plan.expired:
@@ -147,13 +148,8 @@ def carry_out(env: EnvironmentContext, confirmed: str = "") -> Done:
         finally:
             done = _done(env, planned, removed, finished, left)
             ctx.reporter.step(Step.JOURNAL)
-            note |= _noted(done, confirmed)
+            note |= _noted(done, request.confirm)
         return done
-
-
-def wiped(env: EnvironmentContext, days: Iterable[date]) -> None:
-    """Note that Dagster's record of these days is wiped: the last step of their removal."""
-    removal_history.wiped(env, days)
 
 
 def _remove(env: EnvironmentContext, manifest: Manifest, decision: RetentionDecision) -> str:

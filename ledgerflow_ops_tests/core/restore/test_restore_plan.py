@@ -12,10 +12,10 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.operation_requests import RestoreRequest
 from ledgerflow_ops.core.restore.restore_plan import (
     Candidate,
     RestorePlan,
-    Wish,
     needs_confirmation,
     plan_restore,
     space_needed,
@@ -72,11 +72,15 @@ def candidate(**fields: Any) -> Candidate:
     return Candidate(**{**known, **fields})
 
 
-def planned(wish: Wish | None = None, rooms: tuple[RequiredSpace, ...] = (), **fields: Any) -> RestorePlan:
+def planned(
+    request: RestoreRequest | None = None, rooms: tuple[RequiredSpace, ...] = (), **fields: Any
+) -> RestorePlan:
     """A plan by force into a database that holds data, with changes to target and candidate."""
     aimed = target(**{name: value for name, value in fields.items() if name in RestoreTarget.__slots__})
     taken = candidate(**{name: value for name, value in fields.items() if name in Candidate.__slots__})
-    return plan_restore(wish or Wish(DEV, NAME.dump, force=True), taken, aimed, rooms, ID)
+    return plan_restore(
+        request or RestoreRequest(environment=DEV, file=NAME.dump, force=True), taken, aimed, rooms, ID
+    )
 
 
 def causes(found: RestorePlan) -> list[str]:
@@ -95,13 +99,13 @@ def test_by_force_over_data_everything_is_done_in_order() -> None:
 
 
 def test_into_an_absent_database_nothing_is_saved_and_nothing_swapped() -> None:
-    found = planned(Wish(DEV, NAME.dump), live=None)
+    found = planned(RestoreRequest(environment=DEV, file=NAME.dump), live=None)
     assert causes(found) == []
     assert [action.what for action in found.actions if "safety" in action.what or "swap" in action.what] == []
 
 
 def test_an_empty_one_needs_no_force() -> None:
-    assert causes(planned(Wish(DEV, NAME.dump), live=live(0))) == []
+    assert causes(planned(RestoreRequest(environment=DEV, file=NAME.dump), live=live(0))) == []
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,7 @@ def test_what_speaks_against_it_refuses_it(fields: dict[str, Any], cause: str) -
 
 
 def test_without_force_sessions_and_data_refuse_and_both_are_told() -> None:
-    found = planned(Wish(DEV, NAME.dump), sessions=(SESSION,))
+    found = planned(RestoreRequest(environment=DEV, file=NAME.dump), sessions=(SESSION,))
     assert causes(found) == ["sessions", "not empty"]
     with pytest.raises(Refused) as refusal:
         found.require()
@@ -142,7 +146,10 @@ def test_without_force_sessions_and_data_refuse_and_both_are_told() -> None:
 
 
 def test_a_running_application_refuses_a_restore_and_force_goes_on_and_says_so() -> None:
-    gently, by_force = Wish(DEV, NAME.dump), Wish(DEV, NAME.dump, force=True)
+    gently, by_force = (
+        RestoreRequest(environment=DEV, file=NAME.dump),
+        RestoreRequest(environment=DEV, file=NAME.dump, force=True),
+    )
     empty: dict[str, Any] = {"live": live(relations=0)}
     found = planned(gently, application=RUNNING, **empty)
     assert causes(found) == ["application"]
@@ -155,8 +162,8 @@ def test_a_running_application_refuses_a_restore_and_force_goes_on_and_says_so()
     (warning,) = forced.warnings
     assert warning.cause == "application"
     assert RUNNING.stop in warning.message
-    for wish in (gently, by_force):
-        still = planned(wish, application=Application(), **empty)
+    for request in (gently, by_force):
+        still = planned(request, application=Application(), **empty)
         assert not causes(still)
         assert not still.warnings
 
@@ -167,7 +174,12 @@ def test_everything_is_told_at_once() -> None:
     )
     full = (RequiredSpace("in /backups", 10, 9), RequiredSpace("on the server's disk", 10, 9))
     found = planned(
-        Wish(DEV, NAME.dump), full, server=poor, sessions=(SESSION,), trouble="cut", application=RUNNING
+        RestoreRequest(environment=DEV, file=NAME.dump),
+        full,
+        server=poor,
+        sessions=(SESSION,),
+        trouble="cut",
+        application=RUNNING,
     )
     assert set(causes(found)) == {
         "file", "sessions", "application", "not empty", "room", "version", "rights", "roles", "extensions"
@@ -206,21 +218,23 @@ def test_changed_roles_and_another_order_of_text_are_notes() -> None:
 def test_no_plan_lets_another_environments_data_in_unless_it_was_meant(
     environment: Environment, source: Environment | None, of: Environment, confirmed: str, force: bool
 ) -> None:
-    wish = Wish(environment, NAME.dump, source, confirmed, force)
-    found = planned(wish, manifest=records.manifest(environment=of), live=None)
+    request = RestoreRequest(
+        environment=environment, file=NAME.dump, from_env=source, confirm=confirmed, force=force
+    )
+    found = planned(request, manifest=records.manifest(environment=of), live=None)
     meant = of is (source or environment)
     typed = environment is not PROD or of is PROD or confirmed == "prod"
     assert (causes(found) == []) == (meant and typed)
-    assert found.wish.environment is environment
+    assert found.request.environment == environment
     assert {found.restoring, found.before} == {f"books__restoring_{ID}", f"books__before_{ID}"}
 
 
 def test_who_has_to_type_prod() -> None:
     own, other = records.manifest(environment=PROD), records.manifest(environment=DEV)
-    assert not needs_confirmation(Wish(PROD, "x"), own)
-    assert needs_confirmation(Wish(PROD, "x", DEV), other)
-    assert needs_confirmation(Wish(PROD, "x"), other)
-    assert not needs_confirmation(Wish(DEV, "x", PROD), own)
+    assert not needs_confirmation(RestoreRequest(environment=PROD, file="x"), own)
+    assert needs_confirmation(RestoreRequest(environment=PROD, file="x", from_env=DEV), other)
+    assert needs_confirmation(RestoreRequest(environment=PROD, file="x"), other)
+    assert not needs_confirmation(RestoreRequest(environment=DEV, file="x", from_env=PROD), own)
 
 
 def test_room_is_at_least_twice_the_backup_and_what_the_database_takes() -> None:

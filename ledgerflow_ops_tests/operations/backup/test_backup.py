@@ -17,10 +17,10 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused, SettingsError
+from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.progress import BACKUP_STEPS, Step
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.backup.backup import Order
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.verification import drill
@@ -117,11 +117,11 @@ def test_a_backup_holds_what_was_there_at_its_snapshot_however_busy_the_database
 
 
 def test_a_name_of_ones_own_is_honoured_and_never_overwritten(sandbox: Sandbox) -> None:
-    manifest = backup.backup(sandbox.env(), Order(file="before_migration.dump"))
+    manifest = backup.backup(sandbox.env(), BackupRequest(file="before_migration.dump"))
     assert manifest.dump.file == "before_migration.dump"
     files = sandbox.files()
     with pytest.raises(Refused, match=r"before_migration\.dump exists already") as refusal:
-        backup.backup(sandbox.env(), Order(file="before_migration.dump"))
+        backup.backup(sandbox.env(), BackupRequest(file="before_migration.dump"))
     assert refusal.value.exit_code == 3
     assert sandbox.files() == files
 
@@ -134,10 +134,10 @@ def test_a_name_that_leads_elsewhere_or_claims_another_environment_is_a_mistake_
     sandbox: Sandbox, file: str
 ) -> None:
     if not file:  # an empty variable is none
-        assert backup.backup(sandbox.env(), Order(file=file)).dump.file.startswith("ledgerflow_dev_")
+        assert backup.backup(sandbox.env(), BackupRequest(file=file)).dump.file.startswith("ledgerflow_dev_")
         return
     with pytest.raises(SettingsError) as mistake:
-        backup.backup(sandbox.env(), Order(file=file))
+        backup.backup(sandbox.env(), BackupRequest(file=file))
     assert mistake.value.exit_code == 2
     assert sandbox.files() == {}
 
@@ -208,7 +208,7 @@ def test_a_large_database_is_sealed_by_counts_and_sums_unless_every_byte_is_aske
     sandbox: Sandbox,
 ) -> None:
     env = sandbox.env(full_seal_below=1)
-    light, full = sandboxes.take(env), sandboxes.take(env, Order(full_seal=True))
+    light, full = sandboxes.take(env), sandboxes.take(env, BackupRequest(full_seal=True))
     assert (light.seal.depth, full.seal.depth) == ("counts and sums", "full")
     assert full.seal.content is not None
     assert full.seal.content == {name: full.contents.tables[name].digest for name in full.seal.content}

@@ -14,8 +14,8 @@ import pytest
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.operation_requests import RestoreRequest, RollbackRequest
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.core.restore.restore_plan import Wish
 from ledgerflow_ops.operations import identity
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.monitoring import doctor
@@ -62,7 +62,9 @@ def test_a_backup_its_proof_a_restore_over_it_and_the_way_back(project: Containe
     before = contained.ask(DESCRIPTION)
     contained.ask(MARKED)
     _with_the_application(contained, manifest)
-    restored = restore.restore(contained.env(seen.reporter), Wish(_DEV, manifest.dump.file, force=True))
+    restored = restore.restore(
+        contained.env(seen.reporter), RestoreRequest(environment=_DEV, file=manifest.dump.file, force=True)
+    )
     assert restored.bad is None
     assert "django, redis will go on running" in " ".join(one.message for one in restored.plan.warnings)
     assert contained.ask(DESCRIPTION) == before
@@ -72,13 +74,13 @@ def test_a_backup_its_proof_a_restore_over_it_and_the_way_back(project: Containe
     only_redis = contained.env(seen.reporter, {"application": ["redis"]})
     contained.project.compose("stop", "django")
     with pytest.raises(Refused, match="is running: redis"):
-        rollback.rollback(only_redis)
+        rollback.rollback(only_redis, RollbackRequest(environment="dev"))
     assert (
         rollback.plan_rollback(only_redis, target_inspection.inspect(only_redis), force=True).back.name
         == restored.before
     )
     contained.project.compose("stop", "redis")
-    assert rollback.rollback(only_redis).back.name == restored.before
+    assert rollback.rollback(only_redis, RollbackRequest(environment="dev")).back.name == restored.before
     assert contained.ask(DESCRIPTION) == "after the backup"
     seen.no_password(root)
     for name in set(contained.names()) - {contained.database}:
@@ -90,7 +92,7 @@ def _with_the_application(contained: Contained, manifest: Manifest) -> None:
     contained.project.up("django", "redis")
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'django'"
     assert sandboxes.until(lambda: contained.ask(sessions) == "1")
-    plan = restore.prepare(contained.env(), Wish(_DEV, manifest.dump.file)).plan
+    plan = restore.prepare(contained.env(), RestoreRequest(environment=_DEV, file=manifest.dump.file)).plan
     assert {"sessions", "application", "not empty"} == {reason.cause for reason in plan.refusals}
     (reason,) = [reason for reason in plan.refusals if reason.cause == "application"]
     assert reason.message.endswith("is running: django, redis.")
@@ -144,7 +146,10 @@ def test_a_database_that_is_gone_comes_back(contained: Contained) -> None:
     manifest = sandboxes.take(contained.env())
     before = contained.ask(DESCRIPTION)
     contained.project.psql(f"DROP DATABASE {contained.database}", "postgres")
-    assert restore.restore(contained.env(), Wish(_DEV, manifest.dump.file)).bad is None
+    assert (
+        restore.restore(contained.env(), RestoreRequest(environment=_DEV, file=manifest.dump.file)).bad
+        is None
+    )
     assert contained.ask(DESCRIPTION) == before
 
 

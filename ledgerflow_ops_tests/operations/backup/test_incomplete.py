@@ -14,6 +14,7 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.checks import Check
 from ledgerflow_ops.core.errors import Denied, LedgerError
+from ledgerflow_ops.core.operation_requests import RecoverRequest
 from ledgerflow_ops.core.postgres.dump_warnings import Meaning
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
@@ -282,7 +283,7 @@ def test_an_incomplete_backup_is_recovered_where_there_is_no_other_and_that_is_t
     with database.named("postgres").connect() as connection:
         name = sql.Identifier(database.parameters["dbname"])
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
-    incident, restored = recover.recover(sandbox.env())
+    incident, restored = recover.recover(sandbox.env(), RecoverRequest(environment="dev"))
     assert (incident.outcome, restored.bad) == ("RECOVERED", None)
     assert restored.plan.candidate.name.dump == manifest.dump.file
     assert any("subscriptions not dumped" in one for one in incident.todo)

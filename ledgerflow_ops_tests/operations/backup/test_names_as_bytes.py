@@ -9,8 +9,7 @@ import pytest
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.restore.restore_plan import Wish
-from ledgerflow_ops.operations.backup.backup import Order
+from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest
 from ledgerflow_ops.operations.monitoring import doctor
 from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops_tests.databases import run
@@ -43,12 +42,12 @@ def _made(server: Server, name: str, encoding: str) -> Database:
 def _restored(sandbox: Sandbox, change: bytes) -> dict[str, object]:
     """Backup, drill, and if there is a change, that and a forced restore; the manifest as JSON."""
     env = sandbox.env(rules=[])
-    manifest = sandboxes.take(env, Order(file="first.dump"))
+    manifest = sandboxes.take(env, BackupRequest(file="first.dump"))
     name = sandboxes.prove(env, manifest)
     if not change:
         return json.loads(env.folder.read(name.manifest))  # type: ignore[no-any-return]
     run(sandbox.database, change)
-    found = restore.restore(env, Wish(Environment.DEV, "first.dump", force=True))
+    found = restore.restore(env, RestoreRequest(environment=Environment.DEV, file="first.dump", force=True))
     assert found.bad is None, found.bad
     return json.loads(env.folder.read(name.manifest))  # type: ignore[no-any-return]
 

@@ -9,11 +9,10 @@ from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest
 from ledgerflow_ops.core.postgres.dump_warnings import Meaning
-from ledgerflow_ops.core.restore.restore_plan import Wish
 from ledgerflow_ops.operations.backup import backup, completeness
 from ledgerflow_ops.operations.backup.account_rights import explained
-from ledgerflow_ops.operations.backup.backup import Order
 from ledgerflow_ops.operations.monitoring import doctor
 from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops_tests import databases
@@ -76,10 +75,12 @@ def test_a_standby_is_backed_up_and_what_it_does_not_have_is_named(
 
 
 def test_nothing_is_restored_into_a_standby_nor_backed_up_for_it(sandbox: Sandbox, primary: Server) -> None:
-    sandboxes.take(sandbox.env(), Order(file="first.dump"))
+    sandboxes.take(sandbox.env(), BackupRequest(file="first.dump"))
     before = sandbox.files()
     with pytest.raises(Refused, match="is a standby") as refusal:
-        restore.restore(sandbox.env(), Wish(Environment.DEV, "first.dump", force=True))
+        restore.restore(
+            sandbox.env(), RestoreRequest(environment=Environment.DEV, file="first.dump", force=True)
+        )
     assert f"It follows 127.0.0.1:{primary.port}: point the URL there." in refusal.value.hint
     assert "LEDGER_DEV_DATABASE_URL" in refusal.value.hint
     assert sandbox.files() == before
@@ -115,7 +116,7 @@ def test_a_standby_that_stands_still_does_not_pass_its_data_off_as_newer(
         tomorrow = before.replace(year=before.year + 1)
         later = sandbox.env(now=lambda: tomorrow)
         with pytest.raises(LedgerError, match="its data is of") as failure:
-            backup.backup(later, Order(day=later.today()))
+            backup.backup(later, day=later.today())
         assert "pg_stat_wal_receiver" in failure.value.hint
     finally:
         databases.run(standby.database, "SELECT pg_wal_replay_resume()")

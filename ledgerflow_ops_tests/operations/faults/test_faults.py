@@ -8,6 +8,7 @@ import pytest
 from ledgerflow_ops import sample
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
+from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.embedded_postgres import Embedded
@@ -202,7 +203,7 @@ def test_a_file_that_somebody_else_puts_under_the_name_meanwhile_is_theirs(
 
     files = sandbox.files()
     with pytest.raises(Refused, match="exists already"):
-        backup.backup(sandbox.env(At(at=step, action=plant)), backup.Order(file="mine.dump"))
+        backup.backup(sandbox.env(At(at=step, action=plant)), BackupRequest(file="mine.dump"))
     (file,) = planted
     assert file.read_bytes() == b"somebody else's"
     file.unlink()

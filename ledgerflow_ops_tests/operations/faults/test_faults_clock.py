@@ -11,11 +11,11 @@ from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backfill import missed_days
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.backup.backup import Order
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.reporting import status
@@ -112,7 +112,7 @@ def test_a_backup_ordered_for_a_day_is_never_filed_under_another(sandbox: Sandbo
     clock = Clock()
     reporter = _jumping(clock, Step.SNAPSHOT, NOON + jump)
     with pytest.raises(LedgerError, match="the backup was ordered for 2026-11-23, and it is") as failure:
-        sandboxes.take(sandbox.env(reporter, clock), Order(day=_DAY))
+        sandboxes.take(sandbox.env(reporter, clock), day=_DAY)
     assert reporter.fired
     assert failure.value.exit_code == 1
     assert sandbox.files() == {}
@@ -121,14 +121,14 @@ def test_a_backup_ordered_for_a_day_is_never_filed_under_another(sandbox: Sandbo
 def test_a_backup_across_midnight_keeps_the_day_of_its_snapshot(sandbox: Sandbox) -> None:
     clock = Clock(NOON.replace(hour=23, minute=59, second=59))
     reporter = _jumping(clock, Step.SEAL, NOON + timedelta(hours=12, seconds=2))
-    manifest = sandboxes.take(sandbox.env(reporter, clock), Order(day=_DAY))
+    manifest = sandboxes.take(sandbox.env(reporter, clock), day=_DAY)
     assert (manifest.backup_day, manifest.finished_at.date()) == (_DAY, _DAY + timedelta(days=1))
     assert manifest.dump.file == "ledgerflow_dev_20261123_2359.dump"
 
 
 def test_the_day_is_that_of_the_environments_time_zone(sandbox: Sandbox) -> None:
     late = Clock(NOON.replace(hour=23, minute=30))
-    manifest = sandboxes.take(sandbox.env(now=late, time_zone=_VIENNA), Order(day=_DAY + timedelta(days=1)))
+    manifest = sandboxes.take(sandbox.env(now=late, time_zone=_VIENNA), day=_DAY + timedelta(days=1))
     assert (manifest.backup_day, manifest.time_zone) == (_DAY + timedelta(days=1), _VIENNA)
     assert manifest.dump.file == "ledgerflow_dev_20261124_0030.dump"
 
@@ -164,7 +164,7 @@ def test_a_clock_that_was_ahead_once_is_told_and_later_backups_still_work(sandbo
     sandboxes.prove(sandbox.env(), ahead)
     env = sandbox.env(now=Clock())
     assert status.status(env).standing.objectives.rpo_seconds == -timedelta(days=3650).total_seconds()
-    manifest = sandboxes.take(env, Order(day=_DAY))
+    manifest = sandboxes.take(env, day=_DAY)
     assert manifest.backup_day == _DAY
     assert {entry.day for entry in sandbox.entries()} == {_DAY, ahead.backup_day}
 
@@ -173,7 +173,7 @@ def test_a_clock_that_was_ahead_once_is_told_and_later_backups_still_work(sandbo
 def test_another_day_than_today_is_refused_and_nothing_is_written(sandbox: Sandbox, days: int) -> None:
     recorder, day = Recorder(), _DAY + timedelta(days=days)
     with pytest.raises(Refused, match=f"There is no backup of dev for {day}") as refusal:
-        backup.backup(sandbox.env(recorder, Clock()), Order(day=day))
+        backup.backup(sandbox.env(recorder, Clock()), day=day)
     assert refusal.value.exit_code == 3
     assert "today is 2026-11-23" in refusal.value.message
     assert "it will be adopted" in refusal.value.hint
@@ -185,7 +185,7 @@ def test_a_day_that_has_passed_is_adopted_from_the_folder(sandbox: Sandbox) -> N
     clock = Clock(NOON - timedelta(days=2))
     first = backup.backup(sandbox.env(now=clock))
     clock.set(NOON - timedelta(days=1))
-    earlier, later = (backup.backup(sandbox.env(now=clock), Order(file=f"{n}.dump")) for n in "ab")
+    earlier, later = (backup.backup(sandbox.env(now=clock), BackupRequest(file=f"{n}.dump")) for n in "ab")
     assert earlier.recovery_point == later.recovery_point
     clock.set(NOON - timedelta(hours=13))
     newest = backup.backup(sandbox.env(now=clock))
@@ -208,7 +208,7 @@ def test_what_is_bad_or_no_backup_is_not_adopted(sandbox: Sandbox) -> None:
     yesterday = Clock(NOON - timedelta(days=1))
     env, today = sandbox.env(now=yesterday), sandbox.env(now=Clock())
     good = backup.backup(env)
-    flipped, cut = (backup.backup(env, Order(file=f"{name}.dump")) for name in ("flipped", "cut"))
+    flipped, cut = (backup.backup(env, BackupRequest(file=f"{name}.dump")) for name in ("flipped", "cut"))
     folder = env.folder
     folder.file(cut.dump.file).write_bytes(b"PGDMP cut off")
     data = folder.read(flipped.dump.file)

@@ -98,6 +98,7 @@ _BETWEEN = """
 from ledgerflow_ops import config
 from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.progress import SilentReporter, Step
 from ledgerflow_ops.defs.terminal_runs import run
 from ledgerflow_ops.operations.context import OperationContext
@@ -109,7 +110,7 @@ class Interrupting(SilentReporter):
             raise KeyboardInterrupt
 
 env = OperationContext(config.load(), Interrupting()).env(Environment.DEV)
-print(run(env, "dev_backup", env.today(), config={}).failure.message)
+print(run(env, BackupRequest(), env.today()).failure.message)
 """
 
 
@@ -128,12 +129,13 @@ _OVERDUE = """
 from ledgerflow_ops import config
 from ledgerflow_ops.adapters.system import deadline
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.defs.terminal_runs import run
 from ledgerflow_ops.operations.context import OperationContext
 
 env = OperationContext(config.load()).env(Environment.DEV)
 deadline.begin(0.1)
-failure = run(env, "dev_backup", env.today(), config={}).failure
+failure = run(env, BackupRequest(), env.today()).failure
 print(failure.exit_code, failure.message)
 print(failure.hint)
 """

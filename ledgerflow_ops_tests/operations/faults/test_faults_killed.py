@@ -15,6 +15,7 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.operation_requests import RestoreRequest, RotateRequest
 from ledgerflow_ops.core.progress import (
     BACKUP_STEPS,
     DRILL_STEPS,
@@ -24,7 +25,6 @@ from ledgerflow_ops.core.progress import (
     ROTATION_STEPS,
     Step,
 )
-from ledgerflow_ops.core.restore.restore_plan import Wish
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -142,7 +142,7 @@ SWEEPERS: dict[str, Callable[[EnvironmentContext], object]] = {
     "watchdog": lambda env: monitor.dog(env.ctx),
     "verify": lambda env: verify.verify(env, catalog.find(env, None)),
     "backup": lambda env: sandboxes.take(env),
-    "rotate": lambda env: rotate.carry_out(env, "dev"),
+    "rotate": lambda env: rotate.carry_out(env, RotateRequest(carry_out=True, confirm="dev")),
     "make down": lambda env: web_servers.down(env.ctx),
     "restore": lambda env: _refused_restore(env),
 }
@@ -150,7 +150,7 @@ SWEEPERS: dict[str, Callable[[EnvironmentContext], object]] = {
 
 def _refused_restore(env: EnvironmentContext) -> None:
     with pytest.raises(LedgerError, match="no_such"):
-        restore.restore(env, Wish(Environment.DEV, "no_such.dump", force=True))
+        restore.restore(env, RestoreRequest(environment=Environment.DEV, file="no_such.dump", force=True))
 
 
 @pytest.mark.parametrize("sweeper", SWEEPERS)

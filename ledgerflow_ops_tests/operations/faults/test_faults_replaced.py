@@ -17,13 +17,14 @@ import pytest
 
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.system import regular_files
+from ledgerflow_ops.commands.backup import examine
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.catalog.manifest import Manifest, encode_sealed
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge
+from ledgerflow_ops.core.operation_requests import DrillRequest, VerifyRequest
 from ledgerflow_ops.core.sealed_records import TAIL, parse_json
-from ledgerflow_ops.defs import order
 from ledgerflow_ops.operations import catalog, summaries
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import Embedded
@@ -459,24 +460,27 @@ def test_a_folder_that_cannot_be_written_makes_nothing_bad_and_hides_nothing_bad
     assert [said.startswith(f"not noted beside {name.dump}: ") for said in told["said"]] == [True, True]
 
 
-@pytest.mark.parametrize("operation", [order.verify, order.drill])
+@pytest.mark.parametrize("kind", [VerifyRequest, DrillRequest])
 def test_without_its_manifest_a_dump_could_not_be_judged(
-    sandbox: Sandbox, name: BackupName, operation: Callable[..., int], capfd: pytest.CaptureFixture[str]
+    sandbox: Sandbox,
+    name: BackupName,
+    kind: type[VerifyRequest | DrillRequest],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     env = sandbox.env()
     env.folder.file(name.manifest).unlink()
     files = sandbox.files()
-    assert operation(env, Terminal(as_json=True), name.dump) == 5
+    assert examine(env, Terminal(as_json=True), kind(file=name.dump)) == 5
     said = json.loads(capfd.readouterr().out)
     assert (said["exit_code"], said["proven"], said["rung"]) == (
         5,
         False,
-        "readable" if operation is order.verify else "restored",
+        "readable" if kind is VerifyRequest else "restored",
     )
     assert "NOT PROVEN: it has no manifest" in said["error"]["message"]
     assert "make backup" in said["error"]["hint"]
     assert sandbox.files() == files
-    assert operation(env, Terminal(as_json=False), name.dump) == 5
+    assert examine(env, Terminal(as_json=False), kind(file=name.dump)) == 5
     assert "Without its manifest it can never be proven" in capfd.readouterr().out
 
 

@@ -10,9 +10,9 @@ from ledgerflow_ops.adapters.system import journal_file
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.comparison.seal_comparison import facts_equal
 from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.operation_requests import BackupRequest, RecoverRequest
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.backup.backup import Order
 from ledgerflow_ops.operations.cleanup import restore_leftovers
 from ledgerflow_ops.operations.restore import recover
 from ledgerflow_ops_tests.fakes.targets import Field
@@ -41,10 +41,10 @@ def test_a_bad_newest_is_rejected_with_its_reason_and_the_next_one_restored(fiel
     field.ask("DELETE FROM public.profiles_journalline WHERE id > 100")
     left = field.ask("SELECT count(*) FROM public.profiles_journalline")
     env = field.env(rules=())
-    backup.backup(env, Order(file="second.dump"))
+    backup.backup(env, BackupRequest(file="second.dump"))
     flip(folder(field) / "second.dump")
     field.drop()
-    incident, restored = recover.recover(field.env(rules=()))
+    incident, restored = recover.recover(field.env(rules=()), RecoverRequest(environment="dev"))
     assert restored.bad is None
     assert is_(field, "first.dump")
     assert incident.outcome == "RECOVERED"
@@ -63,7 +63,7 @@ def test_a_bad_newest_is_rejected_with_its_reason_and_the_next_one_restored(fiel
 
 def test_the_record_is_kept_beside_the_backups_for_people_and_programs(field: Field) -> None:
     field.drop()
-    incident, _ = recover.recover(field.env())
+    incident, _ = recover.recover(field.env(), RecoverRequest(environment="dev"))
     place = field.sandbox.root / "backups" / "incidents"
     text, record = (place / f"{incident.name}.md").read_text(), place / f"{incident.name}.json"
     assert text.startswith(f"# Incident {incident.name}\n\nRECOVERED\n")
@@ -84,12 +84,12 @@ def test_an_archive_is_searched_too_and_the_newest_of_all_places_comes_first(fie
     archive = field.sandbox.root / "archive"
     (archive / "dev").mkdir(parents=True)
     field.ask("INSERT INTO public.auth_user SELECT * FROM public.auth_user WHERE false")
-    backup.backup(field.env(), Order(file="second.dump"))
+    backup.backup(field.env(), BackupRequest(file="second.dump"))
     for file in folder(field).glob("second.*"):
         shutil.move(file, archive / "dev" / file.name)
     field.drop()
     env = field.env(archive_roots=[archive])
-    incident, restored = recover.recover(env)
+    incident, restored = recover.recover(env, RecoverRequest(environment="dev"))
     assert restored.bad is None
     assert [one.file for one in incident.candidates] == [str(archive / "dev" / "second.dump")]
     assert incident.searched == [str(folder(field)), str(archive / "dev")]
@@ -101,7 +101,9 @@ def test_the_primary_folder_gone_altogether(field: Field) -> None:
     shutil.copytree(folder(field), archive / "dev")
     shutil.rmtree(folder(field))
     field.drop()
-    incident, restored = recover.recover(field.env(archive_roots=[archive]))
+    incident, restored = recover.recover(
+        field.env(archive_roots=[archive]), RecoverRequest(environment="dev")
+    )
     assert restored.bad is None
     assert incident.candidates[-1].file == str(archive / "dev" / "first.dump")
     assert is_(field, "first.dump", archive / "dev")
@@ -113,7 +115,7 @@ def test_with_nothing_left_it_says_what_was_searched_and_why_each_was_rejected(f
     field.drop()
     archive = field.sandbox.root / "archive"
     with pytest.raises(LedgerError, match="Nothing is left to restore dev from") as error:
-        recover.recover(field.env(archive_roots=[archive]))
+        recover.recover(field.env(archive_roots=[archive]), RecoverRequest(environment="dev"))
     assert error.value.exit_code == 1
     for words in (
         str(folder(field)),
@@ -134,17 +136,17 @@ def test_nothing_at_all(field: Field) -> None:
     shutil.rmtree(folder(field))
     field.drop()
     with pytest.raises(LedgerError, match="There was no dump in any of them"):
-        recover.recover(field.env())
+        recover.recover(field.env(), RecoverRequest(environment="dev"))
 
 
 def test_a_database_that_is_there_is_not_replaced_until_somebody_calls_it_bad(field: Field) -> None:
     before = field.seal()
     for confirmed in ("", "yes", "prod", "DEV"):
         with pytest.raises(Refused, match="would put an older state in its place") as refusal:
-            recover.recover(field.env(), confirmed=confirmed)
+            recover.recover(field.env(), RecoverRequest(environment="dev", confirm=confirmed))
         assert "CONFIRM=dev" in refusal.value.hint
     assert field.seal() == before
-    incident, restored = recover.recover(field.env(), confirmed="dev")
+    incident, restored = recover.recover(field.env(), RecoverRequest(environment="dev", confirm="dev"))
     assert restored.bad is None
     assert incident.primary.endswith("was said to be bad.")
     assert restored.before is not None
@@ -166,7 +168,7 @@ def test_one_that_cannot_be_read_is_no_obstacle_and_is_kept(field: Field) -> Non
         )
     field.server.crash()
     field.server.start()
-    incident, restored = recover.recover(field.env(), confirmed="dev")
+    incident, restored = recover.recover(field.env(), RecoverRequest(environment="dev", confirm="dev"))
     assert restored.bad is None
     assert restored.safety is None
     assert is_(field, "first.dump")
@@ -177,7 +179,7 @@ def test_a_server_that_does_not_answer_is_said_so(field: Field) -> None:
     field.server.crash()
     try:
         with pytest.raises(LedgerError, match="The server itself does not answer") as error:
-            recover.recover(field.env())
+            recover.recover(field.env(), RecoverRequest(environment="dev"))
         assert "an empty one will do" in error.value.hint
     finally:
         field.server.start()

@@ -16,11 +16,10 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.comparison.seal_comparison import facts_equal
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
+from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest, RollbackRequest
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.core.restore.restore_plan import Wish
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.backup.backup import Order
 from ledgerflow_ops.operations.cleanup import restore_leftovers
 from ledgerflow_ops.operations.restore import restore, rollback
 from ledgerflow_ops.operations.restore.target_inspection import inspect
@@ -50,7 +49,9 @@ def equal(field: Field) -> bool:
 def test_a_database_that_is_gone_comes_back_equal_to_its_seal(field: Field) -> None:
     field.drop()
     recorder = Recorder()
-    restored = restore.restore(field.env(recorder), Wish(Environment.DEV, "first.dump"))
+    restored = restore.restore(
+        field.env(recorder), RestoreRequest(environment=Environment.DEV, file="first.dump")
+    )
     assert restored.bad is None
     assert (restored.before, restored.safety) == (None, None)
     assert equal(field)
@@ -103,18 +104,18 @@ def test_rollback_swaps_back_and_again(field: Field) -> None:
     old = field.seal()
     restored = field.restore()
     new = field.seal()
-    done = rollback.rollback(field.env())
+    done = rollback.rollback(field.env(), RollbackRequest(environment="dev"))
     assert done.back.name == restored.before
     assert field.seal() == old
     assert field.is_old()
-    rollback.rollback(field.env())
+    rollback.rollback(field.env(), RollbackRequest(environment="dev"))
     assert field.seal() == new
     assert len(field.names()) == 2
 
 
 def test_a_rollback_without_anything_to_go_back_to_is_refused(field: Field) -> None:
     with pytest.raises(Refused, match="no earlier database of dev"):
-        rollback.rollback(field.env())
+        rollback.rollback(field.env(), RollbackRequest(environment="dev"))
     assert field.is_old()
 
 
@@ -155,7 +156,7 @@ def test_what_a_dump_does_not_hold_is_carried_over(field: Field) -> None:
     with field.server.database.connect() as connection:
         assert database_properties.properties(connection, field.name) == before
     assert restored.before is not None
-    rollback.rollback(field.env())
+    rollback.rollback(field.env(), RollbackRequest(environment="dev"))
     with field.server.database.connect() as connection:
         assert database_properties.properties(connection, field.name) == before
     (undone,) = set(field.names()) - {field.name}
@@ -173,7 +174,9 @@ def test_settings_that_the_server_cannot_take_any_more_are_left_out_and_told(fie
             "FROM pg_database WHERE datname = current_database()"
         )
     recorder = Recorder()
-    restored = restore.restore(field.env(recorder), Wish(Environment.DEV, "first.dump", force=True))
+    restored = restore.restore(
+        field.env(recorder), RestoreRequest(environment=Environment.DEV, file="first.dump", force=True)
+    )
     assert restored.bad is None
     (told,) = [line for line in recorder.said if "left out" in line]
     assert told.startswith("This machine lacks what these need, so they were left out: ALTER DATABASE ")
@@ -227,7 +230,7 @@ def test_of_a_database_that_is_gone_they_come_from_the_manifest(field: Field) ->
         comment = "COMMENT ON DATABASE {} IS 'books'"
         connection.execute(sql.SQL(comment).format(sql.Identifier(field.name)))
         before = database_properties.properties(connection, field.name)
-    backup.backup(field.env(), Order(file="second.dump"))
+    backup.backup(field.env(), BackupRequest(file="second.dump"))
     field.drop()
     field.restore("second.dump", force=False)
     with field.server.database.connect() as connection:
@@ -239,7 +242,7 @@ def test_missing_roles_are_made_as_they_were(field: Field) -> None:
         connection.execute("CREATE ROLE grp NOLOGIN; CREATE ROLE clerk LOGIN CONNECTION LIMIT 3 IN ROLE grp")
         connection.execute("ALTER ROLE clerk SET work_mem TO '9MB'")
     field.ask("GRANT SELECT ON public.auth_user TO clerk")
-    backup.backup(field.env(), Order(file="second.dump"))
+    backup.backup(field.env(), BackupRequest(file="second.dump"))
     field.drop()
     with field.server.database.connect() as connection:
         connection.execute("DROP ROLE clerk; DROP ROLE grp")
@@ -323,7 +326,7 @@ def test_a_copy_that_is_not_equal_never_becomes_live(field: Field) -> None:
 
     reporter = At(at=Step.COMPARE, action=spoil)
     with pytest.raises(BadBackup, match=r"(?s)What was restored is not right.*profiles_journalline") as error:
-        restore.restore(field.env(reporter), Wish(Environment.DEV, "first.dump"))
+        restore.restore(field.env(reporter), RestoreRequest(environment=Environment.DEV, file="first.dump"))
     assert reporter.fired
     assert error.value.exit_code == 4
     assert field.seal().tables == {}
@@ -380,7 +383,9 @@ def test_an_error_in_the_servers_log_is_found(field: Field) -> None:
 
     reporter = At(at=Step.AFTERWARDS, action=err)
     env = field.env(reporter, server_log=str(log))
-    restored = restore.restore(env, Wish(Environment.DEV, "first.dump", force=True))
+    restored = restore.restore(
+        env, RestoreRequest(environment=Environment.DEV, file="first.dump", force=True)
+    )
     assert restored.bad is not None
     assert restored.bad.name == "log"
     assert "could not read block 0" in restored.bad.message
@@ -393,7 +398,9 @@ def test_a_log_that_is_gone_afterwards_is_told(field: Field) -> None:
     log.touch()
     reporter = At(at=Step.AFTERWARDS, action=log.unlink)
     env = field.env(reporter, server_log=str(log))
-    restored = restore.restore(env, Wish(Environment.DEV, "first.dump", force=True))
+    restored = restore.restore(
+        env, RestoreRequest(environment=Environment.DEV, file="first.dump", force=True)
+    )
     assert restored.bad is not None
     assert "cannot be read any more" in restored.bad.message
     assert equal(field)
@@ -401,13 +408,17 @@ def test_a_log_that_is_gone_afterwards_is_told(field: Field) -> None:
 
 def test_a_dry_run_touches_nothing_and_gives_every_reason_at_once(field: Field) -> None:
     before, files = field.seal(), field.sandbox.files()
-    plan = restore.prepare(field.env(), Wish(Environment.DEV, "first.dump", force=True)).plan
+    plan = restore.prepare(
+        field.env(), RestoreRequest(environment=Environment.DEV, file="first.dump", force=True)
+    ).plan
     assert plan.refusals == ()
     assert [action.what.split()[0] for action in plan.actions] == [
         "take", "restore", "compare", "ANALYZE", "carry", "swap", "check"
     ]  # fmt: skip
     with psycopg.connect(**field.database.parameters):  # type: ignore[arg-type]
-        refused = restore.prepare(field.env(), Wish(Environment.DEV, "first.dump")).plan
+        refused = restore.prepare(
+            field.env(), RestoreRequest(environment=Environment.DEV, file="first.dump")
+        ).plan
     assert [reason.cause for reason in refused.refusals] == ["sessions", "not empty"]
     assert field.seal() == before
     assert field.names() == [field.name]
@@ -416,7 +427,7 @@ def test_a_dry_run_touches_nothing_and_gives_every_reason_at_once(field: Field) 
 
 def test_every_restore_is_in_the_journal(field: Field) -> None:
     field.restore()
-    rollback.rollback(field.env())
+    rollback.rollback(field.env(), RollbackRequest(environment="dev"))
     state = field.env().ctx.settings.state_dir
     found = journal_file.entries(state)
     assert [(entry["what"], entry["who"], entry["result"]) for entry in found] == [
@@ -440,7 +451,8 @@ def test_a_database_left_by_an_interrupted_restore_is_swept_and_others_are_not(f
     field.ask("CREATE TABLE public.somebodys (id int)", others[1])
     with pytest.raises(KeyboardInterrupt):
         restore.restore(
-            field.env(At(at=Step.COMPARE, action=stop)), Wish(Environment.DEV, "first.dump", force=True)
+            field.env(At(at=Step.COMPARE, action=stop)),
+            RestoreRequest(environment=Environment.DEV, file="first.dump", force=True),
         )
     assert field.names() == sorted([field.name, *others]), "what was interrupted is dropped at once"
     assert field.is_old()

@@ -15,8 +15,8 @@ import pytest
 from ledgerflow_ops.commands import program
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import InUse, LedgerError, Pending
+from ledgerflow_ops.core.operation_requests import RestoreRequest, RollbackRequest
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.core.restore.restore_plan import Wish
 from ledgerflow_ops.operations.cleanup import restore_leftovers
 from ledgerflow_ops.operations.restore import restore, rollback
 from ledgerflow_ops_tests.fakes import targets
@@ -67,7 +67,10 @@ def frozen(server: Server) -> Iterator[_Frozen]:
 def _restored(field: Field, reporter: At) -> LedgerError:
     """What a restore over the live database ends with, whose server is stopped on the way."""
     with pytest.raises(LedgerError) as told:
-        restore.restore(field.env(reporter, **_LIMITS), Wish(Environment.DEV, "first.dump", force=True))
+        restore.restore(
+            field.env(reporter, **_LIMITS),
+            RestoreRequest(environment=Environment.DEV, file="first.dump", force=True),
+        )
     assert reporter.fired
     assert told.value.exit_code == 1
     return told.value
@@ -99,7 +102,10 @@ def test_a_restore_whose_terminal_closes_does_not_wait_for_a_server_that_hangs(
     reporter = At(at=Step.ROLES, action=freeze)
     try:
         with pytest.raises(KeyboardInterrupt):
-            restore.restore(lasting.env(reporter), Wish(Environment.DEV, "first.dump", force=True))
+            restore.restore(
+                lasting.env(reporter),
+                RestoreRequest(environment=Environment.DEV, file="first.dump", force=True),
+            )
     finally:
         signal.signal(signal.SIGHUP, interrupted)
     assert reporter.fired
@@ -185,13 +191,13 @@ def test_a_swap_that_is_stopped_in_its_commit_is_open_and_files_follow_their_dat
     assert "make status" in told.hint
     assert file.read_bytes() == b"of today"
     with pytest.raises(Pending, match="has not ended at the server"):
-        rollback.rollback(env, force=True)
+        rollback.rollback(env, RollbackRequest(environment="dev", force=True))
     _standby(frozen.server, "")
     frozen.go_on()
     assert until(lambda: len(restore_leftovers.kept(env)) == 1), "it was committed, and its end went unheard"
     assert not paired.is_old()
     restore_leftovers.sweep(env)
     assert file.read_bytes() == b"of the backup"
-    rollback.rollback(env, force=True)
+    rollback.rollback(env, RollbackRequest(environment="dev", force=True))
     assert paired.is_old()
     assert file.read_bytes() == b"of today"

@@ -8,8 +8,8 @@ import pytest
 
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.operation_requests import RestoreRequest, RollbackRequest
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.core.restore.restore_plan import Wish
 from ledgerflow_ops.operations import identity
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.cleanup import restore_leftovers
@@ -59,10 +59,10 @@ def test_both_come_back_and_go_back_together(field: Field) -> None:
     assert restored.bad is None
     assert state(field) == "new"
     assert [name.split("__before_")[0] for name in beside(field)] == ["settings", "uploads"]
-    rollback.rollback(field.env())
+    rollback.rollback(field.env(), RollbackRequest(environment="dev"))
     assert state(field) == "old"
     with pytest.raises(Refused, match="had files with it, which were taken back") as refusal:
-        rollback.rollback(field.env())
+        rollback.rollback(field.env(), RollbackRequest(environment="dev"))
     assert "make restore-force FILE=first.dump" in refusal.value.hint
     assert state(field) == "old"
     for one in restore_leftovers.kept(field.env()):
@@ -71,7 +71,9 @@ def test_both_come_back_and_go_back_together(field: Field) -> None:
 
 
 def test_the_plan_says_so(field: Field) -> None:
-    plan = restore.prepare(field.env(), Wish(Environment.DEV, "first.dump", force=True)).plan
+    plan = restore.prepare(
+        field.env(), RestoreRequest(environment=Environment.DEV, file="first.dump", force=True)
+    ).plan
     assert any("unpack 2 files" in action.what for action in plan.actions)
 
 
@@ -129,7 +131,9 @@ def test_files_that_cannot_be_put_in_place_take_the_database_back_with_them(fiel
 
     reporter = At(at=Step.SWAP, action=obstruct)
     with pytest.raises(LedgerError):
-        restore.restore(field.env(reporter), Wish(Environment.DEV, "first.dump", force=True))
+        restore.restore(
+            field.env(reporter), RestoreRequest(environment=Environment.DEV, file="first.dump", force=True)
+        )
     assert reporter.fired
     assert state(field) == "old"
     assert field.names() == [field.name]
@@ -142,7 +146,8 @@ def test_a_restore_interrupted_among_the_renames_takes_both_back(field: Field, s
 
     with pytest.raises(KeyboardInterrupt):
         restore.restore(
-            field.env(At(at=step, action=interrupt)), Wish(Environment.DEV, "first.dump", force=True)
+            field.env(At(at=step, action=interrupt)),
+            RestoreRequest(environment=Environment.DEV, file="first.dump", force=True),
         )
     assert state(field) == "old"
     assert field.names() == [field.name]
@@ -160,7 +165,10 @@ def test_roots_that_are_not_listed_here_are_refused(field: Field) -> None:
 def test_another_environments_files_are_never_put_in_place(field: Field) -> None:
     env = sandboxes.env_of(Environment.TEST, field.sandbox.root, field.server.books("tests_own"))
     identity.identity(env, accept=True)
-    restored = restore.restore(env, Wish(Environment.TEST, "first.dump", Environment.DEV, force=True))
+    restored = restore.restore(
+        env,
+        RestoreRequest(environment=Environment.TEST, file="first.dump", from_env=Environment.DEV, force=True),
+    )
     assert restored.bad is None
     assert ["files of dev are not restored" in note.message for note in restored.plan.warnings] == [True]
     assert texts(field) == {"changed since"}

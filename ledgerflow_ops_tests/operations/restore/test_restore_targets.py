@@ -13,10 +13,9 @@ from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused, SettingsError
-from ledgerflow_ops.core.restore.restore_plan import Wish
+from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest
 from ledgerflow_ops.operations import identity
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.backup.backup import Order
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops.operations.verification import drill
@@ -36,7 +35,7 @@ class Two:
         self.root, self.databases = root, {DEV: dev, PROD: prod}
         for environment in (DEV, PROD):
             env = self.env(environment)
-            backup.backup(env, Order(file="mine.dump"))
+            backup.backup(env, BackupRequest(file="mine.dump"))
         self.seals = {environment: targets.sealed(found) for environment, found in self.databases.items()}
 
     def env(
@@ -111,7 +110,7 @@ def damaged(two: Two) -> str:
     """A backup of dev's own, with one bit of it flipped."""
     file = two.folder(DEV) / "hurt.dump"
     if not file.exists():
-        backup.backup(two.env(DEV), Order(file=file.name))
+        backup.backup(two.env(DEV), BackupRequest(file=file.name))
         data = bytearray(file.read_bytes())
         data[len(data) // 2] ^= 1
         file.write_bytes(data)
@@ -154,7 +153,7 @@ def test_a_wrong_target_or_file_is_refused_and_nothing_is_touched(
     env = at(two) if at else two.env(DEV)
     name = file if isinstance(file, str) else file(two)
     with pytest.raises(Refused, match=words) as refusal:
-        restore.restore(env, Wish(DEV, name, force=force))
+        restore.restore(env, RestoreRequest(environment=DEV, file=name, force=force))
     assert refusal.value.exit_code == 3
     assert refusal.value.hint
     assert two.untouched()
@@ -178,13 +177,21 @@ def test_another_environments_backup_has_to_be_meant(
         (two.folder(DEV) / f"other{ending}").unlink(missing_ok=True)
     name = "mine.dump" if source is DEV else "other.dump"
     with pytest.raises(Refused, match=words):
-        restore.restore(two.env(environment), Wish(environment, name, source, confirmed, force=True))
+        restore.restore(
+            two.env(environment),
+            RestoreRequest(
+                environment=environment, file=name, from_env=source, confirm=confirmed, force=True
+            ),
+        )
     assert two.untouched()
 
 
 def test_one_that_is_meant_is_restored_where_it_is_meant_to_go(root: Path, server: Server) -> None:
     two = Two(root, server.books("meant_dev"), server.books("meant_prod"))
-    done = restore.restore(two.env(PROD), Wish(PROD, "mine.dump", DEV, "prod", force=True))
+    done = restore.restore(
+        two.env(PROD),
+        RestoreRequest(environment=PROD, file="mine.dump", from_env=DEV, confirm="prod", force=True),
+    )
     assert done.bad is None
     assert targets.sealed(two.databases[PROD]).tables == two.seals[DEV].tables
     assert targets.sealed(two.databases[DEV]) == two.seals[DEV], "dev's own is not touched"
@@ -195,11 +202,13 @@ def test_sample_data_does_not_go_into_somebodys_own_database(field: Field) -> No
     state = field.sandbox.root / "state"
     ctx = field.env().ctx
     sample = ctx.env(TEST)
-    backup.backup(sample, Order(file="sample.dump"))
+    backup.backup(sample, BackupRequest(file="sample.dump"))
     before = field.seal()
     try:
         with pytest.raises(Refused, match="SAMPLE DATA") as refusal:
-            restore.restore(field.env(), Wish(DEV, "sample.dump", TEST, force=True))
+            restore.restore(
+                field.env(), RestoreRequest(environment=DEV, file="sample.dump", from_env=TEST, force=True)
+            )
         assert "CONFIRM=dev" in refusal.value.hint
         assert field.seal() == before
     finally:
@@ -215,11 +224,14 @@ def test_an_unknown_database_with_data_in_it_is_not_overwritten_until_somebody_s
     sandbox = sandboxes.Sandbox(field.sandbox.root, other)
     (field.sandbox.root / "state" / "identities.json").unlink()
     with pytest.raises(Refused, match="has never been seen as dev's") as refusal:
-        restore.restore(sandbox.env(), Wish(DEV, "first.dump", force=True))
+        restore.restore(sandbox.env(), RestoreRequest(environment=DEV, file="first.dump", force=True))
     assert "make identity ACCEPT=1" in refusal.value.hint
     assert targets.sealed(other) == before
     identity.identity(sandbox.env(), accept=True)
-    assert restore.restore(sandbox.env(), Wish(DEV, "first.dump", force=True)).bad is None
+    assert (
+        restore.restore(sandbox.env(), RestoreRequest(environment=DEV, file="first.dump", force=True)).bad
+        is None
+    )
 
 
 def test_an_account_that_may_too_little_is_told_all_of_it_at_once(field: Field) -> None:
@@ -227,17 +239,17 @@ def test_an_account_that_may_too_little_is_told_all_of_it_at_once(field: Field) 
     poor = sandboxes.Sandbox(field.sandbox.root, field.database.as_user("poor"))
     field.ask("SELECT lo_unlink(oid) FROM pg_largeobject_metadata")  # which no role reads by default
     field.ask("CREATE ROLE lost NOLOGIN; GRANT SELECT ON public.auth_user TO lost")
-    backup.backup(field.env(), Order(file="second.dump"))
+    backup.backup(field.env(), BackupRequest(file="second.dump"))
     field.ask("REVOKE ALL ON public.auth_user FROM lost; DROP ROLE lost")
     before = field.seal()
     with pytest.raises(Refused) as refusal:
-        restore.restore(poor.env(), Wish(DEV, "second.dump", force=True))
+        restore.restore(poor.env(), RestoreRequest(environment=DEV, file="second.dump", force=True))
     for words in ("poor may not create databases", "poor does not own", "may not create: lost"):
         assert words in refusal.value.message
     assert "admin_database_url" in refusal.value.hint
     assert field.seal() == before
     admin = poor.env(admin_database_url=builders.url(field.database))
-    assert restore.restore(admin, Wish(DEV, "second.dump", force=True)).bad is None
+    assert restore.restore(admin, RestoreRequest(environment=DEV, file="second.dump", force=True)).bad is None
     field.ask("DROP OWNED BY lost CASCADE; DROP ROLE lost; DROP OWNED BY poor; DROP ROLE poor")
 
 
@@ -245,7 +257,8 @@ def test_an_admin_url_that_leads_elsewhere_is_refused(field: Field, server: Serv
     elsewhere = field.database.named("postgres")
     with pytest.raises((Refused, SettingsError, LedgerError), match="admin_database_url") as refusal:
         restore.restore(
-            field.env(admin_database_url=builders.url(elsewhere)), Wish(DEV, "first.dump", force=True)
+            field.env(admin_database_url=builders.url(elsewhere)),
+            RestoreRequest(environment=DEV, file="first.dump", force=True),
         )
     assert refusal.value.exit_code in (2, 3)
     assert field.is_old()
@@ -269,7 +282,7 @@ def test_an_ordinary_owner_restores_a_database_of_its_own(root: Path, server: Se
             "ALTER TABLE public.entry ADD note text"  # the alias list of entries() has it after a load
         )
     env = sandboxes.Sandbox(root, mine, {"rules": ()}).env()
-    manifest = backup.backup(env, Order(file="mine.dump"))
+    manifest = backup.backup(env, BackupRequest(file="mine.dump"))
     assert drill.drill(env, BackupName.of(manifest.dump.file)).proven
     with mine.connect() as connection:
         connection.execute("DELETE FROM public.entry")
@@ -277,8 +290,8 @@ def test_an_ordinary_owner_restores_a_database_of_its_own(root: Path, server: Se
         psycopg.connect(**server.database.named("My Böoks").parameters),  # type: ignore[arg-type]
         pytest.raises(Refused, match="in use by 1 session"),
     ):
-        restore.restore(env, Wish(DEV, "mine.dump"))
-    done = restore.restore(env, Wish(DEV, "mine.dump", force=True))
+        restore.restore(env, RestoreRequest(environment=DEV, file="mine.dump"))
+    done = restore.restore(env, RestoreRequest(environment=DEV, file="mine.dump", force=True))
     assert done.bad is None
     with mine.connect() as connection:
         assert connection.execute("SELECT count(*), sum(amount) FROM public.entry").fetchone() == (
@@ -296,11 +309,11 @@ def test_a_database_with_all_that_is_odd_is_restored_equal(root: Path, server: S
         for statement in _ODD:
             connection.execute(statement.encode())
     env = sandboxes.Sandbox(root, odd, {"rules": ()}).env()
-    backup.backup(env, Order(file="odd.dump"))
+    backup.backup(env, BackupRequest(file="odd.dump"))
     before = targets.sealed(odd)
     with odd.connect() as connection:
         connection.execute("DROP SCHEMA public CASCADE")
-    done = restore.restore(env, Wish(DEV, "odd.dump", force=True))
+    done = restore.restore(env, RestoreRequest(environment=DEV, file="odd.dump", force=True))
     assert done.bad is None
     assert targets.sealed(odd) == before
 
@@ -337,7 +350,7 @@ def test_a_server_of_an_older_version_is_restored_too_and_none_older_than_the_ba
         assert field.restore().bad is None
         assert not field.is_old()
         newer = sandboxes.Sandbox(root / "newer", server.books("newer"))
-        backup.backup(newer.env(), Order(file="seventeen.dump"))
+        backup.backup(newer.env(), BackupRequest(file="seventeen.dump"))
         shutil.copytree(root / "newer" / "backups" / "dev", root / "backups" / "dev", dirs_exist_ok=True)
         with pytest.raises(Refused, match=r"The server is PostgreSQL 15\..*the backup is of 17"):
             field.restore("seventeen.dump")

@@ -10,6 +10,7 @@ from ledgerflow_ops.adapters.system import journal_file, locks
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Busy, LedgerError, Refused, SettingsError
+from ledgerflow_ops.core.operation_requests import RotateRequest
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.retention import pins, rotate
 from ledgerflow_ops_tests import builders
@@ -31,11 +32,11 @@ def env(root: Path) -> EnvironmentContext:
 def test_a_pinned_backup_stays_until_it_is_unpinned(env: EnvironmentContext) -> None:
     made = pins.order(env, OLD, "year-end closing")
     assert (made.reason, made.until, made.who) == ("year-end closing", None, "tests")
-    assert BackupName.of(OLD).stem not in rotate.carry_out(env).removed
+    assert BackupName.of(OLD).stem not in rotate.carry_out(env, RotateRequest(carry_out=True)).removed
     assert pins.listed(env) == [made]
     assert pins.unpin(env, OLD) == OLD
     assert pins.listed(env) == []
-    assert rotate.carry_out(env).removed == (BackupName.of(OLD).stem,)
+    assert rotate.carry_out(env, RotateRequest(carry_out=True)).removed == (BackupName.of(OLD).stem,)
     noted = [
         (entry["what"], entry["file"], entry["reason"])
         for entry in journal_file.entries(env.ctx.settings.state_dir)
@@ -47,7 +48,7 @@ def test_a_pinned_backup_stays_until_it_is_unpinned(env: EnvironmentContext) -> 
 def test_what_a_rotation_has_just_removed_is_not_said_to_be_pinned(env: EnvironmentContext) -> None:
     """It was found, and gone before the pin was written."""
     name = BackupName.of(OLD)
-    assert name.stem in rotate.carry_out(env).removed
+    assert name.stem in rotate.carry_out(env, RotateRequest(carry_out=True)).removed
     with pytest.raises(Refused, match="is gone: a rotation removed it a moment ago"):
         pins.pin(env, name, "wanted")
     assert not env.folder.taken(name.pin)

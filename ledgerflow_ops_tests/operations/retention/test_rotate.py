@@ -17,9 +17,9 @@ from ledgerflow_ops.core.catalog.proof import Verdict
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Busy, Refused
+from ledgerflow_ops.core.operation_requests import RestoreRequest, RotateRequest
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.core.restore.restore_plan import Wish
-from ledgerflow_ops.operations import backup_lock, catalog, removal_history, summaries
+from ledgerflow_ops.operations import backup_lock, catalog, removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops.operations.retention import pins, rotate
@@ -55,13 +55,13 @@ class Ground:
         return [self.put(days) for days in range(first, -1, -1)]
 
     def rotate(self, confirmed: str = "") -> Done:
-        return rotate.carry_out(self.env, confirmed)
+        return rotate.carry_out(self.env, RotateRequest(carry_out=True, confirm=confirmed))
 
     def told(self) -> list[str]:
         """What a rotation says."""
         recorder = Recorder()
         env = builders.env(self.root, now=lambda: self.now, reporter=recorder, **self.fields)
-        rotate.carry_out(env)
+        rotate.carry_out(env, RotateRequest(carry_out=True))
         return recorder.said
 
 
@@ -92,7 +92,7 @@ class TestGoing:
         assert done.removed == (stem(old),)
         assert not called(sandbox, old)
         assert sandbox.store.stems() == sorted(stem(made) for made in rest)
-        [past] = summaries.past(sandbox.env)
+        [past] = removal_history.past(sandbox.env)
         assert (past.name.stem, past.state, past.proven) == (stem(old), "valid", True)
         assert (past.day, past.rows, past.rto_seconds) == (date(2026, 11, 15), 3, 1.5)
         kept = removal_history.folder(sandbox.env)
@@ -116,7 +116,7 @@ class TestGoing:
         assert again.removed == ()
         assert sandbox.store.names() == names
         assert again.days == (date(2026, 11, 15),), "a day is told until it is wiped"
-        rotate.wiped(sandbox.env, again.days)
+        removal_history.wiped(sandbox.env, again.days)
         assert sandbox.rotate().days == ()
 
     def test_a_day_that_has_another_backup_is_not_wiped(self, sandbox: Ground) -> None:
@@ -242,7 +242,7 @@ class TestNeverTouched:
             **sandbox.fields,
         )
         with pytest.raises(KeyboardInterrupt):
-            rotate.carry_out(dying)
+            rotate.carry_out(dying, RotateRequest(carry_out=True))
         name = BackupName(stem(old))
         kept = removal_history.folder(sandbox.env).path / name.manifest
         shutil.copyfile(kept, sandbox.store.path / name.manifest)
@@ -271,7 +271,7 @@ class TestNeverTouched:
         sandbox.put(9)  # goes first; while it does, the other is taken into use
         recorder.action = held.__enter__
         env = builders.env(sandbox.root, now=lambda: NOON, reporter=recorder, **sandbox.fields)
-        done = rotate.carry_out(env)
+        done = rotate.carry_out(env, RotateRequest(carry_out=True))
         held.__exit__(None, None, None)
         assert recorder.fired
         assert list(done.left) == [stem(old)]
@@ -285,7 +285,9 @@ class TestNeverTouched:
         action = lambda: pins.pin(sandbox.env, BackupName(stem(old)), "just now")  # noqa: E731
         recorder = sandboxes.At(at=Step.NOTE, action=action)
         env = builders.env(sandbox.root, now=lambda: NOON, reporter=recorder, **sandbox.fields)
-        assert rotate.carry_out(env).left == {stem(old): "pinned meanwhile: just now"}
+        assert rotate.carry_out(env, RotateRequest(carry_out=True)).left == {
+            stem(old): "pinned meanwhile: just now"
+        }
         assert called(sandbox, old) == {*ENDINGS, ".pin.json"}
 
     def test_a_pin_that_cannot_be_read_holds(self, sandbox: Ground) -> None:
@@ -307,7 +309,7 @@ class TestBad:
         sandbox.week()
         assert sandbox.rotate().removed == (stem(old),)
         assert stem(recent) in sandbox.store.stems()
-        [past] = summaries.past(sandbox.env)
+        [past] = removal_history.past(sandbox.env)
         assert past.bad
 
     @pytest.mark.parametrize("damage", ["gone", "cut"])
@@ -436,7 +438,7 @@ class TestArchives:
         (archived.root / "archive").rename(away)
         done = archived.rotate()
         assert done.removed == (stem(old),)
-        rotate.wiped(archived.env, done.days)
+        removal_history.wiped(archived.env, done.days)
         again = archived.rotate()
         assert again.planned.unfinished, "it is remembered"
         assert again.days == ()
@@ -449,7 +451,7 @@ class TestArchives:
         archived.put(8)
         archived.week()
         shutil.rmtree(archived.root / "archive")
-        rotate.wiped(archived.env, archived.rotate().days)
+        removal_history.wiped(archived.env, archived.rotate().days)
         archived.fields.pop("archive_roots")
         archived.rotate()
         assert archived.rotate().planned.unfinished == ()
@@ -459,10 +461,10 @@ class TestHistory:
     def test_a_name_that_was_used_before_has_its_own_place(self, sandbox: Ground) -> None:
         first = sandbox.put(30, stem="before_migration")
         sandbox.week()
-        rotate.wiped(sandbox.env, sandbox.rotate().days)
+        removal_history.wiped(sandbox.env, sandbox.rotate().days)
         second = sandbox.put(20, stem="before_migration")
         sandbox.rotate()
-        past = summaries.past(sandbox.env)
+        past = removal_history.past(sandbox.env)
         assert [one.recovery_point for one in past] == [second.recovery_point, first.recovery_point]
         assert {one.name.stem for one in past} == {"before_migration"}
 
@@ -485,10 +487,10 @@ class TestHistory:
         sandbox.week(8)
         oldest = sandbox.put(300)
         to_wipe = sandbox.rotate("dev").days
-        assert len(summaries.past(sandbox.env)) == 113, "the facts were noted before manifests went"
+        assert len(removal_history.past(sandbox.env)) == 113, "the facts were noted before manifests went"
         assert len(there.names(".facts.json")) == 113
         assert f"{stem(oldest)}.manifest.json" in there.names(".manifest.json"), "its removal is not over"
-        rotate.wiped(sandbox.env, to_wipe)
+        removal_history.wiped(sandbox.env, to_wipe)
         sandbox.rotate()
         assert len(there.names(".manifest.json")) == len(there.names(".proof.json")) == 90
         assert there.names(".manifest.json")[0] == "ledgerflow_dev_20260818_120000.manifest.json"
@@ -501,7 +503,7 @@ class TestHistory:
         sandbox.now = NOON + timedelta(days=3000)
         sandbox.store.put(sandbox.now)
         sandbox.rotate("dev")
-        assert len(summaries.past(sandbox.env)) == 99
+        assert len(removal_history.past(sandbox.env)) == 99
         assert len(there.names(".manifest.json")) == 90
 
     def test_facts_that_were_edited_are_left_out_and_a_damaged_record_is_told(self, sandbox: Ground) -> None:
@@ -511,7 +513,7 @@ class TestHistory:
         there = removal_history.folder(sandbox.env)
         (there.path / f"{stem(old)}.facts.json").write_bytes(b"{}")
         (there.path / f"{stem(older)}.going.json").write_bytes(b"{}")
-        assert [one.name.stem for one in summaries.past(sandbox.env)] == [stem(older)]
+        assert [one.name.stem for one in removal_history.past(sandbox.env)] == [stem(older)]
         assert any(f"history/{stem(older)}.going.json" in said for said in sandbox.told())
 
 
@@ -534,8 +536,8 @@ class TestTheRealThing:
             assert seen[name.stem].startswith("drill by "), step
         seen.clear()
         recorder = sandboxes.At(at=Step.CREATE, action=look)
-        wish = Wish(Environment.DEV, name.dump, force=True)
-        restore.restore(EnvironmentContext(replace(env.ctx, reporter=recorder), env.environment), wish)
+        request = RestoreRequest(environment=Environment.DEV, file=name.dump, force=True)
+        restore.restore(EnvironmentContext(replace(env.ctx, reporter=recorder), env.environment), request)
         assert seen[name.stem].startswith("restore by ")
         look()
         assert locks.in_use(env.ctx.settings.state_dir, Environment.DEV) == {}
@@ -546,7 +548,9 @@ class TestTheRealThing:
     ) -> None:
         manifest = sandboxes.take(env)
         name = BackupName.of(manifest.dump.file)
-        prepared = restore.prepare(env, Wish(Environment.DEV, name.dump, force=True))
+        prepared = restore.prepare(
+            env, RestoreRequest(environment=Environment.DEV, file=name.dump, force=True)
+        )
         env.folder.remove(name.manifest)
         with pytest.raises(Refused, match="removed by a rotation a moment ago"):
             restore.carry_out(env, prepared)

@@ -27,8 +27,9 @@ from ledgerflow_ops.core.catalog.proof import Verdict
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.operation_requests import RotateRequest
 from ledgerflow_ops.core.schedule.schedule import due_at
-from ledgerflow_ops.operations import summaries
+from ledgerflow_ops.operations import removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.operations.retention import pins, rotate
 from ledgerflow_ops_tests import promises
@@ -206,9 +207,11 @@ class World:
             files = self.everything()
             confirmed = right and self.dice.random() < 0.3
             try:
-                done = rotate.carry_out(env, str(env.environment) if confirmed else "")
+                done = rotate.carry_out(
+                    env, RotateRequest(carry_out=True, confirm=str(env.environment) if confirmed else "")
+                )
                 asked = bool(done.planned.plan.asks)
-                rotate.wiped(env, done.days)
+                removal_history.wiped(env, done.days)
             except Refused:
                 asked = True
                 assert self.everything() == files, "refused, and touched something"
@@ -330,7 +333,7 @@ def test_four_hundred_days_keep_every_promise(course: Course, fast: Path) -> Non
     assert world.counts["removed"] > 200, "so much was kept that nothing was shown"
     assert world.counts["refused"] > 1
     assert world.counts["pins"] > 3
-    past = summaries.past(world.env())
+    past = removal_history.past(world.env())
     assert sorted(one.recovery_point for one in past) == sorted(world.removed)
     states = {one.state for one in past}
     assert states >= {"valid", "bad"}

@@ -15,7 +15,7 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.proof import SOURCE
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError, Refused
 from ledgerflow_ops.core.monitoring import proof_findings
-from ledgerflow_ops.operations.backup.backup import Order
+from ledgerflow_ops.core.operation_requests import BackupRequest, RollbackRequest
 from ledgerflow_ops.operations.cleanup import restore_leftovers
 from ledgerflow_ops.operations.restore import rollback
 from ledgerflow_ops.operations.retention import pins
@@ -314,7 +314,7 @@ def test_a_source_that_nobody_can_restore_may_be_replaced_and_is_kept(make: Make
     """By force: its safety backup holds every row, and it stays, whatever is asked, until it is fixed."""
     case = make("replaced", "CREATE TABLE t (a int)")
     env = case.sandbox.env(rules=[])
-    sandboxes.prove(env, sandboxes.take(env, Order(file="first.dump")))
+    sandboxes.prove(env, sandboxes.take(env, BackupRequest(file="first.dump")))
     case.psql(ORPHAN)
     spoilt = case.text()
     found = case.restored()
@@ -326,7 +326,7 @@ def test_a_source_that_nobody_can_restore_may_be_replaced_and_is_kept(make: Make
     with pytest.raises(Refused, match="is all there is") as refusal:
         restore_leftovers.discard(case.sandbox.env(), found.before)
     assert "make rollback" in refusal.value.hint
-    rollback.rollback(case.sandbox.env())
+    rollback.rollback(case.sandbox.env(), RollbackRequest(environment="dev"))
     assert case.text() == spoilt
 
 

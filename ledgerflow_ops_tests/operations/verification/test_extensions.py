@@ -25,7 +25,7 @@ from ledgerflow_ops.core.comparison import ddl_comparison
 from ledgerflow_ops.core.comparison.seal_comparison import facts_equal
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import CannotJudge
-from ledgerflow_ops.core.restore.restore_plan import Wish
+from ledgerflow_ops.core.operation_requests import RestoreRequest
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops.operations.verification import drill
@@ -222,7 +222,9 @@ def test_an_extension_of_ones_own_comes_back_with_its_rows_and_where_it_was_move
         manifest, before = sandboxes.take(env), _text(database, own_server)
         sandboxes.prove(env, manifest)
         run(database, "DELETE FROM moved.everything_kept", "ALTER EXTENSION ledger_parts SET SCHEMA tools")
-        restored = restore.restore(env, Wish(Environment.DEV, manifest.dump.file, force=True))
+        restored = restore.restore(
+            env, RestoreRequest(environment=Environment.DEV, file=manifest.dump.file, force=True)
+        )
         assert restored.bad is None
         assert _text(database, own_server) == before
 

@@ -20,7 +20,7 @@ from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.comparison import ddl_comparison, public_schema
 from ledgerflow_ops.core.comparison.seal_comparison import facts_equal
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.restore.restore_plan import Wish
+from ledgerflow_ops.core.operation_requests import RestoreRequest, RollbackRequest
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.cleanup import restore_leftovers
 from ledgerflow_ops.operations.restore import restore, rollback
@@ -361,7 +361,9 @@ def test_each_kind_is_restored_and_each_change_of_one_is_told(
     manifest, before = sandboxes.take(env), text(server, everything)
     run(everything, "CREATE TABLE public.made_after_the_backup (a integer)")
     after = text(server, everything)
-    restored = restore.restore(env, Wish(Environment.DEV, manifest.dump.file, force=True))
+    restored = restore.restore(
+        env, RestoreRequest(environment=Environment.DEV, file=manifest.dump.file, force=True)
+    )
     assert restored.bad is None
     assert restored.safety is not None
     assert {note.cause for note in restored.plan.warnings} >= {"subscriptions"}
@@ -389,7 +391,7 @@ def test_each_kind_is_restored_and_each_change_of_one_is_told(
     missed = [change.sql for change in made if not any(change.told in one for one in sentences)]
     assert missed == [], "\n".join(sentences)
     assert not any("never" in one for one in sentences)
-    rollback.rollback(env, force=True)
+    rollback.rollback(env, RollbackRequest(environment="dev", force=True))
     assert text(server, everything) == after
     (away,) = restore_leftovers.kept(env)
     restore_leftovers.discard(env, away.name)

@@ -11,9 +11,8 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.comparison.seal_comparison import facts_equal
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.restore.restore_plan import Wish
+from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.backup.backup import Order
 from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests.fakes import sandboxes, servers, targets
@@ -72,7 +71,7 @@ def test_it_is_proven_and_restored_to_the_byte(root: Path, source: Path, older: 
     load(older, source)
     database = older.database.named("regression")
     env = Sandbox(root, database, {"rules": ()}).env()
-    manifest = backup.backup(env, Order(file="regression.dump"))
+    manifest = backup.backup(env, BackupRequest(file="regression.dump"))
     assert len(manifest.contents.tables) > 400
     assert len(manifest.seal.objects) > 3000
     examination = drill.drill(env, BackupName.of("regression.dump"))
@@ -80,6 +79,8 @@ def test_it_is_proven_and_restored_to_the_byte(root: Path, source: Path, older: 
     assert examination.rung is Rung.VALID
     with database.connect() as connection:
         connection.execute("DROP TABLE public.onek CASCADE")
-    restored = restore.restore(env, Wish(Environment.DEV, "regression.dump", force=True))
+    restored = restore.restore(
+        env, RestoreRequest(environment=Environment.DEV, file="regression.dump", force=True)
+    )
     assert restored.bad is None
     assert facts_equal(manifest.seal, targets.sealed(database), same_major=True) == []

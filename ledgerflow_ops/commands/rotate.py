@@ -1,11 +1,17 @@
 """The commands about how long backups stay: rotate, pin, unpin."""
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
+from ledgerflow_ops.adapters.system import journal_file
 from ledgerflow_ops.commands.calls import CONFIRM, DRY_RUN, FILE, JSON, WHY, Call
+from ledgerflow_ops.console import Terminal, clear
 from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.operation_requests import RotateRequest
+from ledgerflow_ops.operations.context import EnvironmentContext
 
 REASON = click.option("--reason", envvar="REASON", default="", help="Why it must stay.")
 UNTIL = click.option("--until", envvar="UNTIL", default="", help="A day (2027-01-31) or so many days (90d).")
@@ -19,20 +25,53 @@ UNTIL = click.option("--until", envvar="UNTIL", default="", help="A day (2027-01
 def rotate(confirm: str, why: str, dry_run: bool, json: bool) -> None:
     """Remove the backups that are older than the window and that nothing keeps."""
     from ledgerflow_ops.operations.reporting import rotation_screen
-    from ledgerflow_ops.operations.retention import rotate as asked
+    from ledgerflow_ops.operations.retention import rotate as operation
 
     call = Call(json, why)
     env = call.env()
-    planned = asked.plan_rotation(env)
+    planned = operation.plan_rotation(env)
     if not dry_run:
         planned.require(confirm)  # before there is a run: what is refused leaves no red one behind
-        from ledgerflow_ops.defs import rotate_order
-
-        sys.exit(rotate_order.rotated(env, call.terminal, confirm))
+        # What a person types in the page stands here already: LEDGER_ENV.
+        request = RotateRequest(carry_out=True, environment=env.environment, confirm=confirm)
+        sys.exit(_carry_out(env, call.terminal, request))
     rotation_screen.show(planned, call.terminal)
     code = Refused.exit_code if planned.asks(confirm) else 0
     call.terminal.finish({**planned.as_json(), "dry_run": True, "exit_code": code})
     sys.exit(code)
+
+
+def _carry_out(env: EnvironmentContext, terminal: Terminal, request: RotateRequest) -> int:
+    """Rotate on Dagster's record and say what was removed; the exit code."""
+    from ledgerflow_ops.defs.terminal_runs import run
+
+    result = run(env, request)
+    clear(env.ctx.reporter)
+    fields: dict[str, Any] = {"environment": str(env.environment), "run_id": result.run_id}
+    for entry in journal_file.entries(env.ctx.settings.state_dir):
+        if entry.get("run_id") == result.run_id and entry.get("what") == "rotate":
+            fields |= {name: value for name, value in entry.items() if name not in ("who", "why", "what")}
+    _say_removed(terminal, fields)
+    fields["exit_code"] = result.exit_code
+    if failure := result.failure:
+        terminal.error(failure.message, failure.hint)
+        fields["error"] = {"message": failure.message, "hint": failure.hint}
+    terminal.finish(fields)
+    return result.exit_code
+
+
+def _say_removed(terminal: Terminal, fields: Mapping[str, Any]) -> None:
+    """What was removed and what was left, where the rotation came that far."""
+    if "removed" not in fields:
+        return
+    for name in fields["removed"]:
+        terminal.say(f"  removed {name}")
+    for name in fields["finished"]:
+        terminal.say(f"  finished what an earlier rotation began: {name}")
+    for name, why in fields["left"].items():
+        terminal.say(f"  left {name}: {why}", "yellow")
+    count = len(fields["removed"])
+    terminal.say(f"{fields['environment']}: {count} removed, {fields['kept']} kept.", "bold green")
 
 
 @click.command()

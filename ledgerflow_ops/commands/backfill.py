@@ -1,23 +1,22 @@
-"""The order from the terminal to get the backups of days that have passed."""
+"""The command that gets the backups of days that have passed: backfill."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 from typing import Any
 
+import click
 from rich.table import Table
 
 from ledgerflow_ops.adapters.system import deadline
-from ledgerflow_ops.console import Progress, Terminal
+from ledgerflow_ops.commands.calls import DRY_RUN, JSON, WHY, Call
+from ledgerflow_ops.console import Terminal, clear
+from ledgerflow_ops.core.finished_run import INTERRUPTION, FinishedRun
+from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.schedule import backfill_plan as judging
 from ledgerflow_ops.core.schedule.backfill_plan import DayPlan, DayVerdict
-from ledgerflow_ops.defs.assets.backup_chain import key
-from ledgerflow_ops.defs.assets.partitions import backup_days
-from ledgerflow_ops.defs.jobs.jobs import backup_job
-from ledgerflow_ops.defs.runs.run_results import INTERRUPTION
-from ledgerflow_ops.defs.terminal_runs import Outcome, on_record, run
-from ledgerflow_ops.operations.backfill import missed_days
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 _DONE = {
@@ -33,7 +32,7 @@ class _Result:
     """A day's plan and what came of it; no outcome where nothing had to be done, or could be."""
 
     plan: DayPlan
-    outcome: Outcome | None = None
+    outcome: FinishedRun | None = None
 
     @property
     def well(self) -> bool:
@@ -58,16 +57,29 @@ class _Result:
         return {**self.plan.as_json(), "run_id": run_id, "done": self.well, "error": told}
 
 
-def backfill(
-    env: EnvironmentContext, terminal: Terminal, asked: tuple[str, str, str], *, dry_run: bool
-) -> int:
+@click.command()
+@click.option("--day", envvar="DAY", default="", help="One day, as 2026-11-23.")
+@click.option("--from", "first", envvar="FROM", default="", help="The first day; the window's if left out.")
+@click.option("--to", "last", envvar="TO", default="", help="The last day; yesterday if left out.")
+@WHY
+@DRY_RUN
+@JSON
+def backfill(day: str, first: str, last: str, why: str, dry_run: bool, json: bool) -> None:
+    """Get the backups of days that have passed, from wherever there is one."""
+    call = Call(json, why)
+    env = call.env()
+    sys.exit(fill(env, call.terminal, (day, first, last), dry_run=dry_run))
+
+
+def fill(env: EnvironmentContext, terminal: Terminal, asked: tuple[str, str, str], *, dry_run: bool) -> int:
     """Get the backups of the days `asked` for (DAY, FROM, TO), one after the other; the exit code.
 
     First the plan, which `dry_run` stops at. 0 when every day has its backup, 1 when one has not. A day
     that has to be refused makes no run: it stays missing.
     """
-    window = [date.fromisoformat(one) for one in backup_days(env).get_partition_keys()]
-    plans = _planned(env, judging.requested_days(*asked, window))
+    from ledgerflow_ops.defs.terminal_runs import days_shown
+
+    plans = _planned(env, judging.requested_days(*asked, days_shown(env)))
     terminal.table(_table(plans))
     if dry_run:
         refused = [_Result(one) for one in plans if one.verdict is DayVerdict.REFUSE]
@@ -86,7 +98,10 @@ def backfill(
 
 def _planned(env: EnvironmentContext, days: Sequence[date]) -> list[DayPlan]:
     """The plan of each day. A backup that counts but that Dagster knows nothing of is proven once more."""
-    known = on_record(env, key(env, "drill"))
+    from ledgerflow_ops.defs.terminal_runs import days_drilled
+    from ledgerflow_ops.operations.backfill import missed_days
+
+    known = days_drilled(env)
     plans = [missed_days.plan_backfill(env, day) for day in days]
     return [
         replace(one, verdict=DayVerdict.PROVE, why=f"{one.why}, but not on Dagster's record")
@@ -99,9 +114,10 @@ def _planned(env: EnvironmentContext, days: Sequence[date]) -> list[DayPlan]:
 def _carried_out(env: EnvironmentContext, terminal: Terminal, plan: DayPlan) -> _Result:
     if plan.verdict in (DayVerdict.KEPT, DayVerdict.REFUSE):
         return _Result(plan)
-    outcome = run(env, backup_job(env), plan.day, config={})
-    if isinstance(env.ctx.reporter, Progress):
-        env.ctx.reporter.clear()
+    from ledgerflow_ops.defs.terminal_runs import run
+
+    outcome = run(env, BackupRequest(), plan.day)
+    clear(env.ctx.reporter)
     result = _Result(plan, outcome)
     terminal.say(f"{plan.day} {result.words[0]}", "green" if result.well else "red")
     return result
@@ -144,3 +160,6 @@ def _finish(
         {"environment": str(env.environment), "dry_run": dry_run, "days": days, "exit_code": code}
     )
     return code
+
+
+COMMANDS = (backfill,)

@@ -1,0 +1,96 @@
+"""The commands that make and prove backups: backup, verify, restore-test."""
+
+import sys
+
+import click
+
+from ledgerflow_ops.commands.calls import FILE, JSON, WHY, Call, flag
+from ledgerflow_ops.console import Terminal
+from ledgerflow_ops.core.checks import merged
+from ledgerflow_ops.core.errors import SettingsError
+from ledgerflow_ops.core.finished_run import FinishedRun
+from ledgerflow_ops.core.operation_requests import BackupRequest, DrillRequest, VerifyRequest
+from ledgerflow_ops.operations.context import EnvironmentContext
+
+
+@click.command()
+@FILE
+@flag("drill", True, "Prove the backup by restoring it (default 1).")
+@click.option("--seal", envvar="SEAL", type=click.Choice(["full", "auto"]), default="auto")
+@WHY
+@JSON
+def backup(file: str | None, drill: bool, seal: str, why: str, json: bool) -> None:
+    """Take a backup and prove it."""
+    call = Call(json, why)
+    env = call.env()
+    request = BackupRequest(file=file, full_seal=seal == "full")
+    sys.exit(take(env, call.terminal, request, drill=drill))
+
+
+def take(env: EnvironmentContext, terminal: Terminal, request: BackupRequest, *, drill: bool) -> int:
+    """Back up the environment and, with `drill`, prove it, on Dagster's record; the exit code."""
+    from ledgerflow_ops.commands import backup_report
+    from ledgerflow_ops.operations import catalog
+    from ledgerflow_ops.operations.backup.backup import asked_name
+
+    asked_name(env, request.file)  # before there is a run: a slip of the finger must not turn the day red
+    from ledgerflow_ops.defs.names import DUMP
+    from ledgerflow_ops.defs.terminal_runs import run
+
+    result = run(env, request, env.today(), assets=() if drill else (DUMP,))
+    made = [
+        entry
+        for entry in catalog.newest_first(env)
+        if entry.manifest is not None and entry.manifest.run.run_id == result.run_id
+    ]
+    return backup_report.show(env, terminal, made[0] if made else None, result)
+
+
+@click.command()
+@FILE
+@JSON
+def verify(file: str | None, json: bool) -> None:
+    """Read every byte of a backup and compare it with its manifest."""
+    call = Call(json)
+    env = call.env()
+    if not file:
+        raise SettingsError("verify needs FILE=.", hint="make status lists the backups.")
+    sys.exit(examine(env, call.terminal, VerifyRequest(file=file)))
+
+
+@click.command("restore-test")
+@FILE
+@JSON
+def restore_test(file: str | None, json: bool) -> None:
+    """Restore a backup into a throw-away server and compare it with its seal."""
+    call = Call(json)
+    env = call.env()
+    sys.exit(examine(env, call.terminal, DrillRequest(file=file)))
+
+
+def examine(env: EnvironmentContext, terminal: Terminal, request: VerifyRequest | DrillRequest) -> int:
+    """Verify or drill a backup, the newest when none is named; the exit code.
+
+    It is on Dagster's record where the backup's day has a partition, and the bare operation elsewhere: a dump
+    without a manifest belongs to no day that could be trusted.
+    """
+    from ledgerflow_ops.commands import backup_report
+    from ledgerflow_ops.operations import catalog
+
+    name = catalog.find(env, request.file)
+    day = catalog.entry(env, name).day
+    from ledgerflow_ops.defs.terminal_runs import days_shown, run
+
+    if day is not None and day in days_shown(env):
+        result = run(env, request.model_copy(update={"file": name.dump}), day)
+        return backup_report.show(env, terminal, catalog.entry(env, name), result)
+    from ledgerflow_ops.operations.verification.drill import drill
+    from ledgerflow_ops.operations.verification.verify import verify
+
+    examination = (verify if isinstance(request, VerifyRequest) else drill)(env, name)
+    failure = backup_report.failure_of(examination)
+    result = FinishedRun("", tuple(merged(examination.checks)), failure)
+    return backup_report.show(env, terminal, catalog.entry(env, name), result, examination.rung)
+
+
+COMMANDS = (backup, verify, restore_test)

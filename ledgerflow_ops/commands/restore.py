@@ -1,0 +1,141 @@
+"""The commands that bring data back: restore, restore-force, rollback, recover, discard."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ledgerflow_ops.commands import restore_report
+from ledgerflow_ops.commands.calls import CONFIRM, DRY_RUN, FILE, JSON, WHY, Call, flag
+from ledgerflow_ops.console import Terminal
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.errors import LedgerError, SettingsError
+from ledgerflow_ops.core.operation_requests import RecoverRequest, RestoreRequest, RollbackRequest
+from ledgerflow_ops.operations.context import EnvironmentContext
+
+
+def _restore(file: str | None, from_env: str | None, confirm: str, why: str, **flags: bool) -> None:
+    call = Call(flags["json"], why)
+    env = call.env()
+    if not file:
+        raise SettingsError(
+            "A restore needs FILE=.",
+            hint="A name, a path, a day, latest or latest-proven; make status lists them.",
+        )
+    request = RestoreRequest(
+        environment=env.environment, file=file, from_env=from_env, confirm=confirm, force=flags["force"]
+    )
+    sys.exit(bring_back(env, call.terminal, request, dry_run=flags["dry_run"]))
+
+
+def bring_back(env: EnvironmentContext, terminal: Terminal, request: RestoreRequest, *, dry_run: bool) -> int:
+    """Restore on Dagster's record, or with `dry_run` say what would be done; the exit code."""
+    origin = env.ctx.env(request.origin)
+    if dry_run:
+        from ledgerflow_ops.operations.restore.restore import prepare
+
+        return restore_report.show_plan(terminal, prepare(env, request).plan)
+    if not request.confirm and sys.stdin.isatty():
+        request = request.model_copy(update={"confirm": _asked(origin, request)})
+    from ledgerflow_ops.defs.terminal_runs import run
+
+    return restore_report.show(env, terminal, run(env, request), "restored")
+
+
+def _asked(origin: EnvironmentContext, request: RestoreRequest) -> str:
+    """What a person types at the terminal where somebody else's data would go into prod; empty elsewhere."""
+    from ledgerflow_ops.core.restore.restore_plan import needs_confirmation
+    from ledgerflow_ops.operations import catalog
+
+    try:
+        manifest = catalog.entry(origin, catalog.find(origin, request.file)).manifest
+    except LedgerError:
+        return ""
+    if not needs_confirmation(request, manifest):
+        return ""
+    question = f"This puts data of {origin.environment} into {Environment.PROD}. Type the environment's name"
+    return str(click.prompt(question, default="", show_default=False, err=True))
+
+
+def _restores(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that both restores take."""
+    source = click.option("--from-env", envvar="FROM_ENV", default=None, help="Whose backup it is.")
+    for option in (JSON, DRY_RUN, WHY, CONFIRM, source, FILE):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_restores
+def restore(**options: Any) -> None:
+    """Restore a backup into an empty or absent database."""
+    _restore(**options, force=False)
+
+
+@click.command("restore-force")
+@_restores
+def restore_force(**options: Any) -> None:
+    """Restore a backup over the database, which is backed up and kept aside."""
+    _restore(**options, force=True)
+
+
+@click.command()
+@flag("force", False, "End the sessions on the database.")
+@WHY
+@DRY_RUN
+@JSON
+def rollback(force: bool, why: str, dry_run: bool, json: bool) -> None:
+    """Swap back the database that the last restore put aside."""
+    call = Call(json, why)
+    env = call.env()
+    if dry_run:
+        from ledgerflow_ops.operations.restore import target_inspection
+        from ledgerflow_ops.operations.restore.rollback import plan_rollback
+
+        sys.exit(
+            restore_report.show_rollback(
+                call.terminal, plan_rollback(env, target_inspection.inspect(env), force=force)
+            )
+        )
+    from ledgerflow_ops.defs.terminal_runs import run
+
+    request = RollbackRequest(environment=env.environment, force=force)
+    sys.exit(restore_report.show(env, call.terminal, run(env, request), "rolled back"))
+
+
+@click.command()
+@CONFIRM
+@WHY
+@DRY_RUN
+@JSON
+def recover(confirm: str, why: str, dry_run: bool, json: bool) -> None:
+    """After a loss: prove the newest backups until one holds, restore it, write down what happened."""
+    call = Call(json, why)
+    env = call.env()
+    if dry_run:
+        from ledgerflow_ops.operations.restore.recover import candidates, refuse_healthy
+
+        state = refuse_healthy(env, confirm)
+        sys.exit(restore_report.show_candidates(env, call.terminal, state, candidates(env)))
+    from ledgerflow_ops.defs.terminal_runs import run
+
+    request = RecoverRequest(environment=env.environment, confirm=confirm)
+    sys.exit(restore_report.show(env, call.terminal, run(env, request), "recovered"))
+
+
+@click.command()
+@click.option("--name", envvar="NAME", default="", help="The whole name of the database to drop.")
+@JSON
+def discard(name: str, json: bool) -> None:
+    """Drop a database that a restore put aside."""
+    from ledgerflow_ops.operations.cleanup import restore_leftovers
+
+    call = Call(json)
+    env = call.env()
+    dropped = restore_leftovers.discard(env, name)
+    call.terminal.say(f"Dropped {dropped}.")
+    call.terminal.finish({"environment": str(env.environment), "dropped": dropped, "exit_code": 0})
+
+
+COMMANDS = (restore, restore_force, rollback, recover, discard)

@@ -1,0 +1,31 @@
+"""How a run at a terminal ended: what its commands report and turn into an exit code."""
+
+from dataclasses import dataclass
+
+from ledgerflow_ops.core.checks import Check
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a run failed, as the operation put it on record. `exit_code` is the command's."""
+
+    message: str
+    hint: str
+    exit_code: int
+
+
+INTERRUPTION = Failure("Interrupted.", "Nothing half-done was kept. Run it again.", 1)
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """A finished run: its id, its verdicts, and why it failed if it did."""
+
+    run_id: str
+    checks: tuple[Check, ...]
+    failure: Failure | None
+
+    @property
+    def exit_code(self) -> int:
+        """0, or the failure's."""
+        return self.failure.exit_code if self.failure else 0
