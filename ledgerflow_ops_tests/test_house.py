@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -238,6 +239,17 @@ def test_what_decides_touches_nothing_of_the_world() -> None:
         f"{module}:{line} calls {name}" for module in PURE for name, line in calls(module) if name in TOUCHING
     ]
     require_none(imported + called)
+
+
+def test_core_needs_nothing_but_the_standard_library_records_and_digests() -> None:
+    """So it is light to import: no data frames, no drivers, no terminal."""
+    allowed = sys.stdlib_module_names | {"ledgerflow_ops", "pydantic", "xxhash"}
+    require_none(
+        f"{module} imports {name}"
+        for module in MODULES
+        if part(module) == "core"
+        for name in roots(module) - allowed
+    )
 
 
 def test_the_pure_modules_of_guard_start_quickly() -> None:

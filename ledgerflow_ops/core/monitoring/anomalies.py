@@ -9,7 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.monitoring import content_anomalies
-from ledgerflow_ops.core.monitoring.expected_ranges import ExpectedRange, daily_backups, expected_ranges
+from ledgerflow_ops.core.monitoring.expected_ranges import (
+    ExpectedRange,
+    daily_backups,
+    expected_ranges,
+    figure_value,
+)
 from ledgerflow_ops.core.sizes import format_size
 
 FIGURES = ("size", "duration", "throughput")
@@ -50,7 +55,7 @@ def judge_figure(
 
     `before` is the backup of the day before.
     """
-    value = _figure_value(newest, figure)
+    value = figure_value(newest, figure)
     if band.holds(value):
         return
     if figure == "size":
@@ -94,11 +99,3 @@ def _finding(
     )
     figures = {"found": value, "low": band.low, "expected": band.expected, "high": band.high}
     return Finding(newest.environment, kind, subject, level, message, hint, cause, figures=figures)
-
-
-def _figure_value(summary: BackupSummary, figure: str) -> float:
-    if figure == "throughput":
-        return (
-            summary.database_size / summary.duration_seconds if summary.duration_seconds > 0 else float("nan")
-        )
-    return float(summary.size if figure == "size" else summary.duration_seconds)

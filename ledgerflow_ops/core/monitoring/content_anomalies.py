@@ -1,14 +1,15 @@
 """What is odd about what the newest backup holds: tables, rows, schema, or that nothing has changed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
-
-import pandas as pd
+from math import nan
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
-from ledgerflow_ops.core.monitoring.expected_ranges import WIDTHS, compute_ranges
+from ledgerflow_ops.core.monitoring.expected_ranges import WIDTHS, compute_ranges, known_values, median
 
+Tables = Mapping[str, Sequence[float]]
+"""The rows of each table in one backup after the other; NaN where a backup has no such table."""
 WINDOW = 56
 """So many backups, one a day, are looked back at."""
 RECENT = 7
@@ -30,9 +31,8 @@ _PATIENCE = 3
 def find_content_anomalies(chosen: Sequence[BackupSummary], append_only: Sequence[str]) -> list[Finding]:
     """What is odd about the last of `chosen`: backups of one environment, one a day, oldest first."""
     recent = list(chosen[-WINDOW - 1 :])
-    tables = pd.DataFrame(
-        [dict(summary.tables) for summary in recent], index=pd.Index([summary.day for summary in recent])
-    )
+    names = dict.fromkeys(table for summary in recent for table in summary.tables)
+    tables = {table: [summary.tables.get(table, nan) for summary in recent] for table in names}
     unchanged = list(_unchanged_contents(recent))
     losses = [
         *_missing_tables(recent, tables, append_only),
@@ -57,22 +57,22 @@ def pin_hint(before: BackupSummary) -> str:
 
 
 def _missing_tables(
-    recent: list[BackupSummary], tables: pd.DataFrame, append_only: Sequence[str]
+    recent: list[BackupSummary], tables: Tables, append_only: Sequence[str]
 ) -> Iterator[Finding]:
     """Tables that the last backups had and the newest has not; those that come and go are left out."""
     newest = recent[-1]
-    last = tables.iloc[-RECENT - 1 : -1]
-    for table in tables.columns:
-        present = tables[table].notna()
-        seen = int(last[table].notna().sum())
-        if table in newest.tables or seen < min(_SEEN, len(last)) or _comes_and_goes(present.tolist()):
+    last = recent[-RECENT - 1 : -1]
+    for table in tables:
+        seen = sum(table in summary.tables for summary in last)
+        present = [table in summary.tables for summary in recent]
+        if table in newest.tables or seen < min(_SEEN, len(last)) or _comes_and_goes(present):
             continue
         holder = next(summary for summary in reversed(recent) if table in summary.tables)
         rows = holder.tables[table]
         level = Level.CRITICAL if rows or table in append_only else Level.WARNING
         message = (
             f"{newest.name.dump}: the table {table} is gone. {holder.name.dump} has it with {rows:,} rows; "
-            f"{seen} of the {len(last)} backups of {last.index[0]} to {last.index[-1]} have it."
+            f"{seen} of the {len(last)} backups of {last[0].day} to {last[-1].day} have it."
         )
         figures = {"found": 0.0, "expected": float(rows)}
         yield Finding(
@@ -94,18 +94,18 @@ def _comes_and_goes(present: list[bool]) -> bool:
 
 
 def _shrunk_tables(
-    recent: list[BackupSummary], tables: pd.DataFrame, append_only: Sequence[str]
+    recent: list[BackupSummary], tables: Tables, append_only: Sequence[str]
 ) -> Iterator[Finding]:
     """Tables with fewer rows, in which rows are only ever added: by the settings, or as they always did."""
     newest = recent[-1]
-    last = tables.iloc[-RECENT - 1 : -1]
     for table, now in newest.tables.items():
-        most = last[table].max()
+        rows = tables[table][:-1]
+        most = max(known_values(rows[-RECENT:]), default=nan)
         if not now < most:
             continue
-        place = int((tables[table].iloc[:-1] == most).to_numpy().nonzero()[0][-1])
+        place = max(number for number, value in enumerate(rows) if value == most)
         declared, lost = table in append_only, most - now
-        learnt = lost > max(SHRUNK_ROWS, SHRUNK_SHARE * most) and _only_grew(tables[table].iloc[: place + 1])
+        learnt = lost > max(SHRUNK_ROWS, SHRUNK_SHARE * most) and _only_grew(rows[: place + 1])
         if not declared and not learnt:
             continue
         level = Level.CRITICAL if declared or lost >= GREAT_SHARE * most else Level.WARNING
@@ -121,30 +121,31 @@ def _shrunk_tables(
         )
 
 
-def _only_grew(rows: "pd.Series[float]") -> bool:
-    steps = rows.dropna().diff().dropna()
-    return len(steps) + 1 >= LEAST_LEARNT and bool((steps >= 0).all()) and bool((steps > 0).mean() >= _GROWS)
+def _only_grew(rows: Sequence[float]) -> bool:
+    steps = [after - before for before, after in pairwise(known_values(rows))]
+    if len(steps) + 1 < LEAST_LEARNT or min(steps) < 0:
+        return False
+    return sum(step > 0 for step in steps) >= _GROWS * len(steps)
 
 
-def _unusual_row_counts(recent: list[BackupSummary], tables: pd.DataFrame) -> Iterator[Finding]:
+def _unusual_row_counts(recent: list[BackupSummary], tables: Tables) -> Iterator[Finding]:
     """Tables with far more or fewer rows than their trend and their weekdays say."""
     newest, width = recent[-1], WIDTHS["rows"]
-    usual = tables.iloc[-RECENT - 1 : -1].median()
     for table, now in newest.tables.items():
-        away = abs(now - usual[table])
-        if not away > max(width.least, min(width.below, width.above) * usual[table]):
+        rows = tables[table][:-1]
+        usual = median(rows[-RECENT:])
+        if not abs(now - usual) > max(width.least, min(width.below, width.above) * usual):
             continue  # quick to say, of nearly all tables
-        steps = tables[table].iloc[:-1].diff().abs()
-        if not steps.median() <= _STEADY * usual[table]:
+        if not median([abs(after - before) for before, after in pairwise(rows)]) <= _STEADY * usual:
             continue
-        days = pd.Series(tables[table].to_numpy(), index=pd.DatetimeIndex(tables.index)).asfreq("D")
-        low, middle, high = compute_ranges(days, width).iloc[-1].tolist()
+        days = {summary.day: value for summary, value in zip(recent, tables[table], strict=True)}
+        low, middle, high = compute_ranges(days, width, {})[-1]
         if not (now < low or now > high):
             continue
-        known = tables[table].iloc[:-1].dropna()
+        known = [summary.day for summary in recent[:-1] if table in summary.tables]
         message = (
             f"{newest.name.dump}: {table} has {now:,} rows; {low:,.0f} to {high:,.0f} were expected, "
-            f"from {len(known)} backups of {known.index[0]} to {known.index[-1]}."
+            f"from {len(known)} backups of {known[0]} to {known[-1]}."
         )
         less = now < low
         cause = loss_cause(newest) if less else f"{newest.environment} holds more than before"
@@ -186,20 +187,21 @@ def _unchanged_contents(recent: list[BackupSummary]) -> Iterator[Finding]:
     )
 
 
-def _stopped_growth(recent: list[BackupSummary], tables: pd.DataFrame) -> Iterator[Finding]:
+def _stopped_growth(recent: list[BackupSummary], tables: Tables) -> Iterator[Finding]:
     """Tables that used to grow and have not for far longer than they ever rested."""
     newest = recent[-1]
     for table in newest.tables:
-        rows = tables[table].dropna()
-        steps = [after > before for before, after in pairwise(rows.tolist())]
+        days = [summary.day for summary in recent if table in summary.tables]
+        rows = known_values(tables[table])
+        steps = [after > before for before, after in pairwise(rows)]
         run = _trailing_standstill(steps)
         before = steps[: len(steps) - run]
         if not _is_unusual_standstill(run, before, share=_GROWS, least=_PATIENCE + 1):
             continue
-        first = rows.index[-1 - run]
+        first = days[-1 - run]
         message = (
-            f"{newest.name.dump}: {table} has not grown since {first} ({int(rows.iloc[-1]):,} rows). From "
-            f"{rows.index[0]} to {first} it grew on {sum(before)} of {len(before)} days, and never rested "
+            f"{newest.name.dump}: {table} has not grown since {first} ({int(rows[-1]):,} rows). From "
+            f"{days[0]} to {first} it grew on {sum(before)} of {len(before)} days, and never rested "
             f"longer than {_longest_standstill(before)}."
         )
         hint = f"Is it still the database in use? LEDGER_ENV={newest.environment} make identity"

@@ -4,12 +4,12 @@ Robust throughout (medians and median absolute deviations): a day that was wrong
 wrong day look right, and plain growth is what is expected. Every day's band is made of earlier days only.
 """
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from math import log1p
-
-import pandas as pd
+from datetime import date, timedelta
+from itertools import groupby
+from math import exp, log, log1p, nan
 
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 
@@ -90,73 +90,85 @@ def daily_backups(summaries: Sequence[BackupSummary]) -> list[BackupSummary]:
     return [by_day[day] for day in sorted(by_day)]
 
 
-def figures_frame(summaries: Sequence[BackupSummary]) -> pd.DataFrame:
-    """The figures of `daily` backups, a row for each calendar day; a day without backup has none."""
-    rows = [
-        {
-            "day": pd.Timestamp(summary.day),
-            "size": float(summary.size),
-            "database_size": float(summary.database_size),
-            "duration": float(summary.duration_seconds),
-            "throughput": summary.database_size / summary.duration_seconds
-            if summary.duration_seconds > 0
-            else None,
-            "rows": float(summary.rows),
-            "seal": summary.seal,
-        }
-        for summary in summaries
-    ]
-    return pd.DataFrame(rows, columns=["day", *NUMBERS, "seal"]).set_index("day").asfreq("D")
+def figure_value(summary: BackupSummary, figure: str) -> float:
+    """A figure of NUMBERS: bytes, seconds, bytes a second, or rows; NaN for the rate of what took no time."""
+    if figure == "size":
+        return float(summary.size)
+    if figure == "database_size":
+        return float(summary.database_size)
+    if figure == "duration":
+        return float(summary.duration_seconds)
+    if figure == "throughput":
+        seconds = summary.duration_seconds
+        return summary.database_size / seconds if seconds > 0 else nan
+    return float(summary.rows)
 
 
-def compute_ranges(
-    values: "pd.Series[float]", width: Tolerance, seals: "pd.Series[str] | None" = None
-) -> pd.DataFrame:
-    """Low, expected and high for each day of `values` (one a calendar day), from the days before it.
+Series = Sequence[float]
+"""A value for each calendar day, one after the other; NaN where there is none."""
+Limits = tuple[float, float, float]
+"""Low, expected and high of a day; NaN where it is not known."""
+
+
+def compute_ranges(known: Mapping[date, float], width: Tolerance, seals: Mapping[date, str]) -> list[Limits]:
+    """Low, expected and high for each calendar day from the first to the last in `known`, a value for each
+    day that has one (NaN: none). Each is made of the days before it.
 
     The level is the median of the last seven days, each carried forward by the trend (the median of what
     a week changed, over four weeks); on it comes what the same weekday differed by, in the median of eight.
     Backups with a seal other than the usual are like weekdays of their own: a seal of every byte takes long.
+    How far from that a value may lie is measured in median absolute deviations of the last six weeks.
+
+    Sources: a level, a trend and a seasonal component, each estimated robustly from the past, is the
+    decomposition of Cleveland et al., STL, Journal of Official Statistics 6 (1990), with running medians in
+    the place of its loess (Tukey, Exploratory Data Analysis, 1977, ch. 7); the deviation is the MAD of
+    Rousseeuw & Croux, Alternatives to the Median Absolute Deviation, JASA 88 (1993); that it is a better
+    rule for outliers than the standard deviation: Leys et al., J. Exp. Soc. Psychology 49 (2013).
     """
-    labels = _labels(values.index, seals)
+    days = _calendar(known)
+    values = [known.get(day, nan) for day in days]
     if width.ratio:
-        values = values.where(values > 0).transform("log")
-    trend = _trend(values)
-    ahead = pd.DataFrame({step: values.shift(step) + trend * step for step in range(1, _LEVEL + 1)})
-    level = ahead.median(axis=1)
-    level = level.where(level.notna(), _last_known(values))
-    away = values - level
-    season = away.groupby(labels).transform(_recent_median)
-    odd = labels >= _WEEK
-    middle = level + season.fillna(0.0).where(~odd, season)
-    wrong = values - middle
-    spread = wrong.abs().rolling(_SPREAD, min_periods=_LEVEL).median().shift() * _MAD_TO_SIGMA
-    below, above = _month_end_margins(wrong)
+        values = [log(value) if value > 0 else nan for value in values]
+    labels = _labels(days, seals)
+    level = _level(values)
+    season = _season([value - usual for value, usual in zip(values, level, strict=True)], labels)
+    middle = [
+        usual + (0.0 if differs != differs and label < _WEEK else differs)
+        for usual, differs, label in zip(level, season, labels, strict=True)
+    ]
+    wrong = [value - usual for value, usual in zip(values, middle, strict=True)]
+    spread = _shifted(_rolling([abs(value) for value in wrong], _SPREAD, _LEVEL))
+    below, above = _month_end_margins(days, wrong)
     edges = _ratio_edges if width.ratio else _edges
-    ranges = edges(middle, spread * width.deviations, below, above, width)
-    enough = values.notna().rolling(_TREND * 2, min_periods=1).sum().shift() >= LEAST_DAYS
-    return ranges.clip(lower=0).where(enough)
+    return [
+        edges(
+            middle[place], spread[place] * _MAD_TO_SIGMA * width.deviations, below[place], above[place], width
+        )
+        if len(known_values(values[max(0, place - _TREND * 2) : place])) >= LEAST_DAYS
+        else (nan, nan, nan)
+        for place in range(len(days))
+    ]
 
 
 def expected_ranges(
     summaries: Sequence[BackupSummary], figure: str, last: int = HISTORY_DAYS
 ) -> list[ExpectedRange]:
-    """The band of each of the `last` days that have a backup, and days enough before it; oldest first.
+    """The range of each of the `last` days that have a backup, and days enough before it; oldest first.
 
     `figure` is one of NUMBERS: sizes in bytes, duration in seconds, throughput in bytes a second.
     """
     chosen = daily_backups(summaries)
     if len(chosen) <= LEAST_DAYS:
         return []
-    table = figures_frame(chosen)
-    width = WIDTHS[figure]
-    ranges = compute_ranges(
-        table[figure], width, table["seal"] if width.ratio else None
+    width, days = WIDTHS[figure], [summary.day for summary in chosen]
+    values = {summary.day: figure_value(summary, figure) for summary in chosen}
+    seals = (
+        {summary.day: summary.seal for summary in chosen} if width.ratio else {}
     )  # no size hangs on a seal
-    days = [summary.day for summary in chosen]
-    rows = ranges.reindex(pd.DatetimeIndex(days)).to_numpy(dtype=float).tolist()
+    ranges = dict(zip(_calendar(values), compute_ranges(values, width, seals), strict=True))
     result = []
-    for place, (day, (low, middle, high)) in enumerate(zip(days, rows, strict=True)):
+    for place, day in enumerate(days):
+        low, middle, high = ranges[day]
         if place >= len(days) - last and middle == middle:  # not a NaN: there were days enough
             used = [other for other in days[:place] if (day - other).days <= _TREND * 2]
             result.append(ExpectedRange(day, low, middle, high, used[0], used[-1], len(used)))
@@ -166,80 +178,131 @@ def expected_ranges(
 _WEEK = 7
 
 
-def _labels(index: pd.Index, seals: "pd.Series[str] | None") -> "pd.Series[int]":
+def _calendar(days: Iterable[date]) -> list[date]:
+    """Every day from the first to the last of them."""
+    first, last = min(days), max(days)
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def known_values(values: Series) -> list[float]:
+    """The values that are not NaN."""
+    return [value for value in values if value == value]
+
+
+def median(values: Series, least: int = 1) -> float:
+    """The median of the values that are not NaN; NaN where fewer than `least` are."""
+    known = sorted(known_values(values))
+    if len(known) < least:
+        return nan
+    half = len(known) // 2
+    return known[half] if len(known) % 2 else (known[half - 1] + known[half]) / 2
+
+
+def _shifted(values: Series) -> list[float]:
+    """For each day the value of the day before."""
+    return [nan, *values[:-1]]
+
+
+def _changes(values: Series, days: int) -> list[float]:
+    """For each day what has changed in so many days."""
+    return [
+        *[nan] * min(days, len(values)),
+        *(now - then for now, then in zip(values[days:], values, strict=False)),
+    ]
+
+
+def _rolling(values: Series, window: int, least: int) -> list[float]:
+    """For each day the median of the `window` days up to it; NaN where fewer than `least` are known."""
+    return [median(values[max(0, end - window) : end], least) for end in range(1, len(values) + 1)]
+
+
+def _labels(days: Sequence[date], seals: Mapping[date, str]) -> list[int]:
     """What days are like one another: weekdays 0–6; seals that are not the usual one, 7 and on."""
-    labels = pd.Series(pd.DatetimeIndex(index).day_of_week, index=index)
-    if seals is None or seals.dropna().empty:
-        return labels
-    usual = seals.dropna().mode().iloc[0]
-    for number, seal in enumerate(sorted(set(seals.dropna()) - {usual})):
-        labels = labels.where(seals != seal, _WEEK + number)
-    return labels
+    counted = Counter(seals.values())
+    usual = min(counted, key=lambda seal: (-counted[seal], seal), default="")
+    odd = {seal: _WEEK + number for number, seal in enumerate(sorted(set(counted) - {usual}))}
+    return [odd.get(seals.get(day, usual), day.weekday()) for day in days]
 
 
-def _trend(values: "pd.Series[float]") -> "pd.Series[float]":
+def _level(values: Series) -> list[float]:
+    """What is expected of each day, its weekday aside; the last known value after a week without any."""
+    trend, result, last = _trend(values), [], nan
+    for place in range(len(values)):
+        recent = range(1, min(_LEVEL, place) + 1)
+        level = median([values[place - step] + trend[place] * step for step in recent])
+        result.append(level if level == level else last)
+        last = values[place] if values[place] == values[place] else last
+    return result
+
+
+def _trend(values: Series) -> list[float]:
     """What a day changes, as it was known the day before: by whole weeks, or by days while there are none."""
-    weeks = (values.diff(_LEVEL) / _LEVEL).rolling(_TREND, min_periods=_LEVEL).median()
-    steps = values.diff().rolling(_TREND, min_periods=3).median()
-    return weeks.where(weeks.notna(), steps).shift().fillna(0.0)
+    weeks = _rolling([change / _LEVEL for change in _changes(values, _LEVEL)], _TREND, _LEVEL)
+    steps = _rolling(_changes(values, 1), _TREND, 3)
+    known = [week if week == week else step for week, step in zip(weeks, steps, strict=True)]
+    return [trend if trend == trend else 0.0 for trend in _shifted(known)]
 
 
-def _last_known(values: "pd.Series[float]") -> "pd.Series[float]":
-    """The last known value before each day, for days after a week without any."""
-    return values.shift().ffill()
+def _season(away: Series, labels: Sequence[int]) -> list[float]:
+    """For each day that has a value, the median of the last eight before it that are like it; else NaN."""
+    before: dict[int, list[float]] = defaultdict(list)
+    result = []
+    for value, label in zip(away, labels, strict=True):
+        alike = before[label]
+        result.append(median(alike[-_SEASON:], _LEAST_SEASON) if value == value else nan)
+        alike.extend(known_values([value]))
+    return result
 
 
-def _recent_median(group: "pd.Series[float]") -> "pd.Series[float]":
-    """The median of the last eight before each that are known."""
-    known = group.dropna()
-    return known.shift().rolling(_SEASON, min_periods=_LEAST_SEASON).median().reindex(group.index)
+def _edges(middle: float, spread: float, below: float, above: float, width: Tolerance) -> Limits:
+    """The edges in the figure's own unit; none is below 0."""
+    size, spread = abs(middle), spread if spread == spread else 0.0
+    down = max(spread, size * width.below, width.least, below * _ROOM)
+    up = max(spread, size * width.above, width.least, above * _ROOM)
+    return _at_least_zero(middle - down, middle, middle + up)
 
 
-def _edges(
-    middle: "pd.Series[float]",
-    spread: "pd.Series[float]",
-    below: "pd.Series[float]",
-    above: "pd.Series[float]",
-    width: Tolerance,
-) -> pd.DataFrame:
-    """The band's edges in the figure's own unit."""
-    size, spread = middle.abs(), spread.fillna(0.0)
-    down = spread.clip(lower=size * width.below).clip(lower=width.least).clip(lower=below * _ROOM)
-    up = spread.clip(lower=size * width.above).clip(lower=width.least).clip(lower=above * _ROOM)
-    return pd.DataFrame({"low": middle - down, "expected": middle, "high": middle + up})
+def _ratio_edges(middle: float, spread: float, below: float, above: float, width: Tolerance) -> Limits:
+    """The edges where `middle` and the others are logarithms."""
+    spread, usual = spread if spread == spread else 0.0, exp(middle)
+    down = max(spread, -log1p(-width.below), below * _ROOM)
+    up = max(spread, log1p(width.above), above * _ROOM)
+    low, high = min(exp(middle - down), usual - width.least), max(exp(middle + up), usual + width.least)
+    return _at_least_zero(low, usual, high)
 
 
-def _ratio_edges(
-    middle: "pd.Series[float]",
-    spread: "pd.Series[float]",
-    below: "pd.Series[float]",
-    above: "pd.Series[float]",
-    width: Tolerance,
-) -> pd.DataFrame:
-    """The band's edges where `middle` and the others are logarithms."""
-    spread, usual = spread.fillna(0.0), middle.transform("exp")
-    down = spread.clip(lower=-log1p(-width.below)).clip(lower=below * _ROOM)
-    up = spread.clip(lower=log1p(width.above)).clip(lower=above * _ROOM)
-    low, high = (middle - down).transform("exp"), (middle + up).transform("exp")
-    apart = {"low": low.clip(upper=usual - width.least), "high": high.clip(lower=usual + width.least)}
-    return pd.DataFrame({"low": apart["low"], "expected": usual, "high": apart["high"]})
+def _at_least_zero(low: float, middle: float, high: float) -> Limits:
+    return (nan, nan, nan) if middle != middle else (max(low, 0.0), max(middle, 0.0), max(high, 0.0))
 
 
-def _month_end_margins(wrong: "pd.Series[float]") -> tuple["pd.Series[float]", "pd.Series[float]"]:
+def _month_end_margins(days: Sequence[date], wrong: Series) -> tuple[list[float], list[float]]:
     """How much farther a figure may lie around a month's end, downwards and upwards: what it did at two of
     the last four. Once is no habit."""
-    index = pd.DatetimeIndex(wrong.index)
-    near = (index.days_in_month - index.day < _TURN_BEFORE) | (index.day <= _TURN_AFTER)
-    month = (index - pd.Timedelta(days=_TURN_AFTER)).to_period("M")
-    inside = wrong.where(near)
+    near = [_is_near_month_end(day) for day in days]
+    months = [(day - timedelta(days=_TURN_AFTER)).replace(day=1) for day in days]
     result = []
     for sign in (-1, 1):
-        peaks = (inside * sign).groupby(month).max().clip(lower=0)
-        known = peaks.shift().rolling(_MONTHS, min_periods=2).apply(_second_largest, raw=True).fillna(0.0)
-        result.append(pd.Series(known.reindex(month).to_numpy(), index=wrong.index).where(near, 0.0))
+        found = zip(months, near, wrong, strict=True)
+        peaks = {
+            month: max(
+                (max(sign * value, 0.0) for _, at_end, value in group if at_end and value == value),
+                default=nan,
+            )
+            for month, group in groupby(found, key=lambda one: one[0])
+        }
+        margins = dict(zip(peaks, _habits(list(peaks.values())), strict=True))
+        result.append([margins[month] if at_end else 0.0 for month, at_end in zip(months, near, strict=True)])
     return result[0], result[1]
 
 
-def _second_largest(values: Sequence[float]) -> float:
-    """The second largest."""
-    return sorted(values)[-2]
+def _is_near_month_end(day: date) -> bool:
+    return day.day <= _TURN_AFTER or (day + timedelta(days=_TURN_BEFORE)).month != day.month
+
+
+def _habits(peaks: Series) -> list[float]:
+    """For each month the second largest peak of the four before it; 0 where fewer than two are known."""
+    result = []
+    for place in range(len(peaks)):
+        before = sorted(known_values(peaks[max(0, place - _MONTHS) : place]))
+        result.append(before[-2] if len(before) > 1 else 0.0)
+    return result

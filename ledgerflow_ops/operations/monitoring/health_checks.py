@@ -15,7 +15,13 @@ from ledgerflow_ops.core.catalog.catalog import newest_first, newest_proven
 from ledgerflow_ops.core.checks import Check, failed
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.core.monitoring import disk_findings, missing_backups, objectives, proof_findings
+from ledgerflow_ops.core.monitoring import (
+    anomalies,
+    disk_findings,
+    missing_backups,
+    objectives,
+    proof_findings,
+)
 from ledgerflow_ops.core.monitoring.missing_backups import DailySchedule
 from ledgerflow_ops.operations import removal_history, summaries
 from ledgerflow_ops.operations.background_process import Server
@@ -152,10 +158,6 @@ class _Watch:
 
     def anomalies(self) -> list[Finding]:
         """What is odd about the newest backup."""
-        from ledgerflow_ops.core.monitoring import (
-            anomalies,  # pandas takes as long to import as a backup takes
-        )
-
         return [] if self.blind else anomalies.find_anomalies(self.dated, self.env.settings.append_only)
 
     def _reckoned(self, backups: Sequence[BackupSummary]) -> list[BackupSummary]:

@@ -88,8 +88,7 @@ def figure(found: Standing, name: str, title: str) -> Chart | None:
     if len(daily) < 2:
         return None
     known = {band.day: band for band in expected_ranges.expected_ranges(summaries, name)}
-    values = expected_ranges.figures_frame(daily)[name]
-    rows = [_point(one, float(values.loc[pd.Timestamp(one.day)]), known.get(one.day)) for one in daily]
+    rows = [_point(one, expected_ranges.figure_value(one, name), known.get(one.day)) for one in daily]
     table = pd.DataFrame(rows)
     axis = _SECONDS if name == "duration" else _BYTES
     base = alt.Chart(table).encode(x=alt.X("day:T", title=None, scale=_UTC, axis=_days(len(daily))))

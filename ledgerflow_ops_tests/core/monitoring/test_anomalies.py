@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -40,6 +40,29 @@ def tables(history: list[BackupSummary], change: Callable[[dict[str, int]], obje
 def one(found: list[Finding], kind: str) -> Finding:
     (finding,) = [each for each in found if each.kind == kind]
     return finding
+
+
+@pytest.mark.parametrize(
+    ("figure", "place", "day", "limits"),
+    [
+        ("size", 0, date(2024, 3, 12), (1492621.4724000003, 8864592.0, 16236562.5276)),
+        ("size", 45, date(2024, 4, 26), (32848320.589285713, 43797760.78571428, 59126977.06071428)),
+        ("size", -1, date(2024, 7, 1), (67576484.33035715, 90101979.10714287, 121637671.79464287)),
+        ("duration", 0, date(2024, 3, 12), (0.0, 23.410856568317623, 58.52714142079406)),
+        ("duration", 45, date(2024, 4, 28), (14.526045293765115, 55.321488381267784, 210.68825098820002)),
+        ("duration", -1, date(2024, 7, 1), (24.695281532765247, 86.80024363089542, 305.08995349522354)),
+        ("throughput", 0, date(2024, 3, 12), (3410037.2670168686, 8525093.167542165, 42625465.837710865)),
+        ("throughput", 45, date(2024, 4, 28), (1068306.7337383174, 4019005.2230755617, 20095026.115377795)),
+        ("throughput", -1, date(2024, 7, 1), (1567159.626776009, 6894645.934469245, 34473229.672346264)),
+    ],
+)
+def test_the_ranges_are_those_that_pandas_computes_from_the_same_history(
+    plain: list[BackupSummary], figure: str, place: int, day: date, limits: tuple[float, float, float]
+) -> None:
+    """The numbers come from pandas' rolling medians and grouped shifts, which took longer to import."""
+    band = expected_ranges(plain, figure)[place]
+    assert band.day == day
+    assert (band.low, band.expected, band.high) == pytest.approx(limits, rel=1e-9)
 
 
 def test_a_plain_history_raises_nothing(plain: list[BackupSummary]) -> None:
