@@ -45,7 +45,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops.operations.verification.examination import Examination
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import NOON
+from ledgerflow_ops_tests.builders import NOON, folder_of
 from ledgerflow_ops_tests.e2e.bare_machine import bare_machine, commit_project
 from ledgerflow_ops_tests.e2e.commands import Said
 from ledgerflow_ops_tests.fakes import catalogs
@@ -161,14 +161,14 @@ def ledger(root: Path, gigabytes: float, rounds: int) -> list[Figure]:
             names.append(f"bench{turn}.dump")
             ours.append(timed(partial(backup.backup, env, BackupRequest(file=names[-1]))))
             console.print(f"  backup: pg_dump -Fc {theirs[-1]:.1f} s, sealed and decoded {ours[-1]:.1f} s")
-        file = env.folder.file(names[-1])
+        file = folder_of(env).file(names[-1])
         figures = [
             Figure("sealed, hashed, decoded backup / pg_dump -Fc", _ratio(ours, theirs), 0.35),
             Figure("its file / pg_dump -Fc's", file.stat().st_size / plain.stat().st_size, 1.0),
             Figure("our process above what it had", memory.growth, 64, "MiB"),
         ]
         for extra in names[:-1]:
-            env.folder.file(extra).unlink()
+            folder_of(env).file(extra).unlink()
         return figures + _drills(root, env, names[-1], plain, place, rounds)
 
 

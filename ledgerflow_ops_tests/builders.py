@@ -8,11 +8,13 @@ from typing import Any
 
 from ledgerflow_ops import sample
 from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.adapters.storage.folder import Folder
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.progress import Reporter, Step
+from ledgerflow_ops.operations import removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -38,6 +40,18 @@ class Recorder:
 
     def say(self, message: str) -> None:
         self.said.append(message)
+
+
+def folder_of(env: EnvironmentContext) -> Folder:
+    """The folder of an environment's backups, for tests that look into it or damage what is there."""
+    path = env.store.root()
+    assert path
+    return Folder(path)
+
+
+def history_of(env: EnvironmentContext) -> Folder:
+    """Likewise the folder of what rotation has taken away."""
+    return Folder(folder_of(env).path / removal_history.FOLDER)
 
 
 def folder(root: Path) -> Path:

@@ -42,7 +42,7 @@ def show(
     fields = _fields(env, entry, result, failure, reached)
     clear(env.ctx.reporter)
     if entry:
-        terminal.say(f"{entry.name.dump}  {format_size(entry.size)}  in {env.folder.path}", "bold")
+        terminal.say(f"{entry.name.dump}  {format_size(entry.size)}  in {env.store.location}", "bold")
     terminal.checks(result.checks)
     for warning in (entry.manifest.warnings or ()) if entry and entry.manifest else ():
         terminal.say(f"{'NOT IN THE DUMP' if warning.missing else 'noted'}: {warning.sentence}", "yellow")
@@ -108,10 +108,10 @@ def _fields(
         "checks": [check.as_json() for check in result.checks],
     }
     if entry:
-        fields |= {"file": str(env.folder.file(entry.name.dump)), "size": entry.size}
+        fields |= {"file": env.store.describe(entry.name.dump), "size": entry.size}
     if manifest and entry:
         fields |= {
-            "manifest": str(env.folder.file(entry.name.manifest)),
+            "manifest": env.store.describe(entry.name.manifest),
             "sizes": {"dump": manifest.dump.size, "database": manifest.source.size},
             "sha256": manifest.dump.sha256,
             "backup_day": manifest.backup_day.isoformat(),

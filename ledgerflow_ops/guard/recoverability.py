@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from ledgerflow_ops.adapters.storage import folder as folders
 from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.core.catalog.catalog import newest_reliable
 from ledgerflow_ops.core.errors import LedgerError
@@ -39,17 +38,19 @@ def standing(env: EnvironmentContext, now: datetime, scene: Scene, volumes: Iter
 
 def _trouble(env: EnvironmentContext, file: str, size: int, scene: Scene, volumes: Iterable[str]) -> str:
     """Why the place is not one to rely on; empty when it is."""
-    folder = env.folder
+    store = env.store
+    root = store.root()
     for name in volumes:
-        if within(str(folder.path.resolve()), mountpoint(name, scene.engine)):
+        if root and within(str(root.resolve()), mountpoint(name, scene.engine)):
             return f"the backups are kept in {name}, which is about to go"
-    found = folders.permissions(folder, file)
+    found = store.privacy(file)
     if found.fatal:
         return f"its newest proven backup cannot be relied on: {found.message.rstrip('.')}"
-    if not folders.writable(folder.path):
-        return f"nothing can be written into {folder.path}"
-    if folder.free() < size:
-        return f"there is no room for another backup in {folder.path} ({format_size(folder.free())} free)"
+    if not store.writable():
+        return f"nothing can be written into {store.location}"
+    free = store.free()
+    if free is not None and free < size:
+        return f"there is no room for another backup in {store.location} ({format_size(free)} free)"
     return ""
 
 

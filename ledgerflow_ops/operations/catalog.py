@@ -2,9 +2,9 @@
 
 import re
 from functools import lru_cache
-from pathlib import Path
 
-from ledgerflow_ops.adapters.storage.folder import Folder, Version
+from ledgerflow_ops.adapters.storage.store import BackupStore
+from ledgerflow_ops.adapters.storage.stored_file import Version
 from ledgerflow_ops.core.catalog.catalog import (
     LATEST,
     LATEST_PROVEN,
@@ -27,7 +27,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 def entries(env: EnvironmentContext) -> list[CatalogEntry]:
     """Every dump of the environment, by name; also those whose dump is gone but whose manifest is there."""
-    stems = {BackupName.of(file) for ending in (DUMP, MANIFEST) for file in env.folder.names(ending)}
+    stems = {BackupName.of(file) for file in env.store.names(DUMP, MANIFEST)}
     return [entry(env, name) for name in sorted(stems, key=lambda name: name.stem)]
 
 
@@ -41,15 +41,15 @@ def entry(env: EnvironmentContext, name: BackupName, *, remember: bool = True) -
 
     `remember` keeps its manifest in this process's memory, for the next time.
     """
-    folder, manifest, proof, problem = env.folder, None, None, ""
-    local = not any(folder.evicted(file) for file in (name.dump, name.manifest, name.globals))
-    size, unread = folder.size(name.dump) or 0, False
+    store, manifest, proof, problem = env.store, None, None, ""
+    local = not any(store.evicted(file) for file in (name.dump, name.manifest, name.globals))
+    size, unread = store.size(name.dump) or 0, False
     try:
-        if not folder.evicted(name.manifest):  # to read it would fetch it, or read what is not there
+        if not store.evicted(name.manifest):  # to read it would fetch it, or read what is not there
             manifest = read_manifest(env, name, remember=remember)
         proof = read_proof(env, name, manifest)
         if manifest and manifest.files:
-            local = local and not any(folder.evicted(facts.file) for facts in manifest.files.archives)
+            local = local and not any(store.evicted(facts.file) for facts in manifest.files.archives)
         if manifest and not local:
             size = manifest.dump.size
         elif manifest:
@@ -68,23 +68,23 @@ def mismatch(env: EnvironmentContext, name: BackupName, manifest: Manifest) -> s
         return f"{name.manifest} is {manifest.environment}'s"
     if manifest.dump.file != name.dump:
         return f"{name.manifest} commits {manifest.dump.file}, another file"
-    if wrong := _wrong(env.folder, manifest.dump):
+    if wrong := _wrong(env.store, manifest.dump):
         return f"{name.dump} {wrong}"
-    if env.folder.hollow(name.dump):
+    if env.store.hollow(name.dump):
         return f"{name.dump} is a file of holes: its {manifest.dump.size} bytes never came to the disk"
-    if manifest.globals and (wrong := _wrong(env.folder, manifest.globals)):
+    if manifest.globals and (wrong := _wrong(env.store, manifest.globals)):
         return f"{manifest.globals.file}, the roles of {name.stem}, {wrong}"
     for facts in manifest.files.archives if manifest.files else ():
-        if wrong := _wrong(env.folder, facts):
+        if wrong := _wrong(env.store, facts):
             return f"{facts.file}, which holds files of {name.stem}, {wrong}"
     return ""
 
 
-def _wrong(folder: Folder, facts: FileFacts) -> str:
+def _wrong(store: BackupStore, facts: FileFacts) -> str:
     """What is wrong with a file at a glance, to follow its name; empty when nothing is."""
-    if other := folder.what(facts.file):
+    if other := store.what(facts.file):
         return f"is {other}, not a regular file"
-    size = folder.size(facts.file)
+    size = store.size(facts.file)
     if size is None:
         return "is gone"
     return "" if size == facts.size else f"has {size} bytes; its manifest says {facts.size}"
@@ -92,25 +92,25 @@ def _wrong(folder: Folder, facts: FileFacts) -> str:
 
 def read_manifest(env: EnvironmentContext, name: BackupName, *, remember: bool = True) -> Manifest | None:
     """The manifest beside a dump, or None; BadBackup when it is not whole."""
-    version = env.folder.version(name.manifest)
+    version = env.store.version(name.manifest)
     if version is None:
         return None
     read = _decoded if remember else _decoded.__wrapped__
-    return read(env.folder, name.manifest, version)
+    return read(env.store, name.manifest, version)
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _decoded(folder: Folder, file: str, _version: Version) -> Manifest:
+def _decoded(store: BackupStore, file: str, _version: Version) -> Manifest:
     """A manifest as it was at that version of its file. A catalog is read again and again."""
-    return Manifest.decode(folder.record(file), file)
+    return Manifest.decode(store.record(file), file)
 
 
 def read_proof(env: EnvironmentContext, name: BackupName, manifest: Manifest | None) -> Proof | None:
     """The proof beside a dump if it speaks of this dump and this manifest; a damaged proof is none."""
-    if manifest is None or env.folder.version(name.proof) is None:
+    if manifest is None or env.store.version(name.proof) is None:
         return None
     try:
-        proof = Proof.decode(env.folder.record(name.proof), name.proof)
+        proof = Proof.decode(env.store.record(name.proof), name.proof)
     except BadBackup:
         return None
     return proof if proof.speaks_of(manifest.dump.sha256, manifest.digest) else None
@@ -127,7 +127,7 @@ def find(env: EnvironmentContext, file: str | None) -> BackupName:
         found = newest(entries(env))
         if found is None:
             raise SettingsError(
-                f"There is no backup of {env.environment} in {env.folder.path}.",
+                f"There is no backup of {env.environment} in {env.store.location}.",
                 hint=f"Take one: LEDGER_ENV={env.environment} make backup",
             )
         return found.name
@@ -139,15 +139,15 @@ def find(env: EnvironmentContext, file: str | None) -> BackupName:
 
 
 def _named(env: EnvironmentContext, file: str, hint: str) -> BackupName:
-    path = Path(file).expanduser()
-    if len(path.parts) > 1 and path.parent.resolve() != env.folder.path.resolve():
+    found = env.store.name_of(file)
+    if found is None:
         raise SettingsError(
-            f"{file} is not in {env.environment}'s folder {env.folder.path}.",
+            f"{file} is not in {env.environment}'s folder {env.store.location}.",
             hint="Name a file of that folder, or copy it there first.",
         )
-    if not path.name.endswith(DUMP):
+    if not found.endswith(DUMP):
         raise SettingsError(f"{file!r} does not end in {DUMP}.", hint=hint)
-    name = BackupName.of(path.name)
-    if not env.folder.taken(name.dump) and not env.folder.taken(name.manifest):
-        raise SettingsError(f"There is no {name.dump} in {env.folder.path}.", hint=hint)
+    name = BackupName.of(found)
+    if not env.store.taken(name.dump) and not env.store.taken(name.manifest):
+        raise SettingsError(f"There is no {name.dump} in {env.store.location}.", hint=hint)
     return name

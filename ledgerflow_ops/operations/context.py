@@ -12,7 +12,9 @@ from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools, fetched_tools
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.adapters.services.container import Container
-from ledgerflow_ops.adapters.storage.folder import Folder
+from ledgerflow_ops.adapters.storage.codec import PLAIN, Codec
+from ledgerflow_ops.adapters.storage.local_store import LocalStore
+from ledgerflow_ops.adapters.storage.store import BackupStore, StoredFile
 from ledgerflow_ops.adapters.system import clock, journal_file
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.catalog.data_rules import DataRule
@@ -74,20 +76,30 @@ class OperationContext:
 
 @dataclass(frozen=True)
 class EnvironmentContext:
-    """An environment at hand: its settings, its folder, its database."""
+    """An environment at hand: its settings, its backups, its database."""
 
     ctx: OperationContext
     environment: Environment
     location: Path | None = None
-    """Where the backups lie, if not in the environment's primary folder."""
+    """The folder that the backups lie in, if not the environment's primary one."""
 
     @property
     def settings(self) -> EnvironmentSettings:
         return self.ctx.settings.environments[self.environment]
 
     @property
-    def folder(self) -> Folder:
-        return Folder(self.location or self.ctx.settings.folder(self.environment))
+    def store(self) -> BackupStore:
+        """Where its backups lie, in this location."""
+        return LocalStore(self.location or self.ctx.settings.folder(self.environment))
+
+    def file(self, name: str) -> StoredFile:
+        """A file of a backup that holds data: dump, files, roles. Records are read from the store itself."""
+        return StoredFile(self.store, name, self.codec)
+
+    @property
+    def codec(self) -> Codec:
+        """How files that hold data are stored."""
+        return PLAIN
 
     def locations(self) -> list["EnvironmentContext"]:
         """The environment at every place that holds backups of it: the primary folder first."""

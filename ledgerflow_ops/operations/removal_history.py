@@ -9,7 +9,8 @@ from datetime import date, datetime
 from functools import lru_cache
 from itertools import chain, count
 
-from ledgerflow_ops.adapters.storage.folder import Folder, Version
+from ledgerflow_ops.adapters.storage.store import BackupStore
+from ledgerflow_ops.adapters.storage.stored_file import Version
 from ledgerflow_ops.core.catalog import backup_summary
 from ledgerflow_ops.core.catalog import history as keeping
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
@@ -24,15 +25,15 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 FOLDER = "history"
 
 
-def folder(env: EnvironmentContext) -> Folder:
+def store(env: EnvironmentContext) -> BackupStore:
     """Where an environment's history is: beside its backups, which outlive this machine's state."""
-    return Folder(env.ctx.settings.folder(env.environment) / FOLDER)
+    return env.ctx.env(env.environment).store.section(FOLDER)
 
 
 def key(env: EnvironmentContext, name: BackupName, digest: str) -> str:
     """A name in the history that no other backup has: its own, unless an earlier one was called the same, or
     it is this very one, brought back from an archive since."""
-    there = folder(env)
+    there = store(env)
     longer = (f"{name.stem}.{digest[:8]}{f'.{number}' if number else ''}" for number in count())
     return next(
         stem
@@ -43,9 +44,9 @@ def key(env: EnvironmentContext, name: BackupName, digest: str) -> str:
 
 def note(env: EnvironmentContext, going: Removal) -> Removal:
     """Write a removal down, durably, as it stands; the record of one that is over is taken away."""
-    there = folder(env)
+    there = store(env)
     if going.over:
-        there.remove(going.key + GOING)
+        there.delete(going.key + GOING)
     else:
         there.prepare()
         there.replace(going.key + GOING, going.encode())
@@ -54,12 +55,12 @@ def note(env: EnvironmentContext, going: Removal) -> Removal:
 
 def forget(env: EnvironmentContext, going: Removal) -> None:
     """Take back a removal that was decided and never begun."""
-    folder(env).remove(going.key + GOING)
+    store(env).delete(going.key + GOING)
 
 
 def unfinished(env: EnvironmentContext) -> list[Removal]:
     """The removals that are not over, by name. One whose record cannot be read is told, and left as it is."""
-    found, there = [], folder(env)
+    found, there = [], store(env)
     for file in there.names(GOING):
         try:
             found.append(Removal.decode(there.record(file), file))
@@ -84,7 +85,7 @@ def wiped(env: EnvironmentContext, days: Iterable[date]) -> None:
 
 def keep_facts(env: EnvironmentContext, kept_as: BackupName) -> None:
     """Write the small facts of a backup whose manifest is in the history, unless they are there."""
-    there, file = folder(env), kept_as.stem + FACTS
+    there, file = store(env), kept_as.stem + FACTS
     found = None if there.taken(file) else _summary(env, kept_as)
     if found:
         there.replace(file, keeping.encode_facts(found))
@@ -95,7 +96,7 @@ def past(env: EnvironmentContext) -> list[BackupSummary]:
 
     They are known for at least 400 days.
     """
-    there = folder(env)
+    there = store(env)
     facts = {file: there.version(file) for file in there.names(FACTS)}
     found = [_facts(there, file, version) for file, version in facts.items() if version]
     names = [BackupName.of(file) for file in there.names(MANIFEST)]
@@ -106,7 +107,7 @@ def past(env: EnvironmentContext) -> list[BackupSummary]:
 
 def prune(env: EnvironmentContext, since: datetime) -> list[str]:
     """Keep the history in bounds; the files removed. `since` is the newest proven recovery point."""
-    there, busy = folder(env), {one.key for one in unfinished(env)}
+    there, busy = store(env), {one.key for one in unfinished(env)}
     whole = [BackupName.of(file) for file in there.names(MANIFEST)]
     for name in whole:
         keep_facts(env, name)
@@ -117,11 +118,11 @@ def prune(env: EnvironmentContext, since: datetime) -> list[str]:
     removed = [file for stem in sorted(old) for file in (BackupName(stem).manifest, BackupName(stem).proof)]
     removed += [stem + FACTS for stem in sorted(ancient)]
     for file in removed:
-        there.discard(file)
+        there.delete(file)
     return removed
 
 
-def _points(there: Folder) -> Iterator[tuple[str, datetime]]:
+def _points(there: BackupStore) -> Iterator[tuple[str, datetime]]:
     """The recovery points of those that have facts, by the name that they are kept under."""
     for file in there.names(FACTS):
         version = there.version(file)
@@ -131,7 +132,7 @@ def _points(there: Folder) -> Iterator[tuple[str, datetime]]:
 
 
 @lru_cache(maxsize=20_000)
-def _facts(there: Folder, file: str, _version: Version) -> BackupSummary | None:
+def _facts(there: BackupStore, file: str, _version: Version) -> BackupSummary | None:
     """The facts as they were at that version of their file; None where they are not whole."""
     try:
         return keeping.decode_facts(there.record(file), file)
@@ -141,17 +142,17 @@ def _facts(there: Folder, file: str, _version: Version) -> BackupSummary | None:
 
 def _summary(env: EnvironmentContext, kept_as: BackupName) -> BackupSummary | None:
     """What the manifest and the proof in the history say; None where the manifest is not whole."""
-    there = folder(env)
+    there = store(env)
     try:
         manifest = Manifest.decode(there.record(kept_as.manifest), kept_as.manifest)
     except LedgerError:
         return None
     name = BackupName.of(manifest.dump.file)
-    proof = _proof(there, kept_as, manifest) or _proof(env.folder, name, manifest)  # it follows the manifest
+    proof = _proof(there, kept_as, manifest) or _proof(env.store, name, manifest)  # it follows the manifest
     return backup_summary.summarize(CatalogEntry(env.environment, name, manifest.dump.size, manifest, proof))
 
 
-def _proof(there: Folder, called: BackupName, manifest: Manifest) -> Proof | None:
+def _proof(there: BackupStore, called: BackupName, manifest: Manifest) -> Proof | None:
     try:
         proof = Proof.decode(there.record(called.proof), called.proof)
     except LedgerError:

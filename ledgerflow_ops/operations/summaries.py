@@ -13,8 +13,7 @@ from pathlib import Path
 import xxhash
 
 from ledgerflow_ops.adapters.storage import cache as saved
-from ledgerflow_ops.adapters.storage import folder_snapshot
-from ledgerflow_ops.adapters.storage.folder_snapshot import FolderSnapshot
+from ledgerflow_ops.adapters.storage.stored_file import Listing
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.catalog import backup_summary, index, manifest, naming, proof, rungs
 from ledgerflow_ops.core.catalog import catalog as core_catalog
@@ -46,10 +45,10 @@ def own(env: EnvironmentContext, found: Iterable[BackupSummary]) -> list[BackupS
 
 def listed(env: EnvironmentContext) -> list[ListedDump]:
     """Every dump of the environment, by name, also what is no backup; as `catalog.entries` tells it."""
-    return marked(env, folder_snapshot.scan(env.folder.path))[0]
+    return marked(env, env.store.listing())[0]
 
 
-def marked(env: EnvironmentContext, found: FolderSnapshot) -> tuple[list[ListedDump], str]:
+def marked(env: EnvironmentContext, found: Listing) -> tuple[list[ListedDump], str]:
     """As `listed`, of the folder as a look has just found it; and a digest that is another whenever a file
     of any of them is. The digest is empty where something could not be read."""
     begun = clock.now().timestamp()
@@ -71,7 +70,7 @@ class _Reading:
     """A look at a folder: what the index has, and what has to be read from the manifests since."""
 
     env: EnvironmentContext
-    seen: FolderSnapshot
+    seen: Listing
     known: dict[str, IndexRecord]
     begun: float
 
@@ -107,7 +106,7 @@ class _Reading:
 
 
 def _believed(
-    env: EnvironmentContext, seen: FolderSnapshot, known: dict[str, IndexRecord]
+    env: EnvironmentContext, seen: Listing, known: dict[str, IndexRecord]
 ) -> dict[str, IndexRecord]:
     """The index, unless what it says of the newest backups is not what their own files say: then none of it.
 
@@ -130,7 +129,7 @@ def _summaries(known: dict[str, IndexRecord]) -> Iterator[BackupSummary]:
 
 
 def _record(
-    env: EnvironmentContext, seen: FolderSnapshot, name: BackupName, known: IndexRecord | None
+    env: EnvironmentContext, seen: Listing, name: BackupName, known: IndexRecord | None
 ) -> IndexRecord:
     """What is known of a dump: as the index has it, if all its files are as they were then."""
     if known is not None and known.mark == seen.mark(_files(name, known.archives)):
@@ -151,7 +150,7 @@ def _files(name: BackupName, archives: tuple[str, ...]) -> tuple[str, ...]:
     return (name.dump, name.manifest, name.globals, name.proof, *archives)
 
 
-def _settled(seen: FolderSnapshot, record: IndexRecord, begun: float) -> bool:
+def _settled(seen: Listing, record: IndexRecord, begun: float) -> bool:
     """Whether a record may be kept. Times in the future, by a clock that went wrong, are as good as old."""
     changed, instant = seen.changed(_files(record.listed.name, record.archives)), int(begun * 1e9)
     ended = int(clock.now().timestamp() * 1e9)
@@ -162,16 +161,16 @@ def _load(env: EnvironmentContext) -> dict[str, IndexRecord]:
     data = saved.load(_file(env))
     if data is None:
         return {}
-    return index.decode(data, env.environment, code=_code(), folder=str(env.folder.path))
+    return index.decode(data, env.environment, code=_code(), folder=env.store.location)
 
 
 def _save(env: EnvironmentContext, records: list[IndexRecord]) -> None:
-    saved.save(_file(env), index.encode(records, code=_code(), folder=str(env.folder.path)))
+    saved.save(_file(env), index.encode(records, code=_code(), folder=env.store.location))
 
 
 def _file(env: EnvironmentContext) -> Path:
     """An index for each folder: an environment may have backups in several places."""
-    place = xxhash.xxh3_64_hexdigest(str(env.folder.path).encode())
+    place = xxhash.xxh3_64_hexdigest(env.store.location.encode())
     return env.ctx.settings.state_dir / "index" / f"{env.environment}-{place}.json"
 
 

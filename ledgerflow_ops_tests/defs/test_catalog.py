@@ -24,6 +24,7 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.verification import drill
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.e2e.commands import damaged
 
@@ -75,9 +76,9 @@ def test_every_dump_is_a_row_whatever_is_known_of_it(bench: Bench, env: Environm
     yesterday = bench.env(now=lambda: clock.now() - timedelta(days=1))
     good = proven(yesterday)
     bad = backup.backup(env)
-    damaged(env.folder.file(bad.dump.file))
+    damaged(folder_of(env).file(bad.dump.file))
     drill.drill(env, BackupName.of(bad.dump.file))
-    (env.folder.path / "by_hand.dump").write_bytes(env.folder.file(good.dump.file).read_bytes())
+    (folder_of(env).path / "by_hand.dump").write_bytes(folder_of(env).file(good.dump.file).read_bytes())
 
     table = frame(envs(bench))
     assert list(table.columns) == COLUMNS
@@ -103,8 +104,8 @@ def test_every_dump_is_a_row_whatever_is_known_of_it(bench: Bench, env: Environm
 
 
 def test_dumps_of_which_no_day_is_known_make_no_trouble(bench: Bench, env: EnvironmentContext) -> None:
-    env.folder.prepare()
-    (env.folder.path / "by_hand.dump").write_bytes(b"PGDMP")
+    folder_of(env).prepare()
+    (folder_of(env).path / "by_hand.dump").write_bytes(b"PGDMP")
     told = materialized(bench)
     assert (told["backups"], told["proven"]) == (1, 0)
     assert "no manifest" in breakable(told["catalog"])
@@ -112,8 +113,8 @@ def test_dumps_of_which_no_day_is_known_make_no_trouble(bench: Bench, env: Envir
 
 
 def test_a_bar_in_a_name_does_not_break_the_table(bench: Bench, env: EnvironmentContext) -> None:
-    env.folder.prepare()
-    (env.folder.path / "a|b.dump").write_bytes(b"PGDMP")
+    folder_of(env).prepare()
+    (folder_of(env).path / "a|b.dump").write_bytes(b"PGDMP")
     assert "a\\|b.dump" in str(materialized(bench)["catalog"])
 
 
@@ -186,10 +187,10 @@ def _copied(env: EnvironmentContext, manifest: Manifest, proof: Proof, days: int
     facts = manifest.dump.model_copy(update={"file": name.dump, "size": 5})
     update = {"backup_day": instant.date(), "recovery_point": instant, "dump": facts, "globals": None}
     copy = manifest.model_copy(update=update)
-    (env.folder.path / name.dump).write_bytes(b"PGDMP")
-    (env.folder.path / name.manifest).write_bytes(copy.encode())
+    (folder_of(env).path / name.dump).write_bytes(b"PGDMP")
+    (folder_of(env).path / name.manifest).write_bytes(copy.encode())
     told = proof.model_copy(update={"file": name.dump, "manifest_digest": copy.digest})
-    (env.folder.path / name.proof).write_bytes(told.encode())
+    (folder_of(env).path / name.proof).write_bytes(told.encode())
 
 
 def _timed(work: Callable[[], object]) -> float:

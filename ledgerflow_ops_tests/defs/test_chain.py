@@ -21,6 +21,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
 
 DUMP_CHECKS = {"exists", "size", "permissions", "integrity", "sealed", "source_is_real"}
@@ -126,7 +127,7 @@ class TestWindow:
             later,
             next(
                 name
-                for name in (BackupName.of(file) for file in later.folder.dumps())
+                for name in (BackupName.of(file) for file in folder_of(later).dumps())
                 if name.dump != manifest.dump.file
             ),
         )

@@ -15,6 +15,7 @@ from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.verification import drill, rolling_drill
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.e2e.commands import damaged
 
@@ -72,7 +73,7 @@ def test_restores_the_oldest_proofs_again_and_puts_them_on_their_days(
 def test_a_bad_one_is_told_after_all_had_their_turn(bench: Bench, instance: dg.DagsterInstance) -> None:
     bad, good = made(bench, 3), made(bench, 4)
     drilled(bench, bad, 3)
-    damaged(bench.env().folder.file(bad.dump.file))
+    damaged(folder_of(bench.env()).file(bad.dump.file))
     done = night(bench, instance, redrill_days=1)
     assert not done.success
     [failed] = [event for event in done.all_events if event.is_step_failure]

@@ -17,6 +17,7 @@ from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.defs.daemons import Servers, servers
 from ledgerflow_ops_tests.fakes import sandboxes
@@ -157,7 +158,7 @@ def test_killed_at_any_moment_it_makes_nothing_twice_and_loses_nothing(bench: Be
         assert len(night_runs(opened, "backup")) >= 1 + (not killed), "another for the one that died at work"
     [entry] = catalog.entries(bench.env())
     assert entry.proven
-    assert not list(bench.env().folder.path.glob("*.partial"))
+    assert not list(folder_of(bench.env()).path.glob("*.partial"))
     with bench.instance() as opened:
         assert len(succeeded(opened, "backup")) == 1
         for task in ("rotate", "redrill"):

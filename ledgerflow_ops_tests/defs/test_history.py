@@ -27,6 +27,7 @@ from ledgerflow_ops.defs.names import HISTORY_JOB
 from ledgerflow_ops.defs.storage import LedgerEventLog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.defs.pages import Page, page
 from ledgerflow_ops_tests.defs.test_runs import order
@@ -155,9 +156,9 @@ def test_days_before_the_window_need_no_runs_unless_the_backups_are_away(
     order(env)
     with bench.instance() as opened:
         assert tidy(later(bench, retention_days=3), opened).remove == ()
-        away = env.folder.path.rename(env.folder.path.with_name("away"))
+        away = folder_of(env).path.rename(folder_of(env).path.with_name("away"))
         assert tidy(later(bench, retention_days=2), opened).remove == ()
-        away.rename(env.folder.path)
+        away.rename(folder_of(env).path)
         assert tidy(later(bench, retention_days=2), opened).remove == (failed,)
 
 

@@ -14,6 +14,7 @@ from ledgerflow_ops.defs.runs.run_context import TASK
 from ledgerflow_ops.defs.runs.run_records import Cursor, ended_since
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.defs.daemons import servers
 from ledgerflow_ops_tests.fakes import programs, sandboxes
@@ -49,7 +50,7 @@ def look_every_second(home: Path) -> None:
 def test_a_run_that_hangs_is_ended_and_the_next_backup_succeeds(bench: Bench) -> None:
     """Its pg_dump hangs, a script around a program: so does one that waits for a server that is gone."""
     assert bench.database is not None
-    folder, mark = bench.env().folder, bench.root.name
+    folder, mark = folder_of(bench.env()), bench.root.name
     hang, hangs = bench.root / "hang", bench.root / "hangs"
     hang.touch()
     partial = f"ls {folder.path} 2>/dev/null | grep partial"

@@ -32,6 +32,7 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.fakes.sandboxes import At
 
@@ -256,7 +257,7 @@ def killed(bench: Bench, where: str) -> None:
 class TestAnOrphan:
     def test_is_found_its_lock_is_free_and_its_partial_swept(self, bench: Bench) -> None:
         killed(bench, "sync")
-        folder = bench.env().folder.path
+        folder = folder_of(bench.env()).path
         assert list(folder.glob("*.partial"))
         with bench.instance() as opened:
             [run] = opened.get_runs()

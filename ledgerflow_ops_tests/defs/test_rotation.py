@@ -13,6 +13,7 @@ from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.operations import removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.retention import rotate
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.fakes.stores import Store
 
@@ -24,7 +25,7 @@ def fill(env: EnvironmentContext, days: int) -> list[str]:
     noon = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
     taken = [noon - timedelta(days=number) for number in range(days)]
     for instant in taken:
-        Store(env.folder.path).put(instant)
+        Store(folder_of(env).path).put(instant)
     return [instant.date().isoformat() for instant in taken]
 
 
@@ -48,12 +49,12 @@ def recorded(opened: dg.DagsterInstance) -> set[str]:
 def test_the_plan_is_read_before_it_is_carried_out(bench: Bench) -> None:
     env = bench.env()
     days = fill(env, 10)
-    names = Store(env.folder.path).names()
+    names = Store(folder_of(env).path).names()
     with bench.instance() as opened:
         result = launched(bench, opened)
     assert result.success
     found = metadata(result)
-    assert Store(env.folder.path).names() == names, "a plan touched something"
+    assert Store(folder_of(env).path).names() == names, "a plan touched something"
     assert (found["expire"], found["keep"], found["asks"]) == (2, 8, "nothing")
     assert found["window"] == f"from {days[7]} on"
     first, _, *rows = found["plan"].splitlines()
@@ -99,7 +100,7 @@ def test_days_that_a_killed_rotation_had_no_time_to_wipe_are_wiped_by_the_next(b
 def test_a_rotation_that_asks_fails_with_its_hint_and_removes_nothing(bench: Bench) -> None:
     env = bench.env()
     fill(env, 20)
-    names = Store(env.folder.path).names()
+    names = Store(folder_of(env).path).names()
     with bench.instance() as opened:
         refused = launched(bench, opened, carry_out=True, confirm="")
         assert not refused.success
@@ -109,7 +110,7 @@ def test_a_rotation_that_asks_fails_with_its_hint_and_removes_nothing(bench: Ben
         assert "12 of 20 backups would go at once, more than 34%" in (told.description or "")
         assert "CONFIRM=dev make rotate" in str(told.metadata["hint"].value)
         assert told.metadata["exit_code"].value == 3
-        assert Store(env.folder.path).names() == names
+        assert Store(folder_of(env).path).names() == names
         plan = metadata(launched(bench, opened))
         assert "12 of 20" in plan["asks"]
         assert metadata(launched(bench, opened, carry_out=True, confirm="dev"))["removed"] == 12
@@ -124,7 +125,7 @@ def test_with_nothing_proven_it_says_so(bench: Bench) -> None:
 def test_the_partitions_end_where_rotation_measures_also_beside_one_from_the_future(bench: Bench) -> None:
     """The newest proven one is three days old, but for one that was taken by a clock years ahead."""
     env = bench.env()
-    store = Store(env.folder.path)
+    store = Store(folder_of(env).path)
     for number in (*range(3, 14), -1000):
         store.put(clock.now() - timedelta(days=number))
     edge = rotate.plan_rotation(env).plan.edge

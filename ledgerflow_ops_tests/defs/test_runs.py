@@ -20,6 +20,7 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.defs.test_chain import DRILL_CHECKS, DUMP_CHECKS
 from ledgerflow_ops_tests.e2e.commands import damaged
@@ -41,8 +42,8 @@ def order(
 
 def the_dump(env: EnvironmentContext) -> Path:
     """The one dump there is."""
-    [name] = env.folder.dumps()
-    return env.folder.file(name)
+    [name] = folder_of(env).dumps()
+    return folder_of(env).file(name)
 
 
 class TestABackup:
@@ -78,7 +79,7 @@ class TestABackup:
         # The metadata: figures as numbers, which are plotted, and words beside them.
         of_dump, of_drill = bench.metadata("dev/dump", today), bench.metadata("dev/drill", today)
         assert of_dump["file"] == of_drill["file"] == dump.name
-        assert of_dump["folder"] == str(env.folder.path)
+        assert of_dump["folder"] == str(folder_of(env).path)
         assert of_dump["size_bytes"] == dump.stat().st_size
         assert of_dump["size"].endswith(" KB")
         assert of_dump["rows"] == of_drill["rows"] == manifest.rows
@@ -176,7 +177,7 @@ class TestABadDump:
         self, bench: Bench, env: EnvironmentContext, damage: Callable[[Path], object]
     ) -> None:
         order(env, drilled=False)
-        saboteur = _Saboteur(env.folder.path, damage)
+        saboteur = _Saboteur(folder_of(env).path, damage)
         outcome = order(bench.env(reporter=saboteur))
         assert saboteur.done, "nothing was damaged"
         assert outcome.failure is not None
@@ -195,7 +196,7 @@ class TestAPastDay:
         assert outcome.failure.exit_code == 3
         assert str(day) in outcome.failure.message
         assert "adopted" in outcome.failure.hint
-        assert not env.folder.path.exists() or not list(env.folder.path.iterdir())
+        assert not folder_of(env).path.exists() or not list(folder_of(env).path.iterdir())
         assert bench.materialized("dev/dump") == bench.materialized("dev/drill") == set()
 
     def test_whose_backup_lies_in_the_folder_is_adopted_and_proven(
@@ -203,10 +204,10 @@ class TestAPastDay:
     ) -> None:
         day = env.today() - timedelta(days=2)
         manifest = backup.backup(bench.env(now=lambda: clock.now() - timedelta(days=2)))
-        before = {file: file.stat().st_mtime_ns for file in env.folder.path.glob("*.dump")}
+        before = {file: file.stat().st_mtime_ns for file in folder_of(env).path.glob("*.dump")}
         outcome = order(env, day=day)
         assert outcome.failure is None
-        assert {file: file.stat().st_mtime_ns for file in env.folder.path.glob("*.dump")} == before
+        assert {file: file.stat().st_mtime_ns for file in folder_of(env).path.glob("*.dump")} == before
         assert bench.metadata("dev/dump", day)["file"] == manifest.dump.file
         assert bench.materialized("dev/dump") == bench.materialized("dev/drill") == {day.isoformat()}
         assert {verdict.partition for verdict in bench.verdicts("dev/dump")} == {day.isoformat()}

@@ -27,6 +27,7 @@ from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops.operations.monitoring import monitor
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.e2e.commands import damaged
 from ledgerflow_ops_tests.fakes import sinks
@@ -150,8 +151,8 @@ class TestRuns:
 
     def test_a_backup_that_is_bad_is_told_by_its_check(self, daemon: Daemon, today: str) -> None:
         daemon.job("dev_backup", today)
-        [dump] = daemon.bench.env().folder.dumps()
-        damaged(daemon.bench.env().folder.file(dump))
+        [dump] = folder_of(daemon.bench.env()).dumps()
+        damaged(folder_of(daemon.bench.env()).file(dump))
         daemon.job("dev_verify", today, expected=False)
         daemon.tick()
         assert ("run:dev_verify", "check failed", f"verify {today} integrity") in daemon.open

@@ -17,6 +17,7 @@ from ledgerflow_ops.core.catalog.pins import Pin
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops_tests import needs
 from ledgerflow_ops_tests.builders import env as built
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.e2e.commands import PROGRAM, PROJECT, Shell
 from ledgerflow_ops_tests.fakes import shelves
 from ledgerflow_ops_tests.fakes.prometheus import Prometheus, prometheus
@@ -56,7 +57,7 @@ def shell(session_root: Path) -> Shell:
     shelves.days(prod, now - timedelta(hours=40), 12, shelves.plain)
     kept = shelves.put(prod, now - timedelta(days=20))
     pin = Pin(file=kept.dump, reason="audit", who="tests", since=now)
-    prod.folder.replace(kept.pin, pin.encode())
+    folder_of(prod).replace(kept.pin, pin.encode())
     for what, result in (("backup", "ok"), ("drill", "failed")):
         entry = {"what": what, "at": now.isoformat(), "environment": "dev", "result": result}
         journal_file.append(root / "state", entry)

@@ -11,6 +11,7 @@ from ledgerflow_ops.core.catalog.proof import Proof, Verdict
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.models import FileFacts
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.core import records
 
 TABLES = tuple(f"public.table_{number:02}" for number in range(24))
@@ -34,7 +35,7 @@ def put(
     stem, data = name(env, taken), _data(size)
     counts = dict(zip(TABLES, rows or range(1000, 25000, 1000), strict=False))
     manifest = _manifest(env, stem, taken, data, counts, seconds)
-    folder = env.folder.path
+    folder = folder_of(env).path
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file, content in (
         (stem.dump, data),
@@ -115,6 +116,6 @@ def _digest(data: bytes) -> str:
 
 
 def _write(env: EnvironmentContext, file: str, data: bytes) -> None:
-    path = env.folder.file(file)
+    path = folder_of(env).file(file)
     path.write_bytes(data)
     path.chmod(0o600)

@@ -106,7 +106,7 @@ class MemoryStore(BackupStore):
     ) -> AbstractContextManager[Path]:
         if scratch is None:
             raise ValueError("a folder for the copy is needed")
-        return decoded_copy(self, name, codec, scratch / name)
+        return decoded_copy(lambda: self.open(name, codec), scratch / name)
 
     @contextmanager
     def create(self, name: str, codec: Codec = PLAIN) -> Iterator[NewFile]:
@@ -163,6 +163,11 @@ class _MemoryFile(NewFile):
     def open(self) -> StoredReader:
         self.end()
         return StoredReader(_Bytes(b"".join(self._parts)), self._store.describe(self.name), self._codec)
+
+    def local_path(self, scratch: Path | None = None) -> AbstractContextManager[Path]:
+        if scratch is None:
+            raise ValueError("a folder for the copy is needed")
+        return decoded_copy(self.open, scratch / self.name)
 
     def _append(self, data: bytes) -> None:
         self._parts.append(bytes(data))

@@ -31,7 +31,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext, OperationConte
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import Recorder
+from ledgerflow_ops_tests.builders import Recorder, folder_of
 
 Action = Callable[[], object]
 
@@ -97,7 +97,7 @@ class Sandbox:
 
     def files(self) -> dict[str, str]:
         """The SHA-256 of every file in the environment's folder."""
-        folder = self.env().folder.path
+        folder = folder_of(self.env()).path
         if not folder.exists():
             return {}
         return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}

@@ -9,6 +9,7 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.proof import Proof, Verdict
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.core import records
 
 SIZE = 20_000
@@ -27,7 +28,7 @@ def put(
     """A backup as it would have been taken then; `rung` None leaves it without a proof."""
     name = BackupName(f"ledgerflow_{env.environment}_{taken:%Y%m%d_%H%M}")
     made = _manifest(env, name, taken, size, changes)
-    folder = env.folder
+    folder = folder_of(env)
     folder.prepare()
     folder.file(name.dump).write_bytes(b"PGDMP".ljust(size, b"\1"))
     folder.file(name.manifest).write_bytes(made.encode())

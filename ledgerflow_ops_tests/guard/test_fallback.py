@@ -11,6 +11,7 @@ from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.protection import installation
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.core.records import NOON
 from ledgerflow_ops_tests.fakes import shelves
 
@@ -21,7 +22,7 @@ REAL = Database({"host": "192.0.2.1", "port": "5432", "user": "x", "dbname": "bo
 def env(root: Path) -> EnvironmentContext:
     """An environment with a database of its own, at noon."""
     built = builders.env(root, REAL, now=lambda: NOON)
-    built.folder.prepare()
+    folder_of(built).prepare()
     return built
 
 

@@ -16,7 +16,7 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations import identity
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.embedded_postgres import Embedded
-from ledgerflow_ops_tests.builders import Recorder
+from ledgerflow_ops_tests.builders import Recorder, folder_of
 from ledgerflow_ops_tests.fakes import sandboxes, servers
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
@@ -61,7 +61,7 @@ def test_another_environments_database_is_refused_and_nothing_is_read_or_written
     assert refusal.value.exit_code == 3
     assert f"LEDGER_{environment.upper()}_DATABASE_URL" in refusal.value.hint
     assert recorder.steps == [Step.PREFLIGHT], "no snapshot was taken"
-    assert not env.folder.path.exists()
+    assert not folder_of(env).path.exists()
     assert _remembered(sandbox) == remembered
 
 

@@ -23,6 +23,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.monitoring import doctor
 from ledgerflow_ops.operations.restore import restore, rollback
 from ledgerflow_ops_tests import databases
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.fakes import disks, sandboxes, servers, standbys
 from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
@@ -198,8 +199,8 @@ def test_a_backup_that_was_not_made_binds_nothing(sandbox: Sandbox, root: Path, 
     with ExitStack() as stack:
         env = _spoilt(kind, sandbox, root, stack)
         if kind == "name":
-            env.folder.prepare()
-            (env.folder.path / "taken.dump").touch(0o600)
+            folder_of(env).prepare()
+            (folder_of(env).path / "taken.dump").touch(0o600)
             request = BackupRequest(file="taken.dump")
         with pytest.raises((LedgerError, KeyboardInterrupt)):
             backup.backup(env, request)

@@ -1,4 +1,4 @@
-"""pg_dump's archives: written in one pass that hashes, decodes and reads them; listed, read."""
+"""pg_dump's archives: written in one pass that decodes and reads them; listed, read."""
 
 import hashlib
 import re
@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 from ledgerflow_ops.adapters.connection import session_activity
 from ledgerflow_ops.adapters.connection.database import Database
@@ -15,7 +15,8 @@ from ledgerflow_ops.adapters.dump.client import Client
 from ledgerflow_ops.adapters.dump.copy_decoder import CHUNK, DAMAGED, Decoder
 from ledgerflow_ops.adapters.dump.dump_process import Dumper, dumper, failed
 from ledgerflow_ops.adapters.programs.client_tools import Tools
-from ledgerflow_ops.adapters.system import process, regular_files
+from ledgerflow_ops.adapters.storage.stored_file import StoredReader
+from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.core.catalog.manifest import Contents, TableOfContents
 from ledgerflow_ops.core.comparison.row_sums import RowSum
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge
@@ -30,12 +31,18 @@ _NOT_THE_ARCHIVE = re.compile("Cannot allocate memory|Input/output error|Too man
 Moved = Callable[[int], None]
 
 
+class Into(Protocol):
+    """What an archive is written into."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take all of the next bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """What one pass over an archive found, and what pg_dump said meanwhile, without secrets."""
+    """What one pass over an archive found, its size in bytes, and what pg_dump said, without secrets."""
 
     size: int
-    sha256: str
     contents: Contents
     said: str = ""
 
@@ -44,7 +51,7 @@ def dump(
     client: Client,
     snapshot_id: str,
     compression: str,
-    into: IO[bytes],
+    into: Into,
     moved: Moved,
     without: Sequence[QualifiedName] = (),
 ) -> Streamed:
@@ -69,9 +76,9 @@ def archive_options(
 
 
 def stream(
-    tools: Tools, dump: Dumper, into: IO[bytes], moved: Moved, watched: Callable[[Decoder], Watcher]
+    tools: Tools, dump: Dumper, into: Into, moved: Moved, watched: Callable[[Decoder], Watcher]
 ) -> Streamed:
-    """Carry the archive of a pg_dump at work into `into`, hashed and decoded as it flows.
+    """Carry the archive of a pg_dump at work into `into`, decoded as it flows.
 
     The data of the tables and sequences in `without` is left out.
 
@@ -82,29 +89,28 @@ def stream(
     try:
         watch = watched(decoder)
         decoder.watch = watch
-        size, sha256 = _pump(dump, decoder, into, moved, watch)
+        size = _pump(dump, decoder, into, moved, watch)
         said = dump.finish(watch)
-        return Streamed(size, sha256, decoder.close(), process.mask(said))
+        return Streamed(size, decoder.close(), process.mask(said))
     finally:
         decoder.abandon()
 
 
-def _pump(dump: Dumper, decoder: Decoder, into: IO[bytes], moved: Moved, watch: Watcher) -> tuple[int, str]:
-    """Carry the archive from pg_dump into the file and the decoder; its size and SHA-256.
+def _pump(dump: Dumper, decoder: Decoder, into: Into, moved: Moved, watch: Watcher) -> int:
+    """Carry the archive from pg_dump into the file and the decoder; its size.
 
     A decoder that gives up does not end the pump: pg_dump's own error, if it has one, is the cause.
     """
-    digest, size, decoding = hashlib.sha256(), 0, True
+    size, decoding = 0, True
     while chunk := dump.read(watch):
-        digest.update(chunk)
         into.write(chunk)
         size += len(chunk)
         moved(size)
         decoding = decoding and decoder.feed(chunk)
-    return size, digest.hexdigest()
+    return size
 
 
-def decode(tools: Tools, file: Path, stall: float = _STALL) -> Contents:
+def decode(tools: Tools, file: StoredReader, stall: float = _STALL) -> Contents:
     """What the archive in `file` holds; BadBackup when any byte of it cannot be decoded.
 
     LedgerError when the tool hangs: when it does nothing at all for `stall` seconds.
@@ -112,25 +118,28 @@ def decode(tools: Tools, file: Path, stall: float = _STALL) -> Contents:
     return _decoded(tools, file, (), stall)[0]
 
 
-def row_sums(tools: Tools, file: Path, names: Collection[str]) -> dict[str, RowSum]:
+def row_sums(tools: Tools, file: StoredReader, names: Collection[str]) -> dict[str, RowSum]:
     """The rows of these tables as the archive in `file` has them, in any order; BadBackup as `decode`."""
     return _decoded(tools, file, names, _STALL)[1]
 
 
 def _decoded(
-    tools: Tools, file: Path, names: Collection[str], stall: float
+    tools: Tools, file: StoredReader, counted: Collection[str], stall: float
 ) -> tuple[Contents, dict[str, RowSum]]:
-    """What the archive holds, and the rows of the tables `names`."""
-    with regular_files.opened(file) as stream:
-        decoder = Decoder(tools, stream, names)
-        decoder.watch = _idle(decoder.child, stall)
-        try:
-            return decoder.close(), decoder.sums
-        except BadBackup as error:
-            _require_own_end("pg_restore", decoder.child.returncode or 0, error.message)
-            raise
-        finally:
-            decoder.abandon()
+    """What an archive holds, and the rows of the `counted` tables. pg_restore reads an open file by itself;
+    what is none is fed to it."""
+    stream = file.descriptor()
+    decoder = Decoder(tools, stream, counted)
+    decoder.watch = _idle(decoder.child, stall)
+    try:
+        while not stream and (chunk := file.read(CHUNK)):
+            decoder.feed(chunk)
+        return decoder.close(), decoder.sums
+    except BadBackup as error:
+        _require_own_end("pg_restore", decoder.child.returncode or 0, error.message)
+        raise
+    finally:
+        decoder.abandon()
 
 
 def _require_own_end(program: str, code: int, errors: str) -> None:
@@ -208,17 +217,6 @@ def entries(tools: Tools, file: Path, stall: float = _STALL) -> list[bytes]:
             f"The table of contents could not be read:\n{process.last_lines(finished.errors)}", hint=DAMAGED
         )
     return [line for line in finished.out.splitlines() if line and not line.startswith(b";")]
-
-
-def sha256_of(file: Path, moved: Moved = lambda size: None) -> tuple[int, str]:
-    """The length and the SHA-256 of what is in `file` now, read to its end."""
-    digest, size = hashlib.sha256(), 0
-    with regular_files.opened(file) as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-            moved(size)
-    return size, digest.hexdigest()
 
 
 def roles_script(client: Client, *, passwords: bool) -> process.Finished:

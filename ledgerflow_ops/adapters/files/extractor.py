@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ledgerflow_ops.adapters.files import tarball
 from ledgerflow_ops.adapters.storage.safe_path import SafePath
+from ledgerflow_ops.adapters.storage.store import StoredFile
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.catalog.files import FileEntry, FileKind, by_member, unquoted
 
@@ -41,14 +42,14 @@ class Extractor:
             with translated(self._place(entry)):
                 os.mkdir(name, 0o700, dir_fd=folder)
 
-    def files(self, archive: Path, entries: Iterable[FileEntry], *, others: bool) -> None:
+    def files(self, archive: StoredFile, entries: Iterable[FileEntry], *, others: bool) -> None:
         """Write the files that are `entries` out of the archive; BadBackup if it has others and may not."""
         wanted = by_member(entries)
         for name, chunks in tarball.files(archive):
             if entry := wanted.pop(name, None):
                 self._write(entry, chunks)
             elif not others:
-                raise tarball.unknown(archive, name)
+                raise tarball.unknown(archive.name, name)
 
     def _write(self, entry: FileEntry, chunks: Iterable[bytes]) -> None:
         with translated(self._place(entry)):

@@ -4,12 +4,11 @@ import hashlib
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO
 
 import zstandard
 
-from ledgerflow_ops.adapters.system import regular_files
+from ledgerflow_ops.adapters.storage.store import StoredFile
+from ledgerflow_ops.adapters.storage.stored_file import NewFile
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.catalog.files import (
     FileEntry,
@@ -21,7 +20,6 @@ from ledgerflow_ops.core.catalog.files import (
     unquoted,
 )
 from ledgerflow_ops.core.errors import BadBackup
-from ledgerflow_ops.core.models import FileFacts
 
 CHUNK = 1024 * 1024
 _LEVEL = 3
@@ -37,26 +35,12 @@ Feed = Callable[[Callable[[bytes], object]], object]
 """Something that gives all the bytes of a file to what it is given."""
 
 
-class _Hashed:
-    """A file that is written through, counted and hashed."""
-
-    def __init__(self, into: IO[bytes]) -> None:
-        self._into, self.digest, self.size = into, hashlib.sha256(), 0
-
-    def write(self, data: bytes) -> int:
-        self.digest.update(data)
-        self._into.write(data)
-        self.size += len(data)
-        return len(data)
-
-
 class Tarball:
     """An archive that is being written."""
 
-    def __init__(self, file: str, into: IO[bytes]) -> None:
-        self._file, self._out = file, _Hashed(into)
+    def __init__(self, into: NewFile) -> None:
         packer = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
-        self._packed = packer.stream_writer(self._out, closefd=False)  # type: ignore[arg-type]
+        self._packed = packer.stream_writer(into, closefd=False)  # type: ignore[arg-type]
         self._tar = tarfile.open(  # noqa: SIM115 - open until close()
             fileobj=self._packed, mode="w|", bufsize=_BUFFER, **_NAMES
         )  # type: ignore[call-overload]
@@ -80,29 +64,28 @@ class Tarball:
             self._tar.fileobj.write(data[begin : begin + _BUFFER])
         self._tar.offset += len(data)
 
-    def close(self) -> FileFacts:
-        """End the archive; its facts."""
+    def close(self) -> None:
+        """End the archive, not the file that it is in."""
         self._tar.close()
         self._packed.close()  # type: ignore[no-untyped-call]
-        return FileFacts(file=self._file, size=self._out.size, sha256=self._out.digest.hexdigest())
 
 
-def files(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
+def files(file: StoredFile) -> Iterator[tuple[str, Iterator[bytes]]]:
     """The names of the files in an archive with their bytes, to be read before the next is asked for.
 
     Folders and links are passed over: the manifest has them. BadBackup where it cannot be unpacked, and
     where it holds what no archive of ours does.
     """
     links: set[str] = set()
-    with _translated(path), regular_files.opened(path) as raw:
-        stream = zstandard.ZstdDecompressor().stream_reader(raw)
+    with _translated(file.name), file.open() as raw:
+        stream = zstandard.ZstdDecompressor().stream_reader(raw)  # type: ignore[arg-type]
         with tarfile.open(fileobj=stream, mode="r|", bufsize=_BUFFER, **_NAMES) as tar:  # type: ignore[call-overload]
             for header in tar:
-                _require_harmless(path.name, header, links)
+                _require_harmless(file.name, header, links)
                 if header.type == tarfile.SYMTYPE:
                     links.add(header.name)
                 if header.type == tarfile.REGTYPE:
-                    yield header.name, _bytes(path, tar, header)
+                    yield header.name, _bytes(file.name, tar, header)
 
 
 def _require_harmless(archive: str, header: tarfile.TarInfo, links: set[str]) -> None:
@@ -120,20 +103,21 @@ def _require_harmless(archive: str, header: tarfile.TarInfo, links: set[str]) ->
     raise BadBackup(f"{archive} {said}. It was not unpacked.", hint=_HINT)
 
 
-def unknown(archive: Path, name: str) -> BadBackup:
+def unknown(archive: str, name: str) -> BadBackup:
     """The refusal of a file that the archive's own manifest does not name."""
-    return BadBackup(
-        f"{archive.name} holds {display_path(name, '')}, which its manifest does not name.", hint=_HINT
-    )
+    said = f"{archive} holds {display_path(name, '')}, which its manifest does not name."
+    return BadBackup(said, hint=_HINT)
 
 
-def digests(path: Path, entries: Iterable[FileEntry], moved: Moved, *, others: bool) -> dict[str, Content]:
+def digests(
+    file: StoredFile, entries: Iterable[FileEntry], moved: Moved, *, others: bool
+) -> dict[str, Content]:
     """Length and SHA-256 of the files in the archive that are `entries`, by the names it knows them by.
 
     BadBackup if it has others and may not.
     """
     wanted, found, done = by_member(entries), dict[str, Content](), 0
-    for name, chunks in files(path):
+    for name, chunks in files(file):
         if name in wanted and name not in found:
             digest, size = hashlib.sha256(), 0
             for chunk in chunks:
@@ -142,13 +126,13 @@ def digests(path: Path, entries: Iterable[FileEntry], moved: Moved, *, others: b
                 moved(done := done + len(chunk))
             found[name] = size, digest.hexdigest()
         elif not others:
-            raise unknown(path, name)
+            raise unknown(file.name, name)
     return found
 
 
-def _bytes(path: Path, tar: tarfile.TarFile, header: tarfile.TarInfo) -> Iterator[bytes]:
+def _bytes(archive: str, tar: tarfile.TarFile, header: tarfile.TarInfo) -> Iterator[bytes]:
     """A member's bytes. They are asked for outside of `files`, so what goes wrong is translated here too."""
-    with _translated(path):
+    with _translated(archive):
         stream = tar.extractfile(header)
         assert stream is not None
         while chunk := stream.read(CHUNK):
@@ -156,9 +140,9 @@ def _bytes(path: Path, tar: tarfile.TarFile, header: tarfile.TarInfo) -> Iterato
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def _translated(archive: str) -> Iterator[None]:
     try:
-        with translated(path):
+        with translated(archive):
             yield
     except (tarfile.TarError, zstandard.ZstdError, EOFError, ValueError, OverflowError) as error:
-        raise BadBackup(f"{path.name} could not be unpacked: {error}.", hint=_HINT) from None
+        raise BadBackup(f"{archive} could not be unpacked: {error}.", hint=_HINT) from None

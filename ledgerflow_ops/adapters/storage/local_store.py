@@ -135,7 +135,7 @@ class LocalStore(BackupStore):
             return nullcontext(self.path / name)
         if scratch is None:
             raise ValueError(f"{name} is stored encoded: to decode it, a folder for its plain text is needed")
-        return decoded_copy(self, name, codec, scratch / name)
+        return decoded_copy(lambda: self.open(name, codec), scratch / name)
 
     def read(self, name: str, largest: int = LARGEST_RECORD) -> bytes:
         return regular_files.read(self.path / name, largest)
@@ -187,6 +187,14 @@ class _LocalFile(NewFile):
         self.end()
         path = self._folder.file(self.name + PARTIAL)
         return StoredReader(regular_files.opened(path), str(path), self._codec)
+
+    def local_path(self, scratch: Path | None = None) -> AbstractContextManager[Path]:
+        self.end()
+        if self._codec.is_plain:
+            return nullcontext(self._folder.file(self.name + PARTIAL))
+        if scratch is None:
+            raise ValueError(f"{self.name} is encoded: to decode it, a folder for its plain text is needed")
+        return decoded_copy(self.open, scratch / self.name)
 
     def _append(self, data: bytes) -> None:
         self._raw.write(data)

@@ -8,6 +8,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ledgerflow_ops.adapters.storage.codec import PLAIN, Codec
@@ -266,6 +267,32 @@ class BackupStore(ABC):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A backup's file in its store, with the codec that gives its plain bytes."""
+
+    store: BackupStore
+    name: str
+    codec: Codec = PLAIN
+
+    def open(self) -> StoredReader:
+        """Its plain bytes."""
+        return self.store.open(self.name, self.codec)
+
+    def read(self) -> bytes:
+        """All its plain bytes: of a small file."""
+        with self.open() as file:
+            return b"".join(iter(file.read, b""))
+
+    def head(self, count: int) -> bytes:
+        """Its first plain bytes; not shown to be right."""
+        return self.store.head(self.name, count, self.codec)
+
+    def local_path(self, scratch: Path | None = None) -> AbstractContextManager[Path]:
+        """A path to its plain bytes for a program, during the block; `scratch` as in the store's own."""
+        return self.store.local_path(self.name, self.codec, scratch)
+
+
 def copy(source: StoredReader, into: NewFile, moved: Progress = lambda done: None) -> Content:
     """Write all that `source` gives into a new file and end it; what was stored."""
     done = 0
@@ -277,15 +304,15 @@ def copy(source: StoredReader, into: NewFile, moved: Progress = lambda done: Non
 
 
 @contextmanager
-def decoded_copy(store: BackupStore, name: str, codec: Codec, file: Path) -> Iterator[Path]:
-    """For the block, `file`: a private copy of the plain bytes of a stored file, whole and shown to be right.
+def decoded_copy(opened: Callable[[], StoredReader], file: Path) -> Iterator[Path]:
+    """For the block, `file`: a private copy of what a reader gives, whole and shown to be right.
 
     The folder that it is made in must be one that only we can enter, and that may hold plain text.
     """
     with translated(file):
         copied = file.open("xb")
     try:
-        with translated(file), copied, store.open(name, codec) as source:
+        with translated(file), copied, opened() as source:
             file.chmod(0o600)
             while chunk := source.read(CHUNK):
                 copied.write(chunk)

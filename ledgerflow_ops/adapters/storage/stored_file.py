@@ -3,7 +3,9 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, NamedTuple
 
 import xxhash
@@ -174,6 +176,10 @@ class NewFile(ABC):
     @abstractmethod
     def open(self) -> StoredReader:
         """The plain bytes of an ended file, read back from the store."""
+
+    @abstractmethod
+    def local_path(self, scratch: Path | None = None) -> AbstractContextManager[Path]:
+        """A path to the plain bytes of the ended file, as `BackupStore.local_path` gives of one committed."""
 
     def _take(self, data: bytes) -> None:
         self._digest.update(data)

@@ -9,7 +9,7 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.models import FileFacts, Record
 
-_ENDING = ".making.json"
+ENDING = ".making.json"
 
 
 class PlacedFile(Record):
@@ -47,9 +47,4 @@ class UnfinishedBackup(Record):
 
 def record_name(name: BackupName) -> str:
     """What the record of this backup is called. It is hidden: no backup's file is."""
-    return f".{name.stem}{_ENDING}"
-
-
-def is_record_name(file: str) -> bool:
-    """Whether a file is called as such a record is."""
-    return file.startswith(".") and file.endswith(_ENDING)
+    return f".{name.stem}{ENDING}"

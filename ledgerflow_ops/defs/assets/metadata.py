@@ -25,7 +25,7 @@ def of_backup(
         **({"missed_days": dg.MetadataValue.text(missed)} if missed else {}),
         "rung": dg.MetadataValue.text(f"{Rung.WRITTEN.word}; the checks and the drill climb from here"),
         "file": dg.MetadataValue.text(manifest.dump.file),
-        "folder": dg.MetadataValue.path(str(env.folder.path)),
+        "folder": dg.MetadataValue.path(env.store.location),
         "size": dg.MetadataValue.text(format_size(manifest.dump.size)),
         "size_bytes": dg.MetadataValue.int(manifest.dump.size),
         "rows": dg.MetadataValue.int(manifest.rows),
@@ -57,7 +57,7 @@ def of_examination(examination: Examination) -> dict[str, dg.MetadataValue]:
         "proven": dg.MetadataValue.bool(examination.proven),
         "rung": dg.MetadataValue.text(examination.rung.word if examination.rung else "none"),
         "file": dg.MetadataValue.text(examination.name.dump),
-        "folder": dg.MetadataValue.path(str(examination.env.folder.path)),
+        "folder": dg.MetadataValue.path(examination.env.store.location),
     }
     if manifest:
         found["recovery_point"] = dg.MetadataValue.timestamp(manifest.recovery_point)

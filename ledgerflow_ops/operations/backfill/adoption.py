@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from datetime import date, datetime
 
-from ledgerflow_ops.adapters.dump import archive
-from ledgerflow_ops.adapters.storage import file_copy
+from ledgerflow_ops.adapters.storage.store import copy
 from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.core.catalog import naming
 from ledgerflow_ops.core.catalog.catalog import CatalogEntry
@@ -41,7 +40,7 @@ def of_night(env: EnvironmentContext, day: date, due: datetime, *, full_seal: bo
 
 def rejected(env: EnvironmentContext, day: date) -> Iterator[str]:
     """Why what lies in a location and claims to be of that day cannot be adopted, a sentence each."""
-    folder = env.folder.path
+    folder = env.store.location
     for entry in catalog.entries(env):
         claimed = naming.claimed_instant(entry.name)
         if entry.manifest is None and not entry.problem and claimed and claimed.date() == day:
@@ -63,10 +62,10 @@ def bring(env: EnvironmentContext, at: EnvironmentContext, entry: CatalogEntry) 
     assert manifest is not None
     ctx = env.ctx
     with locks.exclusive(ctx.settings.state_dir, env.environment, "adopt", ctx.clock()):
-        env.folder.prepare()
+        env.store.prepare()
         leftover_sweep.before(env)
         _Bringing(env, at).carry_out(manifest, entry.name.manifest)
-    ctx.journal("adopted", {"file": entry.name.dump, "day": manifest.backup_day, "from": at.folder.path})
+    ctx.journal("adopted", {"file": entry.name.dump, "day": manifest.backup_day, "from": at.store.location})
     return manifest
 
 
@@ -79,9 +78,9 @@ class _Bringing:
     def carry_out(self, manifest: Manifest, name: str) -> None:
         held = manifest.files.archives if manifest.files else ()
         parts = [one for one in (manifest.dump, manifest.globals, *held) if one]
-        if self.env.folder.taken(name):
+        if self.env.store.taken(name):
             raise Refused(
-                f"{self.env.folder.file(name)} is there already, and what it commits is bad.",
+                f"{self.env.store.describe(name)} is there already, and what it commits is bad.",
                 hint=f"Move {manifest.dump.file} and its manifest out of that folder, and ask again.",
             )
         missing = [facts for facts in parts if not self._is_here(facts)]
@@ -91,40 +90,37 @@ class _Bringing:
             for facts in missing:
                 self._copy(facts)
             with self.making.placing(name):
-                self.env.folder.put(name, manifest.encode())
+                self.env.store.put(name, manifest.encode())
 
     def _is_here(self, facts: FileFacts) -> bool:
         """Whether the folder has this very file; Refused where another one goes by its name."""
-        folder = self.env.folder
-        if not folder.taken(facts.file):
+        store = self.env.store
+        if not store.taken(facts.file):
             return False
-        same_size = folder.size(facts.file) == facts.size
-        if same_size and archive.sha256_of(folder.file(facts.file)) == (facts.size, facts.sha256):
+        same_size = store.size(facts.file) == facts.size
+        if same_size and store.content(facts.file) == (facts.size, facts.sha256):
             return True
         raise Refused(
-            f"{folder.file(facts.file)} is there already, and is another file.",
+            f"{store.describe(facts.file)} is there already, and is another file.",
             hint="Backups are never overwritten. Move that file out of the folder, and ask again.",
         )
 
     def _room(self, needed: int) -> None:
-        free = self.env.folder.free()
-        if free < needed + _ROOM_FOR_RECORDS:
+        free = self.env.store.free()
+        if free is not None and free < needed + _ROOM_FOR_RECORDS:
             raise LedgerError(
-                f"Not enough room in {self.env.folder.path}: {format_size(needed)} needed, "
+                f"Not enough room in {self.env.store.location}: {format_size(needed)} needed, "
                 f"{format_size(free)} free.",
                 hint="Free room or set another backup_root. Nothing was copied.",
             )
 
     def _copy(self, facts: FileFacts) -> None:
-        source = self.at.folder.file(facts.file)
-
-        def accepted(size: int, sha256: str) -> None:
-            if (size, sha256) != (facts.size, facts.sha256):
+        source = self.at.store
+        with self.env.store.create(facts.file) as file, source.open(facts.file) as stored:
+            if copy(stored, file) != (facts.size, facts.sha256):
                 raise BadBackup(
-                    f"{source} is not what its manifest commits.",
+                    f"{source.describe(facts.file)} is not what its manifest commits.",
                     hint="Nothing was kept. Look for another copy of it.",
                 )
-            self.making.note(facts.file)
-
-        with self.making.placing(facts.file):
-            file_copy.bring(self.env.folder, source, accepted)
+            file.sync()
+            self.making.place(file)

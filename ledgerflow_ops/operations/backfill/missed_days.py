@@ -41,7 +41,7 @@ class Way(Protocol):
 def here(env: EnvironmentContext, day: date) -> Seen:
     """It lies in the environment's folder."""
     hint = (
-        f"If a dump of that day exists somewhere, put it with its manifest into {env.folder.path} and "
+        f"If a dump of that day exists somewhere, put it with its manifest into {env.store.location} and "
         "ask again: it will be adopted."
     )
     offers = [
@@ -69,7 +69,7 @@ def elsewhere(env: EnvironmentContext, day: date) -> Seen:
     offers = [
         Offer(
             DayVerdict.ADOPT,
-            f"{entry.name.dump} lies in {at.folder.path}",
+            f"{entry.name.dump} lies in {at.store.location}",
             partial(adoption.bring, env, at, entry),
         )
         for at in others

@@ -1,6 +1,5 @@
 """Takes a backup: one snapshot, one pass, the manifest last."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -15,7 +14,7 @@ from ledgerflow_ops.adapters.system.clock import Stopwatch
 from ledgerflow_ops.core.catalog import naming
 from ledgerflow_ops.core.catalog.identity import Identity
 from ledgerflow_ops.core.catalog.manifest import DatabaseProperties, Manifest, RoleFacts, Source
-from ledgerflow_ops.core.catalog.naming import PARTIAL, BackupName
+from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.core.models import FileFacts
@@ -105,7 +104,7 @@ def refuse_other_days(env: EnvironmentContext, day: date | None) -> None:
             f"There is no backup of {env.environment} for {day}, and none can be made any more: "
             f"today is {env.today()}, and the database of {day} is gone.",
             hint="If a dump of that day exists somewhere, put it with its manifest into "
-            f"{env.folder.path} and ask again: it will be adopted.",
+            f"{env.store.location} and ask again: it will be adopted.",
         )
 
 
@@ -115,9 +114,9 @@ def asked_name(env: EnvironmentContext, file: str | None) -> BackupName | None:
     SettingsError for a name that cannot be, Refused for one that is there already.
     """
     name = naming.custom_name(env.environment, file) if file else None
-    if name and any(env.folder.taken(taken) for taken in (name.dump, name.manifest, name.files)):
+    if name and any(env.store.taken(taken) for taken in (name.dump, name.manifest, name.files)):
         raise Refused(
-            f"{env.folder.file(name.dump)} exists already.",
+            f"{env.store.describe(name.dump)} exists already.",
             hint="Backups are never overwritten. Leave FILE out, or choose another name.",
         )
     return name
@@ -168,7 +167,7 @@ class _Backup:
             database = database.pinned(connection)
             session_limits.require(connection, BACKUP, "A backup")
         identity.is_own(env, replace(met, seen=None) if self.safety else met)
-        env.folder.prepare()
+        env.store.prepare()
         leftover_sweep.before(env)
         chosen = env.ctx.client_tools(found.server_version)
         client = Client(chosen, database.variables(), database.inside)
@@ -192,7 +191,7 @@ class _Backup:
             return ready.name
         local = recovery_point.astimezone(self.env.settings.zone)
         for name in naming.default_names(self.env.environment, local):
-            if not any(self.env.folder.taken(file) for file in (name.dump, name.manifest, name.files)):
+            if not any(self.env.store.taken(file) for file in (name.dump, name.manifest, name.files)):
                 return name
         raise Refused(
             f"There is already a backup of this very second ({local:%Y-%m-%d %H:%M:%S}).",
@@ -205,15 +204,15 @@ class _Backup:
         self.report.step(Step.SEAL)
         with self.watch.phase("seal"):
             sealed = snapshot_seal.take(snapshot, opened.inventory, opened.sequences, full=ready.full_seal)
-        streamed = self._dump(ready, opened, name, sealed)
-        with self.watch.phase("table of contents"):
-            entries = archive.entries(ready.client.tools, self.env.folder.file(name.dump))
+        streamed, dumped = self._dump(ready, opened, name, sealed)
+        with self.watch.phase("table of contents"), self.env.file(name.dump).local_path() as path:
+            entries = archive.entries(ready.client.tools, path)
         self.report.step(Step.GLOBALS)
         with self.watch.phase("globals"):
             roles = self._globals(ready, name, sealed.seal.roles)
         warnings = completeness.warnings(snapshot, streamed.said, roles.said, entries)
         with self.watch.phase("files"):
-            filed = files_backup.take(self.env, name, self.making.placing)
+            filed = files_backup.take(self.env, name, self.making.place)
         manifest = Manifest(
             environment=self.env.environment,
             backup_day=recovery_point.astimezone(self.env.settings.zone).date(),
@@ -223,7 +222,7 @@ class _Backup:
             started_at=begun,
             finished_at=self.env.ctx.clock(),
             sample=self.env.is_sample,
-            dump=FileFacts(file=name.dump, size=streamed.size, sha256=streamed.sha256),
+            dump=dumped,
             globals=roles.file,
             globals_note=roles.note,
             files=filed,
@@ -246,11 +245,13 @@ class _Backup:
         identity.bind(self.env, ready.identity, safety=self.safety)
         return manifest
 
-    def _dump(self, ready: _Ready, opened: Opened, name: BackupName, sealed: Sealed) -> archive.Streamed:
+    def _dump(
+        self, ready: _Ready, opened: Opened, name: BackupName, sealed: Sealed
+    ) -> tuple[archive.Streamed, FileFacts]:
         """The dump under its own name, durable, and shown to hold what the source had."""
-        folder, tools_ = self.env.folder, ready.client.tools
+        store, tools_ = self.env.store, ready.client.tools
         self.report.step(Step.DUMP)
-        with self.watch.phase("dump"), folder.partial(name.dump) as file:
+        with self.watch.phase("dump"), store.create(name.dump, self.env.codec) as file:
             streamed = archive.stream(
                 tools_,
                 opened.dump,
@@ -259,14 +260,14 @@ class _Backup:
                 opened.watched,
             )
             self.report.step(Step.FINISH)
-            partial = folder.file(name.dump + PARTIAL)
-            snapshot_seal.require_held(sealed, opened.snapshot, streamed, tools_, partial, opened.ddl.whole)
+            size, sha256 = file.end()
+            with file.local_path() as path:
+                snapshot_seal.require_held(sealed, opened.snapshot, streamed, tools_, path, opened.ddl.whole)
             self.report.step(Step.SYNC)
-            folder.sync(file)
+            file.sync()
             self.report.step(Step.RENAME)
-            with self.making.placing(name.dump):
-                folder.commit(name.dump)
-        return streamed
+            self.making.place(file)
+        return streamed, FileFacts(file=name.dump, size=size, sha256=sha256)
 
     def _globals(self, ready: _Ready, name: BackupName, sealed: dict[str, RoleFacts]) -> _Roles:
         """Write the roles beside the dump, if the account may read them."""
@@ -275,24 +276,24 @@ class _Backup:
         found = globals_file.read(ready.client, database, encoding, sealed, passwords=passwords)
         if found.script is None:
             return _Roles(None, found.note, found.facts)
-        with self.env.folder.staged(name.globals, found.script), self.making.placing(name.globals):
-            self.env.folder.commit(name.globals)
-        return _Roles(_facts_of(name.globals, found.script), "", found.facts, found.said)
+        with self.env.store.create(name.globals, self.env.codec) as file:
+            file.write(found.script)
+            file.sync()
+            self.making.place(file)
+            size, sha256 = file.end()
+        facts = FileFacts(file=name.globals, size=size, sha256=sha256)
+        return _Roles(facts, "", found.facts, found.said)
 
     def _commit(self, name: BackupName, manifest: Manifest) -> None:
         """Write the manifest, which makes the dump a backup, and read everything back from the disk."""
-        folder = self.env.folder
+        store = self.env.store
         self.report.step(Step.COMMIT)
         with self.making.placing(name.manifest):
-            folder.put(name.manifest, manifest.encode())
+            store.put(name.manifest, manifest.encode())
         self.report.step(Step.READ_BACK)
-        read_again = Manifest.decode(folder.read(name.manifest), name.manifest)
+        read_again = Manifest.decode(store.read(name.manifest), name.manifest)
         for facts in (manifest.dump, manifest.globals, manifest.files.archive if manifest.files else None):
-            if facts and archive.sha256_of(folder.file(facts.file)) != (facts.size, facts.sha256):
+            if facts and store.content(facts.file) != (facts.size, facts.sha256):
                 raise BadBackup(f"{facts.file} on the disk is not what was written to it.", hint=_DISK)
         if read_again != manifest:
             raise BadBackup(f"{name.manifest} on the disk is not what was written to it.", hint=_DISK)
-
-
-def _facts_of(file: str, data: bytes) -> FileFacts:
-    return FileFacts(file=file, size=len(data), sha256=hashlib.sha256(data).hexdigest())

@@ -20,11 +20,11 @@ def require(env: EnvironmentContext, found: Source) -> int:
     if newest and newest.manifest:
         last = space_estimates.LastDump(newest.size, newest.manifest.source.size)
     needed, files = space_estimates.dump_needs(found.size, last), files_backup.room(env)
-    free = env.folder.free()
-    if free < needed + files + _ROOM_FOR_RECORDS:
+    free = env.store.free()
+    if free is not None and free < needed + files + _ROOM_FOR_RECORDS:
         beside = f", new files {format_size(files)}" if files else ""
         raise LedgerError(
-            f"Not enough room in {env.folder.path}: about {format_size(needed + files)} needed "
+            f"Not enough room in {env.store.location}: about {format_size(needed + files)} needed "
             f"(database {format_size(found.size)}{beside}), {format_size(free)} free.",
             hint="Free room or set another backup_root. Nothing was written.",
         )

@@ -7,18 +7,19 @@ killed leaves it behind, and what it names is swept; what somebody else puts int
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ledgerflow_ops.adapters.storage.stored_file import NewFile
 from ledgerflow_ops.core.catalog import unfinished_backup
-from ledgerflow_ops.core.catalog.naming import PARTIAL, BackupName
+from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.unfinished_backup import PlacedFile, UnfinishedBackup
 from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 
 class Placing:
-    """One backup's files on their way into its folder. Under the environment's lock."""
+    """One backup's files on their way into its store. Under the environment's lock."""
 
     def __init__(self, env: EnvironmentContext, name: BackupName) -> None:
-        self._folder, self._file = env.folder, unfinished_backup.record_name(name)
+        self._store, self._file = env.store, unfinished_backup.record_name(name)
         self._record, self._placed = UnfinishedBackup(stem=name.stem), list[str]()
 
     @contextmanager
@@ -28,31 +29,32 @@ class Placing:
             yield
         except BaseException:
             for file in reversed(self._placed):
-                self._folder.remove(file)
+                self._store.delete(file)
             raise
         finally:
-            if not any(self._folder.taken(file) for file in self._placed) or self._committed:
-                self._folder.remove(self._file)
+            if not any(self._store.taken(file) for file in self._placed) or self._committed:
+                self._store.delete(self._file)
 
     @property
     def _committed(self) -> bool:
-        return self._folder.taken(BackupName(self._record.stem).manifest)
+        return self._store.taken(BackupName(self._record.stem).manifest)
+
+    def place(self, file: NewFile) -> None:
+        """Give a finished file its name, once it is written down, durably, that it is this backup's."""
+        stat = file.stat()
+        if stat is not None:
+            placed = (*self._record.placed, PlacedFile(file=file.name, inode=stat.identity, size=stat.size))
+            self._record = self._record.model_copy(update={"placed": placed})
+            self._store.replace(self._file, self._record.encode())
+        with self.placing(file.name):
+            file.commit()
 
     @contextmanager
     def placing(self, file: str) -> Iterator[None]:
         """Inside, `file` gets its name; it is ours from then on, unless the name was taken already."""
-        self.note(file)
         self._placed.append(file)
         try:
             yield
         except Refused:
             self._placed.remove(file)
             raise
-
-    def note(self, file: str) -> None:
-        """Write down, durably, that the finished `.partial` of this file is about to be given its name."""
-        version = self._folder.version(file + PARTIAL)
-        if version is not None:
-            placed = (*self._record.placed, PlacedFile(file=file, inode=version[0], size=version[1]))
-            self._record = self._record.model_copy(update={"placed": placed})
-            self._folder.replace(self._file, self._record.encode())

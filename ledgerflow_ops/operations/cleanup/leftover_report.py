@@ -7,7 +7,7 @@ from functools import partial
 from ledgerflow_ops.adapters.cluster import stray_clusters
 from ledgerflow_ops.adapters.load import restore_server
 from ledgerflow_ops.adapters.system.server_account import server_account
-from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.catalog.naming import DUMP, BackupName
 from ledgerflow_ops.core.checks import Check, passed, warned
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 from ledgerflow_ops.core.restore import database_names
@@ -57,18 +57,20 @@ def _servers() -> Iterator[Check]:
 
 def _folder(env: EnvironmentContext) -> Iterator[Check]:
     """What lies half-written in an environment's folder, and dumps that no manifest commits."""
-    folder = env.folder
-    if not folder.path.is_dir():
+    store = env.store
+    if not store.there():
         return
-    half = [*folder.half_written(), *leftover_sweep.records(env)]
-    half += [f"{removal_history.FOLDER}/{name}" for name in removal_history.folder(env).unfinished()]
+    half = [*store.leftovers(), *leftover_sweep.records(env)]
+    half += [f"{removal_history.FOLDER}/{name}" for name in removal_history.store(env).leftovers()]
     if half:
-        message = f"In {folder.path}, left by an operation that was cut off or is at work: {_listed(half)}."
+        message = (
+            f"In {store.location}, left by an operation that was cut off or is at work: {_listed(half)}."
+        )
         hint = f"The next one sweeps it: LEDGER_ENV={env.environment} make backup"
         yield warned(_NAME, f"{env.environment} folder", message, hint)
-    alone = [file for file in folder.dumps() if not folder.taken(BackupName.of(file).manifest)]
+    alone = [file for file in store.names(DUMP) if not store.taken(BackupName.of(file).manifest)]
     if alone:
-        message = f"In {folder.path} without a manifest, and so no backup: {_listed(alone)}."
+        message = f"In {store.location} without a manifest, and so no backup: {_listed(alone)}."
         hint = f"LEDGER_ENV={env.environment} make restore-test FILE={shlex.quote(alone[0])}"
         yield warned(_NAME, f"{env.environment} dumps", message, hint)
 

@@ -32,11 +32,8 @@ def drills(ctx: OperationContext) -> list[str]:
 
 def folder(env: EnvironmentContext) -> list[str]:
     """Remove what killed operations have left in the environment's folder. Under the environment's lock."""
-    swept = [*env.folder.sweep(), *_uncommitted(env)]
-    there = removal_history.folder(env)
-    for name in there.unfinished():
-        there.remove(name)
-        swept.append(f"{removal_history.FOLDER}/{name}")
+    swept = [*env.store.sweep(), *_uncommitted(env)]
+    swept += [f"{removal_history.FOLDER}/{name}" for name in removal_history.store(env).sweep()]
     for name in swept:
         env.ctx.reporter.say(f"swept {name}: left half-written by an interrupted run")
     return swept
@@ -45,7 +42,7 @@ def folder(env: EnvironmentContext) -> list[str]:
 def before(env: EnvironmentContext) -> None:
     """Both, for an operation that has just taken the environment's lock."""
     drills(env.ctx)
-    if env.folder.path.is_dir():
+    if env.store.there():
         folder(env)
 
 
@@ -56,28 +53,23 @@ def _uncommitted(env: EnvironmentContext) -> Iterator[str]:
     """
     for file in records(env):
         try:
-            record = UnfinishedBackup.decode(env.folder.record(file), file)
+            record = UnfinishedBackup.decode(env.store.record(file), file)
         except BadBackup as error:
             env.ctx.reporter.say(f"{error.message} What it names stays.")
             record = None
-        if record and not env.folder.taken(BackupName(record.stem).manifest):
+        if record and not env.store.taken(BackupName(record.stem).manifest):
             for placed in reversed(record.placed):
                 if _is_still(env, placed):
-                    env.folder.remove(placed.file)
+                    env.store.delete(placed.file)
                     yield placed.file
-        env.folder.remove(file)
+        env.store.delete(file)
 
 
 def records(env: EnvironmentContext) -> list[str]:
     """The records of backups in the making that lie in the folder."""
-    path = env.folder.path
-    return (
-        sorted(one.name for one in path.iterdir() if unfinished_backup.is_record_name(one.name))
-        if path.is_dir()
-        else []
-    )
+    return env.store.names(unfinished_backup.ENDING, hidden=True)
 
 
 def _is_still(env: EnvironmentContext, placed: PlacedFile) -> bool:
-    version = env.folder.version(placed.file)
-    return version is not None and version[:2] == (placed.inode, placed.size)
+    stat = env.store.stat(placed.file)
+    return stat is not None and stat.here and (stat.identity, stat.size) == (placed.inode, placed.size)

@@ -1,13 +1,12 @@
 """Files the listed folders with a dump: read while they stand still, and each file stored once."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TypeVar
 
-from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.files import file_scanner, tarball
 from ledgerflow_ops.adapters.files.file_scanner import Found, Reader, Survey, Unsteady
+from ledgerflow_ops.adapters.storage.stored_file import NewFile
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core import space_estimates
 from ledgerflow_ops.core.catalog import files
@@ -23,7 +22,7 @@ _PAUSES = (0.1, 0.5, 1.0, 2.0)
 """Seconds to wait before something that changed while it was read is read again."""
 
 Result = TypeVar("Result")
-Placing = Callable[[str], AbstractContextManager[None]]
+Place = Callable[[NewFile], None]
 
 
 def roots(env: EnvironmentContext) -> tuple[str, ...]:
@@ -45,16 +44,16 @@ def room(env: EnvironmentContext) -> int:
     return space_estimates.archive_needs(files.bytes_to_store(sizes, _earlier(env)), len(seen.found))
 
 
-def take(env: EnvironmentContext, name: BackupName, placing: Placing) -> FilesState | None:
+def take(env: EnvironmentContext, name: BackupName, place: Place) -> FilesState | None:
     """The files as they stand together at one instant from now on, in an archive that has its name.
 
     None where no files are listed. LedgerError naming what never stands still, is missing or may not be
-    read. `placing` is held while the archive gets its name.
+    read. `place` gives the archive its name.
     """
     if not env.settings.files:
         return None
     env.ctx.reporter.step(Step.FILES)
-    taking = _Taking(env, name, placing)
+    taking = _Taking(env, name, place)
     state = _steady(taking.once)
     for note in state.notes:
         env.ctx.reporter.say(note)
@@ -77,8 +76,8 @@ def _steady(work: Callable[[], Result]) -> Result:
 class _Taking:
     """One backup's files. What was read stays known for when it has to be read again."""
 
-    def __init__(self, env: EnvironmentContext, name: BackupName, placing: Placing) -> None:
-        self.env, self.name, self.placing = env, name, placing
+    def __init__(self, env: EnvironmentContext, name: BackupName, place: Place) -> None:
+        self.env, self.name, self.place = env, name, place
         self.report = env.ctx.reporter
         self.known: dict[Found, str] = {}
         self.earlier = _earlier(env)
@@ -103,33 +102,32 @@ class _Taking:
     def _intact(self, held: FileFacts) -> bool:
         """Whether an earlier archive is, byte for byte, what its manifest committed. Each is read once."""
         if held not in self.judged:
-            folder = self.env.folder
-            there = not folder.evicted(held.file) and folder.size(held.file) == held.size
+            store = self.env.store
+            there = not store.evicted(held.file) and store.size(held.file) == held.size
             self.judged[held] = there and _same(self.env, held)
             if not self.judged[held]:
                 self.report.say(f"{held.file} is gone or damaged: what it held is stored again")
         return self.judged[held]
 
     def _store(self, reader: Reader, begun: datetime, seen: Survey, filing: ArchiveAssignment) -> FilesState:
-        folder = self.env.folder
         self.report.step(Step.PACK)
-        with folder.partial(self.name.files) as file:
-            packed = tarball.Tarball(self.name.files, file)
+        with self.env.store.create(self.name.files, self.env.codec) as file:
+            packed = tarball.Tarball(file)
             for found, entry in zip(seen.found, filing.entries, strict=True):
                 self._pack(reader, packed, found, entry)
-            facts = packed.close()
+            packed.close()
+            size, sha256 = file.end()
             if changed := seen.changed(file_scanner.survey(roots(self.env))):
                 raise Unsteady(", ".join(changed[:3]))
             still = self.env.ctx.clock()
             self.report.step(Step.KEEP)
-            folder.sync(file)
-            with self.placing(self.name.files):
-                folder.commit(self.name.files)
+            file.sync()
+            self.place(file)
         return FilesState(
             roots=roots(self.env),
             begun_at=begun,
             still_at=still,
-            archive=facts,
+            archive=FileFacts(file=self.name.files, size=size, sha256=sha256),
             needs=filing.needs,
             entries=filing.entries,
             notes=seen.notes,
@@ -157,6 +155,6 @@ def _earlier(env: EnvironmentContext) -> list[FilesState]:
 
 def _same(env: EnvironmentContext, held: FileFacts) -> bool:
     try:
-        return archive.sha256_of(env.folder.file(held.file)) == (held.size, held.sha256)
-    except OSError:
+        return env.store.content(held.file) == (held.size, held.sha256)
+    except LedgerError:
         return False

@@ -93,7 +93,7 @@ def _unpack(env: EnvironmentContext, state: FilesState, swap: FileSwap) -> None:
     env.ctx.reporter.step(Step.LAY_OUT)
     places = {place.root: Path(swap.restoring(place)) for place in swap.places}
     file_swap.make_parents(places.values())
-    files_verification.unpack(env.folder, state, places, env.ctx.reporter.moved, durable=True)
+    files_verification.unpack(env, state, places, env.ctx.reporter.moved, durable=True)
     env.ctx.reporter.step(Step.HOLD)
     differences = files_verification.compare(state, places)
     if differences:

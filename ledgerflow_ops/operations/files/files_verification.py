@@ -4,11 +4,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.files import file_scanner, tarball
 from ledgerflow_ops.adapters.files.extractor import Extractor
 from ledgerflow_ops.adapters.files.file_scanner import Reader
-from ledgerflow_ops.adapters.storage.folder import Folder
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.catalog import files
 from ledgerflow_ops.core.catalog.files import FileEntry, FileKind, FilesState
@@ -23,10 +21,10 @@ Moved = Callable[[int, int | None], None]
 def archives_differ(env: EnvironmentContext, state: FilesState) -> str:
     """What is wrong with the archives that hold these files, read to their last byte; empty if nothing is."""
     for facts in state.archives:
-        if env.folder.evicted(facts.file):
+        if env.store.evicted(facts.file):
             raise CannotJudge(
                 f"{facts.file} is not local: its bytes are only in the cloud. It is neither lost nor judged.",
-                hint=f"Download it (macOS: brctl download {env.folder.file(facts.file)}) and ask again.",
+                hint=env.store.how_to_fetch(facts.file),
             )
         if difference := _differs(env, facts):
             return f"{difference} {_stake(state, facts)}".rstrip()
@@ -34,13 +32,12 @@ def archives_differ(env: EnvironmentContext, state: FilesState) -> str:
 
 
 def _differs(env: EnvironmentContext, facts: FileFacts) -> str:
-    size, path = env.folder.size(facts.file), env.folder.file(facts.file)
+    size = env.store.size(facts.file)
     if size is None:
         return f"{facts.file} is gone."
     if size != facts.size:
         return f"{facts.file} has {size} bytes; {facts.size} were committed."
-    with translated(path):
-        found = archive.sha256_of(path, lambda done: env.ctx.reporter.moved(done, facts.size))
+    found = env.store.content(facts.file, lambda done: env.ctx.reporter.moved(done, facts.size))
     if found != (facts.size, facts.sha256):
         return f"{facts.file} has changed since it was committed: its SHA-256 is another."
     return ""
@@ -59,7 +56,7 @@ def contents_differ(env: EnvironmentContext, state: FilesState) -> list[Differen
         env.ctx.reporter.moved(done, size)
 
     for facts, entries, others in _held(state):
-        found = tarball.digests(env.folder.file(facts.file), entries, moved, others=others)
+        found = tarball.digests(env.file(facts.file), entries, moved, others=others)
         for name, entry in files.by_member(entries).items():
             if name not in found:
                 sentence = f"{entry.display_path}: missing from {facts.file}"
@@ -72,7 +69,7 @@ def contents_differ(env: EnvironmentContext, state: FilesState) -> list[Differen
 
 
 def unpack(
-    folder: Folder, state: FilesState, places: Mapping[str, Path], moved: Moved, *, durable: bool
+    env: EnvironmentContext, state: FilesState, places: Mapping[str, Path], moved: Moved, *, durable: bool
 ) -> None:
     """Make the files anew, each root in its place, which is not there yet.
 
@@ -83,7 +80,7 @@ def unpack(
     with Extractor(places, lambda done: moved(done, size), durable=durable) as landing:
         landing.folders(state.entries)
         for facts, entries, others in _held(state):
-            landing.files(folder.file(facts.file), entries, others=others)
+            landing.files(env.file(facts.file), entries, others=others)
         landing.links(state.entries)
         landing.finish(state.entries)
 

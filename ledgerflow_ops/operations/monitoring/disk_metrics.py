@@ -154,7 +154,7 @@ def _places(ctx: OperationContext, newest: Sequence[space_estimates.LastDump | N
 def _newest(env: EnvironmentContext) -> space_estimates.LastDump | None:
     """The sizes of the newest backup by its name: of ten thousand, no other is read for them."""
     try:
-        names = (BackupName.of(file) for file in reversed(env.folder.names(MANIFEST)))
+        names = (BackupName.of(file) for file in reversed(env.store.names(MANIFEST)))
         # Standard names in the order of the alphabet are in the order of time.
         dated = next((name for name in names if naming.claimed_instant(name)), None)
         found = catalog.read_manifest(env, dated) if dated else None

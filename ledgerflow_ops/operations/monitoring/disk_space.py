@@ -3,10 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
-from pathlib import Path
 from typing import Any
 
-from ledgerflow_ops.adapters.system import disk_space
 from ledgerflow_ops.adapters.system.disk_space import Space
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.monitoring import disk_forecast
@@ -21,7 +19,9 @@ class Room:
     day on which it will be full if it goes on like this; None where that is not to be seen. `history` has
     what was free on the days before, in bytes, the oldest first."""
 
-    folder: Path
+    folder: str
+    home: str
+    """What the folder lies in, with the other environments' own."""
     space: Space | None
     trouble: str = ""
     full_at: datetime | None = None
@@ -36,24 +36,25 @@ class Room:
         disk = self.space
         known = {"size": disk.size, "free": disk.free, "inodes": self.inodes} if disk else {}
         full = self.full_at.isoformat() if self.full_at else None
-        return {"folder": str(self.folder), **known, "full_at": full, "trouble": self.trouble}
+        return {"folder": self.folder, **known, "full_at": full, "trouble": self.trouble}
 
 
 def of(env: EnvironmentContext) -> Iterator[Room]:
     """Each location of the environment, the primary folder first."""
     measured = disk_metrics.remembered(env.ctx)
     for place in env.locations():
-        folder = place.folder.path
-        if place.location and not folder.parent.is_dir():
+        store = place.store
+        if place.location and not store.reachable():
             # What is free on the disk beneath an empty place says nothing of the archive.
-            yield Room(folder, None, f"{folder.parent} is not there: is it mounted?")
+            yield Room(store.location, store.home, None, f"{store.home} is not there: is it mounted?")
             continue
         try:
-            space = disk_space.space(folder)
+            space = store.space()
         except LedgerError as error:
-            yield Room(folder, None, error.message)
+            yield Room(store.location, store.home, None, error.message)
         else:
-            yield _with_trend(Room(folder, space), measured.get(str(folder.parent), []), env.ctx.clock())
+            room = Room(store.location, store.home, space)
+            yield _with_trend(room, measured.get(store.home, []), env.ctx.clock())
 
 
 def _with_trend(room: Room, measured: Sequence[Measurement], now: datetime) -> Room:

@@ -14,6 +14,7 @@ from ledgerflow_ops.adapters.services.container import Container
 from ledgerflow_ops.adapters.storage import folder as folders
 from ledgerflow_ops.adapters.system import disk_space
 from ledgerflow_ops.adapters.system.locks import who
+from ledgerflow_ops.core.catalog.naming import DUMP
 from ledgerflow_ops.core.checks import Check, Severity, failed, passed, warned
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.postgres.connection_limits import BACKUP
@@ -98,13 +99,15 @@ def _storage(ctx: OperationContext) -> Iterator[Check]:
 
 
 def _folder(env: EnvironmentContext) -> Iterator[Check]:
-    name, folder = f"{env.environment} folder", env.folder
-    if not folder.path.exists():
-        yield passed(name, f"{folder.path} is not there yet; the first backup makes it")
+    name, store = f"{env.environment} folder", env.store
+    if not store.there():
+        yield passed(name, f"{store.location} is not there yet; the first backup makes it")
     else:
-        folder.prepare()
-        yield passed(name, f"{folder.path}: {len(folder.dumps())} dump(s), {format_size(folder.free())} free")
-    if folder.path.exists() and (exposed := folders.exposed_parents(folder.path)):
+        store.prepare()
+        free = store.free()
+        room = "" if free is None else f", {format_size(free)} free"
+        yield passed(name, f"{store.location}: {len(store.names(DUMP))} dump(s){room}")
+    if store.there() and (exposed := store.exposed()):
         yield warned(name, "parents", "; ".join(exposed), folders.TIGHTEN)
 
 

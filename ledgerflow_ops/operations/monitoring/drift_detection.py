@@ -4,15 +4,13 @@ In the state folder, `watch/ENV.json` has what is told and a mark of all files, 
 files: read only when the mark is another, so that a look at ten thousand backups that rest is cheap.
 """
 
-import os
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ledgerflow_ops.adapters.storage import cache, folder_snapshot
-from ledgerflow_ops.adapters.storage.folder_snapshot import FolderSnapshot
+from ledgerflow_ops.adapters.storage import cache
+from ledgerflow_ops.adapters.storage.stored_file import Listing
 from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.catalog.backup_summary import ListedDump
@@ -20,14 +18,10 @@ from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.monitoring import drift
 from ledgerflow_ops.core.monitoring.drift import DriftState, FileState, FolderView
-from ledgerflow_ops.operations import summaries
+from ledgerflow_ops.operations import removal_history, summaries
 from ledgerflow_ops.operations.context import EnvironmentContext
 
-HISTORY = "history"
-"""The folder below the backups in which rotation leaves the manifests of those it took away."""
-
 _LEFT = re.compile(r"(?P<longest>(?:(?P<stem>.*)\.[0-9a-f]{8})|.*)\.[a-z]+\.json", re.DOTALL)
-_OTHERS = 0o077
 
 
 def detect_drift(env: EnvironmentContext) -> tuple[list[ListedDump], list[Finding], bool]:
@@ -37,7 +31,7 @@ def detect_drift(env: EnvironmentContext) -> tuple[list[ListedDump], list[Findin
     """
     state = env.ctx.settings.state_dir
     before = locks.holder(state, env.environment)
-    seen = folder_snapshot.scan(env.folder.path)
+    seen = env.store.listing()
     lost: list[str] = []
     known = _load(env, lost)
     if not seen.there:
@@ -55,38 +49,31 @@ def detect_drift(env: EnvironmentContext) -> tuple[list[ListedDump], list[Findin
 
 
 def _look(
-    env: EnvironmentContext, seen: FolderSnapshot, listed: list[ListedDump], mark: str, *, rests: bool
+    env: EnvironmentContext, seen: Listing, listed: list[ListedDump], mark: str, *, rests: bool
 ) -> FolderView:
     """The folder for core; without its files where none of them has changed."""
     files: dict[str, FileState] = {}
     if not rests:
         files = {
-            name: FileState(facts.st_size, facts.st_mtime_ns, facts.st_ino, seen.evicted(name))
-            for name, facts in seen.files.items()
+            name: FileState(stat.size, stat.modified_ns, stat.identity, stat.evicted)
+            for name, stat in seen.files.items()
         }
-        files |= {name: FileState(0, 0, 0, away=True) for name in seen.placeholders - set(files)}
-    gone = {stem for name in folder_snapshot.scan(env.folder.path / HISTORY).files for stem in _stems(name)}
+    gone = {stem for name in removal_history.store(env).listing().files for stem in _stems(name)}
     return FolderView(
         environment=env.environment,
         files=files,
         listed=listed,
         rotated=gone.__contains__,
-        exposed=_exposed(env, seen),
-        folder=str(env.folder.path),
+        exposed=_exposed(seen),
+        folder=env.store.location,
         mark=mark,
     )
 
 
-def _exposed(env: EnvironmentContext, seen: FolderSnapshot) -> list[str]:
+def _exposed(seen: Listing) -> list[str]:
     """The files of backups that others may touch, or that are not ours; the folder among them."""
-    me = os.geteuid()
-    wrong = [
-        name
-        for name, facts in seen.files.items()
-        if (facts.st_mode & _OTHERS and not stat.S_ISLNK(facts.st_mode)) or facts.st_uid != me
-    ]
-    folder = ["the folder itself"] if env.folder.path.stat().st_mode & _OTHERS else []
-    return folder + sorted(filter(drift.is_ours, wrong))
+    wrong = [name for name, stat in seen.files.items() if not stat.private]
+    return [*seen.shared, *sorted(filter(drift.is_ours, wrong))]
 
 
 def _stems(name: str) -> Iterator[str]:
@@ -103,7 +90,7 @@ def _forgotten(env: EnvironmentContext, lost: list[str]) -> list[Finding]:
     if not lost:
         return []
     text = (
-        f"What was seen last in {env.folder.path} cannot be read ({', '.join(lost)}) and is begun anew: "
+        f"What was seen last in {env.store.location} cannot be read ({', '.join(lost)}) and is begun anew: "
         "what was removed or changed there since the last look is not known."
     )
     hint = (

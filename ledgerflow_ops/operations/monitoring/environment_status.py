@@ -116,7 +116,7 @@ def against(
 @contextmanager
 def _readable(env: EnvironmentContext) -> Iterator[None]:
     """What the system says no to while a folder is read, as one error."""
-    with translated(env.folder.path):
+    with translated(env.store.location):
         yield
 
 

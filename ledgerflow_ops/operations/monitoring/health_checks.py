@@ -118,8 +118,8 @@ class _Watch:
         self.blind, self.seen = not there, True
         if there:
             return found
-        message = f"{self.env.folder.path}, with every backup of {self.environment} in it, is not there."
-        hint = f"Is its disk mounted? df -h {self.env.folder.path.parent}; make doctor"
+        message = f"{self.env.store.location}, with every backup of {self.environment} in it, is not there."
+        hint = f"Is its disk mounted? df -h {self.env.store.home}; make doctor"
         return [Finding(self.environment, "folder", "folder", Level.CRITICAL, message, hint)]
 
     def schedule(self) -> list[Finding]:

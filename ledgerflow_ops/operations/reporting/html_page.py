@@ -71,9 +71,9 @@ class _Charts:
         self.calendar = self._placed(charts.calendar(standings))
         self.figures = list(self._figures(standings))
         self.restores = self._placed(charts.restores(standings))
-        folders: dict[Path, Room] = {}
+        folders: dict[str, Room] = {}
         for room in (room for one in standings for room in one.rooms):
-            folders.setdefault(room.folder.parent, room)
+            folders.setdefault(room.home, room)
         self.rooms = [self._placed(charts.room(room)) for room in folders.values()]
 
     def _placed(self, chart: Any) -> str:
@@ -170,4 +170,4 @@ def _rooms(found: Standing) -> Iterator[tuple[str, str, str, str]]:
             else room.trouble
         )
         full = f"full about {room.full_at:%Y-%m-%d}" if room.full_at else ""
-        yield str(found.env.environment), str(room.folder), free, full
+        yield str(found.env.environment), room.folder, free, full

@@ -160,9 +160,9 @@ def _locations(standings: Iterable[Standing]) -> Iterator[Metric]:
         if found.trouble is None:
             counted = Counter(str(one["state"]) for one in found.backups())
             for state in STATES:
-                states.add_metric((environment, str(found.env.folder.path), state), counted[state])
+                states.add_metric((environment, found.env.store.location, state), counted[state])
         for room in found.rooms:
-            where = (environment, str(room.folder))
+            where = (environment, room.folder)
             if room.space:
                 free.add_metric(where, room.space.free)
                 size.add_metric(where, room.space.size)

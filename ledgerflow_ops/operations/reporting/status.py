@@ -73,7 +73,7 @@ class Status:
             "environment": str(self.env.environment),
             "sample": self.env.is_sample,
             "scheduled": self.env.settings.is_scheduled,
-            "folder": str(self.env.folder.path),
+            "folder": self.env.store.location,
             "standing": str(self.tone),
             "newest_proven": proven.name.dump if proven else None,
             "rpo_seconds": reached.rpo_seconds,

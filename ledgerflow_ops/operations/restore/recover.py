@@ -35,7 +35,7 @@ class Found:
 
     @property
     def file(self) -> str:
-        return str(self.at.folder.file(self.entry.name.dump))
+        return self.at.store.describe(self.entry.name.dump)
 
 
 def candidates(env: EnvironmentContext) -> list[Found]:
@@ -116,7 +116,7 @@ class _Recovery:
         return self.incident, restored
 
     def _restored(self) -> Restored:
-        self.incident.searched = [str(at.folder.path) for at in self.env.locations()]
+        self.incident.searched = [at.store.location for at in self.env.locations()]
         found = candidates(self.env)
         self._note(f"{len(found)} candidate(s) in {len(self.incident.searched)} location(s)")
         for one in found:

@@ -107,11 +107,11 @@ def prepare(
     proof = catalog.entry(origin, candidate.name).proof
     notes = [*files_pairing.notes(env, manifest), *completeness.notes(manifest, proof)] if manifest else []
     if manifest and candidate.rung is not None and candidate.rung >= Rung.READABLE:
-        file = origin.folder.file(candidate.name.dump)
         usable, own = aimed.target.server.tablespaces, aimed.properties or manifest.properties
         tools = reader(origin, manifest)
-        notes += archive_loading.placement(tools, file, usable).notes(own)
-        notes += replication_notes.notes(tools, file, aimed.maintenance, aimed.name)
+        with origin.file(candidate.name.dump).local_path() as file:
+            notes += archive_loading.placement(tools, file, usable).notes(own)
+            notes += replication_notes.notes(tools, file, aimed.maintenance, aimed.name)
     made = plan_restore(request, candidate, aimed.target, rooms, ident, against=against, notes=notes)
     return Prepared(made, aimed, origin)
 
@@ -139,7 +139,7 @@ def carry_out(env: EnvironmentContext, prepared: Prepared, *, safety_needed: boo
     """Carry out a plan, under the environment's lock."""
     manifest, origin, name = prepared.plan.require(), prepared.origin, prepared.plan.candidate.name
     with held(origin, name, "restore"):
-        if not origin.folder.taken(name.manifest):
+        if not origin.store.taken(name.manifest):
             raise Refused(
                 f"{name.dump} was removed by a rotation a moment ago. Nothing was touched.",
                 hint="Choose another backup: make status lists them.",
@@ -170,6 +170,7 @@ class _Restore:
     ) -> None:
         self.env, self.plan, self.aim, self.manifest = env, prepared.plan, prepared.aim, manifest
         self.origin = prepared.origin
+        self.dump = self.origin.file(prepared.plan.candidate.name.dump)
         self.report = env.ctx.reporter
         self.watch = Stopwatch()
         self.safety_needed, self.kept = safety_needed, Kept()
@@ -208,8 +209,8 @@ class _Restore:
 
     def _make_roles(self) -> None:
         """The roles that are missing, as the backup's roles file makes them, or by name and attributes."""
-        place, missing = self.origin.folder, self.plan.missing_roles
-        archive_loading.tell(self.report, roles.make(self.aim.maintenance, place, self.manifest, missing))
+        made = roles.make(self.aim.maintenance, self.origin, self.manifest, self.plan.missing_roles)
+        archive_loading.tell(self.report, made)
 
     def _create(self, name: str = "") -> None:
         """An empty database beside the live one, marked as ours."""
@@ -226,9 +227,9 @@ class _Restore:
 
     def _load(self) -> None:
         """The whole archive, every error fatal."""
-        file = self.origin.folder.file(self.plan.candidate.name.dump)
         usable = self.aim.target.server.tablespaces
-        said = archive_loading.into_target(self.tools, self.new, file, self.manifest, usable, self._empty)
+        with self.dump.local_path() as file:
+            said = archive_loading.into_target(self.tools, self.new, file, self.manifest, usable, self._empty)
         archive_loading.tell(self.report, said)
 
     def _empty(self) -> None:
@@ -243,15 +244,15 @@ class _Restore:
         redumped = self._redump()
         seal = manifest.seal.model_copy(update={"roles": {}})  # those of this server are its own
         expected = manifest.model_copy(update={"seal": seal})
-        archived = Archived(self.tools, self.origin.folder.file(self.plan.candidate.name.dump))
+        archived = Archived(self.tools, self.dump)
         differences = restored_contents.differences(found, self.new, expected, archived, redumped)
         self._require(list(told("restorable", differences)))
 
     def _redump(self) -> Redumped:
         """What was restored, dumped again. An account below a superuser is not shown subscriptions."""
-        server, file = self.aim.target.server, self.origin.folder.file(self.plan.candidate.name.dump)
+        server = self.aim.target.server
         scratch = partial(beside, self.env, self.aim, self._create)
-        with self.new.reached() as new:
+        with self.new.reached() as new, self.dump.local_path() as file:
             return redump(
                 self.env.ctx, self.manifest, file, new, server.major, scratch, all_seen=server.superuser
             )

@@ -63,8 +63,8 @@ class InspectedTarget:
         """What is needed, and what is free, on every file system concerned."""
         live_size = self.target.live.source.size if self.target.live else 0
         folder, server = space_needed(manifest, live_size, force)
-        place = self.env.folder.path
-        rooms = [RequiredSpace(f"in {place}", folder, self.env.folder.free())]
+        store = self.env.store
+        rooms = [RequiredSpace(f"in {store.location}", folder, store.free())]
         free = disk_space.space(self.data_directory).free if self.data_directory else None
         return [*rooms, RequiredSpace("on the server's disk", server, free)]
 

@@ -50,13 +50,13 @@ def unpin(env: EnvironmentContext, file: str) -> str:
         if not file:
             raise SettingsError("unpin needs FILE=.", hint=_SEE)
         name = catalog.find(env, file)
-        if not env.folder.taken(name.pin):
+        if not env.store.taken(name.pin):
             raise Refused(f"{name.dump} is not pinned.", hint=_SEE)
         try:
             was = read(env, name)
         except BadBackup:
             was = None
-        env.folder.discard(name.pin)
+        env.store.delete(name.pin)
         note |= {"file": name.dump, "reason": was.reason if was else "it could not be read"}
         return name.dump
 
@@ -64,7 +64,7 @@ def unpin(env: EnvironmentContext, file: str) -> str:
 def listed(env: EnvironmentContext) -> list[Pin]:
     """The pins that hold now, by file. One that cannot be read holds, and says so as its reason."""
     now, found = env.ctx.clock(), []
-    for file in env.folder.names(PIN):
+    for file in env.store.names(PIN):
         name = BackupName.of(file)
         try:
             one = read(env, name)
@@ -84,20 +84,20 @@ def pin(env: EnvironmentContext, name: BackupName, reason: str, until: datetime 
     when one has."""
     made = Pin(file=name.dump, reason=reason, who=env.ctx.run.who, since=env.ctx.clock(), until=until)
     with held(env, name, ""):
-        if not env.folder.taken(name.dump) and not env.folder.taken(name.manifest):
+        if not env.store.taken(name.dump) and not env.store.taken(name.manifest):
             raise Refused(f"{name.dump} is gone: a rotation removed it a moment ago.", hint=_SEE)
         kept = read(env, name)
         if kept and (kept.until is None or (until is not None and kept.until >= until)):
             return kept
-        env.folder.replace(name.pin, made.encode())
+        env.store.replace(name.pin, made.encode())
     return made
 
 
 def read(env: EnvironmentContext, name: BackupName) -> Pin | None:
     """The backup's pin; None when it has none. BadBackup when it cannot be read: it then counts as pinned."""
-    if env.folder.version(name.pin) is None:
+    if env.store.version(name.pin) is None:
         return None
-    return Pin.decode(env.folder.record(name.pin), name.pin)
+    return Pin.decode(env.store.record(name.pin), name.pin)
 
 
 def pinned(env: EnvironmentContext, name: BackupName) -> str:

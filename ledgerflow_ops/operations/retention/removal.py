@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from ledgerflow_ops.adapters.storage.folder import Folder, writable
+from ledgerflow_ops.adapters.storage.store import BackupStore
 from ledgerflow_ops.core.catalog.files import FilesState, needed_archives
 from ledgerflow_ops.core.catalog.history import FileRecord, Removal, RemovalPart
 from ledgerflow_ops.core.catalog.manifest import Manifest
@@ -37,7 +37,7 @@ def begin(env: EnvironmentContext, manifest: Manifest, decision: RetentionDecisi
         reasons=decision.reasons,
         who=ctx.run.who,
         at=ctx.clock(),
-        parts=(_seen_part(env.folder, name, ""), *(part for part in others if part)),
+        parts=(_seen_part(env.store, name, ""), *(part for part in others if part)),
     )
     return removal_history.note(env, going)
 
@@ -68,12 +68,12 @@ def _retire(env: EnvironmentContext, going: Removal) -> Removal:
     """The manifest into the history: from here on there is no such backup."""
     env.ctx.reporter.step(Step.RETIRE)
     if not _kept_already(env, going):
-        env.folder.move(going.name.manifest, removal_history.folder(env), going.kept_as.manifest)
+        env.store.move(going.name.manifest, removal_history.store(env), going.kept_as.manifest)
     return removal_history.note(env, going.model_copy(update={"retired": True}))
 
 
 def _kept_already(env: EnvironmentContext, going: Removal) -> bool:
-    return removal_history.folder(env).taken(going.kept_as.manifest)
+    return removal_history.store(env).taken(going.kept_as.manifest)
 
 
 def _digest(at: EnvironmentContext, name: BackupName) -> str:
@@ -86,12 +86,12 @@ def _digest(at: EnvironmentContext, name: BackupName) -> str:
 
 def _keep_proof(env: EnvironmentContext, going: Removal) -> None:
     """The proof beside the manifest in the history, if it is of this backup and not there yet."""
-    there, file = removal_history.folder(env), going.name.proof
-    if not env.folder.version(file) or there.taken(going.kept_as.proof):
+    there, file = removal_history.store(env), going.name.proof
+    if not env.store.version(file) or there.taken(going.kept_as.proof):
         return
     with suppress(BadBackup):
-        if Proof.decode(env.folder.record(file), file).manifest_digest == going.digest:
-            env.folder.move(file, there, going.kept_as.proof)
+        if Proof.decode(env.store.record(file), file).manifest_digest == going.digest:
+            env.store.move(file, there, going.kept_as.proof)
 
 
 def _without(env: EnvironmentContext, going: Removal, part: RemovalPart) -> RemovalPart | None:
@@ -128,8 +128,8 @@ def _reached(
         return RemovalPart(root=part.root)
     if not Path(part.root).is_dir():
         return None
-    if at.folder.path.is_dir() and not writable(at.folder.path):
-        env.ctx.reporter.say(f"{at.folder.path} is read-only: its copy of {going.file} stays")
+    if at.store.there() and not at.store.writable():
+        env.ctx.reporter.say(f"{at.store.location} is read-only: its copy of {going.file} stays")
         return RemovalPart(root=part.root)
     return part if part.looked else _part(at, going.name, going.digest) or RemovalPart(root=part.root)
 
@@ -142,40 +142,42 @@ def _part(at: EnvironmentContext, name: BackupName, digest: str) -> RemovalPart 
         return RemovalPart(root=str(root), looked=False)
     if _digest(at, name) != digest:
         return None
-    return _seen_part(at.folder, name, str(root))
+    return _seen_part(at.store, name, str(root))
 
 
-def _seen_part(folder: Folder, name: BackupName, root: str) -> RemovalPart:
+def _seen_part(store: BackupStore, name: BackupName, root: str) -> RemovalPart:
     """The files of a backup as they are now. In a further location the manifest goes like the rest."""
     files = [*([name.manifest] if root else []), name.dump, name.globals, name.proof, name.pin]
-    seen = [found for file in files if (found := _seen(folder, file))]
-    return RemovalPart(root=root, files=tuple(seen), archive=_seen(folder, name.files))
+    seen = [found for file in files if (found := _seen(store, file))]
+    return RemovalPart(root=root, files=tuple(seen), archive=_seen(store, name.files))
 
 
-def _seen(folder: Folder, file: str) -> FileRecord | None:
-    version = folder.version(file)
-    if version:
-        return FileRecord(file=file, size=version[1], mtime_ns=version[2])
-    return FileRecord(file=file, size=_IN_CLOUD, mtime_ns=0) if folder.taken(file) else None
+def _seen(store: BackupStore, file: str) -> FileRecord | None:
+    stat = store.stat(file)
+    if stat is None:
+        return None
+    if not stat.here:
+        return FileRecord(file=file, size=_IN_CLOUD, mtime_ns=0)
+    return FileRecord(file=file, size=stat.size, mtime_ns=stat.modified_ns)
 
 
 def _drop(at: EnvironmentContext, seen: FileRecord) -> None:
     """Remove a file if it is still the one that was seen, or only its bytes have gone to the cloud since."""
-    now = _seen(at.folder, seen.file)
+    now = _seen(at.store, seen.file)
     if now is None:
         return
     same = now == seen or now.size == _IN_CLOUD or seen.size == _IN_CLOUD
     if not same:
-        at.ctx.reporter.say(f"{at.folder.file(seen.file)} is another file by now: it stays")
+        at.ctx.reporter.say(f"{at.store.describe(seen.file)} is another file by now: it stays")
         return
     at.ctx.reporter.moved(max(seen.size, 0), None)
-    at.folder.discard(seen.file)
+    at.store.delete(seen.file)
 
 
 def _kept_states(at: EnvironmentContext) -> list[FilesState | None] | None:
     """The files of every backup that stays here; None where one's manifest cannot be read now."""
     states = []
-    for file in at.folder.names(MANIFEST):
+    for file in at.store.names(MANIFEST):
         try:
             manifest = catalog.read_manifest(at, BackupName.of(file))
         except LedgerError:

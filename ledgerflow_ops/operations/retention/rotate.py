@@ -208,8 +208,8 @@ def _held(env: EnvironmentContext) -> tuple[list[RetentionCandidate], dict[str, 
 
 def _ours(env: EnvironmentContext, entry: CatalogEntry, manifest: Manifest) -> bool:
     """Whether the manifest commits this very dump, of this environment, and the dump is a plain file."""
-    folder, name = env.folder, entry.name
-    plain = folder.size(name.dump) is not None or folder.evicted(name.dump) or not folder.taken(name.dump)
+    store, name = env.store, entry.name
+    plain = store.size(name.dump) is not None or store.evicted(name.dump) or not store.taken(name.dump)
     return manifest.environment is env.environment and manifest.dump.file == name.dump and plain
 
 
@@ -231,7 +231,7 @@ def _one(env: EnvironmentContext, entry: CatalogEntry, manifest: Manifest, busy:
 
 def _pin(env: EnvironmentContext, name: BackupName) -> tuple[str, datetime | None]:
     """A pin's reason and end. One that cannot be read, or is only in the cloud, holds without an end."""
-    if env.folder.evicted(name.pin):
+    if env.store.evicted(name.pin):
         return f"{name.pin} is only in the cloud", None
     try:
         found = pins.read(env, name)
@@ -243,15 +243,15 @@ def _pin(env: EnvironmentContext, name: BackupName) -> tuple[str, datetime | Non
 def _copies(env: EnvironmentContext, name: BackupName, manifest: Manifest) -> Iterator[BackupCopy]:
     """The same backup in the further locations; one that is not whole is there, and not proven."""
     for at in env.locations()[1:]:
-        if not at.folder.taken(name.dump) and not at.folder.taken(name.manifest):
+        if not at.store.taken(name.dump) and not at.store.taken(name.manifest):
             continue
         try:
             entry = catalog.entry(at, name)
         except LedgerError:
-            yield BackupCopy(str(at.folder.path), proven=False)
+            yield BackupCopy(at.store.location, proven=False)
             continue
         if entry.manifest is None or entry.manifest.digest == manifest.digest:
-            yield BackupCopy(str(at.folder.path), proven=entry.proven)
+            yield BackupCopy(at.store.location, proven=entry.proven)
 
 
 def _told(known: Mapping[str, Manifest], decision: RetentionDecision) -> dict[str, Any]:

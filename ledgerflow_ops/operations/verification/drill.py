@@ -104,6 +104,7 @@ class _Drill:
                 self._preloading(server_tools),
                 in_memory=in_memory,
             ) as server,
+            self.env.file(self.examination.name.dump).local_path(server.cluster.data.parent) as self.path,
         ):
             self.examination.server_version = server_tools.version
             self._climb(server, server_tools)
@@ -136,15 +137,15 @@ class _Drill:
                 examination.checks += data_rules.ask(copy, self.env.rules)
                 return
             again = pool.submit(restored_contents.reread, copy, self.manifest.contents, server.pipes)
-            file = self.env.folder.file(examination.name.dump)
             scratch = partial(self._scratch, server, copy)
-            ddl = pool.submit(redump, self.env.ctx, self.manifest, file, copy, server_tools, scratch)
+            ddl = pool.submit(redump, self.env.ctx, self.manifest, self.path, copy, server_tools, scratch)
+            archived = Archived(server_tools, self.env.file(examination.name.dump))
             answers = pool.submit(data_rules.ask, copy, self.env.rules)
             examination.stage(
                 Rung.EQUAL,
                 "restorable",
                 "compare",
-                lambda: self._compare(again, ddl, copy, Archived(server_tools, file)),
+                lambda: self._compare(again, ddl, copy, archived),
             )
             examination.stage(Rung.VALID, "data_rules", "rules", lambda: self._rules(answers))
 
@@ -171,7 +172,7 @@ class _Drill:
         return False
 
     def _file_size(self) -> int:
-        return self.env.folder.file(self.examination.name.dump).stat().st_size
+        return self.env.store.size(self.examination.name.dump) or 0
 
     def _restore(self, server: ScratchCluster, copy: Database, server_tools: Tools) -> Iterator[Check]:
         """Roles first, then the whole archive, every error fatal."""
@@ -180,7 +181,7 @@ class _Drill:
             self._make_own_role(connection)
         notes = ""
         if self.manifest:
-            notes = roles.make_all(self._keeper(server), self.env.folder, self.manifest)
+            notes = roles.make_all(self._keeper(server), self.env, self.manifest)
         with self._keeper(server).connect() as connection:
             stood_in = self._make_database(connection)
         notes = f" {notes}".rstrip() + stood_in
@@ -201,12 +202,12 @@ class _Drill:
         """The files that go with the dump, made anew in a private folder beside the server's data."""
         self.report.step(Step.UNPACK)
         self.places = files_verification.beside(state, server.cluster.data.parent / "files")
-        files_verification.unpack(self.env.folder, state, self.places, self.report.moved, durable=False)
+        files_verification.unpack(self.env, state, self.places, self.report.moved, durable=False)
         yield passed("restorable", f"{len(state.files)} files unpacked, {format_size(state.size)}.")
 
     def _load(self, server: ScratchCluster, copy: Database, server_tools: Tools) -> Loaded:
         """The archive loaded. Nobody knows the roles of one without a manifest: what it misses, it gets."""
-        file, owners = self.env.folder.file(self.examination.name.dump), self.manifest is not None
+        file, owners = self.path, self.manifest is not None
         without = refused_options(server_tools, file, copy)
         while True:
             how = Load(_JOBS, owners=owners, without=without)

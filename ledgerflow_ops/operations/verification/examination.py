@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ledgerflow_ops.adapters.storage.folder import writable
 from ledgerflow_ops.adapters.system.clock import Stopwatch
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
@@ -167,7 +166,7 @@ class Examination:
         self.env.ctx.reporter.say(f"not noted beside {self.name.dump}: {error.message}")
 
     def _keep(self, proof: Proof) -> None:
-        if self.env.location and not writable(self.env.folder.path):  # an archive that is only read
-            self.env.ctx.reporter.say(f"{self.env.folder.path} is read-only: the proof is not kept there")
+        if self.env.location and not self.env.store.writable():  # an archive that is only read
+            self.env.ctx.reporter.say(f"{self.env.store.location} is read-only: the proof is not kept there")
         else:
-            self.env.folder.replace(self.name.proof, proof.encode())
+            self.env.store.replace(self.name.proof, proof.encode())

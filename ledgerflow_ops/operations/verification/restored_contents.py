@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
@@ -14,6 +13,7 @@ from ledgerflow_ops.adapters.inspection import non_table_objects, source, table_
 from ledgerflow_ops.adapters.inspection.source import SourceContents
 from ledgerflow_ops.adapters.inspection.table_contents import Pipes, TableShape
 from ledgerflow_ops.adapters.programs.client_tools import Tools
+from ledgerflow_ops.adapters.storage.store import StoredFile
 from ledgerflow_ops.core.catalog.manifest import Contents, LargeObjects, Manifest, Seal, TableContent
 from ledgerflow_ops.core.comparison import expressions, public_schema, rewritten_definitions, row_sums
 from ledgerflow_ops.core.comparison.row_sums import sum_tables
@@ -38,7 +38,7 @@ class Archived:
     """The archive that a copy was made of, and the tools that read it."""
 
     tools: Tools
-    file: Path
+    file: StoredFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,8 @@ def as_copied(manifest: Manifest, copy: SourceContents, major: int, redumped: Re
 def _same_rows(groups: list[frozenset[str]], database: Database, archived: Archived) -> Iterator[str]:
     """The tables of the groups whose rows are those that the archive has."""
     wanted = {name for group in groups for name in group}
-    sealed = archive.row_sums(archived.tools, archived.file, wanted)
+    with archived.file.open() as file:
+        sealed = archive.row_sums(archived.tools, file, wanted)
     with database.connect() as connection:
         shapes = [shape for shape in table_contents.shapes(connection) if shape.name.key in wanted]
         there = {shape.name.key: table_contents.row_sum(connection, shape) for shape in shapes}

@@ -7,17 +7,17 @@ import psycopg
 from ledgerflow_ops.adapters.connection import raw_sql
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.inspection import role_statements as facts
-from ledgerflow_ops.adapters.storage.folder import Folder
 from ledgerflow_ops.core import text_encodings
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.loading import machine_errors
 from ledgerflow_ops.core.postgres import roles_script
+from ledgerflow_ops.operations.context import EnvironmentContext
 
 _AGAIN = "Take another backup: make backup"
 
 
-def make_all(server: Database, folder: Folder, manifest: Manifest) -> str:
+def make_all(server: Database, env: EnvironmentContext, manifest: Manifest) -> str:
     """All roles but the one that an empty server begins with; a sentence of what could not be set here.
 
     BadBackup when the roles file cannot be read, or does not run.
@@ -25,7 +25,7 @@ def make_all(server: Database, folder: Folder, manifest: Manifest) -> str:
     first = manifest.source.bootstrap_role
     if manifest.globals is None:
         return _say(server, _sealed(manifest, set(manifest.seal.roles) - {first}))
-    script, codec = _script(folder, manifest.globals.file, manifest.source.encoding)
+    script, codec = _script(env, manifest.globals.file, manifest.source.encoding)
     try:
         statements = roles_script.replayable(script, first)
     except roles_script.UnreadableScript as error:
@@ -33,17 +33,17 @@ def make_all(server: Database, folder: Folder, manifest: Manifest) -> str:
     return _say(server, _bytes(statements, codec), from_file=True)
 
 
-def make(server: Database, folder: Folder, manifest: Manifest, names: Collection[str]) -> str:
+def make(server: Database, env: EnvironmentContext, manifest: Manifest, names: Collection[str]) -> str:
     """The roles `names`, which the server lacks; a sentence of what could not be set here."""
     if manifest.globals is None:
         return _say(server, _sealed(manifest, names))
-    script, codec = _script(folder, manifest.globals.file, manifest.source.encoding)
+    script, codec = _script(env, manifest.globals.file, manifest.source.encoding)
     return _say(server, _bytes(roles_script.statements_about(script, names), codec))
 
 
-def _script(folder: Folder, file: str, encoding: str) -> tuple[str, str]:
+def _script(env: EnvironmentContext, file: str, encoding: str) -> tuple[str, str]:
     """The roles file as text, and the codec that makes its bytes of it again."""
-    data = folder.read(file)
+    data = env.file(file).read()
     return roles_script.decode_script(data, encoding), roles_script.codec_of(data, encoding)
 
 

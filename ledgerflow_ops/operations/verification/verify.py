@@ -6,9 +6,6 @@ from contextlib import contextmanager
 from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.programs.client_tools import Tools
-from ledgerflow_ops.adapters.storage import folder
-from ledgerflow_ops.adapters.system import regular_files
-from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core import sizes
 from ledgerflow_ops.core.catalog import catalog as known
 from ledgerflow_ops.core.catalog import naming
@@ -70,14 +67,14 @@ def glance(env: EnvironmentContext, name: BackupName) -> list[Check]:
         return [missing]
     manifest = _manifest_or_none(env, name)
     return [
-        passed("exists", f"{name.dump} is in {env.folder.path}."),
+        passed("exists", f"{name.dump} is in {env.store.location}."),
         sizes.check_size(
-            env.folder.size(name.dump) or 0,
+            env.store.size(name.dump) or 0,
             floor=env.settings.size_floor,
             rows=manifest.rows if manifest else None,
             history=known.recent_sizes(catalog.entries(env), manifest) if manifest else (),
         ),
-        *(folder.permissions(env.folder, file) for file in (name.dump, name.files) if env.folder.taken(file)),
+        *(env.store.privacy(file) for file in (name.dump, name.files) if env.store.taken(file)),
         source_is_real(env, manifest),
     ]
 
@@ -100,16 +97,16 @@ class _Look:
     def __init__(self, examination: Examination) -> None:
         self.examination = examination
         self.env, self.name = examination.env, examination.name
-        self.file = self.env.folder.file(self.name.dump)
+        self.file = self.env.file(self.name.dump)
 
     def exists(self) -> Iterator[Check]:
         missing = _missing(self.env, self.name)
         if missing:
             yield missing
-        elif other := self.env.folder.what(self.name.dump):
+        elif other := self.env.store.what(self.name.dump):
             yield failed("exists", "exists", f"{self.name.dump} is {other}, not a regular file.", _ELSEWHERE)
         else:
-            yield passed("exists", f"{self.name.dump} is in {self.env.folder.path}.")
+            yield passed("exists", f"{self.name.dump} is in {self.env.store.location}.")
 
     def manifest(self) -> Iterator[Check]:
         """The manifest is whole, and it is this file's and this environment's."""
@@ -150,12 +147,10 @@ class _Look:
             yield passed("integrity", "Every byte read: the SHA-256 is the committed one.")
 
     def _difference(self, facts: FileFacts) -> str:
-        path = self.env.folder.file(facts.file)
-        if not self.env.folder.taken(facts.file):
+        if not self.env.store.taken(facts.file):
             return f"{facts.file} is gone."
         moved = self.env.ctx.reporter.moved
-        with translated(path):
-            size, sha256 = archive.sha256_of(path, lambda done: moved(done, facts.size))
+        size, sha256 = self.env.store.content(facts.file, lambda done: moved(done, facts.size))
         if size != facts.size:
             return f"{facts.file} has {size} bytes; {facts.size} were committed."
         if sha256 != facts.sha256:
@@ -164,12 +159,12 @@ class _Look:
 
     def listed(self) -> Iterator[Check]:
         """The archive's magic, and its table of contents against the manifest's."""
-        if regular_files.head(self.file, len(MAGIC)) != MAGIC:
+        if self.file.head(len(MAGIC)) != MAGIC:
             raise BadBackup(f"{self.name.dump} is not an archive of pg_dump.", hint=_ELSEWHERE)
         manifest = self.examination.manifest
-        with _able_to_judge():
+        with _able_to_judge(), self.file.local_path() as path:
             chosen, stall = reader(self.env, manifest), self.env.settings.limits.stall
-            toc = archive.table_of_contents(chosen, self.file, stall)
+            toc = archive.table_of_contents(chosen, path, stall)
         self.examination.entries, differences = toc.entries, list[Difference]()
         if manifest and toc.entries != manifest.toc.entries:
             sentence = f"{manifest.toc.entries} entries committed, {toc.entries} found"
@@ -181,8 +176,8 @@ class _Look:
         manifest = self.examination.manifest
         chosen = reader(self.env, manifest)
         stall = self.env.settings.limits.stall
-        with _able_to_judge():
-            contents = archive.decode(chosen, self.file, stall)
+        with _able_to_judge(), self.file.open() as opened:
+            contents = archive.decode(chosen, opened, stall)
         rows = sum(table.rows for table in contents.tables.values())
         found = f"{self.examination.entries} entries, {len(contents.tables)} tables, {rows} rows"
         if manifest and manifest.files:
@@ -229,13 +224,13 @@ def told(name: str, differences: list[Difference], other: str = "the seal") -> I
 def _missing(env: EnvironmentContext, name: BackupName) -> Check | None:
     """A failed check when the dump is gone; CannotJudge when a part of it is only in the cloud."""
     for file in (name.dump, name.manifest, name.globals, name.files):
-        if env.folder.evicted(file):
+        if env.store.evicted(file):
             raise CannotJudge(
                 f"{file} is not local: its bytes are only in the cloud. It is neither lost nor judged.",
-                hint=f"Download it (macOS: brctl download {env.folder.file(file)}) and ask again.",
+                hint=env.store.how_to_fetch(file),
             )
-    if not env.folder.taken(name.dump):
-        return failed("exists", "exists", f"{name.dump} is gone from {env.folder.path}.", _ELSEWHERE)
+    if not env.store.taken(name.dump):
+        return failed("exists", "exists", f"{name.dump} is gone from {env.store.location}.", _ELSEWHERE)
     return None
 
 

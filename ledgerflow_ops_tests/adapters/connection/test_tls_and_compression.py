@@ -1,6 +1,5 @@
 """TLS and compressions, as the bundled programs have them."""
 
-import io
 import os
 import ssl
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.dump.client import Client
 from ledgerflow_ops.adapters.inspection import source
 from ledgerflow_ops.adapters.programs import client_tools
+from ledgerflow_ops.adapters.storage.local_store import LocalStore
 from ledgerflow_ops.adapters.system.server_account import server_account
 from ledgerflow_ops.core.catalog.manifest import Contents
 from ledgerflow_ops.core.catalog.naming import MAGIC
@@ -136,21 +136,24 @@ def test_every_compression_decodes_to_the_same_contents(root: Path, database: Da
     found: list[Contents] = []
     with source.snapshot(database) as snapshot:
         for number, compression in enumerate(COMPRESSIONS):
-            file, sizes = io.BytesIO(), [0]
-            streamed = archive.dump(
-                Client(client_tools.bundled(), database.variables()),
-                snapshot.snapshot_id,
-                compression,
-                file,
-                sizes.append,
-            )
-            path = root / f"{number}.dump"
-            path.write_bytes(file.getvalue())
-            assert file.getvalue().startswith(MAGIC)
+            store, name, sizes = LocalStore(root), f"{number}.dump", [0]
+            with store.create(name) as file:
+                streamed = archive.dump(
+                    Client(client_tools.bundled(), database.variables()),
+                    snapshot.snapshot_id,
+                    compression,
+                    file,
+                    sizes.append,
+                )
+                content = file.end()
+                file.commit()
+            assert store.head(name, len(MAGIC)) == MAGIC
             assert sizes == sorted(sizes)
-            assert sizes[-1] == streamed.size == path.stat().st_size
-            assert archive.sha256_of(path) == (streamed.size, streamed.sha256)
-            found += [streamed.contents, archive.decode(client_tools.bundled(), path)]
+            assert sizes[-1] == streamed.size == store.size(name)
+            assert store.content(name) == content
+            assert content[0] == streamed.size
+            with store.open(name) as opened:
+                found += [streamed.contents, archive.decode(client_tools.bundled(), opened)]
     assert all(contents == found[0] for contents in found)
     assert found[0].tables["public.profiles_transaction"].rows == 1666
     plain = (root / f"{COMPRESSIONS.index('none')}.dump").stat().st_size

@@ -14,10 +14,15 @@ from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.dump.client import Client
 from ledgerflow_ops.adapters.inspection import source
 from ledgerflow_ops.adapters.programs import client_tools
+from ledgerflow_ops.adapters.storage.local_store import LocalStore
+from ledgerflow_ops.adapters.storage.store import BackupStore
 from ledgerflow_ops.core.catalog.manifest import Contents
+from ledgerflow_ops.core.catalog.naming import MAGIC
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops_tests.databases import run
 from ledgerflow_ops_tests.fakes import programs
+from ledgerflow_ops_tests.fakes.codecs import Sealing
+from ledgerflow_ops_tests.fakes.memory_store import MemoryStore
 
 MB = 1_000_000
 
@@ -54,7 +59,7 @@ def test_a_cut_archive_is_bad_wherever_it_was_cut(root: Path, books: Database, c
         file.write_bytes(whole[:length])
         assert _outcome(file) is None, f"cut to {length} of {len(whole)} bytes, it was taken for whole"
     file.write_bytes(whole)
-    archive.decode(client_tools.bundled(), file)
+    _decode(file)
 
 
 @pytest.mark.parametrize("compression", ["zstd:1", "gzip:6", "lz4", "none"])
@@ -63,7 +68,7 @@ def test_a_damaged_archive_is_bad_or_holds_something_else(
 ) -> None:
     whole, file = _dump(books, compression), root / "x.dump"
     file.write_bytes(whole)
-    undamaged = archive.decode(client_tools.bundled(), file)
+    undamaged = _decode(file)
     chance = random.Random(compression)
     for _ in range(5):
         start = chance.randrange(len(whole) // 2, len(whole) - 200)
@@ -73,9 +78,14 @@ def test_a_damaged_archive_is_bad_or_holds_something_else(
         assert _outcome(file) != undamaged, f"100 bytes zeroed at {start}"
 
 
+def _decode(file: Path) -> Contents:
+    with LocalStore(file.parent).open(file.name) as opened:
+        return archive.decode(client_tools.bundled(), opened)
+
+
 def _outcome(file: Path) -> Contents | None:
     try:
-        return archive.decode(client_tools.bundled(), file)
+        return _decode(file)
     except BadBackup:
         return None
 
@@ -84,7 +94,9 @@ def _outcome(file: Path) -> Contents | None:
 def test_what_is_no_archive_is_bad_for_every_reader(root: Path, data: bytes) -> None:
     file = root / "x.dump"
     file.write_bytes(data)
-    for read in (archive.decode, archive.table_of_contents, archive.ddl):
+    with pytest.raises(BadBackup):
+        _decode(file)
+    for read in (archive.table_of_contents, archive.ddl):
         with pytest.raises(BadBackup):
             read(client_tools.bundled(), file)
 
@@ -152,8 +164,51 @@ def test_memory_does_not_grow_with_the_archive(root: Path, database: Database) -
 def test_the_hash_of_a_file_is_that_of_its_bytes(root: Path) -> None:
     (root / "x").write_bytes(b"abc")
     moves: list[int] = []
-    assert archive.sha256_of(root / "x", moves.append) == (
+    assert LocalStore(root).content("x", moves.append) == (
         3,
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
     )
     assert moves == [3]
+
+
+@pytest.fixture(params=["local", "memory"])
+def store(request: pytest.FixtureRequest, root: Path) -> BackupStore:
+    return LocalStore(root) if request.param == "local" else MemoryStore()
+
+
+def test_an_encoded_dump_is_written_and_read_as_a_stream(
+    store: BackupStore, root: Path, books: Database
+) -> None:
+    programs_, codec, scratch = client_tools.bundled(), Sealing(), root / "scratch"
+    scratch.mkdir(mode=0o700)
+    with source.snapshot(books) as snapshot, store.create("x.dump", codec) as new:
+        client = Client(programs_, books.variables())
+        streamed = archive.dump(client, snapshot.snapshot_id, "zstd:1", new, lambda size: None)
+        content = new.end()
+        new.commit()
+    assert store.content("x.dump") == content
+    assert content[0] > streamed.size
+    assert store.head("x.dump", 5) != MAGIC == store.head("x.dump", 5, codec)
+    with store.open("x.dump", codec) as file:
+        assert archive.decode(programs_, file) == streamed.contents
+    with store.open("x.dump", codec) as file:
+        assert archive.row_sums(programs_, file, ["public.zz_last"])["public.zz_last"].rows == 20_000
+    with store.local_path("x.dump", codec, scratch) as path:
+        assert b"CREATE TABLE public.zz_last" in archive.ddl(programs_, path)
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("harm", ["cut", "flipped"])
+def test_an_encoded_dump_that_was_harmed_is_bad(
+    store: BackupStore, root: Path, books: Database, harm: str
+) -> None:
+    codec, whole = Sealing(), _dump(books, "zstd:1")
+    with store.create("x.dump", codec) as new:
+        new.write(whole)
+        new.commit()
+    stored = bytearray(store.read("x.dump"))
+    if harm == "flipped":
+        stored[len(stored) // 2] ^= 1
+    store.put("y.dump", bytes(stored[:-1] if harm == "cut" else stored))
+    with store.open("y.dump", codec) as file, pytest.raises(BadBackup):
+        archive.decode(client_tools.bundled(), file)

@@ -11,6 +11,7 @@ from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.fakes import programs, servers
 
 
@@ -45,7 +46,7 @@ def test_a_pg_dump_older_than_the_server_is_refused_before_anything_is_written(
     assert "14.9 (tools_dir)" in told.value.message
     assert "Take tools_dir out of ledgerflow.toml" in told.value.hint
     assert told.value.hint.endswith("make tools VERSION=17")
-    assert list(env.folder.path.iterdir()) == []
+    assert list(folder_of(env).path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

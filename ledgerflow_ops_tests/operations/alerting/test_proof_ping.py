@@ -13,7 +13,7 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.operations.alerting import alerts, proof_ping
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.verification import drill
-from ledgerflow_ops_tests.builders import Recorder
+from ledgerflow_ops_tests.builders import Recorder, folder_of
 from ledgerflow_ops_tests.e2e.commands import damaged
 from ledgerflow_ops_tests.fakes import sandboxes, sinks
 from ledgerflow_ops_tests.fakes.opened import opened
@@ -57,7 +57,7 @@ def test_only_a_proof_of_the_newest_backup_is_told(sandbox: Sandbox, web: Web) -
     assert len(web.requests) == 1, "an older one is no news"
     drill.drill(sandbox.env(), new)
     assert len(web.requests) == 2
-    damaged(sandbox.env().folder.file(new.dump))
+    damaged(folder_of(sandbox.env()).file(new.dump))
     assert drill.drill(sandbox.env(), new).bad
     assert len(web.requests) == 2, "nor is a bad one"
     assert noted(sandbox) == [("ok", "")] * 2

@@ -25,7 +25,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders, needs
-from ledgerflow_ops_tests.builders import Recorder
+from ledgerflow_ops_tests.builders import Recorder, folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
 
@@ -68,7 +68,7 @@ def test_a_backup_is_five_private_files_once_it_is_proven(sandbox: Sandbox) -> N
     sandbox, recorder = sandbox.with_files(), Recorder()
     manifest = backup.backup(sandbox.env(recorder))
     name = sandboxes.prove(sandbox.env(), manifest)
-    folder = sandbox.env().folder
+    folder = folder_of(sandbox.env())
     assert tuple(recorder.steps) == BACKUP_STEPS
     assert {*sandbox.files()} == {name.dump, name.files, name.globals, name.manifest, name.proof}
     assert {_mode(file) for file in folder.path.iterdir()} == {0o600}
@@ -79,7 +79,7 @@ def test_a_backup_is_five_private_files_once_it_is_proven(sandbox: Sandbox) -> N
 
 def test_the_dump_is_one_that_plain_pg_restore_opens(sandbox: Sandbox) -> None:
     manifest = backup.backup(sandbox.env())
-    file = sandbox.env().folder.file(manifest.dump.file)
+    file = folder_of(sandbox.env()).file(manifest.dump.file)
     listed = subprocess.run(
         [client_tools.bundled().path("pg_restore"), "--list", file],
         capture_output=True,
@@ -143,7 +143,7 @@ def test_a_name_that_leads_elsewhere_or_claims_another_environment_is_a_mistake_
 
 
 def test_only_what_is_ours_and_half_written_is_swept(sandbox: Sandbox) -> None:
-    folder = sandbox.env().folder
+    folder = folder_of(sandbox.env())
     folder.prepare()
     ours = [
         "ledgerflow_dev_20250422_0230.dump.partial",
@@ -164,7 +164,7 @@ def test_only_what_is_ours_and_half_written_is_swept(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("kind", ["a link", "a file", "somebody else's"])
 def test_a_folder_that_is_not_our_own_is_refused(sandbox: Sandbox, kind: str) -> None:
-    path = sandbox.env().folder.path
+    path = folder_of(sandbox.env()).path
     path.parent.mkdir()
     elsewhere = sandbox.root / "elsewhere"
     elsewhere.mkdir()
@@ -193,7 +193,7 @@ def test_password_hashes_are_kept_only_when_they_are_asked_for(sandbox: Sandbox,
         env = sandbox.env(role_passwords=asked)
         manifest = backup.backup(env)
         assert manifest.globals is not None
-        script = env.folder.read(manifest.globals.file)
+        script = folder_of(env).read(manifest.globals.file)
         assert b"CREATE ROLE has_a_password" in script
         assert (b"SCRAM-SHA-256$" in script) == asked
         assert b"not to be kept" not in script
@@ -221,7 +221,7 @@ def test_what_a_dump_will_need_is_told_by_the_last_one_even_when_that_is_in_the_
     first = Expecting()
     last = sandboxes.take(sandbox.env(first))
     assert first.expected == {None}
-    folder = sandbox.env().folder
+    folder = folder_of(sandbox.env())
     folder.file(last.dump.file).unlink()
     folder.placeholder(last.dump.file).write_bytes(b"bplist00")
     second = Expecting()

@@ -12,6 +12,7 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest
 from ledgerflow_ops.operations.monitoring import doctor
 from ledgerflow_ops.operations.restore import restore
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.databases import run
 from ledgerflow_ops_tests.fakes import sandboxes, servers
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
@@ -45,11 +46,11 @@ def _restored(sandbox: Sandbox, change: bytes) -> dict[str, object]:
     manifest = sandboxes.take(env, BackupRequest(file="first.dump"))
     name = sandboxes.prove(env, manifest)
     if not change:
-        return json.loads(env.folder.read(name.manifest))  # type: ignore[no-any-return]
+        return json.loads(folder_of(env).read(name.manifest))  # type: ignore[no-any-return]
     run(sandbox.database, change)
     found = restore.restore(env, RestoreRequest(environment=Environment.DEV, file="first.dump", force=True))
     assert found.bad is None, found.bad
-    return json.loads(env.folder.read(name.manifest))  # type: ignore[no-any-return]
+    return json.loads(folder_of(env).read(name.manifest))  # type: ignore[no-any-return]
 
 
 NAMES = {

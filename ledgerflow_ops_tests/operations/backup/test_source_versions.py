@@ -16,7 +16,7 @@ from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import needs
-from ledgerflow_ops_tests.builders import Recorder
+from ledgerflow_ops_tests.builders import Recorder, folder_of
 from ledgerflow_ops_tests.fakes import programs, sandboxes, servers
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
@@ -267,7 +267,7 @@ def test_roles_of_every_kind_come_back_from_the_script_and_from_the_seal(
     assert manifest.globals is not None
     proven = sandboxes.prove(sandbox.env(), manifest)
     # A backup whose account could not read the script has only the seal to make the roles from.
-    folder = sandbox.env().folder
+    folder = folder_of(sandbox.env())
     without = manifest.model_copy(update={"globals": None, "globals_note": "not allowed"})
     folder.replace(proven.manifest, without.encode())
     folder.remove(proven.globals)

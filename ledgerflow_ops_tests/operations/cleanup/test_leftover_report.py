@@ -26,7 +26,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders, databases, needs
-from ledgerflow_ops_tests.builders import NOON, Recorder
+from ledgerflow_ops_tests.builders import NOON, Recorder, folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
 
 _DRILL = """
@@ -47,7 +47,7 @@ with scratch_cluster(place, client_tools.bundled(), "postgres", "UTF8", in_memor
 def env(root: Path) -> EnvironmentContext:
     """Somebody who looks: a state folder and a folder of backups with nothing in them."""
     env = builders.env(root / "mine", now=lambda: NOON)
-    env.folder.prepare()
+    folder_of(env).prepare()
     return env
 
 
@@ -208,7 +208,7 @@ def _gone() -> int:
 
 
 def test_what_lies_half_written_in_the_folder_is_named_and_swept(env: EnvironmentContext) -> None:
-    there, ended = env.folder, _gone()
+    there, ended = folder_of(env), _gone()
     history = there.path / "history"
     history.mkdir(mode=0o700)
     ours = [
@@ -235,14 +235,14 @@ def test_what_lies_half_written_in_the_folder_is_named_and_swept(env: Environmen
 
 @pytest.mark.parametrize("name", ["found.dump", "It's $HOME.dump", "two\nlines.dump", "Bu\u0308ro.dump"])
 def test_a_dump_without_a_manifest_is_named_and_can_be_looked_at(env: EnvironmentContext, name: str) -> None:
-    env.folder.file(name).write_bytes(b"PGDMP of somebody")
+    folder_of(env).file(name).write_bytes(b"PGDMP of somebody")
     (found,) = _named(env, "dev dumps")
     shown = ascii(name) if "\n" in name else name
-    assert found.message == f"In {env.folder.path} without a manifest, and so no backup: {shown}."
+    assert found.message == f"In {folder_of(env).path} without a manifest, and so no backup: {shown}."
     words = found.hint.removeprefix("LEDGER_ENV=dev make restore-test FILE=")
     said = subprocess.run(["/bin/sh", "-c", f"printf %s {words}"], capture_output=True, check=True)
     assert said.stdout.decode() == name, "the shell hands over the whole name"
-    env.folder.file(name).unlink()
+    folder_of(env).file(name).unlink()
     assert _named(env, "dev dumps") == []
 
 
@@ -258,10 +258,10 @@ def test_behind_a_link_nothing_is_swept(root: Path, env: EnvironmentContext) -> 
     theirs = [away / f".a.facts.json.{ended}.partial", away / "a.dump.partial"]
     for file in theirs:
         file.write_bytes(b"half")
-    (env.folder.path / "history").symlink_to(away)
+    (folder_of(env).path / "history").symlink_to(away)
     leftover_sweep.before(env)
-    shutil.rmtree(env.folder.path)
-    env.folder.path.symlink_to(away)
+    shutil.rmtree(folder_of(env).path)
+    folder_of(env).path.symlink_to(away)
     leftover_sweep.before(env)
     assert [one for one in theirs if one.exists()] == theirs
     assert _named(env, "dev folder") == []
@@ -285,7 +285,7 @@ Folder(Path(sys.argv[1])).replace("a.facts.json", b"whole")
 def test_what_another_process_is_just_writing_stays_and_what_it_abandons_goes(
     env: EnvironmentContext,
 ) -> None:
-    history = env.folder.path / "history"
+    history = folder_of(env).path / "history"
     history.mkdir(mode=0o700)
     for ends in ("it goes on", "it is killed", "its number is another's by now"):
         child = subprocess.Popen(
@@ -313,7 +313,7 @@ def test_what_another_process_is_just_writing_stays_and_what_it_abandons_goes(
             os.utime(half, (1, 1))
         child.communicate("!")
         recorder = Recorder()
-        swept = leftover_sweep.folder(builders.env(env.folder.path.parents[1], reporter=recorder))
+        swept = leftover_sweep.folder(builders.env(folder_of(env).path.parents[1], reporter=recorder))
         name = f"history/{half.name}"
         assert swept == ([] if ends == "it goes on" else [name])
         assert recorder.said == [f"swept {name}: left half-written by an interrupted run" for name in swept]

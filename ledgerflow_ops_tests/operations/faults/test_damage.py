@@ -31,7 +31,7 @@ from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops.operations.verification.examination import Examination
 from ledgerflow_ops_tests import damage, matrix
-from ledgerflow_ops_tests.builders import NOON
+from ledgerflow_ops_tests.builders import NOON, folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
 from ledgerflow_ops_tests.matrix import Matrix
@@ -56,7 +56,7 @@ class Kept:
 
     @classmethod
     def of(cls, env: EnvironmentContext, name: BackupName) -> "Kept":
-        folder = env.folder
+        folder = folder_of(env)
         parts = (name.dump, name.manifest, name.globals, name.proof)
         return cls(name, *map(folder.read, parts))
 
@@ -81,10 +81,10 @@ class Shelf:
 
     def lay(self, files: Mapping[str, bytes]) -> None:
         """Make the folder hold exactly these files."""
-        for file in self.env.folder.path.iterdir():
+        for file in folder_of(self.env).path.iterdir():
             file.unlink()
         for name, data in files.items():
-            path = self.env.folder.file(name)
+            path = folder_of(self.env).file(name)
             path.touch(mode=0o600)
             path.write_bytes(data)
 
@@ -271,7 +271,7 @@ def _cases(shelves: Mapping[str, Shelf], kind: str) -> Iterator[tuple[Shelf, Ran
 
 
 def _size(shelf: Shelf) -> int:
-    return shelf.env.folder.file(shelf.today.name.dump).stat().st_size
+    return folder_of(shelf.env).file(shelf.today.name.dump).stat().st_size
 
 
 def _named(examination: Examination) -> str:
@@ -290,7 +290,7 @@ def test_a_damaged_backup_is_called_bad_by_name(shelves: dict[str, Shelf], kind:
     for shelf, dice in _cases(shelves, kind):
         shelf.lay(deed(shelf, dice))
         name = shelf.today.name
-        if shelf.env.folder.version(name.dump) is None or _size(shelf) != len(shelf.today.dump):
+        if folder_of(shelf.env).version(name.dump) is None or _size(shelf) != len(shelf.today.dump):
             assert catalog.entry(shelf.env, name).state == "bad", "a size is compared at a glance"
         examination = verify.verify(shelf.env, name)
         assert not examination.proven
@@ -371,7 +371,7 @@ _STEPS = [(what, step) for what, steps in _ON_DISK.items() for step in steps]
 
 @pytest.mark.parametrize(("what", "step"), _STEPS, ids=[f"{what} at {step}" for what, step in _STEPS])
 def test_damage_to_a_file_just_written_is_read_back(sandbox: Sandbox, what: str, step: Step) -> None:
-    folder = sandbox.env().folder.path
+    folder = folder_of(sandbox.env()).path
     for kind in ("a flipped bit", "truncated", "appended", "CRLF", "0 bytes"):
 
         def harm(kind: str = kind) -> None:

@@ -26,6 +26,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import damage, databases, matrix, oracle
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 from ledgerflow_ops_tests.matrix import Matrix
@@ -71,7 +72,7 @@ class Lane:
     def clean(self) -> EnvironmentContext:
         """The environment with nothing in its folder, as the real tools see it."""
         env = self.sandbox.env()
-        for file in env.folder.path.iterdir() if env.folder.path.exists() else ():
+        for file in folder_of(env).path.iterdir() if folder_of(env).path.exists() else ():
             file.unlink()
         return env
 
@@ -155,7 +156,7 @@ def caught(flight: Flight, lane: Lane, plan: dict[str, Any], **fields: Any) -> s
     manifest = tried(lane, plan, **fields)
     if isinstance(manifest, LedgerError):
         assert manifest.hint
-        assert list(env.folder.path.iterdir()) == [], "nothing is kept"
+        assert list(folder_of(env).path.iterdir()) == [], "nothing is kept"
         return matrix.cause(manifest)
     name = BackupName.of(manifest.dump.file)
     assert not catalog.entry(env, name).proven
@@ -167,9 +168,9 @@ def caught(flight: Flight, lane: Lane, plan: dict[str, Any], **fields: Any) -> s
         return f"drill: {examination.bad.name}/{examination.bad.cause}"
     assert examination.rung is Rung.VALID
     assert manifest.globals
-    good = flight.oracle.same(env.folder.file(name.dump))
+    good = flight.oracle.same(folder_of(env).file(name.dump))
     if "roles_harm" in plan or "roles_lose" in plan:
-        good = good and flight.oracle.same_roles(env.folder.read(name.globals))
+        good = good and flight.oracle.same_roles(folder_of(env).read(name.globals))
     if manifest.seal.depth == "full":
         assert good, f"called valid, and is not what the source is: {plan}"
     return "harmless: the same once restored" if good else "LET THROUGH"
@@ -240,7 +241,7 @@ def test_a_dump_of_another_instant_is_not_kept(flight: Flight) -> None:
         with flight.books.connect() as connection:
             connection.execute("DELETE FROM public.auth_group WHERE id = -1")
         flight.lanes.put(lane)
-    assert list(env.folder.path.iterdir()) == []
+    assert list(folder_of(env).path.iterdir()) == []
     FULL.add("of another instant", matrix.cause(error.value))
 
 

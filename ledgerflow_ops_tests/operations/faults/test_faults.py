@@ -12,7 +12,7 @@ from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.embedded_postgres import Embedded
-from ledgerflow_ops_tests.builders import Recorder
+from ledgerflow_ops_tests.builders import Recorder, folder_of
 from ledgerflow_ops_tests.fakes import programs, sandboxes, servers
 from ledgerflow_ops_tests.fakes.sandboxes import After, At, Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
@@ -192,7 +192,7 @@ def test_a_file_that_somebody_else_puts_under_the_name_meanwhile_is_theirs(
     sandbox: Sandbox, step: Step
 ) -> None:
     planted: list[Path] = []
-    folder = sandbox.env().folder
+    folder = folder_of(sandbox.env())
 
     def plant() -> None:
         before = {*folder.path.iterdir()}

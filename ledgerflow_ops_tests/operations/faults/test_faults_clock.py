@@ -20,7 +20,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.reporting import status
 from ledgerflow_ops.operations.verification import verify
-from ledgerflow_ops_tests.builders import NOON, Recorder
+from ledgerflow_ops_tests.builders import NOON, Recorder, folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
 
@@ -178,7 +178,7 @@ def test_another_day_than_today_is_refused_and_nothing_is_written(sandbox: Sandb
     assert "today is 2026-11-23" in refusal.value.message
     assert "it will be adopted" in refusal.value.hint
     assert recorder.steps == [Step.PREFLIGHT]
-    assert not sandbox.env().folder.path.exists()
+    assert not folder_of(sandbox.env()).path.exists()
 
 
 def test_a_day_that_has_passed_is_adopted_from_the_folder(sandbox: Sandbox) -> None:
@@ -209,7 +209,7 @@ def test_what_is_bad_or_no_backup_is_not_adopted(sandbox: Sandbox) -> None:
     env, today = sandbox.env(now=yesterday), sandbox.env(now=Clock())
     good = backup.backup(env)
     flipped, cut = (backup.backup(env, BackupRequest(file=f"{name}.dump")) for name in ("flipped", "cut"))
-    folder = env.folder
+    folder = folder_of(env)
     folder.file(cut.dump.file).write_bytes(b"PGDMP cut off")
     data = folder.read(flipped.dump.file)
     folder.file(flipped.dump.file).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))

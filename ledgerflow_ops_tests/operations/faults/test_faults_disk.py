@@ -14,7 +14,7 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.monitoring import doctor
 from ledgerflow_ops.operations.verification import drill, verify
-from ledgerflow_ops_tests.builders import Recorder
+from ledgerflow_ops_tests.builders import Recorder, folder_of
 from ledgerflow_ops_tests.fakes import disks, sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import After, At, Sandbox
 
@@ -132,7 +132,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_and_left_alone(root: Path, b
     sandbox = Sandbox(root, books)
     name = sandboxes.prove(sandbox.env(), sandboxes.take(sandbox.env()))
     files = sandbox.files()
-    with disks.read_only(sandbox.env().folder.path):
+    with disks.read_only(folder_of(sandbox.env()).path):
         with pytest.raises(LedgerError, match="is read-only") as failure:
             sandboxes.take(sandbox.env())
         assert failure.value.exit_code == 1
@@ -149,7 +149,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_and_left_alone(root: Path, b
 def test_a_folder_that_becomes_read_only_in_mid_backup_fails_it(root: Path, books: Database) -> None:
     sandbox = Sandbox(root, books)
     sandboxes.take(sandbox.env())
-    files, folder = sandbox.files(), sandbox.env().folder.path
+    files, folder = sandbox.files(), folder_of(sandbox.env()).path
     with disks.thawing(folder) as freeze:
         reporter = At(at=Step.SEAL, action=freeze)
         with pytest.raises(LedgerError, match=_DENIED):

@@ -37,7 +37,7 @@ from ledgerflow_ops.operations.servers import web_servers
 from ledgerflow_ops.operations.verification import verify
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import Recorder
+from ledgerflow_ops_tests.builders import Recorder, folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
@@ -106,7 +106,7 @@ def test_a_backup_killed_at_any_step_leaves_nothing_that_counts(sandbox: Sandbox
     assert still == [], "what a killed run has left without a manifest is gone"
     assert [file for file in sandbox.files() if file.startswith(".") or file.endswith(".partial")] == []
     assert sandbox.states()[stranger.stem] == "no manifest", "what somebody else has put there stays"
-    again.folder.file(stranger.dump).unlink()
+    folder_of(again).file(stranger.dump).unlink()
     assert verify.verify(again, name).rung is Rung.READABLE
     assert files.items() <= sandbox.files().items()
 
@@ -114,7 +114,7 @@ def test_a_backup_killed_at_any_step_leaves_nothing_that_counts(sandbox: Sandbox
 def _stranger(env: EnvironmentContext) -> BackupName:
     """A dump that somebody has put into the folder, under a name as ours are, and no manifest with it."""
     name = BackupName("ledgerflow_dev_20200229_0230")
-    env.folder.file(name.dump).write_bytes(b"PGDMP of somebody else")
+    folder_of(env).file(name.dump).write_bytes(b"PGDMP of somebody else")
     return name
 
 
@@ -124,7 +124,7 @@ def test_a_file_that_has_taken_the_place_of_ours_is_not_ours(sandbox: Sandbox) -
     _kill(sandbox, "backup", Step.COMMIT)
     env, recorder = sandbox.env(), Recorder()
     (dump,) = [file for file in sandbox.files() if file not in before and file.endswith(".dump")]
-    path = env.folder.file(dump)
+    path = folder_of(env).file(dump)
     copy = path.read_bytes()
     path.with_name("aside").write_bytes(copy)
     path.with_name("aside").replace(path)  # the same bytes under the same name: brought by somebody

@@ -18,7 +18,7 @@ from ledgerflow_ops.operations.reporting import status
 from ledgerflow_ops.operations.retention import rotate
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import NOON
+from ledgerflow_ops_tests.builders import NOON, folder_of
 from ledgerflow_ops_tests.fakes import catalogs
 from ledgerflow_ops_tests.fakes.opened import opened
 
@@ -38,10 +38,10 @@ def two(env: EnvironmentContext) -> tuple[BackupName, BackupName]:
 
 def _forge(env: EnvironmentContext, name: BackupName, part: str, file: str) -> None:
     """A manifest with the digest that it would have if we had written that name into it."""
-    fields: dict[str, Any] = json.loads(env.folder.read(name.manifest))
+    fields: dict[str, Any] = json.loads(folder_of(env).read(name.manifest))
     del fields["digest"]
     fields[part]["file"] = file
-    env.folder.file(name.manifest).write_bytes(encode_sealed(fields))
+    folder_of(env).file(name.manifest).write_bytes(encode_sealed(fields))
 
 
 @pytest.mark.parametrize("part", ["dump", "globals"])
@@ -62,10 +62,10 @@ def test_a_manifest_that_names_a_path_is_a_bad_record_and_nothing_is_read_there(
     env: EnvironmentContext, two: tuple[BackupName, BackupName], part: str, file: str
 ) -> None:
     newer, older = two
-    away = env.folder.path.parent / "away.dump"
-    for place in (away, env.folder.file("away.dump")):
-        shutil.copyfile(env.folder.file(newer.dump), place)
-    _forge(env, newer, part, file.format(folder=env.folder.path))
+    away = folder_of(env).path.parent / "away.dump"
+    for place in (away, folder_of(env).file("away.dump")):
+        shutil.copyfile(folder_of(env).file(newer.dump), place)
+    _forge(env, newer, part, file.format(folder=folder_of(env).path))
     with opened() as paths:
         entry = catalog.entry(env, newer)
         found = status.status(env)
@@ -92,7 +92,7 @@ def test_a_manifest_that_commits_another_backups_dump_is_bad_and_the_other_is_no
     newer, older = two
     _forge(env, newer, "dump", older.dump)
     third = BackupName("ledgerflow_dev_20261101_0230")  # the same manifest a second time, without a dump
-    shutil.copyfile(env.folder.file(older.manifest), env.folder.file(third.manifest))
+    shutil.copyfile(folder_of(env).file(older.manifest), folder_of(env).file(third.manifest))
     for name in (newer, third):
         entry = catalog.entry(env, name)
         assert (entry.state, entry.proven) == ("bad", False)
@@ -102,7 +102,7 @@ def test_a_manifest_that_commits_another_backups_dump_is_bad_and_the_other_is_no
         assert bad.message == (
             f"The manifest commits {older.dump}, not {newer.dump}: it was swapped."
             if name == newer
-            else f"{third.dump} is gone from {env.folder.path}."
+            else f"{third.dump} is gone from {folder_of(env).path}."
         )
         assert bad.hint
     assert catalog.entry(env, older).proven
@@ -125,12 +125,12 @@ def test_a_whole_backup_is_whole_whatever_it_is_called(
     forms = dict.fromkeys(unicodedata.normalize(form, stem) for form in ("NFC", "NFD"))
     for form in forms:
         name = BackupName(form)
-        shutil.copyfile(env.folder.file(newer.dump), env.folder.file(name.dump))
-        manifest = Manifest.decode(env.folder.record(newer.manifest), newer.manifest)
+        shutil.copyfile(folder_of(env).file(newer.dump), folder_of(env).file(name.dump))
+        manifest = Manifest.decode(folder_of(env).record(newer.manifest), newer.manifest)
         if form.isascii() or form.isprintable():
             facts = manifest.dump.model_copy(update={"file": name.dump})
             copy = manifest.model_copy(update={"dump": facts})
-            env.folder.file(name.manifest).write_bytes(copy.encode())
+            folder_of(env).file(name.manifest).write_bytes(copy.encode())
             assert catalog.entry(env, name).state == "written"
         assert catalog.find(env, name.dump) == name
     seen = {one.name.stem for one in summaries.listed(env)}
@@ -142,11 +142,11 @@ def test_a_whole_backup_is_whole_whatever_it_is_called(
 def test_times_that_are_yet_to_come_change_nothing(env: EnvironmentContext) -> None:
     oldest, *_ = [BackupName.of(one.dump.file) for one in catalogs.days(env, NOON.date(), 12)]
     later = 4_000_000_000
-    for file in env.folder.path.iterdir():
+    for file in folder_of(env).path.iterdir():
         os.utime(file, (later, later))
     assert {one.state for one in summaries.listed(env)} == {"valid"}
-    data = bytearray(env.folder.read(oldest.manifest))
+    data = bytearray(folder_of(env).read(oldest.manifest))
     data[len(data) // 2] ^= 1
-    env.folder.file(oldest.manifest).write_bytes(data)
-    os.utime(env.folder.file(oldest.manifest), (later, later))
+    folder_of(env).file(oldest.manifest).write_bytes(data)
+    os.utime(folder_of(env).file(oldest.manifest), (later, later))
     assert [one.name for one in summaries.listed(env) if one.state == "bad"] == [oldest]

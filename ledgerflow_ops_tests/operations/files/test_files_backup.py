@@ -24,7 +24,7 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.verification import verify
-from ledgerflow_ops_tests.builders import NOON, Recorder
+from ledgerflow_ops_tests.builders import NOON, Recorder, folder_of
 from ledgerflow_ops_tests.fakes import disks, sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
 
@@ -91,7 +91,7 @@ class TestStored:
         assert state.roots == (str(media), str(sandbox.root / "settings.env"))
         assert (state.archive.file, state.needs, state.newly_stored) == (name.files, (), state.files)
         assert manifest.recovery_point <= state.begun_at <= state.still_at <= manifest.finished_at
-        assert (sandbox.env().folder.file(name.files).stat().st_mode & 0o777) == 0o600
+        assert (folder_of(sandbox.env()).file(name.files).stat().st_mode & 0o777) == 0o600
         assert verify.verify(sandbox.env(), name).rung is Rung.READABLE
         sandboxes.prove(sandbox.env(), manifest)
         assert {*sandbox.files()} == {name.dump, name.files, name.globals, name.manifest, name.proof}
@@ -102,7 +102,7 @@ class TestStored:
         sandbox = Sandbox(root, books)
         manifest = _take(sandbox)
         assert manifest.files is None
-        assert "files" not in json.loads(sandbox.env().folder.read(_name(manifest).manifest))
+        assert "files" not in json.loads(folder_of(sandbox.env()).read(_name(manifest).manifest))
         assert _name(manifest).files not in sandbox.files()
 
     def test_whatever_lies_there_comes_back_as_it_was(self, sandbox: Sandbox, media: Path) -> None:
@@ -170,7 +170,7 @@ class TestStored:
     def test_plain_tar_opens_the_archive(self, sandbox: Sandbox, media: Path, tmp_path: Path) -> None:
         manifest = _take(sandbox)
         with (
-            sandbox.env().folder.file(_name(manifest).files).open("rb") as file,
+            folder_of(sandbox.env()).file(_name(manifest).files).open("rb") as file,
             tarfile.open(fileobj=zstandard.ZstdDecompressor().stream_reader(file), mode="r|") as tar,
         ):
             tar.extractall(tmp_path, filter="data")
@@ -206,7 +206,7 @@ class TestStoredOnce:
         third = _take(sandbox, 2)
 
         sizes = [_state(manifest).archive.size for manifest in (first, second, third)]
-        folder = sandbox.env().folder
+        folder = folder_of(sandbox.env())
         on_disk = [folder.file(_name(manifest).files).stat().st_size for manifest in (first, second, third)]
         assert on_disk == sizes
         assert sizes[0] > 3_000_000
@@ -241,7 +241,7 @@ class TestStoredOnce:
         self, sandbox: Sandbox, harm: str
     ) -> None:
         first = _take(sandbox, 0)
-        path = sandbox.env().folder.file(_name(first).files)
+        path = folder_of(sandbox.env()).file(_name(first).files)
         data = bytearray(path.read_bytes())
         if harm == "gone":
             path.unlink()
@@ -253,7 +253,7 @@ class TestStoredOnce:
         elif harm == "evicted":
             path.rename(path.with_name(f".{path.name}.icloud"))
         else:
-            dump = sandbox.env().folder.file(_name(first).dump)
+            dump = folder_of(sandbox.env()).file(_name(first).dump)
             dump.write_bytes(dump.read_bytes()[:-1])
         second = _take(sandbox, 1)
         assert _state(second).needs == ()
@@ -263,7 +263,7 @@ class TestStoredOnce:
     def test_an_archive_outlives_the_backup_it_was_made_for(self, sandbox: Sandbox) -> None:
         first, second = _take(sandbox, 0), _take(sandbox, 1)
         for file in (_name(first).manifest, _name(first).dump, _name(first).globals):
-            sandbox.env().folder.remove(file)
+            folder_of(sandbox.env()).remove(file)
         third = _take(sandbox, 2)
         assert _state(third).needs == _state(second).needs == (_state(first).archive,)
         sandboxes.prove(sandbox.env(), third)

@@ -23,7 +23,7 @@ from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.files import files_verification
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops.operations.verification.examination import Examination
-from ledgerflow_ops_tests.builders import NOON
+from ledgerflow_ops_tests.builders import NOON, folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
@@ -45,7 +45,7 @@ class Shelf:
 
     def restock(self) -> None:
         """Make the folder hold what it held at first."""
-        folder = self.sandbox.env().folder
+        folder = folder_of(self.sandbox.env())
         for file in folder.path.iterdir():
             file.unlink()
         for name, data in self.files.items():
@@ -56,7 +56,7 @@ class Shelf:
 
     def lay(self, manifest: Manifest, archive: bytes) -> None:
         """Put these bytes where the archive of that backup is."""
-        self.sandbox.env().folder.replace(self.name(manifest).files, archive)
+        folder_of(self.sandbox.env()).replace(self.name(manifest).files, archive)
 
     def commit(self, manifest: Manifest, archive: bytes) -> None:
         """The same, under a manifest that says that they are right."""
@@ -65,7 +65,7 @@ class Shelf:
         state = _state(manifest)
         changed = state.model_copy(update={"archive": state.archive.model_copy(update=facts)})
         data = manifest.model_copy(update={"files": changed}).encode()
-        self.sandbox.env().folder.replace(self.name(manifest).manifest, data)
+        folder_of(self.sandbox.env()).replace(self.name(manifest).manifest, data)
 
     def found_bad(self, manifest: Manifest, look: Look = verify.verify) -> str:
         """Cause and message of the verdict on a backup that is found bad."""
@@ -94,7 +94,7 @@ def stock(session_root: Path, embedded: Embedded) -> Iterator[Shelf]:
         first = backup.backup(sandbox.env(now=lambda: NOON))
         (media / "new.txt").write_text("new\n")
         second = backup.backup(sandbox.env(now=lambda: NOON + timedelta(days=1)))
-        folder = sandbox.env().folder
+        folder = folder_of(sandbox.env())
         yield Shelf(sandbox, first, second, {file: folder.read(file) for file in sandbox.files()})
 
 
@@ -165,7 +165,7 @@ def test_damage_inside_of_the_packing_is_found_file_by_file(shelf: Shelf, place:
 @pytest.mark.parametrize("look", [verify.verify, drill.drill])
 def test_an_archive_that_is_gone_is_named_with_the_files_it_held(shelf: Shelf, look: Look) -> None:
     file = shelf.name(shelf.first).files
-    shelf.sandbox.env().folder.remove(file)
+    folder_of(shelf.sandbox.env()).remove(file)
     said = shelf.found_bad(shelf.second, look)
     assert said.startswith(f"files: {file} is gone. It holds 21 file(s) of this backup: ")
     assert "2026/statement 0.pdf" in said
@@ -190,13 +190,13 @@ def test_a_drill_without_room_for_the_files_says_nothing_of_them(shelf: Shelf) -
     entries[-1] = entries[-1].model_copy(update={"size": 10**15})
     state = _state(shelf.first).model_copy(update={"entries": tuple(entries)})
     data = shelf.first.model_copy(update={"files": state}).encode()
-    shelf.sandbox.env().folder.replace(shelf.name(shelf.first).manifest, data)
+    folder_of(shelf.sandbox.env()).replace(shelf.name(shelf.first).manifest, data)
     with pytest.raises(CannotJudge, match="No room to restore into"):
         drill.drill(shelf.sandbox.env(), shelf.name(shelf.first))
 
 
 def test_an_archive_in_the_cloud_is_neither_lost_nor_judged(shelf: Shelf) -> None:
-    path = shelf.sandbox.env().folder.file(shelf.name(shelf.first).files)
+    path = folder_of(shelf.sandbox.env()).file(shelf.name(shelf.first).files)
     path.rename(path.with_name(f".{path.name}.icloud"))
     for manifest in (shelf.first, shelf.second):
         with pytest.raises(CannotJudge, match="not local"):
@@ -213,7 +213,7 @@ def test_an_archive_that_was_written_wrongly_is_bad(shelf: Shelf, change: dict[s
     entries[index] = entries[index].model_copy(update=change)
     state = _state(shelf.first).model_copy(update={"entries": tuple(entries)})
     data = shelf.first.model_copy(update={"files": state}).encode()
-    shelf.sandbox.env().folder.replace(shelf.name(shelf.first).manifest, data)
+    folder_of(shelf.sandbox.env()).replace(shelf.name(shelf.first).manifest, data)
     assert "2026/" in shelf.found_bad(shelf.first, look)
 
 
@@ -256,9 +256,7 @@ HARMS: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_each_way_an_unpacked_file_can_differ_is_named(shelf: Shelf, tmp_path: Path, harm: str) -> None:
     state = _state(shelf.first)
     places = files_verification.beside(state, tmp_path / "unpacked")
-    files_verification.unpack(
-        shelf.sandbox.env().folder, state, places, lambda done, expected: None, durable=False
-    )
+    files_verification.unpack(shelf.sandbox.env(), state, places, lambda done, expected: None, durable=False)
     assert files_verification.compare(state, places) == []
     (root,) = state.roots
     do, words = HARMS[harm]

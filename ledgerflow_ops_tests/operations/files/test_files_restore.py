@@ -22,7 +22,7 @@ from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.files import files_pairing, files_plan, files_restore
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import NOON, Recorder
+from ledgerflow_ops_tests.builders import NOON, Recorder, folder_of
 from ledgerflow_ops_tests.fakes import disks, sandboxes
 from ledgerflow_ops_tests.fakes.killed import RESTORE, put_in_place, take_back
 from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
@@ -162,7 +162,7 @@ def test_a_damaged_archive_is_refused_before_anything_is_touched(
     sandbox: Sandbox, manifest: Manifest
 ) -> None:
     harmed = _harm(sandbox)
-    path = sandbox.env().folder.file(BackupName.of(manifest.dump.file).files)
+    path = folder_of(sandbox.env()).file(BackupName.of(manifest.dump.file).files)
     data = bytearray(path.read_bytes())
     data[-100] ^= 1
     path.write_bytes(data)

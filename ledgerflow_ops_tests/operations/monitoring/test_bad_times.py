@@ -24,7 +24,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.monitoring import environment_status, health_checks
 from ledgerflow_ops.operations.reporting import charts, metrics, report, status, status_screen
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import NOON
+from ledgerflow_ops_tests.builders import NOON, folder_of
 from ledgerflow_ops_tests.e2e.commands import Shell
 from ledgerflow_ops_tests.fakes import shelves
 
@@ -77,7 +77,7 @@ def test_without_a_folder_nothing_is_known_to_be_there_and_nothing_is_made(root:
 
 def a_loop(env: EnvironmentContext) -> None:
     """A disk that answers with an error stands for all whose folder cannot be looked into."""
-    folder = env.folder.path
+    folder = folder_of(env).path
     folder.rename(folder.with_name("aside"))
     folder.symlink_to(folder)
 
@@ -136,7 +136,7 @@ def test_a_damaged_manifest_is_one_bad_dump_and_hides_no_other(
     env = built(root)
     shelves.put(env, NOON - timedelta(hours=3))
     name = shelves.put(env, NOON - timedelta(hours=2))
-    env.folder.file(name.manifest).write_bytes(b"{")
+    folder_of(env).file(name.manifest).write_bytes(b"{")
     words = said(env, capfd)
     assert words.startswith("dev: newest proven backup is 3 h old")
     found = figures(env)
@@ -149,8 +149,8 @@ def test_a_damaged_manifest_is_one_bad_dump_and_hides_no_other(
 def test_evicted_files_are_not_local_and_not_gone(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     env = built(root)
     name = shelves.put(env, NOON - timedelta(hours=3))
-    env.folder.file(name.dump).unlink()
-    env.folder.placeholder(name.dump).write_bytes(b"bplist00")
+    folder_of(env).file(name.dump).unlink()
+    folder_of(env).placeholder(name.dump).write_bytes(b"bplist00")
     assert "NOT LOCAL" in said(env, capfd)
     found = figures(env)
     assert of(found, "ledgerflow_backups", environment="dev", state="not local") == [1.0]
@@ -217,7 +217,7 @@ def test_pins_are_told_with_their_reason_also_one_that_cannot_be_read(
         (second, b"{"),
         (third, over.encode()),
     ):
-        env.folder.replace(name.pin, data)
+        folder_of(env).replace(name.pin, data)
     words = said(env, capfd)
     assert f"pinned: {first.dump}, audit" in words
     assert f"pinned: {second.dump}, " in words, "it then counts as pinned"

@@ -16,6 +16,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.monitoring import disk_metrics, doctor
 from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.databases import run
 from ledgerflow_ops_tests.fakes import programs, sandboxes
 from ledgerflow_ops_tests.fakes.commands import Commands
@@ -50,7 +51,7 @@ def test_it_names_everything_an_operation_would_meet(sandbox: Sandbox) -> None:
     bundled = client_tools.bundled()
     assert f"PostgreSQL {bundled.version} (bundled) in {bundled.folder}, -Z zstd:1" in found["tools"]
     assert "is not there yet; the first backup makes it" in found["dev folder"]
-    assert not sandbox.env().folder.path.exists(), "looking makes nothing"
+    assert not folder_of(sandbox.env()).path.exists(), "looking makes nothing"
     sandboxes.take(sandbox.env())
     checks = doctor.examine(sandbox.env().ctx, [sandbox.env()])
     assert any("1 dump(s)" in check.message for check in checks if check.name == "dev folder")

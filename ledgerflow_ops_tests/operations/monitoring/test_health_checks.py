@@ -22,7 +22,7 @@ from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.monitoring import disk_metrics, environment_status, health_checks
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import NOON
+from ledgerflow_ops_tests.builders import NOON, folder_of
 from ledgerflow_ops_tests.fakes import catalogs, disks, sandboxes
 
 DAYS = 12
@@ -41,7 +41,7 @@ def env(root: Path) -> EnvironmentContext:
     """Twelve days of proven backups, the last one this morning, looked at once."""
     made = env_of(root)
     catalogs.days(made, NOON.date(), DAYS)
-    made.folder.path.parent.chmod(0o700)
+    folder_of(made).path.parent.chmod(0o700)
     assert health_checks.find_problems(made) == []
     return made
 
@@ -70,11 +70,11 @@ def test_what_we_do_ourselves_is_no_drift(env: EnvironmentContext) -> None:
     assert manifest is not None
     catalogs.prove(env, manifest, MORNING)
     gone = names(env)[-1]
-    history = env.folder.path / "history"
+    history = folder_of(env).path / "history"
     history.mkdir(mode=0o700)
-    env.folder.file(gone.manifest).rename(history / gone.manifest)
+    folder_of(env).file(gone.manifest).rename(history / gone.manifest)
     for file in (gone.dump, gone.globals, gone.proof):
-        env.folder.file(file).unlink()
+        folder_of(env).file(file).unlink()
     assert health_checks.find_problems(later) == []
     assert health_checks.find_problems(at(later, MORNING + timedelta(days=1, hours=1))) == []
 
@@ -82,7 +82,7 @@ def test_what_we_do_ourselves_is_no_drift(env: EnvironmentContext) -> None:
 def test_a_backup_that_somebody_removed_is_told_for_a_week(env: EnvironmentContext) -> None:
     name = names(env)[2]
     for file in (name.dump, name.manifest, name.globals, name.proof):
-        env.folder.file(file).unlink()
+        folder_of(env).file(file).unlink()
     (found,) = health_checks.find_problems(env)
     assert told([found]) == [("removed", name.dump, Level.CRITICAL)]
     for file in (name.dump, name.manifest, name.globals):
@@ -104,7 +104,7 @@ def test_a_memory_that_cannot_be_read_is_told(env: EnvironmentContext, memory: s
         file.unlink()
     else:
         file.write_bytes(file.read_bytes()[:-3])
-    for left in env.folder.path.glob(f"{names(env)[4].stem}*"):
+    for left in folder_of(env).path.glob(f"{names(env)[4].stem}*"):
         left.unlink()
     [found] = health_checks.find_problems(env)
     assert (found.kind, found.level) == ("forgotten", Level.WARNING)
@@ -114,18 +114,18 @@ def test_a_memory_that_cannot_be_read_is_told(env: EnvironmentContext, memory: s
 
 def test_a_removed_backup_that_comes_back_is_well_again(env: EnvironmentContext) -> None:
     name = names(env)[2]
-    aside = env.folder.path.parent / "aside"
-    env.folder.file(name.dump).rename(aside)
+    aside = folder_of(env).path.parent / "aside"
+    folder_of(env).file(name.dump).rename(aside)
     found = health_checks.find_problems(env)
     assert ("removed", name.dump, Level.CRITICAL) in told(found)
     assert ("bad", name.dump, Level.WARNING) in told(found)
-    aside.rename(env.folder.file(name.dump))
+    aside.rename(folder_of(env).file(name.dump))
     assert health_checks.find_problems(env) == []
 
 
 def test_a_file_that_was_written_to_is_told_until_it_has_been_examined(env: EnvironmentContext) -> None:
     name = names(env)[1]
-    file = env.folder.file(name.dump)
+    file = folder_of(env).file(name.dump)
     data = file.read_bytes()
     file.write_bytes(data)
     os.utime(file, (1, 1))
@@ -142,7 +142,7 @@ def test_a_file_that_was_written_to_is_told_until_it_has_been_examined(env: Envi
 
 def test_an_examination_that_finds_it_bad_settles_nothing(env: EnvironmentContext) -> None:
     name = names(env)[1]
-    os.utime(env.folder.file(name.dump), (1, 1))
+    os.utime(folder_of(env).file(name.dump), (1, 1))
     health_checks.find_problems(env)
     manifest = catalog.read_manifest(env, name)
     assert manifest is not None
@@ -153,13 +153,13 @@ def test_an_examination_that_finds_it_bad_settles_nothing(env: EnvironmentContex
 def test_an_operation_at_work_is_no_drift_and_hides_none(env: EnvironmentContext) -> None:
     state = env.ctx.settings.state_dir
     name, other = names(env)[1:3]
-    os.utime(env.folder.file(other.dump), (1, 1))
+    os.utime(folder_of(env).file(other.dump), (1, 1))
     before = health_checks.find_problems(env)
     assert [one.kind for one in before] == ["changed"]
     with locks.exclusive(state, env.environment, "backup", MORNING):
-        env.folder.file("half_done.dump").write_bytes(b"x")
-        env.folder.file("half_done.dump").chmod(0o600)
-        os.utime(env.folder.file(name.globals), (1, 1))
+        folder_of(env).file("half_done.dump").write_bytes(b"x")
+        folder_of(env).file("half_done.dump").chmod(0o600)
+        os.utime(folder_of(env).file(name.globals), (1, 1))
         assert [one for one in health_checks.find_problems(env) if one.kind != "bad"] == before
     after = health_checks.find_problems(env)
     assert {(one.kind, one.subject) for one in after} == {
@@ -170,8 +170,8 @@ def test_an_operation_at_work_is_no_drift_and_hides_none(env: EnvironmentContext
 
 
 def test_a_dump_dropped_in_by_hand_is_told_with_the_command_that_tries_it(env: EnvironmentContext) -> None:
-    file = env.folder.file("from_a_friend.dump")
-    file.write_bytes(env.folder.read(names(env)[0].dump))
+    file = folder_of(env).file("from_a_friend.dump")
+    file.write_bytes(folder_of(env).read(names(env)[0].dump))
     file.chmod(0o600)
     (found,) = health_checks.find_problems(env)
     assert told([found]) == [("foreign", "from_a_friend.dump", Level.WARNING)]
@@ -184,41 +184,41 @@ def test_a_dump_dropped_in_by_hand_is_told_with_the_command_that_tries_it(env: E
 
 
 def test_what_others_may_read_is_told_until_it_is_mended(env: EnvironmentContext) -> None:
-    file = env.folder.file(names(env)[4].dump)
+    file = folder_of(env).file(names(env)[4].dump)
     file.chmod(0o644)
-    env.folder.path.chmod(0o755)
+    folder_of(env).path.chmod(0o755)
     (found,) = health_checks.find_problems(env)
     assert told([found]) == [("permissions", "files", Level.WARNING)]
     assert f"the folder itself, {file.name}." in found.message
-    assert found.hint == f"chmod -R go-rwx {env.folder.path}"
+    assert found.hint == f"chmod -R go-rwx {folder_of(env).path}"
     file.chmod(0o600)
-    env.folder.path.chmod(0o700)
+    folder_of(env).path.chmod(0o700)
     assert health_checks.find_problems(env) == []
 
 
 def test_evicted_backups_are_told_and_are_not_gone(env: EnvironmentContext) -> None:
     some = names(env)[3:6]
     for name in some:
-        env.folder.file(name.dump).rename(env.folder.placeholder(name.dump))
+        folder_of(env).file(name.dump).rename(folder_of(env).placeholder(name.dump))
     (found,) = health_checks.find_problems(env)
     assert told([found]) == [("evicted", "files", Level.WARNING)]
     assert found.message.startswith("3 backup(s) are only in the cloud: ")
     for name in names(env):
-        if env.folder.file(name.dump).exists():
-            env.folder.file(name.dump).rename(env.folder.placeholder(name.dump))
+        if folder_of(env).file(name.dump).exists():
+            folder_of(env).file(name.dump).rename(folder_of(env).placeholder(name.dump))
     found = next(one for one in health_checks.find_problems(env) if one.kind == "evicted")
     assert (found.level, "No proven backup is on this machine." in found.message) == (Level.CRITICAL, True)
     for name in names(env):
-        env.folder.placeholder(name.dump).rename(env.folder.file(name.dump))
+        folder_of(env).placeholder(name.dump).rename(folder_of(env).file(name.dump))
     assert health_checks.find_problems(env) == []
 
 
 def test_a_folder_that_is_gone_is_one_finding(env: EnvironmentContext) -> None:
-    env.folder.path.rename(env.folder.path.with_name("elsewhere"))
+    folder_of(env).path.rename(folder_of(env).path.with_name("elsewhere"))
     (found,) = health_checks.find_problems(env)
     assert told([found]) == [("folder", "folder", Level.CRITICAL)]
     assert health_checks.find_problems(env) == [found]
-    env.folder.path.with_name("elsewhere").rename(env.folder.path)
+    folder_of(env).path.with_name("elsewhere").rename(folder_of(env).path)
     assert health_checks.find_problems(env) == []
 
 
@@ -247,7 +247,7 @@ def test_an_environment_without_a_schedule_is_not_asked_for_backups(root: Path) 
 def test_a_smaller_backup_is_told_by_real_folders_too(env: EnvironmentContext) -> None:
     name = names(env)[0]
     for file in (name.dump, name.manifest, name.globals, name.proof):
-        env.folder.file(file).unlink()
+        folder_of(env).file(file).unlink()
     (env.ctx.settings.state_dir / "watch" / "dev.json").unlink()
     catalogs.put(env, NOON.replace(hour=2, minute=30), rows=[10] * 24, proven_at=MORNING)
     found = health_checks.find_problems(env)
@@ -294,7 +294,7 @@ def test_a_clock_put_far_back_claims_nothing_of_backups(env: EnvironmentContext)
 
 
 def test_a_dump_whose_name_is_no_text_is_told_and_blinds_nobody(env: EnvironmentContext) -> None:
-    dump = env.folder.path / os.fsdecode(b"books\xff.dump")
+    dump = folder_of(env).path / os.fsdecode(b"books\xff.dump")
     dump.write_bytes(b"PGDMP")
     dump.chmod(0o600)
     later = at(env, MORNING + timedelta(days=3))
@@ -312,8 +312,8 @@ def test_an_unreadable_folder_is_told_and_nothing_is_claimed_of_what_is_in_it(
     env: EnvironmentContext,
 ) -> None:
     """Not "there is no backup": that is not known. A folder whose place a file has taken is gone as well."""
-    env.folder.path.rename(env.folder.path.with_name("elsewhere"))
-    env.folder.path.write_bytes(b"")
+    folder_of(env).path.rename(folder_of(env).path.with_name("elsewhere"))
+    folder_of(env).path.write_bytes(b"")
     found = health_checks.find_problems(env)
     assert {one.kind for one in found} <= {"folder", "watch"}
     assert found[0].level is Level.CRITICAL

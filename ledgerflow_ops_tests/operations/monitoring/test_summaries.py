@@ -22,7 +22,7 @@ from ledgerflow_ops.core.catalog.proof import Verdict
 from ledgerflow_ops.operations import catalog, summaries
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import NOON
+from ledgerflow_ops_tests.builders import NOON, folder_of
 from ledgerflow_ops_tests.fakes import catalogs
 from ledgerflow_ops_tests.hypothesis_profiles import examples
 
@@ -34,7 +34,7 @@ _TICK = 0.012
 def slow(env: EnvironmentContext) -> list[ListedDump]:
     """As the manifests themselves tell it."""
     return [
-        backup_summary.list_dump(entry, manifest=env.folder.taken(entry.name.manifest))
+        backup_summary.list_dump(entry, manifest=folder_of(env).taken(entry.name.manifest))
         for entry in catalog.entries(env)
     ]
 
@@ -76,7 +76,7 @@ def _prove(env: EnvironmentContext, number: int) -> None:
 
 
 def _file(env: EnvironmentContext, number: int) -> Path | None:
-    files = sorted(path for path in env.folder.path.iterdir() if path.is_file())
+    files = sorted(path for path in folder_of(env).path.iterdir() if path.is_file())
     return files[number % len(files)] if files else None
 
 
@@ -109,7 +109,7 @@ def _copy(env: EnvironmentContext, number: int) -> None:
 
 def _link(env: EnvironmentContext, number: int) -> None:
     if (file := _file(env, number)) and not file.is_symlink():
-        aside = env.folder.path.parent / f"aside{number}_{file.name}"
+        aside = folder_of(env).path.parent / f"aside{number}_{file.name}"
         file.rename(aside)
         file.symlink_to(aside)
 
@@ -159,7 +159,7 @@ def test_what_has_not_changed_is_not_read_again(root: Path, monkeypatch: pytest.
     _rewrite(index(env), kept)
     assert [one.size for one in summaries.listed(env)] == [77, *(one.size for one in first[1:])]
     name = first[0].name
-    os.utime(env.folder.file(name.proof))
+    os.utime(folder_of(env).file(name.proof))
     assert summaries.listed(env) == first
 
 
@@ -236,12 +236,12 @@ def test_a_reading_that_failed_is_not_kept(root: Path, monkeypatch: pytest.Monke
     age(monkeypatch)
     manifest = catalogs.put(env, NOON)
     name = BackupName.of(manifest.dump.file)
-    whole = env.folder.read(name.manifest)
-    env.folder.file(name.manifest).write_bytes(whole[:-9])
+    whole = folder_of(env).read(name.manifest)
+    folder_of(env).file(name.manifest).write_bytes(whole[:-9])
     (found,) = summaries.listed(env)
     assert found.state == "bad"
     assert json.loads(index(env).read_bytes())["records"] == [] if _has_index(env) else True
-    env.folder.file(name.manifest).write_bytes(whole)
+    folder_of(env).file(name.manifest).write_bytes(whole)
     (found,) = summaries.listed(env)
     assert found.state == "written"
 
@@ -328,7 +328,7 @@ def test_an_index_written_on_the_way_keeps_what_is_not_looked_at_yet(
     catalogs.days(env, NOON.date(), 530)
     right = summaries.listed(env)
     for one in right[:515]:
-        os.utime(env.folder.file(one.name.proof))
+        os.utime(folder_of(env).file(one.name.proof))
     killed = subprocess.run([sys.executable, "-c", _KILLED, str(root), "505"], check=False)
     assert killed.returncode == -signal.SIGKILL, "the fault did not fire"
     assert len(json.loads(index(env).read_bytes())["records"]) == 530

@@ -24,7 +24,7 @@ from ledgerflow_ops.operations.monitoring.disk_space import Room
 from ledgerflow_ops.operations.reporting import charts, report
 from ledgerflow_ops.operations.reporting.status import Incident, Overview, Status
 from ledgerflow_ops_tests import builders, needs
-from ledgerflow_ops_tests.builders import NOON
+from ledgerflow_ops_tests.builders import NOON, folder_of
 from ledgerflow_ops_tests.e2e.commands import PROGRAM, PROJECT, Shell
 from ledgerflow_ops_tests.fakes import shelves
 
@@ -131,7 +131,7 @@ def test_words_from_outside_are_shown_as_words(root: Path, browser: Browser) -> 
     env = builders.env(root / evil, now=lambda: NOON, scheduled=True)
     for days in range(3):
         shelves.put(env, NOON - timedelta(days=days))
-    env.folder.file("<i>by hand.dump").write_bytes(b"PGDMP")
+    folder_of(env).file("<i>by hand.dump").write_bytes(b"PGDMP")
     place, state = str(env.ctx.settings.backup_root), env.ctx.settings.state_dir
     rows = [[(NOON - timedelta(days=days)).isoformat(), 5, 9, 1, 1] for days in range(5)]
     state.mkdir(parents=True)
@@ -161,7 +161,7 @@ def test_a_hostile_name_is_shown_as_a_name_in_every_place(env: EnvironmentContex
                 *others,
                 replace(oldest, name=BackupName(evil("waiting")), restored_at=NOON - timedelta(days=99)),
             ),
-            rooms=(Room(Path(evil("folder")), None, evil("room")),),
+            rooms=(Room(evil("folder"), evil("home"), None, evil("room")),),
         ),
         (wrong("incident"),),
         (SiblingDatabase(evil("kept"), mark, None),),

@@ -16,7 +16,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.reporting import status, status_screen
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import NOON
+from ledgerflow_ops_tests.builders import NOON, folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.commands import Commands
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
@@ -59,7 +59,7 @@ def sandbox(session_root: Path, embedded: Embedded) -> Iterator[Sandbox]:
         assert proven is not None
         sandboxes.prove(sandbox.env(), proven)
         bad = taken(30)
-        folder = sandbox.env().folder
+        folder = folder_of(sandbox.env())
         folder.file(bad.dump).write_bytes(folder.read(bad.dump)[:-1])
         taken(2)
         folder.file("by_hand.dump").write_bytes(folder.read(oldest.dump))
@@ -146,7 +146,7 @@ def test_a_proven_backup_from_the_future_is_a_question_about_the_clock(
 def test_a_proven_backup_whose_bytes_are_in_the_cloud_is_told_to_be_not_local(
     sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    folder = sandbox.env().folder
+    folder = folder_of(sandbox.env())
     file, placeholder = (
         place("ledgerflow_dev_20261121_0900.dump") for place in (folder.file, folder.placeholder)
     )

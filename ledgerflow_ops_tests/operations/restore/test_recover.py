@@ -15,6 +15,7 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.cleanup import restore_leftovers
 from ledgerflow_ops.operations.restore import recover
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.fakes.targets import Field
 
 
@@ -25,7 +26,7 @@ def flip(file: Path) -> None:
 
 
 def folder(field: Field) -> Path:
-    return field.env().folder.path
+    return folder_of(field.env()).path
 
 
 def is_(field: Field, file: str, at: Path | None = None) -> bool:

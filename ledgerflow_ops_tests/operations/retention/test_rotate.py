@@ -25,7 +25,7 @@ from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops.operations.retention import pins, rotate
 from ledgerflow_ops.operations.retention.rotate import Done
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import NOON, Recorder
+from ledgerflow_ops_tests.builders import NOON, Recorder, folder_of, history_of
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.stores import Store
 
@@ -95,7 +95,7 @@ class TestGoing:
         [past] = removal_history.past(sandbox.env)
         assert (past.name.stem, past.state, past.proven) == (stem(old), "valid", True)
         assert (past.day, past.rows, past.rto_seconds) == (date(2026, 11, 15), 3, 1.5)
-        kept = removal_history.folder(sandbox.env)
+        kept = history_of(sandbox.env)
         assert Manifest.decode(kept.read(f"{stem(old)}.manifest.json"), "m") == old
         assert kept.size(f"{stem(old)}.proof.json")
         assert done.days == (date(2026, 11, 15),)
@@ -125,7 +125,7 @@ class TestGoing:
         pins.pin(sandbox.env, BackupName(stem(other)), "wanted")
         sandbox.week()
         assert sandbox.rotate().days == ()
-        assert not list(removal_history.folder(sandbox.env).path.glob("*.going.json"))
+        assert not list(history_of(sandbox.env).path.glob("*.going.json"))
 
     def test_the_journal_says_what_went(self, sandbox: Ground) -> None:
         old = sandbox.put(8)
@@ -244,7 +244,7 @@ class TestNeverTouched:
         with pytest.raises(KeyboardInterrupt):
             rotate.carry_out(dying, RotateRequest(carry_out=True))
         name = BackupName(stem(old))
-        kept = removal_history.folder(sandbox.env).path / name.manifest
+        kept = history_of(sandbox.env).path / name.manifest
         shutil.copyfile(kept, sandbox.store.path / name.manifest)
         pins.pin(sandbox.env, name, "wanted after all")
         done = sandbox.rotate()
@@ -481,7 +481,7 @@ class TestHistory:
             archived.store.copy_from(elsewhere, old)
 
     def test_manifests_stay_whole_for_a_while_and_their_facts_longer(self, sandbox: Ground) -> None:
-        there = removal_history.folder(sandbox.env)
+        there = history_of(sandbox.env)
         for days in range(9, 120):
             Store(there.path).put(NOON - timedelta(days=days))
         sandbox.week(8)
@@ -496,7 +496,7 @@ class TestHistory:
         assert there.names(".manifest.json")[0] == "ledgerflow_dev_20260818_120000.manifest.json"
 
     def test_a_clock_years_ahead_does_not_empty_it(self, sandbox: Ground) -> None:
-        there = removal_history.folder(sandbox.env)
+        there = history_of(sandbox.env)
         for days in range(9, 100):
             Store(there.path).put(NOON - timedelta(days=days))
         sandbox.week(8)
@@ -510,7 +510,7 @@ class TestHistory:
         old, older = sandbox.put(8), sandbox.put(9)
         sandbox.week()
         sandbox.rotate()
-        there = removal_history.folder(sandbox.env)
+        there = history_of(sandbox.env)
         (there.path / f"{stem(old)}.facts.json").write_bytes(b"{}")
         (there.path / f"{stem(older)}.going.json").write_bytes(b"{}")
         assert [one.name.stem for one in removal_history.past(sandbox.env)] == [stem(older)]
@@ -551,7 +551,7 @@ class TestTheRealThing:
         prepared = restore.prepare(
             env, RestoreRequest(environment=Environment.DEV, file=name.dump, force=True)
         )
-        env.folder.remove(name.manifest)
+        folder_of(env).remove(name.manifest)
         with pytest.raises(Refused, match="removed by a rotation a moment ago"):
             restore.carry_out(env, prepared)
 

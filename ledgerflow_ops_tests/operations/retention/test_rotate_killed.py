@@ -20,6 +20,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.retention import pins, rotate
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.builders import folder_of, history_of
 from ledgerflow_ops_tests.fakes.stores import Store
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
@@ -131,7 +132,7 @@ def test_a_rotation_killed_at_any_step_is_finished_by_the_next(
 
 
 def _history(env: EnvironmentContext) -> set[str]:
-    return {path.name for path in removal_history.folder(env).path.iterdir()}
+    return {path.name for path in history_of(env).path.iterdir()}
 
 
 def test_a_removal_that_was_noted_and_never_begun_is_decided_anew(sandbox: Ground) -> None:
@@ -148,8 +149,8 @@ def test_a_removal_that_was_noted_and_never_begun_is_decided_anew(sandbox: Groun
 def test_one_that_died_between_the_move_and_its_note_is_finished(sandbox: Ground) -> None:
     sandbox.killed(Step.RETIRE)
     oldest = min(sandbox.store.stems())
-    there = removal_history.folder(sandbox.env)
-    sandbox.env.folder.move(f"{oldest}.manifest.json", there, f"{oldest}.manifest.json")
+    there = history_of(sandbox.env)
+    folder_of(sandbox.env).move(f"{oldest}.manifest.json", there, f"{oldest}.manifest.json")
     assert rotate.carry_out(sandbox.env, RotateRequest(carry_out=True, confirm="dev")).finished == (
         f"{oldest}.dump",
     )
@@ -158,7 +159,7 @@ def test_one_that_died_between_the_move_and_its_note_is_finished(sandbox: Ground
 
 def test_what_icloud_has_taken_away_meanwhile_is_the_same_file(sandbox: Ground) -> None:
     sandbox.killed(Step.REMOVE)
-    oldest = min(path.name for path in removal_history.folder(sandbox.env).path.glob("*.going.json"))
+    oldest = min(path.name for path in history_of(sandbox.env).path.glob("*.going.json"))
     sandbox.store.evict(oldest.replace(".going.json", ".dump"))
     rotate.carry_out(sandbox.env, RotateRequest(carry_out=True, confirm="dev"))
     assert not [name for name in sandbox.store.names() if oldest.removesuffix(".going.json") in name]
@@ -166,7 +167,7 @@ def test_what_icloud_has_taken_away_meanwhile_is_the_same_file(sandbox: Ground) 
 
 def test_a_new_backup_under_the_name_of_a_half_removed_one_is_left_in_peace(sandbox: Ground) -> None:
     sandbox.killed(Step.REMOVE_REST)
-    oldest = min(path.name for path in removal_history.folder(sandbox.env).path.glob("*.going.json"))
+    oldest = min(path.name for path in history_of(sandbox.env).path.glob("*.going.json"))
     stem = oldest.removesuffix(".going.json")
     made = sandbox.store.put(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=9000), stem=stem)
     names = {f"{stem}{ending}" for ending in (".dump", ".globals.sql", ".manifest.json", ".proof.json")}

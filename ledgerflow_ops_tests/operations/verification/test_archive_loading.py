@@ -21,6 +21,7 @@ from ledgerflow_ops.operations.restore import rollback
 from ledgerflow_ops.operations.retention import pins
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import databases, needs
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.fakes import roundtrips, sandboxes, servers
 from ledgerflow_ops_tests.fakes.roundtrips import Case
 from ledgerflow_ops_tests.fakes.servers import Server
@@ -239,13 +240,13 @@ def test_what_a_server_words_otherwise_is_restored_and_an_edit_of_it_is_found(ma
     assert sealed is not None
     assert held is not None
     # The archive of one state under the seal of the other: the same words differ, and one word means more.
-    env.folder.replace(edited.manifest, held.model_copy(update={"seal": sealed.seal}).encode())
+    folder_of(env).replace(edited.manifest, held.model_copy(update={"seal": sealed.seal}).encode())
     [check] = [one for one in drill.drill(env, edited).checks if not one.passed]
     assert check.message == (
         "1 difference(s) from the seal:\n  view reworded.grouped: owner, grants or definition differ"
     )
     assert check.hint
-    assert env.folder.taken(edited.dump)
+    assert folder_of(env).taken(edited.dump)
 
 
 @pytest.mark.parametrize(
@@ -295,7 +296,7 @@ def test_what_a_newer_version_of_an_extension_has_is_missed_on_this_machine_alon
         drill.drill(env, name)
     assert "lacks the source's version of extensions: pg_trgm 9.9 (here: 1.6)." in failure.value.message
     assert "Install these versions here" in failure.value.hint
-    assert env.folder.taken(name.dump)
+    assert folder_of(env).taken(name.dump)
 
 
 def test_what_an_older_version_of_an_extension_had_is_the_sources_own_trouble(make: Make) -> None:

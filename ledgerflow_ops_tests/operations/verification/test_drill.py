@@ -17,7 +17,7 @@ from ledgerflow_ops.core.progress import DRILL_STEPS, Step
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.verification import drill, verify
-from ledgerflow_ops_tests.builders import Recorder
+from ledgerflow_ops_tests.builders import Recorder, folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
 
@@ -45,7 +45,7 @@ def _rule(name: str, sql: str, expect: str) -> dict[str, str]:
 
 def _rewrite(sandbox: Sandbox, name: BackupName, **changes: Any) -> Manifest:
     """A manifest as it would be had the backup been made under other circumstances."""
-    folder = sandbox.env().folder
+    folder = folder_of(sandbox.env())
     manifest = Manifest.decode(folder.read(name.manifest), name.manifest).model_copy(update=changes)
     folder.replace(name.manifest, manifest.encode())
     return manifest
@@ -93,7 +93,7 @@ def test_there_has_to_be_a_backup_to_drill(sandbox: Sandbox) -> None:
 def test_a_dump_made_by_hand_is_restored_and_asked_but_never_proven(
     sandbox: Sandbox, name: BackupName
 ) -> None:
-    folder = sandbox.env().folder
+    folder = folder_of(sandbox.env())
     folder.remove(name.manifest)
     folder.remove(name.globals)
     examination = drill.drill(sandbox.env(), name)
@@ -108,7 +108,7 @@ def test_a_dump_made_by_hand_is_restored_and_asked_but_never_proven(
 
 
 def test_a_dump_made_by_hand_whose_data_breaks_a_rule_is_bad(sandbox: Sandbox, name: BackupName) -> None:
-    sandbox.env().folder.remove(name.manifest)
+    folder_of(sandbox.env()).remove(name.manifest)
     env = sandbox.env(rules=[_rule("nobody_is_left", "SELECT count(*) FROM auth_user", "0")])
     bad = drill.drill(env, name).bad
     assert bad is not None
@@ -230,7 +230,7 @@ def test_a_rules_answer_is_what_postgresql_prints(sandbox: Sandbox, name: Backup
 def test_a_locale_that_is_not_on_this_machine_is_stood_in_for_with_a_note(
     sandbox: Sandbox, name: BackupName
 ) -> None:
-    manifest = Manifest.decode(sandbox.env().folder.read(name.manifest), name.manifest)
+    manifest = Manifest.decode(folder_of(sandbox.env()).read(name.manifest), name.manifest)
     source = manifest.source.model_copy(update={"collate": "xx_XX.UTF-8", "ctype": "xx_XX.UTF-8"})
     _rewrite(sandbox, name, source=source)
     examination = drill.drill(sandbox.env(), name)
@@ -242,7 +242,7 @@ def test_a_locale_that_is_not_on_this_machine_is_stood_in_for_with_a_note(
 def test_a_backup_of_a_newer_server_than_any_here_cannot_be_judged(
     sandbox: Sandbox, name: BackupName
 ) -> None:
-    manifest = Manifest.decode(sandbox.env().folder.read(name.manifest), name.manifest)
+    manifest = Manifest.decode(folder_of(sandbox.env()).read(name.manifest), name.manifest)
     source = manifest.source.model_copy(update={"server_version_num": 990001})
     _rewrite(sandbox, name, source=source)
     recorder = Recorder()
@@ -254,7 +254,7 @@ def test_a_backup_of_a_newer_server_than_any_here_cannot_be_judged(
 
 
 def test_a_backup_found_bad_by_reading_is_not_restored_at_all(sandbox: Sandbox, name: BackupName) -> None:
-    folder, recorder = sandbox.env().folder, Recorder()
+    folder, recorder = folder_of(sandbox.env()), Recorder()
     folder.file(name.dump).write_bytes(folder.read(name.dump)[:-1])
     examination = drill.drill(sandbox.env(recorder), name)
     assert examination.bad is not None

@@ -30,6 +30,7 @@ from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders, databases
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.databases import run
 from ledgerflow_ops_tests.fakes import sandboxes, servers
 from ledgerflow_ops_tests.fakes.servers import Server
@@ -170,7 +171,7 @@ def test_a_seal_that_an_earlier_version_took_is_drilled_as_it_was_meant(
     def earlier(objects: dict[str, ObjectDigest]) -> Manifest:
         seal = manifest.seal.model_copy(update={"objects": objects})
         found = manifest.model_copy(update={"seal": seal, "notes": None, "preloaded": None})
-        env.folder.replace(name.manifest, found.encode())
+        folder_of(env).replace(name.manifest, found.encode())
         return found
 
     sandboxes.prove(env, earlier(objects))

@@ -27,6 +27,7 @@ from ledgerflow_ops.operations.restore import restore, rollback
 from ledgerflow_ops.operations.verification import restored_contents
 from ledgerflow_ops.operations.verification.restored_ddl import redump
 from ledgerflow_ops_tests import builders, databases
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.databases import run
 from ledgerflow_ops_tests.fakes import sandboxes, servers
 from ledgerflow_ops_tests.fakes.servers import Server
@@ -371,7 +372,7 @@ def test_each_kind_is_restored_and_each_change_of_one_is_told(
     assert safety.proof is not None
     assert safety.proof.rung is Rung.VALID, "a drill has shown it"
     assert text(server, everything) == before
-    file = env.folder.file(BackupName.of(manifest.dump.file).dump)
+    file = folder_of(env).file(BackupName.of(manifest.dump.file).dump)
     dumped = archive.definitions(programs, file)
 
     def told() -> list[str]:
@@ -409,7 +410,7 @@ def test_what_a_load_words_otherwise_is_no_difference_and_each_change_of_it_is_t
         run(database, *databases.parts("reworded.sql", programs.major))
         env = builders.env(root, database, rules=[])
         manifest = sandboxes.take(env)
-        file = env.folder.file(BackupName.of(manifest.dump.file).dump)
+        file = folder_of(env).file(BackupName.of(manifest.dump.file).dump)
         assert archive_loader.load(programs, copy, file, Load(2)).code == 0
 
         def told(sealed: Manifest = manifest) -> list[str]:

@@ -11,6 +11,7 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import CannotJudge
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders, databases, needs
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.databases import run
 from ledgerflow_ops_tests.fakes import sandboxes, servers
 from ledgerflow_ops_tests.fakes.servers import Server
@@ -59,7 +60,7 @@ def test_they_are_preloaded_by_the_drill_as_well(root: Path, scheduled: Database
     sandboxes.prove(env, manifest)
     # A manifest of an earlier version, or of an account that was not told, does not say what was preloaded.
     name = BackupName.of(manifest.dump.file)
-    env.folder.replace(name.manifest, manifest.model_copy(update={"preloaded": None}).encode())
+    folder_of(env).replace(name.manifest, manifest.model_copy(update={"preloaded": None}).encode())
     sandboxes.prove(env, manifest)
 
 
@@ -72,7 +73,7 @@ def test_without_the_library_the_backup_is_not_judged(
     name = BackupName.of(manifest.dump.file)
     missing = manifest.seal.model_copy(update={"extensions": {"plperl": "1.0"}})
     unknown = manifest.model_copy(update={"seal": missing, "preloaded": None})
-    env.folder.replace(name.manifest, unknown.encode())
+    folder_of(env).replace(name.manifest, unknown.encode())
     with pytest.raises(CannotJudge) as unjudged:
         drill.drill(env, name)
     assert unjudged.value.exit_code == 5

@@ -22,6 +22,7 @@ from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops.sample.grow import grow
 from ledgerflow_ops_tests import builders, damage, databases
+from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.databases import quoted
 from ledgerflow_ops_tests.fakes import programs, sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import At
@@ -212,12 +213,12 @@ def test_what_fails_where_another_locale_stood_in_is_not_judged(root: Path, serv
     there = manifest.properties.model_copy(update={"locale": "xx-XX"})
     elsewhere = manifest.model_copy(update={"properties": there})
     name = BackupName.of(manifest.dump.file)
-    env.folder.replace(name.manifest, elsewhere.encode())
+    folder_of(env).replace(name.manifest, elsewhere.encode())
     with pytest.raises(CannotJudge, match="The locale xx-XX of C is not on this machine") as failure:
         drill.drill(env, name)
     assert "violates check constraint" in failure.value.message
     assert "This says nothing of the backup" in failure.value.hint
-    env.folder.replace(name.manifest, manifest.encode())
+    folder_of(env).replace(name.manifest, manifest.encode())
     assert drill.drill(env, name).proven
 
 
@@ -243,7 +244,7 @@ def test_roles_with_everything_a_role_can_have(root: Path, server: Database, two
         env = builders.env(root, small, rules=[], role_passwords=True)
         manifest = prove(env)
     assert manifest.seal.roles[ODD].member_of == (PLAIN,)
-    told = env.folder.read(BackupName.of(manifest.dump.file).proof).decode()
+    told = folder_of(env).read(BackupName.of(manifest.dump.file).proof).decode()
     assert f"left out: SECURITY LABEL FOR anon ON ROLE {PLAIN}; ALTER ROLE {PLAIN} SET lc_messages." in told
 
 
@@ -286,7 +287,7 @@ def test_a_dump_made_by_hand_is_judged_for_what_can_be_known(env: EnvironmentCon
     manifest = backup.backup(env)
     name = BackupName.of(manifest.dump.file)
     for file in (name.manifest, name.globals):
-        env.folder.file(file).unlink()
+        folder_of(env).file(file).unlink()
     examination = drill.drill(env, name)
     assert examination.bad is None
     assert not examination.proven
