@@ -107,7 +107,7 @@ def test_a_rotation_that_asks_fails_with_its_hint_and_removes_nothing(bench: Ben
         [failure] = refused.get_step_failure_events()
         told = failure.step_failure_data.user_failure_data
         assert told is not None
-        assert "12 of 20 backups would go at once, more than 34%" in (told.description or "")
+        assert "12 of 20 backups would be removed at once, more than 34%" in (told.description or "")
         assert "CONFIRM=dev make rotate" in str(told.metadata["hint"].value)
         assert told.metadata["exit_code"].value == 3
         assert Store(folder_of(env).path).names() == names
@@ -119,7 +119,7 @@ def test_a_rotation_that_asks_fails_with_its_hint_and_removes_nothing(bench: Ben
 def test_with_nothing_proven_it_says_so(bench: Bench) -> None:
     with bench.instance() as opened:
         found = metadata(launched(bench, opened, carry_out=True))
-    assert (found["window"], found["removed"]) == ("no backup is proven, so none may go", 0)
+    assert (found["window"], found["removed"]) == ("no backup is proven, so none expires", 0)
 
 
 def test_the_partitions_end_where_rotation_measures_also_beside_one_from_the_future(bench: Bench) -> None:

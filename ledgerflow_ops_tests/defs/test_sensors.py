@@ -127,7 +127,7 @@ class TestRuns:
         daemon.job("dev_backup", today)
         assert daemon.tick() == "1 run(s) ended since. Nothing is wrong."
         assert daemon.open == []
-        assert daemon.web.titles[1].startswith(f"dev: OVER: The run dev backup of {today} failed: ")
+        assert daemon.web.titles[1].startswith(f"dev: RESOLVED: The run dev backup of {today} failed: ")
         noted = journal_file.entries(daemon.ctx.settings.state_dir)
         assert {one["who"] for one in noted if one["what"] == "alert"} == {"runs_watch"}
 

@@ -73,7 +73,7 @@ def test_too_much_at_once_is_refused_until_the_environment_is_named(dev: Shell) 
     for arguments in ({"DRY_RUN": "1"}, {}, {"CONFIRM": "prod"}):
         said = dev.ledgerflow("rotate", "--json", **arguments)
         assert said.code == 3, said.all
-        assert "12 of 20 backups would go at once, more than 34%" in said.all
+        assert "12 of 20 backups would be removed at once, more than 34%" in said.all
         assert "CONFIRM=dev" in said.all
         assert len(Store(dev.backups / "dev").stems()) == 20
     done = dev.ledgerflow("rotate", "--json", CONFIRM="dev")

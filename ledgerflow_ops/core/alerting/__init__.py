@@ -1,1 +1,3 @@
-"""Decides who is told what, when and in which words. Finding out what is wrong belongs to monitoring."""
+"""Decides which alerts are sent to which channel, when, and in which words.
+
+Finding out what is wrong belongs to monitoring."""

@@ -1,4 +1,4 @@
-"""The words of an alert: what happened, since when, what is still safe, and the one thing to do."""
+"""The text of an alert: what happened, since when, which backup is still safe, and the one thing to do."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,11 @@ _LISTED = 10
 
 @dataclass(frozen=True, slots=True)
 class MessageContext:
-    """What is known around an alert: when it is told and on which clock, what is safe, the page's address."""
+    """What a message needs beside its alerts.
+
+    `now` (aware) and `zone` are used for its times, `safe` says per environment what is safe, `page` is the
+    address of the web page, empty where there is none.
+    """
 
     now: datetime
     zone: ZoneInfo
@@ -29,7 +33,10 @@ class MessageContext:
 
 @dataclass(frozen=True, slots=True)
 class MessageText:
-    """A message as it is sent; `bad` is how it looks where colours are shown."""
+    """A message as it is sent.
+
+    `bad` is its severity for channels that show colours: success, warning, critical.
+    """
 
     title: str
     body: str
@@ -37,9 +44,9 @@ class MessageText:
 
 
 def compose_message(message: AlertMessage, context: MessageContext) -> MessageText:
-    """The message for people."""
+    """The title (one line of at most 120 characters) and the body of a message."""
     first = message.alerts[0]
-    before = {MessageKind.ALERT: "", MessageKind.REMINDER: "STILL ", MessageKind.RECOVERY: "OVER: "}[
+    before = {MessageKind.ALERT: "", MessageKind.REMINDER: "STILL ", MessageKind.RECOVERY: "RESOLVED: "}[
         message.kind
     ]
     level = "" if message.kind is MessageKind.RECOVERY else f"{_level(message)}: "
@@ -58,7 +65,7 @@ def compose_message(message: AlertMessage, context: MessageContext) -> MessageTe
 
 
 def describe_safety(newest: BackupSummary | None, now: datetime) -> str:
-    """What would be left if the database were lost at this moment."""
+    """Which backup would be left if the database were lost at `now` (aware)."""
     if newest is None:
         return "NOTHING: no backup is proven"
     if newest.recovery_point - now > CLOCK_SLACK:
@@ -89,7 +96,7 @@ def _paragraph(alert: Alert, context: MessageContext, *, many: bool) -> str:
 
 
 def _safe(alerts: Sequence[Alert], context: MessageContext) -> list[str]:
-    """What is safe in the environments it is about; of all of them where it is the machine."""
+    """What is safe in the environments of the alerts; in all of them where an alert is about the machine."""
     about = {alert.finding.environment for alert in alerts}
     named = (
         context.safe

@@ -1,9 +1,9 @@
-"""Who is told what, and when: one alert for an incident, reminders, and that it is over.
+"""Which channel gets which message, and when: one alert per incident, reminders, and a recovery at the end.
 
-Every channel is reckoned by itself. It hears of an incident when it has not been told of it within the
-reminder time, or when the incident weighs more than what it was told. An incident is one finding, or all
-findings of one cause, whoever found them. Nothing is noted as told before a channel took it, so that who is
-killed in between tells twice at worst.
+Each channel is handled by itself. It gets a message about an incident when it has had none within the
+reminder time, or when the incident has become more severe since its last one. An incident is one finding, or
+all findings with one cause, whichever source reported them. A delivery is recorded only after the channel
+took the message: a process that is killed in between sends the message twice at worst.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,19 +17,19 @@ from ledgerflow_ops.core.alerting.root_cause import cause_of
 from ledgerflow_ops.core.environments import Environment
 
 CHANNEL_FAILURE = "channel"
-"""The kind of the finding that a channel, its subject, does not take messages."""
+"""The kind of the finding that a channel does not take messages. Its subject is the channel's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """What a channel is for. What is wrong with the machine concerns every environment."""
+    """Which findings a channel gets. Problems of the machine concern every environment."""
 
     name: str
     environments: tuple[Environment, ...] = tuple(Environment)
     level: Level = Level.WARNING
 
     def wants(self, finding: Finding) -> bool:
-        """Whether the finding is for this channel. That it fails itself, others are told."""
+        """Whether this channel gets the finding. Its own failure is reported to the other channels."""
         if finding.kind == CHANNEL_FAILURE and finding.subject == self.name:
             return False
         loud = finding.level is Level.CRITICAL or self.level is Level.WARNING
@@ -38,10 +38,11 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class AlertPolicy:
-    """How people want to be told.
+    """When messages are sent.
 
-    What is gone is over when it has stayed away for `settle`, doubled each time it came back: so that what
-    comes and goes is no storm. A channel that failed is tried again after `retry`.
+    A problem that is gone is resolved when it has stayed away for `settle`. That time doubles each time the
+    problem comes back, so that one that comes and goes does not flood people. `remind` is the time between
+    reminders. A channel that failed is tried again after `retry`.
     """
 
     channels: tuple[Channel, ...]
@@ -56,12 +57,12 @@ class AlertPolicy:
         return alert.gone is not None and abs(now - alert.gone) >= pause
 
     def holds_back(self, weight: int, now: datetime) -> bool:
-        """Whether something of this weight waits for the morning."""
+        """Whether an alert of this weight waits until the quiet hours are over."""
         return weight < 2 and self.quiet is not None and self.quiet.at(now)
 
 
 class MessageKind(StrEnum):
-    """What a message is."""
+    """What a message is for."""
 
     ALERT = "alert"
     REMINDER = "reminder"
@@ -70,7 +71,7 @@ class MessageKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlertMessage:
-    """One message for one channel: the alerts of one incident, what it is about first."""
+    """One message for one channel: the alerts of one incident. Those that caused it come first."""
 
     kind: MessageKind
     channel: str
@@ -84,9 +85,9 @@ class AlertMessage:
 def process_findings(
     state: AlertState, source: str, findings: Iterable[Finding], now: datetime, policy: AlertPolicy
 ) -> tuple[AlertState, list[AlertMessage]]:
-    """Hear what `source` says now, which is all that it says, and what has to be sent for all sources.
+    """Take over all current findings of `source`; return the new state and the messages due for all sources.
 
-    The state returned notes nothing as told: `told` and `missed` do, after each message.
+    The returned state records no delivery: `mark_delivered` and `mark_failed` do so after each message.
     """
     heard = _without_finished(_with_findings(state, source, findings, now), now, policy)
     return heard, due_messages(heard, now, policy)
@@ -104,7 +105,7 @@ def _with_findings(state: AlertState, source: str, findings: Iterable[Finding], 
 
 
 def _updated_alert(alert: Alert, finding: Finding | None, source: str, now: datetime) -> Alert:
-    """The alert after its source has spoken."""
+    """The alert after its source has reported: with its new finding, or gone."""
     if finding is None:
         return replace(alert, gone=now) if alert.source == source and alert.is_open else alert
     deliveries = {channel: delivery for channel, delivery in alert.told.items() if channel not in alert.ended}
@@ -117,7 +118,9 @@ def _updated_alert(alert: Alert, finding: Finding | None, source: str, now: date
 
 
 def _without_finished(state: AlertState, now: datetime, policy: AlertPolicy) -> AlertState:
-    """Without what is over and has been told so for long enough, or never had to be told."""
+    """Without alerts that ended: those whose recovery was sent long enough ago, and those that nobody was
+    sent.
+    """
     return AlertState(
         tuple(retained for alert in state.alerts if (retained := _retained_alert(alert, now, policy)))
     )
@@ -125,7 +128,7 @@ def _without_finished(state: AlertState, now: datetime, policy: AlertPolicy) -> 
 
 def _retained_alert(alert: Alert, now: datetime, policy: AlertPolicy) -> Alert | None:
     channels = {channel.name for channel in policy.channels}
-    if not channels.issuperset(alert.missed):  # a channel that was taken out of the settings
+    if not channels.issuperset(alert.missed):  # a channel was removed from the settings
         alert = replace(alert, missed={name: at for name, at in alert.missed.items() if name in channels})
     if alert.closed is not None:
         return alert if abs(now - alert.closed) < policy.remind else None
@@ -138,7 +141,7 @@ def _retained_alert(alert: Alert, now: datetime, policy: AlertPolicy) -> Alert |
 
 
 def due_messages(state: AlertState, now: datetime, policy: AlertPolicy) -> list[AlertMessage]:
-    """Every message that has to be sent now, whose incident it is about."""
+    """Every message that has to be sent at `now`, incident by incident."""
     incidents: dict[tuple[str, ...], list[Alert]] = {}
     for alert in state.alerts:
         if alert.closed is None:
@@ -158,7 +161,7 @@ def due_messages(state: AlertState, now: datetime, policy: AlertPolicy) -> list[
 def _news_message(
     members: Sequence[Alert], channel: Channel, now: datetime, policy: AlertPolicy
 ) -> AlertMessage | None:
-    """What the channel has to hear of an incident that stands."""
+    """The alert or reminder about an open incident that the channel has to get; None for none."""
     open_alerts = [alert for alert in members if alert.is_open and channel.wants(alert.finding)]
     known = max(
         (delivered.weight for delivered in _recent_deliveries(members, channel.name, now, policy)), default=-1
@@ -184,7 +187,7 @@ def _news_message(
 def _recovery_message(
     members: Sequence[Alert], channel: Channel, now: datetime, policy: AlertPolicy
 ) -> AlertMessage | None:
-    """That an incident the channel knows of is over: all of it."""
+    """The recovery message, once all of an incident that the channel knows of is resolved; None for none."""
     if any(
         channel.wants(alert.finding) and (alert.is_open or not policy.settled(alert, now))
         for alert in members
@@ -202,9 +205,10 @@ def _recovery_message(
 def _recent_deliveries(
     members: Iterable[Alert], channel: str, now: datetime, policy: AlertPolicy
 ) -> Iterator[Delivery]:
-    """What the channel was told of an incident, not so long ago that it has to be reminded.
+    """The channel's deliveries for an incident that are too recent for a reminder.
 
-    A clock that was years ahead does not silence anything: only what was told about now counts.
+    The absolute difference is compared, so that a delivery dated years ahead by a wrong clock silences
+    nothing.
     """
     for alert in members:
         delivery = alert.known_to(channel)
@@ -218,7 +222,7 @@ def _failed_recently(alert: Alert, channel: str, now: datetime, policy: AlertPol
 
 
 def is_delivered(alert: Alert, now: datetime, policy: AlertPolicy) -> bool:
-    """Whether some channel knows of the alert as it stands."""
+    """Whether some channel has recently taken the alert with its current weight."""
     return any(
         delivery.weight >= alert.finding.weight
         for channel in policy.channels
@@ -227,7 +231,7 @@ def is_delivered(alert: Alert, now: datetime, policy: AlertPolicy) -> bool:
 
 
 def mark_delivered(state: AlertState, message: AlertMessage, now: datetime) -> AlertState:
-    """The state after the message's channel took it."""
+    """The state after the channel took the message at `now`."""
 
     def mark(alert: Alert) -> Alert:
         missed = {name: at for name, at in alert.missed.items() if name != message.channel}
@@ -240,7 +244,7 @@ def mark_delivered(state: AlertState, message: AlertMessage, now: datetime) -> A
 
 
 def mark_failed(state: AlertState, message: AlertMessage, now: datetime) -> AlertState:
-    """The state after the message's channel did not take it."""
+    """The state after the channel failed to take the message at `now`."""
     return _with_marked(
         state, message, lambda alert: replace(alert, missed={**alert.missed, message.channel: now})
     )

@@ -1,4 +1,4 @@
-"""What is wrong, in a form that can be told: once, to the right people, with the one thing to do."""
+"""Findings (what is wrong now) and alerts (what was reported of it to whom)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,10 @@ from ledgerflow_ops.core.environments import Environment
 
 
 class Level(StrEnum):
-    """How bad it is. CRITICAL: data could be lost, or a proof is missing; it wakes people in prod."""
+    """How severe a finding is.
+
+    CRITICAL: data could be lost, or a proof is missing. In prod it wakes people.
+    """
 
     WARNING = "warning"
     CRITICAL = "critical"
@@ -19,12 +22,12 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong now. Environment (None: the machine), kind and subject say which thing.
+    """One problem that exists now. Environment (None: the machine), kind and subject identify it.
 
     `message` is a sentence with the figures: the backup, what was found, what was expected and from which
     days. `hint` is the one command to run. `cause` names what several findings have in common, such as a
-    server that is down: they are then one alert (a server that libpq cannot reach is read off the message
-    where nothing is said). `run_id` is the Dagster run that found it.
+    server that is down: they are then one alert. Where it is empty, the name of a server that libpq cannot
+    reach is taken from the message. `run_id` is the Dagster run that found the problem.
     """
 
     environment: Environment | None
@@ -38,30 +41,32 @@ class Finding:
     figures: Mapping[str, str | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """A file's name may have bytes that are no text, which no channel and no record takes: as \\udcff."""
+        """Escape surrogates (\\udcff): a file's name may hold bytes that are not text, and no channel takes
+        them.
+        """
         for name in ("subject", "message", "hint", "cause"):
             text = getattr(self, name).encode("utf-8", "backslashreplace").decode()
             object.__setattr__(self, name, text)
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What makes two findings the same thing, found twice."""
+        """Two findings with the same key are the same problem."""
         return (self.environment or "machine", self.kind, self.subject)
 
     @property
     def wakes(self) -> bool:
-        """Whether it may not wait for the morning: critical, and of prod or of the machine prod lives on."""
+        """Whether it is sent in quiet hours too: critical, and about prod or the machine."""
         return self.level is Level.CRITICAL and self.environment in (Environment.PROD, None)
 
     @property
     def weight(self) -> int:
-        """How loudly it is told: 0 a warning, 1 critical, 2 critical and it wakes."""
+        """Its severity as a number: 0 for a warning, 1 for critical, 2 for critical and waking."""
         return (self.level is Level.CRITICAL) + self.wakes
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """That a channel took the alert, when, and with which weight."""
+    """A channel took the alert at `at` (aware), when its finding had this weight."""
 
     at: datetime
     weight: int
@@ -69,11 +74,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An incident: what `source` said last of it, since when, and who knows.
+    """A finding of a source, since when it exists, and which channels know of it.
 
-    `told` are the channels that took it, `missed` those that failed when they were tried last, and when.
-    `gone` is since when the source no longer says it, `ended` are the channels that were told so, `closed`
-    is when all of them had been. `returns` counts how often it came back after that.
+    `told` holds the channels that took it; `missed` those whose last attempt failed, and when. `gone` is when
+    the source stopped reporting it, `ended` holds the channels that took the recovery message, `closed` is
+    when all of them had. `returns` counts how often the problem came back after that. Times are aware.
     """
 
     source: str
@@ -88,50 +93,50 @@ class Alert:
 
     @property
     def id(self) -> tuple[str, ...]:
-        """What makes it this alert: the same thing may be said by two sources."""
+        """The source and the finding's key: two sources may report the same problem."""
         return (self.source, *self.finding.key)
 
     @property
     def incident(self) -> tuple[str, ...]:
-        """What it is told together with: everything of its cause, whoever says it; else itself alone."""
+        """The key of its incident: alerts with one cause share it; an alert without a cause is alone."""
         return ("cause", self.finding.cause) if self.finding.cause else self.id
 
     @property
     def is_open(self) -> bool:
-        """Whether its source still says it."""
+        """Whether its source still reports it."""
         return self.gone is None and self.closed is None
 
     @property
     def undelivered(self) -> bool:
-        """Whether a channel that should have it could not be reached."""
+        """Whether a channel that should have taken it failed."""
         return bool(self.missed)
 
     def known_to(self, channel: str) -> Delivery | None:
-        """When and how the channel was told, unless it has been told the end as well."""
+        """The channel's delivery; None where it has none, or took the recovery message as well."""
         return self.told.get(channel) if channel not in self.ended else None
 
 
 @dataclass(frozen=True, slots=True)
 class AlertState:
-    """Everything that is open, and what was closed of late."""
+    """All open alerts, and those that were closed recently. Stored as JSON: no field changes its name."""
 
     alerts: tuple[Alert, ...] = ()
 
     def said_by(self, source: str) -> list[Finding]:
-        """What the source last said."""
+        """The open findings of a source."""
         return [alert.finding for alert in self.alerts if alert.source == source and alert.is_open]
 
     def encode(self) -> bytes:
-        """As it is kept on the disk."""
+        """The state as JSON, as it is stored."""
         return _FORM.dump_json(self, indent=1)
 
     @classmethod
     def decode(cls, data: bytes) -> "AlertState":
-        """What was kept; ValueError when it cannot be read."""
+        """The stored state; ValueError when it cannot be read."""
         try:
             return _FORM.validate_json(data)
         except ValidationError as error:
-            raise ValueError(f"{error.error_count()} places of it cannot be read") from None
+            raise ValueError(f"{error.error_count()} fields cannot be read") from None
 
 
 _FORM = TypeAdapter(AlertState)

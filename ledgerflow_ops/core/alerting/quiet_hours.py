@@ -1,4 +1,4 @@
-"""The hours in which people sleep."""
+"""Quiet hours: the time of day in which only alerts that wake people are sent."""
 
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 class QuietHours:
     """From one local time of day until another, over midnight where the second is the earlier one.
 
-    The clock on the wall decides: where it is put forward or back, the night is an hour shorter or longer.
+    Local time decides: the night in which the clock changes is an hour shorter or longer.
     """
 
     begins: time

@@ -1,15 +1,17 @@
-"""What several findings have in common, read off what they say."""
+"""The common cause of several findings, taken from their messages."""
 
 import re
 
 _SERVER = re.compile(
     r'connection to server (?:at "([^"]+)"(?: \([^)]*\))?, port (\d+)|on socket "([^"]+)") failed'
 )
-"""How libpq begins, whatever goes wrong on the way to a server."""
+"""How libpq begins every message about a failed connection (PQconnectPoll in fe-connect.c)."""
 
 
 def cause_of(message: str) -> str:
-    """The server that cannot be reached, as a sentence; empty when the message is about nothing like it."""
+    """A sentence that names the server that cannot be reached; empty when the message is about something
+    else.
+    """
     match = _SERVER.search(message)
     if not match:
         return ""

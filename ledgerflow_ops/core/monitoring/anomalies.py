@@ -1,7 +1,7 @@
-"""What is odd about an environment's newest backup, measured by the backups before it.
+"""Anomalies of an environment's newest backup, compared with the backups before it.
 
-Pure and robust; the thresholds and why they are what they are: docs/watching.md. Each finding names the
-backup, the figure, what was expected and from which days.
+The statistics are robust (medians). The thresholds and their reasons are in docs/watching.md. Each finding
+names the backup, the figure, what was expected and from which days.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ FIGURES = ("size", "duration", "throughput")
 
 _HALF = 0.5
 _LEAST_SECONDS = 30
-"""What is over sooner has no rate worth telling."""
+"""The throughput of a shorter backup is not checked: fixed costs dominate it."""
 _WORDS: dict[str, Callable[[float], str]] = {
     "size": format_size,
     "duration": lambda seconds: f"{seconds:,.0f} s",
@@ -30,9 +30,9 @@ _WORDS: dict[str, Callable[[float], str]] = {
 
 
 def find_anomalies(summaries: Sequence[BackupSummary], append_only: Sequence[str] = ()) -> list[Finding]:
-    """What is odd about the newest backup. `append_only` are the tables that may never shrink.
+    """The anomalies of the newest backup. `append_only` are the tables that may never shrink.
 
-    `summaries` are all backups known of one environment, those rotated away too, in any order.
+    `summaries` are all known backups of one environment, expired ones too, in any order.
     """
     chosen = daily_backups(summaries)
     if len(chosen) < 2:
@@ -51,7 +51,7 @@ def _figure_findings(chosen: Sequence[BackupSummary]) -> Iterator[Finding]:
 def judge_figure(
     newest: BackupSummary, before: BackupSummary, figure: str, band: ExpectedRange
 ) -> Iterator[Finding]:
-    """What is odd about one figure: size in both directions, duration upwards, throughput downwards.
+    """The anomaly of one figure: size in both directions, duration upwards, throughput downwards.
 
     `before` is the backup of the day before.
     """

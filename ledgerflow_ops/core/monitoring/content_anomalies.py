@@ -1,4 +1,4 @@
-"""What is odd about what the newest backup holds: tables, rows, schema, or that nothing has changed."""
+"""Anomalies of the newest backup's contents: tables, rows, schema, or that nothing has changed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
@@ -6,22 +6,24 @@ from math import nan
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.monitoring.expected_ranges import WIDTHS, compute_ranges, known_values, median
 
 Tables = Mapping[str, Sequence[float]]
 """The rows of each table in one backup after the other; NaN where a backup has no such table."""
 WINDOW = 56
-"""So many backups, one a day, are looked back at."""
+"""How many earlier backups, one a day, are compared."""
 RECENT = 7
-"""What is gone is missed for so many backups; then it is how things are."""
+"""A missing table is reported for so many backups; after that its absence is normal."""
 LEAST_LEARNT = 14
-"""So many backups must have shown a habit before it is taken for one."""
+"""How many backups must show a pattern before it is relied on."""
 SHRUNK_ROWS, SHRUNK_SHARE = 10, 0.01
-"""A table that was only learnt to be append-only may lose so many rows, or this share: the larger of them."""
+"""A table that is append-only by observation, not by settings, may lose this many rows or this share of its
+rows, whichever is larger."""
 GREAT_SHARE = 0.1
 """A loss of this share of such a table is critical."""
 _STEADY = 0.1
-"""A table that changes by more than this on most days is a flow, not a stock: its rows say nothing."""
+"""A table whose rows change by more than this share on most days (a queue) is not checked for its rows."""
 _SEEN = 3
 _GROWS = 0.5
 _CHANGES = 0.8
@@ -29,7 +31,7 @@ _PATIENCE = 3
 
 
 def find_content_anomalies(chosen: Sequence[BackupSummary], append_only: Sequence[str]) -> list[Finding]:
-    """What is odd about the last of `chosen`: backups of one environment, one a day, oldest first."""
+    """The anomalies of the last of `chosen`: backups of one environment, one a day, oldest first."""
     recent = list(chosen[-WINDOW - 1 :])
     names = dict.fromkeys(table for summary in recent for table in summary.tables)
     tables = {table: [summary.tables.get(table, nan) for summary in recent] for table in names}
@@ -44,14 +46,14 @@ def find_content_anomalies(chosen: Sequence[BackupSummary], append_only: Sequenc
 
 
 def loss_cause(newest: BackupSummary) -> str:
-    """The cause that findings of lost data have in common."""
+    """The cause that findings of lost data share."""
     return f"{newest.environment} holds less than before"
 
 
 def pin_hint(before: BackupSummary) -> str:
     """The hint where data may be lost: keep the last backup that has it."""
     return (
-        "If nobody meant that, keep the last backup that has it: "
+        "If this was not intended, keep the last backup that has the data: "
         f'LEDGER_ENV={before.environment} make pin FILE={before.name.dump} REASON="before a loss"'
     )
 
@@ -59,7 +61,7 @@ def pin_hint(before: BackupSummary) -> str:
 def _missing_tables(
     recent: list[BackupSummary], tables: Tables, append_only: Sequence[str]
 ) -> Iterator[Finding]:
-    """Tables that the last backups had and the newest has not; those that come and go are left out."""
+    """Tables that the last backups had and the newest lacks, except those that come and go."""
     newest = recent[-1]
     last = recent[-RECENT - 1 : -1]
     for table in tables:
@@ -71,7 +73,8 @@ def _missing_tables(
         rows = holder.tables[table]
         level = Level.CRITICAL if rows or table in append_only else Level.WARNING
         message = (
-            f"{newest.name.dump}: the table {table} is gone. {holder.name.dump} has it with {rows:,} rows; "
+            f"{newest.name.dump}: the table {table} is missing. {holder.name.dump} has it with {rows:,} "
+            "rows; "
             f"{seen} of the {len(last)} backups of {last[0].day} to {last[-1].day} have it."
         )
         figures = {"found": 0.0, "expected": float(rows)}
@@ -88,7 +91,7 @@ def _missing_tables(
 
 
 def _comes_and_goes(present: list[bool]) -> bool:
-    """Whether a table has come back before, after it was gone."""
+    """Whether a table has been missing before and came back."""
     since = present[present.index(True) :] if True in present else []
     return any(not before and after for before, after in pairwise(since))
 
@@ -96,7 +99,10 @@ def _comes_and_goes(present: list[bool]) -> bool:
 def _shrunk_tables(
     recent: list[BackupSummary], tables: Tables, append_only: Sequence[str]
 ) -> Iterator[Finding]:
-    """Tables with fewer rows, in which rows are only ever added: by the settings, or as they always did."""
+    """Append-only tables with fewer rows than before.
+
+    They are append-only by the settings or by observation.
+    """
     newest = recent[-1]
     for table, now in newest.tables.items():
         rows = tables[table][:-1]
@@ -109,10 +115,10 @@ def _shrunk_tables(
         if not declared and not learnt:
             continue
         level = Level.CRITICAL if declared or lost >= GREAT_SHARE * most else Level.WARNING
-        why = "by the settings" if declared else f"as it was on all {place + 1} backups up to then"
+        why = "by the settings" if declared else f"as in all {place + 1} backups up to then"
         message = (
             f"{newest.name.dump}: {table} has {now:,} rows; {recent[place].name.dump} has "
-            f"{int(most):,}. Rows are only ever added to it, {why}."
+            f"{int(most):,}. The table only grows, {why}."
         )
         figures = {"found": float(now), "expected": float(most)}
         hint = pin_hint(recent[place])
@@ -129,13 +135,13 @@ def _only_grew(rows: Sequence[float]) -> bool:
 
 
 def _unusual_row_counts(recent: list[BackupSummary], tables: Tables) -> Iterator[Finding]:
-    """Tables with far more or fewer rows than their trend and their weekdays say."""
+    """Tables with far more or fewer rows than expected from their trend and weekdays."""
     newest, width = recent[-1], WIDTHS["rows"]
     for table, now in newest.tables.items():
         rows = tables[table][:-1]
         usual = median(rows[-RECENT:])
         if not abs(now - usual) > max(width.least, min(width.below, width.above) * usual):
-            continue  # quick to say, of nearly all tables
+            continue  # a quick test that settles nearly all tables
         if not median([abs(after - before) for before, after in pairwise(rows)]) <= _STEADY * usual:
             continue
         days = {summary.day: value for summary, value in zip(recent, tables[table], strict=True)}
@@ -157,28 +163,28 @@ def _unusual_row_counts(recent: list[BackupSummary], tables: Tables) -> Iterator
 
 
 def _schema_change(recent: list[BackupSummary]) -> Iterator[Finding]:
-    """Another schema than the backup of the day before had."""
+    """The schema differs from that of the backup of the day before."""
     newest, before = recent[-1], recent[-2]
     if newest.schema != before.schema:
-        message = f"{newest.name.dump}: its schema is not that of {before.name.dump} of {before.day}."
+        message = f"{newest.name.dump}: its schema differs from that of {before.name.dump} of {before.day}."
         hint = (
-            "Nothing to do after a migration. If there was none, keep the last backup before it: "
+            "After a migration there is nothing to do. If there was none, keep the last backup before the "
+            "change: "
             f'LEDGER_ENV={before.environment} make pin FILE={before.name.dump} REASON="before a change"'
         )
         yield Finding(newest.environment, "schema", "schema", Level.WARNING, message, hint)
 
 
 def _unchanged_contents(recent: list[BackupSummary]) -> Iterator[Finding]:
-    """The same contents for days, in a database that hardly ever was the same for a day."""
+    """The same contents for several days, in a database that used to change nearly every day."""
     changes = [after.contents != before.contents for before, after in pairwise(recent)]
     run = _trailing_standstill(changes)
     if not _is_unusual_standstill(run, changes[: len(changes) - run], share=_CHANGES, least=2):
         return
     newest, first = recent[-1], recent[-1 - run]
     message = (
-        f"{newest.name.dump}: it holds exactly what {first.name.dump} holds, and so does every backup "
-        f"in between. On {sum(changes)} of {len(changes) - run} days from {recent[0].day} on "
-        f"something had changed."
+        f"{newest.name.dump}: its contents are those of {first.name.dump} and of every backup in between. "
+        f"Before that they changed on {sum(changes)} of {len(changes) - run} days from {recent[0].day} on."
     )
     hint = f"Is it still the database in use? LEDGER_ENV={newest.environment} make identity"
     figures = {"found": float(run), "expected": 0.0}
@@ -188,7 +194,7 @@ def _unchanged_contents(recent: list[BackupSummary]) -> Iterator[Finding]:
 
 
 def _stopped_growth(recent: list[BackupSummary], tables: Tables) -> Iterator[Finding]:
-    """Tables that used to grow and have not for far longer than they ever rested."""
+    """Tables that used to grow, and have not grown for far longer than any pause before."""
     newest = recent[-1]
     for table in newest.tables:
         days = [summary.day for summary in recent if table in summary.tables]
@@ -201,8 +207,8 @@ def _stopped_growth(recent: list[BackupSummary], tables: Tables) -> Iterator[Fin
         first = days[-1 - run]
         message = (
             f"{newest.name.dump}: {table} has not grown since {first} ({int(rows[-1]):,} rows). From "
-            f"{days[0]} to {first} it grew on {sum(before)} of {len(before)} days, and never rested "
-            f"longer than {_longest_standstill(before)}."
+            f"{days[0]} to {first} it grew on {sum(before)} of {len(before)} days; its longest pause was "
+            f"{count_of(_longest_standstill(before), 'day')}."
         )
         hint = f"Is it still the database in use? LEDGER_ENV={newest.environment} make identity"
         figures = {"found": float(run), "expected": float(_longest_standstill(before))}
@@ -213,7 +219,7 @@ def _stopped_growth(recent: list[BackupSummary], tables: Tables) -> Iterator[Fin
 
 
 def _trailing_standstill(steps: Sequence[bool]) -> int:
-    """How many of the last steps in a row brought nothing."""
+    """How many of the last steps in a row brought no change."""
     return next((place for place, step in enumerate(reversed(steps)) if step), len(steps))
 
 
@@ -222,7 +228,10 @@ def _longest_standstill(steps: Sequence[bool]) -> int:
 
 
 def _is_unusual_standstill(run: int, before: Sequence[bool], *, share: float, least: int) -> bool:
-    """Whether a standstill is longer than thrice any before it, in what moved on that share of the days."""
+    """Whether a standstill is unusual: longer than three times any earlier one.
+
+    It is judged only where at least `share` of the days before brought a change.
+    """
     if len(before) < LEAST_LEARNT or sum(before) < share * len(before):
         return False
     return run >= max(least, _PATIENCE * _longest_standstill(before) + 1)

@@ -1,10 +1,11 @@
-"""Whether the disks that backups and databases lie on have room, and for how long."""
+"""Whether the disks with backups and databases have free space, and for how long."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.monitoring.disk_forecast import Forecast, Measurement
 from ledgerflow_ops.core.sizes import format_size
@@ -16,9 +17,10 @@ _FILES_SHARE, _FILES_FEW = 0.05, 0.01
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """One disk: what of ours lies on it, what is free now (None: it cannot be asked; `why`), the forecast.
+    """One disk: which of our data it `holds`, what is free now, and the forecast.
 
-    `needs` are the bytes that the next backups, or drills, of everything on it will take.
+    `now` is None where the disk cannot be measured, and `why` says why. `needs` are the bytes that the next
+    backups and drills of everything on it will take.
     """
 
     path: str
@@ -31,12 +33,12 @@ class Disk:
 
 
 def disk_cause(disk: Disk) -> str:
-    """The cause that findings have in common when a disk is full or away."""
+    """The cause that findings share when a disk is full or gone."""
     return f"the disk of {disk.path}"
 
 
 def is_full(disk: Disk) -> bool:
-    """Whether the next backup will find no room, or no file can be made any more."""
+    """Whether the next backup will not fit, or hardly any file can be created."""
     if disk.now is None:
         return False
     files = disk.now.total_files > 0 and disk.now.free_files < disk.now.total_files * _FILES_FEW
@@ -44,7 +46,7 @@ def is_full(disk: Disk) -> bool:
 
 
 def find_disk_problems(disks: Sequence[Disk], now: datetime) -> list[Finding]:
-    """What is wrong with the disks at `now`."""
+    """What is wrong with the disks at `now` (aware)."""
     return [finding for disk in disks for finding in _disk_problems(disk, now.date())]
 
 
@@ -61,19 +63,20 @@ def _disk_problems(disk: Disk, today: date) -> Iterator[Finding]:
     total, free = disk.now.total_files, disk.now.free_files
     if total and free < total * _FILES_SHARE:
         level = Level.CRITICAL if free < total * _FILES_FEW else Level.WARNING
-        message = f"{where}: only {free:,} more files (inodes) can be made, of {total:,}."
+        message = f"{where}: only {free:,} of {total:,} files (inodes) can still be created."
         yield _finding(disk, "inodes", level, message, free, total * _FILES_SHARE)
 
 
 def _filling_problems(disk: Disk, where: str, today: date) -> Iterator[Finding]:
-    """The trend, or little room without one."""
+    """The disk fills by its trend, or has little space left."""
     assert disk.now is not None
     free, trend = disk.now.free, disk.forecast
     left = trend.days_left(today) if trend else None
     if trend and left is not None and left <= _SOON:
         message = (
-            f"{where} will be full on {trend.full}, in {left} days: {format_size(free)} free, and it loses "
-            f"{format_size(trend.per_day)} a day, as on {trend.days} days since {trend.since}."
+            f"{where} will be full on {trend.full}, in {count_of(left, 'day')}: {format_size(free)} free, "
+            "and it "
+            f"loses {format_size(trend.per_day)} a day (measured on {trend.days} days since {trend.since})."
         )
         level = Level.CRITICAL if left <= _VERY_SOON else Level.WARNING
         yield _finding(disk, "disk filling", level, message, left, _SOON)

@@ -14,7 +14,10 @@ _FARTHEST = 3650
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What was free at an instant (aware): bytes and files (inodes). A total of 0: not counted there."""
+    """What was free at an instant (aware), in bytes and files (inodes).
+
+    A total of 0 means that the file system does not count it.
+    """
 
     at: datetime
     free: int
@@ -25,9 +28,10 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a disk loses in a day (bytes; below 0 it gains), since when that is known, and when it is full.
+    """The bytes that a disk loses in a day (negative: it gains), from how many days that is known, and when
+    it is full.
 
-    `full` is None where it is not filling, or only in ten years.
+    `full` is None where it is not filling, or would be full only in ten years.
     """
 
     per_day: float
@@ -44,7 +48,7 @@ def forecast_full(history: Sequence[Measurement], now: datetime) -> Forecast | N
     """The forecast from the measurements of the last four weeks; None while there are fewer than four days.
 
     The trend is the median of the slopes between all pairs of days (Theil 1950, Sen 1968): one big file
-    that came and went does not bend it. A day counts with the least that was free on it.
+    that came and went does not change it. The least that was free on a day counts for that day.
     """
     least: dict[date, Measurement] = {}
     for measurement in history:
@@ -72,9 +76,9 @@ def median_slope(points: Sequence[tuple[float, float]]) -> float:
 
 
 def thin_history(history: Sequence[Measurement], now: datetime) -> list[Measurement]:
-    """What of a history of measurements need be kept: all of two days, then one a day, for 400 days.
+    """The measurements to keep: all of the last two days, then one a day for 400 days.
 
-    Those that a clock set ahead has left in the future are dropped. Of a day its least free one is kept.
+    The one with the least free bytes is kept of a day. Those in the future (a clock was ahead) are dropped.
     """
     recent = [measurement for measurement in history if now - 2 * _DAY < measurement.at <= now]
     older: dict[date, Measurement] = {}

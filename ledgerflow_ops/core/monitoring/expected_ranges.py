@@ -1,7 +1,7 @@
-"""What a figure is expected to be on a day, from the days before: its trend, its weekdays, its month ends.
+"""The expected range of a figure on a day, computed from earlier days: trend, weekdays, ends of months.
 
-Robust throughout (medians and median absolute deviations): a day that was wrong does not make the next
-wrong day look right, and plain growth is what is expected. Every day's band is made of earlier days only.
+The statistics are robust (medians and median absolute deviations): one wrong day does not make the next
+wrong day look right, and steady growth is expected. The range of a day is computed from earlier days only.
 """
 
 from collections import Counter, defaultdict
@@ -14,9 +14,9 @@ from math import exp, log, log1p, nan
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 
 LEAST_DAYS = 8
-"""So many days must have a figure before any is judged."""
+"""The number of days with a figure that a range needs."""
 HISTORY_DAYS = 200
-"""Older days are not looked at."""
+"""Older days are ignored."""
 
 _LEVEL = 7
 _TREND = 28
@@ -26,7 +26,7 @@ _SPREAD = 42
 _MONTHS = 4
 _TURN_BEFORE, _TURN_AFTER = 2, 3
 _ROOM = 1.5
-"""How much farther than at earlier month ends a figure may lie at a month's end."""
+"""How much farther from the middle than at earlier ends of months a figure may lie at the end of a month."""
 _MAD_TO_SIGMA = 1.4826
 """Scales the median absolute deviation to a normal distribution's sigma (Rousseeuw & Croux, 1993)."""
 
@@ -35,10 +35,11 @@ NUMBERS = ("size", "database_size", "duration", "throughput", "rows")
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far from the expected value a figure may lie: the largest of so many robust deviations, this share
-    of the expected value (one for each direction), and this much in its own unit.
+    """How far a figure may lie from the expected value.
 
-    `ratio`: the figure is judged by its logarithm, as times and rates are, which vary by factors.
+    It is the largest of: `deviations` robust standard deviations, the share `below` or `above` of the
+    expected value, and `least` in the figure's own unit. `ratio`: the logarithm of the figure is compared,
+    because times and rates vary by factors.
     """
 
     deviations: float
@@ -59,8 +60,10 @@ WIDTHS = {
 
 @dataclass(frozen=True, slots=True)
 class ExpectedRange:
-    """What is expected on a day, and between what; `days` are the first and last day it is known from,
-    and how many."""
+    """The expected value of a figure on a day and its limits, in the figure's own unit.
+
+    They are computed from `days` backups, the first of `since`, the last of `until`.
+    """
 
     day: date
     low: float
@@ -75,8 +78,11 @@ class ExpectedRange:
 
 
 def daily_backups(summaries: Sequence[BackupSummary]) -> list[BackupSummary]:
-    """One backup for each day, its newest; the oldest day first. Those known to be bad say nothing, and
-    neither do those of another kind of database (the sample, or the real one) than the newest is."""
+    """The newest backup of each day, the oldest day first.
+
+    Bad backups are left out, and so are those of the sample where the newest is of a real database, and the
+    other way round.
+    """
     if not summaries:
         return []
     ordered = sorted(summaries, key=lambda summary: (summary.recovery_point, summary.name.stem))
@@ -91,7 +97,9 @@ def daily_backups(summaries: Sequence[BackupSummary]) -> list[BackupSummary]:
 
 
 def figure_value(summary: BackupSummary, figure: str) -> float:
-    """A figure of NUMBERS: bytes, seconds, bytes a second, or rows; NaN for the rate of what took no time."""
+    """A figure of NUMBERS: bytes, seconds, bytes a second, or rows; NaN for the throughput of a backup of 0
+    s.
+    """
     if figure == "size":
         return float(summary.size)
     if figure == "database_size":
@@ -107,7 +115,7 @@ def figure_value(summary: BackupSummary, figure: str) -> float:
 Series = Sequence[float]
 """A value for each calendar day, one after the other; NaN where there is none."""
 Limits = tuple[float, float, float]
-"""Low, expected and high of a day; NaN where it is not known."""
+"""Low, expected and high of a day; NaN where they are unknown."""
 
 
 def compute_ranges(known: Mapping[date, float], width: Tolerance, seals: Mapping[date, str]) -> list[Limits]:
@@ -136,9 +144,9 @@ def compute_ranges(known: Mapping[date, float], width: Tolerance, seals: Mapping
         usual + (0.0 if differs != differs and label < _WEEK else differs)
         for usual, differs, label in zip(level, season, labels, strict=True)
     ]
-    wrong = [value - usual for value, usual in zip(values, middle, strict=True)]
-    spread = _shifted(_rolling([abs(value) for value in wrong], _SPREAD, _LEVEL))
-    below, above = _month_end_margins(days, wrong)
+    residual = [value - usual for value, usual in zip(values, middle, strict=True)]
+    spread = _shifted(_rolling([abs(value) for value in residual], _SPREAD, _LEVEL))
+    below, above = _month_end_margins(days, residual)
     edges = _ratio_edges if width.ratio else _edges
     return [
         edges(
@@ -153,7 +161,7 @@ def compute_ranges(known: Mapping[date, float], width: Tolerance, seals: Mapping
 def expected_ranges(
     summaries: Sequence[BackupSummary], figure: str, last: int = HISTORY_DAYS
 ) -> list[ExpectedRange]:
-    """The range of each of the `last` days that have a backup, and days enough before it; oldest first.
+    """The range for each of the `last` days that have a backup and enough earlier days; oldest first.
 
     `figure` is one of NUMBERS: sizes in bytes, duration in seconds, throughput in bytes a second.
     """
@@ -164,12 +172,12 @@ def expected_ranges(
     values = {summary.day: figure_value(summary, figure) for summary in chosen}
     seals = (
         {summary.day: summary.seal for summary in chosen} if width.ratio else {}
-    )  # no size hangs on a seal
+    )  # a size does not depend on the seal
     ranges = dict(zip(_calendar(values), compute_ranges(values, width, seals), strict=True))
     result = []
     for place, day in enumerate(days):
         low, middle, high = ranges[day]
-        if place >= len(days) - last and middle == middle:  # not a NaN: there were days enough
+        if place >= len(days) - last and middle == middle:  # not NaN: there were enough days
             used = [other for other in days[:place] if (day - other).days <= _TREND * 2]
             result.append(ExpectedRange(day, low, middle, high, used[0], used[-1], len(used)))
     return result
@@ -179,7 +187,7 @@ _WEEK = 7
 
 
 def _calendar(days: Iterable[date]) -> list[date]:
-    """Every day from the first to the last of them."""
+    """All calendar days from the first to the last."""
     first, last = min(days), max(days)
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
@@ -204,7 +212,7 @@ def _shifted(values: Series) -> list[float]:
 
 
 def _changes(values: Series, days: int) -> list[float]:
-    """For each day what has changed in so many days."""
+    """The change of each day over this many days."""
     return [
         *[nan] * min(days, len(values)),
         *(now - then for now, then in zip(values[days:], values, strict=False)),
@@ -217,7 +225,9 @@ def _rolling(values: Series, window: int, least: int) -> list[float]:
 
 
 def _labels(days: Sequence[date], seals: Mapping[date, str]) -> list[int]:
-    """What days are like one another: weekdays 0–6; seals that are not the usual one, 7 and on."""
+    """The label by which days are compared: weekdays are 0 to 6, each unusual kind of seal has
+    one from 7 on.
+    """
     counted = Counter(seals.values())
     usual = min(counted, key=lambda seal: (-counted[seal], seal), default="")
     odd = {seal: _WEEK + number for number, seal in enumerate(sorted(set(counted) - {usual}))}
@@ -225,7 +235,7 @@ def _labels(days: Sequence[date], seals: Mapping[date, str]) -> list[int]:
 
 
 def _level(values: Series) -> list[float]:
-    """What is expected of each day, its weekday aside; the last known value after a week without any."""
+    """The level of each day before the seasonal part; the last known value after a week without any."""
     trend, result, last = _trend(values), [], nan
     for place in range(len(values)):
         recent = range(1, min(_LEVEL, place) + 1)
@@ -236,7 +246,9 @@ def _level(values: Series) -> list[float]:
 
 
 def _trend(values: Series) -> list[float]:
-    """What a day changes, as it was known the day before: by whole weeks, or by days while there are none."""
+    """The change per day as known on the day before: from whole weeks, or from days while there
+    are no weeks.
+    """
     weeks = _rolling([change / _LEVEL for change in _changes(values, _LEVEL)], _TREND, _LEVEL)
     steps = _rolling(_changes(values, 1), _TREND, 3)
     known = [week if week == week else step for week, step in zip(weeks, steps, strict=True)]
@@ -244,7 +256,7 @@ def _trend(values: Series) -> list[float]:
 
 
 def _season(away: Series, labels: Sequence[int]) -> list[float]:
-    """For each day that has a value, the median of the last eight before it that are like it; else NaN."""
+    """For each day that has a value, the median of the last eight earlier days with its label; else NaN."""
     before: dict[int, list[float]] = defaultdict(list)
     result = []
     for value, label in zip(away, labels, strict=True):
@@ -275,14 +287,16 @@ def _at_least_zero(low: float, middle: float, high: float) -> Limits:
     return (nan, nan, nan) if middle != middle else (max(low, 0.0), max(middle, 0.0), max(high, 0.0))
 
 
-def _month_end_margins(days: Sequence[date], wrong: Series) -> tuple[list[float], list[float]]:
-    """How much farther a figure may lie around a month's end, downwards and upwards: what it did at two of
-    the last four. Once is no habit."""
+def _month_end_margins(days: Sequence[date], residual: Series) -> tuple[list[float], list[float]]:
+    """How much farther a figure may lie around the end of a month, downwards and upwards.
+
+    It is the second largest deviation at the last four ends of months: a single one is no pattern.
+    """
     near = [_is_near_month_end(day) for day in days]
     months = [(day - timedelta(days=_TURN_AFTER)).replace(day=1) for day in days]
     result = []
     for sign in (-1, 1):
-        found = zip(months, near, wrong, strict=True)
+        found = zip(months, near, residual, strict=True)
         peaks = {
             month: max(
                 (max(sign * value, 0.0) for _, at_end, value in group if at_end and value == value),

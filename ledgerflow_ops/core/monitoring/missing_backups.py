@@ -1,4 +1,4 @@
-"""Which backups are missing: late today, missed on earlier days, never taken at all."""
+"""Missing backups: late today, missed on earlier days, never taken at all."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class DailySchedule:
-    """What an environment's schedule promises: a backup a day at `at` in `zone`, at most `late` after it."""
+    """An environment's schedule: a backup each day at `at` in `zone`, which is late after `late`."""
 
     environment: Environment
     at: time
@@ -27,73 +27,74 @@ class DailySchedule:
 
 def find_missing_backups(
     summaries: Sequence[BackupSummary],
-    promise: DailySchedule,
+    schedule: DailySchedule,
     now: datetime,
     *,
     cause: str = "",
     working: str = "",
 ) -> list[Finding]:
-    """What is missing at `now` (aware). `summaries` are all backups known, rotated ones too.
+    """The backups that are missing at `now` (aware). `summaries` are all known backups, expired ones too.
 
-    `cause` is why no backup can be taken, where that is known; `working` says that one is being taken.
+    `cause` is why no backup can be taken, where that is known. `working` is a sentence that is appended to
+    the message where a backup is being taken.
     """
     newest = next(iter(newest_first(summaries)), None)
     if newest is None:
-        return [_never_taken(promise, cause, working)]
-    waited = missed_days(newest, promise, now)
-    if waited:
-        return [_late_finding(newest, waited, promise, cause, working)]
+        return [_never_taken(schedule, cause, working)]
+    missed = missed_days(newest, schedule, now)
+    if missed:
+        return [_late_finding(newest, missed, schedule, cause, working)]
     return list(_gap_findings(summaries, newest))
 
 
-def missed_days(newest: BackupSummary, promise: DailySchedule, now: datetime) -> list[date]:
-    """The days after the newest backup's whose backup is late at `now`, oldest first."""
-    begin = due_at(newest.day, promise.at, promise.zone)
-    days = due_days(begin, now - promise.late, promise.at, promise.zone)
+def missed_days(newest: BackupSummary, schedule: DailySchedule, now: datetime) -> list[date]:
+    """The days after the newest backup's day whose backup is late at `now`, oldest first."""
+    begin = due_at(newest.day, schedule.at, schedule.zone)
+    days = due_days(begin, now - schedule.late, schedule.at, schedule.zone)
     return [day for day in days if day > newest.day]
 
 
 def no_backup_since(newest: BackupSummary) -> str:
-    """The cause that a late backup and an RPO that is not kept have in common."""
+    """The cause that a late backup and a missed RPO share."""
     return f"no backup of {newest.environment} since {newest.day}"
 
 
-def _never_taken(promise: DailySchedule, cause: str, working: str) -> Finding:
+def _never_taken(schedule: DailySchedule, cause: str, working: str) -> Finding:
     return Finding(
-        promise.environment,
+        schedule.environment,
         "never",
         "backup",
         Level.CRITICAL,
-        f"There is no backup of {promise.environment}, and none is known to have been.{working}",
-        f"LEDGER_ENV={promise.environment} make backup",
+        f"There is no backup of {schedule.environment}, and none is known to have existed.{working}",
+        f"LEDGER_ENV={schedule.environment} make backup",
         cause,
     )
 
 
 def _late_finding(
-    newest: BackupSummary, waited: list[date], promise: DailySchedule, cause: str, working: str
+    newest: BackupSummary, missed: list[date], schedule: DailySchedule, cause: str, working: str
 ) -> Finding:
-    due = due_at(waited[-1], promise.at, promise.zone)
+    due = due_at(missed[-1], schedule.at, schedule.zone)
     message = (
-        f"The backup of {waited[-1]} was due at {due:%Y-%m-%d %H:%M} UTC and has not come. The newest is "
+        f"The backup of {missed[-1]} was due at {due:%Y-%m-%d %H:%M} UTC and is missing. The newest is "
         f"{newest.name.dump} of {newest.day}."
     )
-    if len(waited) > 1:
-        message += f" Missed before it: {_day_list(waited[:-1])}."
+    if len(missed) > 1:
+        message += f" Missed before it: {_day_list(missed[:-1])}."
     return Finding(
-        promise.environment,
+        schedule.environment,
         "late",
         "backup",
-        Level.CRITICAL if len(waited) > 1 else Level.WARNING,
+        Level.CRITICAL if len(missed) > 1 else Level.WARNING,
         message + working,
-        f"LEDGER_ENV={promise.environment} make backup",
+        f"LEDGER_ENV={schedule.environment} make backup",
         cause or no_backup_since(newest),
-        figures={"missed": float(len(waited))},
+        figures={"missed": float(len(missed))},
     )
 
 
 def _gap_findings(summaries: Sequence[BackupSummary], newest: BackupSummary) -> Iterator[Finding]:
-    """The days without a backup just before the newest one: told until there is another."""
+    """The days without a backup just before the newest one. They are reported until the next backup."""
     before = [summary.day for summary in summaries if summary.day < newest.day]
     if not before:
         return
@@ -104,7 +105,7 @@ def _gap_findings(summaries: Sequence[BackupSummary], newest: BackupSummary) -> 
             "missed",
             "backup",
             Level.WARNING,
-            f"Backups come again ({newest.name.dump}), but there is none of {_day_list(days)}.",
+            f"Backups are taken again ({newest.name.dump}), but there is none of {_day_list(days)}.",
             f"If a dump of such a day exists elsewhere: LEDGER_ENV={newest.environment} make backfill "
             f"FROM={days[0]} TO={days[-1]}",
             figures={"missed": float(len(days))},
@@ -112,6 +113,6 @@ def _gap_findings(summaries: Sequence[BackupSummary], newest: BackupSummary) -> 
 
 
 def _day_list(days: Sequence[date]) -> str:
-    """Days by name, the newest ones where there are too many."""
+    """The days, or their number with the first and the last where there are many."""
     shown = ", ".join(map(str, days[-_NAMED:]))
     return shown if len(days) <= _NAMED else f"{len(days)} days from {days[0]} to {days[-1]}"

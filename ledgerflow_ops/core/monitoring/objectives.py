@@ -1,4 +1,4 @@
-"""Where an environment stands against its objectives: RPO, RTO, and how much was restored lately."""
+"""An environment's figures against its objectives: RPO, RTO, and which backups were restored recently."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,11 +11,10 @@ from ledgerflow_ops.core.checks import Check, Severity
 
 @dataclass(frozen=True, slots=True)
 class DrillCoverage:
-    """The backups that are kept and known not to be bad: how many of them were restored lately, and those
-    that are waited for too long.
+    """How many of the kept backups were restored recently, and whose drill is overdue; bad ones do not count.
 
-    One that was never restored is not restored lately, and not overdue before its time either. `overdue`
-    has the ones waited for the longest first.
+    A new backup that was never restored is neither: its drill becomes overdue with time. `overdue` is ordered
+    by how long the drill has been due, the longest first.
     """
 
     kept: int
@@ -24,16 +23,16 @@ class DrillCoverage:
 
     @property
     def share(self) -> float:
-        """The part of them that was restored lately, from 0 to 1; 1 where there is none to restore."""
+        """The share of them that was restored recently, from 0 to 1; 1 where there is none to restore."""
         return self.restored / self.kept if self.kept else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Objectives:
-    """RPO and RTO in seconds beside what was promised, and what was restored lately.
+    """RPO and RTO in seconds with their objectives, and the coverage by drills.
 
-    RPO is how much would be lost now, since the newest proven recovery point; RTO how long that backup took
-    to restore in its drill. None where nothing is proven, or nothing was measured.
+    RPO is the time since the newest proven recovery point: work of that time would be lost now. RTO is how
+    long that backup took to restore in its drill. They are None where nothing is proven or measured.
     """
 
     rpo_seconds: float | None
@@ -59,7 +58,7 @@ def evaluate_objectives(
     rto_minutes: float,
     redrill_days: int,
 ) -> Objectives:
-    """Where the backups that are there stand at `now` (aware)."""
+    """The figures of the present backups at `now` (aware)."""
     proven = newest_proven(summaries)
     return Objectives(
         rpo_seconds=(now - proven.recovery_point).total_seconds() if proven else None,
@@ -71,10 +70,10 @@ def evaluate_objectives(
 
 
 def check_freshness(objectives: Objectives, newest: BackupSummary | None, *, expected: bool) -> Check:
-    """Whether the newest proven backup is young enough. `expected`: backups are to come by themselves."""
+    """Whether the newest proven backup is within the RPO objective. `expected`: backups are scheduled."""
     objective = timedelta(seconds=objectives.rpo_objective)
     severity = Severity.ERROR if expected else Severity.WARN
-    hint = "make backup; make status says what keeps it from coming by itself."
+    hint = "make backup; make status says why it is not taken by itself."
     if newest is None or objectives.rpo_seconds is None:
         return Check("fresh", False, "NOTHING IS PROVEN.", hint, severity, "nothing proven")
     sentence = f"{newest.name.dump}, the newest proven, is of {newest.recovery_point:%Y-%m-%d %H:%M %Z}"
@@ -87,10 +86,10 @@ def check_freshness(objectives: Objectives, newest: BackupSummary | None, *, exp
 
 
 def drill_coverage(summaries: Iterable[BackupSummary], now: datetime, redrill_days: int) -> DrillCoverage:
-    """Which kept backups were restored within `redrill_days`, and for which that is overdue.
+    """Which kept backups were restored within `redrill_days`, and whose drill is overdue.
 
-    One that was never restored is waited for since it was made. Bad ones are told as such, and one whose
-    bytes are elsewhere cannot be restored here: neither is counted.
+    The time counts from the last restore, else from when the backup was made. Bad backups are reported as
+    such, and one whose bytes are only elsewhere cannot be restored here: neither counts.
     """
     restorable, within = (
         [summary for summary in summaries if summary.local and not summary.bad],

@@ -1,4 +1,4 @@
-"""What is wrong with the proof of backups: bad ones, unproven ones, objectives not kept, drills overdue."""
+"""Findings about proof: bad and unproven backups, missed objectives, overdue drills."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ _NAMED = 3
 
 
 def bad_backups(environment: Environment, listed: Sequence[ListedDump]) -> list[Finding]:
-    """Every backup that has been shown to be bad; critical where it is the newest."""
+    """A finding for each backup that was shown to be bad; critical for the newest."""
     problems = [
         (dump, f"is bad: {dump.problem or 'its proof says so'}.") for dump in listed if dump.state == "bad"
     ]
@@ -24,7 +24,7 @@ def bad_backups(environment: Environment, listed: Sequence[ListedDump]) -> list[
 
 
 def unrestorable_sources(environment: Environment, listed: Sequence[ListedDump]) -> list[Finding]:
-    """Sources that no server can be loaded from, as the newest backup of each kind of trouble says it."""
+    """The source whose dumps no server can load: critical where the newest backup is such a dump."""
     newest = newest_committed(listed)
     unrestorable = [dump for dump in listed if dump.state == UNRESTORABLE]
     stands = newest is not None and newest.state == UNRESTORABLE
@@ -43,7 +43,7 @@ def unrestorable_sources(environment: Environment, listed: Sequence[ListedDump])
 
 
 def unjudged_backups(environment: Environment, listed: Sequence[ListedDump]) -> list[Finding]:
-    """Every backup that could not be read when it was last looked at: its proof does not count."""
+    """A finding for each backup that could not be read when it was last checked: its proof does not count."""
     text = "could not be judged, and does not count until it can:"
     problems = [(dump, f"{text} {dump.problem}") for dump in listed if dump.state == UNJUDGED]
     return _of_each(environment, listed, problems, "unjudged", "verify")
@@ -56,7 +56,7 @@ def _of_each(
     kind: str,
     target: str,
 ) -> list[Finding]:
-    """A finding of each backup with a problem; critical where it is the newest of those `listed`."""
+    """A finding for each backup with a problem; critical for the newest of those `listed`."""
     newest = newest_committed(listed)
     return [
         Finding(
@@ -82,7 +82,7 @@ def newest_committed(listed: Sequence[ListedDump]) -> ListedDump | None:
 def future_backups(
     environment: Environment, present: Sequence[BackupSummary], now: datetime
 ) -> list[Finding]:
-    """Backups that say they are of an instant that has not come: a clock was wrong, or is."""
+    """Backups with a recovery point in the future: a clock was wrong, or is."""
     future = newest_first(backup_summary.only_future(present, now))
     if not future:
         return []
@@ -95,7 +95,7 @@ def future_backups(
             Level.WARNING,
             f"{future[0].name.dump}{others} of {environment}: taken in the future, at "
             f"{future[0].recovery_point:%Y-%m-%d %H:%M} UTC; by our clock it is {now:%Y-%m-%d %H:%M} UTC. "
-            "What is late is reckoned without.",
+            "They do not count for what is late.",
             f"See whether the clock is right: date; then LEDGER_ENV={environment} make backup",
             figures={"found": float(len(future)), "expected": 0.0},
         )
@@ -103,9 +103,9 @@ def future_backups(
 
 
 def unproven_backup(present: Sequence[BackupSummary], now: datetime, grace: timedelta) -> list[Finding]:
-    """The newest backup, where so long after it was made it is still not proven: a check has not run.
+    """The newest backup, where it is still not proven after `grace`: a check has not run.
 
-    One that lacks something of its database will never be: that is told at once.
+    One that lacks an object of its database can never be proven and is reported at once.
     """
     newest = next(iter(newest_first(present)), None)
     if newest is None or newest.proven or newest.bad:
@@ -138,7 +138,7 @@ def unproven_backup(present: Sequence[BackupSummary], now: datetime, grace: time
 
 
 def incomplete_backup(present: Sequence[BackupSummary]) -> list[Finding]:
-    """The newest backup, where it lacks something of its database: a warning where no backup is expected."""
+    """The newest backup, where it lacks an object of its database: a warning where no backup is expected."""
     newest = next(iter(newest_first(present)), None)
     if newest is None or not newest.lacks:
         return []
@@ -154,9 +154,10 @@ def missed_objectives(
     *,
     cause: str = "",
 ) -> Iterator[Finding]:
-    """RPO and RTO that are not kept. Where there is no backup at all, that is told as such, and not here.
+    """Missed RPO and RTO objectives. An environment without any backup is reported as such, not here.
 
-    As long as the objective after the very first backup, `unproven` tells that nothing is proven.
+    Until the RPO objective has passed since the very first backup, `unproven_backup` reports that nothing is
+    proven.
     """
     newest = next(iter(newest_first(present)), None)
     if newest is None:
@@ -206,7 +207,7 @@ def _rpo_finding(environment: Environment, newest: BackupSummary, state: Objecti
 
 
 def overdue_drills(environment: Environment, coverage: DrillCoverage, redrill_days: int) -> Iterator[Finding]:
-    """Kept backups that nobody has restored for longer than the settings say."""
+    """Kept backups that were not restored for longer than `redrill_days`."""
     overdue = coverage.overdue
     if overdue:
         named = ", ".join(summary.name.dump for summary in overdue[:_NAMED])

@@ -1,4 +1,4 @@
-"""What a run that has ended means for people: what is wrong now, and what is mended."""
+"""The findings that an ended run leaves, and the earlier findings that it resolves."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,11 +12,11 @@ from ledgerflow_ops.core.environments import Environment
 BACKUP, DRILL, VERIFY = "backup", "drill", "verify"
 _ABOUT_BACKUPS = (BACKUP, DRILL, VERIFY)
 _AT_MOST = timedelta(days=7)
-"""For so long something stands that belongs to no day, and that nobody tried again."""
+"""How long a finding stays that belongs to no day and was not tried again."""
 _REFUSED = (2, 3)
 
 OpenFindings = Mapping[str, Sequence[Finding]]
-"""By source, what its last runs have left."""
+"""The findings that the last runs left, by source."""
 
 
 class RunResult(StrEnum):
@@ -31,8 +31,9 @@ class RunResult(StrEnum):
 class EndedRun:
     """A run that has ended. `verb` is what it did; without an environment it is the job's name.
 
-    `checks` are its verdicts, `missing` the checks it should have carried out and did not. `by_hand`: it was
-    ordered at a terminal, where a person saw how it ended. `exit_code`, `message` and `hint` tell a failure.
+    `checks` are its results, `missing` the checks that it should have run and did not. `by_hand`: it was
+    started at a terminal, where a person saw how it ended. `exit_code`, `message` and `hint` describe a
+    failure.
     """
 
     run_id: str
@@ -50,41 +51,43 @@ class EndedRun:
 
     @property
     def source(self) -> str:
-        """Who says it, among the alerts."""
+        """The source of its alerts."""
         return f"run:{self.environment}_{self.verb}" if self.environment else f"run:{self.verb}"
 
     @property
     def title(self) -> str:
-        """The run in words."""
+        """The run as people read it: `dev backup of 2026-11-23`."""
         of = f" of {self.day}" if self.day else ""
         return f"{self.environment or 'shared'} {self.verb}{of}"
 
 
-def findings_after(standing: OpenFindings, run: EndedRun) -> dict[str, list[Finding]]:
-    """What stands after this run has ended; runs are taken in the order in which they ended.
+def findings_after(open_findings: OpenFindings, run: EndedRun) -> dict[str, list[Finding]]:
+    """The findings after this run; runs are passed in the order in which they ended.
 
-    A run that was carried out mends what an earlier one of its kind and day has left; a backup mends what
-    those of the days before have left as well, and what drills and verifications of its day have. A person
-    at a terminal has seen it when a command was refused or interrupted, or when a restore failed.
+    A successful run resolves the findings of earlier runs of its kind and day. A backup also resolves those
+    of the backups of earlier days, and those of drills and verifications of its own day. A run at a terminal
+    that was refused or interrupted, or a restore that failed there, leaves no finding: a person saw it.
     """
     if run.fate is not RunResult.SUCCESS and run.by_hand and _was_seen(run):
-        return {source: list(findings) for source, findings in standing.items()}
-    mended = run.fate is RunResult.SUCCESS
+        return {source: list(findings) for source, findings in open_findings.items()}
+    succeeded = run.fate is RunResult.SUCCESS
     left = {
-        source: [finding for finding in findings if not _superseded(source, finding, run, mended=mended)]
-        for source, findings in standing.items()
+        source: [
+            finding for finding in findings if not _superseded(source, finding, run, succeeded=succeeded)
+        ]
+        for source, findings in open_findings.items()
     }
     left[run.source] = [*left.get(run.source, []), *_findings(run)]
     return left
 
 
 def without_expired(
-    standing: OpenFindings, edges: Mapping[Environment, date], now: datetime
+    open_findings: OpenFindings, edges: Mapping[Environment, date], now: datetime
 ) -> dict[str, list[Finding]]:
-    """What still stands: not what is of a day before the environment's first (`edges`), nor what is old."""
+    """The findings without old ones and those of days before the environment's first partition (`edges`)."""
     return {
         source: [finding for finding in findings if not _is_past(finding, edges, now)]
-        for source, findings in standing.items()
+        for source, findings in open_findings.items()
     }
 
 
@@ -92,13 +95,13 @@ def _was_seen(run: EndedRun) -> bool:
     return run.fate is RunResult.CANCELED or run.verb not in _ABOUT_BACKUPS or run.exit_code in _REFUSED
 
 
-def _superseded(source: str, finding: Finding, run: EndedRun, *, mended: bool) -> bool:
-    """Whether the run takes the place of what is on record."""
+def _superseded(source: str, finding: Finding, run: EndedRun, *, succeeded: bool) -> bool:
+    """Whether the run replaces or resolves the finding."""
     day = _day(finding)
     if source == run.source:
-        return day == run.day or (mended and run.verb == BACKUP and _earlier(day, run.day))
+        return day == run.day or (succeeded and run.verb == BACKUP and _earlier(day, run.day))
     own = {f"run:{run.environment}_{verb}" for verb in (DRILL, VERIFY)}
-    return mended and run.verb == BACKUP and source in own and day == run.day
+    return succeeded and run.verb == BACKUP and source in own and day == run.day
 
 
 def _earlier(day: date | None, other: date | None) -> bool:
@@ -119,7 +122,7 @@ def _day(finding: Finding) -> date | None:
 
 
 def _findings(run: EndedRun) -> list[Finding]:
-    """What a run leaves: its failed checks, those it did not carry out, and why it failed itself."""
+    """The findings of a run: its failed checks, those it did not run, and its own failure."""
     findings = [_check(run, check) for check in run.checks if not check.passed]
     judged = any(check.fatal for check in run.checks)
     if run.fate is RunResult.SUCCESS:
@@ -138,7 +141,7 @@ def _check(run: EndedRun, check: Check) -> Finding:
 
 
 def _missing(run: EndedRun, name: str) -> Finding:
-    text = f"The check {name} of {run.title} was not carried out, although the run ended well."
+    text = f"The check {name} of {run.title} did not run, although the run succeeded."
     return _finding(run, "check missing", name, Level.CRITICAL, text, _retry_hint(run))
 
 
@@ -163,9 +166,9 @@ def _retry_hint(run: EndedRun) -> str:
         command = {BACKUP: "backup", DRILL: "restore-test"}[run.verb]
         of = f" FILE={run.day}" if run.verb == DRILL and run.day else ""
         return f"LEDGER_ENV={run.environment} make {command}{of}"
-    return "make up; then look at the run in the web page"
+    return "make up; then open the run in the web page"
 
 
 def changed_sources(before: OpenFindings, now: OpenFindings) -> Iterable[str]:
-    """The sources that say something else than before."""
+    """The sources whose findings differ from before."""
     return [source for source in now if list(before.get(source, [])) != list(now[source])]

@@ -1,1 +1,1 @@
-"""Turns records into strips, colours and rows for people. No figure is computed here."""
+"""Presents records as strips of days, colours and table rows. No figure is computed here."""

@@ -1,4 +1,4 @@
-"""The colours of states, the same wherever one is drawn: green counts, red is bad, the rest is neither."""
+"""The colours of states, the same in every view: green is proven, red is bad, the rest is neither."""
 
 from ledgerflow_ops.core.presentation import day_status
 
@@ -23,6 +23,6 @@ DAYS = {
     day_status.DUE: "#dfe5ee",
     day_status.BEFORE: "#f3f4f6",
 }
-"""Those of days: also of days without a backup."""
+"""The colours of days, those without a backup included."""
 HEALTH = {"quiet": "#7a8594", "good": "#1b9e5a", "warning": "#c98a1b", "critical": "#d03535"}
 ENVIRONMENTS = {"dev": "#7a68c4", "test": "#3b8fb8", "prod": "#1f3b63"}

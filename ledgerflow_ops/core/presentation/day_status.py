@@ -1,4 +1,4 @@
-"""How an environment stands: the days of its backups as rungs, and whether somebody has to do something."""
+"""An environment's status: the state of the backups of each day, and whether somebody has to act."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from ledgerflow_ops.core.catalog.rungs import Rung
 _DAY = timedelta(days=1)
 
 MISSING = "missing"
-"""A day without a backup, after the first there was."""
+"""A day without a backup, after the day of the first backup."""
 DUE = "due"
 """Today, while its backup is not late yet."""
 BEFORE = "before"
-"""A day before the first backup."""
+"""A day before that of the first backup."""
 ROTATED = "rotated"
-"""A day whose backups were proven once and have been rotated away."""
+"""A day whose backups have expired and were removed."""
 _WORST = "bad"
 _ORDER = (*(rung.word for rung in reversed(Rung)), "not local", ROTATED, UNJUDGED, UNRESTORABLE, _WORST)
-"""Which of a day's backups stands for it: the one that is proven furthest."""
+"""The states in the order in which they represent a day: the state that is proven furthest comes first."""
 
 
 class Health(StrEnum):
-    """How an environment stands, in one word."""
+    """An environment's status in one word."""
 
     QUIET = "quiet"
-    """Nothing is expected of it, and nothing has been taken."""
+    """No backup is scheduled, and there is none."""
     GOOD = "good"
     WARNING = "warning"
     CRITICAL = "critical"
@@ -37,7 +37,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DayStatus:
-    """One day of an environment: the state of the backup that stands for it, or why there is none."""
+    """One day of an environment: the state of its best proven backup, or why there is none."""
 
     day: date
     state: str
@@ -46,9 +46,9 @@ class DayStatus:
 def day_statuses(
     present: Iterable[BackupSummary], past: Iterable[BackupSummary], today: date, count: int, *, awaited: bool
 ) -> list[DayStatus]:
-    """The last `count` days up to `today`, the oldest first, each with the furthest state of its backups.
+    """The last `count` days up to `today`, the oldest first, each with the best proven state of its backups.
 
-    `past` are backups that were rotated away. `awaited` says that today's backup may still come.
+    `past` are expired backups. `awaited` says that today's backup is not late yet.
     """
     states: dict[date, list[str]] = {}
     for summary in present:
@@ -73,7 +73,7 @@ def _rank(state: str) -> int:
 
 
 def health_of(findings: Iterable[Finding], *, has_backups: bool, scheduled: bool) -> Health:
-    """The word for an environment of which this was found."""
+    """The status of an environment with these findings."""
     levels = {finding.level for finding in findings}
     if Level.CRITICAL in levels:
         return Health.CRITICAL

@@ -1,4 +1,4 @@
-"""What the journal says: which entries are asked for, and an entry as a person reads it."""
+"""Journal entries: which ones are selected, and an entry as a table row."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,13 +15,13 @@ JournalEntry = Mapping[str, Any]
 OK, INTERRUPTED = "ok", "interrupted"
 _RESULTS = {1: "failed", 2: "refused", 3: "refused", 4: "bad", 5: "unjudged"}
 _ABOUT = ("file", "name", "back", "incident", "volume", "command", "message", "channel")
-"""What an entry is about: the first of these that it has."""
+"""The fields that name the subject of an entry: the first one that it has counts."""
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @dataclass(frozen=True, slots=True)
 class EntryFilter:
-    """Which entries are wanted: of an environment, since an instant, of a kind, the last so many."""
+    """Which entries are selected: of an environment, since an instant (aware), of a kind, the last `last`."""
 
     environment: str = ""
     since: datetime | None = None
@@ -30,7 +30,7 @@ class EntryFilter:
 
 
 def result_of(error: BaseException | None) -> str:
-    """The word for how an operation ended: ok, failed, refused, bad, unjudged, interrupted."""
+    """How an operation ended, in one word: ok, failed, refused, bad, unjudged, interrupted."""
     if error is None:
         return OK
     if isinstance(error, LedgerError):
@@ -39,7 +39,7 @@ def result_of(error: BaseException | None) -> str:
 
 
 def parse_since(text: str, now: datetime, zone: ZoneInfo) -> datetime:
-    """The instant that SINCE= means: a day in `zone`, an instant, or so long ago (30m, 12h, 7d, 2w).
+    """The instant that SINCE= means: a day in `zone`, an instant, or a time ago (30m, 12h, 7d, 2w).
 
     SettingsError for anything else.
     """
@@ -49,26 +49,29 @@ def parse_since(text: str, now: datetime, zone: ZoneInfo) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
-        raise SettingsError(f"SINCE={text!r} is no day and no length of time.", hint=hint) from None
+        raise SettingsError(f"SINCE={text!r} is neither a day nor a length of time.", hint=hint) from None
     return instant if instant.tzinfo else instant.replace(tzinfo=zone)
 
 
-def select_entries(entries: Iterable[JournalEntry], asked: EntryFilter) -> list[JournalEntry]:
-    """The entries that are asked for, the oldest first."""
-    selected = [entry for entry in entries if _matches(entry, asked)]
-    return selected if asked.last is None else selected[max(0, len(selected) - asked.last) :]
+def select_entries(entries: Iterable[JournalEntry], wanted: EntryFilter) -> list[JournalEntry]:
+    """The selected entries, the oldest first."""
+    selected = [entry for entry in entries if _matches(entry, wanted)]
+    return selected if wanted.last is None else selected[max(0, len(selected) - wanted.last) :]
 
 
-def _matches(entry: JournalEntry, asked: EntryFilter) -> bool:
-    if asked.environment and entry.get("environment") != asked.environment:
+def _matches(entry: JournalEntry, wanted: EntryFilter) -> bool:
+    if wanted.environment and entry.get("environment") != wanted.environment:
         return False
-    if asked.what and entry.get("what") != asked.what:
+    if wanted.what and entry.get("what") != wanted.what:
         return False
-    return asked.since is None or written_at(entry) is None or written_at(entry) >= asked.since  # type: ignore[operator]
+    return wanted.since is None or written_at(entry) is None or written_at(entry) >= wanted.since  # type: ignore[operator]
 
 
 def written_at(entry: JournalEntry) -> datetime | None:
-    """When it was written; None where that cannot be read: such an entry is never left out for its age."""
+    """When the entry was written; None where that cannot be read.
+
+    No filter by age leaves such an entry out.
+    """
     try:
         instant = datetime.fromisoformat(str(entry.get("at", "")))
     except ValueError:
@@ -77,12 +80,15 @@ def written_at(entry: JournalEntry) -> datetime | None:
 
 
 def result_word(entry: JournalEntry) -> str:
-    """How it ended; entries of what cannot fail half-way have no word for it, and took place."""
+    """How the operation ended.
+
+    Entries of operations that cannot fail half-way have no result: they are ok.
+    """
     return str(entry.get("result") or entry.get("verdict") or entry.get("outcome") or OK)
 
 
 def entry_row(entry: JournalEntry, zone: ZoneInfo) -> tuple[str, ...]:
-    """When, where, what, how it ended, what it was about, who, and why, as people read them."""
+    """The columns of an entry: time in `zone`, environment, operation, result, subject, who, and why."""
     at = written_at(entry)
     who = " ".join(filter(None, (str(entry.get("who") or "?"), _run_note(entry))))
     return (
@@ -97,7 +103,7 @@ def entry_row(entry: JournalEntry, zone: ZoneInfo) -> tuple[str, ...]:
 
 
 def _run_note(entry: JournalEntry) -> str:
-    """The run that did it, by the beginning of its id, as the web page shows it."""
+    """The first eight characters of the run's id, as the web page shows them; empty without a run."""
     run = str(entry.get("run_id") or "")
     return f"({run[:8]})" if run else ""
 

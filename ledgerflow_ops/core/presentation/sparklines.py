@@ -1,4 +1,4 @@
-"""Small pictures made of characters: a strip of days and a line of sizes, with or without Unicode."""
+"""Charts made of characters: a strip of days and a sparkline of sizes, with or without Unicode."""
 
 from collections.abc import Iterable, Sequence
 
@@ -23,23 +23,24 @@ _SIGNS: dict[str, tuple[str, str, str]] = {
     day_status.DUE: ("…", "?", "due today"),
     day_status.BEFORE: (" ", " ", ""),
 }
-"""Each with its plain twin and its word in the legend. They differ in shape, not in colour alone."""
+"""For each kind: the sign, its ASCII form, and its text in the legend. Signs differ in shape, not only in
+colour."""
 _SAME = {"equal": "restored", **dict.fromkeys(_BETWEEN, "readable")}
 
 
 def sign_kind(state: str) -> str:
-    """The kind of sign that stands for a state: `equal` is shown as `restored` is."""
+    """The kind of sign for a state: `equal` is shown like `restored`."""
     kind = _SAME.get(state, state)
     return kind if kind in _SIGNS else "written"
 
 
 def day_strip(days: Sequence[DayStatus], *, plain: bool = False) -> list[tuple[str, str]]:
-    """One sign for each day, with the kind of sign it is."""
+    """A sign and its kind for each day. `plain`: in ASCII."""
     return [(_SIGNS[kind][1 if plain else 0], kind) for kind in (sign_kind(day.state) for day in days)]
 
 
 def strip_legend(days: Iterable[DayStatus], *, plain: bool = False) -> list[tuple[str, str, str]]:
-    """The signs that occur, each with its kind and its word, the best first."""
+    """The signs that occur, each with its kind and its text, the best state first."""
     occur = {sign_kind(day.state) for day in days}
     return [
         (signs[1 if plain else 0], kind, signs[2])
@@ -49,9 +50,9 @@ def strip_legend(days: Iterable[DayStatus], *, plain: bool = False) -> list[tupl
 
 
 def sparkline(values: Sequence[float | None], *, plain: bool = False) -> str:
-    """A line that rises and falls with the values, the lowest at the bottom; a gap where there is none.
+    """A sparkline of the values, with a gap where there is none.
 
-    What hardly changes is drawn level: noise of a hundredth is no mountain.
+    The height is at least 5 % of the largest value, so that values that hardly change are drawn level.
     """
     known = [value for value in values if value is not None]
     if not known:

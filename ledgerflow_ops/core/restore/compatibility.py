@@ -1,4 +1,4 @@
-"""Whether a backup fits a server: everything that does not, told at once."""
+"""Whether a backup can be restored on a server: all incompatibilities are reported at once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _SUPERUSERS_ONLY = ("event trigger ", "foreign-data wrapper ", "subscription ", 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a plan is as it is. For a refusal, `hint` says what to do."""
+    """A reason for a plan's refusal or warning. For a refusal, `hint` says what to do."""
 
     cause: str
     message: str
@@ -19,7 +19,7 @@ class Reason:
 
 
 def incompatibilities(manifest: Manifest, target: RestoreTarget) -> Iterator[Reason]:
-    """What keeps the backup from being restored there: versions, rights, roles, extensions, locale."""
+    """What prevents the restore there: versions, rights, roles, extensions, encoding, locale."""
     server, seal, source = target.server, manifest.seal, manifest.source
     if server.major < source.major:
         yield Reason(
@@ -55,20 +55,22 @@ def incompatibilities(manifest: Manifest, target: RestoreTarget) -> Iterator[Rea
 
 
 def compatibility_warnings(manifest: Manifest, target: RestoreTarget) -> Iterator[Reason]:
-    """What does not keep a restore from being right, but should be known."""
+    """Differences that do not prevent a correct restore, but should be known."""
     roles = target.server.roles
     changed = sorted(n for n, role in manifest.seal.roles.items() if n in roles and roles[n] != role)
     if changed:
-        sentence = f"Roles that have other attributes now than when it was backed up: {', '.join(changed)}."
+        sentence = f"These roles have other attributes now than in the backup: {', '.join(changed)}."
         yield Reason("roles", sentence)
     live, source = target.live, manifest.source
     if live and (live.source.collate, live.source.ctype) != (source.collate, source.ctype):
         sentence = f"{target.database} sorts as {live.source.collate}, the backup as {source.collate}."
         yield Reason("collation", sentence)
     if manifest.globals is None and missing_roles(manifest, target.server):
-        yield Reason("roles", "The backup has no roles file: missing roles come back without their settings.")
+        yield Reason(
+            "roles", "The backup has no roles file: missing roles are created without their settings."
+        )
 
 
 def missing_roles(manifest: Manifest, server: TargetServer) -> tuple[str, ...]:
-    """The backup's roles that the server has not."""
+    """The backup's roles that the server lacks, sorted."""
     return tuple(sorted(set(manifest.seal.roles) - set(server.roles)))

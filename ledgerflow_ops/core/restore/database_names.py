@@ -1,10 +1,10 @@
-"""The names under which an environment's databases stand beside each other, and what each one is.
+"""The names of an environment's databases: the live one and its siblings.
 
     books                            the live database
-    books__restoring_20261123_a1b2   being restored; nobody connects to it but the restore
-    books__before_20261123_a1b2      what was live until a restore took its place
+    books__restoring_20261123_a1b2   being restored; only the restore connects to it
+    books__before_20261123_a1b2      the live database before a restore replaced it
 
-A name alone proves nothing: a database is ours only if its comment, written by us, says so.
+A name alone proves nothing: a database is ours only if its comment, which we wrote, says so.
 """
 
 import json
@@ -17,12 +17,12 @@ from enum import StrEnum
 from ledgerflow_ops.core.sealed_records import parse_json
 
 _LONGEST = 63
-"""Bytes of an identifier in PostgreSQL (NAMEDATALEN − 1)."""
+"""The longest identifier in PostgreSQL, in bytes (NAMEDATALEN - 1; manual, chapter 4.1.1)."""
 _KEY = "ledgerflow_ops"
 
 
 class DatabaseRole(StrEnum):
-    """What a database beside the live one is."""
+    """The role of a sibling database."""
 
     RESTORING = "restoring"
     BEFORE = "before"
@@ -30,10 +30,10 @@ class DatabaseRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DatabaseMark:
-    """What our comment on a database says. `comment` is the one that somebody else had written.
+    """What our comment on a database says. `comment` is the comment that it had before.
 
-    `undone` is the id of the restore that had made it and was rolled back. `only`: no backup of what is in it
-    can be loaded.
+    `undone` is the id of the restore that made it and was rolled back. `only`: this database is the only copy
+    of its data, since no backup of it can be loaded.
     """
 
     environment: str
@@ -69,7 +69,7 @@ class DatabaseMark:
 
 @dataclass(frozen=True, slots=True)
 class SiblingDatabase:
-    """A database that stands beside the live one. `size` is in bytes, None where we may not ask."""
+    """A database beside the live one. `size` is in bytes, None where our account may not read it."""
 
     name: str
     mark: DatabaseMark
@@ -77,12 +77,12 @@ class SiblingDatabase:
 
 
 def new_id(now: datetime, token: str) -> str:
-    """What tells one restore from another: its instant, to the second, and a few random characters."""
+    """The id of a restore: its instant, to the second, and `token`, a few random characters."""
     return f"{now:%Y%m%d_%H%M%S}_{token}"
 
 
 def sibling_name(database: str, role: DatabaseRole, ident: str) -> str:
-    """The name beside `database`; a long one is cut at a character, never inside one."""
+    """The name of a sibling of `database`. A long name is cut between characters, never inside one."""
     ending = f"__{role}_{ident}"
     room = _LONGEST - len(ending.encode())
     return database.encode()[:room].decode("utf-8", "ignore") + ending
@@ -91,7 +91,7 @@ def sibling_name(database: str, role: DatabaseRole, ident: str) -> str:
 def previous_databases(
     siblings: Iterable[SiblingDatabase], environment: str, database: str
 ) -> list[SiblingDatabase]:
-    """The databases that used to be live here, the last one first."""
+    """The databases that used to be live here, the newest first."""
     ours = [
         sibling
         for sibling in siblings
@@ -103,7 +103,7 @@ def previous_databases(
 def unfinished_restores(
     siblings: Iterable[SiblingDatabase], environment: str, database: str
 ) -> list[SiblingDatabase]:
-    """What restores that were cut off have left behind."""
+    """The databases that interrupted restores left behind."""
     return [
         sibling
         for sibling in siblings
@@ -112,7 +112,7 @@ def unfinished_restores(
 
 
 def is_restoring_name(name: str, database: str) -> bool:
-    """Whether `name` is of the form that a restore of `database` makes; its mark may still be missing."""
+    """Whether `name` is one that a restore of `database` gives; its comment may still be missing."""
     match = re.fullmatch(rf"(.*)__{DatabaseRole.RESTORING}_\d{{8}}_\d{{6}}_[0-9a-f]{{4}}", name, re.DOTALL)
     return match is not None and match[1] != "" and database.startswith(match[1])
 

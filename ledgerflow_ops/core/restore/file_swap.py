@@ -1,7 +1,7 @@
-"""Restored files take the place of those that are there, and give it back: decided by names alone.
+"""Swaps restored files with those that are there, and back. The next step is decided from names alone.
 
-Beside each root, under the id of the restore: `…__restoring_ID` what was unpacked, `…__before_ID` what was
-there until then, `…__undone_ID` what was put in place and taken back.
+Each root has siblings named by the id of the restore: `…__restoring_ID` holds what was unpacked,
+`…__before_ID` what was there before, `…__undone_ID` what was put in place and rolled back.
 """
 
 import re
@@ -21,7 +21,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
 class SwapPhase(StrEnum):
-    """How far a restore of files is. Written down before what it names is begun."""
+    """How far a restore of files is. It is recorded before the phase begins."""
 
     UNPACKING = "unpacking"
     SWAPPING = "swapping"
@@ -31,14 +31,14 @@ class SwapPhase(StrEnum):
 
 
 class SwappedRoot(Record):
-    """A root, and whether anything was there when the restore began."""
+    """A root, and whether it existed when the restore began."""
 
     root: str
     existed: bool
 
 
 class FileSwap(Record):
-    """The record of a restore of files: what a crash leaves it to, and what a rollback goes by."""
+    """The record of a restore of files, for the recovery after a crash and for a rollback."""
 
     version: Literal[1] = 1
     id: str
@@ -50,12 +50,12 @@ class FileSwap(Record):
     places: tuple[SwappedRoot, ...]
 
     def at(self, phase: SwapPhase) -> "FileSwap":
-        """The same restore, that far."""
+        """The record of the same restore in this phase."""
         return self.model_copy(update={"phase": phase})
 
     @property
     def file(self) -> str:
-        """The name of its record."""
+        """The name of the record's file."""
         return f"{self.environment}_{self.id}.files.json"
 
     def restoring(self, place: SwappedRoot) -> str:
@@ -68,13 +68,13 @@ class FileSwap(Record):
         return f"{place.root}__undone_{self.id}"
 
     def names(self, place: SwappedRoot) -> tuple[str, str, str]:
-        """All that may lie beside a root on account of this restore."""
+        """All siblings that this restore may make beside a root."""
         return self.restoring(place), self.before(place), self.undone(place)
 
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """One step, which the system carries out as a whole or not at all."""
+    """One atomic rename (POSIX rename)."""
 
     source: str
     target: str
@@ -82,7 +82,7 @@ class Rename:
 
 @dataclass(frozen=True, slots=True)
 class OccupiedNames:
-    """Which of a root's names are taken."""
+    """Which of a root's names exist."""
 
     root: bool
     restoring: bool
@@ -91,7 +91,7 @@ class OccupiedNames:
 
 
 def require_id(restore_id: str) -> None:
-    """SettingsError unless it can be part of a file's name."""
+    """SettingsError unless the id can be part of a file's name."""
     if not _ID.fullmatch(restore_id):
         raise SettingsError(
             f"{restore_id!r} cannot name a restore.", hint="Letters, digits, _ and -, at most 40 of them."
@@ -99,7 +99,9 @@ def require_id(restore_id: str) -> None:
 
 
 def forward_renames(swap: FileSwap, place: SwappedRoot, taken: OccupiedNames) -> tuple[Rename, ...]:
-    """What is left to do until the restored files are in their place."""
+    """The renames that are left until the restored files are in place; LedgerError where others
+    interfered.
+    """
     aside = Rename(place.root, swap.before(place))
     into = Rename(swap.restoring(place), place.root)
     if taken.restoring and not taken.root:
@@ -112,7 +114,7 @@ def forward_renames(swap: FileSwap, place: SwappedRoot, taken: OccupiedNames) ->
 
 
 def backward_renames(swap: FileSwap, place: SwappedRoot, taken: OccupiedNames) -> tuple[Rename, ...]:
-    """What is left to do until what was there before is there again."""
+    """The renames that are left until the earlier files are back; LedgerError where others interfered."""
     aside = Rename(place.root, swap.undone(place))
     if place.existed:
         again = Rename(swap.before(place), place.root)
@@ -132,13 +134,13 @@ def backward_renames(swap: FileSwap, place: SwappedRoot, taken: OccupiedNames) -
 def _unclear(swap: FileSwap, place: SwappedRoot) -> LedgerError:
     listed = ", ".join((place.root, *swap.names(place)))
     return LedgerError(
-        f"Somebody else has changed what a restore left at {place.root}; nothing was renamed there.",
+        f"Something else than this restore has changed the files at {place.root}; nothing was renamed there.",
         hint=f"Look at {listed}: keep what you need, put the right one in place by hand.",
     )
 
 
 def space_needed(state: FilesState, disks: Mapping[str, int]) -> dict[int, int]:
-    """Bytes that unpacking takes on each disk; `disks` says on which each root lies."""
+    """Bytes that unpacking takes on each disk. `disks` maps each root to its disk (st_dev)."""
     needed = dict.fromkeys(disks.values(), 0)
     for root in state.roots:
         entries = [entry for entry in state.entries if entry.root == root]

@@ -1,4 +1,4 @@
-"""The record of an incident: what was lost, what was tried, what came back, what is left to do."""
+"""The record of an incident: what was lost, what was tried, what was restored, what is left to do."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,7 +19,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class CandidateVerdict:
-    """A candidate, and why it was rejected; `reason` is empty for the one that holds."""
+    """A candidate, and why it was rejected; `reason` is empty for the one that was restored."""
 
     file: str
     recovery_point: datetime | None
@@ -32,7 +32,7 @@ class CandidateVerdict:
 
 @dataclass(frozen=True, slots=True)
 class TableLoss:
-    """Rows of a table in what came back, against the newest count that is known."""
+    """A table's rows as restored, beside the newest known count."""
 
     table: str
     known: int
@@ -41,7 +41,7 @@ class TableLoss:
 
 @dataclass(slots=True)
 class Incident:
-    """One recovery, as it goes on."""
+    """One recovery in progress."""
 
     environment: str
     id: str
@@ -68,10 +68,11 @@ class Incident:
 
 
 def trial_order(entries: Sequence[tuple[CatalogEntry, int]]) -> list[int]:
-    """In which order candidates are tried: the newest recovery point first, and of one backup in several
+    """The order in which candidates are tried: the newest recovery point first.
 
-    places the first place first. What has no recovery point comes last, by name, newest name first.
-    Takes entries with the number of their place; returns positions in that list.
+    Of copies of one backup the one in the first location comes first. Entries without a recovery point come
+    last, the newest name first. Takes entries with the number of their location; returns positions in that
+    list.
     """
 
     def rank(position: int) -> tuple[bool, float, int]:
@@ -84,7 +85,7 @@ def trial_order(entries: Sequence[tuple[CatalogEntry, int]]) -> list[int]:
 
 
 def table_losses(restored: Manifest, known: Mapping[str, int]) -> list[TableLoss]:
-    """The tables of which other numbers of rows were known than came back."""
+    """The tables whose restored number of rows differs from the known one."""
     rows = {table: facts.rows for table, facts in restored.seal.tables.items()}
     return [
         TableLoss(table, known.get(table, 0), rows.get(table, 0))
@@ -94,7 +95,7 @@ def table_losses(restored: Manifest, known: Mapping[str, int]) -> list[TableLoss
 
 
 def markdown(incident: Incident) -> str:
-    """The record for people."""
+    """The record as Markdown."""
     return "\n".join(_lines(incident)) + "\n"
 
 
@@ -103,7 +104,7 @@ def _lines(incident: Incident) -> Iterator[str]:
     yield ""
     yield f"{incident.outcome}"
     yield ""
-    yield f"Recovered by {incident.who}. Why: {incident.why or 'not said'}."
+    yield f"Recovered by {incident.who}. Why: {incident.why or 'not given'}."
     yield f"The primary: {incident.primary}"
     yield from _section(
         "Timeline", (f"- {one.at.isoformat(timespec='seconds')} {one.what}" for one in incident.timeline)
@@ -130,10 +131,10 @@ def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
 
 def _loss_lines(incident: Incident) -> Iterator[str]:
     if incident.recovery_point is None or incident.lost is None:
-        yield "Nothing came back."
+        yield "Nothing was restored."
         return
     yield (
-        f"All that was written after {incident.recovery_point.isoformat(timespec='seconds')}: "
+        f"All changes after {incident.recovery_point.isoformat(timespec='seconds')}, "
         f"{incident.lost} before the recovery."
     )
     yield ""

@@ -1,4 +1,4 @@
-"""Decides a restore: what would be done and why, or everything that speaks against it, at once."""
+"""Plans a restore: its actions with their reasons, or all reasons against it at once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -7,6 +7,7 @@ from typing import Any
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.core.operation_requests import RestoreRequest
@@ -26,7 +27,7 @@ _ROOM_FOR_DATABASE = 1.25
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """The backup in hand. `rung` is how far it was just shown to hold, `trouble` why it does not."""
+    """The backup to restore. `rung` is how far it was just proven, `trouble` why it could not be."""
 
     name: BackupName
     manifest: Manifest | None
@@ -44,7 +45,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class RestorePlan:
-    """A restore as it would be carried out. With refusals it will not be."""
+    """A restore as it would be carried out. A plan with refusals is not carried out."""
 
     request: RestoreRequest
     candidate: Candidate
@@ -68,7 +69,7 @@ class RestorePlan:
         return missing_roles(manifest, self.target.server) if manifest else ()
 
     def require(self) -> Manifest:
-        """The manifest of what is to be restored; Refused, with every reason that speaks against it."""
+        """The manifest of the backup to restore; Refused (exit 3), with every refusal of the plan."""
         if self.refusals:
             listed = "\n".join(f"  {reason.message}" for reason in self.refusals)
             hints = dict.fromkeys(reason.hint for reason in self.refusals if reason.hint)
@@ -103,9 +104,9 @@ def plan_restore(
     against: Sequence[Reason] = (),
     notes: Sequence[Reason] = (),
 ) -> RestorePlan:
-    """What a restore would do. Every rule is asked, so that one answer names all that must be mended.
+    """The plan of a restore. Every rule is checked, so that one answer names all that must be fixed.
 
-    `against` and `notes` are what was found about the files that go with the database.
+    `against` and `notes` are refusals and warnings about the files that go with the database.
     """
     refusals = [
         *_backup_refusals(request, candidate, target),
@@ -124,7 +125,7 @@ def plan_restore(
 
 
 def needs_confirmation(request: RestoreRequest, manifest: Manifest | None) -> bool:
-    """Whether prod must be typed: somebody else's data would go into it."""
+    """Whether CONFIRM=prod must be typed: data of another environment would go into prod."""
     prod = Environment.PROD
     return request.environment == prod and (
         request.origin is not prod or (manifest is not None and manifest.environment is not prod)
@@ -134,8 +135,8 @@ def needs_confirmation(request: RestoreRequest, manifest: Manifest | None) -> bo
 def space_needed(manifest: Manifest, live_size: int, force: bool) -> tuple[int, int]:
     """Bytes needed in the backup folder and on the server's disk.
 
-    The server holds the old database until it is dropped on purpose, so the new one comes on top. The
-    folder holds the safety backup, which may be as large as the database it is of.
+    The server keeps the old database until somebody drops it, so the new one needs space of its own. The
+    folder takes the safety backup, which may be as large as its database.
     """
     folder = _ROOM_FOR_BACKUP * manifest.dump.size + (live_size if force else 0)
     return folder, int(manifest.source.size * _ROOM_FOR_DATABASE)
@@ -144,7 +145,7 @@ def space_needed(manifest: Manifest, live_size: int, force: bool) -> tuple[int, 
 def _backup_refusals(
     request: RestoreRequest, candidate: Candidate, target: RestoreTarget
 ) -> Iterator[Reason]:
-    """The file is whole and belongs where it is to go."""
+    """Refusals unless the file is intact and belongs to the environment that it is to be restored into."""
     manifest, name = candidate.manifest, candidate.name.dump
     elsewhere = "Choose another: make status lists what there is."
     if candidate.trouble:
@@ -154,7 +155,7 @@ def _backup_refusals(
     if manifest is None:
         yield Reason(
             "manifest",
-            f"{name} has no manifest: what it restores to cannot be compared with anything.",
+            f"{name} has no manifest: what it restores cannot be compared with anything.",
             f"make restore-test FILE={name} shows what can be known of it.",
         )
         return
@@ -164,7 +165,7 @@ def _backup_refusals(
     elif manifest.sample and not target.sample and request.confirm != request.environment:
         yield Reason(
             "sample",
-            f"{name} holds SAMPLE DATA, and {target.database} is somebody's own database.",
+            f"{name} holds SAMPLE DATA, and {target.database} is not the sample database.",
             f"If the sample is really to take its place, say CONFIRM={request.environment}",
         )
     elif needs_confirmation(request, manifest) and request.confirm != Environment.PROD:
@@ -176,12 +177,12 @@ def _backup_refusals(
 
 
 def _target_refusals(request: RestoreRequest, target: RestoreTarget) -> Iterator[Reason]:
-    """The target stands still, and there is nothing in it that would be lost."""
+    """Refusals unless the target is unused and holds nothing that would be lost."""
     if target.sessions and not request.force:
         listed = "".join(f"\n    {session}" for session in target.sessions)
         yield Reason(
             "sessions",
-            f"{target.database} is in use by {len(target.sessions)} session(s):{listed}",
+            f"{target.database} is in use by {count_of(len(target.sessions), 'session')}:{listed}",
             "Stop the application first. restore-force would end these sessions.",
         )
     yield from prepared_transactions(target)
@@ -202,12 +203,15 @@ def _target_refusals(request: RestoreRequest, target: RestoreTarget) -> Iterator
 
 
 def prepared_transactions(target: RestoreTarget) -> Iterator[Reason]:
-    """What keeps a database from being renamed and is ended by nobody but whoever knows what it was for."""
+    """Prepared transactions: they prevent a rename, and only somebody who knows their purpose
+    may end them.
+    """
     if target.prepared:
         literals = [f"'{gid.replace(chr(39), 2 * chr(39))}'" for gid in target.prepared]
         yield Reason(
             "prepared transactions",
-            f"{target.database} has {len(literals)} prepared transaction(s), and cannot be put aside: "
+            f"{target.database} has {count_of(len(literals), 'prepared transaction')}, so it cannot be "
+            "renamed: "
             f"{', '.join(literals)}.",
             f"In psql, in {target.database}: COMMIT PREPARED {literals[0]}; or: "
             f"ROLLBACK PREPARED {literals[0]};",
@@ -228,39 +232,43 @@ def _space_warnings(rooms: Sequence[RequiredSpace]) -> Iterator[Reason]:
     for room in rooms:
         if room.free is None:
             yield Reason(
-                "room", f"Needed {room.where}: about {format_size(room.needed)}. It cannot be seen from here."
+                "room",
+                f"Needed {room.where}: about {format_size(room.needed)}. Free space is unknown here.",
             )
 
 
 def _application_warnings(request: RestoreRequest, target: RestoreTarget) -> Iterator[Reason]:
-    """Force ends sessions; who runs on will be back, and meet the restored database."""
+    """A warning: force ends sessions, but a running application connects again, to the restored database."""
     if target.application.running and request.force:
         yield Reason(
             "application",
-            f"{target.application} will go on running: sessions are ended, and what it writes until the swap "
-            f"is only in the safety backup or in the database kept aside. To stop it first: "
+            f"The application ({target.application}) keeps running: its sessions are ended, and what it "
+            "writes until the swap is "
+            f"only in the safety backup or in the previous database. To stop it first: "
             f"{target.application.stop}",
         )
 
 
 def _actions(plan: RestorePlan) -> Iterator[Action]:
-    """The steps in order, each with its reason."""
+    """The actions in order, each with its reason."""
     live, database = plan.target.live, plan.target.database
     if live and not plan.target.empty:
         yield Action("take a safety backup, prove it and pin it", f"{database} holds data now")
     if plan.missing_roles:
         yield Action(f"create the roles {', '.join(plan.missing_roles)}", "objects and grants name them")
     yield Action(f"restore into {plan.restoring}", "nothing half-restored is ever the live database")
-    yield Action("compare with the seal, then ask the data rules", "only an equal copy may become live")
+    yield Action("compare with the seal, then check the data rules", "only an equal copy may become live")
     yield Action("ANALYZE", "a restored database has no statistics")
     yield Action("carry over owner, grants, settings, comment and limits", "a dump does not hold them")
     manifest = plan.candidate.manifest
     if manifest and manifest.files and manifest.environment == plan.request.environment:
-        what = f"unpack {len(manifest.files.files)} files beside theirs, and swap them in after the database"
-        yield Action(what, "they were backed up as a pair")
+        what = f"unpack {count_of(len(manifest.files.files), 'file')}, and swap them in after the database"
+        yield Action(what, "they were backed up with the database")
     if live:
-        ended = f"; end {len(plan.target.sessions)} session(s)" if plan.target.sessions else ""
+        ended = f"; end {count_of(len(plan.target.sessions), 'session')}" if plan.target.sessions else ""
         yield Action(f"swap by two renames in one transaction{ended}", f"the old one stays as {plan.before}")
     else:
         yield Action(f"rename it {database}", "there is no such database now")
-    yield Action("check connection, application, samples and logs", "restored is not yet in service")
+    yield Action(
+        "check connection, application, samples and logs", "a restored database is not yet in service"
+    )

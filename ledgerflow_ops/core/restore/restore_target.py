@@ -1,4 +1,4 @@
-"""What a restore is aimed at: the server, the database as it is now, who uses it, and the room there is."""
+"""The target of a restore: the server, the database as it is now, who uses it, and the free space."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from ledgerflow_ops.core.sizes import format_size
 
 @dataclass(frozen=True, slots=True)
 class TargetSession:
-    """Somebody connected to the live database. `since` is None where the server does not tell us."""
+    """A session on the live database. `since` is None where our account may not see it."""
 
     user: str
     application: str
@@ -24,7 +24,7 @@ class TargetSession:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """What runs beside the database in its Compose project and may use it, and the command that stops it."""
+    """The other running services of the database's Compose project, and the command that stops them."""
 
     running: tuple[str, ...] = ()
     stop: str = ""
@@ -35,7 +35,7 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class LiveDatabase:
-    """The environment's database as it is now. `relations` counts the tables, views and sequences in it."""
+    """The environment's database as it is now. `relations` counts its tables, views and sequences."""
 
     source: Source
     relations: int
@@ -43,7 +43,7 @@ class LiveDatabase:
 
 @dataclass(frozen=True, slots=True)
 class TargetServer:
-    """The server and what our account may do there: `tablespaces` are those it may put something into."""
+    """The server and our account's rights there. `tablespaces` are those in which it may create objects."""
 
     version: str
     major: int
@@ -60,10 +60,10 @@ class TargetServer:
 
 @dataclass(frozen=True, slots=True)
 class RestoreTarget:
-    """Where the restore would go. `live` is None when the database is absent.
+    """The target of a restore. `live` is None when the database does not exist.
 
-    `sample` says that it is the environment's sample, and nobody's books. `prepared` are the identifiers of
-    its prepared transactions, which outlive their sessions.
+    `sample` says that it is the sample database. `prepared` are the identifiers of its prepared transactions,
+    which outlive their sessions (PostgreSQL manual, PREPARE TRANSACTION).
     """
 
     database: str
@@ -81,7 +81,7 @@ class RestoreTarget:
 
 @dataclass(frozen=True, slots=True)
 class RequiredSpace:
-    """A file system: what is needed there and what is free (None: it cannot be seen from here)."""
+    """A file system: bytes needed there, and bytes free (None: they cannot be measured from here)."""
 
     where: str
     needed: int
@@ -89,10 +89,10 @@ class RequiredSpace:
 
     @property
     def lacking(self) -> bool:
-        """Whether it is known to be too full."""
+        """Whether it is known to lack space."""
         return self.free is not None and self.free < self.needed
 
     @property
     def figures(self) -> str:
-        """What is needed and what is free, in words."""
+        """The needed and the free space as people read them."""
         return f"{format_size(self.needed)} needed, {format_size(self.free or 0)} free"

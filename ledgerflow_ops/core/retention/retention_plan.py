@@ -1,10 +1,11 @@
-"""Which backups may go: a plan with every reason, made before anything is touched.
+"""Which backups expire: a plan with all reasons, made before anything is removed.
 
-The window is measured from the newest proven backup that is not in the future: where backups or proofs
-stall, or the clock is years ahead, it stands still, and so do the ends of pins. On top of it stand keepers of
-weeks, months and years, a minimum number of proven ones, pins, and what is in use. Where the plan would take
-too much at once, or time itself is torn (the clock was years off when some were taken), a person is asked.
-After restic's snapshot policy: a pure function that says what it keeps, and why.
+The window is measured back from the newest proven backup that is not in the future. Where backups or proofs
+stall, or the clock is years ahead, the window stands still, and so do the ends of pins. Further backups are
+kept: those for weeks, months and years, a minimum number of proven ones, pinned ones, and those in use. Where
+the plan would remove too many at once, or the times show a gap (the clock was years off when some backups
+were taken), a person must confirm it. Like restic's snapshot policy (`restic forget`), this is a pure
+function that says what it keeps and why.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,12 +19,12 @@ Bucket = Callable[[date], tuple[int, ...]]
 
 _SHORTEST_TEAR = timedelta(days=30)
 _BUCKETS_APART = {"month": timedelta(days=62), "year": timedelta(days=2 * 366)}
-"""How far two neighbours can be apart that are both the last of their month, or year."""
+"""How far apart two consecutive backups can be that are each the last of their month or year."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackupCopy:
-    """The same backup in another location, and whether it is proven there."""
+    """A copy of the backup in another location, and whether it is proven there."""
 
     location: str
     proven: bool
@@ -31,7 +32,7 @@ class BackupCopy:
 
 @dataclass(frozen=True, slots=True)
 class RetentionCandidate:
-    """A backup as retention sees it. `pinned` and `in_use` are reasons, empty for none.
+    """A backup as retention sees it. `pinned` and `in_use` are reasons, empty for none. Times are aware.
 
     `bad`: it was shown to be bad, which is more than not proven. `pinned_until` is None for a pin without an
     end. `local`: its bytes are on this machine.
@@ -51,9 +52,9 @@ class RetentionCandidate:
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """How long backups are kept. Keepers count the weeks, months and years that have a proven backup.
+    """How long backups are kept. `weekly`, `monthly` and `yearly` count periods that have a proven backup.
 
-    An order to remove more than `share` of all backups at once has to be confirmed.
+    A removal of more than `share` of all backups at once has to be confirmed.
     """
 
     days: int
@@ -65,19 +66,19 @@ class RetentionPolicy:
 
     @property
     def keepers(self) -> tuple[tuple[int, Bucket, str], ...]:
-        """How many, of which spans of time, under which word."""
+        """For each period: how many are kept, the period of a day, and its name."""
         return (self.weekly, _week, "week"), (self.monthly, _month, "month"), (self.yearly, _year, "year")
 
     @property
     def tear(self) -> timedelta:
-        """The longest time between neighbours that this policy itself, or a pause, may leave."""
+        """The longest time between consecutive backups that this policy itself, or a pause, may leave."""
         apart = [_BUCKETS_APART[word] for count, _, word in self.keepers if count and word in _BUCKETS_APART]
         return max(_SHORTEST_TEAR, timedelta(days=2 * self.days), *apart)
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionDecision:
-    """What becomes of one backup, and every reason for it."""
+    """Whether one backup expires, and all reasons for that."""
 
     name: str
     day: date
@@ -87,10 +88,10 @@ class RetentionDecision:
 
 @dataclass(frozen=True, slots=True)
 class RetentionPlan:
-    """Every backup's decision, newest first.
+    """The decision on each backup, newest first.
 
     `edge` is the first day of the window, measured back from `since`, the newest proven recovery point. Where
-    nothing is proven, `stalled` says so, and nothing goes. `asks` says why a person must agree first.
+    nothing is proven, `stalled` says so, and nothing expires. `asks` says why a person must confirm first.
     """
 
     decisions: tuple[RetentionDecision, ...] = ()
@@ -101,7 +102,7 @@ class RetentionPlan:
 
     @property
     def expired(self) -> tuple[RetentionDecision, ...]:
-        """What goes, the oldest first: if it stops midway, what is left is the newer part."""
+        """The expired backups, the oldest first: if removal stops midway, the newer ones are left."""
         return tuple(decision for decision in reversed(self.decisions) if decision.expires)
 
 
@@ -115,8 +116,10 @@ class _Reasons:
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """From the newest proven backup back. Of a day's two measures, the calendar's and the clock's, the
-    longer holds."""
+    """The window, back from the newest proven backup.
+
+    Its length is measured in calendar days and in hours; the longer of the two counts.
+    """
 
     since: datetime
     edge: date
@@ -133,15 +136,15 @@ def plan_retention(
     today: date,
     past: Iterable[datetime] = (),
 ) -> RetentionPlan:
-    """What is kept and what expires of one environment's backups, at `now` (aware) on `today` (its zone's).
+    """Which of an environment's backups expire at `now` (aware) on `today` (in its time zone).
 
-    `past` are the recovery points of those that have gone before: they show that time went on.
+    `past` are the recovery points (aware) of backups removed earlier: they show that time has really passed.
     """
     newest_first = sorted(backups, key=lambda backup: (backup.recovery_point, backup.name), reverse=True)
     dated = [backup for backup in newest_first if backup.recovery_point <= now]
     proven = [backup for backup in dated if backup.proven]
     if not proven:
-        reason = "no backup is proven, so none may go"
+        reason = "no backup is proven, so none expires"
         return RetentionPlan(tuple(_kept_decision(backup, reason) for backup in newest_first), stalled=reason)
     newest = proven[0]
     window = _Window(
@@ -170,7 +173,7 @@ def _keep_newest(
     proven: Sequence[RetentionCandidate],
     reasons: _Reasons,
 ) -> None:
-    """The newest ones, also where some say that they are from the future."""
+    """Keep the newest backup, the newest that is not from the future, and the newest proven one."""
     reasons.keep(newest_first[0], "it is the newest")
     if dated[0] is not newest_first[0]:
         reasons.keep(dated[0], "it is the newest that is not from the future")
@@ -180,7 +183,9 @@ def _keep_newest(
 def _keep_individually(
     newest_first: Sequence[RetentionCandidate], window: _Window, now: datetime, reasons: _Reasons
 ) -> None:
-    """What can be said of a backup by itself."""
+    """Keep backups for reasons of their own: in the future, in the window, pinned, in use, the only good
+    copy.
+    """
     for backup in newest_first:
         if backup.recovery_point > now:
             reasons.keep(
@@ -201,7 +206,7 @@ def _keep_individually(
 def _keep_per_bucket(
     proven: Sequence[RetentionCandidate], count: int, bucket: Bucket, word: str, reasons: _Reasons
 ) -> None:
-    """The last proven backup of each of the newest `count` weeks, months or years that have one."""
+    """Keep the last proven backup of each of the newest `count` weeks, months or years that have one."""
     seen: dict[tuple[int, ...], RetentionCandidate] = {}
     for backup in proven:
         seen.setdefault(bucket(backup.day), backup)
@@ -212,12 +217,12 @@ def _keep_per_bucket(
 def _keep_minimum(
     dated: Sequence[RetentionCandidate], proven: Sequence[RetentionCandidate], minimum: int, reasons: _Reasons
 ) -> None:
-    """The newest proven ones up to the minimum, those whose bytes are here before those in the cloud.
+    """Keep the newest proven backups up to the minimum, those on this machine before those in the cloud.
 
-    Where there are fewer, one that is not proven may be the last hope: it stays as well.
+    Where there are fewer, unproven ones are kept as well: one of them may be needed.
     """
     for backup in sorted(proven, key=lambda backup: not backup.local)[:minimum]:
-        reasons.keep(backup, f"it is among the {minimum} proven ones that always stay")
+        reasons.keep(backup, f"it is among the {minimum} proven ones that are always kept")
     if len(proven) < minimum:
         for backup in dated:
             reasons.keep(backup, f"only {len(proven)} of at least {minimum} are proven")
@@ -238,11 +243,11 @@ def _decision(backup: RetentionCandidate, reasons: _Reasons, window: _Window) ->
 def _confirmation_reasons(
     gone: Sequence[RetentionCandidate], of: int, policy: RetentionPolicy, points: Sequence[datetime]
 ) -> Iterator[str]:
-    """Why a person must agree before these go: too many at once, or a tear in time above one of them."""
+    """Why a person must confirm: too many at once, or a gap in time after one of them."""
     if not gone:
         return
     if len(gone) > policy.share * of:
-        yield f"{len(gone)} of {of} backups would go at once, more than {policy.share:.0%}"
+        yield f"{len(gone)} of {of} backups would be removed at once, more than {policy.share:.0%}"
     oldest = gone[-1].recovery_point
     tears = [
         (older, newer) for older, newer in pairwise(points) if newer - older > policy.tear and oldest <= older
@@ -250,7 +255,7 @@ def _confirmation_reasons(
     for older, newer in tears[-1:]:
         yield (
             f"nothing was taken between {older:%Y-%m-%d} and {newer:%Y-%m-%d} ({(newer - older).days} days): "
-            f"unless backups really stalled, the clock was wrong, and {len(gone)} of {of} would go by it"
+            f"unless backups really stalled, the clock was wrong, and {len(gone)} of {of} would expire by it"
         )
 
 

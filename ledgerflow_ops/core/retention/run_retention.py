@@ -1,4 +1,6 @@
-"""Which of Dagster's past runs may go: all that are older than the history, but for those the pages show."""
+"""Which of Dagster's past runs are removed: all that are older than the history, except those that pages
+show.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -8,8 +10,8 @@ from dataclasses import dataclass
 class RunCleanup:
     """What is done with the runs that are older than the history, by their ids.
 
-    `remove` go, the oldest first; `close` were never ended, by anybody, and are ended on record; `shown`
-    stay because a page needs them; `waiting` would go as well, next time.
+    `remove` is ordered, the oldest first. Runs in `close` never ended and are marked as ended. `shown` counts
+    those that are kept because a page needs them, `waiting` those that are removed next time.
     """
 
     remove: tuple[str, ...]
@@ -21,10 +23,10 @@ class RunCleanup:
 def plan_cleanup(
     ended: Sequence[str], unended: Sequence[str], shown: Collection[str], limit: int
 ) -> RunCleanup:
-    """Decide over runs that nothing has happened to since the history began, the oldest first.
+    """The cleanup of runs whose last event is older than the history. All are ordered, the oldest first.
 
     `ended` have ended, `unended` have not; `shown` are those that a page needs. At most `limit` are removed,
-    and as many closed: what is closed now is removed when it has been history for as long again.
+    and as many closed. A run closed now is removed after another such period.
     """
     superfluous = [run_id for run_id in ended if run_id not in shown]
     remove = tuple(superfluous[:limit])

@@ -1,4 +1,4 @@
-"""What is to be done about days that have passed: decided before anything is touched."""
+"""The plan of a backfill: what is done about each past day, decided before anything is changed."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from ledgerflow_ops.core.errors import SettingsError
 
 
 class DayVerdict(StrEnum):
-    """What becomes of a day."""
+    """What a backfill does about a day."""
 
     KEPT = "kept"
-    """It has a backup that counts."""
+    """It has a proven backup."""
     PROVE = "prove"
-    """Its backup lies in the environment's folder and is not proven."""
+    """Its backup is in the environment's folder and has to be proven."""
     ADOPT = "adopt"
-    """A backup of it is brought in from somewhere else."""
+    """A backup of it is adopted from another place."""
     TAKE = "take"
-    """It is today: its backup can still be taken."""
+    """The day is today: its backup can still be taken."""
     REFUSE = "refuse"
-    """There is nothing to have it from."""
+    """There is no source for its backup."""
 
 
 @dataclass(frozen=True, slots=True)
 class DayPlan:
-    """A day, what would be done, why, and for a refusal what to do about it."""
+    """A day, what would be done and why, and a hint where it is refused."""
 
     day: date
     verdict: DayVerdict
@@ -39,7 +39,7 @@ class DayPlan:
 
 @dataclass(frozen=True, slots=True)
 class UnavailableSource:
-    """Why one way does not lead to a day's backup, and how it would the next time."""
+    """Why one source has no backup of a day, and how it would have one the next time."""
 
     why: str
     hint: str
@@ -48,7 +48,7 @@ class UnavailableSource:
 def refusal_text(
     environment: str, day: date, today: date, lacks: Iterable[UnavailableSource]
 ) -> tuple[str, str]:
-    """The message and the hint of a day that cannot be had: what is missing, way by way."""
+    """The message and the hint for a day whose backup cannot be had: what each source lacks."""
     listed = list(lacks)
     gone = (
         f"There is no backup of {environment} for {day}, and none can be made any more: "
@@ -62,12 +62,12 @@ def refusal_text(
 
 
 def requested_days(day: str, first: str, last: str, window: Sequence[date]) -> list[date]:
-    """The days that DAY=, or FROM= and TO=, ask for: where one is left out, from the window's first day on,
-    or up to yesterday (up to today, where that is the first).
+    """The days that DAY=, or FROM= and TO=, select.
 
-    Without any of them it is the whole window. SettingsError for what is no day, for days the wrong way
-    round, for days to come, and for days outside of `window` (its days, oldest first): Dagster keeps no
-    record of those.
+    FROM= defaults to the window's first day, TO= to yesterday (to today, where FROM= is today). Without any
+    of them it is the whole window. `window` holds its days, oldest first. SettingsError for text that is no
+    day, for FROM= after TO=, for future days, and for days outside of the window: Dagster has no partition
+    for those.
     """
     if day and (first or last):
         raise SettingsError("DAY= and FROM= or TO= are both given.", hint="Give one day, or a span of days.")
@@ -87,8 +87,8 @@ def _require_in_window(day: date, window: Sequence[date]) -> None:
         )
     if day < window[0]:
         raise SettingsError(
-            f"{day} is outside of the retention window, {window[0]} to {window[-1]}.",
-            hint="What is older lies where it lies, and make recover looks there; or raise retention_days.",
+            f"{day} is outside the retention window, {window[0]} to {window[-1]}.",
+            hint="make recover also searches for older backups; or raise retention_days.",
         )
 
 

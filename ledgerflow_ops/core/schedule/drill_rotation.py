@@ -1,5 +1,7 @@
-"""The rolling drill: which older backups are restored again tonight, so that each one that is kept is
-restored at least every so many days, and no night takes longer than its budget."""
+"""The rolling drill: which older backups are restored again tonight.
+
+Each kept backup is restored at least every `every_days` days, and no night takes longer than its budget.
+"""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,19 +10,22 @@ from datetime import date, datetime, timedelta
 from statistics import median
 from typing import Any
 
+from ledgerflow_ops.core.counts import count_of
+
 _DAY = timedelta(days=1)
 _UNKNOWN_SECONDS_PER_BYTE = 1e-7
-"""Where nothing was ever measured: 10 MB a second, slower than any disk that is fit for it."""
+"""The estimate where nothing was ever measured: 10 MB a second, slower than any usable disk."""
 _LEAST_SECONDS = 5.0
 _SLACK = timedelta(hours=6)
-"""A night may begin so much later than the one before it: an hour is put in, a backup takes long."""
+"""How much later than the one before a night may begin: the clock changes, or a backup takes long."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrillCandidate:
-    """A backup that is kept: when it was last restored (None: never), and how many seconds that took.
+    """A kept backup: its size in bytes, when it was last restored (None: never), and how many seconds that
+    took.
 
-    `trouble` says why it cannot be restored here, such as bytes that are only in the cloud.
+    `trouble` says why it cannot be restored here, for example because its bytes are only in the cloud.
     """
 
     file: str
@@ -33,7 +38,7 @@ class DrillCandidate:
 
 @dataclass(frozen=True, slots=True)
 class PlannedDrill:
-    """A backup's turn tonight, and how many seconds it is thought to take."""
+    """A drill planned for tonight, its estimated seconds, and why it is due."""
 
     kept: DrillCandidate
     seconds: float
@@ -42,12 +47,13 @@ class PlannedDrill:
 
 @dataclass(frozen=True, slots=True)
 class RotationStatus:
-    """How far the rolling drill reaches. Figures are minutes a night; lists hold file names.
+    """Which backups the rolling drill has covered. `budget` and `needed` are minutes a night; lists hold
+    names.
 
-    `unreachable` are those that alone take longer than the budget; `needed` is what surely does for all:
-    their work spread over the nights in which each must come round, and as much as the longest of them,
-    for which a night that is nearly full has no room. Those nights are one fewer than `every_days`: a night
-    that begins later than the one that many days ago comes too late.
+    `unreachable` are those that alone take longer than the budget. `needed` is a budget that is surely enough
+    for all: their work spread over the nights of one round, and the longest drill on top, because a night
+    that is nearly full has no space for it. A round has one night fewer than `every_days`: a night that
+    begins later than the one that many days ago would be too late.
     """
 
     kept: int
@@ -62,20 +68,23 @@ class RotationStatus:
 
     @property
     def whole(self) -> bool:
-        """Whether every backup that is kept has been restored in time."""
+        """Whether every kept backup has been restored in time."""
         return len(self.covered) == self.kept
 
     @property
     def enough(self) -> bool:
-        """Whether the budget reaches for all of them."""
+        """Whether the budget is enough for all of them."""
         return self.needed <= self.budget and not self.unreachable
 
     @property
     def sentence(self) -> str:
-        """For people."""
+        """The status in one sentence."""
         if not self.kept:
             return "There is no backup to restore."
-        restored = f"{len(self.covered)} of {self.kept} backups were restored within {self.every_days} days"
+        restored = (
+            f"{len(self.covered)} of {count_of(self.kept, 'backup was', 'backups were')} restored within "
+            f"{count_of(self.every_days, 'day')}"
+        )
         parts = [f"{len(self.overdue)} overdue"] if self.overdue else []
         parts += [f"{len(self.never)} never restored"] if self.never else []
         parts += [f"{len(self.troubled)} cannot be restored here"] if self.troubled else []
@@ -83,7 +92,9 @@ class RotationStatus:
             parts.append("the rolling drill is off (redrill_minutes = 0)")
         elif not self.enough:
             minutes = math.ceil(self.needed)
-            parts.append(f"{self.budget} minutes a night do not reach: redrill_minutes = {minutes} would")
+            parts.append(
+                f"{self.budget} minutes a night are not enough: redrill_minutes = {minutes} would be"
+            )
         return "; ".join([restored, *parts]) + "."
 
     def as_json(self) -> dict[str, Any]:
@@ -101,7 +112,7 @@ class RotationStatus:
 
 
 def estimate_seconds(backups: Sequence[DrillCandidate]) -> dict[str, float]:
-    """The seconds that each backup's drill is thought to take: as measured, else by its size."""
+    """The estimated seconds of each backup's drill, by file: as measured, else from its size."""
     rates = [backup.seconds / max(backup.size, 1) for backup in backups if backup.seconds is not None]
     rate = median(rates) if rates else _UNKNOWN_SECONDS_PER_BYTE
     return {
@@ -113,10 +124,11 @@ def estimate_seconds(backups: Sequence[DrillCandidate]) -> dict[str, float]:
 def plan_tonight(
     backups: Iterable[DrillCandidate], now: datetime, every_days: int, minutes: int
 ) -> list[PlannedDrill]:
-    """Tonight's turns, the oldest proof first, within `minutes`.
+    """Tonight's drills, the oldest proof first, within `minutes`.
 
-    As late as possible, but never so late that a coming night would have to do more than its budget: where
-    many fall due on one day, some come earlier. What falls due before the next night is always tried.
+    Drills are planned as late as possible, but early enough that no later night needs more than its budget:
+    where many are due on one day, some come earlier. A drill that is due before the next night is always
+    tried.
     """
     able = _oldest_first(backup for backup in backups if not backup.trouble)
     seconds, budget = estimate_seconds(able), minutes * 60.0
@@ -135,7 +147,7 @@ def plan_tonight(
 def rotation_status(
     backups: Iterable[DrillCandidate], now: datetime, every_days: int, minutes: int
 ) -> RotationStatus:
-    """How far the rolling drill has come, and how far its budget reaches."""
+    """Which backups the rolling drill has covered at `now` (aware), and whether its budget is enough."""
     listed = list(backups)
     able = _oldest_first(backup for backup in listed if not backup.trouble)
     seconds, limit = estimate_seconds(able), timedelta(days=every_days)
@@ -156,7 +168,9 @@ def rotation_status(
 
 
 def _oldest_first(backups: Iterable[DrillCandidate]) -> list[DrillCandidate]:
-    """Never restored first, then the oldest proof; among equals the newest backup, which is worth most."""
+    """Never restored ones first, then the oldest proof; among equals the newest backup, the most valuable
+    one.
+    """
     newest = sorted(backups, key=lambda backup: (backup.day, backup.file), reverse=True)
     restored = [backup for backup in newest if backup.restored_at is not None]
     never = [backup for backup in newest if backup.restored_at is None]
@@ -164,7 +178,7 @@ def _oldest_first(backups: Iterable[DrillCandidate]) -> list[DrillCandidate]:
 
 
 def _nights_left(backup: DrillCandidate, now: datetime, every_days: int) -> int:
-    """In how many nights, tonight among them, its turn has to come: 1 is tonight."""
+    """Within how many nights it has to be restored: 1 means tonight."""
     if backup.restored_at is None:
         return 1
     return max(1, (backup.restored_at + timedelta(days=every_days) - _SLACK - now) // _DAY + 1)
@@ -177,10 +191,10 @@ def _needed_seconds(
     every_days: int,
     budget: float,
 ) -> float:
-    """The seconds of work that cannot be left to the nights that follow.
+    """The seconds of work that cannot be left to later nights.
 
-    A night that follows surely does its budget less the longest drill: with more room left than that, another
-    one would fit.
+    A later night surely does its budget less the longest drill: with more time left than that, another drill
+    would fit.
     """
     surely = budget - max((seconds[backup.file] for backup in able), default=0.0)
     falling = dict.fromkeys(range(1, every_days + 2), 0.0)
@@ -197,4 +211,4 @@ def _reason(backup: DrillCandidate, now: datetime, pressing: bool) -> str:
     if backup.restored_at is None:
         return "never restored"
     days = (now - backup.restored_at) // _DAY
-    return f"restored {days} days ago" + ("" if pressing else ", before too many fall due at once")
+    return f"restored {count_of(days, 'day')} ago" + ("" if pressing else ", before too many are due at once")

@@ -1,7 +1,7 @@
 """What an environment's night still needs: the backup, then the rotation, then the rolling drill.
 
-Decided from facts alone, again and again: whoever asks after a restart, a sleep or a clock that jumped
-gets the same answer, so nothing is asked for twice and nothing is forgotten.
+It is decided from recorded facts alone, each time anew. After a restart, a suspend or a jump of the clock the
+answer is the same, so nothing is requested twice and nothing is forgotten.
 """
 
 from collections.abc import Collection, Sequence
@@ -13,7 +13,7 @@ from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 
 
 class Task(StrEnum):
-    """What a night consists of, in this order."""
+    """The tasks of a night, in this order."""
 
     BACKUP = "backup"
     ROTATE = "rotate"
@@ -22,8 +22,10 @@ class Task(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A run that was asked for. `ended` is None while it waits or works; `may_pass` says whether what it
-    failed of may be gone the next time."""
+    """A run that was requested. `ended` (aware) is None while it is queued or running.
+
+    `may_pass` says whether the cause of its failure may be gone the next time.
+    """
 
     task: Task
     ended: datetime | None = None
@@ -33,11 +35,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How patient the night is.
+    """When a task is requested, and how often it is retried.
 
-    The timer has `grace` for itself; whoever looks after it comes when twice that has passed, so never do
-    both ask at once. After a failure that may pass, the next attempt waits `wait`, doubled each time up to
-    `longest_wait`, and there are `attempts` at the most.
+    The schedule's tick counts within `grace`. The sensor behind it waits for twice that, so the two never
+    request a run at the same time. After a failure that may pass, the next attempt waits for `wait`, doubled
+    each time up to `longest_wait`, and there are at most `attempts`.
     """
 
     grace: timedelta = timedelta(minutes=3)
@@ -48,11 +50,11 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """The night whose backup was due last: its day and the instant, and what is known of it.
+    """The night whose backup was due last: its day, the instant it was due (UTC), and what is known of it.
 
-    `proven`: a backup of this day, from after that instant, that counts. `busy`: a backup of this day is
-    being made by somebody else. `attempts` are those of this very night, `present`
-    the backups in the environment's folder, read once for all that is decided.
+    `proven`: there is a proven backup of this day, taken after that instant. `busy`: somebody else is taking
+    a backup of this day. `attempts` are those of this night, `present` the backups in the environment's
+    folder, read once for all decisions.
     """
 
     day: date
@@ -69,27 +71,27 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class NightDecision:
-    """What to ask for now (None: nothing), and why, in words. `number` counts the attempts from 1."""
+    """The task to request now (None: none), and why. `number` counts the attempts from 1."""
 
     task: Task | None
     reason: str
     number: int = 1
 
 
-def next_task(night: Night, now: datetime, offered: Collection[Task], rhythm: RetryPolicy) -> NightDecision:
-    """What to ask for at `now`. `offered` are the tasks that may be asked for."""
-    backup = _backup_decision(night, now, rhythm)
+def next_task(night: Night, now: datetime, offered: Collection[Task], retries: RetryPolicy) -> NightDecision:
+    """The task to request at `now` (aware). `offered` are the tasks that may be requested."""
+    backup = _backup_decision(night, now, retries)
     if backup is not None:
         stopped = backup.task is not None and backup.task not in offered
         return NightDecision(None, "the schedule of its backups is stopped") if stopped else backup
     for task in (Task.ROTATE, Task.REDRILL):
         if task not in offered or (task is Task.ROTATE and not _has_backup(night)):
             continue
-        asked = night.of(task)
-        if not asked:
+        attempts = night.of(task)
+        if not attempts:
             return NightDecision(task, f"{task} of the night of {night.day}")
-        if any(attempt.ended is None for attempt in asked):
-            return NightDecision(None, f"the {task} is at work")
+        if any(attempt.ended is None for attempt in attempts):
+            return NightDecision(None, f"the {task} is running")
     return NightDecision(None, f"the night of {night.day} is done")
 
 
@@ -97,39 +99,41 @@ def _has_backup(night: Night) -> bool:
     return night.proven or any(attempt.succeeded for attempt in night.of(Task.BACKUP))
 
 
-def _backup_decision(night: Night, now: datetime, rhythm: RetryPolicy) -> NightDecision | None:
-    """What the backup needs; None when the night can go on without it."""
-    asked = night.of(Task.BACKUP)
-    if any(attempt.ended is None for attempt in asked):
-        return NightDecision(None, "the backup is at work")
+def _backup_decision(night: Night, now: datetime, retries: RetryPolicy) -> NightDecision | None:
+    """The decision on the backup; None when the night can continue without one."""
+    attempts = night.of(Task.BACKUP)
+    if any(attempt.ended is None for attempt in attempts):
+        return NightDecision(None, "the backup is running")
     if _has_backup(night):
         return None
     if night.day != night.today:
         return NightDecision(None, f"{night.day} has passed without a proven backup; the next is not due yet")
     if night.busy:
-        return NightDecision(None, "somebody else's backup of today is at work")
-    if not asked:
-        if now < night.due + 2 * rhythm.grace:
+        return NightDecision(None, "somebody else's backup of today is running")
+    if not attempts:
+        if now < night.due + 2 * retries.grace:
             return NightDecision(None, "the backup is due, and its schedule comes first")
         return NightDecision(
             Task.BACKUP, f"the backup of {night.day} was due at {night.due:%Y-%m-%d %H:%M} UTC"
         )
-    return _retry_decision(asked, now, rhythm)
+    return _retry_decision(attempts, now, retries)
 
 
-def _retry_decision(asked: Sequence[Attempt], now: datetime, rhythm: RetryPolicy) -> NightDecision | None:
-    """Whether and when to try again; None when it would not help."""
-    last = max(asked, key=lambda attempt: attempt.ended or now)
-    if not last.may_pass or len(asked) >= rhythm.attempts:
+def _retry_decision(attempts: Sequence[Attempt], now: datetime, retries: RetryPolicy) -> NightDecision | None:
+    """Whether and when to retry; None when that would not help."""
+    last = max(attempts, key=lambda attempt: attempt.ended or now)
+    if not last.may_pass or len(attempts) >= retries.attempts:
         return None
     assert last.ended is not None
-    again = last.ended + min(rhythm.wait * 2 ** (len(asked) - 1), rhythm.longest_wait)
-    # A clock that was put back must not hold it up until the old time has come again.
+    again = last.ended + min(retries.wait * 2 ** (len(attempts) - 1), retries.longest_wait)
+    # After the clock was set back, the retry must not wait until the old time comes again.
     if last.ended <= now < again:
-        return NightDecision(None, f"attempt {len(asked) + 1} follows at {again:%H:%M:%S} UTC")
-    return NightDecision(Task.BACKUP, f"attempt {len(asked)} failed of what may have passed", len(asked) + 1)
+        return NightDecision(None, f"attempt {len(attempts) + 1} follows at {again:%H:%M:%S} UTC")
+    return NightDecision(
+        Task.BACKUP, f"attempt {len(attempts)} failed for a reason that may have passed", len(attempts) + 1
+    )
 
 
-def is_on_time(tick: datetime, due: datetime, now: datetime, rhythm: RetryPolicy) -> bool:
-    """Whether the timer's tick asks: only in time. What is late is left to whoever looks after it."""
-    return now < max(tick, due) + rhythm.grace and tick < due + rhythm.grace
+def is_on_time(tick: datetime, due: datetime, now: datetime, retries: RetryPolicy) -> bool:
+    """Whether the schedule's tick is in time and requests the run. A late one is left to the sensor."""
+    return now < max(tick, due) + retries.grace and tick < due + retries.grace

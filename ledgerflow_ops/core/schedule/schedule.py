@@ -1,5 +1,5 @@
-"""When an environment's daily backup is due. Every day has exactly one such instant, also where the clock
-is put forward or back."""
+"""When an environment's daily backup is due. Every day has exactly one such instant, also when the clock
+changes."""
 
 from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -11,10 +11,10 @@ _DAY = timedelta(days=1)
 def due_at(day: date, at: time, zone: ZoneInfo) -> datetime:
     """The instant (UTC) at which the backup of `day` is due, at the local time `at` in `zone`.
 
-    A time that the clock skips is due as long after the gap began as it would have been (PEP 495, fold=0);
-    where that is another day already, as long before the gap's end (fold=1), for a backup belongs to the
-    day it is taken on. One that comes twice is due the first time. A day that `exists` does not know has
-    no instant of its own: its neighbour's is returned. The fold of `at` itself means nothing.
+    A local time inside a gap of the clock is moved behind the gap (PEP 495, fold=0). Where that would be
+    another day, it is moved before the gap (fold=1), since a backup belongs to the day on which it is taken.
+    A time that comes twice means the first one. For a day that does not exist in the zone (see `exists`), the
+    instant of the neighbouring day is returned. The fold of `at` itself is ignored.
     """
     due = datetime.combine(day, at, zone).replace(fold=0).astimezone(UTC)
     if due.astimezone(zone).date() == day:
@@ -24,7 +24,7 @@ def due_at(day: date, at: time, zone: ZoneInfo) -> datetime:
 
 
 def exists(day: date, at: time, zone: ZoneInfo) -> bool:
-    """Whether the zone has this day: those that moved across the date line skipped one (Samoa 2011-12-30)."""
+    """Whether the zone has this day: zones that moved across the date line skipped one (Samoa 2011-12-30)."""
     return due_at(day, at, zone).astimezone(zone).date() == day
 
 
@@ -40,8 +40,8 @@ def due_days(after: datetime, until: datetime, at: time, zone: ZoneInfo) -> Iter
 
 def last_due(now: datetime, at: time, zone: ZoneInfo) -> date:
     """The day whose backup became due last, at `now` (aware)."""
-    day = now.astimezone(zone).date() + _DAY  # a clock put back over midnight: the day before has come again
-    while due_at(day, at, zone) > now:  # a day that was skipped shares its instant with the one after it
+    day = now.astimezone(zone).date() + _DAY  # set back over midnight, the clock repeats the day before
+    while due_at(day, at, zone) > now:  # a skipped day shares its instant with the day after it
         day -= _DAY
     return day
 
@@ -55,7 +55,9 @@ def next_due(now: datetime, at: time, zone: ZoneInfo) -> datetime:
 
 
 def nearest_due_day(tick: datetime, at: time, zone: ZoneInfo) -> date:
-    """The day that a timer's tick means, whose own rule for gaps may be another: the one due nearest."""
+    """The day whose due instant is nearest to a schedule's tick, which may handle gaps of the clock
+    differently.
+    """
     day = tick.astimezone(zone).date()
     around = [near for near in (day - _DAY, day, day + _DAY) if exists(near, at, zone)]
     return min(around, key=lambda near: abs(due_at(near, at, zone) - tick))
@@ -77,7 +79,10 @@ _WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 
 
 def full_seal_due(day: date, weekday: str, full: Collection[date]) -> bool:
-    """Whether the backup of `day` compares every byte with the source: once a week, on `weekday` (in English,
-    lower case), or as soon after it as there is a backup. `full` are the days of those that did."""
+    """Whether the backup of `day` gets a full seal (every byte is compared with the source).
+
+    That is once a week, on `weekday` (in English, lower case) or with the first backup after it. `full` are
+    the days of earlier backups with a full seal.
+    """
     last = day - timedelta(days=(day.weekday() - _WEEK.index(weekday)) % len(_WEEK))
     return not any(last <= sealed < day for sealed in full)

@@ -1,4 +1,4 @@
-"""The words of an alert, as they arrive on a phone."""
+"""The text of an alert, as it arrives on a phone."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -58,7 +58,7 @@ def test_a_reminder_and_an_end_are_told_apart() -> None:
     again = compose_message(AlertMessage(MessageKind.REMINDER, "phone", (alert(),)), CONTEXT)
     assert again.title == "prod: STILL CRITICAL: The backup of 2026-11-23 is late."
     over = compose_message(AlertMessage(MessageKind.RECOVERY, "phone", (alert(),)), CONTEXT)
-    assert over.title == "prod: OVER: The backup of 2026-11-23 is late."
+    assert over.title == "prod: RESOLVED: The backup of 2026-11-23 is late."
     assert "This is no longer reported." in over.body
     assert "Do:" not in over.body
     assert over.bad == "success"

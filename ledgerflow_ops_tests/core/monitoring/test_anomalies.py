@@ -199,7 +199,7 @@ def test_a_table_that_always_grew_is_missed_more_than_a_few_rows(plain: list[Bac
     most = plain[-2].tables[AUDIT]
     lost = anomalies.find_anomalies(tables(plain, lambda each: each.update({AUDIT: int(most * 0.85)})))
     assert (one(lost, "rows lost").subject, one(lost, "rows lost").level) == (AUDIT, Level.CRITICAL)
-    assert "as it was on all" in one(lost, "rows lost").message
+    assert "as in all" in one(lost, "rows lost").message
     few = plain[-12:]
     young = anomalies.find_anomalies(
         tables(few, lambda each: each.update({AUDIT: int(few[-2].tables[AUDIT] * 0.85)}))

@@ -118,8 +118,8 @@ def test_what_is_said_of_a_disk(found: Disk, kind: str | None, level: Level | No
 def test_the_message_of_a_filling_disk_names_the_day() -> None:
     (told,) = disk_findings.find_disk_problems([disk(10 * GB, GB)], NOW)
     assert told.message == (
-        "/b (backups) will be full on 2026-12-03, in 10 days: 10.0 GB free, and it loses 1.0 GB a day, as on "
-        "20 days since 2026-11-04."
+        "/b (backups) will be full on 2026-12-03, in 10 days: 10.0 GB free, and it loses 1.0 GB a day "
+        "(measured on 20 days since 2026-11-04)."
     )
 
 

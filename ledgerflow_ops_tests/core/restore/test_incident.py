@@ -102,5 +102,5 @@ def test_the_record_says_everything_to_a_person() -> None:
 
 def test_a_record_of_nothing_recovered_says_so() -> None:
     text = incidents.markdown(Incident("dev", "x", "ada", ""))
-    assert "Nothing came back." in text
-    assert "Why: not said" in text
+    assert "Nothing was restored." in text
+    assert "Why: not given" in text

@@ -89,7 +89,7 @@ def test_every_reason_is_told() -> None:
         "it is in the window, which begins on 2026-11-16",
         "it is pinned: year-end",
         "it is in use: drill by me",
-        "it is among the 2 proven ones that always stay",
+        "it is among the 2 proven ones that are always kept",
         "only 1 of at least 2 are proven",
     )
 
@@ -98,7 +98,7 @@ class TestArrival:
     def test_without_any_proof_nothing_goes(self) -> None:
         plan = planned([days_ago(days, proven=False) for days in range(40)])
         assert not plan.expired
-        assert plan.stalled == "no backup is proven, so none may go"
+        assert plan.stalled == "no backup is proven, so none expires"
         assert plan.edge is None
 
     def test_of_no_backups_there_is_nothing_to_say(self) -> None:
@@ -142,7 +142,7 @@ class TestAsking:
     def test_more_than_the_share_at_once_asks(self) -> None:
         policy = RetentionPolicy(days=7, share=0.34)
         assert not planned(daily(11), policy).asks  # 4 of 12
-        assert planned(daily(12), policy).asks == "5 of 13 backups would go at once, more than 34%"
+        assert planned(daily(12), policy).asks == "5 of 13 backups would be removed at once, more than 34%"
 
     def test_the_share_itself_may_go(self) -> None:
         assert not planned(daily(15), RetentionPolicy(days=7, share=0.5)).asks  # 8 of 16
@@ -153,7 +153,7 @@ class TestAsking:
         plan = planned(backups[1:], RetentionPolicy(days=7, minimum=3, share=1))
         assert gone(plan) == ["1002"]
         assert "nothing was taken between 2024-02-27 and 2026-11-23 (1000 days)" in plan.asks
-        assert "1 of 4 would go by it" in plan.asks
+        assert "1 of 4 would expire by it" in plan.asks
 
     def test_the_second_one_by_that_clock_asks_as_well(self) -> None:
         assert planned([days_ago(1002), days_ago(1001), days_ago(1000), *daily(3)]).asks
@@ -204,7 +204,7 @@ class TestAsking:
 
     def test_two_reasons_are_both_told(self) -> None:
         plan = planned([days_ago(days) for days in (400, 399, 398, 0)], RetentionPolicy(days=7))
-        assert "2 of 4 backups would go at once" in plan.asks
+        assert "2 of 4 backups would be removed at once" in plan.asks
         assert "nothing was taken between" in plan.asks
 
 
@@ -262,7 +262,7 @@ class TestKept:
 
     def test_the_newest_stays_though_it_is_older_than_the_window(self) -> None:
         late = days_ago(30, proven=False)
-        assert reasons(planned([late]), "30") == ("no backup is proven, so none may go",)
+        assert reasons(planned([late]), "30") == ("no backup is proven, so none expires",)
         assert "it is the newest" in reasons(planned([days_ago(50), days_ago(40), late], ALL), "30")
 
     @pytest.mark.parametrize(

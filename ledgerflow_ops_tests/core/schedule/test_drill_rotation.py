@@ -62,7 +62,7 @@ class TestTonight:
         backups = [kept(number, 18, 1800) for number in range(30)]
         assert len(files(backups)) == 2
         [turn, _] = plan_tonight(backups, NOW, 30, 60)
-        assert "before too many fall due" in turn.reason
+        assert "before too many are due" in turn.reason
         assert files([kept(number, 18, 1800) for number in range(10)]) == []
 
 

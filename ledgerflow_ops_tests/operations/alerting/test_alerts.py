@@ -113,7 +113,7 @@ class TestArriving:
             office.report(LATE, minutes=1)
         office.report(minutes=1)
         office.report(minutes=5)
-        assert web.titles == ["prod: CRITICAL: The backup is late.", "prod: OVER: The backup is late."]
+        assert web.titles == ["prod: CRITICAL: The backup is late.", "prod: RESOLVED: The backup is late."]
         assert alerts.open_alerts(office.ctx) == []
         office.report(minutes=1)
         assert len(office.noted("alert is over")) == 1
@@ -254,7 +254,7 @@ class TestNotArriving:
         office.report(minutes=5)
         web.answer = 200
         office.report(minutes=5)
-        assert web.titles.count("prod: OVER: The backup is late.") == 2
+        assert web.titles.count("prod: RESOLVED: The backup is late.") == 2
 
     def test_a_channel_that_hangs_holds_up_no_other_one_for_long(self, office: Office, web: Web) -> None:
         release = threading.Event()

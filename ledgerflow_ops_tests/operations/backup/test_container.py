@@ -66,7 +66,9 @@ def test_a_backup_its_proof_a_restore_over_it_and_the_way_back(project: Containe
         contained.env(seen.reporter), RestoreRequest(environment=_DEV, file=manifest.dump.file, force=True)
     )
     assert restored.bad is None
-    assert "django, redis will go on running" in " ".join(one.message for one in restored.plan.warnings)
+    assert "The application (django, redis) keeps running" in " ".join(
+        one.message for one in restored.plan.warnings
+    )
     assert contained.ask(DESCRIPTION) == before
     assert contained.names() == [contained.database, restored.before]
     connected = next(check for check in restored.checks if check.name == "connection")

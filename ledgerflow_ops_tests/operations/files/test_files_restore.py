@@ -278,6 +278,6 @@ def test_files_that_somebody_has_put_there_meanwhile_are_not_renamed(
     _kill(sandbox, "files", "put in place")
     media.mkdir()
     (media / "theirs").touch()
-    with pytest.raises(LedgerError, match="Somebody else"):
+    with pytest.raises(LedgerError, match="Something else than this restore"):
         files_pairing.settle(sandbox.env(), set(), set())
     assert [path.name for path in media.iterdir()] == ["theirs"]

@@ -87,7 +87,7 @@ def test_a_backup_that_somebody_removed_is_told_for_a_week(env: EnvironmentConte
     assert told([found]) == [("removed", name.dump, Level.CRITICAL)]
     for file in (name.dump, name.manifest, name.globals):
         assert file in found.message
-    assert "No rotation took it." in found.message
+    assert "No rotation removed it." in found.message
     again = [one for one in health_checks.find_problems(env) if one.kind == "removed"]
     assert again == [found]
     week = at(env, MORNING + timedelta(days=7))
@@ -202,7 +202,7 @@ def test_evicted_backups_are_told_and_are_not_gone(env: EnvironmentContext) -> N
         folder_of(env).file(name.dump).rename(folder_of(env).placeholder(name.dump))
     (found,) = health_checks.find_problems(env)
     assert told([found]) == [("evicted", "files", Level.WARNING)]
-    assert found.message.startswith("3 backup(s) are only in the cloud: ")
+    assert found.message.startswith("3 backups are only in the cloud: ")
     for name in names(env):
         if folder_of(env).file(name.dump).exists():
             folder_of(env).file(name.dump).rename(folder_of(env).placeholder(name.dump))
@@ -279,7 +279,7 @@ def test_a_backup_of_a_clock_that_was_ahead_hides_neither_missed_days_nor_lost_w
     name, ours = catalogs.name(env, taken).dump, f"{MORNING:%Y-%m-%d %H:%M}"
     assert told_.message == (
         f"{name} of dev: taken in the future, at {taken:%Y-%m-%d %H:%M} UTC; by our clock it is {ours} UTC. "
-        "What is late is reckoned without."
+        "They do not count for what is late."
     )
     later = health_checks.find_problems(at(env, MORNING + timedelta(days=3)))
     assert {"late", "rpo", "future"} <= {one.kind for one in later}

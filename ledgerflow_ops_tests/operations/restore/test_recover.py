@@ -130,7 +130,7 @@ def test_with_nothing_left_it_says_what_was_searched_and_why_each_was_rejected(f
     assert field.names() == []
     (record,) = (field.sandbox.root / "backups" / "incidents").glob("*.md")
     assert "NOT RECOVERED: Nothing is left" in record.read_text()
-    assert "Nothing came back." in record.read_text()
+    assert "Nothing was restored." in record.read_text()
 
 
 def test_nothing_at_all(field: Field) -> None:

@@ -157,7 +157,7 @@ class TestAsked:
         for confirmed in ("", "prod", "DEV", "yes"):
             with pytest.raises(Refused) as refused:
                 sandbox.rotate(confirmed)
-            assert "5 of 13 backups would go at once, more than 34%" in refused.value.message
+            assert "5 of 13 backups would be removed at once, more than 34%" in refused.value.message
             assert "CONFIRM=dev" in refused.value.hint
             assert (f"CONFIRM={confirmed!r}" in refused.value.message) == bool(confirmed)
         assert sandbox.store.names() == names
