@@ -12,7 +12,7 @@ from pydantic import Field
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.models import Record
 
-TYPED = (
+ENVIRONMENT_FIELD_HELP = (
     "Type the name of the environment that this run changes: dev, test or prod, as the job's name begins. "
     "It is there so that no click hits another environment than the one that was meant."
 )
@@ -55,14 +55,14 @@ class RotateRequest(Request):
 
     verb = "rotate"
     carry_out: bool = False
-    environment: str = Field(default="", description=f"With carry_out: {TYPED}")
+    environment: str = Field(default="", description=f"With carry_out: {ENVIRONMENT_FIELD_HELP}")
     confirm: str = ""
 
 
 class NamedRequest(Request):
     """A change to a database. `environment` is the name of the environment whose it is, typed."""
 
-    environment: str = Field(description=TYPED)
+    environment: str = Field(description=ENVIRONMENT_FIELD_HELP)
 
 
 class RestoreRequest(NamedRequest):
