@@ -74,11 +74,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that run programs as a person would come first: they are the longest to be waited for.
+    """Files that run programs as a person would, or are slow, come first: they take the longest to end.
 
     What needs a server or an engine is marked by its fixtures, so that `make quick` can leave it out.
     """
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    first = {item.path for item in items if {"e2e", "slow"} & {mark.name for mark in item.iter_markers()}}
+    items.sort(key=lambda item: (item.path not in first, item.get_closest_marker("e2e") is None))
     for item in items:
         if _SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")

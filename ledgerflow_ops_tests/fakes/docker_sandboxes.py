@@ -71,9 +71,7 @@ class DockerSandbox:
         (self.backups / "kept").write_text("a backup")
 
     def _containers(self) -> None:
-        form = "{{.Names}} {{.State}}"
-        said = self.engine.docker("ps", "--all", "--format", form).stdout.decode()
-        states = dict(line.split() for line in said.splitlines())
+        states = self.engine.states()
         paused = [name for name, state in states.items() if state == "paused"]
         if paused:
             self.engine.docker("unpause", *paused)
@@ -112,8 +110,7 @@ class DockerSandbox:
 
     def anonymous(self) -> str:
         """The nameless volume of db."""
-        form = "{{range .Mounts}}{{.Name}}{{end}}"
-        return self.engine.docker("inspect", "--format", form, "db").stdout.decode().strip()
+        return "".join(mount.get("Name", "") for mount in self.engine.get("/containers/db/json")["Mounts"])
 
     def content(self) -> dict[str, str]:
         """The hash of everything in each protected volume, and in the folder of backups."""
