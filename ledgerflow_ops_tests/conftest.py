@@ -104,9 +104,12 @@ def empty_settings(session_root: Path) -> None:
 
 @pytest.fixture(scope="session")
 def embedded(session_root: Path) -> Iterator[Embedded]:
-    """The embedded server, started once for the session."""
+    """The embedded server, started once for the session. Its data need not survive a power cut."""
     server = Embedded(session_root / "server")
-    server.start()
+    with server.start().named("postgres").connect() as connection:
+        for name in ("fsync", "full_page_writes", "synchronous_commit"):
+            connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(name)))
+        connection.execute("SELECT pg_reload_conf()")
     yield server
     server.stop()
 
