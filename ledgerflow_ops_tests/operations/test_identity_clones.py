@@ -124,7 +124,7 @@ def test_an_older_copy_put_in_the_originals_place_is_found_out(
     older = Server(elsewhere.cluster, primary.port)
     older.start()
     try:
-        with pytest.raises(Refused, match="its server stands at LSN 0/") as refusal:
+        with pytest.raises(Refused, match="its server is at LSN 0/") as refusal:
             backup.backup(sandbox.env())
         assert "restored from an older copy" in refusal.value.hint
         assert sandbox.files() == files
@@ -170,7 +170,7 @@ def test_a_database_made_anew_is_asked_about_and_what_restores_make_is_not(
     databases.run(server, f"ALTER DATABASE {name} RENAME TO template_{os.getpid()}")
     databases.run(server, f"CREATE DATABASE {name} TEMPLATE template_{os.getpid()}")
     databases.run(server, f"DROP DATABASE template_{os.getpid()}")
-    with pytest.raises(Refused, match="it was dropped and made again"):
+    with pytest.raises(Refused, match="it was dropped and created again"):
         backup.backup(sandbox.env())
     # A restore takes it for what it is: what is there is backed up first, and replaced.
     request = RestoreRequest(environment=Environment.DEV, file=manifest.dump.file, force=True)

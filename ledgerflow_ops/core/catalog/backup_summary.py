@@ -1,4 +1,4 @@
-"""What must be known of a backup to watch it, draw it and plan with it, without its whole manifest."""
+"""The facts of a backup that monitoring, charts and plans need, without its whole manifest."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -13,11 +13,12 @@ from ledgerflow_ops.core.environments import Environment
 
 @dataclass(frozen=True, slots=True)
 class BackupSummary:
-    """One committed backup, present or rotated away. Sizes are bytes, durations seconds, times aware.
+    """One committed backup, present or expired. Sizes are bytes, durations seconds, times aware.
 
     `tables` has the rows per table; `schema` and `contents` are digests; `restored_at` is when a drill
-    last restored it, None if none did. `lacks` names what of the database is not in it, `remedy` says what to
-    do about that. `state` is the word people read (see `Entry.state`).
+    last restored it, None if none did. `lacks` names what of the database is missing from it, `remedy` says
+    what to do about that. `state` is the word that people read (see `CatalogEntry.state`). The history stores
+    these fields under their names.
     """
 
     environment: Environment
@@ -51,9 +52,10 @@ class BackupSummary:
 
 @dataclass(frozen=True, slots=True)
 class ListedDump:
-    """A dump in a folder, or what is left of one, at a glance: see `Entry`. No backup without a summary.
+    """A dump in a folder, or what is left of one, in short: see `CatalogEntry`. Without a summary it is no
+    backup.
 
-    `manifest` says whether anything goes by the manifest's name, whole or not.
+    `manifest` says whether a file with the manifest's name exists, valid or not.
     """
 
     environment: Environment
@@ -67,7 +69,7 @@ class ListedDump:
 
 
 def list_dump(entry: CatalogEntry, *, manifest: bool) -> ListedDump:
-    """A dump at a glance."""
+    """The short form of a catalog entry."""
     return ListedDump(
         environment=entry.environment,
         name=entry.name,
@@ -81,7 +83,7 @@ def list_dump(entry: CatalogEntry, *, manifest: bool) -> ListedDump:
 
 
 def summarize(entry: CatalogEntry) -> BackupSummary | None:
-    """A dump's summary; None where no manifest commits it."""
+    """The summary of a backup; None where no manifest commits the dump."""
     manifest, proof = entry.manifest, entry.proof
     if manifest is None:
         return None
@@ -119,12 +121,12 @@ def contents_digest(manifest: Manifest) -> str:
 
 
 def without_future(summaries: Iterable[BackupSummary], now: datetime) -> list[BackupSummary]:
-    """Those that are not from the future: of how late things are, the others say nothing."""
+    """The summaries that are not from the future. Only these count for what is late."""
     return [summary for summary in summaries if not _is_future(summary, now)]
 
 
 def only_future(summaries: Iterable[BackupSummary], now: datetime) -> list[BackupSummary]:
-    """Those from the future: of an instant that, by more than the clocks' slack, has not come yet."""
+    """The summaries whose recovery point is more than CLOCK_SLACK after `now` (aware)."""
     return [summary for summary in summaries if _is_future(summary, now)]
 
 

@@ -1,4 +1,4 @@
-"""Every backup known, as the manifests and proofs beside them tell it."""
+"""The catalog: every known backup, as described by its manifest and proof."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from ledgerflow_ops.core.catalog.rungs import PROVEN, Rung
 from ledgerflow_ops.core.environments import Environment
 
 UNRESTORABLE = "unrestorable"
-"""The state of a backup that is whole, of a database that no server can be loaded from."""
+"""The state of an intact backup of a database whose dumps no server can load."""
 LATEST, LATEST_PROVEN = "latest", "latest-proven"
 UNJUDGED = "unjudged"
-"""The state of what could not be read when it was last looked at: what was proven before does not count."""
+"""The state of a backup that could not be read at its last check: earlier proof does not count."""
 CLOCK_SLACK = timedelta(minutes=5)
-"""So far may the clock of a server be ahead of ours before a backup is said to be from the future."""
+"""How far a server's clock may be ahead of ours before its backups count as from the future."""
 
 
 class Dated(Protocol):
@@ -38,9 +38,10 @@ AnyBackup = TypeVar("AnyBackup", bound=Dated)
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """One dump in a location. Without a manifest it is no backup; `problem` says what is wrong with it.
+    """One dump in a location, `size` in bytes. Without a manifest it is no backup.
 
-    `unread` says that the problem is one of reading it just now: that is no verdict, and counts for nothing.
+    `problem` says what is wrong with it. `unread`: the problem is only that it cannot be read just now, which
+    is no verdict on the backup.
     """
 
     environment: Environment
@@ -54,12 +55,12 @@ class CatalogEntry:
 
     @property
     def is_backup(self) -> bool:
-        """Whether a manifest commits it and nothing speaks against it."""
+        """Whether a manifest commits it and it has no problem."""
         return self.manifest is not None and not self.problem
 
     @property
     def rung(self) -> Rung:
-        """How far it is proven. A bad, void or doubted proof leaves it merely written."""
+        """How far it is proven. Without a good proof, or with a doubted one, it is merely written."""
         if self.proof is None or not self.is_backup or self.proof.verdict is not Verdict.GOOD:
             return Rung.WRITTEN
         if self.proof.doubt:
@@ -68,7 +69,7 @@ class CatalogEntry:
 
     @property
     def proven(self) -> bool:
-        """Whether it counts."""
+        """Whether it is proven valid."""
         return self.proof is not None and self.proof.proven and self.rung >= PROVEN
 
     @property
@@ -79,14 +80,16 @@ class CatalogEntry:
 
     @property
     def unjudged(self) -> str:
-        """Why the last attempt to look at it came to nothing; empty where it did not."""
+        """Why the last attempt to examine it failed; empty where it did not."""
         if self.unread or self.proof is None or self.proof.doubt is None:
             return self.problem if self.unread else ""
         return self.proof.doubt.message
 
     @property
     def unrestorable(self) -> str:
-        """What in the source keeps it from being restored, where its proof says that the file is whole."""
+        """What in the source prevents its restore, where its proof says that the file is intact;
+        else empty.
+        """
         return self.proof.unrestorable if self.proof and not self.problem else ""
 
     @property
@@ -99,7 +102,7 @@ class CatalogEntry:
 
     @property
     def state(self) -> str:
-        """The one word people read: a rung, or why there is none."""
+        """The state in the one word that people read: a rung, or why there is none."""
         if not self.local:
             return "not local"
         if self.unrestorable:
@@ -139,9 +142,9 @@ def newest(entries: Iterable[CatalogEntry]) -> CatalogEntry | None:
 
 
 def newest_reliable(entries: Iterable[CatalogEntry], now: datetime, *, sample: bool) -> CatalogEntry | None:
-    """The backup to fall back on where data is at stake: the newest one that counts and whose age is known.
+    """The backup to rely on before data is at risk: the newest proven one whose age is known.
 
-    One from the future is as old as nobody knows; one of the sample says nothing of a real database.
+    The age of a backup from the future is unknown. Backups of the sample do not count for a real database.
     """
     return newest_proven(
         entry
@@ -153,9 +156,9 @@ def newest_reliable(entries: Iterable[CatalogEntry], now: datetime, *, sample: b
 
 
 def select_backup(entries: Iterable[CatalogEntry], word: str) -> CatalogEntry | None:
-    """What `latest`, `latest-proven` or a day (2026-11-23) means; None when nothing is meant by it.
+    """What `latest`, `latest-proven` or a day (2026-11-23) means; None when no backup matches.
 
-    Of a day it is the newest proven backup, else the newest one.
+    A day means its newest proven backup, else its newest one.
     """
     listed = list(entries)
     if word == LATEST:
@@ -167,7 +170,7 @@ def select_backup(entries: Iterable[CatalogEntry], word: str) -> CatalogEntry | 
 
 
 def recent_sizes(entries: Iterable[CatalogEntry], before: Manifest, limit: int = 14) -> Sequence[int]:
-    """The sizes of the last backups taken before `before`, newest first; bad ones are left out."""
+    """The sizes in bytes of the last backups taken before `before`, newest first, without bad ones."""
     return [
         entry.size
         for entry in backups(entries)

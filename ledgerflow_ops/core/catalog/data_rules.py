@@ -1,11 +1,11 @@
-"""Data rules: what must be true of the books inside a backup, whatever the schema says."""
+"""Data rules: what must be true of the data inside a backup, whatever the schema says."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class DataRule:
-    """One SQL question with the answer it must have.
+    """One SQL query with the value it must return.
 
     `sql` returns one row with one column; `expect` is that value as PostgreSQL prints it as text.
     Rules run read-only in the restored copy, never in the live database.

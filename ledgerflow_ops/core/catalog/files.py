@@ -1,6 +1,6 @@
-"""The files that go with a dump: what the manifest says of each, and in which archive its bytes are.
+"""The files that go with a dump: each file's entry in the manifest, and the archive that holds its bytes.
 
-A file's bytes are stored once: a later backup that finds the same file again names the archive that has them.
+A file's bytes are stored once: a later backup of the same file names the archive that already has them.
 """
 
 import re
@@ -20,7 +20,7 @@ _MANY = 3
 
 
 class FileKind(StrEnum):
-    """What lies at a place. Hard links are files; sockets, pipes and devices are left out."""
+    """The kind of an entry. Hard links are files; sockets, pipes and devices are left out."""
 
     FILE = "file"
     FOLDER = "folder"
@@ -28,13 +28,13 @@ class FileKind(StrEnum):
 
 
 def quoted(name: str) -> str:
-    """A name as the system gives it, as text: bytes that are no UTF-8 become `\\xNN`, a backslash two."""
+    """A name of the file system as text: bytes that are not UTF-8 become `\\xNN`, a backslash is doubled."""
     doubled = name.replace("\\", "\\\\")
     return doubled.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def unquoted(text: str) -> str:
-    """The name behind a text that `quoted` made."""
+    """The name from which `quoted` made `text`."""
     return _ESCAPED.sub(_byte, text.encode()).decode("utf-8", "surrogateescape")
 
 
@@ -43,7 +43,7 @@ def _byte(match: re.Match[bytes]) -> bytes:
 
 
 def _inside(path: str) -> str:
-    """A path that stays below its root however it is followed."""
+    """Validate that a path stays below its root."""
     if (path and not {"", ".", ".."}.isdisjoint(path.split("/"))) or "\0" in path:
         raise ValueError(f"{path!r} leaves its folder")
     return path
@@ -75,7 +75,7 @@ class FileEntry(Record):
 
     @property
     def display_path(self) -> str:
-        """Where it was, as people read it."""
+        """Its path as people read it."""
         return display_path(self.root, self.path)
 
 
@@ -95,13 +95,13 @@ class FilesState(Record):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        """No entry twice, none that lies below anything but a folder, and every archive is known."""
+        """Check that no entry comes twice, that each lies in a folder, and that its archive is listed."""
         kinds = {(entry.root, entry.path): entry.kind for entry in self.entries}
         archives = {_archive(facts.file) for facts in self.archives}
         if len(kinds) != len(self.entries):
-            raise ValueError("an entry is there twice")
+            raise ValueError("an entry comes twice")
         if {root for root, path in kinds if not path} != set(self.roots):
-            raise ValueError("the roots and their entries are not the same")
+            raise ValueError("the roots differ from the entries of roots")
         for entry in self.entries:
             above = entry.path.rpartition("/")[0]
             if entry.path and kinds.get((entry.root, above)) is not FileKind.FOLDER:
@@ -117,7 +117,7 @@ class FilesState(Record):
 
     @property
     def files(self) -> tuple[FileEntry, ...]:
-        """The files alone."""
+        """The entries that are files."""
         return tuple(entry for entry in self.entries if entry.kind is FileKind.FILE)
 
     @property
@@ -127,7 +127,7 @@ class FilesState(Record):
 
     @property
     def size(self) -> int:
-        """Bytes of all files together."""
+        """The total size of all files in bytes."""
         return sum(entry.size for entry in self.files)
 
     def held_by(self, archive: str) -> tuple[FileEntry, ...]:
@@ -136,23 +136,23 @@ class FilesState(Record):
 
 
 def display_path(root: str, path: str) -> str:
-    """A place below a root in one piece, fit to be printed on a line."""
+    """A root and a path below it as one printable line; other characters are escaped."""
     whole = f"{root}/{path}" if path else root
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in whole)
 
 
 def member_name(root: str, path: str) -> str:
-    """The name by which the archive knows a place (`path` as `quoted` makes it), without the first slash."""
+    """The member name of a path in the archive, without the first slash. `path` is as `quoted` makes it."""
     return f"{root}/{unquoted(path)}".lstrip("/") if path else root.lstrip("/")
 
 
 def leaves_folder(name: str) -> bool:
-    """Whether an archive's member by this name would land outside of the folder it is unpacked in."""
+    """Whether an archive member of this name would be unpacked outside the target folder."""
     return name.startswith("/") or ".." in name.split("/")
 
 
 def points_outside(path: str, target: str) -> bool:
-    """Whether a link at `path` below a root, to `target`, leads out of that root."""
+    """Whether a link at `path` below a root, to `target`, leads out of the root."""
     if target.startswith("/"):
         return True
     depth = path.count("/")
@@ -165,7 +165,7 @@ def points_outside(path: str, target: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """What makes two files of two days the same file: never the time it was changed alone."""
+    """What identifies a file across backups: its content counts, not its time of change."""
 
     root: str
     path: str
@@ -185,14 +185,16 @@ def _stored(earlier: Iterable[FilesState]) -> Iterator[tuple[_Key, FileFacts]]:
 
 
 def candidate_archives(entries: Iterable[FileEntry], earlier: Iterable[FilesState]) -> set[FileFacts]:
-    """The archives of earlier backups that say they hold one of these files."""
+    """The archives that should hold one of these files according to earlier backups."""
     wanted = {_Key.of(entry) for entry in entries if entry.kind is FileKind.FILE}
     return {archive for key, archive in _stored(earlier) if key in wanted}
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveAssignment:
-    """Where the bytes of each file are to be: the entries with their archives, and the earlier ones used."""
+    """Which archive holds each file: the entries with their archives, and the earlier archives that they
+    need.
+    """
 
     entries: tuple[FileEntry, ...]
     needs: tuple[FileFacts, ...]
@@ -201,10 +203,10 @@ class ArchiveAssignment:
 def assign_archives(
     entries: Sequence[FileEntry], earlier: Sequence[FilesState], intact: Collection[FileFacts], own: str
 ) -> ArchiveAssignment:
-    """The entries, each file with the intact archive that has it already, else with `own`.
+    """The entries, each file with the intact archive that already has it, else with `own`.
 
-    `earlier` goes from the newest on. What it names is the archive that has the bytes, never one that
-    refers to another in turn.
+    `earlier` is ordered, the newest first. An entry names the archive that has the bytes itself, never one
+    that refers to a further archive.
     """
     known: dict[_Key, FileFacts] = {}
     for key, archive in _stored(earlier):
@@ -222,28 +224,28 @@ def assign_archives(
 
 
 def bytes_to_store(sizes: Mapping[tuple[str, str], int], earlier: Iterable[FilesState]) -> int:
-    """Bytes that may have to be stored of files of these sizes, by root and path.
+    """How many bytes of files may have to be stored. `sizes` are bytes by root and path.
 
-    Left out are those of which an earlier backup has one of the same size in the same place.
+    Files that an earlier backup has with the same size and path do not count.
     """
     known = {(key.root, key.path, key.size) for key, _ in _stored(earlier)}
     return sum(size for (root, path), size in sizes.items() if (root, path, size) not in known)
 
 
 def needed_archives(states: Iterable[FilesState | None]) -> set[str]:
-    """The archives that are still needed by the backups with these states (None: one without files).
+    """The archives that backups with these states need (None: a backup without files).
 
-    An archive that a kept backup needs must not go, even when the backup it was made for does.
+    An archive that a kept backup needs is not removed, even when the backup that it was made for is.
     """
     return {facts.file for state in states if state for facts in state.archives}
 
 
 def some_names(entries: Sequence[FileEntry]) -> str:
-    """A few of these files by name, and how many more there are."""
+    """The names of the first few files, and how many more there are."""
     listed = ", ".join(entry.display_path for entry in entries[:_MANY])
     return listed + (f" and {len(entries) - _MANY} more" if len(entries) > _MANY else "")
 
 
 def by_member(entries: Iterable[FileEntry]) -> dict[str, FileEntry]:
-    """The entries by the names that their archives know them by."""
+    """The entries by their member names in archives."""
     return {member_name(entry.root, entry.path): entry for entry in entries}

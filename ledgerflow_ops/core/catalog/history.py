@@ -1,4 +1,4 @@
-"""What stays of a backup that rotation has taken away: a record of the removal, and its small facts."""
+"""What is kept of an expired backup: a record of its removal, and its summary."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -17,17 +17,19 @@ GOING = ".going.json"
 
 WHOLE = timedelta(days=90)
 KNOWN = timedelta(days=500)
-"""How long whole manifests and proofs, and the small facts, stay at the least, measured as retention does."""
+"""How long manifests and proofs (WHOLE) and summaries (KNOWN) are kept at least, measured as
+retention does.
+"""
 KEPT_WHOLE, KEPT_KNOWN = 90, 500
-"""How many stay however old they are: a clock that is years ahead must not empty the history."""
+"""How many are kept at any age: a clock that is years ahead must not empty the history."""
 
 _SUMMARY = TypeAdapter(BackupSummary)
 
 
 class FileRecord(Record):
-    """A file as it was when its removal was decided. Only what is still the same is removed.
+    """A file as it was when its removal was decided. It is removed only if it is still the same.
 
-    `size` is -1 for one whose bytes were only in the cloud.
+    `size` is in bytes, -1 for a file whose bytes were only in the cloud.
     """
 
     file: str
@@ -36,7 +38,7 @@ class FileRecord(Record):
 
 
 class RemovalPart(Record):
-    """What goes in one location, in this order. `archive` is that of files, which others may still need.
+    """The files to remove in one location, in this order. `archive` holds files that other backups may need.
 
     `looked` is false for a location that could not be reached when the removal was decided.
     """
@@ -49,19 +51,19 @@ class RemovalPart(Record):
 
 
 class Removal(Record):
-    """The removal of one backup: decided, and not over until all its parts are gone and its day is wiped."""
+    """The removal of one backup. It is complete when all its parts are removed and its partition is wiped."""
 
     version: Literal[1] = 1
     file: str
     key: str
-    """What its manifest and its facts are called in the history, without endings."""
+    """The name of its manifest and its facts in the history, without endings."""
     digest: str
     day: date
     reasons: tuple[str, ...]
     who: str
     at: datetime
     retired: bool = False
-    """Whether its manifest lies in the history: from then on it is no backup any more."""
+    """Whether its manifest was moved to the history: from then on it is no backup."""
     wiped: bool = False
     parts: tuple[RemovalPart, ...] = ()
 
@@ -82,39 +84,39 @@ class Removal(Record):
 
     @classmethod
     def decode(cls, data: bytes, file: str) -> "Removal":
-        """The record in `data`; BadBackup when it was edited or cut."""
+        """The record in `data`; BadBackup (exit 4) when it was edited or truncated."""
         try:
             return cls.model_validate(decode_sealed(data, file))
         except ValidationError as error:
             raise BadBackup(
                 f"{file}: not a removal that this version can read: {'; '.join(validation_problems(error))}",
-                hint="Look what is left of that backup in the folder above, then remove the file.",
+                hint="Check what is left of that backup in the folder above, then remove the file.",
             ) from None
 
 
 def encode_facts(summary: BackupSummary) -> bytes:
-    """A summary as the history keeps it."""
+    """A summary as the history stores it."""
     return encode_sealed(_SUMMARY.dump_python(summary, mode="json"))
 
 
 def decode_facts(data: bytes, file: str) -> BackupSummary:
-    """The summary in `data`; BadBackup when it was edited or cut."""
+    """The summary in `data`; BadBackup (exit 4) when it was edited or truncated."""
     try:
         return _SUMMARY.validate_python(decode_sealed(data, file))
     except ValidationError as error:
         raise BadBackup(
             f"{file}: not facts that this version can read: {'; '.join(validation_problems(error))}",
-            hint="Nothing but the statistics need it: remove the file.",
+            hint="Only statistics need it: remove the file.",
         ) from None
 
 
 def expired_records(
     points: Sequence[tuple[str, datetime]], since: datetime, age: timedelta, kept: int
 ) -> set[str]:
-    """Which of these (name, recovery point) go out of the history.
+    """The names of the records to remove from the history, of pairs of name and recovery point.
 
-    Only what is older than `age` before `since`, the newest proven recovery point, and not among the
-    `kept` newest.
+    These are older than `age` before `since`, the newest proven recovery point, and not among the `kept`
+    newest.
     """
     newest_first = sorted(points, key=lambda pair: pair[1], reverse=True)
     return {name for name, point in newest_first[kept:] if point < since - age}

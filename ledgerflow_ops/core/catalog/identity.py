@@ -1,4 +1,4 @@
-"""Which database an environment is, and when to refuse it."""
+"""Which database belongs to an environment, and when another one is refused."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,11 +9,11 @@ from ledgerflow_ops.core.errors import Refused
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Where a database was met, and how far its server had come. What could not be told is None or empty.
+    """Where a database was seen, and its server's WAL position. What is unknown is None or empty.
 
     `addresses` are host:port, or a container's label: the one that answered, then the others that the URL
-    names. `oids` are the database's own OID and those that restores of ours gave or left it. `lsn` is flushed
-    WAL (pg_lsn's text) on `timeline`; of a standby it is what it had replayed.
+    names. `oids` are the database's own OID and those that our restores gave or left it. `lsn` is the flushed
+    WAL position (text of pg_lsn) on `timeline`; for a standby it is the replayed position.
     """
 
     addresses: tuple[str, ...] = ()
@@ -29,15 +29,15 @@ class Observation:
             f"timeline {self.timeline}" if self.timeline else "",
             f"{'replayed to ' if self.standby else ''}LSN {self.lsn}" if self.lsn else "",
         ]
-        return ", ".join(part for part in parts if part) or "place not known"
+        return ", ".join(part for part in parts if part) or "place unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A database of a server: the cluster's system identifier (set once by initdb) and the name.
+    """A database: its cluster's system identifier (set once by initdb) and its name.
 
-    Every copy of the cluster's files has the same. What else was `seen` of it can change in a database that
-    is still the same one, and is no part of its identity: a change is asked about.
+    Every copy of the cluster's files has the same. The other facts, in `seen`, can change while the database
+    stays the same. They are no part of its identity, but a person has to accept a change of them.
     """
 
     system_identifier: str
@@ -49,16 +49,16 @@ class Identity:
 
 
 def is_remembered(environment: Environment, current: Identity, known: Mapping[Environment, Identity]) -> bool:
-    """Whether `found` is this environment's database, given what is `known`.
+    """Whether `current` is this environment's database, given what is `known`.
 
-    Returns True when it is the remembered one, False when the environment has none yet and this one is
-    free to be taken. Refused when it is another environment's, or not the one remembered.
+    Returns True when it is the remembered one, False when the environment has none yet and this one belongs
+    to no other. Refused (exit 3) when it belongs to another environment, or differs from the remembered one.
     """
     for other, identity in known.items():
         if other is not environment and identity == current:
             raise Refused(
                 f"LEDGER_ENV is {environment}, but its URL leads to {other}'s {current}.",
-                hint=f"Mend LEDGER_{environment.upper()}_DATABASE_URL or compose; nothing was touched.",
+                hint=f"Correct LEDGER_{environment.upper()}_DATABASE_URL or compose; nothing was touched.",
             )
     remembered = known.get(environment)
     if remembered is not None and remembered != current:
@@ -71,10 +71,11 @@ def is_remembered(environment: Environment, current: Identity, known: Mapping[En
 
 
 def require_unchanged(environment: Environment, current: Identity, remembered: Identity) -> None:
-    """Refused when the remembered database is met in another place, or behind what was backed up of it.
+    """Refused (exit 3) when the database is at another address than remembered, or behind its last backup.
 
-    A clone of the cluster has its system identifier and its database's name; so has the same cluster after
-    a failover or a move. Which it is, nobody can tell from here: a person is asked, once.
+    A clone of the cluster has the same system identifier and database name, and so has the cluster itself
+    after a failover or a move. They cannot be told apart from here, so a person has to accept the change,
+    once.
     """
     if not (current.seen and remembered.seen):
         return
@@ -92,23 +93,23 @@ def _changes(then: Observation, now: Observation) -> Iterator[str]:
     if then.addresses and now.addresses and not {*then.addresses} & {*now.addresses}:
         yield f"it was at {then.addresses[0]}, and is at {now.addresses[0]}"
     if then.oids and now.oids and now.oids[0] not in then.oids:
-        yield f"its OID was {then.oids[0]}, and is {now.oids[0]}: it was dropped and made again"
-    if now.standby:  # it lags, or is on its primary's earlier timeline for a while: no sign of anything
+        yield f"its OID was {then.oids[0]}, and is {now.oids[0]}: it was dropped and created again"
+    if now.standby:  # a standby may lag, or be on its primary's earlier timeline for a while
         return
     if then.timeline and now.timeline and now.timeline < then.timeline:
         yield f"its server was on timeline {then.timeline}, and is on {now.timeline}"
     if then.lsn and now.lsn and lsn_position(now.lsn) < lsn_position(then.lsn):
-        yield f"its server stands at LSN {now.lsn}, before the {then.lsn} of the last backup"
+        yield f"its server is at LSN {now.lsn}, before the {then.lsn} of the last backup"
 
 
 def lsn_position(lsn: str) -> int:
-    """A pg_lsn as bytes of WAL; ValueError for what is none."""
+    """A pg_lsn as a byte position in the WAL; ValueError for text that is none."""
     high, low = lsn.split("/")
     return (int(high, 16) << 32) + int(low, 16)
 
 
 def merge_observation(current: Identity, remembered: Identity | None) -> Identity:
-    """What is to be remembered of `found`: OIDs that are known to be its own stay so."""
+    """The identity to remember: `current`, with the OIDs that were remembered before."""
     if remembered is None or remembered != current or remembered.seen is None:
         return current
     if current.seen is None:
@@ -118,7 +119,7 @@ def merge_observation(current: Identity, remembered: Identity | None) -> Identit
 
 
 def with_oids(remembered: Identity, oids: tuple[int, ...]) -> Identity:
-    """The same identity, to which these OIDs belong as well."""
+    """The same identity with these OIDs added."""
     if remembered.seen is None:
         return remembered
     known = tuple(dict.fromkeys([*remembered.seen.oids, *oids]))

@@ -1,6 +1,6 @@
-"""The index of an environment's backups as text: a cache of summaries, never a truth.
+"""The index of an environment's backups: a cache of summaries that can be rebuilt from the files at any time.
 
-A record holds the mark of the files that it was read from; whoever finds another mark reads them again.
+A record holds the mark of the files that it was read from. When the mark differs, they are read again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,9 @@ _INSTANTS = {"recovery_point", "finished_at", "examined_at", "restored_at"}
 
 @dataclass(frozen=True, slots=True)
 class IndexRecord:
-    """One dump as it was read, the mark of all files that this came from, and those beside its own."""
+    """One dump as it was read, the mark of all files it was read from, and the archives of other backups it
+    needs.
+    """
 
     mark: str
     archives: tuple[str, ...]
@@ -30,14 +32,16 @@ class IndexRecord:
 
 
 def encode(records: Iterable[IndexRecord], *, code: str, folder: str) -> bytes:
-    """The index's bytes. `code` says which program wrote it, `folder` what it is the index of."""
+    """The index's bytes. `code` identifies the version of the program, `folder` the indexed folder."""
     layouts: dict[tuple[str, ...], int] = {}
     rows = [_encoded(record, layouts) for record in records]
     return encode_sealed({"code": code, "folder": folder, "layouts": list(layouts), "records": rows})
 
 
 def decode(data: bytes, environment: Environment, *, code: str, folder: str) -> dict[str, IndexRecord]:
-    """The records by stem. None of them where the bytes are damaged, or another program's or folder's."""
+    """The records by stem. The result is empty where the bytes are damaged or of another program
+    or folder.
+    """
     try:
         content = decode_sealed(data, "index")
         if (content["code"], content["folder"]) != (code, folder):

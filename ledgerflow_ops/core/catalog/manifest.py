@@ -27,8 +27,8 @@ _OPTIONAL = ("files", "properties", "warnings", "unheld", "notes", "preloaded", 
 class TableContent(Record):
     """One table's data in the archive: rows, bytes of COPY text, xxh3-128 of that text.
 
-    `root` is the partitioned table that a load puts the rows into, which then may go to other partitions;
-    None where they go into the table itself. It is left out of records then, as in those of earlier versions.
+    `root` is the partitioned table into which the rows are loaded, which may put them into other partitions;
+    None where they are loaded into the table itself. Records then omit it, as those of earlier versions do.
     """
 
     rows: int
@@ -44,7 +44,7 @@ class TableContent(Record):
 
 
 class SequenceState(Record):
-    """What setval is called with."""
+    """A sequence's state: the arguments of setval (value, is_called)."""
 
     value: int
     called: bool
@@ -58,7 +58,7 @@ class LargeObjects(Record):
 
 
 class Contents(Record):
-    """What the archive's own stream holds."""
+    """The contents of the archive, read from its own data stream."""
 
     tables: dict[str, TableContent]
     sequences: dict[str, SequenceState]
@@ -66,7 +66,7 @@ class Contents(Record):
 
 
 class TableFacts(Record):
-    """What the source says of a table under the snapshot: exact count and sums of numeric columns."""
+    """A table's facts read from the source in the snapshot: exact row count and sums of numeric columns."""
 
     rows: int
     sums: dict[str, str | None]
@@ -145,11 +145,12 @@ class Setting(Record):
 
 
 class DatabaseProperties(Record):
-    """What the server keeps of a database outside of it. `provider` is pg_database's datlocprovider.
+    """Properties of a database that the server stores outside of it. `provider` is
+    pg_database.datlocprovider.
 
     `tablespace` is the database's own where that is not the server's default, `template` whether it may be
-    copied by all, `labels` its security labels, each a provider and a label; they are left out of records
-    where they are None, as in those of earlier versions.
+    copied by all, `labels` its security labels, each a provider and a label. Records omit those that are
+    None, as records of earlier versions do.
     """
 
     owner: str
@@ -174,14 +175,14 @@ class DatabaseProperties(Record):
 
 
 class TableOfContents(Record):
-    """The archive's list of entries: how many, and a digest of the list."""
+    """The archive's table of contents: the number of entries, and a digest of the list."""
 
     entries: int
     digest: str
 
 
 class RunFacts(Record):
-    """Who made it, why, and in which Dagster run."""
+    """Who made the backup, why, and in which Dagster run."""
 
     run_id: str
     who: str
@@ -192,7 +193,7 @@ class Manifest(Record):
     """The record whose presence makes a dump a backup.
 
     Times are aware; sizes are bytes; durations are seconds. The file ends with the SHA-256 of all its
-    bytes before that, so a manifest that was edited or cut shows.
+    bytes before that, so an edited or truncated manifest is recognised.
     """
 
     version: Literal[1] = 1
@@ -217,13 +218,17 @@ class Manifest(Record):
     contents: Contents
     properties: DatabaseProperties | None = None
     warnings: tuple[DumpWarning, ...] | None = None
-    """What was said of the dump while it was taken; None where nothing was, and in earlier manifests."""
+    """The warnings given while the dump was taken; None where there were none, and in earlier manifests."""
     unheld: tuple[str, ...] | None = None
-    """Unlogged tables and sequences of a standby: it has nothing of their data, so neither has the dump."""
+    """Unlogged tables and sequences of a standby: it has none of their data, so the dump has none either."""
     notes: tuple[str, ...] | None = None
-    """What the source has and the dump does not carry, in sentences; None in earlier versions' manifests."""
+    """Sentences about what the source has and the dump does not carry; None in earlier versions'
+    manifests.
+    """
     preloaded: tuple[str, ...] | None = None
-    """What the source's server preloads; None where the account is not told, and in earlier manifests."""
+    """The libraries that the source's server preloads; None where the account may not read them, and in
+    earlier manifests.
+    """
     members: dict[str, str] | None = None
     """The relations that belong to extensions, with their extension; None in earlier manifests."""
     run: RunFacts
@@ -241,12 +246,14 @@ class Manifest(Record):
 
     @property
     def remedy(self) -> str:
-        """What to do about that."""
+        """What to do about the missing objects."""
         return dump_warnings.missing_remedy(self.warnings)
 
     @property
     def ceiling(self) -> Rung:
-        """How far it can be proven: one that lacks an object equals its seal, and is not the database."""
+        """The highest rung it can reach: a dump that lacks objects may equal its seal, but not the
+        database.
+        """
         return Rung.EQUAL if self.lacks else Rung.VALID
 
     @cached_property
@@ -259,16 +266,20 @@ class Manifest(Record):
         return encode_sealed(self._fields())
 
     def _fields(self) -> dict[str, Any]:
-        """What the file holds. What earlier versions did not know is left out where there is none of it:
+        """The fields that the file holds. Optional fields that earlier versions did not know are omitted
+        while None.
 
-        proofs name the digest of their manifest, and one of an earlier version must keep its own.
+        Proofs name the digest of their manifest, so the digest of an earlier version's manifest must not
+        change.
         """
         absent = {name for name in _OPTIONAL if getattr(self, name) is None}
         return self.model_dump(mode="json", exclude=absent)
 
     @classmethod
     def decode(cls, data: bytes, file: str) -> "Manifest":
-        """The manifest in `data`; BadBackup when it was edited, cut or is of a version not known here."""
+        """The manifest in `data`; BadBackup (exit 4) when it was edited, truncated or is of an unknown
+        version.
+        """
         try:
             return cls.model_validate(decode_sealed(data, file))
         except ValidationError as error:
@@ -285,7 +296,9 @@ def encode_sealed(fields: Mapping[str, Any]) -> bytes:
 
 
 def decode_sealed(data: bytes, file: str) -> dict[str, Any]:
-    """The fields of a record written by `encode_sealed`; BadBackup unless every byte is as it was written."""
+    """The fields of a record written by `encode_sealed`; BadBackup (exit 4) unless every byte is
+    as written.
+    """
     hint = "It was changed or cut after it was written. Take it from another location; do not edit it."
     text, mark, _ = data.rpartition(MARK)
     if not mark or text + TAIL % hashlib.sha256(text).hexdigest().encode() != data:
@@ -312,7 +325,7 @@ def _text(fields: Mapping[str, Any]) -> bytes:
 
 
 def validation_problems(error: ValidationError) -> list[str]:
-    """A validation error's places and reasons, one each, without the values."""
+    """The field and the reason of each problem of a validation error, without the values."""
     return [
         f"{'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')}"
         for item in error.errors(include_input=False)

@@ -16,7 +16,7 @@ PIN = ".pin.json"
 PARTIAL = ".partial"
 
 OURS = (DUMP, FILES, GLOBALS, MANIFEST, PROOF, PIN)
-"""The endings this system writes; a `.partial` of anything else is not ours to touch."""
+"""The endings of files that this system writes; a `.partial` of any other file is not ours."""
 
 MAGIC = b"PGDMP"
 """The first bytes of every archive in pg_dump's custom format."""
@@ -27,7 +27,7 @@ _LONGEST = 200
 
 @dataclass(frozen=True, slots=True)
 class BackupName:
-    """The stem that a dump and its sidecars share."""
+    """The stem of the names that a dump and the files beside it share."""
 
     stem: str
 
@@ -67,14 +67,16 @@ class BackupName:
 def default_names(environment: Environment, local_now: datetime) -> tuple[BackupName, BackupName]:
     """The names for a backup begun at `local_now` (in the environment's time zone), in order of preference.
 
-    Returns the name to the minute, and the one to the second for when the first is taken.
+    Returns the name to the minute, and the one to the second in case the first is taken.
     """
     stem = f"ledgerflow_{environment}_{local_now:%Y%m%d}"
     return BackupName(f"{stem}_{local_now:%H%M}"), BackupName(f"{stem}_{local_now:%H%M%S}")
 
 
 def custom_name(environment: Environment, file: str) -> BackupName:
-    """The name asked for with FILE=; SettingsError unless it is a plain name fit for this environment."""
+    """The name given with FILE=; SettingsError (exit 2) unless it is a plain name that fits the
+    environment.
+    """
     hint = "Give a plain name inside the environment's folder, such as FILE=before_migration.dump."
     if len(file) > _LONGEST or not _CUSTOM.fullmatch(file) or ".." in file:
         raise SettingsError(f"FILE={file!r} is not a plain name that ends in .dump.", hint=hint)

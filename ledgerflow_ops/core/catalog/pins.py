@@ -1,4 +1,4 @@
-"""A pin: why a backup must stay, whatever a rotation would decide."""
+"""A pin: it keeps a backup whatever a rotation would decide."""
 
 import re
 from datetime import date, datetime, time, timedelta
@@ -15,7 +15,7 @@ _LONGEST_DAYS = 36_500
 
 
 class Pin(Record):
-    """Who keeps a backup, since when, why, and until when (None: until it is taken away)."""
+    """Who keeps a backup, since when, why, and until when (None: until the pin is removed)."""
 
     file: str
     reason: str
@@ -33,7 +33,7 @@ class Pin(Record):
 
     @classmethod
     def decode(cls, data: bytes, file: str) -> "Pin":
-        """The pin in `data`; BadBackup when it was edited or cut."""
+        """The pin in `data`; BadBackup (exit 4) when it was edited or truncated."""
         try:
             return cls.model_validate(decode_sealed(data, file))
         except ValidationError as error:
@@ -44,8 +44,9 @@ class Pin(Record):
 
 
 def parse_until(until: str, now: datetime, zone: ZoneInfo) -> datetime | None:
-    """When a pin ends that is meant to hold `until` a day (2027-01-31, that day included) or for so many
-    days (90d); None for an empty text, which is no end. SettingsError for anything else, and for the past.
+    """The end (aware) of a pin that holds until a day (2027-01-31, that day included) or for some days (90d).
+
+    None for an empty text: no end. SettingsError (exit 2) for any other text, and for a day in the past.
     """
     if not until:
         return None

@@ -11,9 +11,9 @@ from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.models import Record
 
 SOURCE = "source"
-"""The cause of a check that found the file whole, and the database it was taken of at fault."""
+"""The cause of a check that found the file intact, but its source database not restorable."""
 INCOMPLETE = "incomplete"
-"""The cause of a check that found the dump to lack something of its database."""
+"""The cause of a check that found objects of the database missing from the dump."""
 
 
 class Verdict(StrEnum):
@@ -25,7 +25,7 @@ class Verdict(StrEnum):
 
 
 class Doubt(Record):
-    """A later examination that did not get as far as the bytes: of what they are now it knows nothing."""
+    """A later examination that could not read the bytes: their present state is unknown."""
 
     at: AwareDatetime
     message: str
@@ -34,7 +34,7 @@ class Doubt(Record):
 
 
 class Proof(Record):
-    """One examination of one backup. It speaks only of the dump and the manifest whose digests it names.
+    """One examination of one backup. It is valid only for the dump and the manifest whose digests it names.
 
     `rto_seconds` is the restore time that the drill measured, or None where nothing was restored.
     """
@@ -53,21 +53,21 @@ class Proof(Record):
     who: str
     run_id: str
     doubt: Doubt | None = None
-    """Why it does not count just now; None where nothing came in between, and in earlier versions' proofs."""
+    """Why the proof does not count at present; None without a doubt, and in earlier versions' proofs."""
 
     @property
     def proven(self) -> bool:
-        """Whether the backup counts."""
+        """Whether it proves the backup valid."""
         return self.verdict is Verdict.GOOD and self.rung >= PROVEN and self.doubt is None
 
     @property
     def unrestorable(self) -> str:
-        """Why the source cannot be restored by anybody; empty where that is not what was found."""
+        """Why no server can restore the source; empty where that was not found."""
         return self._failed(SOURCE)[0] if self.verdict is Verdict.BAD else ""
 
     @property
     def incomplete(self) -> tuple[str, str]:
-        """What of the database was found not to be in the dump, and what to do; empty where nothing was."""
+        """Which objects are missing from the dump, and what to do; both empty where none are."""
         return self._failed(INCOMPLETE)
 
     def _failed(self, cause: str) -> tuple[str, str]:
@@ -84,7 +84,7 @@ class Proof(Record):
 
     @classmethod
     def decode(cls, data: bytes, file: str) -> "Proof":
-        """The proof in `data`; BadBackup when it was edited or cut."""
+        """The proof in `data`; BadBackup (exit 4) when it was edited or truncated."""
         try:
             return cls.model_validate(decode_sealed(data, file))
         except ValidationError as error:
@@ -94,18 +94,18 @@ class Proof(Record):
             ) from None
 
     def speaks_of(self, sha256: str, manifest_digest: str) -> bool:
-        """Whether it was made for exactly this dump under exactly this manifest."""
+        """Whether it was made for exactly this dump and this manifest."""
         return self.sha256 == sha256 and self.manifest_digest == manifest_digest
 
 
 def supersedes(new: Proof, old: Proof | None) -> bool:
     """Whether `new` takes the place of `old`.
 
-    An examination that could not judge replaces nothing. A bad verdict always counts.
-    A good one counts unless the old one had proven more of the same files; a bad old one only gives way
-    to one that got past the place where it failed, or reading a backup would clear what a drill found.
-    (A drill does not stop at *readable* on its way, so its rung alone does not tell that place. It asks all
-    that reading asks, so that none of its good verdicts clears what it has not looked at.)
+    An examination without a verdict replaces nothing. A bad verdict always replaces. A good one replaces
+    unless the old one had proven more of the same files. A bad verdict is only replaced by an examination
+    that got past the point where the bad one failed; otherwise merely reading a backup would clear what a
+    drill found. (The rung alone does not show that point, because a drill does not stop at *readable*. A
+    drill checks all that reading checks, so its good verdict clears nothing that it has not examined.)
     """
     if new.verdict is Verdict.UNJUDGED:
         return False
@@ -119,10 +119,10 @@ def supersedes(new: Proof, old: Proof | None) -> bool:
 
 
 def updated_proof(new: Proof, old: Proof | None) -> Proof | None:
-    """The proof that is kept once `new` was found; None where the old one stays as it is.
+    """The proof to store after the examination `new`; None where the old one stays as it is.
 
-    Whoever has read the bytes, and found them to be the committed ones, has answered a doubt: what an earlier
-    proof says of these bytes holds again.
+    An examination that read the bytes and found them to be the committed ones removes a doubt: what the
+    earlier proof says of these bytes is valid again.
     """
     if supersedes(new, old):
         return new

@@ -1,4 +1,4 @@
-"""The record of a backup in the making: which files are its own, until its manifest commits them."""
+"""The record of an unfinished backup: which files belong to it, until its manifest commits them."""
 
 from typing import Literal
 
@@ -13,7 +13,7 @@ ENDING = ".making.json"
 
 
 class PlacedFile(Record):
-    """A file as it was just before it was given its name: renaming changes neither of the two."""
+    """A file just before it was renamed to its name: a rename changes neither inode nor size (bytes)."""
 
     file: str
     inode: int
@@ -21,7 +21,7 @@ class PlacedFile(Record):
 
 
 class UnfinishedBackup(Record):
-    """What has been put beside a manifest that is not there yet."""
+    """The files of a backup whose manifest is not written yet."""
 
     version: Literal[1] = 1
     stem: str
@@ -32,7 +32,7 @@ class UnfinishedBackup(Record):
 
     @classmethod
     def decode(cls, data: bytes, file: str) -> "UnfinishedBackup":
-        """The record in `data`; BadBackup when it was edited or cut."""
+        """The record in `data`; BadBackup (exit 4) when it was edited or truncated."""
         try:
             made = cls.model_validate(decode_sealed(data, file))
             for placed in made.placed:
@@ -41,10 +41,10 @@ class UnfinishedBackup(Record):
         except ValidationError as error:
             raise BadBackup(
                 f"{file}: no record that this version can read: {'; '.join(validation_problems(error))}",
-                hint="Remove the file. A dump without a manifest beside it is no backup.",
+                hint="Remove the file. A dump without a manifest is no backup.",
             ) from None
 
 
 def record_name(name: BackupName) -> str:
-    """What the record of this backup is called. It is hidden: no backup's file is."""
+    """The file name of this backup's record. It is hidden, unlike the files of backups."""
     return f".{name.stem}{ENDING}"

@@ -75,11 +75,11 @@ def test_what_may_change_in_the_same_database_asks_nothing(now: Observation) -> 
         (Observation(("db1:5432",), (16384,), 2, "0/6000000"), "was on timeline 3, and is on 2"),
         (
             Observation(("db1:5432",), (16384,), 3, "0/4FFFFFF"),
-            "stands at LSN 0/4FFFFFF, before the 0/5000000",
+            "is at LSN 0/4FFFFFF, before the 0/5000000",
         ),
         (
             Observation(("db1:5432",), (16384,), 4, "0/4FFFFFF"),
-            "stands at LSN 0/4FFFFFF",
+            "is at LSN 0/4FFFFFF",
         ),  # recovered to before
         (Observation(("db3:5432",), (), None, "0/1", standby=True), "it was at db1:5432"),
     ],
