@@ -213,6 +213,20 @@ def test_a_table_that_flows_may_hold_any_number(plain: list[BackupSummary]) -> N
         assert not [one for one in found if one.subject == SESSIONS]
 
 
+def test_two_backups_are_enough_for_another_schema(plain: list[BackupSummary]) -> None:
+    found = anomalies.find_anomalies([plain[0], replace(plain[1], schema="another")])
+    assert [each.kind for each in found] == ["schema"]
+    assert anomalies.find_anomalies(plain[:1]) == []
+
+
+def test_a_backup_of_two_hundred_days_ago_is_looked_at_and_no_older_one(plain: list[BackupSummary]) -> None:
+    newest = plain[-1]
+    older = [
+        replace(plain[place], day=newest.day - timedelta(days=days)) for place, days in ((0, 201), (1, 200))
+    ]
+    assert daily_backups([*older, newest]) == [older[1], newest]
+
+
 def test_another_schema_is_told_once(plain: list[BackupSummary]) -> None:
     migrated = [replace(one, schema="another") for one in plain[100:]]
     first = one(anomalies.find_anomalies([*plain[:100], *migrated[:1]]), "schema")
