@@ -26,7 +26,7 @@ from dagster._core.storage.runs.schema import RunsTable
 from dagster._serdes import ConfigurableClassData, deserialize_value, serialize_value
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.event_log import PostgresEventLogStorage
-from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
+from dagster_postgres.utils import create_pg_engine, get_token_provider_from_config, pg_url_from_config
 from sqlalchemy.engine import Connection
 
 from ledgerflow_ops.core.environments import Environment
@@ -133,6 +133,23 @@ class LedgerEventLog(PostgresEventLogStorage):
             self.delete_events(run_id)
 
 
+_ENGINES: dict[str, db.Engine] = {}
+_POOL: dict[str, Any] = {"pool_size": 2, "max_overflow": 20, "pool_recycle": 3600, "pool_pre_ping": True}
+"""Connections that a process keeps open, those it may open beside them, and the seconds after which one is
+replaced. Each is tried before it is used: the server may have been started anew meanwhile."""
+
+
+def _engine(postgres_url: str) -> db.Engine:
+    """This process's connections to the storage at that address.
+
+    Dagster opens a connection for each query, some 300 in an idle minute of the daemon, and each costs the
+    server a process.
+    """
+    if postgres_url not in _ENGINES:
+        _ENGINES[postgres_url] = create_pg_engine(postgres_url, isolation_level="AUTOCOMMIT", **_POOL)
+    return _ENGINES[postgres_url]
+
+
 class LedgerStorage(DagsterPostgresStorage):
     """dagster-postgres's storage with that event log; dagster.yaml names it. The tables are the same."""
 
@@ -143,9 +160,15 @@ class LedgerStorage(DagsterPostgresStorage):
         inst_data: ConfigurableClassData | None = None,
         token_provider: "PgTokenProvider | None" = None,
     ) -> None:
-        super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
+        # Each tick of a sensor makes an instance of its own: the tables are looked for by the first one.
+        looked_for = should_autocreate_tables and postgres_url not in _ENGINES
+        super().__init__(postgres_url, looked_for, inst_data, token_provider)
         # The tables are there by now, so this one need not look for them again.
         self._ledger_events = LedgerEventLog(postgres_url, False, token_provider=token_provider)
+        if token_provider is None:
+            engine = _engine(postgres_url)
+            for part in (self._run_storage, self._schedule_storage, self._ledger_events):
+                part._engine = engine  # noqa: SLF001
 
     @classmethod
     def from_config_value(

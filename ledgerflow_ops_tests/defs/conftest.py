@@ -18,6 +18,7 @@ def template(session_root: Path, embedded: Embedded) -> Iterator[str]:
     with storage.fresh(embedded.start()) as made:
         with Bench(session_root, made).instance():
             pass
+        storage.disconnect(made)
         yield made.parameters["dbname"]
 
 

@@ -33,11 +33,11 @@ class Servers:
     address: str = ""
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, name: str, *arguments: str) -> None:
+    def start(self, name: str, *command: str) -> None:
         """Start a server in a session of its own."""
         with (self.bench.root / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
-                [str(Path(sys.executable).parent / f"dagster-{name}"), *arguments, "-w", str(self.workspace)],
+                command,
                 env=self.variables,
                 cwd=PROJECT,
                 stdin=subprocess.DEVNULL,
@@ -47,12 +47,14 @@ class Servers:
             )
 
     def daemon(self) -> None:
-        self.start("daemon", "run")
+        module = "ledgerflow_ops.defs.daemon"
+        self.start("daemon", sys.executable, "-m", module, "--workspace", str(self.workspace))
 
     def webserver(self) -> None:
         port = free_port()
         self.address = f"http://127.0.0.1:{port}"
-        self.start("webserver", "-h", "127.0.0.1", "-p", str(port))
+        program = str(Path(sys.executable).parent / "dagster-webserver")
+        self.start("webserver", program, "-h", "127.0.0.1", "-p", str(port), "-w", str(self.workspace))
         self.until(self._answers, "the web page answers")
 
     def kill(self, name: str, *, family: bool) -> None:

@@ -21,3 +21,12 @@ def fresh(server: Database, template: str = "template0") -> Iterator[Database]:
     finally:
         with server.connect() as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def disconnect(database: Database) -> None:
+    """End the connections to it that an instance has left open: with them it cannot be copied."""
+    with database.named("postgres").connect() as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+            [database.parameters["dbname"]],
+        )

@@ -156,8 +156,6 @@ def test_what_was_left_of_a_boot_before_is_not_taken_for_ours(dev: Shell) -> Non
 def _is_daemon_of(process: psutil.Process, home: str) -> bool:
     try:
         words = process.cmdline()
-        return any(word.endswith("dagster-daemon") for word in words) and (
-            process.environ().get("DAGSTER_HOME") == home
-        )
+        return "ledgerflow_ops.defs.daemon" in words and (process.environ().get("DAGSTER_HOME") == home)
     except psutil.Error:
         return False

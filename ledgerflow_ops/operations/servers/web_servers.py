@@ -20,6 +20,7 @@ from ledgerflow_ops.operations.embedded_postgres import storage
 from ledgerflow_ops.operations.servers.webpages import WORKSPACE, pages
 from ledgerflow_ops.places import PROJECT
 
+_DAEMON = "ledgerflow_ops.defs.daemon"
 _PATIENCE = 90.0
 
 
@@ -40,7 +41,7 @@ def _up(ctx: OperationContext) -> str:
     owner, viewers = pages(ctx.settings)
     variables = _variables(ctx)
     if not daemon.running():
-        daemon.start([_program("dagster-daemon"), "run", "-w", WORKSPACE], variables, "")
+        daemon.start([sys.executable, "-m", _DAEMON, "--workspace", WORKSPACE], variables, "")
     owner.run(variables)
     if viewers.wanted:
         viewers.run(variables)
