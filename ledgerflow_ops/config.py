@@ -87,8 +87,8 @@ class Settings(BaseSettings):
     viewers_port: int | None = Field(default=None, ge=1024, le=65535)
     web_addresses: tuple[WebOrigin, ...] = ()
     web_proxy_secret_file: FolderPath | None = None
-    guard: GuardSettings = GuardSettings()
-    alerts: AlertSettings = AlertSettings()
+    guard: GuardSettings = Field(default_factory=GuardSettings)
+    alerts: AlertSettings = Field(default_factory=AlertSettings)
     dagster_database_url: Url | None = None
     dagster_database_url_file: FolderPath | None = None
     environments: dict[Environment, EnvironmentSettings] = Field(default_factory=dict, validate_default=True)

@@ -41,7 +41,7 @@ Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "satur
 class Rule(BaseModel):
     """A data rule as the file writes it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str = Field(min_length=1)
     sql: str = Field(min_length=1)
@@ -51,7 +51,7 @@ class Rule(BaseModel):
 class GuardSettings(BaseModel):
     """What ledger_docker protects beside what it finds itself."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     volumes: tuple[str, ...] = ()
     fresh_minutes: int = Field(default=60, ge=1, le=7 * 24 * 60)
@@ -60,7 +60,7 @@ class GuardSettings(BaseModel):
 class Channel(BaseModel):
     """Where alerts go: an apprise URL, for some environments, from a level on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str = Field(min_length=1)
     url: AlertUrl | None = None
@@ -86,7 +86,7 @@ class Channel(BaseModel):
 class AlertSettings(BaseModel):
     """How somebody is told. Quiet hours never hold back prod's critical ones."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     channels: tuple[Channel, ...] = ()
     remind_hours: float = Field(default=24, gt=0)
@@ -119,7 +119,7 @@ class AlertSettings(BaseModel):
 class Compose(BaseModel):
     """A PostgreSQL that is a service of a Compose project. What is left out, its container says."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     project: ProjectName
     file: FolderPath
@@ -133,7 +133,7 @@ class Compose(BaseModel):
 class EnvironmentSettings(BaseModel):
     """One environment. Sizes are bytes; the schedule is a local time of day."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     database_url: Url | None = None
     database_url_file: FolderPath | None = None

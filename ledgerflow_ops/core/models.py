@@ -6,9 +6,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 class Record(BaseModel):
-    """A frozen record that knows all its fields."""
+    """A frozen record that knows all its fields.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    What checks them is built with the first record: most processes read few kinds of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def _bare(name: str) -> str:

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import psutil
-
 from ledgerflow_ops.adapters.storage.cloud_placeholders import is_dataless, is_placeholder, own_name
 from ledgerflow_ops.adapters.system import disk_space, regular_files
 from ledgerflow_ops.adapters.system.os_errors import translated
@@ -267,6 +265,8 @@ class Folder:
 
     def _abandoned(self, name: str) -> bool:
         """Whether the process that began the file is gone: its number may be another process's by now."""
+        import psutil  # takes long, and is needed once
+
         try:
             begun = self.file(name).lstat().st_mtime
             return psutil.Process(int(name.split(".")[-2])).create_time() > begun + _SLACK

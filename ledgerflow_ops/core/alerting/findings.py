@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -128,15 +129,17 @@ class AlertState:
 
     def encode(self) -> bytes:
         """The state as JSON, as it is stored."""
-        return _FORM.dump_json(self, indent=1)
+        return _form().dump_json(self, indent=1)
 
     @classmethod
     def decode(cls, data: bytes) -> "AlertState":
         """The stored state; ValueError when it cannot be read."""
         try:
-            return _FORM.validate_json(data)
+            return _form().validate_json(data)
         except ValidationError as error:
             raise ValueError(f"{error.error_count()} fields cannot be read") from None
 
 
-_FORM = TypeAdapter(AlertState)
+@cache
+def _form() -> TypeAdapter[AlertState]:
+    return TypeAdapter(AlertState)

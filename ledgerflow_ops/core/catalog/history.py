@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -23,7 +24,10 @@ retention does.
 KEPT_WHOLE, KEPT_KNOWN = 90, 500
 """How many are kept at any age: a clock that is years ahead must not empty the history."""
 
-_SUMMARY = TypeAdapter(BackupSummary)
+
+@cache
+def _summary() -> TypeAdapter[BackupSummary]:
+    return TypeAdapter(BackupSummary)
 
 
 class FileRecord(Record):
@@ -96,13 +100,13 @@ class Removal(Record):
 
 def encode_facts(summary: BackupSummary) -> bytes:
     """A summary as the history stores it."""
-    return encode_sealed(_SUMMARY.dump_python(summary, mode="json"))
+    return encode_sealed(_summary().dump_python(summary, mode="json"))
 
 
 def decode_facts(data: bytes, file: str) -> BackupSummary:
     """The summary in `data`; BadBackup (exit 4) when it was edited or truncated."""
     try:
-        return _SUMMARY.validate_python(decode_sealed(data, file))
+        return _summary().validate_python(decode_sealed(data, file))
     except ValidationError as error:
         raise BadBackup(
             f"{file}: not facts that this version can read: {'; '.join(validation_problems(error))}",

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.checks import merged
 from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.defs.assets import metadata
@@ -14,11 +14,10 @@ from ledgerflow_ops.defs.names import DATABASE, DRILL, DRILL_CHECKS, DUMP, asset
 from ledgerflow_ops.defs.run_config import DrillConfig, DumpConfig
 from ledgerflow_ops.defs.runs.run_context import MISSED, NIGHT, at_work, backup_of, on_record
 from ledgerflow_ops.defs.timing import Timing
-from ledgerflow_ops.operations import catalog
-from ledgerflow_ops.operations.backfill import adoption, missed_days
-from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.verification import drill
+
+if TYPE_CHECKING:
+    from ledgerflow_ops.core.catalog.manifest import Manifest
 
 
 def database_asset(env: EnvironmentContext) -> dg.AssetSpec:
@@ -42,6 +41,8 @@ def dump_asset(env: EnvironmentContext, days: dg.PartitionsDefinition, timing: T
         description="A sealed dump of the database, committed by its manifest. Not proven yet.",
     )
     def dump(context: dg.AssetExecutionContext, config: DumpConfig) -> dg.MaterializeResult[None]:
+        from ledgerflow_ops.defs.assets import metadata
+
         here, day = at_work(env, context), date.fromisoformat(context.partition_key)
         with on_record(timing.again(context.op_execution_context.retry_number)):
             manifest = _manifest(here, context.run, day, config)
@@ -54,11 +55,14 @@ def dump_asset(env: EnvironmentContext, days: dg.PartitionsDefinition, timing: T
     return dump
 
 
-def _manifest(here: EnvironmentContext, run: dg.DagsterRun, day: date, request: BackupRequest) -> Manifest:
+def _manifest(here: EnvironmentContext, run: dg.DagsterRun, day: date, request: BackupRequest) -> "Manifest":
     """The backup of a day: had from elsewhere if the day has passed, else taken.
 
     A night's own run takes up what an earlier attempt of it left, unless somebody repeats it on purpose.
     """
+    from ledgerflow_ops.operations.backfill import adoption, missed_days
+    from ledgerflow_ops.operations.backup import backup
+
     if day < here.today():
         return missed_days.backup_of(here, day)
     night = run.tags.get(NIGHT)
@@ -88,6 +92,9 @@ def drill_asset(
         output_required=False,
     )
     def drill_(context: dg.AssetExecutionContext, config: DrillConfig) -> Iterator[object]:
+        from ledgerflow_ops.operations import catalog
+        from ledgerflow_ops.operations.verification import drill
+
         here = at_work(env, context)
         with on_record(timing.again(context.op_execution_context.retry_number)):
             name = (

@@ -1,20 +1,20 @@
 """The rolling drill as an asset: who was restored again tonight, and how far it reaches."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from ledgerflow_ops.core.catalog import catalog as known
 from ledgerflow_ops.core.checks import merged
-from ledgerflow_ops.core.schedule.drill_rotation import RotationStatus
 from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.names import COVERAGE, DRILL, DRILL_CHECKS, asset_key
 from ledgerflow_ops.defs.runs.run_context import TRY_AGAIN, at_work
-from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.verification import rolling_drill
-from ledgerflow_ops.operations.verification.examination import Examination
-from ledgerflow_ops.operations.verification.rolling_drill import Redrilled
+
+if TYPE_CHECKING:
+    from ledgerflow_ops.core.schedule.drill_rotation import RotationStatus
+    from ledgerflow_ops.operations.verification.examination import Examination
+    from ledgerflow_ops.operations.verification.rolling_drill import Redrilled
 
 
 def coverage_asset(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
@@ -30,7 +30,9 @@ def coverage_asset(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg
         output_required=False,
     )
     def coverage_(context: dg.AssetExecutionContext) -> Iterator[object]:
-        here, taken = at_work(env, context), list[Redrilled]()
+        from ledgerflow_ops.operations.verification import rolling_drill
+
+        here, taken = at_work(env, context), list["Redrilled"]()
         for one in rolling_drill.redrill(here):
             taken.append(one)
             if one.examination:
@@ -45,10 +47,13 @@ def coverage_asset(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg
 def _on_its_day(
     context: dg.AssetExecutionContext,
     env: EnvironmentContext,
-    examination: Examination,
+    examination: "Examination",
     days: dg.PartitionsDefinition,
 ) -> None:
     """Put a verdict on the record of the backup's day, if that is shown and this is the day's newest."""
+    from ledgerflow_ops.core.catalog import catalog as known
+    from ledgerflow_ops.operations import catalog
+
     manifest, drilled = examination.manifest, asset_key(env, DRILL)
     if manifest is None or not days.has_partition_key(manifest.backup_day.isoformat()):
         return
@@ -78,7 +83,7 @@ def _on_its_day(
             )
 
 
-def _metadata(found: RotationStatus, taken: Sequence[Redrilled]) -> Mapping[str, dg.MetadataValue]:
+def _metadata(found: "RotationStatus", taken: "Sequence[Redrilled]") -> Mapping[str, dg.MetadataValue]:
     rows = [(one.turn.kept.file, one.turn.reason, _outcome(one), f"{one.seconds:.1f}") for one in taken]
     listed = {
         "overdue": found.overdue,
@@ -102,14 +107,14 @@ def _metadata(found: RotationStatus, taken: Sequence[Redrilled]) -> Mapping[str,
     }
 
 
-def _outcome(one: Redrilled) -> str:
+def _outcome(one: "Redrilled") -> str:
     if one.trouble:
         return f"could not be judged: {one.trouble.message}"
     bad = one.examination.bad if one.examination else None
     return f"BAD: {bad.message}" if bad else "valid"
 
 
-def _fail_for(taken: Sequence[Redrilled]) -> None:
+def _fail_for(taken: "Sequence[Redrilled]") -> None:
     """A bad backup, or a drill that could not be carried out, ends the run as failed; all had their turn."""
     bad = [one for one in taken if one.examination and one.examination.bad]
     unjudged = [one for one in taken if one.trouble]

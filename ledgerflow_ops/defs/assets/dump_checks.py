@@ -10,10 +10,7 @@ from ledgerflow_ops.defs.assets.partitions import partitioned_check
 from ledgerflow_ops.defs.names import DATABASE, DUMP, DUMP_CHECKS, FRESH, asset_key, step_name
 from ledgerflow_ops.defs.run_config import VerifyConfig
 from ledgerflow_ops.defs.runs.run_context import at_work, backup_of, on_record
-from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.monitoring import health_checks
-from ledgerflow_ops.operations.verification import verify
 
 
 def fresh_check(env: EnvironmentContext) -> dg.AssetChecksDefinition:
@@ -29,6 +26,8 @@ def fresh_check(env: EnvironmentContext) -> dg.AssetChecksDefinition:
         description="The newest proven backup is no older than the objective (rpo_hours).",
     )
     def fresh() -> dg.AssetCheckResult:
+        from ledgerflow_ops.operations.monitoring import health_checks
+
         return metadata.result(health_checks.fresh(env), about)
 
     return fresh
@@ -46,6 +45,9 @@ def dump_checks(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg.As
         pool=str(env.environment),
     )
     def checks(context: dg.AssetCheckExecutionContext, config: VerifyConfig) -> Iterator[dg.AssetCheckResult]:
+        from ledgerflow_ops.operations import catalog
+        from ledgerflow_ops.operations.verification import verify
+
         here = at_work(env, context)
         with on_record():
             name = catalog.find(here, config.file) if config.file else backup_of(here, context, dumped)

@@ -1,15 +1,18 @@
 """What the UI shows of a backup: figures it can plot, tables a person can read."""
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.verification.examination import Examination
+
+if TYPE_CHECKING:
+    from ledgerflow_ops.core.catalog.manifest import Manifest
+    from ledgerflow_ops.operations.verification.examination import Examination
 
 _LOUD = "SAMPLE DATA, not your books: no database URL is set"
 """As long as the asset's page has room for, at the usual width of a window."""
@@ -17,7 +20,7 @@ _SHORTEST = 0.001
 
 
 def of_backup(
-    env: EnvironmentContext, manifest: Manifest, missed: str | None = None
+    env: EnvironmentContext, manifest: "Manifest", missed: str | None = None
 ) -> dict[str, dg.MetadataValue]:
     """A backup's facts; `missed` are the days before it that have none, where it is the first after them."""
     return {
@@ -49,7 +52,7 @@ def of_backup(
     }
 
 
-def of_examination(examination: Examination) -> dict[str, dg.MetadataValue]:
+def of_examination(examination: "Examination") -> dict[str, dg.MetadataValue]:
     """How far a backup was proven, and what it took."""
     manifest = examination.manifest
     found: dict[str, dg.MetadataValue] = {
@@ -122,7 +125,7 @@ def _sample(sample: bool) -> dict[str, dg.MetadataValue]:
     return {"SAMPLE": dg.MetadataValue.md(f"**{_LOUD}**")} if sample else {}
 
 
-def _warnings(manifest: Manifest) -> dict[str, dg.MetadataValue]:
+def _warnings(manifest: "Manifest") -> dict[str, dg.MetadataValue]:
     """What was said of the dump while it was taken, and what is not in it."""
     found: dict[str, dg.MetadataValue] = {}
     if manifest.lacks:
@@ -133,7 +136,7 @@ def _warnings(manifest: Manifest) -> dict[str, dg.MetadataValue]:
     return found
 
 
-def _files(manifest: Manifest) -> dict[str, dg.MetadataValue]:
+def _files(manifest: "Manifest") -> dict[str, dg.MetadataValue]:
     """How many files go with the dump, and how many of them are stored anew."""
     if manifest.files is None:
         return {}
@@ -152,7 +155,7 @@ def _seconds(durations: Mapping[str, float]) -> dg.MetadataValue:
     return table(("phase", "seconds"), shown)
 
 
-def _rows(manifest: Manifest) -> dg.MetadataValue:
+def _rows(manifest: "Manifest") -> dg.MetadataValue:
     tables = sorted(manifest.contents.tables.items(), key=lambda item: -item[1].rows)
     shown = [(name, f"{item.rows:,}", format_size(item.size)) for name, item in tables]
     return table(("table", "rows", "as text"), shown)

@@ -2,10 +2,8 @@
 
 import dagster as dg
 
-from ledgerflow_ops.core.presentation.day_status import Health
 from ledgerflow_ops.defs.names import CATALOG, REPORT
 from ledgerflow_ops.operations.context import OperationContext
-from ledgerflow_ops.operations.reporting import report
 
 _EVERY = "0 */6 * * *"
 
@@ -30,7 +28,8 @@ def report_asset(ctx: OperationContext) -> dg.AssetsDefinition:
         description="How everything stands, and how it came to that, as a page of its own.",
     )
     def report_() -> dg.MaterializeResult[None]:
-        from ledgerflow_ops.operations.reporting import charts
+        from ledgerflow_ops.core.presentation.day_status import Health
+        from ledgerflow_ops.operations.reporting import charts, report
 
         found = report.overview(ctx)
         file = report.write(ctx, found)

@@ -1,21 +1,22 @@
 """Rotation as an asset: the plan to read, and with `carry_out` the rotation itself."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from ledgerflow_ops.core.access.run_confirmation import require_typed_environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.sizes import format_size
-from ledgerflow_ops.defs import partition_wiping
 from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.names import DRILL, ROTATION, asset_key, job_name
 from ledgerflow_ops.defs.run_config import RotationConfig
 from ledgerflow_ops.defs.runs.run_context import at_work, on_record, repeats
 from ledgerflow_ops.operations import removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.retention import rotate
-from ledgerflow_ops.operations.retention.rotate import Done, Planned
-from ledgerflow_ops.operations.servers import web_servers
+
+if TYPE_CHECKING:
+    from ledgerflow_ops.operations.retention.rotate import Done, Planned
 
 _SHOWN = 400
 
@@ -33,6 +34,9 @@ def rotation_asset(env: EnvironmentContext) -> dg.AssetsDefinition:
         "plan alone, and nothing is touched.",
     )
     def rotation(context: dg.AssetExecutionContext, config: RotationConfig) -> dg.MaterializeResult[None]:
+        from ledgerflow_ops.defs import partition_wiping
+        from ledgerflow_ops.operations.retention import rotate
+
         here = at_work(env, context)
         with on_record():
             if not config.carry_out:
@@ -58,13 +62,15 @@ def rotation_job(env: EnvironmentContext) -> "UnresolvedAssetJobDefinition":
 
 def _shown(env: EnvironmentContext) -> None:
     """Let the web page begin its days where the window does now. One that cannot fails no rotation."""
+    from ledgerflow_ops.operations.servers import web_servers
+
     try:
         web_servers.reload(env.ctx)
     except LedgerError as error:
         env.ctx.reporter.say(f"the web page shows the days as they were: {error.message}")
 
 
-def of_plan(planned: Planned) -> dict[str, dg.MetadataValue]:
+def of_plan(planned: "Planned") -> dict[str, dg.MetadataValue]:
     """The plan as people read it."""
     plan, expire = planned.plan, len(planned.plan.expired)
     rows = [
@@ -92,7 +98,7 @@ def of_plan(planned: Planned) -> dict[str, dg.MetadataValue]:
     return found
 
 
-def of_done(done: Done) -> dict[str, dg.MetadataValue]:
+def of_done(done: "Done") -> dict[str, dg.MetadataValue]:
     """What was removed, with the plan that said so."""
     left = "; ".join(f"{name}: {why}" for name, why in done.left.items())
     days = ", ".join(day.isoformat() for day in done.days) or "none"

@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from ledgerflow_ops.adapters.services import dagster_home
-from ledgerflow_ops.adapters.system import clock, process_liveness
+from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.defs.runs.run_context import HOST
 from ledgerflow_ops.defs.timing import Timing
 
@@ -35,6 +34,8 @@ def fail_orphans(dagster: dg.DagsterInstance, timing: Timing) -> Iterator[str]:
 
     With another launcher runs work elsewhere, and Dagster's run monitoring looks after them.
     """
+    from ledgerflow_ops.adapters.services import dagster_home
+
     if dagster.run_launcher.supports_check_run_worker_health:
         return
     patience = timedelta(seconds=timing.begin_seconds)
@@ -54,6 +55,8 @@ def fail_orphans(dagster: dg.DagsterInstance, timing: Timing) -> Iterator[str]:
 
 def _lives(dagster: dg.DagsterInstance, record: dg.RunRecord, patience: timedelta) -> bool:
     """Whether the process that last said it works on the run is there; or none has said so yet, in time."""
+    from ledgerflow_ops.adapters.system import process_liveness
+
     kind = dg.DagsterEventType.ENGINE_EVENT
     for one in dagster.get_records_for_run(record.dagster_run.run_id, of_type=kind, ascending=False).records:
         event = one.event_log_entry.dagster_event

@@ -4,21 +4,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from ledgerflow_ops.core.alerting.findings import Finding
 from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.monitoring import run_outcomes
+from ledgerflow_ops.core.monitoring.watches import MACHINE, RUNS
 from ledgerflow_ops.core.progress import SilentReporter
 from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.names import DATABASE, asset_key, watch_name
-from ledgerflow_ops.defs.runs.run_records import Cursor, ended_since
-from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
-from ledgerflow_ops.operations.monitoring import health_checks, monitor
+
+if TYPE_CHECKING:
+    from ledgerflow_ops.core.alerting.findings import Finding
+    from ledgerflow_ops.core.monitoring import run_outcomes
 
 WATCH_SECONDS = 60
 RUNS_SECONDS = 30
@@ -41,9 +42,11 @@ def sensors(envs: Sequence[EnvironmentContext]) -> list[dg.SensorDefinition]:
 
 
 def _watch(ctx: OperationContext, environment: Environment | None) -> dg.SensorDefinition:
-    name = environment or monitor.MACHINE
+    name = environment or MACHINE
 
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        from ledgerflow_ops.operations.monitoring import health_checks, monitor
+
         if environment is None:
             with _tick(context, ctx, name) as here:
                 said = _seen(monitor.machine(here))
@@ -70,12 +73,12 @@ def runs_sensor(envs: Sequence[EnvironmentContext]) -> dg.SensorDefinition:
     ctx = envs[0].ctx
 
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        with _tick(context, ctx, monitor.RUNS) as here:
+        with _tick(context, ctx, RUNS) as here:
             said = _runs(context, here, envs)
         return dg.SkipReason(said)
 
     return dg.SensorDefinition(
-        watch_name(monitor.RUNS),
+        watch_name(RUNS),
         evaluation_fn=evaluate,
         minimum_interval_seconds=RUNS_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -88,13 +91,15 @@ def _tick(
     context: dg.SensorEvaluationContext, ctx: OperationContext, name: str
 ) -> Iterator[OperationContext]:
     """One tick; the sign of life comes last, so that there is none of a watch that fails."""
+    from ledgerflow_ops.operations.monitoring import monitor
+
     signed = RunFacts(run_id="", who=watch_name(name), why="")
     here = OperationContext(ctx.settings, _Log(context), ctx.clock, signed)
     yield here
     monitor.beat(here, name)
 
 
-def _seen(findings: Sequence[Finding]) -> str:
+def _seen(findings: "Sequence[Finding]") -> str:
     if not findings:
         return "Nothing is wrong."
     return f"{len(findings)} finding(s): " + " ".join(f"{one.level}: {one.message}" for one in findings)
@@ -104,6 +109,10 @@ def _runs(
     context: dg.SensorEvaluationContext, ctx: OperationContext, envs: Sequence[EnvironmentContext]
 ) -> str:
     """Take in the runs that have ended, and report what they leave; the cursor moves after that."""
+    from ledgerflow_ops.core.monitoring import run_outcomes
+    from ledgerflow_ops.defs.runs.run_records import Cursor, ended_since
+    from ledgerflow_ops.operations.alerting import alerts
+
     now = ctx.clock()
     before = alerts.said(ctx, "run:")
     said = {source for source, findings in before.items() if findings}
@@ -122,7 +131,7 @@ def _runs(
 
 
 def _edges(
-    envs: Sequence[EnvironmentContext], standing: run_outcomes.OpenFindings
+    envs: Sequence[EnvironmentContext], standing: "run_outcomes.OpenFindings"
 ) -> dict[Environment, date]:
     """The first day of each environment of which something is on record."""
     about = {one.environment for findings in standing.values() for one in findings}

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster import AssetKey, DagsterInstance, DagsterRunStatus
 
-from ledgerflow_ops.core.catalog import catalog as known
 from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.retention.run_retention import RunCleanup, plan_cleanup
@@ -14,7 +13,6 @@ from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.names import HISTORY_JOB, HISTORY_STEP
 from ledgerflow_ops.defs.runs.run_context import WHO, WHY, on_record
 from ledgerflow_ops.defs.storage import Days, LedgerEventLog
-from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
 _BATCH = 100
@@ -85,6 +83,9 @@ def days_shown(ctx: OperationContext, instance: DagsterInstance) -> dict[AssetKe
 
 
 def _window(env: EnvironmentContext) -> Days:
+    from ledgerflow_ops.core.catalog import catalog as known
+    from ledgerflow_ops.operations import catalog
+
     if known.newest_proven(catalog.entries(env)) is None:
         return None
     return frozenset(backup_days(env).get_partition_keys())

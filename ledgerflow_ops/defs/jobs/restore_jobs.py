@@ -1,19 +1,19 @@
 """Restores, rollbacks and recoveries as jobs: on record with who, why, which file, and what came of it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from ledgerflow_ops.core.access.run_confirmation import require_typed_environment
-from ledgerflow_ops.core.restore import incident as incidents
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.defs.names import DATABASE, DRILL, INCIDENT, asset_key, job_name, step_name
 from ledgerflow_ops.defs.run_config import RecoverConfig, RestoreConfig, RollbackConfig
 from ledgerflow_ops.defs.runs.run_context import at_work, on_record, repeats
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.restore import recover, restore, rollback
-from ledgerflow_ops.operations.restore.restore import Restored
+
+if TYPE_CHECKING:
+    from ledgerflow_ops.operations.restore.restore import Restored
 
 
 def incident_asset(env: EnvironmentContext) -> dg.AssetSpec:
@@ -51,6 +51,8 @@ def _job(name: str, op: dg.OpDefinition, text: str) -> dg.JobDefinition:
 def _restore_op(env: EnvironmentContext) -> dg.OpDefinition:
     @dg.op(name=step_name(env, "restore"), pool=str(env.environment))
     def op(context: dg.OpExecutionContext, config: RestoreConfig) -> None:
+        from ledgerflow_ops.operations.restore import restore
+
         here = at_work(env, context)
         with on_record():
             require_typed_environment(env.environment, config.environment, repeats(context))
@@ -63,6 +65,8 @@ def _restore_op(env: EnvironmentContext) -> dg.OpDefinition:
 def _rollback_op(env: EnvironmentContext) -> dg.OpDefinition:
     @dg.op(name=step_name(env, "rollback"), pool=str(env.environment))
     def op(context: dg.OpExecutionContext, config: RollbackConfig) -> None:
+        from ledgerflow_ops.operations.restore import rollback
+
         here = at_work(env, context)
         with on_record():
             require_typed_environment(env.environment, config.environment, repeats(context))
@@ -78,6 +82,9 @@ def _rollback_op(env: EnvironmentContext) -> dg.OpDefinition:
 def _recover_op(env: EnvironmentContext) -> dg.OpDefinition:
     @dg.op(name=step_name(env, "recover"), pool=str(env.environment))
     def op(context: dg.OpExecutionContext, config: RecoverConfig) -> None:
+        from ledgerflow_ops.core.restore import incident as incidents
+        from ledgerflow_ops.operations.restore import recover
+
         here = at_work(env, context)
         with on_record():
             require_typed_environment(env.environment, config.environment, repeats(context))
@@ -96,7 +103,7 @@ def _recover_op(env: EnvironmentContext) -> dg.OpDefinition:
 def _tell(
     context: dg.OpExecutionContext,
     env: EnvironmentContext,
-    restored: Restored,
+    restored: "Restored",
     extra: Mapping[str, dg.MetadataValue],
 ) -> None:
     """Put on record what came of it; dg.Failure when a check afterwards found something."""
@@ -112,7 +119,7 @@ def _tell(
         raise dg.Failure(f"Restored, but: {bad.message}", metadata=details, allow_retries=False)
 
 
-def _metadata(restored: Restored) -> dict[str, dg.MetadataValue]:
+def _metadata(restored: "Restored") -> dict[str, dg.MetadataValue]:
     plan = restored.plan
     manifest, live = plan.candidate.manifest, plan.target.live
     assert manifest is not None

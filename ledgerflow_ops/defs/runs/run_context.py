@@ -14,7 +14,6 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.progress import Reporter, Step
 from ledgerflow_ops.core.sizes import format_size
-from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 WHO = "ledgerflow/who"
@@ -97,6 +96,8 @@ def backup_of(env: EnvironmentContext, context: Context, dumped: dg.AssetKey) ->
     if made:
         return made
     day = _day(context)
+    from ledgerflow_ops.operations import catalog
+
     told = {entry.name: told for entry in catalog.entries(env) if (told := _told_instant(env, entry))}
     of_day = [name for name, (its_day, _) in told.items() if its_day == day]
     if of_day:

@@ -12,6 +12,7 @@ from ledgerflow_ops.core.alerting.findings import Alert, Finding, Level
 from ledgerflow_ops.core.durations import format_duration
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.monitoring.watches import MACHINE, RUNS
 from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.background_process import Server
 from ledgerflow_ops.operations.context import OperationContext
@@ -20,8 +21,6 @@ from ledgerflow_ops.operations.monitoring.health_checks import HealthReport
 
 SILENT = timedelta(minutes=10)
 """So long a sensor that is due every minute may be silent: the daemon starts anew, a tick takes long."""
-MACHINE, RUNS = "machine", "runs"
-"""The watches beside those of the environments: of the machine, and of what became of runs."""
 _DOG = "watchdog"
 """Who says which watches are silent: the watchdog, and the machine's watch of the others."""
 
