@@ -32,6 +32,7 @@ from pydantic_settings.exceptions import SettingsError as Unreadable
 from ledgerflow_ops.core.catalog.manifest import validation_problems
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.places import STATE_DIR, config_file
 from ledgerflow_ops.sections import AlertSettings, EnvironmentSettings, GuardSettings, secret
 from ledgerflow_ops.values import FolderPath, Url, WebOrigin
@@ -61,13 +62,13 @@ def _file() -> dict[str, Any]:
     except FileNotFoundError:
         if not os.environ.get("LEDGER_CONFIG"):
             return {}
-        raise SettingsError(f"LEDGER_CONFIG: no file {file}.", hint="Name an existing file.") from None
+        raise SettingsError(f"LEDGER_CONFIG: no file {file}.", hint=Hint("Name an existing file.")) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"{file}: not TOML: {error}.", hint="Compare it with ledgerflow.example.toml."
+            f"{file}: not TOML: {error}.", hint=Hint("Compare it with ledgerflow.example.toml.")
         ) from None
     except OSError as error:
-        raise SettingsError(f"{file}: {error.strerror}.", hint="Let its owner read it.") from None
+        raise SettingsError(f"{file}: {error.strerror}.", hint=Hint("Let its owner read it.")) from None
 
 
 class Settings(BaseSettings):
@@ -186,11 +187,15 @@ def load() -> Settings:
         listed = "\n  ".join(map(_meant, validation_problems(error)))
         raise SettingsError(
             f"The settings have {error.error_count()} mistake(s):\n  {listed}",
-            hint=f"They come from {config_file().name} and LEDGER_* variables; "
-            "ledgerflow.example.toml explains each.",
+            hint=Hint(
+                f"They come from {config_file().name} and LEDGER_* variables; "
+                "ledgerflow.example.toml explains each."
+            ),
         ) from None
     except Unreadable as error:  # names the setting, not its value
-        raise SettingsError(f"Variables: {error}.", hint="Tables belong into ledgerflow.toml.") from None
+        raise SettingsError(
+            f"Variables: {error}.", hint=Hint("Tables belong into ledgerflow.toml.")
+        ) from None
 
 
 def _meant(problem: str) -> str:

@@ -16,9 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ledgerflow_ops.core.checks import Check, Severity
+from ledgerflow_ops.core.hints import NO_HINT, Hint
 from ledgerflow_ops.core.progress import Reporter, Step
 from ledgerflow_ops.core.sizes import format_size
-from ledgerflow_ops.core.typed import typed, typed_all
 
 _EVERY = 0.1
 _PIPE_WIDTH = 250
@@ -51,8 +51,8 @@ class Terminal:
         if not self.out.is_terminal:
             self.out.width = _PIPE_WIDTH
 
-    def say(self, text: str, style: str = "") -> None:
-        self.out.print(escape(typed(text, self.environment)), style=style or None)
+    def say(self, text: str | Hint, style: str = "") -> None:
+        self.out.print(escape(self._named(text)), style=style or None)
 
     @property
     def plain(self) -> bool:
@@ -69,8 +69,7 @@ class Terminal:
     def finish(self, fields: Mapping[str, Any]) -> None:
         """The result: the one object on stdout, when JSON was asked for."""
         if self.as_json:
-            told = typed_all(dict(fields), self.environment)
-            sys.stdout.write(json.dumps(told, default=str) + "\n")
+            sys.stdout.write(json.dumps(dict(fields), default=self._named) + "\n")
             sys.stdout.flush()
 
     def checks(self, checks: Iterable[Check]) -> None:
@@ -79,13 +78,17 @@ class Terminal:
             mark, style = _mark(check)
             self.out.print(f"  [{style}]{mark}[/] {escape(f'{check.name:<15} {check.message}')}")
             if not check.passed:
-                self.out.print(f"      [dim]hint:[/] {escape(typed(check.hint, self.environment))}")
+                self.out.print(f"      [dim]hint:[/] {escape(self._named(check.hint))}")
 
-    def error(self, message: str, hint: str) -> None:
+    def error(self, message: str, hint: Hint = NO_HINT) -> None:
         """What went wrong and what to do next; always on stderr."""
         self.errors.print(f"[bold red]error:[/] {escape(message)}")
         if hint:
-            self.errors.print(f"[dim]hint:[/] {escape(typed(hint, self.environment))}")
+            self.errors.print(f"[dim]hint:[/] {escape(self._named(hint))}")
+
+    def _named(self, value: object) -> str:
+        """The value as text; a hint's commands on the call's environment."""
+        return str(value.within(self.environment) if isinstance(value, Hint) else value)
 
 
 class Progress:

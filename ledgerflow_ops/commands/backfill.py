@@ -14,6 +14,7 @@ from ledgerflow_ops.adapters.system import deadline
 from ledgerflow_ops.commands.calls import DRY_RUN, JSON, WHY, Call
 from ledgerflow_ops.console import Terminal, clear
 from ledgerflow_ops.core.finished_run import INTERRUPTION, FinishedRun
+from ledgerflow_ops.core.hints import NO_HINT, Hint
 from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.schedule import backfill_plan as judging
 from ledgerflow_ops.core.schedule.backfill_plan import DayPlan, DayVerdict
@@ -41,14 +42,14 @@ class _Result:
         return self.plan.verdict is DayVerdict.KEPT
 
     @property
-    def words(self) -> tuple[str, str]:
+    def words(self) -> tuple[str, Hint]:
         """What came of it, and the hint where it did not go well."""
         failure = self.outcome.failure if self.outcome else None
         if failure:
             return f"failed: {failure.message}", failure.hint
         if self.plan.verdict is DayVerdict.REFUSE:
             return f"refused: {self.plan.why}", self.plan.hint
-        return f"{_DONE[self.plan.verdict]}: {self.plan.why}", ""
+        return f"{_DONE[self.plan.verdict]}: {self.plan.why}", NO_HINT
 
     def as_json(self) -> dict[str, Any]:
         failure = self.outcome.failure if self.outcome else None

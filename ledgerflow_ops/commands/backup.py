@@ -9,6 +9,7 @@ from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.checks import merged
 from ledgerflow_ops.core.errors import SettingsError
 from ledgerflow_ops.core.finished_run import FinishedRun
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.operation_requests import BackupRequest, DrillRequest, VerifyRequest
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -54,7 +55,7 @@ def verify(file: str | None, json: bool) -> None:
     call = Call(json)
     env = call.env()
     if not file:
-        raise SettingsError("verify needs FILE=.", hint="make status lists the backups.")
+        raise SettingsError("verify needs FILE=.", hint=Hint(make("status"), " lists the backups."))
     sys.exit(examine(env, call.terminal, VerifyRequest(file=file)))
 
 

@@ -7,6 +7,7 @@ from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge
 from ledgerflow_ops.core.finished_run import Failure, FinishedRun
+from ledgerflow_ops.core.hints import NO_HINT, Hint, make
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.verification.examination import Examination
@@ -19,7 +20,11 @@ def failure_of(examination: Examination) -> Failure | None:
     if bad := examination.bad:
         return Failure(bad.message, bad.hint, BadBackup.exit_code)
     if message := examination.unprovable:
-        hint = "Put its manifest beside it, from another location. make backup takes one that can be proven."
+        hint = Hint(
+            "Put its manifest beside it, from another location. ",
+            make("backup"),
+            " takes one that can be proven.",
+        )
         return Failure(message, hint, CannotJudge.exit_code)
     return None
 
@@ -61,25 +66,25 @@ def _incomplete(entry: CatalogEntry | None) -> Failure | None:
     if entry is None or entry.manifest is None or entry.bad:
         return None
     if not entry.manifest.lacks:
-        message, hint = entry.proof.incomplete if entry.proof else ("", "")
+        message, hint = entry.proof.incomplete if entry.proof else ("", NO_HINT)
         return Failure(message, hint, CannotJudge.exit_code) if message else None
     lacks = f"The dump does not hold all of the database, and cannot be proven: {entry.manifest.lacks}."
-    return Failure(lacks, f"{entry.manifest.remedy} Then: make backup", CannotJudge.exit_code)
+    return Failure(lacks, Hint(entry.manifest.remedy, " Then: ", make("backup")), CannotJudge.exit_code)
 
 
-def _conclusion(entry: CatalogEntry, reached: Rung | None, failure: Failure | None) -> str:
+def _conclusion(entry: CatalogEntry, reached: Rung | None, failure: Failure | None) -> str | Hint:
     """What may be claimed of the backup, and no more."""
     if entry.bad:
         return "BAD: this backup does not count."
-    word = reached.word if reached else "nothing"
+    word, again = reached.word if reached else "nothing", make("restore-test", FILE=entry.name.dump)
     if not entry.proven and _incomplete(entry):
         return f"NOT PROVEN: known to be {word}, and it lacks something of the database."
     if entry.manifest is None:
         return f"NOT PROVEN: known to be {word}, no more. Without its manifest it can never be proven."
     if entry.unjudged:
-        return f"NOT PROVEN: it could not be judged. Look again: make restore-test FILE={entry.name.dump}"
+        return Hint("NOT PROVEN: it could not be judged. Look again: ", again)
     if not entry.proven:
-        return f"NOT PROVEN: known to be {word}, no more. Prove it: make restore-test FILE={entry.name.dump}"
+        return Hint(f"NOT PROVEN: known to be {word}, no more. Prove it: ", again)
     if failure and entry.proof:
         return (
             f"The proof of {entry.proof.examined_at:%Y-%m-%d %H:%M %Z} still stands; this run adds nothing."

@@ -17,6 +17,7 @@ from ledgerflow_ops.console import Progress, Terminal
 from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
 _ONLY_LOOK = {"status", "journal", "report", "metrics", "doctor", "safety-check"}
@@ -43,7 +44,9 @@ class Flag(click.ParamType[bool]):
         text = str(value).lower()
         if text not in TRUE | FALSE:
             name = param.envvar if param else "the flag"
-            raise SettingsError(f"{name}={value!r} is neither 1 nor 0.", hint=f"Write {name}=1 or {name}=0.")
+            raise SettingsError(
+                f"{name}={value!r} is neither 1 nor 0.", hint=Hint(f"Write {name}=1 or {name}=0.")
+            )
         return text in TRUE
 
 
@@ -98,7 +101,7 @@ def _carries_out() -> None:
     if os.environ.get("DRY_RUN", "").lower() not in FALSE:
         raise SettingsError(
             f"{context.info_name} has no dry run, and DRY_RUN is set. Nothing was done.",
-            hint="make help lists what takes DRY_RUN=1; leave it out to carry this out.",
+            hint=Hint(make("help"), " lists what takes DRY_RUN=1; leave it out to carry this out."),
         )
 
 
@@ -123,10 +126,14 @@ class Commands(click.Group):
             error.show()
             sys.exit(error.exit_code)
         except click.ClickException as error:
-            sys.exit(_told(SettingsError(error.format_message(), hint="make help lists what there is.")))
+            sys.exit(
+                _told(SettingsError(error.format_message(), hint=Hint(make("help"), " lists what there is.")))
+            )
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
-            trouble = LedgerError(f"{place}{error.strerror or error}.", hint="make doctor looks at it.")
+            trouble = LedgerError(
+                f"{place}{error.strerror or error}.", hint=Hint(make("doctor"), " looks at it.")
+            )
             sys.exit(_told(trouble))
         except (KeyboardInterrupt, click.Abort):
             end_all()
@@ -134,7 +141,7 @@ class Commands(click.Group):
         except Exception as error:  # noqa: BLE001 - who asked for JSON gets it, whatever went wrong
             sys.stderr.write(mask(traceback.format_exc()))
             message = mask(f"{type(error).__name__}: {error}")
-            sys.exit(_told(LedgerError(message, hint="Not foreseen: report it with the lines above.")))
+            sys.exit(_told(LedgerError(message, hint=Hint("Not foreseen: report it with the lines above."))))
 
 
 def _interrupted() -> LedgerError:
@@ -142,7 +149,7 @@ def _interrupted() -> LedgerError:
     if minutes := deadline.passed():
         message, hint = deadline.words(minutes)
         return LedgerError(message, hint=hint)
-    return LedgerError("Interrupted.", hint="Nothing half-done was kept. Run it again.")
+    return LedgerError("Interrupted.", hint=Hint("Nothing half-done was kept. Run it again."))
 
 
 def _told(error: LedgerError) -> int:

@@ -8,12 +8,13 @@ import click
 
 from ledgerflow_ops.commands.calls import DRY_RUN, JSON, WHY, Call, flag
 from ledgerflow_ops.core.checks import Check
+from ledgerflow_ops.core.hints import Hint
 
 
 def _told(call: Call, checks: Sequence[Check]) -> None:
     """All checks, and 1 where one is fatal."""
     call.terminal.checks(checks)
-    call.terminal.finish({"checks": [check.as_json() for check in checks]})
+    call.terminal.finish({"checks": [check.as_json(call.terminal.environment) for check in checks]})
     sys.exit(1 if any(check.fatal for check in checks) else 0)
 
 
@@ -67,9 +68,10 @@ def protect(why: str, dry_run: bool, json: bool) -> None:
         done = "would be labelled" if dry_run else "is labelled"
         call.terminal.say(f"{item.volume}: {f'{done} now' if item.doable else item.reason}")
         if item.hint:
-            call.terminal.say(f"  hint: {item.hint}")
+            call.terminal.say(Hint("  hint: ", item.hint))
     call.terminal.say("" if found else f"{env.environment} has no volume on this engine.")
-    call.terminal.finish({"environment": env.environment, "volumes": [asdict(item) for item in found]})
+    volumes = [{**asdict(item), "hint": item.hint} for item in found]
+    call.terminal.finish({"environment": env.environment, "volumes": volumes})
     sys.exit(1 if any(item.hint for item in found) else 0)
 
 

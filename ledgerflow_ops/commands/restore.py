@@ -11,6 +11,7 @@ from ledgerflow_ops.commands.calls import CONFIRM, DRY_RUN, FILE, JSON, WHY, Cal
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.operation_requests import RecoverRequest, RestoreRequest, RollbackRequest
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -21,7 +22,7 @@ def _restore(file: str | None, from_env: str | None, confirm: str, why: str, **f
     if not file:
         raise SettingsError(
             "A restore needs FILE=.",
-            hint="A name, a path, a day, latest or latest-proven; make status lists them.",
+            hint=Hint("A name, a path, a day, latest or latest-proven; ", make("status"), " lists them."),
         )
     request = RestoreRequest(
         environment=env.environment, file=file, from_env=from_env, confirm=confirm, force=flags["force"]

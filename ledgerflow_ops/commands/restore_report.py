@@ -7,6 +7,7 @@ from ledgerflow_ops.adapters.system import journal_file
 from ledgerflow_ops.console import Terminal, clear
 from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.core.finished_run import Failure, FinishedRun
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 if TYPE_CHECKING:
@@ -68,18 +69,18 @@ def show(env: EnvironmentContext, terminal: Terminal, result: FinishedRun, done:
 
 
 def _say(terminal: Terminal, fields: Mapping[str, Any], failure: Failure | None, done: str) -> None:
-    lines: dict[str, Callable[[Any], str]] = {
+    lines: dict[str, Callable[[Any], str | Hint]] = {
         "file": lambda value: f"from {value}",
         "safety_backup": lambda value: f"safety backup, proven and pinned: {value}",
-        "kept": lambda value: f"the old database stays as {value}; make rollback swaps back",
-        "away": lambda value: f"what was live stays as {value}; make rollback swaps back",
+        "kept": lambda value: Hint(f"the old database stays as {value}; ", make("rollback"), " swaps back"),
+        "away": lambda value: Hint(f"what was live stays as {value}; ", make("rollback"), " swaps back"),
         "incident": lambda value: f"the record: incidents/{value}.md beside the backups",
     }
     if not failure:
         terminal.say(done, "bold green")
     for name, words in lines.items():
         if fields.get(name):
-            terminal.say(f"  {words(fields[name])}")
+            terminal.say(Hint("  ", words(fields[name])))
     for check in fields.get("checks", ()):
         mark = "ok" if check["passed"] else check["severity"]
         terminal.say(f"  {mark:<5} {check['name']}: {check['message']}")

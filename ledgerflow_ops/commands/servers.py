@@ -5,6 +5,7 @@ import sys
 import click
 
 from ledgerflow_ops.commands.calls import JSON, Call, flag
+from ledgerflow_ops.core.hints import Hint, make
 
 
 @click.command()
@@ -23,7 +24,7 @@ def up(json: bool) -> None:
     if viewers:
         call.terminal.say(f"Viewers, who can change nothing, look at {viewers}")
         call.terminal.say(f"Their link, good once as well: {viewers_link}")
-    call.terminal.say("make down stops it, the daemon and the embedded PostgreSQL.")
+    call.terminal.say(Hint(make("down"), " stops it, the daemon and the embedded PostgreSQL."))
     figures = web_servers.metrics_address(call.ctx)
     call.terminal.say(f"Prometheus finds the figures at {figures}")
     pages = {"address": address, "link": link}
@@ -69,7 +70,6 @@ def alert_test(json: bool) -> None:
 def watchdog(quiet: bool, json: bool) -> None:
     """Look whether all is well, also when the daemon is dead, and alert."""
     from ledgerflow_ops.core.alerting.findings import Level
-    from ledgerflow_ops.core.typed import typed
     from ledgerflow_ops.operations.alerting import alerts
     from ledgerflow_ops.operations.monitoring import monitor
 
@@ -80,7 +80,7 @@ def watchdog(quiet: bool, json: bool) -> None:
         where = alert.finding.environment or "machine"
         call.terminal.error(
             f"{where} {alert.finding.level}: {alert.finding.message}{late}",
-            typed(alert.finding.hint, alert.finding.environment or ""),
+            alert.finding.hint,
         )
     if not found and not quiet:
         call.terminal.say("Nothing is open.", "green")

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from ledgerflow_ops.core.hints import NO_HINT, Hint
+
 
 class Severity(StrEnum):
     """What a failed check means: ERROR stops what lies downstream, WARN is told."""
@@ -20,7 +22,7 @@ class Check:
     name: str
     passed: bool
     message: str
-    hint: str = ""
+    hint: Hint = NO_HINT
     severity: Severity = Severity.ERROR
     cause: str = ""
 
@@ -33,9 +35,9 @@ class Check:
         """Whether this verdict makes the backup a bad one."""
         return not self.passed and self.severity is Severity.ERROR
 
-    def as_json(self) -> dict[str, Any]:
-        """The check as the plain values that JSON output and proofs hold."""
-        return {**asdict(self), "severity": str(self.severity)}
+    def as_json(self, environment: str = "") -> dict[str, Any]:
+        """The check as the plain values that JSON output and proofs hold, its hint on `environment`."""
+        return {**asdict(self), "hint": str(self.hint.within(environment)), "severity": str(self.severity)}
 
 
 def passed(name: str, message: str) -> Check:
@@ -43,12 +45,12 @@ def passed(name: str, message: str) -> Check:
     return Check(name=name, passed=True, message=message)
 
 
-def failed(name: str, cause: str, message: str, hint: str) -> Check:
+def failed(name: str, cause: str, message: str, hint: Hint) -> Check:
     """A check that found the backup bad."""
     return Check(name=name, passed=False, message=message, hint=hint, cause=cause)
 
 
-def warned(name: str, cause: str, message: str, hint: str) -> Check:
+def warned(name: str, cause: str, message: str, hint: Hint) -> Check:
     """A check that found something to tell, which does not make the backup bad."""
     return Check(name=name, passed=False, message=message, hint=hint, severity=Severity.WARN, cause=cause)
 

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from ledgerflow_ops.core.errors import SettingsError
+from ledgerflow_ops.core.hints import Hint, make
 
 
 class Environment(StrEnum):
@@ -22,11 +23,11 @@ class Environment(StrEnum):
         if not text:
             raise SettingsError(
                 "LEDGER_ENV is not set: no environment is ever picked by default.",
-                hint=f"Set LEDGER_ENV to one of: {accepted}. For example: LEDGER_ENV=dev make backup",
+                hint=Hint(f"Set LEDGER_ENV to one of: {accepted}. For example: ", make("backup", "dev")),
             )
         if text not in {str(member) for member in cls}:
             raise SettingsError(
                 f"{variable}={text!r} is not an environment.",
-                hint=f"Accepted values, exactly as written: {accepted}.",
+                hint=Hint(f"Accepted values, exactly as written: {accepted}."),
             )
         return cls(text)

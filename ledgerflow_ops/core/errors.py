@@ -18,6 +18,8 @@ Errors of other libraries (psycopg, OSError, a tool's exit code) are translated 
 failed of may be gone when it is tried again: a server that does not answer, a lock that somebody holds.
 """
 
+from ledgerflow_ops.core.hints import Hint
+
 
 class LedgerError(Exception):
     """An operation failed. `message` says what happened, `hint` what to do next."""
@@ -25,7 +27,7 @@ class LedgerError(Exception):
     exit_code = 1
     may_pass = True
 
-    def __init__(self, message: str, *, hint: str) -> None:
+    def __init__(self, message: str, *, hint: Hint) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint

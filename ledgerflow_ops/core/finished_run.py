@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ledgerflow_ops.core.checks import Check
+from ledgerflow_ops.core.hints import Hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,11 +11,11 @@ class Failure:
     """Why a run failed, as the operation put it on record. `exit_code` is the command's."""
 
     message: str
-    hint: str
+    hint: Hint
     exit_code: int
 
 
-INTERRUPTION = Failure("Interrupted.", "Nothing half-done was kept. Run it again.", 1)
+INTERRUPTION = Failure("Interrupted.", Hint("Nothing half-done was kept. Run it again."), 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, PlainValidator
+
+from ledgerflow_ops.core.hints import Hint
 
 
 class Record(BaseModel):
@@ -12,6 +14,18 @@ class Record(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+def _hint(value: object) -> Hint:
+    if isinstance(value, Hint):
+        return value
+    if isinstance(value, str):
+        return Hint(value)
+    raise ValueError("it is not a text")
+
+
+StoredHint = Annotated[Hint, PlainValidator(_hint), PlainSerializer(str, return_type=str)]
+"""A hint in a record: stored as the string that it renders to, and read back as words."""
 
 
 def _bare(name: str) -> str:

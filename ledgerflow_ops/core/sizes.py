@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
+from ledgerflow_ops.core.hints import Hint, make
 
 _MINIMUM_HISTORY = 4
 _DEVIATIONS = 6.0
@@ -41,9 +42,13 @@ def check_size(size: int, *, floor: int, rows: int | None, history: Sequence[int
     unusual size a warning: books do shrink and grow, and the proof is the drill's to give.
     """
     if size == 0:
-        return failed("size", "empty", "The file is empty: 0 bytes.", "Take another backup: make backup")
+        return failed(
+            "size", "empty", "The file is empty: 0 bytes.", Hint("Take another backup: ", make("backup"))
+        )
     if size < floor and rows != 0:
-        hint = "Look at the source before anything else: is it the right database, and are its rows there?"
+        hint = Hint(
+            "Look at the source before anything else: is it the right database, and are its rows there?"
+        )
         return failed(
             "size", "floor", f"{format_size(size)} is below the floor of {format_size(floor)}.", hint
         )
@@ -59,7 +64,7 @@ def check_size(size: int, *, floor: int, rows: int | None, history: Sequence[int
             "history",
             f"{format_size(size)} is much {word} than the last {len(history)} backups "
             f"(median {format_size(middle)}).",
-            "Compare the rows per table in the metadata with those of an earlier day.",
+            Hint("Compare the rows per table in the metadata with those of an earlier day."),
         )
     return passed(
         "size",

@@ -3,9 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.guard.inside.effects import Effect
 
-ASK_FIRST = "ledger_docker --explain … shows what a command would do without running it."
+ASK_FIRST = Hint("ledger_docker --explain … shows what a command would do without running it.")
+
+_IN_STEPS = Hint(
+    "Write it out as docker's own help has it, or do it in steps. Protected data is within reach."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,7 @@ class Touch:
     what: str
     environment: str = ""
     volumes: tuple[str, ...] = ()
-    safe: str = ASK_FIRST
+    safe: Hint = ASK_FIRST
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +43,23 @@ class Judgement:
     touches: tuple[Touch, ...] = ()
     targets: tuple[Target, ...] = ()
     unknown: str = ""
-    way_out: str = (
-        "Write it out as docker's own help has it, or do it in steps. Protected data is within reach."
-    )
+    way_out: Hint = _IN_STEPS
 
     @property
     def effect(self) -> Effect:
         return max((touch.effect for touch in self.touches), default=Effect.READS)
 
 
-def destroys(what: str, **fields: object) -> Touch:
-    return Touch(Effect.DESTROYS, what, **fields)  # type: ignore[arg-type]
+def destroys(
+    what: str, *, environment: str = "", volumes: tuple[str, ...] = (), safe: Hint = ASK_FIRST
+) -> Touch:
+    return Touch(Effect.DESTROYS, what, environment, volumes, safe)
 
 
-def changes(what: str, **fields: object) -> Touch:
-    return Touch(Effect.CHANGES, what, **fields)  # type: ignore[arg-type]
+def changes(
+    what: str, *, environment: str = "", volumes: tuple[str, ...] = (), safe: Hint = ASK_FIRST
+) -> Touch:
+    return Touch(Effect.CHANGES, what, environment, volumes, safe)
 
 
 def distinct(touches: Iterable[Touch]) -> tuple[Touch, ...]:

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from ledgerflow_ops.adapters.services import docker
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint
 
 _TRIED = "LEDGER_DOCKER_TRIED"
 
@@ -24,7 +25,9 @@ def real(program: str) -> Path:
             return found
     raise NotFound(
         f"There is no real {program} on the PATH behind ledger_docker.",
-        hint=f"Install {program}, or put its folder on the PATH; which -a {program} lists what is there.",
+        hint=Hint(
+            f"Install {program}, or put its folder on the PATH; which -a {program} lists what is there."
+        ),
     )
 
 
@@ -38,7 +41,8 @@ def become(program: Path, words: tuple[str, ...]) -> NoReturn:
         os.execv(program, [program.name, *words])  # noqa: S606 - no shell is what is wanted
     except OSError as error:
         raise LedgerError(
-            f"{program} could not be started: {error.strerror}.", hint=f"Try it by itself: {program} version"
+            f"{program} could not be started: {error.strerror}.",
+            hint=Hint(f"Try it by itself: {program} version"),
         ) from None
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from ledgerflow_ops.core.hints import NO_HINT, Hint, make
 from ledgerflow_ops.guard.effects import Judgement, Touch
 from ledgerflow_ops.guard.inside.effects import Effect
 
@@ -55,7 +56,7 @@ class Permission:
 
     allowed: bool
     reason: str
-    hint: str = ""
+    hint: Hint = NO_HINT
     losses: tuple[str, ...] = ()
     wanted: Wanted = Wanted.NOTHING
 
@@ -67,10 +68,14 @@ def permit(judgement: Judgement, occasion: Occasion) -> Permission:
     if against is None:
         return Permission(True, _why_allowed(judgement, occasion), losses=losses)
     reason, hint, wanted = against
-    return Permission(False, reason, hint, losses, wanted)
+    return Permission(False, reason, hint.within(_known(occasion.environment)), losses, wanted)
 
 
-_Against = tuple[str, str, Wanted]
+def _known(environment: str) -> str:
+    return environment if environment in ENVIRONMENTS else ""
+
+
+_Against = tuple[str, Hint, Wanted]
 
 
 def _against(judgement: Judgement, occasion: Occasion) -> _Against | None:
@@ -92,7 +97,11 @@ def _wrong_environment(judgement: Judgement, occasion: Occasion) -> _Against | N
     signs = [(target.environment, target.sign) for target in judgement.targets]
     signs += [(touch.environment, touch.what) for touch in judgement.touches if touch.environment]
     meant = next((environment for environment, _ in signs if environment), "")
-    hint = f"If {meant} is what you mean: LEDGER_ENV={meant}" if meant else "Say whose it is: LEDGER_ENV=dev"
+    hint = (
+        Hint(f"If {meant} is what you mean: LEDGER_ENV={meant}")
+        if meant
+        else Hint("Say whose it is: LEDGER_ENV=dev")
+    )
     if not signs and not (judgement.touches and judgement.effect == Effect.DESTROYS):
         return None
     if occasion.environment not in ENVIRONMENTS:
@@ -114,7 +123,11 @@ def _against_destroying(touches: Iterable[Touch], occasion: Occasion) -> _Agains
     worst = [touch for touch in touches if touch.effect == Effect.DESTROYS]
     first = worst[0]
     if occasion.environment == "prod":
-        return f"prod's data is never destroyed this way: {first.what}.", first.safe, Wanted.NOTHING
+        return (
+            f"prod's data is never destroyed this way: {first.what}.",
+            first.safe.within(first.environment),
+            Wanted.NOTHING,
+        )
     for touch in worst:
         if not touch.environment:
             return (
@@ -150,27 +163,27 @@ def lacks(
     `behind` has the system identifier of the database in each, empty where it cannot be told: with
     `must_match` that is not good enough.
     """
-    command = f"LEDGER_ENV={environment} make backup"
+    take = Hint(make("backup", environment))
     if standing.trouble:
-        return standing.trouble, "make doctor says more.", Wanted.NOTHING
+        return standing.trouble, Hint(make("doctor"), " says more."), Wanted.NOTHING
     if not standing.backup:
-        return f"{environment} has no proven backup", command, Wanted.BACKUP
+        return f"{environment} has no proven backup", take, Wanted.BACKUP
     if standing.age > fresh:
         how_old = f"{_words(standing.age)} old (at most {_words(fresh)})"
         newest = f"{environment}'s newest proven backup, {standing.backup}, is {how_old}"
-        return newest, command, Wanted.BACKUP
+        return newest, take, Wanted.BACKUP
     of_it = f"{standing.backup} is of"
     for name, found in behind.items():
         if found and found != standing.identifier:
             return (
                 f"{of_it} another database than the one in {name}",
-                f"See whose it is: LEDGER_ENV={environment} make identity (nothing was touched)",
+                Hint("See whose it is: ", make("identity", environment), " (nothing was touched)"),
                 Wanted.NOTHING,
             )
         if must_match and not found:
             return (
                 f"whether {of_it} the database in {name} cannot be told",
-                "Start its PostgreSQL, so that it can be asked; then do this again.",
+                Hint("Start its PostgreSQL, so that it can be asked; then do this again."),
                 Wanted.NOTHING,
             )
     return None
@@ -180,7 +193,10 @@ def _unconfirmed(first: Touch, occasion: Occasion) -> _Against | None:
     if occasion.confirmed == occasion.environment:
         return None
     word = occasion.environment
-    hint = f"If you want that, type {word} when asked, or say CONFIRM={word} before the command. {first.safe}"
+    hint = Hint(
+        f"If you want that, type {word} when asked, or say CONFIRM={word} before the command. ",
+        first.safe.within(first.environment),
+    )
     return f"{_said(first)}.", hint, Wanted.CONFIRMATION
 
 

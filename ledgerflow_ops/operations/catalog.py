@@ -17,6 +17,7 @@ from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import DUMP, MANIFEST, BackupName
 from ledgerflow_ops.core.catalog.proof import Proof
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, SettingsError
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.models import FileFacts
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -122,13 +123,13 @@ def find(env: EnvironmentContext, file: str | None) -> BackupName:
     `file` is a bare name, a path into the environment's folder, latest, latest-proven or a day.
     SettingsError when there is none, or when the path leads elsewhere.
     """
-    hint = "make status lists what there is."
+    hint = Hint(make("status"), " lists what there is.")
     if not file:
         found = newest(entries(env))
         if found is None:
             raise SettingsError(
                 f"There is no backup of {env.environment} in {env.store.location}.",
-                hint=f"Take one: LEDGER_ENV={env.environment} make backup",
+                hint=Hint("Take one: ", make("backup", env.environment)),
             )
         return found.name
     if file in (LATEST, LATEST_PROVEN) or _DAY.fullmatch(file):
@@ -138,12 +139,12 @@ def find(env: EnvironmentContext, file: str | None) -> BackupName:
     return _named(env, file, hint)
 
 
-def _named(env: EnvironmentContext, file: str, hint: str) -> BackupName:
+def _named(env: EnvironmentContext, file: str, hint: Hint) -> BackupName:
     found = env.store.name_of(file)
     if found is None:
         raise SettingsError(
             f"{file} is not in {env.environment}'s folder {env.store.location}.",
-            hint="Name a file of that folder, or copy it there first.",
+            hint=Hint("Name a file of that folder, or copy it there first."),
         )
     if not found.endswith(DUMP):
         raise SettingsError(f"{file!r} does not end in {DUMP}.", hint=hint)

@@ -10,6 +10,7 @@ from ledgerflow_ops.core.catalog import identity as judging
 from ledgerflow_ops.core.catalog.identity import Identity, Observation
 from ledgerflow_ops.core.catalog.manifest import Source
 from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 
@@ -91,7 +92,7 @@ def identity(env: EnvironmentContext, *, accept: bool) -> Identity:
     elif not is_own(env, here):
         raise Refused(
             f"{env.environment} has no database yet. Its URL leads to {here}.",
-            hint="The first backup takes it, or: make identity ACCEPT=1",
+            hint=Hint("The first backup takes it, or: ", make("identity", ACCEPT=1)),
         )
     return here
 

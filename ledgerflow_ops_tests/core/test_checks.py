@@ -5,10 +5,11 @@ import json
 import pytest
 
 from ledgerflow_ops.core.checks import Check, Severity, failed, first_fatal, merged, passed, warned
+from ledgerflow_ops.core.hints import Hint
 
 GOOD = passed("size", "fine")
-WARNED = warned("size", "history", "odd", "look")
-FAILED = failed("size", "empty", "nothing", "again")
+WARNED = warned("size", "history", "odd", Hint("look"))
+FAILED = failed("size", "empty", "nothing", Hint("again"))
 
 
 def test_only_a_failed_error_is_fatal() -> None:
@@ -21,7 +22,7 @@ def test_a_failed_check_without_a_hint_is_not_to_be_had() -> None:
 
 
 def test_the_first_fatal_verdict_is_found_behind_warnings() -> None:
-    other = failed("exists", "missing", "gone", "look")
+    other = failed("exists", "missing", "gone", Hint("look"))
     assert first_fatal([GOOD, WARNED, other, FAILED]) is other
     assert first_fatal([GOOD, WARNED]) is None
 
@@ -41,7 +42,7 @@ def test_the_worst_verdict_of_a_name_is_the_one_left(checks: list[Check], left: 
 
 
 def test_verdicts_keep_the_order_of_their_first_appearance() -> None:
-    found = merged([passed("exists", ""), GOOD, failed("exists", "a", "b", "c")])
+    found = merged([passed("exists", ""), GOOD, failed("exists", "a", "b", Hint("c"))])
     assert [check.name for check in found] == ["exists", "size"]
 
 

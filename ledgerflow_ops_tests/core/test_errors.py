@@ -19,6 +19,7 @@ from ledgerflow_ops.core.errors import (
     UnrestorableSource,
     Unsettled,
 )
+from ledgerflow_ops.core.hints import Hint
 
 TREE: list[tuple[type[LedgerError], int]] = [
     (LedgerError, 1),
@@ -38,9 +39,9 @@ TREE: list[tuple[type[LedgerError], int]] = [
 
 @pytest.mark.parametrize(("kind", "code"), TREE)
 def test_every_error_has_its_exit_code_and_tells_what_to_do(kind: type[LedgerError], code: int) -> None:
-    error = kind("It broke.", hint="Mend it.")
+    error = kind("It broke.", hint=Hint("Mend it."))
     assert error.exit_code == code
-    assert (error.message, error.hint) == ("It broke.", "Mend it.")
+    assert (error.message, str(error.hint)) == ("It broke.", "Mend it.")
     assert str(error) == "It broke.\nhint: Mend it."
 
 

@@ -217,7 +217,7 @@ class TestRuns:
         daemon.tick()
         late, canceled = alerts.open_alerts(daemon.ctx)
         assert late.finding.message.endswith("failed: Exceeded maximum runtime of 1 seconds.")
-        assert (late.finding.level, late.finding.hint) == (Level.CRITICAL, "LEDGER_ENV=dev make backup")
+        assert (late.finding.level, str(late.finding.hint)) == (Level.CRITICAL, "LEDGER_ENV=dev make backup")
         assert (canceled.finding.kind, canceled.finding.environment) == ("run canceled", Environment.PROD)
 
     def test_a_check_that_was_not_carried_out_is_told(self, daemon: Daemon, today: str) -> None:

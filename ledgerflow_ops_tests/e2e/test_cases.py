@@ -144,8 +144,8 @@ def _ended(operation: Callable[[], Check | None]) -> Answer:
     try:
         bad = operation()
     except LedgerError as error:
-        return Answer(error.exit_code, error.message, error.hint)
-    return Answer(BadBackup.exit_code, bad.message, bad.hint) if bad else Answer(0, "")
+        return Answer(error.exit_code, error.message, str(error.hint))
+    return Answer(BadBackup.exit_code, bad.message, str(bad.hint)) if bad else Answer(0, "")
 
 
 @dataclass(frozen=True)

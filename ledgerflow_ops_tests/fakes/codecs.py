@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ledgerflow_ops.adapters.storage.codec import Sink, Source
 from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.hints import Hint
 
 _FRAME = 64 * 1024
 _HEADER = b"sealed-for-tests\n"
@@ -109,4 +110,6 @@ class _Decoder:
 
 
 def _bad(what: str) -> BadBackup:
-    return BadBackup(f"The encoded bytes are not whole: {what}.", hint="Take the file from another location.")
+    return BadBackup(
+        f"The encoded bytes are not whole: {what}.", hint=Hint("Take the file from another location.")
+    )

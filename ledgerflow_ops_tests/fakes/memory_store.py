@@ -16,6 +16,7 @@ from ledgerflow_ops.adapters.storage.store import BackupStore, decoded_copy
 from ledgerflow_ops.adapters.storage.stored_file import FileStat, Listing, NewFile, StoredReader
 from ledgerflow_ops.core.checks import Check, passed
 from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.hints import Hint, make
 
 _GENERATIONS = itertools.count(1)
 
@@ -90,14 +91,14 @@ class MemoryStore(BackupStore):
     def name_of(self, text: str) -> str | None:
         return None if "/" in text else text
 
-    def how_to_fetch(self, name: str) -> str:
-        return f"{self.describe(name)} is never away."
+    def how_to_fetch(self, name: str) -> Hint:
+        return Hint(f"{self.describe(name)} is never away.")
 
     def open(self, name: str, codec: Codec = PLAIN) -> StoredReader:
         held = self._shared.objects.get(self._prefix + name)
         if held is None:
             raise LedgerError(
-                f"{self.describe(name)}: no such object.", hint="make status lists what there is."
+                f"{self.describe(name)}: no such object.", hint=Hint(make("status"), " lists what there is.")
             )
         return StoredReader(_Bytes(held[1]), self.describe(name), codec)
 
@@ -113,7 +114,7 @@ class MemoryStore(BackupStore):
         key = self._prefix + name
         with self._shared.lock:
             if key in self._shared.begun:
-                hint = "Another backup is writing under this name. Try again."
+                hint = Hint("Another backup is writing under this name. Try again.")
                 raise LedgerError(f"{self.describe(name)} is being written.", hint=hint)
             self._shared.begun.add(key)
         file = _MemoryFile(self, name, codec)
@@ -127,7 +128,7 @@ class MemoryStore(BackupStore):
         """Put an object, `over` an older one or not at all."""
         with self._shared.lock:
             if not over and self._prefix + name in self._shared.objects:
-                hint = "Backups are never overwritten. Choose another name."
+                hint = Hint("Backups are never overwritten. Choose another name.")
                 raise Refused(f"{self.describe(name)} exists already.", hint=hint)
             self._shared.objects[self._prefix + name] = next(_GENERATIONS), data
 

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.guard.effects import Judgement, Target, Touch
 from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops.guard.permit import ENVIRONMENTS, Occasion, Standing, Wanted, permit
 
 FRESH = Standing("b.dump", timedelta(minutes=5), "7001")
-DROPS = Touch(Effect.DESTROYS, "it removes the volume v", "dev", ("v",), "Leave out -v.")
+DROPS = Touch(Effect.DESTROYS, "it removes the volume v", "dev", ("v",), Hint("Leave out -v."))
 DEV = Target("dev", "the project ledger-dev")
 
 
@@ -70,9 +71,9 @@ def test_without_one_of_them_it_is_refused(
 
 
 def test_prod_is_not_destroyed_whatever_is_said() -> None:
-    touch = Touch(Effect.DESTROYS, "it removes the volume v", "prod", ("v",), "Leave out -v.")
+    touch = Touch(Effect.DESTROYS, "it removes the volume v", "prod", ("v",), Hint("Leave out -v."))
     verdict = permit(Judgement((touch,)), _occasion("prod", "prod"))
-    assert (verdict.allowed, verdict.hint) == (False, "Leave out -v.")
+    assert (verdict.allowed, str(verdict.hint)) == (False, "Leave out -v.")
     assert verdict.reason == "prod's data is never destroyed this way: it removes the volume v."
 
 

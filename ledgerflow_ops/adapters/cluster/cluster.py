@@ -22,6 +22,7 @@ from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.adapters.system.process import Account
 from ledgerflow_ops.adapters.system.server_account import own
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint, make
 
 _START_TIMEOUT = 60
 _LOG_LINES = 20
@@ -85,7 +86,7 @@ class Cluster:
         if not ended(postmaster, _START_TIMEOUT):
             raise LedgerError(
                 f"The server in {self.data} does not stop (process {postmaster.pid}).",
-                hint="Its log says why; make down tries again.",
+                hint=Hint("Its log says why; ", make("down"), " tries again."),
             )
 
     def remove(self) -> None:
@@ -131,7 +132,7 @@ class Cluster:
         if finished.code:
             raise LedgerError(
                 f"{name} failed ({process.ended_by(finished.code)}):\n{process.last_lines(finished.errors)}",
-                hint=f"Is there room on the disk of {self.data}? make doctor shows it.",
+                hint=Hint(f"Is there room on the disk of {self.data}? ", make("doctor"), " shows it."),
             )
 
 

@@ -26,6 +26,7 @@ from ledgerflow_ops.adapters.system import disk_space
 from ledgerflow_ops.adapters.system.process import Account
 from ledgerflow_ops.adapters.system.server_account import own
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -126,7 +127,7 @@ def _made_once(file: Path) -> Iterator[None]:
     except filelock.Timeout:
         raise LedgerError(
             f"Another process has held {file} for {_PATIENCE} s.",
-            hint="It makes the template of a drill's server. End it if it hangs; then run this again.",
+            hint=Hint("It makes the template of a drill's server. End it if it hangs; then run this again."),
         ) from None
 
 

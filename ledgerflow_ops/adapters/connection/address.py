@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
 from ledgerflow_ops.core.errors import SettingsError
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.postgres import addresses
 from ledgerflow_ops.core.postgres.addresses import InvalidAddress
 
@@ -27,13 +28,13 @@ ALIVE = {
 }
 """A peer that is gone is noticed within five minutes. Not sooner: the same time is how long a server that is
 only busy may leave what it is sent unread (TCP_USER_TIMEOUT counts a closed window as well)."""
-_FORM = (
+_FORM = Hint(
     "Write it as postgresql://user@host:5432/database, "
     "or for a socket as postgresql://user@/database?host=/var/run/postgresql"
 )
 _BARE = re.compile(r"\w[\w+]*://(?:[^/?]*@[^/?]*@|[^/?]*/[^?]*@)")
 """A URL with a bare @ or / in its password: libpq takes what follows for the host, and tells it."""
-_ESCAPE = "In a user's name, a password or a database's name write @ as %40, / as %2F and % as %25."
+_ESCAPE = Hint("In a user's name, a password or a database's name write @ as %40, / as %2F and % as %25.")
 SOCKETS = (Path("/var/run/postgresql"), Path("/run/postgresql"), Path("/tmp"))  # noqa: S108 - libpq's own
 """Where servers keep their sockets: Debian's and Red Hat's builds, and PostgreSQL's own default."""
 

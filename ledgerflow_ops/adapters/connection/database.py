@@ -18,6 +18,7 @@ from ledgerflow_ops.adapters.services import socket_proxy
 from ledgerflow_ops.adapters.services.container import Inside
 from ledgerflow_ops.adapters.system.process import mask
 from ledgerflow_ops.core.errors import Denied, InUse, LedgerError, Unanswered, Unsettled
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.postgres.connection_limits import BACKUP
 from ledgerflow_ops.core.postgres.session_activity import Limits
 from ledgerflow_ops.core.text_encodings import NO_ENCODING
@@ -39,7 +40,7 @@ _SAYS_NO = re.compile(
 """What a server says that is there; another attempt hears the same. No code comes with them."""
 _FULL = re.compile(r'too many connections for (role|database) "(.*)"')
 _PASSWORD = re.compile(r"no password supplied|password authentication failed")
-_TRUST = (
+_TRUST = Hint(
     "The official image trusts connections from inside the container. Put back the line "
     '"host all all 127.0.0.1/32 trust" in its pg_hba.conf, above the others, or set database_url instead.'
 )
@@ -57,12 +58,12 @@ _PASSING = (
 _WENT = re.compile(
     r"cache lookup failed|could not open relation with OID|could not find tuple|tuple concurrently"
 )
-_IN_USE = (
+_IN_USE = Hint(
     "A session on it did not end within the five seconds that a server gives it. Stop the application; a "
     "process that is stopped (SIGSTOP) must go on, or be ended. Then run it again."
 )
-_LOOK = "The server's log says more. make doctor looks at both."
-_CHANGED = f"Was something dropped or changed meanwhile? Then run it again. {_LOOK}"
+_LOOK = Hint("The server's log says more. ", make("doctor"), " looks at both.")
+_CHANGED = Hint("Was something dropped or changed meanwhile? Then run it again. ", _LOOK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,17 +306,21 @@ def translated(label: str) -> Iterator[None]:
     except psycopg.errors.InsufficientPrivilege as error:
         raise Denied(
             f"{label}: {mask(str(error)).strip()}",
-            hint="The account needs to read every table and sequence: GRANT pg_read_all_data TO it, "
-            "and BYPASSRLS where row-level security is on.",
+            hint=Hint(
+                "The account needs to read every table and sequence: GRANT pg_read_all_data TO it, "
+                "and BYPASSRLS where row-level security is on."
+            ),
         ) from None
     except psycopg.Error as error:
         raise LedgerError(f"{label}: {mask(str(error)).strip()}", hint=_LOOK) from None
 
 
-def _unreached(error: str) -> str:
+def _unreached(error: str) -> Hint:
     """What to do about a connection that failed."""
     if full := _FULL.search(error):
         limit = f'ALTER {full[1].upper()} "{full[2]}" CONNECTION LIMIT {BACKUP};'
-        return f"{limit} is what a backup needs, beside the connections of others."
+        return Hint(f"{limit} is what a backup needs, beside the connections of others.")
     hangs = " A server that is stopped (SIGSTOP) or hangs must go on first." if "timeout" in error else ""
-    return f"Is the server running and the URL right? make doctor tries every connection.{hangs}"
+    return Hint(
+        "Is the server running and the URL right? ", make("doctor"), f" tries every connection.{hangs}"
+    )

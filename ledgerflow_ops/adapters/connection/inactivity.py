@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.errors import LedgerError, Unsettled
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.postgres.session_activity import Activity, LockWait, Watcher, stalled, stopped
 
 _FIRST_LOOK = 1.0
@@ -38,8 +39,10 @@ class Silence:
         if why:
             raise LedgerError(
                 f"Nothing has come from {self._what} for {clock.awake() - self._since:.0f} s: {why}.",
-                hint=f"Nothing half-done was kept. {_go_on(stopped(now))}; then run it again. If it only "
-                "takes long, raise stall_seconds.",
+                hint=Hint(
+                    f"Nothing half-done was kept. {_go_on(stopped(now))}; then run it again. If it only "
+                    "takes long, raise stall_seconds."
+                ),
             )
 
 
@@ -75,7 +78,7 @@ def untangled(waits: tuple[LockWait, ...]) -> None:
     for one in waits:
         if one.knotted:
             raise Unsettled(
-                f"There would be no end to {one.sentence}, which waits for us.", hint="Run it again."
+                f"There would be no end to {one.sentence}, which waits for us.", hint=Hint("Run it again.")
             )
 
 
@@ -130,6 +133,8 @@ class Locks:
         ends = " ".join(map(_ending, pids))
         return LedgerError(
             f"No lock within {self._seconds:.0f} s: " + "\n".join(one.sentence for one in waits) + ".",
-            hint="Nothing was kept. Wait until it has ended and run it again, or raise lock_timeout_seconds. "
-            f"As its user or as superuser, this ends it: {ends}",
+            hint=Hint(
+                "Nothing was kept. Wait until it has ended and run it again, or raise lock_timeout_seconds. "
+                f"As its user or as superuser, this ends it: {ends}"
+            ),
         )

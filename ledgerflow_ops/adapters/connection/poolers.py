@@ -9,6 +9,7 @@ from urllib.parse import quote
 import psycopg
 
 from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.hints import Hint
 
 _NO = re.compile(
     r"unsupported startup parameter|startup parameter.*(?:not supported|unsupported)"
@@ -37,7 +38,7 @@ def refused(label: str, parameters: Mapping[str, Any], *, told: str = "") -> Ref
     return Refused(
         f"{label}: {name} stands between us and PostgreSQL: {what}. "
         "A backup needs sessions of its own, with a snapshot that they share.",
-        hint=f"Connect to the server itself: database_url = {direct} (its password as before).",
+        hint=Hint(f"Connect to the server itself: database_url = {direct} (its password as before)."),
     )
 
 

@@ -20,6 +20,7 @@ from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.core.catalog.manifest import Contents, TableOfContents
 from ledgerflow_ops.core.comparison.row_sums import RowSum
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.postgres.qualified_names import QualifiedName
 from ledgerflow_ops.core.postgres.session_activity import NOBODY, Limits, Watcher
 
@@ -149,7 +150,7 @@ def _require_own_end(program: str, code: int, errors: str) -> None:
         raise CannotJudge(
             f"{program} could not do its work on this machine ({process.ended_by(code)}): "
             f"{process.last_lines(errors)}",
-            hint="This says nothing of the backup. Is there memory left (free -m)? Then ask again.",
+            hint=Hint("This says nothing of the backup. Is there memory left (free -m)? Then ask again."),
         )
 
 

@@ -16,12 +16,15 @@ from ledgerflow_ops.core.catalog.manifest import Contents
 from ledgerflow_ops.core.comparison.dump_content import ContentReader, UnreadableText
 from ledgerflow_ops.core.comparison.row_sums import RowSum
 from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.postgres.session_activity import NOBODY, Watcher
 
 CHUNK = 1024 * 1024
 _PIPE = 1024 * 1024
 _TICK = 1.0
-DAMAGED = "The archive is damaged or cut. Take another backup; make status shows the newest proven one."
+DAMAGED = Hint(
+    "The archive is damaged or cut. Take another backup; ", make("status"), " shows the newest proven one."
+)
 
 
 class Listener:

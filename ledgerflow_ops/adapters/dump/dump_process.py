@@ -12,6 +12,7 @@ from ledgerflow_ops.adapters.dump.client import Client
 from ledgerflow_ops.adapters.dump.copy_decoder import CHUNK, widen
 from ledgerflow_ops.adapters.system import clock, process
 from ledgerflow_ops.core.errors import LedgerError, Unsettled
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.postgres.session_activity import NOBODY, Watcher
 
 TICK = 1.0
@@ -147,9 +148,11 @@ def failed(code: int, errors: str) -> LedgerError:
     if _PASSES.search(errors):
         return Unsettled(
             message,
-            hint="Nothing was kept. Something was dropped or changed while it was read: run the backup again "
-            "when the database is quieter.",
+            hint=Hint(
+                "Nothing was kept. Something was dropped or changed while it was read: run the backup again "
+                "when the database is quieter."
+            ),
         )
     return LedgerError(
-        message, hint="Nothing was kept. Mend what the lines above say and run the backup again."
+        message, hint=Hint("Nothing was kept. Mend what the lines above say and run the backup again.")
     )

@@ -6,6 +6,7 @@ from psycopg import sql
 from ledgerflow_ops.adapters.connection.limited_connection import Limited
 from ledgerflow_ops.adapters.connection.text_codecs import Identifier
 from ledgerflow_ops.core.errors import Unsettled
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.postgres.session_activity import Watcher
 
 _TABLES = """
@@ -28,7 +29,7 @@ _CHANGED = """
 rewritten or made anew in between holds rows that the snapshot does not see."""
 _AT_ONCE = 200
 _SLACK = 5.0
-_AGAIN = "Run it again; a table that comes and goes all the time is better a TEMPORARY one."
+_AGAIN = Hint("Run it again; a table that comes and goes all the time is better a TEMPORARY one.")
 
 
 def hold(connection: Limited, seconds: float, locks: Watcher | None = None) -> None:

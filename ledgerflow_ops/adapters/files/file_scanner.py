@@ -12,11 +12,12 @@ from pathlib import Path
 from ledgerflow_ops.adapters.storage.safe_path import SafePath
 from ledgerflow_ops.core.catalog.files import FileEntry, FileKind, display_path, points_outside, quoted
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint
 
 CHUNK = 1024 * 1024
-_STOOD = "Let whatever writes there finish, or take the file out of `files`; then run the backup again."
-_MAY_READ = "Let the account that makes the backups read it, or take it out of `files`."
-_THERE = "Mend the path in `files`, or bring back what should be there. Nothing was kept."
+_STOOD = Hint("Let whatever writes there finish, or take the file out of `files`; then run the backup again.")
+_MAY_READ = Hint("Let the account that makes the backups read it, or take it out of `files`.")
+_THERE = Hint("Mend the path in `files`, or bring back what should be there. Nothing was kept.")
 _SPECIAL = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFIFO: "a pipe",
@@ -111,7 +112,7 @@ def _of_root(root: str) -> Iterator[Found | str]:
         except (FileNotFoundError, NotADirectoryError):
             raise _not_there(root) from None
         if stat.S_ISLNK(facts.st_mode):
-            real = f"List what it leads to instead: {Path(root).resolve()}."
+            real = Hint(f"List what it leads to instead: {Path(root).resolve()}.")
             raise LedgerError(
                 f"{display_path(root, '')} is listed in `files` but is a symbolic link.", hint=real
             )

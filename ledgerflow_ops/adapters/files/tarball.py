@@ -20,6 +20,7 @@ from ledgerflow_ops.core.catalog.files import (
     unquoted,
 )
 from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.hints import Hint, make
 
 CHUNK = 1024 * 1024
 _LEVEL = 3
@@ -27,7 +28,7 @@ _BUFFER = 64 * 1024
 """What tarfile copies again with every piece that is read or written: neither much nor little."""
 _NAMES = {"format": tarfile.PAX_FORMAT, "encoding": "utf-8", "errors": "surrogateescape"}
 _TYPES = {FileKind.FILE: tarfile.REGTYPE, FileKind.FOLDER: tarfile.DIRTYPE, FileKind.LINK: tarfile.SYMTYPE}
-_HINT = "Take the right file from another location, or take another backup: make backup"
+_HINT = Hint("Take the right file from another location, or take another backup: ", make("backup"))
 
 Moved = Callable[[int], object]
 Content = tuple[int, str]

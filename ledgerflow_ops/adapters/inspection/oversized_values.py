@@ -9,6 +9,7 @@ from psycopg import sql
 
 from ledgerflow_ops.adapters.connection.limited_connection import Limited
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint
 
 _TOO_BIG = re.compile(
     r"invalid memory alloc request size|string buffer exceeds maximum|cannot enlarge string buffer"
@@ -24,7 +25,7 @@ _COLUMNS = """
     WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attlen = -1 AND attgenerated = ''
 """
 _HALF_AS_TEXT = 256 * 1024 * 1024
-_HINT = (
+_HINT = Hint(
     "Nothing was kept. pg_dump cannot write it either: the text of a row must stay below 1 GB, and bytea "
     "takes two letters for a byte. Store it as large objects (lo_from_bytea), or in parts below 256 MB."
 )

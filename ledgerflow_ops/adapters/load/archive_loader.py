@@ -18,6 +18,7 @@ from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.adapters.system.process import Finished
 from ledgerflow_ops.core.comparison import column_options
 from ledgerflow_ops.core.errors import CannotJudge
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.loading import transaction_timeout
 from ledgerflow_ops.core.loading.load_order import PRE_DATA, Stage, definitions_stage, stages
 from ledgerflow_ops.core.postgres.session_activity import Watcher
@@ -81,7 +82,7 @@ def remake(tools: Tools, database: Database, file: Path, how: Load) -> None:
     if finished.code < 0 or _CUT_SHORT.search(finished.errors):
         raise CannotJudge(
             f"The definitions could not be made once more:\n{process.last_lines(finished.errors)}",
-            hint="This says nothing of the backup. Mend what the lines above say; then ask again.",
+            hint=Hint("This says nothing of the backup. Mend what the lines above say; then ask again."),
         )
 
 

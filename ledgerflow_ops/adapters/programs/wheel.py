@@ -11,6 +11,7 @@ from pathlib import Path
 import filelock
 
 from ledgerflow_ops.core.errors import CannotJudge, SettingsError
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.postgres import fetched_programs
 from ledgerflow_ops.core.postgres.fetched_programs import PinnedPackage
 
@@ -29,7 +30,7 @@ def programs() -> Path:
         return _unpacked(Path(found.origin).parent)
     raise CannotJudge(
         "There is no bundled PostgreSQL for this machine.",
-        hint="It comes for Linux (x86_64, aarch64) and macOS. Install PostgreSQL 17 and set tools_dir.",
+        hint=Hint("It comes for Linux (x86_64, aarch64) and macOS. Install PostgreSQL 17 and set tools_dir."),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NoReturn
 
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint, command
 
 _PROGRAM, _FILE, _FOLDER = 0o755, 0o644, 0o755
 """Modes that let the account of a server run what is unpacked, and only us change it."""
@@ -63,5 +64,5 @@ def _write(source: IO[bytes], target: Path, mode: int) -> None:
 def _refuse(wheel: Path, why: str) -> NoReturn:
     raise LedgerError(
         f"{wheel.name} {why}. Nothing of it was kept.",
-        hint="Look what `pip config list` takes packages from.",
+        hint=Hint("Look what `", command("pip", "config", "list"), "` takes packages from."),
     )

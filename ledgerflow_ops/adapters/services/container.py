@@ -14,6 +14,7 @@ from ledgerflow_ops.adapters.services import docker, socket_proxy
 from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.adapters.system.process import Finished
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
+from ledgerflow_ops.core.hints import Hint, command
 from ledgerflow_ops.core.restore.restore_target import Application
 
 _TIMEOUT = 60.0
@@ -91,7 +92,7 @@ class Container:
             return self._absence()
         return LedgerError(
             f"{self.label} could not be reached ({process.ended_by(code)}):\n{process.last_lines(errors)}",
-            hint=f"Try it by hand: {shlex.join(self.inside('true'))}",
+            hint=Hint("Try it by hand: ", command(*self.inside("true"))),
         )
 
     def _absence(self) -> LedgerError:
@@ -100,18 +101,21 @@ class Container:
         if asked.code:
             return SettingsError(
                 f"Compose cannot read {self.file}:\n{process.last_lines(asked.errors)}",
-                hint="Mend the file; where it needs variables, name their file: compose.env_file.",
+                hint=Hint("Mend the file; where it needs variables, name their file: compose.env_file."),
             )
         services = sorted(asked.out.decode("utf-8", "replace").split())
         if self.service not in services:
             return SettingsError(
                 f"{self.file} has no service {self.service!r}; it has {', '.join(services) or 'none'}.",
-                hint="Set compose.service to the service that PostgreSQL runs in.",
+                hint=Hint("Set compose.service to the service that PostgreSQL runs in."),
             )
         return LedgerError(
             f"The container of {self.label} is not running.",
-            hint="docker compose ls --all shows what projects there are. If this is the right one: "
-            f"{shlex.join(self.compose('up', '--detach', self.service))}",
+            hint=Hint(
+                command("docker", "compose", "ls", "--all"),
+                " shows what projects there are. If this is the right one: ",
+                command(*self.compose("up", "--detach", self.service)),
+            ),
         )
 
     def really(self, command: list[str]) -> list[str]:
@@ -120,7 +124,7 @@ class Container:
         if program is None:
             raise LedgerError(
                 f"There is no docker on the PATH, and {self.label} can only be reached through it.",
-                hint="Install Docker with its Compose plugin, or set database_url instead of compose.",
+                hint=Hint("Install Docker with its Compose plugin, or set database_url instead of compose."),
             )
         return [str(program), *command[1:]]
 
@@ -149,12 +153,14 @@ class Inside:
         if version is None:
             raise LedgerError(
                 f"There is no pg_dump in {container.label}.",
-                hint="compose.service must be the service that PostgreSQL itself runs in.",
+                hint=Hint("compose.service must be the service that PostgreSQL itself runs in."),
             )
         if answers["carrier"] not in _CARRIERS:
             raise LedgerError(
                 f"Nothing in {container.label} can carry a connection: neither {' nor '.join(_CARRIERS)}.",
-                hint="Use the official postgres image, or publish its port and set database_url instead.",
+                hint=Hint(
+                    "Use the official postgres image, or publish its port and set database_url instead."
+                ),
             )
         new_enough = int(version[0].split(".")[0]) >= 16
         compression = "zstd:1" if new_enough and "compression" not in answers["zstd"] else "6"
@@ -183,33 +189,43 @@ def script(name: str) -> str:
 def _require_readable(file: Path) -> None:
     if not file.is_file() or not os.access(file, os.R_OK):
         why = "may not be read" if file.exists() else "is not there"
-        raise SettingsError(f"{file} {why}.", hint="Mend the environment's compose settings.")
+        raise SettingsError(f"{file} {why}.", hint=Hint("Mend the environment's compose settings."))
 
 
-_TROUBLES: tuple[tuple[str, type[LedgerError], str, str], ...] = (
+_TROUBLES: tuple[tuple[str, type[LedgerError], str, Hint], ...] = (
     (
         r"permission denied while trying to connect",
         LedgerError,
         "Docker does not let us reach {self.label}:",
-        "Run this as a user who may use Docker (on Linux: the group docker).",
+        Hint("Run this as a user who may use Docker (on Linux: the group docker)."),
     ),
     (
         r"cannot connect to the docker daemon|failed to connect to the docker api|error during connect",
         LedgerError,
         "The Docker engine does not answer, so {self.label} cannot be reached:",
-        "Start it (Docker Desktop, or systemctl start docker); docker ps shows when it is there.",
+        Hint(
+            "Start it (Docker Desktop, or ",
+            command("systemctl", "start", "docker"),
+            "); ",
+            command("docker", "ps"),
+            " shows when it is there.",
+        ),
     ),
     (
         r"'compose' is not a docker command|unknown docker command|unknown shorthand flag: 'p'",
         LedgerError,
         "This docker has no Compose, so {self.label} cannot be reached:",
-        "Install Docker's Compose plugin (Debian: docker-compose-plugin); docker compose version shows it.",
+        Hint(
+            "Install Docker's Compose plugin (Debian: docker-compose-plugin); ",
+            command("docker", "compose", "version"),
+            " shows it.",
+        ),
     ),
     (
         r"connection refused",
         LedgerError,
         "PostgreSQL in {self.label} does not answer:",
-        "Is it still starting? docker compose logs shows what it does.",
+        Hint("Is it still starting? ", command("docker", "compose", "logs"), " shows what it does."),
     ),
 )
 """What docker and what runs in the container say, and what that means: the first that fits."""

@@ -18,6 +18,7 @@ import apprise
 
 from ledgerflow_ops.core.alerting.alert_messages import MessageText
 from ledgerflow_ops.core.errors import SettingsError
+from ledgerflow_ops.core.hints import Hint
 
 CONNECT, READ = 5.0, 10.0
 PATIENCE = 20.0
@@ -98,7 +99,9 @@ def sender(name: str, url: str) -> Sender:
     if not isinstance(service, apprise.NotifyBase):
         raise SettingsError(
             f"The alert channel {name!r} has an address that apprise does not know.",
-            hint="Write it as apprise does: ntfy://host/topic, mailto://…, slack://…; its wiki has them all.",
+            hint=Hint(
+                "Write it as apprise does: ntfy://host/topic, mailto://…, slack://…; its wiki has them all."
+            ),
         )
     service.request_rate_per_sec = 0  # it would wait for seconds between two messages, which are few
     service.socket_connect_timeout = min(service.socket_connect_timeout, CONNECT)

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.access.request_policy import is_loopback
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint
 
 Families = Callable[[], Iterable[Metric]]
 """Reads the figures as they are now."""
@@ -46,9 +47,9 @@ def text(families: Families) -> str:
 def textfile(file: Path, families: Families) -> None:
     """Write them to a file that others may read. It takes its name when it is whole."""
     if file.suffix != ".prom":
-        raise LedgerError(f"{file} does not end in .prom.", hint="node_exporter reads no other file.")
+        raise LedgerError(f"{file} does not end in .prom.", hint=Hint("node_exporter reads no other file."))
     if not file.parent.is_dir():
-        raise LedgerError(f"{file.parent} is no folder.", hint="Make it, or name another by TEXTFILE=")
+        raise LedgerError(f"{file.parent} is no folder.", hint=Hint("Make it, or name another by TEXTFILE="))
     with translated(file):
         write_to_textfile(str(file), _registry(families))
         file.chmod(0o644)
@@ -65,7 +66,7 @@ def serve(port: int, families: Families, tell: Callable[[str], None]) -> None:
         )
     except OSError as error:
         raise LedgerError(
-            f"127.0.0.1:{port} cannot be listened at: {error.strerror}.", hint="Give another PORT."
+            f"127.0.0.1:{port} cannot be listened at: {error.strerror}.", hint=Hint("Give another PORT.")
         ) from None
     tell(f"http://127.0.0.1:{server.server_port}/metrics")
     with server, contextlib.suppress(KeyboardInterrupt):

@@ -125,7 +125,7 @@ def _words(verdict: Rejected, request: Request) -> str:
     if _kind(request) == "text/plain":
         return f"{verdict.message}\nhint: {verdict.hint}\n"
     again = verdict is NO_SESSION
-    return html_templates.render(PAGE, message=verdict.message, hint=verdict.hint, again=again)
+    return html_templates.render(PAGE, message=verdict.message, hint=str(verdict.hint), again=again)
 
 
 async def _answer(

@@ -20,11 +20,12 @@ from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.catalog.naming import DUMP, MAGIC, OURS, PARTIAL
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
+from ledgerflow_ops.core.hints import Hint, command
 from ledgerflow_ops.core.sealed_records import TAIL_SIZE, ends_sealed
 
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
-TIGHTEN = "Take that right away from group and others: chmod go-rwx the root of all backups, go-w the rest."
+TIGHTEN = Hint("Take that right from group and others: chmod go-rwx the root of all backups, go-w the rest.")
 _AT_ONCE = 1024 * 1024
 _SLACK = 86_400.0
 """Seconds: the times of files are those of a disk's own machine, whose clock or zone may be another."""
@@ -49,17 +50,17 @@ class Folder:
             if not stat.S_ISDIR(facts.st_mode):
                 raise Refused(
                     f"{self.path} is a symbolic link, not a folder.",
-                    hint="Backups go only where the settings say. Set backup_root to the real folder.",
+                    hint=Hint("Backups go only where the settings say. Set backup_root to the real folder."),
                 )
             if facts.st_uid != os.geteuid():
                 raise Refused(
                     f"{self.path} belongs to another user (uid {facts.st_uid}).",
-                    hint="Give the folder to the account that makes the backups, or set another backup_root.",
+                    hint=Hint("Give it to the account that makes the backups, or set another backup_root."),
                 )
             if not facts.st_mode & 0o200 or not writable(self.path):
                 raise LedgerError(
                     f"{self.path} is read-only.",
-                    hint=f"Allow its owner to write (chmod u+w {self.path}), or mount its disk for writing.",
+                    hint=Hint("Mount its disk for writing, or: ", command("chmod", "u+w", self.path)),
                 )
             if stat.S_IMODE(facts.st_mode) != _FOLDER_MODE:
                 self.path.chmod(_FOLDER_MODE)
@@ -139,10 +140,8 @@ class Folder:
     def commit(self, name: str) -> None:
         """Give a synced `.partial` its name, durably. Never over an existing file."""
         if self.taken(name):
-            raise Refused(
-                f"{self.file(name)} exists already.",
-                hint="Backups are never overwritten. Choose another name.",
-            )
+            hint = Hint("Backups are never overwritten. Choose another name.")
+            raise Refused(f"{self.file(name)} exists already.", hint=hint)
         with translated(self.path):
             self.file(name + PARTIAL).rename(self.file(name))
             self.sync_names()
@@ -191,7 +190,7 @@ class Folder:
     def move(self, name: str, other: "Folder", as_name: str) -> None:
         """Give a file another name in another folder of the same disk, durably in both. Never over one."""
         if other.taken(as_name):
-            raise Refused(f"{other.file(as_name)} exists already.", hint="Look which of the two is right.")
+            raise Refused(f"{other.file(as_name)} exists already.", hint=Hint("See which of them is right."))
         with translated(self.path):
             self.file(name).rename(other.file(as_name))
             other.sync_names()
@@ -244,7 +243,7 @@ class Folder:
         if large and not ends_sealed(regular_files.tail(self.file(name), TAIL_SIZE)):
             raise BadBackup(
                 f"{name}: it was changed or cut: {size:,} bytes, and no digest at their end.",
-                hint="Take it from another location; do not edit it.",
+                hint=Hint("Take it from another location; do not edit it."),
             )
         return self.read(name)
 
@@ -324,7 +323,7 @@ def permissions(folder: Folder, name: str) -> Check:
     if stat.S_ISLNK(parent.st_mode) or parent.st_mode & 0o077:
         found.append(f"lies in a folder of mode {stat.S_IMODE(parent.st_mode):04o}, not 0700")
     if found:
-        hint = f"chmod 600 {path}; chmod 700 {folder.path}"
+        hint = Hint(command("chmod", "600", path), "; ", command("chmod", "700", folder.path))
         return failed("permissions", "permissions", f"{name} {', '.join(found)}.", hint)
     if exposed := exposed_parents(folder.path):
         return warned("permissions", "parents", "; ".join(exposed), TIGHTEN)

@@ -13,6 +13,7 @@ from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.catalog.identity import Identity, Observation, lsn_position
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint, make
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,11 @@ class Identities:
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise LedgerError(
                 f"{self.file} cannot be read: {error}.",
-                hint="It says which database each environment is. Restore it, or remove it and run "
-                "make identity ACCEPT=1 for each environment.",
+                hint=Hint(
+                    "It says which database each environment is. Restore it, or remove it and run ",
+                    make("identity", ACCEPT=1),
+                    " for each environment.",
+                ),
             ) from None
 
     def remember(

@@ -20,6 +20,7 @@ from ledgerflow_ops.adapters.system.disk_space import Space
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.catalog.naming import PARTIAL
 from ledgerflow_ops.core.checks import Check
+from ledgerflow_ops.core.hints import Hint, command
 
 _OTHERS = 0o077
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
@@ -121,8 +122,9 @@ class LocalStore(BackupStore):
         elsewhere = len(path.parts) > 1 and path.parent.resolve() != self.path.resolve()
         return None if elsewhere else path.name
 
-    def how_to_fetch(self, name: str) -> str:
-        return f"Download it (macOS: brctl download {self.path / name}) and ask again."
+    def how_to_fetch(self, name: str) -> Hint:
+        fetch = command("brctl", "download", self.path / name)
+        return Hint("Download it (macOS: ", fetch, "); then run it again.")
 
     def open(self, name: str, codec: Codec = PLAIN) -> StoredReader:
         path = self.path / name

@@ -14,6 +14,7 @@ from ledgerflow_ops.adapters.storage.folder import Folder
 from ledgerflow_ops.adapters.system import regular_files
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.errors import Busy, LedgerError
+from ledgerflow_ops.core.hints import Hint
 
 _RESERVE = 256 * 1024
 _PATIENCE = 50.0
@@ -39,7 +40,7 @@ class StateFile:
             try:
                 lock.acquire()
             except filelock.Timeout:
-                raise Busy(f"{self.path} is held by another process.", hint="Try again.") from None
+                raise Busy(f"{self.path} is held by another process.", hint=Hint("Try again.")) from None
         try:
             yield
         finally:

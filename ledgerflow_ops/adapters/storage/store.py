@@ -26,6 +26,7 @@ from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.catalog.naming import MAGIC
 from ledgerflow_ops.core.checks import Check
 from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.sealed_records import TAIL_SIZE, ends_sealed
 
 LARGEST_RECORD = 512 * 1024 * 1024
@@ -120,8 +121,8 @@ class BackupStore(ABC):
         """The name of the file that `text`, a bare name or a path, names; None where it leads elsewhere."""
 
     @abstractmethod
-    def how_to_fetch(self, name: str) -> str:
-        """A sentence for a hint: how an evicted file's bytes are brought back."""
+    def how_to_fetch(self, name: str) -> Hint:
+        """How an evicted file's bytes are brought back."""
 
     def taken(self, name: str) -> bool:
         """Whether anything, a broken link or an evicted file among it, goes by this name."""
@@ -201,7 +202,9 @@ class BackupStore(ABC):
         if size > largest or not left:
             raise BadBackup(
                 f"{name} has {max(size, largest + 1):,} bytes: a record has at most {largest:,}.",
-                hint=f"It was not written by us. Look what it is, and move it away: {self.describe(name)}",
+                hint=Hint(
+                    f"It was not written by us. Look what it is, and move it away: {self.describe(name)}"
+                ),
             )
         return b"".join(parts)
 
@@ -211,7 +214,7 @@ class BackupStore(ABC):
         if size is not None and size > _AT_ONCE and not ends_sealed(self._tail(name, TAIL_SIZE)):
             raise BadBackup(
                 f"{name}: it was changed or cut: {size:,} bytes, and no digest at their end.",
-                hint="Take it from another location; do not edit it.",
+                hint=Hint("Take it from another location; do not edit it."),
             )
         return self.read(name)
 

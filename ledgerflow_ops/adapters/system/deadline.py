@@ -2,6 +2,8 @@
 
 import signal
 
+from ledgerflow_ops.core.hints import Hint
+
 _AGAIN_SECONDS = 30.0
 _rung: list[float] = []
 
@@ -26,9 +28,11 @@ def passed() -> float | None:
     return _rung[0] if _rung else None
 
 
-def words(minutes: float) -> tuple[str, str]:
+def words(minutes: float) -> tuple[str, Hint]:
     """What is told of a command that was ended for it: the message and the hint."""
     return (
         f"Ended: it has taken longer than {minutes:g} minutes.",
-        "Nothing half-done was kept. If that is what it takes, raise backup_minutes; then run it again.",
+        Hint(
+            "Nothing half-done was kept. If that is what it takes, raise backup_minutes; then run it again."
+        ),
     )

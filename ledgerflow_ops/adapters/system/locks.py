@@ -21,6 +21,7 @@ from ledgerflow_ops.adapters.system import clock, private_files, regular_files
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Busy
+from ledgerflow_ops.core.hints import Hint, make
 
 _ENDING = ".lock"
 _PATIENCE = (0.02, 0.1, 0.3, 0.5)
@@ -43,7 +44,7 @@ def exclusive(state_dir: Path, environment: Environment, what: str, now: datetim
         except filelock.Timeout:
             raise Busy(
                 f"Another operation is at work on {environment}: {_holder(note)}.",
-                hint="Wait until it has ended. Its lock goes with it, even if it is killed.",
+                hint=Hint("Wait until it has ended. Its lock goes with it, even if it is killed."),
             ) from None
     try:
         with translated(note):
@@ -69,7 +70,7 @@ def in_hand(state_dir: Path, environment: Environment, stem: str, what: str, now
     if descriptor is None:
         raise Busy(
             f"{stem} is just being removed by a rotation of {environment}.",
-            hint="Choose another backup: make status lists them.",
+            hint=Hint("Choose another backup: ", make("status"), " lists them."),
         )
     try:
         if what:
@@ -90,7 +91,9 @@ def alone(state_dir: Path, environment: Environment, stem: str) -> Iterator[None
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if not _locked(descriptor, fcntl.LOCK_EX):
-            raise Busy(f"{stem} is in use: {_holder(file)}.", hint="The next rotation looks at it again.")
+            raise Busy(
+                f"{stem} is in use: {_holder(file)}.", hint=Hint("The next rotation looks at it again.")
+            )
         yield
         with contextlib.suppress(FileNotFoundError):
             file.unlink()

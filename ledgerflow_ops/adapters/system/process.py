@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.postgres.session_activity import Watcher
 
 _SECRETS = re.compile(
@@ -90,7 +91,7 @@ def popen(
             os.close(held)
         raise LedgerError(
             f"{Path(command[0]).name} could not be started: {error.strerror}",
-            hint="make doctor shows which tools are found and where.",
+            hint=Hint(make("doctor"), " shows which tools are found and where."),
         ) from None
     finally:
         if leash:
@@ -135,7 +136,7 @@ def run(
         stop(child)
         raise CannotJudge(
             f"{Path(command[0]).name} did not end within {timeout:.0f} s.",
-            hint="Try again when the machine is less busy.",
+            hint=Hint("Try again when the machine is less busy."),
         ) from None
     except BaseException:
         stop(child)

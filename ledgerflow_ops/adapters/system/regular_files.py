@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
+from ledgerflow_ops.core.hints import Hint, command
 from ledgerflow_ops.core.sealed_records import parse_json
 
 LARGEST = 512 * 1024 * 1024
@@ -57,7 +58,9 @@ def read(path: Path, largest: int = LARGEST) -> bytes:
     if size > largest or len(data) > largest:
         raise BadBackup(
             f"{path.name} has {max(size, len(data)):,} bytes: a record has at most {largest:,}.",
-            hint=f"It was not written by us. Look what it is, and move it away: ls -l {path}",
+            hint=Hint(
+                "It was not written by us. Look what it is, and move it away: ", command("ls", "-l", path)
+            ),
         )
     return data
 
@@ -85,7 +88,7 @@ def text(path: Path) -> str:
     try:
         return read(path, _SMALL).decode()
     except (UnicodeDecodeError, BadBackup):
-        hint = f"Look what it is; it is made anew once it is gone: rm {path}"
+        hint = Hint("Look what it is; it is made anew once it is gone: ", command("rm", path))
         raise LedgerError(f"{path} is no text file of ours.", hint=hint) from None
 
 
@@ -115,5 +118,7 @@ def _require(path: Path, facts: os.stat_result) -> None:
     if kind := irregular(facts):
         raise BadBackup(
             f"{path.name} is {kind}, not a regular file.",
-            hint=f"Put the file itself in its place, from wherever it is now: ls -l {path}",
+            hint=Hint(
+                "Put the file itself in its place, from wherever it is now: ", command("ls", "-l", path)
+            ),
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ledgerflow_ops.adapters.system.process import Account
 from ledgerflow_ops.core.errors import CannotJudge
+from ledgerflow_ops.core.hints import Hint
 
 _PREFERRED = ("postgres", "nobody")
 
@@ -24,7 +25,7 @@ def server_account() -> Account | None:
         return Account(entry.pw_uid, entry.pw_gid, name)
     raise CannotJudge(
         "PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody.",
-        hint="Create one (useradd --system postgres) or run make as an ordinary user.",
+        hint=Hint("Create one (useradd --system postgres) or run make as an ordinary user."),
     )
 
 

@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from ledgerflow_ops.core.hints import Hint, make
+
 LOGIN = "/login"
 """Where a one-time link leads."""
 PROXY = "x-ledgerflow-proxy"
@@ -93,7 +95,7 @@ class Rejected:
 
     status: int
     message: str
-    hint: str
+    hint: Hint
 
 
 RequestVerdict = Allowed | LogIn | Rejected
@@ -101,12 +103,12 @@ RequestVerdict = Allowed | LogIn | Rejected
 NO_SESSION = Rejected(
     401,
     "This browser has no session here.",
-    "Type `make up` at a terminal: it prints a link that opens this page, once.",
+    Hint("Type `", make("up"), "` at a terminal: it prints a link that opens this page, once."),
 )
 USED = Rejected(
     401,
     "This link has been used, or is too old.",
-    "Type `make up` at a terminal for a fresh one.",
+    Hint("Type `", make("up"), "` at a terminal for a fresh one."),
 )
 
 
@@ -116,7 +118,7 @@ def judge_request(request: Request, policy: RequestPolicy) -> RequestVerdict:
     if origin is None or not request.path.startswith("/"):
         served = ", ".join(sorted(set(policy.origins.values())))
         return Rejected(
-            403, "This address is not served here.", f"Open {served}, or add yours to web_addresses."
+            403, "This address is not served here.", Hint(f"Open {served}, or add yours to web_addresses.")
         )
     rejection = _cross_site_rejection(request, origin) or _malformed_rejection(request)
     if rejection:
@@ -136,7 +138,9 @@ def _cross_site_rejection(request: Request, origin: str) -> Rejected | None:
     a whole run config from there, the environment's name in it, and is then one click away from the run.
     """
     elsewhere = Rejected(
-        403, "The request comes from another page.", "Open this page by its own address, and do it there."
+        403,
+        "The request comes from another page.",
+        Hint("Open this page by its own address, and do it there."),
     )
     if request.all("origin") and request.one("origin") != origin:
         return elsewhere
@@ -156,15 +160,17 @@ def _malformed_rejection(request: Request) -> Rejected | None:
     if request.method in _READS:
         if request.path == _GRAPHQL and request.query:
             return Rejected(
-                405, "A GET carries out no query.", "Send it as POST, with Content-Type: application/json."
+                405,
+                "A GET carries out no query.",
+                Hint("Send it as POST, with Content-Type: application/json."),
             )
         return None
     if request.method != "POST":
-        return Rejected(405, "GET, HEAD and POST are served, nothing else.", "Send it as POST.")
+        return Rejected(405, "GET, HEAD and POST are served, nothing else.", Hint("Send it as POST."))
     kind = request.one("content-type").partition(";")[0].strip().lower()
     if kind != "application/json":
         return Rejected(
-            415, "A POST's content has to be JSON.", "Send it with Content-Type: application/json."
+            415, "A POST's content has to be JSON.", Hint("Send it with Content-Type: application/json.")
         )
     return None
 
@@ -181,7 +187,7 @@ def _login(request: Request, policy: RequestPolicy, origin: str) -> RequestVerdi
     opened = request.method == "GET" and not request.websocket
     opened = opened and not ahead and destination in ([], ["document"])
     if not opened:
-        return Rejected(403, "A link is opened in a window.", "Open it there.")
+        return Rejected(403, "A link is opened in a window.", Hint("Open it there."))
     token = _TOKEN.fullmatch(request.query)
     return LogIn(token[1], origin.startswith("https:"), _has_session(request, policy)) if token else USED
 

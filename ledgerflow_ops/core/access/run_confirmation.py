@@ -2,6 +2,7 @@
 
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.hints import Hint
 
 
 def require_typed_environment(environment: Environment, typed: str, repeats: str | None) -> None:
@@ -9,7 +10,7 @@ def require_typed_environment(environment: Environment, typed: str, repeats: str
 
     `repeats` is the run that this one executes again: its run config is a copy, and nobody typed anything.
     """
-    again = f"In the job's Launchpad, set environment: {environment} and launch it."
+    again = Hint(f"In the job's Launchpad, set environment: {environment} and launch it.")
     if repeats:
         raise Refused(
             f"This run executes {repeats} again, with a copy of what was typed for that one.", hint=again

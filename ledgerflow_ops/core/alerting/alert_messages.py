@@ -11,7 +11,6 @@ from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.catalog.catalog import CLOCK_SLACK
 from ledgerflow_ops.core.durations import format_duration
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.typed import typed
 
 _TITLE = 120
 _LISTED = 10
@@ -58,7 +57,7 @@ def compose_message(message: AlertMessage, context: MessageContext) -> MessageTe
         body.append("This is no longer reported.")
     body += _safe(message.alerts, context)
     if message.kind is not MessageKind.RECOVERY:
-        body.append(f"Do: {typed(first.finding.hint, first.finding.environment or '')}")
+        body.append(f"Do: {first.finding.hint}")
         body += _runs(message.alerts, context)
     bad = "success" if message.kind is MessageKind.RECOVERY else _level(message).lower()
     return MessageText(_one_line(title, _TITLE), "\n".join(body), bad)

@@ -9,6 +9,8 @@ from functools import cache
 from pydantic import TypeAdapter, ValidationError
 
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.hints import escaped
+from ledgerflow_ops.core.models import StoredHint
 
 
 class Level(StrEnum):
@@ -26,7 +28,7 @@ class Finding:
     """One problem that exists now. Environment (None: the machine), kind and subject identify it.
 
     `message` is a sentence with the figures: the backup, what was found, what was expected and from which
-    days. `hint` is the one command to run. `cause` names what several findings have in common, such as a
+    days. `hint` is the one thing to do. `cause` names what several findings have in common, such as a
     server that is down: they are then one alert. Where it is empty, the name of a server that libpq cannot
     reach is taken from the message. `run_id` is the Dagster run that found the problem.
     """
@@ -36,18 +38,18 @@ class Finding:
     subject: str
     level: Level
     message: str
-    hint: str
+    hint: StoredHint
     cause: str = ""
     run_id: str = ""
     figures: Mapping[str, str | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Escape surrogates (\\udcff): a file's name may hold bytes that are not text, and no channel takes
-        them.
+        """Name the environment in the hint's commands, and escape surrogates (\\udcff): a file's name may
+        hold bytes that are not text, and no channel takes them.
         """
-        for name in ("subject", "message", "hint", "cause"):
-            text = getattr(self, name).encode("utf-8", "backslashreplace").decode()
-            object.__setattr__(self, name, text)
+        for name in ("subject", "message", "cause"):
+            object.__setattr__(self, name, escaped(getattr(self, name)))
+        object.__setattr__(self, "hint", self.hint.within(self.environment).escaped())
 
     @property
     def key(self) -> tuple[str, str, str]:

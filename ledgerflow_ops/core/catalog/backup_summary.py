@@ -111,7 +111,7 @@ def summarize(entry: CatalogEntry) -> BackupSummary | None:
         examined_at=proof.examined_at if proof else None,
         restored_at=proof.examined_at if proof and restored else None,
         lacks=manifest.lacks,
-        remedy=manifest.remedy,
+        remedy=str(manifest.remedy),
     )
 
 

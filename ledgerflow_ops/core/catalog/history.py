@@ -11,6 +11,7 @@ from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed, validation_problems
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.models import Record
 
 FACTS = ".facts.json"
@@ -94,7 +95,7 @@ class Removal(Record):
         except ValidationError as error:
             raise BadBackup(
                 f"{file}: not a removal that this version can read: {'; '.join(validation_problems(error))}",
-                hint="Check what is left of that backup in the folder above, then remove the file.",
+                hint=Hint("Check what is left of that backup in the folder above, then remove the file."),
             ) from None
 
 
@@ -110,7 +111,7 @@ def decode_facts(data: bytes, file: str) -> BackupSummary:
     except ValidationError as error:
         raise BadBackup(
             f"{file}: not facts that this version can read: {'; '.join(validation_problems(error))}",
-            hint="Only statistics need it: remove the file.",
+            hint=Hint("Only statistics need it: remove the file."),
         ) from None
 
 

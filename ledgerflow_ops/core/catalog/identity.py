@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.hints import Hint, make
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,19 @@ def is_remembered(environment: Environment, current: Identity, known: Mapping[En
         if other is not environment and identity == current:
             raise Refused(
                 f"LEDGER_ENV is {environment}, but its URL leads to {other}'s {current}.",
-                hint=f"Correct LEDGER_{environment.upper()}_DATABASE_URL or compose; nothing was touched.",
+                hint=Hint(
+                    f"Correct LEDGER_{environment.upper()}_DATABASE_URL or compose; nothing was touched."
+                ),
             )
     remembered = known.get(environment)
     if remembered is not None and remembered != current:
         raise Refused(
             f"{environment} used to be {remembered}, but its URL now leads to {current}.",
-            hint=f"If it has really moved: LEDGER_ENV={environment} make identity ACCEPT=1 "
-            "accepts it. If not, look before you do anything else: the old database may be gone.",
+            hint=Hint(
+                "If it has really moved: ",
+                make("identity", environment, ACCEPT=1),
+                " accepts it. If not, look before you do anything else: the old database may be gone.",
+            ),
         )
     return remembered is not None
 
@@ -83,9 +89,11 @@ def require_unchanged(environment: Environment, current: Identity, remembered: I
         raise Refused(
             f"{environment}'s {current} is not as it was at the last backup: {'; '.join(changes)}. "
             f"Then: {remembered.seen}. Now: {current.seen}.",
-            hint="It may be a clone, or have been restored from an older copy: look before it is backed up. "
-            f"If it was moved, failed over or restored on purpose: LEDGER_ENV={environment} make identity "
-            "ACCEPT=1",
+            hint=Hint(
+                "It may be a clone, or have been restored from an older copy: look before it is backed up. "
+                "If it was moved, failed over or restored on purpose: ",
+                make("identity", environment, ACCEPT=1),
+            ),
         )
 
 

@@ -13,6 +13,7 @@ from ledgerflow_ops.core.catalog.files import FilesState
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.models import FileFacts, Record
 from ledgerflow_ops.core.postgres import dump_warnings
 from ledgerflow_ops.core.postgres.dump_warnings import DumpWarning
@@ -245,7 +246,7 @@ class Manifest(Record):
         return dump_warnings.missing_objects(self.warnings)
 
     @property
-    def remedy(self) -> str:
+    def remedy(self) -> Hint:
         """What to do about the missing objects."""
         return dump_warnings.missing_remedy(self.warnings)
 
@@ -285,7 +286,9 @@ class Manifest(Record):
         except ValidationError as error:
             raise BadBackup(
                 f"{file}: not a manifest this version can read: {'; '.join(validation_problems(error))}",
-                hint="Restore the file from another location, or upgrade ledgerflow_ops if it is newer.",
+                hint=Hint(
+                    "Restore the file from another location, or upgrade ledgerflow_ops if it is newer."
+                ),
             ) from None
 
 
@@ -299,7 +302,7 @@ def decode_sealed(data: bytes, file: str) -> dict[str, Any]:
     """The fields of a record written by `encode_sealed`; BadBackup (exit 4) unless every byte is
     as written.
     """
-    hint = "It was changed or cut after it was written. Take it from another location; do not edit it."
+    hint = Hint("It was changed or cut after it was written. Take it from another location; do not edit it.")
     text, mark, _ = data.rpartition(MARK)
     if not mark or text + TAIL % hashlib.sha256(text).hexdigest().encode() != data:
         raise BadBackup(f"{file}: it was changed or cut: its digest does not match its bytes.", hint=hint)
@@ -314,7 +317,7 @@ def decode_sealed(data: bytes, file: str) -> dict[str, Any]:
     if isinstance(fields.get("version"), int) and fields["version"] > VERSION:
         raise BadBackup(
             f"{file}: written in format {fields['version']}; this version reads up to {VERSION}.",
-            hint="Upgrade ledgerflow_ops to read it.",
+            hint=Hint("Upgrade ledgerflow_ops to read it."),
         )
     return dict(fields)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
+from ledgerflow_ops.core.hints import Hint
 
 DUMP = ".dump"
 FILES = ".files.tar.zst"
@@ -77,7 +78,7 @@ def custom_name(environment: Environment, file: str) -> BackupName:
     """The name given with FILE=; SettingsError (exit 2) unless it is a plain name that fits the
     environment.
     """
-    hint = "Give a plain name inside the environment's folder, such as FILE=before_migration.dump."
+    hint = Hint("Give a plain name inside the environment's folder, such as FILE=before_migration.dump.")
     if len(file) > _LONGEST or not _CUSTOM.fullmatch(file) or ".." in file:
         raise SettingsError(f"FILE={file!r} is not a plain name that ends in .dump.", hint=hint)
     words = re.split(r"[._-]+", file.lower())
@@ -85,7 +86,7 @@ def custom_name(environment: Environment, file: str) -> BackupName:
         if other is not environment and other in words:
             raise SettingsError(
                 f"FILE={file!r} names the environment {other}, but this is a backup of {environment}.",
-                hint=f"Leave the word {other!r} out of the name, or say LEDGER_ENV={other}",
+                hint=Hint(f"Leave the word {other!r} out of the name, or say LEDGER_ENV={other}"),
             )
     return BackupName.of(file)
 

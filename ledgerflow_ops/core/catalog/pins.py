@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed, validation_problems
 from ledgerflow_ops.core.errors import BadBackup, SettingsError
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.models import Record
 
 _LONGEST_DAYS = 36_500
@@ -39,7 +40,7 @@ class Pin(Record):
         except ValidationError as error:
             raise BadBackup(
                 f"{file}: not a pin that this version can read: {'; '.join(validation_problems(error))}",
-                hint="Set it again, or remove the file if the backup need not stay.",
+                hint=Hint("Set it again, or remove the file if the backup need not stay."),
             ) from None
 
 
@@ -50,7 +51,9 @@ def parse_until(until: str, now: datetime, zone: ZoneInfo) -> datetime | None:
     """
     if not until:
         return None
-    hint = "Leave UNTIL out for a pin without an end, or write a day or days: UNTIL=2027-01-31 or UNTIL=90d"
+    hint = Hint(
+        "Leave UNTIL out for a pin without an end, or write a day or days: UNTIL=2027-01-31 or UNTIL=90d"
+    )
     if match := re.fullmatch(r"([0-9]{1,6})d", until):
         days = int(match[1])
         if not 1 <= days <= _LONGEST_DAYS:

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, ValidationError
 from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed, validation_problems
 from ledgerflow_ops.core.catalog.rungs import PROVEN, Rung
 from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.models import Record
 
 SOURCE = "source"
@@ -66,9 +67,10 @@ class Proof(Record):
         return self._failed(SOURCE)[0] if self.verdict is Verdict.BAD else ""
 
     @property
-    def incomplete(self) -> tuple[str, str]:
+    def incomplete(self) -> tuple[str, Hint]:
         """Which objects are missing from the dump, and what to do; both empty where none are."""
-        return self._failed(INCOMPLETE)
+        message, hint = self._failed(INCOMPLETE)
+        return message, Hint(hint)
 
     def _failed(self, cause: str) -> tuple[str, str]:
         """Message and hint of the first check that did not pass for this cause; empty where all did."""
@@ -90,7 +92,7 @@ class Proof(Record):
         except ValidationError as error:
             raise BadBackup(
                 f"{file}: not a proof this version can read: {'; '.join(validation_problems(error))}",
-                hint="Remove the file and prove the backup again: make restore-test",
+                hint=Hint("Remove the file and prove the backup again: ", make("restore-test")),
             ) from None
 
     def speaks_of(self, sha256: str, manifest_digest: str) -> bool:

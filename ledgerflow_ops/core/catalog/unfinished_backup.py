@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed, validation_problems
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.models import FileFacts, Record
 
 ENDING = ".making.json"
@@ -41,7 +42,7 @@ class UnfinishedBackup(Record):
         except ValidationError as error:
             raise BadBackup(
                 f"{file}: no record that this version can read: {'; '.join(validation_problems(error))}",
-                hint="Remove the file. A dump without a manifest is no backup.",
+                hint=Hint("Remove the file. A dump without a manifest is no backup."),
             ) from None
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.monitoring import content_anomalies
 from ledgerflow_ops.core.monitoring.expected_ranges import (
     ExpectedRange,
@@ -62,7 +63,7 @@ def judge_figure(
         yield _size_finding(newest, before, band, value)
     elif _is_slow(newest, figure, band, value):
         slow = f"backups of {newest.environment} are slow"
-        hint = f"Is the server or the disk busy? LEDGER_ENV={newest.environment} make doctor"
+        hint = Hint("Is the server or the disk busy? ", make("doctor", newest.environment))
         yield _finding(newest, figure, figure, Level.WARNING, band, value, hint, slow)
 
 
@@ -74,7 +75,7 @@ def _is_slow(newest: BackupSummary, figure: str, band: ExpectedRange, value: flo
 
 def _size_finding(newest: BackupSummary, before: BackupSummary, band: ExpectedRange, value: float) -> Finding:
     if value > band.high:
-        hint = f"What has grown? LEDGER_ENV={newest.environment} make status"
+        hint = Hint("What has grown? ", make("status", newest.environment))
         return _finding(newest, "size", "larger", Level.WARNING, band, value, hint, "")
     level = Level.CRITICAL if value < band.expected * _HALF else Level.WARNING
     hint = content_anomalies.pin_hint(before)
@@ -88,7 +89,7 @@ def _finding(
     level: Level,
     band: ExpectedRange,
     value: float,
-    hint: str,
+    hint: Hint,
     cause: str,
 ) -> Finding:
     formatted = _WORDS[kind]

@@ -7,6 +7,7 @@ from math import nan
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.counts import count_of
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.monitoring.expected_ranges import WIDTHS, compute_ranges, known_values, median
 
 Tables = Mapping[str, Sequence[float]]
@@ -50,11 +51,11 @@ def loss_cause(newest: BackupSummary) -> str:
     return f"{newest.environment} holds less than before"
 
 
-def pin_hint(before: BackupSummary) -> str:
+def pin_hint(before: BackupSummary) -> Hint:
     """The hint where data may be lost: keep the last backup that has it."""
-    return (
-        "If this was not intended, keep the last backup that has the data: "
-        f'LEDGER_ENV={before.environment} make pin FILE={before.name.dump} REASON="before a loss"'
+    return Hint(
+        "If this was not intended, keep the last backup that has the data: ",
+        make("pin", before.environment, FILE=before.name.dump, REASON="before a loss"),
     )
 
 
@@ -155,9 +156,7 @@ def _unusual_row_counts(recent: list[BackupSummary], tables: Tables) -> Iterator
         )
         less = now < low
         cause = loss_cause(newest) if less else f"{newest.environment} holds more than before"
-        hint = (
-            pin_hint(recent[-2]) if less else f"What has grown? LEDGER_ENV={newest.environment} make status"
-        )
+        hint = pin_hint(recent[-2]) if less else Hint("What has grown? ", make("status", newest.environment))
         figures = {"found": float(now), "low": low, "expected": middle, "high": high}
         yield Finding(newest.environment, "rows", table, Level.WARNING, message, hint, cause, figures=figures)
 
@@ -167,10 +166,10 @@ def _schema_change(recent: list[BackupSummary]) -> Iterator[Finding]:
     newest, before = recent[-1], recent[-2]
     if newest.schema != before.schema:
         message = f"{newest.name.dump}: its schema differs from that of {before.name.dump} of {before.day}."
-        hint = (
-            "After a migration there is nothing to do. If there was none, keep the last backup before the "
-            "change: "
-            f'LEDGER_ENV={before.environment} make pin FILE={before.name.dump} REASON="before a change"'
+        hint = Hint(
+            "After a migration there is nothing to do. If there was none, keep the last backup "
+            "before the change: ",
+            make("pin", before.environment, FILE=before.name.dump, REASON="before a change"),
         )
         yield Finding(newest.environment, "schema", "schema", Level.WARNING, message, hint)
 
@@ -186,7 +185,7 @@ def _unchanged_contents(recent: list[BackupSummary]) -> Iterator[Finding]:
         f"{newest.name.dump}: its contents are those of {first.name.dump} and of every backup in between. "
         f"Before that they changed on {sum(changes)} of {len(changes) - run} days from {recent[0].day} on."
     )
-    hint = f"Is it still the database in use? LEDGER_ENV={newest.environment} make identity"
+    hint = Hint("Is it still the database in use? ", make("identity", newest.environment))
     figures = {"found": float(run), "expected": 0.0}
     yield Finding(
         newest.environment, "same contents", "contents", Level.WARNING, message, hint, figures=figures
@@ -210,7 +209,7 @@ def _stopped_growth(recent: list[BackupSummary], tables: Tables) -> Iterator[Fin
             f"{days[0]} to {first} it grew on {sum(before)} of {len(before)} days; its longest pause was "
             f"{count_of(_longest_standstill(before), 'day')}."
         )
-        hint = f"Is it still the database in use? LEDGER_ENV={newest.environment} make identity"
+        hint = Hint("Is it still the database in use? ", make("identity", newest.environment))
         figures = {"found": float(run), "expected": float(_longest_standstill(before))}
         cause = f"{newest.environment} no longer grows"
         yield Finding(

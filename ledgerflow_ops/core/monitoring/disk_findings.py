@@ -7,6 +7,7 @@ from datetime import date, datetime
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.core.monitoring.disk_forecast import Forecast, Measurement
 from ledgerflow_ops.core.sizes import format_size
 
@@ -86,6 +87,8 @@ def _filling_problems(disk: Disk, where: str, today: date) -> Iterator[Finding]:
 
 
 def _finding(disk: Disk, kind: str, level: Level, message: str, found: float, expected: float) -> Finding:
-    hint = f"Free room there, or move what lies there: df -h {disk.path}; make doctor"
+    hint = Hint(
+        "Free room there, or move what lies there: ", command("df", "-h", disk.path), "; ", make("doctor")
+    )
     figures = {"found": float(found), "expected": float(expected)}
     return Finding(disk.environment, kind, disk.path, level, message, hint, disk_cause(disk), figures=figures)

@@ -15,6 +15,7 @@ from ledgerflow_ops.core.catalog.backup_summary import ListedDump
 from ledgerflow_ops.core.catalog.naming import DUMP, FILES, GLOBALS, MANIFEST, PROOF, BackupName
 from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.hints import Hint, command, make
 
 REPORTED = timedelta(days=7)
 """How long a removed file or a foreign dump is reported; after that it counts as normal."""
@@ -155,7 +156,7 @@ def _removal_findings(after: DriftState, view: FolderView) -> Iterator[Finding]:
         files = sorted(name for name in after.missed if BackupName.of(name).stem == stem)
         since = min(after.missed[name] for name in files)
         proof = all(name.endswith(PROOF) for name in files)
-        hint = f"restore-test FILE={stem}{DUMP}" if proof else "recover DRY_RUN=1"
+        look_at = make("restore-test", FILE=stem + DUMP) if proof else make("recover", DRY_RUN=1)
         yield Finding(
             view.environment,
             "removed",
@@ -163,8 +164,7 @@ def _removal_findings(after: DriftState, view: FolderView) -> Iterator[Finding]:
             Level.WARNING if proof else Level.CRITICAL,
             f"{', '.join(files)}: missing from {view.folder} since {since:%Y-%m-%d %H:%M} UTC at the latest. "
             "No rotation removed it.",
-            f"Bring it back from another location, or look what is left: "
-            f"LEDGER_ENV={view.environment} make {hint}",
+            Hint("Bring it back from another location, or look what is left: ", look_at),
             f"files of {view.environment} were removed",
         )
 
@@ -182,7 +182,7 @@ def _change_findings(after: DriftState, view: FolderView) -> Iterator[Finding]:
             Level.CRITICAL,
             f"{name} in {view.folder} was changed by something else than this system, seen at "
             f"{since:%Y-%m-%d %H:%M} UTC: {what}.",
-            f"LEDGER_ENV={view.environment} make verify FILE={dump}",
+            Hint(make("verify", view.environment, FILE=dump)),
             f"files of {view.environment} were changed",
         )
 
@@ -196,9 +196,8 @@ def _foreign_findings(after: DriftState, view: FolderView, now: datetime) -> Ite
                 dump,
                 Level.WARNING,
                 f"{dump} in {view.folder} has no manifest, so it is no backup of ours. The catalog lists "
-                "it as "
-                "`no manifest`; it is kept, and proves nothing.",
-                f"LEDGER_ENV={view.environment} make restore-test FILE={dump}",
+                "it as `no manifest`; it is kept, and proves nothing.",
+                Hint(make("restore-test", view.environment, FILE=dump)),
             )
 
 
@@ -211,7 +210,7 @@ def _permission_findings(view: FolderView) -> Iterator[Finding]:
             "files",
             Level.WARNING,
             f"Other accounts may read or change files in {view.folder}: {_name_list(view.exposed)}.",
-            f"chmod -R go-rwx {view.folder}",
+            Hint(command("chmod", "-R", "go-rwx", view.folder)),
         )
 
 
@@ -227,8 +226,12 @@ def _evicted_findings(view: FolderView) -> Iterator[Finding]:
             Level.WARNING if here else Level.CRITICAL,
             f"{count_of(len(away), 'backup is', 'backups are')} only in the cloud: {_name_list(away)}."
             + ("" if here else " No proven backup is on this machine."),
-            f"Download them (macOS: brctl download {view.folder}); "
-            f"then LEDGER_ENV={view.environment} make status",
+            Hint(
+                "Download them (macOS: ",
+                command("brctl", "download", view.folder),
+                "); then ",
+                make("status", view.environment),
+            ),
         )
 
 

@@ -9,6 +9,7 @@ from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.catalog.catalog import newest_first
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.schedule.schedule import due_at, due_days
 
 _NAMED = 5
@@ -66,7 +67,7 @@ def _never_taken(schedule: DailySchedule, cause: str, working: str) -> Finding:
         "backup",
         Level.CRITICAL,
         f"There is no backup of {schedule.environment}, and none is known to have existed.{working}",
-        f"LEDGER_ENV={schedule.environment} make backup",
+        Hint(make("backup", schedule.environment)),
         cause,
     )
 
@@ -87,7 +88,7 @@ def _late_finding(
         "backup",
         Level.CRITICAL if len(missed) > 1 else Level.WARNING,
         message + working,
-        f"LEDGER_ENV={schedule.environment} make backup",
+        Hint(make("backup", schedule.environment)),
         cause or no_backup_since(newest),
         figures={"missed": float(len(missed))},
     )
@@ -106,8 +107,10 @@ def _gap_findings(summaries: Sequence[BackupSummary], newest: BackupSummary) -> 
             "backup",
             Level.WARNING,
             f"Backups are taken again ({newest.name.dump}), but there is none of {_day_list(days)}.",
-            f"If a dump of such a day exists elsewhere: LEDGER_ENV={newest.environment} make backfill "
-            f"FROM={days[0]} TO={days[-1]}",
+            Hint(
+                "If a dump of such a day exists elsewhere: ",
+                make("backfill", newest.environment, FROM=days[0], TO=days[-1]),
+            ),
             figures={"missed": float(len(days))},
         )
 

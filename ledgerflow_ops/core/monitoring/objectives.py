@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.catalog.catalog import newest_proven
 from ledgerflow_ops.core.checks import Check, Severity
+from ledgerflow_ops.core.hints import Hint, make
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,12 @@ def check_freshness(objectives: Objectives, newest: BackupSummary | None, *, exp
     """Whether the newest proven backup is within the RPO objective. `expected`: backups are scheduled."""
     objective = timedelta(seconds=objectives.rpo_objective)
     severity = Severity.ERROR if expected else Severity.WARN
-    hint = "make backup; make status says why it is not taken by itself."
+    hint = Hint(make("backup"), "; ", make("status"), " says why it is not taken by itself.")
     if newest is None or objectives.rpo_seconds is None:
         return Check("fresh", False, "NOTHING IS PROVEN.", hint, severity, "nothing proven")
     sentence = f"{newest.name.dump}, the newest proven, is of {newest.recovery_point:%Y-%m-%d %H:%M %Z}"
     if objectives.rpo_seconds < 0:
-        hint = "See whether the clock is right; then make backup"
+        hint = Hint("See whether the clock is right; then ", make("backup"))
         return Check("fresh", False, f"{sentence}: in the future.", hint, severity, "future")
     if not objectives.rpo_kept:
         return Check("fresh", False, f"{sentence}: older than {objective}.", hint, severity, "rpo")

@@ -1,6 +1,6 @@
 """Findings about proof: bad and unproven backups, missed objectives, overdue drills."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -9,6 +9,7 @@ from ledgerflow_ops.core.catalog import backup_summary
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary, ListedDump
 from ledgerflow_ops.core.catalog.catalog import UNJUDGED, UNRESTORABLE, newest_first, newest_proven
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.hints import NO_HINT, Command, Hint, make
 from ledgerflow_ops.core.monitoring import missing_backups
 from ledgerflow_ops.core.monitoring.objectives import DrillCoverage, Objectives
 
@@ -20,7 +21,7 @@ def bad_backups(environment: Environment, listed: Sequence[ListedDump]) -> list[
     problems = [
         (dump, f"is bad: {dump.problem or 'its proof says so'}.") for dump in listed if dump.state == "bad"
     ]
-    return _of_each(environment, listed, problems, "bad", "restore-test")
+    return _of_each(environment, listed, problems, "bad", lambda dump: make("restore-test", FILE=dump))
 
 
 def unrestorable_sources(environment: Environment, listed: Sequence[ListedDump]) -> list[Finding]:
@@ -36,7 +37,7 @@ def unrestorable_sources(environment: Environment, listed: Sequence[ListedDump])
             Level.CRITICAL if stands else Level.WARNING,
             f"{environment}'s database cannot be restored from its backups. {dump.name.dump} is whole: "
             f"{dump.problem}. Earlier proven backups stay as they are.",
-            f"Fix the source: LEDGER_ENV={environment} make restore-test FILE={dump.name.dump} says how.",
+            Hint("Fix the source: ", make("restore-test", environment, FILE=dump.name.dump), " says how."),
         )
         for dump in ([newest] if stands and newest else unrestorable[-1:])
     ]
@@ -46,7 +47,7 @@ def unjudged_backups(environment: Environment, listed: Sequence[ListedDump]) -> 
     """A finding for each backup that could not be read when it was last checked: its proof does not count."""
     text = "could not be judged, and does not count until it can:"
     problems = [(dump, f"{text} {dump.problem}") for dump in listed if dump.state == UNJUDGED]
-    return _of_each(environment, listed, problems, "unjudged", "verify")
+    return _of_each(environment, listed, problems, "unjudged", lambda dump: make("verify", FILE=dump))
 
 
 def _of_each(
@@ -54,7 +55,7 @@ def _of_each(
     listed: Sequence[ListedDump],
     problems: Sequence[tuple[ListedDump, str]],
     kind: str,
-    target: str,
+    prove: Callable[[str], Command],
 ) -> list[Finding]:
     """A finding for each backup with a problem; critical for the newest of those `listed`."""
     newest = newest_committed(listed)
@@ -65,7 +66,7 @@ def _of_each(
             dump.name.dump,
             Level.CRITICAL if dump is newest or newest is None else Level.WARNING,
             f"{dump.name.dump} {problem}",
-            f"LEDGER_ENV={environment} make {target} FILE={dump.name.dump}",
+            Hint(prove(dump.name.dump)),
         )
         for dump, problem in problems
     ]
@@ -96,7 +97,7 @@ def future_backups(
             f"{future[0].name.dump}{others} of {environment}: taken in the future, at "
             f"{future[0].recovery_point:%Y-%m-%d %H:%M} UTC; by our clock it is {now:%Y-%m-%d %H:%M} UTC. "
             "They do not count for what is late.",
-            f"See whether the clock is right: date; then LEDGER_ENV={environment} make backup",
+            Hint("See whether the clock is right: date; then ", make("backup", environment)),
             figures={"found": float(len(future)), "expected": 0.0},
         )
     ]
@@ -114,17 +115,18 @@ def unproven_backup(present: Sequence[BackupSummary], now: datetime, grace: time
         return []
     proven = newest_proven(present)
     safe = f"The newest proven one is {proven.name.dump}." if proven else "NOTHING IS PROVEN."
-    test = f"restore-test FILE={newest.name.dump}"
+    prove = make("backup") if newest.lacks else make("restore-test", FILE=newest.name.dump)
     if newest.state == UNJUDGED:
-        how, hint = f"it could not be judged ({newest.problem.rstrip('.')})", ""
+        how, first = f"it could not be judged ({newest.problem.rstrip('.')})", NO_HINT
     elif not newest.local:
-        how, hint = "its bytes are only in the cloud", "Download it; then "
+        how, first = "its bytes are only in the cloud", Hint("Download it; then ")
     elif newest.lacks:
-        how, hint = f"something of the database is not in it ({newest.lacks})", f"{newest.remedy} Then "
+        how = f"something of the database is not in it ({newest.lacks})"
+        first = Hint(newest.remedy, " Then ")
     elif newest.examined_at is None:
-        how, hint = "no check of it has run", ""
+        how, first = "no check of it has run", NO_HINT
     else:
-        how, hint = f"its checks got as far as {newest.state}", ""
+        how, first = f"its checks got as far as {newest.state}", NO_HINT
     return [
         Finding(
             newest.environment,
@@ -132,7 +134,7 @@ def unproven_backup(present: Sequence[BackupSummary], now: datetime, grace: time
             "newest backup",
             Level.WARNING if proven else Level.CRITICAL,
             f"{newest.name.dump} of {newest.finished_at:%Y-%m-%d %H:%M} UTC is NOT PROVEN: {how}. {safe}",
-            f"{hint}LEDGER_ENV={newest.environment} make {'backup' if newest.lacks else test}",
+            Hint(first, prove),
         )
     ]
 
@@ -176,7 +178,7 @@ def missed_objectives(
             Level.WARNING,
             f"Restoring {proven.name.dump} took {state.rto_seconds / 60:,.1f} minutes in its drill; "
             f"the objective is {state.rto_objective / 60:,.1f}.",
-            f"Measure it again: LEDGER_ENV={environment} make restore-test FILE={proven.name.dump}",
+            Hint("Measure it again: ", make("restore-test", environment, FILE=proven.name.dump)),
             figures={"found": state.rto_seconds, "expected": state.rto_objective},
         )
 
@@ -193,14 +195,15 @@ def _rpo_finding(environment: Environment, newest: BackupSummary, state: Objecti
             f"backup of {environment}; the objective is {hours:,.1f}."
         )
     needs_backup = newest.proven or newest.lacks
-    command = "backup" if needs_backup else f"restore-test FILE={newest.name.dump}"
+    prove = make("backup") if needs_backup else make("restore-test", FILE=newest.name.dump)
+    first = Hint(newest.remedy, " Then ") if newest.lacks else NO_HINT
     return Finding(
         environment,
         "rpo",
         "recovery point",
         Level.CRITICAL,
         message,
-        f"{newest.remedy} Then " * bool(newest.lacks) + f"LEDGER_ENV={environment} make {command}",
+        Hint(first, prove),
         cause or (missing_backups.no_backup_since(newest) if newest.proven else ""),
         figures={"found": state.rpo_seconds or -1.0, "expected": state.rpo_objective},
     )
@@ -219,6 +222,6 @@ def overdue_drills(environment: Environment, coverage: DrillCoverage, redrill_da
             Level.WARNING,
             f"{len(overdue)} of {coverage.kept} kept backups have not been restored for more than "
             f"{redrill_days} days: {named}{more}.",
-            f"LEDGER_ENV={environment} make restore-test FILE={overdue[0].name.dump}",
+            Hint(make("restore-test", environment, FILE=overdue[0].name.dump)),
             figures={"found": coverage.share, "expected": 1.0},
         )

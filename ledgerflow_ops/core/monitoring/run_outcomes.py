@@ -8,6 +8,7 @@ from enum import StrEnum
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.checks import Check
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.hints import NO_HINT, Hint, make
 
 BACKUP, DRILL, VERIFY = "backup", "drill", "verify"
 _ABOUT_BACKUPS = (BACKUP, DRILL, VERIFY)
@@ -46,7 +47,7 @@ class EndedRun:
     missing: tuple[str, ...] = ()
     by_hand: bool = False
     message: str = ""
-    hint: str = ""
+    hint: Hint = NO_HINT
     exit_code: int = 1
 
     @property
@@ -155,18 +156,18 @@ def _failure(run: EndedRun) -> Finding:
     return _finding(run, "run failed", "", level, text, run.hint or _retry_hint(run))
 
 
-def _finding(run: EndedRun, kind: str, what: str, level: Level, text: str, hint: str) -> Finding:
+def _finding(run: EndedRun, kind: str, what: str, level: Level, text: str, hint: Hint) -> Finding:
     subject = " ".join(part for part in (run.verb, str(run.day or ""), what) if part)
     figures = {"ended": run.at.isoformat(), **({"day": run.day.isoformat()} if run.day else {})}
     return Finding(run.environment, kind, subject, level, text, hint, run_id=run.run_id, figures=figures)
 
 
-def _retry_hint(run: EndedRun) -> str:
-    if run.environment and run.verb in (BACKUP, DRILL):
-        command = {BACKUP: "backup", DRILL: "restore-test"}[run.verb]
-        of = f" FILE={run.day}" if run.verb == DRILL and run.day else ""
-        return f"LEDGER_ENV={run.environment} make {command}{of}"
-    return "make up; then open the run in the web page"
+def _retry_hint(run: EndedRun) -> Hint:
+    if run.environment and run.verb == BACKUP:
+        return Hint(make("backup"))
+    if run.environment and run.verb == DRILL:
+        return Hint(make("restore-test", FILE=run.day) if run.day else make("restore-test"))
+    return Hint(make("up"), "; then open the run in the web page")
 
 
 def changed_sources(before: OpenFindings, now: OpenFindings) -> Iterable[str]:

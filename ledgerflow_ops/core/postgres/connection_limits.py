@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ledgerflow_ops.core.hints import Hint
+
 BACKUP = 3
 """The session that holds the snapshot, pg_dump, and the pg_dump that prints the DDL."""
 
@@ -29,7 +31,7 @@ class Shortage:
     """What keeps an operation from its sessions. One that `passes` is due to sessions of others."""
 
     message: str
-    hint: str
+    hint: Hint
     passes: bool
 
 
@@ -41,6 +43,6 @@ def shortage(limits: Iterator[ConnectionLimit], needed: int, what: str) -> Short
     taken = f", and {tight.others} are taken" if tight.others else ""
     return Shortage(
         f"{what} needs {needed} connections at once; {tight.of} allows {tight.most}{taken}.",
-        tight.more.format(needed + tight.others),
+        Hint(tight.more.format(needed + tight.others)),
         tight.most >= needed,
     )

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
-from ledgerflow_ops.core.models import Record
+from ledgerflow_ops.core.hints import NO_HINT, Hint, joined, make
+from ledgerflow_ops.core.models import Record, StoredHint
 
 _MOST = 50
 _LONGEST = 1000
@@ -34,7 +35,11 @@ class DumpWarning(Record):
     program: str
     text: str
     meaning: Meaning
-    hint: str = ""
+    hint: StoredHint = NO_HINT
+
+    def within(self, environment: str) -> "DumpWarning":
+        """The message with its hint's commands on `environment`."""
+        return self.model_copy(update={"hint": self.hint.within(environment)})
 
     @property
     def missing(self) -> bool:
@@ -47,12 +52,12 @@ class DumpWarning(Record):
 
 
 AS_SUPERUSER = "Let a superuser take the backup (database_url), or make the account one"
-_REPAIR = "Correct or drop that object in the source, then take another backup: make backup"
-_ROLES = "Correct the roles in the source, then take another backup: make backup"
+_REPAIR = Hint("Correct or drop that object in the source, then take another backup: ", make("backup"))
+_ROLES = Hint("Correct the roles in the source, then take another backup: ", make("backup"))
 
 _MISSING = (
-    (r"subscriptions not dumped", f"{AS_SUPERUSER}."),
-    (r"security labels? not dumped", f"{AS_SUPERUSER}."),
+    (r"subscriptions not dumped", Hint(f"{AS_SUPERUSER}.")),
+    (r"security labels? not dumped", Hint(f"{AS_SUPERUSER}.")),
     (r"typtype of data type .* appears to be invalid", _REPAIR),
     (r"owner of .* appears to be invalid", _REPAIR),
     (r"invalid type \S+ of access method", _REPAIR),
@@ -64,7 +69,9 @@ _MISSING = (
     (r"postfix operators are not supported anymore", _REPAIR),
     (
         r"WITH OIDS is not supported anymore",
-        "The column oid of that table is not in the dump: copy it into one of its own, SET WITHOUT OIDS.",
+        Hint(
+            "The column oid of that table is not in the dump: copy it into one of its own, SET WITHOUT OIDS."
+        ),
     ),
     (r"don't know how to set owner for object type", _REPAIR),
     (r'role name starting with "?pg_"? skipped', _ROLES),
@@ -124,17 +131,17 @@ def _messages(program: str, output: str) -> Iterator[DumpWarning]:
 def _message(program: str, lines: list[str], server: bool) -> Iterator[DumpWarning]:
     if lines:
         text = "\n".join(line for line in lines if line)[:_LONGEST]
-        meaning, hint = (Meaning.NOTED, "") if server else _meaning(lines[0][:_LONGEST])
+        meaning, hint = (Meaning.NOTED, NO_HINT) if server else _meaning(lines[0][:_LONGEST])
         yield DumpWarning(program=program, text=text, meaning=meaning, hint=hint)
 
 
-def _meaning(text: str) -> tuple[Meaning, str]:
+def _meaning(text: str) -> tuple[Meaning, Hint]:
     for pattern, hint in _MISSING:
         if re.search(pattern, text, re.IGNORECASE):
             return Meaning.MISSING, hint
     if any(re.search(pattern, text, re.IGNORECASE) for pattern in _NOTED):
-        return Meaning.NOTED, ""
-    return (Meaning.MISSING, _REPAIR) if _LEFT_OUT.search(text) else (Meaning.UNKNOWN, "")
+        return Meaning.NOTED, NO_HINT
+    return (Meaning.MISSING, _REPAIR) if _LEFT_OUT.search(text) else (Meaning.UNKNOWN, NO_HINT)
 
 
 def missing_objects(warnings: Iterable[DumpWarning] | None) -> str:
@@ -142,8 +149,6 @@ def missing_objects(warnings: Iterable[DumpWarning] | None) -> str:
     return "; ".join(warning.sentence for warning in warnings or () if warning.missing)
 
 
-def missing_remedy(warnings: Iterable[DumpWarning] | None) -> str:
+def missing_remedy(warnings: Iterable[DumpWarning] | None) -> Hint:
     """What to do about all that is missing; empty when nothing is."""
-    return " ".join(
-        dict.fromkeys(warning.hint for warning in warnings or () if warning.missing and warning.hint)
-    )
+    return joined(warning.hint for warning in warnings or () if warning.missing)

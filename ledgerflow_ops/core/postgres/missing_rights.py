@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.postgres.dump_warnings import AS_SUPERUSER, DumpWarning, Meaning
 
 _SHOWN = 5
@@ -44,8 +45,8 @@ class OmittedObject:
         return f"{self.kind} {self.name} is not in the dump: {self.account} may not read it"
 
     @property
-    def hint(self) -> str:
-        return f"{AS_SUPERUSER}: ALTER ROLE {self.account} SUPERUSER;"
+    def hint(self) -> Hint:
+        return Hint(f"{AS_SUPERUSER}: ALTER ROLE {self.account} SUPERUSER;")
 
     def warning(self) -> DumpWarning:
         return DumpWarning(program="ledgerflow_ops", text=self.text, meaning=Meaning.MISSING, hint=self.hint)
@@ -89,7 +90,7 @@ def _large(oids: Sequence[str], account: str) -> str:
     return f"ALTER ROLE {account} SET lo_compat_privileges = on;"
 
 
-def hint(lacking: Sequence[MissingRight], version: int) -> str:
+def hint(lacking: Sequence[MissingRight], version: int) -> Hint:
     """What to type, by whom, and what does for all objects at once."""
     account, kinds = lacking[0].account, {right.kind for right in lacking}
     owners = sorted({right.owner for right in lacking})
@@ -103,4 +104,4 @@ def hint(lacking: Sequence[MissingRight], version: int) -> str:
             "every large object, also those that come later: "
             f"ALTER ROLE {account} SET lo_compat_privileges = on;"
         )
-    return f"{text} For {' For '.join(ways)}" if ways else text
+    return Hint(" For ".join([text, *ways]))

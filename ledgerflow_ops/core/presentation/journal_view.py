@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.sizes import format_size
 
 JournalEntry = Mapping[str, Any]
@@ -43,7 +44,7 @@ def parse_since(text: str, now: datetime, zone: ZoneInfo) -> datetime:
 
     SettingsError for anything else.
     """
-    hint = "Write a day (2026-11-01) or how long ago (12h, 7d, 2w)."
+    hint = Hint("Write a day (2026-11-01) or how long ago (12h, 7d, 2w).")
     if match := re.fullmatch(r"(\d{1,5})([mhdw])", text):
         return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
     try:

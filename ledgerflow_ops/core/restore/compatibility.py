@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.hints import NO_HINT, Hint
 from ledgerflow_ops.core.restore.restore_target import RestoreTarget, TargetServer
 
 _SUPERUSERS_ONLY = ("event trigger ", "foreign-data wrapper ", "subscription ", "language ")
@@ -15,7 +16,11 @@ class Reason:
 
     cause: str
     message: str
-    hint: str = ""
+    hint: Hint = NO_HINT
+
+    def as_json(self, environment: str) -> dict[str, str]:
+        """The reason as JSON output has it."""
+        return {"cause": self.cause, "message": self.message, "hint": str(self.hint.within(environment))}
 
 
 def incompatibilities(manifest: Manifest, target: RestoreTarget) -> Iterator[Reason]:
@@ -25,9 +30,9 @@ def incompatibilities(manifest: Manifest, target: RestoreTarget) -> Iterator[Rea
         yield Reason(
             "version",
             f"The server is PostgreSQL {server.version}; the backup is of {source.server_version}.",
-            f"Restore into PostgreSQL {source.major} or later.",
+            Hint(f"Restore into PostgreSQL {source.major} or later."),
         )
-    admin = "Set admin_database_url to an account that may (see ledgerflow.example.toml)."
+    admin = Hint("Set admin_database_url to an account that may (see ledgerflow.example.toml).")
     if not (server.superuser or server.createdb):
         yield Reason("rights", f"{server.account} may not create databases.", admin)
     if target.live and not server.owns_live:
@@ -41,17 +46,19 @@ def incompatibilities(manifest: Manifest, target: RestoreTarget) -> Iterator[Rea
         yield Reason("rights", f"Only a superuser may create: {', '.join(special)}.", admin)
     if absent := sorted(set(seal.extensions) - server.extensions):
         sentence = f"The server lacks the extensions {', '.join(absent)}."
-        yield Reason("extensions", sentence, "Install them on the server.")
+        yield Reason("extensions", sentence, Hint("Install them on the server."))
     if target.live and target.live.source.encoding != source.encoding:
         yield Reason(
             "encoding",
             f"{target.database} is in {target.live.source.encoding}, the backup in {source.encoding}.",
-            "Drop the empty database, or restore into one of the backup's encoding.",
+            Hint("Drop the empty database, or restore into one of the backup's encoding."),
         )
     unknown = sorted({source.collate, source.ctype} - server.locales) if not target.live else []
     if unknown:
         sentence = f"The server does not know the locale {', '.join(unknown)}."
-        yield Reason("collation", sentence, "Install it on the server's machine and restart the server.")
+        yield Reason(
+            "collation", sentence, Hint("Install it on the server's machine and restart the server.")
+        )
 
 
 def compatibility_warnings(manifest: Manifest, target: RestoreTarget) -> Iterator[Reason]:

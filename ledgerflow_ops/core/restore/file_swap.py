@@ -15,6 +15,7 @@ from ledgerflow_ops.core import space_estimates
 from ledgerflow_ops.core.catalog.files import FilesState
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.models import Record
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
@@ -94,7 +95,8 @@ def require_id(restore_id: str) -> None:
     """SettingsError unless the id can be part of a file's name."""
     if not _ID.fullmatch(restore_id):
         raise SettingsError(
-            f"{restore_id!r} cannot name a restore.", hint="Letters, digits, _ and -, at most 40 of them."
+            f"{restore_id!r} cannot name a restore.",
+            hint=Hint("Letters, digits, _ and -, at most 40 of them."),
         )
 
 
@@ -135,7 +137,7 @@ def _unclear(swap: FileSwap, place: SwappedRoot) -> LedgerError:
     listed = ", ".join((place.root, *swap.names(place)))
     return LedgerError(
         f"Something else than this restore has changed the files at {place.root}; nothing was renamed there.",
-        hint=f"Look at {listed}: keep what you need, put the right one in place by hand.",
+        hint=Hint(f"Look at {listed}: keep what you need, put the right one in place by hand."),
     )
 
 

@@ -10,6 +10,7 @@ from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.hints import Hint, joined, make
 from ledgerflow_ops.core.operation_requests import RestoreRequest
 from ledgerflow_ops.core.restore.compatibility import (
     Reason,
@@ -72,10 +73,9 @@ class RestorePlan:
         """The manifest of the backup to restore; Refused (exit 3), with every refusal of the plan."""
         if self.refusals:
             listed = "\n".join(f"  {reason.message}" for reason in self.refusals)
-            hints = dict.fromkeys(reason.hint for reason in self.refusals if reason.hint)
             raise Refused(
                 f"{self.request.environment} is not restored, and nothing was touched:\n{listed}",
-                hint="\n  ".join(hints),
+                hint=joined((reason.hint for reason in self.refusals), "\n  "),
             )
         assert self.candidate.manifest is not None
         return self.candidate.manifest
@@ -89,8 +89,8 @@ class RestorePlan:
             "recovery_point": manifest.recovery_point.isoformat() if manifest else None,
             "database": self.target.database,
             "actions": [asdict(action) for action in self.actions],
-            "refusals": [asdict(reason) for reason in self.refusals],
-            "warnings": [asdict(reason) for reason in self.warnings],
+            "refusals": [reason.as_json(self.request.environment) for reason in self.refusals],
+            "warnings": [reason.as_json(self.request.environment) for reason in self.warnings],
         }
 
 
@@ -147,7 +147,7 @@ def _backup_refusals(
 ) -> Iterator[Reason]:
     """Refusals unless the file is intact and belongs to the environment that it is to be restored into."""
     manifest, name = candidate.manifest, candidate.name.dump
-    elsewhere = "Choose another: make status lists what there is."
+    elsewhere = Hint("Choose another: ", make("status"), " lists what there is.")
     if candidate.trouble:
         yield Reason("file", f"{name}: {candidate.trouble}", elsewhere)
     elif candidate.rung is None or candidate.rung < Rung.READABLE:
@@ -156,23 +156,23 @@ def _backup_refusals(
         yield Reason(
             "manifest",
             f"{name} has no manifest: what it restores cannot be compared with anything.",
-            f"make restore-test FILE={name} shows what can be known of it.",
+            Hint(make("restore-test", FILE=name), " shows what can be known of it."),
         )
         return
     if manifest.environment is not request.origin:
-        hint = f"If you mean it, say so: FROM_ENV={manifest.environment}"
+        hint = Hint(f"If you mean it, say so: FROM_ENV={manifest.environment}")
         yield Reason("environment", f"{name} is a backup of {manifest.environment}.", hint)
     elif manifest.sample and not target.sample and request.confirm != request.environment:
         yield Reason(
             "sample",
             f"{name} holds SAMPLE DATA, and {target.database} is not the sample database.",
-            f"If the sample is really to take its place, say CONFIRM={request.environment}",
+            Hint(f"If the sample is really to take its place, say CONFIRM={request.environment}"),
         )
     elif needs_confirmation(request, manifest) and request.confirm != Environment.PROD:
         yield Reason(
             "confirmation",
             f"{name} is {manifest.environment}'s, and this is prod.",
-            f"If {manifest.environment}'s data is to become prod's, say CONFIRM=prod as well.",
+            Hint(f"If {manifest.environment}'s data is to become prod's, say CONFIRM=prod as well."),
         )
 
 
@@ -183,14 +183,14 @@ def _target_refusals(request: RestoreRequest, target: RestoreTarget) -> Iterator
         yield Reason(
             "sessions",
             f"{target.database} is in use by {count_of(len(target.sessions), 'session')}:{listed}",
-            "Stop the application first. restore-force would end these sessions.",
+            Hint("Stop the application first. restore-force would end these sessions."),
         )
     yield from prepared_transactions(target)
     if target.application.running and not request.force:
         yield Reason(
             "application",
             f"The application of {target.database} is running: {target.application}.",
-            f"Stop it first: {target.application.stop}",
+            Hint(f"Stop it first: {target.application.stop}"),
         )
     if not target.empty and not request.force:
         assert target.live is not None
@@ -198,7 +198,7 @@ def _target_refusals(request: RestoreRequest, target: RestoreTarget) -> Iterator
             "not empty",
             f"{target.database} holds {target.live.relations} relations "
             f"({format_size(target.live.source.size)}). restore goes only into an empty or absent database.",
-            "make restore-force keeps them aside, after a safety backup.",
+            Hint(make("restore-force"), " keeps them aside, after a safety backup."),
         )
 
 
@@ -213,8 +213,10 @@ def prepared_transactions(target: RestoreTarget) -> Iterator[Reason]:
             f"{target.database} has {count_of(len(literals), 'prepared transaction')}, so it cannot be "
             "renamed: "
             f"{', '.join(literals)}.",
-            f"In psql, in {target.database}: COMMIT PREPARED {literals[0]}; or: "
-            f"ROLLBACK PREPARED {literals[0]};",
+            Hint(
+                f"In psql, in {target.database}: COMMIT PREPARED {literals[0]}; or: "
+                f"ROLLBACK PREPARED {literals[0]};"
+            ),
         )
 
 
@@ -224,7 +226,7 @@ def _space_refusals(rooms: Sequence[RequiredSpace]) -> Iterator[Reason]:
             yield Reason(
                 "room",
                 f"Not enough room {room.where}: about {room.figures}.",
-                "Free room there. make status shows what old databases take.",
+                Hint("Free room there. ", make("status"), " shows what old databases take."),
             )
 
 

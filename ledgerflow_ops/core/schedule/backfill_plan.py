@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from ledgerflow_ops.core.errors import SettingsError
+from ledgerflow_ops.core.hints import NO_HINT, Hint, joined, make
 
 
 class DayVerdict(StrEnum):
@@ -31,10 +32,10 @@ class DayPlan:
     day: date
     verdict: DayVerdict
     why: str
-    hint: str = ""
+    hint: Hint = NO_HINT
 
     def as_json(self) -> dict[str, Any]:
-        return {"day": self.day.isoformat(), "do": str(self.verdict), "why": self.why, "hint": self.hint}
+        return {"day": self.day.isoformat(), "do": str(self.verdict), "why": self.why, "hint": str(self.hint)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,12 @@ class UnavailableSource:
     """Why one source has no backup of a day, and how it would have one the next time."""
 
     why: str
-    hint: str
+    hint: Hint
 
 
 def refusal_text(
     environment: str, day: date, today: date, lacks: Iterable[UnavailableSource]
-) -> tuple[str, str]:
+) -> tuple[str, Hint]:
     """The message and the hint for a day whose backup cannot be had: what each source lacks."""
     listed = list(lacks)
     gone = (
@@ -57,8 +58,8 @@ def refusal_text(
         else f"{day} has not passed: today is {today}."
     )
     whys = [lack.why for lack in listed if lack.why]
-    hints = dict.fromkeys(lack.hint for lack in listed if day < today)
-    return " ".join([gone, *whys]), " ".join(hints) or "A backup is taken on its own day."
+    hint = joined(lack.hint for lack in listed if day < today)
+    return " ".join([gone, *whys]), hint.within(environment) or Hint("A backup is taken on its own day.")
 
 
 def requested_days(day: str, first: str, last: str, window: Sequence[date]) -> list[date]:
@@ -70,25 +71,27 @@ def requested_days(day: str, first: str, last: str, window: Sequence[date]) -> l
     for those.
     """
     if day and (first or last):
-        raise SettingsError("DAY= and FROM= or TO= are both given.", hint="Give one day, or a span of days.")
+        raise SettingsError(
+            "DAY= and FROM= or TO= are both given.", hint=Hint("Give one day, or a span of days.")
+        )
     begin = _parse_day("DAY" if day else "FROM", day or first, window[0])
     end = _parse_day("DAY" if day else "TO", day or last, max(begin, window[-2]))
     for edge in (begin, end):
         _require_in_window(edge, window)
     if begin > end:
-        raise SettingsError(f"FROM={begin} is after TO={end}.", hint="Write the earlier day into FROM.")
+        raise SettingsError(f"FROM={begin} is after TO={end}.", hint=Hint("Write the earlier day into FROM."))
     return [begin + timedelta(days=number) for number in range((end - begin).days + 1)]
 
 
 def _require_in_window(day: date, window: Sequence[date]) -> None:
     if day > window[-1]:
         raise SettingsError(
-            f"{day} has not come yet: today is {window[-1]}.", hint="A backup is taken on its own day."
+            f"{day} has not come yet: today is {window[-1]}.", hint=Hint("A backup is taken on its own day.")
         )
     if day < window[0]:
         raise SettingsError(
             f"{day} is outside the retention window, {window[0]} to {window[-1]}.",
-            hint="make recover also searches for older backups; or raise retention_days.",
+            hint=Hint(make("recover"), " also searches for older backups; or raise retention_days."),
         )
 
 
@@ -100,4 +103,4 @@ def _parse_day(name: str, text: str, default: date) -> date:
             return date.fromisoformat(text)
     except ValueError:
         pass
-    raise SettingsError(f"{name}={text!r} is not a day.", hint=f"Write it as {name}=2026-11-23.")
+    raise SettingsError(f"{name}={text!r} is not a day.", hint=Hint(f"Write it as {name}=2026-11-23."))

@@ -44,7 +44,7 @@ def dump_asset(env: EnvironmentContext, days: dg.PartitionsDefinition, timing: T
         from ledgerflow_ops.defs.assets import metadata
 
         here, day = at_work(env, context), date.fromisoformat(context.partition_key)
-        with on_record(timing.again(context.op_execution_context.retry_number)):
+        with on_record(env.environment, timing.again(context.op_execution_context.retry_number)):
             manifest = _manifest(here, context.run, day, config)
         gone = context.run.tags.get(MISSED)
         if gone:
@@ -96,7 +96,7 @@ def drill_asset(
         from ledgerflow_ops.operations.verification import drill
 
         here = at_work(env, context)
-        with on_record(timing.again(context.op_execution_context.retry_number)):
+        with on_record(env.environment, timing.again(context.op_execution_context.retry_number)):
             name = (
                 catalog.find(here, config.file)
                 if config.file
@@ -112,7 +112,7 @@ def drill_asset(
                 yield metadata.result(check, drilled)
         if bad:
             details: dict[str, str | int] = {
-                "hint": bad.hint,
+                "hint": str(bad.hint.within(env.environment)),
                 "exit_code": 4,
                 "kind": "BadBackup",
                 "check": bad.name,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from ledgerflow_ops.core.checks import merged
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.names import COVERAGE, DRILL, DRILL_CHECKS, asset_key
 from ledgerflow_ops.defs.runs.run_context import TRY_AGAIN, at_work
@@ -120,9 +121,11 @@ def _fail_for(taken: "Sequence[Redrilled]") -> None:
     unjudged = [one for one in taken if one.trouble]
     if bad or unjudged:
         listed = "; ".join(f"{one.turn.kept.file}: {_outcome(one)}" for one in (*bad, *unjudged))
-        hint = "make status shows what is left; take a new backup at once if the newest is among them."
+        hint = Hint(
+            make("status"), " shows what is left; take a new backup at once if the newest is among them."
+        )
         raise dg.Failure(
             f"{len(bad)} bad and {len(unjudged)} not judged in the rolling drill. {listed}",
-            metadata={"hint": hint, "exit_code": 4 if bad else 5, TRY_AGAIN: False},
+            metadata={"hint": str(hint), "exit_code": 4 if bad else 5, TRY_AGAIN: False},
             allow_retries=False,
         )

@@ -49,7 +49,7 @@ def dump_checks(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg.As
         from ledgerflow_ops.operations.verification import verify
 
         here = at_work(env, context)
-        with on_record():
+        with on_record(env.environment):
             name = catalog.find(here, config.file) if config.file else backup_of(here, context, dumped)
             glanced = verify.glance(here, name)
             examination = verify.verify(here, name)

@@ -7,6 +7,7 @@ import dagster as dg
 
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.checks import Check, Severity
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -45,7 +46,7 @@ def of_backup(
         **_warnings(manifest),
         **_files(manifest),
         "next": dg.MetadataValue.text(
-            f"Prove it: LEDGER_ENV={env.environment} make restore-test FILE={manifest.dump.file}"
+            f"Prove it: {make('restore-test', env.environment, FILE=manifest.dump.file)}"
         ),
         "durations": _seconds(manifest.durations),
         "rows_per_table": _rows(manifest),
@@ -80,7 +81,7 @@ def result(check: Check, asset: dg.AssetKey) -> dg.AssetCheckResult:
         check_name=check.name,
         severity=_severity(check),
         description=check.message,
-        metadata=_causes(check),
+        metadata=_causes(check, asset),
     )
 
 
@@ -92,7 +93,7 @@ def evaluation(check: Check, asset: dg.AssetKey) -> dg.AssetCheckEvaluation:
         passed=check.passed,
         severity=_severity(check),
         description=check.message,
-        metadata=_causes(check),
+        metadata=_causes(check, asset),
     )
 
 
@@ -100,7 +101,7 @@ def not_asked(names: Iterable[str], checks: Iterable[Check], because: str) -> li
     """A failed verdict for every check that was not reached: what was not looked at is never passed."""
     seen = {check.name for check in checks}
     return [
-        Check(name, False, f"Not judged: {because}", "Mend that first.", cause="not reached")
+        Check(name, False, f"Not judged: {because}", Hint("Mend that first."), cause="not reached")
         for name in names
         if name not in seen
     ]
@@ -117,8 +118,10 @@ def _severity(check: Check) -> dg.AssetCheckSeverity:
     return dg.AssetCheckSeverity.ERROR if check.severity is Severity.ERROR else dg.AssetCheckSeverity.WARN
 
 
-def _causes(check: Check) -> dict[str, str]:
-    return {key: value for key, value in (("hint", check.hint), ("cause", check.cause)) if value}
+def _causes(check: Check, asset: dg.AssetKey) -> dict[str, str]:
+    """The hint, on the environment that an asset's key begins with, and the cause."""
+    hint = str(check.hint.within(asset.path[0]))
+    return {key: value for key, value in (("hint", hint), ("cause", check.cause)) if value}
 
 
 def _sample(sample: bool) -> dict[str, dg.MetadataValue]:

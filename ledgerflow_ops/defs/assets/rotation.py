@@ -38,7 +38,7 @@ def rotation_asset(env: EnvironmentContext) -> dg.AssetsDefinition:
         from ledgerflow_ops.operations.retention import rotate
 
         here = at_work(env, context)
-        with on_record():
+        with on_record(env.environment):
             if not config.carry_out:
                 return dg.MaterializeResult(metadata=of_plan(rotate.plan_rotation(here)))
             require_typed_environment(env.environment, config.environment, repeats(context))

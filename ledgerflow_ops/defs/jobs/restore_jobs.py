@@ -54,7 +54,7 @@ def _restore_op(env: EnvironmentContext) -> dg.OpDefinition:
         from ledgerflow_ops.operations.restore import restore
 
         here = at_work(env, context)
-        with on_record():
+        with on_record(env.environment):
             require_typed_environment(env.environment, config.environment, repeats(context))
             restored = restore.restore(here, config)
         _tell(context, env, restored, {})
@@ -68,7 +68,7 @@ def _rollback_op(env: EnvironmentContext) -> dg.OpDefinition:
         from ledgerflow_ops.operations.restore import rollback
 
         here = at_work(env, context)
-        with on_record():
+        with on_record(env.environment):
             require_typed_environment(env.environment, config.environment, repeats(context))
             done = rollback.rollback(here, config)
         facts = {name: dg.MetadataValue.text(str(value)) for name, value in done.as_json().items()}
@@ -86,7 +86,7 @@ def _recover_op(env: EnvironmentContext) -> dg.OpDefinition:
         from ledgerflow_ops.operations.restore import recover
 
         here = at_work(env, context)
-        with on_record():
+        with on_record(env.environment):
             require_typed_environment(env.environment, config.environment, repeats(context))
             incident, restored = recover.recover(here, config)
         record = dg.MetadataValue.md(incidents.markdown(incident))
@@ -115,7 +115,8 @@ def _tell(
         )
     )
     if bad := restored.bad:
-        details: dict[str, Any] = {"hint": bad.hint, "exit_code": 1, "kind": "LedgerError", "check": bad.name}
+        hint = str(bad.hint.within(env.environment))
+        details: dict[str, Any] = {"hint": hint, "exit_code": 1, "kind": "LedgerError", "check": bad.name}
         raise dg.Failure(f"Restored, but: {bad.message}", metadata=details, allow_retries=False)
 
 

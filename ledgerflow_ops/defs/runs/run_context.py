@@ -12,6 +12,7 @@ from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import make
 from ledgerflow_ops.core.progress import Reporter, Step
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -95,7 +96,7 @@ def backup_of(env: EnvironmentContext, context: Context, dumped: dg.AssetKey) ->
     made = _made(context, dumped)
     if made:
         return made
-    day = _day(context)
+    day = _day(env, context)
     from ledgerflow_ops.operations import catalog
 
     told = {entry.name: told for entry in catalog.entries(env) if (told := _told_instant(env, entry))}
@@ -109,14 +110,15 @@ def backup_of(env: EnvironmentContext, context: Context, dumped: dg.AssetKey) ->
     )
 
 
-def _day(context: Context) -> date:
+def _day(env: EnvironmentContext, context: Context) -> date:
     """The run's backup day; dg.Failure in a run without one, as the button "Execute all" starts it."""
     if context.has_partition_key:
         return date.fromisoformat(context.partition_key)
     raise dg.Failure(
         "This run is about no day, and a verdict belongs to the backup of a day.",
         metadata={
-            "hint": "Launch verify with the day as its tag dagster/partition; make verify reads the newest.",
+            "hint": "Launch verify with the day as its tag dagster/partition; "
+            f"{make('verify', env.environment)} reads the newest.",
             "exit_code": 2,
         },
         allow_retries=False,
@@ -146,8 +148,8 @@ def _told_instant(env: EnvironmentContext, entry: CatalogEntry) -> tuple[date, d
 
 
 @contextmanager
-def on_record(again: dg.RetryRequested | None = None) -> Iterator[None]:
-    """A LedgerError as a Dagster failure that carries its hint and its exit code.
+def on_record(environment: str = "", again: dg.RetryRequested | None = None) -> Iterator[None]:
+    """A LedgerError as a Dagster failure that carries its hint, on `environment`, and its exit code.
 
     Only what may pass by itself is tried `again`: bad settings, a refusal, a bad backup are not.
     """
@@ -157,7 +159,7 @@ def on_record(again: dg.RetryRequested | None = None) -> Iterator[None]:
         failure = dg.Failure(
             error.message,
             metadata={
-                "hint": error.hint,
+                "hint": str(error.hint.within(environment)),
                 "exit_code": error.exit_code,
                 "kind": type(error).__name__,
                 TRY_AGAIN: error.may_pass,

@@ -11,6 +11,7 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.finished_run import INTERRUPTION, Failure
+from ledgerflow_ops.core.hints import NO_HINT
 from ledgerflow_ops.core.monitoring.run_outcomes import BACKUP, DRILL, VERIFY, EndedRun, RunResult
 from ledgerflow_ops.core.sealed_records import parse_json
 from ledgerflow_ops.defs import names
@@ -128,7 +129,7 @@ def _fate(run: dg.DagsterRun, events: list[dg.DagsterEvent], *, by_hand: bool) -
     long, or how the machine ends all.
     """
     if not has_failed(run, events):
-        return RunResult(run.status.value.lower()), Failure("", "", 1)
+        return RunResult(run.status.value.lower()), Failure("", NO_HINT, 1)
     failure = failure_of(events)
     if failure == INTERRUPTION and by_hand:
         return RunResult.CANCELED, failure
@@ -138,7 +139,7 @@ def _fate(run: dg.DagsterRun, events: list[dg.DagsterEvent], *, by_hand: bool) -
 def _dagsters(events: list[dg.DagsterEvent]) -> Failure:
     """Why a run failed in which no step did: it took too long, its process was gone."""
     told = [event.message for event in events if event.event_type is dg.DagsterEventType.RUN_FAILURE]
-    return Failure(next((text for text in told if text), "Dagster does not say why."), "", 1)
+    return Failure(next((text for text in told if text), "Dagster does not say why."), NO_HINT, 1)
 
 
 def _named(run: dg.DagsterRun) -> tuple[Environment | None, str]:

@@ -7,6 +7,7 @@ import dagster as dg
 
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.finished_run import INTERRUPTION, Failure
+from ledgerflow_ops.core.hints import NO_HINT, Hint, make
 
 INTERRUPTED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 """What Ctrl-C or a request to end has become by the time it is on a run's record."""
@@ -21,7 +22,7 @@ def checks_of(events: Sequence[dg.DagsterEvent]) -> tuple[Check, ...]:
             name=found.check_name,
             passed=found.passed,
             message=found.description or "",
-            hint=_text(found.metadata, "hint") or ("" if found.passed else "See the run in the UI."),
+            hint=_hint(found.metadata) or (NO_HINT if found.passed else Hint("See the run in the UI.")),
             severity=Severity(found.severity.value),
             cause=_text(found.metadata, "cause"),
         )
@@ -47,7 +48,7 @@ def failure_of(events: Sequence[dg.DagsterEvent]) -> Failure | None:
         data = event.step_failure_data.user_failure_data
         if data and "exit_code" in data.metadata:
             code = int(str(data.metadata["exit_code"].value))
-            return Failure(data.description or "", _text(data.metadata, "hint"), code)
+            return Failure(data.description or "", _hint(data.metadata), code)
     for check in checks_of(events):
         if check.fatal:
             return Failure(check.message, check.hint, 4)
@@ -55,7 +56,9 @@ def failure_of(events: Sequence[dg.DagsterEvent]) -> Failure | None:
         error = event.step_failure_data.error
         if error and error.cls_name in INTERRUPTED:
             return INTERRUPTION
-        return Failure(_innermost(error), "The run's log in the UI has the whole story: make up", 1)
+        return Failure(
+            _innermost(error), Hint("The run's log in the UI has the whole story: ", make("up")), 1
+        )
     return None
 
 
@@ -79,6 +82,11 @@ def _innermost(error: Any) -> str:
     while error is not None and error.cause is not None:
         error = error.cause
     return str(error.message).strip() if error else "The run failed."
+
+
+def _hint(metadata: Mapping[str, Any]) -> Hint:
+    """The hint that is on record, as words."""
+    return Hint(_text(metadata, "hint"))
 
 
 def _text(metadata: Mapping[str, Any], name: str) -> str:

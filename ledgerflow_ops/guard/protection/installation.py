@@ -11,6 +11,7 @@ from ledgerflow_ops.adapters.storage import folder as folders
 from ledgerflow_ops.core.catalog.catalog import newest_reliable
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError, Refused
+from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.guard import exec as real
 from ledgerflow_ops.guard import recoverability
 from ledgerflow_ops.guard.command_line.parse import Call
@@ -25,7 +26,6 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
 _DAY = timedelta(days=1)
-_PROTECT = "LEDGER_ENV={} make protect"
 
 
 def safety_check(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[Check]:
@@ -50,11 +50,11 @@ def _on_path(program: str) -> Iterator[Check]:
         if program == "docker":
             yield failed(program, "missing", error.message, error.hint)
         return
-    ours = Path(sys.executable).parent / "ledger_docker"
+    ours, home = Path(sys.executable).parent / "ledger_docker", Path.home() / "bin" / program
     if first and docker.is_wrapper(Path(first)):
         yield passed(program, f"{first} is ledger_docker; the real one is {behind}")
     else:
-        hint = f"Link it into a folder that comes first on the PATH: ln -s {ours} ~/bin/{program}"
+        hint = Hint("Link it into a folder that comes first on the PATH: ", command("ln", "-s", ours, home))
         yield failed(program, "path", f"{program} is {first}, not ledger_docker: nothing is judged.", hint)
 
 
@@ -62,7 +62,9 @@ def _journal(ctx: OperationContext) -> Check:
     place = ctx.settings.state_dir
     if folders.writable(place):
         return passed("journal", f"in {place}")
-    return failed("journal", "read-only", f"Nothing can be written into {place}.", "Mend its owner and mode.")
+    return failed(
+        "journal", "read-only", f"Nothing can be written into {place}.", Hint("Mend its owner and mode.")
+    )
 
 
 def _labels(scene: Scene) -> Iterator[Check]:
@@ -72,23 +74,22 @@ def _labels(scene: Scene) -> Iterator[Check]:
         if volume and volume.labels.get(PROTECT) == "true":
             yield passed("volume", f"{name} is labelled")
         else:
-            hint = _PROTECT.format(environment or "dev|test|prod")
+            whose = "" if environment else " (or test, or prod: whose it is)"
+            hint = Hint(make("protect", environment or "dev"), whose)
             yield warned(
                 "volume", "label", f"{name} has no label; {reason}, so it is protected as well.", hint
             )
 
 
 def _backup(env: EnvironmentContext) -> Check:
-    name, command = f"{env.environment} backup", f"LEDGER_ENV={env.environment} make backup"
+    name, hint = f"{env.environment} backup", Hint(make("backup", env.environment))
     now = env.ctx.clock()
     newest = newest_reliable(catalog.entries(env), now, sample=env.is_sample)
     if newest is None or newest.recovery_point is None:
-        return failed(name, "none", f"{env.environment} has no proven backup.", command)
+        return failed(name, "none", f"{env.environment} has no proven backup.", hint)
     age = now - newest.recovery_point
     text = f"{newest.name.dump} is proven valid and {int(age.total_seconds() // 60)} min old"
-    return (
-        passed(name, f"{text}.") if age <= _DAY else failed(name, "old", f"{text}: more than a day.", command)
-    )
+    return passed(name, f"{text}.") if age <= _DAY else failed(name, "old", f"{text}: more than a day.", hint)
 
 
 def protect(env: EnvironmentContext, *, dry_run: bool, say: Callable[[str], None]) -> list[Labelling]:
@@ -133,5 +134,7 @@ def _scene(ctx: OperationContext) -> Scene:
     asked = Asked(real.real("docker"), Call("docker", ("info",), verb="info"))
     scene = resolve(asked, lambda engine: protected_objects.of(ctx.settings, engine))
     if scene.silent:
-        raise CannotJudge(scene.silent, hint="Start the engine; docker info says more.")
+        raise CannotJudge(
+            scene.silent, hint=Hint("Start the engine; ", command("docker", "info"), " says more.")
+        )
     return scene

@@ -9,12 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ledgerflow_ops.core.hints import NO_HINT, Hint, command, make
 from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.model import COPY_OF, PROTECT, Container, Volume
 
 _FOLDER = (
     "it is a folder of the host",
-    "Only volumes have labels. It is protected while a container mounts it; let nobody else write there.",
+    Hint(
+        "Only volumes have labels. It is protected while a container mounts it; let nobody else write there."
+    ),
 )
 
 
@@ -38,7 +41,7 @@ class Labelling:
     volume: str
     stage: Stage
     reason: str
-    hint: str = ""
+    hint: Hint = NO_HINT
     labels: tuple[tuple[str, str], ...] = ()
     holders: tuple[str, ...] = ()
     """Containers that have to go, because a volume cannot be removed while one mounts it."""
@@ -84,7 +87,9 @@ def _of(name: str, copy: Volume | None, scene: Scene) -> Labelling:
     if copy and volume is None:
         return Labelling(name, Stage.COPIED, "its copy is whole", labels=_wanted(copy))
     if volume is None:
-        return Labelling(name, Stage.IMPOSSIBLE, "it is gone", "make status shows what backups there are.")
+        return Labelling(
+            name, Stage.IMPOSSIBLE, "it is gone", Hint(make("status"), " shows what backups there are.")
+        )
     if volume.labels.get(PROTECT) == "true" and copy is None:
         return Labelling(name, Stage.LABELLED, "it is labelled")
     impossible = _impossible(volume, holders)
@@ -102,25 +107,31 @@ def _wanted(volume: Volume) -> tuple[tuple[str, str], ...]:
     return tuple(sorted({**kept, PROTECT: "true"}.items()))
 
 
-def _impossible(volume: Volume, holders: list[Container]) -> tuple[str, str] | None:
+def _impossible(volume: Volume, holders: list[Container]) -> tuple[str, Hint] | None:
     """Why a volume cannot be made anew, with what to do; None when it can."""
     if volume.anonymous:
         return (
             "it has no name",
-            "Restore its database into a volume with a name: make backup; then make restore",
+            Hint(
+                "Restore its database into a volume with a name: ", make("backup"), "; then ", make("restore")
+            ),
         )
     if volume.driver != "local" or volume.options:
         return (
             f"it is made in a way of its own ({volume.driver}, {len(volume.options)} options)",
-            "Name it under [guard] volumes in ledgerflow.toml: that protects it as well.",
+            Hint("Name it under [guard] volumes in ledgerflow.toml: that protects it as well."),
         )
     running = [one.name for one in holders if one.running]
     if running:
-        return f"{', '.join(running)} uses it now", f"Stop it, then do this again: docker stop {running[0]}"
+        stop = command("docker", "stop", running[0])
+        return f"{', '.join(running)} uses it now", Hint("Stop it, then do this again: ", stop)
     by_hand = [one.name for one in holders if not one.project or one.one_off]
     if by_hand:
         return (
             f"{by_hand[0]} holds it, which Compose did not make and would not make again",
-            f"Remove that container yourself, if you know how to make it again: docker rm {by_hand[0]}",
+            Hint(
+                "Remove that container yourself, if you know how to make it again: ",
+                command("docker", "rm", by_hand[0]),
+            ),
         )
     return None

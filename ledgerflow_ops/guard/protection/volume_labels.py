@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.model import COPY_OF, PROTECT
 from ledgerflow_ops.guard.protection.label_plan import Labelling, Stage
@@ -63,8 +64,11 @@ class Mover:
             raise Refused(
                 f"{name} and its copy {copy} are not equal, and {later[0]} is no beginning of the copy's: "
                 f"something has written to {name} since.",
-                hint=f"Nothing was removed. Where {name} is the one to keep: make backup; "
-                f"then docker volume rm {copy}",
+                hint=Hint(
+                    f"Nothing was removed. Where {name} is the one to keep: ",
+                    make("backup"),
+                    f"; then docker volume rm {copy}",
+                ),
             )
         return True
 
@@ -74,7 +78,7 @@ class Mover:
         if begun and begun.labels.get(COPY_OF) != name:
             raise Refused(
                 f"There is a volume {copy} already, which is no copy of ours.",
-                hint=f"See what is in it, and give it another name: docker volume inspect {copy}",
+                hint=Hint(f"See what is in it, and give it another name: docker volume inspect {copy}"),
             )
         if begun:
             self.say(f"removing {copy}, which was not finished")
@@ -114,14 +118,18 @@ class Mover:
         if any(codes):
             raise LedgerError(
                 f"{source} could not be copied to {target} (docker cp: exit codes {codes}).",
-                hint="Nothing was removed. See that the engine has room (docker system df), and do it again.",
+                hint=Hint(
+                    "Nothing was removed. See that the engine has room (docker system df), and do it again."
+                ),
             )
 
     def _require_equal(self, one: str, other: str) -> None:
         if self._contents(one) != self._contents(other):
             raise BadBackup(
                 f"{other} is not equal to {one}.",
-                hint=f"{one} is untouched. Is something writing to it? Do it again when nothing uses it.",
+                hint=Hint(
+                    f"{one} is untouched. Is something writing to it? Do it again when nothing uses it."
+                ),
             )
 
     def _contents(self, volume: str) -> Contents:
@@ -138,7 +146,7 @@ class Mover:
                     return {member.name: _facts(archive, member) for member in archive}
             except tarfile.TarError as error:
                 raise LedgerError(
-                    f"{volume} cannot be read: {error}.", hint="docker volume inspect."
+                    f"{volume} cannot be read: {error}.", hint=Hint("docker volume inspect.")
                 ) from None
             finally:
                 process.stop(giving)
@@ -148,7 +156,7 @@ class Mover:
         """A container that mounts the volume and is never started."""
         image = self._run("image", "ls", "--quiet", "--no-trunc").split()
         if not image:
-            raise Refused("There is no image on this engine.", hint="Pull the database's image first.")
+            raise Refused("There is no image on this engine.", hint=Hint("Pull the database's image first."))
         words = [
             f"--label={_MOVER}=true",
             "--network",
@@ -169,7 +177,7 @@ class Mover:
         if finished.code:
             raise LedgerError(
                 f"docker {' '.join(words[:2])} failed:\n{process.last_lines(finished.errors)}",
-                hint="What was begun is taken up by the next make protect; no data was lost.",
+                hint=Hint("What was begun is taken up by the next ", make("protect"), "; no data was lost."),
             )
         return finished.out.decode()
 

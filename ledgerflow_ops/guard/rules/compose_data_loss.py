@@ -7,13 +7,14 @@ copies of the database's service, which run two servers on one data folder.
 
 from collections.abc import Iterator
 
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.effects import Touch, changes, destroys
 from ledgerflow_ops.guard.model import PROJECT, Container, Declared, Project, Service, Volume
 from ledgerflow_ops.guard.rules import removals
 
-_NAME_BACK = "Give the volume its old name back in the compose file, or name: it there."
+_NAME_BACK = Hint("Give the volume its old name back in the compose file, or name: it there.")
 _FILES = "com.docker.compose.project.config_files"
 _OWN_LABELS = "com.docker.compose."
 _FETCHING = frozenset({"always", "newer", "daily", "weekly"})
@@ -28,7 +29,7 @@ def renamed(project: Project, scene: Scene) -> Iterator[Touch]:
                 f"it starts the project {project.name} beside {one.project}, which the same file was used "
                 "for and which holds the data: the new one would be empty",
                 environment=scene.environment_of(one.labels),
-                safe=f"Keep the project's name: docker compose -p {one.project} …",
+                safe=Hint(f"Keep the project's name: docker compose -p {one.project} …"),
             )
 
 
@@ -43,7 +44,9 @@ def redefined(project: Project, scene: Scene) -> Iterator[Touch]:
                 "it in another way than it was made, and one yes is enough",
                 environment=scene.environment_of_volume(declared.name) or scene.environment(),
                 volumes=(declared.name,),
-                safe="Take back what was changed under volumes: in the compose file, or say external: true.",
+                safe=Hint(
+                    "Take back what was changed under volumes: in the compose file, or say external: true."
+                ),
             )
 
 
@@ -68,7 +71,7 @@ def renewed(project: Project, scene: Scene) -> Iterator[Touch]:
                     f"it gives {one.name} an empty volume for its data ({protected[volume.name]})",
                     environment=scene.environment(),
                     volumes=(volume.name,),
-                    safe="Leave out -V: the volume is then taken over.",
+                    safe=Hint("Leave out -V: the volume is then taken over."),
                 )
 
 
@@ -86,7 +89,7 @@ def copies(call: Call, service: Service, scene: Scene) -> Iterator[Touch]:
             f"it runs {count} copies of {service.name} on one data folder: two servers destroy it",
             environment=scene.environment(),
             volumes=tuple(mount.source for mount in scene.data(service.process)),
-            safe="A PostgreSQL has one server for its data folder: leave it at one.",
+            safe=Hint("A PostgreSQL has one server for its data folder: leave it at one."),
         )
 
 
@@ -110,7 +113,7 @@ def shadowed(service: Service, mine: list[Container], project: Project, scene: S
             f"it starts {service.name} with PGDATA={process.pgdata} instead of {moved.pop()}, which holds "
             "the data: the database would be empty",
             environment=scene.environment(),
-            safe="Take PGDATA back to what it was.",
+            safe=Hint("Take PGDATA back to what it was."),
         )
 
 
@@ -146,7 +149,12 @@ def another_image(call: Call, service: Service, mine: list[Container], scene: Sc
                 f"it {runs}{service.process.image} on the data of {one.process.image} ({service.name})",
                 environment=scene.environment_of(one.labels),
                 volumes=tuple(mount.source for mount in scene.data(one.process)),
-                safe="Another major version cannot read the data: make backup; start it empty; make restore",
+                safe=Hint(
+                    "Another major version cannot read the data: ",
+                    make("backup"),
+                    "; start it empty; ",
+                    make("restore"),
+                ),
             )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.guard.command_line import mounts
 from ledgerflow_ops.guard.command_line.object_names import place
 from ledgerflow_ops.guard.command_line.parse import Call
@@ -15,7 +16,9 @@ from ledgerflow_ops.guard.model import Container, Process, Stdin
 from ledgerflow_ops.guard.rules import copying
 from ledgerflow_ops.guard.rules.mounted_data import at_home, handed_out, overlaid, runs_server, second_server
 
-_BACKUP = "Take a backup before: make backup; then look at what it would do: ledger_docker --explain …"
+_BACKUP = Hint(
+    "Take a backup before: ", make("backup"), "; then look at what it would do: ledger_docker --explain …"
+)
 
 
 def in_service(call: Call, process: Process, who: str, scene: Scene) -> Iterator[Touch]:
@@ -135,8 +138,8 @@ def _told(finding: Finding, who: str, near: list[Container], scene: Scene, *, kn
         return
     environments = {scene.environment_of(one.labels) for one in near}
     volumes = {mount.source for one in near for mount in scene.data(one.process) if mount.kind == "volume"}
-    make = destroys if finding.effect == Effect.DESTROYS else changes
-    yield make(
+    touch = destroys if finding.effect == Effect.DESTROYS else changes
+    yield touch(
         f"in {who} it {finding.why}",
         environment=environments.pop() if len(environments) == 1 else "",
         volumes=tuple(sorted(volumes)),
@@ -201,7 +204,7 @@ def volume_made(call: Call, scene: Scene) -> Iterator[Touch]:
             if scene.reaches(value, folder):
                 yield destroys(
                     f"it makes a volume of {value} ({folder}: {reason}): whoever mounts it could write there",
-                    safe="Mount a folder that holds nothing else.",
+                    safe=Hint("Mount a folder that holds nothing else."),
                 )
 
 
@@ -212,7 +215,7 @@ def context_changed(call: Call, scene: Scene) -> Iterator[Touch]:
     if moves and scene.protected:
         yield destroys(
             f"it leads every command after this one to another engine ({name})",
-            safe=f"Say it for one command only: docker --context {name} …",
+            safe=Hint(f"Say it for one command only: docker --context {name} …"),
         )
 
 

@@ -3,6 +3,7 @@
 import posixpath
 from collections.abc import Iterator
 
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.guard.command_line.object_names import place
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene, data_targets
@@ -10,7 +11,7 @@ from ledgerflow_ops.guard.effects import Touch, destroys
 from ledgerflow_ops.guard.host_paths import overlap, within
 from ledgerflow_ops.guard.model import Container
 
-_COPY = "make backup and make restore-test work on the data without touching it."
+_COPY = Hint(make("backup"), " and ", make("restore-test"), " work on the data without touching it.")
 
 
 def copied(call: Call, scene: Scene) -> Iterator[Touch]:
@@ -85,7 +86,7 @@ def written(target: str, scene: Scene, copied: str = "") -> Iterator[Touch]:
         if inside or (copied and _lands(copied, (path, real), folder)):
             yield destroys(
                 f"it writes to {posixpath.normpath(path)} ({folder}: {reason})",
-                safe="Write it somewhere else.",
+                safe=Hint("Write it somewhere else."),
             )
 
 

@@ -4,6 +4,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.guard.command_line.grammar import READING
 from ledgerflow_ops.guard.command_line.object_names import place
 from ledgerflow_ops.guard.command_line.parse import Call
@@ -67,7 +68,7 @@ _HOOKED = compose_hooks.STOPPING | compose_hooks.STARTING
 _REHEARSED = frozenset({"compose down", "compose rm", "compose stop", "compose kill"})
 """What Compose's --dry-run leaves undone, as tried. Not so, or not in every release: `config --output` writes
 its file, `up -d` once made containers anew (docker/compose 14029); those are judged as if they were meant."""
-_START = "Start the engine (docker info says what is wrong with it), then do this again."
+_START = Hint("Start the engine (docker info says what is wrong with it), then do this again.")
 _UNTARGETED = frozenset({"compose config", "export", "image save"})
 _FIRST = frozenset({"exec", "attach", "rename"})
 _BY_NAME = _FIRST | {"start", "restart", "stop", "kill", "rm", "pause", "unpause", "update"}

@@ -6,6 +6,7 @@ data folder destroy it: in another container the lock file means nothing.
 
 from collections.abc import Iterable, Iterator
 
+from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.effects import Touch, destroys
 from ledgerflow_ops.guard.host_paths import overlap, within
@@ -13,7 +14,9 @@ from ledgerflow_ops.guard.inside import programs
 from ledgerflow_ops.guard.inside.effects import Around, Effect
 from ledgerflow_ops.guard.model import Container, Mount, Process
 
-_READ_ONLY = "Hand it out read-only: append :ro to the mount. make backup copies the data safely."
+_READ_ONLY = Hint(
+    "Hand it out read-only: append :ro to the mount. ", make("backup"), " copies the data safely."
+)
 _PROCESSES = {"/proc": "there is a way from there into every container, for writing too"}
 _SERVERS = ("postgres", "postgis", "timescaledb", "pgvector", "postgresql", "ledgerflow-postgres")
 
@@ -26,12 +29,12 @@ def handed_out(who: str, process: Process, scene: Scene, *, allowed: bool) -> It
             f"it starts {who} on the volume {name} while its data are being moved",
             environment=scene.environment_of_volume(name),
             volumes=(name,),
-            safe="Finish that first: make protect",
+            safe=Hint("Finish that first: ", make("protect")),
         )
     if process.unbound:
         yield destroys(
             f"{who} is not kept to itself ({process.unbound}) and could reach every volume",
-            safe="Start it without that; name the one folder it needs as a mount.",
+            safe=Hint("Start it without that; name the one folder it needs as a mount."),
         )
     for mount in process.mounts:
         if mount.kind == "volume" and mount.source in protected and mount.writable and not allowed:
@@ -73,7 +76,7 @@ def overlaid(who: str, process: Process, fresh: Iterable[Mount], scene: Scene) -
                 f"it gives {who} {mount.source or mount.kind} at {mount.target}, {over}",
                 environment=scene.environment_of_volume(home.source) if home.kind == "volume" else "",
                 volumes=(home.source,) if home.kind == "volume" else (),
-                safe="Mount it beside the data, not in them.",
+                safe=Hint("Mount it beside the data, not in them."),
             )
 
 
@@ -115,7 +118,7 @@ def second_server(
                     "folder destroy it",
                     environment=scene.environment_of(one.labels),
                     volumes=(mount.source,) if mount.kind == "volume" else (),
-                    safe=f"Stop it first: docker stop {one.name}",
+                    safe=Hint("Stop it first: ", command("docker", "stop", one.name)),
                 )
 
 

@@ -9,13 +9,19 @@ or declares. A container without its anonymous volume's name is a volume that no
 
 from collections.abc import Iterable, Iterator
 
+from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.effects import Touch, destroys
 from ledgerflow_ops.guard.model import PROJECT, Container, Volume
 
-_RESTORE = "To begin again with an older state: make restore-force FILE=latest-proven keeps the old database."
-_NAME_IT = "Name what is to go: docker volume rm NAME. Or start the database first."
+_RESTORE = Hint(
+    "To begin again with an older state: ",
+    make("restore-force", FILE="latest-proven"),
+    " keeps the old database.",
+)
+_KEEPS = Hint("Leave out -v: ", command("docker", "compose", "down"), " keeps volumes.")
+_NAME_IT = Hint("Name what is to go: docker volume rm NAME. Or start the database first.")
 _ALL_FROM = (1, 42)
 
 
@@ -82,7 +88,10 @@ def down(call: Call, scene: Scene) -> Iterator[Touch]:
         for name in sorted(_of_project(scene)):
             if name in protected:
                 yield _removed(
-                    scene, name, protected[name], "Leave out -v: docker compose down keeps volumes."
+                    scene,
+                    name,
+                    protected[name],
+                    _KEEPS,
                 )
     yield from orphaned(scene.engine.of(scene.project_name), scene)
 
@@ -125,11 +134,15 @@ def orphaned(gone: Iterable[Container], scene: Scene) -> Iterator[Touch]:
                     f"else leads to ({protected[volume.name]})",
                     environment=scene.environment_of(one.labels),
                     volumes=(volume.name,),
-                    safe="Give the data a volume with a name first; make backup; then restore into it.",
+                    safe=Hint(
+                        "Give the data a volume with a name first; ",
+                        make("backup"),
+                        "; then restore into it.",
+                    ),
                 )
 
 
-def _removed(scene: Scene, name: str, reason: str, safe: str = _RESTORE) -> Touch:
+def _removed(scene: Scene, name: str, reason: str, safe: Hint = _RESTORE) -> Touch:
     return destroys(
         f"it removes the volume {name} ({reason})",
         environment=scene.environment_of_volume(name),

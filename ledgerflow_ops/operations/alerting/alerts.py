@@ -18,6 +18,7 @@ from ledgerflow_ops.core.alerting.findings import Alert, AlertState, Finding, Le
 from ledgerflow_ops.core.catalog.catalog import newest_proven
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Busy, LedgerError, SettingsError
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.operations import summaries
 from ledgerflow_ops.operations.alerting import channels
 from ledgerflow_ops.operations.background_process import Server
@@ -68,7 +69,7 @@ def test(ctx: OperationContext) -> dict[str, str]:
     if not ctx.settings.alerts.channels:
         raise SettingsError(
             "No channel is set: nobody is told anything.",
-            hint="ledgerflow.example.toml shows [[alerts.channels]].",
+            hint=Hint("ledgerflow.example.toml shows [[alerts.channels]]."),
         )
     round_ = _Round(ctx)
     with round_.alone():
@@ -93,7 +94,7 @@ def as_json(alert: Alert) -> dict[str, Any]:
         "subject": finding.subject,
         "level": str(finding.level),
         "message": finding.message,
-        "hint": finding.hint,
+        "hint": str(finding.hint),
         "cause": finding.cause,
         "run_id": finding.run_id,
         "since": alert.since.isoformat(),
@@ -299,12 +300,12 @@ def _damaged(why: str, aside: str) -> Finding:
         f"The record of what is open {why}; {aside}. "
         "Alerts may come a second time, and what ended meanwhile is not told."
     )
-    return Finding(None, "record of alerts", "damaged", Level.WARNING, text, "make status")
+    return Finding(None, "record of alerts", "damaged", Level.WARNING, text, Hint(make("status")))
 
 
 def _failing(name: str, why: str) -> Finding:
     text = f"The channel {name} does not take alerts: {why}."
-    return Finding(None, CHANNEL_FAILURE, name, Level.WARNING, text, "make alert-test")
+    return Finding(None, CHANNEL_FAILURE, name, Level.WARNING, text, Hint(make("alert-test")))
 
 
 def _words(message: AlertMessage, context: MessageContext) -> MessageText:

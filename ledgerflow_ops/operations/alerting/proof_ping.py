@@ -3,6 +3,7 @@
 from ledgerflow_ops.adapters.services import heartbeat_ping
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -60,4 +61,4 @@ def _findings(examination: Examination, why: str) -> list[Finding]:
         f"{examination.name.dump} is proven, but the service at ping_url was not told: {why}. "
         "It will miss us, although all is well."
     )
-    return [Finding(name, "ping", "", Level.WARNING, text, f"LEDGER_ENV={name} make restore-test")]
+    return [Finding(name, "ping", "", Level.WARNING, text, Hint(make("restore-test", name)))]

@@ -10,6 +10,7 @@ from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.models import FileFacts
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations import catalog
@@ -81,7 +82,7 @@ class _Bringing:
         if self.env.store.taken(name):
             raise Refused(
                 f"{self.env.store.describe(name)} is there already, and what it commits is bad.",
-                hint=f"Move {manifest.dump.file} and its manifest out of that folder, and ask again.",
+                hint=Hint(f"Move {manifest.dump.file} and its manifest out of that folder, and ask again."),
             )
         missing = [facts for facts in parts if not self._is_here(facts)]
         self.making = Placing(self.env, BackupName.of(name))
@@ -102,7 +103,7 @@ class _Bringing:
             return True
         raise Refused(
             f"{store.describe(facts.file)} is there already, and is another file.",
-            hint="Backups are never overwritten. Move that file out of the folder, and ask again.",
+            hint=Hint("Backups are never overwritten. Move that file out of the folder, and ask again."),
         )
 
     def _room(self, needed: int) -> None:
@@ -111,7 +112,7 @@ class _Bringing:
             raise LedgerError(
                 f"Not enough room in {self.env.store.location}: {format_size(needed)} needed, "
                 f"{format_size(free)} free.",
-                hint="Free room or set another backup_root. Nothing was copied.",
+                hint=Hint("Free room or set another backup_root. Nothing was copied."),
             )
 
     def _copy(self, facts: FileFacts) -> None:
@@ -120,7 +121,7 @@ class _Bringing:
             if copy(stored, file) != (facts.size, facts.sha256):
                 raise BadBackup(
                     f"{source.describe(facts.file)} is not what its manifest commits.",
-                    hint="Nothing was kept. Look for another copy of it.",
+                    hint=Hint("Nothing was kept. Look for another copy of it."),
                 )
             file.sync()
             self.making.place(file)

@@ -9,6 +9,7 @@ from typing import Protocol
 from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.errors import BadBackup, Busy, Refused
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.schedule import backfill_plan as judging
 from ledgerflow_ops.core.schedule.backfill_plan import DayPlan, DayVerdict, UnavailableSource
 from ledgerflow_ops.operations.backfill import adoption
@@ -40,7 +41,7 @@ class Way(Protocol):
 
 def here(env: EnvironmentContext, day: date) -> Seen:
     """It lies in the environment's folder."""
-    hint = (
+    hint = Hint(
         f"If a dump of that day exists somewhere, put it with its manifest into {env.store.location} and "
         "ask again: it will be adopted."
     )
@@ -59,12 +60,12 @@ def elsewhere(env: EnvironmentContext, day: date) -> Seen:
     """It lies in one of the archives."""
     others = env.locations()[1:]
     settings = env.settings
-    hint = (
-        "For the next time: "
-        + ("" if settings.is_scheduled else f"set scheduled = true for {env.environment}, ")
-        + "keep make up running, and the machine awake at "
-        f"{settings.schedule:%H:%M} {settings.time_zone}"
-        + ("." if others else "; and set archive_roots to where copies are kept.")
+    begin = "" if settings.is_scheduled else f"set scheduled = true for {env.environment}, "
+    hint = Hint(
+        f"For the next time: {begin}keep ",
+        make("up"),
+        f" running, and the machine awake at {settings.schedule:%H:%M} {settings.time_zone}"
+        + ("." if others else "; and set archive_roots to where copies are kept."),
     )
     offers = [
         Offer(

@@ -7,11 +7,12 @@ from ledgerflow_ops.adapters.connection.database import Connection, Database
 from ledgerflow_ops.adapters.inspection import missing_rights, standby
 from ledgerflow_ops.core.checks import Check, failed, passed
 from ledgerflow_ops.core.errors import BadBackup, Denied, LedgerError, Refused
+from ledgerflow_ops.core.hints import NO_HINT, Hint
 from ledgerflow_ops.core.postgres import missing_rights as judging
 from ledgerflow_ops.operations.backup import completeness
 
 _CONFLICT = "conflict with recovery"
-_KEEP = (
+_KEEP = Hint(
     "The standby replayed what the backup was still reading. Run it again; if it repeats, set on the standby "
     "hot_standby_feedback = on, or a longer max_standby_streaming_delay (and max_standby_archive_delay)."
 )
@@ -35,14 +36,14 @@ def explained(database: Database) -> Iterator[None]:
         raise
 
 
-def _hint(database: Database) -> str:
+def _hint(database: Database) -> Hint:
     """The statements that give what is missing; empty when nothing is, or it cannot be found out."""
     try:
         with database.connect() as connection:
             lacking, version = missing_rights.lacking(connection), missing_rights.reader(connection).version
     except LedgerError:
-        return ""
-    return judging.hint(lacking, version) if lacking else ""
+        return NO_HINT
+    return judging.hint(lacking, version) if lacking else NO_HINT
 
 
 def checks(name: str, connection: Connection) -> Iterator[Check]:

@@ -17,6 +17,7 @@ from ledgerflow_ops.core.catalog.manifest import DatabaseProperties, Manifest, R
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.models import FileFacts
 from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.postgres.connection_limits import BACKUP
@@ -38,7 +39,7 @@ from ledgerflow_ops.operations.cleanup import leftover_sweep, restore_leftovers
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_backup, files_restore
 
-_DISK = "Nothing was kept. Check the disk; then run the backup again."
+_DISK = Hint("Nothing was kept. Check the disk; then run the backup again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,10 @@ def refuse_other_days(env: EnvironmentContext, day: date | None) -> None:
         raise Refused(
             f"There is no backup of {env.environment} for {day}, and none can be made any more: "
             f"today is {env.today()}, and the database of {day} is gone.",
-            hint="If a dump of that day exists somewhere, put it with its manifest into "
-            f"{env.store.location} and ask again: it will be adopted.",
+            hint=Hint(
+                "If a dump of that day exists somewhere, put it with its manifest into "
+                f"{env.store.location} and ask again: it will be adopted."
+            ),
         )
 
 
@@ -117,7 +120,7 @@ def asked_name(env: EnvironmentContext, file: str | None) -> BackupName | None:
     if name and any(env.store.taken(taken) for taken in (name.dump, name.manifest, name.files)):
         raise Refused(
             f"{env.store.describe(name.dump)} exists already.",
-            hint="Backups are never overwritten. Leave FILE out, or choose another name.",
+            hint=Hint("Backups are never overwritten. Leave FILE out, or choose another name."),
         )
     return name
 
@@ -182,7 +185,7 @@ class _Backup:
         if self.day is not None and day != self.day:
             raise LedgerError(
                 f"Midnight passed: the backup was ordered for {self.day}, and it is {day} now.",
-                hint="Run it again; it will be filed under the new day.",
+                hint=Hint("Run it again; it will be filed under the new day."),
             )
         return now
 
@@ -195,7 +198,7 @@ class _Backup:
                 return name
         raise Refused(
             f"There is already a backup of this very second ({local:%Y-%m-%d %H:%M:%S}).",
-            hint="Run it again.",
+            hint=Hint("Run it again."),
         )
 
     def _write(self, begun: datetime, ready: _Ready, opened: Opened, name: BackupName) -> Manifest:
@@ -210,7 +213,7 @@ class _Backup:
         self.report.step(Step.GLOBALS)
         with self.watch.phase("globals"):
             roles = self._globals(ready, name, sealed.seal.roles)
-        warnings = completeness.warnings(snapshot, streamed.said, roles.said, entries)
+        warnings = completeness.warnings(self.env, snapshot, streamed.said, roles.said, entries)
         with self.watch.phase("files"):
             filed = files_backup.take(self.env, name, self.making.place)
         manifest = Manifest(

@@ -11,19 +11,23 @@ from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.proof import INCOMPLETE, Proof
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.checks import Check, warned
+from ledgerflow_ops.core.hints import NO_HINT, Hint, make
 from ledgerflow_ops.core.postgres import dump_warnings
 from ledgerflow_ops.core.postgres.dump_warnings import DumpWarning, Meaning
 from ledgerflow_ops.core.postgres.qualified_names import quote
 from ledgerflow_ops.core.restore.compatibility import Reason
+from ledgerflow_ops.operations.context import EnvironmentContext
 
 _OURS = "ledgerflow_ops"
 _SHOWN = 10
-_WHICH = "Is pg_dump the real one, without options of its own? make doctor shows where it is taken from."
+_WHICH = Hint(
+    "Is pg_dump the real one, without options of its own? ", make("doctor"), " shows where it is taken from."
+)
 _ENTRY = re.compile(rb"\d+; \d+ \d+ (SUBSCRIPTION|USER MAPPING) (?!TABLE )")
 
 
 def warnings(
-    snapshot: Snapshot, said: str, roles_said: str, entries: Sequence[bytes]
+    env: EnvironmentContext, snapshot: Snapshot, said: str, roles_said: str, entries: Sequence[bytes]
 ) -> tuple[DumpWarning, ...] | None:
     """All that is to be told of a dump; None where there is nothing.
 
@@ -37,7 +41,7 @@ def warnings(
     if not any(one.missing for one in found):
         found += _absent(snapshot.connection, entries)
     found += of_standby(snapshot.standby)
-    return tuple(found) or None
+    return tuple(one.within(env.environment) for one in found) or None
 
 
 def _absent(connection: Connection, entries: Iterable[bytes]) -> Iterator[DumpWarning]:
@@ -75,7 +79,7 @@ def of_standby(standby: Standby | None) -> list[DumpWarning]:
 
 def notes(manifest: Manifest, proof: Proof | None) -> Iterator[Reason]:
     """What a restore of this backup does not bring back."""
-    message, hint = proof.incomplete if proof and not manifest.lacks else ("", "")
+    message, hint = proof.incomplete if proof and not manifest.lacks else ("", NO_HINT)
     if message:
         yield Reason("incomplete", message, hint)
     if manifest.lacks:
@@ -84,14 +88,14 @@ def notes(manifest: Manifest, proof: Proof | None) -> Iterator[Reason]:
         )
     if manifest.unheld:
         text = f"It was taken from a standby: these come back empty: {', '.join(manifest.unheld)}."
-        yield Reason("unlogged", text, "Unlogged data is on the primary alone.")
+        yield Reason("unlogged", text, Hint("Unlogged data is on the primary alone."))
 
 
 def incomplete(manifest: Manifest) -> Iterator[Check]:
     """What keeps a backup that equals its seal from being more than that."""
     if manifest.ceiling < Rung.VALID:
         message = f"The dump does not hold all of the database, and cannot be proven: {manifest.lacks}."
-        yield warned("restorable", INCOMPLETE, message, f"{manifest.remedy} Then: make backup")
+        yield warned("restorable", INCOMPLETE, message, Hint(manifest.remedy, " Then: ", make("backup")))
 
 
 def unmade(manifest: Manifest, copy: Database, extensions: Mapping[str, str]) -> Iterator[Check]:
@@ -116,5 +120,7 @@ def unmade(manifest: Manifest, copy: Database, extensions: Mapping[str, str]) ->
             INCOMPLETE,
             f"The dump does not hold all of the database, and cannot be proven: {listed}. They belong to an "
             "extension that does not make them, and pg_dump leaves them to it.",
-            f"Take each out of it: ALTER EXTENSION {quote(extension)} DROP {name}; Then: make backup",
+            Hint(
+                f"Take each out of it: ALTER EXTENSION {quote(extension)} DROP {name}; Then: ", make("backup")
+            ),
         )

@@ -25,6 +25,7 @@ from ledgerflow_ops.adapters.inspection.source import Inventory, Snapshot
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.comparison.non_table_objects import SequenceReading
 from ledgerflow_ops.core.errors import LedgerError, Unsettled
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.postgres.session_activity import Watcher
 from ledgerflow_ops.core.progress import Reporter
 
@@ -124,6 +125,6 @@ def _open(
         dump.begin(watch, lambda: untangled(session_activity.lock_waits_now(connection)))
     inventory = source.inventory(connection)
     if went := changed(connection):
-        raise Unsettled(f"{went} was dropped or changed while it was read", hint="Run it again.")
+        raise Unsettled(f"{went} was dropped or changed while it was read", hint=Hint("Run it again."))
     script = Script(started[1], watch)
     return Opened(recovery_point, snapshot, sequences, inventory, started[0], script, watched)

@@ -4,6 +4,7 @@ from ledgerflow_ops.core import space_estimates
 from ledgerflow_ops.core.catalog import catalog as known
 from ledgerflow_ops.core.catalog.manifest import Source
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -26,6 +27,6 @@ def require(env: EnvironmentContext, found: Source) -> int:
         raise LedgerError(
             f"Not enough room in {env.store.location}: about {format_size(needed + files)} needed "
             f"(database {format_size(found.size)}{beside}), {format_size(free)} free.",
-            hint="Free room or set another backup_root. Nothing was written.",
+            hint=Hint("Free room or set another backup_root. Nothing was written."),
         )
     return last.size if last else 0

@@ -9,6 +9,7 @@ from ledgerflow_ops.adapters.inspection import source
 from ledgerflow_ops.adapters.system.process import Finished, ended_by, last_lines, mask
 from ledgerflow_ops.core.catalog.manifest import RoleFacts
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.postgres import roles_script
 from ledgerflow_ops.core.text_encodings import NO_ENCODING
 
@@ -54,7 +55,9 @@ def read(
     said = f": {', '.join(sorted(missing))}" if missing else ", or changes all the time"
     raise BadBackup(
         f"The roles file does not match the server's roles{said}.",
-        hint="Nothing was kept. Is pg_dumpall the real one? make doctor shows where it is taken from.",
+        hint=Hint(
+            "Nothing was kept. Is pg_dumpall the real one? ", make("doctor"), " shows where it is taken from."
+        ),
     )
 
 
@@ -100,6 +103,6 @@ def _why_not(finished: Finished) -> str:
     if "permission denied" not in reason:
         raise LedgerError(
             f"pg_dumpall failed ({ended_by(finished.code)}):\n{last_lines(finished.errors)}",
-            hint="Nothing was kept. Mend what the lines above say and run the backup again.",
+            hint=Hint("Nothing was kept. Mend what the lines above say and run the backup again."),
         )
     return f"roles and globals could not be read: {mask(reason)}"

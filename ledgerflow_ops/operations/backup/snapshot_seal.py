@@ -18,6 +18,7 @@ from ledgerflow_ops.core.comparison.non_table_objects import (
 )
 from ledgerflow_ops.core.comparison.seal_comparison import rows_against_seal, source_against_archive
 from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.hints import Hint
 
 _SHOWN = 20
 
@@ -58,5 +59,7 @@ def require_held(
         listed = "\n".join(f"  {sentence}" for sentence in sentences[:_SHOWN])
         raise BadBackup(
             f"pg_dump's archive does not hold what the database had:\n{listed}",
-            hint="Nothing was kept. Run the backup again; if it repeats, check memory, disk and pg_dump.",
+            hint=Hint(
+                "Nothing was kept. Run the backup again; if it repeats, check memory, disk and pg_dump."
+            ),
         )

@@ -4,9 +4,10 @@ from datetime import date, datetime
 
 from ledgerflow_ops.adapters.inspection.standby import Standby
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.operations.context import EnvironmentContext
 
-_LOOK = (
+_LOOK = Hint(
     "Look at it on the standby: SELECT * FROM pg_stat_wal_receiver; SELECT pg_is_wal_replay_paused(); "
     "or take the backup from the primary."
 )

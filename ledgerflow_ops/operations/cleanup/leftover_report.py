@@ -1,6 +1,5 @@
 """Names what operations that were killed have left behind, wherever it is; the drills' own is swept first."""
 
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
@@ -10,11 +9,13 @@ from ledgerflow_ops.adapters.system.server_account import server_account
 from ledgerflow_ops.core.catalog.naming import DUMP, BackupName
 from ledgerflow_ops.core.checks import Check, passed, warned
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
+from ledgerflow_ops.core.hints import NO_HINT, Hint, command, make
 from ledgerflow_ops.core.restore import database_names
 from ledgerflow_ops.operations import removal_history
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
+_LOOK = Hint("Look at it, and run it again: ", make("doctor"))
 _NAME = "leftovers"
 
 
@@ -29,7 +30,7 @@ def examine(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[C
         try:
             found += look()
         except (LedgerError, OSError) as error:
-            hint = error.hint if isinstance(error, LedgerError) else "Look at it, and ask again: make doctor"
+            hint = error.hint if isinstance(error, LedgerError) else _LOOK
             found.append(warned(_NAME, "not known", f"What is left behind cannot be told: {error}", hint))
     return found or [passed(_NAME, "Nothing is left behind by operations that were killed.")]
 
@@ -43,16 +44,17 @@ def _servers() -> Iterator[Check]:
     for one in filter(lambda stray: stray.holds_data, stray_clusters.found(account)):
         state, folders = one.lock_file.parent.parent, " ".join(map(str, one.folders))
         runs = f"The server (process {one.process}) of a drill" if one.process else "A drill"
+        end = Hint(command("kill", "-QUIT", one.process), "; ") if one.process else NO_HINT
         gone = "is gone" if one.state_is_gone else "belongs to another state_dir"
         yield warned(
             _NAME,
             "drill",
             f"{runs} that died has left a database in {folders}. Its state folder, {state}, {gone}.",
-            f"{f'kill -QUIT {one.process}; ' if one.process else ''}rm -rf {folders}",
+            Hint(end, command("rm", "-rf", *one.folders)),
         )
     for pid, data in stray_clusters.homeless(account):
         message = f"A PostgreSQL server (process {pid}) goes on running; its data, {data}, was removed."
-        yield warned(_NAME, "server", message, f"kill -QUIT {pid}")
+        yield warned(_NAME, "server", message, Hint(command("kill", "-QUIT", pid)))
 
 
 def _folder(env: EnvironmentContext) -> Iterator[Check]:
@@ -66,12 +68,12 @@ def _folder(env: EnvironmentContext) -> Iterator[Check]:
         message = (
             f"In {store.location}, left by an operation that was cut off or is at work: {_listed(half)}."
         )
-        hint = f"The next one sweeps it: LEDGER_ENV={env.environment} make backup"
+        hint = Hint("The next one sweeps it: ", make("backup", env.environment))
         yield warned(_NAME, f"{env.environment} folder", message, hint)
     alone = [file for file in store.names(DUMP) if not store.taken(BackupName.of(file).manifest)]
     if alone:
         message = f"In {store.location} without a manifest, and so no backup: {_listed(alone)}."
-        hint = f"LEDGER_ENV={env.environment} make restore-test FILE={shlex.quote(alone[0])}"
+        hint = Hint(make("restore-test", env.environment, FILE=alone[0]))
         yield warned(_NAME, f"{env.environment} dumps", message, hint)
 
 
@@ -90,7 +92,7 @@ def _databases(env: EnvironmentContext) -> Iterator[Check]:
         return
     if names := [one.name for one in found]:
         message = f"On the server of {env.environment}, half-restored and never live: {_listed(names)}."
-        hint = f"LEDGER_ENV={env.environment} make discard NAME={shlex.quote(names[0])}"
+        hint = Hint(make("discard", env.environment, NAME=names[0]))
         yield warned(_NAME, f"{env.environment} databases", message, hint)
 
 

@@ -4,6 +4,7 @@ from ledgerflow_ops.adapters.connection.database import Connection, Database
 from ledgerflow_ops.adapters.load import drop_database, restore_server
 from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.core.errors import InUse, LedgerError, Refused
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.postgres.qualified_names import quote
 from ledgerflow_ops.core.restore import database_names
 from ledgerflow_ops.core.restore.database_names import SiblingDatabase
@@ -74,7 +75,9 @@ def discard(env: EnvironmentContext, name: str) -> str:
             if name not in sweep(env):
                 raise LedgerError(
                     f"{name} could not be dropped: a session on it does not end.",
-                    hint="A server's process that is stopped (SIGSTOP) must go on first; then run it again.",
+                    hint=Hint(
+                        "A server's process that is stopped (SIGSTOP) must go on first; then run it again."
+                    ),
                 )
             return name
         names = {one.name: one.mark for one in kept(env)}
@@ -82,13 +85,18 @@ def discard(env: EnvironmentContext, name: str) -> str:
             listed = "".join(f"\n    {one}" for one in names) or " none"
             raise Refused(
                 f"{name!r} is no earlier database of {env.environment}. There are:{listed}",
-                hint="Give the whole name: NAME=…; nothing was dropped.",
+                hint=Hint("Give the whole name: NAME=…; nothing was dropped."),
             )
         if names[name].only:
             raise Refused(
                 f"{name} is all there is of what is in it: no server can load its safety backup.",
-                hint=f"Fix what that names (make status); make rollback makes it live. To lose it, in psql: "
-                f"DROP DATABASE {quote(name)};",
+                hint=Hint(
+                    "Fix what that names (",
+                    make("status"),
+                    "); ",
+                    make("rollback"),
+                    f" makes it live. To lose it, in psql: DROP DATABASE {quote(name)};",
+                ),
             )
         drop_database.drop(restore_server.maintenance(env.target()), name)
         for ident in (names[name].id, names[name].undone):

@@ -6,6 +6,7 @@ from ledgerflow_ops.adapters.connection.database import Connection, Database
 from ledgerflow_ops.adapters.load import restore_server, swap_state
 from ledgerflow_ops.adapters.load.restore_server import Rename
 from ledgerflow_ops.core.errors import LedgerError, Pending
+from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.core.postgres.session_activity import Limits
 
 BRIEF = Limits(stall=8.0, lock=4.0)
@@ -32,7 +33,12 @@ def require_done(maintenance: Database, renames: Sequence[Rename], error: BaseEx
     if not isinstance(error, Exception):
         raise Pending(
             f"Interrupted just after the swap: {last.new} is what was {last.old}.",
-            hint="make status shows what is live now and what was kept; make rollback swaps back.",
+            hint=Hint(
+                make("status"),
+                " shows what is live now and what was kept; ",
+                make("rollback"),
+                " swaps back.",
+            ),
         ) from None
 
 
@@ -42,8 +48,11 @@ def require_ended(connection: Connection, names: Sequence[str]) -> None:
         if pid := swap_state.unended(connection, name, BRIEF.answer):
             raise Pending(
                 f"A swap of {name} that was given up has not ended at the server (process {pid}).",
-                hint=f"If that process is stopped, kill -CONT {pid} lets it go on, to its end. "
-                "Then run this again; nothing was touched.",
+                hint=Hint(
+                    "If that process is stopped, ",
+                    command("kill", "-CONT", pid),
+                    " lets it go on, to its end. Then run this again; nothing was touched.",
+                ),
             )
 
 
@@ -51,7 +60,10 @@ def _open(renames: Sequence[Rename], why: str) -> Pending:
     names = " and ".join(f"{one.old} → {one.new}" for one in renames)
     return Pending(
         f"It is not known whether the swap took place ({names}): {why}.",
-        hint="Both databases are there, and one transaction swaps both names or none. Let a server that is "
-        "stopped (SIGSTOP) go on, or start it anew; then make status shows what is live. "
-        "The next restore or rollback settles what is left.",
+        hint=Hint(
+            "Both databases are there, and one transaction swaps both names or none. Let a server that is "
+            "stopped (SIGSTOP) go on, or start it anew; then ",
+            make("status"),
+            " shows what is live. The next restore or rollback settles what is left.",
+        ),
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.restore.compatibility import Reason
 from ledgerflow_ops.core.restore.file_swap import FileSwap, SwapPhase
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -30,7 +31,7 @@ def against(env: EnvironmentContext, manifest: Manifest, ident: str) -> Iterator
         yield Reason(
             "files",
             f"The backup's files belong to {', '.join(strange)}, which {env.environment} does not list.",
-            "List them in files in ledgerflow.toml, or restore on the machine that has them.",
+            Hint("List them in files in ledgerflow.toml, or restore on the machine that has them."),
         )
         return
     try:
@@ -39,10 +40,10 @@ def against(env: EnvironmentContext, manifest: Manifest, ident: str) -> Iterator
         yield Reason("files", error.message, error.hint)
         return
     for obstacle in planned.obstacles:
-        yield Reason("files", obstacle, "Move it away, or mend its folder.")
+        yield Reason("files", obstacle, Hint("Move it away, or mend its folder."))
     for room in planned.lacking:
         message = f"Not enough room for files at {room.where}: {room.figures}."
-        yield Reason("room", message, "Free room there.")
+        yield Reason("room", message, Hint("Free room there."))
 
 
 def notes(env: EnvironmentContext, manifest: Manifest) -> Iterator[Reason]:

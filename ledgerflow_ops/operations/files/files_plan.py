@@ -10,6 +10,7 @@ from ledgerflow_ops.adapters.system import disk_space
 from ledgerflow_ops.core.catalog.files import FilesState
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.errors import Refused
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.restore.file_swap import FileSwap, SwappedRoot, SwapPhase, require_id, space_needed
 from ledgerflow_ops.core.restore.restore_target import RequiredSpace
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -53,7 +54,7 @@ def files_of(manifest: Manifest) -> FilesState:
     if manifest.files is None:
         raise Refused(
             f"No files belong to {manifest.dump.file}.",
-            hint="It was made where no `files` were listed. Restore its database alone.",
+            hint=Hint("It was made where no `files` were listed. Restore its database alone."),
         )
     return manifest.files
 
@@ -81,12 +82,15 @@ def require_possible(planned: FilesPlan) -> None:
     if planned.obstacles:
         listed = "\n".join(f"  {obstacle}" for obstacle in planned.obstacles)
         raise Refused(
-            f"The files cannot be restored:\n{listed}\n{UNTOUCHED}", hint="Mend that; then restore again."
+            f"The files cannot be restored:\n{listed}\n{UNTOUCHED}",
+            hint=Hint("Mend that; then restore again."),
         )
     for room in planned.lacking:
         raise Refused(
             f"No room to restore the files beside {room.where}: about {room.figures}. {UNTOUCHED}",
-            hint="Free room there; what is there now stays until the restored files have been compared.",
+            hint=Hint(
+                "Free room there; what is there now stays until the restored files have been compared."
+            ),
         )
 
 

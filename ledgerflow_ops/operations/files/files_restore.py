@@ -14,6 +14,7 @@ from ledgerflow_ops.core.catalog.files import FilesState
 from ledgerflow_ops.core.catalog.manifest import Manifest, decode_sealed, encode_sealed
 from ledgerflow_ops.core.comparison.seal_comparison import Difference
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restore.file_swap import (
     FileSwap,
@@ -49,7 +50,9 @@ def lay_out(env: EnvironmentContext, manifest: Manifest, restore_id: str, now: d
     planned, state = plan_files(env, manifest, restore_id, now), files_of(manifest)
     require_possible(planned)
     if wrong := files_verification.archives_differ(env, state):
-        raise BadBackup(f"{wrong} {UNTOUCHED}", hint="Restore another backup: make status lists them.")
+        raise BadBackup(
+            f"{wrong} {UNTOUCHED}", hint=Hint("Restore another backup: ", make("status"), " lists them.")
+        )
     records(env).prepare()
     swap = _keep(env, planned.swap)
     try:
@@ -99,7 +102,7 @@ def _unpack(env: EnvironmentContext, state: FilesState, swap: FileSwap) -> None:
     if differences:
         raise BadBackup(
             f"What was unpacked is not what was backed up:\n{_listed(differences)}\n{UNTOUCHED}",
-            hint="Restore another backup: make status lists them.",
+            hint=Hint("Restore another backup: ", make("status"), " lists them."),
         )
 
 
@@ -123,7 +126,8 @@ def drop(env: EnvironmentContext, restore_id: str) -> None:
     swap = _read(env, restore_id)
     if swap.phase not in (SwapPhase.SWAPPED, SwapPhase.TAKEN_BACK):
         raise Refused(
-            f"The restore called {restore_id} is {swap.phase}.", hint="make backup finishes it first."
+            f"The restore called {restore_id} is {swap.phase}.",
+            hint=Hint(make("backup", env.environment), " finishes it first."),
         )
     for place in swap.places:
         for name in (swap.before(place), swap.undone(place)):
@@ -170,6 +174,6 @@ def _read(env: EnvironmentContext, restore_id: str) -> FileSwap:
     if file not in records(env).names(ENDING):
         raise LedgerError(
             f"There is no restore of {env.environment}'s files called {restore_id}.",
-            hint=f"Those that are known have a record in {records(env).path}.",
+            hint=Hint(f"Those that are known have a record in {records(env).path}."),
         )
     return FileSwap.model_validate(decode_sealed(records(env).record(file), file))

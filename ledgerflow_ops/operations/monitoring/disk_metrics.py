@@ -18,6 +18,7 @@ from ledgerflow_ops.core.catalog import naming
 from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed
 from ledgerflow_ops.core.catalog.naming import MANIFEST, BackupName
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.monitoring import disk_forecast
 from ledgerflow_ops.core.monitoring.disk_findings import Disk
 from ledgerflow_ops.core.monitoring.disk_forecast import Measurement
@@ -50,7 +51,7 @@ def measured(ctx: OperationContext) -> list[Disk]:
     for place in _places(ctx, newest):
         try:
             if place.holds == "archive" and not place.path.is_dir():
-                raise LedgerError(f"{place.path} is not there.", hint="Is its disk mounted?")
+                raise LedgerError(f"{place.path} is not there.", hint=Hint("Is its disk mounted?"))
             space = disk_space.space(place.path)
         except LedgerError as error:
             away.append(Disk(str(place.path), (place.holds,), None, None, why=error.message))

@@ -1,7 +1,7 @@
 """Looks at everything an operation needs, and says of each whether it is there."""
 
-import shlex
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from ledgerflow_ops import config, places
@@ -17,6 +17,7 @@ from ledgerflow_ops.adapters.system.locks import who
 from ledgerflow_ops.core.catalog.naming import DUMP
 from ledgerflow_ops.core.checks import Check, Severity, failed, passed, warned
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.core.postgres.connection_limits import BACKUP
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations import identity
@@ -40,13 +41,17 @@ def examine(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[C
     for number in range(len(ctx.settings.archive_roots)):
         checks += _tried("archive", partial(_archive, ctx, number))
     for env in envs:
-        checks += _tried(f"{env.environment} folder", partial(_folder, env))
-        if env.container:
-            checks += _tried(f"{env.environment} container", partial(_container, env, env.container))
-        checks += _tried(f"{env.environment} source", partial(_source, env))
-        if env.settings.files:
-            checks += _tried(f"{env.environment} files", partial(_files, env))
+        checks += [replace(one, hint=one.hint.within(env.environment)) for one in _of_site(env)]
     return checks
+
+
+def _of_site(env: EnvironmentContext) -> Iterator[Check]:
+    yield from _tried(f"{env.environment} folder", partial(_folder, env))
+    if env.container:
+        yield from _tried(f"{env.environment} container", partial(_container, env, env.container))
+    yield from _tried(f"{env.environment} source", partial(_source, env))
+    if env.settings.files:
+        yield from _tried(f"{env.environment} files", partial(_files, env))
 
 
 def _tried(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
@@ -64,9 +69,15 @@ def _settings(ctx: OperationContext) -> Iterator[Check]:
     yield passed("account", f"running as {who()}; state in {ctx.settings.state_dir}")
     if not folders.writable(ctx.settings.state_dir):
         message = f"Nothing can be written into {ctx.settings.state_dir}: no lock, no drill."
-        yield failed("state", "read-only", message, "Mend its owner and mode, or set another state_dir.")
+        yield failed(
+            "state", "read-only", message, Hint("Mend its owner and mode, or set another state_dir.")
+        )
     for name, nearest in config.unknown_variables().items():
-        hint = f"Did you mean {nearest}?" if nearest else "Remove it if it was meant for this system."
+        hint = (
+            Hint(f"Did you mean {nearest}?")
+            if nearest
+            else Hint("Remove it if it was meant for this system.")
+        )
         yield warned("settings", "unknown variable", f"{name} is set, but means nothing here.", hint)
 
 
@@ -82,7 +93,7 @@ def _channels(ctx: OperationContext) -> Iterator[Check]:
         one.is_scheduled for one in ctx.settings.environments.values()
     ):
         text = "No channel is set: when something is wrong, nobody is told."
-        yield warned("alerts", "no channel", text, "Set [[alerts.channels]]; then make alert-test")
+        yield warned("alerts", "no channel", text, Hint("Set [[alerts.channels]]; then ", make("alert-test")))
 
 
 def _tools(ctx: OperationContext) -> Iterator[Check]:
@@ -114,7 +125,7 @@ def _folder(env: EnvironmentContext) -> Iterator[Check]:
 def _archive(ctx: OperationContext, number: int) -> Iterator[Check]:
     root = ctx.settings.archive_roots[number]
     if not root.is_dir():
-        hint = f"Is its disk mounted? Else make the folder: mkdir -p {shlex.quote(str(root))}"
+        hint = Hint("Is its disk mounted? Else make the folder: ", command("mkdir", "-p", root))
         yield warned("archive", "away", f"{root} is not there: no copy of a backup is found in it.", hint)
         return
     space = disk_space.space(root)
@@ -148,7 +159,7 @@ def _source(env: EnvironmentContext) -> Iterator[Check]:
         session_limits.require(connection, BACKUP, "A backup")
         yield from _login_triggers(name, connection)
         if note := globals_file.untold(connection):
-            yield warned(name, "names", note, globals_file.MAKE_ONE)
+            yield warned(name, "names", note, Hint(globals_file.MAKE_ONE))
     real = source_is_real(env, None)
     yield Check(name, real.passed, real.message, real.hint, real.severity, real.cause)
 
@@ -158,7 +169,7 @@ def _login_triggers(name: str, connection: Connection) -> Iterator[Check]:
     fired, grant = login_triggers.fired(connection)
     if fired:
         text = f"Every login of this account, for a backup or a look, fires: {', '.join(fired)}."
-        yield warned(name, "login trigger", text, f"As a superuser, so that ours fire nothing: {grant}")
+        yield warned(name, "login trigger", text, Hint(f"As a superuser, so that ours fire nothing: {grant}"))
 
 
 def _files(env: EnvironmentContext) -> Iterator[Check]:

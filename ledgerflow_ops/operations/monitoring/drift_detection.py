@@ -16,6 +16,7 @@ from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.catalog.backup_summary import ListedDump
 from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed
 from ledgerflow_ops.core.errors import BadBackup
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.monitoring import drift
 from ledgerflow_ops.core.monitoring.drift import DriftState, FileState, FolderView
 from ledgerflow_ops.operations import removal_history, summaries
@@ -93,8 +94,8 @@ def _forgotten(env: EnvironmentContext, lost: list[str]) -> list[Finding]:
         f"What was seen last in {env.store.location} cannot be read ({', '.join(lost)}) and is begun anew: "
         "what was removed or changed there since the last look is not known."
     )
-    hint = (
-        f"LEDGER_ENV={env.environment} make status shows the backups that are there; make verify reads one."
+    hint = Hint(
+        make("status", env.environment), " shows the backups that are there; ", make("verify"), " reads one."
     )
     return [Finding(env.environment, "forgotten", "files", Level.WARNING, text, hint)]
 

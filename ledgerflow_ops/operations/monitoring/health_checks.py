@@ -15,6 +15,7 @@ from ledgerflow_ops.core.catalog.catalog import newest_first, newest_proven
 from ledgerflow_ops.core.checks import Check, failed
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.core.monitoring import (
     anomalies,
     disk_findings,
@@ -119,7 +120,7 @@ class _Watch:
         if there:
             return found
         message = f"{self.env.store.location}, with every backup of {self.environment} in it, is not there."
-        hint = f"Is its disk mounted? df -h {self.env.store.home}; make doctor"
+        hint = _mounted(self.env.store.home)
         return [Finding(self.environment, "folder", "folder", Level.CRITICAL, message, hint)]
 
     def schedule(self) -> list[Finding]:
@@ -192,7 +193,7 @@ def _disks(ctx: OperationContext) -> list[Finding]:
             disk.path,
             Level.WARNING,
             f"{disk.path} ({', '.join(disk.holds)}) cannot be asked: {disk.why}",
-            f"Is its disk mounted? df -h {disk.path}; make doctor",
+            _mounted(disk.path),
             disk_findings.disk_cause(disk),
         )
         for disk in disks
@@ -218,11 +219,15 @@ def _daemon(ctx: OperationContext) -> list[Finding]:
             Level.CRITICAL if server.name == "daemon" else Level.WARNING,
             f"The {_SERVERS[server.name]} was started and does not run any more."
             + (" No backup comes by itself." if server.name == "daemon" else ""),
-            f"make up; its log: {server.log}",
+            Hint(make("up"), f"; its log: {server.log}"),
             "the servers of this machine have ended",
         )
         for server in dead
     ]
+
+
+def _mounted(path: object) -> Hint:
+    return Hint("Is its disk mounted? ", command("df", "-h", path), "; ", make("doctor"))
 
 
 def _part(environment: Environment | None, subject: str, part: Part) -> list[Finding]:
@@ -232,7 +237,10 @@ def _part(environment: Environment | None, subject: str, part: Part) -> list[Fin
     except LedgerError as error:
         message, hint = error.message, error.hint
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not silence the other parts
-        message, hint = mask(f"{type(error).__name__}: {error}"), "This is a mistake in the watch itself."
+        message, hint = (
+            mask(f"{type(error).__name__}: {error}"),
+            Hint("This is a mistake in the watch itself."),
+        )
     word = environment or "machine"
     return [
         Finding(

@@ -12,6 +12,7 @@ from ledgerflow_ops.core.alerting.findings import Alert, Finding, Level
 from ledgerflow_ops.core.durations import format_duration
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.monitoring.watches import MACHINE, RUNS
 from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.background_process import Server
@@ -63,7 +64,7 @@ def _watched(
 
 def _unwatched(about: Environment | None, error: Exception) -> Finding:
     why = error.message if isinstance(error, LedgerError) else mask(f"{type(error).__name__}: {error}")
-    hint = error.hint if isinstance(error, LedgerError) else "make doctor"
+    hint = error.hint if isinstance(error, LedgerError) else Hint(make("doctor"))
     text = f"{(about or 'the machine').capitalize()} cannot be watched: {why}"
     return Finding(about, "unwatched", "", Level.CRITICAL, text, hint)
 
@@ -99,7 +100,7 @@ def silent(ctx: OperationContext, but: str = "") -> list[Finding]:
         f"{name} ({format_duration(age) if age else 'never heard of'})" for name, age in mute.items()
     )
     text = f"The daemon runs, but its sensors are silent: {told}."
-    hint = "make down up; are the sensors switched on in the web page?"
+    hint = Hint(make("down"), "; ", make("up"), "; are the sensors switched on in the web page?")
     return [Finding(None, "daemon", "silent", Level.CRITICAL, text, hint)]
 
 

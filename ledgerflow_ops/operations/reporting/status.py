@@ -9,6 +9,7 @@ from ledgerflow_ops.core.alerting.findings import Alert, Finding, Level
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.presentation.day_status import Health, health_of, worst_first
 from ledgerflow_ops.core.restore.database_names import SiblingDatabase
 from ledgerflow_ops.operations.alerting import alerts
@@ -36,7 +37,7 @@ class Incident:
             "subject": finding.subject,
             "level": str(finding.level),
             "message": finding.message,
-            "hint": finding.hint,
+            "hint": str(finding.hint),
             "since": self.since.isoformat() if self.since else None,
             "undelivered": list(self.undelivered),
         }
@@ -166,7 +167,7 @@ def _tried(
         return list(look())
     except (LedgerError, OSError) as error:
         message = error.message if isinstance(error, LedgerError) else f"{error.filename}: {error.strerror}."
-        hint = error.hint if isinstance(error, LedgerError) else "make doctor looks at it."
+        hint = error.hint if isinstance(error, LedgerError) else Hint(make("doctor"), " looks at it.")
         return [Finding(environment, kind, "looking", Level.CRITICAL, message, hint)]
 
 
@@ -179,4 +180,4 @@ def _alerts(ctx: OperationContext) -> tuple[list[Alert], list[Finding]]:
 def _damaged(damage: str) -> Iterator[Finding]:
     if damage:
         message = f"The record of open alerts cannot be read: {damage}. The next look sets it aside."
-        yield Finding(None, "alerts", "record", Level.CRITICAL, message, "make watchdog")
+        yield Finding(None, "alerts", "record", Level.CRITICAL, message, Hint(make("watchdog")))

@@ -8,10 +8,10 @@ from rich.text import Text
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.alerting.findings import Level
 from ledgerflow_ops.core.durations import format_duration, format_seconds
+from ledgerflow_ops.core.hints import make
 from ledgerflow_ops.core.presentation import sparklines
 from ledgerflow_ops.core.presentation.day_status import Health
 from ledgerflow_ops.core.sizes import format_size
-from ledgerflow_ops.core.typed import typed
 from ledgerflow_ops.operations.monitoring.disk_space import Room
 from ledgerflow_ops.operations.monitoring.environment_status import Standing
 from ledgerflow_ops.operations.reporting.status import STRIP_DAYS, Incident, Overview, Status
@@ -72,7 +72,7 @@ def _environment(item: Status, terminal: Terminal, *, alone: bool) -> None:
     for incident in shown:
         _incident(incident, terminal, hint=alone or incident.finding.level is Level.CRITICAL)
     if left := len(item.incidents) - len(shown):
-        terminal.say(f"  and {left} more: LEDGER_ENV={item.env.environment} make status", "yellow")
+        terminal.say(f"  and {left} more: {make('status', item.env.environment)}", "yellow")
     _kept(item, terminal)
     if alone and found.backups():
         terminal.table(_table(found))
@@ -152,7 +152,7 @@ def _incident(incident: Incident, terminal: Terminal, *, hint: bool) -> None:
         since += f" (NOT DELIVERED to {', '.join(incident.undelivered)})"
     terminal.say(f"  {finding.level.upper()}: {finding.message}{since}", _LEVELS[finding.level])
     if finding.hint and hint:
-        terminal.say(f"    hint: {typed(finding.hint, finding.environment or '')}", "dim")
+        terminal.say(f"    hint: {finding.hint}", "dim")
 
 
 def _kept(item: Status, terminal: Terminal) -> None:
@@ -162,7 +162,7 @@ def _kept(item: Status, terminal: Terminal) -> None:
     for one in item.kept:
         age = format_duration(item.standing.now - one.mark.at)
         size = format_size(one.size) if one.size is not None else "size unknown"
-        drop = typed(f"make discard NAME={one.name}", item.env.environment)
+        drop = make("discard", item.env.environment, NAME=one.name)
         terminal.say(f"  kept aside since {age}: {one.name}, {size}; {drop}")
     if item.unseen:
         terminal.say(f"  its server cannot be asked: {item.unseen.splitlines()[0]}", "yellow")

@@ -14,13 +14,14 @@ from ledgerflow_ops.adapters.services import application_check
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.postgres.qualified_names import QualifiedName
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.restore.target_inspection import InspectedTarget
 
 _SAMPLES = 5
 _SHOWN = 10
-_UNDO = "make rollback puts the old database back; make status shows it."
+_UNDO = Hint(make("rollback"), " puts the old database back; ", make("status"), " shows it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Aftermath:
         """Whether the server wrote errors about this database since the restore began."""
         if self.log is None:
             return warned(
-                "log", "log", "The server's log was not reviewed.", "Set server_log to the log's file."
+                "log", "log", "The server's log was not reviewed.", Hint("Set server_log to the log's file.")
             )
         errors = self.log.errors((self.aim.name,))
         if not errors:
@@ -100,7 +101,7 @@ def _application(check: str) -> Check:
             "application",
             "application",
             "The application was not asked.",
-            "Set application_check to a URL or a command.",
+            Hint("Set application_check to a URL or a command."),
         )
     if trouble := application_check.ask(check):
         return failed("application", "application", f"The application is not well: {trouble}", _UNDO)

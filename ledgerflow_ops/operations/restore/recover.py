@@ -12,6 +12,7 @@ from ledgerflow_ops.core.catalog import catalog as known
 from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError, Refused
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.operation_requests import RecoverRequest, RestoreRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restore import incident as incidents
@@ -56,7 +57,7 @@ def refuse_healthy(env: EnvironmentContext, confirmed: str) -> str:
     except LedgerError as error:
         raise LedgerError(
             f"The server itself does not answer: {error.message}",
-            hint="Bring the server back (an empty one will do), then run make recover again.",
+            hint=Hint("Bring the server back (an empty one will do), then run ", make("recover"), " again."),
         ) from None
     if target.live is None:
         return f"{target.database} is gone."
@@ -66,8 +67,11 @@ def refuse_healthy(env: EnvironmentContext, confirmed: str) -> str:
         raise Refused(
             f"{target.database} is there and holds {target.live.relations} relations. "
             "A recovery would put an older state in its place.",
-            hint=f"If it is bad and you mean it: CONFIRM={env.environment} make recover "
-            "(it is kept aside in any case)",
+            hint=Hint(
+                "If it is bad and you mean it: ",
+                make("recover", CONFIRM=env.environment),
+                " (it is kept aside in any case)",
+            ),
         )
     return f"{target.database} is there, and was said to be bad."
 
@@ -131,7 +135,7 @@ class _Recovery:
         raise LedgerError(
             f"Nothing is left to restore {self.env.environment} from. Searched: "
             f"{', '.join(self.incident.searched)}.{rejected or ' There was no dump in any of them.'}",
-            hint="Look for copies elsewhere, name their folders in archive_roots, and run it again.",
+            hint=Hint("Look for copies elsewhere, name their folders in archive_roots, and run it again."),
         )
 
     def _prepared(self, one: Found) -> Prepared | None:
@@ -159,7 +163,7 @@ class _Recovery:
         newest = known.newest(replace(other.entry, problem="") for other in found if other.entry.manifest)
         last = newest.manifest.seal.tables if newest and newest.manifest else {}
         incident.losses = incidents.table_losses(manifest, {name: facts.rows for name, facts in last.items()})
-        incident.checks = [check.as_json() for check in restored.checks]
+        incident.checks = [check.as_json(restored.plan.request.environment) for check in restored.checks]
         incident.todo = list(_todo(restored))
 
     def _note(self, what: str) -> None:
@@ -200,13 +204,14 @@ def _reason(one: Found) -> str:
 
 def _todo(restored: Restored) -> list[str]:
     """What somebody has to do after a recovery."""
+    environment = restored.plan.request.environment
     asked: list[tuple[bool, str]] = [
         (True, "Start the application and look at the newest entries with somebody who knows the books."),
         (True, "Enter again what was written after the recovery point."),
-        (True, "Take a new backup: make backup"),
+        (True, f"Take a new backup: {make('backup', environment)}"),
         (
             restored.before is not None,
-            f"When nothing is missed any more: make discard NAME={restored.before}",
+            f"When nothing is missed any more: {make('discard', environment, NAME=restored.before)}",
         ),
         (
             restored.bad is not None,

@@ -7,6 +7,7 @@ from pathlib import Path
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.programs.client_tools import Tools
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.restore.compatibility import Reason
 
 _CREATED = re.compile(rb'^CREATE SUBSCRIPTION ((?:"(?:[^"]|"")+"|\S+)) CONNECTION ', re.MULTILINE)
@@ -20,8 +21,10 @@ def notes(tools: Tools, file: Path, server: Database, name: str) -> Iterator[Rea
         yield Reason(
             "subscriptions",
             f"Subscriptions come back disabled, without their place in the stream: {', '.join(found)}.",
-            f"Decide how each goes on, then: ALTER SUBSCRIPTION {found[0]} ENABLE; What was sent after the "
-            "backup is not sent again by the same slot.",
+            Hint(
+                f"Decide how each goes on, then: ALTER SUBSCRIPTION {found[0]} ENABLE; What was sent after "
+                "the backup is not sent again by the same slot."
+            ),
         )
     with server.connect() as connection:
         slots = [slot for (slot,) in connection.execute(_SLOTS, [name])]
@@ -29,5 +32,7 @@ def notes(tools: Tools, file: Path, server: Database, name: str) -> Iterator[Rea
         yield Reason(
             "slots",
             f"Logical replication slots stay with the database that is put aside: {', '.join(slots)}.",
-            "They keep WAL until it is discarded. Make them anew for the subscribers of the restored one.",
+            Hint(
+                "They keep WAL until it is discarded. Make them anew for the subscribers of the restored one."
+            ),
         )

@@ -26,6 +26,7 @@ from ledgerflow_ops.core.errors import (
     Refused,
     SettingsError,
 )
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.operation_requests import RestoreRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restore.database_names import DatabaseMark, DatabaseRole, new_id
@@ -81,7 +82,7 @@ class Restored:
             **self.plan.as_json(),
             "kept": self.before,
             "safety_backup": self.safety,
-            "checks": [check.as_json() for check in self.checks],
+            "checks": [check.as_json(self.plan.request.environment) for check in self.checks],
             "durations": self.durations,
         }
 
@@ -142,7 +143,7 @@ def carry_out(env: EnvironmentContext, prepared: Prepared, *, safety_needed: boo
         if not origin.store.taken(name.manifest):
             raise Refused(
                 f"{name.dump} was removed by a rotation a moment ago. Nothing was touched.",
-                hint="Choose another backup: make status lists them.",
+                hint=Hint("Choose another backup: ", make("status"), " lists them."),
             )
         return _Restore(env, prepared, manifest, safety_needed).carry_out()
 

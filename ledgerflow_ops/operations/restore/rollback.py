@@ -7,6 +7,7 @@ from typing import Any
 from ledgerflow_ops.adapters.load.restore_server import Rename
 from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.core.errors import Pending, Refused
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.operation_requests import RollbackRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.restore import database_names
@@ -48,7 +49,7 @@ def plan_rollback(env: EnvironmentContext, aimed: InspectedTarget, *, force: boo
     if not kept:
         raise Refused(
             f"There is no earlier database of {env.environment} to go back to.",
-            hint="make status shows what there is; make restore brings a backup back.",
+            hint=Hint(make("status"), " shows what there is; ", make("restore"), " brings a backup back."),
         )
     _require_pair(env, kept[0])
     sessions = aimed.target.sessions
@@ -56,12 +57,12 @@ def plan_rollback(env: EnvironmentContext, aimed: InspectedTarget, *, force: boo
         listed = "".join(f"\n    {session}" for session in sessions)
         raise Refused(
             f"{aimed.name} is in use by {len(sessions)} session(s):{listed}",
-            hint="Stop the application first, or end the sessions: FORCE=1 make rollback",
+            hint=Hint("Stop the application first, or end the sessions: ", make("rollback", FORCE=1)),
         )
     if aimed.target.application.running and not force:
         raise Refused(
             f"The application of {aimed.name} is running: {aimed.target.application}.",
-            hint=f"Stop it first: {aimed.target.application.stop} (or end its sessions: FORCE=1)",
+            hint=Hint(f"Stop it first: {aimed.target.application.stop} (or end its sessions: FORCE=1)"),
         )
     ident = database_names.new_id(env.ctx.clock(), secrets.token_hex(2))
     away = database_names.sibling_name(aimed.name, DatabaseRole.BEFORE, ident) if aimed.target.live else None
@@ -74,7 +75,7 @@ def _require_pair(env: EnvironmentContext, back: SiblingDatabase) -> None:
         raise Refused(
             f"{back.name} had files with it, which were taken back: they lie beside their folders "
             f"as …__undone_{back.mark.undone}.",
-            hint=f"Restore both again: make restore-force FILE={back.mark.file}",
+            hint=Hint("Restore both again: ", make("restore-force", FILE=back.mark.file)),
         )
 
 

@@ -8,6 +8,7 @@ from ledgerflow_ops.core.catalog.proof import SOURCE
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.checks import Check, warned
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.restore.restore_plan import RestorePlan
 from ledgerflow_ops.operations.backup import backup
@@ -47,7 +48,7 @@ def keep(env: EnvironmentContext, origin: EnvironmentContext, plan: RestorePlan,
         if required:
             raise type(error)(
                 f"The safety backup was not made: {error.message}",
-                hint=f"{error.hint} Nothing else was touched.",
+                hint=Hint(error.hint, " Nothing else was touched."),
             ) from None
         env.ctx.reporter.say(f"no safety backup: {error.message}")
         return Kept()
@@ -63,7 +64,7 @@ def _kept(env: EnvironmentContext, plan: RestorePlan, request: BackupRequest) ->
     bad = examination.bad
     if bad is None or bad.cause != SOURCE:
         message = bad.message if bad else "it was not proven"
-        raise BadBackup(message, hint=f"make restore-test FILE={name.dump} says more.")
+        raise BadBackup(message, hint=Hint(make("restore-test", FILE=name.dump), " says more."))
     if manifest.seal.content is None:  # without a restore only a seal of every byte shows it
         return _kept(env, plan, BackupRequest(full_seal=True))
     return _whole(env, plan, name, bad)
@@ -74,12 +75,12 @@ def _whole(env: EnvironmentContext, plan: RestorePlan, name: BackupName, bad: Ch
     read = verify(env, name)
     if read.bad or read.rung is not Rung.READABLE:
         message = read.bad.message if read.bad else "it could not be read to its end"
-        raise BadBackup(message, hint=f"make verify FILE={name.dump} says more.")
+        raise BadBackup(message, hint=Hint(make("verify", FILE=name.dump), " says more."))
     told = warned(
         "safety",
         SOURCE,
         f"The safety backup {name.dump} holds every row, but no server can load it. {bad.message}",
-        f"Keep {plan.before} until that is fixed in it. {bad.hint}",
+        Hint(f"Keep {plan.before} until that is fixed in it. ", bad.hint),
     )
     env.ctx.reporter.say(told.message)
     return Kept(name.dump, unloadable=True, checks=(told,))

@@ -15,6 +15,7 @@ from ledgerflow_ops.core.catalog.identity import Identity
 from ledgerflow_ops.core.catalog.manifest import DatabaseProperties, Manifest
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.restore.restore_plan import space_needed
 from ledgerflow_ops.core.restore.restore_target import Application, RequiredSpace, RestoreTarget
 from ledgerflow_ops.operations import catalog, identity
@@ -110,8 +111,10 @@ def _require_primary(env: EnvironmentContext, primary: str | None) -> None:
     where = f"It follows {primary}: point the URL there. " if primary else "Point the URL at its primary. "
     raise Refused(
         f"{env.environment}'s server is a standby (in recovery): nothing can be restored into it.",
-        hint=f"{where}Its setting is LEDGER_{env.environment.upper()}_ADMIN_DATABASE_URL, or else "
-        f"LEDGER_{env.environment.upper()}_DATABASE_URL. Nothing was touched.",
+        hint=Hint(
+            f"{where}Its setting is LEDGER_{env.environment.upper()}_ADMIN_DATABASE_URL, or else "
+            f"LEDGER_{env.environment.upper()}_DATABASE_URL. Nothing was touched."
+        ),
     )
 
 
@@ -137,12 +140,14 @@ def _require_ours(env: EnvironmentContext, found: Identity, target: RestoreTarge
         if other is not env.environment and _last_source(env.ctx.env(other)) == found:
             raise Refused(
                 f"LEDGER_ENV is {env.environment}, but {other}'s backups are of {found}.",
-                hint=f"Mend LEDGER_{env.environment.upper()}_DATABASE_URL or compose; nothing was touched.",
+                hint=Hint(
+                    f"Mend LEDGER_{env.environment.upper()}_DATABASE_URL or compose; nothing was touched."
+                ),
             )
     if not (known or target.empty or _last_source(env) == found):
         raise Refused(
             f"{found} holds data and has never been seen as {env.environment}'s.",
-            hint=f"If it is: LEDGER_ENV={env.environment} make identity ACCEPT=1",
+            hint=Hint("If it is: ", make("identity", env.environment, ACCEPT=1)),
         )
 
 
@@ -160,7 +165,9 @@ def _require_one_server(env: EnvironmentContext, found: Identity) -> None:
     if not (settings.admin_url and settings.url):
         return
     usual = Database.of(settings.url, f"environments.{env.environment}.database_url")
-    hint = f"Both URLs of {env.environment} must lead to one database of one server. Nothing was touched."
+    hint = Hint(
+        f"Both URLs of {env.environment} must lead to one database of one server. Nothing was touched."
+    )
     if usual.parameters["dbname"] != found.database:
         raise Refused(
             f"admin_database_url names {found.database!r}, not the environment's database.", hint=hint

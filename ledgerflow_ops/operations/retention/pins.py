@@ -5,11 +5,12 @@ from datetime import datetime
 from ledgerflow_ops.core.catalog.naming import PIN, BackupName
 from ledgerflow_ops.core.catalog.pins import Pin, parse_until
 from ledgerflow_ops.core.errors import BadBackup, Refused, SettingsError
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.operations import catalog, journal
 from ledgerflow_ops.operations.backup_lock import held
 from ledgerflow_ops.operations.context import EnvironmentContext
 
-_SEE = "make status lists the backups and their pins."
+_SEE = Hint(make("status"), " lists the backups and their pins.")
 
 
 def order(env: EnvironmentContext, file: str, reason: str, until: str = "") -> Pin:
@@ -30,7 +31,7 @@ def _ordered(env: EnvironmentContext, file: str, reason: str, until: str) -> Pin
     if not reason:
         raise SettingsError(
             "pin needs REASON=: whoever finds it in a year wants to know.",
-            hint=f'REASON="year-end closing" LEDGER_ENV={env.environment} make pin FILE={file}',
+            hint=Hint(make("pin", env.environment, REASON="year-end closing", FILE=file)),
         )
     name = catalog.find(env, file)
     end = parse_until(until, env.ctx.clock(), env.settings.zone)
@@ -38,7 +39,7 @@ def _ordered(env: EnvironmentContext, file: str, reason: str, until: str) -> Pin
     if (made.reason, made.until) != (reason, end):
         raise Refused(
             f"{name.dump} is pinned {_span(made)} already: {made.reason}",
-            hint=f"To shorten that: make unpin FILE={name.dump}; then pin it again.",
+            hint=Hint("To shorten that: ", make("unpin", FILE=name.dump), "; then pin it again."),
         )
     return made
 

@@ -11,6 +11,7 @@ from ledgerflow_ops.core.catalog.history import Removal
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup, Busy, LedgerError, Refused
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.operation_requests import RotateRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.retention import retention_plan
@@ -58,8 +59,12 @@ class Planned:
         raise Refused(
             f"This rotation of {environment} has to be confirmed: {self.plan.asks}.{said} "
             "Nothing was removed.",
-            hint=f"make rotate DRY_RUN=1 lists what goes. If it is right: CONFIRM={environment} make rotate "
-            "(in the web page: confirm in the run's settings).",
+            hint=Hint(
+                make("rotate", DRY_RUN=1),
+                " lists what goes. If it is right: ",
+                make("rotate", CONFIRM=environment),
+                " (in the web page: confirm in the run's settings).",
+            ),
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ledgerflow_ops.adapters.cluster.cluster import free_port, is_free
 from ledgerflow_ops.adapters.services import dagster_graphql, dagster_home
 from ledgerflow_ops.adapters.system import private_files, process
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.operations.alerting import channels
 from ledgerflow_ops.operations.background_process import Server, folder
 from ledgerflow_ops.operations.cleanup import leftover_sweep
@@ -148,9 +149,9 @@ def _wait(answers: Callable[[], bool], *servers: Server) -> None:
         for server in servers:
             if server.running() is None:
                 tail = process.last_lines(server.log.read_text(errors="replace"))
-                raise LedgerError(f"The {server.name} ended at once:\n{tail}", hint=f"See {server.log}")
+                raise LedgerError(f"The {server.name} ended at once:\n{tail}", hint=Hint(f"See {server.log}"))
         if answers():
             return
         time.sleep(0.2)
     first = servers[0]
-    raise LedgerError(f"The {first.name} at {first.address} does not answer.", hint=f"See {first.log}")
+    raise LedgerError(f"The {first.name} at {first.address} does not answer.", hint=Hint(f"See {first.log}"))

@@ -12,6 +12,7 @@ from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.access.request_policy import LOGIN
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
+from ledgerflow_ops.core.hints import Hint, command
 from ledgerflow_ops.operations.background_process import Server
 from ledgerflow_ops.places import PROJECT
 
@@ -98,7 +99,10 @@ class WebPage:
         if self.wanted and not is_free(self.wanted):
             raise LedgerError(
                 f"Port {self.wanted} on 127.0.0.1 is taken by another program.",
-                hint=f"Set another {self.setting}, or find the program: lsof -i :{self.wanted}",
+                hint=Hint(
+                    f"Set another {self.setting}, or find the program: ",
+                    command("lsof", "-i", f":{self.wanted}"),
+                ),
             )
         return self.wanted or free_port()
 
@@ -112,6 +116,11 @@ def pages(settings: Settings) -> tuple[WebPage, WebPage]:
     )
 
 
+def _made_anew(file: Path) -> Hint:
+    secret = command("openssl", "rand", "-hex", "32", into=file)
+    return Hint(secret, "; ", command("chmod", "600", file))
+
+
 def _proxy_secret(file: Path | None) -> Sequence[str]:
     """The option that leads to the proxy's secret; SettingsError where it is none that keeps anybody out."""
     if file is None:
@@ -121,15 +130,16 @@ def _proxy_secret(file: Path | None) -> Sequence[str]:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
         raise SettingsError(
-            f"web_proxy_secret_file: {file}: {why}.", hint=f"openssl rand -hex 32 > {file}; chmod 600 {file}"
+            f"web_proxy_secret_file: {file}: {why}.",
+            hint=_made_anew(file),
         ) from None
     if len(found) < _SHORTEST or len(found.split()) != 1:
         raise SettingsError(
             f"web_proxy_secret_file: {file} has to hold one word of at least {_SHORTEST} characters.",
-            hint=f"openssl rand -hex 32 > {file}; chmod 600 {file}",
+            hint=_made_anew(file),
         )
     if mode & 0o007:
         raise SettingsError(
-            f"web_proxy_secret_file: every account may read {file}.", hint=f"chmod 600 {file}"
+            f"web_proxy_secret_file: every account may read {file}.", hint=Hint(command("chmod", "600", file))
         )
     return ("--proxy-secret", str(file))

@@ -15,6 +15,7 @@ from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.adapters.system.process import last_lines, mask
 from ledgerflow_ops.core.catalog.manifest import DatabaseProperties, Manifest
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError, UnrestorableSource
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.loading import extension_versions, load_errors
 from ledgerflow_ops.core.loading.tablespaces import (
     PlacedObject,
@@ -78,7 +79,10 @@ def require_source(loaded: Loaded, manifest: Manifest | None, database: Database
         if lacking := extension_versions.missing_versions(manifest.seal.extensions, here):
             raise CannotJudge(
                 f"The backup could not be restored on this machine: {mask(found.sentence)}\n{lacking}",
-                hint="This says nothing of the backup. Install these versions here; then make restore-test",
+                hint=Hint(
+                    "This says nothing of the backup. Install these versions here; then ",
+                    make("restore-test"),
+                ),
             )
         if update := extension_versions.update_statements(manifest.seal.extensions, here):
             fix += (
@@ -86,7 +90,7 @@ def require_source(loaded: Loaded, manifest: Manifest | None, database: Database
             )
     raise UnrestorableSource(
         f"The source cannot be restored by anybody as it stands: {mask(found.sentence)}",
-        hint=f"The file is whole; another backup will not help. Fix the source: {fix}",
+        hint=Hint(f"The file is whole; another backup will not help. Fix the source: {fix}"),
     )
 
 
@@ -147,8 +151,8 @@ def into_target(
     try:
         require_source(loaded, manifest, database)
     except (UnrestorableSource, CannotJudge) as error:
-        raise type(error)(error.message, hint=f"{untouched} {error.hint}") from None
+        raise type(error)(error.message, hint=Hint(f"{untouched} ", error.hint)) from None
     raise LedgerError(
         f"pg_restore failed:\n{last_lines(loaded.errors)}",
-        hint=f"{untouched} Fix what the lines above say.",
+        hint=Hint(f"{untouched} Fix what the lines above say."),
     )

@@ -9,6 +9,7 @@ from ledgerflow_ops.adapters.load import statistics
 from ledgerflow_ops.core.catalog.data_rules import DataRule
 from ledgerflow_ops.core.checks import Check, failed, passed
 from ledgerflow_ops.core.errors import CannotJudge
+from ledgerflow_ops.core.hints import Hint
 
 _STATISTICS = "SET default_statistics_target = 10"
 """A restored database has no statistics, and joins planned without any are slow. A small sample will do."""
@@ -29,13 +30,13 @@ def ask(copy: Database, rules: Sequence[DataRule]) -> list[Check]:
     if not broken:
         return [passed("data_rules", f"All {len(rules)} data rules hold.")]
     message = f"{len(broken)} of {len(rules)} data rules do not hold:\n" + "\n".join(broken)
-    hint = "The backup is a faithful copy; the data itself is wrong. Look at the source's rows."
+    hint = Hint("The backup is a faithful copy; the data itself is wrong. Look at the source's rows.")
     return [failed("data_rules", "rules", message, hint)]
 
 
 def _answer(connection: Connection, rule: DataRule) -> str:
     """What the rule's SQL returns, as PostgreSQL prints it; CannotJudge when it cannot be run."""
-    hint = "Mend its SQL in ledgerflow.toml."
+    hint = Hint("Mend its SQL in ledgerflow.toml.")
     try:
         answer = connection.execute(rule.sql.encode()).pgresult
     except psycopg.Error as error:

@@ -28,6 +28,7 @@ from ledgerflow_ops.core.catalog.rungs import PROVEN, Rung
 from ledgerflow_ops.core.checks import Check, passed
 from ledgerflow_ops.core.comparison.seal_comparison import versions_sentence
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.loading import load_errors, preload_libraries
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.core.sizes import format_size
@@ -50,7 +51,7 @@ appends rows in the order they come. In one job it fills gaps in earlier pages, 
 same rows has another digest."""
 _AT_ONCE = 3
 _MISSING_ROLE = re.compile(r'role "(.+?)" does not exist', re.DOTALL)
-_AGAIN = "This says nothing of the backup. Mend what the lines above say; then make restore-test"
+_AGAIN = Hint("This says nothing of the backup. Mend what the lines above say; then ", make("restore-test"))
 
 
 @holding("drill")
@@ -167,7 +168,7 @@ class _Drill:
             raise CannotJudge(
                 f"No room to restore into: about {format_size(needed)} needed, {format_size(free)} free "
                 f"below {self.env.ctx.lodging.root}.",
-                hint="Free room, or set state_dir to a larger disk. This says nothing of the backup.",
+                hint=Hint("Free room, or set state_dir to a larger disk. This says nothing of the backup."),
             )
         return False
 
@@ -194,7 +195,9 @@ class _Drill:
                 told = f"The backup could not be restored on this machine:{stood_in}\n{errors}"
                 raise CannotJudge(told, hint=_AGAIN)
             archive_loading.require_source(loaded, self.manifest, copy)
-            raise BadBackup(f"pg_restore failed:\n{errors}", hint="Take another backup: make backup")
+            raise BadBackup(
+                f"pg_restore failed:\n{errors}", hint=Hint("Take another backup: ", make("backup"))
+            )
         version = f"PostgreSQL {server_tools.version}"
         yield passed("restorable", f"Restored into an empty {version}, every error fatal.{notes}")
 

@@ -115,7 +115,7 @@ class Examination:
             server_version=self.server_version,
             rto_seconds=self.rto_seconds,
             durations=dict(self.watch.durations),
-            checks=tuple(check.as_json() for check in self.checks),
+            checks=tuple(check.as_json(self.env.environment) for check in self.checks),
             who=run.who,
             run_id=run.run_id,
         )

@@ -7,14 +7,14 @@ import psycopg
 from ledgerflow_ops.adapters.connection import raw_sql
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.inspection import role_statements as facts
-from ledgerflow_ops.core import text_encodings
+from ledgerflow_ops.core import hints, text_encodings
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.loading import machine_errors
 from ledgerflow_ops.core.postgres import roles_script
 from ledgerflow_ops.operations.context import EnvironmentContext
 
-_AGAIN = "Take another backup: make backup"
+_AGAIN = hints.Hint("Take another backup: ", hints.make("backup"))
 
 
 def make_all(server: Database, env: EnvironmentContext, manifest: Manifest) -> str:

@@ -15,6 +15,7 @@ from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
 from ledgerflow_ops.core.comparison.seal_comparison import Difference, contents_equal, rows_against_seal
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.models import FileFacts
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations import catalog, journal
@@ -24,7 +25,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_verification
 from ledgerflow_ops.operations.verification.examination import Examination
 
-_ELSEWHERE = "Take the right file from another location, or take another backup: make backup"
+_ELSEWHERE = Hint("Take the right file from another location, or take another backup: ", make("backup"))
 _SHOWN = 20
 
 
@@ -85,7 +86,7 @@ def source_is_real(env: EnvironmentContext, manifest: Manifest | None) -> Check:
     if not sample:
         return passed("source_is_real", "Taken from the environment's own database.")
     message = f"SAMPLE DATA: no URL is set for {env.environment}. These are not your books."
-    hint = f"Set LEDGER_{env.environment.upper()}_DATABASE_URL, or database_url in ledgerflow.toml."
+    hint = Hint(f"Set LEDGER_{env.environment.upper()}_DATABASE_URL, or database_url in ledgerflow.toml.")
     if env.environment == "prod":
         return warned("source_is_real", "sample", message, hint)
     return passed("source_is_real", message)
@@ -120,7 +121,7 @@ class _Look:
                 "sealed",
                 "no manifest",
                 f"{self.name.dump} has no manifest: there is no hash and no seal to compare it with.",
-                "It may be a dump made by hand, or its manifest was lost. It cannot be proven equal.",
+                Hint("It may be a dump made by hand, or its manifest was lost. It cannot be proven equal."),
             )
         elif manifest.environment is not self.env.environment:
             message = f"The manifest is {manifest.environment}'s, not {self.env.environment}'s."

@@ -45,7 +45,7 @@ def test_a_pg_dump_older_than_the_server_is_refused_before_anything_is_written(
     assert f"server {version}" in told.value.message
     assert "14.9 (tools_dir)" in told.value.message
     assert "Take tools_dir out of ledgerflow.toml" in told.value.hint
-    assert told.value.hint.endswith("make tools VERSION=17")
+    assert str(told.value.hint).endswith("make tools VERSION=17")
     assert list(folder_of(env).path.iterdir()) == []
 
 
@@ -143,7 +143,7 @@ def test_fetched_programs_are_taken_for_a_server_of_their_version_and_for_no_old
     assert client_tools.server(None, 18, [newer, older]) == newer
     with pytest.raises(LedgerError, match="pg_dump is older than the server") as told:
         client_tools.choose(None, "18.6", [older])
-    assert told.value.hint == "Fetch the programs of PostgreSQL 18: make tools VERSION=18"
+    assert str(told.value.hint) == "Fetch the programs of PostgreSQL 18: make tools VERSION=18"
     with pytest.raises(CannotJudge, match="version 18 or later") as judged:
         client_tools.server(None, 18, [older])
     assert judged.value.hint == told.value.hint

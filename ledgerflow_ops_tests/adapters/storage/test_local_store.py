@@ -157,7 +157,9 @@ def test_an_evicted_file_is_listed_and_taken_and_never_read_or_overwritten(store
     assert (found.evicted, found.here, found.version, store.size("x.dump")) == (True, False, None, None)
     assert store.listing().files["x.dump"] == found
     assert (store.names(".dump"), store.evicted("x.dump"), store.taken("x.dump")) == (["x.dump"], True, True)
-    assert store.how_to_fetch("x.dump").startswith(f"Download it (macOS: brctl download {store.path}/x.dump)")
+    assert str(store.how_to_fetch("x.dump")).startswith(
+        f"Download it (macOS: brctl download {store.path}/x.dump)"
+    )
     with pytest.raises(LedgerError):
         store.read("x.dump")
     with pytest.raises(Refused, match="exists already"):

@@ -143,7 +143,7 @@ def test_a_name_that_is_taken_is_refused_and_keeps_its_bytes(store: BackupStore)
     before = store.stat("x.dump")
     with pytest.raises(Refused, match="exists already") as told:
         store.put("x.dump", b"new")
-    assert told.value.hint == "Backups are never overwritten. Choose another name."
+    assert str(told.value.hint) == "Backups are never overwritten. Choose another name."
     assert (store.read("x.dump"), store.stat("x.dump"), store.leftovers()) == (b"old", before, [])
 
 

@@ -11,6 +11,7 @@ from ledgerflow_ops.core.alerting.alert_policy import AlertMessage, MessageKind
 from ledgerflow_ops.core.alerting.findings import Alert, Finding, Level
 from ledgerflow_ops.core.alerting.root_cause import cause_of
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops_tests.fakes import histories
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -20,7 +21,7 @@ LATE = Finding(
     "",
     Level.CRITICAL,
     "The backup of 2026-11-23 is late.",
-    "make backup",
+    Hint(make("backup")),
     run_id="42",
 )
 SAFE = {Environment.PROD: "a.dump, proven, 33 h old", Environment.DEV: "NOTHING: no backup is proven"}

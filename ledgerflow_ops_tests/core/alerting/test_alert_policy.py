@@ -21,6 +21,7 @@ from ledgerflow_ops.core.alerting.alert_policy import (
 from ledgerflow_ops.core.alerting.findings import Alert, AlertState, Finding, Level
 from ledgerflow_ops.core.alerting.quiet_hours import QuietHours
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 DEV, TEST, PROD = Environment.DEV, Environment.TEST, Environment.PROD
@@ -38,7 +39,7 @@ def finding(
     cause: str = "",
     message: str = "It is late.",
 ) -> Finding:
-    return Finding(environment, kind, "", level, message, "make backup", cause)
+    return Finding(environment, kind, "", level, message, Hint(make("backup")), cause)
 
 
 @dataclass
@@ -344,7 +345,7 @@ class TestAChannelThatFails:
     def test_is_not_told_of_its_own_failure(self) -> None:
         people = People()
         broken = Finding(
-            None, CHANNEL_FAILURE, "mail", Level.CRITICAL, "It does not work.", "make alert-test"
+            None, CHANNEL_FAILURE, "mail", Level.CRITICAL, "It does not work.", Hint(make("alert-test"))
         )
         assert [one.channel for one in people.report("alerts", broken)] == ["phone"]
 

@@ -35,7 +35,7 @@ def test_nothing_is_late_until_it_is() -> None:
     assert (late.kind, late.subject, late.level) == ("late", "backup", Level.WARNING)
     assert f"The backup of {NEWEST.day + DAY} was due at" in late.message
     assert f"The newest is {NEWEST.name.dump} of {NEWEST.day}." in late.message
-    assert late.hint == "LEDGER_ENV=prod make backup"
+    assert str(late.hint) == "LEDGER_ENV=prod make backup"
     assert late.cause == f"no backup of prod since {NEWEST.day}"
 
 
@@ -133,7 +133,7 @@ def test_a_newest_backup_that_lacks_something_is_told_at_once_with_the_right_tha
     present, at = [*HISTORY[:-1], lacking], lacking.finished_at
     (found,) = proof_findings.unproven_backup(present, at, timedelta(minutes=90))
     assert "something of the database is not in it (no feed)" in found.message
-    assert found.hint == "GRANT it. Then LEDGER_ENV=prod make backup"
+    assert str(found.hint) == "GRANT it. Then LEDGER_ENV=prod make backup"
     assert proof_findings.unproven_backup([lacking], at, timedelta(minutes=90))[0].level is Level.CRITICAL
     assert [one.level for one in proof_findings.incomplete_backup([lacking])] == [Level.WARNING]
     assert proof_findings.incomplete_backup(HISTORY) == proof_findings.incomplete_backup([]) == []

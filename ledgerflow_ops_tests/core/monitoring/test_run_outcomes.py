@@ -8,20 +8,23 @@ import pytest
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.checks import failed, passed, warned
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.monitoring import run_outcomes
 from ledgerflow_ops.core.monitoring.run_outcomes import EndedRun, RunResult
 
 DEV, PROD = Environment.DEV, Environment.PROD
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 TODAY, YESTERDAY, TOMORROW = date(2026, 11, 23), date(2026, 11, 22), date(2026, 11, 24)
-BAD = failed("integrity", "hash", "The SHA-256 differs.", "make backup")
-ODD = warned("size", "median", "It is small.", "make verify")
+BAD = failed("integrity", "hash", "The SHA-256 differs.", Hint(make("backup")))
+ODD = warned("size", "median", "It is small.", Hint(make("verify")))
 
 
 def run(
     fate: RunResult = RunResult.FAILURE, verb: str = "backup", day: date | None = TODAY, **facts: Any
 ) -> EndedRun:
-    facts = {"message": "No room.", "hint": "Free room.", **facts} if fate is RunResult.FAILURE else facts
+    facts = (
+        {"message": "No room.", "hint": Hint("Free room."), **facts} if fate is RunResult.FAILURE else facts
+    )
     return EndedRun("r1", facts.pop("environment", PROD), verb, day, fate, NOON, **facts)
 
 
@@ -46,12 +49,12 @@ class TestWhatIsWrong:
             "r1",
         )
         assert found.message == "The run prod backup of 2026-11-23 failed: No room."
-        assert found.hint == "Free room."
+        assert str(found.hint) == "Free room."
 
     def test_one_that_a_check_stopped_tells_the_check(self) -> None:
         [found] = left(run(checks=(BAD, passed("exists", "There."))))
         assert (found.kind, found.subject) == ("check failed", "backup 2026-11-23 integrity")
-        assert found.hint == "make backup"
+        assert str(found.hint) == "LEDGER_ENV=prod make backup"
 
     def test_a_failed_check_in_a_run_that_ended_well_is_told(self) -> None:
         [found] = left(done(checks=(ODD,)))
@@ -62,7 +65,7 @@ class TestWhatIsWrong:
     def test_a_check_that_was_not_carried_out_is_told(self) -> None:
         [found] = left(done("drill", missing=("data_rules",)))
         assert (found.kind, found.level) == ("check missing", Level.CRITICAL)
-        assert found.hint == "LEDGER_ENV=prod make restore-test FILE=2026-11-23"
+        assert str(found.hint) == "LEDGER_ENV=prod make restore-test FILE=2026-11-23"
 
     def test_what_a_failed_run_did_not_come_to_is_not_told_as_missing(self) -> None:
         assert [one.kind for one in left(run(missing=("restorable",)))] == ["run failed"]

@@ -13,6 +13,7 @@ from ledgerflow_ops.core.catalog.catalog import UNJUDGED
 from ledgerflow_ops.core.catalog.proof import Verdict
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.presentation import colours, day_status, sparklines
 from ledgerflow_ops.core.presentation.day_status import DayStatus, Health
 from ledgerflow_ops_tests.core import records
@@ -81,7 +82,7 @@ def test_there_is_one_day_for_each_and_none_is_better_than_its_backups(
 
 
 def finding(level: Level) -> Finding:
-    return Finding(Environment.DEV, "kind", "", level, "message", "hint")
+    return Finding(Environment.DEV, "kind", "", level, "message", Hint("hint"))
 
 
 @pytest.mark.parametrize(

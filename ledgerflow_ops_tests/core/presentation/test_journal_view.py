@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.core.errors import BadBackup, Busy, CannotJudge, LedgerError, SettingsError
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.presentation import journal_view
 from ledgerflow_ops.core.presentation.journal_view import EntryFilter
 
@@ -45,12 +46,12 @@ def test_since_is_nothing_else(text: str) -> None:
     ("error", "word"),
     [
         (None, "ok"),
-        (LedgerError("x", hint="y"), "failed"),
+        (LedgerError("x", hint=Hint("y")), "failed"),
         (ValueError(), "failed"),
-        (Busy("x", hint="y"), "refused"),
-        (SettingsError("x", hint="y"), "refused"),
-        (BadBackup("x", hint="y"), "bad"),
-        (CannotJudge("x", hint="y"), "unjudged"),
+        (Busy("x", hint=Hint("y")), "refused"),
+        (SettingsError("x", hint=Hint("y")), "refused"),
+        (BadBackup("x", hint=Hint("y")), "bad"),
+        (CannotJudge("x", hint=Hint("y")), "unjudged"),
         (KeyboardInterrupt(), "interrupted"),
     ],
 )

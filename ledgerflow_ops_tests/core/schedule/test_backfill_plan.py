@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from ledgerflow_ops.core.errors import SettingsError
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.schedule.backfill_plan import UnavailableSource, refusal_text, requested_days
 
 TODAY = date(2026, 11, 23)
@@ -57,14 +58,14 @@ def test_what_is_no_span_of_days_is_told(asked: tuple[str, str, str], words: str
 
 def test_a_refusal_names_what_is_missing_way_by_way() -> None:
     lacks = [
-        UnavailableSource("No copy.", "Keep copies."),
-        UnavailableSource("", "Keep copies."),
-        UnavailableSource("No WAL.", "Keep WAL."),
+        UnavailableSource("No copy.", Hint("Keep copies.")),
+        UnavailableSource("", Hint("Keep copies.")),
+        UnavailableSource("No WAL.", Hint("Keep WAL.")),
     ]
     message, hint = refusal_text("prod", TODAY - timedelta(days=1), TODAY, lacks)
     assert "no backup of prod for 2026-11-22" in message
     assert message.endswith("No copy. No WAL.")
-    assert hint == "Keep copies. Keep WAL."
+    assert str(hint) == "Keep copies. Keep WAL."
     message, hint = refusal_text("prod", TODAY + timedelta(days=1), TODAY, lacks)
     assert "has not passed" in message
-    assert hint == "A backup is taken on its own day."
+    assert str(hint) == "A backup is taken on its own day."

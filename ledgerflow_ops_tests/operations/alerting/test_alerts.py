@@ -25,6 +25,7 @@ from ledgerflow_ops.core.alerting.alert_messages import MessageText
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.operations.alerting import alerts, channels
 from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops.places import PROJECT
@@ -348,7 +349,7 @@ class TestTheRecord:
     def test_takes_a_name_that_is_no_text(self, office: Office, web: Web) -> None:
         """A file dropped into the folder may have any bytes in its name but two."""
         name = os.fsdecode(b"books\xff.dump")
-        odd = replace(SMALL, subject=name, message=f"{name} has no manifest.", hint=f"FILE={name}")
+        odd = replace(SMALL, subject=name, message=f"{name} has no manifest.", hint=Hint(f"FILE={name}"))
         office.report(odd, LATE)
         office.report(odd, LATE, minutes=1)
         assert sorted(web.titles) == [

@@ -98,7 +98,7 @@ def _with_the_application(contained: Contained, manifest: Manifest) -> None:
     assert {"sessions", "application", "not empty"} == {reason.cause for reason in plan.refusals}
     (reason,) = [reason for reason in plan.refusals if reason.cause == "application"]
     assert reason.message.endswith("is running: django, redis.")
-    assert reason.hint.endswith(" stop django redis")
+    assert str(reason.hint).endswith(" stop django redis")
 
 
 class _Watching(Recorder):
@@ -230,7 +230,7 @@ def test_tools_here_that_are_older_than_the_server_in_there_refuse_the_backup(co
     with pytest.raises(LedgerError, match="pg_dump is older than the server: server 17") as told:
         sandboxes.take(env)
     assert "Take tools_dir out of ledgerflow.toml" in told.value.hint
-    assert told.value.hint.endswith("make tools VERSION=17")
+    assert str(told.value.hint).endswith("make tools VERSION=17")
     assert not folder_of(env).dumps()
 
 

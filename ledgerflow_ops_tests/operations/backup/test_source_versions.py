@@ -109,7 +109,7 @@ def _is_sent_for_the_programs_of_its_version(sandbox: Sandbox, server: Server) -
     with pytest.raises(LedgerError, match="pg_dump is older than the server") as failure:
         backup.backup(own.env())
     command = f"make tools VERSION={server.cluster.tools.major}"
-    assert failure.value.hint.endswith(f": {command}")
+    assert str(failure.value.hint).endswith(f": {command}")
     assert own.files() == {}
     _type(command, own)
     sandboxes.prove(own.env(), sandboxes.take(own.env()))
@@ -286,7 +286,7 @@ def test_a_server_newer_than_every_pg_dump_is_refused_with_both_versions(
     assert failure.value.exit_code == 1
     assert f"server {server.cluster.tools.version}" in failure.value.message
     assert "13.3 (tools_dir)" in failure.value.message
-    assert failure.value.hint.endswith(f"make tools VERSION={server.cluster.tools.major}")
+    assert str(failure.value.hint).endswith(f"make tools VERSION={server.cluster.tools.major}")
     assert sandbox.files() == {}
 
 

@@ -117,7 +117,7 @@ def test_a_dead_drill_of_another_state_folder_is_named_and_a_live_one_never(
         shutil.rmtree(state)
         (found,) = _named(env, "drill", data.parent, sockets)
         assert found.message == f"{left}Its state folder, {state / 'postgres'}, is gone."
-        _typed(found.hint)
+        _typed(str(found.hint))
         assert sandboxes.until(lambda: not psutil.pid_exists(pid))
         assert _named(env, "drill", data.parent, sockets) == []
         assert not data.exists()
@@ -136,13 +136,13 @@ def test_a_dead_drill_on_the_disk_is_named_and_its_server_also_when_the_data_was
         assert f"process {pid}) of a drill that died has left a database in {sockets} {data.parent}." in (
             found.message
         )
-        assert found.hint == f"kill -QUIT {pid}; rm -rf {sockets} {data.parent}"
+        assert str(found.hint) == f"kill -QUIT {pid}; rm -rf {sockets} {data.parent}"
         shutil.rmtree(state)
         (found,) = _named(env, "server", data)
         assert found.message == (
             f"A PostgreSQL server (process {pid}) goes on running; its data, {data}, was removed."
         )
-        _typed(found.hint)
+        _typed(str(found.hint))
         assert sandboxes.until(lambda: not psutil.pid_exists(pid))
         assert _named(env, "server", data) == []
 
@@ -177,7 +177,7 @@ def test_a_half_restored_database_is_named_and_discarded(root: Path, embedded: E
         assert found.message == f"On the server of dev, half-restored and never live: {half}."
         settings = env.ctx.settings
         _typed(
-            found.hint,
+            str(found.hint),
             LEDGER_STATE_DIR=str(settings.state_dir),
             LEDGER_BACKUP_ROOT=str(settings.backup_root),
             LEDGER_DEV_DATABASE_URL=builders.url(database),
@@ -226,7 +226,7 @@ def test_what_lies_half_written_in_the_folder_is_named_and_swept(env: Environmen
     assert found.message == (
         f"In {there.path}, left by an operation that was cut off or is at work: {', '.join(ours)}."
     )
-    assert found.hint == "The next one sweeps it: LEDGER_ENV=dev make backup"
+    assert str(found.hint) == "The next one sweeps it: LEDGER_ENV=dev make backup"
     leftover_sweep.before(env)  # as a backup does
     assert _named(env, "dev folder") == []
     assert {one.name for one in there.path.iterdir()} == {"history", *kept}
@@ -239,7 +239,7 @@ def test_a_dump_without_a_manifest_is_named_and_can_be_looked_at(env: Environmen
     (found,) = _named(env, "dev dumps")
     shown = ascii(name) if "\n" in name else name
     assert found.message == f"In {folder_of(env).path} without a manifest, and so no backup: {shown}."
-    words = found.hint.removeprefix("LEDGER_ENV=dev make restore-test FILE=")
+    words = str(found.hint).removeprefix("LEDGER_ENV=dev make restore-test FILE=")
     said = subprocess.run(["/bin/sh", "-c", f"printf %s {words}"], capture_output=True, check=True)
     assert said.stdout.decode() == name, "the shell hands over the whole name"
     folder_of(env).file(name).unlink()

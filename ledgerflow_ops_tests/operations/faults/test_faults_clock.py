@@ -155,7 +155,7 @@ def test_a_second_backup_of_a_minute_takes_the_second_into_its_name_and_a_third_
     files = sandbox.files()
     with pytest.raises(Refused, match="already a backup of this very second") as refusal:
         backup.backup(env)
-    assert refusal.value.hint == "Run it again."
+    assert str(refusal.value.hint) == "Run it again."
     assert sandbox.files() == files
 
 

@@ -72,7 +72,7 @@ def test_a_disk_that_fills_up_during_a_backup_keeps_nothing_of_it(sandbox: Sandb
         sandboxes.take(sandbox.env(reporter))
     assert reporter.fired
     assert failure.value.exit_code == 1
-    assert failure.value.hint.startswith("The disk is full.")
+    assert str(failure.value.hint).startswith("The disk is full.")
     assert (sandbox.files(), sandbox.states()) == (files, states)
 
     (sandbox.root / "backups" / "filler").unlink()

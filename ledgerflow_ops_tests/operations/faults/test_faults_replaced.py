@@ -313,7 +313,7 @@ def test_what_an_examination_could_not_look_at_is_not_believed_until_one_has(
     assert catalog.find(env, "latest") == name
     found = status.status(env)
     assert found.proven is None
-    assert [one.finding.hint for one in found.incidents if one.finding.kind == "unjudged"] == [
+    assert [str(one.finding.hint) for one in found.incidents if one.finding.kind == "unjudged"] == [
         f"LEDGER_ENV=dev make verify FILE={name.dump}"
     ]
     assert not health_checks.fresh(env).passed

@@ -19,6 +19,7 @@ from ledgerflow_ops.core.catalog.pins import Pin
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.monitoring import environment_status, health_checks
@@ -267,7 +268,7 @@ class TestIncidents:
 
     @staticmethod
     def finding(kind: str, level: Level = Level.CRITICAL) -> Finding:
-        return Finding(Environment.DEV, kind, "", level, f"{kind} is wrong.", "make status")
+        return Finding(Environment.DEV, kind, "", level, f"{kind} is wrong.", Hint(make("status")))
 
     def test_an_open_alert_of_a_run_is_an_incident_and_makes_it_critical(
         self, root: Path, capfd: pytest.CaptureFixture[str]
@@ -409,10 +410,10 @@ def test_what_keeps_the_watch_from_looking_is_a_finding(root: Path) -> None:
     env = built(root)
 
     def fails() -> list[Finding]:
-        raise LedgerError("The disk is gone.", hint="Mount it.")
+        raise LedgerError("The disk is gone.", hint=Hint("Mount it."))
 
     [finding] = status._tried("watch", env.environment, fails)
-    assert (finding.level, finding.message, finding.hint) == (
+    assert (finding.level, finding.message, str(finding.hint)) == (
         Level.CRITICAL,
         "The disk is gone.",
         "Mount it.",

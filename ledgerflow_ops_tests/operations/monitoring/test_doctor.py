@@ -195,9 +195,9 @@ def test_a_look_fires_no_login_trigger_where_it_can_be_helped(root: Path, databa
         (found,) = [one for one in doctor.examine(env.ctx, [env]) if one.cause == "login trigger"]
         assert "note" in found.message
         assert found.severity is Severity.WARN
-        assert found.hint.endswith("GRANT SET ON PARAMETER event_triggers TO teller;")
+        assert str(found.hint).endswith("GRANT SET ON PARAMETER event_triggers TO teller;")
         before = fired()
-        run(quiet, found.hint.partition(": ")[2])
+        run(quiet, str(found.hint).partition(": ")[2])
         assert [one for one in doctor.examine(env.ctx, [env]) if one.cause == "login trigger"] == []
         assert fired() == before
     finally:

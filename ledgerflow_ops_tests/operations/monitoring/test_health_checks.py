@@ -131,7 +131,7 @@ def test_a_file_that_was_written_to_is_told_until_it_has_been_examined(env: Envi
     os.utime(file, (1, 1))
     (found,) = health_checks.find_problems(env)
     assert told([found]) == [("changed", name.dump, Level.CRITICAL)]
-    assert found.hint == f"LEDGER_ENV=dev make verify FILE={name.dump}"
+    assert str(found.hint) == f"LEDGER_ENV=dev make verify FILE={name.dump}"
     assert health_checks.find_problems(env) == [found]
     manifest = catalog.read_manifest(env, name)
     assert manifest is not None
@@ -175,7 +175,7 @@ def test_a_dump_dropped_in_by_hand_is_told_with_the_command_that_tries_it(env: E
     file.chmod(0o600)
     (found,) = health_checks.find_problems(env)
     assert told([found]) == [("foreign", "from_a_friend.dump", Level.WARNING)]
-    assert found.hint == "LEDGER_ENV=dev make restore-test FILE=from_a_friend.dump"
+    assert str(found.hint) == "LEDGER_ENV=dev make restore-test FILE=from_a_friend.dump"
     listed = {one.name.dump: one.state for one in summaries.listed(env)}
     assert listed["from_a_friend.dump"] == "no manifest"
     assert health_checks.find_problems(at(env, MORNING + timedelta(days=1, hours=-2))) != []
@@ -190,7 +190,7 @@ def test_what_others_may_read_is_told_until_it_is_mended(env: EnvironmentContext
     (found,) = health_checks.find_problems(env)
     assert told([found]) == [("permissions", "files", Level.WARNING)]
     assert f"the folder itself, {file.name}." in found.message
-    assert found.hint == f"chmod -R go-rwx {folder_of(env).path}"
+    assert str(found.hint) == f"chmod -R go-rwx {folder_of(env).path}"
     file.chmod(0o600)
     folder_of(env).path.chmod(0o700)
     assert health_checks.find_problems(env) == []

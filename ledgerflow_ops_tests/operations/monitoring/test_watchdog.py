@@ -16,6 +16,7 @@ from ledgerflow_ops.adapters.system import clock, process
 from ledgerflow_ops.core.alerting.findings import Level
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.background_process import Server
 from ledgerflow_ops.operations.context import OperationContext
@@ -89,7 +90,7 @@ def test_a_daemon_that_died_is_told_and_wakes(post: Post, daemon: Server) -> Non
     process_.wait()
     assert ("server", "daemon") in post.found()
     [alert] = [one for one in alerts.open_alerts(post.ctx) if one.source == "watch:machine"]
-    assert (alert.finding.level, alert.finding.hint[:7]) == (Level.CRITICAL, "make up")
+    assert (alert.finding.level, str(alert.finding.hint)[:7]) == (Level.CRITICAL, "make up")
     assert alert.finding.wakes
     daemon.note.unlink()  # as make down does
     assert ("server", "daemon") not in post.found()
@@ -176,7 +177,9 @@ def test_a_sign_of_life_that_cannot_be_read_is_none(post: Post, text: str) -> No
     assert monitor.silence(post.ctx, "dev") is None
 
 
-@pytest.mark.parametrize("error", [LedgerError("No such disk.", hint="Mount it."), ZeroDivisionError("oops")])
+@pytest.mark.parametrize(
+    "error", [LedgerError("No such disk.", hint=Hint("Mount it.")), ZeroDivisionError("oops")]
+)
 def test_an_environment_that_cannot_be_looked_at_is_told_as_such(post: Post, error: Exception) -> None:
     """What was known of it stands meanwhile, and the next one is looked at all the same."""
     monitor.dog(post.ctx)

@@ -16,6 +16,7 @@ from ledgerflow_ops.core.catalog.proof import Verdict
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import NO_HINT, Hint
 from ledgerflow_ops.core.monitoring import expected_ranges
 from ledgerflow_ops.core.restore.database_names import DatabaseMark, DatabaseRole, SiblingDatabase
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -147,7 +148,7 @@ def test_a_hostile_name_is_shown_as_a_name_in_every_place(env: EnvironmentContex
         return f"</script></td><img src=x onerror=document.title='{place}'>&amp;"
 
     def wrong(place: str) -> Incident:
-        return Incident(Finding(None, "odd", place, Level.WARNING, evil(place), evil(f"{place} hint")))
+        return Incident(Finding(None, "odd", place, Level.WARNING, evil(place), Hint(evil(f"{place} hint"))))
 
     found = report.overview(env.ctx)
     prod, test, dev = found.environments
@@ -166,7 +167,7 @@ def test_a_hostile_name_is_shown_as_a_name_in_every_place(env: EnvironmentContex
         (wrong("incident"),),
         (SiblingDatabase(evil("kept"), mark, None),),
     )
-    test = Status(replace(test.standing, trouble=LedgerError(evil("trouble"), hint="")))
+    test = Status(replace(test.standing, trouble=LedgerError(evil("trouble"), hint=NO_HINT)))
     overview = Overview(NOON, (prod, test, dev), (wrong("machine"),))
     seen = opened(browser, report.write(env.ctx, overview))
     assert (seen.title, seen.complaints, len(seen.asked)) == ("Backups of LedgerFlow", [], 1)

@@ -217,7 +217,7 @@ def test_a_prepared_transaction_refuses_before_anything_is_done(field: Field) ->
         ):
             with pytest.raises(Refused, match="1 prepared transaction") as refusal:
                 refused()
-            (command,) = re.findall(r"ROLLBACK PREPARED .*;", refusal.value.hint)
+            (command,) = re.findall(r"ROLLBACK PREPARED .*;", str(refusal.value.hint))
         assert field.sandbox.files().keys() == files.keys(), "no safety backup either"
         connection.execute(command)
     assert inspect(field.env()).target.prepared == ()

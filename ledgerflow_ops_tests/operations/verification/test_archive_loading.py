@@ -283,7 +283,7 @@ def test_a_source_that_nobody_can_restore_is_named_with_what_fixes_it(
     ]
     assert (finding.kind, finding.level) == ("unrestorable", Level.CRITICAL)
     assert named in finding.message
-    statement = re.search(re.escape(fix).replace(re.escape(".*"), ".*"), examination.bad.hint)
+    statement = re.search(re.escape(fix).replace(re.escape(".*"), ".*"), str(examination.bad.hint))
     assert statement, examination.bad.hint
     case.psql(statement[0])
     sandboxes.prove(env, sandboxes.take(env))
