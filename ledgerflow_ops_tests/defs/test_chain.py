@@ -12,7 +12,7 @@ from dagster import AssetCheckKey, AssetKey
 
 from ledgerflow_ops.adapters.services import dagster_home
 from ledgerflow_ops.adapters.system import clock
-from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.catalog.naming import DUMP, BackupName
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.build import build_definitions
@@ -21,7 +21,6 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
 
 DUMP_CHECKS = {"exists", "size", "permissions", "integrity", "sealed", "source_is_real"}
@@ -127,7 +126,7 @@ class TestWindow:
             later,
             next(
                 name
-                for name in (BackupName.of(file) for file in folder_of(later).dumps())
+                for name in (BackupName.of(file) for file in later.store.names(DUMP))
                 if name.dump != manifest.dump.file
             ),
         )

@@ -10,7 +10,7 @@ import pytest
 
 from ledgerflow_ops import config
 from ledgerflow_ops.adapters.system import clock
-from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.catalog.naming import DUMP, BackupName
 from ledgerflow_ops.core.finished_run import FinishedRun
 from ledgerflow_ops.core.operation_requests import BackupRequest, DrillRequest, VerifyRequest
 from ledgerflow_ops.core.progress import SilentReporter, Step
@@ -42,7 +42,7 @@ def order(
 
 def the_dump(env: EnvironmentContext) -> Path:
     """The one dump there is."""
-    [name] = folder_of(env).dumps()
+    [name] = env.store.names(DUMP)
     return folder_of(env).file(name)
 
 

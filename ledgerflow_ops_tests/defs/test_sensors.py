@@ -12,7 +12,7 @@ from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG, WILL_RETRY_TAG
 
 from ledgerflow_ops.adapters.system import clock, journal_file
 from ledgerflow_ops.core.alerting.findings import Level
-from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.catalog.naming import DUMP, BackupName
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.finished_run import Failure
 from ledgerflow_ops.core.operation_requests import BackupRequest
@@ -151,7 +151,7 @@ class TestRuns:
 
     def test_a_backup_that_is_bad_is_told_by_its_check(self, daemon: Daemon, today: str) -> None:
         daemon.job("dev_backup", today)
-        [dump] = folder_of(daemon.bench.env()).dumps()
+        [dump] = daemon.bench.env().store.names(DUMP)
         damaged(folder_of(daemon.bench.env()).file(dump))
         daemon.job("dev_verify", today, expected=False)
         daemon.tick()

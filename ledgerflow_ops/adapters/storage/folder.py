@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import IO
 
 from ledgerflow_ops.adapters.storage.cloud_placeholders import is_dataless, is_placeholder, own_name
-from ledgerflow_ops.adapters.system import disk_space, regular_files
+from ledgerflow_ops.adapters.system import regular_files
 from ledgerflow_ops.adapters.system.os_errors import translated
-from ledgerflow_ops.core.catalog.naming import DUMP, MAGIC, OURS, PARTIAL
+from ledgerflow_ops.core.catalog.naming import OURS, PARTIAL
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.core.hints import Hint, command
@@ -29,9 +29,6 @@ TIGHTEN = Hint("Take that right from group and others: chmod go-rwx the root of 
 _AT_ONCE = 1024 * 1024
 _SLACK = 86_400.0
 """Seconds: the times of files are those of a disk's own machine, whose clock or zone may be another."""
-
-Version = tuple[int, int, int, int]
-"""A file's inode, size, and times of last change of contents and of attributes, in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +90,6 @@ class Folder:
         with translated(self.path):
             found = [own_name(name) if is_placeholder(name) else name for name in self._listed()]
         return sorted({name for name in found if name.endswith(ending) and not name.startswith(".")})
-
-    def dumps(self) -> list[str]:
-        return self.names(DUMP)
 
     def sweep(self) -> list[str]:
         """Remove what a crash left half-written, and nothing that is not ours; the names.
@@ -161,19 +155,6 @@ class Folder:
         with translated(self.path):
             self.sync_names()
 
-    @contextmanager
-    def staged(self, name: str, data: bytes) -> Iterator[None]:
-        """In the block, a whole small file is durable and waits for `commit`; removed if the block fails."""
-        with self.partial(name) as file:
-            file.write(data)
-            self.sync(file)
-            yield
-
-    def put(self, name: str, data: bytes) -> None:
-        """Write a whole small file durably, never over an existing one."""
-        with self.staged(name, data):
-            self.commit(name)
-
     def remove(self, name: str) -> None:
         """Remove a file durably; nothing when there is none."""
         with translated(self.path), contextlib.suppress(FileNotFoundError):
@@ -196,14 +177,6 @@ class Folder:
             other.sync_names()
             self.sync_names()
 
-    def version(self, name: str) -> Version | None:
-        """What changes whenever what goes by this name does; None when nothing does."""
-        try:
-            facts = self.file(name).lstat()
-        except FileNotFoundError:
-            return None
-        return facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
-
     def size(self, name: str) -> int | None:
         """The length of a regular file; None when there is none."""
         try:
@@ -211,25 +184,6 @@ class Folder:
         except OSError:
             return None
         return facts.st_size if stat.S_ISREG(facts.st_mode) else None
-
-    def hollow(self, name: str) -> bool:
-        """Whether a file has a size, no bytes on the disk, and does not begin as an archive of pg_dump does.
-
-        Such a file is what a crash leaves of one whose blocks were still to be allocated.
-        """
-        try:
-            facts = self.file(name).lstat()
-        except OSError:
-            return False
-        holes = stat.S_ISREG(facts.st_mode) and facts.st_size > 0 and facts.st_blocks == 0
-        return holes and regular_files.head(self.file(name), len(MAGIC)) != MAGIC
-
-    def what(self, name: str) -> str:
-        """In words, what goes by this name where that is no regular file; else empty."""
-        try:
-            return regular_files.irregular(self.file(name).lstat())
-        except FileNotFoundError:
-            return ""
 
     def read(self, name: str) -> bytes:
         """All that is in a file. BadBackup where the name is another thing's, or it is too large,
@@ -246,10 +200,6 @@ class Folder:
                 hint=Hint("Take it from another location; do not edit it."),
             )
         return self.read(name)
-
-    def free(self) -> int:
-        """Bytes free to us on the folder's file system."""
-        return disk_space.space(self.path).free
 
     def _listed(self) -> list[str]:
         return [path.name for path in self.path.iterdir()]

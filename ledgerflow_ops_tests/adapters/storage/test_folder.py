@@ -13,7 +13,8 @@ import pytest
 
 from ledgerflow_ops.adapters.storage.cloud_placeholders import is_dataless
 from ledgerflow_ops.adapters.storage.folder import Folder, exposed_parents, permissions
-from ledgerflow_ops.core.catalog.naming import MAGIC
+from ledgerflow_ops.adapters.storage.local_store import LocalStore
+from ledgerflow_ops.core.catalog.naming import DUMP, MAGIC
 from ledgerflow_ops.core.checks import Severity
 from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops_tests import needs
@@ -31,6 +32,10 @@ def no_umask() -> Iterator[None]:
     before = os.umask(0)
     yield
     os.umask(before)
+
+
+def _store(folder: Folder) -> LocalStore:
+    return LocalStore(folder.path)
 
 
 def _mode(path: Path) -> int:
@@ -53,7 +58,7 @@ def test_files_and_folders_are_private_whatever_the_umask(no_umask: None, root: 
         folder.sync(file)
     folder.commit("x.dump")
     folder.replace("catalog.json", b"{}")
-    folder.put("x.manifest.json", b"{}")
+    _store(folder).put("x.manifest.json", b"{}")
     assert {_mode(path) for path in folder.path.iterdir()} == {0o600}
     assert [_mode(path) for path in (folder.path, folder.path.parent)] == [0o700, 0o700]
 
@@ -114,7 +119,7 @@ def test_a_name_that_is_taken_is_never_given_again(folder: Folder, there: str) -
         folder.placeholder("x.dump").write_bytes(b"placeholder")
     before = sorted(path.name for path in folder.path.iterdir())
     with pytest.raises(Refused, match="exists already"):
-        folder.put("x.dump", b"new")
+        _store(folder).put("x.dump", b"new")
     assert sorted(path.name for path in folder.path.iterdir()) == before
     if there == "file":
         assert folder.file("x.dump").read_bytes() == b"old"
@@ -151,13 +156,13 @@ def test_a_file_in_the_place_of_a_folder_is_an_error_with_its_path(root: Path) -
 
 
 def test_private_files_below_private_folders_pass(folder: Folder) -> None:
-    folder.put("x.dump", b"x")
+    _store(folder).put("x.dump", b"x")
     assert exposed_parents(folder.path) == []
     assert permissions(folder, "x.dump").passed
 
 
 def test_a_readable_root_of_all_backups_is_told(folder: Folder) -> None:
-    folder.put("x.dump", b"x")
+    _store(folder).put("x.dump", b"x")
     folder.path.parent.chmod(0o755)
     check = permissions(folder, "x.dump")
     assert (check.passed, check.severity) == (False, Severity.WARN)
@@ -180,7 +185,7 @@ def test_a_folder_above_that_others_may_write_is_told_unless_it_is_sticky(
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
 def test_a_backup_that_others_may_open_fails(folder: Folder, mode: int) -> None:
-    folder.put("x.dump", b"x")
+    _store(folder).put("x.dump", b"x")
     folder.file("x.dump").chmod(mode)
     check = permissions(folder, "x.dump")
     assert (check.passed, check.severity) == (False, Severity.ERROR)
@@ -190,7 +195,7 @@ def test_a_backup_that_others_may_open_fails(folder: Folder, mode: int) -> None:
 
 def test_a_backup_of_another_user_fails(folder: Folder) -> None:
     needs.root()
-    folder.put("x.dump", b"x")
+    _store(folder).put("x.dump", b"x")
     os.chown(folder.file("x.dump"), needs.account("nobody").pw_uid, -1)
     assert "belongs to uid" in permissions(folder, "x.dump").message
 
@@ -231,7 +236,7 @@ def test_sweep_takes_a_leftover_that_was_evicted(folder: Folder) -> None:
 def test_a_placeholder_stands_for_an_evicted_file_under_its_own_name(folder: Folder) -> None:
     folder.placeholder("x.dump").write_bytes(b"placeholder")
     assert folder.evicted("x.dump")
-    assert folder.dumps() == ["x.dump"]
+    assert folder.names(DUMP) == ["x.dump"]
 
 
 def test_a_size_without_blocks_is_a_file_of_holes_and_not_evicted(folder: Folder) -> None:
@@ -239,10 +244,10 @@ def test_a_size_without_blocks_is_a_file_of_holes_and_not_evicted(folder: Folder
         file.truncate(1_000_000)
     assert folder.file("x.dump").stat().st_blocks == 0
     assert not folder.evicted("x.dump")
-    assert folder.hollow("x.dump")
+    assert _store(folder).hollow("x.dump")
     with folder.file("x.dump").open("r+b") as file:
         file.write(MAGIC)
-    assert not folder.hollow("x.dump")
+    assert not _store(folder).hollow("x.dump")
 
 
 @pytest.mark.parametrize(("flags", "dataless"), [(0x40000000, True), (0x40000020, True), (0x20, False)])
@@ -253,23 +258,23 @@ def test_macos_marks_what_is_only_in_the_cloud(flags: int, dataless: bool) -> No
 
 @pytest.mark.parametrize("data", [b"", b"x", bytes(100_000)])
 def test_a_file_that_is_here_is_not_evicted(folder: Folder, data: bytes) -> None:
-    folder.put("x.dump", data)
+    _store(folder).put("x.dump", data)
     assert not folder.evicted("x.dump")
     assert not folder.evicted("y.dump")
 
 
 def test_a_replaced_file_is_the_new_one_and_nothing_else_is_left(folder: Folder) -> None:
     folder.replace("catalog.json", b"old")
-    before = folder.version("catalog.json")
+    before = _store(folder).version("catalog.json")
     folder.replace("catalog.json", b"new")
     assert folder.read("catalog.json") == b"new"
-    assert folder.version("catalog.json") != before
+    assert _store(folder).version("catalog.json") != before
     assert [path.name for path in folder.path.iterdir()] == ["catalog.json"]
 
 
 def test_what_is_not_there_is_told_with_its_path_or_not_at_all(folder: Folder) -> None:
     folder.remove("x.dump")
-    assert folder.version("x.dump") is None
+    assert _store(folder).version("x.dump") is None
     with pytest.raises(LedgerError, match=str(folder.file("x.dump"))):
         folder.read("x.dump")
     assert Folder(folder.path / "none").names(".dump") == []

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ledgerflow_ops.core.catalog.manifest import Manifest
+from ledgerflow_ops.core.catalog.naming import DUMP
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.operation_requests import RestoreRequest, RollbackRequest
@@ -21,7 +22,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.monitoring import doctor
 from ledgerflow_ops.operations.restore import restore, rollback, target_inspection
 from ledgerflow_ops.places import PROJECT
-from ledgerflow_ops_tests.builders import Recorder, folder_of
+from ledgerflow_ops_tests.builders import Recorder
 from ledgerflow_ops_tests.fakes import contained as containers
 from ledgerflow_ops_tests.fakes import engine as engines
 from ledgerflow_ops_tests.fakes import sandboxes, servers
@@ -189,7 +190,7 @@ def test_a_backup_that_is_ended_leaves_nothing_at_work_in_the_container(
     assert child.returncode
     assert sandboxes.until(lambda: not contained.at_work()), contained.at_work()
     assert sandboxes.until(lambda: not containers.processes_with(contained.project.file.name))
-    assert not [name for name in folder_of(contained.env()).dumps() if not str(name).endswith(".partial")]
+    assert not [name for name in contained.env().store.names(DUMP) if not str(name).endswith(".partial")]
 
 
 def at_work(contained: Contained) -> bool:
@@ -210,7 +211,7 @@ def test_a_pg_dump_that_dies_in_there_is_told_and_nothing_is_kept(contained: Con
     with pytest.raises(LedgerError, match=r"pg_dump failed \(exit code 137\)") as told:
         sandboxes.take(contained.env(reporter))
     assert (told.value.exit_code, bool(told.value.hint)) == (1, True)
-    assert not folder_of(contained.env()).dumps()
+    assert not contained.env().store.names(DUMP)
 
 
 def test_a_container_that_stops_in_the_middle_is_told_and_nothing_is_kept(contained: Contained) -> None:
@@ -222,7 +223,7 @@ def test_a_container_that_stops_in_the_middle_is_told_and_nothing_is_kept(contai
         contained.project.up("postgres")
     assert reporter.fired
     assert (told.value.exit_code, bool(told.value.hint)) == (1, True)
-    assert not folder_of(contained.env()).dumps()
+    assert not contained.env().store.names(DUMP)
 
 
 def test_tools_here_that_are_older_than_the_server_in_there_refuse_the_backup(contained: Contained) -> None:
@@ -231,7 +232,7 @@ def test_tools_here_that_are_older_than_the_server_in_there_refuse_the_backup(co
         sandboxes.take(env)
     assert "Take tools_dir out of ledgerflow.toml" in told.value.hint
     assert str(told.value.hint).endswith("make tools VERSION=17")
-    assert not folder_of(env).dumps()
+    assert not env.store.names(DUMP)
 
 
 def test_the_servers_disk_is_not_taken_for_one_of_ours(contained: Contained) -> None:

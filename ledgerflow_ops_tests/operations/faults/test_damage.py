@@ -290,7 +290,7 @@ def test_a_damaged_backup_is_called_bad_by_name(shelves: dict[str, Shelf], kind:
     for shelf, dice in _cases(shelves, kind):
         shelf.lay(deed(shelf, dice))
         name = shelf.today.name
-        if folder_of(shelf.env).version(name.dump) is None or _size(shelf) != len(shelf.today.dump):
+        if shelf.env.store.version(name.dump) is None or _size(shelf) != len(shelf.today.dump):
             assert catalog.entry(shelf.env, name).state == "bad", "a size is compared at a glance"
         examination = verify.verify(shelf.env, name)
         assert not examination.proven

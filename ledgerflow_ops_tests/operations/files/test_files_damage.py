@@ -45,11 +45,11 @@ class Shelf:
 
     def restock(self) -> None:
         """Make the folder hold what it held at first."""
-        folder = folder_of(self.sandbox.env())
-        for file in folder.path.iterdir():
+        env = self.sandbox.env()
+        for file in folder_of(env).path.iterdir():
             file.unlink()
         for name, data in self.files.items():
-            folder.put(name, data)
+            env.store.put(name, data)
 
     def archive(self, manifest: Manifest) -> bytearray:
         return bytearray(self.files[self.name(manifest).files])
@@ -316,7 +316,7 @@ def test_a_crafted_archive_is_refused_and_nothing_is_written_outside(
         ({"path": "link/escaped"}, "does not lie in a folder"),
         ({"path": "notes.txt/x"}, "does not lie in a folder"),
         ({"path": "missing folder/x"}, "does not lie in a folder"),
-        ({"path": "notes.txt"}, "there twice"),
+        ({"path": "notes.txt"}, "comes twice"),
         ({"root": "/elsewhere"}, "does not lie in a folder"),
         ({"archive": "other.files.tar.zst"}, "archive that is not listed"),
     ],
