@@ -30,7 +30,7 @@ from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.e2e.commands import damaged
-from ledgerflow_ops_tests.fakes import sinks
+from ledgerflow_ops_tests.fakes import sandboxes, sinks
 from ledgerflow_ops_tests.fakes.opened import opened
 from ledgerflow_ops_tests.fakes.sinks import Web
 
@@ -348,9 +348,16 @@ class TestWatch:
         assert made.dump.file in fresh()[0][1]
 
     def test_reads_the_index_of_its_backups_once(self, daemon: Daemon) -> None:
-        backup.backup(daemon.bench.env(**daemon.asked), BackupRequest())
-        for _ in range(2):
+        env = daemon.bench.env(**daemon.asked)
+        backup.backup(env, BackupRequest())
+        indexes = env.ctx.settings.state_dir / "index"
+
+        def indexed() -> bool:
             daemon.tick("dev_watch")  # the first one sends a message, which says what is proven
+            return bool([*indexes.glob("dev-*")])
+
+        assert sandboxes.until(indexed), "the backup was never indexed, not even when it was old enough"
+        daemon.tick("dev_watch")
         assert len([path for path in daemon.opened if "/index/dev-" in path]) == 1
 
     def test_of_an_environment_that_is_not_scheduled_is_quiet(self, daemon: Daemon) -> None:
