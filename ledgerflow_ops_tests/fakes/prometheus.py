@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,6 +13,7 @@ from typing import Any
 
 from ledgerflow_ops.adapters.cluster.cluster import free_port
 from ledgerflow_ops_tests import needs
+from ledgerflow_ops_tests.fakes import sandboxes
 
 _PATIENCE = 40.0
 
@@ -47,12 +47,8 @@ class Prometheus:
 
     def wait_for(self, expression: str) -> None:
         """Until a query has an answer."""
-        until = time.monotonic() + _PATIENCE
-        while time.monotonic() < until:
-            if self.query(expression):
-                return
-            time.sleep(0.2)
-        raise AssertionError(f"{expression} never had an answer: {self.get('targets')}")
+        answered = sandboxes.until(lambda: bool(self.query(expression)), _PATIENCE)
+        assert answered, f"{expression} never had an answer: {self.get('targets')}"
 
     def ready(self) -> bool:
         """Whether it answers queries: it listens before that, and says 503 to everybody."""
@@ -90,11 +86,10 @@ def prometheus(folder: Path, target: str, rules: Path) -> Iterator[Prometheus]:
             stderr=log,
         )
     try:
-        found, until = Prometheus(f"http://127.0.0.1:{port}"), time.monotonic() + _PATIENCE
-        while not found.ready():
-            assert child.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < until, f"it is not ready: {(folder / 'log').read_text()}"
-            time.sleep(0.1)
+        found = Prometheus(f"http://127.0.0.1:{port}")
+        sandboxes.until(lambda: found.ready() or child.poll() is not None, _PATIENCE)
+        assert child.poll() is None, (folder / "log").read_text()
+        assert found.ready(), f"it is not ready: {(folder / 'log').read_text()}"
         yield found
     finally:
         child.terminate()

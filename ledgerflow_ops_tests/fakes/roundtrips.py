@@ -9,7 +9,6 @@ from pathlib import Path
 
 from psycopg import sql
 
-from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
@@ -17,25 +16,15 @@ from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest
 from ledgerflow_ops.operations.restore import restore, rollback
 from ledgerflow_ops.operations.restore.restore import Restored
 from ledgerflow_ops_tests.fakes import sandboxes
-from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
+from ledgerflow_ops_tests.fakes.sandboxes import OnServer, Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
 
 
 @dataclass(frozen=True)
-class Case:
+class Case(OnServer):
     """A database that psql made from a script, on a server that stands for the environment's own."""
 
-    sandbox: Sandbox
-    server: Server
     tools: Tools
-
-    @property
-    def database(self) -> Database:
-        return self.sandbox.database
-
-    @property
-    def name(self) -> str:
-        return self.database.parameters["dbname"]
 
     def psql(self, script: str) -> None:
         """Run a script; the first error fails the test."""

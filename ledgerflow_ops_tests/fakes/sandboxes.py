@@ -32,6 +32,7 @@ from ledgerflow_ops.operations.embedded_postgres import Embedded
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import Recorder, folder_of
+from ledgerflow_ops_tests.fakes.servers import Server
 
 Action = Callable[[], object]
 
@@ -216,6 +217,23 @@ def marked(mark: str) -> list[str]:
         except (psutil.Error, OSError):
             continue
     return found
+
+
+@dataclass(frozen=True)
+class OnServer:
+    """A sandbox whose database is on that server."""
+
+    sandbox: Sandbox
+    server: Server
+
+    @property
+    def database(self) -> Database:
+        return self.sandbox.database
+
+    @property
+    def name(self) -> str:
+        """What the database is called."""
+        return self.database.parameters["dbname"]
 
 
 def until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:

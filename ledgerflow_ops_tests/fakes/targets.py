@@ -25,7 +25,7 @@ from ledgerflow_ops.operations.restore.restore import Restored
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.fakes import sandboxes
-from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
+from ledgerflow_ops_tests.fakes.sandboxes import OnServer, Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
 
 MARKED = "UPDATE public.profiles_transaction SET description = 'after the backup' WHERE id = 1"
@@ -34,19 +34,8 @@ _DESCRIPTION = "SELECT description FROM public.profiles_transaction WHERE id = 1
 
 
 @dataclass(frozen=True)
-class Field:
+class Field(OnServer):
     """A ground whose database has a proven backup, first.dump, and went on since."""
-
-    server: Server
-    sandbox: Sandbox
-
-    @property
-    def database(self) -> Database:
-        return self.sandbox.database
-
-    @property
-    def name(self) -> str:
-        return self.database.parameters["dbname"]
 
     def env(self, *arguments: Any, **fields: Any) -> EnvironmentContext:
         return self.sandbox.env(*arguments, **fields)
@@ -106,7 +95,7 @@ def sealed(database: Database) -> Seal:
 def field(root: Path, server: Server, **fields: Any) -> Iterator[Field]:
     """A field of its own on a server, gone afterwards with all that stands beside its database."""
     database = server.books(f"books_{secrets.token_hex(4)}")
-    found = Field(server, Sandbox(root, database, fields))
+    found = Field(Sandbox(root, database, fields), server)
     env = found.env()
     manifest = sandboxes.take(env, BackupRequest(file="first.dump"))
     sandboxes.prove(env, manifest)

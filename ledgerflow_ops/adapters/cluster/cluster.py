@@ -8,9 +8,8 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -53,7 +52,7 @@ class Cluster:
         own(self.account, self.data.parent)
         words = [f"--{name}={value}" if value else f"--{name}" for name, value in options.items()]
         words += [f"--encoding={encoding}", "--no-sync", "--no-instructions", f"--username={superuser}"]
-        with _unnamed(password, self.account) as file:
+        with process.unnamed_file(password.encode(), self.account) as file:
             words += ["--pwfile=/dev/stdin", "--auth=scram-sha-256"] if password else ["--auth=trust"]
             self._run("initdb", "-D", self.data, *words, stdin=file)
         (self.data / "made").touch(mode=0o600)
@@ -134,17 +133,6 @@ class Cluster:
                 f"{name} failed ({process.ended_by(finished.code)}):\n{process.last_lines(finished.errors)}",
                 hint=Hint(f"Is there room on the disk of {self.data}? ", make("doctor"), " shows it."),
             )
-
-
-@contextlib.contextmanager
-def _unnamed(text: str, account: Account | None) -> Iterator[IO[bytes]]:
-    """A file that the account can open as its standard input, and that has no name: no kill leaves it."""
-    with tempfile.TemporaryFile() as file:
-        file.write(text.encode())
-        file.seek(0)
-        if account:
-            os.fchown(file.fileno(), account.uid, account.gid)
-        yield file
 
 
 def _awaken(postmaster: psutil.Process) -> None:

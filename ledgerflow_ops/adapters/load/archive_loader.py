@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -129,18 +128,16 @@ class _Loading:
         printed = self._restore(stage, ["--file=-"])
         if printed.code:
             return printed
-        with tempfile.TemporaryFile() as script:
-            text = transaction_timeout.script_without(printed.out)
-            script.write(column_options.without_options(text, self.how.without))
-            script.seek(0)
+        text = column_options.without_options(
+            transaction_timeout.script_without(printed.out), self.how.without
+        )
+        with process.unnamed_file(text) as script:
             words = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
             return self._watched("psql", words, stdin=script)
 
     def _restore(self, stage: Stage, options: list[str]) -> Finished:
         """One run of pg_restore on the entries of a stage. Their list has no name that a kill would leave."""
-        with tempfile.TemporaryFile() as listed:
-            listed.write(stage.list)
-            listed.seek(0)
+        with process.unnamed_file(stage.list) as listed:
             options = [*options, *(f"--section={section}" for section in stage.sections)]
             options += ["--use-list=/dev/stdin", *self.how.options]
             return self._watched("pg_restore", [*options, self.file], stdin=listed)

@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 import subprocess
+import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -150,6 +151,20 @@ def _communicated(child: subprocess.Popen[bytes], watch: Watcher) -> tuple[bytes
             return child.communicate(timeout=_TICK)
         except subprocess.TimeoutExpired:
             watch.tick()
+
+
+@contextlib.contextmanager
+def unnamed_file(data: bytes, account: Account | None = None) -> Iterator[IO[bytes]]:
+    """A file with `data`, to be a program's standard input. It has no name, so a kill leaves nothing.
+
+    `account` is whoever opens it anew, as /dev/stdin; by default it is ours.
+    """
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        if account:
+            os.fchown(file.fileno(), account.uid, account.gid)
+        yield file
 
 
 @contextlib.contextmanager
