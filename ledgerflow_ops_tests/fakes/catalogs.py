@@ -1,6 +1,5 @@
 """Fills an environment's folder with backups that are whole but never were taken: manifests, proofs."""
 
-import hashlib
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -9,10 +8,10 @@ from ledgerflow_ops.core.catalog.manifest import Manifest, TableContent, TableFa
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.proof import Proof, Verdict
 from ledgerflow_ops.core.catalog.rungs import Rung
-from ledgerflow_ops.core.models import FileFacts
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.core import records
+from ledgerflow_ops_tests.fakes import backup_files
 
 TABLES = tuple(f"public.table_{number:02}" for number in range(24))
 
@@ -35,14 +34,7 @@ def put(
     stem, data = name(env, taken), _data(size)
     counts = dict(zip(TABLES, rows or range(1000, 25000, 1000), strict=False))
     manifest = _manifest(env, stem, taken, data, counts, seconds)
-    folder = folder_of(env).path
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for file, content in (
-        (stem.dump, data),
-        (stem.globals, b"-- roles\n"),
-        (stem.manifest, manifest.encode()),
-    ):
-        _write(env, file, content)
+    backup_files.write(folder_of(env).path, stem.manifest, manifest.encode())
     if proven_at:
         prove(env, manifest, proven_at, verdict)
     return manifest
@@ -52,16 +44,8 @@ def prove(
     env: EnvironmentContext, manifest: Manifest, at: datetime, verdict: Verdict = Verdict.GOOD
 ) -> Proof:
     """The proof of a drill of that backup at that instant."""
-    proof = records.proof(
-        Rung.VALID if verdict is Verdict.GOOD else Rung.HASHED,
-        verdict,
-        file=manifest.dump.file,
-        sha256=manifest.dump.sha256,
-        manifest_digest=manifest.digest,
-        examined_at=at,
-    )
-    _write(env, BackupName.of(manifest.dump.file).proof, proof.encode())
-    return proof
+    rung = Rung.VALID if verdict is Verdict.GOOD else Rung.HASHED
+    return backup_files.prove(folder_of(env).path, manifest, at, rung, verdict)
 
 
 def days(env: EnvironmentContext, last: date, count: int, *, at: str = "02:30") -> list[Manifest]:
@@ -94,28 +78,13 @@ def _manifest(
         for table, rows in counts.items()
     }
     facts = {table: TableFacts(rows=rows, sums={"total": f"{rows}.50"}) for table, rows in counts.items()}
+    folder = folder_of(env).path
     return records.manifest(
-        environment=env.environment,
-        backup_day=taken.astimezone(env.settings.zone).date(),
-        time_zone=env.settings.time_zone,
-        recovery_point=taken,
-        started_at=taken,
-        finished_at=taken + timedelta(seconds=seconds),
+        **backup_files.taken_at(env.environment, env.settings.zone, taken, seconds),
         sample=env.is_sample,
-        dump=FileFacts(file=stem.dump, size=len(data), sha256=_digest(data)),
-        globals=FileFacts(file=stem.globals, size=9, sha256=_digest(b"-- roles\n")),
+        dump=backup_files.write(folder, stem.dump, data),
+        globals=backup_files.write(folder, stem.globals, b"-- roles\n"),
         seal=records.seal(tables=facts),
         contents=records.contents(tables=content),
         durations={"dump": seconds},
     )
-
-
-@cache
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _write(env: EnvironmentContext, file: str, data: bytes) -> None:
-    path = folder_of(env).file(file)
-    path.write_bytes(data)
-    path.chmod(0o600)

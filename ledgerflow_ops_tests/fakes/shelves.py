@@ -6,11 +6,12 @@ from typing import Any
 
 from ledgerflow_ops.core.catalog.manifest import Manifest, TableContent
 from ledgerflow_ops.core.catalog.naming import BackupName
-from ledgerflow_ops.core.catalog.proof import Proof, Verdict
+from ledgerflow_ops.core.catalog.proof import Verdict
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.core import records
+from ledgerflow_ops_tests.fakes import backup_files
 
 SIZE = 20_000
 
@@ -28,15 +29,12 @@ def put(
     """A backup as it would have been taken then; `rung` None leaves it without a proof."""
     name = BackupName(f"ledgerflow_{env.environment}_{taken:%Y%m%d_%H%M}")
     made = _manifest(env, name, taken, size, changes)
-    folder = folder_of(env)
-    folder.prepare()
-    folder.file(name.dump).write_bytes(b"PGDMP".ljust(size, b"\1"))
-    folder.file(name.manifest).write_bytes(made.encode())
+    folder = folder_of(env).path
+    backup_files.write(folder, name.dump, b"PGDMP".ljust(size, b"\1"))
+    backup_files.write(folder, name.manifest, made.encode())
     if rung is not None:
-        folder.file(name.proof).write_bytes(_proof(made, taken, rung, verdict, rto).encode())
-    for file in (name.dump, name.manifest, name.proof):
-        if folder.file(file).exists():
-            folder.file(file).chmod(0o600)
+        at, took = taken + timedelta(minutes=1), {"rto_seconds": rto, "durations": {"restore": rto}}
+        backup_files.prove(folder, made, at, rung, verdict, **took)
     return name
 
 
@@ -46,12 +44,7 @@ def _manifest(
     whole = records.manifest()
     table = TableContent(rows=size // 10, size=size, digest="a" * 32, columns="(id, total)")
     fields: dict[str, Any] = {
-        "environment": env.environment,
-        "backup_day": taken.astimezone(env.settings.zone).date(),
-        "time_zone": env.settings.time_zone,
-        "recovery_point": taken,
-        "started_at": taken,
-        "finished_at": taken + timedelta(seconds=30),
+        **backup_files.taken_at(env.environment, env.settings.zone, taken, seconds=30),
         "dump": whole.dump.model_copy(update={"file": name.dump, "size": size}),
         "globals": None,
         "contents": whole.contents.model_copy(update={"tables": {"public.invoice": table}}),
@@ -59,19 +52,6 @@ def _manifest(
         "durations": {"dump": size / 10_000},
     }
     return whole.model_copy(update={**fields, **changes})
-
-
-def _proof(made: Manifest, taken: datetime, rung: Rung, verdict: Verdict, rto: float) -> Proof:
-    return records.proof(
-        rung,
-        verdict,
-        file=made.dump.file,
-        sha256=made.dump.sha256,
-        manifest_digest=made.digest,
-        examined_at=taken + timedelta(minutes=1),
-        rto_seconds=rto,
-        durations={"restore": rto},
-    )
 
 
 def days(

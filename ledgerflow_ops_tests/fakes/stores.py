@@ -1,7 +1,5 @@
 """Backups that cost nothing: real manifests and proofs beside a few bytes that no pg_dump has written."""
 
-import hashlib
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +12,8 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.proof import Verdict
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.models import FileFacts
 from ledgerflow_ops_tests.core import records
+from ledgerflow_ops_tests.fakes import backup_files
 
 ROOT = "/srv/media"
 _UTC = ZoneInfo("UTC")
@@ -42,49 +40,31 @@ class Store:
 
         With `files` it has an archive of files of its own, and needs those of these earlier states.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
         local = taken.astimezone(self.zone)
         name = BackupName(stem or f"ledgerflow_{self.environment}_{local:%Y%m%d_%H%M%S}")
         dump, roles = f"dump of {taken.isoformat()}".encode(), b"CREATE ROLE owner;\n"
-        self._write(name.dump, dump)
-        self._write(name.globals, roles)
         manifest = records.manifest(
-            environment=self.environment,
-            backup_day=local.date(),
-            time_zone=str(self.zone),
-            recovery_point=taken,
-            started_at=taken,
-            finished_at=taken,
-            dump=_facts(name.dump, dump),
-            globals=_facts(name.globals, roles),
+            **backup_files.taken_at(self.environment, self.zone, taken),
+            dump=backup_files.write(self.path, name.dump, dump),
+            globals=backup_files.write(self.path, name.globals, roles),
             files=None if files is None else self._filed(name, taken, list(files)),
         )
-        self._write(name.manifest, manifest.encode())
+        backup_files.write(self.path, name.manifest, manifest.encode())
         if rung is not None:
             self.prove(manifest, rung, verdict)
         return manifest
 
     def prove(self, manifest: Manifest, rung: Rung = Rung.VALID, verdict: Verdict = Verdict.GOOD) -> None:
         """The proof of an examination that found this."""
-        name = BackupName.of(manifest.dump.file)
-        proof = records.proof(
-            rung,
-            verdict,
-            file=name.dump,
-            sha256=manifest.dump.sha256,
-            manifest_digest=manifest.digest,
-            examined_at=manifest.recovery_point,
-        )
-        self._write(name.proof, proof.encode())
+        backup_files.prove(self.path, manifest, manifest.recovery_point, rung, verdict)
 
     def copy_from(self, other: "Store", manifest: Manifest, *, proof: bool = True) -> None:
         """The same backup here as well, with its proof or without."""
         name = BackupName.of(manifest.dump.file)
         endings = [name.dump, name.globals, name.files, name.manifest, *([name.proof] if proof else [])]
-        self.path.mkdir(parents=True, exist_ok=True)
         for file in endings:
             if (other.path / file).exists():
-                self._write(file, (other.path / file).read_bytes())
+                backup_files.write(self.path, file, (other.path / file).read_bytes())
 
     def evict(self, file: str) -> None:
         """As iCloud does: the bytes are elsewhere, a placeholder is left."""
@@ -102,8 +82,7 @@ class Store:
 
     def _filed(self, name: BackupName, taken: datetime, earlier: Sequence[FilesState]) -> FilesState:
         data = f"files of {taken.isoformat()}".encode()
-        self._write(name.files, data)
-        own = _facts(name.files, data)
+        own = backup_files.write(self.path, name.files, data)
         folder = FileEntry(root=ROOT, path="", kind=FileKind.FOLDER, mode=0o755, mtime_ns=1, owner=(0, 0))
         held = [(state.archive, f"{number}.pdf") for number, state in enumerate(earlier)] + [(own, "own.pdf")]
         entries = [
@@ -119,12 +98,3 @@ class Store:
             entries=(folder, *entries),
             notes=(),
         )
-
-    def _write(self, file: str, data: bytes) -> None:
-        descriptor = os.open(self.path / file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-
-
-def _facts(file: str, data: bytes) -> FileFacts:
-    return FileFacts(file=file, size=len(data), sha256=hashlib.sha256(data).hexdigest())
