@@ -2,7 +2,8 @@
 
     make bench                      all of it, on a 1 GB ledger (about ten minutes on two cores)
     make bench ARGS="--gigabytes 0.1 --rounds 1"
-    make bench ARGS="--only sample"   or ledger, docker, sensors
+    make bench ARGS="--only sample"   or ledger, docker, sensors, imports, status
+    make bench ARGS="--only idle"     what `make up` costs at rest (five minutes)
     make bench ARGS="--only setup"    a first `make backup`; only when it is named, for it downloads a lot
 
 Each figure stands beside the limit it is held to; the exit code is 1 when one is missed.
@@ -17,7 +18,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +25,6 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-from rich.console import Console
 from rich.table import Table
 
 from ledgerflow_ops import sample
@@ -44,30 +43,23 @@ from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops.operations.verification.examination import Examination
-from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests import bench_upkeep, builders
+from ledgerflow_ops_tests.bench_figures import (
+    PROJECT,
+    Figure,
+    console,
+    listed,
+    processor_of_children,
+    ratio,
+    timed,
+)
 from ledgerflow_ops_tests.builders import NOON, folder_of
 from ledgerflow_ops_tests.e2e.bare_machine import bare_machine, commit_project
 from ledgerflow_ops_tests.e2e.commands import Said
 from ledgerflow_ops_tests.fakes import catalogs
 from ledgerflow_ops_tests.fakes import engine as engines
 
-PROJECT = Path(__file__).parent.parent
 _MIB = 1024**2
-console = Console(highlight=False)
-
-
-@dataclass
-class Figure:
-    """One claim: a measured value and the limit it is held to."""
-
-    what: str
-    value: float
-    limit: float
-    unit: str = "×"
-
-    @property
-    def kept(self) -> bool:
-        return self.value <= self.limit
 
 
 @dataclass
@@ -95,15 +87,6 @@ class Memory:
     def growth(self) -> float:
         """MiB above what the process had before."""
         return (self.peak - self.before) / _MIB
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Seconds that `work` takes. What others have written is on the disk before: whoever syncs a file would
-    wait for that as well."""
-    os.sync()
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
 
 
 def program(*command: str | Path, **options: object) -> None:
@@ -163,7 +146,7 @@ def ledger(root: Path, gigabytes: float, rounds: int) -> list[Figure]:
             console.print(f"  backup: pg_dump -Fc {theirs[-1]:.1f} s, sealed and decoded {ours[-1]:.1f} s")
         file = folder_of(env).file(names[-1])
         figures = [
-            Figure("sealed, hashed, decoded backup / pg_dump -Fc", _ratio(ours, theirs), 0.35),
+            Figure("sealed, hashed, decoded backup / pg_dump -Fc", ratio(ours, theirs), 0.35),
             Figure("its file / pg_dump -Fc's", file.stat().st_size / plain.stat().st_size, 1.0),
             Figure("our process above what it had", memory.growth, 64, "MiB"),
         ]
@@ -190,7 +173,7 @@ def _drills(
             raise SystemExit(f"the drill ended at {examination.rung}: {examination.bad}")
         phases = ", ".join(f"{key} {value:.1f}" for key, value in examination.watch.durations.items())
         console.print(f"  drill: pg_restore -j1 {theirs[-1]:.1f} s, ours {ours[-1]:.1f} s ({phases})")
-    return [Figure("drill with full comparison / bare pg_restore -j1", _ratio(ours, theirs), 0.80)]
+    return [Figure("drill with full comparison / bare pg_restore -j1", ratio(ours, theirs), 0.80)]
 
 
 def roles(server: Database) -> None:
@@ -217,16 +200,20 @@ def warm(root: Path, rounds: int) -> list[Figure]:
 
     make("backup")
     theirs, ours = [], []
+    worked: list[float] = []
     try:
         for _ in range(rounds + 2):
             theirs.append(timed(bare_import))
+            before = processor_of_children()
             ours.append(timed(lambda: make("backup")))
+            worked.append(processor_of_children() - before)
     finally:
         make("down")
     console.print(
-        f"  sample: import dagster {_listed(theirs)} s, make backup with its drill {_listed(ours)} s"
+        f"  sample: import dagster {listed(theirs)} s, make backup with its drill {listed(ours)} s "
+        f"(of the processor {listed(worked)} s)"
     )
-    return [Figure("warm make backup of the sample / import dagster", _ratio(ours, theirs), 4.0)]
+    return [Figure("warm make backup of the sample / import dagster", ratio(ours, theirs), 3.5)]
 
 
 def wrapped(rounds: int) -> list[Figure]:
@@ -292,8 +279,8 @@ def sensors(root: Path, rounds: int) -> list[Figure]:
     fresh, worked = [run[0] for run in runs], [run[1] for run in runs]
     memory = [used for _, _, used in ticks(50)]
     console.print(
-        f"  {backups} backups: the first tick ever {first:.1f} s, in fresh processes {_listed(fresh)} s "
-        f"(of the processor {_listed(worked)} s); "
+        f"  {backups} backups: the first tick ever {first:.1f} s, in fresh processes {listed(fresh)} s "
+        f"(of the processor {listed(worked)} s); "
         f"memory after 5 ticks {memory[4] / _MIB:.0f} MiB, after 50 {memory[-1] / _MIB:.0f} MiB"
     )
     return [
@@ -315,34 +302,32 @@ def first(root: Path, rounds: int) -> list[Figure]:
             if installer == "pip":  # as where no wheel of uv fits
                 (machine.clone / "requirements-uv.lock").write_text(f"uv==0 --hash=sha256:{'0' * 64}\n")
             done: list[Said] = []
-            before = _processor_of_children()
+            before = processor_of_children()
             seconds.append(timed(lambda: done.append(machine.make("backup"))))  # noqa: B023
-            worked[installer].append(_processor_of_children() - before)
+            worked[installer].append(processor_of_children() - before)
             if "PROVEN: valid" not in done[0].out:
                 raise SystemExit(f"the first backup failed: {done[0].all}")
             machine.make("down")
             shutil.rmtree(home)
     for installer, seconds in spent.items():
-        processor = _listed(worked[installer])
-        console.print(f"  installed by {installer}: {_listed(seconds)} s (of the processor {processor} s)")
+        processor = listed(worked[installer])
+        console.print(f"  installed by {installer}: {listed(seconds)} s (of the processor {processor} s)")
     return [
         Figure("first make backup on a bare machine", statistics.median(spent["uv"]), 25.0, "s"),
-        Figure("the same / installed by pip", _ratio(spent["uv"], spent["pip"]), 0.5),
+        Figure("the same / installed by pip", ratio(spent["uv"], spent["pip"]), 0.5),
     ]
 
 
-def _processor_of_children() -> float:
-    """Seconds of the processor that the programs used that we have started and that have ended."""
-    times = psutil.Process().cpu_times()
-    return float(times.children_user + times.children_system)
-
-
-def _ratio(ours: list[float], theirs: list[float]) -> float:
-    return statistics.median(ours) / statistics.median(theirs)
-
-
-def _listed(values: list[float]) -> str:
-    return " ".join(f"{value:.2f}" for value in values)
+PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Figure]]] = {
+    "docker": lambda _, asked: wrapped(asked.rounds),
+    "imports": lambda _, asked: bench_upkeep.imports(asked.rounds),
+    "status": lambda root, asked: bench_upkeep.status(root, asked.rounds),
+    "sensors": lambda root, asked: sensors(root, asked.rounds),
+    "sample": lambda root, asked: warm(root, asked.rounds),
+    "idle": lambda root, _: bench_upkeep.idle(root),
+    "ledger": lambda root, asked: ledger(root, asked.gigabytes, asked.rounds),
+    "setup": lambda root, asked: first(root, asked.rounds),
+}
 
 
 def main() -> int:
@@ -350,22 +335,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--gigabytes", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["ledger", "sample", "docker", "sensors", "setup"])
+    parser.add_argument("--only", choices=list(PARTS))
     asked = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="lfb-", dir="/tmp"))
     root.chmod(0o711)
     figures: list[Figure] = []
     try:
-        if asked.only in (None, "docker"):
-            figures += wrapped(asked.rounds)
-        if asked.only in (None, "sensors"):
-            figures += sensors(root, asked.rounds)
-        if asked.only in (None, "sample"):
-            figures += warm(root, asked.rounds)
-        if asked.only in (None, "ledger"):
-            figures += ledger(root, asked.gigabytes, asked.rounds)
-        if asked.only == "setup":
-            figures += first(root, asked.rounds)
+        for name, part in PARTS.items():
+            if asked.only == name or (asked.only is None and name != "setup"):
+                figures += part(root, asked)
     finally:
         shutil.rmtree(root, ignore_errors=True)
     table = Table("figure", "measured", "limit", "", title=f"{asked.rounds} rounds, medians")
