@@ -1,8 +1,8 @@
 """The address of a database in libpq's two forms: a URI, and keywords with values.
 
-Source of the rules: conninfo_uri_parse_options and conninfo_parse in PostgreSQL's fe-connect.c, and the
-chapter "Connection Strings" of its manual. What is wrong is told by its part, never by its text: that may be
-a secret.
+Source of the rules: conninfo_uri_parse_options, conninfo_uri_decode and conninfo_parse in PostgreSQL 17's
+fe-connect.c, and the section "Connection Strings" of its manual (34.1.1). An error names the part that is
+wrong, but never shows its text, which may be a secret.
 """
 
 import re
@@ -20,7 +20,7 @@ _SLASHES = re.compile(r"\\(.)", re.DOTALL)
 
 
 class InvalidAddress(ValueError):
-    """The text is no address; the message names the part that is wrong."""
+    """The text is not an address; the message names the part that is wrong."""
 
 
 def parse_address(text: str) -> dict[str, str]:
@@ -33,7 +33,7 @@ def parse_address(text: str) -> dict[str, str]:
     if scheme := next((scheme for scheme in SCHEMES if text.startswith(scheme)), None):
         return _uri(text.removeprefix(scheme))
     if _URI.match(text) or "=" not in text:
-        raise InvalidAddress("it begins with no scheme of PostgreSQL's and is no list of keywords and values")
+        raise InvalidAddress("it begins with no scheme of PostgreSQL and is no list of keywords and values")
     return _pairs(text)
 
 
@@ -72,10 +72,11 @@ def _hosts(text: str) -> dict[str, str]:
             raise InvalidAddress("a host cannot be read (an IPv6 address stands in brackets)")
         if match[1] == "[]":
             raise InvalidAddress("an IPv6 address is empty")
-        hosts.append(_decoded(match[1].strip("[]"), "the host"))
-        ports_.append(_decoded(match[2] or "", "the port"))
-    parameters = {"host": ",".join(hosts)} if any(hosts) else {}
-    return parameters | ({"port": ",".join(ports_)} if any(ports_) else {})
+        hosts.append(match[1].strip("[]"))
+        ports_.append(match[2] or "")
+    # libpq decodes each list as a whole, so it refuses a space beside a comma.
+    host, port = _decoded(",".join(hosts), "the host"), _decoded(",".join(ports_), "the port")
+    return {name: listed for name, listed in (("host", host), ("port", port)) if listed.strip(",")}
 
 
 def _query(text: str) -> dict[str, str]:
@@ -86,7 +87,7 @@ def _query(text: str) -> dict[str, str]:
         if not equals or "=" in value:
             raise InvalidAddress(f"{what} is not keyword=value")
         keyword, value = _decoded(keyword, what), _decoded(value, what)
-        if (keyword, value) == ("ssl", "true"):  # as JDBC has it; libpq takes it as well
+        if (keyword, value) == ("ssl", "true"):  # JDBC's form, which libpq accepts too
             keyword, value = "sslmode", "require"
         parameters[keyword] = value
     return parameters
@@ -108,7 +109,13 @@ def _pairs(text: str) -> dict[str, str]:
 
 
 def _decoded(text: str, what: str) -> str:
-    """Percent escapes resolved, as libpq does it: no zero byte, and what comes out is UTF-8."""
+    """`text` with its percent escapes resolved, without spaces around it; the result is UTF-8.
+
+    Like libpq from 17 on, it refuses spaces inside the text: they are written as %20.
+    """
+    text = text.strip(" ")
+    if " " in text:
+        raise InvalidAddress(f"{what} holds a space (write it as %20)")
     data = text.encode("utf-8", "surrogateescape")
     plain = _BYTE.sub(lambda escape: b"" if escape[1] == b"00" else bytes.fromhex(escape[1].decode()), data)
     if data.count(b"%") != len(_BYTE.findall(data)) or b"%00" in data:
