@@ -173,7 +173,7 @@ def test_a_failed_check_shows_its_hint(dev: Shell, page: Page, tmp_path: Path) -
     made = dev.ledgerflow("backup", "--json", FILE="damaged.dump", DRILL="0")
     damaged(dev.file("dev", made))
     assert dev.ledgerflow("verify", "--file", "damaged.dump").code == 4
-    opened(page, "/assets/dev/dump?view=checks&checkDetail=integrity", "its SHA-256 is another")
+    opened(page, "/assets/dev/dump?view=checks&checkDetail=integrity", "its SHA-256 differs")
     for check in ("exists", "size", "permissions", "integrity", "sealed", "source_is_real"):
         expect(seen(page, check)).to_be_visible()
     expect(seen(page, "take another backup: make backup")).to_be_visible()

@@ -53,7 +53,7 @@ def test_what_is_found_bad_is_on_record_as_bad(env: EnvironmentContext) -> None:
     assert not drill.drill(env, name).proven
     for one in told(env)[1:]:
         assert (one["result"], one["rung"]) == ("bad", "written")
-        assert "SHA-256 is another" in str(one["error"])
+        assert "SHA-256 differs" in str(one["error"])
 
 
 def test_what_fails_or_is_refused_is_on_record_with_its_reason(root: Path, env: EnvironmentContext) -> None:

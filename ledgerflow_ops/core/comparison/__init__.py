@@ -1,4 +1,4 @@
 """Compares a copy with its seal: contents, definitions, expressions.
 
-What a difference leads to is decided elsewhere.
+What follows from a difference is decided elsewhere.
 """

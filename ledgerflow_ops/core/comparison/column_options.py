@@ -1,15 +1,15 @@
-"""Options of columns in a dump's DDL: which there are, and the DDL without some of them.
+"""Column options in a dump's DDL: which ones it sets, and the DDL without some of them.
 
 PostgreSQL 15.20 keeps a version of its own (`pg_attver`) among the options of every column. The pg_dump of
-another minor version takes it for an option that somebody set, and writes it; servers that do not know it
-refuse it, and those that do write their own value.
+another minor version takes it for an option that a user set, and writes it. Servers that do not know the
+option refuse it, and those that do write their own value.
 """
 
 import re
 from collections.abc import Collection
 
 KNOWN = frozenset({"n_distinct", "n_distinct_inherited"})
-"""What can be set for a column (attribute_reloptions in PostgreSQL's reloptions.c, 9.0 to 19)."""
+"""The options that can be set for a column (attribute_reloptions in PostgreSQL's reloptions.c, 9.0 to 19)."""
 
 _NAME = rb'(?:"(?:[^"]|"")+"|\w+)'
 _STATEMENT = re.compile(
@@ -26,7 +26,7 @@ def unknown_options(ddl: bytes) -> frozenset[str]:
 
 
 def without_options(ddl: bytes, names: Collection[str]) -> bytes:
-    """`ddl` without the column options in `names`; a statement that sets nothing else goes whole."""
+    """`ddl` without the column options in `names`, and without statements that set nothing else."""
 
     def less(match: re.Match[bytes]) -> bytes:
         remaining = [option for option in _options(match) if _name(option) not in names]

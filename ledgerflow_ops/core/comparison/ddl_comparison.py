@@ -1,15 +1,15 @@
-"""The DDL of a dump against that of what was restored from it, object by object.
+"""Compares the DDL of a dump with that of the database restored from it, object by object.
 
-pg_dump writes everything that a dump can carry, and nothing else: what it writes of the restored copy must be
-what it wrote of the source. The text is that of pg_dump and pg_restore, in which a comment line names each
-object. What is left out of the comparison, because it may differ between two databases that are equal:
-casts, parentheses and white space of expressions (see expressions.py), the order in which a table that
-inherits has its columns, in which grants, a policy's roles and an operator family's members are listed,
-tablespaces, and options of columns that a server keeps for itself (see column_options.py).
+pg_dump writes everything that a dump can carry, and nothing else: its output for the restored copy must equal
+its output for the source. Both are texts of pg_dump or pg_restore, in which a comment names each object.
+The comparison ignores what may differ between equal databases: casts, parentheses and white space of
+expressions (see expressions.py); the order of a child table's columns, of grants, of a policy's roles and of
+an operator family's members; tablespaces; and column options that a server sets for itself (see
+column_options.py).
 
-Beyond that a server may word a definition otherwise once it has loaded it, in ways that no list holds. Then
-the archive's DDL is loaded once more, into another database: where that says the same as the copy, the copy
-is what the archive's text means. It holds for definitions, not for properties.
+A server may also print a definition in other words once it has loaded it, in ways that cannot be listed. Then
+the archive's DDL is loaded once more, into another database. Where that prints the same as the copy, the copy
+has the archive's meaning. This applies to definitions, not to properties.
 """
 
 import re
@@ -32,9 +32,9 @@ _STATE = ("SET default_table", "\\restrict", "\\unrestrict")
 """Lines that belong to the script and not to the object above them."""
 _WITH_METHOD = ("TABLE", "MATERIALIZED VIEW")
 _PRIVATE = frozenset({"USER MAPPING", "SUBSCRIPTION", "SERVER", "FOREIGN DATA WRAPPER", "FOREIGN TABLE"})
-"""Kinds whose DDL may hold a password: none of it is told."""
+"""Kinds whose DDL may hold a password: none of it is shown."""
 _UNORDERED = ("DEFAULT ACL", "OPERATOR CLASS", "OPERATOR FAMILY")
-"""Kinds whose lines pg_dump lists in the order in which the catalog happens to hold them."""
+"""Kinds whose lines pg_dump lists in the catalog's physical order."""
 _MAKES_NOTHING = frozenset({"ACL", "DEFAULT ACL", "COMMENT", "SECURITY LABEL", "ROW SECURITY"})
 _QUERIES = frozenset({"VIEW", "MATERIALIZED VIEW", "RULE", "POLICY", "FUNCTION", "PROCEDURE"})
 """Kinds whose definition may be or hold a query."""
@@ -44,7 +44,7 @@ _DEFINED = _QUERIES | {
 }
 """Kinds whose DDL may hold an expression or a query."""
 _SETS = re.compile(r"ALTER .*?( SET DEFAULT | ADD CONSTRAINT | ATTACH PARTITION | ADD TABLE )")
-"""A statement that sets an expression. All others set properties, which have one text."""
+"""A statement that sets an expression. All others set properties, which have only one text."""
 _ROLE = r'(?:"(?:[^"]|"")+"|\w+)'
 _ROLES = re.compile(rf"(?<= TO ){_ROLE}(?:, {_ROLE})+")
 _SHOWN = 100
@@ -54,9 +54,9 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    """What the script says of one object. `method` is the access method that it sets for tables to come.
+    """The script's text of one object. `method` is the default table access method at that point.
 
-    `whole` is the text with its comments and empty lines, which may be within quotes.
+    `whole` is the text with its comments and empty lines, some of which may be inside quotes.
     """
 
     text: str
@@ -67,7 +67,7 @@ class _Object:
 def compare_ddl(dumped: bytes, restored: bytes, remade: bytes | None = None) -> list[Difference]:
     """The differences between the DDL of an archive and that of the database restored from it.
 
-    `remade` is the DDL of what the server made of the archive's definitions once more, where it did.
+    `remade` is the DDL of a second database made from the archive's definitions, where there is one.
     """
     scripts = _scripts(dumped, restored, remade)
     sentences, worded = _difference_sentences(*scripts[:2]), {key for key, _ in _reworded_objects(*scripts)}
@@ -75,12 +75,12 @@ def compare_ddl(dumped: bytes, restored: bytes, remade: bytes | None = None) -> 
 
 
 def reworded_definitions(dumped: bytes, restored: bytes, remade: bytes) -> tuple[RewordedDefinition, ...]:
-    """What the copy words otherwise than the archive, and is what the server makes of the archive's text."""
+    """Definitions that the copy prints in other words than the archive, with the same meaning."""
     return tuple(definition for _, definition in _reworded_objects(*_scripts(dumped, restored, remade)))
 
 
 def _scripts(*texts: bytes | None) -> list[Mapping[Key, "_Object"]]:
-    """The objects of each script; what only servers set is left out of all of them."""
+    """The objects of each script, without column options that servers set for themselves."""
     present = [text for text in texts if text is not None]
     skipped = frozenset[str]().union(*map(column_options.unknown_options, present))
     return [_objects(column_options.without_options(text, skipped)) for text in present]
@@ -89,16 +89,16 @@ def _scripts(*texts: bytes | None) -> list[Mapping[Key, "_Object"]]:
 def _difference_sentences(
     expected: Mapping[Key, "_Object"], found: Mapping[Key, "_Object"]
 ) -> dict[Key, str]:
-    """What is to be told of each object that is not alike in both."""
+    """A sentence for each object that differs."""
     sentences = {}
     made = {(schema, name) for kind, schema, name in expected if kind not in _MAKES_NOTHING}
     for key in sorted({*expected, *found}):
         if key[0] == "ACL" and _same_rights(key, expected.get(key), found.get(key), made):
             continue
         if key not in found:
-            sentences[key] = "the dump makes it, and it is not there"
+            sentences[key] = "it is in the dump and missing from the copy"
         elif key not in expected:
-            sentences[key] = "it is there, and the dump does not make it"
+            sentences[key] = "it is in the copy and not in the dump"
         elif not _alike(key, expected[key], found[key]):
             sentences[key] = _sentence(key, expected[key], found[key])
     return sentences
@@ -122,7 +122,7 @@ def _reworded_objects(
 
 
 def _differs_in_wording(key: Key, dumped: _Object, loaded: _Object) -> bool:
-    """Whether what differs are words of definitions: no property, and no statement that is in one alone."""
+    """Whether only the wording of definitions differs: no property, and no statement is in one text alone."""
     if key[0] not in _DEFINED or dumped.method != loaded.method:
         return False
     lines, others = dumped.text.split("\n"), loaded.text.split("\n")
@@ -138,7 +138,7 @@ def _differs_in_wording(key: Key, dumped: _Object, loaded: _Object) -> bool:
 def _same_rights(
     key: Key, dumped: "_Object | None", restored: "_Object | None", made: set[tuple[str, str]]
 ) -> bool:
-    """Whether grants come to the same. Their name is the kind and the name of what they are on."""
+    """Whether grants have the same effect. Their name is the kind and the name of their object."""
     kind, _, name = key[2].partition(" ")
     elsewhere = (key[1], name.rpartition(".")[0] if kind == "COLUMN" else name) not in made
     before, after = (
@@ -154,7 +154,7 @@ def _difference(key: Key, sentence: str) -> Difference:
 
 
 def _objects(ddl: bytes) -> Mapping[Key, _Object]:
-    """The script cut at its comments. What bears one name (overloaded grants) is taken together."""
+    """The objects of a script, split at its comments. Texts with one name (grants) are joined."""
     script = ddl.decode("utf-8", "surrogateescape")
     texts: dict[Key, list[str]] = defaultdict(list)
     wholes: dict[Key, str] = defaultdict(str)
@@ -174,7 +174,7 @@ def _objects(ddl: bytes) -> Mapping[Key, _Object]:
 
 
 def _is_preinstalled(key: Key) -> bool:
-    """PL/pgSQL is in every new database; that somebody made it anew shows in one of the two only."""
+    """Whether it is PL/pgSQL: it is in every new database, and only a recreated one is in the script."""
     kind, _, name = key
     return (kind, name) in (("EXTENSION", "plpgsql"), ("COMMENT", "EXTENSION plpgsql"))
 
@@ -190,7 +190,7 @@ def _method(text: str, before: str) -> str:
 
 
 def _own_text(key: Key, text: str) -> str:
-    """What of the script is the object's own; a policy's roles in the order of their names."""
+    """The object's own lines; a policy's roles are sorted by name."""
     own = "\n".join(_lines(text))
     if key[0] != "POLICY":
         return own
@@ -216,9 +216,9 @@ def _alike(key: Key, dumped: _Object, restored: _Object) -> bool:
 
 
 def _equal_without_titles(a: str, b: str) -> bool:
-    """Whether the texts are the same but for columns that have a title (`AS name`) in one of them alone.
+    """Whether the texts are equal except for column titles (`AS name`) that only one of them has.
 
-    The titles that a view's own columns have are compared by the seal, as the columns' names.
+    The titles of a view's own columns are compared by the seal, as column names.
     """
     titles_a, titles_b = (list(expressions.titles(text)) for text in (a, b))
     bare_a, bare_b = (expressions.normalised(expressions.untitled(text)) for text in (a, b))

@@ -1,14 +1,15 @@
-"""Reads the plain text of a dump's data as it flows by, and says what each table holds.
+"""Reads the plain text of a dump's data as a stream, and computes what each table holds.
 
-The text is what `pg_restore --data-only -f -` (or `pg_dump --data-only`) prints: comments, SET
-statements, `COPY … FROM stdin;` blocks ended by a line `\\.`, `setval` calls and large objects. DDL is
-kept out on purpose: a function's body may hold a line that looks like a COPY statement.
+The text is what `pg_restore --data-only -f -` (or `pg_dump --data-only`) prints: comments, SET statements,
+`COPY … FROM stdin;` blocks ended by a line `\\.`, `setval` calls and large objects. DDL is excluded on
+purpose: a function's body may hold a line that looks like a COPY statement.
 
-Source of the COPY rules: PostgreSQL's COPY text format. Newlines and backslashes inside values are
+Source of the COPY rules: PostgreSQL's manual, COPY, "Text Format". Newlines and backslashes inside values are
 escaped, so every newline ends a row and `\\.` alone on a line can only be the end of the data.
 
-Rows whose place the server may choose anew (hash partitions of an enum) are dumped partition by partition,
-but loaded through the root: the COPY statement then names the root, and only the comment above the partition.
+Rows that the server may place into another partition (hash partitions of an enum) are dumped partition by
+partition, but loaded through the root. The COPY statement then names the root; only the comment above it
+names the partition.
 """
 
 import re
@@ -72,8 +73,8 @@ class _Table:
 class ContentReader:
     """Takes the text in chunks of any size; memory stays at about one chunk.
 
-    `feed` as it comes, `close` at the end; `close` returns the Contents or raises UnreadableText. Of the
-    tables in `counted` it has the rows in any order as well, in `sums`.
+    Call `feed` with each chunk and `close` at the end; `close` returns the Contents or raises UnreadableText.
+    For the tables in `counted`, `sums` holds digests that do not depend on the order of rows.
     """
 
     def __init__(self, counted: Collection[str] = ()) -> None:
@@ -98,7 +99,7 @@ class ContentReader:
         self._rest = self._keep(data, position)
 
     def close(self) -> Contents:
-        """What was read, once the text has ended where it should."""
+        """The contents of the whole text; UnreadableText where it ended too early."""
         if self._table:
             raise UnreadableText(f"the text ends inside the data of {self._table.name}")
         if not _NOTHING.fullmatch(self._rest):
@@ -110,7 +111,7 @@ class ContentReader:
         )
 
     def _rows(self, data: bytes, start: int) -> int | None:
-        """Take a table's rows from `start`; the position after its end, or None if it goes on."""
+        """Read a table's rows from `start`; the position after its end, or None if it continues."""
         table = self._table
         assert table is not None
         if table.fresh and data.startswith(_END[1:], start):
@@ -122,7 +123,10 @@ class ContentReader:
         return self._finish(end + len(_END))
 
     def _keep(self, data: bytes, position: int) -> bytes:
-        """What must wait for the next chunk. Of a table's rows that is only what may begin its end."""
+        """The bytes that must wait for the next chunk.
+
+        In a table's rows these are only a possible start of its end.
+        """
         if self._table is None or len(data) - position < len(_END):
             return data[position:]
         cut = len(data) - (len(_END) - 1)
@@ -141,7 +145,7 @@ class ContentReader:
         return position
 
     def _statement(self, data: bytes, start: int) -> int | None:
-        """Take one statement from `start`; the position after it, or None if it is not whole yet."""
+        """Read one statement from `start`; the position after it, or None if it is incomplete."""
         match = _STATEMENT.match(data, start)
         if not match:
             return None
@@ -158,7 +162,10 @@ class ContentReader:
         return decode(data, self._codec)
 
     def _begin(self, target: str, comments: str) -> None:
-        """A table's data: `target` is where it goes, `comments` name the table that it is of."""
+        """Begin a table's data.
+
+        `target` is the table it is loaded into, `comments` name the table it is from.
+        """
         name, text = QualifiedName.split(target)
         columns, table = columns_in(text), _nominal(name, comments)
         counted = self.sums.get(table.key)
@@ -188,7 +195,7 @@ def _nominal(target: QualifiedName, comments: str) -> QualifiedName:
 
 
 def all_objects(digests: Mapping[str, str]) -> LargeObjects:
-    """All large objects as one, from the xxh3-128 of each by its oid."""
+    """The number and one digest of all large objects, from the xxh3-128 of each by its OID."""
     whole = xxhash.xxh3_128()
     for oid, digest in sorted(digests.items()):
         whole.update(f"{oid} {digest}\n".encode())

@@ -1,10 +1,10 @@
 """SQL expressions as the server prints them, made comparable.
 
 The server's text of an expression changes when it is loaded again: `x IN ('a','b')` on a varchar is
-printed with the casts in one place before a restore and in another after it. What stays is the text
-without casts, parentheses and white space; quoted parts are kept to the letter. A column of a query that has
-no title gets one when it is loaded again: `NULL::integer` is then printed as `NULL::integer AS int4`
-(`FigureColname` in PostgreSQL's parse_target.c, by which ruleutils.c decides whether it prints one).
+printed with its casts in one place before a restore and in another after it. The text without casts,
+parentheses and white space does not change; quoted parts are kept exactly. A query's column without a title
+gets one when it is loaded again: `NULL::integer` is then printed as `NULL::integer AS int4`
+(`FigureColname` in PostgreSQL's parse_target.c, by which ruleutils.c decides whether to print one).
 """
 
 import hashlib
@@ -33,17 +33,17 @@ def untitled(definition: str) -> str:
 
 
 def titles(definition: str) -> Iterator[str]:
-    """The titles of columns that `untitled` leaves out, in their order."""
+    """The column titles that `untitled` removes, in their order."""
     return (match[0] for match in _TITLE.finditer(definition) if not match[1])
 
 
 def digest(expression: str) -> str:
-    """16 hex digits that stand for the normalised expression; empty for no expression."""
+    """The first 16 hex digits of the SHA-256 of the normalised expression; empty for no expression."""
     if not expression:
         return ""
     return hashlib.sha256(normalised(expression).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def fingerprint(text: str) -> str:
-    """16 hex digits that stand for `text` to the letter."""
+    """The first 16 hex digits of the SHA-256 of `text` as it is."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -1,8 +1,7 @@
-"""What a database holds beside the data of its tables, compared with the archive taken of it.
+"""Compares sequences, large objects and DDL of a database with the archive taken from it.
 
-Sequences stand outside of every snapshot, large objects outside of every table, and the DDL is text
-that only a restore reads: damage to one of them on the way into the file would not be met by a digest
-of the tables.
+Sequences are not covered by snapshots, large objects belong to no table, and only a restore reads the DDL.
+A digest of the tables would not notice damage to them on the way into the file.
 """
 
 from collections import Counter
@@ -13,14 +12,14 @@ from ledgerflow_ops.core.catalog.manifest import Contents, SequenceState
 from ledgerflow_ops.core.comparison.seal_comparison import Difference
 
 _NOISE = (b"--", b"\\restrict", b"\\unrestrict", b"REFRESH MATERIALIZED VIEW ")
-"""Lines in which the DDL of a database and that of its archive may differ: comments with places in the
-archive, the random keys of \\restrict, and the refreshing of views, which only an archive with data has."""
+"""Lines that may differ between the DDL of a database and of its archive: comments with positions in the
+archive, the random keys of \\restrict, and REFRESH statements, which only an archive with data has."""
 _SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
 class SequenceReading:
-    """A sequence as it stands at one instant."""
+    """A sequence's state at one instant."""
 
     state: SequenceState
     ascending: bool
@@ -28,7 +27,7 @@ class SequenceReading:
 
 @dataclass(frozen=True, slots=True)
 class NonTableObjects:
-    """What the source itself says. `objects_digest` is None where large objects were only counted."""
+    """The source's sequences and large objects. `objects_digest` is None where these were only counted."""
 
     sequences: Mapping[str, SequenceReading]
     objects: int
@@ -38,7 +37,7 @@ class NonTableObjects:
 def non_table_against_archive(
     before: NonTableObjects, after: Mapping[str, SequenceReading], contents: Contents
 ) -> list[Difference]:
-    """The source as it was before the dump, and its sequences after it, against the archive's stream."""
+    """The source's state before the dump, and its sequences after it, compared with the archive's stream."""
     differences = [
         Difference("sequences", f"sequence {name}: {sentence}")
         for name, sequence in sorted(before.sequences.items())
@@ -56,8 +55,8 @@ def non_table_against_archive(
 def _sequence_problem(before: SequenceReading, after: SequenceReading, found: SequenceState | None) -> str:
     """What is wrong with the archive's state of a sequence; empty when it can be right.
 
-    One that stood still must be exact. One that moved on must lie on its way; one that was set back or
-    began anew in between may have been anywhere.
+    A sequence that did not move must be equal. One that advanced must lie between its two readings. One that
+    was set back or restarted in between may have had any value.
     """
     if found is None:
         return "missing"
@@ -71,9 +70,9 @@ def _sequence_problem(before: SequenceReading, after: SequenceReading, found: Se
 
 
 def ddl_against_archive(source: bytes, archive: bytes) -> list[Difference]:
-    """The DDL of the source against that of the archive, line by line, in any order.
+    """The DDL of the source compared with that of the archive, line by line, in any order.
 
-    The order is left out because pg_dump sorts by what depends on what, and with the data more does.
+    The order is ignored because pg_dump sorts by dependencies, and with data there are more of them.
     """
     expected, found = _lines(source), _lines(archive)
     return [

@@ -1,21 +1,21 @@
-"""The schema public as pg_dump before 15 has it: with its grants, and without its owner.
+"""The schema public as pg_dump before 15 writes it: with its grants, and without its owner.
 
 From 15 on pg_dump writes the owner too (`dumpNamespace` and `getNamespaces` in pg_dump.c), and a new database
-of those servers has another owner and other grants for it to begin with.
+of those servers starts with another owner and other grants for it.
 """
 
 from ledgerflow_ops.core.catalog.manifest import Seal
 from ledgerflow_ops.core.comparison import expressions
 
 NAME = "schema public"
-"""What the inventory calls it."""
+"""Its name in the inventory."""
 _WRITTEN_FROM = 15
 
 
 def as_dumped(seal: Seal, found: Seal, structure: str, major: int, dumper: int) -> Seal:
-    """The seal, as far as a pg_dump of the major version `dumper` wrote the schema that it speaks of.
+    """The seal as far as a pg_dump of the major version `dumper` writes the schema public.
 
-    `structure` is what the inventory of the copy, on a server of the version `major`, says of the schema: its
+    `structure` is the schema's entry in the inventory of the copy, on a server of major version `major`: its
     owner and, after a bar, its grants.
     """
     if dumper >= _WRITTEN_FROM or NAME not in seal.objects.keys() & found.objects.keys():

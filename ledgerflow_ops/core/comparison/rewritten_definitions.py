@@ -1,10 +1,10 @@
-"""Definitions that the server words otherwise once it has loaded them, without meaning anything else by it.
+"""Definitions that the server prints in other words once it has loaded them, with the same meaning.
 
-PostgreSQL keeps a definition parsed, and prints it (ruleutils.c) when it is asked. What it printed, loaded
-and printed again, can be another text: a function's alias list has the columns that its row type got later,
-`(- 1)` is then `'-1'::integer`, a repeated `GROUP BY 'x'::text` is there once. The seal holds a digest of
-the source's text, the archive holds that text itself, and the copy has its own. So a sealed digest that is
-not the copy's is still right where it is that of the copy's definition with the archive's words in it.
+PostgreSQL stores a parsed definition and prints it (ruleutils.c) on request. Its output, loaded and printed
+again, can be another text: a function's alias list gains the columns that its row type got later, `(- 1)`
+becomes `'-1'::integer`, a repeated `GROUP BY 'x'::text` is printed once. The seal holds a digest of the
+source's text, the archive holds the text itself, and the copy has its own. A sealed digest that differs from
+the copy's is still right if it is that of the copy's definition with the archive's words in it.
 """
 
 import re
@@ -19,24 +19,24 @@ from ledgerflow_ops.core.comparison import expressions
 _WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\w+|\s+|.""", re.DOTALL)
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _MOST = 4_000_000
-"""Pairs of words that are looked at: what is longer is taken for one change."""
+"""The most pairs of words that are compared: a longer stretch counts as one change."""
 
 Span = tuple[int, int, int]
-"""The same text in both: where it begins in the loaded one, where in the dumped one, how long it is."""
+"""A common stretch: its start in the loaded text, its start in the dumped text, its length."""
 
 
 @dataclass(frozen=True)
 class RewordedDefinition:
-    """An object's DDL in the archive, and in the copy that was loaded from it: the same in other words."""
+    """An object's DDL in the archive and in the copy loaded from it: the same meaning in other words."""
 
     dumped: str
     loaded: str
 
     def sources(self, definition: str) -> Iterator[str]:
-        """What `definition`, as the copy words it, may have been in the source.
+        """The texts that `definition`, in the copy's words, may have had in the source.
 
-        It is made of parts with `|` between them, of which the last one has to be found in the copy's DDL.
-        The semicolon at the end of a query may be further on there: after WITH NO DATA or CHECK OPTION.
+        It consists of parts separated by `|`; the last one must occur in the copy's DDL. The semicolon at the
+        end of a query may follow later there: after WITH NO DATA or CHECK OPTION.
         """
         if definition.endswith(";"):
             yield from (f"{beginning};" for beginning in self.sources(definition[:-1]))
@@ -54,7 +54,7 @@ class RewordedDefinition:
             return
 
     def _dumped(self, part: str) -> Iterator[str]:
-        """What stands in the archive in the places where the copy has `part`."""
+        """The archive's texts at the places where the copy has `part`."""
         place = self.loaded.find(part)
         while place >= 0:
             for begin in self._places(place):
@@ -64,12 +64,12 @@ class RewordedDefinition:
             place = self.loaded.find(part, place + 1)
 
     def _places(self, place: int) -> set[int]:
-        """Where in the archive's text a place of the copy's is."""
+        """The positions in the archive's text that match a position in the copy's."""
         return {there + place - here for here, there, size in self._same if here <= place <= here + size}
 
     @cached_property
     def _same(self) -> list[Span]:
-        """What both texts have in common: whole lines, and words of lines that differ."""
+        """The common stretches of both texts: whole lines, and words of lines that differ."""
         return list(_common(self.loaded, self.dumped, _LINE, 0, 0))
 
 
@@ -79,10 +79,10 @@ def as_loaded(
     definitions: Mapping[str, str],
     reworded: Sequence[RewordedDefinition],
 ) -> dict[str, ObjectDigest]:
-    """The sealed objects, those of which the copy only words the definition otherwise with its digest.
+    """The sealed objects; those whose definition the copy only prints in other words get the copy's digest.
 
-    `definitions` are those of the copy as it words them, `reworded` what was shown to be the same: of one
-    text the server makes the other, whichever object it is found in.
+    `definitions` are the copy's own texts. `reworded` are pairs of texts shown to mean the same, whichever
+    object they occur in.
     """
     objects = dict(sealed)
     for name in sealed.keys() & found.keys() & definitions.keys() if reworded else ():
@@ -95,7 +95,7 @@ def as_loaded(
 
 
 def _is_reworded(digest: str, definition: str, reworded: Sequence[RewordedDefinition]) -> bool:
-    """Whether `digest` is that of `definition` in the archive's words, with titles of columns or without."""
+    """Whether `digest` is that of `definition` in the archive's words, with or without column titles."""
     sources = (source for pair in reworded for source in pair.sources(definition))
     return any(
         digest in (expressions.digest(expressions.untitled(source)), expressions.digest(source))
@@ -104,13 +104,13 @@ def _is_reworded(digest: str, definition: str, reworded: Sequence[RewordedDefini
 
 
 def _starts(definition: str) -> Iterator[int]:
-    """Where a part of it may begin: the longest ending first."""
+    """The positions at which the last part may begin, the longest ending first."""
     yield 0
     yield from (match.end() for match in re.finditer(r"\|", definition))
 
 
 def _common(a: str, b: str, cut: re.Pattern[str], at_a: int, at_b: int) -> Iterator[Span]:
-    """The stretches that `a` and `b`, cut in pieces, have in common; they begin at `at_a` and `at_b`."""
+    """The common stretches of `a` and `b`, split by `cut`; the texts begin at `at_a` and `at_b`."""
     ours, theirs = cut.findall(a), cut.findall(b)
     head = _alike(ours, theirs)
     tail = _alike(ours[head:][::-1], theirs[head:][::-1])
@@ -124,7 +124,7 @@ def _common(a: str, b: str, cut: re.Pattern[str], at_a: int, at_b: int) -> Itera
 
 
 def _within(ours: list[str], theirs: list[str], cut: re.Pattern[str], at_a: int, at_b: int) -> Iterator[Span]:
-    """As `_common`, of pieces; lines that differ are looked at word by word."""
+    """Like `_common`, for pieces; lines that differ are compared word by word."""
     for kind, i, j, k, m in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
         here, there = at_a + sum(map(len, ours[:i])), at_b + sum(map(len, theirs[:k]))
         if kind == "equal":
@@ -134,6 +134,6 @@ def _within(ours: list[str], theirs: list[str], cut: re.Pattern[str], at_a: int,
 
 
 def _alike(ours: Sequence[str], theirs: Sequence[str]) -> int:
-    """How many pieces are the same from the beginning."""
+    """How many pieces are equal from the beginning."""
     pairs = enumerate(zip(ours, theirs, strict=False))
     return next((n for n, (a, b) in pairs if a != b), min(len(ours), len(theirs)))

@@ -1,7 +1,7 @@
-"""The rows of a table in any order, and those of partitions that a load may have placed anew.
+"""Compares the rows of tables in any order, also those of partitions that a load may have moved.
 
-A table is a set of rows: a digest of its text in one order says that it is equal, and not that it differs.
-Where it does differ, the rows themselves decide: their number, and the sum of a hash of each.
+A table is a set of rows: an equal digest of its text proves that it is equal, but a different one does not
+prove that it differs. Then the number of rows and the sum of a hash of each decide.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,9 +19,10 @@ _EXACT = Context(prec=200_000, traps=[])
 
 @dataclass(slots=True)
 class RowSum:
-    """COPY text as it comes, in chunks of any size, as a number of rows and a sum over them.
+    """The number of rows of a COPY text and the sum of their xxh3-128 hashes, modulo 2**128.
 
-    `columns` are those of the text, unquoted; rows count with their values in the order of the names.
+    `columns` are those of the text, unquoted. Each row is hashed with its values in the order of column
+    names.
     """
 
     columns: Sequence[str] = ()
@@ -44,22 +45,22 @@ class RowSum:
 
 
 def sum_tables(sums: Iterable[RowSum]) -> tuple[int, int]:
-    """The rows of several tables: how many, and the sum over them."""
+    """The number of rows of several tables, and the sum over them."""
     taken = list(sums)
     return sum(table.rows for table in taken), sum(table.total for table in taken) % _WHOLE
 
 
 def _ordered(line: bytes, order: Sequence[int]) -> bytes:
-    """A row with its values in another order: in COPY text a tab only ever ends a value."""
+    """A row with its values in another order. In COPY text a tab only ever separates values."""
     values = line.split(b"\t")
     return b"\t".join([values[place] for place in order])
 
 
 def reordered_groups(expected: Contents, found: Contents) -> list[frozenset[str]]:
-    """The groups of tables whose rows must be compared in any order: equal ones do not differ.
+    """The groups of tables that differ, but whose rows may be equal in another order.
 
-    A group is one table that has as many rows and bytes as expected, in another order; or the partitions that
-    are loaded through one root, any of which differs.
+    A group is one table with the expected number of rows and bytes, or the partitions that are loaded through
+    one root, of which any differs.
     """
     groups: dict[str, set[str]] = {}
     for name, table in expected.tables.items():
@@ -88,9 +89,9 @@ def _plain(table: TableContent) -> TableContent:
 
 
 def with_roots(expected: Contents, found: Contents) -> Contents:
-    """`found`, which was read from tables, with the roots that the archive loads them through.
+    """`found`, which was read from tables, with the roots through which the archive loads them.
 
-    A load through the root may put every row where it was, and then nothing else differs.
+    A load through the root may put every row back into its partition, and then nothing else differs.
     """
     roots = {name: table.root for name, table in expected.tables.items() if table.root}
     tables = {
@@ -100,13 +101,13 @@ def with_roots(expected: Contents, found: Contents) -> Contents:
 
 
 def with_expected(expected: Contents, found: Contents, names: Iterable[str]) -> Contents:
-    """`found` with these tables as expected: their rows have been shown to be the same."""
+    """`found` with the expected contents of these tables, whose rows were shown to be equal."""
     equal = {name: expected.tables[name] for name in names}
     return found.model_copy(update={"tables": {**found.tables, **equal}})
 
 
 def merge_partitions(tables: Mapping[str, TableFacts], contents: Contents) -> dict[str, TableFacts]:
-    """Counts and sums with those of partitions loaded through one root added up, under the root's name."""
+    """Counts and sums; those of partitions loaded through one root are added up under the root's name."""
     roots = {name: table.root for name, table in contents.tables.items() if table.root}
     merged: dict[str, TableFacts] = {}
     for name, facts in tables.items():
@@ -116,7 +117,10 @@ def merge_partitions(tables: Mapping[str, TableFacts], contents: Contents) -> di
 
 
 def _merge_facts(facts: Sequence[TableFacts], *, exact: bool) -> TableFacts:
-    """Several tables' facts as one. Sums are made plain: how many zeros end one depends on its rows."""
+    """The facts of several tables added up.
+
+    Trailing zeros of sums are removed, since they depend on the rows.
+    """
     if not exact:
         return facts[0]
     columns = dict.fromkeys(column for table in facts for column in table.sums)

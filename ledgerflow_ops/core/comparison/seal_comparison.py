@@ -1,4 +1,4 @@
-"""Compares what is with what was sealed. Each difference is a sentence that names the object."""
+"""Compares a database with its seal. Each difference is a sentence that names the object."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not as sealed; `cause` is the kind of comparison that found it."""
+    """One difference from the seal; `cause` is the kind of comparison that found it."""
 
     cause: str
     sentence: str
 
 
 def rows_against_seal(seal: Seal, contents: Contents) -> list[Difference]:
-    """Row counts in the archive's stream against those counted in the source."""
+    """Row counts in the archive's stream compared with those counted in the source."""
     expected = {name: facts.rows for name, facts in seal.tables.items()}
     found = {name: table.rows for name, table in contents.tables.items() if name in expected or table.rows}
     return _mapping_differences(
@@ -29,7 +29,7 @@ def rows_against_seal(seal: Seal, contents: Contents) -> list[Difference]:
 
 
 def source_against_archive(seal: Seal, contents: Contents) -> list[Difference]:
-    """Full source digests (where they were taken) against those of the archive's stream."""
+    """Digests read from the source (where they were taken) compared with those of the archive's stream."""
     if seal.content is None:
         return []
     found = {name: table.digest for name, table in contents.tables.items() if name in seal.content}
@@ -39,7 +39,7 @@ def source_against_archive(seal: Seal, contents: Contents) -> list[Difference]:
 
 
 def contents_equal(expected: Contents, found: Contents) -> list[Difference]:
-    """The committed contents against those read again."""
+    """The committed contents compared with those read again."""
     differences = _mapping_differences(
         "contents", "table", expected.tables, found.tables, lambda n, a, b: _table_sentence(n, a.rows, b.rows)
     )
@@ -59,17 +59,17 @@ def contents_equal(expected: Contents, found: Contents) -> list[Difference]:
 def _table_sentence(name: str, sealed: int, found: int) -> str:
     if sealed != found:
         return f"{name}: {sealed} rows sealed, {found} found"
-    return f"{name}: the same number of rows ({found}), but other data"
+    return f"{name}: the same number of rows ({found}), but different data"
 
 
 def facts_equal(
     expected: Seal, found: Seal, *, same_major: bool, contents: Contents | None = None
 ) -> list[Difference]:
-    """The seal against one taken of the restored database: sums, objects, sequences, roles.
+    """The seal compared with one taken of the restored database: sums, objects, sequences, extensions, roles.
 
     `same_major`: whether both servers are of one major version; expressions are compared only then,
     because servers of different versions print the same expression differently. `contents` are those of
-    the archive: they name the partitions whose rows are compared as their root's.
+    the archive: they name the partitions whose rows are compared together, under their root.
     """
     sealed, restored = (
         merge_partitions(seal.tables, contents) if contents else seal.tables for seal in (expected, found)
@@ -91,7 +91,7 @@ def facts_equal(
 
 
 _LATER = ("large object ", "comment on large object ")
-"""Objects that only seals of this version on have, or have all of."""
+"""Objects that seals of earlier versions lack, wholly or in part."""
 
 
 def upgrade_seal(
@@ -103,13 +103,13 @@ def upgrade_seal(
     carried: bool,
     earlier: Collection[str] = (),
 ) -> Seal:
-    """A seal that an earlier version took, as this version would have taken it.
+    """A seal of an earlier version, converted to what this version would have taken.
 
-    It counted some of what belongs to an extension (`extended`) as objects, and all options of a column, also
-    those that no dump carries. Where the copy was shown to hold all that the dump `carried`, by its DDL, what
-    such a seal says of columns beyond that is left out, and of the objects in `earlier`, of which it took
-    another text. It lacks some of what is said of large objects. Its definitions were digested with the
-    titles of columns, as those in `titled` are.
+    Earlier versions counted some members of extensions (`extended`) as objects, and recorded all options of a
+    column, also those that no dump carries. Where the DDL showed that the copy holds all that the dump
+    `carried`, the copy's facts replace the sealed ones of columns and of the objects in `earlier`, whose text
+    was taken differently. Earlier versions lack some facts of large objects. They digested definitions with
+    column titles, like those in `titled`.
     """
     objects = {name: item for name, item in expected.objects.items() if name not in extended}
     same = {name for name, item in objects.items() if item.definition and item.definition == titled.get(name)}
@@ -129,9 +129,9 @@ def as_sealed_earlier(
     found: Mapping[str, ObjectDigest],
     earlier: Mapping[str, ObjectDigest],
 ) -> dict[str, ObjectDigest]:
-    """The sealed objects, those of which an `earlier` version took another text with what is `found` of them.
+    """The sealed objects; where an `earlier` version took another text, the digest `found` now replaces it.
 
-    Structure and definition each for itself: a difference in one of them stays one.
+    Structure and definition are replaced separately, so that a difference in one of them stays.
     """
     objects = dict(sealed)
     for name in sealed.keys() & found.keys() & earlier.keys():
@@ -144,9 +144,9 @@ def as_sealed_earlier(
 
 
 def versions_sentence(expected: Mapping[str, str], found: Mapping[str, str]) -> str:
-    """What to tell of extensions that are there in another version; empty when there are none.
+    """A sentence about extensions with another version than sealed; empty when there are none.
 
-    A dump names an extension without its version: the server it is restored on makes its own.
+    A dump names an extension without its version: the server that it is restored on creates its own.
     """
     other = [
         f"{name} {version} was sealed, {found[name]} is here"
@@ -157,7 +157,7 @@ def versions_sentence(expected: Mapping[str, str], found: Mapping[str, str]) -> 
 
 
 def files_equal(expected: Iterable[FileEntry], found: Iterable[FileEntry]) -> list[Difference]:
-    """The files of a manifest against those unpacked: kind, mode, size, contents, where a link leads."""
+    """The files of a manifest compared with those unpacked: kind, mode, size, contents, target of a link."""
     wanted, unpacked = ({entry.display_path: entry for entry in entries} for entries in (expected, found))
     differences = []
     for place in sorted({*wanted, *unpacked}):
@@ -171,25 +171,25 @@ def files_equal(expected: Iterable[FileEntry], found: Iterable[FileEntry]) -> li
 
 
 def _file_difference(a: FileEntry, b: FileEntry) -> str:
-    """What differs between an entry and what was found in its place; empty when nothing does."""
+    """What differs between an entry and the unpacked one; empty when nothing does."""
     if a.kind is not b.kind:
         return f"a {a.kind} in the manifest, a {b.kind} found"
     if a.size != b.size:
         return f"{a.size} bytes in the manifest, {b.size} found"
     if a.sha256 != b.sha256:
-        return "its contents have changed: its SHA-256 is another"
+        return "its contents have changed: its SHA-256 differs"
     if a.target != b.target:
         return f"leads to {a.target} in the manifest, to {b.target} as found"
-    if a.mode != b.mode and a.kind is not FileKind.LINK:  # a link's own mode is the system's choice
+    if a.mode != b.mode and a.kind is not FileKind.LINK:  # the system chooses the mode of a link
         return f"mode {a.mode:04o} in the manifest, {b.mode:04o} found"
     return ""
 
 
 def roles_equal(expected: Mapping[str, RoleFacts], found: Mapping[str, RoleFacts]) -> list[Difference]:
-    """The sealed roles against those found; roles that only the finder has do not matter."""
+    """The sealed roles compared with those found; further roles on this server do not matter."""
     shared = {name: role for name, role in found.items() if name in expected}
     return _mapping_differences(
-        "roles", "role", expected, shared, lambda n, a, b: f"role {n}: other attributes or members"
+        "roles", "role", expected, shared, lambda n, a, b: f"role {n}: attributes or memberships differ"
     )
 
 

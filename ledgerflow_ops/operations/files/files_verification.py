@@ -39,7 +39,7 @@ def _differs(env: EnvironmentContext, facts: FileFacts) -> str:
         return f"{facts.file} has {size} bytes; {facts.size} were committed."
     found = env.store.content(facts.file, lambda done: env.ctx.reporter.moved(done, facts.size))
     if found != (facts.size, facts.sha256):
-        return f"{facts.file} has changed since it was committed: its SHA-256 is another."
+        return f"{facts.file} has changed since it was committed: its SHA-256 differs."
     return ""
 
 

@@ -155,7 +155,7 @@ class _Look:
         if size != facts.size:
             return f"{facts.file} has {size} bytes; {facts.size} were committed."
         if sha256 != facts.sha256:
-            return f"{facts.file} has changed since it was committed: its SHA-256 is another."
+            return f"{facts.file} has changed since it was committed: its SHA-256 differs."
         return ""
 
     def listed(self) -> Iterator[Check]:

@@ -124,10 +124,10 @@ def test_what_differs_is_told_by_its_object(
 def test_what_is_missing_and_what_was_added_are_told() -> None:
     other = ("u", "TABLE", "CREATE TABLE shop.u (\n);")
     assert _found(_script(TABLE, other), _script(TABLE)) == [
-        "table shop.u: the dump makes it, and it is not there"
+        "table shop.u: it is in the dump and missing from the copy"
     ]
     assert _found(_script(TABLE), _script(TABLE, other)) == [
-        "table shop.u: it is there, and the dump does not make it"
+        "table shop.u: it is in the copy and not in the dump"
     ]
     assert _found(_script(), _script()) == []
 

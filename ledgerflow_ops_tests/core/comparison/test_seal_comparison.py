@@ -96,12 +96,12 @@ def test_data_that_differs_from_the_source_names_the_table() -> None:
         (
             {"tables": with_tables(public__invoice=table(digest="0" * 32))},
             "contents",
-            "public.invoice: the same number of rows (3), but other data",
+            "public.invoice: the same number of rows (3), but different data",
         ),
         (
             {"tables": with_tables(public__invoice=table(columns="(id)"))},
             "contents",
-            "public.invoice: the same number of rows (3), but other data",
+            "public.invoice: the same number of rows (3), but different data",
         ),
         ({"tables": with_tables(public__customer=None)}, "contents", "table public.customer: missing"),
         ({"tables": with_tables(public__more=table())}, "contents", "table public.more: not in the seal"),
@@ -158,7 +158,7 @@ def test_contents_that_differ_name_the_object(changes: dict[str, Any], cause: st
         (
             {"roles": {"owner": RoleFacts(attributes="", member_of=("staff",))}},
             "roles",
-            "role owner: other attributes or members",
+            "role owner: attributes or memberships differ",
         ),
     ],
 )

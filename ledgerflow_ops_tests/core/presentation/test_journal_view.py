@@ -123,5 +123,5 @@ def test_a_row_reads_well() -> None:
     assert journal_view.entry_row(guard, VIENNA)[1:5] == ("-", "ledger_docker", "refused", "docker rm x")
     rotated = entry(what="rotate", result="ok", removed=["a.dump", "b.dump"], seconds=0.31)
     assert journal_view.entry_row(rotated, VIENNA)[2:5] == ("rotate", "ok", "2 removed, 0.3 s")
-    bad = entry(result="bad", error="its SHA-256 is another\nsecond line", rung="written")
-    assert journal_view.entry_row(bad, VIENNA)[3:5] == ("bad", "its SHA-256 is another")
+    bad = entry(result="bad", error="its SHA-256 differs\nsecond line", rung="written")
+    assert journal_view.entry_row(bad, VIENNA)[3:5] == ("bad", "its SHA-256 differs")

@@ -78,7 +78,7 @@ def test_the_record_says_everything_to_a_person() -> None:
     incident.searched = ["/backups/prod", "/archive/prod"]
     incident.timeline = [Event(NOON, "recovery begun")]
     incident.candidates = [
-        CandidateVerdict("/backups/prod/b.dump", NOON, "its SHA-256 is another.\nmore"),
+        CandidateVerdict("/backups/prod/b.dump", NOON, "its SHA-256 differs.\nmore"),
         CandidateVerdict("/archive/prod/a.dump", NOON - timedelta(days=1)),
     ]
     incident.recovery_point, incident.lost = NOON - timedelta(days=1), timedelta(days=1, hours=2)
@@ -91,7 +91,7 @@ def test_the_record_says_everything_to_a_person() -> None:
         "Why: volume deleted",
         "1 day, 2:00:00 before the recovery",
         "| public.invoice | 5 | 3 |",
-        "rejected: its SHA-256 is another. more",
+        "rejected: its SHA-256 differs. more",
         "/archive/prod/a.dump (2026-11-22T12:00:00+00:00): HOLDS: restored",
         "- [ ] Take a new backup",
         "## Commands run\n\nNothing.",

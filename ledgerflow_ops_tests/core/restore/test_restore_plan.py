@@ -111,7 +111,7 @@ def test_an_empty_one_needs_no_force() -> None:
 @pytest.mark.parametrize(
     ("fields", "cause"),
     [
-        ({"trouble": "its SHA-256 is another."}, "file"),
+        ({"trouble": "its SHA-256 differs."}, "file"),
         ({"rung": None}, "file"),
         ({"rung": Rung.DECRYPTED}, "file"),
         ({"manifest": None}, "manifest"),

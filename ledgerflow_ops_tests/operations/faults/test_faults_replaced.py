@@ -331,7 +331,7 @@ def test_holes_are_read_and_bad_and_a_proof_of_other_bytes_does_not_come_back(
     _holes(file, file)
     bad = verify.verify(env, name).bad
     assert bad is not None
-    assert "its SHA-256 is another" in bad.message
+    assert "its SHA-256 differs" in bad.message
     assert bad.hint
     assert sandbox.states() == {name.stem: "bad"}
     file.write_bytes(whole)
@@ -456,7 +456,7 @@ def test_a_folder_that_cannot_be_written_makes_nothing_bad_and_hides_nothing_bad
         stream.write(bytes([last[0] ^ 1]))
     told = _as_nobody(sandbox, name)
     for word in ("verify", "drill"):
-        assert "its SHA-256 is another" in told[word][1]
+        assert "its SHA-256 differs" in told[word][1]
     assert [said.startswith(f"not noted beside {name.dump}: ") for said in told["said"]] == [True, True]
 
 

@@ -237,7 +237,7 @@ HARMS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "contents": (
         lambda top: (top / "notes.txt").write_text("owed\n" * 2000),
-        "notes.txt: its contents have changed: its SHA-256 is another",
+        "notes.txt: its contents have changed: its SHA-256 differs",
     ),
     "missing": (lambda top: (top / "notes.txt").unlink(), "notes.txt: missing"),
     "more": (lambda top: (top / "more").touch(), "more: not in the manifest"),

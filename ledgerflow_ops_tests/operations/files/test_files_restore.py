@@ -166,7 +166,7 @@ def test_a_damaged_archive_is_refused_before_anything_is_touched(
     data = bytearray(path.read_bytes())
     data[-100] ^= 1
     path.write_bytes(data)
-    with pytest.raises(BadBackup, match="SHA-256 is another"):
+    with pytest.raises(BadBackup, match="SHA-256 differs"):
         put_in_place(sandbox.env(), manifest, "a1", NOON)
     assert (_tree(sandbox), _beside(sandbox)) == (harmed, [])
 
