@@ -108,7 +108,7 @@ def test_a_rotation_that_asks_fails_with_its_hint_and_removes_nothing(bench: Ben
         told = failure.step_failure_data.user_failure_data
         assert told is not None
         assert "12 of 20 backups would be removed at once, more than 34%" in (told.description or "")
-        assert "CONFIRM=dev make rotate" in str(told.metadata["hint"].value)
+        assert "LEDGER_ENV=dev make rotate CONFIRM=dev" in str(told.metadata["hint"].value)
         assert told.metadata["exit_code"].value == 3
         assert Store(folder_of(env).path).names() == names
         plan = metadata(launched(bench, opened))

@@ -103,7 +103,7 @@ def test_an_end_that_cannot_be_is_refused_and_nothing_is_pinned(
     ("file", "reason", "said", "hint"),
     [
         ("", "a reason", "pin needs FILE=", "make status"),
-        (OLD, "", "pin needs REASON=", f'REASON="year-end closing" LEDGER_ENV=dev make pin FILE={OLD}'),
+        (OLD, "", "pin needs REASON=", f"LEDGER_ENV=dev make pin REASON='year-end closing' FILE={OLD}"),
         (OLD, "  ", "pin needs REASON=", "make pin"),
         ("nothing.dump", "a reason", "There is no nothing.dump in", "make status"),
         ("2020-01-01", "a reason", "dev has no backup that is '2020-01-01'", "make status"),
