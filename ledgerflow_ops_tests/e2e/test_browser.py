@@ -176,7 +176,7 @@ def test_a_failed_check_shows_its_hint(dev: Shell, page: Page, tmp_path: Path) -
     opened(page, "/assets/dev/dump?view=checks&checkDetail=integrity", "its SHA-256 differs")
     for check in ("exists", "size", "permissions", "integrity", "sealed", "source_is_real"):
         expect(seen(page, check)).to_be_visible()
-    expect(seen(page, "take another backup: make backup")).to_be_visible()
+    expect(seen(page, "take another backup: LEDGER_ENV=dev make backup")).to_be_visible()
     expect(seen(page, made.json["backup_day"])).to_be_visible()
     taken(page, tmp_path / "checks.png")
     # The newest of today is a good one again for the tests that follow.
