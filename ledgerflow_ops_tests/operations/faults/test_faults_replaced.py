@@ -417,7 +417,7 @@ for word, operation in (("verify", verify.verify), ("drill", drill.drill)):
         found = operation(env, name)
         told[word] = [found.rung and found.rung.word, found.bad and found.bad.message]
     except LedgerError as error:
-        told[word] = [error.exit_code, error.message, error.hint]
+        told[word] = [error.exit_code, error.message, str(error.hint)]
 proven = status.status(env).proven
 print(json.dumps({**told, "proven": proven and proven.name.stem, "said": recorder.said}))
 """
