@@ -50,7 +50,7 @@ CHANGES = (
     Change("ALTER SCHEMA other OWNER TO every_owner", "schema other"),
     Change("ALTER TYPE every.colour ADD VALUE 'blue'", "type every.colour"),
     Change("ALTER TYPE every.pair ADD ATTRIBUTE c integer CASCADE", "type every.pair"),
-    Change("DROP TYPE every.undefined", "type every.undefined: the dump makes it"),
+    Change("DROP TYPE every.undefined", "type every.undefined: it is in the dump and missing"),
     Change("ALTER DOMAIN every.positive DROP CONSTRAINT above", "domain every.positive"),
     Change("COMMENT ON DOMAIN every.positive IS 'changed'", "comment every.DOMAIN positive"),
     Change("DROP TYPE every.span", "type every.span"),
