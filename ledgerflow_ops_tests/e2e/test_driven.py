@@ -382,7 +382,6 @@ def test_a_link_elsewhere_fills_in_no_launchpad(owner: BrowserContext, running: 
             with page.expect_response(url) as answered:
                 page.evaluate("(url) => {location = url}", url)
             assert answered.value.status == told
-            page.close()
 
 
 def test_no_other_account_can_connect_to_the_code_servers(running: Shell) -> None:
