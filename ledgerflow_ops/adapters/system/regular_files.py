@@ -99,12 +99,6 @@ def tail(path: Path, count: int) -> bytes:
         return os.pread(file.fileno(), count, max(0, size - count))
 
 
-def head(path: Path, count: int) -> bytes:
-    """The first `count` bytes of the regular file at `path`."""
-    with translated(path), opened(path) as file:
-        return file.read(count)
-
-
 def _all(file: IO[bytes], largest: int) -> bytes:
     """What a file holds, and at most one byte more than `largest`: it may be growing."""
     parts, left = [], largest + 1

@@ -5,12 +5,11 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
-from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed, validation_problems
+from ledgerflow_ops.core.catalog.manifest import decode_record, encode_sealed
 from ledgerflow_ops.core.catalog.naming import BackupName
-from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.models import Record
 
@@ -90,13 +89,8 @@ class Removal(Record):
     @classmethod
     def decode(cls, data: bytes, file: str) -> "Removal":
         """The record in `data`; BadBackup (exit 4) when it was edited or truncated."""
-        try:
-            return cls.model_validate(decode_sealed(data, file))
-        except ValidationError as error:
-            raise BadBackup(
-                f"{file}: not a removal that this version can read: {'; '.join(validation_problems(error))}",
-                hint=Hint("Check what is left of that backup in the folder above, then remove the file."),
-            ) from None
+        hint = Hint("Check what is left of that backup in the folder above, then remove the file.")
+        return decode_record(data, file, cls.model_validate, "a removal that this version can read", hint)
 
 
 def encode_facts(summary: BackupSummary) -> bytes:
@@ -106,13 +100,9 @@ def encode_facts(summary: BackupSummary) -> bytes:
 
 def decode_facts(data: bytes, file: str) -> BackupSummary:
     """The summary in `data`; BadBackup (exit 4) when it was edited or truncated."""
-    try:
-        return _summary().validate_python(decode_sealed(data, file))
-    except ValidationError as error:
-        raise BadBackup(
-            f"{file}: not facts that this version can read: {'; '.join(validation_problems(error))}",
-            hint=Hint("Only statistics need it: remove the file."),
-        ) from None
+    hint = Hint("Only statistics need it: remove the file.")
+    validate = _summary().validate_python
+    return decode_record(data, file, validate, "facts that this version can read", hint)
 
 
 def expired_records(

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import AwareDatetime, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
@@ -19,6 +19,7 @@ from ledgerflow_ops.core.postgres import dump_warnings
 from ledgerflow_ops.core.postgres.dump_warnings import DumpWarning
 from ledgerflow_ops.core.sealed_records import MARK, TAIL, parse_json
 
+T = TypeVar("T")
 VERSION = 1
 """The format this code writes. A higher one is refused, not guessed at."""
 
@@ -281,21 +282,28 @@ class Manifest(Record):
         """The manifest in `data`; BadBackup (exit 4) when it was edited, truncated or is of an unknown
         version.
         """
-        try:
-            return cls.model_validate(decode_sealed(data, file))
-        except ValidationError as error:
-            raise BadBackup(
-                f"{file}: not a manifest this version can read: {'; '.join(validation_problems(error))}",
-                hint=Hint(
-                    "Restore the file from another location, or upgrade ledgerflow_ops if it is newer."
-                ),
-            ) from None
+        hint = Hint("Restore the file from another location, or upgrade ledgerflow_ops if it is newer.")
+        return decode_record(data, file, cls.model_validate, "a manifest this version can read", hint)
 
 
 def encode_sealed(fields: Mapping[str, Any]) -> bytes:
     """`fields` as one line of JSON, ended by the SHA-256 of all the bytes before it."""
     text = _text(fields)
     return text + TAIL % hashlib.sha256(text).hexdigest().encode()
+
+
+def decode_record(
+    data: bytes, file: str, validate: Callable[[dict[str, Any]], T], expected: str, hint: Hint
+) -> T:
+    """The record in `data`, by `validate`.
+
+    BadBackup (exit 4) when it was edited or truncated, and, with `hint`, when it is not `expected`.
+    """
+    try:
+        return validate(decode_sealed(data, file))
+    except ValidationError as error:
+        problems = "; ".join(validation_problems(error))
+        raise BadBackup(f"{file}: not {expected}: {problems}", hint=hint) from None
 
 
 def decode_sealed(data: bytes, file: str) -> dict[str, Any]:

@@ -5,10 +5,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import ValidationError
-
-from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed, validation_problems
-from ledgerflow_ops.core.errors import BadBackup, SettingsError
+from ledgerflow_ops.core.catalog.manifest import decode_record, encode_sealed
+from ledgerflow_ops.core.errors import SettingsError
 from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.models import Record
 
@@ -35,13 +33,8 @@ class Pin(Record):
     @classmethod
     def decode(cls, data: bytes, file: str) -> "Pin":
         """The pin in `data`; BadBackup (exit 4) when it was edited or truncated."""
-        try:
-            return cls.model_validate(decode_sealed(data, file))
-        except ValidationError as error:
-            raise BadBackup(
-                f"{file}: not a pin that this version can read: {'; '.join(validation_problems(error))}",
-                hint=Hint("Set it again, or remove the file if the backup need not stay."),
-            ) from None
+        hint = Hint("Set it again, or remove the file if the backup need not stay.")
+        return decode_record(data, file, cls.model_validate, "a pin that this version can read", hint)
 
 
 def parse_until(until: str, now: datetime, zone: ZoneInfo) -> datetime | None:

@@ -3,11 +3,10 @@
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, ValidationError
+from pydantic import AwareDatetime
 
-from ledgerflow_ops.core.catalog.manifest import decode_sealed, encode_sealed, validation_problems
+from ledgerflow_ops.core.catalog.manifest import decode_record, encode_sealed
 from ledgerflow_ops.core.catalog.rungs import PROVEN, Rung
-from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.models import Record
 
@@ -87,13 +86,8 @@ class Proof(Record):
     @classmethod
     def decode(cls, data: bytes, file: str) -> "Proof":
         """The proof in `data`; BadBackup (exit 4) when it was edited or truncated."""
-        try:
-            return cls.model_validate(decode_sealed(data, file))
-        except ValidationError as error:
-            raise BadBackup(
-                f"{file}: not a proof this version can read: {'; '.join(validation_problems(error))}",
-                hint=Hint("Remove the file and prove the backup again: ", make("restore-test")),
-            ) from None
+        hint = Hint("Remove the file and prove the backup again: ", make("restore-test"))
+        return decode_record(data, file, cls.model_validate, "a proof this version can read", hint)
 
     def speaks_of(self, sha256: str, manifest_digest: str) -> bool:
         """Whether it was made for exactly this dump and this manifest."""

@@ -1,6 +1,7 @@
 """Restores, rollbacks and recoveries as jobs: on record with who, why, which file, and what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -48,14 +49,23 @@ def _job(name: str, op: dg.OpDefinition, text: str) -> dg.JobDefinition:
     )
 
 
+@contextmanager
+def _typed_run(
+    env: EnvironmentContext, context: dg.OpExecutionContext, typed: str
+) -> Iterator[EnvironmentContext]:
+    """The environment as this run uses it, if its name was typed for this run; errors go on record."""
+    here = at_work(env, context)
+    with on_record(env.environment):
+        require_typed_environment(env.environment, typed, repeats(context))
+        yield here
+
+
 def _restore_op(env: EnvironmentContext) -> dg.OpDefinition:
     @dg.op(name=step_name(env, "restore"), pool=str(env.environment))
     def op(context: dg.OpExecutionContext, config: RestoreConfig) -> None:
         from ledgerflow_ops.operations.restore import restore
 
-        here = at_work(env, context)
-        with on_record(env.environment):
-            require_typed_environment(env.environment, config.environment, repeats(context))
+        with _typed_run(env, context, config.environment) as here:
             restored = restore.restore(here, config)
         _tell(context, env, restored, {})
 
@@ -67,9 +77,7 @@ def _rollback_op(env: EnvironmentContext) -> dg.OpDefinition:
     def op(context: dg.OpExecutionContext, config: RollbackConfig) -> None:
         from ledgerflow_ops.operations.restore import rollback
 
-        here = at_work(env, context)
-        with on_record(env.environment):
-            require_typed_environment(env.environment, config.environment, repeats(context))
+        with _typed_run(env, context, config.environment) as here:
             done = rollback.rollback(here, config)
         facts = {name: dg.MetadataValue.text(str(value)) for name, value in done.as_json().items()}
         context.log_event(
@@ -85,9 +93,7 @@ def _recover_op(env: EnvironmentContext) -> dg.OpDefinition:
         from ledgerflow_ops.core.restore import incident as incidents
         from ledgerflow_ops.operations.restore import recover
 
-        here = at_work(env, context)
-        with on_record(env.environment):
-            require_typed_environment(env.environment, config.environment, repeats(context))
+        with _typed_run(env, context, config.environment) as here:
             incident, restored = recover.recover(here, config)
         record = dg.MetadataValue.md(incidents.markdown(incident))
         facts = {
