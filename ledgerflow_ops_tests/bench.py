@@ -251,7 +251,7 @@ envs = [builders.env(Path(sys.argv[1]), environment=one, now=lambda: now) for on
 for _ in range(int(sys.argv[3])):
     begun, worked = time.perf_counter(), time.process_time()
     found = [finding for env in envs for finding in health_checks.find_problems(env)]
-    found += health_checks.machine(envs[0].ctx)
+    found += health_checks.find_machine_problems(envs[0].ctx)
     spent = time.perf_counter() - begun
     worked = time.process_time() - worked
     print(spent, worked, psutil.Process().memory_info().rss, len(found), flush=True)

@@ -16,7 +16,7 @@ from psycopg import sql
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests import builders, hypothesis_profiles
 from ledgerflow_ops_tests.fakes import engine as engines
 from ledgerflow_ops_tests.fakes.engine import Engine
@@ -103,9 +103,9 @@ def empty_settings(session_root: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def embedded(session_root: Path) -> Iterator[Embedded]:
+def embedded(session_root: Path) -> Iterator[EmbeddedPostgres]:
     """The embedded server, started once for the session. Its data need not survive a power cut."""
-    server = Embedded(session_root / "server")
+    server = EmbeddedPostgres(session_root / "server")
     with server.start().named("postgres").connect() as connection:
         for name in ("fsync", "full_page_writes", "synchronous_commit"):
             connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(name)))
@@ -140,7 +140,7 @@ def _works_in(process: psutil.Process, folder: Path) -> bool:
 
 
 @pytest.fixture
-def database(embedded: Embedded) -> Iterator[Database]:
+def database(embedded: EmbeddedPostgres) -> Iterator[Database]:
     """A fresh copy of the sample LedgerFlow database, not known as the sample."""
     sample = embedded.sample(Environment.TEST)
     name = f"books_{secrets.token_hex(4)}"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ledgerflow_ops.adapters.connection.database import Database
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs import storage
 from ledgerflow_ops_tests.e2e import commands
@@ -38,7 +38,7 @@ def made(dev: Shell) -> Said:
 
 
 @pytest.fixture
-def elsewhere(root: Path, embedded: Embedded, database: Database) -> Iterator[Shell]:
+def elsewhere(root: Path, embedded: EmbeddedPostgres, database: Database) -> Iterator[Shell]:
     """A shell whose dev has a real URL, and whose Dagster storage is a database of its own."""
     with storage.fresh(embedded.start()) as dagster:
         yield Shell(
@@ -392,7 +392,9 @@ class TestWords:
 
 
 class TestDagsterStorage:
-    def test_another_database_is_used_when_it_is_named(self, elsewhere: Shell, embedded: Embedded) -> None:
+    def test_another_database_is_used_when_it_is_named(
+        self, elsewhere: Shell, embedded: EmbeddedPostgres
+    ) -> None:
         said = elsewhere.ledgerflow("backup", "--json", WHY="to see where it is kept")
         assert said.code == 0, said.all
         assert said.json["sample"] is False

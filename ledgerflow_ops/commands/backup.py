@@ -32,9 +32,9 @@ def take(env: EnvironmentContext, terminal: Terminal, request: BackupRequest, *,
     """Back up the environment and, with `drill`, prove it, on Dagster's record; the exit code."""
     from ledgerflow_ops.commands import backup_report
     from ledgerflow_ops.operations import catalog
-    from ledgerflow_ops.operations.backup.backup import asked_name
+    from ledgerflow_ops.operations.backup.backup import requested_name
 
-    asked_name(env, request.file)  # before there is a run: a slip of the finger must not turn the day red
+    requested_name(env, request.file)  # before there is a run: a slip of the finger must not turn the day red
     from ledgerflow_ops.defs.names import DUMP
     from ledgerflow_ops.defs.terminal_runs import run
 

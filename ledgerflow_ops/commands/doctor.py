@@ -37,8 +37,8 @@ def tools(version: int | None, json: bool) -> None:
 
     call = Call(json)
     if version is not None:
-        postgres_tools.fetch(call.ctx, version)
-    for line in postgres_tools.lines(call.ctx):
+        postgres_tools.fetch_tools(call.ctx, version)
+    for line in postgres_tools.tool_lines(call.ctx):
         call.terminal.say(line)
     call.terminal.finish(postgres_tools.as_json(call.ctx))
 
@@ -84,8 +84,8 @@ def identity(accept: bool, json: bool) -> None:
 
     call = Call(json)
     env = call.env()
-    before = asked.known(env)
-    found = asked.identity(env, accept=accept)
+    before = asked.remembered_identity(env)
+    found = asked.check_identity(env, accept=accept)
     call.terminal.say(f"{env.environment} is {found}")
     if found.seen:
         call.terminal.say(f"  now: {found.seen}")

@@ -63,7 +63,7 @@ def metrics(textfile: str | None, serve: bool, port: int, json: bool) -> None:
     call = Call(json)
 
     def families() -> "Iterable[Metric]":
-        return asked.families(call.ctx)
+        return asked.metric_families(call.ctx)
 
     if serve:
         prometheus_exposition.serve(
@@ -87,7 +87,7 @@ def report(json: bool) -> None:
     from ledgerflow_ops.operations.reporting import report as asked
 
     call = Call(json)
-    file = asked.write(call.ctx)
+    file = asked.write_report(call.ctx)
     call.terminal.say(f"The report is at {file}")
     call.terminal.finish({"file": str(file)})
 

@@ -34,9 +34,9 @@ def bring_back(env: EnvironmentContext, terminal: Terminal, request: RestoreRequ
     """Restore on Dagster's record, or with `dry_run` say what would be done; the exit code."""
     origin = env.ctx.env(request.origin)
     if dry_run:
-        from ledgerflow_ops.operations.restore.restore import prepare
+        from ledgerflow_ops.operations.restore.restore import prepare_restore
 
-        return restore_report.show_plan(terminal, prepare(env, request).plan)
+        return restore_report.show_plan(terminal, prepare_restore(env, request).plan)
     if not request.confirm and sys.stdin.isatty():
         request = request.model_copy(update={"confirm": _asked(origin, request)})
     from ledgerflow_ops.defs.terminal_runs import run
@@ -96,7 +96,7 @@ def rollback(force: bool, why: str, dry_run: bool, json: bool) -> None:
 
         sys.exit(
             restore_report.show_rollback(
-                call.terminal, plan_rollback(env, target_inspection.inspect(env), force=force)
+                call.terminal, plan_rollback(env, target_inspection.inspect_target(env), force=force)
             )
         )
     from ledgerflow_ops.defs.terminal_runs import run
@@ -115,10 +115,10 @@ def recover(confirm: str, why: str, dry_run: bool, json: bool) -> None:
     call = Call(json, why)
     env = call.env()
     if dry_run:
-        from ledgerflow_ops.operations.restore.recover import candidates, refuse_healthy
+        from ledgerflow_ops.operations.restore.recover import recovery_candidates, refuse_healthy
 
         state = refuse_healthy(env, confirm)
-        sys.exit(restore_report.show_candidates(env, call.terminal, state, candidates(env)))
+        sys.exit(restore_report.show_candidates(env, call.terminal, state, recovery_candidates(env)))
     from ledgerflow_ops.defs.terminal_runs import run
 
     request = RecoverRequest(environment=env.environment, confirm=confirm)

@@ -12,7 +12,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 
 if TYPE_CHECKING:
     from ledgerflow_ops.core.restore.restore_plan import RestorePlan
-    from ledgerflow_ops.operations.restore.recover import Found
+    from ledgerflow_ops.operations.restore.recover import LocatedDump
     from ledgerflow_ops.operations.restore.rollback import Rollback
 
 
@@ -40,7 +40,7 @@ def show_rollback(terminal: Terminal, planned: "Rollback") -> int:
 
 
 def show_candidates(
-    env: EnvironmentContext, terminal: Terminal, state: str, candidates: "Sequence[Found]"
+    env: EnvironmentContext, terminal: Terminal, state: str, candidates: "Sequence[LocatedDump]"
 ) -> int:
     """What a recovery would try in which order, and the `state` of the database; 0."""
     terminal.say(state, "bold")

@@ -86,7 +86,7 @@ def pin(file: str | None, reason: str, until: str, why: str, json: bool) -> None
 
     call = Call(json, why)
     env = call.env()
-    made = pins.order(env, file or "", reason, until)
+    made = pins.pin_on_request(env, file or "", reason, until)
     end = f"until {made.until.astimezone(env.settings.zone):%Y-%m-%d %H:%M %Z}" if made.until else ""
     call.terminal.say(f"{made.file} is pinned {end or 'without an end'}: {made.reason}")
     fields = made.model_dump(mode="json")

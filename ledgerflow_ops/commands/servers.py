@@ -18,7 +18,7 @@ def up(json: bool) -> None:
     call = Call(json)
     address = web_servers.up(call.ctx)
     viewers = web_servers.viewers_address(call.ctx)
-    link, viewers_link = web_servers.links(call.ctx)
+    link, viewers_link = web_servers.login_links(call.ctx)
     call.terminal.say(f"The web page is at {address}")
     call.terminal.say(f"Open it by this link, good once, for {GOOD_FOR.seconds // 60} minutes: {link}")
     if viewers:
@@ -52,8 +52,8 @@ def alert_test(json: bool) -> None:
     from ledgerflow_ops.operations.alerting import alerts, channels
 
     call = Call(json)
-    channels.require(call.settings)
-    found = alerts.test(call.ctx)
+    channels.require_channels(call.settings)
+    found = alerts.send_test(call.ctx)
     for name, why in found.items():
         call.terminal.say(
             f"{name}: {f'NOT DELIVERED: {why}' if why else 'delivered'}", "red" if why else "green"
@@ -74,7 +74,7 @@ def watchdog(quiet: bool, json: bool) -> None:
     from ledgerflow_ops.operations.monitoring import monitor
 
     call = Call(json)
-    found = monitor.dog(call.ctx)
+    found = monitor.run_watchdog(call.ctx)
     for alert in found:
         late = f" (NOT DELIVERED to {', '.join(alert.missed)})" if alert.undelivered else ""
         where = alert.finding.environment or "machine"

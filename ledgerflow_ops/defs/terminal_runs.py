@@ -19,7 +19,7 @@ from ledgerflow_ops.defs.runs.run_context import HOST, TERMINAL, TRIGGER, WHO, W
 from ledgerflow_ops.defs.runs.run_results import checks_of, failure_of
 from ledgerflow_ops.defs.timing import BY_HAND
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import storage
+from ledgerflow_ops.operations.embedded_postgres import dagster_storage
 from ledgerflow_ops.places import PROJECT
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -64,7 +64,7 @@ def run(
 def _lead_to(env: EnvironmentContext) -> None:
     """Let Dagster find its instance."""
     settings = env.ctx.settings
-    url = storage(settings).sqlalchemy_url()
+    url = dagster_storage(settings).sqlalchemy_url()
     os.environ.update(dagster_home.variables(settings.state_dir, PROJECT, url))
 
 

@@ -18,7 +18,7 @@ from ledgerflow_ops.places import PROJECT
 _GRACE = 15.0
 
 
-def folder(state_dir: Path) -> Path:
+def servers_folder(state_dir: Path) -> Path:
     """Where the servers' notes, logs and secrets are."""
     return private_files.folder(state_dir, "servers")
 
@@ -62,11 +62,11 @@ class Server:
     def start(self, command: list[str], variables: dict[str, str], address: str) -> subprocess.Popen[bytes]:
         """Start it in a session of its own, with the default signals, and remember it."""
         self.stop()  # what a killed one has left behind
-        folder(self.state_dir)
+        servers_folder(self.state_dir)
         with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             os.fchmod(log.fileno(), 0o600)
             child = process.popen(
-                [sys.executable, "-c", _LAUNCH, *command],
+                [sys.executable, "-c", _LAUNCHER, *command],
                 extra=variables,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -111,18 +111,20 @@ class Server:
         """
         leader, home = self.remembered().get("pid"), str(self.state_dir / "dagster")
         return [
-            found for found in psutil.process_iter() if found.pid != leader and _is_in(found, leader, home)
+            found
+            for found in psutil.process_iter()
+            if found.pid != leader and _is_in_session(found, leader, home)
         ]
 
 
-def _is_in(found: psutil.Process, session: object, home: str) -> bool:
+def _is_in_session(found: psutil.Process, session: object, home: str) -> bool:
     try:
         return os.getsid(found.pid) == session and found.environ().get("DAGSTER_HOME") == home
     except (OSError, psutil.Error):
         return False
 
 
-_LAUNCH = """
+_LAUNCHER = """
 import os, signal, sys
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.SIG_DFL)

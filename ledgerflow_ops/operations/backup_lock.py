@@ -11,10 +11,10 @@ from ledgerflow_ops.core.errors import CannotJudge, LedgerError, Refused
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 Result = TypeVar("Result")
-Use = Callable[[EnvironmentContext, BackupName], Result]
+Examine = Callable[[EnvironmentContext, BackupName], Result]
 
 
-def held(env: EnvironmentContext, name: BackupName, what: str) -> AbstractContextManager[None]:
+def hold_backup(env: EnvironmentContext, name: BackupName, what: str) -> AbstractContextManager[None]:
     """Use a backup for `what` during the block. Several may at once; Busy when a rotation just removes it.
 
     It is the backup that is held, in whichever location a copy of it is read. An empty `what` is for what
@@ -24,15 +24,15 @@ def held(env: EnvironmentContext, name: BackupName, what: str) -> AbstractContex
     return locks.in_hand(ctx.settings.state_dir, env.environment, name.stem, what, ctx.clock())
 
 
-def holding(what: str) -> Callable[[Use[Result]], Use[Result]]:
+def holding_backup(what: str) -> Callable[[Examine[Result]], Examine[Result]]:
     """Has an examination of a backup hold it. CannotJudge (5) where it cannot be held: nothing was judged."""
 
-    def decorated(operation: Use[Result]) -> Use[Result]:
+    def decorated(operation: Examine[Result]) -> Examine[Result]:
         @wraps(operation)
         def holds(env: EnvironmentContext, name: BackupName) -> Result:
             with ExitStack() as stack:
                 try:
-                    stack.enter_context(held(env, name, what))
+                    stack.enter_context(hold_backup(env, name, what))
                 except Refused:
                     raise
                 except LedgerError as error:

@@ -21,7 +21,7 @@ from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.models import FileFacts
 from ledgerflow_ops.operations.context import EnvironmentContext
 
-_REMEMBERED = 1_000
+_CACHED_MANIFESTS = 1_000
 """Manifests kept in memory: those of three environments for most of a year. Each takes some 50 KB."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -69,19 +69,19 @@ def mismatch(env: EnvironmentContext, name: BackupName, manifest: Manifest) -> s
         return f"{name.manifest} is {manifest.environment}'s"
     if manifest.dump.file != name.dump:
         return f"{name.manifest} commits {manifest.dump.file}, another file"
-    if wrong := _wrong(env.store, manifest.dump):
+    if wrong := _file_problem(env.store, manifest.dump):
         return f"{name.dump} {wrong}"
     if env.store.hollow(name.dump):
         return f"{name.dump} is a file of holes: its {manifest.dump.size} bytes never came to the disk"
-    if manifest.globals and (wrong := _wrong(env.store, manifest.globals)):
+    if manifest.globals and (wrong := _file_problem(env.store, manifest.globals)):
         return f"{manifest.globals.file}, the roles of {name.stem}, {wrong}"
     for facts in manifest.files.archives if manifest.files else ():
-        if wrong := _wrong(env.store, facts):
+        if wrong := _file_problem(env.store, facts):
             return f"{facts.file}, which holds files of {name.stem}, {wrong}"
     return ""
 
 
-def _wrong(store: BackupStore, facts: FileFacts) -> str:
+def _file_problem(store: BackupStore, facts: FileFacts) -> str:
     """What is wrong with a file at a glance, to follow its name; empty when nothing is."""
     if other := store.what(facts.file):
         return f"is {other}, not a regular file"
@@ -96,12 +96,12 @@ def read_manifest(env: EnvironmentContext, name: BackupName, *, remember: bool =
     version = env.store.version(name.manifest)
     if version is None:
         return None
-    read = _decoded if remember else _decoded.__wrapped__
+    read = _cached_manifest if remember else _cached_manifest.__wrapped__
     return read(env.store, name.manifest, version)
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def _decoded(store: BackupStore, file: str, _version: Version) -> Manifest:
+@lru_cache(maxsize=_CACHED_MANIFESTS)
+def _cached_manifest(store: BackupStore, file: str, _version: Version) -> Manifest:
     """A manifest as it was at that version of its file. A catalog is read again and again."""
     return Manifest.decode(store.record(file), file)
 

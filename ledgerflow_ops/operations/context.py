@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from ledgerflow_ops.adapters.connection.database import Database
     from ledgerflow_ops.adapters.programs.client_tools import Tools
     from ledgerflow_ops.adapters.services.container import Container
-    from ledgerflow_ops.operations.embedded_postgres import Embedded
+    from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 
-_NOBODY = RunFacts(run_id="", who="", why="")
+_NO_RUN = RunFacts(run_id="", who="", why="")
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class OperationContext:
     settings: Settings
     reporter: Reporter = field(default_factory=SilentReporter)
     clock: Callable[[], datetime] = clock.now
-    run: RunFacts = _NOBODY
+    run: RunFacts = _NO_RUN
 
     @property
-    def embedded(self) -> "Embedded":
-        from ledgerflow_ops.operations.embedded_postgres import Embedded
+    def embedded(self) -> "EmbeddedPostgres":
+        from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 
-        return Embedded(self.settings.state_dir)
+        return EmbeddedPostgres(self.settings.state_dir)
 
     @property
     def lodging(self) -> "ServerHome":

@@ -20,9 +20,9 @@ from ledgerflow_ops.core.errors import LedgerError
 
 _SUPERUSER = "ledgerflow"
 _ATTEMPTS = 3
-_MAKE = {"locale": "C", "set": "scram_iterations=1"}
+_INITDB_OPTIONS = {"locale": "C", "set": "scram_iterations=1"}
 """The password is 192 random bits: nobody guesses it, and Dagster connects 150 times in a run."""
-_SETTINGS = {
+_SERVER_SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "100",
@@ -33,7 +33,7 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class EmbeddedPostgres:
     """The embedded server of one state folder. Listens on loopback only, with a password of its own."""
 
     state_dir: Path
@@ -53,7 +53,9 @@ class Embedded:
         if not (cluster.made and cluster.postmaster()):
             with self._alone():
                 if not cluster.made:
-                    cluster.make(_SUPERUSER, encoding="UTF8", options=_MAKE, password=self._new_password())
+                    cluster.make(
+                        _SUPERUSER, encoding="UTF8", options=_INITDB_OPTIONS, password=self._new_password()
+                    )
                 if not cluster.postmaster():
                     self._start(cluster)
         return self._database(cluster)
@@ -102,7 +104,7 @@ class Embedded:
         ports = [*self._remembered_port(cluster), *(free_port() for _ in range(_ATTEMPTS))]
         for attempt, port in enumerate(ports, start=1):
             try:
-                cluster.start({**_SETTINGS, "port": str(port)})
+                cluster.start({**_SERVER_SETTINGS, "port": str(port)})
                 return
             except LedgerError:
                 if attempt == len(ports):
@@ -157,14 +159,14 @@ def _statement(text: LiteralString, *names: str) -> sql.Composed:
     return sql.SQL(text).format(*map(sql.Identifier, names))
 
 
-def storage(settings: Settings) -> Database:
+def dagster_storage(settings: Settings) -> Database:
     """Dagster's storage: the database that the settings name, or the embedded server's own.
 
     LedgerError when it cannot be reached.
     """
     url = settings.dagster_url
     if url is None:
-        return Embedded(settings.state_dir).dagster()
+        return EmbeddedPostgres(settings.state_dir).dagster()
     database = Database.of(url, "dagster_database_url")
     with database.connect():  # Dagster itself would try for a while, then end in a page of its own words
         return database

@@ -13,7 +13,7 @@ from ledgerflow_ops.core.presentation import journal_view as reading
 from ledgerflow_ops.core.presentation.journal_view import EntryFilter, JournalEntry
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
-_WITHIN: ContextVar[str] = ContextVar("the operation at work", default="")
+_CURRENT_OPERATION: ContextVar[str] = ContextVar("the operation at work", default="")
 
 
 @contextmanager
@@ -23,11 +23,11 @@ def recorded(env: EnvironmentContext, what: str, *, part: bool = False) -> Itera
     Whatever is done inside another operation belongs to that one's line, unless it is a `part` with a line
     of its own. A journal that cannot be written is told: it undoes nothing that has been done.
     """
-    if _WITHIN.get() and not part:
+    if _CURRENT_OPERATION.get() and not part:
         yield {}
         return
     began, watch, note = env.ctx.clock(), Stopwatch(), dict[str, Any]()
-    token, failure = _WITHIN.set(what), None
+    token, failure = _CURRENT_OPERATION.set(what), None
     try:
         with watch.phase("seconds"):
             yield note
@@ -35,12 +35,12 @@ def recorded(env: EnvironmentContext, what: str, *, part: bool = False) -> Itera
         failure = error
         raise
     finally:
-        _WITHIN.reset(token)
-        ended = {"result": reading.result_of(failure), **_trouble(failure), **watch.durations, **note}
+        _CURRENT_OPERATION.reset(token)
+        ended = {"result": reading.result_of(failure), **_error_fields(failure), **watch.durations, **note}
         _write(env, what, {"environment": str(env.environment), "began": began.isoformat(), **ended})
 
 
-def _trouble(failure: BaseException | None) -> dict[str, str]:
+def _error_fields(failure: BaseException | None) -> dict[str, str]:
     if failure is None or not isinstance(failure, Exception):
         return {}
     message = failure.message if isinstance(failure, LedgerError) else f"{type(failure).__name__}: {failure}"

@@ -24,49 +24,49 @@ from ledgerflow_ops.core.catalog.naming import DUMP, MANIFEST, BackupName
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext
 
-_READ_ANYWAY = 8
+_ALWAYS_READ = 8
 """So many of the newest backups are read whatever the index says of them."""
-_WRITTEN_EVERY = 500
+_SAVE_EVERY = 500
 """After so many manifests read, the index is written: it takes as long as reading some ten of them."""
-_FRESH = 2_000_000_000
+_RECENT_NS = 2_000_000_000
 """Nanoseconds within which a file may change again and show the same times: file systems keep whole
 seconds, or two. What was changed so shortly before it was read is read again the next time."""
 
 
-def present(env: EnvironmentContext) -> list[BackupSummary]:
+def present_backups(env: EnvironmentContext) -> list[BackupSummary]:
     """The committed backups that lie in the environment's folder, newest recovery point first."""
-    return newest_first(one.summary for one in listed(env) if one.summary is not None)
+    return newest_first(one.summary for one in list_dumps(env) if one.summary is not None)
 
 
-def own(env: EnvironmentContext, found: Iterable[BackupSummary]) -> list[BackupSummary]:
+def own_backups(env: EnvironmentContext, found: Iterable[BackupSummary]) -> list[BackupSummary]:
     """Those of the environment's own database: backups of the sample do not count where it has a real one."""
     return [one for one in found if env.is_sample or not one.sample]
 
 
-def listed(env: EnvironmentContext) -> list[ListedDump]:
+def list_dumps(env: EnvironmentContext) -> list[ListedDump]:
     """Every dump of the environment, by name, also what is no backup; as `catalog.entries` tells it."""
-    return marked(env, env.store.listing())[0]
+    return list_with_digest(env, env.store.listing())[0]
 
 
-def marked(env: EnvironmentContext, found: Listing) -> tuple[list[ListedDump], str]:
+def list_with_digest(env: EnvironmentContext, found: Listing) -> tuple[list[ListedDump], str]:
     """As `listed`, of the folder as a look has just found it; and a digest that is another whenever a file
     of any of them is. The digest is empty where something could not be read."""
     begun = clock.now().timestamp()
     stems = sorted(BackupName.of(file).stem for file in found.names(DUMP, MANIFEST))
     names = [BackupName(stem) for stem in dict.fromkeys(stems)]
-    known = _believed(env, found, _load(env))
-    reading = _Reading(env, found, known, begun)
+    known = _trusted_index(env, found, _load_index(env))
+    reading = _FolderReader(env, found, known, begun)
     records = reading.records(names)
     kept = reading.kept(records)
     if list(map(id, kept)) != list(map(id, known.values())):
-        _save(env, kept)
+        _save_index(env, kept)
     marks = [record.mark for record in records]
     mark = xxhash.xxh3_128_hexdigest("".join(marks).encode()) if all(marks) else ""
     return [record.listed for record in records], mark
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _FolderReader:
     """A look at a folder: what the index has, and what has to be read from the manifests since."""
 
     env: EnvironmentContext
@@ -84,13 +84,13 @@ class _Reading:
         read = 0
         for place, name in enumerate(names, start=1):
             known = self.known.get(name.stem)
-            records.append(_record(self.env, self.seen, name, known))
+            records.append(_read_record(self.env, self.seen, name, known))
             if records[-1] is known:
                 continue
             read += 1
-            if read % _WRITTEN_EVERY == 0:
+            if read % _SAVE_EVERY == 0:
                 ahead = [self.known[one.stem] for one in names[place:] if one.stem in self.known]
-                _save(self.env, [*self.kept(records), *ahead])
+                _save_index(self.env, [*self.kept(records), *ahead])
             self.env.ctx.reporter.counted(place, len(names), "backups read")
         if read:
             self.env.ctx.reporter.counted(len(names), len(names), "backups read")
@@ -101,11 +101,11 @@ class _Reading:
         return [
             record
             for record in records
-            if record is self.known.get(record.listed.name.stem) or _settled(self.seen, record, self.begun)
+            if record is self.known.get(record.listed.name.stem) or _is_settled(self.seen, record, self.begun)
         ]
 
 
-def _believed(
+def _trusted_index(
     env: EnvironmentContext, seen: Listing, known: dict[str, IndexRecord]
 ) -> dict[str, IndexRecord]:
     """The index, unless what it says of the newest backups is not what their own files say: then none of it.
@@ -115,7 +115,7 @@ def _believed(
     """
     held = {one.name: known[one.name.stem] for one in newest_first(_summaries(known))}
     proven = [name for name, record in held.items() if record.listed.summary and record.listed.summary.proven]
-    for name in dict.fromkeys([*list(held)[:_READ_ANYWAY], *proven[:1]]):
+    for name in dict.fromkeys([*list(held)[:_ALWAYS_READ], *proven[:1]]):
         record = held[name]
         if record.mark == seen.mark(_files(name, record.archives)):
             entry = catalog.entry(env, name)
@@ -128,7 +128,7 @@ def _summaries(known: dict[str, IndexRecord]) -> Iterator[BackupSummary]:
     return (record.listed.summary for record in known.values() if record.listed.summary is not None)
 
 
-def _record(
+def _read_record(
     env: EnvironmentContext, seen: Listing, name: BackupName, known: IndexRecord | None
 ) -> IndexRecord:
     """What is known of a dump: as the index has it, if all its files are as they were then."""
@@ -150,32 +150,32 @@ def _files(name: BackupName, archives: tuple[str, ...]) -> tuple[str, ...]:
     return (name.dump, name.manifest, name.globals, name.proof, *archives)
 
 
-def _settled(seen: Listing, record: IndexRecord, begun: float) -> bool:
+def _is_settled(seen: Listing, record: IndexRecord, begun: float) -> bool:
     """Whether a record may be kept. Times in the future, by a clock that went wrong, are as good as old."""
     changed, instant = seen.changed(_files(record.listed.name, record.archives)), int(begun * 1e9)
     ended = int(clock.now().timestamp() * 1e9)
-    return bool(record.mark) and not instant - _FRESH <= changed <= ended + _FRESH
+    return bool(record.mark) and not instant - _RECENT_NS <= changed <= ended + _RECENT_NS
 
 
-def _load(env: EnvironmentContext) -> dict[str, IndexRecord]:
-    data = saved.load(_file(env))
+def _load_index(env: EnvironmentContext) -> dict[str, IndexRecord]:
+    data = saved.load(_index_file(env))
     if data is None:
         return {}
-    return index.decode(data, env.environment, code=_code(), folder=env.store.location)
+    return index.decode(data, env.environment, code=_code_digest(), folder=env.store.location)
 
 
-def _save(env: EnvironmentContext, records: list[IndexRecord]) -> None:
-    saved.save(_file(env), index.encode(records, code=_code(), folder=env.store.location))
+def _save_index(env: EnvironmentContext, records: list[IndexRecord]) -> None:
+    saved.save(_index_file(env), index.encode(records, code=_code_digest(), folder=env.store.location))
 
 
-def _file(env: EnvironmentContext) -> Path:
+def _index_file(env: EnvironmentContext) -> Path:
     """An index for each folder: an environment may have backups in several places."""
     place = xxhash.xxh3_64_hexdigest(env.store.location.encode())
     return env.ctx.settings.state_dir / "index" / f"{env.environment}-{place}.json"
 
 
 @cache
-def _code() -> str:
+def _code_digest() -> str:
     """A digest of the program that reads manifests: another version may read something else in them."""
     modules = (catalog, core_catalog, index, manifest, naming, proof, rungs, backup_summary)
     files = [Path(module.__file__ or "").read_bytes() for module in modules]

@@ -7,13 +7,13 @@ import pytest
 
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests.defs import storage
 from ledgerflow_ops_tests.defs.benches import Bench
 
 
 @pytest.fixture(scope="session")
-def template(session_root: Path, embedded: Embedded) -> Iterator[str]:
+def template(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[str]:
     """A storage with Dagster's tables and nothing in them: making one takes seconds, a copy does not."""
     with storage.fresh(embedded.start()) as made:
         with Bench(session_root, made).instance():
@@ -30,7 +30,7 @@ def no_instance_left_over(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def bench(root: Path, embedded: Embedded, template: str, database: Database) -> Iterator[Bench]:
+def bench(root: Path, embedded: EmbeddedPostgres, template: str, database: Database) -> Iterator[Bench]:
     """A storage and folders of the test's own."""
     with storage.fresh(embedded.start(), template) as dagster:
         yield Bench(root, dagster, database)

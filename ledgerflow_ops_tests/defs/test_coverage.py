@@ -65,7 +65,7 @@ def test_restores_the_oldest_proofs_again_and_puts_them_on_their_days(
     verdicts = bench.verdicts("dev/drill")
     assert {verdict.partition for verdict in verdicts} == days
     assert all(verdict.passed for verdict in verdicts)
-    assert rolling_drill.reach(bench.env(redrill_days=4)).whole
+    assert rolling_drill.drill_status(bench.env(redrill_days=4)).whole
     assert night(bench, instance, redrill_days=4).success
     assert ".dump" not in standing(instance)["tonight"], "nothing is left to do"
 
@@ -96,10 +96,10 @@ def test_no_turn_begins_for_which_there_is_no_time(bench: Bench) -> None:
     for ago in (3, 4, 5):
         made(bench, ago)
     env = bench.env(redrill_minutes=1)
-    turns = rolling_drill.tonight(env)
+    turns = rolling_drill.plan_drills(env)
     assert len(turns) == 3
-    taken = list(rolling_drill.redrill(env, budget_seconds=turns[0].seconds + 0.1))
+    taken = list(rolling_drill.run_rolling_drill(env, budget_seconds=turns[0].seconds + 0.1))
     assert [one.turn.kept.file for one in taken] == [turns[0].kept.file]
-    left = rolling_drill.reach(env)
+    left = rolling_drill.drill_status(env)
     assert len(left.never) == 2
     assert not left.whole

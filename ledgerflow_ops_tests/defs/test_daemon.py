@@ -15,7 +15,7 @@ from ledgerflow_ops.defs.runs.run_context import NIGHT, TASK
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
@@ -35,7 +35,7 @@ mutation($params: ReexecutionParams!) { launchRunReexecution(reexecutionParams: 
 
 
 @pytest.fixture
-def second(embedded: Embedded) -> Iterator[Database]:
+def second(embedded: EmbeddedPostgres) -> Iterator[Database]:
     with sandboxes.sample_copy(embedded) as database:
         yield database
 

@@ -81,8 +81,8 @@ def test_carried_out_the_partitions_go_with_their_backups(bench: Bench) -> None:
         assert opened.get_materialized_partitions(AssetKey(["dev", "drill"])) == set(days[:8])
         again = launched(bench, opened, carry_out=True, confirm="")
         assert metadata(again)["days_wiped"] == "none"
-    assert len(removal_history.past(env)) == 2
-    assert removal_history.unfinished(env) == []
+    assert len(removal_history.removed_backups(env)) == 2
+    assert removal_history.unfinished_removals(env) == []
 
 
 def test_days_that_a_killed_rotation_had_no_time_to_wipe_are_wiped_by_the_next(bench: Bench) -> None:
@@ -91,7 +91,7 @@ def test_days_that_a_killed_rotation_had_no_time_to_wipe_are_wiped_by_the_next(b
     with bench.instance() as opened:
         for day in days:
             opened.report_runless_asset_event(AssetMaterialization(DUMP, partition=day))
-        rotate.carry_out(env, RotateRequest(carry_out=True))  # and the process dies here
+        rotate.carry_out_rotation(env, RotateRequest(carry_out=True))  # and the process dies here
         assert recorded(opened) == set(days)
         assert metadata(launched(bench, opened, carry_out=True))["removed"] == 0
         assert recorded(opened) == set(days[:8])

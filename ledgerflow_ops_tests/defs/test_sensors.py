@@ -365,9 +365,9 @@ class TestWatch:
 
     @pytest.mark.parametrize("name", ["dev", "machine", "runs"])
     def test_leaves_a_sign_of_life(self, daemon: Daemon, name: str) -> None:
-        assert monitor.silence(daemon.ctx, name) is None
+        assert monitor.heartbeat_age(daemon.ctx, name) is None
         daemon.tick(f"{name}_watch")
-        silence = monitor.silence(daemon.ctx, name)
+        silence = monitor.heartbeat_age(daemon.ctx, name)
         assert silence is not None
         assert silence < timedelta(seconds=30)
 

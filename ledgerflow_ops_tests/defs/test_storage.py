@@ -24,7 +24,7 @@ from dagster_postgres.version import __version__ as POSTGRES_VERSION  # noqa: N8
 from ledgerflow_ops.adapters.services import dagster_home
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.defs.storage import LedgerEventLog, LedgerStorage
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.defs import pages, storage
@@ -61,7 +61,7 @@ class Toy:
 
 
 @pytest.fixture(scope="module")
-def shared(session_root: Path, embedded: Embedded, template: str) -> Iterator[Bench]:
+def shared(session_root: Path, embedded: EmbeddedPostgres, template: str) -> Iterator[Bench]:
     """One storage for the tests of the small chain: to make it and drop it takes longer than they do."""
     folder = session_root / secrets.token_hex(4)
     folder.mkdir()

@@ -214,7 +214,7 @@ def test_a_reload_shows_the_days_as_they_are_now_on_both(
         assert len(web.asked(front, DAYS, person)["assetNodeOrError"]["partitionKeys"]) == 8
     before = _processes(running, "viewers")
     (running.root / "empty.toml").write_text("[environments.dev]\nretention_days = 3\n")
-    assert web_servers.reload(ctx)
+    assert web_servers.reload_pages(ctx)
     assert _processes(running, "viewers")[0] != before[0]
     assert len(web.asked(front, DAYS, OWNER)["assetNodeOrError"]["partitionKeys"]) == 4
     assert running.ledgerflow("up").code == 0, "waits until both answer"
@@ -247,14 +247,14 @@ def test_a_port_that_is_taken_is_told(running: Shell, session_root: Path) -> Non
 
 def test_where_no_page_runs_a_reload_is_quiet(tmp_path: Path) -> None:
     ctx = OperationContext(config.Settings(state_dir=tmp_path, backup_root=tmp_path / "backups"))
-    assert web_servers.reload(ctx) is False
+    assert web_servers.reload_pages(ctx) is False
     note = tmp_path / "servers" / "webserver.json"
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.close()
         own = psutil.Process()
         address = f"http://127.0.0.1:{free_port()}"
         note.write_text(json.dumps({"pid": own.pid, "started": own.create_time(), "address": address}))
-    assert web_servers.reload(ctx) is False
+    assert web_servers.reload_pages(ctx) is False
 
 
 def _note(shell: Shell, name: str) -> dict[str, Any]:

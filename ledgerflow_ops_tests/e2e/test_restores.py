@@ -103,11 +103,12 @@ _RECORD = """
 import json, os, sys
 from ledgerflow_ops import config
 from ledgerflow_ops.adapters.services import dagster_home
-from ledgerflow_ops.operations.embedded_postgres import storage
+from ledgerflow_ops.operations.embedded_postgres import dagster_storage
 from ledgerflow_ops.places import PROJECT
 import dagster as dg
 settings = config.load()
-os.environ.update(dagster_home.variables(settings.state_dir, PROJECT, storage(settings).sqlalchemy_url()))
+url = dagster_storage(settings).sqlalchemy_url()
+os.environ.update(dagster_home.variables(settings.state_dir, PROJECT, url))
 with dg.DagsterInstance.get() as dagster:
     run = dagster.get_run_by_id(sys.argv[1])
     event = dagster.get_latest_materialization_event(dg.AssetKey(["dev", "database"]))

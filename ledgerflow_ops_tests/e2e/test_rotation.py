@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ledgerflow_ops.adapters.system import clock
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs import storage
 from ledgerflow_ops_tests.e2e.commands import Shell
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def dagster(embedded: Embedded) -> Iterator[str]:
+def dagster(embedded: EmbeddedPostgres) -> Iterator[str]:
     """A storage for all tests here: what one rotates is none of the others' business."""
     with storage.fresh(embedded.start()) as made:
         yield builders.url(made)

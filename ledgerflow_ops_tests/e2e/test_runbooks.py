@@ -10,7 +10,7 @@ from psycopg import sql
 
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.e2e import commands
 from ledgerflow_ops_tests.e2e.commands import PROJECT, Said, Shell
@@ -83,7 +83,7 @@ class Prod:
 
 
 @pytest.fixture
-def prod(root: Path, embedded: Embedded) -> Iterator[Prod]:
+def prod(root: Path, embedded: EmbeddedPostgres) -> Iterator[Prod]:
     with sandboxes.sample_copy(embedded) as database, commands.shell(root) as shell:
         server = embedded.sample(Environment.TEST).named("postgres")
         variables = {**shell.variables, "LEDGER_PROD_DATABASE_URL": builders.url(database)}

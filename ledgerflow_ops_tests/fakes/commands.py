@@ -14,7 +14,7 @@ from typing import Any
 from psycopg import sql
 
 from ledgerflow_ops.adapters.connection.database import Database
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
@@ -87,7 +87,7 @@ def ended(child: subprocess.Popen[str]) -> Finished:
 
 
 @contextmanager
-def storage(embedded: Embedded) -> Iterator[Database]:
+def storage(embedded: EmbeddedPostgres) -> Iterator[Database]:
     """An empty database for Dagster's records, in the session's server."""
     server, name = embedded.start(), f"records_{secrets.token_hex(4)}"
     with server.connect() as connection:

@@ -96,7 +96,7 @@ def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
         ),
         "rollback": lambda: rollback.rollback(env, RollbackRequest(environment="dev", force=True)),
         "recover": lambda: recover.recover(env, RecoverRequest(environment="dev", confirm="dev")),
-        "rotate": lambda: rotate.carry_out(env, RotateRequest(carry_out=True, confirm="dev")),
+        "rotate": lambda: rotate.carry_out_rotation(env, RotateRequest(carry_out=True, confirm="dev")),
         "adopt": lambda: adopt_newest(env, builders.env(Path(root) / "away", database)),
     }
     works[what]()
@@ -104,14 +104,14 @@ def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
 
 def put_in_place(env: EnvironmentContext, manifest: Manifest, restore_id: str, now: datetime) -> FileSwap:
     """The files of a backup in their place: what a restore does of them before and after its database."""
-    return files_restore.put_in_place(env, files_restore.lay_out(env, manifest, restore_id, now))
+    return files_restore.put_in_place(env, files_restore.stage_files(env, manifest, restore_id, now))
 
 
 def take_back(env: EnvironmentContext, restore_id: str) -> FileSwap:
     """The files that were there before: what a rollback does of them before and after its database."""
-    swap = files_restore.swapped(env, restore_id)
+    swap = files_restore.find_swapped(env, restore_id)
     assert swap
-    return files_restore.take_back(env, files_restore.announce_back(env, swap))
+    return files_restore.take_back(env, files_restore.announce_take_back(env, swap))
 
 
 def put_newest_in_place(env: EnvironmentContext) -> None:
@@ -121,7 +121,7 @@ def put_newest_in_place(env: EnvironmentContext) -> None:
 
 
 def adopt_newest(env: EnvironmentContext, at: EnvironmentContext) -> None:
-    adoption.bring(env, at, catalog.newest_first(at)[0])
+    adoption.adopt_copy(env, at, catalog.newest_first(at)[0])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest, RollbackRequest
 from ledgerflow_ops.operations.restore import restore, rollback
-from ledgerflow_ops.operations.restore.restore import Restored
+from ledgerflow_ops.operations.restore.restore import RestoreResult
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import OnServer, Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
@@ -69,7 +69,7 @@ class Case(OnServer):
         manifest = sandboxes.take(self.sandbox.env(rules=[]), BackupRequest(file="first.dump"))
         return BackupName.of(manifest.dump.file)
 
-    def restored(self) -> Restored:
+    def restored(self) -> RestoreResult:
         """Restore first.dump by force: it has to take place, and no check afterwards to be bad."""
         found = restore.restore(
             self.sandbox.env(rules=[]),
@@ -78,7 +78,7 @@ class Case(OnServer):
         assert found.bad is None, found.bad
         return found
 
-    def roundtrip(self, change: str, *, ordered: bool = True) -> Restored:
+    def roundtrip(self, change: str, *, ordered: bool = True) -> RestoreResult:
         """Backup, drill, `change`, forced restore, rollback; pg_dump's text decides at each point."""
         before = self.text(ordered=ordered)
         manifest = sandboxes.take(self.sandbox.env(rules=[]), BackupRequest(file="first.dump"))

@@ -28,7 +28,7 @@ from ledgerflow_ops.core.progress import Reporter, Step
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import Recorder, folder_of
@@ -179,7 +179,7 @@ def folder(above: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def sample_copy(embedded: Embedded) -> Iterator[Database]:
+def sample_copy(embedded: EmbeddedPostgres) -> Iterator[Database]:
     """A fresh copy of the sample database in the session's server."""
     sample = embedded.sample(Environment.TEST)
     server, name = sample.named("postgres"), f"books_{secrets.token_hex(4)}"

@@ -21,7 +21,7 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.restore import restore
-from ledgerflow_ops.operations.restore.restore import Restored
+from ledgerflow_ops.operations.restore.restore import RestoreResult
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.fakes import sandboxes
@@ -40,7 +40,7 @@ class Field(OnServer):
     def env(self, *arguments: Any, **fields: Any) -> EnvironmentContext:
         return self.sandbox.env(*arguments, **fields)
 
-    def restore(self, file: str = "first.dump", *, force: bool = True, **fields: Any) -> Restored:
+    def restore(self, file: str = "first.dump", *, force: bool = True, **fields: Any) -> RestoreResult:
         return restore.restore(
             self.env(**fields), RestoreRequest(environment=Environment.DEV, file=file, force=force)
         )

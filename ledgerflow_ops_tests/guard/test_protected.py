@@ -298,6 +298,6 @@ def test_with_the_word_and_the_backup_it_is_let_through(books: Contained) -> Non
     assert books.project.volume not in books.project.engine.names("volume")
     books.project.up("postgres")
     env = books.env()
-    identity.identity(env, accept=True)
+    identity.check_identity(env, accept=True)
     restore.restore(env, RestoreRequest(environment=Environment.DEV, file="latest-proven"))
     assert books.ask(_COUNT) == rows

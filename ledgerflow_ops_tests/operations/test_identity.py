@@ -15,14 +15,14 @@ from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations import identity
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests.builders import Recorder, folder_of
 from ledgerflow_ops_tests.fakes import sandboxes, servers
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
 
 @pytest.fixture(scope="module")
-def books(embedded: Embedded) -> Iterator[Database]:
+def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
     with sandboxes.sample_copy(embedded) as database:
         yield database
 
@@ -86,10 +86,10 @@ def test_a_server_put_in_the_place_of_another_is_refused_until_it_is_accepted(
             backup.backup(replaced.env())
         assert "the old database may be gone" in refusal.value.hint
         with pytest.raises(Refused, match="dev used to be"):
-            identity.identity(replaced.env(), accept=False)
+            identity.check_identity(replaced.env(), accept=False)
         assert (sandbox.files(), _remembered(sandbox)) == (files, before)
 
-        found = identity.identity(replaced.env(), accept=True)
+        found = identity.check_identity(replaced.env(), accept=True)
         assert found.database == before[Environment.DEV].database
         assert found.system_identifier != before[Environment.DEV].system_identifier
         assert _remembered(sandbox) == {Environment.DEV: found}
@@ -101,18 +101,20 @@ def test_a_server_put_in_the_place_of_another_is_refused_until_it_is_accepted(
 def test_identity_tells_the_database_and_takes_none_without_being_asked(root: Path, books: Database) -> None:
     sandbox = Sandbox(root, books)
     with pytest.raises(Refused, match="dev has no database yet") as refusal:
-        identity.identity(sandbox.env(), accept=False)
+        identity.check_identity(sandbox.env(), accept=False)
     assert "ACCEPT=1" in refusal.value.hint
     assert _remembered(sandbox) == {}
-    taken = identity.identity(sandbox.env(), accept=True)
-    assert identity.identity(sandbox.env(), accept=False) == taken
+    taken = identity.check_identity(sandbox.env(), accept=True)
+    assert identity.check_identity(sandbox.env(), accept=False) == taken
     assert str(taken) == f"database {_name(books)!r} of server {taken.system_identifier}"
 
 
 def test_accepting_does_not_take_another_environments_database(sandbox: Sandbox) -> None:
     remembered = _remembered(sandbox)
     with pytest.raises(Refused, match="leads to dev's"):
-        identity.identity(sandboxes.env_of(Environment.PROD, sandbox.root, sandbox.database), accept=True)
+        identity.check_identity(
+            sandboxes.env_of(Environment.PROD, sandbox.root, sandbox.database), accept=True
+        )
     assert _remembered(sandbox) == remembered
 
 
@@ -140,8 +142,8 @@ def test_a_damaged_memory_is_an_error_and_never_an_empty_one(sandbox: Sandbox, c
     file.write_text(contents)
     for operation in (
         lambda: backup.backup(sandbox.env()),
-        lambda: identity.identity(sandbox.env(), accept=False),
-        lambda: identity.identity(sandbox.env(), accept=True),
+        lambda: identity.check_identity(sandbox.env(), accept=False),
+        lambda: identity.check_identity(sandbox.env(), accept=True),
     ):
         with pytest.raises(LedgerError, match=r"identities\.json cannot be read") as failure:
             operation()
@@ -150,5 +152,5 @@ def test_a_damaged_memory_is_an_error_and_never_an_empty_one(sandbox: Sandbox, c
     assert file.read_text() == contents, "it was left as it was found"
     assert sandbox.files() == files
     file.unlink()
-    identity.identity(sandbox.env(), accept=True)
+    identity.check_identity(sandbox.env(), accept=True)
     backup.backup(sandbox.env())

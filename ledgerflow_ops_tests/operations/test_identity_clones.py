@@ -99,13 +99,13 @@ def test_a_clone_at_another_port_is_asked_about_by_backup_doctor_and_restore(
         assert moved in refusal.value.message
         assert moved in found.message  # without the LSN, which goes on as the clone is looked at
         with pytest.raises(Refused, match="it was at"):
-            restore.prepare(
+            restore.prepare_restore(
                 env, RestoreRequest(environment=Environment.DEV, file=manifest.dump.file, force=True)
             )
         with pytest.raises(Refused, match="it was at"):
-            identity.identity(env, accept=False)
+            identity.check_identity(env, accept=False)
         assert (sandbox.files(), _known(sandbox).seen) == (files, before.seen)
-        identity.identity(env, accept=True)
+        identity.check_identity(env, accept=True)
         sandboxes.take(clone.env())
     finally:
         elsewhere.cluster.stop()
@@ -152,7 +152,7 @@ def test_a_standby_that_was_promoted_is_asked_about_once(
         after = Sandbox(sandbox.root, standby.database.named("books"))
         with pytest.raises(Refused, match="it was at"):
             backup.backup(after.env())
-        identity.identity(after.env(), accept=True)
+        identity.check_identity(after.env(), accept=True)
         backup.backup(after.env())
         assert _seen(sandbox).standby
         standbys.promote(standby)
@@ -188,7 +188,7 @@ def test_what_earlier_versions_remembered_is_kept_and_added_to(sandbox: Sandbox)
     seen = entry["dev"].pop("seen")
     _file(sandbox).write_text(json.dumps(entry))
     assert _known(sandbox).seen is None
-    identity.identity(sandbox.env(), accept=False)
+    identity.check_identity(sandbox.env(), accept=False)
     sandboxes.take(sandbox.env())
     assert json.loads(_file(sandbox).read_text())["dev"]["seen"]["oids"] == seen["oids"]
 
@@ -206,7 +206,7 @@ def test_a_backup_that_was_not_made_binds_nothing(sandbox: Sandbox, root: Path, 
             backup.backup(env, request)
     assert not _file(sandbox).exists()
     with pytest.raises(Refused, match="dev has no database yet"):
-        identity.identity(sandbox.env(), accept=False)
+        identity.check_identity(sandbox.env(), accept=False)
 
 
 def _spoilt(kind: str, sandbox: Sandbox, root: Path, stack: ExitStack) -> EnvironmentContext:

@@ -64,11 +64,11 @@ def _manifest(here: EnvironmentContext, run: dg.DagsterRun, day: date, request: 
     from ledgerflow_ops.operations.backup import backup
 
     if day < here.today():
-        return missed_days.backup_of(here, day)
+        return missed_days.obtain_backup(here, day)
     night = run.tags.get(NIGHT)
     if night and run.parent_run_id is None:
         due = datetime.fromisoformat(night.split()[1])
-        left = adoption.of_night(here, day, due, full_seal=request.full_seal)
+        left = adoption.backup_of_night(here, day, due, full_seal=request.full_seal)
         if left:
             return left
     return backup.backup(here, request, day=day)

@@ -15,7 +15,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 if TYPE_CHECKING:
     from ledgerflow_ops.core.schedule.drill_rotation import RotationStatus
     from ledgerflow_ops.operations.verification.examination import Examination
-    from ledgerflow_ops.operations.verification.rolling_drill import Redrilled
+    from ledgerflow_ops.operations.verification.rolling_drill import RollingDrillResult
 
 
 def coverage_asset(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
@@ -33,12 +33,12 @@ def coverage_asset(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg
     def coverage_(context: dg.AssetExecutionContext) -> Iterator[object]:
         from ledgerflow_ops.operations.verification import rolling_drill
 
-        here, taken = at_work(env, context), list["Redrilled"]()
-        for one in rolling_drill.redrill(here):
+        here, taken = at_work(env, context), list["RollingDrillResult"]()
+        for one in rolling_drill.run_rolling_drill(here):
             taken.append(one)
             if one.examination:
                 _on_its_day(context, here, one.examination, days)
-        found = rolling_drill.reach(here)
+        found = rolling_drill.drill_status(here)
         yield dg.MaterializeResult(asset_key=asset_key(env, COVERAGE), metadata=_metadata(found, taken))
         _fail_for(taken)
 
@@ -84,7 +84,9 @@ def _on_its_day(
             )
 
 
-def _metadata(found: "RotationStatus", taken: "Sequence[Redrilled]") -> Mapping[str, dg.MetadataValue]:
+def _metadata(
+    found: "RotationStatus", taken: "Sequence[RollingDrillResult]"
+) -> Mapping[str, dg.MetadataValue]:
     rows = [(one.turn.kept.file, one.turn.reason, _outcome(one), f"{one.seconds:.1f}") for one in taken]
     listed = {
         "overdue": found.overdue,
@@ -108,14 +110,14 @@ def _metadata(found: "RotationStatus", taken: "Sequence[Redrilled]") -> Mapping[
     }
 
 
-def _outcome(one: "Redrilled") -> str:
+def _outcome(one: "RollingDrillResult") -> str:
     if one.trouble:
         return f"could not be judged: {one.trouble.message}"
     bad = one.examination.bad if one.examination else None
     return f"BAD: {bad.message}" if bad else "valid"
 
 
-def _fail_for(taken: "Sequence[Redrilled]") -> None:
+def _fail_for(taken: "Sequence[RollingDrillResult]") -> None:
     """A bad backup, or a drill that could not be carried out, ends the run as failed; all had their turn."""
     bad = [one for one in taken if one.examination and one.examination.bad]
     unjudged = [one for one in taken if one.trouble]

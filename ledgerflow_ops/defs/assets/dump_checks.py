@@ -28,7 +28,7 @@ def fresh_check(env: EnvironmentContext) -> dg.AssetChecksDefinition:
     def fresh() -> dg.AssetCheckResult:
         from ledgerflow_ops.operations.monitoring import health_checks
 
-        return metadata.result(health_checks.fresh(env), about)
+        return metadata.result(health_checks.check_environment_freshness(env), about)
 
     return fresh
 
@@ -51,7 +51,7 @@ def dump_checks(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg.As
         here = at_work(env, context)
         with on_record(env.environment):
             name = catalog.find(here, config.file) if config.file else backup_of(here, context, dumped)
-            glanced = verify.glance(here, name)
+            glanced = verify.quick_checks(here, name)
             examination = verify.verify(here, name)
         found = merged([*glanced, *examination.checks])
         bad = examination.bad

@@ -13,7 +13,7 @@ def backup_days(env: EnvironmentContext) -> dg.DailyPartitionsDefinition:
     """The days of the retention window, from its edge as it stands now to today."""
     now = env.ctx.clock()
     # As rotation measures: one from the future tells nothing of the window.
-    proven = newest_proven(one for one in summaries.present(env) if one.recovery_point <= now)
+    proven = newest_proven(one for one in summaries.present_backups(env) if one.recovery_point <= now)
     edge = window_edge(env.today(), proven.day if proven else None, env.settings.retention_days)
     return dg.DailyPartitionsDefinition(
         start_date=edge.isoformat(), timezone=env.settings.time_zone, end_offset=1

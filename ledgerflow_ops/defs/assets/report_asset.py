@@ -32,11 +32,15 @@ def report_asset(ctx: OperationContext) -> dg.AssetsDefinition:
         from ledgerflow_ops.operations.reporting import charts, report
 
         found = report.overview(ctx)
-        file = report.write(ctx, found)
+        file = report.write_report(ctx, found)
         told = [item.standing for item in found.environments if item.tone is not Health.QUIET]
-        drawn = {"calendar": charts.calendar(told), "restores": charts.restores(told)} if told else {}
+        drawn = (
+            {"calendar": charts.calendar_chart(told), "restores": charts.restore_chart(told)} if told else {}
+        )
         pictures = {
-            name: dg.MetadataValue.md(charts.picture(chart, name)) for name, chart in drawn.items() if chart
+            name: dg.MetadataValue.md(charts.markdown_image(chart, name))
+            for name, chart in drawn.items()
+            if chart
         }
         tones = {
             str(item.env.environment): dg.MetadataValue.text(str(item.tone)) for item in found.environments

@@ -16,7 +16,7 @@ from ledgerflow_ops.operations import removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 if TYPE_CHECKING:
-    from ledgerflow_ops.operations.retention.rotate import Done, Planned
+    from ledgerflow_ops.operations.retention.rotate import PlannedRotation, RotationResult
 
 _SHOWN = 400
 
@@ -42,9 +42,9 @@ def rotation_asset(env: EnvironmentContext) -> dg.AssetsDefinition:
             if not config.carry_out:
                 return dg.MaterializeResult(metadata=of_plan(rotate.plan_rotation(here)))
             require_typed_environment(env.environment, config.environment, repeats(context))
-            done = rotate.carry_out(here, config)
+            done = rotate.carry_out_rotation(here, config)
             partition_wiping.wipe(context.instance, here, done.days)
-            removal_history.wiped(here, done.days)  # the last step of a removal
+            removal_history.mark_wiped(here, done.days)  # the last step of a removal
         _shown(here)
         return dg.MaterializeResult(metadata=of_done(done))
 
@@ -65,12 +65,12 @@ def _shown(env: EnvironmentContext) -> None:
     from ledgerflow_ops.operations.servers import web_servers
 
     try:
-        web_servers.reload(env.ctx)
+        web_servers.reload_pages(env.ctx)
     except LedgerError as error:
         env.ctx.reporter.say(f"the web page shows the days as they were: {error.message}")
 
 
-def of_plan(planned: "Planned") -> dict[str, dg.MetadataValue]:
+def of_plan(planned: "PlannedRotation") -> dict[str, dg.MetadataValue]:
     """The plan as people read it."""
     plan, expire = planned.plan, len(planned.plan.expired)
     rows = [
@@ -98,7 +98,7 @@ def of_plan(planned: "Planned") -> dict[str, dg.MetadataValue]:
     return found
 
 
-def of_done(done: "Done") -> dict[str, dg.MetadataValue]:
+def of_done(done: "RotationResult") -> dict[str, dg.MetadataValue]:
     """What was removed, with the plan that said so."""
     left = "; ".join(f"{name}: {why}" for name, why in done.left.items())
     days = ", ".join(day.isoformat() for day in done.days) or "none"

@@ -36,7 +36,7 @@ def night_of(env: EnvironmentContext, instance: dg.DagsterInstance, day: date) -
     due = schedule.due_at(day, env.settings.schedule, env.settings.zone)
     filters = dg.RunsFilter(tags={NIGHT: mark(env, due)})
     attempts = [_attempt(instance, record) for record in instance.get_run_records(filters)]
-    present = summaries.present(env)
+    present = summaries.present_backups(env)
     proven = any(one.proven and one.day == day and one.recovery_point >= due for one in present)
     return Night(day, due, env.today(), proven, _busy(env, instance, day), attempts, present)
 
@@ -51,7 +51,7 @@ def run_request(env: EnvironmentContext, night: Night, task: Task, number: int) 
         )
     if days := _missed(env, night.present):
         tags[MISSED] = " ".join(one.isoformat() for one in days)
-    known = [*night.present, *removal_history.past(env)]
+    known = [*night.present, *removal_history.removed_backups(env)]
     full = schedule.full_seal_due(
         night.day, env.settings.full_seal_on, [one.day for one in known if one.seal == "full"]
     )

@@ -49,11 +49,11 @@ def _watch(ctx: OperationContext, environment: Environment | None) -> dg.SensorD
 
         if environment is None:
             with _tick(context, ctx, name) as here:
-                said = _seen(monitor.machine(here))
+                said = _seen(monitor.watch_machine(here))
             return dg.SensorResult(skip_reason=said)
         with _tick(context, ctx, name) as here:
-            health = monitor.environment(here, environment)
-        found = health.fresh or health_checks.fresh(ctx.env(environment))
+            health = monitor.watch_environment(here, environment)
+        found = health.fresh or health_checks.check_environment_freshness(ctx.env(environment))
         verdict = metadata.evaluation(found, asset_key(ctx.env(environment), DATABASE))
         # Only what has changed goes on record: not a row for every minute.
         events = [] if context.cursor == str(found) else [verdict]
@@ -96,7 +96,7 @@ def _tick(
     signed = RunFacts(run_id="", who=watch_name(name), why="")
     here = OperationContext(ctx.settings, _Log(context), ctx.clock, signed)
     yield here
-    monitor.beat(here, name)
+    monitor.write_heartbeat(here, name)
 
 
 def _seen(findings: "Sequence[Finding]") -> str:
@@ -114,7 +114,7 @@ def _runs(
     from ledgerflow_ops.operations.alerting import alerts
 
     now = ctx.clock()
-    before = alerts.said(ctx, "run:")
+    before = alerts.findings_by_source(ctx, "run:")
     said = {source for source, findings in before.items() if findings}
     begin = Cursor.parse(context.cursor, now).unless_lost(said, now)
     runs, cursor = ended_since(context.instance, begin)

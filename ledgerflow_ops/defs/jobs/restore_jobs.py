@@ -14,7 +14,7 @@ from ledgerflow_ops.defs.runs.run_context import at_work, on_record, repeats
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 if TYPE_CHECKING:
-    from ledgerflow_ops.operations.restore.restore import Restored
+    from ledgerflow_ops.operations.restore.restore import RestoreResult
 
 
 def incident_asset(env: EnvironmentContext) -> dg.AssetSpec:
@@ -98,7 +98,7 @@ def _recover_op(env: EnvironmentContext) -> dg.OpDefinition:
         record = dg.MetadataValue.md(incidents.markdown(incident))
         facts = {
             "record": record,
-            "file": dg.MetadataValue.path(str(recover.records_folder(env) / f"{incident.name}.md")),
+            "file": dg.MetadataValue.path(str(recover.incidents_folder(env) / f"{incident.name}.md")),
         }
         context.log_event(dg.AssetMaterialization(asset_key(env, INCIDENT), metadata=facts))
         _tell(context, env, restored, {"incident": record})
@@ -109,7 +109,7 @@ def _recover_op(env: EnvironmentContext) -> dg.OpDefinition:
 def _tell(
     context: dg.OpExecutionContext,
     env: EnvironmentContext,
-    restored: "Restored",
+    restored: "RestoreResult",
     extra: Mapping[str, dg.MetadataValue],
 ) -> None:
     """Put on record what came of it; dg.Failure when a check afterwards found something."""
@@ -126,7 +126,7 @@ def _tell(
         raise dg.Failure(f"Restored, but: {bad.message}", metadata=details, allow_retries=False)
 
 
-def _metadata(restored: "Restored") -> dict[str, dg.MetadataValue]:
+def _metadata(restored: "RestoreResult") -> dict[str, dg.MetadataValue]:
     plan = restored.plan
     manifest, live = plan.candidate.manifest, plan.target.live
     assert manifest is not None

@@ -24,9 +24,9 @@ from ledgerflow_ops.operations.alerting import channels
 from ledgerflow_ops.operations.background_process import Server
 from ledgerflow_ops.operations.context import OperationContext
 
-_OWN = "alerts"
+_SELF = "alerts"
 """The source of what is wrong with telling itself."""
-_RECORD = "record of alerts"
+_RECORD_SOURCE = "record of alerts"
 
 
 def report(ctx: OperationContext, source: str, findings: Iterable[Finding]) -> None:
@@ -35,7 +35,7 @@ def report(ctx: OperationContext, source: str, findings: Iterable[Finding]) -> N
     Reminders, what quiet hours held back, and what did not arrive before are sent as well, whoever said it.
     Busy when another process has been telling for too long: report again.
     """
-    round_ = _Round(ctx)
+    round_ = _AlertRound(ctx)
     with round_.alone():
         round_.hear(source, findings)
         round_.send()
@@ -43,35 +43,35 @@ def report(ctx: OperationContext, source: str, findings: Iterable[Finding]) -> N
 
 def open_alerts(ctx: OperationContext) -> list[Alert]:
     """What is open now, what wakes people first. `undelivered` are those that a channel did not take."""
-    state = _read(_kept(ctx))
+    state = _read_state(_state_file(ctx))
     found = [alert for alert in state.alerts if alert.is_open]
     return sorted(found, key=lambda alert: (-alert.finding.weight, alert.since, alert.id))
 
 
-def damage(ctx: OperationContext) -> str:
+def record_damage(ctx: OperationContext) -> str:
     """Why the record of what is open cannot be understood; empty when it can. LedgerError from the disk."""
     try:
-        AlertState.decode(_kept(ctx).read() or b"{}")
+        AlertState.decode(_state_file(ctx).read() or b"{}")
     except ValueError as error:
         return str(error)
     return ""
 
 
-def said(ctx: OperationContext, prefix: str) -> dict[str, list[Finding]]:
+def findings_by_source(ctx: OperationContext, prefix: str) -> dict[str, list[Finding]]:
     """What each source whose name begins with `prefix` last said."""
-    state = _read(_kept(ctx))
+    state = _read_state(_state_file(ctx))
     sources = {alert.source for alert in state.alerts if alert.source.startswith(prefix)}
     return {source: state.said_by(source) for source in sorted(sources)}
 
 
-def test(ctx: OperationContext) -> dict[str, str]:
+def send_test(ctx: OperationContext) -> dict[str, str]:
     """Send a test through every channel: by name why it did not arrive, or ""; SettingsError without any."""
     if not ctx.settings.alerts.channels:
         raise SettingsError(
             "No channel is set: nobody is told anything.",
             hint=Hint("ledgerflow.example.toml shows [[alerts.channels]]."),
         )
-    round_ = _Round(ctx)
+    round_ = _AlertRound(ctx)
     with round_.alone():
         words = MessageText(
             "ledgerflow: a test", "Alerts of ledgerflow arrive here. Nothing is wrong.", "success"
@@ -103,15 +103,15 @@ def as_json(alert: Alert) -> dict[str, Any]:
     }
 
 
-class _Round:
+class _AlertRound:
     """One time of hearing and telling."""
 
     def __init__(self, ctx: OperationContext) -> None:
         self.ctx = ctx
         self.now = ctx.clock()
-        self.policy = channels.policy(ctx.settings)
+        self.policy = channels.channel_policy(ctx.settings)
         self.names = [channel.name for channel in self.policy.channels]
-        self.kept = _kept(ctx)
+        self.kept = _state_file(ctx)
         self.state = self.saved = AlertState()
 
     @contextmanager
@@ -140,14 +140,14 @@ class _Round:
         aside = "it could not be set aside"
         with suppress(LedgerError):
             aside = f"it is now {self.kept.set_aside(self.now).name}"
-        self.hear(_RECORD, [_damaged(why, aside)])
+        self.hear(_RECORD_SOURCE, [_damaged_record(why, aside)])
 
     def hear(self, source: str, findings: Iterable[Finding]) -> None:
         """Take in what a source says, and put it on record."""
         before = self.state
         self.state, _ = alert_policy.process_findings(before, source, findings, self.now, self.policy)
         self.save()
-        for what, alert in _turns(before, self.state):
+        for what, alert in _changes(before, self.state):
             self._note(what, as_json(alert))
 
     def send(self) -> None:
@@ -155,8 +155,8 @@ class _Round:
         tried = self._sent(alert_policy.due_messages(self.state, self.now, self.policy))
         self.hear_channels(tried)
         for alert in self.state.alerts:  # nobody says it again; it is over once somebody has heard it
-            if alert.source == _RECORD and alert.is_open and self._is_known(alert):
-                self.hear(_RECORD, [])
+            if alert.source == _RECORD_SOURCE and alert.is_open and self._is_known(alert):
+                self.hear(_RECORD_SOURCE, [])
         later = [
             one
             for one in alert_policy.due_messages(self.state, self.now, self.policy)
@@ -170,11 +170,11 @@ class _Round:
 
     def hear_channels(self, tried: Mapping[str, str]) -> None:
         """Take in which channels failed (why) and which did not (""); the others are as they were."""
-        standing = [one for one in self.state.said_by(_OWN) if one.kind == CHANNEL_FAILURE]
+        standing = [one for one in self.state.said_by(_SELF) if one.kind == CHANNEL_FAILURE]
         findings = [one for one in standing if one.subject in self.names and one.subject not in tried]
-        findings += [_failing(name, why) for name, why in tried.items() if why]
-        if tried or len(findings) != len(self.state.said_by(_OWN)):
-            self.hear(_OWN, findings)
+        findings += [_channel_failure(name, why) for name, why in tried.items() if why]
+        if tried or len(findings) != len(self.state.said_by(_SELF)):
+            self.hear(_SELF, findings)
 
     def _sent(self, due: Sequence[AlertMessage]) -> dict[str, str]:
         """Send the messages; by name why a channel failed, or "". What nobody took, goes to any other one."""
@@ -184,7 +184,9 @@ class _Round:
         posts: dict[str, list[AlertMessage]] = {}
         for message in due:
             posts.setdefault(message.channel, []).append(message)
-        found = self.post({name: [_words(one, context) for one in listed] for name, listed in posts.items()})
+        found = self.post(
+            {name: [_message_text(one, context) for one in listed] for name, listed in posts.items()}
+        )
         for name, listed in posts.items():
             for message, why in zip(listed, found[name], strict=True):
                 self._mark(message, why)
@@ -208,7 +210,7 @@ class _Round:
             if tried.get(name):
                 continue
             again = AlertMessage(message.kind, name, tuple(unknown))
-            why = self.post({name: [_words(again, context)]})[name][0]
+            why = self.post({name: [_message_text(again, context)]})[name][0]
             tried[name] = why
             self._mark(again, why)
 
@@ -270,24 +272,24 @@ class _Round:
 
     def _context(self) -> MessageContext:
         """What is known around the alerts, as far as it can be found out."""
-        safe = {environment: _safe(self.ctx, environment) for environment in Environment}
+        safe = {environment: _safety(self.ctx, environment) for environment in Environment}
         server = Server("webserver", self.ctx.settings.state_dir)
         page = str(server.remembered().get("address", "")) if server.running() else ""
         return MessageContext(self.now, self.ctx.settings.alerts.zone, safe, page)
 
 
-def _kept(ctx: OperationContext) -> StateFile:
+def _state_file(ctx: OperationContext) -> StateFile:
     return StateFile(ctx.settings.state_dir, "alerts.json")
 
 
-def _read(kept: StateFile) -> AlertState:
+def _read_state(kept: StateFile) -> AlertState:
     """What is on record; nothing where it cannot be read, which the next report tells."""
     with suppress(ValueError):
         return AlertState.decode(kept.read() or b"{}")
     return AlertState()
 
 
-def _turns(before: AlertState, after: AlertState) -> Iterator[tuple[str, Alert]]:
+def _changes(before: AlertState, after: AlertState) -> Iterator[tuple[str, Alert]]:
     """What is new, and what is over, told or not."""
     known = {alert.id for alert in before.alerts if alert.closed is None}
     still = {alert.id for alert in after.alerts if alert.closed is None}
@@ -295,7 +297,7 @@ def _turns(before: AlertState, after: AlertState) -> Iterator[tuple[str, Alert]]
     yield from (("alert is over", alert) for alert in before.alerts if alert.id in known - still)
 
 
-def _damaged(why: str, aside: str) -> Finding:
+def _damaged_record(why: str, aside: str) -> Finding:
     text = (
         f"The record of what is open {why}; {aside}. "
         "Alerts may come a second time, and what ended meanwhile is not told."
@@ -303,21 +305,21 @@ def _damaged(why: str, aside: str) -> Finding:
     return Finding(None, "record of alerts", "damaged", Level.WARNING, text, Hint(make("status")))
 
 
-def _failing(name: str, why: str) -> Finding:
+def _channel_failure(name: str, why: str) -> Finding:
     text = f"The channel {name} does not take alerts: {why}."
     return Finding(None, CHANNEL_FAILURE, name, Level.WARNING, text, Hint(make("alert-test")))
 
 
-def _words(message: AlertMessage, context: MessageContext) -> MessageText:
+def _message_text(message: AlertMessage, context: MessageContext) -> MessageText:
     """The message as it is sent, without any secret that a finding may repeat."""
     plain = alert_messages.compose_message(message, context)
     return MessageText(mask(plain.title), mask(plain.body), plain.bad)
 
 
-def _safe(ctx: OperationContext, environment: Environment) -> str:
+def _safety(ctx: OperationContext, environment: Environment) -> str:
     env = ctx.env(environment)
     try:
-        newest = newest_proven(summaries.own(env, summaries.present(env)))
+        newest = newest_proven(summaries.own_backups(env, summaries.present_backups(env)))
         return alert_messages.describe_safety(newest, ctx.clock())
     except (LedgerError, OSError) as error:
         return f"not known: {getattr(error, 'message', error)}"

@@ -8,7 +8,7 @@ from ledgerflow_ops.core.alerting.quiet_hours import QuietHours
 from ledgerflow_ops.core.errors import SettingsError
 
 
-def policy(settings: Settings) -> AlertPolicy:
+def channel_policy(settings: Settings) -> AlertPolicy:
     """How people want to be told."""
     asked = settings.alerts
     quiet = None
@@ -22,7 +22,7 @@ def policy(settings: Settings) -> AlertPolicy:
     )
 
 
-def mistakes(settings: Settings) -> dict[str, SettingsError]:
+def channel_errors(settings: Settings) -> dict[str, SettingsError]:
     """The channels whose address apprise does not know, by the path of their setting."""
     if not settings.alerts.channels:
         return {}
@@ -37,9 +37,9 @@ def mistakes(settings: Settings) -> dict[str, SettingsError]:
     return found
 
 
-def require(settings: Settings) -> None:
+def require_channels(settings: Settings) -> None:
     """SettingsError, with the path of every setting that is wrong, unless apprise knows all channels."""
-    if wrong := mistakes(settings):
+    if wrong := channel_errors(settings):
         listed = "\n  ".join(f"{path}: {error.message}" for path, error in wrong.items())
         raise SettingsError(
             f"The alert channels have {len(wrong)} mistake(s):\n  {listed}",

@@ -10,7 +10,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.verification.examination import Examination
 
 
-def after(examination: Examination) -> None:
+def ping_after_proof(examination: Examination) -> None:
     """Call the environment's ping_url when this examination has proven its newest backup.
 
     Nothing that goes wrong here touches the backup, nor its proof: it is told, and is in the journal.
@@ -20,9 +20,9 @@ def after(examination: Examination) -> None:
         return
     try:
         if env.settings.pinged is None:
-            _forget(env)
+            _close_alert(env)
         elif _is_newest(env, examination):
-            _call(env, examination, env.settings.pinged)
+            _ping(env, examination, env.settings.pinged)
     except LedgerError as error:
         env.ctx.reporter.say(f"the call of the ping_url is not on record: {error.message}")
 
@@ -32,9 +32,9 @@ def _is_newest(env: EnvironmentContext, examination: Examination) -> bool:
     return newest is not None and newest.name == examination.name
 
 
-def _forget(env: EnvironmentContext) -> None:
+def _close_alert(env: EnvironmentContext) -> None:
     """Where no address is set any more, nothing is wrong with it."""
-    if alerts.said(env.ctx, _source(env)).get(_source(env)):
+    if alerts.findings_by_source(env.ctx, _source(env)).get(_source(env)):
         alerts.report(env.ctx, _source(env), [])
 
 
@@ -42,7 +42,7 @@ def _source(env: EnvironmentContext) -> str:
     return f"ping:{env.environment}"
 
 
-def _call(env: EnvironmentContext, examination: Examination, url: str) -> None:
+def _ping(env: EnvironmentContext, examination: Examination, url: str) -> None:
     """Call `url` and report what came of it."""
     why = heartbeat_ping.ping(url)
     outcome = {"result": "failed", "error": why} if why else {"result": "ok"}

@@ -14,24 +14,24 @@ from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.models import FileFacts
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations import catalog
-from ledgerflow_ops.operations.backup.file_placement import Placing
+from ledgerflow_ops.operations.backup.file_placement import FilePlacement
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 _ROOM_FOR_RECORDS = 1_000_000
 
 
-def of_day(env: EnvironmentContext, day: date) -> list[CatalogEntry]:
+def backups_of_day(env: EnvironmentContext, day: date) -> list[CatalogEntry]:
     """The backups of a day in a location that are there and not known to be bad: proven ones first, of
     those the newest."""
     found = [one for one in catalog.newest_first(env) if one.day == day and not one.bad and one.local]
     return [*(one for one in found if one.proven), *(one for one in found if not one.proven)]
 
 
-def of_night(env: EnvironmentContext, day: date, due: datetime, *, full_seal: bool) -> Manifest | None:
+def backup_of_night(env: EnvironmentContext, day: date, due: datetime, *, full_seal: bool) -> Manifest | None:
     """The backup that was already taken for the night that began at `due`: what a run has left that was
     ended before it could say so. None where it still has to be taken."""
-    for entry in of_day(env, day):
+    for entry in backups_of_day(env, day):
         manifest = entry.manifest
         enough = manifest is not None and (manifest.seal.depth == "full" or not full_seal)
         if manifest and enough and manifest.recovery_point >= due and manifest.sample == env.is_sample:
@@ -39,7 +39,7 @@ def of_night(env: EnvironmentContext, day: date, due: datetime, *, full_seal: bo
     return None
 
 
-def rejected(env: EnvironmentContext, day: date) -> Iterator[str]:
+def rejection_reasons(env: EnvironmentContext, day: date) -> Iterator[str]:
     """Why what lies in a location and claims to be of that day cannot be adopted, a sentence each."""
     folder = env.store.location
     for entry in catalog.entries(env):
@@ -52,7 +52,7 @@ def rejected(env: EnvironmentContext, day: date) -> Iterator[str]:
             yield f"{entry.name.dump} in {folder} has its bytes in the cloud only."
 
 
-def bring(env: EnvironmentContext, at: EnvironmentContext, entry: CatalogEntry) -> Manifest:
+def adopt_copy(env: EnvironmentContext, at: EnvironmentContext, entry: CatalogEntry) -> Manifest:
     """Copy a backup from the location `at` into the environment's folder, its manifest last.
 
     Its proof stays behind: what was copied is judged anew. Busy or Refused (3) before anything is
@@ -64,13 +64,13 @@ def bring(env: EnvironmentContext, at: EnvironmentContext, entry: CatalogEntry) 
     ctx = env.ctx
     with locks.exclusive(ctx.settings.state_dir, env.environment, "adopt", ctx.clock()):
         env.store.prepare()
-        leftover_sweep.before(env)
-        _Bringing(env, at).carry_out(manifest, entry.name.manifest)
+        leftover_sweep.sweep_before_operation(env)
+        _Adoption(env, at).carry_out(manifest, entry.name.manifest)
     ctx.journal("adopted", {"file": entry.name.dump, "day": manifest.backup_day, "from": at.store.location})
     return manifest
 
 
-class _Bringing:
+class _Adoption:
     """One backup on its way in."""
 
     def __init__(self, env: EnvironmentContext, at: EnvironmentContext) -> None:
@@ -85,7 +85,7 @@ class _Bringing:
                 hint=Hint(f"Move {manifest.dump.file} and its manifest out of that folder, and ask again."),
             )
         missing = [facts for facts in parts if not self._is_here(facts)]
-        self.making = Placing(self.env, BackupName.of(name))
+        self.making = FilePlacement(self.env, BackupName.of(name))
         self._room(sum(facts.size for facts in missing))
         with self.making.whole():
             for facts in missing:

@@ -17,7 +17,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class BackfillOption:
     """A way that leads to a day's backup. `carry_out` puts it into the folder and returns its manifest."""
 
     verdict: DayVerdict
@@ -26,37 +26,37 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SourceOptions:
     """What a way has to offer, best first, and what it lacks where none of it holds."""
 
-    offers: Sequence[Offer]
+    offers: Sequence[BackfillOption]
     lack: UnavailableSource
 
 
-class Way(Protocol):
+class BackfillSource(Protocol):
     """One way to the backup of a past day. It looks and touches nothing."""
 
-    def __call__(self, env: EnvironmentContext, day: date) -> Seen: ...
+    def __call__(self, env: EnvironmentContext, day: date) -> SourceOptions: ...
 
 
-def here(env: EnvironmentContext, day: date) -> Seen:
+def folder_source(env: EnvironmentContext, day: date) -> SourceOptions:
     """It lies in the environment's folder."""
     hint = Hint(
         f"If a dump of that day exists somewhere, put it with its manifest into {env.store.location} and "
         "ask again: it will be adopted."
     )
     offers = [
-        Offer(
+        BackfillOption(
             DayVerdict.KEPT if entry.proven else DayVerdict.PROVE,
             f"{entry.name.dump} is {entry.state}",
             partial(_manifest, entry),
         )
-        for entry in adoption.of_day(env, day)
+        for entry in adoption.backups_of_day(env, day)
     ]
-    return Seen(offers, UnavailableSource(" ".join(adoption.rejected(env, day)), hint))
+    return SourceOptions(offers, UnavailableSource(" ".join(adoption.rejection_reasons(env, day)), hint))
 
 
-def elsewhere(env: EnvironmentContext, day: date) -> Seen:
+def archive_source(env: EnvironmentContext, day: date) -> SourceOptions:
     """It lies in one of the archives."""
     others = env.locations()[1:]
     settings = env.settings
@@ -68,26 +68,29 @@ def elsewhere(env: EnvironmentContext, day: date) -> Seen:
         + ("." if others else "; and set archive_roots to where copies are kept."),
     )
     offers = [
-        Offer(
+        BackfillOption(
             DayVerdict.ADOPT,
             f"{entry.name.dump} lies in {at.store.location}",
-            partial(adoption.bring, env, at, entry),
+            partial(adoption.adopt_copy, env, at, entry),
         )
         for at in others
-        for entry in adoption.of_day(at, day)
+        for entry in adoption.backups_of_day(at, day)
     ]
-    return Seen(
-        offers, UnavailableSource(" ".join(one for at in others for one in adoption.rejected(at, day)), hint)
+    return SourceOptions(
+        offers,
+        UnavailableSource(
+            " ".join(one for at in others for one in adoption.rejection_reasons(at, day)), hint
+        ),
     )
 
 
-WAYS: Sequence[Way] = (here, elsewhere)
+SOURCES: Sequence[BackfillSource] = (folder_source, archive_source)
 """Tried in this order. Another way to a past day's data, such as a base backup with its WAL, is one more."""
 
 
 def plan_backfill(env: EnvironmentContext, day: date) -> DayPlan:
     """What would be done about a day."""
-    today, seen = env.today(), [way(env, day) for way in WAYS]
+    today, seen = env.today(), [way(env, day) for way in SOURCES]
     offers = [offer for found in seen for offer in found.offers]
     if day == today:
         kept = next((one for one in offers if one.verdict is DayVerdict.KEPT), None)
@@ -100,14 +103,14 @@ def plan_backfill(env: EnvironmentContext, day: date) -> DayPlan:
     return DayPlan(day, DayVerdict.REFUSE, *judging.refusal_text(env.environment, day, today, lacks))
 
 
-def backup_of(env: EnvironmentContext, day: date) -> Manifest:
+def obtain_backup(env: EnvironmentContext, day: date) -> Manifest:
     """The backup of a day that has passed, in the folder; it proves nothing yet.
 
     What turns out to be damaged while it is copied gives way to the next one. Refused (3) when nothing
     leads there: the message says what is missing, the hint how to get it.
     """
     today, lacks = env.today(), list[UnavailableSource]()
-    for way in WAYS if day < today else ():
+    for way in SOURCES if day < today else ():
         seen = way(env, day)
         for offer in seen.offers:
             try:

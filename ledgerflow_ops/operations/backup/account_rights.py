@@ -11,15 +11,15 @@ from ledgerflow_ops.core.hints import NO_HINT, Hint
 from ledgerflow_ops.core.postgres import missing_rights as judging
 from ledgerflow_ops.operations.backup import completeness
 
-_CONFLICT = "conflict with recovery"
-_KEEP = Hint(
+_RECOVERY_CONFLICT = "conflict with recovery"
+_CONFLICT_HINT = Hint(
     "The standby replayed what the backup was still reading. Run it again; if it repeats, set on the standby "
     "hot_standby_feedback = on, or a longer max_standby_streaming_delay (and max_standby_archive_delay)."
 )
 
 
 @contextmanager
-def explained(database: Database) -> Iterator[None]:
+def explain_errors(database: Database) -> Iterator[None]:
     """Errors of the block that come of missing rights, or of a standby, say what would help.
 
     Rights are asked for again, object by object; where that finds nothing, the error stays as it is.
@@ -29,14 +29,14 @@ def explained(database: Database) -> Iterator[None]:
     except (BadBackup, Refused):
         raise
     except LedgerError as error:
-        if _CONFLICT in error.message:
-            raise LedgerError(error.message, hint=_KEEP) from None
-        if judging.DENIED.search(error.message) and (hint := _hint(database)):
+        if _RECOVERY_CONFLICT in error.message:
+            raise LedgerError(error.message, hint=_CONFLICT_HINT) from None
+        if judging.DENIED.search(error.message) and (hint := _grant_hint(database)):
             raise Denied(error.message, hint=hint) from None
         raise
 
 
-def _hint(database: Database) -> Hint:
+def _grant_hint(database: Database) -> Hint:
     """The statements that give what is missing; empty when nothing is, or it cannot be found out."""
     try:
         with database.connect() as connection:
@@ -46,7 +46,7 @@ def _hint(database: Database) -> Hint:
     return judging.hint(lacking, version) if lacking else NO_HINT
 
 
-def checks(name: str, connection: Connection) -> Iterator[Check]:
+def rights_checks(name: str, connection: Connection) -> Iterator[Check]:
     """What a backup by this account would fail of, or leave out, as findings called `name`."""
     who = missing_rights.reader(connection)
     lacking, unseen = missing_rights.lacking(connection), missing_rights.unseen(connection)
@@ -56,7 +56,7 @@ def checks(name: str, connection: Connection) -> Iterator[Check]:
     if unseen:
         message = "A backup would not be proven: " + "; ".join(one.text for one in unseen) + "."
         yield failed(name, "incomplete", message, unseen[0].hint)
-    for warning in completeness.of_standby(standby.standby(connection)):
+    for warning in completeness.standby_warnings(standby.standby(connection)):
         yield passed(name, warning.text)
     if not (lacking or unseen):
         yield passed(name, f"{who.name} may read all that a backup holds")

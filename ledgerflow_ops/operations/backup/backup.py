@@ -32,18 +32,18 @@ from ledgerflow_ops.operations.backup import (
     snapshot_seal,
     standby_source,
 )
-from ledgerflow_ops.operations.backup.dump_snapshot import Opened, opened, repeated
-from ledgerflow_ops.operations.backup.file_placement import Placing
-from ledgerflow_ops.operations.backup.snapshot_seal import Sealed
+from ledgerflow_ops.operations.backup.dump_snapshot import OpenSnapshot, open_snapshot, retry_unsettled
+from ledgerflow_ops.operations.backup.file_placement import FilePlacement
+from ledgerflow_ops.operations.backup.snapshot_seal import SnapshotSeal
 from ledgerflow_ops.operations.cleanup import leftover_sweep, restore_leftovers
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_backup, files_restore
 
-_DISK = Hint("Nothing was kept. Check the disk; then run the backup again.")
+_DISK_HINT = Hint("Nothing was kept. Check the disk; then run the backup again.")
 
 
 @dataclass(frozen=True, slots=True)
-class _Ready:
+class _Preflight:
     """All that preflight found out."""
 
     database: Database
@@ -57,7 +57,7 @@ class _Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class _Roles:
+class _RolesFile:
     """The globals file's facts (None, and why, where it may not be taken), and the roles it holds."""
 
     file: FileFacts | None
@@ -83,12 +83,12 @@ def backup(env: EnvironmentContext, request: BackupRequest = _STANDARD, day: dat
         journal.recorded(env, "backup") as note,
         locks.exclusive(ctx.settings.state_dir, env.environment, "backup", ctx.clock()),
     ):
-        manifest = make(env, request, day)
+        manifest = make_backup(env, request, day)
         note |= {"file": manifest.dump.file, "size": manifest.dump.size, "rung": Rung.WRITTEN.word}
         return manifest
 
 
-def make(
+def make_backup(
     env: EnvironmentContext, request: BackupRequest, day: date | None = None, *, safety: bool = False
 ) -> Manifest:
     """As `backup`, for an operation that holds the environment's lock already.
@@ -111,7 +111,7 @@ def refuse_other_days(env: EnvironmentContext, day: date | None) -> None:
         )
 
 
-def asked_name(env: EnvironmentContext, file: str | None) -> BackupName | None:
+def requested_name(env: EnvironmentContext, file: str | None) -> BackupName | None:
     """The name that FILE= asks for, None without one.
 
     SettingsError for a name that cannot be, Refused for one that is there already.
@@ -140,25 +140,31 @@ class _Backup:
         with self.watch.phase("preflight"):
             self.report.step(Step.PREFLIGHT)
             ready = self._preflight()
-        return repeated(lambda: self._attempt(begun, ready), self.report)
+        return retry_unsettled(lambda: self._attempt(begun, ready), self.report)
 
-    def _attempt(self, begun: datetime, ready: _Ready) -> Manifest:
+    def _attempt(self, begun: datetime, ready: _Preflight) -> Manifest:
         """One attempt, from its snapshot on."""
         self.report.step(Step.SNAPSHOT)
-        begin = opened(ready.database, ready.client, self.report, self._instant)
-        with account_rights.explained(ready.database), begin as found, named(found.snapshot.connection.at):
-            point = standby_source.as_of(self.env, found.snapshot.standby, found.recovery_point, self.day)
+        begin = open_snapshot(ready.database, ready.client, self.report, self._instant)
+        with (
+            account_rights.explain_errors(ready.database),
+            begin as found,
+            named(found.snapshot.connection.at),
+        ):
+            point = standby_source.recovery_point_of(
+                self.env, found.snapshot.standby, found.recovery_point, self.day
+            )
             found, name = replace(found, recovery_point=point), self._name(ready, point)
-            self.making = Placing(self.env, name)
+            self.making = FilePlacement(self.env, name)
             with self.making.whole():
                 return self._write(begun, ready, found, name)
 
-    def _preflight(self) -> _Ready:
+    def _preflight(self) -> _Preflight:
         """Everything that can be said no to before a byte is written."""
         env, settings = self.env, self.env.settings
         refuse_other_days(env, self.day)
-        name = asked_name(env, self.request.file)
-        if files_restore.unfinished(
+        name = requested_name(env, self.request.file)
+        if files_restore.unfinished_swaps(
             env
         ):  # a crash among a restore's renames: half of a pair is no state to back up
             restore_leftovers.sweep(env)
@@ -166,17 +172,17 @@ class _Backup:
         with database.connect() as connection:
             found = source.facts(connection)
             outside = database_properties.properties(connection, found.database)
-            met = identity.met(env, database, connection, found)
+            met = identity.observed_identity(env, database, connection, found)
             database = database.pinned(connection)
-            session_limits.require(connection, BACKUP, "A backup")
-        identity.is_own(env, replace(met, seen=None) if self.safety else met)
+            session_limits.require_sessions(connection, BACKUP, "A backup")
+        identity.is_own_database(env, replace(met, seen=None) if self.safety else met)
         env.store.prepare()
-        leftover_sweep.before(env)
+        leftover_sweep.sweep_before_operation(env)
         chosen = env.ctx.client_tools(found.server_version)
         client = Client(chosen, database.variables(), database.inside)
-        expected = dump_space.require(env, found)
+        expected = dump_space.require_space(env, found)
         full = self.request.full_seal or found.size < settings.full_seal_below
-        return _Ready(database, found, outside, client, name, expected, full, met)
+        return _Preflight(database, found, outside, client, name, expected, full, met)
 
     def _instant(self) -> datetime:
         """The recovery point: read just before the snapshot is taken, by the clock that RPO is told by."""
@@ -189,7 +195,7 @@ class _Backup:
             )
         return now
 
-    def _name(self, ready: _Ready, recovery_point: datetime) -> BackupName:
+    def _name(self, ready: _Preflight, recovery_point: datetime) -> BackupName:
         if ready.name:
             return ready.name
         local = recovery_point.astimezone(self.env.settings.zone)
@@ -201,21 +207,23 @@ class _Backup:
             hint=Hint("Run it again."),
         )
 
-    def _write(self, begun: datetime, ready: _Ready, opened: Opened, name: BackupName) -> Manifest:
+    def _write(self, begun: datetime, ready: _Preflight, opened: OpenSnapshot, name: BackupName) -> Manifest:
         """Seal, dump, commit and read back; the manifest."""
         recovery_point, snapshot = opened.recovery_point, opened.snapshot
         self.report.step(Step.SEAL)
         with self.watch.phase("seal"):
-            sealed = snapshot_seal.take(snapshot, opened.inventory, opened.sequences, full=ready.full_seal)
+            sealed = snapshot_seal.take_seal(
+                snapshot, opened.inventory, opened.sequences, full=ready.full_seal
+            )
         streamed, dumped = self._dump(ready, opened, name, sealed)
         with self.watch.phase("table of contents"), self.env.file(name.dump).local_path() as path:
             entries = archive.entries(ready.client.tools, path)
         self.report.step(Step.GLOBALS)
         with self.watch.phase("globals"):
             roles = self._globals(ready, name, sealed.seal.roles)
-        warnings = completeness.warnings(self.env, snapshot, streamed.said, roles.said, entries)
+        warnings = completeness.collect_warnings(self.env, snapshot, streamed.said, roles.said, entries)
         with self.watch.phase("files"):
-            filed = files_backup.take(self.env, name, self.making.place)
+            filed = files_backup.back_up_files(self.env, name, self.making.place)
         manifest = Manifest(
             environment=self.env.environment,
             backup_day=recovery_point.astimezone(self.env.settings.zone).date(),
@@ -234,7 +242,7 @@ class _Backup:
             source=snapshot.source,
             toc=archive.counted(entries),
             warnings=warnings,
-            unheld=standby_source.unheld(snapshot.standby),
+            unheld=standby_source.unlogged_names(snapshot.standby),
             seal=sealed.seal.model_copy(update={"roles": roles.facts}),
             contents=streamed.contents,
             properties=ready.properties,
@@ -245,11 +253,11 @@ class _Backup:
             durations=dict(self.watch.durations),
         )
         self._commit(name, manifest)
-        identity.bind(self.env, ready.identity, safety=self.safety)
+        identity.remember_backed_up(self.env, ready.identity, safety=self.safety)
         return manifest
 
     def _dump(
-        self, ready: _Ready, opened: Opened, name: BackupName, sealed: Sealed
+        self, ready: _Preflight, opened: OpenSnapshot, name: BackupName, sealed: SnapshotSeal
     ) -> tuple[archive.Streamed, FileFacts]:
         """The dump under its own name, durable, and shown to hold what the source had."""
         store, tools_ = self.env.store, ready.client.tools
@@ -265,27 +273,29 @@ class _Backup:
             self.report.step(Step.FINISH)
             size, sha256 = file.end()
             with file.local_path() as path:
-                snapshot_seal.require_held(sealed, opened.snapshot, streamed, tools_, path, opened.ddl.whole)
+                snapshot_seal.require_complete_archive(
+                    sealed, opened.snapshot, streamed, tools_, path, opened.ddl.whole
+                )
             self.report.step(Step.SYNC)
             file.sync()
             self.report.step(Step.RENAME)
             self.making.place(file)
         return streamed, FileFacts(file=name.dump, size=size, sha256=sha256)
 
-    def _globals(self, ready: _Ready, name: BackupName, sealed: dict[str, RoleFacts]) -> _Roles:
+    def _globals(self, ready: _Preflight, name: BackupName, sealed: dict[str, RoleFacts]) -> _RolesFile:
         """Write the roles beside the dump, if the account may read them."""
         database, encoding = ready.database, ready.source.encoding
         passwords = self.env.settings.role_passwords
-        found = globals_file.read(ready.client, database, encoding, sealed, passwords=passwords)
+        found = globals_file.read_globals(ready.client, database, encoding, sealed, passwords=passwords)
         if found.script is None:
-            return _Roles(None, found.note, found.facts)
+            return _RolesFile(None, found.note, found.facts)
         with self.env.store.create(name.globals, self.env.codec) as file:
             file.write(found.script)
             file.sync()
             self.making.place(file)
             size, sha256 = file.end()
         facts = FileFacts(file=name.globals, size=size, sha256=sha256)
-        return _Roles(facts, "", found.facts, found.said)
+        return _RolesFile(facts, "", found.facts, found.said)
 
     def _commit(self, name: BackupName, manifest: Manifest) -> None:
         """Write the manifest, which makes the dump a backup, and read everything back from the disk."""
@@ -297,6 +307,6 @@ class _Backup:
         read_again = Manifest.decode(store.read(name.manifest), name.manifest)
         for facts in (manifest.dump, manifest.globals, manifest.files.archive if manifest.files else None):
             if facts and store.content(facts.file) != (facts.size, facts.sha256):
-                raise BadBackup(f"{facts.file} on the disk is not what was written to it.", hint=_DISK)
+                raise BadBackup(f"{facts.file} on the disk is not what was written to it.", hint=_DISK_HINT)
         if read_again != manifest:
-            raise BadBackup(f"{name.manifest} on the disk is not what was written to it.", hint=_DISK)
+            raise BadBackup(f"{name.manifest} on the disk is not what was written to it.", hint=_DISK_HINT)

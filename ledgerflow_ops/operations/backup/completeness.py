@@ -20,13 +20,13 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 
 _OURS = "ledgerflow_ops"
 _SHOWN = 10
-_WHICH = Hint(
+_PG_DUMP_HINT = Hint(
     "Is pg_dump the real one, without options of its own? ", make("doctor"), " shows where it is taken from."
 )
 _ENTRY = re.compile(rb"\d+; \d+ \d+ (SUBSCRIPTION|USER MAPPING) (?!TABLE )")
 
 
-def warnings(
+def collect_warnings(
     env: EnvironmentContext, snapshot: Snapshot, said: str, roles_said: str, entries: Sequence[bytes]
 ) -> tuple[DumpWarning, ...] | None:
     """All that is to be told of a dump; None where there is nothing.
@@ -39,12 +39,12 @@ def warnings(
     ]
     found += [one.warning() for one in missing_rights.unseen(snapshot.connection)]
     if not any(one.missing for one in found):
-        found += _absent(snapshot.connection, entries)
-    found += of_standby(snapshot.standby)
+        found += _missing_objects(snapshot.connection, entries)
+    found += standby_warnings(snapshot.standby)
     return tuple(one.within(env.environment) for one in found) or None
 
 
-def _absent(connection: Connection, entries: Iterable[bytes]) -> Iterator[DumpWarning]:
+def _missing_objects(connection: Connection, entries: Iterable[bytes]) -> Iterator[DumpWarning]:
     """Kinds that no comparison of the restored copy covers: as many in the archive as in the catalogs?"""
     kinds = [match[1] for line in entries if (match := _ENTRY.match(line))]
     for kind, there in (
@@ -54,10 +54,10 @@ def _absent(connection: Connection, entries: Iterable[bytes]) -> Iterator[DumpWa
         held = kinds.count(kind.encode())
         if held < len(there):
             text = f"{kind.lower()}s: {len(there)} in the database, {held} in the dump"
-            yield DumpWarning(program=_OURS, text=text, meaning=Meaning.MISSING, hint=_WHICH)
+            yield DumpWarning(program=_OURS, text=text, meaning=Meaning.MISSING, hint=_PG_DUMP_HINT)
 
 
-def of_standby(standby: Standby | None) -> list[DumpWarning]:
+def standby_warnings(standby: Standby | None) -> list[DumpWarning]:
     """What a standby does not have: unlogged data, and what its primary has done since."""
     if standby is None:
         return []
@@ -77,7 +77,7 @@ def of_standby(standby: Standby | None) -> list[DumpWarning]:
     return [DumpWarning(program=_OURS, text=text, meaning=Meaning.NOTED) for text in found]
 
 
-def notes(manifest: Manifest, proof: Proof | None) -> Iterator[Reason]:
+def restore_notes(manifest: Manifest, proof: Proof | None) -> Iterator[Reason]:
     """What a restore of this backup does not bring back."""
     message, hint = proof.incomplete if proof and not manifest.lacks else ("", NO_HINT)
     if message:
@@ -91,14 +91,16 @@ def notes(manifest: Manifest, proof: Proof | None) -> Iterator[Reason]:
         yield Reason("unlogged", text, Hint("Unlogged data is on the primary alone."))
 
 
-def incomplete(manifest: Manifest) -> Iterator[Check]:
+def incomplete_checks(manifest: Manifest) -> Iterator[Check]:
     """What keeps a backup that equals its seal from being more than that."""
     if manifest.ceiling < Rung.VALID:
         message = f"The dump does not hold all of the database, and cannot be proven: {manifest.lacks}."
         yield warned("restorable", INCOMPLETE, message, Hint(manifest.remedy, " Then: ", make("backup")))
 
 
-def unmade(manifest: Manifest, copy: Database, extensions: Mapping[str, str]) -> Iterator[Check]:
+def extension_member_checks(
+    manifest: Manifest, copy: Database, extensions: Mapping[str, str]
+) -> Iterator[Check]:
     """Relations that belong to an extension and that its script, of the same version, does not make.
 
     Somebody has added them (ALTER EXTENSION … ADD): pg_dump leaves them to the extension, with their rows.

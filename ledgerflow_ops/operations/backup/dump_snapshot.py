@@ -29,18 +29,18 @@ from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.postgres.session_activity import Watcher
 from ledgerflow_ops.core.progress import Reporter
 
-_SECONDS = 90.0
+_RETRY_SECONDS = 90.0
 """For how long new snapshots are tried: each takes a fraction of a second."""
-_SAME = 25
+_SAME_ERROR_LIMIT = 25
 """So often the same in a row, it is no passing thing: a catalog with a hole in it says so each time."""
-_TOLD = 3
+_REPORTED_ERRORS = 3
 _PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4)
 _WHOLE_ATTEMPTS = 3
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenSnapshot:
     """An open snapshot and what is at work under it. `sequences` were read before pg_dump read them."""
 
     recovery_point: datetime
@@ -53,9 +53,9 @@ class Opened:
 
 
 @contextmanager
-def opened(
+def open_snapshot(
     database: Database, client: Client, reporter: Reporter, instant: Callable[[], datetime]
-) -> Iterator[Opened]:
+) -> Iterator[OpenSnapshot]:
     """Open the database for a backup, by as many attempts as it takes within a minute and a half.
 
     `instant` tells the recovery point, just before each snapshot. LedgerError with what came and went when
@@ -65,14 +65,17 @@ def opened(
     while True:
         try:
             with ExitStack() as attempt:
-                found = _open(attempt, database, client, reporter, instant)
+                found = _attempt_open(attempt, database, client, reporter, instant)
                 held = attempt.pop_all()
         except Unsettled as error:
             messages.append(error.message)
-            if clock.awake() - begun > _SECONDS or messages[-_SAME:] == [error.message] * _SAME:
+            if (
+                clock.awake() - begun > _RETRY_SECONDS
+                or messages[-_SAME_ERROR_LIMIT:] == [error.message] * _SAME_ERROR_LIMIT
+            ):
                 told = f"{error.message}\n{len(messages)} attempts ended like this."
                 raise LedgerError(told, hint=error.hint) from None
-            if len(messages) <= _TOLD:
+            if len(messages) <= _REPORTED_ERRORS:
                 reporter.say(f"another snapshot: {error.message}")
         else:
             with held:
@@ -81,7 +84,7 @@ def opened(
         clock.pause(_PAUSES[min(len(messages), len(_PAUSES)) - 1])
 
 
-def repeated(work: Callable[[], Result], reporter: Reporter) -> Result:
+def retry_unsettled(work: Callable[[], Result], reporter: Reporter) -> Result:
     """`work` done, from its beginning again where something in the database came or went meanwhile."""
     for _ in range(_WHOLE_ATTEMPTS - 1):
         try:
@@ -91,9 +94,9 @@ def repeated(work: Callable[[], Result], reporter: Reporter) -> Result:
     return work()
 
 
-def _open(
+def _attempt_open(
     stack: ExitStack, database: Database, client: Client, reporter: Reporter, instant: Callable[[], datetime]
-) -> Opened:
+) -> OpenSnapshot:
     limits, recovery_point = database.limits, instant()
 
     def locks(connection: Limited) -> Watcher:
@@ -127,4 +130,4 @@ def _open(
     if went := changed(connection):
         raise Unsettled(f"{went} was dropped or changed while it was read", hint=Hint("Run it again."))
     script = Script(started[1], watch)
-    return Opened(recovery_point, snapshot, sequences, inventory, started[0], script, watched)
+    return OpenSnapshot(recovery_point, snapshot, sequences, inventory, started[0], script, watched)

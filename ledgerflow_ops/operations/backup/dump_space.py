@@ -13,14 +13,14 @@ from ledgerflow_ops.operations.files import files_backup
 _ROOM_FOR_RECORDS = 1_000_000
 
 
-def require(env: EnvironmentContext, found: Source) -> int:
+def require_space(env: EnvironmentContext, found: Source) -> int:
     """The dump's expected size; LedgerError with the figures when the disk has no room for it."""
     entries = catalog.entries(env)
     newest = known.newest(entries)
     last = None
     if newest and newest.manifest:
         last = space_estimates.LastDump(newest.size, newest.manifest.source.size)
-    needed, files = space_estimates.dump_needs(found.size, last), files_backup.room(env)
+    needed, files = space_estimates.dump_needs(found.size, last), files_backup.space_needed(env)
     free = env.store.free()
     if free is not None and free < needed + files + _ROOM_FOR_RECORDS:
         beside = f", new files {format_size(files)}" if files else ""

@@ -15,7 +15,7 @@ from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 
-class Placing:
+class FilePlacement:
     """One backup's files on their way into its store. Under the environment's lock."""
 
     def __init__(self, env: EnvironmentContext, name: BackupName) -> None:

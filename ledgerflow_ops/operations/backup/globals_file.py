@@ -14,7 +14,7 @@ from ledgerflow_ops.core.postgres import roles_script
 from ledgerflow_ops.core.text_encodings import NO_ENCODING
 
 _ATTEMPTS = 4
-MAKE_ONE = (
+CREATE_WITHOUT_ENCODING = (
     "CREATE DATABASE without_encoding TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C';"
 )
 
@@ -29,7 +29,7 @@ class Globals:
     said: str = ""
 
 
-def read(
+def read_globals(
     client: Client, database: Database, encoding: str, sealed: dict[str, RoleFacts], *, passwords: bool
 ) -> Globals:
     """The roles script, if the account may read them.
@@ -38,15 +38,15 @@ def read(
     server has, and two readings agree: no seal covers all that it says of them. BadBackup when that does
     not come about, LedgerError when pg_dumpall fails.
     """
-    able = _able(client, database)
+    able = _capable_client(client, database)
     if isinstance(able, str):
         return Globals(None, able, sealed)
     facts, before = sealed, b""
     for _ in range(_ATTEMPTS):
         finished = archive.roles_script(able, passwords=passwords)
         if finished.code:
-            return Globals(None, _why_not(finished), facts)
-        missing = set(facts) ^ _created(finished.out, encoding)
+            return Globals(None, _denied_note(finished), facts)
+        missing = set(facts) ^ _created_roles(finished.out, encoding)
         if not missing and roles_script.same_script(before, finished.out):
             return Globals(finished.out, "", facts, mask(finished.errors))
         before = finished.out
@@ -61,7 +61,7 @@ def read(
     )
 
 
-def untold(connection: Connection) -> str:
+def unreadable_names(connection: Connection) -> str:
     """Why pg_dumpall cannot say all names of the server; empty where it can."""
     odd = source.not_text(connection)
     if odd is None or source.without_encoding(connection):
@@ -72,16 +72,16 @@ def untold(connection: Connection) -> str:
     )
 
 
-def _able(client: Client, database: Database) -> Client | str:
+def _capable_client(client: Client, database: Database) -> Client | str:
     """A client whose pg_dumpall can say all names there; where there is none, the note that says so.
 
     It asks for each role by its name, and a database takes no name that is no text in its encoding.
     """
     with database.connect() as connection:
-        note, place = untold(connection), source.without_encoding(connection)
+        note, place = unreadable_names(connection), source.without_encoding(connection)
         odd = source.not_text(connection)
     if note:
-        return f"{note} Make one, then back up again: {MAKE_ONE}"
+        return f"{note} Make one, then back up again: {CREATE_WITHOUT_ENCODING}"
     if odd is None or place is None:
         return client
     return replace(
@@ -89,7 +89,7 @@ def _able(client: Client, database: Database) -> Client | str:
     )
 
 
-def _created(script: bytes, encoding: str) -> set[str]:
+def _created_roles(script: bytes, encoding: str) -> set[str]:
     """The roles that pg_dumpall's script creates; none where it cannot be read."""
     try:
         return roles_script.created_roles(roles_script.decode_script(script, encoding))
@@ -97,7 +97,7 @@ def _created(script: bytes, encoding: str) -> set[str]:
         return set()
 
 
-def _why_not(finished: Finished) -> str:
+def _denied_note(finished: Finished) -> str:
     """The note that stands in for roles the account may not read; LedgerError for any other reason."""
     reason = next(iter(reversed(finished.errors.strip().splitlines())), "")
     if "permission denied" not in reason:

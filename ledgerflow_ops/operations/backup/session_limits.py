@@ -6,7 +6,7 @@ from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.postgres.connection_limits import shortage
 
 
-def require(connection: Connection, needed: int, what: str) -> None:
+def require_sessions(connection: Connection, needed: int, what: str) -> None:
     """Refused where a limit allows fewer sessions than `what` needs; LedgerError where others have them."""
     found = shortage(connection_limits.limits(connection), needed, what)
     if found:

@@ -24,7 +24,7 @@ _SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class SnapshotSeal:
     """The seal that goes into the manifest, and what is only needed until the archive is shown to hold it."""
 
     seal: Seal
@@ -34,16 +34,23 @@ class Sealed:
     members: dict[str, str]
 
 
-def take(snapshot: Snapshot, rows: Inventory, sequences: dict[str, SequenceReading], *, full: bool) -> Sealed:
+def take_seal(
+    snapshot: Snapshot, rows: Inventory, sequences: dict[str, SequenceReading], *, full: bool
+) -> SnapshotSeal:
     """The seal of the database under its snapshot; its inventory and sequences have been read already."""
     connection = snapshot.connection
     look = source.read_contents(connection, full=full, rows=rows)
     there = NonTableObjects(sequences, *non_table_objects.objects(connection, full=full))
-    return Sealed(look.seal, there, look.notes, look.preloaded, extension_members.relations(connection))
+    return SnapshotSeal(look.seal, there, look.notes, look.preloaded, extension_members.relations(connection))
 
 
-def require_held(
-    sealed: Sealed, snapshot: Snapshot, streamed: Streamed, tools: Tools, file: Path, ddl: Callable[[], bytes]
+def require_complete_archive(
+    sealed: SnapshotSeal,
+    snapshot: Snapshot,
+    streamed: Streamed,
+    tools: Tools,
+    file: Path,
+    ddl: Callable[[], bytes],
 ) -> None:
     """BadBackup unless the archive in `file` holds what the source had. `ddl` has the source's own."""
     differences = [

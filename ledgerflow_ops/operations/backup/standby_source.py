@@ -7,13 +7,15 @@ from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.operations.context import EnvironmentContext
 
-_LOOK = Hint(
+_STANDBY_HINT = Hint(
     "Look at it on the standby: SELECT * FROM pg_stat_wal_receiver; SELECT pg_is_wal_replay_paused(); "
     "or take the backup from the primary."
 )
 
 
-def as_of(env: EnvironmentContext, standby: Standby | None, now: datetime, day: date | None) -> datetime:
+def recovery_point_of(
+    env: EnvironmentContext, standby: Standby | None, now: datetime, day: date | None
+) -> datetime:
     """The recovery point of a snapshot taken `now`: a standby that lags has the data of an earlier instant.
 
     LedgerError where that lies on another day than the one ordered.
@@ -25,11 +27,11 @@ def as_of(env: EnvironmentContext, standby: Standby | None, now: datetime, day: 
     if day is not None and found != day:
         raise LedgerError(
             f"The source is a standby, and its data is of {point:%Y-%m-%d %H:%M:%S %Z}: no backup of {day}.",
-            hint=_LOOK,
+            hint=_STANDBY_HINT,
         )
     return point
 
 
-def unheld(standby: Standby | None) -> tuple[str, ...] | None:
+def unlogged_names(standby: Standby | None) -> tuple[str, ...] | None:
     """The tables and sequences whose data the dump leaves out, as manifests name them; None where none."""
     return (tuple(name.key for name in standby.unlogged) or None) if standby else None

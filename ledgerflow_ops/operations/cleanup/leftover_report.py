@@ -15,14 +15,14 @@ from ledgerflow_ops.operations import removal_history
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
-_LOOK = Hint("Look at it, and run it again: ", make("doctor"))
-_NAME = "leftovers"
+_DOCTOR_HINT = Hint("Look at it, and run it again: ", make("doctor"))
+_CHECK = "leftovers"
 
 
-def examine(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[Check]:
+def leftover_checks(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[Check]:
     """What is left behind, a check each; one that passed where there is nothing."""
     what = "Swept what a killed drill had left: its server, and its data."
-    found = [passed(_NAME, f"{what} (drill {key})") for key in leftover_sweep.drills(ctx)]
+    found = [passed(_CHECK, f"{what} (drill {key})") for key in leftover_sweep.sweep_drills(ctx)]
     looks: list[Callable[[], Iterator[Check]]] = [_servers]
     looks += [partial(_folder, env) for env in envs]
     looks += [partial(_databases, env) for env in envs]
@@ -30,9 +30,9 @@ def examine(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[C
         try:
             found += look()
         except (LedgerError, OSError) as error:
-            hint = error.hint if isinstance(error, LedgerError) else _LOOK
-            found.append(warned(_NAME, "not known", f"What is left behind cannot be told: {error}", hint))
-    return found or [passed(_NAME, "Nothing is left behind by operations that were killed.")]
+            hint = error.hint if isinstance(error, LedgerError) else _DOCTOR_HINT
+            found.append(warned(_CHECK, "not known", f"What is left behind cannot be told: {error}", hint))
+    return found or [passed(_CHECK, "Nothing is left behind by operations that were killed.")]
 
 
 def _servers() -> Iterator[Check]:
@@ -47,14 +47,14 @@ def _servers() -> Iterator[Check]:
         end = Hint(command("kill", "-QUIT", one.process), "; ") if one.process else NO_HINT
         gone = "is gone" if one.state_is_gone else "belongs to another state_dir"
         yield warned(
-            _NAME,
+            _CHECK,
             "drill",
             f"{runs} that died has left a database in {folders}. Its state folder, {state}, {gone}.",
             Hint(end, command("rm", "-rf", *one.folders)),
         )
     for pid, data in stray_clusters.homeless(account):
         message = f"A PostgreSQL server (process {pid}) goes on running; its data, {data}, was removed."
-        yield warned(_NAME, "server", message, Hint(command("kill", "-QUIT", pid)))
+        yield warned(_CHECK, "server", message, Hint(command("kill", "-QUIT", pid)))
 
 
 def _folder(env: EnvironmentContext) -> Iterator[Check]:
@@ -62,19 +62,19 @@ def _folder(env: EnvironmentContext) -> Iterator[Check]:
     store = env.store
     if not store.there():
         return
-    half = [*store.leftovers(), *leftover_sweep.records(env)]
-    half += [f"{removal_history.FOLDER}/{name}" for name in removal_history.store(env).leftovers()]
+    half = [*store.leftovers(), *leftover_sweep.unfinished_records(env)]
+    half += [f"{removal_history.FOLDER}/{name}" for name in removal_history.history_store(env).leftovers()]
     if half:
         message = (
             f"In {store.location}, left by an operation that was cut off or is at work: {_listed(half)}."
         )
         hint = Hint("The next one sweeps it: ", make("backup", env.environment))
-        yield warned(_NAME, f"{env.environment} folder", message, hint)
+        yield warned(_CHECK, f"{env.environment} folder", message, hint)
     alone = [file for file in store.names(DUMP) if not store.taken(BackupName.of(file).manifest)]
     if alone:
         message = f"In {store.location} without a manifest, and so no backup: {_listed(alone)}."
         hint = Hint(make("restore-test", env.environment, FILE=alone[0]))
-        yield warned(_NAME, f"{env.environment} dumps", message, hint)
+        yield warned(_CHECK, f"{env.environment} dumps", message, hint)
 
 
 def _databases(env: EnvironmentContext) -> Iterator[Check]:
@@ -93,7 +93,7 @@ def _databases(env: EnvironmentContext) -> Iterator[Check]:
     if names := [one.name for one in found]:
         message = f"On the server of {env.environment}, half-restored and never live: {_listed(names)}."
         hint = Hint(make("discard", env.environment, NAME=names[0]))
-        yield warned(_NAME, f"{env.environment} databases", message, hint)
+        yield warned(_CHECK, f"{env.environment} databases", message, hint)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from ledgerflow_ops.operations import removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
 
-def drills(ctx: OperationContext) -> list[str]:
+def sweep_drills(ctx: OperationContext) -> list[str]:
     """End the servers of drills that died, with the copies of a database that they hold; their keys.
 
     Quick where there are none. What keeps it from being done is told, and keeps nobody from their work.
@@ -30,28 +30,28 @@ def drills(ctx: OperationContext) -> list[str]:
     return swept
 
 
-def folder(env: EnvironmentContext) -> list[str]:
+def sweep_folder(env: EnvironmentContext) -> list[str]:
     """Remove what killed operations have left in the environment's folder. Under the environment's lock."""
-    swept = [*env.store.sweep(), *_uncommitted(env)]
-    swept += [f"{removal_history.FOLDER}/{name}" for name in removal_history.store(env).sweep()]
+    swept = [*env.store.sweep(), *_sweep_uncommitted(env)]
+    swept += [f"{removal_history.FOLDER}/{name}" for name in removal_history.history_store(env).sweep()]
     for name in swept:
         env.ctx.reporter.say(f"swept {name}: left half-written by an interrupted run")
     return swept
 
 
-def before(env: EnvironmentContext) -> None:
+def sweep_before_operation(env: EnvironmentContext) -> None:
     """Both, for an operation that has just taken the environment's lock."""
-    drills(env.ctx)
+    sweep_drills(env.ctx)
     if env.store.there():
-        folder(env)
+        sweep_folder(env)
 
 
-def _uncommitted(env: EnvironmentContext) -> Iterator[str]:
+def _sweep_uncommitted(env: EnvironmentContext) -> Iterator[str]:
     """Remove the files of backups that were never committed, if they are still those that were put there.
 
     A dump that somebody else has put into the folder has no such record: it stays.
     """
-    for file in records(env):
+    for file in unfinished_records(env):
         try:
             record = UnfinishedBackup.decode(env.store.record(file), file)
         except BadBackup as error:
@@ -59,17 +59,17 @@ def _uncommitted(env: EnvironmentContext) -> Iterator[str]:
             record = None
         if record and not env.store.taken(BackupName(record.stem).manifest):
             for placed in reversed(record.placed):
-                if _is_still(env, placed):
+                if _is_unchanged(env, placed):
                     env.store.delete(placed.file)
                     yield placed.file
         env.store.delete(file)
 
 
-def records(env: EnvironmentContext) -> list[str]:
+def unfinished_records(env: EnvironmentContext) -> list[str]:
     """The records of backups in the making that lie in the folder."""
     return env.store.names(unfinished_backup.ENDING, hidden=True)
 
 
-def _is_still(env: EnvironmentContext, placed: PlacedFile) -> bool:
+def _is_unchanged(env: EnvironmentContext, placed: PlacedFile) -> bool:
     stat = env.store.stat(placed.file)
     return stat is not None and stat.here and (stat.identity, stat.size) == (placed.inode, placed.size)

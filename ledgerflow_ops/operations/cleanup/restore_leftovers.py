@@ -24,17 +24,17 @@ def sweep(env: EnvironmentContext) -> list[str]:
         kept_ = database_names.previous_databases(found, env.environment, name)
         swap_outcome.require_ended(connection, [one.name for one in (*halves, *kept_)])
         ids = {one.mark.id for one in halves}, {one.mark.id for one in kept_}
-        for ident in files_pairing.settle(env, *ids):
+        for ident in files_pairing.settle_interrupted(env, *ids):
             env.ctx.reporter.say(f"settled the files of the interrupted restore {ident}")
-        others = _unmarked(connection, database.quiet(connection), {one.name for one in found})
+        others = _unmarked_names(connection, database.quiet(connection), {one.name for one in found})
         left = (*(one.name for one in halves), *others)
-        swept = [half for half in left if _dropped(env, server, half)]
+        swept = [half for half in left if _drop(env, server, half)]
     for one_name in swept:
         env.ctx.reporter.say(f"swept {one_name}: left half-restored by an interrupted restore")
     return swept
 
 
-def _dropped(env: EnvironmentContext, server: Database, name: str) -> bool:
+def _drop(env: EnvironmentContext, server: Database, name: str) -> bool:
     """Whether a half-restored database could be dropped. One whose session does not end is left, and told."""
     try:
         drop_database.drop(server, name)
@@ -44,15 +44,15 @@ def _dropped(env: EnvironmentContext, server: Database, name: str) -> bool:
     return True
 
 
-def _unmarked(connection: Connection, database: Database, marked: set[str]) -> list[str]:
+def _unmarked_names(connection: Connection, database: Database, marked: set[str]) -> list[str]:
     """Those whose restore died between making them and marking them: our form of name, and empty."""
     live = database.parameters["dbname"]
     names = [found for (found,) in connection.execute("SELECT datname FROM pg_database WHERE datallowconn")]
     ours = [found for found in names if found not in marked and database_names.is_restoring_name(found, live)]
-    return [found for found in ours if _empty(database.named(found))]
+    return [found for found in ours if _is_empty(database.named(found))]
 
 
-def _empty(database: Database) -> bool:
+def _is_empty(database: Database) -> bool:
     try:
         with database.connect() as connection:
             return restore_server.live(connection).relations == 0
@@ -71,7 +71,7 @@ def discard(env: EnvironmentContext, name: str) -> str:
         locks.exclusive(ctx.settings.state_dir, env.environment, "discard", ctx.clock()),
     ):
         note["name"] = name
-        if name in _halves(env):
+        if name in _half_restored(env):
             if name not in sweep(env):
                 raise LedgerError(
                     f"{name} could not be dropped: a session on it does not end.",
@@ -80,7 +80,7 @@ def discard(env: EnvironmentContext, name: str) -> str:
                     ),
                 )
             return name
-        names = {one.name: one.mark for one in kept(env)}
+        names = {one.name: one.mark for one in previous_databases(env)}
         if name not in names:
             listed = "".join(f"\n    {one}" for one in names) or " none"
             raise Refused(
@@ -100,37 +100,39 @@ def discard(env: EnvironmentContext, name: str) -> str:
             )
         drop_database.drop(restore_server.maintenance(env.target()), name)
         for ident in (names[name].id, names[name].undone):
-            if ident and (files_restore.swapped(env, ident) or files_restore.taken_back(env, ident)):
-                files_restore.drop(env, ident)
+            if ident and (
+                files_restore.find_swapped(env, ident) or files_restore.find_taken_back(env, ident)
+            ):
+                files_restore.remove_previous_files(env, ident)
     return name
 
 
-def kept_or_why(env: EnvironmentContext) -> tuple[list[SiblingDatabase], str]:
+def previous_databases_or_reason(env: EnvironmentContext) -> tuple[list[SiblingDatabase], str]:
     """As `kept`, and in words why it cannot be said; never an error, never a server started for it."""
     if env.is_sample and not env.ctx.embedded.running:
         return [], ""
     try:
-        return kept(env), ""
+        return previous_databases(env), ""
     except LedgerError as error:
         return [], error.message
 
 
-def kept(env: EnvironmentContext) -> list[SiblingDatabase]:
+def previous_databases(env: EnvironmentContext) -> list[SiblingDatabase]:
     """The databases that were live before, the last one first."""
     database = env.target()
     return database_names.previous_databases(
-        _beside(database), env.environment, database.parameters["dbname"]
+        _sibling_databases(database), env.environment, database.parameters["dbname"]
     )
 
 
-def _halves(env: EnvironmentContext) -> set[str]:
+def _half_restored(env: EnvironmentContext) -> set[str]:
     database = env.target()
     found = database_names.unfinished_restores(
-        _beside(database), env.environment, database.parameters["dbname"]
+        _sibling_databases(database), env.environment, database.parameters["dbname"]
     )
     return {one.name for one in found}
 
 
-def _beside(database: Database) -> list[SiblingDatabase]:
+def _sibling_databases(database: Database) -> list[SiblingDatabase]:
     with restore_server.maintenance(database).connect() as connection:
         return restore_server.beside(connection)

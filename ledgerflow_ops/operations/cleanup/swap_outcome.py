@@ -9,7 +9,7 @@ from ledgerflow_ops.core.errors import LedgerError, Pending
 from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.core.postgres.session_activity import Limits
 
-BRIEF = Limits(stall=8.0, lock=4.0)
+BRIEF_LIMITS = Limits(stall=8.0, lock=4.0)
 """For a server that may hang, asked by somebody who is about to end."""
 
 
@@ -21,13 +21,13 @@ def require_done(maintenance: Database, renames: Sequence[Rename], error: BaseEx
     """
     last = renames[-1]
     try:
-        with maintenance.within(BRIEF).connect() as connection:
-            pid = swap_state.unended(connection, last.old, BRIEF.answer)
+        with maintenance.within(BRIEF_LIMITS).connect() as connection:
+            pid = swap_state.unended(connection, last.old, BRIEF_LIMITS.answer)
             done = not restore_server.exists(connection, last.old)
     except LedgerError:
-        raise _open(renames, "the server does not answer") from None
+        raise _unknown_outcome(renames, "the server does not answer") from None
     if pid is not None:
-        raise _open(renames, f"process {pid} at the server holds it and does not end") from None
+        raise _unknown_outcome(renames, f"process {pid} at the server holds it and does not end") from None
     if not done:
         raise error
     if not isinstance(error, Exception):
@@ -45,7 +45,7 @@ def require_done(maintenance: Database, renames: Sequence[Rename], error: BaseEx
 def require_ended(connection: Connection, names: Sequence[str]) -> None:
     """Pending where a swap of one of these databases, which nobody waits for any more, has not ended."""
     for name in names:
-        if pid := swap_state.unended(connection, name, BRIEF.answer):
+        if pid := swap_state.unended(connection, name, BRIEF_LIMITS.answer):
             raise Pending(
                 f"A swap of {name} that was given up has not ended at the server (process {pid}).",
                 hint=Hint(
@@ -56,7 +56,7 @@ def require_ended(connection: Connection, names: Sequence[str]) -> None:
             )
 
 
-def _open(renames: Sequence[Rename], why: str) -> Pending:
+def _unknown_outcome(renames: Sequence[Rename], why: str) -> Pending:
     names = " and ".join(f"{one.old} → {one.new}" for one in renames)
     return Pending(
         f"It is not known whether the swap took place ({names}): {why}.",

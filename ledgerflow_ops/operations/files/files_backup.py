@@ -25,26 +25,26 @@ Result = TypeVar("Result")
 Place = Callable[[NewFile], None]
 
 
-def roots(env: EnvironmentContext) -> tuple[str, ...]:
+def listed_roots(env: EnvironmentContext) -> tuple[str, ...]:
     """The listed folders and files."""
     return tuple(str(path) for path in env.settings.files)
 
 
-def survey(env: EnvironmentContext) -> Survey:
+def survey_files(env: EnvironmentContext) -> Survey:
     """All that lies in the listed places; LedgerError naming what is missing or may not be looked into."""
-    return _steady(lambda: file_scanner.survey(roots(env)))
+    return _retry_unsteady(lambda: file_scanner.survey(listed_roots(env)))
 
 
-def room(env: EnvironmentContext) -> int:
+def space_needed(env: EnvironmentContext) -> int:
     """Bytes that the archive of files may take; LedgerError where something listed is not there."""
     if not env.settings.files:
         return 0
-    seen = survey(env)
+    seen = survey_files(env)
     sizes = {(found.root, quoted(found.path)): found.size for found in seen.files}
-    return space_estimates.archive_needs(files.bytes_to_store(sizes, _earlier(env)), len(seen.found))
+    return space_estimates.archive_needs(files.bytes_to_store(sizes, _earlier_states(env)), len(seen.found))
 
 
-def take(env: EnvironmentContext, name: BackupName, place: Place) -> FilesState | None:
+def back_up_files(env: EnvironmentContext, name: BackupName, place: Place) -> FilesState | None:
     """The files as they stand together at one instant from now on, in an archive that has its name.
 
     None where no files are listed. LedgerError naming what never stands still, is missing or may not be
@@ -53,14 +53,14 @@ def take(env: EnvironmentContext, name: BackupName, place: Place) -> FilesState 
     if not env.settings.files:
         return None
     env.ctx.reporter.step(Step.FILES)
-    taking = _Taking(env, name, place)
-    state = _steady(taking.once)
+    taking = _FilesBackup(env, name, place)
+    state = _retry_unsteady(taking.once)
     for note in state.notes:
         env.ctx.reporter.say(note)
     return state
 
 
-def _steady(work: Callable[[], Result]) -> Result:
+def _retry_unsteady(work: Callable[[], Result]) -> Result:
     """What `work` returns, which is done again a few times where something changed meanwhile."""
     for pause in _PAUSES:
         try:
@@ -73,20 +73,20 @@ def _steady(work: Callable[[], Result]) -> Result:
         raise LedgerError(f"{error.message} That was attempt {len(_PAUSES) + 1}.", hint=error.hint) from None
 
 
-class _Taking:
+class _FilesBackup:
     """One backup's files. What was read stays known for when it has to be read again."""
 
     def __init__(self, env: EnvironmentContext, name: BackupName, place: Place) -> None:
         self.env, self.name, self.place = env, name, place
         self.report = env.ctx.reporter
         self.known: dict[Found, str] = {}
-        self.earlier = _earlier(env)
+        self.earlier = _earlier_states(env)
         self.judged: dict[FileFacts, bool] = {}
 
     def once(self) -> FilesState:
         """Read everything, store what is new, and look again whether all of it is still as it was read."""
         begun = self.env.ctx.clock()
-        seen = file_scanner.survey(roots(self.env))
+        seen = file_scanner.survey(listed_roots(self.env))
         with Reader() as reader:
             entries = [self._read(reader, found) for found in seen.found]
             intact = {held for held in files.candidate_archives(entries, self.earlier) if self._intact(held)}
@@ -104,7 +104,7 @@ class _Taking:
         if held not in self.judged:
             store = self.env.store
             there = not store.evicted(held.file) and store.size(held.file) == held.size
-            self.judged[held] = there and _same(self.env, held)
+            self.judged[held] = there and _is_intact(self.env, held)
             if not self.judged[held]:
                 self.report.say(f"{held.file} is gone or damaged: what it held is stored again")
         return self.judged[held]
@@ -117,14 +117,14 @@ class _Taking:
                 self._pack(reader, packed, found, entry)
             packed.close()
             size, sha256 = file.end()
-            if changed := seen.changed(file_scanner.survey(roots(self.env))):
+            if changed := seen.changed(file_scanner.survey(listed_roots(self.env))):
                 raise Unsteady(", ".join(changed[:3]))
             still = self.env.ctx.clock()
             self.report.step(Step.KEEP)
             file.sync()
             self.place(file)
         return FilesState(
-            roots=roots(self.env),
+            roots=listed_roots(self.env),
             begun_at=begun,
             still_at=still,
             archive=FileFacts(file=self.name.files, size=size, sha256=sha256),
@@ -144,7 +144,7 @@ class _Taking:
                 raise Unsteady(entry.display_path)
 
 
-def _earlier(env: EnvironmentContext) -> list[FilesState]:
+def _earlier_states(env: EnvironmentContext) -> list[FilesState]:
     """The files of the backups that nothing speaks against, newest first."""
     return [
         entry.manifest.files
@@ -153,7 +153,7 @@ def _earlier(env: EnvironmentContext) -> list[FilesState]:
     ]
 
 
-def _same(env: EnvironmentContext, held: FileFacts) -> bool:
+def _is_intact(env: EnvironmentContext, held: FileFacts) -> bool:
     try:
         return env.store.content(held.file) == (held.size, held.sha256)
     except LedgerError:

@@ -16,14 +16,14 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_plan, files_restore
 
 
-def concerned(env: EnvironmentContext, manifest: Manifest) -> bool:
+def restores_files(env: EnvironmentContext, manifest: Manifest) -> bool:
     """Whether files are restored with the database: its own environment's only."""
     return manifest.files is not None and manifest.environment is env.environment
 
 
-def against(env: EnvironmentContext, manifest: Manifest, ident: str) -> Iterator[Reason]:
+def restore_obstacles(env: EnvironmentContext, manifest: Manifest, ident: str) -> Iterator[Reason]:
     """What speaks against restoring the files."""
-    if not concerned(env, manifest):
+    if not restores_files(env, manifest):
         return
     state = files_plan.files_of(manifest)
     listed = {str(path) for path in env.settings.files}
@@ -46,32 +46,32 @@ def against(env: EnvironmentContext, manifest: Manifest, ident: str) -> Iterator
         yield Reason("room", message, Hint("Free room there."))
 
 
-def notes(env: EnvironmentContext, manifest: Manifest) -> Iterator[Reason]:
+def restore_notes(env: EnvironmentContext, manifest: Manifest) -> Iterator[Reason]:
     """What should be known of files that are not restored."""
-    if manifest.files is not None and not concerned(env, manifest):
+    if manifest.files is not None and not restores_files(env, manifest):
         yield Reason("files", f"The files of {manifest.environment} are not restored into {env.environment}.")
 
 
-def lay_out(
+def stage_files(
     env: EnvironmentContext, origin: EnvironmentContext, manifest: Manifest, ident: str
 ) -> FileSwap | None:
     """The files beside their roots, compared and ready; None where none are concerned."""
-    if not concerned(env, manifest):
+    if not restores_files(env, manifest):
         return None
-    return files_restore.lay_out(origin, manifest, ident, env.ctx.clock())
+    return files_restore.stage_files(origin, manifest, ident, env.ctx.clock())
 
 
-def settle(env: EnvironmentContext, restoring: set[str], before: set[str]) -> list[str]:
+def settle_interrupted(env: EnvironmentContext, restoring: set[str], before: set[str]) -> list[str]:
     """Finish or undo what crashes have left of files, on the side that their database is on; the ids.
 
     `restoring` and `before` are the ids of the databases that stand beside the live one.
     """
     settled = []
-    for swap in files_restore.unfinished(env):
+    for swap in files_restore.unfinished_swaps(env):
         if swap.phase is SwapPhase.SWAPPING and swap.id not in restoring:
             files_restore.put_in_place(env, swap)
         elif swap.phase is SwapPhase.TAKING_BACK and swap.id in before:
-            files_restore.announce_back(env, swap, really=False)
+            files_restore.announce_take_back(env, swap, really=False)
         else:
             files_restore.take_back(env, swap)
         settled.append(swap.id)

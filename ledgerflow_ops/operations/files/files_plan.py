@@ -15,7 +15,7 @@ from ledgerflow_ops.core.restore.file_swap import FileSwap, SwappedRoot, SwapPha
 from ledgerflow_ops.core.restore.restore_target import RequiredSpace
 from ledgerflow_ops.operations.context import EnvironmentContext
 
-ENDING = ".files.json"
+RECORD_SUFFIX = ".files.json"
 UNTOUCHED = "Nothing was touched."
 
 
@@ -46,7 +46,7 @@ def plan_files(env: EnvironmentContext, manifest: Manifest, restore_id: str, now
         phase=SwapPhase.UNPACKING,
         places=tuple(SwappedRoot(root=root, existed=Path(root).exists()) for root in state.roots),
     )
-    return FilesPlan(swap, _room(state), tuple(_obstacles(env, swap)))
+    return FilesPlan(swap, _required_space(state), tuple(_obstacles(env, swap)))
 
 
 def files_of(manifest: Manifest) -> FilesState:
@@ -59,7 +59,7 @@ def files_of(manifest: Manifest) -> FilesState:
     return manifest.files
 
 
-def _room(state: FilesState) -> tuple[RequiredSpace, ...]:
+def _required_space(state: FilesState) -> tuple[RequiredSpace, ...]:
     spaces = {root: disk_space.space(Path(root).parent) for root in state.roots}
     needed = space_needed(state, {root: space.number for root, space in spaces.items()})
     first = {space.number: (root, space.free) for root, space in reversed(spaces.items())}
@@ -72,7 +72,7 @@ def _obstacles(env: EnvironmentContext, swap: FileSwap) -> list[str]:
         there = file_swap.names_taken(swap, place)
         if there.restoring or there.before or there.undone:
             found.append(f"{place.root}: a restore called {swap.id} has left something beside it")
-    if swap.file in records(env).names(ENDING):
+    if swap.file in swap_records(env).names(RECORD_SUFFIX):
         found.append(f"there was a restore called {swap.id} already")
     return found
 
@@ -94,6 +94,6 @@ def require_possible(planned: FilesPlan) -> None:
         )
 
 
-def records(env: EnvironmentContext) -> Folder:
+def swap_records(env: EnvironmentContext) -> Folder:
     """Where the records of an environment's restores are."""
     return Folder(env.ctx.settings.state_dir / "restores" / env.environment)

@@ -29,35 +29,35 @@ from ledgerflow_ops.core.restore.file_swap import (
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_verification
 from ledgerflow_ops.operations.files.files_plan import (
-    ENDING,
+    RECORD_SUFFIX,
     UNTOUCHED,
     files_of,
     plan_files,
-    records,
     require_possible,
+    swap_records,
 )
 
 _SHOWN = 20
 
-Way = Callable[[FileSwap, SwappedRoot, OccupiedNames], tuple[Rename, ...]]
+PlanRenames = Callable[[FileSwap, SwappedRoot, OccupiedNames], tuple[Rename, ...]]
 
 
-def lay_out(env: EnvironmentContext, manifest: Manifest, restore_id: str, now: datetime) -> FileSwap:
+def stage_files(env: EnvironmentContext, manifest: Manifest, restore_id: str, now: datetime) -> FileSwap:
     """The files of a backup beside their roots, compared and ready to be put in place.
 
     Refused (3) or BadBackup (4) with nothing touched; LedgerError (1) with everything as it was.
     """
     planned, state = plan_files(env, manifest, restore_id, now), files_of(manifest)
     require_possible(planned)
-    if wrong := files_verification.archives_differ(env, state):
+    if wrong := files_verification.archive_problem(env, state):
         raise BadBackup(
             f"{wrong} {UNTOUCHED}", hint=Hint("Restore another backup: ", make("status"), " lists them.")
         )
-    records(env).prepare()
-    swap = _keep(env, planned.swap)
+    swap_records(env).prepare()
+    swap = _write_record(env, planned.swap)
     try:
         _unpack(env, state, swap)
-        return _keep(env, swap.at(SwapPhase.SWAPPING))
+        return _write_record(env, swap.at(SwapPhase.SWAPPING))
     except BaseException:
         take_back(env, swap)
         raise
@@ -65,30 +65,30 @@ def lay_out(env: EnvironmentContext, manifest: Manifest, restore_id: str, now: d
 
 def put_in_place(env: EnvironmentContext, swap: FileSwap) -> FileSwap:
     """Swap in what was laid out. When that fails it is for the caller to go on or to take it back."""
-    _go(env, swap, forward_renames)
-    return _keep(env, swap.at(SwapPhase.SWAPPED))
+    _rename_roots(env, swap, forward_renames)
+    return _write_record(env, swap.at(SwapPhase.SWAPPED))
 
 
-def swapped(env: EnvironmentContext, restore_id: str) -> FileSwap | None:
+def find_swapped(env: EnvironmentContext, restore_id: str) -> FileSwap | None:
     """The restore of that id, if its files are in place."""
-    return _at(env, restore_id, SwapPhase.SWAPPED)
+    return _find_in_phase(env, restore_id, SwapPhase.SWAPPED)
 
 
-def taken_back(env: EnvironmentContext, restore_id: str) -> FileSwap | None:
+def find_taken_back(env: EnvironmentContext, restore_id: str) -> FileSwap | None:
     """The restore of that id, if its files were in place and lie beside their roots again."""
-    return _at(env, restore_id, SwapPhase.TAKEN_BACK)
+    return _find_in_phase(env, restore_id, SwapPhase.TAKEN_BACK)
 
 
-def _at(env: EnvironmentContext, restore_id: str, phase: SwapPhase) -> FileSwap | None:
-    if f"{env.environment}_{restore_id}{ENDING}" not in records(env).names(ENDING):
+def _find_in_phase(env: EnvironmentContext, restore_id: str, phase: SwapPhase) -> FileSwap | None:
+    if f"{env.environment}_{restore_id}{RECORD_SUFFIX}" not in swap_records(env).names(RECORD_SUFFIX):
         return None
-    swap = _read(env, restore_id)
+    swap = _read_record(env, restore_id)
     return swap if swap.phase is phase else None
 
 
-def announce_back(env: EnvironmentContext, swap: FileSwap, *, really: bool = True) -> FileSwap:
+def announce_take_back(env: EnvironmentContext, swap: FileSwap, *, really: bool = True) -> FileSwap:
     """Note that the files are about to be taken back, or (not `really`) that they are not after all."""
-    return _keep(env, swap.at(SwapPhase.TAKING_BACK if really else SwapPhase.SWAPPED))
+    return _write_record(env, swap.at(SwapPhase.TAKING_BACK if really else SwapPhase.SWAPPED))
 
 
 def _unpack(env: EnvironmentContext, state: FilesState, swap: FileSwap) -> None:
@@ -96,9 +96,9 @@ def _unpack(env: EnvironmentContext, state: FilesState, swap: FileSwap) -> None:
     env.ctx.reporter.step(Step.LAY_OUT)
     places = {place.root: Path(swap.restoring(place)) for place in swap.places}
     file_swap.make_parents(places.values())
-    files_verification.unpack(env, state, places, env.ctx.reporter.moved, durable=True)
+    files_verification.unpack_files(env, state, places, env.ctx.reporter.moved, durable=True)
     env.ctx.reporter.step(Step.HOLD)
-    differences = files_verification.compare(state, places)
+    differences = files_verification.compare_unpacked_files(state, places)
     if differences:
         raise BadBackup(
             f"What was unpacked is not what was backed up:\n{_listed(differences)}\n{UNTOUCHED}",
@@ -110,20 +110,20 @@ def _listed(differences: list[Difference]) -> str:
     return "\n".join(f"  {difference.sentence}" for difference in differences[:_SHOWN])
 
 
-def unfinished(env: EnvironmentContext) -> list[FileSwap]:
+def unfinished_swaps(env: EnvironmentContext) -> list[FileSwap]:
     """The restores of files that a crash has interrupted, by id."""
     ids = [
-        name.removeprefix(f"{env.environment}_").removesuffix(ENDING)
-        for name in records(env).names(ENDING)
+        name.removeprefix(f"{env.environment}_").removesuffix(RECORD_SUFFIX)
+        for name in swap_records(env).names(RECORD_SUFFIX)
         if name.startswith(f"{env.environment}_")
     ]
-    found = [_read(env, restore_id) for restore_id in ids]
+    found = [_read_record(env, restore_id) for restore_id in ids]
     return [swap for swap in found if swap.phase not in (SwapPhase.SWAPPED, SwapPhase.TAKEN_BACK)]
 
 
-def drop(env: EnvironmentContext, restore_id: str) -> None:
+def remove_previous_files(env: EnvironmentContext, restore_id: str) -> None:
     """Remove for good what a finished restore has left beside the roots, and its record."""
-    swap = _read(env, restore_id)
+    swap = _read_record(env, restore_id)
     if swap.phase not in (SwapPhase.SWAPPED, SwapPhase.TAKEN_BACK):
         raise Refused(
             f"The restore called {restore_id} is {swap.phase}.",
@@ -132,7 +132,7 @@ def drop(env: EnvironmentContext, restore_id: str) -> None:
     for place in swap.places:
         for name in (swap.before(place), swap.undone(place)):
             remove(Path(name))
-    records(env).remove(swap.file)
+    swap_records(env).remove(swap.file)
 
 
 def take_back(env: EnvironmentContext, swap: FileSwap) -> FileSwap:
@@ -141,17 +141,17 @@ def take_back(env: EnvironmentContext, swap: FileSwap) -> FileSwap:
     What had been in place, be it for a moment, is kept: somebody may have written there.
     """
     if swap.phase is not SwapPhase.UNPACKING:
-        swap = _keep(env, swap.at(SwapPhase.TAKING_BACK))
-        _go(env, swap, backward_renames)
+        swap = _write_record(env, swap.at(SwapPhase.TAKING_BACK))
+        _rename_roots(env, swap, backward_renames)
     for place in swap.places:
         remove(Path(swap.restoring(place)))
     if any(file_swap.names_taken(swap, place).undone for place in swap.places):
-        return _keep(env, swap.at(SwapPhase.TAKEN_BACK))
-    records(env).remove(swap.file)
+        return _write_record(env, swap.at(SwapPhase.TAKEN_BACK))
+    swap_records(env).remove(swap.file)
     return swap.at(SwapPhase.TAKEN_BACK)
 
 
-def _go(env: EnvironmentContext, swap: FileSwap, way: Way) -> None:
+def _rename_roots(env: EnvironmentContext, swap: FileSwap, way: PlanRenames) -> None:
     """Carry out, root by root, the renames that are left; first of all it must be clear what they are."""
     for place in swap.places:
         way(swap, place, file_swap.names_taken(swap, place))
@@ -162,18 +162,18 @@ def _go(env: EnvironmentContext, swap: FileSwap, way: Way) -> None:
             file_swap.rename(step)
 
 
-def _keep(env: EnvironmentContext, swap: FileSwap) -> FileSwap:
+def _write_record(env: EnvironmentContext, swap: FileSwap) -> FileSwap:
     """Write the record down, durably, before what it announces is begun."""
-    records(env).replace(swap.file, encode_sealed(swap.model_dump(mode="json")))
+    swap_records(env).replace(swap.file, encode_sealed(swap.model_dump(mode="json")))
     return swap
 
 
-def _read(env: EnvironmentContext, restore_id: str) -> FileSwap:
+def _read_record(env: EnvironmentContext, restore_id: str) -> FileSwap:
     require_id(restore_id)
-    file = f"{env.environment}_{restore_id}{ENDING}"
-    if file not in records(env).names(ENDING):
+    file = f"{env.environment}_{restore_id}{RECORD_SUFFIX}"
+    if file not in swap_records(env).names(RECORD_SUFFIX):
         raise LedgerError(
             f"There is no restore of {env.environment}'s files called {restore_id}.",
-            hint=Hint(f"Those that are known have a record in {records(env).path}."),
+            hint=Hint(f"Those that are known have a record in {swap_records(env).path}."),
         )
-    return FileSwap.model_validate(decode_sealed(records(env).record(file), file))
+    return FileSwap.model_validate(decode_sealed(swap_records(env).record(file), file))

@@ -15,10 +15,10 @@ from ledgerflow_ops.core.errors import CannotJudge
 from ledgerflow_ops.core.models import FileFacts
 from ledgerflow_ops.operations.context import EnvironmentContext
 
-Moved = Callable[[int, int | None], None]
+OnProgress = Callable[[int, int | None], None]
 
 
-def archives_differ(env: EnvironmentContext, state: FilesState) -> str:
+def archive_problem(env: EnvironmentContext, state: FilesState) -> str:
     """What is wrong with the archives that hold these files, read to their last byte; empty if nothing is."""
     for facts in state.archives:
         if env.store.evicted(facts.file):
@@ -26,12 +26,12 @@ def archives_differ(env: EnvironmentContext, state: FilesState) -> str:
                 f"{facts.file} is not local: its bytes are only in the cloud. It is neither lost nor judged.",
                 hint=env.store.how_to_fetch(facts.file),
             )
-        if difference := _differs(env, facts):
-            return f"{difference} {_stake(state, facts)}".rstrip()
+        if difference := _problem_of(env, facts):
+            return f"{difference} {_affected_files(state, facts)}".rstrip()
     return ""
 
 
-def _differs(env: EnvironmentContext, facts: FileFacts) -> str:
+def _problem_of(env: EnvironmentContext, facts: FileFacts) -> str:
     size = env.store.size(facts.file)
     if size is None:
         return f"{facts.file} is gone."
@@ -43,19 +43,19 @@ def _differs(env: EnvironmentContext, facts: FileFacts) -> str:
     return ""
 
 
-def _stake(state: FilesState, facts: FileFacts) -> str:
+def _affected_files(state: FilesState, facts: FileFacts) -> str:
     held = state.held_by(facts.file)
     return f"It holds {len(held)} file(s) of this backup: {files.some_names(held)}." if held else ""
 
 
-def contents_differ(env: EnvironmentContext, state: FilesState) -> list[Difference]:
+def compare_archived_files(env: EnvironmentContext, state: FilesState) -> list[Difference]:
     """Every file read out of the archives, against the manifest; BadBackup where one cannot be unpacked."""
     differences, size = [], state.size
 
     def moved(done: int) -> None:
         env.ctx.reporter.moved(done, size)
 
-    for facts, entries, others in _held(state):
+    for facts, entries, others in _archives(state):
         found = tarball.digests(env.file(facts.file), entries, moved, others=others)
         for name, entry in files.by_member(entries).items():
             if name not in found:
@@ -68,8 +68,13 @@ def contents_differ(env: EnvironmentContext, state: FilesState) -> list[Differen
     return differences
 
 
-def unpack(
-    env: EnvironmentContext, state: FilesState, places: Mapping[str, Path], moved: Moved, *, durable: bool
+def unpack_files(
+    env: EnvironmentContext,
+    state: FilesState,
+    places: Mapping[str, Path],
+    moved: OnProgress,
+    *,
+    durable: bool,
 ) -> None:
     """Make the files anew, each root in its place, which is not there yet.
 
@@ -79,24 +84,24 @@ def unpack(
     size = state.size
     with Extractor(places, lambda done: moved(done, size), durable=durable) as landing:
         landing.folders(state.entries)
-        for facts, entries, others in _held(state):
+        for facts, entries, others in _archives(state):
             landing.files(env.file(facts.file), entries, others=others)
         landing.links(state.entries)
         landing.finish(state.entries)
 
 
-def _held(state: FilesState) -> Iterator[tuple[FileFacts, tuple[FileEntry, ...], bool]]:
+def _archives(state: FilesState) -> Iterator[tuple[FileFacts, tuple[FileEntry, ...], bool]]:
     """The archives with the files that each holds, and whether it may hold others: an earlier one may."""
     for facts in state.archives:
         yield facts, state.held_by(facts.file), facts is not state.archive
 
 
-def compare(state: FilesState, places: Mapping[str, Path]) -> list[Difference]:
+def compare_unpacked_files(state: FilesState, places: Mapping[str, Path]) -> list[Difference]:
     """What lies in these places, read again, against the manifest."""
-    return files_equal(state.entries, _found(places))
+    return files_equal(state.entries, _scan(places))
 
 
-def _found(places: Mapping[str, Path]) -> list[FileEntry]:
+def _scan(places: Mapping[str, Path]) -> list[FileEntry]:
     roots = {str(place): root for root, place in places.items()}
     there = [str(place) for place in places.values() if os.path.lexists(place)]
     entries = []
@@ -107,7 +112,7 @@ def _found(places: Mapping[str, Path]) -> list[FileEntry]:
     return entries
 
 
-def beside(state: FilesState, folder: Path) -> dict[str, Path]:
+def drill_folders(state: FilesState, folder: Path) -> dict[str, Path]:
     """Where a drill puts each root, in a new folder of its own."""
     with translated(folder):
         folder.mkdir(mode=0o700)

@@ -26,7 +26,7 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
 _HOUR = timedelta(hours=1)
-_PATIENCE = timedelta(minutes=10)
+_RETRY_AFTER = timedelta(minutes=10)
 _FILE = "disks.json"
 
 
@@ -39,16 +39,16 @@ class _Place:
     needs: int
 
 
-def measured(ctx: OperationContext) -> list[Disk]:
+def measure_disks(ctx: OperationContext) -> list[Disk]:
     """Every disk that something of ours lies on: one entry for each, whatever lies there together.
 
     A folder that cannot be asked, such as an archive whose disk is away, is an entry that says why.
     """
-    now, memory = ctx.clock(), remembered(ctx)
-    newest = [_newest(ctx.env(environment)) for environment in ctx.settings.environments]
+    now, memory = ctx.clock(), remembered_measurements(ctx)
+    newest = [_newest_sizes(ctx.env(environment)) for environment in ctx.settings.environments]
     found: dict[int, Disk] = {}
     away: list[Disk] = []
-    for place in _places(ctx, newest):
+    for place in _measured_places(ctx, newest):
         try:
             if place.holds == "archive" and not place.path.is_dir():
                 raise LedgerError(f"{place.path} is not there.", hint=Hint("Is its disk mounted?"))
@@ -57,20 +57,20 @@ def measured(ctx: OperationContext) -> list[Disk]:
             away.append(Disk(str(place.path), (place.holds,), None, None, why=error.message))
             continue
         if space.number in found:
-            found[space.number] = _together(found[space.number], place)
+            found[space.number] = _with_place(found[space.number], place)
         else:
             measurement = Measurement(now, space.free, space.size, space.free_files, space.files)
             history = [*memory.get(str(place.path), []), measurement]
             trend = disk_forecast.forecast_full(history, now)
             found[space.number] = Disk(str(place.path), (place.holds,), measurement, trend, place.needs)
             memory[str(place.path)] = history
-    _save(ctx, memory, now)
+    _save_measurements(ctx, memory, now)
     return [*found.values(), *away]
 
 
-def remembered(ctx: OperationContext) -> dict[str, list[Measurement]]:
+def remembered_measurements(ctx: OperationContext) -> dict[str, list[Measurement]]:
     """What was measured before, by folder, the oldest first; nothing is asked."""
-    held = _fields(ctx.settings.state_dir / _FILE)
+    held = _read_record(ctx.settings.state_dir / _FILE)
     try:
         return {
             str(path): [Measurement(datetime.fromisoformat(at), *values) for at, *values in rows]
@@ -90,11 +90,11 @@ def database_disk(env: EnvironmentContext) -> tuple[Path | None, str]:
         return (cluster.data, "") if cluster.made else (None, "the sample's server was never started")
     if env.container:
         return None, "the server is in a container"
-    answer = _asked(env)
+    answer = _data_folder_answer(env)
     return (Path(answer["path"]) if answer["path"] else None), str(answer["why"])
 
 
-def trouble(env: EnvironmentContext) -> str:
+def connection_problem(env: EnvironmentContext) -> str:
     """Why the environment's server cannot be reached; empty where it can, or is not asked: the sample's.
 
     An answer is good for ten minutes: a dead host takes as long to answer as a tick of a sensor may.
@@ -102,8 +102,8 @@ def trouble(env: EnvironmentContext) -> str:
     if env.is_sample:
         return ""
     file = env.ctx.settings.state_dir / "index" / f"{env.environment}.reached.json"
-    held, now = _fields(file), env.ctx.clock()
-    if _age(held, now) <= _PATIENCE:
+    held, now = _read_record(file), env.ctx.clock()
+    if _age(held, now) <= _RETRY_AFTER:
         return str(held.get("trouble", ""))
     try:
         with restore_server.glance(env.database()).connect():
@@ -114,10 +114,10 @@ def trouble(env: EnvironmentContext) -> str:
     return message
 
 
-def _asked(env: EnvironmentContext) -> Mapping[str, Any]:
+def _data_folder_answer(env: EnvironmentContext) -> Mapping[str, Any]:
     file = env.ctx.settings.state_dir / "index" / f"{env.environment}.disk.json"
-    held, now = _fields(file), env.ctx.clock()
-    if _age(held, now) <= (_HOUR if held.get("path") else _PATIENCE):
+    held, now = _read_record(file), env.ctx.clock()
+    if _age(held, now) <= (_HOUR if held.get("path") else _RETRY_AFTER):
         return held
     try:
         path, why = data_directory.data_folder(env.database())
@@ -137,7 +137,9 @@ def _age(held: Mapping[str, Any], now: datetime) -> timedelta:
     return age if age >= timedelta(0) else timedelta.max
 
 
-def _places(ctx: OperationContext, newest: Sequence[space_estimates.LastDump | None]) -> Iterator[_Place]:
+def _measured_places(
+    ctx: OperationContext, newest: Sequence[space_estimates.LastDump | None]
+) -> Iterator[_Place]:
     settings, known = ctx.settings, [one for one in newest if one]
     needed = sum(space_estimates.dump_needs(one.database_size, one) for one in known)
     yield _Place(settings.backup_root, "backups", needed)
@@ -152,7 +154,7 @@ def _places(ctx: OperationContext, newest: Sequence[space_estimates.LastDump | N
             yield _Place(folder, f"database of {environment}", 0)
 
 
-def _newest(env: EnvironmentContext) -> space_estimates.LastDump | None:
+def _newest_sizes(env: EnvironmentContext) -> space_estimates.LastDump | None:
     """The sizes of the newest backup by its name: of ten thousand, no other is read for them."""
     try:
         names = (BackupName.of(file) for file in reversed(env.store.names(MANIFEST)))
@@ -164,13 +166,15 @@ def _newest(env: EnvironmentContext) -> space_estimates.LastDump | None:
     return space_estimates.LastDump(found.dump.size, found.source.size) if found else None
 
 
-def _together(disk: Disk, place: _Place) -> Disk:
+def _with_place(disk: Disk, place: _Place) -> Disk:
     """A disk on which another place lies as well."""
     holds = disk.holds if place.holds in disk.holds else (*disk.holds, place.holds)
     return Disk(disk.path, holds, disk.now, disk.forecast, disk.needs + place.needs)
 
 
-def _save(ctx: OperationContext, memory: Mapping[str, Sequence[Measurement]], now: datetime) -> None:
+def _save_measurements(
+    ctx: OperationContext, memory: Mapping[str, Sequence[Measurement]], now: datetime
+) -> None:
     """Keep the measurements, one an hour at the most."""
     kept = {path: disk_forecast.thin_history(_hourly(history), now) for path, history in memory.items()}
     rows = {
@@ -179,7 +183,7 @@ def _save(ctx: OperationContext, memory: Mapping[str, Sequence[Measurement]], no
         if history
     }
     file = ctx.settings.state_dir / _FILE
-    if _fields(file).get("disks") != rows:
+    if _read_record(file).get("disks") != rows:
         cache.save(file, encode_sealed({"disks": rows}))
 
 
@@ -190,7 +194,7 @@ def _hourly(history: Sequence[Measurement]) -> list[Measurement]:
     return list(history)
 
 
-def _fields(file: Path) -> dict[str, Any]:
+def _read_record(file: Path) -> dict[str, Any]:
     data = cache.load(file)
     try:
         return decode_sealed(data, file.name) if data else {}

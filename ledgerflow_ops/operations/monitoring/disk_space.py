@@ -14,7 +14,7 @@ from ledgerflow_ops.operations.monitoring import disk_metrics
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class LocationSpace:
     """A location's folder and the room there: None, and why, where it cannot be asked. `full_at` is the
     day on which it will be full if it goes on like this; None where that is not to be seen. `history` has
     what was free on the days before, in bytes, the oldest first."""
@@ -39,25 +39,27 @@ class Room:
         return {"folder": self.folder, **known, "full_at": full, "trouble": self.trouble}
 
 
-def of(env: EnvironmentContext) -> Iterator[Room]:
+def location_spaces(env: EnvironmentContext) -> Iterator[LocationSpace]:
     """Each location of the environment, the primary folder first."""
-    measured = disk_metrics.remembered(env.ctx)
+    measured = disk_metrics.remembered_measurements(env.ctx)
     for place in env.locations():
         store = place.store
         if place.location and not store.reachable():
             # What is free on the disk beneath an empty place says nothing of the archive.
-            yield Room(store.location, store.home, None, f"{store.home} is not there: is it mounted?")
+            yield LocationSpace(
+                store.location, store.home, None, f"{store.home} is not there: is it mounted?"
+            )
             continue
         try:
             space = store.space()
         except LedgerError as error:
-            yield Room(store.location, store.home, None, error.message)
+            yield LocationSpace(store.location, store.home, None, error.message)
         else:
-            room = Room(store.location, store.home, space)
+            room = LocationSpace(store.location, store.home, space)
             yield _with_trend(room, measured.get(store.home, []), env.ctx.clock())
 
 
-def _with_trend(room: Room, measured: Sequence[Measurement], now: datetime) -> Room:
+def _with_trend(room: LocationSpace, measured: Sequence[Measurement], now: datetime) -> LocationSpace:
     """The room with what was free on each day before (the least of it), and where that leads."""
     least: dict[date, int] = {}
     for one in measured:

@@ -25,7 +25,7 @@ from ledgerflow_ops.operations.alerting import channels
 from ledgerflow_ops.operations.backup import account_rights, globals_file, session_limits
 from ledgerflow_ops.operations.cleanup import leftover_report
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
-from ledgerflow_ops.operations.embedded_postgres import storage
+from ledgerflow_ops.operations.embedded_postgres import dagster_storage
 from ledgerflow_ops.operations.files import files_backup
 from ledgerflow_ops.operations.verification.verify import source_is_real
 
@@ -34,27 +34,27 @@ def examine(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[C
     """Every finding, in the order in which an operation would meet it."""
     checks = list(_settings(ctx))
     checks += _channels(ctx)
-    checks += leftover_report.examine(ctx, envs)
-    checks += _tried("tools", partial(_tools, ctx))
+    checks += leftover_report.leftover_checks(ctx, envs)
+    checks += _checks_or_error("tools", partial(_tools, ctx))
     if ctx.settings.dagster_url:
-        checks += _tried("storage", partial(_storage, ctx))
+        checks += _checks_or_error("storage", partial(_storage, ctx))
     for number in range(len(ctx.settings.archive_roots)):
-        checks += _tried("archive", partial(_archive, ctx, number))
+        checks += _checks_or_error("archive", partial(_archive, ctx, number))
     for env in envs:
-        checks += [replace(one, hint=one.hint.within(env.environment)) for one in _of_site(env)]
+        checks += [replace(one, hint=one.hint.within(env.environment)) for one in _environment_checks(env)]
     return checks
 
 
-def _of_site(env: EnvironmentContext) -> Iterator[Check]:
-    yield from _tried(f"{env.environment} folder", partial(_folder, env))
+def _environment_checks(env: EnvironmentContext) -> Iterator[Check]:
+    yield from _checks_or_error(f"{env.environment} folder", partial(_folder, env))
     if env.container:
-        yield from _tried(f"{env.environment} container", partial(_container, env, env.container))
-    yield from _tried(f"{env.environment} source", partial(_source, env))
+        yield from _checks_or_error(f"{env.environment} container", partial(_container, env, env.container))
+    yield from _checks_or_error(f"{env.environment} source", partial(_source, env))
     if env.settings.files:
-        yield from _tried(f"{env.environment} files", partial(_files, env))
+        yield from _checks_or_error(f"{env.environment} files", partial(_files, env))
 
 
-def _tried(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
+def _checks_or_error(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
     """What `look` finds; an error it meets is a finding as well."""
     try:
         return list(look())
@@ -83,7 +83,7 @@ def _settings(ctx: OperationContext) -> Iterator[Check]:
 
 def _channels(ctx: OperationContext) -> Iterator[Check]:
     """Whether somebody is told, and whether apprise knows each channel; make alert-test really sends."""
-    wrong = channels.mistakes(ctx.settings)
+    wrong = channels.channel_errors(ctx.settings)
     for path, error in wrong.items():
         yield failed("alerts", path, error.message, error.hint)
     for place, one in enumerate(ctx.settings.alerts.channels):
@@ -106,7 +106,7 @@ def _tools(ctx: OperationContext) -> Iterator[Check]:
 
 
 def _storage(ctx: OperationContext) -> Iterator[Check]:
-    yield passed("storage", f"Dagster's records are in {storage(ctx.settings).label}")
+    yield passed("storage", f"Dagster's records are in {dagster_storage(ctx.settings).label}")
 
 
 def _folder(env: EnvironmentContext) -> Iterator[Check]:
@@ -146,7 +146,7 @@ def _source(env: EnvironmentContext) -> Iterator[Check]:
     name, database = f"{env.environment} source", restore_server.quiet(env.database())
     with database.connect() as connection:
         found = source.facts(connection)
-        identity.is_own(env, identity.met(env, database, connection, found))
+        identity.is_own_database(env, identity.observed_identity(env, database, connection, found))
     chosen = env.ctx.client_tools(found.server_version)
     client = Client(chosen, database.variables(), database.inside)
     yield passed(
@@ -155,11 +155,11 @@ def _source(env: EnvironmentContext) -> Iterator[Check]:
         f"dumped by pg_dump {client.version} ({client.origin})",
     )
     with database.connect() as connection:
-        yield from account_rights.checks(name, connection)
-        session_limits.require(connection, BACKUP, "A backup")
+        yield from account_rights.rights_checks(name, connection)
+        session_limits.require_sessions(connection, BACKUP, "A backup")
         yield from _login_triggers(name, connection)
-        if note := globals_file.untold(connection):
-            yield warned(name, "names", note, Hint(globals_file.MAKE_ONE))
+        if note := globals_file.unreadable_names(connection):
+            yield warned(name, "names", note, Hint(globals_file.CREATE_WITHOUT_ENCODING))
     real = source_is_real(env, None)
     yield Check(name, real.passed, real.message, real.hint, real.severity, real.cause)
 
@@ -174,7 +174,7 @@ def _login_triggers(name: str, connection: Connection) -> Iterator[Check]:
 
 def _files(env: EnvironmentContext) -> Iterator[Check]:
     """Whether all that is listed is there; reading it is the backup's."""
-    seen = files_backup.survey(env)
+    seen = files_backup.survey_files(env)
     size = sum(found.size for found in seen.files)
     yield passed(f"{env.environment} files", f"{len(seen.files)} file(s), {format_size(size)}")
     for note in seen.notes:

@@ -22,7 +22,7 @@ from ledgerflow_ops.core.monitoring.drift import DriftState, FileState, FolderVi
 from ledgerflow_ops.operations import removal_history, summaries
 from ledgerflow_ops.operations.context import EnvironmentContext
 
-_LEFT = re.compile(r"(?P<longest>(?:(?P<stem>.*)\.[0-9a-f]{8})|.*)\.[a-z]+\.json", re.DOTALL)
+_HISTORY_FILE = re.compile(r"(?P<longest>(?:(?P<stem>.*)\.[0-9a-f]{8})|.*)\.[a-z]+\.json", re.DOTALL)
 
 
 def detect_drift(env: EnvironmentContext) -> tuple[list[ListedDump], list[Finding], bool]:
@@ -36,20 +36,20 @@ def detect_drift(env: EnvironmentContext) -> tuple[list[ListedDump], list[Findin
     lost: list[str] = []
     known = _load(env, lost)
     if not seen.there:
-        return [], _forgotten(env, lost), known is None
-    listed, mark = summaries.marked(env, seen)
+        return [], _lost_state_findings(env, lost), known is None
+    listed, mark = summaries.list_with_digest(env, seen)
     rests = known is not None and known.quiet and known.mark == mark
     if known is not None and not rests:
         known = replace(known, files=_load_files(env, lost))
-    looked = _look(env, seen, listed, mark, rests=rests)
+    looked = _view_folder(env, seen, listed, mark, rests=rests)
     busy = before is not None or locks.holder(state, env.environment) is not None
     found, after = drift.find_drift(known, looked, env.ctx.clock(), busy=busy)
     if after != known:
         _save(env, after, files=not rests)
-    return listed, [*found, *_forgotten(env, lost)], True
+    return listed, [*found, *_lost_state_findings(env, lost)], True
 
 
-def _look(
+def _view_folder(
     env: EnvironmentContext, seen: Listing, listed: list[ListedDump], mark: str, *, rests: bool
 ) -> FolderView:
     """The folder for core; without its files where none of them has changed."""
@@ -59,7 +59,7 @@ def _look(
             name: FileState(stat.size, stat.modified_ns, stat.identity, stat.evicted)
             for name, stat in seen.files.items()
         }
-    gone = {stem for name in removal_history.store(env).listing().files for stem in _stems(name)}
+    gone = {stem for name in removal_history.history_store(env).listing().files for stem in _stems(name)}
     return FolderView(
         environment=env.environment,
         files=files,
@@ -80,13 +80,13 @@ def _exposed(seen: Listing) -> list[str]:
 def _stems(name: str) -> Iterator[str]:
     """The stems of the backups that a file of the history may be of: its name without what kind of file it
     is, and without the digest that follows the stem where the stem was taken already."""
-    if left := _LEFT.fullmatch(name):
+    if left := _HISTORY_FILE.fullmatch(name):
         yield left["longest"]
         if left["stem"]:
             yield left["stem"]
 
 
-def _forgotten(env: EnvironmentContext, lost: list[str]) -> list[Finding]:
+def _lost_state_findings(env: EnvironmentContext, lost: list[str]) -> list[Finding]:
     """That what was seen last is not known: unlike the index, it cannot be made again."""
     if not lost:
         return []

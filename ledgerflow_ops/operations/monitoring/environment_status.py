@@ -21,12 +21,12 @@ from ledgerflow_ops.core.schedule import schedule
 from ledgerflow_ops.operations import removal_history, summaries
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.monitoring import disk_space
-from ledgerflow_ops.operations.monitoring.disk_space import Room
+from ledgerflow_ops.operations.monitoring.disk_space import LocationSpace
 from ledgerflow_ops.operations.retention import pins
 
 
 @dataclass(frozen=True)
-class Standing:
+class FolderStatus:
     """An environment at an instant. `present` lies in the folder, `past` was rotated away, newest first;
     `others` are dumps that no manifest commits. `trouble` says why the folder could not be read."""
 
@@ -36,13 +36,13 @@ class Standing:
     past: tuple[BackupSummary, ...] = ()
     others: tuple[ListedDump, ...] = ()
     pins: tuple[Pin, ...] = ()
-    rooms: tuple[Room, ...] = ()
+    rooms: tuple[LocationSpace, ...] = ()
     trouble: LedgerError | None = field(default=None, compare=False)
 
     @property
     def proven(self) -> BackupSummary | None:
         """The newest backup that counts."""
-        return newest_proven(summaries.own(self.env, self.present))
+        return newest_proven(summaries.own_backups(self.env, self.present))
 
     @property
     def newest(self) -> BackupSummary | None:
@@ -59,7 +59,7 @@ class Standing:
     @cached_property
     def objectives(self) -> Objectives:
         """RPO, RTO and what was restored lately, beside what was promised."""
-        return against(self.env, self.present, self.now)
+        return evaluate_environment(self.env, self.present, self.now)
 
     @property
     def next_run(self) -> datetime | None:
@@ -79,33 +79,39 @@ class Standing:
 
     def backups(self) -> list[dict[str, Any]]:
         """Everything there, for programs: backups newest first, then what is none or is bad at a glance."""
-        sound = [_backup(one) for one in self.present if not one.problem]
-        wrong = [_backup(one) for one in self.present if one.problem] + [_dump(one) for one in self.others]
+        sound = [_backup_json(one) for one in self.present if not one.problem]
+        wrong = [_backup_json(one) for one in self.present if one.problem] + [
+            _dump_json(one) for one in self.others
+        ]
         return sound + sorted(wrong, key=lambda one: str(one["file"]))
 
 
-def standing(env: EnvironmentContext) -> Standing:
+def read_folder_status(env: EnvironmentContext) -> FolderStatus:
     """How it stands now. Never an error: what cannot be read is told in `trouble`."""
-    found: dict[str, Any] = {"env": env, "now": env.ctx.clock(), "rooms": tuple(disk_space.of(env))}
+    found: dict[str, Any] = {
+        "env": env,
+        "now": env.ctx.clock(),
+        "rooms": tuple(disk_space.location_spaces(env)),
+    }
     try:
-        with _readable(env):
-            found["past"] = tuple(removal_history.past(env))
-            listed = summaries.listed(env)
+        with _translated_errors(env):
+            found["past"] = tuple(removal_history.removed_backups(env))
+            listed = summaries.list_dumps(env)
             found["present"] = tuple(newest_first(one.summary for one in listed if one.summary))
             found["others"] = tuple(one for one in listed if one.summary is None)
-            found["pins"] = tuple(pins.listed(env))
+            found["pins"] = tuple(pins.active_pins(env))
     except LedgerError as error:
         found["trouble"] = error
-    return Standing(**found)
+    return FolderStatus(**found)
 
 
-def against(
+def evaluate_environment(
     env: EnvironmentContext, present: Sequence[BackupSummary], now: datetime | None = None
 ) -> Objectives:
     """Where those backups of an environment stand against what its settings promise, now or at an instant."""
     settings = env.settings
     return objectives.evaluate_objectives(
-        summaries.own(env, present),
+        summaries.own_backups(env, present),
         now or env.ctx.clock(),
         rpo_hours=settings.rpo_hours,
         rto_minutes=settings.rto_minutes,
@@ -114,13 +120,13 @@ def against(
 
 
 @contextmanager
-def _readable(env: EnvironmentContext) -> Iterator[None]:
+def _translated_errors(env: EnvironmentContext) -> Iterator[None]:
     """What the system says no to while a folder is read, as one error."""
     with translated(env.store.location):
         yield
 
 
-def _backup(one: BackupSummary) -> dict[str, Any]:
+def _backup_json(one: BackupSummary) -> dict[str, Any]:
     return {
         "file": one.name.dump,
         "day": one.day.isoformat(),
@@ -132,7 +138,7 @@ def _backup(one: BackupSummary) -> dict[str, Any]:
     }
 
 
-def _dump(entry: ListedDump) -> dict[str, Any]:
+def _dump_json(entry: ListedDump) -> dict[str, Any]:
     return {
         "file": entry.name.dump,
         "day": None,

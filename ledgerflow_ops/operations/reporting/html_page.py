@@ -18,8 +18,8 @@ from ledgerflow_ops.core.monitoring.objectives import DrillCoverage
 from ledgerflow_ops.core.presentation import colours
 from ledgerflow_ops.core.presentation.day_status import Health
 from ledgerflow_ops.core.sizes import format_size
-from ledgerflow_ops.operations.monitoring.disk_space import Room
-from ledgerflow_ops.operations.monitoring.environment_status import Standing
+from ledgerflow_ops.operations.monitoring.disk_space import LocationSpace
+from ledgerflow_ops.operations.monitoring.environment_status import FolderStatus
 from ledgerflow_ops.operations.reporting import charts
 from ledgerflow_ops.operations.reporting.status import Overview, Status
 
@@ -32,7 +32,7 @@ _TEMPLATE = Path(__file__).with_name("templates") / "report.html.j2"
 _STYLE = _TEMPLATE.with_name("report.css")
 
 
-def html(found: Overview) -> str:
+def render_page(found: Overview) -> str:
     """The whole page."""
     told = [item.standing for item in found.environments if item.tone is not Health.QUIET]
     drawn = _Charts(told) if told else None
@@ -66,28 +66,28 @@ class _Charts:
     The other attributes have those names: empty where there is nothing to draw.
     """
 
-    def __init__(self, standings: Sequence[Standing]) -> None:
+    def __init__(self, standings: Sequence[FolderStatus]) -> None:
         self.specs: dict[str, dict[str, Any]] = {}
-        self.calendar = self._placed(charts.calendar(standings))
+        self.calendar = self._placed(charts.calendar_chart(standings))
         self.figures = list(self._figures(standings))
-        self.restores = self._placed(charts.restores(standings))
-        folders: dict[str, Room] = {}
+        self.restores = self._placed(charts.restore_chart(standings))
+        folders: dict[str, LocationSpace] = {}
         for room in (room for one in standings for room in one.rooms):
             folders.setdefault(room.home, room)
-        self.rooms = [self._placed(charts.room(room)) for room in folders.values()]
+        self.rooms = [self._placed(charts.free_space_chart(room)) for room in folders.values()]
 
     def _placed(self, chart: Any) -> str:
         if chart is None:
             return ""
         name = f"chart{len(self.specs)}"
-        self.specs[name] = charts.dressed(chart).to_dict()
+        self.specs[name] = charts.styled(chart).to_dict()
         return name
 
-    def _figures(self, standings: Sequence[Standing]) -> Iterator[tuple[str, list[str]]]:
+    def _figures(self, standings: Sequence[FolderStatus]) -> Iterator[tuple[str, list[str]]]:
         """Each environment with the charts of its sizes and durations, where it has any."""
         for found in standings:
             drawn = [
-                self._placed(charts.figure(found, name, title))
+                self._placed(charts.figure_chart(found, name, title))
                 for name, title in (("size", "Size of the dump"), ("duration", "Duration of the backup"))
             ]
             if any(drawn):
@@ -95,7 +95,7 @@ class _Charts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Figure:
+class _MeasuredObjective:
     """A time in words beside the objective for it, and whether the objective is kept."""
 
     value: str
@@ -112,7 +112,7 @@ class _Card:
     colour: str
     headline: str
     below: str
-    objectives: list[tuple[str, _Figure]] = field(default_factory=list)
+    objectives: list[tuple[str, _MeasuredObjective]] = field(default_factory=list)
     facts: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -121,8 +121,8 @@ def _card(item: Status) -> _Card:
     headline, below = _headline(found)
     card = _Card(str(item.env.environment), str(item.tone), colours.HEALTH[item.tone], headline, below)
     if item.tone is not Health.QUIET:
-        card.objectives.append(("RPO", _figure(reached.rpo_seconds, reached.rpo_objective)))
-        card.objectives.append(("RTO", _figure(reached.rto_seconds, reached.rto_objective)))
+        card.objectives.append(("RPO", _measured(reached.rpo_seconds, reached.rpo_objective)))
+        card.objectives.append(("RTO", _measured(reached.rto_seconds, reached.rto_objective)))
     card.facts.append(("next", _next(found)))
     count = f"{len(found.present)}, {sum(one.proven for one in found.present)} proven"
     card.facts.append(("backups", count))
@@ -135,7 +135,7 @@ def _card(item: Status) -> _Card:
     return card
 
 
-def _headline(found: Standing) -> tuple[str, str]:
+def _headline(found: FolderStatus) -> tuple[str, str]:
     """How old the newest proven backup is, and which one it is; or what keeps it from being known."""
     if found.trouble:
         return "not known", found.trouble.message
@@ -144,24 +144,26 @@ def _headline(found: Standing) -> tuple[str, str]:
     return found.age, found.proven.name.dump
 
 
-def _figure(value: float | None, objective: float) -> _Figure:
+def _measured(value: float | None, objective: float) -> _MeasuredObjective:
     """`value` and `objective` are seconds; None where nothing was measured."""
     words = "not known" if value is None else format_seconds(value)
-    return _Figure(words, format_seconds(objective), kept=value is not None and 0 <= value <= objective)
+    return _MeasuredObjective(
+        words, format_seconds(objective), kept=value is not None and 0 <= value <= objective
+    )
 
 
-def _next(found: Standing) -> str:
+def _next(found: FolderStatus) -> str:
     if found.next_run is None:
         return "does not come by itself"
     return f"{found.next_run.astimezone(found.env.settings.zone):%Y-%m-%d %H:%M %Z}"
 
 
-def _coverage(found: Standing) -> tuple[str, DrillCoverage, int]:
+def _coverage(found: FolderStatus) -> tuple[str, DrillCoverage, int]:
     """Environment, how many of its backups were restored lately, and within how many days that is."""
     return str(found.env.environment), found.objectives.coverage, found.env.settings.redrill_days
 
 
-def _rooms(found: Standing) -> Iterator[tuple[str, str, str, str]]:
+def _rooms(found: FolderStatus) -> Iterator[tuple[str, str, str, str]]:
     """Environment, folder, what is free there, and when it will be full, for each place of its backups."""
     for room in found.rooms:
         free = (

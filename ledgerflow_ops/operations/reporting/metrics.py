@@ -22,13 +22,13 @@ from ledgerflow_ops.core.presentation.journal_view import JournalEntry
 from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops.operations.monitoring import environment_status
-from ledgerflow_ops.operations.monitoring.environment_status import Standing
+from ledgerflow_ops.operations.monitoring.environment_status import FolderStatus
 
 STATES = (*(rung.word for rung in Rung), "bad", UNRESTORABLE, UNJUDGED, "not local", "no manifest")
 
-Figure = tuple[str, str, Callable[[Standing], float | None]]
+MetricDefinition = tuple[str, str, Callable[[FolderStatus], float | None]]
 
-_OBJECTIVES: tuple[Figure, ...] = (
+_OBJECTIVES: tuple[MetricDefinition, ...] = (
     (
         "ledgerflow_recovery_point_timestamp_seconds",
         "The instant that the newest proven backup is from.",
@@ -70,7 +70,7 @@ _OBJECTIVES: tuple[Figure, ...] = (
         lambda found: None if found.trouble else float(len(found.pins)),
     ),
 )
-_NEWEST: tuple[Figure, ...] = (
+_NEWEST: tuple[MetricDefinition, ...] = (
     (
         "ledgerflow_last_backup_timestamp_seconds",
         "When the newest backup was finished, proven or not.",
@@ -99,9 +99,9 @@ _NEWEST: tuple[Figure, ...] = (
 )
 
 
-def families(ctx: OperationContext) -> Iterator[Metric]:
+def metric_families(ctx: OperationContext) -> Iterator[Metric]:
     """All figures of all environments, as they are now."""
-    standings = [environment_status.standing(ctx.env(environment)) for environment in Environment]
+    standings = [environment_status.read_folder_status(ctx.env(environment)) for environment in Environment]
     readable = GaugeMetricFamily(
         "ledgerflow_readable", "Whether that part could be read.", labels=("environment", "part")
     )
@@ -112,8 +112,8 @@ def families(ctx: OperationContext) -> Iterator[Metric]:
     for name, text, value in (*_OBJECTIVES, *_NEWEST):
         yield _gauge(name, text, value, standings)
     yield from _locations(standings)
-    yield from _told(ctx, readable)
-    yield from _done(ctx, readable)
+    yield from _alert_metrics(ctx, readable)
+    yield from _operation_metrics(ctx, readable)
     yield readable
 
 
@@ -122,7 +122,7 @@ def _build() -> Metric:
     return InfoMetricFamily("ledgerflow_build", "What is running.", value=facts)
 
 
-def _environments(standings: Iterable[Standing]) -> Metric:
+def _environments(standings: Iterable[FolderStatus]) -> Metric:
     family = InfoMetricFamily("ledgerflow_environment", "The environments.", labels=("environment",))
     for found in standings:
         facts = {
@@ -135,7 +135,7 @@ def _environments(standings: Iterable[Standing]) -> Metric:
 
 
 def _gauge(
-    name: str, text: str, value: Callable[[Standing], float | None], standings: Iterable[Standing]
+    name: str, text: str, value: Callable[[FolderStatus], float | None], standings: Iterable[FolderStatus]
 ) -> Metric:
     family = GaugeMetricFamily(name, text, labels=("environment",))
     for found in standings:
@@ -145,7 +145,7 @@ def _gauge(
     return family
 
 
-def _locations(standings: Iterable[Standing]) -> Iterator[Metric]:
+def _locations(standings: Iterable[FolderStatus]) -> Iterator[Metric]:
     """Backups by state, and the room, for each location of each environment."""
     labels = ("environment", "location")
     states = GaugeMetricFamily("ledgerflow_backups", "Dumps by their state.", labels=(*labels, "state"))
@@ -173,12 +173,12 @@ def _locations(standings: Iterable[Standing]) -> Iterator[Metric]:
     yield from (states, free, size, inodes, full)
 
 
-def _told(ctx: OperationContext, readable: GaugeMetricFamily) -> Iterator[Metric]:
+def _alert_metrics(ctx: OperationContext, readable: GaugeMetricFamily) -> Iterator[Metric]:
     """The alerts that are open, and those that somebody should have been told of and was not."""
     counted = GaugeMetricFamily("ledgerflow_open_alerts", "Open alerts.", labels=("environment", "level"))
     missed = GaugeMetricFamily("ledgerflow_undelivered_alerts", "Open alerts that a channel did not take.")
     try:
-        found: Sequence[Alert] | None = None if alerts.damage(ctx) else alerts.open_alerts(ctx)
+        found: Sequence[Alert] | None = None if alerts.record_damage(ctx) else alerts.open_alerts(ctx)
     except (LedgerError, OSError):
         found = None
     readable.add_metric(("", "alerts"), float(found is not None))
@@ -191,7 +191,7 @@ def _told(ctx: OperationContext, readable: GaugeMetricFamily) -> Iterator[Metric
     yield from (counted, missed)
 
 
-def _done(ctx: OperationContext, readable: GaugeMetricFamily) -> Iterator[Metric]:
+def _operation_metrics(ctx: OperationContext, readable: GaugeMetricFamily) -> Iterator[Metric]:
     """What the journal says was done: how often, and when last, well or not."""
     labels = ("environment", "operation")
     total = CounterMetricFamily(

@@ -8,18 +8,18 @@ from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops.operations.reporting import status
 from ledgerflow_ops.operations.reporting.status import Overview
 
-NAME = "report.html"
+FILE_NAME = "report.html"
 
 
-def folder(ctx: OperationContext) -> Path:
+def reports_folder(ctx: OperationContext) -> Path:
     return ctx.settings.state_dir / "reports"
 
 
-def write(ctx: OperationContext, found: Overview | None = None) -> Path:
+def write_report(ctx: OperationContext, found: Overview | None = None) -> Path:
     """Write it in the place of the last one, for its owner's eyes alone; the file."""
     from ledgerflow_ops.operations.reporting import html_page  # pandas and altair: a second
 
-    return durable_record.write(folder(ctx), NAME, html_page.html(found or overview(ctx)))
+    return durable_record.write(reports_folder(ctx), FILE_NAME, html_page.render_page(found or overview(ctx)))
 
 
 def overview(ctx: OperationContext) -> Overview:

@@ -2,10 +2,10 @@
 
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.sizes import format_size
-from ledgerflow_ops.operations.retention.rotate import Planned
+from ledgerflow_ops.operations.retention.rotate import PlannedRotation
 
 
-def show(found: Planned, terminal: Terminal) -> None:
+def show(found: PlannedRotation, terminal: Terminal) -> None:
     """The plan in words: what goes first, then what stays, each with every reason."""
     plan, environment = found.plan, found.env.environment
     terminal.say(

@@ -16,7 +16,7 @@ from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.cleanup import restore_leftovers
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.operations.monitoring import environment_status, health_checks
-from ledgerflow_ops.operations.monitoring.environment_status import Standing
+from ledgerflow_ops.operations.monitoring.environment_status import FolderStatus
 
 STRIP_DAYS = 30
 
@@ -47,7 +47,7 @@ class Incident:
 class Status:
     """One environment's standing, what restores have put aside on its server, and what is wrong with it."""
 
-    standing: Standing
+    standing: FolderStatus
     incidents: tuple[Incident, ...] = ()
     kept: tuple[SiblingDatabase, ...] = ()
     unseen: str = ""
@@ -119,8 +119,8 @@ class Overview:
 def overview(ctx: OperationContext, envs: Iterable[EnvironmentContext]) -> Overview:
     """How these environments and their machine stand now. What cannot be found out is an incident itself."""
     told, trouble = _alerts(ctx)
-    looked = [*_tried("watch", None, lambda: health_checks.machine(ctx)), *trouble]
-    machine = _incidents(looked, [one for one in told if one.finding.environment is None])
+    looked = [*_findings_or_error("watch", None, lambda: health_checks.find_machine_problems(ctx)), *trouble]
+    machine = _merge_incidents(looked, [one for one in told if one.finding.environment is None])
     return Overview(ctx.clock(), tuple(_status(env, told) for env in envs), machine)
 
 
@@ -130,16 +130,16 @@ def status(env: EnvironmentContext) -> Status:
 
 
 def _status(env: EnvironmentContext, told: Sequence[Alert]) -> Status:
-    found = environment_status.standing(env)
-    kept, unseen = restore_leftovers.kept_or_why(env)
-    looked = _tried("watch", env.environment, lambda: health_checks.find_problems(env))
+    found = environment_status.read_folder_status(env)
+    kept, unseen = restore_leftovers.previous_databases_or_reason(env)
+    looked = _findings_or_error("watch", env.environment, lambda: health_checks.find_problems(env))
     if found.trouble:
         looked = [_unreadable(found, found.trouble), *looked]
     own = [alert for alert in told if alert.finding.environment is env.environment]
-    return Status(found, _incidents(looked, own), tuple(kept), unseen)
+    return Status(found, _merge_incidents(looked, own), tuple(kept), unseen)
 
 
-def _incidents(looked: Sequence[Finding], told: Sequence[Alert]) -> tuple[Incident, ...]:
+def _merge_incidents(looked: Sequence[Finding], told: Sequence[Alert]) -> tuple[Incident, ...]:
     """What was found just now, and what others have told and is still open. Of what the watch itself told
     earlier only that counts which it still finds."""
     known = {alert.finding.key: alert for alert in reversed(told)}
@@ -153,13 +153,13 @@ def _incident(finding: Finding, alert: Alert | None) -> Incident:
     return Incident(finding, alert.since, tuple(sorted(alert.missed))) if alert else Incident(finding)
 
 
-def _unreadable(found: Standing, trouble: LedgerError) -> Finding:
+def _unreadable(found: FolderStatus, trouble: LedgerError) -> Finding:
     environment = found.env.environment
     message = f"{environment}'s backups cannot be read: {trouble.message}"
     return Finding(environment, "unreadable", "folder", Level.CRITICAL, message, trouble.hint)
 
 
-def _tried(
+def _findings_or_error(
     kind: str, environment: Environment | None, look: Callable[[], Iterable[Finding]]
 ) -> list[Finding]:
     """What `look` finds; what keeps it from looking is a finding as well."""
@@ -173,11 +173,11 @@ def _tried(
 
 def _alerts(ctx: OperationContext) -> tuple[list[Alert], list[Finding]]:
     """The open alerts, or why they cannot be told."""
-    trouble = _tried("alerts", None, lambda: _damaged(alerts.damage(ctx)))
+    trouble = _findings_or_error("alerts", None, lambda: _damage_findings(alerts.record_damage(ctx)))
     return ([] if trouble else alerts.open_alerts(ctx)), trouble
 
 
-def _damaged(damage: str) -> Iterator[Finding]:
+def _damage_findings(damage: str) -> Iterator[Finding]:
     if damage:
         message = f"The record of open alerts cannot be read: {damage}. The next look sets it aside."
         yield Finding(None, "alerts", "record", Level.CRITICAL, message, Hint(make("watchdog")))

@@ -12,8 +12,8 @@ from ledgerflow_ops.core.hints import make
 from ledgerflow_ops.core.presentation import sparklines
 from ledgerflow_ops.core.presentation.day_status import Health
 from ledgerflow_ops.core.sizes import format_size
-from ledgerflow_ops.operations.monitoring.disk_space import Room
-from ledgerflow_ops.operations.monitoring.environment_status import Standing
+from ledgerflow_ops.operations.monitoring.disk_space import LocationSpace
+from ledgerflow_ops.operations.monitoring.environment_status import FolderStatus
 from ledgerflow_ops.operations.reporting.status import STRIP_DAYS, Incident, Overview, Status
 
 _LISTED = 8
@@ -65,9 +65,11 @@ def _environment(item: Status, terminal: Terminal, *, alone: bool) -> None:
         terminal.line(_strip(found, plain=terminal.plain))
         terminal.line(_objectives(found))
     first, *others = found.rooms
-    terminal.say(f"  {_coming(found)}   {_room(first, named=alone)}", "" if first.space else "yellow")
+    terminal.say(
+        f"  {_next_backup(found)}   {_free_space(first, named=alone)}", "" if first.space else "yellow"
+    )
     for room in others if alone else ():
-        terminal.say(f"  {_room(room, named=True)}", "" if room.space else "yellow")
+        terminal.say(f"  {_free_space(room, named=True)}", "" if room.space else "yellow")
     shown = item.incidents if alone else item.incidents[:_INCIDENTS]
     for incident in shown:
         _incident(incident, terminal, hint=alone or incident.finding.level is Level.CRITICAL)
@@ -78,7 +80,7 @@ def _environment(item: Status, terminal: Terminal, *, alone: bool) -> None:
         terminal.table(_table(found))
 
 
-def _headline(found: Standing) -> str:
+def _headline(found: FolderStatus) -> str:
     name, proven = found.env.environment, found.proven
     if found.trouble:
         return f"{name}: NOT KNOWN. Its folder cannot be read."
@@ -89,7 +91,7 @@ def _headline(found: Standing) -> str:
     return f"{name}: newest proven backup is {found.age}{rto}: {proven.name.dump}{away}"
 
 
-def _strip(found: Standing, *, plain: bool) -> Text:
+def _strip(found: FolderStatus, *, plain: bool) -> Text:
     """The last days as rungs, and beside them how the size went."""
     days = found.days(STRIP_DAYS)
     text = Text(f"  {STRIP_DAYS} days [")
@@ -106,14 +108,14 @@ def _strip(found: Standing, *, plain: bool) -> Text:
     return text
 
 
-def _objectives(found: Standing) -> Text:
+def _objectives(found: FolderStatus) -> Text:
     text, reached = Text("  "), found.objectives
     for name, value, objective in (
         ("RPO", reached.rpo_seconds, reached.rpo_objective),
         ("RTO", reached.rto_seconds, reached.rto_objective),
     ):
         text.append(f"{name} ")
-        text.append(*_against(value, objective))
+        text.append(*_measured(value, objective))
         text.append(f" of {format_seconds(objective)}   ")
     kept, restored = reached.coverage.kept, reached.coverage.restored
     text.append(f"restored within {found.env.settings.redrill_days} days: ")
@@ -121,7 +123,7 @@ def _objectives(found: Standing) -> Text:
     return text
 
 
-def _against(value: float | None, objective: float) -> tuple[str, str]:
+def _measured(value: float | None, objective: float) -> tuple[str, str]:
     """A length of time and the colour it has beside its objective."""
     if value is None:
         return "not known", "bold red"
@@ -129,7 +131,7 @@ def _against(value: float | None, objective: float) -> tuple[str, str]:
     return (shown, "green") if 0 <= value <= objective else (f"{shown} MISSED", "bold red")
 
 
-def _coming(found: Standing) -> str:
+def _next_backup(found: FolderStatus) -> str:
     """When the next backup comes, in the environment's own time."""
     if found.next_run is None:
         return "no backup comes by itself"
@@ -137,7 +139,7 @@ def _coming(found: Standing) -> str:
     return f"next backup {local:%Y-%m-%d %H:%M %Z}, in {format_duration(found.next_run - found.now)}"
 
 
-def _room(room: Room, *, named: bool) -> str:
+def _free_space(room: LocationSpace, *, named: bool) -> str:
     if room.space is None:
         return f"in {room.folder}: {room.trouble}"
     full = f", full about {room.full_at:%Y-%m-%d}" if room.full_at else ""
@@ -168,7 +170,7 @@ def _kept(item: Status, terminal: Terminal) -> None:
         terminal.say(f"  its server cannot be asked: {item.unseen.splitlines()[0]}", "yellow")
 
 
-def _pins(found: Standing) -> Iterator[str]:
+def _pins(found: FolderStatus) -> Iterator[str]:
     for pin in found.pins[:_PINS]:
         until = f" until {pin.until:%Y-%m-%d}" if pin.until else ""
         yield f"pinned{until}: {pin.file}, {pin.reason}"
@@ -191,7 +193,7 @@ def _legend(found: Overview, terminal: Terminal) -> None:
         terminal.line(text)
 
 
-def _table(found: Standing) -> Table:
+def _table(found: FolderStatus) -> Table:
     table = Table(box=None, padding=(0, 0, 0, 2))
     for column in ("day", "file", "size", "state", "age"):
         # No ellipsis, and no name in two pieces: they are there to be copied.

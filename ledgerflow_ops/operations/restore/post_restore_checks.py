@@ -25,7 +25,7 @@ _UNDO = Hint(make("rollback"), " puts the old database back; ", make("status"), 
 
 
 @dataclass(frozen=True, slots=True)
-class Aftermath:
+class PostRestoreChecks:
     """What will be looked at, with the place in the server's log at which the restore began."""
 
     env: EnvironmentContext
@@ -55,12 +55,12 @@ class Aftermath:
         return failed("log", "log", f"{len(errors)} error(s) in the server's log:\n{listed}", _UNDO)
 
 
-def begin(env: EnvironmentContext, aim: InspectedTarget) -> Aftermath:
+def prepare_checks(env: EnvironmentContext, aim: InspectedTarget) -> PostRestoreChecks:
     """Note where the server's log ends, before the restore begins."""
     file = env.settings.server_log
     if file is None and env.is_sample:
         file = env.ctx.embedded.cluster.log
-    return Aftermath(env, aim, LogMark.now(file))
+    return PostRestoreChecks(env, aim, LogMark.now(file))
 
 
 def _samples(database: Database, manifest: Manifest) -> Iterator[Check]:

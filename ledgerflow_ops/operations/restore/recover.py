@@ -23,12 +23,12 @@ from ledgerflow_ops.operations.cleanup import leftover_sweep, restore_leftovers
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops.operations.restore import target_inspection as aiming
-from ledgerflow_ops.operations.restore.restore import Prepared, Restored
+from ledgerflow_ops.operations.restore.restore import PreparedRestore, RestoreResult
 from ledgerflow_ops.operations.verification import drill
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LocatedDump:
     """A dump, and the place in which it lies."""
 
     at: EnvironmentContext
@@ -39,10 +39,12 @@ class Found:
         return self.at.store.describe(self.entry.name.dump)
 
 
-def candidates(env: EnvironmentContext) -> list[Found]:
+def recovery_candidates(env: EnvironmentContext) -> list[LocatedDump]:
     """Every dump of the environment in every location, in the order in which they would be tried."""
     found = [
-        (Found(at, entry), place) for place, at in enumerate(env.locations()) for entry in catalog.entries(at)
+        (LocatedDump(at, entry), place)
+        for place, at in enumerate(env.locations())
+        for entry in catalog.entries(at)
     ]
     ranks = incidents.trial_order([(one.entry, place) for one, place in found])
     return [found[rank][0] for rank in ranks]
@@ -51,7 +53,7 @@ def candidates(env: EnvironmentContext) -> list[Found]:
 def refuse_healthy(env: EnvironmentContext, confirmed: str) -> str:
     """Why the primary counts as lost, in words; Refused when it is there and nobody confirmed."""
     try:
-        target = aiming.inspect(env).target
+        target = aiming.inspect_target(env).target
     except Refused:
         raise
     except LedgerError as error:
@@ -76,7 +78,7 @@ def refuse_healthy(env: EnvironmentContext, confirmed: str) -> str:
     return f"{target.database} is there, and was said to be bad."
 
 
-def recover(env: EnvironmentContext, request: RecoverRequest) -> tuple[Incident, Restored]:
+def recover(env: EnvironmentContext, request: RecoverRequest) -> tuple[Incident, RestoreResult]:
     """Prove candidates, newest first, until one holds; restore it; write the incident's record.
 
     Refused (3) when the primary is there and `confirm` does not name the environment. LedgerError (1)
@@ -92,7 +94,7 @@ def recover(env: EnvironmentContext, request: RecoverRequest) -> tuple[Incident,
         ident = new_id(ctx.clock(), secrets.token_hex(2))
         incident = Incident(str(env.environment), ident, ctx.run.who, ctx.run.why)
         incident.primary = refuse_healthy(env, request.confirm)
-        leftover_sweep.before(env)
+        leftover_sweep.sweep_before_operation(env)
         restore_leftovers.sweep(env)
         note["incident"] = incident.name
         try:
@@ -107,7 +109,7 @@ class _Recovery:
     def __init__(self, env: EnvironmentContext, incident: Incident, commands: list[str]) -> None:
         self.env, self.incident, self.commands = env, incident, commands
 
-    def carry_out(self) -> tuple[Incident, Restored]:
+    def carry_out(self) -> tuple[Incident, RestoreResult]:
         self._note(f"recovery begun: {self.incident.primary}")
         try:
             restored = self._restored()
@@ -119,41 +121,41 @@ class _Recovery:
         self._write()
         return self.incident, restored
 
-    def _restored(self) -> Restored:
+    def _restored(self) -> RestoreResult:
         self.incident.searched = [at.store.location for at in self.env.locations()]
-        found = candidates(self.env)
+        found = recovery_candidates(self.env)
         self._note(f"{len(found)} candidate(s) in {len(self.incident.searched)} location(s)")
         for one in found:
             if prepared := self._prepared(one):
                 with journal.recorded(self.env, "restore", part=True) as note:
                     note["file"] = one.entry.name.dump
-                    restored = restore.carry_out(self.env, prepared, safety_needed=False)
+                    restored = restore.carry_out_restore(self.env, prepared, safety_needed=False)
                     note |= restored.noted
                 self._account(one, restored, found)
                 return restored
-        rejected = "".join(f"\n  {one.file}: {_first(one.reason)}" for one in self.incident.candidates)
+        rejected = "".join(f"\n  {one.file}: {_first_line(one.reason)}" for one in self.incident.candidates)
         raise LedgerError(
             f"Nothing is left to restore {self.env.environment} from. Searched: "
             f"{', '.join(self.incident.searched)}.{rejected or ' There was no dump in any of them.'}",
             hint=Hint("Look for copies elsewhere, name their folders in archive_roots, and run it again."),
         )
 
-    def _prepared(self, one: Found) -> Prepared | None:
+    def _prepared(self, one: LocatedDump) -> PreparedRestore | None:
         """A plan for this candidate, if it holds and may be restored; its verdict is noted either way."""
         try:
-            reason, prepared = _reason(one), None
+            reason, prepared = _rejection_reason(one), None
             if not reason:
                 file, own = one.entry.name.dump, self.env.environment
                 request = RestoreRequest(environment=own, file=file, force=True)
-                prepared = restore.prepare(self.env, request, one.at)
+                prepared = restore.prepare_restore(self.env, request, one.at)
                 prepared.plan.require()
         except (Refused, BadBackup, CannotJudge) as error:
             reason, prepared = error.message, None
         self.incident.candidates.append(CandidateVerdict(one.file, one.entry.recovery_point, mask(reason)))
-        self._note(f"{one.file}: {'holds' if prepared else 'rejected: ' + _first(reason)}")
+        self._note(f"{one.file}: {'holds' if prepared else 'rejected: ' + _first_line(reason)}")
         return prepared
 
-    def _account(self, one: Found, restored: Restored, found: list[Found]) -> None:
+    def _account(self, one: LocatedDump, restored: RestoreResult, found: list[LocatedDump]) -> None:
         """What came back, what did not, and what is left to do."""
         incident, manifest = self.incident, restored.plan.candidate.manifest
         assert manifest is not None
@@ -173,18 +175,18 @@ class _Recovery:
     def _write(self) -> None:
         """The record beside the backups."""
         self.incident.commands = list(dict.fromkeys(self.commands))
-        folder = records_folder(self.env)
+        folder = incidents_folder(self.env)
         text = json.dumps(self.incident.as_json(), default=str, indent=2, ensure_ascii=False)
         durable_record.write(folder, f"{self.incident.name}.json", text + "\n")
         durable_record.write(folder, f"{self.incident.name}.md", incidents.markdown(self.incident))
 
 
-def records_folder(env: EnvironmentContext) -> Path:
+def incidents_folder(env: EnvironmentContext) -> Path:
     """Where incidents are kept: beside the backups, which outlive this machine's state."""
     return env.ctx.settings.backup_root / "incidents"
 
 
-def _reason(one: Found) -> str:
+def _rejection_reason(one: LocatedDump) -> str:
     """Why this candidate does not hold; empty when it does, which a drill has just shown."""
     entry = one.entry
     if not entry.local:
@@ -202,7 +204,7 @@ def _reason(one: Found) -> str:
     return "" if examination.proven or faithful else "it could not be proven"
 
 
-def _todo(restored: Restored) -> list[str]:
+def _todo(restored: RestoreResult) -> list[str]:
     """What somebody has to do after a recovery."""
     environment = restored.plan.request.environment
     asked: list[tuple[bool, str]] = [
@@ -222,5 +224,5 @@ def _todo(restored: Restored) -> list[str]:
     return said + [f"{one.message}" for one in restored.plan.warnings]
 
 
-def _first(text: str) -> str:
+def _first_line(text: str) -> str:
     return next(iter(text.strip().splitlines()), "")

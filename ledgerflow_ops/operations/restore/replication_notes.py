@@ -14,7 +14,7 @@ _CREATED = re.compile(rb'^CREATE SUBSCRIPTION ((?:"(?:[^"]|"")+"|\S+)) CONNECTIO
 _SLOTS = "SELECT slot_name::text FROM pg_replication_slots WHERE database = %s ORDER BY 1"
 
 
-def notes(tools: Tools, file: Path, server: Database, name: str) -> Iterator[Reason]:
+def replication_notes(tools: Tools, file: Path, server: Database, name: str) -> Iterator[Reason]:
     """For the plan: the dump's subscriptions, and the slots of the live database `name` of that server."""
     found = [one.decode("utf-8", "replace") for one in _CREATED.findall(archive.ddl(tools, file))]
     if found:

@@ -34,23 +34,23 @@ from ledgerflow_ops.core.restore.file_swap import FileSwap
 from ledgerflow_ops.core.restore.restore_plan import Candidate, RestorePlan, plan_restore
 from ledgerflow_ops.operations import catalog, identity, journal
 from ledgerflow_ops.operations.backup import completeness
-from ledgerflow_ops.operations.backup_lock import held
+from ledgerflow_ops.operations.backup_lock import hold_backup
 from ledgerflow_ops.operations.cleanup import leftover_sweep, restore_leftovers
-from ledgerflow_ops.operations.cleanup.swap_outcome import BRIEF
+from ledgerflow_ops.operations.cleanup.swap_outcome import BRIEF_LIMITS
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_pairing, files_restore
 from ledgerflow_ops.operations.restore import post_restore_checks, replication_notes, safety_backup
-from ledgerflow_ops.operations.restore.safety_backup import Kept
-from ledgerflow_ops.operations.restore.scratch_database import beside
-from ledgerflow_ops.operations.restore.target_inspection import InspectedTarget, inspect
+from ledgerflow_ops.operations.restore.safety_backup import SafetyBackup
+from ledgerflow_ops.operations.restore.scratch_database import create_scratch_database
+from ledgerflow_ops.operations.restore.target_inspection import InspectedTarget, inspect_target
 from ledgerflow_ops.operations.verification import archive_loading, data_rules, restored_contents, roles
-from ledgerflow_ops.operations.verification.restored_contents import Archived
-from ledgerflow_ops.operations.verification.restored_ddl import Redumped, redump
-from ledgerflow_ops.operations.verification.verify import reader, told, verify
+from ledgerflow_ops.operations.verification.restored_contents import SourceArchive
+from ledgerflow_ops.operations.verification.restored_ddl import RestoredDdl, compare_restored_ddl
+from ledgerflow_ops.operations.verification.verify import choose_pg_restore, difference_checks, verify
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedRestore:
     """A plan with what it was made from, ready to be carried out."""
 
     plan: RestorePlan
@@ -59,7 +59,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoreResult:
     """A restore that took place: what it was, what was kept, and what the checks afterwards say."""
 
     plan: RestorePlan
@@ -87,9 +87,9 @@ class Restored:
         }
 
 
-def prepare(
+def prepare_restore(
     env: EnvironmentContext, request: RestoreRequest, origin: EnvironmentContext | None = None
-) -> Prepared:
+) -> PreparedRestore:
     """Look at backup and target, and decide. Touches nothing but the backup's own proof.
 
     `origin` is where the backup lies, if not in the folder of the environment that it is of.
@@ -98,26 +98,30 @@ def prepare(
     restore is in the plan.
     """
     env.ctx.reporter.step(Step.PLAN)
-    aimed = inspect(env)
+    aimed = inspect_target(env)
     origin = origin or env.ctx.env(request.origin)
     candidate = _candidate(origin, request)
     rooms = aimed.rooms(candidate.manifest, force=request.force) if candidate.manifest else []
     ident = new_id(env.ctx.clock(), secrets.token_hex(2))
     manifest = candidate.manifest
-    against = list(files_pairing.against(env, manifest, ident)) if manifest else []
+    against = list(files_pairing.restore_obstacles(env, manifest, ident)) if manifest else []
     proof = catalog.entry(origin, candidate.name).proof
-    notes = [*files_pairing.notes(env, manifest), *completeness.notes(manifest, proof)] if manifest else []
+    notes = (
+        [*files_pairing.restore_notes(env, manifest), *completeness.restore_notes(manifest, proof)]
+        if manifest
+        else []
+    )
     if manifest and candidate.rung is not None and candidate.rung >= Rung.READABLE:
         usable, own = aimed.target.server.tablespaces, aimed.properties or manifest.properties
-        tools = reader(origin, manifest)
+        tools = choose_pg_restore(origin, manifest)
         with origin.file(candidate.name.dump).local_path() as file:
-            notes += archive_loading.placement(tools, file, usable).notes(own)
-            notes += replication_notes.notes(tools, file, aimed.maintenance, aimed.name)
+            notes += archive_loading.find_placement(tools, file, usable).notes(own)
+            notes += replication_notes.replication_notes(tools, file, aimed.maintenance, aimed.name)
     made = plan_restore(request, candidate, aimed.target, rooms, ident, against=against, notes=notes)
-    return Prepared(made, aimed, origin)
+    return PreparedRestore(made, aimed, origin)
 
 
-def restore(env: EnvironmentContext, request: RestoreRequest) -> Restored:
+def restore(env: EnvironmentContext, request: RestoreRequest) -> RestoreResult:
     """Carry out a restore. Refused (3), nothing touched, when anything speaks against it.
 
     LedgerError (1), BadBackup (4) or CannotJudge (5) when it fails on the way: the live database is
@@ -129,17 +133,19 @@ def restore(env: EnvironmentContext, request: RestoreRequest) -> Restored:
         locks.exclusive(ctx.settings.state_dir, env.environment, "restore", ctx.clock()),
     ):
         note["file"] = request.file
-        leftover_sweep.before(env)
+        leftover_sweep.sweep_before_operation(env)
         restore_leftovers.sweep(env)
-        restored = carry_out(env, prepare(env, request, origin))
+        restored = carry_out_restore(env, prepare_restore(env, request, origin))
         note |= restored.noted
         return restored
 
 
-def carry_out(env: EnvironmentContext, prepared: Prepared, *, safety_needed: bool = True) -> Restored:
+def carry_out_restore(
+    env: EnvironmentContext, prepared: PreparedRestore, *, safety_needed: bool = True
+) -> RestoreResult:
     """Carry out a plan, under the environment's lock."""
     manifest, origin, name = prepared.plan.require(), prepared.origin, prepared.plan.candidate.name
-    with held(origin, name, "restore"):
+    with hold_backup(origin, name, "restore"):
         if not origin.store.taken(name.manifest):
             raise Refused(
                 f"{name.dump} was removed by a rotation a moment ago. Nothing was touched.",
@@ -167,19 +173,19 @@ class _Restore:
     """One restore at work."""
 
     def __init__(
-        self, env: EnvironmentContext, prepared: Prepared, manifest: Manifest, safety_needed: bool
+        self, env: EnvironmentContext, prepared: PreparedRestore, manifest: Manifest, safety_needed: bool
     ) -> None:
         self.env, self.plan, self.aim, self.manifest = env, prepared.plan, prepared.aim, manifest
         self.origin = prepared.origin
         self.dump = self.origin.file(prepared.plan.candidate.name.dump)
         self.report = env.ctx.reporter
         self.watch = Stopwatch()
-        self.safety_needed, self.kept = safety_needed, Kept()
+        self.safety_needed, self.kept = safety_needed, SafetyBackup()
         self.new = self.aim.database.named(self.plan.restoring)
-        self.tools = reader(self.origin, manifest)
+        self.tools = choose_pg_restore(self.origin, manifest)
 
-    def carry_out(self) -> Restored:
-        after = post_restore_checks.begin(self.env, self.aim)
+    def carry_out(self) -> RestoreResult:
+        after = post_restore_checks.prepare_checks(self.env, self.aim)
         self.kept = self._safety()
         with self._dropped_on_failure():
             self._stage(Step.ROLES, self._make_roles)
@@ -200,18 +206,20 @@ class _Restore:
         with self.watch.phase(step):
             work()
 
-    def _safety(self) -> Kept:
+    def _safety(self) -> SafetyBackup:
         """The safety backup, where there is something to lose."""
         if self.aim.target.empty:
-            return Kept()
+            return SafetyBackup()
         self.report.step(Step.SAFETY)
         with self.watch.phase(Step.SAFETY):
-            return safety_backup.keep(self.env, self.origin, self.plan, required=self.safety_needed)
+            return safety_backup.take_safety_backup(
+                self.env, self.origin, self.plan, required=self.safety_needed
+            )
 
     def _make_roles(self) -> None:
         """The roles that are missing, as the backup's roles file makes them, or by name and attributes."""
-        made = roles.make(self.aim.maintenance, self.origin, self.manifest, self.plan.missing_roles)
-        archive_loading.tell(self.report, made)
+        made = roles.create_roles(self.aim.maintenance, self.origin, self.manifest, self.plan.missing_roles)
+        archive_loading.report_lines(self.report, made)
 
     def _create(self, name: str = "") -> None:
         """An empty database beside the live one, marked as ours."""
@@ -230,8 +238,10 @@ class _Restore:
         """The whole archive, every error fatal."""
         usable = self.aim.target.server.tablespaces
         with self.dump.local_path() as file:
-            said = archive_loading.into_target(self.tools, self.new, file, self.manifest, usable, self._empty)
-        archive_loading.tell(self.report, said)
+            said = archive_loading.load_into_target(
+                self.tools, self.new, file, self.manifest, usable, self._empty
+            )
+        archive_loading.report_lines(self.report, said)
 
     def _empty(self) -> None:
         """Begin anew with the database that is restored into."""
@@ -241,25 +251,25 @@ class _Restore:
     def _compare(self) -> None:
         """BadBackup unless what was restored equals the seal."""
         manifest = self.manifest
-        found = restored_contents.reread(self.new, manifest.contents, None).without(manifest.unheld)
+        found = restored_contents.read_copy(self.new, manifest.contents, None).without(manifest.unheld)
         redumped = self._redump()
         seal = manifest.seal.model_copy(update={"roles": {}})  # those of this server are its own
         expected = manifest.model_copy(update={"seal": seal})
-        archived = Archived(self.tools, self.dump)
-        differences = restored_contents.differences(found, self.new, expected, archived, redumped)
-        self._require(list(told("restorable", differences)))
+        archived = SourceArchive(self.tools, self.dump)
+        differences = restored_contents.find_differences(found, self.new, expected, archived, redumped)
+        self._require(list(difference_checks("restorable", differences)))
 
-    def _redump(self) -> Redumped:
+    def _redump(self) -> RestoredDdl:
         """What was restored, dumped again. An account below a superuser is not shown subscriptions."""
         server = self.aim.target.server
-        scratch = partial(beside, self.env, self.aim, self._create)
+        scratch = partial(create_scratch_database, self.env, self.aim, self._create)
         with self.new.reached() as new, self.dump.local_path() as file:
-            return redump(
+            return compare_restored_ddl(
                 self.env.ctx, self.manifest, file, new, server.major, scratch, all_seen=server.superuser
             )
 
     def _rules(self) -> None:
-        self._require(data_rules.ask(self.new, self.env.rules))
+        self._require(data_rules.check_rules(self.new, self.env.rules))
 
     def _require(self, checks: list[Check]) -> None:
         if bad := first_fatal(checks):
@@ -274,11 +284,13 @@ class _Restore:
         codec = text_encodings.codec(self.manifest.source.encoding)
         if wanted:
             server, name = self.aim.maintenance, self.plan.restoring
-            archive_loading.tell(self.report, database_properties.carry_over(server, name, wanted, codec))
+            archive_loading.report_lines(
+                self.report, database_properties.carry_over(server, name, wanted, codec)
+            )
 
     def _swap_both(self) -> None:
         """Database and files, or neither. Files are laid out first: then only renames are left."""
-        laid_out = files_pairing.lay_out(self.env, self.origin, self.manifest, self.plan.id)
+        laid_out = files_pairing.stage_files(self.env, self.origin, self.manifest, self.plan.id)
         try:
             self._stage(Step.SWAP, self._swap)
             if laid_out:
@@ -306,7 +318,7 @@ class _Restore:
         """Old away, new in its place, in one transaction."""
         with self.aim.maintenance.connect() as connection:
             oids = restore_server.oids(connection, self.plan.restoring, self.aim.name)
-        identity.expect(self.env, self.aim.identity, oids)
+        identity.expect_oids(self.env, self.aim.identity, oids)
         wanted = self.aim.properties or self.manifest.properties
         comment = wanted.comment if wanted else None
         renames = [Rename(self.plan.restoring, self.aim.name, comment, open=True)]
@@ -326,12 +338,12 @@ class _Restore:
             comment=comment,
         )
 
-    def _record(self, checks: list[Check]) -> Restored:
+    def _record(self, checks: list[Check]) -> RestoreResult:
         """Remember the target; whoever ordered the restore writes the journal."""
         self.report.step(Step.JOURNAL)
-        identity.remember(self.env, self.aim.identity)
+        identity.remember_identity(self.env, self.aim.identity)
         before = self.plan.before if self.aim.target.live else None
-        return Restored(self.plan, before, self.kept.file, tuple(checks), dict(self.watch.durations))
+        return RestoreResult(self.plan, before, self.kept.file, tuple(checks), dict(self.watch.durations))
 
     @contextmanager
     def _dropped_on_failure(self) -> Iterator[None]:
@@ -342,5 +354,5 @@ class _Restore:
             raise
         except BaseException:
             with suppress(LedgerError, psycopg.Error):
-                drop_database.drop(self.aim.maintenance.within(BRIEF), self.plan.restoring)
+                drop_database.drop(self.aim.maintenance.within(BRIEF_LIMITS), self.plan.restoring)
             raise  # what cannot be dropped now, the next command sweeps

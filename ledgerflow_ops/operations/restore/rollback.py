@@ -17,7 +17,7 @@ from ledgerflow_ops.operations import journal
 from ledgerflow_ops.operations.cleanup import leftover_sweep, restore_leftovers
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_restore
-from ledgerflow_ops.operations.restore.target_inspection import InspectedTarget, inspect
+from ledgerflow_ops.operations.restore.target_inspection import InspectedTarget, inspect_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def plan_rollback(env: EnvironmentContext, aimed: InspectedTarget, *, force: boo
     """Which database would come back. Refused (3) when there is none, or the live one is in use."""
     for reason in prepared_transactions(aimed.target):
         raise Refused(reason.message, hint=reason.hint)
-    kept = restore_leftovers.kept(env)
+    kept = restore_leftovers.previous_databases(env)
     if not kept:
         raise Refused(
             f"There is no earlier database of {env.environment} to go back to.",
@@ -71,7 +71,7 @@ def plan_rollback(env: EnvironmentContext, aimed: InspectedTarget, *, force: boo
 
 def _require_pair(env: EnvironmentContext, back: SiblingDatabase) -> None:
     """Refused for a database whose files were taken back from it: alone it would be half of a pair."""
-    if back.mark.undone and files_restore.taken_back(env, back.mark.undone):
+    if back.mark.undone and files_restore.find_taken_back(env, back.mark.undone):
         raise Refused(
             f"{back.name} had files with it, which were taken back: they lie beside their folders "
             f"as …__undone_{back.mark.undone}.",
@@ -86,14 +86,14 @@ def rollback(env: EnvironmentContext, request: RollbackRequest) -> Rollback:
         journal.recorded(env, "rollback") as note,
         locks.exclusive(ctx.settings.state_dir, env.environment, "rollback", ctx.clock()),
     ):
-        leftover_sweep.before(env)
+        leftover_sweep.sweep_before_operation(env)
         restore_leftovers.sweep(env)
         ctx.reporter.step(Step.PLAN)
-        aimed = inspect(env)
+        aimed = inspect_target(env)
         planned = plan_rollback(env, aimed, force=request.force)
-        laid = files_restore.swapped(env, planned.back.mark.id)
+        laid = files_restore.find_swapped(env, planned.back.mark.id)
         if laid:
-            laid = files_restore.announce_back(env, laid)
+            laid = files_restore.announce_take_back(env, laid)
         ctx.reporter.step(Step.SWAP)
         try:
             _swap(env, aimed, planned, force=request.force)
@@ -101,7 +101,7 @@ def rollback(env: EnvironmentContext, request: RollbackRequest) -> Rollback:
             raise  # the files follow their database, whichever side it comes to
         except BaseException:
             if laid:
-                files_restore.announce_back(env, laid, really=False)
+                files_restore.announce_take_back(env, laid, really=False)
             raise
         if laid:
             files_restore.take_back(env, laid)

@@ -17,11 +17,11 @@ from ledgerflow_ops.operations.retention import pins
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops.operations.verification.verify import verify
 
-_IN_HAND = timedelta(days=7)
+_PIN_DURATION = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class SafetyBackup:
     """What stands for the live database before it is put aside: its dump's name, None where there is none.
 
     `checks` tells what has to be known of it. `unloadable`: it is whole, and no server can load it, because
@@ -33,7 +33,9 @@ class Kept:
     checks: tuple[Check, ...] = ()
 
 
-def keep(env: EnvironmentContext, origin: EnvironmentContext, plan: RestorePlan, *, required: bool) -> Kept:
+def take_safety_backup(
+    env: EnvironmentContext, origin: EnvironmentContext, plan: RestorePlan, *, required: bool
+) -> SafetyBackup:
     """Back up the live database, prove the copy faithful, pin it and the file in hand.
 
     Data rules that do not hold in it are no obstacle: it is a copy of what is there, and what is there may
@@ -42,8 +44,8 @@ def keep(env: EnvironmentContext, origin: EnvironmentContext, plan: RestorePlan,
     backed up is told and left as it is: the swap keeps it, whole or not.
     """
     try:
-        pins.pin(origin, plan.candidate.name, f"being restored ({plan.id})", env.ctx.clock() + _IN_HAND)
-        return _kept(env, plan, BackupRequest())
+        pins.pin(origin, plan.candidate.name, f"being restored ({plan.id})", env.ctx.clock() + _PIN_DURATION)
+        return _take_proven(env, plan, BackupRequest())
     except LedgerError as error:
         if required:
             raise type(error)(
@@ -51,26 +53,28 @@ def keep(env: EnvironmentContext, origin: EnvironmentContext, plan: RestorePlan,
                 hint=Hint(error.hint, " Nothing else was touched."),
             ) from None
         env.ctx.reporter.say(f"no safety backup: {error.message}")
-        return Kept()
+        return SafetyBackup()
 
 
-def _kept(env: EnvironmentContext, plan: RestorePlan, request: BackupRequest) -> Kept:
-    manifest = backup.make(env, request, safety=True)
+def _take_proven(env: EnvironmentContext, plan: RestorePlan, request: BackupRequest) -> SafetyBackup:
+    manifest = backup.make_backup(env, request, safety=True)
     name = BackupName.of(manifest.dump.file)
     pins.pin(env, name, f"safety backup before the restore {plan.id} of {plan.candidate.name.dump}")
     examination = drill.drill(env, name)
     if examination.rung is not None and examination.rung >= Rung.EQUAL:
-        return Kept(name.dump)
+        return SafetyBackup(name.dump)
     bad = examination.bad
     if bad is None or bad.cause != SOURCE:
         message = bad.message if bad else "it was not proven"
         raise BadBackup(message, hint=Hint(make("restore-test", FILE=name.dump), " says more."))
     if manifest.seal.content is None:  # without a restore only a seal of every byte shows it
-        return _kept(env, plan, BackupRequest(full_seal=True))
-    return _whole(env, plan, name, bad)
+        return _take_proven(env, plan, BackupRequest(full_seal=True))
+    return _unloadable_backup(env, plan, name, bad)
 
 
-def _whole(env: EnvironmentContext, plan: RestorePlan, name: BackupName, bad: Check) -> Kept:
+def _unloadable_backup(
+    env: EnvironmentContext, plan: RestorePlan, name: BackupName, bad: Check
+) -> SafetyBackup:
     """The backup of a database that no server can be loaded from, read to its end and found complete."""
     read = verify(env, name)
     if read.bad or read.rung is not Rung.READABLE:
@@ -83,4 +87,4 @@ def _whole(env: EnvironmentContext, plan: RestorePlan, name: BackupName, bad: Ch
         Hint(f"Keep {plan.before} until that is fixed in it. ", bad.hint),
     )
     env.ctx.reporter.say(told.message)
-    return Kept(name.dump, unloadable=True, checks=(told,))
+    return SafetyBackup(name.dump, unloadable=True, checks=(told,))

@@ -12,7 +12,7 @@ from ledgerflow_ops.operations.restore.target_inspection import InspectedTarget
 
 
 @contextmanager
-def beside(
+def create_scratch_database(
     env: EnvironmentContext, aim: InspectedTarget, create: Callable[[str], None]
 ) -> Iterator[Database]:
     """The database as programs reach it, made and marked by `create`; it is dropped when the block ends.

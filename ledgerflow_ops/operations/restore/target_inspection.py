@@ -57,7 +57,7 @@ class InspectedTarget:
                 database_properties.comment(self.maintenance, one.new, one.comment, codec)
 
     def _end_sessions(self) -> None:
-        with self.maintenance.within(swap_outcome.BRIEF).connect() as connection:
+        with self.maintenance.within(swap_outcome.BRIEF_LIMITS).connect() as connection:
             restore_server.end_sessions(connection, self.name)
 
     def rooms(self, manifest: Manifest, *, force: bool) -> list[RequiredSpace]:
@@ -70,7 +70,7 @@ class InspectedTarget:
         return [*rooms, RequiredSpace("on the server's disk", server, free)]
 
 
-def inspect(env: EnvironmentContext) -> InspectedTarget:
+def inspect_target(env: EnvironmentContext) -> InspectedTarget:
     """The environment's target as it is now. Refused when the URL leads to what is not the environment's.
 
     Nothing that we do in it fires its event triggers, where our account may see to that.
@@ -83,7 +83,7 @@ def inspect(env: EnvironmentContext) -> InspectedTarget:
         _require_primary(env, standby.primary(connection))
         there = restore_server.exists(connection, name)
         server_id = source.facts(connection).system_identifier
-        own = identity.aimed_at(env, asked, connection, server_id)
+        own = identity.target_identity(env, asked, connection, server_id)
         server = restore_server.server(connection, name)
         sessions, prepared = (
             restore_server.sessions(connection, name),
@@ -100,7 +100,7 @@ def inspect(env: EnvironmentContext) -> InspectedTarget:
             server = replace(server, roles=source.roles(connection))
     application = env.container.others() if env.container else Application()
     found = RestoreTarget(name, server, live, env.is_sample, sessions, application, prepared)
-    _require_ours(env, own, found)
+    _require_own_database(env, own, found)
     return InspectedTarget(env, database, maintenance, found, own, outside, directory)
 
 
@@ -128,14 +128,14 @@ def _data_directory(connection: Connection) -> Path | None:
         return None
 
 
-def _require_ours(env: EnvironmentContext, found: Identity, target: RestoreTarget) -> None:
+def _require_own_database(env: EnvironmentContext, found: Identity, target: RestoreTarget) -> None:
     """Refused unless the database is the environment's own.
 
     What is remembered decides. Where nothing is, a database with something in it must be the one that
     the environment's own backups were taken of; and no backup of another environment may be of it.
     """
     _require_one_server(env, found)
-    known = identity.is_own(env, found)
+    known = identity.is_own_database(env, found)
     for other in Environment:
         if other is not env.environment and _last_source(env.ctx.env(other)) == found:
             raise Refused(

@@ -7,27 +7,27 @@ from ledgerflow_ops.core.catalog.pins import Pin, parse_until
 from ledgerflow_ops.core.errors import BadBackup, Refused, SettingsError
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.operations import catalog, journal
-from ledgerflow_ops.operations.backup_lock import held
+from ledgerflow_ops.operations.backup_lock import hold_backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 
-_SEE = Hint(make("status"), " lists the backups and their pins.")
+_STATUS_HINT = Hint(make("status"), " lists the backups and their pins.")
 
 
-def order(env: EnvironmentContext, file: str, reason: str, until: str = "") -> Pin:
+def pin_on_request(env: EnvironmentContext, file: str, reason: str, until: str = "") -> Pin:
     """Pin a backup as a person asks for it: the pin that keeps it now, on record in the journal.
 
     SettingsError (2) when it is not said which, why, or until when; Refused (3) where it is pinned longer.
     """
     with journal.recorded(env, "pin") as note:
         note |= {"file": file, "reason": reason}
-        made = _ordered(env, file, reason.strip(), until.strip())
+        made = _pin_checked(env, file, reason.strip(), until.strip())
         note |= {"file": made.file, "until": made.until}
         return made
 
 
-def _ordered(env: EnvironmentContext, file: str, reason: str, until: str) -> Pin:
+def _pin_checked(env: EnvironmentContext, file: str, reason: str, until: str) -> Pin:
     if not file:
-        raise SettingsError("pin needs FILE=.", hint=_SEE)
+        raise SettingsError("pin needs FILE=.", hint=_STATUS_HINT)
     if not reason:
         raise SettingsError(
             "pin needs REASON=: whoever finds it in a year wants to know.",
@@ -49,12 +49,12 @@ def unpin(env: EnvironmentContext, file: str) -> str:
     with journal.recorded(env, "unpin") as note:
         note["file"] = file
         if not file:
-            raise SettingsError("unpin needs FILE=.", hint=_SEE)
+            raise SettingsError("unpin needs FILE=.", hint=_STATUS_HINT)
         name = catalog.find(env, file)
         if not env.store.taken(name.pin):
-            raise Refused(f"{name.dump} is not pinned.", hint=_SEE)
+            raise Refused(f"{name.dump} is not pinned.", hint=_STATUS_HINT)
         try:
-            was = read(env, name)
+            was = read_pin(env, name)
         except BadBackup:
             was = None
         env.store.delete(name.pin)
@@ -62,13 +62,13 @@ def unpin(env: EnvironmentContext, file: str) -> str:
         return name.dump
 
 
-def listed(env: EnvironmentContext) -> list[Pin]:
+def active_pins(env: EnvironmentContext) -> list[Pin]:
     """The pins that hold now, by file. One that cannot be read holds, and says so as its reason."""
     now, found = env.ctx.clock(), []
     for file in env.store.names(PIN):
         name = BackupName.of(file)
         try:
-            one = read(env, name)
+            one = read_pin(env, name)
         except BadBackup as error:
             one = Pin(file=name.dump, reason=error.message, who="?", since=now)
         if one and one.holds(now):
@@ -84,27 +84,27 @@ def pin(env: EnvironmentContext, name: BackupName, reason: str, until: datetime 
     """Pin a backup; one that was pinned longer stays so. Busy when a rotation is just removing it, Refused
     when one has."""
     made = Pin(file=name.dump, reason=reason, who=env.ctx.run.who, since=env.ctx.clock(), until=until)
-    with held(env, name, ""):
+    with hold_backup(env, name, ""):
         if not env.store.taken(name.dump) and not env.store.taken(name.manifest):
-            raise Refused(f"{name.dump} is gone: a rotation removed it a moment ago.", hint=_SEE)
-        kept = read(env, name)
+            raise Refused(f"{name.dump} is gone: a rotation removed it a moment ago.", hint=_STATUS_HINT)
+        kept = read_pin(env, name)
         if kept and (kept.until is None or (until is not None and kept.until >= until)):
             return kept
         env.store.replace(name.pin, made.encode())
     return made
 
 
-def read(env: EnvironmentContext, name: BackupName) -> Pin | None:
+def read_pin(env: EnvironmentContext, name: BackupName) -> Pin | None:
     """The backup's pin; None when it has none. BadBackup when it cannot be read: it then counts as pinned."""
     if env.store.version(name.pin) is None:
         return None
     return Pin.decode(env.store.record(name.pin), name.pin)
 
 
-def pinned(env: EnvironmentContext, name: BackupName) -> str:
+def pin_reason(env: EnvironmentContext, name: BackupName) -> str:
     """Why no rotation may take this backup; empty when nothing keeps it."""
     try:
-        found = read(env, name)
+        found = read_pin(env, name)
     except BadBackup as error:
         return error.message
     return found.reason if found and found.holds(env.ctx.clock()) else ""

@@ -24,42 +24,42 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 _IN_CLOUD = -1
 
 
-def begin(env: EnvironmentContext, manifest: Manifest, decision: RetentionDecision) -> Removal:
+def begin_removal(env: EnvironmentContext, manifest: Manifest, decision: RetentionDecision) -> Removal:
     """Write down that this backup goes, and which files. Under the environment's lock."""
     ctx, name = env.ctx, BackupName.of(manifest.dump.file)
     ctx.reporter.step(Step.NOTE)
-    others = [_part(at, name, manifest.digest) for at in env.locations()[1:]]
+    others = [_part_in_location(at, name, manifest.digest) for at in env.locations()[1:]]
     going = Removal(
         file=name.dump,
-        key=removal_history.key(env, name, manifest.digest),
+        key=removal_history.unused_key(env, name, manifest.digest),
         digest=manifest.digest,
         day=manifest.backup_day,
         reasons=decision.reasons,
         who=ctx.run.who,
         at=ctx.clock(),
-        parts=(_seen_part(env.store, name, ""), *(part for part in others if part)),
+        parts=(_recorded_part(env.store, name, ""), *(part for part in others if part)),
     )
-    return removal_history.note(env, going)
+    return removal_history.record_removal(env, going)
 
 
-def carry_on(env: EnvironmentContext, going: Removal) -> Removal:
+def continue_removal(env: EnvironmentContext, going: Removal) -> Removal:
     """Remove what is left of it; the record as it stands then. Under the environment's lock."""
     if not going.retired:
         going = _retire(env, going)
     env.ctx.reporter.step(Step.FACTS)
-    _keep_proof(env, going)
-    removal_history.keep_facts(env, going.kept_as)
-    left = [rest for part in going.parts if (rest := _without(env, going, part))]
+    _retire_proof(env, going)
+    removal_history.write_facts(env, going.kept_as)
+    left = [rest for part in going.parts if (rest := _remove_part(env, going, part))]
     env.ctx.reporter.step(Step.SETTLE)
-    return removal_history.note(env, going.model_copy(update={"parts": tuple(left)}))
+    return removal_history.record_removal(env, going.model_copy(update={"parts": tuple(left)}))
 
 
-def never_begun(env: EnvironmentContext, going: Removal) -> bool:
+def is_untouched(env: EnvironmentContext, going: Removal) -> bool:
     """Whether a removal was written down and nothing of it done: its manifest is where it was."""
-    return not going.retired and not _kept_already(env, going)
+    return not going.retired and not _is_manifest_retired(env, going)
 
 
-def is_back(env: EnvironmentContext, going: Removal) -> bool:
+def was_reinstated(env: EnvironmentContext, going: Removal) -> bool:
     """Whether the backup was made one again since its removal began: somebody put its manifest back."""
     return going.retired and _digest(env, going.name) == going.digest
 
@@ -67,13 +67,13 @@ def is_back(env: EnvironmentContext, going: Removal) -> bool:
 def _retire(env: EnvironmentContext, going: Removal) -> Removal:
     """The manifest into the history: from here on there is no such backup."""
     env.ctx.reporter.step(Step.RETIRE)
-    if not _kept_already(env, going):
-        env.store.move(going.name.manifest, removal_history.store(env), going.kept_as.manifest)
-    return removal_history.note(env, going.model_copy(update={"retired": True}))
+    if not _is_manifest_retired(env, going):
+        env.store.move(going.name.manifest, removal_history.history_store(env), going.kept_as.manifest)
+    return removal_history.record_removal(env, going.model_copy(update={"retired": True}))
 
 
-def _kept_already(env: EnvironmentContext, going: Removal) -> bool:
-    return removal_history.store(env).taken(going.kept_as.manifest)
+def _is_manifest_retired(env: EnvironmentContext, going: Removal) -> bool:
+    return removal_history.history_store(env).taken(going.kept_as.manifest)
 
 
 def _digest(at: EnvironmentContext, name: BackupName) -> str:
@@ -84,9 +84,9 @@ def _digest(at: EnvironmentContext, name: BackupName) -> str:
     return manifest.digest if manifest else ""
 
 
-def _keep_proof(env: EnvironmentContext, going: Removal) -> None:
+def _retire_proof(env: EnvironmentContext, going: Removal) -> None:
     """The proof beside the manifest in the history, if it is of this backup and not there yet."""
-    there, file = removal_history.store(env), going.name.proof
+    there, file = removal_history.history_store(env), going.name.proof
     if not env.store.version(file) or there.taken(going.kept_as.proof):
         return
     with suppress(BadBackup):
@@ -94,30 +94,30 @@ def _keep_proof(env: EnvironmentContext, going: Removal) -> None:
             env.store.move(file, there, going.kept_as.proof)
 
 
-def _without(env: EnvironmentContext, going: Removal, part: RemovalPart) -> RemovalPart | None:
+def _remove_part(env: EnvironmentContext, going: Removal, part: RemovalPart) -> RemovalPart | None:
     """Remove what can be removed of a part; what is left of it to do later, None for nothing."""
     at, steps = env, iter((Step.REMOVE, Step.REMOVE_REST))
     if part.root:
         env.ctx.reporter.step(Step.REMOVE_COPY)
         at, steps = replace(env, location=Path(part.root) / env.environment), iter(())
-        found = _reached(env, at, going, part)
+        found = _reachable_part(env, at, going, part)
         if found is None:
             return part
         part = found
     for seen in part.files:
         if (step := next(steps, None)) is not None:
             env.ctx.reporter.step(step)
-        _drop(at, seen)
+        _delete_if_unchanged(at, seen)
     if part.archive is None:
         return None
-    states = _kept_states(at)
+    states = _remaining_states(at)
     if states is None or part.archive.file in needed_archives(states):
         return part.model_copy(update={"files": ()})
-    _drop(at, part.archive)
+    _delete_if_unchanged(at, part.archive)
     return None
 
 
-def _reached(
+def _reachable_part(
     env: EnvironmentContext, at: EnvironmentContext, going: Removal, part: RemovalPart
 ) -> RemovalPart | None:
     """The part as it can be removed now; None while its location cannot be reached.
@@ -131,10 +131,14 @@ def _reached(
     if at.store.there() and not at.store.writable():
         env.ctx.reporter.say(f"{at.store.location} is read-only: its copy of {going.file} stays")
         return RemovalPart(root=part.root)
-    return part if part.looked else _part(at, going.name, going.digest) or RemovalPart(root=part.root)
+    return (
+        part
+        if part.looked
+        else _part_in_location(at, going.name, going.digest) or RemovalPart(root=part.root)
+    )
 
 
-def _part(at: EnvironmentContext, name: BackupName, digest: str) -> RemovalPart | None:
+def _part_in_location(at: EnvironmentContext, name: BackupName, digest: str) -> RemovalPart | None:
     """What there is of a backup in a further location; None where there is none of it."""
     assert at.location is not None
     root = at.location.parent
@@ -142,17 +146,17 @@ def _part(at: EnvironmentContext, name: BackupName, digest: str) -> RemovalPart 
         return RemovalPart(root=str(root), looked=False)
     if _digest(at, name) != digest:
         return None
-    return _seen_part(at.store, name, str(root))
+    return _recorded_part(at.store, name, str(root))
 
 
-def _seen_part(store: BackupStore, name: BackupName, root: str) -> RemovalPart:
+def _recorded_part(store: BackupStore, name: BackupName, root: str) -> RemovalPart:
     """The files of a backup as they are now. In a further location the manifest goes like the rest."""
     files = [*([name.manifest] if root else []), name.dump, name.globals, name.proof, name.pin]
-    seen = [found for file in files if (found := _seen(store, file))]
-    return RemovalPart(root=root, files=tuple(seen), archive=_seen(store, name.files))
+    seen = [found for file in files if (found := _file_record(store, file))]
+    return RemovalPart(root=root, files=tuple(seen), archive=_file_record(store, name.files))
 
 
-def _seen(store: BackupStore, file: str) -> FileRecord | None:
+def _file_record(store: BackupStore, file: str) -> FileRecord | None:
     stat = store.stat(file)
     if stat is None:
         return None
@@ -161,9 +165,9 @@ def _seen(store: BackupStore, file: str) -> FileRecord | None:
     return FileRecord(file=file, size=stat.size, mtime_ns=stat.modified_ns)
 
 
-def _drop(at: EnvironmentContext, seen: FileRecord) -> None:
+def _delete_if_unchanged(at: EnvironmentContext, seen: FileRecord) -> None:
     """Remove a file if it is still the one that was seen, or only its bytes have gone to the cloud since."""
-    now = _seen(at.store, seen.file)
+    now = _file_record(at.store, seen.file)
     if now is None:
         return
     same = now == seen or now.size == _IN_CLOUD or seen.size == _IN_CLOUD
@@ -174,7 +178,7 @@ def _drop(at: EnvironmentContext, seen: FileRecord) -> None:
     at.store.delete(seen.file)
 
 
-def _kept_states(at: EnvironmentContext) -> list[FilesState | None] | None:
+def _remaining_states(at: EnvironmentContext) -> list[FilesState | None] | None:
     """The files of every backup that stays here; None where one's manifest cannot be read now."""
     states = []
     for file in at.store.names(MANIFEST):

@@ -29,7 +29,7 @@ from ledgerflow_ops.operations.retention import pins, removal
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedRotation:
     """What a rotation would do. `strangers` are dumps and manifests that are no backup of this environment:
 
     they are never touched. `unfinished` are removals that were begun before, to be finished first.
@@ -78,20 +78,20 @@ class Planned:
             "keep": len(plan.decisions) - len(plan.expired),
             "expire": len(plan.expired),
             "expire_bytes": self.size,
-            "backups": [_told(self.known, decision) for decision in plan.decisions],
+            "backups": [_decision_json(self.known, decision) for decision in plan.decisions],
             "not_known": list(self.strangers),
             "unfinished": [going.file for going in self.unfinished],
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class RotationResult:
     """A rotation that took place. `left` are those that should have gone, with why they did not.
 
     `days` have lost their last backup, in this rotation or one before, and are still on Dagster's record.
     """
 
-    planned: Planned
+    planned: PlannedRotation
     removed: tuple[str, ...]
     finished: tuple[str, ...]
     left: Mapping[str, str]
@@ -107,9 +107,9 @@ class Done:
         }
 
 
-def plan_rotation(env: EnvironmentContext) -> Planned:
+def plan_rotation(env: EnvironmentContext) -> PlannedRotation:
     """What a rotation would do now, and why; nothing is touched."""
-    held, known, strangers = _held(env)
+    held, known, strangers = _candidates(env)
     settings, now = env.settings, env.ctx.clock()
     policy = RetentionPolicy(
         days=settings.retention_days,
@@ -119,12 +119,12 @@ def plan_rotation(env: EnvironmentContext) -> Planned:
         yearly=settings.keep_yearly,
         share=settings.expire_share,
     )
-    past = [one.recovery_point for one in removal_history.past(env)]
+    past = [one.recovery_point for one in removal_history.removed_backups(env)]
     made = retention_plan.plan_retention(held, policy, now, now.astimezone(settings.zone).date(), past)
-    return Planned(env, made, known, strangers, tuple(removal_history.unfinished(env)))
+    return PlannedRotation(env, made, known, strangers, tuple(removal_history.unfinished_removals(env)))
 
 
-def carry_out(env: EnvironmentContext, request: RotateRequest) -> Done:
+def carry_out_rotation(env: EnvironmentContext, request: RotateRequest) -> RotationResult:
     """Finish what an earlier rotation has left, plan anew, and remove what expires.
 
     All of it under the environment's lock. Busy or Refused (3): nothing was removed. LedgerError (1) when the
@@ -135,9 +135,9 @@ def carry_out(env: EnvironmentContext, request: RotateRequest) -> Done:
         journal.recorded(env, "rotate") as note,
         locks.exclusive(ctx.settings.state_dir, env.environment, "rotate", ctx.clock()),
     ):
-        leftover_sweep.before(env)
+        leftover_sweep.sweep_before_operation(env)
         ctx.reporter.step(Step.PLAN)
-        finished = list(_finish(env))
+        finished = list(_finish_removals(env))
         planned = plan_rotation(env)
         planned.require(request.confirm)
         removed, left = list[str](), dict[str, str]()
@@ -147,13 +147,13 @@ def carry_out(env: EnvironmentContext, request: RotateRequest) -> Done:
                     left[decision.name] = why
                 else:
                     removed.append(decision.name)
-            list(_finish(env))  # archives of files that none but the last of these needed
+            list(_finish_removals(env))  # archives of files that none but the last of these needed
             if planned.plan.since:
-                removal_history.prune(env, planned.plan.since)
+                removal_history.prune_history(env, planned.plan.since)
         finally:
-            done = _done(env, planned, removed, finished, left)
+            done = _result(env, planned, removed, finished, left)
             ctx.reporter.step(Step.JOURNAL)
-            note |= _noted(done, request.confirm)
+            note |= _journal_fields(done, request.confirm)
         return done
 
 
@@ -162,63 +162,67 @@ def _remove(env: EnvironmentContext, manifest: Manifest, decision: RetentionDeci
     name = BackupName.of(manifest.dump.file)
     try:
         with locks.alone(env.ctx.settings.state_dir, env.environment, name.stem):
-            if pinned := pins.pinned(env, name):
+            if pinned := pins.pin_reason(env, name):
                 return f"pinned meanwhile: {pinned}"
-            removal.carry_on(env, removal.begin(env, manifest, decision))
+            removal.continue_removal(env, removal.begin_removal(env, manifest, decision))
     except Busy as error:
         env.ctx.reporter.say(error.message)
         return error.message
     return ""
 
 
-def _finish(env: EnvironmentContext) -> Iterator[str]:
+def _finish_removals(env: EnvironmentContext) -> Iterator[str]:
     """Go on with the removals that were begun; the names. One that was only noted is planned anew, and so is
     one whose backup somebody has brought back since."""
-    for going in removal_history.unfinished(env):
-        if removal.never_begun(env, going):
-            removal_history.forget(env, going)
-        elif removal.is_back(env, going):
+    for going in removal_history.unfinished_removals(env):
+        if removal.is_untouched(env, going):
+            removal_history.withdraw_removal(env, going)
+        elif removal.was_reinstated(env, going):
             env.ctx.reporter.say(f"{going.file} is a backup again: what is left of its removal is called off")
-            removal_history.note(env, going.model_copy(update={"parts": ()}))
+            removal_history.record_removal(env, going.model_copy(update={"parts": ()}))
         elif going.parts or not going.retired:
-            removal.carry_on(env, going)
+            removal.continue_removal(env, going)
             yield going.file
 
 
-def _done(
+def _result(
     env: EnvironmentContext,
-    planned: Planned,
+    planned: PlannedRotation,
     removed: list[str],
     finished: list[str],
     left: Mapping[str, str],
-) -> Done:
+) -> RotationResult:
     present = {manifest.backup_day for name, manifest in planned.known.items() if name not in removed}
-    removal_history.wiped(env, present)  # a day that has another backup keeps its record
-    days = sorted(removal_history.to_wipe(env, present))
-    return Done(planned, tuple(removed), tuple(finished), left, tuple(days))
+    removal_history.mark_wiped(env, present)  # a day that has another backup keeps its record
+    days = sorted(removal_history.days_to_wipe(env, present))
+    return RotationResult(planned, tuple(removed), tuple(finished), left, tuple(days))
 
 
-def _held(env: EnvironmentContext) -> tuple[list[RetentionCandidate], dict[str, Manifest], tuple[str, ...]]:
+def _candidates(
+    env: EnvironmentContext,
+) -> tuple[list[RetentionCandidate], dict[str, Manifest], tuple[str, ...]]:
     """The backups as retention sees them, their manifests by name, and what is no backup of ours."""
     busy = locks.in_use(env.ctx.settings.state_dir, env.environment)
     held, known, strangers = [], dict[str, Manifest](), list[str]()
     for entry in catalog.entries(env):
-        if entry.manifest is None or not _ours(env, entry, entry.manifest):
+        if entry.manifest is None or not _is_own_backup(env, entry, entry.manifest):
             strangers.append(entry.name.dump)
             continue
         known[entry.name.stem] = entry.manifest
-        held.append(_one(env, entry, entry.manifest, busy.get(entry.name.stem, "")))
+        held.append(_candidate(env, entry, entry.manifest, busy.get(entry.name.stem, "")))
     return held, known, tuple(strangers)
 
 
-def _ours(env: EnvironmentContext, entry: CatalogEntry, manifest: Manifest) -> bool:
+def _is_own_backup(env: EnvironmentContext, entry: CatalogEntry, manifest: Manifest) -> bool:
     """Whether the manifest commits this very dump, of this environment, and the dump is a plain file."""
     store, name = env.store, entry.name
     plain = store.size(name.dump) is not None or store.evicted(name.dump) or not store.taken(name.dump)
     return manifest.environment is env.environment and manifest.dump.file == name.dump and plain
 
 
-def _one(env: EnvironmentContext, entry: CatalogEntry, manifest: Manifest, busy: str) -> RetentionCandidate:
+def _candidate(
+    env: EnvironmentContext, entry: CatalogEntry, manifest: Manifest, busy: str
+) -> RetentionCandidate:
     reason, until = _pin(env, entry.name)
     return RetentionCandidate(
         name=entry.name.stem,
@@ -239,7 +243,7 @@ def _pin(env: EnvironmentContext, name: BackupName) -> tuple[str, datetime | Non
     if env.store.evicted(name.pin):
         return f"{name.pin} is only in the cloud", None
     try:
-        found = pins.read(env, name)
+        found = pins.read_pin(env, name)
     except BadBackup as error:
         return error.message, None
     return (found.reason, found.until) if found else ("", None)
@@ -259,7 +263,7 @@ def _copies(env: EnvironmentContext, name: BackupName, manifest: Manifest) -> It
             yield BackupCopy(at.store.location, proven=entry.proven)
 
 
-def _told(known: Mapping[str, Manifest], decision: RetentionDecision) -> dict[str, Any]:
+def _decision_json(known: Mapping[str, Manifest], decision: RetentionDecision) -> dict[str, Any]:
     manifest = known[decision.name]
     return {
         "file": manifest.dump.file,
@@ -271,7 +275,7 @@ def _told(known: Mapping[str, Manifest], decision: RetentionDecision) -> dict[st
     }
 
 
-def _noted(done: Done, confirmed: str) -> dict[str, Any]:
+def _journal_fields(done: RotationResult, confirmed: str) -> dict[str, Any]:
     """What the journal says of it: what went and why, not what stayed."""
     planned = done.planned
     return {

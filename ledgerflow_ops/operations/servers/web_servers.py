@@ -14,15 +14,15 @@ from ledgerflow_ops.adapters.system import private_files, process
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.operations.alerting import channels
-from ledgerflow_ops.operations.background_process import Server, folder
+from ledgerflow_ops.operations.background_process import Server, servers_folder
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import OperationContext
-from ledgerflow_ops.operations.embedded_postgres import storage
+from ledgerflow_ops.operations.embedded_postgres import dagster_storage
 from ledgerflow_ops.operations.servers.webpages import WORKSPACE, pages
 from ledgerflow_ops.places import PROJECT
 
 _DAEMON = "ledgerflow_ops.defs.daemon"
-_PATIENCE = 90.0
+_START_TIMEOUT = 90.0
 
 
 def up(ctx: OperationContext) -> str:
@@ -30,8 +30,8 @@ def up(ctx: OperationContext) -> str:
 
     SettingsError when an alert channel cannot be used: a daemon that can tell nobody is not started.
     """
-    channels.require(ctx.settings)
-    leftover_sweep.drills(ctx)
+    channels.require_channels(ctx.settings)
+    leftover_sweep.sweep_drills(ctx)
     with _alone(ctx.settings.state_dir):
         private_files.tighten(ctx.settings.state_dir)
         return _up(ctx)
@@ -62,7 +62,7 @@ def _up(ctx: OperationContext) -> str:
     return owner.server.address
 
 
-def links(ctx: OperationContext) -> tuple[str, str]:
+def login_links(ctx: OperationContext) -> tuple[str, str]:
     """Fresh addresses that let in who brings them, once: the owner's page, and the viewers' (or "")."""
     with _alone(ctx.settings.state_dir):
         owner, viewers = pages(ctx.settings)
@@ -74,7 +74,7 @@ def viewers_address(ctx: OperationContext) -> str:
     return Server("viewers", ctx.settings.state_dir).address
 
 
-def reload(ctx: OperationContext) -> bool:
+def reload_pages(ctx: OperationContext) -> bool:
     """Let the web pages show the days as they are now; whether the page did. Quiet when none runs.
 
     A page knows the partitions of the moment in which it last read the definitions. The viewers' page takes
@@ -89,7 +89,9 @@ def reload(ctx: OperationContext) -> bool:
 
 def _variables(ctx: OperationContext) -> dict[str, str]:
     return dict(
-        dagster_home.variables(ctx.settings.state_dir, PROJECT, storage(ctx.settings).sqlalchemy_url())
+        dagster_home.variables(
+            ctx.settings.state_dir, PROJECT, dagster_storage(ctx.settings).sqlalchemy_url()
+        )
     )
 
 
@@ -120,7 +122,7 @@ def down(ctx: OperationContext) -> list[str]:
 
     Every session on the pages ends with it.
     """
-    leftover_sweep.drills(ctx)
+    leftover_sweep.sweep_drills(ctx)
     with _alone(ctx.settings.state_dir):
         owner, viewers = pages(ctx.settings)
         others = [Server(name, ctx.settings.state_dir) for name in ("daemon", "metrics")]
@@ -138,13 +140,13 @@ def down(ctx: OperationContext) -> list[str]:
 @contextmanager
 def _alone(state_dir: Path) -> Iterator[None]:
     """One `up` or `down` at a time: two at once would each start a daemon, and one would be forgotten."""
-    with filelock.FileLock(folder(state_dir) / "lock", mode=0o600):
+    with filelock.FileLock(servers_folder(state_dir) / "lock", mode=0o600):
         yield
 
 
 def _wait(answers: Callable[[], bool], *servers: Server) -> None:
     """Until the first server answers; LedgerError with the log's end when one dies first."""
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + _START_TIMEOUT
     while time.monotonic() < until:
         for server in servers:
             if server.running() is None:

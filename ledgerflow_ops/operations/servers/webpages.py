@@ -19,7 +19,7 @@ from ledgerflow_ops.places import PROJECT
 WORKSPACE = str(PROJECT / "workspace.yaml")
 _LOCATION = "ledgerflow_ops"
 _SERVER = "ledgerflow_ops.defs.webserver"
-_SHORTEST = 32
+_MINIMUM_LENGTH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def pages(settings: Settings) -> tuple[WebPage, WebPage]:
     )
 
 
-def _made_anew(file: Path) -> Hint:
+def _new_secret_hint(file: Path) -> Hint:
     secret = command("openssl", "rand", "-hex", "32", into=file)
     return Hint(secret, "; ", command("chmod", "600", file))
 
@@ -131,12 +131,12 @@ def _proxy_secret(file: Path | None) -> Sequence[str]:
         why = error.strerror if isinstance(error, OSError) else "not text"
         raise SettingsError(
             f"web_proxy_secret_file: {file}: {why}.",
-            hint=_made_anew(file),
+            hint=_new_secret_hint(file),
         ) from None
-    if len(found) < _SHORTEST or len(found.split()) != 1:
+    if len(found) < _MINIMUM_LENGTH or len(found.split()) != 1:
         raise SettingsError(
-            f"web_proxy_secret_file: {file} has to hold one word of at least {_SHORTEST} characters.",
-            hint=_made_anew(file),
+            f"web_proxy_secret_file: {file} has to hold one word of at least {_MINIMUM_LENGTH} characters.",
+            hint=_new_secret_hint(file),
         )
     if mode & 0o007:
         raise SettingsError(

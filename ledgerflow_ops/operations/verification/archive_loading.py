@@ -26,12 +26,12 @@ from ledgerflow_ops.core.loading.tablespaces import (
 from ledgerflow_ops.core.progress import Reporter
 from ledgerflow_ops.core.restore.compatibility import Reason
 
-_ROWS = "data"
+_DATA_STAGE = "data"
 _JOBS = max(2, min(4, os.cpu_count() or 2))
 """At least two: see decision 2."""
 
 
-def load(
+def load_archive(
     tools: Tools,
     database: Database,
     file: Path,
@@ -46,25 +46,25 @@ def load(
     jobs stood in each other's way.
     """
     done = archive_loader.load(tools, database, file, how)
-    if done.code == 0 or not (_stuck(done) or _by_order(done, manifest)):
+    if done.code == 0 or not (_is_deadlock(done) or _is_order_error(done, manifest)):
         return done
     empty()
     return archive_loader.load(tools, database, file, replace(how, jobs=1))
 
 
-def _stuck(done: Loaded) -> bool:
+def _is_deadlock(done: Loaded) -> bool:
     """Whether two jobs waited for each other."""
     return load_errors.first_error(done.errors) == "deadlock detected"
 
 
-def _by_order(done: Loaded, manifest: Manifest | None) -> bool:
-    if manifest is None or done.stage != _ROWS:
+def _is_order_error(done: Loaded, manifest: Manifest | None) -> bool:
+    if manifest is None or done.stage != _DATA_STAGE:
         return False
     found = load_errors.diagnose(done.errors, manifest.seal)
     return found is not None and found.by_order
 
 
-def require_source(loaded: Loaded, manifest: Manifest | None, database: Database) -> None:
+def require_restorable_source(loaded: Loaded, manifest: Manifest | None, database: Database) -> None:
     """UnrestorableSource when the reason why `loaded` failed lies in the database that was backed up.
 
     Only a backup whose bytes are the committed ones may be judged so. CannotJudge where what is missing may
@@ -95,7 +95,7 @@ def require_source(loaded: Loaded, manifest: Manifest | None, database: Database
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class TablespacePlacement:
     """The tablespaces of an archive's objects, and those that the target has."""
 
     objects: tuple[PlacedObject, ...]
@@ -119,18 +119,18 @@ class Placement:
                 tablespaces.move(connection, [one for one in self.objects if one.tablespace in self.usable])
 
 
-def placement(tools: Tools, file: Path, usable: frozenset[str]) -> Placement:
+def find_placement(tools: Tools, file: Path, usable: frozenset[str]) -> TablespacePlacement:
     """Where the objects of an archive are kept."""
-    return Placement(tuple(placed_objects(archive.ddl(tools, file))), usable)
+    return TablespacePlacement(tuple(placed_objects(archive.ddl(tools, file))), usable)
 
 
-def tell(reporter: Reporter, said: str) -> None:
+def report_lines(reporter: Reporter, said: str) -> None:
     """Say what was said, line by line."""
     for line in said.splitlines():
         reporter.say(line)
 
 
-def into_target(
+def load_into_target(
     tools: Tools,
     database: Database,
     file: Path,
@@ -139,17 +139,17 @@ def into_target(
     empty: Callable[[], None],
 ) -> str:
     """Load `file` for a restore; what pg_restore said. LedgerError, or UnrestorableSource, when it fails."""
-    places = placement(tools, file, usable)
+    places = find_placement(tools, file, usable)
     with database.reached() as reached:
         without = refused_options(tools, file, database)
         how = Load(_JOBS, tablespaces=places.whole, without=without)
-        loaded = load(tools, reached, file, how, manifest, empty)
+        loaded = load_archive(tools, reached, file, how, manifest, empty)
     if loaded.code == 0:
         places.move(database)
         return loaded.errors
     untouched = "The live database was not touched."
     try:
-        require_source(loaded, manifest, database)
+        require_restorable_source(loaded, manifest, database)
     except (UnrestorableSource, CannotJudge) as error:
         raise type(error)(error.message, hint=Hint(f"{untouched} ", error.hint)) from None
     raise LedgerError(

@@ -15,7 +15,7 @@ _STATISTICS = "SET default_statistics_target = 10"
 """A restored database has no statistics, and joins planned without any are slow. A small sample will do."""
 
 
-def ask(copy: Database, rules: Sequence[DataRule]) -> list[Check]:
+def check_rules(copy: Database, rules: Sequence[DataRule]) -> list[Check]:
     """The verdict on all rules, asked read-only. CannotJudge when one of them cannot be asked."""
     broken = []
     with copy.connect() as connection:
@@ -24,7 +24,7 @@ def ask(copy: Database, rules: Sequence[DataRule]) -> list[Check]:
             statistics.analyze(connection)
         connection.execute("SET default_transaction_read_only = on; SET search_path = public")
         for rule in rules:
-            answer = _answer(connection, rule)
+            answer = _rule_result(connection, rule)
             if answer != rule.expect:
                 broken.append(f"  {rule.name}: expected {rule.expect}, found {answer}")
     if not broken:
@@ -34,7 +34,7 @@ def ask(copy: Database, rules: Sequence[DataRule]) -> list[Check]:
     return [failed("data_rules", "rules", message, hint)]
 
 
-def _answer(connection: Connection, rule: DataRule) -> str:
+def _rule_result(connection: Connection, rule: DataRule) -> str:
     """What the rule's SQL returns, as PostgreSQL prints it; CannotJudge when it cannot be run."""
     hint = Hint("Mend its SQL in ledgerflow.toml.")
     try:

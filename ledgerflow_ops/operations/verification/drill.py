@@ -35,26 +35,28 @@ from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations import journal
 from ledgerflow_ops.operations.alerting import proof_ping
 from ledgerflow_ops.operations.backup import completeness
-from ledgerflow_ops.operations.backup_lock import holding
+from ledgerflow_ops.operations.backup_lock import holding_backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_verification
 from ledgerflow_ops.operations.verification import archive_loading, data_rules, restored_contents, roles
 from ledgerflow_ops.operations.verification.examination import Examination
-from ledgerflow_ops.operations.verification.restored_contents import Archived, Copy
-from ledgerflow_ops.operations.verification.restored_ddl import Redumped, redump
-from ledgerflow_ops.operations.verification.verify import hashed, told
+from ledgerflow_ops.operations.verification.restored_contents import RestoredCopy, SourceArchive
+from ledgerflow_ops.operations.verification.restored_ddl import RestoredDdl, compare_restored_ddl
+from ledgerflow_ops.operations.verification.verify import difference_checks, verify_hashes
 
 _COPY, _SCRATCH = "ledgerflow_copy", "ledgerflow_scratch"
 _JOBS = 2
 """Never 1: in parallel, pg_restore empties each table in the transaction that loads it, and the server then
 appends rows in the order they come. In one job it fills gaps in earlier pages, and another order of the
 same rows has another digest."""
-_AT_ONCE = 3
+_THREADS = 3
 _MISSING_ROLE = re.compile(r'role "(.+?)" does not exist', re.DOTALL)
-_AGAIN = Hint("This says nothing of the backup. Mend what the lines above say; then ", make("restore-test"))
+_RETRY_HINT = Hint(
+    "This says nothing of the backup. Mend what the lines above say; then ", make("restore-test")
+)
 
 
-@holding("drill")
+@holding_backup("drill")
 def drill(env: EnvironmentContext, name: BackupName) -> Examination:
     """Restore a backup into a throw-away server and compare it with its seal, then apply the data rules.
 
@@ -65,13 +67,13 @@ def drill(env: EnvironmentContext, name: BackupName) -> Examination:
         note["file"] = name.dump
         examination = Examination(env, name)
         with examination.doubted():
-            hashed(examination)
+            verify_hashes(examination)
             if examination.bad is None:
                 _Drill(examination).carry_out()
         env.ctx.reporter.step(Step.PROOF)
         examination.record()
         note |= examination.noted
-    proof_ping.after(examination)
+    proof_ping.ping_after_proof(examination)
     return examination
 
 
@@ -90,13 +92,13 @@ class _Drill:
         """Go through the stages in a server that is gone afterwards."""
         watch = self.examination.watch
         server_tools = self._server_tools()
-        with _our_trouble():
+        with _as_drill_failure():
             in_memory, place = self._preflight(), self.env.ctx.lodging
         self.report.step(Step.CLUSTER)
         encoding = self.manifest.source.encoding if self.manifest else "UTF8"
         with (
             watch.phase("drill"),
-            _our_trouble(),
+            _as_drill_failure(),
             scratch_cluster(
                 place,
                 server_tools,
@@ -133,15 +135,17 @@ class _Drill:
         examination.rto_seconds = round(durations.get("restore", 0.0) + durations.get("files", 0.0), 3)
         if examination.bad:
             return
-        with _at_once() as pool:
+        with _thread_pool() as pool:
             if self.manifest is None:
-                examination.checks += data_rules.ask(copy, self.env.rules)
+                examination.checks += data_rules.check_rules(copy, self.env.rules)
                 return
-            again = pool.submit(restored_contents.reread, copy, self.manifest.contents, server.pipes)
+            again = pool.submit(restored_contents.read_copy, copy, self.manifest.contents, server.pipes)
             scratch = partial(self._scratch, server, copy)
-            ddl = pool.submit(redump, self.env.ctx, self.manifest, self.path, copy, server_tools, scratch)
-            archived = Archived(server_tools, self.env.file(examination.name.dump))
-            answers = pool.submit(data_rules.ask, copy, self.env.rules)
+            ddl = pool.submit(
+                compare_restored_ddl, self.env.ctx, self.manifest, self.path, copy, server_tools, scratch
+            )
+            archived = SourceArchive(server_tools, self.env.file(examination.name.dump))
+            answers = pool.submit(data_rules.check_rules, copy, self.env.rules)
             examination.stage(
                 Rung.EQUAL,
                 "restorable",
@@ -182,7 +186,7 @@ class _Drill:
             self._make_own_role(connection)
         notes = ""
         if self.manifest:
-            notes = roles.make_all(self._keeper(server), self.env, self.manifest)
+            notes = roles.create_all_roles(self._keeper(server), self.env, self.manifest)
         with self._keeper(server).connect() as connection:
             stood_in = self._make_database(connection)
         notes = f" {notes}".rstrip() + stood_in
@@ -193,8 +197,8 @@ class _Drill:
             errors = last_lines(loaded.errors)
             if loaded.code < 0 or stood_in or load_errors.is_machine_error(loaded.errors):
                 told = f"The backup could not be restored on this machine:{stood_in}\n{errors}"
-                raise CannotJudge(told, hint=_AGAIN)
-            archive_loading.require_source(loaded, self.manifest, copy)
+                raise CannotJudge(told, hint=_RETRY_HINT)
+            archive_loading.require_restorable_source(loaded, self.manifest, copy)
             raise BadBackup(
                 f"pg_restore failed:\n{errors}", hint=Hint("Take another backup: ", make("backup"))
             )
@@ -204,8 +208,8 @@ class _Drill:
     def _unpack(self, state: FilesState, server: ScratchCluster) -> Iterator[Check]:
         """The files that go with the dump, made anew in a private folder beside the server's data."""
         self.report.step(Step.UNPACK)
-        self.places = files_verification.beside(state, server.cluster.data.parent / "files")
-        files_verification.unpack(self.env, state, self.places, self.report.moved, durable=False)
+        self.places = files_verification.drill_folders(state, server.cluster.data.parent / "files")
+        files_verification.unpack_files(self.env, state, self.places, self.report.moved, durable=False)
         yield passed("restorable", f"{len(state.files)} files unpacked, {format_size(state.size)}.")
 
     def _load(self, server: ScratchCluster, copy: Database, server_tools: Tools) -> Loaded:
@@ -214,7 +218,7 @@ class _Drill:
         without = refused_options(server_tools, file, copy)
         while True:
             how = Load(_JOBS, owners=owners, without=without)
-            finished = archive_loading.load(
+            finished = archive_loading.load_archive(
                 server_tools, copy, file, how, self.manifest, lambda: self._empty(server, copy)
             )
             missing = _MISSING_ROLE.search(finished.errors)
@@ -288,22 +292,24 @@ class _Drill:
                 connection.execute("DROP SCHEMA public")
 
     def _compare(
-        self, again: Future[Copy], ddl: Future[Redumped], copy: Database, archived: Archived
+        self, again: Future[RestoredCopy], ddl: Future[RestoredDdl], copy: Database, archived: SourceArchive
     ) -> Iterator[Check]:
         """The copy read and dumped again, and its own seal, all against what was committed."""
         self.report.step(Step.COMPARE)
         manifest = self.manifest
         assert manifest is not None
         found, redumped = again.result().without(manifest.unheld), ddl.result()
-        differences = restored_contents.differences(found, copy, manifest, archived, redumped)
-        wrong = files_verification.compare(manifest.files, self.places) if manifest.files else []
-        yield from told("restorable", wrong, "the manifest")
-        yield from told("restorable", differences)
+        differences = restored_contents.find_differences(found, copy, manifest, archived, redumped)
+        wrong = (
+            files_verification.compare_unpacked_files(manifest.files, self.places) if manifest.files else []
+        )
+        yield from difference_checks("restorable", wrong, "the manifest")
+        yield from difference_checks("restorable", differences)
         if not differences and not wrong:
             yield passed("restorable", _equal_sentence(manifest, found, redumped))
-            lacking = list(completeness.unmade(manifest, copy, found.seal.extensions))
+            lacking = list(completeness.extension_member_checks(manifest, copy, found.seal.extensions))
             self.examination.ceiling = Rung.EQUAL if lacking else PROVEN
-            yield from (*completeness.incomplete(manifest), *lacking)
+            yield from (*completeness.incomplete_checks(manifest), *lacking)
 
     def _rules(self, answers: Future[list[Check]]) -> list[Check]:
         """The verdict on the data rules, which were asked while the copy was compared."""
@@ -312,16 +318,16 @@ class _Drill:
 
 
 @contextmanager
-def _at_once() -> Iterator[ThreadPoolExecutor]:
+def _thread_pool() -> Iterator[ThreadPoolExecutor]:
     """Threads for the server to be asked from. They are not waited for: they end with the server."""
-    pool = ThreadPoolExecutor(_AT_ONCE)
+    pool = ThreadPoolExecutor(_THREADS)
     try:
         yield pool
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _equal_sentence(manifest: Manifest, found: Copy, redumped: Redumped) -> str:
+def _equal_sentence(manifest: Manifest, found: RestoredCopy, redumped: RestoredDdl) -> str:
     sealed = manifest.seal
     held = f", {len(manifest.files.files)} files" if manifest.files else ""
     equal = (
@@ -334,13 +340,13 @@ def _equal_sentence(manifest: Manifest, found: Copy, redumped: Redumped) -> str:
 
 
 @contextmanager
-def _our_trouble() -> Iterator[None]:
+def _as_drill_failure() -> Iterator[None]:
     """A failure of the throw-away server is the drill's own trouble, not the backup's."""
     try:
         yield
     except (BadBackup, CannotJudge):
         raise
     except LedgerError as error:
-        raise CannotJudge(f"The drill could not be carried out: {error.message}", hint=_AGAIN) from None
+        raise CannotJudge(f"The drill could not be carried out: {error.message}", hint=_RETRY_HINT) from None
     except OSError as error:
-        raise CannotJudge(f"The drill could not be carried out: {error}.", hint=_AGAIN) from None
+        raise CannotJudge(f"The drill could not be carried out: {error}.", hint=_RETRY_HINT) from None

@@ -25,7 +25,7 @@ from ledgerflow_ops.core.comparison.seal_comparison import (
     upgrade_seal,
 )
 from ledgerflow_ops.core.postgres.qualified_names import columns_in
-from ledgerflow_ops.operations.verification.restored_ddl import Redumped
+from ledgerflow_ops.operations.verification.restored_ddl import RestoredDdl
 
 Value = TypeVar("Value")
 
@@ -34,7 +34,7 @@ _READERS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Archived:
+class SourceArchive:
     """The archive that a copy was made of, and the tools that read it."""
 
     tools: Tools
@@ -42,7 +42,7 @@ class Archived:
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class RestoredCopy:
     """What a restored database says of itself."""
 
     contents: Contents
@@ -51,7 +51,7 @@ class Copy:
     look: SourceContents
     """What its catalogs say beside the seal."""
 
-    def without(self, unheld: Iterable[str] | None) -> "Copy":
+    def without(self, unheld: Iterable[str] | None) -> "RestoredCopy":
         """The copy but for the empty tables, and the sequences, whose data the dump does not hold."""
         gone = {name for name in unheld or () if not self._has_rows(name)}
         if not gone:
@@ -61,13 +61,13 @@ class Copy:
             self,
             contents=contents.model_copy(
                 update={
-                    "tables": _but(contents.tables, gone),
-                    "sequences": _but(contents.sequences, gone),
+                    "tables": _without_names(contents.tables, gone),
+                    "sequences": _without_names(contents.sequences, gone),
                 }
             ),
             seal=seal.model_copy(
                 update={
-                    "tables": _but(seal.tables, gone),
+                    "tables": _without_names(seal.tables, gone),
                     "sequences": tuple(name for name in seal.sequences if name not in gone),
                 }
             ),
@@ -77,20 +77,20 @@ class Copy:
         return name in self.contents.tables and self.contents.tables[name].rows > 0
 
 
-def _but(held: Mapping[str, Value], gone: set[str]) -> dict[str, Value]:
+def _without_names(held: Mapping[str, Value], gone: set[str]) -> dict[str, Value]:
     return {name: one for name, one in held.items() if name not in gone}
 
 
-def reread(database: Database, expected: Contents, pipes: Pipes | None) -> Copy:
+def read_copy(database: Database, expected: Contents, pipes: Pipes | None) -> RestoredCopy:
     """Read every byte of `database`, which nobody else writes to, its columns in the `expected` order.
 
     Through pipes where the server can write into them and we are its superuser, else through connections.
     """
     with database.connect() as connection:
-        shapes = [_as_expected(shape, expected) for shape in table_contents.shapes(connection)]
-    waiting = _Waiting(sorted(shapes, key=lambda shape: -shape.size))
+        shapes = [_in_expected_order(shape, expected) for shape in table_contents.shapes(connection)]
+    waiting = _TableQueue(sorted(shapes, key=lambda shape: -shape.size))
     with ThreadPoolExecutor(_READERS) as pool, waiting.ended_with_us():
-        read = [pool.submit(_read, database, pipes, waiting) for _ in range(_READERS)]
+        read = [pool.submit(_read_tables, database, pipes, waiting) for _ in range(_READERS)]
         with database.connect() as connection:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             look, major = source.read_contents(connection), source.facts(connection).major
@@ -102,11 +102,15 @@ def reread(database: Database, expected: Contents, pipes: Pipes | None) -> Copy:
         sequences={name: sequence.state for name, sequence in held.sequences.items()},
         large_objects=LargeObjects(count=held.objects, digest=held.objects_digest),
     )
-    return Copy(contents, look.seal, major, look)
+    return RestoredCopy(contents, look.seal, major, look)
 
 
-def differences(
-    found: Copy, database: Database, manifest: Manifest, archived: Archived, redumped: Redumped
+def find_differences(
+    found: RestoredCopy,
+    database: Database,
+    manifest: Manifest,
+    archived: SourceArchive,
+    redumped: RestoredDdl,
 ) -> list[Difference]:
     """Where the copy in `database` is not what the manifest says. Roles are not looked at without any.
 
@@ -116,14 +120,14 @@ def differences(
     expected = manifest.contents
     contents = row_sums.with_roots(expected, found.contents)
     if groups := row_sums.reordered_groups(expected, contents):
-        contents = row_sums.with_expected(expected, contents, _same_rows(groups, database, archived))
-    seal = as_copied(manifest, found.look, found.major, redumped)
+        contents = row_sums.with_expected(expected, contents, _reordered_tables(groups, database, archived))
+    seal = expected_seal(manifest, found.look, found.major, redumped)
     same_major = found.major == manifest.source.major
     differences = [*contents_equal(expected, contents), *redumped.differences]
     return differences + facts_equal(seal, found.seal, same_major=same_major, contents=expected)
 
 
-def as_copied(manifest: Manifest, copy: SourceContents, major: int, redumped: Redumped) -> Seal:
+def expected_seal(manifest: Manifest, copy: SourceContents, major: int, redumped: RestoredDdl) -> Seal:
     """The seal as this version takes it, as far as its dump carries it; what the copy only words otherwise,
     in the copy's words. `major` is the version of the copy's server."""
     seal, found = manifest.seal, copy.seal
@@ -137,7 +141,9 @@ def as_copied(manifest: Manifest, copy: SourceContents, major: int, redumped: Re
     return public_schema.as_dumped(seal, found, copy.public, major, dumper)
 
 
-def _same_rows(groups: list[frozenset[str]], database: Database, archived: Archived) -> Iterator[str]:
+def _reordered_tables(
+    groups: list[frozenset[str]], database: Database, archived: SourceArchive
+) -> Iterator[str]:
     """The tables of the groups whose rows are those that the archive has."""
     wanted = {name for group in groups for name in group}
     with archived.file.open() as file:
@@ -150,12 +156,12 @@ def _same_rows(groups: list[frozenset[str]], database: Database, archived: Archi
             yield from group
 
 
-def _as_expected(shape: TableShape, expected: Contents) -> TableShape:
+def _in_expected_order(shape: TableShape, expected: Contents) -> TableShape:
     committed = expected.tables.get(shape.name.key)
     return shape.ordered_as(columns_in(committed.columns)) if committed else shape
 
 
-class _Waiting(Iterator[TableShape]):
+class _TableQueue(Iterator[TableShape]):
     """The tables that no reader has taken yet."""
 
     def __init__(self, shapes: list[TableShape]) -> None:
@@ -186,7 +192,7 @@ class _Waiting(Iterator[TableShape]):
             return next(self._shapes)
 
 
-def _read(database: Database, pipes: Pipes | None, waiting: _Waiting) -> dict[str, TableContent]:
+def _read_tables(database: Database, pipes: Pipes | None, waiting: _TableQueue) -> dict[str, TableContent]:
     read = pipes.content if pipes else table_contents.content
     with database.connect() as connection:
         waiting.served_by(connection)

@@ -23,12 +23,12 @@ from ledgerflow_ops.core.comparison.seal_comparison import Difference
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.operations.context import OperationContext
 
-Scratch = Callable[[], AbstractContextManager[Database]]
+ScratchFactory = Callable[[], AbstractContextManager[Database]]
 """Gives an empty database beside the copy, as programs reach it; it is gone when the block ends."""
 
 
 @dataclass(frozen=True, slots=True)
-class Redumped:
+class RestoredDdl:
     """What came of it. `why_not` says why nothing was compared; it is empty when something was.
 
     `reworded`: of which objects the copy only words the definition otherwise.
@@ -44,16 +44,16 @@ class Redumped:
         return not self.differences and not self.why_not
 
 
-def redump(
+def compare_restored_ddl(
     ctx: OperationContext,
     manifest: Manifest,
     file: Path,
     copy: Database,
     server: Tools | int,
-    scratch: Scratch,
+    scratch: ScratchFactory,
     *,
     all_seen: bool = True,
-) -> Redumped:
+) -> RestoredDdl:
     """The archive's DDL against that of the copy, on a server of these programs or of this major version.
 
     Both must have been written by a pg_dump of one major version, each of a server of one major version:
@@ -62,37 +62,39 @@ def redump(
     """
     major = server if isinstance(server, int) else server.major
     if major != manifest.source.major:
-        return Redumped(why_not="Expressions were not compared: the server is of another major version.")
+        return RestoredDdl(why_not="Expressions were not compared: the server is of another major version.")
     here = [
         *ctx.tools(),
         *ctx.fetched(),
         *([] if isinstance(server, int) else [server]),
         client_tools.bundled(),
     ]
-    dumping = _same(manifest.tool_version, here)
+    dumping = _matching_tools(manifest.tool_version, here)
     if dumping is None:
-        return Redumped(why_not=f"Its DDL was not compared: no pg_dump {_major(manifest.tool_version)} here.")
+        return RestoredDdl(
+            why_not=f"Its DDL was not compared: no pg_dump {_major(manifest.tool_version)} here."
+        )
     if all_seen:
-        return _compared(dumping, file, copy, scratch)
+        return _compare(dumping, file, copy, scratch)
     why_not = "Only a superuser sees all that the dump carries."
     try:
-        return Redumped(why_not=why_not, reworded=_compared(dumping, file, copy, scratch).reworded)
+        return RestoredDdl(why_not=why_not, reworded=_compare(dumping, file, copy, scratch).reworded)
     except LedgerError:  # as it may not read it
-        return Redumped(why_not=why_not)
+        return RestoredDdl(why_not=why_not)
 
 
-def _compared(dumping: Tools, file: Path, copy: Database, scratch: Scratch) -> Redumped:
+def _compare(dumping: Tools, file: Path, copy: Database, scratch: ScratchFactory) -> RestoredDdl:
     dumped, restored = archive.definitions(dumping, file), archive.definitions_of(dumping, copy)
     if not ddl_comparison.compare_ddl(dumped, restored):
-        return Redumped()
+        return RestoredDdl()
     with scratch() as empty:
         archive_loader.remake(dumping, empty, file, Load(1, without=refused_options(dumping, file, empty)))
         remade = archive.definitions_of(dumping, empty)
     differences = tuple(ddl_comparison.compare_ddl(dumped, restored, remade))
-    return Redumped(differences, reworded=ddl_comparison.reworded_definitions(dumped, restored, remade))
+    return RestoredDdl(differences, reworded=ddl_comparison.reworded_definitions(dumped, restored, remade))
 
 
-def _same(version: str, here: list[Tools]) -> Tools | None:
+def _matching_tools(version: str, here: list[Tools]) -> Tools | None:
     """The tools that the archive was written with, or others of the same major version."""
     able = [one for one in here if one.major == _major(version)]
     return next((one for one in able if one.version == version), able[0] if able else None)

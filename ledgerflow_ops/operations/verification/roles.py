@@ -14,31 +14,33 @@ from ledgerflow_ops.core.loading import machine_errors
 from ledgerflow_ops.core.postgres import roles_script
 from ledgerflow_ops.operations.context import EnvironmentContext
 
-_AGAIN = hints.Hint("Take another backup: ", hints.make("backup"))
+_BACKUP_HINT = hints.Hint("Take another backup: ", hints.make("backup"))
 
 
-def make_all(server: Database, env: EnvironmentContext, manifest: Manifest) -> str:
+def create_all_roles(server: Database, env: EnvironmentContext, manifest: Manifest) -> str:
     """All roles but the one that an empty server begins with; a sentence of what could not be set here.
 
     BadBackup when the roles file cannot be read, or does not run.
     """
     first = manifest.source.bootstrap_role
     if manifest.globals is None:
-        return _say(server, _sealed(manifest, set(manifest.seal.roles) - {first}))
+        return _execute(server, _sealed_statements(manifest, set(manifest.seal.roles) - {first}))
     script, codec = _script(env, manifest.globals.file, manifest.source.encoding)
     try:
         statements = roles_script.replayable(script, first)
     except roles_script.UnreadableScript as error:
-        raise BadBackup(f"The roles file cannot be read: {error}.", hint=_AGAIN) from None
-    return _say(server, _bytes(statements, codec), from_file=True)
+        raise BadBackup(f"The roles file cannot be read: {error}.", hint=_BACKUP_HINT) from None
+    return _execute(server, _encoded(statements, codec), from_file=True)
 
 
-def make(server: Database, env: EnvironmentContext, manifest: Manifest, names: Collection[str]) -> str:
+def create_roles(
+    server: Database, env: EnvironmentContext, manifest: Manifest, names: Collection[str]
+) -> str:
     """The roles `names`, which the server lacks; a sentence of what could not be set here."""
     if manifest.globals is None:
-        return _say(server, _sealed(manifest, names))
+        return _execute(server, _sealed_statements(manifest, names))
     script, codec = _script(env, manifest.globals.file, manifest.source.encoding)
-    return _say(server, _bytes(roles_script.statements_about(script, names), codec))
+    return _execute(server, _encoded(roles_script.statements_about(script, names), codec))
 
 
 def _script(env: EnvironmentContext, file: str, encoding: str) -> tuple[str, str]:
@@ -47,17 +49,17 @@ def _script(env: EnvironmentContext, file: str, encoding: str) -> tuple[str, str
     return roles_script.decode_script(data, encoding), roles_script.codec_of(data, encoding)
 
 
-def _bytes(statements: Iterable[str], codec: str) -> list[bytes]:
+def _encoded(statements: Iterable[str], codec: str) -> list[bytes]:
     return [text_encodings.encode(statement, codec) for statement in statements]
 
 
-def _sealed(manifest: Manifest, names: Collection[str]) -> list[bytes]:
+def _sealed_statements(manifest: Manifest, names: Collection[str]) -> list[bytes]:
     wanted = {name: role for name, role in manifest.seal.roles.items() if name in names}
     codec = text_encodings.codec(manifest.source.encoding)
     return [raw_sql.rendered(statement, codec) for statement in facts.statements(wanted)]
 
 
-def _say(server: Database, statements: list[bytes], *, from_file: bool = False) -> str:
+def _execute(server: Database, statements: list[bytes], *, from_file: bool = False) -> str:
     """Say them; what this machine lacks something for (a locale, a library) is left out, and told."""
     if not statements:
         return ""
@@ -71,7 +73,7 @@ def _say(server: Database, statements: list[bytes], *, from_file: bool = False) 
                 if machine_errors.is_machine_trouble(said, text):
                     refused.append(text)
                 elif from_file:
-                    raise BadBackup(f"The roles file does not run: {said}", hint=_AGAIN) from None
+                    raise BadBackup(f"The roles file does not run: {said}", hint=_BACKUP_HINT) from None
                 else:
                     raise
     return machine_errors.left_out_sentence(refused)

@@ -16,7 +16,7 @@ from ledgerflow_ops.operations.verification.examination import Examination
 
 
 @dataclass(frozen=True, slots=True)
-class Redrilled:
+class RollingDrillResult:
     """A turn that was taken: what was found, or (`trouble`) why nothing could be."""
 
     turn: PlannedDrill
@@ -25,28 +25,30 @@ class Redrilled:
     trouble: LedgerError | None = None
 
 
-def kept(env: EnvironmentContext) -> list[DrillCandidate]:
+def drill_candidates(env: EnvironmentContext) -> list[DrillCandidate]:
     """The environment's backups as the rolling drill sees them; what no manifest commits is none."""
-    return [_kept(entry) for entry in catalog.entries(env) if entry.manifest]
+    return [_candidate(entry) for entry in catalog.entries(env) if entry.manifest]
 
 
-def reach(env: EnvironmentContext) -> RotationStatus:
+def drill_status(env: EnvironmentContext) -> RotationStatus:
     """How far the rolling drill has come in this environment, and how far its budget reaches."""
     settings = env.settings
     return drill_rotation.rotation_status(
-        kept(env), env.ctx.clock(), settings.redrill_days, settings.redrill_minutes
+        drill_candidates(env), env.ctx.clock(), settings.redrill_days, settings.redrill_minutes
     )
 
 
-def tonight(env: EnvironmentContext) -> list[PlannedDrill]:
+def plan_drills(env: EnvironmentContext) -> list[PlannedDrill]:
     """Whose turn it would be now."""
     settings = env.settings
     return drill_rotation.plan_tonight(
-        kept(env), env.ctx.clock(), settings.redrill_days, settings.redrill_minutes
+        drill_candidates(env), env.ctx.clock(), settings.redrill_days, settings.redrill_minutes
     )
 
 
-def redrill(env: EnvironmentContext, budget_seconds: float | None = None) -> Iterator[Redrilled]:
+def run_rolling_drill(
+    env: EnvironmentContext, budget_seconds: float | None = None
+) -> Iterator[RollingDrillResult]:
     """Take tonight's turns, one after the other, while there is time for the next: as the settings have it,
     or `budget_seconds` if less is left.
 
@@ -54,7 +56,7 @@ def redrill(env: EnvironmentContext, budget_seconds: float | None = None) -> Ite
     """
     whole = env.settings.redrill_minutes * 60.0
     watch, left = Stopwatch(), whole if budget_seconds is None else min(whole, budget_seconds)
-    for turn in tonight(env):
+    for turn in plan_drills(env):
         if turn.seconds > left:
             env.ctx.reporter.say(f"{turn.kept.file} waits: the night's time is used up")
             continue
@@ -66,10 +68,10 @@ def redrill(env: EnvironmentContext, budget_seconds: float | None = None) -> Ite
                 trouble = error
         spent = watch.durations[turn.kept.file]
         left -= spent
-        yield Redrilled(turn, spent, examination, trouble)
+        yield RollingDrillResult(turn, spent, examination, trouble)
 
 
-def _kept(entry: CatalogEntry) -> DrillCandidate:
+def _candidate(entry: CatalogEntry) -> DrillCandidate:
     proof, manifest = entry.proof, entry.manifest
     assert manifest is not None
     restored = proof if proof and proof.server_version else None

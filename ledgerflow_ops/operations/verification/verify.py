@@ -19,17 +19,17 @@ from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.models import FileFacts
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations import catalog, journal
-from ledgerflow_ops.operations.backup_lock import holding
+from ledgerflow_ops.operations.backup_lock import holding_backup
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_verification
 from ledgerflow_ops.operations.verification.examination import Examination
 
-_ELSEWHERE = Hint("Take the right file from another location, or take another backup: ", make("backup"))
+_REPLACE_HINT = Hint("Take the right file from another location, or take another backup: ", make("backup"))
 _SHOWN = 20
 
 
-@holding("verify")
+@holding_backup("verify")
 def verify(env: EnvironmentContext, name: BackupName) -> Examination:
     """Read every byte of a backup. The examination's rung is *readable* when all of it holds.
 
@@ -37,24 +37,24 @@ def verify(env: EnvironmentContext, name: BackupName) -> Examination:
     """
     with journal.recorded(env, "verify") as note:
         note["file"] = name.dump
-        leftover_sweep.drills(env.ctx)
+        leftover_sweep.sweep_drills(env.ctx)
         examination = Examination(env, name)
         with examination.doubted():
-            hashed(examination)
-            examination.stage(Rung.READABLE, "integrity", "decode", _Look(examination).readable)
+            verify_hashes(examination)
+            examination.stage(Rung.READABLE, "integrity", "decode", _Stages(examination).readable)
         examination.record()
         note |= examination.noted
     return examination
 
 
-def hashed(examination: Examination) -> None:
+def verify_hashes(examination: Examination) -> None:
     """The first rungs, and nothing kept: that the bytes on the disk are the committed ones, and that the list
     of what is in the archive is as long as the committed one.
 
     The drill goes on from here: restoring decodes every byte, and compares more than reading does.
     """
     examination.env.ctx.reporter.step(Step.VERIFY)
-    look = _Look(examination)
+    look = _Stages(examination)
     examination.stage(Rung.WRITTEN, "exists", "exists", look.exists)
     examination.stage(Rung.WRITTEN, "sealed", "manifest", look.manifest)
     examination.stage(Rung.HASHED, "integrity", "hash", look.hashed)
@@ -62,9 +62,9 @@ def hashed(examination: Examination) -> None:
     examination.stage(Rung.DECRYPTED, "integrity", "list", look.listed)
 
 
-def glance(env: EnvironmentContext, name: BackupName) -> list[Check]:
+def quick_checks(env: EnvironmentContext, name: BackupName) -> list[Check]:
     """The cheap facts about a backup: it exists, its size, who may read it, whether it is real data."""
-    if (missing := _missing(env, name)) is not None:
+    if (missing := _missing_check(env, name)) is not None:
         return [missing]
     manifest = _manifest_or_none(env, name)
     return [
@@ -92,7 +92,7 @@ def source_is_real(env: EnvironmentContext, manifest: Manifest | None) -> Check:
     return passed("source_is_real", message)
 
 
-class _Look:
+class _Stages:
     """The stages' own work on one backup."""
 
     def __init__(self, examination: Examination) -> None:
@@ -101,11 +101,13 @@ class _Look:
         self.file = self.env.file(self.name.dump)
 
     def exists(self) -> Iterator[Check]:
-        missing = _missing(self.env, self.name)
+        missing = _missing_check(self.env, self.name)
         if missing:
             yield missing
         elif other := self.env.store.what(self.name.dump):
-            yield failed("exists", "exists", f"{self.name.dump} is {other}, not a regular file.", _ELSEWHERE)
+            yield failed(
+                "exists", "exists", f"{self.name.dump} is {other}, not a regular file.", _REPLACE_HINT
+            )
         else:
             yield passed("exists", f"{self.name.dump} is in {self.env.store.location}.")
 
@@ -115,7 +117,7 @@ class _Look:
         claimed = naming.claimed_environment(self.name)
         if claimed not in (None, self.env.environment):
             message = f"{self.name.dump} is named for {claimed}, but lies among {self.env.environment}'s."
-            yield failed("sealed", "environment", message, _ELSEWHERE)
+            yield failed("sealed", "environment", message, _REPLACE_HINT)
         elif manifest is None:
             yield warned(
                 "sealed",
@@ -125,24 +127,24 @@ class _Look:
             )
         elif manifest.environment is not self.env.environment:
             message = f"The manifest is {manifest.environment}'s, not {self.env.environment}'s."
-            yield failed("sealed", "environment", message, _ELSEWHERE)
+            yield failed("sealed", "environment", message, _REPLACE_HINT)
         elif manifest.dump.file != self.name.dump:
             message = f"The manifest commits {manifest.dump.file}, not {self.name.dump}: it was swapped."
-            yield failed("sealed", "manifest", message, _ELSEWHERE)
+            yield failed("sealed", "manifest", message, _REPLACE_HINT)
 
     def hashed(self) -> Iterator[Check]:
         """Dump, globals and the archives of files are, byte for byte, the committed ones."""
         manifest = self.examination.manifest
         for facts in (manifest.dump, manifest.globals) if manifest else ():
             if facts and (difference := self._difference(facts)):
-                yield failed("integrity", "hash", difference, _ELSEWHERE)
+                yield failed("integrity", "hash", difference, _REPLACE_HINT)
                 return
         if (
             manifest
             and manifest.files
-            and (wrong := files_verification.archives_differ(self.env, manifest.files))
+            and (wrong := files_verification.archive_problem(self.env, manifest.files))
         ):
-            yield failed("integrity", "files", wrong, _ELSEWHERE)
+            yield failed("integrity", "files", wrong, _REPLACE_HINT)
             return
         if manifest:
             yield passed("integrity", "Every byte read: the SHA-256 is the committed one.")
@@ -161,23 +163,23 @@ class _Look:
     def listed(self) -> Iterator[Check]:
         """The archive's magic, and its table of contents against the manifest's."""
         if self.file.head(len(MAGIC)) != MAGIC:
-            raise BadBackup(f"{self.name.dump} is not an archive of pg_dump.", hint=_ELSEWHERE)
+            raise BadBackup(f"{self.name.dump} is not an archive of pg_dump.", hint=_REPLACE_HINT)
         manifest = self.examination.manifest
-        with _able_to_judge(), self.file.local_path() as path:
-            chosen, stall = reader(self.env, manifest), self.env.settings.limits.stall
+        with _as_cannot_judge(), self.file.local_path() as path:
+            chosen, stall = choose_pg_restore(self.env, manifest), self.env.settings.limits.stall
             toc = archive.table_of_contents(chosen, path, stall)
         self.examination.entries, differences = toc.entries, list[Difference]()
         if manifest and toc.entries != manifest.toc.entries:
             sentence = f"{manifest.toc.entries} entries committed, {toc.entries} found"
             differences = [Difference("table of contents", sentence)]
-        yield from told("sealed", differences)
+        yield from difference_checks("sealed", differences)
 
     def readable(self) -> Iterator[Check]:
         """Every byte decoded, every table as committed."""
         manifest = self.examination.manifest
-        chosen = reader(self.env, manifest)
+        chosen = choose_pg_restore(self.env, manifest)
         stall = self.env.settings.limits.stall
-        with _able_to_judge(), self.file.open() as opened:
+        with _as_cannot_judge(), self.file.open() as opened:
             contents = archive.decode(chosen, opened, stall)
         rows = sum(table.rows for table in contents.tables.values())
         found = f"{self.examination.entries} entries, {len(contents.tables)} tables, {rows} rows"
@@ -188,15 +190,15 @@ class _Look:
             return
         differences = contents_equal(manifest.contents, contents) + rows_against_seal(manifest.seal, contents)
         if manifest.files:
-            wrong = files_verification.contents_differ(self.env, manifest.files)
-            yield from told("integrity", wrong, "the manifest")
-        yield from told("sealed", differences)
+            wrong = files_verification.compare_archived_files(self.env, manifest.files)
+            yield from difference_checks("integrity", wrong, "the manifest")
+        yield from difference_checks("sealed", differences)
         yield passed("integrity", f"Every byte read and decoded; SHA-256 as committed: {found}.")
         if not differences:
             yield passed("sealed", f"Rows and contents as sealed ({manifest.seal.depth}): {found}.")
 
 
-def reader(env: EnvironmentContext, manifest: Manifest | None) -> Tools:
+def choose_pg_restore(env: EnvironmentContext, manifest: Manifest | None) -> Tools:
     """A pg_restore that reads this backup, the oldest that does: a newer one knows less of an older server.
 
     Of a dump without a manifest the newest. CannotJudge when every one here, ours too, is too old.
@@ -213,16 +215,16 @@ def reader(env: EnvironmentContext, manifest: Manifest | None) -> Tools:
     )
 
 
-def told(name: str, differences: list[Difference], other: str = "the seal") -> Iterator[Check]:
+def difference_checks(name: str, differences: list[Difference], other: str = "the seal") -> Iterator[Check]:
     """The differences as one failed check that names each; nothing when there are none."""
     if differences:
         listed = "\n".join(f"  {difference.sentence}" for difference in differences[:_SHOWN])
         more = f"\n  … and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
         message = f"{len(differences)} difference(s) from {other}:\n{listed}{more}"
-        yield failed(name, differences[0].cause, message, _ELSEWHERE)
+        yield failed(name, differences[0].cause, message, _REPLACE_HINT)
 
 
-def _missing(env: EnvironmentContext, name: BackupName) -> Check | None:
+def _missing_check(env: EnvironmentContext, name: BackupName) -> Check | None:
     """A failed check when the dump is gone; CannotJudge when a part of it is only in the cloud."""
     for file in (name.dump, name.manifest, name.globals, name.files):
         if env.store.evicted(file):
@@ -231,7 +233,7 @@ def _missing(env: EnvironmentContext, name: BackupName) -> Check | None:
                 hint=env.store.how_to_fetch(file),
             )
     if not env.store.taken(name.dump):
-        return failed("exists", "exists", f"{name.dump} is gone from {env.store.location}.", _ELSEWHERE)
+        return failed("exists", "exists", f"{name.dump} is gone from {env.store.location}.", _REPLACE_HINT)
     return None
 
 
@@ -243,7 +245,7 @@ def _manifest_or_none(env: EnvironmentContext, name: BackupName) -> Manifest | N
 
 
 @contextmanager
-def _able_to_judge() -> Iterator[None]:
+def _as_cannot_judge() -> Iterator[None]:
     """A tool that hangs, or cannot be started, says nothing of the backup."""
     try:
         yield

@@ -12,15 +12,15 @@ import psutil
 import pytest
 
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests import needs
 
 _START = """
 import sys
 from pathlib import Path
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.operations.embedded_postgres import Embedded
-server = Embedded(Path(sys.argv[1]))
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
+server = EmbeddedPostgres(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
 print(server.start().parameters["port"], server.sample(Environment.DEV).label, flush=True)
@@ -28,14 +28,14 @@ print(server.start().parameters["port"], server.sample(Environment.DEV).label, f
 
 
 @pytest.fixture(scope="module")
-def own(session_root: Path) -> Iterator[Embedded]:
+def own(session_root: Path) -> Iterator[EmbeddedPostgres]:
     """A server of this module's own, which its tests stop and start."""
-    server = Embedded(session_root / "own")
+    server = EmbeddedPostgres(session_root / "own")
     yield server
     server.stop()
 
 
-def _postmasters(server: Embedded) -> list[psutil.Process]:
+def _postmasters(server: EmbeddedPostgres) -> list[psutil.Process]:
     """The postmasters that work in the server's folder; their children do as well."""
     found = []
     for process in psutil.process_iter():
@@ -47,13 +47,13 @@ def _postmasters(server: Embedded) -> list[psutil.Process]:
     return [process for process in found if process.ppid() not in {other.pid for other in found}]
 
 
-def _postmaster(server: Embedded) -> psutil.Process:
+def _postmaster(server: EmbeddedPostgres) -> psutil.Process:
     found = server.cluster.postmaster()
     assert found is not None
     return found
 
 
-def test_processes_that_start_it_at_once_get_one_server(own: Embedded) -> None:
+def test_processes_that_start_it_at_once_get_one_server(own: EmbeddedPostgres) -> None:
     children = [
         subprocess.Popen(
             [sys.executable, "-c", _START, str(own.state_dir)],
@@ -78,7 +78,7 @@ def test_processes_that_start_it_at_once_get_one_server(own: Embedded) -> None:
     assert label == f"127.0.0.1:{port}/ledgerflow_dev"
 
 
-def test_a_restart_keeps_the_data_the_password_and_the_port(own: Embedded) -> None:
+def test_a_restart_keeps_the_data_the_password_and_the_port(own: EmbeddedPostgres) -> None:
     before = own.start()
     with before.connect() as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS public.kept AS SELECT 42 AS answer")
@@ -89,7 +89,7 @@ def test_a_restart_keeps_the_data_the_password_and_the_port(own: Embedded) -> No
         assert connection.execute("SELECT answer FROM public.kept").fetchall() == [(42,)]
 
 
-def test_it_takes_another_port_where_its_own_is_taken(own: Embedded) -> None:
+def test_it_takes_another_port_where_its_own_is_taken(own: EmbeddedPostgres) -> None:
     port = int(own.start().parameters["port"])
     own.stop()
     with socket.socket() as taken:
@@ -103,7 +103,7 @@ def test_it_takes_another_port_where_its_own_is_taken(own: Embedded) -> None:
         assert own.start() == moved
 
 
-def test_it_listens_on_loopback_only(own: Embedded) -> None:
+def test_it_listens_on_loopback_only(own: EmbeddedPostgres) -> None:
     port = int(own.start().parameters["port"])
     listening = [
         found.laddr
@@ -113,7 +113,7 @@ def test_it_listens_on_loopback_only(own: Embedded) -> None:
     assert [(address.ip, address.port) for address in listening] == [("127.0.0.1", port)]
 
 
-def test_it_does_not_run_as_root(own: Embedded) -> None:
+def test_it_does_not_run_as_root(own: EmbeddedPostgres) -> None:
     needs.root()
     own.start()
     uids = _postmaster(own).uids()
@@ -122,7 +122,7 @@ def test_it_does_not_run_as_root(own: Embedded) -> None:
     assert own.cluster.data.stat().st_mode & 0o077 == 0
 
 
-def test_its_password_is_for_us_alone_and_needed(own: Embedded) -> None:
+def test_its_password_is_for_us_alone_and_needed(own: EmbeddedPostgres) -> None:
     database = own.start()
     assert (own.state_dir / "embedded.password").stat().st_mode & 0o777 == 0o600
     stranger = {name: value for name, value in database.parameters.items() if name != "password"}
@@ -133,20 +133,20 @@ def test_its_password_is_for_us_alone_and_needed(own: Embedded) -> None:
         pytest.fail("it was let in")
 
 
-def test_stopping_it_twice_does_no_harm(own: Embedded) -> None:
+def test_stopping_it_twice_does_no_harm(own: EmbeddedPostgres) -> None:
     own.start()
     assert [own.running, own.stop(), own.running, own.stop()] == [True, True, False, False]
     assert _postmasters(own) == []
 
 
 def test_one_that_was_never_started_is_stopped_without_being_made(root: Path) -> None:
-    server = Embedded(root / "state")
+    server = EmbeddedPostgres(root / "state")
     assert not server.running
     assert not server.stop()
     assert not server.cluster.made
 
 
-def test_a_pid_file_that_names_another_process_is_not_taken_for_the_server(own: Embedded) -> None:
+def test_a_pid_file_that_names_another_process_is_not_taken_for_the_server(own: EmbeddedPostgres) -> None:
     own.start()
     own.stop()
     (own.cluster.data / "postmaster.pid").write_text(f"{os.getpid()}\n{own.cluster.data}\n0\n1\n")
@@ -157,7 +157,7 @@ def test_a_pid_file_that_names_another_process_is_not_taken_for_the_server(own: 
         (own.cluster.data / "postmaster.pid").unlink()
 
 
-def test_it_starts_again_after_it_was_killed(own: Embedded) -> None:
+def test_it_starts_again_after_it_was_killed(own: EmbeddedPostgres) -> None:
     before = own.start()
     postmaster = _postmaster(own)
     children = postmaster.children()
@@ -169,7 +169,7 @@ def test_it_starts_again_after_it_was_killed(own: Embedded) -> None:
 
 
 def test_a_cluster_that_was_not_made_to_the_end_is_made_again(root: Path) -> None:
-    server = Embedded(root / "state")
+    server = EmbeddedPostgres(root / "state")
     server.cluster.data.mkdir(parents=True)
     (server.cluster.data / "PG_VERSION").write_text("17\n")
     try:
@@ -179,7 +179,7 @@ def test_a_cluster_that_was_not_made_to_the_end_is_made_again(root: Path) -> Non
         server.stop()
 
 
-def test_a_sample_is_there_whole_or_not_at_all(own: Embedded) -> None:
+def test_a_sample_is_there_whole_or_not_at_all(own: EmbeddedPostgres) -> None:
     server = own.start()
     with server.connect() as connection:
         connection.execute("DROP DATABASE IF EXISTS ledgerflow_test WITH (FORCE)")
@@ -196,7 +196,7 @@ def test_a_sample_is_there_whole_or_not_at_all(own: Embedded) -> None:
     assert rows == (1666,)
 
 
-def test_what_is_written_to_a_sample_stays(own: Embedded) -> None:
+def test_what_is_written_to_a_sample_stays(own: EmbeddedPostgres) -> None:
     with own.sample(Environment.PROD).connect() as connection:
         connection.execute("CREATE TABLE public.mine ()")
     with own.sample(Environment.PROD).connect() as connection:

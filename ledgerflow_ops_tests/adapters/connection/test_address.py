@@ -15,7 +15,7 @@ from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.core.errors import SettingsError
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
@@ -23,7 +23,7 @@ PATH = "environments.dev.database_url"
 
 
 @pytest.fixture
-def server(embedded: Embedded) -> Database:
+def server(embedded: EmbeddedPostgres) -> Database:
     return embedded.start()
 
 

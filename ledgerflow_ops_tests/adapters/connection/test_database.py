@@ -21,7 +21,7 @@ from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
 from ledgerflow_ops.core.postgres.session_activity import Limits
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.hypothesis_profiles import examples
 
@@ -131,7 +131,7 @@ def test_the_variables_hold_every_part_and_the_canonical_settings() -> None:
 
 
 @pytest.fixture(scope="module")
-def server(embedded: Embedded) -> Database:
+def server(embedded: EmbeddedPostgres) -> Database:
     """The session's server, as its superuser."""
     return embedded.start()
 

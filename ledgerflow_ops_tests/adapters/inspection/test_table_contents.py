@@ -12,12 +12,12 @@ from ledgerflow_ops.adapters.inspection import table_contents
 from ledgerflow_ops.adapters.inspection.table_contents import Pipes, TableShape
 from ledgerflow_ops.adapters.system.server_account import own, server_account
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests.fakes import sandboxes
 
 
 @pytest.fixture(scope="module")
-def books(embedded: Embedded) -> Iterator[Database]:
+def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
     with sandboxes.sample_copy(embedded) as database:
         yield database
 

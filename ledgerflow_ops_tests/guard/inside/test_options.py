@@ -14,7 +14,7 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.guard.inside import postgres, psql
 from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops.guard.inside.options import Unreadable, parse
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests.guard.inside.surroundings import DATABASE, judged
 from ledgerflow_ops_tests.hypothesis_profiles import examples
 
@@ -67,7 +67,9 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS, ids=" ".join)
-def test_spellings_do_with_the_real_psql_what_was_read(spelling: list[str], embedded: Embedded) -> None:
+def test_spellings_do_with_the_real_psql_what_was_read(
+    spelling: list[str], embedded: EmbeddedPostgres
+) -> None:
     database = embedded.sample(Environment.TEST)
     given_name = str(database.parameters["dbname"])
     args = [word.replace("DATABASE", given_name) for word in spelling]
@@ -139,7 +141,9 @@ def test_nothing_but_unreadable_is_raised(args: list[str]) -> None:
 
 
 @pytest.mark.parametrize("statement", ["select :x", "select :'x'", 'select 1 as :"x"'])
-def test_the_real_psql_puts_no_variables_into_the_text_of_c(statement: str, embedded: Embedded) -> None:
+def test_the_real_psql_puts_no_variables_into_the_text_of_c(
+    statement: str, embedded: EmbeddedPostgres
+) -> None:
     database = embedded.sample(Environment.TEST)
     done = subprocess.run(
         [bundled().path("psql"), "-X", "-v", "x=7", "-Atc", statement],

@@ -157,7 +157,7 @@ class TestArriving:
             "for name in [one for one in sys.modules if one.startswith('apprise')]: del sys.modules[name]\n"
             f"office = Office(Path({str(root)!r})); office.report(LATE)\n"
             "assert len(alerts.open_alerts(office.ctx)) == 1\n"
-            "assert channels.mistakes(office.ctx.settings) == {}\n"
+            "assert channels.channel_errors(office.ctx.settings) == {}\n"
             "assert 'apprise' not in sys.modules"
         )
         subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=True)
@@ -283,7 +283,7 @@ class TestAddresses:
     def test_that_apprise_does_not_know_are_found_at_start_up(self, root: Path, url: str) -> None:
         office = Office(root, {"good": "json://127.0.0.1", "phone": url})
         with pytest.raises(SettingsError) as caught:
-            channels.require(office.ctx.settings)
+            channels.require_channels(office.ctx.settings)
         assert "alerts.channels.1: The alert channel 'phone'" in caught.value.message
         assert "channels.0" not in caught.value.message
         assert caught.value.hint
@@ -303,22 +303,22 @@ class TestTheTest:
         self, office: Office, web: Web, mail: Mail
     ) -> None:
         office.named |= {"mail": mail.url, "phone": sinks.refusing()}
-        assert alerts.test(office.ctx) == {"web": "", "mail": "", "phone": "the connection was refused"}
+        assert alerts.send_test(office.ctx) == {"web": "", "mail": "", "phone": "the connection was refused"}
         assert web.titles == ["ledgerflow: a test"]
         assert len(mail.messages) == 1
         assert [one.finding.subject for one in alerts.open_alerts(office.ctx)] == ["phone"]
 
     def test_ends_what_was_known_of_a_channel_that_failed(self, office: Office, web: Web) -> None:
         web.answer = 500
-        alerts.test(office.ctx)
+        alerts.send_test(office.ctx)
         assert len(alerts.open_alerts(office.ctx)) == 1
         web.answer = 200
-        alerts.test(office.ctx)
+        alerts.send_test(office.ctx)
         assert alerts.open_alerts(office.ctx) == []
 
     def test_without_a_channel_there_is_nothing_to_test(self, root: Path) -> None:
         with pytest.raises(SettingsError, match="nobody is told") as caught:
-            alerts.test(Office(root).ctx)
+            alerts.send_test(Office(root).ctx)
         assert "alerts.channels" in caught.value.hint
 
 

@@ -11,7 +11,7 @@ from ledgerflow_ops.adapters.services import heartbeat_ping
 from ledgerflow_ops.adapters.system import clock, journal_file
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.operations.alerting import alerts, proof_ping
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests.builders import Recorder, folder_of
 from ledgerflow_ops_tests.e2e.commands import damaged
@@ -22,7 +22,7 @@ from ledgerflow_ops_tests.fakes.sinks import Web
 
 
 @pytest.fixture(scope="module")
-def books(embedded: Embedded) -> Iterator[Database]:
+def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
     with sandboxes.sample_copy(embedded) as database:
         yield database
 
@@ -120,5 +120,5 @@ def test_without_an_address_nobody_is_called(root: Path, books: Database) -> Non
     assert examination.proven
     assert noted(sandbox) == []
     with opened() as paths:
-        proof_ping.after(examination)
+        proof_ping.ping_after_proof(examination)
     assert [path for path in paths if path.endswith(".manifest.json")] == [], "nor is the folder read"

@@ -57,7 +57,7 @@ def test_the_next_operation_sweeps_what_it_left_and_keeps_a_strangers(root: Path
         shutil.copyfile(folder_of(away).file(name.globals), folder_of(env).file("aside"))
         folder_of(env).file("aside").rename(folder_of(env).file(name.globals))
     (entry,) = catalog.newest_first(away)
-    assert adoption.bring(env, away, entry) == manifest
+    assert adoption.adopt_copy(env, away, entry) == manifest
     swept = {said.split(":")[0].removeprefix("swept ") for said in recorder.said}
     assert swept == {*left} - ({name.globals} if ending == ".manifest.json" else set())
     assert {one.name for one in folder_of(env).path.iterdir()} == {

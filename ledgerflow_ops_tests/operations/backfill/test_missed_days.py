@@ -17,7 +17,7 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backfill import adoption, missed_days
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.e2e.commands import damaged
@@ -28,7 +28,7 @@ AGO = timedelta(days=2)
 
 
 @pytest.fixture(scope="module")
-def books(embedded: Embedded) -> Iterator[Database]:
+def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
     with sandboxes.sample_copy(embedded) as database:
         yield database
 
@@ -71,7 +71,7 @@ def test_a_copy_in_an_archive_is_brought_in_whole_and_judged_anew(sandbox: Sandb
     assert str(sandbox.root / "one") in plan.why
     assert not folder_of(env).path.exists(), "a plan touches nothing"
 
-    assert missed_days.backup_of(env, day) == manifest
+    assert missed_days.obtain_backup(env, day) == manifest
     [entry] = catalog.entries(env)
     assert entry.manifest == manifest
     assert (entry.state, entry.proven) == ("written", False), "its proof stayed behind"
@@ -87,10 +87,10 @@ def test_a_copy_in_an_archive_is_brought_in_whole_and_judged_anew(sandbox: Sandb
 
 def test_the_same_again_changes_nothing(sandbox: Sandbox) -> None:
     env, manifest = past(sandbox)
-    missed_days.backup_of(env, manifest.backup_day)
+    missed_days.obtain_backup(env, manifest.backup_day)
     files = sandbox.files()
     assert missed_days.plan_backfill(env, manifest.backup_day).verdict is DayVerdict.PROVE
-    assert missed_days.backup_of(env, manifest.backup_day) == manifest
+    assert missed_days.obtain_backup(env, manifest.backup_day) == manifest
     assert sandbox.files() == files
 
 
@@ -108,7 +108,7 @@ def test_a_damaged_copy_gives_way_to_a_whole_one(sandbox: Sandbox, damage: Calla
     env, manifest = past(sandbox)
     copied(sandbox, "one", "two")
     damage(archived(sandbox, manifest))
-    assert missed_days.backup_of(env, manifest.backup_day) == manifest
+    assert missed_days.obtain_backup(env, manifest.backup_day) == manifest
     assert [entry.state for entry in catalog.entries(env)] == ["written"]
 
 
@@ -119,7 +119,7 @@ def test_a_damaged_copy_alone_is_refused_and_nothing_is_kept(
     env, manifest = past(sandbox)
     damage(archived(sandbox, manifest))
     with pytest.raises(Refused) as found:
-        missed_days.backup_of(env, manifest.backup_day)
+        missed_days.obtain_backup(env, manifest.backup_day)
     assert manifest.dump.file in found.value.message
     assert found.value.exit_code == 3
     assert sandbox.files() == {}
@@ -131,9 +131,9 @@ def test_of_several_a_proven_one_goes_first(sandbox: Sandbox) -> None:
     at = env.locations()[1]
     for file in list(folder_of(env).path.iterdir()):
         file.rename(folder_of(at).path / file.name)
-    assert adoption.of_day(at, manifest.backup_day)[0].name.dump == later.dump.file
+    assert adoption.backups_of_day(at, manifest.backup_day)[0].name.dump == later.dump.file
     drill.drill(at, BackupName.of(manifest.dump.file))
-    assert missed_days.backup_of(env, manifest.backup_day) == manifest
+    assert missed_days.obtain_backup(env, manifest.backup_day) == manifest
 
 
 def test_what_cannot_be_adopted_is_named_with_the_reason(sandbox: Sandbox) -> None:
@@ -168,7 +168,7 @@ def test_what_a_crash_left_of_a_copy_is_taken_up(sandbox: Sandbox) -> None:
     whole = archived(sandbox, manifest).read_bytes()
     folder_of(env).file(manifest.dump.file).write_bytes(whole)
     (folder_of(env).path / (BackupName.of(manifest.dump.file).globals + ".partial")).write_bytes(b"half")
-    missed_days.backup_of(env, manifest.backup_day)
+    missed_days.obtain_backup(env, manifest.backup_day)
     assert [entry.state for entry in catalog.entries(env)] == ["written"]
     assert sandbox.unfinished() == []
 
@@ -187,7 +187,7 @@ def test_nobody_is_passed_over_who_is_at_work(sandbox: Sandbox) -> None:
         locks.exclusive(env.ctx.settings.state_dir, env.environment, "backup", clock.now()),
         pytest.raises(Busy),
     ):
-        missed_days.backup_of(env, manifest.backup_day)
+        missed_days.obtain_backup(env, manifest.backup_day)
     assert sandbox.files() == {}
 
 
@@ -195,7 +195,7 @@ def test_a_full_disk_is_told_before_anything_is_copied(sandbox: Sandbox) -> None
     env, manifest = past(sandbox)
     with disks.small_disk(sandbox.root / "backups", "1m"):
         with pytest.raises(LedgerError, match="Not enough room") as found:
-            missed_days.backup_of(env, manifest.backup_day)
+            missed_days.obtain_backup(env, manifest.backup_day)
         assert found.value.exit_code == 1
         assert sandbox.files() == {}
 
@@ -205,7 +205,7 @@ def test_today_and_days_to_come_are_not_had_this_way(sandbox: Sandbox) -> None:
     backup.backup(env)
     (sandbox.root / "one").mkdir()
     folder_of(env).path.rename(sandbox.root / "one" / "dev")
-    assert adoption.of_day(env.locations()[1], today), "there is one to be had"
+    assert adoption.backups_of_day(env.locations()[1], today), "there is one to be had"
     assert missed_days.plan_backfill(env, today).verdict is DayVerdict.TAKE
     for day in (today, today + timedelta(days=1)):
         assert "has not passed" in _refusal(env, day).message
@@ -214,5 +214,5 @@ def test_today_and_days_to_come_are_not_had_this_way(sandbox: Sandbox) -> None:
 
 def _refusal(env: EnvironmentContext, day: date) -> Refused:
     with pytest.raises(Refused) as found:
-        missed_days.backup_of(env, day)
+        missed_days.obtain_backup(env, day)
     return found.value

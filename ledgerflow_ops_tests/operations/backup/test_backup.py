@@ -22,7 +22,7 @@ from ledgerflow_ops.core.progress import BACKUP_STEPS, Step
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders, needs
 from ledgerflow_ops_tests.builders import Recorder, folder_of
@@ -31,7 +31,7 @@ from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
 
 
 @pytest.fixture(scope="module")
-def books(embedded: Embedded) -> Iterator[Database]:
+def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
     with sandboxes.sample_copy(embedded) as database:
         yield database
 
@@ -229,7 +229,9 @@ def test_what_a_dump_will_need_is_told_by_the_last_one_even_when_that_is_in_the_
     assert second.expected == {last.dump.size}
 
 
-def test_the_sample_says_of_itself_that_it_is_none_of_your_books(root: Path, embedded: Embedded) -> None:
+def test_the_sample_says_of_itself_that_it_is_none_of_your_books(
+    root: Path, embedded: EmbeddedPostgres
+) -> None:
     env = builders.env(root, environment=Environment.PROD)
     manifest = backup.backup(sandboxes.with_settings(env, state_dir=embedded.state_dir))
     assert (manifest.sample, manifest.environment) == (True, Environment.PROD)

@@ -79,7 +79,7 @@ def test_a_backup_its_proof_a_restore_over_it_and_the_way_back(project: Containe
     with pytest.raises(Refused, match="is running: redis"):
         rollback.rollback(only_redis, RollbackRequest(environment="dev"))
     assert (
-        rollback.plan_rollback(only_redis, target_inspection.inspect(only_redis), force=True).back.name
+        rollback.plan_rollback(only_redis, target_inspection.inspect_target(only_redis), force=True).back.name
         == restored.before
     )
     contained.project.compose("stop", "redis")
@@ -95,7 +95,9 @@ def _with_the_application(contained: Contained, manifest: Manifest) -> None:
     contained.project.up("django", "redis")
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'django'"
     assert sandboxes.until(lambda: contained.ask(sessions) == "1")
-    plan = restore.prepare(contained.env(), RestoreRequest(environment=_DEV, file=manifest.dump.file)).plan
+    plan = restore.prepare_restore(
+        contained.env(), RestoreRequest(environment=_DEV, file=manifest.dump.file)
+    ).plan
     assert {"sessions", "application", "not empty"} == {reason.cause for reason in plan.refusals}
     (reason,) = [reason for reason in plan.refusals if reason.cause == "application"]
     assert reason.message.endswith("is running: django, redis.")
@@ -237,7 +239,7 @@ def test_tools_here_that_are_older_than_the_server_in_there_refuse_the_backup(co
 
 def test_the_servers_disk_is_not_taken_for_one_of_ours(contained: Contained) -> None:
     manifest = sandboxes.take(contained.env())
-    aimed = target_inspection.inspect(contained.env())
+    aimed = target_inspection.inspect_target(contained.env())
     assert aimed.target.server.superuser
     assert aimed.data_directory is None
     rooms = aimed.rooms(manifest, force=True)
@@ -261,9 +263,9 @@ def test_doctor_shows_the_container_and_what_is_wrong_with_it(contained: Contain
 
 def test_the_identity_is_the_databases_own(contained: Contained) -> None:
     with pytest.raises(Refused, match="has no database yet"):
-        identity.identity(contained.env(), accept=False)
-    first = identity.identity(contained.env(), accept=True)
-    assert identity.identity(contained.env(), accept=False) == first
+        identity.check_identity(contained.env(), accept=False)
+    first = identity.check_identity(contained.env(), accept=True)
+    assert identity.check_identity(contained.env(), accept=False) == first
     assert first.database == contained.database
     other = contained.fresh(contained.root)
     with pytest.raises(Refused, match="used to be"):

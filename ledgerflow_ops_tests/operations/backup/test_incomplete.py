@@ -18,7 +18,7 @@ from ledgerflow_ops.core.operation_requests import RecoverRequest
 from ledgerflow_ops.core.postgres.dump_warnings import Meaning
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.monitoring import doctor, health_checks
 from ledgerflow_ops.operations.restore import recover
 from ledgerflow_ops.operations.verification import drill
@@ -31,7 +31,7 @@ _SCHEDULE = "03:30"
 
 
 @pytest.fixture(scope="module")
-def books(embedded: Embedded) -> Iterator[Database]:
+def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
     """Objects of every kind that an account may be kept from."""
     with sandboxes.sample_copy(embedded) as database:
         databases.run(

@@ -12,7 +12,7 @@ from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest
 from ledgerflow_ops.core.postgres.dump_warnings import Meaning
 from ledgerflow_ops.operations.backup import backup, completeness
-from ledgerflow_ops.operations.backup.account_rights import explained
+from ledgerflow_ops.operations.backup.account_rights import explain_errors
 from ledgerflow_ops.operations.monitoring import doctor
 from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops_tests import databases
@@ -68,7 +68,7 @@ def test_a_standby_is_backed_up_and_what_it_does_not_have_is_named(
     with primary.database.connect() as connection:
         row = connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone()
     assert row == (manifest.source.system_identifier,)
-    (note,) = completeness.notes(manifest, None)
+    (note,) = completeness.restore_notes(manifest, None)
     assert _PAD in note.message
     told = [check.message for check in doctor.examine(sandbox.env().ctx, [sandbox.env()]) if check.passed]
     assert any("the source is a standby" in message and _PAD in message for message in told)
@@ -143,7 +143,7 @@ def test_a_conflict_with_recovery_says_which_settings_help(primary: Server, stan
 
 
 def _read_while_it_is_dropped(replica: Database, source: Database) -> None:
-    with explained(replica), replica.connect() as connection:
+    with explain_errors(replica), replica.connect() as connection:
         connection.execute("BEGIN; SELECT FROM public.locked")
         databases.run(source, "DROP TABLE locked")
         connection.execute("SELECT pg_sleep(60)")

@@ -23,7 +23,7 @@ from ledgerflow_ops.core.restore import database_names
 from ledgerflow_ops.core.restore.database_names import DatabaseMark, DatabaseRole
 from ledgerflow_ops.operations.cleanup import leftover_report, leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders, databases, needs
 from ledgerflow_ops_tests.builders import NOON, Recorder, folder_of
@@ -53,7 +53,11 @@ def env(root: Path) -> EnvironmentContext:
 
 def _named(env: EnvironmentContext, cause: str, *words: object) -> list[Check]:
     """What doctor says of leftovers of this kind with one of these words: others may leave some as well."""
-    found = [one for one in leftover_report.examine(env.ctx, [env]) if not one.passed and one.cause == cause]
+    found = [
+        one
+        for one in leftover_report.leftover_checks(env.ctx, [env])
+        if not one.passed and one.cause == cause
+    ]
     assert {(one.name, one.severity) for one in found} <= {("leftovers", Severity.WARN)}
     return [one for one in found if not words or any(str(word) in one.message for word in words)]
 
@@ -160,7 +164,7 @@ def test_whose_mark_somebody_else_wrote_is_not_believed(root: Path, env: Environ
         shutil.rmtree(folder)
 
 
-def test_a_half_restored_database_is_named_and_discarded(root: Path, embedded: Embedded) -> None:
+def test_a_half_restored_database_is_named_and_discarded(root: Path, embedded: EmbeddedPostgres) -> None:
     server = embedded.start()
     live, ident = f"Büro's {secrets.token_hex(3)}", database_names.new_id(NOON, "a1b2")
     half, stranger = (
@@ -227,7 +231,7 @@ def test_what_lies_half_written_in_the_folder_is_named_and_swept(env: Environmen
         f"In {there.path}, left by an operation that was cut off or is at work: {', '.join(ours)}."
     )
     assert str(found.hint) == "The next one sweeps it: LEDGER_ENV=dev make backup"
-    leftover_sweep.before(env)  # as a backup does
+    leftover_sweep.sweep_before_operation(env)  # as a backup does
     assert _named(env, "dev folder") == []
     assert {one.name for one in there.path.iterdir()} == {"history", *kept}
     assert list(history.iterdir()) == []
@@ -247,7 +251,9 @@ def test_a_dump_without_a_manifest_is_named_and_can_be_looked_at(env: Environmen
 
 
 def test_nothing_left_is_told_as_well(env: EnvironmentContext) -> None:
-    found = [one for one in leftover_report.examine(env.ctx, [env]) if one.cause not in ("drill", "server")]
+    found = [
+        one for one in leftover_report.leftover_checks(env.ctx, [env]) if one.cause not in ("drill", "server")
+    ]
     assert [one.message for one in found if not one.passed] == []
 
 
@@ -259,10 +265,10 @@ def test_behind_a_link_nothing_is_swept(root: Path, env: EnvironmentContext) -> 
     for file in theirs:
         file.write_bytes(b"half")
     (folder_of(env).path / "history").symlink_to(away)
-    leftover_sweep.before(env)
+    leftover_sweep.sweep_before_operation(env)
     shutil.rmtree(folder_of(env).path)
     folder_of(env).path.symlink_to(away)
-    leftover_sweep.before(env)
+    leftover_sweep.sweep_before_operation(env)
     assert [one for one in theirs if one.exists()] == theirs
     assert _named(env, "dev folder") == []
 
@@ -299,12 +305,12 @@ def test_what_another_process_is_just_writing_stays_and_what_it_abandons_goes(
         (half,) = [one for one in history.iterdir() if one.name.startswith(".")]
         assert half.name == f".a.facts.json.{child.pid}.partial"
         assert _named(env, "dev folder") == [], "a process is at work on it"
-        assert leftover_sweep.folder(env) == []
+        assert leftover_sweep.sweep_folder(env) == []
         assert half.read_bytes() == b"whole"
         os.utime(
             half, (half.stat().st_mtime - 50_000,) * 2
         )  # as a disk elsewhere, with another clock, has it
-        assert leftover_sweep.folder(env) == []
+        assert leftover_sweep.sweep_folder(env) == []
         if ends != "it goes on":
             child.kill()
             child.wait()
@@ -313,7 +319,7 @@ def test_what_another_process_is_just_writing_stays_and_what_it_abandons_goes(
             os.utime(half, (1, 1))
         child.communicate("!")
         recorder = Recorder()
-        swept = leftover_sweep.folder(builders.env(folder_of(env).path.parents[1], reporter=recorder))
+        swept = leftover_sweep.sweep_folder(builders.env(folder_of(env).path.parents[1], reporter=recorder))
         name = f"history/{half.name}"
         assert swept == ([] if ends == "it goes on" else [name])
         assert recorder.said == [f"swept {name}: left half-written by an interrupted run" for name in swept]

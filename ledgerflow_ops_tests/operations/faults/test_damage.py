@@ -27,7 +27,7 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops.operations.verification.examination import Examination
 from ledgerflow_ops_tests import damage, matrix
@@ -96,7 +96,7 @@ def told(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def shelves(session_root: Path, embedded: Embedded) -> Iterator[dict[str, Shelf]]:
+def shelves(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[dict[str, Shelf]]:
     """A shelf for every compression; the books differ from one day and one environment to the next."""
     with (
         sandboxes.folder(session_root) as root,

@@ -23,7 +23,7 @@ from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import damage, databases, matrix, oracle
 from ledgerflow_ops_tests.builders import folder_of
@@ -101,7 +101,7 @@ def told(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def flight(session_root: Path, embedded: Embedded) -> Iterator[Flight]:
+def flight(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Flight]:
     with (
         sandboxes.folder(session_root) as root,
         databases.roles(embedded.start(), "flight_clerk"),

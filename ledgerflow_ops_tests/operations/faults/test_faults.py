@@ -11,7 +11,7 @@ from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests.builders import Recorder, folder_of
 from ledgerflow_ops_tests.fakes import programs, sandboxes, servers
 from ledgerflow_ops_tests.fakes.sandboxes import After, At, Sandbox
@@ -21,7 +21,7 @@ _LARGE = 12_000_000
 
 
 @pytest.fixture(scope="module")
-def sandbox(session_root: Path, embedded: Embedded) -> Iterator[Sandbox]:
+def sandbox(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Sandbox]:
     with sandboxes.folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
         sandbox = Sandbox(root, database)
         sandboxes.prove(sandbox.env(), sandboxes.take(sandbox.env()))

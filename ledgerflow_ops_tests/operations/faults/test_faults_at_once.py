@@ -23,7 +23,7 @@ from ledgerflow_ops.core.errors import Busy
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import verify
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
@@ -33,7 +33,7 @@ from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
 
 
 @pytest.fixture(scope="module")
-def books(embedded: Embedded) -> Iterator[Database]:
+def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
     with sandboxes.sample_copy(embedded) as database:
         yield database
 

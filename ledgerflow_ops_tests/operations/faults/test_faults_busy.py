@@ -15,7 +15,7 @@ from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.postgres.session_activity import statement_words
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests.builders import Recorder
 from ledgerflow_ops_tests.databases import run
 from ledgerflow_ops_tests.fakes import sandboxes
@@ -109,7 +109,7 @@ def test_a_database_in_which_tables_come_and_go_is_backed_up_each_time(root: Pat
 
 
 @pytest.fixture(scope="module")
-def sandbox(session_root: Path, embedded: Embedded) -> Iterator[Sandbox]:
+def sandbox(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Sandbox]:
     with sandboxes.folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
         yield Sandbox(root, database, {"lock_timeout_seconds": 3})
 

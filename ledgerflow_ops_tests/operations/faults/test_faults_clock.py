@@ -17,7 +17,7 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backfill import missed_days
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.reporting import status
 from ledgerflow_ops.operations.verification import verify
 from ledgerflow_ops_tests.builders import NOON, Recorder, folder_of
@@ -44,13 +44,13 @@ class Clock:
 def adopted(env: EnvironmentContext, day: date) -> Manifest | None:
     """The backup of a past day, None where there is none to be had."""
     try:
-        return missed_days.backup_of(env, day)
+        return missed_days.obtain_backup(env, day)
     except Refused:
         return None
 
 
 @pytest.fixture(scope="module")
-def books(embedded: Embedded) -> Iterator[Database]:
+def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
     with sandboxes.sample_copy(embedded) as database:
         yield database
 

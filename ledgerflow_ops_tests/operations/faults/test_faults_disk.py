@@ -11,7 +11,7 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.monitoring import doctor
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops_tests.builders import Recorder, folder_of
@@ -22,7 +22,7 @@ _DENIED = r"Read-only file system|Permission denied"
 
 
 @pytest.fixture(scope="module")
-def books(embedded: Embedded) -> Iterator[Database]:
+def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
     with sandboxes.sample_copy(embedded) as database:
         yield database
 

@@ -10,7 +10,7 @@ import pytest
 
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.progress import BACKUP_STEPS, DRILL_STEPS, Step
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests.fakes import commands, programs, sandboxes
 from ledgerflow_ops_tests.fakes.commands import Commands
@@ -18,7 +18,7 @@ from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
 
 
 @pytest.fixture(scope="module")
-def sandbox(session_root: Path, embedded: Embedded) -> Iterator[Sandbox]:
+def sandbox(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Sandbox]:
     with sandboxes.folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
         sandbox = Sandbox(root, database).with_files()
         sandboxes.prove(sandbox.env(), sandboxes.take(sandbox.env()))
@@ -26,7 +26,7 @@ def sandbox(session_root: Path, embedded: Embedded) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def terminal(sandbox: Sandbox, embedded: Embedded) -> Iterator[Commands]:
+def terminal(sandbox: Sandbox, embedded: EmbeddedPostgres) -> Iterator[Commands]:
     with commands.storage(embedded) as storage:
         yield Commands(sandbox, storage)
 

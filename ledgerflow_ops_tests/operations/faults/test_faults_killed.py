@@ -28,7 +28,7 @@ from ledgerflow_ops.core.progress import (
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.monitoring import doctor, monitor
 from ledgerflow_ops.operations.reporting import status
 from ledgerflow_ops.operations.restore import restore
@@ -50,7 +50,7 @@ _MOMENTS = ("100 ms", "500 ms", "900 ms")
 
 
 @pytest.fixture(scope="module")
-def sandbox(session_root: Path, embedded: Embedded) -> Iterator[Sandbox]:
+def sandbox(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Sandbox]:
     """One ground for the whole module: every killed run finds what those before it have left."""
     with sandboxes.folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
         sandbox = Sandbox(root, database).with_files()
@@ -128,7 +128,7 @@ def test_a_file_that_has_taken_the_place_of_ours_is_not_ours(sandbox: Sandbox) -
     copy = path.read_bytes()
     path.with_name("aside").write_bytes(copy)
     path.with_name("aside").replace(path)  # the same bytes under the same name: brought by somebody
-    leftover_sweep.folder(sandbox.env(recorder))
+    leftover_sweep.sweep_folder(sandbox.env(recorder))
     assert path.read_bytes() == copy
     assert not any(dump in said for said in recorder.said)
     assert sandbox.states()[BackupName.of(dump).stem] == "no manifest"
@@ -139,10 +139,10 @@ def test_a_file_that_has_taken_the_place_of_ours_is_not_ours(sandbox: Sandbox) -
 SWEEPERS: dict[str, Callable[[EnvironmentContext], object]] = {
     "status": lambda env: status.overview(env.ctx, [env]),
     "doctor": lambda env: doctor.examine(env.ctx, [env]),
-    "watchdog": lambda env: monitor.dog(env.ctx),
+    "watchdog": lambda env: monitor.run_watchdog(env.ctx),
     "verify": lambda env: verify.verify(env, catalog.find(env, None)),
     "backup": lambda env: sandboxes.take(env),
-    "rotate": lambda env: rotate.carry_out(env, RotateRequest(carry_out=True, confirm="dev")),
+    "rotate": lambda env: rotate.carry_out_rotation(env, RotateRequest(carry_out=True, confirm="dev")),
     "make down": lambda env: web_servers.down(env.ctx),
     "restore": lambda env: _refused_restore(env),
 }

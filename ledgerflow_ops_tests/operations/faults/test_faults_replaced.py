@@ -27,7 +27,7 @@ from ledgerflow_ops.core.operation_requests import DrillRequest, VerifyRequest
 from ledgerflow_ops.core.sealed_records import TAIL, parse_json
 from ledgerflow_ops.operations import catalog, summaries
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.monitoring import health_checks
 from ledgerflow_ops.operations.reporting import status
 from ledgerflow_ops.operations.retention import pins, rotate
@@ -137,7 +137,7 @@ def test_a_dump_that_was_replaced_is_believed_by_nobody(root: Path, what: str) -
     assert (entry.state, entry.bad, entry.proven, entry.rung) == ("bad", True, False, Rung.WRITTEN)
     assert says in entry.problem
     assert catalog.find(env, "latest-proven") == older
-    assert [one.name for one in summaries.present(env) if one.proven] == [older]
+    assert [one.name for one in summaries.present_backups(env) if one.proven] == [older]
     found = status.status(env)
     assert found.proven is not None
     assert found.proven.name == older
@@ -168,7 +168,7 @@ def test_a_record_that_is_no_file_is_a_bad_record_and_holds_nobody_up(
         expected["globals"] = "valid"
     assert entry.state == expected[part]
     assert catalog.find(env, "latest-proven") == (newer if expected[part] == "valid" else older)
-    assert {one.name.stem: one.state for one in summaries.listed(env)}[newer.stem] == entry.state
+    assert {one.name.stem: one.state for one in summaries.list_dumps(env)}[newer.stem] == entry.state
     if part == "pin":  # what cannot be read holds
         assert {one.file for one in found.standing.pins} == {newer.dump, older.dump}
     assert catalog.entry(env, older).proven
@@ -208,7 +208,7 @@ def test_a_record_that_nobody_could_have_written_is_a_bad_record(root: Path, tex
     assert newer.manifest in catalog.entry(env, newer).problem
     assert catalog.entry(env, older).state == "written"
     assert status.status(env).proven is None
-    assert pins.pinned(env, older).startswith(older.pin), "what cannot be read holds"
+    assert pins.pin_reason(env, older).startswith(older.pin), "what cannot be read holds"
     with pytest.raises(BadBackup) as refused:
         Manifest.decode(folder_of(env).record(newer.manifest), newer.manifest)
     assert refused.value.hint
@@ -245,7 +245,7 @@ def test_small_records_of_ours_that_are_something_else_stop_nothing(root: Path) 
         state / "alerts.json",
         state / "watch" / "dev.json",
     ]
-    summaries.listed(env)
+    summaries.list_dumps(env)
     for put in (os.mkfifo, lambda file: file.write_text("[" * DEEP), Path.mkdir):
         for file in notes:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -269,7 +269,7 @@ def test_small_records_of_ours_that_are_something_else_stop_nothing(root: Path) 
 
 
 @pytest.fixture(scope="module")
-def sandbox(session_root: Path, embedded: Embedded) -> Iterator[Sandbox]:
+def sandbox(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Sandbox]:
     """One proven backup of a small database; each test puts back what it took away."""
     with sandboxes.folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
         sandbox = Sandbox(root, database)
@@ -316,7 +316,7 @@ def test_what_an_examination_could_not_look_at_is_not_believed_until_one_has(
     assert [str(one.finding.hint) for one in found.incidents if one.finding.kind == "unjudged"] == [
         f"LEDGER_ENV=dev make verify FILE={name.dump}"
     ]
-    assert not health_checks.fresh(env).passed
+    assert not health_checks.check_environment_freshness(env).passed
 
     assert verify.verify(env, name).rung is Rung.READABLE
     assert sandbox.states() == {name.stem: "valid"}, "these are the bytes that the proof speaks of"

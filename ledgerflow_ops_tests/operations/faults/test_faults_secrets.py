@@ -14,7 +14,7 @@ from psycopg import sql
 
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests.fakes import commands, programs, sandboxes
 from ledgerflow_ops_tests.fakes.commands import Commands
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
@@ -50,13 +50,13 @@ class Watch:
 
 
 @pytest.fixture(scope="module")
-def sandbox(session_root: Path, embedded: Embedded) -> Iterator[Sandbox]:
+def sandbox(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Sandbox]:
     with sandboxes.folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
         yield Sandbox(root, database)
 
 
 @pytest.fixture(scope="module")
-def terminal(sandbox: Sandbox, embedded: Embedded) -> Iterator[Commands]:
+def terminal(sandbox: Sandbox, embedded: EmbeddedPostgres) -> Iterator[Commands]:
     """The command line, with the password of an account of its own in the URL."""
     role = sql.Identifier("clerk_with_a_secret")
     with sandbox.database.connect() as connection:

@@ -106,7 +106,7 @@ def test_a_manifest_that_commits_another_backups_dump_is_bad_and_the_other_is_no
         )
         assert bad.hint
     assert catalog.entry(env, older).proven
-    assert {one.name.stem: one.state for one in summaries.listed(env)} == {
+    assert {one.name.stem: one.state for one in summaries.list_dumps(env)} == {
         newer.stem: "bad",
         third.stem: "bad",
         older.stem: "valid",
@@ -133,10 +133,10 @@ def test_a_whole_backup_is_whole_whatever_it_is_called(
             folder_of(env).file(name.manifest).write_bytes(copy.encode())
             assert catalog.entry(env, name).state == "written"
         assert catalog.find(env, name.dump) == name
-    seen = {one.name.stem for one in summaries.listed(env)}
+    seen = {one.name.stem for one in summaries.list_dumps(env)}
     assert {*forms} <= seen
     assert status.status(env).proven is not None
-    assert {one.name.stem for one in summaries.listed(env)} == seen, "from the index as well"
+    assert {one.name.stem for one in summaries.list_dumps(env)} == seen, "from the index as well"
 
 
 def test_times_that_are_yet_to_come_change_nothing(env: EnvironmentContext) -> None:
@@ -144,9 +144,9 @@ def test_times_that_are_yet_to_come_change_nothing(env: EnvironmentContext) -> N
     later = 4_000_000_000
     for file in folder_of(env).path.iterdir():
         os.utime(file, (later, later))
-    assert {one.state for one in summaries.listed(env)} == {"valid"}
+    assert {one.state for one in summaries.list_dumps(env)} == {"valid"}
     data = bytearray(folder_of(env).read(oldest.manifest))
     data[len(data) // 2] ^= 1
     folder_of(env).file(oldest.manifest).write_bytes(data)
     os.utime(folder_of(env).file(oldest.manifest), (later, later))
-    assert [one.name for one in summaries.listed(env) if one.state == "bad"] == [oldest]
+    assert [one.name for one in summaries.list_dumps(env) if one.state == "bad"] == [oldest]

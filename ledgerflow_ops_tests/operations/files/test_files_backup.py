@@ -22,7 +22,7 @@ from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import verify
 from ledgerflow_ops_tests.builders import NOON, Recorder, folder_of
 from ledgerflow_ops_tests.fakes import disks, sandboxes
@@ -32,7 +32,7 @@ NFC, NFD = (unicodedata.normalize(form, "Müller–Äpfel.pdf") for form in ("NF
 
 
 @pytest.fixture(scope="module")
-def books(embedded: Embedded) -> Iterator[Database]:
+def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
     with sandboxes.sample_copy(embedded) as database:
         yield database
 

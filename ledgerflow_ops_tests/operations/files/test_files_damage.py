@@ -19,7 +19,7 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.files import files_verification
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops.operations.verification.examination import Examination
@@ -82,7 +82,7 @@ def _state(manifest: Manifest) -> FilesState:
 
 
 @pytest.fixture(scope="module")
-def stock(session_root: Path, embedded: Embedded) -> Iterator[Shelf]:
+def stock(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Shelf]:
     with sandboxes.folder(session_root) as root, sandboxes.sample_copy(embedded) as books:
         media = root / "media"
         (media / "2026").mkdir(parents=True)
@@ -255,15 +255,17 @@ HARMS: dict[str, tuple[Callable[[Path], object], str]] = {
 @pytest.mark.parametrize("harm", HARMS)
 def test_each_way_an_unpacked_file_can_differ_is_named(shelf: Shelf, tmp_path: Path, harm: str) -> None:
     state = _state(shelf.first)
-    places = files_verification.beside(state, tmp_path / "unpacked")
-    files_verification.unpack(shelf.sandbox.env(), state, places, lambda done, expected: None, durable=False)
-    assert files_verification.compare(state, places) == []
+    places = files_verification.drill_folders(state, tmp_path / "unpacked")
+    files_verification.unpack_files(
+        shelf.sandbox.env(), state, places, lambda done, expected: None, durable=False
+    )
+    assert files_verification.compare_unpacked_files(state, places) == []
     (root,) = state.roots
     do, words = HARMS[harm]
     do(places[root])
-    assert [(found.cause, found.sentence) for found in files_verification.compare(state, places)] == [
-        ("files", f"{root}/{words}")
-    ]
+    assert [
+        (found.cause, found.sentence) for found in files_verification.compare_unpacked_files(state, places)
+    ] == [("files", f"{root}/{words}")]
 
 
 def _tar(*members: tuple[str, bytes, str]) -> bytes:

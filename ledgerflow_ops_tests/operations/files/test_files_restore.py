@@ -18,7 +18,7 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.core.progress import FILES_STEPS, Step
 from ledgerflow_ops.core.restore.file_swap import SwapPhase
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.files import files_pairing, files_plan, files_restore
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
@@ -31,7 +31,7 @@ Tree = dict[str, tuple[str, int, str, bytes]]
 
 
 @pytest.fixture(scope="module")
-def books(embedded: Embedded) -> Iterator[Database]:
+def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
     with sandboxes.sample_copy(embedded) as database:
         yield database
 
@@ -97,7 +97,7 @@ def test_the_files_come_back_and_those_that_were_there_are_kept(sandbox: Sandbox
     assert list(dict.fromkeys(recorder.steps)) == list(FILES_STEPS)
     assert _beside(sandbox) == ["ledger media__before_a1", "settings.env__before_a1"]
     assert (sandbox.root / "books" / "settings.env__before_a1").read_text() == "DEBUG=yes\n"
-    assert files_pairing.settle(sandbox.env(), set(), set()) == []
+    assert files_pairing.settle_interrupted(sandbox.env(), set(), set()) == []
     notes = (sandbox.fields["files"][0] / "notes.txt").stat()
     assert notes.st_mtime_ns == next(
         entry.mtime_ns for entry in _files(manifest).entries if entry.path == "notes.txt"
@@ -117,12 +117,12 @@ def test_a_restore_is_taken_back_and_what_it_had_put_there_is_kept(
     assert take_back(sandbox.env(), "a1").phase is SwapPhase.TAKEN_BACK
     assert _tree(sandbox) == harmed
     assert _beside(sandbox) == ["ledger media__undone_a1", "settings.env__undone_a1"]
-    assert files_restore.swapped(sandbox.env(), "a1") is None
-    files_restore.drop(sandbox.env(), "a1")
+    assert files_restore.find_swapped(sandbox.env(), "a1") is None
+    files_restore.remove_previous_files(sandbox.env(), "a1")
     assert _beside(sandbox) == []
-    assert files_restore.taken_back(sandbox.env(), "a1") is None
+    assert files_restore.find_taken_back(sandbox.env(), "a1") is None
     with pytest.raises(LedgerError, match="There is no restore"):
-        files_restore.drop(sandbox.env(), "a1")
+        files_restore.remove_previous_files(sandbox.env(), "a1")
 
 
 def test_files_that_are_gone_altogether_come_back(sandbox: Sandbox, manifest: Manifest) -> None:
@@ -211,9 +211,9 @@ def test_laying_out_that_is_interrupted_removes_what_it_had_unpacked(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        files_restore.lay_out(sandbox.env(At(at=step, action=interrupt)), manifest, "a1", NOON)
+        files_restore.stage_files(sandbox.env(At(at=step, action=interrupt)), manifest, "a1", NOON)
     assert (_tree(sandbox), _beside(sandbox)) == (harmed, [])
-    assert files_restore.unfinished(sandbox.env()) == []
+    assert files_restore.unfinished_swaps(sandbox.env()) == []
     put_in_place(sandbox.env(), manifest, "a1", NOON)
 
 
@@ -250,12 +250,12 @@ def test_a_restore_killed_at_any_step_is_finished_or_undone(
     """On the side of its database: `undo` where that is still, or again, the one that was there."""
     wanted, harmed = _tree(sandbox), _harm(sandbox)
     _kill(sandbox, "files", where)
-    (interrupted,) = files_restore.unfinished(sandbox.env())
+    (interrupted,) = files_restore.unfinished_swaps(sandbox.env())
     swapping = interrupted.phase is SwapPhase.SWAPPING
     assert swapping == (where.startswith(("set", "put")))
-    assert files_pairing.settle(sandbox.env(), {RESTORE} if undo else set(), set()) == [RESTORE]
+    assert files_pairing.settle_interrupted(sandbox.env(), {RESTORE} if undo else set(), set()) == [RESTORE]
     assert _tree(sandbox) == (wanted if swapping and not undo else harmed)
-    assert files_restore.unfinished(sandbox.env()) == []
+    assert files_restore.unfinished_swaps(sandbox.env()) == []
     assert not [name for name in _beside(sandbox) if "__restoring_" in name]
     put_in_place(sandbox.env(), manifest, "again", NOON)
     assert _tree(sandbox) == wanted
@@ -266,9 +266,9 @@ def test_a_rollback_killed_at_any_step_is_finished(sandbox: Sandbox, manifest: M
     harmed = _harm(sandbox)
     put_in_place(sandbox.env(), manifest, RESTORE, NOON)
     _kill(sandbox, "take back", where)
-    assert files_pairing.settle(sandbox.env(), set(), set()) == [RESTORE]
+    assert files_pairing.settle_interrupted(sandbox.env(), set(), set()) == [RESTORE]
     assert _tree(sandbox) == harmed
-    assert files_restore.unfinished(sandbox.env()) == []
+    assert files_restore.unfinished_swaps(sandbox.env()) == []
 
 
 def test_files_that_somebody_has_put_there_meanwhile_are_not_renamed(
@@ -279,5 +279,5 @@ def test_files_that_somebody_has_put_there_meanwhile_are_not_renamed(
     media.mkdir()
     (media / "theirs").touch()
     with pytest.raises(LedgerError, match="Something else than this restore"):
-        files_pairing.settle(sandbox.env(), set(), set())
+        files_pairing.settle_interrupted(sandbox.env(), set(), set())
     assert [path.name for path in media.iterdir()] == ["theirs"]

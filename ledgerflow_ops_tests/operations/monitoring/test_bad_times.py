@@ -38,7 +38,7 @@ def built(root: Path, **fields: Any) -> EnvironmentContext:
 
 def figures(env: EnvironmentContext) -> dict[str, float]:
     """Every sample as it is scraped: name and labels, and the value."""
-    lines = prometheus_exposition.text(lambda: metrics.families(env.ctx)).splitlines()
+    lines = prometheus_exposition.text(lambda: metrics.metric_families(env.ctx)).splitlines()
     pairs = [line.rsplit(" ", 1) for line in lines if not line.startswith("#")]
     return {name: float(value) for name, value in pairs}
 
@@ -93,7 +93,7 @@ def test_a_backup_of_the_sample_is_no_proof_of_the_real_database(
     assert said(env, capfd).startswith("dev: NOTHING IS PROVEN. 1 dump(s) in the folder.\n")
     assert ("never", Level.CRITICAL) in kinds(env)
     assert not of(figures(env), "ledgerflow_recovery_point_timestamp_seconds", environment="dev")
-    assert health_checks.fresh(env).cause == "nothing proven"
+    assert health_checks.check_environment_freshness(env).cause == "nothing proven"
     shelves.put(env, NOON - timedelta(hours=1))
     assert "dev: newest proven backup is 1 h old" in said(env, capfd)
     assert "never" not in {kind for kind, _ in kinds(env)}
@@ -128,7 +128,7 @@ def _unreadable(env: EnvironmentContext, capfd: pytest.CaptureFixture[str]) -> N
     for name in ("backups", "recovery_point_timestamp_seconds", "pinned_backups", "last_backup_rows"):
         assert not of(found, f"ledgerflow_{name}", environment="dev"), "not known is not 0"
     assert of(found, "ledgerflow_backups", environment="prod"), "the others are told all the same"
-    assert "cannot be read" in report.write(env.ctx).read_text()
+    assert "cannot be read" in report.write_report(env.ctx).read_text()
 
 
 def test_a_damaged_manifest_is_one_bad_dump_and_hides_no_other(
@@ -143,7 +143,9 @@ def test_a_damaged_manifest_is_one_bad_dump_and_hides_no_other(
     found = figures(env)
     assert of(found, "ledgerflow_backups", environment="dev", state="bad") == [1.0]
     assert of(found, "ledgerflow_backups", environment="dev", state="valid") == [1.0]
-    [entry] = [one for one in environment_status.standing(env).backups() if one["file"] == name.dump]
+    [entry] = [
+        one for one in environment_status.read_folder_status(env).backups() if one["file"] == name.dump
+    ]
     assert (entry["state"], entry["day"]) == ("bad", None)
 
 
@@ -155,8 +157,8 @@ def test_evicted_files_are_not_local_and_not_gone(root: Path, capfd: pytest.Capt
     assert "NOT LOCAL" in said(env, capfd)
     found = figures(env)
     assert of(found, "ledgerflow_backups", environment="dev", state="not local") == [1.0]
-    assert environment_status.standing(env).days(1)[0].state == "not local"
-    assert report.write(env.ctx).exists()
+    assert environment_status.read_folder_status(env).days(1)[0].state == "not local"
+    assert report.write_report(env.ctx).exists()
 
 
 def test_a_clock_that_is_behind_is_a_question(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -166,7 +168,7 @@ def test_a_clock_that_is_behind_is_a_question(root: Path, capfd: pytest.CaptureF
     assert "IN THE FUTURE: is the clock right?" in said(env, capfd)
     found = figures(env)
     assert of(found, "ledgerflow_rpo_seconds", environment="dev") == [-400 * 86400.0]
-    assert report.write(env.ctx).exists()
+    assert report.write_report(env.ctx).exists()
 
 
 def test_a_database_that_is_down_keeps_nothing_from_being_told(
@@ -178,7 +180,7 @@ def test_a_database_that_is_down_keeps_nothing_from_being_told(
     assert words.startswith("dev: newest proven backup is 3 h old")
     assert "its server cannot be asked: 127.0.0.1:1/" in words
     assert of(figures(env), "ledgerflow_readable", environment="dev") == [1.0]
-    assert report.write(env.ctx).exists()
+    assert report.write_report(env.ctx).exists()
 
 
 @pytest.mark.parametrize("damage", [b"{", b'{"alerts": 3}', b"\xff\xfe", b"[]"])
@@ -196,7 +198,7 @@ def test_a_damaged_record_of_alerts_is_told_and_not_taken_for_none(
     assert of(found, "ledgerflow_readable", part="alerts") == [0.0]
     assert not of(found, "ledgerflow_open_alerts")
     assert not of(found, "ledgerflow_undelivered_alerts")
-    assert "cannot be read" in report.write(env.ctx).read_text()
+    assert "cannot be read" in report.write_report(env.ctx).read_text()
 
 
 def test_a_journal_that_cannot_be_read_is_told_in_the_figures(root: Path) -> None:
@@ -229,7 +231,7 @@ def test_pins_are_told_with_their_reason_also_one_that_cannot_be_read(
 def test_a_location_that_is_gone_is_told_with_its_reason(root: Path) -> None:
     env = built(root, archive_roots=[root / "archive"])
     shelves.put(env, NOON)
-    first, second = environment_status.standing(env).rooms
+    first, second = environment_status.read_folder_status(env).rooms
     assert first.space is not None
     assert (second.space, "is it mounted?" in second.trouble) == (None, True)
     assert len(of(figures(env), "ledgerflow_location_free_bytes", environment="dev")) == 1
@@ -241,7 +243,7 @@ def test_what_was_free_on_the_days_before_leads_to_the_day_it_is_full(
     """Ten days of a disk that loses a hundredth of what is free now on each."""
     env = built(root)
     shelves.put(env, NOON)
-    left = environment_status.standing(env).rooms[0].space
+    left = environment_status.read_folder_status(env).rooms[0].space
     assert left is not None
     step = left.free // 100
     rows = [
@@ -250,14 +252,14 @@ def test_what_was_free_on_the_days_before_leads_to_the_day_it_is_full(
     ]
     (root / "state").mkdir(exist_ok=True)
     (root / "state" / "disks.json").write_bytes(encode_sealed({"disks": {str(root / "backups"): rows}}))
-    [room] = environment_status.standing(env).rooms
+    [room] = environment_status.read_folder_status(env).rooms
     assert (len(room.history), room.history[-1]) == (11, (NOON.date(), left.free))
     assert room.full_at == datetime(2027, 3, 3, tzinfo=UTC)
     found = figures(env)
     assert of(found, "ledgerflow_location_full_timestamp_seconds", environment="dev") == [
         room.full_at.timestamp()
     ]
-    drawn = charts.room(room)
+    drawn = charts.free_space_chart(room)
     assert drawn is not None
     assert "forecast" in json.dumps(drawn.to_dict())
     assert "full about 2027-03-03" in said(env, capfd)
@@ -386,7 +388,7 @@ def test_figures_keep_the_conventions_of_exporters(root: Path) -> None:
     journal_file.append(
         env.ctx.settings.state_dir, {"what": "backup", "environment": "x'\"\n", "at": "never"}
     )
-    for family in metrics.families(env.ctx):
+    for family in metrics.metric_families(env.ctx):
         assert family.name.startswith("ledgerflow_")
         assert family.documentation.endswith(".")
         assert (family.type == "counter") is family.name.endswith("operations")
@@ -412,7 +414,7 @@ def test_what_keeps_the_watch_from_looking_is_a_finding(root: Path) -> None:
     def fails() -> list[Finding]:
         raise LedgerError("The disk is gone.", hint=Hint("Mount it."))
 
-    [finding] = status._tried("watch", env.environment, fails)
+    [finding] = status._findings_or_error("watch", env.environment, fails)
     assert (finding.level, finding.message, str(finding.hint)) == (
         Level.CRITICAL,
         "The disk is gone.",

@@ -13,7 +13,7 @@ from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.operations import identity
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.monitoring import disk_metrics, doctor
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import folder_of
@@ -26,7 +26,7 @@ _CHECK = {"name", "passed", "message", "hint", "severity", "cause"}
 
 
 @pytest.fixture(scope="module")
-def books(embedded: Embedded) -> Iterator[Database]:
+def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
     with sandboxes.sample_copy(embedded) as database:
         yield database
 
@@ -114,7 +114,7 @@ def test_tools_that_are_missing_or_too_old_are_found(sandbox: Sandbox) -> None:
     ("environment", "severity"), [(Environment.DEV, None), (Environment.PROD, Severity.WARN)]
 )
 def test_the_sample_is_loud_and_in_prod_a_warning(
-    root: Path, embedded: Embedded, environment: Environment, severity: Severity | None
+    root: Path, embedded: EmbeddedPostgres, environment: Environment, severity: Severity | None
 ) -> None:
     env = builders.env(root, environment=environment)
     env = sandboxes.with_settings(env, state_dir=embedded.state_dir)
@@ -183,7 +183,7 @@ def test_a_look_fires_no_login_trigger_where_it_can_be_helped(root: Path, databa
 
     env = Sandbox(root / "own", database).env()
     assert [one for one in doctor.examine(env.ctx, [env]) if one.cause == "login trigger"] == []
-    identity.identity(env, accept=True)
+    identity.check_identity(env, accept=True)
     _glance(env)
     assert fired() == 0
     run(quiet, "CREATE ROLE teller LOGIN PASSWORD 'x' IN ROLE pg_read_all_data, pg_monitor")
@@ -206,5 +206,5 @@ def test_a_look_fires_no_login_trigger_where_it_can_be_helped(root: Path, databa
 
 def _glance(env: EnvironmentContext) -> None:
     """What the daemon asks of a server every few minutes."""
-    assert disk_metrics.trouble(env) == ""
+    assert disk_metrics.connection_problem(env) == ""
     data_directory.data_folder(env.database())

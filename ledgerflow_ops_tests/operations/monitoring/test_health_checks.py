@@ -18,7 +18,7 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.monitoring.disk_forecast import Measurement
 from ledgerflow_ops.operations import catalog, summaries
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.monitoring import disk_metrics, environment_status, health_checks
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
@@ -176,7 +176,7 @@ def test_a_dump_dropped_in_by_hand_is_told_with_the_command_that_tries_it(env: E
     (found,) = health_checks.find_problems(env)
     assert told([found]) == [("foreign", "from_a_friend.dump", Level.WARNING)]
     assert str(found.hint) == "LEDGER_ENV=dev make restore-test FILE=from_a_friend.dump"
-    listed = {one.name.dump: one.state for one in summaries.listed(env)}
+    listed = {one.name.dump: one.state for one in summaries.list_dumps(env)}
     assert listed["from_a_friend.dump"] == "no manifest"
     assert health_checks.find_problems(at(env, MORNING + timedelta(days=1, hours=-2))) != []
     week = health_checks.find_problems(at(env, MORNING + timedelta(days=8)))
@@ -259,10 +259,10 @@ def test_a_part_that_breaks_is_a_finding_and_the_others_go_on(env: EnvironmentCo
     state = env.ctx.settings.state_dir
     (state / "servers").mkdir(exist_ok=True)
     (state / "servers" / "daemon.json").write_text('{"pid": 1, "started": 5, "address": ""}')
-    found = health_checks.machine(env.ctx)
+    found = health_checks.find_machine_problems(env.ctx)
     assert ("server", "daemon", Level.CRITICAL) in told(found)
     broken = replace(env.ctx, clock=_broken)
-    parts = health_checks.machine(broken)
+    parts = health_checks.find_machine_problems(broken)
     assert ("watch", "disks", Level.WARNING) in told(parts)
     assert ("server", "daemon", Level.CRITICAL) in told(parts)
     assert "RuntimeError: no clock today" in parts[0].message
@@ -322,24 +322,24 @@ def test_an_unreadable_folder_is_told_and_nothing_is_claimed_of_what_is_in_it(
 def test_disks_are_measured_and_remembered(root: Path) -> None:
     env = env_of(root, archive_roots=[root / "archive"])
     catalogs.days(env, NOON.date(), 2)
-    found = health_checks.machine(env.ctx)
+    found = health_checks.find_machine_problems(env.ctx)
     assert told(found) == [("away", str(root / "archive"), Level.WARNING)]
-    first, away = disk_metrics.measured(env.ctx)
+    first, away = disk_metrics.measure_disks(env.ctx)
     assert first.now is not None
     assert (first.now.total > first.now.free > 0, first.forecast) == (True, None)
     assert {"backups", "state"} <= set(first.holds)
     assert away.why
     for hours in range(0, 24 * 9, 2):
-        disks_found = disk_metrics.measured(at(env, MORNING + timedelta(hours=hours)).ctx)
+        disks_found = disk_metrics.measure_disks(at(env, MORNING + timedelta(hours=hours)).ctx)
     trend = disks_found[0].forecast
     assert trend is not None
     assert trend.days == 10
     size = (root / "state" / "disks.json").stat().st_size
     for hours in range(24 * 9, 24 * 60, 12):
-        disk_metrics.measured(at(env, MORNING + timedelta(hours=hours)).ctx)
+        disk_metrics.measure_disks(at(env, MORNING + timedelta(hours=hours)).ctx)
     assert (root / "state" / "disks.json").stat().st_size < 2 * size
     (root / "state" / "disks.json").write_bytes(b"rubbish")
-    assert disk_metrics.measured(env.ctx)[0].forecast is None
+    assert disk_metrics.measure_disks(env.ctx)[0].forecast is None
 
 
 @pytest.fixture
@@ -351,7 +351,7 @@ def small(root: Path) -> Iterator[Path]:
 def test_a_full_disk_is_told_before_the_next_backup_finds_it(root: Path, small: Path) -> None:
     env = env_of(root)
     catalogs.days(env, NOON.date(), 3)
-    found = health_checks.machine(env.ctx)
+    found = health_checks.find_machine_problems(env.ctx)
     assert told(found) == [("disk full", str(small), Level.CRITICAL)]
     late = health_checks.find_problems(
         at(builders.env(root, None, scheduled=True, rules=[]), NOON + timedelta(days=2))
@@ -359,7 +359,7 @@ def test_a_full_disk_is_told_before_the_next_backup_finds_it(root: Path, small: 
     assert {one.cause for one in late if one.kind in ("late", "rpo")} == {f"the disk of {small}"}
 
 
-def test_the_disk_of_a_server_on_this_machine_is_known(root: Path, embedded: Embedded) -> None:
+def test_the_disk_of_a_server_on_this_machine_is_known(root: Path, embedded: EmbeddedPostgres) -> None:
     here = builders.env(root, embedded.sample(Environment.TEST))
     assert disk_metrics.database_disk(here) == (embedded.cluster.data, "")
     elsewhere = builders.env(
@@ -379,12 +379,12 @@ def test_real_backups_are_watched_from_the_first_one_on(root: Path, database: Da
     assert (unproven.kind, unproven.level) == ("unproven", Level.CRITICAL)
     drill.drill(env, BackupName.of(manifest.dump.file))
     assert health_checks.find_problems(later) == []
-    kept = environment_status.standing(later).objectives
+    kept = environment_status.read_folder_status(later).objectives
     assert (kept.rpo_kept, kept.rto_kept, kept.coverage.share) == (True, True, 1)
 
 
 def test_measurements_know_the_files_of_a_disk(root: Path) -> None:
-    disk = disk_metrics.measured(env_of(root).ctx)[0]
+    disk = disk_metrics.measure_disks(env_of(root).ctx)[0]
     assert isinstance(disk.now, Measurement)
     facts = os.statvfs(root)
     assert disk.now.total_files == facts.f_files

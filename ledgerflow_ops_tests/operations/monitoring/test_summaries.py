@@ -46,7 +46,7 @@ def index(env: EnvironmentContext) -> Path:
 
 def age(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the clock that files are looked at by run ahead, so that all that is there counts as settled."""
-    monkeypatch.setattr(summaries, "_FRESH", 0)
+    monkeypatch.setattr(summaries, "_RECENT_NS", 0)
 
 
 def env_of(root: Path) -> EnvironmentContext:
@@ -140,9 +140,9 @@ def test_it_says_what_the_manifests_say_whatever_happens_to_the_files(
             change(env, number)
             clock.pause(_TICK)
             if look:
-                assert summaries.listed(env) == slow(env)
-        assert summaries.listed(env) == slow(env)
-        assert summaries.listed(env) == slow(env)
+                assert summaries.list_dumps(env) == slow(env)
+        assert summaries.list_dumps(env) == slow(env)
+        assert summaries.list_dumps(env) == slow(env)
     shutil.rmtree(root)
 
 
@@ -151,16 +151,16 @@ def test_what_has_not_changed_is_not_read_again(root: Path, monkeypatch: pytest.
     env = env_of(root)
     age(monkeypatch)
     catalogs.days(env, NOON.date(), 12)
-    first = summaries.listed(env)
+    first = summaries.list_dumps(env)
     assert len(first) == 12
     kept = json.loads(index(env).read_bytes())
     assert len(kept["records"]) == 12
     kept["records"][0][3] = 77
     _rewrite(index(env), kept)
-    assert [one.size for one in summaries.listed(env)] == [77, *(one.size for one in first[1:])]
+    assert [one.size for one in summaries.list_dumps(env)] == [77, *(one.size for one in first[1:])]
     name = first[0].name
     os.utime(folder_of(env).file(name.proof))
-    assert summaries.listed(env) == first
+    assert summaries.list_dumps(env) == first
 
 
 @pytest.mark.parametrize("count", [1, 12])
@@ -172,14 +172,14 @@ def test_a_forged_index_raises_nothing_that_is_relied_on(
     age(monkeypatch)
     *_, newest = catalogs.days(env, NOON.date(), count)
     catalogs.prove(env, newest, NOON, Verdict.BAD)
-    right = summaries.listed(env)
+    right = summaries.list_dumps(env)
     assert right[-1].state == "bad"
     whole = index(env).read_bytes()
     forged = whole.replace(b'"bad"', b'"valid"').replace(b"false,true,true", b"true,false,true")
     assert forged != whole, "the fault did not fire"
     fields = json.loads(forged)
     _rewrite(index(env), fields)
-    assert summaries.listed(env) == right
+    assert summaries.list_dumps(env) == right
     assert index(env).read_bytes() == whole, "and it is made again"
 
 
@@ -194,7 +194,7 @@ def test_what_was_changed_this_moment_is_read_again(root: Path) -> None:
     """Within its tick of the clock a file can change twice and show the same times."""
     env = env_of(root)
     catalogs.days(env, NOON.date(), 3)
-    assert len(summaries.listed(env)) == 3
+    assert len(summaries.list_dumps(env)) == 3
     assert (
         not list((env.ctx.settings.state_dir / "index").glob("dev-*"))
         or not json.loads(index(env).read_bytes())["records"]
@@ -208,7 +208,7 @@ def test_a_damaged_or_foreign_index_is_made_again(
     env = env_of(root)
     age(monkeypatch)
     catalogs.days(env, NOON.date(), 3)
-    right = summaries.listed(env)
+    right = summaries.list_dumps(env)
     file = index(env)
     good = file.read_bytes()
     fields = json.loads(good)
@@ -226,7 +226,7 @@ def test_a_damaged_or_foreign_index_is_made_again(
     else:
         file.unlink()
         file.mkdir()
-    assert summaries.listed(env) == right
+    assert summaries.list_dumps(env) == right
     if what != "a folder":
         assert file.read_bytes() == good
 
@@ -238,11 +238,11 @@ def test_a_reading_that_failed_is_not_kept(root: Path, monkeypatch: pytest.Monke
     name = BackupName.of(manifest.dump.file)
     whole = folder_of(env).read(name.manifest)
     folder_of(env).file(name.manifest).write_bytes(whole[:-9])
-    (found,) = summaries.listed(env)
+    (found,) = summaries.list_dumps(env)
     assert found.state == "bad"
     assert json.loads(index(env).read_bytes())["records"] == [] if _has_index(env) else True
     folder_of(env).file(name.manifest).write_bytes(whole)
-    (found,) = summaries.listed(env)
+    (found,) = summaries.list_dumps(env)
     assert found.state == "written"
 
 
@@ -261,7 +261,7 @@ for _ in range(20):
     (env.ctx.settings.state_dir / "index").mkdir(parents=True, exist_ok=True)
     for file in (env.ctx.settings.state_dir / "index").glob("dev-*.json"):
         file.unlink(missing_ok=True)
-    assert len(summaries.listed(env)) == 12
+    assert len(summaries.list_dumps(env)) == 12
 """
 
 
@@ -270,7 +270,7 @@ def test_several_processes_may_look_at_once(root: Path) -> None:
     catalogs.days(env, NOON.date(), 12)
     looking = [subprocess.Popen([sys.executable, "-c", _MANY, str(root)]) for _ in range(3)]
     assert [process.wait(60) for process in looking] == [0, 0, 0]
-    assert summaries.listed(env) == slow(env)
+    assert summaries.list_dumps(env) == slow(env)
     assert not list((env.ctx.settings.state_dir / "index").glob(".*"))
 
 
@@ -278,7 +278,7 @@ def test_a_state_folder_that_cannot_be_written_to_costs_only_time(root: Path) ->
     env = env_of(root)
     catalogs.days(env, NOON.date(), 2)
     env.ctx.settings.state_dir.write_bytes(b"a file, not a folder")
-    assert summaries.listed(env) == slow(env)
+    assert summaries.list_dumps(env) == slow(env)
 
 
 _KILLED = """
@@ -293,8 +293,8 @@ class Fatal(Recorder):
         if done == int(sys.argv[2]):
             os.kill(os.getpid(), signal.SIGKILL)
 
-summaries._FRESH = 0
-summaries.listed(builders.env(Path(sys.argv[1]), reporter=Fatal(), now=lambda: NOON))
+summaries._RECENT_NS = 0
+summaries.list_dumps(builders.env(Path(sys.argv[1]), reporter=Fatal(), now=lambda: NOON))
 """
 
 
@@ -308,14 +308,14 @@ def test_a_reading_that_is_killed_leaves_what_it_has_read(
     assert killed.returncode == -signal.SIGKILL, "the fault did not fire"
     assert len(json.loads(index(env).read_bytes())["records"]) == 500
     age(monkeypatch)
-    assert summaries.listed(env) == slow(env)
+    assert summaries.list_dumps(env) == slow(env)
     assert told.counts == [
         *((read, 520, "backups read") for read in range(501, 521)),
         (520, 520, "backups read"),
     ]
     told.counts.clear()
     assert len(json.loads(index(env).read_bytes())["records"]) == 520
-    assert len(summaries.listed(env)) == 520
+    assert len(summaries.list_dumps(env)) == 520
     assert told.counts == [], "and nothing is read twice"
 
 
@@ -326,10 +326,10 @@ def test_an_index_written_on_the_way_keeps_what_is_not_looked_at_yet(
     env = env_of(root)
     age(monkeypatch)
     catalogs.days(env, NOON.date(), 530)
-    right = summaries.listed(env)
+    right = summaries.list_dumps(env)
     for one in right[:515]:
         os.utime(folder_of(env).file(one.name.proof))
     killed = subprocess.run([sys.executable, "-c", _KILLED, str(root), "505"], check=False)
     assert killed.returncode == -signal.SIGKILL, "the fault did not fire"
     assert len(json.loads(index(env).read_bytes())["records"]) == 530
-    assert summaries.listed(env) == right
+    assert summaries.list_dumps(env) == right

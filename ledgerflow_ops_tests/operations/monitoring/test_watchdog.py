@@ -44,12 +44,12 @@ class Post:
         return OperationContext(settings, Recorder(), lambda: clock.now() + self.later)
 
     def found(self) -> set[tuple[str, str]]:
-        return {(one.finding.kind, one.finding.subject) for one in monitor.dog(self.ctx)}
+        return {(one.finding.kind, one.finding.subject) for one in monitor.run_watchdog(self.ctx)}
 
     def beat(self, ago: timedelta = timedelta(0)) -> None:
         """Signs of life of every watch, given a while ago (as the machine was awake)."""
-        for name in monitor.expected(self.ctx):
-            monitor.beat(self.ctx, name)
+        for name in monitor.expected_watches(self.ctx):
+            monitor.write_heartbeat(self.ctx, name)
             file = self.root / "state" / "heartbeats" / name
             facts = json.loads(file.read_text())
             file.write_text(json.dumps({**facts, "awake": facts["awake"] - ago.total_seconds()}))
@@ -99,7 +99,7 @@ def test_a_daemon_that_died_is_told_and_wakes(post: Post, daemon: Server) -> Non
 def test_a_daemon_whose_sensors_are_silent_is_told(post: Post, daemon: Server) -> None:
     post.later = LONG
     assert ("daemon", "silent") in post.found(), "not one sign of life"
-    post.beat(monitor.SILENT - timedelta(minutes=1))
+    post.beat(monitor.MAX_SILENCE - timedelta(minutes=1))
     assert ("daemon", "silent") not in post.found()
     post.beat(LONG)
     assert ("daemon", "silent") in post.found()
@@ -121,12 +121,12 @@ def test_the_daemons_own_watch_of_the_machine_misses_the_others(post: Post, daem
     post.beat()
     (post.root / "state" / "heartbeats" / "dev").unlink()
     (post.root / "state" / "heartbeats" / "machine").unlink()
-    found = monitor.machine(post.ctx)
+    found = monitor.watch_machine(post.ctx)
     [mute] = [one for one in found if one.kind == "daemon"]
     assert mute.message == "The daemon runs, but its sensors are silent: dev (never heard of)."
     assert [one.source for one in alerts.open_alerts(post.ctx)] == ["watchdog"]
-    monitor.beat(post.ctx, "dev")
-    assert monitor.machine(post.ctx) == []
+    monitor.write_heartbeat(post.ctx, "dev")
+    assert monitor.watch_machine(post.ctx) == []
     assert alerts.open_alerts(post.ctx) == []
     assert ("daemon", "silent") in post.found(), "of the machine's own watch only the watchdog can tell"
 
@@ -141,12 +141,12 @@ def test_the_smaller_servers_are_missed_as_well(post: Post, name: str, words: st
     settings = post.ctx.settings.model_copy(update={"viewers_port": 3001})
     [found] = [
         one
-        for one in health_checks.machine(OperationContext(settings, clock=clock.now))
+        for one in health_checks.find_machine_problems(OperationContext(settings, clock=clock.now))
         if one.kind == "server"
     ]
     assert (found.subject, found.level) == (name, Level.WARNING)
     assert found.message == f"The {words} was started and does not run any more."
-    asked = [one for one in health_checks.machine(post.ctx) if one.kind == "server"]
+    asked = [one for one in health_checks.find_machine_problems(post.ctx) if one.kind == "server"]
     assert [one.subject for one in asked] == (["metrics"] if name == "metrics" else [])
 
 
@@ -157,7 +157,7 @@ def test_a_daemon_that_has_just_started_is_given_time(post: Post, daemon: Server
 def test_time_that_the_machine_slept_is_no_silence(post: Post) -> None:
     post.beat()
     post.later = timedelta(hours=8)  # the clock went on, the count of seconds awake did not
-    silence = monitor.silence(post.ctx, "dev")
+    silence = monitor.heartbeat_age(post.ctx, "dev")
     assert silence is not None
     assert silence < timedelta(minutes=1)
 
@@ -165,7 +165,7 @@ def test_time_that_the_machine_slept_is_no_silence(post: Post) -> None:
 def test_after_a_boot_the_clock_has_to_do(post: Post) -> None:
     post.beat(-timedelta(days=400))
     post.later = LONG
-    silence = monitor.silence(post.ctx, "dev")
+    silence = monitor.heartbeat_age(post.ctx, "dev")
     assert silence is not None
     assert timedelta(minutes=29) < silence < timedelta(minutes=31)
 
@@ -174,7 +174,7 @@ def test_after_a_boot_the_clock_has_to_do(post: Post) -> None:
 def test_a_sign_of_life_that_cannot_be_read_is_none(post: Post, text: str) -> None:
     post.beat()
     (post.root / "state" / "heartbeats" / "dev").write_text(text)
-    assert monitor.silence(post.ctx, "dev") is None
+    assert monitor.heartbeat_age(post.ctx, "dev") is None
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_sign_of_life_that_cannot_be_read_is_none(post: Post, text: str) -> No
 )
 def test_an_environment_that_cannot_be_looked_at_is_told_as_such(post: Post, error: Exception) -> None:
     """What was known of it stands meanwhile, and the next one is looked at all the same."""
-    monitor.dog(post.ctx)
+    monitor.run_watchdog(post.ctx)
     known = post.found()
     assert known
     times = iter(range(100))
@@ -193,7 +193,7 @@ def test_an_environment_that_cannot_be_looked_at_is_told_as_such(post: Post, err
         return datetime.now(UTC)
 
     ctx = post.ctx
-    found = monitor.environment(
+    found = monitor.watch_environment(
         OperationContext(ctx.settings, ctx.reporter, unsteady), Environment.DEV
     ).findings
     [trouble] = found

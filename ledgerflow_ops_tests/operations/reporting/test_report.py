@@ -21,7 +21,7 @@ from ledgerflow_ops.core.monitoring import expected_ranges
 from ledgerflow_ops.core.restore.database_names import DatabaseMark, DatabaseRole, SiblingDatabase
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.monitoring import environment_status
-from ledgerflow_ops.operations.monitoring.disk_space import Room
+from ledgerflow_ops.operations.monitoring.disk_space import LocationSpace
 from ledgerflow_ops.operations.reporting import charts, report
 from ledgerflow_ops.operations.reporting.status import Incident, Overview, Status
 from ledgerflow_ops_tests import builders, needs
@@ -82,7 +82,7 @@ def test_it_is_drawn_whole_in_a_browser_and_asks_nobody_anything(
     env: EnvironmentContext, browser: Browser, tmp_path: Path
 ) -> None:
     name = shelves.put(env, NOON - timedelta(days=2, hours=1), size=shelves.SIZE, rung=Rung.READABLE)
-    file = report.write(env.ctx)
+    file = report.write_report(env.ctx)
     seen = opened(browser, file, tmp_path / "report.png")
     assert seen.asked == [file.as_uri()], "nothing but itself"
     assert seen.complaints == []
@@ -104,7 +104,7 @@ def test_on_a_phone_the_words_of_an_incident_need_no_scrolling_and_the_calendar_
 ) -> None:
     shelves.put(env, NOON - timedelta(hours=1), rung=Rung.HASHED, verdict=Verdict.BAD)
     page = browser.new_page(viewport={"width": 390, "height": 800})
-    page.goto(report.write(env.ctx).as_uri())
+    page.goto(report.write_report(env.ctx).as_uri())
     page.locator("svg.marks").first.wait_for(timeout=20_000)
     incidents = page.locator("section", has_text="Open incidents")
     assert incidents.evaluate("it => it.scrollWidth - it.clientWidth") <= 0
@@ -117,12 +117,12 @@ def test_on_a_phone_the_words_of_an_incident_need_no_scrolling_and_the_calendar_
 
 
 def test_it_is_the_owners_alone_and_takes_the_place_of_the_last(env: EnvironmentContext) -> None:
-    first = report.write(env.ctx)
+    first = report.write_report(env.ctx)
     before = first.stat().st_ino
-    second = report.write(env.ctx)
+    second = report.write_report(env.ctx)
     assert (first, second.stat().st_mode & 0o777) == (second, 0o600)
     assert second.stat().st_ino != before, "written beside it and renamed"
-    assert [file.name for file in second.parent.iterdir()] == [report.NAME]
+    assert [file.name for file in second.parent.iterdir()] == [report.FILE_NAME]
     assert second.parent.stat().st_mode & 0o077 == 0
 
 
@@ -137,7 +137,7 @@ def test_words_from_outside_are_shown_as_words(root: Path, browser: Browser) -> 
     rows = [[(NOON - timedelta(days=days)).isoformat(), 5, 9, 1, 1] for days in range(5)]
     state.mkdir(parents=True)
     (state / "disks.json").write_bytes(encode_sealed({"disks": {place: rows}}))
-    seen = opened(browser, report.write(env.ctx))
+    seen = opened(browser, report.write_report(env.ctx))
     assert (seen.title, seen.complaints, len(seen.asked)) == ("Backups of LedgerFlow", [], 1)
     assert seen.charts == 5, "with the room, whose title is the folder"
     assert f"{place}/dev" in seen.text
@@ -162,14 +162,14 @@ def test_a_hostile_name_is_shown_as_a_name_in_every_place(env: EnvironmentContex
                 *others,
                 replace(oldest, name=BackupName(evil("waiting")), restored_at=NOON - timedelta(days=99)),
             ),
-            rooms=(Room(evil("folder"), evil("home"), None, evil("room")),),
+            rooms=(LocationSpace(evil("folder"), evil("home"), None, evil("room")),),
         ),
         (wrong("incident"),),
         (SiblingDatabase(evil("kept"), mark, None),),
     )
     test = Status(replace(test.standing, trouble=LedgerError(evil("trouble"), hint=NO_HINT)))
     overview = Overview(NOON, (prod, test, dev), (wrong("machine"),))
-    seen = opened(browser, report.write(env.ctx, overview))
+    seen = opened(browser, report.write_report(env.ctx, overview))
     assert (seen.title, seen.complaints, len(seen.asked)) == ("Backups of LedgerFlow", [], 1)
     for place in ("newest", "waiting", "folder", "room", "incident", "machine", "kept", "trouble"):
         assert evil(place) in seen.text, place
@@ -179,7 +179,7 @@ def test_a_hostile_name_is_shown_as_a_name_in_every_place(env: EnvironmentContex
 
 def test_with_nothing_at_all_it_says_so(root: Path, browser: Browser) -> None:
     env = builders.env(root, now=lambda: NOON)
-    file = report.write(env.ctx)
+    file = report.write_report(env.ctx)
     seen = opened(browser, file)
     assert (seen.charts, seen.complaints) == (0, [])
     assert seen.text.count("nothing is proven") == 3
@@ -191,12 +191,12 @@ def test_with_nothing_at_all_it_says_so(root: Path, browser: Browser) -> None:
 def test_a_young_history_is_drawn_as_far_as_it_goes(root: Path, days: int) -> None:
     env = builders.env(root, now=lambda: NOON, scheduled=True)
     shelves.days(env, NOON, days, shelves.plain)
-    found = environment_status.standing(env)
-    size = charts.figure(found, "size", "Size")
+    found = environment_status.read_folder_status(env)
+    size = charts.figure_chart(found, "size", "Size")
     assert (size is None) is (days < 2)
-    assert "svg" in charts.picture(charts.calendar([found]), "calendar")
-    assert charts.restores([found]) is not None
-    assert report.write(env.ctx).stat().st_size > 500_000
+    assert "svg" in charts.markdown_image(charts.calendar_chart([found]), "calendar")
+    assert charts.restore_chart([found]) is not None
+    assert report.write_report(env.ctx).stat().st_size > 500_000
 
 
 def test_what_is_outside_of_its_band_is_marked(root: Path) -> None:
@@ -204,8 +204,8 @@ def test_what_is_outside_of_its_band_is_marked(root: Path) -> None:
     for number in range(20, 0, -1):
         shelves.put(env, NOON - timedelta(days=number), size=300_000)
     shelves.put(env, NOON, size=100_000)
-    found = environment_status.standing(env)
-    chart = charts.figure(found, "size", "Size")
+    found = environment_status.read_folder_status(env)
+    chart = charts.figure_chart(found, "size", "Size")
     assert chart is not None
     drawn = chart.to_dict()
     [points] = [rows for rows in drawn["datasets"].values() if rows and "judged" in rows[0]]
@@ -216,24 +216,24 @@ def test_what_is_outside_of_its_band_is_marked(root: Path) -> None:
 def test_what_was_never_restored_has_no_restore_time_to_draw(root: Path) -> None:
     env = builders.env(root, now=lambda: NOON, scheduled=True)
     shelves.put(env, NOON, rung=None)
-    assert charts.restores([environment_status.standing(env)]) is None
-    assert report.write(env.ctx).exists()
+    assert charts.restore_chart([environment_status.read_folder_status(env)]) is None
+    assert report.write_report(env.ctx).exists()
 
 
 def test_the_objective_is_drawn_where_it_is_near(root: Path) -> None:
     for minutes, drawn in ((60, False), (0.05, True)):
         env = builders.env(root, now=lambda: NOON, rto_minutes=minutes)
         shelves.put(env, NOON, rto=2.0)
-        chart = charts.restores([environment_status.standing(env)])
+        chart = charts.restore_chart([environment_status.read_folder_status(env)])
         assert chart is not None
         assert ("layer" in chart.to_dict()) is drawn
 
 
 def test_where_it_cannot_be_written_that_is_told(root: Path, env: EnvironmentContext) -> None:
-    report.folder(env.ctx).parent.mkdir(exist_ok=True)
-    report.folder(env.ctx).write_text("in the way")
+    report.reports_folder(env.ctx).parent.mkdir(exist_ok=True)
+    report.reports_folder(env.ctx).write_text("in the way")
     with pytest.raises(LedgerError) as error:
-        report.write(env.ctx)
+        report.write_report(env.ctx)
     assert error.value.hint
 
 

@@ -13,7 +13,7 @@ from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.reporting import status, status_screen
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON, folder_of
@@ -45,7 +45,7 @@ _STANDING = {
 
 
 @pytest.fixture(scope="module")
-def sandbox(session_root: Path, embedded: Embedded) -> Iterator[Sandbox]:
+def sandbox(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Sandbox]:
     """A folder with one of each kind of dump: proven, merely written, bad, without a manifest."""
     with sandboxes.folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
         sandbox = Sandbox(root, database)

@@ -151,7 +151,7 @@ def test_a_database_that_is_there_is_not_replaced_until_somebody_calls_it_bad(fi
     assert restored.bad is None
     assert incident.primary.endswith("was said to be bad.")
     assert restored.before is not None
-    assert [one.name for one in restore_leftovers.kept(field.env())] == [restored.before]
+    assert [one.name for one in restore_leftovers.previous_databases(field.env())] == [restored.before]
     assert f"make discard NAME={restored.before}" in "\n".join(incident.todo)
 
 

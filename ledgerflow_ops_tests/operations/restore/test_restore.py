@@ -22,7 +22,7 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.cleanup import restore_leftovers
 from ledgerflow_ops.operations.restore import restore, rollback
-from ledgerflow_ops.operations.restore.target_inspection import inspect
+from ledgerflow_ops.operations.restore.target_inspection import inspect_target
 from ledgerflow_ops.operations.retention import pins
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import Recorder
@@ -90,14 +90,14 @@ def test_force_takes_a_proven_pinned_safety_backup_and_keeps_the_old_database(fi
     assert restored.safety is not None
     entry = catalog.entry(field.env(), BackupName.of(restored.safety))
     assert entry.state == "valid"
-    assert "safety backup before the restore" in pins.pinned(field.env(), entry.name)
-    assert "being restored" in pins.pinned(field.env(), BackupName.of("first.dump"))
+    assert "safety backup before the restore" in pins.pin_reason(field.env(), entry.name)
+    assert "being restored" in pins.pin_reason(field.env(), BackupName.of("first.dump"))
     assert entry.manifest is not None
     assert entry.manifest.seal.tables == before.tables
     assert restored.before is not None
     with pytest.raises(LedgerError, match="not currently accepting connections"):
         field.seal(restored.before)
-    assert [one.name for one in restore_leftovers.kept(field.env())] == [restored.before]
+    assert [one.name for one in restore_leftovers.previous_databases(field.env())] == [restored.before]
 
 
 def test_rollback_swaps_back_and_again(field: Field) -> None:
@@ -213,14 +213,14 @@ def test_a_prepared_transaction_refuses_before_anything_is_done(field: Field) ->
             connection.execute(statement)
         for refused in (
             field.restore,
-            lambda: rollback.plan_rollback(field.env(), inspect(field.env()), force=True),
+            lambda: rollback.plan_rollback(field.env(), inspect_target(field.env()), force=True),
         ):
             with pytest.raises(Refused, match="1 prepared transaction") as refusal:
                 refused()
             (command,) = re.findall(r"ROLLBACK PREPARED .*;", str(refusal.value.hint))
         assert field.sandbox.files().keys() == files.keys(), "no safety backup either"
         connection.execute(command)
-    assert inspect(field.env()).target.prepared == ()
+    assert inspect_target(field.env()).target.prepared == ()
 
 
 def test_of_a_database_that_is_gone_they_come_from_the_manifest(field: Field) -> None:
@@ -408,7 +408,7 @@ def test_a_log_that_is_gone_afterwards_is_told(field: Field) -> None:
 
 def test_a_dry_run_touches_nothing_and_gives_every_reason_at_once(field: Field) -> None:
     before, files = field.seal(), field.sandbox.files()
-    plan = restore.prepare(
+    plan = restore.prepare_restore(
         field.env(), RestoreRequest(environment=Environment.DEV, file="first.dump", force=True)
     ).plan
     assert plan.refusals == ()
@@ -416,7 +416,7 @@ def test_a_dry_run_touches_nothing_and_gives_every_reason_at_once(field: Field) 
         "take", "restore", "compare", "ANALYZE", "carry", "swap", "check"
     ]  # fmt: skip
     with psycopg.connect(**field.database.parameters):  # type: ignore[arg-type]
-        refused = restore.prepare(
+        refused = restore.prepare_restore(
             field.env(), RestoreRequest(environment=Environment.DEV, file="first.dump")
         ).plan
     assert [reason.cause for reason in refused.refusals] == ["sessions", "not empty"]

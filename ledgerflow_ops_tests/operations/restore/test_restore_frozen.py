@@ -85,7 +85,7 @@ def test_a_restore_whose_server_stops_before_the_swap_ends_and_the_live_database
     assert "stopped (SIGSTOP)" in told.hint
     frozen.go_on()
     assert lasting.seal() == before
-    assert restore_leftovers.kept(lasting.env()) == []
+    assert restore_leftovers.previous_databases(lasting.env()) == []
     restore_leftovers.sweep(lasting.env())
     assert lasting.names() == [lasting.name]
 
@@ -194,7 +194,9 @@ def test_a_swap_that_is_stopped_in_its_commit_is_open_and_files_follow_their_dat
         rollback.rollback(env, RollbackRequest(environment="dev", force=True))
     _standby(frozen.server, "")
     frozen.go_on()
-    assert until(lambda: len(restore_leftovers.kept(env)) == 1), "it was committed, and its end went unheard"
+    assert until(lambda: len(restore_leftovers.previous_databases(env)) == 1), (
+        "it was committed, and its end went unheard"
+    )
     assert not paired.is_old()
     restore_leftovers.sweep(env)
     assert file.read_bytes() == b"of the backup"

@@ -57,10 +57,10 @@ def test_a_restore_killed_at_any_step_leaves_one_whole_database_and_the_next_one
     assert set(told) <= {"old", "new", *(one for one in told if "terminat" in one or "does not" in one)}
     if where in _SWAPPED:
         assert is_first(field)
-        assert [one.mark.role for one in restore_leftovers.kept(field.env())] == ["before"]
+        assert [one.mark.role for one in restore_leftovers.previous_databases(field.env())] == ["before"]
     else:
         assert field.seal() == before
-        assert restore_leftovers.kept(field.env()) == []
+        assert restore_leftovers.previous_databases(field.env()) == []
     restored = field.restore()
     assert restored.bad is None
     assert is_first(field)
@@ -75,7 +75,7 @@ def test_a_rollback_killed_at_any_step_is_done_or_not_begun(field: Field, where:
     done = where is Step.JOURNAL
     assert field.is_old() is done
     assert (field.seal() == before) is done
-    kept = [one.name for one in restore_leftovers.kept(field.env())]
+    kept = [one.name for one in restore_leftovers.previous_databases(field.env())]
     assert len(kept) == 1
     assert (kept == [restored.before]) is not done
     assert field.restore().bad is None

@@ -65,13 +65,13 @@ def test_both_come_back_and_go_back_together(field: Field) -> None:
         rollback.rollback(field.env(), RollbackRequest(environment="dev"))
     assert "make restore-force FILE=first.dump" in refusal.value.hint
     assert state(field) == "old"
-    for one in restore_leftovers.kept(field.env()):
+    for one in restore_leftovers.previous_databases(field.env()):
         restore_leftovers.discard(field.env(), one.name)
     assert beside(field) == []
 
 
 def test_the_plan_says_so(field: Field) -> None:
-    plan = restore.prepare(
+    plan = restore.prepare_restore(
         field.env(), RestoreRequest(environment=Environment.DEV, file="first.dump", force=True)
     ).plan
     assert any("unpack 2 files" in action.what for action in plan.actions)
@@ -164,7 +164,7 @@ def test_roots_that_are_not_listed_here_are_refused(field: Field) -> None:
 
 def test_another_environments_files_are_never_put_in_place(field: Field) -> None:
     env = sandboxes.env_of(Environment.TEST, field.sandbox.root, field.server.books("tests_own"))
-    identity.identity(env, accept=True)
+    identity.check_identity(env, accept=True)
     restored = restore.restore(
         env,
         RestoreRequest(environment=Environment.TEST, file="first.dump", from_env=Environment.DEV, force=True),

@@ -227,7 +227,7 @@ def test_an_unknown_database_with_data_in_it_is_not_overwritten_until_somebody_s
         restore.restore(sandbox.env(), RestoreRequest(environment=DEV, file="first.dump", force=True))
     assert "make identity ACCEPT=1" in refusal.value.hint
     assert targets.sealed(other) == before
-    identity.identity(sandbox.env(), accept=True)
+    identity.check_identity(sandbox.env(), accept=True)
     assert (
         restore.restore(sandbox.env(), RestoreRequest(environment=DEV, file="first.dump", force=True)).bad
         is None

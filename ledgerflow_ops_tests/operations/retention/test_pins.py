@@ -30,13 +30,15 @@ def env(root: Path) -> EnvironmentContext:
 
 
 def test_a_pinned_backup_stays_until_it_is_unpinned(env: EnvironmentContext) -> None:
-    made = pins.order(env, OLD, "year-end closing")
+    made = pins.pin_on_request(env, OLD, "year-end closing")
     assert (made.reason, made.until, made.who) == ("year-end closing", None, "tests")
-    assert BackupName.of(OLD).stem not in rotate.carry_out(env, RotateRequest(carry_out=True)).removed
-    assert pins.listed(env) == [made]
+    assert (
+        BackupName.of(OLD).stem not in rotate.carry_out_rotation(env, RotateRequest(carry_out=True)).removed
+    )
+    assert pins.active_pins(env) == [made]
     assert pins.unpin(env, OLD) == OLD
-    assert pins.listed(env) == []
-    assert rotate.carry_out(env, RotateRequest(carry_out=True)).removed == (BackupName.of(OLD).stem,)
+    assert pins.active_pins(env) == []
+    assert rotate.carry_out_rotation(env, RotateRequest(carry_out=True)).removed == (BackupName.of(OLD).stem,)
     noted = [
         (entry["what"], entry["file"], entry["reason"])
         for entry in journal_file.entries(env.ctx.settings.state_dir)
@@ -48,7 +50,7 @@ def test_a_pinned_backup_stays_until_it_is_unpinned(env: EnvironmentContext) -> 
 def test_what_a_rotation_has_just_removed_is_not_said_to_be_pinned(env: EnvironmentContext) -> None:
     """It was found, and gone before the pin was written."""
     name = BackupName.of(OLD)
-    assert name.stem in rotate.carry_out(env, RotateRequest(carry_out=True)).removed
+    assert name.stem in rotate.carry_out_rotation(env, RotateRequest(carry_out=True)).removed
     with pytest.raises(Refused, match="is gone: a rotation removed it a moment ago"):
         pins.pin(env, name, "wanted")
     assert not folder_of(env).taken(name.pin)
@@ -69,7 +71,7 @@ def test_what_a_rotation_has_just_removed_is_not_said_to_be_pinned(env: Environm
 def test_a_pin_holds_to_the_end_of_the_day_in_the_environments_zone(
     env: EnvironmentContext, until: str, end: datetime | None
 ) -> None:
-    made = pins.order(env, OLD, "a reason", until)
+    made = pins.pin_on_request(env, OLD, "a reason", until)
     assert made.until == end
     assert made.holds(NOON)
 
@@ -92,9 +94,9 @@ def test_an_end_that_cannot_be_is_refused_and_nothing_is_pinned(
     env: EnvironmentContext, until: str, said: str
 ) -> None:
     with pytest.raises(SettingsError, match=re.escape(said)) as told:
-        pins.order(env, OLD, "a reason", until)
+        pins.pin_on_request(env, OLD, "a reason", until)
     assert "UNTIL=2027-01-31" in told.value.hint
-    assert pins.listed(env) == []
+    assert pins.active_pins(env) == []
     [noted] = journal_file.entries(env.ctx.settings.state_dir)
     assert (noted["what"], noted["result"]) == ("pin", "refused")
 
@@ -115,31 +117,31 @@ def test_a_pin_without_a_backup_or_a_reason_says_so(
     env: EnvironmentContext, file: str, reason: str, said: str, hint: str
 ) -> None:
     with pytest.raises(SettingsError) as told:
-        pins.order(env, file, reason)
+        pins.pin_on_request(env, file, reason)
     assert said in told.value.message
     assert hint in told.value.hint
     assert told.value.exit_code == 2
-    assert pins.listed(env) == []
+    assert pins.active_pins(env) == []
 
 
 def test_a_day_and_latest_name_a_backup_as_well(env: EnvironmentContext) -> None:
-    assert pins.order(env, "2026-11-01", "a reason").file == OLD
-    assert pins.order(env, "latest", "a reason").file == "ledgerflow_dev_20261123_120000.dump"
-    assert len(pins.listed(env)) == 2
+    assert pins.pin_on_request(env, "2026-11-01", "a reason").file == OLD
+    assert pins.pin_on_request(env, "latest", "a reason").file == "ledgerflow_dev_20261123_120000.dump"
+    assert len(pins.active_pins(env)) == 2
 
 
 def test_a_longer_pin_is_not_shortened_by_the_way(env: EnvironmentContext) -> None:
-    pins.order(env, OLD, "for good")
+    pins.pin_on_request(env, OLD, "for good")
     with pytest.raises(Refused, match="is pinned without an end already: for good") as told:
-        pins.order(env, OLD, "for a week", "7d")
+        pins.pin_on_request(env, OLD, "for a week", "7d")
     assert f"make unpin FILE={OLD}" in told.value.hint
-    assert [one.reason for one in pins.listed(env)] == ["for good"]
+    assert [one.reason for one in pins.active_pins(env)] == ["for good"]
 
 
 def test_a_shorter_pin_is_made_longer(env: EnvironmentContext) -> None:
-    pins.order(env, OLD, "for a week", "7d")
-    assert pins.order(env, OLD, "for a year", "365d").until == NOON + timedelta(days=365)
-    assert [one.reason for one in pins.listed(env)] == ["for a year"]
+    pins.pin_on_request(env, OLD, "for a week", "7d")
+    assert pins.pin_on_request(env, OLD, "for a year", "365d").until == NOON + timedelta(days=365)
+    assert [one.reason for one in pins.active_pins(env)] == ["for a year"]
 
 
 def test_unpin_says_what_it_cannot(env: EnvironmentContext) -> None:
@@ -156,9 +158,9 @@ def test_unpin_says_what_it_cannot(env: EnvironmentContext) -> None:
 
 def test_a_pin_that_has_ended_is_not_listed_one_that_cannot_be_read_is(env: EnvironmentContext) -> None:
     pins.pin(env, BackupName.of(OLD), "over", NOON - timedelta(seconds=1))
-    assert pins.listed(env) == []
+    assert pins.active_pins(env) == []
     (folder_of(env).path / OLD.replace(".dump", ".pin.json")).write_bytes(b"{}")
-    [found] = pins.listed(env)
+    [found] = pins.active_pins(env)
     assert found.file == OLD
     assert "changed or cut" in found.reason
     assert pins.unpin(env, OLD) == OLD
@@ -170,5 +172,5 @@ def test_what_is_just_being_removed_cannot_be_pinned(env: EnvironmentContext) ->
         locks.alone(env.ctx.settings.state_dir, Environment.DEV, stem),
         pytest.raises(Busy, match="just being removed by a rotation of dev"),
     ):
-        pins.order(env, OLD, "too late")
-    assert pins.listed(env) == []
+        pins.pin_on_request(env, OLD, "too late")
+    assert pins.active_pins(env) == []

@@ -23,7 +23,7 @@ from ledgerflow_ops.operations import backup_lock, catalog, removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops.operations.retention import pins, rotate
-from ledgerflow_ops.operations.retention.rotate import Done
+from ledgerflow_ops.operations.retention.rotate import RotationResult
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON, Recorder, folder_of, history_of
 from ledgerflow_ops_tests.fakes import sandboxes
@@ -54,14 +54,14 @@ class Ground:
     def week(self, first: int = 7) -> list[Manifest]:
         return [self.put(days) for days in range(first, -1, -1)]
 
-    def rotate(self, confirmed: str = "") -> Done:
-        return rotate.carry_out(self.env, RotateRequest(carry_out=True, confirm=confirmed))
+    def rotate(self, confirmed: str = "") -> RotationResult:
+        return rotate.carry_out_rotation(self.env, RotateRequest(carry_out=True, confirm=confirmed))
 
     def told(self) -> list[str]:
         """What a rotation says."""
         recorder = Recorder()
         env = builders.env(self.root, now=lambda: self.now, reporter=recorder, **self.fields)
-        rotate.carry_out(env, RotateRequest(carry_out=True))
+        rotate.carry_out_rotation(env, RotateRequest(carry_out=True))
         return recorder.said
 
 
@@ -92,7 +92,7 @@ class TestGoing:
         assert done.removed == (stem(old),)
         assert not called(sandbox, old)
         assert sandbox.store.stems() == sorted(stem(made) for made in rest)
-        [past] = removal_history.past(sandbox.env)
+        [past] = removal_history.removed_backups(sandbox.env)
         assert (past.name.stem, past.state, past.proven) == (stem(old), "valid", True)
         assert (past.day, past.rows, past.rto_seconds) == (date(2026, 11, 15), 3, 1.5)
         kept = history_of(sandbox.env)
@@ -116,7 +116,7 @@ class TestGoing:
         assert again.removed == ()
         assert sandbox.store.names() == names
         assert again.days == (date(2026, 11, 15),), "a day is told until it is wiped"
-        removal_history.wiped(sandbox.env, again.days)
+        removal_history.mark_wiped(sandbox.env, again.days)
         assert sandbox.rotate().days == ()
 
     def test_a_day_that_has_another_backup_is_not_wiped(self, sandbox: Ground) -> None:
@@ -242,7 +242,7 @@ class TestNeverTouched:
             **sandbox.fields,
         )
         with pytest.raises(KeyboardInterrupt):
-            rotate.carry_out(dying, RotateRequest(carry_out=True))
+            rotate.carry_out_rotation(dying, RotateRequest(carry_out=True))
         name = BackupName(stem(old))
         kept = history_of(sandbox.env).path / name.manifest
         shutil.copyfile(kept, sandbox.store.path / name.manifest)
@@ -251,12 +251,12 @@ class TestNeverTouched:
         assert (done.removed, done.finished) == ((), ())
         assert {".dump", ".manifest.json", ".pin.json"} <= called(sandbox, old)
         assert catalog.entry(sandbox.env, name).is_backup
-        assert not removal_history.unfinished(sandbox.env)
+        assert not removal_history.unfinished_removals(sandbox.env)
 
     def test_a_backup_in_use(self, sandbox: Ground) -> None:
         old, older = sandbox.put(8), sandbox.put(9)
         sandbox.week()
-        with backup_lock.held(sandbox.env, BackupName(stem(old)), "drill"):
+        with backup_lock.hold_backup(sandbox.env, BackupName(stem(old)), "drill"):
             done = sandbox.rotate()
         assert done.removed == (stem(older),)
         [told] = [one for one in done.planned.plan.decisions if one.name == stem(old)]
@@ -266,12 +266,12 @@ class TestNeverTouched:
     def test_one_that_is_taken_into_use_after_the_plan(self, sandbox: Ground) -> None:
         old = sandbox.put(8)
         sandbox.week()
-        held = backup_lock.held(sandbox.env, BackupName(stem(old)), "restore")
+        held = backup_lock.hold_backup(sandbox.env, BackupName(stem(old)), "restore")
         recorder = sandboxes.At(at=Step.NOTE)
         sandbox.put(9)  # goes first; while it does, the other is taken into use
         recorder.action = held.__enter__
         env = builders.env(sandbox.root, now=lambda: NOON, reporter=recorder, **sandbox.fields)
-        done = rotate.carry_out(env, RotateRequest(carry_out=True))
+        done = rotate.carry_out_rotation(env, RotateRequest(carry_out=True))
         held.__exit__(None, None, None)
         assert recorder.fired
         assert list(done.left) == [stem(old)]
@@ -285,7 +285,7 @@ class TestNeverTouched:
         action = lambda: pins.pin(sandbox.env, BackupName(stem(old)), "just now")  # noqa: E731
         recorder = sandboxes.At(at=Step.NOTE, action=action)
         env = builders.env(sandbox.root, now=lambda: NOON, reporter=recorder, **sandbox.fields)
-        assert rotate.carry_out(env, RotateRequest(carry_out=True)).left == {
+        assert rotate.carry_out_rotation(env, RotateRequest(carry_out=True)).left == {
             stem(old): "pinned meanwhile: just now"
         }
         assert called(sandbox, old) == {*ENDINGS, ".pin.json"}
@@ -309,7 +309,7 @@ class TestBad:
         sandbox.week()
         assert sandbox.rotate().removed == (stem(old),)
         assert stem(recent) in sandbox.store.stems()
-        [past] = removal_history.past(sandbox.env)
+        [past] = removal_history.removed_backups(sandbox.env)
         assert past.bad
 
     @pytest.mark.parametrize("damage", ["gone", "cut"])
@@ -438,7 +438,7 @@ class TestArchives:
         (archived.root / "archive").rename(away)
         done = archived.rotate()
         assert done.removed == (stem(old),)
-        removal_history.wiped(archived.env, done.days)
+        removal_history.mark_wiped(archived.env, done.days)
         again = archived.rotate()
         assert again.planned.unfinished, "it is remembered"
         assert again.days == ()
@@ -451,7 +451,7 @@ class TestArchives:
         archived.put(8)
         archived.week()
         shutil.rmtree(archived.root / "archive")
-        removal_history.wiped(archived.env, archived.rotate().days)
+        removal_history.mark_wiped(archived.env, archived.rotate().days)
         archived.fields.pop("archive_roots")
         archived.rotate()
         assert archived.rotate().planned.unfinished == ()
@@ -461,10 +461,10 @@ class TestHistory:
     def test_a_name_that_was_used_before_has_its_own_place(self, sandbox: Ground) -> None:
         first = sandbox.put(30, stem="before_migration")
         sandbox.week()
-        removal_history.wiped(sandbox.env, sandbox.rotate().days)
+        removal_history.mark_wiped(sandbox.env, sandbox.rotate().days)
         second = sandbox.put(20, stem="before_migration")
         sandbox.rotate()
-        past = removal_history.past(sandbox.env)
+        past = removal_history.removed_backups(sandbox.env)
         assert [one.recovery_point for one in past] == [second.recovery_point, first.recovery_point]
         assert {one.name.stem for one in past} == {"before_migration"}
 
@@ -487,10 +487,12 @@ class TestHistory:
         sandbox.week(8)
         oldest = sandbox.put(300)
         to_wipe = sandbox.rotate("dev").days
-        assert len(removal_history.past(sandbox.env)) == 113, "the facts were noted before manifests went"
+        assert len(removal_history.removed_backups(sandbox.env)) == 113, (
+            "the facts were noted before manifests went"
+        )
         assert len(there.names(".facts.json")) == 113
         assert f"{stem(oldest)}.manifest.json" in there.names(".manifest.json"), "its removal is not over"
-        removal_history.wiped(sandbox.env, to_wipe)
+        removal_history.mark_wiped(sandbox.env, to_wipe)
         sandbox.rotate()
         assert len(there.names(".manifest.json")) == len(there.names(".proof.json")) == 90
         assert there.names(".manifest.json")[0] == "ledgerflow_dev_20260818_120000.manifest.json"
@@ -503,7 +505,7 @@ class TestHistory:
         sandbox.now = NOON + timedelta(days=3000)
         sandbox.store.put(sandbox.now)
         sandbox.rotate("dev")
-        assert len(removal_history.past(sandbox.env)) == 99
+        assert len(removal_history.removed_backups(sandbox.env)) == 99
         assert len(there.names(".manifest.json")) == 90
 
     def test_facts_that_were_edited_are_left_out_and_a_damaged_record_is_told(self, sandbox: Ground) -> None:
@@ -513,7 +515,7 @@ class TestHistory:
         there = history_of(sandbox.env)
         (there.path / f"{stem(old)}.facts.json").write_bytes(b"{}")
         (there.path / f"{stem(older)}.going.json").write_bytes(b"{}")
-        assert [one.name.stem for one in removal_history.past(sandbox.env)] == [stem(older)]
+        assert [one.name.stem for one in removal_history.removed_backups(sandbox.env)] == [stem(older)]
         assert any(f"history/{stem(older)}.going.json" in said for said in sandbox.told())
 
 
@@ -548,12 +550,12 @@ class TestTheRealThing:
     ) -> None:
         manifest = sandboxes.take(env)
         name = BackupName.of(manifest.dump.file)
-        prepared = restore.prepare(
+        prepared = restore.prepare_restore(
             env, RestoreRequest(environment=Environment.DEV, file=name.dump, force=True)
         )
         folder_of(env).remove(name.manifest)
         with pytest.raises(Refused, match="removed by a rotation a moment ago"):
-            restore.carry_out(env, prepared)
+            restore.carry_out_restore(env, prepared)
 
 
 def test_a_backup_that_is_just_being_removed_is_not_taken_into_use(sandbox: Ground) -> None:
@@ -562,18 +564,18 @@ def test_a_backup_that_is_just_being_removed_is_not_taken_into_use(sandbox: Grou
     with (
         locks.alone(state, Environment.DEV, stem(old)),
         pytest.raises(Busy, match="just being removed"),
-        backup_lock.held(sandbox.env, BackupName(stem(old)), "drill"),
+        backup_lock.hold_backup(sandbox.env, BackupName(stem(old)), "drill"),
     ):
         pytest.fail("used, and removed")
-    with backup_lock.held(sandbox.env, BackupName(stem(old)), "drill"):
+    with backup_lock.hold_backup(sandbox.env, BackupName(stem(old)), "drill"):
         pass
 
 
 def test_several_may_use_a_backup_at_once(sandbox: Ground) -> None:
     old, env = sandbox.put(8), sandbox.env
     name, state = BackupName(stem(old)), env.ctx.settings.state_dir
-    with backup_lock.held(env, name, "drill"):
-        with backup_lock.held(env, name, "restore"):
+    with backup_lock.hold_backup(env, name, "drill"):
+        with backup_lock.hold_backup(env, name, "restore"):
             assert locks.in_use(state, Environment.DEV)[stem(old)].startswith("restore by")
         with pytest.raises(Busy, match="is in use"), locks.alone(state, Environment.DEV, stem(old)):
             pytest.fail("taken away from under a drill")

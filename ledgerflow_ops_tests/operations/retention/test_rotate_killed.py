@@ -97,9 +97,9 @@ def unkilled(session_root: Path) -> tuple[set[str], set[str], set[str]]:
     folder.mkdir(exist_ok=True)
     made = Ground(folder)
     made.fill()
-    done = rotate.carry_out(made.env, RotateRequest(carry_out=True, confirm="dev"))
+    done = rotate.carry_out_rotation(made.env, RotateRequest(carry_out=True, confirm="dev"))
     assert len(done.removed) == EXPIRED
-    removal_history.wiped(made.env, done.days)
+    removal_history.mark_wiped(made.env, done.days)
     return made.store.names(), made.copies.names(), _history(made.env)
 
 
@@ -116,19 +116,19 @@ def test_a_rotation_killed_at_any_step_is_finished_by_the_next(
     backups = {entry.name.stem for entry in now if entry.is_backup}
     assert {name.removesuffix(".manifest.json") for name in kept} <= backups <= before
     assert all(entry.proven for entry in now if entry.is_backup)
-    assert {one.name.stem for one in removal_history.past(sandbox.env)} == before - backups
-    assert {one.state for one in removal_history.past(sandbox.env)} <= {"valid"}
+    assert {one.name.stem for one in removal_history.removed_backups(sandbox.env)} == before - backups
+    assert {one.state for one in removal_history.removed_backups(sandbox.env)} <= {"valid"}
 
-    done = rotate.carry_out(sandbox.env, RotateRequest(carry_out=True, confirm="dev"))
-    assert {one.name.stem for one in removal_history.past(sandbox.env)} == before - {
+    done = rotate.carry_out_rotation(sandbox.env, RotateRequest(carry_out=True, confirm="dev"))
+    assert {one.name.stem for one in removal_history.removed_backups(sandbox.env)} == before - {
         name.removesuffix(".manifest.json") for name in kept
     }
     assert sandbox.store.names() == unkilled[0], "something was left, or taken that stays"
     assert sandbox.copies.names() == unkilled[1]
     assert len(done.days) == EXPIRED, "a day was lost on the way to being wiped"
-    removal_history.wiped(sandbox.env, done.days)
+    removal_history.mark_wiped(sandbox.env, done.days)
     assert _history(sandbox.env) == unkilled[2]
-    assert rotate.carry_out(sandbox.env, RotateRequest(carry_out=True)).removed == ()
+    assert rotate.carry_out_rotation(sandbox.env, RotateRequest(carry_out=True)).removed == ()
 
 
 def _history(env: EnvironmentContext) -> set[str]:
@@ -139,8 +139,8 @@ def test_a_removal_that_was_noted_and_never_begun_is_decided_anew(sandbox: Groun
     """What was to go has been pinned meanwhile."""
     sandbox.killed(Step.RETIRE)
     oldest = min(sandbox.store.stems())
-    pins.order(sandbox.env, f"{oldest}.dump", "needed after all")
-    done = rotate.carry_out(sandbox.env, RotateRequest(carry_out=True, confirm="dev"))
+    pins.pin_on_request(sandbox.env, f"{oldest}.dump", "needed after all")
+    done = rotate.carry_out_rotation(sandbox.env, RotateRequest(carry_out=True, confirm="dev"))
     assert oldest not in done.removed
     assert oldest in sandbox.store.stems()
     assert not [name for name in _history(sandbox.env) if name.startswith(f"{oldest}.going")]
@@ -151,7 +151,7 @@ def test_one_that_died_between_the_move_and_its_note_is_finished(sandbox: Ground
     oldest = min(sandbox.store.stems())
     there = history_of(sandbox.env)
     folder_of(sandbox.env).move(f"{oldest}.manifest.json", there, f"{oldest}.manifest.json")
-    assert rotate.carry_out(sandbox.env, RotateRequest(carry_out=True, confirm="dev")).finished == (
+    assert rotate.carry_out_rotation(sandbox.env, RotateRequest(carry_out=True, confirm="dev")).finished == (
         f"{oldest}.dump",
     )
     assert not [name for name in sandbox.store.names() | sandbox.copies.names() if oldest in name]
@@ -161,7 +161,7 @@ def test_what_icloud_has_taken_away_meanwhile_is_the_same_file(sandbox: Ground) 
     sandbox.killed(Step.REMOVE)
     oldest = min(path.name for path in history_of(sandbox.env).path.glob("*.going.json"))
     sandbox.store.evict(oldest.replace(".going.json", ".dump"))
-    rotate.carry_out(sandbox.env, RotateRequest(carry_out=True, confirm="dev"))
+    rotate.carry_out_rotation(sandbox.env, RotateRequest(carry_out=True, confirm="dev"))
     assert not [name for name in sandbox.store.names() if oldest.removesuffix(".going.json") in name]
 
 
@@ -171,7 +171,7 @@ def test_a_new_backup_under_the_name_of_a_half_removed_one_is_left_in_peace(sand
     stem = oldest.removesuffix(".going.json")
     made = sandbox.store.put(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=9000), stem=stem)
     names = {f"{stem}{ending}" for ending in (".dump", ".globals.sql", ".manifest.json", ".proof.json")}
-    rotate.carry_out(sandbox.env, RotateRequest(carry_out=True, confirm="dev"))
+    rotate.carry_out_rotation(sandbox.env, RotateRequest(carry_out=True, confirm="dev"))
     assert names <= sandbox.store.names()
     entry = catalog.entry(sandbox.env, catalog.find(sandbox.env, f"{stem}.dump"))
     assert entry.manifest == made

@@ -207,11 +207,11 @@ class World:
             files = self.everything()
             confirmed = right and self.dice.random() < 0.3
             try:
-                done = rotate.carry_out(
+                done = rotate.carry_out_rotation(
                     env, RotateRequest(carry_out=True, confirm=str(env.environment) if confirmed else "")
                 )
                 asked = bool(done.planned.plan.asks)
-                removal_history.wiped(env, done.days)
+                removal_history.mark_wiped(env, done.days)
             except Refused:
                 asked = True
                 assert self.everything() == files, "refused, and touched something"
@@ -333,7 +333,7 @@ def test_four_hundred_days_keep_every_promise(course: Course, fast: Path) -> Non
     assert world.counts["removed"] > 200, "so much was kept that nothing was shown"
     assert world.counts["refused"] > 1
     assert world.counts["pins"] > 3
-    past = removal_history.past(world.env())
+    past = removal_history.removed_backups(world.env())
     assert sorted(one.recovery_point for one in past) == sorted(world.removed)
     states = {one.state for one in past}
     assert states >= {"valid", "bad"}

@@ -322,7 +322,7 @@ def test_a_source_that_nobody_can_restore_may_be_replaced_and_is_kept(make: Make
     (told,) = [check for check in found.checks if check.name == "safety"]
     assert "holds every row, but no server can load it" in told.message
     assert found.safety is not None
-    assert pins.pinned(case.sandbox.env(), BackupName.of(found.safety))
+    assert pins.pin_reason(case.sandbox.env(), BackupName.of(found.safety))
     assert found.before is not None
     with pytest.raises(Refused, match="is all there is") as refusal:
         restore_leftovers.discard(case.sandbox.env(), found.before)

@@ -15,7 +15,7 @@ from ledgerflow_ops.core.checks import Severity
 from ledgerflow_ops.core.errors import CannotJudge, SettingsError
 from ledgerflow_ops.core.progress import DRILL_STEPS, Step
 from ledgerflow_ops.operations import catalog
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops_tests.builders import Recorder, folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
@@ -23,7 +23,7 @@ from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
 
 
 @pytest.fixture(scope="module")
-def books(embedded: Embedded) -> Iterator[Database]:
+def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
     with sandboxes.sample_copy(embedded) as database:
         yield database
 

@@ -25,7 +25,7 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.cleanup import restore_leftovers
 from ledgerflow_ops.operations.restore import restore, rollback
 from ledgerflow_ops.operations.verification import restored_contents
-from ledgerflow_ops.operations.verification.restored_ddl import redump
+from ledgerflow_ops.operations.verification.restored_ddl import compare_restored_ddl
 from ledgerflow_ops_tests import builders, databases
 from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.databases import run
@@ -394,9 +394,9 @@ def test_each_kind_is_restored_and_each_change_of_one_is_told(
     assert not any("never" in one for one in sentences)
     rollback.rollback(env, RollbackRequest(environment="dev", force=True))
     assert text(server, everything) == after
-    (away,) = restore_leftovers.kept(env)
+    (away,) = restore_leftovers.previous_databases(env)
     restore_leftovers.discard(env, away.name)
-    assert restore_leftovers.kept(env) == [], "its subscriptions kept nobody from dropping it"
+    assert restore_leftovers.previous_databases(env) == [], "its subscriptions kept nobody from dropping it"
 
 
 def test_what_a_load_words_otherwise_is_no_difference_and_each_change_of_it_is_told(
@@ -417,8 +417,8 @@ def test_what_a_load_words_otherwise_is_no_difference_and_each_change_of_it_is_t
             with copy.connect() as connection:
                 look = source.read_contents(connection)
             scratch = partial(databases.made, somebody)
-            redumped = redump(env.ctx, sealed, file, copy, programs, scratch)
-            seal = restored_contents.as_copied(sealed, look, programs.major, redumped)
+            redumped = compare_restored_ddl(env.ctx, sealed, file, copy, programs, scratch)
+            seal = restored_contents.expected_seal(sealed, look, programs.major, redumped)
             differences = facts_equal(seal, look.seal, same_major=True)
             return [one.sentence for one in (*differences, *redumped.differences)]
 

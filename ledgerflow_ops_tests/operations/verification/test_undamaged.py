@@ -18,7 +18,7 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops.sample.grow import grow
 from ledgerflow_ops_tests import builders, damage, databases
@@ -46,7 +46,7 @@ def prove(env: EnvironmentContext, database: EnvironmentContext | None = None) -
 
 
 @pytest.fixture
-def server(embedded: Embedded) -> Database:
+def server(embedded: EmbeddedPostgres) -> Database:
     return embedded.start()
 
 

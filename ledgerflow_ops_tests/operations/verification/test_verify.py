@@ -17,7 +17,7 @@ from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.errors import CannotJudge, SettingsError
 from ledgerflow_ops.operations import catalog
-from ledgerflow_ops.operations.embedded_postgres import Embedded
+from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.reporting import status
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops.operations.verification.examination import Examination
@@ -29,7 +29,7 @@ _BY_HAND = BackupName("by_hand")
 
 
 @pytest.fixture(scope="module")
-def books(embedded: Embedded) -> Iterator[Database]:
+def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
     with sandboxes.sample_copy(embedded) as database:
         yield database
 
@@ -221,7 +221,7 @@ def test_what_is_only_in_the_cloud_is_not_local_and_neither_lost_nor_bad(
         assert unjudged.value.exit_code == 5
         assert "Download it" in unjudged.value.hint
     with pytest.raises(CannotJudge, match="is not local"):
-        verify.glance(sandbox.env(), name)
+        verify.quick_checks(sandbox.env(), name)
     assert sandbox.files() == files, "no verdict was kept"
     (entry,) = sandbox.entries()
     assert (entry.state, entry.bad) == ("not local", False)
