@@ -33,7 +33,7 @@ def dev(session_root: Path) -> Iterator[Shell]:
 
 @pytest.fixture(scope="module")
 def made(dev: Shell) -> Said:
-    """What `ledgerflow backup --json` said."""
+    """The output of `ledgerflow backup --json`."""
     return dev.ledgerflow("backup", "--json", WHY="the first one")
 
 
@@ -56,7 +56,7 @@ def names(checks: list[dict[str, Any]]) -> set[str]:
 
 
 def states(shell: Shell) -> dict[str, str]:
-    """Each backup's state, as `status` tells it."""
+    """Each backup's state, as `status` shows it."""
     [environment] = shell.ledgerflow("status", "--json").json["environments"]
     return {entry["file"]: entry["state"] for entry in environment["backups"]}
 
@@ -178,7 +178,7 @@ class TestJson:
             assert (said.code, said.out) == (2, "")
 
     def test_even_the_unforeseen_is_one_object_without_secrets(self, dev: Shell) -> None:
-        """A broken installation stands for all that nobody thought of."""
+        """A broken installation stands in for every unexpected error."""
         (dev.root / "broken").mkdir()
         (dev.root / "broken" / "dagster.py").write_text("raise RuntimeError('postgresql://u:geheim@h/db')")
         said = dev.ledgerflow("restore-test", "--json", PYTHONPATH=str(dev.root / "broken"))

@@ -1,4 +1,4 @@
-"""A program of ours that goes on in the background: what is remembered of it, starting and ending it."""
+"""Starts and stops our background servers, and remembers their process and address."""
 
 import json
 import os
@@ -19,19 +19,19 @@ _GRACE = 15.0
 
 
 def servers_folder(state_dir: Path) -> Path:
-    """Where the servers' notes, logs and secrets are."""
+    """The folder of the servers' records, logs and secrets."""
     return private_files.folder(state_dir, "servers")
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One of our servers: what is remembered of it, and whether it still runs."""
+    """One of our background servers: its record, and whether it still runs."""
 
     name: str
     state_dir: Path
 
     @property
-    def note(self) -> Path:
+    def record_file(self) -> Path:
         return self.state_dir / "servers" / f"{self.name}.json"
 
     @property
@@ -40,28 +40,28 @@ class Server:
 
     def remembered(self) -> dict[str, Any]:
         try:
-            return regular_files.fields(self.note)
+            return regular_files.fields(self.record_file)
         except (OSError, ValueError):
             return {}
 
     @property
     def address(self) -> str:
-        """Where it answers, as remembered; empty when it was not started."""
+        """The recorded address that it answers at; empty when it was not started."""
         return str(self.remembered().get("address", ""))
 
     def running(self) -> psutil.Process | None:
-        """The process, if it is the one we started: same id, same start time."""
+        """The process, if it is the one that we started (same id, same start time); else None."""
         facts = self.remembered()
         try:
-            found = psutil.Process(int(facts["pid"]))
-            same = abs(found.create_time() - float(facts["started"])) < 1
-            return found if same and found.status() != psutil.STATUS_ZOMBIE else None
+            server_process = psutil.Process(int(facts["pid"]))
+            same = abs(server_process.create_time() - float(facts["started"])) < 1
+            return server_process if same and server_process.status() != psutil.STATUS_ZOMBIE else None
         except (KeyError, ValueError, psutil.Error):
             return None
 
     def start(self, command: list[str], variables: dict[str, str], address: str) -> subprocess.Popen[bytes]:
-        """Start it in a session of its own, with the default signals, and remember it."""
-        self.stop()  # what a killed one has left behind
+        """Start it in a session of its own, with the default signals, and record it."""
+        self.stop()  # children of a server that was killed
         servers_folder(self.state_dir)
         with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             os.fchmod(log.fileno(), 0o600)
@@ -76,50 +76,50 @@ class Server:
             )
         started = psutil.Process(child.pid).create_time()
         facts = {"pid": child.pid, "started": started, "address": address, "command": command}
-        private_files.write(self.note, json.dumps(facts))
+        private_files.write(self.record_file, json.dumps(facts))
         return child
 
     def listens(self, port: int) -> bool:
-        """Whether it is this very process that takes connections at `port`, and nobody who was faster."""
-        found = self.running()
+        """Whether this process, and not another program, listens on `port`."""
+        running = self.running()
         try:
-            lines = found.net_connections("inet") if found else []
+            lines = running.net_connections("inet") if running else []
         except psutil.Error:
             return False
         return any(line.status == psutil.CONN_LISTEN and line.laddr.port == port for line in lines)
 
     def stop(self) -> bool:
-        """End it and what it started; whether it was running."""
-        found, session = self.running(), self._session()
-        if found:
-            found.send_signal(signal.SIGTERM)
-            if not ended(found, _GRACE):
-                found.kill()
+        """End it and its children; returns whether it was running."""
+        running, session = self.running(), self._session()
+        if running:
+            running.send_signal(signal.SIGTERM)
+            if not ended(running, _GRACE):
+                running.kill()
         for left in session:
-            # Without its server a code server would go on until it misses the heartbeat.
-            if not found:
+            # Without its server, a code server would run until it misses the heartbeat.
+            if not running:
                 left.terminate()
             if not ended(left, _GRACE):
                 left.kill()
-        self.note.unlink(missing_ok=True)
-        return found is not None
+        self.record_file.unlink(missing_ok=True)
+        return running is not None
 
     def _session(self) -> list[psutil.Process]:
-        """What the server has started, also where it has been killed itself: they share its session.
+        """The server's children, which share its session, also after the server itself was killed.
 
-        After a boot the session's number may be somebody else's: ours know our Dagster home.
+        After a boot the session's id may belong to others: ours have our Dagster home in their environment.
         """
         leader, home = self.remembered().get("pid"), str(self.state_dir / "dagster")
         return [
-            found
-            for found in psutil.process_iter()
-            if found.pid != leader and _is_in_session(found, leader, home)
+            child
+            for child in psutil.process_iter()
+            if child.pid != leader and _is_in_session(child, leader, home)
         ]
 
 
-def _is_in_session(found: psutil.Process, session: object, home: str) -> bool:
+def _is_in_session(child: psutil.Process, session: object, home: str) -> bool:
     try:
-        return os.getsid(found.pid) == session and found.environ().get("DAGSTER_HOME") == home
+        return os.getsid(child.pid) == session and child.environ().get("DAGSTER_HOME") == home
     except (OSError, psutil.Error):
         return False
 
@@ -131,8 +131,8 @@ for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
 os.umask(0o077)
 os.execv(sys.argv[1], sys.argv[1:])
 """
-"""Started in the background by a shell, a process inherits an ignored SIGINT, and Dagster then ignores
-SIGTERM as well: the signals are set back before it begins.
+"""Resets signals and umask before the program begins.
 
-The umask is ours: Dagster's code servers listen at sockets in the folder for temporary files, and carry out
-whatever they are sent by whoever may write there."""
+A process that a shell starts in the background inherits an ignored SIGINT; Dagster then ignores SIGTERM too.
+Dagster's code servers listen on sockets in the temporary folder and obey whoever may write to them, so the
+umask keeps others out."""

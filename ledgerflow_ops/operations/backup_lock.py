@@ -1,4 +1,4 @@
-"""Holds a backup while it is in use, so that no rotation takes it away."""
+"""Locks a backup while it is in use, so that no rotation removes it."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -15,17 +15,17 @@ Examine = Callable[[EnvironmentContext, BackupName], Result]
 
 
 def hold_backup(env: EnvironmentContext, name: BackupName, what: str) -> AbstractContextManager[None]:
-    """Use a backup for `what` during the block. Several may at once; Busy when a rotation just removes it.
+    """Hold a shared lock on a backup during the block. Busy while a rotation removes it.
 
-    It is the backup that is held, in whichever location a copy of it is read. An empty `what` is for what
-    takes no time: nobody is told of it.
+    The lock is on the backup, whichever location its copy is read from. `what` names the use to others; an
+    empty one is for uses that take no time.
     """
     ctx = env.ctx
     return locks.in_hand(ctx.settings.state_dir, env.environment, name.stem, what, ctx.clock())
 
 
 def holding_backup(what: str) -> Callable[[Examine[Result]], Examine[Result]]:
-    """Has an examination of a backup hold it. CannotJudge (5) where it cannot be held: nothing was judged."""
+    """Decorate an examination so that it holds its backup; CannotJudge (5) where the lock cannot be taken."""
 
     def decorated(operation: Examine[Result]) -> Examine[Result]:
         @wraps(operation)

@@ -1,4 +1,4 @@
-"""What every operation is given: the settings, a clock, somebody to report to, and who asks."""
+"""The context that every operation receives: settings, clock, reporter, and the run that it belongs to."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -29,7 +29,7 @@ _NO_RUN = RunFacts(run_id="", who="", why="")
 
 @dataclass(frozen=True)
 class OperationContext:
-    """Where operations are ordered. `clock` returns the present instant, aware."""
+    """What all operations of a process share. `clock` returns the present instant, with its time zone."""
 
     settings: Settings
     reporter: Reporter = field(default_factory=SilentReporter)
@@ -43,59 +43,59 @@ class OperationContext:
         return EmbeddedPostgres(self.settings.state_dir)
 
     @property
-    def lodging(self) -> "ServerHome":
+    def server_home(self) -> "ServerHome":
         from ledgerflow_ops.adapters.cluster.server_home import home_of
 
         return home_of(self.settings.state_dir)
 
     def tools(self) -> "list[Tools]":
-        """All client programs there are here, in the order of choice."""
+        """All client programs on this machine, in the order of choice."""
         from ledgerflow_ops.adapters.programs import client_tools
 
-        return client_tools.candidates(self.settings.tools_dir, self.fetched())
+        return client_tools.candidates(self.settings.tools_dir, self.fetched_programs())
 
-    def fetched(self) -> "list[Tools]":
+    def fetched_programs(self) -> "list[Tools]":
         """The programs of other versions that `make tools` has fetched."""
         from ledgerflow_ops.adapters.programs import fetched_tools
 
-        return fetched_tools.there(self.lodging.shelf)
+        return fetched_tools.there(self.server_home.shelf)
 
     def client_tools(self, server_version: str) -> "Tools":
-        """The programs to back up a server of that version with; LedgerError where all are older."""
+        """The programs that back up a server of that version; LedgerError where all are older."""
         from ledgerflow_ops.adapters.programs import client_tools
 
-        return client_tools.choose(self.settings.tools_dir, server_version, self.fetched())
+        return client_tools.choose(self.settings.tools_dir, server_version, self.fetched_programs())
 
     def server_tools(self, major: int) -> "Tools":
-        """The programs of a server to restore into; CannotJudge where all are older than `major`."""
+        """The server programs for a restore of that major version; CannotJudge where all are older."""
         from ledgerflow_ops.adapters.programs import client_tools
 
-        return client_tools.server(self.settings.tools_dir, major, self.fetched())
+        return client_tools.server(self.settings.tools_dir, major, self.fetched_programs())
 
     def journal(self, what: str, fields: Mapping[str, Any]) -> None:
-        """Note what was done, when, by whom and why."""
+        """Append an entry to the journal: what was done, when, by whom and why. LedgerError if it cannot."""
         from ledgerflow_ops.adapters.system import journal_file
 
         entry = {"what": what, "at": self.clock().isoformat(), **self.run.model_dump(), **fields}
         journal_file.append(self.settings.state_dir, entry)
 
     def env(self, environment: Environment) -> "EnvironmentContext":
-        """One environment, as the operations use it."""
+        """The context of one environment."""
         return EnvironmentContext(self, environment)
 
-    def signed(self, run: RunFacts) -> "OperationContext":
-        """The same desk for work ordered in `run`."""
+    def with_run(self, run: RunFacts) -> "OperationContext":
+        """The same context for work that belongs to `run`."""
         return replace(self, run=run)
 
 
 @dataclass(frozen=True)
 class EnvironmentContext:
-    """An environment at hand: its settings, its backups, its database."""
+    """One environment: its settings, its backups, its database."""
 
     ctx: OperationContext
     environment: Environment
     location: Path | None = None
-    """The folder that the backups lie in, if not the environment's primary one."""
+    """The folder of its backups, if it is not the environment's primary one."""
 
     @property
     def settings(self) -> EnvironmentSettings:
@@ -103,31 +103,31 @@ class EnvironmentContext:
 
     @property
     def store(self) -> BackupStore:
-        """Where its backups lie, in this location."""
+        """The store of its backups in this location."""
         return LocalStore(self.location or self.ctx.settings.folder(self.environment))
 
     def file(self, name: str) -> StoredFile:
-        """A file of a backup that holds data: dump, files, roles. Records are read from the store itself."""
+        """A data file of a backup: dump, files, roles. Records are read from the store directly."""
         return StoredFile(self.store, name, self.codec)
 
     @property
     def codec(self) -> Codec:
-        """How files that hold data are stored."""
+        """How data files are encoded in the store."""
         return PLAIN
 
     def locations(self) -> list["EnvironmentContext"]:
-        """The environment at every place that holds backups of it: the primary folder first."""
+        """This environment in each location of its backups, the primary folder first."""
         roots = self.ctx.settings.archive_roots
         return [self, *(replace(self, location=root / self.environment) for root in roots)]
 
     @property
     def is_sample(self) -> bool:
-        """Whether neither a URL nor a container is set, so that the sample database stands in."""
+        """Whether neither a URL nor a container is set: the environment then uses the sample database."""
         return self.settings.url is None and self.settings.compose is None
 
     @property
     def container(self) -> "Container | None":
-        """The container that the environment's PostgreSQL lives in, where the settings name one."""
+        """The container that runs the environment's PostgreSQL; None where the settings name none."""
         compose = self.settings.compose
         if compose is None:
             return None
@@ -139,43 +139,46 @@ class EnvironmentContext:
 
     @property
     def rules(self) -> tuple[DataRule, ...]:
-        """The environment's data rules; the sample brings its own."""
+        """The environment's data rules, and those of the sample database where it is used."""
         from ledgerflow_ops import sample
 
         return (*self.settings.data_rules, *(sample.RULES if self.is_sample else ()))
 
     def database(self) -> "Database":
-        """The environment's database; the sample's is started and made if needed."""
+        """The environment's database. The sample's server is started and its database made if needed.
+
+        SettingsError for a URL that cannot be used; LedgerError where the server does not start.
+        """
         from ledgerflow_ops.adapters.connection.database import Database
 
         if self.container:
-            return self._contained(self.container)
+            return self._in_container(self.container)
         url = self.settings.url
         if url is None:
             return self.ctx.embedded.sample(self.environment).within(self.settings.limits)
-        found = Database.of(url, f"environments.{self.environment}.database_url")
-        return found.within(self.settings.limits)
+        database = Database.of(url, f"environments.{self.environment}.database_url")
+        return database.within(self.settings.limits)
 
     def target(self) -> "Database":
-        """Where a restore goes, as the account that may restore; the database need not be there."""
+        """The database that a restore replaces, by the account that may restore. It need not exist."""
         from ledgerflow_ops.adapters.connection.database import Database
 
         if self.container:
-            return self._contained(self.container)
+            return self._in_container(self.container)
         url = self.settings.admin_url or self.settings.url
         if url is None:
             return self.ctx.embedded.named(self.environment).within(self.settings.limits)
-        found = Database.of(url, f"environments.{self.environment}.admin_database_url")
-        return found.within(self.settings.limits)
+        database = Database.of(url, f"environments.{self.environment}.admin_database_url")
+        return database.within(self.settings.limits)
 
-    def _contained(self, container: "Container") -> "Database":
-        """The database that the settings name, or else the container, as its superuser or theirs."""
+    def _in_container(self, container: "Container") -> "Database":
+        """The container's database. Settings for user and database override what the container has."""
         from ledgerflow_ops.adapters.connection.database import Database
 
-        found, compose = container.look(), self.settings.compose
+        inside, compose = container.look(), self.settings.compose
         assert compose is not None
-        names = {"user": compose.user or found.user, "dbname": compose.database or found.database}
-        return Database(names, found, self.settings.limits)
+        names = {"user": compose.user or inside.user, "dbname": compose.database or inside.database}
+        return Database(names, inside, self.settings.limits)
 
     def today(self) -> date:
         """The calendar day in the environment's time zone."""

@@ -1,4 +1,4 @@
-"""The PostgreSQL that comes with the project: Dagster's storage, and the sample databases."""
+"""The bundled PostgreSQL server: it holds Dagster's storage and the sample databases."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +21,8 @@ from ledgerflow_ops.core.errors import LedgerError
 _SUPERUSER = "ledgerflow"
 _ATTEMPTS = 3
 _INITDB_OPTIONS = {"locale": "C", "set": "scram_iterations=1"}
-"""The password is 192 random bits: nobody guesses it, and Dagster connects 150 times in a run."""
+"""Options of initdb. One SCRAM iteration is enough for a password of 192 random bits, and saves time in the
+150 connections that Dagster makes in a run."""
 _SERVER_SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -34,7 +35,7 @@ _SERVER_SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedPostgres:
-    """The embedded server of one state folder. Listens on loopback only, with a password of its own."""
+    """The embedded server of one state folder. It listens on loopback only, with a password of its own."""
 
     state_dir: Path
 
@@ -48,7 +49,7 @@ class EmbeddedPostgres:
         return self.cluster.postmaster() is not None
 
     def start(self) -> Database:
-        """The server's own database, started (and made, the first time) if it does not run."""
+        """The server's maintenance database. The server is started, and made the first time, if needed."""
         cluster = self.cluster
         if not (cluster.made and cluster.postmaster()):
             with self._alone():
@@ -61,7 +62,7 @@ class EmbeddedPostgres:
         return self._database(cluster)
 
     def stop(self) -> bool:
-        """Stop the server; whether it was running."""
+        """Stop the server; returns whether it was running."""
         with self._alone():
             was_running = self.running
             self.cluster.stop()
@@ -81,11 +82,11 @@ class EmbeddedPostgres:
         return self._made(_sample_name(environment), fill)
 
     def named(self, environment: Environment) -> Database:
-        """Where the sample of an environment is, whether it is there or not."""
+        """The sample database of an environment, which need not exist."""
         return self.start().named(_sample_name(environment))
 
     def _made(self, name: str, fill: Callable[[Database], None]) -> Database:
-        """The database `name`; made under another name, filled and renamed: never half there."""
+        """The database `name`. It is made under another name, filled, then renamed: never half-filled."""
         server = self.start()
         with server.connect() as connection:
             if _exists(connection, name):
@@ -100,7 +101,7 @@ class EmbeddedPostgres:
         return server.named(name)
 
     def _start(self, cluster: Cluster) -> None:
-        """Start on the port used before, which a running webserver may know; on another if it is taken."""
+        """Start on the previous port, which a running webserver may use, or on another if that is taken."""
         ports = [*self._remembered_port(cluster), *(free_port() for _ in range(_ATTEMPTS))]
         for attempt, port in enumerate(ports, start=1):
             try:
@@ -160,7 +161,7 @@ def _statement(text: LiteralString, *names: str) -> sql.Composed:
 
 
 def dagster_storage(settings: Settings) -> Database:
-    """Dagster's storage: the database that the settings name, or the embedded server's own.
+    """The database of Dagster's storage: the one that the settings name, or one of the embedded server.
 
     LedgerError when it cannot be reached.
     """
@@ -168,5 +169,5 @@ def dagster_storage(settings: Settings) -> Database:
     if url is None:
         return EmbeddedPostgres(settings.state_dir).dagster()
     database = Database.of(url, "dagster_database_url")
-    with database.connect():  # Dagster itself would try for a while, then end in a page of its own words
+    with database.connect():  # Dagster itself would retry for long and then end with a traceback
         return database

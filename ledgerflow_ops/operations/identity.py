@@ -1,4 +1,4 @@
-"""Which database an environment is, told and, on purpose, told anew."""
+"""Knows which database belongs to an environment: remembers, compares, and accepts another on request."""
 
 from functools import partial
 
@@ -6,7 +6,7 @@ from ledgerflow_ops.adapters.connection.database import Connection, Database
 from ledgerflow_ops.adapters.inspection import server_position, source
 from ledgerflow_ops.adapters.load import restore_server
 from ledgerflow_ops.adapters.storage.identity_records import Identities
-from ledgerflow_ops.core.catalog import identity as judging
+from ledgerflow_ops.core.catalog import identity as identity_rules
 from ledgerflow_ops.core.catalog.identity import Identity, Observation
 from ledgerflow_ops.core.catalog.manifest import Source
 from ledgerflow_ops.core.errors import Refused
@@ -15,97 +15,99 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 
 
 def observed_identity(
-    env: EnvironmentContext, database: Database, connection: Connection, found: Source
+    env: EnvironmentContext, database: Database, connection: Connection, facts: Source
 ) -> Identity:
-    """The database at the end of `connection`, with all that tells it from a clone.
+    """The identity of the database at `connection`, with what distinguishes it from a clone.
 
-    Not of the sample: the embedded server's port changes, and its databases are made anew.
+    For the sample that part is left out: the embedded server's port changes, and its databases are made
+    again.
     """
-    seen = None if env.is_sample else server_position.sighting(database, connection)
-    return Identity(found.system_identifier, found.database, seen)
+    observation = None if env.is_sample else server_position.sighting(database, connection)
+    return Identity(facts.system_identifier, facts.database, observation)
 
 
 def target_identity(
     env: EnvironmentContext, database: Database, connection: Connection, system_identifier: str
 ) -> Identity:
-    """The database that a restore is aimed at, there or not, and where; `connection` is to its server.
+    """The identity of a restore's target, which need not exist; `connection` is to its server.
 
-    An account of its own for restores may come another way: then the place is not compared.
+    With a separate account for restores the server's address is not compared: it may connect differently.
     """
-    plain = env.is_sample or env.settings.admin_url
-    seen = None if plain else Observation(server_position.addresses(database, connection))
-    return Identity(system_identifier, database.parameters["dbname"], seen)
+    not_compared = env.is_sample or env.settings.admin_url
+    observation = None if not_compared else Observation(server_position.addresses(database, connection))
+    return Identity(system_identifier, database.parameters["dbname"], observation)
 
 
-def remember_backed_up(env: EnvironmentContext, found: Identity, *, safety: bool = False) -> None:
-    """Remember the database as the environment's: what was committed of it is its backup.
+def remember_backed_up(env: EnvironmentContext, observed: Identity, *, safety: bool = False) -> None:
+    """Remember a database as the environment's, once a backup of it is committed.
 
-    Refused when another environment has taken it meanwhile. Of one that is about to be replaced, after a
-    `safety` backup, nothing is remembered but its OID: a rollback brings it back.
+    Refused when another environment has taken it meanwhile. After a `safety` backup only its OID is added:
+    the database is about to be replaced, and a rollback may bring it back.
     """
     if safety and remembered_identity(env) is not None:
-        expect_oids(env, found, found.seen.oids if found.seen else ())
+        expect_oids(env, observed, observed.seen.oids if observed.seen else ())
         return
-    allowed = partial(judging.is_remembered, env.environment, found)
+    allowed = partial(identity_rules.is_remembered, env.environment, observed)
     _identities(env).remember(
-        env.environment, judging.merge_observation(found, remembered_identity(env)), allowed
+        env.environment, identity_rules.merge_observation(observed, remembered_identity(env)), allowed
     )
 
 
-def remember_identity(env: EnvironmentContext, found: Identity) -> None:
-    """Take a database as the environment's, after a guard has let it through."""
-    if remembered_identity(env) != found:
-        _identities(env).remember(env.environment, found)
+def remember_identity(env: EnvironmentContext, observed: Identity) -> None:
+    """Remember a database as the environment's, after it has been checked."""
+    if remembered_identity(env) != observed:
+        _identities(env).remember(env.environment, observed)
 
 
-def expect_oids(env: EnvironmentContext, found: Identity, oids: tuple[int, ...]) -> None:
-    """Note, before a swap, the OIDs that the environment's database may have from then on."""
+def expect_oids(env: EnvironmentContext, observed: Identity, oids: tuple[int, ...]) -> None:
+    """Record, before a swap, the OIDs that the environment's database may have afterwards."""
     remembered = remembered_identity(env)
-    if remembered is not None and remembered == found and remembered.seen is not None:
-        _identities(env).remember(env.environment, judging.with_oids(remembered, oids))
+    if remembered is not None and remembered == observed and remembered.seen is not None:
+        _identities(env).remember(env.environment, identity_rules.with_oids(remembered, oids))
 
 
-def is_own_database(env: EnvironmentContext, found: Identity) -> bool:
-    """Whether a database is the one remembered; Refused when it cannot be this environment's, or has changed.
+def is_own_database(env: EnvironmentContext, observed: Identity) -> bool:
+    """Whether a database is the remembered one; Refused when it is another environment's, or has changed.
 
-    What is not `seen` of it is not compared: that of a restore need not be there. Remembers nothing.
+    Parts of the identity that were not observed are not compared. Nothing is remembered.
     """
-    known = _identities(env).known()
-    own = judging.is_remembered(env.environment, found, known)
+    remembered = _identities(env).known()
+    own = identity_rules.is_remembered(env.environment, observed, remembered)
     if own:
-        judging.require_unchanged(env.environment, found, known[env.environment])
+        identity_rules.require_unchanged(env.environment, observed, remembered[env.environment])
     return own
 
 
 def remembered_identity(env: EnvironmentContext) -> Identity | None:
-    """What is remembered of the environment's database."""
+    """The remembered identity of the environment's database; None where there is none."""
     return _identities(env).known().get(env.environment)
 
 
 def check_identity(env: EnvironmentContext, *, accept: bool) -> Identity:
-    """The database that the environment's URL leads to, if it is the environment's own, as it was met now.
+    """The identity of the database at the environment's URL, which must be the environment's own.
 
-    With `accept` it is taken as the environment's from now on, unless it is another environment's.
-    Refused (3) otherwise.
+    With `accept` it becomes the environment's, unless it belongs to another one. Refused (3) otherwise.
     """
     database = restore_server.quiet(env.database())
     with database.connect() as connection:
-        here = observed_identity(env, database, connection, source.facts(connection))
+        observed = observed_identity(env, database, connection, source.facts(connection))
     if accept:
-        _accept(env, here)
-    elif not is_own_database(env, here):
+        _accept(env, observed)
+    elif not is_own_database(env, observed):
         raise Refused(
-            f"{env.environment} has no database yet. Its URL leads to {here}.",
+            f"{env.environment} has no database yet. Its URL leads to {observed}.",
             hint=Hint("The first backup takes it, or: ", make("identity", ACCEPT=1)),
         )
-    return here
+    return observed
 
 
-def _accept(env: EnvironmentContext, here: Identity) -> None:
+def _accept(env: EnvironmentContext, observed: Identity) -> None:
     identities = _identities(env)
-    others = {name: one for name, one in identities.known().items() if name is not env.environment}
-    judging.is_remembered(env.environment, here, others)
-    identities.remember(env.environment, judging.merge_observation(here, remembered_identity(env)))
+    other_environments = {
+        name: remembered for name, remembered in identities.known().items() if name is not env.environment
+    }
+    identity_rules.is_remembered(env.environment, observed, other_environments)
+    identities.remember(env.environment, identity_rules.merge_observation(observed, remembered_identity(env)))
 
 
 def _identities(env: EnvironmentContext) -> Identities:

@@ -1,4 +1,4 @@
-"""Puts operations on record: each writes one line when it has ended, however it ended."""
+"""Records operations in the journal: each writes one line when it ends, with its result."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,19 +9,19 @@ from ledgerflow_ops.adapters.system import journal_file
 from ledgerflow_ops.adapters.system.clock import Stopwatch
 from ledgerflow_ops.adapters.system.process import mask
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.core.presentation import journal_view as reading
+from ledgerflow_ops.core.presentation import journal_view
 from ledgerflow_ops.core.presentation.journal_view import EntryFilter, JournalEntry
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
-_CURRENT_OPERATION: ContextVar[str] = ContextVar("the operation at work", default="")
+_CURRENT_OPERATION: ContextVar[str] = ContextVar("current operation", default="")
 
 
 @contextmanager
 def recorded(env: EnvironmentContext, what: str, *, part: bool = False) -> Iterator[dict[str, Any]]:
-    """The block is the operation `what`; its line has what the block puts into the dictionary it is given.
+    """Record the block as the operation `what`, with the fields that it puts into the yielded dictionary.
 
-    Whatever is done inside another operation belongs to that one's line, unless it is a `part` with a line
-    of its own. A journal that cannot be written is told: it undoes nothing that has been done.
+    An operation inside another one has no line of its own, unless it is a `part`. Where the journal cannot
+    be written, the reporter says so; the operation stands. Durations are in seconds.
     """
     if _CURRENT_OPERATION.get() and not part:
         yield {}
@@ -36,7 +36,12 @@ def recorded(env: EnvironmentContext, what: str, *, part: bool = False) -> Itera
         raise
     finally:
         _CURRENT_OPERATION.reset(token)
-        ended = {"result": reading.result_of(failure), **_error_fields(failure), **watch.durations, **note}
+        ended = {
+            "result": journal_view.result_of(failure),
+            **_error_fields(failure),
+            **watch.durations,
+            **note,
+        }
         _write(env, what, {"environment": str(env.environment), "began": began.isoformat(), **ended})
 
 
@@ -51,9 +56,9 @@ def _write(env: EnvironmentContext, what: str, fields: dict[str, Any]) -> None:
     try:
         env.ctx.journal(what, fields)
     except LedgerError as error:
-        env.ctx.reporter.say(f"not noted in the journal: {error.message}")
+        env.ctx.reporter.say(f"not written to the journal: {error.message}")
 
 
-def entries(ctx: OperationContext, asked: EntryFilter) -> list[JournalEntry]:
-    """What is on record, the oldest first."""
-    return reading.select_entries(journal_file.entries(ctx.settings.state_dir), asked)
+def entries(ctx: OperationContext, wanted: EntryFilter) -> list[JournalEntry]:
+    """The journal's entries that match, the oldest first."""
+    return journal_view.select_entries(journal_file.entries(ctx.settings.state_dir), wanted)

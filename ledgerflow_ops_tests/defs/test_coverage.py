@@ -99,7 +99,7 @@ def test_no_turn_begins_for_which_there_is_no_time(bench: Bench) -> None:
     turns = rolling_drill.plan_drills(env)
     assert len(turns) == 3
     taken = list(rolling_drill.run_rolling_drill(env, budget_seconds=turns[0].seconds + 0.1))
-    assert [one.turn.kept.file for one in taken] == [turns[0].kept.file]
+    assert [one.planned.kept.file for one in taken] == [turns[0].kept.file]
     left = rolling_drill.drill_status(env)
     assert len(left.never) == 2
     assert not left.whole

@@ -241,7 +241,7 @@ def test_a_wiped_partition_is_missing_and_its_file_is_there(
 
 @pytest.fixture(scope="module")
 def missed(dev: Shell) -> list[str]:
-    """Two days of which backups lie in the folder, and Dagster knows nothing."""
+    """Two days with backups in the folder that Dagster does not know."""
     days = []
     for back in (3, 2):
         then = (clock.now() - timedelta(days=back)).timestamp()

@@ -75,7 +75,7 @@ def docker_sandbox(session_root: Path) -> Iterator[Yard]:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was said in the end: 0 where all checks passed, else the error and its hint."""
+    """The outcome: 0 where all checks passed, else the error and its hint."""
 
     code: int
     text: str

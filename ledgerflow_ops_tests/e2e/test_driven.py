@@ -389,7 +389,7 @@ def test_no_other_account_can_connect_to_the_code_servers(running: Shell) -> Non
     modes: dict[str, list[int]] = {}
 
     def both_seen() -> bool:
-        """The daemon replaces its code server when the definitions change: a socket may be gone meanwhile."""
+        """The daemon replaces its code server when the definitions change: sockets may go meanwhile."""
         for file in (running.state / "servers").glob("*.json"):
             for path in _sockets(json.loads(file.read_text())["pid"]):
                 with suppress(FileNotFoundError):

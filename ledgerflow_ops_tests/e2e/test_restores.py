@@ -43,7 +43,7 @@ def dev(session_root: Path) -> Iterator[Shell]:
         (["rollback"], 3, "no earlier database of dev"),
         (["rollback", "--dry-run"], 3, "no earlier database of dev"),
         (["recover"], 3, "CONFIRM=dev"),
-        (["discard", "--name", "ledgerflow_dev"], 3, "is no earlier database"),
+        (["discard", "--name", "ledgerflow_dev"], 3, "is not an earlier database"),
         (["restore-force", "--file", "first.dump", "--dry-run", "maybe"], 2, ""),
     ],
 )

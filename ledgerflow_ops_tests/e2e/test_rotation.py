@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def dagster(embedded: EmbeddedPostgres) -> Iterator[str]:
-    """A storage for all tests here: what one rotates is none of the others' business."""
+    """One storage for all tests here: what one rotates does not affect the others."""
     with storage.fresh(embedded.start()) as made:
         yield builders.url(made)
 
@@ -40,7 +40,7 @@ def test_the_plan_then_a_pin_then_the_rotation(dev: Shell) -> None:
     before = Store(dev.backups / "dev").names()
     plan = dev.ledgerflow("rotate", DRY_RUN="1")
     assert plan.code == 0, plan.all
-    assert "dev: 2 of 10 backups would go" in plan.out
+    assert "dev: 2 of 10 backups would be removed" in plan.out
     assert f"EXPIRE {files[9]}: it is older than the window, which begins on" in plan.out
     assert (
         f"keep   {files[0]}: it is the newest; it is the newest proven one; it is in the window" in plan.out

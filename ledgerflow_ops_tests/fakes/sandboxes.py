@@ -109,7 +109,7 @@ class Sandbox:
     @property
     def drills(self) -> Path:
         """Where the servers of drills have their folders."""
-        return self.env().ctx.lodging.root / "drills"
+        return self.env().ctx.server_home.root / "drills"
 
     def drill_keys(self) -> list[str]:
         """The drills of which something is there."""
@@ -128,7 +128,7 @@ def take(env: EnvironmentContext, request: BackupRequest | None = None, day: dat
     try:
         return backup.backup(env, request or BackupRequest(), day)
     except Refused as refusal:
-        if "of this very second" not in refusal.message:
+        if "of this second" not in refusal.message:
             raise
         time.sleep(1)
         return backup.backup(env, request or BackupRequest(), day)

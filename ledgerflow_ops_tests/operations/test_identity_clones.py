@@ -1,4 +1,4 @@
-"""A clone has its original's identifier and name: what else is seen of a database tells the two apart."""
+"""A clone has its original's identifier and name: other observations distinguish the two."""
 
 import json
 import os

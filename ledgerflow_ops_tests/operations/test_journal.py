@@ -87,7 +87,7 @@ def test_a_journal_that_cannot_be_written_is_told_and_undoes_nothing(root: Path,
     (env.ctx.settings.state_dir / "journal.jsonl").mkdir(parents=True)
     made = backup.backup(env)
     assert folder_of(env).taken(made.dump.file)
-    assert [said for said in recorder.said if "not noted in the journal" in said]
+    assert [said for said in recorder.said if "not written to the journal" in said]
 
 
 def test_lines_that_are_damaged_or_of_others_hide_none_of_the_rest(root: Path) -> None:

@@ -87,7 +87,7 @@ def _on_its_day(
 def _metadata(
     found: "RotationStatus", taken: "Sequence[RollingDrillResult]"
 ) -> Mapping[str, dg.MetadataValue]:
-    rows = [(one.turn.kept.file, one.turn.reason, _outcome(one), f"{one.seconds:.1f}") for one in taken]
+    rows = [(one.planned.kept.file, one.planned.reason, _outcome(one), f"{one.seconds:.1f}") for one in taken]
     listed = {
         "overdue": found.overdue,
         "never_restored": found.never,
@@ -122,7 +122,7 @@ def _fail_for(taken: "Sequence[RollingDrillResult]") -> None:
     bad = [one for one in taken if one.examination and one.examination.bad]
     unjudged = [one for one in taken if one.trouble]
     if bad or unjudged:
-        listed = "; ".join(f"{one.turn.kept.file}: {_outcome(one)}" for one in (*bad, *unjudged))
+        listed = "; ".join(f"{one.planned.kept.file}: {_outcome(one)}" for one in (*bad, *unjudged))
         hint = Hint(
             make("status"), " shows what is left; take a new backup at once if the newest is among them."
         )

@@ -33,7 +33,7 @@ def report_asset(ctx: OperationContext) -> dg.AssetsDefinition:
 
         found = report.overview(ctx)
         file = report.write_report(ctx, found)
-        told = [item.standing for item in found.environments if item.tone is not Health.QUIET]
+        told = [item.folder_status for item in found.environments if item.health is not Health.QUIET]
         drawn = (
             {"calendar": charts.calendar_chart(told), "restores": charts.restore_chart(told)} if told else {}
         )
@@ -43,7 +43,7 @@ def report_asset(ctx: OperationContext) -> dg.AssetsDefinition:
             if chart
         }
         tones = {
-            str(item.env.environment): dg.MetadataValue.text(str(item.tone)) for item in found.environments
+            str(item.env.environment): dg.MetadataValue.text(str(item.health)) for item in found.environments
         }
         return dg.MaterializeResult(
             metadata={

@@ -29,7 +29,7 @@ def history_job(ctx: OperationContext) -> dg.JobDefinition:
     def op(context: dg.OpExecutionContext) -> None:
         tags = context.run.tags
         who = tags.get(WHO) or tags.get("dagster/schedule_name") or "dagster"
-        here = ctx.signed(RunFacts(run_id=context.run.run_id, who=who, why=tags.get(WHY, "")))
+        here = ctx.with_run(RunFacts(run_id=context.run.run_id, who=who, why=tags.get(WHY, "")))
         with on_record():
             done = tidy(here, context.instance)
         figures = {

@@ -1,4 +1,4 @@
-"""After a proof of the newest backup, and only then, calls the service that misses us when we are silent."""
+"""Calls the ping_url after a proof of the newest backup. The service there alerts when no call comes."""
 
 from ledgerflow_ops.adapters.services import heartbeat_ping
 from ledgerflow_ops.core.alerting.findings import Finding, Level
@@ -13,7 +13,7 @@ from ledgerflow_ops.operations.verification.examination import Examination
 def ping_after_proof(examination: Examination) -> None:
     """Call the environment's ping_url when this examination has proven its newest backup.
 
-    Nothing that goes wrong here touches the backup, nor its proof: it is told, and is in the journal.
+    A failure here changes neither the backup nor its proof: it is reported and journaled.
     """
     env = examination.env
     if env.location is not None or not examination.proven:
@@ -24,7 +24,7 @@ def ping_after_proof(examination: Examination) -> None:
         elif _is_newest(env, examination):
             _ping(env, examination, env.settings.pinged)
     except LedgerError as error:
-        env.ctx.reporter.say(f"the call of the ping_url is not on record: {error.message}")
+        env.ctx.reporter.say(f"the call of the ping_url was not recorded: {error.message}")
 
 
 def _is_newest(env: EnvironmentContext, examination: Examination) -> bool:
@@ -33,7 +33,7 @@ def _is_newest(env: EnvironmentContext, examination: Examination) -> bool:
 
 
 def _close_alert(env: EnvironmentContext) -> None:
-    """Where no address is set any more, nothing is wrong with it."""
+    """Resolve the alert about a ping_url that is no longer set."""
     if alerts.findings_by_source(env.ctx, _source(env)).get(_source(env)):
         alerts.report(env.ctx, _source(env), [])
 
@@ -49,7 +49,7 @@ def _ping(env: EnvironmentContext, examination: Examination, url: str) -> None:
     fields = {"environment": str(env.environment), "file": examination.name.dump, **outcome}
     env.ctx.journal("ping", fields)
     if why:
-        env.ctx.reporter.say(f"the ping_url of {env.environment} was called in vain: {why}")
+        env.ctx.reporter.say(f"the call of {env.environment}'s ping_url failed: {why}")
     alerts.report(env.ctx, _source(env), _findings(examination, why))
 
 
@@ -58,7 +58,7 @@ def _findings(examination: Examination, why: str) -> list[Finding]:
         return []
     name = examination.env.environment
     text = (
-        f"{examination.name.dump} is proven, but the service at ping_url was not told: {why}. "
-        "It will miss us, although all is well."
+        f"{examination.name.dump} is proven, but the call of the ping_url failed: {why}. "
+        "Its service will alert although all is well."
     )
     return [Finding(name, "ping", "", Level.WARNING, text, Hint(make("restore-test", name)))]

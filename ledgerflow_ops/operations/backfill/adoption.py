@@ -1,4 +1,4 @@
-"""Adopts a backup of a day that has passed: one that lies in the folder, or in another location."""
+"""Adopts a backup of a day that has passed, from the folder or from another location."""
 
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -22,15 +22,17 @@ _ROOM_FOR_RECORDS = 1_000_000
 
 
 def backups_of_day(env: EnvironmentContext, day: date) -> list[CatalogEntry]:
-    """The backups of a day in a location that are there and not known to be bad: proven ones first, of
-    those the newest."""
-    found = [one for one in catalog.newest_first(env) if one.day == day and not one.bad and one.local]
-    return [*(one for one in found if one.proven), *(one for one in found if not one.proven)]
+    """The local backups of a day in a location that are not known to be bad: proven ones first, then newest
+    first."""
+    usable = [
+        entry for entry in catalog.newest_first(env) if entry.day == day and not entry.bad and entry.local
+    ]
+    return [*(entry for entry in usable if entry.proven), *(entry for entry in usable if not entry.proven)]
 
 
 def backup_of_night(env: EnvironmentContext, day: date, due: datetime, *, full_seal: bool) -> Manifest | None:
-    """The backup that was already taken for the night that began at `due`: what a run has left that was
-    ended before it could say so. None where it still has to be taken."""
+    """The backup already taken for the night that began at `due`, by a run that was killed before it could
+    report it; None where it still has to be taken."""
     for entry in backups_of_day(env, day):
         manifest = entry.manifest
         enough = manifest is not None and (manifest.seal.depth == "full" or not full_seal)
@@ -40,12 +42,12 @@ def backup_of_night(env: EnvironmentContext, day: date, due: datetime, *, full_s
 
 
 def rejection_reasons(env: EnvironmentContext, day: date) -> Iterator[str]:
-    """Why what lies in a location and claims to be of that day cannot be adopted, a sentence each."""
+    """Why dumps of that day in a location cannot be adopted, a sentence each."""
     folder = env.store.location
     for entry in catalog.entries(env):
         claimed = naming.claimed_instant(entry.name)
         if entry.manifest is None and not entry.problem and claimed and claimed.date() == day:
-            yield f"{entry.name.dump} in {folder} has no manifest: nothing says what it should hold."
+            yield f"{entry.name.dump} in {folder} has no manifest that says what it should hold."
         elif entry.day == day and entry.bad:
             yield f"{entry.name.dump} in {folder} is bad" + (f": {entry.problem}." if entry.problem else ".")
         elif entry.day == day and not entry.local:
@@ -55,9 +57,9 @@ def rejection_reasons(env: EnvironmentContext, day: date) -> Iterator[str]:
 def adopt_copy(env: EnvironmentContext, at: EnvironmentContext, entry: CatalogEntry) -> Manifest:
     """Copy a backup from the location `at` into the environment's folder, its manifest last.
 
-    Its proof stays behind: what was copied is judged anew. Busy or Refused (3) before anything is
-    touched, BadBackup (4) when its bytes are not those that its manifest commits, LedgerError (1) when
-    there is no room. Nothing of it is kept then.
+    Its proof is not copied: the copy is verified again. Busy or Refused (3) before anything is touched,
+    BadBackup (4) when its bytes are not those that its manifest commits, LedgerError (1) when there is no
+    space. Nothing of it is kept then.
     """
     manifest = entry.manifest
     assert manifest is not None
@@ -71,30 +73,32 @@ def adopt_copy(env: EnvironmentContext, at: EnvironmentContext, entry: CatalogEn
 
 
 class _Adoption:
-    """One backup on its way in."""
+    """The adoption of one backup."""
 
     def __init__(self, env: EnvironmentContext, at: EnvironmentContext) -> None:
         self.env, self.at = env, at
 
     def carry_out(self, manifest: Manifest, name: str) -> None:
-        held = manifest.files.archives if manifest.files else ()
-        parts = [one for one in (manifest.dump, manifest.globals, *held) if one]
+        archives = manifest.files.archives if manifest.files else ()
+        files = [part for part in (manifest.dump, manifest.globals, *archives) if part]
         if self.env.store.taken(name):
             raise Refused(
-                f"{self.env.store.describe(name)} is there already, and what it commits is bad.",
-                hint=Hint(f"Move {manifest.dump.file} and its manifest out of that folder, and ask again."),
+                f"{self.env.store.describe(name)} exists already, and what it commits is bad.",
+                hint=Hint(
+                    f"Move {manifest.dump.file} and its manifest out of that folder, and run it again."
+                ),
             )
-        missing = [facts for facts in parts if not self._is_here(facts)]
-        self.making = FilePlacement(self.env, BackupName.of(name))
-        self._room(sum(facts.size for facts in missing))
-        with self.making.whole():
+        missing = [facts for facts in files if not self._exists(facts)]
+        self.placement = FilePlacement(self.env, BackupName.of(name))
+        self._require_space(sum(facts.size for facts in missing))
+        with self.placement.all_or_none():
             for facts in missing:
                 self._copy(facts)
-            with self.making.placing(name):
+            with self.placement.placing(name):
                 self.env.store.put(name, manifest.encode())
 
-    def _is_here(self, facts: FileFacts) -> bool:
-        """Whether the folder has this very file; Refused where another one goes by its name."""
+    def _exists(self, facts: FileFacts) -> bool:
+        """Whether the folder has this file; Refused where a different file has its name."""
         store = self.env.store
         if not store.taken(facts.file):
             return False
@@ -102,11 +106,11 @@ class _Adoption:
         if same_size and store.content(facts.file) == (facts.size, facts.sha256):
             return True
         raise Refused(
-            f"{store.describe(facts.file)} is there already, and is another file.",
-            hint=Hint("Backups are never overwritten. Move that file out of the folder, and ask again."),
+            f"{store.describe(facts.file)} exists already, and differs.",
+            hint=Hint("Backups are never overwritten. Move that file out of the folder, and run it again."),
         )
 
-    def _room(self, needed: int) -> None:
+    def _require_space(self, needed: int) -> None:
         free = self.env.store.free()
         if free is not None and free < needed + _ROOM_FOR_RECORDS:
             raise LedgerError(
@@ -124,4 +128,4 @@ class _Adoption:
                     hint=Hint("Nothing was kept. Look for another copy of it."),
                 )
             file.sync()
-            self.making.place(file)
+            self.placement.place(file)

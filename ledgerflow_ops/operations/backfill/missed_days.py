@@ -1,4 +1,4 @@
-"""The backup of a day that has passed: found, or refused with what is missing. Never today's data."""
+"""Finds the backup of a day that has passed, or refuses and says what is missing. Never uses today's data."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.errors import BadBackup, Busy, Refused
 from ledgerflow_ops.core.hints import Hint, make
-from ledgerflow_ops.core.schedule import backfill_plan as judging
+from ledgerflow_ops.core.schedule import backfill_plan
 from ledgerflow_ops.core.schedule.backfill_plan import DayPlan, DayVerdict, UnavailableSource
 from ledgerflow_ops.operations.backfill import adoption
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -18,7 +18,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 
 @dataclass(frozen=True, slots=True)
 class BackfillOption:
-    """A way that leads to a day's backup. `carry_out` puts it into the folder and returns its manifest."""
+    """A backup that can stand for a day. `carry_out` puts it into the folder and returns its manifest."""
 
     verdict: DayVerdict
     why: str
@@ -27,23 +27,23 @@ class BackfillOption:
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
-    """What a way has to offer, best first, and what it lacks where none of it holds."""
+    """What a source offers for a day, best first, and what it lacks where none of that can be used."""
 
     offers: Sequence[BackfillOption]
-    lack: UnavailableSource
+    missing: UnavailableSource
 
 
 class BackfillSource(Protocol):
-    """One way to the backup of a past day. It looks and touches nothing."""
+    """One source of backups of a past day. A call changes nothing."""
 
     def __call__(self, env: EnvironmentContext, day: date) -> SourceOptions: ...
 
 
 def folder_source(env: EnvironmentContext, day: date) -> SourceOptions:
-    """It lies in the environment's folder."""
+    """Backups in the environment's folder."""
     hint = Hint(
         f"If a dump of that day exists somewhere, put it with its manifest into {env.store.location} and "
-        "ask again: it will be adopted."
+        "run this again: it will be adopted."
     )
     offers = [
         BackfillOption(
@@ -57,70 +57,72 @@ def folder_source(env: EnvironmentContext, day: date) -> SourceOptions:
 
 
 def archive_source(env: EnvironmentContext, day: date) -> SourceOptions:
-    """It lies in one of the archives."""
-    others = env.locations()[1:]
+    """Backups in the archive locations."""
+    archives = env.locations()[1:]
     settings = env.settings
     begin = "" if settings.is_scheduled else f"set scheduled = true for {env.environment}, "
     hint = Hint(
         f"For the next time: {begin}keep ",
         make("up"),
         f" running, and the machine awake at {settings.schedule:%H:%M} {settings.time_zone}"
-        + ("." if others else "; and set archive_roots to where copies are kept."),
+        + ("." if archives else "; and set archive_roots to where copies are kept."),
     )
     offers = [
         BackfillOption(
             DayVerdict.ADOPT,
-            f"{entry.name.dump} lies in {at.store.location}",
+            f"{entry.name.dump} is in {at.store.location}",
             partial(adoption.adopt_copy, env, at, entry),
         )
-        for at in others
+        for at in archives
         for entry in adoption.backups_of_day(at, day)
     ]
     return SourceOptions(
         offers,
         UnavailableSource(
-            " ".join(one for at in others for one in adoption.rejection_reasons(at, day)), hint
+            " ".join(reason for at in archives for reason in adoption.rejection_reasons(at, day)), hint
         ),
     )
 
 
 SOURCES: Sequence[BackfillSource] = (folder_source, archive_source)
-"""Tried in this order. Another way to a past day's data, such as a base backup with its WAL, is one more."""
+"""Tried in this order. A new kind of source, such as a base backup with WAL, is added here."""
 
 
 def plan_backfill(env: EnvironmentContext, day: date) -> DayPlan:
-    """What would be done about a day."""
-    today, seen = env.today(), [way(env, day) for way in SOURCES]
-    offers = [offer for found in seen for offer in found.offers]
+    """The plan for a day."""
+    today, reports = env.today(), [source(env, day) for source in SOURCES]
+    offers = [offer for options in reports for offer in options.offers]
     if day == today:
-        kept = next((one for one in offers if one.verdict is DayVerdict.KEPT), None)
+        present = next((option for option in offers if option.verdict is DayVerdict.KEPT), None)
         return (
-            DayPlan(day, DayVerdict.KEPT, kept.why) if kept else DayPlan(day, DayVerdict.TAKE, "it is today")
+            DayPlan(day, DayVerdict.KEPT, present.why)
+            if present
+            else DayPlan(day, DayVerdict.TAKE, "it is today")
         )
     if offers and day < today:
         return DayPlan(day, offers[0].verdict, offers[0].why)
-    lacks = [found.lack for found in seen]
-    return DayPlan(day, DayVerdict.REFUSE, *judging.refusal_text(env.environment, day, today, lacks))
+    lacks = [options.missing for options in reports]
+    return DayPlan(day, DayVerdict.REFUSE, *backfill_plan.refusal_text(env.environment, day, today, lacks))
 
 
 def obtain_backup(env: EnvironmentContext, day: date) -> Manifest:
-    """The backup of a day that has passed, in the folder; it proves nothing yet.
+    """Put the backup of a past day into the folder; it is not proven yet.
 
-    What turns out to be damaged while it is copied gives way to the next one. Refused (3) when nothing
-    leads there: the message says what is missing, the hint how to get it.
+    A backup that turns out to be damaged while it is copied is skipped for the next one. Refused (3) when
+    there is none: the message says what is missing, the hint how to get it.
     """
     today, lacks = env.today(), list[UnavailableSource]()
-    for way in SOURCES if day < today else ():
-        seen = way(env, day)
-        for offer in seen.offers:
+    for source in SOURCES if day < today else ():
+        options = source(env, day)
+        for offer in options.offers:
             try:
                 return offer.carry_out()
             except Busy:
                 raise
             except (BadBackup, Refused) as error:
                 lacks.append(UnavailableSource(error.message, error.hint))
-        lacks.append(seen.lack)
-    message, hint = judging.refusal_text(env.environment, day, today, lacks)
+        lacks.append(options.missing)
+    message, hint = backfill_plan.refusal_text(env.environment, day, today, lacks)
     raise Refused(message, hint=hint)
 
 

@@ -1,4 +1,4 @@
-"""What a backup's account lacks: told beforehand, and in place of a bare "permission denied"."""
+"""Reports the rights that a backup's account lacks, beforehand and in place of "permission denied"."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from ledgerflow_ops.adapters.inspection import missing_rights, standby
 from ledgerflow_ops.core.checks import Check, failed, passed
 from ledgerflow_ops.core.errors import BadBackup, Denied, LedgerError, Refused
 from ledgerflow_ops.core.hints import NO_HINT, Hint
-from ledgerflow_ops.core.postgres import missing_rights as judging
+from ledgerflow_ops.core.postgres import missing_rights as rights_text
 from ledgerflow_ops.operations.backup import completeness
 
 _RECOVERY_CONFLICT = "conflict with recovery"
@@ -20,9 +20,10 @@ _CONFLICT_HINT = Hint(
 
 @contextmanager
 def explain_errors(database: Database) -> Iterator[None]:
-    """Errors of the block that come of missing rights, or of a standby, say what would help.
+    """Add a hint to errors of the block that are caused by missing rights or by a standby's replay.
 
-    Rights are asked for again, object by object; where that finds nothing, the error stays as it is.
+    The rights are checked object by object; where none is missing, the error stays as it is. Denied for
+    missing rights.
     """
     try:
         yield
@@ -31,30 +32,30 @@ def explain_errors(database: Database) -> Iterator[None]:
     except LedgerError as error:
         if _RECOVERY_CONFLICT in error.message:
             raise LedgerError(error.message, hint=_CONFLICT_HINT) from None
-        if judging.DENIED.search(error.message) and (hint := _grant_hint(database)):
+        if rights_text.DENIED.search(error.message) and (hint := _grant_hint(database)):
             raise Denied(error.message, hint=hint) from None
         raise
 
 
 def _grant_hint(database: Database) -> Hint:
-    """The statements that give what is missing; empty when nothing is, or it cannot be found out."""
+    """The GRANT statements for missing rights; empty when none is missing, or they cannot be checked."""
     try:
         with database.connect() as connection:
             lacking, version = missing_rights.lacking(connection), missing_rights.reader(connection).version
     except LedgerError:
         return NO_HINT
-    return judging.hint(lacking, version) if lacking else NO_HINT
+    return rights_text.hint(lacking, version) if lacking else NO_HINT
 
 
 def rights_checks(name: str, connection: Connection) -> Iterator[Check]:
-    """What a backup by this account would fail of, or leave out, as findings called `name`."""
+    """What would make a backup by this account fail, or what it would omit, as checks called `name`."""
     who = missing_rights.reader(connection)
     lacking, unseen = missing_rights.lacking(connection), missing_rights.unseen(connection)
     if lacking:
-        message = f"{who.name} may not read all that a backup holds: {judging.sentence(lacking)}."
-        yield failed(name, "rights", message, judging.hint(lacking, who.version))
+        message = f"{who.name} may not read all that a backup holds: {rights_text.sentence(lacking)}."
+        yield failed(name, "rights", message, rights_text.hint(lacking, who.version))
     if unseen:
-        message = "A backup would not be proven: " + "; ".join(one.text for one in unseen) + "."
+        message = "A backup would not be proven: " + "; ".join(loss.text for loss in unseen) + "."
         yield failed(name, "incomplete", message, unseen[0].hint)
     for warning in completeness.standby_warnings(standby.standby(connection)):
         yield passed(name, warning.text)

@@ -44,7 +44,7 @@ _DISK_HINT = Hint("Nothing was kept. Check the disk; then run the backup again."
 
 @dataclass(frozen=True, slots=True)
 class _Preflight:
-    """All that preflight found out."""
+    """What the preflight checks found. `expected_size` is in bytes, 0 where it is not known."""
 
     database: Database
     source: Source
@@ -58,12 +58,12 @@ class _Preflight:
 
 @dataclass(frozen=True, slots=True)
 class _RolesFile:
-    """The globals file's facts (None, and why, where it may not be taken), and the roles it holds."""
+    """The roles file's facts, or None and `note` with the reason; the roles, and pg_dumpall's output."""
 
     file: FileFacts | None
     note: str
     facts: dict[str, RoleFacts]
-    said: str = ""
+    output: str = ""
 
 
 _STANDARD = BackupRequest()
@@ -72,11 +72,11 @@ _STANDARD = BackupRequest()
 def backup(env: EnvironmentContext, request: BackupRequest = _STANDARD, day: date | None = None) -> Manifest:
     """Take a backup of the environment and return the manifest that commits it.
 
-    `day` is the day it is ordered for: today, or it is refused.
+    `day` is the day that it is for; Refused unless that is today.
 
-    Raises Busy or Refused (3) before anything is touched, SettingsError (2) for a name that cannot be,
-    LedgerError (1) when it could not be made, BadBackup (4) when what was made does not hold. In every
-    one of these cases no new backup exists and the earlier ones are untouched.
+    Busy or Refused (3) before anything is touched, SettingsError (2) for an impossible name, LedgerError (1)
+    when the backup could not be made, BadBackup (4) when it does not hold what the database had. After any
+    of these no new backup exists, and the earlier ones are untouched.
     """
     ctx = env.ctx
     with (
@@ -91,30 +91,30 @@ def backup(env: EnvironmentContext, request: BackupRequest = _STANDARD, day: dat
 def make_backup(
     env: EnvironmentContext, request: BackupRequest, day: date | None = None, *, safety: bool = False
 ) -> Manifest:
-    """As `backup`, for an operation that holds the environment's lock already.
+    """As `backup`, for an operation that already holds the environment's lock.
 
-    A `safety` backup is of whatever is there now, whoever's database that may be.
+    A `safety` backup takes whatever database is there now, even one that was not remembered.
     """
     return _Backup(env, request, day, safety=safety).make()
 
 
 def refuse_other_days(env: EnvironmentContext, day: date | None) -> None:
-    """Refused when `day` is not today: today's data is never filed under another day's name."""
+    """Refused when `day` is not today: today's data is never stored under another day's name."""
     if day is not None and day != env.today():
         raise Refused(
             f"There is no backup of {env.environment} for {day}, and none can be made any more: "
-            f"today is {env.today()}, and the database of {day} is gone.",
+            f"today is {env.today()}, and the database as of {day} is gone.",
             hint=Hint(
                 "If a dump of that day exists somewhere, put it with its manifest into "
-                f"{env.store.location} and ask again: it will be adopted."
+                f"{env.store.location} and run this again: it will be adopted."
             ),
         )
 
 
 def requested_name(env: EnvironmentContext, file: str | None) -> BackupName | None:
-    """The name that FILE= asks for, None without one.
+    """The backup name that FILE= requests; None without it.
 
-    SettingsError for a name that cannot be, Refused for one that is there already.
+    SettingsError (2) for an impossible name, Refused (3) for one that exists.
     """
     name = naming.custom_name(env.environment, file) if file else None
     if name and any(env.store.taken(taken) for taken in (name.dump, name.manifest, name.files)):
@@ -145,22 +145,22 @@ class _Backup:
     def _attempt(self, begun: datetime, ready: _Preflight) -> Manifest:
         """One attempt, from its snapshot on."""
         self.report.step(Step.SNAPSHOT)
-        begin = open_snapshot(ready.database, ready.client, self.report, self._instant)
+        opening = open_snapshot(ready.database, ready.client, self.report, self._instant)
         with (
             account_rights.explain_errors(ready.database),
-            begin as found,
-            named(found.snapshot.connection.at),
+            opening as snapshot,
+            named(snapshot.snapshot.connection.at),
         ):
             point = standby_source.recovery_point_of(
-                self.env, found.snapshot.standby, found.recovery_point, self.day
+                self.env, snapshot.snapshot.standby, snapshot.recovery_point, self.day
             )
-            found, name = replace(found, recovery_point=point), self._name(ready, point)
-            self.making = FilePlacement(self.env, name)
-            with self.making.whole():
-                return self._write(begun, ready, found, name)
+            snapshot, name = replace(snapshot, recovery_point=point), self._name(ready, point)
+            self.placement = FilePlacement(self.env, name)
+            with self.placement.all_or_none():
+                return self._write(begun, ready, snapshot, name)
 
     def _preflight(self) -> _Preflight:
-        """Everything that can be said no to before a byte is written."""
+        """All checks that can refuse the backup before a byte is written."""
         env, settings = self.env, self.env.settings
         refuse_other_days(env, self.day)
         name = requested_name(env, self.request.file)
@@ -170,28 +170,28 @@ class _Backup:
             restore_leftovers.sweep(env)
         database = restore_server.quiet(env.database())
         with database.connect() as connection:
-            found = source.facts(connection)
-            outside = database_properties.properties(connection, found.database)
-            met = identity.observed_identity(env, database, connection, found)
+            facts = source.facts(connection)
+            outside = database_properties.properties(connection, facts.database)
+            observed = identity.observed_identity(env, database, connection, facts)
             database = database.pinned(connection)
             session_limits.require_sessions(connection, BACKUP, "A backup")
-        identity.is_own_database(env, replace(met, seen=None) if self.safety else met)
+        identity.is_own_database(env, replace(observed, seen=None) if self.safety else observed)
         env.store.prepare()
         leftover_sweep.sweep_before_operation(env)
-        chosen = env.ctx.client_tools(found.server_version)
+        chosen = env.ctx.client_tools(facts.server_version)
         client = Client(chosen, database.variables(), database.inside)
-        expected = dump_space.require_space(env, found)
-        full = self.request.full_seal or found.size < settings.full_seal_below
-        return _Preflight(database, found, outside, client, name, expected, full, met)
+        expected = dump_space.require_space(env, facts)
+        full = self.request.full_seal or facts.size < settings.full_seal_below
+        return _Preflight(database, facts, outside, client, name, expected, full, observed)
 
     def _instant(self) -> datetime:
-        """The recovery point: read just before the snapshot is taken, by the clock that RPO is told by."""
+        """The recovery point, read just before the snapshot, from the clock that the RPO is computed with."""
         now = self.env.ctx.clock()
         day = now.astimezone(self.env.settings.zone).date()
         if self.day is not None and day != self.day:
             raise LedgerError(
-                f"Midnight passed: the backup was ordered for {self.day}, and it is {day} now.",
-                hint=Hint("Run it again; it will be filed under the new day."),
+                f"Midnight passed: the backup was requested for {self.day}, and it is {day} now.",
+                hint=Hint("Run it again; it will be stored under the new day."),
             )
         return now
 
@@ -203,27 +203,27 @@ class _Backup:
             if not any(self.env.store.taken(file) for file in (name.dump, name.manifest, name.files)):
                 return name
         raise Refused(
-            f"There is already a backup of this very second ({local:%Y-%m-%d %H:%M:%S}).",
+            f"There is already a backup of this second ({local:%Y-%m-%d %H:%M:%S}).",
             hint=Hint("Run it again."),
         )
 
-    def _write(self, begun: datetime, ready: _Preflight, opened: OpenSnapshot, name: BackupName) -> Manifest:
-        """Seal, dump, commit and read back; the manifest."""
-        recovery_point, snapshot = opened.recovery_point, opened.snapshot
+    def _write(self, begun: datetime, ready: _Preflight, opening: OpenSnapshot, name: BackupName) -> Manifest:
+        """Seal, dump, commit and read back; returns the manifest."""
+        recovery_point, snapshot = opening.recovery_point, opening.snapshot
         self.report.step(Step.SEAL)
         with self.watch.phase("seal"):
             sealed = snapshot_seal.take_seal(
-                snapshot, opened.inventory, opened.sequences, full=ready.full_seal
+                snapshot, opening.inventory, opening.sequences, full=ready.full_seal
             )
-        streamed, dumped = self._dump(ready, opened, name, sealed)
+        streamed, dumped = self._dump(ready, opening, name, sealed)
         with self.watch.phase("table of contents"), self.env.file(name.dump).local_path() as path:
             entries = archive.entries(ready.client.tools, path)
         self.report.step(Step.GLOBALS)
         with self.watch.phase("globals"):
             roles = self._globals(ready, name, sealed.seal.roles)
-        warnings = completeness.collect_warnings(self.env, snapshot, streamed.said, roles.said, entries)
+        warnings = completeness.collect_warnings(self.env, snapshot, streamed.said, roles.output, entries)
         with self.watch.phase("files"):
-            filed = files_backup.back_up_files(self.env, name, self.making.place)
+            files_state = files_backup.back_up_files(self.env, name, self.placement.place)
         manifest = Manifest(
             environment=self.env.environment,
             backup_day=recovery_point.astimezone(self.env.settings.zone).date(),
@@ -236,7 +236,7 @@ class _Backup:
             dump=dumped,
             globals=roles.file,
             globals_note=roles.note,
-            files=filed,
+            files=files_state,
             compression=ready.client.compression,
             tool_version=ready.client.version,
             source=snapshot.source,
@@ -259,7 +259,7 @@ class _Backup:
     def _dump(
         self, ready: _Preflight, opened: OpenSnapshot, name: BackupName, sealed: SnapshotSeal
     ) -> tuple[archive.Streamed, FileFacts]:
-        """The dump under its own name, durable, and shown to hold what the source had."""
+        """Write the dump durably under its final name, after checking that it holds what the source had."""
         store, tools_ = self.env.store, ready.client.tools
         self.report.step(Step.DUMP)
         with self.watch.phase("dump"), store.create(name.dump, self.env.codec) as file:
@@ -279,29 +279,29 @@ class _Backup:
             self.report.step(Step.SYNC)
             file.sync()
             self.report.step(Step.RENAME)
-            self.making.place(file)
+            self.placement.place(file)
         return streamed, FileFacts(file=name.dump, size=size, sha256=sha256)
 
     def _globals(self, ready: _Preflight, name: BackupName, sealed: dict[str, RoleFacts]) -> _RolesFile:
-        """Write the roles beside the dump, if the account may read them."""
+        """Write the roles file beside the dump, if the account may read the roles."""
         database, encoding = ready.database, ready.source.encoding
         passwords = self.env.settings.role_passwords
-        found = globals_file.read_globals(ready.client, database, encoding, sealed, passwords=passwords)
-        if found.script is None:
-            return _RolesFile(None, found.note, found.facts)
+        script = globals_file.read_globals(ready.client, database, encoding, sealed, passwords=passwords)
+        if script.script is None:
+            return _RolesFile(None, script.note, script.facts)
         with self.env.store.create(name.globals, self.env.codec) as file:
-            file.write(found.script)
+            file.write(script.script)
             file.sync()
-            self.making.place(file)
+            self.placement.place(file)
             size, sha256 = file.end()
         facts = FileFacts(file=name.globals, size=size, sha256=sha256)
-        return _RolesFile(facts, "", found.facts, found.said)
+        return _RolesFile(facts, "", script.facts, script.output)
 
     def _commit(self, name: BackupName, manifest: Manifest) -> None:
         """Write the manifest, which makes the dump a backup, and read everything back from the disk."""
         store = self.env.store
         self.report.step(Step.COMMIT)
-        with self.making.placing(name.manifest):
+        with self.placement.placing(name.manifest):
             store.put(name.manifest, manifest.encode())
         self.report.step(Step.READ_BACK)
         read_again = Manifest.decode(store.read(name.manifest), name.manifest)

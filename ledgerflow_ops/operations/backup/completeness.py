@@ -1,4 +1,4 @@
-"""Whether a dump holds all objects of its database: what pg_dump said, and what it left out in silence."""
+"""Whether a dump holds all objects of its database: pg_dump's warnings, and what it omits without one."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,58 +27,59 @@ _ENTRY = re.compile(rb"\d+; \d+ \d+ (SUBSCRIPTION|USER MAPPING) (?!TABLE )")
 
 
 def collect_warnings(
-    env: EnvironmentContext, snapshot: Snapshot, said: str, roles_said: str, entries: Sequence[bytes]
+    env: EnvironmentContext,
+    snapshot: Snapshot,
+    pg_dump_output: str,
+    pg_dumpall_output: str,
+    entries: Sequence[bytes],
 ) -> tuple[DumpWarning, ...] | None:
-    """All that is to be told of a dump; None where there is nothing.
-
-    `said` and `roles_said` are what pg_dump and pg_dumpall printed, `entries` the archive's own list.
-    """
-    found = [
-        *dump_warnings.parse_warnings("pg_dump", said),
-        *dump_warnings.parse_warnings("pg_dumpall", roles_said),
+    """All warnings about a dump; None where there are none. `entries` is the archive's table of contents."""
+    warnings = [
+        *dump_warnings.parse_warnings("pg_dump", pg_dump_output),
+        *dump_warnings.parse_warnings("pg_dumpall", pg_dumpall_output),
     ]
-    found += [one.warning() for one in missing_rights.unseen(snapshot.connection)]
-    if not any(one.missing for one in found):
-        found += _missing_objects(snapshot.connection, entries)
-    found += standby_warnings(snapshot.standby)
-    return tuple(one.within(env.environment) for one in found) or None
+    warnings += [warning.warning() for warning in missing_rights.unseen(snapshot.connection)]
+    if not any(warning.missing for warning in warnings):
+        warnings += _missing_objects(snapshot.connection, entries)
+    warnings += standby_warnings(snapshot.standby)
+    return tuple(warning.within(env.environment) for warning in warnings) or None
 
 
 def _missing_objects(connection: Connection, entries: Iterable[bytes]) -> Iterator[DumpWarning]:
-    """Kinds that no comparison of the restored copy covers: as many in the archive as in the catalogs?"""
+    """Objects that the archive lacks, of the kinds that no comparison of a restored copy covers."""
     kinds = [match[1] for line in entries if (match := _ENTRY.match(line))]
-    for kind, there in (
+    for kind, existing in (
         ("SUBSCRIPTION", missing_rights.subscriptions(connection)),
         ("USER MAPPING", missing_rights.mappings(connection)),
     ):
-        held = kinds.count(kind.encode())
-        if held < len(there):
-            text = f"{kind.lower()}s: {len(there)} in the database, {held} in the dump"
+        dumped = kinds.count(kind.encode())
+        if dumped < len(existing):
+            text = f"{kind.lower()}s: {len(existing)} in the database, {dumped} in the dump"
             yield DumpWarning(program=_OURS, text=text, meaning=Meaning.MISSING, hint=_PG_DUMP_HINT)
 
 
 def standby_warnings(standby: Standby | None) -> list[DumpWarning]:
-    """What a standby does not have: unlogged data, and what its primary has done since."""
+    """Warnings about a standby as the source: it lacks unlogged data, and may lag behind its primary."""
     if standby is None:
         return []
-    found = []
+    texts = []
     if standby.unlogged:
         names = [name.key for name in standby.unlogged]
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        found.append(
-            "the source is a standby, which has no data of what is unlogged, so neither has the dump: "
+        texts.append(
+            "the source is a standby, which has no data of unlogged tables, so neither has the dump: "
             f"{', '.join(names[:_SHOWN])}{more}"
         )
     if not standby.current:
         since = f"{standby.replayed:%Y-%m-%d %H:%M:%S %Z}" if standby.replayed else "an instant not known"
-        found.append(
+        texts.append(
             f"the source is a standby that does not keep up with its primary: its data is of {since}"
         )
-    return [DumpWarning(program=_OURS, text=text, meaning=Meaning.NOTED) for text in found]
+    return [DumpWarning(program=_OURS, text=text, meaning=Meaning.NOTED) for text in texts]
 
 
 def restore_notes(manifest: Manifest, proof: Proof | None) -> Iterator[Reason]:
-    """What a restore of this backup does not bring back."""
+    """Reasons why a restore of this backup does not bring everything back."""
     message, hint = proof.incomplete if proof and not manifest.lacks else ("", NO_HINT)
     if message:
         yield Reason("incomplete", message, hint)
@@ -87,12 +88,12 @@ def restore_notes(manifest: Manifest, proof: Proof | None) -> Iterator[Reason]:
             "incomplete", f"The dump does not hold all of its database: {manifest.lacks}.", manifest.remedy
         )
     if manifest.unheld:
-        text = f"It was taken from a standby: these come back empty: {', '.join(manifest.unheld)}."
+        text = f"It was taken from a standby. These come back empty: {', '.join(manifest.unheld)}."
         yield Reason("unlogged", text, Hint("Unlogged data is on the primary alone."))
 
 
 def incomplete_checks(manifest: Manifest) -> Iterator[Check]:
-    """What keeps a backup that equals its seal from being more than that."""
+    """A warning where a backup equals its seal but cannot be proven, because its dump is incomplete."""
     if manifest.ceiling < Rung.VALID:
         message = f"The dump does not hold all of the database, and cannot be proven: {manifest.lacks}."
         yield warned("restorable", INCOMPLETE, message, Hint(manifest.remedy, " Then: ", make("backup")))
@@ -101,28 +102,31 @@ def incomplete_checks(manifest: Manifest) -> Iterator[Check]:
 def extension_member_checks(
     manifest: Manifest, copy: Database, extensions: Mapping[str, str]
 ) -> Iterator[Check]:
-    """Relations that belong to an extension and that its script, of the same version, does not make.
+    """A warning about relations that belong to an extension but are not created by its script.
 
-    Somebody has added them (ALTER EXTENSION … ADD): pg_dump leaves them to the extension, with their rows.
-    `extensions` are those of the copy, with their versions.
+    Somebody has added them by ALTER EXTENSION … ADD. pg_dump omits an extension's members with their rows
+    (PostgreSQL manual, "Packaging Related Objects into an Extension"). `extensions` are the copy's, with
+    versions; an extension of another version is not compared.
     """
-    there = {name for name, version in extensions.items() if manifest.seal.extensions.get(name) == version}
+    same_version = {
+        name for name, version in extensions.items() if manifest.seal.extensions.get(name) == version
+    }
     with copy.connect() as connection:
         made = extension_members.relations(connection)
-    gone = {
+    lost = {
         name: extension
         for name, extension in (manifest.members or {}).items()
-        if name not in made and extension in there
+        if name not in made and extension in same_version
     }
-    if gone:
-        listed = ", ".join(f"{name} (of the extension {extension})" for name, extension in gone.items())
-        name, extension = next(iter(gone.items()))
+    if lost:
+        listed = ", ".join(f"{name} (of the extension {extension})" for name, extension in lost.items())
+        name, extension = next(iter(lost.items()))
         yield warned(
             "restorable",
             INCOMPLETE,
             f"The dump does not hold all of the database, and cannot be proven: {listed}. They belong to an "
-            "extension that does not make them, and pg_dump leaves them to it.",
+            "extension that does not create them, and pg_dump omits an extension's members.",
             Hint(
-                f"Take each out of it: ALTER EXTENSION {quote(extension)} DROP {name}; Then: ", make("backup")
+                f"Remove each from it: ALTER EXTENSION {quote(extension)} DROP {name}; Then: ", make("backup")
             ),
         )

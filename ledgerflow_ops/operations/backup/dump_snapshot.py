@@ -1,8 +1,8 @@
-"""Opens what a backup is taken of: a snapshot whose tables are held, and the pg_dumps at work under it.
+"""Opens the snapshot that a backup is taken of, and starts the pg_dump processes that read under it.
 
-All of them lock every table at once, before anything long begins: who wants to drop one then waits, and a
-pg_dump that came later would queue up behind him, who waits for us. What goes before all hold it makes the
-attempt void, which costs no more than another one.
+All of them lock every table first, before anything long begins. A session that wants to drop a table then
+waits for us; a pg_dump started later would queue behind that session, and so deadlock. A table that vanishes
+before all have locked it voids the attempt, and another one is made.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,9 +30,9 @@ from ledgerflow_ops.core.postgres.session_activity import Watcher
 from ledgerflow_ops.core.progress import Reporter
 
 _RETRY_SECONDS = 90.0
-"""For how long new snapshots are tried: each takes a fraction of a second."""
+"""Seconds during which new snapshots are tried. Each takes a fraction of a second."""
 _SAME_ERROR_LIMIT = 25
-"""So often the same in a row, it is no passing thing: a catalog with a hole in it says so each time."""
+"""The same error this often in a row is permanent, for instance a damaged catalog."""
 _REPORTED_ERRORS = 3
 _PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4)
 _WHOLE_ATTEMPTS = 3
@@ -41,7 +41,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class OpenSnapshot:
-    """An open snapshot and what is at work under it. `sequences` were read before pg_dump read them."""
+    """An open snapshot and the processes that use it. `sequences` were read before pg_dump read them."""
 
     recovery_point: datetime
     snapshot: Snapshot
@@ -56,36 +56,36 @@ class OpenSnapshot:
 def open_snapshot(
     database: Database, client: Client, reporter: Reporter, instant: Callable[[], datetime]
 ) -> Iterator[OpenSnapshot]:
-    """Open the database for a backup, by as many attempts as it takes within a minute and a half.
+    """Open the database for a backup, with repeated attempts for up to 90 seconds.
 
-    `instant` tells the recovery point, just before each snapshot. LedgerError with what came and went when
-    none succeeded, and for a lock that others hold for too long, with who does.
+    `instant` returns the recovery point, just before each snapshot. LedgerError when no attempt succeeded,
+    with the objects that changed, or when others hold a lock for too long, with their sessions.
     """
     begun, messages = clock.awake(), list[str]()
     while True:
         try:
             with ExitStack() as attempt:
-                found = _attempt_open(attempt, database, client, reporter, instant)
-                held = attempt.pop_all()
+                snapshot = _attempt_open(attempt, database, client, reporter, instant)
+                resources = attempt.pop_all()
         except Unsettled as error:
             messages.append(error.message)
             if (
                 clock.awake() - begun > _RETRY_SECONDS
                 or messages[-_SAME_ERROR_LIMIT:] == [error.message] * _SAME_ERROR_LIMIT
             ):
-                told = f"{error.message}\n{len(messages)} attempts ended like this."
-                raise LedgerError(told, hint=error.hint) from None
+                message = f"{error.message}\n{len(messages)} attempts ended like this."
+                raise LedgerError(message, hint=error.hint) from None
             if len(messages) <= _REPORTED_ERRORS:
                 reporter.say(f"another snapshot: {error.message}")
         else:
-            with held:
-                yield found
+            with resources:
+                yield snapshot
             return
         clock.pause(_PAUSES[min(len(messages), len(_PAUSES)) - 1])
 
 
 def retry_unsettled(work: Callable[[], Result], reporter: Reporter) -> Result:
-    """`work` done, from its beginning again where something in the database came or went meanwhile."""
+    """The result of `work`, which is repeated where objects of the database changed meanwhile (Unsettled)."""
     for _ in range(_WHOLE_ATTEMPTS - 1):
         try:
             return work()
@@ -115,7 +115,7 @@ def _attempt_open(
     ]
 
     def watched(decoder: Decoder | None = None) -> Watcher:
-        # A client of Docker's is no pg_dump: it is always a little at work.
+        # Docker's client is always slightly active, whatever pg_dump does inside.
         ours = [] if client.inside else [dump.child.pid for dump in started]
         ours += [decoder.child.pid] if decoder else []
         silence = Silence(

@@ -1,7 +1,7 @@
-"""Whether there is room for a dump, asked before a byte of it is written."""
+"""Checks, before a byte is written, whether there is space for a dump."""
 
 from ledgerflow_ops.core import space_estimates
-from ledgerflow_ops.core.catalog import catalog as known
+from ledgerflow_ops.core.catalog import catalog as core_catalog
 from ledgerflow_ops.core.catalog.manifest import Source
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.hints import Hint
@@ -13,20 +13,20 @@ from ledgerflow_ops.operations.files import files_backup
 _ROOM_FOR_RECORDS = 1_000_000
 
 
-def require_space(env: EnvironmentContext, found: Source) -> int:
-    """The dump's expected size; LedgerError with the figures when the disk has no room for it."""
+def require_space(env: EnvironmentContext, database_source: Source) -> int:
+    """The dump's expected size in bytes, 0 if not known; LedgerError with figures where space is short."""
     entries = catalog.entries(env)
-    newest = known.newest(entries)
+    newest = core_catalog.newest(entries)
     last = None
     if newest and newest.manifest:
         last = space_estimates.LastDump(newest.size, newest.manifest.source.size)
-    needed, files = space_estimates.dump_needs(found.size, last), files_backup.space_needed(env)
+    needed, files = space_estimates.dump_needs(database_source.size, last), files_backup.space_needed(env)
     free = env.store.free()
     if free is not None and free < needed + files + _ROOM_FOR_RECORDS:
-        beside = f", new files {format_size(files)}" if files else ""
+        files_part = f", new files {format_size(files)}" if files else ""
         raise LedgerError(
             f"Not enough room in {env.store.location}: about {format_size(needed + files)} needed "
-            f"(database {format_size(found.size)}{beside}), {format_size(free)} free.",
+            f"(database {format_size(database_source.size)}{files_part}), {format_size(free)} free.",
             hint=Hint("Free room or set another backup_root. Nothing was written."),
         )
     return last.size if last else 0

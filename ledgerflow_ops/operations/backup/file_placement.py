@@ -1,7 +1,7 @@
-"""Puts a backup's files in their places: all of them and its manifest, or none.
+"""Gives a backup's files their final names: all of them and its manifest, or none.
 
-Until the manifest commits them, a record in the folder says which files are this backup's. A process that is
-killed leaves it behind, and what it names is swept; what somebody else puts into the folder is named by none.
+Until the manifest commits them, a record in the folder names this backup's files. A killed process leaves
+the record behind, and the next sweep removes the files that it names. No record names files of others.
 """
 
 from collections.abc import Iterator
@@ -16,15 +16,15 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 
 
 class FilePlacement:
-    """One backup's files on their way into its store. Under the environment's lock."""
+    """The placement of one backup's files. Requires the environment's lock."""
 
     def __init__(self, env: EnvironmentContext, name: BackupName) -> None:
         self._store, self._file = env.store, unfinished_backup.record_name(name)
         self._record, self._placed = UnfinishedBackup(stem=name.stem), list[str]()
 
     @contextmanager
-    def whole(self) -> Iterator[None]:
-        """If the block fails, take back what it had put there, the manifest first."""
+    def all_or_none(self) -> Iterator[None]:
+        """If the block fails, remove the files that it placed, the manifest first."""
         try:
             yield
         except BaseException:
@@ -40,7 +40,7 @@ class FilePlacement:
         return self._store.taken(BackupName(self._record.stem).manifest)
 
     def place(self, file: NewFile) -> None:
-        """Give a finished file its name, once it is written down, durably, that it is this backup's."""
+        """Give a finished file its name, after recording durably that it belongs to this backup."""
         stat = file.stat()
         if stat is not None:
             placed = (*self._record.placed, PlacedFile(file=file.name, inode=stat.identity, size=stat.size))
@@ -51,7 +51,7 @@ class FilePlacement:
 
     @contextmanager
     def placing(self, file: str) -> Iterator[None]:
-        """Inside, `file` gets its name; it is ours from then on, unless the name was taken already."""
+        """The block gives `file` its name. From then on the file is ours, unless the name was in use."""
         self._placed.append(file)
         try:
             yield

@@ -1,4 +1,4 @@
-"""Reads the roles and globals of a server by pg_dumpall, and holds them against what the server says."""
+"""Reads the roles and globals of a server by pg_dumpall, and compares them with the server's catalogs."""
 
 from dataclasses import dataclass, replace
 
@@ -21,29 +21,29 @@ CREATE_WITHOUT_ENCODING = (
 
 @dataclass(frozen=True, slots=True)
 class Globals:
-    """The roles script (None, and why, where there is none), the roles it makes, and what was `said`."""
+    """The roles script, or None and `note` with the reason; its roles, and what pg_dumpall printed."""
 
     script: bytes | None
     note: str
     facts: dict[str, RoleFacts]
-    said: str = ""
+    output: str = ""
 
 
 def read_globals(
     client: Client, database: Database, encoding: str, sealed: dict[str, RoleFacts], *, passwords: bool
 ) -> Globals:
-    """The roles script, if the account may read them.
+    """The roles script, if the account may read the roles.
 
-    pg_dumpall cannot share the snapshot, so it is read until the script creates the roles that the
-    server has, and two readings agree: no seal covers all that it says of them. BadBackup when that does
-    not come about, LedgerError when pg_dumpall fails.
+    pg_dumpall cannot share the snapshot. It is repeated until the script creates the server's roles and two
+    runs agree, because the seal does not cover every attribute. BadBackup when that does not happen,
+    LedgerError when pg_dumpall fails.
     """
-    able = _capable_client(client, database)
-    if isinstance(able, str):
-        return Globals(None, able, sealed)
+    capable = _capable_client(client, database)
+    if isinstance(capable, str):
+        return Globals(None, capable, sealed)
     facts, before = sealed, b""
     for _ in range(_ATTEMPTS):
-        finished = archive.roles_script(able, passwords=passwords)
+        finished = archive.roles_script(capable, passwords=passwords)
         if finished.code:
             return Globals(None, _denied_note(finished), facts)
         missing = set(facts) ^ _created_roles(finished.out, encoding)
@@ -52,9 +52,9 @@ def read_globals(
         before = finished.out
         with database.connect() as connection:
             facts = source.roles(connection)
-    said = f": {', '.join(sorted(missing))}" if missing else ", or changes all the time"
+    difference = f": {', '.join(sorted(missing))}" if missing else ", or keeps changing"
     raise BadBackup(
-        f"The roles file does not match the server's roles{said}.",
+        f"The roles file does not match the server's roles{difference}.",
         hint=Hint(
             "Nothing was kept. Is pg_dumpall the real one? ", make("doctor"), " shows where it is taken from."
         ),
@@ -62,27 +62,27 @@ def read_globals(
 
 
 def unreadable_names(connection: Connection) -> str:
-    """Why pg_dumpall cannot say all names of the server; empty where it can."""
-    odd = source.not_text(connection)
-    if odd is None or source.without_encoding(connection):
+    """Why pg_dumpall cannot print all names of the server; empty where it can."""
+    name = source.not_text(connection)
+    if name is None or source.without_encoding(connection):
         return ""
     return (
-        f"Roles and globals cannot be read: {odd} is no text in the encoding of the database, and there is "
-        "no database without one to ask from."
+        f"Roles and globals cannot be read: {name} is not valid in the encoding of the database, and there "
+        "is no database without an encoding to connect to."
     )
 
 
 def _capable_client(client: Client, database: Database) -> Client | str:
-    """A client whose pg_dumpall can say all names there; where there is none, the note that says so.
+    """A client whose pg_dumpall can print all names; where none can, the note that says why.
 
-    It asks for each role by its name, and a database takes no name that is no text in its encoding.
+    pg_dumpall queries each role by its name, and a database refuses names that are invalid in its encoding.
     """
     with database.connect() as connection:
         note, place = unreadable_names(connection), source.without_encoding(connection)
-        odd = source.not_text(connection)
+        unreadable = source.not_text(connection)
     if note:
         return f"{note} Make one, then back up again: {CREATE_WITHOUT_ENCODING}"
-    if odd is None or place is None:
+    if unreadable is None or place is None:
         return client
     return replace(
         client, variables={**client.variables, "PGDATABASE": place, "PGCLIENTENCODING": NO_ENCODING}
@@ -98,11 +98,11 @@ def _created_roles(script: bytes, encoding: str) -> set[str]:
 
 
 def _denied_note(finished: Finished) -> str:
-    """The note that stands in for roles the account may not read; LedgerError for any other reason."""
+    """The note in place of roles that the account may not read; LedgerError for any other failure."""
     reason = next(iter(reversed(finished.errors.strip().splitlines())), "")
     if "permission denied" not in reason:
         raise LedgerError(
             f"pg_dumpall failed ({ended_by(finished.code)}):\n{last_lines(finished.errors)}",
-            hint=Hint("Nothing was kept. Mend what the lines above say and run the backup again."),
+            hint=Hint("Nothing was kept. Fix what the lines above say and run the backup again."),
         )
     return f"roles and globals could not be read: {mask(reason)}"

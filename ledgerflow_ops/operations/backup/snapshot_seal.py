@@ -1,4 +1,4 @@
-"""Takes a backup's seal, and holds the archive against it and against the source before it is committed."""
+"""Takes a backup's seal, and compares the archive with it and with the source before the commit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ _SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class SnapshotSeal:
-    """The seal that goes into the manifest, and what is only needed until the archive is shown to hold it."""
+    """The seal for the manifest, and what is needed only to compare the archive with the source."""
 
     seal: Seal
-    beside: NonTableObjects
+    non_table: NonTableObjects
     notes: tuple[str, ...]
     preloaded: tuple[str, ...] | None
     members: dict[str, str]
@@ -37,11 +37,13 @@ class SnapshotSeal:
 def take_seal(
     snapshot: Snapshot, rows: Inventory, sequences: dict[str, SequenceReading], *, full: bool
 ) -> SnapshotSeal:
-    """The seal of the database under its snapshot; its inventory and sequences have been read already."""
+    """The seal of the database in its snapshot. Inventory and sequences have been read already."""
     connection = snapshot.connection
-    look = source.read_contents(connection, full=full, rows=rows)
-    there = NonTableObjects(sequences, *non_table_objects.objects(connection, full=full))
-    return SnapshotSeal(look.seal, there, look.notes, look.preloaded, extension_members.relations(connection))
+    contents = source.read_contents(connection, full=full, rows=rows)
+    non_table = NonTableObjects(sequences, *non_table_objects.objects(connection, full=full))
+    return SnapshotSeal(
+        contents.seal, non_table, contents.notes, contents.preloaded, extension_members.relations(connection)
+    )
 
 
 def require_complete_archive(
@@ -52,12 +54,12 @@ def require_complete_archive(
     file: Path,
     ddl: Callable[[], bytes],
 ) -> None:
-    """BadBackup unless the archive in `file` holds what the source had. `ddl` has the source's own."""
+    """BadBackup unless the archive in `file` holds what the source had. `ddl` returns the source's DDL."""
     differences = [
         *rows_against_seal(sealed.seal, streamed.contents),
         *source_against_archive(sealed.seal, streamed.contents),
         *non_table_against_archive(
-            sealed.beside, non_table_objects.sequences(snapshot.connection), streamed.contents
+            sealed.non_table, non_table_objects.sequences(snapshot.connection), streamed.contents
         ),
         *ddl_against_archive(ddl(), archive.ddl(tools, file)),
     ]

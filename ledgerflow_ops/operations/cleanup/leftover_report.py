@@ -1,4 +1,4 @@
-"""Names what operations that were killed have left behind, wherever it is; the drills' own is swept first."""
+"""Reports what killed operations have left behind, wherever it is. Remains of drills are swept first."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -15,50 +15,50 @@ from ledgerflow_ops.operations import removal_history
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
-_DOCTOR_HINT = Hint("Look at it, and run it again: ", make("doctor"))
+_DOCTOR_HINT = Hint("Fix that, and run it again: ", make("doctor"))
 _CHECK = "leftovers"
 
 
 def leftover_checks(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[Check]:
-    """What is left behind, a check each; one that passed where there is nothing."""
+    """A check for each leftover; one passed check where there is none."""
     what = "Swept what a killed drill had left: its server, and its data."
-    found = [passed(_CHECK, f"{what} (drill {key})") for key in leftover_sweep.sweep_drills(ctx)]
-    looks: list[Callable[[], Iterator[Check]]] = [_servers]
-    looks += [partial(_folder, env) for env in envs]
-    looks += [partial(_databases, env) for env in envs]
-    for look in looks:
+    checks = [passed(_CHECK, f"{what} (drill {key})") for key in leftover_sweep.sweep_drills(ctx)]
+    searches: list[Callable[[], Iterator[Check]]] = [_servers]
+    searches += [partial(_folder, env) for env in envs]
+    searches += [partial(_databases, env) for env in envs]
+    for search in searches:
         try:
-            found += look()
+            checks += search()
         except (LedgerError, OSError) as error:
             hint = error.hint if isinstance(error, LedgerError) else _DOCTOR_HINT
-            found.append(warned(_CHECK, "not known", f"What is left behind cannot be told: {error}", hint))
-    return found or [passed(_CHECK, "Nothing is left behind by operations that were killed.")]
+            checks.append(warned(_CHECK, "not known", f"Leftovers cannot be determined: {error}", hint))
+    return checks or [passed(_CHECK, "Nothing is left behind by operations that were killed.")]
 
 
 def _servers() -> Iterator[Check]:
-    """Servers that go on running though nobody works with them, of whatever state folder."""
+    """Abandoned PostgreSQL servers, of any state folder."""
     try:
         account = server_account()
     except CannotJudge:
         return
-    for one in filter(lambda stray: stray.holds_data, stray_clusters.found(account)):
-        state, folders = one.lock_file.parent.parent, " ".join(map(str, one.folders))
-        runs = f"The server (process {one.process}) of a drill" if one.process else "A drill"
-        end = Hint(command("kill", "-QUIT", one.process), "; ") if one.process else NO_HINT
-        gone = "is gone" if one.state_is_gone else "belongs to another state_dir"
+    for drill in filter(lambda stray: stray.holds_data, stray_clusters.found(account)):
+        state, folders = drill.lock_file.parent.parent, " ".join(map(str, drill.folders))
+        runs = f"The server (process {drill.process}) of a drill" if drill.process else "A drill"
+        end = Hint(command("kill", "-QUIT", drill.process), "; ") if drill.process else NO_HINT
+        gone = "is gone" if drill.state_is_gone else "belongs to another state_dir"
         yield warned(
             _CHECK,
             "drill",
             f"{runs} that died has left a database in {folders}. Its state folder, {state}, {gone}.",
-            Hint(end, command("rm", "-rf", *one.folders)),
+            Hint(end, command("rm", "-rf", *drill.folders)),
         )
     for pid, data in stray_clusters.homeless(account):
-        message = f"A PostgreSQL server (process {pid}) goes on running; its data, {data}, was removed."
+        message = f"A PostgreSQL server (process {pid}) still runs, but its data, {data}, was removed."
         yield warned(_CHECK, "server", message, Hint(command("kill", "-QUIT", pid)))
 
 
 def _folder(env: EnvironmentContext) -> Iterator[Check]:
-    """What lies half-written in an environment's folder, and dumps that no manifest commits."""
+    """Half-written files in an environment's folder, and dumps without a manifest."""
     store = env.store
     if not store.there():
         return
@@ -66,36 +66,36 @@ def _folder(env: EnvironmentContext) -> Iterator[Check]:
     half += [f"{removal_history.FOLDER}/{name}" for name in removal_history.history_store(env).leftovers()]
     if half:
         message = (
-            f"In {store.location}, left by an operation that was cut off or is at work: {_listed(half)}."
+            f"In {store.location}, left by an operation that was interrupted or still runs: {_listed(half)}."
         )
         hint = Hint("The next one sweeps it: ", make("backup", env.environment))
         yield warned(_CHECK, f"{env.environment} folder", message, hint)
     alone = [file for file in store.names(DUMP) if not store.taken(BackupName.of(file).manifest)]
     if alone:
-        message = f"In {store.location} without a manifest, and so no backup: {_listed(alone)}."
+        message = f"In {store.location} without a manifest, and so not a backup: {_listed(alone)}."
         hint = Hint(make("restore-test", env.environment, FILE=alone[0]))
         yield warned(_CHECK, f"{env.environment} dumps", message, hint)
 
 
 def _databases(env: EnvironmentContext) -> Iterator[Check]:
-    """Databases of restores that were cut off. That no server answers is told by the check of the source."""
+    """Databases of interrupted restores. The check of the source reports a server that does not answer."""
     if env.is_sample and not env.ctx.embedded.running:
         return
     database = env.target()
     live = database.parameters["dbname"]
     try:
         with restore_server.maintenance(database).connect() as connection:
-            found = database_names.unfinished_restores(
+            unfinished = database_names.unfinished_restores(
                 restore_server.beside(connection), env.environment, live
             )
     except LedgerError:
         return
-    if names := [one.name for one in found]:
+    if names := [sibling.name for sibling in unfinished]:
         message = f"On the server of {env.environment}, half-restored and never live: {_listed(names)}."
         hint = Hint(make("discard", env.environment, NAME=names[0]))
         yield warned(_CHECK, f"{env.environment} databases", message, hint)
 
 
 def _listed(names: Iterable[str]) -> str:
-    """Names that anybody may have given, on one line whatever is in them."""
+    """Names, which may contain any character, on one line."""
     return ", ".join(name if name.isprintable() else ascii(name) for name in names)

@@ -1,6 +1,6 @@
-"""Sweeps what killed operations have left: drills' servers, half-written files, dumps without a manifest.
+"""Removes what killed operations have left: drills' servers, half-written files, uncommitted dumps.
 
-What a killed restore has left on the server is swept by `leftovers`.
+What a killed restore has left on the server is removed by `restore_leftovers`.
 """
 
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ from ledgerflow_ops.operations.context import EnvironmentContext, OperationConte
 
 
 def sweep_drills(ctx: OperationContext) -> list[str]:
-    """End the servers of drills that died, with the copies of a database that they hold; their keys.
+    """End the servers of killed drills and delete their copies of a database; returns the drills' keys.
 
-    Quick where there are none. What keeps it from being done is told, and keeps nobody from their work.
+    It is quick where there are none. A failure is reported, and does not stop the calling operation.
     """
     try:
         place = server_home.existing(ctx.settings.state_dir)
         swept = scratch_cluster.sweep(place) if place else []
     except (LedgerError, OSError) as error:
-        ctx.reporter.say(f"what killed drills have left could not be swept: {error}")
+        ctx.reporter.say(f"what killed drills have left could not be removed: {error}")
         return []
     for key in swept:
         ctx.reporter.say(f"swept drill {key}: its server, which a killed drill had left, and its data")
@@ -31,7 +31,7 @@ def sweep_drills(ctx: OperationContext) -> list[str]:
 
 
 def sweep_folder(env: EnvironmentContext) -> list[str]:
-    """Remove what killed operations have left in the environment's folder. Under the environment's lock."""
+    """Remove what killed operations have left in the folder. Requires the environment's lock."""
     swept = [*env.store.sweep(), *_sweep_uncommitted(env)]
     swept += [f"{removal_history.FOLDER}/{name}" for name in removal_history.history_store(env).sweep()]
     for name in swept:
@@ -40,16 +40,16 @@ def sweep_folder(env: EnvironmentContext) -> list[str]:
 
 
 def sweep_before_operation(env: EnvironmentContext) -> None:
-    """Both, for an operation that has just taken the environment's lock."""
+    """Sweep drills and folder, for an operation that has just taken the environment's lock."""
     sweep_drills(env.ctx)
     if env.store.there():
         sweep_folder(env)
 
 
 def _sweep_uncommitted(env: EnvironmentContext) -> Iterator[str]:
-    """Remove the files of backups that were never committed, if they are still those that were put there.
+    """Remove the files of backups that were never committed, if they are unchanged.
 
-    A dump that somebody else has put into the folder has no such record: it stays.
+    A dump that somebody else has put into the folder has no record of placement, and stays.
     """
     for file in unfinished_records(env):
         try:
@@ -66,7 +66,7 @@ def _sweep_uncommitted(env: EnvironmentContext) -> Iterator[str]:
 
 
 def unfinished_records(env: EnvironmentContext) -> list[str]:
-    """The records of backups in the making that lie in the folder."""
+    """The records of unfinished backups in the folder."""
     return env.store.names(unfinished_backup.ENDING, hidden=True)
 
 

@@ -1,4 +1,4 @@
-"""Removes what restores that were cut off have left on the server. They are never the live database."""
+"""Removes what interrupted restores have left on the server. That is never the live database."""
 
 from ledgerflow_ops.adapters.connection.database import Connection, Database
 from ledgerflow_ops.adapters.load import drop_database, restore_server
@@ -7,7 +7,7 @@ from ledgerflow_ops.core.errors import InUse, LedgerError, Refused
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.postgres.qualified_names import quote
 from ledgerflow_ops.core.restore import database_names
-from ledgerflow_ops.core.restore.database_names import SiblingDatabase
+from ledgerflow_ops.core.restore.database_names import DatabaseMark, SiblingDatabase
 from ledgerflow_ops.operations import journal
 from ledgerflow_ops.operations.cleanup import swap_outcome
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -15,27 +15,32 @@ from ledgerflow_ops.operations.files import files_pairing, files_restore
 
 
 def sweep(env: EnvironmentContext) -> list[str]:
-    """Drop them, under the environment's lock; the names. A database that is not ours is not touched."""
+    """Drop half-restored databases; returns the names. Databases that are not ours are not touched.
+
+    Requires the environment's lock. Pending where a swap has not ended at the server.
+    """
     database = env.target()
     name, server = database.parameters["dbname"], restore_server.maintenance(database)
     with server.connect() as connection:
-        found = restore_server.beside(connection)
-        halves = database_names.unfinished_restores(found, env.environment, name)
-        kept_ = database_names.previous_databases(found, env.environment, name)
-        swap_outcome.require_ended(connection, [one.name for one in (*halves, *kept_)])
-        ids = {one.mark.id for one in halves}, {one.mark.id for one in kept_}
+        siblings = restore_server.beside(connection)
+        halves = database_names.unfinished_restores(siblings, env.environment, name)
+        previous = database_names.previous_databases(siblings, env.environment, name)
+        swap_outcome.require_ended(connection, [sibling.name for sibling in (*halves, *previous)])
+        ids = {sibling.mark.id for sibling in halves}, {sibling.mark.id for sibling in previous}
         for ident in files_pairing.settle_interrupted(env, *ids):
             env.ctx.reporter.say(f"settled the files of the interrupted restore {ident}")
-        others = _unmarked_names(connection, database.quiet(connection), {one.name for one in found})
-        left = (*(one.name for one in halves), *others)
-        swept = [half for half in left if _drop(env, server, half)]
-    for one_name in swept:
-        env.ctx.reporter.say(f"swept {one_name}: left half-restored by an interrupted restore")
+        unmarked = _unmarked_names(
+            connection, database.quiet(connection), {sibling.name for sibling in siblings}
+        )
+        leftovers = (*(sibling.name for sibling in halves), *unmarked)
+        swept = [half for half in leftovers if _drop(env, server, half)]
+    for dropped in swept:
+        env.ctx.reporter.say(f"swept {dropped}: left half-restored by an interrupted restore")
     return swept
 
 
 def _drop(env: EnvironmentContext, server: Database, name: str) -> bool:
-    """Whether a half-restored database could be dropped. One whose session does not end is left, and told."""
+    """Whether a half-restored database could be dropped. One whose session does not end is reported."""
     try:
         drop_database.drop(server, name)
     except InUse as error:
@@ -45,11 +50,17 @@ def _drop(env: EnvironmentContext, server: Database, name: str) -> bool:
 
 
 def _unmarked_names(connection: Connection, database: Database, marked: set[str]) -> list[str]:
-    """Those whose restore died between making them and marking them: our form of name, and empty."""
+    """Databases of restores killed before marking them: named like ours, and empty."""
     live = database.parameters["dbname"]
-    names = [found for (found,) in connection.execute("SELECT datname FROM pg_database WHERE datallowconn")]
-    ours = [found for found in names if found not in marked and database_names.is_restoring_name(found, live)]
-    return [found for found in ours if _is_empty(database.named(found))]
+    names = [
+        datname for (datname,) in connection.execute("SELECT datname FROM pg_database WHERE datallowconn")
+    ]
+    ours = [
+        datname
+        for datname in names
+        if datname not in marked and database_names.is_restoring_name(datname, live)
+    ]
+    return [datname for datname in ours if _is_empty(database.named(datname))]
 
 
 def _is_empty(database: Database) -> bool:
@@ -61,9 +72,9 @@ def _is_empty(database: Database) -> bool:
 
 
 def discard(env: EnvironmentContext, name: str) -> str:
-    """Drop a database that used to be live, on purpose and by its whole name. Refused for any other.
+    """Drop a database that used to be live, by its whole name; returns the name. Refused (3) for any other.
 
-    The name of one that a cut-off restore has left is good as well: then all of these are swept.
+    For the name of a half-restored database, all of these are swept.
     """
     ctx = env.ctx
     with (
@@ -72,34 +83,11 @@ def discard(env: EnvironmentContext, name: str) -> str:
     ):
         note["name"] = name
         if name in _half_restored(env):
-            if name not in sweep(env):
-                raise LedgerError(
-                    f"{name} could not be dropped: a session on it does not end.",
-                    hint=Hint(
-                        "A server's process that is stopped (SIGSTOP) must go on first; then run it again."
-                    ),
-                )
+            _require_swept(name, sweep(env))
             return name
-        names = {one.name: one.mark for one in previous_databases(env)}
-        if name not in names:
-            listed = "".join(f"\n    {one}" for one in names) or " none"
-            raise Refused(
-                f"{name!r} is no earlier database of {env.environment}. There are:{listed}",
-                hint=Hint("Give the whole name: NAME=…; nothing was dropped."),
-            )
-        if names[name].only:
-            raise Refused(
-                f"{name} is all there is of what is in it: no server can load its safety backup.",
-                hint=Hint(
-                    "Fix what that names (",
-                    make("status"),
-                    "); ",
-                    make("rollback"),
-                    f" makes it live. To lose it, in psql: DROP DATABASE {quote(name)};",
-                ),
-            )
+        mark = _require_disposable(env, name)
         drop_database.drop(restore_server.maintenance(env.target()), name)
-        for ident in (names[name].id, names[name].undone):
+        for ident in (mark.id, mark.undone):
             if ident and (
                 files_restore.find_swapped(env, ident) or files_restore.find_taken_back(env, ident)
             ):
@@ -107,8 +95,39 @@ def discard(env: EnvironmentContext, name: str) -> str:
     return name
 
 
+def _require_swept(name: str, swept: list[str]) -> None:
+    if name not in swept:
+        raise LedgerError(
+            f"{name} could not be dropped: a session on it does not end.",
+            hint=Hint("A server process that is stopped (SIGSTOP) must continue first; then run it again."),
+        )
+
+
+def _require_disposable(env: EnvironmentContext, name: str) -> DatabaseMark:
+    """The mark of an earlier database; Refused for any other, and for the only copy of its data."""
+    marks = {previous.name: previous.mark for previous in previous_databases(env)}
+    if name not in marks:
+        listed = "".join(f"\n    {previous}" for previous in marks) or " none"
+        raise Refused(
+            f"{name!r} is not an earlier database of {env.environment}. There are:{listed}",
+            hint=Hint("Give the whole name: NAME=…; nothing was dropped."),
+        )
+    if marks[name].only:
+        raise Refused(
+            f"{name} is the only usable copy of its data: no server can load its safety backup.",
+            hint=Hint(
+                "Fix what that names (",
+                make("status"),
+                "); ",
+                make("rollback"),
+                f" makes it live. To lose it, in psql: DROP DATABASE {quote(name)};",
+            ),
+        )
+    return marks[name]
+
+
 def previous_databases_or_reason(env: EnvironmentContext) -> tuple[list[SiblingDatabase], str]:
-    """As `kept`, and in words why it cannot be said; never an error, never a server started for it."""
+    """As `previous_databases`, with the reason where they are not known. Never an error; starts no server."""
     if env.is_sample and not env.ctx.embedded.running:
         return [], ""
     try:
@@ -118,7 +137,7 @@ def previous_databases_or_reason(env: EnvironmentContext) -> tuple[list[SiblingD
 
 
 def previous_databases(env: EnvironmentContext) -> list[SiblingDatabase]:
-    """The databases that were live before, the last one first."""
+    """The databases that were live before, the latest first."""
     database = env.target()
     return database_names.previous_databases(
         _sibling_databases(database), env.environment, database.parameters["dbname"]
@@ -127,10 +146,10 @@ def previous_databases(env: EnvironmentContext) -> list[SiblingDatabase]:
 
 def _half_restored(env: EnvironmentContext) -> set[str]:
     database = env.target()
-    found = database_names.unfinished_restores(
+    unfinished = database_names.unfinished_restores(
         _sibling_databases(database), env.environment, database.parameters["dbname"]
     )
-    return {one.name for one in found}
+    return {sibling.name for sibling in unfinished}
 
 
 def _sibling_databases(database: Database) -> list[SiblingDatabase]:

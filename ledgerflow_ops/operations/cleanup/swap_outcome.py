@@ -1,4 +1,4 @@
-"""What came of a swap whose end was not heard: it took place, it did not, or that is still open."""
+"""Determines the outcome of a swap whose commit was not confirmed: done, not done, or not known yet."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.core.postgres.session_activity import Limits
 
 BRIEF_LIMITS = Limits(stall=8.0, lock=4.0)
-"""For a server that may hang, asked by somebody who is about to end."""
+"""Limits (seconds) for queries to a server that may hang, by a process that is about to end."""
 
 
 def require_done(maintenance: Database, renames: Sequence[Rename], error: BaseException) -> None:
-    """Return where the swap took place all the same; else raise `error` again, where it did not.
+    """Return if the swap took place nevertheless; raise `error` again if it did not.
 
-    Pending where the server does not say, and where we were told to end after it had taken place: what goes
-    with it is then the next command's.
+    Pending where the server does not answer, and where we were interrupted after the swap had taken place:
+    the next command then finishes what belongs to it.
     """
     last = renames[-1]
     try:
@@ -43,27 +43,27 @@ def require_done(maintenance: Database, renames: Sequence[Rename], error: BaseEx
 
 
 def require_ended(connection: Connection, names: Sequence[str]) -> None:
-    """Pending where a swap of one of these databases, which nobody waits for any more, has not ended."""
+    """Pending where an abandoned swap of one of these databases has not ended."""
     for name in names:
         if pid := swap_state.unended(connection, name, BRIEF_LIMITS.answer):
             raise Pending(
-                f"A swap of {name} that was given up has not ended at the server (process {pid}).",
+                f"An abandoned swap of {name} has not ended at the server (process {pid}).",
                 hint=Hint(
                     "If that process is stopped, ",
                     command("kill", "-CONT", pid),
-                    " lets it go on, to its end. Then run this again; nothing was touched.",
+                    " lets it finish. Then run this again; nothing was touched.",
                 ),
             )
 
 
 def _unknown_outcome(renames: Sequence[Rename], why: str) -> Pending:
-    names = " and ".join(f"{one.old} → {one.new}" for one in renames)
+    names = " and ".join(f"{rename.old} → {rename.new}" for rename in renames)
     return Pending(
         f"It is not known whether the swap took place ({names}): {why}.",
         hint=Hint(
             "Both databases are there, and one transaction swaps both names or none. Let a server that is "
-            "stopped (SIGSTOP) go on, or start it anew; then ",
+            "stopped (SIGSTOP) continue, or restart it; then ",
             make("status"),
-            " shows what is live. The next restore or rollback settles what is left.",
+            " shows what is live. The next restore or rollback finishes the rest.",
         ),
     )

@@ -1,4 +1,4 @@
-"""Files the listed folders with a dump: read while they stand still, and each file stored once."""
+"""Backs up the listed folders with a dump: read while nothing in them changes, each file stored once."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -19,7 +19,7 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 _PAUSES = (0.1, 0.5, 1.0, 2.0)
-"""Seconds to wait before something that changed while it was read is read again."""
+"""Seconds to wait before reading again what changed while it was read."""
 
 Result = TypeVar("Result")
 Place = Callable[[NewFile], None]
@@ -31,37 +31,36 @@ def listed_roots(env: EnvironmentContext) -> tuple[str, ...]:
 
 
 def survey_files(env: EnvironmentContext) -> Survey:
-    """All that lies in the listed places; LedgerError naming what is missing or may not be looked into."""
+    """All entries of the listed folders; LedgerError naming what is missing or may not be read."""
     return _retry_unsteady(lambda: file_scanner.survey(listed_roots(env)))
 
 
 def space_needed(env: EnvironmentContext) -> int:
-    """Bytes that the archive of files may take; LedgerError where something listed is not there."""
+    """Bytes that the archive of files may take; LedgerError where a listed path is missing."""
     if not env.settings.files:
         return 0
-    seen = survey_files(env)
-    sizes = {(found.root, quoted(found.path)): found.size for found in seen.files}
-    return space_estimates.archive_needs(files.bytes_to_store(sizes, _earlier_states(env)), len(seen.found))
+    listed = survey_files(env)
+    sizes = {(file.root, quoted(file.path)): file.size for file in listed.files}
+    return space_estimates.archive_needs(files.bytes_to_store(sizes, _earlier_states(env)), len(listed.found))
 
 
 def back_up_files(env: EnvironmentContext, name: BackupName, place: Place) -> FilesState | None:
-    """The files as they stand together at one instant from now on, in an archive that has its name.
+    """Archive the listed files, consistent at one instant; `place` gives the archive its name.
 
-    None where no files are listed. LedgerError naming what never stands still, is missing or may not be
-    read. `place` gives the archive its name.
+    None where no files are listed. LedgerError naming what keeps changing, is missing or may not be read.
     """
     if not env.settings.files:
         return None
     env.ctx.reporter.step(Step.FILES)
-    taking = _FilesBackup(env, name, place)
-    state = _retry_unsteady(taking.once)
+    files_backup = _FilesBackup(env, name, place)
+    state = _retry_unsteady(files_backup.attempt)
     for note in state.notes:
         env.ctx.reporter.say(note)
     return state
 
 
 def _retry_unsteady(work: Callable[[], Result]) -> Result:
-    """What `work` returns, which is done again a few times where something changed meanwhile."""
+    """The result of `work`, which is repeated a few times where something changed meanwhile."""
     for pause in _PAUSES:
         try:
             return work()
@@ -74,78 +73,84 @@ def _retry_unsteady(work: Callable[[], Result]) -> Result:
 
 
 class _FilesBackup:
-    """One backup's files. What was read stays known for when it has to be read again."""
+    """One backup's files. Digests are kept between attempts, so that an attempt reads only what changed."""
 
     def __init__(self, env: EnvironmentContext, name: BackupName, place: Place) -> None:
         self.env, self.name, self.place = env, name, place
         self.report = env.ctx.reporter
         self.known: dict[Found, str] = {}
         self.earlier = _earlier_states(env)
-        self.judged: dict[FileFacts, bool] = {}
+        self.intact: dict[FileFacts, bool] = {}
 
-    def once(self) -> FilesState:
-        """Read everything, store what is new, and look again whether all of it is still as it was read."""
+    def attempt(self) -> FilesState:
+        """Read everything, store what is new, and check that nothing changed meanwhile (else Unsteady)."""
         begun = self.env.ctx.clock()
-        seen = file_scanner.survey(listed_roots(self.env))
+        listed = file_scanner.survey(listed_roots(self.env))
         with Reader() as reader:
-            entries = [self._read(reader, found) for found in seen.found]
-            intact = {held for held in files.candidate_archives(entries, self.earlier) if self._intact(held)}
+            entries = [self._read(reader, entry) for entry in listed.found]
+            intact = {
+                archive
+                for archive in files.candidate_archives(entries, self.earlier)
+                if self._intact(archive)
+            }
             filing = files.assign_archives(entries, self.earlier, intact, self.name.files)
-            return self._store(reader, begun, seen, filing)
+            return self._store(reader, begun, listed, filing)
 
-    def _read(self, reader: Reader, found: Found) -> FileEntry:
-        """An entry, with the SHA-256 of a file's bytes. Within one run the same times mean the same file."""
-        if found.kind is FileKind.FILE and found not in self.known:
-            self.known[found] = reader.read(found, lambda chunk: None)
-        return found.entry(self.known.get(found, ""))
+    def _read(self, reader: Reader, entry: Found) -> FileEntry:
+        """An entry, with a file's SHA-256. Within one run, equal times mean equal contents."""
+        if entry.kind is FileKind.FILE and entry not in self.known:
+            self.known[entry] = reader.read(entry, lambda chunk: None)
+        return entry.entry(self.known.get(entry, ""))
 
-    def _intact(self, held: FileFacts) -> bool:
-        """Whether an earlier archive is, byte for byte, what its manifest committed. Each is read once."""
-        if held not in self.judged:
+    def _intact(self, archive: FileFacts) -> bool:
+        """Whether an earlier archive is, byte for byte, as its manifest committed. Each is read once."""
+        if archive not in self.intact:
             store = self.env.store
-            there = not store.evicted(held.file) and store.size(held.file) == held.size
-            self.judged[held] = there and _is_intact(self.env, held)
-            if not self.judged[held]:
-                self.report.say(f"{held.file} is gone or damaged: what it held is stored again")
-        return self.judged[held]
+            present = not store.evicted(archive.file) and store.size(archive.file) == archive.size
+            self.intact[archive] = present and _is_intact(self.env, archive)
+            if not self.intact[archive]:
+                self.report.say(f"{archive.file} is gone or damaged: what it held is stored again")
+        return self.intact[archive]
 
-    def _store(self, reader: Reader, begun: datetime, seen: Survey, filing: ArchiveAssignment) -> FilesState:
+    def _store(
+        self, reader: Reader, begun: datetime, listed: Survey, filing: ArchiveAssignment
+    ) -> FilesState:
         self.report.step(Step.PACK)
         with self.env.store.create(self.name.files, self.env.codec) as file:
             packed = tarball.Tarball(file)
-            for found, entry in zip(seen.found, filing.entries, strict=True):
-                self._pack(reader, packed, found, entry)
+            for file_entry, entry in zip(listed.found, filing.entries, strict=True):
+                self._pack(reader, packed, file_entry, entry)
             packed.close()
             size, sha256 = file.end()
-            if changed := seen.changed(file_scanner.survey(listed_roots(self.env))):
+            if changed := listed.changed(file_scanner.survey(listed_roots(self.env))):
                 raise Unsteady(", ".join(changed[:3]))
-            still = self.env.ctx.clock()
+            unchanged_at = self.env.ctx.clock()
             self.report.step(Step.KEEP)
             file.sync()
             self.place(file)
         return FilesState(
             roots=listed_roots(self.env),
             begun_at=begun,
-            still_at=still,
+            still_at=unchanged_at,
             archive=FileFacts(file=self.name.files, size=size, sha256=sha256),
             needs=filing.needs,
             entries=filing.entries,
-            notes=seen.notes,
+            notes=listed.notes,
         )
 
-    def _pack(self, reader: Reader, packed: tarball.Tarball, found: Found, entry: FileEntry) -> None:
-        """Put an entry into the archive; of a file only its bytes, and only where no earlier one has them."""
+    def _pack(self, reader: Reader, tar: tarball.Tarball, source: Found, entry: FileEntry) -> None:
+        """Add an entry to the archive; a file only where no earlier archive has its bytes."""
         if entry.kind is not FileKind.FILE:
-            packed.add(entry)
+            tar.add(entry)
         elif entry.archive == self.name.files:
             digests: list[str] = []
-            packed.add(entry, lambda take: digests.append(reader.read(found, take)))
+            tar.add(entry, lambda take: digests.append(reader.read(source, take)))
             if digests != [entry.sha256]:
                 raise Unsteady(entry.display_path)
 
 
 def _earlier_states(env: EnvironmentContext) -> list[FilesState]:
-    """The files of the backups that nothing speaks against, newest first."""
+    """The files of the backups that are not known to be bad, newest first."""
     return [
         entry.manifest.files
         for entry in catalog.newest_first(env)
@@ -153,8 +158,8 @@ def _earlier_states(env: EnvironmentContext) -> list[FilesState]:
     ]
 
 
-def _is_intact(env: EnvironmentContext, held: FileFacts) -> bool:
+def _is_intact(env: EnvironmentContext, archive: FileFacts) -> bool:
     try:
-        return env.store.content(held.file) == (held.size, held.sha256)
+        return env.store.content(archive.file) == (archive.size, archive.sha256)
     except LedgerError:
         return False

@@ -1,8 +1,8 @@
-"""Keeps a database and its files a pair: both are the backup's, or both are what was there before.
+"""Keeps a database and its files a pair: both are the backup's, or both are those from before.
 
-The database is swapped in one transaction; files take a rename or two for each root, after it. What says on
-which side of the swap a crash came is the server: while there is a database `…__restoring_ID`, it has not
-taken place; while there is one `…__before_ID`, it has not been taken back.
+The database is swapped in one transaction; after it, each root of the files takes a rename or two. After a
+crash the server's databases show how far the swap came: while `…__restoring_ID` exists, it has not taken
+place; while `…__before_ID` exists, it has not been taken back.
 """
 
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ from ledgerflow_ops.operations.files import files_plan, files_restore
 
 
 def restores_files(env: EnvironmentContext, manifest: Manifest) -> bool:
-    """Whether files are restored with the database: its own environment's only."""
+    """Whether files are restored with the database: only into the backup's own environment."""
     return manifest.files is not None and manifest.environment is env.environment
 
 
 def restore_obstacles(env: EnvironmentContext, manifest: Manifest, ident: str) -> Iterator[Reason]:
-    """What speaks against restoring the files."""
+    """The obstacles to restoring the files."""
     if not restores_files(env, manifest):
         return
     state = files_plan.files_of(manifest)
@@ -31,7 +31,7 @@ def restore_obstacles(env: EnvironmentContext, manifest: Manifest, ident: str) -
         yield Reason(
             "files",
             f"The backup's files belong to {', '.join(strange)}, which {env.environment} does not list.",
-            Hint("List them in files in ledgerflow.toml, or restore on the machine that has them."),
+            Hint("List them in `files` in ledgerflow.toml, or restore on the machine that has them."),
         )
         return
     try:
@@ -40,14 +40,14 @@ def restore_obstacles(env: EnvironmentContext, manifest: Manifest, ident: str) -
         yield Reason("files", error.message, error.hint)
         return
     for obstacle in planned.obstacles:
-        yield Reason("files", obstacle, Hint("Move it away, or mend its folder."))
+        yield Reason("files", obstacle, Hint("Move it away, or fix its folder."))
     for room in planned.lacking:
         message = f"Not enough room for files at {room.where}: {room.figures}."
         yield Reason("room", message, Hint("Free room there."))
 
 
 def restore_notes(env: EnvironmentContext, manifest: Manifest) -> Iterator[Reason]:
-    """What should be known of files that are not restored."""
+    """Notes about files that are not restored."""
     if manifest.files is not None and not restores_files(env, manifest):
         yield Reason("files", f"The files of {manifest.environment} are not restored into {env.environment}.")
 
@@ -55,16 +55,16 @@ def restore_notes(env: EnvironmentContext, manifest: Manifest) -> Iterator[Reaso
 def stage_files(
     env: EnvironmentContext, origin: EnvironmentContext, manifest: Manifest, ident: str
 ) -> FileSwap | None:
-    """The files beside their roots, compared and ready; None where none are concerned."""
+    """Unpack the files beside their roots and compare them; None where none are restored."""
     if not restores_files(env, manifest):
         return None
     return files_restore.stage_files(origin, manifest, ident, env.ctx.clock())
 
 
 def settle_interrupted(env: EnvironmentContext, restoring: set[str], before: set[str]) -> list[str]:
-    """Finish or undo what crashes have left of files, on the side that their database is on; the ids.
+    """Finish or undo interrupted swaps of files, so that they match their database; returns the ids.
 
-    `restoring` and `before` are the ids of the databases that stand beside the live one.
+    `restoring` and `before` are the ids of the databases beside the live one.
     """
     settled = []
     for swap in files_restore.unfinished_swaps(env):

@@ -1,4 +1,4 @@
-"""Plans a restore of files: which roots, under which names, how much room, and what stands in the way."""
+"""Plans a restore of files: which roots, under which names, the space needed, and the obstacles."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,7 @@ UNTOUCHED = "Nothing was touched."
 
 @dataclass(frozen=True, slots=True)
 class FilesPlan:
-    """What a restore of files would do: which roots, under which names, with how much room."""
+    """What a restore of files would do: which roots, under which names, with how much space (bytes)."""
 
     swap: FileSwap
     room: tuple[RequiredSpace, ...]
@@ -34,7 +34,7 @@ class FilesPlan:
 
 
 def plan_files(env: EnvironmentContext, manifest: Manifest, restore_id: str, now: datetime) -> FilesPlan:
-    """What `restore` would do, with everything that stands in its way; nothing is touched."""
+    """The plan of a restore of files, with all obstacles. Nothing is touched."""
     require_id(restore_id)
     state = files_of(manifest)
     swap = FileSwap(
@@ -54,7 +54,7 @@ def files_of(manifest: Manifest) -> FilesState:
     if manifest.files is None:
         raise Refused(
             f"No files belong to {manifest.dump.file}.",
-            hint=Hint("It was made where no `files` were listed. Restore its database alone."),
+            hint=Hint("It was made without `files` in the settings. Restore its database alone."),
         )
     return manifest.files
 
@@ -67,23 +67,25 @@ def _required_space(state: FilesState) -> tuple[RequiredSpace, ...]:
 
 
 def _obstacles(env: EnvironmentContext, swap: FileSwap) -> list[str]:
-    found = [f"{place.root}: {why}" for place in swap.places if (why := file_swap.obstacle(Path(place.root)))]
+    obstacles = [
+        f"{place.root}: {why}" for place in swap.places if (why := file_swap.obstacle(Path(place.root)))
+    ]
     for place in swap.places:
-        there = file_swap.names_taken(swap, place)
-        if there.restoring or there.before or there.undone:
-            found.append(f"{place.root}: a restore called {swap.id} has left something beside it")
+        taken = file_swap.names_taken(swap, place)
+        if taken.restoring or taken.before or taken.undone:
+            obstacles.append(f"{place.root}: a restore called {swap.id} has left something beside it")
     if swap.file in swap_records(env).names(RECORD_SUFFIX):
-        found.append(f"there was a restore called {swap.id} already")
-    return found
+        obstacles.append(f"there was a restore called {swap.id} already")
+    return obstacles
 
 
 def require_possible(planned: FilesPlan) -> None:
-    """Refused, saying all that stands in the way of a plan."""
+    """Refused (3), with all obstacles to a plan."""
     if planned.obstacles:
         listed = "\n".join(f"  {obstacle}" for obstacle in planned.obstacles)
         raise Refused(
             f"The files cannot be restored:\n{listed}\n{UNTOUCHED}",
-            hint=Hint("Mend that; then restore again."),
+            hint=Hint("Fix that; then restore again."),
         )
     for room in planned.lacking:
         raise Refused(
@@ -95,5 +97,5 @@ def require_possible(planned: FilesPlan) -> None:
 
 
 def swap_records(env: EnvironmentContext) -> Folder:
-    """Where the records of an environment's restores are."""
+    """The folder of the records of an environment's restores."""
     return Folder(env.ctx.settings.state_dir / "restores" / env.environment)

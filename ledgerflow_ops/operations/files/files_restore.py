@@ -1,7 +1,7 @@
-"""Restores the files of a backup: unpacked beside those that are there, compared, swapped by renaming.
+"""Restores the files of a backup: unpacks them beside the present ones, compares them, swaps by renaming.
 
-Only under the environment's lock, which the operation that calls holds. At no instant is a half-unpacked
-folder in its place: between two renames nothing is, and the record of the restore says how to go on.
+Requires the environment's lock, which the calling operation holds. A half-unpacked folder is never in place:
+between two renames nothing is, and the record of the restore says how to continue after a crash.
 """
 
 from collections.abc import Callable
@@ -43,15 +43,15 @@ PlanRenames = Callable[[FileSwap, SwappedRoot, OccupiedNames], tuple[Rename, ...
 
 
 def stage_files(env: EnvironmentContext, manifest: Manifest, restore_id: str, now: datetime) -> FileSwap:
-    """The files of a backup beside their roots, compared and ready to be put in place.
+    """Unpack the files of a backup beside their roots and compare them, ready to be put in place.
 
     Refused (3) or BadBackup (4) with nothing touched; LedgerError (1) with everything as it was.
     """
     planned, state = plan_files(env, manifest, restore_id, now), files_of(manifest)
     require_possible(planned)
-    if wrong := files_verification.archive_problem(env, state):
+    if problem := files_verification.archive_problem(env, state):
         raise BadBackup(
-            f"{wrong} {UNTOUCHED}", hint=Hint("Restore another backup: ", make("status"), " lists them.")
+            f"{problem} {UNTOUCHED}", hint=Hint("Restore another backup: ", make("status"), " lists them.")
         )
     swap_records(env).prepare()
     swap = _write_record(env, planned.swap)
@@ -64,7 +64,7 @@ def stage_files(env: EnvironmentContext, manifest: Manifest, restore_id: str, no
 
 
 def put_in_place(env: EnvironmentContext, swap: FileSwap) -> FileSwap:
-    """Swap in what was laid out. When that fails it is for the caller to go on or to take it back."""
+    """Swap the unpacked files in. If that fails, the caller has to repeat it or to take it back."""
     _rename_roots(env, swap, forward_renames)
     return _write_record(env, swap.at(SwapPhase.SWAPPED))
 
@@ -75,7 +75,7 @@ def find_swapped(env: EnvironmentContext, restore_id: str) -> FileSwap | None:
 
 
 def find_taken_back(env: EnvironmentContext, restore_id: str) -> FileSwap | None:
-    """The restore of that id, if its files were in place and lie beside their roots again."""
+    """The restore of that id, if its files were in place and have been taken back beside their roots."""
     return _find_in_phase(env, restore_id, SwapPhase.TAKEN_BACK)
 
 
@@ -87,12 +87,12 @@ def _find_in_phase(env: EnvironmentContext, restore_id: str, phase: SwapPhase) -
 
 
 def announce_take_back(env: EnvironmentContext, swap: FileSwap, *, really: bool = True) -> FileSwap:
-    """Note that the files are about to be taken back, or (not `really`) that they are not after all."""
+    """Record that the files are about to be taken back, or (not `really`) that they stay after all."""
     return _write_record(env, swap.at(SwapPhase.TAKING_BACK if really else SwapPhase.SWAPPED))
 
 
 def _unpack(env: EnvironmentContext, state: FilesState, swap: FileSwap) -> None:
-    """The files beside their roots, durable, and shown to be those of the backup."""
+    """Unpack the files durably beside their roots; BadBackup unless they equal the backup's."""
     env.ctx.reporter.step(Step.LAY_OUT)
     places = {place.root: Path(swap.restoring(place)) for place in swap.places}
     file_swap.make_parents(places.values())
@@ -117,12 +117,12 @@ def unfinished_swaps(env: EnvironmentContext) -> list[FileSwap]:
         for name in swap_records(env).names(RECORD_SUFFIX)
         if name.startswith(f"{env.environment}_")
     ]
-    found = [_read_record(env, restore_id) for restore_id in ids]
-    return [swap for swap in found if swap.phase not in (SwapPhase.SWAPPED, SwapPhase.TAKEN_BACK)]
+    swaps = [_read_record(env, restore_id) for restore_id in ids]
+    return [swap for swap in swaps if swap.phase not in (SwapPhase.SWAPPED, SwapPhase.TAKEN_BACK)]
 
 
 def remove_previous_files(env: EnvironmentContext, restore_id: str) -> None:
-    """Remove for good what a finished restore has left beside the roots, and its record."""
+    """Delete what a finished restore has left beside the roots, and its record. This cannot be undone."""
     swap = _read_record(env, restore_id)
     if swap.phase not in (SwapPhase.SWAPPED, SwapPhase.TAKEN_BACK):
         raise Refused(
@@ -136,9 +136,9 @@ def remove_previous_files(env: EnvironmentContext, restore_id: str) -> None:
 
 
 def take_back(env: EnvironmentContext, swap: FileSwap) -> FileSwap:
-    """Everything as it was: what was set aside is back, what was not put in place yet is gone.
+    """Undo a swap: put back what was set aside, and delete what was not yet put in place.
 
-    What had been in place, be it for a moment, is kept: somebody may have written there.
+    Files that were in place, even for a moment, are kept: somebody may have written there.
     """
     if swap.phase is not SwapPhase.UNPACKING:
         swap = _write_record(env, swap.at(SwapPhase.TAKING_BACK))
@@ -152,7 +152,7 @@ def take_back(env: EnvironmentContext, swap: FileSwap) -> FileSwap:
 
 
 def _rename_roots(env: EnvironmentContext, swap: FileSwap, way: PlanRenames) -> None:
-    """Carry out, root by root, the renames that are left; first of all it must be clear what they are."""
+    """Carry out the remaining renames, root by root, after checking that they can be determined for all."""
     for place in swap.places:
         way(swap, place, file_swap.names_taken(swap, place))
     for place in swap.places:
@@ -163,7 +163,7 @@ def _rename_roots(env: EnvironmentContext, swap: FileSwap, way: PlanRenames) -> 
 
 
 def _write_record(env: EnvironmentContext, swap: FileSwap) -> FileSwap:
-    """Write the record down, durably, before what it announces is begun."""
+    """Write the record durably, before the step that it announces."""
     swap_records(env).replace(swap.file, encode_sealed(swap.model_dump(mode="json")))
     return swap
 

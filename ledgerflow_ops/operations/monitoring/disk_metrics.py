@@ -1,7 +1,7 @@
-"""Measures the disks that backups and databases lie on, and remembers what was free: for the trend.
+"""Measures the disks of backups and databases, and keeps the measurements for the trend.
 
-The measurements are in the state folder (`disks.json`): one each hour for two days, then one a day for 400
-days. They can be lost: then the trend is not known for four days.
+They are in the state folder (`disks.json`): one an hour for two days, then one a day for 400 days. If they
+are lost, the trend is not known for four days.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ _FILE = "disks.json"
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A folder of ours and what it is for; `needs` are the bytes that will be written there next."""
+    """A folder and what it holds; `needs` are the bytes that will be written there next."""
 
     path: Path
     holds: str
@@ -40,50 +40,50 @@ class _Place:
 
 
 def measure_disks(ctx: OperationContext) -> list[Disk]:
-    """Every disk that something of ours lies on: one entry for each, whatever lies there together.
+    """Every disk that we use: one entry for each file system, whichever folders share it.
 
-    A folder that cannot be asked, such as an archive whose disk is away, is an entry that says why.
+    A folder that cannot be measured, such as an unmounted archive, is an entry with the reason.
     """
-    now, memory = ctx.clock(), remembered_measurements(ctx)
+    now, histories = ctx.clock(), remembered_measurements(ctx)
     newest = [_newest_sizes(ctx.env(environment)) for environment in ctx.settings.environments]
-    found: dict[int, Disk] = {}
-    away: list[Disk] = []
+    disks: dict[int, Disk] = {}
+    unreachable: list[Disk] = []
     for place in _measured_places(ctx, newest):
         try:
             if place.holds == "archive" and not place.path.is_dir():
                 raise LedgerError(f"{place.path} is not there.", hint=Hint("Is its disk mounted?"))
             space = disk_space.space(place.path)
         except LedgerError as error:
-            away.append(Disk(str(place.path), (place.holds,), None, None, why=error.message))
+            unreachable.append(Disk(str(place.path), (place.holds,), None, None, why=error.message))
             continue
-        if space.number in found:
-            found[space.number] = _with_place(found[space.number], place)
+        if space.number in disks:
+            disks[space.number] = _with_place(disks[space.number], place)
         else:
             measurement = Measurement(now, space.free, space.size, space.free_files, space.files)
-            history = [*memory.get(str(place.path), []), measurement]
+            history = [*histories.get(str(place.path), []), measurement]
             trend = disk_forecast.forecast_full(history, now)
-            found[space.number] = Disk(str(place.path), (place.holds,), measurement, trend, place.needs)
-            memory[str(place.path)] = history
-    _save_measurements(ctx, memory, now)
-    return [*found.values(), *away]
+            disks[space.number] = Disk(str(place.path), (place.holds,), measurement, trend, place.needs)
+            histories[str(place.path)] = history
+    _save_measurements(ctx, histories, now)
+    return [*disks.values(), *unreachable]
 
 
 def remembered_measurements(ctx: OperationContext) -> dict[str, list[Measurement]]:
-    """What was measured before, by folder, the oldest first; nothing is asked."""
-    held = _read_record(ctx.settings.state_dir / _FILE)
+    """The earlier measurements by folder, the oldest first. Nothing is measured."""
+    record = _read_record(ctx.settings.state_dir / _FILE)
     try:
         return {
             str(path): [Measurement(datetime.fromisoformat(at), *values) for at, *values in rows]
-            for path, rows in held.get("disks", {}).items()
+            for path, rows in record.get("disks", {}).items()
         }
     except (TypeError, ValueError, AttributeError):
         return {}
 
 
 def database_disk(env: EnvironmentContext) -> tuple[Path | None, str]:
-    """Where the environment's server keeps its data, if on a disk of this machine; else None, and why not.
+    """The data directory of the environment's server, if on this machine; else None, and the reason.
 
-    Remembered for an hour; a server that cannot be reached is asked again after ten minutes.
+    The answer is cached for an hour; a server that cannot be reached is queried again after ten minutes.
     """
     if env.is_sample:
         cluster = env.ctx.embedded.cluster
@@ -95,16 +95,16 @@ def database_disk(env: EnvironmentContext) -> tuple[Path | None, str]:
 
 
 def connection_problem(env: EnvironmentContext) -> str:
-    """Why the environment's server cannot be reached; empty where it can, or is not asked: the sample's.
+    """Why the environment's server cannot be reached; empty where it can, and for the sample.
 
-    An answer is good for ten minutes: a dead host takes as long to answer as a tick of a sensor may.
+    The answer is cached for ten minutes: connecting to a dead host takes as long as a sensor's tick may.
     """
     if env.is_sample:
         return ""
     file = env.ctx.settings.state_dir / "index" / f"{env.environment}.reached.json"
-    held, now = _read_record(file), env.ctx.clock()
-    if _age(held, now) <= _RETRY_AFTER:
-        return str(held.get("trouble", ""))
+    record, now = _read_record(file), env.ctx.clock()
+    if _age(record, now) <= _RETRY_AFTER:
+        return str(record.get("trouble", ""))
     try:
         with restore_server.glance(env.database()).connect():
             message = ""
@@ -116,9 +116,9 @@ def connection_problem(env: EnvironmentContext) -> str:
 
 def _data_folder_answer(env: EnvironmentContext) -> Mapping[str, Any]:
     file = env.ctx.settings.state_dir / "index" / f"{env.environment}.disk.json"
-    held, now = _read_record(file), env.ctx.clock()
-    if _age(held, now) <= (_HOUR if held.get("path") else _RETRY_AFTER):
-        return held
+    record, now = _read_record(file), env.ctx.clock()
+    if _age(record, now) <= (_HOUR if record.get("path") else _RETRY_AFTER):
+        return record
     try:
         path, why = data_directory.data_folder(env.database())
     except LedgerError as error:
@@ -128,10 +128,10 @@ def _data_folder_answer(env: EnvironmentContext) -> Mapping[str, Any]:
     return answer
 
 
-def _age(held: Mapping[str, Any], now: datetime) -> timedelta:
-    """How old an answer is; very old where there is none, or it is from the future."""
+def _age(record: Mapping[str, Any], now: datetime) -> timedelta:
+    """The age of a cached answer; the maximum where there is none, or it is from the future."""
     try:
-        age = now - datetime.fromisoformat(held["at"])
+        age = now - datetime.fromisoformat(record["at"])
     except (KeyError, TypeError, ValueError):
         return timedelta.max
     return age if age >= timedelta(0) else timedelta.max
@@ -140,14 +140,14 @@ def _age(held: Mapping[str, Any], now: datetime) -> timedelta:
 def _measured_places(
     ctx: OperationContext, newest: Sequence[space_estimates.LastDump | None]
 ) -> Iterator[_Place]:
-    settings, known = ctx.settings, [one for one in newest if one]
-    needed = sum(space_estimates.dump_needs(one.database_size, one) for one in known)
+    settings, dumps = ctx.settings, [dump for dump in newest if dump]
+    needed = sum(space_estimates.dump_needs(dump.database_size, dump) for dump in dumps)
     yield _Place(settings.backup_root, "backups", needed)
     for root in settings.archive_roots:
         yield _Place(root, "archive", 0)
-    drills = max((space_estimates.drill_needs(one.database_size) for one in known), default=0)
+    drills = max((space_estimates.drill_needs(dump.database_size) for dump in dumps), default=0)
     yield _Place(settings.state_dir, "state", 0)
-    yield _Place(ctx.lodging.root, "drills", drills)
+    yield _Place(ctx.server_home.root, "drills", drills)
     for environment in settings.environments:
         folder, _ = database_disk(ctx.env(environment))
         if folder:
@@ -155,31 +155,40 @@ def _measured_places(
 
 
 def _newest_sizes(env: EnvironmentContext) -> space_estimates.LastDump | None:
-    """The sizes of the newest backup by its name: of ten thousand, no other is read for them."""
+    """The sizes of the newest backup, found by its name so that no other manifest is read."""
     try:
         names = (BackupName.of(file) for file in reversed(env.store.names(MANIFEST)))
-        # Standard names in the order of the alphabet are in the order of time.
+        # Standard names sort by time.
         dated = next((name for name in names if naming.claimed_instant(name)), None)
-        found = catalog.read_manifest(env, dated) if dated else None
+        manifest = catalog.read_manifest(env, dated) if dated else None
     except LedgerError:
         return None
-    return space_estimates.LastDump(found.dump.size, found.source.size) if found else None
+    return space_estimates.LastDump(manifest.dump.size, manifest.source.size) if manifest else None
 
 
 def _with_place(disk: Disk, place: _Place) -> Disk:
-    """A disk on which another place lies as well."""
+    """The disk with another folder that is on it."""
     holds = disk.holds if place.holds in disk.holds else (*disk.holds, place.holds)
     return Disk(disk.path, holds, disk.now, disk.forecast, disk.needs + place.needs)
 
 
 def _save_measurements(
-    ctx: OperationContext, memory: Mapping[str, Sequence[Measurement]], now: datetime
+    ctx: OperationContext, histories: Mapping[str, Sequence[Measurement]], now: datetime
 ) -> None:
-    """Keep the measurements, one an hour at the most."""
-    kept = {path: disk_forecast.thin_history(_hourly(history), now) for path, history in memory.items()}
+    """Save the measurements, at most one an hour."""
+    thinned = {path: disk_forecast.thin_history(_hourly(history), now) for path, history in histories.items()}
     rows = {
-        path: [[one.at.isoformat(), one.free, one.total, one.free_files, one.total_files] for one in history]
-        for path, history in kept.items()
+        path: [
+            [
+                measurement.at.isoformat(),
+                measurement.free,
+                measurement.total,
+                measurement.free_files,
+                measurement.total_files,
+            ]
+            for measurement in history
+        ]
+        for path, history in thinned.items()
         if history
     }
     file = ctx.settings.state_dir / _FILE
@@ -188,7 +197,7 @@ def _save_measurements(
 
 
 def _hourly(history: Sequence[Measurement]) -> list[Measurement]:
-    """Without the last one, where the one before it is not an hour old."""
+    """The history without its last measurement, where the one before that is less than an hour older."""
     if len(history) > 1 and timedelta(0) <= history[-1].at - history[-2].at < _HOUR:
         return list(history[:-1])
     return list(history)

@@ -1,4 +1,4 @@
-"""The room at each of an environment's locations."""
+"""The free space at each of an environment's locations."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +15,15 @@ from ledgerflow_ops.operations.monitoring import disk_metrics
 
 @dataclass(frozen=True, slots=True)
 class LocationSpace:
-    """A location's folder and the room there: None, and why, where it cannot be asked. `full_at` is the
-    day on which it will be full if it goes on like this; None where that is not to be seen. `history` has
-    what was free on the days before, in bytes, the oldest first."""
+    """A location's folder and the space there; None and `trouble` where it cannot be measured.
+
+    `full_at` is the day on which it will be full at the present trend (UTC), None where there is no such
+    trend. `history` has the free bytes of earlier days, the oldest first.
+    """
 
     folder: str
     home: str
-    """What the folder lies in, with the other environments' own."""
+    """The parent folder, which holds the folders of all environments."""
     space: Space | None
     trouble: str = ""
     full_at: datetime | None = None
@@ -29,14 +31,14 @@ class LocationSpace:
 
     @property
     def inodes(self) -> int | None:
-        """The files (inodes) that are free; None where the file system counts none, or cannot be asked."""
+        """Free inodes; None where the file system does not count them, or cannot be measured."""
         return self.space.free_files if self.space and self.space.files else None
 
     def as_json(self) -> dict[str, Any]:
         disk = self.space
-        known = {"size": disk.size, "free": disk.free, "inodes": self.inodes} if disk else {}
+        space = {"size": disk.size, "free": disk.free, "inodes": self.inodes} if disk else {}
         full = self.full_at.isoformat() if self.full_at else None
-        return {"folder": self.folder, **known, "full_at": full, "trouble": self.trouble}
+        return {"folder": self.folder, **space, "full_at": full, "trouble": self.trouble}
 
 
 def location_spaces(env: EnvironmentContext) -> Iterator[LocationSpace]:
@@ -45,7 +47,7 @@ def location_spaces(env: EnvironmentContext) -> Iterator[LocationSpace]:
     for place in env.locations():
         store = place.store
         if place.location and not store.reachable():
-            # What is free on the disk beneath an empty place says nothing of the archive.
+            # Without the mounted disk, the free space below the mount point says nothing about the archive.
             yield LocationSpace(
                 store.location, store.home, None, f"{store.home} is not there: is it mounted?"
             )
@@ -60,10 +62,12 @@ def location_spaces(env: EnvironmentContext) -> Iterator[LocationSpace]:
 
 
 def _with_trend(room: LocationSpace, measured: Sequence[Measurement], now: datetime) -> LocationSpace:
-    """The room with what was free on each day before (the least of it), and where that leads."""
+    """The location's space with the least free bytes of each earlier day, and the forecast from them."""
     least: dict[date, int] = {}
-    for one in measured:
-        least[one.at.date()] = min(one.free, least.get(one.at.date(), one.free))
+    for measurement in measured:
+        least[measurement.at.date()] = min(
+            measurement.free, least.get(measurement.at.date(), measurement.free)
+        )
     trend = disk_forecast.forecast_full(measured, now)
     full = datetime.combine(trend.full, time(), UTC) if trend and trend.full else None
     return replace(room, history=tuple(sorted(least.items())), full_at=full)

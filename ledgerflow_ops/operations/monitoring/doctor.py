@@ -1,4 +1,4 @@
-"""Looks at everything an operation needs, and says of each whether it is there."""
+"""Checks everything that an operation needs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +16,7 @@ from ledgerflow_ops.adapters.system import disk_space
 from ledgerflow_ops.adapters.system.locks import who
 from ledgerflow_ops.core.catalog.naming import DUMP
 from ledgerflow_ops.core.checks import Check, Severity, failed, passed, warned
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.core.postgres.connection_limits import BACKUP
@@ -31,7 +32,7 @@ from ledgerflow_ops.operations.verification.verify import source_is_real
 
 
 def examine(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[Check]:
-    """Every finding, in the order in which an operation would meet it."""
+    """All checks, in the order in which an operation would need them."""
     checks = list(_settings(ctx))
     checks += _channels(ctx)
     checks += leftover_report.leftover_checks(ctx, envs)
@@ -41,7 +42,9 @@ def examine(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[C
     for number in range(len(ctx.settings.archive_roots)):
         checks += _checks_or_error("archive", partial(_archive, ctx, number))
     for env in envs:
-        checks += [replace(one, hint=one.hint.within(env.environment)) for one in _environment_checks(env)]
+        checks += [
+            replace(check, hint=check.hint.within(env.environment)) for check in _environment_checks(env)
+        ]
     return checks
 
 
@@ -54,10 +57,10 @@ def _environment_checks(env: EnvironmentContext) -> Iterator[Check]:
         yield from _checks_or_error(f"{env.environment} files", partial(_files, env))
 
 
-def _checks_or_error(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
-    """What `look` finds; an error it meets is a finding as well."""
+def _checks_or_error(name: str, examination: Callable[[], Iterator[Check]]) -> list[Check]:
+    """The checks of `examination`; an error that it raises becomes a failed check."""
     try:
-        return list(look())
+        return list(examination())
     except LedgerError as error:
         return [Check(name, False, error.message, error.hint, Severity.ERROR, type(error).__name__)]
 
@@ -69,37 +72,37 @@ def _settings(ctx: OperationContext) -> Iterator[Check]:
     yield passed("account", f"running as {who()}; state in {ctx.settings.state_dir}")
     if not folders.writable(ctx.settings.state_dir):
         message = f"Nothing can be written into {ctx.settings.state_dir}: no lock, no drill."
-        yield failed(
-            "state", "read-only", message, Hint("Mend its owner and mode, or set another state_dir.")
-        )
+        yield failed("state", "read-only", message, Hint("Fix its owner and mode, or set another state_dir."))
     for name, nearest in config.unknown_variables().items():
         hint = (
             Hint(f"Did you mean {nearest}?")
             if nearest
             else Hint("Remove it if it was meant for this system.")
         )
-        yield warned("settings", "unknown variable", f"{name} is set, but means nothing here.", hint)
+        yield warned("settings", "unknown variable", f"{name} is set, but is not a setting.", hint)
 
 
 def _channels(ctx: OperationContext) -> Iterator[Check]:
-    """Whether somebody is told, and whether apprise knows each channel; make alert-test really sends."""
-    wrong = channels.channel_errors(ctx.settings)
-    for path, error in wrong.items():
+    """Whether there is an alert channel, and whether apprise accepts each; make alert-test really sends."""
+    errors = channels.channel_errors(ctx.settings)
+    for path, error in errors.items():
         yield failed("alerts", path, error.message, error.hint)
-    for place, one in enumerate(ctx.settings.alerts.channels):
-        if f"alerts.channels.{place}" not in wrong:
-            yield passed("alerts", f"{one.name}: {', '.join(one.environments)}, from {one.level} on")
+    for place, channel in enumerate(ctx.settings.alerts.channels):
+        if f"alerts.channels.{place}" not in errors:
+            yield passed(
+                "alerts", f"{channel.name}: {', '.join(channel.environments)}, from {channel.level} on"
+            )
     if not ctx.settings.alerts.channels and any(
-        one.is_scheduled for one in ctx.settings.environments.values()
+        channel.is_scheduled for channel in ctx.settings.environments.values()
     ):
-        text = "No channel is set: when something is wrong, nobody is told."
+        text = "No channel is set: when something is wrong, nobody is alerted."
         yield warned("alerts", "no channel", text, Hint("Set [[alerts.channels]]; then ", make("alert-test")))
 
 
 def _tools(ctx: OperationContext) -> Iterator[Check]:
-    for found in ctx.tools():
-        compression = client_tools.compression(found)
-        text = f"PostgreSQL {found.version} ({found.origin}) in {found.folder}, -Z {compression}"
+    for tools in ctx.tools():
+        compression = client_tools.compression(tools)
+        text = f"PostgreSQL {tools.version} ({tools.origin}) in {tools.folder}, -Z {compression}"
         yield passed("tools", text)
     running = "running" if ctx.embedded.running else "not running; it is started when it is needed"
     yield passed("embedded", f"{ctx.embedded.cluster.data}: {running}")
@@ -112,12 +115,12 @@ def _storage(ctx: OperationContext) -> Iterator[Check]:
 def _folder(env: EnvironmentContext) -> Iterator[Check]:
     name, store = f"{env.environment} folder", env.store
     if not store.there():
-        yield passed(name, f"{store.location} is not there yet; the first backup makes it")
+        yield passed(name, f"{store.location} does not exist yet; the first backup creates it")
     else:
         store.prepare()
         free = store.free()
         room = "" if free is None else f", {format_size(free)} free"
-        yield passed(name, f"{store.location}: {len(store.names(DUMP))} dump(s){room}")
+        yield passed(name, f"{store.location}: {count_of(len(store.names(DUMP)), 'dump')}{room}")
     if store.there() and (exposed := store.exposed()):
         yield warned(name, "parents", "; ".join(exposed), folders.TIGHTEN)
 
@@ -133,25 +136,25 @@ def _archive(ctx: OperationContext, number: int) -> Iterator[Check]:
 
 
 def _container(env: EnvironmentContext, container: Container) -> Iterator[Check]:
-    """What is in the container, and what would have to stand still for a restore."""
-    inside, others = container.look(), container.others()
+    """What is in the container, and the application that a restore would need stopped."""
+    inside, application = container.look(), container.others()
     yield passed(
         f"{env.environment} container",
         f"{container.label}: pg_dump {inside.version}, -Z {inside.compression}, connections by "
-        f"{inside.carrier}; beside it runs {others if others.running else 'nothing'}",
+        f"{inside.carrier}; beside it runs {application if application.running else 'nothing'}",
     )
 
 
 def _source(env: EnvironmentContext) -> Iterator[Check]:
     name, database = f"{env.environment} source", restore_server.quiet(env.database())
     with database.connect() as connection:
-        found = source.facts(connection)
-        identity.is_own_database(env, identity.observed_identity(env, database, connection, found))
-    chosen = env.ctx.client_tools(found.server_version)
+        facts = source.facts(connection)
+        identity.is_own_database(env, identity.observed_identity(env, database, connection, facts))
+    chosen = env.ctx.client_tools(facts.server_version)
     client = Client(chosen, database.variables(), database.inside)
     yield passed(
         name,
-        f"{database.label}: PostgreSQL {found.server_version}, {format_size(found.size)}; "
+        f"{database.label}: PostgreSQL {facts.server_version}, {format_size(facts.size)}; "
         f"dumped by pg_dump {client.version} ({client.origin})",
     )
     with database.connect() as connection:
@@ -165,17 +168,17 @@ def _source(env: EnvironmentContext) -> Iterator[Check]:
 
 
 def _login_triggers(name: str, connection: Connection) -> Iterator[Check]:
-    """Those that every login of this account fires, ours among them."""
+    """The event triggers that every login of this account fires, including ours."""
     fired, grant = login_triggers.fired(connection)
     if fired:
-        text = f"Every login of this account, for a backup or a look, fires: {', '.join(fired)}."
+        text = f"Every login of this account, for a backup or a check, fires: {', '.join(fired)}."
         yield warned(name, "login trigger", text, Hint(f"As a superuser, so that ours fire nothing: {grant}"))
 
 
 def _files(env: EnvironmentContext) -> Iterator[Check]:
-    """Whether all that is listed is there; reading it is the backup's."""
-    seen = files_backup.survey_files(env)
-    size = sum(found.size for found in seen.files)
-    yield passed(f"{env.environment} files", f"{len(seen.files)} file(s), {format_size(size)}")
-    for note in seen.notes:
+    """Whether all listed files exist. Only a backup reads them."""
+    listed = files_backup.survey_files(env)
+    size = sum(file.size for file in listed.files)
+    yield passed(f"{env.environment} files", f"{count_of(len(listed.files), 'file')}, {format_size(size)}")
+    for note in listed.notes:
         yield passed(f"{env.environment} files", note)

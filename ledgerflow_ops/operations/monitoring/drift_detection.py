@@ -1,7 +1,8 @@
-"""Looks for what was changed in an environment's folder outside of the system, and remembers what it saw.
+"""Detects changes in an environment's folder that this system did not make, and remembers what it saw.
 
-In the state folder, `watch/ENV.json` has what is told and a mark of all files, `watch/ENV.files.json` the
-files: read only when the mark is another, so that a look at ten thousand backups that rest is cheap.
+In the state folder, `watch/ENV.json` has the open findings and a digest of all files, `watch/ENV.files.json`
+the files. The latter is read only when the digest differs, so that checking ten thousand unchanged backups is
+cheap.
 """
 
 import re
@@ -26,73 +27,73 @@ _HISTORY_FILE = re.compile(r"(?P<longest>(?:(?P<stem>.*)\.[0-9a-f]{8})|.*)\.[a-z
 
 
 def detect_drift(env: EnvironmentContext) -> tuple[list[ListedDump], list[Finding], bool]:
-    """Every dump of the environment, what has drifted since the last look, and whether the folder is there.
+    """Every dump of the environment, the drift since the last check, and whether the folder exists.
 
-    Nothing is told anew, and nothing learnt, while an operation holds the environment's lock.
+    While an operation holds the environment's lock, no new drift is reported and nothing is remembered.
     """
     state = env.ctx.settings.state_dir
     before = locks.holder(state, env.environment)
-    seen = env.store.listing()
-    lost: list[str] = []
-    known = _load(env, lost)
-    if not seen.there:
-        return [], _lost_state_findings(env, lost), known is None
-    listed, mark = summaries.list_with_digest(env, seen)
-    rests = known is not None and known.quiet and known.mark == mark
-    if known is not None and not rests:
-        known = replace(known, files=_load_files(env, lost))
-    looked = _view_folder(env, seen, listed, mark, rests=rests)
+    listing = env.store.listing()
+    unreadable: list[str] = []
+    remembered = _load(env, unreadable)
+    if not listing.there:
+        return [], _lost_state_findings(env, unreadable), remembered is None
+    listed, mark = summaries.list_with_digest(env, listing)
+    unchanged = remembered is not None and remembered.quiet and remembered.mark == mark
+    if remembered is not None and not unchanged:
+        remembered = replace(remembered, files=_load_files(env, unreadable))
+    view = _view_folder(env, listing, listed, mark, unchanged=unchanged)
     busy = before is not None or locks.holder(state, env.environment) is not None
-    found, after = drift.find_drift(known, looked, env.ctx.clock(), busy=busy)
-    if after != known:
-        _save(env, after, files=not rests)
-    return listed, [*found, *_lost_state_findings(env, lost)], True
+    findings, after = drift.find_drift(remembered, view, env.ctx.clock(), busy=busy)
+    if after != remembered:
+        _save(env, after, files=not unchanged)
+    return listed, [*findings, *_lost_state_findings(env, unreadable)], True
 
 
 def _view_folder(
-    env: EnvironmentContext, seen: Listing, listed: list[ListedDump], mark: str, *, rests: bool
+    env: EnvironmentContext, listing: Listing, listed: list[ListedDump], mark: str, *, unchanged: bool
 ) -> FolderView:
-    """The folder for core; without its files where none of them has changed."""
+    """The folder as core compares it; without its files where none has changed."""
     files: dict[str, FileState] = {}
-    if not rests:
+    if not unchanged:
         files = {
             name: FileState(stat.size, stat.modified_ns, stat.identity, stat.evicted)
-            for name, stat in seen.files.items()
+            for name, stat in listing.files.items()
         }
-    gone = {stem for name in removal_history.history_store(env).listing().files for stem in _stems(name)}
+    rotated = {stem for name in removal_history.history_store(env).listing().files for stem in _stems(name)}
     return FolderView(
         environment=env.environment,
         files=files,
         listed=listed,
-        rotated=gone.__contains__,
-        exposed=_exposed(seen),
+        rotated=rotated.__contains__,
+        exposed=_exposed(listing),
         folder=env.store.location,
         mark=mark,
     )
 
 
-def _exposed(seen: Listing) -> list[str]:
-    """The files of backups that others may touch, or that are not ours; the folder among them."""
-    wrong = [name for name, stat in seen.files.items() if not stat.private]
-    return [*seen.shared, *sorted(filter(drift.is_ours, wrong))]
+def _exposed(listing: Listing) -> list[str]:
+    """The folder and the files of backups that others may change, or that others own."""
+    not_private = [name for name, stat in listing.files.items() if not stat.private]
+    return [*listing.shared, *sorted(filter(drift.is_ours, not_private))]
 
 
 def _stems(name: str) -> Iterator[str]:
-    """The stems of the backups that a file of the history may be of: its name without what kind of file it
-    is, and without the digest that follows the stem where the stem was taken already."""
+    """The stems of the backups that a file of the history may belong to: its name without suffix, also
+    without the digest that follows the stem where the stem was in use (`removal_history.unused_key`)."""
     if left := _HISTORY_FILE.fullmatch(name):
         yield left["longest"]
         if left["stem"]:
             yield left["stem"]
 
 
-def _lost_state_findings(env: EnvironmentContext, lost: list[str]) -> list[Finding]:
-    """That what was seen last is not known: unlike the index, it cannot be made again."""
-    if not lost:
+def _lost_state_findings(env: EnvironmentContext, unreadable: list[str]) -> list[Finding]:
+    """A finding that the last state is lost. Unlike the index, it cannot be rebuilt."""
+    if not unreadable:
         return []
     text = (
-        f"What was seen last in {env.store.location} cannot be read ({', '.join(lost)}) and is begun anew: "
-        "what was removed or changed there since the last look is not known."
+        f"The record of files seen in {env.store.location} cannot be read ({', '.join(unreadable)}); a new "
+        "one was begun. What was removed or changed there since the last check is not known."
     )
     hint = Hint(
         make("status", env.environment), " shows the backups that are there; ", make("verify"), " reads one."
@@ -100,31 +101,31 @@ def _lost_state_findings(env: EnvironmentContext, lost: list[str]) -> list[Findi
     return [Finding(env.environment, "forgotten", "files", Level.WARNING, text, hint)]
 
 
-def _load(env: EnvironmentContext, lost: list[str]) -> DriftState | None:
-    """What is remembered, without the files; None where nothing is, or it is `lost`."""
+def _load(env: EnvironmentContext, unreadable: list[str]) -> DriftState | None:
+    """The remembered state without the files; None where there is none, or it is unreadable."""
     data = cache.load(_file(env))
     try:
         return drift.decode(decode_sealed(data, "drift")) if data is not None else None
     except (BadBackup, KeyError, TypeError, ValueError, AttributeError):
-        lost.append(_file(env).name)
+        unreadable.append(_file(env).name)
         return None
 
 
-def _load_files(env: EnvironmentContext, lost: list[str]) -> dict[str, FileState]:
+def _load_files(env: EnvironmentContext, unreadable: list[str]) -> dict[str, FileState]:
     data = cache.load(_file(env, ".files"))
     try:
         if data is not None:
             return drift.decode_files(decode_sealed(data, "drift"))
     except (BadBackup, KeyError, TypeError, ValueError, AttributeError):
         pass
-    lost.append(_file(env, ".files").name)
+    unreadable.append(_file(env, ".files").name)
     return {}
 
 
-def _save(env: EnvironmentContext, known: DriftState, *, files: bool) -> None:
-    """Remember; the mark last, for it says that the files need not be looked at."""
-    if not files or cache.save(_file(env, ".files"), encode_sealed(drift.encode_files(known))):
-        cache.save(_file(env), encode_sealed(drift.encode(known)))
+def _save(env: EnvironmentContext, state: DriftState, *, files: bool) -> None:
+    """Save the state. The digest is written last, since it says that the files need not be read."""
+    if not files or cache.save(_file(env, ".files"), encode_sealed(drift.encode_files(state))):
+        cache.save(_file(env), encode_sealed(drift.encode(state)))
 
 
 def _file(env: EnvironmentContext, part: str = "") -> Path:

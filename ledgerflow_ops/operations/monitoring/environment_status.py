@@ -1,4 +1,4 @@
-"""What an environment's folders say of it, cheaply: no database is asked and no byte of a dump is read."""
+"""The status of an environment from its folders alone: no database is queried, no byte of a dump is read."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from ledgerflow_ops.core.durations import format_duration
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.monitoring import objectives
 from ledgerflow_ops.core.monitoring.objectives import Objectives
-from ledgerflow_ops.core.presentation import day_status as deciding
+from ledgerflow_ops.core.presentation import day_status
 from ledgerflow_ops.core.presentation.day_status import DayStatus
 from ledgerflow_ops.core.schedule import schedule
 from ledgerflow_ops.operations import removal_history, summaries
@@ -27,8 +27,8 @@ from ledgerflow_ops.operations.retention import pins
 
 @dataclass(frozen=True)
 class FolderStatus:
-    """An environment at an instant. `present` lies in the folder, `past` was rotated away, newest first;
-    `others` are dumps that no manifest commits. `trouble` says why the folder could not be read."""
+    """An environment's folder at an instant. `present` are its backups, `past` those that rotation removed,
+    newest first; `others` are dumps without a manifest. `trouble` says why the folder could not be read."""
 
     env: EnvironmentContext
     now: datetime
@@ -36,12 +36,12 @@ class FolderStatus:
     past: tuple[BackupSummary, ...] = ()
     others: tuple[ListedDump, ...] = ()
     pins: tuple[Pin, ...] = ()
-    rooms: tuple[LocationSpace, ...] = ()
+    spaces: tuple[LocationSpace, ...] = ()
     trouble: LedgerError | None = field(default=None, compare=False)
 
     @property
     def proven(self) -> BackupSummary | None:
-        """The newest backup that counts."""
+        """The newest proven backup of the environment's own database."""
         return newest_proven(summaries.own_backups(self.env, self.present))
 
     @property
@@ -50,7 +50,7 @@ class FolderStatus:
 
     @property
     def age(self) -> str:
-        """How old the newest proven recovery point is, in words; empty where nothing is proven."""
+        """The age of the newest proven recovery point, in words; empty where nothing is proven."""
         if self.proven is None:
             return ""
         age = self.now - self.proven.recovery_point
@@ -58,57 +58,57 @@ class FolderStatus:
 
     @cached_property
     def objectives(self) -> Objectives:
-        """RPO, RTO and what was restored lately, beside what was promised."""
+        """RPO, RTO and drill coverage, with their objectives."""
         return evaluate_environment(self.env, self.present, self.now)
 
     @property
     def next_run(self) -> datetime | None:
-        """When the next backup comes by itself; None where none does."""
+        """When the next scheduled backup is due; None where backups are not scheduled."""
         settings = self.env.settings
         return (
             schedule.next_due(self.now, settings.schedule, settings.zone) if settings.is_scheduled else None
         )
 
     def days(self, count: int) -> list[DayStatus]:
-        """The last days up to today, the oldest first."""
+        """The last `count` days up to today, the oldest first."""
         settings = self.env.settings
         today = self.now.astimezone(settings.zone).date()
         late = schedule.due_at(today, settings.schedule, settings.zone)
         awaited = settings.is_scheduled and self.now <= late + timedelta(minutes=settings.late_minutes)
-        return deciding.day_statuses(self.present, self.past, today, count, awaited=awaited)
+        return day_status.day_statuses(self.present, self.past, today, count, awaited=awaited)
 
     def backups(self) -> list[dict[str, Any]]:
-        """Everything there, for programs: backups newest first, then what is none or is bad at a glance."""
-        sound = [_backup_json(one) for one in self.present if not one.problem]
-        wrong = [_backup_json(one) for one in self.present if one.problem] + [
-            _dump_json(one) for one in self.others
+        """All dumps as JSON: sound backups newest first, then those with a problem or without a manifest."""
+        sound = [_backup_json(item) for item in self.present if not item.problem]
+        unsound = [_backup_json(item) for item in self.present if item.problem] + [
+            _dump_json(item) for item in self.others
         ]
-        return sound + sorted(wrong, key=lambda one: str(one["file"]))
+        return sound + sorted(unsound, key=lambda item: str(item["file"]))
 
 
 def read_folder_status(env: EnvironmentContext) -> FolderStatus:
-    """How it stands now. Never an error: what cannot be read is told in `trouble`."""
-    found: dict[str, Any] = {
+    """The status now. Never an error: `trouble` has what cannot be read."""
+    fields: dict[str, Any] = {
         "env": env,
         "now": env.ctx.clock(),
-        "rooms": tuple(disk_space.location_spaces(env)),
+        "spaces": tuple(disk_space.location_spaces(env)),
     }
     try:
         with _translated_errors(env):
-            found["past"] = tuple(removal_history.removed_backups(env))
+            fields["past"] = tuple(removal_history.removed_backups(env))
             listed = summaries.list_dumps(env)
-            found["present"] = tuple(newest_first(one.summary for one in listed if one.summary))
-            found["others"] = tuple(one for one in listed if one.summary is None)
-            found["pins"] = tuple(pins.active_pins(env))
+            fields["present"] = tuple(newest_first(item.summary for item in listed if item.summary))
+            fields["others"] = tuple(item for item in listed if item.summary is None)
+            fields["pins"] = tuple(pins.active_pins(env))
     except LedgerError as error:
-        found["trouble"] = error
-    return FolderStatus(**found)
+        fields["trouble"] = error
+    return FolderStatus(**fields)
 
 
 def evaluate_environment(
     env: EnvironmentContext, present: Sequence[BackupSummary], now: datetime | None = None
 ) -> Objectives:
-    """Where those backups of an environment stand against what its settings promise, now or at an instant."""
+    """These backups of an environment against the objectives in its settings, now or at an instant."""
     settings = env.settings
     return objectives.evaluate_objectives(
         summaries.own_backups(env, present),
@@ -121,30 +121,30 @@ def evaluate_environment(
 
 @contextmanager
 def _translated_errors(env: EnvironmentContext) -> Iterator[None]:
-    """What the system says no to while a folder is read, as one error."""
+    """Translate the operating system's errors while the folder is read."""
     with translated(env.store.location):
         yield
 
 
-def _backup_json(one: BackupSummary) -> dict[str, Any]:
+def _backup_json(backup: BackupSummary) -> dict[str, Any]:
     return {
-        "file": one.name.dump,
-        "day": one.day.isoformat(),
-        "size": one.size,
-        "state": one.state,
-        "proven": one.proven,
-        "recovery_point": one.recovery_point.isoformat(),
-        "problem": one.problem,
+        "file": backup.name.dump,
+        "day": backup.day.isoformat(),
+        "size": backup.size,
+        "state": backup.state,
+        "proven": backup.proven,
+        "recovery_point": backup.recovery_point.isoformat(),
+        "problem": backup.problem,
     }
 
 
-def _dump_json(entry: ListedDump) -> dict[str, Any]:
+def _dump_json(dump: ListedDump) -> dict[str, Any]:
     return {
-        "file": entry.name.dump,
+        "file": dump.name.dump,
         "day": None,
-        "size": entry.size,
-        "state": entry.state,
+        "size": dump.size,
+        "state": dump.state,
         "proven": False,
         "recovery_point": None,
-        "problem": entry.problem,
+        "problem": dump.problem,
     }

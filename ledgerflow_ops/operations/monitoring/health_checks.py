@@ -1,6 +1,6 @@
-"""Finds out what is wrong: of an environment, and of the machine. Finds only; who is told, others decide.
+"""Finds what is wrong with an environment and with the machine. Whom to alert is decided by alerting.
 
-No part of it that breaks keeps the others from being told: it is a finding itself.
+A part that fails does not stop the others: the failure is a finding itself.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,12 +39,12 @@ _SERVERS = {
     "metrics": "server of the figures",
     "viewers": "viewers' page",
 }
-"""Our servers by the names they are kept under, and as people are told of them."""
+"""Our servers by their recorded names, with the words for messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """What is wrong with an environment or with the machine, and whether the environment is fresh.
+    """What is wrong with an environment or with the machine, and whether the environment meets its RPO.
 
     `fresh` is None for the machine, and where the folder could not be read.
     """
@@ -54,11 +54,11 @@ class HealthReport:
 
 
 def check_environment_freshness(env: EnvironmentContext) -> Check:
-    """Whether so little would be lost now as was promised, by what is proven; never an error."""
+    """Whether the newest proven backup meets the RPO now; never an error."""
     try:
         return _check_freshness(env, summaries.present_backups(env))
     except LedgerError as error:
-        return failed("fresh", "not known", f"It cannot be told: {error.message}", error.hint)
+        return failed("fresh", "not known", f"The RPO is not known: {error.message}", error.hint)
 
 
 def _check_freshness(env: EnvironmentContext, backups: Sequence[BackupSummary]) -> Check:
@@ -69,7 +69,7 @@ def _check_freshness(env: EnvironmentContext, backups: Sequence[BackupSummary]) 
 
 
 def examine_environment(env: EnvironmentContext) -> HealthReport:
-    """What is wrong with an environment now, and whether it is fresh, from one look; never an error."""
+    """What is wrong with an environment now, and whether it meets its RPO; never an error."""
     watch = _Examination(env)
     findings = [
         *_findings_or_error(env.environment, "files", watch.files),
@@ -77,7 +77,7 @@ def examine_environment(env: EnvironmentContext) -> HealthReport:
         *_findings_or_error(env.environment, "proof", watch.proof),
         *_findings_or_error(env.environment, "anomalies", watch.anomalies),
     ]
-    return HealthReport(findings, _check_freshness(env, watch.present) if watch.seen else None)
+    return HealthReport(findings, _check_freshness(env, watch.present) if watch.folder_known else None)
 
 
 def find_problems(env: EnvironmentContext) -> list[Finding]:
@@ -86,7 +86,7 @@ def find_problems(env: EnvironmentContext) -> list[Finding]:
 
 
 def find_machine_problems(ctx: OperationContext) -> list[Finding]:
-    """What is wrong with the machine now, its disks and our servers on it; never an error."""
+    """What is wrong with the machine now: its disks, and our servers; never an error."""
     return [
         *_findings_or_error(None, "drills", lambda: _sweep_drills(ctx)),
         *_findings_or_error(None, "disks", lambda: _disk_findings(ctx)),
@@ -95,7 +95,7 @@ def find_machine_problems(ctx: OperationContext) -> list[Finding]:
 
 
 class _Examination:
-    """One look at an environment. Later parts use what earlier ones have gathered."""
+    """One examination of an environment. Later parts use what earlier ones have gathered."""
 
     def __init__(self, env: EnvironmentContext) -> None:
         self.env, self.environment = env, env.environment
@@ -105,86 +105,86 @@ class _Examination:
         self.known: list[BackupSummary] = []
         self.dated: list[BackupSummary] = []
         self.cause = ""
-        self.blind = True
-        """Whether the folder could not be seen: then nothing is said of what is not in it."""
-        self.seen = False
-        """Whether it is known what is in the folder, or that the folder is not there."""
+        self.unreadable = True
+        """Whether the folder could not be read: then nothing is reported as missing from it."""
+        self.folder_known = False
+        """Whether the folder was read, or is known not to exist."""
 
     def files(self) -> list[Finding]:
-        """The folder, and what was done to it from outside."""
-        self.listed, found, there = drift_detection.detect_drift(self.env)
-        self.present = newest_first(one.summary for one in self.listed if one.summary is not None)
+        """The folder, and changes in it that we did not make."""
+        self.listed, findings, exists = drift_detection.detect_drift(self.env)
+        self.present = newest_first(dump.summary for dump in self.listed if dump.summary is not None)
         self.known = newest_first([*self.present, *removal_history.removed_backups(self.env)])
-        self.dated = self._reckoned(self.known)
-        self.blind, self.seen = not there, True
-        if there:
-            return found
+        self.dated = self._counted(self.known)
+        self.unreadable, self.folder_known = not exists, True
+        if exists:
+            return findings
         message = f"{self.env.store.location}, with every backup of {self.environment} in it, is not there."
         hint = _mount_hint(self.env.store.home)
         return [Finding(self.environment, "folder", "folder", Level.CRITICAL, message, hint)]
 
     def schedule(self) -> list[Finding]:
-        """Backups missing or late, RPO; only where backups come by themselves."""
+        """Missing and late backups; only where backups are scheduled."""
         settings = self.env.settings
         ahead = not without_future(self.known, self.now) and bool(self.known)
-        if self.blind or not settings.is_scheduled or ahead:
+        if self.unreadable or not settings.is_scheduled or ahead:
             return []
         late = timedelta(minutes=settings.late_minutes)
-        promise = DailySchedule(self.environment, settings.schedule, settings.zone, late)
-        overdue = missing_backups.find_missing_backups(self.dated, promise, self.now)
-        if any(one.kind in ("late", "never") for one in overdue):
-            self.cause = self.cause or self._why()
+        daily = DailySchedule(self.environment, settings.schedule, settings.zone, late)
+        overdue = missing_backups.find_missing_backups(self.dated, daily, self.now)
+        if any(finding.kind in ("late", "never") for finding in overdue):
+            self.cause = self.cause or self._cause()
             overdue = missing_backups.find_missing_backups(
-                self.dated, promise, self.now, cause=self.cause, working=self._working()
+                self.dated, daily, self.now, cause=self.cause, working=self._running_operation()
             )
         return overdue
 
     def proof(self) -> list[Finding]:
-        """Bad backups anywhere; what is not proven, and objectives, where backups come by themselves."""
-        settings, found = self.env.settings, proof_findings.bad_backups(self.environment, self.listed)
-        found += proof_findings.unrestorable_sources(self.environment, self.listed)
-        found += proof_findings.unjudged_backups(self.environment, self.listed)
-        present = self._reckoned(self.present)
-        if self.blind or not settings.is_scheduled:
-            return [*found, *([] if self.blind else proof_findings.incomplete_backup(present))]
-        kept = evaluate_environment(self.env, present)
+        """Bad backups everywhere; unproven ones and missed objectives where backups are scheduled."""
+        settings, findings = self.env.settings, proof_findings.bad_backups(self.environment, self.listed)
+        findings += proof_findings.unrestorable_sources(self.environment, self.listed)
+        findings += proof_findings.unjudged_backups(self.environment, self.listed)
+        present = self._counted(self.present)
+        if self.unreadable or not settings.is_scheduled:
+            return [*findings, *([] if self.unreadable else proof_findings.incomplete_backup(present))]
+        reached = evaluate_environment(self.env, present)
         grace = timedelta(minutes=settings.late_minutes)
         return [
-            *found,
+            *findings,
             *proof_findings.future_backups(self.environment, self.present, self.now),
             *proof_findings.unproven_backup(present, self.now, grace),
-            *proof_findings.missed_objectives(self.environment, present, kept, self.now, cause=self.cause),
-            *proof_findings.overdue_drills(self.environment, kept.coverage, settings.redrill_days),
+            *proof_findings.missed_objectives(self.environment, present, reached, self.now, cause=self.cause),
+            *proof_findings.overdue_drills(self.environment, reached.coverage, settings.redrill_days),
         ]
 
     def anomalies(self) -> list[Finding]:
-        """What is odd about the newest backup."""
-        return [] if self.blind else anomalies.find_anomalies(self.dated, self.env.settings.append_only)
+        """Anomalies of the newest backup."""
+        return [] if self.unreadable else anomalies.find_anomalies(self.dated, self.env.settings.append_only)
 
-    def _reckoned(self, backups: Sequence[BackupSummary]) -> list[BackupSummary]:
-        """Those that count: of the environment's own database, and not from the future."""
+    def _counted(self, backups: Sequence[BackupSummary]) -> list[BackupSummary]:
+        """The backups that count: of the environment's own database, and not from the future."""
         return without_future(summaries.own_backups(self.env, backups), self.now)
 
-    def _why(self) -> str:
-        """Why no backup can be taken, as far as that can be seen from here."""
+    def _cause(self) -> str:
+        """Why no backup can be taken, as far as known; empty where it is not."""
         if message := disk_metrics.connection_problem(self.env):
             return f"the server of {self.environment} cannot be reached: {message}"
         full = [disk for disk in disk_metrics.measure_disks(self.env.ctx) if disk_findings.is_full(disk)]
         return disk_findings.disk_cause(full[0]) if full else ""
 
-    def _working(self) -> str:
+    def _running_operation(self) -> str:
         holder = locks.holder(self.env.ctx.settings.state_dir, self.environment)
         return f" Another operation is at work: {holder}." if holder else ""
 
 
 def _sweep_drills(ctx: OperationContext) -> list[Finding]:
-    """Nothing: what killed drills have left is ended here and now, for it holds a copy of a database."""
+    """Remove what killed drills have left at once, since it holds a copy of a database. No findings."""
     leftover_sweep.sweep_drills(ctx)
     return []
 
 
 def _disk_findings(ctx: OperationContext) -> list[Finding]:
-    """Full and filling disks, and places that are not there."""
+    """Full and filling disks, and folders that cannot be measured."""
     disks = disk_metrics.measure_disks(ctx)
     away = [
         Finding(
@@ -192,7 +192,7 @@ def _disk_findings(ctx: OperationContext) -> list[Finding]:
             "away",
             disk.path,
             Level.WARNING,
-            f"{disk.path} ({', '.join(disk.holds)}) cannot be asked: {disk.why}",
+            f"{disk.path} ({', '.join(disk.holds)}) cannot be measured: {disk.why}",
             _mount_hint(disk.path),
             disk_findings.disk_cause(disk),
         )
@@ -203,7 +203,7 @@ def _disk_findings(ctx: OperationContext) -> list[Finding]:
 
 
 def _server_findings(ctx: OperationContext) -> list[Finding]:
-    """Servers that were started and not stopped, and do not run."""
+    """Servers that were started, were not stopped, and do not run."""
     dead = [
         server
         for name in _SERVERS
@@ -218,7 +218,7 @@ def _server_findings(ctx: OperationContext) -> list[Finding]:
             server.name,
             Level.CRITICAL if server.name == "daemon" else Level.WARNING,
             f"The {_SERVERS[server.name]} was started and does not run any more."
-            + (" No backup comes by itself." if server.name == "daemon" else ""),
+            + (" No scheduled backup runs." if server.name == "daemon" else ""),
             Hint(make("up"), f"; its log: {server.log}"),
             "the servers of this machine have ended",
         )
@@ -231,7 +231,7 @@ def _mount_hint(path: object) -> Hint:
 
 
 def _findings_or_error(environment: Environment | None, subject: str, part: FindProblems) -> list[Finding]:
-    """What a part finds; where it breaks, that."""
+    """The findings of a part, or a finding that it failed."""
     try:
         return list(part())
     except LedgerError as error:
@@ -239,7 +239,7 @@ def _findings_or_error(environment: Environment | None, subject: str, part: Find
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not silence the other parts
         message, hint = (
             mask(f"{type(error).__name__}: {error}"),
-            Hint("This is a mistake in the watch itself."),
+            Hint("This is a fault in the watch itself."),
         )
     word = environment or "machine"
     return [

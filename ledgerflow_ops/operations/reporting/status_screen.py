@@ -1,4 +1,4 @@
-"""How it stands, drawn for a person: one screen for three environments, with the backups for one."""
+"""The status at the terminal: one screen for three environments, with a list of backups for one."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ from rich.text import Text
 
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.alerting.findings import Level
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.durations import format_duration, format_seconds
 from ledgerflow_ops.core.hints import make
 from ledgerflow_ops.core.presentation import sparklines
@@ -42,109 +43,112 @@ _STYLES = {
 }
 
 
-def show(found: Overview, terminal: Terminal) -> None:
+def show(overview: Overview, terminal: Terminal) -> None:
     """The whole screen."""
-    alone = len(found.environments) == 1
-    for item in found.environments:
+    alone = len(overview.environments) == 1
+    for item in overview.environments:
         _environment(item, terminal, alone=alone)
-    if found.machine:
+    if overview.machine:
         terminal.say("the machine:", "bold")
-    for incident in found.machine:
+    for incident in overview.machine:
         _incident(incident, terminal, hint=True)
-    _legend(found, terminal)
+    _legend(overview, terminal)
     if not alone:
         terminal.say("LEDGER_ENV=dev|test|prod make status lists an environment's backups.", "dim")
 
 
 def _environment(item: Status, terminal: Terminal, *, alone: bool) -> None:
-    found = item.standing
-    terminal.say(_headline(found), _TONES[item.tone])
+    folder = item.folder_status
+    terminal.say(_headline(folder), _TONES[item.health])
     if item.env.is_sample:
         terminal.say(f"  SAMPLE DATA: no URL is set for {item.env.environment}.", "yellow")
-    if item.tone is not Health.QUIET:
-        terminal.line(_strip(found, plain=terminal.plain))
-        terminal.line(_objectives(found))
-    first, *others = found.rooms
+    if item.health is not Health.QUIET:
+        terminal.line(_strip(folder, plain=terminal.plain))
+        terminal.line(_objectives(folder))
+    first, *archives = folder.spaces
     terminal.say(
-        f"  {_next_backup(found)}   {_free_space(first, named=alone)}", "" if first.space else "yellow"
+        f"  {_next_backup(folder)}   {_free_space(first, named=alone)}", "" if first.space else "yellow"
     )
-    for room in others if alone else ():
-        terminal.say(f"  {_free_space(room, named=True)}", "" if room.space else "yellow")
+    for archive in archives if alone else ():
+        terminal.say(f"  {_free_space(archive, named=True)}", "" if archive.space else "yellow")
     shown = item.incidents if alone else item.incidents[:_INCIDENTS]
     for incident in shown:
         _incident(incident, terminal, hint=alone or incident.finding.level is Level.CRITICAL)
-    if left := len(item.incidents) - len(shown):
-        terminal.say(f"  and {left} more: {make('status', item.env.environment)}", "yellow")
+    if hidden := len(item.incidents) - len(shown):
+        terminal.say(f"  and {hidden} more: {make('status', item.env.environment)}", "yellow")
     _kept(item, terminal)
-    if alone and found.backups():
-        terminal.table(_table(found))
+    if alone and folder.backups():
+        terminal.table(_table(folder))
 
 
-def _headline(found: FolderStatus) -> str:
-    name, proven = found.env.environment, found.proven
-    if found.trouble:
+def _headline(folder: FolderStatus) -> str:
+    name, proven = folder.env.environment, folder.proven
+    if folder.trouble:
         return f"{name}: NOT KNOWN. Its folder cannot be read."
     if proven is None:
-        return f"{name}: NOTHING IS PROVEN. {len(found.present) + len(found.others)} dump(s) in the folder."
+        dumps = count_of(len(folder.present) + len(folder.others), "dump")
+        return f"{name}: NOTHING IS PROVEN. {dumps} in the folder."
     rto = f", restored in {proven.rto_seconds:.1f} s" if proven.rto_seconds else ""
     away = "" if proven.local else " (NOT LOCAL: its bytes are only in the cloud)"
-    return f"{name}: newest proven backup is {found.age}{rto}: {proven.name.dump}{away}"
+    return f"{name}: newest proven backup is {folder.age}{rto}: {proven.name.dump}{away}"
 
 
-def _strip(found: FolderStatus, *, plain: bool) -> Text:
-    """The last days as rungs, and beside them how the size went."""
-    days = found.days(STRIP_DAYS)
+def _strip(folder: FolderStatus, *, plain: bool) -> Text:
+    """The last days by state, and a sparkline of the size."""
+    days = folder.days(STRIP_DAYS)
     text = Text(f"  {STRIP_DAYS} days [")
     for sign, kind in sparklines.day_strip(days, plain=plain):
         text.append(sign, _STYLES[kind])
     text.append("]")
-    sizes = {one.day: one.size for one in reversed((*found.present, *found.past)) if not one.bad}
-    known = [size for day in days if (size := sizes.get(day.day)) is not None]
-    if known:
+    sizes = {
+        backup.day: backup.size for backup in reversed((*folder.present, *folder.past)) if not backup.bad
+    }
+    shown = [size for day in days if (size := sizes.get(day.day)) is not None]
+    if shown:
         text.append(
             f"  size {sparklines.sparkline([sizes.get(day.day) for day in days], plain=plain).strip()} "
         )
-        text.append(" to ".join(dict.fromkeys((format_size(min(known)), format_size(max(known))))))
+        text.append(" to ".join(dict.fromkeys((format_size(min(shown)), format_size(max(shown))))))
     return text
 
 
-def _objectives(found: FolderStatus) -> Text:
-    text, reached = Text("  "), found.objectives
+def _objectives(folder: FolderStatus) -> Text:
+    text, figures = Text("  "), folder.objectives
     for name, value, objective in (
-        ("RPO", reached.rpo_seconds, reached.rpo_objective),
-        ("RTO", reached.rto_seconds, reached.rto_objective),
+        ("RPO", figures.rpo_seconds, figures.rpo_objective),
+        ("RTO", figures.rto_seconds, figures.rto_objective),
     ):
         text.append(f"{name} ")
         text.append(*_measured(value, objective))
         text.append(f" of {format_seconds(objective)}   ")
-    kept, restored = reached.coverage.kept, reached.coverage.restored
-    text.append(f"restored within {found.env.settings.redrill_days} days: ")
-    text.append(f"{restored} of {kept}", "yellow" if restored < kept else "")
+    backups, restored = figures.coverage.kept, figures.coverage.restored
+    text.append(f"restored within {folder.env.settings.redrill_days} days: ")
+    text.append(f"{restored} of {backups}", "yellow" if restored < backups else "")
     return text
 
 
 def _measured(value: float | None, objective: float) -> tuple[str, str]:
-    """A length of time and the colour it has beside its objective."""
+    """A duration in words, and its colour by its objective."""
     if value is None:
         return "not known", "bold red"
     shown = format_seconds(value)
     return (shown, "green") if 0 <= value <= objective else (f"{shown} MISSED", "bold red")
 
 
-def _next_backup(found: FolderStatus) -> str:
-    """When the next backup comes, in the environment's own time."""
-    if found.next_run is None:
-        return "no backup comes by itself"
-    local = found.next_run.astimezone(found.env.settings.zone)
-    return f"next backup {local:%Y-%m-%d %H:%M %Z}, in {format_duration(found.next_run - found.now)}"
+def _next_backup(folder: FolderStatus) -> str:
+    """When the next scheduled backup is due, in the environment's time zone."""
+    if folder.next_run is None:
+        return "no scheduled backup"
+    local = folder.next_run.astimezone(folder.env.settings.zone)
+    return f"next backup {local:%Y-%m-%d %H:%M %Z}, in {format_duration(folder.next_run - folder.now)}"
 
 
-def _free_space(room: LocationSpace, *, named: bool) -> str:
-    if room.space is None:
-        return f"in {room.folder}: {room.trouble}"
-    full = f", full about {room.full_at:%Y-%m-%d}" if room.full_at else ""
-    where = f" in {room.folder}" if named else ""
-    return f"{format_size(room.space.free)} free of {format_size(room.space.size)}{where}{full}"
+def _free_space(location: LocationSpace, *, named: bool) -> str:
+    if location.space is None:
+        return f"in {location.folder}: {location.trouble}"
+    full = f", full about {location.full_at:%Y-%m-%d}" if location.full_at else ""
+    where = f" in {location.folder}" if named else ""
+    return f"{format_size(location.space.free)} free of {format_size(location.space.size)}{where}{full}"
 
 
 def _incident(incident: Incident, terminal: Terminal, *, hint: bool) -> None:
@@ -158,32 +162,32 @@ def _incident(incident: Incident, terminal: Terminal, *, hint: bool) -> None:
 
 
 def _kept(item: Status, terminal: Terminal) -> None:
-    """Pins, and the databases that restores have put aside."""
-    for line in _pins(item.standing):
+    """Pins, and the databases that restores have kept aside."""
+    for line in _pins(item.folder_status):
         terminal.say(f"  {line}")
-    for one in item.kept:
-        age = format_duration(item.standing.now - one.mark.at)
-        size = format_size(one.size) if one.size is not None else "size unknown"
-        drop = make("discard", item.env.environment, NAME=one.name)
-        terminal.say(f"  kept aside since {age}: {one.name}, {size}; {drop}")
-    if item.unseen:
-        terminal.say(f"  its server cannot be asked: {item.unseen.splitlines()[0]}", "yellow")
+    for previous in item.previous:
+        age = format_duration(item.folder_status.now - previous.mark.at)
+        size = format_size(previous.size) if previous.size is not None else "size unknown"
+        drop = make("discard", item.env.environment, NAME=previous.name)
+        terminal.say(f"  kept aside since {age}: {previous.name}, {size}; {drop}")
+    if item.server_problem:
+        terminal.say(f"  its server cannot be queried: {item.server_problem.splitlines()[0]}", "yellow")
 
 
-def _pins(found: FolderStatus) -> Iterator[str]:
-    for pin in found.pins[:_PINS]:
+def _pins(folder: FolderStatus) -> Iterator[str]:
+    for pin in folder.pins[:_PINS]:
         until = f" until {pin.until:%Y-%m-%d}" if pin.until else ""
         yield f"pinned{until}: {pin.file}, {pin.reason}"
-    if len(found.pins) > _PINS:
-        yield f"… and {len(found.pins) - _PINS} more pins"
+    if len(folder.pins) > _PINS:
+        yield f"… and {len(folder.pins) - _PINS} more pins"
 
 
-def _legend(found: Overview, terminal: Terminal) -> None:
+def _legend(overview: Overview, terminal: Terminal) -> None:
     days = [
         day
-        for item in found.environments
-        if item.tone is not Health.QUIET
-        for day in item.standing.days(STRIP_DAYS)
+        for item in overview.environments
+        if item.health is not Health.QUIET
+        for day in item.folder_status.days(STRIP_DAYS)
     ]
     text = Text("  ")
     for sign, kind, word in sparklines.strip_legend(days, plain=terminal.plain):
@@ -193,15 +197,15 @@ def _legend(found: Overview, terminal: Terminal) -> None:
         terminal.line(text)
 
 
-def _table(found: FolderStatus) -> Table:
+def _table(folder: FolderStatus) -> Table:
     table = Table(box=None, padding=(0, 0, 0, 2))
     for column in ("day", "file", "size", "state", "age"):
-        # No ellipsis, and no name in two pieces: they are there to be copied.
+        # No ellipsis and no wrapped names: they must stay complete, to be copied.
         table.add_column(column, overflow="fold", no_wrap=column in ("day", "file"))
-    ages = {one.name.dump: format_duration(found.now - one.recovery_point) for one in found.present}
-    for one in found.backups()[:_LISTED]:
-        file = str(one["file"])
+    ages = {item.name.dump: format_duration(folder.now - item.recovery_point) for item in folder.present}
+    for item in folder.backups()[:_LISTED]:
+        file = str(item["file"])
         table.add_row(
-            str(one["day"] or "?"), file, format_size(one["size"]), str(one["state"]), ages.get(file, "?")
+            str(item["day"] or "?"), file, format_size(item["size"]), str(item["state"]), ages.get(file, "?")
         )
     return table

@@ -1,4 +1,4 @@
-"""The checks after a restore: restored is not yet in service."""
+"""The checks after a restore: whether the restored database is in service."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from ledgerflow_ops.adapters.load import restore_server
 from ledgerflow_ops.adapters.services import application_check
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.postgres.qualified_names import QualifiedName
@@ -26,19 +27,19 @@ _UNDO = Hint(make("rollback"), " puts the old database back; ", make("status"), 
 
 @dataclass(frozen=True, slots=True)
 class PostRestoreChecks:
-    """What will be looked at, with the place in the server's log at which the restore began."""
+    """What will be checked, with the position in the server's log at which the restore began."""
 
     env: EnvironmentContext
-    aim: InspectedTarget
+    inspected: InspectedTarget
     log: LogMark | None
 
     def checks(self, manifest: Manifest) -> list[Check]:
-        """Connection and samples as the application's own account, the application itself, the log."""
+        """Check the connection and largest tables by the application's account, the application, the log."""
         settings = self.env.settings
         usual = (
             restore_server.quiet(Database.of(settings.url, "database_url"))
             if settings.url
-            else self.aim.database
+            else self.inspected.database
         )
         return [*_samples(usual, manifest), _application(settings.application_check), self._logs()]
 
@@ -48,54 +49,54 @@ class PostRestoreChecks:
             return warned(
                 "log", "log", "The server's log was not reviewed.", Hint("Set server_log to the log's file.")
             )
-        errors = self.log.errors((self.aim.name,))
+        errors = self.log.errors((self.inspected.name,))
         if not errors:
-            return passed("log", f"No error about {self.aim.name} in the server's log.")
+            return passed("log", f"No error about {self.inspected.name} in the server's log.")
         listed = "\n".join(f"  {line}" for line in errors[-_SHOWN:])
-        return failed("log", "log", f"{len(errors)} error(s) in the server's log:\n{listed}", _UNDO)
+        return failed("log", "log", f"{count_of(len(errors), 'error')} in the server's log:\n{listed}", _UNDO)
 
 
-def prepare_checks(env: EnvironmentContext, aim: InspectedTarget) -> PostRestoreChecks:
-    """Note where the server's log ends, before the restore begins."""
+def prepare_checks(env: EnvironmentContext, inspected: InspectedTarget) -> PostRestoreChecks:
+    """Note where the server's log ends before the restore begins."""
     file = env.settings.server_log
     if file is None and env.is_sample:
         file = env.ctx.embedded.cluster.log
-    return PostRestoreChecks(env, aim, LogMark.now(file))
+    return PostRestoreChecks(env, inspected, LogMark.now(file))
 
 
 def _samples(database: Database, manifest: Manifest) -> Iterator[Check]:
-    """The environment's own account connects and finds the rows of the largest tables.
+    """The application's account connects, and the largest tables have the restored number of rows.
 
-    Partitions whose rows the server places anew have no number of their own. Of an extension's table only the
-    rows count that a dump has of it.
+    Partitions whose rows the server redistributes are not counted. Of an extension's table only the rows
+    that a dump contains are counted.
     """
     placed_anew = {name for name, table in manifest.contents.tables.items() if table.root}
     counted = [item for item in manifest.seal.tables.items() if item[0] not in placed_anew]
     largest = sorted(counted, key=lambda item: -item[1].rows)[:_SAMPLES]
-    wrong = []
+    different = []
     try:
         with database.connect() as connection:
-            kept = {shape.name.key: shape.condition for shape in table_contents.shapes(connection)}
+            conditions = {shape.name.key: shape.condition for shape in table_contents.shapes(connection)}
             for key, facts in largest:
                 name = QualifiedName.parse(key)
                 count = sql.SQL("SELECT count(*) FROM ONLY {} {}").format(
-                    Identifier(name.schema, name.name), Fragment(kept.get(key, ""))
+                    Identifier(name.schema, name.name), Fragment(conditions.get(key, ""))
                 )
                 row = connection.execute(count).fetchone()
                 if row is None or row[0] != facts.rows:
-                    wrong.append(f"  {key}: {facts.rows} rows restored, {row and row[0]} found")
+                    different.append(f"  {key}: {facts.rows} rows restored, {row and row[0]} found")
     except LedgerError as error:
         yield failed("connection", "connection", error.message, _UNDO)
         return
     yield passed("connection", f"Connected to {database.label} as the environment's own account.")
-    if wrong:
-        yield failed("samples", "samples", "\n".join(["Other rows than restored:", *wrong]), _UNDO)
+    if different:
+        yield failed("samples", "samples", "\n".join(["Row counts differ:", *different]), _UNDO)
     else:
         yield passed("samples", f"The {len(largest)} largest tables have their rows.")
 
 
 def _application(check: str) -> Check:
-    """What the application says of itself."""
+    """The check of the application by `application_check`, a URL or a command."""
     if not check:
         return warned(
             "application",

@@ -1,4 +1,4 @@
-"""Brings an environment back after a loss: the newest backup that holds, wherever it lies."""
+"""Recovers an environment after a loss, from the newest backup that proves sound, in any location."""
 
 import json
 import secrets
@@ -8,9 +8,10 @@ from pathlib import Path
 from ledgerflow_ops.adapters.storage import durable_record
 from ledgerflow_ops.adapters.system import locks, process
 from ledgerflow_ops.adapters.system.process import mask
-from ledgerflow_ops.core.catalog import catalog as known
+from ledgerflow_ops.core.catalog import catalog as core_catalog
 from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.rungs import Rung
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError, Refused
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.operation_requests import RecoverRequest, RestoreRequest
@@ -21,15 +22,14 @@ from ledgerflow_ops.core.restore.incident import CandidateVerdict, Event, Incide
 from ledgerflow_ops.operations import catalog, journal
 from ledgerflow_ops.operations.cleanup import leftover_sweep, restore_leftovers
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.restore import restore
-from ledgerflow_ops.operations.restore import target_inspection as aiming
+from ledgerflow_ops.operations.restore import restore, target_inspection
 from ledgerflow_ops.operations.restore.restore import PreparedRestore, RestoreResult
 from ledgerflow_ops.operations.verification import drill
 
 
 @dataclass(frozen=True, slots=True)
 class LocatedDump:
-    """A dump, and the place in which it lies."""
+    """A dump, and the location where it is."""
 
     at: EnvironmentContext
     entry: CatalogEntry
@@ -41,19 +41,19 @@ class LocatedDump:
 
 def recovery_candidates(env: EnvironmentContext) -> list[LocatedDump]:
     """Every dump of the environment in every location, in the order in which they would be tried."""
-    found = [
-        (LocatedDump(at, entry), place)
-        for place, at in enumerate(env.locations())
+    dumps = [
+        (LocatedDump(at, entry), position)
+        for position, at in enumerate(env.locations())
         for entry in catalog.entries(at)
     ]
-    ranks = incidents.trial_order([(one.entry, place) for one, place in found])
-    return [found[rank][0] for rank in ranks]
+    ranks = incidents.trial_order([(dump.entry, position) for dump, position in dumps])
+    return [dumps[rank][0] for rank in ranks]
 
 
 def refuse_healthy(env: EnvironmentContext, confirmed: str) -> str:
-    """Why the primary counts as lost, in words; Refused when it is there and nobody confirmed."""
+    """A sentence why the primary counts as lost; Refused (3) when it holds data and nobody confirmed."""
     try:
-        target = aiming.inspect_target(env).target
+        target = target_inspection.inspect_target(env).target
     except Refused:
         raise
     except LedgerError as error:
@@ -68,21 +68,21 @@ def refuse_healthy(env: EnvironmentContext, confirmed: str) -> str:
     if confirmed != env.environment:
         raise Refused(
             f"{target.database} is there and holds {target.live.relations} relations. "
-            "A recovery would put an older state in its place.",
+            "A recovery would replace it by an older state.",
             hint=Hint(
                 "If it is bad and you mean it: ",
                 make("recover", CONFIRM=env.environment),
                 " (it is kept aside in any case)",
             ),
         )
-    return f"{target.database} is there, and was said to be bad."
+    return f"{target.database} is there, and was confirmed to be bad."
 
 
 def recover(env: EnvironmentContext, request: RecoverRequest) -> tuple[Incident, RestoreResult]:
-    """Prove candidates, newest first, until one holds; restore it; write the incident's record.
+    """Drill candidates, newest first, until one is proven; restore it; write the incident's record.
 
-    Refused (3) when the primary is there and `confirm` does not name the environment. LedgerError (1)
-    when nothing holds: its message says what was searched and why each was rejected.
+    Refused (3) when the primary holds data and `confirm` does not name the environment. LedgerError (1)
+    when no candidate is proven: its message says what was searched and why each was rejected.
     """
     ctx = env.ctx
     with (
@@ -104,7 +104,7 @@ def recover(env: EnvironmentContext, request: RecoverRequest) -> tuple[Incident,
 
 
 class _Recovery:
-    """One recovery at work."""
+    """One running recovery."""
 
     def __init__(self, env: EnvironmentContext, incident: Incident, commands: list[str]) -> None:
         self.env, self.incident, self.commands = env, incident, commands
@@ -123,46 +123,51 @@ class _Recovery:
 
     def _restored(self) -> RestoreResult:
         self.incident.searched = [at.store.location for at in self.env.locations()]
-        found = recovery_candidates(self.env)
-        self._note(f"{len(found)} candidate(s) in {len(self.incident.searched)} location(s)")
-        for one in found:
-            if prepared := self._prepared(one):
+        dumps = recovery_candidates(self.env)
+        locations = count_of(len(self.incident.searched), "location")
+        self._note(f"{count_of(len(dumps), 'candidate')} in {locations}")
+        for dump in dumps:
+            if prepared := self._prepared(dump):
                 with journal.recorded(self.env, "restore", part=True) as note:
-                    note["file"] = one.entry.name.dump
+                    note["file"] = dump.entry.name.dump
                     restored = restore.carry_out_restore(self.env, prepared, safety_needed=False)
-                    note |= restored.noted
-                self._account(one, restored, found)
+                    note |= restored.journal_fields
+                self._account(dump, restored, dumps)
                 return restored
-        rejected = "".join(f"\n  {one.file}: {_first_line(one.reason)}" for one in self.incident.candidates)
+        rejected = "".join(
+            f"\n  {dump.file}: {_first_line(dump.reason)}" for dump in self.incident.candidates
+        )
         raise LedgerError(
             f"Nothing is left to restore {self.env.environment} from. Searched: "
             f"{', '.join(self.incident.searched)}.{rejected or ' There was no dump in any of them.'}",
             hint=Hint("Look for copies elsewhere, name their folders in archive_roots, and run it again."),
         )
 
-    def _prepared(self, one: LocatedDump) -> PreparedRestore | None:
-        """A plan for this candidate, if it holds and may be restored; its verdict is noted either way."""
+    def _prepared(self, dump: LocatedDump) -> PreparedRestore | None:
+        """A plan for this candidate, if it is proven and may be restored. Its verdict is recorded."""
         try:
-            reason, prepared = _rejection_reason(one), None
+            reason, prepared = _rejection_reason(dump), None
             if not reason:
-                file, own = one.entry.name.dump, self.env.environment
+                file, own = dump.entry.name.dump, self.env.environment
                 request = RestoreRequest(environment=own, file=file, force=True)
-                prepared = restore.prepare_restore(self.env, request, one.at)
+                prepared = restore.prepare_restore(self.env, request, dump.at)
                 prepared.plan.require()
         except (Refused, BadBackup, CannotJudge) as error:
             reason, prepared = error.message, None
-        self.incident.candidates.append(CandidateVerdict(one.file, one.entry.recovery_point, mask(reason)))
-        self._note(f"{one.file}: {'holds' if prepared else 'rejected: ' + _first_line(reason)}")
+        self.incident.candidates.append(CandidateVerdict(dump.file, dump.entry.recovery_point, mask(reason)))
+        self._note(f"{dump.file}: {'holds' if prepared else 'rejected: ' + _first_line(reason)}")
         return prepared
 
-    def _account(self, one: LocatedDump, restored: RestoreResult, found: list[LocatedDump]) -> None:
-        """What came back, what did not, and what is left to do."""
+    def _account(self, dump: LocatedDump, restored: RestoreResult, dumps: list[LocatedDump]) -> None:
+        """Record what was recovered, what was lost, and what is left to do."""
         incident, manifest = self.incident, restored.plan.candidate.manifest
         assert manifest is not None
-        self._note(f"restored {one.file}")
+        self._note(f"restored {dump.file}")
         incident.recovery_point = manifest.recovery_point
         incident.lost = self.env.ctx.clock() - manifest.recovery_point
-        newest = known.newest(replace(other.entry, problem="") for other in found if other.entry.manifest)
+        newest = core_catalog.newest(
+            replace(other.entry, problem="") for other in dumps if other.entry.manifest
+        )
         last = newest.manifest.seal.tables if newest and newest.manifest else {}
         incident.losses = incidents.table_losses(manifest, {name: facts.rows for name, facts in last.items()})
         incident.checks = [check.as_json(restored.plan.request.environment) for check in restored.checks]
@@ -173,7 +178,7 @@ class _Recovery:
         self.env.ctx.reporter.say(what)
 
     def _write(self) -> None:
-        """The record beside the backups."""
+        """Write the incident's record beside the backups."""
         self.incident.commands = list(dict.fromkeys(self.commands))
         folder = incidents_folder(self.env)
         text = json.dumps(self.incident.as_json(), default=str, indent=2, ensure_ascii=False)
@@ -182,32 +187,32 @@ class _Recovery:
 
 
 def incidents_folder(env: EnvironmentContext) -> Path:
-    """Where incidents are kept: beside the backups, which outlive this machine's state."""
+    """The folder of incidents. It is beside the backups, which outlive this machine's state."""
     return env.ctx.settings.backup_root / "incidents"
 
 
-def _rejection_reason(one: LocatedDump) -> str:
-    """Why this candidate does not hold; empty when it does, which a drill has just shown."""
-    entry = one.entry
+def _rejection_reason(dump: LocatedDump) -> str:
+    """Why this candidate is rejected; empty when a drill has just proven it."""
+    entry = dump.entry
     if not entry.local:
         return "not local: its bytes are only in the cloud"
     if entry.problem:
         return entry.problem
     if entry.manifest is None:
         return "no manifest: what it restores to cannot be compared with anything"
-    examination = drill.drill(one.at, entry.name)
+    examination = drill.drill(dump.at, entry.name)
     if examination.bad:
         return examination.bad.message
     faithful = examination.rung is Rung.EQUAL and (
         entry.manifest.lacks or examination.ceiling is Rung.EQUAL
-    )  # all that is not in it was never there
+    )  # the dump is incomplete, but everything in it was restored
     return "" if examination.proven or faithful else "it could not be proven"
 
 
 def _todo(restored: RestoreResult) -> list[str]:
     """What somebody has to do after a recovery."""
     environment = restored.plan.request.environment
-    asked: list[tuple[bool, str]] = [
+    tasks: list[tuple[bool, str]] = [
         (True, "Start the application and look at the newest entries with somebody who knows the books."),
         (True, "Enter again what was written after the recovery point."),
         (True, f"Take a new backup: {make('backup', environment)}"),
@@ -217,11 +222,11 @@ def _todo(restored: RestoreResult) -> list[str]:
         ),
         (
             restored.bad is not None,
-            f"Mend what a check found: {restored.bad.message if restored.bad else ''}",
+            f"Fix what a check found: {restored.bad.message if restored.bad else ''}",
         ),
     ]
-    said = [text for wanted, text in asked if wanted]
-    return said + [f"{one.message}" for one in restored.plan.warnings]
+    texts = [text for applies, text in tasks if applies]
+    return texts + [f"{warning.message}" for warning in restored.plan.warnings]
 
 
 def _first_line(text: str) -> str:

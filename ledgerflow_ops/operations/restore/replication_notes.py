@@ -1,4 +1,4 @@
-"""What a restore changes for logical replication: no dump holds where a stream had come to."""
+"""What a restore changes for logical replication: a dump does not hold the position of a stream."""
 
 import re
 from collections.abc import Iterator
@@ -15,15 +15,18 @@ _SLOTS = "SELECT slot_name::text FROM pg_replication_slots WHERE database = %s O
 
 
 def replication_notes(tools: Tools, file: Path, server: Database, name: str) -> Iterator[Reason]:
-    """For the plan: the dump's subscriptions, and the slots of the live database `name` of that server."""
-    found = [one.decode("utf-8", "replace") for one in _CREATED.findall(archive.ddl(tools, file))]
-    if found:
+    """Notes for the plan: the dump's subscriptions, and the slots of the live database `name`."""
+    subscriptions = [
+        subscription.decode("utf-8", "replace") for subscription in _CREATED.findall(archive.ddl(tools, file))
+    ]
+    if subscriptions:
         yield Reason(
             "subscriptions",
-            f"Subscriptions come back disabled, without their place in the stream: {', '.join(found)}.",
+            f"Subscriptions come back disabled, without their position in the stream: "
+            f"{', '.join(subscriptions)}.",
             Hint(
-                f"Decide how each goes on, then: ALTER SUBSCRIPTION {found[0]} ENABLE; What was sent after "
-                "the backup is not sent again by the same slot."
+                f"Decide how each continues, then: ALTER SUBSCRIPTION {subscriptions[0]} ENABLE; The same "
+                "slot does not send again what it sent after the backup."
             ),
         )
     with server.connect() as connection:
@@ -31,8 +34,8 @@ def replication_notes(tools: Tools, file: Path, server: Database, name: str) -> 
     if slots:
         yield Reason(
             "slots",
-            f"Logical replication slots stay with the database that is put aside: {', '.join(slots)}.",
+            f"Logical replication slots stay with the database that is kept aside: {', '.join(slots)}.",
             Hint(
-                "They keep WAL until it is discarded. Make them anew for the subscribers of the restored one."
+                "They retain WAL until it is discarded. Create them again for the restored one's subscribers."
             ),
         )

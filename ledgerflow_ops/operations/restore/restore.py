@@ -1,4 +1,4 @@
-"""Restores a backup into the environment's database: beside it first, and in its place only when proven."""
+"""Restores a backup: into a database beside the live one, which it replaces only after all comparisons."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -18,14 +18,7 @@ from ledgerflow_ops.core import text_encodings
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.checks import Check, first_fatal
-from ledgerflow_ops.core.errors import (
-    BadBackup,
-    CannotJudge,
-    LedgerError,
-    Pending,
-    Refused,
-    SettingsError,
-)
+from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError, Pending, Refused, SettingsError
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.operation_requests import RestoreRequest
 from ledgerflow_ops.core.progress import Step
@@ -39,8 +32,8 @@ from ledgerflow_ops.operations.cleanup import leftover_sweep, restore_leftovers
 from ledgerflow_ops.operations.cleanup.swap_outcome import BRIEF_LIMITS
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_pairing, files_restore
-from ledgerflow_ops.operations.restore import post_restore_checks, replication_notes, safety_backup
-from ledgerflow_ops.operations.restore.safety_backup import SafetyBackup
+from ledgerflow_ops.operations.restore import post_restore_checks, replication_notes
+from ledgerflow_ops.operations.restore.safety_backup import SafetyBackup, take_safety_backup
 from ledgerflow_ops.operations.restore.scratch_database import create_scratch_database
 from ledgerflow_ops.operations.restore.target_inspection import InspectedTarget, inspect_target
 from ledgerflow_ops.operations.verification import archive_loading, data_rules, restored_contents, roles
@@ -51,16 +44,17 @@ from ledgerflow_ops.operations.verification.verify import choose_pg_restore, dif
 
 @dataclass(frozen=True, slots=True)
 class PreparedRestore:
-    """A plan with what it was made from, ready to be carried out."""
+    """A plan with the target and the backup's location that it was made for."""
 
     plan: RestorePlan
-    aim: InspectedTarget
+    inspected: InspectedTarget
     origin: EnvironmentContext
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreResult:
-    """A restore that took place: what it was, what was kept, and what the checks afterwards say."""
+    """A restore that took place: its plan, the databases kept, and the checks afterwards; durations in
+    seconds."""
 
     plan: RestorePlan
     before: str | None
@@ -73,8 +67,8 @@ class RestoreResult:
         return first_fatal(self.checks)
 
     @property
-    def noted(self) -> dict[str, Any]:
-        """What the journal says of it: it took place, and that may not be all."""
+    def journal_fields(self) -> dict[str, Any]:
+        """The fields of its journal entry. A failed check makes its result bad."""
         return self.as_json() | ({"result": "bad", "error": self.bad.message} if self.bad else {})
 
     def as_json(self) -> dict[str, Any]:
@@ -90,42 +84,39 @@ class RestoreResult:
 def prepare_restore(
     env: EnvironmentContext, request: RestoreRequest, origin: EnvironmentContext | None = None
 ) -> PreparedRestore:
-    """Look at backup and target, and decide. Touches nothing but the backup's own proof.
+    """Verify the backup, inspect the target, and make the plan. Only the backup's proof is written.
 
-    `origin` is where the backup lies, if not in the folder of the environment that it is of.
+    `origin` is the backup's location, if it is not its environment's primary folder.
 
-    Refused (3) when the target is not the environment's own; everything else that speaks against the
-    restore is in the plan.
+    Refused (3) when the target is not the environment's own. All other obstacles are in the plan.
     """
     env.ctx.reporter.step(Step.PLAN)
-    aimed = inspect_target(env)
+    inspected = inspect_target(env)
     origin = origin or env.ctx.env(request.origin)
     candidate = _candidate(origin, request)
-    rooms = aimed.rooms(candidate.manifest, force=request.force) if candidate.manifest else []
+    spaces = inspected.required_space(candidate.manifest, force=request.force) if candidate.manifest else []
     ident = new_id(env.ctx.clock(), secrets.token_hex(2))
     manifest = candidate.manifest
-    against = list(files_pairing.restore_obstacles(env, manifest, ident)) if manifest else []
+    obstacles = list(files_pairing.restore_obstacles(env, manifest, ident)) if manifest else []
     proof = catalog.entry(origin, candidate.name).proof
-    notes = (
-        [*files_pairing.restore_notes(env, manifest), *completeness.restore_notes(manifest, proof)]
-        if manifest
-        else []
-    )
+    notes = list(files_pairing.restore_notes(env, manifest)) if manifest else []
+    if manifest:
+        notes += completeness.restore_notes(manifest, proof)
     if manifest and candidate.rung is not None and candidate.rung >= Rung.READABLE:
-        usable, own = aimed.target.server.tablespaces, aimed.properties or manifest.properties
+        usable, own = inspected.target.server.tablespaces, inspected.properties or manifest.properties
         tools = choose_pg_restore(origin, manifest)
         with origin.file(candidate.name.dump).local_path() as file:
             notes += archive_loading.find_placement(tools, file, usable).notes(own)
-            notes += replication_notes.replication_notes(tools, file, aimed.maintenance, aimed.name)
-    made = plan_restore(request, candidate, aimed.target, rooms, ident, against=against, notes=notes)
-    return PreparedRestore(made, aimed, origin)
+            notes += replication_notes.replication_notes(tools, file, inspected.maintenance, inspected.name)
+    plan = plan_restore(request, candidate, inspected.target, spaces, ident, against=obstacles, notes=notes)
+    return PreparedRestore(plan, inspected, origin)
 
 
 def restore(env: EnvironmentContext, request: RestoreRequest) -> RestoreResult:
-    """Carry out a restore. Refused (3), nothing touched, when anything speaks against it.
+    """Carry out a restore. Refused (3), with nothing touched, when the plan has an obstacle.
 
     LedgerError (1), BadBackup (4) or CannotJudge (5) when it fails on the way: the live database is
-    then as it was. A `Restored` whose checks are bad has taken place; make rollback undoes it.
+    then as it was. A result whose checks are bad has taken place; `make rollback` undoes it.
     """
     ctx, origin = env.ctx, env.ctx.env(request.origin)
     with (
@@ -136,7 +127,7 @@ def restore(env: EnvironmentContext, request: RestoreRequest) -> RestoreResult:
         leftover_sweep.sweep_before_operation(env)
         restore_leftovers.sweep(env)
         restored = carry_out_restore(env, prepare_restore(env, request, origin))
-        note |= restored.noted
+        note |= restored.journal_fields
         return restored
 
 
@@ -155,7 +146,7 @@ def carry_out_restore(
 
 
 def _candidate(origin: EnvironmentContext, request: RestoreRequest) -> Candidate:
-    """The backup asked for, read to its end."""
+    """The requested backup, read to its end."""
     try:
         name = catalog.find(origin, request.file)
     except SettingsError as error:
@@ -170,23 +161,23 @@ def _candidate(origin: EnvironmentContext, request: RestoreRequest) -> Candidate
 
 
 class _Restore:
-    """One restore at work."""
+    """One running restore."""
 
     def __init__(
         self, env: EnvironmentContext, prepared: PreparedRestore, manifest: Manifest, safety_needed: bool
     ) -> None:
-        self.env, self.plan, self.aim, self.manifest = env, prepared.plan, prepared.aim, manifest
+        self.env, self.plan, self.inspected, self.manifest = env, prepared.plan, prepared.inspected, manifest
         self.origin = prepared.origin
         self.dump = self.origin.file(prepared.plan.candidate.name.dump)
         self.report = env.ctx.reporter
         self.watch = Stopwatch()
-        self.safety_needed, self.kept = safety_needed, SafetyBackup()
-        self.new = self.aim.database.named(self.plan.restoring)
+        self.safety_needed, self.safety = safety_needed, SafetyBackup()
+        self.new = self.inspected.database.named(self.plan.restoring)
         self.tools = choose_pg_restore(self.origin, manifest)
 
     def carry_out(self) -> RestoreResult:
-        after = post_restore_checks.prepare_checks(self.env, self.aim)
-        self.kept = self._safety()
+        after = post_restore_checks.prepare_checks(self.env, self.inspected)
+        self.safety = self._safety()
         with self._dropped_on_failure():
             self._stage(Step.ROLES, self._make_roles)
             self._stage(Step.CREATE, self._create)
@@ -199,7 +190,7 @@ class _Restore:
         self.report.step(Step.AFTERWARDS)
         with self.watch.phase(Step.AFTERWARDS):
             checks = after.checks(self.manifest)
-        return self._record([*checks, *self.kept.checks])
+        return self._record([*checks, *self.safety.checks])
 
     def _stage(self, step: Step, work: Callable[[], None]) -> None:
         self.report.step(step)
@@ -208,61 +199,60 @@ class _Restore:
 
     def _safety(self) -> SafetyBackup:
         """The safety backup, where there is something to lose."""
-        if self.aim.target.empty:
+        if self.inspected.target.empty:
             return SafetyBackup()
         self.report.step(Step.SAFETY)
         with self.watch.phase(Step.SAFETY):
-            return safety_backup.take_safety_backup(
-                self.env, self.origin, self.plan, required=self.safety_needed
-            )
+            return take_safety_backup(self.env, self.origin, self.plan, required=self.safety_needed)
 
     def _make_roles(self) -> None:
-        """The roles that are missing, as the backup's roles file makes them, or by name and attributes."""
-        made = roles.create_roles(self.aim.maintenance, self.origin, self.manifest, self.plan.missing_roles)
+        """Create the missing roles, from the backup's roles file or by name and attributes."""
+        server, missing = self.inspected.maintenance, self.plan.missing_roles
+        made = roles.create_roles(server, self.origin, self.manifest, missing)
         archive_loading.report_lines(self.report, made)
 
     def _create(self, name: str = "") -> None:
-        """An empty database beside the live one, marked as ours."""
+        """Create an empty database beside the live one, marked as ours."""
         name = name or self.plan.restoring
-        facts = self.aim.target.live.source if self.aim.target.live else self.manifest.source
-        wanted = self.aim.properties or self.manifest.properties
-        with self.aim.maintenance.connect() as connection:
+        facts = self.inspected.target.live.source if self.inspected.target.live else self.manifest.source
+        wanted = self.inspected.properties or self.manifest.properties
+        with self.inspected.maintenance.connect() as connection:
             locale = (facts.encoding, facts.collate, facts.ctype)
             database_properties.create(connection, name, locale, wanted)
             restore_server.mark(connection, name, self._mark(DatabaseRole.RESTORING, None).encode())
         if "schema public" not in self.manifest.seal.objects:
-            with self.aim.database.named(name).connect() as connection:
+            with self.inspected.database.named(name).connect() as connection:
                 connection.execute("DROP SCHEMA public")
 
     def _load(self) -> None:
-        """The whole archive, every error fatal."""
-        usable = self.aim.target.server.tablespaces
+        """Load the whole archive. Every error is fatal."""
+        usable = self.inspected.target.server.tablespaces
         with self.dump.local_path() as file:
-            said = archive_loading.load_into_target(
+            output = archive_loading.load_into_target(
                 self.tools, self.new, file, self.manifest, usable, self._empty
             )
-        archive_loading.report_lines(self.report, said)
+        archive_loading.report_lines(self.report, output)
 
     def _empty(self) -> None:
-        """Begin anew with the database that is restored into."""
-        drop_database.drop(self.aim.maintenance, self.plan.restoring)
+        """Drop the database that is restored into, and create it again."""
+        drop_database.drop(self.inspected.maintenance, self.plan.restoring)
         self._create()
 
     def _compare(self) -> None:
         """BadBackup unless what was restored equals the seal."""
         manifest = self.manifest
-        found = restored_contents.read_copy(self.new, manifest.contents, None).without(manifest.unheld)
+        copy = restored_contents.read_copy(self.new, manifest.contents, None).without(manifest.unheld)
         redumped = self._redump()
-        seal = manifest.seal.model_copy(update={"roles": {}})  # those of this server are its own
+        seal = manifest.seal.model_copy(update={"roles": {}})  # this server's roles need not be the backup's
         expected = manifest.model_copy(update={"seal": seal})
         archived = SourceArchive(self.tools, self.dump)
-        differences = restored_contents.find_differences(found, self.new, expected, archived, redumped)
+        differences = restored_contents.find_differences(copy, self.new, expected, archived, redumped)
         self._require(list(difference_checks("restorable", differences)))
 
     def _redump(self) -> RestoredDdl:
-        """What was restored, dumped again. An account below a superuser is not shown subscriptions."""
-        server = self.aim.target.server
-        scratch = partial(create_scratch_database, self.env, self.aim, self._create)
+        """Compare the DDL of what was restored. Only a superuser sees subscriptions."""
+        server = self.inspected.target.server
+        scratch = partial(create_scratch_database, self.env, self.inspected, self._create)
         with self.new.reached() as new, self.dump.local_path() as file:
             return compare_restored_ddl(
                 self.env.ctx, self.manifest, file, new, server.major, scratch, all_seen=server.superuser
@@ -280,57 +270,56 @@ class _Restore:
             statistics.analyze(connection)
 
     def _carry_over(self) -> None:
-        wanted = self.aim.properties or self.manifest.properties
+        wanted = self.inspected.properties or self.manifest.properties
         codec = text_encodings.codec(self.manifest.source.encoding)
         if wanted:
-            server, name = self.aim.maintenance, self.plan.restoring
-            archive_loading.report_lines(
-                self.report, database_properties.carry_over(server, name, wanted, codec)
-            )
+            server, name = self.inspected.maintenance, self.plan.restoring
+            output = database_properties.carry_over(server, name, wanted, codec)
+            archive_loading.report_lines(self.report, output)
 
     def _swap_both(self) -> None:
-        """Database and files, or neither. Files are laid out first: then only renames are left."""
+        """Swap database and files, or neither. Files are unpacked first, so that only renames are left."""
         laid_out = files_pairing.stage_files(self.env, self.origin, self.manifest, self.plan.id)
         try:
             self._stage(Step.SWAP, self._swap)
             if laid_out:
                 self._put_in_place(laid_out)
         except Pending:
-            raise  # the record of the files stays: they follow their database, whichever side it comes to
+            raise  # the record of the files stays: the next sweep settles them by the database's state
         except BaseException:
             if laid_out:
                 files_restore.take_back(self.env, laid_out)
             raise
 
     def _put_in_place(self, laid_out: FileSwap) -> None:
-        """The files after their database; when they cannot be, the database goes back as well."""
+        """Put the files in place after their database; if that fails, swap the database back."""
         try:
             files_restore.put_in_place(self.env, laid_out)
         except BaseException:
-            back = [Rename(self.aim.name, self.plan.restoring, None, open=True)]
-            if self.aim.target.live:
-                comment = self.aim.properties.comment if self.aim.properties else None
-                back.append(Rename(self.plan.before, self.aim.name, comment, open=True))
-            self.aim.swap(back, force=True)
+            back = [Rename(self.inspected.name, self.plan.restoring, None, open=True)]
+            if self.inspected.target.live:
+                comment = self.inspected.properties.comment if self.inspected.properties else None
+                back.append(Rename(self.plan.before, self.inspected.name, comment, open=True))
+            self.inspected.swap(back, force=True)
             raise
 
     def _swap(self) -> None:
-        """Old away, new in its place, in one transaction."""
-        with self.aim.maintenance.connect() as connection:
-            oids = restore_server.oids(connection, self.plan.restoring, self.aim.name)
-        identity.expect_oids(self.env, self.aim.identity, oids)
-        wanted = self.aim.properties or self.manifest.properties
+        """Rename the old database aside and the new one into its place, in one transaction."""
+        with self.inspected.maintenance.connect() as connection:
+            oids = restore_server.oids(connection, self.plan.restoring, self.inspected.name)
+        identity.expect_oids(self.env, self.inspected.identity, oids)
+        wanted = self.inspected.properties or self.manifest.properties
         comment = wanted.comment if wanted else None
-        renames = [Rename(self.plan.restoring, self.aim.name, comment, open=True)]
-        if self.aim.target.live:
-            away = replace(self._mark(DatabaseRole.BEFORE, comment), only=self.kept.unloadable).encode()
-            renames.insert(0, Rename(self.aim.name, self.plan.before, away, open=False))
-        self.aim.swap(renames, force=self.plan.request.force)
+        renames = [Rename(self.plan.restoring, self.inspected.name, comment, open=True)]
+        if self.inspected.target.live:
+            away = replace(self._mark(DatabaseRole.BEFORE, comment), only=self.safety.unloadable).encode()
+            renames.insert(0, Rename(self.inspected.name, self.plan.before, away, open=False))
+        self.inspected.swap(renames, force=self.plan.request.force)
 
     def _mark(self, role: DatabaseRole, comment: str | None) -> DatabaseMark:
         return DatabaseMark(
             environment=str(self.env.environment),
-            database=self.aim.name,
+            database=self.inspected.name,
             role=role,
             id=self.plan.id,
             at=self.env.ctx.clock(),
@@ -339,20 +328,20 @@ class _Restore:
         )
 
     def _record(self, checks: list[Check]) -> RestoreResult:
-        """Remember the target; whoever ordered the restore writes the journal."""
+        """Remember the target, and return the result. The caller writes the journal."""
         self.report.step(Step.JOURNAL)
-        identity.remember_identity(self.env, self.aim.identity)
-        before = self.plan.before if self.aim.target.live else None
-        return RestoreResult(self.plan, before, self.kept.file, tuple(checks), dict(self.watch.durations))
+        identity.remember_identity(self.env, self.inspected.identity)
+        before = self.plan.before if self.inspected.target.live else None
+        return RestoreResult(self.plan, before, self.safety.file, tuple(checks), dict(self.watch.durations))
 
     @contextmanager
     def _dropped_on_failure(self) -> Iterator[None]:
-        """If the block fails, what was half-restored is dropped: the live database was never touched."""
+        """If the block fails, drop the half-restored database. The live one was not touched."""
         try:
             yield
         except Pending:
             raise
         except BaseException:
             with suppress(LedgerError, psycopg.Error):
-                drop_database.drop(self.aim.maintenance.within(BRIEF_LIMITS), self.plan.restoring)
-            raise  # what cannot be dropped now, the next command sweeps
+                drop_database.drop(self.inspected.maintenance.within(BRIEF_LIMITS), self.plan.restoring)
+            raise  # if it cannot be dropped now, the next command sweeps it

@@ -1,4 +1,4 @@
-"""Swaps an environment's database back for the one that a restore had put aside."""
+"""Swaps an environment's database back for the one that a restore kept aside."""
 
 import secrets
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any
 
 from ledgerflow_ops.adapters.load.restore_server import Rename
 from ledgerflow_ops.adapters.system import locks
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.errors import Pending, Refused
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.operation_requests import RollbackRequest
@@ -22,7 +23,7 @@ from ledgerflow_ops.operations.restore.target_inspection import InspectedTarget,
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """What a rollback would do, or did: `back` becomes live, the live one becomes `away`."""
+    """What a rollback would do, or did: `back` becomes live, and the live one is renamed to `away`."""
 
     environment: str
     database: str
@@ -41,46 +42,50 @@ class Rollback:
         }
 
 
-def plan_rollback(env: EnvironmentContext, aimed: InspectedTarget, *, force: bool) -> Rollback:
-    """Which database would come back. Refused (3) when there is none, or the live one is in use."""
-    for reason in prepared_transactions(aimed.target):
+def plan_rollback(env: EnvironmentContext, inspected: InspectedTarget, *, force: bool) -> Rollback:
+    """The plan of a rollback. Refused (3) when there is no earlier database, or the live one is in use."""
+    for reason in prepared_transactions(inspected.target):
         raise Refused(reason.message, hint=reason.hint)
-    kept = restore_leftovers.previous_databases(env)
-    if not kept:
+    previous = restore_leftovers.previous_databases(env)
+    if not previous:
         raise Refused(
             f"There is no earlier database of {env.environment} to go back to.",
             hint=Hint(make("status"), " shows what there is; ", make("restore"), " brings a backup back."),
         )
-    _require_pair(env, kept[0])
-    sessions = aimed.target.sessions
+    _require_pair(env, previous[0])
+    sessions = inspected.target.sessions
     if sessions and not force:
         listed = "".join(f"\n    {session}" for session in sessions)
         raise Refused(
-            f"{aimed.name} is in use by {len(sessions)} session(s):{listed}",
+            f"{inspected.name} is in use by {count_of(len(sessions), 'session')}:{listed}",
             hint=Hint("Stop the application first, or end the sessions: ", make("rollback", FORCE=1)),
         )
-    if aimed.target.application.running and not force:
+    if inspected.target.application.running and not force:
         raise Refused(
-            f"The application of {aimed.name} is running: {aimed.target.application}.",
-            hint=Hint(f"Stop it first: {aimed.target.application.stop} (or end its sessions: FORCE=1)"),
+            f"The application of {inspected.name} is running: {inspected.target.application}.",
+            hint=Hint(f"Stop it first: {inspected.target.application.stop} (or end its sessions: FORCE=1)"),
         )
     ident = database_names.new_id(env.ctx.clock(), secrets.token_hex(2))
-    away = database_names.sibling_name(aimed.name, DatabaseRole.BEFORE, ident) if aimed.target.live else None
-    return Rollback(str(env.environment), aimed.name, kept[0], away, len(sessions))
+    old_live = (
+        database_names.sibling_name(inspected.name, DatabaseRole.BEFORE, ident)
+        if inspected.target.live
+        else None
+    )
+    return Rollback(str(env.environment), inspected.name, previous[0], old_live, len(sessions))
 
 
 def _require_pair(env: EnvironmentContext, back: SiblingDatabase) -> None:
-    """Refused for a database whose files were taken back from it: alone it would be half of a pair."""
+    """Refused for a database whose files were taken back: without them it would be half of a pair."""
     if back.mark.undone and files_restore.find_taken_back(env, back.mark.undone):
         raise Refused(
-            f"{back.name} had files with it, which were taken back: they lie beside their folders "
+            f"The files of {back.name} were taken back: they are beside their folders "
             f"as …__undone_{back.mark.undone}.",
             hint=Hint("Restore both again: ", make("restore-force", FILE=back.mark.file)),
         )
 
 
 def rollback(env: EnvironmentContext, request: RollbackRequest) -> Rollback:
-    """Swap back, in one transaction. What was live is kept: another rollback brings it back again."""
+    """Swap back, in one transaction. The live database is kept: another rollback brings it back."""
     ctx = env.ctx
     with (
         journal.recorded(env, "rollback") as note,
@@ -89,34 +94,34 @@ def rollback(env: EnvironmentContext, request: RollbackRequest) -> Rollback:
         leftover_sweep.sweep_before_operation(env)
         restore_leftovers.sweep(env)
         ctx.reporter.step(Step.PLAN)
-        aimed = inspect_target(env)
-        planned = plan_rollback(env, aimed, force=request.force)
-        laid = files_restore.find_swapped(env, planned.back.mark.id)
-        if laid:
-            laid = files_restore.announce_take_back(env, laid)
+        inspected = inspect_target(env)
+        planned = plan_rollback(env, inspected, force=request.force)
+        files = files_restore.find_swapped(env, planned.back.mark.id)
+        if files:
+            files = files_restore.announce_take_back(env, files)
         ctx.reporter.step(Step.SWAP)
         try:
-            _swap(env, aimed, planned, force=request.force)
+            _swap(env, inspected, planned, force=request.force)
         except Pending:
-            raise  # the files follow their database, whichever side it comes to
+            raise  # the next sweep settles the files by the database's state
         except BaseException:
-            if laid:
-                files_restore.announce_take_back(env, laid, really=False)
+            if files:
+                files_restore.announce_take_back(env, files, really=False)
             raise
-        if laid:
-            files_restore.take_back(env, laid)
+        if files:
+            files_restore.take_back(env, files)
         ctx.reporter.step(Step.JOURNAL)
         note |= planned.as_json()
         return planned
 
 
-def _swap(env: EnvironmentContext, aimed: InspectedTarget, planned: Rollback, *, force: bool) -> None:
-    renames = [Rename(planned.back.name, aimed.name, planned.back.mark.comment, open=True)]
+def _swap(env: EnvironmentContext, inspected: InspectedTarget, planned: Rollback, *, force: bool) -> None:
+    renames = [Rename(planned.back.name, inspected.name, planned.back.mark.comment, open=True)]
     if planned.away:
-        comment = aimed.properties.comment if aimed.properties else None
+        comment = inspected.properties.comment if inspected.properties else None
         mark = DatabaseMark(
             environment=str(env.environment),
-            database=aimed.name,
+            database=inspected.name,
             role=DatabaseRole.BEFORE,
             id=planned.away.rpartition(f"__{DatabaseRole.BEFORE}_")[2],
             at=env.ctx.clock(),
@@ -124,5 +129,5 @@ def _swap(env: EnvironmentContext, aimed: InspectedTarget, planned: Rollback, *,
             comment=comment,
             undone=planned.back.mark.id,
         )
-        renames.insert(0, Rename(aimed.name, planned.away, mark.encode(), open=False))
-    aimed.swap(renames, force=force)
+        renames.insert(0, Rename(inspected.name, planned.away, mark.encode(), open=False))
+    inspected.swap(renames, force=force)

@@ -1,4 +1,4 @@
-"""The safety backup: what is there now, proven and pinned, before anything takes its place."""
+"""The safety backup: the live database, backed up, proven and pinned, before a restore replaces it."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,10 +22,10 @@ _PIN_DURATION = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class SafetyBackup:
-    """What stands for the live database before it is put aside: its dump's name, None where there is none.
+    """The safety backup of the live database: the dump's name, None where there is none.
 
-    `checks` tells what has to be known of it. `unloadable`: it is whole, and no server can load it, because
-    of what is wrong in the database itself.
+    `checks` are warnings about it. `unloadable`: it is complete, but no server can load it because of what
+    is wrong in the database itself.
     """
 
     file: str | None = None
@@ -36,12 +36,11 @@ class SafetyBackup:
 def take_safety_backup(
     env: EnvironmentContext, origin: EnvironmentContext, plan: RestorePlan, *, required: bool
 ) -> SafetyBackup:
-    """Back up the live database, prove the copy faithful, pin it and the file in hand.
+    """Back up the live database, prove the copy equal, and pin it and the backup being restored.
 
-    Data rules that do not hold in it are no obstacle: it is a copy of what is there, and what is there may
-    be just why somebody restores. Nor is a database that no server can be loaded from: its rows are in the
-    copy, to the byte, and the swap keeps the database itself. Unless `required`, a database that cannot be
-    backed up is told and left as it is: the swap keeps it, whole or not.
+    Data rules that do not hold are no obstacle: broken data may be the reason for the restore. Nor is a
+    database that no server can load: the copy has its rows to the byte, and the swap keeps the database
+    itself. Unless `required`, the failure to back up is only reported: the swap keeps the database.
     """
     try:
         pins.pin(origin, plan.candidate.name, f"being restored ({plan.id})", env.ctx.clock() + _PIN_DURATION)
@@ -67,7 +66,7 @@ def _take_proven(env: EnvironmentContext, plan: RestorePlan, request: BackupRequ
     if bad is None or bad.cause != SOURCE:
         message = bad.message if bad else "it was not proven"
         raise BadBackup(message, hint=Hint(make("restore-test", FILE=name.dump), " says more."))
-    if manifest.seal.content is None:  # without a restore only a seal of every byte shows it
+    if manifest.seal.content is None:  # what cannot be restored is only shown equal by a full seal
         return _take_proven(env, plan, BackupRequest(full_seal=True))
     return _unloadable_backup(env, plan, name, bad)
 
@@ -75,16 +74,16 @@ def _take_proven(env: EnvironmentContext, plan: RestorePlan, request: BackupRequ
 def _unloadable_backup(
     env: EnvironmentContext, plan: RestorePlan, name: BackupName, bad: Check
 ) -> SafetyBackup:
-    """The backup of a database that no server can be loaded from, read to its end and found complete."""
+    """The backup of a database that no server can load, read to its end and found complete."""
     read = verify(env, name)
     if read.bad or read.rung is not Rung.READABLE:
         message = read.bad.message if read.bad else "it could not be read to its end"
         raise BadBackup(message, hint=Hint(make("verify", FILE=name.dump), " says more."))
-    told = warned(
+    check = warned(
         "safety",
         SOURCE,
         f"The safety backup {name.dump} holds every row, but no server can load it. {bad.message}",
         Hint(f"Keep {plan.before} until that is fixed in it. ", bad.hint),
     )
-    env.ctx.reporter.say(told.message)
-    return SafetyBackup(name.dump, unloadable=True, checks=(told,))
+    env.ctx.reporter.say(check.message)
+    return SafetyBackup(name.dump, unloadable=True, checks=(check,))

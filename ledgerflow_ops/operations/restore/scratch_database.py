@@ -1,4 +1,4 @@
-"""An empty database beside the one that is restored into: what its server makes of an archive's DDL."""
+"""An empty database beside the one that is restored into, to see how its server words an archive's DDL."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -13,17 +13,17 @@ from ledgerflow_ops.operations.restore.target_inspection import InspectedTarget
 
 @contextmanager
 def create_scratch_database(
-    env: EnvironmentContext, aim: InspectedTarget, create: Callable[[str], None]
+    env: EnvironmentContext, inspected: InspectedTarget, create: Callable[[str], None]
 ) -> Iterator[Database]:
-    """The database as programs reach it, made and marked by `create`; it is dropped when the block ends.
+    """The database as programs reach it, created and marked by `create`, dropped when the block ends.
 
-    It bears the name and the mark of a restore that is not finished: what a crash leaves is swept as such.
+    It has the name and the mark of an unfinished restore, so that a sweep removes it after a crash.
     """
     ident = new_id(env.ctx.clock(), secrets.token_hex(2))
-    name = sibling_name(aim.name, DatabaseRole.RESTORING, ident)
+    name = sibling_name(inspected.name, DatabaseRole.RESTORING, ident)
     try:
         create(name)
-        with aim.database.named(name).reached() as empty:
+        with inspected.database.named(name).reached() as empty:
             yield empty
     finally:
-        drop_database.drop(aim.maintenance, name)
+        drop_database.drop(inspected.maintenance, name)

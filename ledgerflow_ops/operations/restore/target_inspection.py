@@ -1,4 +1,4 @@
-"""Looks at where a restore would go: the server, the database, its sessions, and the room there is."""
+"""Inspects the target of a restore: the server, the database, its sessions, and the space there."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 
 @dataclass(frozen=True, slots=True)
 class InspectedTarget:
-    """A target that has been looked at, and how it is reached."""
+    """An inspected target, and how it is reached. `data_directory` is None unless on this machine."""
 
     env: EnvironmentContext
     database: Database
@@ -40,7 +40,7 @@ class InspectedTarget:
         return self.target.database
 
     def swap(self, renames: Sequence[Rename], *, force: bool) -> None:
-        """Carry out the renames in one transaction; with `force` sessions on the live name are ended.
+        """Carry out the renames in one transaction; with `force`, end the sessions on the live database.
 
         Pending where it is not known whether they took place.
         """
@@ -52,60 +52,60 @@ class InspectedTarget:
                 swap_outcome.require_done(self.maintenance, renames, error)
         live = self.target.live
         codec = text_encodings.codec(live.source.encoding if live else "UTF8")
-        for one in renames:
-            if one.comment and not text_encodings.is_text(one.comment):
-                database_properties.comment(self.maintenance, one.new, one.comment, codec)
+        for rename in renames:
+            if rename.comment and not text_encodings.is_text(rename.comment):
+                database_properties.comment(self.maintenance, rename.new, rename.comment, codec)
 
     def _end_sessions(self) -> None:
         with self.maintenance.within(swap_outcome.BRIEF_LIMITS).connect() as connection:
             restore_server.end_sessions(connection, self.name)
 
-    def rooms(self, manifest: Manifest, *, force: bool) -> list[RequiredSpace]:
-        """What is needed, and what is free, on every file system concerned."""
+    def required_space(self, manifest: Manifest, *, force: bool) -> list[RequiredSpace]:
+        """The bytes needed and free on every file system concerned."""
         live_size = self.target.live.source.size if self.target.live else 0
         folder, server = space_needed(manifest, live_size, force)
         store = self.env.store
-        rooms = [RequiredSpace(f"in {store.location}", folder, store.free())]
+        needs = [RequiredSpace(f"in {store.location}", folder, store.free())]
         free = disk_space.space(self.data_directory).free if self.data_directory else None
-        return [*rooms, RequiredSpace("on the server's disk", server, free)]
+        return [*needs, RequiredSpace("on the server's disk", server, free)]
 
 
 def inspect_target(env: EnvironmentContext) -> InspectedTarget:
-    """The environment's target as it is now. Refused when the URL leads to what is not the environment's.
+    """The environment's target as it is now. Refused when the URL leads to a database that is not its own.
 
-    Nothing that we do in it fires its event triggers, where our account may see to that.
+    Event triggers are switched off for our sessions where the account may do so.
     """
-    asked = env.target()
-    maintenance = restore_server.maintenance(asked)
-    name = asked.parameters["dbname"]
+    target = env.target()
+    maintenance = restore_server.maintenance(target)
+    name = target.parameters["dbname"]
     database = maintenance.named(name)
     with maintenance.connect() as connection:
         _require_primary(env, standby.primary(connection))
-        there = restore_server.exists(connection, name)
+        exists = restore_server.exists(connection, name)
         server_id = source.facts(connection).system_identifier
-        own = identity.target_identity(env, asked, connection, server_id)
+        own = identity.target_identity(env, target, connection, server_id)
         server = restore_server.server(connection, name)
         sessions, prepared = (
             restore_server.sessions(connection, name),
             restore_server.prepared(connection, name),
         )
-        outside = database_properties.properties(connection, name) if there else None
+        outside = database_properties.properties(connection, name) if exists else None
         directory = _data_directory(connection) if server.superuser and not database.inside else None
         database = database.quiet(connection)
     live = None
-    if there:
+    if exists:
         with database.connect() as connection:
             live = restore_server.live(connection)
-            # Their names are bytes to the server: what they are as text, the database's encoding says.
+            # The server stores role names as bytes; the database's encoding makes text of them.
             server = replace(server, roles=source.roles(connection))
     application = env.container.others() if env.container else Application()
-    found = RestoreTarget(name, server, live, env.is_sample, sessions, application, prepared)
-    _require_own_database(env, own, found)
-    return InspectedTarget(env, database, maintenance, found, own, outside, directory)
+    restore_target = RestoreTarget(name, server, live, env.is_sample, sessions, application, prepared)
+    _require_own_database(env, own, restore_target)
+    return InspectedTarget(env, database, maintenance, restore_target, own, outside, directory)
 
 
 def _require_primary(env: EnvironmentContext, primary: str | None) -> None:
-    """Refused where the server only follows another: nothing can be written there."""
+    """Refused where the server is a standby: nothing can be written there."""
     if primary is None:
         return
     where = f"It follows {primary}: point the URL there. " if primary else "Point the URL at its primary. "
@@ -119,7 +119,7 @@ def _require_primary(env: EnvironmentContext, primary: str | None) -> None:
 
 
 def _data_directory(connection: Connection) -> Path | None:
-    """Where the server keeps its data, if that is on this machine."""
+    """The server's data directory, if it is on this machine."""
     row = connection.execute("SELECT current_setting('data_directory')").fetchone()
     path = Path(row[0]) if row else None
     try:
@@ -128,25 +128,25 @@ def _data_directory(connection: Connection) -> Path | None:
         return None
 
 
-def _require_own_database(env: EnvironmentContext, found: Identity, target: RestoreTarget) -> None:
+def _require_own_database(env: EnvironmentContext, observed: Identity, target: RestoreTarget) -> None:
     """Refused unless the database is the environment's own.
 
-    What is remembered decides. Where nothing is, a database with something in it must be the one that
-    the environment's own backups were taken of; and no backup of another environment may be of it.
+    The remembered identity decides. Where none is remembered, a database with data must be the one that the
+    environment's own backups were taken of. No other environment's backups may be of it.
     """
-    _require_one_server(env, found)
-    known = identity.is_own_database(env, found)
+    _require_one_server(env, observed)
+    is_own = identity.is_own_database(env, observed)
     for other in Environment:
-        if other is not env.environment and _last_source(env.ctx.env(other)) == found:
+        if other is not env.environment and _last_source(env.ctx.env(other)) == observed:
             raise Refused(
-                f"LEDGER_ENV is {env.environment}, but {other}'s backups are of {found}.",
+                f"LEDGER_ENV is {env.environment}, but {other}'s backups are of {observed}.",
                 hint=Hint(
-                    f"Mend LEDGER_{env.environment.upper()}_DATABASE_URL or compose; nothing was touched."
+                    f"Correct LEDGER_{env.environment.upper()}_DATABASE_URL or compose; nothing was touched."
                 ),
             )
-    if not (known or target.empty or _last_source(env) == found):
+    if not (is_own or target.empty or _last_source(env) == observed):
         raise Refused(
-            f"{found} holds data and has never been seen as {env.environment}'s.",
+            f"{observed} holds data and has never been seen as {env.environment}'s.",
             hint=Hint("If it is: ", make("identity", env.environment, ACCEPT=1)),
         )
 
@@ -159,23 +159,23 @@ def _last_source(env: EnvironmentContext) -> Identity | None:
     return Identity(entry.manifest.source.system_identifier, entry.manifest.source.database)
 
 
-def _require_one_server(env: EnvironmentContext, found: Identity) -> None:
-    """Refused when the account that restores is one of another server, or of another database."""
+def _require_one_server(env: EnvironmentContext, observed: Identity) -> None:
+    """Refused when admin_database_url and database_url lead to different servers or databases."""
     settings = env.settings
     if not (settings.admin_url and settings.url):
         return
-    usual = Database.of(settings.url, f"environments.{env.environment}.database_url")
+    application_database = Database.of(settings.url, f"environments.{env.environment}.database_url")
     hint = Hint(
         f"Both URLs of {env.environment} must lead to one database of one server. Nothing was touched."
     )
-    if usual.parameters["dbname"] != found.database:
+    if application_database.parameters["dbname"] != observed.database:
         raise Refused(
-            f"admin_database_url names {found.database!r}, not the environment's database.", hint=hint
+            f"admin_database_url names {observed.database!r}, not the environment's database.", hint=hint
         )
     try:
-        with restore_server.maintenance(usual).connect() as connection:
+        with restore_server.maintenance(application_database).connect() as connection:
             other = source.facts(connection).system_identifier
     except LedgerError as error:
         raise Refused(f"database_url leads nowhere: {error.message}", hint=hint) from None
-    if other != found.system_identifier:
+    if other != observed.system_identifier:
         raise Refused("admin_database_url leads to another server than database_url.", hint=hint)

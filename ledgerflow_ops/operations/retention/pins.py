@@ -1,4 +1,4 @@
-"""Pins a backup, so that no rotation takes it."""
+"""Pins backups, so that no rotation removes them."""
 
 from datetime import datetime
 
@@ -14,9 +14,9 @@ _STATUS_HINT = Hint(make("status"), " lists the backups and their pins.")
 
 
 def pin_on_request(env: EnvironmentContext, file: str, reason: str, until: str = "") -> Pin:
-    """Pin a backup as a person asks for it: the pin that keeps it now, on record in the journal.
+    """Pin a backup on a person's request, and journal it; returns the pin.
 
-    SettingsError (2) when it is not said which, why, or until when; Refused (3) where it is pinned longer.
+    SettingsError (2) for a missing file or reason or a wrong `until`; Refused (3) where it is pinned longer.
     """
     with journal.recorded(env, "pin") as note:
         note |= {"file": file, "reason": reason}
@@ -45,7 +45,8 @@ def _pin_checked(env: EnvironmentContext, file: str, reason: str, until: str) ->
 
 
 def unpin(env: EnvironmentContext, file: str) -> str:
-    """Take a backup's pin away; its file. SettingsError (2) for no such backup, Refused (3) without a pin."""
+    """Remove a backup's pin; returns the backup's file. SettingsError (2) for no such backup, Refused (3)
+    without a pin."""
     with journal.recorded(env, "unpin") as note:
         note["file"] = file
         if not file:
@@ -63,17 +64,17 @@ def unpin(env: EnvironmentContext, file: str) -> str:
 
 
 def active_pins(env: EnvironmentContext) -> list[Pin]:
-    """The pins that hold now, by file. One that cannot be read holds, and says so as its reason."""
-    now, found = env.ctx.clock(), []
+    """The pins in force now, by file. An unreadable pin is in force; its reason says that."""
+    now, pins = env.ctx.clock(), []
     for file in env.store.names(PIN):
         name = BackupName.of(file)
         try:
-            one = read_pin(env, name)
+            entry = read_pin(env, name)
         except BadBackup as error:
-            one = Pin(file=name.dump, reason=error.message, who="?", since=now)
-        if one and one.holds(now):
-            found.append(one)
-    return found
+            entry = Pin(file=name.dump, reason=error.message, who="?", since=now)
+        if entry and entry.holds(now):
+            pins.append(entry)
+    return pins
 
 
 def _span(pin: Pin) -> str:
@@ -81,30 +82,29 @@ def _span(pin: Pin) -> str:
 
 
 def pin(env: EnvironmentContext, name: BackupName, reason: str, until: datetime | None = None) -> Pin:
-    """Pin a backup; one that was pinned longer stays so. Busy when a rotation is just removing it, Refused
-    when one has."""
+    """Pin a backup; a longer pin stays. Busy while a rotation removes it, Refused when one has removed it."""
     made = Pin(file=name.dump, reason=reason, who=env.ctx.run.who, since=env.ctx.clock(), until=until)
     with hold_backup(env, name, ""):
         if not env.store.taken(name.dump) and not env.store.taken(name.manifest):
             raise Refused(f"{name.dump} is gone: a rotation removed it a moment ago.", hint=_STATUS_HINT)
-        kept = read_pin(env, name)
-        if kept and (kept.until is None or (until is not None and kept.until >= until)):
-            return kept
+        present = read_pin(env, name)
+        if present and (present.until is None or (until is not None and present.until >= until)):
+            return present
         env.store.replace(name.pin, made.encode())
     return made
 
 
 def read_pin(env: EnvironmentContext, name: BackupName) -> Pin | None:
-    """The backup's pin; None when it has none. BadBackup when it cannot be read: it then counts as pinned."""
+    """The backup's pin; None without one. BadBackup when it cannot be read: the backup counts as pinned."""
     if env.store.version(name.pin) is None:
         return None
     return Pin.decode(env.store.record(name.pin), name.pin)
 
 
 def pin_reason(env: EnvironmentContext, name: BackupName) -> str:
-    """Why no rotation may take this backup; empty when nothing keeps it."""
+    """The reason of the pin that keeps this backup from rotation; empty when there is none."""
     try:
-        found = read_pin(env, name)
+        current = read_pin(env, name)
     except BadBackup as error:
         return error.message
-    return found.reason if found and found.holds(env.ctx.clock()) else ""
+    return current.reason if current and current.holds(env.ctx.clock()) else ""

@@ -1,4 +1,4 @@
-"""Rotates an environment's backups: plans what may go and why, and carries that out."""
+"""Rotates an environment's backups: plans which expire and why, and removes them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -30,38 +30,39 @@ from ledgerflow_ops.operations.retention import pins, removal
 
 @dataclass(frozen=True, slots=True)
 class PlannedRotation:
-    """What a rotation would do. `strangers` are dumps and manifests that are no backup of this environment:
+    """What a rotation would do. `manifests` are those of the backups, by name.
 
-    they are never touched. `unfinished` are removals that were begun before, to be finished first.
+    `strangers` are dumps and manifests that are not backups of this environment: they are never touched.
+    `unfinished` are removals begun earlier, which are finished first.
     """
 
     env: EnvironmentContext
     plan: RetentionPlan
-    known: Mapping[str, Manifest]
+    manifests: Mapping[str, Manifest]
     strangers: tuple[str, ...]
     unfinished: tuple[Removal, ...]
 
     @property
     def size(self) -> int:
-        """Bytes of dumps that would go."""
-        return sum(self.known[decision.name].dump.size for decision in self.plan.expired)
+        """Bytes of the dumps that would be removed."""
+        return sum(self.manifests[decision.name].dump.size for decision in self.plan.expired)
 
     def asks(self, confirmed: str) -> bool:
-        """Whether somebody must agree who has not typed the environment's name."""
+        """Whether the rotation needs a confirmation that `confirmed`, the name typed, does not give."""
         return bool(self.plan.asks) and confirmed != self.env.environment
 
     def require(self, confirmed: str) -> None:
-        """Refused when somebody must agree and nobody did."""
+        """Refused (3) when the rotation needs a confirmation and has none."""
         environment = self.env.environment
         if not self.asks(confirmed):
             return
-        said = f" CONFIRM={confirmed!r} is not its name." if confirmed else ""
+        mistyped = f" CONFIRM={confirmed!r} is not its name." if confirmed else ""
         raise Refused(
-            f"This rotation of {environment} has to be confirmed: {self.plan.asks}.{said} "
+            f"This rotation of {environment} has to be confirmed: {self.plan.asks}.{mistyped} "
             "Nothing was removed.",
             hint=Hint(
                 make("rotate", DRY_RUN=1),
-                " lists what goes. If it is right: ",
+                " lists what expires. If it is right: ",
                 make("rotate", CONFIRM=environment),
                 " (in the web page: confirm in the run's settings).",
             ),
@@ -78,17 +79,17 @@ class PlannedRotation:
             "keep": len(plan.decisions) - len(plan.expired),
             "expire": len(plan.expired),
             "expire_bytes": self.size,
-            "backups": [_decision_json(self.known, decision) for decision in plan.decisions],
+            "backups": [_decision_json(self.manifests, decision) for decision in plan.decisions],
             "not_known": list(self.strangers),
-            "unfinished": [going.file for going in self.unfinished],
+            "unfinished": [begun.file for begun in self.unfinished],
         }
 
 
 @dataclass(frozen=True, slots=True)
 class RotationResult:
-    """A rotation that took place. `left` are those that should have gone, with why they did not.
+    """A rotation that took place. `left` are backups that should have been removed, with why they were not.
 
-    `days` have lost their last backup, in this rotation or one before, and are still on Dagster's record.
+    `days` have lost their last backup, in this rotation or an earlier one, and Dagster still records them.
     """
 
     planned: PlannedRotation
@@ -108,8 +109,8 @@ class RotationResult:
 
 
 def plan_rotation(env: EnvironmentContext) -> PlannedRotation:
-    """What a rotation would do now, and why; nothing is touched."""
-    held, known, strangers = _candidates(env)
+    """What a rotation would do now, and why. Nothing is touched."""
+    candidates, manifests, strangers = _candidates(env)
     settings, now = env.settings, env.ctx.clock()
     policy = RetentionPolicy(
         days=settings.retention_days,
@@ -119,16 +120,18 @@ def plan_rotation(env: EnvironmentContext) -> PlannedRotation:
         yearly=settings.keep_yearly,
         share=settings.expire_share,
     )
-    past = [one.recovery_point for one in removal_history.removed_backups(env)]
-    made = retention_plan.plan_retention(held, policy, now, now.astimezone(settings.zone).date(), past)
-    return PlannedRotation(env, made, known, strangers, tuple(removal_history.unfinished_removals(env)))
+    removed = [backup.recovery_point for backup in removal_history.removed_backups(env)]
+    plan = retention_plan.plan_retention(
+        candidates, policy, now, now.astimezone(settings.zone).date(), removed
+    )
+    return PlannedRotation(env, plan, manifests, strangers, tuple(removal_history.unfinished_removals(env)))
 
 
 def carry_out_rotation(env: EnvironmentContext, request: RotateRequest) -> RotationResult:
-    """Finish what an earlier rotation has left, plan anew, and remove what expires.
+    """Finish an earlier rotation, plan, and remove what expires, under the environment's lock.
 
-    All of it under the environment's lock. Busy or Refused (3): nothing was removed. LedgerError (1) when the
-    file system says no in the middle: the next rotation goes on from there.
+    Busy or Refused (3) with nothing removed. LedgerError (1) when the file system fails on the way: the next
+    rotation continues from there.
     """
     ctx = env.ctx
     with (
@@ -143,11 +146,11 @@ def carry_out_rotation(env: EnvironmentContext, request: RotateRequest) -> Rotat
         removed, left = list[str](), dict[str, str]()
         try:
             for decision in planned.plan.expired:
-                if why := _remove(env, planned.known[decision.name], decision):
+                if why := _remove(env, planned.manifests[decision.name], decision):
                     left[decision.name] = why
                 else:
                     removed.append(decision.name)
-            list(_finish_removals(env))  # archives of files that none but the last of these needed
+            list(_finish_removals(env))  # archives of files that only the last of these needed
             if planned.plan.since:
                 removal_history.prune_history(env, planned.plan.since)
         finally:
@@ -158,7 +161,7 @@ def carry_out_rotation(env: EnvironmentContext, request: RotateRequest) -> Rotat
 
 
 def _remove(env: EnvironmentContext, manifest: Manifest, decision: RetentionDecision) -> str:
-    """Remove one backup; why it was left in peace after all, empty when it is gone."""
+    """Remove one backup; returns why it was kept after all, empty when it was removed."""
     name = BackupName.of(manifest.dump.file)
     try:
         with locks.alone(env.ctx.settings.state_dir, env.environment, name.stem):
@@ -172,17 +175,17 @@ def _remove(env: EnvironmentContext, manifest: Manifest, decision: RetentionDeci
 
 
 def _finish_removals(env: EnvironmentContext) -> Iterator[str]:
-    """Go on with the removals that were begun; the names. One that was only noted is planned anew, and so is
-    one whose backup somebody has brought back since."""
-    for going in removal_history.unfinished_removals(env):
-        if removal.is_untouched(env, going):
-            removal_history.withdraw_removal(env, going)
-        elif removal.was_reinstated(env, going):
-            env.ctx.reporter.say(f"{going.file} is a backup again: what is left of its removal is called off")
-            removal_history.record_removal(env, going.model_copy(update={"parts": ()}))
-        elif going.parts or not going.retired:
-            removal.continue_removal(env, going)
-            yield going.file
+    """Continue the removals that were begun; returns the files. One that was only recorded is planned again,
+    and so is one whose backup somebody has put back since."""
+    for unfinished in removal_history.unfinished_removals(env):
+        if removal.is_untouched(env, unfinished):
+            removal_history.withdraw_removal(env, unfinished)
+        elif removal.was_reinstated(env, unfinished):
+            env.ctx.reporter.say(f"{unfinished.file} is a backup again: its removal is cancelled")
+            removal_history.record_removal(env, unfinished.model_copy(update={"parts": ()}))
+        elif unfinished.parts or not unfinished.retired:
+            removal.continue_removal(env, unfinished)
+            yield unfinished.file
 
 
 def _result(
@@ -192,7 +195,7 @@ def _result(
     finished: list[str],
     left: Mapping[str, str],
 ) -> RotationResult:
-    present = {manifest.backup_day for name, manifest in planned.known.items() if name not in removed}
+    present = {manifest.backup_day for name, manifest in planned.manifests.items() if name not in removed}
     removal_history.mark_wiped(env, present)  # a day that has another backup keeps its record
     days = sorted(removal_history.days_to_wipe(env, present))
     return RotationResult(planned, tuple(removed), tuple(finished), left, tuple(days))
@@ -201,20 +204,20 @@ def _result(
 def _candidates(
     env: EnvironmentContext,
 ) -> tuple[list[RetentionCandidate], dict[str, Manifest], tuple[str, ...]]:
-    """The backups as retention sees them, their manifests by name, and what is no backup of ours."""
-    busy = locks.in_use(env.ctx.settings.state_dir, env.environment)
-    held, known, strangers = [], dict[str, Manifest](), list[str]()
+    """The candidates of retention, their manifests by name, and the files that are not our backups."""
+    users = locks.in_use(env.ctx.settings.state_dir, env.environment)
+    candidates, manifests, strangers = [], dict[str, Manifest](), list[str]()
     for entry in catalog.entries(env):
         if entry.manifest is None or not _is_own_backup(env, entry, entry.manifest):
             strangers.append(entry.name.dump)
             continue
-        known[entry.name.stem] = entry.manifest
-        held.append(_candidate(env, entry, entry.manifest, busy.get(entry.name.stem, "")))
-    return held, known, tuple(strangers)
+        manifests[entry.name.stem] = entry.manifest
+        candidates.append(_candidate(env, entry, entry.manifest, users.get(entry.name.stem, "")))
+    return candidates, manifests, tuple(strangers)
 
 
 def _is_own_backup(env: EnvironmentContext, entry: CatalogEntry, manifest: Manifest) -> bool:
-    """Whether the manifest commits this very dump, of this environment, and the dump is a plain file."""
+    """Whether the manifest commits this dump, of this environment, and the dump is a plain file."""
     store, name = env.store, entry.name
     plain = store.size(name.dump) is not None or store.evicted(name.dump) or not store.taken(name.dump)
     return manifest.environment is env.environment and manifest.dump.file == name.dump and plain
@@ -239,18 +242,18 @@ def _candidate(
 
 
 def _pin(env: EnvironmentContext, name: BackupName) -> tuple[str, datetime | None]:
-    """A pin's reason and end. One that cannot be read, or is only in the cloud, holds without an end."""
+    """A pin's reason and end. One that cannot be read, or is only in the cloud, has no end."""
     if env.store.evicted(name.pin):
         return f"{name.pin} is only in the cloud", None
     try:
-        found = pins.read_pin(env, name)
+        pin = pins.read_pin(env, name)
     except BadBackup as error:
         return error.message, None
-    return (found.reason, found.until) if found else ("", None)
+    return (pin.reason, pin.until) if pin else ("", None)
 
 
 def _copies(env: EnvironmentContext, name: BackupName, manifest: Manifest) -> Iterator[BackupCopy]:
-    """The same backup in the further locations; one that is not whole is there, and not proven."""
+    """The copies of the backup in further locations; a damaged copy counts as not proven."""
     for at in env.locations()[1:]:
         if not at.store.taken(name.dump) and not at.store.taken(name.manifest):
             continue
@@ -263,8 +266,8 @@ def _copies(env: EnvironmentContext, name: BackupName, manifest: Manifest) -> It
             yield BackupCopy(at.store.location, proven=entry.proven)
 
 
-def _decision_json(known: Mapping[str, Manifest], decision: RetentionDecision) -> dict[str, Any]:
-    manifest = known[decision.name]
+def _decision_json(manifests: Mapping[str, Manifest], decision: RetentionDecision) -> dict[str, Any]:
+    manifest = manifests[decision.name]
     return {
         "file": manifest.dump.file,
         "day": decision.day.isoformat(),
@@ -276,7 +279,7 @@ def _decision_json(known: Mapping[str, Manifest], decision: RetentionDecision) -
 
 
 def _journal_fields(done: RotationResult, confirmed: str) -> dict[str, Any]:
-    """What the journal says of it: what went and why, not what stayed."""
+    """The fields of its journal entry: what was removed and why."""
     planned = done.planned
     return {
         "removed": [f"{name}.dump" for name in done.removed],

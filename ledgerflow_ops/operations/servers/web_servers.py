@@ -1,4 +1,4 @@
-"""Starts and stops the web pages, the daemon, and what answers Prometheus."""
+"""Starts and stops the web pages, the daemon and the metrics server."""
 
 import sys
 import time
@@ -28,7 +28,8 @@ _START_TIMEOUT = 90.0
 def up(ctx: OperationContext) -> str:
     """Start what does not run yet, wait until the web page answers, and return its address.
 
-    SettingsError when an alert channel cannot be used: a daemon that can tell nobody is not started.
+    SettingsError (2) when an alert channel cannot be used: a daemon that cannot alert is not started.
+    LedgerError when a server ends at once or does not answer within 90 seconds.
     """
     channels.require_channels(ctx.settings)
     leftover_sweep.sweep_drills(ctx)
@@ -47,12 +48,12 @@ def _up(ctx: OperationContext) -> str:
     if viewers.wanted:
         viewers.run(variables)
     elif viewers.server.remembered():
-        viewers.stop()  # a page that has been taken out of the settings
+        viewers.stop()  # the page is no longer in the settings
     if not metrics.running():
         port = _usual_port(ctx.settings.state_dir)
         metrics.start(
             [_program("ledgerflow"), "metrics", "--serve", "--port", str(port)],
-            {"DAGSTER_HOME": variables["DAGSTER_HOME"]},  # by which it is known as ours
+            {"DAGSTER_HOME": variables["DAGSTER_HOME"]},  # it identifies the process as ours
             f"http://127.0.0.1:{port}/metrics",
         )
     _wait(owner.answers, owner.server, daemon)
@@ -63,22 +64,22 @@ def _up(ctx: OperationContext) -> str:
 
 
 def login_links(ctx: OperationContext) -> tuple[str, str]:
-    """Fresh addresses that let in who brings them, once: the owner's page, and the viewers' (or "")."""
+    """New addresses that log in once: of the owner's page, and of the viewers' (or "")."""
     with _alone(ctx.settings.state_dir):
         owner, viewers = pages(ctx.settings)
         return owner.link(), viewers.link()
 
 
 def viewers_address(ctx: OperationContext) -> str:
-    """Where viewers look, who can launch and change nothing; empty where there is no page for them."""
+    """The address of the read-only page for viewers; empty where there is none."""
     return Server("viewers", ctx.settings.state_dir).address
 
 
 def reload_pages(ctx: OperationContext) -> bool:
-    """Let the web pages show the days as they are now; whether the page did. Quiet when none runs.
+    """Make the web pages show the partitions as they are now; returns whether the owner's page did.
 
-    A page knows the partitions of the moment in which it last read the definitions. The viewers' page takes
-    no orders, this one neither: it is started again at the same place.
+    A page has the partitions of the moment in which it last read the definitions. The viewers' page is
+    read-only and accepts no reload: it is restarted on its port.
     """
     with _alone(ctx.settings.state_dir):
         owner, viewers = pages(ctx.settings)
@@ -100,12 +101,12 @@ def _program(name: str) -> str:
 
 
 def metrics_address(ctx: OperationContext) -> str:
-    """Where Prometheus finds the figures; empty where they are not served."""
+    """The address of the metrics for Prometheus; empty where they are not served."""
     return Server("metrics", ctx.settings.state_dir).address
 
 
 def _usual_port(state_dir: Path) -> int:
-    """The port that the figures had last time, if it is free: Prometheus is told it once."""
+    """The previous port of the metrics if free, since Prometheus is configured with it; else another."""
     note = state_dir / "servers" / "metrics.port"
     try:
         port = int(note.read_text())
@@ -118,17 +119,17 @@ def _usual_port(state_dir: Path) -> int:
 
 
 def down(ctx: OperationContext) -> list[str]:
-    """Stop the web page, the daemon and the embedded server; the names of what was running.
+    """Stop the web pages, the daemon and the embedded server; returns the names of what was running.
 
-    Every session on the pages ends with it.
+    Every session on the pages ends.
     """
     leftover_sweep.sweep_drills(ctx)
     with _alone(ctx.settings.state_dir):
         owner, viewers = pages(ctx.settings)
-        others = [Server(name, ctx.settings.state_dir) for name in ("daemon", "metrics")]
+        background = [Server(name, ctx.settings.state_dir) for name in ("daemon", "metrics")]
         running = [
             ("webserver", owner.stop),
-            *((one.name, one.stop) for one in others),
+            *((server.name, server.stop) for server in background),
             ("viewers", viewers.stop),
         ]
         stopped = [name for name, stop in running if stop()]
@@ -139,13 +140,13 @@ def down(ctx: OperationContext) -> list[str]:
 
 @contextmanager
 def _alone(state_dir: Path) -> Iterator[None]:
-    """One `up` or `down` at a time: two at once would each start a daemon, and one would be forgotten."""
+    """One `up` or `down` at a time: two at once would each start a daemon, and one would not be recorded."""
     with filelock.FileLock(servers_folder(state_dir) / "lock", mode=0o600):
         yield
 
 
 def _wait(answers: Callable[[], bool], *servers: Server) -> None:
-    """Until the first server answers; LedgerError with the log's end when one dies first."""
+    """Wait until the first server answers; LedgerError with the end of the log when one dies first."""
     until = time.monotonic() + _START_TIMEOUT
     while time.monotonic() < until:
         for server in servers:

@@ -1,4 +1,4 @@
-"""The web pages that `make up` starts: the owner's, and the one to look at only. Who gets in, and how."""
+"""The web pages that `make up` starts: the owner's, and the read-only one for viewers; and their logins."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ _MINIMUM_LENGTH = 32
 
 @dataclass(frozen=True, slots=True)
 class WebPage:
-    """One of the pages: where the settings want it, and the options it is started with."""
+    """One of the pages: its port in the settings (`wanted`), and its options."""
 
     server: Server
     settings: Settings
@@ -38,53 +38,53 @@ class WebPage:
 
     @property
     def port(self) -> int:
-        """Where it was started, and 0 where it was not."""
+        """The port that it was started on; 0 where it was not started."""
         return int(self.server.address.rpartition(":")[2] or 0)
 
     def run(self, variables: Mapping[str, str]) -> None:
-        """Let it run where and as the settings want it; one that runs otherwise is started anew.
+        """Start it, or restart it where its port or options differ from the settings.
 
-        One that died has left its port to whoever was faster, and open pages have sent their cookies there:
-        its sessions end.
+        If it died, another program may have its port, and open pages send their cookies there: so all its
+        sessions end.
         """
-        here = self.wanted is None or self.port == self.wanted
-        as_it_should = self.server.remembered().get("command") == self._command(self.port)
-        if self.server.running() and here and as_it_should and self._sessions.file.exists():
+        at_right_port = self.wanted is None or self.port == self.wanted
+        same_command = self.server.remembered().get("command") == self._command(self.port)
+        if self.server.running() and at_right_port and same_command and self._sessions.file.exists():
             return
         if not self.server.running():
             self._sessions.forget()
-        self.start(variables, self._free(anew=not here))
+        self.start(variables, self._free(anew=not at_right_port))
 
     def start(self, variables: Mapping[str, str], port: int) -> None:
-        """Start it at this port; whoever had a session keeps it."""
+        """Start it on this port; its sessions stay valid."""
         self._sessions.secret()
         self.server.start(self._command(port), dict(variables), f"http://127.0.0.1:{port}")
 
     def answers(self) -> bool:
-        """Whether it answers us. Its secret is said to that very process alone."""
+        """Whether it answers. The secret is sent only to the process that we started."""
         if not self.server.listens(self.port):
             return False
         return dagster_graphql.answers(f"{self.server.address}/server_info", self._sessions.secret())
 
     def reload(self) -> bool:
-        """Have it read the definitions anew; whether it did."""
+        """Make it read the definitions again; returns whether it did."""
         if not self.server.listens(self.port):
             return False
         return dagster_graphql.reload(self.server.address, _LOCATION, self._sessions.secret())
 
     def link(self) -> str:
-        """An address that lets its bearer in, once; empty where the page was not started."""
+        """An address that logs in once; empty where the page was not started."""
         address = self.server.address
         return f"{address}{LOGIN}?token={self._sessions.link(clock.now())}" if address else ""
 
     def stop(self) -> bool:
-        """End it and every session; whether it was running."""
+        """End it and every session; returns whether it was running."""
         stopped = self.server.stop()
         self._sessions.forget()
         return stopped
 
     def _command(self, port: int) -> list[str]:
-        addresses = [word for one in self.settings.web_addresses for word in ("--address", one)]
+        addresses = [word for address in self.settings.web_addresses for word in ("--address", address)]
         proxy = _proxy_secret(self.settings.web_proxy_secret_file)
         return [
             sys.executable, "-m", _SERVER, "--page", self.server.name, "--port", str(port),
@@ -93,9 +93,9 @@ class WebPage:
         ]  # fmt: skip
 
     def _free(self, *, anew: bool) -> int:
-        """The port that the setting names, or any; LedgerError when somebody else has it."""
+        """The port of the setting, or a free one; LedgerError when another program uses the former."""
         if not anew:
-            self.server.stop()  # it has the port itself
+            self.server.stop()  # it may use the port itself
         if self.wanted and not is_free(self.wanted):
             raise LedgerError(
                 f"Port {self.wanted} on 127.0.0.1 is taken by another program.",
@@ -122,18 +122,18 @@ def _new_secret_hint(file: Path) -> Hint:
 
 
 def _proxy_secret(file: Path | None) -> Sequence[str]:
-    """The option that leads to the proxy's secret; SettingsError where it is none that keeps anybody out."""
+    """The option with the file of the proxy's secret; SettingsError (2) where that is weak or readable."""
     if file is None:
         return ()
     try:
-        found, mode = file.read_text().strip(), file.stat().st_mode
+        secret, mode = file.read_text().strip(), file.stat().st_mode
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not text"
+        reason = error.strerror if isinstance(error, OSError) else "not text"
         raise SettingsError(
-            f"web_proxy_secret_file: {file}: {why}.",
+            f"web_proxy_secret_file: {file}: {reason}.",
             hint=_new_secret_hint(file),
         ) from None
-    if len(found) < _MINIMUM_LENGTH or len(found.split()) != 1:
+    if len(secret) < _MINIMUM_LENGTH or len(secret.split()) != 1:
         raise SettingsError(
             f"web_proxy_secret_file: {file} has to hold one word of at least {_MINIMUM_LENGTH} characters.",
             hint=_new_secret_hint(file),

@@ -1,4 +1,4 @@
-"""Loads an archive for a drill or a restore, and says why it cannot be loaded."""
+"""Loads an archive for a drill or a restore, and explains why one cannot be loaded."""
 
 import os
 from collections.abc import Callable
@@ -39,94 +39,94 @@ def load_archive(
     manifest: Manifest | None,
     empty: Callable[[], None],
 ) -> Loaded:
-    """Load `file` into `database`, which is empty; `empty` makes it so again for another try.
+    """Load `file` into `database`, which is empty. `empty` empties it again for a second attempt.
 
     Several jobs load the largest tables first. A constraint that reads another table may hold only in
-    pg_dump's own order, in which one job loads: where that can be the reason, it is tried. So it is where
-    jobs stood in each other's way.
+    pg_dump's own order, in which a single job loads. Where that can be the reason of a failure, or jobs
+    deadlocked, the archive is loaded again by one job.
     """
-    done = archive_loader.load(tools, database, file, how)
-    if done.code == 0 or not (_is_deadlock(done) or _is_order_error(done, manifest)):
-        return done
+    loaded = archive_loader.load(tools, database, file, how)
+    if loaded.code == 0 or not (_is_deadlock(loaded) or _is_order_error(loaded, manifest)):
+        return loaded
     empty()
     return archive_loader.load(tools, database, file, replace(how, jobs=1))
 
 
-def _is_deadlock(done: Loaded) -> bool:
-    """Whether two jobs waited for each other."""
-    return load_errors.first_error(done.errors) == "deadlock detected"
+def _is_deadlock(loaded: Loaded) -> bool:
+    """Whether two jobs deadlocked."""
+    return load_errors.first_error(loaded.errors) == "deadlock detected"
 
 
-def _is_order_error(done: Loaded, manifest: Manifest | None) -> bool:
-    if manifest is None or done.stage != _DATA_STAGE:
+def _is_order_error(loaded: Loaded, manifest: Manifest | None) -> bool:
+    if manifest is None or loaded.stage != _DATA_STAGE:
         return False
-    found = load_errors.diagnose(done.errors, manifest.seal)
-    return found is not None and found.by_order
+    diagnosis = load_errors.diagnose(loaded.errors, manifest.seal)
+    return diagnosis is not None and diagnosis.by_order
 
 
 def require_restorable_source(loaded: Loaded, manifest: Manifest | None, database: Database) -> None:
-    """UnrestorableSource when the reason why `loaded` failed lies in the database that was backed up.
+    """UnrestorableSource when `loaded` failed because of the database that was backed up.
 
-    Only a backup whose bytes are the committed ones may be judged so. CannotJudge where what is missing may
-    be of an extension that the server of `database` does not have in the source's version.
+    Call it only for a backup whose bytes are the committed ones. CannotJudge where the failure may be due to
+    an extension that the server of `database` does not have in the source's version.
     """
-    found = load_errors.diagnose(loaded.errors, manifest.seal) if manifest else None
-    if not found or not manifest:
+    diagnosis = load_errors.diagnose(loaded.errors, manifest.seal) if manifest else None
+    if not diagnosis or not manifest:
         return
-    fix = found.fix
-    if found.by_extension and manifest.seal.extensions:
-        here = offered_extensions.offered(database)
-        if lacking := extension_versions.missing_versions(manifest.seal.extensions, here):
+    fix = diagnosis.fix
+    if diagnosis.by_extension and manifest.seal.extensions:
+        offered = offered_extensions.offered(database)
+        if missing := extension_versions.missing_versions(manifest.seal.extensions, offered):
             raise CannotJudge(
-                f"The backup could not be restored on this machine: {mask(found.sentence)}\n{lacking}",
+                f"The backup could not be restored on this machine: {mask(diagnosis.sentence)}\n{missing}",
                 hint=Hint(
                     "This says nothing of the backup. Install these versions here; then ",
                     make("restore-test"),
                 ),
             )
-        if update := extension_versions.update_statements(manifest.seal.extensions, here):
-            fix += (
-                f" A load makes extensions in their newest version: {update} shows in the source what breaks."
-            )
+        if update := extension_versions.update_statements(manifest.seal.extensions, offered):
+            fix += f" A load creates extensions in their newest version: {update} shows what fails."
     raise UnrestorableSource(
-        f"The source cannot be restored by anybody as it stands: {mask(found.sentence)}",
+        f"The source cannot be restored by anybody as it is: {mask(diagnosis.sentence)}",
         hint=Hint(f"The file is whole; another backup will not help. Fix the source: {fix}"),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class TablespacePlacement:
-    """The tablespaces of an archive's objects, and those that the target has."""
+    """The tablespaces of an archive's objects, and the `usable` ones of the target."""
 
     objects: tuple[PlacedObject, ...]
     usable: frozenset[str]
 
     @property
-    def whole(self) -> bool:
-        """Whether every object can be where it was."""
+    def complete(self) -> bool:
+        """Whether every object can go into its former tablespace."""
         return not unavailable_tablespaces(self.objects, None, self.usable)
 
     def notes(self, properties: DatabaseProperties | None) -> list[Reason]:
-        """What will not be where it was, for the plan; `properties` are those the database will have."""
+        """Notes for the plan about objects that change tablespace. `properties` are the new database's."""
         return list(
             tablespace_notes(self.objects, properties.tablespace if properties else None, self.usable)
         )
 
     def move(self, database: Database) -> None:
-        """Put what can be put there where it was, one by one: pg_restore keeps every place, or none."""
-        if not self.whole:
+        """Move objects into their tablespaces one by one: pg_restore can only keep all of them, or none."""
+        if not self.complete:
             with database.connect() as connection:
-                tablespaces.move(connection, [one for one in self.objects if one.tablespace in self.usable])
+                tablespaces.move(
+                    connection, [placed for placed in self.objects if placed.tablespace in self.usable]
+                )
 
 
 def find_placement(tools: Tools, file: Path, usable: frozenset[str]) -> TablespacePlacement:
-    """Where the objects of an archive are kept."""
+    """The tablespaces of an archive's objects."""
     return TablespacePlacement(tuple(placed_objects(archive.ddl(tools, file))), usable)
 
 
-def report_lines(reporter: Reporter, said: str) -> None:
-    """Say what was said, line by line."""
-    for line in said.splitlines():
+def report_lines(reporter: Reporter, output: str) -> None:
+    """Report a program's output line by line."""
+    for line in output.splitlines():
         reporter.say(line)
 
 
@@ -138,12 +138,13 @@ def load_into_target(
     usable: frozenset[str],
     empty: Callable[[], None],
 ) -> str:
-    """Load `file` for a restore; what pg_restore said. LedgerError, or UnrestorableSource, when it fails."""
+    """Load `file` for a restore; returns pg_restore's output. LedgerError (UnrestorableSource, CannotJudge)
+    when it fails."""
     places = find_placement(tools, file, usable)
     with database.reached() as reached:
         without = refused_options(tools, file, database)
-        how = Load(_JOBS, tablespaces=places.whole, without=without)
-        loaded = load_archive(tools, reached, file, how, manifest, empty)
+        options = Load(_JOBS, tablespaces=places.complete, without=without)
+        loaded = load_archive(tools, reached, file, options, manifest, empty)
     if loaded.code == 0:
         places.move(database)
         return loaded.errors

@@ -1,4 +1,4 @@
-"""Asks an environment's data rules of a restored copy."""
+"""Checks an environment's data rules in a restored copy."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from ledgerflow_ops.core.errors import CannotJudge
 from ledgerflow_ops.core.hints import Hint
 
 _STATISTICS = "SET default_statistics_target = 10"
-"""A restored database has no statistics, and joins planned without any are slow. A small sample will do."""
+"""A restored database has no statistics, and joins planned without any are slow. A small sample suffices."""
 
 
 def check_rules(copy: Database, rules: Sequence[DataRule]) -> list[Check]:
-    """The verdict on all rules, asked read-only. CannotJudge when one of them cannot be asked."""
+    """The check of all rules, run read-only. CannotJudge (5) when one of them cannot be run."""
     broken = []
     with copy.connect() as connection:
         if rules:
@@ -30,20 +30,20 @@ def check_rules(copy: Database, rules: Sequence[DataRule]) -> list[Check]:
     if not broken:
         return [passed("data_rules", f"All {len(rules)} data rules hold.")]
     message = f"{len(broken)} of {len(rules)} data rules do not hold:\n" + "\n".join(broken)
-    hint = Hint("The backup is a faithful copy; the data itself is wrong. Look at the source's rows.")
+    hint = Hint("The backup is a faithful copy; the data itself is wrong. Check the source's rows.")
     return [failed("data_rules", "rules", message, hint)]
 
 
 def _rule_result(connection: Connection, rule: DataRule) -> str:
     """What the rule's SQL returns, as PostgreSQL prints it; CannotJudge when it cannot be run."""
-    hint = Hint("Mend its SQL in ledgerflow.toml.")
+    hint = Hint("Fix its SQL in ledgerflow.toml.")
     try:
         answer = connection.execute(rule.sql.encode()).pgresult
     except psycopg.Error as error:
         reason = error.diag.message_primary or error
         raise CannotJudge(f"The data rule {rule.name!r} cannot be run: {reason}", hint=hint) from None
     if answer is None or answer.nfields != 1:
-        raise CannotJudge(f"The data rule {rule.name!r} does not ask for one value.", hint=hint)
+        raise CannotJudge(f"The data rule {rule.name!r} does not return one value.", hint=hint)
     if not answer.ntuples:
         return "no row"
     value = answer.get_value(0, 0)

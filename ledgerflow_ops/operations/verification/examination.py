@@ -1,4 +1,4 @@
-"""An examination of one backup: stages in order, each with its verdicts, until one finds it bad."""
+"""An examination of one backup: stages in order, each with its checks, until one finds the backup bad."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 
 @dataclass
 class Examination:
-    """What has been found out so far. `rung` is how far the backup is proven by this examination."""
+    """The checks so far. `rung` is how far this examination has proven the backup; times are in seconds."""
 
     env: EnvironmentContext
     name: BackupName
@@ -36,13 +36,13 @@ class Examination:
     server_version: str | None = None
     rto_seconds: float | None = None
     ceiling: Rung = PROVEN
-    """How far it can be proven, for what the examination found; the manifest may say less."""
+    """The highest rung that it can reach, by what the examination found; the manifest may allow less."""
     entries: int = 0
-    """How many entries the archive's table of contents has."""
+    """The number of entries in the archive's table of contents."""
 
     @property
     def bad(self) -> Check | None:
-        """The verdict that makes the backup bad, or None."""
+        """The check that makes the backup bad, or None."""
         return first_fatal(self.checks)
 
     @property
@@ -51,54 +51,55 @@ class Examination:
 
     @property
     def proven(self) -> bool:
-        """Whether this examination makes the backup count."""
+        """Whether this examination proves the backup."""
         return (
             self.bad is None and self.rung is not None and self.rung >= PROVEN and self.manifest is not None
         )
 
     @property
-    def noted(self) -> dict[str, Any]:
-        """What the journal says of it."""
-        found = {"rung": self.rung.word if self.rung else None, "rto_seconds": self.rto_seconds}
+    def journal_fields(self) -> dict[str, Any]:
+        """The fields of its journal entry."""
+        fields = {"rung": self.rung.word if self.rung else None, "rto_seconds": self.rto_seconds}
         if self.bad:
-            return {**found, "result": "bad", "error": self.bad.message}
-        return {**found, "result": "unjudged", "error": self.unprovable} if self.unprovable else found
+            return {**fields, "result": "bad", "error": self.bad.message}
+        return {**fields, "result": "unjudged", "error": self.unprovable} if self.unprovable else fields
 
     @property
     def unprovable(self) -> str:
-        """Why this could not be judged though nothing bad was found; empty where it was."""
+        """Why the backup could not be judged though nothing bad was found; empty where it could."""
         if self.bad or self.manifest is not None:
             return ""
         word = self.rung.word if self.rung and self.rung >= Rung.READABLE else "there"
         return (
-            f"{self.name.dump} is {word}, and NOT PROVEN: it has no manifest. "
-            "Nothing says what it should hold, so whether it is whole could not be judged."
+            f"{self.name.dump} is {word}, and NOT PROVEN: it has no manifest that says what it should hold, "
+            "so whether it is whole could not be judged."
         )
 
-    def stage(self, rung: Rung, name: str, cause: str, look: Callable[[], Iterable[Check]]) -> bool:
+    def stage(self, rung: Rung, name: str, cause: str, work: Callable[[], Iterable[Check]]) -> bool:
         """Carry out one stage; True, and the rung is reached, when nothing bad was found.
 
-        `name` and `cause` are those of the check that a BadBackup raised inside becomes.
+        A BadBackup raised inside becomes a failed check with this `name` and `cause`.
         """
         if self.bad:
             return False
         try:
             with self.watch.phase(cause):
-                self.checks += look()
+                self.checks += work()
         except BadBackup as error:
-            found = SOURCE if isinstance(error, UnrestorableSource) else cause
-            self.checks.append(failed(name, found, error.message, error.hint))
+            bad_cause = SOURCE if isinstance(error, UnrestorableSource) else cause
+            self.checks.append(failed(name, bad_cause, error.message, error.hint))
         if self.bad:
             return False
-        held = self.manifest.ceiling if self.manifest else PROVEN
-        self.rung = min(rung, held, self.ceiling)
+        limit = self.manifest.ceiling if self.manifest else PROVEN
+        self.rung = min(rung, limit, self.ceiling)
         return True
 
     def record(self) -> Proof | None:
-        """Keep what was found beside the backup, unless more is known already; None without a manifest.
+        """Write the proof beside the backup, unless a better one is there; None without a manifest.
 
-        Where not even the first rung was reached, the dump's bytes were not looked at. LedgerError where
-        a good proof cannot be kept; that one is bad is told by the examination, kept or not.
+        Where not even the first rung was reached, the dump's bytes were not read: an earlier proof is then
+        doubted. LedgerError where a good proof cannot be written. A bad one that cannot be written is
+        reported; the examination says anyway that the backup is bad.
         """
         if self.rung is None and self.bad:
             self.doubt(self.bad.message)
@@ -119,19 +120,19 @@ class Examination:
             who=run.who,
             run_id=run.run_id,
         )
-        if found := updated_proof(proof, catalog.read_proof(self.env, self.name, self.manifest)):
+        if newer := updated_proof(proof, catalog.read_proof(self.env, self.name, self.manifest)):
             try:
-                self._keep(found)
+                self._write_proof(newer)
             except LedgerError as error:
                 if not self.bad:
                     raise
-                self._untold(error)
+                self._report_unwritten(error)
         return proof
 
     @contextmanager
-    def doubted(self) -> Iterator[None]:
-        """Trouble in the block that says nothing of the backup (a disk that does not answer, rights that
-        lack) is CannotJudge. Where it came before the bytes were read, an earlier proof loses its weight.
+    def translated_failures(self) -> Iterator[None]:
+        """Turn errors of the block that say nothing about the backup (a failing disk, missing rights) into
+        CannotJudge. Where one came before the bytes were read, an earlier proof is doubted.
         """
         try:
             yield
@@ -146,10 +147,10 @@ class Examination:
             raise CannotJudge(message, hint=error.hint) from None
 
     def doubt(self, message: str) -> None:
-        """Note beside the backup that its bytes could not be looked at; nothing where nothing was proven, or
-        a cloud has them: that they are elsewhere is told by itself, and they will come back as they were.
+        """Record in an earlier proof that the backup's bytes could not be read since.
 
-        An earlier proof speaks of bytes that nobody has seen since. It does not count until somebody has.
+        A doubted proof does not count until the bytes are read again. Nothing is recorded where nothing was
+        proven, or where the bytes are in the cloud: that is reported separately.
         """
         try:
             manifest = self.manifest or catalog.read_manifest(self.env, self.name)
@@ -158,14 +159,14 @@ class Examination:
                 return
             run = self.env.ctx.run
             doubt = Doubt(at=self.env.ctx.clock(), message=message, who=run.who, run_id=run.run_id)
-            self._keep(old.model_copy(update={"doubt": doubt}))
+            self._write_proof(old.model_copy(update={"doubt": doubt}))
         except LedgerError as error:
-            self._untold(error)
+            self._report_unwritten(error)
 
-    def _untold(self, error: LedgerError) -> None:
-        self.env.ctx.reporter.say(f"not noted beside {self.name.dump}: {error.message}")
+    def _report_unwritten(self, error: LedgerError) -> None:
+        self.env.ctx.reporter.say(f"the proof of {self.name.dump} was not written: {error.message}")
 
-    def _keep(self, proof: Proof) -> None:
+    def _write_proof(self, proof: Proof) -> None:
         if self.env.location and not self.env.store.writable():  # an archive that is only read
             self.env.ctx.reporter.say(f"{self.env.store.location} is read-only: the proof is not kept there")
         else:

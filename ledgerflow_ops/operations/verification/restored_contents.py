@@ -1,4 +1,4 @@
-"""Reads a restored copy again, whole: what its tables, sequences and large objects hold, and its seal."""
+"""Reads a restored copy completely: its tables, sequences and large objects, and its seal."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -30,12 +30,12 @@ from ledgerflow_ops.operations.verification.restored_ddl import RestoredDdl
 Value = TypeVar("Value")
 
 _READERS = 2
-"""As many as a small machine has processors: one table's text keeps one of them busy."""
+"""As many as a small machine has processors: reading one table keeps one busy."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceArchive:
-    """The archive that a copy was made of, and the tools that read it."""
+    """The archive that a copy was restored from, and the tools that read it."""
 
     tools: Tools
     file: StoredFile
@@ -43,16 +43,16 @@ class SourceArchive:
 
 @dataclass(frozen=True, slots=True)
 class RestoredCopy:
-    """What a restored database says of itself."""
+    """The contents and the seal of a restored database. `major` is its server's version."""
 
     contents: Contents
     seal: Seal
     major: int
-    look: SourceContents
-    """What its catalogs say beside the seal."""
+    catalogs: SourceContents
+    """What its catalogs hold beyond the seal."""
 
     def without(self, unheld: Iterable[str] | None) -> "RestoredCopy":
-        """The copy but for the empty tables, and the sequences, whose data the dump does not hold."""
+        """The copy without `unheld` tables and sequences (the dump omits their data) that are empty."""
         gone = {name for name in unheld or () if not self._has_rows(name)}
         if not gone:
             return self
@@ -77,82 +77,87 @@ class RestoredCopy:
         return name in self.contents.tables and self.contents.tables[name].rows > 0
 
 
-def _without_names(held: Mapping[str, Value], gone: set[str]) -> dict[str, Value]:
-    return {name: one for name, one in held.items() if name not in gone}
+def _without_names(items: Mapping[str, Value], names: set[str]) -> dict[str, Value]:
+    return {name: item for name, item in items.items() if name not in names}
 
 
 def read_copy(database: Database, expected: Contents, pipes: Pipes | None) -> RestoredCopy:
-    """Read every byte of `database`, which nobody else writes to, its columns in the `expected` order.
+    """Read every byte of `database`, to which nobody else writes, with columns in the `expected` order.
 
-    Through pipes where the server can write into them and we are its superuser, else through connections.
+    `pipes` are used where the server can write into them and we are its superuser, else connections.
     """
     with database.connect() as connection:
         shapes = [_in_expected_order(shape, expected) for shape in table_contents.shapes(connection)]
     waiting = _TableQueue(sorted(shapes, key=lambda shape: -shape.size))
-    with ThreadPoolExecutor(_READERS) as pool, waiting.ended_with_us():
-        read = [pool.submit(_read_tables, database, pipes, waiting) for _ in range(_READERS)]
+    with ThreadPoolExecutor(_READERS) as pool, waiting.stopped_on_failure():
+        readers = [pool.submit(_read_tables, database, pipes, waiting) for _ in range(_READERS)]
         with database.connect() as connection:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            look, major = source.read_contents(connection), source.facts(connection).major
-            held = non_table_objects.beside(connection, full=True)
-        found = {name: content for part in read for name, content in part.result().items()}
-    assert held.objects_digest is not None
+            catalogs, major = source.read_contents(connection), source.facts(connection).major
+            non_table = non_table_objects.beside(connection, full=True)
+        tables = {name: content for part in readers for name, content in part.result().items()}
+    assert non_table.objects_digest is not None
     contents = Contents(
-        tables=found,
-        sequences={name: sequence.state for name, sequence in held.sequences.items()},
-        large_objects=LargeObjects(count=held.objects, digest=held.objects_digest),
+        tables=tables,
+        sequences={name: sequence.state for name, sequence in non_table.sequences.items()},
+        large_objects=LargeObjects(count=non_table.objects, digest=non_table.objects_digest),
     )
-    return RestoredCopy(contents, look.seal, major, look)
+    return RestoredCopy(contents, catalogs.seal, major, catalogs)
 
 
 def find_differences(
-    found: RestoredCopy,
+    copy: RestoredCopy,
     database: Database,
     manifest: Manifest,
     archived: SourceArchive,
     redumped: RestoredDdl,
 ) -> list[Difference]:
-    """Where the copy in `database` is not what the manifest says. Roles are not looked at without any.
+    """How the copy in `database` differs from the manifest. Roles are compared only where the seal has any.
 
-    A seal that an earlier version took is read as that version meant it. Rows that are there in another
-    order, or in another partition below the root they are loaded through, are the same rows.
+    A seal from an earlier version of this program is read by that version's rules. Rows in a different order,
+    or in a different partition below the root through which they are loaded, are equal.
     """
     expected = manifest.contents
-    contents = row_sums.with_roots(expected, found.contents)
+    contents = row_sums.with_roots(expected, copy.contents)
     if groups := row_sums.reordered_groups(expected, contents):
         contents = row_sums.with_expected(expected, contents, _reordered_tables(groups, database, archived))
-    seal = expected_seal(manifest, found.look, found.major, redumped)
-    same_major = found.major == manifest.source.major
+    seal = expected_seal(manifest, copy.catalogs, copy.major, redumped)
+    same_major = copy.major == manifest.source.major
     differences = [*contents_equal(expected, contents), *redumped.differences]
-    return differences + facts_equal(seal, found.seal, same_major=same_major, contents=expected)
+    return differences + facts_equal(seal, copy.seal, same_major=same_major, contents=expected)
 
 
 def expected_seal(manifest: Manifest, copy: SourceContents, major: int, redumped: RestoredDdl) -> Seal:
-    """The seal as this version takes it, as far as its dump carries it; what the copy only words otherwise,
-    in the copy's words. `major` is the version of the copy's server."""
-    seal, found = manifest.seal, copy.seal
+    """The manifest's seal as this version would take it of the copy.
+
+    It has what the dump carries, and the copy's wording where a definition is only worded differently.
+    `major` is the version of the copy's server.
+    """
+    seal, copy_seal = manifest.seal, copy.seal
     if manifest.notes is None:
         titled = {name: expressions.digest(text) for name, text in copy.definitions.items()}
-        seal = upgrade_seal(seal, found, copy.extended, titled, carried=redumped.equal, earlier=copy.earlier)
-    objects = as_sealed_earlier(seal.objects, found.objects, copy.earlier)
-    objects = rewritten_definitions.as_loaded(objects, found.objects, copy.definitions, redumped.reworded)
+        seal = upgrade_seal(
+            seal, copy_seal, copy.extended, titled, carried=redumped.equal, earlier=copy.earlier
+        )
+    objects = as_sealed_earlier(seal.objects, copy_seal.objects, copy.earlier)
+    objects = rewritten_definitions.as_loaded(objects, copy_seal.objects, copy.definitions, redumped.reworded)
     dumper = int(manifest.tool_version.split(".")[0])
     seal = seal.model_copy(update={"objects": objects})
-    return public_schema.as_dumped(seal, found, copy.public, major, dumper)
+    return public_schema.as_dumped(seal, copy_seal, copy.public, major, dumper)
 
 
 def _reordered_tables(
     groups: list[frozenset[str]], database: Database, archived: SourceArchive
 ) -> Iterator[str]:
-    """The tables of the groups whose rows are those that the archive has."""
+    """The tables of the groups whose rows, in any order, are those of the archive."""
     wanted = {name for group in groups for name in group}
     with archived.file.open() as file:
         sealed = archive.row_sums(archived.tools, file, wanted)
     with database.connect() as connection:
         shapes = [shape for shape in table_contents.shapes(connection) if shape.name.key in wanted]
-        there = {shape.name.key: table_contents.row_sum(connection, shape) for shape in shapes}
+        restored = {shape.name.key: table_contents.row_sum(connection, shape) for shape in shapes}
     for group in groups:
-        if sum_tables(sealed[name] for name in group) == sum_tables(there[name] for name in group):
+        if sum_tables(sealed[name] for name in group) == sum_tables(restored[name] for name in group):
             yield from group
 
 
@@ -162,7 +167,7 @@ def _in_expected_order(shape: TableShape, expected: Contents) -> TableShape:
 
 
 class _TableQueue(Iterator[TableShape]):
-    """The tables that no reader has taken yet."""
+    """The tables that no reader has taken yet, for several threads."""
 
     def __init__(self, shapes: list[TableShape]) -> None:
         self._shapes, self._lock = iter(shapes), Lock()
@@ -170,8 +175,8 @@ class _TableQueue(Iterator[TableShape]):
         self._ended = False
 
     @contextmanager
-    def ended_with_us(self) -> Iterator[None]:
-        """Where the block fails, the readers give up, whatever they wait for: nobody has use for it."""
+    def stopped_on_failure(self) -> Iterator[None]:
+        """If the block fails, stop the readers, whatever they wait for."""
         try:
             yield
         except BaseException:
@@ -181,7 +186,7 @@ class _TableQueue(Iterator[TableShape]):
                     reader.ending = True
             raise
 
-    def served_by(self, reader: Connection) -> None:
+    def register(self, reader: Connection) -> None:
         """`reader` takes tables from now on."""
         with self._lock:
             self._readers.append(reader)
@@ -195,5 +200,5 @@ class _TableQueue(Iterator[TableShape]):
 def _read_tables(database: Database, pipes: Pipes | None, waiting: _TableQueue) -> dict[str, TableContent]:
     read = pipes.content if pipes else table_contents.content
     with database.connect() as connection:
-        waiting.served_by(connection)
+        waiting.register(connection)
         return {shape.name.key: read(connection, shape) for shape in waiting}

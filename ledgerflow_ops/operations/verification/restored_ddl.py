@@ -1,7 +1,7 @@
-"""Dumps the DDL of a restored copy again, and compares it with what is in the archive.
+"""Dumps the DDL of a restored copy, and compares it with the archive's.
 
-Where a definition differs, the server makes the archive's DDL once more, in a database of its own: a copy
-that says what this one says is what the archive's text means.
+Where a definition differs, the server runs the archive's DDL again in a scratch database. If that database's
+DDL reads like the copy's, the difference is only in the server's wording.
 """
 
 from collections.abc import Callable
@@ -24,24 +24,24 @@ from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.operations.context import OperationContext
 
 ScratchFactory = Callable[[], AbstractContextManager[Database]]
-"""Gives an empty database beside the copy, as programs reach it; it is gone when the block ends."""
+"""Creates an empty database beside the copy, as programs reach it; dropped when the block ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class RestoredDdl:
-    """What came of it. `why_not` says why nothing was compared; it is empty when something was.
+    """The result. `skip_reason` says why nothing was compared; it is empty where something was.
 
-    `reworded`: of which objects the copy only words the definition otherwise.
+    `reworded` are the objects whose definitions the copy only words differently.
     """
 
     differences: tuple[Difference, ...] = ()
-    why_not: str = ""
+    skip_reason: str = ""
     reworded: tuple[RewordedDefinition, ...] = ()
 
     @property
     def equal(self) -> bool:
-        """Whether all that the dump carries was shown to be in the copy."""
-        return not self.differences and not self.why_not
+        """Whether the comparison showed that the copy has everything that the dump carries."""
+        return not self.differences and not self.skip_reason
 
 
 def compare_restored_ddl(
@@ -54,50 +54,52 @@ def compare_restored_ddl(
     *,
     all_seen: bool = True,
 ) -> RestoredDdl:
-    """The archive's DDL against that of the copy, on a server of these programs or of this major version.
+    """Compare the archive's DDL with the copy's. `server` is the copy's programs, or its major version.
 
-    Both must have been written by a pg_dump of one major version, each of a server of one major version:
-    others write the same object in other words. Without `all_seen` the account is not shown all that the dump
-    carries: what it does not see is no difference.
+    Both must be written by pg_dump of one major version, from servers of one major version: other versions
+    write the same object differently. Without `all_seen` the account may not see everything that the dump
+    carries; what it does not see is no difference.
     """
     major = server if isinstance(server, int) else server.major
     if major != manifest.source.major:
-        return RestoredDdl(why_not="Expressions were not compared: the server is of another major version.")
-    here = [
+        return RestoredDdl(
+            skip_reason="Expressions were not compared: the server is of another major version."
+        )
+    tools = [
         *ctx.tools(),
-        *ctx.fetched(),
+        *ctx.fetched_programs(),
         *([] if isinstance(server, int) else [server]),
         client_tools.bundled(),
     ]
-    dumping = _matching_tools(manifest.tool_version, here)
-    if dumping is None:
+    pg_dump = _matching_tools(manifest.tool_version, tools)
+    if pg_dump is None:
         return RestoredDdl(
-            why_not=f"Its DDL was not compared: no pg_dump {_major(manifest.tool_version)} here."
+            skip_reason=f"Its DDL was not compared: no pg_dump {_major(manifest.tool_version)} here."
         )
     if all_seen:
-        return _compare(dumping, file, copy, scratch)
-    why_not = "Only a superuser sees all that the dump carries."
+        return _compare(pg_dump, file, copy, scratch)
+    skip_reason = "Only a superuser sees all that the dump carries."
     try:
-        return RestoredDdl(why_not=why_not, reworded=_compare(dumping, file, copy, scratch).reworded)
-    except LedgerError:  # as it may not read it
-        return RestoredDdl(why_not=why_not)
+        return RestoredDdl(skip_reason=skip_reason, reworded=_compare(pg_dump, file, copy, scratch).reworded)
+    except LedgerError:  # the account may not read everything
+        return RestoredDdl(skip_reason=skip_reason)
 
 
-def _compare(dumping: Tools, file: Path, copy: Database, scratch: ScratchFactory) -> RestoredDdl:
-    dumped, restored = archive.definitions(dumping, file), archive.definitions_of(dumping, copy)
+def _compare(pg_dump: Tools, file: Path, copy: Database, scratch: ScratchFactory) -> RestoredDdl:
+    dumped, restored = archive.definitions(pg_dump, file), archive.definitions_of(pg_dump, copy)
     if not ddl_comparison.compare_ddl(dumped, restored):
         return RestoredDdl()
     with scratch() as empty:
-        archive_loader.remake(dumping, empty, file, Load(1, without=refused_options(dumping, file, empty)))
-        remade = archive.definitions_of(dumping, empty)
+        archive_loader.remake(pg_dump, empty, file, Load(1, without=refused_options(pg_dump, file, empty)))
+        remade = archive.definitions_of(pg_dump, empty)
     differences = tuple(ddl_comparison.compare_ddl(dumped, restored, remade))
     return RestoredDdl(differences, reworded=ddl_comparison.reworded_definitions(dumped, restored, remade))
 
 
-def _matching_tools(version: str, here: list[Tools]) -> Tools | None:
+def _matching_tools(version: str, candidates: list[Tools]) -> Tools | None:
     """The tools that the archive was written with, or others of the same major version."""
-    able = [one for one in here if one.major == _major(version)]
-    return next((one for one in able if one.version == version), able[0] if able else None)
+    able = [tools for tools in candidates if tools.major == _major(version)]
+    return next((tools for tools in able if tools.version == version), able[0] if able else None)
 
 
 def _major(version: str) -> int:

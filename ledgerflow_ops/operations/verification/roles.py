@@ -1,4 +1,4 @@
-"""Makes the roles of a backup on a server, by its roles file, or by name and attributes from its seal."""
+"""Creates the roles of a backup on a server, from its roles file, or by name and attributes from its seal."""
 
 from collections.abc import Collection, Iterable
 
@@ -6,7 +6,7 @@ import psycopg
 
 from ledgerflow_ops.adapters.connection import raw_sql
 from ledgerflow_ops.adapters.connection.database import Database
-from ledgerflow_ops.adapters.inspection import role_statements as facts
+from ledgerflow_ops.adapters.inspection import role_statements
 from ledgerflow_ops.core import hints, text_encodings
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.errors import BadBackup
@@ -18,9 +18,9 @@ _BACKUP_HINT = hints.Hint("Take another backup: ", hints.make("backup"))
 
 
 def create_all_roles(server: Database, env: EnvironmentContext, manifest: Manifest) -> str:
-    """All roles but the one that an empty server begins with; a sentence of what could not be set here.
+    """Create all roles but the bootstrap superuser; returns a sentence about what could not be set here.
 
-    BadBackup when the roles file cannot be read, or does not run.
+    BadBackup (4) when the roles file cannot be read or does not run.
     """
     first = manifest.source.bootstrap_role
     if manifest.globals is None:
@@ -36,7 +36,7 @@ def create_all_roles(server: Database, env: EnvironmentContext, manifest: Manife
 def create_roles(
     server: Database, env: EnvironmentContext, manifest: Manifest, names: Collection[str]
 ) -> str:
-    """The roles `names`, which the server lacks; a sentence of what could not be set here."""
+    """Create the missing roles `names`; returns a sentence about what could not be set here."""
     if manifest.globals is None:
         return _execute(server, _sealed_statements(manifest, names))
     script, codec = _script(env, manifest.globals.file, manifest.source.encoding)
@@ -44,7 +44,7 @@ def create_roles(
 
 
 def _script(env: EnvironmentContext, file: str, encoding: str) -> tuple[str, str]:
-    """The roles file as text, and the codec that makes its bytes of it again."""
+    """The roles file as text, and the codec that encodes it again."""
     data = env.file(file).read()
     return roles_script.decode_script(data, encoding), roles_script.codec_of(data, encoding)
 
@@ -56,11 +56,11 @@ def _encoded(statements: Iterable[str], codec: str) -> list[bytes]:
 def _sealed_statements(manifest: Manifest, names: Collection[str]) -> list[bytes]:
     wanted = {name: role for name, role in manifest.seal.roles.items() if name in names}
     codec = text_encodings.codec(manifest.source.encoding)
-    return [raw_sql.rendered(statement, codec) for statement in facts.statements(wanted)]
+    return [raw_sql.rendered(statement, codec) for statement in role_statements.statements(wanted)]
 
 
 def _execute(server: Database, statements: list[bytes], *, from_file: bool = False) -> str:
-    """Say them; what this machine lacks something for (a locale, a library) is left out, and told."""
+    """Execute them; returns a sentence about those skipped because this machine lacks a locale or library."""
     if not statements:
         return ""
     refused: list[str] = []
@@ -69,11 +69,11 @@ def _execute(server: Database, statements: list[bytes], *, from_file: bool = Fal
             try:
                 connection.execute(statement)
             except psycopg.Error as error:
-                said, text = error.diag.message_primary or "", statement.decode("utf-8", "replace")
-                if machine_errors.is_machine_trouble(said, text):
+                message, text = error.diag.message_primary or "", statement.decode("utf-8", "replace")
+                if machine_errors.is_machine_trouble(message, text):
                     refused.append(text)
                 elif from_file:
-                    raise BadBackup(f"The roles file does not run: {said}", hint=_BACKUP_HINT) from None
+                    raise BadBackup(f"The roles file does not run: {message}", hint=_BACKUP_HINT) from None
                 else:
                     raise
     return machine_errors.left_out_sentence(refused)

@@ -1,4 +1,4 @@
-"""Restores again, night after night, the backups whose proof is oldest."""
+"""Drills, night after night, the backups whose proof is oldest."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ from ledgerflow_ops.operations.verification.examination import Examination
 
 @dataclass(frozen=True, slots=True)
 class RollingDrillResult:
-    """A turn that was taken: what was found, or (`trouble`) why nothing could be."""
+    """The result of one planned drill: the examination, or `trouble` where there could be none."""
 
-    turn: PlannedDrill
+    planned: PlannedDrill
     seconds: float
     examination: Examination | None
     trouble: LedgerError | None = None
 
 
 def drill_candidates(env: EnvironmentContext) -> list[DrillCandidate]:
-    """The environment's backups as the rolling drill sees them; what no manifest commits is none."""
+    """The environment's backups as candidates of the rolling drill. Dumps without a manifest are left out."""
     return [_candidate(entry) for entry in catalog.entries(env) if entry.manifest]
 
 
 def drill_status(env: EnvironmentContext) -> RotationStatus:
-    """How far the rolling drill has come in this environment, and how far its budget reaches."""
+    """How much the rolling drill has covered in this environment, and how far its budget reaches."""
     settings = env.settings
     return drill_rotation.rotation_status(
         drill_candidates(env), env.ctx.clock(), settings.redrill_days, settings.redrill_minutes
@@ -39,7 +39,7 @@ def drill_status(env: EnvironmentContext) -> RotationStatus:
 
 
 def plan_drills(env: EnvironmentContext) -> list[PlannedDrill]:
-    """Whose turn it would be now."""
+    """The drills that would run now, in order."""
     settings = env.settings
     return drill_rotation.plan_tonight(
         drill_candidates(env), env.ctx.clock(), settings.redrill_days, settings.redrill_minutes
@@ -49,26 +49,26 @@ def plan_drills(env: EnvironmentContext) -> list[PlannedDrill]:
 def run_rolling_drill(
     env: EnvironmentContext, budget_seconds: float | None = None
 ) -> Iterator[RollingDrillResult]:
-    """Take tonight's turns, one after the other, while there is time for the next: as the settings have it,
-    or `budget_seconds` if less is left.
+    """Run tonight's drills one after the other, while the time lasts: the settings' budget, or
+    `budget_seconds` if that is less.
 
-    What cannot be carried out does not keep the others from their turn. Who is handed a bad one goes on.
+    A drill that cannot be carried out, or finds a bad backup, does not stop the others.
     """
     whole = env.settings.redrill_minutes * 60.0
     watch, left = Stopwatch(), whole if budget_seconds is None else min(whole, budget_seconds)
-    for turn in plan_drills(env):
-        if turn.seconds > left:
-            env.ctx.reporter.say(f"{turn.kept.file} waits: the night's time is used up")
+    for planned in plan_drills(env):
+        if planned.seconds > left:
+            env.ctx.reporter.say(f"{planned.kept.file} waits: the night's time is used up")
             continue
         examination, trouble = None, None
-        with watch.phase(turn.kept.file):
+        with watch.phase(planned.kept.file):
             try:
-                examination = drill.drill(env, BackupName.of(turn.kept.file))
+                examination = drill.drill(env, BackupName.of(planned.kept.file))
             except LedgerError as error:
                 trouble = error
-        spent = watch.durations[turn.kept.file]
+        spent = watch.durations[planned.kept.file]
         left -= spent
-        yield RollingDrillResult(turn, spent, examination, trouble)
+        yield RollingDrillResult(planned, spent, examination, trouble)
 
 
 def _candidate(entry: CatalogEntry) -> DrillCandidate:

@@ -1,4 +1,4 @@
-"""Verifies a backup: reads every byte of it and compares with its manifest. Climbs to *readable*."""
+"""Verifies a backup: reads every byte and compares it with its manifest. Proves up to *readable*."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,13 +7,14 @@ from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.core import sizes
-from ledgerflow_ops.core.catalog import catalog as known
+from ledgerflow_ops.core.catalog import catalog as core_catalog
 from ledgerflow_ops.core.catalog import naming
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import MAGIC, BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
 from ledgerflow_ops.core.comparison.seal_comparison import Difference, contents_equal, rows_against_seal
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.models import FileFacts
@@ -31,39 +32,39 @@ _SHOWN = 20
 
 @holding_backup("verify")
 def verify(env: EnvironmentContext, name: BackupName) -> Examination:
-    """Read every byte of a backup. The examination's rung is *readable* when all of it holds.
+    """Read every byte of a backup. The examination's rung is *readable* when everything holds.
 
-    CannotJudge (5) when the bytes are not on this machine or no tool can read them.
+    CannotJudge (5) when the bytes are not on this machine, or no tool here can read them.
     """
     with journal.recorded(env, "verify") as note:
         note["file"] = name.dump
         leftover_sweep.sweep_drills(env.ctx)
         examination = Examination(env, name)
-        with examination.doubted():
+        with examination.translated_failures():
             verify_hashes(examination)
             examination.stage(Rung.READABLE, "integrity", "decode", _Stages(examination).readable)
         examination.record()
-        note |= examination.noted
+        note |= examination.journal_fields
     return examination
 
 
 def verify_hashes(examination: Examination) -> None:
-    """The first rungs, and nothing kept: that the bytes on the disk are the committed ones, and that the list
-    of what is in the archive is as long as the committed one.
+    """The first stages: the bytes on the disk are the committed ones, and the archive's table of contents has
+    as many entries as was committed. No proof is written.
 
-    The drill goes on from here: restoring decodes every byte, and compares more than reading does.
+    The drill continues from here: a restore decodes every byte, and compares more than reading does.
     """
     examination.env.ctx.reporter.step(Step.VERIFY)
-    look = _Stages(examination)
-    examination.stage(Rung.WRITTEN, "exists", "exists", look.exists)
-    examination.stage(Rung.WRITTEN, "sealed", "manifest", look.manifest)
-    examination.stage(Rung.HASHED, "integrity", "hash", look.hashed)
+    stages = _Stages(examination)
+    examination.stage(Rung.WRITTEN, "exists", "exists", stages.exists)
+    examination.stage(Rung.WRITTEN, "sealed", "manifest", stages.manifest)
+    examination.stage(Rung.HASHED, "integrity", "hash", stages.hashed)
     examination.stage(Rung.DECRYPTED, "integrity", "cipher", lambda: ())
-    examination.stage(Rung.DECRYPTED, "integrity", "list", look.listed)
+    examination.stage(Rung.DECRYPTED, "integrity", "list", stages.listed)
 
 
 def quick_checks(env: EnvironmentContext, name: BackupName) -> list[Check]:
-    """The cheap facts about a backup: it exists, its size, who may read it, whether it is real data."""
+    """The cheap checks of a backup: it exists, its size, who may read it, whether it is real data."""
     if (missing := _missing_check(env, name)) is not None:
         return [missing]
     manifest = _manifest_or_none(env, name)
@@ -73,7 +74,7 @@ def quick_checks(env: EnvironmentContext, name: BackupName) -> list[Check]:
             env.store.size(name.dump) or 0,
             floor=env.settings.size_floor,
             rows=manifest.rows if manifest else None,
-            history=known.recent_sizes(catalog.entries(env), manifest) if manifest else (),
+            history=core_catalog.recent_sizes(catalog.entries(env), manifest) if manifest else (),
         ),
         *(env.store.privacy(file) for file in (name.dump, name.files) if env.store.taken(file)),
         source_is_real(env, manifest),
@@ -81,7 +82,7 @@ def quick_checks(env: EnvironmentContext, name: BackupName) -> list[Check]:
 
 
 def source_is_real(env: EnvironmentContext, manifest: Manifest | None) -> Check:
-    """Whether this is a backup of somebody's books. The sample in prod is a warning, every time."""
+    """Whether this is a backup of real data. The sample database in prod is always a warning."""
     sample = manifest.sample if manifest else env.is_sample
     if not sample:
         return passed("source_is_real", "Taken from the environment's own database.")
@@ -93,7 +94,7 @@ def source_is_real(env: EnvironmentContext, manifest: Manifest | None) -> Check:
 
 
 class _Stages:
-    """The stages' own work on one backup."""
+    """The checks of each stage."""
 
     def __init__(self, examination: Examination) -> None:
         self.examination = examination
@@ -112,11 +113,11 @@ class _Stages:
             yield passed("exists", f"{self.name.dump} is in {self.env.store.location}.")
 
     def manifest(self) -> Iterator[Check]:
-        """The manifest is whole, and it is this file's and this environment's."""
+        """The manifest is sound, and belongs to this file and this environment."""
         manifest = self.examination.manifest = catalog.read_manifest(self.env, self.name)
         claimed = naming.claimed_environment(self.name)
         if claimed not in (None, self.env.environment):
-            message = f"{self.name.dump} is named for {claimed}, but lies among {self.env.environment}'s."
+            message = f"{self.name.dump} is named for {claimed}, but is in {self.env.environment}'s folder."
             yield failed("sealed", "environment", message, _REPLACE_HINT)
         elif manifest is None:
             yield warned(
@@ -133,7 +134,7 @@ class _Stages:
             yield failed("sealed", "manifest", message, _REPLACE_HINT)
 
     def hashed(self) -> Iterator[Check]:
-        """Dump, globals and the archives of files are, byte for byte, the committed ones."""
+        """Dump, roles and archives of files are, byte for byte, the committed ones."""
         manifest = self.examination.manifest
         for facts in (manifest.dump, manifest.globals) if manifest else ():
             if facts and (difference := self._difference(facts)):
@@ -142,9 +143,9 @@ class _Stages:
         if (
             manifest
             and manifest.files
-            and (wrong := files_verification.archive_problem(self.env, manifest.files))
+            and (problem := files_verification.archive_problem(self.env, manifest.files))
         ):
-            yield failed("integrity", "files", wrong, _REPLACE_HINT)
+            yield failed("integrity", "files", problem, _REPLACE_HINT)
             return
         if manifest:
             yield passed("integrity", "Every byte read: the SHA-256 is the committed one.")
@@ -161,7 +162,7 @@ class _Stages:
         return ""
 
     def listed(self) -> Iterator[Check]:
-        """The archive's magic, and its table of contents against the manifest's."""
+        """The archive's magic bytes, and the length of its table of contents."""
         if self.file.head(len(MAGIC)) != MAGIC:
             raise BadBackup(f"{self.name.dump} is not an archive of pg_dump.", hint=_REPLACE_HINT)
         manifest = self.examination.manifest
@@ -175,40 +176,40 @@ class _Stages:
         yield from difference_checks("sealed", differences)
 
     def readable(self) -> Iterator[Check]:
-        """Every byte decoded, every table as committed."""
+        """Every byte is decoded, and every table is as committed."""
         manifest = self.examination.manifest
         chosen = choose_pg_restore(self.env, manifest)
         stall = self.env.settings.limits.stall
         with _as_cannot_judge(), self.file.open() as opened:
             contents = archive.decode(chosen, opened, stall)
         rows = sum(table.rows for table in contents.tables.values())
-        found = f"{self.examination.entries} entries, {len(contents.tables)} tables, {rows} rows"
+        counts = f"{self.examination.entries} entries, {len(contents.tables)} tables, {rows} rows"
         if manifest and manifest.files:
-            found += f", {len(manifest.files.files)} files"
+            counts += f", {len(manifest.files.files)} files"
         if manifest is None:
-            yield passed("integrity", f"Every byte decoded: {found}. There is no hash to compare with.")
+            yield passed("integrity", f"Every byte decoded: {counts}. There is no hash to compare with.")
             return
         differences = contents_equal(manifest.contents, contents) + rows_against_seal(manifest.seal, contents)
         if manifest.files:
-            wrong = files_verification.compare_archived_files(self.env, manifest.files)
-            yield from difference_checks("integrity", wrong, "the manifest")
+            file_differences = files_verification.compare_archived_files(self.env, manifest.files)
+            yield from difference_checks("integrity", file_differences, "the manifest")
         yield from difference_checks("sealed", differences)
-        yield passed("integrity", f"Every byte read and decoded; SHA-256 as committed: {found}.")
+        yield passed("integrity", f"Every byte read and decoded; SHA-256 as committed: {counts}.")
         if not differences:
-            yield passed("sealed", f"Rows and contents as sealed ({manifest.seal.depth}): {found}.")
+            yield passed("sealed", f"Rows and contents as sealed ({manifest.seal.depth}): {counts}.")
 
 
 def choose_pg_restore(env: EnvironmentContext, manifest: Manifest | None) -> Tools:
-    """A pg_restore that reads this backup, the oldest that does: a newer one knows less of an older server.
+    """The oldest pg_restore that reads this backup, since a newer one knows less about an older server.
 
-    Of a dump without a manifest the newest. CannotJudge when every one here, ours too, is too old.
+    For a dump without a manifest, the newest. CannotJudge when every one here, the bundled too, is too old.
     """
-    found = [*env.ctx.tools(), *env.ctx.fetched(), client_tools.bundled()]
+    candidates = [*env.ctx.tools(), *env.ctx.fetched_programs(), client_tools.bundled()]
     if manifest is None:
-        return max(found, key=lambda candidate: candidate.major)
+        return max(candidates, key=lambda tools: tools.major)
     wanted = int(manifest.tool_version.split(".")[0])
-    if able := [candidate for candidate in found if candidate.major >= wanted]:
-        return min(able, key=lambda candidate: candidate.major)
+    if able := [tools for tools in candidates if tools.major >= wanted]:
+        return min(able, key=lambda tools: tools.major)
     raise CannotJudge(
         f"The backup was written by pg_dump {wanted}; every pg_restore here is older.",
         hint=client_tools.older(None, wanted),
@@ -216,16 +217,16 @@ def choose_pg_restore(env: EnvironmentContext, manifest: Manifest | None) -> Too
 
 
 def difference_checks(name: str, differences: list[Difference], other: str = "the seal") -> Iterator[Check]:
-    """The differences as one failed check that names each; nothing when there are none."""
+    """One failed check that lists the differences; nothing when there are none."""
     if differences:
         listed = "\n".join(f"  {difference.sentence}" for difference in differences[:_SHOWN])
         more = f"\n  … and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
-        message = f"{len(differences)} difference(s) from {other}:\n{listed}{more}"
+        message = f"{count_of(len(differences), 'difference')} from {other}:\n{listed}{more}"
         yield failed(name, differences[0].cause, message, _REPLACE_HINT)
 
 
 def _missing_check(env: EnvironmentContext, name: BackupName) -> Check | None:
-    """A failed check when the dump is gone; CannotJudge when a part of it is only in the cloud."""
+    """A failed check when the dump is missing; CannotJudge when a part of it is only in the cloud."""
     for file in (name.dump, name.manifest, name.globals, name.files):
         if env.store.evicted(file):
             raise CannotJudge(
@@ -246,7 +247,7 @@ def _manifest_or_none(env: EnvironmentContext, name: BackupName) -> Manifest | N
 
 @contextmanager
 def _as_cannot_judge() -> Iterator[None]:
-    """A tool that hangs, or cannot be started, says nothing of the backup."""
+    """Turn the failure of a tool that hangs or cannot be started into CannotJudge."""
     try:
         yield
     except (BadBackup, CannotJudge):

@@ -69,7 +69,7 @@ class Office:
 
     @property
     def errors(self) -> list[str]:
-        """Why what was not told was not, by the journal."""
+        """The errors of failed deliveries in the journal."""
         return [one["error"] for one in self.noted("told") if one["result"] != "ok"]
 
 
@@ -179,7 +179,7 @@ def _logged() -> Iterator[io.StringIO]:
 
 
 def _failing(stack: ExitStack, how: str) -> tuple[str, str]:
-    """A channel that fails in this way, and what is said of it."""
+    """A channel that fails in this way, and the message about it."""
     if how == "answers 500":
         web = stack.enter_context(sinks.web())
         web.answer = 500
@@ -317,7 +317,7 @@ class TestTheTest:
         assert alerts.open_alerts(office.ctx) == []
 
     def test_without_a_channel_there_is_nothing_to_test(self, root: Path) -> None:
-        with pytest.raises(SettingsError, match="nobody is told") as caught:
+        with pytest.raises(SettingsError, match="nobody is alerted") as caught:
             alerts.send_test(Office(root).ctx)
         assert "alerts.channels" in caught.value.hint
 
@@ -389,7 +389,7 @@ class TestTheRecord:
         with disks.read_only(office.root / "state"):
             office.report(SMALL, LATE)
         assert len(web.requests) == 2
-        assert any("alerts may come again and again" in text for text in office.heard.said)
+        assert any("alerts may be repeated" in text for text in office.heard.said)
 
     def test_is_for_its_owner_alone(self, office: Office) -> None:
         office.report(LATE)

@@ -69,12 +69,12 @@ def test_a_service_that_fails_harms_no_proof_and_is_told(sandbox: Sandbox, web: 
     env = sandbox.env(heard)
     examination = drill.drill(env, name)
     assert examination.proven
-    assert [text for text in heard.said if "in vain" in text] == [
-        "the ping_url of dev was called in vain: it answered 503"
+    assert [text for text in heard.said if "ping_url failed" in text] == [
+        "the call of dev's ping_url failed: it answered 503"
     ]
     [alert] = alerts.open_alerts(env.ctx)
     assert (alert.source, alert.finding.kind) == ("ping:dev", "ping")
-    assert "It will miss us" in alert.finding.message
+    assert "Its service will alert" in alert.finding.message
     web.answer = 200
     drill.drill(env, name)
     assert alerts.open_alerts(env.ctx) == []

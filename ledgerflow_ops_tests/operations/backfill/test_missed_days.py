@@ -1,4 +1,4 @@
-"""A day that has passed: adopted from wherever a good copy lies, or refused; never today's data."""
+"""A day that has passed: a sound copy is adopted from some location, or it is refused. Never today's data."""
 
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -39,7 +39,7 @@ def sandbox(root: Path, books: Database) -> Sandbox:
 
 
 def past(sandbox: Sandbox) -> tuple[EnvironmentContext, Manifest]:
-    """A backup of two days ago, moved into an archive; where it lies, and what it is."""
+    """A backup of two days ago, moved into an archive; returns its location and its manifest."""
     env = sandbox.env(now=lambda: clock.now() - AGO)
     manifest = backup.backup(env)
     folder = sandbox.root / "one" / "dev"
@@ -157,7 +157,7 @@ def test_another_file_of_that_name_is_never_overwritten(sandbox: Sandbox) -> Non
     mine = folder_of(env).file(manifest.dump.file)
     mine.write_bytes(b"mine")
     error = _refusal(env, manifest.backup_day)
-    assert "is another file" in error.message
+    assert "exists already, and differs" in error.message
     assert "Move that file" in error.hint
     assert {file.name: file.read_bytes() for file in folder_of(env).path.iterdir()} == {mine.name: b"mine"}
 

@@ -43,7 +43,7 @@ def sandbox(root: Path, books: Database) -> Sandbox:
 
 @dataclass
 class Expecting(Recorder):
-    """A Reporter that keeps the sizes it was told to expect."""
+    """A Reporter that records the expected sizes."""
 
     expected: set[int | None] = field(default_factory=set)
 

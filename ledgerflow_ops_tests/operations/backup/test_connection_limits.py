@@ -1,4 +1,4 @@
-"""Limits on an account's sessions are told before a backup begins, with the statement that raises them."""
+"""Limits on an account's sessions are reported before a backup, with the statement that raises them."""
 
 from collections.abc import Iterator
 from pathlib import Path

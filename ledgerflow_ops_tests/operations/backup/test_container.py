@@ -242,7 +242,7 @@ def test_the_servers_disk_is_not_taken_for_one_of_ours(contained: Contained) -> 
     aimed = target_inspection.inspect_target(contained.env())
     assert aimed.target.server.superuser
     assert aimed.data_directory is None
-    rooms = aimed.rooms(manifest, force=True)
+    rooms = aimed.required_space(manifest, force=True)
     assert [room.free is None for room in rooms] == [False, True]
 
 

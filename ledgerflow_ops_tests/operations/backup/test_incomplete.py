@@ -1,4 +1,4 @@
-"""What an account may not read: told before a backup, told after it, and never called proven without it."""
+"""What an account may not read is reported before and after a backup, which is never proven without it."""
 
 import json
 import secrets

@@ -52,7 +52,7 @@ def env(root: Path) -> EnvironmentContext:
 
 
 def _named(env: EnvironmentContext, cause: str, *words: object) -> list[Check]:
-    """What doctor says of leftovers of this kind with one of these words: others may leave some as well."""
+    """Checks of leftovers of this kind with one of these words. Other tests may leave some."""
     found = [
         one
         for one in leftover_report.leftover_checks(env.ctx, [env])
@@ -63,7 +63,7 @@ def _named(env: EnvironmentContext, cause: str, *words: object) -> list[Check]:
 
 
 def _typed(hint: str, **variables: str) -> None:
-    """Type the command of a hint at a shell, as it stands."""
+    """Run the command of a hint in a shell."""
     command = hint[hint.index("LEDGER_ENV=") :] if "LEDGER_ENV=" in hint else hint
     subprocess.run(
         ["/bin/sh", "-c", command],
@@ -144,7 +144,7 @@ def test_a_dead_drill_on_the_disk_is_named_and_its_server_also_when_the_data_was
         shutil.rmtree(state)
         (found,) = _named(env, "server", data)
         assert found.message == (
-            f"A PostgreSQL server (process {pid}) goes on running; its data, {data}, was removed."
+            f"A PostgreSQL server (process {pid}) still runs, but its data, {data}, was removed."
         )
         _typed(str(found.hint))
         assert sandboxes.until(lambda: not psutil.pid_exists(pid))
@@ -195,7 +195,7 @@ def test_a_half_restored_database_is_named_and_discarded(root: Path, embedded: E
 
 @contextmanager
 def _left(server: Database, name: str) -> Iterator[None]:
-    """A database on the server, gone afterwards whoever has dropped it."""
+    """A database on the server, dropped afterwards unless the test has done so."""
     with server.connect() as connection:
         connection.execute(b"CREATE DATABASE " + databases.quoted(name).encode() + b" TEMPLATE template0")
     try:
@@ -228,7 +228,7 @@ def test_what_lies_half_written_in_the_folder_is_named_and_swept(env: Environmen
     there.file(kept[1]).mkdir()
     (found,) = _named(env, "dev folder")
     assert found.message == (
-        f"In {there.path}, left by an operation that was cut off or is at work: {', '.join(ours)}."
+        f"In {there.path}, left by an operation that was interrupted or still runs: {', '.join(ours)}."
     )
     assert str(found.hint) == "The next one sweeps it: LEDGER_ENV=dev make backup"
     leftover_sweep.sweep_before_operation(env)  # as a backup does
@@ -242,7 +242,7 @@ def test_a_dump_without_a_manifest_is_named_and_can_be_looked_at(env: Environmen
     folder_of(env).file(name).write_bytes(b"PGDMP of somebody")
     (found,) = _named(env, "dev dumps")
     shown = ascii(name) if "\n" in name else name
-    assert found.message == f"In {folder_of(env).path} without a manifest, and so no backup: {shown}."
+    assert found.message == f"In {folder_of(env).path} without a manifest, and so not a backup: {shown}."
     words = str(found.hint).removeprefix("LEDGER_ENV=dev make restore-test FILE=")
     said = subprocess.run(["/bin/sh", "-c", f"printf %s {words}"], capture_output=True, check=True)
     assert said.stdout.decode() == name, "the shell hands over the whole name"

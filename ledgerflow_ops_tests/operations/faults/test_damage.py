@@ -173,7 +173,7 @@ def _another(whose: str, *parts: str) -> Deed:
 
 
 def _dump_alone(whose: str) -> Deed:
-    """Another backup's dump under this one's name, and nothing beside it."""
+    """Another backup's dump under this one's name, without its other files."""
     return lambda shelf, dice: {shelf.today.name.dump: getattr(shelf, whose).dump}
 
 

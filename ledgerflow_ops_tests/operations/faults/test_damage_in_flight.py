@@ -64,7 +64,7 @@ COUNTED = Matrix("Between pg_dump and the file, sealed by counts and sums, as la
 
 @dataclass(frozen=True)
 class Lane:
-    """One of several places where backups are made at the same time, each with false tools of its own."""
+    """One of several roots where backups run at the same time, each with its own falsified tools."""
 
     sandbox: Sandbox
     tools: Path

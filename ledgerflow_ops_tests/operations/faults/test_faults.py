@@ -1,4 +1,4 @@
-"""A server that stops and tools that lie: never a wrong "done", and what was there before stays."""
+"""A server that stops, and tools that lie: no false success, and earlier backups stay."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Two operations at once: on one environment the second is told who is first; two never meet."""
+"""Two operations at once: on one environment the second is refused; two environments do not interfere."""
 
 import os
 import re

@@ -57,7 +57,7 @@ _COMING = (
 
 @pytest.fixture
 def busy(database: Database) -> Iterator[Database]:
-    """A database in which all of that goes on, several times a second."""
+    """A database in which all of that happens, several times a second."""
     run(database, *_STANDING)
     with _churning(database):
         yield database

@@ -111,7 +111,7 @@ def test_a_drill_during_which_the_clock_jumps_measures_what_it_took(sandbox: San
 def test_a_backup_ordered_for_a_day_is_never_filed_under_another(sandbox: Sandbox, jump: timedelta) -> None:
     clock = Clock()
     reporter = _jumping(clock, Step.SNAPSHOT, NOON + jump)
-    with pytest.raises(LedgerError, match="the backup was ordered for 2026-11-23, and it is") as failure:
+    with pytest.raises(LedgerError, match="the backup was requested for 2026-11-23, and it is") as failure:
         sandboxes.take(sandbox.env(reporter, clock), day=_DAY)
     assert reporter.fired
     assert failure.value.exit_code == 1
@@ -153,7 +153,7 @@ def test_a_second_backup_of_a_minute_takes_the_second_into_its_name_and_a_third_
     assert backup.backup(env).dump.file == "ledgerflow_dev_20261123_1200.dump"
     assert backup.backup(env).dump.file == "ledgerflow_dev_20261123_120007.dump"
     files = sandbox.files()
-    with pytest.raises(Refused, match="already a backup of this very second") as refusal:
+    with pytest.raises(Refused, match="already a backup of this second") as refusal:
         backup.backup(env)
     assert str(refusal.value.hint) == "Run it again."
     assert sandbox.files() == files
@@ -163,7 +163,7 @@ def test_a_clock_that_was_ahead_once_is_told_and_later_backups_still_work(sandbo
     ahead = sandboxes.take(sandbox.env(now=Clock(NOON + timedelta(days=3650))))
     sandboxes.prove(sandbox.env(), ahead)
     env = sandbox.env(now=Clock())
-    assert status.status(env).standing.objectives.rpo_seconds == -timedelta(days=3650).total_seconds()
+    assert status.status(env).folder_status.objectives.rpo_seconds == -timedelta(days=3650).total_seconds()
     manifest = sandboxes.take(env, day=_DAY)
     assert manifest.backup_day == _DAY
     assert {entry.day for entry in sandbox.entries()} == {_DAY, ahead.backup_day}

@@ -143,7 +143,7 @@ def test_a_tool_that_is_stopped_ends_the_backup(
 
 
 class _Told(BaseException):
-    """As Dagster tells a run to end: no error that an `except Exception` would see, and no Ctrl-C."""
+    """How Dagster terminates a run: an error that `except Exception` does not catch, and no Ctrl-C."""
 
 
 @pytest.fixture

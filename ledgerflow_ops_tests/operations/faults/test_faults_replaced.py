@@ -170,7 +170,7 @@ def test_a_record_that_is_no_file_is_a_bad_record_and_holds_nobody_up(
     assert catalog.find(env, "latest-proven") == (newer if expected[part] == "valid" else older)
     assert {one.name.stem: one.state for one in summaries.list_dumps(env)}[newer.stem] == entry.state
     if part == "pin":  # what cannot be read holds
-        assert {one.file for one in found.standing.pins} == {newer.dump, older.dump}
+        assert {one.file for one in found.folder_status.pins} == {newer.dump, older.dump}
     assert catalog.entry(env, older).proven
 
 
@@ -377,7 +377,7 @@ def somebody(sandbox: Sandbox, name: BackupName) -> Iterator[None]:
 def test_a_dump_that_cannot_be_read_could_not_be_judged_and_is_not_bad(
     sandbox: Sandbox, name: BackupName, somebody: None
 ) -> None:
-    """Missing rights stand for all that the system says to a reader, such as an error of the disk."""
+    """Missing rights stand in for any error of the system while reading, such as one of the disk."""
     env, dump = sandbox.env(), folder_of(sandbox.env()).file(name.dump)
     dump.chmod(0)
     with pytest.raises(PermissionError):
@@ -457,7 +457,10 @@ def test_a_folder_that_cannot_be_written_makes_nothing_bad_and_hides_nothing_bad
     told = _as_nobody(sandbox, name)
     for word in ("verify", "drill"):
         assert "its SHA-256 differs" in told[word][1]
-    assert [said.startswith(f"not noted beside {name.dump}: ") for said in told["said"]] == [True, True]
+    assert [said.startswith(f"the proof of {name.dump} was not written: ") for said in told["said"]] == [
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("kind", [VerifyRequest, DrillRequest])

@@ -120,7 +120,7 @@ def test_a_manifest_that_commits_another_backups_dump_is_bad_and_the_other_is_no
 def test_a_whole_backup_is_whole_whatever_it_is_called(
     env: EnvironmentContext, two: tuple[BackupName, BackupName], stem: str
 ) -> None:
-    """Whoever renames a backup with its manifest: in one form of Unicode and in the other as well."""
+    """A backup renamed with its manifest, in both normal forms of Unicode."""
     newer, _ = two
     forms = dict.fromkeys(unicodedata.normalize(form, stem) for form in ("NFC", "NFD"))
     for form in forms:

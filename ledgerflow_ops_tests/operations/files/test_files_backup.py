@@ -1,4 +1,4 @@
-"""The files that go with a dump: stored once, proven with it, and said clearly when they cannot be."""
+"""The files that go with a dump: stored once and proven with it, with a clear error when they cannot be."""
 
 import json
 import os

@@ -167,7 +167,7 @@ def test_an_archive_that_is_gone_is_named_with_the_files_it_held(shelf: Shelf, l
     file = shelf.name(shelf.first).files
     folder_of(shelf.sandbox.env()).remove(file)
     said = shelf.found_bad(shelf.second, look)
-    assert said.startswith(f"files: {file} is gone. It holds 21 file(s) of this backup: ")
+    assert said.startswith(f"files: {file} is gone. It holds 21 files of this backup: ")
     assert "2026/statement 0.pdf" in said
     assert {*shelf.sandbox.states().values()} == {"bad"}
 

@@ -84,7 +84,7 @@ def _harm(sandbox: Sandbox) -> Tree:
 
 
 def _beside(sandbox: Sandbox) -> list[str]:
-    """What lies beside the roots on account of restores."""
+    """The folders that restores have left beside the roots."""
     return sorted(path.name for path in (sandbox.root / "books").iterdir() if "__" in path.name)
 
 

@@ -73,11 +73,11 @@ def test_without_a_folder_nothing_is_known_to_be_there_and_nothing_is_made(root:
     assert not (root / "backups").exists()
     assert not (root / "state").exists()
     overview = status.overview(env.ctx, [env])
-    assert (overview.critical, overview.environments[0].tone) == (False, "quiet")
+    assert (overview.critical, overview.environments[0].health) == (False, "quiet")
 
 
 def a_loop(env: EnvironmentContext) -> None:
-    """A disk that answers with an error stands for all whose folder cannot be looked into."""
+    """A disk that returns errors stands in for every folder that cannot be read."""
     folder = folder_of(env).path
     folder.rename(folder.with_name("aside"))
     folder.symlink_to(folder)
@@ -90,7 +90,7 @@ def test_a_backup_of_the_sample_is_no_proof_of_the_real_database(
     shelves.put(built(root), NOON - timedelta(hours=5), sample=True)
     assert "dev: newest proven backup is 5 h old" in said(built(root), capfd)
     env = builders.env(root, NOWHERE, now=lambda: NOON, scheduled=True)
-    assert said(env, capfd).startswith("dev: NOTHING IS PROVEN. 1 dump(s) in the folder.\n")
+    assert said(env, capfd).startswith("dev: NOTHING IS PROVEN. 1 dump in the folder.\n")
     assert ("never", Level.CRITICAL) in kinds(env)
     assert not of(figures(env), "ledgerflow_recovery_point_timestamp_seconds", environment="dev")
     assert health_checks.check_environment_freshness(env).cause == "nothing proven"
@@ -178,7 +178,7 @@ def test_a_database_that_is_down_keeps_nothing_from_being_told(
     shelves.put(env, NOON - timedelta(hours=3))
     words = said(env, capfd)
     assert words.startswith("dev: newest proven backup is 3 h old")
-    assert "its server cannot be asked: 127.0.0.1:1/" in words
+    assert "its server cannot be queried: 127.0.0.1:1/" in words
     assert of(figures(env), "ledgerflow_readable", environment="dev") == [1.0]
     assert report.write_report(env.ctx).exists()
 
@@ -231,7 +231,7 @@ def test_pins_are_told_with_their_reason_also_one_that_cannot_be_read(
 def test_a_location_that_is_gone_is_told_with_its_reason(root: Path) -> None:
     env = built(root, archive_roots=[root / "archive"])
     shelves.put(env, NOON)
-    first, second = environment_status.read_folder_status(env).rooms
+    first, second = environment_status.read_folder_status(env).spaces
     assert first.space is not None
     assert (second.space, "is it mounted?" in second.trouble) == (None, True)
     assert len(of(figures(env), "ledgerflow_location_free_bytes", environment="dev")) == 1
@@ -243,7 +243,7 @@ def test_what_was_free_on_the_days_before_leads_to_the_day_it_is_full(
     """Ten days of a disk that loses a hundredth of what is free now on each."""
     env = built(root)
     shelves.put(env, NOON)
-    left = environment_status.read_folder_status(env).rooms[0].space
+    left = environment_status.read_folder_status(env).spaces[0].space
     assert left is not None
     step = left.free // 100
     rows = [
@@ -252,7 +252,7 @@ def test_what_was_free_on_the_days_before_leads_to_the_day_it_is_full(
     ]
     (root / "state").mkdir(exist_ok=True)
     (root / "state" / "disks.json").write_bytes(encode_sealed({"disks": {str(root / "backups"): rows}}))
-    [room] = environment_status.read_folder_status(env).rooms
+    [room] = environment_status.read_folder_status(env).spaces
     assert (len(room.history), room.history[-1]) == (11, (NOON.date(), left.free))
     assert room.full_at == datetime(2027, 3, 3, tzinfo=UTC)
     found = figures(env)
@@ -266,7 +266,7 @@ def test_what_was_free_on_the_days_before_leads_to_the_day_it_is_full(
 
 
 class TestIncidents:
-    """What is wrong now, and what others have said and nobody has taken back."""
+    """What is wrong now, and what other sources have reported and not resolved."""
 
     @staticmethod
     def finding(kind: str, level: Level = Level.CRITICAL) -> Finding:
@@ -297,7 +297,7 @@ class TestIncidents:
         shelves.put(env, NOON)
         alerts.report(env.ctx, "run:dev_backup", [self.finding("run", Level.WARNING)])
         overview = status.overview(env.ctx, [env])
-        assert (overview.critical, overview.environments[0].tone) == (False, "warning")
+        assert (overview.critical, overview.environments[0].health) == (False, "warning")
 
     def test_an_alert_of_another_environment_is_not_this_ones(self, root: Path) -> None:
         env = built(root, scheduled=False)

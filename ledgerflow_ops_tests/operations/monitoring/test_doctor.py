@@ -1,4 +1,4 @@
-"""What an operation needs, looked at beforehand: each thing that is missing is named, with what to do."""
+"""The doctor checks what operations need. Each missing thing is named, with what to do."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -50,11 +50,11 @@ def test_it_names_everything_an_operation_would_meet(sandbox: Sandbox) -> None:
     assert expected == {*found}
     bundled = client_tools.bundled()
     assert f"PostgreSQL {bundled.version} (bundled) in {bundled.folder}, -Z zstd:1" in found["tools"]
-    assert "is not there yet; the first backup makes it" in found["dev folder"]
+    assert "does not exist yet; the first backup creates it" in found["dev folder"]
     assert not folder_of(sandbox.env()).path.exists(), "looking makes nothing"
     sandboxes.take(sandbox.env())
     checks = doctor.examine(sandbox.env().ctx, [sandbox.env()])
-    assert any("1 dump(s)" in check.message for check in checks if check.name == "dev folder")
+    assert any("1 dump" in check.message for check in checks if check.name == "dev folder")
     sources = [check.message for check in checks if check.name == "dev source"]
     assert any(f"PostgreSQL {bundled.version}" in message for message in sources)
 
@@ -133,7 +133,7 @@ def test_the_command_ends_with_zero_when_all_is_well(sandbox: Sandbox, database:
     assert all({*check} == _CHECK for check in checks)
     told = [check for check in checks if not check["passed"] and check["cause"] not in ("drill", "server")]
     assert [check["name"] for check in told] == ["alerts"]
-    assert "No channel is set: when something is wrong, nobody is told." in finished.errors
+    assert "No channel is set: when something is wrong, nobody is alerted." in finished.errors
     assert "dev source" in finished.errors
 
 
@@ -148,7 +148,7 @@ def test_the_command_ends_with_one_when_something_is_missing_and_knows_misspelt_
     assert finished.code == 1
     assert "BAD  dev source" in finished.out
     assert "Connection refused" in finished.out
-    assert "LEDGER_BACKUP_ROOTS is set, but means nothing here." in finished.out
+    assert "LEDGER_BACKUP_ROOTS is set, but is not a setting." in finished.out
     assert "Did you mean LEDGER_BACKUP_ROOT?" in finished.out
     assert "hint:" in finished.out
 
@@ -156,7 +156,7 @@ def test_the_command_ends_with_one_when_something_is_missing_and_knows_misspelt_
 def test_listed_files_are_looked_at_and_missing_ones_named(sandbox: Sandbox) -> None:
     with_files = sandbox.with_files()
     checks = doctor.examine(with_files.env().ctx, [with_files.env()])
-    assert [check.message for check in checks if check.name == "dev files"] == ["1 file(s), 102.4 KB"]
+    assert [check.message for check in checks if check.name == "dev files"] == ["1 file, 102.4 KB"]
     (media,) = with_files.fields["files"]
     media.rename(media.with_name("elsewhere"))
     (finding,) = _findings(with_files.env())

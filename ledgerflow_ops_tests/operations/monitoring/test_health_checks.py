@@ -1,4 +1,4 @@
-"""The watch on real folders: what was done to them from outside, what is missing, what is told of disks."""
+"""The watch on real folders: changes made from outside, missing backups, and disks."""
 
 import os
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def env_of(root: Path, now: datetime = MORNING, **fields: Any) -> EnvironmentCon
 
 @pytest.fixture
 def env(root: Path) -> EnvironmentContext:
-    """Twelve days of proven backups, the last one this morning, looked at once."""
+    """Twelve days of proven backups, the last one of this morning, examined once."""
     made = env_of(root)
     catalogs.days(made, NOON.date(), DAYS)
     folder_of(made).path.parent.chmod(0o700)
@@ -311,7 +311,7 @@ def _broken() -> datetime:
 def test_an_unreadable_folder_is_told_and_nothing_is_claimed_of_what_is_in_it(
     env: EnvironmentContext,
 ) -> None:
-    """Not "there is no backup": that is not known. A folder whose place a file has taken is gone as well."""
+    """The finding is not "there is no backup", which is not known. A file in its place is the same."""
     folder_of(env).path.rename(folder_of(env).path.with_name("elsewhere"))
     folder_of(env).path.write_bytes(b"")
     found = health_checks.find_problems(env)

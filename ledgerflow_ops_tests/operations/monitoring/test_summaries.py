@@ -32,7 +32,7 @@ _TICK = 0.012
 
 
 def slow(env: EnvironmentContext) -> list[ListedDump]:
-    """As the manifests themselves tell it."""
+    """The backups as their manifests describe them."""
     return [
         backup_summary.list_dump(entry, manifest=folder_of(env).taken(entry.name.manifest))
         for entry in catalog.entries(env)
@@ -45,7 +45,7 @@ def index(env: EnvironmentContext) -> Path:
 
 
 def age(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the clock that files are looked at by run ahead, so that all that is there counts as settled."""
+    """Make every file count as settled, as if it had been written long ago."""
     monkeypatch.setattr(summaries, "_RECENT_NS", 0)
 
 
@@ -147,7 +147,7 @@ def test_it_says_what_the_manifests_say_whatever_happens_to_the_files(
 
 
 def test_what_has_not_changed_is_not_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An index that says something else of an old backup is told as it is; the newest are read anyway."""
+    """A falsified entry of an old backup is returned as it is; the newest backups are read anyway."""
     env = env_of(root)
     age(monkeypatch)
     catalogs.days(env, NOON.date(), 12)

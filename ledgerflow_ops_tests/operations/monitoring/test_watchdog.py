@@ -64,10 +64,10 @@ def post(root: Path) -> Post:
 def daemon(post: Post) -> Iterator[Server]:
     """A daemon that make up has started: any program will do."""
     server = Server("daemon", post.root / "state")
-    server.note.parent.mkdir(parents=True)
+    server.record_file.parent.mkdir(parents=True)
     child = process.popen(["sleep", "300"], extra={}, cwd=post.root)
     note = {"pid": child.pid, "started": psutil.Process(child.pid).create_time(), "address": ""}
-    server.note.write_text(json.dumps(note))
+    server.record_file.write_text(json.dumps(note))
     yield server
     process.stop(child)
 
@@ -92,7 +92,7 @@ def test_a_daemon_that_died_is_told_and_wakes(post: Post, daemon: Server) -> Non
     [alert] = [one for one in alerts.open_alerts(post.ctx) if one.source == "watch:machine"]
     assert (alert.finding.level, str(alert.finding.hint)[:7]) == (Level.CRITICAL, "make up")
     assert alert.finding.wakes
-    daemon.note.unlink()  # as make down does
+    daemon.record_file.unlink()  # as make down does
     assert ("server", "daemon") not in post.found()
 
 
@@ -116,14 +116,14 @@ def test_one_silent_sensor_is_enough(post: Post, daemon: Server) -> None:
 
 
 def test_the_daemons_own_watch_of_the_machine_misses_the_others(post: Post, daemon: Server) -> None:
-    """A sensor that is switched off, or fails at every tick, is told without cron as well."""
+    """A sensor that is switched off, or fails at every tick, is reported without cron, too."""
     post.later = LONG
     post.beat()
     (post.root / "state" / "heartbeats" / "dev").unlink()
     (post.root / "state" / "heartbeats" / "machine").unlink()
     found = monitor.watch_machine(post.ctx)
     [mute] = [one for one in found if one.kind == "daemon"]
-    assert mute.message == "The daemon runs, but its sensors are silent: dev (never heard of)."
+    assert mute.message == "The daemon runs, but its sensors are silent: dev (no heartbeat ever)."
     assert [one.source for one in alerts.open_alerts(post.ctx)] == ["watchdog"]
     monitor.write_heartbeat(post.ctx, "dev")
     assert monitor.watch_machine(post.ctx) == []
@@ -136,8 +136,8 @@ def test_the_daemons_own_watch_of_the_machine_misses_the_others(post: Post, daem
 )
 def test_the_smaller_servers_are_missed_as_well(post: Post, name: str, words: str) -> None:
     server = Server(name, post.root / "state")
-    server.note.parent.mkdir(parents=True)
-    server.note.write_text(json.dumps({"pid": 2**22 + 1, "started": 0.0, "address": ""}))
+    server.record_file.parent.mkdir(parents=True)
+    server.record_file.write_text(json.dumps({"pid": 2**22 + 1, "started": 0.0, "address": ""}))
     settings = post.ctx.settings.model_copy(update={"viewers_port": 3001})
     [found] = [
         one
@@ -181,7 +181,7 @@ def test_a_sign_of_life_that_cannot_be_read_is_none(post: Post, text: str) -> No
     "error", [LedgerError("No such disk.", hint=Hint("Mount it.")), ZeroDivisionError("oops")]
 )
 def test_an_environment_that_cannot_be_looked_at_is_told_as_such(post: Post, error: Exception) -> None:
-    """What was known of it stands meanwhile, and the next one is looked at all the same."""
+    """Its earlier findings stay open meanwhile, and the next environment is still examined."""
     monitor.run_watchdog(post.ctx)
     known = post.found()
     assert known
@@ -248,7 +248,7 @@ class TestCommands:
     def test_without_a_channel_alert_test_says_so(self, root: Path) -> None:
         said = self.shell(root).ledgerflow("alert-test")
         assert said.code == 2
-        assert "nobody is told" in said.errors
+        assert "nobody is alerted" in said.errors
 
     def test_watchdog_ends_with_1_when_something_critical_is_open(self, root: Path, web: Web) -> None:
         said = self.shell(root, web.url, scheduled=True).ledgerflow("watchdog", "--json", QUIET="1")

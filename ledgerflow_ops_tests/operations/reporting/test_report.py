@@ -127,7 +127,7 @@ def test_it_is_the_owners_alone_and_takes_the_place_of_the_last(env: Environment
 
 
 def test_words_from_outside_are_shown_as_words(root: Path, browser: Browser) -> None:
-    """A file's name, a folder: none of it may become part of the page, or end the script it stands in."""
+    """Names of files and folders must not become markup of the page, or end the script that contains them."""
     evil = "<img src=x onerror=document.title='pwned'></script><script>document.title='pwned'</script>"
     env = builders.env(root / evil, now=lambda: NOON, scheduled=True)
     for days in range(3):
@@ -152,22 +152,22 @@ def test_a_hostile_name_is_shown_as_a_name_in_every_place(env: EnvironmentContex
 
     found = report.overview(env.ctx)
     prod, test, dev = found.environments
-    newest, *others, oldest = dev.standing.present
+    newest, *others, oldest = dev.folder_status.present
     mark = DatabaseMark("dev", "books", next(iter(DatabaseRole)), "a1", NOON, "x.dump")
     dev = Status(
         replace(
-            dev.standing,
+            dev.folder_status,
             present=(
                 replace(newest, name=BackupName(evil("newest"))),
                 *others,
                 replace(oldest, name=BackupName(evil("waiting")), restored_at=NOON - timedelta(days=99)),
             ),
-            rooms=(LocationSpace(evil("folder"), evil("home"), None, evil("room")),),
+            spaces=(LocationSpace(evil("folder"), evil("home"), None, evil("room")),),
         ),
         (wrong("incident"),),
         (SiblingDatabase(evil("kept"), mark, None),),
     )
-    test = Status(replace(test.standing, trouble=LedgerError(evil("trouble"), hint=NO_HINT)))
+    test = Status(replace(test.folder_status, trouble=LedgerError(evil("trouble"), hint=NO_HINT)))
     overview = Overview(NOON, (prod, test, dev), (wrong("machine"),))
     seen = opened(browser, report.write_report(env.ctx, overview))
     assert (seen.title, seen.complaints, len(seen.asked)) == ("Backups of LedgerFlow", [], 1)

@@ -1,4 +1,4 @@
-"""What people and programs are told: what is proven, how far, and how old it is."""
+"""The status for people and programs: what is proven, how far, and how old it is."""
 
 import json
 import re
@@ -129,7 +129,7 @@ def test_where_nothing_is_proven_that_is_what_it_says(root: Path, capfd: pytest.
     assert {day["state"] for day in told["days"]} == {"before"}
     assert len(told["days"]) == 30
     said = _said(env, capfd)
-    assert said.startswith("prod: NOTHING IS PROVEN. 0 dump(s) in the folder.\n")
+    assert said.startswith("prod: NOTHING IS PROVEN. 0 dumps in the folder.\n")
     assert "SAMPLE DATA: no URL is set for prod." in said
 
 
@@ -138,7 +138,7 @@ def test_a_proven_backup_from_the_future_is_a_question_about_the_clock(
 ) -> None:
     earlier = sandbox.env(now=lambda: NOON - timedelta(days=30))
     assert "IN THE FUTURE: is the clock right?" in _said(earlier, capfd)
-    rpo = status.status(earlier).standing.objectives.rpo_seconds
+    rpo = status.status(earlier).folder_status.objectives.rpo_seconds
     assert rpo is not None
     assert rpo < 0
 
@@ -190,4 +190,4 @@ def test_a_server_that_cannot_be_asked_is_told_and_keeps_nothing_from_being_told
     nowhere = Database({"host": "127.0.0.1", "port": "1", "user": "x", "dbname": "books"})
     said = _said(builders.env(root, nowhere), capfd)
     assert said.startswith("dev: NOTHING IS PROVEN.")
-    assert "its server cannot be asked: 127.0.0.1:1/" in said
+    assert "its server cannot be queried: 127.0.0.1:1/" in said

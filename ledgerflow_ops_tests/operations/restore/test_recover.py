@@ -1,4 +1,4 @@
-"""A recovery: the newest backup that holds, wherever it lies, and a record of what happened."""
+"""A recovery: from the newest sound backup in any location, with a record of what happened."""
 
 import json
 import shutil
@@ -143,13 +143,13 @@ def test_nothing_at_all(field: Field) -> None:
 def test_a_database_that_is_there_is_not_replaced_until_somebody_calls_it_bad(field: Field) -> None:
     before = field.seal()
     for confirmed in ("", "yes", "prod", "DEV"):
-        with pytest.raises(Refused, match="would put an older state in its place") as refusal:
+        with pytest.raises(Refused, match="would replace it by an older state") as refusal:
             recover.recover(field.env(), RecoverRequest(environment="dev", confirm=confirmed))
         assert "CONFIRM=dev" in refusal.value.hint
     assert field.seal() == before
     incident, restored = recover.recover(field.env(), RecoverRequest(environment="dev", confirm="dev"))
     assert restored.bad is None
-    assert incident.primary.endswith("was said to be bad.")
+    assert incident.primary.endswith("was confirmed to be bad.")
     assert restored.before is not None
     assert [one.name for one in restore_leftovers.previous_databases(field.env())] == [restored.before]
     assert f"make discard NAME={restored.before}" in "\n".join(incident.todo)

@@ -1,4 +1,4 @@
-"""A restore: beside the live database, compared, then in its place; or refused with everything in place."""
+"""A restore: into a database beside the live one, compared, then swapped; or refused with nothing changed."""
 
 import re
 import threading
@@ -123,7 +123,7 @@ def test_what_was_kept_is_dropped_only_by_its_whole_name(field: Field) -> None:
     restored = field.restore()
     assert restored.before is not None
     for name in ("", field.name, "postgres", restored.before[:-1], restored.before.upper()):
-        with pytest.raises(Refused, match="is no earlier database of dev"):
+        with pytest.raises(Refused, match="is not an earlier database of dev"):
             restore_leftovers.discard(field.env(), name)
     assert len(field.names()) == 2
     assert restore_leftovers.discard(field.env(), restored.before) == restored.before

@@ -170,7 +170,7 @@ def _standby(server: Server, name: str) -> None:
 
 @pytest.fixture
 def paired(root: Path, server: Server) -> Iterator[Field]:
-    """A field with files that belong to its backup, and that went on since as well."""
+    """A sandbox with files that belong to its backup, and that have changed since."""
     media = root / "media"
     media.mkdir()
     (media / "statement.pdf").write_bytes(b"of the backup")

@@ -20,7 +20,7 @@ _SWAPPED = {Step.AFTERWARDS, Step.JOURNAL}
 
 @contextmanager
 def watched(field: Field) -> Iterator[list[str]]:
-    """What an application that asks all the time is told: `old`, `new`, or why it was refused."""
+    """The answers to an application that queries all the time: `old`, `new`, or why it was refused."""
     told: list[str] = []
     stop = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Pins: who may set which, until when, and what is said where that cannot be."""
+"""Pins: which can be set, until when, and the refusals of the others."""
 
 import re
 from datetime import UTC, datetime, timedelta

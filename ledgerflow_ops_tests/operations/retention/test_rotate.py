@@ -383,7 +383,7 @@ class TestFiles:
             (sandbox.store.path / manifest).write_bytes(whole[:-9])
         said = sandbox.told()
         assert called(sandbox, old) == {".files.tar.zst"}
-        assert f"{manifest} cannot be read: nobody knows which archives of files it needs" in said
+        assert f"{manifest} cannot be read: the archives of files that it needs are not known" in said
         (sandbox.store.path / f".{manifest}.icloud").unlink(missing_ok=True)
         (sandbox.store.path / manifest).write_bytes(whole)
         assert sandbox.rotate().finished == (old.dump.file,)

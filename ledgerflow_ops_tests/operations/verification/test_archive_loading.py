@@ -243,7 +243,7 @@ def test_what_a_server_words_otherwise_is_restored_and_an_edit_of_it_is_found(ma
     folder_of(env).replace(edited.manifest, held.model_copy(update={"seal": sealed.seal}).encode())
     [check] = [one for one in drill.drill(env, edited).checks if not one.passed]
     assert check.message == (
-        "1 difference(s) from the seal:\n  view reworded.grouped: owner, grants or definition differ"
+        "1 difference from the seal:\n  view reworded.grouped: owner, grants or definition differ"
     )
     assert check.hint
     assert folder_of(env).taken(edited.dump)
@@ -324,7 +324,7 @@ def test_a_source_that_nobody_can_restore_may_be_replaced_and_is_kept(make: Make
     assert found.safety is not None
     assert pins.pin_reason(case.sandbox.env(), BackupName.of(found.safety))
     assert found.before is not None
-    with pytest.raises(Refused, match="is all there is") as refusal:
+    with pytest.raises(Refused, match="is the only usable copy") as refusal:
         restore_leftovers.discard(case.sandbox.env(), found.before)
     assert "make rollback" in refusal.value.hint
     rollback.rollback(case.sandbox.env(), RollbackRequest(environment="dev"))

@@ -1,4 +1,4 @@
-"""Drilling: only what was restored and found equal is proven; the drill's own trouble says nothing of it."""
+"""Drilling: only what was restored and found equal is proven. A failing drill itself proves nothing."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,8 +184,8 @@ def test_a_dump_that_cannot_be_loaded_is_bad_however_well_it_reads(root: Path, d
         ("SELECT count(*) FROM no_such_table", "no_such_table"),
         ("SELECT 1 / 0", "division by zero"),
         ("DELETE FROM auth_user", "read-only transaction"),
-        ("SET search_path = public", "does not ask for one value"),
-        ("SELECT 1, 2", "does not ask for one value"),
+        ("SET search_path = public", "does not return one value"),
+        ("SELECT 1, 2", "does not return one value"),
     ],
 )
 def test_a_rule_that_cannot_be_asked_is_the_drills_trouble_and_an_earlier_proof_stays(
@@ -236,7 +236,7 @@ def test_a_locale_that_is_not_on_this_machine_is_stood_in_for_with_a_note(
     examination = drill.drill(sandbox.env(), name)
     assert examination.rung is Rung.VALID
     told = " ".join(check.message for check in examination.checks if check.name == "restorable")
-    assert "The locale xx_XX.UTF-8 is not on this machine; C stood in." in told
+    assert "The locale xx_XX.UTF-8 is not on this machine; C was used." in told
 
 
 def test_a_backup_of_a_newer_server_than_any_here_cannot_be_judged(

@@ -1,4 +1,4 @@
-"""One of each kind of object that a dump can carry: back after a restore, told when it is another."""
+"""One of each kind of object that a dump can carry: it is restored, and a difference is reported."""
 
 import re
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ _PUBLIC = re.compile(
 
 @dataclass(frozen=True)
 class Change:
-    """Something done to the copy, the object that must be told of, and the first version that has it."""
+    """A change to the copy, the object that must be reported, and the first version that has it."""
 
     sql: str
     told: str

@@ -283,7 +283,7 @@ def test_rows_that_an_extension_says_are_the_users_own(root: Path, server: Datab
 
 
 def test_a_dump_made_by_hand_is_judged_for_what_can_be_known(env: EnvironmentContext) -> None:
-    """Its policies name roles that nobody has told us of: they are made, and it is not called bad."""
+    """Its policies name roles that no manifest lists: they are created, and the dump is not called bad."""
     manifest = backup.backup(env)
     name = BackupName.of(manifest.dump.file)
     for file in (name.manifest, name.globals):

@@ -1,4 +1,4 @@
-"""Verifying: what can be known of a dump without restoring it, and what cannot is said."""
+"""Verifying: what can be known of a dump without restoring it; what cannot is reported."""
 
 import os
 import subprocess
