@@ -29,11 +29,11 @@ from rich.table import Table
 
 from ledgerflow_ops import sample
 from ledgerflow_ops.adapters.cluster.cluster import Cluster, free_port, new_password
-from ledgerflow_ops.adapters.cluster.server_home import ServerHome, home_of
+from ledgerflow_ops.adapters.cluster.server_home import ServerHome, make_server_home
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.system import clock, process
-from ledgerflow_ops.adapters.system.server_account import own
+from ledgerflow_ops.adapters.system.server_account import make_owned_folder
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
@@ -100,9 +100,9 @@ def program(*command: str | Path, **options: object) -> None:
 def default_cluster(place: ServerHome, root: Path) -> Iterator[Database]:
     """A new server with PostgreSQL's own settings, as a plain user would have it."""
     folder = root / secrets.token_hex(4)
-    own(place.account, folder)
+    make_owned_folder(place.account, folder)
     cluster, password = (
-        Cluster(folder / "data", place.programs(client_tools.bundled()), place.account),
+        Cluster(folder / "data", place.programs(client_tools.bundled_tools()), place.account),
         new_password(),
     )
     cluster.make("postgres", encoding="UTF8", options={"locale": "C"}, password=password)
@@ -125,7 +125,7 @@ def made(server: Database, name: str) -> Database:
 
 def ledger(root: Path, gigabytes: float, rounds: int) -> list[Figure]:
     """Backup and drill of a generated ledger against pg_dump -Fc and pg_restore -j1."""
-    place, programs = home_of(root / "state"), client_tools.bundled()
+    place, programs = make_server_home(root / "state"), client_tools.bundled_tools()
     with default_cluster(place, root) as server:
         source = made(server, "ledger")
         with source.connect() as connection:
@@ -159,7 +159,7 @@ def _drills(
     root: Path, env: EnvironmentContext, name: str, plain: Path, place: ServerHome, rounds: int
 ) -> list[Figure]:
     theirs, ours = [], []
-    programs = client_tools.bundled()
+    programs = client_tools.bundled_tools()
     for _ in range(rounds):
         with default_cluster(place, root) as server:
             roles(server)

@@ -23,7 +23,7 @@ def made(
     try:
         yield server.named(name)
     finally:
-        drop_database.drop(server, name)
+        drop_database.drop_database(server, name)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from ledgerflow_ops.core.errors import LedgerError
 
 _CAUSES = (
     ("could not be decoded", "decode"),
-    ("text is not whole", "decode"),
+    ("text is incomplete", "decode"),
     ("DDL could not be read", "decode"),
     ("table of contents could not be read", "contents list"),
     ("roles file", "roles"),

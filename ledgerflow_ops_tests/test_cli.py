@@ -400,7 +400,7 @@ class TestDagsterStorage:
         assert said.json["sample"] is False
         assert "SAMPLE" not in said.all
         url = elsewhere.variables["LEDGER_DAGSTER_DATABASE_URL"]
-        with Database.of(url, "test").connect() as connection:
+        with Database.from_address(url, "test").connect() as connection:
             [(run, status)] = connection.execute("SELECT run_id, status FROM public.runs").fetchall()
             tags = dict(connection.execute("SELECT key, value FROM public.run_tags").fetchall())
         assert (run, status) == (said.json["run_id"], "SUCCESS")

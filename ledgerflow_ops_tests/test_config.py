@@ -349,7 +349,7 @@ class TestOddUrls:
         ],
     )
     def test_every_good_form_leads_to_its_database(self, url: str, host: str, database: str) -> None:
-        found = Database.of(EnvironmentSettings(database_url=url).url or "", "dev")
+        found = Database.from_address(EnvironmentSettings(database_url=url).url or "", "dev")
         assert (found.parameters["host"], found.parameters["dbname"]) == (host, database)
 
     @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ class TestOddUrls:
 
     def test_a_url_whose_escapes_are_no_text_is_refused(self) -> None:
         with pytest.raises(SettingsError, match="not a PostgreSQL URL"):
-            Database.of(f"postgresql://u:{SECRET}@h/%a0", "environments.dev.database_url")
+            Database.from_address(f"postgresql://u:{SECRET}@h/%a0", "environments.dev.database_url")
 
     @given(user=_ODD, password=_PASSWORDS, host=_ODD, database=_ODD)
     @examples(300, suppress_health_check=[HealthCheck.filter_too_much])
@@ -391,7 +391,7 @@ class TestOddUrls:
         try:
             entry = EnvironmentSettings(database_url=url)
             shown = repr(entry)
-            found = Database.of(entry.url or "", "environments.dev.database_url")
+            found = Database.from_address(entry.url or "", "environments.dev.database_url")
             shown += repr(found) + found.label
             found.sqlalchemy_url()
             found.variables()
@@ -410,7 +410,7 @@ class TestOddUrls:
         try:
             with contextlib.suppress(SettingsError):
                 entry = config.load().environments[DEV]
-                Database.of(entry.url or "", "environments.dev.database_url")
+                Database.from_address(entry.url or "", "environments.dev.database_url")
         finally:
             del os.environ["LEDGER_DEV_DATABASE_URL"]
 

@@ -1,1 +1,1 @@
-"""Touches the world (PostgreSQL, processes, files, locks) and decides nothing."""
+"""Access to PostgreSQL, processes, files and locks. All decisions are made in core."""

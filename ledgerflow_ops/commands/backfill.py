@@ -90,7 +90,7 @@ def fill(env: EnvironmentContext, terminal: Terminal, asked: tuple[str, str, str
     for plan in plans:
         results.append(_carried_out(env, terminal, plan))
         outcome = results[-1].outcome
-        if outcome and (outcome.failure == INTERRUPTION or deadline.passed()):
+        if outcome and (outcome.failure == INTERRUPTION or deadline.expired_minutes()):
             break
     _tell(env, terminal, results)
     well = len(results) == len(plans) and all(one.well for one in results)

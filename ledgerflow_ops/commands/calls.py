@@ -10,8 +10,8 @@ import click
 
 from ledgerflow_ops import config
 from ledgerflow_ops.adapters.system import deadline
-from ledgerflow_ops.adapters.system.locks import who
-from ledgerflow_ops.adapters.system.process import end_all, mask
+from ledgerflow_ops.adapters.system.locks import account_name
+from ledgerflow_ops.adapters.system.process import kill_all, mask_secrets
 from ledgerflow_ops.commands.json_flag import FALSE, TRUE, json_wanted
 from ledgerflow_ops.console import Progress, Terminal
 from ledgerflow_ops.core.catalog.manifest import RunFacts
@@ -66,7 +66,7 @@ class Call:
         self.terminal = Terminal(as_json=as_json, environment=_named())
         self.progress = Progress(self.terminal)
         self.settings = config.load()
-        run = RunFacts(run_id="", who=who(), why=why)
+        run = RunFacts(run_id="", who=account_name(), why=why)
         self.ctx = OperationContext(self.settings, self.progress, run=run)
 
     def env(self) -> EnvironmentContext:
@@ -76,7 +76,7 @@ class Call:
         """
         env = self.ctx.env(Environment.parse(os.environ.get("LEDGER_ENV")))
         if click.get_current_context().info_name in _LIMITED:
-            deadline.begin(env.settings.backup_minutes)
+            deadline.start_deadline(env.settings.backup_minutes)
         return env
 
     def envs(self) -> list[EnvironmentContext]:
@@ -136,18 +136,18 @@ class Commands(click.Group):
             )
             sys.exit(_told(trouble))
         except (KeyboardInterrupt, click.Abort):
-            end_all()
+            kill_all()
             sys.exit(_told(_interrupted()))
         except Exception as error:  # noqa: BLE001 - who asked for JSON gets it, whatever went wrong
-            sys.stderr.write(mask(traceback.format_exc()))
-            message = mask(f"{type(error).__name__}: {error}")
+            sys.stderr.write(mask_secrets(traceback.format_exc()))
+            message = mask_secrets(f"{type(error).__name__}: {error}")
             sys.exit(_told(LedgerError(message, hint=Hint("Not foreseen: report it with the lines above."))))
 
 
 def _interrupted() -> LedgerError:
     """Somebody ended it, or its time was over."""
-    if minutes := deadline.passed():
-        message, hint = deadline.words(minutes)
+    if minutes := deadline.expired_minutes():
+        message, hint = deadline.deadline_message(minutes)
         return LedgerError(message, hint=hint)
     return LedgerError("Interrupted.", hint=Hint("Nothing half-done was kept. Run it again."))
 

@@ -66,18 +66,18 @@ def metrics(textfile: str | None, serve: bool, port: int, json: bool) -> None:
         return asked.metric_families(call.ctx)
 
     if serve:
-        prometheus_exposition.serve(
+        prometheus_exposition.serve_metrics(
             port, families, lambda address: call.terminal.say(f"Figures at {address}")
         )
     elif textfile:
         file = Path(textfile).expanduser().absolute()
-        prometheus_exposition.textfile(file, families)
+        prometheus_exposition.write_textfile(file, families)
         call.terminal.say(f"Written: {file}")
         call.terminal.finish({"file": str(file)})
     elif json:
         call.terminal.finish({"metrics": asked.as_json(families())})
     else:
-        sys.stdout.write(prometheus_exposition.text(families))
+        sys.stdout.write(prometheus_exposition.render_metrics(families))
 
 
 @click.command()

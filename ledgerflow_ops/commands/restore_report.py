@@ -55,7 +55,9 @@ def show(env: EnvironmentContext, terminal: Terminal, result: FinishedRun, done:
     """What came of a run, as the journal has it: the environment is `done`, or why not. The exit code."""
     clear(env.ctx.reporter)
     entries = [
-        one for one in journal_file.entries(env.ctx.settings.state_dir) if one.get("run_id") == result.run_id
+        one
+        for one in journal_file.read_entries(env.ctx.settings.state_dir)
+        if one.get("run_id") == result.run_id
     ]
     fields: dict[str, Any] = {"environment": str(env.environment), "run_id": result.run_id}
     for entry in entries:

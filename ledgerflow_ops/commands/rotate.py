@@ -48,7 +48,7 @@ def _carry_out(env: EnvironmentContext, terminal: Terminal, request: RotateReque
     result = run(env, request)
     clear(env.ctx.reporter)
     fields: dict[str, Any] = {"environment": str(env.environment), "run_id": result.run_id}
-    for entry in journal_file.entries(env.ctx.settings.state_dir):
+    for entry in journal_file.read_entries(env.ctx.settings.state_dir):
         if entry.get("run_id") == result.run_id and entry.get("what") == "rotate":
             fields |= {name: value for name, value in entry.items() if name not in ("who", "why", "what")}
     _say_removed(terminal, fields)

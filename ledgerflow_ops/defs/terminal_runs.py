@@ -8,7 +8,7 @@ import dagster as dg
 
 from ledgerflow_ops.adapters.services import dagster_home
 from ledgerflow_ops.adapters.system import deadline
-from ledgerflow_ops.adapters.system.process import end_all
+from ledgerflow_ops.adapters.system.process import kill_all
 from ledgerflow_ops.core.finished_run import INTERRUPTION, Failure, FinishedRun
 from ledgerflow_ops.core.operation_requests import Request
 from ledgerflow_ops.defs.assets.partitions import backup_days
@@ -48,16 +48,16 @@ def run(
                 **({"dagster/partition": day.isoformat()} if day else {}),
                 WHO: ctx.run.who,
                 WHY: ctx.run.why or "by hand",
-                HOST: dagster_home.host(),
+                HOST: dagster_home.host_name(),
                 TRIGGER: TERMINAL,
             },
             raise_on_error=False,
         )
     failure = failure_of(finished.all_events)
     if failure == INTERRUPTION:
-        end_all()
-        if minutes := deadline.passed():
-            failure = Failure(*deadline.words(minutes), exit_code=1)
+        kill_all()
+        if minutes := deadline.expired_minutes():
+            failure = Failure(*deadline.deadline_message(minutes), exit_code=1)
     return FinishedRun(finished.run_id, checks_of(finished.all_events), failure)
 
 
@@ -65,7 +65,7 @@ def _lead_to(env: EnvironmentContext) -> None:
     """Let Dagster find its instance."""
     settings = env.ctx.settings
     url = dagster_storage(settings).sqlalchemy_url()
-    os.environ.update(dagster_home.variables(settings.state_dir, PROJECT, url))
+    os.environ.update(dagster_home.dagster_variables(settings.state_dir, PROJECT, url))
 
 
 def days_drilled(env: EnvironmentContext) -> set[str]:

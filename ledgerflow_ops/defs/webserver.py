@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 import dagster as dg
 
-from ledgerflow_ops.adapters.cluster.cluster import listening
+from ledgerflow_ops.adapters.cluster.cluster import listen_on
 from ledgerflow_ops.adapters.services.request_guard import Guard
-from ledgerflow_ops.adapters.services.web_sessions import Sessions
+from ledgerflow_ops.adapters.services.web_sessions import WebSessions
 from ledgerflow_ops.core.access.request_policy import RequestPolicy, served_origins
 
 _STATEMENT_TIMEOUT = 15_000  # milliseconds
@@ -41,13 +41,13 @@ def main(
     read_only: bool,
 ) -> None:
     """Serve Dagster's web page to those who have a session."""
-    sessions = Sessions(state, page)
+    sessions = WebSessions(state, page)
     proxy = proxy_secret.read_text().strip() if proxy_secret else ""
     policy = RequestPolicy(page, port, served_origins(port, addresses), sessions.secret(), proxy)
     serve(policy, sessions, workspace, read_only=read_only)
 
 
-def serve(policy: RequestPolicy, sessions: Sessions, workspace: str, *, read_only: bool) -> None:
+def serve(policy: RequestPolicy, sessions: WebSessions, workspace: str, *, read_only: bool) -> None:
     """Serve until a signal ends it."""
     import uvicorn
     from dagster._core.workspace.context import WorkspaceProcessContext
@@ -73,7 +73,7 @@ def serve(policy: RequestPolicy, sessions: Sessions, workspace: str, *, read_onl
                 server_header=False,
                 proxy_headers=False,  # nothing is believed because of where it comes from
             )
-            uvicorn.Server(config).run(sockets=listening(policy.port))
+            uvicorn.Server(config).run(sockets=listen_on(policy.port))
 
 
 @contextlib.asynccontextmanager

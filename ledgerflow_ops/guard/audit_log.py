@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ledgerflow_ops.adapters.system import clock, journal_file, regular_files
 from ledgerflow_ops.adapters.system.os_errors import translated
-from ledgerflow_ops.adapters.system.process import mask
+from ledgerflow_ops.adapters.system.process import mask_secrets
 
 _LONGEST = 2000
 _EARLY = 12
@@ -32,7 +32,7 @@ def judged(
     """Add a verdict to the journal of operations. LedgerError when it cannot be written."""
     with translated(state_dir):
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    journal_file.append(
+    journal_file.append_entry(
         state_dir,
         {
             "what": "ledger_docker",
@@ -58,7 +58,7 @@ def shown(words: Sequence[str]) -> str:
         said.append("***" if hide else _without(word))
         hide = word in ("--password", "--pass") or (word == "-p" and login)
         hide = hide or (word == "-a" and "redis-cli" in words)
-    text = mask(" ".join(said)).encode("utf-8", "backslashreplace").decode()
+    text = mask_secrets(" ".join(said)).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(words)} words)"
 
 
@@ -72,7 +72,7 @@ def _without(word: str) -> str:
 def remembered(state_dir: Path, engine: str) -> dict[str, str]:
     """The volumes of that engine that were seen at a PostgreSQL's data folder, each with whose it was."""
     try:
-        return dict(regular_files.fields(_file(state_dir)).get(engine, {}))
+        return dict(regular_files.read_json(_file(state_dir)).get(engine, {}))
     except (OSError, ValueError, AttributeError):
         return {}
 
@@ -83,7 +83,7 @@ def remember(state_dir: Path, engine: str, volumes: Mapping[str, str]) -> None:
     with translated(file):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            known = regular_files.fields(file)
+            known = regular_files.read_json(file)
         except (OSError, ValueError):
             known = {}
         if known.get(engine, {}) == volumes:

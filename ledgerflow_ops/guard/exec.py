@@ -20,7 +20,7 @@ class NotFound(LedgerError):
 def real(program: str) -> Path:
     """The first `program` on the PATH that is not this wrapper, nor a script that leads back to it."""
     tried = _tried()
-    for found in docker.real(program):
+    for found in docker.real_programs(program):
         if str(found) not in tried:
             return found
     raise NotFound(

@@ -120,7 +120,7 @@ class Pipeline:
         if _ask("Take and prove one now? [y/N] ").lower() not in ("y", "yes"):
             return False
         ours = [sys.executable, "-c", "from ledgerflow_ops.cli import main; main()", "backup"]
-        child = process.popen(ours, extra={}, start_new_session=False)
+        child = process.start_program(ours, extra={}, start_new_session=False)
         return child.wait() == 0
 
     def _asked(self, verdict: Permission) -> bool:

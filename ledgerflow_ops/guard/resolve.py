@@ -158,7 +158,7 @@ class Asked:
         """What a path in a container points to as a link; empty when it is none or is not there, None when
         docker does not say. Of what it hands out, the first entry is all that is read.
         """
-        with process.piped([self.docker, *self._leading(), "cp", f"{container}:{path}", "-"]) as (
+        with process.piped_program([self.docker, *self._leading(), "cp", f"{container}:{path}", "-"]) as (
             out,
             errors,
         ):

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from ledgerflow_ops.adapters.cluster.cluster import ended
+from ledgerflow_ops.adapters.cluster.cluster import wait_for_end
 from ledgerflow_ops.adapters.system import private_files, process, regular_files
 from ledgerflow_ops.places import PROJECT
 
@@ -20,7 +20,7 @@ _GRACE = 15.0
 
 def servers_folder(state_dir: Path) -> Path:
     """The folder of the servers' records, logs and secrets."""
-    return private_files.folder(state_dir, "servers")
+    return private_files.make_private_folder(state_dir, "servers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Server:
 
     def remembered(self) -> dict[str, Any]:
         try:
-            return regular_files.fields(self.record_file)
+            return regular_files.read_json(self.record_file)
         except (OSError, ValueError):
             return {}
 
@@ -65,7 +65,7 @@ class Server:
         servers_folder(self.state_dir)
         with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             os.fchmod(log.fileno(), 0o600)
-            child = process.popen(
+            child = process.start_program(
                 [sys.executable, "-c", _LAUNCHER, *command],
                 extra=variables,
                 stdin=subprocess.DEVNULL,
@@ -76,7 +76,7 @@ class Server:
             )
         started = psutil.Process(child.pid).create_time()
         facts = {"pid": child.pid, "started": started, "address": address, "command": command}
-        private_files.write(self.record_file, json.dumps(facts))
+        private_files.write_private(self.record_file, json.dumps(facts))
         return child
 
     def listens(self, port: int) -> bool:
@@ -93,13 +93,13 @@ class Server:
         running, session = self.running(), self._session()
         if running:
             running.send_signal(signal.SIGTERM)
-            if not ended(running, _GRACE):
+            if not wait_for_end(running, _GRACE):
                 running.kill()
         for left in session:
             # Without its server, a code server would run until it misses the heartbeat.
             if not running:
                 left.terminate()
-            if not ended(left, _GRACE):
+            if not wait_for_end(left, _GRACE):
                 left.kill()
         self.record_file.unlink(missing_ok=True)
         return running is not None

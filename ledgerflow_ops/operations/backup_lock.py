@@ -21,7 +21,7 @@ def hold_backup(env: EnvironmentContext, name: BackupName, what: str) -> Abstrac
     empty one is for uses that take no time.
     """
     ctx = env.ctx
-    return locks.in_hand(ctx.settings.state_dir, env.environment, name.stem, what, ctx.clock())
+    return locks.hold_backup(ctx.settings.state_dir, env.environment, name.stem, what, ctx.clock())
 
 
 def holding_backup(what: str) -> Callable[[Examine[Result]], Examine[Result]]:

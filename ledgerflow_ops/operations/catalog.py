@@ -71,7 +71,7 @@ def mismatch(env: EnvironmentContext, name: BackupName, manifest: Manifest) -> s
         return f"{name.manifest} commits {manifest.dump.file}, another file"
     if problem := _file_problem(env.store, manifest.dump):
         return f"{name.dump} {problem}"
-    if env.store.hollow(name.dump):
+    if env.store.is_unwritten(name.dump):
         return f"{name.dump} is a file of holes: its {manifest.dump.size} bytes never came to the disk"
     if manifest.globals and (problem := _file_problem(env.store, manifest.globals)):
         return f"{manifest.globals.file}, the roles of {name.stem}, {problem}"
@@ -83,7 +83,7 @@ def mismatch(env: EnvironmentContext, name: BackupName, manifest: Manifest) -> s
 
 def _file_problem(store: BackupStore, facts: FileFacts) -> str:
     """What is wrong with a file's kind or size, as a phrase to follow its name; empty when nothing is."""
-    if other := store.what(facts.file):
+    if other := store.irregular_kind(facts.file):
         return f"is {other}, not a regular file"
     size = store.size(facts.file)
     if size is None:
@@ -123,7 +123,7 @@ def find(env: EnvironmentContext, file: str | None) -> BackupName:
     `file` is a bare name, a path into the environment's folder, `latest`, `latest-proven` or a day.
     SettingsError (2) when there is no such backup, or when the path leads elsewhere.
     """
-    hint = Hint(make("status"), " lists what there is.")
+    hint = Hint(make("status"), " lists the backups.")
     if not file:
         latest = newest(entries(env))
         if latest is None:

@@ -44,40 +44,42 @@ class OperationContext:
 
     @property
     def server_home(self) -> "ServerHome":
-        from ledgerflow_ops.adapters.cluster.server_home import home_of
+        from ledgerflow_ops.adapters.cluster.server_home import make_server_home
 
-        return home_of(self.settings.state_dir)
+        return make_server_home(self.settings.state_dir)
 
     def tools(self) -> "list[Tools]":
         """All client programs on this machine, in the order of choice."""
         from ledgerflow_ops.adapters.programs import client_tools
 
-        return client_tools.candidates(self.settings.tools_dir, self.fetched_programs())
+        return client_tools.candidate_tools(self.settings.tools_dir, self.fetched_programs())
 
     def fetched_programs(self) -> "list[Tools]":
         """The programs of other versions that `make tools` has fetched."""
         from ledgerflow_ops.adapters.programs import fetched_tools
 
-        return fetched_tools.there(self.server_home.shelf)
+        return fetched_tools.list_fetched(self.server_home.programs_folder)
 
     def client_tools(self, server_version: str) -> "Tools":
         """The programs that back up a server of that version; LedgerError where all are older."""
         from ledgerflow_ops.adapters.programs import client_tools
 
-        return client_tools.choose(self.settings.tools_dir, server_version, self.fetched_programs())
+        return client_tools.choose_client_tools(
+            self.settings.tools_dir, server_version, self.fetched_programs()
+        )
 
     def server_tools(self, major: int) -> "Tools":
         """The server programs for a restore of that major version; CannotJudge where all are older."""
         from ledgerflow_ops.adapters.programs import client_tools
 
-        return client_tools.server(self.settings.tools_dir, major, self.fetched_programs())
+        return client_tools.choose_server_tools(self.settings.tools_dir, major, self.fetched_programs())
 
     def journal(self, what: str, fields: Mapping[str, Any]) -> None:
         """Append an entry to the journal: what was done, when, by whom and why. LedgerError if it cannot."""
         from ledgerflow_ops.adapters.system import journal_file
 
         entry = {"what": what, "at": self.clock().isoformat(), **self.run.model_dump(), **fields}
-        journal_file.append(self.settings.state_dir, entry)
+        journal_file.append_entry(self.settings.state_dir, entry)
 
     def env(self, environment: Environment) -> "EnvironmentContext":
         """The context of one environment."""
@@ -155,9 +157,9 @@ class EnvironmentContext:
             return self._in_container(self.container)
         url = self.settings.url
         if url is None:
-            return self.ctx.embedded.sample(self.environment).within(self.settings.limits)
-        database = Database.of(url, f"environments.{self.environment}.database_url")
-        return database.within(self.settings.limits)
+            return self.ctx.embedded.sample(self.environment).with_limits(self.settings.limits)
+        database = Database.from_address(url, f"environments.{self.environment}.database_url")
+        return database.with_limits(self.settings.limits)
 
     def target(self) -> "Database":
         """The database that a restore replaces, by the account that may restore. It need not exist."""
@@ -167,15 +169,15 @@ class EnvironmentContext:
             return self._in_container(self.container)
         url = self.settings.admin_url or self.settings.url
         if url is None:
-            return self.ctx.embedded.named(self.environment).within(self.settings.limits)
-        database = Database.of(url, f"environments.{self.environment}.admin_database_url")
-        return database.within(self.settings.limits)
+            return self.ctx.embedded.named(self.environment).with_limits(self.settings.limits)
+        database = Database.from_address(url, f"environments.{self.environment}.admin_database_url")
+        return database.with_limits(self.settings.limits)
 
     def _in_container(self, container: "Container") -> "Database":
         """The container's database. Settings for user and database override what the container has."""
         from ledgerflow_ops.adapters.connection.database import Database
 
-        inside, compose = container.look(), self.settings.compose
+        inside, compose = container.inspect(), self.settings.compose
         assert compose is not None
         names = {"user": compose.user or inside.user, "dbname": compose.database or inside.database}
         return Database(names, inside, self.settings.limits)

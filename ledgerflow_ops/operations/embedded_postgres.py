@@ -11,7 +11,7 @@ from psycopg import sql
 
 from ledgerflow_ops import sample
 from ledgerflow_ops.adapters.cluster.cluster import Cluster, free_port, new_password
-from ledgerflow_ops.adapters.cluster.server_home import home_of
+from ledgerflow_ops.adapters.cluster.server_home import make_server_home
 from ledgerflow_ops.adapters.connection.database import Connection, Database
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.config import Settings
@@ -41,8 +41,8 @@ class EmbeddedPostgres:
 
     @property
     def cluster(self) -> Cluster:
-        place = home_of(self.state_dir)
-        return Cluster(place.root / "embedded", place.programs(client_tools.bundled()), place.account)
+        place = make_server_home(self.state_dir)
+        return Cluster(place.root / "embedded", place.programs(client_tools.bundled_tools()), place.account)
 
     @property
     def running(self) -> bool:
@@ -168,6 +168,6 @@ def dagster_storage(settings: Settings) -> Database:
     url = settings.dagster_url
     if url is None:
         return EmbeddedPostgres(settings.state_dir).dagster()
-    database = Database.of(url, "dagster_database_url")
+    database = Database.from_address(url, "dagster_database_url")
     with database.connect():  # Dagster itself would retry for long and then end with a traceback
         return database

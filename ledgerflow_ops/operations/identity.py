@@ -5,7 +5,7 @@ from functools import partial
 from ledgerflow_ops.adapters.connection.database import Connection, Database
 from ledgerflow_ops.adapters.inspection import server_position, source
 from ledgerflow_ops.adapters.load import restore_server
-from ledgerflow_ops.adapters.storage.identity_records import Identities
+from ledgerflow_ops.adapters.storage.identity_records import IdentityRecords
 from ledgerflow_ops.core.catalog import identity as identity_rules
 from ledgerflow_ops.core.catalog.identity import Identity, Observation
 from ledgerflow_ops.core.catalog.manifest import Source
@@ -22,7 +22,7 @@ def observed_identity(
     For the sample that part is left out: the embedded server's port changes, and its databases are made
     again.
     """
-    observation = None if env.is_sample else server_position.sighting(database, connection)
+    observation = None if env.is_sample else server_position.observe_server(database, connection)
     return Identity(facts.system_identifier, facts.database, observation)
 
 
@@ -34,7 +34,9 @@ def target_identity(
     With a separate account for restores the server's address is not compared: it may connect differently.
     """
     not_compared = env.is_sample or env.settings.admin_url
-    observation = None if not_compared else Observation(server_position.addresses(database, connection))
+    observation = (
+        None if not_compared else Observation(server_position.server_addresses(database, connection))
+    )
     return Identity(system_identifier, database.parameters["dbname"], observation)
 
 
@@ -71,7 +73,7 @@ def is_own_database(env: EnvironmentContext, observed: Identity) -> bool:
 
     Parts of the identity that were not observed are not compared. Nothing is remembered.
     """
-    remembered = _identities(env).known()
+    remembered = _identities(env).recorded()
     own = identity_rules.is_remembered(env.environment, observed, remembered)
     if own:
         identity_rules.require_unchanged(env.environment, observed, remembered[env.environment])
@@ -80,7 +82,7 @@ def is_own_database(env: EnvironmentContext, observed: Identity) -> bool:
 
 def remembered_identity(env: EnvironmentContext) -> Identity | None:
     """The remembered identity of the environment's database; None where there is none."""
-    return _identities(env).known().get(env.environment)
+    return _identities(env).recorded().get(env.environment)
 
 
 def check_identity(env: EnvironmentContext, *, accept: bool) -> Identity:
@@ -88,9 +90,9 @@ def check_identity(env: EnvironmentContext, *, accept: bool) -> Identity:
 
     With `accept` it becomes the environment's, unless it belongs to another one. Refused (3) otherwise.
     """
-    database = restore_server.quiet(env.database())
+    database = restore_server.without_event_triggers(env.database())
     with database.connect() as connection:
-        observed = observed_identity(env, database, connection, source.facts(connection))
+        observed = observed_identity(env, database, connection, source.read_source_facts(connection))
     if accept:
         _accept(env, observed)
     elif not is_own_database(env, observed):
@@ -104,11 +106,11 @@ def check_identity(env: EnvironmentContext, *, accept: bool) -> Identity:
 def _accept(env: EnvironmentContext, observed: Identity) -> None:
     identities = _identities(env)
     other_environments = {
-        name: remembered for name, remembered in identities.known().items() if name is not env.environment
+        name: remembered for name, remembered in identities.recorded().items() if name is not env.environment
     }
     identity_rules.is_remembered(env.environment, observed, other_environments)
     identities.remember(env.environment, identity_rules.merge_observation(observed, remembered_identity(env)))
 
 
-def _identities(env: EnvironmentContext) -> Identities:
-    return Identities(env.ctx.settings.state_dir / "identities.json")
+def _identities(env: EnvironmentContext) -> IdentityRecords:
+    return IdentityRecords(env.ctx.settings.state_dir / "identities.json")

@@ -7,7 +7,7 @@ from typing import Any
 
 from ledgerflow_ops.adapters.system import journal_file
 from ledgerflow_ops.adapters.system.clock import Stopwatch
-from ledgerflow_ops.adapters.system.process import mask
+from ledgerflow_ops.adapters.system.process import mask_secrets
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.presentation import journal_view
 from ledgerflow_ops.core.presentation.journal_view import EntryFilter, JournalEntry
@@ -49,7 +49,7 @@ def _error_fields(failure: BaseException | None) -> dict[str, str]:
     if failure is None or not isinstance(failure, Exception):
         return {}
     message = failure.message if isinstance(failure, LedgerError) else f"{type(failure).__name__}: {failure}"
-    return {"error": mask(message)}
+    return {"error": mask_secrets(message)}
 
 
 def _write(env: EnvironmentContext, what: str, fields: dict[str, Any]) -> None:
@@ -61,4 +61,4 @@ def _write(env: EnvironmentContext, what: str, fields: dict[str, Any]) -> None:
 
 def entries(ctx: OperationContext, wanted: EntryFilter) -> list[JournalEntry]:
     """The journal's entries that match, the oldest first."""
-    return journal_view.select_entries(journal_file.entries(ctx.settings.state_dir), wanted)
+    return journal_view.select_entries(journal_file.read_entries(ctx.settings.state_dir), wanted)

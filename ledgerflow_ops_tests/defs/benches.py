@@ -71,7 +71,7 @@ class Bench:
     def instance(self) -> Iterator[DagsterInstance]:
         """Dagster's instance, opened the way the terminal opens it."""
         state_dir = self.settings().state_dir
-        variables = dagster_home.variables(state_dir, PROJECT, self.storage.sqlalchemy_url())
+        variables = dagster_home.dagster_variables(state_dir, PROJECT, self.storage.sqlalchemy_url())
         with pytest.MonkeyPatch.context() as patch:
             for name, value in variables.items():
                 patch.setenv(name, value)

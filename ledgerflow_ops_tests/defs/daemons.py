@@ -157,7 +157,7 @@ def servers(bench: Bench, settings: str, **variables: str) -> Iterator[Servers]:
             "LEDGER_CONFIG": str(file),
             "LEDGER_STATE_DIR": str(plain.state_dir),
             "LEDGER_BACKUP_ROOT": str(plain.backup_root),
-            **dagster_home.variables(plain.state_dir, PROJECT, bench.storage.sqlalchemy_url()),
+            **dagster_home.dagster_variables(plain.state_dir, PROJECT, bench.storage.sqlalchemy_url()),
             **variables,
         },
         workspace,

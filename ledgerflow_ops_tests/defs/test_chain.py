@@ -165,7 +165,7 @@ class TestLoading:
             [Path(sys.executable).parent / "dg", "check", "defs"],
             env={
                 **os.environ,
-                **dagster_home.variables(bench.root, PROJECT, bench.storage.sqlalchemy_url()),
+                **dagster_home.dagster_variables(bench.root, PROJECT, bench.storage.sqlalchemy_url()),
                 "HOME": str(bench.root),
                 "LEDGER_STATE_DIR": str(bench.root),
                 "LEDGER_BACKUP_ROOT": str(bench.root),

@@ -129,7 +129,9 @@ def test_what_the_pages_show_stays_and_all_else_goes(
         again = job.execute_in_process(instance=opened)
         assert again.success
         assert pages(bench, opened) == after
-    [told] = [one for one in journal_file.entries(bench.settings().state_dir) if one["what"] == "history"]
+    [told] = [
+        one for one in journal_file.read_entries(bench.settings().state_dir) if one["what"] == "history"
+    ]
     assert {name: told[name] for name in ("removed", "closed", "waiting", "run_id")} == {
         "removed": 0, "closed": 0, "waiting": 0, "run_id": again.run_id
     }  # fmt: skip

@@ -57,7 +57,7 @@ def test_without_the_name_there_is_no_run_and_with_another_it_is_refused(bench: 
                 assert f"This run would change {environment}" in said
                 assert f"environment: {environment} " in hint
                 assert code == 3
-    assert journal_file.entries(bench.settings().state_dir) == []
+    assert journal_file.read_entries(bench.settings().state_dir) == []
 
 
 def test_the_page_says_what_to_type(bench: Bench) -> None:
@@ -104,7 +104,7 @@ def test_a_run_that_is_executed_again_was_typed_by_nobody(bench: Bench) -> None:
             assert "executes 11111111-1111-1111-1111-111111111111 again" in said
             assert ("environment: dev " in hint, code) == (True, 3)
     assert Store(folder_of(env).path).names() == names
-    assert journal_file.entries(bench.settings().state_dir) == []
+    assert journal_file.read_entries(bench.settings().state_dir) == []
 
 
 def _again(

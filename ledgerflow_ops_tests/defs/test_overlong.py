@@ -33,7 +33,7 @@ def attempts(opened: dg.DagsterInstance) -> list[dg.DagsterRun]:
 def is_free(bench: Bench) -> bool:
     """Whether nobody has the environment's lock."""
     try:
-        with locks.exclusive(bench.settings().state_dir, Environment.DEV, "look", clock.now()):
+        with locks.environment_lock(bench.settings().state_dir, Environment.DEV, "look", clock.now()):
             return True
     except Busy:
         return False

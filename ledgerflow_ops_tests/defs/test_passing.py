@@ -136,7 +136,7 @@ class TestWhatPasses:
         env = bench.env()
         state = env.ctx.settings.state_dir
         with bench.instance() as opened, ExitStack() as held:
-            held.enter_context(locks.exclusive(state, env.environment, "restore", clock.now()))
+            held.enter_context(locks.environment_lock(state, env.environment, "restore", clock.now()))
             with at_the_first_retry(opened, held.close):
                 run = backed_up(bench, opened, retries=20)
             assert run.status is dg.DagsterRunStatus.SUCCESS
@@ -218,7 +218,7 @@ from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.config import Settings
 
 root, url, storage, where, day = sys.argv[1:]
-plain = builders.settings(Path(root), Database.of(url, "url"))
+plain = builders.settings(Path(root), Database.from_address(url, "url"))
 settings = Settings(backup_root=plain.backup_root, state_dir=plain.state_dir, dagster_database_url=storage,
                     environments=plain.environments)
 defs = build_definitions(settings, Fatal(where), [Environment.DEV])
@@ -244,7 +244,7 @@ def killed(bench: Bench, where: str) -> None:
         ],
         env={
             **os.environ,
-            **dagster_home.variables(settings.state_dir, PROJECT, bench.storage.sqlalchemy_url()),
+            **dagster_home.dagster_variables(settings.state_dir, PROJECT, bench.storage.sqlalchemy_url()),
         },
         cwd=PROJECT,
         capture_output=True,

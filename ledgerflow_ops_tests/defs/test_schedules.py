@@ -215,7 +215,9 @@ class TestANight:
         assert today.proven
         assert machine.bench.metadata("dev/dump", machine.now.date())["missed_days"] == request.tags[MISSED]
         [told] = [
-            one for one in journal_file.entries(env.ctx.settings.state_dir) if one["what"] == "missed days"
+            one
+            for one in journal_file.read_entries(env.ctx.settings.state_dir)
+            if one["what"] == "missed days"
         ]
         assert told["days"] == request.tags[MISSED].split()
 

@@ -128,7 +128,7 @@ class TestRuns:
         assert daemon.tick() == "1 run(s) ended since. Nothing is wrong."
         assert daemon.open == []
         assert daemon.web.titles[1].startswith(f"dev: RESOLVED: The run dev backup of {today} failed: ")
-        noted = journal_file.entries(daemon.ctx.settings.state_dir)
+        noted = journal_file.read_entries(daemon.ctx.settings.state_dir)
         assert {one["who"] for one in noted if one["what"] == "alert"} == {"runs_watch"}
 
     def test_a_failed_check_in_a_run_that_ended_well_is_told_once(self, daemon: Daemon, today: str) -> None:

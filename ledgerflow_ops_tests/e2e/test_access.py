@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from ledgerflow_ops import config
-from ledgerflow_ops.adapters.cluster.cluster import ended, free_port
+from ledgerflow_ops.adapters.cluster.cluster import free_port, wait_for_end
 from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops.operations.servers import web_servers
 from ledgerflow_ops_tests.e2e import commands, web
@@ -230,10 +230,10 @@ def test_a_page_moves_to_the_port_that_is_set_now_and_ends_where_none_is(
     assert said.json["viewers"] == f"http://127.0.0.1:{port}"
     assert said.json["address"] == f"http://127.0.0.1:{ports['3070']}", "the other one stays"
     assert web.get(f"http://127.0.0.1:{port}/server_info", running.key("viewers")).status == 200
-    assert ended(before, 60)
+    assert wait_for_end(before, 60)
     before = psutil.Process(_processes(running, "viewers")[0])
     assert "viewers" not in running.ledgerflow("up", "--json", LEDGER_VIEWERS_PORT="").json
-    assert ended(before, 60)
+    assert wait_for_end(before, 60)
 
 
 def test_a_port_that_is_taken_is_told(running: Shell, session_root: Path) -> None:

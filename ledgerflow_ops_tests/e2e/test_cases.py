@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from ledgerflow_ops.adapters.connection.database import Database
-from ledgerflow_ops.adapters.system.server_account import own
+from ledgerflow_ops.adapters.system.server_account import make_owned_folder
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.checks import Check
 from ledgerflow_ops.core.environments import Environment
@@ -241,7 +241,7 @@ def bench(root: Path, docker_sandbox: Yard, request: pytest.FixtureRequest) -> I
         hands = Called(Sandbox(root, database, {"size_floor": 1, "rules": []}))
     made = Bench(case, server, hands)
     for folder in (made.space, made.space / "one", made.space / "two"):
-        own(server.cluster.account, folder)
+        make_owned_folder(server.cluster.account, folder)
     made.psql(server.database, f"--file={case.file}")
     yield made
     hands.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.adapters.cluster.server_home import home_of
+from ledgerflow_ops.adapters.cluster.server_home import make_server_home
 from ledgerflow_ops_tests import needs
 from ledgerflow_ops_tests.e2e.bare_machine import Machine, bare_machine, commit_project
 from ledgerflow_ops_tests.e2e.commands import at_work_in
@@ -89,7 +89,7 @@ def test_root_backs_up_from_a_fresh_clone_below_a_home_that_nobody_else_enters(
     machine = bare_machine(root, origin, me, mode=0o700)
     try:
         backs_up_twice(machine)
-        place = home_of(machine.state)
+        place = make_server_home(machine.state)
         assert not place.root.is_relative_to(machine.home)
         assert (place.root / "embedded" / "PG_VERSION").exists()
         assert list(place.root.glob("postgresql-17*/bin/postgres")), (
@@ -97,4 +97,4 @@ def test_root_backs_up_from_a_fresh_clone_below_a_home_that_nobody_else_enters(
         )
     finally:
         machine.make("down")
-        shutil.rmtree(home_of(machine.state).root)
+        shutil.rmtree(make_server_home(machine.state).root)

@@ -60,7 +60,7 @@ def shell(session_root: Path) -> Shell:
     folder_of(prod).replace(kept.pin, pin.encode())
     for what, result in (("backup", "ok"), ("drill", "failed")):
         entry = {"what": what, "at": now.isoformat(), "environment": "dev", "result": result}
-        journal_file.append(root / "state", entry)
+        journal_file.append_entry(root / "state", entry)
     return Shell(root, {"LEDGER_DEV_SCHEDULED": "true"})
 
 
@@ -162,5 +162,5 @@ def test_it_answers_on_loopback_alone_and_afresh_each_time(shell: Shell, target:
     line = re.compile(r'ledgerflow_operations_total\{environment="dev",operation="verify".*\} 1\.0')
     assert not line.search(scraped())
     entry = {"what": "verify", "at": clock.now().isoformat(), "environment": "dev", "result": "ok"}
-    journal_file.append(shell.state, entry)
+    journal_file.append_entry(shell.state, entry)
     assert line.search(scraped())

@@ -108,7 +108,7 @@ from ledgerflow_ops.places import PROJECT
 import dagster as dg
 settings = config.load()
 url = dagster_storage(settings).sqlalchemy_url()
-os.environ.update(dagster_home.variables(settings.state_dir, PROJECT, url))
+os.environ.update(dagster_home.dagster_variables(settings.state_dir, PROJECT, url))
 with dg.DagsterInstance.get() as dagster:
     run = dagster.get_run_by_id(sys.argv[1])
     event = dagster.get_latest_materialization_event(dg.AssetKey(["dev", "database"]))

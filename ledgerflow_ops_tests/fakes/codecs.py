@@ -24,8 +24,8 @@ class Sealing:
     key: bytes = b"a key of the tests"
     is_plain = False
 
-    def encoder(self, into: Sink) -> "_Encoder":
-        return _Encoder(self.key, into)
+    def encoder(self, sink: Sink) -> "_Encoder":
+        return _Encoder(self.key, sink)
 
     def decoder(self, stored: Source) -> "_Decoder":
         return _Decoder(self.key, stored)

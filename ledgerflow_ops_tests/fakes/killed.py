@@ -84,7 +84,7 @@ def _die_of(event: str, told: tuple[Any, ...], ending: str) -> None:
 
 
 def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
-    database = Database.of(url, "the fourth argument")
+    database = Database.from_address(url, "the fourth argument")
     env = builders.env(Path(root), database, reporter=Fatal(where), files=listed)
     works: dict[str, Callable[[], object]] = {
         "backup": lambda: backup.backup(env),

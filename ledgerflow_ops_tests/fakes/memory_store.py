@@ -50,7 +50,7 @@ class MemoryStore(BackupStore):
     def reachable(self) -> bool:
         return True
 
-    def there(self) -> bool:
+    def exists(self) -> bool:
         return True
 
     def writable(self) -> bool:
@@ -98,7 +98,7 @@ class MemoryStore(BackupStore):
         held = self._shared.objects.get(self._prefix + name)
         if held is None:
             raise LedgerError(
-                f"{self.describe(name)}: no such object.", hint=Hint(make("status"), " lists what there is.")
+                f"{self.describe(name)}: no such object.", hint=Hint(make("status"), " lists the backups.")
             )
         return StoredReader(_Bytes(held[1]), self.describe(name), codec)
 
@@ -106,7 +106,7 @@ class MemoryStore(BackupStore):
         self, name: str, codec: Codec = PLAIN, scratch: Path | None = None
     ) -> AbstractContextManager[Path]:
         if scratch is None:
-            raise ValueError("a folder for the copy is needed")
+            raise ValueError("the copy needs a scratch folder")
         return decoded_copy(lambda: self.open(name, codec), scratch / name)
 
     @contextmanager
@@ -167,7 +167,7 @@ class _MemoryFile(NewFile):
 
     def local_path(self, scratch: Path | None = None) -> AbstractContextManager[Path]:
         if scratch is None:
-            raise ValueError("a folder for the copy is needed")
+            raise ValueError("the copy needs a scratch folder")
         return decoded_copy(self.open, scratch / self.name)
 
     def _append(self, data: bytes) -> None:

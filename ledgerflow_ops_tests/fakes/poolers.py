@@ -39,7 +39,7 @@ def pgbouncer(root: Path, server: Database, mode: str, ignored: str = "") -> Ite
     words = {"server": server.parameters["port"], "port": port, "users": users, "mode": mode}
     file.write_text(_SETTINGS.format(**words, ignored=ignored or "extra_float_digits"))
     folder.chmod(0o711)  # what is in it holds no secret: everybody is trusted
-    child = process.popen(
+    child = process.start_program(
         [PGBOUNCER, "-q", file], extra={}, account=account, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:

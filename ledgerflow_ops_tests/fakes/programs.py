@@ -17,7 +17,7 @@ def falsified(folder: Path, program: str, when: str, script: str) -> Path:
 
     The script is for sh, with the real program's path in `$real` and its arguments as they came.
     """
-    genuine = client_tools.bundled().folder
+    genuine = client_tools.bundled_tools().folder
     folder.mkdir()
     for file in genuine.iterdir():
         (folder / file.name).symlink_to(file)

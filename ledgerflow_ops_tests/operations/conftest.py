@@ -17,7 +17,7 @@ _SETTINGS = {"max_prepared_transactions": "2"}
 def server(session_root: Path) -> Iterator[Server]:
     with (
         sandboxes.folder(session_root) as root,
-        servers.server(root, client_tools.bundled(), _SETTINGS) as server,
+        servers.server(root, client_tools.bundled_tools(), _SETTINGS) as server,
     ):
         yield server
 

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools
-from ledgerflow_ops.adapters.storage.identity_records import Identities
+from ledgerflow_ops.adapters.storage.identity_records import IdentityRecords
 from ledgerflow_ops.core.catalog.identity import Identity
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, Refused
@@ -36,7 +36,7 @@ def sandbox(root: Path, books: Database) -> Sandbox:
 
 
 def _remembered(sandbox: Sandbox) -> dict[Environment, Identity]:
-    return Identities(sandbox.root / "state" / "identities.json").known()
+    return IdentityRecords(sandbox.root / "state" / "identities.json").recorded()
 
 
 def _name(database: Database) -> str:
@@ -79,7 +79,7 @@ def test_a_server_put_in_the_place_of_another_is_refused_until_it_is_accepted(
     sandbox: Sandbox, root: Path
 ) -> None:
     # Same name of the database, same tables: what `down -v` and `up` leave behind.
-    with servers.server(root, client_tools.bundled()) as server:
+    with servers.server(root, client_tools.bundled_tools()) as server:
         replaced = Sandbox(root, server.books(_name(sandbox.database)))
         files, before = sandbox.files(), _remembered(sandbox)
         with pytest.raises(Refused, match="dev used to be database") as refusal:

@@ -10,7 +10,7 @@ import pytest
 
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools
-from ledgerflow_ops.adapters.storage.identity_records import Identities
+from ledgerflow_ops.adapters.storage.identity_records import IdentityRecords
 from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.core.catalog.identity import Identity, Observation
 from ledgerflow_ops.core.environments import Environment
@@ -31,7 +31,7 @@ from ledgerflow_ops_tests.fakes.servers import Server
 
 @pytest.fixture(scope="module")
 def primary(session_root: Path) -> Iterator[Server]:
-    with sandboxes.folder(session_root) as root, servers.server(root, client_tools.bundled()) as server:
+    with sandboxes.folder(session_root) as root, servers.server(root, client_tools.bundled_tools()) as server:
         server.books("books")
         yield server
 
@@ -54,7 +54,7 @@ def _file(sandbox: Sandbox) -> Path:
 
 
 def _known(sandbox: Sandbox) -> Identity:
-    return Identities(_file(sandbox)).known()[Environment.DEV]
+    return IdentityRecords(_file(sandbox)).recorded()[Environment.DEV]
 
 
 def _seen(sandbox: Sandbox) -> Observation:
@@ -219,7 +219,9 @@ def _spoilt(kind: str, sandbox: Sandbox, root: Path, stack: ExitStack) -> Enviro
         stack.enter_context(disks.small_disk(root / "backups", "1m"))
     if kind == "lock":
         ctx = sandbox.env().ctx
-        stack.enter_context(locks.exclusive(ctx.settings.state_dir, Environment.DEV, "drill", ctx.clock()))
+        stack.enter_context(
+            locks.environment_lock(ctx.settings.state_dir, Environment.DEV, "drill", ctx.clock())
+        )
     if kind == "tools":
         return sandbox.env(tools_dir=servers.debian_15().folder)
     if kind in ("dump", "manifest"):

@@ -92,25 +92,25 @@ def test_a_journal_that_cannot_be_written_is_told_and_undoes_nothing(root: Path,
 
 def test_lines_that_are_damaged_or_of_others_hide_none_of_the_rest(root: Path) -> None:
     state = root / "state"
-    file.append(state, {"what": "backup", "at": "2026-11-23T12:00:00+00:00", "environment": "dev"})
+    file.append_entry(state, {"what": "backup", "at": "2026-11-23T12:00:00+00:00", "environment": "dev"})
     with (state / "journal.jsonl").open("ab") as journal_file:
         journal_file.write(b'[1, 2]\n"text"\n\xff\xfe\n{"what": "dri')
     (state / "journal-2025.jsonl").write_text('{"what": "drill", "at": "2025-01-01T00:00:00+00:00"}\n')
-    assert [entry["what"] for entry in file.entries(state)] == ["drill", "backup"], "earlier years first"
+    assert [entry["what"] for entry in file.read_entries(state)] == ["drill", "backup"], "earlier years first"
 
 
 def test_what_is_appended_after_a_cut_line_is_read(root: Path) -> None:
     state = root / "state"
     state.mkdir()
     (state / "journal.jsonl").write_text('{"what": "dri')
-    file.append(state, {"what": "backup"})
-    assert [entry["what"] for entry in file.entries(state)] == ["backup"]
+    file.append_entry(state, {"what": "backup"})
+    assert [entry["what"] for entry in file.read_entries(state)] == ["backup"]
 
 
 def test_a_journal_that_may_not_be_read_is_an_error_with_a_hint(root: Path) -> None:
     (root / "state" / "journal.jsonl").mkdir(parents=True)
     with pytest.raises(LedgerError, match="is a folder, not a regular file") as error:
-        file.entries(root / "state")
+        file.read_entries(root / "state")
     assert error.value.hint
 
 
@@ -121,7 +121,7 @@ class TestCommand:
     def shell(self, root: Path) -> Shell:
         shell = Shell(root)
         for day, environment, what in ((1, "dev", "backup"), (2, "prod", "backup"), (3, "dev", "drill")):
-            file.append(
+            file.append_entry(
                 shell.state,
                 {
                     "what": what,

@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 
 from ledgerflow_ops.adapters.cluster.scratch_cluster import scratch_cluster
-from ledgerflow_ops.adapters.cluster.server_home import home_of
+from ledgerflow_ops.adapters.cluster.server_home import make_server_home
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops_tests import builders
@@ -17,8 +17,8 @@ from ledgerflow_ops_tests import builders
 @pytest.fixture(scope="session")
 def scratch_server(session_root: Path) -> Iterator[Database]:
     """A fast server: what the sample is made of does not depend on durability."""
-    place = home_of(session_root / "sample")
-    with scratch_cluster(place, client_tools.bundled(), "postgres", "UTF8") as server:
+    place = make_server_home(session_root / "sample")
+    with scratch_cluster(place, client_tools.bundled_tools(), "postgres", "UTF8") as server:
         yield server.server
 
 

@@ -1,4 +1,4 @@
-"""PostgreSQL servers of our own: made, started, stopped, removed.
+"""Creates, starts, stops and removes our own PostgreSQL servers.
 
-Other people's servers belong to connection.
+Connections to the servers that are backed up belong to connection.
 """

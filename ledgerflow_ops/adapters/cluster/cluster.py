@@ -1,4 +1,4 @@
-"""A PostgreSQL cluster of our own: made, started, stopped, removed."""
+"""Creates, starts, stops and removes a PostgreSQL cluster of our own."""
 
 import contextlib
 import errno
@@ -19,7 +19,7 @@ import psutil
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.adapters.system.process import Account
-from ledgerflow_ops.adapters.system.server_account import own
+from ledgerflow_ops.adapters.system.server_account import make_owned_folder
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.hints import Hint, make
 
@@ -31,7 +31,7 @@ _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A data folder with the programs and the account that run it."""
+    """A data directory with the programs and the account that run its server."""
 
     data: Path
     tools: Tools
@@ -43,23 +43,24 @@ class Cluster:
 
     @property
     def made(self) -> bool:
-        """Whether initdb has finished here (it writes this file at the very end)."""
+        """Whether `make` has finished here: it creates the file `made` at its end."""
         return (self.data / "made").exists()
 
     def make(self, superuser: str, *, encoding: str, options: Mapping[str, str], password: str = "") -> None:
-        """initdb with further `options`; an empty password means trust (private sockets)."""
+        """Run initdb with these `options`. An empty password means trust authentication."""
         shutil.rmtree(self.data, ignore_errors=True)
-        own(self.account, self.data.parent)
-        words = [f"--{name}={value}" if value else f"--{name}" for name, value in options.items()]
-        words += [f"--encoding={encoding}", "--no-sync", "--no-instructions", f"--username={superuser}"]
+        make_owned_folder(self.account, self.data.parent)
+        arguments = [f"--{name}={value}" if value else f"--{name}" for name, value in options.items()]
+        arguments += [f"--encoding={encoding}", "--no-sync", "--no-instructions", f"--username={superuser}"]
         with process.unnamed_file(password.encode(), self.account) as file:
-            words += ["--pwfile=/dev/stdin", "--auth=scram-sha-256"] if password else ["--auth=trust"]
-            self._run("initdb", "-D", self.data, *words, stdin=file)
+            arguments += ["--pwfile=/dev/stdin", "--auth=scram-sha-256"] if password else ["--auth=trust"]
+            self._run("initdb", "-D", self.data, *arguments, stdin=file)
         (self.data / "made").touch(mode=0o600)
-        self._allow(self.data / "made")  # a base backup reads every file in there
+        self._allow(self.data / "made")  # a base backup reads every file in the data directory
 
     def start(self, settings: Mapping[str, str]) -> None:
-        """Start the server with `settings` and wait until it takes connections."""
+        """Start the server with `settings` and wait until it accepts connections; LedgerError with its log if
+        not."""
         lines = [f"{name} = '{value}'" for name, value in settings.items()]
         (self.data / "ledgerflow.conf").write_text("\n".join(lines) + "\n")
         self._allow(self.data / "ledgerflow.conf")
@@ -74,18 +75,18 @@ class Cluster:
             raise LedgerError(f"{error.message}\n{self.last_log_lines()}", hint=error.hint) from None
 
     def stop(self, *, at_once: bool = False) -> None:
-        """Stop the server and wait; nothing when it does not run. `at_once` for what is thrown away."""
+        """Stop the server and wait; does nothing if it does not run. `at_once`: by SIGQUIT."""
         postmaster = self.postmaster()
         if postmaster is None:
             return
         with contextlib.suppress(psutil.NoSuchProcess):
             postmaster.send_signal(signal.SIGQUIT if at_once else signal.SIGINT)
         if at_once:
-            _awaken(postmaster)
-        if not ended(postmaster, _START_TIMEOUT):
+            _resume_processes(postmaster)
+        if not wait_for_end(postmaster, _START_TIMEOUT):
             raise LedgerError(
                 f"The server in {self.data} does not stop (process {postmaster.pid}).",
-                hint=Hint("Its log says why; ", make("down"), " tries again."),
+                hint=Hint("Its log shows why; ", make("down"), " tries again."),
             )
 
     def remove(self) -> None:
@@ -94,18 +95,18 @@ class Cluster:
         shutil.rmtree(self.data, ignore_errors=True)
 
     def postmaster(self) -> psutil.Process | None:
-        """The server's process if it runs: the one its pid file names *and* that works in this folder."""
+        """The postmaster if it runs: the process in postmaster.pid that works in this folder."""
         try:
             pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
-            found = psutil.Process(pid)
-            return found if Path(found.cwd()) == self.data.resolve() else None
+            postmaster = psutil.Process(pid)
+            return postmaster if Path(postmaster.cwd()) == self.data.resolve() else None
         except (OSError, ValueError, psutil.NoSuchProcess):
             return None
         except psutil.AccessDenied:
             return None
 
     def last_log_lines(self) -> str:
-        """The end of the server's log, for an error message."""
+        """The last lines of the server's log, for an error message."""
         try:
             return process.last_lines(
                 "\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
@@ -119,7 +120,7 @@ class Cluster:
             os.chown(file, self.account.uid, self.account.gid)
 
     def _run(self, name: str, *arguments: object, stdin: IO[bytes] | int = subprocess.DEVNULL) -> None:
-        """Run one of the server's programs as the account."""
+        """Run one of the server's programs as the account; LedgerError if it fails."""
         finished = process.run(
             [self.tools.path(name), *(str(argument) for argument in arguments)],
             extra=self.tools.libraries,
@@ -130,23 +131,24 @@ class Cluster:
         )
         if finished.code:
             raise LedgerError(
-                f"{name} failed ({process.ended_by(finished.code)}):\n{process.last_lines(finished.errors)}",
-                hint=Hint(f"Is there room on the disk of {self.data}? ", make("doctor"), " shows it."),
+                f"{name} failed ({process.describe_exit(finished.code)}):\n"
+                f"{process.last_lines(finished.errors)}",
+                hint=Hint(f"Check the free space on the disk of {self.data}: ", make("doctor"), " shows it."),
             )
 
 
-def _awaken(postmaster: psutil.Process) -> None:
-    """Let a server that somebody has stopped (SIGSTOP) go on, and so hear what it was told."""
+def _resume_processes(postmaster: psutil.Process) -> None:
+    """Resume a server that was stopped (SIGSTOP), so that it handles its signals."""
     with contextlib.suppress(psutil.Error):
-        for one in (postmaster, *postmaster.children(recursive=True)):
+        for server_process in (postmaster, *postmaster.children(recursive=True)):
             with contextlib.suppress(psutil.Error):
-                one.resume()
+                server_process.resume()
 
 
-def ended(process: psutil.Process, timeout: float) -> bool:
-    """Wait until a process has ended, for at most `timeout` seconds; whether it has.
+def wait_for_end(process: psutil.Process, timeout: float) -> bool:
+    """Wait for at most `timeout` seconds for a process to end; returns whether it has.
 
-    A daemon's parent is init, which may be slow to reap it: a zombie has ended as well.
+    A zombie has ended, too: a daemon's parent is init, which may be slow to reap it.
     """
     waited = 0.0
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -159,39 +161,39 @@ def ended(process: psutil.Process, timeout: float) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that is free at this moment."""
+    """A TCP port on loopback that is free now."""
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
-        if is_free(port):
+        if is_free_port(port):
             return port
 
 
-def is_free(port: int) -> bool:
-    """Whether a server could listen at that TCP port on loopback, also where that has IPv6's address."""
+def is_free_port(port: int) -> bool:
+    """Whether a server could listen on that TCP port of loopback, with IPv4 and, if available, IPv6."""
     try:
-        for line in listening(port):
+        for line in listen_on(port):
             line.close()
     except OSError:
         return False
     return port > 0
 
 
-def listening(port: int) -> list[socket.socket]:
-    """Sockets that listen at that TCP port of 127.0.0.1, and of ::1 where the machine has it.
+def listen_on(port: int) -> list[socket.socket]:
+    """Sockets that listen on that TCP port of 127.0.0.1, and of ::1 if the machine has it.
 
-    Browsers try ::1 first for `localhost`: another account that listens there would answer in our name.
-    OSError when one of them is taken.
+    Browsers try ::1 first for `localhost`: another account that listens there could impersonate our server.
+    OSError if one of them is taken.
     """
-    found = [socket.create_server(("127.0.0.1", port))]
+    sockets = [socket.create_server(("127.0.0.1", port))]
     try:
-        found.append(socket.create_server(("::1", port), family=socket.AF_INET6))
+        sockets.append(socket.create_server(("::1", port), family=socket.AF_INET6))
     except OSError as error:
         if error.errno not in _NO_IPV6:
-            found[0].close()
+            sockets[0].close()
             raise
-    return found
+    return sockets
 
 
 def new_password() -> str:

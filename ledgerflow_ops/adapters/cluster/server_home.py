@@ -1,4 +1,4 @@
-"""Where our own PostgreSQL servers live: a place that the account they run as can reach."""
+"""The folder of our own PostgreSQL servers, which the account that runs them can reach."""
 
 import hashlib
 import os
@@ -10,47 +10,48 @@ from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.adapters.system.process import Account
-from ledgerflow_ops.adapters.system.server_account import reaches, server_account
+from ledgerflow_ops.adapters.system.server_account import can_reach, server_account
 
 _SHARED = Path("/var/lib/ledgerflow_ops")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerHome:
-    """A folder for servers' data, the account they run as, and the programs as that account reaches them."""
+    """A folder for the data of servers, and the account that runs them (None: ourselves)."""
 
     root: Path
     account: Account | None
 
     @property
-    def shelf(self) -> Path:
-        """Where programs of other versions are put that have been fetched."""
+    def programs_folder(self) -> Path:
+        """The folder of fetched programs of other versions."""
         return self.root / "programs"
 
-    def programs(self, wanted: Tools) -> Tools:
-        """`wanted`, or a copy of it below `root` where the account cannot reach the original.
+    def programs(self, tools: Tools) -> Tools:
+        """The given programs, or a copy of them below `root` if the account cannot reach the original.
 
-        A clone below a home folder with mode 0700 is such a case. The copy is made once per version.
+        That is so for a clone below a home folder with mode 0700. The copy is made once per version.
         """
-        if reaches(self.account, wanted.folder):
-            return wanted
-        copy = self.root / f"postgresql-{wanted.version}"
+        if can_reach(self.account, tools.folder):
+            return tools
+        copy = self.root / f"postgresql-{tools.version}"
         if not copy.exists():
             unfinished = copy.with_name(f"{copy.name}.{os.getpid()}.partial")
-            shutil.copytree(wanted.folder.parent, unfinished, symlinks=True)
+            shutil.copytree(tools.folder.parent, unfinished, symlinks=True)
             try:
                 unfinished.rename(copy)
             except OSError:  # another process was first; its copy is the same
                 shutil.rmtree(unfinished)
-        found = client_tools.at(copy / wanted.folder.name, wanted.origin)
-        return found or wanted
+        copied = client_tools.find_tools(copy / tools.folder.name, tools.origin)
+        return copied or tools
 
 
-def home_of(state_dir: Path) -> ServerHome:
-    """The lodging for this state folder, made if needed.
+def make_server_home(state_dir: Path) -> ServerHome:
+    """The server home of this state folder, created if needed.
 
-    Inside the state folder, unless we are root and the account we step down to cannot get there (it
-    may lie below /root): then below /var/lib, under a name that belongs to this state folder alone.
+    It is inside the state folder, unless we are root and the account that runs servers cannot reach it there
+    (for example below /root): then it is below /var/lib, under a name derived from the path of the state
+    folder.
     """
     account = server_account()
     with translated(state_dir):
@@ -63,8 +64,8 @@ def home_of(state_dir: Path) -> ServerHome:
     return ServerHome(root, account)
 
 
-def existing(state_dir: Path) -> ServerHome | None:
-    """The lodging of this state folder, if one was ever made; nothing is made."""
+def find_server_home(state_dir: Path) -> ServerHome | None:
+    """The server home of this state folder; None if it does not exist. Nothing is created."""
     account = server_account()
     with translated(state_dir):
         root = _root(state_dir, account)
@@ -72,6 +73,6 @@ def existing(state_dir: Path) -> ServerHome | None:
 
 
 def _root(state_dir: Path, account: Account | None) -> Path:
-    if reaches(account, state_dir):
+    if can_reach(account, state_dir):
         return state_dir / "postgres"
     return _SHARED / hashlib.sha256(os.fsencode(state_dir.resolve())).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""What a server has written into its log since a certain moment."""
+"""Reads the errors that a server has logged since a certain moment."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ _LEVEL = re.compile(r"\b(ERROR|FATAL|PANIC): ")
 
 @dataclass(frozen=True, slots=True)
 class LogMark:
-    """A place in a log file: all that stood there is before it."""
+    """A position in a log file: its end at one moment."""
 
     file: Path
     inode: int
@@ -17,7 +17,7 @@ class LogMark:
 
     @classmethod
     def now(cls, file: Path | None) -> "LogMark | None":
-        """The end of the log as it is now; None when there is no log that we may read."""
+        """The end of the log now; None if there is no log that we may read."""
         if file is None:
             return None
         try:
@@ -27,10 +27,10 @@ class LogMark:
             return None
         return cls(file, facts.st_ino, facts.st_size)
 
-    def errors(self, words: tuple[str, ...]) -> list[str]:
-        """The lines since then at level ERROR or worse that hold one of `words` (a database's name).
+    def errors(self, names: tuple[str, ...]) -> list[str]:
+        """The lines since then at level ERROR or worse that contain one of `names` (of databases).
 
-        A log that is gone by then is told as one line of it.
+        If the log cannot be read any more, the result is one line that says so.
         """
         try:
             facts = self.file.stat()
@@ -40,4 +40,4 @@ class LogMark:
                 lines = stream.read().decode("utf-8", "replace").splitlines()
         except OSError as error:
             return [f"{self.file} cannot be read any more: {error.strerror}"]
-        return [line for line in lines if _LEVEL.search(line) and any(word in line for word in words)]
+        return [line for line in lines if _LEVEL.search(line) and any(name in line for name in names)]

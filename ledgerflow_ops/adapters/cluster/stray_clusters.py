@@ -1,7 +1,8 @@
-"""What drills that died have left outside of their state folder, and servers whose data folder is gone.
+"""Finds the remains of dead drills outside of their state folder, and servers whose data directory is gone.
 
 A drill's server may have its data in memory, and has its socket in a folder with a short path. Each such
-folder holds a mark that names the lock of its drill: whose lock is held is at work, of whatever state folder.
+folder contains a mark with the path of the drill's lock: the drill is running if that lock is held, whatever
+state folder it belongs to.
 """
 
 import fcntl
@@ -20,7 +21,7 @@ from ledgerflow_ops.adapters.system.process import Account
 from ledgerflow_ops.core.errors import LedgerError
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - made exclusively, mode 0700
-"""Where Linux keeps files in memory."""
+"""The memory file system of Linux (tmpfs)."""
 SOCKETS = Path("/tmp")  # noqa: S108 - made exclusively, mode 0700
 PREFIX = "lf-"
 _MARK = "drill"
@@ -29,11 +30,8 @@ _LONGEST = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class Stray:
-    """What is left of a drill: its folders, and the process of its server where it runs (else 0).
-
-    A folder that was for a socket alone holds nothing.
-    """
+class StrayCluster:
+    """The remains of a dead drill: its folders, and the PID of its server if it still runs (else 0)."""
 
     key: str
     lock_file: Path
@@ -49,44 +47,44 @@ class Stray:
         return not self.lock_file.parent.is_dir()
 
 
-def mark(folder: Path, lock_file: Path) -> None:
-    """Leave in a folder of a drill which lock says that it is at work."""
+def mark_folder(folder: Path, lock_file: Path) -> None:
+    """Write into a folder of a drill the path of the lock that the drill holds."""
     (folder / _MARK).write_bytes(os.fsencode(lock_file.absolute()))
 
 
-def found(account: Account | None) -> list[Stray]:
-    """The drills that are not at work any more, of whatever state folder. Folders of ours are looked at."""
+def find_stray_clusters(account: Account | None) -> list[StrayCluster]:
+    """The remains of drills that do not run any more, of any state folder. Only our own folders are read."""
     owners = {os.geteuid(), account.uid if account else os.geteuid()}
     marked: dict[Path, list[Path]] = {}
-    for place in (MEMORY, SOCKETS):
-        for folder in _ours(place, owners):
-            if lock_file := _marked(folder, folder.name.removeprefix(PREFIX)):
+    for parent in (MEMORY, SOCKETS):
+        for folder in _own_folders(parent, owners):
+            if lock_file := _marked_lock(folder, folder.name.removeprefix(PREFIX)):
                 marked.setdefault(lock_file, []).append(folder)
-    for lock_file, folders in marked.items():  # what is not in memory lies beside the lock
-        beside = lock_file.with_suffix("")
-        if _marked(beside, beside.name) == lock_file:
-            folders.append(beside)
+    for lock_file, folders in marked.items():  # data that is not in memory is beside the lock
+        state_folder = lock_file.with_suffix("")
+        if _marked_lock(state_folder, state_folder.name) == lock_file:
+            folders.append(state_folder)
     return [
-        Stray(lock_file.stem, lock_file, tuple(folders), _server(folders))
+        StrayCluster(lock_file.stem, lock_file, tuple(folders), _server_process(folders))
         for lock_file, folders in sorted(marked.items())
-        if not _held(lock_file)
+        if not _is_held(lock_file)
     ]
 
 
-def homeless(account: Account | None) -> list[tuple[int, str]]:
-    """PostgreSQL servers of our account whose data folder was removed: their processes and that folder."""
+def find_servers_without_data(account: Account | None) -> list[tuple[int, str]]:
+    """PostgreSQL servers of our account whose data directory was removed: PID and path of the directory."""
     owner, servers = account.uid if account else os.geteuid(), list[tuple[int, str]]()
-    for one in psutil.process_iter():
+    for server in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            works_in = str(Path(f"/proc/{one.pid}/cwd").readlink())
-            leads = one.name() == "postgres" and "-D" in one.cmdline()
-            if leads and works_in.endswith(" (deleted)") and one.uids().real == owner:
-                servers.append((one.pid, works_in.removesuffix(" (deleted)")))
+            working_folder = str(Path(f"/proc/{server.pid}/cwd").readlink())
+            is_postmaster = server.name() == "postgres" and "-D" in server.cmdline()
+            if is_postmaster and working_folder.endswith(" (deleted)") and server.uids().real == owner:
+                servers.append((server.pid, working_folder.removesuffix(" (deleted)")))
     return servers
 
 
-def _ours(place: Path, owners: set[int]) -> Iterator[Path]:
-    with suppress(OSError), os.scandir(place) as entries:
+def _own_folders(parent: Path, owners: set[int]) -> Iterator[Path]:
+    with suppress(OSError), os.scandir(parent) as entries:
         for entry in entries:
             if _KEY.fullmatch(entry.name):
                 facts = entry.stat(follow_symlinks=False)
@@ -94,17 +92,17 @@ def _ours(place: Path, owners: set[int]) -> Iterator[Path]:
                     yield Path(entry.path)
 
 
-def _marked(folder: Path, key: str) -> Path | None:
-    """The lock that the mark in the folder of a drill names; None where nothing there can be that."""
+def _marked_lock(folder: Path, key: str) -> Path | None:
+    """The path of the lock in the mark of a drill's folder; None if there is no valid mark."""
     with suppress(LedgerError):
-        lock_file = Path(os.fsdecode(regular_files.read(folder / _MARK, _LONGEST)))
+        lock_file = Path(os.fsdecode(regular_files.read_file(folder / _MARK, _LONGEST)))
         if lock_file.is_absolute() and lock_file.name == f"{key}.lock" and "\0" not in str(lock_file):
             return lock_file
     return None
 
 
-def _held(lock_file: Path) -> bool:
-    """Whether a drill is at work; also where that cannot be found out."""
+def _is_held(lock_file: Path) -> bool:
+    """Whether the lock is held, which is assumed if that cannot be found out."""
     try:
         descriptor = os.open(lock_file, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -120,8 +118,8 @@ def _held(lock_file: Path) -> bool:
     return False
 
 
-def _server(folders: list[Path]) -> int:
-    """The process of the server whose data is in one of the folders; 0 where none runs there."""
+def _server_process(folders: list[Path]) -> int:
+    """The PID of the server whose data is in one of the folders; 0 if none runs there."""
     for folder in folders:
         with suppress(OSError, ValueError, psutil.Error):
             pid = int((folder / "data" / "postmaster.pid").read_text().split("\n", 1)[0])

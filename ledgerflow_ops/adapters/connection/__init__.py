@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: addresses, sessions, text, waits.
+"""Connections to PostgreSQL: addresses, session settings, text encodings, limits of waits.
 
-What is asked over them belongs to inspection.
+The queries about a database's contents belong to inspection.
 """

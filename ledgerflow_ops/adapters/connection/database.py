@@ -1,4 +1,4 @@
-"""A database as the tools and the driver reach it; psycopg's errors become ours here."""
+"""A database as tools and psycopg connect to it."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,316 +11,272 @@ from urllib.parse import quote, urlencode
 import psycopg
 
 from ledgerflow_ops.adapters.connection import address, poolers, session_activity, session_setup, text_codecs
-from ledgerflow_ops.adapters.connection.inactivity import Locks, Silence
-from ledgerflow_ops.adapters.connection.limited_connection import Limited
-from ledgerflow_ops.adapters.connection.session_settings import Known, Purpose, joined, options
+from ledgerflow_ops.adapters.connection.inactivity import LockWaitWatcher, StallWatcher
+from ledgerflow_ops.adapters.connection.limited_connection import LimitedConnection
+from ledgerflow_ops.adapters.connection.postgres_errors import translated
+from ledgerflow_ops.adapters.connection.session_settings import (
+    Purpose,
+    ServerFacts,
+    format_options,
+    join_options,
+)
 from ledgerflow_ops.adapters.services import socket_proxy
-from ledgerflow_ops.adapters.services.container import Inside
-from ledgerflow_ops.adapters.system.process import mask
-from ledgerflow_ops.core.errors import Denied, InUse, LedgerError, Unanswered, Unsettled
-from ledgerflow_ops.core.hints import Hint, make
-from ledgerflow_ops.core.postgres.connection_limits import BACKUP
+from ledgerflow_ops.adapters.services.container import ContainerServer
+from ledgerflow_ops.adapters.system.process import mask_secrets
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.postgres.session_activity import Limits
 from ledgerflow_ops.core.text_encodings import NO_ENCODING
 
 EVENT_TRIGGERS_OFF = 17
 """The first major version with the setting event_triggers, and with event triggers that a login fires."""
 
-Connection = Limited
+Connection = LimitedConnection
 APPLICATION = "ledgerflow_ops"
-"""What our own sessions are called."""
+"""The application_name of our sessions."""
 _LIMITS = Limits()
 _CHOICE = frozenset({"host", "hostaddr", "port", "target_session_attrs", "load_balance_hosts"})
 _TIMED_OUT = re.compile(r"timeout|connection.*(?:closed|lost)")
 _URL_PARTS = ("user", "password", "dbname", "host", "port")
-_SAYS_NO = re.compile(
-    r"FATAL: +(?:password authentication failed|no pg_hba\.conf entry|(?:database|role) .* does not exist"
-    r"|permission denied|role .* is not permitted to log in)|no password supplied"
-)
-"""What a server says that is there; another attempt hears the same. No code comes with them."""
-_FULL = re.compile(r'too many connections for (role|database) "(.*)"')
 _PASSWORD = re.compile(r"no password supplied|password authentication failed")
 _TRUST = Hint(
     "The official image trusts connections from inside the container. Put back the line "
     '"host all all 127.0.0.1/32 trust" in its pg_hba.conf, above the others, or set database_url instead.'
 )
 
-_PASSING = (
-    psycopg.errors.UndefinedTable,
-    psycopg.errors.UndefinedColumn,
-    psycopg.errors.UndefinedFunction,
-    psycopg.errors.UndefinedObject,
-    psycopg.errors.InvalidSchemaName,
-    psycopg.errors.SerializationFailure,
-    psycopg.errors.DeadlockDetected,
-)
-"""What a server says of an object that went while it was read, and of two that want the same."""
-_WENT = re.compile(
-    r"cache lookup failed|could not open relation with OID|could not find tuple|tuple concurrently"
-)
-_IN_USE = Hint(
-    "A session on it did not end within the five seconds that a server gives it. Stop the application; a "
-    "process that is stopped (SIGSTOP) must go on, or be ended. Then run it again."
-)
-_LOOK = Hint("The server's log says more. ", make("doctor"), " looks at both.")
-_CHANGED = Hint("Was something dropped or changed meanwhile? Then run it again. ", _LOOK)
-
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Where a database is. The parameters hold the password and are kept out of `repr`.
+    """How to connect to a database. The parameters hold the password and are left out of `repr`.
 
-    Those of a database `inside` a container name only it and its user: each connection makes its own way.
-    What is `known` of its server is there once it is `pinned`.
+    For a database `inside` a container they hold only database and user: each connection opens its own proxy.
+    `server_facts` are known once the database is `pinned_to` a connection.
     """
 
     parameters: Mapping[str, str] = field(repr=False)
-    inside: Inside | None = None
+    inside: ContainerServer | None = None
     limits: Limits = _LIMITS
-    known: Known | None = field(default=None, repr=False, compare=False)
+    server_facts: ServerFacts | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def of(cls, url: str, path: str) -> "Database":
-        """The database at an address in one of libpq's forms; SettingsError (naming `path`) if it is none."""
-        return cls(address.resolve(url, path))
+    def from_address(cls, url: str, path: str) -> "Database":
+        """The database at an address in one of libpq's forms; SettingsError, naming `path`, otherwise."""
+        return cls(address.resolve_address(url, path))
 
     def named(self, database: str) -> "Database":
-        """Another database of the same server; how it encodes text is not known."""
-        known = replace(self.known, encoding="") if self.known else None
-        return replace(self, parameters={**self.parameters, "dbname": database}, known=known)
+        """Another database of the same server, whose encoding is not known yet."""
+        facts = replace(self.server_facts, encoding="") if self.server_facts else None
+        return replace(self, parameters={**self.parameters, "dbname": database}, server_facts=facts)
 
-    def within(self, limits: Limits) -> "Database":
-        """The same database, whose connections wait no longer than that."""
+    def with_limits(self, limits: Limits) -> "Database":
+        """The same database with other limits for waits."""
         return replace(self, limits=limits)
 
     def as_user(self, user: str) -> "Database":
-        """The same database, reached as another user, who may set other things."""
-        return replace(self, parameters={**self.parameters, "user": user}, known=None)
+        """The same database as another user, who may set other settings."""
+        return replace(self, parameters={**self.parameters, "user": user}, server_facts=None)
 
-    def pinned(self, connection: Connection) -> "Database":
-        """The database by the one server that answered `connection`, for all that an operation starts.
+    def pinned_to(self, connection: Connection) -> "Database":
+        """The database on the one server that answered `connection`, for all programs of an operation.
 
-        Snapshots are a server's own, and of several hosts, or of a name with several addresses, each
-        program would choose for itself.
+        A snapshot exists on one server only. With several hosts, or a name with several addresses, each
+        program would otherwise choose a server for itself.
         """
-        known = getattr(connection, "known", None)
+        facts = getattr(connection, "server_facts", None)
         if self.inside:
-            return replace(self, known=known)
+            return replace(self, server_facts=facts)
         parameters = {key: value for key, value in self.parameters.items() if key not in _CHOICE}
-        answered = connection.pgconn
-        found = {"host": answered.host, "hostaddr": answered.hostaddr, "port": answered.port}
+        pgconn = connection.pgconn
+        server = {"host": pgconn.host, "hostaddr": pgconn.hostaddr, "port": pgconn.port}
         return replace(
-            self, parameters=parameters | {k: v.decode() for k, v in found.items() if v}, known=known
+            self,
+            parameters=parameters | {k: v.decode() for k, v in server.items() if v},
+            server_facts=facts,
         )
 
     @property
     def label(self) -> str:
-        """host:port/database, for people; no user, no password. In a container project/service: database."""
+        """host:port/database, without user and password; in a container `project/service: database`."""
         if self.inside:
             return f"{self.inside.container.label}: {self.parameters['dbname']}"
         host = self.parameters.get("host") or self.parameters.get("hostaddr") or "local socket"
         return f"{host}:{self.parameters.get('port', '5432')}/{self.parameters['dbname']}"
 
     def sqlalchemy_url(self) -> str:
-        """The database as SQLAlchemy writes it, for psycopg2: the bare form means psycopg 3 from 2.1 on."""
-        known = {key: value for key, value in self.parameters.items() if key not in _URL_PARTS}
+        """The URL for SQLAlchemy with psycopg2, which postgresql:// no longer means from 2.1 on."""
+        query_parameters = {key: value for key, value in self.parameters.items() if key not in _URL_PARTS}
         user, password, database = (
             quote(self.parameters.get(key, ""), safe="") for key in ("user", "password", "dbname")
         )
         account = f"{user}:{password}@" if password else f"{user}@" if user else ""
         host, port = self.parameters.get("host", ""), self.parameters["port"]
-        place = f":{port}"
+        port_part = f":{port}"
         if "," in port:
-            known["port"], place = port, ""
+            query_parameters["port"], port_part = port, ""
         if host.startswith("/") or "," in host:
-            known["host"], host = host, ""
+            query_parameters["host"], host = host, ""
         elif ":" in host:
             host = f"[{host}]"
-        query = f"?{urlencode(known, quote_via=quote)}" if known else ""  # libpq takes no + for a space
-        return f"postgresql+psycopg2://{account}{host}{place}/{database}{query}"
+        encoded = urlencode(query_parameters, quote_via=quote)  # libpq does not read + as a space
+        query = f"?{encoded}" if encoded else ""
+        return f"postgresql+psycopg2://{account}{host}{port_part}/{database}{query}"
 
     def without_event_triggers(self) -> "Database":
-        """The same database, reached so that nothing we do fires its event triggers, nor does the login.
+        """The same database, with event triggers off, including those that a login fires.
 
-        For a superuser of a server of version 17 or later: to others the setting is refused.
+        For version 17 or later, and for an account that may set event_triggers: others are refused.
         """
         options = f"{self.parameters.get('options', '')} -c event_triggers=off".strip()
         return replace(self, parameters={**self.parameters, "options": options})
 
-    def quiet(self, connection: Connection) -> "Database":
-        """`without_event_triggers` where the account that `connection` has may set that, else the same."""
+    def without_event_triggers_if_allowed(self, connection: Connection) -> "Database":
+        """`without_event_triggers` if the account of `connection` may set that, else the same database."""
         if connection.info.server_version // 10000 < EVENT_TRIGGERS_OFF:
             return self
         row = connection.execute("SELECT has_parameter_privilege('event_triggers', 'SET')").fetchone()
         return self.without_event_triggers() if row and row[0] else self
 
     def variables(self, purpose: Purpose = Purpose.READ) -> dict[str, str]:
-        """The PG* variables that lead libpq's tools here, with the session settings that `purpose` needs.
+        """The PG* variables with which libpq's tools connect here, with the session settings of `purpose`.
 
-        Everything goes through the environment: `ps` shows other users the arguments of a process.
+        Everything is passed in the environment, because `ps` shows the arguments of a process to other users.
         """
-        settings = joined([self.parameters.get("options"), options(purpose.settings(self.known))])
-        found = {**address.variables(self._whole()), "PGOPTIONS": settings, "PGAPPNAME": APPLICATION}
-        if purpose is Purpose.READ and self.known and self.known.encoding:
-            found["PGCLIENTENCODING"] = self.known.encoding
-        return {"PGCONNECT_TIMEOUT": self._timeout, **found}
+        settings = join_options(
+            [self.parameters.get("options"), format_options(purpose.settings(self.server_facts))]
+        )
+        variables = {
+            **address.pg_variables(self._parameters_with_user()),
+            "PGOPTIONS": settings,
+            "PGAPPNAME": APPLICATION,
+        }
+        if purpose is Purpose.READ and self.server_facts and self.server_facts.encoding:
+            variables["PGCLIENTENCODING"] = self.server_facts.encoding
+        return {"PGCONNECT_TIMEOUT": self._timeout, **variables}
 
     @property
     def _timeout(self) -> str:
-        """How long a connection may take, in whole seconds."""
+        """How long connecting may take, in whole seconds."""
         return str(round(self.limits.answer))
 
-    def _whole(self) -> dict[str, str]:
-        """The parameters with what libpq would fill in: its variables and ours might differ."""
-        user = {} if self.inside else {"user": address.account()}
+    def _parameters_with_user(self) -> dict[str, str]:
+        """The parameters with the user that libpq would fill in: each libpq might choose another one."""
+        user = {} if self.inside else {"user": address.os_user()}
         return {**user, **{key: value for key, value in self.parameters.items() if key != "client_encoding"}}
 
     @contextmanager
     def reached(self) -> Iterator["Database"]:
-        """The database as programs of ours reach it: in a container, for as long as the block lasts.
+        """The database as programs can connect to it: for one in a container, through a proxy during the
+        block.
 
-        What has gone wrong on the way there is told instead of the LedgerError that came of it.
+        If the proxy has failed, its error is raised instead of the LedgerError that it caused.
         """
         if self.inside is None:
             yield self
             return
-        with self.inside.way() as way:
-            parameters = {**self.parameters, "host": str(way.folder), "port": socket_proxy.PORT}
+        with self.inside.open_proxy() as proxy:
+            parameters = {**self.parameters, "host": str(proxy.folder), "port": socket_proxy.PORT}
             try:
-                yield Database(parameters, limits=self.limits, known=self.known)
+                yield Database(parameters, limits=self.limits, server_facts=self.server_facts)
             except LedgerError as error:
-                if failure := way.failure():
+                if failure := proxy.failure():
                     raise self.inside.container.failure(*failure) from None
-                if str(way.folder) not in error.message:
+                if str(proxy.folder) not in error.message:
                     raise
-                message = error.message.replace(str(way.address), self.inside.container.label)
+                message = error.message.replace(str(proxy.address), self.inside.container.label)
                 hint = _TRUST if _PASSWORD.search(message) else error.hint
                 raise type(error)(message, hint=hint) from None
 
     @contextmanager
     def connect(self, *, autocommit: bool = True) -> Iterator[Connection]:
-        """A connection under the canonical settings; every psycopg error leaves as a LedgerError.
+        """A connection with the canonical settings; every psycopg error is raised as a LedgerError.
 
-        Refused where a connection pooler does not let those settings through.
+        Refused if a connection pooler does not pass these settings on.
         """
         with (
             self.reached() as reached,
             translated(self.label),
-            reached._opened(self.label) as connection,  # noqa: SLF001 - another one of ours
-            _ended_with_us(connection),
+            reached._open_session(self.label) as connection,  # noqa: SLF001 - of the same class
+            _cancelled_on_failure(connection),
         ):
             connection.autocommit = autocommit
             yield connection
 
-    def _opened(self, label: str) -> Connection:
-        """A session that has been settled; a second one where the first was ended before it could be."""
-        address.leave_the_shell()
+    def _open_session(self, label: str) -> Connection:
+        """A session with its settings applied. A second attempt follows if a timeout ended the first."""
+        address.clear_pg_variables()
         try:
-            return self._begun(label, self.known)
+            return self._begin_session(label, self.server_facts)
         except psycopg.Error as error:
-            if self.known or not _TIMED_OUT.search(str(error)):
+            if self.server_facts or not _TIMED_OUT.search(str(error)):
                 raise
-            return self._begun(label, Known(frozenset({"transaction_timeout"}), ""))
+            return self._begin_session(label, ServerFacts(frozenset({"transaction_timeout"}), ""))
 
-    def _begun(self, label: str, known: Known | None) -> Connection:
-        name, value = session_setup.mark()
-        settings = {**Purpose.READ.settings(known), name: value}
+    def _begin_session(self, label: str, facts: ServerFacts | None) -> Connection:
+        name, value = session_setup.session_marker()
+        settings = {**Purpose.READ.settings(facts), name: value}
         parameters: dict[str, Any] = {
             "connect_timeout": self._timeout,
-            **address.ALIVE,
-            **self._whole(),
+            **address.KEEPALIVES,
+            **self._parameters_with_user(),
             "application_name": APPLICATION,
-            "options": joined([self.parameters.get("options"), options(settings)]),
-            "client_encoding": text_codecs.wire(known.encoding) if known and known.encoding else NO_ENCODING,
+            "options": join_options([self.parameters.get("options"), format_options(settings)]),
+            "client_encoding": text_codecs.wire_encoding(facts.encoding)
+            if facts and facts.encoding
+            else NO_ENCODING,
         }
         try:
-            connection = _Settled.connect(**parameters, autocommit=True)
-            self._watch(label, connection, parameters)
+            connection = _SettledConnection.connect(**parameters, autocommit=True)
+            self._set_watchers(label, connection, parameters)
         except psycopg.OperationalError as error:
-            if poolers.says_no(error):
-                raise poolers.refused(label, parameters, told=_last(error)) from None
+            if poolers.is_pooler_error(error):
+                raise poolers.pooler_refusal(
+                    label, parameters, server_message=_server_message(error)
+                ) from None
             raise
         try:
-            connection.known = session_setup.settle(connection, value, known)
-        except session_setup.NotOurs:
+            connection.server_facts = session_setup.apply_settings(connection, value, facts)
+        except session_setup.SettingsNotApplied:
             connection.close()
-            raise poolers.refused(label, parameters) from None
+            raise poolers.pooler_refusal(label, parameters) from None
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _watch(self, label: str, connection: Connection, parameters: dict[str, Any]) -> None:
-        """Have whoever waits for the server look, by another session like this one, whether it works."""
-        encoding = text_codecs.wire(text_codecs.server_encoding(connection.pgconn))
+    def _set_watchers(self, label: str, connection: Connection, parameters: dict[str, Any]) -> None:
+        """Let waits check through another session whether the server works or waits for a lock."""
+        encoding = text_codecs.wire_encoding(text_codecs.server_encoding(connection.pgconn))
         at = {**parameters, "client_encoding": encoding}
         connection.at = at
-        look = partial(session_activity.activity, at, self.limits.answer)
+        activity = partial(session_activity.current_activity, at, self.limits.answer)
         waits = partial(session_activity.lock_waits, at, self.limits.answer)
-        connection.watchers = (Silence(label, self.limits.stall, look), Locks(self.limits.lock, waits))
+        connection.watchers = (
+            StallWatcher(label, self.limits.stall, activity),
+            LockWaitWatcher(self.limits.lock, waits),
+        )
 
 
-class _Settled(Connection):
-    """A connection with what its server has told when it was opened."""
+class _SettledConnection(Connection):
+    """A connection with the facts that its server reported when it was opened."""
 
-    known: Known | None = None
+    server_facts: ServerFacts | None = None
 
 
-def _last(error: BaseException) -> str:
-    """What the other side said, without the words that libpq puts before it."""
-    return "it says " + mask(str(error)).strip().rpartition("FATAL: ")[2].strip().splitlines()[0]
+def _server_message(error: BaseException) -> str:
+    """The message of the server or pooler, without libpq's prefix."""
+    return "it reports " + mask_secrets(str(error)).strip().rpartition("FATAL: ")[2].strip().splitlines()[0]
 
 
 @contextmanager
-def _ended_with_us(connection: Connection) -> Iterator[None]:
-    """Where the block fails or is interrupted, the server is told to end what it does for us.
+def _cancelled_on_failure(connection: Connection) -> Iterator[None]:
+    """If the block fails or is interrupted, ask the server to cancel our statement, and close the session.
 
-    It would go on without us, and wait for a lock as long as that is held. Its answer is not waited for, not
-    that to a rollback either: a server that hangs gives none, and the end of the session is one.
+    Otherwise the server would go on, and might wait for a lock for a long time. We do not wait for its
+    answer, not even to a ROLLBACK: a server that hangs does not answer, and the end of the session rolls
+    back.
     """
     try:
         yield
     except BaseException:
         connection.leave()
         raise
-
-
-@contextmanager
-def translated(label: str) -> Iterator[None]:
-    """psycopg's errors as LedgerErrors that name the database and hold no secret."""
-    try:
-        yield
-    except psycopg.errors.ConnectionTimeout as error:
-        raise Unanswered(f"{label}: {mask(str(error)).strip()}", hint=_unreached(str(error))) from None
-    except psycopg.errors.ObjectInUse as error:
-        raise InUse(f"{label}: {mask(str(error)).strip()}", hint=_IN_USE) from None
-    except psycopg.OperationalError as error:
-        kind = Denied if _SAYS_NO.search(str(error)) else LedgerError
-        raise kind(f"{label}: {mask(str(error)).strip()}", hint=_unreached(str(error))) from None
-    except _PASSING as error:
-        raise Unsettled(f"{label}: {mask(str(error)).strip()}", hint=_CHANGED) from None
-    except psycopg.errors.InternalError as error:
-        kind = Unsettled if _WENT.search(str(error)) else LedgerError
-        hint = _CHANGED if kind is Unsettled else _LOOK
-        raise kind(f"{label}: {mask(str(error)).strip()}", hint=hint) from None
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise Denied(
-            f"{label}: {mask(str(error)).strip()}",
-            hint=Hint(
-                "The account needs to read every table and sequence: GRANT pg_read_all_data TO it, "
-                "and BYPASSRLS where row-level security is on."
-            ),
-        ) from None
-    except psycopg.Error as error:
-        raise LedgerError(f"{label}: {mask(str(error)).strip()}", hint=_LOOK) from None
-
-
-def _unreached(error: str) -> Hint:
-    """What to do about a connection that failed."""
-    if full := _FULL.search(error):
-        limit = f'ALTER {full[1].upper()} "{full[2]}" CONNECTION LIMIT {BACKUP};'
-        return Hint(f"{limit} is what a backup needs, beside the connections of others.")
-    hangs = " A server that is stopped (SIGSTOP) or hangs must go on first." if "timeout" in error else ""
-    return Hint(
-        "Is the server running and the URL right? ", make("doctor"), f" tries every connection.{hangs}"
-    )

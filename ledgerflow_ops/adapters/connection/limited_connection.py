@@ -1,4 +1,4 @@
-"""A connection whose waits are limited, and end at once for whoever is interrupted."""
+"""A psycopg connection whose waits are limited, and end at once when we are interrupted."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,29 +14,29 @@ from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.postgres.session_activity import Watcher
 
 _TICK = 1.0
-"""After so many seconds without an answer a wait is watched; psycopg itself sees signals sooner."""
+"""Seconds without an answer after which the watchers are called; psycopg itself handles signals sooner."""
 _CANCEL_SECONDS = 2.0
 Result = TypeVar("Result")
 
 
-class Limited(psycopg.Connection[Any]):
-    """A connection that does not wait without end for a server that hangs.
+class LimitedConnection(psycopg.Connection[Any]):
+    """A connection that does not wait for ever for a server that hangs.
 
-    Nor does it, when it is interrupted, for the server to agree: it asks it to cancel, and closes.
+    When it is interrupted, it asks the server to cancel and closes, without waiting for the answer.
     """
 
     at: Mapping[str, str] = {}
-    """What it was made from, to make another that looks at it."""
+    """The parameters it was opened with, for another connection that observes this one."""
     watchers: tuple[Watcher, ...] = ()
     ending = False
-    """Set, from another thread, to have whoever waits give up."""
+    """Set by another thread to make a wait give up with TimeoutError."""
 
     def at_most(self, seconds: float) -> None:
-        """Have every single wait end with TimeoutError after so long."""
-        self.watchers = (_AtMost(seconds),)
+        """Make every single wait end with TimeoutError after so many seconds."""
+        self.watchers = (_WaitLimit(seconds),)
 
     def wait(self, gen: PQGen[Result], interval: float = 0.1, timeout: float | None = None) -> Result:
-        """As psycopg's, for at most as long as the watchers let it."""
+        """As psycopg's `wait`, for at most as long as the watchers allow."""
         try:
             if timeout is not None:
                 return waiting.wait(gen, self.pgconn.socket, interval=interval, timeout=timeout)
@@ -48,7 +48,7 @@ class Limited(psycopg.Connection[Any]):
             raise
 
     def leave(self) -> None:
-        """Have the server end what it does for us, if it can be told within seconds, and close."""
+        """Ask the server to cancel our statement, for at most two seconds, and close the connection."""
         if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
             with suppress(psycopg.Error):
                 self.cancel_safe(timeout=_CANCEL_SECONDS)
@@ -64,18 +64,18 @@ class Limited(psycopg.Connection[Any]):
         return waiting.wait(self._resumed(gen), self.pgconn.socket, interval=interval)
 
     def _resumed(self, gen: PQGen[Result]) -> PQGen[Result]:
-        """What is left of `gen`, each vain wait for it told to the watchers."""
+        """The rest of `gen`; after each step the watchers are told whether something came."""
         try:
-            wanted = gen.send(waiting.READY_NONE)
+            waits_for = gen.send(waiting.READY_NONE)
             while True:
-                ready = yield wanted
-                self._tell(came=bool(ready))
-                wanted = gen.send(ready)
+                ready = yield waits_for
+                self._notify(came=bool(ready))
+                waits_for = gen.send(ready)
         except StopIteration as ended:
             result: Result = ended.value
             return result
 
-    def _tell(self, *, came: bool) -> None:
+    def _notify(self, *, came: bool) -> None:
         if self.ending:
             raise TimeoutError("asked to end")
         for watcher in self.watchers:
@@ -85,15 +85,15 @@ class Limited(psycopg.Connection[Any]):
                 watcher.tick()
 
 
-class _AtMost:
-    """A watcher for waits that must be short."""
+class _WaitLimit:
+    """A watcher that ends a wait with TimeoutError after so many seconds."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds, self._since = seconds, clock.awake()
+        self._seconds, self._since = seconds, clock.monotonic()
 
     def heard(self) -> None:
-        self._since = clock.awake()
+        self._since = clock.monotonic()
 
     def tick(self) -> None:
-        if clock.awake() - self._since > self._seconds:
+        if clock.monotonic() - self._since > self._seconds:
             raise TimeoutError(f"no answer within {self._seconds:.0f} s")

@@ -1,4 +1,4 @@
-"""Says to a server what is no text in the encoding of its databases: names of bytes, as they are."""
+"""Sends statements whose names are not valid text in the encoding of the databases, byte by byte."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -13,24 +13,27 @@ _NAME = "ledgerflow_bytes_"
 _MAKE = "CREATE DATABASE {} TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
 
 
-def rendered(part: sql.Composable, codec: str) -> bytes:
-    """A statement as bytes, its names and words by `encodings.encode`: psycopg would take them for text."""
+def render_bytes(part: sql.Composable, codec: str) -> bytes:
+    """A statement as bytes, its names and literals encoded by `text_encodings.encode`."""
     if isinstance(part, sql.Composed):
-        return b"".join(rendered(one, codec) for one in part)
-    held = part._obj  # noqa: SLF001 - psycopg has no other way to what it holds
+        return b"".join(render_bytes(part_, codec) for part_ in part)
+    content = part._obj  # noqa: SLF001 - psycopg has no public access to it
     if isinstance(part, sql.Identifier):
-        return b".".join(b'"' + text_encodings.encode(one, codec).replace(b'"', b'""') + b'"' for one in held)
-    if isinstance(part, sql.Literal) and isinstance(held, str):
-        return b"'" + text_encodings.encode(held, codec).replace(b"'", b"''") + b"'"
-    return text_encodings.encode(held, codec) if isinstance(part, sql.SQL) else part.as_bytes(None)
+        return b".".join(
+            b'"' + text_encodings.encode(part_, codec).replace(b'"', b'""') + b'"' for part_ in content
+        )
+    if isinstance(part, sql.Literal) and isinstance(content, str):
+        return b"'" + text_encodings.encode(content, codec).replace(b"'", b"''") + b"'"
+    return text_encodings.encode(content, codec) if isinstance(part, sql.SQL) else part.as_bytes(None)
 
 
 @contextmanager
-def speaking(server: Database, statements: Sequence[bytes]) -> Iterator[Connection]:
-    """A session in which these statements can be said, about what all databases of the server share.
+def raw_session(server: Database, statements: Sequence[bytes]) -> Iterator[Connection]:
+    """A session in which these statements about shared objects (databases, roles) can be executed.
 
-    A database takes only text in its own encoding. Where a statement is more than ASCII, the session is in a
-    database without an encoding, made for it and dropped with the block: it takes every byte as it is.
+    A database accepts only text in its own encoding. If a statement is not ASCII, the session is in a
+    database with the encoding SQL_ASCII, which accepts every byte; it is created for the block and dropped
+    after it.
     """
     if all(statement.isascii() for statement in statements):
         with server.connect() as connection:

@@ -1,4 +1,4 @@
-"""Looks at a server's sessions and at programs of ours, through a connection that never waits long."""
+"""Reads what a server's sessions and our programs do, through a connection that never waits long."""
 
 import contextlib
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from ledgerflow_ops.adapters.connection import text_codecs
-from ledgerflow_ops.adapters.connection.limited_connection import Limited
+from ledgerflow_ops.adapters.connection.limited_connection import LimitedConnection
 from ledgerflow_ops.core.postgres.session_activity import (
     Activity,
     Blocker,
@@ -53,53 +53,55 @@ _WAITS = """
 _STATUS = "SELECT pg_read_file(format('/proc/%%s/status', %s::int), 0, 4000, true)"
 
 
-def activity(parameters: Mapping[str, str], seconds: float, started: Iterable[int] = ()) -> Activity:
-    """What our sessions in the database and the programs `started` here, with all theirs, do now.
+def current_activity(parameters: Mapping[str, str], seconds: float, started: Iterable[int] = ()) -> Activity:
+    """The current activity of our sessions in the database and of the programs `started` with their children.
 
-    Everything that the server is asked it has so many seconds to answer.
+    The server has `seconds` to answer each query; `silent` or `unsure` is set in the result if it does not.
     """
-    here = tuple(_programs(started))
+    programs = tuple(_programs(started))
     try:
-        with _asking(parameters, seconds) as connection:
-            return Activity(tuple(_sessions(connection, local=_is_local(parameters))), here)
+        with _connect_limited(parameters, seconds) as connection:
+            return Activity(tuple(_sessions(connection, local=_is_local(parameters))), programs)
     except (psycopg.errors.ConnectionTimeout, TimeoutError) as error:
-        return Activity((), here, silent=str(error))
+        return Activity((), programs, silent=str(error))
     except psycopg.Error:
-        return Activity((), here, unsure=True)
+        return Activity((), programs, unsure=True)
 
 
 def lock_waits(parameters: Mapping[str, str], seconds: float) -> tuple[LockWait, ...]:
-    """Which of our sessions wait for locks now, and for whom; nothing where that cannot be seen."""
+    """Our sessions that wait for locks now, with the sessions that block them; empty on an error."""
     try:
-        with _asking(parameters, seconds) as connection:
-            return lock_waits_now(connection)
+        with _connect_limited(parameters, seconds) as connection:
+            return read_lock_waits(connection)
     except (psycopg.Error, TimeoutError):
         return ()
 
 
-def lock_waits_now(connection: Limited) -> tuple[LockWait, ...]:
-    """As `lock_waits`, through a connection that is open: for an instant that matters."""
+def read_lock_waits(connection: LimitedConnection) -> tuple[LockWait, ...]:
+    """As `lock_waits`, through an open connection, without the delay of connecting."""
     connection.execute("SELECT pg_stat_clear_snapshot()")
     rows = connection.execute(_WAITS).fetchall()
-    found: dict[tuple[int, str], list[Blocker]] = {}
-    for pid, relation, other, user, application, state, since, query, for_us in rows:
-        blockers = found.setdefault((pid, relation), [])
-        if other is not None:
-            words = statement_words(query)
-            blockers.append(Blocker(other, user, application, state, since, words, for_us))
-    return tuple(LockWait(pid, relation, tuple(blockers)) for (pid, relation), blockers in found.items())
+    blockers_of: dict[tuple[int, str], list[Blocker]] = {}
+    for pid, relation, blocker_pid, user, application, state, since, query, for_us in rows:
+        blockers = blockers_of.setdefault((pid, relation), [])
+        if blocker_pid is not None:
+            statement = statement_words(query)
+            blockers.append(Blocker(blocker_pid, user, application, state, since, statement, for_us))
+    return tuple(
+        LockWait(pid, relation, tuple(blockers)) for (pid, relation), blockers in blockers_of.items()
+    )
 
 
-def _asking(parameters: Mapping[str, str], seconds: float) -> Limited:
-    """A connection that answers within seconds or ends in TimeoutError or psycopg's ConnectionTimeout."""
-    known = {**parameters, "connect_timeout": str(round(seconds)), "application_name": _NAME}
-    connection = Limited.connect(**known, autocommit=True)  # type: ignore[arg-type]
+def _connect_limited(parameters: Mapping[str, str], seconds: float) -> LimitedConnection:
+    """A connection whose waits end after `seconds` with TimeoutError or psycopg's ConnectionTimeout."""
+    full_parameters = {**parameters, "connect_timeout": str(round(seconds)), "application_name": _NAME}
+    connection = LimitedConnection.connect(**full_parameters, autocommit=True)  # type: ignore[arg-type]
     connection.at_most(seconds)
-    text_codecs.adapt(connection, text_codecs.server_encoding(connection.pgconn))
+    text_codecs.register_text_codec(connection, text_codecs.server_encoding(connection.pgconn))
     return connection
 
 
-def _sessions(connection: Limited, *, local: bool) -> Iterable[Session]:
+def _sessions(connection: LimitedConnection, *, local: bool) -> Iterable[Session]:
     rows = connection.execute(_SESSIONS).fetchall()
     marks = _progress(connection) if any(row[1] == "active" for row in rows) else {}
     for pid, state, wait, event, begun, changed in rows:
@@ -108,19 +110,19 @@ def _sessions(connection: Limited, *, local: bool) -> Iterable[Session]:
         yield Session(pid, state, wait, event, (begun, changed, *marks.get(pid, ())), process)
 
 
-def _progress(connection: Limited) -> dict[int, list[str]]:
+def _progress(connection: LimitedConnection) -> dict[int, list[str]]:
     """The rows of all pg_stat_progress_* views, by process."""
-    found: dict[int, list[str]] = {}
+    rows_by_pid: dict[int, list[str]] = {}
     for (view,) in connection.execute(_MARKS).fetchall():
         query = sql.SQL("SELECT pid, v::text FROM pg_catalog.{} AS v").format(sql.Identifier(view))
         with contextlib.suppress(psycopg.DatabaseError):
             for pid, row in connection.execute(query):
-                found.setdefault(pid, []).append(row)
-    return found
+                rows_by_pid.setdefault(pid, []).append(row)
+    return rows_by_pid
 
 
-def _process(connection: Limited, pid: int, *, local: bool) -> tuple[str, ...]:
-    """The state and the switches of a server's process: by the server, or by this machine if it is here."""
+def _process(connection: LimitedConnection, pid: int, *, local: bool) -> tuple[str, ...]:
+    """The state and context switches of a server process: read by the server, or here if it is local."""
     with contextlib.suppress(psycopg.DatabaseError, UnicodeError):
         row = connection.execute(_STATUS, [pid]).fetchone()
         if row and row[0]:
@@ -136,7 +138,7 @@ def _process(connection: Limited, pid: int, *, local: bool) -> tuple[str, ...]:
 
 
 def _state(status: str) -> tuple[str, ...]:
-    """The letter and the two counts of switches in the text of /proc/PID/status."""
+    """The state letter and the two counts of context switches in the text of /proc/PID/status (proc(5))."""
     lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
     if "State" not in lines:
         return ()
@@ -146,19 +148,24 @@ def _state(status: str) -> tuple[str, ...]:
     return (lines["State"].strip()[:1], *counts)
 
 
-def programs(roots: Iterable[int]) -> Activity:
-    """What programs of ours do that reach no server."""
+def program_activity(roots: Iterable[int]) -> Activity:
+    """The current activity of our programs that have no server."""
     return Activity((), tuple(_programs(roots)))
 
 
 def _programs(roots: Iterable[int]) -> Iterable[Program]:
-    """The programs with all that they have started. A letter is all that psutil's words begin with."""
+    """The programs with all their children. The state is a letter, as in /proc."""
     for root in roots:
         with contextlib.suppress(psutil.Error):
-            found = psutil.Process(root)
-            for one in (found, *found.children(recursive=True)):
-                times = one.cpu_times()
-                yield Program(one.pid, one.name(), _LETTERS.get(one.status(), "S"), times.user + times.system)
+            program = psutil.Process(root)
+            for process in (program, *program.children(recursive=True)):
+                times = process.cpu_times()
+                yield Program(
+                    process.pid,
+                    process.name(),
+                    _LETTERS.get(process.status(), "S"),
+                    times.user + times.system,
+                )
 
 
 _LETTERS = {

@@ -1,4 +1,4 @@
-"""The settings of our own sessions: what would change the text of values, what a script does, or its end."""
+"""The settings of our sessions on which the text of values and the effect of scripts depend."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ _ENDLESS = {
     "idle_in_transaction_session_timeout": "0",
     "idle_session_timeout": "0",
 }
-"""What would end a session or a statement of ours: every server that is backed up knows these."""
+"""Timeouts that would end our sessions or statements. Every supported server knows these settings."""
 
 _WRITING = {
     "default_transaction_read_only": "off",
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",
 }
-"""What a transaction is when it does not say so itself."""
+"""The properties of a transaction that does not set them itself."""
 
 _PARSING = {
     "standard_conforming_strings": "on",
@@ -35,7 +35,7 @@ _PARSING = {
     "local_preload_libraries": "",
     "quote_all_identifiers": "off",
 }
-"""How statements and values are read and written: the same for who dumps and for who loads."""
+"""How statements and values are parsed and written: the same for dumping and for loading."""
 
 CANONICAL = {
     "search_path": "",
@@ -46,12 +46,12 @@ CANONICAL = {
     "xmlbinary": "base64",
     "synchronize_seqscans": "off",
     "row_security": "off",
-    "work_mem": "16384",  # kB: a small temp_file_limit must not end what we ask
+    "work_mem": "16384",  # kB: fewer temporary files, which a small temp_file_limit would forbid
     **_PARSING,
     **_WRITING,
     **_ENDLESS,
 }
-"""The settings under which the text of values is compared, in the source and in the copy."""
+"""The settings under which the text of values is compared, in the source and in the restored copy."""
 
 LOADING = {
     "default_tablespace": "",
@@ -59,8 +59,9 @@ LOADING = {
     **_WRITING,
     **_ENDLESS,
 }
-"""The settings of who loads an archive. No search_path: the scripts of some extensions (PostGIS) rely on the
-server's own. No TimeZone and no DateStyle: CHECK constraints may rely on the database's."""
+"""The settings for loading an archive. search_path is left out: the scripts of some extensions (PostGIS) rely
+on the server's value. TimeZone and DateStyle are left out: CHECK constraints may rely on the database's
+values."""
 
 
 _NEWER = {
@@ -69,8 +70,8 @@ _NEWER = {
     "restrict_nonsystem_relation_kind": "",
     "icu_validation_level": "warning",
 }
-"""What only some servers know: 17, 16, 17 and late minor releases of others, 16. The others refuse a session
-that names one of these when it begins."""
+"""Settings that only some versions know: from 17, from 16, from 17 and late minor releases of others, from
+16. Other servers refuse a session that sets one of these in its startup options."""
 
 _PRIVILEGED = {
     "zero_damaged_pages": "off",
@@ -81,44 +82,46 @@ _PRIVILEGED = {
     "lc_messages": "C",
     "role": "none",
 }
-"""What only a superuser may set, and is for us to set where we are one. With zero_damaged_pages the server
-would leave out rows without a word. As another role we could do less than a superuser can."""
+"""Settings that only a superuser may set, and that we set if we are one. With zero_damaged_pages the server
+would silently leave out rows. With another `role` we would not have a superuser's rights."""
 
 LISTED = (*_NEWER, *_PRIVILEGED)
-"""The settings that not every server knows, or not every account may set."""
+"""The settings that not every server knows or not every account may set."""
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What a server has said of itself: which of the `LISTED` our account may set there, and how it encodes
-    the text of the database; empty where that is not known."""
+class ServerFacts:
+    """What a server has reported: which of the `LISTED` settings our account may set, and the encoding of the
+    database (empty if not known)."""
 
     settable: frozenset[str]
     encoding: str
 
 
 class Purpose(Enum):
-    """What a session is for: each has its own settings."""
+    """The purpose of a session, which determines its settings."""
 
     READ = "read"
     LOAD = "load"
 
-    def settings(self, known: Known | None = None) -> dict[str, str]:
-        """The settings that a session begins with; of a server that is not known yet, what all take."""
+    def settings(self, facts: ServerFacts | None = None) -> dict[str, str]:
+        """The settings of a session; without `facts` only those that every server accepts."""
         common = CANONICAL if self is Purpose.READ else LOADING
-        if known is None:
+        if facts is None:
             return dict(common)
-        more = {name: value for name, value in {**_NEWER, **_PRIVILEGED}.items() if name in known.settable}
-        return {**common, **more}
+        optional = {
+            name: value for name, value in {**_NEWER, **_PRIVILEGED}.items() if name in facts.settable
+        }
+        return {**common, **optional}
 
 
-def options(settings: Mapping[str, str]) -> str:
-    """The settings in the form of libpq's `options`, where a space within a value needs a backslash."""
+def format_options(settings: Mapping[str, str]) -> str:
+    """The settings in the form of libpq's parameter `options`, in which a backslash escapes a space."""
     return " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
 
 
-def joined(parts: Iterable[str | None]) -> str:
-    """Several values of `options` as one; the later ones win."""
+def join_options(parts: Iterable[str | None]) -> str:
+    """Several values of `options` joined to one; the last value of a setting wins."""
     return " ".join(part for part in parts if part)
 
 

@@ -1,4 +1,4 @@
-"""Looks at what a new session really is, and makes it what it should be, before anything relies on it."""
+"""Checks the settings of a new session, and corrects them before anything relies on them."""
 
 import secrets
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import psycopg
 
 from ledgerflow_ops.adapters.connection import session_settings, text_codecs
-from ledgerflow_ops.adapters.connection.session_settings import Known, Purpose
+from ledgerflow_ops.adapters.connection.session_settings import Purpose, ServerFacts
 
 _MARK = "ledgerflow.session"
-_LOOK = """
+_SESSION_STATE = """
     SELECT s.name::text, s.setting, s.context FROM pg_catalog.pg_settings s WHERE s.name = ANY (%s::text[])
     UNION ALL SELECT ' mark', pg_catalog.current_setting(%s, true), ''
     UNION ALL SELECT ' superuser', pg_catalog.current_setting('is_superuser'), ''
@@ -21,49 +21,52 @@ _SET = """
 """
 
 
-class NotOurs(Exception):
-    """The session has not been begun as we had asked for: something between us and the server has its own."""
+class SettingsNotApplied(Exception):
+    """The session did not get our startup options: a pooler between us and the server replaced them."""
 
 
-def mark() -> tuple[str, str]:
-    """A setting of ours with a value of its own, for the options that a session begins with.
+def session_marker() -> tuple[str, str]:
+    """A custom setting with a random value, to be added to the startup options of a session.
 
-    Values that are as they should be may be so by chance; this one is there only if the options arrived.
+    Other settings may have the right value by chance; this one has it only if the options have arrived.
     """
     return _MARK, secrets.token_hex(8)
 
 
-def settle(connection: psycopg.Connection[Any], expected: str, known: Known | None) -> Known:
-    """Give the session its encoding and the settings it could not begin with; what the server has told.
+def apply_settings(
+    connection: psycopg.Connection[Any], expected: str, facts: ServerFacts | None
+) -> ServerFacts:
+    """Set the session's encoding and the settings that were not in its startup options; returns the server's
+    facts.
 
-    `expected` is the value of its mark; NotOurs where it has another one.
+    `expected` is the value of the `session_marker`; SettingsNotApplied if the session has another value.
     """
     encoding = text_codecs.server_encoding(connection.pgconn)
-    text_codecs.adapt(connection, encoding)
-    wanted = Purpose.READ.settings(known)
-    rows = connection.execute(_LOOK, [[*wanted, *session_settings.LISTED], _MARK]).fetchall()
-    found = {name: (value, context) for name, value, context in rows}
-    if found[" mark"][0] != expected:
-        raise NotOurs
-    settled = Known(_settable(found), encoding)
+    text_codecs.register_text_codec(connection, encoding)
+    canonical = Purpose.READ.settings(facts)
+    rows = connection.execute(_SESSION_STATE, [[*canonical, *session_settings.LISTED], _MARK]).fetchall()
+    current = {name: (value, context) for name, value, context in rows}
+    if current[" mark"][0] != expected:
+        raise SettingsNotApplied
+    new_facts = ServerFacts(_settable(current), encoding)
     missing = {
         name: value
-        for name, value in Purpose.READ.settings(settled).items()
-        if found.get(name, (value,))[0] != value
+        for name, value in Purpose.READ.settings(new_facts).items()
+        if current.get(name, (value,))[0] != value
     }
-    if "role" in settled.settable and found[" superuser"][0] != "on":
+    if "role" in new_facts.settable and current[" superuser"][0] != "on":
         connection.execute("SET ROLE NONE")  # before what only a superuser may set
-    wire = text_codecs.wire(encoding)
+    wire = text_codecs.wire_encoding(encoding)
     if (connection.pgconn.parameter_status(b"client_encoding") or b"").decode() != wire:
         missing["client_encoding"] = wire
     if missing:
         connection.execute(_SET, [list(missing), list(missing.values())])
-    return settled
+    return new_facts
 
 
-def _settable(found: dict[str, tuple[str, str]]) -> frozenset[str]:
-    superuser = found.get(" session", ("false",))[0] == "true"
-    named = {name for name, (_, context) in found.items() if context == "user"}
+def _settable(current: dict[str, tuple[str, str]]) -> frozenset[str]:
+    superuser = current.get(" session", ("false",))[0] == "true"
+    named = {name for name, (_, context) in current.items() if context == "user"}
     if superuser:
-        named |= {name for name, (_, context) in found.items() if context == "superuser"} | {"role"}
+        named |= {name for name, (_, context) in current.items() if context == "superuser"} | {"role"}
     return frozenset(named & set(session_settings.LISTED))

@@ -1,4 +1,4 @@
-"""How psycopg reads and writes text on a connection of ours: byte by byte as the database has it."""
+"""Makes psycopg read and write text on our connections byte by byte as the database stores it."""
 
 from functools import cache
 from typing import Any
@@ -13,50 +13,50 @@ from ledgerflow_ops.core import text_encodings
 
 _TEXT = ("text", "varchar", "bpchar", "name", '"char"')
 _UNKNOWN = 0
-"""What psycopg reads every type as that it has no loader for."""
+"""The OID under which psycopg registers the loader for types that have none."""
 
 
-def wire(encoding: str) -> str:
-    """The client encoding in which the server sends the bytes of a database as they are.
+def wire_encoding(encoding: str) -> str:
+    """The client encoding with which the server sends the bytes of a database unchanged.
 
-    That is the database's own. psycopg has to know its codec; where it does not, nothing is converted either,
-    and what it writes itself is ASCII. A database without an encoding takes every byte as LATIN1.
+    It is the database's own encoding, if psycopg knows a codec for it, and otherwise SQL_ASCII, with which
+    the server converts nothing either. For a database with SQL_ASCII it is LATIN1, which maps every byte.
     """
     if encoding == text_encodings.NO_ENCODING:
         return "LATIN1"
     return text_encodings.NO_ENCODING if encoding in ("MULE_INTERNAL", "EUC_TW") else encoding
 
 
-def adapt(connection: psycopg.Connection[Any], encoding: str) -> None:
-    """Read text from the connection as `encodings.decode` does, and write it as `encodings.encode` does."""
+def register_text_codec(connection: psycopg.Connection[Any], encoding: str) -> None:
+    """Read text from the connection by `text_encodings.decode`, and write it by `text_encodings.encode`."""
     codec = text_encodings.codec(encoding)
     for name in _TEXT:
         connection.adapters.register_loader(name, _loader(codec))
     connection.adapters.register_loader(_UNKNOWN, _loader(codec))
-    if codec != "utf-8":  # a server refuses what is not UTF-8 where it expects that
+    if codec != "utf-8":  # a server with UTF-8 refuses invalid UTF-8 anyway
         connection.adapters.register_dumper(str, _dumper(codec))
 
 
 @cache
-def _loader(used: str) -> type[Loader]:
+def _loader(codec: str) -> type[Loader]:
     class Text(Loader):
         def load(self, data: Buffer) -> str:
-            return text_encodings.decode(data, used)
+            return text_encodings.decode(data, codec)
 
     return Text
 
 
 @cache
-def _dumper(used: str) -> type[Dumper]:
+def _dumper(codec: str) -> type[Dumper]:
     class Text(Dumper):
         def dump(self, obj: str) -> bytes:
-            return text_encodings.encode(obj, used)
+            return text_encodings.encode(obj, codec)
 
     return Text
 
 
 class Identifier(sql.Identifier):
-    """A name, sent as the bytes that it was read from."""
+    """An identifier, sent as the bytes that it was read from."""
 
     def as_bytes(self, context: AdaptContext | None = None) -> bytes:
         codec = _codec(context)
@@ -66,9 +66,9 @@ class Identifier(sql.Identifier):
 
 
 class Fragment(sql.SQL):
-    """A piece of SQL that the server has written itself, sent as the bytes that it was read from."""
+    """A piece of SQL that the server itself has generated, sent as the bytes that it was read from."""
 
-    def __init__(self, text: Any) -> None:  # psycopg's own is for literals alone
+    def __init__(self, text: Any) -> None:  # psycopg's constructor accepts only literals
         super().__init__(text)
 
     def as_bytes(self, context: AdaptContext | None = None) -> bytes:
@@ -81,5 +81,5 @@ def _codec(context: AdaptContext | None) -> str:
 
 
 def server_encoding(connection: PGconn) -> str:
-    """The encoding of the database that a connection is in, as PostgreSQL calls it."""
+    """The encoding of a connection's database, by PostgreSQL's name."""
     return (connection.parameter_status(b"server_encoding") or b"UTF8").decode()

@@ -1,1 +1,1 @@
-"""Runs pg_dump and reads archives. Loading one belongs to load."""
+"""Runs pg_dump and reads its archives. Restoring an archive belongs to load."""

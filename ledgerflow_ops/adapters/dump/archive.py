@@ -1,4 +1,4 @@
-"""pg_dump's archives: written in one pass that decodes and reads them; listed, read."""
+"""pg_dump's archives: written and decoded in one pass, listed and read."""
 
 import hashlib
 import re
@@ -10,10 +10,10 @@ from typing import Protocol
 
 from ledgerflow_ops.adapters.connection import session_activity
 from ledgerflow_ops.adapters.connection.database import Database
-from ledgerflow_ops.adapters.connection.inactivity import Silence
+from ledgerflow_ops.adapters.connection.inactivity import StallWatcher
 from ledgerflow_ops.adapters.dump.client import Client
-from ledgerflow_ops.adapters.dump.copy_decoder import CHUNK, DAMAGED, Decoder
-from ledgerflow_ops.adapters.dump.dump_process import Dumper, dumper, failed
+from ledgerflow_ops.adapters.dump.copy_decoder import CHUNK, DAMAGED, ArchiveDecoder
+from ledgerflow_ops.adapters.dump.dump_process import DumpProcess, dump_error, running_dump
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.adapters.storage.stored_file import StoredReader
 from ledgerflow_ops.adapters.system import process
@@ -27,84 +27,86 @@ from ledgerflow_ops.core.postgres.session_activity import NOBODY, Limits, Watche
 _STALL = Limits().stall
 
 _NOT_THE_ARCHIVE = re.compile("Cannot allocate memory|Input/output error|Too many open files")
-"""What the system says through a program of what is not in the archive (strerror, in the C locale)."""
+"""System errors in a program's output that are not caused by the archive (strerror, in the C locale)."""
 
 Moved = Callable[[int], None]
 
 
-class Into(Protocol):
-    """What an archive is written into."""
+class ArchiveSink(Protocol):
+    """The target of an archive's bytes."""
 
     def write(self, data: bytes, /) -> object:
-        """Take all of the next bytes."""
+        """Write all of the next bytes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Streamed:
-    """What one pass over an archive found, its size in bytes, and what pg_dump said, without secrets."""
+class StreamedArchive:
+    """One pass over an archive: size in bytes, contents, and pg_dump's messages without secrets."""
 
     size: int
     contents: Contents
-    said: str = ""
+    messages: str = ""
 
 
 def dump(
     client: Client,
     snapshot_id: str,
     compression: str,
-    into: Into,
+    sink: ArchiveSink,
     moved: Moved,
     without: Sequence[QualifiedName] = (),
-) -> Streamed:
-    """Run pg_dump once and write its archive into `into`, as `stream` does.
+) -> StreamedArchive:
+    """Run pg_dump once and write its archive into `sink`, as `stream_archive` does.
 
     The data of the tables and sequences in `without` is left out.
     """
-    with dumper(client, archive_options(compression, without), snapshot_id, Limits().lock) as dump:
-        return stream(client.tools, dump, into, moved, lambda _decoder: NOBODY)
+    with running_dump(client, archive_options(compression, without), snapshot_id, Limits().lock) as dump:
+        return stream_archive(client.tools, dump, sink, moved, lambda _decoder: NOBODY)
 
 
 def archive_options(
     compression: str, without: Sequence[QualifiedName] = (), *, through_roots: bool = False
 ) -> list[str]:
-    """What pg_dump is asked for to write an archive, `without` the data of these tables and sequences.
+    """The options of pg_dump for an archive, `without` the data of these tables and sequences.
 
-    `through_roots`: partitions are to be loaded through the table that they are partitions of.
+    `through_roots`: load partitions through their root table (--load-via-partition-root).
     """
     left_out = [f"--exclude-table-data={name.pattern}" for name in without]
     roots = ["--load-via-partition-root"] if through_roots else []
     return ["--format=custom", f"--compress={compression}", *roots, *left_out]
 
 
-def stream(
-    tools: Tools, dump: Dumper, into: Into, moved: Moved, watched: Callable[[Decoder], Watcher]
-) -> Streamed:
-    """Carry the archive of a pg_dump at work into `into`, decoded as it flows.
+def stream_archive(
+    tools: Tools,
+    dump: DumpProcess,
+    sink: ArchiveSink,
+    moved: Moved,
+    watched: Callable[[ArchiveDecoder], Watcher],
+) -> StreamedArchive:
+    """Copy the archive of a running pg_dump into `sink`, and decode it at the same time.
 
-    The data of the tables and sequences in `without` is left out.
-
-    LedgerError when pg_dump fails, BadBackup when what it wrote cannot be decoded; in both cases what
-    `into` holds is not a backup. `watched` gives the watcher of both programs.
+    LedgerError if pg_dump fails, BadBackup if its output cannot be decoded; in both cases the contents of
+    `sink` are not a backup. `watched` makes the watcher of both programs.
     """
-    decoder = Decoder(tools)
+    decoder = ArchiveDecoder(tools)
     try:
         watch = watched(decoder)
         decoder.watch = watch
-        size = _pump(dump, decoder, into, moved, watch)
-        said = dump.finish(watch)
-        return Streamed(size, decoder.close(), process.mask(said))
+        size = _pump(dump, decoder, sink, moved, watch)
+        messages = dump.finish(watch)
+        return StreamedArchive(size, decoder.close(), process.mask_secrets(messages))
     finally:
         decoder.abandon()
 
 
-def _pump(dump: Dumper, decoder: Decoder, into: Into, moved: Moved, watch: Watcher) -> int:
-    """Carry the archive from pg_dump into the file and the decoder; its size.
+def _pump(dump: DumpProcess, decoder: ArchiveDecoder, sink: ArchiveSink, moved: Moved, watch: Watcher) -> int:
+    """Copy the archive from pg_dump into the sink and the decoder; returns its size in bytes.
 
-    A decoder that gives up does not end the pump: pg_dump's own error, if it has one, is the cause.
+    The copy goes on if the decoder gives up, because the cause may be an error of pg_dump.
     """
     size, decoding = 0, True
     while chunk := dump.read(watch):
-        into.write(chunk)
+        sink.write(chunk)
         size += len(chunk)
         moved(size)
         decoding = decoding and decoder.feed(chunk)
@@ -112,108 +114,108 @@ def _pump(dump: Dumper, decoder: Decoder, into: Into, moved: Moved, watch: Watch
 
 
 def decode(tools: Tools, file: StoredReader, stall: float = _STALL) -> Contents:
-    """What the archive in `file` holds; BadBackup when any byte of it cannot be decoded.
+    """The contents of the archive in `file`; BadBackup if any byte of it cannot be decoded.
 
-    LedgerError when the tool hangs: when it does nothing at all for `stall` seconds.
+    LedgerError if pg_restore hangs: if it does nothing at all for `stall` seconds.
     """
-    return _decoded(tools, file, (), stall)[0]
+    return _decode_archive(tools, file, (), stall)[0]
 
 
 def row_sums(tools: Tools, file: StoredReader, names: Collection[str]) -> dict[str, RowSum]:
-    """The rows of these tables as the archive in `file` has them, in any order; BadBackup as `decode`."""
-    return _decoded(tools, file, names, _STALL)[1]
+    """Digests of the rows of these tables in the archive, in any order; BadBackup as `decode`."""
+    return _decode_archive(tools, file, names, _STALL)[1]
 
 
-def _decoded(
+def _decode_archive(
     tools: Tools, file: StoredReader, counted: Collection[str], stall: float
 ) -> tuple[Contents, dict[str, RowSum]]:
-    """What an archive holds, and the rows of the `counted` tables. pg_restore reads an open file by itself;
-    what is none is fed to it."""
+    """The contents of an archive, and the row digests of the `counted` tables. pg_restore reads an open file
+    by itself; any other source is fed to it."""
     stream = file.descriptor()
-    decoder = Decoder(tools, stream, counted)
-    decoder.watch = _idle(decoder.child, stall)
+    decoder = ArchiveDecoder(tools, stream, counted)
+    decoder.watch = _stall_watcher(decoder.child, stall)
     try:
         while not stream and (chunk := file.read(CHUNK)):
             decoder.feed(chunk)
         return decoder.close(), decoder.sums
     except BadBackup as error:
-        _require_own_end("pg_restore", decoder.child.returncode or 0, error.message)
+        _require_normal_end("pg_restore", decoder.child.returncode or 0, error.message)
         raise
     finally:
         decoder.abandon()
 
 
-def _require_own_end(program: str, code: int, errors: str) -> None:
-    """CannotJudge where a program was ended from outside, or this machine failed it: then what it did not
-    do says nothing of what it read."""
+def _require_normal_end(program: str, code: int, errors: str) -> None:
+    """CannotJudge if a program was killed, or failed because of this machine: its failure then says nothing
+    about the archive."""
     if code < 0 or _NOT_THE_ARCHIVE.search(errors):
         raise CannotJudge(
-            f"{program} could not do its work on this machine ({process.ended_by(code)}): "
+            f"{program} failed because of this machine ({process.describe_exit(code)}): "
             f"{process.last_lines(errors)}",
-            hint=Hint("This says nothing of the backup. Is there memory left (free -m)? Then ask again."),
+            hint=Hint("This says nothing of the backup. Check the free memory (free -m), then run it again."),
         )
 
 
-def _idle(child: subprocess.Popen[bytes], stall: float) -> Watcher:
-    """What watches a pg_restore that only reads a file."""
-    return Silence("pg_restore", stall, lambda: session_activity.programs([child.pid]))
+def _stall_watcher(child: subprocess.Popen[bytes], stall: float) -> Watcher:
+    """The watcher of a pg_restore that only reads a file."""
+    return StallWatcher("pg_restore", stall, lambda: session_activity.program_activity([child.pid]))
 
 
-def ddl(tools: Tools, file: Path) -> bytes:
-    """The DDL in the archive, as pg_restore writes it in plain text."""
+def read_ddl(tools: Tools, file: Path) -> bytes:
+    """The DDL in the archive, as pg_restore writes it (--schema-only)."""
     command: list[str | Path] = [tools.path("pg_restore"), "--schema-only", "--file=-", file]
-    finished = process.run(command, watched=lambda child: _idle(child, _STALL))
+    finished = process.run(command, watched=lambda child: _stall_watcher(child, _STALL))
     if finished.code:
         raise BadBackup(f"The DDL could not be read:\n{process.last_lines(finished.errors)}", hint=DAMAGED)
     return finished.out
 
 
 _DEFINITIONS = ("--section=pre-data", "--section=post-data")
-"""All but data. What is said of large objects counts as data in some versions: the seal has that."""
+"""Everything except data. Some versions count large objects' definitions as data: the seal has them."""
 
 
-def definitions(tools: Tools, file: Path) -> bytes:
-    """The DDL in the archive as `definitions_of` writes that of a database: section by section."""
+def read_definitions(tools: Tools, file: Path) -> bytes:
+    """The DDL in the archive by sections, comparable with `dump_definitions` of a database."""
     command: list[str | Path] = [tools.path("pg_restore"), *_DEFINITIONS, "--file=-", file]
-    finished = process.run(command, watched=lambda child: _idle(child, _STALL))
+    finished = process.run(command, watched=lambda child: _stall_watcher(child, _STALL))
     if finished.code:
         raise BadBackup(f"The DDL could not be read:\n{process.last_lines(finished.errors)}", hint=DAMAGED)
     return finished.out
 
 
-def definitions_of(tools: Tools, database: Database) -> bytes:
-    """What `definitions` would be of an archive of `database`, as programs reach it, as it is now."""
+def dump_definitions(tools: Tools, database: Database) -> bytes:
+    """The current DDL of `database`, comparable with `read_definitions` of its archive."""
     at, limits = database.parameters, database.limits
     patience = f"--lock-wait-timeout={limits.lock:.0f}s"
 
     def watched(child: subprocess.Popen[bytes]) -> Watcher:
-        return Silence(
-            "pg_dump", limits.stall, lambda: session_activity.activity(at, limits.answer, [child.pid])
+        return StallWatcher(
+            "pg_dump", limits.stall, lambda: session_activity.current_activity(at, limits.answer, [child.pid])
         )
 
     command: list[str | Path] = [tools.path("pg_dump"), *_DEFINITIONS, patience]
     finished = process.run(command, extra=database.variables(), watched=watched)
     if finished.code:
-        raise failed(finished.code, finished.errors)
+        raise dump_error(finished.code, finished.errors)
     return finished.out
 
 
 def table_of_contents(tools: Tools, file: Path, stall: float = _STALL) -> TableOfContents:
-    """The archive's entries, counted and digested; BadBackup when the list cannot be read."""
-    return counted(entries(tools, file, stall))
+    """The number and digest of the archive's entries; BadBackup if the list cannot be read."""
+    return summarize_entries(list_entries(tools, file, stall))
 
 
-def counted(entries: Sequence[bytes]) -> TableOfContents:
-    """The list of entries as a manifest holds it."""
+def summarize_entries(entries: Sequence[bytes]) -> TableOfContents:
+    """The list of entries in the form of the manifest."""
     return TableOfContents(entries=len(entries), digest=hashlib.sha256(b"\n".join(entries)).hexdigest())
 
 
-def entries(tools: Tools, file: Path, stall: float = _STALL) -> list[bytes]:
-    """The lines of `pg_restore --list` that name an entry; BadBackup when the list cannot be read."""
+def list_entries(tools: Tools, file: Path, stall: float = _STALL) -> list[bytes]:
+    """The lines of `pg_restore --list` that name an entry; BadBackup if the list cannot be read."""
     command: list[str | Path] = [tools.path("pg_restore"), "--list", file]
-    finished = process.run(command, watched=lambda child: _idle(child, stall))
+    finished = process.run(command, watched=lambda child: _stall_watcher(child, stall))
     if finished.code:
-        _require_own_end("pg_restore", finished.code, finished.errors)
+        _require_normal_end("pg_restore", finished.code, finished.errors)
         raise BadBackup(
             f"The table of contents could not be read:\n{process.last_lines(finished.errors)}", hint=DAMAGED
         )
@@ -221,7 +223,7 @@ def entries(tools: Tools, file: Path, stall: float = _STALL) -> list[bytes]:
 
 
 def roles_script(client: Client, *, passwords: bool) -> process.Finished:
-    """pg_dumpall's roles and globals as SQL, without password hashes unless asked for."""
+    """pg_dumpall's roles and other global objects as SQL; password hashes only with `passwords`."""
     options = ["--globals-only"]
     if not passwords:
         options.append("--no-role-passwords")

@@ -1,4 +1,4 @@
-"""pg_dump and pg_dumpall as they reach one database: from here, or in the container that it lives in."""
+"""Runs pg_dump and pg_dumpall on one database: from here, or in the database's container."""
 
 import subprocess
 from collections.abc import Mapping
@@ -8,20 +8,21 @@ from typing import Any
 from ledgerflow_ops.adapters.connection import address
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.programs.client_tools import Tools
-from ledgerflow_ops.adapters.services.container import Inside
+from ledgerflow_ops.adapters.services.container import ContainerServer
 from ledgerflow_ops.adapters.system import process
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """`tools` read what is dumped; they dump as well, unless the database is `inside` a container.
+    """The programs for one database. `tools` read archives, and dump a database that is not `inside` a
+    container.
 
-    There the container's own do: they are of the server's version, and the password need not leave it.
+    In a container its own programs dump: they have the server's version, and no password has to leave it.
     """
 
     tools: Tools
     variables: Mapping[str, str] = field(repr=False)
-    inside: Inside | None = None
+    inside: ContainerServer | None = None
 
     @property
     def version(self) -> str:
@@ -30,18 +31,20 @@ class Client:
 
     @property
     def origin(self) -> str:
-        """Where that pg_dump is, for people."""
+        """The origin of that pg_dump, for people."""
         return self.inside.container.label if self.inside else self.tools.origin
 
     @property
     def compression(self) -> str:
-        """The -Z value that the one who dumps and the one who reads both know."""
-        own = client_tools.compression(self.tools)
-        return self.inside.compression if self.inside and own.startswith("zstd") else own
+        """The -Z value that both the dumping and the reading program support."""
+        ours = client_tools.compression_option(self.tools)
+        return self.inside.compression if self.inside and ours.startswith("zstd") else ours
 
     def popen(self, program: str, options: list[str]) -> subprocess.Popen[bytes]:
-        """Start a program that reads nothing, its output and its errors in pipes."""
-        return process.popen(**self._how(program, options), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        """Start a program with no input, and with its output and errors in pipes."""
+        return process.start_program(
+            **self._how(program, options), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
 
     def run(self, program: str, options: list[str]) -> process.Finished:
         """Run a program to its end."""
@@ -49,10 +52,10 @@ class Client:
 
     def _how(self, program: str, options: list[str]) -> dict[str, Any]:
         if database := self.variables.get("PGDATABASE"):
-            into = "--database" if program == "pg_dumpall" else "--dbname"
-            options = [f"{into}={address.argument(database)}", *options]
+            option = "--database" if program == "pg_dumpall" else "--dbname"
+            options = [f"{option}={address.dbname_argument(database)}", *options]
         if self.inside:
-            command = self.inside.run(program, options, self.variables)
+            command = self.inside.program_command(program, options, self.variables)
             return {"command": command, "extra": {}, "leash": True}
         command = [str(self.tools.path(program)), *options]
         return {"command": command, "extra": self.variables, "stdin": subprocess.DEVNULL}

@@ -1,4 +1,4 @@
-"""Runs a program that prints a dump's data as text, and reads what each table holds from it."""
+"""Runs a program that prints a dump's data as COPY text, and reads the contents of each table from it."""
 
 import contextlib
 import fcntl
@@ -27,8 +27,8 @@ DAMAGED = Hint(
 )
 
 
-class Listener:
-    """A program whose output is read by one thread and its errors by another, so that it never blocks."""
+class OutputReader:
+    """A program whose output and errors are read by two threads, so that it never blocks."""
 
     watch: Watcher = NOBODY
 
@@ -43,19 +43,21 @@ class Listener:
         self._reader = ContentReader(counted)
         self._errors = bytearray()
         self._trouble: Exception | None = None
-        self.child = process.popen(
+        self.child = process.start_program(
             command, extra=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
         )
-        widen(self.child.stdin, self.child.stdout)
+        widen_pipes(self.child.stdin, self.child.stdout)
         self._threads = [
             threading.Thread(target=self._read, args=(self.child.stdout,), daemon=True),
-            threading.Thread(target=process.drain, args=(self.child.stderr, self._errors), daemon=True),
+            threading.Thread(
+                target=process.drain_stream, args=(self.child.stderr, self._errors), daemon=True
+            ),
         ]
         for thread in self._threads:
             thread.start()
 
     def wait(self) -> tuple[int, str]:
-        """The program's exit code and its last lines, once all it printed has been read."""
+        """Wait until all output has been read; returns the exit code and the last lines of the errors."""
         reader, listener = self._threads
         while reader.is_alive():
             heard = self._heard
@@ -64,27 +66,27 @@ class Listener:
                 self.watch.tick()
             else:
                 self.watch.heard()
-        while not process.ended(self.child, _TICK):
+        while not process.wait_for_end(self.child, _TICK):
             self.watch.tick()
         listener.join(_TICK)
         return self.child.returncode, process.last_lines(self._errors.decode("utf-8", "replace"))
 
     def contents(self) -> Contents:
-        """What was read; BadBackup when the text does not end where it should."""
+        """The contents that were read; BadBackup if the text ends too early or cannot be parsed."""
         try:
             if self._trouble:
                 raise self._trouble
             return self._reader.close()
         except (UnreadableText, ValueError) as error:
-            raise BadBackup(f"The archive's text is not whole: {error}.", hint=DAMAGED) from None
+            raise BadBackup(f"The archive's text is incomplete: {error}.", hint=DAMAGED) from None
 
     @property
     def sums(self) -> dict[str, RowSum]:
-        """The rows of the tables that were to be counted, once all has been read."""
+        """The row digests of the `counted` tables, once all has been read."""
         return self._reader.sums
 
     def abandon(self) -> None:
-        """End the program and close its pipes; safe when it has ended."""
+        """Kill the program and close its pipes; safe if it has ended."""
         process.kill(self.child)
         for thread in self._threads:
             thread.join()
@@ -97,14 +99,14 @@ class Listener:
                 continue
             try:
                 self._reader.feed(chunk)
-            except Exception as error:  # noqa: BLE001 - raised again by contents(): a thread has nobody to raise to
+            except Exception as error:  # noqa: BLE001 - contents() raises it again in the caller's thread
                 self._trouble = error
 
 
-class Decoder(Listener):
-    """A pg_restore that decodes every byte of an archive: of `stream`, or of what is fed to it.
+class ArchiveDecoder(OutputReader):
+    """A pg_restore that decodes every byte of an archive: of `stream`, or of the bytes that are fed to it.
 
-    Of the tables in `counted` it has the rows in any order as well.
+    It also computes the row digests of the tables in `counted`.
     """
 
     def __init__(self, tools: Tools, stream: IO[bytes] | None = None, counted: Collection[str] = ()) -> None:
@@ -116,7 +118,7 @@ class Decoder(Listener):
             self._poll.register(self.child.stdin, select.POLLOUT)
 
     def feed(self, chunk: bytes) -> bool:
-        """The next bytes of the archive; False once pg_restore has given up on it."""
+        """Pass on the next bytes of the archive; False once pg_restore has closed its input."""
         assert self.child.stdin
         rest = memoryview(chunk)
         try:
@@ -127,32 +129,32 @@ class Decoder(Listener):
         return True
 
     def _written(self, pipe: int, rest: memoryview) -> int:
-        """How much of it the pipe has taken; what takes none is watched."""
+        """How many bytes the pipe accepted; the watcher is called while it accepts none."""
         try:
-            taken = os.write(pipe, rest)
+            count = os.write(pipe, rest)
         except BlockingIOError:
             while not self._poll.poll(_TICK * 1000):
                 self.watch.tick()
             return 0
         self.watch.heard()
-        return taken
+        return count
 
     def close(self) -> Contents:
-        """What the archive holds; BadBackup unless every byte could be decoded."""
+        """The contents of the archive; BadBackup unless every byte could be decoded."""
         if self.child.stdin:
             with contextlib.suppress(BrokenPipeError):
                 self.child.stdin.close()
         code, errors = self.wait()
         if code:
             raise BadBackup(
-                f"The archive could not be decoded (pg_restore: {process.ended_by(code)}):\n{errors}",
+                f"The archive could not be decoded (pg_restore: {process.describe_exit(code)}):\n{errors}",
                 hint=DAMAGED,
             )
         return self.contents()
 
 
-def widen(*pipes: IO[bytes] | int | None) -> None:
-    """Ask for larger pipes where the system has a call for it: fewer switches between the processes."""
+def widen_pipes(*pipes: IO[bytes] | int | None) -> None:
+    """Enlarge pipes where the system supports it (Linux: F_SETPIPE_SZ): fewer context switches."""
     for pipe in pipes:
         if pipe is None:
             continue

@@ -1,4 +1,4 @@
-"""A pg_dump at work under a snapshot: started, known to hold its locks, read, and ended."""
+"""A running pg_dump under a snapshot: start it, wait for its locks, read its output, end it."""
 
 import os
 import re
@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from ledgerflow_ops.adapters.dump.client import Client
-from ledgerflow_ops.adapters.dump.copy_decoder import CHUNK, widen
+from ledgerflow_ops.adapters.dump.copy_decoder import CHUNK, widen_pipes
 from ledgerflow_ops.adapters.system import clock, process
 from ledgerflow_ops.core.errors import LedgerError, Unsettled
 from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.postgres.session_activity import NOBODY, Watcher
 
 TICK = 1.0
-_GLANCE = 0.03
+_POLL_SECONDS = 0.03
 _GRACE = 2.0
 _LOCK_SLACK = 5.0
-_PASSES = re.compile(
+_TRANSIENT = re.compile(
     r"cache lookup failed|could not open relation with OID|could not find tuple|tuple concurrently"
     r"|(?:relation|schema|function|type|table|column|sequence|view|constraint|operator|collation|conversion"
     r"|aggregate|index|subscription|large object|object)\b[^\n]* does not exist|failed sanity check"
@@ -29,64 +29,65 @@ _PASSES = re.compile(
     r"|unrecognized table OID|could not serialize access|deadlock detected",
     re.IGNORECASE,
 )
-"""What the server or pg_dump (pg_dump.c, common.c) says of an object that went while it was read."""
+"""Errors of the server or of pg_dump (pg_dump.c, common.c) about an object that changed meanwhile."""
 
 
-class Dumper:
-    """One pg_dump that prints an archive or a script. A thread reads its errors: it never blocks on them."""
+class DumpProcess:
+    """One pg_dump that prints an archive or a script. A thread reads its errors, so that it never blocks."""
 
     def __init__(self, client: Client, options: list[str]) -> None:
         self.child = client.popen("pg_dump", options)
-        widen(self.child.stdout)
+        widen_pipes(self.child.stdout)
         assert self.child.stdout
         self._out = self.child.stdout.fileno()
         self._poll = select.poll()
         self._poll.register(self._out, select.POLLIN)
         self._errors = bytearray()
         self._listener = threading.Thread(
-            target=process.drain, args=(self.child.stderr, self._errors), daemon=True
+            target=process.drain_stream, args=(self.child.stderr, self._errors), daemon=True
         )
         self._listener.start()
         self._first: bytes | None = None
 
-    def begin(self, watch: Watcher, glance: Callable[[], None]) -> None:
-        """Wait for its first byte: its locks are then held, and the schema is read. Fails as `finish`.
+    def wait_for_locks(self, watch: Watcher, check: Callable[[], None]) -> None:
+        """Wait for its first byte: by then it has locked all tables and read the schema. Errors as `finish`.
 
-        `glance` is called many times a second meanwhile, and raises what makes waiting useless.
+        `check` is called about 30 times a second meanwhile; it raises an error to end the wait.
         """
-        since = clock.awake()
-        while not self._poll.poll(_GLANCE * 1000):
-            glance()
-            if clock.awake() - since > TICK:
+        since = clock.monotonic()
+        while not self._poll.poll(_POLL_SECONDS * 1000):
+            check()
+            if clock.monotonic() - since > TICK:
                 watch.tick()
         self._first = self._read(watch)
         if not self._first:
             self.finish(watch)
 
     def read(self, watch: Watcher) -> bytes:
-        """What comes next of what it prints; nothing at its end."""
+        """The next bytes of its output; none at its end."""
         if self._first is None:
             return self._read(watch)
         first, self._first = self._first, None
         return first
 
     def finish(self, watch: Watcher) -> str:
-        """Wait for its end; what it said. LedgerError when it failed, Unsettled when another may not."""
-        while not process.ended(self.child, TICK):
+        """Wait for its end; returns its messages. LedgerError if it failed, Unsettled if a new attempt may
+        succeed."""
+        while not process.wait_for_end(self.child, TICK):
             watch.tick()
         self._listener.join(TICK)
-        said = self._errors.decode("utf-8", "replace")
+        messages = self._errors.decode("utf-8", "replace")
         if self.child.returncode:
-            raise failed(self.child.returncode, said)
-        return said
+            raise dump_error(self.child.returncode, messages)
+        return messages
 
     def stop(self) -> None:
-        """End it, asked first: it has the server cancel what that does for it. Safe when it has ended."""
+        """End it by SIGTERM, on which it cancels its queries, then by SIGKILL. Safe if it has ended."""
         if self.child.poll() is None:
             for number in (signal.SIGTERM, signal.SIGCONT):
                 with suppress(ProcessLookupError):
                     os.killpg(self.child.pid, number)
-            process.ended(self.child, _GRACE)
+            process.wait_for_end(self.child, _GRACE)
         process.kill(self.child)
         self._listener.join(_GRACE)
         process.stop(self.child)
@@ -100,27 +101,29 @@ class Dumper:
 
 
 @contextmanager
-def dumper(client: Client, options: list[str], snapshot_id: str, lock_seconds: float) -> Iterator[Dumper]:
-    """A pg_dump under that snapshot, for no longer than the block. It waits for each lock for so long."""
+def running_dump(
+    client: Client, options: list[str], snapshot_id: str, lock_seconds: float
+) -> Iterator[DumpProcess]:
+    """Run pg_dump under the snapshot during the block. It waits for each lock for `lock_seconds`."""
     patience = f"--lock-wait-timeout={lock_seconds + _LOCK_SLACK:.0f}s"
-    started = Dumper(client, [*options, f"--snapshot={snapshot_id}", patience])
+    started = DumpProcess(client, [*options, f"--snapshot={snapshot_id}", patience])
     try:
         yield started
     finally:
         started.stop()
 
 
-class Script:
-    """What a pg_dump prints as plain text, gathered by a thread from the moment on that it has its locks."""
+class ScriptReader:
+    """Collects the plain text that a pg_dump prints, in a thread."""
 
-    def __init__(self, dump: Dumper, watch: Watcher) -> None:
+    def __init__(self, dump: DumpProcess, watch: Watcher) -> None:
         self._dump, self._watch, self._text = dump, watch, bytearray()
         self._trouble: Exception | None = None
         self._reader = threading.Thread(target=self._gather, daemon=True)
         self._reader.start()
 
-    def whole(self) -> bytes:
-        """All of it; as `Dumper.finish` when it failed."""
+    def read(self) -> bytes:
+        """The complete text; errors as `DumpProcess.finish`."""
         size = -1
         while self._reader.is_alive():
             self._reader.join(TICK)
@@ -138,14 +141,14 @@ class Script:
         try:
             while chunk := self._dump.read(NOBODY):
                 self._text += chunk
-        except Exception as error:  # noqa: BLE001 - raised again by whole(): a thread has nobody to raise to
+        except Exception as error:  # noqa: BLE001 - read() raises it again in the caller's thread
             self._trouble = error
 
 
-def failed(code: int, errors: str) -> LedgerError:
-    """What became of a pg_dump, as an error of ours."""
-    message = f"pg_dump failed ({process.ended_by(code)}):\n{process.last_lines(errors)}"
-    if _PASSES.search(errors):
+def dump_error(code: int, errors: str) -> LedgerError:
+    """The error for a failed pg_dump: Unsettled if a new attempt may succeed, else LedgerError."""
+    message = f"pg_dump failed ({process.describe_exit(code)}):\n{process.last_lines(errors)}"
+    if _TRANSIENT.search(errors):
         return Unsettled(
             message,
             hint=Hint(
@@ -154,5 +157,5 @@ def failed(code: int, errors: str) -> LedgerError:
             ),
         )
     return LedgerError(
-        message, hint=Hint("Nothing was kept. Mend what the lines above say and run the backup again.")
+        message, hint=Hint("Nothing was kept. Fix the cause shown above and run the backup again.")
     )

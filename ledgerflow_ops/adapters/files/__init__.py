@@ -1,4 +1,4 @@
-"""The files that go with a dump: scanned, packed, unpacked, swapped.
+"""Scans, packs, unpacks and swaps the files that are backed up with a database.
 
 Databases belong to dump and load.
 """

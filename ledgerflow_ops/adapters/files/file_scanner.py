@@ -1,4 +1,4 @@
-"""Reads listed folders and files: what lies there, and every byte of a file while it stands still."""
+"""Scans listed folders and files, and reads files, noticing every change meanwhile."""
 
 import errno
 import hashlib
@@ -15,9 +15,11 @@ from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.hints import Hint
 
 CHUNK = 1024 * 1024
-_STOOD = Hint("Let whatever writes there finish, or take the file out of `files`; then run the backup again.")
-_MAY_READ = Hint("Let the account that makes the backups read it, or take it out of `files`.")
-_THERE = Hint("Mend the path in `files`, or bring back what should be there. Nothing was kept.")
+_CHANGED_HINT = Hint(
+    "Wait until nothing writes there, or remove the file from `files`; then run the backup again."
+)
+_READ_HINT = Hint("Let the account that makes the backups read it, or remove it from `files`.")
+_MISSING_HINT = Hint("Fix the path in `files`, or restore the missing file. Nothing was kept.")
 _SPECIAL = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFIFO: "a pipe",
@@ -26,16 +28,16 @@ _SPECIAL = {
 }
 
 
-class Unsteady(LedgerError):
-    """Something changed while it was read. Reading it again may find it at rest."""
+class FileChanged(LedgerError):
+    """A file or folder changed while it was read. Another attempt may succeed."""
 
     def __init__(self, where: str) -> None:
-        super().__init__(f"{where} changed while it was read.", hint=_STOOD)
+        super().__init__(f"{where} changed while it was read.", hint=_CHANGED_HINT)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What lies at a place below a root. `version` is other whenever the thing is."""
+class ScannedEntry:
+    """A file, folder or link below a root. `version` differs whenever it was changed or replaced."""
 
     root: str
     path: str
@@ -52,7 +54,7 @@ class Found:
         return display_path(self.root, self.path)
 
     def entry(self, sha256: str = "") -> FileEntry:
-        """As the manifest has it; the archive is not decided yet."""
+        """The entry of the manifest, without its archive."""
         return FileEntry(
             root=self.root,
             path=quoted(self.path),
@@ -67,19 +69,21 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """All that lies below the roots, and what is told of it: left out, or leading elsewhere."""
+class Scan:
+    """All entries below the roots, and notes on what is left out or leads out of its folder."""
 
-    found: tuple[Found, ...]
+    entries: tuple[ScannedEntry, ...]
     notes: tuple[str, ...]
 
     @property
-    def files(self) -> tuple[Found, ...]:
-        return tuple(thing for thing in self.found if thing.kind is FileKind.FILE)
+    def files(self) -> tuple[ScannedEntry, ...]:
+        return tuple(entry for entry in self.entries if entry.kind is FileKind.FILE)
 
-    def changed(self, later: "Survey") -> list[str]:
-        """The places where the later look found something else."""
-        before, after = ({(thing.root, thing.path): thing for thing in seen.found} for seen in (self, later))
+    def changed(self, later: "Scan") -> list[str]:
+        """The paths that differ in the later scan."""
+        before, after = (
+            {(entry.root, entry.path): entry for entry in scan.entries} for scan in (self, later)
+        )
         differing = [
             key
             for key in {**before, **after}
@@ -88,75 +92,76 @@ class Survey:
         return [display_path(root, path) for root, path in differing]
 
 
-def survey(roots: Sequence[str]) -> Survey:
-    """What lies below the roots now; LedgerError naming what is missing or may not be read."""
-    found: list[Found] = []
+def scan_roots(roots: Sequence[str]) -> Scan:
+    """All entries below the roots now; LedgerError, naming the path, if one is missing or cannot be read."""
+    entries: list[ScannedEntry] = []
     notes: list[str] = []
     for root in roots:
-        for seen in _of_root(root):
-            if isinstance(seen, str):
-                notes.append(seen)
+        for entry in _scan_root(root):
+            if isinstance(entry, str):
+                notes.append(entry)
                 continue
-            found.append(seen)
-            if seen.kind is FileKind.LINK and points_outside(seen.path, seen.target):
-                notes.append(
-                    f"{seen.place} is a link that leads out of its folder, to {display_path(seen.target, '')}"
-                )
-    return Survey(tuple(found), tuple(notes))
+            entries.append(entry)
+            if entry.kind is FileKind.LINK and points_outside(entry.path, entry.target):
+                target = display_path(entry.target, "")
+                notes.append(f"{entry.place} is a link that leads out of its folder, to {target}")
+    return Scan(tuple(entries), tuple(notes))
 
 
-def _of_root(root: str) -> Iterator[Found | str]:
-    with named(root, ""), SafePath(root) as way:
+def _scan_root(root: str) -> Iterator[ScannedEntry | str]:
+    with translated(root, ""), SafePath(root) as safe_path:
         try:
-            facts = way.lstat("")
+            facts = safe_path.lstat("")
         except (FileNotFoundError, NotADirectoryError):
-            raise _not_there(root) from None
+            raise _missing_error(root) from None
         if stat.S_ISLNK(facts.st_mode):
-            real = Hint(f"List what it leads to instead: {Path(root).resolve()}.")
+            real = Hint(f"List its target instead: {Path(root).resolve()}.")
             raise LedgerError(
                 f"{display_path(root, '')} is listed in `files` but is a symbolic link.", hint=real
             )
         if not stat.S_ISDIR(facts.st_mode) and not stat.S_ISREG(facts.st_mode):
-            raise LedgerError(f"{display_path(root, '')} is neither a folder nor a file.", hint=_THERE)
-        yield _found(root, "", facts)
+            raise LedgerError(f"{display_path(root, '')} is neither a folder nor a file.", hint=_MISSING_HINT)
+        yield _scanned_entry(root, "", facts)
         if stat.S_ISDIR(facts.st_mode):
-            yield from _below(way, root, "")
+            yield from _scan_folder(safe_path, root, "")
 
 
-def _below(way: SafePath, root: str, path: str) -> Iterator[Found | str]:
-    """Everything in a folder, sorted by name, each folder before what is in it."""
-    for name in sorted(_names(way, root, path)):
-        inner = f"{path}/{name}" if path else name
-        with named(root, inner):
-            facts = way.lstat(inner)
+def _scan_folder(safe_path: SafePath, root: str, path: str) -> Iterator[ScannedEntry | str]:
+    """All entries below a folder, sorted by name, each folder before its contents."""
+    for name in sorted(_list_folder(safe_path, root, path)):
+        entry_path = f"{path}/{name}" if path else name
+        with translated(root, entry_path):
+            facts = safe_path.lstat(entry_path)
             kind = stat.S_IFMT(facts.st_mode)
             if kind in _SPECIAL:
-                yield f"{display_path(root, inner)} is {_SPECIAL[kind]}: left out"
+                yield f"{display_path(root, entry_path)} is {_SPECIAL[kind]}: left out"
                 continue
-            yield _found(root, inner, facts, _target(way, inner) if kind == stat.S_IFLNK else "")
+            yield _scanned_entry(
+                root, entry_path, facts, _link_target(safe_path, entry_path) if kind == stat.S_IFLNK else ""
+            )
         if kind == stat.S_IFDIR:
-            yield from _below(way, root, inner)
+            yield from _scan_folder(safe_path, root, entry_path)
 
 
-def _names(way: SafePath, root: str, path: str) -> list[str]:
-    with named(root, path):
-        descriptor = way.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def _list_folder(safe_path: SafePath, root: str, path: str) -> list[str]:
+    with translated(root, path):
+        descriptor = safe_path.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             return os.listdir(descriptor)  # noqa: PTH208 - of a descriptor
         finally:
             os.close(descriptor)
 
 
-def _target(way: SafePath, path: str) -> str:
-    folder, name = way.to(path)
+def _link_target(safe_path: SafePath, path: str) -> str:
+    folder, name = safe_path.parent_of(path)
     return os.readlink(name, dir_fd=folder)
 
 
-def _found(root: str, path: str, facts: os.stat_result, target: str = "") -> Found:
+def _scanned_entry(root: str, path: str, facts: os.stat_result, target: str = "") -> ScannedEntry:
     kind = {stat.S_IFDIR: FileKind.FOLDER, stat.S_IFLNK: FileKind.LINK}.get(
         stat.S_IFMT(facts.st_mode), FileKind.FILE
     )
-    return Found(
+    return ScannedEntry(
         root=root,
         path=path,
         kind=kind,
@@ -170,73 +175,75 @@ def _found(root: str, path: str, facts: os.stat_result, target: str = "") -> Fou
 
 
 def _version(facts: os.stat_result) -> tuple[int, ...]:
-    """A folder's own times are left out: what comes and goes in it is seen by name."""
+    """The version of a file or folder. A folder's times are left out: its contents are compared by name."""
     whole = (facts.st_mode, facts.st_ino, facts.st_uid, facts.st_gid)
     if stat.S_ISDIR(facts.st_mode):
         return whole
     return (*whole, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
 
 
-class Reader:
-    """Reads files of one survey, one after the other."""
+class FileReader:
+    """Reads files of one scan, one after the other."""
 
     def __init__(self) -> None:
-        self._way: SafePath | None = None
+        self._safe_path: SafePath | None = None
         self._root = ""
 
-    def __enter__(self) -> "Reader":
+    def __enter__(self) -> "FileReader":
         return self
 
     def __exit__(self, *details: object) -> None:
-        if self._way:
-            self._way.__exit__()
+        if self._safe_path:
+            self._safe_path.__exit__()
 
-    def read(self, found: Found, take: Callable[[bytes], object]) -> str:
-        """Give every byte of a file to `take`; its SHA-256. Unsteady unless it stood still meanwhile."""
-        with named(found.root, found.path):
-            # Should a pipe have taken its place, opening it would wait for somebody to write.
-            descriptor = self._to(found.root).open(found.path, os.O_RDONLY | os.O_NONBLOCK)
+    def read(self, entry: ScannedEntry, take: Callable[[bytes], object]) -> str:
+        """Pass every byte of a file to `take`; returns its SHA-256. FileChanged if it changed meanwhile."""
+        with translated(entry.root, entry.path):
+            # A pipe may have replaced the file: opening it without O_NONBLOCK would wait for a writer.
+            descriptor = self._root_path(entry.root).open(entry.path, os.O_RDONLY | os.O_NONBLOCK)
             try:
-                self._require(found, descriptor)
+                self._require_unchanged(entry, descriptor)
                 digest, size = hashlib.sha256(), 0
-                while chunk := os.read(descriptor, min(CHUNK, found.size - size + 1)):
+                while chunk := os.read(descriptor, min(CHUNK, entry.size - size + 1)):
                     size += len(chunk)
-                    if size > found.size:
-                        raise Unsteady(found.place)
+                    if size > entry.size:
+                        raise FileChanged(entry.place)
                     digest.update(chunk)
                     take(chunk)
-                self._require(found, descriptor)
+                self._require_unchanged(entry, descriptor)
             finally:
                 os.close(descriptor)
-        if size != found.size:
-            raise Unsteady(found.place)
+        if size != entry.size:
+            raise FileChanged(entry.place)
         return digest.hexdigest()
 
-    def _require(self, found: Found, descriptor: int) -> None:
-        if _version(os.fstat(descriptor)) != found.version:
-            raise Unsteady(found.place)
+    def _require_unchanged(self, entry: ScannedEntry, descriptor: int) -> None:
+        if _version(os.fstat(descriptor)) != entry.version:
+            raise FileChanged(entry.place)
 
-    def _to(self, root: str) -> SafePath:
-        if self._way is None or root != self._root:
-            if self._way:
-                self._way.__exit__()
-            self._way, self._root = SafePath(root), root
-        return self._way
+    def _root_path(self, root: str) -> SafePath:
+        if self._safe_path is None or root != self._root:
+            if self._safe_path:
+                self._safe_path.__exit__()
+            self._safe_path, self._root = SafePath(root), root
+        return self._safe_path
 
 
-def _not_there(root: str) -> LedgerError:
-    return LedgerError(f"{display_path(root, '')} is listed in `files` but is not there.", hint=_THERE)
+def _missing_error(root: str) -> LedgerError:
+    return LedgerError(
+        f"{display_path(root, '')} is listed in `files` but does not exist.", hint=_MISSING_HINT
+    )
 
 
 @contextmanager
-def named(root: str, path: str) -> Iterator[None]:
-    """The system's errors about a place as LedgerErrors that name it; what has just gone was Unsteady."""
+def translated(root: str, path: str) -> Iterator[None]:
+    """Raise OSErrors as LedgerErrors that name the path; FileChanged if it has just gone."""
     try:
         yield
     except OSError as error:
         where = display_path(root, path)
         if path and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE):
-            raise Unsteady(where) from None
+            raise FileChanged(where) from None
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            raise _not_there(root) from None
-        raise LedgerError(f"{where} could not be read: {error.strerror}.", hint=_MAY_READ) from None
+            raise _missing_error(root) from None
+        raise LedgerError(f"{where} could not be read: {error.strerror}.", hint=_READ_HINT) from None

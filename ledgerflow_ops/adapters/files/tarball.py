@@ -1,4 +1,4 @@
-"""Writes and reads an archive of files: tar, packed by zstd. `tar --zstd -xf` opens it as well."""
+"""Writes and reads an archive of files: tar with zstd, which `tar --zstd -xf` also unpacks."""
 
 import hashlib
 import tarfile
@@ -25,7 +25,7 @@ from ledgerflow_ops.core.hints import Hint, make
 CHUNK = 1024 * 1024
 _LEVEL = 3
 _BUFFER = 64 * 1024
-"""What tarfile copies again with every piece that is read or written: neither much nor little."""
+"""Bytes of tarfile's buffer, which it copies again with every read or write."""
 _NAMES = {"format": tarfile.PAX_FORMAT, "encoding": "utf-8", "errors": "surrogateescape"}
 _TYPES = {FileKind.FILE: tarfile.REGTYPE, FileKind.FOLDER: tarfile.DIRTYPE, FileKind.LINK: tarfile.SYMTYPE}
 _HINT = Hint("Take the right file from another location, or take another backup: ", make("backup"))
@@ -33,21 +33,21 @@ _HINT = Hint("Take the right file from another location, or take another backup:
 Moved = Callable[[int], object]
 Content = tuple[int, str]
 Feed = Callable[[Callable[[bytes], object]], object]
-"""Something that gives all the bytes of a file to what it is given."""
+"""Passes all bytes of a file to its argument."""
 
 
 class Tarball:
-    """An archive that is being written."""
+    """Writes an archive."""
 
-    def __init__(self, into: NewFile) -> None:
+    def __init__(self, output: NewFile) -> None:
         packer = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
-        self._packed = packer.stream_writer(into, closefd=False)  # type: ignore[arg-type]
+        self._packed = packer.stream_writer(output, closefd=False)  # type: ignore[arg-type]
         self._tar = tarfile.open(  # noqa: SIM115 - open until close()
             fileobj=self._packed, mode="w|", bufsize=_BUFFER, **_NAMES
         )  # type: ignore[call-overload]
 
     def add(self, entry: FileEntry, feed: Feed | None = None) -> None:
-        """Put in a folder or a link, or a file whose bytes `feed` gives: exactly as many as its size says."""
+        """Add a folder, a link, or a file whose bytes `feed` passes on: exactly as many as its size."""
         header = tarfile.TarInfo(member_name(entry.root, entry.path))
         header.type, header.mode = _TYPES[entry.kind], entry.mode
         header.mtime = entry.mtime_ns // 10**9
@@ -55,7 +55,7 @@ class Tarball:
         header.size, header.linkname = entry.size, unquoted(entry.target)
         self._tar.addfile(header)
         if feed:
-            # addfile() with a source pads a short one with what is next: bytes go in as they are read.
+            # addfile() with a file object would fill a short file up with other bytes.
             feed(self._write)
             self._write(bytes(-entry.size % tarfile.BLOCKSIZE))
 
@@ -66,16 +66,16 @@ class Tarball:
         self._tar.offset += len(data)
 
     def close(self) -> None:
-        """End the archive, not the file that it is in."""
+        """Finish the archive, without closing its file."""
         self._tar.close()
         self._packed.close()  # type: ignore[no-untyped-call]
 
 
-def files(file: StoredFile) -> Iterator[tuple[str, Iterator[bytes]]]:
-    """The names of the files in an archive with their bytes, to be read before the next is asked for.
+def read_files(file: StoredFile) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """The names of the files in an archive with their bytes, which must be read before the next file.
 
-    Folders and links are passed over: the manifest has them. BadBackup where it cannot be unpacked, and
-    where it holds what no archive of ours does.
+    Folders and links are skipped: the manifest has them. BadBackup if the archive cannot be unpacked, or has
+    an entry that no archive of ours contains.
     """
     links: set[str] = set()
     with _translated(file.name), file.open() as raw:
@@ -86,53 +86,53 @@ def files(file: StoredFile) -> Iterator[tuple[str, Iterator[bytes]]]:
                 if header.type == tarfile.SYMTYPE:
                     links.add(header.name)
                 if header.type == tarfile.REGTYPE:
-                    yield header.name, _bytes(file.name, tar, header)
+                    yield header.name, _member_bytes(file.name, tar, header)
 
 
 def _require_harmless(archive: str, header: tarfile.TarInfo, links: set[str]) -> None:
-    """BadBackup for an entry that would land elsewhere than below its own folder, or is none of ours."""
+    """BadBackup for an entry that would leave its folder, or has a type that our archives do not contain."""
     name, where = header.name, display_path(header.name, "")
     parts = name.split("/")
     if leaves_folder(name):
-        said = f"holds an entry that leaves the folder: {where}"
+        problem = f"holds an entry that leaves the folder: {where}"
     elif links and any("/".join(parts[:depth]) in links for depth in range(1, len(parts))):
-        said = f"holds an entry that leaves the folder through a link: {where}"
+        problem = f"holds an entry that leaves the folder through a link: {where}"
     elif header.type not in _TYPES.values():
-        said = f"holds {where}, which is neither a file, a folder nor a symbolic link"
+        problem = f"holds {where}, which is neither a file, a folder nor a symbolic link"
     else:
         return
-    raise BadBackup(f"{archive} {said}. It was not unpacked.", hint=_HINT)
+    raise BadBackup(f"{archive} {problem}. It was not unpacked.", hint=_HINT)
 
 
-def unknown(archive: str, name: str) -> BadBackup:
-    """The refusal of a file that the archive's own manifest does not name."""
-    said = f"{archive} holds {display_path(name, '')}, which its manifest does not name."
-    return BadBackup(said, hint=_HINT)
+def unknown_file_error(archive: str, name: str) -> BadBackup:
+    """The error for a file that is not in the archive's manifest."""
+    message = f"{archive} holds {display_path(name, '')}, which its manifest does not name."
+    return BadBackup(message, hint=_HINT)
 
 
-def digests(
-    file: StoredFile, entries: Iterable[FileEntry], moved: Moved, *, others: bool
+def digest_files(
+    file: StoredFile, entries: Iterable[FileEntry], moved: Moved, *, allow_others: bool
 ) -> dict[str, Content]:
-    """Length and SHA-256 of the files in the archive that are `entries`, by the names it knows them by.
+    """Length and SHA-256 of the files of `entries` in the archive, by their member names.
 
-    BadBackup if it has others and may not.
+    BadBackup for any other file unless `allow_others`.
     """
-    wanted, found, done = by_member(entries), dict[str, Content](), 0
-    for name, chunks in files(file):
-        if name in wanted and name not in found:
+    wanted, contents, bytes_read = by_member(entries), dict[str, Content](), 0
+    for name, chunks in read_files(file):
+        if name in wanted and name not in contents:
             digest, size = hashlib.sha256(), 0
             for chunk in chunks:
                 digest.update(chunk)
                 size += len(chunk)
-                moved(done := done + len(chunk))
-            found[name] = size, digest.hexdigest()
-        elif not others:
-            raise unknown(file.name, name)
-    return found
+                moved(bytes_read := bytes_read + len(chunk))
+            contents[name] = size, digest.hexdigest()
+        elif not allow_others:
+            raise unknown_file_error(file.name, name)
+    return contents
 
 
-def _bytes(archive: str, tar: tarfile.TarFile, header: tarfile.TarInfo) -> Iterator[bytes]:
-    """A member's bytes. They are asked for outside of `files`, so what goes wrong is translated here too."""
+def _member_bytes(archive: str, tar: tarfile.TarFile, header: tarfile.TarInfo) -> Iterator[bytes]:
+    """A member's bytes. They are read outside of `read_files`, so errors are translated here, too."""
     with _translated(archive):
         stream = tar.extractfile(header)
         assert stream is not None

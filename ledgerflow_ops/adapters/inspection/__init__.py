@@ -1,1 +1,1 @@
-"""Reads from a database what it holds and how it is set up. Nothing here changes a database."""
+"""Reads the contents and the properties of a database. The source database is never changed here."""

@@ -1,4 +1,4 @@
-"""The limits that a server sets on the sessions of an account, and how many others have taken."""
+"""The connection limits of role, database and server, and how many connections others use."""
 
 from collections.abc import Iterator
 
@@ -22,23 +22,36 @@ _LIMITS = """
 """
 
 
-def limits(connection: Connection) -> Iterator[ConnectionLimit]:
-    """What is set on the account, the database and the server; superusers are bound by the last alone."""
+def read_connection_limits(connection: Connection) -> Iterator[ConnectionLimit]:
+    """The limits of the role, the database and the server; only the last one applies to superusers."""
     row = connection.execute(_LIMITS, [APPLICATION]).fetchone()
     assert row is not None
-    role, superuser, of_role, database, of_database, in_role, in_database, all_, most, reserved = row
-    if not superuser and of_role >= 0:
-        more = _quoted(connection, "ALTER ROLE {} CONNECTION LIMIT", role)
-        yield ConnectionLimit(f"the role {role}", of_role, in_role, f"{more} {{}};")
-    if not superuser and of_database >= 0:
-        more = _quoted(connection, "ALTER DATABASE {} CONNECTION LIMIT", database)
-        yield ConnectionLimit(f"the database {database}", of_database, in_database, f"{more} {{}};")
-    taken = all_ if superuser else all_ + reserved
-    raised = "ALTER SYSTEM SET max_connections = {}; then restart the server, or end sessions that are idle."
-    yield ConnectionLimit("the server (max_connections)", most, taken, raised)
+    (
+        role,
+        superuser,
+        role_limit,
+        database,
+        database_limit,
+        role_sessions,
+        database_sessions,
+        all_sessions,
+        maximum,
+        reserved,
+    ) = row
+    if not superuser and role_limit >= 0:
+        statement = _statement_form(connection, "ALTER ROLE {} CONNECTION LIMIT", role)
+        yield ConnectionLimit(f"the role {role}", role_limit, role_sessions, f"{statement} {{}};")
+    if not superuser and database_limit >= 0:
+        statement = _statement_form(connection, "ALTER DATABASE {} CONNECTION LIMIT", database)
+        yield ConnectionLimit(
+            f"the database {database}", database_limit, database_sessions, f"{statement} {{}};"
+        )
+    used = all_sessions if superuser else all_sessions + reserved
+    advice = "ALTER SYSTEM SET max_connections = {}; then restart the server, or end sessions that are idle."
+    yield ConnectionLimit("the server (max_connections)", maximum, used, advice)
 
 
-def _quoted(connection: Connection, form: str, name: str) -> str:
-    """A statement about a name, its braces doubled for a number to be put in."""
+def _statement_form(connection: Connection, form: str, name: str) -> str:
+    """A statement about a name, with braces doubled, so that `format` can append a number."""
     text = sql.SQL(form).format(sql.Identifier(name)).as_string(connection)
     return text.replace("{", "{{").replace("}", "}}")

@@ -1,4 +1,4 @@
-"""What PostgreSQL keeps of a database outside of it, and a dump does not hold: read, and set again."""
+"""Reads and restores the properties of a database that are stored outside of it, and not in a dump."""
 
 import re
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _LISTS = frozenset(
 )
 """Settings whose stored value is a list, quoted already (GUC_LIST_QUOTE in PostgreSQL's source)."""
 _PRELOADS = {"session_preload_libraries": "", "local_preload_libraries": "$libdir/plugins/"}
-"""What loads libraries as a session begins, and where those without a folder lie (miscinit.c)."""
+"""The settings that load libraries when a session begins, and the folder of a bare name (miscinit.c)."""
 _ELEMENT = re.compile(r'\s*("((?:[^"]|"")*)"|[^,"]+?)\s*(?:,|$)')
 _ROW = """
     SELECT pg_get_userbyid(datdba)::text, datconnlimit, shobj_description(d.oid, 'pg_database'),
@@ -52,8 +52,8 @@ _LABELS = """
 """
 
 
-def properties(connection: Connection, database: str) -> DatabaseProperties:
-    """The properties of `database`, asked from any database of its server."""
+def read_properties(connection: Connection, database: str) -> DatabaseProperties:
+    """The properties of `database`, read from any database of its server."""
     row = connection.execute(_ROW, [database]).fetchone()
     assert row is not None
     owner, limit, comment, provider, locale, rules, tablespace, template = row
@@ -76,47 +76,53 @@ def properties(connection: Connection, database: str) -> DatabaseProperties:
     )
 
 
-def create(
-    connection: Connection, name: str, facts: tuple[str, str, str], wanted: DatabaseProperties | None
+def create_database(
+    connection: Connection, name: str, facts: tuple[str, str, str], properties: DatabaseProperties | None
 ) -> None:
-    """Make an empty database of that encoding, collation, character type, and the provider of `wanted`.
+    """Create an empty database; `facts` are its encoding, LC_COLLATE and LC_CTYPE.
 
-    It is in the tablespace of `wanted`, where the server has that.
+    The locale provider and the tablespace are those of `properties`; a tablespace that the server does not
+    have is left out.
     """
     parts: list[sql.Composable] = [
         sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
     ]
     for word, value in zip(("ENCODING", "LC_COLLATE", "LC_CTYPE"), facts, strict=True):
         parts.append(sql.SQL(f"{word} {{}}").format(sql.Literal(value)))
-    if wanted and wanted.provider in _PROVIDERS and wanted.locale:
-        provider, word = _PROVIDERS[wanted.provider]
-        parts.append(sql.SQL(f"LOCALE_PROVIDER {provider} {word} {{}}").format(sql.Literal(wanted.locale)))
-        if wanted.rules:
-            parts.append(sql.SQL("ICU_RULES {}").format(sql.Literal(wanted.rules)))
-    if wanted and wanted.tablespace in tablespaces.usable(connection):
-        parts.append(sql.SQL("TABLESPACE {}").format(sql.Identifier(wanted.tablespace)))
+    if properties and properties.provider in _PROVIDERS and properties.locale:
+        provider, word = _PROVIDERS[properties.provider]
+        parts.append(
+            sql.SQL(f"LOCALE_PROVIDER {provider} {word} {{}}").format(sql.Literal(properties.locale))
+        )
+        if properties.rules:
+            parts.append(sql.SQL("ICU_RULES {}").format(sql.Literal(properties.rules)))
+    if properties and properties.tablespace in tablespaces.usable_tablespaces(connection):
+        parts.append(sql.SQL("TABLESPACE {}").format(sql.Identifier(properties.tablespace)))
     connection.execute(sql.SQL(" ").join(parts))
 
 
 _PROVIDERS = {"i": ("icu", "ICU_LOCALE"), "b": ("builtin", "BUILTIN_LOCALE")}
 
 
-def carry_over(server: Database, name: str, wanted: DatabaseProperties, codec: str) -> str:
-    """Give the database `name` these properties, but for the comment, which the swap sets.
+def apply_properties(server: Database, name: str, properties: DatabaseProperties, codec: str) -> str:
+    """Give the database `name` these properties, except for the comment, which the swap sets.
 
-    Their text is that of a database with the encoding of `codec`. Returns a sentence of the settings that the
-    server lacks something for, which are left out.
+    Their text has the encoding of `codec`. Settings for which the server lacks something (a library) are left
+    out; returns a sentence about them, or an empty string.
     """
     with server.connect() as connection:
         roles = {role for (role,) in connection.execute("SELECT rolname::text FROM pg_roles")}
-        own = text_encodings.codec(text_codecs.server_encoding(connection.pgconn))
-    there = {text_encodings.decode(text_encodings.encode(role, own), codec) for role in roles}
-    failing = [setting for setting in wanted.settings if not _can_be_loaded(server, setting)]
-    kept = wanted.model_copy(update={"settings": [one for one in wanted.settings if one not in failing]})
-    said = [raw_sql.rendered(one, codec) for one in _statements(sql.Identifier(name), kept, there)]
-    refused = [_set(sql.Identifier(name), one).as_string() for one in failing]
-    with raw_sql.speaking(server, said) as connection:
-        for statement in said:
+        server_codec = text_encodings.codec(text_codecs.server_encoding(connection.pgconn))
+    known_roles = {text_encodings.decode(text_encodings.encode(role, server_codec), codec) for role in roles}
+    unloadable = [setting for setting in properties.settings if not _can_be_loaded(server, setting)]
+    loadable = properties.model_copy(
+        update={"settings": [setting for setting in properties.settings if setting not in unloadable]}
+    )
+    composed = _statements(sql.Identifier(name), loadable, known_roles)
+    statements = [raw_sql.render_bytes(statement, codec) for statement in composed]
+    refused = [_set_statement(sql.Identifier(name), setting).as_string() for setting in unloadable]
+    with raw_sql.raw_session(server, statements) as connection:
+        for statement in statements:
             try:
                 connection.execute(statement)
             except psycopg.Error as error:
@@ -128,10 +134,10 @@ def carry_over(server: Database, name: str, wanted: DatabaseProperties, codec: s
 
 
 def _can_be_loaded(server: Database, setting: Setting) -> bool:
-    """Whether sessions can begin with the libraries that a setting preloads; True for any other setting.
+    """Whether a session can load the libraries that a setting preloads; True for any other setting.
 
-    SET takes whatever name it is given, and each login then ends with "could not access file". Only what this
-    account may load at all is tried: a session that ends at once loads it, and nothing else is touched.
+    SET accepts any name, but then every login fails with "could not access file". Libraries are tried by LOAD
+    in a session of their own; one that this account may not load is accepted unchecked.
     """
     if (below := _PRELOADS.get(setting.name)) is None:
         return True
@@ -147,55 +153,59 @@ def _can_be_loaded(server: Database, setting: Setting) -> bool:
     return True
 
 
-def comment(server: Database, name: str, text: str, codec: str) -> None:
-    """Comment on a database with what is no text in its encoding."""
+def comment_on_database(server: Database, name: str, text: str, codec: str) -> None:
+    """Set the comment of a database, also if it is not valid text in its encoding."""
     form = sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(text))
-    said = raw_sql.rendered(form, codec)
-    with raw_sql.speaking(server, [said]) as connection:
-        connection.execute(said)
+    statement = raw_sql.render_bytes(form, codec)
+    with raw_sql.raw_session(server, [statement]) as connection:
+        connection.execute(statement)
 
 
-def _statements(name: sql.Identifier, wanted: DatabaseProperties, roles: set[str]) -> Iterator[sql.Composed]:
-    if wanted.owner in roles:
-        yield sql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, sql.Identifier(wanted.owner))
-    yield sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(name, sql.Literal(wanted.connection_limit))
-    if wanted.template:
+def _statements(
+    name: sql.Identifier, properties: DatabaseProperties, roles: set[str]
+) -> Iterator[sql.Composed]:
+    if properties.owner in roles:
+        yield sql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, sql.Identifier(properties.owner))
+    yield sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(
+        name, sql.Literal(properties.connection_limit)
+    )
+    if properties.template:
         yield sql.SQL("ALTER DATABASE {} IS_TEMPLATE true").format(name)
     yield sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name)
-    if wanted.owner in roles:
-        yield sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(name, sql.Identifier(wanted.owner))
-    for grant in wanted.grants:
+    if properties.owner in roles:
+        yield sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(name, sql.Identifier(properties.owner))
+    for grant in properties.grants:
         if grant.grantee in {None, *roles}:
-            yield _granted(name, grant)
-    for setting in wanted.settings:
+            yield _grant_statement(name, grant)
+    for setting in properties.settings:
         if setting.role in {None, *roles}:
-            yield _set(name, setting)
-    for provider, label in wanted.labels or ():
+            yield _set_statement(name, setting)
+    for provider, label in properties.labels or ():
         form = sql.SQL("SECURITY LABEL FOR {} ON DATABASE {} IS {}")
         yield form.format(sql.Identifier(provider), name, sql.Literal(label))
 
 
-def _granted(name: sql.Identifier, grant: Grant) -> sql.Composed:
+def _grant_statement(name: sql.Identifier, grant: Grant) -> sql.Composed:
     to = sql.Identifier(grant.grantee) if grant.grantee else sql.SQL("PUBLIC")
     option = " WITH GRANT OPTION" if grant.grantable else ""
     form = f"GRANT {grant.privilege} ON DATABASE {{}} TO {{}}{option}"
     return sql.SQL(form).format(name, to)
 
 
-def _set(name: sql.Identifier, setting: Setting) -> sql.Composed:
-    value = _listed(setting.value) if setting.name in _LISTS else sql.Literal(setting.value)
+def _set_statement(name: sql.Identifier, setting: Setting) -> sql.Composed:
+    value = _list_value(setting.value) if setting.name in _LISTS else sql.Literal(setting.value)
     parts = [sql.Identifier(part) for part in setting.name.split(".")]
-    what = sql.SQL(".").join(parts)
+    setting_name = sql.SQL(".").join(parts)
     if setting.role is None:
-        return sql.SQL("ALTER DATABASE {} SET {} TO {}").format(name, what, value)
+        return sql.SQL("ALTER DATABASE {} SET {} TO {}").format(name, setting_name, value)
     role = sql.Identifier(setting.role)
-    return sql.SQL("ALTER ROLE {} IN DATABASE {} SET {} TO {}").format(role, name, what, value)
+    return sql.SQL("ALTER ROLE {} IN DATABASE {} SET {} TO {}").format(role, name, setting_name, value)
 
 
-def _listed(value: str) -> sql.Composable:
-    """A list as the server keeps it, its elements quoted where they must be, as SET takes it.
+def _list_value(value: str) -> sql.Composable:
+    """A list setting in the form in which the server stores it, converted to the form that SET accepts.
 
-    An element that is empty is kept as `""`, which SET does not take: pg_dump says it as a literal, too.
+    An empty element is stored as `""`, which SET does not accept: pg_dump writes it as a literal, too.
     """
     if not value.strip():
         return sql.Literal("")

@@ -1,4 +1,4 @@
-"""The relations that belong to extensions: a dump leaves them to CREATE EXTENSION."""
+"""The relations that belong to extensions: a dump does not contain them, CREATE EXTENSION creates them."""
 
 from ledgerflow_ops.adapters.connection.database import Connection
 
@@ -14,6 +14,6 @@ _RELATIONS = """
 """
 
 
-def relations(connection: Connection) -> dict[str, str]:
-    """Each, as SQL names it with its kind before it, and the name of the extension it belongs to."""
+def extension_relations(connection: Connection) -> dict[str, str]:
+    """The relations by kind and name (`TABLE public.x`), each with the name of its extension."""
     return dict(connection.execute(_RELATIONS).fetchall())

@@ -1,15 +1,14 @@
--- Every schema object of the database, one row each: what it is called, its structure (comparable across
--- server versions) and its definition (comparable within one major version). Objects that belong to an
--- extension come with the extension. Grants are spelt out in one order; the privilege MAINTAIN, which
--- servers before 17 do not have, counts as definition.
+-- One row for each schema object of the database: its name, its structure (comparable across server versions), its
+-- definition (comparable within one major version), and the sort of the row. Members of an extension are left out,
+-- because the extension creates them. Grants are written in a fixed order; the privilege MAINTAIN, which servers
+-- before 17 do not have, is part of the definition.
 --
--- Compared is what a dump carries. Where a catalog keeps a list to which servers and extensions may add (options
--- of columns and of tables), only what is known is compared; the rest is a row of its own with the sort `note`.
--- Rows of the sort `extended` name what belongs to an extension and earlier versions of this query took for an
--- object: a manifest sealed by them holds it. The fourth column is the sort.
+-- The sort is `object` for what a dump contains and is compared. Servers and extensions may add options of columns
+-- and tables: only known options are compared, and each other option is a row of the sort `note`. Rows of the sort
+-- `extended` are extension members that earlier versions of this query sealed as objects.
 --
--- What is compared of an object that is there in earlier seals as well must stay the same text, or the earlier one
--- becomes a row of the sort `earlier`: an object that was sealed so is the same object.
+-- The text for an object must never change, because earlier seals contain it. If it has to change, the earlier text
+-- becomes a row of the sort `earlier`, and an object that was sealed with that text is the same object.
 WITH
 mine AS (  -- objects made by the user, by catalog and oid
     SELECT n.oid AS namespace, n.nspname
@@ -132,10 +131,10 @@ UNION ALL
 SELECT CASE r.relkind WHEN 'S' THEN 'sequence ' WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view '
         WHEN 'c' THEN 'composite type ' WHEN 'f' THEN 'foreign table ' ELSE 'table ' END || r.name,
     concat_ws('|', r.relkind, pg_get_userbyid(r.relowner), r.relpersistence, r.relrowsecurity, r.relforcerowsecurity,
-        -- Of an index that was dropped nothing is dumped, and the copy has the default.
+        -- If the replica identity index was dropped, the dump has no such index, and the copy has the default.
         CASE WHEN r.relreplident <> 'i' OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = r.oid AND i.indisreplident)
             THEN r.relreplident ELSE 'd' END,
-        -- A dump has a view's check option as a clause of its own, so a view made anew has it last.
+        -- A dump writes a view's check option as a separate clause, so a restored view has it last.
         (SELECT string_agg(o, ',' ORDER BY o LIKE 'check_option=%', n) FROM unnest(r.reloptions) WITH ORDINALITY u(o, n)
          WHERE split_part(o, '=', 1) = ANY (k.of_tables)), r.relispopulated, g.common,
         (SELECT string_agg(i.inhparent::regclass::text, ',' ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = r.oid),
@@ -151,7 +150,7 @@ FROM known k CROSS JOIN relation r LEFT JOIN grants g ON g.kind = 'relation' AND
 UNION ALL
 SELECT format('column %s.%I', r.name, a.attname),
     concat_ws('|', f.typed,
-        -- Before 18, NOT NULL has no object of its own: a column made anew has it from any of its table's parents.
+        -- Before 18, NOT NULL is not an object: a restored column inherits it from any parent of its table.
         a.attnotnull OR current_setting('server_version_num')::int < 180000 AND (a.attrelid, a.attname) IN (  -- read once for all
             SELECT p.child, u.attname FROM parent p JOIN pg_attribute u ON u.attrelid = p.oid
             WHERE u.attnotnull AND NOT u.attisdropped AND u.attnum > 0),
@@ -164,7 +163,7 @@ LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN pg_collation c ON c.oid = a.attcollation
 LEFT JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN grants g ON g.kind = 'column' AND g.oid = a.attrelid AND g.sub = a.attnum
--- No dump carries the type of a view's column: it comes of the query, and may have lost its length on the way.
+-- A dump does not contain the type of a view's column: it results from the query, and may lose its length.
 CROSS JOIN LATERAL (VALUES
     ('object', CASE WHEN r.relkind NOT IN ('v', 'm') THEN format_type(a.atttypid, a.atttypmod) END, CASE WHEN r.relkind NOT IN ('v', 'm') OR a.attstorage <> t.typstorage THEN a.attstorage END,
         CASE WHEN r.relkind NOT IN ('v', 'm') THEN c.collname END),
@@ -176,12 +175,12 @@ SELECT format('constraint %I on %s', c.conname, coalesce(r.name, t.name)),
     concat_ws('|', c.contype, c.condeferrable, c.condeferred, c.convalidated AND NOT later, CASE WHEN c.contype = 'c' THEN c.connoinherit END),
     pg_get_constraintdef(c.oid) || CASE WHEN c.convalidated AND later THEN ' NOT VALID' ELSE '' END, 'object'
 FROM pg_constraint c LEFT JOIN relation r ON r.oid = c.conrelid LEFT JOIN datatype t ON t.oid = c.contypid
--- What a table only inherits is as valid as with its parents: pg_dump makes it there, after all tables.
+-- A constraint that a table only inherits is as valid as its parent's: pg_dump creates it there, after all tables.
 CROSS JOIN LATERAL (SELECT c.contype = 'c' AND c.conrelid <> 0 AND NOT c.conislocal AND (c.conrelid, c.conname) IN (
     SELECT p.child, u.conname FROM parent p JOIN pg_constraint u ON u.conrelid = p.oid
     WHERE u.contype = 'c' AND NOT u.convalidated) AS later) inherited
 WHERE c.contype NOT IN ('n', 't') AND (r.oid IS NOT NULL OR t.oid IS NOT NULL)
-  -- What a foreign key of or to a partitioned table brings to its partitions is named anew by each server.
+  -- The constraints on partitions that a foreign key of or to a partitioned table creates get new names.
   AND (c.contype <> 'f' OR c.conparentid = 0)
   AND NOT (c.contype = 'c' AND c.conrelid <> 0 AND NOT c.conislocal AND (c.conrelid, c.conname) NOT IN (TABLE checked))
 
@@ -189,7 +188,7 @@ UNION ALL
 SELECT format('index %I on %s', x.relname, r.name),
     concat_ws('|', i.indisunique, i.indisprimary, i.indisclustered, i.indisvalid, i.indisreplident, am.amname), f.definition, f.sort
 FROM pg_index i JOIN relation r ON r.oid = i.indrelid JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am am ON am.oid = x.relam
-LEFT JOIN pg_constraint e ON e.conindid = i.indexrelid AND e.contype = 'x'  -- whose definition is all of its index
+LEFT JOIN pg_constraint e ON e.conindid = i.indexrelid AND e.contype = 'x'  -- the definition of the constraint contains the index
 CROSS JOIN LATERAL (VALUES
     ('object', CASE WHEN e.oid IS NULL THEN pg_get_indexdef(i.indexrelid) END),
     (CASE WHEN e.oid IS NOT NULL THEN 'earlier' END, pg_get_indexdef(i.indexrelid))) f(sort, definition)
@@ -206,7 +205,7 @@ FROM routine p JOIN pg_language l ON l.oid = p.prolang LEFT JOIN grants g ON g.k
 UNION ALL
 SELECT format('trigger %I on %s', t.tgname, r.name), concat_ws('|', t.tgenabled, t.tgtype), f.definition, f.sort
 FROM pg_trigger t JOIN relation r ON r.oid = t.tgrelid
--- The definition of a partition's trigger is its parent's.
+-- A partition's cloned trigger has the definition of its parent's trigger.
 CROSS JOIN LATERAL (VALUES
     ('object', CASE WHEN t.tgparentid = 0 THEN pg_get_triggerdef(t.oid) END),
     (CASE WHEN t.tgparentid <> 0 THEN 'earlier' END, pg_get_triggerdef(t.oid))) f(sort, definition)
@@ -230,7 +229,7 @@ SELECT 'type ' || t.name,
         (SELECT format_type(s.rngsubtype, NULL) FROM pg_range s WHERE s.rngtypid = t.oid), g.common),
     f.definition, f.sort
 FROM datatype t LEFT JOIN grants g ON g.kind = 'type' AND g.oid = t.oid
--- The catalog keeps a domain's default as text, too: with the search_path of who made it.
+-- The catalog also stores a domain's default as text, with names by the search_path of its creation.
 CROSS JOIN LATERAL (VALUES
     ('object', coalesce(pg_get_expr(t.typdefaultbin, 0), t.typdefault)),
     (CASE WHEN t.typdefaultbin IS NOT NULL THEN 'earlier' END, t.typdefault)) f(sort, definition)

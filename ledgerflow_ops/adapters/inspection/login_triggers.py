@@ -1,4 +1,4 @@
-"""Event triggers that a login fires (from PostgreSQL 17): seen from outside, and from a session of ours."""
+"""Event triggers that a login fires (from PostgreSQL 17): whether a database has any, which ones fired."""
 
 from ledgerflow_ops.adapters.connection.database import EVENT_TRIGGERS_OFF, Connection
 
@@ -10,19 +10,19 @@ _FIRED = """
 """
 
 
-def there(connection: Connection, name: str) -> bool:
-    """Whether the database `name` of the server has any, as pg_database remembers."""
-    if _older(connection):
+def has_login_triggers(connection: Connection, name: str) -> bool:
+    """Whether the database `name` has login event triggers, by pg_database.dathasloginevt."""
+    if _has_no_login_triggers(connection):
         return False
     row = connection.execute("SELECT dathasloginevt FROM pg_database WHERE datname = %s", [name]).fetchone()
     return bool(row and row[0])
 
 
-def fired(connection: Connection) -> tuple[list[str], str]:
-    """Those that this session has fired when it began, and the statement that lets us keep from it."""
-    rows = [] if _older(connection) else connection.execute(_FIRED).fetchall()
+def fired_login_triggers(connection: Connection) -> tuple[list[str], str]:
+    """The triggers that this session's login has fired, and the GRANT that lets us turn them off."""
+    rows = [] if _has_no_login_triggers(connection) else connection.execute(_FIRED).fetchall()
     return [name for name, _ in rows], rows[0][1] if rows else ""
 
 
-def _older(connection: Connection) -> bool:
+def _has_no_login_triggers(connection: Connection) -> bool:
     return connection.info.server_version // 10000 < EVENT_TRIGGERS_OFF

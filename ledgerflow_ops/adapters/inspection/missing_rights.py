@@ -1,8 +1,8 @@
-"""What the account that takes a backup may not read, and what pg_dump would leave out for it in silence.
+"""What the account that takes a backup may not read, and what pg_dump would silently leave out for it.
 
-Asked of the server's own privilege functions, object by object, so that it can be told before a dump as
-well as after one that failed. PostgreSQL's rules: pg_dump locks every table (SELECT on the table, USAGE on
-its schema), reads every sequence and every large object, and runs with row_security = off.
+The server's privilege functions are called for each object, so the result can be reported before a dump and
+after one that failed. PostgreSQL's rules: pg_dump locks every table (SELECT on the table, USAGE on its
+schema), reads every sequence and every large object, and runs with row_security = off.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from ledgerflow_ops.adapters.connection.database import Connection
 from ledgerflow_ops.core.postgres.missing_rights import MissingRight, OmittedObject
 
 _OWN_GRANTS = 180000
-"""From this version on the server has has_largeobject_privilege, which knows all of its own rules."""
+"""From this version on the server has the function has_largeobject_privilege."""
 _OBJECTS = """
     WITH mine AS (
         SELECT oid, nspname, nspowner FROM pg_namespace
@@ -83,8 +83,8 @@ _OPTIONS = """
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """The account as the server sees it."""
+class BackupAccount:
+    """The account that takes the backup, and the server's version number."""
 
     name: str
     quoted: str
@@ -92,57 +92,58 @@ class Reader:
     version: int
 
 
-def reader(connection: Connection) -> Reader:
-    """Who we are, as the server has it."""
+def read_account(connection: Connection) -> BackupAccount:
+    """Our account, as the server reports it."""
     row = connection.execute(
         "SELECT current_user::text, quote_ident(current_user), rolsuper,"
         " current_setting('server_version_num')::int"
         " FROM pg_roles WHERE rolname = current_user"
     ).fetchone()
     assert row is not None
-    return Reader(*row)
+    return BackupAccount(*row)
 
 
-def lacking(connection: Connection) -> list[MissingRight]:
-    """Every object that a dump reads and the account may not, with the statement that gives the right."""
-    if (who := reader(connection)).superuser:
+def find_missing_rights(connection: Connection) -> list[MissingRight]:
+    """Every object that a dump reads and the account may not, with the statement that grants the right."""
+    if (account := read_account(connection)).superuser:
         return []
-    large = _LARGE_BY_SERVER if who.version >= _OWN_GRANTS else _LARGE
+    large = _LARGE_BY_SERVER if account.version >= _OWN_GRANTS else _LARGE
     rows = [*connection.execute(_OBJECTS), *connection.execute(large)]
     return [
-        MissingRight(kind, name, owner, statement, who.quoted) for _, kind, name, owner, statement in rows
+        MissingRight(kind, name, owner, statement, account.quoted) for _, kind, name, owner, statement in rows
     ]
 
 
 def subscriptions(connection: Connection) -> list[str]:
-    """The database's subscriptions, by name: the catalog shows them to everybody."""
+    """The names of the database's subscriptions, which every account may read."""
     return [name for (name,) in connection.execute(_SUBSCRIPTIONS)]
 
 
-def unseen(connection: Connection) -> list[OmittedObject]:
-    """What pg_dump leaves out for this account."""
-    who = reader(connection)
-    if who.superuser:
+def find_omitted_objects(connection: Connection) -> list[OmittedObject]:
+    """The objects that pg_dump silently leaves out for this account."""
+    account = read_account(connection)
+    if account.superuser:
         return []
-    found = [OmittedObject("subscription", name, who.quoted) for name in subscriptions(connection)]
-    return found + [
-        OmittedObject("options of user mapping", name, who.quoted) for name in _hidden(connection)
+    omitted = [OmittedObject("subscription", name, account.quoted) for name in subscriptions(connection)]
+    return omitted + [
+        OmittedObject("options of user mapping", name, account.quoted)
+        for name in _hidden_mappings(connection)
     ]
 
 
-def _hidden(connection: Connection) -> list[str]:
-    """User mappings whose options the view hides from us, and which may have some.
+def _hidden_mappings(connection: Connection) -> list[str]:
+    """User mappings whose options the view hides from us, and which may have options.
 
-    Whoever may read the table itself (pg_read_all_data) can tell those that have none.
+    An account that may read the table itself (pg_read_all_data) can exclude those without options.
     """
     hidden = [(server, user, name) for server, user, name, dark in connection.execute(_MAPPINGS) if dark]
     row = connection.execute("SELECT has_table_privilege('pg_catalog.pg_user_mapping', 'SELECT')").fetchone()
     if hidden and row is not None and row[0]:
-        having = {tuple(one) for one in connection.execute(_OPTIONS)}
-        hidden = [one for one in hidden if one[:2] in having]
+        having = {tuple(mapping) for mapping in connection.execute(_OPTIONS)}
+        hidden = [mapping for mapping in hidden if mapping[:2] in having]
     return [name for _, _, name in hidden]
 
 
-def mappings(connection: Connection) -> list[tuple[str, str]]:
+def user_mappings(connection: Connection) -> list[tuple[str, str]]:
     """The server and the user of every user mapping of the database."""
     return [(server, user) for server, user, *_ in connection.execute(_MAPPINGS) if user]

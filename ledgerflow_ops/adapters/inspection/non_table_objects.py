@@ -1,4 +1,4 @@
-"""Reads what the source holds beside its tables: sequences, which no snapshot covers, and large objects."""
+"""Reads sequences, which no snapshot covers, and large objects."""
 
 from collections.abc import Iterator
 
@@ -23,46 +23,46 @@ _SEQUENCES = """
                           WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))
     ORDER BY 1, 2
 """
-"""Of an extension's sequences a dump says where those stand that are the user's, as pg_cron's are."""
+"""A dump contains the state of an extension's sequences that hold user data, such as those of pg_cron."""
 _OBJECTS = "SELECT oid FROM pg_largeobject_metadata"
 _CHUNK = 1024 * 1024
 _AT_ONCE = 200
-"""Sequences in one statement: the server takes a UNION apart by recursion."""
+"""Sequences in one statement: the server parses a UNION recursively."""
 
 
-def beside(connection: Connection, *, full: bool) -> NonTableObjects:
-    """What is there now. With `full` every byte of the large objects is read, under the snapshot."""
-    return NonTableObjects(sequences(connection), *objects(connection, full=full))
+def read_non_table_objects(connection: Connection, *, full: bool) -> NonTableObjects:
+    """Sequences and large objects now. `full`: every byte of the large objects is read."""
+    return NonTableObjects(read_sequences(connection), *read_large_objects(connection, full=full))
 
 
-def objects(connection: Connection, *, full: bool) -> tuple[int, str | None]:
-    """How many large objects there are and, with `full`, the digest of all their data."""
+def read_large_objects(connection: Connection, *, full: bool) -> tuple[int, str | None]:
+    """The number of large objects and, with `full`, the digest of all their data."""
     oids = [oid for (oid,) in connection.execute(_OBJECTS)]
     if not full:
         return len(oids), None
     return len(oids), all_objects({str(oid): _digest(connection, oid) for oid in oids}).digest
 
 
-def sequences(connection: Connection) -> dict[str, SequenceReading]:
-    """Where every sequence stands at this instant, whatever snapshot the connection has."""
-    found = [
+def read_sequences(connection: Connection) -> dict[str, SequenceReading]:
+    """The state of every sequence at this instant, whatever snapshot the connection has."""
+    sequences = [
         (QualifiedName(schema, name), ascending) for schema, name, ascending in connection.execute(_SEQUENCES)
     ]
     return {
         name.key: SequenceReading(SequenceState(value=value, called=called), ascending)
-        for start in range(0, len(found), _AT_ONCE)
+        for start in range(0, len(sequences), _AT_ONCE)
         for (name, ascending), (value, called) in zip(
-            found[start : start + _AT_ONCE],
-            _states(connection, [name for name, _ in found[start : start + _AT_ONCE]]),
+            sequences[start : start + _AT_ONCE],
+            _states(connection, [name for name, _ in sequences[start : start + _AT_ONCE]]),
             strict=True,
         )
     }
 
 
 def _states(connection: Connection, names: list[QualifiedName]) -> Iterator[tuple[int, bool]]:
-    one = sql.SQL("SELECT {}, last_value, is_called FROM {}")
-    each = [one.format(number, Identifier(n.schema, n.name)) for number, n in enumerate(names)]
-    for _, value, called in connection.execute(sql.SQL(" UNION ALL ").join(each) + sql.SQL(" ORDER BY 1")):
+    form = sql.SQL("SELECT {}, last_value, is_called FROM {}")
+    selects = [form.format(number, Identifier(n.schema, n.name)) for number, n in enumerate(names)]
+    for _, value, called in connection.execute(sql.SQL(" UNION ALL ").join(selects) + sql.SQL(" ORDER BY 1")):
         yield value, called
 
 

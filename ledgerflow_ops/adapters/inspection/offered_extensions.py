@@ -1,4 +1,4 @@
-"""Which versions of extensions a server offers."""
+"""The versions of extensions that a server offers."""
 
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.core.loading.extension_versions import OfferedVersions
@@ -9,8 +9,8 @@ _OFFERED = """
 """
 
 
-def offered(database: Database) -> dict[str, OfferedVersions]:
-    """What the server of `database` has of each extension."""
+def offered_versions(database: Database) -> dict[str, OfferedVersions]:
+    """The default version and all versions of each extension on the server of `database`."""
     with database.connect() as connection:
         rows = connection.execute(_OFFERED).fetchall()
     return {name: OfferedVersions(default, frozenset(versions)) for name, default, versions in rows}

@@ -1,4 +1,4 @@
-"""Values that a server cannot write as text: their table and column are named. Hex doubles a bytea."""
+"""Names the table and column of a value that is too large for a server to write as text."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import sql
 
-from ledgerflow_ops.adapters.connection.limited_connection import Limited
+from ledgerflow_ops.adapters.connection.limited_connection import LimitedConnection
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.hints import Hint
 
@@ -16,7 +16,7 @@ _TOO_BIG = re.compile(
     r"|out of memory|enlarge.* buffer",
     re.IGNORECASE,
 )
-"""MaxAllocSize (memutils.h) is 1 GB less a byte: no row and no value can be longer as text."""
+"""MaxAllocSize (memutils.h) is 1 GB minus one byte: the limit of a row as text. Hex doubles a bytea."""
 _COPY = re.compile(r"COPY ((?:\"(?:[^\"]|\"\")+\"|\w+)\.(?:\"(?:[^\"]|\"\")+\"|\w+)) \(")
 _NEEDLESS = re.compile(r'"([a-z_][a-z0-9_]*)"')
 _COLUMNS = """
@@ -27,58 +27,58 @@ _COLUMNS = """
 _HALF_AS_TEXT = 256 * 1024 * 1024
 _HINT = Hint(
     "Nothing was kept. pg_dump cannot write it either: the text of a row must stay below 1 GB, and bytea "
-    "takes two letters for a byte. Store it as large objects (lo_from_bytea), or in parts below 256 MB."
+    "takes two characters for each byte. Store it as large objects (lo_from_bytea), or in parts below 256 MB."
 )
 
 
 @contextmanager
-def named(at: Mapping[str, str]) -> Iterator[None]:
-    """An error that comes of too big a value names its table and column. `at` is how to connect."""
+def name_oversized_values(at: Mapping[str, str]) -> Iterator[None]:
+    """Name table and column in an error about a too large value. `at` are the connection parameters."""
     try:
         yield
     except psycopg.Error as error:
-        if _TOO_BIG.search(str(error)) and (table := _table(_query(error))):
-            raise _told(at, table, str(error)) from None
+        if _TOO_BIG.search(str(error)) and (table := _copied_table(_failed_query(error))):
+            raise _oversized_error(at, table, str(error)) from None
         raise
     except LedgerError as error:
-        if _TOO_BIG.search(error.message) and (table := _table(error.message)):
-            raise _told(at, table, error.message) from None
+        if _TOO_BIG.search(error.message) and (table := _copied_table(error.message)):
+            raise _oversized_error(at, table, error.message) from None
         raise
 
 
-def _query(error: psycopg.Error) -> str:
+def _failed_query(error: psycopg.Error) -> str:
     return "\n".join(getattr(error, "__notes__", []))
 
 
-def _table(text: str) -> str | None:
-    found = _COPY.search(text)
-    return _NEEDLESS.sub(r"\1", found[1]) if found else None
+def _copied_table(text: str) -> str | None:
+    match = _COPY.search(text)
+    return _NEEDLESS.sub(r"\1", match[1]) if match else None
 
 
-def _told(at: Mapping[str, str], table: str, cause: str) -> LedgerError:
-    sizes = _sizes(at, table)
+def _oversized_error(at: Mapping[str, str], table: str, cause: str) -> LedgerError:
+    sizes = _largest_columns(at, table)
     columns = ", ".join(f"{name} (up to {size / 1e6:.0f} MB)" for name, size in sizes)
     where = f", in {columns}" if columns else ""
     return LedgerError(
-        f"{table} holds more in a row than can be written as text{where}:\n{cause}", hint=_HINT
+        f"{table} has a row that is too large to be written as text{where}:\n{cause}", hint=_HINT
     )
 
 
-def _sizes(at: Mapping[str, str], table: str) -> list[tuple[str, int]]:
-    """The columns with the largest values, in bytes; none if it cannot be asked."""
+def _largest_columns(at: Mapping[str, str], table: str) -> list[tuple[str, int]]:
+    """The columns with the largest values, with their sizes in bytes; empty if the query fails."""
     try:
-        with Limited.connect(**at, autocommit=True) as connection:  # type: ignore[arg-type]
-            found = [
+        with LimitedConnection.connect(**at, autocommit=True) as connection:  # type: ignore[arg-type]
+            sizes = [
                 (name, _largest(connection, table, name, bool(plain)))
                 for name, plain in connection.execute(_COLUMNS, [table]).fetchall()
             ]
     except (psycopg.Error, TimeoutError):
         return []
-    found.sort(key=lambda one: -one[1])
-    return [one for one in found if one[1] >= _HALF_AS_TEXT] or found[:1]
+    sizes.sort(key=lambda size: -size[1])
+    return [size for size in sizes if size[1] >= _HALF_AS_TEXT] or sizes[:1]
 
 
-def _largest(connection: Limited, table: str, column: str, plain: bool) -> int:
+def _largest(connection: LimitedConnection, table: str, column: str, plain: bool) -> int:
     measure = sql.SQL("octet_length" if plain else "pg_column_size")
     form = sql.SQL("SELECT max({}({})) FROM ONLY {}")
     row = connection.execute(form.format(measure, sql.Identifier(column), sql.SQL(table))).fetchone()

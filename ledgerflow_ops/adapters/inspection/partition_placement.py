@@ -1,9 +1,9 @@
-"""Whether a database has rows that get another partition wherever they are loaded.
+"""Whether a database has rows that belong to other partitions after a restore.
 
-A hash partition holds the rows whose key has a certain hash. That of an enum's value, of a regclass and the
-like is that of a number which each database gives anew. pg_dump itself loads such data through the root where
-the key is an enum (`getPartitioningInfo` in pg_dump.c, since May 2023), but not where it is an array, a
-composite type or a range of them, nor where a collation decides what is equal.
+A hash partition contains the rows whose key has a certain hash. The hash of an enum value, a regclass and the
+like is computed from an OID, which differs in every database. pg_dump loads such data through the root table
+if the key is an enum (`getPartitioningInfo` in pg_dump.c, since May 2023), but not if it is an array, a
+composite type or a range of enums, nor if a nondeterministic collation decides equality.
 """
 
 from ledgerflow_ops.adapters.connection.database import Connection
@@ -15,7 +15,7 @@ _PLACED_ANEW = """
         CROSS JOIN LATERAL unnest(p.partattrs::int2[], p.partcollation::oid[]) l(number, coll)
         LEFT JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = l.number AND l.number > 0
         WHERE p.partstrat = 'h'
-        UNION ALL  -- of an expression the operator class says what it is made of
+        UNION ALL  -- for an expression, the operator class has the type
         SELECT o.opcintype, 0 FROM pg_partitioned_table p
         CROSS JOIN LATERAL unnest(p.partattrs::int2[], p.partclass::oid[]) l(number, class)
         JOIN pg_opclass o ON o.oid = l.class WHERE p.partstrat = 'h' AND l.number = 0
@@ -38,8 +38,8 @@ _PLACED_ANEW = """
 """
 
 
-def placed_anew(connection: Connection) -> bool:
-    """Whether the database has such a table: then all data must be loaded through the roots."""
+def needs_root_loading(connection: Connection) -> bool:
+    """Whether the database has such a table, so that all data must be loaded through the root tables."""
     row = connection.execute(_PLACED_ANEW).fetchone()
     assert row is not None
     return bool(row[0])

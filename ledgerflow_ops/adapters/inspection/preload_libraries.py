@@ -1,4 +1,4 @@
-"""The libraries that a PostgreSQL on this machine has, and those that a server preloads."""
+"""The libraries that a server preloads, and those that a PostgreSQL on this machine has."""
 
 from collections.abc import Iterable
 
@@ -10,8 +10,8 @@ _PRELOADED = "SELECT setting FROM pg_settings WHERE name = 'shared_preload_libra
 _SUFFIXES = (".so", ".dylib")
 
 
-def preloaded(connection: Connection) -> tuple[str, ...] | None:
-    """The names of the libraries that the server preloads; None where the account is not told."""
+def preloaded_libraries(connection: Connection) -> tuple[str, ...] | None:
+    """The names of the libraries that the server preloads; None if the account may not read the setting."""
     row = connection.execute(_PRELOADED).fetchone()
     if row is None:
         return None
@@ -19,12 +19,12 @@ def preloaded(connection: Connection) -> tuple[str, ...] | None:
     return tuple(name for name in names if name)
 
 
-def there(tools: Tools, libraries: Iterable[str]) -> tuple[str, ...]:
-    """Those of the libraries that lie beside these programs."""
+def installed_libraries(tools: Tools, libraries: Iterable[str]) -> tuple[str, ...]:
+    """Those of the libraries that are installed with these programs."""
     folders = [tools.folder.parent / "lib", tools.folder.parent / "lib" / "postgresql"]
     if tools.has("pg_config"):
-        told = process.run([tools.path("pg_config"), "--pkglibdir"])
-        folders += [tools.folder / told.out.decode().strip()] if told.code == 0 else []
+        finished = process.run([tools.path("pg_config"), "--pkglibdir"])
+        folders += [tools.folder / finished.out.decode().strip()] if finished.code == 0 else []
     return tuple(
         name
         for name in libraries

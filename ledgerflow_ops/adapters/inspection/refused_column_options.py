@@ -1,4 +1,4 @@
-"""Which options of columns a server refuses, that an archive sets."""
+"""The column options that an archive sets and a server refuses."""
 
 from pathlib import Path
 
@@ -15,17 +15,17 @@ _SET = "ALTER TABLE pg_temp.ledgerflow_probe ALTER COLUMN a SET ({} = 1)"
 
 
 def refused_options(tools: Tools, file: Path, database: Database) -> frozenset[str]:
-    """The options that the archive sets for columns and the server of `database` does not know.
+    """The column options that the archive sets and the server of `database` does not know.
 
-    The server is asked by trying, in a transaction that is taken back.
+    Each option is tried on a temporary table, in a transaction that is rolled back.
     """
-    asked = column_options.unknown_options(archive.ddl(tools, file))
-    if not asked:
+    unknown = column_options.unknown_options(archive.read_ddl(tools, file))
+    if not unknown:
         return frozenset()
     with database.connect() as connection, connection.transaction(force_rollback=True):
         connection.execute(_TABLE)
         refused = set()
-        for name in sorted(asked):
+        for name in sorted(unknown):
             try:
                 with connection.transaction():
                     connection.execute(sql.SQL(_SET).format(sql.Identifier(name)))

@@ -1,4 +1,4 @@
-"""Makes roles from what a seal says of them, where there is no roles file."""
+"""Creates roles from a seal, for backups without a roles file."""
 
 from collections.abc import Mapping
 
@@ -7,9 +7,9 @@ from psycopg import sql
 from ledgerflow_ops.core.catalog.manifest import RoleFacts
 
 
-def statements(roles: Mapping[str, RoleFacts]) -> list[sql.Composed]:
-    """The statements that make these roles with their attributes, then their memberships."""
-    made = [
+def create_role_statements(roles: Mapping[str, RoleFacts]) -> list[sql.Composed]:
+    """The statements that create these roles with their attributes, then their memberships."""
+    created = [
         sql.SQL(f"CREATE ROLE {{}} {_attributes(role)}").format(sql.Identifier(name))
         for name, role in roles.items()
     ]
@@ -18,10 +18,10 @@ def statements(roles: Mapping[str, RoleFacts]) -> list[sql.Composed]:
         for name, role in roles.items()
         for group in role.member_of
     ]
-    return made + granted
+    return created + granted
 
 
 def _attributes(role: RoleFacts) -> str:
-    """A sealed role's attributes as CREATE ROLE takes them: what it has, and INHERIT if it lacks that."""
+    """A sealed role's attributes in the syntax of CREATE ROLE; NOINHERIT if it lacks INHERIT."""
     inherits = "" if "INHERIT" in role.attributes.split() else "NOINHERIT "
     return inherits + role.attributes.replace("LIMIT", "CONNECTION LIMIT")

@@ -1,6 +1,6 @@
-"""Whether what a snapshot sees of the schema is still there: functions read what is there now."""
+"""Whether the schema has changed since a snapshot: pg_dump also reads the current catalog."""
 
-from ledgerflow_ops.adapters.connection.limited_connection import Limited
+from ledgerflow_ops.adapters.connection.limited_connection import LimitedConnection
 
 _CHANGED = """
     WITH now AS (SELECT txid_snapshot_xmax(txid_current_snapshot()) AS xid),
@@ -35,7 +35,7 @@ _CHANGED = """
         UNION ALL SELECT 'access method', amname, xmax FROM pg_am
         UNION ALL SELECT 'extension', extname, xmax FROM pg_extension
     ),
-    numbered AS (  -- the number of a transaction is told without its epoch: the one nearest to now is meant
+    numbered AS (  -- a transaction number has no epoch here: the one nearest to the current one is meant
         SELECT kind, name, xid + ((by::text::bigint - xid) & 4294967295)
             - CASE WHEN ((by::text::bigint - xid) & 4294967295) > 2147483647 THEN 4294967296 ELSE 0 END AS by
         FROM touched, now WHERE by::text <> '0'
@@ -44,11 +44,12 @@ _CHANGED = """
 """
 
 
-def changed(connection: Limited) -> str | None:
-    """An object that the snapshot of `connection` sees and that somebody has dropped or changed since.
+def find_changed_object(connection: LimitedConnection) -> str | None:
+    """An object that the snapshot of `connection` sees and that was dropped or changed since; None if there
+    is none.
 
-    A row that is gone is still seen, with the number of the transaction that has done away with it. What
-    hangs on a table cannot change: tables are locked.
+    The snapshot still sees the old row; its xmax is the transaction that changed it. Objects that belong to a
+    table cannot change, because the tables are locked.
     """
     row = connection.execute(_CHANGED).fetchone()
     return f"the {row[0]} {row[1]}" if row else None

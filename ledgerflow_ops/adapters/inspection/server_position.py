@@ -1,4 +1,4 @@
-"""Where a database is met, and how far its server has come: what a clone does not share for long."""
+"""The addresses of a database and the WAL position of its server, which a clone soon does not share."""
 
 import psycopg
 
@@ -12,31 +12,31 @@ _SERVER = """
         CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END::text
     FROM pg_database d WHERE d.datname = current_database()
 """
-"""Flushed WAL, not written: what was only written may be gone after a crash of the same server."""
+"""The flushed position, not the written one: WAL that was only written may be lost in a crash."""
 
 
-def sighting(database: Database, connection: Connection) -> Observation:
-    """What can be told of the database at the end of `connection`. Rights that are missing leave it out."""
-    known = addresses(database, connection)
+def observe_server(database: Database, connection: Connection) -> Observation:
+    """The address, OID, timeline and LSN of the database of `connection`; only the address without rights."""
+    addresses = server_addresses(database, connection)
     try:
         row = connection.execute(_SERVER).fetchone()
-    except psycopg.errors.InsufficientPrivilege:  # somebody has revoked what everybody may call
-        return Observation(known)
+    except psycopg.errors.InsufficientPrivilege:  # EXECUTE was revoked from PUBLIC
+        return Observation(addresses)
     assert row is not None
     oid, standby, timeline, lsn = row
-    return Observation(known, (oid,), timeline, lsn, standby)
+    return Observation(addresses, (oid,), timeline, lsn, standby)
 
 
-def addresses(database: Database, connection: Connection) -> tuple[str, ...]:
-    """The address that answered, then the others that the URL names as the same database's."""
+def server_addresses(database: Database, connection: Connection) -> tuple[str, ...]:
+    """The address that answered, then the other addresses in the URL."""
     if database.inside:
         return (database.inside.container.label,)
     info, parameters = connection.info, database.parameters
     hosts = (parameters.get("host") or parameters.get("hostaddr") or "").split(",")
     ports = (parameters.get("port") or "").split(",")
-    listed = [
-        f"{host}:{ports[place] if place < len(ports) else ports[-1] or info.port}"
-        for place, host in enumerate(hosts)
+    named = [
+        f"{host}:{ports[position] if position < len(ports) else ports[-1] or info.port}"
+        for position, host in enumerate(hosts)
         if host
     ]
-    return tuple(dict.fromkeys([f"{info.host}:{info.port}", *listed]))
+    return tuple(dict.fromkeys([f"{info.host}:{info.port}", *named]))

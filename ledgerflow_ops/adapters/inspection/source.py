@@ -1,4 +1,4 @@
-"""A database under one snapshot: what is in it, told by its own catalogs. Serves as source and as copy."""
+"""Reads a database's contents under one snapshot: of the source of a backup, or of a restored copy."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
@@ -67,10 +67,10 @@ Inventory = list[tuple[str, str, str | None, str]]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An open read-only transaction whose view of the data can be shared with pg_dump.
+    """An open read-only transaction whose snapshot can be shared with pg_dump.
 
-    `recovery_point` and `lsn` were read before the snapshot was taken: all that had been committed by
-    then is in it. On a standby both say how far it had come.
+    `recovery_point` (UTC) and `lsn` were read before the snapshot was taken: it contains everything that had
+    been committed by then. On a standby, `lsn` is the position that it had replayed.
     """
 
     connection: Connection
@@ -83,34 +83,35 @@ class Snapshot:
 
 @contextmanager
 def snapshot(database: Database, locks: Callable[[Connection], Watcher] | None = None) -> Iterator[Snapshot]:
-    """Open a snapshot of `database`; it lasts as long as the block, and holds every table that it sees.
+    """Open a snapshot of `database` for the block, with a lock on every table that it sees.
 
-    `locks` gives what watches the wait for others' locks. Unsettled when a table went before it was held.
+    `locks` makes the watcher of waits for other sessions' locks. Unsettled if a table was dropped before it
+    was locked.
     """
     with database.connect() as connection:
-        found = facts(connection)
-        here = standby.standby(connection)
-        lsn, recovery_point = _one(connection, f"SELECT ({_LSN}), clock_timestamp()")
+        facts = read_source_facts(connection)
+        standby_state = standby.read_standby(connection)
+        lsn, recovery_point = _one_row(connection, f"SELECT ({_LSN}), clock_timestamp()")
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        (snapshot_id,) = _one(connection, "SELECT pg_export_snapshot()")
-        table_locks.hold(connection, database.limits.lock, locks(connection) if locks else None)
-        yield Snapshot(connection, snapshot_id, recovery_point, lsn, found, here)
-        with contextlib.suppress(psycopg.Error):  # what was read stays read, also if the server goes now
+        (snapshot_id,) = _one_row(connection, "SELECT pg_export_snapshot()")
+        table_locks.lock_tables(connection, database.limits.lock, locks(connection) if locks else None)
+        yield Snapshot(connection, snapshot_id, recovery_point, lsn, facts, standby_state)
+        with contextlib.suppress(psycopg.Error):  # everything has been read: an error no longer matters
             connection.execute("ROLLBACK")
 
 
-def facts(connection: Connection) -> Source:
-    """Which database of which server this is."""
-    return Source(**dict(zip(Source.model_fields, _one(connection, _FACTS), strict=True)))
+def read_source_facts(connection: Connection) -> Source:
+    """The identity, version and locale of the database and its server."""
+    return Source(**dict(zip(Source.model_fields, _one_row(connection, _FACTS), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
 class SourceContents:
-    """A database's seal and what is beside it: notes on what a dump does not carry, what the server preloads.
+    """A database's seal, notes on what a dump does not contain, and the libraries that the server preloads.
 
-    Of what earlier versions sealed otherwise: the names of what belongs to an extension and was taken for an
-    object, and the digests of objects of which another text was taken. `definitions` has every definition as
-    the server words it.
+    For seals of earlier versions: `extended` are names of extension members that they sealed as objects,
+    `earlier` digests of objects whose text they took in another form. `definitions` has the definitions as
+    the server writes them.
     """
 
     seal: Seal
@@ -120,88 +121,88 @@ class SourceContents:
     definitions: Mapping[str, str]
     preloaded: tuple[str, ...] | None
     public: str
-    """The structure of the schema public, as the inventory has it; empty where there is none."""
+    """The structure of the schema public, as in the inventory; empty if there is no such schema."""
 
 
-def seal(connection: Connection, *, full: bool = False) -> Seal:
-    """What the database holds, as the seal says it; `full` also digests every table's data."""
+def read_seal(connection: Connection, *, full: bool = False) -> Seal:
+    """The seal of the database now; `full` also digests the data of every table."""
     return read_contents(connection, full=full).seal
 
 
 def read_contents(
     connection: Connection, *, full: bool = False, rows: Inventory | None = None
 ) -> SourceContents:
-    """As `seal`, with what is beside it. `rows` is the inventory, where that has been read already."""
-    rows = inventory(connection) if rows is None else rows
+    """The seal with everything in SourceContents. `rows` is the inventory, if it has been read already."""
+    rows = read_inventory(connection) if rows is None else rows
     return SourceContents(
         _seal(connection, _digests(rows, "object"), full=full),
         tuple(name for name, _, _, sort in rows if sort == "note"),
         frozenset(name for name, _, _, sort in rows if sort == "extended"),
         _digests(rows, "earlier"),
         {name: definition for name, _, definition, sort in rows if definition and sort == "object"},
-        preload_libraries.preloaded(connection),
+        preload_libraries.preloaded_libraries(connection),
         next((structure for name, structure, _, _ in rows if name == public_schema.NAME), ""),
     )
 
 
-def inventory(connection: Connection) -> Inventory:
-    """Every object of the schema: its name, its structure, its definition, and what sort of row that is."""
-    return connection.execute(_inventory()).fetchall()
+def read_inventory(connection: Connection) -> Inventory:
+    """Every object of the schema: name, structure, definition, and the sort of row (inventory.sql)."""
+    return connection.execute(_inventory_query()).fetchall()
 
 
 def _seal(connection: Connection, objects: dict[str, ObjectDigest], *, full: bool) -> Seal:
-    shapes = table_contents.shapes(connection)
+    shapes = table_contents.table_shapes(connection)
     digests = (
-        {shape.name.key: table_contents.content(connection, shape).digest for shape in shapes}
+        {shape.name.key: table_contents.digest_table(connection, shape).digest for shape in shapes}
         if full
         else None
     )
     return Seal(
-        tables={shape.name.key: table_contents.counted(connection, shape) for shape in shapes},
+        tables={shape.name.key: table_contents.count_table(connection, shape) for shape in shapes},
         sequences=tuple(QualifiedName(*row).key for row in connection.execute(_SEQUENCES)),
         objects=objects,
         extensions=dict(connection.execute(_EXTENSIONS).fetchall()),
-        roles=roles(connection),
+        roles=read_roles(connection),
         content=digests,
     )
 
 
-def roles(connection: Connection) -> dict[str, RoleFacts]:
-    """Every role of the cluster but the built-in ones."""
+def read_roles(connection: Connection) -> dict[str, RoleFacts]:
+    """Every role of the cluster except the built-in ones."""
     return {
         name: RoleFacts(attributes=attributes, member_of=tuple(member_of))
         for name, attributes, member_of in connection.execute(_ROLES)
     }
 
 
-def not_text(connection: Connection) -> str | None:
-    """The first name, comment or setting of the whole server that is no text in this database's encoding."""
-    return next((what for (what,) in connection.execute(_SHARED) if not text_encodings.is_text(what)), None)
+def find_undecodable_name(connection: Connection) -> str | None:
+    """The first shared name, comment or setting that is not valid in this database's encoding; else None."""
+    return next((name for (name,) in connection.execute(_SHARED) if not text_encodings.is_text(name)), None)
 
 
-def without_encoding(connection: Connection) -> str | None:
-    """A database of the server in which every byte is taken as it is, if our account may enter one."""
+def find_database_without_encoding(connection: Connection) -> str | None:
+    """A database of the server with the encoding SQL_ASCII that our account may enter; else None."""
     row = connection.execute(_WITHOUT_ENCODING).fetchone()
     return str(row[0]) if row else None
 
 
-def _digests(rows: Inventory, wanted: str) -> dict[str, ObjectDigest]:
+def _digests(rows: Inventory, sort_wanted: str) -> dict[str, ObjectDigest]:
     return {
         name: ObjectDigest(
             structure=expressions.fingerprint(structure),
             definition=expressions.digest(expressions.untitled(definition or "")),
         )
         for name, structure, definition, sort in rows
-        if sort == wanted
+        if sort == sort_wanted
     }
 
 
 @cache
-def _inventory() -> LiteralString:
+def _inventory_query() -> LiteralString:
     return resources.files("ledgerflow_ops.adapters.inspection").joinpath("inventory.sql").read_text()
 
 
-def _one(connection: Connection, query: LiteralString) -> tuple[Any, ...]:
+def _one_row(connection: Connection, query: LiteralString) -> tuple[Any, ...]:
     row = connection.execute(query).fetchone()
     assert row is not None
     return tuple(row)

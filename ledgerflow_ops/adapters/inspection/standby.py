@@ -1,4 +1,4 @@
-"""What a standby can give: how far it has come, and what of the database it does not have."""
+"""The state of a standby: how far it has replayed, and which data it does not have."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,9 +27,10 @@ _PRIMARY = """
 
 @dataclass(frozen=True, slots=True)
 class Standby:
-    """A server in recovery, as it stands. `replayed` is when the last transaction it has was committed;
+    """The state of a server in recovery.
 
-    `current` says that it has replayed all that its primary has sent, over a connection that stands.
+    `replayed` is the commit time of the last replayed transaction. `current`: it is connected to its primary
+    and has replayed all that it received. `unlogged`: tables and sequences whose data it does not have.
     """
 
     replayed: datetime | None
@@ -37,20 +38,20 @@ class Standby:
     unlogged: tuple[QualifiedName, ...]
 
     def as_of(self, now: datetime) -> datetime:
-        """The instant that its data is from: an idle primary commits nothing, and that is no lag."""
+        """The instant of its data: `now` if it is current, because an idle primary commits nothing."""
         return now if self.current or self.replayed is None else min(now, self.replayed)
 
 
-def primary(connection: Connection) -> str | None:
-    """Where the primary of a standby is, as host:port; empty where that is not told, None for a primary."""
+def primary_address(connection: Connection) -> str | None:
+    """The primary of a standby as host:port; empty if we may not read it, None if this is a primary."""
     row = connection.execute(_PRIMARY).fetchone()
     return row[0] if row else None
 
 
-def standby(connection: Connection) -> Standby | None:
-    """How the server stands, None for one that is not in recovery."""
+def read_standby(connection: Connection) -> Standby | None:
+    """The state of a standby; None for a server that is not in recovery."""
     row = connection.execute(_POSITION).fetchone()
     if row is None:
         return None
-    unlogged = tuple(QualifiedName(*one) for one in connection.execute(_UNLOGGED))
+    unlogged = tuple(QualifiedName(*row_) for row_ in connection.execute(_UNLOGGED))
     return Standby(row[0], row[1], unlogged)

@@ -1,4 +1,4 @@
-"""What a database's tables hold, told by the server that holds them: counts, sums, COPY text."""
+"""Counts, sums and digests of tables, computed from the server's answers and COPY text."""
 
 import os
 import threading
@@ -14,7 +14,7 @@ from psycopg import sql
 
 from ledgerflow_ops.adapters.connection.database import Connection
 from ledgerflow_ops.adapters.connection.text_codecs import Fragment, Identifier
-from ledgerflow_ops.adapters.dump.copy_decoder import CHUNK, widen
+from ledgerflow_ops.adapters.dump.copy_decoder import CHUNK, widen_pipes
 from ledgerflow_ops.adapters.system.process import Account
 from ledgerflow_ops.core.catalog.manifest import TableContent, TableFacts
 from ledgerflow_ops.core.comparison.row_sums import RowSum
@@ -50,9 +50,10 @@ _TABLES = """
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
-    """A table with what is summed of it and what is dumped of it: an extension may keep some rows back.
+    """A table with its summed columns (name → expression), its dumped columns, and the condition of dumped
+    rows.
 
-    `size` is in bytes on the server's disk.
+    The condition is that of pg_extension_config_dump. `size` is in bytes on the server's disk.
     """
 
     name: QualifiedName
@@ -66,14 +67,14 @@ class TableShape:
         return Identifier(self.name.schema, self.name.name)
 
     def ordered_as(self, columns: tuple[str, ...]) -> "TableShape":
-        """The same table, copied in this order of its columns, if they are its columns.
+        """The same table with its columns in this order, if they are the same columns.
 
-        A table that inherits gets other positions for them when it is made anew.
+        An inheriting table may have another order of columns after it was restored.
         """
         return replace(self, dumped=columns) if set(columns) == set(self.dumped) else self
 
-    def copied(self) -> sql.Composed:
-        """What pg_dump hands to COPY for this table."""
+    def copy_statement(self) -> sql.Composed:
+        """The COPY statement of pg_dump for this table, without its target."""
         columns = sql.SQL(", ").join(map(Identifier, self.dumped))
         if self.condition:
             form = "COPY (SELECT {1} FROM {0} {2})"
@@ -82,18 +83,18 @@ class TableShape:
         return sql.SQL(form).format(self.identifier, columns, Fragment(self.condition))
 
 
-def shapes(connection: Connection) -> list[TableShape]:
-    """Every table whose rows a dump holds."""
+def table_shapes(connection: Connection) -> list[TableShape]:
+    """Every table whose rows a dump contains."""
     return [
         TableShape(QualifiedName(schema, name), dict(summed), tuple(dumped), condition, size)
         for schema, name, summed, dumped, condition, size in connection.execute(_TABLES)
     ]
 
 
-def counted(connection: Connection, shape: TableShape) -> TableFacts:
-    """The exact count, and the exact sum of each numeric column. Floats are summed as numeric:
+def count_table(connection: Connection, shape: TableShape) -> TableFacts:
+    """The exact number of rows, and the exact sum of each numeric column.
 
-    their own sum depends on the order in which rows are met.
+    Floats are summed as numeric, because a sum of floats depends on the order of the rows.
     """
     sums = [Fragment(expression) for expression in shape.sums.values()]
     columns = sql.SQL(", ").join([sql.SQL("count(*)"), *sums])
@@ -103,70 +104,71 @@ def counted(connection: Connection, shape: TableShape) -> TableFacts:
     return TableFacts(rows=row[0], sums=dict(zip(shape.sums, row[1:], strict=True)))
 
 
-def content(connection: Connection, shape: TableShape) -> TableContent:
-    """The table's COPY text: what the archive's stream must have for it as well."""
-    taken = _Taken()
+def digest_table(connection: Connection, shape: TableShape) -> TableContent:
+    """Rows, bytes and digest of the table's COPY text, which the archive's data must match."""
+    text = _TableText()
     try:
-        with connection.cursor().copy(shape.copied() + sql.SQL(" TO STDOUT")) as rows:
+        with connection.cursor().copy(shape.copy_statement() + sql.SQL(" TO STDOUT")) as rows:
             for row in rows:
-                taken.take(bytes(row))
+                text.take(bytes(row))
     except psycopg.Error as error:
-        error.add_note(shape.copied().as_string(connection))
+        error.add_note(shape.copy_statement().as_string(connection))
         raise
-    return taken.content(shape)
+    return text.digest(shape)
 
 
-def row_sum(connection: Connection, shape: TableShape) -> RowSum:
-    """The table's rows in any order, as `archive.row_sums` has them."""
+def table_row_sum(connection: Connection, shape: TableShape) -> RowSum:
+    """A digest of the table's rows that does not depend on their order, as in `archive.row_sums`."""
     shape = shape.ordered_as(tuple(sorted(shape.dumped)))
-    taken = RowSum(shape.dumped)
-    with connection.cursor().copy(shape.copied() + sql.SQL(" TO STDOUT")) as rows:
+    sums = RowSum(shape.dumped)
+    with connection.cursor().copy(shape.copy_statement() + sql.SQL(" TO STDOUT")) as rows:
         for row in rows:
-            taken.take(row)
-    return taken
+            sums.take(row)
+    return sums
 
 
 @dataclass(frozen=True, slots=True)
-class Pipes:
-    """A private folder for pipes that a server on this machine, run by `account`, can write into.
+class TablePipes:
+    """A private folder for named pipes that a local server, run by `account`, writes COPY text into.
 
-    The same text as through the connection, at half the cost: no message for each row.
+    The text is the same as through the connection, at half the cost, because there is no message for each
+    row.
     """
 
     folder: Path
     account: Account | None
 
-    def content(self, connection: Connection, shape: TableShape) -> TableContent:
-        """As `content`, for a superuser."""
-        taken = _Taken()
-        with self._reader(taken) as pipe:
-            connection.execute(shape.copied() + sql.SQL(" TO {}").format(sql.Literal(str(pipe))))
-        return taken.content(shape)
+    def digest_table(self, connection: Connection, shape: TableShape) -> TableContent:
+        """As the function `digest_table`, for a superuser."""
+        text = _TableText()
+        with self._reader(text) as pipe:
+            connection.execute(shape.copy_statement() + sql.SQL(" TO {}").format(sql.Literal(str(pipe))))
+        return text.digest(shape)
 
     @contextmanager
-    def _reader(self, taken: "_Taken") -> Iterator[Path]:
-        """A pipe that a thread reads to its end, which is when the block has ended, however it ends."""
+    def _reader(self, text: "_TableText") -> Iterator[Path]:
+        """A named pipe that a thread reads until the block has ended."""
         pipe = self.folder / f"pipe-{threading.get_ident()}"
         os.mkfifo(pipe, 0o600)
         if self.account:
             os.chown(pipe, self.account.uid, self.account.gid)
         source = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-        held = os.open(pipe, os.O_WRONLY)  # without a writer of ours it would end before the server begins
+        own_end = os.open(pipe, os.O_WRONLY)  # the reader would see the end before the server opens the pipe
         os.set_blocking(source, True)
-        widen(source)
-        reader = threading.Thread(target=taken.drain, args=(source,), daemon=True)
+        widen_pipes(source)
+        reader = threading.Thread(target=text.drain, args=(source,), daemon=True)
         reader.start()
         try:
             yield pipe
         finally:
-            os.close(held)
+            os.close(own_end)
             reader.join()
             os.close(source)
             pipe.unlink()
 
 
-class _Taken:
-    """A table's text as it comes."""
+class _TableText:
+    """Counts and digests a table's COPY text as it arrives."""
 
     def __init__(self) -> None:
         self.rows = self.size = 0
@@ -181,7 +183,7 @@ class _Taken:
         self.size += len(chunk)
         self.state.update(chunk)
 
-    def content(self, shape: TableShape) -> TableContent:
+    def digest(self, shape: TableShape) -> TableContent:
         return TableContent(
             rows=self.rows,
             size=self.size,

@@ -1,4 +1,4 @@
-"""The tablespaces of a server, and what is moved into them."""
+"""Reads the tablespaces of a server, and moves restored objects into them."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from ledgerflow_ops.adapters.connection.text_codecs import Identifier
 from ledgerflow_ops.core.loading.tablespaces import PlacedObject
 
 _USABLE = "SELECT spcname FROM pg_tablespace WHERE has_tablespace_privilege(oid, 'CREATE')"
-_FOUND = """
+_RELATIONS = """
     SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_class t ON t.oid = i.indrelid
     WHERE n.nspname = %s AND %s::text IN (c.relname::text, t.relname || ' ' || c.relname)
@@ -23,14 +23,14 @@ _MOVE = {
 }
 
 
-def usable(connection: Connection) -> frozenset[str]:
-    """The server's tablespaces in which our account may make something."""
+def usable_tablespaces(connection: Connection) -> frozenset[str]:
+    """The tablespaces in which our account may create objects."""
     return frozenset(name for (name,) in connection.execute(_USABLE))
 
 
-def move(connection: Connection, objects: Iterable[PlacedObject]) -> None:
+def move_objects(connection: Connection, objects: Iterable[PlacedObject]) -> None:
     """Move each object into its tablespace."""
-    for one in objects:
-        for (name,) in connection.execute(_FOUND, [one.schema, one.name, one.kind]).fetchall():
-            what, where = Identifier(one.schema, name), Identifier(one.tablespace)
-            connection.execute(sql.SQL(_MOVE[one.kind]).format(what, where))
+    for placed in objects:
+        for (name,) in connection.execute(_RELATIONS, [placed.schema, placed.name, placed.kind]).fetchall():
+            relation, tablespace = Identifier(placed.schema, name), Identifier(placed.tablespace)
+            connection.execute(sql.SQL(_MOVE[placed.kind]).format(relation, tablespace))

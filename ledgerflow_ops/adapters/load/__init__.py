@@ -1,1 +1,1 @@
-"""Loads archives into databases and swaps databases. Reading archives belongs to dump."""
+"""Restores archives into databases, and swaps databases. Reading archives belongs to dump."""

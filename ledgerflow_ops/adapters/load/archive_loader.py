@@ -1,4 +1,4 @@
-"""Loads an archive into an empty database by pg_restore, in stages: see `core/loading/load_order.py`."""
+"""Restores an archive into an empty database by pg_restore, in the stages of `core/loading/load_order.py`."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ from typing import Any
 
 from ledgerflow_ops.adapters.connection import address, session_activity
 from ledgerflow_ops.adapters.connection.database import Database
-from ledgerflow_ops.adapters.connection.inactivity import All, Locks, Silence
+from ledgerflow_ops.adapters.connection.inactivity import CombinedWatcher, LockWaitWatcher, StallWatcher
 from ledgerflow_ops.adapters.connection.session_settings import Purpose
 from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.programs.client_tools import Tools
@@ -24,12 +24,12 @@ from ledgerflow_ops.core.postgres.session_activity import Watcher
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LoadOptions:
     """How an archive is loaded.
 
-    Without `owners`, ownership and grants are left out: for when the roles are not known. Without
-    `tablespaces` everything goes into the database's own. Of columns, the options in `without` are left
-    out: for a server that refuses them.
+    Without `owners`, ownership and grants are left out, because the roles may not exist. Without
+    `tablespaces` everything is created in the database's default tablespace. The column options in `without`
+    are left out, because the server refuses them.
     """
 
     jobs: int
@@ -39,49 +39,49 @@ class Load:
 
     @property
     def options(self) -> list[str]:
-        """What pg_restore is told in every stage."""
+        """The options of pg_restore in every stage."""
         left_out = [] if self.owners else ["--no-owner", "--no-privileges"]
         return left_out if self.tablespaces else ["--no-tablespaces", *left_out]
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """How far it came: `stage` is the last one begun; `errors` is all that pg_restore said."""
+class LoadResult:
+    """The exit code of the last stage that was begun, its name, and all errors of pg_restore."""
 
     code: int
     errors: str
     stage: str
 
 
-def load(tools: Tools, database: Database, file: Path, how: Load) -> Loaded:
-    """Load `file` into `database`, which is empty; the first error ends it.
+def load_archive(tools: Tools, database: Database, file: Path, options: LoadOptions) -> LoadResult:
+    """Load `file` into the empty `database`, up to the first error, which is in the result.
 
-    BadBackup when the archive's table of contents cannot be read, LedgerError when neither a program nor
-    the server gets on any more.
+    BadBackup if the archive's table of contents cannot be read, LedgerError if program and server make no
+    progress any more.
     """
-    at_work = _Loading(tools, database, database.variables(Purpose.LOAD), file, how)
-    said, done = "", Loaded(0, "", "")
-    for stage in stages(archive.entries(tools, file)):
-        finished = at_work.run(stage)
-        said += finished.errors
-        done = Loaded(finished.code, said, stage.name)
+    loader = _Loader(tools, database, database.variables(Purpose.LOAD), file, options)
+    messages, result = "", LoadResult(0, "", "")
+    for stage in stages(archive.list_entries(tools, file)):
+        finished = loader.run(stage)
+        messages += finished.errors
+        result = LoadResult(finished.code, messages, stage.name)
         if finished.code:
             break
-    return done
+    return result
 
 
-def remake(tools: Tools, database: Database, file: Path, how: Load) -> None:
-    """Make the definitions of the archive in `file` once more in `database`, past every error.
+def recreate_definitions(tools: Tools, database: Database, file: Path, options: LoadOptions) -> None:
+    """Create the definitions of the archive in `file` in `database`, and go on after errors.
 
-    What is refused is not there afterwards, and whoever looks for it sees that. CannotJudge when this was cut
-    short. Entries are left out by their numbers: in their text, anything may look like another entry.
+    An object that the server refuses is missing afterwards, which the caller checks. CannotJudge if the run
+    was cut short. Entries are left out by their numbers, because their text could look like another entry.
     """
-    at_work = _Loading(tools, database, database.variables(Purpose.LOAD), file, how)
-    finished = at_work.past_errors(definitions_stage(archive.entries(tools, file)))
+    loader = _Loader(tools, database, database.variables(Purpose.LOAD), file, options)
+    finished = loader.past_errors(definitions_stage(archive.list_entries(tools, file)))
     if finished.code < 0 or _CUT_SHORT.search(finished.errors):
         raise CannotJudge(
-            f"The definitions could not be made once more:\n{process.last_lines(finished.errors)}",
-            hint=Hint("This says nothing of the backup. Mend what the lines above say; then ask again."),
+            f"The definitions could not be created again:\n{process.last_lines(finished.errors)}",
+            hint=Hint("This says nothing of the backup. Fix the cause shown above; then run it again."),
         )
 
 
@@ -92,23 +92,25 @@ _CUT_SHORT = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class _Loading:
-    """One archive on its way into one database."""
+class _Loader:
+    """Runs pg_restore and psql for one archive and one database."""
 
     tools: Tools
     database: Database
     variables: dict[str, str]
     file: Path
-    how: Load
+    options: LoadOptions
 
     def run(self, stage: Stage) -> Finished:
-        if self.how.without and PRE_DATA in stage.sections:
+        if self.options.without and PRE_DATA in stage.sections:
             finished = self._pre_data(replace(stage, sections=(PRE_DATA,)))
             if finished.code:
                 return finished
-            stage = replace(stage, sections=tuple(one for one in stage.sections if one != PRE_DATA))
-        name = address.argument(self.variables["PGDATABASE"])
-        jobs = self.how.jobs if stage.parallel else 1
+            stage = replace(
+                stage, sections=tuple(section for section in stage.sections if section != PRE_DATA)
+            )
+        name = address.dbname_argument(self.variables["PGDATABASE"])
+        jobs = self.options.jobs if stage.parallel else 1
         finished = self._restore(stage, ["--exit-on-error", f"--jobs={jobs}", f"--dbname={name}"])
         if transaction_timeout.caused_failure(finished.errors):
             finished = self._restore(stage, [f"--dbname={name}"])
@@ -117,42 +119,46 @@ class _Loading:
         return finished
 
     def past_errors(self, stage: Stage) -> Finished:
-        """All of the stage that the server takes, by one job."""
-        if self.how.without:
+        """Restore a stage with one job, and go on after errors."""
+        if self.options.without:
             self._pre_data(replace(stage, sections=(PRE_DATA,)))
-            stage = replace(stage, sections=tuple(one for one in stage.sections if one != PRE_DATA))
-        return self._restore(stage, [f"--dbname={address.argument(self.variables['PGDATABASE'])}"])
+            stage = replace(
+                stage, sections=tuple(section for section in stage.sections if section != PRE_DATA)
+            )
+        return self._restore(stage, [f"--dbname={address.dbname_argument(self.variables['PGDATABASE'])}"])
 
     def _pre_data(self, stage: Stage) -> Finished:
-        """The archive's first section as text, less what is refused, run by psql: pg_restore cannot."""
+        """Restore the pre-data section by psql, without the refused column options."""
         printed = self._restore(stage, ["--file=-"])
         if printed.code:
             return printed
         text = column_options.without_options(
-            transaction_timeout.script_without(printed.out), self.how.without
+            transaction_timeout.script_without(printed.out), self.options.without
         )
         with process.unnamed_file(text) as script:
-            words = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
-            return self._watched("psql", words, stdin=script)
+            arguments = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
+            return self._watched("psql", arguments, stdin=script)
 
     def _restore(self, stage: Stage, options: list[str]) -> Finished:
-        """One run of pg_restore on the entries of a stage. Their list has no name that a kill would leave."""
-        with process.unnamed_file(stage.list) as listed:
+        """Run pg_restore on the entries of a stage. Their list is an unnamed file."""
+        with process.unnamed_file(stage.list) as entry_list:
             options = [*options, *(f"--section={section}" for section in stage.sections)]
-            options += ["--use-list=/dev/stdin", *self.how.options]
-            return self._watched("pg_restore", [*options, self.file], stdin=listed)
+            options += ["--use-list=/dev/stdin", *self.options.options]
+            return self._watched("pg_restore", [*options, self.file], stdin=entry_list)
 
-    def _watched(self, program: str, words: Sequence[str | Path], **streams: Any) -> Finished:
-        """A program at work on the database. An index takes as long as it takes: that is no stall."""
+    def _watched(self, program: str, arguments: Sequence[str | Path], **streams: Any) -> Finished:
+        """Run a program on the database with watchers. Building an index for hours is no stall."""
         at, limits = self.database.parameters, self.database.limits
 
         def watched(child: subprocess.Popen[bytes]) -> Watcher:
-            return All(
-                Silence(
-                    program, limits.stall, lambda: session_activity.activity(at, limits.answer, [child.pid])
+            return CombinedWatcher(
+                StallWatcher(
+                    program,
+                    limits.stall,
+                    lambda: session_activity.current_activity(at, limits.answer, [child.pid]),
                 ),
-                Locks(limits.lock, lambda: session_activity.lock_waits(at, limits.answer)),
+                LockWaitWatcher(limits.lock, lambda: session_activity.lock_waits(at, limits.answer)),
             )
 
-        command = [self.tools.path(program), *words]
+        command = [self.tools.path(program), *arguments]
         return process.run(command, extra=self.variables, watched=watched, **streams)

@@ -1,4 +1,4 @@
-"""The server that a restore goes to: what is there, and the few things that are changed on it."""
+"""Inspects the target server of a restore, and swaps and marks its databases."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from ledgerflow_ops.core.restore.database_names import DatabaseMark, SiblingData
 from ledgerflow_ops.core.restore.restore_target import LiveDatabase, TargetServer, TargetSession
 
 APPLICATION = "ledgerflow_ops"
-"""What our own sessions are called."""
+"""The application_name of our sessions."""
 
 _EVERY = 0.05
 _PATIENCE = 10.0
@@ -32,16 +32,14 @@ _LOCALES = """
     SELECT collcollate FROM pg_collation WHERE collcollate <> '' UNION VALUES ('C'), ('POSIX')
     UNION SELECT datcollate FROM pg_database UNION SELECT datctype FROM pg_database
 """
-"""Those of its databases as well: where initdb found no `locale` program (Alpine), no others are listed."""
+"""The locales of its databases are included: initdb without a `locale` program (Alpine) lists no others."""
 _OTHERS: LiteralString = """
     FROM pg_stat_activity
     WHERE datname = %s AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
       AND coalesce(backend_type, 'client backend') NOT IN ('autovacuum worker', 'parallel worker')
 """
-"""All that keeps a database from being renamed: walsenders, workers of subscriptions and of extensions too.
-
-The server ends autovacuum itself, and a parallel worker goes with its leader.
-"""
+"""All sessions that prevent a rename of the database, including walsenders and workers of subscriptions and
+extensions. The server ends autovacuum workers itself, and a parallel worker ends with its leader."""
 _SESSIONS: LiteralString = f"""
     SELECT coalesce(usename, '?'),
         coalesce(nullif(application_name, ''), nullif(backend_type, 'client backend'), ''), backend_start,
@@ -55,7 +53,7 @@ _RELATIONS = """
       AND NOT EXISTS (SELECT FROM pg_depend d
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 """
-_BESIDE = """
+_MARKED = """
     SELECT datname, shobj_description(oid, 'pg_database'),
         CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END
     FROM pg_database
@@ -64,13 +62,14 @@ _BESIDE = """
 _END: LiteralString = f"SELECT pg_terminate_backend(pid) {_OTHERS}"
 
 
-def maintenance(database: Database) -> Database:
-    """The first of the server's own databases that our account reaches; LedgerError when there is none."""
+def maintenance_database(database: Database) -> Database:
+    """The first of the databases postgres and template1 that our account can connect to; LedgerError without
+    one."""
     trouble: LedgerError | None = None
     for name in _MAINTENANCE:
         try:
             with database.named(name).connect() as connection:
-                return database.named(name).pinned(connection)
+                return database.named(name).pinned_to(connection)
         except Unanswered:
             raise
         except LedgerError as error:
@@ -79,16 +78,17 @@ def maintenance(database: Database) -> Database:
     raise trouble
 
 
-def quiet(database: Database) -> Database:
-    """The database, reached so that nothing fires its event triggers, if our account may see to that.
+def without_event_triggers(database: Database) -> Database:
+    """The database with event triggers off, if our account may turn them off.
 
-    That is asked in another database of the server: the question itself would fire what fires on login.
+    This is queried in another database of the server, because a login to this one would fire its login
+    triggers.
     """
-    own = database.parameters["dbname"]
-    for name in sorted(_MAINTENANCE, key=own.__eq__):
+    own_name = database.parameters["dbname"]
+    for name in sorted(_MAINTENANCE, key=own_name.__eq__):
         try:
             with database.named(name).connect() as connection:
-                return database.quiet(connection)
+                return database.without_event_triggers_if_allowed(connection)
         except Unanswered:
             raise
         except Denied:
@@ -98,31 +98,31 @@ def quiet(database: Database) -> Database:
     return database
 
 
-def glance(database: Database) -> Database:
-    """Where a look at the server alone goes: to the database, unless that would fire its login triggers."""
-    found = quiet(database)
-    if found is not database:
-        return found
+def inspection_database(database: Database) -> Database:
+    """The database from which to inspect the server: another one if this one has login triggers to fire."""
+    without_triggers = without_event_triggers(database)
+    if without_triggers is not database:
+        return without_triggers
     with contextlib.suppress(LedgerError):
-        other = maintenance(database)
+        other = maintenance_database(database)
         with other.connect() as connection:
-            if login_triggers.there(connection, database.parameters["dbname"]):
+            if login_triggers.has_login_triggers(connection, database.parameters["dbname"]):
                 return other
     return database
 
 
-def exists(connection: Connection, name: str) -> bool:
+def database_exists(connection: Connection, name: str) -> bool:
     return bool(connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount)
 
 
-def oids(connection: Connection, *names: str) -> tuple[int, ...]:
-    """The OIDs of those of these databases that are there."""
-    found = connection.execute("SELECT oid::bigint FROM pg_database WHERE datname = ANY (%s)", [list(names)])
-    return tuple(oid for (oid,) in found)
+def database_oids(connection: Connection, *names: str) -> tuple[int, ...]:
+    """The OIDs of these databases; missing ones are left out."""
+    rows = connection.execute("SELECT oid::bigint FROM pg_database WHERE datname = ANY (%s)", [list(names)])
+    return tuple(oid for (oid,) in rows)
 
 
-def server(connection: Connection, live: str) -> TargetServer:
-    """The server, and what our account may do there and with the database `live`."""
+def inspect_server(connection: Connection, live: str) -> TargetServer:
+    """The server, and the rights of our account there and on the database `live`."""
     row = connection.execute(_SERVER, [live]).fetchone()
     assert row is not None
     version, major, account, superuser, createdb, createrole, owns_live = row
@@ -134,24 +134,24 @@ def server(connection: Connection, live: str) -> TargetServer:
         createdb=createdb,
         createrole=createrole,
         owns_live=owns_live,
-        roles=source.roles(connection),
+        roles=source.read_roles(connection),
         extensions=frozenset(name for (name,) in connection.execute(_EXTENSIONS)),
         locales=frozenset(name for (name,) in connection.execute(_LOCALES)),
-        tablespaces=tablespaces.usable(connection),
+        tablespaces=tablespaces.usable_tablespaces(connection),
     )
 
 
-def live(connection: Connection) -> LiveDatabase:
-    """The database that `connection` is in."""
+def inspect_live_database(connection: Connection) -> LiveDatabase:
+    """The database of `connection`."""
     row = connection.execute(_RELATIONS).fetchone()
     assert row is not None
-    return LiveDatabase(source.facts(connection), row[0])
+    return LiveDatabase(source.read_source_facts(connection), row[0])
 
 
-def sessions(connection: Connection, name: str) -> tuple[TargetSession, ...]:
-    """Who is connected to the database `name`, ourselves left out.
+def other_sessions(connection: Connection, name: str) -> tuple[TargetSession, ...]:
+    """The sessions on the database `name`, without our own.
 
-    An account that is not told of other roles' sessions is told that they are there, and no more.
+    For an account without pg_read_all_stats the details of other roles' sessions are empty.
     """
     return tuple(
         TargetSession(user, application, since, where)
@@ -160,27 +160,27 @@ def sessions(connection: Connection, name: str) -> tuple[TargetSession, ...]:
     )
 
 
-def prepared(connection: Connection, name: str) -> tuple[str, ...]:
-    """The identifiers of the transactions that are prepared in the database `name`, the oldest first."""
-    asked = "SELECT gid FROM pg_prepared_xacts WHERE database = %s ORDER BY prepared, gid"
-    return tuple(gid for (gid,) in connection.execute(asked, [name]))
+def prepared_transactions(connection: Connection, name: str) -> tuple[str, ...]:
+    """The identifiers of the prepared transactions of the database `name`, the oldest first."""
+    query = "SELECT gid FROM pg_prepared_xacts WHERE database = %s ORDER BY prepared, gid"
+    return tuple(gid for (gid,) in connection.execute(query, [name]))
 
 
-def beside(connection: Connection) -> list[SiblingDatabase]:
-    """Every database of the server that a mark of ours stands on."""
-    marked = [(name, DatabaseMark.decode(text), size) for name, text, size in connection.execute(_BESIDE)]
+def marked_databases(connection: Connection) -> list[SiblingDatabase]:
+    """Every database of the server whose comment is a mark of ours."""
+    marked = [(name, DatabaseMark.decode(text), size) for name, text, size in connection.execute(_MARKED)]
     return [SiblingDatabase(name, mark, size) for name, mark, size in marked if mark]
 
 
-def mark(connection: Connection, name: str, text: str | None) -> None:
-    """Comment on a database."""
+def set_database_comment(connection: Connection, name: str, text: str | None) -> None:
+    """Set or remove the comment of a database."""
     form = "COMMENT ON DATABASE {} IS {}"
     connection.execute(sql.SQL(form).format(sql.Identifier(name), sql.Literal(text)))
 
 
 @dataclass(frozen=True, slots=True)
-class Rename:
-    """One step of a swap: `old` becomes `new`, whose comment and openness are then these."""
+class DatabaseRename:
+    """One step of a swap: `old` is renamed to `new`, and gets this comment and ALLOW_CONNECTIONS."""
 
     old: str
     new: str
@@ -188,15 +188,17 @@ class Rename:
     open: bool
 
 
-def swap(connection: Connection, renames: Sequence[Rename], end: Callable[[], None] | None = None) -> None:
-    """Carry out all renames in one transaction: nobody ever sees one without the others.
+def swap_databases(
+    connection: Connection, renames: Sequence[DatabaseRename], end: Callable[[], None] | None = None
+) -> None:
+    """Carry out all renames in one transaction: they become visible together.
 
-    The first rename locks its database. From then on new connections to it wait, and the server gives
-    those that are there five seconds to go; `end` is called meanwhile, from a thread, to see to that.
-    Nothing has to be undone when we die: the lock goes with us. LedgerError when somebody stays.
+    The first rename locks its database. From then on new connections to it wait, and the server waits five
+    seconds for existing sessions to end (CountOtherDBBackends in procarray.c); `end` is called repeatedly in
+    a thread meanwhile to end them. If we die, the transaction is rolled back. InUse if a session remains.
     """
     stop = Event()
-    ender = Thread(target=_repeatedly, args=(end, stop), daemon=True) if end else None
+    ender = Thread(target=_repeat_until, args=(end, stop), daemon=True) if end else None
     if ender:
         ender.start()
     try:
@@ -209,19 +211,19 @@ def swap(connection: Connection, renames: Sequence[Rename], end: Callable[[], No
                 connection.execute(
                     sql.SQL(allow).format(sql.Identifier(rename.new), sql.Literal(rename.open))
                 )
-                mark(connection, rename.new, rename.comment)
+                set_database_comment(connection, rename.new, rename.comment)
     finally:
         stop.set()
         if ender:
-            ender.join(_PATIENCE)  # it may wait for a server that hangs
+            ender.join(_PATIENCE)  # the server may hang
 
 
 def end_sessions(connection: Connection, name: str) -> int:
-    """End every session on the database `name`; how many there were."""
+    """End every session on the database `name`; returns their number."""
     return connection.execute(_END, [name]).rowcount
 
 
-def _repeatedly(work: Callable[[], None], stop: Event) -> None:
+def _repeat_until(work: Callable[[], None], stop: Event) -> None:
     while not stop.wait(_EVERY):
         with contextlib.suppress(LedgerError):
             work()

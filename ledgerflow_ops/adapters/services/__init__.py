@@ -1,4 +1,4 @@
 """Other programs and services: Docker, Dagster's server, alert channels, Prometheus.
 
-PostgreSQL belongs elsewhere.
+PostgreSQL belongs to connection, cluster and programs.
 """

@@ -1,4 +1,4 @@
-"""Dagster's home: its folder, its file and the variable that leads to its storage. Imports no dagster."""
+"""DAGSTER_HOME: its folder, dagster.yaml and variables. Does not import dagster."""
 
 import os
 import socket
@@ -10,26 +10,26 @@ from ledgerflow_ops.core.postgres.addresses import SERVICE_VARIABLES
 
 STORAGE = "LEDGERFLOW_STORAGE_URL"
 _DAGSTERS_OWN = ("logs", ".logs_queue")
-"""Folders that Dagster makes in its home, by the umask, where they are not there."""
+"""Folders that Dagster would otherwise create in its home with the permissions of the umask."""
 
 
-def home(state_dir: Path, project: Path) -> Path:
-    """The instance's folder with the project's dagster.yaml in it."""
-    folder = private_files.folder(state_dir, "dagster")
+def prepare_home(state_dir: Path, project: Path) -> Path:
+    """Prepare the private DAGSTER_HOME with the project's dagster.yaml; returns its path."""
+    folder = private_files.make_private_folder(state_dir, "dagster")
     for name in _DAGSTERS_OWN:
-        private_files.folder(state_dir, "dagster", name)
-    ours, there = project / "dagster.yaml", folder / "dagster.yaml"
-    if not there.exists() or there.read_bytes() != ours.read_bytes():
-        private_files.write(there, ours.read_text())
+        private_files.make_private_folder(state_dir, "dagster", name)
+    source, target = project / "dagster.yaml", folder / "dagster.yaml"
+    if not target.exists() or target.read_bytes() != source.read_bytes():
+        private_files.write_private(target, source.read_text())
     return folder
 
 
-def host() -> str:
-    """The name of this machine, as runs are signed with it."""
+def host_name() -> str:
+    """The name of this machine, which is recorded with runs."""
     return socket.gethostname()
 
 
-def variables(state_dir: Path, project: Path, storage_url: str) -> Mapping[str, str]:
-    """The environment of Dagster's processes. `storage_url` is SQLAlchemy's, password included."""
+def dagster_variables(state_dir: Path, project: Path, storage_url: str) -> Mapping[str, str]:
+    """The environment variables of Dagster's processes. `storage_url` has its password."""
     services = {name: os.environ[name] for name in SERVICE_VARIABLES if name in os.environ}
-    return services | {"DAGSTER_HOME": str(home(state_dir, project)), STORAGE: storage_url}
+    return services | {"DAGSTER_HOME": str(prepare_home(state_dir, project)), STORAGE: storage_url}

@@ -1,4 +1,4 @@
-"""Finds the real docker, behind a wrapper of ours that bears its name."""
+"""Finds the real docker on the PATH, behind our wrapper of the same name."""
 
 import os
 from collections.abc import Iterator
@@ -10,29 +10,29 @@ _MARKS = (b"ledgerflow_ops.guard", _WRAPPER.encode())
 _START = 4096
 
 
-def program() -> Path | None:
-    """The docker that our own operations use; None where there is none.
+def docker_program() -> Path | None:
+    """The docker that our own operations use; None if there is none.
 
-    The wrapper judges what people type. What we run has been judged by the guards of its operation, and
-    a backup that the wrapper asks for must not be stopped by it.
+    The wrapper judges commands that people type. Our own commands have been checked by their operation, and
+    the wrapper must not stop a backup that it has started itself.
     """
-    return next(real(NAME), None)
+    return next(real_programs(NAME), None)
 
 
-def real(name: str) -> Iterator[Path]:
-    """Every program of that name on the PATH, in its order, that is not the wrapper."""
+def real_programs(name: str) -> Iterator[Path]:
+    """Every program of that name on the PATH, in the order of the PATH, without the wrapper."""
     for folder in os.get_exec_path():
-        found = Path(folder or ".") / name
-        if found.is_file() and os.access(found, os.X_OK) and not is_wrapper(found):
-            yield found.absolute()
+        path = Path(folder or ".") / name
+        if path.is_file() and os.access(path, os.X_OK) and not is_wrapper(path):
+            yield path.absolute()
 
 
-def is_wrapper(found: Path) -> bool:
+def is_wrapper(path: Path) -> bool:
     """Whether it is our console script, a link to it, or a script that calls it."""
-    if found.resolve().name == _WRAPPER:
+    if path.resolve().name == _WRAPPER:
         return True
     try:
-        with found.open("rb") as file:
+        with path.open("rb") as file:
             start = file.read(_START)
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""Calls a web address that counts on being called. The address is a secret and is never repeated."""
+"""Pings the URL of a heartbeat monitor. The URL is a secret and is never in a message."""
 
 import http.client
 import urllib.error
@@ -8,15 +8,15 @@ _TIMEOUT = 10.0
 
 
 def ping(url: str) -> str:
-    """Call the address (http or https) once: why it did not answer well, or an empty string."""
+    """Request the URL (http or https) once; returns why that failed, or an empty string."""
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 - the settings take no other
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 - the settings accept only http and https
             return "" if answer.status < 300 else f"it answered {answer.status}"
     except urllib.error.HTTPError as error:
         error.close()
         return f"it answered {error.code}"
     except TimeoutError:
         return "it did not answer in time"
-    except (OSError, ValueError, http.client.HTTPException) as error:  # the last may quote the address
+    except (OSError, ValueError, http.client.HTTPException) as error:  # HTTPException may quote the URL
         reason = getattr(error, "reason", None)
         return "it did not answer in time" if isinstance(reason, TimeoutError) else "it cannot be reached"

@@ -1,8 +1,8 @@
-"""Sends a message through a channel, by apprise. A channel goes by its name; its URL is a secret.
+"""Sends messages through alert channels by apprise. Messages name a channel; its URL is a secret.
 
-apprise raises for nothing: a URL it does not know becomes None, a message that did not arrive False. It
-writes what went wrong into its log, with parts of the URL in it: that log is read here and goes nowhere else.
-Imported only where something is sent: apprise and its services take half a second.
+apprise does not raise errors: it returns None for an unknown URL, and False for a message that did not
+arrive. It logs the reason with parts of the URL: that log is captured here and goes nowhere else. Import this
+module only to send something: apprise with its services takes half a second.
 """
 
 import logging
@@ -22,7 +22,7 @@ from ledgerflow_ops.core.hints import Hint
 
 CONNECT, READ = 5.0, 10.0
 PATIENCE = 20.0
-"""Seconds. The last is for all of it: looking up a name has no limit of its own."""
+"""Seconds to connect, to wait for an answer, and for all of it: the DNS lookup has no own limit."""
 
 _TYPES = {
     "success": apprise.NotifyType.SUCCESS,
@@ -41,46 +41,46 @@ _REASONS = (
     (re.compile(r"error=(\d{3})\b"), "it answered {}"),
     (re.compile(r"connection", re.I), "the connection failed"),
 )
-"""What a service's words come to. Its own words may repeat the URL, so none of them are passed on."""
+"""Patterns in a service's messages, with our own words for them: its messages may contain the URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A channel at hand."""
+    """A configured alert channel."""
 
     name: str
     service: apprise.NotifyBase
 
-    def send(self, words: MessageText) -> str:
-        """Send a message: why it did not arrive, in our own words, or an empty string."""
+    def send(self, message: MessageText) -> str:
+        """Send a message; returns why it did not arrive, in our own words, or an empty string."""
         posts = apprise.Apprise()
         posts.add(self.service)
-        with _listening() as heard:
+        with _captured_log() as log_lines:
             try:
                 arrived = bool(
                     posts.notify(
-                        body=words.body,
-                        title=words.title,
-                        notify_type=_TYPES[words.bad],
+                        body=message.body,
+                        title=message.title,
+                        notify_type=_TYPES[message.bad],
                         body_format=apprise.NotifyFormat.TEXT,
                     )
                 )
-            except Exception as error:  # noqa: BLE001 - a plugin's own mistake must not stop the other channels
-                heard.append(type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - an error of a plugin must not stop the other channels
+                log_lines.append(type(error).__name__)
                 arrived = False
-        return "" if arrived else _reason("\n".join(heard))
+        return "" if arrived else _failure_reason("\n".join(log_lines))
 
 
 def deliver(
     posts: Mapping[str, tuple[Sender, Sequence[MessageText]]], patience: float = PATIENCE
 ) -> dict[str, list[str]]:
-    """Send each channel its messages, all channels at once: by name why each did not arrive, or "".
+    """Send each channel its messages, all channels at once; returns by name why each message failed, or "".
 
-    A channel that failed once gets none of the rest. Waits for `patience` seconds at the most; what is still
-    under way then counts as failed, and may arrive later.
+    After a failure a channel gets no more messages. Waits for at most `patience` seconds; a message that is
+    still being sent then counts as failed, and may arrive later.
     """
     until = time.monotonic() + patience
-    attempts = {name: _Attempt(sender, words) for name, (sender, words) in posts.items()}
+    attempts = {name: _Attempt(sender, messages) for name, (sender, messages) in posts.items()}
     for attempt in attempts.values():
         attempt.start()
     return {
@@ -89,12 +89,12 @@ def deliver(
     }
 
 
-def sender(name: str, url: str) -> Sender:
-    """The channel `name` at `url`; SettingsError, which does not repeat it, when apprise does not know it."""
-    with _listening():
+def make_sender(name: str, url: str) -> Sender:
+    """The channel `name` at `url`; SettingsError, without the URL, if apprise does not support it."""
+    with _captured_log():
         try:
             service = apprise.Apprise.instantiate(url, asset=apprise.AppriseAsset(service_timeout=0))
-        except Exception:  # noqa: BLE001 - whatever a plugin trips over, the URL is the reason
+        except Exception:  # noqa: BLE001 - any error of a plugin here is caused by the URL
             service = None
     if not isinstance(service, apprise.NotifyBase):
         raise SettingsError(
@@ -103,67 +103,67 @@ def sender(name: str, url: str) -> Sender:
                 "Write it as apprise does: ntfy://host/topic, mailto://…, slack://…; its wiki has them all."
             ),
         )
-    service.request_rate_per_sec = 0  # it would wait for seconds between two messages, which are few
+    service.request_rate_per_sec = 0  # else it would wait for seconds between two messages
     service.socket_connect_timeout = min(service.socket_connect_timeout, CONNECT)
     service.socket_read_timeout = min(service.socket_read_timeout, READ)
     return Sender(name, service)
 
 
 class _Attempt(threading.Thread):
-    """Messages under way, in a thread that holds nobody up: neither us nor the end of the process."""
+    """A daemon thread that sends one channel's messages, and delays neither us nor the end of the process."""
 
-    def __init__(self, sender: Sender, words: Sequence[MessageText]) -> None:
+    def __init__(self, sender: Sender, messages: Sequence[MessageText]) -> None:
         super().__init__(name=f"alerts by {sender.name}", daemon=True)
-        self._sender, self._words = sender, words
-        self._whys: list[str] = []
+        self._sender, self._words = sender, messages
+        self._reasons: list[str] = []
 
-    def outcome(self, seconds: float, wanted: int) -> list[str]:
-        """What came of each message, waited for as long as that."""
+    def outcome(self, seconds: float, count: int) -> list[str]:
+        """The result of each message, after waiting for at most `seconds`."""
         self.join(max(seconds, 0))
-        late = self.is_alive()  # before what is known: it may end in between
-        known = list(self._whys)
-        why = "it did not answer in time" if late else known[-1]
-        return known + [why] * (wanted - len(known))
+        late = self.is_alive()  # read before the reasons: the thread may end in between
+        reasons = list(self._reasons)
+        last_reason = "it did not answer in time" if late else reasons[-1]
+        return reasons + [last_reason] * (count - len(reasons))
 
     def run(self) -> None:
-        for words in self._words:
-            why = self._sender.send(words)
-            self._whys.append(why)
-            if why:
+        for message in self._words:
+            reason = self._sender.send(message)
+            self._reasons.append(reason)
+            if reason:
                 return
 
 
-def _reason(text: str) -> str:
-    for pattern, words in _REASONS:
-        if found := pattern.search(text):
-            return words.format(*found.groups())
+def _failure_reason(text: str) -> str:
+    for pattern, reason in _REASONS:
+        if match := pattern.search(text):
+            return reason.format(*match.groups())
     return "it did not take the message"
 
 
-_heard: ContextVar["list[str] | None"] = ContextVar("_heard", default=None)
+_captured: ContextVar["list[str] | None"] = ContextVar("_heard", default=None)
 
 
-class _Ear(logging.Handler):
-    """Takes in what apprise says, for whoever listens in this context; it says it nowhere else."""
+class _LogCapture(logging.Handler):
+    """Captures the log of apprise for the current context."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if (heard := _heard.get()) is not None:
+        if (heard := _captured.get()) is not None:
             heard.append(record.getMessage())
 
 
 @contextmanager
-def _listening() -> Iterator[list[str]]:
-    """What apprise logs while the block lasts."""
+def _captured_log() -> Iterator[list[str]]:
+    """The lines that apprise logs during the block."""
     lines: list[str] = []
-    token = _heard.set(lines)
+    token = _captured.set(lines)
     try:
         yield lines
     finally:
-        _heard.reset(token)
+        _captured.reset(token)
 
 
-logging.getLogger("urllib3").setLevel(logging.WARNING)  # its chatter names hosts and paths
+logging.getLogger("urllib3").setLevel(logging.WARNING)  # its debug messages name hosts and paths
 _log = logging.getLogger("apprise")
 _log.propagate = False
 _log.setLevel(logging.DEBUG)
-_log.addHandler(_Ear())
+_log.addHandler(_LogCapture())

@@ -1,4 +1,4 @@
-"""Hands figures to Prometheus: as text, as a file for node_exporter's textfile collector, over HTTP."""
+"""Exposes metrics to Prometheus: as text, as a file for node_exporter's textfile collector, over HTTP."""
 
 import contextlib
 import wsgiref.simple_server
@@ -17,11 +17,11 @@ from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.hints import Hint
 
 Families = Callable[[], Iterable[Metric]]
-"""Reads the figures as they are now."""
+"""Returns the current metrics."""
 
 
-class _Fresh(Collector):
-    """Asks anew at every scrape; nothing is remembered in between."""
+class _CurrentMetrics(Collector):
+    """Reads the metrics at every scrape; nothing is cached."""
 
     def __init__(self, families: Families) -> None:
         self._families = families
@@ -30,70 +30,72 @@ class _Fresh(Collector):
         return self._families()
 
     def describe(self) -> Iterable[Metric]:
-        return ()  # else the registry would scrape once to learn the names
+        return ()  # otherwise the registry would collect once to get the names
 
 
 def _registry(families: Families) -> CollectorRegistry:
     registry = CollectorRegistry()
-    registry.register(_Fresh(families))
+    registry.register(_CurrentMetrics(families))
     return registry
 
 
-def text(families: Families) -> str:
-    """The figures in Prometheus' text format."""
+def render_metrics(families: Families) -> str:
+    """The metrics in Prometheus' text exposition format."""
     return generate_latest(_registry(families)).decode()
 
 
-def textfile(file: Path, families: Families) -> None:
-    """Write them to a file that others may read. It takes its name when it is whole."""
+def write_textfile(file: Path, families: Families) -> None:
+    """Write the metrics atomically to a file with mode 0644. LedgerError for a wrong path."""
     if file.suffix != ".prom":
         raise LedgerError(f"{file} does not end in .prom.", hint=Hint("node_exporter reads no other file."))
     if not file.parent.is_dir():
-        raise LedgerError(f"{file.parent} is no folder.", hint=Hint("Make it, or name another by TEXTFILE="))
+        raise LedgerError(
+            f"{file.parent} is not a folder.", hint=Hint("Create it, or set another file by TEXTFILE=")
+        )
     with translated(file):
         write_to_textfile(str(file), _registry(families))
         file.chmod(0o644)
 
 
-def serve(port: int, families: Families, tell: Callable[[str], None]) -> None:
-    """Answer scrapes on loopback until the process is asked to end; `tell` is given the address.
+def serve_metrics(port: int, families: Families, report: Callable[[str], None]) -> None:
+    """Answer scrapes on loopback until the process is interrupted; `report` gets the URL.
 
-    Port 0 is any that is free. LedgerError when the port is taken.
+    Port 0 means any free port. LedgerError if the port is taken.
     """
     try:
         server = wsgiref.simple_server.make_server(
-            "127.0.0.1", port, _named(make_wsgi_app(_registry(families))), _Server, _Silent
+            "127.0.0.1", port, _loopback_only(make_wsgi_app(_registry(families))), _Server, _SilentHandler
         )
     except OSError as error:
         raise LedgerError(
-            f"127.0.0.1:{port} cannot be listened at: {error.strerror}.", hint=Hint("Give another PORT.")
+            f"127.0.0.1:{port} cannot be used: {error.strerror}.", hint=Hint("Give another PORT.")
         ) from None
-    tell(f"http://127.0.0.1:{server.server_port}/metrics")
+    report(f"http://127.0.0.1:{server.server_port}/metrics")
     with server, contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()
 
 
 class _Server(ThreadingMixIn, wsgiref.simple_server.WSGIServer):
-    """A thread for each request, which does not hold up the end."""
+    """One daemon thread for each request."""
 
     daemon_threads = True
 
 
-class _Silent(wsgiref.simple_server.WSGIRequestHandler):
-    """No line for each scrape."""
+class _SilentHandler(wsgiref.simple_server.WSGIRequestHandler):
+    """Logs no line for a scrape."""
 
     def log_message(self, *_: Any) -> None:
         """Nothing."""
 
 
-def _named(inner: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
-    """The application `inner`, for requests that name this machine: a page whose name was made to lead here
-    (DNS rebinding) would read the figures otherwise."""
+def _loopback_only(inner: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """The WSGI application `inner`, only for requests whose Host header names this machine: a web page could
+    otherwise read the metrics by DNS rebinding."""
 
     def answered(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         if is_loopback(environ.get("HTTP_HOST", "")):
             return inner(environ, start)
         start("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
-        return [b"This address is not served here: ask 127.0.0.1.\n"]
+        return [b"This host name is not served here: use 127.0.0.1.\n"]
 
     return answered

@@ -1,4 +1,4 @@
-"""A private socket of ours that leads to a server which only a program can reach."""
+"""A private Unix socket whose connections are carried by a program to a server that only it can reach."""
 
 import contextlib
 import os
@@ -20,15 +20,15 @@ from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.core.errors import LedgerError
 
 PORT = "5432"
-"""What libpq makes the socket's name of; nothing listens on such a port."""
-_SHORT = Path("/tmp")  # noqa: S108 - folders in it are private; a socket's path has to be short
+"""The port in the name of the socket; nothing listens on a TCP port of this number."""
+_SHORT = Path("/tmp")  # noqa: S108 - its folders are private; a socket's path must be short
 _FOLDER = "lf-relay-"
 _PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Carried:
-    """One connection: the program that carries it, and what that wrote about its troubles."""
+class _ProxiedConnection:
+    """One connection: the program that carries it, and the program's errors."""
 
     child: subprocess.Popen[bytes]
     errors: IO[bytes]
@@ -36,57 +36,58 @@ class _Carried:
 
 @dataclass
 class SocketProxy:
-    """The way is open. `folder` is what libpq takes for a host."""
+    """An open proxy. `folder` is the host for libpq."""
 
     folder: Path
     command: Sequence[str]
     patience: float
-    _carried: list[_Carried] = field(default_factory=list)
+    _carried: list[_ProxiedConnection] = field(default_factory=list)
     _trouble: LedgerError | None = None
 
     @property
     def address(self) -> Path:
-        """What libpq makes of the folder; people are told something else."""
+        """The path of the socket in libpq's messages, which is replaced for people."""
         return self.folder / f".s.PGSQL.{PORT}"
 
     def failure(self) -> tuple[int, str] | None:
-        """The exit code and the words of the first program that ended badly; None when none has."""
+        """Exit code and errors of the first program that failed; None if none has."""
         if self._trouble:
             raise self._trouble
-        for one in self._carried:
-            if process.ended(one.child, self.patience) and one.child.returncode:
-                one.errors.seek(0)
-                return one.child.returncode, one.errors.read().decode("utf-8", "replace")
+        for carried in self._carried:
+            if process.wait_for_end(carried.child, self.patience) and carried.child.returncode:
+                carried.errors.seek(0)
+                return carried.child.returncode, carried.errors.read().decode("utf-8", "replace")
         return None
 
     def carry(self, connection: socket.socket) -> None:
-        """Hand a connection to a program of its own, as its standard input and output: no byte passes us."""
+        """Start a program with the connection as its standard input and output: no byte passes through us."""
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with its program
         try:
-            child = process.popen(self.command, extra={}, stdin=connection, stdout=connection, stderr=errors)
+            child = process.start_program(
+                self.command, extra={}, stdin=connection, stdout=connection, stderr=errors
+            )
         except LedgerError as error:
             self._trouble = error
             errors.close()
         else:
-            self._carried.append(_Carried(child, errors))
+            self._carried.append(_ProxiedConnection(child, errors))
         finally:
             connection.close()
 
     def close(self) -> None:
-        """Wait until every connection's other end is closed as well; what does not end is ended."""
-        for one in self._carried:
-            process.ended(one.child, self.patience)
-            process.stop(one.child)
-            one.errors.close()
+        """Wait until every program has ended; stop those that do not end within `patience` seconds."""
+        for carried in self._carried:
+            process.wait_for_end(carried.child, self.patience)
+            process.stop(carried.child)
+            carried.errors.close()
 
 
 @contextmanager
 def proxy(command: Sequence[str], *, patience: float = _PATIENCE) -> Iterator[SocketProxy]:
-    """Open the way for as long as the block lasts: each connection to it is a run of `command`.
+    """Open a proxy for the block: each connection to its socket is one run of `command`.
 
-    Whoever is still at work when the block has ended has `patience` seconds to end as well. The socket
-    lies in a folder that nobody else may enter. When we are killed the connections close, and with them
-    whatever the programs have started.
+    Programs that still run after the block have `patience` seconds to end. The socket is in a folder that
+    nobody else may enter. If we are killed, the connections close, and the programs end.
     """
     _sweep()
     folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", dir=_SHORT))
@@ -100,10 +101,10 @@ def proxy(command: Sequence[str], *, patience: float = _PATIENCE) -> Iterator[So
 
 
 def _sweep() -> None:
-    """Remove the folders of relays that were killed: empty but for a socket that nobody listens on."""
+    """Remove the folders of killed proxies, which contain only a socket that nobody listens on."""
     for folder in _SHORT.glob(f"{_FOLDER}*"):
         number = folder.name.removeprefix(_FOLDER).partition("-")[0]
-        with contextlib.suppress(OSError):  # somebody else was first
+        with contextlib.suppress(OSError):  # another process was first
             dead = number.isdecimal() and not psutil.pid_exists(int(number))
             if dead and folder.stat().st_uid == os.geteuid():
                 shutil.rmtree(folder)
@@ -119,7 +120,7 @@ def _listening(path: Path) -> Iterator[socket.socket]:
 
 @contextmanager
 def _accepting(listener: socket.socket, opened: SocketProxy) -> Iterator[None]:
-    """Take connections, in a thread, until the block ends."""
+    """Accept connections in a thread until the block ends."""
     sleeping, waking = os.pipe()
     thread = Thread(target=_accept, args=(listener, sleeping, opened), daemon=True)
     thread.start()
@@ -136,5 +137,5 @@ def _accept(listener: socket.socket, sleeping: int, opened: SocketProxy) -> None
         ready, _, _ = select.select([listener.fileno(), sleeping], [], [])
         if sleeping in ready:
             return
-        with contextlib.suppress(OSError):  # whoever knocked is gone already
+        with contextlib.suppress(OSError):  # the client has gone already
             opened.carry(listener.accept()[0])

@@ -1,4 +1,4 @@
-"""A web page's secret and the one-time links to it: files that no other account can read."""
+"""A web page's secret and its one-time links, in files that no other account can read."""
 
 import json
 import secrets
@@ -11,19 +11,19 @@ from ledgerflow_ops.core.access.request_policy import token_digest
 
 _FOLDER = "servers"
 GOOD_FOR = timedelta(minutes=15)
-"""How long a link waits to be opened."""
+"""How long a link is valid."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sessions:
-    """Who gets in to one page. Ending what there is ends every session: `forget`."""
+class WebSessions:
+    """The secret and the links of one page. All sessions depend on the secret: `forget` ends them."""
 
     state_dir: Path
     page: str
 
     @property
     def file(self) -> Path:
-        """Where the secret is."""
+        """The file with the secret."""
         return self.state_dir / _FOLDER / f"{self.page}.secret"
 
     @property
@@ -31,30 +31,30 @@ class Sessions:
         return self.state_dir / _FOLDER / f"{self.page}.links"
 
     def secret(self) -> str:
-        """The page's secret; made where there is none."""
-        if found := regular_files.text(self.file).strip():
-            return found
-        made = secrets.token_urlsafe(32)
-        private_files.folder(self.state_dir, _FOLDER)
-        private_files.write(self.file, made + "\n")
-        return made
+        """The page's secret, created if there is none."""
+        if secret := regular_files.read_text(self.file).strip():
+            return secret
+        new_secret = secrets.token_urlsafe(32)
+        private_files.make_private_folder(self.state_dir, _FOLDER)
+        private_files.write_private(self.file, new_secret + "\n")
+        return new_secret
 
     def link(self, now: datetime) -> str:
-        """A token that gets its bearer in, once and soon. Those that are too old go."""
+        """A new one-time token, valid for 15 minutes. Expired tokens are removed."""
         for file in self._links.glob("*"):
-            if _until(file) < now.timestamp():
+            if _expiry(file) < now.timestamp():
                 file.unlink(missing_ok=True)
         token = secrets.token_urlsafe(32)
-        private_files.folder(self.state_dir, _FOLDER, self._links.name)
-        private_files.write(
+        private_files.make_private_folder(self.state_dir, _FOLDER, self._links.name)
+        private_files.write_private(
             self._links / token_digest(token), json.dumps({"until": (now + GOOD_FOR).timestamp()})
         )
         return token
 
-    def redeemed(self, token: str, now: datetime) -> bool:
-        """Whether the token is good; it is not any more. Of several who bring it at once, one gets in."""
+    def redeem(self, token: str, now: datetime) -> bool:
+        """Use up a token; whether it was valid. Of several concurrent calls with one token, one succeeds."""
         file = self._links / token_digest(token)
-        until = _until(file)
+        until = _expiry(file)
         try:
             file.unlink()
         except OSError:
@@ -67,9 +67,9 @@ class Sessions:
             file.unlink(missing_ok=True)
 
 
-def _until(file: Path) -> float:
-    """Until when a link is good, in seconds of the epoch; long ago when that cannot be read."""
+def _expiry(file: Path) -> float:
+    """When a link expires, in seconds since 1970 (UTC); 0 if that cannot be read."""
     try:
-        return float(regular_files.fields(file)["until"])
+        return float(regular_files.read_json(file)["until"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0.0

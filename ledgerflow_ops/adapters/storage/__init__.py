@@ -1,1 +1,1 @@
-"""Where backups and state lie on a file system. Nothing here reads what a backup holds."""
+"""The storage of backups and state files. Nothing here interprets the contents of a backup."""

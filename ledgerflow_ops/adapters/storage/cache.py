@@ -1,4 +1,4 @@
-"""Files that may be lost at any time: each can be made again from what it was made of."""
+"""Cache files: each may be lost at any time and can be rebuilt from its sources."""
 
 import contextlib
 import os
@@ -9,39 +9,40 @@ from ledgerflow_ops.adapters.system import clock, regular_files
 from ledgerflow_ops.core.errors import LedgerError
 
 _OLD = 3600.0
+"""Seconds after which an unfinished file counts as abandoned."""
 
 
 def load(file: Path) -> bytes | None:
-    """What was saved last; None where there is nothing that can be read."""
+    """The bytes saved last; None if the file is missing or cannot be read."""
     try:
-        return regular_files.read(file)
+        return regular_files.read_file(file)
     except LedgerError:
         return None
 
 
 def save(file: Path, data: bytes) -> bool:
-    """Save `data` in one piece, whoever else saves at the same moment; whether that worked.
+    """Save `data` atomically, also when others save at the same moment; False if the system refused.
 
-    Not durable: what a power cut leaves is found to be damaged by its digest.
+    Not durable: after a power cut, the digest in the file shows that it is damaged.
     """
-    half = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    unfinished = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(data)
-        half.replace(file)
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as output:
+            output.write(data)
+        unfinished.replace(file)
         _sweep(file)
     except OSError:
         with contextlib.suppress(OSError):
-            half.unlink()
+            unfinished.unlink()
         return False
     return True
 
 
 def _sweep(file: Path) -> None:
-    """Remove what killed processes have left half-written an hour ago."""
-    for left in file.parent.glob(f".{file.name}.*"):
+    """Remove unfinished files that killed processes left more than an hour ago."""
+    for unfinished in file.parent.glob(f".{file.name}.*"):
         with contextlib.suppress(OSError):
-            if clock.now().timestamp() - left.stat().st_mtime > _OLD:
-                left.unlink()
+            if clock.now().timestamp() - unfinished.stat().st_mtime > _OLD:
+                unfinished.unlink()

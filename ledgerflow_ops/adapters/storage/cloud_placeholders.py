@@ -1,25 +1,25 @@
-"""Files whose bytes are only in the cloud, as iCloud leaves them: by a placeholder, or by macOS's mark."""
+"""Evicted files, whose bytes are only in iCloud: shown by a placeholder file, or by a flag of macOS."""
 
 import os
 
 _DATALESS = 0x40000000
-"""macOS: SF_DATALESS (sys/stat.h), the flag of a file whose contents are only in the cloud."""
+"""SF_DATALESS of macOS (sys/stat.h): the contents of the file are only in the cloud."""
 
 
 def is_dataless(facts: os.stat_result) -> bool:
-    """Whether a file's bytes are only in the cloud, as macOS marks it.
+    """Whether macOS has flagged a file as one whose bytes are only in the cloud.
 
-    A size without blocks is no such mark: elsewhere it is a file of holes, which a crash leaves of what was
-    not written yet, or a file system that counts in its own way. Reading tells them apart.
+    A size without allocated blocks does not show that: a crash may leave a sparse file, and some file
+    systems count blocks in their own way. Only reading the file distinguishes these cases.
     """
     return bool(getattr(facts, "st_flags", 0) & _DATALESS)
 
 
 def is_placeholder(name: str) -> bool:
-    """Whether iCloud has left this in the place of an evicted file."""
+    """Whether this is the name of a placeholder that iCloud leaves for an evicted file."""
     return name.startswith(".") and name.endswith(".icloud")
 
 
 def own_name(placeholder: str) -> str:
-    """The evicted file's own name."""
+    """The evicted file's own name: `x.dump` for `.x.dump.icloud`."""
     return placeholder.removeprefix(".").removesuffix(".icloud")

@@ -1,6 +1,7 @@
-"""The step that a file's bytes pass between its reader or writer and the store: today none, next encryption.
+"""How a file's bytes are encoded on their way into the store and decoded on their way out.
 
-What a store holds, counts and hashes are *stored* bytes; what callers write and read are *plain* bytes.
+A store holds, counts and hashes *stored* bytes; callers write and read *plain* bytes. The only codec so far
+stores the plain bytes; the next one will encrypt.
 """
 
 from collections.abc import Callable
@@ -11,22 +12,22 @@ Sink = Callable[[bytes], object]
 
 
 class Source(Protocol):
-    """Gives the next bytes, at most `size` of them; none at the end."""
+    """A stream of bytes: `read` returns at most `size` of them, and none at the end."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
 class Encoder(Protocol):
-    """Turns the plain bytes of one file into stored ones, which go to the sink that it was made for."""
+    """Encodes the plain bytes of one file, and passes the stored bytes to its sink."""
 
     def write(self, data: bytes) -> object:
         """Take the next plain bytes."""
 
     def close(self) -> None:
-        """End the stored bytes, with whatever proves that none are missing. Nothing is written after it."""
+        """Finish the stored bytes, with whatever proves that none are missing. No `write` may follow."""
 
     def abandon(self) -> None:
-        """Give up: end threads, give memory back. Safe at any time, also after `close`."""
+        """Give up: end threads and release memory. Safe at any time, also after `close`."""
 
 
 class Codec(Protocol):
@@ -34,44 +35,44 @@ class Codec(Protocol):
 
     @property
     def is_plain(self) -> bool:
-        """Whether stored and plain bytes are the same: then a program may read a store's own file."""
+        """Whether stored and plain bytes are the same, so that a program may read the file."""
 
-    def encoder(self, into: Sink) -> Encoder:
-        """What encodes one file, from its first byte on."""
+    def encoder(self, sink: Sink) -> Encoder:
+        """A new encoder for one file, which passes the stored bytes to `sink`."""
 
     def decoder(self, stored: Source) -> Source:
-        """The plain bytes of what `stored` gives.
+        """The plain bytes of `stored`.
 
-        `read` returns no bytes (the end) only once all that was stored has been shown to be whole and
-        unaltered. BadBackup at the latest there for bytes that are cut or altered; CannotJudge where the
-        key to them is not at hand, which says nothing of the bytes. What was read before the end is not
-        yet shown to be right.
+        `read` returns no bytes (the end) only after all stored bytes have been verified as complete and
+        unaltered. It raises BadBackup, at the latest at the end, if bytes are missing or altered, and
+        CannotJudge if the key is not available, which says nothing about the bytes. Bytes that are read
+        before the end are not verified yet.
         """
 
 
-class _Through:
-    """Hands on what it is given."""
+class _PassThrough:
+    """Passes bytes on unchanged."""
 
-    def __init__(self, into: Sink) -> None:
-        self.write = into
+    def __init__(self, sink: Sink) -> None:
+        self.write = sink
 
     def close(self) -> None:
-        """There is nothing to end."""
+        """Nothing to finish."""
 
     def abandon(self) -> None:
-        """There is nothing to give back."""
+        """Nothing to release."""
 
 
-class Plain:
-    """The identity: what is stored is what was written."""
+class PlainCodec:
+    """The identity: the stored bytes are the plain bytes."""
 
     is_plain = True
 
-    def encoder(self, into: Sink) -> Encoder:
-        return _Through(into)
+    def encoder(self, sink: Sink) -> Encoder:
+        return _PassThrough(sink)
 
     def decoder(self, stored: Source) -> Source:
         return stored
 
 
-PLAIN: Codec = Plain()
+PLAIN: Codec = PlainCodec()

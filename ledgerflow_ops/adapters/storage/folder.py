@@ -1,7 +1,7 @@
-"""An environment's backup folder: what lies in it, and how a file gets into it whole or not at all.
+"""An environment's backup folder: its files, and how a complete file gets into it, or none.
 
-The order that survives a crash: write `.partial`, fsync it, rename it, fsync the folder. What POSIX
-does not promise: that rename alone makes the bytes, or the new name, durable.
+A new file is written as `.partial`, fsynced and renamed, and then the folder is fsynced. That order survives
+a crash: POSIX does not promise that rename alone makes the bytes, or the new name, durable.
 """
 
 import contextlib
@@ -25,10 +25,13 @@ from ledgerflow_ops.core.sealed_records import TAIL_SIZE, ends_sealed
 
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
-TIGHTEN = Hint("Take that right from group and others: chmod go-rwx the root of all backups, go-w the rest.")
+TIGHTEN = Hint(
+    "Remove the permissions of group and others: chmod go-rwx the root of all backups, chmod go-w the others."
+)
 _AT_ONCE = 1024 * 1024
+"""Bytes: a larger record is read only if its end looks like a sealed record."""
 _SLACK = 86_400.0
-"""Seconds: the times of files are those of a disk's own machine, whose clock or zone may be another."""
+"""Seconds: the times of files come from the machine that serves the disk, whose clock or zone may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,10 @@ class Folder:
     path: Path
 
     def prepare(self) -> None:
-        """Make the folder, private; Refused when it is a link, not a folder or not ours."""
+        """Make the folder with mode 0700.
+
+        Refused if it is a link, is not a folder or belongs to another user; LedgerError if it is read-only.
+        """
         with translated(self.path):
             self.path.parent.parent.mkdir(parents=True, exist_ok=True)
             self.path.parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
@@ -52,12 +58,14 @@ class Folder:
             if facts.st_uid != os.geteuid():
                 raise Refused(
                     f"{self.path} belongs to another user (uid {facts.st_uid}).",
-                    hint=Hint("Give it to the account that makes the backups, or set another backup_root."),
+                    hint=Hint(
+                        "Change its owner to the account that makes the backups, or set another backup_root."
+                    ),
                 )
-            if not facts.st_mode & 0o200 or not writable(self.path):
+            if not facts.st_mode & 0o200 or not is_writable(self.path):
                 raise LedgerError(
                     f"{self.path} is read-only.",
-                    hint=Hint("Mount its disk for writing, or: ", command("chmod", "u+w", self.path)),
+                    hint=Hint("Mount its disk read-write, or: ", command("chmod", "u+w", self.path)),
                 )
             if stat.S_IMODE(facts.st_mode) != _FOLDER_MODE:
                 self.path.chmod(_FOLDER_MODE)
@@ -66,15 +74,15 @@ class Folder:
         return self.path / name
 
     def taken(self, name: str) -> bool:
-        """Whether anything, a broken link or an evicted file among it, goes by this name."""
+        """Whether the name is taken by anything, including a broken link or an evicted file."""
         return os.path.lexists(self.file(name)) or os.path.lexists(self.placeholder(name))
 
     def placeholder(self, name: str) -> Path:
-        """The file that iCloud leaves in the place of an evicted one."""
+        """The placeholder that iCloud leaves for an evicted file."""
         return self.path / f".{name}.icloud"
 
     def evicted(self, name: str) -> bool:
-        """Whether the file's bytes are only in the cloud: a placeholder, or macOS's mark."""
+        """Whether the file's bytes are only in the cloud: shown by a placeholder or by a flag of macOS."""
         if os.path.lexists(self.placeholder(name)):
             return True
         try:
@@ -84,17 +92,17 @@ class Folder:
         return is_dataless(facts)
 
     def names(self, ending: str) -> list[str]:
-        """The files that end so, sorted by name, with evicted ones under their own names."""
+        """The files whose names end with `ending`, sorted. Evicted files are included, by their own names."""
         if not self.path.is_dir():
             return []
         with translated(self.path):
-            found = [own_name(name) if is_placeholder(name) else name for name in self._listed()]
-        return sorted({name for name in found if name.endswith(ending) and not name.startswith(".")})
+            names = [own_name(name) if is_placeholder(name) else name for name in self._list_names()]
+        return sorted({name for name in names if name.endswith(ending) and not name.startswith(".")})
 
     def sweep(self) -> list[str]:
-        """Remove what a crash left half-written, and nothing that is not ours; the names.
+        """Remove unfinished files of ours that a crash left; returns their names.
 
-        Only under the environment's lock.
+        Call it only under the environment's lock: it would remove a file that is being written.
         """
         with translated(self.path):
             for name in (leftovers := self.half_written()):
@@ -103,21 +111,21 @@ class Folder:
         return leftovers
 
     def half_written(self) -> list[str]:
-        """What `sweep` takes away: it was left by a crash, or is being written just now."""
+        """The files that `sweep` would remove: left by a crash, or being written now."""
         endings = () if self.path.is_symlink() else OURS
-        found = (name for ending in endings for name in self.names(ending + PARTIAL))
-        half = [name for name in found if self.size(name) is not None or self.evicted(name)]
-        return half + self.unfinished()
+        partials = (name for ending in endings for name in self.names(ending + PARTIAL))
+        unfinished = [name for name in partials if self.size(name) is not None or self.evicted(name)]
+        return unfinished + self.unfinished()
 
     @contextmanager
     def partial(self, name: str) -> Iterator[IO[bytes]]:
-        """A new `.partial` for `name`, made exclusively with mode 0600; removed if the block fails."""
+        """A new `.partial` for `name`, created exclusively with mode 0600, and removed if the block fails."""
         path = self.file(name + PARTIAL)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
         with translated(path):
             descriptor = os.open(path, flags, _FILE_MODE)
             try:
-                with os.fdopen(descriptor, "wb", buffering=0) as raw, _Whole(raw) as file:
+                with os.fdopen(descriptor, "wb", buffering=0) as raw, _FullWriter(raw) as file:
                     os.fchmod(descriptor, _FILE_MODE)
                     yield file
             except BaseException:
@@ -126,13 +134,13 @@ class Folder:
                 raise
 
     def sync(self, file: IO[bytes]) -> None:
-        """Make the bytes of an open partial durable."""
+        """Make the bytes of an open partial file durable (fsync)."""
         with translated(self.path):
             file.flush()
             os.fsync(file.fileno())
 
     def commit(self, name: str) -> None:
-        """Give a synced `.partial` its name, durably. Never over an existing file."""
+        """Rename a synced `.partial` to its name, durably. Refused if the name is taken."""
         if self.taken(name):
             hint = Hint("Backups are never overwritten. Choose another name.")
             raise Refused(f"{self.file(name)} exists already.", hint=hint)
@@ -141,9 +149,9 @@ class Folder:
             self.sync_names()
 
     def replace(self, name: str, data: bytes) -> None:
-        """Write a whole small file durably, in the place of an older one of its name.
+        """Write a small file durably and atomically, replacing an older one of the same name.
 
-        Needs no lock: until then it goes by a hidden name of this process's own.
+        Needs no lock: the file has a hidden name of this process until it is complete.
         """
         unfinished = f".{name}.{os.getpid()}"
         self.remove(unfinished + PARTIAL)
@@ -156,29 +164,32 @@ class Folder:
             self.sync_names()
 
     def remove(self, name: str) -> None:
-        """Remove a file durably; nothing when there is none."""
+        """Remove a file durably; does nothing if there is none."""
         with translated(self.path), contextlib.suppress(FileNotFoundError):
             self.file(name).unlink()
             self.sync_names()
 
     def discard(self, name: str) -> None:
-        """Remove a file durably, or what iCloud has left in its place; nothing when there is neither."""
+        """Remove a file and its iCloud placeholder durably; does nothing if there is neither."""
         with translated(self.path):
             for path in (self.file(name), self.placeholder(name)):
                 path.unlink(missing_ok=True)
             self.sync_names()
 
     def move(self, name: str, other: "Folder", as_name: str) -> None:
-        """Give a file another name in another folder of the same disk, durably in both. Never over one."""
+        """Move a file to `as_name` in another folder of the same disk, durably. Refused if it is taken."""
         if other.taken(as_name):
-            raise Refused(f"{other.file(as_name)} exists already.", hint=Hint("See which of them is right."))
+            raise Refused(
+                f"{other.file(as_name)} exists already.",
+                hint=Hint("Check which of the two files is the right one."),
+            )
         with translated(self.path):
             self.file(name).rename(other.file(as_name))
             other.sync_names()
             self.sync_names()
 
     def size(self, name: str) -> int | None:
-        """The length of a regular file; None when there is none."""
+        """The length of a regular file in bytes; None if there is no regular file."""
         try:
             facts = self.file(name).lstat()
         except OSError:
@@ -186,35 +197,37 @@ class Folder:
         return facts.st_size if stat.S_ISREG(facts.st_mode) else None
 
     def read(self, name: str) -> bytes:
-        """All that is in a file. BadBackup where the name is another thing's, or it is too large,
-        LedgerError where it cannot be read now."""
-        return regular_files.read(self.file(name))
+        """All bytes of a file. BadBackup if it is not a regular file or too large, LedgerError if it cannot
+        be read now."""
+        return regular_files.read_file(self.file(name))
 
     def record(self, name: str) -> bytes:
-        """The bytes of a record that ends with its digest: as `read`, but nothing large without it."""
+        """The bytes of a record that ends with its digest, as `read`; nothing large without one."""
         size = self.size(name)
         large = size is not None and size > _AT_ONCE
-        if large and not ends_sealed(regular_files.tail(self.file(name), TAIL_SIZE)):
+        if large and not ends_sealed(regular_files.read_tail(self.file(name), TAIL_SIZE)):
             raise BadBackup(
-                f"{name}: it was changed or cut: {size:,} bytes, and no digest at their end.",
-                hint=Hint("Take it from another location; do not edit it."),
+                f"{name}: it was changed or cut: {size:,} bytes without a digest at the end.",
+                hint=Hint("Restore it from another location; do not edit it."),
             )
         return self.read(name)
 
-    def _listed(self) -> list[str]:
+    def _list_names(self) -> list[str]:
         return [path.name for path in self.path.iterdir()]
 
     def unfinished(self) -> list[str]:
-        """The hidden half-written files of `replace` whose process is gone; behind a link, others'."""
+        """The hidden unfinished files of `replace` whose process is gone; none where the folder is a link."""
         if not self.path.is_dir() or self.path.is_symlink():
             return []
         with translated(self.path):
-            found = [name for name in self._listed() if re.fullmatch(r"\..+\.\d{1,9}\.partial", name)]
-        return [name for name in found if self._abandoned(name)]
+            unfinished = [
+                name for name in self._list_names() if re.fullmatch(r"\..+\.\d{1,9}\.partial", name)
+            ]
+        return [name for name in unfinished if self._abandoned(name)]
 
     def _abandoned(self, name: str) -> bool:
-        """Whether the process that began the file is gone: its number may be another process's by now."""
-        import psutil  # takes long, and is needed once
+        """Whether the process that began the file is gone; its PID may have been reused since."""
+        import psutil  # slow to import, and rarely needed
 
         try:
             begun = self.file(name).lstat().st_mtime
@@ -225,7 +238,7 @@ class Folder:
             return False
 
     def sync_names(self) -> None:
-        """Make the folder's names durable."""
+        """Make the folder's directory entries durable (fsync)."""
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -233,8 +246,8 @@ class Folder:
             os.close(descriptor)
 
 
-class _Whole:
-    """A file that writes all it is given: a raw write may take only a part."""
+class _FullWriter:
+    """A file whose `write` writes everything: a raw write may write only a part."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         self._raw = raw
@@ -258,41 +271,41 @@ class _Whole:
         return self._raw.fileno()
 
 
-def permissions(folder: Folder, name: str) -> Check:
-    """Whether only we can read the backup, and nobody else can swap it for another."""
+def check_permissions(folder: Folder, name: str) -> Check:
+    """Check that only we can read the backup and that nobody else can replace it."""
     path = folder.file(name)
     with translated(path):
         facts, parent = path.lstat(), folder.path.lstat()
-    found = []
+    problems = []
     if not stat.S_ISREG(facts.st_mode):
-        found.append("is not a regular file")
+        problems.append("is not a regular file")
     elif facts.st_mode & 0o077:
-        found.append(f"has mode {stat.S_IMODE(facts.st_mode):04o}, not 0600")
+        problems.append(f"has mode {stat.S_IMODE(facts.st_mode):04o}, not 0600")
     if facts.st_uid != os.geteuid():
-        found.append(f"belongs to uid {facts.st_uid}, not to us")
+        problems.append(f"belongs to uid {facts.st_uid}, not to us")
     if stat.S_ISLNK(parent.st_mode) or parent.st_mode & 0o077:
-        found.append(f"lies in a folder of mode {stat.S_IMODE(parent.st_mode):04o}, not 0700")
-    if found:
+        problems.append(f"lies in a folder of mode {stat.S_IMODE(parent.st_mode):04o}, not 0700")
+    if problems:
         hint = Hint(command("chmod", "600", path), "; ", command("chmod", "700", folder.path))
-        return failed("permissions", "permissions", f"{name} {', '.join(found)}.", hint)
+        return failed("permissions", "permissions", f"{name} {', '.join(problems)}.", hint)
     if exposed := exposed_parents(folder.path):
         return warned("permissions", "parents", "; ".join(exposed), TIGHTEN)
     return passed("permissions", "File 0600, folder 0700, both ours.")
 
 
-def writable(folder: Path) -> bool:
-    """Whether we may make files in `folder`, or in the nearest folder above it that is there."""
+def is_writable(folder: Path) -> bool:
+    """Whether we may create files in `folder`, or in its nearest existing parent."""
     return os.access(next(part for part in (folder, *folder.parents) if part.exists()), os.W_OK | os.X_OK)
 
 
 def exposed_parents(folder: Path) -> list[str]:
-    """What others may do above `folder`, a sentence each: list all backups, or replace a folder."""
+    """What others may do to the parents of `folder`, one sentence each: list backups, replace folders."""
     parents = folder.resolve().parents
-    found = []
+    exposures = []
     if parents[0].stat().st_mode & 0o044:
-        found.append(f"{parents[0]}, the root of all backups, is readable by group or others")
+        exposures.append(f"{parents[0]}, the root of all backups, is readable by group or others")
     for part in parents:
         mode = part.stat().st_mode
         if mode & 0o022 and not mode & stat.S_ISVTX:
-            found.append(f"group or others may replace what is in {part}")
-    return found
+            exposures.append(f"group or others may replace what is in {part}")
+    return exposures

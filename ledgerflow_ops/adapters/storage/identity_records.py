@@ -1,4 +1,4 @@
-"""Remembers which database each environment is, from its first use on."""
+"""Records which database each environment is, from its first use on."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -17,15 +17,15 @@ from ledgerflow_ops.core.hints import Hint, make
 
 
 @dataclass(frozen=True, slots=True)
-class Identities:
-    """The file that remembers them."""
+class IdentityRecords:
+    """The file with the identity of each environment's database."""
 
     file: Path
 
-    def known(self) -> dict[Environment, Identity]:
-        """Every environment's identity that has been seen so far."""
+    def recorded(self) -> dict[Environment, Identity]:
+        """The recorded identities; empty if there is no file. LedgerError if it cannot be read."""
         try:
-            entries = regular_files.fields(self.file)
+            entries = regular_files.read_json(self.file)
             return {Environment(name): _identity(**entry) for name, entry in entries.items()}
         except FileNotFoundError:
             return {}
@@ -43,33 +43,33 @@ class Identities:
         self,
         environment: Environment,
         identity: Identity,
-        allowed: Callable[[Mapping[Environment, Identity]], object] = lambda known: None,
+        allowed: Callable[[Mapping[Environment, Identity]], object] = lambda recorded: None,
     ) -> None:
-        """Take `identity` as this environment's own, unless `allowed` raises for what is known."""
+        """Record `identity` for this environment, unless `allowed` raises for the recorded identities."""
         with translated(self.file):
-            private_files.state(self.file.parent)
-            # Two environments may meet their databases for the first time at the same moment.
+            private_files.make_state_folder(self.file.parent)
+            # Two environments may connect to their databases for the first time at the same moment.
             with filelock.FileLock(self.file.with_suffix(".lock"), mode=0o600):
-                known = self.known()
-                allowed(known)
-                self._write({**known, environment: identity})
+                recorded = self.recorded()
+                allowed(recorded)
+                self._write({**recorded, environment: identity})
 
     def _write(self, entries: dict[Environment, Identity]) -> None:
-        told = {str(name): _fields(entry) for name, entry in entries.items()}
-        private_files.write(self.file, json.dumps(told, indent=1))
+        content = {str(name): _fields(entry) for name, entry in entries.items()}
+        private_files.write_private(self.file, json.dumps(content, indent=1))
 
 
 def _fields(identity: Identity) -> dict[str, Any]:
-    """An entry of the file; without `seen` where nothing was, as earlier versions wrote it."""
+    """An entry of the file. Without an observation it has no `seen`, as in earlier versions."""
     return {name: value for name, value in asdict(identity).items() if value is not None}
 
 
 def _identity(system_identifier: str, database: str, seen: dict[str, Any] | None = None) -> Identity:
-    """The identity of an entry; TypeError or ValueError for what is none."""
+    """The identity in an entry of the file; TypeError or ValueError if the entry is not valid."""
     if seen is None:
         return Identity(system_identifier, database)
     fields: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in seen.items()}
-    found = Observation(**fields)
-    if found.lsn is not None:
-        lsn_position(found.lsn)
-    return Identity(system_identifier, database, found)
+    observation = Observation(**fields)
+    if observation.lsn is not None:
+        lsn_position(observation.lsn)
+    return Identity(system_identifier, database, observation)

@@ -1,4 +1,4 @@
-"""A backup store that is a folder of this machine: a disk, a mount, or a folder that iCloud keeps."""
+"""A backup store in a folder of this machine: on a disk, on a mount, or in a folder that iCloud syncs."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ from ledgerflow_ops.adapters.storage.folder import Folder
 from ledgerflow_ops.adapters.storage.store import LARGEST_RECORD, BackupStore, decoded_copy
 from ledgerflow_ops.adapters.storage.stored_file import FileStat, Listing, NewFile, StoredReader
 from ledgerflow_ops.adapters.system import disk_space, regular_files
-from ledgerflow_ops.adapters.system.disk_space import Space
+from ledgerflow_ops.adapters.system.disk_space import DiskSpace
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.catalog.naming import PARTIAL
 from ledgerflow_ops.core.checks import Check
@@ -25,18 +25,18 @@ from ledgerflow_ops.core.hints import Hint, command
 _OTHERS = 0o077
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _BLOCK = 512
-"""Bytes that st_blocks counts in, whatever the file system's own blocks are (POSIX, sys/stat.h)."""
+"""Bytes in a unit of st_blocks, independent of the file system's block size (Linux: stat(2))."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalStore(BackupStore):
-    """The store in the folder `path`. Its names are the files' own."""
+    """The store in the folder `path`. The names in the store are the names of the files."""
 
     path: Path
 
     @property
     def folder(self) -> Folder:
-        """The folder, for what only a folder has."""
+        """The folder, for operations that only a folder has."""
         return Folder(self.path)
 
     @property
@@ -53,11 +53,11 @@ class LocalStore(BackupStore):
     def reachable(self) -> bool:
         return self.path.parent.is_dir()
 
-    def there(self) -> bool:
+    def exists(self) -> bool:
         return self.path.exists()
 
     def writable(self) -> bool:
-        return folders.writable(self.path)
+        return folders.is_writable(self.path)
 
     def prepare(self) -> None:
         self.folder.prepare()
@@ -66,8 +66,8 @@ class LocalStore(BackupStore):
         with translated(self.path):
             return folders.exposed_parents(self.path)
 
-    def space(self) -> Space:
-        return disk_space.space(self.path)
+    def space(self) -> DiskSpace:
+        return disk_space.read_disk_space(self.path)
 
     def section(self, name: str) -> "LocalStore":
         return LocalStore(self.path / name)
@@ -76,20 +76,20 @@ class LocalStore(BackupStore):
         return self.path
 
     def listing(self) -> Listing:
-        me, files, placeholders = os.geteuid(), dict[str, FileStat](), set[str]()
+        our_uid, files, placeholders = os.geteuid(), dict[str, FileStat](), set[str]()
         with translated(self.path):
             try:
-                with os.scandir(self.path) as found:
-                    for entry in found:
+                with os.scandir(self.path) as entries:
+                    for entry in entries:
                         if is_placeholder(entry.name):
                             placeholders.add(own_name(entry.name))
-                        elif facts := _facts(entry, me):
+                        elif facts := _entry_stat(entry, our_uid):
                             files[entry.name] = facts
                 shared = ("the folder itself",) if self.path.stat().st_mode & _OTHERS else ()
             except (FileNotFoundError, NotADirectoryError):
-                return Listing(there=False)
+                return Listing(exists=False)
         for name in placeholders:
-            files[name] = files[name]._replace(evicted=True) if name in files else _away(name)
+            files[name] = files[name]._replace(evicted=True) if name in files else _evicted_stat(name)
         return Listing(files, shared=shared)
 
     def names(self, *endings: str, hidden: bool = False) -> list[str]:
@@ -98,8 +98,8 @@ class LocalStore(BackupStore):
         if not self.path.is_dir():
             return []
         with translated(self.path):
-            found = [file.name for file in self.path.iterdir()]
-        return sorted(name for name in found if name.startswith(".") and name.endswith(endings))
+            names = [file.name for file in self.path.iterdir()]
+        return sorted(name for name in names if name.startswith(".") and name.endswith(endings))
 
     def stat(self, name: str) -> FileStat | None:
         folder = self.folder
@@ -110,12 +110,12 @@ class LocalStore(BackupStore):
             except (OSError, ValueError) as error:
                 if isinstance(error, OSError) and error.errno not in _NOT_THERE:
                     raise
-                return _away(name) if evicted else None
-        found = _stat(name, facts, os.geteuid(), "")
-        return found._replace(evicted=True) if evicted else found
+                return _evicted_stat(name) if evicted else None
+        result = _stat(name, facts, os.geteuid(), "")
+        return result._replace(evicted=True) if evicted else result
 
     def privacy(self, name: str) -> Check:
-        return folders.permissions(self.folder, name)
+        return folders.check_permissions(self.folder, name)
 
     def name_of(self, text: str) -> str | None:
         path = Path(text).expanduser()
@@ -128,7 +128,7 @@ class LocalStore(BackupStore):
 
     def open(self, name: str, codec: Codec = PLAIN) -> StoredReader:
         path = self.path / name
-        return StoredReader(regular_files.opened(path), str(path), codec)
+        return StoredReader(regular_files.open_regular(path), str(path), codec)
 
     def local_path(
         self, name: str, codec: Codec = PLAIN, scratch: Path | None = None
@@ -136,14 +136,14 @@ class LocalStore(BackupStore):
         if codec.is_plain:
             return nullcontext(self.path / name)
         if scratch is None:
-            raise ValueError(f"{name} is stored encoded: to decode it, a folder for its plain text is needed")
+            raise ValueError(f"{name} is stored encoded: decoding it needs a scratch folder")
         return decoded_copy(lambda: self.open(name, codec), scratch / name)
 
     def read(self, name: str, largest: int = LARGEST_RECORD) -> bytes:
-        return regular_files.read(self.path / name, largest)
+        return regular_files.read_file(self.path / name, largest)
 
     def _tail(self, name: str, count: int) -> bytes:
-        return regular_files.tail(self.path / name, count)
+        return regular_files.read_tail(self.path / name, count)
 
     @contextmanager
     def create(self, name: str, codec: Codec = PLAIN) -> Iterator[NewFile]:
@@ -176,7 +176,7 @@ class LocalStore(BackupStore):
 
 
 class _LocalFile(NewFile):
-    """A `.partial` that `commit` renames."""
+    """A `.partial` file that `commit` renames."""
 
     def __init__(self, folder: Folder, name: str, raw: IO[bytes], codec: Codec) -> None:
         self._folder, self._raw = folder, raw
@@ -188,14 +188,14 @@ class _LocalFile(NewFile):
     def open(self) -> StoredReader:
         self.end()
         path = self._folder.file(self.name + PARTIAL)
-        return StoredReader(regular_files.opened(path), str(path), self._codec)
+        return StoredReader(regular_files.open_regular(path), str(path), self._codec)
 
     def local_path(self, scratch: Path | None = None) -> AbstractContextManager[Path]:
         self.end()
         if self._codec.is_plain:
             return nullcontext(self._folder.file(self.name + PARTIAL))
         if scratch is None:
-            raise ValueError(f"{self.name} is encoded: to decode it, a folder for its plain text is needed")
+            raise ValueError(f"{self.name} is encoded: decoding it needs a scratch folder")
         return decoded_copy(self.open, scratch / self.name)
 
     def _append(self, data: bytes) -> None:
@@ -208,25 +208,25 @@ class _LocalFile(NewFile):
         self._folder.commit(self.name)
 
 
-def _facts(entry: "os.DirEntry[str]", me: int) -> FileStat | None:
-    """A file of the folder; None where it went away meanwhile."""
+def _entry_stat(entry: "os.DirEntry[str]", our_uid: int) -> FileStat | None:
+    """The facts of a file in the folder; None if it was removed meanwhile."""
     try:
         facts = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return None
-    return _stat(entry.name, facts, me, _behind(entry) if stat.S_ISLNK(facts.st_mode) else "")
+    return _stat(entry.name, facts, our_uid, _link_version(entry) if stat.S_ISLNK(facts.st_mode) else "")
 
 
-def _behind(entry: "os.DirEntry[str]") -> str:
-    """What a link leads to, as text that changes whenever it does."""
+def _link_version(entry: "os.DirEntry[str]") -> str:
+    """The target of a link, as text that changes whenever the target does."""
     try:
-        behind = entry.stat()
+        target = entry.stat()
     except OSError:
         return "nothing"
-    return str((behind.st_ino, behind.st_size, behind.st_blocks, behind.st_mtime_ns, behind.st_ctime_ns))
+    return str((target.st_ino, target.st_size, target.st_blocks, target.st_mtime_ns, target.st_ctime_ns))
 
 
-def _stat(name: str, facts: os.stat_result, me: int, target: str) -> FileStat:
+def _stat(name: str, facts: os.stat_result, our_uid: int, target: str) -> FileStat:
     mode, is_link = facts.st_mode, stat.S_ISLNK(facts.st_mode)
     return FileStat(
         name,
@@ -234,15 +234,15 @@ def _stat(name: str, facts: os.stat_result, me: int, target: str) -> FileStat:
         facts.st_mtime_ns,
         facts.st_ctime_ns,
         facts.st_ino,
-        regular_files.irregular(facts),
+        regular_files.irregular_kind(facts),
         is_dataless(facts),
         True,
         facts.st_blocks * _BLOCK,
-        facts.st_uid == me and (is_link or not mode & _OTHERS),
+        facts.st_uid == our_uid and (is_link or not mode & _OTHERS),
         f"{mode} {target}" if target else mode,
     )
 
 
-def _away(name: str) -> FileStat:
-    """What only a placeholder stands for."""
+def _evicted_stat(name: str) -> FileStat:
+    """The facts of a file for which there is only a placeholder."""
     return FileStat(name, 0, evicted=True, here=False)

@@ -1,4 +1,4 @@
-"""Ways into folders that go through no symbolic link, however long they are, whoever is at work there."""
+"""Opens files below a root without following any symbolic link, whoever changes the tree meanwhile."""
 
 import os
 import stat
@@ -11,9 +11,10 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 class SafePath:
-    """Opens what lies below the folder that holds a root; the root's own name is the first step.
+    """Opens files below the root by openat() with O_NOFOLLOW, folder by folder, beginning with the root
+    itself.
 
-    The last folder stays open: what lies in one folder is asked for in a row.
+    The folder opened last stays open, because callers usually open the files of one folder in a row.
     """
 
     def __init__(self, root: str) -> None:
@@ -29,19 +30,19 @@ class SafePath:
         self._leave()
         os.close(self._top)
 
-    def to(self, path: str) -> tuple[int, str]:
-        """The folder that holds `path` (open, as long as no other is asked for), and the last step's name."""
+    def parent_of(self, path: str) -> tuple[int, str]:
+        """A descriptor of the folder that holds `path`, and the name in it; valid until the next call."""
         *steps, last = (self._root, *path.split("/")) if path else (self._root,)
         self._enter(tuple(steps))
         return self._folder, last
 
     def open(self, path: str, flags: int, mode: int = 0o600) -> int:
-        """A descriptor of `path` itself; OSError where a link stands in the way or in its place."""
-        folder, name = self.to(path)
+        """A descriptor of `path`; OSError if it is a link or a part of the path is one."""
+        folder, name = self.parent_of(path)
         return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
 
     def lstat(self, path: str) -> os.stat_result:
-        folder, name = self.to(path)
+        folder, name = self.parent_of(path)
         return os.stat(name, dir_fd=folder, follow_symlinks=False)
 
     def _enter(self, steps: tuple[str, ...]) -> None:
@@ -64,8 +65,8 @@ class SafePath:
             self._folder = self._top
 
 
-def remove(path: Path) -> None:
-    """Remove a tree or a file, also one whose folders nobody may write into; nothing when there is none."""
+def remove_tree(path: Path) -> None:
+    """Remove a file or a tree, including its read-only folders; does nothing if there is none."""
     try:
         facts = path.lstat()
     except FileNotFoundError:
@@ -73,8 +74,8 @@ def remove(path: Path) -> None:
     if not stat.S_ISDIR(facts.st_mode):
         path.unlink()
         return
-    with SafePath(str(path)) as way:
-        folder, name = way.to("")
+    with SafePath(str(path)) as safe_path:
+        folder, name = safe_path.parent_of("")
         _empty(folder, name)
         os.rmdir(name, dir_fd=folder)
 
@@ -92,7 +93,7 @@ def _empty(above: int, name: str) -> None:
 
 @contextmanager
 def _opened(above: int, name: str) -> Iterator[int]:
-    """A folder in a folder; one that its owner may not read is opened up first."""
+    """A descriptor of the folder `name` in the folder `above`; it gets mode 0700 if we may not read it."""
     try:
         descriptor = os.open(name, _FOLDER, dir_fd=above)
     except PermissionError:

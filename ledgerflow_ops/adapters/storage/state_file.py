@@ -1,4 +1,4 @@
-"""A small file that is always whole: read and replaced by one process at a time, also on a full disk."""
+"""A small state file that is replaced atomically, by one process at a time, also on a full disk."""
 
 import errno
 import os
@@ -17,12 +17,14 @@ from ledgerflow_ops.core.errors import Busy, LedgerError
 from ledgerflow_ops.core.hints import Hint
 
 _RESERVE = 256 * 1024
+"""Bytes."""
 _PATIENCE = 50.0
+"""Seconds to wait for the lock."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateFile:
-    """The file `name` in `folder`. Some room is set aside for the day on which the disk is full."""
+    """The file `name` in `folder`. A reserve file beside it frees space when the disk is full."""
 
     folder: Path
     name: str
@@ -32,8 +34,8 @@ class StateFile:
         return self.folder / self.name
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold the file for the block; Busy when somebody else holds it for too long."""
+    def locked(self) -> Iterator[None]:
+        """Hold the file's lock for the block; Busy if another process holds it for longer than 50 s."""
         with translated(self.folder):
             self.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
             lock = filelock.FileLock(self.folder / f"{self.name}.lock", mode=0o600, timeout=_PATIENCE)
@@ -47,15 +49,15 @@ class StateFile:
             lock.release()
 
     def read(self) -> bytes | None:
-        """What is in it; None when there is none. BadBackup where it is no file, or larger than ours are."""
-        return regular_files.read(self.path) if os.path.lexists(self.path) else None
+        """The bytes of the file; None if there is none. BadBackup if it is too large or not regular."""
+        return regular_files.read_file(self.path) if os.path.lexists(self.path) else None
 
     def write(self, data: bytes) -> None:
-        """Replace it durably. Where the disk is full, the room that was set aside is given up."""
+        """Replace the file durably. If that fails, remove the reserve file and try again."""
         reserve = self.folder / f"{self.name}.reserve"
         with translated(self.path):
-            for left in self.folder.glob(f".{self.name}.*.partial"):  # by one who was killed
-                left.unlink(missing_ok=True)
+            for unfinished in self.folder.glob(f".{self.name}.*.partial"):  # left by a killed process
+                unfinished.unlink(missing_ok=True)
         try:
             Folder(self.folder).replace(self.name, data)
         except LedgerError:
@@ -66,21 +68,21 @@ class StateFile:
             Folder(self.folder).replace(self.name, data)
             return
         if not reserve.exists():
-            _fill(reserve)
+            _make_reserve(reserve)
 
     def set_aside(self, now: datetime) -> Path:
-        """Give a file that cannot be read another name; that name."""
+        """Rename a file that cannot be read, so that it is kept; returns the new path."""
         aside = self.folder / f"{self.name}.damaged-{now:%Y%m%dT%H%M%S%f}"
         with translated(self.path):
             return self.path.rename(aside)
 
 
-def _fill(reserve: Path) -> None:
-    """Set room aside; none where there is none."""
+def _make_reserve(reserve: Path) -> None:
+    """Create the reserve file; none if the disk has no space for it."""
     try:
         descriptor = os.open(reserve, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(os.urandom(_RESERVE))  # zeros would take no room on some file systems
+            file.write(os.urandom(_RESERVE))  # some file systems store zeros without allocating space
     except OSError as error:
         if error.errno != errno.EEXIST:
             reserve.unlink(missing_ok=True)

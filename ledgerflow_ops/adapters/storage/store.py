@@ -1,7 +1,7 @@
-"""The contract of a place that holds an environment's backups; decision 34 says what it does not promise.
+"""The contract of the store of an environment's backups; decision 34 says what it does not promise.
 
-A store is a flat set of named files. A file comes into it whole or not at all, under a name that nothing has,
-and is never changed afterwards; only records of ours (`replace`) may take the place of their older version.
+A store is a flat set of named files. A file is added completely or not at all, under a free name, and is
+never changed afterwards. Only our own small records may be replaced (`replace`).
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from ledgerflow_ops.adapters.storage.stored_file import (
     StoredReader,
     Version,
 )
-from ledgerflow_ops.adapters.system.disk_space import Space
+from ledgerflow_ops.adapters.system.disk_space import DiskSpace
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.catalog.naming import MAGIC
 from ledgerflow_ops.core.checks import Check
@@ -32,16 +32,17 @@ from ledgerflow_ops.core.sealed_records import TAIL_SIZE, ends_sealed
 LARGEST_RECORD = 512 * 1024 * 1024
 """Bytes of the largest record that is read. The manifest of a million files takes half of it."""
 _AT_ONCE = 1024 * 1024
+"""Bytes: a larger record is read only if its end looks like a sealed record."""
 
 Progress = Callable[[int], object]
-"""Is given the number of bytes done so far."""
+"""Receives the number of bytes done so far."""
 
 
 class BackupStore(ABC):
-    """Where an environment's backups lie. Equal stores are the same place, and can be the key of a cache.
+    """The store of an environment's backups. Equal stores are the same place, and can be the key of a cache.
 
-    Every method raises LedgerError where the store cannot be asked just now: that says nothing of the
-    backups in it. One process at a time writes (the environment's lock); any number read meanwhile.
+    Every method raises LedgerError if the store cannot be reached now: that says nothing about the backups
+    in it. One process at a time writes (the environment's lock); any number may read meanwhile.
     """
 
     # -- the place ----------------------------------------------------------------------------------------
@@ -49,112 +50,113 @@ class BackupStore(ABC):
     @property
     @abstractmethod
     def location(self) -> str:
-        """Where it is, for people, records and caches: a path, a URL without credentials."""
+        """Where the store is, for people, records and caches: a path, or a URL without credentials."""
 
     @property
     @abstractmethod
     def home(self) -> str:
-        """What it lies in, which may hold other environments' stores too; likewise."""
+        """The location that contains the store, and perhaps other environments' stores; likewise."""
 
     @abstractmethod
     def describe(self, name: str) -> str:
-        """Where a file of it is, for people."""
+        """Where a file of the store is, for people."""
 
     @abstractmethod
     def reachable(self) -> bool:
-        """Whether what it lies in is there: a disk that is not mounted is not."""
+        """Whether the location that contains the store is there: false for a disk that is not mounted."""
 
     @abstractmethod
-    def there(self) -> bool:
-        """Whether it has been made."""
+    def exists(self) -> bool:
+        """Whether the store has been created."""
 
     @abstractmethod
     def writable(self) -> bool:
-        """Whether we may write into it, or into what it would be made in. It may be read-only on purpose."""
+        """Whether we may write into the store, or create it. It may be read-only on purpose."""
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make it ready for us, and nobody else, to write; Refused where it is not ours, or a link."""
+        """Create the store or make it private to us; Refused if it belongs to another user or is a link."""
 
     @abstractmethod
     def exposed(self) -> list[str]:
-        """What others may do to the place as a whole, a sentence each."""
+        """What others may do to the store as a whole, one sentence each."""
 
     @abstractmethod
-    def space(self) -> Space | None:
-        """What it has room for; None where that has no meaning."""
+    def space(self) -> DiskSpace | None:
+        """Size and free space; None if the store has no such limit."""
 
     def free(self) -> int | None:
-        """Bytes that still fit; None where that has no meaning."""
+        """Free bytes; None if the store has no such limit."""
         space = self.space()
         return space.free if space else None
 
     @abstractmethod
     def section(self, name: str) -> "BackupStore":
-        """A store of its own within this one, which does not list it. Files can be moved between the two."""
+        """A separate store within this one, which does not list it. Files can be moved between the two."""
 
     @abstractmethod
     def root(self) -> Path | None:
-        """The folder on this machine that it is; None where there is none."""
+        """The store's folder on this machine; None if it is not a folder."""
 
-    # -- what lies in it ----------------------------------------------------------------------------------
+    # -- its files ----------------------------------------------------------------------------------------
 
     @abstractmethod
     def listing(self) -> Listing:
-        """All files with their facts. One that is committed or deleted meanwhile may be in it or not; every
-        other one is."""
+        """All files with their facts. A file that is committed or deleted meanwhile may be missing or listed;
+        every other file is listed."""
 
     @abstractmethod
     def names(self, *endings: str, hidden: bool = False) -> list[str]:
-        """The files that end so, sorted, evicted ones too; `hidden`: those that begin with a dot instead."""
+        """The files with one of these endings, sorted, evicted ones included; `hidden`: only dot files."""
 
     @abstractmethod
     def stat(self, name: str) -> FileStat | None:
-        """What goes by this name; None when nothing does, not even what a cloud has left in its place."""
+        """The facts of a file; None if there is neither the file nor a cloud placeholder."""
 
     @abstractmethod
     def privacy(self, name: str) -> Check:
-        """Whether only we can read the file, and nobody else can swap it for another."""
+        """Check that only we can read the file and that nobody else can replace it."""
 
     @abstractmethod
     def name_of(self, text: str) -> str | None:
-        """The name of the file that `text`, a bare name or a path, names; None where it leads elsewhere."""
+        """The name of the file that `text`, a name or a path, refers to; None if it is not in this store."""
 
     @abstractmethod
     def how_to_fetch(self, name: str) -> Hint:
-        """How an evicted file's bytes are brought back."""
+        """How to download an evicted file."""
 
     def taken(self, name: str) -> bool:
-        """Whether anything, a broken link or an evicted file among it, goes by this name."""
+        """Whether the name is taken by anything, including a broken link or an evicted file."""
         return self.stat(name) is not None
 
     def evicted(self, name: str) -> bool:
         """Whether the file's bytes are only in a cloud."""
-        found = self.stat(name)
-        return found is not None and found.evicted
+        stat = self.stat(name)
+        return stat is not None and stat.evicted
 
     def version(self, name: str) -> Version | None:
         """What changes whenever what goes by this name does; None when nothing does."""
-        found = self.stat(name)
-        return found.version if found else None
+        stat = self.stat(name)
+        return stat.version if stat else None
 
     def size(self, name: str) -> int | None:
-        """The stored length of a regular file; None when there is none."""
-        found = self.stat(name)
-        return found.size if found and found.here and not found.kind else None
+        """The stored length of a regular file in bytes; None if there is no regular file."""
+        stat = self.stat(name)
+        return stat.size if stat and stat.here and not stat.kind else None
 
-    def what(self, name: str) -> str:
-        """In words, what goes by this name where that is no regular file; else empty."""
-        found = self.stat(name)
-        return found.kind if found else ""
+    def irregular_kind(self, name: str) -> str:
+        """What the file of this name is, in words, if it is not a regular file; else empty."""
+        stat = self.stat(name)
+        return stat.kind if stat else ""
 
-    def hollow(self, name: str) -> bool:
-        """Whether a file has a size, no bytes on the disk, and does not begin as an archive of pg_dump does.
+    def is_unwritten(self, name: str) -> bool:
+        """Whether a file has a size but no allocated blocks, and does not begin as an archive of pg_dump
+        does.
 
-        Such a file is what a crash leaves of one whose blocks were still to be allocated.
+        A crash leaves such a file if its blocks had not been allocated yet.
         """
-        found = self.stat(name)
-        if found is None or not found.here or found.kind or not found.size or found.allocated != 0:
+        stat = self.stat(name)
+        if stat is None or not stat.here or stat.kind or not stat.size or stat.allocated != 0:
             return False
         return self.head(name, len(MAGIC)) != MAGIC
 
@@ -162,26 +164,26 @@ class BackupStore(ABC):
 
     @abstractmethod
     def open(self, name: str, codec: Codec = PLAIN) -> StoredReader:
-        """A file's bytes from the first to the last. BadBackup where the name is another thing's (a link is
-        not followed, a pipe not waited for), LedgerError when it cannot be opened."""
+        """Open a file for reading. BadBackup if it is not a regular file (a link is not followed, a pipe is
+        not waited for), LedgerError if it cannot be opened."""
 
     @abstractmethod
     def local_path(
         self, name: str, codec: Codec = PLAIN, scratch: Path | None = None
     ) -> AbstractContextManager[Path]:
-        """A path for a program that reads a file by itself, during the block. It is not to be written to.
+        """A read-only path for a program that opens the file itself, valid during the block.
 
-        The store's own file where there is one and the codec is plain. Else a private copy in the folder
-        `scratch`, all of it decoded and shown to be right before the block begins, removed after it.
+        It is the stored file itself if there is one and the codec is plain. Otherwise it is a private copy in
+        the folder `scratch`, completely decoded and verified before the block begins, and removed after it.
         """
 
     def head(self, name: str, count: int, codec: Codec = PLAIN) -> bytes:
-        """The first plain bytes of a file, `count` unless it is shorter; not shown to be right."""
+        """The first plain bytes of a file, at most `count`; they are not verified."""
         with self.open(name, codec) as file:
             return file.read(count)
 
-    def content(self, name: str, moved: Progress = lambda done: None) -> Content:
-        """Length and SHA-256 of the stored bytes, read now from the first to the last."""
+    def content(self, name: str, moved: Progress = lambda count: None) -> Content:
+        """Length and SHA-256 of the stored bytes, which are all read now."""
         digest, size = hashlib.sha256(), 0
         with self.open(name) as file:
             while chunk := file.read(CHUNK):
@@ -191,30 +193,31 @@ class BackupStore(ABC):
         return size, digest.hexdigest()
 
     def read(self, name: str, largest: int = LARGEST_RECORD) -> bytes:
-        """All that is in a file. BadBackup where the name is another thing's, or it has more bytes than
-        `largest`: then little is read."""
+        """All bytes of a file. BadBackup if it is not a regular file, or has more than `largest` bytes: then
+        little of it is read."""
         size = self.size(name) or 0
-        parts, left = [], largest + 1
+        parts, remaining = [], largest + 1
         with self.open(name) as file:
-            while size <= largest and left and (part := file.read(min(left, 16 * CHUNK))):
+            while size <= largest and remaining and (part := file.read(min(remaining, 16 * CHUNK))):
                 parts.append(part)
-                left -= len(part)
-        if size > largest or not left:
+                remaining -= len(part)
+        if size > largest or not remaining:
             raise BadBackup(
                 f"{name} has {max(size, largest + 1):,} bytes: a record has at most {largest:,}.",
                 hint=Hint(
-                    f"It was not written by us. Look what it is, and move it away: {self.describe(name)}"
+                    "ledgerflow_ops did not write it. Check what it is, and move it elsewhere: "
+                    f"{self.describe(name)}"
                 ),
             )
         return b"".join(parts)
 
     def record(self, name: str) -> bytes:
-        """The bytes of a record that ends with its digest: as `read`, but nothing large without it."""
+        """The bytes of a record that ends with its digest, as `read`; nothing large without one."""
         size = self.size(name)
         if size is not None and size > _AT_ONCE and not ends_sealed(self._tail(name, TAIL_SIZE)):
             raise BadBackup(
-                f"{name}: it was changed or cut: {size:,} bytes, and no digest at their end.",
-                hint=Hint("Take it from another location; do not edit it."),
+                f"{name}: it was changed or cut: {size:,} bytes without a digest at the end.",
+                hint=Hint("Restore it from another location; do not edit it."),
             )
         return self.read(name)
 
@@ -230,43 +233,43 @@ class BackupStore(ABC):
 
     @abstractmethod
     def create(self, name: str, codec: Codec = PLAIN) -> AbstractContextManager[NewFile]:
-        """A new file for the block, which commits it. LedgerError where another writer has begun one of this
-        name. Ended in any other way, the block leaves nothing; a killed process leaves what `sweep` removes.
+        """A new file, which the block commits. LedgerError if another writer has begun a file of this name. A
+        block that ends without `commit` leaves nothing; a killed process leaves a file that `sweep` removes.
         """
 
     def put(self, name: str, data: bytes) -> None:
-        """Write a whole small file durably. Refused where its name is taken."""
+        """Write a complete small file durably. Refused if its name is taken."""
         with self.create(name) as file:
             file.write(data)
             file.commit()
 
     @abstractmethod
     def replace(self, name: str, data: bytes) -> None:
-        """Write a whole small record durably, in the place of an older one; at no instant is there neither.
+        """Write a small record durably and atomically, replacing an older one.
 
-        Needs no lock: of two that replace one record, one is the last.
+        Needs no lock: if two processes replace the record, the last one wins.
         """
 
     @abstractmethod
     def delete(self, name: str) -> None:
-        """Remove a file durably, or what a cloud has left in its place; nothing when there is neither."""
+        """Remove a file and its cloud placeholder durably; does nothing if there is neither."""
 
     @abstractmethod
     def move(self, name: str, other: "BackupStore", as_name: str) -> None:
-        """Take a file over into another section, durably. Refused where its name there is taken.
+        """Move a file into another section, durably. Refused if its name there is taken.
 
-        At no instant is it in neither; where a store cannot rename, a crash may leave it in both.
+        It is always in at least one of the two; if a store cannot rename, a crash may leave it in both.
         """
 
     @abstractmethod
     def leftovers(self) -> list[str]:
-        """What unfinished writes have left, or are leaving just now: `sweep` removes it."""
+        """The files of unfinished writes, including writes in progress: `sweep` removes them."""
 
     @abstractmethod
     def sweep(self) -> list[str]:
-        """Remove what a crash left half-written, and nothing that is not ours; the names.
+        """Remove unfinished files of ours that a crash left; returns their names.
 
-        Only under the environment's lock.
+        Call it only under the environment's lock.
         """
 
 
@@ -279,38 +282,38 @@ class StoredFile:
     codec: Codec = PLAIN
 
     def open(self) -> StoredReader:
-        """Its plain bytes."""
+        """Open its plain bytes for reading."""
         return self.store.open(self.name, self.codec)
 
     def read(self) -> bytes:
-        """All its plain bytes: of a small file."""
+        """All its plain bytes, for a small file."""
         with self.open() as file:
             return b"".join(iter(file.read, b""))
 
     def head(self, count: int) -> bytes:
-        """Its first plain bytes; not shown to be right."""
+        """Its first plain bytes; they are not verified."""
         return self.store.head(self.name, count, self.codec)
 
     def local_path(self, scratch: Path | None = None) -> AbstractContextManager[Path]:
-        """A path to its plain bytes for a program, during the block; `scratch` as in the store's own."""
+        """A path to its plain bytes for a program, during the block, as `BackupStore.local_path`."""
         return self.store.local_path(self.name, self.codec, scratch)
 
 
-def copy(source: StoredReader, into: NewFile, moved: Progress = lambda done: None) -> Content:
-    """Write all that `source` gives into a new file and end it; what was stored."""
+def copy(source: StoredReader, target: NewFile, moved: Progress = lambda done: None) -> Content:
+    """Copy all bytes of `source` into a new file and finish it; returns length and SHA-256 as stored."""
     done = 0
     while chunk := source.read(CHUNK):
-        into.write(chunk)
+        target.write(chunk)
         done += len(chunk)
         moved(done)
-    return into.end()
+    return target.end()
 
 
 @contextmanager
 def decoded_copy(opened: Callable[[], StoredReader], file: Path) -> Iterator[Path]:
-    """For the block, `file`: a private copy of what a reader gives, whole and shown to be right.
+    """Copy the bytes of a reader to `file`, complete and verified, and remove it after the block.
 
-    The folder that it is made in must be one that only we can enter, and that may hold plain text.
+    Its folder must be accessible to us alone, and must be allowed to hold plain text.
     """
     with translated(file):
         copied = file.open("xb")

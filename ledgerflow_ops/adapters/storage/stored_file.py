@@ -1,4 +1,4 @@
-"""The files of a store: what is known of one without reading it, one open for reading, one being written."""
+"""The files of a store: a file's facts, a file open for reading, a file being written."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -14,48 +14,48 @@ from ledgerflow_ops.adapters.storage.codec import PLAIN, Codec, Source
 from ledgerflow_ops.adapters.system.os_errors import translated
 
 CHUNK = 1024 * 1024
-"""Bytes that are read or copied at once."""
+"""Bytes that are read or copied in one step."""
 
 Version = tuple[int, ...]
-"""Changes whenever what goes by a name does. Nothing but equality has a meaning."""
+"""Differs whenever the file of a name was changed or replaced. Only equality has a meaning."""
 Content = tuple[int, str]
 """Length in bytes and SHA-256 (hexadecimal) of stored bytes."""
 
 
 class FileStat(NamedTuple):
-    """What a store says of a file without reading it."""
+    """What a store reports about a file without reading it."""
 
     name: str
     size: int
-    """Stored bytes. Only where `here`; of what is no regular file, whatever the store says."""
+    """Stored bytes. Valid only with `here`; for anything but a regular file, whatever the store reports."""
     modified_ns: int = 0
-    """When its bytes were changed last: nanoseconds since 1970, by the store's own clock."""
+    """When its bytes were changed last: nanoseconds since 1970 (UTC), by the store's clock."""
     changed_ns: int = 0
     """When its bytes or attributes were changed last, likewise."""
     identity: int = 0
-    """A number that a file keeps from its creation through `commit`, and that what replaces it does not have:
-    an inode; elsewhere a hash of what the store itself changes with every write."""
+    """A number that stays the same from a file's creation through `commit`, and that differs for a
+    replacement: an inode, or a hash of what the store changes with every write."""
     kind: str = ""
-    """In words what it is, where it is no regular file (`a symbolic link`); else empty."""
+    """What it is if it is not a regular file (`a symbolic link`); empty for a regular file."""
     evicted: bool = False
-    """Whether its bytes, or some of them, are only in a cloud: to read it would fetch them."""
+    """Whether some of its bytes are only in a cloud: reading it would download them."""
     here: bool = True
-    """Whether the name itself is there, and not only what a cloud has left in its place."""
+    """Whether the file itself is there, and not only a cloud placeholder for it."""
     allocated: int | None = None
-    """Bytes that it takes on the disk; None where the store does not say."""
+    """Bytes allocated on the disk; None if the store does not report it."""
     private: bool = True
-    """Whether it is ours, and nobody else may read or change it."""
+    """Whether it belongs to us and nobody else may read or change it."""
     attributes: object = ""
-    """Whatever else makes it another version."""
+    """Anything else that must be equal for the same version."""
 
     @property
     def version(self) -> Version | None:
-        """None while only a cloud has it."""
+        """None while only the cloud has the file."""
         return (self.identity, self.size, self.modified_ns, self.changed_ns) if self.here else None
 
     @property
     def mark(self) -> str:
-        """All of this as text."""
+        """All facts as text."""
         if not self.here:
             return f"{self.name} {self.evicted}"
         times = f"{self.identity} {self.size} {self.modified_ns} {self.changed_ns}"
@@ -64,15 +64,15 @@ class FileStat(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All files of a store as one look found them. `there`: whether there is such a store at all."""
+    """All files of a store at one moment. `exists`: whether there is such a store at all."""
 
     files: Mapping[str, FileStat] = field(default_factory=dict)
-    there: bool = True
+    exists: bool = True
     shared: tuple[str, ...] = ()
-    """In words, what others than us may read or change of the store itself."""
+    """What others may read or change of the store itself, in words."""
 
     def names(self, *endings: str) -> set[str]:
-        """The files with one of these endings, evicted ones too; hidden ones left out."""
+        """The files with one of these endings, including evicted ones, without hidden ones."""
         return {name for name in self.files if name.endswith(endings) and name[0] != "."}
 
     def taken(self, name: str) -> bool:
@@ -82,20 +82,20 @@ class Listing:
         return name in self.files and self.files[name].evicted
 
     def mark(self, names: Iterable[str]) -> str:
-        """A digest that is another whenever one of these files is, comes or goes."""
+        """A digest that differs whenever one of these files was changed, added or removed."""
         marks = (self.files[name].mark if name in self.files else name for name in names)
         return xxhash.xxh3_128_hexdigest("|".join(marks).encode("utf-8", "surrogateescape"))
 
     def changed(self, names: Iterable[str]) -> int:
-        """When one of these files was changed last (ns), its attributes among it; 0 where none is there."""
+        """When one of these files or its attributes changed last (ns since 1970); 0 for no files."""
         return max((self.files[name].changed_ns for name in names if name in self.files), default=0)
 
 
 class StoredReader:
     """A file of a store, open for reading from its beginning: a context manager.
 
-    With a codec, `read` gives plain bytes, and gives none (the end) only once all of them are shown to be
-    right. LedgerError where the store cannot give them now, BadBackup where they are cut or altered.
+    `read` returns plain bytes, and none (the end) only after the codec has verified all of them. LedgerError
+    if the store cannot read them now, BadBackup if bytes are missing or altered.
     """
 
     def __init__(self, raw: IO[bytes], where: str, codec: Codec = PLAIN) -> None:
@@ -103,12 +103,12 @@ class StoredReader:
         self._plain: Source = codec.decoder(raw)
 
     def read(self, size: int = CHUNK) -> bytes:
-        """The next bytes, at most `size` of them; none at the end."""
+        """The next plain bytes, at most `size` of them; none at the end."""
         with translated(self._where):
             return self._plain.read(size)
 
     def descriptor(self) -> IO[bytes] | None:
-        """The open file itself, for a program's standard input; None where a program cannot read it so."""
+        """The open file itself, for a program's standard input; None if a program cannot read it directly."""
         try:
             self._raw.fileno()
         except OSError:
@@ -126,60 +126,60 @@ class StoredReader:
 
 
 class NewFile(ABC):
-    """A file on its way into a store: nobody sees its name until `commit`.
+    """A file that is being added to a store: its name is not visible until `commit`.
 
-    In this order: `write` as often as needed, `end`, `sync`, `commit`. Whatever of it has not happened when
-    its block ends (`BackupStore.create`) leaves nothing behind.
+    Call `write` as often as needed, then `end`, `sync` and `commit`. A file that is not committed when the
+    block of `BackupStore.create` ends is removed.
     """
 
     def __init__(self, name: str, codec: Codec) -> None:
-        """What a subclass needs for `_append` it sets before: an encoder may store a header at once."""
+        """A subclass first sets what `_append` needs: an encoder may store a header at once."""
         self.name, self._codec = name, codec
         self._digest, self._size = hashlib.sha256(), 0
         self.ended = self.synced = self.committed = False
         self._encoder = codec.encoder(self._take)
 
     def write(self, data: bytes) -> int:
-        """Take all of the next plain bytes."""
+        """Write all of the next plain bytes; returns their number."""
         self._encoder.write(data)
         return len(data)
 
     def end(self) -> Content:
-        """End the bytes; length and SHA-256 of what is stored. May be called again."""
+        """Finish the bytes; returns length and SHA-256 as stored. May be called again."""
         if not self.ended:
             self._encoder.close()
             self.ended = True
         return self._size, self._digest.hexdigest()
 
     def sync(self) -> None:
-        """Make the bytes durable: they survive a power cut, though nothing goes by the name yet."""
+        """Make the bytes durable: they survive a power cut, though the file has not got its name yet."""
         self.end()
         self._sync()
         self.synced = True
 
     def commit(self) -> None:
-        """Give the file its name, durably and at one instant. Refused, nothing done, where it is taken."""
+        """Give the file its name, durably and atomically. Refused if the name is taken."""
         if not self.synced:
             self.sync()
         self._commit()
         self.committed = True
 
     def abandon(self) -> None:
-        """Give up what encodes it; the store removes what was stored."""
+        """Stop encoding; the store removes what was stored."""
         self._encoder.abandon()
 
     @abstractmethod
     def stat(self) -> FileStat | None:
-        """The file as it is now; `commit` changes neither identity nor size. None where a store learns them
-        only then."""
+        """The file's facts now; `commit` changes neither identity nor size. None if a store knows them only
+        after `commit`."""
 
     @abstractmethod
     def open(self) -> StoredReader:
-        """The plain bytes of an ended file, read back from the store."""
+        """The plain bytes of a finished file, read back from the store."""
 
     @abstractmethod
     def local_path(self, scratch: Path | None = None) -> AbstractContextManager[Path]:
-        """A path to the plain bytes of the ended file, as `BackupStore.local_path` gives of one committed."""
+        """A path to the plain bytes of the finished file, as `BackupStore.local_path` for a committed one."""
 
     def _take(self, data: bytes) -> None:
         self._digest.update(data)

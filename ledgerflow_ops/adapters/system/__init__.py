@@ -1,4 +1,4 @@
-"""The machine: processes, clock, locks, files' modes, accounts.
+"""The machine: processes, clock, locks, file permissions, accounts.
 
-Nothing here knows backups or PostgreSQL.
+Nothing here depends on backups or PostgreSQL.
 """

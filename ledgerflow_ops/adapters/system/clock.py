@@ -1,4 +1,4 @@
-"""The only place that reads the clock."""
+"""The only module that reads the clock."""
 
 import time
 from collections.abc import Iterator
@@ -7,29 +7,29 @@ from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """The present instant, aware, in UTC."""
+    """The current time, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def pause(seconds: float) -> None:
-    """Let so much time go by."""
+    """Sleep for so many seconds."""
     time.sleep(seconds)
 
 
-def awake() -> float:
-    """Seconds for which the machine has been awake since it was started: the same count for all processes."""
+def monotonic() -> float:
+    """Seconds since the machine was started, without suspended time; the same for all processes."""
     return time.monotonic()
 
 
 class Stopwatch:
-    """Durations by phase, in seconds, from the monotonic clock: a clock that jumps does not touch them."""
+    """Durations by phase, in seconds, from a monotonic clock."""
 
     def __init__(self) -> None:
         self.durations: dict[str, float] = {}
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to the phase `name`."""
+        """Add the duration of the block to the phase `name`."""
         begun = time.perf_counter()
         try:
             yield
@@ -38,15 +38,15 @@ class Stopwatch:
             self.durations[name] = round(self.durations.get(name, 0.0) + spent, 4)
 
 
-class Pace:
-    """Says when something that would come too often is due again."""
+class Throttle:
+    """Limits how often something is done."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._last = time.monotonic()
 
     def due(self) -> bool:
-        """Whether `seconds` have passed since it was last due (or since the beginning)."""
+        """Whether `seconds` have passed since it was last due, or since the object was created."""
         now = time.monotonic()
         if now - self._last < self._seconds:
             return False

@@ -1,38 +1,36 @@
-"""How long a command at a terminal may take: the daemon ends its own runs after as long."""
+"""The time limit of a command at a terminal, which is the same as that of the daemon's runs."""
 
 import signal
 
 from ledgerflow_ops.core.hints import Hint
 
 _AGAIN_SECONDS = 30.0
-_rung: list[float] = []
+_expired: list[float] = []
 
 
-def begin(minutes: float) -> None:
-    """From now on the command has so long. Then it is interrupted as by Ctrl-C, and again until it ends.
+def start_deadline(minutes: float) -> None:
+    """Interrupt the command after so many minutes, as Ctrl-C does, and again every 30 s until it ends.
 
-    For the main thread. Beginning anew takes the place of what was begun before.
+    Call it in the main thread. A further call replaces the earlier limit.
     """
-    _rung.clear()
+    _expired.clear()
 
     def ring(_number: int, _frame: object) -> None:
-        _rung.append(minutes)
+        _expired.append(minutes)
         signal.raise_signal(signal.SIGINT)
 
     signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, minutes * 60, _AGAIN_SECONDS)
 
 
-def passed() -> float | None:
-    """The minutes that were given, once they have passed."""
-    return _rung[0] if _rung else None
+def expired_minutes() -> float | None:
+    """The limit in minutes if it has passed; else None."""
+    return _expired[0] if _expired else None
 
 
-def words(minutes: float) -> tuple[str, Hint]:
-    """What is told of a command that was ended for it: the message and the hint."""
+def deadline_message(minutes: float) -> tuple[str, Hint]:
+    """The message and the hint for a command that was ended by its limit."""
     return (
         f"Ended: it has taken longer than {minutes:g} minutes.",
-        Hint(
-            "Nothing half-done was kept. If that is what it takes, raise backup_minutes; then run it again."
-        ),
+        Hint("Nothing half-done was kept. If it needs more time, raise backup_minutes; then run it again."),
     )

@@ -1,4 +1,4 @@
-"""What is free on the file system of a folder."""
+"""Reads the size and free space of file systems."""
 
 import os
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from ledgerflow_ops.adapters.system.os_errors import translated
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
-    """A file system by the kernel's number: its bytes and files (inodes), in all and free to us.
+class DiskSpace:
+    """A file system, by its device number: bytes and inodes, total and available to us.
 
-    `files` is 0 where it counts none.
+    `files` is 0 if the file system has no fixed number of inodes.
     """
 
     number: int
@@ -21,16 +21,13 @@ class Space:
     free_files: int
 
 
-def space(path: Path) -> Space:
-    """Of the file system of `path`, or of the nearest folder above it that is there.
-
-    LedgerError when nobody may look there.
-    """
+def read_disk_space(path: Path) -> DiskSpace:
+    """The file system of `path`, or of its nearest existing parent; LedgerError if we may not read it."""
     with translated(path):
-        place = next(part for part in (path, *path.parents) if part.exists())
-        facts = os.statvfs(place)
-        return Space(
-            number=place.stat().st_dev,
+        existing = next(part for part in (path, *path.parents) if part.exists())
+        facts = os.statvfs(existing)
+        return DiskSpace(
+            number=existing.stat().st_dev,
             size=facts.f_blocks * facts.f_frsize,
             free=facts.f_bavail * facts.f_frsize,
             files=facts.f_files,

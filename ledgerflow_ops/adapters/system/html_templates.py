@@ -1,4 +1,4 @@
-"""Makes HTML of templates that lie beside the modules that fill them in. All that is filled in is escaped."""
+"""Renders HTML from Jinja templates. All values are escaped."""
 
 from functools import cache
 from pathlib import Path
@@ -9,18 +9,18 @@ if TYPE_CHECKING:
 
 
 def render(template: Path, **values: Any) -> str:
-    """The HTML of `template` with `values` as text; as HTML only what the template itself marks `safe`.
+    """The HTML of `template`. `values` are escaped, except where the template marks them `safe`.
 
-    jinja2.UndefinedError where the template names a value that is not given.
+    jinja2.UndefinedError if the template uses a value that is not given.
     """
     return _environment(template.parent).get_template(template.name).render(values)
 
 
 @cache
 def _environment(folder: Path) -> "jinja2.Environment":
-    import jinja2  # 60 ms, for those who make a page only
+    import jinja2  # takes 60 ms, and only pages need it
 
-    made = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -28,5 +28,5 @@ def _environment(folder: Path) -> "jinja2.Environment":
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.policies["json.dumps_kwargs"] = {}  # in their own order, not by name
-    return made
+    environment.policies["json.dumps_kwargs"] = {}  # keep the order of keys
+    return environment

@@ -1,7 +1,7 @@
-"""The journal of operations: one line of JSON for each thing done to an environment, never rewritten.
+"""The journal of operations: one line of JSON for each operation on an environment, append-only.
 
-A year of three environments is a few megabytes. Whoever finds it too long moves it away by hand, as
-`journal-2026.jsonl` beside it: the files are read one after the other, the current one last.
+A year of three environments is a few megabytes. A long journal can be renamed by hand to `journal-2026.jsonl`
+in the same folder: the files are read in the order of their names, the current one last.
 """
 
 import io
@@ -13,7 +13,7 @@ from typing import Any
 
 from ledgerflow_ops.adapters.system import regular_files
 from ledgerflow_ops.adapters.system.os_errors import translated
-from ledgerflow_ops.adapters.system.process import mask
+from ledgerflow_ops.adapters.system.process import mask_secrets
 from ledgerflow_ops.core.sealed_records import parse_json
 
 _FILE = "journal.jsonl"
@@ -21,13 +21,13 @@ _LONGEST = 16 * 1024 * 1024
 _EARLIER = "journal-*.jsonl"
 
 
-def append(state_dir: Path, entry: Mapping[str, Any]) -> Path:
-    """Add an entry durably; returns the journal's path. One write of one line: readers never see half.
+def append_entry(state_dir: Path, entry: Mapping[str, Any]) -> Path:
+    """Append an entry durably, in one write; returns the journal's path.
 
-    Where a crash has cut the last line, the new one begins on a line of its own.
+    If a crash has cut the last line, the entry begins on a new line.
     """
     file = state_dir / _FILE
-    line = mask(json.dumps(entry, default=str, ensure_ascii=False)) + "\n"
+    line = mask_secrets(json.dumps(entry, default=str, ensure_ascii=False)) + "\n"
     with translated(file):
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
@@ -41,12 +41,9 @@ def append(state_dir: Path, entry: Mapping[str, Any]) -> Path:
     return file
 
 
-def entries(state_dir: Path) -> list[dict[str, Any]]:
-    """All entries, the oldest first. A line that a crash or a hand has damaged is left out.
-
-    LedgerError when a file is there and may not be read.
-    """
-    found = []
+def read_entries(state_dir: Path) -> list[dict[str, Any]]:
+    """All entries, the oldest first, without damaged lines. LedgerError if a file cannot be read."""
+    entries = []
     for file in [*sorted(state_dir.glob(_EARLIER)), state_dir / _FILE]:
         for line in _lines(file):
             try:
@@ -54,14 +51,14 @@ def entries(state_dir: Path) -> list[dict[str, Any]]:
             except ValueError:
                 continue
             if isinstance(entry, dict):
-                found.append(entry)
-    return found
+                entries.append(entry)
+    return entries
 
 
 def _lines(file: Path) -> Iterator[str]:
-    """The lines of a journal; of one that is longer than any of ours, pieces that are no entries."""
+    """The lines of a journal. A line longer than 16 MB is split into pieces, which are not valid entries."""
     if not os.path.lexists(file):
         return
-    with translated(file), regular_files.opened(file) as raw, io.BufferedReader(raw) as lines:  # type: ignore[type-var]
+    with translated(file), regular_files.open_regular(file) as raw, io.BufferedReader(raw) as lines:  # type: ignore[type-var]
         while line := lines.readline(_LONGEST):
             yield line.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Runs other programs. Secrets travel in the environment, never in arguments; errors carry the last lines."""
+"""Runs other programs. Secrets are in the environment, never in arguments; errors have the last lines."""
 
 import contextlib
 import os
@@ -27,20 +27,20 @@ _TICK = 1.0
 _KEPT = 64 * 1024
 
 
-def mask(text: str) -> str:
-    """`text` with the passwords of URLs and of connection strings replaced by stars."""
+def mask_secrets(text: str) -> str:
+    """`text` with the passwords in URLs and in connection strings replaced by `***`."""
     return _SECRETS.sub(lambda match: (match[1] or match[2]) + "***", text)
 
 
 def last_lines(text: str) -> str:
     """The end of a program's error output, masked, as one indented block."""
-    lines = [line for line in mask(text).strip().splitlines() if line.strip()]
+    lines = [line for line in mask_secrets(text).strip().splitlines() if line.strip()]
     return "\n".join(f"  {line}" for line in lines[-_TAIL:])
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The user another program runs as, where that is not ourselves."""
+    """The account that another program runs as, if not our own."""
 
     uid: int
     gid: int
@@ -49,23 +49,26 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A program that has ended."""
+    """The exit code and output of a program that has ended."""
 
     code: int
     out: bytes
     errors: str
 
 
-def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Our own environment without any PG* setting of the user's but PGPASSFILE, with `extra` on top.
+def program_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Our own environment without the user's PG* variables except PGPASSFILE, with LC_ALL=C, and with
+    `extra`.
 
-    A PGHOST or PGOPTIONS left in a shell must never pick a target or change what a dump holds.
+    A PGHOST or PGOPTIONS left in a shell must never choose a target or change the contents of a dump.
     """
-    kept = {name: value for name, value in os.environ.items() if name[:2] != "PG" or name == "PGPASSFILE"}
-    return {**kept, "LC_ALL": "C", **extra}
+    inherited = {
+        name: value for name, value in os.environ.items() if name[:2] != "PG" or name == "PGPASSFILE"
+    }
+    return {**inherited, "LC_ALL": "C", **extra}
 
 
-def popen(
+def start_program(
     command: Sequence[str | Path],
     *,
     extra: Mapping[str, str],
@@ -73,23 +76,23 @@ def popen(
     leash: bool = False,
     **options: Any,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own; LedgerError when it cannot be started at all.
+    """Start a program in a session of its own; LedgerError if it cannot be started.
 
-    So Ctrl-C reaches us alone, who end it with all it has started, and it cannot ask the terminal. On a
-    `leash` its standard input is a pipe in which nothing ever comes, and which ends when we do.
+    In its own session, Ctrl-C reaches only us, who end the program and its children, and it cannot prompt on
+    the terminal. On a `leash` its standard input is a pipe without data, which closes when we end.
     """
     options = {"start_new_session": True, **options}
     if leash:
-        options["stdin"], held = os.pipe()
+        options["stdin"], write_end = os.pipe()
     if account:
         options |= {"user": account.uid, "group": account.gid, "extra_groups": []}
     for record in _records:
-        record.append(mask(shlex.join("…" if "\n" in str(part) else str(part) for part in command)))
+        record.append(mask_secrets(shlex.join("…" if "\n" in str(part) else str(part) for part in command)))
     try:
-        child = subprocess.Popen([str(part) for part in command], env=environment(extra), **options)
+        child = subprocess.Popen([str(part) for part in command], env=program_environment(extra), **options)
     except OSError as error:
         if leash:
-            os.close(held)
+            os.close(write_end)
         raise LedgerError(
             f"{Path(command[0]).name} could not be started: {error.strerror}",
             hint=Hint(make("doctor"), " shows which tools are found and where."),
@@ -98,7 +101,7 @@ def popen(
         if leash:
             os.close(options["stdin"])
     if leash:
-        weakref.finalize(child, os.close, held)
+        weakref.finalize(child, os.close, write_end)
     return child
 
 
@@ -106,8 +109,8 @@ _records: list[list[str]] = []
 
 
 @contextlib.contextmanager
-def recorded() -> Iterator[list[str]]:
-    """The command lines of all programs that are started while the block lasts, without secrets."""
+def recorded_commands() -> Iterator[list[str]]:
+    """The command lines of all programs that are started during the block, without secrets."""
     record: list[str] = []
     _records.append(record)
     try:
@@ -125,14 +128,15 @@ def run(
     watched: Callable[[subprocess.Popen[bytes]], Watcher] | None = None,
     **options: Any,
 ) -> Finished:
-    """Run a program to its end and return what it printed; never raises for its exit code.
+    """Run a program to its end and return its output; a non-zero exit code raises nothing.
 
-    What has no `timeout` may be `watched` while it runs.
+    CannotJudge after `timeout` seconds. Without a timeout, `watched` may make a watcher, which may raise its
+    error.
     """
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    child = popen(command, extra=extra or {}, account=account, **{**pipes, **options})
+    child = start_program(command, extra=extra or {}, account=account, **{**pipes, **options})
     try:
-        out, errors = _communicated(child, watched(child)) if watched else child.communicate(timeout=timeout)
+        out, errors = _communicate(child, watched(child)) if watched else child.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         stop(child)
         raise CannotJudge(
@@ -145,7 +149,7 @@ def run(
     return Finished(child.returncode, out, errors.decode("utf-8", "replace"))
 
 
-def _communicated(child: subprocess.Popen[bytes], watch: Watcher) -> tuple[bytes, bytes]:
+def _communicate(child: subprocess.Popen[bytes], watch: Watcher) -> tuple[bytes, bytes]:
     while True:
         try:
             return child.communicate(timeout=_TICK)
@@ -155,9 +159,9 @@ def _communicated(child: subprocess.Popen[bytes], watch: Watcher) -> tuple[bytes
 
 @contextlib.contextmanager
 def unnamed_file(data: bytes, account: Account | None = None) -> Iterator[IO[bytes]]:
-    """A file with `data`, to be a program's standard input. It has no name, so a kill leaves nothing.
+    """An unnamed file with `data` for a program's standard input, so that a kill leaves nothing.
 
-    `account` is whoever opens it anew, as /dev/stdin; by default it is ours.
+    `account` becomes its owner: a program that reopens it as /dev/stdin needs the permission.
     """
     with tempfile.TemporaryFile() as file:
         file.write(data)
@@ -168,9 +172,11 @@ def unnamed_file(data: bytes, account: Account | None = None) -> Iterator[IO[byt
 
 
 @contextlib.contextmanager
-def piped(command: Sequence[str | Path]) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """A program whose output and errors are read while it runs; it is ended with the block."""
-    child = popen(command, extra={}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def piped_program(command: Sequence[str | Path]) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Start a program for the block, and return its output and errors; it is killed after the block."""
+    child = start_program(
+        command, extra={}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     try:
         yield child.stdout, child.stderr  # type: ignore[misc]
     finally:
@@ -178,7 +184,7 @@ def piped(command: Sequence[str | Path]) -> Iterator[tuple[IO[bytes], IO[bytes]]
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:
-    """End a program we started, reap it and close its pipes; safe when it has ended."""
+    """Kill a program that we started, reap it and close its pipes; safe if it has ended."""
     kill(child)
     child.wait()
     for pipe in (child.stdin, child.stdout, child.stderr):
@@ -187,27 +193,27 @@ def stop(child: subprocess.Popen[bytes]) -> None:
                 pipe.close()
 
 
-def ended(child: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Wait so long for a program to end by itself; whether it has."""
+def wait_for_end(child: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait for at most `seconds` for a program to end; returns whether it has."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(timeout=seconds)
     return child.returncode is not None
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:
-    """Kill a program we started with all it started itself: a tool may be a script around the real one."""
+    """Kill a program that we started with its children: it may be a script around the real program."""
     if child.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
 
 
-def end_all() -> None:
-    """Kill every program we have started that is still at work.
+def kill_all() -> None:
+    """Kill every program that we have started and that still runs.
 
-    For when we are interrupted: that may come between a start and the line that would look after it, and
-    even before the program has taken our place in the child and got its session.
+    For an interrupt, which may come between the start of a program and the code that ends it, and even before
+    the child has called setsid() and exec().
     """
-    import psutil  # takes longer to import than all else here, and is needed once
+    import psutil  # slow to import, and rarely needed
 
     own = psutil.Process()
     for child in own.children():
@@ -220,15 +226,15 @@ def end_all() -> None:
                 os.killpg(child.pid, signal.SIGKILL)
 
 
-def ended_by(code: int) -> str:
-    """An exit code in words."""
+def describe_exit(code: int) -> str:
+    """An exit code in words: `exit code 1`, or `killed by SIGKILL` for a negative one."""
     if code >= 0:
         return f"exit code {code}"
     return f"killed by {signal.Signals(-code).name}"
 
 
-def drain(stream: IO[bytes], into: bytearray) -> None:
-    """Read a program's error output to its end, keeping only the last part. For a thread of its own."""
+def drain_stream(stream: IO[bytes], into: bytearray) -> None:
+    """Read a program's error output to its end, in a thread of its own, and keep the last 64 KiB."""
     while chunk := stream.read1(8192) if hasattr(stream, "read1") else stream.read(8192):
         into += chunk
         del into[:-_KEPT]

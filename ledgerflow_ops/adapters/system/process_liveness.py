@@ -1,4 +1,4 @@
-"""Whether a process that once did something is still there."""
+"""Whether a recorded process still runs."""
 
 from datetime import datetime
 
@@ -7,12 +7,12 @@ import psutil
 _CLOCK_SLACK = 2.0
 
 
-def alive(pid: int, at: datetime) -> bool:
-    """Whether the process that had this number at `at` still runs: a later one may have been given it."""
+def is_alive(pid: int, at: datetime) -> bool:
+    """Whether the process that had this PID at `at` still runs; the PID may have been reused since."""
     try:
-        found = psutil.Process(pid)
-        same = found.create_time() <= at.timestamp() + _CLOCK_SLACK
-        return same and found.status() != psutil.STATUS_ZOMBIE
+        process = psutil.Process(pid)
+        same = process.create_time() <= at.timestamp() + _CLOCK_SLACK
+        return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.AccessDenied:
         return True
     except psutil.Error:

@@ -1,7 +1,7 @@
-"""Opens regular files, and nothing else: the one way in which records and dumps are opened to be read.
+"""Opens regular files only: records and dumps are opened for reading in no other way.
 
-Whoever puts a link, a pipe, a device or a folder in the place of a file must neither be followed nor waited
-for: a pipe that nobody writes into holds up who opens it for ever.
+If a file was replaced by a link, a pipe, a device or a folder, we neither follow it nor wait for it: opening
+a pipe without a writer would block for ever.
 """
 
 import os
@@ -30,89 +30,88 @@ _KINDS = {
 }
 
 
-def irregular(facts: os.stat_result) -> str:
-    """What it is, in words, where it is no regular file; empty for one. `facts` are of the name itself."""
-    return "" if stat.S_ISREG(facts.st_mode) else _KINDS.get(stat.S_IFMT(facts.st_mode), "no file")
+def irregular_kind(facts: os.stat_result) -> str:
+    """What a file is, in words, if it is not a regular file; empty for one. `facts` come from lstat()."""
+    return "" if stat.S_ISREG(facts.st_mode) else _KINDS.get(stat.S_IFMT(facts.st_mode), "of an unknown kind")
 
 
-def opened(path: Path) -> IO[bytes]:
-    """The regular file at `path`, unbuffered. BadBackup where the name is another thing's, LedgerError when
-    it cannot be opened: that says nothing of what is in it.
+def open_regular(path: Path) -> IO[bytes]:
+    """Open the regular file at `path`, unbuffered. BadBackup if it is not a regular file, LedgerError if it
+    cannot be opened, which says nothing about its contents.
     """
     with translated(path):
-        _require(path, path.lstat())
+        _require_regular(path, path.lstat())
         descriptor = os.open(path, _FLAGS)
         try:
-            _require(path, os.fstat(descriptor))
+            _require_regular(path, os.fstat(descriptor))
             return os.fdopen(descriptor, "rb", buffering=0)
         except BaseException:
             os.close(descriptor)
             raise
 
 
-def read(path: Path, largest: int = LARGEST) -> bytes:
-    """All that is in the regular file at `path`; BadBackup, and little read, beyond `largest`."""
-    with translated(path), opened(path) as file:
+def read_file(path: Path, largest: int = LARGEST) -> bytes:
+    """All bytes of the regular file at `path`; BadBackup, with little read, for more than `largest` bytes."""
+    with translated(path), open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        data = b"" if size > largest else _all(file, largest)
+        data = b"" if size > largest else _read_at_most(file, largest)
     if size > largest or len(data) > largest:
         raise BadBackup(
             f"{path.name} has {max(size, len(data)):,} bytes: a record has at most {largest:,}.",
             hint=Hint(
-                "It was not written by us. Look what it is, and move it away: ", command("ls", "-l", path)
+                "ledgerflow_ops did not write it. Check what it is, and move it elsewhere: ",
+                command("ls", "-l", path),
             ),
         )
     return data
 
 
-def fields(path: Path) -> dict[str, Any]:
-    """The JSON object in a small file that we keep for ourselves.
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a small state file.
 
-    FileNotFoundError where there is none, ValueError for whatever else is there or keeps it from being read.
+    FileNotFoundError if there is none, ValueError for anything else, or if it cannot be read.
     """
     if not os.path.lexists(path):
         raise FileNotFoundError(path)
     try:
-        found = parse_json(read(path, _SMALL))
+        content = parse_json(read_file(path, _SMALL))
     except LedgerError as error:
         raise ValueError(error.message) from None
-    if not isinstance(found, dict):
-        raise ValueError("it is no JSON object")
-    return found
+    if not isinstance(content, dict):
+        raise ValueError("it is not a JSON object")
+    return content
 
 
-def text(path: Path) -> str:
-    """What a small file of ours says; empty where there is none. LedgerError for whatever else is there."""
+def read_text(path: Path) -> str:
+    """The text of a small state file; empty if there is none. LedgerError for anything else."""
     if not os.path.lexists(path):
         return ""
     try:
-        return read(path, _SMALL).decode()
+        return read_file(path, _SMALL).decode()
     except (UnicodeDecodeError, BadBackup):
-        hint = Hint("Look what it is; it is made anew once it is gone: ", command("rm", path))
-        raise LedgerError(f"{path} is no text file of ours.", hint=hint) from None
+        hint = Hint("Check what it is. It is created again after it was removed: ", command("rm", path))
+        raise LedgerError(f"{path} is not a text file of ours.", hint=hint) from None
 
 
-def tail(path: Path, count: int) -> bytes:
+def read_tail(path: Path, count: int) -> bytes:
     """The last `count` bytes of the regular file at `path`."""
-    with translated(path), opened(path) as file:
+    with translated(path), open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         return os.pread(file.fileno(), count, max(0, size - count))
 
 
-def _all(file: IO[bytes], largest: int) -> bytes:
-    """What a file holds, and at most one byte more than `largest`: it may be growing."""
-    parts, left = [], largest + 1
-    while left and (part := file.read(min(left, 16 * 1024 * 1024))):
+def _read_at_most(file: IO[bytes], largest: int) -> bytes:
+    """The bytes of a file, which may be growing, up to one more than `largest`."""
+    parts, remaining = [], largest + 1
+    while remaining and (part := file.read(min(remaining, 16 * 1024 * 1024))):
         parts.append(part)
-        left -= len(part)
+        remaining -= len(part)
     return b"".join(parts)
 
 
-def _require(path: Path, facts: os.stat_result) -> None:
-    if kind := irregular(facts):
+def _require_regular(path: Path, facts: os.stat_result) -> None:
+    if kind := irregular_kind(facts):
         raise BadBackup(
             f"{path.name} is {kind}, not a regular file.",
-            hint=Hint(
-                "Put the file itself in its place, from wherever it is now: ", command("ls", "-l", path)
-            ),
+            hint=Hint("Replace it by the file itself: ", command("ls", "-l", path)),
         )

@@ -1,4 +1,4 @@
-"""The user that a PostgreSQL server of ours runs as. PostgreSQL refuses to run as root."""
+"""The account that our PostgreSQL servers run as, because PostgreSQL refuses to run as root."""
 
 import os
 import pwd
@@ -14,7 +14,7 @@ _PREFERRED = ("postgres", "nobody")
 
 @cache
 def server_account() -> Account | None:
-    """None when we are an ordinary user (servers then run as ourselves); else the user root steps down to."""
+    """The account for servers if we are root: postgres or nobody. None if we are not root."""
     if os.geteuid() != 0:
         return None
     for name in _PREFERRED:
@@ -29,15 +29,15 @@ def server_account() -> Account | None:
     )
 
 
-def reaches(account: Account | None, folder: Path) -> bool:
-    """Whether `account` may pass through every folder on the way to `folder` and enter it."""
+def can_reach(account: Account | None, folder: Path) -> bool:
+    """Whether `account` may enter `folder` and all its parents."""
     if account is None:
         return True
     resolved = folder.resolve()
-    return all(_enters(account, part) for part in (resolved, *resolved.parents) if part.exists())
+    return all(_can_enter(account, part) for part in (resolved, *resolved.parents) if part.exists())
 
 
-def _enters(account: Account, folder: Path) -> bool:
+def _can_enter(account: Account, folder: Path) -> bool:
     facts = folder.stat()
     if facts.st_uid == account.uid:
         return bool(facts.st_mode & 0o100)
@@ -46,8 +46,8 @@ def _enters(account: Account, folder: Path) -> bool:
     return bool(facts.st_mode & 0o001)
 
 
-def own(account: Account | None, folder: Path) -> None:
-    """Make `folder` a private folder of the account."""
+def make_owned_folder(account: Account | None, folder: Path) -> None:
+    """Create `folder`, with mode 0700 and `account` as its owner."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if account:
         os.chown(folder, account.uid, account.gid)

@@ -310,7 +310,9 @@ def decode_sealed(data: bytes, file: str) -> dict[str, Any]:
     """The fields of a record written by `encode_sealed`; BadBackup (exit 4) unless every byte is
     as written.
     """
-    hint = Hint("It was changed or cut after it was written. Take it from another location; do not edit it.")
+    hint = Hint(
+        "It was changed or cut after it was written. Restore it from another location; do not edit it."
+    )
     text, mark, _ = data.rpartition(MARK)
     if not mark or text + TAIL % hashlib.sha256(text).hexdigest().encode() != data:
         raise BadBackup(f"{file}: it was changed or cut: its digest does not match its bytes.", hint=hint)

@@ -147,7 +147,7 @@ def _backup_refusals(
 ) -> Iterator[Reason]:
     """Refusals unless the file is intact and belongs to the environment that it is to be restored into."""
     manifest, name = candidate.manifest, candidate.name.dump
-    elsewhere = Hint("Choose another: ", make("status"), " lists what there is.")
+    elsewhere = Hint("Choose another: ", make("status"), " lists the backups.")
     if candidate.trouble:
         yield Reason("file", f"{name}: {candidate.trouble}", elsewhere)
     elif candidate.rung is None or candidate.rung < Rung.READABLE:

@@ -41,7 +41,7 @@ def fail_orphans(dagster: dg.DagsterInstance, timing: Timing) -> Iterator[str]:
     patience = timedelta(seconds=timing.begin_seconds)
     for record in dagster.get_run_records(dg.RunsFilter(statuses=_WORKED_ON)):
         run = record.dagster_run
-        if run.tags.get(HOST, dagster_home.host()) != dagster_home.host() or _lives(
+        if run.tags.get(HOST, dagster_home.host_name()) != dagster_home.host_name() or _lives(
             dagster, record, patience
         ):
             continue
@@ -62,6 +62,6 @@ def _lives(dagster: dg.DagsterInstance, record: dg.RunRecord, patience: timedelt
         event = one.event_log_entry.dagster_event
         pid = event.engine_event_data.metadata.get("pid") if event else None
         if pid is not None:
-            return process_liveness.alive(int(str(pid.value)), datetime.fromtimestamp(one.timestamp, UTC))
+            return process_liveness.is_alive(int(str(pid.value)), datetime.fromtimestamp(one.timestamp, UTC))
     started = datetime.fromtimestamp(record.start_time or record.update_timestamp.timestamp(), UTC)
     return clock.now() - started < patience

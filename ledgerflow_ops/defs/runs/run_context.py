@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 import dagster as dg
 
-from ledgerflow_ops.adapters.system.clock import Pace
+from ledgerflow_ops.adapters.system.clock import Throttle
 from ledgerflow_ops.core.catalog import naming
 from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.manifest import RunFacts
@@ -46,7 +46,7 @@ class _Tee:
 
     def __init__(self, log: dg.DagsterLogManager, other: Reporter) -> None:
         self._log, self._other, self._step = log, other, ""
-        self._pace = Pace(_EVERY_SECONDS)
+        self._pace = Throttle(_EVERY_SECONDS)
 
     def step(self, step: Step) -> None:
         self._step = step

@@ -60,7 +60,7 @@ def _on_path(program: str) -> Iterator[Check]:
 
 def _journal(ctx: OperationContext) -> Check:
     place = ctx.settings.state_dir
-    if folders.writable(place):
+    if folders.is_writable(place):
         return passed("journal", f"in {place}")
     return failed(
         "journal", "read-only", f"Nothing can be written into {place}.", Hint("Mend its owner and mode.")

@@ -102,13 +102,13 @@ class Mover:
     def _pour(self, source: str, target: str) -> None:
         """All that is in one volume into another, with owners, modes and times."""
         with self._at_hand(source) as giver, self._at_hand(target) as taker:
-            giving = process.popen(
+            giving = process.start_program(
                 [self.docker, "cp", f"{giver}:{_PLACE}", "-"],
                 extra={},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
             )
-            taking = process.popen(
+            taking = process.start_program(
                 [self.docker, "cp", "--archive", "-", f"{taker}:/"], extra={}, stdin=giving.stdout,
                 stdout=subprocess.DEVNULL,
             )  # fmt: skip
@@ -135,7 +135,7 @@ class Mover:
     def _contents(self, volume: str) -> Contents:
         """Every file, folder and link of a volume: kind, mode, owner, and what is in it."""
         with self._at_hand(volume) as holder:
-            giving = process.popen(
+            giving = process.start_program(
                 [self.docker, "cp", f"{holder}:{_PLACE}", "-"],
                 extra={},
                 stdin=subprocess.DEVNULL,

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from ledgerflow_ops.adapters.storage.state_file import StateFile
-from ledgerflow_ops.adapters.system.process import mask
+from ledgerflow_ops.adapters.system.process import mask_secrets
 from ledgerflow_ops.core.alerting import alert_messages, alert_policy
 from ledgerflow_ops.core.alerting.alert_messages import MessageContext, MessageText
 from ledgerflow_ops.core.alerting.alert_policy import CHANNEL_FAILURE, AlertMessage, MessageKind
@@ -123,7 +123,7 @@ class _AlertRound:
         """Hold the lock on the alerts' record during the block. A read-only folder is only reported."""
         with ExitStack() as lock:
             try:
-                lock.enter_context(self.state_file.alone())
+                lock.enter_context(self.state_file.locked())
             except Busy:
                 raise
             except LedgerError as error:
@@ -252,7 +252,7 @@ class _AlertRound:
         posts, errors = {}, {}
         for name, texts in messages.items():
             try:
-                posts[name] = (notifications.sender(name, addresses[name]), texts)
+                posts[name] = (notifications.make_sender(name, addresses[name]), texts)
             except SettingsError:
                 errors[name] = ["apprise does not know its address"] * len(texts)
         return errors | notifications.deliver(posts)
@@ -319,7 +319,7 @@ def _channel_failure(name: str, why: str) -> Finding:
 def _message_text(message: AlertMessage, context: MessageContext) -> MessageText:
     """The text of a message, with secrets in the findings masked."""
     plain = alert_messages.compose_message(message, context)
-    return MessageText(mask(plain.title), mask(plain.body), plain.bad)
+    return MessageText(mask_secrets(plain.title), mask_secrets(plain.body), plain.bad)
 
 
 def _safety(ctx: OperationContext, environment: Environment) -> str:

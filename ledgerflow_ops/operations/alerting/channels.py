@@ -32,7 +32,7 @@ def channel_errors(settings: Settings) -> dict[str, SettingsError]:
     errors = {}
     for place, channel in enumerate(settings.alerts.channels):
         try:
-            notifications.sender(channel.name, channel.address)
+            notifications.make_sender(channel.name, channel.address)
         except SettingsError as error:
             errors[f"alerts.channels.{place}"] = error
     return errors

@@ -64,7 +64,7 @@ def adopt_copy(env: EnvironmentContext, at: EnvironmentContext, entry: CatalogEn
     manifest = entry.manifest
     assert manifest is not None
     ctx = env.ctx
-    with locks.exclusive(ctx.settings.state_dir, env.environment, "adopt", ctx.clock()):
+    with locks.environment_lock(ctx.settings.state_dir, env.environment, "adopt", ctx.clock()):
         env.store.prepare()
         leftover_sweep.sweep_before_operation(env)
         _Adoption(env, at).carry_out(manifest, entry.name.manifest)

@@ -41,7 +41,10 @@ def _grant_hint(database: Database) -> Hint:
     """The GRANT statements for missing rights; empty when none is missing, or they cannot be checked."""
     try:
         with database.connect() as connection:
-            lacking, version = missing_rights.lacking(connection), missing_rights.reader(connection).version
+            lacking, version = (
+                missing_rights.find_missing_rights(connection),
+                missing_rights.read_account(connection).version,
+            )
     except LedgerError:
         return NO_HINT
     return rights_text.hint(lacking, version) if lacking else NO_HINT
@@ -49,15 +52,18 @@ def _grant_hint(database: Database) -> Hint:
 
 def rights_checks(name: str, connection: Connection) -> Iterator[Check]:
     """What would make a backup by this account fail, or what it would omit, as checks called `name`."""
-    who = missing_rights.reader(connection)
-    lacking, unseen = missing_rights.lacking(connection), missing_rights.unseen(connection)
+    who = missing_rights.read_account(connection)
+    lacking, unseen = (
+        missing_rights.find_missing_rights(connection),
+        missing_rights.find_omitted_objects(connection),
+    )
     if lacking:
         message = f"{who.name} may not read all that a backup holds: {rights_text.sentence(lacking)}."
         yield failed(name, "rights", message, rights_text.hint(lacking, who.version))
     if unseen:
         message = "A backup would not be proven: " + "; ".join(loss.text for loss in unseen) + "."
         yield failed(name, "incomplete", message, unseen[0].hint)
-    for warning in completeness.standby_warnings(standby.standby(connection)):
+    for warning in completeness.standby_warnings(standby.read_standby(connection)):
         yield passed(name, warning.text)
     if not (lacking or unseen):
         yield passed(name, f"{who.name} may read all that a backup holds")

@@ -7,7 +7,7 @@ from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.dump.client import Client
 from ledgerflow_ops.adapters.inspection import database_properties, source
-from ledgerflow_ops.adapters.inspection.oversized_values import named
+from ledgerflow_ops.adapters.inspection.oversized_values import name_oversized_values
 from ledgerflow_ops.adapters.load import restore_server
 from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.adapters.system.clock import Stopwatch
@@ -81,7 +81,7 @@ def backup(env: EnvironmentContext, request: BackupRequest = _STANDARD, day: dat
     ctx = env.ctx
     with (
         journal.recorded(env, "backup") as note,
-        locks.exclusive(ctx.settings.state_dir, env.environment, "backup", ctx.clock()),
+        locks.environment_lock(ctx.settings.state_dir, env.environment, "backup", ctx.clock()),
     ):
         manifest = make_backup(env, request, day)
         note |= {"file": manifest.dump.file, "size": manifest.dump.size, "rung": Rung.WRITTEN.word}
@@ -149,7 +149,7 @@ class _Backup:
         with (
             account_rights.explain_errors(ready.database),
             opening as snapshot,
-            named(snapshot.snapshot.connection.at),
+            name_oversized_values(snapshot.snapshot.connection.at),
         ):
             point = standby_source.recovery_point_of(
                 self.env, snapshot.snapshot.standby, snapshot.recovery_point, self.day
@@ -168,12 +168,12 @@ class _Backup:
             env
         ):  # a crash among a restore's renames: half of a pair is no state to back up
             restore_leftovers.sweep(env)
-        database = restore_server.quiet(env.database())
+        database = restore_server.without_event_triggers(env.database())
         with database.connect() as connection:
-            facts = source.facts(connection)
-            outside = database_properties.properties(connection, facts.database)
+            facts = source.read_source_facts(connection)
+            outside = database_properties.read_properties(connection, facts.database)
             observed = identity.observed_identity(env, database, connection, facts)
-            database = database.pinned(connection)
+            database = database.pinned_to(connection)
             session_limits.require_sessions(connection, BACKUP, "A backup")
         identity.is_own_database(env, replace(observed, seen=None) if self.safety else observed)
         env.store.prepare()
@@ -217,11 +217,11 @@ class _Backup:
             )
         streamed, dumped = self._dump(ready, opening, name, sealed)
         with self.watch.phase("table of contents"), self.env.file(name.dump).local_path() as path:
-            entries = archive.entries(ready.client.tools, path)
+            entries = archive.list_entries(ready.client.tools, path)
         self.report.step(Step.GLOBALS)
         with self.watch.phase("globals"):
             roles = self._globals(ready, name, sealed.seal.roles)
-        warnings = completeness.collect_warnings(self.env, snapshot, streamed.said, roles.output, entries)
+        warnings = completeness.collect_warnings(self.env, snapshot, streamed.messages, roles.output, entries)
         with self.watch.phase("files"):
             files_state = files_backup.back_up_files(self.env, name, self.placement.place)
         manifest = Manifest(
@@ -240,7 +240,7 @@ class _Backup:
             compression=ready.client.compression,
             tool_version=ready.client.version,
             source=snapshot.source,
-            toc=archive.counted(entries),
+            toc=archive.summarize_entries(entries),
             warnings=warnings,
             unheld=standby_source.unlogged_names(snapshot.standby),
             seal=sealed.seal.model_copy(update={"roles": roles.facts}),
@@ -258,12 +258,12 @@ class _Backup:
 
     def _dump(
         self, ready: _Preflight, opened: OpenSnapshot, name: BackupName, sealed: SnapshotSeal
-    ) -> tuple[archive.Streamed, FileFacts]:
+    ) -> tuple[archive.StreamedArchive, FileFacts]:
         """Write the dump durably under its final name, after checking that it holds what the source had."""
         store, tools_ = self.env.store, ready.client.tools
         self.report.step(Step.DUMP)
         with self.watch.phase("dump"), store.create(name.dump, self.env.codec) as file:
-            streamed = archive.stream(
+            streamed = archive.stream_archive(
                 tools_,
                 opened.dump,
                 file,
@@ -274,7 +274,7 @@ class _Backup:
             size, sha256 = file.end()
             with file.local_path() as path:
                 snapshot_seal.require_complete_archive(
-                    sealed, opened.snapshot, streamed, tools_, path, opened.ddl.whole
+                    sealed, opened.snapshot, streamed, tools_, path, opened.ddl.read
                 )
             self.report.step(Step.SYNC)
             file.sync()

@@ -38,7 +38,7 @@ def collect_warnings(
         *dump_warnings.parse_warnings("pg_dump", pg_dump_output),
         *dump_warnings.parse_warnings("pg_dumpall", pg_dumpall_output),
     ]
-    warnings += [warning.warning() for warning in missing_rights.unseen(snapshot.connection)]
+    warnings += [warning.warning() for warning in missing_rights.find_omitted_objects(snapshot.connection)]
     if not any(warning.missing for warning in warnings):
         warnings += _missing_objects(snapshot.connection, entries)
     warnings += standby_warnings(snapshot.standby)
@@ -50,7 +50,7 @@ def _missing_objects(connection: Connection, entries: Iterable[bytes]) -> Iterat
     kinds = [match[1] for line in entries if (match := _ENTRY.match(line))]
     for kind, existing in (
         ("SUBSCRIPTION", missing_rights.subscriptions(connection)),
-        ("USER MAPPING", missing_rights.mappings(connection)),
+        ("USER MAPPING", missing_rights.user_mappings(connection)),
     ):
         dumped = kinds.count(kind.encode())
         if dumped < len(existing):
@@ -112,7 +112,7 @@ def extension_member_checks(
         name for name, version in extensions.items() if manifest.seal.extensions.get(name) == version
     }
     with copy.connect() as connection:
-        made = extension_members.relations(connection)
+        made = extension_members.extension_relations(connection)
     lost = {
         name: extension
         for name, extension in (manifest.members or {}).items()

@@ -13,14 +13,19 @@ from typing import TypeVar
 
 from ledgerflow_ops.adapters.connection import session_activity
 from ledgerflow_ops.adapters.connection.database import Database
-from ledgerflow_ops.adapters.connection.inactivity import All, Locks, Silence, untangled
-from ledgerflow_ops.adapters.connection.limited_connection import Limited
+from ledgerflow_ops.adapters.connection.inactivity import (
+    CombinedWatcher,
+    LockWaitWatcher,
+    StallWatcher,
+    require_no_deadlock,
+)
+from ledgerflow_ops.adapters.connection.limited_connection import LimitedConnection
 from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.dump.client import Client
-from ledgerflow_ops.adapters.dump.copy_decoder import Decoder
-from ledgerflow_ops.adapters.dump.dump_process import Dumper, Script, dumper
+from ledgerflow_ops.adapters.dump.copy_decoder import ArchiveDecoder
+from ledgerflow_ops.adapters.dump.dump_process import DumpProcess, ScriptReader, running_dump
 from ledgerflow_ops.adapters.inspection import non_table_objects, partition_placement, source
-from ledgerflow_ops.adapters.inspection.schema_changes import changed
+from ledgerflow_ops.adapters.inspection.schema_changes import find_changed_object
 from ledgerflow_ops.adapters.inspection.source import Inventory, Snapshot
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.comparison.non_table_objects import SequenceReading
@@ -47,9 +52,9 @@ class OpenSnapshot:
     snapshot: Snapshot
     sequences: dict[str, SequenceReading]
     inventory: Inventory
-    dump: Dumper
-    ddl: Script
-    watched: Callable[[Decoder], Watcher]
+    dump: DumpProcess
+    ddl: ScriptReader
+    watched: Callable[[ArchiveDecoder], Watcher]
 
 
 @contextmanager
@@ -61,7 +66,7 @@ def open_snapshot(
     `instant` returns the recovery point, just before each snapshot. LedgerError when no attempt succeeded,
     with the objects that changed, or when others hold a lock for too long, with their sessions.
     """
-    begun, messages = clock.awake(), list[str]()
+    begun, messages = clock.monotonic(), list[str]()
     while True:
         try:
             with ExitStack() as attempt:
@@ -70,7 +75,7 @@ def open_snapshot(
         except Unsettled as error:
             messages.append(error.message)
             if (
-                clock.awake() - begun > _RETRY_SECONDS
+                clock.monotonic() - begun > _RETRY_SECONDS
                 or messages[-_SAME_ERROR_LIMIT:] == [error.message] * _SAME_ERROR_LIMIT
             ):
                 message = f"{error.message}\n{len(messages)} attempts ended like this."
@@ -99,35 +104,37 @@ def _attempt_open(
 ) -> OpenSnapshot:
     limits, recovery_point = database.limits, instant()
 
-    def locks(connection: Limited) -> Watcher:
-        return Locks(
+    def locks(connection: LimitedConnection) -> Watcher:
+        return LockWaitWatcher(
             limits.lock, lambda: session_activity.lock_waits(connection.at, limits.answer), reporter.say
         )
 
     snapshot = stack.enter_context(source.snapshot(database, locks))
-    connection, sequences = snapshot.connection, non_table_objects.sequences(snapshot.connection)
+    connection, sequences = snapshot.connection, non_table_objects.read_sequences(snapshot.connection)
     unheld = snapshot.standby.unlogged if snapshot.standby else ()
-    roots = partition_placement.placed_anew(connection)
+    roots = partition_placement.needs_root_loading(connection)
     wanted = archive.archive_options(client.compression, unheld, through_roots=roots)
     started = [
-        stack.enter_context(dumper(client, options, snapshot.snapshot_id, limits.lock))
+        stack.enter_context(running_dump(client, options, snapshot.snapshot_id, limits.lock))
         for options in (wanted, ["--schema-only"])
     ]
 
-    def watched(decoder: Decoder | None = None) -> Watcher:
+    def watched(decoder: ArchiveDecoder | None = None) -> Watcher:
         # Docker's client is always slightly active, whatever pg_dump does inside.
         ours = [] if client.inside else [dump.child.pid for dump in started]
         ours += [decoder.child.pid] if decoder else []
-        silence = Silence(
-            "pg_dump", limits.stall, lambda: session_activity.activity(connection.at, limits.answer, ours)
+        silence = StallWatcher(
+            "pg_dump",
+            limits.stall,
+            lambda: session_activity.current_activity(connection.at, limits.answer, ours),
         )
-        return All(silence, locks(connection))
+        return CombinedWatcher(silence, locks(connection))
 
     watch = watched()
     for dump in started:
-        dump.begin(watch, lambda: untangled(session_activity.lock_waits_now(connection)))
-    inventory = source.inventory(connection)
-    if went := changed(connection):
+        dump.wait_for_locks(watch, lambda: require_no_deadlock(session_activity.read_lock_waits(connection)))
+    inventory = source.read_inventory(connection)
+    if went := find_changed_object(connection):
         raise Unsettled(f"{went} was dropped or changed while it was read", hint=Hint("Run it again."))
-    script = Script(started[1], watch)
+    script = ScriptReader(started[1], watch)
     return OpenSnapshot(recovery_point, snapshot, sequences, inventory, started[0], script, watched)

@@ -6,7 +6,7 @@ from ledgerflow_ops.adapters.connection.database import Connection, Database
 from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.dump.client import Client
 from ledgerflow_ops.adapters.inspection import source
-from ledgerflow_ops.adapters.system.process import Finished, ended_by, last_lines, mask
+from ledgerflow_ops.adapters.system.process import Finished, describe_exit, last_lines, mask_secrets
 from ledgerflow_ops.core.catalog.manifest import RoleFacts
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops.core.hints import Hint, make
@@ -48,10 +48,10 @@ def read_globals(
             return Globals(None, _denied_note(finished), facts)
         missing = set(facts) ^ _created_roles(finished.out, encoding)
         if not missing and roles_script.same_script(before, finished.out):
-            return Globals(finished.out, "", facts, mask(finished.errors))
+            return Globals(finished.out, "", facts, mask_secrets(finished.errors))
         before = finished.out
         with database.connect() as connection:
-            facts = source.roles(connection)
+            facts = source.read_roles(connection)
     difference = f": {', '.join(sorted(missing))}" if missing else ", or keeps changing"
     raise BadBackup(
         f"The roles file does not match the server's roles{difference}.",
@@ -63,8 +63,8 @@ def read_globals(
 
 def unreadable_names(connection: Connection) -> str:
     """Why pg_dumpall cannot print all names of the server; empty where it can."""
-    name = source.not_text(connection)
-    if name is None or source.without_encoding(connection):
+    name = source.find_undecodable_name(connection)
+    if name is None or source.find_database_without_encoding(connection):
         return ""
     return (
         f"Roles and globals cannot be read: {name} is not valid in the encoding of the database, and there "
@@ -78,8 +78,8 @@ def _capable_client(client: Client, database: Database) -> Client | str:
     pg_dumpall queries each role by its name, and a database refuses names that are invalid in its encoding.
     """
     with database.connect() as connection:
-        note, place = unreadable_names(connection), source.without_encoding(connection)
-        unreadable = source.not_text(connection)
+        note, place = unreadable_names(connection), source.find_database_without_encoding(connection)
+        unreadable = source.find_undecodable_name(connection)
     if note:
         return f"{note} Make one, then back up again: {CREATE_WITHOUT_ENCODING}"
     if unreadable is None or place is None:
@@ -102,7 +102,7 @@ def _denied_note(finished: Finished) -> str:
     reason = next(iter(reversed(finished.errors.strip().splitlines())), "")
     if "permission denied" not in reason:
         raise LedgerError(
-            f"pg_dumpall failed ({ended_by(finished.code)}):\n{last_lines(finished.errors)}",
-            hint=Hint("Nothing was kept. Fix what the lines above say and run the backup again."),
+            f"pg_dumpall failed ({describe_exit(finished.code)}):\n{last_lines(finished.errors)}",
+            hint=Hint("Nothing was kept. Fix the cause shown above and run the backup again."),
         )
-    return f"roles and globals could not be read: {mask(reason)}"
+    return f"roles and globals could not be read: {mask_secrets(reason)}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledgerflow_ops.adapters.dump import archive
-from ledgerflow_ops.adapters.dump.archive import Streamed
+from ledgerflow_ops.adapters.dump.archive import StreamedArchive
 from ledgerflow_ops.adapters.inspection import extension_members, non_table_objects, source
 from ledgerflow_ops.adapters.inspection.source import Inventory, Snapshot
 from ledgerflow_ops.adapters.programs.client_tools import Tools
@@ -40,16 +40,20 @@ def take_seal(
     """The seal of the database in its snapshot. Inventory and sequences have been read already."""
     connection = snapshot.connection
     contents = source.read_contents(connection, full=full, rows=rows)
-    non_table = NonTableObjects(sequences, *non_table_objects.objects(connection, full=full))
+    non_table = NonTableObjects(sequences, *non_table_objects.read_large_objects(connection, full=full))
     return SnapshotSeal(
-        contents.seal, non_table, contents.notes, contents.preloaded, extension_members.relations(connection)
+        contents.seal,
+        non_table,
+        contents.notes,
+        contents.preloaded,
+        extension_members.extension_relations(connection),
     )
 
 
 def require_complete_archive(
     sealed: SnapshotSeal,
     snapshot: Snapshot,
-    streamed: Streamed,
+    streamed: StreamedArchive,
     tools: Tools,
     file: Path,
     ddl: Callable[[], bytes],
@@ -59,9 +63,9 @@ def require_complete_archive(
         *rows_against_seal(sealed.seal, streamed.contents),
         *source_against_archive(sealed.seal, streamed.contents),
         *non_table_against_archive(
-            sealed.non_table, non_table_objects.sequences(snapshot.connection), streamed.contents
+            sealed.non_table, non_table_objects.read_sequences(snapshot.connection), streamed.contents
         ),
-        *ddl_against_archive(ddl(), archive.ddl(tools, file)),
+        *ddl_against_archive(ddl(), archive.read_ddl(tools, file)),
     ]
     if differences:
         sentences = list(dict.fromkeys(difference.sentence for difference in differences))

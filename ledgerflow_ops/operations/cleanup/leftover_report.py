@@ -41,7 +41,7 @@ def _servers() -> Iterator[Check]:
         account = server_account()
     except CannotJudge:
         return
-    for drill in filter(lambda stray: stray.holds_data, stray_clusters.found(account)):
+    for drill in filter(lambda stray: stray.holds_data, stray_clusters.find_stray_clusters(account)):
         state, folders = drill.lock_file.parent.parent, " ".join(map(str, drill.folders))
         runs = f"The server (process {drill.process}) of a drill" if drill.process else "A drill"
         end = Hint(command("kill", "-QUIT", drill.process), "; ") if drill.process else NO_HINT
@@ -52,7 +52,7 @@ def _servers() -> Iterator[Check]:
             f"{runs} that died has left a database in {folders}. Its state folder, {state}, {gone}.",
             Hint(end, command("rm", "-rf", *drill.folders)),
         )
-    for pid, data in stray_clusters.homeless(account):
+    for pid, data in stray_clusters.find_servers_without_data(account):
         message = f"A PostgreSQL server (process {pid}) still runs, but its data, {data}, was removed."
         yield warned(_CHECK, "server", message, Hint(command("kill", "-QUIT", pid)))
 
@@ -60,7 +60,7 @@ def _servers() -> Iterator[Check]:
 def _folder(env: EnvironmentContext) -> Iterator[Check]:
     """Half-written files in an environment's folder, and dumps without a manifest."""
     store = env.store
-    if not store.there():
+    if not store.exists():
         return
     half = [*store.leftovers(), *leftover_sweep.unfinished_records(env)]
     half += [f"{removal_history.FOLDER}/{name}" for name in removal_history.history_store(env).leftovers()]
@@ -84,9 +84,9 @@ def _databases(env: EnvironmentContext) -> Iterator[Check]:
     database = env.target()
     live = database.parameters["dbname"]
     try:
-        with restore_server.maintenance(database).connect() as connection:
+        with restore_server.maintenance_database(database).connect() as connection:
             unfinished = database_names.unfinished_restores(
-                restore_server.beside(connection), env.environment, live
+                restore_server.marked_databases(connection), env.environment, live
             )
     except LedgerError:
         return

@@ -20,8 +20,8 @@ def sweep_drills(ctx: OperationContext) -> list[str]:
     It is quick where there are none. A failure is reported, and does not stop the calling operation.
     """
     try:
-        place = server_home.existing(ctx.settings.state_dir)
-        swept = scratch_cluster.sweep(place) if place else []
+        place = server_home.find_server_home(ctx.settings.state_dir)
+        swept = scratch_cluster.sweep_dead_clusters(place) if place else []
     except (LedgerError, OSError) as error:
         ctx.reporter.say(f"what killed drills have left could not be removed: {error}")
         return []
@@ -42,7 +42,7 @@ def sweep_folder(env: EnvironmentContext) -> list[str]:
 def sweep_before_operation(env: EnvironmentContext) -> None:
     """Sweep drills and folder, for an operation that has just taken the environment's lock."""
     sweep_drills(env.ctx)
-    if env.store.there():
+    if env.store.exists():
         sweep_folder(env)
 
 

@@ -20,9 +20,9 @@ def sweep(env: EnvironmentContext) -> list[str]:
     Requires the environment's lock. Pending where a swap has not ended at the server.
     """
     database = env.target()
-    name, server = database.parameters["dbname"], restore_server.maintenance(database)
+    name, server = database.parameters["dbname"], restore_server.maintenance_database(database)
     with server.connect() as connection:
-        siblings = restore_server.beside(connection)
+        siblings = restore_server.marked_databases(connection)
         halves = database_names.unfinished_restores(siblings, env.environment, name)
         previous = database_names.previous_databases(siblings, env.environment, name)
         swap_outcome.require_ended(connection, [sibling.name for sibling in (*halves, *previous)])
@@ -30,7 +30,9 @@ def sweep(env: EnvironmentContext) -> list[str]:
         for ident in files_pairing.settle_interrupted(env, *ids):
             env.ctx.reporter.say(f"settled the files of the interrupted restore {ident}")
         unmarked = _unmarked_names(
-            connection, database.quiet(connection), {sibling.name for sibling in siblings}
+            connection,
+            database.without_event_triggers_if_allowed(connection),
+            {sibling.name for sibling in siblings},
         )
         leftovers = (*(sibling.name for sibling in halves), *unmarked)
         swept = [half for half in leftovers if _drop(env, server, half)]
@@ -42,7 +44,7 @@ def sweep(env: EnvironmentContext) -> list[str]:
 def _drop(env: EnvironmentContext, server: Database, name: str) -> bool:
     """Whether a half-restored database could be dropped. One whose session does not end is reported."""
     try:
-        drop_database.drop(server, name)
+        drop_database.drop_database(server, name)
     except InUse as error:
         env.ctx.reporter.say(f"{name} is left for later: {error.message}")
         return False
@@ -66,7 +68,7 @@ def _unmarked_names(connection: Connection, database: Database, marked: set[str]
 def _is_empty(database: Database) -> bool:
     try:
         with database.connect() as connection:
-            return restore_server.live(connection).relations == 0
+            return restore_server.inspect_live_database(connection).relations == 0
     except LedgerError:
         return False
 
@@ -79,14 +81,14 @@ def discard(env: EnvironmentContext, name: str) -> str:
     ctx = env.ctx
     with (
         journal.recorded(env, "discard") as note,
-        locks.exclusive(ctx.settings.state_dir, env.environment, "discard", ctx.clock()),
+        locks.environment_lock(ctx.settings.state_dir, env.environment, "discard", ctx.clock()),
     ):
         note["name"] = name
         if name in _half_restored(env):
             _require_swept(name, sweep(env))
             return name
         mark = _require_disposable(env, name)
-        drop_database.drop(restore_server.maintenance(env.target()), name)
+        drop_database.drop_database(restore_server.maintenance_database(env.target()), name)
         for ident in (mark.id, mark.undone):
             if ident and (
                 files_restore.find_swapped(env, ident) or files_restore.find_taken_back(env, ident)
@@ -153,5 +155,5 @@ def _half_restored(env: EnvironmentContext) -> set[str]:
 
 
 def _sibling_databases(database: Database) -> list[SiblingDatabase]:
-    with restore_server.maintenance(database).connect() as connection:
-        return restore_server.beside(connection)
+    with restore_server.maintenance_database(database).connect() as connection:
+        return restore_server.marked_databases(connection)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ledgerflow_ops.adapters.connection.database import Connection, Database
 from ledgerflow_ops.adapters.load import restore_server, swap_state
-from ledgerflow_ops.adapters.load.restore_server import Rename
+from ledgerflow_ops.adapters.load.restore_server import DatabaseRename
 from ledgerflow_ops.core.errors import LedgerError, Pending
 from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.core.postgres.session_activity import Limits
@@ -13,7 +13,7 @@ BRIEF_LIMITS = Limits(stall=8.0, lock=4.0)
 """Limits (seconds) for queries to a server that may hang, by a process that is about to end."""
 
 
-def require_done(maintenance: Database, renames: Sequence[Rename], error: BaseException) -> None:
+def require_done(maintenance: Database, renames: Sequence[DatabaseRename], error: BaseException) -> None:
     """Return if the swap took place nevertheless; raise `error` again if it did not.
 
     Pending where the server does not answer, and where we were interrupted after the swap had taken place:
@@ -21,9 +21,9 @@ def require_done(maintenance: Database, renames: Sequence[Rename], error: BaseEx
     """
     last = renames[-1]
     try:
-        with maintenance.within(BRIEF_LIMITS).connect() as connection:
-            pid = swap_state.unended(connection, last.old, BRIEF_LIMITS.answer)
-            done = not restore_server.exists(connection, last.old)
+        with maintenance.with_limits(BRIEF_LIMITS).connect() as connection:
+            pid = swap_state.end_swap(connection, last.old, BRIEF_LIMITS.answer)
+            done = not restore_server.database_exists(connection, last.old)
     except LedgerError:
         raise _unknown_outcome(renames, "the server does not answer") from None
     if pid is not None:
@@ -45,7 +45,7 @@ def require_done(maintenance: Database, renames: Sequence[Rename], error: BaseEx
 def require_ended(connection: Connection, names: Sequence[str]) -> None:
     """Pending where an abandoned swap of one of these databases has not ended."""
     for name in names:
-        if pid := swap_state.unended(connection, name, BRIEF_LIMITS.answer):
+        if pid := swap_state.end_swap(connection, name, BRIEF_LIMITS.answer):
             raise Pending(
                 f"An abandoned swap of {name} has not ended at the server (process {pid}).",
                 hint=Hint(
@@ -56,7 +56,7 @@ def require_ended(connection: Connection, names: Sequence[str]) -> None:
             )
 
 
-def _unknown_outcome(renames: Sequence[Rename], why: str) -> Pending:
+def _unknown_outcome(renames: Sequence[DatabaseRename], why: str) -> Pending:
     names = " and ".join(f"{rename.old} → {rename.new}" for rename in renames)
     return Pending(
         f"It is not known whether the swap took place ({names}): {why}.",

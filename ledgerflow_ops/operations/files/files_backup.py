@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from ledgerflow_ops.adapters.files import file_scanner, tarball
-from ledgerflow_ops.adapters.files.file_scanner import Found, Reader, Survey, Unsteady
+from ledgerflow_ops.adapters.files.file_scanner import FileChanged, FileReader, Scan, ScannedEntry
 from ledgerflow_ops.adapters.storage.stored_file import NewFile
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core import space_estimates
@@ -30,9 +30,9 @@ def listed_roots(env: EnvironmentContext) -> tuple[str, ...]:
     return tuple(str(path) for path in env.settings.files)
 
 
-def survey_files(env: EnvironmentContext) -> Survey:
+def survey_files(env: EnvironmentContext) -> Scan:
     """All entries of the listed folders; LedgerError naming what is missing or may not be read."""
-    return _retry_unsteady(lambda: file_scanner.survey(listed_roots(env)))
+    return _retry_unsteady(lambda: file_scanner.scan_roots(listed_roots(env)))
 
 
 def space_needed(env: EnvironmentContext) -> int:
@@ -41,7 +41,9 @@ def space_needed(env: EnvironmentContext) -> int:
         return 0
     listed = survey_files(env)
     sizes = {(file.root, quoted(file.path)): file.size for file in listed.files}
-    return space_estimates.archive_needs(files.bytes_to_store(sizes, _earlier_states(env)), len(listed.found))
+    return space_estimates.archive_needs(
+        files.bytes_to_store(sizes, _earlier_states(env)), len(listed.entries)
+    )
 
 
 def back_up_files(env: EnvironmentContext, name: BackupName, place: Place) -> FilesState | None:
@@ -64,11 +66,11 @@ def _retry_unsteady(work: Callable[[], Result]) -> Result:
     for pause in _PAUSES:
         try:
             return work()
-        except Unsteady:
+        except FileChanged:
             clock.pause(pause)
     try:
         return work()
-    except Unsteady as error:
+    except FileChanged as error:
         raise LedgerError(f"{error.message} That was attempt {len(_PAUSES) + 1}.", hint=error.hint) from None
 
 
@@ -78,16 +80,16 @@ class _FilesBackup:
     def __init__(self, env: EnvironmentContext, name: BackupName, place: Place) -> None:
         self.env, self.name, self.place = env, name, place
         self.report = env.ctx.reporter
-        self.known: dict[Found, str] = {}
+        self.known: dict[ScannedEntry, str] = {}
         self.earlier = _earlier_states(env)
         self.intact: dict[FileFacts, bool] = {}
 
     def attempt(self) -> FilesState:
         """Read everything, store what is new, and check that nothing changed meanwhile (else Unsteady)."""
         begun = self.env.ctx.clock()
-        listed = file_scanner.survey(listed_roots(self.env))
-        with Reader() as reader:
-            entries = [self._read(reader, entry) for entry in listed.found]
+        listed = file_scanner.scan_roots(listed_roots(self.env))
+        with FileReader() as reader:
+            entries = [self._read(reader, entry) for entry in listed.entries]
             intact = {
                 archive
                 for archive in files.candidate_archives(entries, self.earlier)
@@ -96,7 +98,7 @@ class _FilesBackup:
             filing = files.assign_archives(entries, self.earlier, intact, self.name.files)
             return self._store(reader, begun, listed, filing)
 
-    def _read(self, reader: Reader, entry: Found) -> FileEntry:
+    def _read(self, reader: FileReader, entry: ScannedEntry) -> FileEntry:
         """An entry, with a file's SHA-256. Within one run, equal times mean equal contents."""
         if entry.kind is FileKind.FILE and entry not in self.known:
             self.known[entry] = reader.read(entry, lambda chunk: None)
@@ -113,17 +115,17 @@ class _FilesBackup:
         return self.intact[archive]
 
     def _store(
-        self, reader: Reader, begun: datetime, listed: Survey, filing: ArchiveAssignment
+        self, reader: FileReader, begun: datetime, listed: Scan, filing: ArchiveAssignment
     ) -> FilesState:
         self.report.step(Step.PACK)
         with self.env.store.create(self.name.files, self.env.codec) as file:
             packed = tarball.Tarball(file)
-            for file_entry, entry in zip(listed.found, filing.entries, strict=True):
+            for file_entry, entry in zip(listed.entries, filing.entries, strict=True):
                 self._pack(reader, packed, file_entry, entry)
             packed.close()
             size, sha256 = file.end()
-            if changed := listed.changed(file_scanner.survey(listed_roots(self.env))):
-                raise Unsteady(", ".join(changed[:3]))
+            if changed := listed.changed(file_scanner.scan_roots(listed_roots(self.env))):
+                raise FileChanged(", ".join(changed[:3]))
             unchanged_at = self.env.ctx.clock()
             self.report.step(Step.KEEP)
             file.sync()
@@ -138,7 +140,7 @@ class _FilesBackup:
             notes=listed.notes,
         )
 
-    def _pack(self, reader: Reader, tar: tarball.Tarball, source: Found, entry: FileEntry) -> None:
+    def _pack(self, reader: FileReader, tar: tarball.Tarball, source: ScannedEntry, entry: FileEntry) -> None:
         """Add an entry to the archive; a file only where no earlier archive has its bytes."""
         if entry.kind is not FileKind.FILE:
             tar.add(entry)
@@ -146,7 +148,7 @@ class _FilesBackup:
             digests: list[str] = []
             tar.add(entry, lambda take: digests.append(reader.read(source, take)))
             if digests != [entry.sha256]:
-                raise Unsteady(entry.display_path)
+                raise FileChanged(entry.display_path)
 
 
 def _earlier_states(env: EnvironmentContext) -> list[FilesState]:

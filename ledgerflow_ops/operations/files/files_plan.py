@@ -60,7 +60,7 @@ def files_of(manifest: Manifest) -> FilesState:
 
 
 def _required_space(state: FilesState) -> tuple[RequiredSpace, ...]:
-    spaces = {root: disk_space.space(Path(root).parent) for root in state.roots}
+    spaces = {root: disk_space.read_disk_space(Path(root).parent) for root in state.roots}
     needed = space_needed(state, {root: space.number for root, space in spaces.items()})
     first = {space.number: (root, space.free) for root, space in reversed(spaces.items())}
     return tuple(RequiredSpace(first[number][0], size, first[number][1]) for number, size in needed.items())
@@ -68,10 +68,10 @@ def _required_space(state: FilesState) -> tuple[RequiredSpace, ...]:
 
 def _obstacles(env: EnvironmentContext, swap: FileSwap) -> list[str]:
     obstacles = [
-        f"{place.root}: {why}" for place in swap.places if (why := file_swap.obstacle(Path(place.root)))
+        f"{place.root}: {why}" for place in swap.places if (why := file_swap.find_obstacle(Path(place.root)))
     ]
     for place in swap.places:
-        taken = file_swap.names_taken(swap, place)
+        taken = file_swap.occupied_names(swap, place)
         if taken.restoring or taken.before or taken.undone:
             obstacles.append(f"{place.root}: a restore called {swap.id} has left something beside it")
     if swap.file in swap_records(env).names(RECORD_SUFFIX):

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ledgerflow_ops.adapters.files import file_swap
-from ledgerflow_ops.adapters.storage.safe_path import remove
+from ledgerflow_ops.adapters.storage.safe_path import remove_tree
 from ledgerflow_ops.core.catalog.files import FilesState
 from ledgerflow_ops.core.catalog.manifest import Manifest, decode_sealed, encode_sealed
 from ledgerflow_ops.core.comparison.seal_comparison import Difference
@@ -131,7 +131,7 @@ def remove_previous_files(env: EnvironmentContext, restore_id: str) -> None:
         )
     for place in swap.places:
         for name in (swap.before(place), swap.undone(place)):
-            remove(Path(name))
+            remove_tree(Path(name))
     swap_records(env).remove(swap.file)
 
 
@@ -144,8 +144,8 @@ def take_back(env: EnvironmentContext, swap: FileSwap) -> FileSwap:
         swap = _write_record(env, swap.at(SwapPhase.TAKING_BACK))
         _rename_roots(env, swap, backward_renames)
     for place in swap.places:
-        remove(Path(swap.restoring(place)))
-    if any(file_swap.names_taken(swap, place).undone for place in swap.places):
+        remove_tree(Path(swap.restoring(place)))
+    if any(file_swap.occupied_names(swap, place).undone for place in swap.places):
         return _write_record(env, swap.at(SwapPhase.TAKEN_BACK))
     swap_records(env).remove(swap.file)
     return swap.at(SwapPhase.TAKEN_BACK)
@@ -154,12 +154,12 @@ def take_back(env: EnvironmentContext, swap: FileSwap) -> FileSwap:
 def _rename_roots(env: EnvironmentContext, swap: FileSwap, way: PlanRenames) -> None:
     """Carry out the remaining renames, root by root, after checking that they can be determined for all."""
     for place in swap.places:
-        way(swap, place, file_swap.names_taken(swap, place))
+        way(swap, place, file_swap.occupied_names(swap, place))
     for place in swap.places:
-        for step in way(swap, place, file_swap.names_taken(swap, place)):
+        for step in way(swap, place, file_swap.occupied_names(swap, place)):
             aside = step.source == place.root
             env.ctx.reporter.step(Step.SET_ASIDE if aside else Step.PUT_IN_PLACE)
-            file_swap.rename(step)
+            file_swap.apply_rename(step)
 
 
 def _write_record(env: EnvironmentContext, swap: FileSwap) -> FileSwap:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ledgerflow_ops.adapters.files import file_scanner, tarball
 from ledgerflow_ops.adapters.files.extractor import Extractor
-from ledgerflow_ops.adapters.files.file_scanner import Reader
+from ledgerflow_ops.adapters.files.file_scanner import FileReader
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.catalog import files
 from ledgerflow_ops.core.catalog.files import FileEntry, FileKind, FilesState
@@ -62,7 +62,7 @@ def compare_archived_files(env: EnvironmentContext, state: FilesState) -> list[D
         env.ctx.reporter.moved(done, size)
 
     for facts, entries, may_hold_others in _archives(state):
-        digests = tarball.digests(env.file(facts.file), entries, moved, others=may_hold_others)
+        digests = tarball.digest_files(env.file(facts.file), entries, moved, allow_others=may_hold_others)
         for name, entry in files.by_member(entries).items():
             if name not in digests:
                 sentence = f"{entry.display_path}: missing from {facts.file}"
@@ -91,7 +91,7 @@ def unpack_files(
     with Extractor(places, lambda done: moved(done, size), durable=durable) as extractor:
         extractor.folders(state.entries)
         for facts, entries, may_hold_others in _archives(state):
-            extractor.files(env.file(facts.file), entries, others=may_hold_others)
+            extractor.files(env.file(facts.file), entries, allow_others=may_hold_others)
         extractor.links(state.entries)
         extractor.finish(state.entries)
 
@@ -111,8 +111,8 @@ def _scan(places: Mapping[str, Path]) -> list[FileEntry]:
     roots = {str(place): root for root, place in places.items()}
     present = [str(place) for place in places.values() if os.path.lexists(place)]
     entries = []
-    with Reader() as reader:
-        for scanned in file_scanner.survey(present).found:
+    with FileReader() as reader:
+        for scanned in file_scanner.scan_roots(present).entries:
             sha256 = reader.read(scanned, lambda chunk: None) if scanned.kind is FileKind.FILE else ""
             entries.append(scanned.entry(sha256).model_copy(update={"root": roots[scanned.root]}))
     return entries

@@ -52,7 +52,7 @@ def measure_disks(ctx: OperationContext) -> list[Disk]:
         try:
             if place.holds == "archive" and not place.path.is_dir():
                 raise LedgerError(f"{place.path} is not there.", hint=Hint("Is its disk mounted?"))
-            space = disk_space.space(place.path)
+            space = disk_space.read_disk_space(place.path)
         except LedgerError as error:
             unreachable.append(Disk(str(place.path), (place.holds,), None, None, why=error.message))
             continue
@@ -106,7 +106,7 @@ def connection_problem(env: EnvironmentContext) -> str:
     if _age(record, now) <= _RETRY_AFTER:
         return str(record.get("trouble", ""))
     try:
-        with restore_server.glance(env.database()).connect():
+        with restore_server.inspection_database(env.database()).connect():
             message = ""
     except LedgerError as error:
         message = error.message

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from ledgerflow_ops.adapters.system.disk_space import Space
+from ledgerflow_ops.adapters.system.disk_space import DiskSpace
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.monitoring import disk_forecast
 from ledgerflow_ops.core.monitoring.disk_forecast import Measurement
@@ -24,7 +24,7 @@ class LocationSpace:
     folder: str
     home: str
     """The parent folder, which holds the folders of all environments."""
-    space: Space | None
+    space: DiskSpace | None
     trouble: str = ""
     full_at: datetime | None = None
     history: tuple[tuple[date, int], ...] = ()

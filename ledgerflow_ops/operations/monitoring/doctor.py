@@ -13,7 +13,7 @@ from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.services.container import Container
 from ledgerflow_ops.adapters.storage import folder as folders
 from ledgerflow_ops.adapters.system import disk_space
-from ledgerflow_ops.adapters.system.locks import who
+from ledgerflow_ops.adapters.system.locks import account_name
 from ledgerflow_ops.core.catalog.naming import DUMP
 from ledgerflow_ops.core.checks import Check, Severity, failed, passed, warned
 from ledgerflow_ops.core.counts import count_of
@@ -69,8 +69,8 @@ def _settings(ctx: OperationContext) -> Iterator[Check]:
     file = places.config_file()
     origin = str(file) if file.exists() else f"defaults and variables (there is no {file})"
     yield passed("settings", f"from {origin}")
-    yield passed("account", f"running as {who()}; state in {ctx.settings.state_dir}")
-    if not folders.writable(ctx.settings.state_dir):
+    yield passed("account", f"running as {account_name()}; state in {ctx.settings.state_dir}")
+    if not folders.is_writable(ctx.settings.state_dir):
         message = f"Nothing can be written into {ctx.settings.state_dir}: no lock, no drill."
         yield failed("state", "read-only", message, Hint("Fix its owner and mode, or set another state_dir."))
     for name, nearest in config.unknown_variables().items():
@@ -101,7 +101,7 @@ def _channels(ctx: OperationContext) -> Iterator[Check]:
 
 def _tools(ctx: OperationContext) -> Iterator[Check]:
     for tools in ctx.tools():
-        compression = client_tools.compression(tools)
+        compression = client_tools.compression_option(tools)
         text = f"PostgreSQL {tools.version} ({tools.origin}) in {tools.folder}, -Z {compression}"
         yield passed("tools", text)
     running = "running" if ctx.embedded.running else "not running; it is started when it is needed"
@@ -114,14 +114,14 @@ def _storage(ctx: OperationContext) -> Iterator[Check]:
 
 def _folder(env: EnvironmentContext) -> Iterator[Check]:
     name, store = f"{env.environment} folder", env.store
-    if not store.there():
+    if not store.exists():
         yield passed(name, f"{store.location} does not exist yet; the first backup creates it")
     else:
         store.prepare()
         free = store.free()
         room = "" if free is None else f", {format_size(free)} free"
         yield passed(name, f"{store.location}: {count_of(len(store.names(DUMP)), 'dump')}{room}")
-    if store.there() and (exposed := store.exposed()):
+    if store.exists() and (exposed := store.exposed()):
         yield warned(name, "parents", "; ".join(exposed), folders.TIGHTEN)
 
 
@@ -131,13 +131,13 @@ def _archive(ctx: OperationContext, number: int) -> Iterator[Check]:
         hint = Hint("Is its disk mounted? Else make the folder: ", command("mkdir", "-p", root))
         yield warned("archive", "away", f"{root} is not there: no copy of a backup is found in it.", hint)
         return
-    space = disk_space.space(root)
+    space = disk_space.read_disk_space(root)
     yield passed("archive", f"{root}: {format_size(space.free)} of {format_size(space.size)} free")
 
 
 def _container(env: EnvironmentContext, container: Container) -> Iterator[Check]:
     """What is in the container, and the application that a restore would need stopped."""
-    inside, application = container.look(), container.others()
+    inside, application = container.inspect(), container.running_application()
     yield passed(
         f"{env.environment} container",
         f"{container.label}: pg_dump {inside.version}, -Z {inside.compression}, connections by "
@@ -146,9 +146,9 @@ def _container(env: EnvironmentContext, container: Container) -> Iterator[Check]
 
 
 def _source(env: EnvironmentContext) -> Iterator[Check]:
-    name, database = f"{env.environment} source", restore_server.quiet(env.database())
+    name, database = f"{env.environment} source", restore_server.without_event_triggers(env.database())
     with database.connect() as connection:
-        facts = source.facts(connection)
+        facts = source.read_source_facts(connection)
         identity.is_own_database(env, identity.observed_identity(env, database, connection, facts))
     chosen = env.ctx.client_tools(facts.server_version)
     client = Client(chosen, database.variables(), database.inside)
@@ -169,7 +169,7 @@ def _source(env: EnvironmentContext) -> Iterator[Check]:
 
 def _login_triggers(name: str, connection: Connection) -> Iterator[Check]:
     """The event triggers that every login of this account fires, including ours."""
-    fired, grant = login_triggers.fired(connection)
+    fired, grant = login_triggers.fired_login_triggers(connection)
     if fired:
         text = f"Every login of this account, for a backup or a check, fires: {', '.join(fired)}."
         yield warned(name, "login trigger", text, Hint(f"As a superuser, so that ours fire nothing: {grant}"))

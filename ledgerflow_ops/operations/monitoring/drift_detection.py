@@ -32,18 +32,18 @@ def detect_drift(env: EnvironmentContext) -> tuple[list[ListedDump], list[Findin
     While an operation holds the environment's lock, no new drift is reported and nothing is remembered.
     """
     state = env.ctx.settings.state_dir
-    before = locks.holder(state, env.environment)
+    before = locks.lock_holder(state, env.environment)
     listing = env.store.listing()
     unreadable: list[str] = []
     remembered = _load(env, unreadable)
-    if not listing.there:
+    if not listing.exists:
         return [], _lost_state_findings(env, unreadable), remembered is None
     listed, mark = summaries.list_with_digest(env, listing)
     unchanged = remembered is not None and remembered.quiet and remembered.mark == mark
     if remembered is not None and not unchanged:
         remembered = replace(remembered, files=_load_files(env, unreadable))
     view = _view_folder(env, listing, listed, mark, unchanged=unchanged)
-    busy = before is not None or locks.holder(state, env.environment) is not None
+    busy = before is not None or locks.lock_holder(state, env.environment) is not None
     findings, after = drift.find_drift(remembered, view, env.ctx.clock(), busy=busy)
     if after != remembered:
         _save(env, after, files=not unchanged)

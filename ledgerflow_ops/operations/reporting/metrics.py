@@ -206,7 +206,7 @@ def _operation_metrics(ctx: OperationContext, readable: GaugeMetricFamily) -> It
         "ledgerflow_last_failure_timestamp_seconds", "When it last ended otherwise.", labels=labels
     )
     try:
-        entries: list[JournalEntry] | None = list(journal_file.entries(ctx.settings.state_dir))
+        entries: list[JournalEntry] | None = list(journal_file.read_entries(ctx.settings.state_dir))
     except LedgerError:
         entries = None
     readable.add_metric(("", "journal"), float(entries is not None))

@@ -37,7 +37,7 @@ class PostRestoreChecks:
         """Check the connection and largest tables by the application's account, the application, the log."""
         settings = self.env.settings
         usual = (
-            restore_server.quiet(Database.of(settings.url, "database_url"))
+            restore_server.without_event_triggers(Database.from_address(settings.url, "database_url"))
             if settings.url
             else self.inspected.database
         )
@@ -76,7 +76,9 @@ def _samples(database: Database, manifest: Manifest) -> Iterator[Check]:
     different = []
     try:
         with database.connect() as connection:
-            conditions = {shape.name.key: shape.condition for shape in table_contents.shapes(connection)}
+            conditions = {
+                shape.name.key: shape.condition for shape in table_contents.table_shapes(connection)
+            }
             for key, facts in largest:
                 name = QualifiedName.parse(key)
                 count = sql.SQL("SELECT count(*) FROM ONLY {} {}").format(
@@ -104,6 +106,6 @@ def _application(check: str) -> Check:
             "The application was not asked.",
             Hint("Set application_check to a URL or a command."),
         )
-    if trouble := application_check.ask(check):
+    if trouble := application_check.check_application(check):
         return failed("application", "application", f"The application is not well: {trouble}", _UNDO)
     return passed("application", "The application says that it is well.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ledgerflow_ops.adapters.storage import durable_record
 from ledgerflow_ops.adapters.system import locks, process
-from ledgerflow_ops.adapters.system.process import mask
+from ledgerflow_ops.adapters.system.process import mask_secrets
 from ledgerflow_ops.core.catalog import catalog as core_catalog
 from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.rungs import Rung
@@ -87,8 +87,8 @@ def recover(env: EnvironmentContext, request: RecoverRequest) -> tuple[Incident,
     ctx = env.ctx
     with (
         journal.recorded(env, "recover") as note,
-        locks.exclusive(ctx.settings.state_dir, env.environment, "recover", ctx.clock()),
-        process.recorded() as commands,
+        locks.environment_lock(ctx.settings.state_dir, env.environment, "recover", ctx.clock()),
+        process.recorded_commands() as commands,
     ):
         ctx.reporter.step(Step.PLAN)
         ident = new_id(ctx.clock(), secrets.token_hex(2))
@@ -114,7 +114,7 @@ class _Recovery:
         try:
             restored = self._restored()
         except BaseException as error:
-            self.incident.outcome = f"NOT RECOVERED: {mask(getattr(error, 'message', repr(error)))}"
+            self.incident.outcome = f"NOT RECOVERED: {mask_secrets(getattr(error, 'message', repr(error)))}"
             self._write()
             raise
         self.incident.outcome = "RECOVERED" if restored.bad is None else "RECOVERED, but look at the checks"
@@ -154,7 +154,9 @@ class _Recovery:
                 prepared.plan.require()
         except (Refused, BadBackup, CannotJudge) as error:
             reason, prepared = error.message, None
-        self.incident.candidates.append(CandidateVerdict(dump.file, dump.entry.recovery_point, mask(reason)))
+        self.incident.candidates.append(
+            CandidateVerdict(dump.file, dump.entry.recovery_point, mask_secrets(reason))
+        )
         self._note(f"{dump.file}: {'holds' if prepared else 'rejected: ' + _first_line(reason)}")
         return prepared
 

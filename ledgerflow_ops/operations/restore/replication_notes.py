@@ -17,7 +17,8 @@ _SLOTS = "SELECT slot_name::text FROM pg_replication_slots WHERE database = %s O
 def replication_notes(tools: Tools, file: Path, server: Database, name: str) -> Iterator[Reason]:
     """Notes for the plan: the dump's subscriptions, and the slots of the live database `name`."""
     subscriptions = [
-        subscription.decode("utf-8", "replace") for subscription in _CREATED.findall(archive.ddl(tools, file))
+        subscription.decode("utf-8", "replace")
+        for subscription in _CREATED.findall(archive.read_ddl(tools, file))
     ]
     if subscriptions:
         yield Reason(

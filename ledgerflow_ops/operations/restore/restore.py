@@ -11,7 +11,7 @@ import psycopg
 
 from ledgerflow_ops.adapters.inspection import database_properties
 from ledgerflow_ops.adapters.load import drop_database, restore_server, statistics
-from ledgerflow_ops.adapters.load.restore_server import Rename
+from ledgerflow_ops.adapters.load.restore_server import DatabaseRename
 from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.adapters.system.clock import Stopwatch
 from ledgerflow_ops.core import text_encodings
@@ -121,7 +121,7 @@ def restore(env: EnvironmentContext, request: RestoreRequest) -> RestoreResult:
     ctx, origin = env.ctx, env.ctx.env(request.origin)
     with (
         journal.recorded(env, "restore") as note,
-        locks.exclusive(ctx.settings.state_dir, env.environment, "restore", ctx.clock()),
+        locks.environment_lock(ctx.settings.state_dir, env.environment, "restore", ctx.clock()),
     ):
         note["file"] = request.file
         leftover_sweep.sweep_before_operation(env)
@@ -218,8 +218,9 @@ class _Restore:
         wanted = self.inspected.properties or self.manifest.properties
         with self.inspected.maintenance.connect() as connection:
             locale = (facts.encoding, facts.collate, facts.ctype)
-            database_properties.create(connection, name, locale, wanted)
-            restore_server.mark(connection, name, self._mark(DatabaseRole.RESTORING, None).encode())
+            database_properties.create_database(connection, name, locale, wanted)
+            mark = self._mark(DatabaseRole.RESTORING, None).encode()
+            restore_server.set_database_comment(connection, name, mark)
         if "schema public" not in self.manifest.seal.objects:
             with self.inspected.database.named(name).connect() as connection:
                 connection.execute("DROP SCHEMA public")
@@ -235,7 +236,7 @@ class _Restore:
 
     def _empty(self) -> None:
         """Drop the database that is restored into, and create it again."""
-        drop_database.drop(self.inspected.maintenance, self.plan.restoring)
+        drop_database.drop_database(self.inspected.maintenance, self.plan.restoring)
         self._create()
 
     def _compare(self) -> None:
@@ -274,8 +275,8 @@ class _Restore:
         codec = text_encodings.codec(self.manifest.source.encoding)
         if wanted:
             server, name = self.inspected.maintenance, self.plan.restoring
-            output = database_properties.carry_over(server, name, wanted, codec)
-            archive_loading.report_lines(self.report, output)
+            left_out = database_properties.apply_properties(server, name, wanted, codec)
+            archive_loading.report_lines(self.report, left_out)
 
     def _swap_both(self) -> None:
         """Swap database and files, or neither. Files are unpacked first, so that only renames are left."""
@@ -296,24 +297,24 @@ class _Restore:
         try:
             files_restore.put_in_place(self.env, laid_out)
         except BaseException:
-            back = [Rename(self.inspected.name, self.plan.restoring, None, open=True)]
+            back = [DatabaseRename(self.inspected.name, self.plan.restoring, None, open=True)]
             if self.inspected.target.live:
                 comment = self.inspected.properties.comment if self.inspected.properties else None
-                back.append(Rename(self.plan.before, self.inspected.name, comment, open=True))
+                back.append(DatabaseRename(self.plan.before, self.inspected.name, comment, open=True))
             self.inspected.swap(back, force=True)
             raise
 
     def _swap(self) -> None:
         """Rename the old database aside and the new one into its place, in one transaction."""
         with self.inspected.maintenance.connect() as connection:
-            oids = restore_server.oids(connection, self.plan.restoring, self.inspected.name)
+            oids = restore_server.database_oids(connection, self.plan.restoring, self.inspected.name)
         identity.expect_oids(self.env, self.inspected.identity, oids)
         wanted = self.inspected.properties or self.manifest.properties
         comment = wanted.comment if wanted else None
-        renames = [Rename(self.plan.restoring, self.inspected.name, comment, open=True)]
+        renames = [DatabaseRename(self.plan.restoring, self.inspected.name, comment, open=True)]
         if self.inspected.target.live:
             away = replace(self._mark(DatabaseRole.BEFORE, comment), only=self.safety.unloadable).encode()
-            renames.insert(0, Rename(self.inspected.name, self.plan.before, away, open=False))
+            renames.insert(0, DatabaseRename(self.inspected.name, self.plan.before, away, open=False))
         self.inspected.swap(renames, force=self.plan.request.force)
 
     def _mark(self, role: DatabaseRole, comment: str | None) -> DatabaseMark:
@@ -343,5 +344,7 @@ class _Restore:
             raise
         except BaseException:
             with suppress(LedgerError, psycopg.Error):
-                drop_database.drop(self.inspected.maintenance.within(BRIEF_LIMITS), self.plan.restoring)
+                drop_database.drop_database(
+                    self.inspected.maintenance.with_limits(BRIEF_LIMITS), self.plan.restoring
+                )
             raise  # if it cannot be dropped now, the next command sweeps it

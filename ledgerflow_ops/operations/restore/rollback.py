@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from ledgerflow_ops.adapters.load.restore_server import Rename
+from ledgerflow_ops.adapters.load.restore_server import DatabaseRename
 from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.errors import Pending, Refused
@@ -89,7 +89,7 @@ def rollback(env: EnvironmentContext, request: RollbackRequest) -> Rollback:
     ctx = env.ctx
     with (
         journal.recorded(env, "rollback") as note,
-        locks.exclusive(ctx.settings.state_dir, env.environment, "rollback", ctx.clock()),
+        locks.environment_lock(ctx.settings.state_dir, env.environment, "rollback", ctx.clock()),
     ):
         leftover_sweep.sweep_before_operation(env)
         restore_leftovers.sweep(env)
@@ -116,7 +116,7 @@ def rollback(env: EnvironmentContext, request: RollbackRequest) -> Rollback:
 
 
 def _swap(env: EnvironmentContext, inspected: InspectedTarget, planned: Rollback, *, force: bool) -> None:
-    renames = [Rename(planned.back.name, inspected.name, planned.back.mark.comment, open=True)]
+    renames = [DatabaseRename(planned.back.name, inspected.name, planned.back.mark.comment, open=True)]
     if planned.away:
         comment = inspected.properties.comment if inspected.properties else None
         mark = DatabaseMark(
@@ -129,5 +129,5 @@ def _swap(env: EnvironmentContext, inspected: InspectedTarget, planned: Rollback
             comment=comment,
             undone=planned.back.mark.id,
         )
-        renames.insert(0, Rename(inspected.name, planned.away, mark.encode(), open=False))
+        renames.insert(0, DatabaseRename(inspected.name, planned.away, mark.encode(), open=False))
     inspected.swap(renames, force=force)

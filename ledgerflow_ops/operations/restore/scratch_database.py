@@ -26,4 +26,4 @@ def create_scratch_database(
         with inspected.database.named(name).reached() as empty:
             yield empty
     finally:
-        drop_database.drop(inspected.maintenance, name)
+        drop_database.drop_database(inspected.maintenance, name)

@@ -7,7 +7,7 @@ from pathlib import Path
 from ledgerflow_ops.adapters.connection.database import Connection, Database
 from ledgerflow_ops.adapters.inspection import database_properties, source, standby
 from ledgerflow_ops.adapters.load import restore_server
-from ledgerflow_ops.adapters.load.restore_server import Rename
+from ledgerflow_ops.adapters.load.restore_server import DatabaseRename
 from ledgerflow_ops.adapters.system import disk_space
 from ledgerflow_ops.core import text_encodings
 from ledgerflow_ops.core.catalog.catalog import newest
@@ -39,14 +39,14 @@ class InspectedTarget:
     def name(self) -> str:
         return self.target.database
 
-    def swap(self, renames: Sequence[Rename], *, force: bool) -> None:
+    def swap(self, renames: Sequence[DatabaseRename], *, force: bool) -> None:
         """Carry out the renames in one transaction; with `force`, end the sessions on the live database.
 
         Pending where it is not known whether they took place.
         """
         with self.maintenance.connect() as connection:
             try:
-                restore_server.swap(connection, renames, self._end_sessions if force else None)
+                restore_server.swap_databases(connection, renames, self._end_sessions if force else None)
             except BaseException as error:  # noqa: BLE001 - raised again unless it took place
                 connection.leave()
                 swap_outcome.require_done(self.maintenance, renames, error)
@@ -54,10 +54,10 @@ class InspectedTarget:
         codec = text_encodings.codec(live.source.encoding if live else "UTF8")
         for rename in renames:
             if rename.comment and not text_encodings.is_text(rename.comment):
-                database_properties.comment(self.maintenance, rename.new, rename.comment, codec)
+                database_properties.comment_on_database(self.maintenance, rename.new, rename.comment, codec)
 
     def _end_sessions(self) -> None:
-        with self.maintenance.within(swap_outcome.BRIEF_LIMITS).connect() as connection:
+        with self.maintenance.with_limits(swap_outcome.BRIEF_LIMITS).connect() as connection:
             restore_server.end_sessions(connection, self.name)
 
     def required_space(self, manifest: Manifest, *, force: bool) -> list[RequiredSpace]:
@@ -66,7 +66,7 @@ class InspectedTarget:
         folder, server = space_needed(manifest, live_size, force)
         store = self.env.store
         needs = [RequiredSpace(f"in {store.location}", folder, store.free())]
-        free = disk_space.space(self.data_directory).free if self.data_directory else None
+        free = disk_space.read_disk_space(self.data_directory).free if self.data_directory else None
         return [*needs, RequiredSpace("on the server's disk", server, free)]
 
 
@@ -76,29 +76,29 @@ def inspect_target(env: EnvironmentContext) -> InspectedTarget:
     Event triggers are switched off for our sessions where the account may do so.
     """
     target = env.target()
-    maintenance = restore_server.maintenance(target)
+    maintenance = restore_server.maintenance_database(target)
     name = target.parameters["dbname"]
     database = maintenance.named(name)
     with maintenance.connect() as connection:
-        _require_primary(env, standby.primary(connection))
-        exists = restore_server.exists(connection, name)
-        server_id = source.facts(connection).system_identifier
+        _require_primary(env, standby.primary_address(connection))
+        exists = restore_server.database_exists(connection, name)
+        server_id = source.read_source_facts(connection).system_identifier
         own = identity.target_identity(env, target, connection, server_id)
-        server = restore_server.server(connection, name)
+        server = restore_server.inspect_server(connection, name)
         sessions, prepared = (
-            restore_server.sessions(connection, name),
-            restore_server.prepared(connection, name),
+            restore_server.other_sessions(connection, name),
+            restore_server.prepared_transactions(connection, name),
         )
-        outside = database_properties.properties(connection, name) if exists else None
+        outside = database_properties.read_properties(connection, name) if exists else None
         directory = _data_directory(connection) if server.superuser and not database.inside else None
-        database = database.quiet(connection)
+        database = database.without_event_triggers_if_allowed(connection)
     live = None
     if exists:
         with database.connect() as connection:
-            live = restore_server.live(connection)
+            live = restore_server.inspect_live_database(connection)
             # The server stores role names as bytes; the database's encoding makes text of them.
-            server = replace(server, roles=source.roles(connection))
-    application = env.container.others() if env.container else Application()
+            server = replace(server, roles=source.read_roles(connection))
+    application = env.container.running_application() if env.container else Application()
     restore_target = RestoreTarget(name, server, live, env.is_sample, sessions, application, prepared)
     _require_own_database(env, own, restore_target)
     return InspectedTarget(env, database, maintenance, restore_target, own, outside, directory)
@@ -164,7 +164,7 @@ def _require_one_server(env: EnvironmentContext, observed: Identity) -> None:
     settings = env.settings
     if not (settings.admin_url and settings.url):
         return
-    application_database = Database.of(settings.url, f"environments.{env.environment}.database_url")
+    application_database = Database.from_address(settings.url, f"environments.{env.environment}.database_url")
     hint = Hint(
         f"Both URLs of {env.environment} must lead to one database of one server. Nothing was touched."
     )
@@ -173,8 +173,8 @@ def _require_one_server(env: EnvironmentContext, observed: Identity) -> None:
             f"admin_database_url names {observed.database!r}, not the environment's database.", hint=hint
         )
     try:
-        with restore_server.maintenance(application_database).connect() as connection:
-            other = source.facts(connection).system_identifier
+        with restore_server.maintenance_database(application_database).connect() as connection:
+            other = source.read_source_facts(connection).system_identifier
     except LedgerError as error:
         raise Refused(f"database_url leads nowhere: {error.message}", hint=hint) from None
     if other != observed.system_identifier:

@@ -128,7 +128,7 @@ def _reachable_part(
         return RemovalPart(root=part.root)
     if not Path(part.root).is_dir():
         return None
-    if at.store.there() and not at.store.writable():
+    if at.store.exists() and not at.store.writable():
         env.ctx.reporter.say(f"{at.store.location} is read-only: its copy of {removal.file} stays")
         return RemovalPart(root=part.root)
     return (

@@ -136,7 +136,7 @@ def carry_out_rotation(env: EnvironmentContext, request: RotateRequest) -> Rotat
     ctx = env.ctx
     with (
         journal.recorded(env, "rotate") as note,
-        locks.exclusive(ctx.settings.state_dir, env.environment, "rotate", ctx.clock()),
+        locks.environment_lock(ctx.settings.state_dir, env.environment, "rotate", ctx.clock()),
     ):
         leftover_sweep.sweep_before_operation(env)
         ctx.reporter.step(Step.PLAN)
@@ -164,7 +164,7 @@ def _remove(env: EnvironmentContext, manifest: Manifest, decision: RetentionDeci
     """Remove one backup; returns why it was kept after all, empty when it was removed."""
     name = BackupName.of(manifest.dump.file)
     try:
-        with locks.alone(env.ctx.settings.state_dir, env.environment, name.stem):
+        with locks.lock_for_removal(env.ctx.settings.state_dir, env.environment, name.stem):
             if pinned := pins.pin_reason(env, name):
                 return f"pinned meanwhile: {pinned}"
             removal.continue_removal(env, removal.begin_removal(env, manifest, decision))
@@ -205,7 +205,7 @@ def _candidates(
     env: EnvironmentContext,
 ) -> tuple[list[RetentionCandidate], dict[str, Manifest], tuple[str, ...]]:
     """The candidates of retention, their manifests by name, and the files that are not our backups."""
-    users = locks.in_use(env.ctx.settings.state_dir, env.environment)
+    users = locks.backups_in_use(env.ctx.settings.state_dir, env.environment)
     candidates, manifests, strangers = [], dict[str, Manifest](), list[str]()
     for entry in catalog.entries(env):
         if entry.manifest is None or not _is_own_backup(env, entry, entry.manifest):

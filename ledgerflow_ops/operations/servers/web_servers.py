@@ -8,7 +8,7 @@ from pathlib import Path
 
 import filelock
 
-from ledgerflow_ops.adapters.cluster.cluster import free_port, is_free
+from ledgerflow_ops.adapters.cluster.cluster import free_port, is_free_port
 from ledgerflow_ops.adapters.services import dagster_graphql, dagster_home
 from ledgerflow_ops.adapters.system import private_files, process
 from ledgerflow_ops.core.errors import LedgerError
@@ -34,7 +34,7 @@ def up(ctx: OperationContext) -> str:
     channels.require_channels(ctx.settings)
     leftover_sweep.sweep_drills(ctx)
     with _alone(ctx.settings.state_dir):
-        private_files.tighten(ctx.settings.state_dir)
+        private_files.tighten_permissions(ctx.settings.state_dir)
         return _up(ctx)
 
 
@@ -57,7 +57,7 @@ def _up(ctx: OperationContext) -> str:
             f"http://127.0.0.1:{port}/metrics",
         )
     _wait(owner.answers, owner.server, daemon)
-    _wait(lambda: dagster_graphql.answers(metrics.address), metrics)
+    _wait(lambda: dagster_graphql.is_answering(metrics.address), metrics)
     if viewers.wanted:
         _wait(viewers.answers, viewers.server)
     return owner.server.address
@@ -90,7 +90,7 @@ def reload_pages(ctx: OperationContext) -> bool:
 
 def _variables(ctx: OperationContext) -> dict[str, str]:
     return dict(
-        dagster_home.variables(
+        dagster_home.dagster_variables(
             ctx.settings.state_dir, PROJECT, dagster_storage(ctx.settings).sqlalchemy_url()
         )
     )
@@ -112,9 +112,9 @@ def _usual_port(state_dir: Path) -> int:
         port = int(note.read_text())
     except (OSError, ValueError):
         port = 0
-    if not is_free(port):
+    if not is_free_port(port):
         port = free_port()
-        private_files.write(note, str(port))
+        private_files.write_private(note, str(port))
     return port
 
 

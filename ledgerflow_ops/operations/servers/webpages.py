@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledgerflow_ops.adapters.cluster.cluster import free_port, is_free
+from ledgerflow_ops.adapters.cluster.cluster import free_port, is_free_port
 from ledgerflow_ops.adapters.services import dagster_graphql
-from ledgerflow_ops.adapters.services.web_sessions import Sessions
+from ledgerflow_ops.adapters.services.web_sessions import WebSessions
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.access.request_policy import LOGIN
@@ -33,8 +33,8 @@ class WebPage:
     options: tuple[str, ...] = ()
 
     @property
-    def _sessions(self) -> Sessions:
-        return Sessions(self.settings.state_dir, self.server.name)
+    def _sessions(self) -> WebSessions:
+        return WebSessions(self.settings.state_dir, self.server.name)
 
     @property
     def port(self) -> int:
@@ -64,13 +64,13 @@ class WebPage:
         """Whether it answers. The secret is sent only to the process that we started."""
         if not self.server.listens(self.port):
             return False
-        return dagster_graphql.answers(f"{self.server.address}/server_info", self._sessions.secret())
+        return dagster_graphql.is_answering(f"{self.server.address}/server_info", self._sessions.secret())
 
     def reload(self) -> bool:
         """Make it read the definitions again; returns whether it did."""
         if not self.server.listens(self.port):
             return False
-        return dagster_graphql.reload(self.server.address, _LOCATION, self._sessions.secret())
+        return dagster_graphql.reload_workspace(self.server.address, _LOCATION, self._sessions.secret())
 
     def link(self) -> str:
         """An address that logs in once; empty where the page was not started."""
@@ -96,7 +96,7 @@ class WebPage:
         """The port of the setting, or a free one; LedgerError when another program uses the former."""
         if not anew:
             self.server.stop()  # it may use the port itself
-        if self.wanted and not is_free(self.wanted):
+        if self.wanted and not is_free_port(self.wanted):
             raise LedgerError(
                 f"Port {self.wanted} on 127.0.0.1 is taken by another program.",
                 hint=Hint(

@@ -10,9 +10,9 @@ from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.inspection import offered_extensions, tablespaces
 from ledgerflow_ops.adapters.inspection.refused_column_options import refused_options
 from ledgerflow_ops.adapters.load import archive_loader
-from ledgerflow_ops.adapters.load.archive_loader import Load, Loaded
+from ledgerflow_ops.adapters.load.archive_loader import LoadOptions, LoadResult
 from ledgerflow_ops.adapters.programs.client_tools import Tools
-from ledgerflow_ops.adapters.system.process import last_lines, mask
+from ledgerflow_ops.adapters.system.process import last_lines, mask_secrets
 from ledgerflow_ops.core.catalog.manifest import DatabaseProperties, Manifest
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError, UnrestorableSource
 from ledgerflow_ops.core.hints import Hint, make
@@ -35,36 +35,36 @@ def load_archive(
     tools: Tools,
     database: Database,
     file: Path,
-    how: Load,
+    how: LoadOptions,
     manifest: Manifest | None,
     empty: Callable[[], None],
-) -> Loaded:
+) -> LoadResult:
     """Load `file` into `database`, which is empty. `empty` empties it again for a second attempt.
 
     Several jobs load the largest tables first. A constraint that reads another table may hold only in
     pg_dump's own order, in which a single job loads. Where that can be the reason of a failure, or jobs
     deadlocked, the archive is loaded again by one job.
     """
-    loaded = archive_loader.load(tools, database, file, how)
+    loaded = archive_loader.load_archive(tools, database, file, how)
     if loaded.code == 0 or not (_is_deadlock(loaded) or _is_order_error(loaded, manifest)):
         return loaded
     empty()
-    return archive_loader.load(tools, database, file, replace(how, jobs=1))
+    return archive_loader.load_archive(tools, database, file, replace(how, jobs=1))
 
 
-def _is_deadlock(loaded: Loaded) -> bool:
+def _is_deadlock(loaded: LoadResult) -> bool:
     """Whether two jobs deadlocked."""
     return load_errors.first_error(loaded.errors) == "deadlock detected"
 
 
-def _is_order_error(loaded: Loaded, manifest: Manifest | None) -> bool:
+def _is_order_error(loaded: LoadResult, manifest: Manifest | None) -> bool:
     if manifest is None or loaded.stage != _DATA_STAGE:
         return False
     diagnosis = load_errors.diagnose(loaded.errors, manifest.seal)
     return diagnosis is not None and diagnosis.by_order
 
 
-def require_restorable_source(loaded: Loaded, manifest: Manifest | None, database: Database) -> None:
+def require_restorable_source(loaded: LoadResult, manifest: Manifest | None, database: Database) -> None:
     """UnrestorableSource when `loaded` failed because of the database that was backed up.
 
     Call it only for a backup whose bytes are the committed ones. CannotJudge where the failure may be due to
@@ -75,10 +75,11 @@ def require_restorable_source(loaded: Loaded, manifest: Manifest | None, databas
         return
     fix = diagnosis.fix
     if diagnosis.by_extension and manifest.seal.extensions:
-        offered = offered_extensions.offered(database)
+        offered = offered_extensions.offered_versions(database)
         if missing := extension_versions.missing_versions(manifest.seal.extensions, offered):
             raise CannotJudge(
-                f"The backup could not be restored on this machine: {mask(diagnosis.sentence)}\n{missing}",
+                f"The backup could not be restored on this machine: {mask_secrets(diagnosis.sentence)}\n"
+                f"{missing}",
                 hint=Hint(
                     "This says nothing of the backup. Install these versions here; then ",
                     make("restore-test"),
@@ -87,7 +88,7 @@ def require_restorable_source(loaded: Loaded, manifest: Manifest | None, databas
         if update := extension_versions.update_statements(manifest.seal.extensions, offered):
             fix += f" A load creates extensions in their newest version: {update} shows what fails."
     raise UnrestorableSource(
-        f"The source cannot be restored by anybody as it is: {mask(diagnosis.sentence)}",
+        f"The source cannot be restored by anybody as it is: {mask_secrets(diagnosis.sentence)}",
         hint=Hint(f"The file is whole; another backup will not help. Fix the source: {fix}"),
     )
 
@@ -114,14 +115,14 @@ class TablespacePlacement:
         """Move objects into their tablespaces one by one: pg_restore can only keep all of them, or none."""
         if not self.complete:
             with database.connect() as connection:
-                tablespaces.move(
+                tablespaces.move_objects(
                     connection, [placed for placed in self.objects if placed.tablespace in self.usable]
                 )
 
 
 def find_placement(tools: Tools, file: Path, usable: frozenset[str]) -> TablespacePlacement:
     """The tablespaces of an archive's objects."""
-    return TablespacePlacement(tuple(placed_objects(archive.ddl(tools, file))), usable)
+    return TablespacePlacement(tuple(placed_objects(archive.read_ddl(tools, file))), usable)
 
 
 def report_lines(reporter: Reporter, output: str) -> None:
@@ -143,7 +144,7 @@ def load_into_target(
     places = find_placement(tools, file, usable)
     with database.reached() as reached:
         without = refused_options(tools, file, database)
-        options = Load(_JOBS, tablespaces=places.complete, without=without)
+        options = LoadOptions(_JOBS, tablespaces=places.complete, without=without)
         loaded = load_archive(tools, reached, file, options, manifest, empty)
     if loaded.code == 0:
         places.move(database)

@@ -10,13 +10,13 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from ledgerflow_ops.adapters.cluster.scratch_cluster import ScratchCluster, memory, scratch_cluster
+from ledgerflow_ops.adapters.cluster.scratch_cluster import ScratchCluster, available_memory, scratch_cluster
 from ledgerflow_ops.adapters.connection.database import EVENT_TRIGGERS_OFF, Connection, Database
 from ledgerflow_ops.adapters.inspection import database_properties
 from ledgerflow_ops.adapters.inspection import preload_libraries as libraries
 from ledgerflow_ops.adapters.inspection.refused_column_options import refused_options
 from ledgerflow_ops.adapters.load import drop_database
-from ledgerflow_ops.adapters.load.archive_loader import Load, Loaded
+from ledgerflow_ops.adapters.load.archive_loader import LoadOptions, LoadResult
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.adapters.system import disk_space
 from ledgerflow_ops.adapters.system.process import last_lines
@@ -111,11 +111,11 @@ class _Drill:
         if self.manifest is None:
             return {}
         needed = preload_libraries.libraries_needed(self.manifest.seal.extensions, self.manifest.preloaded)
-        return preload_libraries.preload_settings(libraries.there(server_tools, needed), _COPY)
+        return preload_libraries.preload_settings(libraries.installed_libraries(server_tools, needed), _COPY)
 
     def _run_stages(self, server: ScratchCluster, server_tools: Tools) -> None:
         examination, copy = self.examination, server.server.named(_COPY).as_user(self._own_role())
-        copy = copy.within(self.env.settings.limits)
+        copy = copy.with_limits(self.env.settings.limits)
         if server_tools.major >= EVENT_TRIGGERS_OFF:
             copy = copy.without_event_triggers()
         examination.stage(
@@ -158,9 +158,12 @@ class _Drill:
         size = self.manifest.source.size if self.manifest else 10 * self._file_size()
         if self.manifest and self.manifest.files:
             size += space_estimates.files_need(self.manifest.files.size, len(self.manifest.files.entries))
-        if space_estimates.fits_memory(size, self.env.ctx.settings.drill_in_memory_below, memory()):
+        if space_estimates.fits_memory(size, self.env.ctx.settings.drill_in_memory_below, available_memory()):
             return True
-        needed, free = space_estimates.drill_needs(size), disk_space.space(self.env.ctx.server_home.root).free
+        needed, free = (
+            space_estimates.drill_needs(size),
+            disk_space.read_disk_space(self.env.ctx.server_home.root).free,
+        )
         if free < needed:
             raise CannotJudge(
                 f"No room to restore into: about {format_size(needed)} needed, {format_size(free)} free "
@@ -205,12 +208,12 @@ class _Drill:
         files_verification.unpack_files(self.env, state, self.places, self.report.moved, durable=False)
         yield passed("restorable", f"{len(state.files)} files unpacked, {format_size(state.size)}.")
 
-    def _load(self, server: ScratchCluster, copy: Database, server_tools: Tools) -> Loaded:
+    def _load(self, server: ScratchCluster, copy: Database, server_tools: Tools) -> LoadResult:
         """Load the archive. Without a manifest its roles are not known: each missing one is created."""
         file, owners = self.path, self.manifest is not None
         without = refused_options(server_tools, file, copy)
         while True:
-            how = Load(_JOBS, owners=owners, without=without)
+            how = LoadOptions(_JOBS, owners=owners, without=without)
             finished = archive_loading.load_archive(
                 server_tools, copy, file, how, self.manifest, lambda: self._empty(server, copy)
             )
@@ -223,7 +226,7 @@ class _Drill:
 
     def _empty(self, server: ScratchCluster, copy: Database) -> None:
         """Drop the copy and create it empty again."""
-        drop_database.drop(self._maintenance(server), _COPY)
+        drop_database.drop_database(self._maintenance(server), _COPY)
         with self._maintenance(server).connect() as connection:
             self._make_database(connection)
         self._drop_public(copy)
@@ -267,7 +270,7 @@ class _Drill:
         note = ""
         for locale, provided in ((wanted, properties), (wanted, None), (("C", "C"), None)):
             try:
-                database_properties.create(connection, name, (encoding, *locale), provided)
+                database_properties.create_database(connection, name, (encoding, *locale), provided)
             except psycopg.errors.DatabaseError:
                 note = f" The locale {wanted[0]} is not on this machine; C was used."
                 if provided and provided.locale:

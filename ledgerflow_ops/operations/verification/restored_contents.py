@@ -11,7 +11,7 @@ from ledgerflow_ops.adapters.connection.database import Connection, Database
 from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.inspection import non_table_objects, source, table_contents
 from ledgerflow_ops.adapters.inspection.source import SourceContents
-from ledgerflow_ops.adapters.inspection.table_contents import Pipes, TableShape
+from ledgerflow_ops.adapters.inspection.table_contents import TablePipes, TableShape
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.adapters.storage.store import StoredFile
 from ledgerflow_ops.core.catalog.manifest import Contents, LargeObjects, Manifest, Seal, TableContent
@@ -81,20 +81,20 @@ def _without_names(items: Mapping[str, Value], names: set[str]) -> dict[str, Val
     return {name: item for name, item in items.items() if name not in names}
 
 
-def read_copy(database: Database, expected: Contents, pipes: Pipes | None) -> RestoredCopy:
+def read_copy(database: Database, expected: Contents, pipes: TablePipes | None) -> RestoredCopy:
     """Read every byte of `database`, to which nobody else writes, with columns in the `expected` order.
 
     `pipes` are used where the server can write into them and we are its superuser, else connections.
     """
     with database.connect() as connection:
-        shapes = [_in_expected_order(shape, expected) for shape in table_contents.shapes(connection)]
+        shapes = [_in_expected_order(shape, expected) for shape in table_contents.table_shapes(connection)]
     waiting = _TableQueue(sorted(shapes, key=lambda shape: -shape.size))
     with ThreadPoolExecutor(_READERS) as pool, waiting.stopped_on_failure():
         readers = [pool.submit(_read_tables, database, pipes, waiting) for _ in range(_READERS)]
         with database.connect() as connection:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            catalogs, major = source.read_contents(connection), source.facts(connection).major
-            non_table = non_table_objects.beside(connection, full=True)
+            catalogs, major = source.read_contents(connection), source.read_source_facts(connection).major
+            non_table = non_table_objects.read_non_table_objects(connection, full=True)
         tables = {name: content for part in readers for name, content in part.result().items()}
     assert non_table.objects_digest is not None
     contents = Contents(
@@ -154,8 +154,8 @@ def _reordered_tables(
     with archived.file.open() as file:
         sealed = archive.row_sums(archived.tools, file, wanted)
     with database.connect() as connection:
-        shapes = [shape for shape in table_contents.shapes(connection) if shape.name.key in wanted]
-        restored = {shape.name.key: table_contents.row_sum(connection, shape) for shape in shapes}
+        shapes = [shape for shape in table_contents.table_shapes(connection) if shape.name.key in wanted]
+        restored = {shape.name.key: table_contents.table_row_sum(connection, shape) for shape in shapes}
     for group in groups:
         if sum_tables(sealed[name] for name in group) == sum_tables(restored[name] for name in group):
             yield from group
@@ -197,8 +197,10 @@ class _TableQueue(Iterator[TableShape]):
             return next(self._shapes)
 
 
-def _read_tables(database: Database, pipes: Pipes | None, waiting: _TableQueue) -> dict[str, TableContent]:
-    read = pipes.content if pipes else table_contents.content
+def _read_tables(
+    database: Database, pipes: TablePipes | None, waiting: _TableQueue
+) -> dict[str, TableContent]:
+    read = pipes.digest_table if pipes else table_contents.digest_table
     with database.connect() as connection:
         waiting.register(connection)
         return {shape.name.key: read(connection, shape) for shape in waiting}

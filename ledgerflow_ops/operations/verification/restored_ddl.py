@@ -13,7 +13,7 @@ from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.inspection.refused_column_options import refused_options
 from ledgerflow_ops.adapters.load import archive_loader
-from ledgerflow_ops.adapters.load.archive_loader import Load
+from ledgerflow_ops.adapters.load.archive_loader import LoadOptions
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.core.catalog.manifest import Manifest
@@ -69,7 +69,7 @@ def compare_restored_ddl(
         *ctx.tools(),
         *ctx.fetched_programs(),
         *([] if isinstance(server, int) else [server]),
-        client_tools.bundled(),
+        client_tools.bundled_tools(),
     ]
     pg_dump = _matching_tools(manifest.tool_version, tools)
     if pg_dump is None:
@@ -86,12 +86,14 @@ def compare_restored_ddl(
 
 
 def _compare(pg_dump: Tools, file: Path, copy: Database, scratch: ScratchFactory) -> RestoredDdl:
-    dumped, restored = archive.definitions(pg_dump, file), archive.definitions_of(pg_dump, copy)
+    dumped, restored = archive.read_definitions(pg_dump, file), archive.dump_definitions(pg_dump, copy)
     if not ddl_comparison.compare_ddl(dumped, restored):
         return RestoredDdl()
     with scratch() as empty:
-        archive_loader.remake(pg_dump, empty, file, Load(1, without=refused_options(pg_dump, file, empty)))
-        remade = archive.definitions_of(pg_dump, empty)
+        archive_loader.recreate_definitions(
+            pg_dump, empty, file, LoadOptions(1, without=refused_options(pg_dump, file, empty))
+        )
+        remade = archive.dump_definitions(pg_dump, empty)
     differences = tuple(ddl_comparison.compare_ddl(dumped, restored, remade))
     return RestoredDdl(differences, reworded=ddl_comparison.reworded_definitions(dumped, restored, remade))
 

@@ -56,7 +56,9 @@ def _encoded(statements: Iterable[str], codec: str) -> list[bytes]:
 def _sealed_statements(manifest: Manifest, names: Collection[str]) -> list[bytes]:
     wanted = {name: role for name, role in manifest.seal.roles.items() if name in names}
     codec = text_encodings.codec(manifest.source.encoding)
-    return [raw_sql.rendered(statement, codec) for statement in role_statements.statements(wanted)]
+    return [
+        raw_sql.render_bytes(statement, codec) for statement in role_statements.create_role_statements(wanted)
+    ]
 
 
 def _execute(server: Database, statements: list[bytes], *, from_file: bool = False) -> str:
@@ -64,7 +66,7 @@ def _execute(server: Database, statements: list[bytes], *, from_file: bool = Fal
     if not statements:
         return ""
     refused: list[str] = []
-    with raw_sql.speaking(server, statements) as connection:
+    with raw_sql.raw_session(server, statements) as connection:
         for statement in statements:
             try:
                 connection.execute(statement)

@@ -105,7 +105,7 @@ class _Stages:
         missing = _missing_check(self.env, self.name)
         if missing:
             yield missing
-        elif other := self.env.store.what(self.name.dump):
+        elif other := self.env.store.irregular_kind(self.name.dump):
             yield failed(
                 "exists", "exists", f"{self.name.dump} is {other}, not a regular file.", _REPLACE_HINT
             )
@@ -204,7 +204,7 @@ def choose_pg_restore(env: EnvironmentContext, manifest: Manifest | None) -> Too
 
     For a dump without a manifest, the newest. CannotJudge when every one here, the bundled too, is too old.
     """
-    candidates = [*env.ctx.tools(), *env.ctx.fetched_programs(), client_tools.bundled()]
+    candidates = [*env.ctx.tools(), *env.ctx.fetched_programs(), client_tools.bundled_tools()]
     if manifest is None:
         return max(candidates, key=lambda tools: tools.major)
     wanted = int(manifest.tool_version.split(".")[0])
@@ -212,7 +212,7 @@ def choose_pg_restore(env: EnvironmentContext, manifest: Manifest | None) -> Too
         return min(able, key=lambda tools: tools.major)
     raise CannotJudge(
         f"The backup was written by pg_dump {wanted}; every pg_restore here is older.",
-        hint=client_tools.older(None, wanted),
+        hint=client_tools.older_tools_hint(None, wanted),
     )
 
 

@@ -1,4 +1,4 @@
-"""The embedded server's life."""
+"""The life cycle of the embedded server."""
 
 import os
 import signal
@@ -29,28 +29,28 @@ print(server.start().parameters["port"], server.sample(Environment.DEV).label, f
 
 @pytest.fixture(scope="module")
 def own(session_root: Path) -> Iterator[EmbeddedPostgres]:
-    """A server of this module's own, which its tests stop and start."""
+    """A server of this module, which its tests stop and start."""
     server = EmbeddedPostgres(session_root / "own")
     yield server
     server.stop()
 
 
 def _postmasters(server: EmbeddedPostgres) -> list[psutil.Process]:
-    """The postmasters that work in the server's folder; their children do as well."""
-    found = []
+    """The postmasters whose working directory is the data directory of `server`; their children share it."""
+    postmasters = []
     for process in psutil.process_iter():
         try:
             if Path(process.cwd()) == server.cluster.data.resolve():
-                found.append(process)
+                postmasters.append(process)
         except (psutil.Error, OSError):
             continue
-    return [process for process in found if process.ppid() not in {other.pid for other in found}]
+    return [process for process in postmasters if process.ppid() not in {other.pid for other in postmasters}]
 
 
 def _postmaster(server: EmbeddedPostgres) -> psutil.Process:
-    found = server.cluster.postmaster()
-    assert found is not None
-    return found
+    postmaster = server.cluster.postmaster()
+    assert postmaster is not None
+    return postmaster
 
 
 def test_processes_that_start_it_at_once_get_one_server(own: EmbeddedPostgres) -> None:
@@ -70,11 +70,11 @@ def test_processes_that_start_it_at_once_get_one_server(own: EmbeddedPostgres) -
         assert child.stdin is not None
         child.stdin.write("go\n")
         child.stdin.flush()
-    said = {child.communicate()[0] for child in children}
+    outputs = {child.communicate()[0] for child in children}
     assert [child.returncode for child in children] == [0, 0, 0]
-    assert len(said) == 1
+    assert len(outputs) == 1
     assert _postmasters(own) == [own.cluster.postmaster()]
-    port, label = said.pop().split()
+    port, label = outputs.pop().split()
     assert label == f"127.0.0.1:{port}/ledgerflow_dev"
 
 
@@ -106,9 +106,10 @@ def test_it_takes_another_port_where_its_own_is_taken(own: EmbeddedPostgres) -> 
 def test_it_listens_on_loopback_only(own: EmbeddedPostgres) -> None:
     port = int(own.start().parameters["port"])
     listening = [
-        found.laddr
-        for found in _postmaster(own).net_connections(kind="all")
-        if found.status == psutil.CONN_LISTEN or (found.family == socket.AF_UNIX and found.laddr)
+        connection.laddr
+        for connection in _postmaster(own).net_connections(kind="all")
+        if connection.status == psutil.CONN_LISTEN
+        or (connection.family == socket.AF_UNIX and connection.laddr)
     ]
     assert [(address.ip, address.port) for address in listening] == [("127.0.0.1", port)]
 
@@ -188,8 +189,10 @@ def test_a_sample_is_there_whole_or_not_at_all(own: EmbeddedPostgres) -> None:
         connection.execute("CREATE TABLE public.half ()")
     with own.sample(Environment.TEST).connect() as connection:
         tables = {name for (name,) in connection.execute("SELECT relname FROM pg_class WHERE relkind = 'r'")}
-        found = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'ledgerflow_test%'")
-        assert found.fetchall() == [("ledgerflow_test",)]
+        databases = connection.execute(
+            "SELECT datname FROM pg_database WHERE datname LIKE 'ledgerflow_test%'"
+        )
+        assert databases.fetchall() == [("ledgerflow_test",)]
         rows = connection.execute("SELECT count(*) FROM public.profiles_transaction").fetchone()
     assert "half" not in tables
     assert {"auth_user", "django_migrations", "profiles_transaction"} <= tables

@@ -1,4 +1,4 @@
-"""libpq's forms of an address, followed to a real server by everybody who goes there."""
+"""libpq's forms of an address lead all programs to the same real server."""
 
 import os
 import socket
@@ -32,19 +32,19 @@ def _form(server: Database, **more: str) -> str:
 
 
 def test_keywords_lead_to_the_server(server: Database) -> None:
-    with Database.of(_form(server), PATH).connect() as connection:
+    with Database.from_address(_form(server), PATH).connect() as connection:
         assert connection.info.dbname == "postgres"
 
 
 def test_several_hosts_are_one_server_for_all_that_an_operation_starts(
     server: Database, database: Database, root: Path
 ) -> None:
-    """The first of them answers nobody; the tools go where the first connection went."""
+    """The first host does not answer; the tools connect to the server of the first connection."""
     port = server.parameters["port"]
     hosts = {"host": "127.0.0.1,127.0.0.1", "port": f"{free_port()},{port}"}
     many = Database({**database.parameters, **hosts, "target_session_attrs": "read-write"})
     with many.connect() as connection:
-        pinned = many.pinned(connection)
+        pinned = many.pinned_to(connection)
     assert pinned.variables()["PGHOST"] == "127.0.0.1"
     assert pinned.variables()["PGPORT"] == port
     assert "PGTARGETSESSIONATTRS" not in pinned.variables()
@@ -54,12 +54,12 @@ def test_several_hosts_are_one_server_for_all_that_an_operation_starts(
 
 def test_dagsters_storage_is_reached_by_the_same_address(server: Database) -> None:
     hosts = {"host": "127.0.0.1,127.0.0.1", "port": f"{free_port()},{server.parameters['port']}"}
-    found = Database.of(_form(server, **hosts, target_session_attrs="read-write"), PATH)
-    url = found.sqlalchemy_url()
+    storage_database = Database.from_address(_form(server, **hosts, target_session_attrs="read-write"), PATH)
+    url = storage_database.sqlalchemy_url()
     with create_engine(url).connect() as connection:
         assert connection.execute(text("SELECT 1")).scalar() == 1
     psycopg2.connect(url.replace("+psycopg2", "")).close()
-    assert Database.of(url, PATH) == found
+    assert Database.from_address(url, PATH) == storage_database
 
 
 @pytest.fixture
@@ -74,26 +74,28 @@ def services(root: Path, server: Database, monkeypatch: pytest.MonkeyPatch) -> P
 @pytest.mark.parametrize("form", ["service=books", "postgresql:///?service=books"])
 @pytest.mark.usefixtures("services")
 def test_a_service_is_looked_up_once_for_driver_and_tools(server: Database, form: str) -> None:
-    found = Database.of(form, PATH)
-    assert found == server
-    with found.connect() as connection:
+    by_service = Database.from_address(form, PATH)
+    assert by_service == server
+    with by_service.connect() as connection:
         assert connection.info.dbname == "postgres"
-    finished = process.run([client_tools.bundled().path("pg_dump"), "--schema-only"], extra=found.variables())
+    finished = process.run(
+        [client_tools.bundled_tools().path("pg_dump"), "--schema-only"], extra=by_service.variables()
+    )
     assert finished.code == 0
 
 
 @pytest.mark.usefixtures("services")
 def test_what_stands_in_the_address_goes_before_its_service(server: Database) -> None:
-    assert Database.of("service=books dbname=mine", PATH) == server.named("mine")
+    assert Database.from_address("service=books dbname=mine", PATH) == server.named("mine")
 
 
 def test_a_service_that_nobody_defines_is_told_without_its_name(services: Path) -> None:
-    with pytest.raises(SettingsError, match="no service file defines its service") as told:
-        Database.of("service=s3cr3t", PATH)
-    assert "s3cr3t" not in str(told.value)
+    with pytest.raises(SettingsError, match="no service file defines its service") as caught:
+        Database.from_address("service=s3cr3t", PATH)
+    assert "s3cr3t" not in str(caught.value)
     services.write_text("[books]\nhost\n")
     with pytest.raises(SettingsError, match="a line that is not keyword=value"):
-        Database.of("service=books", PATH)
+        Database.from_address("service=books", PATH)
 
 
 def test_what_a_shell_has_left_leads_nobody_astray(server: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,18 +122,22 @@ def sockets(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_without_a_host_it_is_the_socket_on_this_machine(sockets: Path) -> None:
-    assert Database.of("postgresql:///books?port=5999", PATH).label == f"{sockets}:5999/books"
-    assert Database.of("dbname=books port=5999", PATH).parameters["host"] == str(sockets)
+    assert Database.from_address("postgresql:///books?port=5999", PATH).label == f"{sockets}:5999/books"
+    assert Database.from_address("dbname=books port=5999", PATH).parameters["host"] == str(sockets)
 
 
 def test_dead_connections_are_noticed_by_driver_and_tools_alike(server: Database) -> None:
     with server.connect() as connection:
         options = {option.keyword: option.val for option in connection.pgconn.info}
     assert (options[b"tcp_user_timeout"], options[b"keepalives_idle"]) == (b"300000", b"60")
-    shown = address.argument("a b=c")
+    shown = address.dbname_argument("a b=c")
     assert "tcp_user_timeout=300000" in shown
     finished = process.run(
-        [client_tools.bundled().path("pg_dump"), "--schema-only", f"--dbname={address.argument('postgres')}"],
+        [
+            client_tools.bundled_tools().path("pg_dump"),
+            "--schema-only",
+            f"--dbname={address.dbname_argument('postgres')}",
+        ],
         extra=server.variables(),
     )
     assert (finished.code, finished.errors) == (0, "")

@@ -1,4 +1,4 @@
-"""Where a database is: URLs that come in, variables and URLs that go out, and errors that tell no secret."""
+"""Databases: URLs, variables for programs, URLs for SQLAlchemy, and errors without secrets."""
 
 import os
 import secrets
@@ -55,13 +55,13 @@ ODD = "p@ss:/w%rd?#[]&=+ \"'\\ü€\t\n"
     ],
 )
 def test_a_url_that_is_none_is_told_by_its_path_and_never_shown(url: str) -> None:
-    with pytest.raises(SettingsError) as told:
-        Database.of(url, PATH)
-    assert told.value.message.startswith(f"{PATH}: ")
-    assert told.value.hint
+    with pytest.raises(SettingsError) as caught:
+        Database.from_address(url, PATH)
+    assert caught.value.message.startswith(f"{PATH}: ")
+    assert caught.value.hint
     for part in ("s3", "cr3t"):
-        assert part not in str(told.value)
-    assert told.value.__suppress_context__ or told.value.__context__ is None
+        assert part not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_url_that_is_none_is_told_by_its_path_and_never_shown(url: str) -> Non
     ],
 )
 def test_a_database_is_shown_without_its_password(url: str, label: str) -> None:
-    database = Database.of(url, PATH)
+    database = Database.from_address(url, PATH)
     assert database.label == label
     assert "s3cr3t" not in f"{database!r} {database} {database.label}"
     assert database.parameters["password"] == "s3cr3t"
@@ -86,22 +86,22 @@ def test_a_database_is_shown_without_its_password(url: str, label: str) -> None:
 @pytest.mark.parametrize("port", ["", ":5433"])
 @pytest.mark.parametrize("host", ["h", "10.0.0.1", "[::1]"])
 def test_every_kind_of_host_survives_the_way_through_sqlalchemy(host: str, port: str) -> None:
-    database = Database.of(f"postgresql://u:pw@{host}{port}/books", PATH)
+    database = Database.from_address(f"postgresql://u:pw@{host}{port}/books", PATH)
     url = make_url(database.sqlalchemy_url())
     assert (url.host, url.port) == (host.strip("[]"), int(port[1:] or 5432))
-    assert Database.of(database.sqlalchemy_url(), PATH) == database
+    assert Database.from_address(database.sqlalchemy_url(), PATH) == database
 
 
 @given(password=TEXT, user=TEXT, name=TEXT)
 @example(password=ODD, user=ODD, name=ODD)
 def test_odd_characters_survive_every_form(password: str, user: str, name: str) -> None:
-    known = {"user": user, "password": password, "dbname": name}
-    database = Database({"host": "h", "port": "5432", **known})
+    expected = {"user": user, "password": password, "dbname": name}
+    database = Database({"host": "h", "port": "5432", **expected})
     url = make_url(database.sqlalchemy_url())
     assert (url.username, url.password, url.database) == (user, password, name)
-    assert Database.of(database.sqlalchemy_url(), PATH) == database
+    assert Database.from_address(database.sqlalchemy_url(), PATH) == database
     user_, password_, name_ = (quote(value, safe="") for value in (user, password, name))
-    assert Database.of(f"postgresql://{user_}:{password_}@h/{name_}", PATH) == database
+    assert Database.from_address(f"postgresql://{user_}:{password_}@h/{name_}", PATH) == database
     variables = database.variables()
     assert (variables["PGUSER"], variables["PGPASSWORD"], variables["PGDATABASE"]) == (user, password, name)
 
@@ -113,12 +113,12 @@ def test_odd_options_survive_every_form(value: str) -> None:
     database = Database({"host": "/run/my pg", "port": "5432", "dbname": "books", "options": value})
     query = make_url(database.sqlalchemy_url()).query
     assert (query["options"], query["host"]) == (value, "/run/my pg")
-    assert Database.of(database.sqlalchemy_url(), PATH) == database
+    assert Database.from_address(database.sqlalchemy_url(), PATH) == database
 
 
 def test_the_variables_hold_every_part_and_the_canonical_settings() -> None:
     url = "postgresql://u:pw@h:5433/books?sslmode=verify-full&sslrootcert=/ca.pem&options=-c%20geqo%3Doff"
-    variables = Database.of(url, PATH).variables()
+    variables = Database.from_address(url, PATH).variables()
     for name, value in {
         "PGHOST": "h",
         "PGPORT": "5433",
@@ -132,13 +132,13 @@ def test_the_variables_hold_every_part_and_the_canonical_settings() -> None:
 
 @pytest.fixture(scope="module")
 def server(embedded: EmbeddedPostgres) -> Database:
-    """The session's server, as its superuser."""
+    """The server of the test session, as its superuser."""
     return embedded.start()
 
 
 @pytest.fixture(scope="module")
 def login(server: Database) -> Iterator[Database]:
-    """The server as a role of this module's, whose password each test sets."""
+    """The server as a role of this module, whose password each test sets."""
     role = f"odd_{secrets.token_hex(4)}"
     with server.connect() as connection:
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
@@ -161,7 +161,7 @@ def test_the_driver_reaches_a_server_with_any_password(
     server: Database, login: Database, password: str
 ) -> None:
     database = _with_password(server, login, password)
-    again = Database.of(database.sqlalchemy_url(), PATH)
+    again = Database.from_address(database.sqlalchemy_url(), PATH)
     with again.connect() as connection:
         assert connection.info.user == login.parameters["user"]
     psycopg2.connect(database.sqlalchemy_url().replace("+psycopg2", "")).close()
@@ -170,7 +170,7 @@ def test_the_driver_reaches_a_server_with_any_password(
 def test_the_tools_reach_a_server_with_an_odd_password(server: Database, login: Database) -> None:
     database = _with_password(server, login, ODD)
     finished = process.run(
-        [client_tools.bundled().path("pg_dump"), "--schema-only"], extra=database.variables()
+        [client_tools.bundled_tools().path("pg_dump"), "--schema-only"], extra=database.variables()
     )
     assert (finished.code, finished.errors) == (0, "")
 
@@ -193,19 +193,19 @@ def test_a_session_has_the_canonical_settings_whatever_the_role_has(
 
 def test_a_wrong_password_is_told_without_it(server: Database, login: Database) -> None:
     database = Database({**login.parameters, "password": "s3cr3t"})
-    with pytest.raises(LedgerError) as told, database.connect():
+    with pytest.raises(LedgerError) as caught, database.connect():
         pytest.fail("it was let in")
-    assert "password authentication failed" in told.value.message
-    assert told.value.message.startswith(database.label)
-    assert "s3cr3t" not in str(told.value)
-    assert "make doctor" in told.value.hint
+    assert "password authentication failed" in caught.value.message
+    assert caught.value.message.startswith(database.label)
+    assert "s3cr3t" not in str(caught.value)
+    assert "make doctor" in caught.value.hint
 
 
 def test_a_refused_port_is_told_without_the_password() -> None:
     url = f"postgresql://u:s3cr3t@127.0.0.1:{free_port()}/books"
-    with pytest.raises(LedgerError, match="refused") as told, Database.of(url, PATH).connect():
+    with pytest.raises(LedgerError, match="refused") as caught, Database.from_address(url, PATH).connect():
         pytest.fail("nobody listens there")
-    assert "s3cr3t" not in str(told.value)
+    assert "s3cr3t" not in str(caught.value)
 
 
 def test_a_database_that_is_not_there_is_told_by_name(server: Database) -> None:
@@ -217,33 +217,33 @@ def test_a_right_that_is_missing_is_told_with_the_grant_that_gives_it(
     server: Database, login: Database
 ) -> None:
     database = _with_password(server, login, "s3cr3t")
-    with pytest.raises(LedgerError) as told, database.connect() as connection:
+    with pytest.raises(LedgerError) as caught, database.connect() as connection:
         connection.execute("SELECT * FROM pg_authid")
-    assert "permission denied" in told.value.message
-    assert "pg_read_all_data" in told.value.hint
+    assert "permission denied" in caught.value.message
+    assert "pg_read_all_data" in caught.value.hint
 
 
 def test_a_secret_that_the_server_repeats_is_masked(server: Database) -> None:
-    with pytest.raises(LedgerError) as told, server.connect() as connection:
+    with pytest.raises(LedgerError) as caught, server.connect() as connection:
         connection.execute("SELECT 'postgresql://u:s3cr3t@h/books'::int")
-    assert "s3cr3t" not in str(told.value)
-    assert isinstance(told.value.__context__, psycopg.Error)
-    assert told.value.__suppress_context__
+    assert "s3cr3t" not in str(caught.value)
+    assert isinstance(caught.value.__context__, psycopg.Error)
+    assert caught.value.__suppress_context__
 
 
 class _Told(BaseException):
-    """As Dagster tells a run to end: no error that an `except Exception` would see, and no Ctrl-C."""
+    """As Dagster ends a run: not caught by `except Exception`, and not a Ctrl-C."""
 
 
 def test_who_is_told_to_end_in_mid_statement_leaves_no_session_behind(database: Database) -> None:
-    """It waits for a lock that another session does not let go."""
+    """A session that waits for a lock that another one does not release."""
     server = database.named("postgres")
     waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
 
     def waiting() -> int:
         with server.connect() as connection:
-            [(found,)] = connection.execute(waits, [database.parameters["dbname"]]).fetchall()
-            return int(found)
+            [(sessions,)] = connection.execute(waits, [database.parameters["dbname"]]).fetchall()
+            return int(sessions)
 
     def tell(number: int, frame: object) -> None:
         raise _Told
@@ -285,9 +285,9 @@ def test_a_lock_of_others_is_waited_for_so_long_and_told(
     with database.connect() as other:
         other.execute("CREATE TABLE public.held (id int)")
         other.execute(f"BEGIN; {held}".encode())
-        limited = database.within(Limits(stall=300.0, lock=1.0))
-        with pytest.raises(LedgerError, match=f"No lock within 1 s: .* {on}, held") as told:  # noqa: SIM117
+        limited = database.with_limits(Limits(stall=300.0, lock=1.0))
+        with pytest.raises(LedgerError, match=f"No lock within 1 s: .* {on}, held") as caught:  # noqa: SIM117
             with limited.connect() as connection:
                 connection.execute(wanted.encode())
-        assert f"pg_terminate_backend({other.info.backend_pid});" in told.value.hint
+        assert f"pg_terminate_backend({other.info.backend_pid});" in caught.value.hint
         other.execute("ROLLBACK")

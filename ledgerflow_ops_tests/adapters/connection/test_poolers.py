@@ -1,4 +1,4 @@
-"""A pooler between us and the server is told by name, in every mode, and never taken for a bad backup."""
+"""A pooler in front of the server is reported by name, in every mode, and never as a bad backup."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
 @pytest.fixture(scope="module")
 def books(session_root: Path) -> Iterator[Database]:
-    with sandboxes.folder(session_root) as root, servers.server(root, client_tools.bundled()) as server:
+    with sandboxes.folder(session_root) as root, servers.server(root, client_tools.bundled_tools()) as server:
         run(server.database, "CREATE TABLE t AS SELECT 1 AS a")
         yield server.database
 
@@ -29,21 +29,21 @@ def test_a_pooler_is_refused_by_name_with_the_servers_own_address(
 ) -> None:
     with poolers.pgbouncer(root, books, mode, ignored) as pooled:
         sandbox = Sandbox(root, pooled)
-        with pytest.raises(Refused) as told:
+        with pytest.raises(Refused) as caught:
             sandboxes.take(sandbox.env())
         checks = doctor.examine(sandbox.env().ctx, [sandbox.env()])
     port = books.parameters["port"]
-    assert told.value.message.startswith(pooled.label)
-    assert "connection pooler (PgBouncer or its like) stands between us" in told.value.message
-    assert ("unsupported startup parameter" in told.value.message) == (not ignored)
-    assert f"database_url = postgresql://postgres@127.0.0.1:{port}/postgres" in told.value.hint
+    assert caught.value.message.startswith(pooled.label)
+    assert "connection pooler (PgBouncer or similar) is between us" in caught.value.message
+    assert ("unsupported startup parameter" in caught.value.message) == (not ignored)
+    assert f"database_url = postgresql://postgres@127.0.0.1:{port}/postgres" in caught.value.hint
     assert not sandbox.entries()
     [failed] = [check for check in checks if not check.passed and check.name == "dev source"]
-    assert failed.message == told.value.message
+    assert failed.message == caught.value.message
 
 
 def test_a_pooler_whose_server_has_our_settings_by_chance_is_still_one(books: Database, root: Path) -> None:
-    """They are the database's own, and what pg_dump begins with would not arrive."""
+    """They belong to the database, and the startup options of pg_dump would not arrive."""
     ours = {name: value for name, value in CANONICAL.items() if value}  # a list cannot be fixed to be empty
     run(books, *(f"ALTER DATABASE postgres SET {name} TO '{value}'" for name, value in ours.items()))
     try:
@@ -58,7 +58,9 @@ def test_a_pooler_whose_server_has_our_settings_by_chance_is_still_one(books: Da
 
 
 def test_a_way_that_passes_every_byte_on_is_none(books: Database) -> None:
-    """The server itself: nothing is refused, and each session has its own mark."""
-    with books.connect() as one, books.connect() as other:
-        marks = [c.execute("SELECT current_setting('ledgerflow.session')").fetchall() for c in (one, other)]
+    """Without a pooler nothing is refused, and each session has its own marker."""
+    with books.connect() as first, books.connect() as second:
+        marks = [
+            c.execute("SELECT current_setting('ledgerflow.session')").fetchall() for c in (first, second)
+        ]
     assert marks[0] != marks[1]

@@ -1,4 +1,4 @@
-"""Where a password never shows: in the arguments of any process, and in any file that we write."""
+"""A password is never in the arguments of a process, nor in a file that we write."""
 
 import secrets
 import threading
@@ -22,7 +22,7 @@ from ledgerflow_ops_tests.builders import Recorder, folder_of
 
 @dataclass
 class Watch:
-    """Every command line that was seen, of any process on the machine."""
+    """Every command line of any process on the machine that was seen."""
 
     seen: set[bytes] = field(default_factory=set)
     rounds: int = 0
@@ -41,7 +41,7 @@ class Watch:
 
 @contextmanager
 def watched() -> Iterator[Watch]:
-    """Look again and again while the block runs."""
+    """Sample the processes repeatedly during the block."""
     watch, over = Watch(), threading.Event()
 
     def look() -> None:
@@ -60,7 +60,7 @@ def watched() -> Iterator[Watch]:
 
 @pytest.fixture
 def guarded(database: Database) -> Iterator[Database]:
-    """The books as an account with an odd password of its own."""
+    """The database `books` with an account that has an unusual password."""
     role, password = f"guarded_{secrets.token_hex(4)}", f"s3cr3t/{secrets.token_hex(8)}@ü"
     with database.connect() as connection:
         create = sql.SQL("CREATE ROLE {} LOGIN SUPERUSER PASSWORD {}")
@@ -71,7 +71,7 @@ def guarded(database: Database) -> Iterator[Database]:
 
 
 def _forms(database: Database) -> list[bytes]:
-    """The password as it is, as a URL has it, and its random part alone."""
+    """The password itself, its form in a URL, and its random part."""
     password = database.parameters["password"]
     return [password.encode(), quote(password, safe="").encode(), password[7:-2].encode()]
 
@@ -108,8 +108,8 @@ def test_password_hashes_are_in_no_file_unless_asked_for(root: Path, guarded: Da
 def test_a_password_that_is_wrong_is_neither_told_nor_written(root: Path, guarded: Database) -> None:
     wrong = Database({**guarded.parameters, "password": guarded.parameters["password"] + "x"})
     env = builders.env(root, wrong)
-    with pytest.raises(LedgerError) as told:
+    with pytest.raises(LedgerError) as caught:
         backup.backup(env)
     for form in _forms(wrong):
-        assert form.decode() not in f"{told.value} {told.value!r} {env!r} {env.ctx.settings!r}"
+        assert form.decode() not in f"{caught.value} {caught.value!r} {env!r} {env.ctx.settings!r}"
         assert not [path for path in root.rglob("*") if path.is_file() and form in path.read_bytes()]

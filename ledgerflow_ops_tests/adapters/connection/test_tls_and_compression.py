@@ -1,4 +1,4 @@
-"""TLS and compressions, as the bundled programs have them."""
+"""TLS and compression methods of the bundled programs."""
 
 import os
 import ssl
@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from ledgerflow_ops.adapters.cluster.cluster import Cluster, free_port
-from ledgerflow_ops.adapters.cluster.server_home import home_of
+from ledgerflow_ops.adapters.cluster.server_home import make_server_home
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.dump.client import Client
@@ -34,11 +34,11 @@ def ca() -> trustme.CA:
 
 @pytest.fixture(scope="module")
 def server(session_root: Path, ca: trustme.CA) -> Iterator[Database]:
-    """A server with a certificate for localhost, that lets nobody in without TLS."""
+    """A server with a certificate for localhost that accepts only connections with TLS."""
     home = session_root / "tls"
-    place = home_of(home)
+    place = make_server_home(home)
     account = server_account()
-    cluster = Cluster(home / "server" / "data", place.programs(client_tools.bundled()), account)
+    cluster = Cluster(home / "server" / "data", place.programs(client_tools.bundled_tools()), account)
     cluster.make("postgres", encoding="UTF8", options={"locale": "C"}, password=PASSWORD)
     certificate = ca.issue_cert("localhost")
     files = {"server.crt": certificate.cert_chain_pems[0], "server.key": certificate.private_key_pem}
@@ -83,16 +83,16 @@ def _with(database: Database, **parameters: str) -> Database:
 
 def test_a_verified_connection_is_encrypted(server: Database) -> None:
     with server.connect() as connection:
-        found = connection.execute("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
-        assert found.fetchone() == (True, "TLSv1.3")
+        row = connection.execute("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+        assert row.fetchone() == (True, "TLSv1.3")
 
 
 def test_another_authority_is_not_believed(server: Database, root: Path) -> None:
     trustme.CA().cert_pem.write_to_path(str(root / "other.pem"))
     stranger = _with(server, sslrootcert=str(root / "other.pem"))
-    with pytest.raises(LedgerError, match="certificate verify failed") as told, stranger.connect():
+    with pytest.raises(LedgerError, match="certificate verify failed") as caught, stranger.connect():
         pytest.fail("it believed a stranger")
-    assert PASSWORD not in str(told.value)
+    assert PASSWORD not in str(caught.value)
 
 
 def test_another_name_is_not_believed(server: Database) -> None:
@@ -121,7 +121,9 @@ def test_a_backup_is_taken_over_a_verified_connection(server: Database, root: Pa
 def test_the_tools_hold_the_certificate_against_the_authority_as_well(server: Database, root: Path) -> None:
     trustme.CA().cert_pem.write_to_path(str(root / "other.pem"))
     for database, expected in ((server, 0), (_with(server, sslrootcert=str(root / "other.pem")), 1)):
-        finished = archive.roles_script(Client(client_tools.bundled(), database.variables()), passwords=False)
+        finished = archive.roles_script(
+            Client(client_tools.bundled_tools(), database.variables()), passwords=False
+        )
         assert finished.code == expected, finished.errors
 
 
@@ -139,7 +141,7 @@ def test_every_compression_decodes_to_the_same_contents(root: Path, database: Da
             store, name, sizes = LocalStore(root), f"{number}.dump", [0]
             with store.create(name) as file:
                 streamed = archive.dump(
-                    Client(client_tools.bundled(), database.variables()),
+                    Client(client_tools.bundled_tools(), database.variables()),
                     snapshot.snapshot_id,
                     compression,
                     file,
@@ -153,7 +155,7 @@ def test_every_compression_decodes_to_the_same_contents(root: Path, database: Da
             assert store.content(name) == content
             assert content[0] == streamed.size
             with store.open(name) as opened:
-                found += [streamed.contents, archive.decode(client_tools.bundled(), opened)]
+                found += [streamed.contents, archive.decode(client_tools.bundled_tools(), opened)]
     assert all(contents == found[0] for contents in found)
     assert found[0].tables["public.profiles_transaction"].rows == 1666
     plain = (root / f"{COMPRESSIONS.index('none')}.dump").stat().st_size

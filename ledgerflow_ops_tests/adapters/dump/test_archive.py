@@ -1,4 +1,4 @@
-"""Archives that are cut, damaged or none at all, and the memory that reading a large one takes."""
+"""Archives that are cut or damaged, files that are no archives, and the memory for reading a large one."""
 
 import io
 import os
@@ -31,7 +31,7 @@ def _dump(database: Database, compression: str) -> bytes:
     file = io.BytesIO()
     with source.snapshot(database) as snapshot:
         archive.dump(
-            Client(client_tools.bundled(), database.variables()),
+            Client(client_tools.bundled_tools(), database.variables()),
             snapshot.snapshot_id,
             compression,
             file,
@@ -42,7 +42,7 @@ def _dump(database: Database, compression: str) -> bytes:
 
 @pytest.fixture
 def books(database: Database) -> Database:
-    """A database whose dump is nearly all data, with a table of some size at its end."""
+    """A database whose dump is nearly all data, with a larger table at its end."""
     run(
         database,
         "CREATE TABLE zz_last AS SELECT id, md5(id::text) AS word FROM generate_series(1, 20000) AS id",
@@ -80,7 +80,7 @@ def test_a_damaged_archive_is_bad_or_holds_something_else(
 
 def _decode(file: Path) -> Contents:
     with LocalStore(file.parent).open(file.name) as opened:
-        return archive.decode(client_tools.bundled(), opened)
+        return archive.decode(client_tools.bundled_tools(), opened)
 
 
 def _outcome(file: Path) -> Contents | None:
@@ -96,32 +96,34 @@ def test_what_is_no_archive_is_bad_for_every_reader(root: Path, data: bytes) -> 
     file.write_bytes(data)
     with pytest.raises(BadBackup):
         _decode(file)
-    for read in (archive.table_of_contents, archive.ddl):
+    for read in (archive.table_of_contents, archive.read_ddl):
         with pytest.raises(BadBackup):
-            read(client_tools.bundled(), file)
+            read(client_tools.bundled_tools(), file)
 
 
 def test_the_table_of_contents_is_the_same_each_time_it_is_read(root: Path, books: Database) -> None:
     file = root / "x.dump"
     file.write_bytes(_dump(books, "zstd:1"))
-    first = archive.table_of_contents(client_tools.bundled(), file)
-    assert first == archive.table_of_contents(client_tools.bundled(), file)
+    first = archive.table_of_contents(client_tools.bundled_tools(), file)
+    assert first == archive.table_of_contents(client_tools.bundled_tools(), file)
     assert first.entries > 100
-    assert b"CREATE TABLE public.zz_last" in archive.ddl(client_tools.bundled(), file)
+    assert b"CREATE TABLE public.zz_last" in archive.read_ddl(client_tools.bundled_tools(), file)
 
 
 def test_a_pg_dump_that_fails_is_told_with_its_last_lines_and_no_secret(
     root: Path, database: Database
 ) -> None:
     script = '"$real" "$@"; echo "error: postgresql://u:s3cr3t@h/b is lost" >&2; exit 7'
-    found = client_tools.at(programs.falsified(root / "bad", "pg_dump", programs.DUMPS, script), "tools_dir")
-    assert found is not None
-    with source.snapshot(database) as snapshot, pytest.raises(LedgerError) as told:
+    tools = client_tools.find_tools(
+        programs.falsified(root / "bad", "pg_dump", programs.DUMPS, script), "tools_dir"
+    )
+    assert tools is not None
+    with source.snapshot(database) as snapshot, pytest.raises(LedgerError) as caught:
         archive.dump(
-            Client(found, database.variables()), snapshot.snapshot_id, "none", io.BytesIO(), lambda size: None
+            Client(tools, database.variables()), snapshot.snapshot_id, "none", io.BytesIO(), lambda size: None
         )
-    assert "pg_dump failed (exit code 7)" in told.value.message
-    assert "postgresql://u:***@h/b is lost" in told.value.message
+    assert "pg_dump failed (exit code 7)" in caught.value.message
+    assert "postgresql://u:***@h/b is lost" in caught.value.message
 
 
 def test_a_disk_that_fails_in_the_middle_ends_every_program(database: Database) -> None:
@@ -132,7 +134,7 @@ def test_a_disk_that_fails_in_the_middle_ends_every_program(database: Database) 
     before = set(psutil.Process().children(recursive=True))
     with source.snapshot(database) as snapshot, pytest.raises(OSError, match="No space left"):
         archive.dump(
-            Client(client_tools.bundled(), database.variables()),
+            Client(client_tools.bundled_tools(), database.variables()),
             snapshot.snapshot_id,
             "none",
             Full(),
@@ -151,7 +153,7 @@ def test_memory_does_not_grow_with_the_archive(root: Path, database: Database) -
     with source.snapshot(database) as snapshot, (root / "x.dump").open("wb", buffering=0) as file:
         before, seen = ours.memory_info().rss, [0]
         streamed = archive.dump(
-            Client(client_tools.bundled(), database.variables()),
+            Client(client_tools.bundled_tools(), database.variables()),
             snapshot.snapshot_id,
             "none",
             file,
@@ -179,7 +181,7 @@ def store(request: pytest.FixtureRequest, root: Path) -> BackupStore:
 def test_an_encoded_dump_is_written_and_read_as_a_stream(
     store: BackupStore, root: Path, books: Database
 ) -> None:
-    programs_, codec, scratch = client_tools.bundled(), Sealing(), root / "scratch"
+    programs_, codec, scratch = client_tools.bundled_tools(), Sealing(), root / "scratch"
     scratch.mkdir(mode=0o700)
     with source.snapshot(books) as snapshot, store.create("x.dump", codec) as new:
         client = Client(programs_, books.variables())
@@ -194,7 +196,7 @@ def test_an_encoded_dump_is_written_and_read_as_a_stream(
     with store.open("x.dump", codec) as file:
         assert archive.row_sums(programs_, file, ["public.zz_last"])["public.zz_last"].rows == 20_000
     with store.local_path("x.dump", codec, scratch) as path:
-        assert b"CREATE TABLE public.zz_last" in archive.ddl(programs_, path)
+        assert b"CREATE TABLE public.zz_last" in archive.read_ddl(programs_, path)
     assert list(scratch.iterdir()) == []
 
 
@@ -211,4 +213,4 @@ def test_an_encoded_dump_that_was_harmed_is_bad(
         stored[len(stored) // 2] ^= 1
     store.put("y.dump", bytes(stored[:-1] if harm == "cut" else stored))
     with store.open("y.dump", codec) as file, pytest.raises(BadBackup):
-        archive.decode(client_tools.bundled(), file)
+        archive.decode(client_tools.bundled_tools(), file)

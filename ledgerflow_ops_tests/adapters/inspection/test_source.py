@@ -1,4 +1,4 @@
-"""What the source says under its snapshot, against what the archive's stream says."""
+"""The contents of the source under its snapshot, compared with the contents of the archive."""
 
 import io
 import random
@@ -18,9 +18,9 @@ from ledgerflow_ops_tests.databases import quoted, run
 BOOKS = "public.books"
 
 
-def _streamed(database: Database, snapshot: source.Snapshot) -> archive.Streamed:
+def _streamed(database: Database, snapshot: source.Snapshot) -> archive.StreamedArchive:
     return archive.dump(
-        Client(client_tools.bundled(), database.variables()),
+        Client(client_tools.bundled_tools(), database.variables()),
         snapshot.snapshot_id,
         "zstd:1",
         io.BytesIO(),
@@ -30,7 +30,7 @@ def _streamed(database: Database, snapshot: source.Snapshot) -> archive.Streamed
 
 def _seal(database: Database, *, full: bool = False) -> Seal:
     with source.snapshot(database) as snapshot:
-        return source.seal(snapshot.connection, full=full)
+        return source.read_seal(snapshot.connection, full=full)
 
 
 def test_what_is_committed_after_the_snapshot_is_neither_in_the_seal_nor_in_the_dump(
@@ -45,7 +45,7 @@ def test_what_is_committed_after_the_snapshot_is_neither_in_the_seal_nor_in_the_
             "DELETE FROM profiles_transactionclassification",
             "DELETE FROM django_migrations",
         )
-        seal = source.seal(snapshot.connection, full=True)
+        seal = source.read_seal(snapshot.connection, full=True)
         streamed = _streamed(database, snapshot)
     assert seal.tables[BOOKS] == TableFacts(rows=2, sums={"id": "3"})
     assert seal.content is not None
@@ -77,7 +77,7 @@ def test_full_digests_and_counts_equal_those_of_the_archives_stream(database: Da
         "INSERT INTO parent VALUES (1); INSERT INTO child VALUES (2), (3)",
     )
     with source.snapshot(database) as snapshot:
-        seal = source.seal(snapshot.connection, full=True)
+        seal = source.read_seal(snapshot.connection, full=True)
         contents = _streamed(database, snapshot).contents
     assert seal.depth == "full"
     assert {name: table.digest for name, table in contents.tables.items()} == seal.content
@@ -173,8 +173,8 @@ def test_an_account_that_may_not_read_all_is_told_the_grant_it_needs(database: D
     )
     try:
         poor = Database({**database.parameters, "user": "shut_out", "password": "pw"})
-        with pytest.raises(LedgerError, match=r"permission denied|row-level security") as told:
+        with pytest.raises(LedgerError, match=r"permission denied|row-level security") as caught:
             _seal(poor)
-        assert "pg_read_all_data" in told.value.hint
+        assert "pg_read_all_data" in caught.value.hint
     finally:
         run(database, "DROP ROLE shut_out")

@@ -1,4 +1,4 @@
-"""Tables' text through a pipe is that through the connection, and a pipe never keeps anybody waiting."""
+"""A table's text is the same through a pipe and through the connection, and a pipe never blocks."""
 
 import threading
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ import pytest
 
 from ledgerflow_ops.adapters.connection.database import Connection, Database
 from ledgerflow_ops.adapters.inspection import table_contents
-from ledgerflow_ops.adapters.inspection.table_contents import Pipes, TableShape
-from ledgerflow_ops.adapters.system.server_account import own, server_account
+from ledgerflow_ops.adapters.inspection.table_contents import TablePipes, TableShape
+from ledgerflow_ops.adapters.system.server_account import make_owned_folder, server_account
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests.fakes import sandboxes
@@ -23,17 +23,17 @@ def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
 
 
 @pytest.fixture
-def pipes(root: Path) -> Pipes:
+def pipes(root: Path) -> TablePipes:
     folder = root / "pipes"
-    own(server_account(), folder)
-    return Pipes(folder, server_account())
+    make_owned_folder(server_account(), folder)
+    return TablePipes(folder, server_account())
 
 
 def named(connection: Connection, name: str) -> TableShape:
-    return next(shape for shape in table_contents.shapes(connection) if shape.name.name == name)
+    return next(shape for shape in table_contents.table_shapes(connection) if shape.name.name == name)
 
 
-def test_a_pipe_carries_what_the_connection_carries(books: Database, pipes: Pipes) -> None:
+def test_a_pipe_carries_what_the_connection_carries(books: Database, pipes: TablePipes) -> None:
     with books.connect() as connection:
         for statement in (
             "CREATE TABLE public.no_columns ()",
@@ -43,29 +43,29 @@ def test_a_pipe_carries_what_the_connection_carries(books: Database, pipes: Pipe
             r"INSERT INTO public.large SELECT repeat(E'\\\n\t', 100000) FROM generate_series(1, 20)",
         ):
             connection.execute(statement.encode())
-        found = {shape.name.name: shape for shape in table_contents.shapes(connection)}
-        assert {"no_columns", "nothing_in_it", "large", "profiles_transaction"} <= set(found)
-        for shape in found.values():
-            assert pipes.content(connection, shape) == table_contents.content(connection, shape)
-        assert pipes.content(connection, found["large"]).size == 20 * (100000 * 6 + 1)
-        assert pipes.content(connection, found["no_columns"]).rows == 3
-        assert pipes.content(connection, found["nothing_in_it"]).columns == '(a, "B c")'
+        shapes = {shape.name.name: shape for shape in table_contents.table_shapes(connection)}
+        assert {"no_columns", "nothing_in_it", "large", "profiles_transaction"} <= set(shapes)
+        for shape in shapes.values():
+            assert pipes.digest_table(connection, shape) == table_contents.digest_table(connection, shape)
+        assert pipes.digest_table(connection, shapes["large"]).size == 20 * (100000 * 6 + 1)
+        assert pipes.digest_table(connection, shapes["no_columns"]).rows == 3
+        assert pipes.digest_table(connection, shapes["nothing_in_it"]).columns == '(a, "B c")'
     assert list(pipes.folder.iterdir()) == []
 
 
-def test_one_changed_byte_is_another_digest(books: Database, pipes: Pipes) -> None:
+def test_one_changed_byte_is_another_digest(books: Database, pipes: TablePipes) -> None:
     with books.connect() as connection:
         connection.execute("CREATE TABLE public.one (t text)")
         connection.execute("INSERT INTO public.one VALUES ('a')")
-        before = pipes.content(connection, named(connection, "one"))
+        before = pipes.digest_table(connection, named(connection, "one"))
         connection.execute("UPDATE public.one SET t = 'b'")
-        after = pipes.content(connection, named(connection, "one"))
+        after = pipes.digest_table(connection, named(connection, "one"))
     assert (before.rows, before.size) == (after.rows, after.size)
     assert before.digest != after.digest
 
 
 def test_a_table_that_is_gone_is_an_error_and_leaves_no_thread_and_no_pipe(
-    books: Database, pipes: Pipes
+    books: Database, pipes: TablePipes
 ) -> None:
     threads = threading.active_count()
     with books.connect() as connection:
@@ -73,12 +73,12 @@ def test_a_table_that_is_gone_is_an_error_and_leaves_no_thread_and_no_pipe(
         shape = named(connection, "soon_gone")
         connection.execute("DROP TABLE public.soon_gone")
         with pytest.raises(psycopg.errors.UndefinedTable):
-            pipes.content(connection, shape)
+            pipes.digest_table(connection, shape)
     assert threading.active_count() == threads
     assert list(pipes.folder.iterdir()) == []
 
 
-def test_a_server_that_ends_in_the_middle_ends_the_reading(books: Database, pipes: Pipes) -> None:
+def test_a_server_that_ends_in_the_middle_ends_the_reading(books: Database, pipes: TablePipes) -> None:
     rows = "CREATE TABLE public.long AS SELECT repeat('x', 1000) t FROM generate_series(1, 300000)"
 
     kill = (
@@ -92,7 +92,7 @@ def test_a_server_that_ends_in_the_middle_ends_the_reading(books: Database, pipe
             threading.Thread(
                 target=sandboxes.until, args=[lambda: killer.execute(kill, [pid]).rowcount > 0]
             ).start()
-            pipes.content(connection, named(connection, "long"))
+            pipes.digest_table(connection, named(connection, "long"))
 
     with books.connect() as killer:
         killer.execute(rows.encode())

@@ -1,4 +1,4 @@
-"""A PostgreSQL in a container as docker reaches it, and what is told when it does not."""
+"""A PostgreSQL server in a container, and the errors when docker cannot reach it."""
 
 import os
 import shlex
@@ -14,7 +14,7 @@ import pytest
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.dump.client import Client
 from ledgerflow_ops.adapters.programs import client_tools
-from ledgerflow_ops.adapters.services.container import Container, Inside
+from ledgerflow_ops.adapters.services.container import Container, ContainerServer
 from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
 from ledgerflow_ops_tests import needs
@@ -32,8 +32,8 @@ ANSWERS = {
 
 @pytest.fixture(scope="module")
 def contained(engine: Engine, session_root: Path) -> Iterator[Contained]:
-    with sandboxes.folder(session_root) as folder, containers.contained(engine, folder) as found:
-        yield found
+    with sandboxes.folder(session_root) as folder, containers.contained(engine, folder) as container:
+        yield container
 
 
 @pytest.fixture
@@ -44,18 +44,18 @@ def container(contained: Contained) -> Container:
 
 @pytest.fixture
 def database(container: Container) -> Database:
-    inside = container.look()
+    inside = container.inspect()
     return Database({"user": inside.user, "dbname": inside.database}, inside)
 
 
 def test_what_is_in_it_is_what_its_own_environment_and_programs_say(
     container: Container, contained: Contained
 ) -> None:
-    inside = container.look()
+    inside = container.inspect()
     project = contained.project
     assert (inside.user, inside.database, inside.port) == (project.user, project.database, "5432")
     assert (inside.version, inside.compression, inside.carrier) == (
-        client_tools.bundled().version,
+        client_tools.bundled_tools().version,
         "zstd:1",
         "bash",
     )
@@ -63,9 +63,9 @@ def test_what_is_in_it_is_what_its_own_environment_and_programs_say(
 
 
 def test_no_terminal_is_ever_asked_for_and_every_byte_comes_through(container: Container) -> None:
-    assert container.inside("true")[-4:] == ["exec", "-T", "postgres", "true"]
+    assert container.exec_command("true")[-4:] == ["exec", "-T", "postgres", "true"]
     every = "".join(f"\\{byte:03o}" for byte in range(256))
-    finished = process.run(container.inside("sh", "-c", 'printf "$0"', every + "\\r\\n\\n\\r"))
+    finished = process.run(container.exec_command("sh", "-c", 'printf "$0"', every + "\\r\\n\\n\\r"))
     assert finished.out == bytes(range(256)) + b"\r\n\n\r"
 
 
@@ -77,8 +77,8 @@ def test_a_connection_is_named_for_people_and_asks_no_password(database: Databas
 
 
 def test_programs_bring_their_output_their_errors_and_their_exit_code(database: Database) -> None:
-    client = Client(client_tools.bundled(), database.variables(), database.inside)
-    assert (client.version, client.origin) == (client_tools.bundled().version, "ledger-dev/postgres")
+    client = Client(client_tools.bundled_tools(), database.variables(), database.inside)
+    assert (client.version, client.origin) == (client_tools.bundled_tools().version, "ledger-dev/postgres")
     whole = client.run("pg_dump", ["--schema-only"])
     assert (whole.code, whole.errors) == (0, "")
     assert whole.out.startswith(b"--\n-- PostgreSQL database dump")
@@ -93,7 +93,7 @@ def test_what_stands_in_the_way_of_a_dump_in_the_containers_environment_is_left_
     database: Database, container: Container
 ) -> None:
     assert database.inside is not None
-    command = database.inside.run("pg_dump", ["--schema-only"], database.variables())
+    command = database.inside.program_command("pg_dump", ["--schema-only"], database.variables())
     place = command.index("exec") + 2
     odd = ["-e", "PGHOSTADDR=192.0.2.1", "-e", "PGSERVICE=gone", "-e", "PGCLIENTENCODING=LATIN1"]
     finished = process.run([*command[:place], *odd, *command[place:]], leash=True)
@@ -102,11 +102,13 @@ def test_what_stands_in_the_way_of_a_dump_in_the_containers_environment_is_left_
 
 
 def test_the_tools_that_read_decide_on_the_compression_too(database: Database) -> None:
-    assert Client(client_tools.bundled(), {}, database.inside).compression == "zstd:1"
-    assert Client(replace(client_tools.bundled(), version="15.1"), {}, database.inside).compression == "6"
+    assert Client(client_tools.bundled_tools(), {}, database.inside).compression == "zstd:1"
+    assert (
+        Client(replace(client_tools.bundled_tools(), version="15.1"), {}, database.inside).compression == "6"
+    )
     assert database.inside is not None
     old = replace(database.inside, compression="6")
-    assert Client(client_tools.bundled(), {}, old).compression == "6"
+    assert Client(client_tools.bundled_tools(), {}, old).compression == "6"
 
 
 def test_a_server_that_does_ask_for_a_password_is_told_with_what_to_do(
@@ -122,10 +124,10 @@ def test_a_server_that_does_ask_for_a_password_is_told_with_what_to_do(
     contained.project.psql("SELECT pg_reload_conf()")
     try:
         careful = database.as_user("careful")
-        with pytest.raises(LedgerError, match="no password supplied") as told, careful.connect():
+        with pytest.raises(LedgerError, match="no password supplied") as caught, careful.connect():
             pass
-        assert "host all all 127.0.0.1/32 trust" in told.value.hint
-        assert 'on socket "ledger-dev/postgres" failed' in told.value.message
+        assert "host all all 127.0.0.1/32 trust" in caught.value.hint
+        assert 'on socket "ledger-dev/postgres" failed' in caught.value.message
     finally:
         contained.project.engine.docker(*inside, "cat /tmp/hba >$PGDATA/pg_hba.conf")
         contained.project.psql("SELECT pg_reload_conf(); DROP ROLE careful")
@@ -135,18 +137,18 @@ def test_what_else_of_the_project_runs_is_told_with_the_command_that_stops_it(
     container: Container, contained: Contained
 ) -> None:
     project = contained.project
-    assert container.others().running == ()
+    assert container.running_application().running == ()
     project.up()
     try:
         project.compose("run", "--detach", "--rm", "--name", "import-job", "redis", "sleep", "600")
-        others = container.others()
+        others = container.running_application()
         assert others.running == ("django", "redis", "import-job")
-        only = replace(container, application=("django",)).others()
+        only = replace(container, application=("django",)).running_application()
         assert only.running == ("django",)
         stop, job = (shlex.split(part) for part in others.stop.split(" && "))
         assert job == ["docker", "stop", "import-job"]
         subprocess.run(stop, check=True, capture_output=True)
-        assert container.others().running == ("import-job",)
+        assert container.running_application().running == ("import-job",)
     finally:
         project.engine.docker("rm", "--force", "import-job")
         project.compose("stop", "django", "redis")
@@ -163,19 +165,19 @@ def test_a_wrapper_of_ours_that_bears_dockers_name_is_passed_by(
         calls = "from ledgerflow_ops.guard.wrapper" if how == "the script" else "exec ledger_docker"
         programs.write(root / "docker", f"# {calls}\nexit 3")
     monkeypatch.setenv("PATH", f"{root}{os.pathsep}{os.environ['PATH']}")
-    inside = container.look()
+    inside = container.inspect()
     with Database({"user": inside.user, "dbname": inside.database}, inside).connect() as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
-    assert Client(client_tools.bundled(), {}, inside).run("pg_dump", ["--version"]).code == 0
-    assert container.others().running == ()
+    assert Client(client_tools.bundled_tools(), {}, inside).run("pg_dump", ["--version"]).code == 0
+    assert container.running_application().running == ()
 
 
 class TestTrouble:
-    """Each way not to get there is told in words, with what to do next and the exit code of its kind."""
+    """Each failure to reach it has a message, a hint and the exit code of its kind."""
 
     def told(self, container: Container, kind: type[LedgerError], message: str, hint: str) -> None:
         with pytest.raises(LedgerError, match=message) as caught:
-            container.look()
+            container.inspect()
         assert type(caught.value) is kind, caught.value
         assert hint in caught.value.hint
 
@@ -220,7 +222,7 @@ class TestTrouble:
         fields: list[dict[str, Any]] = [{"file": root / "gone"}, {"env_file": root / "gone"}]
         for field in fields:
             gone = replace(container, **field)
-            self.told(gone, SettingsError, "gone is not there", "compose settings")
+            self.told(gone, SettingsError, "gone does not exist", "compose settings")
 
     def test_a_file_that_is_no_compose_file(self, container: Container, root: Path) -> None:
         (root / "bad.yml").write_text("services: [")
@@ -229,13 +231,13 @@ class TestTrouble:
 
     def test_no_server_in_it(self, container: Container, contained: Contained) -> None:
         contained.project.compose("up", "--detach", "redis")
-        inside = replace(container, service="redis").look()
+        inside = replace(container, service="redis").inspect()
         database = Database({"user": inside.user, "dbname": inside.database}, inside)
         assert inside.user == "postgres", "what nobody sets is the image's default"
         missing = pytest.raises(LedgerError, match="PostgreSQL in ledger-dev/redis does not answer")
-        with missing as told, database.connect():
+        with missing as caught, database.connect():
             pass
-        assert "docker compose logs" in told.value.hint
+        assert "docker compose logs" in caught.value.hint
         contained.project.compose("stop", "redis")
 
     @pytest.mark.parametrize(
@@ -245,13 +247,13 @@ class TestTrouble:
     def test_an_image_that_lacks_what_is_needed(
         self, container: Container, answers: dict[str, str], said: str
     ) -> None:
-        with pytest.raises(LedgerError, match=said) as told:
-            Inside.of(container, {**ANSWERS, **answers})
-        assert told.value.hint
+        with pytest.raises(LedgerError, match=said) as caught:
+            ContainerServer.from_answers(container, {**ANSWERS, **answers})
+        assert caught.value.hint
 
     def test_an_old_pg_dump_and_one_without_zstd_use_gzip(self, container: Container) -> None:
-        found = [
-            Inside.of(container, {**ANSWERS, **answers}).compression
+        compressions = [
+            ContainerServer.from_answers(container, {**ANSWERS, **answers}).compression
             for answers in ({}, {"dump": "pg_dump (PostgreSQL) 15.3"}, {"zstd": "unrecognized compression"})
         ]
-        assert found == ["zstd:1", "6", "6"]
+        assert compressions == ["zstd:1", "6", "6"]

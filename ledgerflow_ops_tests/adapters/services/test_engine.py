@@ -1,4 +1,4 @@
-"""The tests' own Docker engine: where it cannot run that is told, and nothing of it is left."""
+"""The tests' own Docker engine: a reason is given where it cannot run, and nothing of it is left."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from ledgerflow_ops_tests.fakes import programs
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine that is not CI's: what is missing skips."""
+    """As on a machine other than CI: a missing program skips the test."""
     needs.root()
     monkeypatch.delenv("CI", raising=False)
 

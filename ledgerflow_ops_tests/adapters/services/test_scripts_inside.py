@@ -1,4 +1,4 @@
-"""The small programs that run in a container, in every shell here: what they say, end and leave behind."""
+"""The scripts that run in a container, in every shell of this machine: output, end, and leftovers."""
 
 import os
 import secrets
@@ -23,7 +23,7 @@ def shell(request: pytest.FixtureRequest) -> list[str]:
 
 @pytest.fixture
 def mark() -> str:
-    """Stands in the environment of a program and of all that it starts."""
+    """A variable in the environment of a program and of all its children."""
     return secrets.token_hex(8)
 
 
@@ -77,7 +77,7 @@ class TestLook:
         )
         environment = {**clean, "PATH": f"{root}{os.pathsep}{os.environ['PATH']}", **variables}
         done = subprocess.run(
-            [*shell, "-c", script("look.sh")], env=environment, capture_output=True, check=True, text=True
+            [*shell, "-c", script("inspect.sh")], env=environment, capture_output=True, check=True, text=True
         )
         assert not done.stderr
         return done.stdout.split("\0")
@@ -97,7 +97,7 @@ class TestLook:
         self, shell: list[str], root: Path
     ) -> None:
         (root / "user").write_text("own'er $x\n")
-        found = self.answers(shell, root, POSTGRES_USER_FILE=str(root / "user"), PGPORT="6000")
-        assert found[:3] == ["own'er $x", "own'er $x", "6000"]
+        answers = self.answers(shell, root, POSTGRES_USER_FILE=str(root / "user"), PGPORT="6000")
+        assert answers[:3] == ["own'er $x", "own'er $x", "6000"]
         given = self.answers(shell, root, POSTGRES_USER="a b", POSTGRES_DB="book s")
         assert given[:2] == ["a b", "book s"]

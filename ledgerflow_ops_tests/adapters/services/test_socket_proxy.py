@@ -1,4 +1,4 @@
-"""A way of ours to a server that only a program can reach: what it carries, and what is left of it."""
+"""The proxy to a server that only a program can reach: what it carries, and what it leaves behind."""
 
 import os
 import signal
@@ -43,12 +43,12 @@ def test_it_carries_much_both_ways_and_many_at_once(command: list[str], database
     before = set(psutil.Process().children(recursive=True))
     with socket_proxy.proxy(command) as way:
         assert way.folder.stat().st_mode & 0o777 == 0o700
-        with through(way, database).connect() as one, through(way, database).connect() as other:
-            one.execute("CREATE TABLE public.much (word text)")
-            with one.cursor().copy("COPY public.much FROM STDIN") as rows:
+        with through(way, database).connect() as first, through(way, database).connect() as second:
+            first.execute("CREATE TABLE public.much (word text)")
+            with first.cursor().copy("COPY public.much FROM STDIN") as rows:
                 for _ in range(200):
                     rows.write("x" * 100_000 + "\n")
-            with other.cursor().copy("COPY public.much TO STDOUT") as rows:
+            with second.cursor().copy("COPY public.much TO STDOUT") as rows:
                 assert sum(len(row) for row in rows) == 200 * 100_001
         assert way.failure() is None
     assert not way.folder.exists()
@@ -141,16 +141,16 @@ def left_by_the_dead() -> list[Path]:
 
 
 def test_ways_are_opened_and_closed_side_by_side(command: list[str], database: Database) -> None:
-    found: list[object] = []
+    results: list[object] = []
 
     def ask() -> None:
         with socket_proxy.proxy(command) as way, through(way, database).connect() as connection:
-            found.append(connection.execute("SELECT 1").fetchone())
+            results.append(connection.execute("SELECT 1").fetchone())
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [(1,)] * 8
+    assert results == [(1,)] * 8
     assert not list(Path("/tmp").glob(f"lf-relay-{os.getpid()}-*"))

@@ -1,4 +1,4 @@
-"""A page's secret and its one-time links, as files; and what of a state folder is open to others."""
+"""A page's secret and its one-time links, and the permissions below a state folder."""
 
 import os
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.adapters.services.web_sessions import GOOD_FOR, Sessions
+from ledgerflow_ops.adapters.services.web_sessions import GOOD_FOR, WebSessions
 from ledgerflow_ops.adapters.system import clock, private_files
 from ledgerflow_ops.core.errors import LedgerError
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077])
 def state(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A state folder that is not there yet, under one umask after the other."""
+    """A state folder that does not exist yet, with several umasks."""
     before = os.umask(request.param)
     yield tmp_path / "state"
     os.umask(before)
@@ -26,36 +26,36 @@ def modes(folder: Path) -> set[int]:
 
 
 def test_a_link_is_good_once_and_for_one_page(state: Path) -> None:
-    now, sessions, other = clock.now(), Sessions(state, "webserver"), Sessions(state, "viewers")
+    now, sessions, other = clock.now(), WebSessions(state, "webserver"), WebSessions(state, "viewers")
     token = sessions.link(now)
-    assert not other.redeemed(token, now)
-    assert not sessions.redeemed(token[::-1], now)
-    assert sessions.redeemed(token, now)
-    assert not sessions.redeemed(token, now)
+    assert not other.redeem(token, now)
+    assert not sessions.redeem(token[::-1], now)
+    assert sessions.redeem(token, now)
+    assert not sessions.redeem(token, now)
 
 
 def test_of_many_who_bring_it_at_once_one_gets_in(tmp_path: Path) -> None:
-    now, sessions = clock.now(), Sessions(tmp_path, "webserver")
+    now, sessions = clock.now(), WebSessions(tmp_path, "webserver")
     with ThreadPoolExecutor(16) as pool:
         for _ in range(20):
             token = sessions.link(now)
-            found = [*pool.map(lambda _, token=token: sessions.redeemed(token, now), range(16))]
-            assert sum(found) == 1
+            results = [*pool.map(lambda _, token=token: sessions.redeem(token, now), range(16))]
+            assert sum(results) == 1
 
 
 def test_a_link_that_waited_too_long_is_none_and_goes(state: Path) -> None:
-    now, sessions = clock.now(), Sessions(state, "webserver")
+    now, sessions = clock.now(), WebSessions(state, "webserver")
     old, older = sessions.link(now), sessions.link(now)
-    assert not sessions.redeemed(old, now + GOOD_FOR + timedelta(seconds=1))
-    assert not sessions.redeemed(old, now), "it had its chance"
+    assert not sessions.redeem(old, now + GOOD_FOR + timedelta(seconds=1))
+    assert not sessions.redeem(old, now), "it had its chance"
     later = now + GOOD_FOR * 2
     sessions.link(later)
     assert len([*(state / "servers" / "webserver.links").iterdir()]) == 1
-    assert not sessions.redeemed(older, now)
+    assert not sessions.redeem(older, now)
 
 
 def test_no_file_leads_to_the_token_and_none_is_open_to_others(state: Path) -> None:
-    now, sessions = clock.now(), Sessions(state, "webserver")
+    now, sessions = clock.now(), WebSessions(state, "webserver")
     token, secret = sessions.link(now), sessions.secret()
     assert secret == sessions.secret()
     assert len(secret) >= 43
@@ -70,17 +70,17 @@ def test_no_file_leads_to_the_token_and_none_is_open_to_others(state: Path) -> N
     "text", ["", "[" * 200_000, '{"until": NaN}', '{"until": 9e99, "until": 9e99}', "9e99"]
 )
 def test_a_link_whose_record_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
-    now, sessions = clock.now(), Sessions(tmp_path, "webserver")
+    now, sessions = clock.now(), WebSessions(tmp_path, "webserver")
     token = sessions.link(now)
     [file] = (tmp_path / "servers" / "webserver.links").iterdir()
     file.write_text(text)
-    assert not sessions.redeemed(token, now)
-    assert sessions.redeemed(sessions.link(now), now), "others are not held up"
+    assert not sessions.redeem(token, now)
+    assert sessions.redeem(sessions.link(now), now), "others are not held up"
 
 
 def test_a_secret_that_is_no_file_of_ours_is_told_and_not_waited_for(tmp_path: Path) -> None:
-    sessions = Sessions(tmp_path, "webserver")
-    private_files.folder(tmp_path, "servers")
+    sessions = WebSessions(tmp_path, "webserver")
+    private_files.make_private_folder(tmp_path, "servers")
     os.mkfifo(sessions.file)
     with pytest.raises(LedgerError) as caught:
         sessions.secret()
@@ -90,12 +90,12 @@ def test_a_secret_that_is_no_file_of_ours_is_told_and_not_waited_for(tmp_path: P
 
 
 def test_forgetting_ends_what_there_was(state: Path) -> None:
-    now, sessions = clock.now(), Sessions(state, "webserver")
+    now, sessions = clock.now(), WebSessions(state, "webserver")
     token, secret = sessions.link(now), sessions.secret()
     sessions.forget()
-    assert not sessions.redeemed(token, now)
+    assert not sessions.redeem(token, now)
     assert sessions.secret() != secret
-    Sessions(state / "none", "webserver").forget()
+    WebSessions(state / "none", "webserver").forget()
 
 
 def test_what_an_earlier_version_left_open_is_closed_but_for_the_servers(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_what_an_earlier_version_left_open_is_closed_but_for_the_servers(tmp_pat
     stranger.write_text("x")
     stranger.chmod(0o644)
     (state / "link").symlink_to(stranger)
-    private_files.tighten(state)
+    private_files.tighten_permissions(state)
     assert modes(state / "servers") | modes(state / "dagster") == {0o600, 0o700}
     assert modes(state / "postgres") == {0o777, 0o666}, "not ours to judge"
     assert stranger.stat().st_mode & 0o777 == 0o644, "a link leads elsewhere"

@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 
 from ledgerflow_ops.adapters.storage.cloud_placeholders import is_dataless
-from ledgerflow_ops.adapters.storage.folder import Folder, exposed_parents, permissions
+from ledgerflow_ops.adapters.storage.folder import Folder, check_permissions, exposed_parents
 from ledgerflow_ops.adapters.storage.local_store import LocalStore
 from ledgerflow_ops.core.catalog.naming import DUMP, MAGIC
 from ledgerflow_ops.core.checks import Severity
@@ -73,11 +73,11 @@ def test_a_partial_is_made_once_and_a_second_writer_is_told(folder: Folder) -> N
     with folder.partial("x.dump") as first:
         first.write(b"first")
         with (
-            pytest.raises(LedgerError, match=r"x\.dump\.partial") as told,
+            pytest.raises(LedgerError, match=r"x\.dump\.partial") as caught,
             folder.partial("x.dump"),
         ):
             pytest.fail("two writers have one file")
-        assert "Another backup is writing" in told.value.hint
+        assert "Another backup is writing" in caught.value.hint
     assert folder.file("x.dump.partial").read_bytes() == b"first"
 
 
@@ -158,20 +158,20 @@ def test_a_file_in_the_place_of_a_folder_is_an_error_with_its_path(root: Path) -
 def test_private_files_below_private_folders_pass(folder: Folder) -> None:
     _store(folder).put("x.dump", b"x")
     assert exposed_parents(folder.path) == []
-    assert permissions(folder, "x.dump").passed
+    assert check_permissions(folder, "x.dump").passed
 
 
 def test_a_readable_root_of_all_backups_is_told(folder: Folder) -> None:
     _store(folder).put("x.dump", b"x")
     folder.path.parent.chmod(0o755)
-    check = permissions(folder, "x.dump")
+    check = check_permissions(folder, "x.dump")
     assert (check.passed, check.severity) == (False, Severity.WARN)
     assert f"{folder.path.parent}, the root of all backups, is readable" in check.message
 
 
-@pytest.mark.parametrize(("mode", "told"), [(0o777, True), (0o771, True), (0o1777, False), (0o755, False)])
+@pytest.mark.parametrize(("mode", "warned"), [(0o777, True), (0o771, True), (0o1777, False), (0o755, False)])
 def test_a_folder_above_that_others_may_write_is_told_unless_it_is_sticky(
-    root: Path, mode: int, told: bool
+    root: Path, mode: int, warned: bool
 ) -> None:
     above = root / "above"
     above.mkdir()
@@ -179,7 +179,7 @@ def test_a_folder_above_that_others_may_write_is_told_unless_it_is_sticky(
     folder.prepare()
     above.chmod(mode)
     assert exposed_parents(folder.path) == (
-        [f"group or others may replace what is in {above}"] if told else []
+        [f"group or others may replace what is in {above}"] if warned else []
     )
 
 
@@ -187,7 +187,7 @@ def test_a_folder_above_that_others_may_write_is_told_unless_it_is_sticky(
 def test_a_backup_that_others_may_open_fails(folder: Folder, mode: int) -> None:
     _store(folder).put("x.dump", b"x")
     folder.file("x.dump").chmod(mode)
-    check = permissions(folder, "x.dump")
+    check = check_permissions(folder, "x.dump")
     assert (check.passed, check.severity) == (False, Severity.ERROR)
     assert f"has mode {mode:04o}, not 0600" in check.message
     assert f"chmod 600 {folder.file('x.dump')}" in str(check.hint)
@@ -197,14 +197,14 @@ def test_a_backup_of_another_user_fails(folder: Folder) -> None:
     needs.root()
     _store(folder).put("x.dump", b"x")
     os.chown(folder.file("x.dump"), needs.account("nobody").pw_uid, -1)
-    assert "belongs to uid" in permissions(folder, "x.dump").message
+    assert "belongs to uid" in check_permissions(folder, "x.dump").message
 
 
 def test_a_backup_that_is_a_link_fails(folder: Folder, root: Path) -> None:
     (root / "real").write_bytes(b"x")
     (root / "real").chmod(0o600)
     folder.file("x.dump").symlink_to(root / "real")
-    assert "is not a regular file" in permissions(folder, "x.dump").message
+    assert "is not a regular file" in check_permissions(folder, "x.dump").message
 
 
 def test_sweep_takes_what_a_crash_left_and_nothing_else(folder: Folder) -> None:
@@ -244,10 +244,10 @@ def test_a_size_without_blocks_is_a_file_of_holes_and_not_evicted(folder: Folder
         file.truncate(1_000_000)
     assert folder.file("x.dump").stat().st_blocks == 0
     assert not folder.evicted("x.dump")
-    assert _store(folder).hollow("x.dump")
+    assert _store(folder).is_unwritten("x.dump")
     with folder.file("x.dump").open("r+b") as file:
         file.write(MAGIC)
-    assert not _store(folder).hollow("x.dump")
+    assert not _store(folder).is_unwritten("x.dump")
 
 
 @pytest.mark.parametrize(("flags", "dataless"), [(0x40000000, True), (0x40000020, True), (0x20, False)])

@@ -1,4 +1,4 @@
-"""What only a folder can meet: a full disk, kills between two system calls, links, evicted files."""
+"""What happens only to a folder: a full disk, kills between two system calls, links, evicted files."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ with store.create("x.dump", Sealing() if encoded else PLAIN) as file:
     file.commit()
 within = False
 """
-"""Writes a file, and kills itself before the system call of that number that concerns a name."""
+"""Writes a file, and kills itself before the n-th system call that concerns a name."""
 
 
 @pytest.fixture
@@ -76,9 +76,9 @@ def test_a_writer_that_was_killed_holds_nobody_up_once_it_is_swept(store: LocalS
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout
         assert child.stdout.readline() == b"written\n"
-        with pytest.raises(LedgerError) as told, store.create("x.dump"):
+        with pytest.raises(LedgerError) as caught, store.create("x.dump"):
             pytest.fail("two writers have one file")
-        assert "Another backup is writing" in told.value.hint
+        assert "Another backup is writing" in caught.value.hint
         child.kill()
     assert store.leftovers() == ["x.dump.partial"] == store.sweep()
     store.put("x.dump", b"whole")
@@ -131,9 +131,9 @@ def test_a_full_disk_is_an_error_that_leaves_nothing_and_harms_nothing(root: Pat
                     file.write(bytes(MB))
                 file.commit()
 
-        with pytest.raises(LedgerError, match="No space left") as told:
+        with pytest.raises(LedgerError, match="No space left") as caught:
             write()
-        assert "The disk is full" in told.value.hint
+        assert "The disk is full" in caught.value.hint
         assert (store.names(".dump"), store.leftovers(), store.free()) == (["old.dump"], [], free)
         assert store.read("old.dump") == b"old"
 
@@ -152,10 +152,10 @@ def test_a_read_only_folder_refuses_to_be_written_and_is_read(store: LocalStore)
 
 def test_an_evicted_file_is_listed_and_taken_and_never_read_or_overwritten(store: LocalStore) -> None:
     store.folder.placeholder("x.dump").write_bytes(b"placeholder")
-    found = store.stat("x.dump")
-    assert found
-    assert (found.evicted, found.here, found.version, store.size("x.dump")) == (True, False, None, None)
-    assert store.listing().files["x.dump"] == found
+    stat = store.stat("x.dump")
+    assert stat
+    assert (stat.evicted, stat.here, stat.version, store.size("x.dump")) == (True, False, None, None)
+    assert store.listing().files["x.dump"] == stat
     assert (store.names(".dump"), store.evicted("x.dump"), store.taken("x.dump")) == (["x.dump"], True, True)
     assert str(store.how_to_fetch("x.dump")).startswith(
         f"Download it (macOS: brctl download {store.path}/x.dump)"
@@ -172,9 +172,9 @@ def test_a_file_whose_placeholder_was_left_beside_it_is_there_and_evicted(store:
     store.put("x.dump", b"data")
     version = store.version("x.dump")
     store.folder.placeholder("x.dump").write_bytes(b"placeholder")
-    found = store.stat("x.dump")
-    assert found
-    assert (found.evicted, found.version, store.listing().files["x.dump"]) == (True, version, found)
+    stat = store.stat("x.dump")
+    assert stat
+    assert (stat.evicted, stat.version, store.listing().files["x.dump"]) == (True, version, stat)
 
 
 @pytest.mark.parametrize("target", ["precious", "nowhere"])
@@ -182,7 +182,7 @@ def test_a_link_is_not_read_and_not_written_through(store: LocalStore, root: Pat
     (root / "precious").write_bytes(b"precious")
     (store.path / "x.dump").symlink_to(root / target)
     (store.path / "y.dump.partial").symlink_to(root / target)
-    assert (store.what("x.dump"), store.size("x.dump")) == ("a symbolic link", None)
+    assert (store.irregular_kind("x.dump"), store.size("x.dump")) == ("a symbolic link", None)
     for read in (store.read, store.content, store.open):
         with pytest.raises(BadBackup, match="is a symbolic link"):
             read("x.dump")
@@ -220,8 +220,8 @@ def test_what_others_may_read_is_told(store: LocalStore) -> None:
     store.put("x.dump", b"data")
     (store.path / "x.dump").chmod(0o644)
     store.path.chmod(0o755)
-    found = store.listing()
-    assert (found.files["x.dump"].private, found.shared) == (False, ("the folder itself",))
+    listing = store.listing()
+    assert (listing.files["x.dump"].private, listing.shared) == (False, ("the folder itself",))
     assert not store.privacy("x.dump").passed
 
 
@@ -229,7 +229,11 @@ def test_a_file_of_holes_is_hollow(store: LocalStore) -> None:
     with (store.path / "x.dump").open("wb") as file:
         file.truncate(MB)
     store.put("y.dump", bytes(100))
-    assert (store.hollow("x.dump"), store.hollow("y.dump"), store.hollow("z.dump")) == (True, False, False)
+    assert (store.is_unwritten("x.dump"), store.is_unwritten("y.dump"), store.is_unwritten("z.dump")) == (
+        True,
+        False,
+        False,
+    )
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".dump", "x\0.dump", "x.dump/y.dump"])
@@ -240,4 +244,4 @@ def test_a_name_that_cannot_be_is_not_there(store: LocalStore, name: str) -> Non
 
 def test_what_is_not_mounted_is_not_reachable(root: Path) -> None:
     store = LocalStore(root / "away" / "dev")
-    assert (store.reachable(), store.there(), store.listing().there) == (False, False, False)
+    assert (store.reachable(), store.exists(), store.listing().exists) == (False, False, False)

@@ -1,4 +1,4 @@
-"""What every kind of backup store promises (decision 34), run over each of them."""
+"""The promises of every kind of backup store (decision 34), tested on each of them."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ def _local(root: Path) -> BackupStore:
 
 
 KINDS: dict[str, Callable[[Path], BackupStore]] = {"local": _local, "memory": lambda root: MemoryStore()}
-"""Each kind of store, made new for a test below its folder."""
+"""Each kind of store, created below the folder of a test."""
 CODECS: dict[str, Codec] = {"plain": PLAIN, "encoded": Sealing()}
 
 
@@ -86,9 +86,9 @@ def test_nothing_goes_by_the_name_until_it_is_committed(store: BackupStore, code
         before = file.stat()
         file.commit()
         assert store.names(".dump") == ["x.dump"]
-    found = store.stat("x.dump")
-    assert found
-    assert before is None or (before.identity, before.size) == (found.identity, found.size)
+    stat = store.stat("x.dump")
+    assert stat
+    assert before is None or (before.identity, before.size) == (stat.identity, stat.size)
     assert store.leftovers() == []
 
 
@@ -131,9 +131,9 @@ def test_a_block_that_does_not_commit_leaves_nothing(
 def test_a_second_writer_of_a_name_is_told_and_the_first_goes_on(store: BackupStore) -> None:
     with store.create("x.dump") as first:
         first.write(b"first")
-        with pytest.raises(LedgerError, match=r"x\.dump") as told, store.create("x.dump"):
+        with pytest.raises(LedgerError, match=r"x\.dump") as caught, store.create("x.dump"):
             pytest.fail("two writers have one file")
-        assert "Another backup is writing" in told.value.hint
+        assert "Another backup is writing" in caught.value.hint
         first.commit()
     assert store.read("x.dump") == b"first"
 
@@ -141,9 +141,9 @@ def test_a_second_writer_of_a_name_is_told_and_the_first_goes_on(store: BackupSt
 def test_a_name_that_is_taken_is_refused_and_keeps_its_bytes(store: BackupStore) -> None:
     store.put("x.dump", b"old")
     before = store.stat("x.dump")
-    with pytest.raises(Refused, match="exists already") as told:
+    with pytest.raises(Refused, match="exists already") as caught:
         store.put("x.dump", b"new")
-    assert str(told.value.hint) == "Backups are never overwritten. Choose another name."
+    assert str(caught.value.hint) == "Backups are never overwritten. Choose another name."
     assert (store.read("x.dump"), store.stat("x.dump"), store.leftovers()) == (b"old", before, [])
 
 
@@ -250,9 +250,9 @@ def test_names_and_listing_agree_and_hidden_files_are_asked_for(store: BackupSto
     assert store.names(".dump", ".manifest.json") == ["a.dump", "a.manifest.json", "b.dump"]
     assert store.names(".making.json") == []
     assert store.names(".making.json", hidden=True) == [".a.making.json"]
-    found = store.listing()
-    assert found.names(".dump") == {"a.dump", "b.dump"}
-    assert {name: store.stat(name) for name in found.files} == dict(found.files)
+    listing = store.listing()
+    assert listing.names(".dump") == {"a.dump", "b.dump"}
+    assert {name: store.stat(name) for name in listing.files} == dict(listing.files)
 
 
 def test_a_mark_is_another_whenever_a_file_is_comes_or_goes(store: BackupStore) -> None:
@@ -297,7 +297,7 @@ def test_a_listing_while_others_write_has_every_file_that_rests(store: BackupSto
 def test_what_no_store_is_there_for_lists_as_nothing(store: BackupStore) -> None:
     none = store.section("none")
     assert (none.names(".dump"), dict(none.listing().files), none.leftovers()) == ([], {}, [])
-    assert (none.stat("x.dump"), none.what("x.dump")) == (None, "")
+    assert (none.stat("x.dump"), none.irregular_kind("x.dump")) == (None, "")
 
 
 # -- reading ----------------------------------------------------------------------------------------------
@@ -309,7 +309,7 @@ def test_a_record_larger_than_any_of_ours_is_not_read(store: BackupStore) -> Non
     with pytest.raises(BadBackup, match=r"has 1,001 bytes: a record has at most 1,000\."):
         store.read("x.pin.json", 1_000)
     store.put("large.json", bytes(2 * MB))
-    with pytest.raises(BadBackup, match="no digest at their end"):
+    with pytest.raises(BadBackup, match="without a digest at the end"):
         store.record("large.json")
 
 
@@ -326,7 +326,7 @@ def test_a_program_gets_a_path_to_the_plain_bytes(store: BackupStore, codec: Cod
 
 def test_an_encoded_file_needs_a_folder_that_may_hold_plain_text(store: BackupStore) -> None:
     _put(store, "x.dump", b"plain", Sealing())
-    with pytest.raises(ValueError, match="a folder for"):
+    with pytest.raises(ValueError, match="needs a scratch folder"):
         store.local_path("x.dump", Sealing())
 
 
@@ -334,7 +334,7 @@ def test_an_encoded_file_needs_a_folder_that_may_hold_plain_text(store: BackupSt
 
 
 def _refused(store: BackupStore, name: str, root: Path) -> None:
-    """Neither a reader nor a program takes it for whole."""
+    """Neither a reader nor a program accepts it as complete."""
     scratch = root / "scratch"
     with pytest.raises(BadBackup, match="not whole"):
         _all(store, name, Sealing())
@@ -388,7 +388,7 @@ def test_a_file_is_named_or_pointed_at(store: BackupStore) -> None:
 
 def test_a_store_that_was_made_is_private_and_tells_its_room(store: BackupStore) -> None:
     store.put("x.dump", b"data")
-    assert (store.there(), store.reachable(), store.writable()) == (True, True, True)
+    assert (store.exists(), store.reachable(), store.writable()) == (True, True, True)
     assert store.privacy("x.dump").passed
     assert store.exposed() == []
     assert store.listing().shared == ()

@@ -1,4 +1,4 @@
-"""HTML from templates: values are text, and none may be missing."""
+"""HTML from templates: values are escaped, and none may be missing."""
 
 from pathlib import Path
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops_tests.builders import NOON
-with locks.exclusive(Path(sys.argv[1]), Environment.DEV, "backup", NOON):
+with locks.environment_lock(Path(sys.argv[1]), Environment.DEV, "backup", NOON):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -43,15 +43,15 @@ def test_the_second_is_told_who_is_at_work_and_since_when(root: Path) -> None:
     with _holder(root) as holder:
         for _ in range(2):
             with (
-                pytest.raises(Busy) as told,
-                locks.exclusive(root, Environment.DEV, "drill", NOON),
+                pytest.raises(Busy) as caught,
+                locks.environment_lock(root, Environment.DEV, "drill", NOON),
             ):
                 pytest.fail("two hold one lock")
-            said = f"backup by {locks.who()} (process {holder.pid}) since {NOON.isoformat()}"
-            assert said in told.value.message
-            assert "dev" in told.value.message
+            holder_text = f"backup by {locks.account_name()} (process {holder.pid}) since {NOON.isoformat()}"
+            assert holder_text in caught.value.message
+            assert "dev" in caught.value.message
         holder.communicate("")
-    with locks.exclusive(root, Environment.DEV, "drill", NOON):
+    with locks.environment_lock(root, Environment.DEV, "drill", NOON):
         pass
 
 
@@ -59,24 +59,27 @@ def test_the_lock_of_a_killed_holder_is_free(root: Path) -> None:
     with _holder(root) as holder:
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-        with locks.exclusive(root, Environment.DEV, "drill", NOON):
+        with locks.environment_lock(root, Environment.DEV, "drill", NOON):
             note = json.loads((root / "locks" / "dev.holder.json").read_text())
     assert (note["what"], note["pid"]) == ("drill", os.getpid())
 
 
 def test_environments_do_not_wait_for_each_other(root: Path) -> None:
     with (
-        locks.exclusive(root, Environment.DEV, "backup", NOON),
-        locks.exclusive(root, Environment.TEST, "backup", NOON),
+        locks.environment_lock(root, Environment.DEV, "backup", NOON),
+        locks.environment_lock(root, Environment.TEST, "backup", NOON),
     ):
         pass
 
 
 def test_the_note_goes_with_the_lock_also_when_the_block_fails(root: Path) -> None:
-    with pytest.raises(ValueError, match="trouble"), locks.exclusive(root, Environment.DEV, "backup", NOON):
+    with (
+        pytest.raises(ValueError, match="trouble"),
+        locks.environment_lock(root, Environment.DEV, "backup", NOON),
+    ):
         raise ValueError("trouble")
     assert not (root / "locks" / "dev.holder.json").exists()
-    with locks.exclusive(root, Environment.DEV, "backup", NOON):
+    with locks.environment_lock(root, Environment.DEV, "backup", NOON):
         pass
 
 
@@ -85,7 +88,7 @@ def test_a_note_that_cannot_be_read_does_not_hide_that_somebody_is_at_work(root:
         (root / "locks" / "dev.holder.json").write_text("{")
         with (
             pytest.raises(Busy, match="it began this moment"),
-            locks.exclusive(root, Environment.DEV, "drill", NOON),
+            locks.environment_lock(root, Environment.DEV, "drill", NOON),
         ):
             pytest.fail("two hold one lock")
         holder.kill()
@@ -97,7 +100,7 @@ from pathlib import Path
 from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops_tests.builders import NOON
-with locks.in_hand(Path(sys.argv[1]), Environment.DEV, "x", "drill", NOON):
+with locks.hold_backup(Path(sys.argv[1]), Environment.DEV, "x", "drill", NOON):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -109,26 +112,29 @@ def test_a_backup_in_use_by_another_process_is_told_and_free_when_that_is_killed
     ) as user:
         assert user.stdout is not None
         assert user.stdout.readline() == "held\n"
-        said = f"drill by {locks.who()} (process {user.pid}) since {NOON.isoformat()}"
-        assert locks.in_use(root, Environment.DEV) == {"x": said}
-        with pytest.raises(Busy, match="x is in use"), locks.alone(root, Environment.DEV, "x"):
+        user_text = f"drill by {locks.account_name()} (process {user.pid}) since {NOON.isoformat()}"
+        assert locks.backups_in_use(root, Environment.DEV) == {"x": user_text}
+        with pytest.raises(Busy, match="x is in use"), locks.lock_for_removal(root, Environment.DEV, "x"):
             pytest.fail("removed, and in use")
-        with locks.alone(root, Environment.DEV, "y"), locks.alone(root, Environment.TEST, "x"):
+        with (
+            locks.lock_for_removal(root, Environment.DEV, "y"),
+            locks.lock_for_removal(root, Environment.TEST, "x"),
+        ):
             pass
         user.send_signal(signal.SIGKILL)
         user.wait()
-    assert locks.in_use(root, Environment.DEV) == {}
-    with locks.alone(root, Environment.DEV, "x"):
+    assert locks.backups_in_use(root, Environment.DEV) == {}
+    with locks.lock_for_removal(root, Environment.DEV, "x"):
         pass
     assert not list((root / "locks" / "backups" / "dev").iterdir()), "the lock goes with the backup"
 
 
 def test_looking_who_uses_a_backup_keeps_nobody_from_using_it(root: Path) -> None:
     with (
-        locks.in_hand(root, Environment.DEV, "x", "drill", NOON),
-        locks.in_hand(root, Environment.DEV, "x", "verify", NOON),
+        locks.hold_backup(root, Environment.DEV, "x", "drill", NOON),
+        locks.hold_backup(root, Environment.DEV, "x", "verify", NOON),
     ):
-        assert locks.in_use(root, Environment.DEV)["x"].startswith("verify by")
-    assert locks.in_use(root, Environment.DEV) == {}
-    with locks.in_hand(root, Environment.DEV, "x", "drill", NOON):
+        assert locks.backups_in_use(root, Environment.DEV)["x"].startswith("verify by")
+    assert locks.backups_in_use(root, Environment.DEV) == {}
+    with locks.hold_backup(root, Environment.DEV, "x", "drill", NOON):
         pass

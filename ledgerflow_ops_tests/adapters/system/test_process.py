@@ -1,4 +1,4 @@
-"""Programs that are run, and what is told of them."""
+"""Running programs, and their errors."""
 
 import io
 import os
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 
 from ledgerflow_ops.adapters.system import process
-from ledgerflow_ops.adapters.system.process import Account, mask
+from ledgerflow_ops.adapters.system.process import Account, mask_secrets
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 from ledgerflow_ops_tests import needs
 from ledgerflow_ops_tests.fakes import programs, sandboxes
@@ -30,7 +30,7 @@ def _parts(password: str) -> list[str]:
     "scheme", ["postgresql", "postgres", "postgresql+psycopg2", "POSTGRESQL", "https", "redis"]
 )
 def test_a_password_in_a_url_is_masked(scheme: str, password: str) -> None:
-    masked = mask(f'could not open "{scheme}://user:{password}@host:5432/books", really')
+    masked = mask_secrets(f'could not open "{scheme}://user:{password}@host:5432/books", really')
     assert not [part for part in _parts(password) if part in masked]
     assert "***@host:5432/books" in masked
     assert f"{scheme}://user:" in masked
@@ -38,7 +38,7 @@ def test_a_password_in_a_url_is_masked(scheme: str, password: str) -> None:
 
 @pytest.mark.parametrize("password", [*ODD, "s3 cr3t", "s3\\cr3t", "s3\\' cr3t", "' s3cr3t", "s3=cr3t"])
 def test_a_password_in_a_connection_string_is_masked(password: str) -> None:
-    masked = mask(make_conninfo(host="h", password=password, dbname="books"))
+    masked = mask_secrets(make_conninfo(host="h", password=password, dbname="books"))
     assert not [part for part in _parts(password) if part in masked]
     assert "host=h" in masked
     assert "dbname=books" in masked
@@ -47,7 +47,7 @@ def test_a_password_in_a_connection_string_is_masked(password: str) -> None:
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0\n\r"), min_size=1))
 def test_what_follows_a_password_in_a_connection_string_is_kept(password: str) -> None:
     marked = f"s3cr3t{password}s3cr3t"
-    masked = mask(make_conninfo(password=marked, dbname="books"))
+    masked = mask_secrets(make_conninfo(password=marked, dbname="books"))
     assert "s3cr3t" not in masked
     assert "dbname=books" in masked
 
@@ -67,7 +67,7 @@ def test_what_follows_a_password_in_a_connection_string_is_kept(password: str) -
     ],
 )
 def test_passwords_are_masked_wherever_they_stand(text: str) -> None:
-    masked = mask(text)
+    masked = mask_secrets(text)
     assert "s3" not in masked
     assert "cr3t" not in masked
     assert "***" in masked
@@ -83,7 +83,7 @@ def test_passwords_are_masked_wherever_they_stand(text: str) -> None:
     ],
 )
 def test_what_holds_no_password_is_left_as_it_is(text: str) -> None:
-    assert mask(text) == text
+    assert mask_secrets(text) == text
 
 
 def test_no_postgresql_setting_of_the_caller_reaches_a_program_but_the_password_file(
@@ -129,16 +129,16 @@ def test_a_program_that_ignores_its_time_limit_is_killed_with_all_it_started(roo
 
 
 def _is_gone(pid: int) -> bool:
-    """A killed process may be seen for a moment more, until the kernel has come to it."""
+    """A killed process may be visible for a moment, until the kernel has removed it."""
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_program_is_stopped_twice_without_harm() -> None:
-    child = process.popen(["sleep", "60"], extra={})
+    child = process.start_program(["sleep", "60"], extra={})
     process.stop(child)
     process.stop(child)
-    assert process.ended_by(child.returncode) == "killed by SIGKILL"
-    assert process.ended_by(3) == "exit code 3"
+    assert process.describe_exit(child.returncode) == "killed by SIGKILL"
+    assert process.describe_exit(3) == "exit code 3"
 
 
 def test_a_program_runs_as_the_account_and_in_none_of_our_groups() -> None:
@@ -169,7 +169,7 @@ def test_only_the_end_of_a_flood_of_errors_is_kept(buffered: bool) -> None:
     flood = b"".join(b"line %d\n" % number for number in range(50_000))
     raw = io.BytesIO(flood)
     kept = bytearray()
-    process.drain(io.BufferedReader(raw) if buffered else raw, kept)
+    process.drain_stream(io.BufferedReader(raw) if buffered else raw, kept)
     assert len(kept) == 64 * 1024
     assert flood.endswith(kept)
 
@@ -180,9 +180,9 @@ from ledgerflow_ops.adapters.system import process
 unborn = os.fork()  # as a program is before it has taken our place
 if not unborn:
     time.sleep(600)
-lost = process.popen(["sh", "-c", "sleep 600; true"], extra={}, stdin=subprocess.DEVNULL)
+lost = process.start_program(["sh", "-c", "sleep 600; true"], extra={}, stdin=subprocess.DEVNULL)
 theirs = subprocess.Popen(["sleep", "0.2"])  # in our own session: not started by us as a tool
-process.end_all()
+process.kill_all()
 print(lost.wait(timeout=10), theirs.wait(timeout=10), os.waitpid(unborn, 0)[1])
 """
 

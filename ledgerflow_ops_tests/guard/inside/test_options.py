@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.adapters.connection.database import Database
-from ledgerflow_ops.adapters.programs.client_tools import bundled
+from ledgerflow_ops.adapters.programs.client_tools import bundled_tools
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.guard.inside import postgres, psql
 from ledgerflow_ops.guard.inside.effects import Effect
@@ -22,7 +22,9 @@ SPECS = {**postgres.OPTIONS, "psql": psql.OPTIONS}
 
 
 def asked(name: str) -> str:
-    return subprocess.run([bundled().path(name), "--help"], capture_output=True, check=True, text=True).stdout
+    return subprocess.run(
+        [bundled_tools().path(name), "--help"], capture_output=True, check=True, text=True
+    ).stdout
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -74,7 +76,7 @@ def test_spellings_do_with_the_real_psql_what_was_read(
     given_name = str(database.parameters["dbname"])
     args = [word.replace("DATABASE", given_name) for word in spelling]
     done = subprocess.run(
-        [bundled().path("psql"), *args],
+        [bundled_tools().path("psql"), *args],
         capture_output=True,
         text=True,
         env=database.variables(),
@@ -96,7 +98,7 @@ def _texts(args: list[str]) -> list[str]:
 )
 def test_what_the_real_psql_rejects_is_not_read(option: str) -> None:
     done = subprocess.run(
-        [bundled().path("psql"), option, "-V"], capture_output=True, text=True, stdin=subprocess.DEVNULL
+        [bundled_tools().path("psql"), option, "-V"], capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
     assert done.returncode != 0
     with pytest.raises(Unreadable):
@@ -108,7 +110,7 @@ def test_backslashes_are_not_commands_inside_sql(database: Database, root: Path)
     r"""One -c is either SQL or one backslash command: what follows `\d` is not run."""
     done = subprocess.run(
         [
-            bundled().path("psql"),
+            bundled_tools().path("psql"),
             "-X",
             "-c",
             "\\echo a; create table public.made()",
@@ -146,7 +148,7 @@ def test_the_real_psql_puts_no_variables_into_the_text_of_c(
 ) -> None:
     database = embedded.sample(Environment.TEST)
     done = subprocess.run(
-        [bundled().path("psql"), "-X", "-v", "x=7", "-Atc", statement],
+        [bundled_tools().path("psql"), "-X", "-v", "x=7", "-Atc", statement],
         capture_output=True,
         text=True,
         env=database.variables(),

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.adapters.connection.database import Database
-from ledgerflow_ops.adapters.inspection.source import seal
-from ledgerflow_ops.adapters.programs.client_tools import bundled
+from ledgerflow_ops.adapters.inspection.source import read_seal
+from ledgerflow_ops.adapters.programs.client_tools import bundled_tools
 from ledgerflow_ops.guard.inside.effects import Effect, Finding
 from ledgerflow_ops.guard.inside.functions import HARMLESS
 from ledgerflow_ops.guard.inside.statements import of_sql
@@ -411,10 +411,10 @@ def test_what_is_said_to_read_leaves_a_real_server_as_it_was(database: Database)
     with database.connect() as connection:
         connection.execute("CREATE TABLE public.account (id int, name text)")
         connection.execute("INSERT INTO public.account VALUES (1, 'a'), (2, 'b')")
-        before = seal(connection, full=True)
+        before = read_seal(connection, full=True)
     for text in several(READING):
         done = subprocess.run(
-            [bundled().path("psql"), "-X", "-c", text],
+            [bundled_tools().path("psql"), "-X", "-c", text],
             capture_output=True,
             text=True,
             check=False,
@@ -423,7 +423,7 @@ def test_what_is_said_to_read_leaves_a_real_server_as_it_was(database: Database)
         )
         assert not done.returncode, f"{text}: {done.stderr}"
     with database.connect() as connection:
-        assert seal(connection, full=True) == before
+        assert read_seal(connection, full=True) == before
         assert before.content
     assert name.startswith("books_")
 

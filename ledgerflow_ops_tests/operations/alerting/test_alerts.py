@@ -65,7 +65,7 @@ class Office:
         return self.root / "state" / "alerts.json"
 
     def noted(self, what: str) -> list[dict[str, Any]]:
-        return [one for one in journal_file.entries(self.root / "state") if one["what"] == what]
+        return [one for one in journal_file.read_entries(self.root / "state") if one["what"] == what]
 
     @property
     def errors(self) -> list[str]:
@@ -262,8 +262,8 @@ class TestNotArriving:
         with sinks.web() as slow:
             slow.first = lambda: release.wait(10)
             senders = {
-                "slow": notifications.sender("slow", slow.url),
-                "web": notifications.sender("web", web.url),
+                "slow": notifications.make_sender("slow", slow.url),
+                "web": notifications.make_sender("web", web.url),
             }
             words = MessageText("title", "body", "warning")
             begun = time.monotonic()

@@ -43,7 +43,7 @@ def take(sandbox: Sandbox) -> BackupName:
 
 
 def noted(sandbox: Sandbox) -> list[tuple[str, str]]:
-    entries = journal_file.entries(sandbox.root / "state")
+    entries = journal_file.read_entries(sandbox.root / "state")
     return [(one["result"], one.get("error", "")) for one in entries if one["what"] == "ping"]
 
 

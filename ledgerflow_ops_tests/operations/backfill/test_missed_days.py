@@ -80,7 +80,9 @@ def test_a_copy_in_an_archive_is_brought_in_whole_and_judged_anew(sandbox: Sandb
     assert here == {name: data for name, data in there.items() if not name.endswith(".proof.json")}
     assert {file.stat().st_mode & 0o777 for file in folder_of(env).path.iterdir()} == {0o600}
     assert drill.drill(env, entry.name).proven
-    [told] = [one for one in journal_file.entries(env.ctx.settings.state_dir) if one["what"] == "adopted"]
+    [told] = [
+        one for one in journal_file.read_entries(env.ctx.settings.state_dir) if one["what"] == "adopted"
+    ]
     assert (told["file"], told["day"]) == (manifest.dump.file, str(day))
     assert missed_days.plan_backfill(env, day).verdict is DayVerdict.KEPT
 
@@ -184,7 +186,7 @@ def test_another_environments_backup_is_not_adopted(sandbox: Sandbox) -> None:
 def test_nobody_is_passed_over_who_is_at_work(sandbox: Sandbox) -> None:
     env, manifest = past(sandbox)
     with (
-        locks.exclusive(env.ctx.settings.state_dir, env.environment, "backup", clock.now()),
+        locks.environment_lock(env.ctx.settings.state_dir, env.environment, "backup", clock.now()),
         pytest.raises(Busy),
     ):
         missed_days.obtain_backup(env, manifest.backup_day)

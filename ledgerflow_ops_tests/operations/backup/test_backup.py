@@ -81,7 +81,7 @@ def test_the_dump_is_one_that_plain_pg_restore_opens(sandbox: Sandbox) -> None:
     manifest = backup.backup(sandbox.env())
     file = folder_of(sandbox.env()).file(manifest.dump.file)
     listed = subprocess.run(
-        [client_tools.bundled().path("pg_restore"), "--list", file],
+        [client_tools.bundled_tools().path("pg_restore"), "--list", file],
         capture_output=True,
         check=True,
         text=True,

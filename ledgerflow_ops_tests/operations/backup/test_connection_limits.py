@@ -17,7 +17,7 @@ from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 @pytest.fixture(scope="module")
 def books(session_root: Path) -> Iterator[Database]:
     """A small database, reached as an ordinary account that may read all of it."""
-    with sandboxes.folder(session_root) as root, servers.server(root, client_tools.bundled()) as server:
+    with sandboxes.folder(session_root) as root, servers.server(root, client_tools.bundled_tools()) as server:
         run(server.database, "CREATE DATABASE books", 'CREATE ROLE "the clerk" LOGIN')
         run(server.database, 'GRANT pg_read_all_data TO "the clerk"')
         made = server.database.named("books")

@@ -232,7 +232,7 @@ def test_tools_here_that_are_older_than_the_server_in_there_refuse_the_backup(co
     env = sandboxes.with_settings(contained.env(), tools_dir=servers.debian_15().folder)
     with pytest.raises(LedgerError, match="pg_dump is older than the server: server 17") as told:
         sandboxes.take(env)
-    assert "Take tools_dir out of ledgerflow.toml" in told.value.hint
+    assert "Remove tools_dir from ledgerflow.toml" in told.value.hint
     assert str(told.value.hint).endswith("make tools VERSION=17")
     assert not env.store.names(DUMP)
 

@@ -30,7 +30,7 @@ _SHARED = """
 
 @pytest.fixture(scope="module")
 def server(session_root: Path) -> Iterator[Server]:
-    with sandboxes.folder(session_root) as root, servers.server(root, client_tools.bundled()) as made:
+    with sandboxes.folder(session_root) as root, servers.server(root, client_tools.bundled_tools()) as made:
         yield made
 
 

@@ -79,14 +79,17 @@ def test_a_database_is_backed_up_and_proven_with_the_tools_that_are_found(
     assert manifest.compression == ("6" if chosen.major < 16 else "zstd:1")
     assert manifest.globals is not None
     name = sandboxes.prove(sandbox.env(), manifest)
-    if chosen.origin == "fetched" and chosen.major < client_tools.bundled().major:
+    if chosen.origin == "fetched" and chosen.major < client_tools.bundled_tools().major:
         servers.take_back(sandbox.root / "state", server.cluster.tools)
         examination = drill.drill(sandbox.env(), name)
-        assert (examination.proven, examination.server_version) == (True, client_tools.bundled().version)
+        assert (examination.proven, examination.server_version) == (
+            True,
+            client_tools.bundled_tools().version,
+        )
 
 
 def test_an_older_server_is_backed_up_and_proven_with_newer_tools(sandbox: Sandbox, server: Server) -> None:
-    bundled = client_tools.bundled()
+    bundled = client_tools.bundled_tools()
     if bundled.major < server.cluster.tools.major:
         _is_sent_for_the_programs_of_its_version(sandbox, server)
         return

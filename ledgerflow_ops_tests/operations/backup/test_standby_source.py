@@ -27,7 +27,7 @@ _UNLOGGED = (_PAD, 'public."Scratch ""Pad""_id_seq"', "public.staging")
 @pytest.fixture(scope="module", params=[17, 15])
 def primary(request: pytest.FixtureRequest, session_root: Path) -> Iterator[Server]:
     with sandboxes.folder(session_root) as root:
-        programs = servers.debian_15() if request.param == 15 else client_tools.bundled()
+        programs = servers.debian_15() if request.param == 15 else client_tools.bundled_tools()
         with servers.server(root, programs) as server:
             books = server.books("books")
             databases.run(

@@ -33,10 +33,10 @@ _DRILL = """
 import sys
 from pathlib import Path
 from ledgerflow_ops.adapters.programs import client_tools
-from ledgerflow_ops.adapters.cluster.server_home import home_of
+from ledgerflow_ops.adapters.cluster.server_home import make_server_home
 from ledgerflow_ops.adapters.cluster.scratch_cluster import scratch_cluster
-place, in_memory = home_of(Path(sys.argv[1])), sys.argv[2] == "in memory"
-with scratch_cluster(place, client_tools.bundled(), "postgres", "UTF8", in_memory=in_memory) as made:
+place, in_memory = make_server_home(Path(sys.argv[1])), sys.argv[2] == "in memory"
+with scratch_cluster(place, client_tools.bundled_tools(), "postgres", "UTF8", in_memory=in_memory) as made:
     print(made.cluster.data, made.server.parameters["host"], flush=True)
     sys.stdin.read()
 """
@@ -159,7 +159,9 @@ def test_whose_mark_somebody_else_wrote_is_not_believed(root: Path, env: Environ
     try:
         for mark in (bytes(other), b"", b"\0", b"/\0/%s.lock" % key.encode(), b"%s.lock" % key.encode()):
             (folder / "drill").write_bytes(mark)
-            assert [one for one in stray_clusters.found(server_account()) if folder in one.folders] == []
+            assert [
+                one for one in stray_clusters.find_stray_clusters(server_account()) if folder in one.folders
+            ] == []
     finally:
         shutil.rmtree(folder)
 
@@ -174,9 +176,9 @@ def test_a_half_restored_database_is_named_and_discarded(root: Path, embedded: E
         env = builders.env(root, database)
         with server.connect() as connection:
             mark = DatabaseMark("dev", live, DatabaseRole.RESTORING, ident, NOON, "first.dump")
-            restore_server.mark(connection, half, mark.encode())
+            restore_server.set_database_comment(connection, half, mark.encode())
             theirs = DatabaseMark("prod", live, DatabaseRole.RESTORING, ident, NOON, "first.dump")
-            restore_server.mark(connection, stranger, theirs.encode())
+            restore_server.set_database_comment(connection, stranger, theirs.encode())
         (found,) = _named(env, "dev databases")
         assert found.message == f"On the server of dev, half-restored and never live: {half}."
         settings = env.ctx.settings
@@ -188,9 +190,9 @@ def test_a_half_restored_database_is_named_and_discarded(root: Path, embedded: E
         )
         assert _named(env, "dev databases") == []
         with server.connect() as connection:
-            assert not restore_server.exists(connection, half)
-            assert restore_server.exists(connection, live)
-            assert restore_server.exists(connection, stranger), "another environment's"
+            assert not restore_server.database_exists(connection, half)
+            assert restore_server.database_exists(connection, live)
+            assert restore_server.database_exists(connection, stranger), "another environment's"
 
 
 @contextmanager
@@ -201,7 +203,7 @@ def _left(server: Database, name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        drop_database.drop(server, name)
+        drop_database.drop_database(server, name)
 
 
 def _gone() -> int:

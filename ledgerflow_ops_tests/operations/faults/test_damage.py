@@ -125,7 +125,7 @@ def _kept(root: Path, environment: Environment, books: Database, compress: str, 
     """A backup of that instant, proven."""
     root.mkdir(mode=0o711)
     false = root / "tools"
-    damage.falsify(false, client_tools.bundled().folder)
+    damage.falsify(false, client_tools.bundled_tools().folder)
     damage.plan(false, compress=compress)
     env = sandboxes.env_of(environment, root, books)
     env = EnvironmentContext(replace(env.ctx, clock=lambda: now), environment)

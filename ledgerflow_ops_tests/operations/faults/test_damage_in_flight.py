@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ledgerflow_ops.adapters.cluster.server_home import home_of
+from ledgerflow_ops.adapters.cluster.server_home import make_server_home
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.core.catalog.manifest import Manifest
@@ -122,9 +122,11 @@ def flight(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Flight]:
         for number in (1, 2):
             lane = Lane(Sandbox(root / f"{number}", books), root / f"tools{number}")
             lane.sandbox.root.mkdir(mode=0o711)
-            damage.falsify(lane.tools, client_tools.bundled().folder)
+            damage.falsify(lane.tools, client_tools.bundled_tools().folder)
             lanes.put(lane)
-        with oracle.oracle(home_of(root / "oracle"), client_tools.bundled(), books, root) as found:
+        with oracle.oracle(
+            make_server_home(root / "oracle"), client_tools.bundled_tools(), books, root
+        ) as found:
             yield Flight(lanes, found, books)
 
 

@@ -30,7 +30,7 @@ def sandbox(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Sandbox]
 
 @pytest.fixture(scope="module")
 def server(session_root: Path) -> Iterator[Server]:
-    with sandboxes.folder(session_root) as root, servers.server(root, client_tools.bundled()) as server:
+    with sandboxes.folder(session_root) as root, servers.server(root, client_tools.bundled_tools()) as server:
         yield server
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from ledgerflow_ops.adapters.connection.database import Database
-from ledgerflow_ops.adapters.storage.identity_records import Identities
-from ledgerflow_ops.adapters.system.locks import who
+from ledgerflow_ops.adapters.storage.identity_records import IdentityRecords
+from ledgerflow_ops.adapters.system.locks import account_name
 from ledgerflow_ops.core.catalog.identity import Identity
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
@@ -55,10 +55,10 @@ def test_a_second_backup_of_one_environment_is_told_who_is_at_work_since_when(
             backup.backup(sandbox.env(recorder))
         assert refusal.value.exit_code == 3
         assert refusal.value.message == (
-            f"Another operation is at work on dev: backup by {who()} (process {os.getpid()}) "
+            f"Another operation is at work on dev: backup by {account_name()} (process {os.getpid()}) "
             "since 2026-11-23T12:00:00+00:00."
         )
-        assert "Its lock goes with it" in refusal.value.hint
+        assert "Its lock ends with it" in refusal.value.hint
         assert recorder.steps == [], "it was told before anything was done"
         assert sandbox.files() == files
 
@@ -98,7 +98,7 @@ from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.fakes.sandboxes import At
 
 stop = At(at=Step.FINISH, action=lambda: os.kill(os.getpid(), signal.SIGSTOP))
-backup.backup(builders.env(Path(sys.argv[1]), Database.of(sys.argv[2], "url"), reporter=stop))
+backup.backup(builders.env(Path(sys.argv[1]), Database.from_address(sys.argv[2], "url"), reporter=stop))
 """
 
 
@@ -120,7 +120,7 @@ def test_two_environments_are_backed_up_at_the_same_time(
 
 
 def test_environments_that_meet_their_databases_at_the_same_time_are_all_remembered(root: Path) -> None:
-    identities = Identities(root / "state" / "identities.json")
+    identities = IdentityRecords(root / "state" / "identities.json")
     meeting = threading.Barrier(3, timeout=60)
 
     def remember(environment: Environment) -> None:
@@ -130,4 +130,4 @@ def test_environments_that_meet_their_databases_at_the_same_time_are_all_remembe
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(remember, Environment))
-    assert identities.known() == {environment: Identity("29", environment) for environment in Environment}
+    assert identities.recorded() == {environment: Identity("29", environment) for environment in Environment}

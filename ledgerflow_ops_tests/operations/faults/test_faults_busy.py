@@ -210,7 +210,7 @@ def test_a_value_too_big_to_be_written_is_named_with_its_table_and_column(
     finally:
         run(sandbox.database, 'DROP TABLE "Big ones"')
     assert told.value.exit_code == 1
-    assert 'public."Big ones" holds more in a row than can be written as text' in told.value.message
+    assert 'public."Big ones" has a row that is too large to be written as text' in told.value.message
     assert "body (up to 600 MB)" in told.value.message
     assert "lo_from_bytea" in told.value.hint
     assert sandbox.files() == files

@@ -30,7 +30,10 @@ _STALL = 4
 
 @pytest.fixture(scope="module")
 def server(session_root: Path) -> Iterator[Server]:
-    with sandboxes.folder(session_root) as root, servers.server(root, client_tools.bundled()) as started:
+    with (
+        sandboxes.folder(session_root) as root,
+        servers.server(root, client_tools.bundled_tools()) as started,
+    ):
         yield started
 
 
@@ -90,7 +93,7 @@ def _sessions(server: Server, database: Database) -> list[str]:
 def _nothing_left(sandbox: Sandbox) -> None:
     assert sandbox.files() == {}, "something was kept"
     settings = sandbox.env().ctx.settings
-    with locks.exclusive(settings.state_dir, Environment.DEV, "look", clock.now()):
+    with locks.environment_lock(settings.state_dir, Environment.DEV, "look", clock.now()):
         pass
     assert not [one for name in ("pg_dump", "pg_restore") for one in _ours(name)]
 

@@ -106,7 +106,7 @@ from ledgerflow_ops.operations.context import OperationContext
 class Interrupting(SilentReporter):
     def step(self, step):
         if step is Step.SEAL:
-            process.popen(["sleep", "600"], extra={})
+            process.start_program(["sleep", "600"], extra={})
             raise KeyboardInterrupt
 
 env = OperationContext(config.load(), Interrupting()).env(Environment.DEV)
@@ -134,7 +134,7 @@ from ledgerflow_ops.defs.terminal_runs import run
 from ledgerflow_ops.operations.context import OperationContext
 
 env = OperationContext(config.load()).env(Environment.DEV)
-deadline.begin(0.1)
+deadline.start_deadline(0.1)
 failure = run(env, BackupRequest(), env.today()).failure
 print(failure.exit_code, failure.message)
 print(failure.hint)

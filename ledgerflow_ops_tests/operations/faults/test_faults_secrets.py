@@ -88,7 +88,7 @@ def _files(root: Path) -> dict[str, str]:
 def _records(storage: Database) -> str:
     """Every row of every table that Dagster keeps."""
     finished = subprocess.run(
-        [client_tools.bundled().path("pg_dump"), "--data-only", "--inserts"],
+        [client_tools.bundled_tools().path("pg_dump"), "--data-only", "--inserts"],
         env={**os.environ, **storage.variables()},
         capture_output=True,
         check=True,

@@ -325,7 +325,7 @@ class TestChangesWhileRead:
         assert error.exit_code == 1
         assert f"{media}/growing.log" in error.message
         assert "changed while it was read" in error.message
-        assert "take the file out of `files`" in error.hint
+        assert "remove the file from `files`" in error.hint
 
 
 class TestNotThere:
@@ -334,7 +334,7 @@ class TestNotThere:
     ) -> None:
         shutil.rmtree(media)
         error = _refused(sandbox)
-        assert f"{media} is listed in `files` but is not there" in error.message
+        assert f"{media} is listed in `files` but does not exist" in error.message
 
     def test_a_listed_link_is_refused_with_what_it_leads_to(self, sandbox: Sandbox, media: Path) -> None:
         media.rename(media.with_name("real"))

@@ -70,7 +70,7 @@ def _tree(sandbox: Sandbox) -> Tree:
             found.target,
             Path(found.root, found.path).read_bytes() if found.kind == "file" else b"",
         )
-        for found in file_scanner.survey(roots).found
+        for found in file_scanner.scan_roots(roots).entries
     }
 
 

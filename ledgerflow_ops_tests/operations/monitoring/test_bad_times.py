@@ -38,7 +38,7 @@ def built(root: Path, **fields: Any) -> EnvironmentContext:
 
 def figures(env: EnvironmentContext) -> dict[str, float]:
     """Every sample as it is scraped: name and labels, and the value."""
-    lines = prometheus_exposition.text(lambda: metrics.metric_families(env.ctx)).splitlines()
+    lines = prometheus_exposition.render_metrics(lambda: metrics.metric_families(env.ctx)).splitlines()
     pairs = [line.rsplit(" ", 1) for line in lines if not line.startswith("#")]
     return {name: float(value) for name, value in pairs}
 
@@ -359,7 +359,7 @@ class TestCommands:
 
     @pytest.mark.parametrize(
         ("name", "words"),
-        [("ledgerflow.txt", "does not end in .prom"), ("nowhere/x.prom", "nowhere is no folder")],
+        [("ledgerflow.txt", "does not end in .prom"), ("nowhere/x.prom", "nowhere is not a folder")],
     )
     def test_a_textfile_that_cannot_be_is_told(self, root: Path, name: str, words: str) -> None:
         said = Shell(root).ledgerflow("metrics", "--json", TEXTFILE=str(root / name))
@@ -373,7 +373,7 @@ class TestCommands:
             taken.listen()
             said = Shell(root).ledgerflow("metrics", "--serve", "--port", str(taken.getsockname()[1]))
         assert said.code == 1
-        assert "cannot be listened at" in said.errors
+        assert "cannot be used" in said.errors
 
     def test_every_sample_is_in_the_json_as_well(self, root: Path) -> None:
         shell = Shell(root)
@@ -385,7 +385,7 @@ class TestCommands:
 def test_figures_keep_the_conventions_of_exporters(root: Path) -> None:
     env = built(root)
     shelves.put(env, NOON)
-    journal_file.append(
+    journal_file.append_entry(
         env.ctx.settings.state_dir, {"what": "backup", "environment": "x'\"\n", "at": "never"}
     )
     for family in metrics.metric_families(env.ctx):

@@ -48,7 +48,7 @@ def test_it_names_everything_an_operation_would_meet(sandbox: Sandbox) -> None:
     found = {check.name: check.message for check in checks}
     expected = {"settings", "account", "alerts", "leftovers", "tools", "embedded", "dev folder", "dev source"}
     assert expected == {*found}
-    bundled = client_tools.bundled()
+    bundled = client_tools.bundled_tools()
     assert f"PostgreSQL {bundled.version} (bundled) in {bundled.folder}, -Z zstd:1" in found["tools"]
     assert "does not exist yet; the first backup creates it" in found["dev folder"]
     assert not folder_of(sandbox.env()).path.exists(), "looking makes nothing"
@@ -160,7 +160,7 @@ def test_listed_files_are_looked_at_and_missing_ones_named(sandbox: Sandbox) -> 
     (media,) = with_files.fields["files"]
     media.rename(media.with_name("elsewhere"))
     (finding,) = _findings(with_files.env())
-    assert f"{media} is listed in `files` but is not there" in finding.message
+    assert f"{media} is listed in `files` but does not exist" in finding.message
 
 
 _WRITES = (
@@ -174,7 +174,7 @@ _WRITES = (
 def test_a_look_fires_no_login_trigger_where_it_can_be_helped(root: Path, database: Database) -> None:
     """A superuser's fires none. Another account's fires none where the server alone is asked."""
     run(database, *_WRITES)
-    quiet = restore_server.quiet(database)
+    quiet = restore_server.without_event_triggers(database)
 
     def fired() -> int:
         with quiet.connect() as connection:

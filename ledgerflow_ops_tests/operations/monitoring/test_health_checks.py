@@ -156,7 +156,7 @@ def test_an_operation_at_work_is_no_drift_and_hides_none(env: EnvironmentContext
     os.utime(folder_of(env).file(other.dump), (1, 1))
     before = health_checks.find_problems(env)
     assert [one.kind for one in before] == ["changed"]
-    with locks.exclusive(state, env.environment, "backup", MORNING):
+    with locks.environment_lock(state, env.environment, "backup", MORNING):
         folder_of(env).file("half_done.dump").write_bytes(b"x")
         folder_of(env).file("half_done.dump").chmod(0o600)
         os.utime(folder_of(env).file(name.globals), (1, 1))
@@ -229,7 +229,7 @@ def test_a_late_backup_and_its_rpo_have_the_dead_server_as_their_cause(env: Envi
     assert [one.kind for one in found] == ["late", "rpo"]
     (cause,) = {one.cause for one in found}
     assert cause.startswith("the server of dev cannot be reached: 127.0.0.1:1/")
-    with locks.exclusive(env.ctx.settings.state_dir, env.environment, "restore", MORNING):
+    with locks.environment_lock(env.ctx.settings.state_dir, env.environment, "restore", MORNING):
         late = health_checks.find_problems(at(env, tomorrow + timedelta(hours=1)))[0]
     assert "Another operation is at work: restore by " in late.message
 

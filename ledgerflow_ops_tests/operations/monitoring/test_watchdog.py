@@ -65,7 +65,7 @@ def daemon(post: Post) -> Iterator[Server]:
     """A daemon that make up has started: any program will do."""
     server = Server("daemon", post.root / "state")
     server.record_file.parent.mkdir(parents=True)
-    child = process.popen(["sleep", "300"], extra={}, cwd=post.root)
+    child = process.start_program(["sleep", "300"], extra={}, cwd=post.root)
     note = {"pid": child.pid, "started": psutil.Process(child.pid).create_time(), "address": ""}
     server.record_file.write_text(json.dumps(note))
     yield server

@@ -32,5 +32,7 @@ def test_a_backup_by_newer_tools_comes_back_into_its_older_server(
         (manifest,) = [one.manifest for one in case.sandbox.entries() if one.name.dump == "first.dump"]
         assert manifest is not None
         assert (
-            int(manifest.tool_version.split(".")[0]) == client_tools.bundled().major > manifest.source.major
+            int(manifest.tool_version.split(".")[0])
+            == client_tools.bundled_tools().major
+            > manifest.source.major
         )

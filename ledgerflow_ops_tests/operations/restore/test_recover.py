@@ -75,7 +75,7 @@ def test_the_record_is_kept_beside_the_backups_for_people_and_programs(field: Fi
     assert fields["searched"] == [str(folder(field))]
     assert [one["file"] for one in fields["candidates"]] == [str(folder(field) / "first.dump")]
     assert record.stat().st_mode & 0o077 == 0
-    entries = journal_file.entries(field.env().ctx.settings.state_dir)
+    entries = journal_file.read_entries(field.env().ctx.settings.state_dir)
     assert [entry["what"] for entry in entries] == ["backup", "drill", "restore", "recover"]
     assert [entry["result"] for entry in entries] == ["ok"] * 4
     assert entries[-1]["incident"] == incident.name

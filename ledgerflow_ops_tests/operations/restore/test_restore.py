@@ -149,16 +149,16 @@ def test_what_a_dump_does_not_hold_is_carried_over(field: Field) -> None:
             "COMMENT ON DATABASE {} IS 'the books, don''t touch'",
         ):
             connection.execute(sql.SQL(statement).format(name))
-        before = database_properties.properties(connection, field.name)
+        before = database_properties.read_properties(connection, field.name)
     assert (before.connection_limit, before.owner) == (17, "keeper")
     assert [one.name for one in before.settings][-3:] == ["search_path", "temp_tablespaces", "my.greeting"]
     restored = field.restore()
     with field.server.database.connect() as connection:
-        assert database_properties.properties(connection, field.name) == before
+        assert database_properties.read_properties(connection, field.name) == before
     assert restored.before is not None
     rollback.rollback(field.env(), RollbackRequest(environment="dev"))
     with field.server.database.connect() as connection:
-        assert database_properties.properties(connection, field.name) == before
+        assert database_properties.read_properties(connection, field.name) == before
     (undone,) = set(field.names()) - {field.name}
     assert restore_leftovers.discard(field.env(), undone) == undone, "a template can be got rid of"
     with field.server.database.connect() as connection:
@@ -182,7 +182,7 @@ def test_settings_that_the_server_cannot_take_any_more_are_left_out_and_told(fie
     assert told.startswith("This machine lacks what these need, so they were left out: ALTER DATABASE ")
     assert (told.count('SET "lc_messages"'), told.count('SET "of_a_fork"'), told.count("xx_XX")) == (1, 1, 0)
     with field.server.database.connect() as connection:
-        (kept,) = database_properties.properties(connection, field.name).settings
+        (kept,) = database_properties.read_properties(connection, field.name).settings
     assert (kept.name, kept.value) == ("app.key", "secret")
 
 
@@ -190,14 +190,14 @@ def test_a_library_that_every_session_would_fail_to_load_is_left_out_and_told(fi
     """As on another machine: the setting itself is taken, and nobody could log in any more."""
     server = field.server.database
     with server.connect() as connection:
-        wanted = database_properties.properties(connection, field.name)
+        wanted = database_properties.read_properties(connection, field.name)
     for value, left_out in (("auto_explain", 0), ('auto_explain, "not on this machine"', 1)):
         settings = [Setting(role=None, name="session_preload_libraries", value=value)]
         settings.append(Setting(role=None, name="app.mark", value=f"mark {left_out}"))
         changed = wanted.model_copy(update={"settings": settings})
         with server.connect() as connection:
             connection.execute(sql.SQL("ALTER DATABASE {} RESET ALL").format(sql.Identifier(field.name)))
-        told = database_properties.carry_over(server, field.name, changed, "utf-8")
+        told = database_properties.apply_properties(server, field.name, changed, "utf-8")
         assert told.count('SET "session_preload_libraries"') == left_out
         assert "not on" not in told.partition("left out")[2]
         assert field.ask("SELECT current_setting('app.mark')") == f"mark {left_out}", "sessions begin"
@@ -229,12 +229,12 @@ def test_of_a_database_that_is_gone_they_come_from_the_manifest(field: Field) ->
         connection.execute(sql.SQL(limit).format(sql.Identifier(field.name)))
         comment = "COMMENT ON DATABASE {} IS 'books'"
         connection.execute(sql.SQL(comment).format(sql.Identifier(field.name)))
-        before = database_properties.properties(connection, field.name)
+        before = database_properties.read_properties(connection, field.name)
     backup.backup(field.env(), BackupRequest(file="second.dump"))
     field.drop()
     field.restore("second.dump", force=False)
     with field.server.database.connect() as connection:
-        assert database_properties.properties(connection, field.name) == before
+        assert database_properties.read_properties(connection, field.name) == before
 
 
 def test_missing_roles_are_made_as_they_were(field: Field) -> None:
@@ -429,7 +429,7 @@ def test_every_restore_is_in_the_journal(field: Field) -> None:
     field.restore()
     rollback.rollback(field.env(), RollbackRequest(environment="dev"))
     state = field.env().ctx.settings.state_dir
-    found = journal_file.entries(state)
+    found = journal_file.read_entries(state)
     assert [(entry["what"], entry["who"], entry["result"]) for entry in found] == [
         ("backup", "tests", "ok"),
         ("drill", "tests", "ok"),

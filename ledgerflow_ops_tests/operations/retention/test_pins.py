@@ -41,7 +41,7 @@ def test_a_pinned_backup_stays_until_it_is_unpinned(env: EnvironmentContext) -> 
     assert rotate.carry_out_rotation(env, RotateRequest(carry_out=True)).removed == (BackupName.of(OLD).stem,)
     noted = [
         (entry["what"], entry["file"], entry["reason"])
-        for entry in journal_file.entries(env.ctx.settings.state_dir)
+        for entry in journal_file.read_entries(env.ctx.settings.state_dir)
         if "pin" in entry["what"]
     ]
     assert noted == [("pin", OLD, "year-end closing"), ("unpin", OLD, "year-end closing")]
@@ -97,7 +97,7 @@ def test_an_end_that_cannot_be_is_refused_and_nothing_is_pinned(
         pins.pin_on_request(env, OLD, "a reason", until)
     assert "UNTIL=2027-01-31" in told.value.hint
     assert pins.active_pins(env) == []
-    [noted] = journal_file.entries(env.ctx.settings.state_dir)
+    [noted] = journal_file.read_entries(env.ctx.settings.state_dir)
     assert (noted["what"], noted["result"]) == ("pin", "refused")
 
 
@@ -169,8 +169,8 @@ def test_a_pin_that_has_ended_is_not_listed_one_that_cannot_be_read_is(env: Envi
 def test_what_is_just_being_removed_cannot_be_pinned(env: EnvironmentContext) -> None:
     stem = BackupName.of(OLD).stem
     with (
-        locks.alone(env.ctx.settings.state_dir, Environment.DEV, stem),
-        pytest.raises(Busy, match="just being removed by a rotation of dev"),
+        locks.lock_for_removal(env.ctx.settings.state_dir, Environment.DEV, stem),
+        pytest.raises(Busy, match="being removed by a rotation of dev"),
     ):
         pins.pin_on_request(env, OLD, "too late")
     assert pins.active_pins(env) == []

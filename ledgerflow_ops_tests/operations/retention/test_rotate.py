@@ -131,7 +131,7 @@ class TestGoing:
         old = sandbox.put(8)
         sandbox.week()
         sandbox.rotate()
-        [entry] = journal_file.entries(sandbox.env.ctx.settings.state_dir)
+        [entry] = journal_file.read_entries(sandbox.env.ctx.settings.state_dir)
         assert (entry["what"], entry["result"]) == ("rotate", "ok")
         assert entry["environment"] == "dev"
         assert entry["removed"] == [old.dump.file]
@@ -141,7 +141,10 @@ class TestGoing:
         sandbox.put(8)
         sandbox.week()
         state = sandbox.env.ctx.settings.state_dir
-        with locks.exclusive(state, Environment.DEV, "backup", NOON), pytest.raises(Busy, match="backup by"):
+        with (
+            locks.environment_lock(state, Environment.DEV, "backup", NOON),
+            pytest.raises(Busy, match="backup by"),
+        ):
             sandbox.rotate()
         assert len(sandbox.store.stems()) == 9
 
@@ -162,7 +165,7 @@ class TestAsked:
             assert (f"CONFIRM={confirmed!r}" in refused.value.message) == bool(confirmed)
         assert sandbox.store.names() == names
         assert sandbox.rotate("dev").removed == tuple(stem(one) for one in made[:5])
-        noted = journal_file.entries(sandbox.env.ctx.settings.state_dir)
+        noted = journal_file.read_entries(sandbox.env.ctx.settings.state_dir)
         assert [entry["result"] for entry in noted] == [*["refused"] * 4, "ok"]
         assert noted[-1]["confirmed"] == "dev"
         assert "5 of 13" in noted[-1]["asked"]
@@ -260,7 +263,9 @@ class TestNeverTouched:
             done = sandbox.rotate()
         assert done.removed == (stem(older),)
         [told] = [one for one in done.planned.plan.decisions if one.name == stem(old)]
-        assert told.reasons[0].startswith(f"it is in use: drill by {locks.who()} (process {os.getpid()})")
+        assert told.reasons[0].startswith(
+            f"it is in use: drill by {locks.account_name()} (process {os.getpid()})"
+        )
         assert sandbox.rotate().removed == (stem(old),)
 
     def test_one_that_is_taken_into_use_after_the_plan(self, sandbox: Ground) -> None:
@@ -525,7 +530,7 @@ class TestTheRealThing:
         seen: dict[str, str] = {}
 
         def look() -> None:
-            seen.update(locks.in_use(env.ctx.settings.state_dir, Environment.DEV))
+            seen.update(locks.backups_in_use(env.ctx.settings.state_dir, Environment.DEV))
 
         manifest = sandboxes.take(env)
         name = BackupName.of(manifest.dump.file)
@@ -542,7 +547,7 @@ class TestTheRealThing:
         restore.restore(EnvironmentContext(replace(env.ctx, reporter=recorder), env.environment), request)
         assert seen[name.stem].startswith("restore by ")
         look()
-        assert locks.in_use(env.ctx.settings.state_dir, Environment.DEV) == {}
+        assert locks.backups_in_use(env.ctx.settings.state_dir, Environment.DEV) == {}
         assert known.newest_proven(catalog.entries(env))
 
     def test_a_restore_of_what_has_just_been_rotated_away_touches_nothing(
@@ -562,8 +567,8 @@ def test_a_backup_that_is_just_being_removed_is_not_taken_into_use(sandbox: Grou
     old = sandbox.put(8)
     state = sandbox.env.ctx.settings.state_dir
     with (
-        locks.alone(state, Environment.DEV, stem(old)),
-        pytest.raises(Busy, match="just being removed"),
+        locks.lock_for_removal(state, Environment.DEV, stem(old)),
+        pytest.raises(Busy, match="being removed"),
         backup_lock.hold_backup(sandbox.env, BackupName(stem(old)), "drill"),
     ):
         pytest.fail("used, and removed")
@@ -576,11 +581,14 @@ def test_several_may_use_a_backup_at_once(sandbox: Ground) -> None:
     name, state = BackupName(stem(old)), env.ctx.settings.state_dir
     with backup_lock.hold_backup(env, name, "drill"):
         with backup_lock.hold_backup(env, name, "restore"):
-            assert locks.in_use(state, Environment.DEV)[stem(old)].startswith("restore by")
-        with pytest.raises(Busy, match="is in use"), locks.alone(state, Environment.DEV, stem(old)):
+            assert locks.backups_in_use(state, Environment.DEV)[stem(old)].startswith("restore by")
+        with (
+            pytest.raises(Busy, match="is in use"),
+            locks.lock_for_removal(state, Environment.DEV, stem(old)),
+        ):
             pytest.fail("taken away from under a drill")
-    assert locks.in_use(state, Environment.DEV) == {}
-    assert locks.in_use(state, Environment.PROD) == {}
+    assert locks.backups_in_use(state, Environment.DEV) == {}
+    assert locks.backups_in_use(state, Environment.PROD) == {}
 
 
 def test_the_time_is_that_of_the_environment(root: Path) -> None:

@@ -202,7 +202,7 @@ class World:
         with ExitStack() as stack:
             if used:
                 folder = env.ctx.settings.state_dir
-                stack.enter_context(locks.in_hand(folder, env.environment, used, "a drill", self.now))
+                stack.enter_context(locks.hold_backup(folder, env.environment, used, "a drill", self.now))
             before = self.look(used)
             files = self.everything()
             confirmed = right and self.dice.random() < 0.3

@@ -168,7 +168,7 @@ def make(root: Path, server: Server) -> Iterator[Make]:
 
         def made(name: str, script: str, options: str = "") -> Case:
             return stack.enter_context(
-                roundtrips.case(root, server, client_tools.bundled(), name, script, options)
+                roundtrips.case(root, server, client_tools.bundled_tools(), name, script, options)
             )
 
         yield made
@@ -228,7 +228,7 @@ def test_a_constraint_that_holds_only_in_the_order_of_one_job_is_loaded_so(make:
 
 
 def test_what_a_server_words_otherwise_is_restored_and_an_edit_of_it_is_found(make: Make) -> None:
-    case = make("reworded", "".join(databases.parts("reworded.sql", client_tools.bundled().major)))
+    case = make("reworded", "".join(databases.parts("reworded.sql", client_tools.bundled_tools().major)))
     env, first = case.sandbox.env(rules=[]), case.backup()
     case.psql(
         "CREATE OR REPLACE VIEW reworded.grouped AS"

@@ -15,7 +15,7 @@ from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.inspection import source
 from ledgerflow_ops.adapters.load import archive_loader
-from ledgerflow_ops.adapters.load.archive_loader import Load
+from ledgerflow_ops.adapters.load.archive_loader import LoadOptions
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.core.catalog.manifest import Manifest, ObjectDigest
@@ -50,7 +50,7 @@ def _available(major: int) -> list[str]:
 
     Left out is what no server makes: without a script, or requiring what is not there.
     """
-    found = servers.DEBIAN_15 if major == 15 else client_tools.bundled().folder
+    found = servers.DEBIAN_15 if major == 15 else client_tools.bundled_tools().folder
     folder = (Path("/usr/share/postgresql/15") if major == 15 else found.parent / "share") / "extension"
     controls = {file.stem: file.read_text() for file in sorted(folder.glob("*.control"))}
 
@@ -110,12 +110,12 @@ def test_they_come_back_under_another_owner(
     dumping = process.run([programs.path("pg_dump"), "-Fc", f"--file={file}"], extra=variables)
     assert dumping.code == 0, dumping.errors
     with databases.made(server.database.as_user("somebody_else")) as copy:
-        loaded = archive_loader.load(programs, copy, file, Load(1))
+        loaded = archive_loader.load_archive(programs, copy, file, LoadOptions(1))
         assert loaded.code == 0, loaded.errors
         with small.connect() as one, copy.connect() as other:
             sealed, found = source.read_contents(one), source.read_contents(other)
         dumped = ddl_comparison.compare_ddl(
-            archive.definitions(programs, file), archive.definitions_of(programs, copy)
+            archive.read_definitions(programs, file), archive.dump_definitions(programs, copy)
         )
     assert [one.sentence for one in facts_equal(sealed.seal, found.seal, same_major=True)] == []
     assert [one.sentence for one in dumped] == []
@@ -201,11 +201,11 @@ def test_a_table_that_was_added_to_an_extension_is_missed(root: Path, small: Dat
 def own_server(session_root: Path) -> Iterator[Server]:
     """A server with an extension of somebody's own, which is not in PostgreSQL."""
     with sandboxes.folder(session_root) as root:
-        programs = client_tools.bundled().folder.parent
+        programs = client_tools.bundled_tools().folder.parent
         shutil.copytree(programs, root / "programs")
         for file in resources.files("ledgerflow_ops_tests").joinpath("extension").iterdir():
             (root / "programs/share/extension" / file.name).write_bytes(file.read_bytes())
-        own = client_tools.at(root / "programs/bin", "own")
+        own = client_tools.find_tools(root / "programs/bin", "own")
         assert own is not None
         with servers.server(root, own) as server:
             run(server.database, "CREATE ROLE every_owner", "CREATE ROLE every_reader")

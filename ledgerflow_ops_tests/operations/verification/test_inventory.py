@@ -12,7 +12,7 @@ from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.dump import archive
 from ledgerflow_ops.adapters.inspection import source
 from ledgerflow_ops.adapters.load import archive_loader
-from ledgerflow_ops.adapters.load.archive_loader import Load
+from ledgerflow_ops.adapters.load.archive_loader import LoadOptions
 from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
@@ -373,7 +373,7 @@ def test_each_kind_is_restored_and_each_change_of_one_is_told(
     assert safety.proof.rung is Rung.VALID, "a drill has shown it"
     assert text(server, everything) == before
     file = folder_of(env).file(BackupName.of(manifest.dump.file).dump)
-    dumped = archive.definitions(programs, file)
+    dumped = archive.read_definitions(programs, file)
 
     def told() -> list[str]:
         with everything.connect() as connection:
@@ -382,7 +382,7 @@ def test_each_kind_is_restored_and_each_change_of_one_is_told(
             manifest.seal, found.seal, found.public, programs.major, programs.major
         )
         differences = facts_equal(sealed, found.seal, same_major=True)
-        differences += ddl_comparison.compare_ddl(dumped, archive.definitions_of(programs, everything))
+        differences += ddl_comparison.compare_ddl(dumped, archive.dump_definitions(programs, everything))
         return [one.sentence for one in differences]
 
     assert told() == []
@@ -411,7 +411,7 @@ def test_what_a_load_words_otherwise_is_no_difference_and_each_change_of_it_is_t
         env = builders.env(root, database, rules=[])
         manifest = sandboxes.take(env)
         file = folder_of(env).file(BackupName.of(manifest.dump.file).dump)
-        assert archive_loader.load(programs, copy, file, Load(2)).code == 0
+        assert archive_loader.load_archive(programs, copy, file, LoadOptions(2)).code == 0
 
         def told(sealed: Manifest = manifest) -> list[str]:
             with copy.connect() as connection:

@@ -98,7 +98,7 @@ def test_a_database_of_which_only_counts_and_sums_are_sealed(
 def test_a_dump_of_an_unusual_compression(root: Path, database: Database, compress: str) -> None:
     """The usual four are proven by test_damage before it does them harm."""
     false = root / "tools"
-    damage.falsify(false, client_tools.bundled().folder)
+    damage.falsify(false, client_tools.bundled_tools().folder)
     damage.plan(false, compress=compress)
     env = builders.env(root, database)
     prove(sandboxes.with_settings(env, tools_dir=false), env)

@@ -50,7 +50,7 @@ def _dump_by_hand(sandbox: Sandbox, *options: str) -> Path:
     folder_of(sandbox.env()).prepare()
     file = folder_of(sandbox.env()).file(_BY_HAND.dump)
     subprocess.run(
-        [client_tools.bundled().path("pg_dump"), *options, f"--file={file}"],
+        [client_tools.bundled_tools().path("pg_dump"), *options, f"--file={file}"],
         env={**os.environ, **sandbox.database.variables()},
         check=True,
     )

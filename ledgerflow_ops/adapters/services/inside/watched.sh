@@ -1,7 +1,7 @@
-# Runs a program of PostgreSQL's that reads nothing, and ends it when whoever asked for it is gone: standard
-# input is held open for as long as they are there. Killing docker exec's client ends nothing in here.
-# Leaves no child behind: orphans become the server's, which is process 1, and it takes one that died of a
-# signal for a crash of its own and starts over.
+# Runs a PostgreSQL program that reads no input, and ends it when the caller is gone: the caller keeps standard
+# input open. Killing the client of docker exec would end nothing in the container.
+# Leaves no child behind: an orphan becomes a child of process 1, the server, which restarts if one of its
+# children dies of a signal.
 trap '' PIPE
 unset PGHOSTADDR PGSERVICE PGSERVICEFILE PGSYSCONFDIR PGCLIENTENCODING PGTZ PGDATESTYLE PGGEQO PGTARGETSESSIONATTRS
 exec 3<&0
@@ -10,7 +10,7 @@ program=$!
 (
     read -r _
     kill "$program"
-    kill -CONT "$program" # one that was stopped hears nothing else
+    kill -CONT "$program" # a stopped process handles SIGTERM only after this
 ) <&3 >/dev/null 2>&1 &
 watch=$!
 exec 3<&-

@@ -1,4 +1,4 @@
-# What a container says of its PostgreSQL, each answer ended by a NUL. No password is read.
+# Prints the facts of a container's PostgreSQL, each ended by a NUL. It reads no password.
 value() {
     eval "plain=\${$1:-} file=\${$1_FILE:-}"
     if [ -n "$plain" ]; then printf '%s' "$plain"; elif [ -n "$file" ]; then cat "$file"; fi
