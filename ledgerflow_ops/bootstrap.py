@@ -1,14 +1,14 @@
 """Set up the project's Python environment: `.venv`, holding exactly what the lock files name.
 
-make runs this with whatever Python the machine has, before anything is installed: standard library only. A
-Python that is too old (3.6 on) must be able to run it: annotations with brackets are in quotes.
+make runs this with whatever Python the machine has, before anything is installed: it uses only the standard
+library. An unsupported old Python (from 3.6 on) must be able to run it: annotations with brackets are quoted.
 
-`python -m venv` makes the environment, its pip installs uv, and uv installs the rest within seconds. Where uv
+`python -m venv` creates the environment, its pip installs uv, and uv installs the rest within seconds. If uv
 has no wheel or fails, pip installs the same files by the same hashes within a minute or two.
 
-In: `--dev` for the development tools as well; the lock files and pyproject.toml beside this folder; the
-variable PYTHON where somebody chose an interpreter; pip's own settings, for uv too. Out: a ready `.venv`,
-every message on stderr, and an exit code: 0 ready, 1 failed, 2 the machine's Python will not do.
+Input: `--dev` for the development tools as well; the lock files and pyproject.toml in the parent folder; the
+variable PYTHON if an interpreter was chosen; pip's settings, which also apply to uv. Output: a complete
+`.venv`, messages on stderr, and an exit code: 0 complete, 1 failed, 2 the machine's Python is not supported.
 """
 
 import ast
@@ -31,30 +31,30 @@ PROJECT = ROOT / "pyproject.toml"
 LOCK, LOCK_DEV, LOCK_UV = (ROOT / f"requirements{part}.lock" for part in ("", "-dev", "-uv"))
 VENV = ROOT / ".venv"
 PYTHON, UV = VENV / "bin" / "python", VENV / "bin" / "uv"
-# make compares the times of these two with the files they depend on; both say what `.venv` was made from.
+# make compares the times of these two with the files they depend on; both record what `.venv` was made from.
 READY, READY_DEV = VENV / ".ready", VENV / ".ready-dev"
-# Tells make which folder the environment was made for: its scripts hold that path.
+# Read by make: the folder that the environment was made for, because its scripts hold that path.
 HOME_NOTE = VENV / ".home.mk"
 
-# Where an interpreter other than the one that runs this is looked for, best first.
+# Other interpreters to try if the one that runs this is not supported, best first.
 OTHER_PYTHONS = ("python3.13", "python3.12", "python3.14", "python3.11")
 
 PIP = (str(PYTHON), "-I", "-m", "pip")
 PIP_INSTALL = (*PIP, "install", "--no-input", "--no-user", "--disable-pip-version-check")
-# Options of pip and uv alike. Each file by its hash, and nothing that would have to be compiled.
+# Options of both pip and uv: every file must have its hash, and nothing is compiled.
 EXACTLY = ("--require-hashes", "--only-binary=:all:")
-# The project itself, as it is in this folder; nothing is fetched.
+# Installs the project itself from this folder; nothing is downloaded.
 EDITABLE = ("--no-deps", "--no-index", "--no-build-isolation", "--editable", str(ROOT))
 
-# What pip says when it fails, and what to do about it.
+# Part of pip's error message, and the hint for it.
 HINTS = (
-    ("DO NOT MATCH THE HASHES", "the index served other files than the lock names: see `pip config list`"),
-    ("No space left on device", "make room on the disk, then run it again"),
+    ("DO NOT MATCH THE HASHES", "the index serves files other than those in the lock: see `pip config list`"),
+    ("No space left on device", "free space on the disk, then run it again"),
     ("No matching distribution", "no network, or no file for this platform: see `pip config list`"),
-    ("", "is the package index within reach? Proxies and mirrors are taken from pip's own configuration"),
+    ("", "check that the package index is reachable; pip's configuration sets proxies and mirrors"),
 )
 
-# Settings of pip, and the variable by which uv takes each.
+# Settings of pip, and uv's variable for each.
 UV_VARIABLES = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
@@ -70,7 +70,7 @@ UV_VARIABLES = {
 
 
 class SetupError(Exception):
-    """A reason why the environment cannot be made, what to do about it, and the exit code."""
+    """Why the environment cannot be made, with a hint and the exit code."""
 
     def __init__(self, message: str, hint: str, code: int = 1) -> None:
         super().__init__(message)
@@ -79,12 +79,12 @@ class SetupError(Exception):
 
 
 def say(text: str) -> None:
-    """Write one line for the person waiting; stdout belongs to the command that made the set-up necessary."""
+    """Print one line on stderr; stdout belongs to the command that made the set-up necessary."""
     print(f"set-up: {text}", file=sys.stderr, flush=True)
 
 
 def output_of(*command: str) -> str:
-    """Return what a program writes to stdout; "" when it does not run or fails."""
+    """Return what a program writes to stdout; "" if it cannot be run or fails."""
     try:
         return subprocess.check_output(command, stderr=subprocess.DEVNULL).decode("utf-8", "replace").strip()
     except (OSError, subprocess.CalledProcessError):
@@ -92,7 +92,7 @@ def output_of(*command: str) -> str:
 
 
 def version_of(python: str) -> str:
-    """Ask an interpreter for its major and minor version, as "3.11"; "" when it does not run."""
+    """Return an interpreter's major and minor version, as "3.11"; "" if it cannot be run."""
     return output_of(python, "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
 
 
@@ -106,12 +106,12 @@ def supported_versions() -> "tuple[str, str]":
 
 
 def numbers(version: str) -> "tuple[int, ...]":
-    """Return a version such that it compares with others; () of none."""
+    """Return a version as numbers that can be compared; () for ""."""
     return tuple(int(part) for part in version.split(".") if part)
 
 
 def suitable_python(own: str) -> str:
-    """Return the chosen Python or `own`, else one on the PATH that will do; SetupError when there is none."""
+    """Return the chosen Python or `own`, else a supported one on the PATH; SetupError if there is none."""
     oldest, newest = supported_versions()
     chosen = os.environ.get("PYTHON")
     others = [] if chosen else [shutil.which(name) for name in OTHER_PYTHONS]
@@ -127,23 +127,24 @@ def suitable_python(own: str) -> str:
 
 
 def wait_for_other_set_ups() -> None:
-    """Take the lock on the project's folder, for as long as this process and the programs it starts live.
+    """Lock the project's folder for the lifetime of this process and of the programs that it starts.
 
-    So where this process is killed, an installer that lives on still keeps the next one out.
+    If this process is killed, an installer that is still running keeps the next set-up waiting.
     """
     folder = os.open(str(ROOT), os.O_RDONLY)
     os.set_inheritable(folder, True)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        say("another set-up is at work in this folder; waiting for it")
+        say("another set-up is running in this folder; waiting for it")
         fcntl.flock(folder, fcntl.LOCK_EX)
 
 
 def run(*command: str, variables: "Mapping[str, str] | None" = None) -> "tuple[int, str]":
-    """Run a program that inherits the lock; return its exit code and the last lines of what it wrote.
+    """Run a program that inherits the lock; return its exit code and the last lines of its output.
 
-    `variables` are for the program, where the user has not set them. One that cannot be run has failed.
+    `variables` are set for the program unless the user has set them. A program that cannot be run counts as
+    failed.
     """
     last: deque[str] = deque(maxlen=12)
     try:
@@ -168,15 +169,15 @@ def run(*command: str, variables: "Mapping[str, str] | None" = None) -> "tuple[i
 
 
 def show_progress(line: str) -> None:
-    """Show a terminal what is being installed, on one line that is written over; "" clears it."""
+    """Show on one line of the terminal what is being installed; "" clears the line."""
     if sys.stderr.isatty():
         width = shutil.get_terminal_size().columns - 1
         print("\r\033[K" + line.strip()[:width], end="", file=sys.stderr, flush=True)
 
 
 def make_venv(python: str) -> None:
-    """Make `.venv` anew, empty but for pip."""
-    # Not by a name such as python3, which may become another version: by its own file, which may disappear.
+    """Create `.venv` again, with nothing but pip."""
+    # By the interpreter's real path: a name such as python3 may later refer to another version.
     file = "os.path.realpath(getattr(sys, '_base_executable', sys.executable))"
     base = output_of(python, "-I", "-c", f"import ensurepip, os, sys, venv; print({file})")
     if not base:
@@ -191,7 +192,7 @@ def make_venv(python: str) -> None:
 
 
 def owns_home() -> bool:
-    """Tell whether there is a home folder and it belongs to the user who runs this."""
+    """Return whether there is a home folder that belongs to the user who runs this."""
     try:
         return Path("~").expanduser().stat().st_uid == os.geteuid()
     except (OSError, RuntimeError):
@@ -199,15 +200,15 @@ def owns_home() -> bool:
 
 
 def uv_variables(settings: str) -> "dict[str, str]":
-    """Return the variables by which uv does as pip's settings say: the lines that `pip config list` prints.
+    """Return the variables that make uv follow pip's settings, the lines that `pip config list` prints.
 
-    The section of a command wins over `global`, and PIP_* (`:env:`) over both, as in pip. The values may hold
-    passwords, so they are handed over as variables and never printed.
+    A command's section overrides `global`, and PIP_* (`:env:`) overrides both, as in pip. Values may contain
+    passwords, so they are passed as variables and never printed.
     """
-    # The hashes say which file is right, so any index may have it, as for pip.
+    # The hashes identify the right file, so it may come from any index, as with pip.
     variables = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
     if not owns_home():
-        variables["UV_NO_CACHE"] = "1"  # under sudo, nothing of root's is left in the user's cache
+        variables["UV_NO_CACHE"] = "1"  # under sudo, root must not write into the user's cache
     for section in ("global", "install", ":env:"):
         for name, value in re.findall(rf"^{section}\.([a-z-]+)=(.+)$", settings, re.MULTILINE):
             if name in UV_VARIABLES:
@@ -217,7 +218,7 @@ def uv_variables(settings: str) -> "dict[str, str]":
 
 
 def synced_by_uv(lock: Path) -> bool:
-    """Make the environment hold what the lock names and the project, no more; False where uv cannot."""
+    """Make the environment hold exactly what the lock names and the project; False if uv cannot."""
     get_uv = (*PIP_INSTALL, *EXACTLY, "--requirement", str(LOCK_UV))
     sync = (str(UV), "pip", "sync", "--python", str(PYTHON), *EXACTLY, str(lock), str(LOCK_UV))
     project = (str(UV), "pip", "install", "--python", str(PYTHON), *EDITABLE)
@@ -231,7 +232,7 @@ def synced_by_uv(lock: Path) -> bool:
 
 
 def install_by_pip(lock: Path) -> None:
-    """Install what the lock names, and the project, into a new environment."""
+    """Install what the lock names, and the project, into a new environment, with pip."""
     say("pip installs it, in a minute or two")
     for what in ((*EXACTLY, "--no-deps", "--requirement", str(lock)), EDITABLE):
         code, words = run(*PIP_INSTALL, *what)
@@ -241,28 +242,28 @@ def install_by_pip(lock: Path) -> None:
 
 
 def digest_of_inputs(dev: bool) -> str:
-    """Return a hash of the files that say what is in the environment."""
+    """Return a hash of the files that determine the environment's content."""
     files = (LOCK, PROJECT, LOCK_DEV) if dev else (LOCK, PROJECT)
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def set_up(python: str, dev: bool) -> None:
-    """Bring `.venv` to what the locks name; nothing but a look when it is there already."""
+    """Make `.venv` hold what the lock files name; only a check if it does already."""
     began = time.time()
     wait_for_other_set_ups()
     dev = dev or READY_DEV.exists()
     wanted = [str(ROOT), version_of(python), digest_of_inputs(dev)]
     made_from = READY.read_text(encoding="utf-8").splitlines() if READY.exists() else []
-    # Whole, and made for this folder by the Python that is in it, which stays unless another one was chosen.
+    # Complete, and made for this folder by the Python that is in it, which is kept unless one was chosen.
     usable = made_from[:2] == [str(ROOT), version_of(str(PYTHON))]
     if usable and not os.environ.get("PYTHON"):
         wanted[1] = made_from[1]
     if made_from == wanted and usable:
-        # A reader of somebody else's tree need not be able to write it.
+        # Somebody who can only read this folder can use the environment as well.
         with contextlib.suppress(PermissionError):
             leave_stamps(wanted, dev, began)
         return
-    # From here until the end it is not whole: a set-up that dies is recognised by what is missing.
+    # Until the end the environment is incomplete: the missing stamps show it if this is interrupted.
     for stamp in (READY_DEV, READY):
         if stamp.exists():
             stamp.unlink()
@@ -273,7 +274,7 @@ def set_up(python: str, dev: bool) -> None:
         make_venv(python)
     if not synced_by_uv(lock):
         if usable or UV.exists():
-            # What uv has left half done, or what an earlier lock named, would be in pip's way.
+            # Start from an empty one: uv may have left it incomplete, or it holds an earlier lock's files.
             make_venv(python)
             wanted[1] = version_of(python)
         install_by_pip(lock)
@@ -282,9 +283,9 @@ def set_up(python: str, dev: bool) -> None:
 
 
 def leave_stamps(made_from: "list[str]", dev: bool, began: float) -> None:
-    """Record that the environment is whole, as of the moment the lock files were about to be read.
+    """Record that the environment is complete, with the time just before the lock files were read.
 
-    A lock edited during the set-up is then newer than the stamps, and make comes back for it.
+    A lock file that was edited during the set-up is then newer than the stamps, and make runs it again.
     """
     path_in_make = str(ROOT).replace("$", "$$").replace("#", r"\#")
     HOME_NOTE.write_text(f"SET_UP_IN := {path_in_make}\n", encoding="utf-8")
@@ -296,17 +297,17 @@ def leave_stamps(made_from: "list[str]", dev: bool, began: float) -> None:
 
 
 def main(own: str = sys.executable) -> int:
-    """Set the environment up and return the exit code; every failure comes with what to do next."""
+    """Set up the environment and return the exit code; prints a hint with every failure."""
     try:
         set_up(suitable_python(own), dev="--dev" in sys.argv[1:])
     except SetupError as error:
         say(f"{error}\n  hint: {error.hint}")
         return error.code
     except OSError as error:
-        say(f"{error}\n  hint: may {VENV} be written by this user, and is there room on the disk?")
+        say(f"{error}\n  hint: check that this user may write {VENV}, and that the disk has room")
         return 1
     except KeyboardInterrupt:
-        say("interrupted; the next run begins it anew")
+        say("interrupted; the next run starts again")
         return 130
     return 0
 

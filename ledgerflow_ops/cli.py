@@ -1,6 +1,6 @@
-"""The program `ledgerflow`, which make calls: how it begins.
+"""The entry point of the program `ledgerflow`, which make calls.
 
-Its commands take a second to import. Who presses Ctrl-C meanwhile is answered as at any other time.
+Importing the commands takes up to a second. Ctrl-C during the import gets the same answer as later.
 """
 
 import gc
@@ -10,15 +10,15 @@ import sys
 
 from ledgerflow_ops.commands.json_flag import json_wanted
 
-_COLLECTED_EVERY = 100_000
-"""Objects between two collections of garbage. Importing dagster makes a million that all stay; looking
-through them again and again took a tenth of a whole backup of the sample."""
+_GC_THRESHOLD = 100_000
+"""Allocations between two garbage collections. Importing dagster makes a million objects that all stay;
+collecting at the default threshold took a tenth of the time of a backup of the sample."""
 _MESSAGE, _HINT = "Interrupted.", "Nothing had begun. Run it again."
 
 
 def main() -> None:
-    """Carry out the command line; ends with its exit code."""
-    gc.set_threshold(_COLLECTED_EVERY)
+    """Run the command line and exit with its exit code."""
+    gc.set_threshold(_GC_THRESHOLD)
     try:
         from ledgerflow_ops.commands.program import program
     except KeyboardInterrupt:
@@ -30,6 +30,6 @@ def _interrupted() -> int:
     sys.stderr.write(f"error: {_MESSAGE}\nhint: {_HINT}\n")
     if json_wanted():
         error = {"message": _MESSAGE, "hint": _HINT, "kind": "LedgerError"}
-        told = {"environment": os.environ.get("LEDGER_ENV"), "exit_code": 1, "error": error}
-        sys.stdout.write(json.dumps(told) + "\n")
+        result = {"environment": os.environ.get("LEDGER_ENV"), "exit_code": 1, "error": error}
+        sys.stdout.write(json.dumps(result) + "\n")
     return 1

@@ -1,7 +1,7 @@
-"""Files and LEDGER_* variables → one typed, frozen object.
+"""Reads the settings file and LEDGER_* variables into one typed, frozen object.
 
-A value is taken from the first place that has it: the environment variable, `ledgerflow.toml` (or the
-file that LEDGER_CONFIG names), the default. Every mistake is reported at once, with its path.
+A value comes from the first source that has it: the environment variable, `ledgerflow.toml` (or the file that
+LEDGER_CONFIG names), the default. All mistakes are reported together, each with its path.
 """
 
 import difflib
@@ -30,32 +30,33 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as Unreadable
 
 from ledgerflow_ops.core.catalog.manifest import validation_problems
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
 from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.places import STATE_DIR, config_file
-from ledgerflow_ops.sections import AlertSettings, EnvironmentSettings, GuardSettings, secret
+from ledgerflow_ops.sections import AlertSettings, EnvironmentSettings, GuardSettings, read_secret
 from ledgerflow_ops.values import FolderPath, Url, WebOrigin
 
 _RETENTION = {Environment.DEV: 7, Environment.TEST: 3, Environment.PROD: 30}
 _NOT_SETTINGS = {"LEDGER_ENV", "LEDGER_CONFIG"}
 _VARIABLE = re.compile(r"LEDGER_(DEV|TEST|PROD|[A-Z0-9_]+(?=_DATABASE_URL))_([A-Z_]+)")
-"""An environment's variable. A database's URL for anything that is not an environment is one as well:
-it is a misspelt target, and is reported instead of being passed over."""
+"""An environment's variable. LEDGER_…_DATABASE_URL with any other name also matches: it is a misspelt
+environment, which must be reported and not ignored."""
 
 
 def _variables() -> dict[str, Any]:
-    """LEDGER_{DEV,TEST,PROD}_{FIELD}: the environments' own variables."""
-    found: dict[str, dict[str, str]] = {}
+    """The settings from the environments' own variables, LEDGER_{DEV,TEST,PROD}_{FIELD}."""
+    environments: dict[str, dict[str, str]] = {}
     for name, value in os.environ.items():
         match = _VARIABLE.fullmatch(name)
         if match and value and match[1] != "DAGSTER":
-            found.setdefault(match[1].lower(), {})[match[2].lower()] = value
-    return {"environments": found} if found else {}
+            environments.setdefault(match[1].lower(), {})[match[2].lower()] = value
+    return {"environments": environments} if environments else {}
 
 
 def _file() -> dict[str, Any]:
-    """The settings file."""
+    """The content of the settings file; empty if there is none. SettingsError if it cannot be read."""
     file = config_file()
     try:
         return _without_rivals(tomllib.loads(file.read_text()))
@@ -68,11 +69,13 @@ def _file() -> dict[str, Any]:
             f"{file}: not TOML: {error}.", hint=Hint("Compare it with ledgerflow.example.toml.")
         ) from None
     except OSError as error:
-        raise SettingsError(f"{file}: {error.strerror}.", hint=Hint("Let its owner read it.")) from None
+        raise SettingsError(
+            f"{file}: {error.strerror}.", hint=Hint("Make it readable for this account.")
+        ) from None
 
 
 class Settings(BaseSettings):
-    """All settings. `environments` always holds all three."""
+    """All settings. `environments` always holds dev, test and prod. Sizes are bytes."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", env_prefix="LEDGER_", env_ignore_empty=True, hide_input_in_errors=True
@@ -98,7 +101,7 @@ class Settings(BaseSettings):
     @field_validator("environments", mode="before")
     @classmethod
     def _complete(cls, value: object) -> object:
-        """Every environment with its own default retention, whether the file names it or not."""
+        """Adds missing environments, and each environment's own default of retention_days."""
         if not isinstance(value, Mapping):
             return value
         named = {str(name): entry for name, entry in value.items()}
@@ -111,25 +114,25 @@ class Settings(BaseSettings):
     @field_validator("environments")
     @classmethod
     def _apart(cls, value: dict[Environment, EnvironmentSettings]) -> dict[Environment, EnvironmentSettings]:
-        seen: dict[str, Environment] = {}
-        held: dict[tuple[str, str], Environment] = {}
+        urls: dict[str, Environment] = {}
+        services: dict[tuple[str, str], Environment] = {}
         for environment, entry in value.items():
             if entry.compose:
                 place = entry.compose.project, entry.compose.service
-                if place in held:
+                if place in services:
                     raise ValueError(
-                        f"{held[place]} and {environment} have the same container, {'/'.join(place)}"
+                        f"{services[place]} and {environment} have the same container, {'/'.join(place)}"
                     )
-                held[place] = environment
-            url = (entry.url or "").partition("://")[2]  # however the scheme is spelt
-            if url and url in seen:
-                raise ValueError(f"{seen[url]} and {environment} have the same database URL")
-            seen[url] = environment
+                services[place] = environment
+            url = (entry.url or "").partition("://")[2]  # postgres:// and postgresql:// are the same
+            if url and url in urls:
+                raise ValueError(f"{urls[url]} and {environment} have the same database URL")
+            urls[url] = environment
         return value
 
     @model_validator(mode="after")
     def _known_url(self) -> "Settings":
-        self._dagster_url = secret(
+        self._dagster_url = read_secret(
             self.dagster_database_url, self.dagster_database_url_file, "dagster_database_url"
         )
         return self
@@ -142,7 +145,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _files_apart(self) -> "Settings":
-        """Nothing is listed twice, not by two environments either: each would restore the other's files."""
+        """No path is listed twice, also not by two environments: each would restore the other's files."""
         ours = [("backup_root", self.backup_root), ("state_dir", self.state_dir)]
         seen: list[tuple[str, Path]] = []
         for environment, entry in self.environments.items():
@@ -165,43 +168,41 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's own kinds of files
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Where values come from, first wins."""
+        """The sources of values, in order of precedence."""
         variables = InitSettingsSource(settings_cls, _variables())
         return init_settings, variables, env_settings, InitSettingsSource(settings_cls, _file())
 
     @property
     def dagster_url(self) -> str | None:
-        """The URL of Dagster's storage; None for the embedded server."""
+        """The URL of Dagster's storage; None for the embedded PostgreSQL."""
         return self._dagster_url.get_secret_value() if self._dagster_url else None
 
     def folder(self, environment: Environment) -> Path:
-        """Where this environment's backups are."""
+        """The folder of this environment's backups."""
         return self.backup_root / environment
 
 
 def load() -> Settings:
-    """The settings as they are now; SettingsError that lists every mistake with its path."""
+    """Read the settings; SettingsError (exit code 2) that lists every mistake with its path."""
     try:
         return Settings()
     except ValidationError as error:
-        listed = "\n  ".join(map(_meant, validation_problems(error)))
+        listed = "\n  ".join(map(_with_suggestion, validation_problems(error)))
         raise SettingsError(
-            f"The settings have {error.error_count()} mistake(s):\n  {listed}",
+            f"The settings have {count_of(error.error_count(), 'mistake')}:\n  {listed}",
             hint=Hint(
                 f"They come from {config_file().name} and LEDGER_* variables; "
                 "ledgerflow.example.toml explains each."
             ),
         ) from None
-    except Unreadable as error:  # names the setting, not its value
-        raise SettingsError(
-            f"Variables: {error}.", hint=Hint("Tables belong into ledgerflow.toml.")
-        ) from None
+    except Unreadable as error:  # its message names the setting, not the value
+        raise SettingsError(f"Variables: {error}.", hint=Hint("Write tables in ledgerflow.toml.")) from None
 
 
-def _meant(problem: str) -> str:
-    """A problem; where a setting is not known, in our words and with the name that comes nearest."""
-    place, _, told = problem.partition(": ")
-    if told != "Extra inputs are not permitted":
+def _with_suggestion(problem: str) -> str:
+    """The problem; for an unknown setting, a message of ours with the most similar name."""
+    place, _, message = problem.partition(": ")
+    if message != "Extra inputs are not permitted":
         return problem
     known = {*Settings.model_fields, *EnvironmentSettings.model_fields, *AlertSettings.model_fields}
     nearest = difflib.get_close_matches(place.rpartition(".")[2], known, 1)
@@ -209,7 +210,7 @@ def _meant(problem: str) -> str:
 
 
 def unknown_variables() -> dict[str, str]:
-    """LEDGER_* variables that mean nothing here, each with the nearest one that does (or '')."""
+    """The LEDGER_* variables that are not settings, each with the most similar one that is, or ''."""
     known = {f"LEDGER_{name.upper()}" for name in Settings.model_fields} | _NOT_SETTINGS
     for environment in Environment:
         known |= {f"LEDGER_{environment.upper()}_{name.upper()}" for name in EnvironmentSettings.model_fields}
@@ -217,32 +218,32 @@ def unknown_variables() -> dict[str, str]:
     return {name: next(iter(difflib.get_close_matches(name, known, 1)), "") for name in sorted(unknown)}
 
 
-def _overlap(one: Path, other: Path) -> bool:
-    """Whether one lies in the other or is it, as they are written or as links lead them."""
-    pairs = ((one, other), (real(one), real(other)))
+def _overlap(first: Path, second: Path) -> bool:
+    """Whether the paths are equal or one contains the other, as written or with links resolved."""
+    pairs = ((first, second), (resolved_path(first), resolved_path(second)))
     return any(a.is_relative_to(b) or b.is_relative_to(a) for a, b in pairs)
 
 
-def real(path: Path) -> Path:
-    """The path without links, as far as they can be followed."""
+def resolved_path(path: Path) -> Path:
+    """The path with links resolved; the path itself if they cannot be followed."""
     try:
         return path.resolve()
-    except (OSError, RuntimeError):  # links that lead in a circle, or where we may not look
+    except (OSError, RuntimeError):  # a loop of links, or no permission
         return path
 
 
-def _without_rivals(found: dict[str, Any]) -> dict[str, Any]:
-    """The file's settings without the secrets that a variable gives in their other form.
+def _without_rivals(settings: dict[str, Any]) -> dict[str, Any]:
+    """The file's settings without the secrets that a variable overrides in their other form.
 
-    LEDGER_DEV_DATABASE_URL_FILE takes the place of the file's database_url as well, not only of its
-    database_url_file; and the other way round.
+    LEDGER_DEV_DATABASE_URL_FILE overrides not only the file's database_url_file but also its database_url,
+    and the other way round.
     """
-    tables = [("LEDGER_DAGSTER", "dagster_", found)]
-    environments = found.get("environments")
+    tables = [("LEDGER_DAGSTER", "dagster_", settings)]
+    environments = settings.get("environments")
     if isinstance(environments, dict):
         tables += [(f"LEDGER_{name.upper()}", "", table) for name, table in environments.items()]
     for variable, prefix, table in tables:
         for given, rival in (("database_url", "database_url_file"), ("database_url_file", "database_url")):
             if os.environ.get(f"{variable}_{given.upper()}") and isinstance(table, dict):
                 table.pop(prefix + rival, None)
-    return found
+    return settings

@@ -1,4 +1,4 @@
-"""The terminal: progress on one line for a person, words on stderr, one JSON object on stdout."""
+"""Output at the terminal: a progress line, messages for people, one JSON object on stdout."""
 
 import io
 import json
@@ -20,13 +20,13 @@ from ledgerflow_ops.core.hints import NO_HINT, Hint
 from ledgerflow_ops.core.progress import Reporter, Step
 from ledgerflow_ops.core.sizes import format_size
 
-_EVERY = 0.1
+_REFRESH_SECONDS = 0.1
 _PIPE_WIDTH = 250
-"""A pipe or a file has no edge at which a table would have to be folded."""
+"""The width for a pipe or a file, so that tables are not folded."""
 
 
 def leave_terminal() -> None:
-    """Let words for a terminal that is gone go nowhere: writing to it is an error, and would end us."""
+    """Redirect output for a terminal that is gone to /dev/null: writing to it would fail and end us."""
     for stream in (1, 2):
         with suppress(OSError):
             if stat.S_ISCHR(os.fstat(stream).st_mode) and not os.isatty(stream):
@@ -36,63 +36,63 @@ def leave_terminal() -> None:
 
 
 class Terminal:
-    """Says things to a person. With `as_json`, stdout is kept for the one object of `finish`.
+    """Prints messages for a person. With `as_json`, stdout holds nothing but the object of `finish`.
 
-    `environment` is the one that a call is about, which the commands in its hints are given.
+    `environment` is the call's environment; commands in hints are printed with it as LEDGER_ENV.
     """
 
     def __init__(self, *, as_json: bool, environment: str = "") -> None:
         self.as_json, self.environment = as_json, environment
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
+                stream.reconfigure(errors="backslashreplace")  # a file name may be invalid UTF-8
         self.errors = Console(stderr=True, highlight=False, soft_wrap=True)
         self.out = self.errors if as_json else Console(highlight=False, soft_wrap=True)
         if not self.out.is_terminal:
             self.out.width = _PIPE_WIDTH
 
     def say(self, text: str | Hint, style: str = "") -> None:
-        self.out.print(escape(self._named(text)), style=style or None)
+        self.out.print(escape(self._with_environment(text)), style=style or None)
 
     @property
-    def plain(self) -> bool:
-        """Whether nothing but ASCII can be shown."""
+    def ascii_only(self) -> bool:
+        """Whether the terminal's encoding can show only ASCII."""
         return self.out.options.ascii_only
 
-    def line(self, text: Text) -> None:
-        """A line of several colours."""
+    def print_text(self, text: Text) -> None:
+        """Print a line of several colours."""
         self.out.print(text)
 
     def table(self, table: Table) -> None:
         self.out.print(table)
 
     def finish(self, fields: Mapping[str, Any]) -> None:
-        """The result: the one object on stdout, when JSON was asked for."""
+        """Print the result as one JSON object on stdout, if JSON was requested."""
         if self.as_json:
-            sys.stdout.write(json.dumps(dict(fields), default=self._named) + "\n")
+            sys.stdout.write(json.dumps(dict(fields), default=self._with_environment) + "\n")
             sys.stdout.flush()
 
     def checks(self, checks: Iterable[Check]) -> None:
-        """One line per verdict, with the hint below a failed one."""
+        """Print one line per check, and the hint below a failed one."""
         for check in checks:
             mark, style = _mark(check)
             self.out.print(f"  [{style}]{mark}[/] {escape(f'{check.name:<15} {check.message}')}")
             if not check.passed:
-                self.out.print(f"      [dim]hint:[/] {escape(self._named(check.hint))}")
+                self.out.print(f"      [dim]hint:[/] {escape(self._with_environment(check.hint))}")
 
     def error(self, message: str, hint: Hint = NO_HINT) -> None:
-        """What went wrong and what to do next; always on stderr."""
+        """Print an error and what to do next, always on stderr."""
         self.errors.print(f"[bold red]error:[/] {escape(message)}")
         if hint:
-            self.errors.print(f"[dim]hint:[/] {escape(self._named(hint))}")
+            self.errors.print(f"[dim]hint:[/] {escape(self._with_environment(hint))}")
 
-    def _named(self, value: object) -> str:
-        """The value as text; a hint's commands on the call's environment."""
+    def _with_environment(self, value: object) -> str:
+        """The value as text; a hint's commands get the call's environment."""
         return str(value.within(self.environment) if isinstance(value, Hint) else value)
 
 
 class Progress:
-    """A Reporter for a terminal: phase, bytes and rate on one line that is gone when the work is done."""
+    """A Reporter for a terminal: step, bytes and rate on one line, which is removed when the work is done."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
@@ -105,7 +105,7 @@ class Progress:
 
     def moved(self, done: int, expected: int | None) -> None:
         now = time.monotonic()
-        if now - self._shown < _EVERY:
+        if now - self._shown < _REFRESH_SECONDS:
             return
         self._shown = now
         rate = done / max(now - self._begun, 0.001)
@@ -113,11 +113,11 @@ class Progress:
         self._write(f"{self._step} … {format_size(done)}{of}, {format_size(rate)}/s")
 
     def counted(self, done: int, of: int, what: str) -> None:
-        """Nothing stays on the line once all are through."""
+        """Show `done` of `of`; the line is removed once they are equal."""
         now = time.monotonic()
         if done >= of:
             self.clear()
-        elif now - self._shown >= _EVERY:
+        elif now - self._shown >= _REFRESH_SECONDS:
             self._shown = now
             self._write(f"{done:,} of {of:,} {what} …")
 
@@ -126,7 +126,7 @@ class Progress:
         self._terminal.errors.print(escape(message))
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the progress line."""
         self._write("")
 
     def _write(self, text: str) -> None:
@@ -136,7 +136,7 @@ class Progress:
 
 
 def clear(reporter: Reporter) -> None:
-    """Take the line of progress away, where the reporter has one, before words are written."""
+    """Remove the reporter's progress line, if it has one, before messages are printed."""
     if isinstance(reporter, Progress):
         reporter.clear()
 

@@ -1,17 +1,20 @@
-"""Where the settings and the state are, found without reading the settings: for who must be quick."""
+"""The paths of the settings file and the state folder, for programs that must start quickly.
+
+Does not import the settings: their library takes longer than these programs may.
+"""
 
 import os
 from pathlib import Path
 
 PROJECT = Path(__file__).parent.parent
 STATE_DIR = "~/.local/state/ledgerflow_ops"
-"""Where the state is when nothing says otherwise."""
+"""The default state folder."""
 
 
-def absolute(path: Path) -> Path:
-    """A path as settings write it: ~ is the home folder, a relative one begins at the project's folder.
+def absolute_path(path: Path) -> Path:
+    """A path from the settings as an absolute one: ~ is the home folder, others are relative to the project.
 
-    ValueError when there is no such home, or when it is no path.
+    ValueError if there is no such home folder, or if it is not a path.
     """
     try:
         expanded = path.expanduser()
@@ -23,20 +26,20 @@ def absolute(path: Path) -> Path:
 
 
 def config_file() -> Path:
-    """The settings file that applies."""
+    """The settings file: LEDGER_CONFIG, else ledgerflow.toml in the project's folder. It may not exist."""
     named = Path(os.environ.get("LEDGER_CONFIG") or PROJECT / "ledgerflow.toml")
     try:
         return named.expanduser()
-    except RuntimeError:  # the home of nobody: there is no such file, and that is told
+    except RuntimeError:  # no such home folder: reading the file reports it
         return named
 
 
 def state_dir() -> Path:
-    """The state folder that the settings name, by the same rules; ValueError when they cannot be read."""
+    """The state folder, by the rules of the settings; ValueError if the settings file is not valid TOML."""
     named = os.environ.get("LEDGER_STATE_DIR")
     file = config_file()
     if not named and file.exists():
         import tomllib  # only where there is a file to read
 
         named = tomllib.loads(file.read_text()).get("state_dir")
-    return absolute(Path(str(named or STATE_DIR)))
+    return absolute_path(Path(str(named or STATE_DIR)))

@@ -1,4 +1,4 @@
-"""The tables of the settings file: what each may hold, and what it means."""
+"""The tables of the settings file: their fields, defaults and rules."""
 
 from collections.abc import Callable
 from datetime import time
@@ -30,16 +30,16 @@ from ledgerflow_ops.values import (
     Url,
     WebUrl,
     Zone,
-    alert_url,
-    url,
-    web_url,
+    check_alert_url,
+    check_database_url,
+    check_web_url,
 )
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
 class Rule(BaseModel):
-    """A data rule as the file writes it."""
+    """A data rule as written in the settings file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -49,7 +49,7 @@ class Rule(BaseModel):
 
 
 class GuardSettings(BaseModel):
-    """What ledger_docker protects beside what it finds itself."""
+    """What ledger_docker protects in addition to what it detects."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -58,7 +58,7 @@ class GuardSettings(BaseModel):
 
 
 class Channel(BaseModel):
-    """Where alerts go: an apprise URL, for some environments, from a level on."""
+    """A recipient of alerts: an apprise URL, for some environments, from a level on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -71,20 +71,20 @@ class Channel(BaseModel):
 
     @model_validator(mode="after")
     def _known_url(self) -> "Channel":
-        self._url = secret(self.url, self.url_file, "url", alert_url)
+        self._url = read_secret(self.url, self.url_file, "url", check_alert_url)
         if self._url is None:
             raise ValueError("url and url_file are both missing: write one of them")
         return self
 
     @property
     def address(self) -> str:
-        """The channel's URL, from the setting or from the file that holds it."""
+        """The channel's URL, from the setting or from the file that it names."""
         assert self._url
         return self._url.get_secret_value()
 
 
 class AlertSettings(BaseModel):
-    """How somebody is told. Quiet hours never hold back prod's critical ones."""
+    """Who receives alerts and when. Quiet hours never delay critical alerts of prod or the machine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -108,7 +108,7 @@ class AlertSettings(BaseModel):
         if (self.quiet_from is None) != (self.quiet_until is None):
             raise ValueError("quiet_from and quiet_until go together: write both, or neither")
         if self.quiet_from is not None and self.quiet_from == self.quiet_until:
-            raise ValueError("quiet_from and quiet_until are the same: is that never, or always?")
+            raise ValueError("quiet_from and quiet_until are the same: write two different times, or neither")
         return self
 
     @property
@@ -117,7 +117,7 @@ class AlertSettings(BaseModel):
 
 
 class Compose(BaseModel):
-    """A PostgreSQL that is a service of a Compose project. What is left out, its container says."""
+    """A PostgreSQL that is a service of a Compose project. The container supplies what is left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -131,7 +131,7 @@ class Compose(BaseModel):
 
 
 class EnvironmentSettings(BaseModel):
-    """One environment. Sizes are bytes; the schedule is a local time of day."""
+    """One environment. Sizes are bytes; the schedule is a time of day in the environment's time zone."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -174,9 +174,11 @@ class EnvironmentSettings(BaseModel):
 
     @model_validator(mode="after")
     def _known_url(self) -> "EnvironmentSettings":
-        self._url = secret(self.database_url, self.database_url_file, "database_url")
-        self._admin_url = secret(self.admin_database_url, self.admin_database_url_file, "admin_database_url")
-        self._ping_url = secret(self.ping_url, self.ping_url_file, "ping_url", web_url)
+        self._url = read_secret(self.database_url, self.database_url_file, "database_url")
+        self._admin_url = read_secret(
+            self.admin_database_url, self.admin_database_url_file, "admin_database_url"
+        )
+        self._ping_url = read_secret(self.ping_url, self.ping_url_file, "ping_url", check_web_url)
         if self.compose and (self._url or self._admin_url):
             given = "database_url" if self._url else "admin_database_url"
             raise ValueError(f"compose and {given} are both set: they may lead to two databases; keep one")
@@ -188,7 +190,7 @@ class EnvironmentSettings(BaseModel):
 
     @property
     def limits(self) -> Limits:
-        """How long nothing may come from the database, and how long its locks are waited for."""
+        """The time limits (seconds) for a database that sends nothing, and for waiting on its locks."""
         return Limits(stall=self.stall_seconds, lock=self.lock_timeout_seconds)
 
     @property
@@ -198,32 +200,35 @@ class EnvironmentSettings(BaseModel):
 
     @property
     def url(self) -> str | None:
-        """The database's URL, from the setting or from the file that holds it; None for the sample."""
+        """The database's URL, from the setting or from the file that it names; None for the sample."""
         return self._url.get_secret_value() if self._url else None
 
     @property
     def is_scheduled(self) -> bool:
-        """Whether backups come by themselves: where nothing is said, as soon as there is a real database."""
+        """Whether backups are scheduled. The default is yes, unless the database is the sample."""
         return self._url is not None or self.compose is not None if self.scheduled is None else self.scheduled
 
     @property
-    def pinged(self) -> str | None:
-        """What is called after each proof, for a service that misses us when we are silent."""
+    def proof_ping_url(self) -> str | None:
+        """The URL that is called after each proof, at a service that alerts when calls stop coming."""
         return self._ping_url.get_secret_value() if self._ping_url else None
 
     @property
     def admin_url(self) -> str | None:
-        """The URL of the account that restores, where it is not the one that backs up."""
+        """The URL with the account that restores, if it is not the one that backs up."""
         return self._admin_url.get_secret_value() if self._admin_url else None
 
 
-def secret(
+def read_secret(
     value: SecretStr | None,
     file: Path | None,
     path: str,
-    read: Callable[[SecretStr], SecretStr] = url,
+    read: Callable[[SecretStr], SecretStr] = check_database_url,
 ) -> SecretStr | None:
-    """A secret from the setting `path` or from the first line of its file; ValueError if both are set."""
+    """The secret from the setting `path`, or from the first line of the file that `path`_file names.
+
+    `read` validates a secret from a file. ValueError if both are set, or if the file cannot be read.
+    """
     if value and file:
         raise ValueError(f"{path} and {path}_file are both set: keep one of them")
     if file is None:

@@ -1,4 +1,4 @@
-"""The kinds of values that settings have: each is read in one way, and says what is wrong with it."""
+"""The types of settings' values, with validators whose ValueError says what is wrong."""
 
 import os
 import re
@@ -11,17 +11,17 @@ from pydantic import AfterValidator, SecretStr
 
 from ledgerflow_ops.core.postgres import addresses
 from ledgerflow_ops.core.postgres.addresses import InvalidAddress
-from ledgerflow_ops.places import absolute
+from ledgerflow_ops.places import absolute_path
 
 
 def _listed(path: Path) -> Path:
-    """A folder or file to back up: absolute, without detours, so that two of them can be told apart."""
+    """A folder or file to back up, as a normalized absolute path, so that paths can be compared."""
     try:
         expanded = path.expanduser()
     except RuntimeError:
         raise ValueError(f"there is no home folder for {path.parts[0]}") from None
     if not expanded.is_absolute() or "\0" in str(expanded):
-        raise ValueError(f"{str(path)!r}: write the whole path, from / or ~ on")
+        raise ValueError(f"{str(path)!r}: write an absolute path, beginning with / or ~")
     plain = Path(os.path.normpath(expanded))
     if plain == Path(plain.anchor):
         raise ValueError(f"{str(path)!r}: the whole disk cannot be backed up as files")
@@ -50,8 +50,8 @@ def _service(name: str) -> str:
     return name
 
 
-def url(secret: SecretStr) -> SecretStr:
-    """An address in one of libpq's forms, that names a database. The message never repeats it."""
+def check_database_url(secret: SecretStr) -> SecretStr:
+    """An address in one of libpq's forms that names a database. Error messages never contain it."""
     form = "write it as postgresql://user@host:5432/database"
     try:
         parameters = addresses.parse_address(secret.get_secret_value())
@@ -63,8 +63,8 @@ def url(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def web_url(secret: SecretStr) -> SecretStr:
-    """The URL of a web service. The message never repeats it: whoever knows it may call it."""
+def check_web_url(secret: SecretStr) -> SecretStr:
+    """The URL of a web service. Error messages never contain it: whoever knows it may call it."""
     try:
         parts = urlsplit(secret.get_secret_value())
     except ValueError:
@@ -75,7 +75,7 @@ def web_url(secret: SecretStr) -> SecretStr:
 
 
 def _origin(address: str) -> str:
-    """A web page's origin as browsers write it: scheme, host, and a port that is not the usual one."""
+    """A web page's origin as browsers write it (RFC 6454): scheme, host, and the port unless left out."""
     form = f"{address!r}: write it as https://backups.example.org, without a path"
     try:
         parts = urlsplit(address)
@@ -91,19 +91,22 @@ def _origin(address: str) -> str:
     return f"{parts.scheme}://{written}" + (f":{port}" if port else "")
 
 
-def alert_url(secret: SecretStr) -> SecretStr:
-    """A URL of a service that apprise may know. The message never repeats it; apprise itself is asked later,
-    by who sends: to import it takes longer than most commands do."""
+def check_alert_url(secret: SecretStr) -> SecretStr:
+    """A URL for apprise. Error messages never contain it.
+
+    Only its form is checked. apprise checks it when an alert is sent, because importing apprise takes longer
+    than most commands.
+    """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S.*", secret.get_secret_value()):
         raise ValueError("not an address of a channel; write it as ntfy://host/topic or mailto://user@host")
     return secret
 
 
-FolderPath = Annotated[Path, AfterValidator(absolute)]
+FolderPath = Annotated[Path, AfterValidator(absolute_path)]
 ListedPath = Annotated[Path, AfterValidator(_listed)]
-AlertUrl = Annotated[SecretStr, AfterValidator(alert_url)]
-Url = Annotated[SecretStr, AfterValidator(url)]
-WebUrl = Annotated[SecretStr, AfterValidator(web_url)]
+AlertUrl = Annotated[SecretStr, AfterValidator(check_alert_url)]
+Url = Annotated[SecretStr, AfterValidator(check_database_url)]
+WebUrl = Annotated[SecretStr, AfterValidator(check_web_url)]
 
 WebOrigin = Annotated[str, AfterValidator(_origin)]
 ProjectName = Annotated[str, AfterValidator(_project)]

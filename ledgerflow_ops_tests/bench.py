@@ -53,10 +53,10 @@ from ledgerflow_ops_tests.bench_figures import (
     ratio,
     timed,
 )
-from ledgerflow_ops_tests.builders import NOON, folder_of
+from ledgerflow_ops_tests.builders import NOON, backup_folder_of
 from ledgerflow_ops_tests.e2e.bare_machine import bare_machine, commit_project
-from ledgerflow_ops_tests.e2e.commands import Said
-from ledgerflow_ops_tests.fakes import catalogs
+from ledgerflow_ops_tests.e2e.commands import CommandResult
+from ledgerflow_ops_tests.fakes import backup_tables
 from ledgerflow_ops_tests.fakes import engine as engines
 
 _MIB = 1024**2
@@ -144,14 +144,14 @@ def ledger(root: Path, gigabytes: float, rounds: int) -> list[Figure]:
             names.append(f"bench{turn}.dump")
             ours.append(timed(partial(backup.backup, env, BackupRequest(file=names[-1]))))
             console.print(f"  backup: pg_dump -Fc {theirs[-1]:.1f} s, sealed and decoded {ours[-1]:.1f} s")
-        file = folder_of(env).file(names[-1])
+        file = backup_folder_of(env).file(names[-1])
         figures = [
             Figure("sealed, hashed, decoded backup / pg_dump -Fc", ratio(ours, theirs), 0.35),
             Figure("its file / pg_dump -Fc's", file.stat().st_size / plain.stat().st_size, 1.0),
             Figure("our process above what it had", memory.growth, 64, "MiB"),
         ]
         for extra in names[:-1]:
-            folder_of(env).file(extra).unlink()
+            backup_folder_of(env).file(extra).unlink()
         return figures + _drills(root, env, names[-1], plain, place, rounds)
 
 
@@ -265,7 +265,7 @@ def sensors(root: Path, rounds: int) -> list[Figure]:
     envs = [builders.env(root, environment=one, now=lambda: now) for one in Environment]
     with console.status(f"writing {backups} backups"):
         for env in envs:
-            catalogs.days(env, now.date(), backups // len(envs))
+            backup_tables.add_days(env, now.date(), backups // len(envs))
     clock.pause(3)  # what was written this moment is not settled, and would be read again
 
     def ticks(number: int) -> list[tuple[float, float, float]]:
@@ -301,7 +301,7 @@ def first(root: Path, rounds: int) -> list[Figure]:
             machine = bare_machine(home, root / "origin", pwd.getpwuid(os.geteuid()), mode=0o711)
             if installer == "pip":  # as where no wheel of uv fits
                 (machine.clone / "requirements-uv.lock").write_text(f"uv==0 --hash=sha256:{'0' * 64}\n")
-            done: list[Said] = []
+            done: list[CommandResult] = []
             before = processor_of_children()
             seconds.append(timed(lambda: done.append(machine.make("backup"))))  # noqa: B023
             worked[installer].append(processor_of_children() - before)

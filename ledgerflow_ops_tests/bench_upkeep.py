@@ -12,7 +12,7 @@ import psutil
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.bench_figures import PROJECT, Figure, console, listed, processor_of_children, ratio
-from ledgerflow_ops_tests.fakes import catalogs
+from ledgerflow_ops_tests.fakes import backup_tables
 
 _MIB = 1024**2
 _WARM_UP, _AT_REST = 60, 180
@@ -35,7 +35,7 @@ def status(root: Path, rounds: int) -> list[Figure]:
     for count in (10, 1000, 10_000):
         home = root / f"status{count}"
         with console.status(f"writing {count} backups"):
-            catalogs.days(builders.env(home), clock.now().date(), count, at="00:10")
+            backup_tables.add_days(builders.env(home), clock.now().date(), count, at="00:10")
         clock.pause(3)  # what was written this moment is not settled, and would be read again
         variables = _variables(home) | {"LEDGER_ENV": "dev", "LEDGER_DEV_SCHEDULED": "1"}
         command = [str(Path(sys.executable).parent / "ledgerflow"), "status"]

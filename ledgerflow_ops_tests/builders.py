@@ -1,4 +1,4 @@
-"""Builds what tests need from real parts: settings, desks, sites, listeners."""
+"""Builds what tests need from real parts: settings, contexts, reporters, folders."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 @dataclass
 class Recorder:
-    """A Reporter that keeps what it is told."""
+    """A Reporter that records everything."""
 
     steps: list[Step] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
@@ -42,27 +42,27 @@ class Recorder:
         self.said.append(message)
 
 
-def folder_of(env: EnvironmentContext) -> Folder:
-    """The folder of an environment's backups, for tests that look into it or damage what is there."""
+def backup_folder_of(env: EnvironmentContext) -> Folder:
+    """The folder of an environment's backups, for tests that inspect or damage its files."""
     path = env.store.root()
     assert path
     return Folder(path)
 
 
-def history_of(env: EnvironmentContext) -> Folder:
-    """Likewise the folder of what rotation has taken away."""
-    return Folder(folder_of(env).path / removal_history.FOLDER)
+def history_folder_of(env: EnvironmentContext) -> Folder:
+    """The folder with the history of what rotation has removed."""
+    return Folder(backup_folder_of(env).path / removal_history.FOLDER)
 
 
-def folder(root: Path) -> Path:
+def new_folder(root: Path) -> Path:
     """A new folder below `root`."""
-    made = root / secrets.token_hex(4)
-    made.mkdir(mode=0o711)
-    return made
+    path = root / secrets.token_hex(4)
+    path.mkdir(mode=0o711)
+    return path
 
 
-def url(database: Database) -> str:
-    """The database as a setting names it."""
+def database_url(database: Database) -> str:
+    """The database's URL, as in the settings."""
     return database.sqlalchemy_url().replace("+psycopg2", "")
 
 
@@ -75,7 +75,7 @@ def settings(root: Path, database: Database | None = None, **fields: Any) -> Set
     machine = {name: value for name, value in fields.items() if name in Settings.model_fields}
     dev: dict[str, Any] = {name: value for name, value in fields.items() if name not in machine}
     if database:
-        dev["database_url"] = url(database)
+        dev["database_url"] = database_url(database)
         dev.setdefault(
             "rules", [{"name": rule.name, "sql": rule.sql, "expect": rule.expect} for rule in sample.RULES]
         )
@@ -92,7 +92,7 @@ def env(
     now: Any = clock.now,
     **fields: Any,
 ) -> EnvironmentContext:
-    """An environment ready for operations, signed by a test."""
+    """An environment's context for operations, which a test asks for."""
     run = RunFacts(run_id="test-run", who="tests", why="a test")
     ctx = OperationContext(settings(root, database, **fields), reporter or Recorder(), now, run)
     return ctx.env(environment)

@@ -1,4 +1,4 @@
-"""Makes databases and roles in the session's server, and removes them."""
+"""Creates databases and roles in the session's server, and removes them."""
 
 import secrets
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from ledgerflow_ops.adapters.load import drop_database
 
 
 @contextmanager
-def made(
+def temporary_database(
     server: Database, *, like: str = "template0", options: str = "", name: str = ""
 ) -> Iterator[Database]:
-    """A new database on the server, gone afterwards."""
+    """A new database on the server, dropped afterwards."""
     name = name or f"made_{secrets.token_hex(4)}"
     create = sql.SQL("CREATE DATABASE {} TEMPLATE {} " + options)
     with server.connect() as connection:
@@ -27,8 +27,8 @@ def made(
 
 
 @contextmanager
-def roles(server: Database, *names: str) -> Iterator[None]:
-    """New roles in the whole cluster, gone afterwards; whoever owns something then must be gone before."""
+def temporary_roles(server: Database, *names: str) -> Iterator[None]:
+    """New roles in the cluster, dropped afterwards; what they own must be dropped before."""
     with server.connect() as connection:
         for name in names:
             connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)))
@@ -40,20 +40,20 @@ def roles(server: Database, *names: str) -> Iterator[None]:
                 connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
 
-def run(database: Database, *statements: str | bytes) -> None:
-    """Run statements, each on its own, where unqualified names mean the schema public."""
+def run_statements(database: Database, *statements: str | bytes) -> None:
+    """Run each statement on its own, with the search path `public`."""
     with database.connect() as connection:
         connection.execute("SET search_path = public")
         for statement in statements:
             connection.execute(statement.encode() if isinstance(statement, str) else statement)
 
 
-def parts(script: str, major: int) -> list[str]:
-    """The statements of a script of ours, those of the parts that servers of that major version know."""
+def version_parts(script: str, major: int) -> list[str]:
+    """The statements of a script's `-- from VERSION` parts that apply to that major version."""
     text = resources.files("ledgerflow_ops_tests").joinpath(script).read_text()
-    found = [part.partition("\n") for part in text.split("\n-- from ")[1:]]
-    return [statements for since, _, statements in found if int(since) <= major]
+    version_blocks = [part.partition("\n") for part in text.split("\n-- from ")[1:]]
+    return [statements for since, _, statements in version_blocks if int(since) <= major]
 
 
-def quoted(name: str) -> str:
+def quoted_identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'

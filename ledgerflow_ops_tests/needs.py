@@ -1,7 +1,7 @@
-"""What a test needs of the machine. Where it is missing the test is skipped, and says why.
+"""What a test needs of the machine. If it is missing the test is skipped with a reason.
 
-On CI (CI=true) every part is supposed to be there: a missing one fails the test instead, so that a test
-that never runs is not taken for one that passes.
+On CI (CI=true) a missing requirement fails the test instead, so that a test that never runs does not look
+like one that passes.
 """
 
 import os
@@ -14,15 +14,15 @@ import pytest
 
 
 def program(*names: str) -> Path:
-    """The first of these programs that is on the PATH."""
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
+    """The path of the first of these programs that is on the PATH."""
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
         missing(f"there is no {' or '.join(names)} on the PATH")
-    return Path(found)
+    return Path(path)
 
 
 def root() -> None:
-    """The rights of root."""
+    """Require the rights of root."""
     if os.geteuid() != 0:
         missing("only root may do this")
 
@@ -36,7 +36,7 @@ def account(name: str) -> pwd.struct_passwd:
 
 
 def missing(reason: str) -> NoReturn:
-    """End the test: what it needs is not there."""
+    """Skip the test, or fail it on CI, because a requirement is missing."""
     if os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail(f"{reason}, and on CI nothing may be missing", pytrace=False)
     pytest.skip(reason)

@@ -14,8 +14,8 @@ from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs import storage
 from ledgerflow_ops_tests.e2e import commands
-from ledgerflow_ops_tests.e2e.commands import Said, Shell, damaged
-from ledgerflow_ops_tests.fakes import catalogs
+from ledgerflow_ops_tests.e2e.commands import CommandResult, Shell, flip_bit
+from ledgerflow_ops_tests.fakes import backup_tables
 
 pytestmark = pytest.mark.e2e
 
@@ -32,7 +32,7 @@ def dev(session_root: Path) -> Iterator[Shell]:
 
 
 @pytest.fixture(scope="module")
-def made(dev: Shell) -> Said:
+def made(dev: Shell) -> CommandResult:
     """The output of `ledgerflow backup --json`."""
     return dev.ledgerflow("backup", "--json", WHY="the first one")
 
@@ -45,8 +45,8 @@ def elsewhere(root: Path, embedded: EmbeddedPostgres, database: Database) -> Ite
             root,
             {
                 "LEDGER_ENV": "dev",
-                "LEDGER_DEV_DATABASE_URL": builders.url(database),
-                "LEDGER_DAGSTER_DATABASE_URL": builders.url(dagster),
+                "LEDGER_DEV_DATABASE_URL": builders.database_url(database),
+                "LEDGER_DAGSTER_DATABASE_URL": builders.database_url(dagster),
             },
         )
 
@@ -105,7 +105,7 @@ class TestDryRun:
 
 
 class TestJson:
-    def test_a_backup_tells_all_about_itself(self, dev: Shell, made: Said) -> None:
+    def test_a_backup_tells_all_about_itself(self, dev: Shell, made: CommandResult) -> None:
         assert made.code == 0, made.all
         told = made.json
         dump, manifest = Path(told["file"]), Path(told["manifest"])
@@ -131,21 +131,23 @@ class TestJson:
             assert {"name", "passed", "severity", "message", "hint"} <= check.keys()
             assert check["passed"], check
 
-    def test_words_for_people_are_on_stderr(self, made: Said) -> None:
+    def test_words_for_people_are_on_stderr(self, made: CommandResult) -> None:
         assert made.out.count("\n") == 1
         assert "PROVEN: valid" in made.errors
         assert "SAMPLE DATA" in made.errors
 
     @pytest.mark.parametrize("words", [("-s", "backup"), ("backup",)])
     def test_through_make_it_is_still_one_object(
-        self, dev: Shell, made: Said, words: tuple[str, ...]
+        self, dev: Shell, made: CommandResult, words: tuple[str, ...]
     ) -> None:
         said = dev.make(*words, "JSON=1", "DRILL=0")
         assert said.code == 0, said.all
         assert said.json["rung"] == "readable"
         assert names(said.json["checks"]) == DUMP_CHECKS
 
-    def test_through_make_a_failure_is_one_object_and_its_code_is_named(self, dev: Shell, made: Said) -> None:
+    def test_through_make_a_failure_is_one_object_and_its_code_is_named(
+        self, dev: Shell, made: CommandResult
+    ) -> None:
         said = dev.make("-s", "verify", "JSON=1", "FILE=nowhere.dump")
         assert said.code == 2  # make's own, on any failure
         assert said.json["exit_code"] == 2
@@ -216,7 +218,7 @@ class TestExitCodes:
         assert "environments.dev.time_zone" in said.errors
         assert "environments.test.retention_days" in said.errors
 
-    def test_3_the_name_exists(self, dev: Shell, made: Said) -> None:
+    def test_3_the_name_exists(self, dev: Shell, made: CommandResult) -> None:
         file = dev.file("dev", made)
         before = (file.stat().st_mtime_ns, sorted(file.parent.iterdir()))
         said = dev.ledgerflow("backup", "--json", FILE=file.name)
@@ -233,9 +235,9 @@ class TestExitCodes:
         assert "LEDGER_ENV is test, but its URL leads to dev's" in said.json["error"]["message"]
         assert not list((elsewhere.backups / "test").glob("*.dump"))
 
-    def test_4_the_backup_is_bad(self, dev: Shell, made: Said) -> None:
+    def test_4_the_backup_is_bad(self, dev: Shell, made: CommandResult) -> None:
         file = dev.file("dev", dev.ledgerflow("backup", "--json", FILE="damaged.dump", DRILL="0"))
-        damaged(file)
+        flip_bit(file)
         by_make = dev.make("-s", "verify", "JSON=1", f"FILE={file.name}")
         assert (by_make.code, "Error 4" in by_make.errors) == (2, True), "make ends with 2 and names the code"
         by_itself = dev.ledgerflow("restore-test", "--json", "--file", file.name)
@@ -251,7 +253,7 @@ class TestExitCodes:
         known = states(dev)
         assert (known[file.name], known[Path(made.json["file"]).name]) == ("bad", "valid")
 
-    def test_5_it_cannot_be_judged_and_an_earlier_proof_stays(self, dev: Shell, made: Said) -> None:
+    def test_5_it_cannot_be_judged_and_an_earlier_proof_stays(self, dev: Shell, made: CommandResult) -> None:
         settings = dev.root / "rules.toml"
         settings.write_text(
             '[[environments.dev.rules]]\nname = "typo"\nsql = "SELECT cuont(1)"\nexpect = "1"\n'
@@ -262,7 +264,7 @@ class TestExitCodes:
         assert "'typo' cannot be run" in said.json["error"]["message"]
         assert said.json["error"]["hint"]
         assert "cuont" in said.errors
-        assert re.search(r"The proof of [\d-]+ [\d:]+ UTC still stands", said.errors)
+        assert re.search(r"The proof of [\d-]+ [\d:]+ UTC remains valid", said.errors)
         assert states(dev)[file] == "valid"
 
 
@@ -275,7 +277,7 @@ class TestFile:
         ],
     )
     def test_a_name_that_cannot_be_leaves_no_trace(
-        self, dev: Shell, made: Said, file: str, reason: str
+        self, dev: Shell, made: CommandResult, file: str, reason: str
     ) -> None:
         """Which names cannot be: `core/catalog/test_naming.py`."""
         before = sorted(dev.root.rglob("*.dump"))
@@ -285,12 +287,12 @@ class TestFile:
         assert sorted(dev.root.rglob("*.dump")) == before
 
     def test_a_name_of_ones_own_is_honoured_inside_the_environments_folder(
-        self, dev: Shell, made: Said
+        self, dev: Shell, made: CommandResult
     ) -> None:
         said = dev.make("-s", "backup", "JSON=1", "DRILL=0", "FILE=before_migration.dump")
         assert dev.file("dev", said).name == "before_migration.dump"
 
-    def test_what_is_examined_lies_in_the_environments_folder(self, dev: Shell, made: Said) -> None:
+    def test_what_is_examined_lies_in_the_environments_folder(self, dev: Shell, made: CommandResult) -> None:
         copy = dev.root / "copy.dump"
         copy.write_bytes(dev.file("dev", made).read_bytes())
         said = dev.ledgerflow("verify", "--file", str(copy))
@@ -305,19 +307,21 @@ class TestWords:
         assert said.json["error"]["hint"] == "LEDGER_ENV=test make status lists the backups."
         assert "hint: LEDGER_ENV=test make status" in said.errors
 
-    def test_what_was_not_drilled_is_said_to_be_not_proven(self, dev: Shell, made: Said) -> None:
+    def test_what_was_not_drilled_is_said_to_be_not_proven(self, dev: Shell, made: CommandResult) -> None:
         said = dev.ledgerflow("backup", DRILL="0")
         assert said.code == 0
         assert "NOT PROVEN: known to be readable" in said.out
         assert re.search(r"make restore-test FILE=ledgerflow_dev_\S+\.dump", said.out)
 
-    def test_a_pipe_gets_no_progress_and_no_colours(self, dev: Shell, made: Said) -> None:
+    def test_a_pipe_gets_no_progress_and_no_colours(self, dev: Shell, made: CommandResult) -> None:
         assert not CONTROL.search(made.all)
         said = dev.ledgerflow("backup", DRILL="0", TERM="xterm-256color")
         assert not CONTROL.search(said.all)
         assert "ok   integrity" in said.out
 
-    def test_a_terminal_gets_a_line_of_progress_that_is_gone_afterwards(self, dev: Shell, made: Said) -> None:
+    def test_a_terminal_gets_a_line_of_progress_that_is_gone_afterwards(
+        self, dev: Shell, made: CommandResult
+    ) -> None:
         said = dev.at_a_terminal("backup")
         assert said.code == 0, said.out
         for phase in ("preflight", "seal", "dump", "restore", "compare"):
@@ -330,16 +334,18 @@ class TestWords:
         assert "\x1b[1;32m" in said.out
 
     def test_a_first_look_at_many_backups_counts_them_at_a_terminal(self, root: Path) -> None:
-        catalogs.days(builders.env(root), date(2026, 11, 20), 30)
+        backup_tables.add_days(builders.env(root), date(2026, 11, 20), 30)
         said = Shell(root).at_a_terminal("status", LEDGER_ENV="dev")
         assert "\r\x1b[2K1 of 30 backups read …" in said.out
         assert "backups read" not in _screen(said.out)
 
-    def test_no_color_is_heeded(self, dev: Shell, made: Said) -> None:
+    def test_no_color_is_heeded(self, dev: Shell, made: CommandResult) -> None:
         said = dev.at_a_terminal("status", NO_COLOR="1")
         assert not re.search(r"\x1b\[[\d;]*3[0-9]", said.out)
 
-    def test_the_sample_is_named_every_time_and_in_prod_it_is_a_warning(self, dev: Shell, made: Said) -> None:
+    def test_the_sample_is_named_every_time_and_in_prod_it_is_a_warning(
+        self, dev: Shell, made: CommandResult
+    ) -> None:
         assert "SAMPLE DATA: no URL is set for dev" in dev.ledgerflow("status").out
         said = dev.ledgerflow("backup", "--json", LEDGER_ENV="prod")
         assert said.code == 0, said.all
@@ -349,7 +355,7 @@ class TestWords:
         assert "LEDGER_PROD_DATABASE_URL" in check["hint"]
         assert "SAMPLE DATA: no URL is set for prod" in said.errors
 
-    def test_status_tells_what_is_proven_and_cuts_no_name(self, dev: Shell, made: Said) -> None:
+    def test_status_tells_what_is_proven_and_cuts_no_name(self, dev: Shell, made: CommandResult) -> None:
         said = dev.ledgerflow("status")
         assert said.code == 0
         assert re.search(
@@ -358,7 +364,7 @@ class TestWords:
         assert Path(made.json["file"]).name in said.out
 
     def test_doctor_finds_all_in_order_and_names_a_variable_that_means_nothing(
-        self, dev: Shell, made: Said
+        self, dev: Shell, made: CommandResult
     ) -> None:
         said = dev.ledgerflow("doctor", "--json", LEDGER_BACKUP_ROT="x")
         assert said.code == 0, said.all

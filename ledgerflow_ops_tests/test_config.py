@@ -164,7 +164,7 @@ class TestMistakes:
             "environments.prod.rules.0.expect",
         ):
             assert f"  {path}" in message
-        assert "9 mistake(s)" in message
+        assert "9 mistakes" in message
 
     @pytest.mark.parametrize("name", ["PREPROD", "PRE_PROD", "PRODUCTION", "STAGING2"])
     def test_a_url_for_an_environment_that_does_not_exist_is_not_passed_over(
@@ -211,8 +211,8 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("written", "words"),
         [
-            ('["media"]', "write the whole path"),
-            ('["./media"]', "write the whole path"),
+            ('["media"]', "write an absolute path"),
+            ('["./media"]', "write an absolute path"),
             ('["~nobody-of-this-name/x"]', "there is no home folder"),
             ('["/"]', "the whole disk"),
             ('["/srv/media", "/srv/media"]', "one lies in the other"),

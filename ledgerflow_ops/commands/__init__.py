@@ -1,2 +1,2 @@
-"""What make calls: options, words for people, JSON for programs, exit codes. dagster is imported only by the
-commands that need it: that takes a second."""
+"""The commands that make calls: options, messages for people, JSON for programs, exit codes. dagster, whose
+import takes a second, is imported only by the commands that need it."""

@@ -1,4 +1,4 @@
-"""The command that gets the backups of days that have passed: backfill."""
+"""The command backfill: gets the backups of past days."""
 
 import sys
 from collections.abc import Sequence
@@ -13,10 +13,11 @@ from rich.table import Table
 from ledgerflow_ops.adapters.system import deadline
 from ledgerflow_ops.commands.calls import DRY_RUN, JSON, WHY, Call
 from ledgerflow_ops.console import Terminal, clear
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.finished_run import INTERRUPTION, FinishedRun
 from ledgerflow_ops.core.hints import NO_HINT, Hint
 from ledgerflow_ops.core.operation_requests import BackupRequest
-from ledgerflow_ops.core.schedule import backfill_plan as judging
+from ledgerflow_ops.core.schedule import backfill_plan
 from ledgerflow_ops.core.schedule.backfill_plan import DayPlan, DayVerdict
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -30,20 +31,21 @@ _DONE = {
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """A day's plan and what came of it; no outcome where nothing had to be done, or could be."""
+    """A day's plan and its outcome, None where nothing had to be done or nothing could be done."""
 
     plan: DayPlan
     outcome: FinishedRun | None = None
 
     @property
-    def well(self) -> bool:
+    def succeeded(self) -> bool:
+        """Whether the day has its backup now."""
         if self.outcome:
             return self.outcome.failure is None
         return self.plan.verdict is DayVerdict.KEPT
 
     @property
-    def words(self) -> tuple[str, Hint]:
-        """What came of it, and the hint where it did not go well."""
+    def message_and_hint(self) -> tuple[str, Hint]:
+        """The result in words, and a hint if it did not succeed."""
         failure = self.outcome.failure if self.outcome else None
         if failure:
             return f"failed: {failure.message}", failure.hint
@@ -53,74 +55,82 @@ class _Result:
 
     def as_json(self) -> dict[str, Any]:
         failure = self.outcome.failure if self.outcome else None
-        told = {"message": failure.message, "hint": failure.hint} if failure else None
+        error = {"message": failure.message, "hint": failure.hint} if failure else None
         run_id = self.outcome.run_id if self.outcome else None
-        return {**self.plan.as_json(), "run_id": run_id, "done": self.well, "error": told}
+        return {**self.plan.as_json(), "run_id": run_id, "done": self.succeeded, "error": error}
 
 
 @click.command()
-@click.option("--day", envvar="DAY", default="", help="One day, as 2026-11-23.")
-@click.option("--from", "first", envvar="FROM", default="", help="The first day; the window's if left out.")
-@click.option("--to", "last", envvar="TO", default="", help="The last day; yesterday if left out.")
+@click.option("--day", envvar="DAY", default="", help="One day, such as 2026-11-23.")
+@click.option(
+    "--from",
+    "first",
+    envvar="FROM",
+    default="",
+    help="The first day (default: the first of the retention window).",
+)
+@click.option("--to", "last", envvar="TO", default="", help="The last day (default: yesterday).")
 @WHY
 @DRY_RUN
 @JSON
 def backfill(day: str, first: str, last: str, why: str, dry_run: bool, json: bool) -> None:
-    """Get the backups of days that have passed, from wherever there is one."""
+    """Get the missing backups of past days, from wherever there is a copy."""
     call = Call(json, why)
     env = call.env()
-    sys.exit(fill(env, call.terminal, (day, first, last), dry_run=dry_run))
+    sys.exit(backfill_days(env, call.terminal, (day, first, last), dry_run=dry_run))
 
 
-def fill(env: EnvironmentContext, terminal: Terminal, asked: tuple[str, str, str], *, dry_run: bool) -> int:
-    """Get the backups of the days `asked` for (DAY, FROM, TO), one after the other; the exit code.
+def backfill_days(
+    env: EnvironmentContext, terminal: Terminal, span: tuple[str, str, str], *, dry_run: bool
+) -> int:
+    """Get the backups of the days in `span` (DAY, FROM, TO), one after the other; the exit code.
 
-    First the plan, which `dry_run` stops at. 0 when every day has its backup, 1 when one has not. A day
-    that has to be refused makes no run: it stays missing.
+    Prints the plan first; with `dry_run` that is all. Returns 0 if every day has its backup, else 1.
+    A refused day starts no run and stays missing.
     """
-    from ledgerflow_ops.defs.terminal_runs import days_shown
+    from ledgerflow_ops.defs.terminal_runs import displayed_days
 
-    plans = _planned(env, judging.requested_days(*asked, days_shown(env)))
+    plans = _plans(env, backfill_plan.requested_days(*span, displayed_days(env)))
     terminal.table(_table(plans))
     if dry_run:
-        refused = [_Result(one) for one in plans if one.verdict is DayVerdict.REFUSE]
-        _told(terminal, refused)
-        return _finish(env, terminal, [_Result(one) for one in plans], 1 if refused else 0, dry_run=True)
+        refused = [_Result(plan) for plan in plans if plan.verdict is DayVerdict.REFUSE]
+        _print_errors(terminal, refused)
+        return _finish(env, terminal, [_Result(plan) for plan in plans], 1 if refused else 0, dry_run=True)
     results = list[_Result]()
     for plan in plans:
-        results.append(_carried_out(env, terminal, plan))
+        results.append(_run_plan(env, terminal, plan))
         outcome = results[-1].outcome
         if outcome and (outcome.failure == INTERRUPTION or deadline.expired_minutes()):
             break
-    _tell(env, terminal, results)
-    well = len(results) == len(plans) and all(one.well for one in results)
-    return _finish(env, terminal, results, 0 if well else 1, dry_run=False)
+    _print_summary(env, terminal, results)
+    complete = len(results) == len(plans) and all(result.succeeded for result in results)
+    return _finish(env, terminal, results, 0 if complete else 1, dry_run=False)
 
 
-def _planned(env: EnvironmentContext, days: Sequence[date]) -> list[DayPlan]:
-    """The plan of each day. A backup that counts but that Dagster knows nothing of is proven once more."""
-    from ledgerflow_ops.defs.terminal_runs import days_drilled
+def _plans(env: EnvironmentContext, days: Sequence[date]) -> list[DayPlan]:
+    """The plan of each day. A proven backup whose drill is not in Dagster's storage is proven again."""
+    from ledgerflow_ops.defs.terminal_runs import drilled_days
     from ledgerflow_ops.operations.backfill import missed_days
 
-    known = days_drilled(env)
+    known = drilled_days(env)
     plans = [missed_days.plan_backfill(env, day) for day in days]
     return [
-        replace(one, verdict=DayVerdict.PROVE, why=f"{one.why}, but not on Dagster's record")
-        if one.verdict is DayVerdict.KEPT and one.day.isoformat() not in known
-        else one
-        for one in plans
+        replace(plan, verdict=DayVerdict.PROVE, why=f"{plan.why}, but not on Dagster's record")
+        if plan.verdict is DayVerdict.KEPT and plan.day.isoformat() not in known
+        else plan
+        for plan in plans
     ]
 
 
-def _carried_out(env: EnvironmentContext, terminal: Terminal, plan: DayPlan) -> _Result:
+def _run_plan(env: EnvironmentContext, terminal: Terminal, plan: DayPlan) -> _Result:
     if plan.verdict in (DayVerdict.KEPT, DayVerdict.REFUSE):
         return _Result(plan)
-    from ledgerflow_ops.defs.terminal_runs import run
+    from ledgerflow_ops.defs.terminal_runs import run_job
 
-    outcome = run(env, BackupRequest(), plan.day)
+    outcome = run_job(env, BackupRequest(), plan.day)
     clear(env.ctx.reporter)
     result = _Result(plan, outcome)
-    terminal.say(f"{plan.day} {result.words[0]}", "green" if result.well else "red")
+    terminal.say(f"{plan.day} {result.message_and_hint[0]}", "green" if result.succeeded else "red")
     return result
 
 
@@ -128,35 +138,37 @@ def _table(plans: Sequence[DayPlan]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 2))
     for column in ("day", "to do", "why"):
         table.add_column(column, overflow="fold")
-    for one in plans:
-        table.add_row(one.day.isoformat(), str(one.verdict), one.why)
+    for plan in plans:
+        table.add_row(plan.day.isoformat(), str(plan.verdict), plan.why)
     return table
 
 
-def _tell(env: EnvironmentContext, terminal: Terminal, results: Sequence[_Result]) -> None:
-    wanting = [one for one in results if not one.well]
-    _told(terminal, wanting)
-    have = len(results) - len(wanting)
-    style = "bold red" if wanting else "bold green"
-    terminal.say(f"{env.environment}: {have} of {len(results)} days have their backup.", style)
+def _print_summary(env: EnvironmentContext, terminal: Terminal, results: Sequence[_Result]) -> None:
+    missing = [result for result in results if not result.succeeded]
+    _print_errors(terminal, missing)
+    present = len(results) - len(missing)
+    style = "bold red" if missing else "bold green"
+    terminal.say(f"{env.environment}: backups of {present} of {count_of(len(results), 'day')}.", style)
 
 
-def _told(terminal: Terminal, wanting: Sequence[_Result]) -> None:
-    """What is wrong with days. Refused ones have their reasons in the plan: several are told at once."""
-    for (failed, hint), group in groupby(wanting, key=lambda one: (one.outcome is not None, one.words[1])):
+def _print_errors(terminal: Terminal, missing: Sequence[_Result]) -> None:
+    """Print the errors of days, refused days with the same hint in one line: the plan has their reasons."""
+    for (failed, hint), group in groupby(
+        missing, key=lambda result: (result.outcome is not None, result.message_and_hint[1])
+    ):
         days = list(group)
         if failed or len(days) == 1:
-            for one in days:
-                terminal.error(f"{one.plan.day} {one.words[0]}", hint)
+            for result in days:
+                terminal.error(f"{result.plan.day} {result.message_and_hint[0]}", hint)
         else:
-            named = ", ".join(str(one.plan.day) for one in days)
+            named = ", ".join(str(result.plan.day) for result in days)
             terminal.error(f"{len(days)} days refused, for the reasons above: {named}.", hint)
 
 
 def _finish(
     env: EnvironmentContext, terminal: Terminal, results: Sequence[_Result], code: int, *, dry_run: bool
 ) -> int:
-    days = [one.as_json() for one in results]
+    days = [result.as_json() for result in results]
     terminal.finish(
         {"environment": str(env.environment), "dry_run": dry_run, "days": days, "exit_code": code}
     )

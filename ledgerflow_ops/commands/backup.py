@@ -21,30 +21,32 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 @WHY
 @JSON
 def backup(file: str | None, drill: bool, seal: str, why: str, json: bool) -> None:
-    """Take a backup and prove it."""
+    """Take a backup and prove it by restoring it into a throw-away server."""
     call = Call(json, why)
     env = call.env()
     request = BackupRequest(file=file, full_seal=seal == "full")
-    sys.exit(take(env, call.terminal, request, drill=drill))
+    sys.exit(take_backup(env, call.terminal, request, drill=drill))
 
 
-def take(env: EnvironmentContext, terminal: Terminal, request: BackupRequest, *, drill: bool) -> int:
-    """Back up the environment and, with `drill`, prove it, on Dagster's record; the exit code."""
+def take_backup(env: EnvironmentContext, terminal: Terminal, request: BackupRequest, *, drill: bool) -> int:
+    """Back up the environment and, with `drill`, prove the backup, as a Dagster run; the exit code."""
     from ledgerflow_ops.commands import backup_report
     from ledgerflow_ops.operations import catalog
     from ledgerflow_ops.operations.backup.backup import requested_name
 
-    requested_name(env, request.file)  # before there is a run: a slip of the finger must not turn the day red
+    requested_name(
+        env, request.file
+    )  # checked before a run starts: a typing error must not fail the day's run
     from ledgerflow_ops.defs.names import DUMP
-    from ledgerflow_ops.defs.terminal_runs import run
+    from ledgerflow_ops.defs.terminal_runs import run_job
 
-    result = run(env, request, env.today(), assets=() if drill else (DUMP,))
+    result = run_job(env, request, env.today(), assets=() if drill else (DUMP,))
     made = [
         entry
         for entry in catalog.newest_first(env)
         if entry.manifest is not None and entry.manifest.run.run_id == result.run_id
     ]
-    return backup_report.show(env, terminal, made[0] if made else None, result)
+    return backup_report.show_result(env, terminal, made[0] if made else None, result)
 
 
 @click.command()
@@ -56,42 +58,42 @@ def verify(file: str | None, json: bool) -> None:
     env = call.env()
     if not file:
         raise SettingsError("verify needs FILE=.", hint=Hint(make("status"), " lists the backups."))
-    sys.exit(examine(env, call.terminal, VerifyRequest(file=file)))
+    sys.exit(examine_backup(env, call.terminal, VerifyRequest(file=file)))
 
 
 @click.command("restore-test")
 @FILE
 @JSON
 def restore_test(file: str | None, json: bool) -> None:
-    """Restore a backup into a throw-away server and compare it with its seal."""
+    """Restore a backup into a throw-away server and compare the result with its seal."""
     call = Call(json)
     env = call.env()
-    sys.exit(examine(env, call.terminal, DrillRequest(file=file)))
+    sys.exit(examine_backup(env, call.terminal, DrillRequest(file=file)))
 
 
-def examine(env: EnvironmentContext, terminal: Terminal, request: VerifyRequest | DrillRequest) -> int:
-    """Verify or drill a backup, the newest when none is named; the exit code.
+def examine_backup(env: EnvironmentContext, terminal: Terminal, request: VerifyRequest | DrillRequest) -> int:
+    """Verify or drill a backup, the newest if none is named; the exit code.
 
-    It is on Dagster's record where the backup's day has a partition, and the bare operation elsewhere: a dump
-    without a manifest belongs to no day that could be trusted.
+    If the backup's day has a partition this is a Dagster run, otherwise the operation without a run: the day
+    of a dump without a manifest cannot be trusted.
     """
     from ledgerflow_ops.commands import backup_report
     from ledgerflow_ops.operations import catalog
 
     name = catalog.find(env, request.file)
     day = catalog.entry(env, name).day
-    from ledgerflow_ops.defs.terminal_runs import days_shown, run
+    from ledgerflow_ops.defs.terminal_runs import displayed_days, run_job
 
-    if day is not None and day in days_shown(env):
-        result = run(env, request.model_copy(update={"file": name.dump}), day)
-        return backup_report.show(env, terminal, catalog.entry(env, name), result)
+    if day is not None and day in displayed_days(env):
+        result = run_job(env, request.model_copy(update={"file": name.dump}), day)
+        return backup_report.show_result(env, terminal, catalog.entry(env, name), result)
     from ledgerflow_ops.operations.verification.drill import drill
     from ledgerflow_ops.operations.verification.verify import verify
 
     examination = (verify if isinstance(request, VerifyRequest) else drill)(env, name)
     failure = backup_report.failure_of(examination)
     result = FinishedRun("", tuple(merged(examination.checks)), failure)
-    return backup_report.show(env, terminal, catalog.entry(env, name), result, examination.rung)
+    return backup_report.show_result(env, terminal, catalog.entry(env, name), result, examination.rung)
 
 
 COMMANDS = (backup, verify, restore_test)

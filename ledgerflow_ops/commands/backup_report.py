@@ -1,4 +1,4 @@
-"""What a backup's commands say at the end: its checks, what may be claimed of it, the JSON object."""
+"""The output of the backup commands: a backup's checks, what has been shown about it, the JSON object."""
 
 from typing import Any
 
@@ -12,34 +12,34 @@ from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.verification.examination import Examination
 
-_LOUD = "SAMPLE DATA: no URL is set for {0}. This is a proof of the machinery, not a backup of your books."
+_SAMPLE_NOTICE = "SAMPLE DATA: no URL is set for {0}. This is not a backup of your books."
 
 
 def failure_of(examination: Examination) -> Failure | None:
-    """Why the exit code is not 0; what has no manifest can be read and restored, and never be proven."""
+    """Why the exit code is not 0, or None. A backup without a manifest can be restored but never proven."""
     if bad := examination.bad:
         return Failure(bad.message, bad.hint, BadBackup.exit_code)
     if message := examination.unprovable:
         hint = Hint(
-            "Put its manifest beside it, from another location. ",
+            "Copy its manifest here from another location. ",
             make("backup"),
-            " takes one that can be proven.",
+            " takes a backup that can be proven.",
         )
         return Failure(message, hint, CannotJudge.exit_code)
     return None
 
 
-def show(
+def show_result(
     env: EnvironmentContext,
     terminal: Terminal,
     entry: CatalogEntry | None,
     result: FinishedRun,
     rung: Rung | None = None,
 ) -> int:
-    """Say what came of it, in words and as JSON; the exit code.
+    """Print the result for people and as JSON; returns the exit code.
 
-    `entry` is the backup as it is now, None where there is none; `rung` is how far it was just proven, where
-    that is not on its record.
+    `entry` is the backup's current catalog entry, None if there is none. `rung` is the rung it has just
+    reached, if its proof does not record that.
     """
     failure = result.failure or _incomplete(entry)
     reached = rung or (entry.rung if entry else None)
@@ -56,38 +56,38 @@ def show(
     if entry:
         terminal.say(conclusion, "bold green" if entry.proven and not failure else "bold yellow")
     if env.is_sample:
-        terminal.say(_LOUD.format(env.environment), "bold yellow")
+        terminal.say(_SAMPLE_NOTICE.format(env.environment), "bold yellow")
     terminal.finish(fields)
     return failure.exit_code if failure else 0
 
 
 def _incomplete(entry: CatalogEntry | None) -> Failure | None:
-    """An object that is not in the dump keeps it from being proven, whatever else holds."""
+    """A failure if the dump lacks an object of the database: then it cannot be proven."""
     if entry is None or entry.manifest is None or entry.bad:
         return None
     if not entry.manifest.lacks:
         message, hint = entry.proof.incomplete if entry.proof else ("", NO_HINT)
         return Failure(message, hint, CannotJudge.exit_code) if message else None
-    lacks = f"The dump does not hold all of the database, and cannot be proven: {entry.manifest.lacks}."
+    lacks = f"The dump is incomplete and cannot be proven: {entry.manifest.lacks}."
     return Failure(lacks, Hint(entry.manifest.remedy, " Then: ", make("backup")), CannotJudge.exit_code)
 
 
 def _conclusion(entry: CatalogEntry, reached: Rung | None, failure: Failure | None) -> str | Hint:
-    """What may be claimed of the backup, and no more."""
+    """The sentence that says what has been shown about the backup."""
     if entry.bad:
         return "BAD: this backup does not count."
     word, again = reached.word if reached else "nothing", make("restore-test", FILE=entry.name.dump)
     if not entry.proven and _incomplete(entry):
-        return f"NOT PROVEN: known to be {word}, and it lacks something of the database."
+        return f"NOT PROVEN: known to be {word}, but it lacks an object of the database."
     if entry.manifest is None:
         return f"NOT PROVEN: known to be {word}, no more. Without its manifest it can never be proven."
     if entry.unjudged:
-        return Hint("NOT PROVEN: it could not be judged. Look again: ", again)
+        return Hint("NOT PROVEN: it could not be judged. Try again: ", again)
     if not entry.proven:
         return Hint(f"NOT PROVEN: known to be {word}, no more. Prove it: ", again)
     if failure and entry.proof:
         return (
-            f"The proof of {entry.proof.examined_at:%Y-%m-%d %H:%M %Z} still stands; this run adds nothing."
+            f"The proof of {entry.proof.examined_at:%Y-%m-%d %H:%M %Z} remains valid; this run adds nothing."
         )
     rto = f" in {entry.proof.rto_seconds:.1f} s" if entry.proof and entry.proof.rto_seconds else ""
     return f"PROVEN: {word}. It was restored{rto}, equals its seal, and every data rule holds."
@@ -122,7 +122,7 @@ def _fields(
             "backup_day": manifest.backup_day.isoformat(),
             "recovery_point": manifest.recovery_point.isoformat(),
             "rows": manifest.rows,
-            "warnings": [one.model_dump(mode="json") for one in manifest.warnings or ()],
+            "warnings": [warning.model_dump(mode="json") for warning in manifest.warnings or ()],
             "lacks": manifest.lacks,
             "durations": {**manifest.durations, **(proof.durations if proof else {})},
             "rto_seconds": proof.rto_seconds if proof else None,

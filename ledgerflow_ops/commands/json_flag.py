@@ -1,4 +1,5 @@
-"""Whether the caller is a program, asked before anything else is there to ask it with."""
+"""Whether JSON output was requested, for use before the command line is parsed. Imports only the standard
+library."""
 
 import os
 import sys
@@ -8,7 +9,7 @@ TRUE, FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
 def json_wanted() -> bool:
-    """Whether JSON was asked for, read without click: its own reading may be what failed."""
+    """Whether `--json` or JSON=1 was given; reads sys.argv without click, whose parsing may have failed."""
     for word, following in pairwise([*sys.argv[1:], ""]):
         name, _, value = word.partition("=")
         if name == "--json":

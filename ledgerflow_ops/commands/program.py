@@ -1,6 +1,6 @@
 """All commands as one program.
 
-Everything can be given as an option or as the environment variable of the same name; make passes variables.
+Every option can also be given as the environment variable of the same name; make passes variables.
 """
 
 import signal
@@ -20,12 +20,12 @@ def program() -> None:
 
 
 def _interrupt(number: int, _frame: object) -> None:
-    """Asked to end: leave through the same door as Ctrl-C, which withdraws what is half-done."""
+    """Handle SIGTERM and SIGHUP like Ctrl-C, so that incomplete results are removed."""
     if number == signal.SIGHUP:
         leave_terminal()
     raise KeyboardInterrupt
 
 
-for room in (backup, backfill, restore, rotate, reporting, doctor, servers):
-    for command in room.COMMANDS:
+for module in (backup, backfill, restore, rotate, reporting, doctor, servers):
+    for command in module.COMMANDS:
         program.add_command(command)

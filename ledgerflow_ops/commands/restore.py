@@ -1,4 +1,4 @@
-"""The commands that bring data back: restore, restore-force, rollback, recover, discard."""
+"""The commands that restore data: restore, restore-force, rollback, recover, discard."""
 
 import sys
 from collections.abc import Callable
@@ -27,25 +27,27 @@ def _restore(file: str | None, from_env: str | None, confirm: str, why: str, **f
     request = RestoreRequest(
         environment=env.environment, file=file, from_env=from_env, confirm=confirm, force=flags["force"]
     )
-    sys.exit(bring_back(env, call.terminal, request, dry_run=flags["dry_run"]))
+    sys.exit(restore_backup(env, call.terminal, request, dry_run=flags["dry_run"]))
 
 
-def bring_back(env: EnvironmentContext, terminal: Terminal, request: RestoreRequest, *, dry_run: bool) -> int:
-    """Restore on Dagster's record, or with `dry_run` say what would be done; the exit code."""
+def restore_backup(
+    env: EnvironmentContext, terminal: Terminal, request: RestoreRequest, *, dry_run: bool
+) -> int:
+    """Restore as a Dagster run, or with `dry_run` print what would be done; the exit code."""
     origin = env.ctx.env(request.origin)
     if dry_run:
         from ledgerflow_ops.operations.restore.restore import prepare_restore
 
         return restore_report.show_plan(terminal, prepare_restore(env, request).plan)
     if not request.confirm and sys.stdin.isatty():
-        request = request.model_copy(update={"confirm": _asked(origin, request)})
-    from ledgerflow_ops.defs.terminal_runs import run
+        request = request.model_copy(update={"confirm": _prompt_confirmation(origin, request)})
+    from ledgerflow_ops.defs.terminal_runs import run_job
 
-    return restore_report.show(env, terminal, run(env, request), "restored")
+    return restore_report.show_result(env, terminal, run_job(env, request), "restored")
 
 
-def _asked(origin: EnvironmentContext, request: RestoreRequest) -> str:
-    """What a person types at the terminal where somebody else's data would go into prod; empty elsewhere."""
+def _prompt_confirmation(origin: EnvironmentContext, request: RestoreRequest) -> str:
+    """What a person types when asked to confirm that another environment's data go into prod; else empty."""
     from ledgerflow_ops.core.restore.restore_plan import needs_confirmation
     from ledgerflow_ops.operations import catalog
 
@@ -55,7 +57,9 @@ def _asked(origin: EnvironmentContext, request: RestoreRequest) -> str:
         return ""
     if not needs_confirmation(request, manifest):
         return ""
-    question = f"This puts data of {origin.environment} into {Environment.PROD}. Type the environment's name"
+    question = (
+        f"This restores data of {origin.environment} into {Environment.PROD}. Type the environment's name"
+    )
     return str(click.prompt(question, default="", show_default=False, err=True))
 
 
@@ -77,7 +81,7 @@ def restore(**options: Any) -> None:
 @click.command("restore-force")
 @_restores
 def restore_force(**options: Any) -> None:
-    """Restore a backup over the database, which is backed up and kept aside."""
+    """Restore a backup over the database, which is first backed up, and kept under another name."""
     _restore(**options, force=True)
 
 
@@ -87,7 +91,7 @@ def restore_force(**options: Any) -> None:
 @DRY_RUN
 @JSON
 def rollback(force: bool, why: str, dry_run: bool, json: bool) -> None:
-    """Swap back the database that the last restore put aside."""
+    """Swap back the database that the last restore replaced."""
     call = Call(json, why)
     env = call.env()
     if dry_run:
@@ -99,10 +103,10 @@ def rollback(force: bool, why: str, dry_run: bool, json: bool) -> None:
                 call.terminal, plan_rollback(env, target_inspection.inspect_target(env), force=force)
             )
         )
-    from ledgerflow_ops.defs.terminal_runs import run
+    from ledgerflow_ops.defs.terminal_runs import run_job
 
     request = RollbackRequest(environment=env.environment, force=force)
-    sys.exit(restore_report.show(env, call.terminal, run(env, request), "rolled back"))
+    sys.exit(restore_report.show_result(env, call.terminal, run_job(env, request), "rolled back"))
 
 
 @click.command()
@@ -111,7 +115,7 @@ def rollback(force: bool, why: str, dry_run: bool, json: bool) -> None:
 @DRY_RUN
 @JSON
 def recover(confirm: str, why: str, dry_run: bool, json: bool) -> None:
-    """After a loss: prove the newest backups until one holds, restore it, write down what happened."""
+    """After a loss: prove the newest backups until one holds, restore it, write an incident record."""
     call = Call(json, why)
     env = call.env()
     if dry_run:
@@ -119,17 +123,17 @@ def recover(confirm: str, why: str, dry_run: bool, json: bool) -> None:
 
         state = refuse_healthy(env, confirm)
         sys.exit(restore_report.show_candidates(env, call.terminal, state, recovery_candidates(env)))
-    from ledgerflow_ops.defs.terminal_runs import run
+    from ledgerflow_ops.defs.terminal_runs import run_job
 
     request = RecoverRequest(environment=env.environment, confirm=confirm)
-    sys.exit(restore_report.show(env, call.terminal, run(env, request), "recovered"))
+    sys.exit(restore_report.show_result(env, call.terminal, run_job(env, request), "recovered"))
 
 
 @click.command()
 @click.option("--name", envvar="NAME", default="", help="The whole name of the database to drop.")
 @JSON
 def discard(name: str, json: bool) -> None:
-    """Drop a database that a restore put aside."""
+    """Drop a database that a restore replaced or left unfinished."""
     from ledgerflow_ops.operations.cleanup import restore_leftovers
 
     call = Call(json)

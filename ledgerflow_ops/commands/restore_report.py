@@ -1,4 +1,4 @@
-"""What the commands that bring data back say: the plan of a dry run, or what came of a run."""
+"""The output of the restore commands: the plan of a dry run, or the result of a run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def show_plan(terminal: Terminal, plan: "RestorePlan") -> int:
-    """The plan in words and as JSON; 3 when it would be refused."""
-    terminal.say(f"{plan.candidate.name.dump} into {plan.target.database}: nothing was touched.", "bold")
+    """Print the plan for people and as JSON; returns 3 if the restore would be refused, else 0."""
+    terminal.say(f"{plan.candidate.name.dump} into {plan.target.database}: nothing was changed.", "bold")
     for action in plan.actions:
         terminal.say(f"  would {action.what}: {action.why}")
     for warning in plan.warnings:
@@ -31,10 +31,10 @@ def show_plan(terminal: Terminal, plan: "RestorePlan") -> int:
 
 
 def show_rollback(terminal: Terminal, planned: "Rollback") -> int:
-    """What a rollback would do, in words and as JSON; 0."""
+    """Print what a rollback would do, for people and as JSON; returns 0."""
     terminal.say(f"{planned.back.name} would become {planned.database}.", "bold")
     if planned.away:
-        terminal.say(f"What is live now would stay as {planned.away}.")
+        terminal.say(f"The live database would be kept as {planned.away}.")
     terminal.finish({**planned.as_json(), "dry_run": True, "exit_code": 0})
     return 0
 
@@ -42,22 +42,25 @@ def show_rollback(terminal: Terminal, planned: "Rollback") -> int:
 def show_candidates(
     env: EnvironmentContext, terminal: Terminal, state: str, candidates: "Sequence[LocatedDump]"
 ) -> int:
-    """What a recovery would try in which order, and the `state` of the database; 0."""
+    """Print the `state` of the database, and what a recovery would try in which order; returns 0."""
     terminal.say(state, "bold")
-    for one in candidates:
-        terminal.say(f"  would try {one.file}: {one.entry.state}")
-    fields = {"primary": state, "candidates": [one.file for one in candidates]}
+    for candidate in candidates:
+        terminal.say(f"  would try {candidate.file}: {candidate.entry.state}")
+    fields = {"primary": state, "candidates": [candidate.file for candidate in candidates]}
     terminal.finish({"environment": str(env.environment), **fields, "dry_run": True, "exit_code": 0})
     return 0
 
 
-def show(env: EnvironmentContext, terminal: Terminal, result: FinishedRun, done: str) -> int:
-    """What came of a run, as the journal has it: the environment is `done`, or why not. The exit code."""
+def show_result(env: EnvironmentContext, terminal: Terminal, result: FinishedRun, done: str) -> int:
+    """Print the result of a run, with details from the journal; returns the exit code.
+
+    `done` completes "prod is …" for a run that succeeded.
+    """
     clear(env.ctx.reporter)
     entries = [
-        one
-        for one in journal_file.read_entries(env.ctx.settings.state_dir)
-        if one.get("run_id") == result.run_id
+        line
+        for line in journal_file.read_entries(env.ctx.settings.state_dir)
+        if line.get("run_id") == result.run_id
     ]
     fields: dict[str, Any] = {"environment": str(env.environment), "run_id": result.run_id}
     for entry in entries:
@@ -74,9 +77,13 @@ def _say(terminal: Terminal, fields: Mapping[str, Any], failure: Failure | None,
     lines: dict[str, Callable[[Any], str | Hint]] = {
         "file": lambda value: f"from {value}",
         "safety_backup": lambda value: f"safety backup, proven and pinned: {value}",
-        "kept": lambda value: Hint(f"the old database stays as {value}; ", make("rollback"), " swaps back"),
-        "away": lambda value: Hint(f"what was live stays as {value}; ", make("rollback"), " swaps back"),
-        "incident": lambda value: f"the record: incidents/{value}.md beside the backups",
+        "kept": lambda value: Hint(
+            f"the previous database is kept as {value}; ", make("rollback"), " swaps it back"
+        ),
+        "away": lambda value: Hint(
+            f"the database that was live is kept as {value}; ", make("rollback"), " swaps it back"
+        ),
+        "incident": lambda value: f"the incident record: incidents/{value}.md beside the backups",
     }
     if not failure:
         terminal.say(done, "bold green")

@@ -1,4 +1,4 @@
-"""The commands about how long backups stay: rotate, pin, unpin."""
+"""The commands for retention: rotate, pin, unpin."""
 
 import sys
 from collections.abc import Mapping
@@ -13,8 +13,10 @@ from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.core.operation_requests import RotateRequest
 from ledgerflow_ops.operations.context import EnvironmentContext
 
-REASON = click.option("--reason", envvar="REASON", default="", help="Why it must stay.")
-UNTIL = click.option("--until", envvar="UNTIL", default="", help="A day (2027-01-31) or so many days (90d).")
+REASON = click.option("--reason", envvar="REASON", default="", help="Why the backup must be kept.")
+UNTIL = click.option(
+    "--until", envvar="UNTIL", default="", help="Until a day (2027-01-31) or for a number of days (90d)."
+)
 
 
 @click.command()
@@ -23,7 +25,7 @@ UNTIL = click.option("--until", envvar="UNTIL", default="", help="A day (2027-01
 @DRY_RUN
 @JSON
 def rotate(confirm: str, why: str, dry_run: bool, json: bool) -> None:
-    """Remove the backups that are older than the window and that nothing keeps."""
+    """Remove the backups that are older than the retention window and that no rule keeps."""
     from ledgerflow_ops.operations.reporting import rotation_screen
     from ledgerflow_ops.operations.retention import rotate as operation
 
@@ -31,8 +33,8 @@ def rotate(confirm: str, why: str, dry_run: bool, json: bool) -> None:
     env = call.env()
     planned = operation.plan_rotation(env)
     if not dry_run:
-        planned.require(confirm)  # before there is a run: what is refused leaves no red one behind
-        # What a person types in the page stands here already: LEDGER_ENV.
+        planned.require(confirm)  # before a run starts: a refusal must not leave a failed run behind
+        # LEDGER_ENV is the name that a person would type in the page.
         request = RotateRequest(carry_out=True, environment=env.environment, confirm=confirm)
         sys.exit(_carry_out(env, call.terminal, request))
     rotation_screen.show(planned, call.terminal)
@@ -42,16 +44,16 @@ def rotate(confirm: str, why: str, dry_run: bool, json: bool) -> None:
 
 
 def _carry_out(env: EnvironmentContext, terminal: Terminal, request: RotateRequest) -> int:
-    """Rotate on Dagster's record and say what was removed; the exit code."""
-    from ledgerflow_ops.defs.terminal_runs import run
+    """Rotate as a Dagster run and print what was removed; the exit code."""
+    from ledgerflow_ops.defs.terminal_runs import run_job
 
-    result = run(env, request)
+    result = run_job(env, request)
     clear(env.ctx.reporter)
     fields: dict[str, Any] = {"environment": str(env.environment), "run_id": result.run_id}
     for entry in journal_file.read_entries(env.ctx.settings.state_dir):
         if entry.get("run_id") == result.run_id and entry.get("what") == "rotate":
             fields |= {name: value for name, value in entry.items() if name not in ("who", "why", "what")}
-    _say_removed(terminal, fields)
+    _print_removed(terminal, fields)
     fields["exit_code"] = result.exit_code
     if failure := result.failure:
         terminal.error(failure.message, failure.hint)
@@ -60,14 +62,14 @@ def _carry_out(env: EnvironmentContext, terminal: Terminal, request: RotateReque
     return result.exit_code
 
 
-def _say_removed(terminal: Terminal, fields: Mapping[str, Any]) -> None:
-    """What was removed and what was left, where the rotation came that far."""
+def _print_removed(terminal: Terminal, fields: Mapping[str, Any]) -> None:
+    """Print what was removed and what was left, if the rotation got that far."""
     if "removed" not in fields:
         return
     for name in fields["removed"]:
         terminal.say(f"  removed {name}")
     for name in fields["finished"]:
-        terminal.say(f"  finished what an earlier rotation began: {name}")
+        terminal.say(f"  completed an earlier removal: {name}")
     for name, why in fields["left"].items():
         terminal.say(f"  left {name}: {why}", "yellow")
     count = len(fields["removed"])
@@ -81,15 +83,15 @@ def _say_removed(terminal: Terminal, fields: Mapping[str, Any]) -> None:
 @WHY
 @JSON
 def pin(file: str | None, reason: str, until: str, why: str, json: bool) -> None:
-    """Keep a backup, whatever a rotation would decide."""
+    """Keep a backup, whatever rotation would decide."""
     from ledgerflow_ops.operations.retention import pins
 
     call = Call(json, why)
     env = call.env()
-    made = pins.pin_on_request(env, file or "", reason, until)
-    end = f"until {made.until.astimezone(env.settings.zone):%Y-%m-%d %H:%M %Z}" if made.until else ""
-    call.terminal.say(f"{made.file} is pinned {end or 'without an end'}: {made.reason}")
-    fields = made.model_dump(mode="json")
+    pinned = pins.pin_on_request(env, file or "", reason, until)
+    end = f"until {pinned.until.astimezone(env.settings.zone):%Y-%m-%d %H:%M %Z}" if pinned.until else ""
+    call.terminal.say(f"{pinned.file} is pinned {end or 'without an end date'}: {pinned.reason}")
+    fields = pinned.model_dump(mode="json")
     call.terminal.finish({"environment": env.environment, "pin": fields, "exit_code": 0})
 
 
@@ -98,14 +100,14 @@ def pin(file: str | None, reason: str, until: str, why: str, json: bool) -> None
 @WHY
 @JSON
 def unpin(file: str | None, why: str, json: bool) -> None:
-    """Take a backup's pin away."""
+    """Remove a backup's pin."""
     from ledgerflow_ops.operations.retention import pins
 
     call = Call(json, why)
     env = call.env()
-    freed = pins.unpin(env, file or "")
-    call.terminal.say(f"{freed} is not pinned any more: rotation decides.")
-    call.terminal.finish({"environment": env.environment, "unpinned": freed, "exit_code": 0})
+    unpinned = pins.unpin(env, file or "")
+    call.terminal.say(f"{unpinned} is no longer pinned: rotation decides.")
+    call.terminal.finish({"environment": env.environment, "unpinned": unpinned, "exit_code": 0})
 
 
 COMMANDS = (rotate, pin, unpin)

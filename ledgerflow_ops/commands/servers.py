@@ -1,4 +1,4 @@
-"""The commands about what runs by itself, and tells: up, down, alert-test, watchdog."""
+"""The commands for the servers and for alerts: up, down, alert-test, watchdog."""
 
 import sys
 
@@ -11,7 +11,7 @@ from ledgerflow_ops.core.hints import Hint, make
 @click.command()
 @JSON
 def up(json: bool) -> None:
-    """Start the web page, the viewers' page where it is set, and the daemon on loopback."""
+    """Start the web page, the viewers' page if it is configured, and the daemon, on loopback."""
     from ledgerflow_ops.adapters.services.web_sessions import GOOD_FOR
     from ledgerflow_ops.operations.servers import web_servers
 
@@ -20,17 +20,19 @@ def up(json: bool) -> None:
     viewers = web_servers.viewers_address(call.ctx)
     link, viewers_link = web_servers.login_links(call.ctx)
     call.terminal.say(f"The web page is at {address}")
-    call.terminal.say(f"Open it by this link, good once, for {GOOD_FOR.seconds // 60} minutes: {link}")
+    call.terminal.say(
+        f"Open it with this link, which works once, for {GOOD_FOR.seconds // 60} minutes: {link}"
+    )
     if viewers:
-        call.terminal.say(f"Viewers, who can change nothing, look at {viewers}")
-        call.terminal.say(f"Their link, good once as well: {viewers_link}")
+        call.terminal.say(f"Viewers, who can change nothing, use {viewers}")
+        call.terminal.say(f"Their link, which also works once: {viewers_link}")
     call.terminal.say(Hint(make("down"), " stops it, the daemon and the embedded PostgreSQL."))
-    figures = web_servers.metrics_address(call.ctx)
-    call.terminal.say(f"Prometheus finds the figures at {figures}")
+    metrics = web_servers.metrics_address(call.ctx)
+    call.terminal.say(f"The metrics for Prometheus are at {metrics}")
     pages = {"address": address, "link": link}
     if viewers:
         pages |= {"viewers": viewers, "viewers_link": viewers_link}
-    call.terminal.finish({**pages, "metrics": figures})
+    call.terminal.finish({**pages, "metrics": metrics})
 
 
 @click.command()
@@ -48,44 +50,48 @@ def down(json: bool) -> None:
 @click.command("alert-test")
 @JSON
 def alert_test(json: bool) -> None:
-    """Send a test through every alert channel."""
+    """Send a test message through every alert channel."""
     from ledgerflow_ops.operations.alerting import alerts, channels
 
     call = Call(json)
     channels.require_channels(call.settings)
-    found = alerts.send_test(call.ctx)
-    for name, why in found.items():
+    failures = alerts.send_test(call.ctx)
+    for name, why in failures.items():
         call.terminal.say(
             f"{name}: {f'NOT DELIVERED: {why}' if why else 'delivered'}", "red" if why else "green"
         )
-    code = 1 if any(found.values()) else 0
-    told = [{"channel": name, "delivered": not why, "why_not": why} for name, why in found.items()]
-    call.terminal.finish({"channels": told, "exit_code": code})
+    code = 1 if any(failures.values()) else 0
+    channel_results = [
+        {"channel": name, "delivered": not why, "why_not": why} for name, why in failures.items()
+    ]
+    call.terminal.finish({"channels": channel_results, "exit_code": code})
     sys.exit(code)
 
 
 @click.command()
-@flag("quiet", False, "Say nothing when nothing is open.")
+@flag("quiet", False, "Print nothing if no alert is open.")
 @JSON
 def watchdog(quiet: bool, json: bool) -> None:
-    """Look whether all is well, also when the daemon is dead, and alert."""
+    """Check everything, whether or not the daemon runs, and send alerts."""
     from ledgerflow_ops.core.alerting.findings import Level
     from ledgerflow_ops.operations.alerting import alerts
     from ledgerflow_ops.operations.monitoring import monitor
 
     call = Call(json)
-    found = monitor.run_watchdog(call.ctx)
-    for alert in found:
+    open_alerts = monitor.run_watchdog(call.ctx)
+    for alert in open_alerts:
         late = f" (NOT DELIVERED to {', '.join(alert.missed)})" if alert.undelivered else ""
         where = alert.finding.environment or "machine"
         call.terminal.error(
             f"{where} {alert.finding.level}: {alert.finding.message}{late}",
             alert.finding.hint,
         )
-    if not found and not quiet:
-        call.terminal.say("Nothing is open.", "green")
-    code = 1 if any(alert.finding.level is Level.CRITICAL or alert.undelivered for alert in found) else 0
-    call.terminal.finish({"open": [alerts.as_json(alert) for alert in found], "exit_code": code})
+    if not open_alerts and not quiet:
+        call.terminal.say("No alert is open.", "green")
+    code = (
+        1 if any(alert.finding.level is Level.CRITICAL or alert.undelivered for alert in open_alerts) else 0
+    )
+    call.terminal.finish({"open": [alerts.as_json(alert) for alert in open_alerts], "exit_code": code})
     sys.exit(code)
 
 

@@ -1,1 +1,1 @@
-"""The Dagster room: the only folder that imports dagster."""
+"""What Dagster loads: assets, checks, jobs, schedules, sensors. The only package that imports dagster."""

@@ -1,4 +1,4 @@
-"""Puts the definitions together from the settings."""
+"""Builds Dagster's definitions from the settings."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -16,14 +16,14 @@ from ledgerflow_ops.defs.assets.dump_checks import dump_checks, fresh_check
 from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.assets.report_asset import report_asset
 from ledgerflow_ops.defs.assets.rotation import rotation_asset, rotation_job
-from ledgerflow_ops.defs.automation.lost_runs import orphans
-from ledgerflow_ops.defs.automation.schedules import schedules, tidying
+from ledgerflow_ops.defs.automation.lost_runs import lost_runs_sensor
+from ledgerflow_ops.defs.automation.schedules import history_schedule, schedule_and_sensor
 from ledgerflow_ops.defs.automation.sensors import sensors
 from ledgerflow_ops.defs.jobs.history_cleanup import history_job
 from ledgerflow_ops.defs.jobs.jobs import jobs
-from ledgerflow_ops.defs.jobs.restore_jobs import incident_asset, restoring_jobs
+from ledgerflow_ops.defs.jobs.restore_jobs import incident_asset, restore_jobs
 from ledgerflow_ops.defs.names import CATALOG, CATALOG_JOB, REPORT, REPORT_JOB
-from ledgerflow_ops.defs.timing import SERVED, Timing
+from ledgerflow_ops.defs.timing import SERVER_TIMING, Timing
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
 
@@ -31,19 +31,22 @@ def build_definitions(
     settings: Settings,
     reporter: Reporter | None = None,
     environments: Iterable[Environment] = Environment,
-    timing: Timing = SERVED,
+    timing: Timing = SERVER_TIMING,
     clock: Callable[[], datetime] = clocks.now,
 ) -> dg.Definitions:
-    """Everything Dagster knows of these environments.
+    """All assets, checks, jobs, schedules and sensors of these environments.
 
-    `reporter` hears what operations say, besides the run's log. `clock` is what schedules go by.
+    `reporter` receives the progress of operations in addition to the run's log. Schedules and sensors read
+    the time from `clock`, which returns an instant in UTC.
     """
     ctx = OperationContext(settings, reporter or SilentReporter(), clock)
     envs = [ctx.env(environment) for environment in environments]
     days = {env.environment: backup_days(env) for env in envs}
     own = {env.environment: [*jobs(env), rotation_job(env)] for env in envs}
     history = history_job(ctx)
-    served = [schedules(env, own[env.environment], timing) for env in envs if env.settings.is_scheduled]
+    served = [
+        schedule_and_sensor(env, own[env.environment], timing) for env in envs if env.settings.is_scheduled
+    ]
     return dg.Definitions(
         assets=[
             *(asset for env in envs for asset in _chain(env, days[env.environment], timing)),
@@ -55,15 +58,15 @@ def build_definitions(
             *(fresh_check(env) for env in envs),
         ],
         jobs=[
-            *(job for env in envs for job in (*own[env.environment], *restoring_jobs(env))),
+            *(job for env in envs for job in (*own[env.environment], *restore_jobs(env))),
             dg.define_asset_job(CATALOG_JOB, dg.AssetSelection.assets(CATALOG)),
             dg.define_asset_job(REPORT_JOB, dg.AssetSelection.assets(REPORT)),
             history,
         ],
-        schedules=[*(daily for daily, _ in served), tidying(history)],
+        schedules=[*(daily for daily, _ in served), history_schedule(history)],
         sensors=[
             *(night for _, night in served),
-            orphans(timing),
+            lost_runs_sensor(timing),
             dg.AutomationConditionSensorDefinition(
                 "automation",
                 target=dg.AssetSelection.assets("catalog", "report"),

@@ -1,7 +1,8 @@
-"""Dagster's daemon as `make up` starts it: it imports the definitions anew when they have changed.
+"""Dagster's daemon as `make up` starts it: it imports the definitions again only when they have changed.
 
-`dagster-daemon` imports them once a minute, which was most of what an idle machine paid for. This runs the
-same daemons over the same workspace, made by the same functions (dagster/_daemon/controller.py, 1.13.27).
+`dagster-daemon` imports them once a minute, which was most of the CPU time of an idle `make up`. This module
+runs the same daemons over the same workspace, built by the same functions (dagster/_daemon/controller.py,
+1.13.27).
 """
 
 from contextlib import ExitStack
@@ -33,27 +34,27 @@ from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.operations.context import OperationContext
 
-_AT_LEAST = 3600
-"""Seconds after which the definitions are imported anew, whatever has changed or not."""
+_MAX_AGE = 3600
+"""Seconds after which the definitions are imported again even when nothing has changed."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """What the definitions are made of: the settings, the first day of each environment, and our code, as
-    the name, size and modification time (ns) of each file."""
+class DefinitionInputs:
+    """What the definitions depend on: the settings, the first day of each environment's partitions, and our
+    code, as the name, size (bytes) and modification time (ns) of each file."""
 
     settings: config.Settings
     days: tuple[datetime, ...]
     code: frozenset[tuple[str, int, int]]
 
 
-def source() -> Source | None:
-    """What the definitions would be made of now; None where they cannot be made: the settings are wrong, or
-    a folder cannot be read."""
+def definition_inputs() -> DefinitionInputs | None:
+    """The current inputs of the definitions; None when the definitions cannot be built because the settings
+    are wrong or a folder cannot be read."""
     try:
         ctx = OperationContext(config.load())
         days = tuple(backup_days(ctx.env(environment)).start for environment in Environment)
-        return Source(ctx.settings, days, _code())
+        return DefinitionInputs(ctx.settings, days, _code())
     except (LedgerError, OSError):
         return None
 
@@ -76,48 +77,53 @@ def main(workspace: str) -> None:
 
 
 def run(instance: dg.DagsterInstance, workspace: str) -> None:
-    """Run the daemons over the definitions that `workspace` names; KeyboardInterrupt when asked to end."""
-    made_of = source()
+    """Run the daemons over the definitions that `workspace` names; a signal raises KeyboardInterrupt."""
+    inputs = definition_inputs()
     with ExitStack() as stack:
         registry = stack.enter_context(controller.create_daemon_grpc_server_registry(instance, "warning"))
-        daemons = [stack.enter_context(one) for one in controller.create_daemons_from_instance(instance)]
+        daemons = [
+            stack.enter_context(daemon) for daemon in controller.create_daemons_from_instance(instance)
+        ]
         target = WorkspaceFileTarget(paths=[workspace])
         context = stack.enter_context(
             WorkspaceProcessContext(instance, target, grpc_server_registry=registry)
         )
         configure_loggers(handler="default", formatter="colored", log_level="INFO")
-        stack.enter_context(Controller(context, registry, daemons, made_of)).check_daemon_loop()
+        stack.enter_context(Controller(context, registry, daemons, inputs)).check_daemon_loop()
 
 
 class Controller(controller.DagsterDaemonController):
-    """Dagster's controller, which looks once a minute whether the definitions must be imported anew."""
+    """Dagster's controller, which checks once a minute whether the definitions must be imported again."""
 
     def __init__(
         self,
         context: WorkspaceProcessContext,
         registry: GrpcServerRegistry,
         daemons: list[DagsterDaemon[Any]],
-        made_of: Source | None,
+        inputs: DefinitionInputs | None,
     ) -> None:
-        self._made_of, self._made_at = made_of, get_current_timestamp()
+        self._inputs, self._imported_at = inputs, get_current_timestamp()
         super().__init__(context, daemons, registry)
 
     def check_workspace_freshness(self, last_workspace_update_time: float) -> float:
-        """Once a minute: import the definitions anew, unless that would change nothing."""
+        """Import the definitions again, at most once a minute and only if that could change something.
+
+        Takes and returns the time of the last check, in seconds since the epoch.
+        """
         now = get_current_timestamp()
         if now - last_workspace_update_time <= controller.RELOAD_WORKSPACE_INTERVAL:
             return last_workspace_update_time
-        # Looked at before they are imported: what changes meanwhile is found the next time.
-        made_of = source()
-        if made_of == self._made_of and now - self._made_at < _AT_LEAST and self._loaded():
+        # Read before the import, so that a change during the import is noticed at the next check.
+        inputs = definition_inputs()
+        if inputs == self._inputs and now - self._imported_at < _MAX_AGE and self._loaded():
             return now
         updated = super().check_workspace_freshness(last_workspace_update_time)
         if updated != last_workspace_update_time:
-            self._made_of, self._made_at = made_of, updated
+            self._inputs, self._imported_at = inputs, updated
         return updated
 
     def _loaded(self) -> bool:
-        """Whether the definitions were imported without an error, and the process that holds them answers."""
+        """Whether the definitions were imported without an error and the process that holds them responds."""
         registry, workspace = self._grpc_server_registry, self._workspace_process_context
         if registry is None or workspace.create_request_context().code_location_errors():
             return False

@@ -1,6 +1,6 @@
-"""The names of assets, jobs, steps and checks, by which Dagster's record and saved run configs know them.
+"""The names of assets, jobs, steps and checks, as Dagster's storage and saved run configs hold them.
 
-They are built here and nowhere else. To Dagster a changed name is another thing: its history stays behind.
+They are built here and nowhere else. Never change one: to Dagster it would be a new object without history.
 """
 
 import re
@@ -20,53 +20,53 @@ DATABASE, DUMP, DRILL, COVERAGE, ROTATION, INCIDENT = (
 )
 """The assets of an environment."""
 CATALOG, REPORT = "catalog", "report"
-"""The assets of all environments together."""
+"""The assets that cover all environments."""
 CATALOG_JOB, REPORT_JOB = f"{CATALOG}_job", f"{REPORT}_job"
 HISTORY_JOB = "dagster_history"
 HISTORY_STEP, HISTORY_SCHEDULE = f"{HISTORY_JOB}_op", f"{HISTORY_JOB}_weekly"
-"""The job that keeps Dagster's own history in bounds, its step and its schedule."""
+"""The job that removes Dagster's old history, its step and its schedule."""
 
 DUMP_CHECKS = {
-    "exists": "The file is in the environment's own folder.",
-    "size": "Not empty, not below the floor, not far from the recent days.",
-    "permissions": "Only its owner can read it, and nobody else can swap it.",
-    "integrity": "Every byte read and decoded; the SHA-256 is the committed one.",
-    "sealed": "The manifest is whole, and the rows and contents are those it sealed.",
-    "source_is_real": "Taken from the environment's own database, not from the sample.",
+    "exists": "The dump file is in the environment's own folder.",
+    "size": "The dump is not empty, not below size_floor, and close to the sizes of recent days.",
+    "permissions": "Only the owner can read the dump, and nobody else can replace it.",
+    "integrity": "Every byte was read and decoded; the SHA-256 equals the manifest's.",
+    "sealed": "The manifest is complete, and the dump's rows and contents equal the seal.",
+    "source_is_real": "The dump was taken from the environment's own database, not from the sample database.",
 }
-"""The checks on a dump, with what each says when it passed."""
+"""The checks on a dump, with their descriptions: what holds when the check passes."""
 DRILL_CHECKS = {
-    "restorable": "The dump was restored into an empty server and equals the seal.",
+    "restorable": "The dump was restored into an empty server, and the result equals the seal.",
     "data_rules": "The environment's data rules hold in the restored copy.",
 }
-"""The checks of a drill."""
+"""The checks of a drill, with their descriptions."""
 FRESH = "fresh"
-"""The check on the database's own asset: whether the RPO is kept."""
+"""The check on the database asset: whether the recovery point objective (RPO) is met."""
 
 _MATERIALIZED = {"backup": DUMP, "drill": DRILL, "redrill": COVERAGE, "rotate": ROTATION}
-"""By verb of a request or task, the asset that its run materializes first."""
+"""Verb of a request or task → the asset that its run materializes first."""
 
 _JOB = re.compile(rf"({'|'.join(Environment)})_(\w+)")
 
 
 def asset_key(env: EnvironmentContext, name: str) -> dg.AssetKey:
-    """`prod/dump` and the like."""
+    """The key of an environment's asset, such as `prod/dump`."""
     return dg.AssetKey([str(env.environment), name])
 
 
 def job_name(env: EnvironmentContext, verb: str) -> str:
-    """The job that carries out what the verb of a request or task names: `prod_backup`."""
+    """The job for the verb of a request or task, such as `prod_backup`."""
     return f"{env.environment}_{verb}"
 
 
 def parsed_job(name: str) -> tuple[Environment, str] | None:
-    """The environment and the verb of a job's name; None of a job that belongs to no environment."""
-    found = _JOB.fullmatch(name)
-    return (Environment(found[1]), found[2]) if found else None
+    """The environment and the verb in a job's name; None for a job that belongs to no environment."""
+    match = _JOB.fullmatch(name)
+    return (Environment(match[1]), match[2]) if match else None
 
 
 def step_name(env: EnvironmentContext, verb: str) -> str:
-    """The step of that job which the request goes to: `prod__dump`, `prod_dump_checks`, `prod_restore_op`."""
+    """The step that receives the request: `prod__dump`, `prod_dump_checks`, `prod_restore_op`."""
     if verb == "verify":
         return f"{env.environment}_{DUMP}_checks"
     if verb in _MATERIALIZED:
@@ -80,7 +80,7 @@ def schedule_name(env: EnvironmentContext) -> str:
 
 
 def night_name(env: EnvironmentContext) -> str:
-    """The sensor that catches up with what the schedule missed."""
+    """The sensor that requests what the schedule missed."""
     return f"{env.environment}_night"
 
 

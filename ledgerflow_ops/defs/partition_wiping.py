@@ -1,4 +1,4 @@
-"""Takes rotated days off Dagster's record, so that no partition is green whose backup is gone."""
+"""Wipes the partitions of expired backup days, so that no partition is green whose backup is gone."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -11,10 +11,10 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 _PARTITIONED = (DUMP, DRILL)
 
 
-def wipe(instance: dg.DagsterInstance, env: EnvironmentContext, days: Iterable[date]) -> None:
-    """Wipe these days of the environment's partitioned assets, with an ASSET_WIPED event on record.
+def wipe_days(instance: dg.DagsterInstance, env: EnvironmentContext, days: Iterable[date]) -> None:
+    """Wipe these days of the environment's partitioned assets; Dagster logs an ASSET_WIPED event.
 
-    Repeatable: a day that is wiped already stays so. No file is touched.
+    Idempotent: a day that is already wiped stays wiped. No file is changed.
     """
     if keys := [day.isoformat() for day in days]:
         for name in _PARTITIONED:

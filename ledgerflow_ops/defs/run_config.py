@@ -19,42 +19,43 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 
 
 class DumpConfig(BackupRequest, dg.Config):
-    """A dump's order: a file name of one's own, a seal of every byte."""
+    """Options of a dump: a file name instead of the standard one, a seal of every byte."""
 
 
 class VerifyConfig(VerifyRequest, dg.Config):
-    """Which backup of the day to read; the newest, or this run's own, when none is named."""
+    """Which backup of the day to read; by default this run's own, else the newest of the day."""
 
 
 class DrillConfig(DrillRequest, dg.Config):
-    """Which backup of the day to drill; the newest, or this run's own, when none is named."""
+    """Which backup of the day to drill; by default this run's own, else the newest of the day."""
 
 
 class RotationConfig(RotateRequest, dg.Config):
-    """Whether to carry the plan out; `confirm` is the environment's name where the plan asks for it."""
+    """Whether to remove backups; `confirm` is the environment's name, where the plan requires it."""
 
 
 class RestoreConfig(RestoreRequest, dg.Config):
-    """Which backup goes into the environment, and what its guards need to hear.
+    """Which backup to restore into the environment's database, and the confirmations that this needs.
 
-    `file` is a name, a path, a day, latest or latest-proven; `from_env` another environment whose backup
-    it is; `confirm` the environment's name where that must be typed; `force` overwrites.
+    `file` is a name, a path, a day, latest or latest-proven. `from_env` names the environment whose backup
+    it is, if that is another one. `confirm` is the environment's name, where it must be typed. `force`
+    restores over existing data, which is backed up and kept.
     """
 
 
 class RollbackConfig(RollbackRequest, dg.Config):
-    """Whether sessions on the database may be ended."""
+    """Whether the sessions on the database may be terminated."""
 
 
 class RecoverConfig(RecoverRequest, dg.Config):
-    """`confirm`: the environment's name, where its database is there but bad."""
+    """`confirm` is the environment's name, needed where its database exists but is damaged."""
 
 
 def run_config(env: EnvironmentContext, request: Request) -> dict[str, Any]:
-    """The run config that hands the request to its operation.
+    """The run config that passes the request to its operation.
 
-    The only place where a request becomes config. Dagster makes the op's config of it, which is a request
-    again. What was not asked for is left out: the config's own default says it.
+    This is the only place where a request becomes run config. Dagster parses it into the op's config, which
+    is a request again. Fields that were not set are left out: the op's config has the same defaults.
     """
-    asked = request.model_dump(mode="json", exclude_unset=True)
-    return {"ops": {step_name(env, request.verb): {"config": asked}}}
+    config = request.model_dump(mode="json", exclude_unset=True)
+    return {"ops": {step_name(env, request.verb): {"config": config}}}

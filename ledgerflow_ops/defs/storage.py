@@ -1,7 +1,7 @@
-"""Dagster's storage with what this project needs of it: partitions that can be wiped, history that can end.
+"""Dagster's storage with two additions: partitions can be wiped, and old history can be removed.
 
-This is the one place that touches Dagster's tables. It was written against 1.13.27, which pyproject.toml
-pins; a test compares the columns and the methods it builds on with what is installed.
+This is the only module that uses Dagster's tables. It was written against 1.13.27, which pyproject.toml pins;
+a test compares the columns and methods that it uses with the installed version.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -41,28 +41,28 @@ _MADE = DagsterEventType.ASSET_MATERIALIZATION.value
 _PLANNED = DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
 _WIPED = "wiped at "
 _STALE_SECONDS = 60
-"""Who read an asset's statuses before a wipe has written them back by then, or never will."""
+"""After a wipe, cached statuses are refused for so long: a process may write back what it read before."""
 
 Days = Collection[str] | None
-"""The partitions of an asset that its page shows; None where every one counts."""
+"""The partitions of an asset that its page shows; None for all."""
 
 
 class LedgerEventLog(PostgresEventLogStorage):
     """The event log in which single partitions can be wiped."""
 
     def wipe_asset_partitions(self, asset_key: AssetKey, partition_keys: Sequence[str]) -> None:
-        """Forget what was ever materialized, attempted and checked of these partitions; no file is touched.
+        """Remove all materializations, attempts and checks of these partitions; no file is changed.
 
-        The events stay in the logs of their runs but no longer belong to the asset: with a partition taken
-        away and nothing else, its history and its newest materialization would go on to show them. What a
-        run in progress is about to do is no history yet, and stays.
+        The events stay in their runs' logs, but without the asset's key: without the partition alone they
+        would still appear in the asset's history and as its newest materialization. Events that a run in
+        progress has planned stay.
         """
         if not partition_keys:
             return
         key, keys = asset_key.to_string(), list(partition_keys)
         with self.index_transaction() as conn:
-            # One wipe at a time; and who has materialized waits to note that as the newest.
-            found = conn.execute(
+            # Serializes wipes, and makes a materialization wait before it updates this row.
+            asset_row = conn.execute(
                 db.select(_ASSETS.last_materialization).where(_ASSETS.asset_key == key).with_for_update()
             ).one_or_none()
             events = _locked_events(conn, key, keys)
@@ -77,17 +77,17 @@ class LedgerEventLog(PostgresEventLogStorage):
                 .where(_EVENTS.id.in_(events))
                 .values(asset_key=None, partition=None)
             )
-            if found:
+            if asset_row:
                 conn.execute(
                     db.update(AssetKeyTable)
                     .where(_ASSETS.asset_key == key)
-                    .values(**_standing(conn, key, found.last_materialization, events))
+                    .values(**_asset_row_after_wipe(conn, key, asset_row.last_materialization, events))
                 )
 
     def update_asset_cached_status_data(
         self, asset_key: AssetKey, cache_values: AssetStatusCacheValue
     ) -> None:
-        """Note an asset's statuses, unless they may have been read before a wipe that has just been."""
+        """Store an asset's statuses, unless they may have been read before a wipe of the last minute."""
         wiped = db.cast(db.func.substring(_ASSETS.cached_status_data, f"{_WIPED}([0-9.]+)"), db.Float)
         since = db.func.extract("epoch", db.func.now()) - db.func.coalesce(wiped, 0)
         with self.index_connection() as conn:
@@ -98,34 +98,34 @@ class LedgerEventLog(PostgresEventLogStorage):
             )
 
     def runs_shown(self, days: Mapping[AssetKey, Days]) -> set[str]:
-        """The runs that the pages of these assets need, by their ids.
+        """The ids of the runs that the pages of these assets need.
 
-        They hold an asset's newest event of each kind, altogether and for each of its days, or a check's
-        newest record or verdict. An event of no partition counts for every asset.
+        These runs hold an asset's newest event of each kind, overall and per day, or a check's newest record
+        or result. Events without a partition always count.
         """
-        found: set[str] = set()
+        run_ids: set[str] = set()
         with self.index_connection() as conn:
             for asset, partitions in days.items():
                 for query in _newest(asset.to_string(), partitions):
-                    found.update(run_id for run_id in conn.execute(query).scalars() if run_id)
-        return found
+                    run_ids.update(run_id for run_id in conn.execute(query).scalars() if run_id)
+        return run_ids
 
     def get_concurrency_keys(self) -> set[str]:
-        """The pools that have a limit; each environment's is made to have the default one.
+        """The pools that have a limit; first gives every environment's pool the default limit.
 
-        The daemon asks for them and only then gives a pool that is new its limit, so that the first look of
-        all at a long queue would start as many runs of one environment as there is room for.
+        The daemon reads the limits before it gives a new pool its limit. Without this, its first pass over a
+        long queue would start several runs of one environment at once.
         """
-        found = super().get_concurrency_keys()
-        new = {str(environment) for environment in Environment} - found
+        pools = super().get_concurrency_keys()
+        new = {str(environment) for environment in Environment} - pools
         for pool in new:
             self.initialize_concurrency_limit_to_default(pool)
-        return super().get_concurrency_keys() if new else found
+        return super().get_concurrency_keys() if new else pools
 
-    def forget(self, run_ids: Sequence[str]) -> None:
-        """Delete the verdicts and events of these runs; the runs themselves are the run storage's to delete.
+    def delete_checks_and_events(self, run_ids: Sequence[str]) -> None:
+        """Delete the check results and events of these runs, but not the runs, which the run storage deletes.
 
-        Dagster leaves the verdicts behind.
+        Dagster itself would leave the check results behind.
         """
         with self.index_connection() as conn:
             conn.execute(db.delete(AssetCheckExecutionsTable).where(_CHECKS.run_id.in_(run_ids)))
@@ -135,15 +135,15 @@ class LedgerEventLog(PostgresEventLogStorage):
 
 _ENGINES: dict[str, db.Engine] = {}
 _POOL: dict[str, Any] = {"pool_size": 2, "max_overflow": 20, "pool_recycle": 3600, "pool_pre_ping": True}
-"""Connections that a process keeps open, those it may open beside them, and the seconds after which one is
-replaced. Each is tried before it is used: the server may have been started anew meanwhile."""
+"""The connections that a process keeps open, how many more it may open, and the seconds after which one is
+replaced. Each is tested before use, because the server may have restarted."""
 
 
 def _engine(postgres_url: str) -> db.Engine:
-    """This process's connections to the storage at that address.
+    """This process's connection pool for the storage at that address.
 
-    Dagster opens a connection for each query, some 300 in an idle minute of the daemon, and each costs the
-    server a process.
+    Dagster would open a connection for each query: about 300 in an idle minute of the daemon, each of which
+    starts a server process.
     """
     if postgres_url not in _ENGINES:
         _ENGINES[postgres_url] = create_pg_engine(postgres_url, isolation_level="AUTOCOMMIT", **_POOL)
@@ -151,7 +151,7 @@ def _engine(postgres_url: str) -> db.Engine:
 
 
 class LedgerStorage(DagsterPostgresStorage):
-    """dagster-postgres's storage with that event log; dagster.yaml names it. The tables are the same."""
+    """The storage of dagster-postgres with `LedgerEventLog`, with the same tables; dagster.yaml names it."""
 
     def __init__(
         self,
@@ -160,10 +160,10 @@ class LedgerStorage(DagsterPostgresStorage):
         inst_data: ConfigurableClassData | None = None,
         token_provider: "PgTokenProvider | None" = None,
     ) -> None:
-        # Each tick of a sensor makes an instance of its own: the tables are looked for by the first one.
-        looked_for = should_autocreate_tables and postgres_url not in _ENGINES
-        super().__init__(postgres_url, looked_for, inst_data, token_provider)
-        # The tables are there by now, so this one need not look for them again.
+        # Each tick of a sensor makes an instance of its own: only the first one checks for the tables.
+        check_tables = should_autocreate_tables and postgres_url not in _ENGINES
+        super().__init__(postgres_url, check_tables, inst_data, token_provider)
+        # The tables exist by now, so this storage need not check again.
         self._ledger_events = LedgerEventLog(postgres_url, False, token_provider=token_provider)
         if token_provider is None:
             engine = _engine(postgres_url)
@@ -187,7 +187,10 @@ class LedgerStorage(DagsterPostgresStorage):
 
 
 def _locked_events(conn: Connection, key: str, partitions: list[str]) -> list[int]:
-    """The ids of an asset's events of these partitions, locked in the order in which runs are deleted."""
+    """The ids of an asset's events of these partitions, without those that a run in progress has planned.
+
+    Locks the rows in the order in which runs are deleted, so that the two cannot deadlock.
+    """
     later, runs = SqlEventLogStorageTable.alias("later"), RunsTable.c
     to_come = db.and_(
         _EVENTS.dagster_event_type == _PLANNED,
@@ -209,7 +212,7 @@ def _locked_events(conn: Connection, key: str, partitions: list[str]) -> list[in
 
 
 def _check_to_come() -> db.ColumnElement[bool]:
-    """A check that a run in progress has announced and not carried out yet."""
+    """The condition for a check that a run in progress has planned and not yet run."""
     return db.and_(
         _CHECKS.execution_status == AssetCheckExecutionRecordStatus.PLANNED.value,
         _CHECKS.run_id.in_(db.select(RunsTable.c.run_id).where(_in_progress())),
@@ -220,11 +223,13 @@ def _in_progress() -> db.ColumnElement[bool]:
     return RunsTable.c.status.not_in([status.value for status in FINISHED_STATUSES])
 
 
-def _standing(conn: Connection, key: str, newest: str | None, wiped: list[int]) -> dict[str, object]:
-    """What an asset's own row says after the wipe of these events.
+def _asset_row_after_wipe(
+    conn: Connection, key: str, newest: str | None, wiped: list[int]
+) -> dict[str, object]:
+    """The values of an asset's row after the wipe of these events.
 
-    Its statuses are computed anew by whoever asks next: what is noted here names no known partitions, and
-    says when. The newest materialization is looked up among the events where the row has none.
+    The cached statuses become empty, with the time of the wipe, and are computed again when next needed. If
+    the newest materialization was wiped it becomes null: Dagster then looks it up among the events.
     """
     ran = (
         db.select(_EVENTS.run_id)
@@ -243,7 +248,7 @@ def _standing(conn: Connection, key: str, newest: str | None, wiped: list[int]) 
 
 
 def _newest(key: str, days: Days) -> list[db.Select[Any]]:
-    """Queries for the ids of the runs that an asset's page needs."""
+    """The queries for the ids of the runs that an asset's page needs."""
     of_asset, of_days = _EVENTS.asset_key == key, _among(_EVENTS.partition, days)
     kind, check = (_EVENTS.dagster_event_type,), (_CHECKS.check_name, _CHECKS.partition)
     verdicts = [status.value for status in COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES]

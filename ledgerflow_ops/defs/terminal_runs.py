@@ -1,4 +1,4 @@
-"""Runs a job in this process, for a person at a terminal: the same job, on the same record."""
+"""Runs a job in this process, for a person at a terminal: the same job, in the same Dagster storage."""
 
 import os
 from collections.abc import Sequence
@@ -17,34 +17,36 @@ from ledgerflow_ops.defs.names import DRILL, asset_key, job_name
 from ledgerflow_ops.defs.run_config import run_config
 from ledgerflow_ops.defs.runs.run_context import HOST, TERMINAL, TRIGGER, WHO, WHY
 from ledgerflow_ops.defs.runs.run_results import checks_of, failure_of
-from ledgerflow_ops.defs.timing import BY_HAND
+from ledgerflow_ops.defs.timing import TERMINAL_TIMING
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import dagster_storage
 from ledgerflow_ops.places import PROJECT
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-"""The run's words go to its event log; the terminal has its own reporter."""
+"""Turns off Dagster's console log: the run logs to its event log, the terminal has its own reporter."""
 
 
-def run(
+def run_job(
     env: EnvironmentContext, request: Request, day: date | None = None, *, assets: Sequence[str] = ()
 ) -> FinishedRun:
-    """Carry out the request as the environment's job of its verb, for `day` (None: it has no day).
+    """Run the environment's job for the request's verb; returns when it has finished.
 
-    `assets` names those of the environment's assets that the run is limited to; all of the job's if empty.
+    `day` is the run's partition, None for a job without partitions. `assets` limits the run to these assets
+    of the environment; empty means all assets of the job. A failed run raises nothing: its failure is in the
+    result.
     """
     ctx = env.ctx
-    _lead_to(env)
-    definitions = build_definitions(ctx.settings, ctx.reporter, [env.environment], BY_HAND)
+    _set_dagster_variables(env)
+    definitions = build_definitions(ctx.settings, ctx.reporter, [env.environment], TERMINAL_TIMING)
     with dg.DagsterInstance.get() as dagster:
-        # Keep connections open, as the web page's process does: a run asks the storage 150 times.
+        # Keep connections open, as the web page's process does: a run queries the storage 150 times.
         dagster.optimize_for_webserver(statement_timeout=0, pool_recycle=3600, max_overflow=5)
         finished = definitions.resolve_job_def(job_name(env, request.verb)).execute_in_process(
             instance=dagster,
             run_config=_QUIET | run_config(env, request),
             asset_selection=[asset_key(env, name) for name in assets] or None,
             tags={
-                # Not `partition_key`: a job that consists of checks alone does not take one.
+                # Not `partition_key`: Dagster refuses it for a job that consists only of checks.
                 **({"dagster/partition": day.isoformat()} if day else {}),
                 WHO: ctx.run.who,
                 WHY: ctx.run.why or "by hand",
@@ -61,20 +63,20 @@ def run(
     return FinishedRun(finished.run_id, checks_of(finished.all_events), failure)
 
 
-def _lead_to(env: EnvironmentContext) -> None:
-    """Let Dagster find its instance."""
+def _set_dagster_variables(env: EnvironmentContext) -> None:
+    """Set the environment variables by which Dagster finds its instance; starts the embedded PostgreSQL."""
     settings = env.ctx.settings
     url = dagster_storage(settings).sqlalchemy_url()
     os.environ.update(dagster_home.dagster_variables(settings.state_dir, PROJECT, url))
 
 
-def days_drilled(env: EnvironmentContext) -> set[str]:
-    """The days, as 2026-11-23, whose drill Dagster has on record as materialized."""
-    _lead_to(env)
+def drilled_days(env: EnvironmentContext) -> set[str]:
+    """The days (as 2026-11-23) whose drill asset is materialized in Dagster's storage."""
+    _set_dagster_variables(env)
     with dg.DagsterInstance.get() as dagster:
         return dagster.get_materialized_partitions(asset_key(env, DRILL))
 
 
-def days_shown(env: EnvironmentContext) -> list[date]:
-    """The days that Dagster keeps a record of, the first one first."""
+def displayed_days(env: EnvironmentContext) -> list[date]:
+    """The days that have a partition, oldest first."""
     return [date.fromisoformat(day) for day in backup_days(env).get_partition_keys()]

@@ -1,4 +1,4 @@
-"""How patient the definitions are: one set of figures for servers, one for a person at a terminal."""
+"""Retry and polling intervals: one set for runs on the servers, one for a person at a terminal."""
 
 from dataclasses import dataclass, field
 
@@ -9,27 +9,31 @@ from ledgerflow_ops.core.schedule.nightly_plan import RetryPolicy
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """`retries` of a step that failed of what may pass, the first after `retry_delay` seconds, each wait
-    double the one before; sensors look every `sensor_seconds`; a run that was launched has `begin_seconds` to
-    say which process works on it."""
+    """Retry and polling intervals.
 
-    rhythm: RetryPolicy = field(default_factory=RetryPolicy)
+    A step that failed for a transient reason is retried up to `retries` times: first after `retry_delay`
+    seconds, then after twice the previous delay. Sensors tick every `sensor_seconds`. A launched run has
+    `begin_seconds` to record its process id before it counts as lost. `nightly` says when nightly runs are
+    requested and retried.
+    """
+
+    nightly: RetryPolicy = field(default_factory=RetryPolicy)
     retries: int = 4
     retry_delay: float = 30
     sensor_seconds: int = 30
     begin_seconds: int = 120
 
-    def again(self, before: int) -> dg.RetryRequested | None:
-        """What asks Dagster to try a step again that was tried again `before` times; None for once at most.
+    def retry_request(self, retried: int) -> dg.RetryRequested | None:
+        """What makes Dagster retry a step after `retried` retries; None where nothing is retried.
 
-        No RetryPolicy: by that Dagster also goes on with what was told to end, by a person or because it took
-        too long, and goes on for ever, for it tells a run only once.
+        A Dagster RetryPolicy would not do: it also retries a step that was interrupted by a person or by the
+        run's time limit. That step would then never end, because Dagster interrupts a run only once.
         """
         if not self.retries:
             return None
-        return dg.RetryRequested(self.retries, self.retry_delay * 2**before)
+        return dg.RetryRequested(self.retries, self.retry_delay * 2**retried)
 
 
-SERVED = Timing()
-BY_HAND = Timing(retries=0)
-"""Whoever waits at a terminal is told at once, and tries again when he likes."""
+SERVER_TIMING = Timing()
+TERMINAL_TIMING = Timing(retries=0)
+"""A person at a terminal sees a failure at once, and decides when to retry."""

@@ -1,7 +1,7 @@
-"""Dagster's own web page behind our guard: what `make up` starts, once for the owner and once for viewers.
+"""Dagster's web page behind our request guard. `make up` starts it for the owner and again for viewers.
 
-`dagster-webserver` has no place for a middleware: this serves the same application, made by the same function
-with the same settings (dagster_webserver/cli.py, 1.13.27).
+`dagster-webserver` cannot take a middleware. This module serves the same application, built by the same
+function with the same settings (dagster_webserver/cli.py, 1.13.27).
 """
 
 import asyncio
@@ -20,16 +20,18 @@ from ledgerflow_ops.core.access.request_policy import RequestPolicy, served_orig
 _STATEMENT_TIMEOUT = 15_000  # milliseconds
 _POOL_RECYCLE = 3600  # seconds
 _POOL_OVERFLOW = 20
-_POLL_RATE = 2000  # milliseconds, at which an open page asks for what is new
+_POLL_RATE = 2000  # milliseconds between two requests of an open page for updates
 
 
 @click.command()
-@click.option("--page", required=True, help="The page's name; its secret and links are named after it.")
+@click.option(
+    "--page", required=True, help="The page's name; the files of its secret and links are named after it."
+)
 @click.option("--port", type=int, required=True, help="The port on 127.0.0.1.")
 @click.option("--workspace", required=True, help="Dagster's workspace.yaml.")
 @click.option("--state", type=Path, required=True, help="The state folder, with secrets and links.")
 @click.option("--address", "addresses", multiple=True, help="An origin under which a proxy shows the page.")
-@click.option("--proxy-secret", type=Path, help="The file with the secret that the proxy says.")
+@click.option("--proxy-secret", type=Path, help="The file with the secret that the proxy sends.")
 @click.option("--read-only", is_flag=True, help="Nothing can be launched or changed.")
 def main(
     page: str,
@@ -48,7 +50,7 @@ def main(
 
 
 def serve(policy: RequestPolicy, sessions: WebSessions, workspace: str, *, read_only: bool) -> None:
-    """Serve until a signal ends it."""
+    """Serve the page on 127.0.0.1:`policy.port` until a signal ends it."""
     import uvicorn
     from dagster._core.workspace.context import WorkspaceProcessContext
     from dagster._core.workspace.load_target import WorkspaceFileTarget
@@ -69,16 +71,16 @@ def serve(policy: RequestPolicy, sessions: WebSessions, workspace: str, *, read_
             config = uvicorn.Config(
                 Guard(app, policy, sessions),
                 log_level="warning",
-                access_log=False,  # a line there would hold what follows the question mark
+                access_log=False,  # its lines would hold query strings, which carry the link's secret
                 server_header=False,
-                proxy_headers=False,  # nothing is believed because of where it comes from
+                proxy_headers=False,  # do not trust X-Forwarded-* headers, wherever a request comes from
             )
             uvicorn.Server(config).run(sockets=listen_on(policy.port))
 
 
 @contextlib.asynccontextmanager
 async def _lifespan(_: object) -> AsyncIterator[None]:
-    """Ended by a signal, uvicorn cancels what waits here (uvicorn's issue 1160)."""
+    """On a signal uvicorn cancels the lifespan task (uvicorn's issue 1160): end it without an error."""
     with contextlib.suppress(asyncio.exceptions.CancelledError):
         yield
 

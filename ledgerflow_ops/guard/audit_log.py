@@ -1,6 +1,6 @@
-"""What the wrapper keeps: a line in the journal for every verdict, and which volumes held a PostgreSQL.
+"""What the wrapper records: a journal line for every verdict, and which volumes have held a PostgreSQL.
 
-A volume whose container is gone shows no sign of what is in it, so it is remembered while it is there.
+Once its container is gone, nothing shows what is in a volume. So it is recorded while the container exists.
 """
 
 import json
@@ -15,7 +15,7 @@ from ledgerflow_ops.adapters.system.process import mask_secrets
 
 _LONGEST = 2000
 _EARLY = 12
-"""Among so many words docker's own command stands."""
+"""docker's own command is among so many first words."""
 _SECRET = re.compile(
     r"(?i)^((?:-\w|--[\w-]+=)?[\w.]*(?:pass|secret|token|key|pwd|credential)[\w.]*=).+", re.DOTALL
 )
@@ -26,10 +26,10 @@ _SQL = re.compile(r"(?i)(\bpassword\s+)('(?:[^']|'')*(?:'|\Z)|\$(\w*)\$.*?(?:\$\
 _SHORT = re.compile(r"-p=?(?=.)")
 
 
-def judged(
+def record_verdict(
     state_dir: Path, words: Sequence[str], *, allowed: bool, reason: str, losses: Sequence[str] = ()
 ) -> None:
-    """Add a verdict to the journal of operations. LedgerError when it cannot be written."""
+    """Append a verdict to the journal of operations. LedgerError if it cannot be written."""
     with translated(state_dir):
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     journal_file.append_entry(
@@ -39,7 +39,7 @@ def judged(
             "at": clock.now().isoformat(),
             "who": os.environ.get("USER") or f"uid {os.getuid()}",
             "environment": os.environ.get("LEDGER_ENV", ""),
-            "command": shown(words),
+            "command": redacted(words),
             "verdict": "allowed" if allowed else "refused",
             "reason": reason,
             "losses": list(losses),
@@ -47,38 +47,38 @@ def judged(
     )
 
 
-def shown(words: Sequence[str]) -> str:
-    """A command line for people and for the journal: no secrets, and no longer than can be read."""
-    said = []
+def redacted(words: Sequence[str]) -> str:
+    """A command line for people and for the journal, without secrets, and shortened."""
+    words_shown = []
     hide = False
     for word in words[:_LONGEST]:
         login = "login" in words[:_EARLY]
-        if login and (found := _SHORT.match(word)):
-            word = f"{found[0]}***"
-        said.append("***" if hide else _without(word))
+        if login and (match := _SHORT.match(word)):
+            word = f"{match[0]}***"
+        words_shown.append("***" if hide else _without(word))
         hide = word in ("--password", "--pass") or (word == "-p" and login)
         hide = hide or (word == "-a" and "redis-cli" in words)
-    text = mask_secrets(" ".join(said)).encode("utf-8", "backslashreplace").decode()
+    text = mask_secrets(" ".join(words_shown)).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(words)} words)"
 
 
 def _without(word: str) -> str:
-    """A word with the secrets in it replaced: an assignment, a script of them, a password in SQL."""
+    """A word with its secrets replaced: in an assignment, in several of them, in SQL."""
     for pattern in (_SECRET, _INSIDE, _SQL):
         word = pattern.sub(r"\1***", word)
     return word
 
 
-def remembered(state_dir: Path, engine: str) -> dict[str, str]:
-    """The volumes of that engine that were seen at a PostgreSQL's data folder, each with whose it was."""
+def known_postgres_volumes(state_dir: Path, engine: str) -> dict[str, str]:
+    """The volumes of that engine that were mounted at a PostgreSQL's data folder → their environments."""
     try:
         return dict(regular_files.read_json(_file(state_dir)).get(engine, {}))
     except (OSError, ValueError, AttributeError):
         return {}
 
 
-def remember(state_dir: Path, engine: str, volumes: Mapping[str, str]) -> None:
-    """Keep these as that engine's; those of other engines stay."""
+def store_postgres_volumes(state_dir: Path, engine: str, volumes: Mapping[str, str]) -> None:
+    """Store these volumes for that engine; those of other engines stay."""
     file = _file(state_dir)
     with translated(file):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What there is around a command line, and what of it is protected."""
+"""The state of the engine, the project and the host that a verdict depends on, and what is protected."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,8 +11,8 @@ from ledgerflow_ops.guard.model import (
     ENVIRONMENT,
     PROJECT,
     PROTECT,
+    ConfiguredProtection,
     Engine,
-    Guarded,
     Mount,
     Process,
     Project,
@@ -30,62 +30,62 @@ _READ_ONLY_ALL_THE_WAY = (1, 44)
 _OURS = re.compile(r"ledger-(dev|test|prod)")
 
 
-@dataclass(frozen=True)  # without slots, so that what is protected is worked out once
+@dataclass(frozen=True)  # without slots, so that cached properties work
 class Scene:
-    """All that a verdict hangs on beside the command line. `silent`: why the engine could not be asked."""
+    """All that a verdict depends on besides the command line. `silent`: why the engine did not answer."""
 
     engine: Engine = field(default_factory=Engine)
     silent: str = ""
     project: Project | None = None
-    guarded: Guarded = field(default_factory=Guarded)
+    guarded: ConfiguredProtection = field(default_factory=ConfiguredProtection)
     stdin: Stdin = Stdin.NOTHING
     folder: str = "/"
-    """Where the command is typed: relative paths begin there."""
+    """The working directory of the command."""
     images: Mapping[str, Process] = field(default_factory=dict)
-    """What is known of the images that the call names: the program they start, the volumes they ask for."""
+    """The images that the call names: the program that each starts, the volumes that it declares."""
     elsewhere: Mapping[str, bool] = field(default_factory=dict)
     """For each context: whether it leads to another engine than the one in use."""
 
     socket: str = ""
-    """The engine's own socket, where it is not one of the usual."""
+    """The engine's socket, if it is not one of the usual ones."""
     disks: Mapping[str, str] = field(default_factory=dict)
-    """For each protected folder of the host: where the file system that it is on is mounted."""
+    """Protected folder of the host → the mount point of its file system."""
     links: Mapping[str, str] = field(default_factory=dict)
-    """Paths of the host that the call or the engine name, and where links and other names of them lead."""
+    """Paths of the host that the call or the engine name → the paths that they resolve to."""
     orphans_go: bool = False
-    """Whether COMPOSE_REMOVE_ORPHANS says what --remove-orphans does."""
+    """Whether COMPOSE_REMOVE_ORPHANS has the effect of --remove-orphans."""
     inside: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    """For a container's id and a path in it: where links in it lead; empty where that cannot be told."""
+    """A container's id and a path in it → the path with links resolved; empty if that is unknown."""
 
     @property
     def project_name(self) -> str:
-        """The project that a call of Compose is about; empty for none."""
+        """The name of the Compose project that the call affects; empty for none."""
         return self.project.name if self.project else ""
 
     def environment(self) -> str:
-        """Whose that project is; empty when that is not known."""
+        """The environment of that project; empty if it is unknown."""
         return self.environment_of_project(self.project_name)
 
     def environment_of_project(self, name: str) -> str:
-        """Whose a compose project is; empty when that is not known."""
+        """The environment of a Compose project; empty if it is unknown."""
         ours = _OURS.fullmatch(name)
         return self.guarded.projects.get(name) or (ours[1] if ours else "")
 
     def environment_of(self, labels: Mapping[str, str]) -> str:
-        """Whose a thing with these labels is."""
+        """The environment of an object with these labels; empty if it is unknown."""
         return labels.get(ENVIRONMENT) or self.environment_of_project(labels.get(PROJECT, ""))
 
     def environment_of_volume(self, name: str) -> str:
-        """Whose a volume is: by its labels, by our notes, by the containers that hold it."""
+        """The environment of a volume, by its labels, our records, or the containers that mount it."""
         volume = self.engine.volume(name)
-        said = self.environment_of(volume.labels) if volume else ""
-        if said or self.guarded.remembered.get(name):
-            return said or self.guarded.remembered[name]
-        held = {self.environment_of(one.labels) for one in self.engine.holders(name)}
+        labelled = self.environment_of(volume.labels) if volume else ""
+        if labelled or self.guarded.remembered.get(name):
+            return labelled or self.guarded.remembered[name]
+        held = {self.environment_of(holder.labels) for holder in self.engine.holders(name)}
         return held.pop() if len(held) == 1 else ""
 
     def held_postgres(self) -> set[str]:
-        """The volumes that are known to hold a PostgreSQL's data, now or from before, and are still there."""
+        """The existing volumes that hold, or have held, a PostgreSQL's data."""
         known = {*_at_data_folders(self.engine, None), *self.guarded.remembered}
         return {volume.name for volume in self.engine.volumes if volume.name in known}
 
@@ -93,16 +93,16 @@ class Scene:
     def protected(self) -> dict[str, str]:
         """The engine's protected volumes, each with the reason."""
         at_data = _at_data_folders(self.engine, self.project)
-        found = {}
+        reasons = {}
         for volume in self.engine.volumes:
             reason = self._reason(volume, at_data)
             if reason:
-                found[volume.name] = reason
-        return found
+                reasons[volume.name] = reason
+        return reasons
 
     def _reason(self, volume: Volume, at_data: Mapping[str, str]) -> str:
         if volume.labels.get(PROTECT, "").lower() in ("true", "1", "yes"):
-            return "it is labelled so"
+            return "its label says so"
         if volume.name in self.guarded.volumes:
             return "the settings name it"
         for place in volume.places:
@@ -113,46 +113,46 @@ class Scene:
         if volume.name in at_data:
             return at_data[volume.name]
         if volume.name in self.guarded.remembered:
-            return "a PostgreSQL was seen to keep its data in it"
-        return "its name says that it is PostgreSQL's" if _SAYS_SO.search(volume.name) else ""
+            return "a PostgreSQL has kept its data in it"
+        return "its name is that of a PostgreSQL's volume" if _SAYS_SO.search(volume.name) else ""
 
     @cached_property
     def folders(self) -> dict[str, str]:
         """The host's protected folders, each with the reason."""
-        found = dict.fromkeys(self.guarded.folders, "backups and what proves them are there")
-        found[self.engine.root] = "the engine keeps all volumes there"
-        found |= dict.fromkeys(self.sockets(), "whoever has it commands the engine")
-        for one in self.engine.containers:
-            for mount in one.process.mounts:
-                if mount.kind == "bind" and mount.is_data(one.process.pgdata) and mount.writable:
-                    found[mount.source] = f"the PostgreSQL in {one.name} keeps its data there"
-        return found
+        reasons = dict.fromkeys(self.guarded.folders, "backups and their proofs are there")
+        reasons[self.engine.root] = "the engine keeps all volumes there"
+        reasons |= dict.fromkeys(self.sockets(), "it gives control of the engine")
+        for container in self.engine.containers:
+            for mount in container.process.mounts:
+                if mount.kind == "bind" and mount.is_data(container.process.pgdata) and mount.writable:
+                    reasons[mount.source] = f"the PostgreSQL in {container.name} keeps its data there"
+        return reasons
 
     def sockets(self) -> tuple[str, ...]:
-        """Where the engine is spoken to: whoever may read there may do anything."""
+        """The engine's sockets: access to one gives full control of the engine."""
         return tuple(filter(None, (*_SOCKETS, self.socket)))
 
     def off_limits(self) -> set[str]:
-        """The folders in which not even a PostgreSQL may keep its data."""
+        """The folders that not even a PostgreSQL may mount as its data folder."""
         return {*self.guarded.folders, self.engine.root}
 
     def reaches(self, path: str, folder: str) -> bool:
-        """Whether a path of the host, as written or as links lead, is in a folder or holds it."""
+        """Whether a path of the host, as written or resolved, is in a folder or contains it."""
         return overlap(path, folder) or overlap(self.links.get(path, path), folder)
 
     def beneath(self, source: str, folder: str) -> bool:
-        """Whether a read-only bind leaves a folder writable: before API 1.44, what is mounted beneath it."""
+        """Whether a folder is writable through a read-only bind: before API 1.44, mounts beneath it are."""
         disk = self.disks.get(folder, "")
         held = bool(disk) and within(disk, source) and not within(source, disk)
         return held and self.engine.api < _READ_ONLY_ALL_THE_WAY
 
     def unfinished(self, process: Process) -> list[str]:
-        """The volumes that a process would mount while their data are being moved."""
+        """The volumes of a process whose data are being moved by `make protect`."""
         moving = {volume.labels[COPY_OF] for volume in self.engine.volumes if COPY_OF in volume.labels}
         return [mount.source for mount in process.mounts if mount.source in moving]
 
     def data(self, process: Process) -> list[Mount]:
-        """A container's mounts that protected data can be changed through."""
+        """A container's mounts through which protected data can be changed."""
         volumes, folders = self.protected, self.folders
         return [
             mount
@@ -171,13 +171,13 @@ def data_targets(mounts: Iterable[Mount]) -> tuple[str, ...]:
 
 def _at_data_folders(engine: Engine, project: Project | None) -> dict[str, str]:
     """The volumes at a PostgreSQL's data folder, in a container or in the compose file at hand."""
-    found = {}
-    for one in engine.containers:
-        for mount in one.process.mounts:
-            if mount.kind == "volume" and mount.is_data(one.process.pgdata):
-                found[mount.source] = f"the PostgreSQL in {one.name} keeps its data in it"
+    reasons = {}
+    for container in engine.containers:
+        for mount in container.process.mounts:
+            if mount.kind == "volume" and mount.is_data(container.process.pgdata):
+                reasons[mount.source] = f"the PostgreSQL in {container.name} keeps its data in it"
     for service in project.services if project else ():
         for mount in service.process.mounts:
             if mount.kind == "volume" and mount.is_data(service.process.pgdata):
-                found.setdefault(mount.source, f"the service {service.name} keeps PostgreSQL's data in it")
-    return found
+                reasons.setdefault(mount.source, f"the service {service.name} keeps PostgreSQL's data in it")
+    return reasons

@@ -1,4 +1,4 @@
-"""What a command line would do to protected data, before anybody says whether it may."""
+"""The effects of a command line on protected data, before it is decided whether it may run."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from ledgerflow_ops.guard.inside.effects import Effect
 ASK_FIRST = Hint("ledger_docker --explain … shows what a command would do without running it.")
 
 _IN_STEPS = Hint(
-    "Write it out as docker's own help has it, or do it in steps. Protected data is within reach."
+    "Write it as docker's own help shows it, or run it in steps. It could affect protected data."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Touch:
-    """One thing that would happen to protected data.
+class DataEffect:
+    """One effect on protected data.
 
-    `volumes` are the ones at stake, where it is known which; `environment` says whose they are, empty when
-    that is not known; `safe` is the safe way to do it.
+    `what` describes it. `volumes` are the affected volumes, if they are known; `environment` is theirs, empty
+    if it is unknown; `safe` is a safe alternative.
     """
 
     effect: Effect
@@ -30,7 +30,7 @@ class Touch:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A sign of whose the command's target is: `environment`, and what says so."""
+    """An indication that the command's target belongs to `environment`; `sign` is what indicates it."""
 
     environment: str
     sign: str
@@ -38,30 +38,30 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a call would do. `unknown`: what could not be told of it, `way_out`: what to do about that."""
+    """The effects of a call. `unknown`: why they could not be determined; `way_out`: the hint for that."""
 
-    touches: tuple[Touch, ...] = ()
+    impacts: tuple[DataEffect, ...] = ()
     targets: tuple[Target, ...] = ()
     unknown: str = ""
     way_out: Hint = _IN_STEPS
 
     @property
     def effect(self) -> Effect:
-        return max((touch.effect for touch in self.touches), default=Effect.READS)
+        return max((impact.effect for impact in self.impacts), default=Effect.READS)
 
 
 def destroys(
     what: str, *, environment: str = "", volumes: tuple[str, ...] = (), safe: Hint = ASK_FIRST
-) -> Touch:
-    return Touch(Effect.DESTROYS, what, environment, volumes, safe)
+) -> DataEffect:
+    return DataEffect(Effect.DESTROYS, what, environment, volumes, safe)
 
 
 def changes(
     what: str, *, environment: str = "", volumes: tuple[str, ...] = (), safe: Hint = ASK_FIRST
-) -> Touch:
-    return Touch(Effect.CHANGES, what, environment, volumes, safe)
+) -> DataEffect:
+    return DataEffect(Effect.CHANGES, what, environment, volumes, safe)
 
 
-def distinct(touches: Iterable[Touch]) -> tuple[Touch, ...]:
+def distinct(impacts: Iterable[DataEffect]) -> tuple[DataEffect, ...]:
     """Each touch once, the worst first."""
-    return tuple(sorted(dict.fromkeys(touches), key=lambda touch: -touch.effect))
+    return tuple(sorted(dict.fromkeys(impacts), key=lambda impact: -impact.effect))

@@ -1,11 +1,11 @@
-"""What docker and Compose print as JSON → the records of the scene. Passwords are not taken over."""
+"""Converts the JSON output of docker and Compose into the model's records. Passwords are not kept."""
 
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from ledgerflow_ops.guard.escapes import ways_out
+from ledgerflow_ops.guard.escapes import isolation_gaps
 from ledgerflow_ops.guard.host_paths import host_places
 from ledgerflow_ops.guard.model import (
     Container,
@@ -23,34 +23,37 @@ Json = Mapping[str, Any]
 Images = Mapping[str, Process]
 
 
-def volume(said: Json) -> Volume:
+def volume(fields: Json) -> Volume:
     """One entry of `docker volume inspect`."""
     return Volume(
-        said["Name"], said.get("Labels") or {}, said.get("Driver") or "local", said.get("Options") or {}
+        fields["Name"],
+        fields.get("Labels") or {},
+        fields.get("Driver") or "local",
+        fields.get("Options") or {},
     )
 
 
-def container(said: Json) -> Container:
+def container(fields: Json) -> Container:
     """One entry of `docker container inspect`."""
-    config, host, state = said["Config"], said["HostConfig"], said["State"]
-    networks = set((said.get("NetworkSettings") or {}).get("Networks") or {})
+    config, host, state = fields["Config"], fields["HostConfig"], fields["State"]
+    networks = set((fields.get("NetworkSettings") or {}).get("Networks") or {})
     mode = host.get("NetworkMode") or ""
     if mode.startswith("container:"):
         networks.add(mode)
     return Container(
-        id=said["Id"],
-        name=said["Name"].removeprefix("/"),
+        id=fields["Id"],
+        name=fields["Name"].removeprefix("/"),
         process=Process(
             config.get("Image") or "",
             tuple(config.get("Entrypoint") or ()),
             tuple(config.get("Cmd") or ()),
             (
-                *(_mount(entry) for entry in said.get("Mounts") or ()),
+                *(_mount(entry) for entry in fields.get("Mounts") or ()),
                 *(Mount("tmpfs", "", target) for target in host.get("Tmpfs") or ()),
             ),
             _pgdata(config.get("Env") or (), config.get("Cmd") or ()),
             _unbound(host),
-            said.get("Image") or "",
+            fields.get("Image") or "",
         ),
         running=bool(state.get("Running")) or state.get("Status") in ("paused", "restarting"),
         labels=config.get("Labels") or {},
@@ -61,33 +64,33 @@ def container(said: Json) -> Container:
     )
 
 
-def _mount(said: Json) -> Mount:
-    kind = said.get("Type") or ""
-    source = said.get("Name") if kind == "volume" else said.get("Source")
-    return Mount(kind, source or "", said.get("Destination") or "", bool(said.get("RW")))
+def _mount(fields: Json) -> Mount:
+    kind = fields.get("Type") or ""
+    source = fields.get("Name") if kind == "volume" else fields.get("Source")
+    return Mount(kind, source or "", fields.get("Destination") or "", bool(fields.get("RW")))
 
 
 def _pgdata(variables: Sequence[str], command: Sequence[str]) -> str:
-    said = (text.partition("=")[2] for text in variables if text.startswith("PGDATA="))
-    return data_folder(command) or next(said, "")
+    fields = (text.partition("=")[2] for text in variables if text.startswith("PGDATA="))
+    return data_folder(command) or next(fields, "")
 
 
 def data_folder(command: Sequence[str]) -> str:
-    """Where a server is told on its command line to keep its data."""
-    found = ""
+    """The data folder that a server's command line names; empty if none."""
+    folder = ""
     for word, after in pairwise((*command, "")):
         if word in ("-D", "--pgdata"):
-            found = after
+            folder = after
         elif word.startswith("-D/"):
-            found = word[2:]
+            folder = word[2:]
         name, equals, value = word.removeprefix("--").removeprefix("-c").partition("=")
         if equals and name.replace("-", "_") == "data_directory":
-            found = value.strip("'")
-    return found
+            folder = value.strip("'")
+    return folder
 
 
 def _unbound(host: Json) -> str:
-    return ways_out(
+    return isolation_gaps(
         privileged=bool(host.get("Privileged")),
         powers=host.get("CapAdd") or (),
         devices=(device.get("PathOnHost") or "" for device in host.get("Devices") or ()),
@@ -96,104 +99,108 @@ def _unbound(host: Json) -> str:
     )
 
 
-def image(said: Json) -> Process:
-    """One entry of `docker image inspect`: what it starts, and the volumes that it asks for."""
-    config = said.get("Config") or {}
+def image(fields: Json) -> Process:
+    """One entry of `docker image inspect`: the program that it starts, and its PGDATA."""
+    config = fields.get("Config") or {}
     return Process(
         "",
         tuple(config.get("Entrypoint") or ()),
         tuple(config.get("Cmd") or ()),
         (),
         _pgdata(config.get("Env") or (), config.get("Cmd") or ()),
-        image_id=said.get("Id") or "",
+        image_id=fields.get("Id") or "",
     )
 
 
 def project(
-    said: Json, files: Sequence[str], env_files: Sequence[str], images: Images, engine: Engine
+    fields: Json, files: Sequence[str], env_files: Sequence[str], images: Images, engine: Engine
 ) -> Project:
     """What `docker compose config --format json` prints."""
-    declared = {key: _declared(key, entry or {}, said) for key, entry in (said.get("volumes") or {}).items()}
-    entries = {name: entry or {} for name, entry in (said.get("services") or {}).items()}
+    declared = {
+        key: _declared(key, entry or {}, fields) for key, entry in (fields.get("volumes") or {}).items()
+    }
+    entries = {name: entry or {} for name, entry in (fields.get("services") or {}).items()}
     services = tuple(_service(name, entries, declared, images, engine) for name, entry in entries.items())
-    return Project(said.get("name") or "", services, tuple(declared.values()), tuple(files), tuple(env_files))
+    return Project(
+        fields.get("name") or "", services, tuple(declared.values()), tuple(files), tuple(env_files)
+    )
 
 
-def _declared(key: str, said: Json, whole: Json) -> Declared:
+def _declared(key: str, fields: Json, whole: Json) -> Declared:
     return Declared(
-        said.get("name") or f"{whole.get('name', '')}_{key}",
-        bool(said.get("external")),
-        {name: str(value) for name, value in (said.get("labels") or {}).items()},
-        said.get("driver") or "",
-        {name: str(value) for name, value in (said.get("driver_opts") or {}).items()},
+        fields.get("name") or f"{whole.get('name', '')}_{key}",
+        bool(fields.get("external")),
+        {name: str(value) for name, value in (fields.get("labels") or {}).items()},
+        fields.get("driver") or "",
+        {name: str(value) for name, value in (fields.get("driver_opts") or {}).items()},
     )
 
 
 def _service(
     name: str, entries: Mapping[str, Json], declared: Mapping[str, Declared], images: Images, engine: Engine
 ) -> Service:
-    said = entries[name]
-    known = images.get(said.get("image") or "")
-    entrypoint, command = said.get("entrypoint"), said.get("command")
+    fields = entries[name]
+    known = images.get(fields.get("image") or "")
+    entrypoint, command = fields.get("entrypoint"), fields.get("command")
     if entrypoint is None and known:
         entrypoint = known.entrypoint
         command = known.command if command is None else command
-    told = data_folder(_literal(command or ()))
-    pgdata = told or str((said.get("environment") or {}).get("PGDATA") or (known.pgdata if known else ""))
+    folder = data_folder(_literal(command or ()))
+    pgdata = folder or str((fields.get("environment") or {}).get("PGDATA") or (known.pgdata if known else ""))
     process = Process(
-        said.get("image") or "",
+        fields.get("image") or "",
         _literal(entrypoint or ()),
         _literal(command or ()),
-        (*_service_mounts(said, declared), *_taken_over(name, entries, declared, engine)),
+        (*_service_mounts(fields, declared), *_taken_over(name, entries, declared, engine)),
         pgdata,
-        _service_unbound(said),
+        _service_unbound(fields),
         known.image_id if known else "",
     )
-    outside = "another program provides it, which cannot be judged" if said.get("provider") else ""
+    outside = "a provider program implements it, which cannot be judged" if fields.get("provider") else ""
     return Service(
         name,
         process,
-        _copies(said),
-        tuple(_hooks(said.get("post_start"))),
-        tuple(_hooks(said.get("pre_stop"))),
-        tuple(_hooks(entry.get("exec") for entry in _watches(said))),
-        _health(said),
+        _copies(fields),
+        tuple(_hooks(fields.get("post_start"))),
+        tuple(_hooks(fields.get("pre_stop"))),
+        tuple(_hooks(entry.get("exec") for entry in _watches(fields))),
+        _health(fields),
         outside,
-        tuple(entry["target"] for entry in _watches(said) if entry.get("target")),
-        str(said.get("pull_policy") or ""),
-        bool(said.get("build")),
+        tuple(entry["target"] for entry in _watches(fields) if entry.get("target")),
+        str(fields.get("pull_policy") or ""),
+        bool(fields.get("build")),
     )
 
 
 def _literal(words: Sequence[str]) -> tuple[str, ...]:
-    """A program's words as the container gets them: Compose prints a $ of them as $$."""
+    """A program's words as the container receives them: Compose prints $ as $$."""
     return tuple(word.replace("$$", "$") for word in words)
 
 
-def _service_mounts(said: Json, declared: Mapping[str, Declared]) -> list[Mount]:
-    found = []
-    for entry in said.get("volumes") or ():
+def _service_mounts(fields: Json, declared: Mapping[str, Declared]) -> list[Mount]:
+    mounts = []
+    for entry in fields.get("volumes") or ():
         kind, source = entry.get("type") or "volume", entry.get("source") or ""
         target, writable = entry.get("target") or "", not entry.get("read_only")
         if kind == "volume" and source in declared:
             places = host_places(declared[source].options)
-            found += [Mount("bind", place, target, writable) for place in places]
+            mounts += [Mount("bind", place, target, writable) for place in places]
             source = declared[source].name
-        found.append(Mount(kind, source, target, writable))
+        mounts.append(Mount(kind, source, target, writable))
     for kind, home in (("configs", "/"), ("secrets", "/run/secrets")):
-        for entry in said.get(kind) or ():
+        for entry in fields.get(kind) or ():
             target = posixpath.join(home, entry.get("target") or entry.get("source") or "")
-            found.append(Mount(kind, entry.get("source") or "", target, writable=False))
-    found += [Mount("tmpfs", "", str(text).partition(":")[0]) for text in said.get("tmpfs") or ()]
-    if said.get("use_api_socket"):
-        found.append(Mount("bind", "/var/run/docker.sock", "/var/run/docker.sock"))
-    return found
+            mounts.append(Mount(kind, entry.get("source") or "", target, writable=False))
+    mounts += [Mount("tmpfs", "", str(text).partition(":")[0]) for text in fields.get("tmpfs") or ()]
+    if fields.get("use_api_socket"):
+        mounts.append(Mount("bind", "/var/run/docker.sock", "/var/run/docker.sock"))
+    return mounts
 
 
 def _taken_over(
     name: str, entries: Mapping[str, Json], declared: Mapping[str, Declared], engine: Engine
 ) -> Iterator[Mount]:
-    """The mounts of others, by `volumes_from`: `service`, `service:ro`, `container:name`."""
+    """The mounts from `volumes_from`: `service`, `service:ro`, `container:name`."""
     left, seen = [(name, True)], {name}
     while left:
         one, may_write = left.pop()
@@ -211,20 +218,20 @@ def _taken_over(
                 yield Mount(mount.kind, mount.source, mount.target, mount.writable and writable)
 
 
-def _service_unbound(said: Json) -> str:
-    devices = said.get("devices") or ()
-    return ways_out(
-        privileged=bool(said.get("privileged")),
-        powers=map(str, said.get("cap_add") or ()),
+def _service_unbound(fields: Json) -> str:
+    devices = fields.get("devices") or ()
+    return isolation_gaps(
+        privileged=bool(fields.get("privileged")),
+        powers=map(str, fields.get("cap_add") or ()),
         devices=(str(device.get("source") if isinstance(device, dict) else device) for device in devices),
-        rules=map(str, said.get("device_cgroup_rules") or ()),
-        pid=str(said.get("pid") or ""),
+        rules=map(str, fields.get("device_cgroup_rules") or ()),
+        pid=str(fields.get("pid") or ""),
     )
 
 
-def _copies(said: Json) -> int:
-    replicas = (said.get("deploy") or {}).get("replicas")
-    count = said.get("scale") if said.get("scale") is not None else replicas
+def _copies(fields: Json) -> int:
+    replicas = (fields.get("deploy") or {}).get("replicas")
+    count = fields.get("scale") if fields.get("scale") is not None else replicas
     return int(count) if isinstance(count, int) else 1
 
 
@@ -234,13 +241,13 @@ def _hooks(entries: Iterable[Json | None] | None) -> Iterator[Hook]:
             yield Hook(_literal(entry.get("command") or ()), bool(entry.get("privileged")))
 
 
-def _health(said: Json) -> tuple[str, ...]:
-    test = _literal((said.get("healthcheck") or {}).get("test") or ())
+def _health(fields: Json) -> tuple[str, ...]:
+    test = _literal((fields.get("healthcheck") or {}).get("test") or ())
     if test[:1] == ("CMD-SHELL",):
         return ("sh", "-c", *test[1:])
     return test[1:] if test[:1] == ("CMD",) else ()
 
 
-def _watches(said: Json) -> Sequence[Json]:
-    """What `watch` does when files of the host have changed."""
-    return (said.get("develop") or {}).get("watch") or ()
+def _watches(fields: Json) -> Sequence[Json]:
+    """The actions of `watch` for changed files of the host."""
+    return (fields.get("develop") or {}).get("watch") or ()

@@ -1,19 +1,19 @@
-"""The ways in which a container is let out of its bounds, as docker, Compose and the engine name them."""
+"""The options by which a container can leave its isolation, as docker, Compose and the engine name them."""
 
 import posixpath
 from collections.abc import Iterable, Iterator
 
 _POWERS = {"ALL", "SYS_ADMIN", "SYS_RAWIO", "SYS_MODULE", "SYS_PTRACE", "DAC_READ_SEARCH", "MKNOD", "BPF"}
-"""Capabilities with which a program reaches what is not the container's."""
+"""Capabilities with which a program can access more than its container."""
 _NO_DISKS = tuple(
     f"/dev/{name}" for name in ("null", "fuse", "dri", "snd", "video", "tty", "net/tun", "kvm", "nvidia")
 )
 
 
-def ways_out(
+def isolation_gaps(
     *, privileged: bool, powers: Iterable[str], devices: Iterable[str], rules: Iterable[str], pid: str
 ) -> str:
-    """The ways in words; empty when there is none. `rules` are of device cgroups, `pid` whose processes."""
+    """The gaps in words; empty if there are none. `rules` are device cgroup rules, `pid` is the PID mode."""
     return ", ".join(_ways(privileged, powers, devices, rules, pid))
 
 
@@ -23,7 +23,7 @@ def _ways(
     if privileged:
         yield "privileged"
     yield from sorted({power.upper().removeprefix("CAP_") for power in powers} & _POWERS)
-    # Those that cannot be told to be something else may be disks.
+    # A device that is not known to be something else may be a disk.
     if any(not posixpath.normpath(device).startswith(_NO_DISKS) for device in devices) or any(rules):
         yield "devices"
     if pid:

@@ -1,4 +1,4 @@
-"""Finds the real docker behind the wrapper, and becomes it."""
+"""Finds the real docker behind the wrapper, and replaces this process by it."""
 
 import os
 from pathlib import Path
@@ -20,21 +20,19 @@ class NotFound(LedgerError):
 def real(program: str) -> Path:
     """The first `program` on the PATH that is not this wrapper, nor a script that leads back to it."""
     tried = _tried()
-    for found in docker.real_programs(program):
-        if str(found) not in tried:
-            return found
+    for program_path in docker.real_programs(program):
+        if str(program_path) not in tried:
+            return program_path
     raise NotFound(
         f"There is no real {program} on the PATH behind ledger_docker.",
-        hint=Hint(
-            f"Install {program}, or put its folder on the PATH; which -a {program} lists what is there."
-        ),
+        hint=Hint(f"Install {program}, or put its folder on the PATH; which -a {program} lists all of them."),
     )
 
 
 def become(program: Path, words: tuple[str, ...]) -> NoReturn:
-    """Run the real program in our place: the same process, terminal, signals and exit code.
+    """Replace this process by the real program: the same process id, terminal, signals and exit code.
 
-    Its path is noted, so that a script which leads back here is not tried a second time.
+    Its path is recorded in a variable, so that a script that calls the wrapper again is not tried twice.
     """
     os.environ[_TRIED] = f"{os.getpid()}={os.pathsep.join([*_tried(), str(program)])}"
     try:
@@ -47,6 +45,6 @@ def become(program: Path, words: tuple[str, ...]) -> NoReturn:
 
 
 def _tried() -> list[str]:
-    """What has been tried by this very process: a child of the real docker begins anew."""
+    """The programs that this process has already tried; a child process starts with none."""
     process, _, paths = os.environ.get(_TRIED, "").partition("=")
     return paths.split(os.pathsep) if process == str(os.getpid()) else []

@@ -1,4 +1,4 @@
-"""What there is: an engine's volumes and containers, a compose file's services, what we protect ourselves."""
+"""The records of the guard: an engine's volumes and containers, a compose file's services, our protection."""
 
 import posixpath
 import re
@@ -9,11 +9,11 @@ from enum import StrEnum
 from ledgerflow_ops.guard.host_paths import host_places, overlap, within
 
 PROTECT = "com.ledgerflow.protect"
-"""The label that protects a volume, whatever is in it."""
+"""The label that protects a volume, whatever it contains."""
 ENVIRONMENT = "com.ledgerflow.environment"
-"""The label that says whose a volume or a container is, where its project's name does not."""
+"""The label that names the environment of a volume or container, if its project's name does not."""
 COPY_OF = "com.ledgerflow.copy-of"
-"""The label of a copy that a volume's data are in while the volume is made anew."""
+"""The label of the copy that holds a volume's data while the volume is recreated."""
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 ONE_OFF = "com.docker.compose.oneoff"
@@ -24,7 +24,7 @@ _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 
 
 class Stdin(StrEnum):
-    """What standard input is."""
+    """The kind of standard input."""
 
     TERMINAL = "terminal"
     NOTHING = "nothing"
@@ -42,7 +42,7 @@ class Volume:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """The folders of the host that it really is."""
+        """The folders of the host that hold its data, by its driver options."""
         return host_places(self.options)
 
     @property
@@ -74,9 +74,9 @@ class Process:
     mounts: tuple[Mount, ...] = ()
     pgdata: str = ""
     unbound: str = ""
-    """How it could leave the container's bounds, in words; empty when it cannot."""
+    """How it could leave the container's isolation, in words; empty if it cannot."""
     image_id: str = ""
-    """What the image's name stands for, or stood for when the container was made; empty when not known."""
+    """The image's id, for a container as of its creation; empty if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """An engine as it is now. `root` is where it keeps its data; `api` the version both sides speak."""
+    """An engine's current state. `root` is its data folder; `api` the API version in use."""
 
     volumes: tuple[Volume, ...] = ()
     containers: tuple[Container, ...] = ()
@@ -120,26 +120,28 @@ class Engine:
         return next((volume for volume in self.volumes if volume.name == name), None)
 
     def container(self, name: str) -> Container | None:
-        """The container of that name, or whose id begins so."""
+        """The container with that name, id or unique prefix of an id."""
         bare = name.removeprefix("/")
-        exact = [one for one in self.containers if bare in (one.name, one.id)]
-        found = exact or [one for one in self.containers if bare and one.id.startswith(bare)]
-        return found[0] if len(found) == 1 or exact else None
+        exact = [container for container in self.containers if bare in (container.name, container.id)]
+        matches = exact or [
+            container for container in self.containers if bare and container.id.startswith(bare)
+        ]
+        return matches[0] if len(matches) == 1 or exact else None
 
     def of(self, project: str, services: Iterable[str] = ()) -> list[Container]:
-        """A project's containers; of all its services when none is named."""
+        """A project's containers, of these services or of all."""
         wanted = set(services)
         return [
-            one
-            for one in self.containers
-            if project and one.project == project and (not wanted or one.service in wanted)
+            container
+            for container in self.containers
+            if project and container.project == project and (not wanted or container.service in wanted)
         ]
 
     def holders(self, volume: str) -> list[Container]:
         return [
-            one
-            for one in self.containers
-            if any(mount.kind == "volume" and mount.source == volume for mount in one.process.mounts)
+            container
+            for container in self.containers
+            if any(mount.kind == "volume" and mount.source == volume for mount in container.process.mounts)
         ]
 
 
@@ -163,20 +165,20 @@ class Service:
     at_change: tuple[Hook, ...] = ()
     """What `watch` runs when files of the host have changed."""
     health: tuple[str, ...] = ()
-    """The program that says, again and again, whether it is well."""
+    """The program of its health check."""
     outside: str = ""
-    """The other program that Compose would have provide it, in words."""
+    """The problem with a `provider` program that implements it, in words."""
     watched: tuple[str, ...] = ()
-    """The folders in it that changed files of the host are copied into."""
+    """The folders in it into which changed files of the host are copied."""
     pull: str = ""
-    """Its `pull_policy`: when its image is fetched anew; empty for the rule, when it is not there."""
+    """Its `pull_policy`; empty for the default, which pulls a missing image."""
     built: bool = False
-    """Whether the file says how its image is built."""
+    """Whether the file has a `build` section for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A volume as the compose file has it. An external one is not Compose's to make or remove."""
+    """A volume as declared in the compose file. Compose neither creates nor removes an external one."""
 
     name: str
     external: bool = False
@@ -187,7 +189,7 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A compose project: its name always, the rest as far as its file could be read."""
+    """A Compose project. Only its name is always known; the rest needs a readable file."""
 
     name: str
     services: tuple[Service, ...] = ()
@@ -195,15 +197,15 @@ class Project:
     files: tuple[str, ...] = ()
     env_files: tuple[str, ...] = ()
     unread: str = ""
-    """Why the compose file could not be read; empty when it was."""
+    """Why the compose file could not be read; empty if it was."""
 
 
 @dataclass(frozen=True, slots=True)
-class Guarded:
-    """What the settings and our own notes protect beside what labels and mounts say.
+class ConfiguredProtection:
+    """What the settings and our records protect, in addition to labels and mounts.
 
-    `projects` says whose a compose project is; `folders` are the host's; `remembered` are volumes that have
-    been seen at PostgreSQL's data folder, which they may no longer be mounted at.
+    `projects` maps Compose projects to environments; `folders` are the host's; `remembered` are volumes that
+    were mounted at a PostgreSQL's data folder, with their environments.
     """
 
     volumes: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""Whether a judged call may run: for whom, with which backup, on whose word."""
+"""Decides whether a judged call may run, by its environment, the newest backup and a confirmation."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -6,14 +6,14 @@ from datetime import timedelta
 from enum import StrEnum
 
 from ledgerflow_ops.core.hints import NO_HINT, Hint, make
-from ledgerflow_ops.guard.effects import Judgement, Touch
+from ledgerflow_ops.guard.effects import DataEffect, Judgement
 from ledgerflow_ops.guard.inside.effects import Effect
 
 ENVIRONMENTS = ("dev", "test", "prod")
 
 
-class Wanted(StrEnum):
-    """What would make a refused call permissible, if anything would."""
+class Requirement(StrEnum):
+    """What a refused call lacks, if anything would allow it."""
 
     NOTHING = ""
     ENVIRONMENT = "environment"
@@ -22,11 +22,11 @@ class Wanted(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What an environment has to fall back on: its newest backup that is proven valid.
+class BackupState:
+    """An environment's newest backup that is proven valid; `backup` is its file, empty if there is none.
 
-    `age` is that of its recovery point; `identifier` the system identifier of the server that it is of;
-    `trouble` says what is wrong with the place where backups are kept.
+    `age` is the age of its recovery point; `identifier` the system identifier of its source;
+    `trouble` says what is wrong with the location of the backups.
     """
 
     backup: str = ""
@@ -36,16 +36,16 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
-    """Who asks, and what they can fall back on.
+class PermitContext:
+    """LEDGER_ENV, the confirmation, and the backups that exist.
 
-    `behind` has the system identifier of the database in each volume at stake, empty where it cannot be
-    told. `fresh` is how old a backup may be.
+    `behind` maps each affected volume to the system identifier of its database, empty if unknown. `fresh` is
+    the maximum age of a backup.
     """
 
     environment: str
     confirmed: str = ""
-    standings: Mapping[str, Standing] = field(default_factory=dict)
+    backup_states: Mapping[str, BackupState] = field(default_factory=dict)
     behind: Mapping[str, str] = field(default_factory=dict)
     fresh: timedelta = timedelta(hours=1)
 
@@ -58,160 +58,162 @@ class Permission:
     reason: str
     hint: Hint = NO_HINT
     losses: tuple[str, ...] = ()
-    wanted: Wanted = Wanted.NOTHING
+    wanted: Requirement = Requirement.NOTHING
 
 
-def permit(judgement: Judgement, occasion: Occasion) -> Permission:
-    """The verdict on a call; the first thing that stands against it is the reason."""
-    losses = tuple(touch.what for touch in judgement.touches)
-    against = _against(judgement, occasion)
+def permit(judgement: Judgement, context: PermitContext) -> Permission:
+    """The verdict on a call; the first objection is its reason."""
+    losses = tuple(impact.what for impact in judgement.impacts)
+    against = _against(judgement, context)
     if against is None:
-        return Permission(True, _why_allowed(judgement, occasion), losses=losses)
+        return Permission(True, _why_allowed(judgement, context), losses=losses)
     reason, hint, wanted = against
-    return Permission(False, reason, hint.within(_known(occasion.environment)), losses, wanted)
+    return Permission(False, reason, hint.within(_known(context.environment)), losses, wanted)
 
 
 def _known(environment: str) -> str:
     return environment if environment in ENVIRONMENTS else ""
 
 
-_Against = tuple[str, Hint, Wanted]
+_Against = tuple[str, Hint, Requirement]
 
 
-def _against(judgement: Judgement, occasion: Occasion) -> _Against | None:
-    strangers = _wrong_environment(judgement, occasion)
+def _against(judgement: Judgement, context: PermitContext) -> _Against | None:
+    strangers = _wrong_environment(judgement, context)
     if strangers:
         return strangers
     if judgement.unknown:
-        told = f"What this would do cannot be told: {judgement.unknown}"
-        return told, judgement.way_out, Wanted.NOTHING
+        reason = f"Its effect cannot be determined: {judgement.unknown}"
+        return reason, judgement.way_out, Requirement.NOTHING
     if judgement.effect == Effect.READS:
         return None
     if judgement.effect == Effect.DESTROYS:
-        return _against_destroying(judgement.touches, occasion)
-    return _against_changing(judgement.touches, occasion)
+        return _against_destroying(judgement.impacts, context)
+    return _against_changing(judgement.impacts, context)
 
 
-def _wrong_environment(judgement: Judgement, occasion: Occasion) -> _Against | None:
-    """LEDGER_ENV has to be there, and every sign of whose the target is has to agree with it."""
+def _wrong_environment(judgement: Judgement, context: PermitContext) -> _Against | None:
+    """The objection if LEDGER_ENV is not set, or if an indication of the target's environment differs."""
     signs = [(target.environment, target.sign) for target in judgement.targets]
-    signs += [(touch.environment, touch.what) for touch in judgement.touches if touch.environment]
+    signs += [(impact.environment, impact.what) for impact in judgement.impacts if impact.environment]
     meant = next((environment for environment, _ in signs if environment), "")
     hint = (
         Hint(f"If {meant} is what you mean: LEDGER_ENV={meant}")
         if meant
-        else Hint("Say whose it is: LEDGER_ENV=dev")
+        else Hint("Set LEDGER_ENV to the environment, for example LEDGER_ENV=dev")
     )
-    if not signs and not (judgement.touches and judgement.effect == Effect.DESTROYS):
+    if not signs and not (judgement.impacts and judgement.effect == Effect.DESTROYS):
         return None
-    if occasion.environment not in ENVIRONMENTS:
-        given = f"LEDGER_ENV is {occasion.environment!r}" if occasion.environment else "LEDGER_ENV is not set"
+    if context.environment not in ENVIRONMENTS:
+        given = f"LEDGER_ENV is {context.environment!r}" if context.environment else "LEDGER_ENV is not set"
         about = f"; this is about {meant}" if meant else ""
-        return f"{given}{about}.", hint, Wanted.ENVIRONMENT
+        return f"{given}{about}.", hint, Requirement.ENVIRONMENT
     for environment, sign in signs:
-        if environment != occasion.environment:
-            whose = f"is {environment}'s" if environment else "is none of ours"
+        if environment != context.environment:
+            whose = f"is {environment}'s" if environment else "belongs to no environment"
             return (
-                f"LEDGER_ENV is {occasion.environment}, but this {whose}: {sign}.",
+                f"LEDGER_ENV is {context.environment}, but this {whose}: {sign}.",
                 hint,
-                Wanted.ENVIRONMENT,
+                Requirement.ENVIRONMENT,
             )
     return None
 
 
-def _against_destroying(touches: Iterable[Touch], occasion: Occasion) -> _Against | None:
-    worst = [touch for touch in touches if touch.effect == Effect.DESTROYS]
+def _against_destroying(impacts: Iterable[DataEffect], context: PermitContext) -> _Against | None:
+    worst = [impact for impact in impacts if impact.effect == Effect.DESTROYS]
     first = worst[0]
-    if occasion.environment == "prod":
+    if context.environment == "prod":
         return (
             f"prod's data is never destroyed this way: {first.what}.",
             first.safe.within(first.environment),
-            Wanted.NOTHING,
+            Requirement.NOTHING,
         )
-    for touch in worst:
-        if not touch.environment:
+    for impact in worst:
+        if not impact.environment:
             return (
-                f"{_said(touch)}, and whose that is cannot be told, so no backup can stand for it.",
-                touch.safe,
-                Wanted.NOTHING,
+                f"{_said(impact)}, and its environment cannot be determined, so there is no backup to check.",
+                impact.safe,
+                Requirement.NOTHING,
             )
-    return _without_backup(worst, occasion, must_match=True) or _unconfirmed(first, occasion)
+    return _without_backup(worst, context, must_match=True) or _unconfirmed(first, context)
 
 
-def _against_changing(touches: Iterable[Touch], occasion: Occasion) -> _Against | None:
-    ours = [touch for touch in touches if touch.environment]
-    return _without_backup(ours, occasion, must_match=False) if ours else None
+def _against_changing(impacts: Iterable[DataEffect], context: PermitContext) -> _Against | None:
+    ours = [impact for impact in impacts if impact.environment]
+    return _without_backup(ours, context, must_match=False) if ours else None
 
 
-def _without_backup(touches: list[Touch], occasion: Occasion, *, must_match: bool) -> _Against | None:
-    """A backup that is fresh, proven valid, in its place, and of the very database that is at stake."""
-    standing = occasion.standings.get(occasion.environment, Standing())
-    at_stake = {volume for touch in touches for volume in touch.volumes}
-    behind = {volume: occasion.behind.get(volume, "") for volume in sorted(at_stake)}
-    lacking = lacks(occasion.environment, standing, occasion.fresh, behind, must_match=must_match)
-    if lacking is None:
-        return None
-    reason, hint, wanted = lacking
-    return f"{_said(touches[0])}, and {reason}.", hint, wanted
-
-
-def lacks(
-    environment: str, standing: Standing, fresh: timedelta, behind: Mapping[str, str], *, must_match: bool
+def _without_backup(
+    impacts: list[DataEffect], context: PermitContext, *, must_match: bool
 ) -> _Against | None:
-    """What an environment's newest backup lacks to stand for the volumes in `behind`; None for nothing.
+    """The objection if there is no fresh, proven backup of the affected database in a sound location."""
+    state = context.backup_states.get(context.environment, BackupState())
+    at_stake = {volume for impact in impacts for volume in impact.volumes}
+    behind = {volume: context.behind.get(volume, "") for volume in sorted(at_stake)}
+    missing = missing_backup(context.environment, state, context.fresh, behind, must_match=must_match)
+    if missing is None:
+        return None
+    reason, hint, wanted = missing
+    return f"{_said(impacts[0])}, and {reason}.", hint, wanted
 
-    `behind` has the system identifier of the database in each, empty where it cannot be told: with
-    `must_match` that is not good enough.
+
+def missing_backup(
+    environment: str, state: BackupState, fresh: timedelta, behind: Mapping[str, str], *, must_match: bool
+) -> _Against | None:
+    """Why an environment's newest backup does not cover the volumes in `behind`; None if it does.
+
+    `behind` maps each volume to the system identifier of its database, empty if that is unknown. With
+    `must_match` an unknown one is not covered.
     """
     take = Hint(make("backup", environment))
-    if standing.trouble:
-        return standing.trouble, Hint(make("doctor"), " says more."), Wanted.NOTHING
-    if not standing.backup:
-        return f"{environment} has no proven backup", take, Wanted.BACKUP
-    if standing.age > fresh:
-        how_old = f"{_words(standing.age)} old (at most {_words(fresh)})"
-        newest = f"{environment}'s newest proven backup, {standing.backup}, is {how_old}"
-        return newest, take, Wanted.BACKUP
-    of_it = f"{standing.backup} is of"
-    for name, found in behind.items():
-        if found and found != standing.identifier:
+    if state.trouble:
+        return state.trouble, Hint(make("doctor"), " shows details."), Requirement.NOTHING
+    if not state.backup:
+        return f"{environment} has no proven backup", take, Requirement.BACKUP
+    if state.age > fresh:
+        how_old = f"{_words(state.age)} old (at most {_words(fresh)})"
+        newest = f"{environment}'s newest proven backup, {state.backup}, is {how_old}"
+        return newest, take, Requirement.BACKUP
+    of_it = f"{state.backup} is of"
+    for name, identifier in behind.items():
+        if identifier and identifier != state.identifier:
             return (
                 f"{of_it} another database than the one in {name}",
-                Hint("See whose it is: ", make("identity", environment), " (nothing was touched)"),
-                Wanted.NOTHING,
+                Hint("Check which database it is: ", make("identity", environment), " (nothing was changed)"),
+                Requirement.NOTHING,
             )
-        if must_match and not found:
+        if must_match and not identifier:
             return (
-                f"whether {of_it} the database in {name} cannot be told",
-                Hint("Start its PostgreSQL, so that it can be asked; then do this again."),
-                Wanted.NOTHING,
+                f"whether {of_it} the database in {name} cannot be determined",
+                Hint("Start its PostgreSQL, so that it can be queried; then run this again."),
+                Requirement.NOTHING,
             )
     return None
 
 
-def _unconfirmed(first: Touch, occasion: Occasion) -> _Against | None:
-    if occasion.confirmed == occasion.environment:
+def _unconfirmed(first: DataEffect, context: PermitContext) -> _Against | None:
+    if context.confirmed == context.environment:
         return None
-    word = occasion.environment
+    word = context.environment
     hint = Hint(
-        f"If you want that, type {word} when asked, or say CONFIRM={word} before the command. ",
+        f"If you want that, type {word} when asked, or put CONFIRM={word} before the command. ",
         first.safe.within(first.environment),
     )
-    return f"{_said(first)}.", hint, Wanted.CONFIRMATION
+    return f"{_said(first)}.", hint, Requirement.CONFIRMATION
 
 
-def _why_allowed(judgement: Judgement, occasion: Occasion) -> str:
+def _why_allowed(judgement: Judgement, context: PermitContext) -> str:
     if judgement.effect == Effect.READS:
-        return "leaves protected data as it is"
-    standing = occasion.standings.get(occasion.environment)
-    if standing is None or not standing.backup or not any(touch.environment for touch in judgement.touches):
+        return "does not change protected data"
+    state = context.backup_states.get(context.environment)
+    if state is None or not state.backup or not any(impact.environment for impact in judgement.impacts):
         return "changes nothing that belongs to an environment"
-    held = f"{standing.backup}, {_words(standing.age)} old and proven valid, holds the data"
+    held = f"{state.backup}, {_words(state.age)} old and proven valid, holds the data"
     return f"confirmed, and {held}" if judgement.effect == Effect.DESTROYS else held
 
 
-def _said(touch: Touch) -> str:
-    return touch.what[:1].upper() + touch.what[1:]
+def _said(impact: DataEffect) -> str:
+    return impact.what[:1].upper() + impact.what[1:]
 
 
 def _words(span: timedelta) -> str:

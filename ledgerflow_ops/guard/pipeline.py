@@ -1,4 +1,4 @@
-"""A call that may lose data, heard: resolved, judged, permitted or refused, and told."""
+"""Resolves and judges a call that may lose data, permits or refuses it, and reports the verdict."""
 
 import os
 import sys
@@ -18,18 +18,18 @@ from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.effects import Judgement
 from ledgerflow_ops.guard.inside.effects import Effect
-from ledgerflow_ops.guard.model import Guarded
-from ledgerflow_ops.guard.permit import Occasion, Permission, Wanted, permit
+from ledgerflow_ops.guard.model import ConfiguredProtection
+from ledgerflow_ops.guard.permit import Permission, PermitContext, Requirement, permit
 from ledgerflow_ops.guard.protection import protected_objects
-from ledgerflow_ops.guard.resolve import Asked, resolve
+from ledgerflow_ops.guard.resolve import EngineClient, resolve
 from ledgerflow_ops.guard.rules.judge import judge
 
-_EFFECTS = {Effect.READS: "leaves", Effect.CHANGES: "changes", Effect.DESTROYS: "destroys"}
+_EFFECTS = {Effect.READS: "reads", Effect.CHANGES: "changes", Effect.DESTROYS: "destroys"}
 
 
 @dataclass
 class Pipeline:
-    """One call, its scene and what may be said for it. `confirmed` is the word that somebody typed."""
+    """The decision on one call. `confirmed` is the environment's name that a person typed."""
 
     call: Call
     confirmed: str = field(default_factory=lambda: os.environ.get("CONFIRM", ""))
@@ -38,12 +38,12 @@ class Pipeline:
     def settings(self) -> config.Settings:
         return config.load()
 
-    def hear(self) -> bool:
-        """Whether the call may run; a refusal has been told. A person may be asked for what is missing."""
+    def decide(self) -> bool:
+        """Whether the call may run; prints a refusal. Asks a person at the terminal for what is missing."""
         scene, judgement, verdict = self._judged()
-        if verdict.wanted is Wanted.BACKUP and self._backed_up(verdict):
+        if verdict.wanted is Requirement.BACKUP and self._backed_up(verdict):
             scene, judgement, verdict = self._judged()
-        if verdict.wanted is Wanted.CONFIRMATION and self._asked(verdict):
+        if verdict.wanted is Requirement.CONFIRMATION and self._asked(verdict):
             scene, judgement, verdict = self._judged()
         self._keep(scene, judgement, verdict)
         if not verdict.allowed:
@@ -51,7 +51,7 @@ class Pipeline:
         return verdict.allowed
 
     def explain(self) -> int:
-        """Say how the call is read, what it is about and what the verdict is; 3 where it is refused."""
+        """Print how the call is parsed, what it affects, and the verdict; returns 3 if refused, else 0."""
         scene, judgement, verdict = self._judged()
         for line in _explained(self.call, scene, judgement, verdict):
             sys.stdout.write(f"{line}\n")
@@ -63,40 +63,43 @@ class Pipeline:
         scene = (
             Scene(guarded=self._guarded(""))
             if self.call.reads
-            else resolve(Asked(docker, self.call, compose), self._guarded)
+            else resolve(EngineClient(docker, self.call, compose), self._guarded)
         )
         judgement = judge(self.call, scene)
         return scene, judgement, permit(judgement, self._occasion(docker, scene, judgement))
 
-    def _guarded(self, engine: str) -> Guarded:
-        return protected_objects.of(self.settings, engine)
+    def _guarded(self, engine: str) -> ConfiguredProtection:
+        return protected_objects.configured_protection(self.settings, engine)
 
-    def _occasion(self, docker: Path, scene: Scene, judgement: Judgement) -> Occasion:
+    def _occasion(self, docker: Path, scene: Scene, judgement: Judgement) -> PermitContext:
         environment = os.environ.get("LEDGER_ENV", "")
         known = environment in tuple(Environment)
         if judgement.effect == Effect.READS or not known:
-            return Occasion(environment, self.confirmed)
-        from ledgerflow_ops.guard import recoverability  # the catalog takes its time, and is rarely asked
+            return PermitContext(environment, self.confirmed)
+        from ledgerflow_ops.guard import recoverability  # slow to import, and rarely needed
         from ledgerflow_ops.operations.context import OperationContext
 
-        volumes = sorted({name for touch in judgement.touches for name in touch.volumes})
+        volumes = sorted({name for impact in judgement.impacts for name in impact.volumes})
         ctx = OperationContext(self.settings)
         env = ctx.env(Environment(environment))
-        return Occasion(
+        return PermitContext(
             environment,
             self.confirmed,
-            {environment: recoverability.standing(env, ctx.clock(), scene, volumes)},
-            {name: recoverability.behind(name, scene, docker, self.call.engine) for name in volumes},
+            {environment: recoverability.backup_state(env, ctx.clock(), scene, volumes)},
+            {
+                name: recoverability.database_identifier(name, scene, docker, self.call.engine)
+                for name in volumes
+            },
             timedelta(minutes=self.settings.guard.fresh_minutes),
         )
 
     def _keep(self, scene: Scene, judgement: Judgement, verdict: Permission) -> None:
-        """On record before it is run. What destroys is not run off the record."""
+        """Record the verdict before the call runs. A call that changes data does not run unrecorded."""
         try:
             if scene.engine.id:
                 seen = {name: scene.environment_of_volume(name) for name in scene.held_postgres()}
-                audit_log.remember(self.settings.state_dir, scene.engine.id, seen)
-            audit_log.judged(
+                audit_log.store_postgres_volumes(self.settings.state_dir, scene.engine.id, seen)
+            audit_log.record_verdict(
                 self.settings.state_dir,
                 (self.call.program, *self.call.typed),
                 allowed=verdict.allowed,
@@ -113,7 +116,7 @@ class Pipeline:
         _say(*lines, f"hint: {verdict.hint}" if verdict.hint else "")
 
     def _backed_up(self, verdict: Permission) -> bool:
-        """Offer the missing backup to the person at the terminal; whether it was taken and proven."""
+        """Offer to take the missing backup, at a terminal; returns whether it was taken and proven."""
         if not _at_terminal():
             return False
         _say(f"ledger_docker: {verdict.reason}")
@@ -124,40 +127,40 @@ class Pipeline:
         return child.wait() == 0
 
     def _asked(self, verdict: Permission) -> bool:
-        """Let the person at the terminal type the environment's name; whether something was typed."""
+        """Ask the person at the terminal for the environment's name; returns whether something was typed."""
         if not _at_terminal():
             return False
         _say(f"ledger_docker: {verdict.reason}", *(f"  {loss}" for loss in verdict.losses))
-        self.confirmed = _ask("Type the environment's name to let it go, anything else to stop: ")
+        self.confirmed = _ask("Type the environment's name to run it, anything else to stop: ")
         return bool(self.confirmed)
 
 
 def _explained(call: Call, scene: Scene, judgement: Judgement, verdict: Permission) -> Iterable[str]:
-    yield f"typed      {audit_log.shown((call.program, *call.typed))}"
-    yield f"read as    {call.verb or 'nothing that is known'}{f' ({call.trouble})' if call.trouble else ''}"
+    yield f"typed      {audit_log.redacted((call.program, *call.typed))}"
+    yield f"read as    {call.verb or 'an unknown command'}{f' ({call.trouble})' if call.trouble else ''}"
     for name, values in sorted(call.options.items()):
-        yield f"           --{name} {audit_log.shown(values)}"
+        yield f"           --{name} {audit_log.redacted(values)}"
     if call.operands:
-        yield f"           {audit_log.shown(call.operands)}"
+        yield f"           {audit_log.redacted(call.operands)}"
     if call.reads:
-        yield "looked at  nothing: by its name alone it leaves all data as it is"
+        yield "examined   nothing: this command never changes data"
     else:
-        yield from _looked_at(scene)
+        yield from _examined(scene)
     for target in judgement.targets:
-        yield f"about      {target.environment or 'nothing of ours'}, by {target.sign}"
-    for touch in judgement.touches:
-        yield f"{_EFFECTS[touch.effect]:<11}{touch.what}"
+        yield f"about      {target.environment or 'no environment'}, by {target.sign}"
+    for impact in judgement.impacts:
+        yield f"{_EFFECTS[impact.effect]:<11}{impact.what}"
     yield f"verdict    {'allowed' if verdict.allowed else 'refused'}: {verdict.reason}"
     if verdict.hint:
         yield f"hint       {verdict.hint}"
 
 
-def _looked_at(scene: Scene) -> Iterable[str]:
+def _examined(scene: Scene) -> Iterable[str]:
     if scene.silent:
-        yield f"looked at  nothing: {scene.silent}"
+        yield f"examined   nothing: {scene.silent}"
         return
     engine = scene.engine
-    yield f"looked at  {len(engine.volumes)} volumes and {len(engine.containers)} containers in {engine.root}"
+    yield f"examined   {len(engine.volumes)} volumes and {len(engine.containers)} containers in {engine.root}"
     if scene.project:
         unread = f", whose file could not be read: {scene.project.unread}" if scene.project.unread else ""
         yield f"           the project {scene.project.name or 'without a name'}{unread}"

@@ -1,18 +1,18 @@
-"""Where a path leads that has links in it, told by somebody who can look at one step at a time."""
+"""Resolves a path with symbolic links, by a function that reads one link at a time."""
 
 import posixpath
 from collections.abc import Callable
 
 _MOST = 40
-"""So many links Linux follows."""
+"""The number of links that Linux follows (MAXSYMLINKS)."""
 
-Look = Callable[[str], str | None]
-"""For a path whose folders are no links: what it points to as a link, empty when it is none or is not
-there, None when that cannot be told."""
+ReadLink = Callable[[str], str | None]
+"""Path whose folders are no links → the target of the link at that path; empty if it is no link or does not
+exist, None if that cannot be determined."""
 
 
-def end_of(path: str, look: Look) -> str:
-    """The absolute path that `path` leads to; empty when that cannot be told, or never ends."""
+def resolve_path(path: str, read_link: ReadLink) -> str:
+    """The absolute path that `path` resolves to; empty if that cannot be determined, or for a loop."""
     place, left, links = "/", path.split("/"), 0
     while left:
         step, *left = left
@@ -21,13 +21,13 @@ def end_of(path: str, look: Look) -> str:
         if step == "..":
             place = posixpath.dirname(place)
             continue
-        found = look(posixpath.join(place, step))
-        links += bool(found)
-        if found is None or links > _MOST:
+        target = read_link(posixpath.join(place, step))
+        links += bool(target)
+        if target is None or links > _MOST:
             return ""
-        if found:
-            left = [*found.split("/"), *left]
-            place = "/" if found.startswith("/") else place
+        if target:
+            left = [*target.split("/"), *left]
+            place = "/" if target.startswith("/") else place
         else:
             place = posixpath.join(place, step)
     return place

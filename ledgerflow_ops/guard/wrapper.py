@@ -1,11 +1,11 @@
-"""ledger_docker: docker's command line, judged before docker sees it.
+"""ledger_docker: judges docker's command line before docker runs.
 
-    ledger_docker …            as docker …; refused (exit 3) where protected data would be lost
-    ledger_docker --explain …  what it would do, and whether it may; nothing is run
-    docker-compose, docker     the same, where these names are links to ledger_docker
+    ledger_docker …            as docker …; refused (exit 3) if protected data would be lost
+    ledger_docker --explain …  prints what it would do, and whether it may; nothing is run
+    docker-compose, docker     the same, if these names are links to ledger_docker
 
-Most commands read. They are told by their names alone and go straight on, so nothing heavy is imported
-here; the settings and the catalog are read when something is at stake.
+Most commands only read. They are recognized by their names and passed on at once, so nothing slow is imported
+here; the settings and the catalog are read only for the others.
 """
 
 import os
@@ -25,8 +25,8 @@ _INTERRUPTED = 130
 
 
 def main() -> NoReturn:
-    """Judge the command line, and run it or say why not."""
-    # Where it is closed, a refusal is one all the same.
+    """Judge the command line, then run it or report why not."""
+    # With stderr closed, a refusal must still be a refusal.
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - as long as we live
     try:
         _run(Path(sys.argv[0]).name, sys.argv[1:])
@@ -51,18 +51,18 @@ def _run(name: str, words: Sequence[str]) -> NoReturn:
     else:
         from ledgerflow_ops.guard.pipeline import Pipeline
 
-        if not Pipeline(call).hear():
+        if not Pipeline(call).decide():
             sys.exit(_REFUSED)
     real.become(behind, call.typed)
 
 
 def _note_reading(call: Call) -> None:
-    """On record like every verdict. That the journal cannot be written keeps nobody from looking."""
+    """Record a reading command. It runs even if the journal cannot be written."""
     try:
-        reason = f"{call.verb or 'docker'} leaves all data as it is"
-        audit_log.judged(places.state_dir(), (call.program, *call.typed), allowed=True, reason=reason)
+        reason = f"{call.verb or 'docker'} never changes data"
+        audit_log.record_verdict(places.state_dir(), (call.program, *call.typed), allowed=True, reason=reason)
     except (LedgerError, OSError, ValueError) as error:
-        _say(f"ledger_docker: not noted in the journal: {error}")
+        _say(f"ledger_docker: not recorded in the journal: {error}")
 
 
 def _say(*lines: str) -> None:

@@ -1,4 +1,4 @@
-"""The sample: a LedgerFlow database for an environment that has no database URL yet."""
+"""The sample database: a LedgerFlow database for an environment without a database URL."""
 
 from ledgerflow_ops.sample.grow import grow
 from ledgerflow_ops.sample.install import install

@@ -1,4 +1,4 @@
-"""The sample's ledger, made as large as a benchmark wants it."""
+"""Enlarges the sample's ledger to the size that a benchmark needs."""
 
 from collections.abc import Callable
 from typing import LiteralString
@@ -7,11 +7,11 @@ from ledgerflow_ops.sample import scripts
 
 Report = Callable[[int, int], None]
 
-# Measured: what one more statement file takes in all tables together, and what is there without any.
+# Measured bytes of all tables together: for each statement file, and without any.
 _BYTES_PER_STATEMENT = 60_700
 _BYTES_WITHOUT = 400_000
 
-# 15 MB, half a second: often enough for a progress line, seldom enough not to cost time.
+# 15 MB, half a second: frequent enough for a progress line, without slowing the work.
 _STATEMENTS_PER_STEP = 250
 
 _LAST_STATEMENT = "SELECT max(id) FROM public.profiles_statementfile"
@@ -33,11 +33,11 @@ def grow(connection: scripts.Connection, target_bytes: int, report: Report | Non
     """
     with scripts.autocommit(connection):
         with scripts.transaction(connection):
-            # Spares looking up millions of foreign keys: the script refers only to rows it has seen.
+            # Skips millions of foreign key checks: the script refers only to existing rows.
             scripts.set_locally(connection, {"session_replication_role": "replica"})
             _add_missing(connection, target_bytes, report)
             scripts.run(connection, "settle.sql")
-        # Otherwise the first to read the new rows would rewrite them, in the middle of a measurement.
+        # Otherwise the first reader of the new rows would set their hint bits, during a measurement.
         connection.execute("VACUUM (FREEZE, ANALYZE)")
         return _number(connection, _TABLE_BYTES)
 
@@ -52,7 +52,7 @@ def _add_missing(connection: scripts.Connection, target_bytes: int, report: Repo
 
 
 def _number(connection: scripts.Connection, query: LiteralString) -> int:
-    """Return the one integer that `query` asks for."""
+    """Return the result of a query for one integer."""
     row = connection.execute(query).fetchone()
     if row is None or not isinstance(row[0], int):
         raise ValueError(f"{query.strip()} gave {row!r}, not one integer: is this the sample?")

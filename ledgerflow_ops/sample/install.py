@@ -1,8 +1,8 @@
-"""A LedgerFlow database, made from nothing."""
+"""Creates the sample in an empty database."""
 
 from ledgerflow_ops.sample import scripts
 
-# With 49 transactions each they hold 1,666, as many as the real one.
+# With 49 transactions each they hold 1,666, as many as the real database.
 _STATEMENTS = 34
 
 
@@ -10,9 +10,9 @@ def install(connection: scripts.Connection) -> None:
     """Create the sample in the empty database that `connection`, a superuser's, leads to.
 
     Everything happens in one transaction of its own, so the connection must not be inside one;
-    autocommit is switched on meanwhile and put back. Two installs leave equal contents, whatever the
-    clock, the locale and the session's settings. The roles belong to the whole cluster and are made
-    where missing, also when several of its databases are installed at the same time.
+    autocommit is switched on meanwhile and then restored. Two installs have equal contents, whatever the
+    clock, the locale and the session's settings. The roles belong to the whole cluster. Missing ones are
+    created, also when several databases of a cluster are installed at the same time.
     """
     with scripts.autocommit(connection), scripts.transaction(connection):
         scripts.run(connection, "roles.sql")

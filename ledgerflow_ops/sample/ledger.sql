@@ -175,7 +175,7 @@ WHERE transaction.id BETWEEN current_setting('sample.first_transaction')::bigint
   AND line.amount IS NOT NULL
 ORDER BY 1;
 
--- A person has looked at every third transaction.
+-- A person has reviewed every third transaction.
 INSERT INTO profiles_auditlog (id, happened_at, user_id, action, object_type, object_id, address, changes)
 SELECT
     id,

@@ -1,6 +1,6 @@
 -- The two roles belong to the whole cluster, so another sample database may have made them already,
--- or may be making them at this instant: then the unique index of pg_authid lets us wait for its
--- commit and tells us so by an error, which means that the role is there.
+-- or may be making them at this instant: then the unique index of pg_authid makes us wait for its
+-- commit and raises an error, which means that the role exists.
 DO $roles$
 DECLARE
     role_name text;

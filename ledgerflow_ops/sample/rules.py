@@ -1,7 +1,7 @@
-"""What is true of every LedgerFlow's books, the sample's and a grown one's alike.
+"""The data rules that hold in every LedgerFlow database, in the sample and in an enlarged one.
 
-Each rule counts what contradicts it. The names are written out with their schema, because a restored
-copy is asked under an empty search path.
+Each rule counts what contradicts it. Names include their schema, because a restored copy is queried with an
+empty search path.
 """
 
 from ledgerflow_ops.core.catalog.data_rules import DataRule
@@ -24,7 +24,7 @@ _NO_ORPHAN_CLASSIFICATION = """
     WHERE transaction.id IS NULL OR category.id IS NULL
 """
 
-# The index sees to "at most one"; nothing in the schema asks for at least one.
+# An index ensures at most one current classification; nothing in the schema ensures at least one.
 _TRANSACTIONS_CLASSIFIED = """
     SELECT (SELECT count(*) FROM public.profiles_transaction)
          - (SELECT count(*) FROM public.profiles_transactionclassification WHERE is_current)

@@ -1,4 +1,4 @@
-"""Running the SQL files of this package, always under the same session settings."""
+"""Runs the SQL files of this package, always with the same session settings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ Connection = psycopg.Connection[tuple[object, ...]]
 
 TRANSACTIONS_PER_STATEMENT = 49
 
-# Whatever the meaning of a statement, the text of a value or the patience for it may depend on.
+# The settings on which the meaning of a statement, the text of a value or a timeout may depend.
 _SETTINGS = {
     "search_path": "public",
     "client_encoding": "UTF8",
@@ -28,7 +28,7 @@ _SETTINGS = {
 
 @contextmanager
 def autocommit(connection: Connection) -> Iterator[None]:
-    """Switch autocommit on for a while, then put it back as it was.
+    """Switch autocommit on within the block, then restore it.
 
     The connection must not be inside a transaction: psycopg refuses to switch there.
     """
@@ -43,7 +43,7 @@ def autocommit(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """Run the body in one transaction, with the settings that every script counts on; they end with it."""
+    """Run the block in one transaction, with the settings that every script relies on."""
     with connection.transaction():
         set_locally(connection, _SETTINGS)
         yield
@@ -58,7 +58,7 @@ def set_locally(connection: Connection, settings: dict[str, str]) -> None:
 def run(connection: Connection, name: str) -> None:
     """Execute all statements of the SQL file `name`, which is UTF-8, of this package."""
     script = resources.files(__package__).joinpath(name).read_bytes()
-    # A prepared statement cannot hold several commands, and a query that comes often would become one.
+    # A prepared statement cannot hold several commands, and psycopg prepares queries that are repeated.
     connection.execute(script, prepare=False)
 
 

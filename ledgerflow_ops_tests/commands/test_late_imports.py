@@ -10,8 +10,8 @@ _REFUSED = """
 import sys
 from pathlib import Path
 from ledgerflow_ops.commands import program
-from ledgerflow_ops.commands.backup import examine, take
-from ledgerflow_ops.commands.restore import bring_back
+from ledgerflow_ops.commands.backup import examine_backup, take_backup
+from ledgerflow_ops.commands.restore import restore_backup
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.errors import SettingsError
 from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest, VerifyRequest
@@ -19,9 +19,9 @@ from ledgerflow_ops_tests import builders
 
 env, terminal = builders.env(Path(sys.argv[1])), Terminal(as_json=True)
 calls = {
-    "backup": lambda: take(env, terminal, BackupRequest(file="no name"), drill=True),
-    "verify": lambda: examine(env, terminal, VerifyRequest(file="none.dump")),
-    "restore": lambda: bring_back(
+    "backup": lambda: take_backup(env, terminal, BackupRequest(file="no name"), drill=True),
+    "verify": lambda: examine_backup(env, terminal, VerifyRequest(file="none.dump")),
+    "restore": lambda: restore_backup(
         env, terminal, RestoreRequest(environment="dev", file="x", from_env="stage"), dry_run=False
     ),
 }

@@ -1,4 +1,4 @@
-"""A work bench for tests of the definitions: settings, an instance, runs and what is on record of them."""
+"""A work bench for tests of the definitions: settings, a Dagster instance, runs and their records."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,7 +51,7 @@ class Bench:
         return Settings(
             backup_root=plain.backup_root,
             state_dir=plain.state_dir,
-            dagster_database_url=builders.url(self.storage),
+            dagster_database_url=builders.database_url(self.storage),
             environments=plain.environments,
             alerts=plain.alerts,
         )

@@ -55,7 +55,7 @@ class Servers:
         self.address = f"http://127.0.0.1:{port}"
         program = str(Path(sys.executable).parent / "dagster-webserver")
         self.start("webserver", program, "-h", "127.0.0.1", "-p", str(port), "-w", str(self.workspace))
-        self.until(self._answers, "the web page answers")
+        self.wait_for(self._answers, "the web page answers")
 
     def kill(self, name: str, *, family: bool) -> None:
         """SIGKILL the server; with `family` all that it has started as well, as a power cut does."""
@@ -80,8 +80,8 @@ class Servers:
         data: dict[str, Any] = found["data"]
         return data
 
-    def until(self, look: Callable[[], Found | None], what: str) -> Found:
-        """What `look` finds, once it finds something; AssertionError with the logs when it never does."""
+    def wait_for(self, look: Callable[[], Found | None], what: str) -> Found:
+        """The result of `look` once it is not falsy; AssertionError with the logs after 180 seconds."""
         end = time.monotonic() + 180
         while time.monotonic() < end:
             if found := look():

@@ -1,4 +1,4 @@
-"""The project's definitions as the servers load them, with shorter waits: what the test's daemon is given."""
+"""The project's definitions as the servers load them, with shorter waits, for the daemon of the tests."""
 
 import os
 from datetime import timedelta

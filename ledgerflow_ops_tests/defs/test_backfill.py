@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 
 from ledgerflow_ops.adapters.system import clock
-from ledgerflow_ops.commands.backfill import fill
+from ledgerflow_ops.commands.backfill import backfill_days
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
@@ -35,7 +35,7 @@ def test_brings_back_what_there_is_and_lists_what_there_is_not(
     span = ("", str(day(env, 3)), "")
     terminal = Terminal(as_json=True)
     with bench.instance() as opened:
-        assert fill(env, terminal, span, dry_run=True) == 1
+        assert backfill_days(env, terminal, span, dry_run=True) == 1
         assert told(capsys) == {
             str(day(env, 3)): "prove",
             str(day(env, 2)): "prove",
@@ -43,7 +43,7 @@ def test_brings_back_what_there_is_and_lists_what_there_is_not(
         }
         assert opened.get_runs() == []
 
-        assert fill(env, terminal, span, dry_run=False) == 1
+        assert backfill_days(env, terminal, span, dry_run=False) == 1
         said = capsys.readouterr()
         found = {one["day"]: one for one in json.loads(said.out)["days"]}
         assert [one["done"] for one in found.values()] == [True, True, False]
@@ -51,16 +51,16 @@ def test_brings_back_what_there_is_and_lists_what_there_is_not(
         assert refused["run_id"] is None
         assert "no backup of dev" in refused["why"]
         assert "make up" in refused["hint"]
-        assert "2 of 3 days have their backup" in said.err
+        assert "backups of 2 of 3 days." in said.err
         assert len(opened.get_runs()) == 2
         assert bench.materialized("dev/dump") == {str(day(env, 3)), str(day(env, 2))}
 
-        assert fill(env, terminal, ("", str(day(env, 3)), str(day(env, 2))), dry_run=False) == 0
+        assert backfill_days(env, terminal, ("", str(day(env, 3)), str(day(env, 2))), dry_run=False) == 0
         assert set(told(capsys).values()) == {"kept"}
         assert len(opened.get_runs()) == 2, "nothing was left to do"
         opened.delete_run(opened.get_runs()[0].run_id)
         opened.wipe_assets([key for key in opened.all_asset_keys() if key.path[-1] == "drill"])
-        assert fill(env, terminal, (str(day(env, 2)), "", ""), dry_run=True) == 0
+        assert backfill_days(env, terminal, (str(day(env, 2)), "", ""), dry_run=True) == 0
         assert told(capsys) == {str(day(env, 2)): "prove"}, "proven, but not on Dagster's record"
     assert len(catalog.entries(env)) == 2
 
@@ -68,12 +68,12 @@ def test_brings_back_what_there_is_and_lists_what_there_is_not(
 def test_takes_todays_only_when_it_is_asked_for(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     env = bench.env()
     with bench.instance():
-        fill(env, Terminal(as_json=True), ALL, dry_run=True)
+        backfill_days(env, Terminal(as_json=True), ALL, dry_run=True)
         said = capsys.readouterr()
         found = [one["day"] for one in json.loads(said.out)["days"]]
         assert str(env.today()) not in found
         assert "7 days refused, for the reasons above" in said.err
         assert said.err.count("hint:") == 1, "not the same words for each day"
         assert said.err.count(found[0]) == 4, "in the plan, twice in its reason, in the list"
-        assert fill(env, Terminal(as_json=True), (str(env.today()), "", ""), dry_run=False) == 0
+        assert backfill_days(env, Terminal(as_json=True), (str(env.today()), "", ""), dry_run=False) == 0
     assert [entry.proven for entry in catalog.entries(env)] == [True]

@@ -17,16 +17,22 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.proof import Proof
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.defs.assets.catalog_table import COLUMNS, SHOWN, chart, frame, shown
+from ledgerflow_ops.defs.assets.catalog_table import (
+    COLUMNS,
+    DISPLAYED_COLUMNS,
+    catalog_frame,
+    displayed_cells,
+    size_chart,
+)
 from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.verification import drill
-from ledgerflow_ops_tests.builders import folder_of
+from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
-from ledgerflow_ops_tests.e2e.commands import damaged
+from ledgerflow_ops_tests.e2e.commands import flip_bit
 
 DAY = date(2026, 3, 9)
 
@@ -65,7 +71,7 @@ def proven(env: EnvironmentContext) -> Manifest:
 
 
 def test_of_nothing_at_all_it_is_empty_and_says_so(bench: Bench) -> None:
-    assert list(frame(envs(bench)).columns) == COLUMNS
+    assert list(catalog_frame(envs(bench)).columns) == COLUMNS
     told = materialized(bench)
     assert (told["backups"], told["proven"]) == (0, 0)
     assert told["over_days"] == "No backups yet."
@@ -76,11 +82,13 @@ def test_every_dump_is_a_row_whatever_is_known_of_it(bench: Bench, env: Environm
     yesterday = bench.env(now=lambda: clock.now() - timedelta(days=1))
     good = proven(yesterday)
     bad = backup.backup(env)
-    damaged(folder_of(env).file(bad.dump.file))
+    flip_bit(backup_folder_of(env).file(bad.dump.file))
     drill.drill(env, BackupName.of(bad.dump.file))
-    (folder_of(env).path / "by_hand.dump").write_bytes(folder_of(env).file(good.dump.file).read_bytes())
+    (backup_folder_of(env).path / "by_hand.dump").write_bytes(
+        backup_folder_of(env).file(good.dump.file).read_bytes()
+    )
 
-    table = frame(envs(bench))
+    table = catalog_frame(envs(bench))
     assert list(table.columns) == COLUMNS
     assert table["file"].tolist() == [bad.dump.file, good.dump.file, "by_hand.dump"], "newest first"
     assert table["state"].tolist() == ["bad", "valid", "no manifest"]
@@ -94,7 +102,7 @@ def test_every_dump_is_a_row_whatever_is_known_of_it(bench: Bench, env: Environm
     assert (told["backups"], told["proven"]) == (3, 1)
     listed = str(told["catalog"])
     assert listed.count("\n") == 4
-    assert listed.startswith("| " + " | ".join(SHOWN) + " |")
+    assert listed.startswith("| " + " | ".join(DISPLAYED_COLUMNS) + " |")
     assert not re.search(r"nan|NaT|None", listed)
     assert f"{good.rows:,}" in listed
     assert all(name in listed for name in (good.dump.file, bad.dump.file, "by_hand.dump"))
@@ -104,8 +112,8 @@ def test_every_dump_is_a_row_whatever_is_known_of_it(bench: Bench, env: Environm
 
 
 def test_dumps_of_which_no_day_is_known_make_no_trouble(bench: Bench, env: EnvironmentContext) -> None:
-    folder_of(env).prepare()
-    (folder_of(env).path / "by_hand.dump").write_bytes(b"PGDMP")
+    backup_folder_of(env).prepare()
+    (backup_folder_of(env).path / "by_hand.dump").write_bytes(b"PGDMP")
     told = materialized(bench)
     assert (told["backups"], told["proven"]) == (1, 0)
     assert "no manifest" in breakable(told["catalog"])
@@ -113,8 +121,8 @@ def test_dumps_of_which_no_day_is_known_make_no_trouble(bench: Bench, env: Envir
 
 
 def test_a_bar_in_a_name_does_not_break_the_table(bench: Bench, env: EnvironmentContext) -> None:
-    folder_of(env).prepare()
-    (folder_of(env).path / "a|b.dump").write_bytes(b"PGDMP")
+    backup_folder_of(env).prepare()
+    (backup_folder_of(env).path / "a|b.dump").write_bytes(b"PGDMP")
     assert "a\\|b.dump" in str(materialized(bench)["catalog"])
 
 
@@ -123,7 +131,7 @@ def test_a_bar_in_a_name_does_not_break_the_table(bench: Bench, env: Environment
 )
 def test_every_state_there_is_has_a_colour(state: str) -> None:
     row = ["dev", clock.now().date(), "x.dump", state, False, 1000, 1, None, pd.Timestamp(clock.now())]
-    drawn = picture(chart(pd.DataFrame([row], columns=COLUMNS)).value)
+    drawn = picture(size_chart(pd.DataFrame([row], columns=COLUMNS)).value)
     assert f">{state}<" in drawn
     assert "undefined" not in drawn
 
@@ -136,7 +144,7 @@ def test_the_chart_shows_a_day_as_that_day_wherever_it_is_drawn(
     time.tzset()
     try:
         row = ["dev", DAY, "x.dump", "valid", True, 9, 1, 1.0, pd.Timestamp(0, tz="UTC")]
-        assert ">9 Mar<" in picture(chart(pd.DataFrame([row], columns=COLUMNS)).value)
+        assert ">9 Mar<" in picture(size_chart(pd.DataFrame([row], columns=COLUMNS)).value)
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -145,7 +153,7 @@ def test_the_chart_shows_a_day_as_that_day_wherever_it_is_drawn(
 def test_a_row_reads_well() -> None:
     row = ["dev", DAY, "a-b.dump", "valid", True, 239_556, 11_196.0, 0.948]
     instant = pd.Timestamp("2026-03-09T01:02:03", tz="UTC")
-    cells = dict(zip(SHOWN, shown([*row, instant]), strict=True))
+    cells = dict(zip(DISPLAYED_COLUMNS, displayed_cells([*row, instant]), strict=True))
     assert {name: breakable(cell) for name, cell in cells.items()} == {
         "day": "2026-03-09",
         "environment": "dev",
@@ -162,7 +170,7 @@ def test_a_row_reads_well() -> None:
 def test_a_thousand_backups_do_not_hold_up_who_loads_the_definitions(
     bench: Bench, env: EnvironmentContext
 ) -> None:
-    """They are loaded for every run, and once a minute by the daemon."""
+    """The definitions are imported for every run, and by the daemon."""
     manifest = proven(env)
     [entry] = catalog.entries(env)
     assert entry.proof is not None
@@ -170,7 +178,7 @@ def test_a_thousand_backups_do_not_hold_up_who_loads_the_definitions(
         _copied(env, manifest, entry.proof, days)
     loading = _timed(lambda: build_definitions(env.ctx.settings).resolve_asset_graph())
     window = _timed(lambda: backup_days(env))
-    listing = _timed(lambda: frame([env]))
+    listing = _timed(lambda: catalog_frame([env]))
     print(f"\n1,000 manifests: definitions {loading:.2f} s, then {window:.2f} s, frame {listing:.2f} s")
     assert loading < 10, "a hundredth of a second each"
     assert backup_days(env).get_last_partition_key() == env.today().isoformat()
@@ -187,10 +195,10 @@ def _copied(env: EnvironmentContext, manifest: Manifest, proof: Proof, days: int
     facts = manifest.dump.model_copy(update={"file": name.dump, "size": 5})
     update = {"backup_day": instant.date(), "recovery_point": instant, "dump": facts, "globals": None}
     copy = manifest.model_copy(update=update)
-    (folder_of(env).path / name.dump).write_bytes(b"PGDMP")
-    (folder_of(env).path / name.manifest).write_bytes(copy.encode())
+    (backup_folder_of(env).path / name.dump).write_bytes(b"PGDMP")
+    (backup_folder_of(env).path / name.manifest).write_bytes(copy.encode())
     told = proof.model_copy(update={"file": name.dump, "manifest_digest": copy.digest})
-    (folder_of(env).path / name.proof).write_bytes(told.encode())
+    (backup_folder_of(env).path / name.proof).write_bytes(told.encode())
 
 
 def _timed(work: Callable[[], object]) -> float:

@@ -1,4 +1,4 @@
-"""What Dagster is told: the chain of each environment, its days, its checks, its jobs."""
+"""The definitions as Dagster sees them: each environment's chain, days, checks and jobs."""
 
 import os
 import subprocess

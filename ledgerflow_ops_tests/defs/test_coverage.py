@@ -1,4 +1,4 @@
-"""The rolling drill on Dagster's record: who had his turn, what is covered, what is bad."""
+"""The rolling drill in Dagster's storage: which backups were drilled, what is covered, what is bad."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,9 +15,9 @@ from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.verification import drill, rolling_drill
-from ledgerflow_ops_tests.builders import folder_of
+from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
-from ledgerflow_ops_tests.e2e.commands import damaged
+from ledgerflow_ops_tests.e2e.commands import flip_bit
 
 
 def made(bench: Bench, ago: int) -> Manifest:
@@ -73,14 +73,14 @@ def test_restores_the_oldest_proofs_again_and_puts_them_on_their_days(
 def test_a_bad_one_is_told_after_all_had_their_turn(bench: Bench, instance: dg.DagsterInstance) -> None:
     bad, good = made(bench, 3), made(bench, 4)
     drilled(bench, bad, 3)
-    damaged(folder_of(bench.env()).file(bad.dump.file))
+    flip_bit(backup_folder_of(bench.env()).file(bad.dump.file))
     done = night(bench, instance, redrill_days=1)
     assert not done.success
     [failed] = [event for event in done.all_events if event.is_step_failure]
     said = failed.step_failure_data.user_failure_data
     assert said is not None
     assert bad.dump.file in str(said.description)
-    assert "1 bad and 0 not judged" in str(said.description)
+    assert "found 1 bad backup and could not judge 0." in str(said.description)
     assert said.metadata["exit_code"].value == 4
     env = bench.env()
     assert catalog.entry(env, BackupName.of(good.dump.file)).proven
@@ -92,7 +92,7 @@ def test_a_bad_one_is_told_after_all_had_their_turn(bench: Bench, instance: dg.D
 
 
 def test_no_turn_begins_for_which_there_is_no_time(bench: Bench) -> None:
-    """The first takes longer than was thought: its clock, not the plan, says that the time is used up."""
+    """The first drill takes longer than expected: the clock decides that the time is used up."""
     for ago in (3, 4, 5):
         made(bench, ago)
     env = bench.env(redrill_minutes=1)

@@ -17,7 +17,7 @@ from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import folder_of
+from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.defs.daemons import Servers, servers
 from ledgerflow_ops_tests.fakes import sandboxes
@@ -42,9 +42,9 @@ def second(embedded: EmbeddedPostgres) -> Iterator[Database]:
 
 def settings(dev: Database, dev_at: str, test: Database | None = None) -> str:
     """dev comes by itself; test has a database and does not."""
-    text = f'[environments.dev]\ndatabase_url = "{builders.url(dev)}"\nschedule = {dev_at}\n'
+    text = f'[environments.dev]\ndatabase_url = "{builders.database_url(dev)}"\nschedule = {dev_at}\n'
     if test:
-        text += f'[environments.test]\ndatabase_url = "{builders.url(test)}"\nscheduled = false\n'
+        text += f'[environments.test]\ndatabase_url = "{builders.database_url(test)}"\nscheduled = false\n'
     return text
 
 
@@ -91,16 +91,16 @@ def test_a_schedule_fires_while_another_environment_has_missed_days_brought_back
         found.daemon()
         found.webserver()
         ident = launch_backfill(found, Environment.TEST, [gone, there])
-        runs = found.until(lambda: _all_ended(of_backfill(opened, ident), 2), "the backfill is done")
+        runs = found.wait_for(lambda: _all_ended(of_backfill(opened, ident), 2), "the backfill is done")
         assert runs[there.isoformat()].status is dg.DagsterRunStatus.SUCCESS
         assert runs[gone.isoformat()].status is dg.DagsterRunStatus.FAILURE
         assert _steps(opened, runs[gone.isoformat()].run_id, dg.DagsterEventType.STEP_UP_FOR_RETRY) == 0
         assert clock.now() < due + timedelta(seconds=60)
 
-        [tonight] = found.until(lambda: succeeded(opened, "backup"), "the schedule's backup is made")
+        [tonight] = found.wait_for(lambda: succeeded(opened, "backup"), "the schedule's backup is made")
         assert tonight.tags["dagster/schedule_name"] == "dev_daily"
-        found.until(lambda: succeeded(opened, "rotate"), "the rotation after it")
-        found.until(lambda: succeeded(opened, "redrill"), "the rolling drill after that")
+        found.wait_for(lambda: succeeded(opened, "rotate"), "the rotation after it")
+        found.wait_for(lambda: succeeded(opened, "redrill"), "the rolling drill after that")
         for task in ("backup", "rotate", "redrill"):
             assert len(night_runs(opened, task)) == 1
         [entry] = catalog.entries(bench.env())
@@ -111,7 +111,7 @@ def test_a_schedule_fires_while_another_environment_has_missed_days_brought_back
         )["launchRunReexecution"]
         assert again["__typename"] == "LaunchRunSuccess", again
         repeated = again["run"]["runId"]
-        found.until(lambda: bench.run(repeated).is_finished, "the run from failure is refused again")
+        found.wait_for(lambda: bench.run(repeated).is_finished, "the run from failure is refused again")
         assert bench.run(repeated).status is dg.DagsterRunStatus.FAILURE
     assert len(catalog.entries(_as_test(test, second))) == 1, "nothing was filed under the day that is gone"
 
@@ -143,22 +143,22 @@ def test_killed_at_any_moment_it_makes_nothing_twice_and_loses_nothing(bench: Be
     ):
         begun, luck = clock.now(), random.Random(7)
         found.daemon()
-        found.until(lambda: night_runs(opened, "backup"), "the backup is asked for")
+        found.wait_for(lambda: night_runs(opened, "backup"), "the backup is asked for")
         time.sleep(luck.uniform(0, 1))
         found.kill("daemon", family=False)
         found.daemon()
-        found.until(lambda: _begun(opened), "it is at work, or done by what outlived the first kill")
+        found.wait_for(lambda: _begun(opened), "it is at work, or done by what outlived the first kill")
         time.sleep(luck.uniform(0, 1))
         found.kill("daemon", family=True)  # with all that it has started, as when the power fails
         killed = len(succeeded(opened, "backup"))
         found.daemon()
-        found.until(lambda: succeeded(opened, "backup"), "the backup is made")
-        found.until(lambda: _all_done(opened), "the night is done, and no run is left without a process")
+        found.wait_for(lambda: succeeded(opened, "backup"), "the backup is made")
+        found.wait_for(lambda: _all_done(opened), "the night is done, and no run is left without a process")
         print(f"\n{len(opened.get_runs())} runs in {clock.now() - begun}")
         assert len(night_runs(opened, "backup")) >= 1 + (not killed), "another for the one that died at work"
     [entry] = catalog.entries(bench.env())
     assert entry.proven
-    assert not list(folder_of(bench.env()).path.glob("*.partial"))
+    assert not list(backup_folder_of(bench.env()).path.glob("*.partial"))
     with bench.instance() as opened:
         assert len(succeeded(opened, "backup")) == 1
         for task in ("rotate", "redrill"):

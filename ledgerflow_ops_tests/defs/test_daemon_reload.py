@@ -1,4 +1,4 @@
-"""The daemon imports the definitions anew when that would change them, and only then."""
+"""The daemon imports the definitions again when that would change them, and only then."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ from ledgerflow_ops.defs import daemon
 from ledgerflow_ops.defs.daemon import Controller
 from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops_tests.defs.benches import Bench
-from ledgerflow_ops_tests.fakes import catalogs
+from ledgerflow_ops_tests.fakes import backup_tables
 
 
 @pytest.fixture
@@ -35,33 +35,33 @@ def settings(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 class TestSource:
     def test_it_is_the_same_as_long_as_nothing_changes(self, settings: Path) -> None:
-        assert daemon.source() is not None
-        assert daemon.source() == daemon.source()
+        assert daemon.definition_inputs() is not None
+        assert daemon.definition_inputs() == daemon.definition_inputs()
 
     def test_it_is_another_with_other_settings(self, settings: Path) -> None:
-        before = daemon.source()
+        before = daemon.definition_inputs()
         settings.write_text("[environments.dev]\nscheduled = true\n")
-        assert daemon.source() != before
+        assert daemon.definition_inputs() != before
 
     def test_it_is_another_with_another_secret(self, settings: Path) -> None:
         secret = settings.with_name("url")
         secret.write_text("postgresql://one@127.0.0.1/books")
         settings.write_text(f'[environments.dev]\ndatabase_url_file = "{secret}"\n')
-        before = daemon.source()
+        before = daemon.definition_inputs()
         secret.write_text("postgresql://two@127.0.0.1/books")
         assert before is not None
-        assert daemon.source() != before
+        assert daemon.definition_inputs() != before
 
     def test_it_is_another_when_the_window_of_days_moves(self, settings: Path) -> None:
-        before = daemon.source()
+        before = daemon.definition_inputs()
         dev = OperationContext(Settings()).env(Environment.DEV)
         taken = clock.now() - timedelta(days=4)
-        catalogs.put(dev, taken, proven_at=taken)
-        assert daemon.source() != before
+        backup_tables.add_backup(dev, taken, proven_at=taken)
+        assert daemon.definition_inputs() != before
 
     def test_wrong_settings_make_none(self, settings: Path) -> None:
         settings.write_text("nonsense")
-        assert daemon.source() is None
+        assert daemon.definition_inputs() is None
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def watching(bench: Bench, settings: Path) -> Iterator[Controller]:
     workspace = bench.root / "workspace.yaml"
     workspace.write_text("load_from:\n  - python_module: ledgerflow_ops.definitions\n")
     with bench.instance() as instance, ExitStack() as stack:
-        made_of = daemon.source()
+        made_of = daemon.definition_inputs()
         registry = stack.enter_context(controller.create_daemon_grpc_server_registry(instance, "warning"))
         loaded = WorkspaceProcessContext(
             instance, WorkspaceFileTarget(paths=[str(workspace)]), grpc_server_registry=registry

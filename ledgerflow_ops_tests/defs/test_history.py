@@ -1,4 +1,4 @@
-"""Dagster's history is kept in bounds, and the pages of the assets do not change by it."""
+"""Dagster's old history is removed, and the pages of the assets stay the same."""
 
 from datetime import timedelta
 from typing import Any, LiteralString
@@ -22,19 +22,19 @@ from dagster._core.scheduler.instigation import (
 
 from ledgerflow_ops.adapters.system import clock, journal_file
 from ledgerflow_ops.defs.build import build_definitions
-from ledgerflow_ops.defs.jobs.history_cleanup import history_job, tidy
+from ledgerflow_ops.defs.jobs.history_cleanup import clean_up_history, history_job
 from ledgerflow_ops.defs.names import HISTORY_JOB
 from ledgerflow_ops.defs.storage import LedgerEventLog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
-from ledgerflow_ops_tests.builders import folder_of
+from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.defs.pages import Page, page
 from ledgerflow_ops_tests.defs.test_runs import order
 
 
 def later(bench: Bench, days: float = 100, **settings: Any) -> OperationContext:
-    """The desk so many days from now; no backup has been made since."""
+    """The context so many days from now; no backup has been made since."""
     return bench.env(now=lambda: clock.now() + timedelta(days=days), **settings).ctx
 
 
@@ -101,17 +101,17 @@ def test_what_the_pages_show_stays_and_all_else_goes(
 
         # Nothing that is younger than the history.
         for days in (0, 89):
-            assert tidy(later(bench, days), opened).remove == ()
+            assert clean_up_history(later(bench, days), opened).remove == ()
         assert opened.get_run_ids() == runs
 
         # A little at a time, the oldest first.
         oldest = [run for run in runs[::-1] if run in past]
-        first = tidy(later(bench), opened, limit=2)
+        first = clean_up_history(later(bench), opened, limit=2)
         assert (list(first.remove), first.waiting) == (oldest[:2], len(oldest) - 2)
         # A crash between a run's events and the run itself: the next time finds it.
         assert isinstance(opened.event_log_storage, LedgerEventLog)
-        opened.event_log_storage.forget(oldest[2:3])
-        second = tidy(later(bench), opened)
+        opened.event_log_storage.delete_checks_and_events(oldest[2:3])
+        second = clean_up_history(later(bench), opened)
         assert (list(second.remove), second.waiting) == (oldest[2:], 0)
 
         assert opened.get_run_ids() == [run for run in runs if run not in past]
@@ -143,10 +143,10 @@ def test_a_day_that_is_wiped_needs_its_runs_no_longer(bench: Bench, env: Environ
     first = order(env, day=yesterday).run_id
     second = order(env).run_id
     with bench.instance() as opened:
-        assert tidy(later(bench), opened).remove == ()
+        assert clean_up_history(later(bench), opened).remove == ()
         for asset in ("dump", "drill"):
             opened.wipe_asset_partitions(AssetKey(["dev", asset]), [yesterday.isoformat()])
-        assert tidy(later(bench), opened).remove == (first,)
+        assert clean_up_history(later(bench), opened).remove == (first,)
         assert opened.get_run_ids() == [second]
 
 
@@ -157,11 +157,11 @@ def test_days_before_the_window_need_no_runs_unless_the_backups_are_away(
     failed = order(env, day=env.today() - timedelta(days=3)).run_id
     order(env)
     with bench.instance() as opened:
-        assert tidy(later(bench, retention_days=3), opened).remove == ()
-        away = folder_of(env).path.rename(folder_of(env).path.with_name("away"))
-        assert tidy(later(bench, retention_days=2), opened).remove == ()
-        away.rename(folder_of(env).path)
-        assert tidy(later(bench, retention_days=2), opened).remove == (failed,)
+        assert clean_up_history(later(bench, retention_days=3), opened).remove == ()
+        away = backup_folder_of(env).path.rename(backup_folder_of(env).path.with_name("away"))
+        assert clean_up_history(later(bench, retention_days=2), opened).remove == ()
+        away.rename(backup_folder_of(env).path)
+        assert clean_up_history(later(bench, retention_days=2), opened).remove == (failed,)
 
 
 def test_runs_that_nobody_ended_are_ended_on_record(bench: Bench, env: EnvironmentContext) -> None:
@@ -169,12 +169,12 @@ def test_runs_that_nobody_ended_are_ended_on_record(bench: Bench, env: Environme
         job = build_definitions(bench.settings()).resolve_job_def("dev_rollback")
         named = {"ops": {"dev_rollback_op": {"config": {"environment": "dev"}}}}
         left = opened.create_run_for_job(job, run_config=named, status=DagsterRunStatus.STARTED)
-        assert tidy(env.ctx, opened).close == ()
-        assert tidy(later(bench), opened).close == (left.run_id,)
+        assert clean_up_history(env.ctx, opened).close == ()
+        assert clean_up_history(later(bench), opened).close == (left.run_id,)
         ended = opened.get_run_by_id(left.run_id)
         assert ended is not None
         assert ended.status is DagsterRunStatus.CANCELED
-        assert tidy(later(bench), opened).remove == (left.run_id,)
+        assert clean_up_history(later(bench), opened).remove == (left.run_id,)
 
 
 def test_old_ticks_go_but_for_the_newest(bench: Bench, env: EnvironmentContext) -> None:
@@ -203,9 +203,9 @@ def test_old_ticks_go_but_for_the_newest(bench: Bench, env: EnvironmentContext) 
             found = opened.get_ticks(state.instigator_origin_id, state.selector_id)
             return [round((now - tick.timestamp) / 86_400) for tick in found]
 
-        tidy(env.ctx, opened)
+        clean_up_history(env.ctx, opened)
         assert ticks() == [1, 3, 5]
-        tidy(later(bench, 86.5), opened)
+        clean_up_history(later(bench, 86.5), opened)
         assert ticks() == [1, 3]
-        tidy(later(bench), opened)
+        clean_up_history(later(bench), opened)
         assert ticks() == [1]

@@ -13,10 +13,10 @@ from ledgerflow_ops.core.schedule.nightly_plan import Task
 from ledgerflow_ops.defs.automation import nightly_state
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops_tests.builders import folder_of
+from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.defs.test_rotation import fill
-from ledgerflow_ops_tests.fakes.stores import Store
+from ledgerflow_ops_tests.fakes.backup_folder import BackupFolder
 
 CHANGING: dict[str, dict[str, Any]] = {
     "restore": {"file": "latest-proven", "force": True, "confirm": "prod"},
@@ -74,7 +74,7 @@ def test_the_page_says_what_to_type(bench: Bench) -> None:
 def test_a_rotation_is_carried_out_for_the_environment_that_was_typed(bench: Bench) -> None:
     env = bench.env()
     fill(env, 10)
-    names = Store(folder_of(env).path).names()
+    names = BackupFolder(backup_folder_of(env).path).names()
     definitions = build_definitions(bench.settings())
     with bench.instance() as opened:
         for typed in ({}, {"environment": "prod"}):
@@ -83,19 +83,21 @@ def test_a_rotation_is_carried_out_for_the_environment_that_was_typed(bench: Ben
             )
             assert "This run would change dev" in said
             assert ("environment: dev " in hint, code) == (True, 3)
-            assert Store(folder_of(env).path).names() == names
+            assert BackupFolder(backup_folder_of(env).path).names() == names
         assert launch(definitions, opened, "dev_rotate", {"environment": "prod"}).success, "a plan alone"
-        assert Store(folder_of(env).path).names() == names
+        assert BackupFolder(backup_folder_of(env).path).names() == names
         wanted: Any = nightly_state._config(env, Task.ROTATE)
         assert launch(definitions, opened, "dev_rotate", wanted["ops"]["dev__rotation"]["config"]).success
-        assert len(Store(folder_of(env).path).names()) < len(names), "what comes by itself goes on"
+        assert len(BackupFolder(backup_folder_of(env).path).names()) < len(names), (
+            "what comes by itself goes on"
+        )
 
 
 def test_a_run_that_is_executed_again_was_typed_by_nobody(bench: Bench) -> None:
     """The page's button copies the run config, the name in it, and so does a retry of Dagster's."""
     env = bench.env()
     fill(env, 10)
-    names = Store(folder_of(env).path).names()
+    names = BackupFolder(backup_folder_of(env).path).names()
     definitions = build_definitions(bench.settings())
     with bench.instance() as opened:
         for what, config in {**CHANGING, "rotate": {"carry_out": True, "confirm": "dev"}}.items():
@@ -103,7 +105,7 @@ def test_a_run_that_is_executed_again_was_typed_by_nobody(bench: Bench) -> None:
             said, hint, code = refusal(again)
             assert "executes 11111111-1111-1111-1111-111111111111 again" in said
             assert ("environment: dev " in hint, code) == (True, 3)
-    assert Store(folder_of(env).path).names() == names
+    assert BackupFolder(backup_folder_of(env).path).names() == names
     assert journal_file.read_entries(bench.settings().state_dir) == []
 
 

@@ -1,4 +1,4 @@
-"""What the UI is told of a backup's files."""
+"""The metadata of a backup's files in the web page."""
 
 from pathlib import Path
 
@@ -13,11 +13,11 @@ def test_a_backups_files_are_counted_with_those_newly_stored(root: Path) -> None
     older = records.archive_facts("older.files.tar.zst")
     moved = last.model_copy(update={"archive": older.file})
     state = state.model_copy(update={"needs": (older,), "entries": (*others, moved)})
-    told = metadata.of_backup(builders.env(root), records.manifest(files=state))
+    told = metadata.backup_metadata(builders.env(root), records.manifest(files=state))
     assert [told[name].value for name in ("files", "files_bytes", "files_newly_stored")] == [2, 30, 1]
     assert told["files_archive_bytes"].value == 500
 
 
 def test_without_files_nothing_is_said_of_them(root: Path) -> None:
-    told = metadata.of_backup(builders.env(root), records.manifest())
+    told = metadata.backup_metadata(builders.env(root), records.manifest())
     assert not [name for name in told if name.startswith("files")]

@@ -1,4 +1,4 @@
-"""The real daemon ends a run that takes too long, and nothing of it stands in the way of the next."""
+"""The real daemon ends a run that takes too long, and nothing that is left of it hinders the next one."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from ledgerflow_ops.defs.runs.run_context import TASK
 from ledgerflow_ops.defs.runs.run_records import Cursor, ended_since
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import folder_of
+from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.defs.daemons import servers
 from ledgerflow_ops_tests.fakes import programs, sandboxes
@@ -50,30 +50,32 @@ def look_every_second(home: Path) -> None:
 def test_a_run_that_hangs_is_ended_and_the_next_backup_succeeds(bench: Bench) -> None:
     """Its pg_dump hangs, a script around a program: so does one that waits for a server that is gone."""
     assert bench.database is not None
-    folder, mark = folder_of(bench.env()), bench.root.name
+    folder, mark = backup_folder_of(bench.env()), bench.root.name
     hang, hangs = bench.root / "hang", bench.root / "hangs"
     hang.touch()
     partial = f"ls {folder.path} 2>/dev/null | grep partial"
     hanging = f'"$real" "$@" | head -c 4096; until {partial} >{hangs}; do sleep 0.1; done; sleep 600; exit 1'
     script = f'if [ -e {hang} ]; then {hanging}; fi; exec "$real" "$@"'
     tools_dir = programs.falsified(bench.root / "tools", "pg_dump", WRITES, script)
-    text = f'[environments.dev]\ndatabase_url = "{builders.url(bench.database)}"\nschedule = 00:00:00\n'
+    text = (
+        f'[environments.dev]\ndatabase_url = "{builders.database_url(bench.database)}"\nschedule = 00:00:00\n'
+    )
     variables = {"QUICK_GRACE": "0", "LEDGER_TOOLS_DIR": str(tools_dir), "FAULT_MARK": mark}
     with servers(bench, text, **variables) as found, bench.instance() as opened:
         look_every_second(Path(found.variables["DAGSTER_HOME"]))
         found.daemon()
-        found.until(lambda: hangs.exists() and bool(hangs.read_text()), "the backup hangs")
+        found.wait_for(lambda: hangs.exists() and bool(hangs.read_text()), "the backup hangs")
         assert ".dump.partial" in hangs.read_text()
         assert not is_free(bench)
         hang.unlink()
         [first] = attempts(opened)
         opened.add_run_tags(first.run_id, {"dagster/max_runtime": "1"})
-        found.until(lambda: attempts(opened)[0].is_finished, "the daemon ends it")
-        found.until(lambda: "sleep" not in sandboxes.marked(mark), "no program of it is left")
-        found.until(lambda: len(attempts(opened)) > 1, "the night asks for another")
-        found.until(lambda: attempts(opened)[1].is_finished, "which is made")
+        found.wait_for(lambda: attempts(opened)[0].is_finished, "the daemon ends it")
+        found.wait_for(lambda: "sleep" not in sandboxes.processes_marked(mark), "no program of it is left")
+        found.wait_for(lambda: len(attempts(opened)) > 1, "the night asks for another")
+        found.wait_for(lambda: attempts(opened)[1].is_finished, "which is made")
         assert attempts(opened)[1].status is dg.DagsterRunStatus.SUCCESS
-        found.until(lambda: is_free(bench), "the lock is free")
+        found.wait_for(lambda: is_free(bench), "the lock is free")
         ended, _ = ended_since(opened, Cursor(clock.now() - timedelta(hours=1)))
     # Dagster notes that it failed; the run may note after that that it was canceled. It failed, all the same.
     [told] = [one for one in ended if one.run_id == first.run_id]

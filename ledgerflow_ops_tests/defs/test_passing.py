@@ -1,4 +1,4 @@
-"""What passes is tried again and what does not is told at once; a run whose process is gone is found."""
+"""A transient failure is retried and any other is reported at once; a run without a process is detected."""
 
 import os
 import signal
@@ -25,16 +25,16 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.defs.automation.lost_runs import fail_orphans
+from ledgerflow_ops.defs.automation.lost_runs import fail_lost_runs
 from ledgerflow_ops.defs.build import build_definitions
-from ledgerflow_ops.defs.timing import SERVED, Timing
+from ledgerflow_ops.defs.timing import SERVER_TIMING, Timing
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import folder_of
+from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
-from ledgerflow_ops_tests.fakes.sandboxes import At
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep
 
 RETRY = dg.DagsterEventType.STEP_UP_FOR_RETRY
 
@@ -143,12 +143,12 @@ class TestWhatPasses:
             assert retried(opened, run) >= 1
 
     def test_nobody_waits_at_a_terminal(self, bench: Bench) -> None:
-        from ledgerflow_ops.defs.terminal_runs import run
+        from ledgerflow_ops.defs.terminal_runs import run_job
 
         assert bench.database is not None
         with behind_a_port(bench.database) as (never, _):
             env = Bench(bench.root, bench.storage, never).env()
-            outcome = run(env, BackupRequest(), env.today())
+            outcome = run_job(env, BackupRequest(), env.today())
             assert outcome.failure is not None
             assert outcome.failure.exit_code == 1
             with bench.instance() as opened:
@@ -179,12 +179,12 @@ class TestWhatDoesNotPass:
 
     @pytest.mark.parametrize("step", [Step.SEAL, Step.DUMP, Step.RESTORE])
     def test_what_was_told_to_end_does_not_go_on(self, bench: Bench, step: Step) -> None:
-        """By a click, or because it took too long: Dagster says so once, in the midst of the work."""
+        """Ended by a click, or because it took too long: Dagster interrupts it once, at work."""
 
         def end() -> None:
             raise DagsterExecutionInterruptedError
 
-        told = At(at=step, action=end)
+        told = ActionAtStep(at=step, action=end)
         defs = build_definitions(bench.settings(), told, [Environment.DEV], Timing(retry_delay=0.1))
         with bench.instance() as opened:
             done = defs.resolve_job_def("dev_backup").execute_in_process(
@@ -237,8 +237,8 @@ def killed(bench: Bench, where: str) -> None:
             "-c",
             PROGRAM,
             str(bench.root),
-            builders.url(bench.database),
-            builders.url(bench.storage),
+            builders.database_url(bench.database),
+            builders.database_url(bench.storage),
             where,
             str(bench.env().today()),
         ],
@@ -257,15 +257,15 @@ def killed(bench: Bench, where: str) -> None:
 class TestAnOrphan:
     def test_is_found_its_lock_is_free_and_its_partial_swept(self, bench: Bench) -> None:
         killed(bench, "sync")
-        folder = folder_of(bench.env()).path
+        folder = backup_folder_of(bench.env()).path
         assert list(folder.glob("*.partial"))
         with bench.instance() as opened:
             [run] = opened.get_runs()
             assert run.status is dg.DagsterRunStatus.STARTED, "Dagster itself does not find out"
-            assert list(fail_orphans(opened, SERVED)) == [run.run_id]
+            assert list(fail_lost_runs(opened, SERVER_TIMING)) == [run.run_id]
             again = bench.run(run.run_id)
             assert again.status is dg.DagsterRunStatus.FAILURE
-            assert list(fail_orphans(opened, SERVED)) == []
+            assert list(fail_lost_runs(opened, SERVER_TIMING)) == []
             assert backed_up(bench, opened).status is dg.DagsterRunStatus.SUCCESS
         assert not list(folder.glob("*.partial"))
         assert [entry.proven for entry in catalog.entries(bench.env())] == [True]
@@ -286,7 +286,7 @@ class TestAnOrphan:
             try:
                 before = psutil.Process(younger.pid).create_time() - 10
                 _said_at(opened, reused, younger.pid, before)
-                assert set(fail_orphans(opened, SERVED)) == {gone.run_id, reused.run_id}
+                assert set(fail_lost_runs(opened, SERVER_TIMING)) == {gone.run_id, reused.run_id}
             finally:
                 younger.kill()
                 younger.wait()

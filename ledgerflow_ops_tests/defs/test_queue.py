@@ -1,4 +1,4 @@
-"""A backfill of 400 days is no storm: Dagster's own queue decides, over the project's own settings."""
+"""A backfill of 400 days does not start all runs at once: Dagster's queue limits them, by our settings."""
 
 import logging
 from collections.abc import Iterator

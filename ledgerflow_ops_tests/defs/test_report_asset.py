@@ -12,7 +12,7 @@ from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops_tests.defs.benches import Bench
-from ledgerflow_ops_tests.fakes import shelves
+from ledgerflow_ops_tests.fakes import backup_days
 
 
 def written(bench: Bench) -> dict[str, object]:
@@ -28,7 +28,7 @@ def written(bench: Bench) -> dict[str, object]:
 
 def test_a_run_writes_it_and_shows_its_pictures(bench: Bench) -> None:
     env = bench.env(Environment.PROD)
-    shelves.days(env, clock.now() - timedelta(hours=1), 12, shelves.eventful)
+    backup_days.add_days(env, clock.now() - timedelta(hours=1), 12, backup_days.mixed_day)
     told = written(bench)
     assert Path(str(told["file"])).read_text().startswith("<!DOCTYPE html>")
     assert (told["critical"], told["prod"]) == (True, "warning"), "dev has a database and no backup"

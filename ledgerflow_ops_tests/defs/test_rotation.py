@@ -1,4 +1,4 @@
-"""Rotation as Dagster has it: a plan to read, a run that carries it out, partitions that go with backups."""
+"""Rotation in Dagster: the plan, the run that carries it out, the partitions of removed backups."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,9 +13,9 @@ from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.operations import removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.retention import rotate
-from ledgerflow_ops_tests.builders import folder_of
+from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
-from ledgerflow_ops_tests.fakes.stores import Store
+from ledgerflow_ops_tests.fakes.backup_folder import BackupFolder
 
 DUMP = AssetKey(["dev", "dump"])
 
@@ -25,7 +25,7 @@ def fill(env: EnvironmentContext, days: int) -> list[str]:
     noon = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
     taken = [noon - timedelta(days=number) for number in range(days)]
     for instant in taken:
-        Store(folder_of(env).path).put(instant)
+        BackupFolder(backup_folder_of(env).path).add_backup(instant)
     return [instant.date().isoformat() for instant in taken]
 
 
@@ -49,12 +49,12 @@ def recorded(opened: dg.DagsterInstance) -> set[str]:
 def test_the_plan_is_read_before_it_is_carried_out(bench: Bench) -> None:
     env = bench.env()
     days = fill(env, 10)
-    names = Store(folder_of(env).path).names()
+    names = BackupFolder(backup_folder_of(env).path).names()
     with bench.instance() as opened:
         result = launched(bench, opened)
     assert result.success
     found = metadata(result)
-    assert Store(folder_of(env).path).names() == names, "a plan touched something"
+    assert BackupFolder(backup_folder_of(env).path).names() == names, "a plan touched something"
     assert (found["expire"], found["keep"], found["asks"]) == (2, 8, "nothing")
     assert found["window"] == f"from {days[7]} on"
     first, _, *rows = found["plan"].splitlines()
@@ -100,7 +100,7 @@ def test_days_that_a_killed_rotation_had_no_time_to_wipe_are_wiped_by_the_next(b
 def test_a_rotation_that_asks_fails_with_its_hint_and_removes_nothing(bench: Bench) -> None:
     env = bench.env()
     fill(env, 20)
-    names = Store(folder_of(env).path).names()
+    names = BackupFolder(backup_folder_of(env).path).names()
     with bench.instance() as opened:
         refused = launched(bench, opened, carry_out=True, confirm="")
         assert not refused.success
@@ -110,7 +110,7 @@ def test_a_rotation_that_asks_fails_with_its_hint_and_removes_nothing(bench: Ben
         assert "12 of 20 backups would be removed at once, more than 34%" in (told.description or "")
         assert "LEDGER_ENV=dev make rotate CONFIRM=dev" in str(told.metadata["hint"].value)
         assert told.metadata["exit_code"].value == 3
-        assert Store(folder_of(env).path).names() == names
+        assert BackupFolder(backup_folder_of(env).path).names() == names
         plan = metadata(launched(bench, opened))
         assert "12 of 20" in plan["asks"]
         assert metadata(launched(bench, opened, carry_out=True, confirm="dev"))["removed"] == 12
@@ -125,9 +125,9 @@ def test_with_nothing_proven_it_says_so(bench: Bench) -> None:
 def test_the_partitions_end_where_rotation_measures_also_beside_one_from_the_future(bench: Bench) -> None:
     """The newest proven one is three days old, but for one that was taken by a clock years ahead."""
     env = bench.env()
-    store = Store(folder_of(env).path)
+    store = BackupFolder(backup_folder_of(env).path)
     for number in (*range(3, 14), -1000):
-        store.put(clock.now() - timedelta(days=number))
+        store.add_backup(clock.now() - timedelta(days=number))
     edge = rotate.plan_rotation(env).plan.edge
     assert edge == (clock.now() - timedelta(days=10)).date()
     assert backup_days(env).get_first_partition_key() == edge.isoformat()

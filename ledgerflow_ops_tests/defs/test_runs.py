@@ -1,4 +1,4 @@
-"""Runs of the jobs, on record in Dagster's storage: what is green, what is told, what is stopped."""
+"""Runs of the jobs in Dagster's storage: which succeed, what is reported, what is stopped."""
 
 import contextlib
 from collections.abc import Callable
@@ -15,15 +15,15 @@ from ledgerflow_ops.core.finished_run import FinishedRun
 from ledgerflow_ops.core.operation_requests import BackupRequest, DrillRequest, VerifyRequest
 from ledgerflow_ops.core.progress import SilentReporter, Step
 from ledgerflow_ops.defs.build import build_definitions
-from ledgerflow_ops.defs.terminal_runs import run
+from ledgerflow_ops.defs.terminal_runs import run_job
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import folder_of
+from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.defs.test_chain import DRILL_CHECKS, DUMP_CHECKS
-from ledgerflow_ops_tests.e2e.commands import damaged
+from ledgerflow_ops_tests.e2e.commands import flip_bit
 
 
 def order(
@@ -34,16 +34,16 @@ def order(
     drilled: bool = True,
     file: str | None = None,
 ) -> FinishedRun:
-    """Order a job for a day (today) the way the terminal does."""
+    """Run a job for a day (today) the way the terminal does."""
     kind = {"backup": BackupRequest, "verify": VerifyRequest, "drill": DrillRequest}[job]
     request = kind(file=file) if file else kind()
-    return run(env, request, day or env.today(), assets=() if drilled else ("dump",))
+    return run_job(env, request, day or env.today(), assets=() if drilled else ("dump",))
 
 
 def the_dump(env: EnvironmentContext) -> Path:
     """The one dump there is."""
     [name] = env.store.names(DUMP)
-    return folder_of(env).file(name)
+    return backup_folder_of(env).file(name)
 
 
 class TestABackup:
@@ -79,7 +79,7 @@ class TestABackup:
         # The metadata: figures as numbers, which are plotted, and words beside them.
         of_dump, of_drill = bench.metadata("dev/dump", today), bench.metadata("dev/drill", today)
         assert of_dump["file"] == of_drill["file"] == dump.name
-        assert of_dump["folder"] == str(folder_of(env).path)
+        assert of_dump["folder"] == str(backup_folder_of(env).path)
         assert of_dump["size_bytes"] == dump.stat().st_size
         assert of_dump["size"].endswith(" KB")
         assert of_dump["rows"] == of_drill["rows"] == manifest.rows
@@ -123,10 +123,10 @@ def truncated(file: Path) -> None:
 
 
 def its_manifest(dump: Path) -> None:
-    damaged(dump.with_suffix(".manifest.json"))
+    flip_bit(dump.with_suffix(".manifest.json"))
 
 
-DAMAGES = [damaged, truncated, its_manifest, Path.unlink]
+DAMAGES = [flip_bit, truncated, its_manifest, Path.unlink]
 
 
 class _Saboteur(SilentReporter):
@@ -144,7 +144,7 @@ class _Saboteur(SilentReporter):
 
 
 class TestABadDump:
-    @pytest.mark.parametrize("damage", [damaged, Path.unlink])
+    @pytest.mark.parametrize("damage", [flip_bit, Path.unlink])
     def test_is_found_by_the_verify_job_and_by_the_drill(
         self, bench: Bench, env: EnvironmentContext, damage: Callable[[Path], object]
     ) -> None:
@@ -177,7 +177,7 @@ class TestABadDump:
         self, bench: Bench, env: EnvironmentContext, damage: Callable[[Path], object]
     ) -> None:
         order(env, drilled=False)
-        saboteur = _Saboteur(folder_of(env).path, damage)
+        saboteur = _Saboteur(backup_folder_of(env).path, damage)
         outcome = order(bench.env(reporter=saboteur))
         assert saboteur.done, "nothing was damaged"
         assert outcome.failure is not None
@@ -196,7 +196,7 @@ class TestAPastDay:
         assert outcome.failure.exit_code == 3
         assert str(day) in outcome.failure.message
         assert "adopted" in outcome.failure.hint
-        assert not folder_of(env).path.exists() or not list(folder_of(env).path.iterdir())
+        assert not backup_folder_of(env).path.exists() or not list(backup_folder_of(env).path.iterdir())
         assert bench.materialized("dev/dump") == bench.materialized("dev/drill") == set()
 
     def test_whose_backup_lies_in_the_folder_is_adopted_and_proven(
@@ -204,10 +204,10 @@ class TestAPastDay:
     ) -> None:
         day = env.today() - timedelta(days=2)
         manifest = backup.backup(bench.env(now=lambda: clock.now() - timedelta(days=2)))
-        before = {file: file.stat().st_mtime_ns for file in folder_of(env).path.glob("*.dump")}
+        before = {file: file.stat().st_mtime_ns for file in backup_folder_of(env).path.glob("*.dump")}
         outcome = order(env, day=day)
         assert outcome.failure is None
-        assert {file: file.stat().st_mtime_ns for file in folder_of(env).path.glob("*.dump")} == before
+        assert {file: file.stat().st_mtime_ns for file in backup_folder_of(env).path.glob("*.dump")} == before
         assert bench.metadata("dev/dump", day)["file"] == manifest.dump.file
         assert bench.materialized("dev/dump") == bench.materialized("dev/drill") == {day.isoformat()}
         assert {verdict.partition for verdict in bench.verdicts("dev/dump")} == {day.isoformat()}
@@ -250,7 +250,7 @@ class TestWhichBackup:
             "LEDGER_CONFIG": settings,
             "LEDGER_BACKUP_ROOT": bench.root / "backups",
             "LEDGER_STATE_DIR": bench.root / "state",
-            "LEDGER_DEV_DATABASE_URL": builders.url(bench.database),
+            "LEDGER_DEV_DATABASE_URL": builders.database_url(bench.database),
         }.items():
             monkeypatch.setenv(name, str(value))
         rule = '[[environments.dev.rules]]\nname = "r"\nsql = "SELECT {}(1)"\nexpect = "1"\n'

@@ -150,7 +150,7 @@ class TestTheSchedule:
     def test_leaves_a_tick_that_comes_late_to_the_sensor(self, machine: Machine) -> None:
         """The machine slept: Dagster hands out the tick of this morning, or that of a day that has passed."""
         machine.now = at(9)
-        assert "not in time" in str(machine.tick(at(2, 30)))
+        assert "outside of the schedule's time" in str(machine.tick(at(2, 30)))
         assert "has passed" in str(machine.tick(at(2, 30, ago=1)))
         assert asked(machine.look()).partition_key == str(TODAY)
 
@@ -258,7 +258,7 @@ class TestANight:
         assert asked(machine.look()).job_name == "dev_redrill", "the night goes on"
 
     def test_whose_backup_dagster_has_ended_is_tried_again(self, machine: Machine) -> None:
-        """It took too long: Dagster notes that it failed, and the run itself then that it was canceled."""
+        """It took too long: Dagster records that it failed, and then the run that it was canceled."""
         machine.now = at(2, 30)
         request = asked(machine.tick(machine.now))
         job = machine.definitions.resolve_job_def("dev_backup")

@@ -1,5 +1,6 @@
-"""Sensors: what they say of real runs in a real storage, and that each thing is told once."""
+"""Sensors: what they report of real runs in a real storage, and that each problem is reported once."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.defs.names import asset_key
 from ledgerflow_ops.defs.runs import run_records
-from ledgerflow_ops.defs.terminal_runs import run
+from ledgerflow_ops.defs.terminal_runs import run_job
 from ledgerflow_ops.defs.timing import Timing
 from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.backup import backup
@@ -27,9 +28,9 @@ from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops.operations.monitoring import monitor
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import folder_of
+from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.defs.benches import Bench
-from ledgerflow_ops_tests.e2e.commands import damaged
+from ledgerflow_ops_tests.e2e.commands import flip_bit
 from ledgerflow_ops_tests.fakes import sandboxes, sinks
 from ledgerflow_ops_tests.fakes.opened import opened
 from ledgerflow_ops_tests.fakes.sinks import Web
@@ -109,11 +110,11 @@ def dead_server(daemon: Daemon) -> Iterator[None]:
 
 class TestRuns:
     def test_a_failed_run_is_told_once_and_mended_by_the_next(self, daemon: Daemon, today: str) -> None:
-        assert daemon.tick() == "0 run(s) ended since. Nothing is wrong."
+        assert daemon.tick() == "0 runs ended since. Nothing is wrong."
         with dead_server(daemon):
             failed = daemon.job("dev_backup", today, expected=False)
             said = daemon.tick()
-        assert said.startswith("1 run(s) ended since. 1 finding(s): critical: The run dev backup of")
+        assert said.startswith("1 run ended since. 1 finding: critical: The run dev backup of")
         assert daemon.open == [("run:dev_backup", "run failed", f"backup {today}")]
         [message] = daemon.web.alerts
         assert "The server 127.0.0.1:1 cannot be reached" not in message["title"], (
@@ -122,10 +123,10 @@ class TestRuns:
         assert "Connection refused" in message["message"]
         assert "make doctor tries every connection" in message["message"]
         assert f"Run: {failed.run_id}" in message["message"]
-        assert daemon.tick().startswith("0 run(s) ended since. 1 finding(s)")
+        assert daemon.tick().startswith("0 runs ended since. 1 finding")
         assert len(daemon.web.alerts) == 1
         daemon.job("dev_backup", today)
-        assert daemon.tick() == "1 run(s) ended since. Nothing is wrong."
+        assert daemon.tick() == "1 run ended since. Nothing is wrong."
         assert daemon.open == []
         assert daemon.web.titles[1].startswith(f"dev: RESOLVED: The run dev backup of {today} failed: ")
         noted = journal_file.read_entries(daemon.ctx.settings.state_dir)
@@ -133,7 +134,7 @@ class TestRuns:
 
     def test_a_failed_check_in_a_run_that_ended_well_is_told_once(self, daemon: Daemon, today: str) -> None:
         daemon.job("dev_backup", today)
-        assert daemon.tick() == "1 run(s) ended since. Nothing is wrong."
+        assert daemon.tick() == "1 run ended since. Nothing is wrong."
         root = daemon.ctx.settings.backup_root
         root.chmod(0o777)
         checked = daemon.job("dev_verify", today)
@@ -152,7 +153,7 @@ class TestRuns:
     def test_a_backup_that_is_bad_is_told_by_its_check(self, daemon: Daemon, today: str) -> None:
         daemon.job("dev_backup", today)
         [dump] = daemon.bench.env().store.names(DUMP)
-        damaged(folder_of(daemon.bench.env()).file(dump))
+        flip_bit(backup_folder_of(daemon.bench.env()).file(dump))
         daemon.job("dev_verify", today, expected=False)
         daemon.tick()
         assert ("run:dev_verify", "check failed", f"verify {today} integrity") in daemon.open
@@ -162,20 +163,20 @@ class TestRuns:
         env = daemon.bench.env(**daemon.asked)
         with dead_server(daemon):
             broken = daemon.bench.env(**daemon.asked)
-            outcome = run(broken, BackupRequest(), broken.today())
+            outcome = run_job(broken, BackupRequest(), broken.today())
         assert isinstance(outcome.failure, Failure)
         daemon.tick()
         assert [kind for _, kind, _ in daemon.open] == ["run failed"]
-        run(env, BackupRequest(), env.today(), assets=["dump"])
+        run_job(env, BackupRequest(), env.today(), assets=["dump"])
         daemon.tick()
         assert daemon.open == []
 
     def test_what_a_person_was_refused_at_a_terminal_is_not(self, daemon: Daemon) -> None:
         env = daemon.bench.env(**daemon.asked)
-        refused = run(env, BackupRequest(file="no name"), env.today())
+        refused = run_job(env, BackupRequest(file="no name"), env.today())
         assert refused.failure
         assert refused.failure.exit_code in (2, 3)
-        assert daemon.tick() == "1 run(s) ended since. Nothing is wrong."
+        assert daemon.tick() == "1 run ended since. Nothing is wrong."
 
     def test_a_backfills_runs_count_like_those_of_the_job(self, daemon: Daemon, today: str) -> None:
         with dead_server(daemon):
@@ -198,7 +199,7 @@ class TestRuns:
             failed = daemon.job("dev_backup", today, expected=False)
         with daemon.bench.instance() as instance:
             instance.add_run_tags(failed.run_id, {WILL_RETRY_TAG: "true"})
-        assert daemon.tick() == "0 run(s) ended since. Nothing is wrong."
+        assert daemon.tick() == "0 runs ended since. Nothing is wrong."
 
     def test_a_run_that_took_too_long_is_told_in_dagsters_words(self, daemon: Daemon, today: str) -> None:
         with daemon.bench.instance() as instance:
@@ -258,13 +259,13 @@ class TestRuns:
         with daemon.bench.instance() as instance:
             done = definitions.resolve_job_def("dev_verify").execute_in_process(instance=instance)
         assert done.success
-        assert daemon.tick() == "1 run(s) ended since. Nothing is wrong."
+        assert daemon.tick() == "1 run ended since. Nothing is wrong."
 
     def test_several_in_one_tick_are_taken_in_their_order(self, daemon: Daemon, today: str) -> None:
         with dead_server(daemon):
             daemon.job("dev_backup", today, expected=False)
         daemon.job("dev_backup", today)
-        assert daemon.tick() == "2 run(s) ended since. Nothing is wrong."
+        assert daemon.tick() == "2 runs ended since. Nothing is wrong."
         assert daemon.web.alerts == []
 
     def test_none_is_lost_when_few_are_read_at_once_and_none_comes_twice(
@@ -305,22 +306,22 @@ class TestRuns:
     def test_what_was_wrong_is_told_again_when_the_record_of_alerts_is_lost(
         self, daemon: Daemon, today: str
     ) -> None:
-        """Nobody else says it, and the cursor is behind it."""
+        """Nothing else reports it, and the cursor has already passed it."""
         with dead_server(daemon):
             daemon.job("dev_backup", today, expected=False)
         daemon.tick()
         [known] = daemon.open
-        assert daemon.tick().startswith("0 run(s) ended since.")
+        assert daemon.tick().startswith("0 runs ended since.")
         (daemon.ctx.settings.state_dir / "alerts.json").write_text("{")
-        assert daemon.tick().startswith("1 run(s) ended since.")
+        assert daemon.tick().startswith("1 run ended since.")
         assert known in daemon.open
-        assert daemon.tick().startswith("0 run(s) ended since.")
+        assert daemon.tick().startswith("0 runs ended since.")
 
 
 class TestWatch:
     def test_says_what_it_saw_and_tells_it_once(self, daemon: Daemon) -> None:
         said = daemon.tick("dev_watch")
-        assert "finding(s): critical: " in said
+        assert re.match(r"\d+ findings?: critical: ", said)
         assert {source for source, _, _ in daemon.open} == {"watch:dev"}
         told = len(daemon.web.alerts)
         assert told > 0
@@ -356,7 +357,7 @@ class TestWatch:
             daemon.tick("dev_watch")  # the first one sends a message, which says what is proven
             return bool([*indexes.glob("dev-*")])
 
-        assert sandboxes.until(indexed), "the backup was never indexed, not even when it was old enough"
+        assert sandboxes.wait_until(indexed), "the backup was never indexed, not even when it was old enough"
         daemon.tick("dev_watch")
         assert len([path for path in daemon.opened if "/index/dev-" in path]) == 1
 

@@ -1,4 +1,4 @@
-"""Single partitions are wiped: what is shown of them goes at once, everything else stays as it was."""
+"""Single partitions are wiped: they disappear from the pages at once, and everything else stays."""
 
 import dataclasses
 import inspect
@@ -26,7 +26,7 @@ from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.defs.storage import LedgerEventLog, LedgerStorage
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.places import PROJECT
-from ledgerflow_ops_tests.builders import folder_of
+from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.defs import pages, storage
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.defs.pages import DRILL, DUMP, Page, page, ran, wipes
@@ -314,7 +314,7 @@ def test_thirty_of_3650_days_are_wiped_in_a_fraction_of_the_time_that_showing_th
 def test_a_backups_wiped_partition_is_missing_and_its_files_are_there(bench: Bench) -> None:
     env = bench.env()
     assert order(env).failure is None
-    files = {file: file.stat().st_mtime_ns for file in folder_of(env).path.iterdir()}
+    files = {file: file.stat().st_mtime_ns for file in backup_folder_of(env).path.iterdir()}
     key, today = AssetKey(["dev", "dump"]), env.today().isoformat()
     with bench.instance() as opened:
         opened.wipe_asset_partitions(key, [today])
@@ -322,7 +322,7 @@ def test_a_backups_wiped_partition_is_missing_and_its_files_are_there(bench: Ben
     assert bench.materialized("dev/drill") == {today}
     assert bench.verdicts("dev/dump") == []
     assert len(bench.verdicts("dev/drill")) == 2
-    assert {file: file.stat().st_mtime_ns for file in folder_of(env).path.iterdir()} == files
+    assert {file: file.stat().st_mtime_ns for file in backup_folder_of(env).path.iterdir()} == files
 
 
 class TestTheClass:
@@ -418,7 +418,7 @@ PARAMETERS = {
 
 
 class TestWhatItWasWrittenAgainst:
-    """Falls when Dagster's own part moves: then storage.py is to be read again, line by line."""
+    """Fails when Dagster's own part changes: then storage.py must be reviewed line by line."""
 
     def test_the_version_is_the_pinned_one(self) -> None:
         project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ledgerflow_ops_tests import needs
-from ledgerflow_ops_tests.e2e.commands import PROJECT, Said
+from ledgerflow_ops_tests.e2e.commands import PROJECT, CommandResult
 
 PASSED_ON = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "http_proxy", "https_proxy", "no_proxy")
 """What leads to the package index, with PIP_*: whoever has a machine has that in order."""
@@ -33,7 +33,7 @@ class Machine:
     def state(self) -> Path:
         return self.home / ".local" / "state" / "ledgerflow_ops"
 
-    def make(self, *words: str) -> Said:
+    def make(self, *words: str) -> CommandResult:
         """Run make in the clone as the user, and print how long it took."""
         begun = time.monotonic()
         done = run_as(self.user, ["make", *words], self.clone, self.environment())
@@ -55,7 +55,9 @@ class Machine:
         }
 
 
-def run_as(user: pwd.struct_passwd, command: list[str], cwd: Path, environment: dict[str, str]) -> Said:
+def run_as(
+    user: pwd.struct_passwd, command: list[str], cwd: Path, environment: dict[str, str]
+) -> CommandResult:
     other: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     done = subprocess.run(
         command,
@@ -67,7 +69,7 @@ def run_as(user: pwd.struct_passwd, command: list[str], cwd: Path, environment: 
         check=False,
         **(other if user.pw_uid != os.geteuid() else {}),
     )
-    return Said(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 def commit_project(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The commands as a person types them: real programs, an environment of their own, real files."""
+"""Runs the commands as a person types them: real programs, their own environment variables, real files."""
 
 import json
 import os
@@ -24,8 +24,8 @@ PATIENCE = 240.0
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A program that has ended: its exit code and all it wrote."""
+class CommandResult:
+    """The result of a program: its exit code and its output."""
 
     code: int
     out: str
@@ -33,10 +33,10 @@ class Said:
 
     @property
     def json(self) -> dict[str, Any]:
-        """Standard output as the one JSON object that it has to be."""
-        found = json.loads(self.out)
-        assert isinstance(found, dict)
-        return found
+        """Standard output, which must be one JSON object."""
+        value = json.loads(self.out)
+        assert isinstance(value, dict)
+        return value
 
     @property
     def all(self) -> str:
@@ -45,9 +45,9 @@ class Said:
 
 @dataclass(frozen=True)
 class Shell:
-    """A shell in which the variables are set that lead to one state folder and one backup folder.
+    """Environment variables for one state folder and one backup folder.
 
-    Nothing of the variables of whoever runs the tests gets in, but for what finds programs.
+    Of the variables of the person who runs the tests, only those that find programs are passed on.
     """
 
     root: Path
@@ -76,15 +76,15 @@ class Shell:
             **variables,
         }
 
-    def ledgerflow(self, *arguments: str, **variables: str) -> Said:
+    def ledgerflow(self, *arguments: str, **variables: str) -> CommandResult:
         """Run the console script."""
         return self.run([str(PROGRAM), *arguments], **variables)
 
-    def make(self, *words: str, **variables: str) -> Said:
+    def make(self, *words: str, **variables: str) -> CommandResult:
         """Run make in the project's folder."""
         return self.run(["make", *words], **variables)
 
-    def run(self, command: list[str], **variables: str) -> Said:
+    def run(self, command: list[str], **variables: str) -> CommandResult:
         done = subprocess.run(
             command,
             cwd=PROJECT,
@@ -95,9 +95,9 @@ class Shell:
             check=False,
             encoding="utf-8",
         )
-        return Said(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
-    def at_a_terminal(self, *arguments: str, **variables: str) -> Said:
+    def at_a_terminal(self, *arguments: str, **variables: str) -> CommandResult:
         """Run the console script on a pseudo-terminal; all it wrote, byte for byte, is in `out`."""
         person, program = pty.openpty()
         try:
@@ -113,19 +113,19 @@ class Shell:
         finally:
             os.close(program)
         try:
-            return Said(*_watched(child, person), errors="")
+            return CommandResult(*_watched(child, person), errors="")
         finally:
             os.close(person)
 
     def key(self, page: str = "webserver") -> str:
-        """What a program of ours says to a page: `Bearer …`."""
+        """The Authorization header by which our programs call a page: `Bearer …`."""
         return f"Bearer {(self.state / 'servers' / f'{page}.secret').read_text().strip()}"
 
-    def file(self, environment: str, said: Said) -> Path:
-        """The dump that a JSON answer names, which is where it has to be."""
-        found = Path(said.json["file"])
-        assert found.parent == self.backups / environment
-        return found
+    def file(self, environment: str, result: CommandResult) -> Path:
+        """The dump that a JSON result names, which must be in the environment's folder."""
+        path = Path(result.json["file"])
+        assert path.parent == self.backups / environment
+        return path
 
 
 def _watched(child: subprocess.Popen[bytes], terminal: int) -> tuple[int, str]:
@@ -136,7 +136,7 @@ def _watched(child: subprocess.Popen[bytes], terminal: int) -> tuple[int, str]:
             continue
         try:
             seen += os.read(terminal, 65536)
-        except OSError:  # Linux tells the end of the other side so
+        except OSError:  # Linux reports a closed other side like this
             return child.wait(timeout=PATIENCE), seen.decode()
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
@@ -145,23 +145,23 @@ def _watched(child: subprocess.Popen[bytes], terminal: int) -> tuple[int, str]:
 
 @contextmanager
 def shell(session_root: Path, **variables: str) -> Iterator[Shell]:
-    """A shell with folders of its own; afterwards all that it started is stopped, and nothing is left."""
+    """A shell with its own folders. Afterwards its servers are stopped, and no process may be left."""
     root = session_root / secrets.token_hex(4)
     root.mkdir(mode=0o711)
-    found = Shell(root, variables)
+    new_shell = Shell(root, variables)
     try:
-        yield found
+        yield new_shell
     finally:
-        stopped = found.ledgerflow("down")
-        left = at_work_in(root)
+        stopped = new_shell.ledgerflow("down")
+        processes = processes_using(root)
         shutil.rmtree(root, ignore_errors=True)
         assert stopped.code == 0, stopped.all
-        assert not left, f"left running: {left}"
+        assert not processes, f"left running: {processes}"
 
 
-def at_work_in(folder: Path) -> list[psutil.Process]:
-    """The processes whose working folder, or one of whose arguments, lies below `folder`."""
-    return [found for found in psutil.process_iter() if _is_at_work_in(found, str(folder))]
+def processes_using(folder: Path) -> list[psutil.Process]:
+    """The processes whose working directory, or one of whose arguments, is below `folder`."""
+    return [process for process in psutil.process_iter() if _is_at_work_in(process, str(folder))]
 
 
 def _is_at_work_in(process: psutil.Process, folder: str) -> bool:
@@ -172,7 +172,7 @@ def _is_at_work_in(process: psutil.Process, folder: str) -> bool:
         return False
 
 
-def damaged(file: Path) -> None:
+def flip_bit(file: Path) -> None:
     """Flip one bit of a file, without a change of its length."""
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1

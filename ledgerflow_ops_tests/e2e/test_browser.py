@@ -16,7 +16,7 @@ from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.operations.backup import backup as making
 from ledgerflow_ops_tests import builders, needs
 from ledgerflow_ops_tests.e2e import web
-from ledgerflow_ops_tests.e2e.commands import PROJECT, Said, Shell, damaged
+from ledgerflow_ops_tests.e2e.commands import PROJECT, CommandResult, Shell, flip_bit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -44,7 +44,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def backup(dev: Shell) -> Said:
+def backup(dev: Shell) -> CommandResult:
     """A proven backup of today."""
     said = dev.make("-s", "backup", "JSON=1", "WHY=for the pictures")
     assert said.code == 0, said.all
@@ -52,7 +52,7 @@ def backup(dev: Shell) -> Said:
 
 
 @pytest.fixture(scope="module")
-def address(dev: Shell, backup: Said) -> str:
+def address(dev: Shell, backup: CommandResult) -> str:
     said = dev.make("-s", "up", "JSON=1")
     assert said.code == 0, said.all
     return str(said.json["address"])
@@ -134,7 +134,7 @@ def eventually(page: Page, holds: Callable[[], bool]) -> None:
     raise AssertionError("it never came to hold")
 
 
-def test_the_drill_is_green_for_today(page: Page, backup: Said, pictures: Path) -> None:
+def test_the_drill_is_green_for_today(page: Page, backup: CommandResult, pictures: Path) -> None:
     today = backup.json["backup_day"]
     opened(page, "/assets/dev/drill?view=partitions", "Materialized (1)")
     expect(seen(page, "Failed (0)")).to_be_visible()
@@ -163,7 +163,7 @@ def test_the_lineage_leads_from_the_database_to_the_drill(page: Page, pictures: 
     taken(page, pictures / "lineage.png")
 
 
-def test_the_run_says_who_asked_for_it_and_why(page: Page, backup: Said) -> None:
+def test_the_run_says_who_asked_for_it_and_why(page: Page, backup: CommandResult) -> None:
     opened(page, f"/runs/{backup.json['run_id']}", "dev_backup")
     opened(page, "/runs", "ledgerflow/why: for the pictures")
     expect(seen(page, re.compile("ledgerflow/who: "))).to_be_visible()
@@ -171,7 +171,7 @@ def test_the_run_says_who_asked_for_it_and_why(page: Page, backup: Said) -> None
 
 def test_a_failed_check_shows_its_hint(dev: Shell, page: Page, tmp_path: Path) -> None:
     made = dev.ledgerflow("backup", "--json", FILE="damaged.dump", DRILL="0")
-    damaged(dev.file("dev", made))
+    flip_bit(dev.file("dev", made))
     assert dev.ledgerflow("verify", "--file", "damaged.dump").code == 4
     opened(page, "/assets/dev/dump?view=checks&checkDetail=integrity", "its SHA-256 differs")
     for check in ("exists", "size", "permissions", "integrity", "sealed", "source_is_real"):
@@ -195,7 +195,9 @@ def test_the_catalog_shows_a_chart_and_a_table(dev: Shell, page: Page, address: 
     taken(page, tmp_path / "catalog.png")
 
 
-def test_a_backup_can_be_launched_by_click(dev: Shell, page: Page, address: str, backup: Said) -> None:
+def test_a_backup_can_be_launched_by_click(
+    dev: Shell, page: Page, address: str, backup: CommandResult
+) -> None:
     """Materialize… → the latest partition → Launch 1 run; the daemon carries it out."""
     opened(page, "/assets/dev/dump", "A sealed dump of the database")
     before = materializations(dev, address, "dev", "dump")
@@ -207,7 +209,7 @@ def test_a_backup_can_be_launched_by_click(dev: Shell, page: Page, address: str,
 
 
 def test_a_wiped_partition_is_missing_and_its_file_is_there(
-    dev: Shell, page: Page, address: str, backup: Said, tmp_path: Path
+    dev: Shell, page: Page, address: str, backup: CommandResult, tmp_path: Path
 ) -> None:
     """One day by the order that the page's server takes; all of them by the page's own dialog."""
     today = str(backup.json["backup_day"])

@@ -69,7 +69,7 @@ class Yard:
 
 @pytest.fixture(scope="module")
 def docker_sandbox(session_root: Path) -> Iterator[Yard]:
-    with sandboxes.folder(session_root) as root, ExitStack() as stack:
+    with sandboxes.temporary_folder(session_root) as root, ExitStack() as stack:
         yield Yard(root, stack)
 
 
@@ -235,7 +235,7 @@ def bench(root: Path, docker_sandbox: Yard, request: pytest.FixtureRequest) -> I
         servers.lend(root / "state", server.cluster.tools)
     database = server.database.named(case.database)
     if (case.name, major) in _TYPED:
-        variables = {"LEDGER_DEV_DATABASE_URL": builders.url(database), "LEDGER_DEV_SIZE_FLOOR": "1"}
+        variables = {"LEDGER_DEV_DATABASE_URL": builders.database_url(database), "LEDGER_DEV_SIZE_FLOOR": "1"}
         hands: Typed | Called = Typed(Shell(root, {"LEDGER_ENV": "dev", **variables}))
     else:
         hands = Called(Sandbox(root, database, {"size_floor": 1, "rules": []}))

@@ -16,7 +16,7 @@ import pytest
 from ledgerflow_ops.adapters.cluster.server_home import make_server_home
 from ledgerflow_ops_tests import needs
 from ledgerflow_ops_tests.e2e.bare_machine import Machine, bare_machine, commit_project
-from ledgerflow_ops_tests.e2e.commands import at_work_in
+from ledgerflow_ops_tests.e2e.commands import processes_using
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -63,7 +63,7 @@ def backs_up_twice(machine: Machine) -> None:
     status = machine.make("-s", "status", "JSON=1").json["environments"]
     assert [len(environment["backups"]) for environment in status] == [2]
     assert machine.make("down").code == 0
-    assert at_work_in(machine.home) == []
+    assert processes_using(machine.home) == []
     git = ["git", "-c", "safe.directory=*", "status", "--porcelain"]
     left = subprocess.run(git, cwd=machine.clone, capture_output=True, check=True, text=True)
     assert left.stdout == "", "nothing of it is git's business"

@@ -10,7 +10,7 @@ from ledgerflow_ops_tests.e2e import commands
 from ledgerflow_ops_tests.e2e.commands import Shell
 from ledgerflow_ops_tests.fakes import contained as containers
 from ledgerflow_ops_tests.fakes import sandboxes
-from ledgerflow_ops_tests.fakes.contained import DESCRIPTION, Contained
+from ledgerflow_ops_tests.fakes.contained import DESCRIPTION, ContainerSandbox
 from ledgerflow_ops_tests.fakes.engine import Engine
 from ledgerflow_ops_tests.fakes.targets import MARKED
 
@@ -18,13 +18,16 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 @pytest.fixture
-def contained(engine: Engine, session_root: Path) -> Iterator[Contained]:
-    with sandboxes.folder(session_root) as folder, containers.contained(engine, folder) as found:
+def contained(engine: Engine, session_root: Path) -> Iterator[ContainerSandbox]:
+    with (
+        sandboxes.temporary_folder(session_root) as folder,
+        containers.container_sandbox(engine, folder) as found,
+    ):
         yield found
 
 
 @pytest.fixture
-def dev(contained: Contained, session_root: Path) -> Iterator[Shell]:
+def dev(contained: ContainerSandbox, session_root: Path) -> Iterator[Shell]:
     """A shell whose settings name the container by its three words."""
     settings = contained.root / "ledgerflow.toml"
     lines = [f"{name} = {json.dumps(contained.compose()[name])}" for name in ("project", "file", "service")]
@@ -34,7 +37,7 @@ def dev(contained: Contained, session_root: Path) -> Iterator[Shell]:
         yield found
 
 
-def test_backup_proof_and_restore_through_make(dev: Shell, contained: Contained) -> None:
+def test_backup_proof_and_restore_through_make(dev: Shell, contained: ContainerSandbox) -> None:
     made = dev.make("-s", "backup", "FILE=first.dump", "DRILL=0", "JSON=1")
     assert made.code == 0, made.all
     assert made.json["sample"] is False
@@ -53,7 +56,7 @@ def test_backup_proof_and_restore_through_make(dev: Shell, contained: Contained)
     _no_password(dev, contained, made.all + proven.all + refused.all + done.all)
 
 
-def _no_password(dev: Shell, contained: Contained, said: str) -> None:
+def _no_password(dev: Shell, contained: ContainerSandbox, said: str) -> None:
     """Neither in what was printed nor in any file, Dagster's records among them."""
     assert dev.ledgerflow("down").code == 0
     password = contained.project.password

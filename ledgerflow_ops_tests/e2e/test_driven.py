@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from ledgerflow_ops_tests import needs
 from ledgerflow_ops_tests.e2e import commands, web
-from ledgerflow_ops_tests.e2e.commands import PROGRAM, Said, Shell
+from ledgerflow_ops_tests.e2e.commands import PROGRAM, CommandResult, Shell
 from ledgerflow_ops_tests.e2e.test_browser import OPTIONS, PATIENCE
 from ledgerflow_ops_tests.fakes import sandboxes
 
@@ -41,7 +41,7 @@ LAUNCH = """mutation {launchRun(executionParams: {selector: {pipelineName: "%s",
   ... on RunConfigValidationInvalid {errors {message}} ... on LaunchRunSuccess {run {runId}}}}"""
 
 
-def open_to_all(shell: Shell, *words: str, **variables: str) -> Said:
+def open_to_all(shell: Shell, *words: str, **variables: str) -> CommandResult:
     """Run the program where the umask takes nothing away."""
     return shell.run(["sh", "-c", 'umask 000; exec "$0" "$@"', str(PROGRAM), *words], **variables)
 
@@ -396,7 +396,7 @@ def test_no_other_account_can_connect_to_the_code_servers(running: Shell) -> Non
                     modes.setdefault(file.stem, []).append(path.stat().st_mode & 0o777)
         return {"webserver", "daemon"} <= modes.keys()
 
-    assert sandboxes.until(both_seen), modes
+    assert sandboxes.wait_until(both_seen), modes
     assert [mode for found in modes.values() for mode in found if mode & 0o077] == []
 
 

@@ -16,10 +16,10 @@ from ledgerflow_ops.adapters.system import clock, journal_file
 from ledgerflow_ops.core.catalog.pins import Pin
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops_tests import needs
+from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.builders import env as built
-from ledgerflow_ops_tests.builders import folder_of
 from ledgerflow_ops_tests.e2e.commands import PROGRAM, PROJECT, Shell
-from ledgerflow_ops_tests.fakes import shelves
+from ledgerflow_ops_tests.fakes import backup_days
 from ledgerflow_ops_tests.fakes.prometheus import Prometheus, prometheus
 
 pytestmark = pytest.mark.e2e
@@ -52,12 +52,12 @@ def shell(session_root: Path) -> Shell:
     root.mkdir(mode=0o711)
     now = clock.now()
     dev = built(root, scheduled=True)
-    shelves.days(dev, now - timedelta(hours=5), 30, shelves.plain)
+    backup_days.add_days(dev, now - timedelta(hours=5), 30, backup_days.proven_day)
     prod = dev.ctx.env(Environment.PROD)
-    shelves.days(prod, now - timedelta(hours=40), 12, shelves.plain)
-    kept = shelves.put(prod, now - timedelta(days=20))
+    backup_days.add_days(prod, now - timedelta(hours=40), 12, backup_days.proven_day)
+    kept = backup_days.add_backup(prod, now - timedelta(days=20))
     pin = Pin(file=kept.dump, reason="audit", who="tests", since=now)
-    folder_of(prod).replace(kept.pin, pin.encode())
+    backup_folder_of(prod).replace(kept.pin, pin.encode())
     for what, result in (("backup", "ok"), ("drill", "failed")):
         entry = {"what": what, "at": now.isoformat(), "environment": "dev", "result": result}
         journal_file.append_entry(root / "state", entry)
@@ -77,7 +77,7 @@ def target(shell: Shell) -> Iterator[str]:
     )
     assert child.stdout is not None
     said = child.stdout.readline()
-    found = re.fullmatch(r"Figures at http://(127\.0\.0\.1:\d+)/metrics\n", said)
+    found = re.fullmatch(r"Metrics at http://(127\.0\.0\.1:\d+)/metrics\n", said)
     assert found, said
     yield found[1]
     child.send_signal(signal.SIGTERM)

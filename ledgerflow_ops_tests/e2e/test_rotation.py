@@ -11,7 +11,7 @@ from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs import storage
 from ledgerflow_ops_tests.e2e.commands import Shell
-from ledgerflow_ops_tests.fakes.stores import Store
+from ledgerflow_ops_tests.fakes.backup_folder import BackupFolder
 
 pytestmark = pytest.mark.e2e
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.e2e
 def dagster(embedded: EmbeddedPostgres) -> Iterator[str]:
     """One storage for all tests here: what one rotates does not affect the others."""
     with storage.fresh(embedded.start()) as made:
-        yield builders.url(made)
+        yield builders.database_url(made)
 
 
 @pytest.fixture
@@ -31,13 +31,13 @@ def dev(root: Path, dagster: str) -> Shell:
 def fill(shell: Shell, days: int) -> list[str]:
     """A proven backup on each of the last so many days, newest first: their files."""
     noon = clock.now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    store = Store(shell.backups / "dev")
-    return [store.put(noon - timedelta(days=number)).dump.file for number in range(days)]
+    store = BackupFolder(shell.backups / "dev")
+    return [store.add_backup(noon - timedelta(days=number)).dump.file for number in range(days)]
 
 
 def test_the_plan_then_a_pin_then_the_rotation(dev: Shell) -> None:
     files = fill(dev, 10)
-    before = Store(dev.backups / "dev").names()
+    before = BackupFolder(dev.backups / "dev").names()
     plan = dev.ledgerflow("rotate", DRY_RUN="1")
     assert plan.code == 0, plan.all
     assert "dev: 2 of 10 backups would be removed" in plan.out
@@ -45,7 +45,7 @@ def test_the_plan_then_a_pin_then_the_rotation(dev: Shell) -> None:
     assert (
         f"keep   {files[0]}: it is the newest; it is the newest proven one; it is in the window" in plan.out
     )
-    assert Store(dev.backups / "dev").names() == before
+    assert BackupFolder(dev.backups / "dev").names() == before
 
     pinned = dev.ledgerflow("pin", FILE=files[9], REASON="year-end", UNTIL="90d")
     assert pinned.code == 0, pinned.all
@@ -75,7 +75,7 @@ def test_too_much_at_once_is_refused_until_the_environment_is_named(dev: Shell) 
         assert said.code == 3, said.all
         assert "12 of 20 backups would be removed at once, more than 34%" in said.all
         assert "CONFIRM=dev" in said.all
-        assert len(Store(dev.backups / "dev").stems()) == 20
+        assert len(BackupFolder(dev.backups / "dev").stems()) == 20
     done = dev.ledgerflow("rotate", "--json", CONFIRM="dev")
     assert done.code == 0, done.all
     assert done.json["removed"] == sorted(files[8:])
@@ -106,7 +106,7 @@ def test_what_cannot_be_is_said_with_a_hint(
     assert ended.code == code, ended.all
     assert said in ended.json["error"]["message"]
     assert ended.json["error"]["hint"]
-    assert len(Store(dev.backups / "dev").stems()) == 2
+    assert len(BackupFolder(dev.backups / "dev").stems()) == 2
 
 
 def test_a_foreign_dump_is_named_and_left(dev: Shell) -> None:

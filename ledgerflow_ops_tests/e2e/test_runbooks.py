@@ -13,7 +13,7 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.e2e import commands
-from ledgerflow_ops_tests.e2e.commands import PROJECT, Said, Shell
+from ledgerflow_ops_tests.e2e.commands import PROJECT, CommandResult, Shell
 from ledgerflow_ops_tests.fakes import sandboxes
 
 pytestmark = pytest.mark.e2e
@@ -48,14 +48,14 @@ class Prod:
     def name(self) -> str:
         return self.database.parameters["dbname"]
 
-    def type(self, line: str) -> Said:
+    def type(self, line: str) -> CommandResult:
         """A line of a runbook, as it is."""
         words = shlex.split(line.replace(_KEPT, f"NAME={self.kept()[0]}") if _KEPT in line else line)
         variable, program, *rest = words
         assert (variable, program) == ("LEDGER_ENV=prod", "make")
         return self.shell.run(["make", *rest], LEDGER_ENV="prod")
 
-    def follow(self, title: str) -> list[Said]:
+    def follow(self, title: str) -> list[CommandResult]:
         """All of a runbook; each command has to do what it says."""
         said = []
         for line in runbook(title):
@@ -86,7 +86,7 @@ class Prod:
 def prod(root: Path, embedded: EmbeddedPostgres) -> Iterator[Prod]:
     with sandboxes.sample_copy(embedded) as database, commands.shell(root) as shell:
         server = embedded.sample(Environment.TEST).named("postgres")
-        variables = {**shell.variables, "LEDGER_PROD_DATABASE_URL": builders.url(database)}
+        variables = {**shell.variables, "LEDGER_PROD_DATABASE_URL": builders.database_url(database)}
         made = Prod(Shell(shell.root, variables), database, server)
         assert made.shell.ledgerflow("backup", LEDGER_ENV="prod").code == 0
         yield made

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from ledgerflow_ops_tests.e2e import web
-from ledgerflow_ops_tests.e2e.commands import PROGRAM, Said, Shell, at_work_in
+from ledgerflow_ops_tests.e2e.commands import PROGRAM, CommandResult, Shell, processes_using
 
 pytestmark = pytest.mark.e2e
 
@@ -134,7 +134,7 @@ def test_down_leaves_nothing_running_and_says_so_the_second_time(dev: Shell) -> 
     assert said.code == 0, said.all
     assert "Stopped: webserver, daemon, metrics, embedded PostgreSQL." in said.out
     assert alive(everything) == []
-    assert at_work_in(dev.root) == []
+    assert processes_using(dev.root) == []
     again = dev.make("down")
     assert again.code == 0
     assert "Nothing was running." in again.out
@@ -143,7 +143,7 @@ def test_down_leaves_nothing_running_and_says_so_the_second_time(dev: Shell) -> 
 
 def test_what_was_left_of_a_boot_before_is_not_taken_for_ours(dev: Shell) -> None:
     """The notes name process ids that belong to others by now: this test's own."""
-    down: Said = dev.ledgerflow("down")
+    down: CommandResult = dev.ledgerflow("down")
     assert down.code == 0
     folder = dev.state / "servers"
     for name in ("webserver", "daemon"):

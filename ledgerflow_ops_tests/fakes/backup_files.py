@@ -1,4 +1,4 @@
-"""What all makers of backups that nobody took share: whose files they are, their times, and their proofs."""
+"""The files of made-up backups, for `backup_folder`, `backup_days` and `backup_tables`."""
 
 import hashlib
 import os
@@ -16,8 +16,8 @@ from ledgerflow_ops.core.models import FileFacts
 from ledgerflow_ops_tests.core import records
 
 
-def write(folder: Path, file: str, data: bytes) -> FileFacts:
-    """Put a file there that is its owner's alone; what a manifest says of it."""
+def write_file(folder: Path, file: str, data: bytes) -> FileFacts:
+    """Write a file that only its owner can read; returns its entry in a manifest."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(folder / file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
@@ -25,7 +25,9 @@ def write(folder: Path, file: str, data: bytes) -> FileFacts:
     return FileFacts(file=file, size=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
-def taken_at(environment: Environment, zone: ZoneInfo, taken: datetime, seconds: float = 0) -> dict[str, Any]:
+def manifest_times(
+    environment: Environment, zone: ZoneInfo, taken: datetime, seconds: float = 0
+) -> dict[str, Any]:
     """The fields of a manifest that say when a backup was taken, and for how long."""
     return {
         "environment": environment,
@@ -37,7 +39,7 @@ def taken_at(environment: Environment, zone: ZoneInfo, taken: datetime, seconds:
     }
 
 
-def prove(
+def write_proof(
     folder: Path,
     manifest: Manifest,
     at: datetime,
@@ -45,7 +47,7 @@ def prove(
     verdict: Verdict = Verdict.GOOD,
     **changes: Any,
 ) -> Proof:
-    """The proof of an examination at that instant, put beside the backup."""
+    """Write the proof of an examination at that instant beside the backup."""
     proof = records.proof(
         rung,
         verdict,
@@ -55,5 +57,5 @@ def prove(
         examined_at=at,
         **changes,
     )
-    write(folder, BackupName.of(manifest.dump.file).proof, proof.encode())
+    write_file(folder, BackupName.of(manifest.dump.file).proof, proof.encode())
     return proof

@@ -1,4 +1,4 @@
-"""Databases that went wrong somewhere, as files that say what is expected of them.
+"""Databases that caused problems somewhere, as files with the expected results.
 
 A case is a script for psql in `ledgerflow_ops_tests/cases`, run as the superuser in the database `postgres`.
 Lines of its head that begin with one of these words and a colon are read; the others are for people:
@@ -66,22 +66,22 @@ def read(file: Path) -> Case:
             break
         if match := _LINE.match(line):
             found[match["key"]].append(match["value"])
-    one = {key: values[0] for key, values in found.items() if values}
+    head = {key: values[0] for key, values in found.items() if values}
     return Case(
         file=file,
-        source=one.get("source", ""),
-        database=one["database"],
-        servers=tuple(map(int, one["servers"].split())),
-        code=0 if one["expect"] == "valid" else int(one["expect"].split()[0]),
+        source=head.get("source", ""),
+        database=head["database"],
+        servers=tuple(map(int, head["servers"].split())),
+        code=0 if head["expect"] == "valid" else int(head["expect"].split()[0]),
         says=tuple(found["says"]),
-        preload=one.get("preload", ""),
-        meanwhile=one.get("meanwhile", ""),
-        text=one.get("text", ""),
-        unrestored=one.get("unrestored", ""),
+        preload=head.get("preload", ""),
+        meanwhile=head.get("meanwhile", ""),
+        text=head.get("text", ""),
+        unrestored=head.get("unrestored", ""),
     )
 
 
 def cases() -> Iterator[tuple[Case, int]]:
     """Every case with every major version that it is run on, those of one server together."""
-    found = [(case, major) for case in map(read, sorted(FOLDER.glob("*.sql"))) for major in case.servers]
-    yield from sorted(found, key=lambda one: (one[1], one[0].preload, one[0].name))
+    pairs = [(case, major) for case in map(read, sorted(FOLDER.glob("*.sql"))) for major in case.servers]
+    yield from sorted(pairs, key=lambda pair: (pair[1], pair[0].preload, pair[0].name))

@@ -39,8 +39,8 @@ class Commands:
             "LEDGER_ENV": "dev",
             "LEDGER_BACKUP_ROOT": str(self.sandbox.root / "backups"),
             "LEDGER_STATE_DIR": str(self.sandbox.root / "state"),
-            "LEDGER_DEV_DATABASE_URL": builders.url(self.sandbox.database),
-            "LEDGER_DAGSTER_DATABASE_URL": builders.url(self.storage),
+            "LEDGER_DEV_DATABASE_URL": builders.database_url(self.sandbox.database),
+            "LEDGER_DAGSTER_DATABASE_URL": builders.database_url(self.storage),
         }
         return subprocess.Popen(
             [*program, *arguments],

@@ -1,4 +1,4 @@
-"""An environment whose PostgreSQL lives in a container, with the sample in a database of the test's own."""
+"""An environment whose PostgreSQL runs in a container, with the sample in a database of the test's own."""
 
 import os
 import secrets
@@ -22,15 +22,15 @@ _RULES = [{"name": rule.name, "sql": rule.sql, "expect": rule.expect} for rule i
 
 
 @dataclass(frozen=True)
-class Contained:
-    """A running project, and the folder below which its backups and our state are."""
+class ContainerSandbox:
+    """A running project, and the folder that contains its backups and our state."""
 
     project: Project
     root: Path
     database: str
 
     def compose(self, **fields: Any) -> dict[str, Any]:
-        """The setting that leads here."""
+        """The setting `compose` for this database."""
         known = {
             "project": self.project.name,
             "file": str(self.project.file),
@@ -44,48 +44,48 @@ class Contained:
         self, reporter: Any = None, compose: dict[str, Any] | None = None, **fields: Any
     ) -> EnvironmentContext:
         """The dev environment, reached through its container."""
-        found = self.compose(**(compose or {}))
-        return builders.env(self.root, reporter=reporter, compose=found, **{"rules": _RULES, **fields})
+        settings = self.compose(**(compose or {}))
+        return builders.env(self.root, reporter=reporter, compose=settings, **{"rules": _RULES, **fields})
 
     def ask(self, statement: str) -> str:
         return self.project.psql(statement, self.database)
 
-    def fresh(self, root: Path) -> "Contained":
+    def fresh(self, root: Path) -> "ContainerSandbox":
         """The same project with a copy of this database, and `root` for the folders."""
         name = f"books_{secrets.token_hex(4)}"
         self.project.psql(f"CREATE DATABASE {name} TEMPLATE {self.database}", "postgres")
         return replace(self, root=root, database=name)
 
     def names(self) -> list[str]:
-        """The databases of the server that go by this one's name or stand beside it."""
+        """The names of this database and of those that a restore has made beside it."""
         like = f"SELECT datname FROM pg_database WHERE datname LIKE '{self.database[:14]}%' ORDER BY 1"
         return self.project.psql(like, "postgres").split()
 
     def at_work(self) -> list[str]:
-        """What of ours is at work in there: programs, and sessions of the server's."""
+        """Our programs in the container, and our sessions on its server."""
         shells = ("sh -c", "bash -c", "pg_dump", "pg_restore", "cat", "read")
         sessions = "SELECT pid FROM pg_stat_activity WHERE application_name = 'ledgerflow_ops'"
-        found = [line for line in self.project.processes() if line.startswith(shells)]
-        return found + self.project.psql(sessions, "postgres").split()
+        programs = [line for line in self.project.processes() if line.startswith(shells)]
+        return programs + self.project.psql(sessions, "postgres").split()
 
 
 @contextmanager
-def contained(engine: Engine, folder: Path) -> Iterator[Contained]:
-    """LedgerFlow's dev project with PostgreSQL up and the sample in it; the engine is empty afterwards.
+def container_sandbox(engine: Engine, folder: Path) -> Iterator[ContainerSandbox]:
+    """LedgerFlow's dev project with PostgreSQL running and the sample in it; the engine is empty afterwards.
 
-    Whoever calls docker meanwhile reaches this engine. The server must not have lost a process of its own:
-    it would have ended every session of the books and started over.
+    Calls of docker reach this engine meanwhile. The server must not have lost a process: it would have ended
+    every session of the database and recovered.
     """
     project = ledgerflow.project(engine, folder, "dev")
-    found = Contained(project, folder, project.database)
+    sandbox = ContainerSandbox(project, folder, project.database)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in engine.environment().items():
             patch.setenv(name, value)
         try:
             project.up("postgres")
-            with found.env().database().connect() as connection:
+            with sandbox.env().database().connect() as connection:
                 sample.install(connection)
-            yield found
+            yield sandbox
             log = engine.docker("logs", project.container).stderr.decode()
             assert "terminating any other active server processes" not in log, log
         finally:
@@ -93,8 +93,8 @@ def contained(engine: Engine, folder: Path) -> Iterator[Contained]:
 
 
 def processes_with(needle: str) -> list[str]:
-    """The command lines of this machine's processes that hold `needle`, our own pytest left out."""
-    found = []
+    """The command lines of this machine's processes that contain `needle`, without our own pytest."""
+    lines = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal() and int(entry.name) != os.getpid():
             try:
@@ -102,5 +102,5 @@ def processes_with(needle: str) -> list[str]:
             except OSError:
                 continue
             if needle in line:
-                found.append(line)
-    return found
+                lines.append(line)
+    return lines

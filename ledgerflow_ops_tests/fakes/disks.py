@@ -1,4 +1,4 @@
-"""Small disks that are really full, and folders that can really not be written to."""
+"""Real small disks that are full, and real folders that cannot be written to."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """Nobody can write into `folder`, root neither."""
+    """Nobody can write into `folder`, not even root."""
     with thawing(folder) as freeze:
         freeze()
         yield

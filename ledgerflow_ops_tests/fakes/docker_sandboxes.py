@@ -1,4 +1,4 @@
-"""An engine with things worth protecting on it and others that are not, and what can be seen of them.
+"""An engine with protected and unprotected volumes and containers, and what can be observed of them.
 
 Nothing in it writes by itself, so that a volume's content tells whether a command has touched it.
 """
@@ -59,7 +59,7 @@ class DockerSandbox:
         return self.folder / "backups"
 
     def build(self) -> None:
-        """Make what is not there; what is there stays."""
+        """Create what is missing, and keep what exists."""
         self.backups.mkdir(parents=True, exist_ok=True)
         self.file.write_text(_FILE.format(system=image.SYSTEM, data=DATA))
         if "loose" not in self.engine.names("volume"):
@@ -100,7 +100,7 @@ class DockerSandbox:
         return model
 
     def _fill(self, name: str) -> None:
-        """Something to lose."""
+        """Write the volume's content."""
         for path in self.path(name).iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         shutil.copytree(self._model(name), self.path(name), dirs_exist_ok=True)
@@ -109,7 +109,7 @@ class DockerSandbox:
         return self.engine.folder / "data" / "volumes" / volume / "_data"
 
     def anonymous(self) -> str:
-        """The nameless volume of db."""
+        """The anonymous volume of db."""
         return "".join(mount.get("Name", "") for mount in self.engine.get("/containers/db/json")["Mounts"])
 
     def content(self) -> dict[str, str]:

@@ -67,13 +67,13 @@ def history(seed: int, days: int = 500) -> list[BackupSummary]:
     business, chance = Business.of(seed), random.Random(seed * 7919 + 1)
     rows = {LEDGER: business.start_rows, AUDIT: business.start_rows * 2, SETTINGS: 34}
     rows |= {CUSTOMERS: max(20, business.start_rows // 50), SESSIONS: 0}
-    made = []
+    backups = []
     for number in range(days):
         day = BEGIN + timedelta(days=number)
         rows = _lived(rows, business, chance, day, number)
         if chance.random() >= business.missed:
-            made.append(_backup(day, rows, business, chance))
-    return made
+            backups.append(_backup(day, rows, business, chance))
+    return backups
 
 
 def _lived(
@@ -147,9 +147,9 @@ def _last(**changes: Callable[[BackupSummary], object]) -> Plant:
 
 
 def _rows(table: str, change: Callable[[int], int | None]) -> Plant:
-    def tables(one: BackupSummary) -> dict[str, int]:
-        after = change(one.tables[table])
-        rest = {name: rows for name, rows in one.tables.items() if name != table}
+    def tables(backup: BackupSummary) -> dict[str, int]:
+        after = change(backup.tables[table])
+        rest = {name: rows for name, rows in backup.tables.items() if name != table}
         return rest if after is None else {**rest, table: after}
 
     return _last(tables=tables)
@@ -160,7 +160,7 @@ def _frozen(days: int, *fields: str) -> Plant:
 
     def plant(plain: list[BackupSummary]) -> list[BackupSummary]:
         held = {name: getattr(plain[-1 - days], name) for name in fields}
-        return [*plain[:-days], *(replace(one, **held) for one in plain[-days:])]
+        return [*plain[:-days], *(replace(backup, **held) for backup in plain[-days:])]
 
     return plant
 
@@ -170,7 +170,7 @@ def _stopped(days: int) -> Plant:
 
     def plant(plain: list[BackupSummary]) -> list[BackupSummary]:
         held = plain[-1 - days].tables[LEDGER]
-        still = [replace(one, tables={**one.tables, LEDGER: held}) for one in plain[-days:]]
+        still = [replace(backup, tables={**backup.tables, LEDGER: held}) for backup in plain[-days:]]
         return [*plain[:-days], *still]
 
     return plant

@@ -1,4 +1,4 @@
-"""An operation that dies in the middle of it.
+"""Runs an operation that is killed in the middle.
 
 `python -m ledgerflow_ops_tests.fakes.killed WHAT WHERE ROOT URL [FILES]`: WHAT is `backup`, `drill` (of the
 newest backup), `files` (puts its files in place), `take back` (those files), `restore` (by force, of

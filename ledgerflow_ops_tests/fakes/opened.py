@@ -1,4 +1,4 @@
-"""Which files this process opens, as Python's own audit tells them."""
+"""Which files this process opens, by Python's audit events."""
 
 import sys
 from collections.abc import Iterator

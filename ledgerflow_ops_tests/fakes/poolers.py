@@ -43,7 +43,7 @@ def pgbouncer(root: Path, server: Database, mode: str, ignored: str = "") -> Ite
         [PGBOUNCER, "-q", file], extra={}, account=account, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
-        assert sandboxes.until(lambda: _listens(port), 60), child.poll()
+        assert sandboxes.wait_until(lambda: _listens(port), 60), child.poll()
         yield Database({**server.parameters, "host": "127.0.0.1", "port": str(port)})
     finally:
         process.stop(child)

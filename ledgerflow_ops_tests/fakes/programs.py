@@ -1,4 +1,4 @@
-"""Folders of PostgreSQL programs in which one is not what it seems. Given as `tools_dir`."""
+"""Folders of PostgreSQL programs, one of which is replaced by a script. For the setting `tools_dir`."""
 
 import shlex
 from pathlib import Path

@@ -47,7 +47,7 @@ class Prometheus:
 
     def wait_for(self, expression: str) -> None:
         """Until a query has an answer."""
-        answered = sandboxes.until(lambda: bool(self.query(expression)), _PATIENCE)
+        answered = sandboxes.wait_until(lambda: bool(self.query(expression)), _PATIENCE)
         assert answered, f"{expression} never had an answer: {self.get('targets')}"
 
     def ready(self) -> bool:
@@ -87,7 +87,7 @@ def prometheus(folder: Path, target: str, rules: Path) -> Iterator[Prometheus]:
         )
     try:
         found = Prometheus(f"http://127.0.0.1:{port}")
-        sandboxes.until(lambda: found.ready() or child.poll() is not None, _PATIENCE)
+        sandboxes.wait_until(lambda: found.ready() or child.poll() is not None, _PATIENCE)
         assert child.poll() is None, (folder / "log").read_text()
         assert found.ready(), f"it is not ready: {(folder / 'log').read_text()}"
         yield found

@@ -1,4 +1,4 @@
-"""One database from its backup to its return, with pg_dump's own text as the judge of what came back."""
+"""A database's backup and restore, with pg_dump's text to compare the results."""
 
 import os
 import subprocess
@@ -16,12 +16,12 @@ from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest
 from ledgerflow_ops.operations.restore import restore, rollback
 from ledgerflow_ops.operations.restore.restore import RestoreResult
 from ledgerflow_ops_tests.fakes import sandboxes
-from ledgerflow_ops_tests.fakes.sandboxes import OnServer, Sandbox
+from ledgerflow_ops_tests.fakes.sandboxes import Sandbox, ServerSandbox
 from ledgerflow_ops_tests.fakes.servers import Server
 
 
 @dataclass(frozen=True)
-class Case(OnServer):
+class Case(ServerSandbox):
     """A database that psql made from a script, on a server that stands for the environment's own."""
 
     tools: Tools
@@ -66,32 +66,32 @@ class Case(OnServer):
 
     def backup(self) -> BackupName:
         """A backup called first.dump, not proven yet."""
-        manifest = sandboxes.take(self.sandbox.env(rules=[]), BackupRequest(file="first.dump"))
+        manifest = sandboxes.take_backup(self.sandbox.env(rules=[]), BackupRequest(file="first.dump"))
         return BackupName.of(manifest.dump.file)
 
     def restored(self) -> RestoreResult:
         """Restore first.dump by force: it has to take place, and no check afterwards to be bad."""
-        found = restore.restore(
+        restored = restore.restore(
             self.sandbox.env(rules=[]),
             RestoreRequest(environment=Environment.DEV, file="first.dump", force=True),
         )
-        assert found.bad is None, found.bad
-        return found
+        assert restored.bad is None, restored.bad
+        return restored
 
     def roundtrip(self, change: str, *, ordered: bool = True) -> RestoreResult:
         """Backup, drill, `change`, forced restore, rollback; pg_dump's text decides at each point."""
         before = self.text(ordered=ordered)
-        manifest = sandboxes.take(self.sandbox.env(rules=[]), BackupRequest(file="first.dump"))
-        sandboxes.prove(self.sandbox.env(rules=[]), manifest)
+        manifest = sandboxes.take_backup(self.sandbox.env(rules=[]), BackupRequest(file="first.dump"))
+        sandboxes.prove_backup(self.sandbox.env(rules=[]), manifest)
         assert self.text(ordered=ordered) == before, "the backup changed its source"
         self.psql(change)
         changed = self.text(ordered=ordered)
         assert changed != before
-        found = self.restored()
+        restored = self.restored()
         assert self.text(ordered=ordered) == before
         rollback.rollback(self.sandbox.env(rules=[]), RollbackRequest(environment="dev"))
         assert self.text(ordered=ordered) == changed
-        return found
+        return restored
 
 
 @contextmanager
@@ -100,16 +100,16 @@ def case(
 ) -> Iterator[Case]:
     """A database made by a script of psql's, gone afterwards with all that stands beside it."""
     with server.database.connect() as connection:
-        made = sql.SQL("CREATE DATABASE {} TEMPLATE template0 " + options)
-        connection.execute(made.format(sql.Identifier(name)))
-    found = Case(Sandbox(root, server.database.named(name)), server, tools)
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 " + options)
+        connection.execute(create.format(sql.Identifier(name)))
+    roundtrip_case = Case(Sandbox(root, server.database.named(name)), server, tools)
     try:
-        found.psql(script)
-        yield found
+        roundtrip_case.psql(script)
+        yield roundtrip_case
     finally:
         with server.database.connect() as connection:
             listed = connection.execute("SELECT datname FROM pg_database").fetchall()
-            for (left,) in listed:
-                if left == name or left.startswith(f"{name[:20]}__"):
-                    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(left))
+            for (database,) in listed:
+                if database == name or database.startswith(f"{name[:20]}__"):
+                    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database))
                     connection.execute(drop)

@@ -1,4 +1,4 @@
-"""Where a test plays: a folder, a database in it, and what can be seen of both from outside."""
+"""A test's environment: a folder, a database, and what can be observed of both from outside."""
 
 import hashlib
 import secrets
@@ -31,15 +31,15 @@ from ledgerflow_ops.operations.context import EnvironmentContext, OperationConte
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import Recorder, folder_of
+from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
 from ledgerflow_ops_tests.fakes.servers import Server
 
 Action = Callable[[], object]
 
 
 @dataclass
-class At(Recorder):
-    """A Reporter that does something when a step is announced, once. `fired` says whether it did."""
+class ActionAtStep(Recorder):
+    """A Reporter that runs `action` once, when the step `at` is announced. `fired` says whether it did."""
 
     at: Step = Step.DUMP
     action: Action = lambda: None
@@ -53,8 +53,8 @@ class At(Recorder):
 
 
 @dataclass
-class After(Recorder):
-    """A Reporter that does something when so many bytes of a dump have gone by, once."""
+class ActionAfterBytes(Recorder):
+    """A Reporter that runs `action` once, when `size` bytes of a dump have been reported."""
 
     size: int = 1
     action: Action = lambda: None
@@ -69,7 +69,7 @@ class After(Recorder):
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A root with the folders of one environment, and the database it backs up."""
+    """A root with the folders of one environment, and the database that it backs up."""
 
     root: Path
     database: Database
@@ -78,11 +78,11 @@ class Sandbox:
     def env(
         self, reporter: Reporter | None = None, now: Any = clock.now, **fields: Any
     ) -> EnvironmentContext:
-        """The environment, as a test with this reporter and this clock sees it."""
+        """The environment's context, with this reporter and clock."""
         return builders.env(self.root, self.database, reporter=reporter, now=now, **{**self.fields, **fields})
 
     def with_files(self) -> "Sandbox":
-        """The same ground with files that belong to a backup, in the folder `media` below its root."""
+        """The same sandbox with files to back up, in the folder `media` below its root."""
         media = self.root / "media"
         media.mkdir()
         (media / "statement.pdf").write_bytes(bytes(range(256)) * 400)
@@ -93,12 +93,12 @@ class Sandbox:
         return catalog.entries(self.env())
 
     def states(self) -> dict[str, str]:
-        """What people read of each dump: its stem and its state."""
+        """The state of each dump, as people read it, by the dump's stem."""
         return {entry.name.stem: entry.state for entry in self.entries()}
 
     def files(self) -> dict[str, str]:
         """The SHA-256 of every file in the environment's folder."""
-        folder = folder_of(self.env()).path
+        folder = backup_folder_of(self.env()).path
         if not folder.exists():
             return {}
         return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
@@ -112,19 +112,21 @@ class Sandbox:
         return self.env().ctx.server_home.root / "drills"
 
     def drill_keys(self) -> list[str]:
-        """The drills of which something is there."""
+        """The keys of the drills that have left a lock file."""
         return sorted(file.stem for file in self.drills.glob("*.lock"))
 
     def traces(self, keys: list[str]) -> list[str]:
-        """All that is left of drills on this ground: files, the folders of their sockets, processes."""
-        found = [str(file) for file in self.drills.glob("*")]
+        """All that drills have left in this sandbox: files, the folders of their sockets, processes."""
+        traces = [str(file) for file in self.drills.glob("*")]
         for private in (Path("/tmp"), Path("/dev/shm")):
-            found += [str(private / f"lf-{key}") for key in keys if (private / f"lf-{key}").exists()]
-        return found + [str(process) for process in working_in(self.root)]
+            traces += [str(private / f"lf-{key}") for key in keys if (private / f"lf-{key}").exists()]
+        return traces + [str(process) for process in processes_in(self.root)]
 
 
-def take(env: EnvironmentContext, request: BackupRequest | None = None, day: date | None = None) -> Manifest:
-    """A backup. One of the very second of another is refused and told to run again: that is done."""
+def take_backup(
+    env: EnvironmentContext, request: BackupRequest | None = None, day: date | None = None
+) -> Manifest:
+    """Take a backup. Retries once if it is refused because another has the same second in its name."""
     try:
         return backup.backup(env, request or BackupRequest(), day)
     except Refused as refusal:
@@ -134,48 +136,48 @@ def take(env: EnvironmentContext, request: BackupRequest | None = None, day: dat
         return backup.backup(env, request or BackupRequest(), day)
 
 
-def prove(env: EnvironmentContext, manifest: Manifest) -> BackupName:
-    """Drill that backup to valid, or fail the test with what was found."""
+def prove_backup(env: EnvironmentContext, manifest: Manifest) -> BackupName:
+    """Drill that backup; AssertionError with the failed checks unless it is valid."""
     name = BackupName.of(manifest.dump.file)
     examination = drill.drill(env, name)
-    found = [(check.name, check.message) for check in examination.checks if not check.passed]
-    assert examination.rung is Rung.VALID, found
+    failed = [(check.name, check.message) for check in examination.checks if not check.passed]
+    assert examination.rung is Rung.VALID, failed
     assert examination.proven
     return name
 
 
 def with_settings(env: EnvironmentContext, **fields: Any) -> EnvironmentContext:
-    """The same site with other settings, such as `tools_dir`."""
+    """The same environment with other settings, such as `tools_dir`."""
     return EnvironmentContext(
         replace(env.ctx, settings=env.ctx.settings.model_copy(update=fields)), env.environment
     )
 
 
-def env_of(
+def new_env(
     environment: Environment, root: Path, database: Database, reporter: Reporter | None = None
 ) -> EnvironmentContext:
-    """Any environment, with the database as its own, on the ground below `root`."""
+    """The context of any environment, with this database, and its folders below `root`."""
     settings = Settings(
         backup_root=root / "backups",
         state_dir=root / "state",
-        environments={environment: {"database_url": builders.url(database)}},
+        environments={environment: {"database_url": builders.database_url(database)}},
     )
     return EnvironmentContext(OperationContext(settings, reporter or Recorder()), environment)
 
 
 @contextmanager
-def folder(above: Path) -> Iterator[Path]:
-    """A new folder below `above`, gone afterwards; an AssertionError if a process is left at work in it."""
-    made = above / secrets.token_hex(4)
-    made.mkdir(mode=0o711)
+def temporary_folder(above: Path) -> Iterator[Path]:
+    """A new folder below `above`, removed afterwards; AssertionError if a process still works in it."""
+    path = above / secrets.token_hex(4)
+    path.mkdir(mode=0o711)
     try:
-        yield made
+        yield path
     finally:
-        left = working_in(made)
-        for process in left:
+        processes = processes_in(path)
+        for process in processes:
             process.kill()
-        shutil.rmtree(made, ignore_errors=True)
-    assert not left, f"left running: {left}"
+        shutil.rmtree(path, ignore_errors=True)
+    assert not processes, f"left running: {processes}"
 
 
 @contextmanager
@@ -195,7 +197,7 @@ def sample_copy(embedded: EmbeddedPostgres) -> Iterator[Database]:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def working_in(folder: Path) -> list[psutil.Process]:
+def processes_in(folder: Path) -> list[psutil.Process]:
     """The processes whose working directory is in `folder`: a server works in its data folder."""
     return [process for process in psutil.process_iter() if _works_in(process, folder)]
 
@@ -207,20 +209,20 @@ def _works_in(process: psutil.Process, folder: Path) -> bool:
         return False
 
 
-def marked(mark: str) -> list[str]:
+def processes_marked(mark: str) -> list[str]:
     """The names of the processes that have `mark` in their environment: of a program and all it started."""
-    found = []
+    names = []
     for process in psutil.process_iter():
         try:
             if process.status() != psutil.STATUS_ZOMBIE and mark in process.environ().values():
-                found.append(process.name())
+                names.append(process.name())
         except (psutil.Error, OSError):
             continue
-    return found
+    return names
 
 
 @dataclass(frozen=True)
-class OnServer:
+class ServerSandbox:
     """A sandbox whose database is on that server."""
 
     sandbox: Sandbox
@@ -232,12 +234,12 @@ class OnServer:
 
     @property
     def name(self) -> str:
-        """What the database is called."""
+        """The database's name."""
         return self.database.parameters["dbname"]
 
 
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
-    """Wait for a condition; whether it came true in time."""
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
+    """Wait for a condition; returns whether it became true within `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""Where alerts arrive: a mail server and a web service on loopback, and services that do not take any."""
+"""Receivers of alerts: a mail server and a web service on loopback, and services that accept none."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""Copies of a running server: a standby that replicates from it, and one that goes its own way."""
+"""Copies of a running server: a standby that replicates from it, and an independent clone."""
 
 import shutil
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def caught_up(primary: Server, standby: Server) -> bool:
     with primary.database.connect() as connection:
         row = connection.execute("SELECT pg_current_wal_flush_lsn()::text").fetchone()
     assert row is not None
-    return sandboxes.until(lambda: _reached(standby, row[0]))
+    return sandboxes.wait_until(lambda: _reached(standby, row[0]))
 
 
 def _reached(standby: Server, lsn: str) -> bool:

@@ -6,8 +6,8 @@ import pytest
 
 from ledgerflow_ops.guard.command_line.parse import parse
 from ledgerflow_ops.guard.effects import Judgement
-from ledgerflow_ops.guard.model import Guarded
-from ledgerflow_ops.guard.resolve import Asked, resolve
+from ledgerflow_ops.guard.model import ConfiguredProtection
+from ledgerflow_ops.guard.resolve import EngineClient, resolve
 from ledgerflow_ops.guard.rules.judge import judge
 from ledgerflow_ops_tests.fakes import image
 from ledgerflow_ops_tests.fakes.docker_sandboxes import DockerSandbox
@@ -39,8 +39,8 @@ def judged(docker_sandbox: DockerSandbox) -> Judged:
 
     def ask(words: Sequence[str]) -> Judgement:
         call = parse("docker", words)
-        guarded = Guarded(volumes=frozenset({"attic"}), folders=(str(docker_sandbox.backups),))
-        return judge(call, resolve(Asked(docker_sandbox.engine.client, call), lambda _: guarded))
+        guarded = ConfiguredProtection(volumes=frozenset({"attic"}), folders=(str(docker_sandbox.backups),))
+        return judge(call, resolve(EngineClient(docker_sandbox.engine.client, call), lambda _: guarded))
 
     return ask
 

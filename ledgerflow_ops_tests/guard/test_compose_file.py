@@ -187,7 +187,7 @@ def test_the_same_name_for_another_image_changes_it(docker_sandbox: DockerSandbo
     judgement = judged(["compose", *UP.split()])
     engine.docker("tag", "kept:tests", image.SYSTEM)
     engine.docker("image", "rm", "kept:tests")
-    assert any("another" in touch.what for touch in judgement.touches)
+    assert any("another" in touch.what for touch in judgement.impacts)
     assert judgement.effect == Effect.CHANGES
 
 
@@ -211,7 +211,7 @@ def test_an_image_that_is_fetched_or_built_first_may_be_another(
     assert edited.exists()
     judgement = judged(["compose", *words.split()])
     assert (judgement.effect, judgement.unknown) == (Effect.CHANGES, "")
-    assert any("may run another" in touch.what for touch in judgement.touches)
+    assert any("may run another" in touch.what for touch in judgement.impacts)
     assert judged(["compose", *words.replace(UP, f"{UP} redis").split()]).effect == Effect.READS
 
 
@@ -245,7 +245,7 @@ def test_another_image_below_the_data_changes_it(docker_sandbox: DockerSandbox, 
     judgement = judged(["compose", *UP.split()])
     docker_sandbox.engine.docker("image", "rm", "postgres:18")  # of two names, a prune would take either
     docker_sandbox.build()
-    assert any("runs postgres:18 on the data of" in touch.what for touch in judgement.touches)
+    assert any("runs postgres:18 on the data of" in touch.what for touch in judgement.impacts)
     assert judgement.effect == Effect.CHANGES
 
 
@@ -404,7 +404,7 @@ def test_a_file_that_only_the_projects_own_variables_name(
     (docker_sandbox.folder / ".env").write_text('COMPOSE_FILE="docker-compose.dev.yml"\n')
     judgement = judged(["compose", "-p", "ledger", "up", "-d"])
     (docker_sandbox.folder / ".env").unlink()
-    assert any("beside ledger-dev" in touch.what for touch in judgement.touches)
+    assert any("beside ledger-dev" in touch.what for touch in judgement.impacts)
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_another_engine_is_not_switched_to_in_mid_session(
         assert judged(["context", "use", "same"]).effect == Effect.READS
         away = judged(["context", "use", "other"])
         assert away.effect == Effect.DESTROYS
-        assert "docker --context other" in away.touches[0].safe
+        assert "docker --context other" in away.impacts[0].safe
         moved = ["context", "update", "same", "--docker", "host=tcp://127.0.0.1:1"]
         assert judged(moved).effect == Effect.DESTROYS
         assert "the engine does not answer" in judged(["--context", "other", "volume", "rm", "loose"]).unknown
@@ -218,7 +218,7 @@ def test_a_name_that_docker_tidies_up(
     run(docker_sandbox, words)
     lost = docker_sandbox.content() != before or nameless not in docker_sandbox.engine.names("volume")
     docker_sandbox.build()
-    assert "is not written as a name" in judgement.unknown
+    assert "is not a plain name" in judgement.unknown
     assert lost
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from ledgerflow_ops.guard.command_line.parse import parse
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.model import Guarded, Stdin
-from ledgerflow_ops.guard.permit import Occasion, Permission, Wanted, permit
-from ledgerflow_ops.guard.resolve import Asked, resolve
+from ledgerflow_ops.guard.model import ConfiguredProtection, Stdin
+from ledgerflow_ops.guard.permit import Permission, PermitContext, Requirement, permit
+from ledgerflow_ops.guard.resolve import EngineClient, resolve
 from ledgerflow_ops.guard.rules.judge import judge
 from ledgerflow_ops_tests.fakes import ledgerflow
 from ledgerflow_ops_tests.fakes.engine import Engine
@@ -105,11 +105,11 @@ def permitted(engine: Engine, session_root: Path) -> Iterator[Permitted]:
     def ask(line: str) -> Permission:
         words = line.replace("COMPOSE", f"docker {known}").split()[1:]
         call = parse("docker", words)
-        guarded = Guarded(folders=(str(dev.folder / "backups"),))
+        guarded = ConfiguredProtection(folders=(str(dev.folder / "backups"),))
         if call.reads:
-            return permit(judge(call, Scene()), Occasion("dev"))
-        scene = resolve(Asked(engine.client, call), lambda _: guarded)
-        return permit(judge(call, replace(scene, stdin=Stdin.TERMINAL)), Occasion("dev"))
+            return permit(judge(call, Scene()), PermitContext("dev"))
+        scene = resolve(EngineClient(engine.client, call), lambda _: guarded)
+        return permit(judge(call, replace(scene, stdin=Stdin.TERMINAL)), PermitContext("dev"))
 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in engine.environment().items():
@@ -127,4 +127,4 @@ def test_what_changes_nothing_is_let_through(permitted: Permitted) -> None:
 
 @pytest.mark.parametrize("line", WANT_A_BACKUP)
 def test_what_may_change_rows_wants_a_backup(permitted: Permitted, line: str) -> None:
-    assert permitted(line).wanted is Wanted.BACKUP
+    assert permitted(line).wanted is Requirement.BACKUP

@@ -10,10 +10,10 @@ from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.effects import Judgement
 from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops.guard.model import (
+    ConfiguredProtection,
     Container,
     Declared,
     Engine,
-    Guarded,
     Mount,
     Process,
     Project,
@@ -52,7 +52,9 @@ FILE = Project(
     (Declared("books"), Declared("outside", external=True)),
     ("/srv/app/docker-compose.dev.yml",),
 )  # fmt: skip
-SCENE = Scene(ENGINE, project=FILE, guarded=Guarded(folders=("/srv/backups",)), folder="/srv/app")
+SCENE = Scene(
+    ENGINE, project=FILE, guarded=ConfiguredProtection(folders=("/srv/backups",)), folder="/srv/app"
+)
 
 
 def judged(line: str, scene: Scene = SCENE) -> Judgement:
@@ -79,7 +81,7 @@ MODERN = replace(STOPPED, engine=replace(STOPPED.engine, api=(1, 44)))
 _BOUND = replace(_POSTGRES, mounts=(Mount("bind", "/srv/pg", DATA),))
 BOUND = with_db(process=_BOUND)
 LOOSE = replace(MODERN, engine=replace(MODERN.engine, containers=(DB, APP, ALONE)),
-                guarded=Guarded(remembered={NAMELESS: "dev"}))  # fmt: skip
+                guarded=ConfiguredProtection(remembered={NAMELESS: "dev"}))  # fmt: skip
 BASH = with_db(
     replace(SCENE, stdin=Stdin.DATA), running=False, reads_input=True,
     process=replace(_POSTGRES, entrypoint=(), command=("bash",)),
@@ -208,7 +210,7 @@ CHANGES = [
 def test_it_changes(line: str, scene: Scene) -> None:
     judgement = judged(line, scene)
     assert judgement.effect == Effect.CHANGES
-    assert {touch.environment for touch in judgement.touches} == {"dev"}
+    assert {touch.environment for touch in judgement.impacts} == {"dev"}
 
 
 READS = [
@@ -274,11 +276,11 @@ READS = [
 @pytest.mark.parametrize(("line", "scene"), READS, ids=[line for line, _ in READS])
 def test_it_leaves_all_as_it_is(line: str, scene: Scene) -> None:
     judgement = judged(line, scene)
-    assert (judgement.touches, judgement.unknown) == ((), "")
+    assert (judgement.impacts, judgement.unknown) == ((), "")
 
 
 def test_a_project_that_is_no_environments_has_a_database_all_the_same() -> None:
-    (touch,) = judged("exec app python manage.py migrate", BLOG).touches
+    (touch,) = judged("exec app python manage.py migrate", BLOG).impacts
     assert (touch.effect, touch.environment) == (Effect.CHANGES, "")
 
 
@@ -295,13 +297,13 @@ class TestWhatIsProtected:
     def test_by_label_name_use_memory_and_looks(self) -> None:
         volumes = ("kept", "named", "books", "seen", "old_postgres_data", "plain")
         engine = replace(ENGINE, volumes=(*map(Volume, volumes[1:]), ENGINE.volumes[3]))
-        guarded = Guarded(volumes=frozenset({"named"}), remembered={"seen": "dev"}, folders=())
+        guarded = ConfiguredProtection(volumes=frozenset({"named"}), remembered={"seen": "dev"}, folders=())
         assert set(replace(SCENE, engine=engine, guarded=guarded).protected) == set(volumes[:-1])
 
     def test_a_label_that_says_no_is_heard_but_not_against_the_settings(self) -> None:
         off = {"com.ledgerflow.protect": "false"}
         engine = replace(ENGINE, volumes=(Volume("books", off), Volume("named", off)))
-        scene = replace(SCENE, engine=engine, guarded=Guarded(volumes=frozenset({"named"})))
+        scene = replace(SCENE, engine=engine, guarded=ConfiguredProtection(volumes=frozenset({"named"})))
         assert set(scene.protected) == {"named"}
 
     def test_another_name_for_a_protected_folder(self) -> None:
@@ -346,7 +348,9 @@ class TestWhoseItIs:
 
     def test_the_settings_say_whose_a_project_is(self) -> None:
         scene = replace(
-            SCENE, guarded=Guarded(projects={"books": "prod"}), project=replace(FILE, name="books")
+            SCENE,
+            guarded=ConfiguredProtection(projects={"books": "prod"}),
+            project=replace(FILE, name="books"),
         )
         assert {target.environment for target in judged("compose up", scene).targets} == {"prod", "dev"}
 

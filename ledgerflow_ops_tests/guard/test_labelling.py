@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.model import COPY_OF, PROTECT, Container, Engine, Guarded, Mount, Process, Volume
+from ledgerflow_ops.guard.model import (
+    COPY_OF,
+    PROTECT,
+    ConfiguredProtection,
+    Container,
+    Engine,
+    Mount,
+    Process,
+    Volume,
+)
 from ledgerflow_ops.guard.protection.label_plan import Stage, copy_name, plan_labels
 
 DATA = "/var/lib/postgresql/data"
@@ -18,7 +27,8 @@ COPY = Volume(copy_name("books"), {**LABELLED.labels, COPY_OF: "books"})
 
 def _scene(*volumes: Volume, container: Container | None = DB) -> Scene:
     return Scene(
-        Engine(volumes, (container,) if container else ()), guarded=Guarded(remembered={"books": "dev"})
+        Engine(volumes, (container,) if container else ()),
+        guarded=ConfiguredProtection(remembered={"books": "dev"}),
     )
 
 
@@ -47,10 +57,14 @@ def test_the_labels_say_how_far_it_has_come(volumes: list[Volume], stage: Stage)
         (
             BOOKS,
             replace(DB, labels={"com.ledgerflow.environment": "dev"}),
-            "db holds it, which Compose did not",
+            "db mounts it, which Compose did not",
         ),
-        (replace(BOOKS, driver="nfs"), None, "it is made in a way of its own (nfs, 0 options)"),
-        (replace(BOOKS, options={"device": "/x"}), None, "it is made in a way of its own (local, 1 options)"),
+        (replace(BOOKS, driver="nfs"), None, "it has a driver or options of its own (nfs, options: 0)"),
+        (
+            replace(BOOKS, options={"device": "/x"}),
+            None,
+            "it has a driver or options of its own (local, options: 1)",
+        ),
     ],
 )
 def test_what_cannot_be_labelled_says_why(volume: Volume, container: Container | None, reason: str) -> None:

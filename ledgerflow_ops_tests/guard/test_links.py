@@ -6,7 +6,7 @@ import tarfile
 import pytest
 
 from ledgerflow_ops.guard.inside.effects import Effect
-from ledgerflow_ops.guard.symlinks import end_of
+from ledgerflow_ops.guard.symlinks import resolve_path
 from ledgerflow_ops_tests.fakes.docker_sandboxes import DATA, DockerSandbox
 from ledgerflow_ops_tests.guard.conftest import Judged, run
 
@@ -95,4 +95,4 @@ _LINKS = {"/a": "/b/c", "/b/c": "../d", "/l": "l", "/up": "..", "/x": "/a/y", "/
     ],
 )
 def test_links_are_followed_to_their_end(path: str, end: str) -> None:
-    assert end_of(path, lambda step: None if step == "/secret" else _LINKS.get(step, "")) == end
+    assert resolve_path(path, lambda step: None if step == "/secret" else _LINKS.get(step, "")) == end

@@ -11,7 +11,7 @@ from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.model import COPY_OF, PROTECT
 from ledgerflow_ops.guard.model import Engine as Known
 from ledgerflow_ops.guard.protection.label_plan import Labelling, Stage
-from ledgerflow_ops.guard.protection.volume_labels import Mover
+from ledgerflow_ops.guard.protection.volume_labels import VolumeMover
 from ledgerflow_ops_tests.fakes.engine import Engine
 
 NAME, COPY = "books", "books.being-labelled"
@@ -38,7 +38,7 @@ def _move(engine: Engine, stage: Stage, patch: pytest.MonkeyPatch, **labels: str
         patch.setenv(name, value)
     known = engine_output.volume({"Name": COPY, "Labels": labels})
     labelling = Labelling(NAME, stage, "", labels=((PROTECT, "true"),))
-    Mover(engine.client, Scene(Known((known,))), lambda _: None).carry_out(labelling)
+    VolumeMover(engine.client, Scene(Known((known,))), lambda _: None).carry_out(labelling)
 
 
 def test_a_volume_that_was_used_since_is_not_given_up(
@@ -70,6 +70,6 @@ def test_a_volume_that_only_has_the_name_of_a_copy_is_left_alone(
 ) -> None:
     make(NAME, PG_VERSION="17")
     place = make(COPY, kept="somebody's own")
-    with pytest.raises(Refused, match="which is no copy of ours"):
+    with pytest.raises(Refused, match="it is not a copy of ours"):
         _move(engine, Stage.NEW, monkeypatch)
     assert (place / "kept").read_text() == "somebody's own"

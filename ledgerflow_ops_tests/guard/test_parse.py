@@ -64,19 +64,19 @@ def test_a_line_is_read(
 
 
 NOT_READ = [
-    ("compose down --vol", "the option --vol is not known"),
+    ("compose down --vol", "the option --vol is unknown"),
     ("compose down --volumes=maybe", "--volumes=maybe is neither true nor false"),
-    ("compose down -x", "the option -x is not known"),
+    ("compose down -x", "the option -x is unknown"),
     ("compose -- down", "-- stands before Compose's command"),
     ("compose ps -p", None),
     ("compose -p", "--project-name has no value"),
-    ("volume -f rm x", "-f stands between volume and its command"),
-    ("swarm leave", "docker swarm leave is a command not known here"),
-    ("frobnicate", "docker frobnicate is a command not known here"),
-    ("--frob ps", "the option --frob is not known"),
-    ("rm --=x", "the option -- is not known"),
-    ("compose alpha viz", "docker compose alpha is a command not known here"),
-    ("system dial-stdio", "docker system dial-stdio is a command not known here"),
+    ("volume -f rm x", "-f is between volume and its command"),
+    ("swarm leave", "docker swarm leave is not a known command"),
+    ("frobnicate", "docker frobnicate is not a known command"),
+    ("--frob ps", "the option --frob is unknown"),
+    ("rm --=x", "the option -- is unknown"),
+    ("compose alpha viz", "docker compose alpha is not a known command"),
+    ("system dial-stdio", "docker system dial-stdio is not a known command"),
 ]
 
 

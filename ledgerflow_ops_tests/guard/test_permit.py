@@ -7,22 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledgerflow_ops.core.hints import Hint
-from ledgerflow_ops.guard.effects import Judgement, Target, Touch
+from ledgerflow_ops.guard.effects import DataEffect, Judgement, Target
 from ledgerflow_ops.guard.inside.effects import Effect
-from ledgerflow_ops.guard.permit import ENVIRONMENTS, Occasion, Standing, Wanted, permit
+from ledgerflow_ops.guard.permit import ENVIRONMENTS, BackupState, PermitContext, Requirement, permit
 
-FRESH = Standing("b.dump", timedelta(minutes=5), "7001")
-DROPS = Touch(Effect.DESTROYS, "it removes the volume v", "dev", ("v",), Hint("Leave out -v."))
+FRESH = BackupState("b.dump", timedelta(minutes=5), "7001")
+DROPS = DataEffect(Effect.DESTROYS, "it removes the volume v", "dev", ("v",), Hint("Leave out -v."))
 DEV = Target("dev", "the project ledger-dev")
 
 
 def _occasion(
     environment: str = "dev",
     confirmed: str = "dev",
-    standing: Standing = FRESH,
+    standing: BackupState = FRESH,
     behind: str = "7001",
-) -> Occasion:
-    return Occasion(environment, confirmed, {environment: standing}, {"v": behind})
+) -> PermitContext:
+    return PermitContext(environment, confirmed, {environment: standing}, {"v": behind})
 
 
 def test_destroying_needs_everything_at_once() -> None:
@@ -38,30 +38,32 @@ def test_destroying_needs_everything_at_once() -> None:
             _occasion(confirmed=""),
             "It removes the volume v.",
             "CONFIRM=dev before the command. Leave out",
-            Wanted.CONFIRMATION,
+            Requirement.CONFIRMATION,
         ),
-        (_occasion(confirmed="prod"), "It removes the volume v.", "type dev", Wanted.CONFIRMATION),
-        (_occasion(confirmed="yes"), "It removes the volume v.", "type dev", Wanted.CONFIRMATION),
-        (_occasion(standing=Standing()), "and dev has no proven backup.", "LEDGER_ENV=dev make backup",
-         Wanted.BACKUP),
-        (_occasion(standing=Standing("b.dump", timedelta(minutes=61), "7001")),
-         "b.dump, is 61 min old (at most 60 min).", "LEDGER_ENV=dev make backup", Wanted.BACKUP),
-        (_occasion(standing=Standing("b.dump", timedelta(days=9), "7001")), "is 9 days old", "make backup",
-         Wanted.BACKUP),
-        (_occasion(standing=Standing("b.dump", timedelta(0), "7001", "the backups are kept in v")),
-         "and the backups are kept in v.", "make doctor", Wanted.NOTHING),
+        (_occasion(confirmed="prod"), "It removes the volume v.", "type dev", Requirement.CONFIRMATION),
+        (_occasion(confirmed="yes"), "It removes the volume v.", "type dev", Requirement.CONFIRMATION),
+        (_occasion(standing=BackupState()), "and dev has no proven backup.", "LEDGER_ENV=dev make backup",
+         Requirement.BACKUP),
+        (_occasion(standing=BackupState("b.dump", timedelta(minutes=61), "7001")),
+         "b.dump, is 61 min old (at most 60 min).", "LEDGER_ENV=dev make backup", Requirement.BACKUP),
+        (_occasion(standing=BackupState("b.dump", timedelta(days=9), "7001")), "is 9 days old", "make backup",
+         Requirement.BACKUP),
+        (_occasion(standing=BackupState("b.dump", timedelta(0), "7001", "the backups are kept in v")),
+         "and the backups are kept in v.", "make doctor", Requirement.NOTHING),
         (_occasion(behind="7002"), "b.dump is of another database than the one in v.", "make identity",
-         Wanted.NOTHING),
-        (_occasion(behind=""), "whether b.dump is of the database in v cannot be told.", "Start its",
-         Wanted.NOTHING),
+         Requirement.NOTHING),
+        (_occasion(behind=""), "whether b.dump is of the database in v cannot be determined.", "Start its",
+         Requirement.NOTHING),
         (_occasion("prod", "prod"), "LEDGER_ENV is prod, but this is dev's: the project ledger-dev.",
-         "If dev is what you mean: LEDGER_ENV=dev", Wanted.ENVIRONMENT),
-        (_occasion(""), "LEDGER_ENV is not set; this is about dev.", "LEDGER_ENV=dev", Wanted.ENVIRONMENT),
-        (_occasion("Dev"), "LEDGER_ENV is 'Dev'; this is about dev.", "LEDGER_ENV=dev", Wanted.ENVIRONMENT),
+         "If dev is what you mean: LEDGER_ENV=dev", Requirement.ENVIRONMENT),
+        (_occasion(""), "LEDGER_ENV is not set; this is about dev.", "LEDGER_ENV=dev",
+         Requirement.ENVIRONMENT),
+        (_occasion("Dev"), "LEDGER_ENV is 'Dev'; this is about dev.", "LEDGER_ENV=dev",
+         Requirement.ENVIRONMENT),
     ],
 )  # fmt: skip
 def test_without_one_of_them_it_is_refused(
-    occasion: Occasion, reason: str, hint: str, wanted: Wanted
+    occasion: PermitContext, reason: str, hint: str, wanted: Requirement
 ) -> None:
     verdict = permit(Judgement((DROPS,), (DEV,)), occasion)
     assert not verdict.allowed
@@ -71,48 +73,48 @@ def test_without_one_of_them_it_is_refused(
 
 
 def test_prod_is_not_destroyed_whatever_is_said() -> None:
-    touch = Touch(Effect.DESTROYS, "it removes the volume v", "prod", ("v",), Hint("Leave out -v."))
+    touch = DataEffect(Effect.DESTROYS, "it removes the volume v", "prod", ("v",), Hint("Leave out -v."))
     verdict = permit(Judgement((touch,)), _occasion("prod", "prod"))
     assert (verdict.allowed, str(verdict.hint)) == (False, "Leave out -v.")
     assert verdict.reason == "prod's data is never destroyed this way: it removes the volume v."
 
 
 def test_what_is_nobodys_is_not_destroyed_either() -> None:
-    touch = Touch(Effect.DESTROYS, "it removes the volume v", "", ("v",))
+    touch = DataEffect(Effect.DESTROYS, "it removes the volume v", "", ("v",))
     for environment in ENVIRONMENTS:
         assert not permit(Judgement((touch,)), _occasion(environment, environment)).allowed
-    assert "whose that is cannot be told" in permit(Judgement((touch,)), _occasion()).reason
+    assert "its environment cannot be determined" in permit(Judgement((touch,)), _occasion()).reason
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_changing_needs_the_backup_in_every_environment(environment: str) -> None:
-    touch = Touch(Effect.CHANGES, "in django it migrates", environment, ("v",))
+    touch = DataEffect(Effect.CHANGES, "in django it migrates", environment, ("v",))
     assert permit(Judgement((touch,)), _occasion(environment, "")).allowed
     assert permit(Judgement((touch,)), _occasion(environment, "", behind="")).allowed
     for worse in (
-        _occasion(environment, "", Standing()),
-        _occasion(environment, "", Standing("b.dump", timedelta(hours=2), "7001")),
+        _occasion(environment, "", BackupState()),
+        _occasion(environment, "", BackupState("b.dump", timedelta(hours=2), "7001")),
         _occasion(environment, "", behind="7002"),
     ):
         assert not permit(Judgement((touch,)), worse).allowed
 
 
 def test_what_cannot_be_told_is_refused_with_the_way_out() -> None:
-    verdict = permit(Judgement(unknown="docker x is a command not known here"), _occasion())
+    verdict = permit(Judgement(unknown="docker x is not a known command"), _occasion())
     assert not verdict.allowed
-    assert verdict.reason == "What this would do cannot be told: docker x is a command not known here"
-    assert "Write it out" in verdict.hint
+    assert verdict.reason == "Its effect cannot be determined: docker x is not a known command"
+    assert "Write it as docker" in verdict.hint
 
 
 def test_what_reads_is_nobodys_business_until_it_is_somebody_elses() -> None:
-    assert permit(Judgement(), Occasion("")).allowed
-    assert not permit(Judgement(targets=(DEV,)), Occasion("")).allowed
+    assert permit(Judgement(), PermitContext("")).allowed
+    assert not permit(Judgement(targets=(DEV,)), PermitContext("")).allowed
     assert not permit(Judgement(targets=(DEV, Target("prod", "the file .env.prod"))), _occasion()).allowed
 
 
 _TOUCHES = st.lists(
     st.builds(
-        Touch,
+        DataEffect,
         st.sampled_from([Effect.CHANGES, Effect.DESTROYS]),
         st.just("it does"),
         st.sampled_from(["", *ENVIRONMENTS]),
@@ -121,7 +123,7 @@ _TOUCHES = st.lists(
     max_size=3,
 )
 _STANDINGS = st.builds(
-    Standing,
+    BackupState,
     st.sampled_from(["", "b.dump"]),
     st.timedeltas(min_value=timedelta(0), max_value=timedelta(hours=3)),
     st.sampled_from(["7001", "7002"]),
@@ -130,16 +132,16 @@ _STANDINGS = st.builds(
 
 
 @given(
-    touches=_TOUCHES,
+    impacts=_TOUCHES,
     environment=st.sampled_from(["", "x", *ENVIRONMENTS]),
     confirmed=st.sampled_from(["", "yes", *ENVIRONMENTS]),
     standing=_STANDINGS,
     behind=st.dictionaries(st.sampled_from(["v", "w"]), st.sampled_from(["", "7001", "7002"])),
 )
 def test_nothing_is_destroyed_without_what_brings_it_back(
-    touches: list[Touch], environment: str, confirmed: str, standing: Standing, behind: dict[str, str]
+    touches: list[DataEffect], environment: str, confirmed: str, standing: BackupState, behind: dict[str, str]
 ) -> None:
-    occasion = Occasion(environment, confirmed, {environment: standing}, behind)
+    occasion = PermitContext(environment, confirmed, {environment: standing}, behind)
     verdict = permit(Judgement(tuple(touches)), occasion)
     if not verdict.allowed:
         assert verdict.hint

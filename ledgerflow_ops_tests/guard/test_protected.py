@@ -26,7 +26,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops_tests.fakes import contained as containers
 from ledgerflow_ops_tests.fakes import sandboxes
-from ledgerflow_ops_tests.fakes.contained import Contained
+from ledgerflow_ops_tests.fakes.contained import ContainerSandbox
 from ledgerflow_ops_tests.fakes.engine import Engine
 
 _BIN = Path(sys.executable).parent
@@ -34,15 +34,18 @@ _COUNT = "SELECT count(*) FROM public.profiles_transaction"
 
 
 @pytest.fixture(scope="module")
-def books(engine: Engine, session_root: Path) -> Iterator[Contained]:
+def books(engine: Engine, session_root: Path) -> Iterator[ContainerSandbox]:
     """LedgerFlow's dev project with the sample in it, and a proven backup of it."""
-    with sandboxes.folder(session_root) as folder, containers.contained(engine, folder) as found:
+    with (
+        sandboxes.temporary_folder(session_root) as folder,
+        containers.container_sandbox(engine, folder) as found,
+    ):
         env = found.env()
-        sandboxes.prove(env, sandboxes.take(env))
+        sandboxes.prove_backup(env, sandboxes.take_backup(env))
         yield found
 
 
-def _variables(books: Contained, **more: str) -> dict[str, str]:
+def _variables(books: ContainerSandbox, **more: str) -> dict[str, str]:
     """What a shell of the books' owner has; the settings are those of the site."""
     file = books.root / "ledgerflow.toml"
     lines = [f"{name} = {json.dumps(value)}" for name, value in books.compose().items()]
@@ -57,21 +60,23 @@ def _variables(books: Contained, **more: str) -> dict[str, str]:
     }
 
 
-def _type(books: Contained, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+def _type(books: ContainerSandbox, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(_BIN / "ledger_docker"), *words], env=_variables(books, **more), capture_output=True, text=True,
         timeout=60, check=False, stdin=subprocess.DEVNULL, cwd=books.root,
     )  # fmt: skip
 
 
-def _compose(books: Contained, *words: str) -> list[str]:
+def _compose(books: ContainerSandbox, *words: str) -> list[str]:
     project = books.project
     return [
         "compose", "-p", project.name, "-f", str(project.file), "--env-file", str(project.env_file), *words
     ]  # fmt: skip
 
 
-def _at_terminal(books: Contained, words: list[str], answers: dict[str, str], **more: str) -> tuple[int, str]:
+def _at_terminal(
+    books: ContainerSandbox, words: list[str], answers: dict[str, str], **more: str
+) -> tuple[int, str]:
     """Type a line at a terminal, and each answer when its question is there; exit code and all said."""
     child, terminal = pty.fork()
     if child == 0:
@@ -95,20 +100,22 @@ def _at_terminal(books: Contained, words: list[str], answers: dict[str, str], **
 
 
 class TestWithAFreshBackup:
-    def test_without_the_word_it_is_still_refused(self, books: Contained) -> None:
+    def test_without_the_word_it_is_still_refused(self, books: ContainerSandbox) -> None:
         said = _type(books, *_compose(books, "down", "-v"))
         assert said.returncode == 3
         assert "CONFIRM=dev" in said.stderr
         assert books.ask(_COUNT) != "0"
 
-    def test_another_word_at_the_terminal_is_no_word(self, books: Contained) -> None:
+    def test_another_word_at_the_terminal_is_no_word(self, books: ContainerSandbox) -> None:
         question = "Type the environment's name"
         code, said = _at_terminal(books, _compose(books, "down", "-v"), {question: "yes"})
         assert code == 3
         assert "it removes the volume ledger-dev_ledgerflow_dev_postgres_data" in said
         assert books.ask(_COUNT) != "0"
 
-    def test_a_backup_of_another_database_does_not_count(self, books: Contained, engine: Engine) -> None:
+    def test_a_backup_of_another_database_does_not_count(
+        self, books: ContainerSandbox, engine: Engine
+    ) -> None:
         other = ["volume", "create", "--label", "com.docker.compose.project=ledger-dev", "postgres_other"]
         engine.docker(*other)
         control = engine.folder / "data/volumes/postgres_other/_data/global/pg_control"
@@ -120,7 +127,9 @@ class TestWithAFreshBackup:
         assert "postgres_other" in engine.names("volume")
         engine.docker("volume", "rm", "postgres_other")
 
-    def test_a_backup_in_a_place_that_others_can_write_to_does_not_count(self, books: Contained) -> None:
+    def test_a_backup_in_a_place_that_others_can_write_to_does_not_count(
+        self, books: ContainerSandbox
+    ) -> None:
         folder = books.root / "backups" / "dev"
         folder.chmod(0o777)
         said = _type(books, *_compose(books, "down", "-v"), CONFIRM="dev")
@@ -128,7 +137,7 @@ class TestWithAFreshBackup:
         assert said.returncode == 3
         assert "cannot be relied on" in said.stderr
 
-    def test_a_missing_backup_is_offered_at_the_terminal(self, books: Contained) -> None:
+    def test_a_missing_backup_is_offered_at_the_terminal(self, books: ContainerSandbox) -> None:
         proofs = list((books.root / "backups" / "dev").glob("*.proof.json"))
         hidden = [proof.rename(proof.with_suffix(".hidden")) for proof in proofs]
         words = ["exec", books.project.container, "psql", "-U", books.project.user, "-c", "VACUUM"]
@@ -143,7 +152,7 @@ class TestWithAFreshBackup:
             proof.rename(proof.with_suffix(".json"))
         subprocess.run([_BIN / "ledgerflow", "down"], env=_variables(books), check=True, capture_output=True)
 
-    def test_a_change_may_be_made(self, books: Contained) -> None:
+    def test_a_change_may_be_made(self, books: ContainerSandbox) -> None:
         words = ["psql", "-U", books.project.user, "-d", books.database, "-c", "CREATE TABLE more (id int)"]
         said = _type(books, "exec", "ledger-dev-postgres-1", *words)
         assert (said.returncode, said.stdout) == (0, "CREATE TABLE\n"), said.stderr
@@ -151,7 +160,9 @@ class TestWithAFreshBackup:
 
 
 class TestSafetyCheck:
-    def test_it_says_what_is_missing_and_how_to_mend_it(self, books: Contained, tmp_path: Path) -> None:
+    def test_it_says_what_is_missing_and_how_to_mend_it(
+        self, books: ContainerSandbox, tmp_path: Path
+    ) -> None:
         found = self._found(books)
         assert found["docker"] == (1, "not ledger_docker: nothing is judged.")
         link = tmp_path / "docker"
@@ -162,12 +173,12 @@ class TestSafetyCheck:
         assert "is proven valid" in found["dev backup"][1]
         assert "has no label" in found["volume"][1]
 
-    def test_an_engine_that_is_down_is_a_finding(self, books: Contained, tmp_path: Path) -> None:
+    def test_an_engine_that_is_down_is_a_finding(self, books: ContainerSandbox, tmp_path: Path) -> None:
         found = self._found(books, DOCKER_HOST=f"unix://{tmp_path}/none")
         assert "the engine does not answer" in found["engine"][1]
 
     @staticmethod
-    def _found(books: Contained, **more: str) -> dict[str, tuple[int, str]]:
+    def _found(books: ContainerSandbox, **more: str) -> dict[str, tuple[int, str]]:
         said = subprocess.run(
             [str(_BIN / "ledgerflow"), "safety-check", "--json"], env=_variables(books, **more),
             capture_output=True, text=True, timeout=60, check=False,
@@ -183,7 +194,7 @@ class TestProtect:
     """Labels, by making volumes anew."""
 
     @pytest.fixture
-    def env(self, books: Contained, engine: Engine) -> Iterator[EnvironmentContext]:
+    def env(self, books: ContainerSandbox, engine: Engine) -> Iterator[EnvironmentContext]:
         """PostgreSQL at rest; up again afterwards, with all its rows."""
         rows = books.ask(_COUNT)
         books.project.compose("stop")
@@ -197,7 +208,7 @@ class TestProtect:
         assert books.ask(_COUNT) == rows
 
     @staticmethod
-    def _unlabelled(books: Contained, engine: Engine) -> None:
+    def _unlabelled(books: ContainerSandbox, engine: Engine) -> None:
         """The volume as Compose would have made it, for the next test."""
         folder = engine.folder / "data/volumes"
         known = json.loads(engine.docker("volume", "inspect", books.project.volume).stdout)[0]["Labels"]
@@ -211,7 +222,7 @@ class TestProtect:
         (folder / "kept").rename(folder / books.project.volume / "_data")
 
     def test_a_volume_gets_its_label_and_keeps_its_data(
-        self, books: Contained, env: EnvironmentContext, engine: Engine
+        self, books: ContainerSandbox, env: EnvironmentContext, engine: Engine
     ) -> None:
         said: list[str] = []
         (planned,) = installation.protect(env, dry_run=True, say=said.append)
@@ -224,7 +235,7 @@ class TestProtect:
         assert again.stage is Stage.LABELLED
 
     def test_it_may_die_at_every_call_of_docker(
-        self, books: Contained, env: EnvironmentContext, engine: Engine, tmp_path: Path
+        self, books: ContainerSandbox, env: EnvironmentContext, engine: Engine, tmp_path: Path
     ) -> None:
         """A docker that ends whoever calls it, before its n-th call that changes something and after it."""
         deaths = 0
@@ -239,7 +250,7 @@ class TestProtect:
         assert self._label(books, engine) == "true"
 
     @staticmethod
-    def _killed(books: Contained, folder: Path, number: int, when: str) -> int:
+    def _killed(books: ContainerSandbox, folder: Path, number: int, when: str) -> int:
         fake = folder / "docker"
         count = folder / "count"
         count.write_text("")
@@ -261,7 +272,7 @@ class TestProtect:
         return said.returncode
 
     @staticmethod
-    def _whole_somewhere(books: Contained, engine: Engine) -> None:
+    def _whole_somewhere(books: ContainerSandbox, engine: Engine) -> None:
         """The volume or its copy has the whole data folder."""
         volumes = engine.folder / "data/volumes"
         names = [books.project.volume, f"{books.project.volume}.being-labelled"]
@@ -269,27 +280,29 @@ class TestProtect:
         assert any(path.exists() for path in found)
 
     @staticmethod
-    def _label(books: Contained, engine: Engine) -> str:
+    def _label(books: ContainerSandbox, engine: Engine) -> str:
         said = json.loads(engine.docker("volume", "inspect", books.project.volume).stdout)
         return str(said[0]["Labels"].get("com.ledgerflow.protect", ""))
 
-    def test_a_volume_in_use_is_left_alone(self, books: Contained, engine: Engine) -> None:
+    def test_a_volume_in_use_is_left_alone(self, books: ContainerSandbox, engine: Engine) -> None:
         (found,) = installation.protect(books.env(), dry_run=False, say=print)
         assert found.stage is Stage.IMPOSSIBLE
         assert found.reason == "ledger-dev-postgres-1 uses it now"
         assert "docker stop ledger-dev-postgres-1" in found.hint
         assert self._label(books, engine) == ""
 
-    def test_without_a_fresh_backup_nothing_is_begun(self, books: Contained, env: EnvironmentContext) -> None:
+    def test_without_a_fresh_backup_nothing_is_begun(
+        self, books: ContainerSandbox, env: EnvironmentContext
+    ) -> None:
         later = replace(env.ctx, clock=lambda: clock.now() + timedelta(hours=2))
         with pytest.raises(
-            Refused, match=r"would be made anew, and dev's newest proven backup, .* \(at most 60 min\)"
+            Refused, match=r"would be recreated, and dev's newest proven backup, .* \(at most 60 min\)"
         ) as refused:
             installation.protect(EnvironmentContext(later, env.environment), dry_run=False, say=print)
         assert "make backup" in refused.value.hint
 
 
-def test_with_the_word_and_the_backup_it_is_let_through(books: Contained) -> None:
+def test_with_the_word_and_the_backup_it_is_let_through(books: ContainerSandbox) -> None:
     """Last, because it is true: the volume is gone afterwards, and comes back out of the backup."""
     rows = books.ask(_COUNT)
     question = "Type the environment's name"

@@ -274,7 +274,7 @@ class TestRefusing:
         assert books.type(*DEV.split(), "down", environment="dev").returncode == 0
         said = books.type("volume", "prune", "-f", environment="dev")
         assert said.returncode == 3
-        assert "a PostgreSQL was seen to keep its data in it" in said.stderr
+        assert "a PostgreSQL has kept its data in it" in said.stderr
         assert books.type(*DEV.split(), "up", "-d", "postgres", environment="dev").returncode == 0
         books.dev.wait()
         assert books.intact()
@@ -294,7 +294,7 @@ class TestRefusing:
         (tmp_path / "file").write_text("")
         said = books.type("ps", "-q", LEDGER_STATE_DIR=str(tmp_path / "file"))
         assert said.returncode == 0
-        assert "not noted in the journal" in said.stderr
+        assert "not recorded in the journal" in said.stderr
 
     @pytest.mark.parametrize("ended", [signal.SIGINT, signal.SIGKILL])
     def test_ended_while_it_judges_nothing_has_been_run(

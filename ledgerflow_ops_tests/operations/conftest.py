@@ -8,7 +8,7 @@ import pytest
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops_tests.fakes import sandboxes, servers, targets
 from ledgerflow_ops_tests.fakes.servers import Server
-from ledgerflow_ops_tests.fakes.targets import Field
+from ledgerflow_ops_tests.fakes.targets import RestoreTarget
 
 _SETTINGS = {"max_prepared_transactions": "2"}
 
@@ -16,13 +16,13 @@ _SETTINGS = {"max_prepared_transactions": "2"}
 @pytest.fixture(scope="module")
 def server(session_root: Path) -> Iterator[Server]:
     with (
-        sandboxes.folder(session_root) as root,
+        sandboxes.temporary_folder(session_root) as root,
         servers.server(root, client_tools.bundled_tools(), _SETTINGS) as server,
     ):
         yield server
 
 
 @pytest.fixture
-def field(root: Path, server: Server) -> Iterator[Field]:
-    with targets.field(root, server) as field:
+def field(root: Path, server: Server) -> Iterator[RestoreTarget]:
+    with targets.restore_target(root, server) as field:
         yield field

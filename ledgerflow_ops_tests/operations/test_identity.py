@@ -16,7 +16,7 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations import identity
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
-from ledgerflow_ops_tests.builders import Recorder, folder_of
+from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
 from ledgerflow_ops_tests.fakes import sandboxes, servers
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
@@ -55,13 +55,13 @@ def test_another_environments_database_is_refused_and_nothing_is_read_or_written
     sandbox: Sandbox, environment: Environment
 ) -> None:
     recorder, remembered = Recorder(), _remembered(sandbox)
-    env = sandboxes.env_of(environment, sandbox.root, sandbox.database, recorder)
+    env = sandboxes.new_env(environment, sandbox.root, sandbox.database, recorder)
     with pytest.raises(Refused, match=f"LEDGER_ENV is {environment}, but its URL leads to dev's") as refusal:
         backup.backup(env)
     assert refusal.value.exit_code == 3
     assert f"LEDGER_{environment.upper()}_DATABASE_URL" in refusal.value.hint
     assert recorder.steps == [Step.PREFLIGHT], "no snapshot was taken"
-    assert not folder_of(env).path.exists()
+    assert not backup_folder_of(env).path.exists()
     assert _remembered(sandbox) == remembered
 
 
@@ -113,7 +113,7 @@ def test_accepting_does_not_take_another_environments_database(sandbox: Sandbox)
     remembered = _remembered(sandbox)
     with pytest.raises(Refused, match="leads to dev's"):
         identity.check_identity(
-            sandboxes.env_of(Environment.PROD, sandbox.root, sandbox.database), accept=True
+            sandboxes.new_env(Environment.PROD, sandbox.root, sandbox.database), accept=True
         )
     assert _remembered(sandbox) == remembered
 

@@ -23,15 +23,18 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.monitoring import doctor
 from ledgerflow_ops.operations.restore import restore, rollback
 from ledgerflow_ops_tests import databases
-from ledgerflow_ops_tests.builders import folder_of
+from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.fakes import disks, sandboxes, servers, standbys
-from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
 
 
 @pytest.fixture(scope="module")
 def primary(session_root: Path) -> Iterator[Server]:
-    with sandboxes.folder(session_root) as root, servers.server(root, client_tools.bundled_tools()) as server:
+    with (
+        sandboxes.temporary_folder(session_root) as root,
+        servers.server(root, client_tools.bundled_tools()) as server,
+    ):
         server.books("books")
         yield server
 
@@ -39,7 +42,10 @@ def primary(session_root: Path) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def elsewhere(primary: Server, session_root: Path) -> Iterator[Server]:
     """A copy of the primary as it is at first, and not running."""
-    with sandboxes.folder(session_root) as root, standbys.standby(root, primary, replicates=False) as made:
+    with (
+        sandboxes.temporary_folder(session_root) as root,
+        standbys.standby(root, primary, replicates=False) as made,
+    ):
         made.cluster.stop()
         yield made
 
@@ -64,7 +70,7 @@ def _seen(sandbox: Sandbox) -> Observation:
 
 
 def test_it_remembers_where_and_how_far_the_server_was(sandbox: Sandbox, primary: Server) -> None:
-    manifest = sandboxes.take(sandbox.env())
+    manifest = sandboxes.take_backup(sandbox.env())
     seen = _seen(sandbox)
     assert (seen.addresses, seen.timeline, seen.standby) == ((f"127.0.0.1:{primary.port}",), 1, False)
     with sandbox.database.connect() as connection:
@@ -79,7 +85,7 @@ def test_it_remembers_where_and_how_far_the_server_was(sandbox: Sandbox, primary
 def test_a_clone_at_another_port_is_asked_about_by_backup_doctor_and_restore(
     sandbox: Sandbox, elsewhere: Server
 ) -> None:
-    manifest, before = sandboxes.take(sandbox.env()), _known(sandbox)
+    manifest, before = sandboxes.take_backup(sandbox.env()), _known(sandbox)
     files = sandbox.files()
     elsewhere.start()
     try:
@@ -106,7 +112,7 @@ def test_a_clone_at_another_port_is_asked_about_by_backup_doctor_and_restore(
             identity.check_identity(env, accept=False)
         assert (sandbox.files(), _known(sandbox).seen) == (files, before.seen)
         identity.check_identity(env, accept=True)
-        sandboxes.take(clone.env())
+        sandboxes.take_backup(clone.env())
     finally:
         elsewhere.cluster.stop()
     with pytest.raises(Refused, match="it was at"):  # the original is now the other one
@@ -117,8 +123,10 @@ def test_a_clone_at_another_port_is_asked_about_by_backup_doctor_and_restore(
 def test_an_older_copy_put_in_the_originals_place_is_found_out(
     sandbox: Sandbox, primary: Server, elsewhere: Server
 ) -> None:
-    databases.run(sandbox.database, "CREATE TABLE IF NOT EXISTS later AS SELECT generate_series(1, 1000)")
-    sandboxes.take(sandbox.env())
+    databases.run_statements(
+        sandbox.database, "CREATE TABLE IF NOT EXISTS later AS SELECT generate_series(1, 1000)"
+    )
+    sandboxes.take_backup(sandbox.env())
     files = sandbox.files()
     primary.cluster.stop()
     older = Server(elsewhere.cluster, primary.port)
@@ -135,19 +143,19 @@ def test_an_older_copy_put_in_the_originals_place_is_found_out(
 
 
 def test_a_crash_of_the_same_server_asks_nothing(sandbox: Sandbox, primary: Server) -> None:
-    databases.run(sandbox.database, "SET synchronous_commit = off; CREATE TABLE fleeting (id int)")
-    sandboxes.take(sandbox.env())
+    databases.run_statements(sandbox.database, "SET synchronous_commit = off; CREATE TABLE fleeting (id int)")
+    sandboxes.take_backup(sandbox.env())
     primary.crash()
     primary.start()
-    sandboxes.take(sandbox.env())
-    databases.run(sandbox.database, "DROP TABLE IF EXISTS fleeting")
+    sandboxes.take_backup(sandbox.env())
+    databases.run_statements(sandbox.database, "DROP TABLE IF EXISTS fleeting")
 
 
 def test_a_standby_that_was_promoted_is_asked_about_once(
     sandbox: Sandbox, root: Path, primary: Server
 ) -> None:
     with standbys.standby(root, primary) as standby:
-        sandboxes.take(sandbox.env())
+        sandboxes.take_backup(sandbox.env())
         assert standbys.caught_up(primary, standby)
         after = Sandbox(sandbox.root, standby.database.named("books"))
         with pytest.raises(Refused, match="it was at"):
@@ -156,7 +164,7 @@ def test_a_standby_that_was_promoted_is_asked_about_once(
         backup.backup(after.env())
         assert _seen(sandbox).standby
         standbys.promote(standby)
-        sandboxes.take(after.env())
+        sandboxes.take_backup(after.env())
         assert (_seen(sandbox).standby, _seen(sandbox).timeline) == (False, 2)
 
 
@@ -164,32 +172,32 @@ def test_a_database_made_anew_is_asked_about_and_what_restores_make_is_not(
     root: Path, database: Database
 ) -> None:
     sandbox = Sandbox(root, database)
-    manifest = sandboxes.take(sandbox.env())
-    name = databases.quoted(database.parameters["dbname"])
+    manifest = sandboxes.take_backup(sandbox.env())
+    name = databases.quoted_identifier(database.parameters["dbname"])
     server = database.named("postgres")
-    databases.run(server, f"ALTER DATABASE {name} RENAME TO template_{os.getpid()}")
-    databases.run(server, f"CREATE DATABASE {name} TEMPLATE template_{os.getpid()}")
-    databases.run(server, f"DROP DATABASE template_{os.getpid()}")
+    databases.run_statements(server, f"ALTER DATABASE {name} RENAME TO template_{os.getpid()}")
+    databases.run_statements(server, f"CREATE DATABASE {name} TEMPLATE template_{os.getpid()}")
+    databases.run_statements(server, f"DROP DATABASE template_{os.getpid()}")
     with pytest.raises(Refused, match="it was dropped and created again"):
         backup.backup(sandbox.env())
     # A restore takes it for what it is: what is there is backed up first, and replaced.
     request = RestoreRequest(environment=Environment.DEV, file=manifest.dump.file, force=True)
     restored = restore.restore(sandbox.env(), request)
     assert (restored.bad, restored.safety is None) == (None, False)
-    sandboxes.take(sandbox.env())
+    sandboxes.take_backup(sandbox.env())
     rollback.rollback(sandbox.env(), RollbackRequest(environment="dev"))
-    sandboxes.take(sandbox.env())
+    sandboxes.take_backup(sandbox.env())
     assert len(_seen(sandbox).oids) == 3
 
 
 def test_what_earlier_versions_remembered_is_kept_and_added_to(sandbox: Sandbox) -> None:
-    sandboxes.take(sandbox.env())
+    sandboxes.take_backup(sandbox.env())
     entry = json.loads(_file(sandbox).read_text())
     seen = entry["dev"].pop("seen")
     _file(sandbox).write_text(json.dumps(entry))
     assert _known(sandbox).seen is None
     identity.check_identity(sandbox.env(), accept=False)
-    sandboxes.take(sandbox.env())
+    sandboxes.take_backup(sandbox.env())
     assert json.loads(_file(sandbox).read_text())["dev"]["seen"]["oids"] == seen["oids"]
 
 
@@ -199,8 +207,8 @@ def test_a_backup_that_was_not_made_binds_nothing(sandbox: Sandbox, root: Path, 
     with ExitStack() as stack:
         env = _spoilt(kind, sandbox, root, stack)
         if kind == "name":
-            folder_of(env).prepare()
-            (folder_of(env).path / "taken.dump").touch(0o600)
+            backup_folder_of(env).prepare()
+            (backup_folder_of(env).path / "taken.dump").touch(0o600)
             request = BackupRequest(file="taken.dump")
         with pytest.raises((LedgerError, KeyboardInterrupt)):
             backup.backup(env, request)
@@ -226,7 +234,7 @@ def _spoilt(kind: str, sandbox: Sandbox, root: Path, stack: ExitStack) -> Enviro
         return sandbox.env(tools_dir=servers.debian_15().folder)
     if kind in ("dump", "manifest"):
         at = Step.DUMP if kind == "dump" else Step.COMMIT
-        return sandbox.env(At(at=at, action=_interrupt))
+        return sandbox.env(ActionAtStep(at=at, action=_interrupt))
     return sandbox.env()
 
 

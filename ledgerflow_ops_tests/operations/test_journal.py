@@ -18,9 +18,9 @@ from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import Recorder, folder_of
-from ledgerflow_ops_tests.e2e.commands import Shell, damaged
-from ledgerflow_ops_tests.fakes.sandboxes import At
+from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
+from ledgerflow_ops_tests.e2e.commands import Shell, flip_bit
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep
 
 
 def told(env: EnvironmentContext) -> list[dict[str, object]]:
@@ -48,7 +48,7 @@ def test_a_backup_a_reading_and_a_drill_each_have_a_line(env: EnvironmentContext
 
 def test_what_is_found_bad_is_on_record_as_bad(env: EnvironmentContext) -> None:
     name = BackupName.of(backup.backup(env).dump.file)
-    damaged(folder_of(env).file(name.dump))
+    flip_bit(backup_folder_of(env).file(name.dump))
     assert not verify.verify(env, name).proven
     assert not drill.drill(env, name).proven
     for one in told(env)[1:]:
@@ -74,7 +74,7 @@ def test_what_is_interrupted_is_on_record_as_that(root: Path, database: Database
     def stop() -> None:
         raise KeyboardInterrupt
 
-    env = builders.env(root, database, reporter=At(at=Step.DUMP, action=stop))
+    env = builders.env(root, database, reporter=ActionAtStep(at=Step.DUMP, action=stop))
     with pytest.raises(KeyboardInterrupt):
         backup.backup(env)
     [one] = told(env)
@@ -86,7 +86,7 @@ def test_a_journal_that_cannot_be_written_is_told_and_undoes_nothing(root: Path,
     env = builders.env(root, database, reporter=recorder)
     (env.ctx.settings.state_dir / "journal.jsonl").mkdir(parents=True)
     made = backup.backup(env)
-    assert folder_of(env).taken(made.dump.file)
+    assert backup_folder_of(env).taken(made.dump.file)
     assert [said for said in recorder.said if "not written to the journal" in said]
 
 

@@ -28,5 +28,5 @@ def empty_database(scratch_server: Database) -> Iterator[str]:
     name = f"sample_{secrets.token_hex(4)}"
     with scratch_server.connect() as connection:
         connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-        yield builders.url(scratch_server.named(name))
+        yield builders.database_url(scratch_server.named(name))
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -158,14 +158,14 @@ def test_tools_that_failed_midway_make_the_whole_suspect(machine: Machine) -> No
 def test_a_full_disk_is_told_as_one(machine: Machine) -> None:
     machine.fails("sync", "pip")
     machine.set_up()
-    assert "make room on the disk" in machine.errors
+    assert "free space on the disk" in machine.errors
 
 
 def test_an_interrupted_set_up_is_begun_anew(machine: Machine) -> None:
     (machine.home / "during").write_text('[ "$1" = venv ] || kill -INT $PPID')
     machine.set_up()
     assert (machine.code, machine.ready.exists()) == (130, False)
-    assert "interrupted; the next run begins it anew" in machine.errors
+    assert "interrupted; the next run starts again" in machine.errors
     (machine.home / "during").unlink()
     assert machine.set_up() == ANEW
 

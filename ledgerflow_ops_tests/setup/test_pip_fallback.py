@@ -95,5 +95,5 @@ def test_a_file_with_another_hash_is_refused(checkout: Path) -> None:
     done = set_up(checkout)
     assert done.returncode == 1
     assert "DO NOT MATCH THE HASHES" in done.stderr
-    assert "hint: the index served other files than the lock names: see `pip config list`" in done.stderr
+    assert "hint: the index serves files other than those in the lock: see `pip config list`" in done.stderr
     assert not (checkout / ".venv" / ".ready").exists()

@@ -1,4 +1,4 @@
-"""One chain per environment: database → dump → drill, partitioned by backup day."""
+"""The asset chain of each environment: database → dump → drill, partitioned by backup day."""
 
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -12,7 +12,7 @@ from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.assets.partitions import partitioned_check
 from ledgerflow_ops.defs.names import DATABASE, DRILL, DRILL_CHECKS, DUMP, asset_key
 from ledgerflow_ops.defs.run_config import DrillConfig, DumpConfig
-from ledgerflow_ops.defs.runs.run_context import MISSED, NIGHT, at_work, backup_of, on_record
+from ledgerflow_ops.defs.runs.run_context import MISSED, NIGHT, backup_of_run, env_for_run, failures_on_record
 from ledgerflow_ops.defs.timing import Timing
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def database_asset(env: EnvironmentContext) -> dg.AssetSpec:
-    """Where an environment's data comes from; outside of Dagster."""
+    """The environment's database, as an external asset: Dagster does not materialize it."""
     text = "SAMPLE DATA: no URL is set." if env.is_sample else "The environment's own database."
     return dg.AssetSpec(
         asset_key(env, DATABASE), group_name=str(env.environment), kinds={"postgres"}, description=text
@@ -29,7 +29,7 @@ def database_asset(env: EnvironmentContext) -> dg.AssetSpec:
 
 
 def dump_asset(env: EnvironmentContext, days: dg.PartitionsDefinition, timing: Timing) -> dg.AssetsDefinition:
-    """The environment's dump of a day."""
+    """The environment's dumps, one per backup day."""
 
     @dg.asset(
         key=asset_key(env, DUMP),
@@ -43,81 +43,86 @@ def dump_asset(env: EnvironmentContext, days: dg.PartitionsDefinition, timing: T
     def dump(context: dg.AssetExecutionContext, config: DumpConfig) -> dg.MaterializeResult[None]:
         from ledgerflow_ops.defs.assets import metadata
 
-        here, day = at_work(env, context), date.fromisoformat(context.partition_key)
-        with on_record(env.environment, timing.again(context.op_execution_context.retry_number)):
-            manifest = _manifest(here, context.run, day, config)
-        gone = context.run.tags.get(MISSED)
-        if gone:
-            here.ctx.reporter.say(f"Since the last backup these days were missed: {gone}")
-            here.ctx.journal("missed days", {"environment": here.environment, "days": gone.split()})
-        return dg.MaterializeResult(metadata=metadata.of_backup(here, manifest, gone))
+        run_env, day = env_for_run(env, context), date.fromisoformat(context.partition_key)
+        with failures_on_record(
+            env.environment, timing.retry_request(context.op_execution_context.retry_number)
+        ):
+            manifest = _manifest(run_env, context.run, day, config)
+        missed = context.run.tags.get(MISSED)
+        if missed:
+            run_env.ctx.reporter.say(f"Since the last backup these days were missed: {missed}")
+            run_env.ctx.journal("missed days", {"environment": run_env.environment, "days": missed.split()})
+        return dg.MaterializeResult(metadata=metadata.backup_metadata(run_env, manifest, missed))
 
     return dump
 
 
-def _manifest(here: EnvironmentContext, run: dg.DagsterRun, day: date, request: BackupRequest) -> "Manifest":
-    """The backup of a day: had from elsewhere if the day has passed, else taken.
+def _manifest(env: EnvironmentContext, run: dg.DagsterRun, day: date, request: BackupRequest) -> "Manifest":
+    """The manifest of the day's backup: backfilled if the day has passed, else taken now.
 
-    A night's own run takes up what an earlier attempt of it left, unless somebody repeats it on purpose.
+    A nightly run adopts the backup that an earlier attempt of the same night left behind. A run that a person
+    re-executes takes a new one.
     """
     from ledgerflow_ops.operations.backfill import adoption, missed_days
     from ledgerflow_ops.operations.backup import backup
 
-    if day < here.today():
-        return missed_days.obtain_backup(here, day)
+    if day < env.today():
+        return missed_days.obtain_backup(env, day)
     night = run.tags.get(NIGHT)
     if night and run.parent_run_id is None:
         due = datetime.fromisoformat(night.split()[1])
-        left = adoption.backup_of_night(here, day, due, full_seal=request.full_seal)
-        if left:
-            return left
-    return backup.backup(here, request, day=day)
+        leftover = adoption.backup_of_night(env, day, due, full_seal=request.full_seal)
+        if leftover:
+            return leftover
+    return backup.backup(env, request, day=day)
 
 
 def drill_asset(
     env: EnvironmentContext, days: dg.PartitionsDefinition, timing: Timing
 ) -> dg.AssetsDefinition:
-    """The proof of a day's dump."""
-    drilled = asset_key(env, DRILL)
+    """The drills, one per backup day: each proves the day's dump by restoring it."""
+    drill_key = asset_key(env, DRILL)
 
     @dg.asset(
-        key=drilled,
+        key=drill_key,
         deps=[asset_key(env, DUMP)],
         partitions_def=days,
         group_name=str(env.environment),
         kinds={"postgres"},
         pool=str(env.environment),
-        check_specs=[partitioned_check(name, drilled, days, text) for name, text in DRILL_CHECKS.items()],
-        description="The dump restored into a throw-away server, compared with its seal and dropped again.",
+        check_specs=[partitioned_check(name, drill_key, days, text) for name, text in DRILL_CHECKS.items()],
+        description="The dump, restored into a throw-away server and compared with its seal.",
         output_required=False,
     )
     def drill_(context: dg.AssetExecutionContext, config: DrillConfig) -> Iterator[object]:
         from ledgerflow_ops.operations import catalog
         from ledgerflow_ops.operations.verification import drill
 
-        here = at_work(env, context)
-        with on_record(env.environment, timing.again(context.op_execution_context.retry_number)):
+        run_env = env_for_run(env, context)
+        with failures_on_record(
+            env.environment, timing.retry_request(context.op_execution_context.retry_number)
+        ):
             name = (
-                catalog.find(here, config.file)
+                catalog.find(run_env, config.file)
                 if config.file
-                else backup_of(here, context, asset_key(env, DUMP))
+                else backup_of_run(run_env, context, asset_key(env, DUMP))
             )
-            examination = drill.drill(here, name)
-        bad = examination.bad
+            examination = drill.drill(run_env, name)
+        failed = examination.bad
         checks = merged(examination.checks)
-        if bad:
-            checks += metadata.not_asked(DRILL_CHECKS, checks, bad.message)
+        if failed:
+            checks += metadata.unreached_checks(DRILL_CHECKS, checks, failed.message)
         for check in checks:
             if check.name in DRILL_CHECKS:
-                yield metadata.result(check, drilled)
-        if bad:
+                yield metadata.check_result(check, drill_key)
+        if failed:
             details: dict[str, str | int] = {
-                "hint": str(bad.hint.within(env.environment)),
+                "hint": str(failed.hint.within(env.environment)),
                 "exit_code": 4,
                 "kind": "BadBackup",
-                "check": bad.name,
+                "check": failed.name,
             }
-            raise dg.Failure(f"{name.dump} is bad: {bad.message}", metadata=details, allow_retries=False)
-        yield dg.MaterializeResult(asset_key=drilled, metadata=metadata.of_examination(examination))
+            raise dg.Failure(f"{name.dump} is bad: {failed.message}", metadata=details, allow_retries=False)
+        yield dg.MaterializeResult(asset_key=drill_key, metadata=metadata.examination_metadata(examination))
 
     return drill_

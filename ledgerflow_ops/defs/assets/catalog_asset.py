@@ -1,4 +1,4 @@
-"""The catalog as an asset: every backup of every environment, with a chart over the days."""
+"""The catalog as an asset: every backup of every environment, with a chart of their sizes by day."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _SHOWN = 200
 
 
 def catalog_asset(envs: Sequence[EnvironmentContext]) -> dg.AssetsDefinition:
-    """Read from the manifests and proofs each time: it holds no truth of its own."""
+    """The asset of the catalog, which is read from the manifests and proofs each time."""
 
     @dg.asset(
         key=dg.AssetKey(CATALOG),
@@ -20,27 +20,35 @@ def catalog_asset(envs: Sequence[EnvironmentContext]) -> dg.AssetsDefinition:
         group_name="shared",
         kinds={"pandas"},
         automation_condition=(
-            # Backups made before the daemon first ran are nothing new to it.
+            # any_deps_updated does not see backups that were made before the daemon first ran.
             (dg.AutomationCondition.initial_evaluation() | dg.AutomationCondition.any_deps_updated())
             & ~dg.AutomationCondition.in_progress()
         ),
-        description="Every backup known, read from the manifests and proofs beside the dumps.",
+        description="All known backups, read from the manifests and proofs beside the dumps.",
     )
     def catalog_() -> dg.MaterializeResult[None]:
-        from ledgerflow_ops.defs.assets.catalog_table import SHOWN, chart, frame, shown, standing
+        from ledgerflow_ops.defs.assets.catalog_table import (
+            DISPLAYED_COLUMNS,
+            catalog_frame,
+            displayed_cells,
+            environment_row,
+            size_chart,
+        )
 
-        table = frame(envs)
+        table = catalog_frame(envs)
         newest = table.head(_SHOWN).itertuples(index=False)
         return dg.MaterializeResult(
             metadata={
-                "standing": metadata.table(
+                "standing": metadata.markdown_table(
                     ("environment", "newest proven", "backups", "proven"),
-                    [standing(table, str(env.environment)) for env in envs],
+                    [environment_row(table, str(env.environment)) for env in envs],
                 ),
                 "backups": len(table),
                 "proven": int(table["proven"].sum()),
-                "over_days": chart(table) if len(table) else dg.MetadataValue.md("No backups yet."),
-                "catalog": metadata.table(tuple(SHOWN), [shown(row) for row in newest]),
+                "over_days": size_chart(table) if len(table) else dg.MetadataValue.md("No backups yet."),
+                "catalog": metadata.markdown_table(
+                    tuple(DISPLAYED_COLUMNS), [displayed_cells(row) for row in newest]
+                ),
             }
         )
 

@@ -1,5 +1,8 @@
-"""The catalog as a table and as a chart. Kept apart because pandas and altair take as long to import as a
-backup takes; only the catalog asset needs them."""
+"""The catalog as a table and as a chart.
+
+A module of its own because importing pandas and altair takes as long as a backup of the sample; only the
+catalog asset needs them.
+"""
 
 import base64
 import io
@@ -27,14 +30,14 @@ COLUMNS = [
     "recovery_point",
 ]
 
-SHOWN = ["day", "environment", "state", "size", "rto_seconds", "rows", "recovery_point", "file"]
-"""What a person wants to know first: the page cuts off what is too wide for it."""
+DISPLAYED_COLUMNS = ["day", "environment", "state", "size", "rto_seconds", "rows", "recovery_point", "file"]
+"""The columns in the order of their importance to people: the page cuts off what is too wide for it."""
 _DAYS = alt.Axis(format="%-d %b", tickMinStep=24 * 3600 * 1000, labelOverlap=True)
 _LEGEND = alt.Legend(orient="top")
 
 
-def frame(envs: Sequence[EnvironmentContext]) -> pd.DataFrame:
-    """Every dump of every environment, newest first, one row each."""
+def catalog_frame(envs: Sequence[EnvironmentContext]) -> pd.DataFrame:
+    """One row per dump of every environment, newest first; sizes in bytes."""
     rows = [
         {
             "environment": str(env.environment),
@@ -55,52 +58,54 @@ def frame(envs: Sequence[EnvironmentContext]) -> pd.DataFrame:
     )
 
 
-def shown(row: Sequence[Any]) -> tuple[str, ...]:
-    """The `SHOWN` cells of a row of the frame, as people read them; what is not known stays empty."""
-    words = {
+def displayed_cells(row: Sequence[Any]) -> tuple[str, ...]:
+    """The `DISPLAYED_COLUMNS` of a row, formatted for people; unknown values stay empty."""
+    formats = {
         "size": format_size,
         "rows": "{:,.0f}".format,
         "rto_seconds": "{:.1f}".format,
         "recovery_point": "{:%Y-%m-%d %H:%M:%S %Z}".format,
     }
     known = {name: cell for name, cell in zip(COLUMNS, row, strict=True) if not pd.isna(cell)}
-    cells = {name: words.get(name, str)(cell) for name, cell in known.items()}
-    return tuple(_whole(cells.get(name, "")) if name != "file" else cells[name] for name in SHOWN)
+    cells = {name: formats.get(name, str)(cell) for name, cell in known.items()}
+    return tuple(
+        _unbroken(cells.get(name, "")) if name != "file" else cells[name] for name in DISPLAYED_COLUMNS
+    )
 
 
-def _whole(text: str) -> str:
-    """`text` as the page will not break it in two."""
+def _unbroken(text: str) -> str:
+    """`text` with characters at which the page does not break a line."""
     return text.replace(" ", "\N{NO-BREAK SPACE}").replace("-", "\N{NON-BREAKING HYPHEN}")
 
 
-def standing(table: pd.DataFrame, environment: str) -> tuple[str, ...]:
-    """One environment in a line: its newest proven backup, how many there are, how many are proven."""
+def environment_row(table: pd.DataFrame, environment: str) -> tuple[str, ...]:
+    """An environment's summary: its name, newest proven backup, number of backups, number of proven ones."""
     own = table[table["environment"] == environment]
     proven = own[own["proven"].astype(bool)]
     newest = "NOTHING" if proven.empty else f"{proven['recovery_point'].max():%Y-%m-%d %H:%M %Z}"
-    return environment, _whole(newest), str(len(own)), str(len(proven))
+    return environment, _unbroken(newest), str(len(own)), str(len(proven))
 
 
 def _colours(states: "pd.Series[str]") -> alt.Scale:
-    """Green is what counts, red is what is bad; the states in between are neither."""
+    """The colours of the states that occur: green for proven, red for bad, others in between."""
     present = [state for state in STATES if state in set(states)]
     return alt.Scale(domain=present, range=[STATES[state] for state in present])
 
 
-def chart(table: pd.DataFrame) -> dg.MetadataValue:
-    """Size over the days per environment, each backup coloured by its state, as a picture in Markdown."""
+def size_chart(table: pd.DataFrame) -> dg.MetadataValue:
+    """Dump sizes by day per environment, each backup coloured by its state, as an image in Markdown."""
     known = table.dropna(subset=["day"]).assign(day=lambda rows: rows["day"].astype(str))
     drawn = (
         alt.Chart(known[["environment", "day", "size", "state", "file"]])
         .mark_circle(size=90)
         .encode(
-            # A day is a day: read as UTC and shown as local time it would be the day before in the Americas.
+            # Vega parses a date as UTC: shown in local time it would be the previous day in the Americas.
             x=alt.X("day:T", title="backup day", scale=alt.Scale(type="utc"), axis=_DAYS),
             y=alt.Y("size:Q", title="dump size", axis=alt.Axis(format="~s", labelExpr="datum.label + 'B'")),
             color=alt.Color("state:N", title=None, scale=_colours(known["state"]), legend=_LEGEND),
             row=alt.Row("environment:N", title=None),
         )
-        .properties(width=520, height=100)  # what the page's dialog has room for
+        .properties(width=520, height=100)  # pixels: fits into the page's dialog
         .resolve_scale(y="independent")
     )
     picture = io.StringIO()

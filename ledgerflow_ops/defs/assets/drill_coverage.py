@@ -1,4 +1,4 @@
-"""The rolling drill as an asset: who was restored again tonight, and how far it reaches."""
+"""The rolling drill as an asset: which backups were restored again tonight, and which are still due."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from ledgerflow_ops.core.checks import merged
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.names import COVERAGE, DRILL, DRILL_CHECKS, asset_key
-from ledgerflow_ops.defs.runs.run_context import TRY_AGAIN, at_work
+from ledgerflow_ops.defs.runs.run_context import TRY_AGAIN, env_for_run
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def coverage_asset(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
-    """Restores tonight's backups again; each verdict goes to its own day's drill as well."""
+    """The asset that restores tonight's backups again. Each verdict is also recorded on its day's drill."""
 
     @dg.asset(
         key=asset_key(env, COVERAGE),
@@ -27,53 +28,56 @@ def coverage_asset(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg
         group_name=str(env.environment),
         kinds={"postgres"},
         pool=str(env.environment),
-        description="The rolling drill: every backup that is kept is restored again, the oldest proof first.",
+        description="The rolling drill: restores the kept backups again, those with the oldest proof first.",
         output_required=False,
     )
     def coverage_(context: dg.AssetExecutionContext) -> Iterator[object]:
         from ledgerflow_ops.operations.verification import rolling_drill
 
-        here, taken = at_work(env, context), list["RollingDrillResult"]()
-        for one in rolling_drill.run_rolling_drill(here):
-            taken.append(one)
-            if one.examination:
-                _on_its_day(context, here, one.examination, days)
-        found = rolling_drill.drill_status(here)
-        yield dg.MaterializeResult(asset_key=asset_key(env, COVERAGE), metadata=_metadata(found, taken))
-        _fail_for(taken)
+        run_env, results = env_for_run(env, context), list["RollingDrillResult"]()
+        for result in rolling_drill.run_rolling_drill(run_env):
+            results.append(result)
+            if result.examination:
+                _record_on_its_day(context, run_env, result.examination, days)
+        status = rolling_drill.drill_status(run_env)
+        yield dg.MaterializeResult(asset_key=asset_key(env, COVERAGE), metadata=_metadata(status, results))
+        _fail_if_bad_or_unjudged(results)
 
     return coverage_
 
 
-def _on_its_day(
+def _record_on_its_day(
     context: dg.AssetExecutionContext,
     env: EnvironmentContext,
     examination: "Examination",
     days: dg.PartitionsDefinition,
 ) -> None:
-    """Put a verdict on the record of the backup's day, if that is shown and this is the day's newest."""
+    """Record a verdict on the drill of the backup's day.
+
+    Only for a day that has a partition, and only if no newer backup of the day exists.
+    """
     from ledgerflow_ops.core.catalog import catalog as known
     from ledgerflow_ops.operations import catalog
 
-    manifest, drilled = examination.manifest, asset_key(env, DRILL)
+    manifest, drill_key = examination.manifest, asset_key(env, DRILL)
     if manifest is None or not days.has_partition_key(manifest.backup_day.isoformat()):
         return
-    of_day = [one for one in catalog.entries(env) if one.day == manifest.backup_day]
+    of_day = [entry for entry in catalog.entries(env) if entry.day == manifest.backup_day]
     newest = known.newest(of_day)
     if newest is not None and newest.name != examination.name:
         return
     day, checks = manifest.backup_day.isoformat(), merged(examination.checks)
     if bad := examination.bad:
-        checks += metadata.not_asked(DRILL_CHECKS, checks, bad.message)
+        checks += metadata.unreached_checks(DRILL_CHECKS, checks, bad.message)
     else:
-        told = metadata.of_examination(examination)
-        context.log_event(dg.AssetMaterialization(drilled, partition=day, metadata=told))
+        facts = metadata.examination_metadata(examination)
+        context.log_event(dg.AssetMaterialization(drill_key, partition=day, metadata=facts))
     for check in checks:
         if check.name in DRILL_CHECKS:
-            result = metadata.result(check, drilled)
+            result = metadata.check_result(check, drill_key)
             context.log_event(
                 dg.AssetCheckEvaluation(
-                    drilled,
+                    drill_key,
                     check.name,
                     result.passed,
                     result.metadata,
@@ -85,49 +89,53 @@ def _on_its_day(
 
 
 def _metadata(
-    found: "RotationStatus", taken: "Sequence[RollingDrillResult]"
+    status: "RotationStatus", results: "Sequence[RollingDrillResult]"
 ) -> Mapping[str, dg.MetadataValue]:
-    rows = [(one.planned.kept.file, one.planned.reason, _outcome(one), f"{one.seconds:.1f}") for one in taken]
+    rows = [
+        (result.planned.kept.file, result.planned.reason, _outcome(result), f"{result.seconds:.1f}")
+        for result in results
+    ]
     listed = {
-        "overdue": found.overdue,
-        "never_restored": found.never,
-        "beyond_the_budget": found.unreachable,
-        "cannot_be_restored_here": [f"{file}: {why}" for file, why in found.troubled.items()],
+        "overdue": status.overdue,
+        "never_restored": status.never,
+        "beyond_the_budget": status.unreachable,
+        "cannot_be_restored_here": [f"{file}: {why}" for file, why in status.troubled.items()],
     }
     return {
-        "standing": dg.MetadataValue.text(found.sentence),
-        "covered": dg.MetadataValue.int(len(found.covered)),
-        "kept": dg.MetadataValue.int(found.kept),
-        "overdue_count": dg.MetadataValue.int(len(found.overdue)),
-        "budget_minutes": dg.MetadataValue.int(found.budget),
-        "needed_minutes": dg.MetadataValue.float(round(found.needed, 2)),
-        "tonight": metadata.table(("backup", "why", "found", "seconds"), rows),
+        "standing": dg.MetadataValue.text(status.sentence),
+        "covered": dg.MetadataValue.int(len(status.covered)),
+        "kept": dg.MetadataValue.int(status.kept),
+        "overdue_count": dg.MetadataValue.int(len(status.overdue)),
+        "budget_minutes": dg.MetadataValue.int(status.budget),
+        "needed_minutes": dg.MetadataValue.float(round(status.needed, 2)),
+        "tonight": metadata.markdown_table(("backup", "why", "found", "seconds"), rows),
         **{
-            name: dg.MetadataValue.md("\n".join(f"- {one}" for one in files))
-            for name, files in listed.items()
-            if files
+            name: dg.MetadataValue.md("\n".join(f"- {line}" for line in lines))
+            for name, lines in listed.items()
+            if lines
         },
     }
 
 
-def _outcome(one: "RollingDrillResult") -> str:
-    if one.trouble:
-        return f"could not be judged: {one.trouble.message}"
-    bad = one.examination.bad if one.examination else None
+def _outcome(result: "RollingDrillResult") -> str:
+    if result.trouble:
+        return f"could not be judged: {result.trouble.message}"
+    bad = result.examination.bad if result.examination else None
     return f"BAD: {bad.message}" if bad else "valid"
 
 
-def _fail_for(taken: "Sequence[RollingDrillResult]") -> None:
-    """A bad backup, or a drill that could not be carried out, ends the run as failed; all had their turn."""
-    bad = [one for one in taken if one.examination and one.examination.bad]
-    unjudged = [one for one in taken if one.trouble]
+def _fail_if_bad_or_unjudged(results: "Sequence[RollingDrillResult]") -> None:
+    """Raise dg.Failure if a backup is bad or a drill could not run, after all of tonight's were drilled."""
+    bad = [result for result in results if result.examination and result.examination.bad]
+    unjudged = [result for result in results if result.trouble]
     if bad or unjudged:
-        listed = "; ".join(f"{one.planned.kept.file}: {_outcome(one)}" for one in (*bad, *unjudged))
+        listed = "; ".join(f"{result.planned.kept.file}: {_outcome(result)}" for result in (*bad, *unjudged))
         hint = Hint(
-            make("status"), " shows what is left; take a new backup at once if the newest is among them."
+            make("status"), " shows the backups that remain. If the newest is bad, take a new one at once."
         )
         raise dg.Failure(
-            f"{len(bad)} bad and {len(unjudged)} not judged in the rolling drill. {listed}",
+            f"The rolling drill found {count_of(len(bad), 'bad backup')} and could not judge "
+            f"{len(unjudged)}. {listed}",
             metadata={"hint": str(hint), "exit_code": 4 if bad else 5, TRY_AGAIN: False},
             allow_retries=False,
         )

@@ -1,4 +1,4 @@
-"""The checks on a dump, named for what they find. They can be run again on any day by themselves."""
+"""The checks on a dump. Each is named after what it checks and can be run again for any day."""
 
 from collections.abc import Iterator
 
@@ -9,34 +9,36 @@ from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.assets.partitions import partitioned_check
 from ledgerflow_ops.defs.names import DATABASE, DUMP, DUMP_CHECKS, FRESH, asset_key, step_name
 from ledgerflow_ops.defs.run_config import VerifyConfig
-from ledgerflow_ops.defs.runs.run_context import at_work, backup_of, on_record
+from ledgerflow_ops.defs.runs.run_context import backup_of_run, env_for_run, failures_on_record
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 
 def fresh_check(env: EnvironmentContext) -> dg.AssetChecksDefinition:
-    """Whether so little would be lost now as was promised: by what is proven, whatever ran.
+    """The check of the recovery point objective: the age of the newest proven backup.
 
-    The environment's watch puts its verdict on record whenever it changes; it can be asked at any time.
+    The environment's watch sensor records its result whenever it changes. It can also be run at any time.
     """
-    about = asset_key(env, DATABASE)
+    database_key = asset_key(env, DATABASE)
 
     @dg.asset_check(
-        asset=about,
+        asset=database_key,
         name=FRESH,
         description="The newest proven backup is no older than the objective (rpo_hours).",
     )
     def fresh() -> dg.AssetCheckResult:
         from ledgerflow_ops.operations.monitoring import health_checks
 
-        return metadata.result(health_checks.check_environment_freshness(env), about)
+        return metadata.check_result(health_checks.check_environment_freshness(env), database_key)
 
     return fresh
 
 
 def dump_checks(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
-    """All checks on an environment's dump; a failed one stops the drill."""
-    dumped = asset_key(env, DUMP)
-    specs = [partitioned_check(name, dumped, days, text, blocking=True) for name, text in DUMP_CHECKS.items()]
+    """All checks on an environment's dump; a failed one blocks the drill."""
+    dump_key = asset_key(env, DUMP)
+    specs = [
+        partitioned_check(name, dump_key, days, text, blocking=True) for name, text in DUMP_CHECKS.items()
+    ]
 
     @dg.multi_asset_check(
         name=step_name(env, VerifyConfig.verb),
@@ -48,25 +50,29 @@ def dump_checks(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg.As
         from ledgerflow_ops.operations import catalog
         from ledgerflow_ops.operations.verification import verify
 
-        here = at_work(env, context)
-        with on_record(env.environment):
-            name = catalog.find(here, config.file) if config.file else backup_of(here, context, dumped)
-            glanced = verify.quick_checks(here, name)
-            examination = verify.verify(here, name)
-        found = merged([*glanced, *examination.checks])
-        bad = examination.bad
-        if bad:
-            found += metadata.not_asked(DUMP_CHECKS, found, bad.message)
-        yield from _asked(context, found, dumped)
+        run_env = env_for_run(env, context)
+        with failures_on_record(env.environment):
+            name = (
+                catalog.find(run_env, config.file)
+                if config.file
+                else backup_of_run(run_env, context, dump_key)
+            )
+            metadata_checks = verify.quick_checks(run_env, name)
+            examination = verify.verify(run_env, name)
+        results = merged([*metadata_checks, *examination.checks])
+        failed = examination.bad
+        if failed:
+            results += metadata.unreached_checks(DUMP_CHECKS, results, failed.message)
+        yield from _selected(context, results, dump_key)
 
     return checks
 
 
-def _asked(
-    context: dg.AssetCheckExecutionContext, found: list[Check], dumped: dg.AssetKey
+def _selected(
+    context: dg.AssetCheckExecutionContext, results: list[Check], dump_key: dg.AssetKey
 ) -> Iterator[dg.AssetCheckResult]:
-    """The verdicts that this run selected."""
+    """The results of the checks that this run selected."""
     selected = {chosen.name for chosen in context.selected_asset_check_keys}
-    for check in found:
+    for check in results:
         if check.name in selected:
-            yield metadata.result(check, dumped)
+            yield metadata.check_result(check, dump_key)

@@ -1,4 +1,4 @@
-"""What the UI shows of a backup: figures it can plot, tables a person can read."""
+"""Dagster metadata of backups and checks: numbers that the page can plot, tables for people."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from ledgerflow_ops.core.catalog.manifest import Manifest
     from ledgerflow_ops.operations.verification.examination import Examination
 
-_LOUD = "SAMPLE DATA, not your books: no database URL is set"
-"""As long as the asset's page has room for, at the usual width of a window."""
-_SHORTEST = 0.001
+_SAMPLE_NOTICE = "SAMPLE DATA, not your books: no database URL is set"
+"""Short enough for one line of the asset's page at the usual width of a window."""
+_MIN_SECONDS = 0.001
 
 
-def of_backup(
+def backup_metadata(
     env: EnvironmentContext, manifest: "Manifest", missed: str | None = None
 ) -> dict[str, dg.MetadataValue]:
-    """A backup's facts; `missed` are the days before it that have none, where it is the first after them."""
+    """Metadata of a new backup. `missed` lists the days without a backup directly before it, if any."""
     return {
         **_sample(manifest.sample),
         **({"missed_days": dg.MetadataValue.text(missed)} if missed else {}),
-        "rung": dg.MetadataValue.text(f"{Rung.WRITTEN.word}; the checks and the drill climb from here"),
+        "rung": dg.MetadataValue.text(f"{Rung.WRITTEN.word}; the checks and the drill raise it"),
         "file": dg.MetadataValue.text(manifest.dump.file),
         "folder": dg.MetadataValue.path(env.store.location),
         "size": dg.MetadataValue.text(format_size(manifest.dump.size)),
@@ -42,7 +42,9 @@ def of_backup(
             f"PostgreSQL {manifest.source.server_version}, pg_dump {manifest.tool_version}, "
             f"compression {manifest.compression}"
         ),
-        "roles": dg.MetadataValue.text(manifest.globals_note or "roles and globals are beside the dump"),
+        "roles": dg.MetadataValue.text(
+            manifest.globals_note or "a file of roles and globals is beside the dump"
+        ),
         **_warnings(manifest),
         **_files(manifest),
         "next": dg.MetadataValue.text(
@@ -53,10 +55,10 @@ def of_backup(
     }
 
 
-def of_examination(examination: "Examination") -> dict[str, dg.MetadataValue]:
-    """How far a backup was proven, and what it took."""
+def examination_metadata(examination: "Examination") -> dict[str, dg.MetadataValue]:
+    """Metadata of a verification or drill: the rung it reached, and its durations in seconds."""
     manifest = examination.manifest
-    found: dict[str, dg.MetadataValue] = {
+    facts: dict[str, dg.MetadataValue] = {
         **_sample(bool(manifest and manifest.sample)),
         "proven": dg.MetadataValue.bool(examination.proven),
         "rung": dg.MetadataValue.text(examination.rung.word if examination.rung else "none"),
@@ -64,50 +66,50 @@ def of_examination(examination: "Examination") -> dict[str, dg.MetadataValue]:
         "folder": dg.MetadataValue.path(examination.env.store.location),
     }
     if manifest:
-        found["recovery_point"] = dg.MetadataValue.timestamp(manifest.recovery_point)
-        found["rows"] = dg.MetadataValue.int(manifest.rows)
+        facts["recovery_point"] = dg.MetadataValue.timestamp(manifest.recovery_point)
+        facts["rows"] = dg.MetadataValue.int(manifest.rows)
     if examination.rto_seconds is not None:
-        found["rto_seconds"] = dg.MetadataValue.float(examination.rto_seconds)
+        facts["rto_seconds"] = dg.MetadataValue.float(examination.rto_seconds)
     if examination.server_version:
-        found["restored_into"] = dg.MetadataValue.text(f"PostgreSQL {examination.server_version}")
-    return {**found, "durations": _seconds(examination.watch.durations)}
+        facts["restored_into"] = dg.MetadataValue.text(f"PostgreSQL {examination.server_version}")
+    return {**facts, "durations": _seconds(examination.watch.durations)}
 
 
-def result(check: Check, asset: dg.AssetKey) -> dg.AssetCheckResult:
-    """A verdict as Dagster keeps it: the sentence, the hint, what caught it."""
+def check_result(check: Check, asset: dg.AssetKey) -> dg.AssetCheckResult:
+    """A check as the result that an asset check returns: message, hint and cause."""
     return dg.AssetCheckResult(
         passed=check.passed,
         asset_key=asset,
         check_name=check.name,
         severity=_severity(check),
         description=check.message,
-        metadata=_causes(check, asset),
+        metadata=_hint_and_cause(check, asset),
     )
 
 
-def evaluation(check: Check, asset: dg.AssetKey) -> dg.AssetCheckEvaluation:
-    """The same for a verdict that no run has found."""
+def check_evaluation(check: Check, asset: dg.AssetKey) -> dg.AssetCheckEvaluation:
+    """A check as an event for Dagster's event log, outside of a run."""
     return dg.AssetCheckEvaluation(
         asset_key=asset,
         check_name=check.name,
         passed=check.passed,
         severity=_severity(check),
         description=check.message,
-        metadata=_causes(check, asset),
+        metadata=_hint_and_cause(check, asset),
     )
 
 
-def not_asked(names: Iterable[str], checks: Iterable[Check], because: str) -> list[Check]:
-    """A failed verdict for every check that was not reached: what was not looked at is never passed."""
-    seen = {check.name for check in checks}
+def unreached_checks(names: Iterable[str], checks: Iterable[Check], reason: str) -> list[Check]:
+    """A failed check for every name without a result: a check that did not run never counts as passed."""
+    reached = {check.name for check in checks}
     return [
-        Check(name, False, f"Not judged: {because}", Hint("Mend that first."), cause="not reached")
+        Check(name, False, f"Not judged: {reason}", Hint("Fix that first."), cause="not reached")
         for name in names
-        if name not in seen
+        if name not in reached
     ]
 
 
-def table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> dg.MetadataValue:
+def markdown_table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> dg.MetadataValue:
     """A Markdown table."""
     lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
     lines += ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
@@ -118,29 +120,32 @@ def _severity(check: Check) -> dg.AssetCheckSeverity:
     return dg.AssetCheckSeverity.ERROR if check.severity is Severity.ERROR else dg.AssetCheckSeverity.WARN
 
 
-def _causes(check: Check, asset: dg.AssetKey) -> dict[str, str]:
-    """The hint, on the environment that an asset's key begins with, and the cause."""
+def _hint_and_cause(check: Check, asset: dg.AssetKey) -> dict[str, str]:
+    """The check's hint, with commands for the environment that the asset's key begins with, and its cause."""
     hint = str(check.hint.within(asset.path[0]))
     return {key: value for key, value in (("hint", hint), ("cause", check.cause)) if value}
 
 
 def _sample(sample: bool) -> dict[str, dg.MetadataValue]:
-    return {"SAMPLE": dg.MetadataValue.md(f"**{_LOUD}**")} if sample else {}
+    return {"SAMPLE": dg.MetadataValue.md(f"**{_SAMPLE_NOTICE}**")} if sample else {}
 
 
 def _warnings(manifest: "Manifest") -> dict[str, dg.MetadataValue]:
-    """What was said of the dump while it was taken, and what is not in it."""
-    found: dict[str, dg.MetadataValue] = {}
+    """What is missing from the dump, and the warnings of the programs that took it."""
+    facts: dict[str, dg.MetadataValue] = {}
     if manifest.lacks:
-        found["NOT_IN_THE_DUMP"] = dg.MetadataValue.text(f"{manifest.lacks}. {manifest.remedy}")
+        facts["NOT_IN_THE_DUMP"] = dg.MetadataValue.text(f"{manifest.lacks}. {manifest.remedy}")
     if manifest.warnings:
-        shown = [(one.program, one.meaning, " ".join(one.text.split())) for one in manifest.warnings]
-        found["warnings"] = table(("who", "meaning", "what was said"), shown)
-    return found
+        shown = [
+            (warning.program, warning.meaning, " ".join(warning.text.split()))
+            for warning in manifest.warnings
+        ]
+        facts["warnings"] = markdown_table(("program", "meaning", "message"), shown)
+    return facts
 
 
 def _files(manifest: "Manifest") -> dict[str, dg.MetadataValue]:
-    """How many files go with the dump, and how many of them are stored anew."""
+    """How many files belong to the backup, and how many of them its archive stores; sizes in bytes."""
     if manifest.files is None:
         return {}
     state = manifest.files
@@ -153,12 +158,12 @@ def _files(manifest: "Manifest") -> dict[str, dg.MetadataValue]:
 
 
 def _seconds(durations: Mapping[str, float]) -> dg.MetadataValue:
-    """What took any time at all."""
-    shown = [(name, f"{spent:.3f}") for name, spent in durations.items() if spent >= _SHORTEST]
-    return table(("phase", "seconds"), shown)
+    """The phases that took a millisecond or more."""
+    shown = [(name, f"{spent:.3f}") for name, spent in durations.items() if spent >= _MIN_SECONDS]
+    return markdown_table(("phase", "seconds"), shown)
 
 
 def _rows(manifest: "Manifest") -> dg.MetadataValue:
     tables = sorted(manifest.contents.tables.items(), key=lambda item: -item[1].rows)
     shown = [(name, f"{item.rows:,}", format_size(item.size)) for name, item in tables]
-    return table(("table", "rows", "as text"), shown)
+    return markdown_table(("table", "rows", "as text"), shown)

@@ -10,10 +10,12 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 
 
 def backup_days(env: EnvironmentContext) -> dg.DailyPartitionsDefinition:
-    """The days of the retention window, from its edge as it stands now to today."""
+    """The days of the retention window, from its current edge to today, in the environment's time zone."""
     now = env.ctx.clock()
-    # As rotation measures: one from the future tells nothing of the window.
-    proven = newest_proven(one for one in summaries.present_backups(env) if one.recovery_point <= now)
+    # As in rotation: a backup dated in the future does not move the window.
+    proven = newest_proven(
+        backup for backup in summaries.present_backups(env) if backup.recovery_point <= now
+    )
     edge = window_edge(env.today(), proven.day if proven else None, env.settings.retention_days)
     return dg.DailyPartitionsDefinition(
         start_date=edge.isoformat(), timezone=env.settings.time_zone, end_offset=1
@@ -23,7 +25,7 @@ def backup_days(env: EnvironmentContext) -> dg.DailyPartitionsDefinition:
 def partitioned_check(
     name: str, asset: dg.AssetKey, days: dg.PartitionsDefinition, description: str, *, blocking: bool = False
 ) -> dg.AssetCheckSpec:
-    """A check whose verdicts belong to their days. The one place that uses this preview interface."""
+    """A check with a result per backup day. Partitioned checks are a preview in Dagster, used only here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return dg.AssetCheckSpec(

@@ -1,4 +1,4 @@
-"""The report as an asset: one page over all environments, with its pictures in the metadata."""
+"""The report as an asset: one page about all environments, with its charts in the metadata."""
 
 import dagster as dg
 
@@ -9,7 +9,7 @@ _EVERY = "0 */6 * * *"
 
 
 def report_asset(ctx: OperationContext) -> dg.AssetsDefinition:
-    """Written anew whenever the catalog is, and four times a day."""
+    """The asset of the report, written after each update of the catalog and every six hours."""
 
     @dg.asset(
         key=dg.AssetKey(REPORT),
@@ -20,22 +20,24 @@ def report_asset(ctx: OperationContext) -> dg.AssetsDefinition:
             (
                 dg.AutomationCondition.initial_evaluation()
                 | dg.AutomationCondition.any_deps_updated()
-                # Where nothing happens any more is where somebody should read it.
+                # Also where no backups are made any more: that is when somebody should read it.
                 | dg.AutomationCondition.cron_tick_passed(_EVERY)
             )
             & ~dg.AutomationCondition.in_progress()
         ),
-        description="How everything stands, and how it came to that, as a page of its own.",
+        description="A self-contained page: the state of every environment, and its history.",
     )
     def report_() -> dg.MaterializeResult[None]:
         from ledgerflow_ops.core.presentation.day_status import Health
         from ledgerflow_ops.operations.reporting import charts, report
 
-        found = report.overview(ctx)
-        file = report.write_report(ctx, found)
-        told = [item.folder_status for item in found.environments if item.health is not Health.QUIET]
+        overview = report.overview(ctx)
+        file = report.write_report(ctx, overview)
+        shown = [item.folder_status for item in overview.environments if item.health is not Health.QUIET]
         drawn = (
-            {"calendar": charts.calendar_chart(told), "restores": charts.restore_chart(told)} if told else {}
+            {"calendar": charts.calendar_chart(shown), "restores": charts.restore_chart(shown)}
+            if shown
+            else {}
         )
         pictures = {
             name: dg.MetadataValue.md(charts.markdown_image(chart, name))
@@ -43,12 +45,13 @@ def report_asset(ctx: OperationContext) -> dg.AssetsDefinition:
             if chart
         }
         tones = {
-            str(item.env.environment): dg.MetadataValue.text(str(item.health)) for item in found.environments
+            str(item.env.environment): dg.MetadataValue.text(str(item.health))
+            for item in overview.environments
         }
         return dg.MaterializeResult(
             metadata={
                 "file": dg.MetadataValue.path(str(file)),
-                "critical": found.critical,
+                "critical": overview.critical,
                 **tones,
                 **pictures,
             }

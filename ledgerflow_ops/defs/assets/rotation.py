@@ -1,4 +1,4 @@
-"""Rotation as an asset: the plan to read, and with `carry_out` the rotation itself."""
+"""Rotation as an asset: it shows the plan, and with `carry_out` it removes the expired backups."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.names import DRILL, ROTATION, asset_key, job_name
 from ledgerflow_ops.defs.run_config import RotationConfig
-from ledgerflow_ops.defs.runs.run_context import at_work, on_record, repeats
+from ledgerflow_ops.defs.runs.run_context import env_for_run, failures_on_record, parent_run
 from ledgerflow_ops.operations import removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -22,7 +22,7 @@ _SHOWN = 400
 
 
 def rotation_asset(env: EnvironmentContext) -> dg.AssetsDefinition:
-    """What rotation would remove, or has removed: each backup, kept or expired, and why."""
+    """The asset of rotation: for each backup, whether it is kept or expired, and why."""
 
     @dg.asset(
         key=asset_key(env, ROTATION),
@@ -30,48 +30,48 @@ def rotation_asset(env: EnvironmentContext) -> dg.AssetsDefinition:
         group_name=str(env.environment),
         kinds={"file"},
         pool=str(env.environment),
-        description="Which backups stay, which may go, and why. Materialized without `carry_out` it is the "
-        "plan alone, and nothing is touched.",
+        description="Which backups are kept, which expire, and why. Without `carry_out` this only shows the "
+        "plan, and nothing is removed.",
     )
     def rotation(context: dg.AssetExecutionContext, config: RotationConfig) -> dg.MaterializeResult[None]:
         from ledgerflow_ops.defs import partition_wiping
         from ledgerflow_ops.operations.retention import rotate
 
-        here = at_work(env, context)
-        with on_record(env.environment):
+        run_env = env_for_run(env, context)
+        with failures_on_record(env.environment):
             if not config.carry_out:
-                return dg.MaterializeResult(metadata=of_plan(rotate.plan_rotation(here)))
-            require_typed_environment(env.environment, config.environment, repeats(context))
-            done = rotate.carry_out_rotation(here, config)
-            partition_wiping.wipe(context.instance, here, done.days)
-            removal_history.mark_wiped(here, done.days)  # the last step of a removal
-        _shown(here)
-        return dg.MaterializeResult(metadata=of_done(done))
+                return dg.MaterializeResult(metadata=plan_metadata(rotate.plan_rotation(run_env)))
+            require_typed_environment(env.environment, config.environment, parent_run(context))
+            done = rotate.carry_out_rotation(run_env, config)
+            partition_wiping.wipe_days(context.instance, run_env, done.days)
+            removal_history.mark_wiped(run_env, done.days)  # the last step of a removal
+        _reload_web_page(run_env)
+        return dg.MaterializeResult(metadata=result_metadata(done))
 
     return rotation
 
 
 def rotation_job(env: EnvironmentContext) -> "UnresolvedAssetJobDefinition":
-    """The job that schedules, people and the terminal call."""
+    """The environment's rotation job, for the nightly sensor, the page and the terminal."""
     return dg.define_asset_job(
         job_name(env, RotationConfig.verb),
         dg.AssetSelection.assets(asset_key(env, ROTATION)),
-        description="Plan which backups may go; with `carry_out`, remove them.",
+        description="Plan which backups expire; with `carry_out`, remove them.",
     )
 
 
-def _shown(env: EnvironmentContext) -> None:
-    """Let the web page begin its days where the window does now. One that cannot fails no rotation."""
+def _reload_web_page(env: EnvironmentContext) -> None:
+    """Make the web page read the partitions again, which begin later now. A failure is only reported."""
     from ledgerflow_ops.operations.servers import web_servers
 
     try:
         web_servers.reload_pages(env.ctx)
     except LedgerError as error:
-        env.ctx.reporter.say(f"the web page shows the days as they were: {error.message}")
+        env.ctx.reporter.say(f"the web page still shows the days before the rotation: {error.message}")
 
 
-def of_plan(planned: "PlannedRotation") -> dict[str, dg.MetadataValue]:
-    """The plan as people read it."""
+def plan_metadata(planned: "PlannedRotation") -> dict[str, dg.MetadataValue]:
+    """Metadata of a plan."""
     plan, expire = planned.plan, len(planned.plan.expired)
     rows = [
         (
@@ -80,30 +80,30 @@ def of_plan(planned: "PlannedRotation") -> dict[str, dg.MetadataValue]:
             "EXPIRE" if decision.expires else "keep",
             "; ".join(decision.reasons),
         )
-        for decision in sorted(plan.decisions, key=lambda one: not one.expires)
+        for decision in sorted(plan.decisions, key=lambda item: not item.expires)
     ]
-    found = {
+    facts = {
         "expire": dg.MetadataValue.int(expire),
         "keep": dg.MetadataValue.int(len(plan.decisions) - expire),
         "expire_bytes": dg.MetadataValue.int(planned.size),
         "expire_size": dg.MetadataValue.text(format_size(planned.size)),
         "window": dg.MetadataValue.text(plan.stalled or f"from {plan.edge} on"),
         "asks": dg.MetadataValue.text(plan.asks or "nothing"),
-        "plan": metadata.table(("backup", "day", "decision", "why"), rows[:_SHOWN]),
+        "plan": metadata.markdown_table(("backup", "day", "decision", "why"), rows[:_SHOWN]),
     }
     if plan.since:
-        found["measured_from"] = dg.MetadataValue.timestamp(plan.since)
+        facts["measured_from"] = dg.MetadataValue.timestamp(plan.since)
     if planned.strangers:
-        found["not_known"] = dg.MetadataValue.text(f"never touched: {', '.join(planned.strangers)}")
-    return found
+        facts["not_known"] = dg.MetadataValue.text(f"not ours, never removed: {', '.join(planned.strangers)}")
+    return facts
 
 
-def of_done(done: "RotationResult") -> dict[str, dg.MetadataValue]:
-    """What was removed, with the plan that said so."""
+def result_metadata(done: "RotationResult") -> dict[str, dg.MetadataValue]:
+    """Metadata of a rotation: its plan, and what was removed."""
     left = "; ".join(f"{name}: {why}" for name, why in done.left.items())
     days = ", ".join(day.isoformat() for day in done.days) or "none"
     return {
-        **of_plan(done.planned),
+        **plan_metadata(done.planned),
         "removed": dg.MetadataValue.int(len(done.removed)),
         "finished_from_before": dg.MetadataValue.int(len(done.finished)),
         "left": dg.MetadataValue.text(left or "nothing"),

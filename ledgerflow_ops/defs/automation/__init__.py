@@ -1,1 +1,1 @@
-"""Schedules, sensors and what they read of past runs. What a run does belongs to assets and jobs."""
+"""Schedules and sensors, and the past runs that they read. What a run does belongs to assets and jobs."""

@@ -1,5 +1,8 @@
-"""Runs whose process is gone: killed, or lost with the machine. Dagster's default launcher never finds
-them, and would show them as started for ever, with their environment's pool taken."""
+"""Fails runs whose process is gone: it was killed, or the machine went down.
+
+Dagster's default launcher does not detect them. They would stay "started" for ever and occupy their
+environment's pool.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,11 +13,11 @@ from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.defs.runs.run_context import HOST
 from ledgerflow_ops.defs.timing import Timing
 
-_WORKED_ON = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+_IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
-def orphans(timing: Timing) -> dg.SensorDefinition:
-    """The sensor that ends them on record, so that their place in the pool is free and they are told of."""
+def lost_runs_sensor(timing: Timing) -> dg.SensorDefinition:
+    """The sensor that fails lost runs, so that their pool slot is freed and an alert is sent."""
 
     @dg.sensor(
         name="orphans",
@@ -22,46 +25,50 @@ def orphans(timing: Timing) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Fails runs whose process is gone.",
     )
-    def looked_for(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        failed = list(fail_orphans(context.instance, timing))
+    def evaluate(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        failed = list(fail_lost_runs(context.instance, timing))
         return dg.SkipReason(f"failed {', '.join(failed)}" if failed else "no run has lost its process")
 
-    return looked_for
+    return evaluate
 
 
-def fail_orphans(dagster: dg.DagsterInstance, timing: Timing) -> Iterator[str]:
-    """Fail every run of this machine whose process is gone; the ids of those.
+def fail_lost_runs(dagster: dg.DagsterInstance, timing: Timing) -> Iterator[str]:
+    """Fail every run of this machine whose process is gone; yields their ids.
 
-    With another launcher runs work elsewhere, and Dagster's run monitoring looks after them.
+    Does nothing with a launcher that checks its workers: then Dagster's run monitoring does it.
     """
     from ledgerflow_ops.adapters.services import dagster_home
 
     if dagster.run_launcher.supports_check_run_worker_health:
         return
     patience = timedelta(seconds=timing.begin_seconds)
-    for record in dagster.get_run_records(dg.RunsFilter(statuses=_WORKED_ON)):
+    for record in dagster.get_run_records(dg.RunsFilter(statuses=_IN_PROGRESS)):
         run = record.dagster_run
-        if run.tags.get(HOST, dagster_home.host_name()) != dagster_home.host_name() or _lives(
+        if run.tags.get(HOST, dagster_home.host_name()) != dagster_home.host_name() or _is_alive(
             dagster, record, patience
         ):
             continue
-        again = dagster.get_run_by_id(run.run_id)  # it may have ended in the meantime, and then it is gone
-        if again and again.status in _WORKED_ON:
+        current = dagster.get_run_by_id(run.run_id)  # it may have ended since, and its process with it
+        if current and current.status in _IN_PROGRESS:
             dagster.report_run_failed(
-                again, "The run's process is gone: it was killed, or the machine went down."
+                current, "The run's process is gone: it was killed, or the machine went down."
             )
             yield run.run_id
 
 
-def _lives(dagster: dg.DagsterInstance, record: dg.RunRecord, patience: timedelta) -> bool:
-    """Whether the process that last said it works on the run is there; or none has said so yet, in time."""
+def _is_alive(dagster: dg.DagsterInstance, record: dg.RunRecord, patience: timedelta) -> bool:
+    """Whether the process that the run last recorded is alive; without one, whether `patience` lasts."""
     from ledgerflow_ops.adapters.system import process_liveness
 
     kind = dg.DagsterEventType.ENGINE_EVENT
-    for one in dagster.get_records_for_run(record.dagster_run.run_id, of_type=kind, ascending=False).records:
-        event = one.event_log_entry.dagster_event
+    for event_record in dagster.get_records_for_run(
+        record.dagster_run.run_id, of_type=kind, ascending=False
+    ).records:
+        event = event_record.event_log_entry.dagster_event
         pid = event.engine_event_data.metadata.get("pid") if event else None
         if pid is not None:
-            return process_liveness.is_alive(int(str(pid.value)), datetime.fromtimestamp(one.timestamp, UTC))
+            return process_liveness.is_alive(
+                int(str(pid.value)), datetime.fromtimestamp(event_record.timestamp, UTC)
+            )
     started = datetime.fromtimestamp(record.start_time or record.update_timestamp.timestamp(), UTC)
     return clock.now() - started < patience

@@ -1,4 +1,4 @@
-"""What is known of an environment's night, read from Dagster's record and from the catalog."""
+"""The state of an environment's nightly runs, read from Dagster's storage and from the catalog."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -23,37 +23,37 @@ _UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-_TELLING = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+_FAILURE_EVENTS = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
 
 
-def mark(env: EnvironmentContext, due: datetime) -> str:
-    """What the runs of one night have in common: the tag's value."""
+def night_tag(env: EnvironmentContext, due: datetime) -> str:
+    """The value of the tag NIGHT, which all runs of one night have."""
     return f"{env.environment} {due.isoformat()}"
 
 
-def night_of(env: EnvironmentContext, instance: dg.DagsterInstance, day: date) -> Night:
-    """All that `core.schedule.nightly_plan` wants to know of the night whose backup is that of `day`."""
+def read_night(env: EnvironmentContext, instance: dg.DagsterInstance, day: date) -> Night:
+    """The input of `core.schedule.nightly_plan`: attempts and backups of the night of backup day `day`."""
     due = schedule.due_at(day, env.settings.schedule, env.settings.zone)
-    filters = dg.RunsFilter(tags={NIGHT: mark(env, due)})
+    filters = dg.RunsFilter(tags={NIGHT: night_tag(env, due)})
     attempts = [_attempt(instance, record) for record in instance.get_run_records(filters)]
     present = summaries.present_backups(env)
-    proven = any(one.proven and one.day == day and one.recovery_point >= due for one in present)
+    proven = any(backup.proven and backup.day == day and backup.recovery_point >= due for backup in present)
     return Night(day, due, env.today(), proven, _busy(env, instance, day), attempts, present)
 
 
 def run_request(env: EnvironmentContext, night: Night, task: Task, number: int) -> dg.RunRequest:
-    """The run that is asked for. Its key is of the night and the attempt, so it never comes twice."""
-    marked = mark(env, night.due)
+    """The run request for a task. Its key names the night and the attempt, so that it is launched once."""
+    marked = night_tag(env, night.due)
     tags = {NIGHT: marked, TASK: str(task), "dagster/priority": "10"}
     if task is not Task.BACKUP:
         return dg.RunRequest(
             f"{task} {marked}", job_name=job_name(env, task), tags=tags, run_config=_config(env, task)
         )
     if days := _missed(env, night.present):
-        tags[MISSED] = " ".join(one.isoformat() for one in days)
+        tags[MISSED] = " ".join(backup.isoformat() for backup in days)
     known = [*night.present, *removal_history.removed_backups(env)]
     full = schedule.full_seal_due(
-        night.day, env.settings.full_seal_on, [one.day for one in known if one.seal == "full"]
+        night.day, env.settings.full_seal_on, [backup.day for backup in known if backup.seal == "full"]
     )
     return dg.RunRequest(
         f"{task} {marked} {number}",
@@ -66,14 +66,14 @@ def run_request(env: EnvironmentContext, night: Night, task: Task, number: int) 
 
 def _config(env: EnvironmentContext, task: Task) -> dict[str, object]:
     if task is Task.ROTATE:
-        # The settings name the environment that has nights; what the plan asks, nobody answers.
+        # A nightly rotation confirms the environment, which the settings name, but no question of the plan.
         return run_config(env, RotateRequest(carry_out=True, environment=env.environment, confirm=""))
     return {}
 
 
 def _missed(env: EnvironmentContext, present: Sequence[BackupSummary]) -> list[date]:
-    """The days without a backup since the last one: what a machine that was asleep has to tell."""
-    days = {one.day for one in present}
+    """The days without a backup since the last one, for example because the machine was asleep."""
+    days = {backup.day for backup in present}
     if not days:
         return []
     settings = env.settings
@@ -81,12 +81,12 @@ def _missed(env: EnvironmentContext, present: Sequence[BackupSummary]) -> list[d
 
 
 def _busy(env: EnvironmentContext, instance: dg.DagsterInstance, day: date) -> bool:
-    """Whether a backup of that day is being made that is none of the night's."""
+    """Whether a run that does not belong to the night is making a backup of that day."""
     filters = dg.RunsFilter(tags={"dagster/partition": day.isoformat()}, statuses=_UNFINISHED)
-    dumped = asset_key(env, DUMP)
+    dump_key = asset_key(env, DUMP)
     return any(
         NIGHT not in run.tags
-        and (run.job_name == job_name(env, Task.BACKUP) or dumped in (run.asset_selection or ()))
+        and (run.job_name == job_name(env, Task.BACKUP) or dump_key in (run.asset_selection or ()))
         for run in instance.get_runs(filters)
     )
 
@@ -102,10 +102,14 @@ def _attempt(instance: dg.DagsterInstance, record: dg.RunRecord) -> Attempt:
 
 
 def _may_pass(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether what a run failed of may be gone the next time: by its steps; or it was ended from outside, but
-    by no person, who does not want it again."""
-    logged = instance.get_records_for_run(run.run_id, of_type=_TELLING).records
-    events = [one.event_log_entry.dagster_event for one in logged if one.event_log_entry.dagster_event]
+    """Whether a retry of a failed run may succeed: its step says so, or something other than a person ended
+    the run from outside."""
+    logged = instance.get_records_for_run(run.run_id, of_type=_FAILURE_EVENTS).records
+    events = [
+        event_record.event_log_entry.dagster_event
+        for event_record in logged
+        if event_record.event_log_entry.dagster_event
+    ]
     if not has_failed(run, events):
         return False
     for event in events:

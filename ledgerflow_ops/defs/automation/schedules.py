@@ -1,8 +1,9 @@
-"""Backups that come by themselves: a schedule that the page shows, and a sensor that looks after it.
+"""Automatic backups: a schedule for the daily backup, and a sensor for what the schedule misses.
 
-The schedule asks when its hour comes. The sensor asks for what the schedule could not: after a sleep, in an
-hour that the clock skipped or gave twice, after a run that was killed; and for what follows a proven backup.
-Each asks in its own time (`night.Rhythm`), by the same facts, so a night never gets two backups.
+The schedule requests the backup at its hour. The sensor requests it when the schedule could not: after the
+machine slept, in an hour that a clock change skipped or repeated, after a run that was killed. It also
+requests what follows a proven backup. Both decide by the same facts, each within its own time
+(`nightly_plan.RetryPolicy`), so a night never gets two backups.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -22,7 +23,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
 
 
-def daily(env: EnvironmentContext, job: Job, timing: Timing) -> dg.ScheduleDefinition:
+def daily_schedule(env: EnvironmentContext, job: Job, timing: Timing) -> dg.ScheduleDefinition:
     """The environment's daily backup at its local time."""
     settings = env.settings
     at, zone = settings.schedule, settings.zone
@@ -33,25 +34,25 @@ def daily(env: EnvironmentContext, job: Job, timing: Timing) -> dg.ScheduleDefin
         execution_timezone=settings.time_zone,
         job=job,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="The daily backup with its proof. What it misses, the night's sensor catches up with.",
+        description="The daily backup and its drill. A sensor requests what this schedule misses.",
     )
     def scheduled(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         tick, now = context.scheduled_execution_time.astimezone(UTC), env.ctx.clock()
         day = schedule.nearest_due_day(tick, at, zone)
         if day != env.today():
-            return dg.SkipReason(f"{day} has passed: its backup cannot be made any more")
-        night = nightly_state.night_of(env, context.instance, day)
-        if not is_on_time(tick, night.due, now, timing.rhythm):
-            return dg.SkipReason("not in time: what is missing, the night's sensor asks for")
+            return dg.SkipReason(f"{day} has passed: its backup can no longer be taken")
+        night = nightly_state.read_night(env, context.instance, day)
+        if not is_on_time(tick, night.due, now, timing.nightly):
+            return dg.SkipReason("outside of the schedule's time: the sensor requests what is missing")
         if night.proven or night.busy or night.attempts:
-            return dg.SkipReason(f"the backup of {day} is made, or is being made")
+            return dg.SkipReason(f"the backup of {day} was made or is being made")
         return nightly_state.run_request(env, night, Task.BACKUP, 1)
 
     return scheduled
 
 
-def night(env: EnvironmentContext, jobs: Mapping[Task, Job], timing: Timing) -> dg.SensorDefinition:
-    """Looks after the environment's night: a backup that is missing, the rotation, the rolling drill."""
+def night_sensor(env: EnvironmentContext, jobs: Mapping[Task, Job], timing: Timing) -> dg.SensorDefinition:
+    """The sensor that requests an environment's missing backup, its rotation and its rolling drill."""
     settings = env.settings
 
     @dg.sensor(
@@ -59,25 +60,25 @@ def night(env: EnvironmentContext, jobs: Mapping[Task, Job], timing: Timing) -> 
         jobs=list(jobs.values()),
         minimum_interval_seconds=timing.sensor_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="One backup for today where the schedule could not; rotation and rolling drill after it.",
+        description="Requests today's backup if the schedule could not, then rotation and the rolling drill.",
     )
-    def looked_after(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    def evaluate(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         now = env.ctx.clock()
         day = schedule.last_due(now, settings.schedule, settings.zone)
-        found = nightly_state.night_of(env, context.instance, day)
-        decision = next_task(found, now, _offered(env, context.instance, jobs), timing.rhythm)
+        state = nightly_state.read_night(env, context.instance, day)
+        decision = next_task(state, now, _available_tasks(env, context.instance, jobs), timing.nightly)
         if decision.task is None:
             return dg.SkipReason(decision.reason)
         context.log.info(decision.reason)
-        return nightly_state.run_request(env, found, decision.task, decision.number)
+        return nightly_state.run_request(env, state, decision.task, decision.number)
 
-    return looked_after
+    return evaluate
 
 
-def _offered(
+def _available_tasks(
     env: EnvironmentContext, instance: dg.DagsterInstance, jobs: Mapping[Task, Job]
 ) -> Collection[Task]:
-    """The tasks that may be asked for: whoever stops the schedule in the page stops the backups."""
+    """The tasks that may be requested. Stopping the schedule in the page stops the sensor's backups too."""
     stopped = any(
         state.name == schedule_name(env) and state.status is InstigatorStatus.STOPPED
         for state in instance.all_instigator_state()
@@ -85,20 +86,23 @@ def _offered(
     return {task for task in jobs if not (stopped and task is Task.BACKUP)}
 
 
-def schedules(
+def schedule_and_sensor(
     env: EnvironmentContext, jobs: Iterable[Job], timing: Timing
 ) -> tuple[dg.ScheduleDefinition, dg.SensorDefinition]:
-    """What makes an environment's backups come by themselves, out of the jobs that it has. Where they shall
-    not, nothing is registered: a default status would only be the one it begins with."""
+    """An environment's schedule and sensor for its jobs.
+
+    For an environment that is not scheduled neither is registered. A default status would not do: it applies
+    only until somebody switches the schedule on or off.
+    """
     named = {job.name: job for job in jobs}
     tasks = {task: named[name] for task in Task if (name := job_name(env, task)) in named}
     if not env.settings.redrill_minutes:
         del tasks[Task.REDRILL]
-    return daily(env, tasks[Task.BACKUP], timing), night(env, tasks, timing)
+    return daily_schedule(env, tasks[Task.BACKUP], timing), night_sensor(env, tasks, timing)
 
 
-def tidying(job: dg.JobDefinition) -> dg.ScheduleDefinition:
-    """Once a week Dagster's own history is kept in bounds."""
+def history_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    """The weekly schedule of the job that removes Dagster's old history."""
     return dg.ScheduleDefinition(
         name=HISTORY_SCHEDULE,
         job=job,

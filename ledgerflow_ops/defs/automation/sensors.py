@@ -1,4 +1,4 @@
-"""What keeps watch while the daemon runs: one sensor for each environment, the machine, and runs that end."""
+"""The sensors that check health while the daemon runs: for each environment, the machine, and ended runs."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from ledgerflow_ops.core.catalog.manifest import RunFacts
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.monitoring.watches import MACHINE, RUNS
 from ledgerflow_ops.core.progress import SilentReporter
@@ -36,7 +37,7 @@ class _Log(SilentReporter):
 
 
 def sensors(envs: Sequence[EnvironmentContext]) -> list[dg.SensorDefinition]:
-    """All of them."""
+    """All watch sensors."""
     watches = [_watch(env.ctx, env.environment) for env in envs]
     return [*watches, _watch(envs[0].ctx, None), runs_sensor(envs)]
 
@@ -48,41 +49,43 @@ def _watch(ctx: OperationContext, environment: Environment | None) -> dg.SensorD
         from ledgerflow_ops.operations.monitoring import health_checks, monitor
 
         if environment is None:
-            with _tick(context, ctx, name) as here:
-                said = _seen(monitor.watch_machine(here))
-            return dg.SensorResult(skip_reason=said)
-        with _tick(context, ctx, name) as here:
-            health = monitor.watch_environment(here, environment)
-        found = health.fresh or health_checks.check_environment_freshness(ctx.env(environment))
-        verdict = metadata.evaluation(found, asset_key(ctx.env(environment), DATABASE))
-        # Only what has changed goes on record: not a row for every minute.
-        events = [] if context.cursor == str(found) else [verdict]
-        return dg.SensorResult(skip_reason=_seen(health.findings), asset_events=events, cursor=str(found))
+            with _tick(context, ctx, name) as tick_ctx:
+                summary = _summary(monitor.watch_machine(tick_ctx))
+            return dg.SensorResult(skip_reason=summary)
+        with _tick(context, ctx, name) as tick_ctx:
+            health = monitor.watch_environment(tick_ctx, environment)
+        freshness = health.fresh or health_checks.check_environment_freshness(ctx.env(environment))
+        verdict = metadata.check_evaluation(freshness, asset_key(ctx.env(environment), DATABASE))
+        # Only a change is recorded, to avoid a row for every minute.
+        events = [] if context.cursor == str(freshness) else [verdict]
+        return dg.SensorResult(
+            skip_reason=_summary(health.findings), asset_events=events, cursor=str(freshness)
+        )
 
     return dg.SensorDefinition(
         watch_name(name),
         evaluation_fn=evaluate,
         minimum_interval_seconds=WATCH_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Looks what is wrong with {environment or 'the machine'}, and tells it once.",
+        description=f"Checks the health of {environment or 'the machine'}, and sends one alert per problem.",
     )
 
 
 def runs_sensor(envs: Sequence[EnvironmentContext]) -> dg.SensorDefinition:
-    """Tells of runs that failed, and of failed and missing checks, also in runs that ended well."""
+    """The sensor that alerts on failed runs, and on failed or missing checks, also of runs that succeeded."""
     ctx = envs[0].ctx
 
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        with _tick(context, ctx, RUNS) as here:
-            said = _runs(context, here, envs)
-        return dg.SkipReason(said)
+        with _tick(context, ctx, RUNS) as tick_ctx:
+            summary = _process_ended_runs(context, tick_ctx, envs)
+        return dg.SkipReason(summary)
 
     return dg.SensorDefinition(
         watch_name(RUNS),
         evaluation_fn=evaluate,
         minimum_interval_seconds=RUNS_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Tells of runs that failed, and of checks that failed or were not carried out.",
+        description="Sends alerts on runs that failed, and on checks that failed or did not run.",
     )
 
 
@@ -90,51 +93,53 @@ def runs_sensor(envs: Sequence[EnvironmentContext]) -> dg.SensorDefinition:
 def _tick(
     context: dg.SensorEvaluationContext, ctx: OperationContext, name: str
 ) -> Iterator[OperationContext]:
-    """One tick; the sign of life comes last, so that there is none of a watch that fails."""
+    """One tick. The heartbeat comes last, so that a watch that fails sends none."""
     from ledgerflow_ops.operations.monitoring import monitor
 
     signed = RunFacts(run_id="", who=watch_name(name), why="")
-    here = OperationContext(ctx.settings, _Log(context), ctx.clock, signed)
-    yield here
-    monitor.write_heartbeat(here, name)
+    tick_ctx = OperationContext(ctx.settings, _Log(context), ctx.clock, signed)
+    yield tick_ctx
+    monitor.write_heartbeat(tick_ctx, name)
 
 
-def _seen(findings: "Sequence[Finding]") -> str:
+def _summary(findings: "Sequence[Finding]") -> str:
     if not findings:
         return "Nothing is wrong."
-    return f"{len(findings)} finding(s): " + " ".join(f"{one.level}: {one.message}" for one in findings)
+    return f"{count_of(len(findings), 'finding')}: " + " ".join(
+        f"{finding.level}: {finding.message}" for finding in findings
+    )
 
 
-def _runs(
+def _process_ended_runs(
     context: dg.SensorEvaluationContext, ctx: OperationContext, envs: Sequence[EnvironmentContext]
 ) -> str:
-    """Take in the runs that have ended, and report what they leave; the cursor moves after that."""
+    """Report the findings of the runs that ended since the cursor, then advance the cursor; a summary."""
     from ledgerflow_ops.core.monitoring import run_outcomes
     from ledgerflow_ops.defs.runs.run_records import Cursor, ended_since
     from ledgerflow_ops.operations.alerting import alerts
 
     now = ctx.clock()
     before = alerts.findings_by_source(ctx, "run:")
-    said = {source for source, findings in before.items() if findings}
-    begin = Cursor.parse(context.cursor, now).unless_lost(said, now)
+    reported = {source for source, findings in before.items() if findings}
+    begin = Cursor.parse(context.cursor, now).unless_lost(reported, now)
     runs, cursor = ended_since(context.instance, begin)
-    standing: run_outcomes.OpenFindings = before
+    open_findings: run_outcomes.OpenFindings = before
     for run in runs:
-        standing = run_outcomes.findings_after(standing, run)
-    standing = run_outcomes.without_expired(standing, _edges(envs, standing), now)
-    for source in run_outcomes.changed_sources(before, standing):
-        alerts.report(ctx, source, standing[source])
-    told = frozenset(source for source, findings in standing.items() if findings)
-    context.update_cursor(str(replace(cursor, left=told)))
-    left = [one for findings in standing.values() for one in findings]
-    return f"{len(runs)} run(s) ended since. {_seen(left)}"
+        open_findings = run_outcomes.findings_after(open_findings, run)
+    open_findings = run_outcomes.without_expired(open_findings, _edges(envs, open_findings), now)
+    for source in run_outcomes.changed_sources(before, open_findings):
+        alerts.report(ctx, source, open_findings[source])
+    left = frozenset(source for source, findings in open_findings.items() if findings)
+    context.update_cursor(str(replace(cursor, left=left)))
+    remaining = [finding for findings in open_findings.values() for finding in findings]
+    return f"{count_of(len(runs), 'run')} ended since. {_summary(remaining)}"
 
 
 def _edges(
-    envs: Sequence[EnvironmentContext], standing: "run_outcomes.OpenFindings"
+    envs: Sequence[EnvironmentContext], open_findings: "run_outcomes.OpenFindings"
 ) -> dict[Environment, date]:
-    """The first day of each environment of which something is on record."""
-    about = {one.environment for findings in standing.values() for one in findings}
+    """The first backup day of each environment that has an open finding."""
+    about = {finding.environment for findings in open_findings.values() for finding in findings}
     return {
         env.environment: date.fromisoformat(backup_days(env).get_first_partition_key() or "")
         for env in envs

@@ -1,1 +1,1 @@
-"""Jobs that are launched by hand or by automation. Assets belong to assets."""
+"""Jobs that people or automation launch. Assets belong to assets."""

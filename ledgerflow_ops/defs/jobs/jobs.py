@@ -1,4 +1,4 @@
-"""What can be launched: the same jobs from the terminal, from the UI and from schedules."""
+"""The asset jobs of an environment. The terminal, the page and schedules launch the same jobs."""
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -8,21 +8,21 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 
 
 def jobs(env: EnvironmentContext) -> "list[UnresolvedAssetJobDefinition | dg.JobDefinition]":
-    """An environment's jobs: back up and prove; read every byte again; restore and compare again."""
+    """An environment's jobs: backup, rolling drill, verification and drill."""
     dump, drill = (dg.AssetSelection.assets(asset_key(env, name)) for name in (DUMP, DRILL))
     minutes, more = env.settings.backup_minutes, env.settings.redrill_minutes
     return [
         dg.define_asset_job(
             job_name(env, "backup"),
             dump | drill,
-            description="Dump, check, restore into a throw-away server, compare.",
-            tags=_at_most(minutes),
+            description="Take a backup, check it, restore it into a throw-away server and compare it.",
+            tags=_time_limit(minutes),
         ),
         dg.define_asset_job(
             job_name(env, "redrill"),
             dg.AssetSelection.assets(asset_key(env, COVERAGE)),
-            description="Restore the backups again whose proof is oldest, within the night's budget.",
-            tags=_at_most(minutes + more),
+            description="Restore the backups with the oldest proofs again, within redrill_minutes.",
+            tags=_time_limit(minutes + more),
         ),
         dg.define_asset_job(
             job_name(env, "verify"),
@@ -37,6 +37,6 @@ def jobs(env: EnvironmentContext) -> "list[UnresolvedAssetJobDefinition | dg.Job
     ]
 
 
-def _at_most(minutes: int) -> dict[str, str]:
-    """The tag by which run monitoring ends what takes longer."""
+def _time_limit(minutes: int) -> dict[str, str]:
+    """The tag that makes Dagster's run monitoring end a run that takes longer."""
     return {"dagster/max_runtime": str(minutes * 60)}

@@ -1,4 +1,4 @@
-"""Restores, rollbacks and recoveries as jobs: on record with who, why, which file, and what came of it."""
+"""Restores, rollbacks and recoveries as jobs. Their runs record who, why, which file, and the result."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from ledgerflow_ops.core.access.run_confirmation import require_typed_environmen
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.defs.names import DATABASE, DRILL, INCIDENT, asset_key, job_name, step_name
 from ledgerflow_ops.defs.run_config import RecoverConfig, RestoreConfig, RollbackConfig
-from ledgerflow_ops.defs.runs.run_context import at_work, on_record, repeats
+from ledgerflow_ops.defs.runs.run_context import env_for_run, failures_on_record, parent_run
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 if TYPE_CHECKING:
@@ -18,27 +18,29 @@ if TYPE_CHECKING:
 
 
 def incident_asset(env: EnvironmentContext) -> dg.AssetSpec:
-    """Where recoveries are told of: each leaves its record here."""
+    """The asset that holds the records of recoveries; it is not materialized by itself."""
     return dg.AssetSpec(
         asset_key(env, INCIDENT),
         deps=[asset_key(env, DRILL)],
         group_name=str(env.environment),
         kinds={"markdown"},
-        description="Recoveries: what was lost, what was tried, what came back, what is left to do.",
+        description="Recoveries: what was lost, what was tried, what was restored, what remains to do.",
     )
 
 
-def restoring_jobs(env: EnvironmentContext) -> list[dg.JobDefinition]:
-    """The environment's jobs that change its database. No schedule ever starts them."""
+def restore_jobs(env: EnvironmentContext) -> list[dg.JobDefinition]:
+    """The environment's jobs that change its database. No schedule or sensor starts them."""
     return [
         _job(job_name(env, "restore"), _restore_op(env), "Restore a backup into the environment's database."),
         _job(
-            job_name(env, "rollback"), _rollback_op(env), "Swap back the database that a restore put aside."
+            job_name(env, "rollback"),
+            _rollback_op(env),
+            "Swap back the previous database, which a restore has kept.",
         ),
         _job(
             job_name(env, "recover"),
             _recover_op(env),
-            "After a loss: restore the newest backup that holds.",
+            "After a loss: restore the newest backup that can be proven.",
         ),
     ]
 
@@ -54,9 +56,9 @@ def _typed_run(
     env: EnvironmentContext, context: dg.OpExecutionContext, typed: str
 ) -> Iterator[EnvironmentContext]:
     """The environment as this run uses it, if its name was typed for this run; errors go on record."""
-    here = at_work(env, context)
-    with on_record(env.environment):
-        require_typed_environment(env.environment, typed, repeats(context))
+    here = env_for_run(env, context)
+    with failures_on_record(env.environment):
+        require_typed_environment(env.environment, typed, parent_run(context))
         yield here
 
 
@@ -65,9 +67,9 @@ def _restore_op(env: EnvironmentContext) -> dg.OpDefinition:
     def op(context: dg.OpExecutionContext, config: RestoreConfig) -> None:
         from ledgerflow_ops.operations.restore import restore
 
-        with _typed_run(env, context, config.environment) as here:
-            restored = restore.restore(here, config)
-        _tell(context, env, restored, {})
+        with _typed_run(env, context, config.environment) as run_env:
+            restored = restore.restore(run_env, config)
+        _record_restore(context, env, restored, {})
 
     return op
 
@@ -77,8 +79,8 @@ def _rollback_op(env: EnvironmentContext) -> dg.OpDefinition:
     def op(context: dg.OpExecutionContext, config: RollbackConfig) -> None:
         from ledgerflow_ops.operations.restore import rollback
 
-        with _typed_run(env, context, config.environment) as here:
-            done = rollback.rollback(here, config)
+        with _typed_run(env, context, config.environment) as run_env:
+            done = rollback.rollback(run_env, config)
         facts = {name: dg.MetadataValue.text(str(value)) for name, value in done.as_json().items()}
         context.log_event(
             dg.AssetMaterialization(asset_key(env, DATABASE), description="Rolled back", metadata=facts)
@@ -93,26 +95,26 @@ def _recover_op(env: EnvironmentContext) -> dg.OpDefinition:
         from ledgerflow_ops.core.restore import incident as incidents
         from ledgerflow_ops.operations.restore import recover
 
-        with _typed_run(env, context, config.environment) as here:
-            incident, restored = recover.recover(here, config)
+        with _typed_run(env, context, config.environment) as run_env:
+            incident, restored = recover.recover(run_env, config)
         record = dg.MetadataValue.md(incidents.markdown(incident))
         facts = {
             "record": record,
             "file": dg.MetadataValue.path(str(recover.incidents_folder(env) / f"{incident.name}.md")),
         }
         context.log_event(dg.AssetMaterialization(asset_key(env, INCIDENT), metadata=facts))
-        _tell(context, env, restored, {"incident": record})
+        _record_restore(context, env, restored, {"incident": record})
 
     return op
 
 
-def _tell(
+def _record_restore(
     context: dg.OpExecutionContext,
     env: EnvironmentContext,
     restored: "RestoreResult",
     extra: Mapping[str, dg.MetadataValue],
 ) -> None:
-    """Put on record what came of it; dg.Failure when a check afterwards found something."""
+    """Record the restore as a materialization; dg.Failure if a check after the restore failed."""
     context.log_event(
         dg.AssetMaterialization(
             asset_key(env, DATABASE),
@@ -130,17 +132,17 @@ def _metadata(restored: "RestoreResult") -> dict[str, dg.MetadataValue]:
     plan = restored.plan
     manifest, live = plan.candidate.manifest, plan.target.live
     assert manifest is not None
-    was = f"{live.relations} relations, {format_size(live.source.size)}" if live else "absent"
+    before = f"{live.relations} relations, {format_size(live.source.size)}" if live else "absent"
     rows = [
-        dg.TableRecord({"check": one.name, "passed": one.passed, "message": one.message})
-        for one in restored.checks
+        dg.TableRecord({"check": check.name, "passed": check.passed, "message": check.message})
+        for check in restored.checks
     ]
     return {
         "file": dg.MetadataValue.text(plan.candidate.name.dump),
         "from_environment": dg.MetadataValue.text(str(plan.request.origin)),
         "recovery_point": dg.MetadataValue.timestamp(manifest.recovery_point),
         "rows": dg.MetadataValue.int(manifest.rows),
-        "before": dg.MetadataValue.text(was),
+        "before": dg.MetadataValue.text(before),
         "kept": dg.MetadataValue.text(restored.before or "nothing was there"),
         "safety_backup": dg.MetadataValue.text(restored.safety or "nothing was there to lose"),
         "seconds": dg.MetadataValue.float(round(sum(restored.durations.values()), 3)),

@@ -1,1 +1,1 @@
-"""Between a Dagster run and an operation: who asks, how it ended. No asset or job is defined here."""
+"""Between a Dagster run and an operation: who requested it, how it ended. Defines no asset or job."""

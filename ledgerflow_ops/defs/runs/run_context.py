@@ -1,4 +1,4 @@
-"""Between a Dagster run and an operation: who asks, where to report, how an error is put on record."""
+"""Between a Dagster run and an operation: who requested it, where to report, how an error is recorded."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,28 +20,28 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 WHO = "ledgerflow/who"
 WHY = "ledgerflow/why"
 NIGHT = "ledgerflow/night"
-"""The night that a run was asked for, as `nights.mark` writes it."""
+"""The tag with the night that a run belongs to; its value is that of `nightly_state.night_tag`."""
 TASK = "ledgerflow/task"
 MISSED = "ledgerflow/missed"
-"""The days without a backup before this one, in the run that catches up."""
+"""The tag with the days without a backup directly before this run's, as dates separated by spaces."""
 HOST = "ledgerflow/host"
-"""The machine that a run at a terminal works on."""
+"""The tag with the machine that a run at a terminal works on."""
 TRY_AGAIN = "try_again"
-"""In a failure's metadata: whether another attempt may succeed."""
+"""The key in a failure's metadata: whether a retry may succeed."""
 TRIGGER, TERMINAL = "ledgerflow/trigger", "terminal"
-"""The tag that says where a run was ordered, and its value for a person's terminal."""
+"""The tag that says where a run was requested, and its value for a terminal."""
 
-_ASKERS = (WHO, "dagster/schedule_name", "dagster/sensor_name")
+_WHO_TAGS = (WHO, "dagster/schedule_name", "dagster/sensor_name")
 _EVERY_SECONDS = 5.0
 
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext
 
 
 class _Tee:
-    """Reports into the run's event log and to whoever else listens.
+    """A reporter into the run's event log and to another reporter.
 
-    Every line of the log is a row in the storage: a small backup has no need of one per step, a long
-    one tells where it is now and then.
+    Every line of the log is a row in Dagster's storage. Steps and progress are therefore logged at most every
+    five seconds, so that a small backup writes few rows and a long one shows its progress.
     """
 
     def __init__(self, log: dg.DagsterLogManager, other: Reporter) -> None:
@@ -70,10 +70,10 @@ class _Tee:
         self._other.say(message)
 
 
-def at_work(env: EnvironmentContext, context: Context) -> EnvironmentContext:
-    """The site as this run uses it: signed with the run, reporting into its log."""
+def env_for_run(env: EnvironmentContext, context: Context) -> EnvironmentContext:
+    """The environment's context for this run: it has the run's id, who and why, and reports into its log."""
     tags = context.run.tags
-    who = next((tags[name] for name in _ASKERS if tags.get(name)), "dagster")
+    who = next((tags[name] for name in _WHO_TAGS if tags.get(name)), "dagster")
     run = RunFacts(run_id=context.run.run_id, who=who, why=tags.get(WHY, ""))
     ctx = env.ctx
     return EnvironmentContext(
@@ -81,28 +81,29 @@ def at_work(env: EnvironmentContext, context: Context) -> EnvironmentContext:
     )
 
 
-def repeats(context: Context) -> str | None:
-    """The run that this one executes again; None for one that stands by itself."""
+def parent_run(context: Context) -> str | None:
+    """The id of the run that this one re-executes; None if it re-executes none."""
     return context.run.parent_run_id or context.run.tags.get("dagster/parent_run_id")
 
 
-def backup_of(env: EnvironmentContext, context: Context, dumped: dg.AssetKey) -> BackupName:
-    """The backup this run is about: the one it (or the run it repeats) made, else the day's newest.
+def backup_of_run(env: EnvironmentContext, context: Context, dump_key: dg.AssetKey) -> BackupName:
+    """The run's backup: the one that it, or a run that it re-executes, has made; else the day's newest.
 
-    What was made goes by the run's own record and not by what lies in the folder: a dump that was damaged
-    the moment it was written must not be passed over for an older, whole one. dg.Failure when the day
-    has none.
+    What the run made is read from its events, not from the folder: a dump that was damaged right after it was
+    written must not be skipped in favour of an older, intact one. dg.Failure if the day has no backup.
     """
-    made = _made(context, dumped)
+    made = _made(context, dump_key)
     if made:
         return made
     day = _day(env, context)
     from ledgerflow_ops.operations import catalog
 
-    told = {entry.name: told for entry in catalog.entries(env) if (told := _told_instant(env, entry))}
-    of_day = [name for name, (its_day, _) in told.items() if its_day == day]
+    instants = {
+        entry.name: known for entry in catalog.entries(env) if (known := _day_and_instant(env, entry))
+    }
+    of_day = [name for name, (its_day, _) in instants.items() if its_day == day]
     if of_day:
-        return max(of_day, key=lambda name: told[name][1])
+        return max(of_day, key=lambda name: instants[name][1])
     raise dg.Failure(
         f"There is no backup of {env.environment} for {day}.",
         metadata={"hint": "Materialize the dump of that day first.", "exit_code": 1},
@@ -111,22 +112,22 @@ def backup_of(env: EnvironmentContext, context: Context, dumped: dg.AssetKey) ->
 
 
 def _day(env: EnvironmentContext, context: Context) -> date:
-    """The run's backup day; dg.Failure in a run without one, as the button "Execute all" starts it."""
+    """The run's backup day; dg.Failure if it has none, as when the button "Execute all" started it."""
     if context.has_partition_key:
         return date.fromisoformat(context.partition_key)
     raise dg.Failure(
-        "This run is about no day, and a verdict belongs to the backup of a day.",
+        "This run has no backup day, and a check needs the backup of a day.",
         metadata={
-            "hint": "Launch verify with the day as its tag dagster/partition; "
-            f"{make('verify', env.environment)} reads the newest.",
+            "hint": "Launch verify with the tag dagster/partition set to the day; "
+            f"{make('verify', env.environment)} reads the newest backup.",
             "exit_code": 2,
         },
         allow_retries=False,
     )
 
 
-def _made(context: Context, dumped: dg.AssetKey) -> BackupName | None:
-    """The backup that is on record as made (or adopted) by this run or by one that it repeats."""
+def _made(context: Context, dump_key: dg.AssetKey) -> BackupName | None:
+    """The backup that this run, or one that it re-executes, has made or adopted; None without one."""
     run = context.run
     for run_id in dict.fromkeys((run.run_id, run.parent_run_id, run.root_run_id)):
         if run_id is None:
@@ -134,13 +135,13 @@ def _made(context: Context, dumped: dg.AssetKey) -> BackupName | None:
         kind = dg.DagsterEventType.ASSET_MATERIALIZATION
         for record in context.instance.get_records_for_run(run_id, of_type=kind).records:
             made = record.asset_materialization
-            if made and made.asset_key == dumped:
+            if made and made.asset_key == dump_key:
                 return BackupName.of(str(made.metadata["file"].value))
     return None
 
 
-def _told_instant(env: EnvironmentContext, entry: CatalogEntry) -> tuple[date, datetime] | None:
-    """A backup's day and recovery point, by its manifest, or where that is not whole by its name."""
+def _day_and_instant(env: EnvironmentContext, entry: CatalogEntry) -> tuple[date, datetime] | None:
+    """A backup's day and recovery point from its manifest, or from its name if the manifest is unusable."""
     if entry.day and entry.recovery_point:
         return entry.day, entry.recovery_point
     claimed = naming.claimed_instant(entry.name)
@@ -148,10 +149,11 @@ def _told_instant(env: EnvironmentContext, entry: CatalogEntry) -> tuple[date, d
 
 
 @contextmanager
-def on_record(environment: str = "", again: dg.RetryRequested | None = None) -> Iterator[None]:
-    """A LedgerError as a Dagster failure that carries its hint, on `environment`, and its exit code.
+def failures_on_record(environment: str = "", retry: dg.RetryRequested | None = None) -> Iterator[None]:
+    """Turns a LedgerError into a dg.Failure whose metadata holds the hint, for `environment`, and exit code.
 
-    Only what may pass by itself is tried `again`: bad settings, a refusal, a bad backup are not.
+    A transient error is retried by raising `retry`, if given. Bad settings, a refusal or a bad backup are
+    never retried.
     """
     try:
         yield
@@ -166,7 +168,7 @@ def on_record(environment: str = "", again: dg.RetryRequested | None = None) -> 
             },
             allow_retries=error.may_pass,
         )
-        if again and error.may_pass:
+        if retry and error.may_pass:
             failure.__cause__ = error
-            raise again from failure
+            raise retry from failure
         raise failure from error

@@ -1,4 +1,4 @@
-"""Runs that have ended, read from Dagster's storage as the rest of the system speaks of them."""
+"""Reads ended runs from Dagster's storage and converts them to `EndedRun`."""
 
 import json
 from collections.abc import Collection
@@ -19,13 +19,14 @@ from ledgerflow_ops.defs.runs.run_context import TERMINAL, TRIGGER
 from ledgerflow_ops.defs.runs.run_results import checks_of, failure_of, has_failed, missing_checks
 
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_FIRST_LOOK, _WEEK = timedelta(days=1), timedelta(days=7)
+_FIRST_SPAN, _WEEK = timedelta(days=1), timedelta(days=7)
 _OVERLAP = timedelta(minutes=10)
-"""A run notes its end a moment before the storage shows it, and the machine may sleep in between."""
-_AT_ONCE = 100
+"""How far before the cursor runs are read again: a run's end time is set before the storage shows it, and the
+machine may sleep in between."""
+_BATCH = 100
 _ANY_ASSETS = "__ASSET_JOB"
-"""How Dagster calls a run of assets that belongs to no job: a backfill's, a click's."""
-_TELLING = {
+"""Dagster's job name for a run of assets without a job, started by a backfill or in the page."""
+_RELEVANT_EVENTS = {
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
     dg.DagsterEventType.STEP_FAILURE,
@@ -35,8 +36,11 @@ _TELLING = {
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """How far the runs have been read: until when, and which of the last ones; and of which sources they
-    left findings among the open alerts."""
+    """How far the runs have been read.
+
+    `until` is the newest update read (UTC), `seen` holds the ids of runs within the overlap before it, and
+    `left` the sources that still have open findings.
+    """
 
     until: datetime
     seen: frozenset[str] = field(default_factory=frozenset)
@@ -44,34 +48,36 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str | None, now: datetime) -> "Cursor":
-        """The cursor as it was kept. Without one, and where it lies ahead of the clock, it begins anew."""
+        """The stored cursor; a new one, of a day ago, if `text` is none or lies ahead of the clock."""
         try:
-            kept = parse_json(text or "")
-            until = datetime.fromisoformat(kept["until"])
+            saved = parse_json(text or "")
+            until = datetime.fromisoformat(saved["until"])
             if until <= now + _OVERLAP:
-                return cls(until, frozenset(kept["seen"]), frozenset(kept.get("left", ())))
+                return cls(until, frozenset(saved["seen"]), frozenset(saved.get("left", ())))
         except (ValueError, KeyError, TypeError):
             pass
-        return cls(now - _FIRST_LOOK)
+        return cls(now - _FIRST_SPAN)
 
-    def unless_lost(self, said: Collection[str], now: datetime) -> "Cursor":
-        """This cursor, or one of a week ago where the sources of `said` are not all that it left: the record
-        of alerts was lost, and nobody else says again what was wrong with a run."""
-        return self if self.left.issubset(said) else Cursor(min(self.until, now - _WEEK))
+    def unless_lost(self, reported: Collection[str], now: datetime) -> "Cursor":
+        """This cursor; or one of a week ago, if `reported` lacks a source that this cursor left.
+
+        Then the state of alerts was lost, and only the runs themselves still show what was wrong.
+        """
+        return self if self.left.issubset(reported) else Cursor(min(self.until, now - _WEEK))
 
     def __str__(self) -> str:
-        kept = {"seen": sorted(self.seen), "left": sorted(self.left)}
-        return json.dumps({"until": self.until.isoformat(), **kept})
+        sets = {"seen": sorted(self.seen), "left": sorted(self.left)}
+        return json.dumps({"until": self.until.isoformat(), **sets})
 
 
 def ended_since(
-    instance: dg.DagsterInstance, cursor: Cursor, limit: int = _AT_ONCE
+    instance: dg.DagsterInstance, cursor: Cursor, limit: int = _BATCH
 ) -> tuple[list[EndedRun], Cursor]:
-    """The runs that ended after the cursor, in the order in which they did, and the cursor behind them.
+    """The runs that ended after the cursor, ordered by their end, and the new cursor.
 
-    Every way to order a run is in there: schedules, clicks, backfills, terminals. (Dagster's own run status
-    sensors each see one status in an order of their own, and none of the runs of a terminal.) `limit` is
-    how many are read at once; the rest comes the next time.
+    Includes runs however they were started: by schedules, in the page, by backfills, at terminals. (Each of
+    Dagster's run status sensors sees one status, in an order of its own, and no runs of terminals.) At most
+    `limit` runs are read; the rest follows in the next call.
     """
     since = cursor.until - _OVERLAP
     records = instance.get_run_records(
@@ -83,27 +89,29 @@ def ended_since(
     fresh = [record for record in records if record.dagster_run.run_id not in cursor.seen]
     until = max((record.update_timestamp for record in records), default=cursor.until)
     recent = {record.dagster_run.run_id for record in records if record.update_timestamp > until - _OVERLAP}
-    # What ended long ago was only touched now: a tag was added.
-    found = [
-        _ended(instance, record) for record in fresh if _end(record) > since and not _tried_again(record)
-    ]
-    return sorted(found, key=lambda run: run.at), Cursor(until, frozenset(recent))
+    # A run that ended long ago is listed because it was updated since, for example by a new tag.
+    ended = [_ended(instance, record) for record in fresh if _end(record) > since and not _is_retried(record)]
+    return sorted(ended, key=lambda run: run.at), Cursor(until, frozenset(recent))
 
 
 def _end(record: RunRecord) -> datetime:
     return datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp
 
 
-def _tried_again(record: RunRecord) -> bool:
-    """Whether a retry of the run was promised: it speaks for both."""
+def _is_retried(record: RunRecord) -> bool:
+    """Whether Dagster will retry the run: then the retry is reported in its place."""
     return record.dagster_run.tags.get(WILL_RETRY_TAG) == "true"
 
 
 def _ended(instance: dg.DagsterInstance, record: RunRecord) -> EndedRun:
     run = record.dagster_run
-    logged = instance.get_records_for_run(run.run_id, of_type=_TELLING).records
-    events = [one.event_log_entry.dagster_event for one in logged if one.event_log_entry.dagster_event]
-    environment, verb = _named(run)
+    logged = instance.get_records_for_run(run.run_id, of_type=_RELEVANT_EVENTS).records
+    events = [
+        event_record.event_log_entry.dagster_event
+        for event_record in logged
+        if event_record.event_log_entry.dagster_event
+    ]
+    environment, verb = _environment_and_verb(run)
     by_hand = run.tags.get(TRIGGER) == TERMINAL
     fate, failure = _fate(run, events, by_hand=by_hand)
     return EndedRun(
@@ -123,32 +131,32 @@ def _ended(instance: dg.DagsterInstance, record: RunRecord) -> EndedRun:
 
 
 def _fate(run: dg.DagsterRun, events: list[dg.DagsterEvent], *, by_hand: bool) -> tuple[RunResult, Failure]:
-    """How a run ended, and why it failed if it did.
+    """How a run ended, and its failure.
 
-    An interruption is a person's will only at a terminal: elsewhere it is how Dagster ends what takes too
-    long, or how the machine ends all.
+    An interruption counts as canceled only at a terminal. Elsewhere it is a failure: Dagster's time limit or
+    a shutdown of the machine ended the run.
     """
     if not has_failed(run, events):
         return RunResult(run.status.value.lower()), Failure("", NO_HINT, 1)
     failure = failure_of(events)
     if failure == INTERRUPTION and by_hand:
         return RunResult.CANCELED, failure
-    return RunResult.FAILURE, _dagsters(events) if failure in (None, INTERRUPTION) else failure
+    return RunResult.FAILURE, _failure_of_run(events) if failure in (None, INTERRUPTION) else failure
 
 
-def _dagsters(events: list[dg.DagsterEvent]) -> Failure:
-    """Why a run failed in which no step did: it took too long, its process was gone."""
-    told = [event.message for event in events if event.event_type is dg.DagsterEventType.RUN_FAILURE]
-    return Failure(next((text for text in told if text), "Dagster does not say why."), NO_HINT, 1)
+def _failure_of_run(events: list[dg.DagsterEvent]) -> Failure:
+    """Why a run failed although no step did, for example because of the time limit or a lost process."""
+    messages = [event.message for event in events if event.event_type is dg.DagsterEventType.RUN_FAILURE]
+    return Failure(next((text for text in messages if text), "Dagster gives no reason."), NO_HINT, 1)
 
 
-def _named(run: dg.DagsterRun) -> tuple[Environment | None, str]:
-    """Whose the run is, and what it does. A run of assets does what the job with those assets does."""
+def _environment_and_verb(run: dg.DagsterRun) -> tuple[Environment | None, str]:
+    """The run's environment and verb. A run of assets has the verb of the job with those assets."""
     if named := names.parsed_job(run.job_name):
         return named
     if run.job_name != _ANY_ASSETS:
         return None, run.job_name.removesuffix("_job")
-    keys = [*(run.asset_selection or ()), *(one.asset_key for one in run.asset_check_selection or ())]
+    keys = [*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())]
     owners = {key.path[0] for key in keys if key.path[0] in set(Environment)}
     assets = {key.path[-1] for key in run.asset_selection or ()}
     if len(owners) != 1:

@@ -1,4 +1,4 @@
-"""What became of a run, read from its events."""
+"""How a run ended, read from its events: checks, missing checks, failure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,28 +10,29 @@ from ledgerflow_ops.core.finished_run import INTERRUPTION, Failure
 from ledgerflow_ops.core.hints import NO_HINT, Hint, make
 
 INTERRUPTED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
-"""What Ctrl-C or a request to end has become by the time it is on a run's record."""
+"""The errors as which Ctrl-C or a termination request appears in a run's events."""
 
 
 def checks_of(events: Sequence[dg.DagsterEvent]) -> tuple[Check, ...]:
-    """The verdicts among the events; of a check that was asked again, the last one."""
-    found = [event.asset_check_evaluation_data for event in events if _is_evaluation(event)]
-    evaluations = {one.asset_check_key: one for one in found}.values()
+    """The check results among the events; the last one of a check that ran more than once."""
+    results = [event.asset_check_evaluation_data for event in events if _is_evaluation(event)]
+    newest = {result.asset_check_key: result for result in results}.values()
     return tuple(
         Check(
-            name=found.check_name,
-            passed=found.passed,
-            message=found.description or "",
-            hint=_hint(found.metadata) or (NO_HINT if found.passed else Hint("See the run in the UI.")),
-            severity=Severity(found.severity.value),
-            cause=_text(found.metadata, "cause"),
+            name=result.check_name,
+            passed=result.passed,
+            message=result.description or "",
+            hint=_hint(result.metadata)
+            or (NO_HINT if result.passed else Hint("See the run in the web page.")),
+            severity=Severity(result.severity.value),
+            cause=_text(result.metadata, "cause"),
         )
-        for found in evaluations
+        for result in newest
     )
 
 
 def missing_checks(events: Sequence[dg.DagsterEvent]) -> tuple[str, ...]:
-    """The checks that were planned and of which there is no verdict."""
+    """The names of the checks that were planned and have no result."""
     planned = [
         event.asset_check_planned_data.asset_check_key
         for event in events
@@ -42,7 +43,7 @@ def missing_checks(events: Sequence[dg.DagsterEvent]) -> tuple[str, ...]:
 
 
 def failure_of(events: Sequence[dg.DagsterEvent]) -> Failure | None:
-    """The first failure that an operation put on record; else a failed check; else Dagster's own words."""
+    """The first failure that an operation recorded; else a failed check; else Dagster's own error."""
     failed = [event for event in events if event.is_step_failure]
     for event in failed:
         data = event.step_failure_data.user_failure_data
@@ -56,17 +57,15 @@ def failure_of(events: Sequence[dg.DagsterEvent]) -> Failure | None:
         error = event.step_failure_data.error
         if error and error.cls_name in INTERRUPTED:
             return INTERRUPTION
-        return Failure(
-            _innermost(error), Hint("The run's log in the UI has the whole story: ", make("up")), 1
-        )
+        return Failure(_innermost(error), Hint("Read the run's log in the web page: ", make("up")), 1)
     return None
 
 
 def has_failed(run: dg.DagsterRun, events: Sequence[dg.DagsterEvent]) -> bool:
     """Whether a run failed, by its status and its events.
 
-    Dagster notes of one that takes too long that it failed, at once and whether it has ended or not; the run
-    may note after that that it was canceled. Only what is nothing but canceled was a person's will.
+    At the time limit Dagster records a failure at once, before the run has ended; the run may afterwards
+    record that it was canceled. Only a canceled run without a failure event was canceled by a person.
     """
     if run.status is dg.DagsterRunStatus.CANCELED:
         return any(event.event_type is dg.DagsterEventType.RUN_FAILURE for event in events)
@@ -78,14 +77,14 @@ def _is_evaluation(event: dg.DagsterEvent) -> bool:
 
 
 def _innermost(error: Any) -> str:
-    """The message of the error that began it."""
+    """The message of the error at the end of the chain of causes."""
     while error is not None and error.cause is not None:
         error = error.cause
     return str(error.message).strip() if error else "The run failed."
 
 
 def _hint(metadata: Mapping[str, Any]) -> Hint:
-    """The hint that is on record, as words."""
+    """The recorded hint, as text."""
     return Hint(_text(metadata, "hint"))
 
 

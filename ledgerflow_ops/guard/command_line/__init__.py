@@ -1,1 +1,1 @@
-"""docker's and Compose's command lines, read. What they would do belongs to rules."""
+"""Parses docker's and Compose's command lines. Their effects belong to rules."""

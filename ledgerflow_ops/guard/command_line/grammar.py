@@ -1,4 +1,4 @@
-"""Docker's and Compose's commands and options, as far as a verdict hangs on them.
+"""Docker's and Compose's commands and options, as far as a verdict depends on them.
 
 The tables hold what docker 20.10 to 28 and Compose 2 to 5 print as help, and the options that they take
 without printing them. The tests compare them with the programs that are installed.
@@ -15,7 +15,7 @@ class Options:
     takes_value: Mapping[str, bool]
     short: Mapping[str, str]
     anywhere: bool = True
-    """Whether options may stand behind operands: not where the rest is a program with options of its own."""
+    """Whether options may follow operands: not if the rest is a program with its own options."""
 
 
 def _options(switches: str, valued: str = "", *, anywhere: bool = True) -> Options:
@@ -35,14 +35,14 @@ DOCKER = _options(
     "H/host c/context config l/log-level tlscacert tlscert tlskey",
     anywhere=False,
 )
-"""What stands between `docker` and its command."""
+"""The options between `docker` and its command."""
 
 COMPOSE = _options(
     "all-resources compatibility dry-run verbose no-ansi v/version",
     "ansi env-file f/file p/project-name parallel profile progress project-directory workdir",
     anywhere=False,
 )
-"""What stands between `docker compose` and its command."""
+"""The options between `docker compose` and its command."""
 
 STANDALONE = _options(
     "all-resources compatibility dry-run verbose no-ansi v/version D/debug tls tlsverify",
@@ -50,7 +50,7 @@ STANDALONE = _options(
     "H/host context config l/log-level tlscacert tlscert tlskey",
     anywhere=False,
 )
-"""What stands between `docker-compose` and its command."""
+"""The options between `docker-compose` and its command."""
 
 _CREATE_SWITCHES = (
     "P/publish-all disable-content-trust help i/interactive init no-healthcheck oom-kill-disable privileged "
@@ -206,7 +206,7 @@ SAME_COMMAND = {
     "stack down": "stack rm",
     "compose convert": "compose config",
 }
-"""The commands that have several names, each with the one that is used here."""
+"""Other names of commands → the name that is used here."""
 
 
 def _all_of(group: str, names: str = "") -> set[str]:
@@ -228,7 +228,7 @@ READING = frozenset(_PLAIN.split()).union(
     _all_of("compose", "help version ps logs images ls top port events stats volumes pull push build"),
     _all_of("compose", "commit publish completion"),
 )
-"""The commands that leave every volume as it is, whatever their options."""
+"""The commands that never change a volume, whatever their options."""
 
 WRITING = frozenset({"image", "builder", "buildx", "scout"})
 """The groups of those that may write files of the host, by these options and by -o."""

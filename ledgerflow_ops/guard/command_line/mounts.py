@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.engine_output import data_folder
-from ledgerflow_ops.guard.escapes import ways_out
+from ledgerflow_ops.guard.escapes import isolation_gaps
 from ledgerflow_ops.guard.host_paths import host_places
 from ledgerflow_ops.guard.model import Mount, Process
 
@@ -17,7 +17,7 @@ _SAME_FIELD = {"src": "source", "dst": "target", "destination": "target", "ro": 
 
 
 def of_call(call: Call, scene: Scene) -> Process:
-    """What `docker run` or `create` would start. The image's own program is what is known of the image."""
+    """The container that `docker run` or `create` would start, with the image's program if none is given."""
     image, *argv = call.operands or ("",)
     known = scene.images.get(image)
     entrypoint = known.entrypoint if known else ()
@@ -51,7 +51,7 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def asked_for(call: Call, scene: Scene) -> Iterator[Mount]:
-    """Every mount that the options of a call name."""
+    """Every mount in the options of a call."""
     for text in call.all("volume"):
         yield from from_short(text, scene.folder)
     for text in call.all("mount"):
@@ -102,8 +102,8 @@ def _from_long(text: str, folder: str) -> Iterator[Mount]:
 
 
 def unbound(call: Call) -> str:
-    """How the options let a container out of its bounds; empty when they do not."""
-    return ways_out(
+    """How the options break a container's isolation; empty if they do not."""
+    return isolation_gaps(
         privileged=call.on("privileged"),
         powers=call.all("cap-add"),
         devices=call.all("device"),

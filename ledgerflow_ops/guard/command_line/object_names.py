@@ -1,6 +1,6 @@
-"""Names of containers and volumes. Docker makes addresses of them, and tidies those up.
+"""Names of containers and volumes. Docker puts them into URLs, and normalizes those.
 
-Tried: `volume rm ./loose`, `volume rm loose/` and `volume rm " loose"` remove the volume loose, and so do
+Tested: `volume rm ./loose`, `volume rm loose/` and `volume rm " loose"` remove the volume loose, and so do
 `rm ../volumes/loose`, `rmi ../volumes/loose` and `network rm ../volumes/loose`. So what is not written as a
 name is not taken for one.
 """
@@ -15,8 +15,8 @@ REMOVING = frozenset({"image rm", "network rm"})
 """What else is removed by an address. Names of images have steps in them."""
 
 
-def odd(verb: str, operands: tuple[str, ...]) -> str:
-    """The first operand that should be a name and may be an address; empty when there is none."""
+def not_plain_name(verb: str, operands: tuple[str, ...]) -> str:
+    """The first operand that should be a name but contains path syntax; empty if there is none."""
     if verb in REMOVING:
         found: Iterator[str] = filter(_wanders, operands)
     else:
@@ -39,7 +39,7 @@ def _wanders(word: str) -> bool:
 
 
 def place(operand: str) -> tuple[str, str]:
-    """`container:path` apart; a path of the host has no container.
+    """`container:path` as two parts; the container of a path of the host is empty.
 
     Docker's rule, and Compose's for services: what begins with / or . is a path.
     """

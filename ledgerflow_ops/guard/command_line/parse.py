@@ -1,8 +1,8 @@
-"""What is typed after `docker` or `docker-compose` → a call: engine, project, verb, options, operands.
+"""Parses the arguments of `docker` or `docker-compose` into a call: engine, project, verb, options, operands.
 
-The rules are those of pflag and cobra, which docker and Compose are made with: long options are never
+The rules are those of pflag and cobra, on which docker and Compose are built: long options are never
 abbreviated, short ones may be joined, `-f=x` and `-fx` both give f the value x, a switch takes a value only
-behind `=`, `--` ends the options, and where the rest is a program its options are its own.
+after `=`, `--` ends the options, and if the rest is a program its options are its own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ Values = Mapping[str, tuple[str, ...]]
 
 
 class Unparsed(Exception):
-    """The line is not what docker's grammar allows, or not what is known of it."""
+    """The line does not follow docker's grammar, or contains something unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def parse(program: str, words: Sequence[str]) -> Call:
 
 
 def _engine_words(chosen: Values) -> Iterator[str]:
-    """docker's own words for what docker-compose was told of the engine."""
+    """docker's options for those of docker-compose that choose the engine."""
     for name in ("host", "context", "config", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey"):
         yield from (f"--{name}={value}" for value in chosen.get(name, ()))
 
@@ -127,7 +127,7 @@ def _grouped(call: Call, group: str, rest: Sequence[str]) -> Call:
     if not rest or rest[0] in ("--help", "-h"):
         return _with(call, verb="help")
     if rest[0].startswith("-"):
-        raise Unparsed(f"{rest[0]} stands between {group} and its command")
+        raise Unparsed(f"{rest[0]} is between {group} and its command")
     name = f"{group} {rest[0]}"
     return _command(call, SAME_COMMAND.get(name, name), tuple(rest[1:]))
 
@@ -154,7 +154,7 @@ def _command(call: Call, verb: str, words: tuple[str, ...]) -> Call:
     if known is None:
         if words == ("--help",):
             return _with(call, verb="help")
-        return _with(call, verb=verb, operands=words, trouble=f"docker {verb} is a command not known here")
+        return _with(call, verb=verb, operands=words, trouble=f"docker {verb} is not a known command")
     try:
         read = _read(known, words, SAME_OPTION.get(verb, {}))
     except Unparsed as why:
@@ -166,8 +166,8 @@ def _command(call: Call, verb: str, words: tuple[str, ...]) -> Call:
 
 
 def _misnamed(verb: str, operands: tuple[str, ...]) -> str:
-    name = object_names.odd(verb, operands)
-    return f"{name!r} is not written as a name, and docker may take it for another's" if name else ""
+    name = object_names.not_plain_name(verb, operands)
+    return f"{name!r} is not a plain name, and docker may resolve it to another object" if name else ""
 
 
 def _written(words: tuple[str, ...]) -> Iterator[str]:
@@ -227,9 +227,9 @@ def _read(known: Options, words: tuple[str, ...], same: Mapping[str, str] = Mapp
 
 
 def _asks(name: str, value: str) -> bool:
-    """Whether this asks for help. With help that is false the command runs: nobody types that."""
+    """Whether this requests help. `--help=false` is refused, because the command would run."""
     if name == "help" and value not in _TRUE:
-        raise Unparsed(f"--help={value} is not asked for help")
+        raise Unparsed(f"--help={value} is not a request for help")
     return name == "help"
 
 
@@ -243,7 +243,7 @@ def _long(known: Options, word: str) -> list[tuple[str, str | None]]:
     """`--name`, `--name=value`; a value of None is the next word."""
     name, equals, value = word[2:].partition("=")
     if name not in known.takes_value:
-        raise Unparsed(f"the option --{name} is not known")
+        raise Unparsed(f"the option --{name} is unknown")
     if equals:
         return [(name, value)]
     return [(name, None if known.takes_value[name] else "true")]
@@ -256,7 +256,7 @@ def _short(known: Options, word: str) -> list[tuple[str, str | None]]:
     while letters:
         name = known.short.get(letters[0], "help" if letters[0] == "h" else "")
         if not name:
-            raise Unparsed(f"the option -{letters[0]} is not known")
+            raise Unparsed(f"the option -{letters[0]} is unknown")
         if len(letters) > 2 and letters[1] == "=":
             return [*found, (name, letters[2:])]
         if known.takes_value.get(name, False):

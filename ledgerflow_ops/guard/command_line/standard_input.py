@@ -1,4 +1,4 @@
-"""What standard input is, and whether a program that we ask reads it."""
+"""The kind of standard input, and whether a program that we query reads it."""
 
 import os
 import stat
@@ -10,7 +10,7 @@ from ledgerflow_ops.guard.model import Stdin
 
 
 def standard_input() -> Stdin:
-    """What standard input is: a terminal, nothing at all, or something that is read."""
+    """The kind of standard input: a terminal, nothing, or data."""
     try:
         if os.isatty(0):
             return Stdin.TERMINAL
@@ -23,10 +23,11 @@ def standard_input() -> Stdin:
 
 
 @contextmanager
-def bait() -> Iterator[tuple[int, Callable[[], bool]]]:
-    """A standard input for a program that should not read it, and whether it has, once it has ended.
+def detecting_reads() -> Iterator[tuple[int, Callable[[], bool]]]:
+    """A standard input for a program that should not read it, and a function that says whether it has.
 
-    Ours cannot be read twice. A program that takes the bait would be told something else when it is run.
+    Call the function once the program has ended. Our own standard input cannot be read twice: a program that
+    reads it would get other data here than when docker is run.
     """
     read, write = os.pipe()
     os.write(write, b"{")

@@ -1,4 +1,4 @@
-"""What a program can do to the data, and the surroundings that it would do it in."""
+"""The effects that a program can have on the data, and the surroundings that it would run in."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Effect(IntEnum):
-    """How bad it can be; of several, the greatest counts."""
+    """How severe an effect is; the most severe of several counts."""
 
     READS = 0
     CHANGES = 1
@@ -15,7 +15,7 @@ class Effect(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What something could do at worst, in words for people. `unread`: because it cannot be read."""
+    """The worst possible effect, with the reason. `unread`: it is assumed because the text cannot be read."""
 
     effect: Effect
     why: str
@@ -23,7 +23,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class Surroundings:
     """Where a program would run.
 
     `data` are the protected folders in its container (absolute; none in an application container, which
@@ -37,7 +37,7 @@ class Around:
     workdir: str = "/"
 
 
-Judge = Callable[[Sequence[str], Around], Finding]
+Judge = Callable[[Sequence[str], Surroundings], Finding]
 """Judges a command line within a command line."""
 
 
@@ -54,24 +54,24 @@ def destroys(why: str) -> Finding:
 
 
 def unread(why: str) -> Finding:
-    """What cannot be read may do anything."""
+    """The finding for what cannot be read: it may destroy data."""
     return Finding(Effect.DESTROYS, why, unread=True)
 
 
 def worst(findings: Iterable[Finding], otherwise: str) -> Finding:
-    """The worst, what is known before what is not read; without any, `otherwise` says what is done."""
+    """The worst finding, a known one before an unread one; without any, one that reads, for `otherwise`."""
     return max(findings, key=lambda found: (found.effect, not found.unread), default=reads(otherwise))
 
 
-def opaque(why: str, around: Around) -> Finding:
-    """Nobody sees what it does: next to the data it may destroy, elsewhere it may reach the database."""
+def opaque(why: str, around: Surroundings) -> Finding:
+    """The finding for an unknown program: next to the data it may destroy them, elsewhere change them."""
     return unread(f"{why}, next to the data") if around.data else changes(why)
 
 
-def seated(what: str, around: Around) -> Finding:
-    """A program that does what it is told on its standard input."""
+def interactive(what: str, around: Surroundings) -> Finding:
+    """The finding for a program that reads commands from its standard input."""
     if around.input:
-        return unread(f"{what} reads what it does from standard input, which nobody can judge beforehand")
+        return unread(f"{what} reads its commands from standard input, which cannot be judged in advance")
     if around.terminal:
-        return changes(f"opens {what}: what is typed inside is not seen")
+        return changes(f"opens {what}, whose input cannot be checked")
     return reads(f"starts {what} with nothing to read")

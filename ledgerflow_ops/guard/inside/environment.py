@@ -2,7 +2,7 @@
 
 import re
 
-from ledgerflow_ops.guard.inside.effects import Around, Finding, destroys, opaque, reads, unread
+from ledgerflow_ops.guard.inside.effects import Finding, Surroundings, destroys, opaque, reads, unread
 from ledgerflow_ops.guard.inside.options import names
 
 NAMES = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -11,7 +11,7 @@ TRUSTED = names(
     POSTGRES_USER POSTGRES_DB PGUSER PGDATABASE PGHOST PGPORT
     """
 )
-"""Variables of the container's own whose values hold one plain word each: nobody may set them to another."""
+"""The container's own variables, whose values are plain words: setting one to anything else is refused."""
 _HARMLESS = re.compile(
     r"PGPASSWORD|PGUSER|PGHOST|PGPORT|PGDATABASE|PGAPPNAME|PGCONNECT_TIMEOUT|PGSSLMODE|PGTZ|PGCLIENTENCODING"
     r"|PGDATESTYLE|PGGSSENCMODE|LANG|LANGUAGE|LC_\w+|TZ|TERM|COLUMNS|LINES|NO_COLOR|CI|DEBUG|LOG_LEVEL"
@@ -26,13 +26,13 @@ _LEADS = re.compile(
 )
 
 
-def variable(assignment: str, around: Around) -> Finding:
-    """`NAME=value`: harmless where NAME is known; some lead programs elsewhere."""
+def variable(assignment: str, around: Surroundings) -> Finding:
+    """`NAME=value`: harmless for known names; some variables change what programs do."""
     name, _, value = assignment.partition("=")
     if name in TRUSTED and not re.fullmatch(r"[\w.][\w.-]*", value):
-        return destroys(f"sets {name} to what is not one plain word")
+        return destroys(f"sets {name} to something other than a plain word")
     if _HARMLESS.fullmatch(name):
         return reads(f"sets {name}")
     if not NAMES.fullmatch(name) or _LEADS.fullmatch(name):
-        return unread(f"sets {name}, and then nobody can tell what runs")
+        return unread(f"sets {name}, which can change what runs")
     return opaque(f"sets {name}, whose use is not known", around)

@@ -1,12 +1,12 @@
-"""What programs that work on files could do: it depends on where."""
+"""The effects of programs that work on files, which depend on the paths."""
 
 import re
 from collections.abc import Callable, Sequence
 
 from ledgerflow_ops.guard.inside import paths
 from ledgerflow_ops.guard.inside.effects import (
-    Around,
     Finding,
+    Surroundings,
     changes,
     destroys,
     opaque,
@@ -16,7 +16,7 @@ from ledgerflow_ops.guard.inside.effects import (
 )
 from ledgerflow_ops.guard.inside.options import Unreadable, names, parse
 
-Program = Callable[[Sequence[str], Around], Finding]
+Program = Callable[[Sequence[str], Surroundings], Finding]
 
 HARMLESS = names(
     """
@@ -28,7 +28,7 @@ HARMLESS = names(
     sum
     """
 )
-"""Programs that leave files and databases as they are, whatever their arguments."""
+"""Programs that change no files or databases, whatever their arguments."""
 _LOSES = {
     "rm": "removes",
     "rmdir": "removes",
@@ -74,7 +74,7 @@ def _targets(args: Sequence[str]) -> tuple[str, ...]:
 
 
 def _losing(name: str) -> Program:
-    def program(args: Sequence[str], around: Around) -> Finding:
+    def program(args: Sequence[str], around: Surroundings) -> Finding:
         targets = (*_targets(args), ".") if name in _HERE else _targets(args)
         return paths.acts(_LOSES[name], targets, around)
 
@@ -82,9 +82,9 @@ def _losing(name: str) -> Program:
 
 
 def _altering(what: str) -> Program:
-    def program(args: Sequence[str], around: Around) -> Finding:
+    def program(args: Sequence[str], around: Surroundings) -> Finding:
         for path in _targets(args):
-            if paths.touched(path, around):
+            if paths.affected(path, around):
                 return changes(f"{what} {path}, which the server may then refuse")
         return reads(f"{what} {' '.join(_targets(args))}, away from the data")
 
@@ -98,7 +98,7 @@ _CP = """
 """
 
 
-def _cp(args: Sequence[str], around: Around) -> Finding:
+def _cp(args: Sequence[str], around: Surroundings) -> Finding:
     """Sources are only read, unless the options cannot be read: then any may be the target."""
     try:
         given = parse(args, _CP)
@@ -109,7 +109,7 @@ def _cp(args: Sequence[str], around: Around) -> Finding:
     return paths.acts("copies onto", given.values("target-directory") or given.operands[-1:], around)
 
 
-def _dd(args: Sequence[str], around: Around) -> Finding:
+def _dd(args: Sequence[str], around: Surroundings) -> Finding:
     outputs = tuple(arg.removeprefix("of=") for arg in args if arg.startswith("of="))
     return paths.acts("writes onto", outputs, around)
 
@@ -120,26 +120,26 @@ _TAR = """
 """
 
 
-def _tar(args: Sequence[str], around: Around) -> Finding:
+def _tar(args: Sequence[str], around: Surroundings) -> Finding:
     """Listing reads; packing writes its file; unpacking writes into its folder."""
     if not around.data:
         return reads("packs or unpacks files")
     try:
         given = parse(_dashed(args), _TAR)
     except Unreadable as trouble:
-        return unread(f"tar would be given what cannot be read: {trouble}")
+        return unread(f"tar would get arguments that cannot be read: {trouble}")
     folders = given.values("directory")
     if given.has("list"):
         return reads("lists an archive")
     if given.has("create") and not given.has("extract", "get"):
         return worst((paths.written(path, around) for path in given.values("file")), "packs files")
     if len(folders) > 1:
-        return destroys("unpacks into folders that are named one from another")
+        return destroys("unpacks into nested relative folders")
     return paths.acts("unpacks into", folders or (".",), around)
 
 
 def _dashed(args: Sequence[str]) -> Sequence[str]:
-    """The old way of writing tar's first argument, without a dash, made the new one."""
+    """tar's arguments with a dash before the first, which its old style leaves out."""
     if not args or args[0].startswith("-"):
         return args
     if any(letter in args[0][:-1] for letter in "fCXbNVLTgHIKF"):
@@ -150,7 +150,7 @@ def _dashed(args: Sequence[str]) -> Sequence[str]:
 _SED_FLAGS = re.compile(r"-n|-E|-r|-nE|-u|(-i[\w.]*|--in-place(?:=[\w.]*)?)")
 
 
-def _sed(args: Sequence[str], around: Around) -> Finding:
+def _sed(args: Sequence[str], around: Surroundings) -> Finding:
     """Prints, or edits in place; its scripts can do more, and then are not read."""
     flags = [_SED_FLAGS.fullmatch(arg) for arg in args if arg.startswith("-")]
     operands = [arg for arg in args if not arg.startswith("-")]
@@ -161,51 +161,51 @@ def _sed(args: Sequence[str], around: Around) -> Finding:
     return reads("prints lines")
 
 
-def _awk(args: Sequence[str], around: Around) -> Finding:
+def _awk(args: Sequence[str], around: Surroundings) -> Finding:
     plain = all(re.fullmatch(r"-F.*|-v", arg) for arg in args if arg.startswith("-"))
     if plain and not any(_AWK_ACTS.search(arg) for arg in args):
         return reads("prints lines")
     return opaque("runs a script of awk", around)
 
 
-def _pager(args: Sequence[str], around: Around) -> Finding:
+def _pager(args: Sequence[str], around: Surroundings) -> Finding:
     del args
     return changes("opens a pager, from which commands can be run") if around.terminal else reads("prints")
 
 
-def _writer(args: Sequence[str], around: Around) -> Finding:
-    """Prints, or writes the file that it is told to."""
+def _writer(args: Sequence[str], around: Surroundings) -> Finding:
+    """Prints, or writes the file that an option names."""
     if any(arg.startswith("--co") for arg in args):
         return opaque("runs a program to compress with", around)
     return paths.acts("may write", _targets(args), around)
 
 
-def _disk(args: Sequence[str], around: Around) -> Finding:
+def _disk(args: Sequence[str], around: Surroundings) -> Finding:
     if not args:
         return reads("shows what is mounted")
     return opaque("works on a disk as a whole", around)
 
 
-def _signal(args: Sequence[str], around: Around) -> Finding:
+def _signal(args: Sequence[str], around: Surroundings) -> Finding:
     del around
     if args and args[0] == "-l":
         return reads("lists signals")
     return changes("sends a signal to a program")
 
 
-def _curl(args: Sequence[str], around: Around) -> Finding:
-    """Asking for a page reads; whatever else curl is told may send or write."""
+def _curl(args: Sequence[str], around: Surroundings) -> Finding:
+    """Fetching a page reads; other options of curl may send or write."""
     plain = all(re.fullmatch(r"-[fsSkvL]+|--fail|--silent|https?://\S+", arg) for arg in args)
     return reads("asks for a page") if plain else opaque("runs curl", around)
 
 
-def _nc(args: Sequence[str], around: Around) -> Finding:
+def _nc(args: Sequence[str], around: Surroundings) -> Finding:
     """-z only asks whether a port answers."""
     plain = args[:1] in (("-z",), ("-zv",), ("-vz",)) and not any(arg.startswith("-") for arg in args[1:])
     return reads("asks whether a port answers") if plain else opaque("runs nc", around)
 
 
-def _checker(args: Sequence[str], around: Around) -> Finding:
+def _checker(args: Sequence[str], around: Surroundings) -> Finding:
     """Works on source files; that harms nothing where no data lies."""
     del args
     return opaque("works on files", around) if around.data else reads("works on files, away from the data")

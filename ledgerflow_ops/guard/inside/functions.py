@@ -1,4 +1,4 @@
-"""SQL functions: which are known to leave data as it is, and which are known to lose it."""
+"""SQL functions: which are known to be harmless, and which are known to lose data."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -105,7 +105,7 @@ _RUNS_TEXT = re.compile(
 FATAL_WORDS = re.compile(
     r"delete|drop|trunc(?:ate)|flush|purge|wipe|erase|destroy|remove|unlink|rmtree|reset", re.IGNORECASE
 )
-"""In the name of something unknown, these mean no good."""
+"""Words in an unknown name that suggest loss of data."""
 _PLAIN_NAME = re.compile(r"[a-z_.]+")
 _NAMES_COLUMNS = (
     "as",
@@ -144,8 +144,8 @@ def _call(statement: Sequence[Token], place: int) -> Finding | None:
     if name in HARMLESS and not foreign:
         return None
     if FATAL_WORDS.search(name):
-        return destroys(f"calls {name}, whose name says what it does")
-    return changes(f"calls {name}, whose body is not seen")
+        return destroys(f"calls {name}, whose name suggests that it loses data")
+    return changes(f"calls {name}, whose body is unknown")
 
 
 def _configured(arguments: Sequence[Token]) -> Finding:

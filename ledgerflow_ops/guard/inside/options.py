@@ -10,7 +10,7 @@ class Unreadable(Exception):
 
 
 def names(text: str) -> frozenset[str]:
-    """Names that are listed one behind another."""
+    """The names of a list separated by spaces."""
     return frozenset(text.split())
 
 

@@ -1,8 +1,8 @@
-"""Whether an act on a path would touch a protected folder."""
+"""Whether an action on a path would affect a protected folder."""
 
 import re
 
-from ledgerflow_ops.guard.inside.effects import Around, Finding, destroys, reads, worst
+from ledgerflow_ops.guard.inside.effects import Finding, Surroundings, destroys, reads, worst
 from ledgerflow_ops.guard.inside.options import names
 
 _PATTERN = re.compile(r"[*?\[{]|[+@!]\(")
@@ -19,11 +19,11 @@ _DEVICES = names(
 )
 
 
-def touched(path: str, around: Around) -> str:
-    """The protected folder that an act on `path` could touch; empty for none.
+def affected(path: str, around: Surroundings) -> str:
+    """The protected folder that an action on `path` could affect; empty for none.
 
-    It could where the path is the folder, lies in it or above it, and where nobody can tell: behind `~`,
-    /proc and devices, and where `..` may lead out of a link.
+    It could if the path is the folder, or is inside or above it. It also could if the path is unclear: behind
+    `~`, in /proc and devices, and where `..` may lead out of a link.
     """
     for folder in around.data:
         walked = _walked(path, folder, around)
@@ -32,22 +32,22 @@ def touched(path: str, around: Around) -> str:
     return ""
 
 
-def acts(what: str, paths: tuple[str, ...], around: Around) -> Finding:
-    """An act that loses what is at `paths`."""
+def acts(what: str, paths: tuple[str, ...], around: Surroundings) -> Finding:
+    """The finding for an action that destroys what is at `paths`."""
     return worst(
         (destroys(f"{what} {path}: {hit}") for path in paths if (hit := _said(path, around))),
         f"{what} {' '.join(paths) or 'nothing'}, away from the data",
     )
 
 
-def written(path: str, around: Around) -> Finding:
+def written(path: str, around: Surroundings) -> Finding:
     """A file that is written."""
     hit = _said(path, around)
     return destroys(f"writes {path}: {hit}") if hit else reads(f"writes {path}, away from the data")
 
 
-def _said(path: str, around: Around) -> str:
-    folder = touched(path, around)
+def _said(path: str, around: Surroundings) -> str:
+    folder = affected(path, around)
     return f"the protected folder {folder} is there" if folder else ""
 
 
@@ -61,7 +61,7 @@ def _overlap(one: str, other: str) -> bool:
     ).startswith(one.rstrip("/") + "/")
 
 
-def _walked(path: str, folder: str, around: Around) -> str | None:
+def _walked(path: str, folder: str, around: Surroundings) -> str | None:
     """`path` from the root, up to the first pattern in it; None where it may lead anywhere."""
     if path.startswith("~") or "\0" in path or "\n" in path:
         return None

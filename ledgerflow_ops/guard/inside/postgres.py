@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from ledgerflow_ops.guard.inside import paths
-from ledgerflow_ops.guard.inside.effects import Around, Finding, changes, destroys, reads, unread, worst
+from ledgerflow_ops.guard.inside.effects import Finding, Surroundings, changes, destroys, reads, unread, worst
 from ledgerflow_ops.guard.inside.options import Parsed, Unreadable, parse
 
-Program = Callable[[Sequence[str], Around], Finding]
+Program = Callable[[Sequence[str], Surroundings], Finding]
 
 _CONNECTION = "h|host= p|port= U|username= w|no-password W|password V|version v|verbose ?|help "
 _WHAT = """
@@ -88,15 +88,15 @@ _CONTROL = {
 }
 
 
-def _dump(given: Parsed, around: Around) -> Finding:
+def _dump(given: Parsed, around: Surroundings) -> Finding:
     return worst(
-        (paths.written(path, around) for path in given.values("file")), "dumps, and leaves data as it is"
+        (paths.written(path, around) for path in given.values("file")), "dumps, and does not change data"
     )
 
 
-def _restore(given: Parsed, around: Around) -> Finding:
+def _restore(given: Parsed, around: Surroundings) -> Finding:
     if given.has("clean", "create"):
-        return destroys("drops what is there before it restores")
+        return destroys("drops existing objects before it restores")
     outputs = [path for path in given.values("file") if path != "-"]
     written = worst((paths.written(path, around) for path in outputs), "reads an archive")
     if written.effect or given.has("list") or (given.has("file") and not given.has("dbname")):
@@ -104,9 +104,9 @@ def _restore(given: Parsed, around: Around) -> Finding:
     return changes("restores into a database")
 
 
-def _basebackup(given: Parsed, around: Around) -> Finding:
+def _basebackup(given: Parsed, around: Surroundings) -> Finding:
     if any(target not in ("blackhole", "client") for target in given.values("target")):
-        return destroys("writes a base backup where the server is told to")
+        return destroys("writes a base backup to a place on the server")
     moved = tuple(text.rpartition("=")[2] for text in given.values("tablespace-mapping"))
     for path in (*given.values("pgdata", "waldir"), *moved):
         found = paths.written(path, around)
@@ -119,11 +119,11 @@ _PARSED = {"pg_dump": _dump, "pg_dumpall": _dump, "pg_restore": _restore, "pg_ba
 
 
 def _by_options(name: str) -> Program:
-    def program(args: Sequence[str], around: Around) -> Finding:
+    def program(args: Sequence[str], around: Surroundings) -> Finding:
         try:
             given = parse(args, OPTIONS[name])
         except Unreadable as trouble:
-            return unread(f"{name} would be given what cannot be read: {trouble}")
+            return unread(f"{name} would get arguments that cannot be read: {trouble}")
         return _PARSED[name](given, around)
 
     return program
@@ -133,7 +133,7 @@ def _always(make: Callable[[str], Finding], why: str) -> Program:
     return lambda args, around: make(f"{why} {' '.join(arg for arg in args if arg[:1] != '-')}".rstrip())
 
 
-def _pg_ctl(args: Sequence[str], around: Around) -> Finding:
+def _pg_ctl(args: Sequence[str], around: Surroundings) -> Finding:
     """Its action decides; options that start other programs or choose other data do not pass."""
     del around
     try:
@@ -142,13 +142,13 @@ def _pg_ctl(args: Sequence[str], around: Around) -> Finding:
             "D|pgdata= l|log= m|mode= t|timeout= s|silent w|wait W|no-wait c|core-files o|options= p=",
         )
     except Unreadable as trouble:
-        return unread(f"pg_ctl would be given what cannot be read: {trouble}")
+        return unread(f"pg_ctl would get arguments that cannot be read: {trouble}")
     if given.has("options", "p", "log") or len(given.operands) != 1:
         return destroys("controls the server in a way that is not read here")
     return _CONTROL.get(given.operands[0], destroys(f"pg_ctl {given.operands[0]}"))
 
 
-def _pg_checksums(args: Sequence[str], around: Around) -> Finding:
+def _pg_checksums(args: Sequence[str], around: Surroundings) -> Finding:
     del around
     spec = "c|check D|pgdata= d|disable e|enable f|filenode= N|no-sync P|progress v|verbose"
     with suppress(Unreadable):
@@ -157,14 +157,14 @@ def _pg_checksums(args: Sequence[str], around: Around) -> Finding:
     return destroys("rewrites the checksums of the data folder")
 
 
-def _pg_waldump(args: Sequence[str], around: Around) -> Finding:
+def _pg_waldump(args: Sequence[str], around: Surroundings) -> Finding:
     del around
     if any(arg.startswith("--s") for arg in args):
         return destroys("writes pages into a folder")
     return reads("shows the write-ahead log")
 
 
-def _pg_amcheck(args: Sequence[str], around: Around) -> Finding:
+def _pg_amcheck(args: Sequence[str], around: Surroundings) -> Finding:
     del around
     if any(arg.startswith("--i") for arg in args):
         return changes("installs an extension")

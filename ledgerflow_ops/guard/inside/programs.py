@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ledgerflow_ops.guard.inside import files, postgres, python, redis
 from ledgerflow_ops.guard.inside.effects import (
-    Around,
     Effect,
     Finding,
     Judge,
+    Surroundings,
     destroys,
+    interactive,
     opaque,
     reads,
-    seated,
     unread,
     worst,
 )
@@ -22,7 +22,7 @@ from ledgerflow_ops.guard.inside.script import shell
 from ledgerflow_ops.guard.inside.server import server
 from ledgerflow_ops.guard.inside.wrappers import WRAPPERS
 
-__all__ = ["Around", "Effect", "Finding", "effect"]
+__all__ = ["Effect", "Finding", "Surroundings", "effect"]
 
 _DEEPEST = 16
 _MOST = 2500
@@ -37,12 +37,12 @@ _OTHER_SHELLS = ("zsh", "fish", "ksh", "csh", "tcsh", "ipython", "bpython", "irb
 _TELLS = ("--version", "--help", "-V", "-?")
 
 
-def effect(argv: Sequence[str], around: Around) -> Finding:
+def effect(argv: Sequence[str], around: Surroundings) -> Finding:
     """What `argv` could do at worst; () is the container's own program. Never raises."""
     return _judge(tuple(argv), around, 0, iter(range(_MOST)))
 
 
-def _judge(argv: tuple[str, ...], around: Around, depth: int, left: Iterator[int]) -> Finding:
+def _judge(argv: tuple[str, ...], around: Surroundings, depth: int, left: Iterator[int]) -> Finding:
     """`depth` and `left` bound the work that texts within texts can make."""
     if not argv:
         return reads("starts the server" if around.data else "starts the container's own program")
@@ -51,26 +51,28 @@ def _judge(argv: tuple[str, ...], around: Around, depth: int, left: Iterator[int
     if any("\0" in arg for arg in argv):
         return destroys("holds a NUL character")
 
-    def judge(inner: Sequence[str], inside: Around) -> Finding:
+    def judge(inner: Sequence[str], inside: Surroundings) -> Finding:
         return _judge(tuple(inner), inside, depth + 1, left)
 
     folder, _, name = argv[0].rpartition("/")
     try:
         found = _named(name, argv[1:], around, judge)
     except Unreadable as trouble:
-        found = unread(f"{name} would be given what cannot be read: {trouble}")
+        found = unread(f"{name} would get arguments that cannot be read: {trouble}")
     if folder and name not in _ANYWHERE and (".." in folder or not _PLACES.fullmatch(folder)):
-        return worst([found, opaque(f"runs {argv[0]}, which need not be what its name says", around)], "")
+        return worst(
+            [found, opaque(f"runs {argv[0]}, which may not be the program of that name", around)], ""
+        )
     return found
 
 
-def _named(name: str, args: tuple[str, ...], around: Around, judge: Judge) -> Finding:
+def _named(name: str, args: tuple[str, ...], around: Surroundings, judge: Judge) -> Finding:
     """By the last part of the program's path."""
     if name in files.HARMLESS:
-        return reads(f"{name} leaves data as it is")
+        return reads(f"{name} does not change data")
     if program := _PROGRAMS.get(name):
         if len(args) == 1 and args[0] in _TELLS:
-            return reads(f"{name} tells what it is")
+            return reads(f"{name} prints information about itself")
         return program(args, around)
     if wrapper := _WRAPPERS.get(name):
         return wrapper(args, around, judge)
@@ -83,11 +85,11 @@ def _named(name: str, args: tuple[str, ...], around: Around, judge: Judge) -> Fi
     if name in ("eval", ".", "source"):
         return destroys(f"{name} runs text that is not read here")
     if name in _OTHER_SHELLS and not args:
-        return seated(name, around)
+        return interactive(name, around)
     return opaque(f"runs {name or 'nothing that has a name'}, which is not known here", around)
 
 
-_PROGRAMS: dict[str, Callable[[Sequence[str], Around], Finding]] = {
+_PROGRAMS: dict[str, Callable[[Sequence[str], Surroundings], Finding]] = {
     **files.PROGRAMS,
     **postgres.PROGRAMS,
     "psql": psql,
@@ -95,4 +97,7 @@ _PROGRAMS: dict[str, Callable[[Sequence[str], Around], Finding]] = {
     "postmaster": server,
     "redis-cli": redis.client,
 }
-_WRAPPERS: dict[str, Callable[[Sequence[str], Around, Judge], Finding]] = {**WRAPPERS, **python.PROGRAMS}
+_WRAPPERS: dict[str, Callable[[Sequence[str], Surroundings, Judge], Finding]] = {
+    **WRAPPERS,
+    **python.PROGRAMS,
+}

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 
 from ledgerflow_ops.guard.inside import paths
 from ledgerflow_ops.guard.inside.effects import (
-    Around,
     Finding,
+    Surroundings,
     changes,
     destroys,
+    interactive,
     reads,
-    seated,
     unread,
     worst,
 )
@@ -39,16 +39,16 @@ _SPECIAL = re.compile(
 _VARIABLE = re.compile(r"(?<!:):(?:\{\?)?['\"]?[A-Za-z_]")
 
 
-def psql(args: Sequence[str], around: Around) -> Finding:
+def psql(args: Sequence[str], around: Surroundings) -> Finding:
     """What psql with `args` could do at worst."""
     try:
         given = parse(args, OPTIONS)
     except Unreadable as trouble:
-        return unread(f"psql would be given what cannot be read: {trouble}")
+        return unread(f"psql would get arguments that cannot be read: {trouble}")
     return worst(_parts(given, around), "reads the list of databases")
 
 
-def _parts(given: Parsed, around: Around) -> Iterator[Finding]:
+def _parts(given: Parsed, around: Surroundings) -> Iterator[Finding]:
     yield from (_connection(text) for text in (*given.values("dbname"), *given.operands))
     yield from (_variable(text) for text in given.values("set", "variable"))
     yield from (_output(path, around) for path in given.values("output", "log-file"))
@@ -57,15 +57,15 @@ def _parts(given: Parsed, around: Around) -> Iterator[Finding]:
     for text in given.values("command"):
         yield command(text, around, substituted=given.has("set", "variable"))
     if not given.has("command", "file", "list"):
-        yield seated("psql", around)
+        yield interactive("psql", around)
 
 
-def command(text: str, around: Around, *, substituted: bool = False) -> Finding:
+def command(text: str, around: Surroundings, *, substituted: bool = False) -> Finding:
     """What one -c could do: SQL for the server, or a single backslash command."""
     if text.startswith("\\"):
         return _backslash(text[1:], around)
     if substituted and _VARIABLE.search(text):
-        return unread("puts variables into SQL, which cannot be read beforehand")
+        return unread("puts variables into SQL, which cannot be read in advance")
     return of_sql(text)
 
 
@@ -75,7 +75,7 @@ def _connection(text: str) -> Finding:
         if re.search(r"options|%" if "://" in text else "options", asked):
             return destroys("connects with options of the session, which are not read here")
         if re.search(r"service|passfile|sslkey", text, re.IGNORECASE):
-            return changes("connects by files that are not seen")
+            return changes("connects by files that are not read here")
     return reads("connects to a database")
 
 
@@ -85,13 +85,13 @@ def _variable(text: str) -> Finding:
     return destroys(f"sets {text.partition('=')[0]}, by which psql runs commands or writes files")
 
 
-def _output(path: str, around: Around) -> Finding:
+def _output(path: str, around: Surroundings) -> Finding:
     if path.startswith("|"):
-        return destroys("hands its output to a command")
+        return destroys("pipes its output to a command")
     return paths.written(path, around)
 
 
-def _backslash(text: str, around: Around) -> Finding:
+def _backslash(text: str, around: Surroundings) -> Finding:
     r"""A command such as `\dt public.*`; `text` is without its backslash."""
     name, _, arguments = text.replace("\n", " ").replace("\t", " ").partition(" ")
     if name == "copy":
@@ -102,10 +102,10 @@ def _backslash(text: str, around: Around) -> Finding:
         return _connection(arguments) if _ARGUMENTS.fullmatch(arguments) else destroys("connects elsewhere")
     if _READING.fullmatch(name) and _ARGUMENTS.fullmatch(arguments):
         return reads(f"shows what \\{name} shows")
-    return destroys(f"psql's \\{name} is not known to leave data as it is")
+    return destroys(f"psql's \\{name} is not known to be harmless")
 
 
-def _copy(arguments: str, around: Around) -> Finding:
+def _copy(arguments: str, around: Surroundings) -> Finding:
     r"""`\copy` reads and writes files on the side of psql."""
     try:
         found = tokens(arguments)

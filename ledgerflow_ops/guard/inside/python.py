@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 
 from ledgerflow_ops.guard.inside import paths
 from ledgerflow_ops.guard.inside.effects import (
-    Around,
     Finding,
     Judge,
+    Surroundings,
     changes,
     destroys,
+    interactive,
     opaque,
     reads,
-    seated,
     worst,
 )
 from ledgerflow_ops.guard.inside.functions import FATAL_WORDS
@@ -46,47 +46,47 @@ _PIP_READS = ("list", "show", "freeze", "check", "--version", "help", "-V", "ins
 _MODULES_READ = ("json.tool", "site", "sysconfig", "platform", "this", "zipfile")
 
 
-def code(text: str, around: Around) -> Finding:
-    """A program in Python's words, which is not read but for words that mean no good."""
+def code(text: str, around: Surroundings) -> Finding:
+    """A Python program. It is not parsed, only searched for words that suggest loss of data."""
     if found := _ACTS.search(text):
-        return destroys(f"runs Python that says {found[0]!r}")
+        return destroys(f"runs Python that contains {found[0]!r}")
     return opaque("runs Python, which is not read here", around)
 
 
-def python(args: Sequence[str], around: Around, judge: Judge) -> Finding:
+def python(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     """The interpreter: behind its flags come -c, -m, a file or nothing."""
     rest = list(args)
     stays = False
     while rest and rest[0].startswith("-") and rest[0] != "-":
         flag = rest.pop(0)
         if flag in ("--version", "-V", "--help", "-h", "-VV"):
-            return reads("tells its version")
+            return reads("prints its version")
         letters = flag[1:].lstrip(_FLAGS)
         stays = stays or "i" in flag[1 : len(flag) - len(letters)]
         if letters[:1] in ("c", "m"):
             value = letters[1:] or (rest.pop(0) if rest else "")
             inner = code(value, around) if letters[0] == "c" else _module(value, rest, around, judge)
-            return worst([inner, seated("Python", around)], "") if stays else inner
+            return worst([inner, interactive("Python", around)], "") if stays else inner
         if letters[:1] in ("W", "X"):
             rest = rest if letters[1:] else rest[1:]
         elif letters:
             raise Unreadable(f"the option {flag}")
     inner = _file(rest, around, judge)
-    return worst([inner, seated("Python", around)], "") if stays else inner
+    return worst([inner, interactive("Python", around)], "") if stays else inner
 
 
-def _file(rest: Sequence[str], around: Around, judge: Judge) -> Finding:
+def _file(rest: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     if not rest or rest[0] == "-":
-        return seated("Python", around)
+        return interactive("Python", around)
     name = rest[0].rpartition("/")[2]
     if name in ("manage.py", "django-admin", "django-admin.py"):
         return django(rest[1:], around, judge)
     if found := FATAL_WORDS.search(name):
-        return destroys(f"runs {rest[0]}, whose name says {found[0]!r}")
+        return destroys(f"runs {rest[0]}, whose name contains {found[0]!r}")
     return opaque(f"runs {rest[0]}, which is not read here", around)
 
 
-def _module(name: str, args: Sequence[str], around: Around, judge: Judge) -> Finding:
+def _module(name: str, args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     if name == "django":
         return django(args, around, judge)
     if name == "pip":
@@ -96,14 +96,14 @@ def _module(name: str, args: Sequence[str], around: Around, judge: Judge) -> Fin
     return opaque(f"runs the module {name}, which is not read here", around)
 
 
-def pip(args: Sequence[str], around: Around, judge: Judge) -> Finding:
+def pip(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     del judge
     if args and args[0] in _PIP_READS:
-        return reads("tells what is installed")
-    return opaque("runs pip, and what packages bring", around)
+        return reads("lists the installed packages")
+    return opaque("runs pip, and code of packages", around)
 
 
-def django(args: Sequence[str], around: Around, judge: Judge) -> Finding:
+def django(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     """manage.py and django-admin: what a management command could do."""
     if not args or args[0] in ("--version", "--help", "-h"):
         return reads("lists the commands")
@@ -117,17 +117,17 @@ def django(args: Sequence[str], around: Around, judge: Judge) -> Finding:
     if name in _CHANGES:
         return changes(f"manage.py {name} {_CHANGES[name]}")
     if name == "sqlflush" or any(FATAL_WORDS.search(arg) for arg in args):
-        return destroys(f"manage.py {' '.join(args)} says what it does")
+        return destroys(f"manage.py {' '.join(args)}: its name suggests that it loses data")
     return opaque(f"manage.py {name} is not known here", around)
 
 
-def _seat(name: str, rest: Sequence[str], around: Around, judge: Judge) -> Finding:
+def _seat(name: str, rest: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     if name == "dbshell":
         arguments = rest[rest.index("--") + 1 :] if "--" in rest else ()
         return judge(("psql", *arguments), around)
     if rest:
-        return worst([code(" ".join(rest), around), seated("a Python shell", around)], "")
-    return seated("a Python shell of the application", around)
+        return worst([code(" ".join(rest), around), interactive("a Python shell", around)], "")
+    return interactive("a Python shell of the application", around)
 
 
 def _migrate(rest: Sequence[str]) -> Finding:
@@ -138,20 +138,20 @@ def _migrate(rest: Sequence[str]) -> Finding:
     return changes("migrates the schema, and a migration may be one that goes back")
 
 
-def _reading(name: str, rest: Sequence[str], around: Around) -> Finding:
+def _reading(name: str, rest: Sequence[str], around: Surroundings) -> Finding:
     if name == "collectstatic" and any(arg in ("-c",) or arg.startswith("--c") for arg in rest):
         return opaque("empties the folder of static files", around)
     outputs = [arg.partition("=")[2] or following for arg, following in _pairs(rest) if arg.startswith("--o")]
     outputs += [arg[2:] or following for arg, following in _pairs(rest) if re.match(r"-o", arg)]
-    return worst((paths.written(path, around) for path in outputs), f"manage.py {name} leaves data as it is")
+    return worst((paths.written(path, around) for path in outputs), f"manage.py {name} does not change data")
 
 
 def _pairs(rest: Sequence[str]) -> list[tuple[str, str]]:
     return list(zip(rest, [*rest[1:], ""], strict=False))
 
 
-def _runner(name: str) -> Callable[[Sequence[str], Around, Judge], Finding]:
-    def runner(args: Sequence[str], around: Around, judge: Judge) -> Finding:
+def _runner(name: str) -> Callable[[Sequence[str], Surroundings, Judge], Finding]:
+    def runner(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
         rest = list(args)
         if not rest or rest.pop(0) != _RUNNERS[name]:
             return opaque(f"runs {name}", around)
@@ -166,7 +166,7 @@ def _runner(name: str) -> Callable[[Sequence[str], Around, Judge], Finding]:
     return runner
 
 
-PROGRAMS: dict[str, Callable[[Sequence[str], Around, Judge], Finding]] = {
+PROGRAMS: dict[str, Callable[[Sequence[str], Surroundings, Judge], Finding]] = {
     **{name: _runner(name) for name in _RUNNERS},
     "pip": pip,
     "pip3": pip,

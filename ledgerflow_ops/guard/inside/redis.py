@@ -2,7 +2,15 @@
 
 from collections.abc import Sequence
 
-from ledgerflow_ops.guard.inside.effects import Around, Finding, changes, destroys, reads, seated, unread
+from ledgerflow_ops.guard.inside.effects import (
+    Finding,
+    Surroundings,
+    changes,
+    destroys,
+    interactive,
+    reads,
+    unread,
+)
 from ledgerflow_ops.guard.inside.options import Unreadable, names, parse
 
 _OPTIONS = "h= p= s= a= u= n= r= i= no-auth-warning raw no-raw pass= user= tls scan stat latency bigkeys csv"
@@ -22,14 +30,14 @@ _LOSES = names(
 )
 
 
-def client(args: Sequence[str], around: Around) -> Finding:
+def client(args: Sequence[str], around: Surroundings) -> Finding:
     """The client of Redis, by the command that it sends."""
     try:
         given = parse(args, _OPTIONS, permute=False)
     except Unreadable as trouble:
-        return unread(f"redis-cli would be given what cannot be read: {trouble}")
+        return unread(f"redis-cli would get arguments that cannot be read: {trouble}")
     if not given.operands:
-        return seated("redis-cli", around) if not given.options or around.input else reads("asks Redis")
+        return interactive("redis-cli", around) if not given.options or around.input else reads("asks Redis")
     word = given.operands[0].lower()
     if word in _READS:
         return reads(f"{word} only reads")

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 
 from ledgerflow_ops.guard.inside import paths
 from ledgerflow_ops.guard.inside.effects import (
-    Around,
     Effect,
     Finding,
     Judge,
+    Surroundings,
+    interactive,
     opaque,
     reads,
-    seated,
     unread,
     worst,
 )
@@ -41,7 +41,7 @@ _MOST = 500
 _FOLDERS = 4
 
 
-def script(text: str, around: Around, judge: Judge) -> Finding:
+def script(text: str, around: Surroundings, judge: Judge) -> Finding:
     """The worst of the commands of a shell text, in every folder that it may have gone to."""
     try:
         found = commands(text)
@@ -49,13 +49,13 @@ def script(text: str, around: Around, judge: Judge) -> Finding:
             raise Unreadable("more commands than anybody types")
         return worst(_Script(around, judge).all(found), "does nothing")
     except Unreadable as trouble:
-        return unread(f"is shell text that cannot be read beforehand: {trouble}")
+        return unread(f"is shell text that cannot be read in advance: {trouble}")
 
 
 class _Script:
     """Keeps the folders that a text may be in, since `cd` may fail or stand in a shell of its own."""
 
-    def __init__(self, around: Around, judge: Judge) -> None:
+    def __init__(self, around: Surroundings, judge: Judge) -> None:
         self.around = around
         self.judge = judge
         self.fed = False
@@ -84,14 +84,14 @@ class _Script:
         else:
             yield from (self._kept(word) for word in assigned)
 
-    def _arounds(self) -> list[Around]:
+    def _arounds(self) -> list[Surroundings]:
         """The surroundings of a command, once for each folder that it may run in."""
         terminal, attached = self.around.terminal and not self.fed, self.around.input or self.fed
-        return [Around(self.around.data, terminal, attached, folder) for folder in self.folders]
+        return [Surroundings(self.around.data, terminal, attached, folder) for folder in self.folders]
 
-    def _output(self, target: Word, around: Around) -> Finding:
+    def _output(self, target: Word, around: Surroundings) -> Finding:
         if not target.sure:
-            return opaque("writes a file whose name is not seen", around)
+            return opaque("writes a file whose name is unknown", around)
         return paths.written(target.text, around)
 
     def _assignment(self, word: Word) -> Finding:
@@ -101,14 +101,14 @@ class _Script:
     def _kept(self, word: Word) -> Finding:
         """A variable of the shell's own: it only counts where it leads programs elsewhere."""
         found = self._assignment(word)
-        known = variable(word.text, Around((), terminal=False, input=False))
+        known = variable(word.text, Surroundings((), terminal=False, input=False))
         return found if known.effect is Effect.DESTROYS else reads("sets a variable of the shell")
 
     def _program(self, words: list[Word]) -> Iterator[Finding]:
         first = words[0]
         name = first.text
         if not first.sure or (first.pattern and name != "[") or name.startswith("~"):
-            raise Unreadable("a command whose name is not seen")
+            raise Unreadable("a command whose name is unknown")
         if name in _UNREAD:
             raise Unreadable(f"what {name} does")
         texts = tuple(word.text for word in words)
@@ -129,7 +129,7 @@ class _Script:
             raise Unreadable("what printf sets")
         if name == "cd":
             self._go([word for word in words[1:] if word.text not in ("--", "-P", "-L")])
-        yield reads(f"{name} leaves data as it is")
+        yield reads(f"{name} does not change data")
 
     def _go(self, words: list[Word]) -> None:
         if len(words) != 1 or not words[0].sure or words[0].pattern or words[0].text == "-":
@@ -145,7 +145,7 @@ class _Script:
 _LETTERS = frozenset("abefhikmnptuvxBCEHPTlrsD")
 
 
-def shell(args: Sequence[str], around: Around, judge: Judge) -> Finding:
+def shell(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     """sh, bash, dash and ash: a text behind -c, a file, or what is typed."""
     rest = list(args)
     letters = ""
@@ -166,10 +166,10 @@ def shell(args: Sequence[str], around: Around, judge: Judge) -> Finding:
     if not rest:
         raise Unreadable("-c without a text")
     found = script(rest[0], around, judge)
-    return worst([found, seated("a shell", around)], "") if "i" in letters or "s" in letters else found
+    return worst([found, interactive("a shell", around)], "") if "i" in letters or "s" in letters else found
 
 
-def _no_text(rest: Sequence[str], letters: str, around: Around) -> Finding:
+def _no_text(rest: Sequence[str], letters: str, around: Surroundings) -> Finding:
     if rest and "s" not in letters:
         return opaque(f"runs the script {rest[0]}, which is not read here", around)
-    return seated("a shell", around)
+    return interactive("a shell", around)

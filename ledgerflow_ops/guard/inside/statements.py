@@ -1,4 +1,4 @@
-"""What SQL text could do to the data, told by its statements."""
+"""The effects that SQL text could have on the data, by its statements."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -38,7 +38,7 @@ _ORDINARY = {
 def of_sql(text: str) -> Finding:
     """What `text`, sent to the server as it is, could do at worst. Never raises."""
     if text.lstrip().startswith("\\"):
-        return destroys("holds commands of psql's own")
+        return destroys("contains psql's own commands")
     try:
         found = tokens(text)
     except Unreadable as trouble:
@@ -91,7 +91,7 @@ def _own(statement: Statement, depth: int) -> Finding:
     if first.is_mark("("):
         return _query(statement)
     if first.kind is not Kind.WORD:
-        return destroys(f"begins with {first.text!r}, which is no statement known here")
+        return destroys(f"begins with {first.text!r}, which is not a known statement")
     if first.text in ("prepare", "rollback", "commit") and len(statement) > 1:
         return _prepared(statement, depth)
     if first.text in _SESSION or first.text in ("rollback", "set"):
@@ -99,7 +99,7 @@ def _own(statement: Statement, depth: int) -> Finding:
     if first.text in _ORDINARY:
         return changes(_ORDINARY[first.text])
     known = _KNOWN.get(first.text)
-    return known(statement) if known else destroys(f"{first.text.upper()} is no statement known here")
+    return known(statement) if known else destroys(f"{first.text.upper()} is not a known statement")
 
 
 def _nested(statement: Statement, depth: int) -> Iterator[Finding]:
@@ -194,7 +194,7 @@ def _session(statement: Statement) -> Finding:
     first = statement[0].text
     if first == "set":
         return _set(statement[1:])
-    return reads(f"{first.upper()} leaves data as it is")
+    return reads(f"{first.upper()} does not change data")
 
 
 def _set(rest: Statement) -> Finding:
@@ -215,7 +215,7 @@ def _prepared(statement: Statement, depth: int) -> Finding:
         return _statement(rest, depth + 1) if rest else destroys("PREPARE without a statement")
     if words[1] == "prepared":
         return (destroys if first == "rollback" else changes)("ends a prepared transaction")
-    return reads(f"{first.upper()} leaves data as it is")
+    return reads(f"{first.upper()} does not change data")
 
 
 def _copy(statement: Statement) -> Finding:
@@ -244,7 +244,7 @@ _KNOWN: dict[str, Callable[[Statement], Finding]] = {
     "alter": alter,
     "copy": _copy,
     "do": lambda statement: destroys("runs code of a procedural language, which is not read here"),
-    "call": lambda statement: destroys("calls a procedure, whose body is not seen"),
+    "call": lambda statement: destroys("calls a procedure, whose body is unknown"),
     "load": lambda statement: destroys("loads a library into the server"),
 }
 

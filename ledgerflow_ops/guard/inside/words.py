@@ -1,4 +1,4 @@
-"""Shell text cut into commands, as far as it can be read for certain."""
+"""Splits shell text into commands, as far as it can be read reliably."""
 
 import re
 from collections.abc import Iterator
@@ -37,9 +37,9 @@ class Simple:
 
 
 def commands(text: str) -> list[Simple]:
-    """Every simple command of `text`, wherever it stands; Unreadable where that cannot be said."""
+    """Every simple command of `text`, in any nesting; Unreadable if that cannot be determined."""
     if "\0" in text or "\r" in text:
-        raise Unreadable("a character that no shell text holds")
+        raise Unreadable("a character that shell text cannot contain")
     return list(_Reader(text).read())
 
 

@@ -1,17 +1,17 @@
-"""Programs that start another one: they are looked through."""
+"""Programs that start another one, which is judged in their place."""
 
 import shlex
 from collections.abc import Callable, Sequence
 
 from ledgerflow_ops.guard.inside import paths
 from ledgerflow_ops.guard.inside.effects import (
-    Around,
     Finding,
     Judge,
+    Surroundings,
     destroys,
+    interactive,
     opaque,
     reads,
-    seated,
     unread,
     worst,
 )
@@ -19,7 +19,7 @@ from ledgerflow_ops.guard.inside.environment import NAMES, variable
 from ledgerflow_ops.guard.inside.files import HARMLESS
 from ledgerflow_ops.guard.inside.options import Parsed, Unreadable, parse
 
-Wrapper = Callable[[Sequence[str], Around, Judge], Finding]
+Wrapper = Callable[[Sequence[str], Surroundings, Judge], Finding]
 
 _OPTIONS = {
     "nice": "n|adjustment=",
@@ -51,7 +51,7 @@ _SHELLS = ("sh", "bash", "dash", "ash")
 def plain(name: str) -> Wrapper:
     """A program whose operands are a command line, behind its own options."""
 
-    def wrapper(args: Sequence[str], around: Around, judge: Judge) -> Finding:
+    def wrapper(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
         if name == "nice" and args and args[0][:1] == "-" and args[0].lstrip("-").isdigit():
             args = args[1:]
         given = parse(args, _OPTIONS[name], permute=False)
@@ -61,7 +61,7 @@ def plain(name: str) -> Wrapper:
     return wrapper
 
 
-def _env(args: Sequence[str], around: Around, judge: Judge) -> Finding:
+def _env(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     given = parse(args, _ENV, permute=False)
     rest = list(given.operands)
     for text in reversed(given.values("split-string")):
@@ -88,25 +88,25 @@ def _split(text: str) -> list[str]:
         raise Unreadable(f"{trouble}") from None
 
 
-def _moved(around: Around, folder: str) -> Around:
+def _moved(around: Surroundings, folder: str) -> Surroundings:
     start = folder if folder.startswith("/") else f"{around.workdir}/{folder}"
-    return Around(around.data, around.terminal, around.input, start)
+    return Surroundings(around.data, around.terminal, around.input, start)
 
 
-def _time(args: Sequence[str], around: Around, judge: Judge) -> Finding:
+def _time(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     given = parse(args, "a|append f|format= o|output= p|portability q|quiet v|verbose", permute=False)
     found = [paths.written(path, around) for path in given.values("output")]
     return worst([*found, judge(given.operands, around) if given.operands else reads("times nothing")], "")
 
 
-def _command(args: Sequence[str], around: Around, judge: Judge) -> Finding:
+def _command(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     given = parse(args, "p v V", permute=False)
     if given.has("v", "V") or not given.operands:
-        return reads("tells where a program is")
+        return reads("shows where a program is")
     return judge(given.operands, around)
 
 
-def _sudo(args: Sequence[str], around: Around, judge: Judge) -> Finding:
+def _sudo(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     given = parse(args, _SUDO, permute=False)
     rest = list(given.operands)
     found = []
@@ -114,11 +114,11 @@ def _sudo(args: Sequence[str], around: Around, judge: Judge) -> Finding:
         found.append(variable(rest.pop(0), around))
     if given.has("login"):
         around = _moved(around, "~")
-    found.append(judge(rest, around) if rest else seated("a shell", around))
+    found.append(judge(rest, around) if rest else interactive("a shell", around))
     return worst(found, "")
 
 
-def _su(args: Sequence[str], around: Around, judge: Judge) -> Finding:
+def _su(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     given = parse(args, _SU)
     operands = list(given.operands)
     if operands and operands[0] == "-":
@@ -127,7 +127,7 @@ def _su(args: Sequence[str], around: Around, judge: Judge) -> Finding:
     return _as_shell(given, operands[1:], around, judge)
 
 
-def _as_shell(given: Parsed, rest: Sequence[str], around: Around, judge: Judge) -> Finding:
+def _as_shell(given: Parsed, rest: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     """What `su` makes its shell run."""
     shells = given.values("shell")
     if any(shell.rpartition("/")[2] not in _SHELLS for shell in shells):
@@ -140,7 +140,7 @@ def _as_shell(given: Parsed, rest: Sequence[str], around: Around, judge: Judge) 
     return worst([judge(("sh", "-c", text, *rest), around) for text in texts], "")
 
 
-def _runuser(args: Sequence[str], around: Around, judge: Judge) -> Finding:
+def _runuser(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     first = parse(args, f"{_SU} u|user=", permute=False)
     if not first.has("user"):
         return _su(args, around, judge)
@@ -149,27 +149,27 @@ def _runuser(args: Sequence[str], around: Around, judge: Judge) -> Finding:
     return judge(first.operands, around) if first.operands else reads("runuser of nothing")
 
 
-def _chroot(args: Sequence[str], around: Around, judge: Judge) -> Finding:
+def _chroot(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     given = parse(args, "userspec= groups= skip-chdir", permute=False)
     if around.data and given.operands[:1] != ("/",):
         return destroys("runs under another root, where paths mean something else")
     return judge(given.operands[1:] or ("sh",), around)
 
 
-def _entrypoint(args: Sequence[str], around: Around, judge: Judge) -> Finding:
+def _entrypoint(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     """The PostgreSQL image's own: it starts what it is given, by default the server."""
     if args and args[0].startswith("-"):
         return judge(("postgres", *args), around)
     return judge(args, around)
 
 
-def _busybox(args: Sequence[str], around: Around, judge: Judge) -> Finding:
+def _busybox(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     if not args or args[0] in ("--list", "--list-full", "--help"):
         return reads("lists its programs")
     return judge(args, around)
 
 
-def _xargs(args: Sequence[str], around: Around, judge: Judge) -> Finding:
+def _xargs(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     """Its arguments come from standard input: only what is harmless with any may run."""
     given = parse(
         args, "0|null r|no-run-if-empty t|verbose n|max-args= P|max-procs= L= d|delimiter=", permute=False
@@ -177,16 +177,16 @@ def _xargs(args: Sequence[str], around: Around, judge: Judge) -> Finding:
     inner = given.operands or ("echo",)
     if inner[0] in HARMLESS:
         return judge(inner, around)
-    return unread(f"runs {inner[0]} with arguments from standard input, which nobody can judge beforehand")
+    return unread(f"runs {inner[0]} with arguments from standard input, which cannot be judged in advance")
 
 
-def _find(args: Sequence[str], around: Around, judge: Judge) -> Finding:
-    """Reads, unless it is told to delete, to write or to run something on what it finds."""
+def _find(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
+    """Reads, unless its arguments delete, write, or run something on the files that match."""
     acts = [arg for arg in args if arg.startswith(("-delete", "-exec", "-ok", "-fprint", "-fls"))]
     if not acts:
         return reads("lists files")
     if around.data:
-        return destroys(f"find {acts[0]} acts on files that are not seen beforehand")
+        return destroys(f"find {acts[0]} acts on files that are not known in advance")
     found = [reads("removes files, away from the data")]
     for place, arg in enumerate(args):
         if arg.startswith(("-exec", "-ok")):

@@ -1,1 +1,1 @@
-"""Labels and settings that say what is protected. Judging a command belongs to rules."""
+"""Labels and settings that determine what is protected. Judging a command belongs to rules."""

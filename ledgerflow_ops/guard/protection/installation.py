@@ -1,4 +1,4 @@
-"""Whether the wrapper is where it protects something, and the labels that say what it protects."""
+"""Checks that the wrapper is installed where it takes effect, and labels the volumes to protect."""
 
 import shutil
 import sys
@@ -17,11 +17,11 @@ from ledgerflow_ops.guard import recoverability
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.model import PROTECT
-from ledgerflow_ops.guard.permit import lacks
+from ledgerflow_ops.guard.permit import missing_backup
 from ledgerflow_ops.guard.protection import protected_objects
 from ledgerflow_ops.guard.protection.label_plan import Labelling, Stage, plan_labels
-from ledgerflow_ops.guard.protection.volume_labels import Mover, sweep
-from ledgerflow_ops.guard.resolve import Asked, resolve
+from ledgerflow_ops.guard.protection.volume_labels import VolumeMover, remove_leftover_containers
+from ledgerflow_ops.guard.resolve import EngineClient, resolve
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
@@ -29,20 +29,20 @@ _DAY = timedelta(days=1)
 
 
 def safety_check(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[Check]:
-    """First on the path, the engine reachable, volumes labelled, backups fresh, the journal writable."""
-    found = [*_on_path("docker"), *_on_path("docker-compose"), _journal(ctx)]
+    """Checks: first on the PATH, engine reachable, volumes labelled, backups fresh, journal writable."""
+    checks = [*_on_path("docker"), *_on_path("docker-compose"), _journal(ctx)]
     try:
         scene = _scene(ctx)
     except LedgerError as error:
-        found.append(failed("engine", "engine", error.message, error.hint))
+        checks.append(failed("engine", "engine", error.message, error.hint))
     else:
         text = f"{len(scene.engine.volumes)} volumes, {len(scene.engine.containers)} containers"
-        found += [passed("engine", f"answers: {text} in {scene.engine.root}"), *_labels(scene)]
-    return [*found, *(_backup(env) for env in envs)]
+        checks += [passed("engine", f"answers: {text} in {scene.engine.root}"), *_labels(scene)]
+    return [*checks, *(_backup(env) for env in envs)]
 
 
 def _on_path(program: str) -> Iterator[Check]:
-    """Whether what is typed as `program` is the wrapper, and the real one stands behind it."""
+    """Whether `program` on the PATH is the wrapper, and the real one comes after it."""
     first = shutil.which(program)
     try:
         behind = real.real(program)
@@ -63,7 +63,7 @@ def _journal(ctx: OperationContext) -> Check:
     if folders.is_writable(place):
         return passed("journal", f"in {place}")
     return failed(
-        "journal", "read-only", f"Nothing can be written into {place}.", Hint("Mend its owner and mode.")
+        "journal", "read-only", f"Nothing can be written into {place}.", Hint("Fix its owner and mode.")
     )
 
 
@@ -74,7 +74,7 @@ def _labels(scene: Scene) -> Iterator[Check]:
         if volume and volume.labels.get(PROTECT) == "true":
             yield passed("volume", f"{name} is labelled")
         else:
-            whose = "" if environment else " (or test, or prod: whose it is)"
+            whose = "" if environment else " (or test, or prod)"
             hint = Hint(make("protect", environment or "dev"), whose)
             yield warned(
                 "volume", "label", f"{name} has no label; {reason}, so it is protected as well.", hint
@@ -93,13 +93,13 @@ def _backup(env: EnvironmentContext) -> Check:
 
 
 def protect(env: EnvironmentContext, *, dry_run: bool, say: Callable[[str], None]) -> list[Labelling]:
-    """Label the environment's volumes; what was done, or with `dry_run` would be, for each.
+    """Label the environment's volumes; returns what was done, or with `dry_run` would be done, for each.
 
-    Refused before anything is touched when one of them has no fresh backup to fall back on.
+    Refused before any change if a volume has no fresh proven backup.
     """
     program = real.real("docker")
     if not dry_run:
-        sweep(program)
+        remove_leftover_containers(program)
     scene = _scene(env.ctx)
     found = plan_labels(scene, env.environment)
     doable = [labelling for labelling in found if labelling.doable]
@@ -109,32 +109,32 @@ def protect(env: EnvironmentContext, *, dry_run: bool, say: Callable[[str], None
         if labelling.stage is Stage.NEW:
             _require_backup(env, labelling, scene, program)
     for labelling in doable:
-        Mover(program, scene, say).carry_out(labelling)
+        VolumeMover(program, scene, say).carry_out(labelling)
         env.ctx.journal("protect", {"environment": env.environment, "volume": labelling.volume})
     return found
 
 
 def _require_backup(env: EnvironmentContext, labelling: Labelling, scene: Scene, program: Path) -> None:
-    """Refused unless a fresh proven backup of this very database is there."""
+    """Refused unless there is a fresh proven backup of this very database."""
     volume, settings = labelling.volume, env.ctx.settings
-    lacking = lacks(
+    lacking = missing_backup(
         env.environment,
-        recoverability.standing(env, env.ctx.clock(), scene, [volume]),
+        recoverability.backup_state(env, env.ctx.clock(), scene, [volume]),
         timedelta(minutes=settings.guard.fresh_minutes),
-        {volume: recoverability.behind(volume, scene, program, ())},
+        {volume: recoverability.database_identifier(volume, scene, program, ())},
         must_match=True,
     )
     if lacking:
         reason, hint, _ = lacking
-        raise Refused(f"{volume} would be made anew, and {reason}.", hint=hint)
+        raise Refused(f"{volume} would be recreated, and {reason}.", hint=hint)
 
 
 def _scene(ctx: OperationContext) -> Scene:
-    """All there is on the engine that docker would talk to."""
-    asked = Asked(real.real("docker"), Call("docker", ("info",), verb="info"))
-    scene = resolve(asked, lambda engine: protected_objects.of(ctx.settings, engine))
+    """The state of the engine that docker uses."""
+    asked = EngineClient(real.real("docker"), Call("docker", ("info",), verb="info"))
+    scene = resolve(asked, lambda engine: protected_objects.configured_protection(ctx.settings, engine))
     if scene.silent:
         raise CannotJudge(
-            scene.silent, hint=Hint("Start the engine; ", command("docker", "info"), " says more.")
+            scene.silent, hint=Hint("Start the engine; ", command("docker", "info"), " shows details.")
         )
     return scene

@@ -1,7 +1,7 @@
-"""Gives volumes the protecting label, by making them anew with their data; says what cannot be labelled.
+"""Gives volumes the protecting label by recreating them with their data.
 
-Data are moved and compared through `docker cp` on containers that are never started: no program runs on
-them, and no image needs to have one.
+Data are moved and compared by `docker cp` with containers that are never started: no program runs on them,
+and the image needs none.
 """
 
 import hashlib
@@ -28,25 +28,25 @@ Contents = Mapping[str, tuple[object, ...]]
 
 
 @dataclass(frozen=True)
-class Mover:
-    """The real docker, told to move volumes. `say` hears of each step before it is carried out."""
+class VolumeMover:
+    """Moves volumes' data with the real docker. `say` is called with each step before it is carried out."""
 
     docker: Path
     scene: Scene
     say: Callable[[str], None]
 
     def carry_out(self, labelling: Labelling) -> None:
-        """Give one volume its label, from whatever stage it is at. Dying at any point loses nothing."""
+        """Label one volume, from whatever stage it is in. Being killed at any point loses no data."""
         name, copy = labelling.volume, labelling.copy
         if labelling.stage is Stage.NEW:
             self._copy_aside(labelling)
             for holder in labelling.holders:
-                self.say(f"removing the container {holder}; docker compose up makes it again")
+                self.say(f"removing the container {holder}; docker compose up creates it again")
                 self._run("container", "rm", holder)
             self.say(f"removing {name}: its copy {copy} is equal")
             self._run("volume", "rm", name)
         if labelling.stage is Stage.FILLING and self._unfinished(name, copy):
-            self.say(f"removing the unfinished {name}: its copy is whole")
+            self.say(f"removing the incomplete {name}: its copy is complete")
             self._run("volume", "rm", name)
             self._fill(labelling)
         if labelling.stage in (Stage.NEW, Stage.COPIED):
@@ -55,17 +55,17 @@ class Mover:
         self._run("volume", "rm", copy)
 
     def _unfinished(self, name: str, copy: str) -> bool:
-        """Whether a volume was not filled to its end; Refused where it was, and was used since."""
-        found, whole = self._contents(name), self._contents(copy)
-        if found == whole:
+        """Whether a volume was filled only in part; Refused if it was complete and has been changed since."""
+        contents, whole = self._contents(name), self._contents(copy)
+        if contents == whole:
             return False
-        later = [path for path, facts in found.items() if not _begun(facts, whole.get(path))]
+        later = [path for path, facts in contents.items() if not _begun(facts, whole.get(path))]
         if later:
             raise Refused(
-                f"{name} and its copy {copy} are not equal, and {later[0]} is no beginning of the copy's: "
+                f"{name} and its copy {copy} are not equal, and {later[0]} is not a part of the copy's file: "
                 f"something has written to {name} since.",
                 hint=Hint(
-                    f"Nothing was removed. Where {name} is the one to keep: ",
+                    f"Nothing was removed. If {name} is the one to keep: ",
                     make("backup"),
                     f"; then docker volume rm {copy}",
                 ),
@@ -77,11 +77,11 @@ class Mover:
         begun = self.scene.engine.volume(copy)
         if begun and begun.labels.get(COPY_OF) != name:
             raise Refused(
-                f"There is a volume {copy} already, which is no copy of ours.",
-                hint=Hint(f"See what is in it, and give it another name: docker volume inspect {copy}"),
+                f"A volume {copy} exists already, and it is not a copy of ours.",
+                hint=Hint(f"Check its content, and give it another name: docker volume inspect {copy}"),
             )
         if begun:
-            self.say(f"removing {copy}, which was not finished")
+            self.say(f"removing {copy}, which is incomplete")
             self._run("volume", "rm", copy)
         self.say(f"copying {name} to {copy}")
         self._make(copy, {**dict(labelling.labels), COPY_OF: name, PROTECT: "true"})
@@ -90,7 +90,7 @@ class Mover:
 
     def _fill(self, labelling: Labelling) -> None:
         name, copy = labelling.volume, labelling.copy
-        self.say(f"making {name} anew with its label, from {copy}")
+        self.say(f"creating {name} again with its label, from {copy}")
         self._make(name, dict(labelling.labels))
         self._pour(copy, name)
         self._require_equal(copy, name)
@@ -100,7 +100,7 @@ class Mover:
         self._run("volume", "create", *words, name)
 
     def _pour(self, source: str, target: str) -> None:
-        """All that is in one volume into another, with owners, modes and times."""
+        """Copy the whole content of a volume into another, with owners, modes and times."""
         with self._at_hand(source) as giver, self._at_hand(target) as taker:
             giving = process.start_program(
                 [self.docker, "cp", f"{giver}:{_PLACE}", "-"],
@@ -119,7 +119,7 @@ class Mover:
             raise LedgerError(
                 f"{source} could not be copied to {target} (docker cp: exit codes {codes}).",
                 hint=Hint(
-                    "Nothing was removed. See that the engine has room (docker system df), and do it again."
+                    "Nothing was removed. Check the engine's free space (docker system df), and run it again."
                 ),
             )
 
@@ -128,12 +128,12 @@ class Mover:
             raise BadBackup(
                 f"{other} is not equal to {one}.",
                 hint=Hint(
-                    f"{one} is untouched. Is something writing to it? Do it again when nothing uses it."
+                    f"{one} is unchanged. Is something writing to it? Run it again when nothing uses it."
                 ),
             )
 
     def _contents(self, volume: str) -> Contents:
-        """Every file, folder and link of a volume: kind, mode, owner, and what is in it."""
+        """Every file, folder and link of a volume: kind, mode, owner, size and digest of its content."""
         with self._at_hand(volume) as holder:
             giving = process.start_program(
                 [self.docker, "cp", f"{holder}:{_PLACE}", "-"],
@@ -177,13 +177,13 @@ class Mover:
         if finished.code:
             raise LedgerError(
                 f"docker {' '.join(words[:2])} failed:\n{process.last_lines(finished.errors)}",
-                hint=Hint("What was begun is taken up by the next ", make("protect"), "; no data was lost."),
+                hint=Hint("The next ", make("protect"), " continues; no data was lost."),
             )
         return finished.out.decode()
 
 
-def sweep(docker: Path) -> None:
-    """Remove the containers that a killed run has left: they hold the volumes."""
+def remove_leftover_containers(docker: Path) -> None:
+    """Remove the containers that a killed run has left, because they mount the volumes."""
     listed = process.run(
         [docker, "container", "ls", "--all", "--quiet", f"--filter=label={_MOVER}"], timeout=60
     )
@@ -193,7 +193,7 @@ def sweep(docker: Path) -> None:
 
 
 def _begun(found: tuple[object, ...], whole: tuple[object, ...] | None) -> bool:
-    """Whether a file is what a copy leaves that was cut off: the same, or a file that ends early."""
+    """Whether a file can be the result of an interrupted copy: it is equal, or shorter."""
     if whole is None or found[0] != whole[0]:
         return False
     same = found[_DIGEST] == whole[_DIGEST] and found[_LINK] == whole[_LINK]

@@ -1,4 +1,4 @@
-"""What Compose would start: each service is held against the containers and volumes that are there."""
+"""What Compose would start: each service is compared with the existing containers and volumes."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,16 +7,22 @@ from ledgerflow_ops.guard.command_line import mounts
 from ledgerflow_ops.guard.command_line.object_names import place
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.effects import Touch, destroys
+from ledgerflow_ops.guard.effects import DataEffect, destroys
 from ledgerflow_ops.guard.host_paths import overlap
 from ledgerflow_ops.guard.inside import programs
 from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops.guard.model import Container, Mount, Process, Project, Service
 from ledgerflow_ops.guard.rules import compose_data_loss, compose_hooks, containers, copying, removals
-from ledgerflow_ops.guard.rules.mounted_data import at_home, handed_out, overlaid, runs_server, second_server
+from ledgerflow_ops.guard.rules.mounted_data import (
+    exposed_data,
+    mounts_only_own_data,
+    overlaid_data,
+    runs_server,
+    second_server,
+)
 
 
-def brought_up(call: Call, scene: Scene) -> Iterator[Touch]:
+def up(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`up`, `create`, `watch` and `scale`."""
     project = scene.project
     if project is None:
@@ -31,21 +37,21 @@ def brought_up(call: Call, scene: Scene) -> Iterator[Touch]:
         yield from _orphans(project, scene)
 
 
-def _orphans(project: Project, scene: Scene) -> Iterator[Touch]:
-    """The containers of services that the file no longer has."""
+def _orphans(project: Project, scene: Scene) -> Iterator[DataEffect]:
+    """The containers of services that the file no longer contains."""
     kept = {service.name for service in project.services}
     gone = [one for one in scene.engine.of(project.name) if one.service not in kept]
     yield from removals.orphaned(gone, scene)
 
 
-def started(call: Call, scene: Scene) -> Iterator[Touch]:
-    """`compose start` and `restart`: containers that are there."""
+def started(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """`compose start` and `restart` of existing containers."""
     for one in scene.engine.of(scene.project_name, call.operands):
         yield from containers.container_started(one, scene)
 
 
-def service_started(call: Call, service: Service, project: Project, scene: Scene) -> Iterator[Touch]:
-    """One service, brought up: what it gets hold of, what its data become, what it runs."""
+def service_started(call: Call, service: Service, project: Project, scene: Scene) -> Iterator[DataEffect]:
+    """One service that is brought up: its mounts, its data, its programs."""
     mine = _of_service(service, project, scene)
     yield from _given(service, mine, scene)
     yield from compose_data_loss.copies(call, service, scene)
@@ -56,24 +62,24 @@ def service_started(call: Call, service: Service, project: Project, scene: Scene
     yield from _from_outside(service, scene)
 
 
-def _given(service: Service, mine: list[Container], scene: Scene) -> Iterator[Touch]:
-    """What its container gets hold of. PostgreSQL gets its own data, and whoever had them before has them."""
+def _given(service: Service, mine: list[Container], scene: Scene) -> Iterator[DataEffect]:
+    """The service's mounts. A PostgreSQL may mount its own data; mounts that exist already are allowed."""
     process, who = service.process, f"the service {service.name}"
     held = tuple(mount for one in mine for mount in one.process.mounts)
     fresh = tuple(mount for mount in process.mounts if not _has(held, mount))
     same = _unchanged(process, mine) and all(_has(held, mount) for mount in scene.data(process))
-    server = (runs_server(process) or same) and at_home(process, scene)
+    server = (runs_server(process) or same) and mounts_only_own_data(process, scene)
     asked = process
     if server or not scene.data(process):
         known = any(one.process.unbound == process.unbound for one in mine)
         asked = replace(process, mounts=fresh, unbound="" if known else process.unbound)
-    yield from handed_out(who, asked, scene, allowed=server)
+    yield from exposed_data(who, asked, scene, allowed=server)
     yield from second_server(who, process, scene, frozenset(one.id for one in mine))
-    yield from overlaid(who, process, fresh, scene)
+    yield from overlaid_data(who, process, fresh, scene)
 
 
-def _by_its_program(service: Service, mine: list[Container], scene: Scene) -> Iterator[Touch]:
-    """What its own program would do to a database beside it, where the project is an environment's."""
+def _by_its_program(service: Service, mine: list[Container], scene: Scene) -> Iterator[DataEffect]:
+    """The effect of the service's own program on the database, if the project is an environment's."""
     process = service.process
     if not scene.environment() or scene.data(process) or _unchanged(process, mine):
         return
@@ -83,8 +89,8 @@ def _by_its_program(service: Service, mine: list[Container], scene: Scene) -> It
         yield compose_hooks.by_program(f"at its start {service.name}", found, scene)
 
 
-def _from_outside(service: Service, scene: Scene) -> Iterator[Touch]:
-    """What comes into it that is not in its image: another program's work, changed files of the host."""
+def _from_outside(service: Service, scene: Scene) -> Iterator[DataEffect]:
+    """What changes the service from outside its image: a provider program, changed files of the host."""
     who, environment, data = f"the service {service.name}", scene.environment(), scene.data(service.process)
     if service.outside and (data or environment):
         yield destroys(f"{who}: {service.outside}", environment=environment)
@@ -98,7 +104,7 @@ def _of_service(service: Service, project: Project, scene: Scene) -> list[Contai
 
 
 def _unchanged(process: Process, mine: list[Container]) -> bool:
-    """Whether a container of this service already runs the very same on the very same."""
+    """Whether a container of this service already runs the same image and program."""
     return any(
         one.process.image == process.image
         and (not process.entrypoint or one.process.entrypoint == process.entrypoint)
@@ -115,14 +121,14 @@ def _has(held: tuple[Mount, ...], mount: Mount) -> bool:
     )
 
 
-def one_off(call: Call, scene: Scene) -> Iterator[Touch]:
-    """`compose run`: a service's volumes with another program."""
+def one_off(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """`compose run`: another program with a service's volumes."""
     project, name = scene.project, call.operands[0] if call.operands else ""
     service = next((one for one in project.services if one.name == name), None) if project else None
     if project is None or service is None:
         return
     for other in project.services:
-        if other is not service and not call.on("no-deps"):  # Compose tells of it because it starts it
+        if other is not service and not call.on("no-deps"):  # Compose lists it because it starts it
             yield from service_started(call, other, project, scene)
     if call.on("remove-orphans"):
         yield from _orphans(project, scene)
@@ -134,26 +140,26 @@ def one_off(call: Call, scene: Scene) -> Iterator[Touch]:
     asked = tuple(mounts.asked_for(call, scene))
     process = Process(own.image, entrypoint, command, (*own.mounts, *asked), own.pgdata, mounts.unbound(call))
     extra = Process(own.image, entrypoint, command, asked, own.pgdata, process.unbound or own.unbound)
-    yield from handed_out(f"a container of {name}", extra, scene, allowed=False)
+    yield from exposed_data(f"a container of {name}", extra, scene, allowed=False)
     if runs_server(process):
         yield from second_server(f"a second {name}", process, scene)
         return
     yield from containers.in_service(call, process, f"a container of {name}", scene)
 
 
-def executed(call: Call, scene: Scene) -> Iterator[Touch]:
+def executed(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`compose exec`."""
     for one in scene.engine.of(scene.project_name, call.operands[:1]):
         yield from containers.run_inside(call, one, call.operands[1:], scene)
 
 
-def attached(call: Call, scene: Scene) -> Iterator[Touch]:
+def attached(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`compose attach`."""
     for one in scene.engine.of(scene.project_name, call.operands[:1]):
-        yield from containers.listening(one, scene, given=not call.on("no-stdin"))
+        yield from containers.attached_input(one, scene, given=not call.on("no-stdin"))
 
 
-def copied(call: Call, scene: Scene) -> Iterator[Touch]:
+def copied(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`compose cp`, in both directions."""
     if len(call.operands) != 2:
         return

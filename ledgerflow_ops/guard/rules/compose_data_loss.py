@@ -1,8 +1,8 @@
-"""How a compose file loses data without removing any: an empty database in the old one's stead.
+"""How a compose file can lose data without removing any: an empty database replaces the old one.
 
-All tried: a volume that has another name, or another place in the container; a volume whose definition was
-changed by as little as a label, which `up -y` removes and makes again, as does whoever answers yes; two
-copies of the database's service, which run two servers on one data folder.
+All of these were tested: a volume with another name, or another place in the container; a volume whose
+definition was changed by as little as a label, which `up -y`, or a yes when asked, removes and creates again;
+two copies of the database's service, which run two servers on one data folder.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.effects import Touch, changes, destroys
+from ledgerflow_ops.guard.effects import DataEffect, changes, destroys
 from ledgerflow_ops.guard.model import PROJECT, Container, Declared, Project, Service, Volume
 from ledgerflow_ops.guard.rules import removals
 
@@ -20,8 +20,8 @@ _OWN_LABELS = "com.docker.compose."
 _FETCHING = frozenset({"always", "newer", "daily", "weekly"})
 
 
-def renamed(project: Project, scene: Scene) -> Iterator[Touch]:
-    """A project under another name than the one that its file's containers were made under."""
+def renamed(project: Project, scene: Scene) -> Iterator[DataEffect]:
+    """A project with a name other than that of the containers created from the same file."""
     for one in scene.engine.containers:
         files = one.labels.get(_FILES, "").split(",")
         if one.project != project.name and set(files) & set(project.files) and scene.data(one.process):
@@ -33,19 +33,19 @@ def renamed(project: Project, scene: Scene) -> Iterator[Touch]:
             )
 
 
-def redefined(project: Project, scene: Scene) -> Iterator[Touch]:
-    """Volumes that Compose would offer to remove and to make again, because they are declared otherwise."""
+def redefined(project: Project, scene: Scene) -> Iterator[DataEffect]:
+    """Volumes that Compose would offer to remove and recreate, because their declaration differs."""
     protected = scene.protected
     for declared in project.volumes:
         volume = scene.engine.volume(declared.name)
         if volume and not declared.external and declared.name in protected and _differs(declared, volume):
             yield destroys(
-                f"it removes the volume {declared.name} and makes it again, empty: the compose file declares "
-                "it in another way than it was made, and one yes is enough",
+                f"it removes the volume {declared.name} and creates it again, empty: the compose file's "
+                "declaration differs from the volume, and a single yes is enough",
                 environment=scene.environment_of_volume(declared.name) or scene.environment(),
                 volumes=(declared.name,),
                 safe=Hint(
-                    "Take back what was changed under volumes: in the compose file, or say external: true."
+                    "Undo the change under volumes: in the compose file, or declare it external: true."
                 ),
             )
 
@@ -61,7 +61,7 @@ def _differs(declared: Declared, volume: Volume) -> bool:
     )
 
 
-def renewed(project: Project, scene: Scene) -> Iterator[Touch]:
+def renewed(project: Project, scene: Scene) -> Iterator[DataEffect]:
     protected = scene.protected
     for one in scene.engine.of(project.name):
         for mount in one.process.mounts:
@@ -71,11 +71,11 @@ def renewed(project: Project, scene: Scene) -> Iterator[Touch]:
                     f"it gives {one.name} an empty volume for its data ({protected[volume.name]})",
                     environment=scene.environment(),
                     volumes=(volume.name,),
-                    safe=Hint("Leave out -V: the volume is then taken over."),
+                    safe=Hint("Leave out -V: the volume is then kept."),
                 )
 
 
-def copies(call: Call, service: Service, scene: Scene) -> Iterator[Touch]:
+def copies(call: Call, service: Service, scene: Scene) -> Iterator[DataEffect]:
     count = service.copies
     wanted = [*call.all("scale"), *(call.operands if call.verb == "compose scale" else ())]
     for text in wanted:
@@ -86,15 +86,15 @@ def copies(call: Call, service: Service, scene: Scene) -> Iterator[Touch]:
         yield from removals.orphaned(scene.engine.of(scene.project_name, [service.name]), scene)
     if count > 1 and scene.data(service.process):
         yield destroys(
-            f"it runs {count} copies of {service.name} on one data folder: two servers destroy it",
+            f"it runs {count} copies of {service.name} on one data folder, which two servers destroy",
             environment=scene.environment(),
             volumes=tuple(mount.source for mount in scene.data(service.process)),
-            safe=Hint("A PostgreSQL has one server for its data folder: leave it at one."),
+            safe=Hint("A data folder can have only one server: leave it at one."),
         )
 
 
-def shadowed(service: Service, mine: list[Container], project: Project, scene: Scene) -> Iterator[Touch]:
-    """A database that would begin empty while its data lie in another volume."""
+def shadowed(service: Service, mine: list[Container], project: Project, scene: Scene) -> Iterator[DataEffect]:
+    """A database that would start empty because its data are in another volume."""
     process = service.process
     for name, place in _homes(service, mine, project, scene):
         now = next((mount for mount in process.mounts if mount.target == place), None)
@@ -113,14 +113,14 @@ def shadowed(service: Service, mine: list[Container], project: Project, scene: S
             f"it starts {service.name} with PGDATA={process.pgdata} instead of {moved.pop()}, which holds "
             "the data: the database would be empty",
             environment=scene.environment(),
-            safe=Hint("Take PGDATA back to what it was."),
+            safe=Hint("Set PGDATA to its old value."),
         )
 
 
 def _homes(
     service: Service, mine: list[Container], project: Project, scene: Scene
 ) -> Iterator[tuple[str, str]]:
-    """Where this service's data are: by its containers, or by the volumes that the project left behind."""
+    """The service's data volumes, with their targets: by its containers, or by the project's old volumes."""
     if mine:
         for one in mine:
             for mount in scene.data(one.process):
@@ -140,8 +140,8 @@ def _homes(
             yield volume.name, new[0].target
 
 
-def another_image(call: Call, service: Service, mine: list[Container], scene: Scene) -> Iterator[Touch]:
-    """Another image below the data: of another major version it may not read them, or change them."""
+def another_image(call: Call, service: Service, mine: list[Container], scene: Scene) -> Iterator[DataEffect]:
+    """Another image on the same data: another major version may be unable to read them, or change them."""
     for one in mine:
         runs = _runs(call, service, one.process.image, one.process.image_id)
         if runs and scene.data(one.process):
@@ -159,7 +159,7 @@ def another_image(call: Call, service: Service, mine: list[Container], scene: Sc
 
 
 def _runs(call: Call, service: Service, image: str, image_id: str) -> str:
-    """How the image of a service differs from the one that its container runs; empty where it does not."""
+    """How the image of a service differs from the one that its container runs; empty if it does not."""
     after = service.process
     if image != after.image:
         return "runs "
@@ -169,7 +169,7 @@ def _runs(call: Call, service: Service, image: str, image_id: str) -> str:
 
 
 def _anew(call: Call, service: Service) -> bool:
-    """Whether the image is fetched or built first, so that nobody can tell what it will be."""
+    """Whether the image is pulled or built first, so that it is not known yet."""
     pull = call.last("pull") or service.pull
     builds = call.on("build") or pull == "build" or call.verb == "compose watch"
     return pull in _FETCHING or pull.startswith("every_") or (service.built and builds)

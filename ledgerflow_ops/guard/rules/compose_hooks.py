@@ -1,24 +1,24 @@
-"""What Compose runs beside a service's own program: hooks when it starts and stops it, health checks.
+"""What Compose runs in addition to a service's own program: start and stop hooks, health checks.
 
-Compose takes them from the file as it is now, for containers that were made long before: tried with `stop`,
-`restart`, `down` and `rm --stop`, which run pre_stop. `kill` and `run` run none.
+Compose takes them from the current file, also for containers that were created long before. Tested with
+`stop`, `restart`, `down` and `rm --stop`, which run pre_stop. `kill` and `run` run none.
 """
 
 from collections.abc import Iterator
 
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene, data_targets
-from ledgerflow_ops.guard.effects import Touch, changes, destroys
+from ledgerflow_ops.guard.effects import DataEffect, changes, destroys
 from ledgerflow_ops.guard.inside import programs
-from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding, reads
+from ledgerflow_ops.guard.inside.effects import Effect, Finding, Surroundings, reads
 from ledgerflow_ops.guard.model import Hook, Service
 
 STOPPING = frozenset({"compose stop", "compose restart", "compose down", "compose rm", "compose wait"})
 STARTING = frozenset({"compose start", "compose restart"})
 
 
-def of_call(call: Call, scene: Scene) -> Iterator[Touch]:
-    """The hooks that a command runs in containers that are there."""
+def of_call(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """The hooks that a command runs in existing containers."""
     services = scene.project.services if scene.project else ()
     for service in services:
         named = not call.operands or service.name in call.operands
@@ -30,36 +30,36 @@ def of_call(call: Call, scene: Scene) -> Iterator[Touch]:
             yield from _run(service, service.at_stop, scene)
 
 
-def of_service(service: Service, scene: Scene) -> Iterator[Touch]:
-    """Those of a service that is brought up: it may be stopped and made anew for that."""
-    found = programs.effect(service.health, around(service, scene)) if service.health else reads("")
-    if found.effect == Effect.DESTROYS and not found.unread and _concerns(service, scene):
-        yield by_program(f"the health check of {service.name}", found, scene)
+def of_service(service: Service, scene: Scene) -> Iterator[DataEffect]:
+    """The hooks of a service that is brought up, for which it may be stopped and recreated."""
+    effect = programs.effect(service.health, around(service, scene)) if service.health else reads("")
+    if effect.effect == Effect.DESTROYS and not effect.unread and _concerns(service, scene):
+        yield by_program(f"the health check of {service.name}", effect, scene)
     yield from _run(service, (*service.at_start, *service.at_stop, *service.at_change), scene)
 
 
-def _run(service: Service, hooks: tuple[Hook, ...], scene: Scene) -> Iterator[Touch]:
+def _run(service: Service, hooks: tuple[Hook, ...], scene: Scene) -> Iterator[DataEffect]:
     for hook in hooks:
         if hook.privileged:
             yield destroys(
-                f"a hook of {service.name} is not kept to the container: it could reach every volume",
+                f"a hook of {service.name} is not confined to the container: it could reach every volume",
                 environment=scene.environment(),
             )
-        found = programs.effect(hook.command, around(service, scene))
-        if found.effect != Effect.READS and _concerns(service, scene):
-            yield by_program(f"a hook of {service.name}", found, scene)
+        effect = programs.effect(hook.command, around(service, scene))
+        if effect.effect != Effect.READS and _concerns(service, scene):
+            yield by_program(f"a hook of {service.name}", effect, scene)
 
 
 def _concerns(service: Service, scene: Scene) -> bool:
     return bool(scene.environment() or scene.data(service.process))
 
 
-def around(service: Service, scene: Scene) -> Around:
-    """How the programs of a service are connected: to its data, and to nobody."""
-    return Around(data_targets(scene.data(service.process)), terminal=False, input=False)
+def around(service: Service, scene: Scene) -> Surroundings:
+    """The surroundings of a service's programs: its data, and no input."""
+    return Surroundings(data_targets(scene.data(service.process)), terminal=False, input=False)
 
 
-def by_program(who: str, found: Finding, scene: Scene) -> Touch:
-    """A service's own program, as its owner wrote it: what cannot be read is not taken for the worst."""
-    make = destroys if found.effect == Effect.DESTROYS and not found.unread else changes
-    return make(f"{who} {found.why}", environment=scene.environment())
+def by_program(who: str, effect: Finding, scene: Scene) -> DataEffect:
+    """The effect of a service's own program; one that cannot be read is not assumed to destroy data."""
+    make = destroys if effect.effect == Effect.DESTROYS and not effect.unread else changes
+    return make(f"{who} {effect.why}", environment=scene.environment())

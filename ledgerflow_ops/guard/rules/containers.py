@@ -1,4 +1,4 @@
-"""What single containers would do: run, create, start, exec, attach."""
+"""The effects of commands on single containers: run, create, start, exec, attach."""
 
 from collections.abc import Iterator
 
@@ -7,38 +7,46 @@ from ledgerflow_ops.guard.command_line import mounts
 from ledgerflow_ops.guard.command_line.object_names import place
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene, data_targets
-from ledgerflow_ops.guard.effects import Touch, changes, destroys
+from ledgerflow_ops.guard.effects import DataEffect, changes, destroys
 from ledgerflow_ops.guard.host_paths import host_places
 from ledgerflow_ops.guard.inside import programs
-from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding, unread, worst
+from ledgerflow_ops.guard.inside.effects import Effect, Finding, Surroundings, unread, worst
 from ledgerflow_ops.guard.inside.environment import variable
 from ledgerflow_ops.guard.model import Container, Process, Stdin
 from ledgerflow_ops.guard.rules import copying
-from ledgerflow_ops.guard.rules.mounted_data import at_home, handed_out, overlaid, runs_server, second_server
+from ledgerflow_ops.guard.rules.mounted_data import (
+    exposed_data,
+    mounts_only_own_data,
+    overlaid_data,
+    runs_server,
+    second_server,
+)
 
 _BACKUP = Hint(
-    "Take a backup before: ", make("backup"), "; then look at what it would do: ledger_docker --explain …"
+    "Take a backup first: ", make("backup"), "; then see what it would do: ledger_docker --explain …"
 )
 
 
-def in_service(call: Call, process: Process, who: str, scene: Scene) -> Iterator[Touch]:
-    """A one-off container of a compose service, with a program of its own."""
+def in_service(call: Call, process: Process, who: str, scene: Scene) -> Iterator[DataEffect]:
+    """A one-off container of a Compose service, with its own program."""
     data = data_targets(scene.data(process))
     environment = scene.environment()
-    near = [one for one in _databases(scene) if environment == scene.environment_of(one.labels)]
+    near = [
+        container for container in _databases(scene) if environment == scene.environment_of(container.labels)
+    ]
     around = _around(call, scene, data, call.last("workdir"))
     found = worst([programs.effect(_argv(process), around), *_variables(call, around)], "")
     yield from _told(found, who, near, scene, known=bool(near or data))
 
 
-def new_container(call: Call, scene: Scene) -> Iterator[Touch]:
+def new_container(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`run` and `create`."""
     process = mounts.of_call(call, scene)
     who = f"a container of {process.image or 'an image'}"
-    server = runs_server(process) and at_home(process, scene)
-    yield from handed_out(who, process, scene, allowed=server)
+    server = runs_server(process) and mounts_only_own_data(process, scene)
+    yield from exposed_data(who, process, scene, allowed=server)
     yield from second_server(who, process, scene)
-    yield from overlaid(who, process, process.mounts, scene)
+    yield from overlaid_data(who, process, process.mounts, scene)
     yield from _well(call, process, who, scene)
     if not server:
         near = _near(call, scene)
@@ -46,8 +54,8 @@ def new_container(call: Call, scene: Scene) -> Iterator[Touch]:
         yield from _told(programs.effect(_argv(process), around), who, near, scene, known=bool(near))
 
 
-def _well(call: Call, process: Process, who: str, scene: Scene) -> Iterator[Touch]:
-    """The program that asks again and again whether the container is well."""
+def _well(call: Call, process: Process, who: str, scene: Scene) -> Iterator[DataEffect]:
+    """The program of the container's health check."""
     if call.last("health-cmd"):
         data = data_targets(scene.data(process))
         found = programs.effect(("sh", "-c", call.last("health-cmd")), _around(call, scene, data))
@@ -56,88 +64,100 @@ def _well(call: Call, process: Process, who: str, scene: Scene) -> Iterator[Touc
 
 
 def _near(call: Call, scene: Scene) -> list[Container]:
-    """The protected databases that a new container could reach by the networks it is given."""
+    """The protected databases that a new container could reach through its networks."""
     names = {name.removeprefix("container:") for name in call.all("network")}
-    return [one for one in _databases(scene) if names & {*one.networks, one.name, one.id, "host"}]
+    return [
+        container
+        for container in _databases(scene)
+        if names & {*container.networks, container.name, container.id, "host"}
+    ]
 
 
 def _databases(scene: Scene) -> list[Container]:
-    return [one for one in scene.engine.containers if scene.data(one.process)]
+    return [container for container in scene.engine.containers if scene.data(container.process)]
 
 
-def started(call: Call, scene: Scene) -> Iterator[Touch]:
-    """`start` and `restart` of containers that are there."""
+def started(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """`start` and `restart` of existing containers."""
     for name in call.operands:
-        one = scene.engine.container(name)
-        if one:
-            yield from container_started(one, scene)
+        container = scene.engine.container(name)
+        if container:
+            yield from container_started(container, scene)
             if call.verb == "start" and (call.on("interactive") or call.on("attach")):
-                yield from listening(one, scene, given=call.on("interactive"))
+                yield from attached_input(container, scene, given=call.on("interactive"))
 
 
-def container_started(one: Container, scene: Scene) -> Iterator[Touch]:
-    """Starting a container that exists: it was judged when it was made only if we were there."""
-    if one.running:
+def container_started(container: Container, scene: Scene) -> Iterator[DataEffect]:
+    """The start of an existing container, which may have been created without being judged."""
+    if container.running:
         return
-    server = runs_server(one.process) and at_home(one.process, scene)
-    yield from handed_out(one.name, one.process, scene, allowed=server)
-    yield from second_server(one.name, one.process, scene)
+    server = runs_server(container.process) and mounts_only_own_data(container.process, scene)
+    yield from exposed_data(container.name, container.process, scene, allowed=server)
+    yield from second_server(container.name, container.process, scene)
 
 
-def executed(call: Call, scene: Scene) -> Iterator[Touch]:
+def executed(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`exec`."""
     if not call.operands:
         return
-    one = scene.engine.container(call.operands[0])
-    if one:
-        yield from run_inside(call, one, call.operands[1:], scene)
+    container = scene.engine.container(call.operands[0])
+    if container:
+        yield from run_inside(call, container, call.operands[1:], scene)
 
 
-def run_inside(call: Call, one: Container, argv: tuple[str, ...], scene: Scene) -> Iterator[Touch]:
-    """A program in a container that is there, by docker or by Compose."""
+def run_inside(call: Call, container: Container, argv: tuple[str, ...], scene: Scene) -> Iterator[DataEffect]:
+    """A program in an existing container, run by docker or by Compose."""
     if call.on("privileged"):
         yield destroys(
-            f"it runs a program in {one.name} that is not kept to the container: it could reach every volume",
-            environment=scene.environment_of(one.labels),
+            f"it runs a program in {container.name} that is not confined to the container: it could reach "
+            "every volume",
+            environment=scene.environment_of(container.labels),
         )
-    data = data_targets(scene.data(one.process))
-    near = [one] if data else _reached(one, scene)
-    around = _around(call, scene, data, call.last("workdir") or one.workdir)
-    if not near:  # what it reads cannot reach a database; what it is told may name one
-        around = Around((), terminal=around.terminal, input=False, workdir=around.workdir)
+    data = data_targets(scene.data(container.process))
+    near = [container] if data else _reached(container, scene)
+    around = _around(call, scene, data, call.last("workdir") or container.workdir)
+    if not near:  # its input cannot reach a database, but its arguments may name one
+        around = Surroundings((), terminal=around.terminal, input=False, workdir=around.workdir)
     found = programs.effect(argv, around)
     if near:
         found = worst([found, *_variables(call, around)], "")
-    yield from _told(found, one.name, near, scene, known=bool(near))
+    yield from _told(found, container.name, near, scene, known=bool(near))
 
 
-def _variables(call: Call, around: Around) -> Iterator[Finding]:
-    """The variables that a program is given: some lead it elsewhere. One without a value is our own."""
+def _variables(call: Call, around: Surroundings) -> Iterator[Finding]:
+    """The variables that a program is given, some of which redirect it. One without a value is inherited."""
     for text in call.all("env"):
         yield variable(text if "=" in text else f"{text}=?", around)
     for file in (*call.all("env-file"), *call.all("env-from-file")):
         yield unread(f"is given the variables in {file}, which are not read here")
 
 
-def _reached(one: Container, scene: Scene) -> list[Container]:
-    """The protected databases that this container reaches: of its project, or on a network they share."""
-    environment = scene.environment_of(one.labels)
+def _reached(container: Container, scene: Scene) -> list[Container]:
+    """The protected databases that this container can reach: of its project, or on a shared network."""
+    environment = scene.environment_of(container.labels)
     return [
         other
         for other in _databases(scene)
         if (environment and scene.environment_of(other.labels) == environment)
-        or (one.project and other.project == one.project)
-        or (one.networks & other.networks - {"none"})
-        or "host" in one.networks
+        or (container.project and other.project == container.project)
+        or (container.networks & other.networks - {"none"})
+        or "host" in container.networks
     ]
 
 
-def _told(finding: Finding, who: str, near: list[Container], scene: Scene, *, known: bool) -> Iterator[Touch]:
-    """A finding as a touch. Where no database is near, only what is known to destroy counts."""
+def _told(
+    finding: Finding, who: str, near: list[Container], scene: Scene, *, known: bool
+) -> Iterator[DataEffect]:
+    """A finding as an effect on data. If no database is reachable, only a destroying one counts."""
     if finding.effect == Effect.READS or (finding.effect == Effect.CHANGES and not known):
         return
-    environments = {scene.environment_of(one.labels) for one in near}
-    volumes = {mount.source for one in near for mount in scene.data(one.process) if mount.kind == "volume"}
+    environments = {scene.environment_of(container.labels) for container in near}
+    volumes = {
+        mount.source
+        for container in near
+        for mount in scene.data(container.process)
+        if mount.kind == "volume"
+    }
     touch = destroys if finding.effect == Effect.DESTROYS else changes
     yield touch(
         f"in {who} it {finding.why}",
@@ -147,8 +167,8 @@ def _told(finding: Finding, who: str, near: list[Container], scene: Scene, *, kn
     )
 
 
-def _around(call: Call, scene: Scene, data: tuple[str, ...], workdir: str = "/") -> Around:
-    """How the program is connected: Compose attaches its input unless told not to, docker when told to."""
+def _around(call: Call, scene: Scene, data: tuple[str, ...], workdir: str = "/") -> Surroundings:
+    """A program's surroundings. Compose attaches its input by default, docker only on request."""
     if call.compose:
         attached = "interactive" not in call.options or call.on("interactive")
         terminal = scene.stdin is Stdin.TERMINAL and not call.on("no-tty")
@@ -156,33 +176,35 @@ def _around(call: Call, scene: Scene, data: tuple[str, ...], workdir: str = "/")
         attached = call.on("interactive")
         terminal = attached and call.on("tty") and scene.stdin is Stdin.TERMINAL
     given = attached and scene.stdin is not Stdin.NOTHING and not terminal
-    return Around(data, terminal=attached and terminal, input=given, workdir=workdir or "/")
+    return Surroundings(data, terminal=attached and terminal, input=given, workdir=workdir or "/")
 
 
-def attached(call: Call, scene: Scene) -> Iterator[Touch]:
+def attached(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`attach`."""
-    one = scene.engine.container(call.operands[0]) if call.operands else None
-    if one:
-        yield from listening(one, scene, given=not call.on("no-stdin"))
+    container = scene.engine.container(call.operands[0]) if call.operands else None
+    if container:
+        yield from attached_input(container, scene, given=not call.on("no-stdin"))
 
 
-def listening(one: Container, scene: Scene, *, given: bool) -> Iterator[Touch]:
-    """Typing to what a container runs; one that was started without an input of its own hears nothing."""
-    if not given or not one.reads_input or scene.stdin is Stdin.NOTHING:
+def attached_input(container: Container, scene: Scene, *, given: bool) -> Iterator[DataEffect]:
+    """Input to a container's main program; a container that was started without stdin gets none."""
+    if not given or not container.reads_input or scene.stdin is Stdin.NOTHING:
         return
-    data = data_targets(scene.data(one.process))
-    near = [one] if data else _reached(one, scene)
+    data = data_targets(scene.data(container.process))
+    near = [container] if data else _reached(container, scene)
     person = scene.stdin is Stdin.TERMINAL
-    around = Around(data, terminal=person, input=not person, workdir=one.workdir)
-    yield from _told(programs.effect(_argv(one.process), around), one.name, near, scene, known=bool(near))
+    around = Surroundings(data, terminal=person, input=not person, workdir=container.workdir)
+    yield from _told(
+        programs.effect(_argv(container.process), around), container.name, near, scene, known=bool(near)
+    )
 
 
 def paths(call: Call, scene: Scene) -> Iterator[str]:
-    """Every path of the host that a verdict hangs on: links may lead from it to what is protected."""
+    """Every path of the host that the verdict depends on, to be resolved."""
     mounted = [mounts.of_call(call, scene)] if call.verb in ("run", "create", "compose run") else []
-    mounted += [one.process for one in scene.engine.containers]
+    mounted += [container.process for container in scene.engine.containers]
     mounted += [service.process for service in scene.project.services] if scene.project else []
-    yield from (mount.source for one in mounted for mount in one.mounts if mount.kind == "bind")
+    yield from (mount.source for container in mounted for mount in container.mounts if mount.kind == "bind")
     for volume in scene.engine.volumes:
         yield from volume.places
     if call.verb == "volume create":
@@ -197,25 +219,26 @@ def _option(text: str) -> tuple[str, str]:
     return name, value
 
 
-def volume_made(call: Call, scene: Scene) -> Iterator[Touch]:
-    """`volume create`: one that is another name for a protected folder."""
+def volume_made(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """`volume create` with a protected folder as its data."""
     for value in host_places(dict(_option(text) for text in call.all("opt"))):
         for folder, reason in scene.folders.items():
             if scene.reaches(value, folder):
                 yield destroys(
-                    f"it makes a volume of {value} ({folder}: {reason}): whoever mounts it could write there",
+                    f"it creates a volume of {value} ({folder}: {reason}), through which containers could "
+                    "write there",
                     safe=Hint("Mount a folder that holds nothing else."),
                 )
 
 
-def context_changed(call: Call, scene: Scene) -> Iterator[Touch]:
-    """`context use` and `context update`: the next commands would go to another engine than the one seen."""
+def context_changed(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """`context use` and `context update`: later commands would go to another engine."""
     name = call.operands[0] if call.operands else ""
     moves = scene.elsewhere.get(name, False) or (call.verb == "context update" and bool(call.last("docker")))
     if moves and scene.protected:
         yield destroys(
-            f"it leads every command after this one to another engine ({name})",
-            safe=Hint(f"Say it for one command only: docker --context {name} …"),
+            f"it directs all later commands to another engine ({name})",
+            safe=Hint(f"Use it for one command only: docker --context {name} …"),
         )
 
 

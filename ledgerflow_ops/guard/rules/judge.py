@@ -1,4 +1,4 @@
-"""What a call would do to protected data: each command's own rules, and whose the target is."""
+"""The effects of a call on protected data, by each command's rules, and the environment of its target."""
 
 import posixpath
 import re
@@ -9,16 +9,16 @@ from ledgerflow_ops.guard.command_line.grammar import READING
 from ledgerflow_ops.guard.command_line.object_names import place
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.effects import Judgement, Target, Touch, distinct
+from ledgerflow_ops.guard.effects import DataEffect, Judgement, Target, distinct
 from ledgerflow_ops.guard.rules import compose, compose_hooks, containers, copying, removals
 
 _FILE = re.compile(r".*\.(dev|test|prod)\.ya?ml")
 _ENV_FILE = re.compile(r"(?:.*\.)?env\.(dev|test|prod)|\.env\.(dev|test|prod)")
 
-Rule = Callable[[Call, Scene], Iterable[Touch]]
+Rule = Callable[[Call, Scene], Iterable[DataEffect]]
 
 
-def _nothing(_call: Call, _scene: Scene) -> Iterator[Touch]:
+def _nothing(_call: Call, _scene: Scene) -> Iterator[DataEffect]:
     yield from ()
 
 
@@ -42,10 +42,10 @@ _RULES: Mapping[str, Rule] = {
     "system prune": removals.system_sweep,
     "context use": containers.context_changed,
     "context update": containers.context_changed,
-    "compose up": compose.brought_up,
-    "compose create": compose.brought_up,
-    "compose scale": compose.brought_up,
-    "compose watch": compose.brought_up,
+    "compose up": compose.up,
+    "compose create": compose.up,
+    "compose scale": compose.up,
+    "compose watch": compose.up,
     "compose start": compose.started,
     "compose restart": compose.started,
     "compose run": compose.one_off,
@@ -60,22 +60,22 @@ _RULES: Mapping[str, Rule] = {
     "compose config": copying.output,
     "compose export": copying.output,
 }
-"""The rule for every command that may lose data."""
+"""Command that may lose data → its rule."""
 
 _NEEDS_FILE = frozenset({"compose up", "compose create", "compose scale", "compose watch", "compose run"})
-"""What cannot be told without the compose file; the others act on what is there, by its labels."""
+"""What cannot be determined without the compose file; the others act on what is there, by its labels."""
 _HOOKED = compose_hooks.STOPPING | compose_hooks.STARTING
 _REHEARSED = frozenset({"compose down", "compose rm", "compose stop", "compose kill"})
 """What Compose's --dry-run leaves undone, as tried. Not so, or not in every release: `config --output` writes
 its file, `up -d` once made containers anew (docker/compose 14029); those are judged as if they were meant."""
-_START = Hint("Start the engine (docker info says what is wrong with it), then do this again.")
+_START = Hint("Start the engine (docker info shows what is wrong), then run this again.")
 _UNTARGETED = frozenset({"compose config", "export", "image save"})
 _FIRST = frozenset({"exec", "attach", "rename"})
 _BY_NAME = _FIRST | {"start", "restart", "stop", "kill", "rm", "pause", "unpause", "update"}
 
 
 def judge(call: Call, scene: Scene) -> Judgement:
-    """What the call would do. What cannot be told is `unknown` if anything protected is within its reach."""
+    """The effects of the call; `unknown` if they cannot be determined and the engine has protected data."""
     if call.reads:
         return Judgement()
     if scene.silent and call.verb != "help":
@@ -109,7 +109,7 @@ def _within_reach(scene: Scene) -> bool:
 
 
 def _targets(call: Call, scene: Scene) -> Iterator[Target]:
-    """Every sign of whose the call's target is."""
+    """Every indication of the environment of the call's target."""
     if call.verb in _UNTARGETED or call.verb == "help":
         return
     if call.compose and scene.project:
@@ -124,14 +124,14 @@ def _targets(call: Call, scene: Scene) -> Iterator[Target]:
 
 
 def _of_container(name: str, scene: Scene) -> Iterator[Target]:
-    one = scene.engine.container(name) if name else None
-    environment = scene.environment_of(one.labels) if one else ""
-    if one and environment:
-        yield Target(environment, f"the container {one.name}")
+    container = scene.engine.container(name) if name else None
+    environment = scene.environment_of(container.labels) if container else ""
+    if container and environment:
+        yield Target(environment, f"the container {container.name}")
 
 
 def _of_project(scene: Scene) -> Iterator[Target]:
-    """The project's name, and where it is one of ours the names of its files."""
+    """The project's name, and if it is one of ours the names of its files."""
     project = scene.project
     named = scene.environment_of_project(project.name) if project else ""
     if project and named:

@@ -1,28 +1,26 @@
-"""Who may have protected data in hand: a container is judged by its mounts and by what it runs.
+"""Which containers may mount protected data: judged by their mounts and by what they run.
 
-A PostgreSQL on its own data folder may; anything else that could write there may not. Two servers on one
-data folder destroy it: in another container the lock file means nothing.
+A PostgreSQL may mount its own data folder; nothing else that could write there may. Two servers destroy one
+data folder: its lock file has no effect across containers.
 """
 
 from collections.abc import Iterable, Iterator
 
 from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.effects import Touch, destroys
+from ledgerflow_ops.guard.effects import DataEffect, destroys
 from ledgerflow_ops.guard.host_paths import overlap, within
 from ledgerflow_ops.guard.inside import programs
-from ledgerflow_ops.guard.inside.effects import Around, Effect
+from ledgerflow_ops.guard.inside.effects import Effect, Surroundings
 from ledgerflow_ops.guard.model import Container, Mount, Process
 
-_READ_ONLY = Hint(
-    "Hand it out read-only: append :ro to the mount. ", make("backup"), " copies the data safely."
-)
-_PROCESSES = {"/proc": "there is a way from there into every container, for writing too"}
+_READ_ONLY = Hint("Mount it read-only: append :ro to the mount. ", make("backup"), " copies the data safely.")
+_PROCESSES = {"/proc": "every container's files can be written through it"}
 _SERVERS = ("postgres", "postgis", "timescaledb", "pgvector", "postgresql", "ledgerflow-postgres")
 
 
-def handed_out(who: str, process: Process, scene: Scene, *, allowed: bool) -> Iterator[Touch]:
-    """What a container that is started would get hold of. `allowed`: it is PostgreSQL on its own data."""
+def exposed_data(who: str, process: Process, scene: Scene, *, allowed: bool) -> Iterator[DataEffect]:
+    """The protected data that a started container could write; `allowed` for PostgreSQL on its own data."""
     protected = scene.protected
     for name in scene.unfinished(process):
         yield destroys(
@@ -33,13 +31,13 @@ def handed_out(who: str, process: Process, scene: Scene, *, allowed: bool) -> It
         )
     if process.unbound:
         yield destroys(
-            f"{who} is not kept to itself ({process.unbound}) and could reach every volume",
+            f"{who} is not confined ({process.unbound}) and could reach every volume",
             safe=Hint("Start it without that; name the one folder it needs as a mount."),
         )
     for mount in process.mounts:
         if mount.kind == "volume" and mount.source in protected and mount.writable and not allowed:
             yield destroys(
-                f"it hands the volume {mount.source} to {who}, which could write anything there "
+                f"it mounts the volume {mount.source} in {who}, which could write anything there "
                 f"({protected[mount.source]})",
                 environment=scene.environment_of_volume(mount.source),
                 volumes=(mount.source,),
@@ -49,7 +47,9 @@ def handed_out(who: str, process: Process, scene: Scene, *, allowed: bool) -> It
             yield from _folders(who, mount, process, scene, allowed=allowed)
 
 
-def _folders(who: str, mount: Mount, process: Process, scene: Scene, *, allowed: bool) -> Iterator[Touch]:
+def _folders(
+    who: str, mount: Mount, process: Process, scene: Scene, *, allowed: bool
+) -> Iterator[DataEffect]:
     for folder, reason in {**scene.folders, **_PROCESSES}.items():
         socket = folder in scene.sockets() or folder in _PROCESSES
         writable = mount.writable or scene.beneath(mount.source, folder)
@@ -58,20 +58,20 @@ def _folders(who: str, mount: Mount, process: Process, scene: Scene, *, allowed:
         own = folder not in scene.off_limits() and not socket
         if not (allowed and own and mount.is_data(process.pgdata)):
             yield destroys(
-                f"it hands {mount.source} of the host to {who} ({folder}: {reason})", safe=_READ_ONLY
+                f"it mounts {mount.source} of the host in {who} ({folder}: {reason})", safe=_READ_ONLY
             )
 
 
-def overlaid(who: str, process: Process, fresh: Iterable[Mount], scene: Scene) -> Iterator[Touch]:
-    """Something else laid over, or written into, a part of the data: the server would miss what was there.
+def overlaid_data(who: str, process: Process, fresh: Iterable[Mount], scene: Scene) -> Iterator[DataEffect]:
+    """Another mount inside the data folder, which would hide a part of the data from the server.
 
-    A file of settings may be.
+    A mounted settings file (….conf) is allowed.
     """
     data = scene.data(process)
     for mount in fresh:
         home = next((one for one in data if one.target != mount.target and _lies(mount, one)), None)
         if home and not (mount.kind == "bind" and mount.target.endswith(".conf")):
-            over = f"over what {home.source} has there"
+            over = f"over the content of {home.source}"
             yield destroys(
                 f"it gives {who} {mount.source or mount.kind} at {mount.target}, {over}",
                 environment=scene.environment_of_volume(home.source) if home.kind == "volume" else "",
@@ -85,10 +85,10 @@ def _lies(mount: Mount, home: Mount) -> bool:
 
 
 def runs_server(process: Process) -> bool:
-    """Whether the container is PostgreSQL's server and nothing else.
+    """Whether the container runs PostgreSQL's server and nothing else.
 
-    By the image's own entrypoint, under one of PostgreSQL's names or by its program, and with settings
-    that run nothing and move nothing.
+    It must use the image's own entrypoint, have a known image name or program, and no settings that run
+    programs or move data.
     """
     if process.entrypoint and process.entrypoint[0].rpartition("/")[2] != "docker-entrypoint.sh":
         return False
@@ -97,35 +97,35 @@ def runs_server(process: Process) -> bool:
     first = command[0].rpartition("/")[2] if command else ""
     starts = first == "postgres" or (name in _SERVERS and (not first or first.startswith("-")))
     argv = ("postgres", *command) if first.startswith("-") else command
-    found = programs.effect(argv, Around((), terminal=False, input=False))
+    found = programs.effect(argv, Surroundings((), terminal=False, input=False))
     return starts and (name in _SERVERS or bool(process.entrypoint)) and found.effect != Effect.DESTROYS
 
 
-def at_home(process: Process, scene: Scene) -> bool:
-    """Whether every protected mount of it is PostgreSQL's data folder."""
+def mounts_only_own_data(process: Process, scene: Scene) -> bool:
+    """Whether all its protected mounts are at PostgreSQL's data folder."""
     return all(mount.is_data(process.pgdata) for mount in scene.data(process))
 
 
 def second_server(
     who: str, process: Process, scene: Scene, besides: frozenset[str] = frozenset()
-) -> Iterator[Touch]:
-    """Another running container on the same data; `besides` are those that this one replaces."""
+) -> Iterator[DataEffect]:
+    """Another running container on the same data; `besides` are the ids of those that this one replaces."""
     for mount in scene.data(process):
-        for one in scene.engine.containers:
-            if one.running and one.id not in besides and _shares(one, mount):
+        for container in scene.engine.containers:
+            if container.running and container.id not in besides and _shares(container, mount):
                 yield destroys(
-                    f"it starts {who} on the data of {one.name}, which is running: two servers on one data "
-                    "folder destroy it",
-                    environment=scene.environment_of(one.labels),
+                    f"it starts {who} on the data of {container.name}, which is running: two servers destroy "
+                    "one data folder",
+                    environment=scene.environment_of(container.labels),
                     volumes=(mount.source,) if mount.kind == "volume" else (),
-                    safe=Hint("Stop it first: ", command("docker", "stop", one.name)),
+                    safe=Hint("Stop it first: ", command("docker", "stop", container.name)),
                 )
 
 
-def _shares(one: Container, mount: Mount) -> bool:
+def _shares(container: Container, mount: Mount) -> bool:
     return any(
         other.kind == mount.kind
         and other.writable
         and (other.source == mount.source if mount.kind == "volume" else overlap(other.source, mount.source))
-        for other in one.process.mounts
+        for other in container.process.mounts
     )

@@ -1,10 +1,10 @@
-"""What goes when volumes and containers are removed: by name, by a sweep, with a project.
+"""Which data are lost when volumes and containers are removed: by name, by a prune, with a project.
 
-Docker's rules, tried on engines: `volume rm` removes what it is told; `volume prune` what no container,
-running or not, mounts (before API 1.42 named volumes as well, from there on only with --all); `system prune
---volumes` removes stopped containers first, and then what they held; `rm -v` and the end of a `--rm`
-container take their anonymous volumes with them; `compose down -v` takes the volumes that the project made
-or declares. A container without its anonymous volume's name is a volume that nobody finds again.
+Docker's rules, tested on engines: `volume rm` removes the named volumes; `volume prune` those that no
+container, running or not, mounts (before API 1.42 including named volumes, since then only with --all);
+`system prune --volumes` removes stopped containers first, and then the volumes that they mounted; `rm -v` and
+the end of a `--rm` container remove their anonymous volumes; `compose down -v` removes the volumes that the
+project created or declares. An anonymous volume without its container cannot be found again.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,20 +12,20 @@ from collections.abc import Iterable, Iterator
 from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.effects import Touch, destroys
+from ledgerflow_ops.guard.effects import DataEffect, destroys
 from ledgerflow_ops.guard.model import PROJECT, Container, Volume
 
 _RESTORE = Hint(
-    "To begin again with an older state: ",
+    "To return to an older state: ",
     make("restore-force", FILE="latest-proven"),
     " keeps the old database.",
 )
 _KEEPS = Hint("Leave out -v: ", command("docker", "compose", "down"), " keeps volumes.")
-_NAME_IT = Hint("Name what is to go: docker volume rm NAME. Or start the database first.")
+_NAME_IT = Hint("Name the volumes to remove: docker volume rm NAME. Or start the database first.")
 _ALL_FROM = (1, 42)
 
 
-def volumes_by_name(call: Call, scene: Scene) -> Iterator[Touch]:
+def volumes_by_name(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`volume rm`."""
     protected = scene.protected
     for name in call.operands:
@@ -33,53 +33,55 @@ def volumes_by_name(call: Call, scene: Scene) -> Iterator[Touch]:
             yield _removed(scene, name, protected[name])
 
 
-def volume_sweep(call: Call, scene: Scene) -> Iterator[Touch]:
+def volume_sweep(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`volume prune`."""
     everything = scene.engine.api < _ALL_FROM or call.on("all") or "all=1" in call.all("filter")
-    held = {mount.source for one in scene.engine.containers for mount in one.process.mounts}
+    held = {mount.source for container in scene.engine.containers for mount in container.process.mounts}
     yield from _swept(
         call, scene, held, anonymous_only=not everything and "all=true" not in call.all("filter")
     )
 
 
-def system_sweep(call: Call, scene: Scene) -> Iterator[Touch]:
-    """`system prune`: with --volumes also what only stopped containers hold."""
-    stopped = [one for one in scene.engine.containers if not one.running]
+def system_sweep(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """`system prune`; with --volumes also the volumes that only stopped containers mount."""
+    stopped = [container for container in scene.engine.containers if not container.running]
     yield from orphaned(stopped, scene)
     if call.on("volumes"):
-        running = (one for one in scene.engine.containers if one.running)
-        yield from _swept(call, scene, {mount.source for one in running for mount in one.process.mounts})
+        running = (container for container in scene.engine.containers if container.running)
+        yield from _swept(
+            call, scene, {mount.source for container in running for mount in container.process.mounts}
+        )
 
 
-def container_sweep(_call: Call, scene: Scene) -> Iterator[Touch]:
+def container_sweep(_call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`container prune`."""
-    yield from orphaned((one for one in scene.engine.containers if not one.running), scene)
+    yield from orphaned((container for container in scene.engine.containers if not container.running), scene)
 
 
-def containers(call: Call, scene: Scene) -> Iterator[Touch]:
-    """`rm`: with -v and without it, an anonymous volume is lost."""
-    found = (scene.engine.container(name) for name in call.operands)
-    yield from orphaned(filter(None, found), scene)
+def containers(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """`rm`: an anonymous volume is lost with -v and without it."""
+    named = (scene.engine.container(name) for name in call.operands)
+    yield from orphaned(filter(None, named), scene)
 
 
-def stopped(call: Call, scene: Scene) -> Iterator[Touch]:
-    """`stop` and `kill`: a container that was started with --rm goes, with its anonymous volumes."""
-    found = filter(None, (scene.engine.container(name) for name in call.operands))
-    yield from orphaned((one for one in found if one.removes_itself), scene)
+def stopped(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """`stop` and `kill`: a container that was started with --rm is removed, with its anonymous volumes."""
+    named = filter(None, (scene.engine.container(name) for name in call.operands))
+    yield from orphaned((container for container in named if container.removes_itself), scene)
 
 
-def stopped_services(call: Call, scene: Scene) -> Iterator[Touch]:
+def stopped_services(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`compose stop` and `compose kill`."""
-    found = scene.engine.of(scene.project_name, call.operands)
-    yield from orphaned((one for one in found if one.removes_itself), scene)
+    running = scene.engine.of(scene.project_name, call.operands)
+    yield from orphaned((container for container in running if container.removes_itself), scene)
 
 
-def service_containers(call: Call, scene: Scene) -> Iterator[Touch]:
+def service_containers(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`compose rm`."""
     yield from orphaned(scene.engine.of(scene.project_name, call.operands), scene)
 
 
-def down(call: Call, scene: Scene) -> Iterator[Touch]:
+def down(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`compose down`, with -v and without; `compose wait --down-project`."""
     if call.verb == "compose wait" and not call.on("down-project"):
         return
@@ -97,13 +99,13 @@ def down(call: Call, scene: Scene) -> Iterator[Touch]:
 
 
 def _of_project(scene: Scene) -> set[str]:
-    """The volumes that `down -v` removes: those the project made, those its file declares as its own."""
+    """The volumes that `down -v` removes: those that the project created or its file declares as its own."""
     made = {one.name for one in scene.engine.volumes if one.labels.get(PROJECT) == scene.project_name}
     declared = {one.name for one in scene.project.volumes if not one.external} if scene.project else set()
     return made | declared
 
 
-def _swept(call: Call, scene: Scene, kept: set[str], *, anonymous_only: bool = False) -> Iterator[Touch]:
+def _swept(call: Call, scene: Scene, kept: set[str], *, anonymous_only: bool = False) -> Iterator[DataEffect]:
     for name, reason in scene.protected.items():
         volume = scene.engine.volume(name)
         reached = volume and (volume.anonymous or not anonymous_only) and _matches(call, volume)
@@ -112,7 +114,7 @@ def _swept(call: Call, scene: Scene, kept: set[str], *, anonymous_only: bool = F
 
 
 def _matches(call: Call, volume: Volume) -> bool:
-    """Whether the filters let the sweep have this volume; one that is not understood does."""
+    """Whether a prune with these filters removes the volume; yes for a filter that is not understood."""
     for text in call.all("filter"):
         name, _, wanted = text.partition("=")
         key, equals, value = wanted.partition("=")
@@ -122,27 +124,27 @@ def _matches(call: Call, volume: Volume) -> bool:
     return True
 
 
-def orphaned(gone: Iterable[Container], scene: Scene) -> Iterator[Touch]:
-    """The anonymous volumes that go with these containers, or lose the only thing that leads to them."""
+def orphaned(removed: Iterable[Container], scene: Scene) -> Iterator[DataEffect]:
+    """The anonymous volumes that are removed with these containers, or cannot be found without them."""
     protected = scene.protected
-    for one in gone:
-        for mount in one.process.mounts:
+    for container in removed:
+        for mount in container.process.mounts:
             volume = scene.engine.volume(mount.source) if mount.kind == "volume" else None
             if volume and volume.anonymous and volume.name in protected:
                 yield destroys(
-                    f"it takes {one.name} away from its nameless volume {volume.name[:12]}…, which nothing "
-                    f"else leads to ({protected[volume.name]})",
-                    environment=scene.environment_of(one.labels),
+                    f"it removes {container.name}, without which its anonymous volume {volume.name[:12]}… "
+                    f"cannot be found ({protected[volume.name]})",
+                    environment=scene.environment_of(container.labels),
                     volumes=(volume.name,),
                     safe=Hint(
-                        "Give the data a volume with a name first; ",
+                        "Move the data into a volume with a name: ",
                         make("backup"),
                         "; then restore into it.",
                     ),
                 )
 
 
-def _removed(scene: Scene, name: str, reason: str, safe: Hint = _RESTORE) -> Touch:
+def _removed(scene: Scene, name: str, reason: str, safe: Hint = _RESTORE) -> DataEffect:
     return destroys(
         f"it removes the volume {name} ({reason})",
         environment=scene.environment_of_volume(name),

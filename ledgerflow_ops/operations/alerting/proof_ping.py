@@ -19,10 +19,10 @@ def ping_after_proof(examination: Examination) -> None:
     if env.location is not None or not examination.proven:
         return
     try:
-        if env.settings.pinged is None:
+        if env.settings.proof_ping_url is None:
             _close_alert(env)
         elif _is_newest(env, examination):
-            _ping(env, examination, env.settings.pinged)
+            _ping(env, examination, env.settings.proof_ping_url)
     except LedgerError as error:
         env.ctx.reporter.say(f"the call of the ping_url was not recorded: {error.message}")
 

@@ -63,8 +63,8 @@ def _environment(item: Status, terminal: Terminal, *, alone: bool) -> None:
     if item.env.is_sample:
         terminal.say(f"  SAMPLE DATA: no URL is set for {item.env.environment}.", "yellow")
     if item.health is not Health.QUIET:
-        terminal.line(_strip(folder, plain=terminal.plain))
-        terminal.line(_objectives(folder))
+        terminal.print_text(_strip(folder, plain=terminal.ascii_only))
+        terminal.print_text(_objectives(folder))
     first, *archives = folder.spaces
     terminal.say(
         f"  {_next_backup(folder)}   {_free_space(first, named=alone)}", "" if first.space else "yellow"
@@ -190,11 +190,11 @@ def _legend(overview: Overview, terminal: Terminal) -> None:
         for day in item.folder_status.days(STRIP_DAYS)
     ]
     text = Text("  ")
-    for sign, kind, word in sparklines.strip_legend(days, plain=terminal.plain):
+    for sign, kind, word in sparklines.strip_legend(days, plain=terminal.ascii_only):
         text.append(sign, _STYLES[kind])
         text.append(f" {word}   ", "dim")
     if text.plain.strip():
-        terminal.line(text)
+        terminal.print_text(text)
 
 
 def _table(folder: FolderStatus) -> Table:

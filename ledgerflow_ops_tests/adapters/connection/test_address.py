@@ -49,7 +49,7 @@ def test_several_hosts_are_one_server_for_all_that_an_operation_starts(
     assert pinned.variables()["PGPORT"] == port
     assert "PGTARGETSESSIONATTRS" not in pinned.variables()
     sandbox = Sandbox(root, many)
-    sandboxes.prove(sandbox.env(), sandboxes.take(sandbox.env()))
+    sandboxes.prove_backup(sandbox.env(), sandboxes.take_backup(sandbox.env()))
 
 
 def test_dagsters_storage_is_reached_by_the_same_address(server: Database) -> None:

@@ -249,7 +249,7 @@ def test_who_is_told_to_end_in_mid_statement_leaves_no_session_behind(database: 
         raise _Told
 
     def tell_when_it_waits() -> None:
-        if sandboxes.until(lambda: waiting() > 0, 60):
+        if sandboxes.wait_until(lambda: waiting() > 0, 60):
             os.kill(os.getpid(), signal.SIGUSR1)
 
     before = signal.signal(signal.SIGUSR1, tell)
@@ -261,7 +261,7 @@ def test_who_is_told_to_end_in_mid_statement_leaves_no_session_behind(database: 
             threading.Thread(target=tell_when_it_waits, daemon=True).start()
             with pytest.raises(_Told), database.connect() as connection:
                 connection.execute("SELECT count(*) FROM public.locked")
-            assert sandboxes.until(lambda: waiting() == 0, 60), "it waits on, for nobody"
+            assert sandboxes.wait_until(lambda: waiting() == 0, 60), "it waits on, for nobody"
             other.execute("ROLLBACK")
     finally:
         signal.signal(signal.SIGUSR1, before)

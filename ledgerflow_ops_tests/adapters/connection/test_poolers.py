@@ -10,15 +10,18 @@ from ledgerflow_ops.adapters.connection.session_settings import CANONICAL
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.operations.monitoring import doctor
-from ledgerflow_ops_tests.databases import run
+from ledgerflow_ops_tests.databases import run_statements
 from ledgerflow_ops_tests.fakes import poolers, sandboxes, servers
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
 
 @pytest.fixture(scope="module")
 def books(session_root: Path) -> Iterator[Database]:
-    with sandboxes.folder(session_root) as root, servers.server(root, client_tools.bundled_tools()) as server:
-        run(server.database, "CREATE TABLE t AS SELECT 1 AS a")
+    with (
+        sandboxes.temporary_folder(session_root) as root,
+        servers.server(root, client_tools.bundled_tools()) as server,
+    ):
+        run_statements(server.database, "CREATE TABLE t AS SELECT 1 AS a")
         yield server.database
 
 
@@ -30,7 +33,7 @@ def test_a_pooler_is_refused_by_name_with_the_servers_own_address(
     with poolers.pgbouncer(root, books, mode, ignored) as pooled:
         sandbox = Sandbox(root, pooled)
         with pytest.raises(Refused) as caught:
-            sandboxes.take(sandbox.env())
+            sandboxes.take_backup(sandbox.env())
         checks = doctor.examine(sandbox.env().ctx, [sandbox.env()])
     port = books.parameters["port"]
     assert caught.value.message.startswith(pooled.label)
@@ -45,7 +48,9 @@ def test_a_pooler_is_refused_by_name_with_the_servers_own_address(
 def test_a_pooler_whose_server_has_our_settings_by_chance_is_still_one(books: Database, root: Path) -> None:
     """They belong to the database, and the startup options of pg_dump would not arrive."""
     ours = {name: value for name, value in CANONICAL.items() if value}  # a list cannot be fixed to be empty
-    run(books, *(f"ALTER DATABASE postgres SET {name} TO '{value}'" for name, value in ours.items()))
+    run_statements(
+        books, *(f"ALTER DATABASE postgres SET {name} TO '{value}'" for name, value in ours.items())
+    )
     try:
         with (
             poolers.pgbouncer(root, books, "session", "options") as pooled,
@@ -54,7 +59,7 @@ def test_a_pooler_whose_server_has_our_settings_by_chance_is_still_one(books: Da
         ):
             pytest.fail("it was taken for the server")
     finally:
-        run(books, "ALTER DATABASE postgres RESET ALL")
+        run_statements(books, "ALTER DATABASE postgres RESET ALL")
 
 
 def test_a_way_that_passes_every_byte_on_is_none(books: Database) -> None:

@@ -17,7 +17,7 @@ from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders, needs
-from ledgerflow_ops_tests.builders import Recorder, folder_of
+from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
 
 
 @dataclass
@@ -102,7 +102,7 @@ def test_password_hashes_are_in_no_file_unless_asked_for(root: Path, guarded: Da
         env = builders.env(sandbox, guarded, role_passwords=asked)
         manifest = backup.backup(env)
         assert manifest.globals is not None
-        assert (b"SCRAM-SHA-256" in folder_of(env).read(manifest.globals.file)) is asked
+        assert (b"SCRAM-SHA-256" in backup_folder_of(env).read(manifest.globals.file)) is asked
 
 
 def test_a_password_that_is_wrong_is_neither_told_nor_written(root: Path, guarded: Database) -> None:

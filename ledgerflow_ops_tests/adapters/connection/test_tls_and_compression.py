@@ -22,7 +22,7 @@ from ledgerflow_ops.core.catalog.naming import MAGIC
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.databases import run
+from ledgerflow_ops_tests.databases import run_statements
 
 PASSWORD = "s3cr3t"
 
@@ -108,7 +108,7 @@ def test_a_server_that_asks_for_tls_takes_nobody_without(server: Database) -> No
 
 
 def test_a_backup_is_taken_over_a_verified_connection(server: Database, root: Path) -> None:
-    run(server, "CREATE TABLE books AS SELECT generate_series(1, 500) AS id")
+    run_statements(server, "CREATE TABLE books AS SELECT generate_series(1, 500) AS id")
     manifest = backup.backup(builders.env(root, server))
     assert manifest.rows == 500
     other = root / "other"

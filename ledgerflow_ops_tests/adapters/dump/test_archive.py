@@ -19,7 +19,7 @@ from ledgerflow_ops.adapters.storage.store import BackupStore
 from ledgerflow_ops.core.catalog.manifest import Contents
 from ledgerflow_ops.core.catalog.naming import MAGIC
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
-from ledgerflow_ops_tests.databases import run
+from ledgerflow_ops_tests.databases import run_statements
 from ledgerflow_ops_tests.fakes import programs
 from ledgerflow_ops_tests.fakes.codecs import Sealing
 from ledgerflow_ops_tests.fakes.memory_store import MemoryStore
@@ -43,7 +43,7 @@ def _dump(database: Database, compression: str) -> bytes:
 @pytest.fixture
 def books(database: Database) -> Database:
     """A database whose dump is nearly all data, with a larger table at its end."""
-    run(
+    run_statements(
         database,
         "CREATE TABLE zz_last AS SELECT id, md5(id::text) AS word FROM generate_series(1, 20000) AS id",
     )
@@ -144,7 +144,7 @@ def test_a_disk_that_fails_in_the_middle_ends_every_program(database: Database) 
 
 
 def test_memory_does_not_grow_with_the_archive(root: Path, database: Database) -> None:
-    run(
+    run_statements(
         database,
         """CREATE TABLE large AS
            SELECT id, repeat(md5(id::text), 3000) AS word FROM generate_series(1, 2000) AS id""",

@@ -13,7 +13,7 @@ from ledgerflow_ops.adapters.inspection import source
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.core.catalog.manifest import Seal, TableFacts
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops_tests.databases import quoted, run
+from ledgerflow_ops_tests.databases import quoted_identifier, run_statements
 
 BOOKS = "public.books"
 
@@ -36,9 +36,9 @@ def _seal(database: Database, *, full: bool = False) -> Seal:
 def test_what_is_committed_after_the_snapshot_is_neither_in_the_seal_nor_in_the_dump(
     database: Database,
 ) -> None:
-    run(database, "CREATE TABLE books (id int)", "INSERT INTO books VALUES (1), (2)")
+    run_statements(database, "CREATE TABLE books (id int)", "INSERT INTO books VALUES (1), (2)")
     with source.snapshot(database) as snapshot:
-        run(
+        run_statements(
             database,
             "INSERT INTO books VALUES (1000)",
             "UPDATE books SET id = id + 1",
@@ -58,7 +58,7 @@ def test_what_is_committed_after_the_snapshot_is_neither_in_the_seal_nor_in_the_
 
 
 def test_full_digests_and_counts_equal_those_of_the_archives_stream(database: Database) -> None:
-    run(
+    run_statements(
         database,
         """CREATE TABLE odd (id int GENERATED ALWAYS AS IDENTITY, "a %s b" text, gone int,
                twice int GENERATED ALWAYS AS (length("a %s b") * 2) STORED, data bytea, day timestamptz,
@@ -71,8 +71,9 @@ def test_full_digests_and_counts_equal_those_of_the_archives_stream(database: Da
         "CREATE TABLE bare ()",
         "INSERT INTO bare DEFAULT VALUES",
         "CREATE TABLE empty (id int)",
-        f"CREATE SCHEMA {quoted('Odd. schema')}",
-        f"CREATE TABLE {quoted('Odd. schema')}.{quoted('t.able')} AS SELECT generate_series(1, 9) AS x",
+        f"CREATE SCHEMA {quoted_identifier('Odd. schema')}",
+        f"CREATE TABLE {quoted_identifier('Odd. schema')}.{quoted_identifier('t.able')} "
+        "AS SELECT generate_series(1, 9) AS x",
         "CREATE TABLE parent (id int); CREATE TABLE child () INHERITS (parent); "
         "INSERT INTO parent VALUES (1); INSERT INTO child VALUES (2), (3)",
     )
@@ -104,7 +105,7 @@ def test_sums_of_floats_are_exact_in_any_order(database: Database, values: list[
     random.Random(1).shuffle(shuffled)
     for name, order in (("forth", values), ("back", values[::-1]), ("mixed", shuffled)):
         rows = ", ".join(f"('{value}')" for value in order)
-        run(database, f"CREATE TABLE {name} (x float8)", f"INSERT INTO {name} VALUES {rows}")
+        run_statements(database, f"CREATE TABLE {name} (x float8)", f"INSERT INTO {name} VALUES {rows}")
     tables = _seal(database).tables
     sums = [tables[f"public.{name}"].sums["x"] for name in ("forth", "back", "mixed")]
     assert len(set(sums)) == 1
@@ -116,7 +117,7 @@ def test_sums_of_floats_are_exact_in_any_order(database: Database, values: list[
 
 
 def test_sums_of_numbers_are_exact_beyond_what_a_machine_holds(database: Database) -> None:
-    run(
+    run_statements(
         database,
         "CREATE DOMAIN cents AS numeric(40, 10)",
         "CREATE TABLE books (big int8, small int2, exact numeric, odd cents, cash money, real float4)",
@@ -139,7 +140,7 @@ def test_sums_of_numbers_are_exact_beyond_what_a_machine_holds(database: Databas
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
 def test_numerics_that_are_no_numbers_are_summed(database: Database, value: str) -> None:
-    run(database, "CREATE TABLE books (x numeric)", f"INSERT INTO books VALUES (1), ('{value}')")
+    run_statements(database, "CREATE TABLE books (x numeric)", f"INSERT INTO books VALUES (1), ('{value}')")
     assert _seal(database).tables[BOOKS] == TableFacts(rows=2, sums={"x": value})
 
 
@@ -167,7 +168,7 @@ def test_a_snapshot_writes_nothing_and_ends_with_its_block(database: Database) -
 
 
 def test_an_account_that_may_not_read_all_is_told_the_grant_it_needs(database: Database) -> None:
-    run(
+    run_statements(
         database,
         "CREATE ROLE shut_out LOGIN PASSWORD 'pw'",
     )
@@ -177,4 +178,4 @@ def test_an_account_that_may_not_read_all_is_told_the_grant_it_needs(database: D
             _seal(poor)
         assert "pg_read_all_data" in caught.value.hint
     finally:
-        run(database, "DROP ROLE shut_out")
+        run_statements(database, "DROP ROLE shut_out")

@@ -90,7 +90,7 @@ def test_a_server_that_ends_in_the_middle_ends_the_reading(books: Database, pipe
         with books.connect() as connection:
             pid = connection.info.backend_pid
             threading.Thread(
-                target=sandboxes.until, args=[lambda: killer.execute(kill, [pid]).rowcount > 0]
+                target=sandboxes.wait_until, args=[lambda: killer.execute(kill, [pid]).rowcount > 0]
             ).start()
             pipes.digest_table(connection, named(connection, "long"))
 

@@ -11,7 +11,7 @@ from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import folder_of
+from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.fakes import programs, servers
 
 
@@ -46,7 +46,7 @@ def test_a_pg_dump_older_than_the_server_is_refused_before_anything_is_written(
     assert "14.9 (tools_dir)" in caught.value.message
     assert "Remove tools_dir from ledgerflow.toml" in caught.value.hint
     assert str(caught.value.hint).endswith("make tools VERSION=17")
-    assert list(folder_of(env).path.iterdir()) == []
+    assert list(backup_folder_of(env).path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from ledgerflow_ops_tests import needs
 from ledgerflow_ops_tests.fakes import contained as containers
 from ledgerflow_ops_tests.fakes import engine as engines
 from ledgerflow_ops_tests.fakes import ledgerflow, programs, sandboxes
-from ledgerflow_ops_tests.fakes.contained import Contained
+from ledgerflow_ops_tests.fakes.contained import ContainerSandbox
 from ledgerflow_ops_tests.fakes.engine import Engine
 
 ANSWERS = {
@@ -31,13 +31,16 @@ ANSWERS = {
 
 
 @pytest.fixture(scope="module")
-def contained(engine: Engine, session_root: Path) -> Iterator[Contained]:
-    with sandboxes.folder(session_root) as folder, containers.contained(engine, folder) as container:
-        yield container
+def contained(engine: Engine, session_root: Path) -> Iterator[ContainerSandbox]:
+    with (
+        sandboxes.temporary_folder(session_root) as folder,
+        containers.container_sandbox(engine, folder) as found,
+    ):
+        yield found
 
 
 @pytest.fixture
-def container(contained: Contained) -> Container:
+def container(contained: ContainerSandbox) -> Container:
     project = contained.project
     return Container(project.name, project.file, "postgres", project.env_file)
 
@@ -49,7 +52,7 @@ def database(container: Container) -> Database:
 
 
 def test_what_is_in_it_is_what_its_own_environment_and_programs_say(
-    container: Container, contained: Contained
+    container: Container, contained: ContainerSandbox
 ) -> None:
     inside = container.inspect()
     project = contained.project
@@ -112,7 +115,7 @@ def test_the_tools_that_read_decide_on_the_compression_too(database: Database) -
 
 
 def test_a_server_that_does_ask_for_a_password_is_told_with_what_to_do(
-    database: Database, contained: Contained
+    database: Database, contained: ContainerSandbox
 ) -> None:
     inside = ["exec", contained.project.container, "sh", "-c"]
     line = "host all careful 127.0.0.1/32 scram-sha-256"
@@ -134,7 +137,7 @@ def test_a_server_that_does_ask_for_a_password_is_told_with_what_to_do(
 
 
 def test_what_else_of_the_project_runs_is_told_with_the_command_that_stops_it(
-    container: Container, contained: Contained
+    container: Container, contained: ContainerSandbox
 ) -> None:
     project = contained.project
     assert container.running_application().running == ()
@@ -229,7 +232,7 @@ class TestTrouble:
         bad = replace(container, project="ledger-test", file=root / "bad.yml")
         self.told(bad, SettingsError, "Compose cannot read .*bad.yml", "env_file")
 
-    def test_no_server_in_it(self, container: Container, contained: Contained) -> None:
+    def test_no_server_in_it(self, container: Container, contained: ContainerSandbox) -> None:
         contained.project.compose("up", "--detach", "redis")
         inside = replace(container, service="redis").inspect()
         database = Database({"user": inside.user, "dbname": inside.database}, inside)

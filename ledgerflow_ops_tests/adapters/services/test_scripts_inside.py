@@ -45,22 +45,22 @@ class TestWatched:
             assert child.stdout.read() == b"out\n"
             assert child.stderr.read() == b"problem\n"
             assert child.wait(timeout=10) == 7
-            assert not sandboxes.marked(mark), "a child left behind would become PostgreSQL's"
+            assert not sandboxes.processes_marked(mark), "a child left behind would become PostgreSQL's"
 
     def test_the_program_ends_with_whoever_asked_for_it(self, shell: list[str], mark: str) -> None:
         with watched(shell, mark, "sleep", "600") as child:
-            assert sandboxes.until(lambda: "sleep" in sandboxes.marked(mark))
+            assert sandboxes.wait_until(lambda: "sleep" in sandboxes.processes_marked(mark))
             child.communicate(timeout=10)
             assert child.returncode == 128 + signal.SIGTERM
-            assert not sandboxes.marked(mark)
+            assert not sandboxes.processes_marked(mark)
 
     def test_it_ends_also_when_nobody_reads_what_it_writes(self, shell: list[str], mark: str) -> None:
         with watched(shell, mark, "sh", "-c", "while :; do echo much; done") as child:
-            assert sandboxes.until(lambda: len(sandboxes.marked(mark)) > 1)
+            assert sandboxes.wait_until(lambda: len(sandboxes.processes_marked(mark)) > 1)
             assert child.stdin
             child.stdin.close()
             assert child.wait(timeout=10) == 128 + signal.SIGTERM
-            assert not sandboxes.marked(mark)
+            assert not sandboxes.processes_marked(mark)
 
     def test_a_program_that_is_not_there_is_told(self, shell: list[str], mark: str) -> None:
         with watched(shell, mark, "no_such_program") as child:

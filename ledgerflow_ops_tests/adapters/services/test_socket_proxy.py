@@ -102,7 +102,7 @@ def test_one_that_does_not_end_by_itself_is_ended() -> None:
     before = set(psutil.Process().children(recursive=True))
     with socket_proxy.proxy(["sh", "-c", "sleep 600; true"], patience=0.1) as way:
         _knock(way.address)
-        assert sandboxes.until(lambda: bool(set(psutil.Process().children(recursive=True)) - before))
+        assert sandboxes.wait_until(lambda: bool(set(psutil.Process().children(recursive=True)) - before))
     assert set(psutil.Process().children(recursive=True)) <= before
 
 
@@ -127,7 +127,7 @@ def test_when_we_are_killed_the_program_meets_its_end_and_the_next_one_tidies_up
     command = [sys.executable, "-c", _KILLED, str(root / "ended")]
     finished = subprocess.run(command, cwd=PROJECT, capture_output=True, timeout=60, check=False)
     assert finished.returncode == -signal.SIGKILL, finished.stderr
-    assert sandboxes.until((root / "ended").exists)
+    assert sandboxes.wait_until((root / "ended").exists)
     assert left_by_the_dead()
     with socket_proxy.proxy(["true"]):
         assert not left_by_the_dead()

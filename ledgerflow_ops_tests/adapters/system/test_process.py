@@ -125,7 +125,7 @@ def test_a_program_that_ignores_its_time_limit_is_killed_with_all_it_started(roo
         process.run([root / "deaf"], timeout=1)
     assert time.monotonic() - begun < 10
     pids = [int(word) for word in (root / "pids").read_text().split()]
-    assert sandboxes.until(lambda: all(map(_is_gone, pids)))
+    assert sandboxes.wait_until(lambda: all(map(_is_gone, pids)))
 
 
 def _is_gone(pid: int) -> bool:

@@ -14,8 +14,8 @@ from ledgerflow_ops.core.retention.retention_plan import (
     RetentionPlan,
     RetentionPolicy,
 )
-from ledgerflow_ops_tests import promises
-from ledgerflow_ops_tests.promises import Backup, Moment, Rules
+from ledgerflow_ops_tests import retention_rules
+from ledgerflow_ops_tests.retention_rules import Backup, Rotation, Rules
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 WEEK = RetentionPolicy(days=7, share=1)
@@ -359,9 +359,11 @@ def test_whatever_the_history_every_promise_is_kept_and_nothing_stays_without_on
     rules = Rules(policy.days, policy.minimum, policy.weekly, policy.monthly, policy.yearly, policy.share)
     asked, carried_out = bool(plan.asks), [] if plan.asks else gone(plan)
     known = [seen(one) for one in backups]
-    promises.check(Moment(known, carried_out, now, now.date(), rules, asked=asked, earlier=earlier))
-    promises.check(
-        Moment(known, gone(plan), now, now.date(), rules, confirmed=True, asked=asked, earlier=earlier)
+    retention_rules.check_rotation(
+        Rotation(known, carried_out, now, now.date(), rules, asked=asked, earlier=earlier)
+    )
+    retention_rules.check_rotation(
+        Rotation(known, gone(plan), now, now.date(), rules, confirmed=True, asked=asked, earlier=earlier)
     )
 
 

@@ -3,26 +3,26 @@
 import shlex
 from dataclasses import replace
 
-from ledgerflow_ops.guard.inside.effects import Around, Finding
+from ledgerflow_ops.guard.inside.effects import Finding, Surroundings
 from ledgerflow_ops.guard.inside.programs import effect
 
-DATABASE = Around(("/var/lib/postgresql/data",), terminal=False, input=False)
-APPLICATION = Around((), terminal=False, input=False, workdir="/app")
+DATABASE = Surroundings(("/var/lib/postgresql/data",), terminal=False, input=False)
+APPLICATION = Surroundings((), terminal=False, input=False, workdir="/app")
 
 
-def typed(around: Around) -> Around:
+def typed(around: Surroundings) -> Surroundings:
     return replace(around, terminal=True)
 
 
-def fed(around: Around) -> Around:
+def fed(around: Surroundings) -> Surroundings:
     return replace(around, input=True)
 
 
-def judged(line: str, around: Around) -> Finding:
+def judged(line: str, around: Surroundings) -> Finding:
     """What a command line does, written as in a shell."""
     return effect(tuple(shlex.split(line)), around)
 
 
-def of_shell(text: str, around: Around) -> Finding:
+def of_shell(text: str, around: Surroundings) -> Finding:
     """What a shell that is given `text` does."""
     return effect(("sh", "-c", text), around)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledgerflow_ops.guard.inside.effects import Around, Effect
+from ledgerflow_ops.guard.inside.effects import Effect, Surroundings
 from ledgerflow_ops.guard.inside.programs import effect
 from ledgerflow_ops_tests.guard.inside.surroundings import APPLICATION, DATABASE, of_shell
 from ledgerflow_ops_tests.hypothesis_profiles import examples
@@ -221,6 +221,6 @@ def test_nor_does_wrapping_make_harmless_things_terrible(line: Line, wrappers: l
 @given(st.sampled_from(HARMLESS), st.text(st.characters(codec="utf-8"), max_size=10))
 @examples(100)
 def test_an_unknown_program_is_never_harmless_next_to_the_data(line: Line, name: str) -> None:
-    around = Around(DATABASE.data, terminal=False, input=False)
+    around = Surroundings(DATABASE.data, terminal=False, input=False)
     found = effect((f"{name}\N{SNOWMAN}", *line), around)
     assert found.effect is Effect.DESTROYS

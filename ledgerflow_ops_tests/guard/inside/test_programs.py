@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding
+from ledgerflow_ops.guard.inside.effects import Effect, Finding, Surroundings
 from ledgerflow_ops.guard.inside.programs import effect
 from ledgerflow_ops_tests.guard.inside.surroundings import APPLICATION, DATABASE, judged, typed
 from ledgerflow_ops_tests.guard.inside.surroundings import fed as given_input
@@ -385,7 +385,7 @@ CASES = [(line, around, due) for table, around, due in TABLES for line in table.
 
 
 @pytest.mark.parametrize(("line", "around", "due"), CASES, ids=[line for line, _, _ in CASES])
-def test_programs(line: str, around: Around, due: Effect) -> None:
+def test_programs(line: str, around: Surroundings, due: Effect) -> None:
     found = judged(line, around)
     assert found.effect is due, found.why
     assert found.why
@@ -419,7 +419,7 @@ SEATS = [
 
 @pytest.mark.parametrize("line", SEATS)
 @pytest.mark.parametrize("around", [DATABASE, APPLICATION], ids=["database", "application"])
-def test_what_is_typed_changes_and_what_is_fed_destroys(line: str, around: Around) -> None:
+def test_what_is_typed_changes_and_what_is_fed_destroys(line: str, around: Surroundings) -> None:
     assert judged(line, typed(around)).effect is Effect.CHANGES
     assert judged(line, given_input(around)).effect is Effect.DESTROYS
     assert "standard input" in judged(line, given_input(around)).why
@@ -452,20 +452,20 @@ def test_input_that_nobody_reads_does_nothing(line: str) -> None:
     ],
 )
 def test_relative_paths_start_from_the_working_folder(workdir: str, line: str, due: Effect) -> None:
-    around = Around(DATABASE.data, terminal=False, input=False, workdir=workdir)
+    around = Surroundings(DATABASE.data, terminal=False, input=False, workdir=workdir)
     assert judged(line, around).effect is due
 
 
 def test_each_of_several_protected_folders_counts() -> None:
-    around = Around(("/backups", "/var/lib/postgresql/data/"), terminal=False, input=False)
+    around = Surroundings(("/backups", "/var/lib/postgresql/data/"), terminal=False, input=False)
     assert judged("rm -rf /backups/x", around).effect is Effect.DESTROYS
     assert judged("rm -rf /var/lib/postgresql/data/x", around).effect is Effect.DESTROYS
     assert judged("rm -rf /backups2", around).effect is Effect.READS
-    assert judged("rm -rf /x", Around(("/",), terminal=False, input=False)).effect is Effect.DESTROYS
+    assert judged("rm -rf /x", Surroundings(("/",), terminal=False, input=False)).effect is Effect.DESTROYS
 
 
 def test_folders_of_tar_are_named_one_from_another() -> None:
-    around = Around(("/data",), terminal=False, input=False, workdir="/var/lib")
+    around = Surroundings(("/data",), terminal=False, input=False, workdir="/var/lib")
     assert judged("tar -C /srv -C ../data -xf x.tar", around).effect is Effect.DESTROYS
     assert judged("tar -C /srv -xf x.tar", around).effect is Effect.READS
 
@@ -492,7 +492,7 @@ WORDS = st.text(max_size=12) | st.sampled_from(re.findall(r"\S+", BITS))
 
 @given(st.lists(WORDS, max_size=9), st.sampled_from([DATABASE, APPLICATION, typed(DATABASE)]))
 @examples(400)
-def test_nothing_raises(argv: list[str], around: Around) -> None:
+def test_nothing_raises(argv: list[str], around: Surroundings) -> None:
     found = effect(argv, around)
     assert isinstance(found, Finding)
     assert found.why

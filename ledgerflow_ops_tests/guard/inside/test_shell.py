@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledgerflow_ops.guard.inside.effects import Around, Effect, Finding
+from ledgerflow_ops.guard.inside.effects import Effect, Finding, Surroundings
 from ledgerflow_ops.guard.inside.options import Unreadable
 from ledgerflow_ops.guard.inside.words import commands
 from ledgerflow_ops_tests.guard.inside.surroundings import APPLICATION, DATABASE, of_shell
@@ -307,7 +307,7 @@ def test_words_are_those_of_a_real_shell(shell: str, tmp_path: Path) -> None:
 
 @given(st.text(max_size=60) | TEXT, st.sampled_from([DATABASE, APPLICATION]))
 @examples(300)
-def test_nothing_raises(text: str, around: Around) -> None:
+def test_nothing_raises(text: str, around: Surroundings) -> None:
     found = of_shell(text, around)
     assert isinstance(found, Finding)
     assert found.why

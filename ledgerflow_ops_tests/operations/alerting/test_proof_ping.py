@@ -13,8 +13,8 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.operations.alerting import alerts, proof_ping
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill
-from ledgerflow_ops_tests.builders import Recorder, folder_of
-from ledgerflow_ops_tests.e2e.commands import damaged
+from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
+from ledgerflow_ops_tests.e2e.commands import flip_bit
 from ledgerflow_ops_tests.fakes import sandboxes, sinks
 from ledgerflow_ops_tests.fakes.opened import opened
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
@@ -39,7 +39,7 @@ def sandbox(root: Path, books: Database, web: Web) -> Sandbox:
 
 
 def take(sandbox: Sandbox) -> BackupName:
-    return BackupName.of(sandboxes.take(sandbox.env()).dump.file)
+    return BackupName.of(sandboxes.take_backup(sandbox.env()).dump.file)
 
 
 def noted(sandbox: Sandbox) -> list[tuple[str, str]]:
@@ -57,7 +57,7 @@ def test_only_a_proof_of_the_newest_backup_is_told(sandbox: Sandbox, web: Web) -
     assert len(web.requests) == 1, "an older one is no news"
     drill.drill(sandbox.env(), new)
     assert len(web.requests) == 2
-    damaged(folder_of(sandbox.env()).file(new.dump))
+    flip_bit(backup_folder_of(sandbox.env()).file(new.dump))
     assert drill.drill(sandbox.env(), new).bad
     assert len(web.requests) == 2, "nor is a bad one"
     assert noted(sandbox) == [("ok", "")] * 2

@@ -15,8 +15,8 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backfill import adoption
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import NOON, Recorder, folder_of
-from ledgerflow_ops_tests.fakes import catalogs
+from ledgerflow_ops_tests.builders import NOON, Recorder, backup_folder_of
+from ledgerflow_ops_tests.fakes import backup_tables
 
 _NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
 _LEFT = {".dump": [".dump.partial"], ".globals.sql": [".dump", ".globals.sql.partial"]}
@@ -28,7 +28,7 @@ _LEFT[".manifest.json"] = [".dump", ".globals.sql", ".manifest.json.partial"]
 def test_the_next_operation_sweeps_what_it_left_and_keeps_a_strangers(root: Path, ending: str) -> None:
     away, recorder = builders.env(root / "away", now=lambda: NOON), Recorder()
     env = builders.env(root, now=lambda: NOON, reporter=recorder)
-    manifest = catalogs.put(away, NOON - timedelta(days=1))
+    manifest = backup_tables.add_backup(away, NOON - timedelta(days=1))
     name = BackupName.of(manifest.dump.file)
     finished = subprocess.run(
         [
@@ -49,18 +49,18 @@ def test_the_next_operation_sweeps_what_it_left_and_keeps_a_strangers(root: Path
     assert finished.returncode == -signal.SIGKILL, f"the fault never fired:\n{finished.stderr!r}"
     left = [f"{name.stem}{one}" for one in _LEFT[ending]]
     record = f".{name.stem}.making.json"
-    assert {one.name for one in folder_of(env).path.iterdir()} == {*left, record}
+    assert {one.name for one in backup_folder_of(env).path.iterdir()} == {*left, record}
 
     stranger = BackupName("ledgerflow_dev_20200229_0230")
-    shutil.copyfile(folder_of(away).file(name.dump), folder_of(env).file(stranger.dump))
+    shutil.copyfile(backup_folder_of(away).file(name.dump), backup_folder_of(env).file(stranger.dump))
     if ending == ".manifest.json":  # the same bytes, put there by somebody, are not what was left
-        shutil.copyfile(folder_of(away).file(name.globals), folder_of(env).file("aside"))
-        folder_of(env).file("aside").rename(folder_of(env).file(name.globals))
+        shutil.copyfile(backup_folder_of(away).file(name.globals), backup_folder_of(env).file("aside"))
+        backup_folder_of(env).file("aside").rename(backup_folder_of(env).file(name.globals))
     (entry,) = catalog.newest_first(away)
     assert adoption.adopt_copy(env, away, entry) == manifest
     swept = {said.split(":")[0].removeprefix("swept ") for said in recorder.said}
     assert swept == {*left} - ({name.globals} if ending == ".manifest.json" else set())
-    assert {one.name for one in folder_of(env).path.iterdir()} == {
+    assert {one.name for one in backup_folder_of(env).path.iterdir()} == {
         name.dump,
         name.globals,
         name.manifest,

@@ -19,8 +19,8 @@ from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill
-from ledgerflow_ops_tests.builders import folder_of
-from ledgerflow_ops_tests.e2e.commands import damaged
+from ledgerflow_ops_tests.builders import backup_folder_of
+from ledgerflow_ops_tests.e2e.commands import flip_bit
 from ledgerflow_ops_tests.fakes import disks, sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
@@ -44,7 +44,7 @@ def past(sandbox: Sandbox) -> tuple[EnvironmentContext, Manifest]:
     manifest = backup.backup(env)
     folder = sandbox.root / "one" / "dev"
     folder.parent.mkdir(exist_ok=True)
-    folder_of(env).path.rename(folder)
+    backup_folder_of(env).path.rename(folder)
     return sandbox.env(), manifest
 
 
@@ -69,16 +69,16 @@ def test_a_copy_in_an_archive_is_brought_in_whole_and_judged_anew(sandbox: Sandb
     plan = missed_days.plan_backfill(env, day)
     assert plan.verdict is DayVerdict.ADOPT
     assert str(sandbox.root / "one") in plan.why
-    assert not folder_of(env).path.exists(), "a plan touches nothing"
+    assert not backup_folder_of(env).path.exists(), "a plan touches nothing"
 
     assert missed_days.obtain_backup(env, day) == manifest
     [entry] = catalog.entries(env)
     assert entry.manifest == manifest
     assert (entry.state, entry.proven) == ("written", False), "its proof stayed behind"
     there = {file.name: file.read_bytes() for file in (sandbox.root / "one" / "dev").iterdir()}
-    here = {file.name: file.read_bytes() for file in folder_of(env).path.iterdir()}
+    here = {file.name: file.read_bytes() for file in backup_folder_of(env).path.iterdir()}
     assert here == {name: data for name, data in there.items() if not name.endswith(".proof.json")}
-    assert {file.stat().st_mode & 0o777 for file in folder_of(env).path.iterdir()} == {0o600}
+    assert {file.stat().st_mode & 0o777 for file in backup_folder_of(env).path.iterdir()} == {0o600}
     assert drill.drill(env, entry.name).proven
     [told] = [
         one for one in journal_file.read_entries(env.ctx.settings.state_dir) if one["what"] == "adopted"
@@ -97,7 +97,7 @@ def test_the_same_again_changes_nothing(sandbox: Sandbox) -> None:
 
 
 def flipped(file: Path) -> None:
-    damaged(file)
+    flip_bit(file)
 
 
 def cut(file: Path) -> None:
@@ -131,8 +131,8 @@ def test_of_several_a_proven_one_goes_first(sandbox: Sandbox) -> None:
     env, manifest = past(sandbox)
     later = backup.backup(sandbox.env(now=lambda: clock.now() - AGO + timedelta(minutes=5)))
     at = env.locations()[1]
-    for file in list(folder_of(env).path.iterdir()):
-        file.rename(folder_of(at).path / file.name)
+    for file in list(backup_folder_of(env).path.iterdir()):
+        file.rename(backup_folder_of(at).path / file.name)
     assert adoption.backups_of_day(at, manifest.backup_day)[0].name.dump == later.dump.file
     drill.drill(at, BackupName.of(manifest.dump.file))
     assert missed_days.obtain_backup(env, manifest.backup_day) == manifest
@@ -155,21 +155,25 @@ def test_what_cannot_be_adopted_is_named_with_the_reason(sandbox: Sandbox) -> No
 
 def test_another_file_of_that_name_is_never_overwritten(sandbox: Sandbox) -> None:
     env, manifest = past(sandbox)
-    folder_of(env).prepare()
-    mine = folder_of(env).file(manifest.dump.file)
+    backup_folder_of(env).prepare()
+    mine = backup_folder_of(env).file(manifest.dump.file)
     mine.write_bytes(b"mine")
     error = _refusal(env, manifest.backup_day)
     assert "exists already, and differs" in error.message
     assert "Move that file" in error.hint
-    assert {file.name: file.read_bytes() for file in folder_of(env).path.iterdir()} == {mine.name: b"mine"}
+    assert {file.name: file.read_bytes() for file in backup_folder_of(env).path.iterdir()} == {
+        mine.name: b"mine"
+    }
 
 
 def test_what_a_crash_left_of_a_copy_is_taken_up(sandbox: Sandbox) -> None:
     env, manifest = past(sandbox)
-    folder_of(env).prepare()
+    backup_folder_of(env).prepare()
     whole = archived(sandbox, manifest).read_bytes()
-    folder_of(env).file(manifest.dump.file).write_bytes(whole)
-    (folder_of(env).path / (BackupName.of(manifest.dump.file).globals + ".partial")).write_bytes(b"half")
+    backup_folder_of(env).file(manifest.dump.file).write_bytes(whole)
+    (backup_folder_of(env).path / (BackupName.of(manifest.dump.file).globals + ".partial")).write_bytes(
+        b"half"
+    )
     missed_days.obtain_backup(env, manifest.backup_day)
     assert [entry.state for entry in catalog.entries(env)] == ["written"]
     assert sandbox.unfinished() == []
@@ -206,7 +210,7 @@ def test_today_and_days_to_come_are_not_had_this_way(sandbox: Sandbox) -> None:
     env, today = sandbox.env(), sandbox.env().today()
     backup.backup(env)
     (sandbox.root / "one").mkdir()
-    folder_of(env).path.rename(sandbox.root / "one" / "dev")
+    backup_folder_of(env).path.rename(sandbox.root / "one" / "dev")
     assert adoption.backups_of_day(env.locations()[1], today), "there is one to be had"
     assert missed_days.plan_backfill(env, today).verdict is DayVerdict.TAKE
     for day in (today, today + timedelta(days=1)):

@@ -25,9 +25,9 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders, needs
-from ledgerflow_ops_tests.builders import Recorder, folder_of
+from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
-from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,8 @@ def test_a_backup_is_proven_by_its_drill(env: EnvironmentContext) -> None:
 def test_a_backup_is_five_private_files_once_it_is_proven(sandbox: Sandbox) -> None:
     sandbox, recorder = sandbox.with_files(), Recorder()
     manifest = backup.backup(sandbox.env(recorder))
-    name = sandboxes.prove(sandbox.env(), manifest)
-    folder = folder_of(sandbox.env())
+    name = sandboxes.prove_backup(sandbox.env(), manifest)
+    folder = backup_folder_of(sandbox.env())
     assert tuple(recorder.steps) == BACKUP_STEPS
     assert {*sandbox.files()} == {name.dump, name.files, name.globals, name.manifest, name.proof}
     assert {_mode(file) for file in folder.path.iterdir()} == {0o600}
@@ -79,7 +79,7 @@ def test_a_backup_is_five_private_files_once_it_is_proven(sandbox: Sandbox) -> N
 
 def test_the_dump_is_one_that_plain_pg_restore_opens(sandbox: Sandbox) -> None:
     manifest = backup.backup(sandbox.env())
-    file = folder_of(sandbox.env()).file(manifest.dump.file)
+    file = backup_folder_of(sandbox.env()).file(manifest.dump.file)
     listed = subprocess.run(
         [client_tools.bundled_tools().path("pg_restore"), "--list", file],
         capture_output=True,
@@ -107,13 +107,13 @@ def test_a_backup_holds_what_was_there_at_its_snapshot_however_busy_the_database
             "SELECT (SELECT count(*) FROM public.django_session),"
             " (SELECT count(*) FROM public.profiles_journalline)"
         ).fetchone()
-    reporter = At(at=Step.SEAL, action=work)
+    reporter = ActionAtStep(at=Step.SEAL, action=work)
     manifest = backup.backup(sandbox.env(reporter))
     assert reporter.fired
     tables = manifest.contents.tables
     found = (tables["public.django_session"].rows, tables["public.profiles_journalline"].rows)
     assert found == row
-    sandboxes.prove(sandbox.env(), manifest)
+    sandboxes.prove_backup(sandbox.env(), manifest)
 
 
 def test_a_name_of_ones_own_is_honoured_and_never_overwritten(sandbox: Sandbox) -> None:
@@ -143,7 +143,7 @@ def test_a_name_that_leads_elsewhere_or_claims_another_environment_is_a_mistake_
 
 
 def test_only_what_is_ours_and_half_written_is_swept(sandbox: Sandbox) -> None:
-    folder = folder_of(sandbox.env())
+    folder = backup_folder_of(sandbox.env())
     folder.prepare()
     ours = [
         "ledgerflow_dev_20250422_0230.dump.partial",
@@ -164,7 +164,7 @@ def test_only_what_is_ours_and_half_written_is_swept(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("kind", ["a link", "a file", "somebody else's"])
 def test_a_folder_that_is_not_our_own_is_refused(sandbox: Sandbox, kind: str) -> None:
-    path = folder_of(sandbox.env()).path
+    path = backup_folder_of(sandbox.env()).path
     path.parent.mkdir()
     elsewhere = sandbox.root / "elsewhere"
     elsewhere.mkdir()
@@ -193,12 +193,12 @@ def test_password_hashes_are_kept_only_when_they_are_asked_for(sandbox: Sandbox,
         env = sandbox.env(role_passwords=asked)
         manifest = backup.backup(env)
         assert manifest.globals is not None
-        script = folder_of(env).read(manifest.globals.file)
+        script = backup_folder_of(env).read(manifest.globals.file)
         assert b"CREATE ROLE has_a_password" in script
         assert (b"SCRAM-SHA-256$" in script) == asked
         assert b"not to be kept" not in script
         if asked:
-            sandboxes.prove(env, manifest)
+            sandboxes.prove_backup(env, manifest)
     finally:
         with sandbox.database.connect() as connection:
             connection.execute("DROP ROLE has_a_password")
@@ -208,24 +208,24 @@ def test_a_large_database_is_sealed_by_counts_and_sums_unless_every_byte_is_aske
     sandbox: Sandbox,
 ) -> None:
     env = sandbox.env(full_seal_below=1)
-    light, full = sandboxes.take(env), sandboxes.take(env, BackupRequest(full_seal=True))
+    light, full = sandboxes.take_backup(env), sandboxes.take_backup(env, BackupRequest(full_seal=True))
     assert (light.seal.depth, full.seal.depth) == ("counts and sums", "full")
     assert full.seal.content is not None
     assert full.seal.content == {name: full.contents.tables[name].digest for name in full.seal.content}
-    sandboxes.prove(env, light)
+    sandboxes.prove_backup(env, light)
 
 
 def test_what_a_dump_will_need_is_told_by_the_last_one_even_when_that_is_in_the_cloud(
     sandbox: Sandbox,
 ) -> None:
     first = Expecting()
-    last = sandboxes.take(sandbox.env(first))
+    last = sandboxes.take_backup(sandbox.env(first))
     assert first.expected == {None}
-    folder = folder_of(sandbox.env())
+    folder = backup_folder_of(sandbox.env())
     folder.file(last.dump.file).unlink()
     folder.placeholder(last.dump.file).write_bytes(b"bplist00")
     second = Expecting()
-    sandboxes.take(sandbox.env(second))
+    sandboxes.take_backup(sandbox.env(second))
     assert second.expected == {last.dump.size}
 
 

@@ -9,7 +9,7 @@ from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.operations.monitoring import doctor
-from ledgerflow_ops_tests.databases import run
+from ledgerflow_ops_tests.databases import run_statements
 from ledgerflow_ops_tests.fakes import sandboxes, servers
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
@@ -17,16 +17,19 @@ from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 @pytest.fixture(scope="module")
 def books(session_root: Path) -> Iterator[Database]:
     """A small database, reached as an ordinary account that may read all of it."""
-    with sandboxes.folder(session_root) as root, servers.server(root, client_tools.bundled_tools()) as server:
-        run(server.database, "CREATE DATABASE books", 'CREATE ROLE "the clerk" LOGIN')
-        run(server.database, 'GRANT pg_read_all_data TO "the clerk"')
+    with (
+        sandboxes.temporary_folder(session_root) as root,
+        servers.server(root, client_tools.bundled_tools()) as server,
+    ):
+        run_statements(server.database, "CREATE DATABASE books", 'CREATE ROLE "the clerk" LOGIN')
+        run_statements(server.database, 'GRANT pg_read_all_data TO "the clerk"')
         made = server.database.named("books")
-        run(made, "CREATE TABLE t AS SELECT 1 AS a")
+        run_statements(made, "CREATE TABLE t AS SELECT 1 AS a")
         yield made.as_user("the clerk")
 
 
 def _limit(books: Database, role: int = -1, database: int = -1) -> None:
-    run(
+    run_statements(
         books.as_user("postgres"),
         f'ALTER ROLE "the clerk" CONNECTION LIMIT {role}',
         f"ALTER DATABASE books CONNECTION LIMIT {database}",
@@ -47,7 +50,7 @@ def test_a_limit_is_told_with_what_raises_it(
     sandbox = Sandbox(root, books)
     _limit(books, **limits)
     with pytest.raises(Refused) as told:
-        sandboxes.take(sandbox.env())
+        sandboxes.take_backup(sandbox.env())
     assert told.value.message == f"A backup needs 3 connections at once; {message}"
     assert str(told.value.hint) == statement
     assert not sandbox.entries()
@@ -55,9 +58,9 @@ def test_a_limit_is_told_with_what_raises_it(
     assert [str(check.hint) for check in checks if check.name == "dev source" and not check.passed] == [
         statement
     ]
-    run(books.as_user("postgres"), statement)
+    run_statements(books.as_user("postgres"), statement)
     env = sandbox.env(rules=[])
-    sandboxes.prove(env, sandboxes.take(env))
+    sandboxes.prove_backup(env, sandboxes.take_backup(env))
 
 
 def test_what_others_have_taken_is_counted(books: Database, root: Path) -> None:
@@ -67,7 +70,7 @@ def test_what_others_have_taken_is_counted(books: Database, root: Path) -> None:
     with other.connect() as connection:
         connection.execute("SET application_name = 'an application'")
         with pytest.raises(LedgerError) as told:
-            sandboxes.take(Sandbox(root, books).env())
+            sandboxes.take_backup(Sandbox(root, books).env())
         assert "the role the clerk allows 3, and 1 are taken" in told.value.message
         assert str(told.value.hint) == 'ALTER ROLE "the clerk" CONNECTION LIMIT 4;'
         assert told.value.may_pass

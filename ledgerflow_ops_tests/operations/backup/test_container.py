@@ -26,9 +26,9 @@ from ledgerflow_ops_tests.builders import Recorder
 from ledgerflow_ops_tests.fakes import contained as containers
 from ledgerflow_ops_tests.fakes import engine as engines
 from ledgerflow_ops_tests.fakes import sandboxes, servers
-from ledgerflow_ops_tests.fakes.contained import DESCRIPTION, Contained
+from ledgerflow_ops_tests.fakes.contained import DESCRIPTION, ContainerSandbox
 from ledgerflow_ops_tests.fakes.engine import Engine
-from ledgerflow_ops_tests.fakes.sandboxes import After, At
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAfterBytes, ActionAtStep
 from ledgerflow_ops_tests.fakes.targets import MARKED
 
 _DEV = Environment.DEV
@@ -38,24 +38,30 @@ _LARGE = "CREATE TABLE public.large AS SELECT md5(random()::text) AS word FROM g
 
 
 @pytest.fixture(scope="module")
-def project(engine: Engine, session_root: Path) -> Iterator[Contained]:
-    with sandboxes.folder(session_root) as folder, containers.contained(engine, folder) as found:
+def project(engine: Engine, session_root: Path) -> Iterator[ContainerSandbox]:
+    with (
+        sandboxes.temporary_folder(session_root) as folder,
+        containers.container_sandbox(engine, folder) as found,
+    ):
         yield found
 
 
 @pytest.fixture
-def contained(project: Contained, root: Path) -> Iterator[Contained]:
+def contained(project: ContainerSandbox, root: Path) -> Iterator[ContainerSandbox]:
     """A database of the test's own, gone with the engine; nothing of ours is at work in there afterwards."""
     found = project.fresh(root)
     yield found
-    assert sandboxes.until(lambda: not found.at_work()), found.at_work()
+    assert sandboxes.wait_until(lambda: not found.at_work()), found.at_work()
 
 
-def test_a_backup_its_proof_a_restore_over_it_and_the_way_back(project: Contained, root: Path) -> None:
+def test_a_backup_its_proof_a_restore_over_it_and_the_way_back(project: ContainerSandbox, root: Path) -> None:
     """With the application running, which force overrules and a rollback then meets again."""
-    contained, seen = Contained(project.project, root, project.database), Seen(project.project.password)
-    manifest = sandboxes.take(contained.env(seen.reporter))
-    sandboxes.prove(contained.env(seen.reporter), manifest)
+    contained, seen = (
+        ContainerSandbox(project.project, root, project.database),
+        Seen(project.project.password),
+    )
+    manifest = sandboxes.take_backup(contained.env(seen.reporter))
+    sandboxes.prove_backup(contained.env(seen.reporter), manifest)
     assert manifest.source.database == contained.database
     assert manifest.source.bootstrap_role == contained.project.user
     assert (manifest.compression, manifest.globals_note) == ("zstd:1", "")
@@ -90,11 +96,11 @@ def test_a_backup_its_proof_a_restore_over_it_and_the_way_back(project: Containe
         contained.project.psql(f"DROP DATABASE {name}", "postgres")
 
 
-def _with_the_application(contained: Contained, manifest: Manifest) -> None:
+def _with_the_application(contained: ContainerSandbox, manifest: Manifest) -> None:
     """Start it; a restore without force is refused for it."""
     contained.project.up("django", "redis")
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'django'"
-    assert sandboxes.until(lambda: contained.ask(sessions) == "1")
+    assert sandboxes.wait_until(lambda: contained.ask(sessions) == "1")
     plan = restore.prepare_restore(
         contained.env(), RestoreRequest(environment=_DEV, file=manifest.dump.file)
     ).plan
@@ -147,8 +153,8 @@ class Seen:
         assert not [line for line in self.reporter.said if self.password in line]
 
 
-def test_a_database_that_is_gone_comes_back(contained: Contained) -> None:
-    manifest = sandboxes.take(contained.env())
+def test_a_database_that_is_gone_comes_back(contained: ContainerSandbox) -> None:
+    manifest = sandboxes.take_backup(contained.env())
     before = contained.ask(DESCRIPTION)
     contained.project.psql(f"DROP DATABASE {contained.database}", "postgres")
     assert (
@@ -163,12 +169,12 @@ import json, sys, time
 from pathlib import Path
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.fakes.sandboxes import After
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAfterBytes
 root, compose = Path(sys.argv[1]), json.loads(sys.argv[2])
 def wait():
     (root / "dumping").touch()
     time.sleep(120)
-backup.backup(builders.env(root, reporter=After(action=wait), compose=compose))
+backup.backup(builders.env(root, reporter=ActionAfterBytes(action=wait), compose=compose))
 """
 
 
@@ -179,48 +185,50 @@ _CLIENTS = engines.clients() or [Path("docker")]
     ("client", "end"), [(_CLIENTS[0], signal.SIGKILL), (_CLIENTS[-1], signal.SIGINT)], ids=str
 )
 def test_a_backup_that_is_ended_leaves_nothing_at_work_in_the_container(
-    contained: Contained, monkeypatch: pytest.MonkeyPatch, client: Path, end: signal.Signals
+    contained: ContainerSandbox, monkeypatch: pytest.MonkeyPatch, client: Path, end: signal.Signals
 ) -> None:
     contained.ask(_LARGE)
     monkeypatch.setenv("PATH", f"{client.parent}{os.pathsep}{os.environ['PATH']}")
     words = [sys.executable, "-c", _SLOW, str(contained.root), json.dumps(contained.compose())]
     with subprocess.Popen(words, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
-        assert sandboxes.until((contained.root / "dumping").exists), child.communicate(timeout=1)
-        assert sandboxes.until(lambda: at_work(contained))
+        assert sandboxes.wait_until((contained.root / "dumping").exists), child.communicate(timeout=1)
+        assert sandboxes.wait_until(lambda: at_work(contained))
         child.send_signal(end)
         child.communicate(timeout=60)
     assert child.returncode
-    assert sandboxes.until(lambda: not contained.at_work()), contained.at_work()
-    assert sandboxes.until(lambda: not containers.processes_with(contained.project.file.name))
+    assert sandboxes.wait_until(lambda: not contained.at_work()), contained.at_work()
+    assert sandboxes.wait_until(lambda: not containers.processes_with(contained.project.file.name))
     assert not [name for name in contained.env().store.names(DUMP) if not str(name).endswith(".partial")]
 
 
-def at_work(contained: Contained) -> bool:
+def at_work(contained: ContainerSandbox) -> bool:
     """Whether a pg_dump runs in PostgreSQL's container."""
     return any(line.startswith("pg_dump") for line in contained.project.processes())
 
 
-def test_a_pg_dump_that_dies_in_there_is_told_and_nothing_is_kept(contained: Contained) -> None:
+def test_a_pg_dump_that_dies_in_there_is_told_and_nothing_is_kept(contained: ContainerSandbox) -> None:
     contained.ask(_LARGE)
     script = "for p in /proc/[0-9]*; do read -r n <$p/comm; [ $n != pg_dump ] || kill -9 ${p#/proc/}; done"
     kill = ["docker", "exec", contained.project.container, "bash", "-c", script]
 
     def die() -> None:
         subprocess.Popen(kill, stdin=subprocess.DEVNULL)  # it ends when what pg_dump wrote has been read
-        assert sandboxes.until(lambda: not at_work(contained))
+        assert sandboxes.wait_until(lambda: not at_work(contained))
 
-    reporter = After(action=die)
+    reporter = ActionAfterBytes(action=die)
     with pytest.raises(LedgerError, match=r"pg_dump failed \(exit code 137\)") as told:
-        sandboxes.take(contained.env(reporter))
+        sandboxes.take_backup(contained.env(reporter))
     assert (told.value.exit_code, bool(told.value.hint)) == (1, True)
     assert not contained.env().store.names(DUMP)
 
 
-def test_a_container_that_stops_in_the_middle_is_told_and_nothing_is_kept(contained: Contained) -> None:
-    reporter = At(at=Step.SEAL, action=lambda: contained.project.compose("stop", "postgres"))
+def test_a_container_that_stops_in_the_middle_is_told_and_nothing_is_kept(
+    contained: ContainerSandbox,
+) -> None:
+    reporter = ActionAtStep(at=Step.SEAL, action=lambda: contained.project.compose("stop", "postgres"))
     try:
         with pytest.raises(LedgerError) as told:
-            sandboxes.take(contained.env(reporter))
+            sandboxes.take_backup(contained.env(reporter))
     finally:
         contained.project.up("postgres")
     assert reporter.fired
@@ -228,17 +236,19 @@ def test_a_container_that_stops_in_the_middle_is_told_and_nothing_is_kept(contai
     assert not contained.env().store.names(DUMP)
 
 
-def test_tools_here_that_are_older_than_the_server_in_there_refuse_the_backup(contained: Contained) -> None:
+def test_tools_here_that_are_older_than_the_server_in_there_refuse_the_backup(
+    contained: ContainerSandbox,
+) -> None:
     env = sandboxes.with_settings(contained.env(), tools_dir=servers.debian_15().folder)
     with pytest.raises(LedgerError, match="pg_dump is older than the server: server 17") as told:
-        sandboxes.take(env)
+        sandboxes.take_backup(env)
     assert "Remove tools_dir from ledgerflow.toml" in told.value.hint
     assert str(told.value.hint).endswith("make tools VERSION=17")
     assert not env.store.names(DUMP)
 
 
-def test_the_servers_disk_is_not_taken_for_one_of_ours(contained: Contained) -> None:
-    manifest = sandboxes.take(contained.env())
+def test_the_servers_disk_is_not_taken_for_one_of_ours(contained: ContainerSandbox) -> None:
+    manifest = sandboxes.take_backup(contained.env())
     aimed = target_inspection.inspect_target(contained.env())
     assert aimed.target.server.superuser
     assert aimed.data_directory is None
@@ -246,7 +256,7 @@ def test_the_servers_disk_is_not_taken_for_one_of_ours(contained: Contained) -> 
     assert [room.free is None for room in rooms] == [False, True]
 
 
-def test_doctor_shows_the_container_and_what_is_wrong_with_it(contained: Contained) -> None:
+def test_doctor_shows_the_container_and_what_is_wrong_with_it(contained: ContainerSandbox) -> None:
     def found(env: EnvironmentContext) -> dict[str, str]:
         checks = doctor.examine(env.ctx, [env])
         return {name: " ".join(one.message for one in checks if one.name == name) for name in _LOOKED_AT}
@@ -261,7 +271,7 @@ def test_doctor_shows_the_container_and_what_is_wrong_with_it(contained: Contain
     assert {check.name for check in doctor.examine(wrong.ctx, [wrong]) if check.fatal} == set(_LOOKED_AT)
 
 
-def test_the_identity_is_the_databases_own(contained: Contained) -> None:
+def test_the_identity_is_the_databases_own(contained: ContainerSandbox) -> None:
     with pytest.raises(Refused, match="has no database yet"):
         identity.check_identity(contained.env(), accept=False)
     first = identity.check_identity(contained.env(), accept=True)
@@ -269,10 +279,10 @@ def test_the_identity_is_the_databases_own(contained: Contained) -> None:
     assert first.database == contained.database
     other = contained.fresh(contained.root)
     with pytest.raises(Refused, match="used to be"):
-        sandboxes.take(other.env())
+        sandboxes.take_backup(other.env())
 
 
-def test_without_a_database_named_it_is_the_containers_own(project: Contained, root: Path) -> None:
-    env = Contained(project.project, root, "").env(compose={"database": None})
+def test_without_a_database_named_it_is_the_containers_own(project: ContainerSandbox, root: Path) -> None:
+    env = ContainerSandbox(project.project, root, "").env(compose={"database": None})
     assert env.database().parameters == {"user": project.project.user, "dbname": project.project.database}
     assert not env.is_sample

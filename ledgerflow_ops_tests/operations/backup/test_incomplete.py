@@ -23,7 +23,7 @@ from ledgerflow_ops.operations.monitoring import doctor, health_checks
 from ledgerflow_ops.operations.restore import recover
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import databases
-from ledgerflow_ops_tests.databases import quoted
+from ledgerflow_ops_tests.databases import quoted_identifier
 from ledgerflow_ops_tests.fakes import programs, sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
@@ -34,7 +34,7 @@ _SCHEDULE = "03:30"
 def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
     """Objects of every kind that an account may be kept from."""
     with sandboxes.sample_copy(embedded) as database:
-        databases.run(
+        databases.run_statements(
             database,
             'CREATE SCHEMA "Büro"; CREATE TABLE "Büro"."select ""x""" (id serial, note text)',
             "CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw",
@@ -46,9 +46,11 @@ def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
 def clerk(books: Database) -> Iterator[Database]:
     """An account with a name that has to be quoted, and no right but to log in."""
     name = f'Clerk "{secrets.token_hex(3)}"'
-    databases.run(books, f"CREATE ROLE {quoted(name)} LOGIN PASSWORD 'x'")
+    databases.run_statements(books, f"CREATE ROLE {quoted_identifier(name)} LOGIN PASSWORD 'x'")
     yield Database({**books.parameters, "user": name, "password": "x"})
-    databases.run(books, f"DROP OWNED BY {quoted(name)}", f"DROP ROLE {quoted(name)}")
+    databases.run_statements(
+        books, f"DROP OWNED BY {quoted_identifier(name)}", f"DROP ROLE {quoted_identifier(name)}"
+    )
 
 
 @pytest.fixture
@@ -59,8 +61,8 @@ def sandbox(root: Path, clerk: Database) -> Sandbox:
 @pytest.fixture
 def reader(books: Database, clerk: Database) -> str:
     """The same account with every right to read that can be given at once; its name."""
-    name = quoted(clerk.parameters["user"])
-    databases.run(
+    name = quoted_identifier(clerk.parameters["user"])
+    databases.run_statements(
         books,
         f"GRANT pg_read_all_data TO {name}",
         f"ALTER ROLE {name} BYPASSRLS",
@@ -71,11 +73,13 @@ def reader(books: Database, clerk: Database) -> str:
 
 @pytest.fixture
 def subscription(books: Database) -> Iterator[None]:
-    databases.run(
+    databases.run_statements(
         books, "CREATE SUBSCRIPTION feed CONNECTION 'dbname=nowhere' PUBLICATION p WITH (connect = false)"
     )
     yield
-    databases.run(books, "ALTER SUBSCRIPTION feed SET (slot_name = NONE)", "DROP SUBSCRIPTION feed")
+    databases.run_statements(
+        books, "ALTER SUBSCRIPTION feed SET (slot_name = NONE)", "DROP SUBSCRIPTION feed"
+    )
 
 
 def _source(sandbox: Sandbox) -> list[Check]:
@@ -90,7 +94,7 @@ def _wrong(sandbox: Sandbox) -> list[Check]:
 def test_every_missing_right_is_named_with_a_statement_that_gives_it(
     sandbox: Sandbox, books: Database, clerk: Database
 ) -> None:
-    name, passed = quoted(clerk.parameters["user"]), 0
+    name, passed = quoted_identifier(clerk.parameters["user"]), 0
     for expected in (
         f"GRANT pg_read_all_data TO {name};",
         f"ALTER ROLE {name} BYPASSRLS;",
@@ -106,11 +110,11 @@ def test_every_missing_right_is_named_with_a_statement_that_gives_it(
         assert expected in failure.value.hint, "the backup says what doctor says"
         assert sandbox.files() == {}
         start = str(found.hint).index(expected)
-        databases.run(books, str(found.hint)[start : str(found.hint).index(";", start)])
+        databases.run_statements(books, str(found.hint)[start : str(found.hint).index(";", start)])
         passed += 1
     assert passed == 3
     assert _wrong(sandbox) == []
-    sandboxes.prove(sandbox.env(), sandboxes.take(sandbox.env()))
+    sandboxes.prove_backup(sandbox.env(), sandboxes.take_backup(sandbox.env()))
 
 
 @pytest.mark.parametrize(
@@ -127,32 +131,34 @@ def test_every_missing_right_is_named_with_a_statement_that_gives_it(
 def test_one_object_that_may_not_be_read_is_named_with_its_own_grant(
     sandbox: Sandbox, books: Database, clerk: Database, revoked: str, statement: str
 ) -> None:
-    name = quoted(clerk.parameters["user"])
+    name = quoted_identifier(clerk.parameters["user"])
     for schema in ("public", '"Büro"'):
-        databases.run(
+        databases.run_statements(
             books,
             f"GRANT USAGE ON SCHEMA {schema} TO {name}",
             f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {name}",
             f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {name}",
         )
-    databases.run(books, f"ALTER ROLE {name} BYPASSRLS", f"ALTER ROLE {name} SET lo_compat_privileges = on")
+    databases.run_statements(
+        books, f"ALTER ROLE {name} BYPASSRLS", f"ALTER ROLE {name} SET lo_compat_privileges = on"
+    )
     assert _wrong(sandbox) == []
-    databases.run(books, f"REVOKE {revoked} FROM {name}")
+    databases.run_statements(books, f"REVOKE {revoked} FROM {name}")
     (found,) = _wrong(sandbox)
     assert statement.format(name) in found.hint
     assert found.message.startswith(f"{clerk.parameters['user']} may not read all that a backup holds: ")
     with pytest.raises(Denied, match="permission denied") as failure:
         backup.backup(sandbox.env())
     assert statement.format(name) in failure.value.hint
-    databases.run(books, statement.format(name))
+    databases.run_statements(books, statement.format(name))
     assert _wrong(sandbox) == []
 
 
 def test_a_large_object_of_another_owner_is_named_with_its_owner(
     sandbox: Sandbox, books: Database, clerk: Database
 ) -> None:
-    name = quoted(clerk.parameters["user"])
-    databases.run(books, f"GRANT pg_read_all_data TO {name}", f"ALTER ROLE {name} BYPASSRLS")
+    name = quoted_identifier(clerk.parameters["user"])
+    databases.run_statements(books, f"GRANT pg_read_all_data TO {name}", f"ALTER ROLE {name} BYPASSRLS")
     with books.connect() as connection:
         oids = [
             str(oid) for (oid,) in connection.execute("SELECT oid FROM pg_largeobject_metadata ORDER BY 1")
@@ -175,7 +181,7 @@ def test_a_subscription_that_is_left_out_keeps_the_backup_from_being_proven(
     assert "subscription feed is not in the dump" in before.message
     assert f"ALTER ROLE {reader} SUPERUSER;" in before.hint
 
-    manifest = sandboxes.take(sandbox.env())
+    manifest = sandboxes.take_backup(sandbox.env())
     assert manifest.warnings is not None
     assert [(one.program, one.meaning) for one in manifest.warnings] == [
         ("pg_dump", Meaning.MISSING),
@@ -206,10 +212,10 @@ def test_a_subscription_that_is_left_out_keeps_the_backup_from_being_proven(
 def test_a_superuser_has_the_same_database_whole(root: Path, books: Database, subscription: None) -> None:
     sandbox = Sandbox(root, books)
     assert _wrong(sandbox) == []
-    manifest = sandboxes.take(sandbox.env())
+    manifest = sandboxes.take_backup(sandbox.env())
     assert (manifest.warnings, manifest.lacks) == (None, "")
     assert b'"warnings"' not in manifest.encode()
-    sandboxes.prove(sandbox.env(), manifest)
+    sandboxes.prove_backup(sandbox.env(), manifest)
 
 
 def test_a_pg_dump_that_leaves_subscriptions_out_in_silence_is_found_out(
@@ -219,7 +225,7 @@ def test_a_pg_dump_that_leaves_subscriptions_out_in_silence_is_found_out(
         root / "quiet", "pg_dump", programs.DUMPS, 'exec "$real" --no-subscriptions "$@"'
     )
     sandbox = Sandbox(root, books, {"tools_dir": folder})
-    manifest = sandboxes.take(sandbox.env())
+    manifest = sandboxes.take_backup(sandbox.env())
     assert manifest.lacks == "ledgerflow_ops: subscriptions: 1 in the database, 0 in the dump"
     assert "make doctor" in manifest.remedy
     assert drill.drill(sandbox.env(), BackupName.of(manifest.dump.file)).rung is Rung.EQUAL
@@ -228,21 +234,21 @@ def test_a_pg_dump_that_leaves_subscriptions_out_in_silence_is_found_out(
 def test_options_of_a_user_mapping_that_are_hidden_are_missing(
     sandbox: Sandbox, books: Database, clerk: Database
 ) -> None:
-    name = quoted(clerk.parameters["user"])
-    databases.run(books, f"GRANT ledgerflow_app TO {name}", f"ALTER ROLE {name} BYPASSRLS")
-    databases.run(books, f"ALTER ROLE {name} SET lo_compat_privileges = on")
-    databases.run(books, f'GRANT USAGE ON SCHEMA "Büro" TO {name}')
-    databases.run(books, f'GRANT SELECT ON ALL TABLES IN SCHEMA "Büro" TO {name}')
-    databases.run(books, f'GRANT SELECT ON ALL SEQUENCES IN SCHEMA "Büro" TO {name}')
-    databases.run(books, "CREATE USER MAPPING FOR CURRENT_USER SERVER files")
+    name = quoted_identifier(clerk.parameters["user"])
+    databases.run_statements(books, f"GRANT ledgerflow_app TO {name}", f"ALTER ROLE {name} BYPASSRLS")
+    databases.run_statements(books, f"ALTER ROLE {name} SET lo_compat_privileges = on")
+    databases.run_statements(books, f'GRANT USAGE ON SCHEMA "Büro" TO {name}')
+    databases.run_statements(books, f'GRANT SELECT ON ALL TABLES IN SCHEMA "Büro" TO {name}')
+    databases.run_statements(books, f'GRANT SELECT ON ALL SEQUENCES IN SCHEMA "Büro" TO {name}')
+    databases.run_statements(books, "CREATE USER MAPPING FOR CURRENT_USER SERVER files")
     try:
         (found,) = _wrong(sandbox)
         assert "options of user mapping" in found.message
         assert found.cause == "incomplete"
-        databases.run(books, f"GRANT pg_read_all_data TO {name}")
+        databases.run_statements(books, f"GRANT pg_read_all_data TO {name}")
         assert _wrong(sandbox) == [], "whoever may read the catalog can see that there are none"
     finally:
-        databases.run(books, "DROP USER MAPPING FOR CURRENT_USER SERVER files")
+        databases.run_statements(books, "DROP USER MAPPING FOR CURRENT_USER SERVER files")
 
 
 def test_what_is_not_known_is_told_and_lowers_nothing(root: Path, books: Database) -> None:
@@ -251,7 +257,7 @@ def test_what_is_not_known_is_told_and_lowers_nothing(root: Path, books: Databas
         root / "talking", "pg_dump", programs.DUMPS, f'echo "{said}" >&2; exec "$real" "$@"'
     )
     sandbox = Sandbox(root, books, {"tools_dir": folder})
-    manifest = sandboxes.take(sandbox.env())
+    manifest = sandboxes.take_backup(sandbox.env())
     assert manifest.warnings is not None
     assert [one.sentence for one in manifest.warnings] == ["pg_dump: the moon is full"]
     assert json.loads(manifest.encode())["warnings"][0]["meaning"] == "unknown"
@@ -265,7 +271,7 @@ def test_a_secret_in_a_warning_is_not_kept(root: Path, books: Database) -> None:
         programs.DUMPS,
         'echo "pg_dump: warning: odd: host=h password=hunter2" >&2; exec "$real" "$@"',
     )
-    manifest = sandboxes.take(Sandbox(root, books, {"tools_dir": folder}).env())
+    manifest = sandboxes.take_backup(Sandbox(root, books, {"tools_dir": folder}).env())
     assert b"hunter2" not in manifest.encode()
     assert manifest.warnings is not None
     assert "password=***" in manifest.warnings[0].text
@@ -279,7 +285,7 @@ def test_an_incomplete_backup_is_recovered_where_there_is_no_other_and_that_is_t
         root / "less", "pg_dump", programs.DUMPS, f'echo "{said}" >&2; exec "$real" "$@"'
     )
     sandbox = Sandbox(root, database, {"tools_dir": folder})
-    manifest = sandboxes.take(sandbox.env())
+    manifest = sandboxes.take_backup(sandbox.env())
     with database.named("postgres").connect() as connection:
         name = sql.Identifier(database.parameters["dbname"])
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))

@@ -12,8 +12,8 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.operation_requests import BackupRequest, RestoreRequest
 from ledgerflow_ops.operations.monitoring import doctor
 from ledgerflow_ops.operations.restore import restore
-from ledgerflow_ops_tests.builders import folder_of
-from ledgerflow_ops_tests.databases import run
+from ledgerflow_ops_tests.builders import backup_folder_of
+from ledgerflow_ops_tests.databases import run_statements
 from ledgerflow_ops_tests.fakes import sandboxes, servers
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
@@ -30,27 +30,30 @@ _SHARED = """
 
 @pytest.fixture(scope="module")
 def server(session_root: Path) -> Iterator[Server]:
-    with sandboxes.folder(session_root) as root, servers.server(root, client_tools.bundled_tools()) as made:
+    with (
+        sandboxes.temporary_folder(session_root) as root,
+        servers.server(root, client_tools.bundled_tools()) as made,
+    ):
         yield made
 
 
 def _made(server: Server, name: str, encoding: str) -> Database:
     like = f"TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
-    run(server.database, f"CREATE DATABASE {name} {like}")
+    run_statements(server.database, f"CREATE DATABASE {name} {like}")
     return server.database.named(name)
 
 
 def _restored(sandbox: Sandbox, change: bytes) -> dict[str, object]:
     """Backup, drill, and if there is a change, that and a forced restore; the manifest as JSON."""
     env = sandbox.env(rules=[])
-    manifest = sandboxes.take(env, BackupRequest(file="first.dump"))
-    name = sandboxes.prove(env, manifest)
+    manifest = sandboxes.take_backup(env, BackupRequest(file="first.dump"))
+    name = sandboxes.prove_backup(env, manifest)
     if not change:
-        return json.loads(folder_of(env).read(name.manifest))  # type: ignore[no-any-return]
-    run(sandbox.database, change)
+        return json.loads(backup_folder_of(env).read(name.manifest))  # type: ignore[no-any-return]
+    run_statements(sandbox.database, change)
     found = restore.restore(env, RestoreRequest(environment=Environment.DEV, file="first.dump", force=True))
     assert found.bad is None, found.bad
-    return json.loads(folder_of(env).read(name.manifest))  # type: ignore[no-any-return]
+    return json.loads(backup_folder_of(env).read(name.manifest))  # type: ignore[no-any-return]
 
 
 NAMES = {
@@ -64,7 +67,7 @@ NAMES = {
 @pytest.mark.parametrize("encoding", NAMES)
 def test_names_in_every_kind_of_encoding_come_back(server: Server, root: Path, encoding: str) -> None:
     books, name = _made(server, f"in_{encoding.lower()}", encoding), NAMES[encoding]
-    run(
+    run_statements(
         books,
         b"CREATE TYPE \"m%b\" AS ENUM ('a', '%b')" % (name, name),
         b'CREATE TABLE "%b" ("c%b" int PRIMARY KEY, m "m%b", n numeric DEFAULT 1, t text DEFAULT \'%b\')'
@@ -75,14 +78,14 @@ def test_names_in_every_kind_of_encoding_come_back(server: Server, root: Path, e
         b'CREATE VIEW "v%b" AS SELECT * FROM "%b"' % (name, name),
     )
     _restored(Sandbox(root, books), b'DROP VIEW "v%b"' % name if encoding == "EUC_JP" else b"")
-    run(books, b'SELECT "c%b" FROM "v%b"' % (name, name), b'SELECT * FROM "s%b"' % name)
+    run_statements(books, b'SELECT "c%b" FROM "v%b"' % (name, name), b'SELECT * FROM "s%b"' % name)
 
 
 def test_roles_settings_and_comments_of_another_encoding_come_back(server: Server, root: Path) -> None:
     """Made from a database without an encoding; the one that is backed up is in UTF-8."""
     plain, books = _made(server, "plain", "SQL_ASCII"), _made(server, "books", "UTF8")
-    run(books, "CREATE TABLE t (a int)", "INSERT INTO t VALUES (1)")
-    run(
+    run_statements(books, "CREATE TABLE t (a int)", "INSERT INTO t VALUES (1)")
+    run_statements(
         plain,
         b'CREATE ROLE "%b" LOGIN' % ROLE,
         b'CREATE ROLE "g%b" IN ROLE "%b"' % (ROLE, ROLE),
@@ -105,9 +108,11 @@ def test_roles_settings_and_comments_of_another_encoding_come_back(server: Serve
         assert left.fetchall() == []
     assert SHOWN in manifest["seal"]["roles"]  # type: ignore[index]
     assert manifest["globals"] is not None
-    run(server.database, "DROP DATABASE plain", "DROP DATABASE IF EXISTS in_sql_ascii WITH (FORCE)")
-    noted = sandboxes.take(env)
-    sandboxes.prove(env, noted)
+    run_statements(
+        server.database, "DROP DATABASE plain", "DROP DATABASE IF EXISTS in_sql_ascii WITH (FORCE)"
+    )
+    noted = sandboxes.take_backup(env)
+    sandboxes.prove_backup(env, noted)
     assert noted.globals is None
     assert f"{SHOWN}" in noted.globals_note
     assert "CREATE DATABASE without_encoding" in noted.globals_note

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops_tests.databases import run
+from ledgerflow_ops_tests.databases import run_statements
 from ledgerflow_ops_tests.fakes import sandboxes, servers
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
@@ -75,7 +75,7 @@ _BOOKS = (
 @pytest.fixture(scope="module", params=[15, 17, 18])
 def server(request: pytest.FixtureRequest, session_root: Path) -> Iterator[Server]:
     with (
-        sandboxes.folder(session_root) as root,
+        sandboxes.temporary_folder(session_root) as root,
         servers.server(root, servers.of_major(request.param)) as made,
     ):
         yield made
@@ -89,7 +89,7 @@ def books(server: Server) -> Database:
             connection.execute(f"CREATE ROLE {role} LOGIN {rights}")
         connection.execute("GRANT pg_read_all_data TO clerk")
     made = server.database.named("books")
-    run(made, *_BOOKS)
+    run_statements(made, *_BOOKS)
     with made.connect() as connection:
         [(oid,)] = connection.execute("SELECT oid FROM pg_largeobject_metadata").fetchall()
         connection.execute(f"ALTER LARGE OBJECT {oid} OWNER TO clerk")
@@ -138,7 +138,7 @@ def _trouble(server: Server, root: Path, books: Database, role: str, values: dic
         if server.cluster.tools.major == 18:
             with suppress(FileExistsError):
                 servers.lend(env.ctx.settings.state_dir, server.cluster.tools)
-        sandboxes.prove(env, sandboxes.take(env))
+        sandboxes.prove_backup(env, sandboxes.take_backup(env))
     except (LedgerError, AssertionError) as error:
         return str(error)
     finally:

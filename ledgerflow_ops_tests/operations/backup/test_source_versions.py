@@ -16,7 +16,7 @@ from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import needs
-from ledgerflow_ops_tests.builders import Recorder, folder_of
+from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
 from ledgerflow_ops_tests.fakes import programs, sandboxes, servers
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
@@ -31,7 +31,7 @@ _RIGHTS = pytest.mark.parametrize("server", [14, 16, 18], indirect=True)
 @pytest.fixture(scope="module", params=servers.MAJORS)
 def server(request: pytest.FixtureRequest, session_root: Path) -> Iterator[Server]:
     with (
-        sandboxes.folder(session_root) as root,
+        sandboxes.temporary_folder(session_root) as root,
         servers.server(root, servers.of_major(request.param)) as server,
     ):
         yield server
@@ -72,13 +72,13 @@ def _user(database: Database) -> str:
 def test_a_database_is_backed_up_and_proven_with_the_tools_that_are_found(
     sandbox: Sandbox, server: Server
 ) -> None:
-    manifest = sandboxes.take(sandbox.env())
+    manifest = sandboxes.take_backup(sandbox.env())
     chosen = sandbox.env().ctx.client_tools(server.cluster.tools.version)
     assert manifest.source.major == server.cluster.tools.major == chosen.major
     assert manifest.tool_version == chosen.version
     assert manifest.compression == ("6" if chosen.major < 16 else "zstd:1")
     assert manifest.globals is not None
-    name = sandboxes.prove(sandbox.env(), manifest)
+    name = sandboxes.prove_backup(sandbox.env(), manifest)
     if chosen.origin == "fetched" and chosen.major < client_tools.bundled_tools().major:
         servers.take_back(sandbox.root / "state", server.cluster.tools)
         examination = drill.drill(sandbox.env(), name)
@@ -94,9 +94,9 @@ def test_an_older_server_is_backed_up_and_proven_with_newer_tools(sandbox: Sandb
         _is_sent_for_the_programs_of_its_version(sandbox, server)
         return
     env = sandboxes.with_settings(sandbox.env(), tools_dir=bundled.folder)
-    manifest = sandboxes.take(env)
+    manifest = sandboxes.take_backup(env)
     assert (manifest.tool_version, manifest.compression) == (bundled.version, "zstd:1")
-    name = sandboxes.prove(env, manifest)
+    name = sandboxes.prove_backup(env, manifest)
     # And again by whoever has no such setting: an older pg_restore does not read what a newer one wrote.
     examination = drill.drill(sandbox.env(), name)
     assert examination.proven
@@ -115,7 +115,7 @@ def _is_sent_for_the_programs_of_its_version(sandbox: Sandbox, server: Server) -
     assert str(failure.value.hint).endswith(f": {command}")
     assert own.files() == {}
     _type(command, own)
-    sandboxes.prove(own.env(), sandboxes.take(own.env()))
+    sandboxes.prove_backup(own.env(), sandboxes.take_backup(own.env()))
 
 
 def _type(command: str, sandbox: Sandbox) -> None:
@@ -138,9 +138,9 @@ def _type(command: str, sandbox: Sandbox) -> None:
 def test_an_ordinary_owner_backs_up_its_own_database(sandbox: Sandbox, role: Database) -> None:
     _ask(sandbox.database, "GRANT ledgerflow_app TO {}", _user(role))
     own = Sandbox(sandbox.root, role)
-    manifest = sandboxes.take(own.env())
+    manifest = sandboxes.take_backup(own.env())
     assert manifest.globals is not None or "permission denied" in manifest.globals_note
-    sandboxes.prove(own.env(), manifest)
+    sandboxes.prove_backup(own.env(), manifest)
 
 
 @_RIGHTS
@@ -151,9 +151,9 @@ def test_an_account_that_may_not_connect_elsewhere_still_takes_the_roles(
     _ask(sandbox.database, "REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")
     try:
         own = Sandbox(sandbox.root, role)
-        manifest = sandboxes.take(own.env())
+        manifest = sandboxes.take_backup(own.env())
         assert manifest.globals is not None, manifest.globals_note
-        sandboxes.prove(own.env(), manifest)
+        sandboxes.prove_backup(own.env(), manifest)
     finally:
         _ask(sandbox.database, "GRANT CONNECT ON DATABASE postgres TO PUBLIC")
 
@@ -213,9 +213,9 @@ def test_forced_row_level_security_binds_the_owner_as_well(sandbox: Sandbox, rol
         with pytest.raises(LedgerError, match="affected by row-level security policy"):
             backup.backup(Sandbox(sandbox.root, role).env())
         # The one who is above it takes the very same database whole.
-        manifest = sandboxes.take(sandbox.env())
+        manifest = sandboxes.take_backup(sandbox.env())
         assert manifest.contents.tables['public."Büro ""Notes"" Ledger"'].rows > 0
-        sandboxes.prove(sandbox.env(), manifest)
+        sandboxes.prove_backup(sandbox.env(), manifest)
     finally:
         with sandbox.database.connect() as connection:
             connection.execute(sql.SQL("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY").format(_NOTES))
@@ -239,7 +239,7 @@ def test_a_superuser_that_was_locked_down_does_not_make_the_backup_bad(
     own = Sandbox(sandbox.root, role)
     _ask(role, set_up)
     try:
-        sandboxes.prove(own.env(), sandboxes.take(own.env()))
+        sandboxes.prove_backup(own.env(), sandboxes.take_backup(own.env()))
     finally:
         _ask(role, set_back)
 
@@ -253,7 +253,7 @@ def test_a_first_role_that_is_no_superuser_any_more(sandbox: Sandbox, role: Data
     _ask(role, "ALTER ROLE postgres NOSUPERUSER")
     _ask(role, "ALTER SCHEMA public OWNER TO ledgerflow_app")  # which pg_dump before 15 does not say
     try:
-        sandboxes.prove(own.env(), sandboxes.take(own.env()))
+        sandboxes.prove_backup(own.env(), sandboxes.take_backup(own.env()))
     finally:
         _ask(role, "ALTER ROLE postgres SUPERUSER")
         _ask(role, "ALTER SCHEMA public OWNER TO postgres")
@@ -266,15 +266,15 @@ def test_roles_of_every_kind_come_back_from_the_script_and_from_the_seal(
     name = _user(role)
     _ask(sandbox.database, "ALTER ROLE {} NOINHERIT CREATEDB CREATEROLE CONNECTION LIMIT 3", name)
     _ask(sandbox.database, "GRANT pg_read_all_data, ledgerflow_readonly TO {}", name)
-    manifest = sandboxes.take(sandbox.env())
+    manifest = sandboxes.take_backup(sandbox.env())
     assert manifest.globals is not None
-    proven = sandboxes.prove(sandbox.env(), manifest)
+    proven = sandboxes.prove_backup(sandbox.env(), manifest)
     # A backup whose account could not read the script has only the seal to make the roles from.
-    folder = folder_of(sandbox.env())
+    folder = backup_folder_of(sandbox.env())
     without = manifest.model_copy(update={"globals": None, "globals_note": "not allowed"})
     folder.replace(proven.manifest, without.encode())
     folder.remove(proven.globals)
-    sandboxes.prove(sandbox.env(), without)
+    sandboxes.prove_backup(sandbox.env(), without)
 
 
 def test_a_server_newer_than_every_pg_dump_is_refused_with_both_versions(

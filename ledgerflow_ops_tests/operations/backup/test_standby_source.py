@@ -26,11 +26,11 @@ _UNLOGGED = (_PAD, 'public."Scratch ""Pad""_id_seq"', "public.staging")
 
 @pytest.fixture(scope="module", params=[17, 15])
 def primary(request: pytest.FixtureRequest, session_root: Path) -> Iterator[Server]:
-    with sandboxes.folder(session_root) as root:
+    with sandboxes.temporary_folder(session_root) as root:
         programs = servers.debian_15() if request.param == 15 else client_tools.bundled_tools()
         with servers.server(root, programs) as server:
             books = server.books("books")
-            databases.run(
+            databases.run_statements(
                 books,
                 'CREATE UNLOGGED TABLE "Scratch ""Pad""" (id serial, note text)',
                 'INSERT INTO "Scratch ""Pad""" (note) SELECT \'x\' FROM generate_series(1, 50)',
@@ -41,7 +41,7 @@ def primary(request: pytest.FixtureRequest, session_root: Path) -> Iterator[Serv
 
 @pytest.fixture(scope="module")
 def standby(primary: Server, session_root: Path) -> Iterator[Server]:
-    with sandboxes.folder(session_root) as root, standbys.standby(root, primary) as made:
+    with sandboxes.temporary_folder(session_root) as root, standbys.standby(root, primary) as made:
         assert standbys.caught_up(primary, made)
         yield made
 
@@ -54,9 +54,11 @@ def sandbox(root: Path, standby: Server) -> Sandbox:
 def test_a_standby_is_backed_up_and_what_it_does_not_have_is_named(
     sandbox: Sandbox, primary: Server, standby: Server
 ) -> None:
-    databases.run(primary.database.named("books"), "DELETE FROM profiles_journalline WHERE id % 2 = 0")
+    databases.run_statements(
+        primary.database.named("books"), "DELETE FROM profiles_journalline WHERE id % 2 = 0"
+    )
     assert standbys.caught_up(primary, standby)
-    manifest = sandboxes.take(sandbox.env())
+    manifest = sandboxes.take_backup(sandbox.env())
     assert manifest.unheld == _UNLOGGED
     assert not {*_UNLOGGED} & {*manifest.contents.tables, *manifest.contents.sequences}
     assert manifest.warnings is not None
@@ -64,7 +66,7 @@ def test_a_standby_is_backed_up_and_what_it_does_not_have_is_named(
     assert warning.meaning is Meaning.NOTED
     assert "the source is a standby" in warning.text
     assert _PAD in warning.text
-    sandboxes.prove(sandbox.env(), manifest)
+    sandboxes.prove_backup(sandbox.env(), manifest)
     with primary.database.connect() as connection:
         row = connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone()
     assert row == (manifest.source.system_identifier,)
@@ -75,7 +77,7 @@ def test_a_standby_is_backed_up_and_what_it_does_not_have_is_named(
 
 
 def test_nothing_is_restored_into_a_standby_nor_backed_up_for_it(sandbox: Sandbox, primary: Server) -> None:
-    sandboxes.take(sandbox.env(), BackupRequest(file="first.dump"))
+    sandboxes.take_backup(sandbox.env(), BackupRequest(file="first.dump"))
     before = sandbox.files()
     with pytest.raises(Refused, match="is a standby") as refusal:
         restore.restore(
@@ -88,7 +90,7 @@ def test_nothing_is_restored_into_a_standby_nor_backed_up_for_it(sandbox: Sandbo
 
 def test_on_a_primary_unlogged_data_is_in_the_dump(root: Path, primary: Server) -> None:
     sandbox = Sandbox(root, primary.database.named("books"))
-    manifest = sandboxes.take(sandbox.env())
+    manifest = sandboxes.take_backup(sandbox.env())
     assert (manifest.unheld, manifest.warnings) == (None, None)
     assert manifest.contents.tables[_PAD].rows == 50
     assert manifest.contents.sequences[_UNLOGGED[1]].value == 50
@@ -99,15 +101,15 @@ def test_a_standby_that_stands_still_does_not_pass_its_data_off_as_newer(
     sandbox: Sandbox, primary: Server, standby: Server
 ) -> None:
     books = primary.database.named("books")
-    databases.run(books, "UPDATE profiles_payee SET id = id WHERE id < 0; SELECT txid_current()")
+    databases.run_statements(books, "UPDATE profiles_payee SET id = id WHERE id < 0; SELECT txid_current()")
     assert standbys.caught_up(primary, standby)
-    databases.run(standby.database, "SELECT pg_wal_replay_pause()")
+    databases.run_statements(standby.database, "SELECT pg_wal_replay_pause()")
     try:
-        assert sandboxes.until(lambda: _paused(standby))
-        databases.run(books, "CREATE TABLE later (id int)")
+        assert sandboxes.wait_until(lambda: _paused(standby))
+        databases.run_statements(books, "CREATE TABLE later (id int)")
         env = sandbox.env()
         before = env.ctx.clock()
-        manifest = sandboxes.take(env)
+        manifest = sandboxes.take_backup(env)
         assert manifest.recovery_point < before
         assert manifest.warnings is not None
         told = " ".join(one.text for one in manifest.warnings)
@@ -119,8 +121,8 @@ def test_a_standby_that_stands_still_does_not_pass_its_data_off_as_newer(
             backup.backup(later, day=later.today())
         assert "pg_stat_wal_receiver" in failure.value.hint
     finally:
-        databases.run(standby.database, "SELECT pg_wal_replay_resume()")
-        databases.run(books, "DROP TABLE IF EXISTS later")
+        databases.run_statements(standby.database, "SELECT pg_wal_replay_resume()")
+        databases.run_statements(books, "DROP TABLE IF EXISTS later")
 
 
 def _paused(standby: Server) -> bool:
@@ -131,10 +133,10 @@ def _paused(standby: Server) -> bool:
 
 def test_a_conflict_with_recovery_says_which_settings_help(primary: Server, standby: Server) -> None:
     books = standby.database.named("books")
-    databases.run(
+    databases.run_statements(
         standby.database, "ALTER SYSTEM SET max_standby_streaming_delay = 0", "SELECT pg_reload_conf()"
     )
-    databases.run(primary.database.named("books"), "CREATE TABLE IF NOT EXISTS locked (id int)")
+    databases.run_statements(primary.database.named("books"), "CREATE TABLE IF NOT EXISTS locked (id int)")
     assert standbys.caught_up(primary, standby)
     with pytest.raises(LedgerError, match="conflict with recovery") as failure:
         _read_while_it_is_dropped(books, primary.database.named("books"))
@@ -145,5 +147,5 @@ def test_a_conflict_with_recovery_says_which_settings_help(primary: Server, stan
 def _read_while_it_is_dropped(replica: Database, source: Database) -> None:
     with explain_errors(replica), replica.connect() as connection:
         connection.execute("BEGIN; SELECT FROM public.locked")
-        databases.run(source, "DROP TABLE locked")
+        databases.run_statements(source, "DROP TABLE locked")
         connection.execute("SELECT pg_sleep(60)")

@@ -26,7 +26,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders, databases, needs
-from ledgerflow_ops_tests.builders import NOON, Recorder, folder_of
+from ledgerflow_ops_tests.builders import NOON, Recorder, backup_folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
 
 _DRILL = """
@@ -47,7 +47,7 @@ with scratch_cluster(place, client_tools.bundled_tools(), "postgres", "UTF8", in
 def env(root: Path) -> EnvironmentContext:
     """Somebody who looks: a state folder and a folder of backups with nothing in them."""
     env = builders.env(root / "mine", now=lambda: NOON)
-    folder_of(env).prepare()
+    backup_folder_of(env).prepare()
     return env
 
 
@@ -122,7 +122,7 @@ def test_a_dead_drill_of_another_state_folder_is_named_and_a_live_one_never(
         (found,) = _named(env, "drill", data.parent, sockets)
         assert found.message == f"{left}Its state folder, {state / 'postgres'}, is gone."
         _typed(str(found.hint))
-        assert sandboxes.until(lambda: not psutil.pid_exists(pid))
+        assert sandboxes.wait_until(lambda: not psutil.pid_exists(pid))
         assert _named(env, "drill", data.parent, sockets) == []
         assert not data.exists()
         assert not sockets.exists()
@@ -147,7 +147,7 @@ def test_a_dead_drill_on_the_disk_is_named_and_its_server_also_when_the_data_was
             f"A PostgreSQL server (process {pid}) still runs, but its data, {data}, was removed."
         )
         _typed(str(found.hint))
-        assert sandboxes.until(lambda: not psutil.pid_exists(pid))
+        assert sandboxes.wait_until(lambda: not psutil.pid_exists(pid))
         assert _named(env, "server", data) == []
 
 
@@ -172,7 +172,11 @@ def test_a_half_restored_database_is_named_and_discarded(root: Path, embedded: E
     half, stranger = (
         database_names.sibling_name(live, DatabaseRole.RESTORING, one) for one in (ident, f"{ident[:-4]}c3d4")
     )
-    with databases.made(server, name=live) as database, _left(server, half), _left(server, stranger):
+    with (
+        databases.temporary_database(server, name=live) as database,
+        _left(server, half),
+        _left(server, stranger),
+    ):
         env = builders.env(root, database)
         with server.connect() as connection:
             mark = DatabaseMark("dev", live, DatabaseRole.RESTORING, ident, NOON, "first.dump")
@@ -186,7 +190,7 @@ def test_a_half_restored_database_is_named_and_discarded(root: Path, embedded: E
             str(found.hint),
             LEDGER_STATE_DIR=str(settings.state_dir),
             LEDGER_BACKUP_ROOT=str(settings.backup_root),
-            LEDGER_DEV_DATABASE_URL=builders.url(database),
+            LEDGER_DEV_DATABASE_URL=builders.database_url(database),
         )
         assert _named(env, "dev databases") == []
         with server.connect() as connection:
@@ -199,7 +203,9 @@ def test_a_half_restored_database_is_named_and_discarded(root: Path, embedded: E
 def _left(server: Database, name: str) -> Iterator[None]:
     """A database on the server, dropped afterwards unless the test has done so."""
     with server.connect() as connection:
-        connection.execute(b"CREATE DATABASE " + databases.quoted(name).encode() + b" TEMPLATE template0")
+        connection.execute(
+            b"CREATE DATABASE " + databases.quoted_identifier(name).encode() + b" TEMPLATE template0"
+        )
     try:
         yield
     finally:
@@ -214,7 +220,7 @@ def _gone() -> int:
 
 
 def test_what_lies_half_written_in_the_folder_is_named_and_swept(env: EnvironmentContext) -> None:
-    there, ended = folder_of(env), _gone()
+    there, ended = backup_folder_of(env), _gone()
     history = there.path / "history"
     history.mkdir(mode=0o700)
     ours = [
@@ -241,14 +247,16 @@ def test_what_lies_half_written_in_the_folder_is_named_and_swept(env: Environmen
 
 @pytest.mark.parametrize("name", ["found.dump", "It's $HOME.dump", "two\nlines.dump", "Bu\u0308ro.dump"])
 def test_a_dump_without_a_manifest_is_named_and_can_be_looked_at(env: EnvironmentContext, name: str) -> None:
-    folder_of(env).file(name).write_bytes(b"PGDMP of somebody")
+    backup_folder_of(env).file(name).write_bytes(b"PGDMP of somebody")
     (found,) = _named(env, "dev dumps")
     shown = ascii(name) if "\n" in name else name
-    assert found.message == f"In {folder_of(env).path} without a manifest, and so not a backup: {shown}."
+    assert (
+        found.message == f"In {backup_folder_of(env).path} without a manifest, and so not a backup: {shown}."
+    )
     words = str(found.hint).removeprefix("LEDGER_ENV=dev make restore-test FILE=")
     said = subprocess.run(["/bin/sh", "-c", f"printf %s {words}"], capture_output=True, check=True)
     assert said.stdout.decode() == name, "the shell hands over the whole name"
-    folder_of(env).file(name).unlink()
+    backup_folder_of(env).file(name).unlink()
     assert _named(env, "dev dumps") == []
 
 
@@ -266,10 +274,10 @@ def test_behind_a_link_nothing_is_swept(root: Path, env: EnvironmentContext) -> 
     theirs = [away / f".a.facts.json.{ended}.partial", away / "a.dump.partial"]
     for file in theirs:
         file.write_bytes(b"half")
-    (folder_of(env).path / "history").symlink_to(away)
+    (backup_folder_of(env).path / "history").symlink_to(away)
     leftover_sweep.sweep_before_operation(env)
-    shutil.rmtree(folder_of(env).path)
-    folder_of(env).path.symlink_to(away)
+    shutil.rmtree(backup_folder_of(env).path)
+    backup_folder_of(env).path.symlink_to(away)
     leftover_sweep.sweep_before_operation(env)
     assert [one for one in theirs if one.exists()] == theirs
     assert _named(env, "dev folder") == []
@@ -293,7 +301,7 @@ Folder(Path(sys.argv[1])).replace("a.facts.json", b"whole")
 def test_what_another_process_is_just_writing_stays_and_what_it_abandons_goes(
     env: EnvironmentContext,
 ) -> None:
-    history = folder_of(env).path / "history"
+    history = backup_folder_of(env).path / "history"
     history.mkdir(mode=0o700)
     for ends in ("it goes on", "it is killed", "its number is another's by now"):
         child = subprocess.Popen(
@@ -321,7 +329,9 @@ def test_what_another_process_is_just_writing_stays_and_what_it_abandons_goes(
             os.utime(half, (1, 1))
         child.communicate("!")
         recorder = Recorder()
-        swept = leftover_sweep.sweep_folder(builders.env(folder_of(env).path.parents[1], reporter=recorder))
+        swept = leftover_sweep.sweep_folder(
+            builders.env(backup_folder_of(env).path.parents[1], reporter=recorder)
+        )
         name = f"history/{half.name}"
         assert swept == ([] if ends == "it goes on" else [name])
         assert recorder.said == [f"swept {name}: left half-written by an interrupted run" for name in swept]

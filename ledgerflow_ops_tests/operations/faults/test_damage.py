@@ -30,16 +30,16 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops.operations.verification.examination import Examination
-from ledgerflow_ops_tests import damage, matrix
-from ledgerflow_ops_tests.builders import NOON, folder_of
+from ledgerflow_ops_tests import damage, damage_matrix
+from ledgerflow_ops_tests.builders import NOON, backup_folder_of
+from ledgerflow_ops_tests.damage_matrix import DamageMatrix
 from ledgerflow_ops_tests.fakes import sandboxes
-from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
-from ledgerflow_ops_tests.matrix import Matrix
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
 
 COMPRESSIONS = {"gzip": "gzip:6", "zstd": "zstd:1", "lz4": "lz4", "uncompressed": "none"}
 SEEDS = range(3)
-AFTER = Matrix("After the commit, judged by verify or (in brackets) by the drill")
-ON_THE_WAY = Matrix("On the disk, before the backup is done")
+AFTER = DamageMatrix("After the commit, judged by verify or (in brackets) by the drill")
+ON_THE_WAY = DamageMatrix("On the disk, before the backup is done")
 
 Files = dict[str, bytes]
 
@@ -56,7 +56,7 @@ class Kept:
 
     @classmethod
     def of(cls, env: EnvironmentContext, name: BackupName) -> "Kept":
-        folder = folder_of(env)
+        folder = backup_folder_of(env)
         parts = (name.dump, name.manifest, name.globals, name.proof)
         return cls(name, *map(folder.read, parts))
 
@@ -71,7 +71,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class IntactBackup:
     """For one compression: a proven backup, one of the next day, and one of another environment."""
 
     env: EnvironmentContext
@@ -81,25 +81,25 @@ class Shelf:
 
     def lay(self, files: Mapping[str, bytes]) -> None:
         """Make the folder hold exactly these files."""
-        for file in folder_of(self.env).path.iterdir():
+        for file in backup_folder_of(self.env).path.iterdir():
             file.unlink()
         for name, data in files.items():
-            path = folder_of(self.env).file(name)
+            path = backup_folder_of(self.env).file(name)
             path.touch(mode=0o600)
             path.write_bytes(data)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def told(request: pytest.FixtureRequest) -> Iterator[None]:
-    with matrix.printed(request, AFTER, ON_THE_WAY):
+    with damage_matrix.print_at_end(request, AFTER, ON_THE_WAY):
         yield
 
 
 @pytest.fixture(scope="module")
-def shelves(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[dict[str, Shelf]]:
-    """A shelf for every compression; the books differ from one day and one environment to the next."""
+def intact_backups(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[dict[str, IntactBackup]]:
+    """An intact backup for every compression; the data differ between days and between environments."""
     with (
-        sandboxes.folder(session_root) as root,
+        sandboxes.temporary_folder(session_root) as root,
         sandboxes.sample_copy(embedded) as books,
         sandboxes.sample_copy(embedded) as others,
         ThreadPoolExecutor(2) as pool,
@@ -116,7 +116,9 @@ def shelves(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[dict[str
         )
         foreign = pool.submit(_kept, root / "foreign", Environment.TEST, others, "gzip:6", NOON)
         yield {
-            name: Shelf(Sandbox(root / name, books).env(), kept.result(), tomorrow.result(), foreign.result())
+            name: IntactBackup(
+                Sandbox(root / name, books).env(), kept.result(), tomorrow.result(), foreign.result()
+            )
             for name, kept in today.items()
         }
 
@@ -127,36 +129,36 @@ def _kept(root: Path, environment: Environment, books: Database, compress: str, 
     false = root / "tools"
     damage.falsify(false, client_tools.bundled_tools().folder)
     damage.plan(false, compress=compress)
-    env = sandboxes.env_of(environment, root, books)
+    env = sandboxes.new_env(environment, root, books)
     env = EnvironmentContext(replace(env.ctx, clock=lambda: now), environment)
     taken = backup.backup(sandboxes.with_settings(env, tools_dir=false))
-    return Kept.of(env, sandboxes.prove(env, taken))
+    return Kept.of(env, sandboxes.prove_backup(env, taken))
 
 
-# What is done to the files. Each takes the shelf and dice, and returns the files as they then lie there.
+# What is done to the files. Each takes an intact backup and dice, and returns the damaged files.
 
-Deed = Callable[[Shelf, Random], Files]
+Deed = Callable[[IntactBackup, Random], Files]
 
 
 def _dump(kind: str) -> Deed:
-    return lambda shelf, dice: {
-        **shelf.today.files(),
-        shelf.today.name.dump: damage.harmed(kind, shelf.today.dump, dice.randrange(10**6)),
+    return lambda intact, dice: {
+        **intact.today.files(),
+        intact.today.name.dump: damage.harmed(kind, intact.today.dump, dice.randrange(10**6)),
     }
 
 
 def _part(part: str, kind: str) -> Deed:
-    def done(shelf: Shelf, dice: Random) -> Files:
-        file, data = getattr(shelf.today.name, part), getattr(shelf.today, part)
-        return {**shelf.today.files(), file: damage.harmed(kind, data, dice.randrange(10**6))}
+    def done(intact: IntactBackup, dice: Random) -> Files:
+        file, data = getattr(intact.today.name, part), getattr(intact.today, part)
+        return {**intact.today.files(), file: damage.harmed(kind, data, dice.randrange(10**6))}
 
     return done
 
 
 def _lost(part: str) -> Deed:
-    def done(shelf: Shelf, dice: Random) -> Files:
-        files = shelf.today.files()
-        del files[getattr(shelf.today.name, part)]
+    def done(intact: IntactBackup, dice: Random) -> Files:
+        files = intact.today.files()
+        del files[getattr(intact.today.name, part)]
         return files
 
     return done
@@ -165,37 +167,39 @@ def _lost(part: str) -> Deed:
 def _another(whose: str, *parts: str) -> Deed:
     """Parts of another backup under this one's name."""
 
-    def done(shelf: Shelf, dice: Random) -> Files:
-        other: Kept = getattr(shelf, whose)
-        return shelf.today.files() | {getattr(shelf.today.name, part): getattr(other, part) for part in parts}
+    def done(intact: IntactBackup, dice: Random) -> Files:
+        other: Kept = getattr(intact, whose)
+        return intact.today.files() | {
+            getattr(intact.today.name, part): getattr(other, part) for part in parts
+        }
 
     return done
 
 
 def _dump_alone(whose: str) -> Deed:
     """Another backup's dump under this one's name, without its other files."""
-    return lambda shelf, dice: {shelf.today.name.dump: getattr(shelf, whose).dump}
+    return lambda pair, dice: {pair.today.name.dump: getattr(pair, whose).dump}
 
 
-def _field_edited(shelf: Shelf, dice: Random) -> Files:
+def _field_edited(intact: IntactBackup, dice: Random) -> Files:
     """A field of the manifest has another value, as an editor would leave it."""
-    fields = json.loads(shelf.today.manifest)
+    fields = json.loads(intact.today.manifest)
     holder, key = dice.choice(list(_places(fields)))
     holder[key] = _other(holder[key])
     text = (json.dumps(fields, indent=1) + "\n").encode()
-    assert text != shelf.today.manifest
-    return {**shelf.today.files(), shelf.today.name.manifest: text}
+    assert text != intact.today.manifest
+    return {**intact.today.files(), intact.today.name.manifest: text}
 
 
 def _field_forged(part: str) -> Deed:
     """What a table or a sequence held has another value, and the manifest's digest was made to fit."""
 
-    def done(shelf: Shelf, dice: Random) -> Files:
-        fields = json.loads(shelf.today.manifest)
+    def done(intact: IntactBackup, dice: Random) -> Files:
+        fields = json.loads(intact.today.manifest)
         del fields["digest"]
         holder, key = dice.choice(list(_places(fields["contents"][part])))
         holder[key] = _other(holder[key])
-        return {**shelf.today.files(), shelf.today.name.manifest: encode_sealed(fields)}
+        return {**intact.today.files(), intact.today.name.manifest: encode_sealed(fields)}
 
     return done
 
@@ -216,11 +220,11 @@ def _other(value: Any) -> Any:
     return value + 1 if isinstance(value, int | float) else f"{value}x" if value else "x"
 
 
-def _role_dropped(shelf: Shelf, dice: Random) -> Files:
-    lines = shelf.today.globals.splitlines(keepends=True)
+def _role_dropped(intact: IntactBackup, dice: Random) -> Files:
+    lines = intact.today.globals.splitlines(keepends=True)
     kept = [line for line in lines if b"ledgerflow_app" not in line]
     assert len(kept) < len(lines)
-    return {**shelf.today.files(), shelf.today.name.globals: b"".join(kept)}
+    return {**intact.today.files(), intact.today.name.globals: b"".join(kept)}
 
 
 HASH, MANIFEST, ENVIRONMENT = "integrity/hash", "sealed/manifest", "sealed/environment"
@@ -264,14 +268,14 @@ UNPROVEN: dict[str, tuple[Deed, str]] = {
 """What leaves a dump that may well be good, without a proof; and the state it then has."""
 
 
-def _cases(shelves: Mapping[str, Shelf], kind: str) -> Iterator[tuple[Shelf, Random]]:
-    for compression, shelf in shelves.items():
+def _cases(intact_backups: Mapping[str, IntactBackup], kind: str) -> Iterator[tuple[IntactBackup, Random]]:
+    for compression, intact in intact_backups.items():
         for seed in SEEDS:
-            yield shelf, Random(f"{kind} {compression} {seed}")
+            yield intact, Random(f"{kind} {compression} {seed}")
 
 
-def _size(shelf: Shelf) -> int:
-    return folder_of(shelf.env).file(shelf.today.name.dump).stat().st_size
+def _size(intact: IntactBackup) -> int:
+    return backup_folder_of(intact.env).file(intact.today.name.dump).stat().st_size
 
 
 def _named(examination: Examination) -> str:
@@ -285,73 +289,77 @@ def _named(examination: Examination) -> str:
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_damaged_backup_is_called_bad_by_name(shelves: dict[str, Shelf], kind: str) -> None:
+def test_a_damaged_backup_is_called_bad_by_name(intact_backups: dict[str, IntactBackup], kind: str) -> None:
     deed, cause = BAD[kind]
-    for shelf, dice in _cases(shelves, kind):
-        shelf.lay(deed(shelf, dice))
-        name = shelf.today.name
-        if shelf.env.store.version(name.dump) is None or _size(shelf) != len(shelf.today.dump):
-            assert catalog.entry(shelf.env, name).state == "bad", "a size is compared at a glance"
-        examination = verify.verify(shelf.env, name)
+    for intact, dice in _cases(intact_backups, kind):
+        intact.lay(deed(intact, dice))
+        name = intact.today.name
+        if intact.env.store.version(name.dump) is None or _size(intact) != len(intact.today.dump):
+            assert catalog.entry(intact.env, name).state == "bad", "a size is compared at a glance"
+        examination = verify.verify(intact.env, name)
         assert not examination.proven
         assert _named(examination) == cause
         AFTER.add(kind, cause)
-        entry = catalog.entry(shelf.env, name)
+        entry = catalog.entry(intact.env, name)
         assert not entry.proven
         assert entry.state == "bad"
 
 
 @pytest.mark.parametrize("kind", UNPROVEN)
-def test_a_backup_without_its_manifest_or_proof_is_not_proven(shelves: dict[str, Shelf], kind: str) -> None:
+def test_a_backup_without_its_manifest_or_proof_is_not_proven(
+    intact_backups: dict[str, IntactBackup], kind: str
+) -> None:
     deed, state = UNPROVEN[kind]
-    for shelf, dice in _cases(shelves, kind):
-        shelf.lay(deed(shelf, dice))
-        assert not catalog.entry(shelf.env, shelf.today.name).proven
-        examination = verify.verify(shelf.env, shelf.today.name)
+    for intact, dice in _cases(intact_backups, kind):
+        intact.lay(deed(intact, dice))
+        assert not catalog.entry(intact.env, intact.today.name).proven
+        examination = verify.verify(intact.env, intact.today.name)
         assert examination.bad is None
         assert not examination.proven
-        entry = catalog.entry(shelf.env, shelf.today.name)
+        entry = catalog.entry(intact.env, intact.today.name)
         assert not entry.proven
         assert entry.state == state
         AFTER.add(kind, f"not proven: {state}")
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_the_drill_calls_it_bad_as_well(shelves: dict[str, Shelf], kind: str) -> None:
-    compression = Random(kind).choice(list(shelves))
-    shelf = shelves[compression]
+def test_the_drill_calls_it_bad_as_well(intact_backups: dict[str, IntactBackup], kind: str) -> None:
+    compression = Random(kind).choice(list(intact_backups))
+    intact = intact_backups[compression]
     deed, _ = BAD[kind]
-    shelf.lay(deed(shelf, Random(f"drill {kind}")))
-    examination = drill.drill(shelf.env, shelf.today.name)
+    intact.lay(deed(intact, Random(f"drill {kind}")))
+    examination = drill.drill(intact.env, intact.today.name)
     assert not examination.proven
     AFTER.add(kind, f"({_named(examination)})")
-    assert catalog.entry(shelf.env, shelf.today.name).state == "bad"
+    assert catalog.entry(intact.env, intact.today.name).state == "bad"
 
 
-def test_a_drill_without_a_manifest_proves_nothing(shelves: dict[str, Shelf]) -> None:
-    shelf = shelves["lz4"]
-    shelf.lay(_lost("manifest")(shelf, Random(0)))
-    examination = drill.drill(shelf.env, shelf.today.name)
+def test_a_drill_without_a_manifest_proves_nothing(intact_backups: dict[str, IntactBackup]) -> None:
+    intact = intact_backups["lz4"]
+    intact.lay(_lost("manifest")(intact, Random(0)))
+    examination = drill.drill(intact.env, intact.today.name)
     assert not examination.proven
     assert [check.cause for check in examination.checks if not check.passed] == ["no manifest"]
-    assert catalog.entry(shelf.env, shelf.today.name).state == "no manifest"
+    assert catalog.entry(intact.env, intact.today.name).state == "no manifest"
 
 
-def test_a_whole_backup_of_another_environment_is_bad_here(shelves: dict[str, Shelf]) -> None:
-    shelf = shelves["zstd"]
-    shelf.lay(shelf.foreign.files())
-    examination = verify.verify(shelf.env, shelf.foreign.name)
+def test_a_whole_backup_of_another_environment_is_bad_here(intact_backups: dict[str, IntactBackup]) -> None:
+    intact = intact_backups["zstd"]
+    intact.lay(intact.foreign.files())
+    examination = verify.verify(intact.env, intact.foreign.name)
     assert _named(examination) == ENVIRONMENT
     AFTER.add("all files, under their own name: another environment's", ENVIRONMENT)
-    assert not catalog.entry(shelf.env, shelf.foreign.name).proven
+    assert not catalog.entry(intact.env, intact.foreign.name).proven
 
 
-def test_the_backups_on_the_shelves_were_proven_before_they_came_to_harm(shelves: dict[str, Shelf]) -> None:
-    for shelf in shelves.values():
-        shelf.lay(shelf.today.files() | shelf.tomorrow.files())
-        assert [entry.state for entry in catalog.entries(shelf.env)] == ["valid", "valid"]
-        assert verify.verify(shelf.env, shelf.today.name).bad is None
-        assert [entry.state for entry in catalog.entries(shelf.env)] == ["valid", "valid"]
+def test_the_intact_backups_were_proven_before_they_were_damaged(
+    intact_backups: dict[str, IntactBackup],
+) -> None:
+    for intact in intact_backups.values():
+        intact.lay(intact.today.files() | intact.tomorrow.files())
+        assert [entry.state for entry in catalog.entries(intact.env)] == ["valid", "valid"]
+        assert verify.verify(intact.env, intact.today.name).bad is None
+        assert [entry.state for entry in catalog.entries(intact.env)] == ["valid", "valid"]
 
 
 _ON_DISK = {
@@ -371,20 +379,20 @@ _STEPS = [(what, step) for what, steps in _ON_DISK.items() for step in steps]
 
 @pytest.mark.parametrize(("what", "step"), _STEPS, ids=[f"{what} at {step}" for what, step in _STEPS])
 def test_damage_to_a_file_just_written_is_read_back(sandbox: Sandbox, what: str, step: Step) -> None:
-    folder = folder_of(sandbox.env()).path
+    folder = backup_folder_of(sandbox.env()).path
     for kind in ("a flipped bit", "truncated", "appended", "CRLF", "0 bytes"):
 
         def harm(kind: str = kind) -> None:
             (file,) = [path for path in folder.iterdir() if path.name.endswith(_ENDINGS[what])]
             file.write_bytes(damage.harmed(kind, file.read_bytes(), 7))
 
-        at = At(at=step, action=harm)
+        at = ActionAtStep(at=step, action=harm)
         with pytest.raises(LedgerError) as caught:
             backup.backup(sandbox.env(at))
         assert at.fired
         assert caught.value.hint
         assert list(folder.iterdir()) == [], "nothing is kept"
-        ON_THE_WAY.add(f"{what}: {kind}", matrix.cause(caught.value))
+        ON_THE_WAY.add(f"{what}: {kind}", damage_matrix.caught_by(caught.value))
 
 
 @pytest.fixture

@@ -25,11 +25,11 @@ from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill
-from ledgerflow_ops_tests import damage, databases, matrix, oracle
-from ledgerflow_ops_tests.builders import folder_of
+from ledgerflow_ops_tests import damage, damage_matrix, databases, oracle
+from ledgerflow_ops_tests.builders import backup_folder_of
+from ledgerflow_ops_tests.damage_matrix import DamageMatrix
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
-from ledgerflow_ops_tests.matrix import Matrix
 from ledgerflow_ops_tests.oracle import Oracle
 
 COMPRESSIONS = {"gzip": "gzip:6", "zstd": "zstd:1", "lz4": "lz4", "uncompressed": "none"}
@@ -58,8 +58,8 @@ LEFT_OUT = {
 }
 SHALLOW = {"a flipped bit": 2, "another digit": 1}
 
-FULL = Matrix("Between pg_dump and the file, sealed in full")
-COUNTED = Matrix("Between pg_dump and the file, sealed by counts and sums, as large databases are")
+FULL = DamageMatrix("Between pg_dump and the file, sealed in full")
+COUNTED = DamageMatrix("Between pg_dump and the file, sealed by counts and sums, as large databases are")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Lane:
     def clean(self) -> EnvironmentContext:
         """The environment with nothing in its folder, as the real tools see it."""
         env = self.sandbox.env()
-        for file in folder_of(env).path.iterdir() if folder_of(env).path.exists() else ():
+        for file in backup_folder_of(env).path.iterdir() if backup_folder_of(env).path.exists() else ():
             file.unlink()
         return env
 
@@ -96,18 +96,18 @@ class Flight:
 
 @pytest.fixture(scope="module", autouse=True)
 def told(request: pytest.FixtureRequest) -> Iterator[None]:
-    with matrix.printed(request, FULL, COUNTED):
+    with damage_matrix.print_at_end(request, FULL, COUNTED):
         yield
 
 
 @pytest.fixture(scope="module")
 def flight(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Flight]:
     with (
-        sandboxes.folder(session_root) as root,
-        databases.roles(embedded.start(), "flight_clerk"),
+        sandboxes.temporary_folder(session_root) as root,
+        databases.temporary_roles(embedded.start(), "flight_clerk"),
         sandboxes.sample_copy(embedded) as books,
     ):
-        databases.run(
+        databases.run_statements(
             books,
             # A scan large enough to be hit: no digest of a table covers it.
             "SELECT lo_from_bytea(0, string_agg(decode(md5(i::text), 'hex'), ''))"
@@ -130,7 +130,9 @@ def flight(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Flight]:
             yield Flight(lanes, found, books)
 
 
-def in_flight(flight: Flight, into: Matrix, cases: list[tuple[str, dict[str, Any]]], **fields: Any) -> None:
+def in_flight(
+    flight: Flight, into: DamageMatrix, cases: list[tuple[str, dict[str, Any]]], **fields: Any
+) -> None:
     """Try every case, two at a time; AssertionErrors come out as they are."""
 
     def one(case: tuple[str, dict[str, Any]]) -> None:
@@ -158,8 +160,8 @@ def caught(flight: Flight, lane: Lane, plan: dict[str, Any], **fields: Any) -> s
     manifest = tried(lane, plan, **fields)
     if isinstance(manifest, LedgerError):
         assert manifest.hint
-        assert list(folder_of(env).path.iterdir()) == [], "nothing is kept"
-        return matrix.cause(manifest)
+        assert list(backup_folder_of(env).path.iterdir()) == [], "nothing is kept"
+        return damage_matrix.caught_by(manifest)
     name = BackupName.of(manifest.dump.file)
     assert not catalog.entry(env, name).proven
     examination = drill.drill(env, name)
@@ -170,9 +172,9 @@ def caught(flight: Flight, lane: Lane, plan: dict[str, Any], **fields: Any) -> s
         return f"drill: {examination.bad.name}/{examination.bad.cause}"
     assert examination.rung is Rung.VALID
     assert manifest.globals
-    good = flight.oracle.same(folder_of(env).file(name.dump))
+    good = flight.oracle.same(backup_folder_of(env).file(name.dump))
     if "roles_harm" in plan or "roles_lose" in plan:
-        good = good and flight.oracle.same_roles(folder_of(env).read(name.globals))
+        good = good and flight.oracle.same_roles(backup_folder_of(env).read(name.globals))
     if manifest.seal.depth == "full":
         assert good, f"called valid, and is not what the source is: {plan}"
     return "harmless: the same once restored" if good else "LET THROUGH"
@@ -243,8 +245,8 @@ def test_a_dump_of_another_instant_is_not_kept(flight: Flight) -> None:
         with flight.books.connect() as connection:
             connection.execute("DELETE FROM public.auth_group WHERE id = -1")
         flight.lanes.put(lane)
-    assert list(folder_of(env).path.iterdir()) == []
-    FULL.add("of another instant", matrix.cause(error.value))
+    assert list(backup_folder_of(env).path.iterdir()) == []
+    FULL.add("of another instant", damage_matrix.caught_by(error.value))
 
 
 def test_what_the_shallow_seal_lets_through_is_told_and_never_claimed_to_be_sealed_in_full(

@@ -12,9 +12,9 @@ from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
-from ledgerflow_ops_tests.builders import Recorder, folder_of
+from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
 from ledgerflow_ops_tests.fakes import programs, sandboxes, servers
-from ledgerflow_ops_tests.fakes.sandboxes import After, At, Sandbox
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAfterBytes, ActionAtStep, Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
 
 _LARGE = 12_000_000
@@ -22,15 +22,18 @@ _LARGE = 12_000_000
 
 @pytest.fixture(scope="module")
 def sandbox(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Sandbox]:
-    with sandboxes.folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
+    with sandboxes.temporary_folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
         sandbox = Sandbox(root, database)
-        sandboxes.prove(sandbox.env(), sandboxes.take(sandbox.env()))
+        sandboxes.prove_backup(sandbox.env(), sandboxes.take_backup(sandbox.env()))
         yield sandbox
 
 
 @pytest.fixture(scope="module")
 def server(session_root: Path) -> Iterator[Server]:
-    with sandboxes.folder(session_root) as root, servers.server(root, client_tools.bundled_tools()) as server:
+    with (
+        sandboxes.temporary_folder(session_root) as root,
+        servers.server(root, client_tools.bundled_tools()) as server,
+    ):
         yield server
 
 
@@ -40,9 +43,9 @@ def shaky(session_root: Path, server: Server) -> Iterator[Sandbox]:
     books = server.books("books")
     with books.connect() as connection:
         sample.grow(connection, _LARGE)
-    with sandboxes.folder(session_root) as root:
+    with sandboxes.temporary_folder(session_root) as root:
         sandbox = Sandbox(root, books)
-        sandboxes.prove(sandbox.env(), sandboxes.take(sandbox.env()))
+        sandboxes.prove_backup(sandbox.env(), sandboxes.take_backup(sandbox.env()))
         yield sandbox
 
 
@@ -52,33 +55,33 @@ def test_a_server_that_stops_during_a_backup_fails_it_and_the_next_one_works(
 ) -> None:
     files = shaky.files()
     reporter = (
-        After(size=500_000, action=server.crash)
+        ActionAfterBytes(size=500_000, action=server.crash)
         if where == "in mid-dump"
-        else At(at=Step(where), action=server.crash)
+        else ActionAtStep(at=Step(where), action=server.crash)
     )
     try:
         with pytest.raises(LedgerError) as failure:
-            sandboxes.take(shaky.env(reporter))
+            sandboxes.take_backup(shaky.env(reporter))
     finally:
         server.start()
     assert reporter.fired
     assert failure.value.exit_code == 1
     assert failure.value.hint
     assert shaky.files() == files
-    sandboxes.take(shaky.env())
+    sandboxes.take_backup(shaky.env())
     assert files.items() <= shaky.files().items()
 
 
 def test_a_server_that_stops_once_the_manifest_is_there_takes_nothing_back(
     shaky: Sandbox, server: Server
 ) -> None:
-    reporter = At(at=Step.READ_BACK, action=server.crash)
+    reporter = ActionAtStep(at=Step.READ_BACK, action=server.crash)
     try:
-        manifest = sandboxes.take(shaky.env(reporter))
+        manifest = sandboxes.take_backup(shaky.env(reporter))
     finally:
         server.start()
     assert reporter.fired
-    sandboxes.prove(shaky.env(), manifest)
+    sandboxes.prove_backup(shaky.env(), manifest)
 
 
 _LIES = {
@@ -114,13 +117,13 @@ def test_a_pg_dump_that_lies_makes_no_backup(sandbox: Sandbox, root: Path, lie: 
     tools_dir = programs.falsified(root / "tools", "pg_dump", "--format=custom", script)
     files, recorder = sandbox.files(), Recorder()
     with pytest.raises(error) as failure:
-        sandboxes.take(sandboxes.with_settings(sandbox.env(recorder), tools_dir=tools_dir))
+        sandboxes.take_backup(sandboxes.with_settings(sandbox.env(recorder), tools_dir=tools_dir))
     assert type(failure.value) is error
     assert words in failure.value.message
     assert "Nothing was kept" in failure.value.hint or "Take another backup" in failure.value.hint
     assert Step.RENAME not in recorder.steps, "it never had a name to be taken for a backup"
     assert sandbox.files() == files
-    sandboxes.take(sandbox.env())
+    sandboxes.take_backup(sandbox.env())
 
 
 def test_a_pg_dump_that_cannot_be_started_is_told_with_where_to_look(sandbox: Sandbox, root: Path) -> None:
@@ -128,7 +131,7 @@ def test_a_pg_dump_that_cannot_be_started_is_told_with_where_to_look(sandbox: Sa
     (tools_dir / "pg_dumpall").unlink()
     files = sandbox.files()
     with pytest.raises(LedgerError, match="pg_dumpall could not be started: No such file") as failure:
-        sandboxes.take(sandboxes.with_settings(sandbox.env(), tools_dir=tools_dir))
+        sandboxes.take_backup(sandboxes.with_settings(sandbox.env(), tools_dir=tools_dir))
     assert "make doctor" in failure.value.hint
     assert sandbox.files() == files
 
@@ -150,7 +153,7 @@ def test_what_a_tool_tells_of_a_password_is_not_told_on(
     script = f"cat {root}/line >&2; exit 1"
     tools_dir = programs.falsified(root / "tools", "pg_dump", "--format=custom", script)
     with pytest.raises(LedgerError, match=r"\*\*\*") as failure:
-        sandboxes.take(sandboxes.with_settings(sandbox.env(), tools_dir=tools_dir))
+        sandboxes.take_backup(sandboxes.with_settings(sandbox.env(), tools_dir=tools_dir))
     assert "s3c" not in str(failure.value)
     assert "ret" not in failure.value.message.replace("pg_restore", "")
 
@@ -163,10 +166,10 @@ def test_a_dump_without_its_roles_is_noted_when_the_account_may_not_read_them(
     )
     tools_dir = programs.falsified(root / "tools", "pg_dumpall", "--globals-only", script)
     env = sandboxes.with_settings(sandbox.env(), tools_dir=tools_dir)
-    manifest = sandboxes.take(env)
+    manifest = sandboxes.take_backup(env)
     assert manifest.globals is None
     assert "permission denied" in manifest.globals_note
-    sandboxes.prove(env, manifest)  # the seal knows the roles as well
+    sandboxes.prove_backup(env, manifest)  # the seal knows the roles as well
 
 
 def test_a_roles_script_that_fails_for_another_reason_fails_the_backup(sandbox: Sandbox, root: Path) -> None:
@@ -174,7 +177,7 @@ def test_a_roles_script_that_fails_for_another_reason_fails_the_backup(sandbox: 
     tools_dir = programs.falsified(root / "tools", "pg_dumpall", "--globals-only", script)
     files = sandbox.files()
     with pytest.raises(LedgerError, match="pg_dumpall failed"):
-        sandboxes.take(sandboxes.with_settings(sandbox.env(), tools_dir=tools_dir))
+        sandboxes.take_backup(sandboxes.with_settings(sandbox.env(), tools_dir=tools_dir))
     assert sandbox.files() == files
 
 
@@ -183,7 +186,7 @@ def test_a_roles_script_that_lacks_a_role_makes_no_backup(sandbox: Sandbox, root
     tools_dir = programs.falsified(root / "tools", "pg_dumpall", "--globals-only", script)
     files = sandbox.files()
     with pytest.raises(BadBackup, match="does not match the server's roles: ledgerflow_app"):
-        sandboxes.take(sandboxes.with_settings(sandbox.env(), tools_dir=tools_dir))
+        sandboxes.take_backup(sandboxes.with_settings(sandbox.env(), tools_dir=tools_dir))
     assert sandbox.files() == files
 
 
@@ -192,7 +195,7 @@ def test_a_file_that_somebody_else_puts_under_the_name_meanwhile_is_theirs(
     sandbox: Sandbox, step: Step
 ) -> None:
     planted: list[Path] = []
-    folder = folder_of(sandbox.env())
+    folder = backup_folder_of(sandbox.env())
 
     def plant() -> None:
         before = {*folder.path.iterdir()}
@@ -203,7 +206,7 @@ def test_a_file_that_somebody_else_puts_under_the_name_meanwhile_is_theirs(
 
     files = sandbox.files()
     with pytest.raises(Refused, match="exists already"):
-        backup.backup(sandbox.env(At(at=step, action=plant)), BackupRequest(file="mine.dump"))
+        backup.backup(sandbox.env(ActionAtStep(at=step, action=plant)), BackupRequest(file="mine.dump"))
     (file,) = planted
     assert file.read_bytes() == b"somebody else's"
     file.unlink()

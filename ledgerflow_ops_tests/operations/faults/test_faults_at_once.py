@@ -29,7 +29,7 @@ from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON, Recorder
 from ledgerflow_ops_tests.fakes import sandboxes
-from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_a_second_backup_of_one_environment_is_told_who_is_at_work_since_when(
         assert recorder.steps == [], "it was told before anything was done"
         assert sandbox.files() == files
 
-    first = At(at=step, action=meanwhile)
+    first = ActionAtStep(at=step, action=meanwhile)
     manifest = backup.backup(sandbox.env(first, lambda: NOON))
     assert first.fired
     assert list(sandbox.states()) == [manifest.dump.file.removesuffix(".dump")]
@@ -72,7 +72,8 @@ def test_a_second_backup_of_one_environment_is_told_who_is_at_work_since_when(
 def test_the_lock_of_another_process_holds_until_that_process_is_dead(sandbox: Sandbox) -> None:
     # It stops itself in mid-dump with the lock in its hand, and is then killed with no chance to let go.
     mine = subprocess.Popen(
-        [sys.executable, "-c", _STOPS, str(sandbox.root), builders.url(sandbox.database)], cwd=PROJECT
+        [sys.executable, "-c", _STOPS, str(sandbox.root), builders.database_url(sandbox.database)],
+        cwd=PROJECT,
     )
     try:
         assert os.waitid(os.P_PID, mine.pid, os.WSTOPPED | os.WNOWAIT) is not None
@@ -95,9 +96,9 @@ from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.fakes.sandboxes import At
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep
 
-stop = At(at=Step.FINISH, action=lambda: os.kill(os.getpid(), signal.SIGSTOP))
+stop = ActionAtStep(at=Step.FINISH, action=lambda: os.kill(os.getpid(), signal.SIGSTOP))
 backup.backup(builders.env(Path(sys.argv[1]), Database.from_address(sys.argv[2], "url"), reporter=stop))
 """
 
@@ -108,8 +109,8 @@ def test_two_environments_are_backed_up_at_the_same_time(
     # Each waits for the other in mid-dump: had they to take turns, neither would go on.
     meeting = threading.Barrier(2, timeout=60)
     own = {Environment.DEV: books, Environment.PROD: database}
-    reporters = {environment: At(at=Step.FINISH, action=meeting.wait) for environment in own}
-    envs = [sandboxes.env_of(name, root, own[name], reporters[name]) for name in own]
+    reporters = {environment: ActionAtStep(at=Step.FINISH, action=meeting.wait) for environment in own}
+    envs = [sandboxes.new_env(name, root, own[name], reporters[name]) for name in own]
     with ThreadPoolExecutor(2) as pool:
         manifests = list(pool.map(backup.backup, envs))
     assert [manifest.environment for manifest in manifests] == list(own)

@@ -17,9 +17,9 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests.builders import Recorder
-from ledgerflow_ops_tests.databases import run
+from ledgerflow_ops_tests.databases import run_statements
 from ledgerflow_ops_tests.fakes import sandboxes
-from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
 
 _STANDING = (
     "CREATE TABLE keep AS SELECT g AS a, md5(g::text) AS b FROM generate_series(1, 20000) AS g",
@@ -58,7 +58,7 @@ _COMING = (
 @pytest.fixture
 def busy(database: Database) -> Iterator[Database]:
     """A database in which all of that happens, several times a second."""
-    run(database, *_STANDING)
+    run_statements(database, *_STANDING)
     with _churning(database):
         yield database
 
@@ -100,17 +100,17 @@ def _churn(
 def test_a_database_in_which_tables_come_and_go_is_backed_up_each_time(root: Path, busy: Database) -> None:
     sandbox, said = Sandbox(root, busy), Recorder()
     for _ in range(8):
-        sandboxes.take(sandbox.env(said))
+        sandboxes.take_backup(sandbox.env(said))
     for entry in sandbox.entries():
         assert entry.manifest
-        sandboxes.prove(sandbox.env(), entry.manifest)
+        sandboxes.prove_backup(sandbox.env(), entry.manifest)
     assert set(sandbox.states().values()) == {"valid"}
     assert len(sandbox.states()) == 8
 
 
 @pytest.fixture(scope="module")
 def sandbox(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Sandbox]:
-    with sandboxes.folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
+    with sandboxes.temporary_folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
         yield Sandbox(root, database, {"lock_timeout_seconds": 3})
 
 
@@ -149,15 +149,15 @@ def test_a_lock_that_is_given_up_in_time_is_waited_for(sandbox: Sandbox) -> None
     with _locked(sandbox.database) as other:
         giver = threading.Thread(
             target=lambda: (
-                sandboxes.until(lambda: any("waiting for a lock" in line for line in said.said)),
+                sandboxes.wait_until(lambda: any("waiting for a lock" in line for line in said.said)),
                 other.execute("ROLLBACK"),
             )
         )
         giver.start()
-        manifest = sandboxes.take(sandbox.env(said, lock_timeout_seconds=60))
+        manifest = sandboxes.take_backup(sandbox.env(said, lock_timeout_seconds=60))
         giver.join()
     assert any("nightly job" in line for line in said.said)
-    sandboxes.prove(sandbox.env(), manifest)
+    sandboxes.prove_backup(sandbox.env(), manifest)
 
 
 def test_who_wants_a_table_while_a_backup_runs_neither_stops_it_nor_is_stopped_for_ever(
@@ -173,12 +173,12 @@ def test_who_wants_a_table_while_a_backup_runs_neither_stops_it_nor_is_stopped_f
             done.set()
 
     wanting = threading.Thread(target=want)
-    reporter = At(at=Step.SEAL, action=wanting.start)
-    manifest = sandboxes.take(sandbox.env(reporter))
+    reporter = ActionAtStep(at=Step.SEAL, action=wanting.start)
+    manifest = sandboxes.take_backup(sandbox.env(reporter))
     assert reporter.fired
     wanting.join()
     assert done.is_set()
-    sandboxes.prove(sandbox.env(), manifest)
+    sandboxes.prove_backup(sandbox.env(), manifest)
 
 
 def test_a_statement_is_told_without_what_may_be_secret() -> None:
@@ -196,7 +196,7 @@ def test_a_value_too_big_to_be_written_is_named_with_its_table_and_column(
     sandbox: Sandbox, full: bool
 ) -> None:
     big = 'CREATE TABLE "Big ones" (id int, note text, body bytea)'
-    run(sandbox.database, big)
+    run_statements(sandbox.database, big)
     with sandbox.database.connect() as connection:
         connection.execute("SET search_path = public")
         connection.execute('ALTER TABLE "Big ones" ALTER body SET STORAGE EXTENDED')
@@ -208,7 +208,7 @@ def test_a_value_too_big_to_be_written_is_named_with_its_table_and_column(
         with pytest.raises(LedgerError) as told:
             backup.backup(sandbox.env(full_seal_below=10**12 if full else 0))
     finally:
-        run(sandbox.database, 'DROP TABLE "Big ones"')
+        run_statements(sandbox.database, 'DROP TABLE "Big ones"')
     assert told.value.exit_code == 1
     assert 'public."Big ones" has a row that is too large to be written as text' in told.value.message
     assert "body (up to 600 MB)" in told.value.message

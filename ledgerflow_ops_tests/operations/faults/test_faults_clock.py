@@ -20,9 +20,9 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.reporting import status
 from ledgerflow_ops.operations.verification import verify
-from ledgerflow_ops_tests.builders import NOON, Recorder, folder_of
+from ledgerflow_ops_tests.builders import NOON, Recorder, backup_folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
-from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
 
 _DAY = date(2026, 11, 23)
 _VIENNA = "Europe/Vienna"
@@ -60,9 +60,9 @@ def sandbox(root: Path, books: Database) -> Sandbox:
     return Sandbox(root, books)
 
 
-def _jumping(clock: Clock, step: Step, to: datetime) -> At:
+def _jumping(clock: Clock, step: Step, to: datetime) -> ActionAtStep:
     """A Reporter that sets the clock when a step is announced."""
-    return At(at=step, action=lambda: clock.set(to))
+    return ActionAtStep(at=step, action=lambda: clock.set(to))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_backup_during_which_the_clock_jumps_is_filed_under_its_snapshots_day(
 ) -> None:
     clock = Clock()
     reporter = _jumping(clock, step, to)
-    manifest = sandboxes.take(sandbox.env(reporter, clock))
+    manifest = sandboxes.take_backup(sandbox.env(reporter, clock))
     assert reporter.fired
     snapshot = to if step is Step.SNAPSHOT else NOON
     assert (manifest.recovery_point, manifest.backup_day) == (snapshot, snapshot.date())
@@ -93,10 +93,10 @@ def test_a_backup_during_which_the_clock_jumps_is_filed_under_its_snapshots_day(
 
 def test_a_drill_during_which_the_clock_jumps_measures_what_it_took(sandbox: Sandbox) -> None:
     clock = Clock()
-    name = BackupName.of(sandboxes.take(sandbox.env(now=clock)).dump.file)
+    name = BackupName.of(sandboxes.take_backup(sandbox.env(now=clock)).dump.file)
     reporter = _jumping(clock, Step.RESTORE, NOON - timedelta(days=1))
     env = sandbox.env(reporter, clock)
-    sandboxes.prove(env, next(entry.manifest for entry in sandbox.entries() if entry.manifest))
+    sandboxes.prove_backup(env, next(entry.manifest for entry in sandbox.entries() if entry.manifest))
     assert reporter.fired
     (entry,) = sandbox.entries()
     assert entry.proof is not None
@@ -112,7 +112,7 @@ def test_a_backup_ordered_for_a_day_is_never_filed_under_another(sandbox: Sandbo
     clock = Clock()
     reporter = _jumping(clock, Step.SNAPSHOT, NOON + jump)
     with pytest.raises(LedgerError, match="the backup was requested for 2026-11-23, and it is") as failure:
-        sandboxes.take(sandbox.env(reporter, clock), day=_DAY)
+        sandboxes.take_backup(sandbox.env(reporter, clock), day=_DAY)
     assert reporter.fired
     assert failure.value.exit_code == 1
     assert sandbox.files() == {}
@@ -121,14 +121,14 @@ def test_a_backup_ordered_for_a_day_is_never_filed_under_another(sandbox: Sandbo
 def test_a_backup_across_midnight_keeps_the_day_of_its_snapshot(sandbox: Sandbox) -> None:
     clock = Clock(NOON.replace(hour=23, minute=59, second=59))
     reporter = _jumping(clock, Step.SEAL, NOON + timedelta(hours=12, seconds=2))
-    manifest = sandboxes.take(sandbox.env(reporter, clock), day=_DAY)
+    manifest = sandboxes.take_backup(sandbox.env(reporter, clock), day=_DAY)
     assert (manifest.backup_day, manifest.finished_at.date()) == (_DAY, _DAY + timedelta(days=1))
     assert manifest.dump.file == "ledgerflow_dev_20261123_2359.dump"
 
 
 def test_the_day_is_that_of_the_environments_time_zone(sandbox: Sandbox) -> None:
     late = Clock(NOON.replace(hour=23, minute=30))
-    manifest = sandboxes.take(sandbox.env(now=late, time_zone=_VIENNA), day=_DAY + timedelta(days=1))
+    manifest = sandboxes.take_backup(sandbox.env(now=late, time_zone=_VIENNA), day=_DAY + timedelta(days=1))
     assert (manifest.backup_day, manifest.time_zone) == (_DAY + timedelta(days=1), _VIENNA)
     assert manifest.dump.file == "ledgerflow_dev_20261124_0030.dump"
 
@@ -137,9 +137,9 @@ def test_the_hour_that_comes_twice_gives_two_backups_in_their_true_order(sandbox
     # On 25 October 2026 it is half past two in Vienna twice, an hour apart.
     clock = Clock(datetime(2026, 10, 25, 0, 30, 15, tzinfo=UTC))
     env = sandbox.env(now=clock, time_zone=_VIENNA)
-    first = sandboxes.take(env)
+    first = sandboxes.take_backup(env)
     clock.set(clock.now + timedelta(hours=1))
-    second = sandboxes.take(env)
+    second = sandboxes.take_backup(env)
     assert first.dump.file == "ledgerflow_dev_20261025_0230.dump"
     assert second.dump.file == "ledgerflow_dev_20261025_023015.dump"
     assert second.recovery_point - first.recovery_point == timedelta(hours=1)
@@ -160,11 +160,11 @@ def test_a_second_backup_of_a_minute_takes_the_second_into_its_name_and_a_third_
 
 
 def test_a_clock_that_was_ahead_once_is_told_and_later_backups_still_work(sandbox: Sandbox) -> None:
-    ahead = sandboxes.take(sandbox.env(now=Clock(NOON + timedelta(days=3650))))
-    sandboxes.prove(sandbox.env(), ahead)
+    ahead = sandboxes.take_backup(sandbox.env(now=Clock(NOON + timedelta(days=3650))))
+    sandboxes.prove_backup(sandbox.env(), ahead)
     env = sandbox.env(now=Clock())
     assert status.status(env).folder_status.objectives.rpo_seconds == -timedelta(days=3650).total_seconds()
-    manifest = sandboxes.take(env, day=_DAY)
+    manifest = sandboxes.take_backup(env, day=_DAY)
     assert manifest.backup_day == _DAY
     assert {entry.day for entry in sandbox.entries()} == {_DAY, ahead.backup_day}
 
@@ -178,7 +178,7 @@ def test_another_day_than_today_is_refused_and_nothing_is_written(sandbox: Sandb
     assert "today is 2026-11-23" in refusal.value.message
     assert "it will be adopted" in refusal.value.hint
     assert recorder.steps == [Step.PREFLIGHT]
-    assert not folder_of(sandbox.env()).path.exists()
+    assert not backup_folder_of(sandbox.env()).path.exists()
 
 
 def test_a_day_that_has_passed_is_adopted_from_the_folder(sandbox: Sandbox) -> None:
@@ -209,7 +209,7 @@ def test_what_is_bad_or_no_backup_is_not_adopted(sandbox: Sandbox) -> None:
     env, today = sandbox.env(now=yesterday), sandbox.env(now=Clock())
     good = backup.backup(env)
     flipped, cut = (backup.backup(env, BackupRequest(file=f"{name}.dump")) for name in ("flipped", "cut"))
-    folder = folder_of(env)
+    folder = backup_folder_of(env)
     folder.file(cut.dump.file).write_bytes(b"PGDMP cut off")
     data = folder.read(flipped.dump.file)
     folder.file(flipped.dump.file).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))

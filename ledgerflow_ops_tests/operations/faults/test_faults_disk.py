@@ -14,9 +14,9 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.monitoring import doctor
 from ledgerflow_ops.operations.verification import drill, verify
-from ledgerflow_ops_tests.builders import Recorder, folder_of
+from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
 from ledgerflow_ops_tests.fakes import disks, sandboxes
-from ledgerflow_ops_tests.fakes.sandboxes import After, At, Sandbox
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAfterBytes, ActionAtStep, Sandbox
 
 _DENIED = r"Read-only file system|Permission denied"
 
@@ -30,18 +30,18 @@ def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
 @pytest.fixture(scope="module")
 def sandbox(session_root: Path, books: Database) -> Iterator[Sandbox]:
     """Backups on a small disk, with a proven one on it."""
-    with sandboxes.folder(session_root) as root, disks.small_disk(root / "backups", "60m"):
+    with sandboxes.temporary_folder(session_root) as root, disks.small_disk(root / "backups", "60m"):
         sandbox = Sandbox(root, books)
-        sandboxes.prove(sandbox.env(), sandboxes.take(sandbox.env()))
+        sandboxes.prove_backup(sandbox.env(), sandboxes.take_backup(sandbox.env()))
         yield sandbox
 
 
 @pytest.fixture(scope="module")
 def narrow(session_root: Path, books: Database) -> Iterator[Sandbox]:
     """A ground whose drills have a small disk, with a proven backup."""
-    with sandboxes.folder(session_root) as root, disks.small_disk(root / "state", "180m"):
+    with sandboxes.temporary_folder(session_root) as root, disks.small_disk(root / "state", "180m"):
         sandbox = Sandbox(root, books, {"drill_in_memory_below": 0})
-        sandboxes.prove(sandbox.env(), sandboxes.take(sandbox.env()))
+        sandboxes.prove_backup(sandbox.env(), sandboxes.take_backup(sandbox.env()))
         yield sandbox
 
 
@@ -51,7 +51,7 @@ def test_a_disk_too_small_from_the_start_is_refused_with_the_figures_before_anyt
     with disks.small_disk(root / "backups", "8m"):
         sandbox, recorder = Sandbox(root, books), Recorder()
         with pytest.raises(LedgerError, match="Not enough room in") as refusal:
-            sandboxes.take(sandbox.env(recorder))
+            sandboxes.take_backup(sandbox.env(recorder))
         assert refusal.value.exit_code == 1
         figures = r"about \d+\.\d MB needed \(database \d+\.\d MB\), 8\.\d MB free"
         assert re.search(figures, refusal.value.message)
@@ -67,16 +67,20 @@ def test_a_disk_that_fills_up_during_a_backup_keeps_nothing_of_it(sandbox: Sandb
     def fill() -> None:
         disks.fill(sandbox.root / "backups")
 
-    reporter = After(size=1, action=fill) if where == "in mid-dump" else At(at=Step(where), action=fill)
+    reporter = (
+        ActionAfterBytes(size=1, action=fill)
+        if where == "in mid-dump"
+        else ActionAtStep(at=Step(where), action=fill)
+    )
     with pytest.raises(LedgerError, match="No space left on device") as failure:
-        sandboxes.take(sandbox.env(reporter))
+        sandboxes.take_backup(sandbox.env(reporter))
     assert reporter.fired
     assert failure.value.exit_code == 1
     assert str(failure.value.hint).startswith("The disk is full.")
     assert (sandbox.files(), sandbox.states()) == (files, states)
 
     (sandbox.root / "backups" / "filler").unlink()
-    manifest = sandboxes.take(sandbox.env())
+    manifest = sandboxes.take_backup(sandbox.env())
     assert verify.verify(sandbox.env(), BackupName.of(manifest.dump.file)).rung is Rung.READABLE
     assert files.items() <= sandbox.files().items()
 
@@ -85,9 +89,9 @@ def test_a_proof_that_finds_no_room_is_told_and_the_earlier_one_stays(sandbox: S
     # The backup was taken when room had been made again.
     newest = sandbox.entries()[-1].manifest
     assert newest is not None
-    proven = sandboxes.prove(sandbox.env(), newest)
+    proven = sandboxes.prove_backup(sandbox.env(), newest)
     files = sandbox.files()
-    reporter = At(at=Step.PROOF, action=lambda: disks.fill(sandbox.root / "backups"))
+    reporter = ActionAtStep(at=Step.PROOF, action=lambda: disks.fill(sandbox.root / "backups"))
     with pytest.raises(LedgerError, match="No space left on device") as failure:
         drill.drill(sandbox.env(reporter), proven)
     (sandbox.root / "backups" / "filler").unlink()
@@ -117,7 +121,7 @@ def test_a_disk_that_fills_up_during_a_drill_is_the_drills_own_trouble(narrow: S
         keys.extend(narrow.drill_keys())
         disks.fill(narrow.root / "state")
 
-    reporter = At(at=step, action=fill)
+    reporter = ActionAtStep(at=step, action=fill)
     with pytest.raises(CannotJudge, match=r"No space left on device|could not extend file") as trouble:
         drill.drill(narrow.env(reporter), name)
     (narrow.root / "state" / "filler").unlink()
@@ -130,11 +134,11 @@ def test_a_disk_that_fills_up_during_a_drill_is_the_drills_own_trouble(narrow: S
 
 def test_a_folder_that_cannot_be_written_to_is_told_and_left_alone(root: Path, books: Database) -> None:
     sandbox = Sandbox(root, books)
-    name = sandboxes.prove(sandbox.env(), sandboxes.take(sandbox.env()))
+    name = sandboxes.prove_backup(sandbox.env(), sandboxes.take_backup(sandbox.env()))
     files = sandbox.files()
-    with disks.read_only(folder_of(sandbox.env()).path):
+    with disks.read_only(backup_folder_of(sandbox.env()).path):
         with pytest.raises(LedgerError, match="is read-only") as failure:
-            sandboxes.take(sandbox.env())
+            sandboxes.take_backup(sandbox.env())
         assert failure.value.exit_code == 1
         assert "chmod u+w" in failure.value.hint
         assert verify.verify(sandbox.env(), name).rung is Rung.READABLE, "reading needs no writing"
@@ -143,17 +147,17 @@ def test_a_folder_that_cannot_be_written_to_is_told_and_left_alone(root: Path, b
         (finding,) = [check for check in doctor.examine(sandbox.env().ctx, [sandbox.env()]) if check.fatal]
         assert (finding.name, "is read-only" in finding.message) == ("dev folder", True)
     assert sandbox.files() == files
-    sandboxes.take(sandbox.env())
+    sandboxes.take_backup(sandbox.env())
 
 
 def test_a_folder_that_becomes_read_only_in_mid_backup_fails_it(root: Path, books: Database) -> None:
     sandbox = Sandbox(root, books)
-    sandboxes.take(sandbox.env())
-    files, folder = sandbox.files(), folder_of(sandbox.env()).path
+    sandboxes.take_backup(sandbox.env())
+    files, folder = sandbox.files(), backup_folder_of(sandbox.env()).path
     with disks.thawing(folder) as freeze:
-        reporter = At(at=Step.SEAL, action=freeze)
+        reporter = ActionAtStep(at=Step.SEAL, action=freeze)
         with pytest.raises(LedgerError, match=_DENIED):
-            sandboxes.take(sandbox.env(reporter))
+            sandboxes.take_backup(sandbox.env(reporter))
     assert reporter.fired
     assert sandbox.files() == files
 
@@ -162,11 +166,11 @@ def test_a_state_folder_that_cannot_be_written_to_is_told_by_every_operation(
     root: Path, books: Database
 ) -> None:
     sandbox = Sandbox(root, books)
-    name = BackupName.of(sandboxes.take(sandbox.env()).dump.file)
+    name = BackupName.of(sandboxes.take_backup(sandbox.env()).dump.file)
     files = sandbox.files()
     with disks.read_only(root / "state"):
         with pytest.raises(LedgerError, match=_DENIED) as failure:
-            sandboxes.take(sandbox.env())
+            sandboxes.take_backup(sandbox.env())
         assert failure.value.exit_code == 1
         with pytest.raises(CannotJudge, match="The drill could not be carried out"):
             drill.drill(sandbox.env(), name)

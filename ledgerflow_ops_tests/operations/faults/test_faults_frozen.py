@@ -20,9 +20,9 @@ from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.verification import drill
-from ledgerflow_ops_tests.databases import run
+from ledgerflow_ops_tests.databases import run_statements
 from ledgerflow_ops_tests.fakes import sandboxes, servers
-from ledgerflow_ops_tests.fakes.sandboxes import After, At, Sandbox
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAfterBytes, ActionAtStep, Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
 
 _STALL = 4
@@ -31,7 +31,7 @@ _STALL = 4
 @pytest.fixture(scope="module")
 def server(session_root: Path) -> Iterator[Server]:
     with (
-        sandboxes.folder(session_root) as root,
+        sandboxes.temporary_folder(session_root) as root,
         servers.server(root, client_tools.bundled_tools()) as started,
     ):
         yield started
@@ -41,7 +41,7 @@ def server(session_root: Path) -> Iterator[Server]:
 def books(server: Server) -> Database:
     """A database whose dump takes long enough to be stopped in the middle."""
     database = server.books("books")
-    run(
+    run_statements(
         database,
         "CREATE TABLE large AS SELECT i, sha512(i::text::bytea) AS noise FROM generate_series(1, 200000) i",
     )
@@ -101,7 +101,7 @@ def _nothing_left(sandbox: Sandbox) -> None:
 def test_a_server_stopped_while_it_is_sealed_ends_the_backup(
     server: Server, books: Database, sandbox: Sandbox, frozen: Callable[..., None]
 ) -> None:
-    reporter = At(at=Step.SEAL, action=lambda: frozen(*_backends(server, books)))
+    reporter = ActionAtStep(at=Step.SEAL, action=lambda: frozen(*_backends(server, books)))
     with pytest.raises(LedgerError, match="is stopped") as told:
         backup.backup(sandbox.env(reporter))
     assert reporter.fired
@@ -113,7 +113,7 @@ def test_a_server_stopped_while_it_is_sealed_ends_the_backup(
 def test_a_server_stopped_in_mid_dump_ends_the_backup(
     server: Server, books: Database, sandbox: Sandbox, frozen: Callable[..., None]
 ) -> None:
-    reporter = After(size=100_000, action=lambda: frozen(*_backends(server, books)))
+    reporter = ActionAfterBytes(size=100_000, action=lambda: frozen(*_backends(server, books)))
     with pytest.raises(LedgerError, match=r"Nothing has come from pg_dump .* is stopped") as told:
         backup.backup(sandbox.env(reporter))
     assert reporter.fired
@@ -126,7 +126,9 @@ def test_a_whole_server_that_is_stopped_ends_the_backup(
 ) -> None:
     postmaster = server.cluster.postmaster()
     assert postmaster
-    reporter = After(size=100_000, action=lambda: frozen(postmaster, *postmaster.children(recursive=True)))
+    reporter = ActionAfterBytes(
+        size=100_000, action=lambda: frozen(postmaster, *postmaster.children(recursive=True))
+    )
     with pytest.raises(LedgerError, match="does not answer a new connection either") as told:
         backup.backup(sandbox.env(reporter))
     assert told.value.exit_code == 1
@@ -137,12 +139,12 @@ def test_a_whole_server_that_is_stopped_ends_the_backup(
 def test_a_tool_that_is_stopped_ends_the_backup(
     sandbox: Sandbox, frozen: Callable[..., None], program: str, server: Server, books: Database
 ) -> None:
-    reporter = After(size=100_000, action=lambda: frozen(*_ours(program)))
+    reporter = ActionAfterBytes(size=100_000, action=lambda: frozen(*_ours(program)))
     with pytest.raises(LedgerError, match=rf"{program} \(process \d+\) on this machine is stopped"):
         backup.backup(sandbox.env(reporter))
     assert reporter.fired
     _nothing_left(sandbox)
-    assert sandboxes.until(lambda: _sessions(server, books) == []), "a session is left at the source"
+    assert sandboxes.wait_until(lambda: _sessions(server, books) == []), "a session is left at the source"
 
 
 class _Told(BaseException):
@@ -190,7 +192,7 @@ def test_who_is_told_to_end_does_not_wait_for_a_server_that_hangs(
         frozen(postmaster, *postmaster.children(recursive=True))
         told(number)
 
-    reporter = At(at=step, action=freeze)
+    reporter = ActionAtStep(at=step, action=freeze)
     with pytest.raises(KeyboardInterrupt if number is signal.SIGINT else _Told):
         backup.backup(sandbox.env(reporter, stall_seconds=3600))
     assert reporter.fired
@@ -200,14 +202,14 @@ def test_who_is_told_to_end_does_not_wait_for_a_server_that_hangs(
 def test_a_drill_whose_server_hangs_ends_when_told_and_leaves_no_server(
     sandbox: Sandbox, frozen: Callable[..., None], told: Callable[[signal.Signals], None]
 ) -> None:
-    name, keys = BackupName.of(sandboxes.take(sandbox.env()).dump.file), list[str]()
+    name, keys = BackupName.of(sandboxes.take_backup(sandbox.env()).dump.file), list[str]()
 
     def freeze() -> None:
         keys.extend(sandbox.drill_keys())
         frozen(*(one for one in psutil.process_iter() if _works_in(one, keys)))
         told(signal.SIGTERM)
 
-    reporter = At(at=Step.COMPARE, action=freeze)
+    reporter = ActionAtStep(at=Step.COMPARE, action=freeze)
     with pytest.raises(_Told):
         drill.drill(sandbox.env(reporter, stall_seconds=3600), name)
     assert keys, "the fault never fired"
@@ -217,14 +219,14 @@ def test_a_drill_whose_server_hangs_ends_when_told_and_leaves_no_server(
 def test_a_drill_whose_server_hangs_could_not_be_carried_out(
     sandbox: Sandbox, frozen: Callable[..., None]
 ) -> None:
-    name, keys = BackupName.of(sandboxes.take(sandbox.env()).dump.file), list[str]()
+    name, keys = BackupName.of(sandboxes.take_backup(sandbox.env()).dump.file), list[str]()
 
     def freeze() -> None:
         keys.extend(sandbox.drill_keys())
         frozen(*(one for one in psutil.process_iter() if _works_in(one, keys)))
 
     with pytest.raises(CannotJudge) as found:
-        drill.drill(sandbox.env(At(at=Step.RESTORE, action=freeze)), name)
+        drill.drill(sandbox.env(ActionAtStep(at=Step.RESTORE, action=freeze)), name)
     assert found.value.exit_code == 5
     assert sandbox.traces(keys) == []
     assert sandbox.states() == {name.stem: "written"}
@@ -274,7 +276,7 @@ def test_a_network_that_swallows_everything_ends_the_backup(
     wire = _Wire(server.port)
     try:
         database = Database({**books.parameters, "port": str(wire.port)})
-        reporter = At(at=Step.SEAL, action=wire.dead.set)
+        reporter = ActionAtStep(at=Step.SEAL, action=wire.dead.set)
         with pytest.raises(LedgerError, match="does not answer a new connection either") as found:
             backup.backup(Sandbox(root, database, sandbox.fields).env(reporter))
     finally:
@@ -305,7 +307,7 @@ def test_a_backup_stays_on_the_server_that_answered_first(root: Path, server: Se
         connection.execute("CREATE DATABASE small")
     ports = f"{other.getsockname()[1]},{server.port}"
     parameters = {**server.database.parameters, "dbname": "small", "host": "127.0.0.1,127.0.0.1"}
-    reporter = At(at=Step.SNAPSHOT, action=back)
+    reporter = ActionAtStep(at=Step.SNAPSHOT, action=back)
     backup.backup(Sandbox(root, Database({**parameters, "port": ports})).env(reporter))
     other.close()
     assert reporter.fired

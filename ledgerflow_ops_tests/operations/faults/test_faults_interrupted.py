@@ -14,14 +14,14 @@ from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests.fakes import commands, programs, sandboxes
 from ledgerflow_ops_tests.fakes.commands import Commands
-from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
 
 
 @pytest.fixture(scope="module")
 def sandbox(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Sandbox]:
-    with sandboxes.folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
+    with sandboxes.temporary_folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
         sandbox = Sandbox(root, database).with_files()
-        sandboxes.prove(sandbox.env(), sandboxes.take(sandbox.env()))
+        sandboxes.prove_backup(sandbox.env(), sandboxes.take_backup(sandbox.env()))
         yield sandbox
 
 
@@ -39,7 +39,7 @@ def _interrupt() -> None:
 def test_a_backup_interrupted_at_any_step_takes_back_all_it_had_done(sandbox: Sandbox, step: Step) -> None:
     files = sandbox.files()
     with pytest.raises(KeyboardInterrupt):
-        sandboxes.take(sandbox.env(At(at=step, action=_interrupt)))
+        sandboxes.take_backup(sandbox.env(ActionAtStep(at=step, action=_interrupt)))
     assert sandbox.files() == files
 
 
@@ -53,7 +53,7 @@ def test_a_drill_interrupted_at_any_step_takes_its_server_with_it(sandbox: Sandb
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        drill.drill(sandbox.env(At(at=step, action=interrupt)), name)
+        drill.drill(sandbox.env(ActionAtStep(at=step, action=interrupt)), name)
     assert sandbox.files() == files
     assert sandbox.traces(keys) == []
 
@@ -76,16 +76,18 @@ def test_the_command_ends_at_once_when_it_is_asked_to(
     sandbox, mark = terminal.sandbox, root.name
     files, states = sandbox.files(), sandbox.states()
     child = terminal.start("backup", LEDGER_TOOLS_DIR=str(tools_dir), FAULT_MARK=mark)
-    assert sandboxes.until(hanging.exists), "the fault never fired"
+    assert sandboxes.wait_until(hanging.exists), "the fault never fired"
     keys = sandbox.drill_keys()
     os.kill(child.pid, number)
     finished = commands.ended(child)
 
     assert finished.code == 1
     assert "error: Interrupted." in finished.errors
-    assert "Nothing half-done was kept." in finished.errors
+    assert "No incomplete result was kept." in finished.errors
     assert "Traceback" not in finished.words
-    assert sandboxes.until(lambda: sandboxes.marked(mark) == []), "a process of the dead command is left"
+    assert sandboxes.wait_until(lambda: sandboxes.processes_marked(mark) == []), (
+        "a process of the dead command is left"
+    )
     assert sandbox.traces(keys) == []
     assert sandbox.unfinished() == []
     assert files.items() <= sandbox.files().items()
@@ -100,7 +102,7 @@ from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.core.progress import SilentReporter, Step
-from ledgerflow_ops.defs.terminal_runs import run
+from ledgerflow_ops.defs.terminal_runs import run_job
 from ledgerflow_ops.operations.context import OperationContext
 
 class Interrupting(SilentReporter):
@@ -110,7 +112,7 @@ class Interrupting(SilentReporter):
             raise KeyboardInterrupt
 
 env = OperationContext(config.load(), Interrupting()).env(Environment.DEV)
-print(run(env, BackupRequest(), env.today()).failure.message)
+print(run_job(env, BackupRequest(), env.today()).failure.message)
 """
 
 
@@ -122,7 +124,7 @@ def test_what_was_just_started_is_ended_though_nobody_looked_after_it_yet(
     child = terminal.start("-c", _BETWEEN, program=[sys.executable], FAULT_MARK=mark)
     finished = commands.ended(child)
     assert finished.out == "Interrupted.\n", finished.words
-    assert sandboxes.until(lambda: sandboxes.marked(mark) == []), "a program outlived the run"
+    assert sandboxes.wait_until(lambda: sandboxes.processes_marked(mark) == []), "a program outlived the run"
 
 
 _OVERDUE = """
@@ -130,12 +132,12 @@ from ledgerflow_ops import config
 from ledgerflow_ops.adapters.system import deadline
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.operation_requests import BackupRequest
-from ledgerflow_ops.defs.terminal_runs import run
+from ledgerflow_ops.defs.terminal_runs import run_job
 from ledgerflow_ops.operations.context import OperationContext
 
 env = OperationContext(config.load()).env(Environment.DEV)
 deadline.start_deadline(0.1)
-failure = run(env, BackupRequest(), env.today()).failure
+failure = run_job(env, BackupRequest(), env.today()).failure
 print(failure.exit_code, failure.message)
 print(failure.hint)
 """
@@ -152,7 +154,9 @@ def test_a_command_that_takes_longer_than_the_daemon_allows_is_ended(terminal: C
     assert hanging.exists(), "the fault never fired"
     assert finished.out.splitlines()[0] == "1 Ended: it has taken longer than 0.1 minutes.", finished.words
     assert "backup_minutes" in finished.out
-    assert sandboxes.until(lambda: sandboxes.marked(mark) == []), "a program outlived the command"
+    assert sandboxes.wait_until(lambda: sandboxes.processes_marked(mark) == []), (
+        "a program outlived the command"
+    )
     assert terminal.sandbox.files() == files
 
 

@@ -37,7 +37,7 @@ from ledgerflow_ops.operations.servers import web_servers
 from ledgerflow_ops.operations.verification import verify
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import Recorder, folder_of
+from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
@@ -52,10 +52,10 @@ _MOMENTS = ("100 ms", "500 ms", "900 ms")
 @pytest.fixture(scope="module")
 def sandbox(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Sandbox]:
     """One ground for the whole module: every killed run finds what those before it have left."""
-    with sandboxes.folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
+    with sandboxes.temporary_folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
         sandbox = Sandbox(root, database).with_files()
         env = sandbox.env()
-        sandboxes.prove(env, sandboxes.take(env))
+        sandboxes.prove_backup(env, sandboxes.take_backup(env))
         yield sandbox
 
 
@@ -63,7 +63,7 @@ def _kill(sandbox: Sandbox, what: str, where: str) -> str:
     """Run it until it dies there; the mark that everything it started bears. A fault must fire."""
     time.sleep(1)  # names go to the second, and a killed run may leave its own behind
     mark = secrets.token_hex(8)
-    where_it_works = [str(sandbox.root), builders.url(sandbox.database), str(sandbox.root / "media")]
+    where_it_works = [str(sandbox.root), builders.database_url(sandbox.database), str(sandbox.root / "media")]
     finished = subprocess.run(
         [sys.executable, "-m", "ledgerflow_ops_tests.fakes.killed", what, where, *where_it_works],
         cwd=PROJECT,
@@ -78,7 +78,7 @@ def _kill(sandbox: Sandbox, what: str, where: str) -> str:
 
 def _tools_are_gone(mark: str) -> bool:
     """No pg_dump, pg_restore or Python that the killed run had started is left. Its server may be."""
-    return sandboxes.until(lambda: {*sandboxes.marked(mark)} <= {"postgres"})
+    return sandboxes.wait_until(lambda: {*sandboxes.processes_marked(mark)} <= {"postgres"})
 
 
 @pytest.mark.parametrize("where", [*BACKUP_STEPS, "1 bytes", "150000 bytes"])
@@ -99,14 +99,14 @@ def test_a_backup_killed_at_any_step_leaves_nothing_that_counts(sandbox: Sandbox
     recorder = Recorder()
     again = sandbox.env(recorder)
     stranger = _stranger(again)
-    manifest = sandboxes.take(again)
+    manifest = sandboxes.take_backup(again)
     assert {said.split(":")[0] for said in recorder.said} == {f"swept {name}" for name in uncommitted}
     name = BackupName.of(manifest.dump.file)  # within the same minute it may be the killed one's
     still = [file for file in uncommitted if file in sandbox.files() and not file.startswith(f"{name.stem}.")]
     assert still == [], "what a killed run has left without a manifest is gone"
     assert [file for file in sandbox.files() if file.startswith(".") or file.endswith(".partial")] == []
     assert sandbox.states()[stranger.stem] == "no manifest", "what somebody else has put there stays"
-    folder_of(again).file(stranger.dump).unlink()
+    backup_folder_of(again).file(stranger.dump).unlink()
     assert verify.verify(again, name).rung is Rung.READABLE
     assert files.items() <= sandbox.files().items()
 
@@ -114,7 +114,7 @@ def test_a_backup_killed_at_any_step_leaves_nothing_that_counts(sandbox: Sandbox
 def _stranger(env: EnvironmentContext) -> BackupName:
     """A dump that somebody has put into the folder, under a name as ours are, and no manifest with it."""
     name = BackupName("ledgerflow_dev_20200229_0230")
-    folder_of(env).file(name.dump).write_bytes(b"PGDMP of somebody else")
+    backup_folder_of(env).file(name.dump).write_bytes(b"PGDMP of somebody else")
     return name
 
 
@@ -124,7 +124,7 @@ def test_a_file_that_has_taken_the_place_of_ours_is_not_ours(sandbox: Sandbox) -
     _kill(sandbox, "backup", Step.COMMIT)
     env, recorder = sandbox.env(), Recorder()
     (dump,) = [file for file in sandbox.files() if file not in before and file.endswith(".dump")]
-    path = folder_of(env).file(dump)
+    path = backup_folder_of(env).file(dump)
     copy = path.read_bytes()
     path.with_name("aside").write_bytes(copy)
     path.with_name("aside").replace(path)  # the same bytes under the same name: brought by somebody
@@ -141,7 +141,7 @@ SWEEPERS: dict[str, Callable[[EnvironmentContext], object]] = {
     "doctor": lambda env: doctor.examine(env.ctx, [env]),
     "watchdog": lambda env: monitor.run_watchdog(env.ctx),
     "verify": lambda env: verify.verify(env, catalog.find(env, None)),
-    "backup": lambda env: sandboxes.take(env),
+    "backup": lambda env: sandboxes.take_backup(env),
     "rotate": lambda env: rotate.carry_out_rotation(env, RotateRequest(carry_out=True, confirm="dev")),
     "make down": lambda env: web_servers.down(env.ctx),
     "restore": lambda env: _refused_restore(env),
@@ -160,12 +160,12 @@ def test_whatever_starts_or_stops_ends_the_server_that_a_killed_drill_has_left(
     mark = _kill(sandbox, "drill", Step.COMPARE)
     keys = sandbox.drill_keys()
     assert _tools_are_gone(mark)
-    assert sandboxes.marked(mark), "the fault did not fire: no server was left"
+    assert sandboxes.processes_marked(mark), "the fault did not fire: no server was left"
     assert any(Path(f"/dev/shm/lf-{key}").exists() for key in keys), "no copy of the books was left in memory"
     recorder = Recorder()
     SWEEPERS[sweeper](sandbox.env(recorder))
     assert sandbox.traces(keys) == []
-    assert sandboxes.until(lambda: not sandboxes.marked(mark))
+    assert sandboxes.wait_until(lambda: not sandboxes.processes_marked(mark))
     assert f"swept drill {keys[0]}" in " ".join(recorder.said)
 
 
@@ -174,14 +174,14 @@ def test_backups_taken_after_killed_ones_are_proven_like_any_other(sandbox: Sand
     assert len(taken) >= len(BACKUP_STEPS) + 2
     for entry in taken[:: len(taken) - 1]:  # the first and the last: a drill takes longer than a backup
         assert entry.manifest is not None
-        sandboxes.prove(sandbox.env(), entry.manifest)
+        sandboxes.prove_backup(sandbox.env(), entry.manifest)
 
 
 @pytest.mark.parametrize("where", DRILL_STEPS)
 def test_a_drill_killed_at_any_step_proves_nothing_and_the_next_one_cleans_up(
     sandbox: Sandbox, where: Step
 ) -> None:
-    manifest = sandboxes.take(sandbox.env())
+    manifest = sandboxes.take_backup(sandbox.env())
     stem = manifest.dump.file.removesuffix(".dump")
     files, states = sandbox.files(), sandbox.states()
     mark = _kill(sandbox, "drill", where)
@@ -192,7 +192,7 @@ def test_a_drill_killed_at_any_step_proves_nothing_and_the_next_one_cleans_up(
     assert sandbox.states() == states
     assert states[stem] == "written"
 
-    sandboxes.prove(sandbox.env(), manifest)
+    sandboxes.prove_backup(sandbox.env(), manifest)
     assert sandbox.states() == {**states, stem: "valid"}
     assert sandbox.traces(keys) == []
     with sandbox.database.connect() as connection:  # the server that the backups come from is unharmed
@@ -202,14 +202,14 @@ def test_a_drill_killed_at_any_step_proves_nothing_and_the_next_one_cleans_up(
 def test_drills_killed_at_any_moment_of_their_servers_start_leave_nothing_once_another_has_run(
     sandbox: Sandbox,
 ) -> None:
-    manifest = sandboxes.take(sandbox.env())
+    manifest = sandboxes.take_backup(sandbox.env())
     keys = []
     for moment in _MOMENTS:
         mark = _kill(sandbox, "drill", moment)
         keys += sandbox.drill_keys()
         assert _tools_are_gone(mark)
-    sandboxes.prove(sandbox.env(), manifest)
-    assert sandboxes.until(lambda: sandbox.traces(keys) == []), sandbox.traces(keys)
+    sandboxes.prove_backup(sandbox.env(), manifest)
+    assert sandboxes.wait_until(lambda: sandbox.traces(keys) == []), sandbox.traces(keys)
 
 
 def test_every_step_there_is_has_its_killed_run() -> None:

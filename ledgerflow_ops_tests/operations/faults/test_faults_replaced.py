@@ -17,7 +17,7 @@ import pytest
 
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.system import regular_files
-from ledgerflow_ops.commands.backup import examine
+from ledgerflow_ops.commands.backup import examine_backup
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.catalog.manifest import Manifest, encode_sealed
 from ledgerflow_ops.core.catalog.naming import BackupName
@@ -34,8 +34,8 @@ from ledgerflow_ops.operations.retention import pins, rotate
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders, needs
-from ledgerflow_ops_tests.builders import NOON, folder_of
-from ledgerflow_ops_tests.fakes import catalogs, sandboxes
+from ledgerflow_ops_tests.builders import NOON, backup_folder_of
+from ledgerflow_ops_tests.fakes import backup_tables, sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
 _NOBODY = 65534
@@ -120,7 +120,7 @@ def _env(root: Path) -> EnvironmentContext:
 
 def _two(env: EnvironmentContext) -> tuple[BackupName, BackupName]:
     """A backup proven an hour ago, and one proven a day ago."""
-    made = [catalogs.put(env, NOON - timedelta(hours=hours), proven_at=NOON) for hours in (25, 1)]
+    made = [backup_tables.add_backup(env, NOON - timedelta(hours=hours), proven_at=NOON) for hours in (25, 1)]
     older, newer = (BackupName.of(manifest.dump.file) for manifest in made)
     return newer, older
 
@@ -131,7 +131,7 @@ def test_a_dump_that_was_replaced_is_believed_by_nobody(root: Path, what: str) -
     newer, older = _two(env)
     assert status.status(env).proven is not None
     fault, says = ODD[what]
-    fault(folder_of(env).file(newer.dump), folder_of(env).file(older.dump))
+    fault(backup_folder_of(env).file(newer.dump), backup_folder_of(env).file(older.dump))
 
     entry = catalog.entry(env, newer)
     assert (entry.state, entry.bad, entry.proven, entry.rung) == ("bad", True, False, Rung.WRITTEN)
@@ -159,7 +159,7 @@ def test_a_record_that_is_no_file_is_a_bad_record_and_holds_nobody_up(
     for name in (newer, older):
         pins.pin(env, name, "a test")
     file: str = getattr(newer, part)
-    ODD[what][0](folder_of(env).file(file), folder_of(env).file(getattr(older, part)))
+    ODD[what][0](backup_folder_of(env).file(file), backup_folder_of(env).file(getattr(older, part)))
 
     found = status.status(env)
     entry = catalog.entry(env, newer)
@@ -203,14 +203,14 @@ def test_a_record_that_nobody_could_have_written_is_a_bad_record(root: Path, tex
     env = _env(root)
     newer, older = _two(env)
     for file in (newer.manifest, older.proof, older.pin):
-        folder_of(env).file(file).write_bytes(_sealed(ODD_TEXTS[text]))
+        backup_folder_of(env).file(file).write_bytes(_sealed(ODD_TEXTS[text]))
     assert catalog.entry(env, newer).state == "bad"
     assert newer.manifest in catalog.entry(env, newer).problem
     assert catalog.entry(env, older).state == "written"
     assert status.status(env).proven is None
     assert pins.pin_reason(env, older).startswith(older.pin), "what cannot be read holds"
     with pytest.raises(BadBackup) as refused:
-        Manifest.decode(folder_of(env).record(newer.manifest), newer.manifest)
+        Manifest.decode(backup_folder_of(env).record(newer.manifest), newer.manifest)
     assert refused.value.hint
 
 
@@ -223,7 +223,7 @@ def test_plain_json_is_all_that_is_read(text: str) -> None:
 def test_a_record_of_a_gigabyte_is_not_read_into_memory(root: Path) -> None:
     env = _env(root)
     newer, _ = _two(env)
-    file = folder_of(env).file(newer.manifest)
+    file = backup_folder_of(env).file(newer.manifest)
     with file.open("r+b") as stream:
         stream.truncate(1 << 30)
     assert catalog.entry(env, newer).state == "bad"
@@ -271,17 +271,17 @@ def test_small_records_of_ours_that_are_something_else_stop_nothing(root: Path) 
 @pytest.fixture(scope="module")
 def sandbox(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Sandbox]:
     """One proven backup of a small database; each test puts back what it took away."""
-    with sandboxes.folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
+    with sandboxes.temporary_folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
         sandbox = Sandbox(root, database)
         env = sandbox.env()
-        sandboxes.prove(env, sandboxes.take(env))
+        sandboxes.prove_backup(env, sandboxes.take_backup(env))
         yield sandbox
 
 
 @pytest.fixture
 def name(sandbox: Sandbox) -> Iterator[BackupName]:
     """The proven backup; afterwards the folder is as it was."""
-    folder, kept = folder_of(sandbox.env()).path, sandbox.root / "kept"
+    folder, kept = backup_folder_of(sandbox.env()).path, sandbox.root / "kept"
     shutil.copytree(folder, kept)
     (entry,) = sandbox.entries()
     assert entry.proven
@@ -294,7 +294,11 @@ def name(sandbox: Sandbox) -> Iterator[BackupName]:
 def test_what_an_examination_could_not_look_at_is_not_believed_until_one_has(
     sandbox: Sandbox, name: BackupName, what: str
 ) -> None:
-    env, file, aside = sandbox.env(), folder_of(sandbox.env()).file(name.dump), sandbox.root / "aside.dump"
+    env, file, aside = (
+        sandbox.env(),
+        backup_folder_of(sandbox.env()).file(name.dump),
+        sandbox.root / "aside.dump",
+    )
     shutil.copy(file, aside)
     ODD[what][0](file, aside)
     for operation in (verify.verify, drill.drill):
@@ -326,7 +330,7 @@ def test_what_an_examination_could_not_look_at_is_not_believed_until_one_has(
 def test_holes_are_read_and_bad_and_a_proof_of_other_bytes_does_not_come_back(
     sandbox: Sandbox, name: BackupName
 ) -> None:
-    env, file = sandbox.env(), folder_of(sandbox.env()).file(name.dump)
+    env, file = sandbox.env(), backup_folder_of(sandbox.env()).file(name.dump)
     whole = file.read_bytes()
     _holes(file, file)
     bad = verify.verify(env, name).bad
@@ -338,13 +342,13 @@ def test_holes_are_read_and_bad_and_a_proof_of_other_bytes_does_not_come_back(
     assert sandbox.states() == {name.stem: "bad"}, "a verdict stands until an examination says otherwise"
     assert verify.verify(env, name).rung is Rung.READABLE
     assert sandbox.states() == {name.stem: "readable"}
-    sandboxes.prove(env, Manifest.decode(folder_of(env).record(name.manifest), name.manifest))
+    sandboxes.prove_backup(env, Manifest.decode(backup_folder_of(env).record(name.manifest), name.manifest))
     assert sandbox.states() == {name.stem: "valid"}
 
 
 def test_the_right_bytes_in_another_file_are_whole(sandbox: Sandbox, name: BackupName) -> None:
     """Another inode, other times, a hard link: the bytes are what counts."""
-    env, file = sandbox.env(), folder_of(sandbox.env()).file(name.dump)
+    env, file = sandbox.env(), backup_folder_of(sandbox.env()).file(name.dump)
     copy = sandbox.root / "copy.dump"
     shutil.copyfile(file, copy)
     file.unlink()
@@ -378,7 +382,7 @@ def test_a_dump_that_cannot_be_read_could_not_be_judged_and_is_not_bad(
     sandbox: Sandbox, name: BackupName, somebody: None
 ) -> None:
     """Missing rights stand in for any error of the system while reading, such as one of the disk."""
-    env, dump = sandbox.env(), folder_of(sandbox.env()).file(name.dump)
+    env, dump = sandbox.env(), backup_folder_of(sandbox.env()).file(name.dump)
     dump.chmod(0)
     with pytest.raises(PermissionError):
         dump.read_bytes()
@@ -435,7 +439,7 @@ def _as_nobody(sandbox: Sandbox, name: BackupName) -> dict[str, Any]:
 def test_a_folder_that_cannot_be_written_makes_nothing_bad_and_hides_nothing_bad(
     sandbox: Sandbox, name: BackupName, somebody: None
 ) -> None:
-    folder, files = folder_of(sandbox.env()).path, sandbox.files()
+    folder, files = backup_folder_of(sandbox.env()).path, sandbox.files()
     folder.chmod(0o500)
     told = _as_nobody(sandbox, name)
     assert not told["writable"], "the fault did not fire"
@@ -449,7 +453,7 @@ def test_a_folder_that_cannot_be_written_makes_nothing_bad_and_hides_nothing_bad
     assert sandbox.states() == {name.stem: "valid"}
     assert sandbox.files() == files
 
-    with folder_of(sandbox.env()).file(name.dump).open("r+b") as stream:
+    with backup_folder_of(sandbox.env()).file(name.dump).open("r+b") as stream:
         stream.seek(-1, os.SEEK_END)
         last = stream.read(1)
         stream.seek(-1, os.SEEK_END)
@@ -471,9 +475,9 @@ def test_without_its_manifest_a_dump_could_not_be_judged(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     env = sandbox.env()
-    folder_of(env).file(name.manifest).unlink()
+    backup_folder_of(env).file(name.manifest).unlink()
     files = sandbox.files()
-    assert examine(env, Terminal(as_json=True), kind(file=name.dump)) == 5
+    assert examine_backup(env, Terminal(as_json=True), kind(file=name.dump)) == 5
     said = json.loads(capfd.readouterr().out)
     assert (said["exit_code"], said["proven"], said["rung"]) == (
         5,
@@ -483,17 +487,19 @@ def test_without_its_manifest_a_dump_could_not_be_judged(
     assert "NOT PROVEN: it has no manifest" in said["error"]["message"]
     assert "make backup" in said["error"]["hint"]
     assert sandbox.files() == files
-    assert examine(env, Terminal(as_json=False), kind(file=name.dump)) == 5
+    assert examine_backup(env, Terminal(as_json=False), kind(file=name.dump)) == 5
     assert "Without its manifest it can never be proven" in capfd.readouterr().out
 
 
 def test_one_verdict_the_lowest(sandbox: Sandbox, name: BackupName) -> None:
     """A table of contents that reading calls bad is not good because everything in it could be restored."""
     env = sandbox.env()
-    manifest = Manifest.decode(folder_of(env).record(name.manifest), name.manifest)
+    manifest = Manifest.decode(backup_folder_of(env).record(name.manifest), name.manifest)
     toc = manifest.toc.model_copy(update={"entries": manifest.toc.entries + 1})
     forged = manifest.model_copy(update={"toc": toc})
-    folder_of(env).replace(name.manifest, encode_sealed(forged.model_dump(mode="json", exclude={"files"})))
+    backup_folder_of(env).replace(
+        name.manifest, encode_sealed(forged.model_dump(mode="json", exclude={"files"}))
+    )
     for operation in (drill.drill, verify.verify, drill.drill):
         bad = operation(env, name).bad
         assert bad is not None

@@ -18,8 +18,8 @@ from ledgerflow_ops.operations.reporting import status
 from ledgerflow_ops.operations.retention import rotate
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import NOON, folder_of
-from ledgerflow_ops_tests.fakes import catalogs
+from ledgerflow_ops_tests.builders import NOON, backup_folder_of
+from ledgerflow_ops_tests.fakes import backup_tables
 from ledgerflow_ops_tests.fakes.opened import opened
 
 
@@ -31,17 +31,17 @@ def env(root: Path) -> EnvironmentContext:
 @pytest.fixture
 def two(env: EnvironmentContext) -> tuple[BackupName, BackupName]:
     """A backup proven an hour ago, and one proven a day ago."""
-    made = [catalogs.put(env, NOON - timedelta(hours=hours), proven_at=NOON) for hours in (1, 25)]
+    made = [backup_tables.add_backup(env, NOON - timedelta(hours=hours), proven_at=NOON) for hours in (1, 25)]
     newer, older = (BackupName.of(manifest.dump.file) for manifest in made)
     return newer, older
 
 
 def _forge(env: EnvironmentContext, name: BackupName, part: str, file: str) -> None:
     """A manifest with the digest that it would have if we had written that name into it."""
-    fields: dict[str, Any] = json.loads(folder_of(env).read(name.manifest))
+    fields: dict[str, Any] = json.loads(backup_folder_of(env).read(name.manifest))
     del fields["digest"]
     fields[part]["file"] = file
-    folder_of(env).file(name.manifest).write_bytes(encode_sealed(fields))
+    backup_folder_of(env).file(name.manifest).write_bytes(encode_sealed(fields))
 
 
 @pytest.mark.parametrize("part", ["dump", "globals"])
@@ -62,10 +62,10 @@ def test_a_manifest_that_names_a_path_is_a_bad_record_and_nothing_is_read_there(
     env: EnvironmentContext, two: tuple[BackupName, BackupName], part: str, file: str
 ) -> None:
     newer, older = two
-    away = folder_of(env).path.parent / "away.dump"
-    for place in (away, folder_of(env).file("away.dump")):
-        shutil.copyfile(folder_of(env).file(newer.dump), place)
-    _forge(env, newer, part, file.format(folder=folder_of(env).path))
+    away = backup_folder_of(env).path.parent / "away.dump"
+    for place in (away, backup_folder_of(env).file("away.dump")):
+        shutil.copyfile(backup_folder_of(env).file(newer.dump), place)
+    _forge(env, newer, part, file.format(folder=backup_folder_of(env).path))
     with opened() as paths:
         entry = catalog.entry(env, newer)
         found = status.status(env)
@@ -92,7 +92,7 @@ def test_a_manifest_that_commits_another_backups_dump_is_bad_and_the_other_is_no
     newer, older = two
     _forge(env, newer, "dump", older.dump)
     third = BackupName("ledgerflow_dev_20261101_0230")  # the same manifest a second time, without a dump
-    shutil.copyfile(folder_of(env).file(older.manifest), folder_of(env).file(third.manifest))
+    shutil.copyfile(backup_folder_of(env).file(older.manifest), backup_folder_of(env).file(third.manifest))
     for name in (newer, third):
         entry = catalog.entry(env, name)
         assert (entry.state, entry.proven) == ("bad", False)
@@ -102,7 +102,7 @@ def test_a_manifest_that_commits_another_backups_dump_is_bad_and_the_other_is_no
         assert bad.message == (
             f"The manifest commits {older.dump}, not {newer.dump}: it was swapped."
             if name == newer
-            else f"{third.dump} is gone from {folder_of(env).path}."
+            else f"{third.dump} is gone from {backup_folder_of(env).path}."
         )
         assert bad.hint
     assert catalog.entry(env, older).proven
@@ -125,12 +125,12 @@ def test_a_whole_backup_is_whole_whatever_it_is_called(
     forms = dict.fromkeys(unicodedata.normalize(form, stem) for form in ("NFC", "NFD"))
     for form in forms:
         name = BackupName(form)
-        shutil.copyfile(folder_of(env).file(newer.dump), folder_of(env).file(name.dump))
-        manifest = Manifest.decode(folder_of(env).record(newer.manifest), newer.manifest)
+        shutil.copyfile(backup_folder_of(env).file(newer.dump), backup_folder_of(env).file(name.dump))
+        manifest = Manifest.decode(backup_folder_of(env).record(newer.manifest), newer.manifest)
         if form.isascii() or form.isprintable():
             facts = manifest.dump.model_copy(update={"file": name.dump})
             copy = manifest.model_copy(update={"dump": facts})
-            folder_of(env).file(name.manifest).write_bytes(copy.encode())
+            backup_folder_of(env).file(name.manifest).write_bytes(copy.encode())
             assert catalog.entry(env, name).state == "written"
         assert catalog.find(env, name.dump) == name
     seen = {one.name.stem for one in summaries.list_dumps(env)}
@@ -140,13 +140,13 @@ def test_a_whole_backup_is_whole_whatever_it_is_called(
 
 
 def test_times_that_are_yet_to_come_change_nothing(env: EnvironmentContext) -> None:
-    oldest, *_ = [BackupName.of(one.dump.file) for one in catalogs.days(env, NOON.date(), 12)]
+    oldest, *_ = [BackupName.of(one.dump.file) for one in backup_tables.add_days(env, NOON.date(), 12)]
     later = 4_000_000_000
-    for file in folder_of(env).path.iterdir():
+    for file in backup_folder_of(env).path.iterdir():
         os.utime(file, (later, later))
     assert {one.state for one in summaries.list_dumps(env)} == {"valid"}
-    data = bytearray(folder_of(env).read(oldest.manifest))
+    data = bytearray(backup_folder_of(env).read(oldest.manifest))
     data[len(data) // 2] ^= 1
-    folder_of(env).file(oldest.manifest).write_bytes(data)
-    os.utime(folder_of(env).file(oldest.manifest), (later, later))
+    backup_folder_of(env).file(oldest.manifest).write_bytes(data)
+    os.utime(backup_folder_of(env).file(oldest.manifest), (later, later))
     assert [one.name for one in summaries.list_dumps(env) if one.state == "bad"] == [oldest]

@@ -24,9 +24,9 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import verify
-from ledgerflow_ops_tests.builders import NOON, Recorder, folder_of
+from ledgerflow_ops_tests.builders import NOON, Recorder, backup_folder_of
 from ledgerflow_ops_tests.fakes import disks, sandboxes
-from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
 
 NFC, NFD = (unicodedata.normalize(form, "Müller–Äpfel.pdf") for form in ("NFC", "NFD"))
 
@@ -91,9 +91,9 @@ class TestStored:
         assert state.roots == (str(media), str(sandbox.root / "settings.env"))
         assert (state.archive.file, state.needs, state.newly_stored) == (name.files, (), state.files)
         assert manifest.recovery_point <= state.begun_at <= state.still_at <= manifest.finished_at
-        assert (folder_of(sandbox.env()).file(name.files).stat().st_mode & 0o777) == 0o600
+        assert (backup_folder_of(sandbox.env()).file(name.files).stat().st_mode & 0o777) == 0o600
         assert verify.verify(sandbox.env(), name).rung is Rung.READABLE
-        sandboxes.prove(sandbox.env(), manifest)
+        sandboxes.prove_backup(sandbox.env(), manifest)
         assert {*sandbox.files()} == {name.dump, name.files, name.globals, name.manifest, name.proof}
 
     def test_without_listed_files_there_is_no_archive_and_no_word_of_them(
@@ -102,7 +102,7 @@ class TestStored:
         sandbox = Sandbox(root, books)
         manifest = _take(sandbox)
         assert manifest.files is None
-        assert "files" not in json.loads(folder_of(sandbox.env()).read(_name(manifest).manifest))
+        assert "files" not in json.loads(backup_folder_of(sandbox.env()).read(_name(manifest).manifest))
         assert _name(manifest).files not in sandbox.files()
 
     def test_whatever_lies_there_comes_back_as_it_was(self, sandbox: Sandbox, media: Path) -> None:
@@ -145,7 +145,7 @@ class TestStored:
         assert "inside" not in told
         assert {*_state(manifest).notes} <= {*recorder.said}
         assert verify.verify(sandbox.env(), _name(manifest)).rung is Rung.READABLE
-        sandboxes.prove(sandbox.env(), manifest)
+        sandboxes.prove_backup(sandbox.env(), manifest)
 
     def test_a_large_file_and_many_small_ones(self, sandbox: Sandbox, media: Path) -> None:
         (media / "large").write_bytes(os.urandom(1_000_000) * 50)
@@ -154,7 +154,7 @@ class TestStored:
             (media / "many" / f"{number}.txt").write_text(str(number))
         manifest = _take(sandbox)
         assert len(_state(manifest).files) == 2004
-        sandboxes.prove(sandbox.env(), manifest)
+        sandboxes.prove_backup(sandbox.env(), manifest)
 
     def test_what_is_no_file_is_left_out_and_told(self, sandbox: Sandbox, media: Path) -> None:
         os.mkfifo(media / "pipe")
@@ -170,7 +170,7 @@ class TestStored:
     def test_plain_tar_opens_the_archive(self, sandbox: Sandbox, media: Path, tmp_path: Path) -> None:
         manifest = _take(sandbox)
         with (
-            folder_of(sandbox.env()).file(_name(manifest).files).open("rb") as file,
+            backup_folder_of(sandbox.env()).file(_name(manifest).files).open("rb") as file,
             tarfile.open(fileobj=zstandard.ZstdDecompressor().stream_reader(file), mode="r|") as tar,
         ):
             tar.extractall(tmp_path, filter="data")
@@ -206,7 +206,7 @@ class TestStoredOnce:
         third = _take(sandbox, 2)
 
         sizes = [_state(manifest).archive.size for manifest in (first, second, third)]
-        folder = folder_of(sandbox.env())
+        folder = backup_folder_of(sandbox.env())
         on_disk = [folder.file(_name(manifest).files).stat().st_size for manifest in (first, second, third)]
         assert on_disk == sizes
         assert sizes[0] > 3_000_000
@@ -217,7 +217,7 @@ class TestStoredOnce:
         assert {entry.path for entry in _state(third).newly_stored} == {"notes.txt", "new"}
         assert _state(third).needs == (_state(first).archive,), "an archive that only refers on is not needed"
         for manifest in (second, third):
-            sandboxes.prove(sandbox.env(), manifest)
+            sandboxes.prove_backup(sandbox.env(), manifest)
 
     def test_a_file_that_was_put_back_is_found_again(self, sandbox: Sandbox, media: Path) -> None:
         first = _take(sandbox, 0)
@@ -241,7 +241,7 @@ class TestStoredOnce:
         self, sandbox: Sandbox, harm: str
     ) -> None:
         first = _take(sandbox, 0)
-        path = folder_of(sandbox.env()).file(_name(first).files)
+        path = backup_folder_of(sandbox.env()).file(_name(first).files)
         data = bytearray(path.read_bytes())
         if harm == "gone":
             path.unlink()
@@ -253,29 +253,29 @@ class TestStoredOnce:
         elif harm == "evicted":
             path.rename(path.with_name(f".{path.name}.icloud"))
         else:
-            dump = folder_of(sandbox.env()).file(_name(first).dump)
+            dump = backup_folder_of(sandbox.env()).file(_name(first).dump)
             dump.write_bytes(dump.read_bytes()[:-1])
         second = _take(sandbox, 1)
         assert _state(second).needs == ()
         assert _state(second).newly_stored == _state(second).files
-        sandboxes.prove(sandbox.env(), second)
+        sandboxes.prove_backup(sandbox.env(), second)
 
     def test_an_archive_outlives_the_backup_it_was_made_for(self, sandbox: Sandbox) -> None:
         first, second = _take(sandbox, 0), _take(sandbox, 1)
         for file in (_name(first).manifest, _name(first).dump, _name(first).globals):
-            folder_of(sandbox.env()).remove(file)
+            backup_folder_of(sandbox.env()).remove(file)
         third = _take(sandbox, 2)
         assert _state(third).needs == _state(second).needs == (_state(first).archive,)
-        sandboxes.prove(sandbox.env(), third)
+        sandboxes.prove_backup(sandbox.env(), third)
 
 
 class TestChangesWhileRead:
     def test_a_file_that_comes_to_rest_is_read_again(self, sandbox: Sandbox, media: Path) -> None:
-        reporter = At(at=Step.PACK, action=lambda: (media / "notes.txt").write_text("paid late\n"))
+        reporter = ActionAtStep(at=Step.PACK, action=lambda: (media / "notes.txt").write_text("paid late\n"))
         manifest = backup.backup(sandbox.env(reporter))
         assert reporter.fired
         assert reporter.steps.count(Step.PACK) == 2
-        sandboxes.prove(sandbox.env(), manifest)
+        sandboxes.prove_backup(sandbox.env(), manifest)
         (entry,) = [entry for entry in _state(manifest).files if entry.path == "notes.txt"]
         assert entry.size == len("paid late\n")
 
@@ -297,12 +297,12 @@ class TestChangesWhileRead:
             elif what == "other kind":
                 os.mkfifo(media / "moving")
 
-        reporter = At(at=Step.PACK, action=move)
+        reporter = ActionAtStep(at=Step.PACK, action=move)
         manifest = backup.backup(sandbox.env(reporter))
         assert reporter.fired
         assert ("moving" in _paths(manifest)) == (what == "folder")
         assert ("moved" in _paths(manifest)) == (what == "new")
-        sandboxes.prove(sandbox.env(), manifest)
+        sandboxes.prove_backup(sandbox.env(), manifest)
 
     def test_a_file_that_never_stands_still_fails_the_backup_by_name(
         self, sandbox: Sandbox, media: Path

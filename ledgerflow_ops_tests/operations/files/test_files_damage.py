@@ -23,7 +23,7 @@ from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.files import files_verification
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops.operations.verification.examination import Examination
-from ledgerflow_ops_tests.builders import NOON, folder_of
+from ledgerflow_ops_tests.builders import NOON, backup_folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
@@ -32,7 +32,7 @@ PLACES = 24
 
 
 @dataclass(frozen=True)
-class Shelf:
+class BackupPair:
     """Two days' backups of some files, whole in each test. The second needs the archive of the first."""
 
     sandbox: Sandbox
@@ -46,7 +46,7 @@ class Shelf:
     def restock(self) -> None:
         """Make the folder hold what it held at first."""
         env = self.sandbox.env()
-        for file in folder_of(env).path.iterdir():
+        for file in backup_folder_of(env).path.iterdir():
             file.unlink()
         for name, data in self.files.items():
             env.store.put(name, data)
@@ -56,7 +56,7 @@ class Shelf:
 
     def lay(self, manifest: Manifest, archive: bytes) -> None:
         """Put these bytes where the archive of that backup is."""
-        folder_of(self.sandbox.env()).replace(self.name(manifest).files, archive)
+        backup_folder_of(self.sandbox.env()).replace(self.name(manifest).files, archive)
 
     def commit(self, manifest: Manifest, archive: bytes) -> None:
         """The same, under a manifest that says that they are right."""
@@ -65,7 +65,7 @@ class Shelf:
         state = _state(manifest)
         changed = state.model_copy(update={"archive": state.archive.model_copy(update=facts)})
         data = manifest.model_copy(update={"files": changed}).encode()
-        folder_of(self.sandbox.env()).replace(self.name(manifest).manifest, data)
+        backup_folder_of(self.sandbox.env()).replace(self.name(manifest).manifest, data)
 
     def found_bad(self, manifest: Manifest, look: Look = verify.verify) -> str:
         """Cause and message of the verdict on a backup that is found bad."""
@@ -82,8 +82,8 @@ def _state(manifest: Manifest) -> FilesState:
 
 
 @pytest.fixture(scope="module")
-def stock(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Shelf]:
-    with sandboxes.folder(session_root) as root, sandboxes.sample_copy(embedded) as books:
+def stock(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[BackupPair]:
+    with sandboxes.temporary_folder(session_root) as root, sandboxes.sample_copy(embedded) as books:
         media = root / "media"
         (media / "2026").mkdir(parents=True)
         for number in range(20):
@@ -94,26 +94,26 @@ def stock(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Shelf]:
         first = backup.backup(sandbox.env(now=lambda: NOON))
         (media / "new.txt").write_text("new\n")
         second = backup.backup(sandbox.env(now=lambda: NOON + timedelta(days=1)))
-        folder = folder_of(sandbox.env())
-        yield Shelf(sandbox, first, second, {file: folder.read(file) for file in sandbox.files()})
+        folder = backup_folder_of(sandbox.env())
+        yield BackupPair(sandbox, first, second, {file: folder.read(file) for file in sandbox.files()})
 
 
 @pytest.fixture
-def shelf(stock: Shelf) -> Shelf:
+def pair(stock: BackupPair) -> BackupPair:
     stock.restock()
     return stock
 
 
-def test_undamaged_both_are_good(shelf: Shelf) -> None:
-    for manifest in (shelf.first, shelf.second):
-        assert verify.verify(shelf.sandbox.env(), shelf.name(manifest)).rung is Rung.READABLE
-    sandboxes.prove(shelf.sandbox.env(), shelf.second)
+def test_undamaged_both_are_good(pair: BackupPair) -> None:
+    for manifest in (pair.first, pair.second):
+        assert verify.verify(pair.sandbox.env(), pair.name(manifest)).rung is Rung.READABLE
+    sandboxes.prove_backup(pair.sandbox.env(), pair.second)
 
 
 @pytest.mark.parametrize("place", range(PLACES))
 @pytest.mark.parametrize("harm", ["flip", "cut", "zero", "lost", "doubled"])
-def test_no_damage_to_an_archive_is_called_good(shelf: Shelf, harm: str, place: int) -> None:
-    data = shelf.archive(shelf.first)
+def test_no_damage_to_an_archive_is_called_good(pair: BackupPair, harm: str, place: int) -> None:
+    data = pair.archive(pair.first)
     at = len(data) * place // PLACES
     if harm == "flip":
         data[at] ^= 1 << place % 8
@@ -125,11 +125,11 @@ def test_no_damage_to_an_archive_is_called_good(shelf: Shelf, harm: str, place: 
         del data[at]
     else:
         data[at:at] = data[at : at + 1]
-    shelf.lay(shelf.first, bytes(data))
-    for manifest in (shelf.first, shelf.second):  # the second needs the archive of the first
-        said = shelf.found_bad(manifest)
+    pair.lay(pair.first, bytes(data))
+    for manifest in (pair.first, pair.second):  # the second needs the archive of the first
+        said = pair.found_bad(manifest)
         assert said.startswith("files: ")
-        assert shelf.name(shelf.first).files in said
+        assert pair.name(pair.first).files in said
 
 
 @pytest.mark.parametrize(
@@ -137,84 +137,86 @@ def test_no_damage_to_an_archive_is_called_good(shelf: Shelf, harm: str, place: 
     [*((verify.verify, place) for place in range(PLACES)), *((drill.drill, place) for place in (1, 12, 22))],
 )
 def test_damage_that_the_manifest_commits_is_found_by_reading_each_file(
-    shelf: Shelf, look: Look, place: int
+    pair: BackupPair, look: Look, place: int
 ) -> None:
-    data = shelf.archive(shelf.first)
+    data = pair.archive(pair.first)
     data[20 + (len(data) - 40) * place // PLACES] ^= 0x10
-    shelf.commit(shelf.first, bytes(data))
-    said = shelf.found_bad(shelf.first, look)
+    pair.commit(pair.first, bytes(data))
+    said = pair.found_bad(pair.first, look)
     assert any(word in said for word in ("could not be unpacked", "have changed", "missing", "not name"))
 
 
 @pytest.mark.parametrize("place", range(PLACES))
-def test_damage_inside_of_the_packing_is_found_file_by_file(shelf: Shelf, place: int) -> None:
+def test_damage_inside_of_the_packing_is_found_file_by_file(pair: BackupPair, place: int) -> None:
     """Packed again, under a manifest that commits it: only the digests of the files are left."""
-    tar = bytearray(zstandard.ZstdDecompressor().decompressobj().decompress(shelf.archive(shelf.first)))
+    tar = bytearray(zstandard.ZstdDecompressor().decompressobj().decompress(pair.archive(pair.first)))
     text = tar.index(b"paid\n")
     at = text + 400 * place  # in a file's contents; a damaged header ends the archive there
     tar[at] ^= 1
-    shelf.commit(shelf.first, zstandard.ZstdCompressor().compress(bytes(tar)))
-    assert "notes.txt: its contents" in shelf.found_bad(shelf.first)
+    pair.commit(pair.first, zstandard.ZstdCompressor().compress(bytes(tar)))
+    assert "notes.txt: its contents" in pair.found_bad(pair.first)
     header = tar.rindex(b"statement 7.pdf", 0, text) if place % 2 else text - 500
     tar[at] ^= 1
     tar[header + place % 3] ^= 1 << place % 8
-    shelf.commit(shelf.first, zstandard.ZstdCompressor().compress(bytes(tar)))
-    assert shelf.found_bad(shelf.first).startswith("files: ")
+    pair.commit(pair.first, zstandard.ZstdCompressor().compress(bytes(tar)))
+    assert pair.found_bad(pair.first).startswith("files: ")
 
 
 @pytest.mark.parametrize("look", [verify.verify, drill.drill])
-def test_an_archive_that_is_gone_is_named_with_the_files_it_held(shelf: Shelf, look: Look) -> None:
-    file = shelf.name(shelf.first).files
-    folder_of(shelf.sandbox.env()).remove(file)
-    said = shelf.found_bad(shelf.second, look)
+def test_an_archive_that_is_gone_is_named_with_the_files_it_held(pair: BackupPair, look: Look) -> None:
+    file = pair.name(pair.first).files
+    backup_folder_of(pair.sandbox.env()).remove(file)
+    said = pair.found_bad(pair.second, look)
     assert said.startswith(f"files: {file} is gone. It holds 21 files of this backup: ")
     assert "2026/statement 0.pdf" in said
-    assert {*shelf.sandbox.states().values()} == {"bad"}
+    assert {*pair.sandbox.states().values()} == {"bad"}
 
 
 @pytest.mark.parametrize("look", [verify.verify, drill.drill])
-def test_an_archive_swapped_with_another_days_is_bad(shelf: Shelf, look: Look) -> None:
-    shelf.lay(shelf.first, bytes(shelf.archive(shelf.second)))
-    assert shelf.found_bad(shelf.first, look).startswith("files: ")
+def test_an_archive_swapped_with_another_days_is_bad(pair: BackupPair, look: Look) -> None:
+    pair.lay(pair.first, bytes(pair.archive(pair.second)))
+    assert pair.found_bad(pair.first, look).startswith("files: ")
 
 
 @pytest.mark.parametrize("look", [verify.verify, drill.drill])
-def test_another_days_archive_that_the_manifest_commits_is_bad(shelf: Shelf, look: Look) -> None:
-    shelf.commit(shelf.first, bytes(shelf.archive(shelf.second)))
-    said = shelf.found_bad(shelf.first, look)
+def test_another_days_archive_that_the_manifest_commits_is_bad(pair: BackupPair, look: Look) -> None:
+    pair.commit(pair.first, bytes(pair.archive(pair.second)))
+    said = pair.found_bad(pair.first, look)
     assert "new.txt, which its manifest does not name" in said
 
 
-def test_a_drill_without_room_for_the_files_says_nothing_of_them(shelf: Shelf) -> None:
-    entries = list(_state(shelf.first).entries)
+def test_a_drill_without_room_for_the_files_says_nothing_of_them(pair: BackupPair) -> None:
+    entries = list(_state(pair.first).entries)
     entries[-1] = entries[-1].model_copy(update={"size": 10**15})
-    state = _state(shelf.first).model_copy(update={"entries": tuple(entries)})
-    data = shelf.first.model_copy(update={"files": state}).encode()
-    folder_of(shelf.sandbox.env()).replace(shelf.name(shelf.first).manifest, data)
+    state = _state(pair.first).model_copy(update={"entries": tuple(entries)})
+    data = pair.first.model_copy(update={"files": state}).encode()
+    backup_folder_of(pair.sandbox.env()).replace(pair.name(pair.first).manifest, data)
     with pytest.raises(CannotJudge, match="No room to restore into"):
-        drill.drill(shelf.sandbox.env(), shelf.name(shelf.first))
+        drill.drill(pair.sandbox.env(), pair.name(pair.first))
 
 
-def test_an_archive_in_the_cloud_is_neither_lost_nor_judged(shelf: Shelf) -> None:
-    path = folder_of(shelf.sandbox.env()).file(shelf.name(shelf.first).files)
+def test_an_archive_in_the_cloud_is_neither_lost_nor_judged(pair: BackupPair) -> None:
+    path = backup_folder_of(pair.sandbox.env()).file(pair.name(pair.first).files)
     path.rename(path.with_name(f".{path.name}.icloud"))
-    for manifest in (shelf.first, shelf.second):
+    for manifest in (pair.first, pair.second):
         with pytest.raises(CannotJudge, match="not local"):
-            verify.verify(shelf.sandbox.env(), shelf.name(manifest))
-    assert {*shelf.sandbox.states().values()} == {"not local"}
+            verify.verify(pair.sandbox.env(), pair.name(manifest))
+    assert {*pair.sandbox.states().values()} == {"not local"}
 
 
 @pytest.mark.parametrize("change", [{"sha256": "0" * 64}, {"size": 7}, {"path": "2026/other"}])
 @pytest.mark.parametrize("look", [verify.verify, drill.drill])
-def test_an_archive_that_was_written_wrongly_is_bad(shelf: Shelf, change: dict[str, Any], look: Look) -> None:
+def test_an_archive_that_was_written_wrongly_is_bad(
+    pair: BackupPair, change: dict[str, Any], look: Look
+) -> None:
     """The manifest says something else than what is in the archive, and commits both."""
-    entries = list(_state(shelf.first).entries)
+    entries = list(_state(pair.first).entries)
     index = next(i for i, entry in enumerate(entries) if entry.path.startswith("2026/"))
     entries[index] = entries[index].model_copy(update=change)
-    state = _state(shelf.first).model_copy(update={"entries": tuple(entries)})
-    data = shelf.first.model_copy(update={"files": state}).encode()
-    folder_of(shelf.sandbox.env()).replace(shelf.name(shelf.first).manifest, data)
-    assert "2026/" in shelf.found_bad(shelf.first, look)
+    state = _state(pair.first).model_copy(update={"entries": tuple(entries)})
+    data = pair.first.model_copy(update={"files": state}).encode()
+    backup_folder_of(pair.sandbox.env()).replace(pair.name(pair.first).manifest, data)
+    assert "2026/" in pair.found_bad(pair.first, look)
 
 
 def _turned(path: Path, into: Callable[[], object]) -> None:
@@ -253,11 +255,11 @@ HARMS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_each_way_an_unpacked_file_can_differ_is_named(shelf: Shelf, tmp_path: Path, harm: str) -> None:
-    state = _state(shelf.first)
+def test_each_way_an_unpacked_file_can_differ_is_named(pair: BackupPair, tmp_path: Path, harm: str) -> None:
+    state = _state(pair.first)
     places = files_verification.drill_folders(state, tmp_path / "unpacked")
     files_verification.unpack_files(
-        shelf.sandbox.env(), state, places, lambda done, expected: None, durable=False
+        pair.sandbox.env(), state, places, lambda done, expected: None, durable=False
     )
     assert files_verification.compare_unpacked_files(state, places) == []
     (root,) = state.roots
@@ -300,13 +302,13 @@ CRAFTED = {
 @pytest.mark.parametrize("look", [verify.verify, drill.drill])
 @pytest.mark.parametrize("crafted", CRAFTED)
 def test_a_crafted_archive_is_refused_and_nothing_is_written_outside(
-    shelf: Shelf, crafted: str, look: Look
+    pair: BackupPair, crafted: str, look: Look
 ) -> None:
     members, words = CRAFTED[crafted]
-    shelf.commit(shelf.first, _tar(*members))
-    assert words in shelf.found_bad(shelf.first, look)
+    pair.commit(pair.first, _tar(*members))
+    assert words in pair.found_bad(pair.first, look)
     assert not Path("/tmp/lf-escaped").exists()
-    assert not [*shelf.sandbox.root.rglob("escaped")]
+    assert not [*pair.sandbox.root.rglob("escaped")]
 
 
 @pytest.mark.parametrize(
@@ -323,8 +325,8 @@ def test_a_crafted_archive_is_refused_and_nothing_is_written_outside(
         ({"archive": "other.files.tar.zst"}, "archive that is not listed"),
     ],
 )
-def test_a_crafted_manifest_is_refused(shelf: Shelf, change: dict[str, str], words: str) -> None:
-    fields = shelf.first.model_dump(mode="json")
+def test_a_crafted_manifest_is_refused(pair: BackupPair, change: dict[str, str], words: str) -> None:
+    fields = pair.first.model_dump(mode="json")
     entry = next(entry for entry in fields["files"]["entries"] if entry["path"].startswith("2026/"))
     entry.update(change)
     with pytest.raises(BadBackup, match=words):
@@ -332,8 +334,8 @@ def test_a_crafted_manifest_is_refused(shelf: Shelf, change: dict[str, str], wor
 
 
 @pytest.mark.parametrize("file", ["../x.files.tar.zst", "/etc/passwd", "x.dump"])
-def test_a_manifest_names_archives_of_its_own_folder_only(shelf: Shelf, file: str) -> None:
-    fields = shelf.first.model_dump(mode="json")
+def test_a_manifest_names_archives_of_its_own_folder_only(pair: BackupPair, file: str) -> None:
+    fields = pair.first.model_dump(mode="json")
     fields["files"]["archive"]["file"] = file
     with pytest.raises(BadBackup, match=r"is not the (bare )?name of an? (archive|file)"):
         Manifest.decode(encode_sealed(fields), "x.manifest.json")

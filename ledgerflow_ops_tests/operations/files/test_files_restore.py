@@ -22,10 +22,10 @@ from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.files import files_pairing, files_plan, files_restore
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import NOON, Recorder, folder_of
+from ledgerflow_ops_tests.builders import NOON, Recorder, backup_folder_of
 from ledgerflow_ops_tests.fakes import disks, sandboxes
 from ledgerflow_ops_tests.fakes.killed import RESTORE, put_in_place, take_back
-from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
 
 Tree = dict[str, tuple[str, int, str, bytes]]
 
@@ -57,7 +57,7 @@ def sandbox(root: Path, books: Database, media: Path) -> Sandbox:
 
 @pytest.fixture
 def manifest(sandbox: Sandbox) -> Manifest:
-    return sandboxes.take(sandbox.env())
+    return sandboxes.take_backup(sandbox.env())
 
 
 def _tree(sandbox: Sandbox) -> Tree:
@@ -140,7 +140,7 @@ def test_files_that_earlier_archives_hold_come_back(
     sandbox: Sandbox, manifest: Manifest, media: Path
 ) -> None:
     (media / "new.txt").write_text("new\n")
-    second = sandboxes.take(sandbox.env())
+    second = sandboxes.take_backup(sandbox.env())
     assert _files(second).needs == (_files(manifest).archive,)
     wanted, _ = _tree(sandbox), _harm(sandbox)
     put_in_place(sandbox.env(), second, "a1", NOON)
@@ -162,7 +162,7 @@ def test_a_damaged_archive_is_refused_before_anything_is_touched(
     sandbox: Sandbox, manifest: Manifest
 ) -> None:
     harmed = _harm(sandbox)
-    path = folder_of(sandbox.env()).file(BackupName.of(manifest.dump.file).files)
+    path = backup_folder_of(sandbox.env()).file(BackupName.of(manifest.dump.file).files)
     data = bytearray(path.read_bytes())
     data[-100] ^= 1
     path.write_bytes(data)
@@ -174,7 +174,7 @@ def test_a_damaged_archive_is_refused_before_anything_is_touched(
 def test_a_backup_without_files_has_none_to_restore(root: Path, books: Database) -> None:
     sandbox = Sandbox(root, books)
     with pytest.raises(Refused, match="No files belong to"):
-        put_in_place(sandbox.env(), sandboxes.take(sandbox.env()), "a1", NOON)
+        put_in_place(sandbox.env(), sandboxes.take_backup(sandbox.env()), "a1", NOON)
 
 
 def test_what_stands_in_the_way_is_said_before_anything_is_touched(
@@ -195,7 +195,7 @@ def test_a_disk_that_is_too_small_is_told_with_the_figures(root: Path, books: Da
         media.mkdir()
         (media / "large").write_bytes(os.urandom(600_000))
         sandbox = Sandbox(root, books, {"files": [media]})
-        manifest = sandboxes.take(sandbox.env())
+        manifest = sandboxes.take_backup(sandbox.env())
         with pytest.raises(Refused, match=r"No room .* 608\.\d KB needed"):
             put_in_place(sandbox.env(), manifest, "a1", NOON)
         assert [path.name for path in small.iterdir()] == ["media"]
@@ -211,7 +211,7 @@ def test_laying_out_that_is_interrupted_removes_what_it_had_unpacked(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        files_restore.stage_files(sandbox.env(At(at=step, action=interrupt)), manifest, "a1", NOON)
+        files_restore.stage_files(sandbox.env(ActionAtStep(at=step, action=interrupt)), manifest, "a1", NOON)
     assert (_tree(sandbox), _beside(sandbox)) == (harmed, [])
     assert files_restore.unfinished_swaps(sandbox.env()) == []
     put_in_place(sandbox.env(), manifest, "a1", NOON)
@@ -227,7 +227,7 @@ def _kill(sandbox: Sandbox, what: str, where: str) -> None:
             what,
             where,
             str(sandbox.root),
-            builders.url(sandbox.database),
+            builders.database_url(sandbox.database),
             *listed,
         ],
         cwd=PROJECT,

@@ -25,9 +25,9 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.monitoring import environment_status, health_checks
 from ledgerflow_ops.operations.reporting import charts, metrics, report, status, status_screen
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import NOON, folder_of
+from ledgerflow_ops_tests.builders import NOON, backup_folder_of
 from ledgerflow_ops_tests.e2e.commands import Shell
-from ledgerflow_ops_tests.fakes import shelves
+from ledgerflow_ops_tests.fakes import backup_days
 
 NOWHERE = Database({"host": "127.0.0.1", "port": "1", "user": "x", "dbname": "books"})
 
@@ -78,7 +78,7 @@ def test_without_a_folder_nothing_is_known_to_be_there_and_nothing_is_made(root:
 
 def a_loop(env: EnvironmentContext) -> None:
     """A disk that returns errors stands in for every folder that cannot be read."""
-    folder = folder_of(env).path
+    folder = backup_folder_of(env).path
     folder.rename(folder.with_name("aside"))
     folder.symlink_to(folder)
 
@@ -87,22 +87,22 @@ def test_a_backup_of_the_sample_is_no_proof_of_the_real_database(
     root: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Somebody tried the sample this morning, and has set the URL since."""
-    shelves.put(built(root), NOON - timedelta(hours=5), sample=True)
+    backup_days.add_backup(built(root), NOON - timedelta(hours=5), sample=True)
     assert "dev: newest proven backup is 5 h old" in said(built(root), capfd)
     env = builders.env(root, NOWHERE, now=lambda: NOON, scheduled=True)
     assert said(env, capfd).startswith("dev: NOTHING IS PROVEN. 1 dump in the folder.\n")
     assert ("never", Level.CRITICAL) in kinds(env)
     assert not of(figures(env), "ledgerflow_recovery_point_timestamp_seconds", environment="dev")
     assert health_checks.check_environment_freshness(env).cause == "nothing proven"
-    shelves.put(env, NOON - timedelta(hours=1))
+    backup_days.add_backup(env, NOON - timedelta(hours=1))
     assert "dev: newest proven backup is 1 h old" in said(env, capfd)
     assert "never" not in {kind for kind, _ in kinds(env)}
 
 
 def test_on_eighty_columns_a_files_name_is_whole(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     env = built(root)
-    name = shelves.put(env, NOON - timedelta(days=2, hours=5), size=4_000, rung=Rung.READABLE)
-    shelves.put(env, NOON - timedelta(days=1), size=4_001)
+    name = backup_days.add_backup(env, NOON - timedelta(days=2, hours=5), size=4_000, rung=Rung.READABLE)
+    backup_days.add_backup(env, NOON - timedelta(days=1), size=4_001)
     terminal = Terminal(as_json=False)
     terminal.out.width = 80
     status_screen.show(status.overview(env.ctx, [env]), terminal)
@@ -114,7 +114,7 @@ def test_on_eighty_columns_a_files_name_is_whole(root: Path, capfd: pytest.Captu
 
 def test_a_folder_that_cannot_be_looked_into_is_told(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     env = built(root)
-    shelves.put(env, NOON)
+    backup_days.add_backup(env, NOON)
     a_loop(env)
     _unreadable(env, capfd)
 
@@ -135,9 +135,9 @@ def test_a_damaged_manifest_is_one_bad_dump_and_hides_no_other(
     root: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     env = built(root)
-    shelves.put(env, NOON - timedelta(hours=3))
-    name = shelves.put(env, NOON - timedelta(hours=2))
-    folder_of(env).file(name.manifest).write_bytes(b"{")
+    backup_days.add_backup(env, NOON - timedelta(hours=3))
+    name = backup_days.add_backup(env, NOON - timedelta(hours=2))
+    backup_folder_of(env).file(name.manifest).write_bytes(b"{")
     words = said(env, capfd)
     assert words.startswith("dev: newest proven backup is 3 h old")
     found = figures(env)
@@ -151,9 +151,9 @@ def test_a_damaged_manifest_is_one_bad_dump_and_hides_no_other(
 
 def test_evicted_files_are_not_local_and_not_gone(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     env = built(root)
-    name = shelves.put(env, NOON - timedelta(hours=3))
-    folder_of(env).file(name.dump).unlink()
-    folder_of(env).placeholder(name.dump).write_bytes(b"bplist00")
+    name = backup_days.add_backup(env, NOON - timedelta(hours=3))
+    backup_folder_of(env).file(name.dump).unlink()
+    backup_folder_of(env).placeholder(name.dump).write_bytes(b"bplist00")
     assert "NOT LOCAL" in said(env, capfd)
     found = figures(env)
     assert of(found, "ledgerflow_backups", environment="dev", state="not local") == [1.0]
@@ -164,7 +164,7 @@ def test_evicted_files_are_not_local_and_not_gone(root: Path, capfd: pytest.Capt
 def test_a_clock_that_is_behind_is_a_question(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     env = built(root)
     for days in (0, 400):
-        shelves.put(env, NOON + timedelta(days=days))
+        backup_days.add_backup(env, NOON + timedelta(days=days))
     assert "IN THE FUTURE: is the clock right?" in said(env, capfd)
     found = figures(env)
     assert of(found, "ledgerflow_rpo_seconds", environment="dev") == [-400 * 86400.0]
@@ -175,7 +175,7 @@ def test_a_database_that_is_down_keeps_nothing_from_being_told(
     root: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     env = builders.env(root, NOWHERE, now=lambda: NOON)
-    shelves.put(env, NOON - timedelta(hours=3))
+    backup_days.add_backup(env, NOON - timedelta(hours=3))
     words = said(env, capfd)
     assert words.startswith("dev: newest proven backup is 3 h old")
     assert "its server cannot be queried: 127.0.0.1:1/" in words
@@ -188,7 +188,7 @@ def test_a_damaged_record_of_alerts_is_told_and_not_taken_for_none(
     root: Path, damage: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     env = built(root)
-    shelves.put(env, NOON)
+    backup_days.add_backup(env, NOON)
     (root / "state").mkdir()
     (root / "state" / "alerts.json").write_bytes(damage)
     overview = status.overview(env.ctx, [env])
@@ -213,14 +213,14 @@ def test_pins_are_told_with_their_reason_also_one_that_cannot_be_read(
     root: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     env = built(root)
-    first, second, third = (shelves.put(env, NOON - timedelta(days=days)) for days in range(3))
+    first, second, third = (backup_days.add_backup(env, NOON - timedelta(days=days)) for days in range(3))
     over = Pin(file=third.dump, reason="over", who="ida", since=NOON, until=NOON)
     for name, data in (
         (first, Pin(file=first.dump, reason="audit", who="ida", since=NOON).encode()),
         (second, b"{"),
         (third, over.encode()),
     ):
-        folder_of(env).replace(name.pin, data)
+        backup_folder_of(env).replace(name.pin, data)
     words = said(env, capfd)
     assert f"pinned: {first.dump}, audit" in words
     assert f"pinned: {second.dump}, " in words, "it then counts as pinned"
@@ -230,7 +230,7 @@ def test_pins_are_told_with_their_reason_also_one_that_cannot_be_read(
 
 def test_a_location_that_is_gone_is_told_with_its_reason(root: Path) -> None:
     env = built(root, archive_roots=[root / "archive"])
-    shelves.put(env, NOON)
+    backup_days.add_backup(env, NOON)
     first, second = environment_status.read_folder_status(env).spaces
     assert first.space is not None
     assert (second.space, "is it mounted?" in second.trouble) == (None, True)
@@ -242,7 +242,7 @@ def test_what_was_free_on_the_days_before_leads_to_the_day_it_is_full(
 ) -> None:
     """Ten days of a disk that loses a hundredth of what is free now on each."""
     env = built(root)
-    shelves.put(env, NOON)
+    backup_days.add_backup(env, NOON)
     left = environment_status.read_folder_status(env).spaces[0].space
     assert left is not None
     step = left.free // 100
@@ -276,7 +276,7 @@ class TestIncidents:
         self, root: Path, capfd: pytest.CaptureFixture[str]
     ) -> None:
         env = built(root, scheduled=False)
-        shelves.put(env, NOON)
+        backup_days.add_backup(env, NOON)
         assert not status.overview(env.ctx, [env]).critical
         alerts.report(env.ctx, "run:dev_backup", [self.finding("run")])
         overview = status.overview(env.ctx, [env])
@@ -288,13 +288,13 @@ class TestIncidents:
 
     def test_what_the_watch_said_earlier_and_no_longer_finds_is_over(self, root: Path) -> None:
         env = built(root, scheduled=False)
-        shelves.put(env, NOON)
+        backup_days.add_backup(env, NOON)
         alerts.report(env.ctx, "watch:dev", [self.finding("made up")])
         assert kinds(env) == []
 
     def test_a_warning_is_told_and_is_not_critical(self, root: Path) -> None:
         env = built(root, scheduled=False)
-        shelves.put(env, NOON)
+        backup_days.add_backup(env, NOON)
         alerts.report(env.ctx, "run:dev_backup", [self.finding("run", Level.WARNING)])
         overview = status.overview(env.ctx, [env])
         assert (overview.critical, overview.environments[0].health) == (False, "warning")
@@ -316,14 +316,14 @@ class TestCommands:
 
     def test_an_old_backup_that_nothing_renews_by_itself_is_not_critical(self, root: Path) -> None:
         env = builders.env(root)
-        shelves.put(env, env.ctx.clock() - timedelta(days=90))
+        backup_days.add_backup(env, env.ctx.clock() - timedelta(days=90))
         said = Shell(root).ledgerflow("status", LEDGER_ENV="dev")
         assert said.code == 0, said.all
         assert "dev: newest proven backup is 90 d" in said.out
 
     def test_where_backups_should_come_and_do_not_the_code_is_1(self, root: Path) -> None:
         env = builders.env(root)
-        shelves.put(env, env.ctx.clock() - timedelta(days=90))
+        backup_days.add_backup(env, env.ctx.clock() - timedelta(days=90))
         said = Shell(root).ledgerflow("status", "--json", LEDGER_DEV_SCHEDULED="true")
         assert (said.code, said.json["critical"]) == (1, True)
         dev = said.json["environments"][0]
@@ -334,7 +334,9 @@ class TestCommands:
         env = builders.env(root)
         now = env.ctx.clock()
         for environment in Environment:
-            shelves.days(env.ctx.env(environment), now - timedelta(hours=1), 12, shelves.eventful)
+            backup_days.add_days(
+                env.ctx.env(environment), now - timedelta(hours=1), 12, backup_days.mixed_day
+            )
         shell = Shell(root)
         for variables in ({}, {"NO_COLOR": "1"}, {"PYTHONIOENCODING": "ascii"}):
             said = shell.ledgerflow("status", COLUMNS="100", **variables)
@@ -384,7 +386,7 @@ class TestCommands:
 
 def test_figures_keep_the_conventions_of_exporters(root: Path) -> None:
     env = built(root)
-    shelves.put(env, NOON)
+    backup_days.add_backup(env, NOON)
     journal_file.append_entry(
         env.ctx.settings.state_dir, {"what": "backup", "environment": "x'\"\n", "at": "never"}
     )
@@ -400,8 +402,8 @@ def test_figures_keep_the_conventions_of_exporters(root: Path) -> None:
 def test_what_was_restored_long_ago_lowers_the_coverage(root: Path) -> None:
     env = built(root)
     for days in (1, 2, 40):
-        shelves.put(env, NOON - timedelta(days=days))
-    shelves.put(env, NOON, rung=Rung.READABLE)
+        backup_days.add_backup(env, NOON - timedelta(days=days))
+    backup_days.add_backup(env, NOON, rung=Rung.READABLE)
     assert of(figures(env), "ledgerflow_drill_coverage_ratio", environment="dev") == [0.75]
     told = status.status(env).as_json()
     assert told["drills"] == {"restored": 3, "of": 4, "within_days": 30}

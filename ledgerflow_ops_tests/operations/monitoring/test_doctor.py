@@ -16,8 +16,8 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.monitoring import disk_metrics, doctor
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import folder_of
-from ledgerflow_ops_tests.databases import run
+from ledgerflow_ops_tests.builders import backup_folder_of
+from ledgerflow_ops_tests.databases import run_statements
 from ledgerflow_ops_tests.fakes import programs, sandboxes
 from ledgerflow_ops_tests.fakes.commands import Commands
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
@@ -51,8 +51,8 @@ def test_it_names_everything_an_operation_would_meet(sandbox: Sandbox) -> None:
     bundled = client_tools.bundled_tools()
     assert f"PostgreSQL {bundled.version} (bundled) in {bundled.folder}, -Z zstd:1" in found["tools"]
     assert "does not exist yet; the first backup creates it" in found["dev folder"]
-    assert not folder_of(sandbox.env()).path.exists(), "looking makes nothing"
-    sandboxes.take(sandbox.env())
+    assert not backup_folder_of(sandbox.env()).path.exists(), "looking makes nothing"
+    sandboxes.take_backup(sandbox.env())
     checks = doctor.examine(sandbox.env().ctx, [sandbox.env()])
     assert any("1 dump" in check.message for check in checks if check.name == "dev folder")
     sources = [check.message for check in checks if check.name == "dev source"]
@@ -86,8 +86,8 @@ def test_a_database_that_cannot_be_reached_is_a_finding_and_the_others_are_still
 
 
 def test_another_environments_database_is_found_before_a_backup_refuses_it(sandbox: Sandbox) -> None:
-    sandboxes.take(sandbox.env())
-    env = sandboxes.env_of(Environment.TEST, sandbox.root, sandbox.database)
+    sandboxes.take_backup(sandbox.env())
+    env = sandboxes.new_env(Environment.TEST, sandbox.root, sandbox.database)
     (finding,) = [check for check in _findings(env) if check.fatal]
     assert finding.name == "test source"
     assert "leads to dev's" in finding.message
@@ -173,7 +173,7 @@ _WRITES = (
 
 def test_a_look_fires_no_login_trigger_where_it_can_be_helped(root: Path, database: Database) -> None:
     """A superuser's fires none. Another account's fires none where the server alone is asked."""
-    run(database, *_WRITES)
+    run_statements(database, *_WRITES)
     quiet = restore_server.without_event_triggers(database)
 
     def fired() -> int:
@@ -186,7 +186,7 @@ def test_a_look_fires_no_login_trigger_where_it_can_be_helped(root: Path, databa
     identity.check_identity(env, accept=True)
     _glance(env)
     assert fired() == 0
-    run(quiet, "CREATE ROLE teller LOGIN PASSWORD 'x' IN ROLE pg_read_all_data, pg_monitor")
+    run_statements(quiet, "CREATE ROLE teller LOGIN PASSWORD 'x' IN ROLE pg_read_all_data, pg_monitor")
     try:
         login = Database({**database.parameters, "user": "teller", "password": "x"})
         env = Sandbox(root / "teller", login).env()
@@ -197,11 +197,11 @@ def test_a_look_fires_no_login_trigger_where_it_can_be_helped(root: Path, databa
         assert found.severity is Severity.WARN
         assert str(found.hint).endswith("GRANT SET ON PARAMETER event_triggers TO teller;")
         before = fired()
-        run(quiet, str(found.hint).partition(": ")[2])
+        run_statements(quiet, str(found.hint).partition(": ")[2])
         assert [one for one in doctor.examine(env.ctx, [env]) if one.cause == "login trigger"] == []
         assert fired() == before
     finally:
-        run(quiet, "DROP OWNED BY teller", "DROP ROLE teller")
+        run_statements(quiet, "DROP OWNED BY teller", "DROP ROLE teller")
 
 
 def _glance(env: EnvironmentContext) -> None:

@@ -22,8 +22,8 @@ from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.monitoring import disk_metrics, environment_status, health_checks
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import NOON, folder_of
-from ledgerflow_ops_tests.fakes import catalogs, disks, sandboxes
+from ledgerflow_ops_tests.builders import NOON, backup_folder_of
+from ledgerflow_ops_tests.fakes import backup_tables, disks, sandboxes
 
 DAYS = 12
 MORNING = NOON.replace(hour=3)
@@ -40,8 +40,8 @@ def env_of(root: Path, now: datetime = MORNING, **fields: Any) -> EnvironmentCon
 def env(root: Path) -> EnvironmentContext:
     """Twelve days of proven backups, the last one of this morning, examined once."""
     made = env_of(root)
-    catalogs.days(made, NOON.date(), DAYS)
-    folder_of(made).path.parent.chmod(0o700)
+    backup_tables.add_days(made, NOON.date(), DAYS)
+    backup_folder_of(made).path.parent.chmod(0o700)
     assert health_checks.find_problems(made) == []
     return made
 
@@ -61,20 +61,20 @@ def names(env: EnvironmentContext) -> list[BackupName]:
 def test_what_we_do_ourselves_is_no_drift(env: EnvironmentContext) -> None:
     """A new backup, a drill of an old one, a rotation that leaves the manifest in the history."""
     later = at(env, MORNING + timedelta(days=1))
-    catalogs.put(
+    backup_tables.add_backup(
         later, MORNING + timedelta(days=1), size=4100, proven_at=MORNING + timedelta(days=1),
         rows=[1000 * number + 13 * number for number in range(1, 25)],
     )  # fmt: skip
     old = names(env)[3]
     manifest = catalog.read_manifest(env, old)
     assert manifest is not None
-    catalogs.prove(env, manifest, MORNING)
+    backup_tables.add_proof(env, manifest, MORNING)
     gone = names(env)[-1]
-    history = folder_of(env).path / "history"
+    history = backup_folder_of(env).path / "history"
     history.mkdir(mode=0o700)
-    folder_of(env).file(gone.manifest).rename(history / gone.manifest)
+    backup_folder_of(env).file(gone.manifest).rename(history / gone.manifest)
     for file in (gone.dump, gone.globals, gone.proof):
-        folder_of(env).file(file).unlink()
+        backup_folder_of(env).file(file).unlink()
     assert health_checks.find_problems(later) == []
     assert health_checks.find_problems(at(later, MORNING + timedelta(days=1, hours=1))) == []
 
@@ -82,7 +82,7 @@ def test_what_we_do_ourselves_is_no_drift(env: EnvironmentContext) -> None:
 def test_a_backup_that_somebody_removed_is_told_for_a_week(env: EnvironmentContext) -> None:
     name = names(env)[2]
     for file in (name.dump, name.manifest, name.globals, name.proof):
-        folder_of(env).file(file).unlink()
+        backup_folder_of(env).file(file).unlink()
     (found,) = health_checks.find_problems(env)
     assert told([found]) == [("removed", name.dump, Level.CRITICAL)]
     for file in (name.dump, name.manifest, name.globals):
@@ -104,7 +104,7 @@ def test_a_memory_that_cannot_be_read_is_told(env: EnvironmentContext, memory: s
         file.unlink()
     else:
         file.write_bytes(file.read_bytes()[:-3])
-    for left in folder_of(env).path.glob(f"{names(env)[4].stem}*"):
+    for left in backup_folder_of(env).path.glob(f"{names(env)[4].stem}*"):
         left.unlink()
     [found] = health_checks.find_problems(env)
     assert (found.kind, found.level) == ("forgotten", Level.WARNING)
@@ -114,18 +114,18 @@ def test_a_memory_that_cannot_be_read_is_told(env: EnvironmentContext, memory: s
 
 def test_a_removed_backup_that_comes_back_is_well_again(env: EnvironmentContext) -> None:
     name = names(env)[2]
-    aside = folder_of(env).path.parent / "aside"
-    folder_of(env).file(name.dump).rename(aside)
+    aside = backup_folder_of(env).path.parent / "aside"
+    backup_folder_of(env).file(name.dump).rename(aside)
     found = health_checks.find_problems(env)
     assert ("removed", name.dump, Level.CRITICAL) in told(found)
     assert ("bad", name.dump, Level.WARNING) in told(found)
-    aside.rename(folder_of(env).file(name.dump))
+    aside.rename(backup_folder_of(env).file(name.dump))
     assert health_checks.find_problems(env) == []
 
 
 def test_a_file_that_was_written_to_is_told_until_it_has_been_examined(env: EnvironmentContext) -> None:
     name = names(env)[1]
-    file = folder_of(env).file(name.dump)
+    file = backup_folder_of(env).file(name.dump)
     data = file.read_bytes()
     file.write_bytes(data)
     os.utime(file, (1, 1))
@@ -135,31 +135,31 @@ def test_a_file_that_was_written_to_is_told_until_it_has_been_examined(env: Envi
     assert health_checks.find_problems(env) == [found]
     manifest = catalog.read_manifest(env, name)
     assert manifest is not None
-    catalogs.prove(env, manifest, MORNING + timedelta(minutes=1))
+    backup_tables.add_proof(env, manifest, MORNING + timedelta(minutes=1))
     assert health_checks.find_problems(env) == []
     assert health_checks.find_problems(env) == []
 
 
 def test_an_examination_that_finds_it_bad_settles_nothing(env: EnvironmentContext) -> None:
     name = names(env)[1]
-    os.utime(folder_of(env).file(name.dump), (1, 1))
+    os.utime(backup_folder_of(env).file(name.dump), (1, 1))
     health_checks.find_problems(env)
     manifest = catalog.read_manifest(env, name)
     assert manifest is not None
-    catalogs.prove(env, manifest, MORNING + timedelta(minutes=1), Verdict.BAD)
+    backup_tables.add_proof(env, manifest, MORNING + timedelta(minutes=1), Verdict.BAD)
     assert {one.kind for one in health_checks.find_problems(env)} == {"changed", "bad"}
 
 
 def test_an_operation_at_work_is_no_drift_and_hides_none(env: EnvironmentContext) -> None:
     state = env.ctx.settings.state_dir
     name, other = names(env)[1:3]
-    os.utime(folder_of(env).file(other.dump), (1, 1))
+    os.utime(backup_folder_of(env).file(other.dump), (1, 1))
     before = health_checks.find_problems(env)
     assert [one.kind for one in before] == ["changed"]
     with locks.environment_lock(state, env.environment, "backup", MORNING):
-        folder_of(env).file("half_done.dump").write_bytes(b"x")
-        folder_of(env).file("half_done.dump").chmod(0o600)
-        os.utime(folder_of(env).file(name.globals), (1, 1))
+        backup_folder_of(env).file("half_done.dump").write_bytes(b"x")
+        backup_folder_of(env).file("half_done.dump").chmod(0o600)
+        os.utime(backup_folder_of(env).file(name.globals), (1, 1))
         assert [one for one in health_checks.find_problems(env) if one.kind != "bad"] == before
     after = health_checks.find_problems(env)
     assert {(one.kind, one.subject) for one in after} == {
@@ -170,8 +170,8 @@ def test_an_operation_at_work_is_no_drift_and_hides_none(env: EnvironmentContext
 
 
 def test_a_dump_dropped_in_by_hand_is_told_with_the_command_that_tries_it(env: EnvironmentContext) -> None:
-    file = folder_of(env).file("from_a_friend.dump")
-    file.write_bytes(folder_of(env).read(names(env)[0].dump))
+    file = backup_folder_of(env).file("from_a_friend.dump")
+    file.write_bytes(backup_folder_of(env).read(names(env)[0].dump))
     file.chmod(0o600)
     (found,) = health_checks.find_problems(env)
     assert told([found]) == [("foreign", "from_a_friend.dump", Level.WARNING)]
@@ -184,41 +184,41 @@ def test_a_dump_dropped_in_by_hand_is_told_with_the_command_that_tries_it(env: E
 
 
 def test_what_others_may_read_is_told_until_it_is_mended(env: EnvironmentContext) -> None:
-    file = folder_of(env).file(names(env)[4].dump)
+    file = backup_folder_of(env).file(names(env)[4].dump)
     file.chmod(0o644)
-    folder_of(env).path.chmod(0o755)
+    backup_folder_of(env).path.chmod(0o755)
     (found,) = health_checks.find_problems(env)
     assert told([found]) == [("permissions", "files", Level.WARNING)]
     assert f"the folder itself, {file.name}." in found.message
-    assert str(found.hint) == f"chmod -R go-rwx {folder_of(env).path}"
+    assert str(found.hint) == f"chmod -R go-rwx {backup_folder_of(env).path}"
     file.chmod(0o600)
-    folder_of(env).path.chmod(0o700)
+    backup_folder_of(env).path.chmod(0o700)
     assert health_checks.find_problems(env) == []
 
 
 def test_evicted_backups_are_told_and_are_not_gone(env: EnvironmentContext) -> None:
     some = names(env)[3:6]
     for name in some:
-        folder_of(env).file(name.dump).rename(folder_of(env).placeholder(name.dump))
+        backup_folder_of(env).file(name.dump).rename(backup_folder_of(env).placeholder(name.dump))
     (found,) = health_checks.find_problems(env)
     assert told([found]) == [("evicted", "files", Level.WARNING)]
     assert found.message.startswith("3 backups are only in the cloud: ")
     for name in names(env):
-        if folder_of(env).file(name.dump).exists():
-            folder_of(env).file(name.dump).rename(folder_of(env).placeholder(name.dump))
+        if backup_folder_of(env).file(name.dump).exists():
+            backup_folder_of(env).file(name.dump).rename(backup_folder_of(env).placeholder(name.dump))
     found = next(one for one in health_checks.find_problems(env) if one.kind == "evicted")
     assert (found.level, "No proven backup is on this machine." in found.message) == (Level.CRITICAL, True)
     for name in names(env):
-        folder_of(env).placeholder(name.dump).rename(folder_of(env).file(name.dump))
+        backup_folder_of(env).placeholder(name.dump).rename(backup_folder_of(env).file(name.dump))
     assert health_checks.find_problems(env) == []
 
 
 def test_a_folder_that_is_gone_is_one_finding(env: EnvironmentContext) -> None:
-    folder_of(env).path.rename(folder_of(env).path.with_name("elsewhere"))
+    backup_folder_of(env).path.rename(backup_folder_of(env).path.with_name("elsewhere"))
     (found,) = health_checks.find_problems(env)
     assert told([found]) == [("folder", "folder", Level.CRITICAL)]
     assert health_checks.find_problems(env) == [found]
-    folder_of(env).path.with_name("elsewhere").rename(folder_of(env).path)
+    backup_folder_of(env).path.with_name("elsewhere").rename(backup_folder_of(env).path)
     assert health_checks.find_problems(env) == []
 
 
@@ -238,18 +238,18 @@ def test_an_environment_without_a_schedule_is_not_asked_for_backups(root: Path) 
     still = env_of(root, scheduled=False)
     assert health_checks.find_problems(still) == []
     old = NOON - timedelta(days=400)
-    catalogs.put(still, old)
+    backup_tables.add_backup(still, old)
     assert health_checks.find_problems(still) == []
-    never = env_of(builders.folder(root))
+    never = env_of(builders.new_folder(root))
     assert [one.kind for one in health_checks.find_problems(never)] == ["never"]
 
 
 def test_a_smaller_backup_is_told_by_real_folders_too(env: EnvironmentContext) -> None:
     name = names(env)[0]
     for file in (name.dump, name.manifest, name.globals, name.proof):
-        folder_of(env).file(file).unlink()
+        backup_folder_of(env).file(file).unlink()
     (env.ctx.settings.state_dir / "watch" / "dev.json").unlink()
-    catalogs.put(env, NOON.replace(hour=2, minute=30), rows=[10] * 24, proven_at=MORNING)
+    backup_tables.add_backup(env, NOON.replace(hour=2, minute=30), rows=[10] * 24, proven_at=MORNING)
     found = health_checks.find_problems(env)
     assert {one.kind for one in found} == {"rows"} | {one.kind for one in found if one.kind == "rows lost"}
     assert len({one.cause for one in found}) == 1
@@ -273,10 +273,10 @@ def test_a_backup_of_a_clock_that_was_ahead_hides_neither_missed_days_nor_lost_w
 ) -> None:
     """It would be the newest, and fresh, until its day comes."""
     taken = MORNING + timedelta(days=300)
-    catalogs.put(env, taken, proven_at=taken)
+    backup_tables.add_backup(env, taken, proven_at=taken)
     [told_] = health_checks.find_problems(env)
     assert (told_.kind, told_.level) == ("future", Level.WARNING)
-    name, ours = catalogs.name(env, taken).dump, f"{MORNING:%Y-%m-%d %H:%M}"
+    name, ours = backup_tables.backup_name(env, taken).dump, f"{MORNING:%Y-%m-%d %H:%M}"
     assert told_.message == (
         f"{name} of dev: taken in the future, at {taken:%Y-%m-%d %H:%M} UTC; by our clock it is {ours} UTC. "
         "They do not count for what is late."
@@ -294,7 +294,7 @@ def test_a_clock_put_far_back_claims_nothing_of_backups(env: EnvironmentContext)
 
 
 def test_a_dump_whose_name_is_no_text_is_told_and_blinds_nobody(env: EnvironmentContext) -> None:
-    dump = folder_of(env).path / os.fsdecode(b"books\xff.dump")
+    dump = backup_folder_of(env).path / os.fsdecode(b"books\xff.dump")
     dump.write_bytes(b"PGDMP")
     dump.chmod(0o600)
     later = at(env, MORNING + timedelta(days=3))
@@ -312,8 +312,8 @@ def test_an_unreadable_folder_is_told_and_nothing_is_claimed_of_what_is_in_it(
     env: EnvironmentContext,
 ) -> None:
     """The finding is not "there is no backup", which is not known. A file in its place is the same."""
-    folder_of(env).path.rename(folder_of(env).path.with_name("elsewhere"))
-    folder_of(env).path.write_bytes(b"")
+    backup_folder_of(env).path.rename(backup_folder_of(env).path.with_name("elsewhere"))
+    backup_folder_of(env).path.write_bytes(b"")
     found = health_checks.find_problems(env)
     assert {one.kind for one in found} <= {"folder", "watch"}
     assert found[0].level is Level.CRITICAL
@@ -321,7 +321,7 @@ def test_an_unreadable_folder_is_told_and_nothing_is_claimed_of_what_is_in_it(
 
 def test_disks_are_measured_and_remembered(root: Path) -> None:
     env = env_of(root, archive_roots=[root / "archive"])
-    catalogs.days(env, NOON.date(), 2)
+    backup_tables.add_days(env, NOON.date(), 2)
     found = health_checks.find_machine_problems(env.ctx)
     assert told(found) == [("away", str(root / "archive"), Level.WARNING)]
     first, away = disk_metrics.measure_disks(env.ctx)
@@ -350,7 +350,7 @@ def small(root: Path) -> Iterator[Path]:
 
 def test_a_full_disk_is_told_before_the_next_backup_finds_it(root: Path, small: Path) -> None:
     env = env_of(root)
-    catalogs.days(env, NOON.date(), 3)
+    backup_tables.add_days(env, NOON.date(), 3)
     found = health_checks.find_machine_problems(env.ctx)
     assert told(found) == [("disk full", str(small), Level.CRITICAL)]
     late = health_checks.find_problems(
@@ -363,16 +363,16 @@ def test_the_disk_of_a_server_on_this_machine_is_known(root: Path, embedded: Emb
     here = builders.env(root, embedded.sample(Environment.TEST))
     assert disk_metrics.database_disk(here) == (embedded.cluster.data, "")
     elsewhere = builders.env(
-        builders.folder(root), Database({"host": "192.0.2.1", "port": "5432", "user": "x", "dbname": "b"})
+        builders.new_folder(root), Database({"host": "192.0.2.1", "port": "5432", "user": "x", "dbname": "b"})
     )
     assert disk_metrics.database_disk(elsewhere) == (None, "the server is on another machine")
-    sample = builders.env(builders.folder(root))
+    sample = builders.env(builders.new_folder(root))
     assert disk_metrics.database_disk(sample) == (None, "the sample's server was never started")
 
 
 def test_real_backups_are_watched_from_the_first_one_on(root: Path, database: Database) -> None:
     env = builders.env(root, database, scheduled=True)
-    manifest = sandboxes.take(env)
+    manifest = sandboxes.take_backup(env)
     assert [one.kind for one in health_checks.find_problems(env)] == []
     later = at(env, env.ctx.clock() + timedelta(hours=2))
     (unproven,) = health_checks.find_problems(later)

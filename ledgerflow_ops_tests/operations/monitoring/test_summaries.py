@@ -22,8 +22,8 @@ from ledgerflow_ops.core.catalog.proof import Verdict
 from ledgerflow_ops.operations import catalog, summaries
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import NOON, folder_of
-from ledgerflow_ops_tests.fakes import catalogs
+from ledgerflow_ops_tests.builders import NOON, backup_folder_of
+from ledgerflow_ops_tests.fakes import backup_tables
 from ledgerflow_ops_tests.hypothesis_profiles import examples
 
 _OLD = 1_700_000_000
@@ -34,7 +34,7 @@ _TICK = 0.012
 def slow(env: EnvironmentContext) -> list[ListedDump]:
     """The backups as their manifests describe them."""
     return [
-        backup_summary.list_dump(entry, manifest=folder_of(env).taken(entry.name.manifest))
+        backup_summary.list_dump(entry, manifest=backup_folder_of(env).taken(entry.name.manifest))
         for entry in catalog.entries(env)
     ]
 
@@ -62,7 +62,7 @@ Change = Callable[[EnvironmentContext, int], None]
 
 def _put(env: EnvironmentContext, number: int) -> None:
     taken = NOON - timedelta(days=number % 9, minutes=number % 7)
-    catalogs.put(env, taken, size=100 + number, proven_at=taken if number % 2 else None)
+    backup_tables.add_backup(env, taken, size=100 + number, proven_at=taken if number % 2 else None)
 
 
 def _prove(env: EnvironmentContext, number: int) -> None:
@@ -72,11 +72,11 @@ def _prove(env: EnvironmentContext, number: int) -> None:
         except Exception:  # noqa: BLE001 - a damaged one is not proven
             return
         if manifest and manifest.dump.file == name.dump:
-            catalogs.prove(env, manifest, NOON, Verdict.GOOD if number % 3 else Verdict.BAD)
+            backup_tables.add_proof(env, manifest, NOON, Verdict.GOOD if number % 3 else Verdict.BAD)
 
 
 def _file(env: EnvironmentContext, number: int) -> Path | None:
-    files = sorted(path for path in folder_of(env).path.iterdir() if path.is_file())
+    files = sorted(path for path in backup_folder_of(env).path.iterdir() if path.is_file())
     return files[number % len(files)] if files else None
 
 
@@ -109,7 +109,7 @@ def _copy(env: EnvironmentContext, number: int) -> None:
 
 def _link(env: EnvironmentContext, number: int) -> None:
     if (file := _file(env, number)) and not file.is_symlink():
-        aside = folder_of(env).path.parent / f"aside{number}_{file.name}"
+        aside = backup_folder_of(env).path.parent / f"aside{number}_{file.name}"
         file.rename(aside)
         file.symlink_to(aside)
 
@@ -131,7 +131,7 @@ CHANGES: list[Change] = [_put, _prove, _remove, _damage, _cut, _evict, _copy, _l
 def test_it_says_what_the_manifests_say_whatever_happens_to_the_files(
     session_root: Path, steps: list[tuple[Change, int, bool]]
 ) -> None:
-    root = builders.folder(session_root)
+    root = builders.new_folder(session_root)
     env = env_of(root)
     _put(env, 1)
     with pytest.MonkeyPatch.context() as patch:
@@ -150,7 +150,7 @@ def test_what_has_not_changed_is_not_read_again(root: Path, monkeypatch: pytest.
     """A falsified entry of an old backup is returned as it is; the newest backups are read anyway."""
     env = env_of(root)
     age(monkeypatch)
-    catalogs.days(env, NOON.date(), 12)
+    backup_tables.add_days(env, NOON.date(), 12)
     first = summaries.list_dumps(env)
     assert len(first) == 12
     kept = json.loads(index(env).read_bytes())
@@ -159,7 +159,7 @@ def test_what_has_not_changed_is_not_read_again(root: Path, monkeypatch: pytest.
     _rewrite(index(env), kept)
     assert [one.size for one in summaries.list_dumps(env)] == [77, *(one.size for one in first[1:])]
     name = first[0].name
-    os.utime(folder_of(env).file(name.proof))
+    os.utime(backup_folder_of(env).file(name.proof))
     assert summaries.list_dumps(env) == first
 
 
@@ -170,8 +170,8 @@ def test_a_forged_index_raises_nothing_that_is_relied_on(
     """The newest backup is bad; the index, with the right digest and the right marks, says it is valid."""
     env = env_of(root)
     age(monkeypatch)
-    *_, newest = catalogs.days(env, NOON.date(), count)
-    catalogs.prove(env, newest, NOON, Verdict.BAD)
+    *_, newest = backup_tables.add_days(env, NOON.date(), count)
+    backup_tables.add_proof(env, newest, NOON, Verdict.BAD)
     right = summaries.list_dumps(env)
     assert right[-1].state == "bad"
     whole = index(env).read_bytes()
@@ -193,7 +193,7 @@ def _rewrite(file: Path, fields: dict[str, object]) -> None:
 def test_what_was_changed_this_moment_is_read_again(root: Path) -> None:
     """Within its tick of the clock a file can change twice and show the same times."""
     env = env_of(root)
-    catalogs.days(env, NOON.date(), 3)
+    backup_tables.add_days(env, NOON.date(), 3)
     assert len(summaries.list_dumps(env)) == 3
     assert (
         not list((env.ctx.settings.state_dir / "index").glob("dev-*"))
@@ -207,7 +207,7 @@ def test_a_damaged_or_foreign_index_is_made_again(
 ) -> None:
     env = env_of(root)
     age(monkeypatch)
-    catalogs.days(env, NOON.date(), 3)
+    backup_tables.add_days(env, NOON.date(), 3)
     right = summaries.list_dumps(env)
     file = index(env)
     good = file.read_bytes()
@@ -234,14 +234,14 @@ def test_a_damaged_or_foreign_index_is_made_again(
 def test_a_reading_that_failed_is_not_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     env = env_of(root)
     age(monkeypatch)
-    manifest = catalogs.put(env, NOON)
+    manifest = backup_tables.add_backup(env, NOON)
     name = BackupName.of(manifest.dump.file)
-    whole = folder_of(env).read(name.manifest)
-    folder_of(env).file(name.manifest).write_bytes(whole[:-9])
+    whole = backup_folder_of(env).read(name.manifest)
+    backup_folder_of(env).file(name.manifest).write_bytes(whole[:-9])
     (found,) = summaries.list_dumps(env)
     assert found.state == "bad"
     assert json.loads(index(env).read_bytes())["records"] == [] if _has_index(env) else True
-    folder_of(env).file(name.manifest).write_bytes(whole)
+    backup_folder_of(env).file(name.manifest).write_bytes(whole)
     (found,) = summaries.list_dumps(env)
     assert found.state == "written"
 
@@ -267,7 +267,7 @@ for _ in range(20):
 
 def test_several_processes_may_look_at_once(root: Path) -> None:
     env = env_of(root)
-    catalogs.days(env, NOON.date(), 12)
+    backup_tables.add_days(env, NOON.date(), 12)
     looking = [subprocess.Popen([sys.executable, "-c", _MANY, str(root)]) for _ in range(3)]
     assert [process.wait(60) for process in looking] == [0, 0, 0]
     assert summaries.list_dumps(env) == slow(env)
@@ -276,7 +276,7 @@ def test_several_processes_may_look_at_once(root: Path) -> None:
 
 def test_a_state_folder_that_cannot_be_written_to_costs_only_time(root: Path) -> None:
     env = env_of(root)
-    catalogs.days(env, NOON.date(), 2)
+    backup_tables.add_days(env, NOON.date(), 2)
     env.ctx.settings.state_dir.write_bytes(b"a file, not a folder")
     assert summaries.list_dumps(env) == slow(env)
 
@@ -303,7 +303,7 @@ def test_a_reading_that_is_killed_leaves_what_it_has_read(
 ) -> None:
     told = builders.Recorder()
     env = builders.env(root, reporter=told, now=lambda: NOON)
-    catalogs.days(env, NOON.date(), 520)
+    backup_tables.add_days(env, NOON.date(), 520)
     killed = subprocess.run([sys.executable, "-c", _KILLED, str(root), "510"], check=False)
     assert killed.returncode == -signal.SIGKILL, "the fault did not fire"
     assert len(json.loads(index(env).read_bytes())["records"]) == 500
@@ -325,10 +325,10 @@ def test_an_index_written_on_the_way_keeps_what_is_not_looked_at_yet(
     """The older half is touched, and read again; a kill after that costs the newer half nothing."""
     env = env_of(root)
     age(monkeypatch)
-    catalogs.days(env, NOON.date(), 530)
+    backup_tables.add_days(env, NOON.date(), 530)
     right = summaries.list_dumps(env)
     for one in right[:515]:
-        os.utime(folder_of(env).file(one.name.proof))
+        os.utime(backup_folder_of(env).file(one.name.proof))
     killed = subprocess.run([sys.executable, "-c", _KILLED, str(root), "505"], check=False)
     assert killed.returncode == -signal.SIGKILL, "the fault did not fire"
     assert len(json.loads(index(env).read_bytes())["records"]) == 530

@@ -261,7 +261,7 @@ class TestCommands:
     def test_watchdog_with_quiet_says_nothing_when_nothing_is_open(self, root: Path) -> None:
         shell = self.shell(root)
         said = shell.ledgerflow("watchdog")
-        assert (said.code, said.out) == (0, "Nothing is open.\n")
+        assert (said.code, said.out) == (0, "No alert is open.\n")
         said = shell.ledgerflow("watchdog", QUIET="1")
         assert (said.code, said.all) == (0, "")
         assert shell.ledgerflow("watchdog", JSON="1").json == {"open": [], "exit_code": 0}

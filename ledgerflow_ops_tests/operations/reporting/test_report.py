@@ -25,9 +25,9 @@ from ledgerflow_ops.operations.monitoring.disk_space import LocationSpace
 from ledgerflow_ops.operations.reporting import charts, report
 from ledgerflow_ops.operations.reporting.status import Incident, Overview, Status
 from ledgerflow_ops_tests import builders, needs
-from ledgerflow_ops_tests.builders import NOON, folder_of
+from ledgerflow_ops_tests.builders import NOON, backup_folder_of
 from ledgerflow_ops_tests.e2e.commands import PROGRAM, PROJECT, Shell
-from ledgerflow_ops_tests.fakes import shelves
+from ledgerflow_ops_tests.fakes import backup_days
 
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
@@ -74,14 +74,16 @@ def opened(browser: Browser, file: Path, picture: Path | None = None) -> Seen:
 def env(root: Path) -> EnvironmentContext:
     """Dev with three eventful weeks behind it."""
     env = builders.env(root, now=lambda: NOON, scheduled=True)
-    shelves.days(env, NOON - timedelta(hours=5), 24, shelves.eventful)
+    backup_days.add_days(env, NOON - timedelta(hours=5), 24, backup_days.mixed_day)
     return env
 
 
 def test_it_is_drawn_whole_in_a_browser_and_asks_nobody_anything(
     env: EnvironmentContext, browser: Browser, tmp_path: Path
 ) -> None:
-    name = shelves.put(env, NOON - timedelta(days=2, hours=1), size=shelves.SIZE, rung=Rung.READABLE)
+    name = backup_days.add_backup(
+        env, NOON - timedelta(days=2, hours=1), size=backup_days.SIZE, rung=Rung.READABLE
+    )
     file = report.write_report(env.ctx)
     seen = opened(browser, file, tmp_path / "report.png")
     assert seen.asked == [file.as_uri()], "nothing but itself"
@@ -102,7 +104,7 @@ def test_it_is_drawn_whole_in_a_browser_and_asks_nobody_anything(
 def test_on_a_phone_the_words_of_an_incident_need_no_scrolling_and_the_calendar_begins_with_today(
     env: EnvironmentContext, browser: Browser
 ) -> None:
-    shelves.put(env, NOON - timedelta(hours=1), rung=Rung.HASHED, verdict=Verdict.BAD)
+    backup_days.add_backup(env, NOON - timedelta(hours=1), rung=Rung.HASHED, verdict=Verdict.BAD)
     page = browser.new_page(viewport={"width": 390, "height": 800})
     page.goto(report.write_report(env.ctx).as_uri())
     page.locator("svg.marks").first.wait_for(timeout=20_000)
@@ -131,8 +133,8 @@ def test_words_from_outside_are_shown_as_words(root: Path, browser: Browser) -> 
     evil = "<img src=x onerror=document.title='pwned'></script><script>document.title='pwned'</script>"
     env = builders.env(root / evil, now=lambda: NOON, scheduled=True)
     for days in range(3):
-        shelves.put(env, NOON - timedelta(days=days))
-    folder_of(env).file("<i>by hand.dump").write_bytes(b"PGDMP")
+        backup_days.add_backup(env, NOON - timedelta(days=days))
+    backup_folder_of(env).file("<i>by hand.dump").write_bytes(b"PGDMP")
     place, state = str(env.ctx.settings.backup_root), env.ctx.settings.state_dir
     rows = [[(NOON - timedelta(days=days)).isoformat(), 5, 9, 1, 1] for days in range(5)]
     state.mkdir(parents=True)
@@ -190,7 +192,7 @@ def test_with_nothing_at_all_it_says_so(root: Path, browser: Browser) -> None:
 @pytest.mark.parametrize("days", [1, 2, 3, 9])
 def test_a_young_history_is_drawn_as_far_as_it_goes(root: Path, days: int) -> None:
     env = builders.env(root, now=lambda: NOON, scheduled=True)
-    shelves.days(env, NOON, days, shelves.plain)
+    backup_days.add_days(env, NOON, days, backup_days.proven_day)
     found = environment_status.read_folder_status(env)
     size = charts.figure_chart(found, "size", "Size")
     assert (size is None) is (days < 2)
@@ -202,8 +204,8 @@ def test_a_young_history_is_drawn_as_far_as_it_goes(root: Path, days: int) -> No
 def test_what_is_outside_of_its_band_is_marked(root: Path) -> None:
     env = builders.env(root, now=lambda: NOON, scheduled=True)
     for number in range(20, 0, -1):
-        shelves.put(env, NOON - timedelta(days=number), size=300_000)
-    shelves.put(env, NOON, size=100_000)
+        backup_days.add_backup(env, NOON - timedelta(days=number), size=300_000)
+    backup_days.add_backup(env, NOON, size=100_000)
     found = environment_status.read_folder_status(env)
     chart = charts.figure_chart(found, "size", "Size")
     assert chart is not None
@@ -215,7 +217,7 @@ def test_what_is_outside_of_its_band_is_marked(root: Path) -> None:
 
 def test_what_was_never_restored_has_no_restore_time_to_draw(root: Path) -> None:
     env = builders.env(root, now=lambda: NOON, scheduled=True)
-    shelves.put(env, NOON, rung=None)
+    backup_days.add_backup(env, NOON, rung=None)
     assert charts.restore_chart([environment_status.read_folder_status(env)]) is None
     assert report.write_report(env.ctx).exists()
 
@@ -223,7 +225,7 @@ def test_what_was_never_restored_has_no_restore_time_to_draw(root: Path) -> None
 def test_the_objective_is_drawn_where_it_is_near(root: Path) -> None:
     for minutes, drawn in ((60, False), (0.05, True)):
         env = builders.env(root, now=lambda: NOON, rto_minutes=minutes)
-        shelves.put(env, NOON, rto=2.0)
+        backup_days.add_backup(env, NOON, rto=2.0)
         chart = charts.restore_chart([environment_status.read_folder_status(env)])
         assert chart is not None
         assert ("layer" in chart.to_dict()) is drawn

@@ -16,7 +16,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.reporting import status, status_screen
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import NOON, folder_of
+from ledgerflow_ops_tests.builders import NOON, backup_folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.commands import Commands
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
@@ -47,19 +47,19 @@ _STANDING = {
 @pytest.fixture(scope="module")
 def sandbox(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Sandbox]:
     """A folder with one of each kind of dump: proven, merely written, bad, without a manifest."""
-    with sandboxes.folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
+    with sandboxes.temporary_folder(session_root) as root, sandboxes.sample_copy(embedded) as database:
         sandbox = Sandbox(root, database)
 
         def taken(hours: int) -> BackupName:
-            manifest = sandboxes.take(sandbox.env(now=lambda: NOON - timedelta(hours=hours)))
+            manifest = sandboxes.take_backup(sandbox.env(now=lambda: NOON - timedelta(hours=hours)))
             return BackupName.of(manifest.dump.file)
 
         oldest = taken(51)
         proven = Sandbox(root, database).entries()[0].manifest
         assert proven is not None
-        sandboxes.prove(sandbox.env(), proven)
+        sandboxes.prove_backup(sandbox.env(), proven)
         bad = taken(30)
-        folder = folder_of(sandbox.env())
+        folder = backup_folder_of(sandbox.env())
         folder.file(bad.dump).write_bytes(folder.read(bad.dump)[:-1])
         taken(2)
         folder.file("by_hand.dump").write_bytes(folder.read(oldest.dump))
@@ -146,7 +146,7 @@ def test_a_proven_backup_from_the_future_is_a_question_about_the_clock(
 def test_a_proven_backup_whose_bytes_are_in_the_cloud_is_told_to_be_not_local(
     sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    folder = folder_of(sandbox.env())
+    folder = backup_folder_of(sandbox.env())
     file, placeholder = (
         place("ledgerflow_dev_20261121_0900.dump") for place in (folder.file, folder.placeholder)
     )

@@ -15,8 +15,8 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.cleanup import restore_leftovers
 from ledgerflow_ops.operations.restore import recover
-from ledgerflow_ops_tests.builders import folder_of
-from ledgerflow_ops_tests.fakes.targets import Field
+from ledgerflow_ops_tests.builders import backup_folder_of
+from ledgerflow_ops_tests.fakes.targets import RestoreTarget
 
 
 def flip(file: Path) -> None:
@@ -25,11 +25,11 @@ def flip(file: Path) -> None:
     file.write_bytes(data)
 
 
-def folder(field: Field) -> Path:
-    return folder_of(field.env()).path
+def folder(field: RestoreTarget) -> Path:
+    return backup_folder_of(field.env()).path
 
 
-def is_(field: Field, file: str, at: Path | None = None) -> bool:
+def is_(field: RestoreTarget, file: str, at: Path | None = None) -> bool:
     """Whether the live database equals that backup's seal."""
     env = field.env()
     found = env if at is None else type(env)(env.ctx, env.environment, at)
@@ -38,7 +38,7 @@ def is_(field: Field, file: str, at: Path | None = None) -> bool:
     return facts_equal(manifest.seal, field.seal(), same_major=True) == []
 
 
-def test_a_bad_newest_is_rejected_with_its_reason_and_the_next_one_restored(field: Field) -> None:
+def test_a_bad_newest_is_rejected_with_its_reason_and_the_next_one_restored(field: RestoreTarget) -> None:
     field.ask("DELETE FROM public.profiles_journalline WHERE id > 100")
     left = field.ask("SELECT count(*) FROM public.profiles_journalline")
     env = field.env(rules=())
@@ -62,7 +62,7 @@ def test_a_bad_newest_is_rejected_with_its_reason_and_the_next_one_restored(fiel
     assert incident.lost.total_seconds() > 0
 
 
-def test_the_record_is_kept_beside_the_backups_for_people_and_programs(field: Field) -> None:
+def test_the_record_is_kept_beside_the_backups_for_people_and_programs(field: RestoreTarget) -> None:
     field.drop()
     incident, _ = recover.recover(field.env(), RecoverRequest(environment="dev"))
     place = field.sandbox.root / "backups" / "incidents"
@@ -81,7 +81,7 @@ def test_the_record_is_kept_beside_the_backups_for_people_and_programs(field: Fi
     assert entries[-1]["incident"] == incident.name
 
 
-def test_an_archive_is_searched_too_and_the_newest_of_all_places_comes_first(field: Field) -> None:
+def test_an_archive_is_searched_too_and_the_newest_of_all_places_comes_first(field: RestoreTarget) -> None:
     archive = field.sandbox.root / "archive"
     (archive / "dev").mkdir(parents=True)
     field.ask("INSERT INTO public.auth_user SELECT * FROM public.auth_user WHERE false")
@@ -97,7 +97,7 @@ def test_an_archive_is_searched_too_and_the_newest_of_all_places_comes_first(fie
     assert field.is_old(), "the second was taken after the mark"
 
 
-def test_the_primary_folder_gone_altogether(field: Field) -> None:
+def test_the_primary_folder_gone_altogether(field: RestoreTarget) -> None:
     archive = field.sandbox.root / "archive"
     shutil.copytree(folder(field), archive / "dev")
     shutil.rmtree(folder(field))
@@ -110,7 +110,7 @@ def test_the_primary_folder_gone_altogether(field: Field) -> None:
     assert is_(field, "first.dump", archive / "dev")
 
 
-def test_with_nothing_left_it_says_what_was_searched_and_why_each_was_rejected(field: Field) -> None:
+def test_with_nothing_left_it_says_what_was_searched_and_why_each_was_rejected(field: RestoreTarget) -> None:
     flip(folder(field) / "first.dump")
     shutil.copy(folder(field) / "first.dump", folder(field) / "by_hand.dump")
     field.drop()
@@ -133,14 +133,14 @@ def test_with_nothing_left_it_says_what_was_searched_and_why_each_was_rejected(f
     assert "Nothing was restored." in record.read_text()
 
 
-def test_nothing_at_all(field: Field) -> None:
+def test_nothing_at_all(field: RestoreTarget) -> None:
     shutil.rmtree(folder(field))
     field.drop()
     with pytest.raises(LedgerError, match="There was no dump in any of them"):
         recover.recover(field.env(), RecoverRequest(environment="dev"))
 
 
-def test_a_database_that_is_there_is_not_replaced_until_somebody_calls_it_bad(field: Field) -> None:
+def test_a_database_that_is_there_is_not_replaced_until_somebody_calls_it_bad(field: RestoreTarget) -> None:
     before = field.seal()
     for confirmed in ("", "yes", "prod", "DEV"):
         with pytest.raises(Refused, match="would replace it by an older state") as refusal:
@@ -155,7 +155,7 @@ def test_a_database_that_is_there_is_not_replaced_until_somebody_calls_it_bad(fi
     assert f"make discard NAME={restored.before}" in "\n".join(incident.todo)
 
 
-def test_one_that_cannot_be_read_is_no_obstacle_and_is_kept(field: Field) -> None:
+def test_one_that_cannot_be_read_is_no_obstacle_and_is_kept(field: RestoreTarget) -> None:
     field.ask("CREATE FUNCTION public.broken() RETURNS int LANGUAGE sql AS 'SELECT 1/0'")
     field.ask("CREATE TABLE public.bad (id int)")
     file = field.ask("SELECT pg_relation_filepath('public.profiles_journalline')")
@@ -176,7 +176,7 @@ def test_one_that_cannot_be_read_is_no_obstacle_and_is_kept(field: Field) -> Non
     assert incident.outcome == "RECOVERED"
 
 
-def test_a_server_that_does_not_answer_is_said_so(field: Field) -> None:
+def test_a_server_that_does_not_answer_is_said_so(field: RestoreTarget) -> None:
     field.server.crash()
     try:
         with pytest.raises(LedgerError, match="The server itself does not answer") as error:

@@ -27,11 +27,11 @@ from ledgerflow_ops.operations.retention import pins
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import Recorder
 from ledgerflow_ops_tests.fakes import sandboxes
-from ledgerflow_ops_tests.fakes.sandboxes import At
-from ledgerflow_ops_tests.fakes.targets import Field
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep
+from ledgerflow_ops_tests.fakes.targets import RestoreTarget
 
 
-def empty(field: Field) -> None:
+def empty(field: RestoreTarget) -> None:
     field.drop()
     with field.server.database.connect() as connection:
         connection.execute(
@@ -39,14 +39,14 @@ def empty(field: Field) -> None:
         )
 
 
-def equal(field: Field) -> bool:
+def equal(field: RestoreTarget) -> bool:
     """Whether the live database equals first.dump's seal."""
     manifest = catalog.read_manifest(field.env(), BackupName.of("first.dump"))
     assert manifest is not None
     return facts_equal(manifest.seal, field.seal(), same_major=True) == []
 
 
-def test_a_database_that_is_gone_comes_back_equal_to_its_seal(field: Field) -> None:
+def test_a_database_that_is_gone_comes_back_equal_to_its_seal(field: RestoreTarget) -> None:
     field.drop()
     recorder = Recorder()
     restored = restore.restore(
@@ -60,7 +60,7 @@ def test_a_database_that_is_gone_comes_back_equal_to_its_seal(field: Field) -> N
     assert field.ask("SELECT count(*) > 0 FROM pg_statistic"), "it was analysed"
 
 
-def test_an_empty_database_is_replaced_and_kept(field: Field) -> None:
+def test_an_empty_database_is_replaced_and_kept(field: RestoreTarget) -> None:
     empty(field)
     restored = field.restore(force=False)
     assert restored.bad is None
@@ -70,7 +70,7 @@ def test_an_empty_database_is_replaced_and_kept(field: Field) -> None:
     assert field.names() == [field.name, restored.before]
 
 
-def test_one_that_holds_data_is_refused_and_as_it_was(field: Field) -> None:
+def test_one_that_holds_data_is_refused_and_as_it_was(field: RestoreTarget) -> None:
     before, files = field.seal(), field.sandbox.files()
     with pytest.raises(Refused, match=r"holds \d+ relations \(\d+") as refusal:
         field.restore(force=False)
@@ -81,7 +81,7 @@ def test_one_that_holds_data_is_refused_and_as_it_was(field: Field) -> None:
     assert field.sandbox.files().keys() == files.keys()
 
 
-def test_force_takes_a_proven_pinned_safety_backup_and_keeps_the_old_database(field: Field) -> None:
+def test_force_takes_a_proven_pinned_safety_backup_and_keeps_the_old_database(field: RestoreTarget) -> None:
     before = field.seal()
     restored = field.restore()
     assert restored.bad is None
@@ -100,7 +100,7 @@ def test_force_takes_a_proven_pinned_safety_backup_and_keeps_the_old_database(fi
     assert [one.name for one in restore_leftovers.previous_databases(field.env())] == [restored.before]
 
 
-def test_rollback_swaps_back_and_again(field: Field) -> None:
+def test_rollback_swaps_back_and_again(field: RestoreTarget) -> None:
     old = field.seal()
     restored = field.restore()
     new = field.seal()
@@ -113,13 +113,13 @@ def test_rollback_swaps_back_and_again(field: Field) -> None:
     assert len(field.names()) == 2
 
 
-def test_a_rollback_without_anything_to_go_back_to_is_refused(field: Field) -> None:
+def test_a_rollback_without_anything_to_go_back_to_is_refused(field: RestoreTarget) -> None:
     with pytest.raises(Refused, match="no earlier database of dev"):
         rollback.rollback(field.env(), RollbackRequest(environment="dev"))
     assert field.is_old()
 
 
-def test_what_was_kept_is_dropped_only_by_its_whole_name(field: Field) -> None:
+def test_what_was_kept_is_dropped_only_by_its_whole_name(field: RestoreTarget) -> None:
     restored = field.restore()
     assert restored.before is not None
     for name in ("", field.name, "postgres", restored.before[:-1], restored.before.upper()):
@@ -130,7 +130,7 @@ def test_what_was_kept_is_dropped_only_by_its_whole_name(field: Field) -> None:
     assert field.names() == [field.name]
 
 
-def test_what_a_dump_does_not_hold_is_carried_over(field: Field) -> None:
+def test_what_a_dump_does_not_hold_is_carried_over(field: RestoreTarget) -> None:
     name = sql.Identifier(field.name)
     with field.server.database.connect() as connection:
         for statement in (
@@ -165,7 +165,7 @@ def test_what_a_dump_does_not_hold_is_carried_over(field: Field) -> None:
         connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(name))
 
 
-def test_settings_that_the_server_cannot_take_any_more_are_left_out_and_told(field: Field) -> None:
+def test_settings_that_the_server_cannot_take_any_more_are_left_out_and_told(field: RestoreTarget) -> None:
     """As of a locale or a library that was there when they were made: written into the catalog here."""
     with field.server.database.named(field.name).connect() as connection:
         connection.execute("SET allow_system_table_mods = on")
@@ -186,7 +186,7 @@ def test_settings_that_the_server_cannot_take_any_more_are_left_out_and_told(fie
     assert (kept.name, kept.value) == ("app.key", "secret")
 
 
-def test_a_library_that_every_session_would_fail_to_load_is_left_out_and_told(field: Field) -> None:
+def test_a_library_that_every_session_would_fail_to_load_is_left_out_and_told(field: RestoreTarget) -> None:
     """As on another machine: the setting itself is taken, and nobody could log in any more."""
     server = field.server.database
     with server.connect() as connection:
@@ -205,10 +205,10 @@ def test_a_library_that_every_session_would_fail_to_load_is_left_out_and_told(fi
         assert loaded == ("" if left_out else "auto_explain")
 
 
-def test_a_prepared_transaction_refuses_before_anything_is_done(field: Field) -> None:
+def test_a_prepared_transaction_refuses_before_anything_is_done(field: RestoreTarget) -> None:
     """No force ends it: a database with one cannot be renamed."""
     files = field.sandbox.files()
-    with psycopg.connect(builders.url(field.database), autocommit=True) as connection:
+    with psycopg.connect(builders.database_url(field.database), autocommit=True) as connection:
         for statement in ("BEGIN", "CREATE TABLE public.both (a int)", "PREPARE TRANSACTION 'it''s one'"):
             connection.execute(statement)
         for refused in (
@@ -223,7 +223,7 @@ def test_a_prepared_transaction_refuses_before_anything_is_done(field: Field) ->
     assert inspect_target(field.env()).target.prepared == ()
 
 
-def test_of_a_database_that_is_gone_they_come_from_the_manifest(field: Field) -> None:
+def test_of_a_database_that_is_gone_they_come_from_the_manifest(field: RestoreTarget) -> None:
     with field.server.database.connect() as connection:
         limit = "ALTER DATABASE {} CONNECTION LIMIT 9"
         connection.execute(sql.SQL(limit).format(sql.Identifier(field.name)))
@@ -237,7 +237,7 @@ def test_of_a_database_that_is_gone_they_come_from_the_manifest(field: Field) ->
         assert database_properties.read_properties(connection, field.name) == before
 
 
-def test_missing_roles_are_made_as_they_were(field: Field) -> None:
+def test_missing_roles_are_made_as_they_were(field: RestoreTarget) -> None:
     with field.server.database.connect() as connection:
         connection.execute("CREATE ROLE grp NOLOGIN; CREATE ROLE clerk LOGIN CONNECTION LIMIT 3 IN ROLE grp")
         connection.execute("ALTER ROLE clerk SET work_mem TO '9MB'")
@@ -259,13 +259,13 @@ def test_missing_roles_are_made_as_they_were(field: Field) -> None:
         connection.execute("DROP ROLE clerk; DROP ROLE grp")
 
 
-def _subscriber(field: Field) -> psycopg.Connection[Any]:
+def _subscriber(field: RestoreTarget) -> psycopg.Connection[Any]:
     """A session that takes the database's changes from its WAL."""
     parameters = {**field.database.parameters, "application_name": "a subscriber", "replication": "database"}
     return psycopg.connect(**parameters, autocommit=True)  # type: ignore[arg-type]
 
 
-def test_somebody_connected_is_named_and_the_restore_refused(field: Field) -> None:
+def test_somebody_connected_is_named_and_the_restore_refused(field: RestoreTarget) -> None:
     empty(field)
     parameters = {**field.database.parameters, "application_name": "manage.py runserver"}
     with psycopg.connect(**parameters), _subscriber(field):  # type: ignore[arg-type]
@@ -279,7 +279,7 @@ def test_somebody_connected_is_named_and_the_restore_refused(field: Field) -> No
     assert restored.bad is None
 
 
-def test_force_ends_sessions_and_an_application_in_a_loop_sees_one_or_the_other(field: Field) -> None:
+def test_force_ends_sessions_and_an_application_in_a_loop_sees_one_or_the_other(field: RestoreTarget) -> None:
     seen: list[str] = []
     refused: list[tuple[float, str]] = []
     stop = threading.Event()
@@ -298,7 +298,7 @@ def test_force_ends_sessions_and_an_application_in_a_loop_sees_one_or_the_other(
         thread.start()
     try:
         restored = field.restore()
-        assert sandboxes.until(lambda: "new" in seen[-4:])
+        assert sandboxes.wait_until(lambda: "new" in seen[-4:])
         with pytest.raises(psycopg.OperationalError):
             subscriber.execute("IDENTIFY_SYSTEM")
     finally:
@@ -317,14 +317,14 @@ def test_force_ends_sessions_and_an_application_in_a_loop_sees_one_or_the_other(
     )
 
 
-def test_a_copy_that_is_not_equal_never_becomes_live(field: Field) -> None:
+def test_a_copy_that_is_not_equal_never_becomes_live(field: RestoreTarget) -> None:
     empty(field)
 
     def spoil() -> None:
         (name,) = (name for name in field.names() if "__restoring_" in name)
         field.ask("DELETE FROM public.profiles_journalline WHERE id = 1", name)
 
-    reporter = At(at=Step.COMPARE, action=spoil)
+    reporter = ActionAtStep(at=Step.COMPARE, action=spoil)
     with pytest.raises(BadBackup, match=r"(?s)What was restored is not right.*profiles_journalline") as error:
         restore.restore(field.env(reporter), RestoreRequest(environment=Environment.DEV, file="first.dump"))
     assert reporter.fired
@@ -333,7 +333,7 @@ def test_a_copy_that_is_not_equal_never_becomes_live(field: Field) -> None:
     assert field.names() == [field.name]
 
 
-def test_a_data_rule_that_does_not_hold_keeps_it_from_becoming_live(field: Field) -> None:
+def test_a_data_rule_that_does_not_hold_keeps_it_from_becoming_live(field: RestoreTarget) -> None:
     rule = {"name": "no_users", "sql": "SELECT count(*) FROM auth_user", "expect": "0"}
     with pytest.raises(BadBackup, match="no_users: expected 0"):
         field.restore(rules=[rule])
@@ -341,7 +341,9 @@ def test_a_data_rule_that_does_not_hold_keeps_it_from_becoming_live(field: Field
     assert field.names() == [field.name]
 
 
-def test_data_rules_that_the_live_database_breaks_do_not_keep_it_from_being_saved(field: Field) -> None:
+def test_data_rules_that_the_live_database_breaks_do_not_keep_it_from_being_saved(
+    field: RestoreTarget,
+) -> None:
     field.ask("UPDATE public.profiles_journalline SET amount = amount + 1 WHERE id = 1")
     restored = field.restore()
     assert restored.safety is not None
@@ -359,7 +361,7 @@ def test_data_rules_that_the_live_database_breaks_do_not_keep_it_from_being_save
     ],
 )
 def test_an_application_that_is_not_well_is_told_with_the_way_back(
-    field: Field, fields: dict[str, Any], check: str, words: str
+    field: RestoreTarget, fields: dict[str, Any], check: str, words: str
 ) -> None:
     restored = field.restore(**fields)
     bad = restored.bad
@@ -369,19 +371,19 @@ def test_an_application_that_is_not_well_is_told_with_the_way_back(
     assert equal(field), "it took place: the data is right"
 
 
-def test_a_well_application_says_so(field: Field) -> None:
+def test_a_well_application_says_so(field: RestoreTarget) -> None:
     restored = field.restore(application_check="true")
     assert [one.passed for one in restored.checks if one.name == "application"] == [True]
 
 
-def test_an_error_in_the_servers_log_is_found(field: Field) -> None:
+def test_an_error_in_the_servers_log_is_found(field: RestoreTarget) -> None:
     log = field.server.cluster.log
 
     def err() -> None:
         with log.open("a") as file:
             file.write(f"2026-11-23 12:00:00 UTC [1] {field.name} ERROR:  could not read block 0 in file\n")
 
-    reporter = At(at=Step.AFTERWARDS, action=err)
+    reporter = ActionAtStep(at=Step.AFTERWARDS, action=err)
     env = field.env(reporter, server_log=str(log))
     restored = restore.restore(
         env, RestoreRequest(environment=Environment.DEV, file="first.dump", force=True)
@@ -393,10 +395,10 @@ def test_an_error_in_the_servers_log_is_found(field: Field) -> None:
     assert again.bad is None, "what stood there before is not of this restore"
 
 
-def test_a_log_that_is_gone_afterwards_is_told(field: Field) -> None:
+def test_a_log_that_is_gone_afterwards_is_told(field: RestoreTarget) -> None:
     log = field.sandbox.root / "server.log"
     log.touch()
-    reporter = At(at=Step.AFTERWARDS, action=log.unlink)
+    reporter = ActionAtStep(at=Step.AFTERWARDS, action=log.unlink)
     env = field.env(reporter, server_log=str(log))
     restored = restore.restore(
         env, RestoreRequest(environment=Environment.DEV, file="first.dump", force=True)
@@ -406,7 +408,7 @@ def test_a_log_that_is_gone_afterwards_is_told(field: Field) -> None:
     assert equal(field)
 
 
-def test_a_dry_run_touches_nothing_and_gives_every_reason_at_once(field: Field) -> None:
+def test_a_dry_run_touches_nothing_and_gives_every_reason_at_once(field: RestoreTarget) -> None:
     before, files = field.seal(), field.sandbox.files()
     plan = restore.prepare_restore(
         field.env(), RestoreRequest(environment=Environment.DEV, file="first.dump", force=True)
@@ -425,7 +427,7 @@ def test_a_dry_run_touches_nothing_and_gives_every_reason_at_once(field: Field) 
     assert field.sandbox.files().keys() == files.keys()
 
 
-def test_every_restore_is_in_the_journal(field: Field) -> None:
+def test_every_restore_is_in_the_journal(field: RestoreTarget) -> None:
     field.restore()
     rollback.rollback(field.env(), RollbackRequest(environment="dev"))
     state = field.env().ctx.settings.state_dir
@@ -440,7 +442,7 @@ def test_every_restore_is_in_the_journal(field: Field) -> None:
     assert (found[2]["file"], found[2]["safety_backup"] is None) == ("first.dump", False)
 
 
-def test_a_database_left_by_an_interrupted_restore_is_swept_and_others_are_not(field: Field) -> None:
+def test_a_database_left_by_an_interrupted_restore_is_swept_and_others_are_not(field: RestoreTarget) -> None:
     def stop() -> None:
         raise KeyboardInterrupt
 
@@ -451,7 +453,7 @@ def test_a_database_left_by_an_interrupted_restore_is_swept_and_others_are_not(f
     field.ask("CREATE TABLE public.somebodys (id int)", others[1])
     with pytest.raises(KeyboardInterrupt):
         restore.restore(
-            field.env(At(at=Step.COMPARE, action=stop)),
+            field.env(ActionAtStep(at=Step.COMPARE, action=stop)),
             RestoreRequest(environment=Environment.DEV, file="first.dump", force=True),
         )
     assert field.names() == sorted([field.name, *others]), "what was interrupted is dropped at once"

@@ -20,17 +20,17 @@ from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.cleanup import restore_leftovers
 from ledgerflow_ops.operations.restore import restore, rollback
 from ledgerflow_ops_tests.fakes import targets
-from ledgerflow_ops_tests.fakes.sandboxes import At, folder, until
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, temporary_folder, wait_until
 from ledgerflow_ops_tests.fakes.servers import Server
-from ledgerflow_ops_tests.fakes.targets import Field
+from ledgerflow_ops_tests.fakes.targets import RestoreTarget
 
 _LIMITS = {"stall_seconds": 2, "lock_timeout_seconds": 2}
 
 
 @pytest.fixture(scope="module")
-def lasting(session_root: Path, server: Server) -> Iterator[Field]:
+def lasting(session_root: Path, server: Server) -> Iterator[RestoreTarget]:
     """One field for all that ends as it began."""
-    with folder(session_root) as root, targets.field(root, server) as found:
+    with temporary_folder(session_root) as root, targets.restore_target(root, server) as found:
         yield found
 
 
@@ -64,7 +64,7 @@ def frozen(server: Server) -> Iterator[_Frozen]:
     found.go_on()
 
 
-def _restored(field: Field, reporter: At) -> LedgerError:
+def _restored(field: RestoreTarget, reporter: ActionAtStep) -> LedgerError:
     """What a restore over the live database ends with, whose server is stopped on the way."""
     with pytest.raises(LedgerError) as told:
         restore.restore(
@@ -77,10 +77,10 @@ def _restored(field: Field, reporter: At) -> LedgerError:
 
 
 def test_a_restore_whose_server_stops_before_the_swap_ends_and_the_live_database_is_there(
-    lasting: Field, frozen: _Frozen
+    lasting: RestoreTarget, frozen: _Frozen
 ) -> None:
     before = lasting.seal()
-    told = _restored(lasting, At(at=Step.SWAP, action=frozen.whole))
+    told = _restored(lasting, ActionAtStep(at=Step.SWAP, action=frozen.whole))
     assert "timeout expired" in told.message
     assert "stopped (SIGSTOP)" in told.hint
     frozen.go_on()
@@ -91,7 +91,7 @@ def test_a_restore_whose_server_stops_before_the_swap_ends_and_the_live_database
 
 
 def test_a_restore_whose_terminal_closes_does_not_wait_for_a_server_that_hangs(
-    lasting: Field, frozen: _Frozen
+    lasting: RestoreTarget, frozen: _Frozen
 ) -> None:
     before, interrupted = lasting.seal(), signal.signal(signal.SIGHUP, program._interrupt)
 
@@ -99,7 +99,7 @@ def test_a_restore_whose_terminal_closes_does_not_wait_for_a_server_that_hangs(
         frozen.whole()
         threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGHUP)).start()
 
-    reporter = At(at=Step.ROLES, action=freeze)
+    reporter = ActionAtStep(at=Step.ROLES, action=freeze)
     try:
         with pytest.raises(KeyboardInterrupt):
             restore.restore(
@@ -115,7 +115,7 @@ def test_a_restore_whose_terminal_closes_does_not_wait_for_a_server_that_hangs(
 
 
 def test_a_half_restored_database_with_a_stopped_session_is_left_and_swept_later(
-    lasting: Field, frozen: _Frozen
+    lasting: RestoreTarget, frozen: _Frozen
 ) -> None:
     """Neither renaming nor dropping it gets that session out of the way."""
     before, env, opened = lasting.seal(), lasting.env(**_LIMITS), list[psycopg.Connection[Any]]()
@@ -126,7 +126,7 @@ def test_a_half_restored_database_with_a_stopped_session_is_left_and_swept_later
         opened.append(psycopg.connect(**parameters))
         frozen.stop(psutil.Process(opened[0].info.backend_pid))
 
-    told = _restored(lasting, At(at=Step.SWAP, action=intrude))
+    told = _restored(lasting, ActionAtStep(at=Step.SWAP, action=intrude))
     assert isinstance(told, InUse)
     assert "being accessed by other users" in told.message
     assert "stopped (SIGSTOP)" in told.hint
@@ -135,7 +135,7 @@ def test_a_half_restored_database_with_a_stopped_session_is_left_and_swept_later
     assert restore_leftovers.sweep(env) == [], "its session is stopped"
     frozen.go_on()
     opened[0].close()
-    assert until(lambda: restore_leftovers.sweep(env) == [half])
+    assert wait_until(lambda: restore_leftovers.sweep(env) == [half])
     assert lasting.names() == [lasting.name]
 
 
@@ -152,7 +152,7 @@ def _at_commit(frozen: _Frozen) -> None:
                 pid.extend(one for (one,) in found)
                 return bool(pid)
 
-            assert until(waits)
+            assert wait_until(waits)
             frozen.stop(psutil.Process(pid[0]))
 
     _standby(frozen.server, "nobody")
@@ -165,27 +165,27 @@ def _standby(server: Server, name: str) -> None:
         connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'".encode())
         connection.execute("SELECT pg_reload_conf()")
     with server.database.connect() as connection:
-        assert until(lambda: connection.execute("SHOW synchronous_standby_names").fetchone() == (name,))
+        assert wait_until(lambda: connection.execute("SHOW synchronous_standby_names").fetchone() == (name,))
 
 
 @pytest.fixture
-def paired(root: Path, server: Server) -> Iterator[Field]:
+def paired(root: Path, server: Server) -> Iterator[RestoreTarget]:
     """A sandbox with files that belong to its backup, and that have changed since."""
     media = root / "media"
     media.mkdir()
     (media / "statement.pdf").write_bytes(b"of the backup")
-    with targets.field(root, server, files=[media]) as found:
+    with targets.restore_target(root, server, files=[media]) as found:
         (media / "statement.pdf").write_bytes(b"of today")
         yield found
         _standby(server, "")
 
 
 def test_a_swap_that_is_stopped_in_its_commit_is_open_and_files_follow_their_database(
-    paired: Field, frozen: _Frozen
+    paired: RestoreTarget, frozen: _Frozen
 ) -> None:
     """Nobody can know what comes of it: nothing is taken back before the server says what it did."""
     file, env = paired.sandbox.root / "media" / "statement.pdf", paired.env(**_LIMITS)
-    told = _restored(paired, At(at=Step.SWAP, action=lambda: _at_commit(frozen)))
+    told = _restored(paired, ActionAtStep(at=Step.SWAP, action=lambda: _at_commit(frozen)))
     assert isinstance(told, Pending)
     assert "not known whether the swap took place" in told.message
     assert "make status" in told.hint
@@ -194,7 +194,7 @@ def test_a_swap_that_is_stopped_in_its_commit_is_open_and_files_follow_their_dat
         rollback.rollback(env, RollbackRequest(environment="dev", force=True))
     _standby(frozen.server, "")
     frozen.go_on()
-    assert until(lambda: len(restore_leftovers.previous_databases(env)) == 1), (
+    assert wait_until(lambda: len(restore_leftovers.previous_databases(env)) == 1), (
         "it was committed, and its end went unheard"
     )
     assert not paired.is_old()

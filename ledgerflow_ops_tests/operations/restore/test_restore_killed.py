@@ -12,14 +12,14 @@ from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.progress import RESTORE_STEPS, ROLLBACK_STEPS, Step
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.cleanup import restore_leftovers
-from ledgerflow_ops_tests.fakes.targets import Field
+from ledgerflow_ops_tests.fakes.targets import RestoreTarget
 
 _SWAPPED = {Step.AFTERWARDS, Step.JOURNAL}
 """Killed when one of these is announced, the new database is live: the one step before it is the swap."""
 
 
 @contextmanager
-def watched(field: Field) -> Iterator[list[str]]:
+def watched(field: RestoreTarget) -> Iterator[list[str]]:
     """The answers to an application that queries all the time: `old`, `new`, or why it was refused."""
     told: list[str] = []
     stop = threading.Event()
@@ -40,7 +40,7 @@ def watched(field: Field) -> Iterator[list[str]]:
         thread.join()
 
 
-def is_first(field: Field) -> bool:
+def is_first(field: RestoreTarget) -> bool:
     """Whether the live database equals first.dump's seal."""
     manifest = catalog.read_manifest(field.env(), BackupName.of("first.dump"))
     assert manifest is not None
@@ -49,7 +49,7 @@ def is_first(field: Field) -> bool:
 
 @pytest.mark.parametrize("where", RESTORE_STEPS)
 def test_a_restore_killed_at_any_step_leaves_one_whole_database_and_the_next_one_works(
-    field: Field, where: Step
+    field: RestoreTarget, where: Step
 ) -> None:
     before = field.seal()
     with watched(field) as told:
@@ -68,7 +68,7 @@ def test_a_restore_killed_at_any_step_leaves_one_whole_database_and_the_next_one
 
 
 @pytest.mark.parametrize("where", ROLLBACK_STEPS)
-def test_a_rollback_killed_at_any_step_is_done_or_not_begun(field: Field, where: Step) -> None:
+def test_a_rollback_killed_at_any_step_is_done_or_not_begun(field: RestoreTarget, where: Step) -> None:
     before = field.seal()
     restored = field.restore()
     field.kill("rollback", where)
@@ -83,7 +83,7 @@ def test_a_rollback_killed_at_any_step_is_done_or_not_begun(field: Field, where:
 
 @pytest.mark.parametrize("where", [Step.PLAN, Step.VERIFY, Step.CLUSTER, Step.SAFETY, *RESTORE_STEPS[3:]])
 def test_a_recovery_killed_at_any_step_leaves_one_whole_database_and_the_next_one_works(
-    field: Field, where: Step
+    field: RestoreTarget, where: Step
 ) -> None:
     before = field.seal()
     field.kill("recover", where)

@@ -15,28 +15,28 @@ from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.cleanup import restore_leftovers
 from ledgerflow_ops.operations.restore import restore, rollback
 from ledgerflow_ops_tests.fakes import sandboxes, targets
-from ledgerflow_ops_tests.fakes.sandboxes import At
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep
 from ledgerflow_ops_tests.fakes.servers import Server
-from ledgerflow_ops_tests.fakes.targets import Field
+from ledgerflow_ops_tests.fakes.targets import RestoreTarget
 
 
 @pytest.fixture
-def field(root: Path, server: Server) -> Iterator[Field]:
+def field(root: Path, server: Server) -> Iterator[RestoreTarget]:
     """Books with two folders of files; since the backup, both the database and the files went on."""
     for name in ("uploads", "settings"):
         (root / name).mkdir()
         (root / name / "one file.txt").write_text("backed up")
-    with targets.field(root, server, files=(root / "uploads", root / "settings")) as field:
+    with targets.restore_target(root, server, files=(root / "uploads", root / "settings")) as field:
         for name in ("uploads", "settings"):
             (root / name / "one file.txt").write_text("changed since")
         yield field
 
 
-def texts(field: Field) -> set[str]:
+def texts(field: RestoreTarget) -> set[str]:
     return {(field.sandbox.root / name / "one file.txt").read_text() for name in ("uploads", "settings")}
 
 
-def state(field: Field) -> str:
+def state(field: RestoreTarget) -> str:
     """`old`, `new`, or `MIXED`."""
     found = field.is_old(), texts(field)
     return {
@@ -45,15 +45,15 @@ def state(field: Field) -> str:
     }.get((found[0], frozenset(found[1])), "MIXED")
 
 
-def beside(field: Field) -> list[str]:
+def beside(field: RestoreTarget) -> list[str]:
     return sorted(path.name for path in field.sandbox.root.iterdir() if "__" in path.name)
 
 
-def listed(field: Field) -> list[str]:
+def listed(field: RestoreTarget) -> list[str]:
     return [str(field.sandbox.root / name) for name in ("uploads", "settings")]
 
 
-def test_both_come_back_and_go_back_together(field: Field) -> None:
+def test_both_come_back_and_go_back_together(field: RestoreTarget) -> None:
     assert state(field) == "old"
     restored = field.restore()
     assert restored.bad is None
@@ -70,7 +70,7 @@ def test_both_come_back_and_go_back_together(field: Field) -> None:
     assert beside(field) == []
 
 
-def test_the_plan_says_so(field: Field) -> None:
+def test_the_plan_says_so(field: RestoreTarget) -> None:
     plan = restore.prepare_restore(
         field.env(), RestoreRequest(environment=Environment.DEV, file="first.dump", force=True)
     ).plan
@@ -91,7 +91,7 @@ def test_the_plan_says_so(field: Field) -> None:
     ],
 )
 def test_a_restore_killed_among_them_is_settled_by_the_next_command(
-    field: Field, where: str, done: bool
+    field: RestoreTarget, where: str, done: bool
 ) -> None:
     field.kill("restore", where, *listed(field))
     swept = restore_leftovers.sweep(field.env())
@@ -103,7 +103,7 @@ def test_a_restore_killed_among_them_is_settled_by_the_next_command(
     assert state(field) == "new"
 
 
-def test_a_backup_settles_them_first(field: Field) -> None:
+def test_a_backup_settles_them_first(field: RestoreTarget) -> None:
     field.kill("restore", Step.PUT_IN_PLACE, *listed(field))
     manifest = backup.backup(field.env())
     assert state(field) == "new"
@@ -115,7 +115,7 @@ def test_a_backup_settles_them_first(field: Field) -> None:
     ("where", "done"),
     [(Step.SWAP, False), (Step.SET_ASIDE, True), (f"{Step.SET_ASIDE}#2", True), (Step.JOURNAL, True)],
 )
-def test_a_rollback_killed_among_them_too(field: Field, where: str, done: bool) -> None:
+def test_a_rollback_killed_among_them_too(field: RestoreTarget, where: str, done: bool) -> None:
     field.restore()
     field.kill("rollback", where, *listed(field))
     restore_leftovers.sweep(field.env())
@@ -124,12 +124,12 @@ def test_a_rollback_killed_among_them_too(field: Field, where: str, done: bool) 
     assert state(field) == "new"
 
 
-def test_files_that_cannot_be_put_in_place_take_the_database_back_with_them(field: Field) -> None:
+def test_files_that_cannot_be_put_in_place_take_the_database_back_with_them(field: RestoreTarget) -> None:
     def obstruct() -> None:
         (laid,) = field.sandbox.root.glob("settings__restoring_*")
         laid.rename(laid.with_name("gone"))
 
-    reporter = At(at=Step.SWAP, action=obstruct)
+    reporter = ActionAtStep(at=Step.SWAP, action=obstruct)
     with pytest.raises(LedgerError):
         restore.restore(
             field.env(reporter), RestoreRequest(environment=Environment.DEV, file="first.dump", force=True)
@@ -140,13 +140,13 @@ def test_files_that_cannot_be_put_in_place_take_the_database_back_with_them(fiel
 
 
 @pytest.mark.parametrize("step", [Step.SET_ASIDE, Step.PUT_IN_PLACE])
-def test_a_restore_interrupted_among_the_renames_takes_both_back(field: Field, step: Step) -> None:
+def test_a_restore_interrupted_among_the_renames_takes_both_back(field: RestoreTarget, step: Step) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         restore.restore(
-            field.env(At(at=step, action=interrupt)),
+            field.env(ActionAtStep(at=step, action=interrupt)),
             RestoreRequest(environment=Environment.DEV, file="first.dump", force=True),
         )
     assert state(field) == "old"
@@ -156,14 +156,14 @@ def test_a_restore_interrupted_among_the_renames_takes_both_back(field: Field, s
     assert state(field) == "new"
 
 
-def test_roots_that_are_not_listed_here_are_refused(field: Field) -> None:
+def test_roots_that_are_not_listed_here_are_refused(field: RestoreTarget) -> None:
     with pytest.raises(Refused, match=r"belong to .*settings.*which dev does not list"):
         field.restore(files=(field.sandbox.root / "uploads",))
     assert state(field) == "old"
 
 
-def test_another_environments_files_are_never_put_in_place(field: Field) -> None:
-    env = sandboxes.env_of(Environment.TEST, field.sandbox.root, field.server.books("tests_own"))
+def test_another_environments_files_are_never_put_in_place(field: RestoreTarget) -> None:
+    env = sandboxes.new_env(Environment.TEST, field.sandbox.root, field.server.books("tests_own"))
     identity.check_identity(env, accept=True)
     restored = restore.restore(
         env,

@@ -23,7 +23,7 @@ from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import Recorder
 from ledgerflow_ops_tests.fakes import sandboxes, servers, targets
 from ledgerflow_ops_tests.fakes.servers import Server
-from ledgerflow_ops_tests.fakes.targets import Field
+from ledgerflow_ops_tests.fakes.targets import RestoreTarget
 
 DEV, TEST, PROD = Environment.DEV, Environment.TEST, Environment.PROD
 
@@ -36,7 +36,9 @@ class Two:
         for environment in (DEV, PROD):
             env = self.env(environment)
             backup.backup(env, BackupRequest(file="mine.dump"))
-        self.seals = {environment: targets.sealed(found) for environment, found in self.databases.items()}
+        self.seals = {
+            environment: targets.sealed_contents(found) for environment, found in self.databases.items()
+        }
 
     def env(
         self, environment: Environment, urls: dict[Environment, Database] | None = None
@@ -45,7 +47,7 @@ class Two:
             backup_root=self.root / "backups",
             state_dir=self.root / "state",
             environments={
-                name: {"database_url": builders.url(found)}
+                name: {"database_url": builders.database_url(found)}
                 for name, found in (urls or self.databases).items()
             },
         )
@@ -55,12 +57,14 @@ class Two:
         return self.root / "backups" / environment
 
     def untouched(self) -> bool:
-        return all(targets.sealed(found) == self.seals[name] for name, found in self.databases.items())
+        return all(
+            targets.sealed_contents(found) == self.seals[name] for name, found in self.databases.items()
+        )
 
 
 @pytest.fixture(scope="module")
 def two(session_root: Path, server: Server) -> Iterator[Two]:
-    with sandboxes.folder(session_root) as root:
+    with sandboxes.temporary_folder(session_root) as root:
         dev, prod = server.books("two_dev"), server.books("two_prod")
         with prod.connect() as connection:
             connection.execute(
@@ -193,11 +197,11 @@ def test_one_that_is_meant_is_restored_where_it_is_meant_to_go(root: Path, serve
         RestoreRequest(environment=PROD, file="mine.dump", from_env=DEV, confirm="prod", force=True),
     )
     assert done.bad is None
-    assert targets.sealed(two.databases[PROD]).tables == two.seals[DEV].tables
-    assert targets.sealed(two.databases[DEV]) == two.seals[DEV], "dev's own is not touched"
+    assert targets.sealed_contents(two.databases[PROD]).tables == two.seals[DEV].tables
+    assert targets.sealed_contents(two.databases[DEV]) == two.seals[DEV], "dev's own is not touched"
 
 
-def test_sample_data_does_not_go_into_somebodys_own_database(field: Field) -> None:
+def test_sample_data_does_not_go_into_somebodys_own_database(field: RestoreTarget) -> None:
     # The sample of the embedded server, backed up as test's; restored into dev's own database.
     state = field.sandbox.root / "state"
     ctx = field.env().ctx
@@ -217,16 +221,16 @@ def test_sample_data_does_not_go_into_somebodys_own_database(field: Field) -> No
 
 
 def test_an_unknown_database_with_data_in_it_is_not_overwritten_until_somebody_says_whose_it_is(
-    field: Field, server: Server
+    field: RestoreTarget, server: Server
 ) -> None:
     other = server.books("strangers")
-    before = targets.sealed(other)
+    before = targets.sealed_contents(other)
     sandbox = sandboxes.Sandbox(field.sandbox.root, other)
     (field.sandbox.root / "state" / "identities.json").unlink()
     with pytest.raises(Refused, match="has never been seen as dev's") as refusal:
         restore.restore(sandbox.env(), RestoreRequest(environment=DEV, file="first.dump", force=True))
     assert "make identity ACCEPT=1" in refusal.value.hint
-    assert targets.sealed(other) == before
+    assert targets.sealed_contents(other) == before
     identity.check_identity(sandbox.env(), accept=True)
     assert (
         restore.restore(sandbox.env(), RestoreRequest(environment=DEV, file="first.dump", force=True)).bad
@@ -234,7 +238,7 @@ def test_an_unknown_database_with_data_in_it_is_not_overwritten_until_somebody_s
     )
 
 
-def test_an_account_that_may_too_little_is_told_all_of_it_at_once(field: Field) -> None:
+def test_an_account_that_may_too_little_is_told_all_of_it_at_once(field: RestoreTarget) -> None:
     field.ask("CREATE ROLE poor LOGIN; GRANT pg_read_all_data TO poor; ALTER ROLE poor BYPASSRLS")
     poor = sandboxes.Sandbox(field.sandbox.root, field.database.as_user("poor"))
     field.ask("SELECT lo_unlink(oid) FROM pg_largeobject_metadata")  # which no role reads by default
@@ -248,16 +252,16 @@ def test_an_account_that_may_too_little_is_told_all_of_it_at_once(field: Field) 
         assert words in refusal.value.message
     assert "admin_database_url" in refusal.value.hint
     assert field.seal() == before
-    admin = poor.env(admin_database_url=builders.url(field.database))
+    admin = poor.env(admin_database_url=builders.database_url(field.database))
     assert restore.restore(admin, RestoreRequest(environment=DEV, file="second.dump", force=True)).bad is None
     field.ask("DROP OWNED BY lost CASCADE; DROP ROLE lost; DROP OWNED BY poor; DROP ROLE poor")
 
 
-def test_an_admin_url_that_leads_elsewhere_is_refused(field: Field, server: Server) -> None:
+def test_an_admin_url_that_leads_elsewhere_is_refused(field: RestoreTarget, server: Server) -> None:
     elsewhere = field.database.named("postgres")
     with pytest.raises((Refused, SettingsError, LedgerError), match="admin_database_url") as refusal:
         restore.restore(
-            field.env(admin_database_url=builders.url(elsewhere)),
+            field.env(admin_database_url=builders.database_url(elsewhere)),
             RestoreRequest(environment=DEV, file="first.dump", force=True),
         )
     assert refusal.value.exit_code in (2, 3)
@@ -310,12 +314,12 @@ def test_a_database_with_all_that_is_odd_is_restored_equal(root: Path, server: S
             connection.execute(statement.encode())
     env = sandboxes.Sandbox(root, odd, {"rules": ()}).env()
     backup.backup(env, BackupRequest(file="odd.dump"))
-    before = targets.sealed(odd)
+    before = targets.sealed_contents(odd)
     with odd.connect() as connection:
         connection.execute("DROP SCHEMA public CASCADE")
     done = restore.restore(env, RestoreRequest(environment=DEV, file="odd.dump", force=True))
     assert done.bad is None
-    assert targets.sealed(odd) == before
+    assert targets.sealed_contents(odd) == before
 
 
 _ODD = (
@@ -343,9 +347,9 @@ def test_a_server_of_an_older_version_is_restored_too_and_none_older_than_the_ba
     session_root: Path, server: Server
 ) -> None:
     with (
-        sandboxes.folder(session_root) as root,
+        sandboxes.temporary_folder(session_root) as root,
         servers.server(root, servers.debian_15()) as older,
-        targets.field(root, older) as field,
+        targets.restore_target(root, older) as field,
     ):
         assert field.restore().bad is None
         assert not field.is_old()

@@ -14,8 +14,8 @@ from ledgerflow_ops.core.operation_requests import RotateRequest
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.retention import pins, rotate
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import NOON, folder_of
-from ledgerflow_ops_tests.fakes.stores import Store
+from ledgerflow_ops_tests.builders import NOON, backup_folder_of
+from ledgerflow_ops_tests.fakes.backup_folder import BackupFolder
 
 OLD = "ledgerflow_dev_20261101_120000.dump"
 
@@ -25,7 +25,7 @@ def env(root: Path) -> EnvironmentContext:
     """dev in Vienna's time with ten backups, the oldest of the first of November."""
     made = builders.env(root, now=lambda: NOON, time_zone="Europe/Vienna", expire_share=1.0)
     for days in (22, *range(9)):
-        Store(folder_of(made).path).put(NOON - timedelta(days=days))
+        BackupFolder(backup_folder_of(made).path).add_backup(NOON - timedelta(days=days))
     return made
 
 
@@ -53,7 +53,7 @@ def test_what_a_rotation_has_just_removed_is_not_said_to_be_pinned(env: Environm
     assert name.stem in rotate.carry_out_rotation(env, RotateRequest(carry_out=True)).removed
     with pytest.raises(Refused, match="is gone: a rotation removed it a moment ago"):
         pins.pin(env, name, "wanted")
-    assert not folder_of(env).taken(name.pin)
+    assert not backup_folder_of(env).taken(name.pin)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_unpin_says_what_it_cannot(env: EnvironmentContext) -> None:
 def test_a_pin_that_has_ended_is_not_listed_one_that_cannot_be_read_is(env: EnvironmentContext) -> None:
     pins.pin(env, BackupName.of(OLD), "over", NOON - timedelta(seconds=1))
     assert pins.active_pins(env) == []
-    (folder_of(env).path / OLD.replace(".dump", ".pin.json")).write_bytes(b"{}")
+    (backup_folder_of(env).path / OLD.replace(".dump", ".pin.json")).write_bytes(b"{}")
     [found] = pins.active_pins(env)
     assert found.file == OLD
     assert "changed or cut" in found.reason

@@ -25,9 +25,9 @@ from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops.operations.retention import pins, rotate
 from ledgerflow_ops.operations.retention.rotate import RotationResult
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import NOON, Recorder, folder_of, history_of
+from ledgerflow_ops_tests.builders import NOON, Recorder, backup_folder_of, history_folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
-from ledgerflow_ops_tests.fakes.stores import Store
+from ledgerflow_ops_tests.fakes.backup_folder import BackupFolder
 
 ENDINGS = {".dump", ".globals.sql", ".manifest.json", ".proof.json"}
 
@@ -38,21 +38,21 @@ class Ground:
     def __init__(self, root: Path, **fields: Any) -> None:
         self.root, self.now = root, NOON
         self.fields: dict[str, Any] = {"expire_share": 1.0, **fields}
-        self.store = Store(root / "backups" / "dev")
+        self.store = BackupFolder(root / "backups" / "dev")
 
     @property
     def env(self) -> EnvironmentContext:
         return builders.env(self.root, now=lambda: self.now, **self.fields)
 
     @property
-    def archive(self) -> Store:
-        return Store(self.root / "archive" / "dev")
+    def archive(self) -> BackupFolder:
+        return BackupFolder(self.root / "archive" / "dev")
 
-    def put(self, days: float, rung: Rung | None = Rung.VALID, **more: Any) -> Manifest:
-        return self.store.put(NOON - timedelta(days=days), rung, **more)
+    def add_backup(self, days: float, rung: Rung | None = Rung.VALID, **more: Any) -> Manifest:
+        return self.store.add_backup(NOON - timedelta(days=days), rung, **more)
 
     def week(self, first: int = 7) -> list[Manifest]:
-        return [self.put(days) for days in range(first, -1, -1)]
+        return [self.add_backup(days) for days in range(first, -1, -1)]
 
     def rotate(self, confirmed: str = "") -> RotationResult:
         return rotate.carry_out_rotation(self.env, RotateRequest(carry_out=True, confirm=confirmed))
@@ -87,7 +87,7 @@ def called(sandbox: Ground, made: Manifest) -> set[str]:
 
 class TestGoing:
     def test_what_expires_goes_whole_and_its_records_go_into_the_history(self, sandbox: Ground) -> None:
-        old, rest = sandbox.put(8), sandbox.week()
+        old, rest = sandbox.add_backup(8), sandbox.week()
         done = sandbox.rotate()
         assert done.removed == (stem(old),)
         assert not called(sandbox, old)
@@ -95,20 +95,20 @@ class TestGoing:
         [past] = removal_history.removed_backups(sandbox.env)
         assert (past.name.stem, past.state, past.proven) == (stem(old), "valid", True)
         assert (past.day, past.rows, past.rto_seconds) == (date(2026, 11, 15), 3, 1.5)
-        kept = history_of(sandbox.env)
+        kept = history_folder_of(sandbox.env)
         assert Manifest.decode(kept.read(f"{stem(old)}.manifest.json"), "m") == old
         assert kept.size(f"{stem(old)}.proof.json")
         assert done.days == (date(2026, 11, 15),)
 
     def test_a_plan_touches_nothing(self, sandbox: Ground) -> None:
-        sandbox.put(8)
+        sandbox.add_backup(8)
         sandbox.week()
         before = sorted(path for path in sandbox.root.rglob("*"))
         assert len(rotate.plan_rotation(sandbox.env).plan.expired) == 1
         assert sorted(path for path in sandbox.root.rglob("*")) == before
 
     def test_twice_is_once(self, sandbox: Ground) -> None:
-        sandbox.put(8)
+        sandbox.add_backup(8)
         sandbox.week()
         assert sandbox.rotate().removed
         names = sandbox.store.names()
@@ -120,15 +120,15 @@ class TestGoing:
         assert sandbox.rotate().days == ()
 
     def test_a_day_that_has_another_backup_is_not_wiped(self, sandbox: Ground) -> None:
-        sandbox.put(8)
-        other = sandbox.put(8.1)
+        sandbox.add_backup(8)
+        other = sandbox.add_backup(8.1)
         pins.pin(sandbox.env, BackupName(stem(other)), "wanted")
         sandbox.week()
         assert sandbox.rotate().days == ()
-        assert not list(history_of(sandbox.env).path.glob("*.going.json"))
+        assert not list(history_folder_of(sandbox.env).path.glob("*.going.json"))
 
     def test_the_journal_says_what_went(self, sandbox: Ground) -> None:
-        old = sandbox.put(8)
+        old = sandbox.add_backup(8)
         sandbox.week()
         sandbox.rotate()
         [entry] = journal_file.read_entries(sandbox.env.ctx.settings.state_dir)
@@ -138,7 +138,7 @@ class TestGoing:
         assert (entry["kept"], entry["edge"], entry["who"]) == (8, "2026-11-16", "tests")
 
     def test_only_one_at_a_time(self, sandbox: Ground) -> None:
-        sandbox.put(8)
+        sandbox.add_backup(8)
         sandbox.week()
         state = sandbox.env.ctx.settings.state_dir
         with (
@@ -172,9 +172,9 @@ class TestAsked:
 
     def test_one_backup_taken_by_a_clock_years_ahead_takes_nothing_with_it(self, root: Path) -> None:
         sandbox = Ground(root, expire_share=1.0)
-        real = [sandbox.put(days) for days in (3, 2, 1, 0)]
+        real = [sandbox.add_backup(days) for days in (3, 2, 1, 0)]
         sandbox.now = NOON + timedelta(days=2000)
-        ahead = sandbox.store.put(sandbox.now)
+        ahead = sandbox.store.add_backup(sandbox.now)
         with pytest.raises(
             Refused, match=r"nothing was taken between 2026-11-23 and 2032-05-15 \(2000 days\)"
         ):
@@ -186,7 +186,7 @@ class TestAsked:
 
 class TestNeverTouched:
     def test_files_it_does_not_know(self, sandbox: Ground) -> None:
-        sandbox.put(8)
+        sandbox.add_backup(8)
         others = {
             "by_hand.dump": b"PGDMP",
             "notes.txt": b"mine",
@@ -215,8 +215,8 @@ class TestNeverTouched:
     def test_another_environments_backup_a_swapped_manifest_and_a_dump_that_is_a_link(
         self, sandbox: Ground
     ) -> None:
-        foreign = replace(sandbox.store, environment=Environment.PROD).put(NOON - timedelta(days=40))
-        swapped, linked = sandbox.put(41), sandbox.put(42)
+        foreign = replace(sandbox.store, environment=Environment.PROD).add_backup(NOON - timedelta(days=40))
+        swapped, linked = sandbox.add_backup(41), sandbox.add_backup(42)
         manifest = sandbox.store.path / f"{stem(swapped)}.manifest.json"
         manifest.write_bytes((sandbox.store.path / f"{stem(linked)}.manifest.json").read_bytes())
         dump = sandbox.store.path / linked.dump.file
@@ -232,7 +232,7 @@ class TestNeverTouched:
 
     def test_one_that_was_brought_back_while_its_removal_was_not_over(self, sandbox: Ground) -> None:
         """Rotation was cut off; then somebody took the manifest out of the history again, and pinned it."""
-        old = sandbox.put(8)
+        old = sandbox.add_backup(8)
         sandbox.week()
 
         def die() -> None:
@@ -241,13 +241,13 @@ class TestNeverTouched:
         dying = builders.env(
             sandbox.root,
             now=lambda: NOON,
-            reporter=sandboxes.At(at=Step.REMOVE, action=die),
+            reporter=sandboxes.ActionAtStep(at=Step.REMOVE, action=die),
             **sandbox.fields,
         )
         with pytest.raises(KeyboardInterrupt):
             rotate.carry_out_rotation(dying, RotateRequest(carry_out=True))
         name = BackupName(stem(old))
-        kept = history_of(sandbox.env).path / name.manifest
+        kept = history_folder_of(sandbox.env).path / name.manifest
         shutil.copyfile(kept, sandbox.store.path / name.manifest)
         pins.pin(sandbox.env, name, "wanted after all")
         done = sandbox.rotate()
@@ -257,7 +257,7 @@ class TestNeverTouched:
         assert not removal_history.unfinished_removals(sandbox.env)
 
     def test_a_backup_in_use(self, sandbox: Ground) -> None:
-        old, older = sandbox.put(8), sandbox.put(9)
+        old, older = sandbox.add_backup(8), sandbox.add_backup(9)
         sandbox.week()
         with backup_lock.hold_backup(sandbox.env, BackupName(stem(old)), "drill"):
             done = sandbox.rotate()
@@ -269,11 +269,11 @@ class TestNeverTouched:
         assert sandbox.rotate().removed == (stem(old),)
 
     def test_one_that_is_taken_into_use_after_the_plan(self, sandbox: Ground) -> None:
-        old = sandbox.put(8)
+        old = sandbox.add_backup(8)
         sandbox.week()
         held = backup_lock.hold_backup(sandbox.env, BackupName(stem(old)), "restore")
-        recorder = sandboxes.At(at=Step.NOTE)
-        sandbox.put(9)  # goes first; while it does, the other is taken into use
+        recorder = sandboxes.ActionAtStep(at=Step.NOTE)
+        sandbox.add_backup(9)  # goes first; while it does, the other is taken into use
         recorder.action = held.__enter__
         env = builders.env(sandbox.root, now=lambda: NOON, reporter=recorder, **sandbox.fields)
         done = rotate.carry_out_rotation(env, RotateRequest(carry_out=True))
@@ -284,11 +284,11 @@ class TestNeverTouched:
         assert called(sandbox, old) == ENDINGS
 
     def test_one_that_is_pinned_after_the_plan(self, sandbox: Ground) -> None:
-        old = sandbox.put(8)
+        old = sandbox.add_backup(8)
         sandbox.week()
-        sandbox.put(9)
+        sandbox.add_backup(9)
         action = lambda: pins.pin(sandbox.env, BackupName(stem(old)), "just now")  # noqa: E731
-        recorder = sandboxes.At(at=Step.NOTE, action=action)
+        recorder = sandboxes.ActionAtStep(at=Step.NOTE, action=action)
         env = builders.env(sandbox.root, now=lambda: NOON, reporter=recorder, **sandbox.fields)
         assert rotate.carry_out_rotation(env, RotateRequest(carry_out=True)).left == {
             stem(old): "pinned meanwhile: just now"
@@ -297,7 +297,7 @@ class TestNeverTouched:
 
     def test_a_pin_that_cannot_be_read_holds(self, sandbox: Ground) -> None:
         for days, damage in ((8, b"{}"), (9, None)):
-            old = sandbox.put(days)
+            old = sandbox.add_backup(days)
             pins.pin(sandbox.env, BackupName(stem(old)), "wanted", NOON - timedelta(hours=1))
             if damage:
                 (sandbox.store.path / f"{stem(old)}.pin.json").write_bytes(damage)
@@ -309,8 +309,8 @@ class TestNeverTouched:
 
 class TestBad:
     def test_a_bad_one_is_evidence_in_the_window_and_goes_after_it(self, sandbox: Ground) -> None:
-        old = sandbox.put(8, Rung.HASHED, verdict=Verdict.BAD)
-        recent = sandbox.put(3.5, Rung.HASHED, verdict=Verdict.BAD)
+        old = sandbox.add_backup(8, Rung.HASHED, verdict=Verdict.BAD)
+        recent = sandbox.add_backup(3.5, Rung.HASHED, verdict=Verdict.BAD)
         sandbox.week()
         assert sandbox.rotate().removed == (stem(old),)
         assert stem(recent) in sandbox.store.stems()
@@ -319,7 +319,7 @@ class TestBad:
 
     @pytest.mark.parametrize("damage", ["gone", "cut"])
     def test_one_whose_dump_is_gone_or_cut(self, sandbox: Ground, damage: str) -> None:
-        old = sandbox.put(8)
+        old = sandbox.add_backup(8)
         dump = sandbox.store.path / old.dump.file
         dump.unlink() if damage == "gone" else dump.write_bytes(b"x")
         sandbox.week()
@@ -327,16 +327,16 @@ class TestBad:
         assert not called(sandbox, old)
 
     def test_where_too_few_are_proven_what_is_not_proven_stays(self, sandbox: Ground) -> None:
-        old = sandbox.put(8, None)
-        sandbox.put(0)
+        old = sandbox.add_backup(8, None)
+        sandbox.add_backup(0)
         assert sandbox.rotate().removed == ()
-        sandbox.put(1)
+        sandbox.add_backup(1)
         assert sandbox.rotate().removed == (stem(old),)
 
 
 class TestCloud:
     def test_an_evicted_one_goes_with_what_icloud_left_in_its_place(self, sandbox: Ground) -> None:
-        old = sandbox.put(8)
+        old = sandbox.add_backup(8)
         for file in (old.dump.file, f"{stem(old)}.globals.sql"):
             sandbox.store.evict(file)
         sandbox.week()
@@ -344,7 +344,7 @@ class TestCloud:
         assert not [name for name in sandbox.store.names() if stem(old) in name]
 
     def test_one_whose_manifest_is_evicted_is_not_known(self, sandbox: Ground) -> None:
-        old = sandbox.put(8)
+        old = sandbox.add_backup(8)
         sandbox.store.evict(f"{stem(old)}.manifest.json")
         sandbox.week()
         done = sandbox.rotate()
@@ -354,19 +354,19 @@ class TestCloud:
 
 class TestFiles:
     def test_an_archive_goes_when_nobody_needs_it_any_more(self, sandbox: Ground) -> None:
-        first = sandbox.put(20, files=[])
+        first = sandbox.add_backup(20, files=[])
         assert first.files
-        second = sandbox.put(8, files=[first.files])
+        second = sandbox.add_backup(8, files=[first.files])
         assert second.files
-        third = sandbox.put(7, files=[first.files, second.files])
-        week = [sandbox.put(days, files=[]) for days in range(6, -1, -1)]
+        third = sandbox.add_backup(7, files=[first.files, second.files])
+        week = [sandbox.add_backup(days, files=[]) for days in range(6, -1, -1)]
         assert sandbox.rotate().removed == (stem(first), stem(second))
         assert called(sandbox, first) == {".files.tar.zst"}
         assert called(sandbox, second) == {".files.tar.zst"}
         assert not [entry for entry in catalog.entries(sandbox.env) if entry.bad]
 
         sandbox.now = NOON + timedelta(days=1)
-        sandbox.store.put(sandbox.now, files=[])
+        sandbox.store.add_backup(sandbox.now, files=[])
         done = sandbox.rotate()
         assert done.removed == (stem(third),)
         assert not {name for name in sandbox.store.names() if ".files." in name} & {
@@ -376,9 +376,9 @@ class TestFiles:
 
     @pytest.mark.parametrize("damage", ["changed", "evicted"])
     def test_while_a_manifest_cannot_be_read_no_archive_goes(self, sandbox: Ground, damage: str) -> None:
-        old = sandbox.put(8, files=[])
+        old = sandbox.add_backup(8, files=[])
         assert old.files
-        needing = sandbox.put(1.5, files=[old.files])
+        needing = sandbox.add_backup(1.5, files=[old.files])
         sandbox.week()
         manifest = f"{stem(needing)}.manifest.json"
         whole = (sandbox.store.path / manifest).read_bytes()
@@ -397,7 +397,7 @@ class TestFiles:
 
 class TestArchives:
     def test_copies_go_with_the_backup(self, archived: Ground) -> None:
-        old = archived.put(8)
+        old = archived.add_backup(8)
         for made in (old, *archived.week()):
             archived.archive.copy_from(archived.store, made)
         (archived.archive.path / "by_hand.dump").write_bytes(b"PGDMP")
@@ -408,7 +408,7 @@ class TestArchives:
 
     @pytest.mark.parametrize("damage", ["no proof", "cut", "no manifest"])
     def test_a_backup_whose_only_other_copy_is_not_proven_stays(self, archived: Ground, damage: str) -> None:
-        old = archived.put(8)
+        old = archived.add_backup(8)
         archived.week()
         archived.archive.copy_from(archived.store, old, proof=damage != "no proof")
         if damage == "cut":
@@ -422,21 +422,21 @@ class TestArchives:
         assert called(archived, old) == ENDINGS
 
     def test_another_backup_of_that_name_in_the_archive_is_no_copy(self, archived: Ground) -> None:
-        old = archived.put(8)
-        other = archived.archive.put(NOON - timedelta(days=300), None, stem=stem(old))
+        old = archived.add_backup(8)
+        other = archived.archive.add_backup(NOON - timedelta(days=300), None, stem=stem(old))
         archived.week()
         assert archived.rotate().removed == (stem(old),)
         assert stem(other) in archived.archive.stems()
 
     def test_what_is_only_in_the_archive_is_not_touched(self, archived: Ground) -> None:
         archived.week()
-        archived.archive.put(NOON - timedelta(days=300))
+        archived.archive.add_backup(NOON - timedelta(days=300))
         names = archived.archive.names()
         archived.rotate()
         assert archived.archive.names() == names
 
     def test_an_archive_that_is_away_is_cleaned_when_it_is_back(self, archived: Ground) -> None:
-        old = archived.put(8)
+        old = archived.add_backup(8)
         for made in (old, *archived.week()):
             archived.archive.copy_from(archived.store, made)
         away = archived.root / "away"
@@ -453,7 +453,7 @@ class TestArchives:
         assert archived.rotate().planned.unfinished == ()
 
     def test_an_archive_that_is_not_set_any_more_is_forgotten(self, archived: Ground) -> None:
-        archived.put(8)
+        archived.add_backup(8)
         archived.week()
         shutil.rmtree(archived.root / "archive")
         removal_history.mark_wiped(archived.env, archived.rotate().days)
@@ -464,10 +464,10 @@ class TestArchives:
 
 class TestHistory:
     def test_a_name_that_was_used_before_has_its_own_place(self, sandbox: Ground) -> None:
-        first = sandbox.put(30, stem="before_migration")
+        first = sandbox.add_backup(30, stem="before_migration")
         sandbox.week()
         removal_history.mark_wiped(sandbox.env, sandbox.rotate().days)
-        second = sandbox.put(20, stem="before_migration")
+        second = sandbox.add_backup(20, stem="before_migration")
         sandbox.rotate()
         past = removal_history.removed_backups(sandbox.env)
         assert [one.recovery_point for one in past] == [second.recovery_point, first.recovery_point]
@@ -475,9 +475,9 @@ class TestHistory:
 
     def test_one_that_comes_back_and_goes_again_leaves_nothing_behind(self, archived: Ground) -> None:
         """Brought back from an archive each time: the very same backup has been in the history before."""
-        old = archived.put(8)
+        old = archived.add_backup(8)
         archived.week()
-        elsewhere = Store(archived.root / "elsewhere")
+        elsewhere = BackupFolder(archived.root / "elsewhere")
         elsewhere.path.mkdir()
         elsewhere.copy_from(archived.store, old)
         for _ in range(4):
@@ -486,11 +486,11 @@ class TestHistory:
             archived.store.copy_from(elsewhere, old)
 
     def test_manifests_stay_whole_for_a_while_and_their_facts_longer(self, sandbox: Ground) -> None:
-        there = history_of(sandbox.env)
+        there = history_folder_of(sandbox.env)
         for days in range(9, 120):
-            Store(there.path).put(NOON - timedelta(days=days))
+            BackupFolder(there.path).add_backup(NOON - timedelta(days=days))
         sandbox.week(8)
-        oldest = sandbox.put(300)
+        oldest = sandbox.add_backup(300)
         to_wipe = sandbox.rotate("dev").days
         assert len(removal_history.removed_backups(sandbox.env)) == 113, (
             "the facts were noted before manifests went"
@@ -503,21 +503,21 @@ class TestHistory:
         assert there.names(".manifest.json")[0] == "ledgerflow_dev_20260818_120000.manifest.json"
 
     def test_a_clock_years_ahead_does_not_empty_it(self, sandbox: Ground) -> None:
-        there = history_of(sandbox.env)
+        there = history_folder_of(sandbox.env)
         for days in range(9, 100):
-            Store(there.path).put(NOON - timedelta(days=days))
+            BackupFolder(there.path).add_backup(NOON - timedelta(days=days))
         sandbox.week(8)
         sandbox.now = NOON + timedelta(days=3000)
-        sandbox.store.put(sandbox.now)
+        sandbox.store.add_backup(sandbox.now)
         sandbox.rotate("dev")
         assert len(removal_history.removed_backups(sandbox.env)) == 99
         assert len(there.names(".manifest.json")) == 90
 
     def test_facts_that_were_edited_are_left_out_and_a_damaged_record_is_told(self, sandbox: Ground) -> None:
-        old, older = sandbox.put(8), sandbox.put(9)
+        old, older = sandbox.add_backup(8), sandbox.add_backup(9)
         sandbox.week()
         sandbox.rotate()
-        there = history_of(sandbox.env)
+        there = history_folder_of(sandbox.env)
         (there.path / f"{stem(old)}.facts.json").write_bytes(b"{}")
         (there.path / f"{stem(older)}.going.json").write_bytes(b"{}")
         assert [one.name.stem for one in removal_history.removed_backups(sandbox.env)] == [stem(older)]
@@ -532,17 +532,17 @@ class TestTheRealThing:
         def look() -> None:
             seen.update(locks.backups_in_use(env.ctx.settings.state_dir, Environment.DEV))
 
-        manifest = sandboxes.take(env)
+        manifest = sandboxes.take_backup(env)
         name = BackupName.of(manifest.dump.file)
         for step in (Step.VERIFY, Step.COMPARE, Step.PROOF):
             seen.clear()
-            recorder = sandboxes.At(at=step, action=look)
-            sandboxes.prove(
+            recorder = sandboxes.ActionAtStep(at=step, action=look)
+            sandboxes.prove_backup(
                 EnvironmentContext(replace(env.ctx, reporter=recorder), env.environment), manifest
             )
             assert seen[name.stem].startswith("drill by "), step
         seen.clear()
-        recorder = sandboxes.At(at=Step.CREATE, action=look)
+        recorder = sandboxes.ActionAtStep(at=Step.CREATE, action=look)
         request = RestoreRequest(environment=Environment.DEV, file=name.dump, force=True)
         restore.restore(EnvironmentContext(replace(env.ctx, reporter=recorder), env.environment), request)
         assert seen[name.stem].startswith("restore by ")
@@ -553,18 +553,18 @@ class TestTheRealThing:
     def test_a_restore_of_what_has_just_been_rotated_away_touches_nothing(
         self, env: EnvironmentContext
     ) -> None:
-        manifest = sandboxes.take(env)
+        manifest = sandboxes.take_backup(env)
         name = BackupName.of(manifest.dump.file)
         prepared = restore.prepare_restore(
             env, RestoreRequest(environment=Environment.DEV, file=name.dump, force=True)
         )
-        folder_of(env).remove(name.manifest)
+        backup_folder_of(env).remove(name.manifest)
         with pytest.raises(Refused, match="removed by a rotation a moment ago"):
             restore.carry_out_restore(env, prepared)
 
 
 def test_a_backup_that_is_just_being_removed_is_not_taken_into_use(sandbox: Ground) -> None:
-    old = sandbox.put(8)
+    old = sandbox.add_backup(8)
     state = sandbox.env.ctx.settings.state_dir
     with (
         locks.lock_for_removal(state, Environment.DEV, stem(old)),
@@ -577,7 +577,7 @@ def test_a_backup_that_is_just_being_removed_is_not_taken_into_use(sandbox: Grou
 
 
 def test_several_may_use_a_backup_at_once(sandbox: Ground) -> None:
-    old, env = sandbox.put(8), sandbox.env
+    old, env = sandbox.add_backup(8), sandbox.env
     name, state = BackupName(stem(old)), env.ctx.settings.state_dir
     with backup_lock.hold_backup(env, name, "drill"):
         with backup_lock.hold_backup(env, name, "restore"):
@@ -596,7 +596,7 @@ def test_the_time_is_that_of_the_environment(root: Path) -> None:
     sandbox = Ground(root, time_zone="Pacific/Auckland")
     sandbox.now = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
     sandbox.store = replace(sandbox.store, zone=sandbox.env.settings.zone)
-    made = [sandbox.store.put(sandbox.now - timedelta(days=days)) for days in range(8, -1, -1)]
+    made = [sandbox.store.add_backup(sandbox.now - timedelta(days=days)) for days in range(8, -1, -1)]
     done = sandbox.rotate()
     assert done.planned.plan.edge == date(2026, 11, 17)
     assert done.removed == (stem(made[0]),)

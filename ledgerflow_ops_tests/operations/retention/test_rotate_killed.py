@@ -20,8 +20,8 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.retention import pins, rotate
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
-from ledgerflow_ops_tests.builders import folder_of, history_of
-from ledgerflow_ops_tests.fakes.stores import Store
+from ledgerflow_ops_tests.builders import backup_folder_of, history_folder_of
+from ledgerflow_ops_tests.fakes.backup_folder import BackupFolder
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
 EXPIRED = 3
@@ -44,18 +44,18 @@ class Ground:
         return builders.env(self.root, archive_roots=(self.archive,))
 
     @property
-    def store(self) -> Store:
-        return Store(self.root / "backups" / "dev")
+    def store(self) -> BackupFolder:
+        return BackupFolder(self.root / "backups" / "dev")
 
     @property
-    def copies(self) -> Store:
-        return Store(self.archive / "dev")
+    def copies(self) -> BackupFolder:
+        return BackupFolder(self.archive / "dev")
 
     def fill(self) -> None:
         noon = clock.now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         states: list[FilesState] = []
         for days in range(10, -1, -1):
-            made = self.store.put(noon - timedelta(days=days), files=states[-2:])
+            made = self.store.add_backup(noon - timedelta(days=days), files=states[-2:])
             assert made.files
             states.append(made.files)
             self.copies.copy_from(self.store, made)
@@ -132,7 +132,7 @@ def test_a_rotation_killed_at_any_step_is_finished_by_the_next(
 
 
 def _history(env: EnvironmentContext) -> set[str]:
-    return {path.name for path in history_of(env).path.iterdir()}
+    return {path.name for path in history_folder_of(env).path.iterdir()}
 
 
 def test_a_removal_that_was_noted_and_never_begun_is_decided_anew(sandbox: Ground) -> None:
@@ -149,8 +149,8 @@ def test_a_removal_that_was_noted_and_never_begun_is_decided_anew(sandbox: Groun
 def test_one_that_died_between_the_move_and_its_note_is_finished(sandbox: Ground) -> None:
     sandbox.killed(Step.RETIRE)
     oldest = min(sandbox.store.stems())
-    there = history_of(sandbox.env)
-    folder_of(sandbox.env).move(f"{oldest}.manifest.json", there, f"{oldest}.manifest.json")
+    there = history_folder_of(sandbox.env)
+    backup_folder_of(sandbox.env).move(f"{oldest}.manifest.json", there, f"{oldest}.manifest.json")
     assert rotate.carry_out_rotation(sandbox.env, RotateRequest(carry_out=True, confirm="dev")).finished == (
         f"{oldest}.dump",
     )
@@ -159,7 +159,7 @@ def test_one_that_died_between_the_move_and_its_note_is_finished(sandbox: Ground
 
 def test_what_icloud_has_taken_away_meanwhile_is_the_same_file(sandbox: Ground) -> None:
     sandbox.killed(Step.REMOVE)
-    oldest = min(path.name for path in history_of(sandbox.env).path.glob("*.going.json"))
+    oldest = min(path.name for path in history_folder_of(sandbox.env).path.glob("*.going.json"))
     sandbox.store.evict(oldest.replace(".going.json", ".dump"))
     rotate.carry_out_rotation(sandbox.env, RotateRequest(carry_out=True, confirm="dev"))
     assert not [name for name in sandbox.store.names() if oldest.removesuffix(".going.json") in name]
@@ -167,9 +167,9 @@ def test_what_icloud_has_taken_away_meanwhile_is_the_same_file(sandbox: Ground) 
 
 def test_a_new_backup_under_the_name_of_a_half_removed_one_is_left_in_peace(sandbox: Ground) -> None:
     sandbox.killed(Step.REMOVE_REST)
-    oldest = min(path.name for path in history_of(sandbox.env).path.glob("*.going.json"))
+    oldest = min(path.name for path in history_folder_of(sandbox.env).path.glob("*.going.json"))
     stem = oldest.removesuffix(".going.json")
-    made = sandbox.store.put(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=9000), stem=stem)
+    made = sandbox.store.add_backup(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=9000), stem=stem)
     names = {f"{stem}{ending}" for ending in (".dump", ".globals.sql", ".manifest.json", ".proof.json")}
     rotate.carry_out_rotation(sandbox.env, RotateRequest(carry_out=True, confirm="dev"))
     assert names <= sandbox.store.names()

@@ -32,10 +32,10 @@ from ledgerflow_ops.core.schedule.schedule import due_at
 from ledgerflow_ops.operations import removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.operations.retention import pins, rotate
-from ledgerflow_ops_tests import promises
+from ledgerflow_ops_tests import retention_rules
 from ledgerflow_ops_tests.builders import Recorder
-from ledgerflow_ops_tests.fakes.stores import Store
-from ledgerflow_ops_tests.promises import Backup, Moment, Rules
+from ledgerflow_ops_tests.fakes.backup_folder import BackupFolder
+from ledgerflow_ops_tests.retention_rules import Backup, Rotation, Rules
 
 DAYS = 400
 BEGIN = date(2027, 9, 20)
@@ -115,13 +115,13 @@ class World:
         return self.true + self.off
 
     @property
-    def archive(self) -> Store:
-        return Store(self.root / "archive" / self.course.environment, self.course.environment)
+    def archive(self) -> BackupFolder:
+        return BackupFolder(self.root / "archive" / self.course.environment, self.course.environment)
 
     @property
-    def store(self) -> Store:
+    def store(self) -> BackupFolder:
         environment = self.course.environment
-        return Store(self.root / "backups" / environment, environment, ZoneInfo(self.zone))
+        return BackupFolder(self.root / "backups" / environment, environment, ZoneInfo(self.zone))
 
     def env(self) -> EnvironmentContext:
         """The environment with its settings of this day."""
@@ -172,7 +172,7 @@ class World:
         verdict = Verdict.BAD if 0.07 <= luck < 0.1 else Verdict.GOOD
         earlier = [state for state in self.states[-6:] if self.dice.random() < 0.3]
         files = [one for one in earlier if (self.store.path / one.archive.file).exists()]
-        made = self.store.put(self.now, rung, verdict, files=files if self.course.with_files else None)
+        made = self.store.add_backup(self.now, rung, verdict, files=files if self.course.with_files else None)
         if made.files:
             self.states.append(made.files)
         if self.course.archived and self.dice.random() < 0.8:
@@ -220,10 +220,10 @@ class World:
         gone = [one for one in before if one.name not in after]
         today = self.now.astimezone(ZoneInfo(self.zone)).date()
         rules = self.course.rules
-        moment = Moment(
+        moment = Rotation(
             before, [one.name for one in gone], self.now, today, rules, confirmed, asked, self.removed
         )
-        promises.check(moment)
+        retention_rules.check_rotation(moment)
         self.check_arrival(before, gone, used, confirmed)
         self.check_files(files, after)
         self.removed += [one.taken for one in gone]

@@ -21,7 +21,7 @@ from ledgerflow_ops.operations.restore import rollback
 from ledgerflow_ops.operations.retention import pins
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import databases, needs
-from ledgerflow_ops_tests.builders import folder_of
+from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.fakes import roundtrips, sandboxes, servers
 from ledgerflow_ops_tests.fakes.roundtrips import Case
 from ledgerflow_ops_tests.fakes.servers import Server
@@ -228,7 +228,9 @@ def test_a_constraint_that_holds_only_in_the_order_of_one_job_is_loaded_so(make:
 
 
 def test_what_a_server_words_otherwise_is_restored_and_an_edit_of_it_is_found(make: Make) -> None:
-    case = make("reworded", "".join(databases.parts("reworded.sql", client_tools.bundled_tools().major)))
+    case = make(
+        "reworded", "".join(databases.version_parts("reworded.sql", client_tools.bundled_tools().major))
+    )
     env, first = case.sandbox.env(rules=[]), case.backup()
     case.psql(
         "CREATE OR REPLACE VIEW reworded.grouped AS"
@@ -240,13 +242,13 @@ def test_what_a_server_words_otherwise_is_restored_and_an_edit_of_it_is_found(ma
     assert sealed is not None
     assert held is not None
     # The archive of one state under the seal of the other: the same words differ, and one word means more.
-    folder_of(env).replace(edited.manifest, held.model_copy(update={"seal": sealed.seal}).encode())
+    backup_folder_of(env).replace(edited.manifest, held.model_copy(update={"seal": sealed.seal}).encode())
     [check] = [one for one in drill.drill(env, edited).checks if not one.passed]
     assert check.message == (
         "1 difference from the seal:\n  view reworded.grouped: owner, grants or definition differ"
     )
     assert check.hint
-    assert folder_of(env).taken(edited.dump)
+    assert backup_folder_of(env).taken(edited.dump)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +288,7 @@ def test_a_source_that_nobody_can_restore_is_named_with_what_fixes_it(
     statement = re.search(re.escape(fix).replace(re.escape(".*"), ".*"), str(examination.bad.hint))
     assert statement, examination.bad.hint
     case.psql(statement[0])
-    sandboxes.prove(env, sandboxes.take(env))
+    sandboxes.prove_backup(env, sandboxes.take_backup(env))
 
 
 def test_what_a_newer_version_of_an_extension_has_is_missed_on_this_machine_alone(make: Make) -> None:
@@ -296,7 +298,7 @@ def test_what_a_newer_version_of_an_extension_has_is_missed_on_this_machine_alon
         drill.drill(env, name)
     assert "lacks the source's version of extensions: pg_trgm 9.9 (here: 1.6)." in failure.value.message
     assert "Install these versions here" in failure.value.hint
-    assert folder_of(env).taken(name.dump)
+    assert backup_folder_of(env).taken(name.dump)
 
 
 def test_what_an_older_version_of_an_extension_had_is_the_sources_own_trouble(make: Make) -> None:
@@ -308,14 +310,14 @@ def test_what_an_older_version_of_an_extension_had_is_the_sources_own_trouble(ma
     assert (bad.cause, 'column "total_time" does not exist' in bad.message) == (SOURCE, True)
     assert "ALTER EXTENSION \"pg_stat_statements\" UPDATE TO '1.11';" in bad.hint
     case.psql("DROP VIEW v; ALTER EXTENSION pg_stat_statements UPDATE TO '1.11'")
-    sandboxes.prove(env, sandboxes.take(env))
+    sandboxes.prove_backup(env, sandboxes.take_backup(env))
 
 
 def test_a_source_that_nobody_can_restore_may_be_replaced_and_is_kept(make: Make) -> None:
     """By force: its safety backup holds every row, and it stays, whatever is asked, until it is fixed."""
     case = make("replaced", "CREATE TABLE t (a int)")
     env = case.sandbox.env(rules=[])
-    sandboxes.prove(env, sandboxes.take(env, BackupRequest(file="first.dump")))
+    sandboxes.prove_backup(env, sandboxes.take_backup(env, BackupRequest(file="first.dump")))
     case.psql(ORPHAN)
     spoilt = case.text()
     found = case.restored()

@@ -17,9 +17,9 @@ from ledgerflow_ops.core.progress import DRILL_STEPS, Step
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill, verify
-from ledgerflow_ops_tests.builders import Recorder, folder_of
+from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
-from ledgerflow_ops_tests.fakes.sandboxes import At, Sandbox
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def sandbox(root: Path, books: Database) -> Sandbox:
 @pytest.fixture
 def name(sandbox: Sandbox) -> BackupName:
     """A backup of which nothing is proven yet."""
-    return BackupName.of(sandboxes.take(sandbox.env()).dump.file)
+    return BackupName.of(sandboxes.take_backup(sandbox.env()).dump.file)
 
 
 def _rule(name: str, sql: str, expect: str) -> dict[str, str]:
@@ -45,7 +45,7 @@ def _rule(name: str, sql: str, expect: str) -> dict[str, str]:
 
 def _rewrite(sandbox: Sandbox, name: BackupName, **changes: Any) -> Manifest:
     """A manifest as it would be had the backup been made under other circumstances."""
-    folder = folder_of(sandbox.env())
+    folder = backup_folder_of(sandbox.env())
     manifest = Manifest.decode(folder.read(name.manifest), name.manifest).model_copy(update=changes)
     folder.replace(name.manifest, manifest.encode())
     return manifest
@@ -53,8 +53,8 @@ def _rewrite(sandbox: Sandbox, name: BackupName, **changes: Any) -> Manifest:
 
 def test_a_drill_goes_through_its_steps_keeps_its_times_and_leaves_nothing(sandbox: Sandbox) -> None:
     sandbox, keys = sandbox.with_files(), list[str]()
-    name = BackupName.of(sandboxes.take(sandbox.env()).dump.file)
-    reporter = At(at=Step.RESTORE, action=lambda: keys.extend(sandbox.drill_keys()))
+    name = BackupName.of(sandboxes.take_backup(sandbox.env()).dump.file)
+    reporter = ActionAtStep(at=Step.RESTORE, action=lambda: keys.extend(sandbox.drill_keys()))
     examination = drill.drill(sandbox.env(reporter), name)
     assert (examination.rung, examination.proven) == (Rung.VALID, True)
     assert tuple(reporter.steps) == DRILL_STEPS
@@ -79,7 +79,7 @@ def test_a_drill_goes_through_its_steps_keeps_its_times_and_leaves_nothing(sandb
 def test_the_newest_backup_is_the_one_that_is_drilled_when_none_is_named(
     sandbox: Sandbox, name: BackupName
 ) -> None:
-    newer = sandboxes.take(sandbox.env())
+    newer = sandboxes.take_backup(sandbox.env())
     assert catalog.find(sandbox.env(), None).dump == newer.dump.file
     assert catalog.find(sandbox.env(), name.dump) == name
 
@@ -93,7 +93,7 @@ def test_there_has_to_be_a_backup_to_drill(sandbox: Sandbox) -> None:
 def test_a_dump_made_by_hand_is_restored_and_asked_but_never_proven(
     sandbox: Sandbox, name: BackupName
 ) -> None:
-    folder = folder_of(sandbox.env())
+    folder = backup_folder_of(sandbox.env())
     folder.remove(name.manifest)
     folder.remove(name.globals)
     examination = drill.drill(sandbox.env(), name)
@@ -108,7 +108,7 @@ def test_a_dump_made_by_hand_is_restored_and_asked_but_never_proven(
 
 
 def test_a_dump_made_by_hand_whose_data_breaks_a_rule_is_bad(sandbox: Sandbox, name: BackupName) -> None:
-    folder_of(sandbox.env()).remove(name.manifest)
+    backup_folder_of(sandbox.env()).remove(name.manifest)
     env = sandbox.env(rules=[_rule("nobody_is_left", "SELECT count(*) FROM auth_user", "0")])
     bad = drill.drill(env, name).bad
     assert bad is not None
@@ -120,10 +120,10 @@ def test_a_missing_extension_is_the_machines_trouble_and_not_the_backups(
 ) -> None:
     # As from a server with an extension that is nowhere installed here.
     sandbox = Sandbox(root, database)
-    proven = sandboxes.prove(sandbox.env(), sandboxes.take(sandbox.env()))
+    proven = sandboxes.prove_backup(sandbox.env(), sandboxes.take_backup(sandbox.env()))
     with database.connect() as connection:
         connection.execute("UPDATE pg_extension SET extname = 'bank_feeds' WHERE extname = 'pg_trgm'")
-    name = BackupName.of(sandboxes.take(sandbox.env()).dump.file)
+    name = BackupName.of(sandboxes.take_backup(sandbox.env()).dump.file)
     files = sandbox.files()
     with pytest.raises(CannotJudge, match='extension "bank_feeds" is not available') as unjudged:
         drill.drill(sandbox.env(), name)
@@ -166,7 +166,7 @@ def test_a_dump_that_cannot_be_loaded_is_bad_however_well_it_reads(root: Path, d
             "CREATE OR REPLACE FUNCTION public.open() RETURNS bool LANGUAGE sql AS 'SELECT false'"
         )
     sandbox = Sandbox(root, database)
-    name = BackupName.of(sandboxes.take(sandbox.env()).dump.file)
+    name = BackupName.of(sandboxes.take_backup(sandbox.env()).dump.file)
     assert verify.verify(sandbox.env(), name).rung is Rung.READABLE
     bad = drill.drill(sandbox.env(), name).bad
     assert bad is not None
@@ -204,9 +204,9 @@ def test_a_rule_that_cannot_be_asked_is_the_drills_trouble_and_an_earlier_proof_
 
 @pytest.fixture(scope="module")
 def proven(session_root: Path, books: Database) -> Iterator[tuple[Sandbox, BackupName]]:
-    with sandboxes.folder(session_root) as root:
+    with sandboxes.temporary_folder(session_root) as root:
         sandbox = Sandbox(root, books)
-        yield sandbox, sandboxes.prove(sandbox.env(), sandboxes.take(sandbox.env()))
+        yield sandbox, sandboxes.prove_backup(sandbox.env(), sandboxes.take_backup(sandbox.env()))
 
 
 def test_a_rules_answer_is_what_postgresql_prints(sandbox: Sandbox, name: BackupName) -> None:
@@ -230,7 +230,7 @@ def test_a_rules_answer_is_what_postgresql_prints(sandbox: Sandbox, name: Backup
 def test_a_locale_that_is_not_on_this_machine_is_stood_in_for_with_a_note(
     sandbox: Sandbox, name: BackupName
 ) -> None:
-    manifest = Manifest.decode(folder_of(sandbox.env()).read(name.manifest), name.manifest)
+    manifest = Manifest.decode(backup_folder_of(sandbox.env()).read(name.manifest), name.manifest)
     source = manifest.source.model_copy(update={"collate": "xx_XX.UTF-8", "ctype": "xx_XX.UTF-8"})
     _rewrite(sandbox, name, source=source)
     examination = drill.drill(sandbox.env(), name)
@@ -242,7 +242,7 @@ def test_a_locale_that_is_not_on_this_machine_is_stood_in_for_with_a_note(
 def test_a_backup_of_a_newer_server_than_any_here_cannot_be_judged(
     sandbox: Sandbox, name: BackupName
 ) -> None:
-    manifest = Manifest.decode(folder_of(sandbox.env()).read(name.manifest), name.manifest)
+    manifest = Manifest.decode(backup_folder_of(sandbox.env()).read(name.manifest), name.manifest)
     source = manifest.source.model_copy(update={"server_version_num": 990001})
     _rewrite(sandbox, name, source=source)
     recorder = Recorder()
@@ -254,7 +254,7 @@ def test_a_backup_of_a_newer_server_than_any_here_cannot_be_judged(
 
 
 def test_a_backup_found_bad_by_reading_is_not_restored_at_all(sandbox: Sandbox, name: BackupName) -> None:
-    folder, recorder = folder_of(sandbox.env()), Recorder()
+    folder, recorder = backup_folder_of(sandbox.env()), Recorder()
     folder.file(name.dump).write_bytes(folder.read(name.dump)[:-1])
     examination = drill.drill(sandbox.env(recorder), name)
     assert examination.bad is not None

@@ -30,8 +30,8 @@ from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders, databases
-from ledgerflow_ops_tests.builders import folder_of
-from ledgerflow_ops_tests.databases import run
+from ledgerflow_ops_tests.builders import backup_folder_of
+from ledgerflow_ops_tests.databases import run_statements
 from ledgerflow_ops_tests.fakes import sandboxes, servers
 from ledgerflow_ops_tests.fakes.servers import Server
 
@@ -67,22 +67,22 @@ def _available(major: int) -> list[str]:
 @pytest.fixture(scope="module", params=[15, 17])
 def server(request: pytest.FixtureRequest, session_root: Path) -> Iterator[Server]:
     with (
-        sandboxes.folder(session_root) as root,
+        sandboxes.temporary_folder(session_root) as root,
         servers.server(root, servers.of_major(request.param)) as server,
     ):
-        run(server.database, "CREATE ROLE somebody_else SUPERUSER LOGIN")
+        run_statements(server.database, "CREATE ROLE somebody_else SUPERUSER LOGIN")
         yield server
 
 
 @pytest.fixture
 def small(server: Server) -> Iterator[Database]:
-    with databases.made(server.database) as database:
+    with databases.temporary_database(server.database) as database:
         yield database
 
 
 def _plainly(database: Database) -> psycopg.Connection[Any]:
     """A connection with the server's own settings: some extensions' scripts read the search_path."""
-    return psycopg.connect(builders.url(database), autocommit=True)
+    return psycopg.connect(builders.database_url(database), autocommit=True)
 
 
 def _make(database: Database, names: Iterable[str]) -> None:
@@ -109,7 +109,7 @@ def test_they_come_back_under_another_owner(
     variables = small.variables()
     dumping = process.run([programs.path("pg_dump"), "-Fc", f"--file={file}"], extra=variables)
     assert dumping.code == 0, dumping.errors
-    with databases.made(server.database.as_user("somebody_else")) as copy:
+    with databases.temporary_database(server.database.as_user("somebody_else")) as copy:
         loaded = archive_loader.load_archive(programs, copy, file, LoadOptions(1))
         assert loaded.code == 0, loaded.errors
         with small.connect() as one, copy.connect() as other:
@@ -126,21 +126,23 @@ def test_a_database_with_nearly_all_of_them_is_proven(root: Path, server: Server
     slow = [_SLOW_ONE] if server.cluster.tools.major == 15 else []
     _make(small, (*slow, *_available(server.cluster.tools.major)))
     env = builders.env(root, small, rules=[])
-    sandboxes.prove(env, sandboxes.take(env))
+    sandboxes.prove_backup(env, sandboxes.take_backup(env))
 
 
 def test_an_owner_of_an_extension_is_noted_and_no_difference(
     root: Path, server: Server, small: Database
 ) -> None:
-    run(small, "CREATE SCHEMA kept", "SET ROLE somebody_else; CREATE EXTENSION tablefunc SCHEMA kept")
-    run(
+    run_statements(
+        small, "CREATE SCHEMA kept", "SET ROLE somebody_else; CREATE EXTENSION tablefunc SCHEMA kept"
+    )
+    run_statements(
         small,
         "CREATE TABLE t (a int, b kept.tablefunc_crosstab_2)",
         "INSERT INTO t VALUES (1, ('x', 'y', 'z'))",
     )
     env = builders.env(root, small, rules=[])
     manifest = backup.backup(env)
-    sandboxes.prove(env, manifest)
+    sandboxes.prove_backup(env, manifest)
     assert manifest.notes is not None
     assert any("extension tablefunc belongs to somebody_else" in note for note in manifest.notes)
     assert not any("tablefunc" in name for name in manifest.seal.objects if name.startswith("composite"))
@@ -150,14 +152,14 @@ def test_a_seal_that_an_earlier_version_took_is_drilled_as_it_was_meant(
     root: Path, server: Server, small: Database
 ) -> None:
     """It has the extension's composite types with their owner, and of columns what differs in every copy."""
-    run(
+    run_statements(
         small,
         "CREATE EXTENSION tablefunc SCHEMA public",
         "CREATE TABLE t (a int)",
         "INSERT INTO t VALUES (1)",
     )
     env = builders.env(root, small, rules=[])
-    manifest = sandboxes.take(env)
+    manifest = sandboxes.take_backup(env)
     other = ObjectDigest(structure="as it was there", definition="")
     objects = manifest.seal.objects | {
         "composite type public.tablefunc_crosstab_2": other,
@@ -171,10 +173,10 @@ def test_a_seal_that_an_earlier_version_took_is_drilled_as_it_was_meant(
     def earlier(objects: dict[str, ObjectDigest]) -> Manifest:
         seal = manifest.seal.model_copy(update={"objects": objects})
         found = manifest.model_copy(update={"seal": seal, "notes": None, "preloaded": None})
-        folder_of(env).replace(name.manifest, found.encode())
+        backup_folder_of(env).replace(name.manifest, found.encode())
         return found
 
-    sandboxes.prove(env, earlier(objects))
+    sandboxes.prove_backup(env, earlier(objects))
     earlier({**objects, "table public.t": other})
     bad = drill.drill(env, name).bad
     assert bad is not None
@@ -184,23 +186,25 @@ def test_a_seal_that_an_earlier_version_took_is_drilled_as_it_was_meant(
 @pytest.mark.parametrize("server", [17], indirect=True)
 def test_a_table_that_was_added_to_an_extension_is_missed(root: Path, small: Database) -> None:
     """pg_dump leaves it to the extension, whose script does not make it: its rows are in no dump."""
-    run(small, "CREATE EXTENSION hstore SCHEMA public", "CREATE TABLE public.mine (a int)")
-    run(small, "INSERT INTO public.mine VALUES (1)", "ALTER EXTENSION hstore ADD TABLE public.mine")
+    run_statements(small, "CREATE EXTENSION hstore SCHEMA public", "CREATE TABLE public.mine (a int)")
+    run_statements(
+        small, "INSERT INTO public.mine VALUES (1)", "ALTER EXTENSION hstore ADD TABLE public.mine"
+    )
     env = builders.env(root, small, rules=[])
-    examination = drill.drill(env, BackupName.of(sandboxes.take(env).dump.file))
+    examination = drill.drill(env, BackupName.of(sandboxes.take_backup(env).dump.file))
     (told,) = [check for check in examination.checks if not check.passed]
     assert (examination.rung, examination.proven, told.fatal) == (Rung.EQUAL, False, False)
     assert "TABLE public.mine (of the extension hstore)" in told.message
     statement = "ALTER EXTENSION hstore DROP TABLE public.mine;"
     assert statement in told.hint
-    run(small, statement)
-    sandboxes.prove(env, sandboxes.take(env))
+    run_statements(small, statement)
+    sandboxes.prove_backup(env, sandboxes.take_backup(env))
 
 
 @pytest.fixture(scope="module")
 def own_server(session_root: Path) -> Iterator[Server]:
     """A server with an extension of somebody's own, which is not in PostgreSQL."""
-    with sandboxes.folder(session_root) as root:
+    with sandboxes.temporary_folder(session_root) as root:
         programs = client_tools.bundled_tools().folder.parent
         shutil.copytree(programs, root / "programs")
         for file in resources.files("ledgerflow_ops_tests").joinpath("extension").iterdir():
@@ -208,7 +212,7 @@ def own_server(session_root: Path) -> Iterator[Server]:
         own = client_tools.find_tools(root / "programs/bin", "own")
         assert own is not None
         with servers.server(root, own) as server:
-            run(server.database, "CREATE ROLE every_owner", "CREATE ROLE every_reader")
+            run_statements(server.database, "CREATE ROLE every_owner", "CREATE ROLE every_reader")
             yield server
 
 
@@ -216,13 +220,17 @@ def test_an_extension_of_ones_own_comes_back_with_its_rows_and_where_it_was_move
     root: Path, own_server: Server
 ) -> None:
     """Configuration rows with and without a condition, members' grants, and what depends on extensions."""
-    with databases.made(own_server.database) as database:
-        run(database, resources.files("ledgerflow_ops_tests").joinpath("extension/uses.sql").read_text())
+    with databases.temporary_database(own_server.database) as database:
+        run_statements(
+            database, resources.files("ledgerflow_ops_tests").joinpath("extension/uses.sql").read_text()
+        )
         folder = own_server.cluster.tools.folder
         env = sandboxes.with_settings(builders.env(root, database, rules=[]), tools_dir=folder)
-        manifest, before = sandboxes.take(env), _text(database, own_server)
-        sandboxes.prove(env, manifest)
-        run(database, "DELETE FROM moved.everything_kept", "ALTER EXTENSION ledger_parts SET SCHEMA tools")
+        manifest, before = sandboxes.take_backup(env), _text(database, own_server)
+        sandboxes.prove_backup(env, manifest)
+        run_statements(
+            database, "DELETE FROM moved.everything_kept", "ALTER EXTENSION ledger_parts SET SCHEMA tools"
+        )
         restored = restore.restore(
             env, RestoreRequest(environment=Environment.DEV, file=manifest.dump.file, force=True)
         )
@@ -237,8 +245,8 @@ def _text(database: Database, server: Server) -> bytes:
 
 
 def test_the_owner_of_a_member_is_not_carried_and_no_difference(root: Path, own_server: Server) -> None:
-    with databases.made(own_server.database) as database:
-        run(
+    with databases.temporary_database(own_server.database) as database:
+        run_statements(
             database,
             "CREATE EXTENSION ledger_parts SCHEMA public",
             *(
@@ -249,27 +257,29 @@ def test_the_owner_of_a_member_is_not_carried_and_no_difference(root: Path, own_
         )
         folder = own_server.cluster.tools.folder
         env = sandboxes.with_settings(builders.env(root, database, rules=[]), tools_dir=folder)
-        sandboxes.prove(env, sandboxes.take(env))
+        sandboxes.prove_backup(env, sandboxes.take_backup(env))
 
 
 @pytest.mark.parametrize("server", [17], indirect=True)
 def test_a_label_whose_provider_is_not_here_says_nothing_of_the_backup(root: Path, small: Database) -> None:
     """Its provider is a library of the source's. That of a role keeps no database from being proven."""
-    run(small, "CREATE ROLE masked", "CREATE TABLE public.t (a int)")
+    run_statements(small, "CREATE ROLE masked", "CREATE TABLE public.t (a int)")
     env = builders.env(root, small, rules=[])
     label = "SET allow_system_table_mods = on; INSERT INTO {} VALUES ({}, 'anon', 'MASKED')"
     try:
-        run(small, label.format("pg_shseclabel", "'masked'::regrole, 'pg_authid'::regclass"))
-        name = BackupName.of(sandboxes.take(env).dump.file)
+        run_statements(small, label.format("pg_shseclabel", "'masked'::regrole, 'pg_authid'::regclass"))
+        name = BackupName.of(sandboxes.take_backup(env).dump.file)
         examination = drill.drill(env, name)
         assert examination.proven
         said = " ".join(check.message for check in examination.checks)
         assert "left out: SECURITY LABEL FOR anon ON ROLE masked." in said
-        run(small, label.format("pg_seclabel", "'public.t'::regclass, 'pg_class'::regclass, 0"))
-        name = BackupName.of(sandboxes.take(env).dump.file)
+        run_statements(small, label.format("pg_seclabel", "'public.t'::regclass, 'pg_class'::regclass, 0"))
+        name = BackupName.of(sandboxes.take_backup(env).dump.file)
         with pytest.raises(CannotJudge, match='security label provider "anon" is not loaded') as unjudged:
             drill.drill(env, name)
         assert "This says nothing of the backup" in unjudged.value.hint
     finally:
-        run(small, "SET allow_system_table_mods = on; DELETE FROM pg_shseclabel; DELETE FROM pg_seclabel")
-        run(small, "DROP ROLE masked")
+        run_statements(
+            small, "SET allow_system_table_mods = on; DELETE FROM pg_shseclabel; DELETE FROM pg_seclabel"
+        )
+        run_statements(small, "DROP ROLE masked")

@@ -27,8 +27,8 @@ from ledgerflow_ops.operations.restore import restore, rollback
 from ledgerflow_ops.operations.verification import restored_contents
 from ledgerflow_ops.operations.verification.restored_ddl import compare_restored_ddl
 from ledgerflow_ops_tests import builders, databases
-from ledgerflow_ops_tests.builders import folder_of
-from ledgerflow_ops_tests.databases import run
+from ledgerflow_ops_tests.builders import backup_folder_of
+from ledgerflow_ops_tests.databases import run_statements
 from ledgerflow_ops_tests.fakes import sandboxes, servers
 from ledgerflow_ops_tests.fakes.servers import Server
 
@@ -319,24 +319,24 @@ REWORDED = (
 @pytest.fixture(scope="module", params=servers.MAJORS)
 def server(request: pytest.FixtureRequest, session_root: Path) -> Iterator[Server]:
     with (
-        sandboxes.folder(session_root) as root,
+        sandboxes.temporary_folder(session_root) as root,
         servers.server(root, servers.of_major(request.param)) as server,
     ):
-        run(server.database, "CREATE ROLE every_owner", "CREATE ROLE every_reader")
-        run(
+        run_statements(server.database, "CREATE ROLE every_owner", "CREATE ROLE every_reader")
+        run_statements(
             server.database,
             "CREATE ROLE somebody_else SUPERUSER LOGIN",
             "CREATE ROLE every_superuser SUPERUSER",
         )
-        run(server.database, 'CREATE ROLE "every ""odd""  \\ role"')
+        run_statements(server.database, 'CREATE ROLE "every ""odd""  \\ role"')
         yield server
 
 
 @pytest.fixture
 def everything(server: Server) -> Iterator[Database]:
-    parts = databases.parts("everything.sql", server.cluster.tools.major)
-    with databases.made(server.database) as database:
-        run(database, *parts)
+    parts = databases.version_parts("everything.sql", server.cluster.tools.major)
+    with databases.temporary_database(server.database) as database:
+        run_statements(database, *parts)
         yield database
 
 
@@ -359,8 +359,8 @@ def test_each_kind_is_restored_and_each_change_of_one_is_told(
     if programs.origin == "fetched":
         servers.lend(root / "state", programs)
     env = builders.env(root, everything.as_user("somebody_else"), rules=[])
-    manifest, before = sandboxes.take(env), text(server, everything)
-    run(everything, "CREATE TABLE public.made_after_the_backup (a integer)")
+    manifest, before = sandboxes.take_backup(env), text(server, everything)
+    run_statements(everything, "CREATE TABLE public.made_after_the_backup (a integer)")
     after = text(server, everything)
     restored = restore.restore(
         env, RestoreRequest(environment=Environment.DEV, file=manifest.dump.file, force=True)
@@ -372,7 +372,7 @@ def test_each_kind_is_restored_and_each_change_of_one_is_told(
     assert safety.proof is not None
     assert safety.proof.rung is Rung.VALID, "a drill has shown it"
     assert text(server, everything) == before
-    file = folder_of(env).file(BackupName.of(manifest.dump.file).dump)
+    file = backup_folder_of(env).file(BackupName.of(manifest.dump.file).dump)
     dumped = archive.read_definitions(programs, file)
 
     def told() -> list[str]:
@@ -387,7 +387,7 @@ def test_each_kind_is_restored_and_each_change_of_one_is_told(
 
     assert told() == []
     made = [change for change in CHANGES if change.since <= programs.major]
-    run(everything, *(change.sql for change in made))
+    run_statements(everything, *(change.sql for change in made))
     sentences = told()
     missed = [change.sql for change in made if not any(change.told in one for one in sentences)]
     assert missed == [], "\n".join(sentences)
@@ -406,17 +406,20 @@ def test_what_a_load_words_otherwise_is_no_difference_and_each_change_of_it_is_t
     if programs.origin == "fetched":
         servers.lend(root / "state", programs)
     somebody = server.database.as_user("somebody_else")
-    with databases.made(server.database) as database, databases.made(somebody) as copy:
-        run(database, *databases.parts("reworded.sql", programs.major))
+    with (
+        databases.temporary_database(server.database) as database,
+        databases.temporary_database(somebody) as copy,
+    ):
+        run_statements(database, *databases.version_parts("reworded.sql", programs.major))
         env = builders.env(root, database, rules=[])
-        manifest = sandboxes.take(env)
-        file = folder_of(env).file(BackupName.of(manifest.dump.file).dump)
+        manifest = sandboxes.take_backup(env)
+        file = backup_folder_of(env).file(BackupName.of(manifest.dump.file).dump)
         assert archive_loader.load_archive(programs, copy, file, LoadOptions(2)).code == 0
 
         def told(sealed: Manifest = manifest) -> list[str]:
             with copy.connect() as connection:
                 look = source.read_contents(connection)
-            scratch = partial(databases.made, somebody)
+            scratch = partial(databases.temporary_database, somebody)
             redumped = compare_restored_ddl(env.ctx, sealed, file, copy, programs, scratch)
             seal = restored_contents.expected_seal(sealed, look, programs.major, redumped)
             differences = facts_equal(seal, look.seal, same_major=True)
@@ -430,7 +433,7 @@ def test_what_a_load_words_otherwise_is_no_difference_and_each_change_of_it_is_t
         before = {"notes": None, "seal": manifest.seal.model_copy(update={"objects": objects})}
         assert told(manifest.model_copy(update=before)) == [], "as an earlier version sealed it"
         made = [change for change in REWORDED if change.since <= programs.major]
-        run(copy, *(change.sql for change in made))
+        run_statements(copy, *(change.sql for change in made))
         sentences = told()
     missed = [change.sql for change in made if not any(change.told in one for one in sentences)]
     assert missed == [], "\n".join(sentences)

@@ -11,8 +11,8 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import CannotJudge
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders, databases, needs
-from ledgerflow_ops_tests.builders import folder_of
-from ledgerflow_ops_tests.databases import run
+from ledgerflow_ops_tests.builders import backup_folder_of
+from ledgerflow_ops_tests.databases import run_statements
 from ledgerflow_ops_tests.fakes import sandboxes, servers
 from ledgerflow_ops_tests.fakes.servers import Server
 
@@ -30,7 +30,7 @@ def programs() -> Tools:
 
 @pytest.fixture(scope="module")
 def server(session_root: Path, programs: Tools) -> Iterator[Server]:
-    with sandboxes.folder(session_root) as root, servers.server(root, programs) as server:
+    with sandboxes.temporary_folder(session_root) as root, servers.server(root, programs) as server:
         with (server.cluster.data / "postgresql.conf").open("a") as file:
             file.write("shared_preload_libraries = 'pg_cron, pgaudit, auto_explain'\n")
             file.write("cron.database_name = 'scheduled'\n")
@@ -41,8 +41,8 @@ def server(session_root: Path, programs: Tools) -> Iterator[Server]:
 
 @pytest.fixture
 def scheduled(server: Server) -> Iterator[Database]:
-    with databases.made(server.database, name="scheduled") as database:
-        run(
+    with databases.temporary_database(server.database, name="scheduled") as database:
+        run_statements(
             database,
             "SET search_path = public; CREATE EXTENSION pg_cron; CREATE EXTENSION pgaudit",
             "CREATE TABLE public.ran (at timestamptz DEFAULT now())",
@@ -54,14 +54,14 @@ def scheduled(server: Server) -> Iterator[Database]:
 
 def test_they_are_preloaded_by_the_drill_as_well(root: Path, scheduled: Database) -> None:
     env = builders.env(root, scheduled, rules=[])
-    manifest = sandboxes.take(env)
+    manifest = sandboxes.take_backup(env)
     assert manifest.preloaded == ("pg_cron", "pgaudit", "auto_explain")
     assert manifest.seal.tables["cron.job"].rows == 1
-    sandboxes.prove(env, manifest)
+    sandboxes.prove_backup(env, manifest)
     # A manifest of an earlier version, or of an account that was not told, does not say what was preloaded.
     name = BackupName.of(manifest.dump.file)
-    folder_of(env).replace(name.manifest, manifest.model_copy(update={"preloaded": None}).encode())
-    sandboxes.prove(env, manifest)
+    backup_folder_of(env).replace(name.manifest, manifest.model_copy(update={"preloaded": None}).encode())
+    sandboxes.prove_backup(env, manifest)
 
 
 def test_without_the_library_the_backup_is_not_judged(
@@ -69,11 +69,11 @@ def test_without_the_library_the_backup_is_not_judged(
 ) -> None:
     """As on a machine without it: the drill's server has no file of that name."""
     env = builders.env(root, scheduled, rules=[])
-    manifest = sandboxes.take(env)
+    manifest = sandboxes.take_backup(env)
     name = BackupName.of(manifest.dump.file)
     missing = manifest.seal.model_copy(update={"extensions": {"plperl": "1.0"}})
     unknown = manifest.model_copy(update={"seal": missing, "preloaded": None})
-    folder_of(env).replace(name.manifest, unknown.encode())
+    backup_folder_of(env).replace(name.manifest, unknown.encode())
     with pytest.raises(CannotJudge) as unjudged:
         drill.drill(env, name)
     assert unjudged.value.exit_code == 5

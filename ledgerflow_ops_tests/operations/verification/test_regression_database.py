@@ -35,7 +35,10 @@ def source() -> Path:
 
 @pytest.fixture(scope="module")
 def older(session_root: Path) -> Iterator[Server]:
-    with sandboxes.folder(session_root) as root, servers.server(root, servers.debian_15()) as server:
+    with (
+        sandboxes.temporary_folder(session_root) as root,
+        servers.server(root, servers.debian_15()) as server,
+    ):
         yield server
 
 
@@ -83,4 +86,4 @@ def test_it_is_proven_and_restored_to_the_byte(root: Path, source: Path, older: 
         env, RestoreRequest(environment=Environment.DEV, file="regression.dump", force=True)
     )
     assert restored.bad is None
-    assert facts_equal(manifest.seal, targets.sealed(database), same_major=True) == []
+    assert facts_equal(manifest.seal, targets.sealed_contents(database), same_major=True) == []

@@ -22,10 +22,10 @@ from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops.sample.grow import grow
 from ledgerflow_ops_tests import builders, damage, databases
-from ledgerflow_ops_tests.builders import folder_of
-from ledgerflow_ops_tests.databases import quoted
+from ledgerflow_ops_tests.builders import backup_folder_of
+from ledgerflow_ops_tests.databases import quoted_identifier
 from ledgerflow_ops_tests.fakes import programs, sandboxes
-from ledgerflow_ops_tests.fakes.sandboxes import At
+from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep
 
 PLAIN = "undamaged_app"
 ODD = 'undamaged "odd"; ro\'le\n🧾 '
@@ -52,27 +52,34 @@ def server(embedded: EmbeddedPostgres) -> Database:
 
 @pytest.fixture
 def two_roles(server: Database) -> Iterator[None]:
-    with databases.roles(server, PLAIN, ODD):
+    with databases.temporary_roles(server, PLAIN, ODD):
         yield
 
 
 def test_a_database_with_one_of_everything(root: Path, server: Database, two_roles: None) -> None:
     """What rich.sql makes, and what a transaction cannot make: leftovers that pg_dump passes over."""
     script = resources.files("ledgerflow_ops_tests").joinpath("rich.sql").read_text()
-    with databases.made(server) as rich:
-        databases.run(rich, script.replace("__app__", quoted(PLAIN)).replace("__odd__", quoted(ODD)))
-        databases.run(rich, "CREATE TABLE shop.twice_the_same AS SELECT 1 AS a FROM generate_series(1, 2)")
+    with databases.temporary_database(server) as rich:
+        databases.run_statements(
+            rich,
+            script.replace("__app__", quoted_identifier(PLAIN)).replace("__odd__", quoted_identifier(ODD)),
+        )
+        databases.run_statements(
+            rich, "CREATE TABLE shop.twice_the_same AS SELECT 1 AS a FROM generate_series(1, 2)"
+        )
         with pytest.raises(LedgerError, match="duplicated"):
-            databases.run(rich, "CREATE UNIQUE INDEX CONCURRENTLY unfinished ON shop.twice_the_same (a)")
-        databases.run(rich, "COMMENT ON INDEX shop.unfinished IS 'not dumped either'")
+            databases.run_statements(
+                rich, "CREATE UNIQUE INDEX CONCURRENTLY unfinished ON shop.twice_the_same (a)"
+            )
+        databases.run_statements(rich, "COMMENT ON INDEX shop.unfinished IS 'not dumped either'")
         # Servers leave the comment behind. Not one script: a subscription is not made in a transaction.
         for statement in (
             "CREATE SUBSCRIPTION gone CONNECTION '' PUBLICATION p WITH (connect = false, slot_name = NONE)",
             "COMMENT ON SUBSCRIPTION gone IS 'of what is not there any more'",
             "DROP SUBSCRIPTION gone",
         ):
-            databases.run(rich, statement)
-        databases.run(
+            databases.run_statements(rich, statement)
+        databases.run_statements(
             rich,
             'CREATE COLLATION pg_catalog.from_an_administrator FROM "C"',
             "COMMENT ON COLLATION pg_catalog.from_an_administrator IS 'not dumped either'",
@@ -88,8 +95,11 @@ def test_a_database_of_which_only_counts_and_sums_are_sealed(
     root: Path, server: Database, two_roles: None
 ) -> None:
     script = resources.files("ledgerflow_ops_tests").joinpath("rich.sql").read_text()
-    with databases.made(server) as rich:
-        databases.run(rich, script.replace("__app__", quoted(PLAIN)).replace("__odd__", quoted(ODD)))
+    with databases.temporary_database(server) as rich:
+        databases.run_statements(
+            rich,
+            script.replace("__app__", quoted_identifier(PLAIN)).replace("__odd__", quoted_identifier(ODD)),
+        )
         manifest = prove(builders.env(root, rich, rules=[], full_seal_below=0))
     assert manifest.seal.depth == "counts and sums"
 
@@ -105,7 +115,7 @@ def test_a_dump_of_an_unusual_compression(root: Path, database: Database, compre
 
 
 def test_a_grown_database(root: Path, database: Database) -> None:
-    with psycopg.connect(builders.url(database)) as connection:
+    with psycopg.connect(builders.database_url(database)) as connection:
         grow(connection, 6_000_000)
     manifest = prove(builders.env(root, database))
     assert manifest.dump.size > 500_000
@@ -160,14 +170,14 @@ def test_a_small_database(
 ) -> None:
     if "LATIN1" in options:
         statements = tuple(s.encode("latin-1") if isinstance(s, str) else s for s in statements)
-    with databases.made(server, options=options) as small:
-        databases.run(small, *statements)
+    with databases.temporary_database(server, options=options) as small:
+        databases.run_statements(small, *statements)
         prove(builders.env(root, small, rules=[]))
 
 
 def test_a_database_in_use_while_it_is_dumped(root: Path, database: Database) -> None:
     """Rows come and go, and sequences move on, back and around: no snapshot holds them still."""
-    databases.run(
+    databases.run_statements(
         database,
         "CREATE SEQUENCE around MAXVALUE 3 CYCLE",
         "CREATE SEQUENCE down INCREMENT -1 MAXVALUE 100 START 50",
@@ -176,7 +186,7 @@ def test_a_database_in_use_while_it_is_dumped(root: Path, database: Database) ->
     )
 
     def use() -> None:
-        databases.run(
+        databases.run_statements(
             database,
             "SELECT nextval('around'), nextval('down'), setval('back', 2)",
             "SELECT nextval('public.profiles_journalline_id_seq') FROM generate_series(1, 20)",
@@ -186,7 +196,7 @@ def test_a_database_in_use_while_it_is_dumped(root: Path, database: Database) ->
             "SELECT lo_from_bytea(0, 'late')",
         )
 
-    at = At(at=Step.DUMP, action=use)
+    at = ActionAtStep(at=Step.DUMP, action=use)
     manifest = prove(builders.env(root, database, reporter=at))
     assert at.fired
     assert manifest.contents.tables["public.django_session"].rows > 0
@@ -194,9 +204,11 @@ def test_a_database_in_use_while_it_is_dumped(root: Path, database: Database) ->
 
 def test_sequences_that_move_while_pg_dump_runs(root: Path, database: Database) -> None:
     """The archive is read, and compared, while they are already elsewhere."""
-    at = At(
+    at = ActionAtStep(
         at=Step.FINISH,
-        action=lambda: databases.run(database, "SELECT nextval('public.profiles_journalline_id_seq')"),
+        action=lambda: databases.run_statements(
+            database, "SELECT nextval('public.profiles_journalline_id_seq')"
+        ),
     )
     prove(builders.env(root, database, reporter=at))
     assert at.fired
@@ -205,46 +217,50 @@ def test_sequences_that_move_while_pg_dump_runs(root: Path, database: Database) 
 def test_what_fails_where_another_locale_stood_in_is_not_judged(root: Path, server: Database) -> None:
     """upper('ä') is ä in the locale C, and the source's is not on this machine."""
     options = "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'"
-    with databases.made(server, options=options) as small:
-        databases.run(small, "CREATE TABLE t (a text CHECK (upper(a) <> a))", "INSERT INTO t VALUES ('ä')")
+    with databases.temporary_database(server, options=options) as small:
+        databases.run_statements(
+            small, "CREATE TABLE t (a text CHECK (upper(a) <> a))", "INSERT INTO t VALUES ('ä')"
+        )
         env = builders.env(root, small, rules=[])
         manifest = backup.backup(env)
     assert manifest.properties is not None
     there = manifest.properties.model_copy(update={"locale": "xx-XX"})
     elsewhere = manifest.model_copy(update={"properties": there})
     name = BackupName.of(manifest.dump.file)
-    folder_of(env).replace(name.manifest, elsewhere.encode())
+    backup_folder_of(env).replace(name.manifest, elsewhere.encode())
     with pytest.raises(CannotJudge, match="The locale xx-XX of C is not on this machine") as failure:
         drill.drill(env, name)
     assert "violates check constraint" in failure.value.message
     assert "This says nothing of the backup" in failure.value.hint
-    folder_of(env).replace(name.manifest, manifest.encode())
+    backup_folder_of(env).replace(name.manifest, manifest.encode())
     assert drill.drill(env, name).proven
 
 
 def test_roles_with_everything_a_role_can_have(root: Path, server: Database, two_roles: None) -> None:
-    databases.run(
+    databases.run_statements(
         server,
-        f"ALTER ROLE {quoted(PLAIN)} WITH LOGIN NOINHERIT CREATEDB CONNECTION LIMIT 3",
-        f"ALTER ROLE {quoted(PLAIN)} VALID UNTIL '2030-01-01'",
-        f"ALTER ROLE {quoted(PLAIN)} SET search_path = 'a b', public",
-        f"ALTER ROLE {quoted(PLAIN)} SET default_transaction_read_only = on",
-        f"ALTER ROLE {quoted(PLAIN)} PASSWORD 'a''b\\c'",
-        f"COMMENT ON ROLE {quoted(ODD)} IS 'CREATE ROLE nobody; it''s -- a comment\\'",
-        f"GRANT {quoted(PLAIN)} TO {quoted(ODD)} WITH ADMIN OPTION",
-        f"GRANT pg_read_all_data TO {quoted(PLAIN)} WITH INHERIT TRUE",
+        f"ALTER ROLE {quoted_identifier(PLAIN)} WITH LOGIN NOINHERIT CREATEDB CONNECTION LIMIT 3",
+        f"ALTER ROLE {quoted_identifier(PLAIN)} VALID UNTIL '2030-01-01'",
+        f"ALTER ROLE {quoted_identifier(PLAIN)} SET search_path = 'a b', public",
+        f"ALTER ROLE {quoted_identifier(PLAIN)} SET default_transaction_read_only = on",
+        f"ALTER ROLE {quoted_identifier(PLAIN)} PASSWORD 'a''b\\c'",
+        f"COMMENT ON ROLE {quoted_identifier(ODD)} IS 'CREATE ROLE nobody; it''s -- a comment\\'",
+        f"GRANT {quoted_identifier(PLAIN)} TO {quoted_identifier(ODD)} WITH ADMIN OPTION",
+        f"GRANT pg_read_all_data TO {quoted_identifier(PLAIN)} WITH INHERIT TRUE",
         "SET allow_system_table_mods = on",  # as of a machine that has the locale, and the provider's library
         f"UPDATE pg_db_role_setting SET setconfig = setconfig || '{{lc_messages=xx_XX.UTF-8}}' "
-        f"WHERE setrole = '{quoted(PLAIN)}'::regrole",
+        f"WHERE setrole = '{quoted_identifier(PLAIN)}'::regrole",
         f"INSERT INTO pg_shseclabel VALUES ('{PLAIN}'::regrole, 'pg_authid'::regclass, 'anon', 'MASKED')",
     )
     name = "a \"database\" called 'odd'; = ünïcode"
-    with databases.made(server, name=name) as small:
-        databases.run(small, f"CREATE TABLE t (a int); ALTER TABLE t OWNER TO {quoted(ODD)}")
+    with databases.temporary_database(server, name=name) as small:
+        databases.run_statements(
+            small, f"CREATE TABLE t (a int); ALTER TABLE t OWNER TO {quoted_identifier(ODD)}"
+        )
         env = builders.env(root, small, rules=[], role_passwords=True)
         manifest = prove(env)
     assert manifest.seal.roles[ODD].member_of == (PLAIN,)
-    told = folder_of(env).read(BackupName.of(manifest.dump.file).proof).decode()
+    told = backup_folder_of(env).read(BackupName.of(manifest.dump.file).proof).decode()
     assert f"left out: SECURITY LABEL FOR anon ON ROLE {PLAIN}; ALTER ROLE {PLAIN} SET lc_messages." in told
 
 
@@ -252,13 +268,15 @@ def test_roles_that_could_not_be_read(root: Path, server: Database, two_roles: N
     """Without a roles file they are made from the seal, and are still what they were."""
     denied = "echo 'pg_dumpall: error: permission denied for table pg_authid' >&2; exit 1"
     false = programs.falsified(root / "tools", "pg_dumpall", "--globals-only", denied)
-    databases.run(
+    databases.run_statements(
         server,
-        f"ALTER ROLE {quoted(PLAIN)} WITH LOGIN NOINHERIT CREATEDB CONNECTION LIMIT 3",
-        f"GRANT {quoted(PLAIN)} TO {quoted(ODD)}",
+        f"ALTER ROLE {quoted_identifier(PLAIN)} WITH LOGIN NOINHERIT CREATEDB CONNECTION LIMIT 3",
+        f"GRANT {quoted_identifier(PLAIN)} TO {quoted_identifier(ODD)}",
     )
-    with databases.made(server) as small:
-        databases.run(small, f"CREATE TABLE t (a int); ALTER TABLE t OWNER TO {quoted(ODD)}")
+    with databases.temporary_database(server) as small:
+        databases.run_statements(
+            small, f"CREATE TABLE t (a int); ALTER TABLE t OWNER TO {quoted_identifier(ODD)}"
+        )
         env = builders.env(root, small, rules=[])
         manifest = prove(sandboxes.with_settings(env, tools_dir=false), env)
     assert manifest.globals is None
@@ -267,8 +285,8 @@ def test_roles_that_could_not_be_read(root: Path, server: Database, two_roles: N
 
 def test_rows_that_an_extension_says_are_the_users_own(root: Path, server: Database) -> None:
     """Such a table belongs to the extension, and a part of its rows to the dump."""
-    with databases.made(server) as small:
-        databases.run(
+    with databases.temporary_database(server) as small:
+        databases.run_statements(
             small,
             "CREATE EXTENSION citext",
             "CREATE TABLE settings (id int, ours bool)",
@@ -287,7 +305,7 @@ def test_a_dump_made_by_hand_is_judged_for_what_can_be_known(env: EnvironmentCon
     manifest = backup.backup(env)
     name = BackupName.of(manifest.dump.file)
     for file in (name.manifest, name.globals):
-        folder_of(env).file(file).unlink()
+        backup_folder_of(env).file(file).unlink()
     examination = drill.drill(env, name)
     assert examination.bad is None
     assert not examination.proven
@@ -300,16 +318,16 @@ def test_a_backup_does_not_wait_for_ever_behind_who_waits_for_it(root: Path, dat
     """It holds every table, and so does pg_dump, before anything long begins: nobody comes between."""
 
     def alter() -> None:
-        databases.run(database, "ALTER TABLE public.auth_group ADD COLUMN later integer")
+        databases.run_statements(database, "ALTER TABLE public.auth_group ADD COLUMN later integer")
 
     with ThreadPoolExecutor(1) as pool:
         altering: list[Future[None]] = []
 
         def begin() -> None:
             altering.append(pool.submit(alter))
-            assert sandboxes.until(lambda: waiting(database))
+            assert sandboxes.wait_until(lambda: waiting(database))
 
-        at = At(at=Step.DUMP, action=begin)
+        at = ActionAtStep(at=Step.DUMP, action=begin)
         manifest = prove(builders.env(root, database, reporter=at))
         assert at.fired
         altering[0].result(timeout=10)

@@ -21,7 +21,7 @@ from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.reporting import status
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops.operations.verification.examination import Examination
-from ledgerflow_ops_tests.builders import folder_of
+from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.fakes import sandboxes, servers
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
@@ -42,13 +42,13 @@ def sandbox(root: Path, books: Database) -> Sandbox:
 @pytest.fixture
 def name(sandbox: Sandbox) -> BackupName:
     """A backup of which nothing is proven yet."""
-    return BackupName.of(sandboxes.take(sandbox.env()).dump.file)
+    return BackupName.of(sandboxes.take_backup(sandbox.env()).dump.file)
 
 
 def _dump_by_hand(sandbox: Sandbox, *options: str) -> Path:
     """What somebody makes with pg_dump and puts into the folder."""
-    folder_of(sandbox.env()).prepare()
-    file = folder_of(sandbox.env()).file(_BY_HAND.dump)
+    backup_folder_of(sandbox.env()).prepare()
+    file = backup_folder_of(sandbox.env()).file(_BY_HAND.dump)
     subprocess.run(
         [client_tools.bundled_tools().path("pg_dump"), *options, f"--file={file}"],
         env={**os.environ, **sandbox.database.variables()},
@@ -90,9 +90,9 @@ def test_a_proven_backup_that_is_damaged_later_is_bad_and_an_earlier_one_takes_i
     sandbox: Sandbox,
 ) -> None:
     env = sandbox.env()
-    earlier = sandboxes.prove(env, sandboxes.take(env))
-    name = sandboxes.prove(env, sandboxes.take(env))
-    file = folder_of(env).file(name.dump)
+    earlier = sandboxes.prove_backup(env, sandboxes.take_backup(env))
+    name = sandboxes.prove_backup(env, sandboxes.take_backup(env))
+    file = backup_folder_of(env).file(name.dump)
     whole = file.read_bytes()
     file.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
 
@@ -112,7 +112,7 @@ def test_a_proven_backup_that_is_damaged_later_is_bad_and_an_earlier_one_takes_i
 def test_a_dump_that_has_gone_is_bad_and_one_that_was_swapped_for_a_link_as_well(
     sandbox: Sandbox, name: BackupName
 ) -> None:
-    file = folder_of(sandbox.env()).file(name.dump)
+    file = backup_folder_of(sandbox.env()).file(name.dump)
     elsewhere = sandbox.root / "elsewhere.dump"
     file.rename(elsewhere)
     bad = verify.verify(sandbox.env(), name).bad
@@ -174,8 +174,8 @@ def _nothing(sandbox: Sandbox) -> None:
 
 
 def _place(sandbox: Sandbox) -> Path:
-    folder_of(sandbox.env()).prepare()
-    return folder_of(sandbox.env()).file(_BY_HAND.dump)
+    backup_folder_of(sandbox.env()).prepare()
+    return backup_folder_of(sandbox.env()).file(_BY_HAND.dump)
 
 
 @pytest.mark.parametrize("make", [_plain, _tar_of_pg_dump, _tar, _zip, _nothing])
@@ -208,7 +208,7 @@ def test_what_is_only_in_the_cloud_is_not_local_and_neither_lost_nor_bad(
 ) -> None:
     if part == "dump":  # one that is proven stays so: its bytes will come back as they were
         drill.drill(sandbox.env(), name)
-    folder, file = folder_of(sandbox.env()), getattr(name, part)
+    folder, file = backup_folder_of(sandbox.env()), getattr(name, part)
     size = folder.file(name.dump).stat().st_size
     whole = folder.file(file).read_bytes()
     before = sandbox.states()
@@ -235,7 +235,7 @@ def test_what_is_only_in_the_cloud_is_not_local_and_neither_lost_nor_bad(
 
 def _evict(sandbox: Sandbox, file: str) -> None:
     """Take a file's bytes away as iCloud does. (Its newer way marks the file, which only macOS can.)"""
-    folder = folder_of(sandbox.env())
+    folder = backup_folder_of(sandbox.env())
     folder.file(file).unlink()
     folder.placeholder(file).write_bytes(b"bplist00")
 
@@ -243,7 +243,7 @@ def _evict(sandbox: Sandbox, file: str) -> None:
 def test_a_backup_of_a_newer_pg_dump_than_any_here_cannot_be_judged(
     sandbox: Sandbox, name: BackupName
 ) -> None:
-    folder = folder_of(sandbox.env())
+    folder = backup_folder_of(sandbox.env())
     manifest = Manifest.decode(folder.read(name.manifest), name.manifest)
     folder.replace(name.manifest, manifest.model_copy(update={"tool_version": "99.1"}).encode())
     with pytest.raises(
@@ -265,9 +265,9 @@ def test_older_tools_in_the_settings_do_not_keep_a_dump_from_being_read(
 
 def test_a_proof_that_was_edited_or_belongs_to_another_backup_proves_nothing(sandbox: Sandbox) -> None:
     env = sandbox.env()
-    first, second = sandboxes.take(env), BackupName.of(sandboxes.take(env).dump.file)
-    proven = sandboxes.prove(env, first)
-    folder = folder_of(env)
+    first, second = sandboxes.take_backup(env), BackupName.of(sandboxes.take_backup(env).dump.file)
+    proven = sandboxes.prove_backup(env, first)
+    folder = backup_folder_of(env)
     folder.replace(second.proof, folder.read(proven.proof))
     assert sandbox.states() == {proven.stem: "valid", second.stem: "written"}
     folder.replace(proven.proof, folder.read(proven.proof).replace(b"good", b"GOOD"))
@@ -290,4 +290,4 @@ def test_a_file_that_is_not_in_the_folder_is_a_mistake_in_the_call(
     with pytest.raises(SettingsError, match=words) as mistake:
         catalog.find(sandbox.env(), file)
     assert mistake.value.exit_code == 2
-    assert catalog.find(sandbox.env(), str(folder_of(sandbox.env()).file(name.dump))) == name
+    assert catalog.find(sandbox.env(), str(backup_folder_of(sandbox.env()).file(name.dump))) == name

@@ -1,4 +1,4 @@
-"""Backups that cost nothing: real manifests and proofs beside a few bytes that no pg_dump has written."""
+"""A folder of made-up backups: real manifests and proofs beside dumps of a few bytes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ _UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True)
-class Store:
-    """An environment's folder in a location, in which backups are made by hand."""
+class BackupFolder:
+    """An environment's backup folder, to which a test adds backups."""
 
     path: Path
     environment: Environment = Environment.DEV
     zone: ZoneInfo = _UTC
 
-    def put(
+    def add_backup(
         self,
         taken: datetime,
         rung: Rung | None = Rung.VALID,
@@ -36,53 +36,53 @@ class Store:
         stem: str = "",
         files: Iterable[FilesState] | None = None,
     ) -> Manifest:
-        """A backup taken at that instant, examined to that rung (None: never).
+        """Add a backup taken at that instant, proven to that rung (None: without a proof).
 
-        With `files` it has an archive of files of its own, and needs those of these earlier states.
+        With `files` it has an archive of files, and needs the archives of these earlier states as well.
         """
         local = taken.astimezone(self.zone)
         name = BackupName(stem or f"ledgerflow_{self.environment}_{local:%Y%m%d_%H%M%S}")
         dump, roles = f"dump of {taken.isoformat()}".encode(), b"CREATE ROLE owner;\n"
         manifest = records.manifest(
-            **backup_files.taken_at(self.environment, self.zone, taken),
-            dump=backup_files.write(self.path, name.dump, dump),
-            globals=backup_files.write(self.path, name.globals, roles),
+            **backup_files.manifest_times(self.environment, self.zone, taken),
+            dump=backup_files.write_file(self.path, name.dump, dump),
+            globals=backup_files.write_file(self.path, name.globals, roles),
             files=None if files is None else self._filed(name, taken, list(files)),
         )
-        backup_files.write(self.path, name.manifest, manifest.encode())
+        backup_files.write_file(self.path, name.manifest, manifest.encode())
         if rung is not None:
             self.prove(manifest, rung, verdict)
         return manifest
 
     def prove(self, manifest: Manifest, rung: Rung = Rung.VALID, verdict: Verdict = Verdict.GOOD) -> None:
-        """The proof of an examination that found this."""
-        backup_files.prove(self.path, manifest, manifest.recovery_point, rung, verdict)
+        """Add the proof of an examination with this result."""
+        backup_files.write_proof(self.path, manifest, manifest.recovery_point, rung, verdict)
 
-    def copy_from(self, other: "Store", manifest: Manifest, *, proof: bool = True) -> None:
-        """The same backup here as well, with its proof or without."""
+    def copy_from(self, other: "BackupFolder", manifest: Manifest, *, proof: bool = True) -> None:
+        """Copy a backup of another folder here, with or without its proof."""
         name = BackupName.of(manifest.dump.file)
         endings = [name.dump, name.globals, name.files, name.manifest, *([name.proof] if proof else [])]
         for file in endings:
             if (other.path / file).exists():
-                backup_files.write(self.path, file, (other.path / file).read_bytes())
+                backup_files.write_file(self.path, file, (other.path / file).read_bytes())
 
     def evict(self, file: str) -> None:
-        """As iCloud does: the bytes are elsewhere, a placeholder is left."""
+        """Replace a file by a placeholder, as iCloud does when it evicts the file's data."""
         (self.path / file).unlink()
         (self.path / f".{file}.icloud").write_bytes(b"bplist00")
 
     def names(self) -> set[str]:
-        """The files in the folder, without those of the history."""
+        """The names of the files in the folder; those of the history, in a subfolder, do not count."""
         return {file.name for file in self.path.iterdir() if file.is_file()}
 
     def stems(self) -> list[str]:
-        """The backups: whatever has a manifest."""
+        """The stems of the backups that have a manifest."""
         ending = ".manifest.json"
         return sorted(name.removesuffix(ending) for name in self.names() if name.endswith(ending))
 
     def _filed(self, name: BackupName, taken: datetime, earlier: Sequence[FilesState]) -> FilesState:
         data = f"files of {taken.isoformat()}".encode()
-        own = backup_files.write(self.path, name.files, data)
+        own = backup_files.write_file(self.path, name.files, data)
         folder = FileEntry(root=ROOT, path="", kind=FileKind.FOLDER, mode=0o755, mtime_ns=1, owner=(0, 0))
         held = [(state.archive, f"{number}.pdf") for number, state in enumerate(earlier)] + [(own, "own.pdf")]
         entries = [

@@ -1,4 +1,4 @@
-"""The matrix of damages: what was done to a backup × what caught it first."""
+"""The matrix of damages: kind of damage to a backup × the check that detected it first."""
 
 import threading
 from collections import Counter
@@ -27,12 +27,12 @@ _CAUSES = (
     ("large objects", "large objects"),
     ("DDL", "DDL"),
 )
-"""What a backup's error says × the comparison that raised it, the earliest comparison first."""
+"""Part of a backup's error message, and the comparison that raises it, in the order of the comparisons."""
 
 
 @dataclass
-class Matrix:
-    """Counts by kind of damage and by what caught it."""
+class DamageMatrix:
+    """Counts by kind of damage and by the check that detected it."""
 
     title: str
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -44,7 +44,7 @@ class Matrix:
 
     @property
     def text(self) -> str:
-        """One line a kind, its counts in columns; a legend below, for the columns bear numbers."""
+        """One line per kind with its counts in numbered columns, and a legend of the columns."""
         kinds = list(dict.fromkeys(kind for kind, _ in self.counts))
         columns = sorted({caught for _, caught in self.counts}, key=str.casefold)
         width = max(map(len, kinds), default=0)
@@ -66,7 +66,7 @@ def _cells(values: Iterator[object] | range) -> str:
 
 
 @contextmanager
-def printed(request: pytest.FixtureRequest, *matrices: Matrix) -> Iterator[None]:
+def print_at_end(request: pytest.FixtureRequest, *matrices: DamageMatrix) -> Iterator[None]:
     """Print the matrices to the terminal when the block ends, whatever captures output."""
     yield
     capture = request.config.pluginmanager.getplugin("capturemanager")
@@ -77,6 +77,6 @@ def printed(request: pytest.FixtureRequest, *matrices: Matrix) -> Iterator[None]
                 print(f"\n\n{matrix.text}\n")
 
 
-def cause(error: LedgerError) -> str:
-    """Which of a backup's own comparisons refused: the first that its message speaks of."""
+def caught_by(error: LedgerError) -> str:
+    """The comparison of a backup that raised the error, by the error's message."""
     return next((f"backup: {word}" for phrase, word in _CAUSES if phrase in error.message), "backup: other")

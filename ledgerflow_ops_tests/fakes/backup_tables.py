@@ -1,4 +1,4 @@
-"""Fills an environment's folder with backups that are whole but never were taken: manifests, proofs."""
+"""Fills an environment's folder with made-up backups whose tables have given row counts."""
 
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
@@ -9,18 +9,18 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.proof import Proof, Verdict
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops_tests.builders import folder_of
+from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.core import records
 from ledgerflow_ops_tests.fakes import backup_files
 
 TABLES = tuple(f"public.table_{number:02}" for number in range(24))
 
 
-def name(env: EnvironmentContext, taken: datetime) -> BackupName:
+def backup_name(env: EnvironmentContext, taken: datetime) -> BackupName:
     return BackupName(f"ledgerflow_{env.environment}_{taken:%Y%m%d_%H%M}")
 
 
-def put(
+def add_backup(
     env: EnvironmentContext,
     taken: datetime,
     *,
@@ -30,34 +30,36 @@ def put(
     verdict: Verdict = Verdict.GOOD,
     seconds: float = 2.0,
 ) -> Manifest:
-    """A committed backup of that instant, proven at `proven_at` (never, if None)."""
-    stem, data = name(env, taken), _data(size)
+    """Add a committed backup of that instant, proven at `proven_at` (None: not proven)."""
+    stem, data = backup_name(env, taken), _data(size)
     counts = dict(zip(TABLES, rows or range(1000, 25000, 1000), strict=False))
     manifest = _manifest(env, stem, taken, data, counts, seconds)
-    backup_files.write(folder_of(env).path, stem.manifest, manifest.encode())
+    backup_files.write_file(backup_folder_of(env).path, stem.manifest, manifest.encode())
     if proven_at:
-        prove(env, manifest, proven_at, verdict)
+        add_proof(env, manifest, proven_at, verdict)
     return manifest
 
 
-def prove(
+def add_proof(
     env: EnvironmentContext, manifest: Manifest, at: datetime, verdict: Verdict = Verdict.GOOD
 ) -> Proof:
-    """The proof of a drill of that backup at that instant."""
+    """Add the proof of a drill of that backup at that instant."""
     rung = Rung.VALID if verdict is Verdict.GOOD else Rung.HASHED
-    return backup_files.prove(folder_of(env).path, manifest, at, rung, verdict)
+    return backup_files.write_proof(backup_folder_of(env).path, manifest, at, rung, verdict)
 
 
-def days(env: EnvironmentContext, last: date, count: int, *, at: str = "02:30") -> list[Manifest]:
-    """A proven backup on each of `count` days up to `last`, a little larger every day."""
-    made = []
+def add_days(env: EnvironmentContext, last: date, count: int, *, at: str = "02:30") -> list[Manifest]:
+    """Add a proven backup for each of `count` days up to `last`, each a little larger than the one before."""
+    manifests = []
     for back in reversed(range(count)):
         day = last - timedelta(days=back)
         taken = datetime.fromisoformat(f"{day}T{at}:00+00:00")
         grown = count - back
         rows = [1000 * number + grown * number for number in range(1, 25)]
-        made.append(put(env, taken, size=4000 + grown, rows=rows, proven_at=taken + timedelta(minutes=5)))
-    return made
+        manifests.append(
+            add_backup(env, taken, size=4000 + grown, rows=rows, proven_at=taken + timedelta(minutes=5))
+        )
+    return manifests
 
 
 @cache
@@ -78,12 +80,12 @@ def _manifest(
         for table, rows in counts.items()
     }
     facts = {table: TableFacts(rows=rows, sums={"total": f"{rows}.50"}) for table, rows in counts.items()}
-    folder = folder_of(env).path
+    folder = backup_folder_of(env).path
     return records.manifest(
-        **backup_files.taken_at(env.environment, env.settings.zone, taken, seconds),
+        **backup_files.manifest_times(env.environment, env.settings.zone, taken, seconds),
         sample=env.is_sample,
-        dump=backup_files.write(folder, stem.dump, data),
-        globals=backup_files.write(folder, stem.globals, b"-- roles\n"),
+        dump=backup_files.write_file(folder, stem.dump, data),
+        globals=backup_files.write_file(folder, stem.globals, b"-- roles\n"),
         seal=records.seal(tables=facts),
         contents=records.contents(tables=content),
         durations={"dump": seconds},
