@@ -53,8 +53,7 @@ class PreparedRestore:
 
 @dataclass(frozen=True, slots=True)
 class RestoreResult:
-    """A restore that took place: its plan, the databases kept, and the checks afterwards; durations in
-    seconds."""
+    """A restore that took place: its plan, kept databases and later checks; durations in seconds."""
 
     plan: RestorePlan
     before: str | None
