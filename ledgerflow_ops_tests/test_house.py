@@ -216,6 +216,52 @@ def test_a_circle_is_found() -> None:
     assert cycle({"a": {"b", "a"}, "b": {"c", "x"}, "c": set()}) == []
 
 
+SLOW = {"altair", "apprise", "dagster_webserver", "numpy", "pandas", "uvicorn", "vl_convert"}
+"""What takes long to import and few functions need: each of them imports it itself."""
+
+
+def imports_at_once(body: Iterable[ast.stmt]) -> Iterator[tuple[str, int]]:
+    """The top-level names that are imported when a module is, with their lines; those for types are not."""
+    for node in body:
+        if isinstance(node, ast.Import):
+            yield from ((alias.name.split(".")[0], node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").split(".")[0], node.lineno
+        elif isinstance(node, ast.If) and dotted(node.test).endswith("TYPE_CHECKING"):
+            yield from imports_at_once(node.orelse)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for field in ("body", "orelse", "finalbody", "handlers"):
+                yield from imports_at_once(getattr(node, field, ()))
+
+
+def test_what_is_slow_to_import_is_imported_where_it_is_used() -> None:
+    require_none(
+        f"{module}:{line} imports {name}"
+        for module in MODULES
+        for name, line in imports_at_once(tree(module).body)
+        if name in SLOW
+    )
+
+
+def test_an_import_at_once_is_found() -> None:
+    text = """
+import a.b
+if TYPE_CHECKING:
+    import for_types
+else:
+    from c import d
+try:
+    import e
+except ImportError:
+    import f
+class Some:
+    import g
+    def later(self) -> None:
+        import h
+"""
+    assert [name for name, _ in imports_at_once(ast.parse(text).body)] == ["a", "c", "e", "f", "g"]
+
+
 def test_only_the_definitions_know_dagster() -> None:
     require_none(
         f"{module} imports {name}"

@@ -1,8 +1,7 @@
 """Sends messages through alert channels by apprise. Messages name a channel; its URL is a secret.
 
 apprise does not raise errors: it returns None for an unknown URL, and False for a message that did not
-arrive. It logs the reason with parts of the URL: that log is captured here and goes nowhere else. Import this
-module only to send something: apprise with its services takes half a second.
+arrive. It logs the reason with parts of the URL: that log is captured here and goes nowhere else.
 """
 
 import logging
@@ -13,22 +12,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-
-import apprise
+from typing import TYPE_CHECKING
 
 from ledgerflow_ops.core.alerting.alert_messages import MessageText
 from ledgerflow_ops.core.errors import SettingsError
 from ledgerflow_ops.core.hints import Hint
 
+if TYPE_CHECKING:
+    import apprise
+
 CONNECT, READ = 5.0, 10.0
 PATIENCE = 20.0
 """Seconds to connect, to wait for an answer, and for all of it: the DNS lookup has no own limit."""
 
-_TYPES = {
-    "success": apprise.NotifyType.SUCCESS,
-    "warning": apprise.NotifyType.WARNING,
-    "critical": apprise.NotifyType.FAILURE,
-}
+_TYPES = {"success": "success", "warning": "warning", "critical": "failure"}
+"""The names of apprise's types of notification."""
 _REASONS = (
     (
         re.compile(r"getaddrinfo|resolve|name or service|nodename|no address", re.I),
@@ -49,10 +47,12 @@ class Sender:
     """A configured alert channel."""
 
     name: str
-    service: apprise.NotifyBase
+    service: "apprise.NotifyBase"
 
     def send(self, message: MessageText) -> str:
         """Send a message; returns why it did not arrive, in our own words, or an empty string."""
+        import apprise  # takes 0.2 s, and only a message needs it
+
         posts = apprise.Apprise()
         posts.add(self.service)
         with _captured_log() as log_lines:
@@ -61,7 +61,7 @@ class Sender:
                     posts.notify(
                         body=message.body,
                         title=message.title,
-                        notify_type=_TYPES[message.bad],
+                        notify_type=apprise.NotifyType(_TYPES[message.bad]),
                         body_format=apprise.NotifyFormat.TEXT,
                     )
                 )
@@ -91,6 +91,8 @@ def deliver(
 
 def make_sender(name: str, url: str) -> Sender:
     """The channel `name` at `url`; SettingsError, without the URL, if apprise does not support it."""
+    import apprise
+
     with _captured_log():
         try:
             service = apprise.Apprise.instantiate(url, asset=apprise.AppriseAsset(service_timeout=0))

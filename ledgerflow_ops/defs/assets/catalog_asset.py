@@ -5,6 +5,13 @@ from collections.abc import Sequence
 import dagster as dg
 
 from ledgerflow_ops.defs.assets import metadata
+from ledgerflow_ops.defs.assets.catalog_table import (
+    DISPLAYED_COLUMNS,
+    catalog_frame,
+    displayed_cells,
+    environment_row,
+    size_chart,
+)
 from ledgerflow_ops.defs.names import CATALOG, DRILL, asset_key
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -27,14 +34,6 @@ def catalog_asset(envs: Sequence[EnvironmentContext]) -> dg.AssetsDefinition:
         description="All known backups, read from the manifests and proofs beside the dumps.",
     )
     def catalog_() -> dg.MaterializeResult[None]:
-        from ledgerflow_ops.defs.assets.catalog_table import (
-            DISPLAYED_COLUMNS,
-            catalog_frame,
-            displayed_cells,
-            environment_row,
-            size_chart,
-        )
-
         table = catalog_frame(envs)
         newest = table.head(_SHOWN).itertuples(index=False)
         return dg.MaterializeResult(

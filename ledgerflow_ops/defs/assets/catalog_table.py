@@ -1,22 +1,20 @@
-"""The catalog as a table and as a chart.
-
-A module of its own because importing pandas and altair takes as long as a backup of the sample; only the
-catalog asset needs them.
-"""
+"""The catalog as a table and as a chart."""
 
 import base64
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import altair as alt
 import dagster as dg
-import pandas as pd
 
 from ledgerflow_ops.core.presentation.colours import STATES
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.context import EnvironmentContext
+
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
 
 COLUMNS = [
     "environment",
@@ -32,12 +30,15 @@ COLUMNS = [
 
 DISPLAYED_COLUMNS = ["day", "environment", "state", "size", "rto_seconds", "rows", "recovery_point", "file"]
 """The columns in the order of their importance to people: the page cuts off what is too wide for it."""
-_DAYS = alt.Axis(format="%-d %b", tickMinStep=24 * 3600 * 1000, labelOverlap=True)
-_LEGEND = alt.Legend(orient="top")
+_DAYS = {"format": "%-d %b", "tickMinStep": 24 * 3600 * 1000, "labelOverlap": True}
+_LEGEND = {"orient": "top"}
+"""An axis and a legend of Vega-Lite."""
 
 
-def catalog_frame(envs: Sequence[EnvironmentContext]) -> pd.DataFrame:
+def catalog_frame(envs: Sequence[EnvironmentContext]) -> "pd.DataFrame":
     """One row per dump of every environment, newest first; sizes in bytes."""
+    import pandas as pd
+
     rows = [
         {
             "environment": str(env.environment),
@@ -60,6 +61,8 @@ def catalog_frame(envs: Sequence[EnvironmentContext]) -> pd.DataFrame:
 
 def displayed_cells(row: Sequence[Any]) -> tuple[str, ...]:
     """The `DISPLAYED_COLUMNS` of a row, formatted for people; unknown values stay empty."""
+    import pandas as pd
+
     formats = {
         "size": format_size,
         "rows": "{:,.0f}".format,
@@ -78,7 +81,7 @@ def _unbroken(text: str) -> str:
     return text.replace(" ", "\N{NO-BREAK SPACE}").replace("-", "\N{NON-BREAKING HYPHEN}")
 
 
-def environment_row(table: pd.DataFrame, environment: str) -> tuple[str, ...]:
+def environment_row(table: "pd.DataFrame", environment: str) -> tuple[str, ...]:
     """An environment's summary: its name, newest proven backup, number of backups, number of proven ones."""
     own = table[table["environment"] == environment]
     proven = own[own["proven"].astype(bool)]
@@ -86,14 +89,18 @@ def environment_row(table: pd.DataFrame, environment: str) -> tuple[str, ...]:
     return environment, _unbroken(newest), str(len(own)), str(len(proven))
 
 
-def _colours(states: "pd.Series[str]") -> alt.Scale:
+def _colours(states: "pd.Series[str]") -> "alt.Scale":
     """The colours of the states that occur: green for proven, red for bad, others in between."""
+    import altair as alt
+
     present = [state for state in STATES if state in set(states)]
     return alt.Scale(domain=present, range=[STATES[state] for state in present])
 
 
-def size_chart(table: pd.DataFrame) -> dg.MetadataValue:
+def size_chart(table: "pd.DataFrame") -> dg.MetadataValue:
     """Dump sizes by day per environment, each backup coloured by its state, as an image in Markdown."""
+    import altair as alt
+
     known = table.dropna(subset=["day"]).assign(day=lambda rows: rows["day"].astype(str))
     drawn = (
         alt.Chart(known[["environment", "day", "size", "state", "file"]])

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from ledgerflow_ops.adapters.services import notifications
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.alerting.alert_policy import AlertPolicy, Channel
 from ledgerflow_ops.core.alerting.quiet_hours import QuietHours
@@ -25,10 +26,6 @@ def channel_policy(settings: Settings) -> AlertPolicy:
 
 def channel_errors(settings: Settings) -> dict[str, SettingsError]:
     """The channels whose address apprise does not accept, by the path of their setting."""
-    if not settings.alerts.channels:
-        return {}
-    from ledgerflow_ops.adapters.services import notifications  # half a second, for who has channels
-
     errors = {}
     for place, channel in enumerate(settings.alerts.channels):
         try:

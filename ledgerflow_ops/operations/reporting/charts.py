@@ -1,4 +1,4 @@
-"""The charts of the report. A module of its own, because pandas and altair are slow to import.
+"""The charts of the report.
 
 Days are written and shown as UTC, so that no browser's time zone moves them.
 """
@@ -6,10 +6,8 @@ Days are written and shown as UTC, so that no browser's time zone moves them.
 import base64
 import io
 from collections.abc import Sequence
-from typing import Any
-
-import altair as alt
-import pandas as pd
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.monitoring import expected_ranges
@@ -18,6 +16,9 @@ from ledgerflow_ops.core.presentation.day_status import BEFORE, DayStatus
 from ledgerflow_ops.operations.monitoring.disk_space import LocationSpace
 from ledgerflow_ops.operations.monitoring.environment_status import FolderStatus
 
+if TYPE_CHECKING:
+    import altair as alt
+
 CALENDAR_DAYS = 365
 _WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 _SQUARE = 14
@@ -25,11 +26,11 @@ _WIDTH = 430
 _INK = "#26303d"
 _SOFT = "#8a94a3"
 _BAND = "#dbe6f5"
-_UTC = alt.Scale(type="utc")
-_BYTES = alt.Axis(format="~s", labelExpr="datum.label + 'B'", tickCount=4)
-_SECONDS = alt.Axis(format="~s", labelExpr="datum.label + ' s'", tickCount=4)
-
-_HEADER = alt.Header(labelFontWeight="bold", labelFontSize=13)
+_UTC = {"type": "utc"}
+_BYTES = {"format": "~s", "labelExpr": "datum.label + 'B'", "tickCount": 4}
+_SECONDS = {"format": "~s", "labelExpr": "datum.label + ' s'", "tickCount": 4}
+_HEADER = {"labelFontWeight": "bold", "labelFontSize": 13}
+"""A scale, two axes and a header of Vega-Lite."""
 
 Chart = Any
 """One of altair's chart classes: there is one for each kind of composition."""
@@ -37,6 +38,9 @@ Chart = Any
 
 def calendar_chart(statuses: Sequence[FolderStatus]) -> Chart:
     """A square for each day of a year: a column for each week, a facet for each environment."""
+    import altair as alt
+    import pandas as pd
+
     table = pd.DataFrame(
         [_square(status, day) for status in statuses for day in status.days(CALENDAR_DAYS)],
         columns=["environment", "week", "weekday", "state", "day"],
@@ -68,10 +72,10 @@ def calendar_chart(statuses: Sequence[FolderStatus]) -> Chart:
 
 
 def _square(status: FolderStatus, day: DayStatus) -> tuple[str, str, str, str, str]:
-    monday = pd.Timestamp(day.day) - pd.Timedelta(days=day.day.weekday())
+    monday = day.day - timedelta(days=day.day.weekday())
     return (
         str(status.env.environment),
-        monday.date().isoformat(),
+        monday.isoformat(),
         _WEEKDAYS[day.day.weekday()],
         day.state,
         f"{day.day:%a %Y-%m-%d}",
@@ -83,6 +87,9 @@ def figure_chart(status: FolderStatus, name: str, title: str) -> Chart | None:
 
     `name` is a figure of `expected_ranges`: "size" or "duration". None with backups on fewer than two days.
     """
+    import altair as alt
+    import pandas as pd
+
     summaries = [*status.present, *status.past]
     daily = expected_ranges.daily_backups(summaries)
     if len(daily) < 2:
@@ -118,7 +125,9 @@ def _point(
     }
 
 
-def _points(base: alt.Chart, y: alt.Y) -> alt.Chart:
+def _points(base: "alt.Chart", y: "alt.Y") -> "alt.Chart":
+    import altair as alt
+
     domain, shades = ["expected", "too early to say", "not expected"], [_INK, _SOFT, "#d03535"]
     colour = alt.Color("judged:N", scale=alt.Scale(domain=domain, range=shades), legend=None)
     size = alt.condition("datum.judged === 'not expected'", alt.value(90), alt.value(22))
@@ -127,16 +136,19 @@ def _points(base: alt.Chart, y: alt.Y) -> alt.Chart:
     return drawn
 
 
-def _day_axis(count: int) -> alt.Axis:
-    return alt.Axis(format="%-d %b", tickCount=min(8, count), labelOverlap=True, grid=False)
+def _day_axis(count: int) -> dict[str, Any]:
+    return {"format": "%-d %b", "tickCount": min(8, count), "labelOverlap": True, "grid": False}
 
 
-def _title(text: str) -> alt.TitleParams:
-    return alt.TitleParams(text, anchor="start", fontSize=13, color=_INK)
+def _title(text: str) -> dict[str, Any]:
+    return {"text": text, "anchor": "start", "fontSize": 13, "color": _INK}
 
 
 def restore_chart(statuses: Sequence[FolderStatus]) -> Chart | None:
     """The seconds of each drill against the size of the restored database; None before the first drill."""
+    import altair as alt
+    import pandas as pd
+
     rows: list[dict[str, Any]] = [
         {
             "environment": str(status.env.environment),
@@ -182,6 +194,9 @@ def restore_chart(statuses: Sequence[FolderStatus]) -> Chart | None:
 
 def free_space_chart(location: LocationSpace) -> Chart | None:
     """The free space of a location by day, with its forecast; None with fewer than two days measured."""
+    import altair as alt
+    import pandas as pd
+
     history = [{"day": day.isoformat(), "free": free, "kind": "free"} for day, free in location.history]
     if len(history) < 2:
         return None

@@ -9,9 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import altair as alt
-import vl_convert
-
 from ledgerflow_ops.adapters.system import html_templates
 from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.durations import format_seconds
@@ -59,6 +56,9 @@ def render_page(overview: Overview) -> str:
 @cache
 def _library() -> str:
     """The scripts of the charts, which take a second to bundle. "</script" in them is escaped."""
+    import altair as alt
+    import vl_convert
+
     version = ".".join(alt.SCHEMA_VERSION.split(".")[:2])
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed", version)
     return bundle.replace("</script", "<\\/script")

@@ -5,7 +5,7 @@ from pathlib import Path
 from ledgerflow_ops.adapters.storage import durable_record
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.operations.context import OperationContext
-from ledgerflow_ops.operations.reporting import status
+from ledgerflow_ops.operations.reporting import html_page, status
 from ledgerflow_ops.operations.reporting.status import Overview
 
 FILE_NAME = "report.html"
@@ -17,8 +17,6 @@ def reports_folder(ctx: OperationContext) -> Path:
 
 def write_report(ctx: OperationContext, shown: Overview | None = None) -> Path:
     """Write the report over the last one, readable by its owner only; returns the file."""
-    from ledgerflow_ops.operations.reporting import html_page  # pandas and altair: a second
-
     return durable_record.write(reports_folder(ctx), FILE_NAME, html_page.render_page(shown or overview(ctx)))
 
 
