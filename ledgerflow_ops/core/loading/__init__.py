@@ -1,4 +1,4 @@
 """How an archive is loaded into a server, and what a failed load means.
 
-The comparison afterwards belongs to comparison.
+Comparing the restored database with its seal belongs to comparison.
 """

@@ -1,4 +1,8 @@
-"""Extensions that a load made in another version than the source has: what is missing may be theirs."""
+"""Extensions whose version differs between the source and the server that an archive is loaded into.
+
+A dump's CREATE EXTENSION names no version, so the server creates its default one (pg_dump.c,
+dumpExtension). An object that a load lacks may belong to the source's version of an extension.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,27 +10,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class OfferedVersions:
-    """What a server has of an extension: the version that CREATE EXTENSION makes, and all that it could."""
+    """The versions of an extension that a server offers; `default` is the one CREATE EXTENSION creates."""
 
     default: str
     versions: frozenset[str]
 
 
-def missing_versions(sealed: Mapping[str, str], here: Mapping[str, OfferedVersions]) -> str:
-    """The source's versions that this machine does not have, as a sentence; empty for none."""
+def missing_versions(sealed: Mapping[str, str], offered: Mapping[str, OfferedVersions]) -> str:
+    """A sentence that lists the source's versions that this machine does not offer; empty if it has all."""
     missing = [
-        f"{name} {version} (here: {here[name].default})"
+        f"{name} {version} (here: {offered[name].default})"
         for name, version in sorted(sealed.items())
-        if name in here and version not in here[name].versions
+        if name in offered and version not in offered[name].versions
     ]
     return f"This machine lacks the source's version of extensions: {'; '.join(missing)}." if missing else ""
 
 
-def update_statements(sealed: Mapping[str, str], here: Mapping[str, OfferedVersions]) -> str:
-    """The SQL that gives the source what a load makes of its extensions; empty where they are the same."""
-    quoted = ((name.replace('"', '""'), name) for name in sorted(sealed))
+def update_statements(sealed: Mapping[str, str], offered: Mapping[str, OfferedVersions]) -> str:
+    """SQL that updates the source's extensions to the versions a load creates; empty if they are the same."""
     return " ".join(
-        f"ALTER EXTENSION \"{form}\" UPDATE TO '{here[name].default}';"
-        for form, name in quoted
-        if name in here and sealed[name] != here[name].default and sealed[name] in here[name].versions
+        "ALTER EXTENSION \"{}\" UPDATE TO '{}';".format(name.replace('"', '""'), offered[name].default)
+        for name, version in sorted(sealed.items())
+        if name in offered and version != offered[name].default and version in offered[name].versions
     )

@@ -1,9 +1,9 @@
-"""Why pg_restore could not load an archive: the machine, or a source that no server can be loaded from.
+"""Why pg_restore could not load an archive: this machine lacks something, or no server can load the source.
 
-The bytes are known to be those that pg_dump wrote, and what they hold to be what the source had. What a
-server then refuses, every server refuses: the source itself breaks a rule that is only asked when rows or
-indexes are made anew. The texts are those of PostgreSQL's own messages (C locale); pg_restore tells no
-SQLSTATE.
+By the time this module is asked, the archive is known to be what pg_dump wrote, and its content to equal the
+source's. A statement that one server then refuses, every server refuses: the source itself breaks a rule
+that PostgreSQL checks only when rows are inserted or indexes are built. The patterns match PostgreSQL's own
+messages (C locale), because pg_restore reports no SQLSTATE.
 """
 
 import re
@@ -43,10 +43,10 @@ _IN_SQL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What is wrong with the source, in a sentence that names the object, and the SQL that finds or fixes it.
+    """What is wrong with the source: a sentence that names the object, and the SQL that finds or fixes it.
 
-    `by_order`: whether loading the rows in another order may well succeed. `by_extension`: whether another
-    version of an extension can be the reason, since what is missing is none of the source's own objects.
+    `by_order`: loading the rows in another order may succeed. `by_extension`: another version of an extension
+    may be the reason, because the missing object is not one of the source's own.
     """
 
     cause: str
@@ -58,7 +58,7 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """The first error in what pg_restore said: its message, and all that belongs to it."""
+    """The first error in pg_restore's output: its message, and `text`, the message with its details."""
 
     message: str
     table: str
@@ -67,19 +67,19 @@ class _Failure:
 
 
 def first_error(errors: str) -> str:
-    """The message of the first error, without values of rows; empty where there is none."""
+    """The message of the first error, without values of rows; empty if there is none."""
     match = _ERROR.search(errors) or _OTHER.search(errors)
     return match[match.lastindex or 0] if match else ""
 
 
 def is_machine_error(errors: str) -> bool:
-    """Whether it is this machine that cannot load the archive: it says nothing of the backup."""
-    command = errors.partition("Command was: ")[2]  # the first one, which is that of the first error
+    """Whether the cause lies in this machine, so that the failed load says nothing about the backup."""
+    command = errors.partition("Command was: ")[2]  # the first command belongs to the first error
     return machine_errors.is_machine_trouble(first_error(errors), command)
 
 
 def diagnose(errors: str, seal: Seal) -> Diagnosis | None:
-    """What in the source keeps its archives from being loaded; None where the server refused nothing."""
+    """What in the source prevents loading its archives; None if the server refused no statement."""
     match = _ERROR.search(errors)
     if match is None or is_machine_error(errors):
         return None
@@ -89,7 +89,7 @@ def diagnose(errors: str, seal: Seal) -> Diagnosis | None:
 
 
 def _table(quoted: str, seal: Seal) -> str:
-    """The table that a COPY names without its schema, as SQL names it."""
+    """The table that a COPY error names, with its schema if only one sealed table has that name."""
     bare = quoted[1:-1]
     known = [key for key in seal.tables if QualifiedName.parse(key).name == bare]
     return known[0] if len(known) == 1 else quote(bare) if bare else ""
@@ -106,17 +106,17 @@ def _foreign_key(failure: _Failure) -> Diagnosis | None:
     query = ""
     if reference:
         columns, parents = reference[1].split(", "), reference[3].split(", ")
-        set_ones = " AND ".join(f"c.{column} IS NOT NULL" for column in columns)
+        not_null = " AND ".join(f"c.{column} IS NOT NULL" for column in columns)
         equal = " AND ".join(f"p.{p} = c.{c}" for p, c in zip(parents, columns, strict=False))
         orphan = f"NOT EXISTS (SELECT FROM {reference[2]} p WHERE {equal})"
-        query = _sql("SELECT * FROM", table, "c WHERE", set_ones, "AND", orphan)
+        query = _sql("SELECT * FROM", table, "c WHERE", not_null, "AND", orphan)
     sentence = f"rows of {table} violate its foreign key {name}"
     return Diagnosis(
         "foreign key",
         sentence,
-        f"These rows break it: {query} Correct or delete them. To keep them as they are, first: "
+        f"This query lists the rows: {query} Correct or delete them. To keep them as they are, first: "
         f"{_not_valid(table, violation[2])}",
-        by_order=bool(failure.table),  # an extension's tables have theirs before the rows come
+        by_order=bool(failure.table),  # tables of an extension have their constraints before their rows
     )
 
 
@@ -129,12 +129,12 @@ def _unique(failure: _Failure) -> Diagnosis | None:
     return Diagnosis(
         "unique index",
         f"rows of {table} violate its unique index {quote(violation[1])}",
-        "The source's own index is damaged, so read without it: "
+        "The source's own index is damaged, so search without it: "
         + _sql("SET enable_indexscan = off")
         + _sql(" SET enable_indexonlyscan = off")
         + _sql(" SET enable_bitmapscan = off")
         + _sql(" SELECT", f"{columns}, count(*) FROM", table, "GROUP BY", columns, "HAVING count(*) > 1")
-        + " Delete what is double; then "
+        + " Delete the duplicates; then "
         + _sql("REINDEX TABLE", table),
     )
 
@@ -159,8 +159,8 @@ def _check(failure: _Failure) -> Diagnosis | None:
     return Diagnosis(
         "check constraint",
         f"rows of {failure.table} violate its check constraint {quote(violation[2])} when they are loaded. "
-        "It may have changed since they were written, or it reads another table",
-        f"To have it loaded after the rows, and not asked of them: {_not_valid(failure.table, violation[2])}",
+        "The constraint may have changed since they were written, or it reads another table",
+        f"To create the constraint without checking old rows: {_not_valid(failure.table, violation[2])}",
         by_order=True,
     )
 
@@ -193,7 +193,7 @@ def _not_null(failure: _Failure) -> Diagnosis | None:
 
 
 def _search_path(failure: _Failure) -> Diagnosis | None:
-    """A function that finds something only by the search_path of those who call it: a load has none."""
+    """A function that relies on its caller's search_path: pg_restore sets an empty one."""
     missing = _MISSING.match(failure.message)
     if not missing:
         return None
@@ -208,8 +208,8 @@ def _search_path(failure: _Failure) -> Diagnosis | None:
     signatures = [function] if "(" in function else _signatures(function, failure.seal)
     if _is_source_function(function, failure.seal):
         fix = " ".join(f"ALTER FUNCTION {signature} SET search_path = {path};" for signature in signatures)
-    else:  # a dump does not hold what is altered in an extension
-        fix = "It is an extension's: update that to a version which names schemas, or drop what uses it."
+    else:  # a dump does not contain changes to an extension's own objects
+        fix = "An extension owns it: update that to a version which names schemas, or drop what uses it."
     return Diagnosis(
         "function",
         f"the function {function} names the {what} without its schema, and a load has an empty "
@@ -220,7 +220,7 @@ def _search_path(failure: _Failure) -> Diagnosis | None:
 
 
 def _function(failure: _Failure) -> str:
-    """The function that failed, with its arguments where they are known; empty where none is named."""
+    """The function that failed, with its argument types if they are known; empty if none is named."""
     context = failure.text.partition("CONTEXT:")[2]
     if called := _IN_PLPGSQL.search(context):
         if "." in called[1].partition("(")[0]:
@@ -241,12 +241,12 @@ def _signatures(name: str, seal: Seal) -> list[str]:
 
 
 def _is_source_function(function: str, seal: Seal) -> bool:
-    """Whether a function was made by somebody, and not by an extension, whose own are not sealed."""
+    """Whether the function is the source's own. An extension's functions are not in the seal."""
     return bool(_signatures(_bare(function), seal))
 
 
 def _bare(name: str) -> str:
-    """The name of `schema.name(arguments)` alone."""
+    """The bare name in `schema.name(arguments)`."""
     try:
         return QualifiedName.parse(name).name
     except ValueError:
@@ -254,7 +254,7 @@ def _bare(name: str) -> str:
 
 
 def _schemas_of(what: str, seal: Seal) -> Iterable[str]:
-    """The schemas that hold something called so: `inner_f(text)`, `look`, `"My"`."""
+    """The schemas with an object of that name, given as in an error: `inner_f(text)`, `look`, `"My"`."""
     wanted = _unquoted(what.partition("(")[0].strip())
     for key in (*(f"table {name}" for name in seal.tables), *seal.objects):
         try:
@@ -276,23 +276,23 @@ def _view(failure: _Failure) -> Diagnosis | None:
     return Diagnosis(
         "materialized view",
         f"the materialized view {refresh[1]} cannot be filled: {failure.message}",
-        f"In the source this shows the same: SET search_path = ''; REFRESH MATERIALIZED VIEW {refresh[1]}; "
+        f"In the source this fails too: SET search_path = ''; REFRESH MATERIALIZED VIEW {refresh[1]}; "
         "Give its owner the rights, or correct what it calls, or drop it.",
     )
 
 
 def _created_twice(failure: _Failure) -> Diagnosis | None:
-    """What was taken out of an extension is dumped by itself, and made by the extension's script as well."""
+    """An object dropped from an extension (ALTER EXTENSION … DROP): dump and extension both create it."""
     created = _CREATED.search(failure.text)
     if not (created and failure.seal.extensions and " already exists" in failure.message):
         return None
     what = f"{created[1]} {created[2]}"
     first, *others = map(quote, sorted(failure.seal.extensions))
-    beside = f" (or that of these which makes it: {', '.join(others)})" if others else ""
+    alternatives = f" (or whichever of these creates it: {', '.join(others)})" if others else ""
     return Diagnosis(
         "made twice",
-        f"{what} is made by an extension, and by the dump as well: it was taken out of the extension",
-        f"ALTER EXTENSION {first} ADD {what};{beside}",
+        f"{what} is created by an extension and by the dump: it was removed from the extension",
+        f"ALTER EXTENSION {first} ADD {what};{alternatives}",
         by_extension=True,
     )
 
@@ -304,7 +304,7 @@ def _unknown(failure: _Failure) -> Diagnosis:
     return Diagnosis(
         "statement",
         f"the server refuses it{used}: {failure.message}{by}",
-        "Correct in the source what this names; pg_dump and psql into an empty database show it as well.",
+        "Correct in the source what the error names; pg_dump and psql into an empty database show it too.",
         by_order=bool(failure.table and function),
         by_extension=True,
     )
@@ -321,17 +321,17 @@ def _detail(failure: _Failure) -> str:
 
 
 def _not_valid(table: str, name: str) -> str:
-    """SQL that makes a constraint one that is not asked of the rows that are there."""
+    """SQL that replaces a constraint by the same one NOT VALID, which PostgreSQL adds after the rows."""
     literal, oid = (text.replace("'", "''") for text in (name, table))
     form = "ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %2$I %s NOT VALID"
     values = "conrelid::regclass, conname, pg_get_constraintdef(oid)"
     which = f"conrelid = '{oid}'::regclass AND conname = '{literal}'"
-    made = " ".join([f"SELECT format('{form}', {values})", "FROM pg_constraint WHERE", which])
-    return _sql("DO $$ BEGIN EXECUTE", f"({made});", "END $$")
+    statement = " ".join([f"SELECT format('{form}', {values})", "FROM pg_constraint WHERE", which])
+    return _sql("DO $$ BEGIN EXECUTE", f"({statement});", "END $$")
 
 
 def _sql(*words: str) -> str:
-    """A statement to be typed by a person: nothing here is ever run by us."""
+    """A statement for a person to type; this program never runs it."""
     return " ".join(words) + ";"
 
 

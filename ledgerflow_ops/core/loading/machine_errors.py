@@ -1,7 +1,7 @@
-"""What a server says when the machine that an archive is loaded on is at fault, and not the archive.
+"""Errors of a load whose cause is the machine that loads the archive, not the archive.
 
-The source took each of these commands once. What refuses it here is what this machine lacks: a library, a
-locale, a time zone, a file beside the server's programs, an option of their build. The texts are those of
+The source's server accepted each of these commands once. This machine refuses them because it lacks
+something: a library, a locale, a time zone, a file of the installation, a build option. The patterns match
 PostgreSQL's own messages (C locale).
 """
 
@@ -16,7 +16,7 @@ _TROUBLE = re.compile(
     r"|ICU is not supported|not supported in this build|not supported by this build"
     r"|compression method .* not supported|unsupported XML feature"
     r"|could not create locale|could not open collator|collation .* for encoding .* does not exist"
-    r"|violates partition constraint"  # where a hash depends on the machine: a collation of ICU
+    r"|violates partition constraint"  # with an ICU collation, a hash partition depends on the machine
     r"|No space left on device|out of memory|out of shared memory|server closed the connection"
     r"|could not extend file|could not write|could not connect|connection to server|unsupported version"
     r"|deadlock detected|canceling statement|terminating connection|the database system is"
@@ -28,11 +28,11 @@ _TROUBLE = re.compile(
 _SETTING = re.compile(
     r"invalid value for parameter|unrecognized configuration parameter|invalid configuration parameter name"
 )
-"""Of a command that fixes a setting (a function's, a role's) for a locale, a time zone or a library that is
-not here. What a function asks for while rows are loaded is the source's own."""
-_ITS_OWN = "CREATE EXTENSION "
-"""A command whose script lies on this machine, not in the archive: so does whatever ends it."""
-_FIXES = re.compile(r"(?:CREATE (?:FUNCTION|PROCEDURE)|ALTER (?:ROLE|DATABASE)|GRANT .* ON PARAMETER) ")
+"""Errors of a command that stores a setting (for a function, a role) whose locale, time zone or library this
+machine lacks. If a function changes a setting while rows are loaded, the error is the source's."""
+_LOCAL_SCRIPT = "CREATE EXTENSION "
+"""This command runs a script of this machine, not of the archive, so its errors are the machine's too."""
+_SETS = re.compile(r"(?:CREATE (?:FUNCTION|PROCEDURE)|ALTER (?:ROLE|DATABASE)|GRANT .* ON PARAMETER) ")
 _HEAD = re.compile(
     r"ALTER (?:ROLE|DATABASE) .*? SET [^ ]+|SECURITY LABEL FOR .*? ON .*?(?= IS )|GRANT .*", re.DOTALL
 )
@@ -40,20 +40,20 @@ _SHOWN = 3
 
 
 def is_machine_trouble(message: str, command: str) -> bool:
-    """Whether `message` is of trouble with this machine; `command` is what the server was told."""
-    if command.startswith(_ITS_OWN) or _TROUBLE.search(message):
+    """Whether an error's cause is this machine. `command` is the statement that failed with `message`."""
+    if command.startswith(_LOCAL_SCRIPT) or _TROUBLE.search(message):
         return True
-    return bool(_FIXES.match(command) and _SETTING.match(message))
+    return bool(_SETS.match(command) and _SETTING.match(message))
 
 
 def without_value(command: str) -> str:
-    """Such a command without the value it sets, which may be a secret of an application."""
+    """The command without the value it sets, which may be an application's secret."""
     head = _HEAD.match(command)
     return head[0] if head else command.partition(" ")[0]
 
 
 def left_out_sentence(commands: list[str]) -> str:
-    """The commands that this machine did not run, as a sentence; empty for none."""
+    """A sentence that lists the commands left out on this machine; empty if there are none."""
     if not commands:
         return ""
     more = f"; {len(commands) - _SHOWN} more" if len(commands) > _SHOWN else ""

@@ -1,4 +1,4 @@
-"""Which libraries a drill's server loads when it starts, for the extensions that cannot be made without."""
+"""Which libraries a drill's server preloads, for the extensions that cannot be created otherwise."""
 
 from collections.abc import Collection, Iterable
 
@@ -15,23 +15,23 @@ REQUIRED = frozenset(
         "set_user",
     }
 )
-"""Extensions that say so themselves: CREATE EXTENSION fails unless the library of that name was preloaded."""
+"""Extensions whose CREATE EXTENSION fails unless the library of the same name is preloaded."""
 
 
 def libraries_needed(extensions: Iterable[str], preloaded: Collection[str] | None) -> tuple[str, ...]:
-    """The libraries for these extensions: those that the source preloads, and those known to be required.
+    """The libraries to preload for these extensions: those the source preloads, and those always required.
 
-    Only libraries that bear the name of an extension: others (passwordcheck, auto_explain, pg_partman_bgw)
-    nothing in a dump depends on, and they might act upon the copy.
+    Only libraries named like one of the extensions. Nothing in a dump depends on the others (passwordcheck,
+    auto_explain, pg_partman_bgw), and they might act on the copy.
     """
     return tuple(sorted(name for name in extensions if name in REQUIRED or name in (preloaded or ())))
 
 
 def preload_settings(libraries: Collection[str], database: str) -> dict[str, str]:
-    """The server's settings that load them and let none do anything by itself.
+    """The server settings that preload the libraries and keep them from doing anything by themselves.
 
-    Without worker processes no library has a process of its own: pg_cron would run the jobs of the copy,
-    timescaledb and pg_squeeze would change its tables. pg_cron is made only in the database that it is told.
+    Without background workers no library can start a process: pg_cron would run the copy's jobs, timescaledb
+    and pg_squeeze would change its tables. pg_cron can be created only in `cron.database_name`.
     """
     if not libraries:
         return {}

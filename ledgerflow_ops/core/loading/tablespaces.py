@@ -1,4 +1,4 @@
-"""Where a database's objects are kept on a server's disks, and what of it another server can keep."""
+"""Which tablespaces a database's objects are in, and which of these another server has."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -11,13 +11,13 @@ _PLACED = re.compile(
     rb"Tablespace: (.*)$",
     re.MULTILINE,
 )
-"""The comment that pg_restore writes above each object that is not in its database's own tablespace."""
+"""The comment that pg_restore writes above each object outside the database's default tablespace."""
 _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedObject:
-    """An object and its tablespace. A constraint's `name` is its table's and its own, as pg_restore's."""
+    """An object and its tablespace. The `name` of a constraint is `table constraint`, as in pg_restore."""
 
     kind: str
     schema: str
@@ -29,25 +29,25 @@ class PlacedObject:
 
 
 def placed_objects(ddl: bytes) -> list[PlacedObject]:
-    """What an archive, of which this is the DDL, keeps in tablespaces of its own."""
+    """The objects outside the default tablespace, from the archive's DDL as pg_restore prints it."""
     fields = (part.decode("utf-8", "surrogateescape") for match in _PLACED.findall(ddl) for part in match)
     return [
-        PlacedObject(kind, schema, name, where)
-        for name, kind, schema, where in zip(*[fields] * 4, strict=True)
+        PlacedObject(kind, schema, name, tablespace)
+        for name, kind, schema, tablespace in zip(*[fields] * 4, strict=True)
     ]
 
 
 def unavailable_tablespaces(
     objects: Iterable[PlacedObject], own: str | None, usable: Collection[str]
 ) -> set[str]:
-    """The tablespaces that are wanted, `own` for the database itself, and cannot be had."""
+    """The tablespaces that the objects, or the database itself (`own`), use and that are not `usable`."""
     return {*(item.tablespace for item in objects), *([own] if own else [])} - set(usable)
 
 
 def tablespace_notes(
     objects: Collection[PlacedObject], own: str | None, usable: Collection[str]
 ) -> Iterator[Reason]:
-    """What a restore will not keep where it was, for its plan."""
+    """Notes for a restore's plan: which objects will move to the default tablespace."""
     for name in sorted(unavailable_tablespaces(objects, own, usable)):
         moved = [str(item) for item in objects if item.tablespace == name]
         more = f" and {len(moved) - _SHOWN} more" if len(moved) > _SHOWN else ""

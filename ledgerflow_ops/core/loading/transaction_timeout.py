@@ -1,8 +1,8 @@
-"""A pg_restore from 17 on sets transaction_timeout first of all, which older servers do not have.
+"""The setting transaction_timeout, which pg_restore 17 and later set first and older servers do not know.
 
-PostgreSQL promises nothing of loading into a server older than pg_restore; but an archive of a newer
-pg_dump can be read by no older one. The statement is refused before anything is made. So where it is what
-ended a load, the same is done again by one job, with errors counted, and it may be the only one.
+PostgreSQL does not promise that an older server can be loaded by a newer pg_restore, but only that one can
+read the archive of a newer pg_dump. The server refuses the statement before anything is created. If that is
+what ended a load, the load is repeated with one job that goes on after errors, and this one error is allowed.
 """
 
 import re
@@ -18,23 +18,23 @@ _IGNORED = re.compile(r"^pg_restore: warning: errors ignored on restore: (\d+)\n
 
 
 def caused_failure(errors: str) -> bool:
-    """Whether this is what ended a load whose first error ends it."""
+    """Whether this statement ended a load that stops at its first error."""
     return len(_ERROR.findall(errors)) == 1 and bool(_REFUSED.search(errors))
 
 
 def is_only_error(errors: str) -> bool:
-    """Whether the one error that a load went on after is this one, by pg_restore's own count as well.
+    """Whether this is the only error of a load that goes on after errors; pg_restore's count must agree.
 
-    Of one job: several write their errors into one another.
+    The load must have used one job: the output of several is interleaved.
     """
     return caused_failure(errors) and _IGNORED.findall(errors) == ["1"]
 
 
 def without_error(text: str) -> str:
-    """What pg_restore said, without it: the errors that remain are those to be told."""
+    """pg_restore's output without this error."""
     return _IGNORED.sub("", _REFUSED.sub("", text))
 
 
 def script_without(script: bytes) -> bytes:
-    """The text that pg_restore prints, without that statement in its head; our session sets it by itself."""
+    """The SQL script that pg_restore prints, without this statement; our session sets the timeout itself."""
     return script.replace(b"\nSET transaction_timeout = 0;\n", b"\n", 1)

@@ -86,7 +86,7 @@ CASES = {
             'CONTEXT:  SQL function "h3_lat_lng" during inlining\nCOPY t, line 1'
         ),
         "the function h3_lat_lng names the function h3(point, integer)",
-        "It is an extension's: update that",
+        "An extension owns it: update that",
         False,
     ),
     "foreign key of an extension's table": (
@@ -169,7 +169,7 @@ CASES = {
             'function "akeys" already exists with same argument types',
             "CREATE FUNCTION public.akeys(public.hstore) RETURNS text[]\n    LANGUAGE c AS '$libdir/hstore'",
         ),
-        "FUNCTION public.akeys(public.hstore) is made by an extension, and by the dump as well",
+        "FUNCTION public.akeys(public.hstore) is created by an extension and by the dump",
         "ALTER EXTENSION hstore ADD FUNCTION public.akeys(public.hstore);",
         False,
     ),
