@@ -103,7 +103,7 @@ def test_a_run_that_is_executed_again_was_typed_by_nobody(bench: Bench) -> None:
         for what, config in {**CHANGING, "rotate": {"carry_out": True, "confirm": "dev"}}.items():
             again = _again(definitions, opened, env, what, {**config, "environment": "dev"})
             said, hint, code = refusal(again)
-            assert "executes 11111111-1111-1111-1111-111111111111 again" in said
+            assert "re-executes 11111111-1111-1111-1111-111111111111" in said
             assert ("environment: dev " in hint, code) == (True, 3)
     assert BackupFolder(backup_folder_of(env).path).names() == names
     assert journal_file.read_entries(bench.settings().state_dir) == []

@@ -1,4 +1,4 @@
-"""Decides which web requests and which launched runs are let through.
+"""Decides which web requests are served and which launched runs may start.
 
 Serving them belongs to adapters.services.
 """

@@ -1,13 +1,17 @@
-"""Which requests the web page's server carries out, and what it says to the others. Pure: no world in it.
+"""Which requests the web page's server carries out, and how it answers the others.
 
-Loopback keeps out other machines and nothing else: any web page can have a browser send requests there, and
-any account of the machine can. So a request counts only when it was sent to an address that is served here
-(DNS rebinding), when no other page had a part in it (Origin, Sec-Fetch-Site), when it gives its order in a
-form that a page from elsewhere cannot send unasked, and when it knows a secret. Each of these is enough to
-stop a page from elsewhere; all are asked.
+Listening on loopback keeps out other machines and nothing else: any web page can make a browser send requests
+there, and so can any account of the machine. A request is therefore carried out only if
 
-Sources: RFC 9110 (section 7.2, Host; 9.2.1, safe methods), RFC 6265bis (SameSite, and that cookies do not
-keep to a port), Fetch (Origin, the types of content that need no preflight), Fetch Metadata (Sec-Fetch-*).
+- it was sent to an address that is served here (against DNS rebinding),
+- no other site caused it (Origin, Sec-Fetch-Site),
+- a change comes in a form that a page of another site cannot send without a preflight, and
+- it carries a secret.
+
+Each check alone stops another site's page; all of them are made.
+
+Sources: RFC 9110 (section 7.2, Host; 9.2.1, safe methods), RFC 6265bis (SameSite; cookies are not separated
+by port), Fetch (Origin; content types that need no preflight), Fetch Metadata (Sec-Fetch-*).
 """
 
 import hmac
@@ -19,9 +23,9 @@ from hashlib import sha256
 from ledgerflow_ops.core.hints import Hint, make
 
 LOGIN = "/login"
-"""Where a one-time link leads."""
+"""The path of a one-time link."""
 PROXY = "x-ledgerflow-proxy"
-"""The header in which a proxy in front says its secret."""
+"""The header in which a reverse proxy sends its secret."""
 _READS = ("GET", "HEAD")
 _GRAPHQL = "/graphql"
 _PREFETCH = ("sec-purpose", "purpose", "x-purpose", "x-moz")
@@ -42,21 +46,21 @@ class Request:
     websocket: bool = False
 
     def all(self, name: str) -> list[str]:
-        """The values of a header, one for each time it was sent."""
+        """The values of a header, in order; empty if it was not sent."""
         return [value.strip() for header, value in self.headers if header == name]
 
     def one(self, name: str) -> str:
-        """A header's value; empty where there is none, and where there are two."""
+        """A header's value; empty if it was not sent, or more than once."""
         values = self.all(name)
         return values[0] if len(values) == 1 else ""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestPolicy:
-    """What a page's server serves, and whom it knows.
+    """The addresses that a page's server serves, and the secrets that it accepts.
 
-    `origins` has an address's origin by what browsers send as Host for it. `secret` is the server's own,
-    which our own programs send; `proxy_secret` that of a proxy in front that asks for a password, or empty.
+    `origins` maps the Host that a browser sends to the origin of that address. `secret` is the server's own,
+    which our programs send. `proxy_secret` is the one of a reverse proxy that checks passwords, or empty.
     """
 
     page: str
@@ -67,8 +71,8 @@ class RequestPolicy:
 
     @property
     def cookie(self) -> str:
-        """The session cookie's name. Cookies do not keep to a port: without it two servers would take each
-        other's place."""
+        """The session cookie's name. It contains the port: browsers send a cookie to every port of a host, so
+        two servers would overwrite each other's session."""
         return f"ledgerflow_{self.page}_{self.port}"
 
 
@@ -79,9 +83,10 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class LogIn:
-    """The request came by a link: if its token is good, it gets a session.
+    """The request opens a one-time link: if its token is valid, the browser gets a session.
 
-    `secure`: the cookie goes by TLS alone. `known`: there is a session already, whatever the token is worth.
+    `secure`: the cookie is sent over TLS only. `known`: the browser has a session already, so it is let in
+    even if the token is not valid.
     """
 
     token: str
@@ -91,7 +96,7 @@ class LogIn:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The request is not carried out: an HTTP status, what was wrong, and what to do."""
+    """The request is not carried out: the HTTP status, the reason, and what to do."""
 
     status: int
     message: str
@@ -113,7 +118,7 @@ USED = Rejected(
 
 
 def judge_request(request: Request, policy: RequestPolicy) -> RequestVerdict:
-    """What becomes of a request."""
+    """The decision on a request: allowed, a login, or rejected with a reason."""
     origin = policy.origins.get(request.one("host").lower())
     if origin is None or not request.path.startswith("/"):
         served = ", ".join(sorted(set(policy.origins.values())))
@@ -129,18 +134,18 @@ def judge_request(request: Request, policy: RequestPolicy) -> RequestVerdict:
 
 
 def _cross_site_rejection(request: Request, origin: str) -> Rejected | None:
-    """Why the request is another page's doing.
+    """The rejection if another site caused the request, else None.
 
-    A browser names the origin of every websocket (RFC 6455, section 4.1) and of every POST (Fetch); without
-    one they come from a program, which has no cookies but those it was given. A plain GET has none.
+    A browser sends Origin with every websocket (RFC 6455, section 4.1) and every POST (Fetch). Without it the
+    request comes from another program, which has no cookies of a browser. A plain GET has no Origin.
 
-    A link in another page may lead here, but not with anything after the question mark: the launchpad takes
-    a whole run config from there, the environment's name in it, and is then one click away from the run.
+    A link on another site may lead here, but not with a query string: the launchpad takes a whole run config
+    from it, with the environment's name, and would then be one click away from the run.
     """
     elsewhere = Rejected(
         403,
-        "The request comes from another page.",
-        Hint("Open this page by its own address, and do it there."),
+        "The request comes from another site.",
+        Hint("Open this page by its own address, and repeat the action there."),
     )
     if request.all("origin") and request.one("origin") != origin:
         return elsewhere
@@ -154,49 +159,51 @@ def _cross_site_rejection(request: Request, origin: str) -> Rejected | None:
 
 
 def _malformed_rejection(request: Request) -> Rejected | None:
-    """Why the request's form is one that is not taken from anybody."""
+    """The rejection if nobody may send a request of this form, else None."""
     if request.websocket:
         return None
     if request.method in _READS:
         if request.path == _GRAPHQL and request.query:
             return Rejected(
                 405,
-                "A GET carries out no query.",
+                "GraphQL queries are not accepted by GET.",
                 Hint("Send it as POST, with Content-Type: application/json."),
             )
         return None
     if request.method != "POST":
-        return Rejected(405, "GET, HEAD and POST are served, nothing else.", Hint("Send it as POST."))
+        return Rejected(405, "Only GET, HEAD and POST are accepted.", Hint("Send it as POST."))
     kind = request.one("content-type").partition(";")[0].strip().lower()
     if kind != "application/json":
         return Rejected(
-            415, "A POST's content has to be JSON.", Hint("Send it with Content-Type: application/json.")
+            415, "The content of a POST must be JSON.", Hint("Send it with Content-Type: application/json.")
         )
     return None
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a Host is loopback's own name, at any port, and none that somebody has made lead here."""
+    """Whether a Host names loopback itself, at any port; a DNS name that resolves to loopback does not."""
     return bool(_LOOPBACK.fullmatch(host.lower()))
 
 
 def _login(request: Request, policy: RequestPolicy, origin: str) -> RequestVerdict:
-    """A link is used by a person who opens it, not by a browser that looks ahead or a page that embeds it."""
-    ahead = any(request.all(name) for name in _PREFETCH)
+    """A one-time link counts when a person opens it, not when a browser prefetches or a page embeds it."""
+    prefetch = any(request.all(name) for name in _PREFETCH)
     destination = request.all("sec-fetch-dest")
     opened = request.method == "GET" and not request.websocket
-    opened = opened and not ahead and destination in ([], ["document"])
+    opened = opened and not prefetch and destination in ([], ["document"])
     if not opened:
-        return Rejected(403, "A link is opened in a window.", Hint("Open it there."))
+        return Rejected(
+            403, "This link works only in a browser window.", Hint("Open the link in a window of its own.")
+        )
     token = _TOKEN.fullmatch(request.query)
     return LogIn(token[1], origin.startswith("https:"), _has_session(request, policy)) if token else USED
 
 
 def _authenticate(request: Request, policy: RequestPolicy) -> RequestVerdict:
-    """Whether it knows a secret.
+    """Whether the request carries a valid secret.
 
-    Our own programs send theirs in a header that no page can have a browser send. A cookie, and a password
-    that a proxy asks for, a browser sends by itself; the checks before this one are for those.
+    Our own programs send theirs in a header that no page can make a browser send. A browser sends a cookie,
+    and a proxy's password, by itself with any request; the earlier checks protect those.
     """
     bearer = request.one("authorization").removeprefix("Bearer ")
     proxied = bool(policy.proxy_secret) and _equal_secrets(request.one(PROXY), policy.proxy_secret)
@@ -205,7 +212,7 @@ def _authenticate(request: Request, policy: RequestPolicy) -> RequestVerdict:
 
 
 def session_cookie(policy: RequestPolicy, name: str) -> str:
-    """A session cookie's value: a random `name`, and what only this page's server can make of it."""
+    """A session cookie's value: a random `name` and its HMAC, which only this page's server can compute."""
     return f"{name}.{_signature(policy, name)}"
 
 
@@ -220,37 +227,36 @@ def _has_session(request: Request, policy: RequestPolicy) -> bool:
 
 
 def _cookies(request: Request, name: str) -> list[str]:
-    """The values of a cookie. A page at another port can add one of the same name, and none takes another's
-    place."""
+    """The values of a cookie. There may be several: a page at another port can add one of the same name."""
     pairs = [pair.strip().partition("=") for value in request.all("cookie") for pair in value.split(";")]
     return [value for key, _, value in pairs if key == name]
 
 
 def _equal_secrets(given: str, expected: str) -> bool:
-    """Compare in a time that does not tell how much was right. An empty secret is nobody's."""
+    """Compare in constant time. An empty secret equals nothing."""
     return bool(expected) and hmac.compare_digest(given.encode(), expected.encode())
 
 
 def token_digest(token: str) -> str:
-    """What is kept of a link's token: it does not lead back to it."""
+    """The SHA-256 of a link's token, in hexadecimal: the server stores this and not the token."""
     return sha256(token.encode()).hexdigest()
 
 
 def served_origins(port: int, others: Sequence[str] = ()) -> dict[str, str]:
-    """By Host: loopback's addresses with `port`, and the `others`, which are origins (https://host[:port]).
+    """The served origins by Host: loopback's addresses with `port`, and the origins in `others`.
 
-    ValueError for one that is none.
+    An origin is written `https://host[:port]`; ValueError for anything else.
     """
     own = [f"http://{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]")]
     by_host: dict[str, str] = {}
     for address in (*own, *others):
         parts = _ORIGIN.fullmatch(address)
         if parts is None:
-            raise ValueError(f"{address} is no origin")
-        scheme, host, port_of = parts.groups()
-        number = int(port_of or _DEFAULT_PORTS[scheme])
-        plain = number == _DEFAULT_PORTS[scheme]
-        origin = f"{scheme}://{host}" + ("" if plain else f":{number}")
+            raise ValueError(f"{address} is not an origin")
+        scheme, host, port_text = parts.groups()
+        number = int(port_text or _DEFAULT_PORTS[scheme])
+        is_default = number == _DEFAULT_PORTS[scheme]
+        origin = f"{scheme}://{host}" + ("" if is_default else f":{number}")
         for authority in {origin.partition("://")[2], f"{host}:{number}"}:
             by_host[authority] = origin
     return by_host

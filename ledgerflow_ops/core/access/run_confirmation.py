@@ -1,4 +1,7 @@
-"""A run that changes a database or removes backups names its environment: jobs look alike in a page."""
+"""A run that changes a database or removes backups must name its environment in its run config.
+
+On the page the jobs of the three environments look alike.
+"""
 
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
@@ -6,18 +9,16 @@ from ledgerflow_ops.core.hints import Hint
 
 
 def require_typed_environment(environment: Environment, typed: str, repeats: str | None) -> None:
-    """Refused unless somebody typed the environment's name for this very run.
+    """Refused (exit code 3) unless a person typed the environment's name for this run.
 
-    `repeats` is the run that this one executes again: its run config is a copy, and nobody typed anything.
+    `repeats` is the id of the run that this one re-executes: its run config is a copy, which nobody typed.
     """
-    again = Hint(f"In the job's Launchpad, set environment: {environment} and launch it.")
+    hint = Hint(f"In the job's Launchpad, set environment: {environment} and launch it.")
     if repeats:
-        raise Refused(
-            f"This run executes {repeats} again, with a copy of what was typed for that one.", hint=again
-        )
+        raise Refused(f"This run re-executes {repeats} with a copy of its run config.", hint=hint)
     if typed != environment:
         raise Refused(
             f"This run would change {environment}, and its run config names "
             + (f"{typed!r}." if typed else "no environment."),
-            hint=again,
+            hint=hint,
         )

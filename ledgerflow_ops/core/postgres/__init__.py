@@ -1,4 +1,4 @@
-"""What PostgreSQL's own words mean: addresses, names, rights, limits, roles scripts.
+"""Reads PostgreSQL's own notations and views: addresses, names, rights, limits, sessions, roles scripts.
 
-Nothing here compares or loads.
+Comparing and loading databases belong to their own packages.
 """

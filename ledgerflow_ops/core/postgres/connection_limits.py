@@ -1,4 +1,4 @@
-"""How many sessions an account may have at once, and whether that is enough for what is to be done."""
+"""How many connections an account may have at once, and whether an operation has enough of them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from ledgerflow_ops.core.hints import Hint
 
 BACKUP = 3
-"""The session that holds the snapshot, pg_dump, and the pg_dump that prints the DDL."""
+"""Connections of a backup: the one that holds the snapshot, pg_dump, and the pg_dump that prints the DDL."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimit:
-    """One limit: `of` is what it is set on, `most` what it allows, `others` what is taken by somebody else.
+    """One limit. `of` names what it is set on; `most` connections are allowed, `others` are in use.
 
-    `more` is what raises it, to a number put in for {}.
+    `more` is the advice that raises it, with {} for the number.
     """
 
     of: str
@@ -23,12 +23,13 @@ class ConnectionLimit:
 
     @property
     def left(self) -> int:
+        """The connections that are free."""
         return max(0, self.most - self.others)
 
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """What keeps an operation from its sessions. One that `passes` is due to sessions of others."""
+    """Why an operation has too few connections. `passes`: other sessions use them and may end."""
 
     message: str
     hint: Hint
@@ -36,13 +37,13 @@ class Shortage:
 
 
 def shortage(limits: Iterator[ConnectionLimit], needed: int, what: str) -> Shortage | None:
-    """The limit that leaves the fewest sessions, if those are not enough for `what`."""
-    tight = min(limits, key=lambda limit: limit.left, default=None)
-    if tight is None or tight.left >= needed:
+    """The shortage at the tightest limit, if it leaves fewer than the `needed` connections; else None."""
+    tightest = min(limits, key=lambda limit: limit.left, default=None)
+    if tightest is None or tightest.left >= needed:
         return None
-    taken = f", and {tight.others} are taken" if tight.others else ""
+    taken = f" ({tightest.others} in use)" if tightest.others else ""
     return Shortage(
-        f"{what} needs {needed} connections at once; {tight.of} allows {tight.most}{taken}.",
-        Hint(tight.more.format(needed + tight.others)),
-        tight.most >= needed,
+        f"{what} needs {needed} connections at once; {tightest.of} allows {tightest.most}{taken}.",
+        Hint(tightest.more.format(needed + tightest.others)),
+        tightest.most >= needed,
     )

@@ -1,10 +1,9 @@
-"""What was said of a dump while it was taken, and whether it means that something is not in it.
+"""The warnings that pg_dump printed, and whether they mean that something is missing from the dump.
 
-pg_dump goes on after a warning, and ends with exit code 0: an object that it left out is missing from a
-backup that equals everything it was compared with. The lists below hold every message that pg_dump and
-pg_dumpall of the versions 9.6 to 18 give as a warning (`pg_log_warning` in src/bin/pg_dump, and what those
-before 12 print as WARNING). A message that is in no list is told; it counts as missing only where its own
-words say that something was left out.
+pg_dump continues after a warning and exits with 0. An object that it left out is then missing from a backup
+that passes every comparison. The lists below hold every warning of pg_dump and pg_dumpall 9.6 to 18
+(`pg_log_warning` in src/bin/pg_dump; before 12, messages printed as WARNING). A message in no list is
+reported; it counts as a missing object only if its wording says that something was left out.
 """
 
 import re
@@ -19,18 +18,18 @@ _LONGEST = 1000
 
 
 class Meaning(StrEnum):
-    """What a message means for the backup."""
+    """What a warning means for the backup."""
 
     MISSING = "missing"
     """An object of the database, or a part of one, is not in the dump."""
     NOTED = "noted"
-    """Nothing is missing: told, and no more."""
+    """Nothing is missing: the warning is only reported."""
     UNKNOWN = "unknown"
-    """Not in our lists: told, and no more."""
+    """Not in our lists: the warning is only reported."""
 
 
 class DumpWarning(Record):
-    """One message. `program` said it: pg_dump, pg_dumpall, or ledgerflow_ops itself."""
+    """One warning. `program` printed it: pg_dump, pg_dumpall, or ledgerflow_ops itself."""
 
     program: str
     text: str
@@ -38,7 +37,7 @@ class DumpWarning(Record):
     hint: StoredHint = NO_HINT
 
     def within(self, environment: str) -> "DumpWarning":
-        """The message with its hint's commands on `environment`."""
+        """The warning, with `environment` in its hint's commands."""
         return self.model_copy(update={"hint": self.hint.within(environment)})
 
     @property
@@ -47,7 +46,7 @@ class DumpWarning(Record):
 
     @property
     def sentence(self) -> str:
-        """The message on one line, with who said it."""
+        """The program and its message, on one line."""
         return f"{self.program}: {'; '.join(line.strip() for line in self.text.splitlines())}"
 
 
@@ -69,9 +68,7 @@ _MISSING = (
     (r"postfix operators are not supported anymore", _REPAIR),
     (
         r"WITH OIDS is not supported anymore",
-        Hint(
-            "The column oid of that table is not in the dump: copy it into one of its own, SET WITHOUT OIDS."
-        ),
+        Hint("The column oid is not in the dump: copy it into an ordinary column, then SET WITHOUT OIDS."),
     ),
     (r"don't know how to set owner for object type", _REPAIR),
     (r'role name starting with "?pg_"? skipped', _ROLES),
@@ -79,8 +76,8 @@ _MISSING = (
     (r"could not parse ACL list", _ROLES),
 )
 _NOTED = (
-    r"there are circular foreign-key constraints",  # of a dump of data alone; the drill restores a whole one
-    r"could not resolve dependency loop",  # an order that may not do: the drill shows whether it does
+    r"there are circular foreign-key constraints",  # matters for a data-only dump; ours are whole
+    r"could not resolve dependency loop",  # the order may not work: the drill shows whether it does
     r"ignoring role grant (?:for|to) missing role",
     r"grant of role .* has invalid grantor",
     r"found orphaned pg_auth_members entry",
@@ -98,14 +95,14 @@ _TOOL = re.compile(
 )
 _SERVER = re.compile(r"(?P<level>WARNING|NOTICE|INFO|LOG|DETAIL|HINT|CONTEXT): +(?P<text>.*)")
 _MORE = frozenset({"detail", "hint", "context", ""})
-"""What goes on with the message before it; up to version 13 such lines have no level at all."""
+"""Lines that continue the message before them; up to version 13 such lines have no level at all."""
 
 
 def parse_warnings(program: str, output: str) -> tuple[DumpWarning, ...]:
-    """The messages in what `program` printed on standard error, without those that say nothing.
+    """The warnings in `program`'s standard error, missing objects first; at most 50.
 
-    What a server says through it (WARNING: and the like, without the program's name) is of the database, and
-    nothing of the dump: it is never more than noted.
+    A message of the server (WARNING: and the like, without the program's name) concerns the database and not
+    the dump: it is only noted.
     """
     warnings = sorted(dict.fromkeys(_messages(program, output)), key=lambda warning: not warning.missing)
     return tuple(warnings[:_MOST])
@@ -123,7 +120,7 @@ def _messages(program: str, output: str) -> Iterator[DumpWarning]:
             lines.append(text)
             continue
         yield from _message(program, lines, server)
-        # What has no name before it, and follows nothing, is a shell's or docker's.
+        # A line without a program's name that continues no message comes from a shell or docker.
         lines, server = ([text], tool is None or level == "notice") if match and text else ([], False)
     yield from _message(program, lines, server)
 
@@ -145,10 +142,10 @@ def _meaning(text: str) -> tuple[Meaning, Hint]:
 
 
 def missing_objects(warnings: Iterable[DumpWarning] | None) -> str:
-    """What is not in the dump, in one sentence; empty when nothing is missing."""
+    """A sentence that lists what is missing from the dump; empty if nothing is."""
     return "; ".join(warning.sentence for warning in warnings or () if warning.missing)
 
 
 def missing_remedy(warnings: Iterable[DumpWarning] | None) -> Hint:
-    """What to do about all that is missing; empty when nothing is."""
+    """What to do about the missing objects; empty if nothing is missing."""
     return joined(warning.hint for warning in warnings or () if warning.missing)

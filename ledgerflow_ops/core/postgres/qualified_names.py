@@ -1,4 +1,4 @@
-"""Qualified names of tables and sequences, spelt in one way whatever spelt them before."""
+"""Qualified names of tables and sequences, in one spelling whatever program wrote them."""
 
 import re
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ _QUALIFIED = re.compile(rf"\s*({_PART})\.({_PART})")
 
 
 def quote(part: str) -> str:
-    """An identifier as text: bare when it is plain lower case, in double quotes otherwise."""
+    """An identifier as SQL: bare if it is plain lower case, in double quotes otherwise."""
     return part if _PLAIN.fullmatch(part) else '"' + part.replace('"', '""') + '"'
 
 
@@ -20,7 +20,7 @@ def _unquote(part: str) -> str:
 
 
 def column_list(names: Iterable[str]) -> str:
-    """Columns in the one spelling that manifests use: `(id, "Name")`; nothing when there are none."""
+    """Columns in the spelling that manifests use: `(id, "Name")`; empty if there are none."""
     listed = ", ".join(map(quote, names))
     return f"({listed})" if listed else ""
 
@@ -32,9 +32,9 @@ def columns_in(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, order=True)
 class QualifiedName:
-    """A schema and a name, unquoted. pg_dump and the server quote by different keyword lists;
+    """A schema and a name, unquoted. pg_dump and the server quote by different keyword lists.
 
-    `key` is the one spelling that manifests use, so the two can be compared.
+    `key` is the spelling that manifests use, so that names from both can be compared.
     """
 
     schema: str
@@ -46,12 +46,12 @@ class QualifiedName:
 
     @property
     def pattern(self) -> str:
-        """The name as pg_dump's options take it: in double quotes nothing stands for anything else."""
+        """The name as a pattern for pg_dump's options: inside double quotes no character is a wildcard."""
         return ".".join('"' + part.replace('"', '""') + '"' for part in (self.schema, self.name))
 
     @classmethod
     def parse(cls, text: str) -> "QualifiedName":
-        """The qualified name at the start of `text` (anything may follow); ValueError if there is none."""
+        """The qualified name at the start of `text`, whatever follows; ValueError if there is none."""
         return cls.split(text)[0]
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The roles script that pg_dumpall writes, taken apart into statements."""
+"""Parses the roles script that pg_dumpall writes into statements."""
 
 import re
 from collections.abc import Collection
@@ -23,17 +23,17 @@ class UnreadableScript(ValueError):
 
 
 def codec_of(script: bytes, encoding: str) -> str:
-    """The codec that a script declares for itself; where it declares bytes alone, that of its source."""
+    """The codec that a script declares; that of its source's `encoding` if it declares SQL_ASCII."""
     return codec(encoding) if _BYTES.search(script) else declared(script) or "utf-8"
 
 
 def decode_script(script: bytes, encoding: str) -> str:
-    """The script, of a source with that encoding, as text; what is none as `encodings.decode` has it."""
+    """The script as text; `encoding` is its source's. Invalid bytes are escaped (text_encodings.decode)."""
     return decode(script, codec_of(script, encoding))
 
 
 def same_script(script: bytes, other: bytes) -> bool:
-    """Whether two scripts say the same, to the byte, but for comments and psql's own commands."""
+    """Whether two scripts are byte-identical apart from comments and psql's own commands."""
 
     def lines(text: bytes) -> list[bytes]:
         return [line for line in text.split(b"\n") if not line.startswith((b"--", b"\\"))]
@@ -42,9 +42,9 @@ def same_script(script: bytes, other: bytes) -> bool:
 
 
 def statements(script: str) -> list[str]:
-    """The script's SQL statements in order, without comments and without psql's own commands.
+    """The script's SQL statements in order, without comments and psql's own commands.
 
-    UnreadableScript when it does not end where a statement does.
+    UnreadableScript if it ends inside a statement.
     """
     parts: list[str] = []
     position = 0
@@ -68,8 +68,8 @@ def created_roles(script: str) -> set[str]:
 def replayable(script: str, bootstrap_role: str) -> list[str]:
     """The statements to run in an empty cluster whose first role is `bootstrap_role`.
 
-    That role is there already, tablespaces name folders of another machine, and what the encoding is, who
-    sends the statements says.
+    Left out: CREATE ROLE for that role, which exists; tablespaces, whose folders are another machine's; and
+    the encoding, which the sending session sets.
     """
 
     def wanted(statement: str) -> bool:
@@ -82,14 +82,14 @@ def replayable(script: str, bootstrap_role: str) -> list[str]:
 
 
 def statements_about(script: str, names: Collection[str]) -> list[str]:
-    """The statements that make the roles `names`, set what is theirs, and make them members or groups.
+    """The statements that create, alter or comment on the roles `names`, and their memberships.
 
-    Settings in a database are left out: that database is another one here.
+    Settings per database (IN DATABASE) are left out: they belong to another database.
     """
-    return [statement for statement in statements(script) if _speaks_of(statement, names)]
+    return [statement for statement in statements(script) if _concerns(statement, names)]
 
 
-def _speaks_of(statement: str, names: Collection[str]) -> bool:
+def _concerns(statement: str, names: Collection[str]) -> bool:
     if " IN DATABASE " in statement:
         return False
     match = _OF_ROLE.match(statement) or _MEMBERSHIP.match(statement)

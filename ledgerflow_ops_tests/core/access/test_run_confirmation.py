@@ -35,5 +35,5 @@ def test_no_other_word_will_do(environment: Environment) -> None:
 
 @pytest.mark.parametrize("environment", Environment)
 def test_what_was_typed_for_another_run_does_not_count(environment: Environment) -> None:
-    with pytest.raises(Refused, match="executes 4711 again"):
+    with pytest.raises(Refused, match="re-executes 4711"):
         require_typed_environment(environment, str(environment), "4711")

@@ -71,7 +71,7 @@ def test_what_others_have_taken_is_counted(books: Database, root: Path) -> None:
         connection.execute("SET application_name = 'an application'")
         with pytest.raises(LedgerError) as told:
             sandboxes.take_backup(Sandbox(root, books).env())
-        assert "the role the clerk allows 3, and 1 are taken" in told.value.message
+        assert "the role the clerk allows 3 (1 in use)" in told.value.message
         assert str(told.value.hint) == 'ALTER ROLE "the clerk" CONNECTION LIMIT 4;'
         assert told.value.may_pass
 
