@@ -9,7 +9,7 @@ from ledgerflow_ops.core.hints import NO_HINT, Hint
 
 
 class Severity(StrEnum):
-    """What a failed check means: ERROR stops what lies downstream, WARN is told."""
+    """What a failed check means: ERROR stops the steps downstream, WARN is only reported."""
 
     ERROR = "ERROR"
     WARN = "WARN"
@@ -17,7 +17,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A named verdict. A failed one always carries a hint; `cause` names what exactly caught it."""
+    """A named verdict. A failed check always has a hint; `cause` identifies the rule that failed."""
 
     name: str
     passed: bool
@@ -32,11 +32,11 @@ class Check:
 
     @property
     def fatal(self) -> bool:
-        """Whether this verdict makes the backup a bad one."""
+        """Whether this verdict makes the backup bad."""
         return not self.passed and self.severity is Severity.ERROR
 
     def as_json(self, environment: str = "") -> dict[str, Any]:
-        """The check as the plain values that JSON output and proofs hold, its hint on `environment`."""
+        """The check as plain values for JSON output and proofs, with `environment` in its hint's commands."""
         return {**asdict(self), "hint": str(self.hint.within(environment)), "severity": str(self.severity)}
 
 
@@ -51,7 +51,7 @@ def failed(name: str, cause: str, message: str, hint: Hint) -> Check:
 
 
 def warned(name: str, cause: str, message: str, hint: Hint) -> Check:
-    """A check that found something to tell, which does not make the backup bad."""
+    """A check that reports something which does not make the backup bad."""
     return Check(name=name, passed=False, message=message, hint=hint, severity=Severity.WARN, cause=cause)
 
 
@@ -61,14 +61,14 @@ def first_fatal(checks: Iterable[Check]) -> Check | None:
 
 
 def merged(checks: Iterable[Check]) -> list[Check]:
-    """One verdict per name, in the order of first appearance: the worst one, or the last that passed."""
+    """One verdict per name, in order of first appearance: the worst, and of equally bad ones the last."""
     worst: dict[str, Check] = {}
     for check in checks:
-        before = worst.get(check.name)
-        if before is None or _badness(check) >= _badness(before):
+        earlier = worst.get(check.name)
+        if earlier is None or _rank(check) >= _rank(earlier):
             worst[check.name] = check
     return list(worst.values())
 
 
-def _badness(check: Check) -> int:
+def _rank(check: Check) -> int:
     return 0 if check.passed else 1 if check.severity is Severity.WARN else 2

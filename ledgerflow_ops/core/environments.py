@@ -7,7 +7,7 @@ from ledgerflow_ops.core.hints import Hint, make
 
 
 class Environment(StrEnum):
-    """`dev`, `test` or `prod`; nothing else is an environment, and nothing stands in for one."""
+    """`dev`, `test` or `prod`. There is no other environment and no default."""
 
     DEV = "dev"
     TEST = "test"
@@ -15,14 +15,14 @@ class Environment(StrEnum):
 
     @classmethod
     def parse(cls, text: str | None, variable: str = "LEDGER_ENV") -> "Environment":
-        """The environment named by `text`, exactly as written; SettingsError with the accepted values.
+        """The environment that `text` names exactly; SettingsError (exit code 2) for anything else.
 
-        `variable` is what people set it by.
+        `variable` is the setting that the text comes from.
         """
         accepted = ", ".join(cls)
         if not text:
             raise SettingsError(
-                "LEDGER_ENV is not set: no environment is ever picked by default.",
+                "LEDGER_ENV is not set, and there is no default environment.",
                 hint=Hint(f"Set LEDGER_ENV to one of: {accepted}. For example: ", make("backup", "dev")),
             )
         if text not in {str(member) for member in cls}:

@@ -1,21 +1,21 @@
-"""Every way an operation can end badly.
+"""Every way an operation can fail.
 
-    LedgerError                 exit 1   the operation failed; nothing half-done is left as done
-    ├── Denied                  exit 1   the server is there and says no: trying again will not help
-    ├── Unanswered              exit 1   no server answers there, or it hangs
+    LedgerError                 exit 1   the operation failed; nothing incomplete is left that looks complete
+    ├── Denied                  exit 1   the server refuses: another attempt will not help
+    ├── Unanswered              exit 1   no server answers, or it hangs
     ├── InUse                   exit 1   sessions on a database do not end
-    ├── Pending                 exit 1   a swap was ordered: it may have taken place, or may yet
-    ├── Unsettled               exit 1   what was read came or went meanwhile: another attempt may succeed
-    ├── SettingsError           exit 2   usage or settings: nothing was tried
-    ├── Refused                 exit 3   a guard said no beforehand: nothing was touched
+    ├── Pending                 exit 1   a swap was sent to the server, and its outcome is not known
+    ├── Unsettled               exit 1   something changed while it was read: another attempt may succeed
+    ├── SettingsError           exit 2   wrong usage or settings: nothing was tried
+    ├── Refused                 exit 3   a guard refused beforehand: nothing was changed
     │   └── Busy                exit 3   another operation holds the lock
-    ├── BadBackup               exit 4   the backup is bad: proven not to be what it should be
-    │   └── UnrestorableSource  exit 4   the file is whole; no server can load its source
-    └── CannotJudge             exit 5   the proof could not be carried out: says nothing of the backup
+    ├── BadBackup               exit 4   the backup is bad: it is proven not to be what it should be
+    │   └── UnrestorableSource  exit 4   the file is intact, but no server can load its source
+    └── CannotJudge             exit 5   the proof could not be carried out; it says nothing about the backup
 
 Errors of other libraries (psycopg, OSError, a tool's exit code) are translated into these in
-`adapters`, each at one place. Messages never hold a secret. `may_pass` says whether what an operation
-failed of may be gone when it is tried again: a server that does not answer, a lock that somebody holds.
+`adapters`, each in one place. Messages never contain a secret. `may_pass` says whether the cause may be gone
+at the next attempt: a server that does not answer, a lock that another operation holds.
 """
 
 from ledgerflow_ops.core.hints import Hint
@@ -37,13 +37,13 @@ class LedgerError(Exception):
 
 
 class Denied(LedgerError):
-    """The server answered and said no: a wrong password, no such database, rights that are missing."""
+    """The server answered and refused: a wrong password, no such database, a missing right."""
 
     may_pass = False
 
 
 class Unanswered(LedgerError):
-    """No connection came about within its time."""
+    """No connection was made within the time limit."""
 
 
 class InUse(LedgerError):
@@ -51,13 +51,13 @@ class InUse(LedgerError):
 
 
 class Pending(LedgerError):
-    """A swap was ordered of a server, and what came of it is not known here: the next command settles it."""
+    """A swap was sent to a server, and its outcome is not known. The next command finds it out."""
 
     may_pass = False
 
 
 class Unsettled(LedgerError):
-    """Something came, went or changed in the database while it was read."""
+    """Something was created, dropped or changed in the database while it was read."""
 
 
 class SettingsError(LedgerError):
@@ -68,27 +68,27 @@ class SettingsError(LedgerError):
 
 
 class Refused(LedgerError):
-    """A guard refused before anything was touched."""
+    """A guard refused before anything was changed."""
 
     exit_code = 3
     may_pass = False
 
 
 class Busy(Refused):
-    """Another operation on the same environment is at work."""
+    """Another operation on the same environment is running."""
 
     may_pass = True
 
 
 class BadBackup(LedgerError):
-    """The backup has been shown not to be what its manifest says."""
+    """The backup is proven not to be what its manifest says."""
 
     exit_code = 4
     may_pass = False
 
 
 class UnrestorableSource(BadBackup):
-    """The backup is what its manifest says, and the database it was taken of breaks a rule of its own."""
+    """The backup is what its manifest says, but the source database violates one of its own rules."""
 
 
 class CannotJudge(LedgerError):

@@ -1,4 +1,4 @@
-"""How a run at a terminal ended: what its commands report and turn into an exit code."""
+"""How a run started at a terminal ended; the commands report it and exit with its code."""
 
 from dataclasses import dataclass
 
@@ -8,19 +8,19 @@ from ledgerflow_ops.core.hints import Hint
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a run failed, as the operation put it on record. `exit_code` is the command's."""
+    """Why a run failed, as the operation recorded it. `exit_code` is the command's."""
 
     message: str
     hint: Hint
     exit_code: int
 
 
-INTERRUPTION = Failure("Interrupted.", Hint("Nothing half-done was kept. Run it again."), 1)
+INTERRUPTION = Failure("Interrupted.", Hint("Nothing incomplete was kept. Run it again."), 1)
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """A finished run: its id, its verdicts, and why it failed if it did."""
+    """A finished run: its id, its checks, and why it failed if it did."""
 
     run_id: str
     checks: tuple[Check, ...]

@@ -3,10 +3,10 @@
     Hint("Free room on the disk; then run ", make("backup"), " again.")
     Hint("Make it private: ", command("chmod", "600", path))
 
-A hint renders to one string (`str`), the same for the terminal, JSON, Dagster's metadata and alerts. A make
-target that acts on one environment gets its LEDGER_ENV from `within`, which whoever knows the environment
-calls: a finding for itself, else the border where an error or a check leaves the program. A stored hint is
-that string, and is read back as words. The guard imports this module: it stays light.
+A hint renders to one string (`str`), the same for the terminal, JSON, Dagster's metadata and alerts. `within`
+adds LEDGER_ENV to the make targets that act on one environment. A finding calls it with its own environment;
+for an error or a check, the code that reports it does. A hint is stored as its string, and read back as
+words. The guard imports this module, so it must stay cheap to import.
 """
 
 import shlex
@@ -33,21 +33,21 @@ ON_ONE = frozenset(
         "status",
     }
 )
-"""The make targets that are named with their environment. `make status` alone shows all three in brief, and
-an environment's backups only when it is named."""
+"""The make targets that need LEDGER_ENV. `make status` alone summarizes all three environments; with
+LEDGER_ENV it lists that environment's backups."""
 
 
 class Command(Protocol):
     """Something to type at a shell; `str` is the line, quoted."""
 
     def within(self, environment: str) -> "Command":
-        """The command with the environment that it needs; itself where it has one or needs none."""
+        """The command with its environment; unchanged if it has one or needs none."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Make:
-    """`LEDGER_ENV=environment make TARGET NAME=value`. Without one, none is known yet or needed."""
+    """`LEDGER_ENV=environment make TARGET NAME=value`. The environment may still be empty, or not needed."""
 
     target: str
     variables: tuple[tuple[str, str], ...] = ()
@@ -66,7 +66,7 @@ class Make:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Another program's command line; `into` is the file that takes its output."""
+    """Another program's command line; `into` is the file that its output is redirected to."""
 
     argv: tuple[str, ...]
     into: str = ""
@@ -79,39 +79,39 @@ class Program:
 
 
 def make(target: str, environment: str = "", /, **variables: object) -> Make:
-    """A make target of ours. Without `environment` the border fills it in, where the target needs one."""
+    """A make target of ours. If `environment` is empty and needed, `within` adds it later."""
     given = tuple((name, str(value)) for name, value in variables.items())
     return Make(target, given, str(environment))
 
 
 def command(*argv: object, into: object = "") -> Program:
-    """Another program with its arguments, and the file that its output goes into."""
+    """Another program with its arguments, and the file that its output is redirected to."""
     return Program(tuple(str(word) for word in argv), str(into))
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=False)
 class Hint:
-    """Words and commands, in the order in which they are read. Equal to another one that reads the same."""
+    """Words and commands in reading order. Hints are equal if their strings are."""
 
     parts: tuple[str | Command, ...]
 
     def __init__(self, *parts: "str | Command | Hint") -> None:
-        flat = (part.parts if isinstance(part, Hint) else (part,) for part in parts)
-        object.__setattr__(self, "parts", tuple(one for some in flat for one in some))
+        nested = (part.parts if isinstance(part, Hint) else (part,) for part in parts)
+        object.__setattr__(self, "parts", tuple(part for group in nested for part in group))
 
     @property
     def commands(self) -> tuple[Command, ...]:
         return tuple(part for part in self.parts if not isinstance(part, str))
 
     def within(self, environment: str | None) -> "Hint":
-        """The hint with its commands on `environment`; as it is where that is empty."""
+        """The hint with `environment` in its commands; unchanged if that is empty."""
         if not environment:
             return self
         name = str(environment)
         return Hint(*(part if isinstance(part, str) else part.within(name) for part in self.parts))
 
     def escaped(self) -> "Hint":
-        """The hint as words where a name in it has bytes that are no text, which no record takes."""
+        """The hint with lone surrogates escaped, since JSON records cannot hold them."""
         text = str(self)
         return self if text == escaped(text) else Hint(escaped(text))
 
@@ -132,16 +132,16 @@ class Hint:
 
 
 def escaped(text: str) -> str:
-    """The text with what is no text (lone surrogates, from a file's name) written as \\udcff."""
+    """The text with lone surrogates (from a file name that is not UTF-8) written as \\udcff."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 NO_HINT = Hint()
-"""Where there is nothing to do."""
+"""The hint of a check that passed, or where there is nothing to do."""
 
 
 def joined(hints: Iterable[Hint], between: str = " ") -> Hint:
-    """The hints one after the other: each once, the empty ones left out."""
+    """The hints joined by `between`, without duplicates and empty ones."""
     parts: list[str | Hint] = []
     for hint in dict.fromkeys(hints):
         parts += [between, hint] if hint and parts else [hint] if hint else []

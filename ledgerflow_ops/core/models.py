@@ -1,4 +1,4 @@
-"""What every record is made of."""
+"""The base class and shared field types of all records."""
 
 from typing import Annotated
 
@@ -8,9 +8,9 @@ from ledgerflow_ops.core.hints import Hint
 
 
 class Record(BaseModel):
-    """A frozen record that knows all its fields.
+    """A frozen record that rejects unknown fields.
 
-    What checks them is built with the first record: most processes read few kinds of them.
+    Its validator is built with the first instance, because most processes read few kinds of records.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -21,15 +21,15 @@ def _hint(value: object) -> Hint:
         return value
     if isinstance(value, str):
         return Hint(value)
-    raise ValueError("it is not a text")
+    raise ValueError("it is not a string")
 
 
 StoredHint = Annotated[Hint, PlainValidator(_hint), PlainSerializer(str, return_type=str)]
-"""A hint in a record: stored as the string that it renders to, and read back as words."""
+"""A hint in a record: stored as its string, and read back as words."""
 
 
 def _bare(name: str) -> str:
-    """A file's own name: none that leads into another folder, or that no file can have."""
+    """The name if it is a file name without a path; ValueError otherwise."""
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         raise ValueError("it is not the bare name of a file")
     return name

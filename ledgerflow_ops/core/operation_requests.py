@@ -1,8 +1,8 @@
-"""What somebody asks an operation for.
+"""The requests that operations receive.
 
-A request is built once, where it comes in: from a command's options, by a schedule, or by Dagster from a
-run's config. It is handed through as it is. Its fields are those of the run config that the web page shows:
-saved run configs depend on their names.
+A request is built once, where it enters: from a command's options, by a schedule, or by Dagster from a run
+config. It is passed on unchanged. Its fields are the fields of the run config on the web page, and saved run
+configs depend on their names.
 """
 
 from typing import ClassVar
@@ -14,19 +14,19 @@ from ledgerflow_ops.core.models import Record
 
 ENVIRONMENT_FIELD_HELP = (
     "Type the name of the environment that this run changes: dev, test or prod, as the job's name begins. "
-    "It is there so that no click hits another environment than the one that was meant."
+    "This prevents a click from changing another environment than the one you mean."
 )
-"""What the page says of the field `environment`."""
+"""The page's description of the field `environment`."""
 
 
 class Request(Record):
-    """What one operation is asked for. `verb` names the operation, as its job's name ends: `prod_restore`."""
+    """One operation's arguments. `verb` is the operation's name, as in its job's name: `prod_restore`."""
 
     verb: ClassVar[str]
 
 
 class BackupRequest(Request):
-    """A backup: a file name of one's own instead of the standard one (FILE), a seal of every byte (SEAL)."""
+    """A backup: optionally with a file name other than the standard one (FILE) and a full seal (SEAL)."""
 
     verb = "backup"
     file: str | None = None
@@ -34,23 +34,23 @@ class BackupRequest(Request):
 
 
 class VerifyRequest(Request):
-    """Which backup to read to its end; that of the run's day when none is named."""
+    """Which backup to verify; by default the one of the run's day."""
 
     verb = "verify"
     file: str | None = None
 
 
 class DrillRequest(Request):
-    """Which backup to drill; that of the run's day when none is named."""
+    """Which backup to drill; by default the one of the run's day."""
 
     verb = "drill"
     file: str | None = None
 
 
 class RotateRequest(Request):
-    """Whether to remove what the plan says, or only to show the plan.
+    """Whether to carry out the rotation's plan (`carry_out`), or only to show it.
 
-    `environment` must then be typed; `confirm` is its name as well, where the plan asks for it.
+    To carry it out, `environment` must be typed; `confirm` repeats the name if the plan asks for it.
     """
 
     verb = "rotate"
@@ -60,16 +60,17 @@ class RotateRequest(Request):
 
 
 class NamedRequest(Request):
-    """A change to a database. `environment` is the name of the environment whose it is, typed."""
+    """A change to a database. `environment` is its environment's name, typed by a person."""
 
     environment: str = Field(description=ENVIRONMENT_FIELD_HELP)
 
 
 class RestoreRequest(NamedRequest):
-    """Which backup goes into the environment's database, and what its guards ask for.
+    """Which backup to restore into the environment's database, and the confirmations that guards ask for.
 
-    `file` is a name, a path, a day, latest or latest-proven; `from_env` another environment whose backup it
-    is; `confirm` the environment's name where that must be typed; `force` restores over data (restore-force).
+    `file` is a name, a path, a day, `latest` or `latest-proven`. `from_env` is the backup's environment if it
+    is another one. `confirm` is the environment's name, if it must be typed. `force` restores over existing
+    data (restore-force).
     """
 
     verb = "restore"
@@ -80,21 +81,21 @@ class RestoreRequest(NamedRequest):
 
     @property
     def origin(self) -> Environment:
-        """The environment whose backup is wanted; SettingsError where FROM_ENV names none."""
+        """The backup's environment; SettingsError (exit code 2) if FROM_ENV is not one."""
         if self.from_env:
             return Environment.parse(self.from_env, "FROM_ENV")
         return Environment(self.environment)
 
 
 class RollbackRequest(NamedRequest):
-    """A swap back to the database put aside. `force`: sessions on the live one may be ended (FORCE)."""
+    """A swap back to the set-aside database. `force`: sessions on the live database may be ended (FORCE)."""
 
     verb = "rollback"
     force: bool = False
 
 
 class RecoverRequest(NamedRequest):
-    """A recovery after a loss. `confirm`: the environment's name, where its database is there but bad."""
+    """A recovery after data loss. `confirm`: the environment's name, if a damaged database still exists."""
 
     verb = "recover"
     confirm: str = ""

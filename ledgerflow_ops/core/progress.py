@@ -1,14 +1,14 @@
-"""How a long operation tells where it is, whoever listens."""
+"""How a long operation reports its progress, to the terminal, to Dagster's log or to a test."""
 
 from enum import StrEnum
 from typing import Protocol
 
 
 class Step(StrEnum):
-    """The durable steps of the operations, those of each in the order in which they are announced.
+    """The durable steps of all operations; within each operation, in the order they are announced.
 
-    Each is announced just before it is carried out; a process that dies there leaves what the step
-    before it had made durable. Those about files are announced only where files are listed.
+    A step is announced just before it is carried out. A process that dies there leaves behind what the
+    previous step made durable. Steps for files are announced only if files are configured.
     """
 
     PREFLIGHT = "preflight"
@@ -95,7 +95,7 @@ RESTORE_STEPS = (
     Step.AFTERWARDS,
     Step.JOURNAL,
 )
-"""Of a restore over a database that holds data; SAFETY stands for a whole backup and its drill."""
+"""The steps of a restore over a database with data. SAFETY stands for a whole backup and its drill."""
 ROLLBACK_STEPS = (Step.PLAN, Step.SWAP, Step.JOURNAL)
 FILES_STEPS = (
     Step.LAY_OUT,
@@ -103,7 +103,7 @@ FILES_STEPS = (
     Step.SET_ASIDE,
     Step.PUT_IN_PLACE,
 )
-"""Of a restore of files; the last two come once for each root."""
+"""The steps of a restore of files. The last two are repeated for each root."""
 
 ROTATION_STEPS = (
     Step.PLAN,
@@ -116,27 +116,28 @@ ROTATION_STEPS = (
     Step.SETTLE,
     Step.JOURNAL,
 )
-"""All but the first and the last come once for each backup that goes; REMOVE_COPY for each further copy."""
+"""All but the first and the last are repeated for each removed backup, REMOVE_COPY for each further copy."""
 
 
 class Reporter(Protocol):
-    """Who is told. The terminal, the Dagster log and the tests each have their own."""
+    """Receives the progress. The terminal, Dagster's log and the tests each have an implementation."""
 
     def step(self, step: Step) -> None:
         """`step` is about to be carried out."""
 
     def moved(self, done: int, expected: int | None) -> None:
-        """`done` bytes of the current step are through, of `expected` where that is known."""
+        """`done` bytes of the current step are processed, of `expected` if that is known."""
 
     def counted(self, done: int, of: int, what: str) -> None:
-        """`done` of `of` things are through, which `what` names ("backups read"); the last call says all."""
+        """`done` of `of` items are processed; `what` names them ("backups read"). In the last call both are
+        equal."""
 
     def say(self, message: str) -> None:
         """Something a person should read."""
 
 
 class SilentReporter:
-    """Tells nobody."""
+    """Reports nothing."""
 
     def step(self, step: Step) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Records as bytes: JSON of a plain kind, ended by the digest of all the bytes before it (decision 6)."""
+"""Records as bytes: strict JSON that ends with the digest of all bytes before it (decision 6)."""
 
 import json
 from collections.abc import Sequence
@@ -16,24 +16,24 @@ def ends_sealed(tail: bytes) -> bool:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The JSON in `text`.
+    """The value of the JSON in `text`.
 
-    ValueError for all that our records never hold: bytes that are not UTF-8, a key twice in one object
-    (readers differ in which they take), NaN and Infinity, and nesting too deep to be read.
+    ValueError for what our records never contain: bytes that are not UTF-8, a duplicate key (parsers differ
+    in which value they take: RFC 8259, section 4), NaN and Infinity, and nesting too deep to parse.
     """
     words = text.decode() if isinstance(text, bytes) else text
     try:
-        return json.loads(words, object_pairs_hook=_once, parse_constant=_no_number)
+        return json.loads(words, object_pairs_hook=_unique, parse_constant=_reject_constant)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
 
 
-def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("a key occurs twice")
     return fields
 
 
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is no number")
+def _reject_constant(word: str) -> None:
+    raise ValueError(f"{word} is not a number")

@@ -1,4 +1,4 @@
-"""Judges a dump's size: against a floor, and against the sizes of recent days."""
+"""Checks a dump's size against a minimum, and against the sizes of recent backups."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -15,7 +15,7 @@ _MAD_TO_SIGMA = 1.4826
 
 
 def format_size(size: float) -> str:
-    """A number of bytes as people read it, in units of 1000."""
+    """A number of bytes for people, in units of 1000: `20.5 KB`."""
     for unit in ("B", "KB", "MB", "GB"):
         if abs(size) < 1000:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
@@ -24,10 +24,10 @@ def format_size(size: float) -> str:
 
 
 def tolerance(history: Sequence[int]) -> float:
-    """How far, in bytes, a size may lie from the median of `history` without being told.
+    """How many bytes a size may differ from the median of `history` without a warning.
 
-    The largest of: six robust deviations, 30 % of the median, 64 KiB. A steady history has a
-    deviation of nothing, and 20 KB becoming 22 KB is nobody's alarm.
+    The largest of: six robust deviations, 30 % of the median, 64 KiB. The last two avoid false alarms: a
+    steady history has a deviation of 0, and growth from 20 KB to 22 KB is normal.
     """
     middle = median(history)
     deviation = median(abs(size - middle) for size in history) * _MAD_TO_SIGMA
@@ -35,22 +35,20 @@ def tolerance(history: Sequence[int]) -> float:
 
 
 def check_size(size: int, *, floor: int, rows: int | None, history: Sequence[int]) -> Check:
-    """The verdict on a dump of `size` bytes.
+    """The check `size` of a dump of `size` bytes.
 
-    `floor` holds for a database with rows (or of which nothing is known); `history` are the sizes of
-    recent backups of the same environment, without this one. Below the floor is an error, an
-    unusual size a warning: books do shrink and grow, and the proof is the drill's to give.
+    `floor` applies unless the database is known to have no rows. `history` holds the sizes in bytes of recent
+    backups of the same environment, without this one. A size below the floor is an error. An unusual size is
+    only a warning: databases do shrink and grow, and the drill is the proof.
     """
     if size == 0:
         return failed(
             "size", "empty", "The file is empty: 0 bytes.", Hint("Take another backup: ", make("backup"))
         )
     if size < floor and rows != 0:
-        hint = Hint(
-            "Look at the source before anything else: is it the right database, and are its rows there?"
-        )
+        hint = Hint("First check the source: is it the right database, and does it still have its rows?")
         return failed(
-            "size", "floor", f"{format_size(size)} is below the floor of {format_size(floor)}.", hint
+            "size", "floor", f"{format_size(size)} is below the minimum of {format_size(floor)}.", hint
         )
     if len(history) < _MINIMUM_HISTORY:
         return passed(

@@ -1,4 +1,4 @@
-"""How much room a backup and a drill will need."""
+"""Estimates of the disk space and memory that a backup, a drill and an archive need, in bytes."""
 
 from dataclasses import dataclass
 
@@ -18,10 +18,10 @@ class LastDump:
 
 
 def dump_needs(database_size: int, last: LastDump | None) -> int:
-    """Bytes that a dump of a database of `database_size` bytes may take, with a quarter of room on top.
+    """Bytes that a dump of a database of `database_size` bytes may take, plus a margin of 25 % and 8 MB.
 
-    From the last dump's share of its database where there is one (never less than the last dump
-    itself); else the database's own size, which a compressed dump without indexes does not reach.
+    With an earlier dump: its ratio to its database's size, but never less than that dump's size. Without one:
+    the database's size, which a compressed dump without indexes does not reach.
     """
     if last is None or last.database_size == 0:
         expected = float(database_size)
@@ -33,22 +33,22 @@ def dump_needs(database_size: int, last: LastDump | None) -> int:
 def fits_memory(database_size: int, below: int, memory: int) -> bool:
     """Whether a drill of a database of `database_size` bytes may keep its server's data in memory.
 
-    Only one smaller than `below`, and only where `memory`, the bytes that are free, would hold four of
-    it: a drill must not be what drives a machine out of memory.
+    Only if the database is smaller than `below` bytes, and `memory`, the free bytes, is four times what the
+    drill needs: a drill must not exhaust the machine's memory.
     """
     return database_size < below and 4 * drill_needs(database_size) <= memory
 
 
 def drill_needs(database_size: int) -> int:
-    """Bytes that restoring a database of `database_size` bytes into a cluster of its own may take."""
+    """Bytes that restoring a database of `database_size` bytes into a scratch cluster may take."""
     return int(database_size * _ROOM) + _CLUSTER
 
 
 def files_need(size: int, entries: int) -> int:
-    """Bytes that so many unpacked files, folders and links of `size` bytes together may take on a disk."""
+    """Bytes on disk of `entries` unpacked files, folders and links with `size` bytes together."""
     return size + entries * _BLOCK
 
 
 def archive_needs(size: int, entries: int) -> int:
-    """Bytes that an archive of files may take of which `size` bytes are stored: they may not pack at all."""
+    """Bytes of an archive of `entries` files with `size` bytes together, if none can be compressed."""
     return int(size * 1.01) + entries * _HEADER

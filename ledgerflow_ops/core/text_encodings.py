@@ -1,7 +1,7 @@
-"""The text encodings of databases, by PostgreSQL's names for them, and text that is not in its encoding.
+"""Database encodings by PostgreSQL's names, and text with bytes that are invalid in its encoding.
 
-Names and comments that all databases of a server share (roles, databases, settings) have the bytes that
-whoever made them has sent: they need not be text in the encoding of the database that is looked from.
+Shared objects of a server (roles, databases, settings) store names and comments as the bytes that their
+creator sent. These need not be valid in the encoding of the database they are read from.
 """
 
 import codecs
@@ -12,13 +12,13 @@ _MARK = "\N{REPLACEMENT CHARACTER}"
 _ESCAPED = re.compile(f"{_MARK}([0-9A-F]{{2}})")
 _LONE = re.compile("[\udc80-\udcff]")
 _EXACT = frozenset({"utf-8", "iso8859-1", "latin-1", "ascii"})
-"""Codecs that give every text back as the bytes it came from."""
+"""Codecs that encode every decoded text to the same bytes again."""
 NO_ENCODING = "SQL_ASCII"
-"""What a database without an encoding calls it: its text is bytes."""
+"""PostgreSQL's name for no encoding: text is any bytes."""
 
 
 def codec(encoding: str) -> str:
-    """Python's codec for a database encoding; Latin-1, in which every byte is a sign, where there is none."""
+    """Python's codec for a database encoding; Latin-1 if it has none, since that decodes every byte."""
     if encoding == NO_ENCODING:
         return "latin-1"
     spelt = encoding.replace("KOI8", "KOI8_")
@@ -29,15 +29,15 @@ def codec(encoding: str) -> str:
 
 
 def declared(text: bytes) -> str | None:
-    """The codec that a script of PostgreSQL's tools declares for itself; None where it declares none."""
+    """The codec for the client_encoding that a script of PostgreSQL's tools sets; None if it sets none."""
     match = _DECLARED.search(text)
     return codec(match[1].decode()) if match else None
 
 
 def decode(data: bytes | bytearray | memoryview, codec: str) -> str:
-    """`data` as text that can be printed, stored as JSON, and turned back by `encode` to the same bytes.
+    """`data` as text that can be printed, stored as JSON, and encoded to the same bytes by `encode`.
 
-    A byte that is no text in this encoding is a replacement character and two hexadecimal digits.
+    A byte that is invalid in this encoding becomes U+FFFD and two hexadecimal digits.
     """
     try:
         text = str(data, codec)
@@ -51,7 +51,7 @@ def decode(data: bytes | bytearray | memoryview, codec: str) -> str:
 
 
 def encode(text: str, codec: str) -> bytes:
-    """The bytes that `decode` made `text` of; UnicodeEncodeError when the encoding lacks a character."""
+    """The bytes that `decode` read `text` from; UnicodeEncodeError if the encoding lacks a character."""
     if _MARK not in text:
         return text.encode(codec)
     parts = _ESCAPED.split(text)
@@ -62,12 +62,12 @@ def encode(text: str, codec: str) -> bytes:
 
 
 def is_text(text: str) -> bool:
-    """Whether what `decode` returned was text in its encoding, all of it."""
+    """Whether all bytes of a text that `decode` returned were valid in its encoding."""
     return not _ESCAPED.search(text)
 
 
 def _split(data: bytes | bytearray | memoryview, codec: str) -> str:
-    """As text with lone surrogates for what is none. A mark that would be read as an escape is escaped."""
+    """The text with lone surrogates for invalid bytes. A U+FFFD that would look like an escape is escaped."""
     text = str(data, codec, "surrogateescape")
     return _ESCAPED.sub(lambda escape: _bytes(_MARK, codec) + escape[1], text)
 

@@ -40,7 +40,7 @@ class StallWatcher:
             raise LedgerError(
                 f"Nothing has come from {self._subject} for {clock.monotonic() - self._since:.0f} s: {why}.",
                 hint=Hint(
-                    f"Nothing half-done was kept. {_resume_advice(stopped(now))}; then run it again. "
+                    f"Nothing incomplete was kept. {_resume_advice(stopped(now))}; then run it again. "
                     "If it only needs more time, raise stall_seconds."
                 ),
             )
@@ -76,7 +76,7 @@ class CombinedWatcher:
 def require_no_deadlock(waits: tuple[LockWait, ...]) -> None:
     """Unsettled if one of our sessions waits for a session that itself waits for another of ours."""
     for wait in waits:
-        if wait.knotted:
+        if wait.deadlocked:
             raise Unsettled(f"Deadlock: {wait.sentence}, which waits for us.", hint=Hint("Run it again."))
 
 

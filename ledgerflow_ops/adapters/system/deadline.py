@@ -32,5 +32,5 @@ def deadline_message(minutes: float) -> tuple[str, Hint]:
     """The message and the hint for a command that was ended by its limit."""
     return (
         f"Ended: it has taken longer than {minutes:g} minutes.",
-        Hint("Nothing half-done was kept. If it needs more time, raise backup_minutes; then run it again."),
+        Hint("Nothing incomplete was kept. If it needs more time, raise backup_minutes; then run it again."),
     )

@@ -1,4 +1,4 @@
-"""What a server's sessions and our programs do while nothing comes from them: at work, or stalled."""
+"""Whether a server's sessions and our programs still make progress while no data arrives from them."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -7,9 +7,9 @@ from typing import Protocol
 _WAITS_FOR_OTHERS = {"Client", "Activity"}
 """Kinds of wait (pg_stat_activity.wait_event_type) in which a session does nothing itself."""
 _WAKING = {"ProcSignalBarrier", "RegisterSyncRequest", "BackupWaitWalArchive"}
-"""Events (pg_stat_activity.wait_event) that a session waits for in a loop: it wakes up, looks and sleeps
-again, for ever where whom it waits for is stopped. Source: the waits with a time limit in PostgreSQL's
-procsignal.c, sync.c and xlog.c."""
+"""Events (pg_stat_activity.wait_event) that a session waits for in a loop: it wakes up, checks and sleeps
+again. If the process it waits for is stopped, it does so for ever, and the context switches are no progress.
+Source: the waits with a time limit in PostgreSQL's procsignal.c, sync.c and xlog.c."""
 _RUNNING = "R"
 _STOPPED = ("T", "t")
 _WORDS = 80
@@ -17,13 +17,13 @@ _VALUE = re.compile(r"'|\$|(?<![\w])\d|--|/\*")
 
 
 class Watcher(Protocol):
-    """Looks after a wait: told when something came, asked time and again while nothing does."""
+    """Supervises a wait for data. It is called whenever data arrives, and regularly while none does."""
 
     def heard(self) -> None:
-        """Something came."""
+        """Data has arrived."""
 
     def tick(self) -> None:
-        """Nothing has come since; raises what is to end the wait."""
+        """No data has arrived since the last call; raises an error to end the wait."""
 
 
 class _Nobody:
@@ -41,24 +41,24 @@ NOBODY = _Nobody()
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long nothing may come from anywhere, and how long a lock of others is waited for; in seconds."""
+    """In seconds: how long everything may be without progress, and how long to wait for others' locks."""
 
     stall: float = 300.0
     lock: float = 300.0
 
     @property
     def answer(self) -> float:
-        """How long a look at the server itself may take."""
+        """How long reading the server's activity may take, in seconds."""
         return min(10.0, max(2.0, self.stall / 4))
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session of ours, as pg_stat_activity tells it.
+    """A session of ours, as in pg_stat_activity.
 
-    `marks` is whatever changes as it gets on: the times of its statement, the counters of pg_stat_progress_*.
-    `process` is the state's letter and the count of switches of its process, as Linux tells them; empty
-    where we may not see them.
+    `marks` holds what changes with progress: the times of its statement, the pg_stat_progress_* counters.
+    `process` is the state letter of its process and its number of context switches (Linux, proc(5)); empty if
+    we may not read them.
     """
 
     pid: int
@@ -70,16 +70,17 @@ class Session:
 
     @property
     def stopped(self) -> bool:
+        """Whether its process is stopped by a signal."""
         return self.process[:1] != () and self.process[0] in _STOPPED
 
     @property
     def sure(self) -> bool:
-        """Whether it would be seen to get on if it did."""
+        """Whether its progress would be visible."""
         return self.state != "active" or bool(self.process) or self.wait in _WAITS_FOR_OTHERS
 
     @property
     def still(self) -> "Session":
-        """The same, less the switches of a process that wakes up only to go on waiting."""
+        """The session without context switches that are no progress (`_WAKING`), to compare readings."""
         return replace(self, process=self.process[:1]) if self.event in _WAKING else self
 
     @property
@@ -92,7 +93,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program of ours on this machine: its name, its state's letter, its seconds of processor time."""
+    """A program of ours on this machine: its name, its state letter, and `seconds` of CPU time used."""
 
     pid: int
     name: str
@@ -102,9 +103,10 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """One look. `silent` says how the server failed to answer the look itself; empty when it did answer.
+    """One reading of what sessions and programs do.
 
-    `unsure` when the look could not be taken for a reason that says nothing: no right, no free connection.
+    `silent` says how the server failed to answer this reading; empty if it answered. `unsure`: the reading
+    failed for a reason that says nothing about progress (no right, no free connection).
     """
 
     sessions: tuple[Session, ...] = ()
@@ -114,54 +116,53 @@ class Activity:
 
     @property
     def still(self) -> "Activity":
-        """What would have changed between two looks if somebody had got on."""
+        """What changes between two readings if anything makes progress."""
         return replace(self, sessions=tuple(session.still for session in self.sessions))
 
     @property
     def running(self) -> bool:
-        """Whether somebody is at work at this very moment."""
-        letters = [one.process[0] for one in self.sessions if one.process]
-        return _RUNNING in letters or any(one.state == _RUNNING for one in self.programs)
+        """Whether any of the processes runs at this moment."""
+        letters = [session.process[0] for session in self.sessions if session.process]
+        return _RUNNING in letters or any(program.state == _RUNNING for program in self.programs)
 
     @property
     def sure(self) -> bool:
-        """Whether it would be seen if somebody got on."""
+        """Whether progress of any session would be visible."""
         return not self.unsure and all(session.sure for session in self.sessions)
 
 
 def stalled(before: Activity, now: Activity) -> str | None:
-    """What nothing gets on for, in words, when nobody did between two looks; None as long as somebody may.
+    """The cause in words if nothing made progress between two readings; None if something did or may have.
 
-    A server that computes on its processor cannot be told from one that hangs where its process cannot be
-    seen: it is given the benefit of the doubt, and the limit of the whole command.
+    A server whose processes we cannot see may compute or hang. It gets the benefit of the doubt; then the
+    time limit of the whole command applies.
     """
     if now.silent:
         return f"the server does not answer a new connection either ({now.silent})" if before.silent else None
-    waits = any(one.wait == "Lock" for one in now.sessions)  # has a limit of its own
-    if before.still != now.still or now.running or not now.sure or waits:
+    waits_for_lock = any(session.wait == "Lock" for session in now.sessions)  # has a limit of its own
+    if before.still != now.still or now.running or not now.sure or waits_for_lock:
         return None
-    stopped = [one for one in now.programs if one.state in _STOPPED]
-    if stopped:
-        return f"{stopped[0].name} (process {stopped[0].pid}) on this machine is stopped (SIGSTOP)"
-    asleep = [one for one in now.sessions if one.stopped] or [
-        one for one in now.sessions if one.state == "active"
-    ]
-    return asleep[0].sentence if asleep else "no session at the server and no program here is at work"
+    programs = [program for program in now.programs if program.state in _STOPPED]
+    if programs:
+        return f"{programs[0].name} (process {programs[0].pid}) on this machine is stopped (SIGSTOP)"
+    sessions = [session for session in now.sessions if session.stopped]
+    sessions = sessions or [session for session in now.sessions if session.state == "active"]
+    return sessions[0].sentence if sessions else "no session at the server and no program here is at work"
 
 
 def stopped(now: Activity) -> int | None:
-    """The process that somebody has stopped, if one of those seen is."""
-    here = [one.pid for one in now.programs if one.state in _STOPPED]
-    there = [one.pid for one in now.sessions if one.stopped]
-    return next(iter(here + there), None)
+    """The id of the first process that a signal has stopped, ours before the server's; None if none is."""
+    local = [program.pid for program in now.programs if program.state in _STOPPED]
+    remote = [session.pid for session in now.sessions if session.stopped]
+    return next(iter(local + remote), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A session that somebody waits for. `words` are the first of what it does, without any value.
+    """A session that holds a lock, or queues for it ahead of ours.
 
-    The process 0 is a prepared transaction: see pg_blocking_pids. A session that begins has no names yet.
-    `for_us` when it waits for one of ours itself.
+    `words` is the start of its statement, without any value. Process 0 is a prepared transaction (see
+    pg_blocking_pids). A session that is just starting has no names yet. `for_us`: it waits for one of ours.
     """
 
     pid: int
@@ -183,7 +184,7 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class LockWait:
-    """A session of ours that waits for a lock on `relation`, and who stands in its way."""
+    """A session of ours that waits for a lock on `relation`, and the sessions that block it."""
 
     pid: int
     relation: str
@@ -191,19 +192,20 @@ class LockWait:
 
     @property
     def sentence(self) -> str:
-        whom = "; ".join(blocker.sentence for blocker in self.blockers) or "somebody who has just gone"
-        return f"waiting for a lock on {self.relation or 'an object'}, held or asked for by {whom}"
+        holders = "; ".join(blocker.sentence for blocker in self.blockers) or "a session that has just ended"
+        return f"waiting for a lock on {self.relation or 'an object'}, held or requested by {holders}"
 
     @property
-    def knotted(self) -> bool:
-        """Whether whom it waits for waits for one of ours: that never ends by itself."""
+    def deadlocked(self) -> bool:
+        """Whether a blocker waits for a session of ours. PostgreSQL does not see that our sessions depend on
+        each other, so such a deadlock never ends by itself."""
         return any(blocker.for_us for blocker in self.blockers)
 
 
 def statement_words(query: str) -> str:
-    """The first words of a statement, for people: its keywords and names, up to the first value in it.
+    """The start of a statement, for people: keywords and names up to its first value, at most 80 characters.
 
-    What stands in quotes, or is a number, may be a secret or an account's.
+    A quoted text or a number may be a secret or personal data.
     """
     text = " ".join(query.split())
     end = _VALUE.search(text)

@@ -44,4 +44,4 @@ def test_the_process_that_is_stopped_is_the_one_to_let_go_on() -> None:
 
 def test_a_prepared_transaction_holds_a_lock_without_a_process() -> None:
     wait = LockWait(7, "public.entry", (Blocker(0, "?", "", "", "", ""),))
-    assert wait.sentence == "waiting for a lock on public.entry, held or asked for by a prepared transaction"
+    assert wait.sentence == "waiting for a lock on public.entry, held or requested by a prepared transaction"
