@@ -16,7 +16,7 @@ from ledgerflow_ops.adapters.system.process import last_lines, mask_secrets
 from ledgerflow_ops.core.catalog.manifest import DatabaseProperties, Manifest
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError, UnrestorableSource
 from ledgerflow_ops.core.hints import Hint, make
-from ledgerflow_ops.core.loading import extension_versions, load_errors
+from ledgerflow_ops.core.loading import extension_versions, load_errors, load_failure
 from ledgerflow_ops.core.loading.tablespaces import (
     PlacedObject,
     placed_objects,
@@ -54,7 +54,7 @@ def load_archive(
 
 def _is_deadlock(loaded: LoadResult) -> bool:
     """Whether two jobs deadlocked."""
-    return load_errors.first_error(loaded.errors) == "deadlock detected"
+    return load_failure.first_error(loaded.errors) == "deadlock detected"
 
 
 def _is_order_error(loaded: LoadResult, manifest: Manifest | None) -> bool:
