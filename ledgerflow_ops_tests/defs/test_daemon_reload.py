@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from dagster._core.remote_representation.grpc_server_registry import ServerRegistryEntry
+from dagster._core.test_utils import freeze_time
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._daemon import controller
@@ -117,8 +118,11 @@ def test_they_are_imported_anew_when_they_have_changed_or_their_process_is_gone(
     assert _server(watching) is mended
 
 
-def test_they_are_imported_anew_after_an_hour(watching: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = _server(watching)
-    monkeypatch.setattr(daemon, "_AT_LEAST", 0)
-    watching.check_workspace_freshness(0)
+def test_they_are_imported_anew_after_an_hour(watching: Controller) -> None:
+    first, now = _server(watching), clock.now()
+    with freeze_time(now + timedelta(minutes=59)):
+        watching.check_workspace_freshness(0)
+    assert _server(watching) is first
+    with freeze_time(now + timedelta(minutes=61)):
+        watching.check_workspace_freshness(0)
     assert _server(watching) is not first

@@ -296,7 +296,7 @@ class TestWhichBackup:
         [failed] = [event for event in done.all_events if event.is_step_failure]
         told = failed.step_failure_data.user_failure_data
         assert told is not None
-        assert "no day" in (told.description or "")
+        assert "no backup day" in (told.description or "")
         assert "dagster/partition" in str(told.metadata["hint"].value)
 
 
