@@ -21,6 +21,7 @@ _CAUSES = (
     ("its digest does not match", "read back"),
     ("not a whole record", "read back"),
     ("rows sealed", "rows"),
+    ("row sealed", "rows"),
     ("  table ", "rows"),
     ("its data differs from the source", "contents"),
     ("  sequence ", "sequences"),

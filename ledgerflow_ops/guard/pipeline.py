@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ledgerflow_ops import config
 from ledgerflow_ops.adapters.system import process
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.guard import audit_log
@@ -160,7 +161,11 @@ def _examined(scene: Scene) -> Iterable[str]:
         yield f"examined   nothing: {scene.silent}"
         return
     engine = scene.engine
-    yield f"examined   {len(engine.volumes)} volumes and {len(engine.containers)} containers in {engine.root}"
+    volumes, containers = (
+        count_of(len(engine.volumes), "volume"),
+        count_of(len(engine.containers), "container"),
+    )
+    yield f"examined   {volumes} and {containers} in {engine.root}"
     if scene.project:
         unread = f", whose file could not be read: {scene.project.unread}" if scene.project.unread else ""
         yield f"           the project {scene.project.name or 'without a name'}{unread}"

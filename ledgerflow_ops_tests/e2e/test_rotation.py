@@ -113,4 +113,4 @@ def test_a_foreign_dump_is_named_and_left(dev: Shell) -> None:
     fill(dev, 2)
     (dev.backups / "dev" / "by_hand.dump").write_bytes(b"PGDMP")
     plan = dev.ledgerflow("rotate", DRY_RUN="1")
-    assert "left   by_hand.dump: no manifest of dev commits it; it is never touched" in plan.out
+    assert "left   by_hand.dump: no manifest of dev commits it; rotation never removes it" in plan.out

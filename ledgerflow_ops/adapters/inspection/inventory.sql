@@ -281,14 +281,14 @@ JOIN extended e ON e.classid = 'pg_class'::regclass AND e.objid = c.oid
 WHERE c.relkind = 'c'
 
 UNION ALL
-SELECT format('option %s of %s column(s), such as %s: not known here, not compared', o.name, count(*), min(o.place)), '', NULL, 'note'
+SELECT format('option %s of %s %s, such as %s: not known here, not compared', o.name, count(*), CASE count(*) WHEN 1 THEN 'column' ELSE 'columns' END, min(o.place)), '', NULL, 'note'
 FROM (SELECT split_part(unnest(a.attoptions), '=', 1) AS name, format('%s.%I', r.name, a.attname) AS place
       FROM pg_attribute a JOIN relation r ON r.oid = a.attrelid WHERE a.attnum > 0 AND NOT a.attisdropped) o
 CROSS JOIN known k WHERE o.name <> ALL (k.of_columns)
 GROUP BY o.name
 
 UNION ALL
-SELECT format('option %s of %s relation(s), such as %s: not known here, not compared', o.name, count(*), min(o.place)), '', NULL, 'note'
+SELECT format('option %s of %s %s, such as %s: not known here, not compared', o.name, count(*), CASE count(*) WHEN 1 THEN 'relation' ELSE 'relations' END, min(o.place)), '', NULL, 'note'
 FROM (SELECT split_part(unnest(r.reloptions), '=', 1) AS name, r.name AS place FROM relation r) o
 CROSS JOIN known k WHERE o.name <> ALL (k.of_tables)
 GROUP BY o.name

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ledgerflow_ops.core.catalog.files import FileEntry, FileKind
-from ledgerflow_ops.core.catalog.manifest import Contents, ObjectDigest, RoleFacts, Seal
+from ledgerflow_ops.core.catalog.manifest import Contents, Manifest, ObjectDigest, RoleFacts, Seal
 from ledgerflow_ops.core.comparison.row_sums import merge_partitions
+from ledgerflow_ops.core.counts import count_of
 
 Value = TypeVar("Value")
 
@@ -23,9 +24,7 @@ def rows_against_seal(seal: Seal, contents: Contents) -> list[Difference]:
     """Row counts in the archive's stream compared with those counted in the source."""
     expected = {name: facts.rows for name, facts in seal.tables.items()}
     found = {name: table.rows for name, table in contents.tables.items() if name in expected or table.rows}
-    return _mapping_differences(
-        "rows", "table", expected, found, lambda name, a, b: f"{name}: {a} rows sealed, {b} found"
-    )
+    return _mapping_differences("rows", "table", expected, found, _rows_sentence)
 
 
 def source_against_archive(seal: Seal, contents: Contents) -> list[Difference]:
@@ -58,8 +57,12 @@ def contents_equal(expected: Contents, found: Contents) -> list[Difference]:
 
 def _table_sentence(name: str, sealed: int, found: int) -> str:
     if sealed != found:
-        return f"{name}: {sealed} rows sealed, {found} found"
+        return _rows_sentence(name, sealed, found)
     return f"{name}: the same number of rows ({found}), but different data"
+
+
+def _rows_sentence(name: str, sealed: int, found: int) -> str:
+    return f"{name}: {count_of(sealed, 'row')} sealed, {found:,} found"
 
 
 def facts_equal(
@@ -141,6 +144,20 @@ def as_sealed_earlier(
             definition=now.definition if item.definition == before.definition else item.definition,
         )
     return objects
+
+
+def sealed_counts(manifest: Manifest) -> str:
+    """What a manifest's seal covers, in words: `3 tables, 12 rows, 1 sequence, …`."""
+    seal = manifest.seal
+    counts = [
+        count_of(len(seal.tables), "table"),
+        count_of(manifest.rows, "row"),
+        count_of(len(seal.sequences), "sequence"),
+        f"{count_of(len(seal.objects), 'object')} with owners and grants",
+        count_of(len(seal.roles), "role"),
+    ]
+    counts += [count_of(len(manifest.files.files), "file")] if manifest.files else []
+    return ", ".join(counts)
 
 
 def versions_sentence(expected: Mapping[str, str], found: Mapping[str, str]) -> str:

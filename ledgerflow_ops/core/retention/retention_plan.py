@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 from ledgerflow_ops.core.catalog.catalog import window_edge
+from ledgerflow_ops.core.counts import count_of
 
 Bucket = Callable[[date], tuple[int, ...]]
 
@@ -247,7 +248,8 @@ def _confirmation_reasons(
     if not gone:
         return
     if len(gone) > policy.share * of:
-        yield f"{len(gone)} of {of} backups would be removed at once, more than {policy.share:.0%}"
+        share = f"{len(gone)} of {count_of(of, 'backup')}"
+        yield f"{share} would be removed at once, more than {policy.share:.0%}"
     oldest = gone[-1].recovery_point
     tears = [
         (older, newer) for older, newer in pairwise(points) if newer - older > policy.tear and oldest <= older

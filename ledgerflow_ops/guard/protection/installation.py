@@ -10,6 +10,7 @@ from ledgerflow_ops.adapters.services import docker
 from ledgerflow_ops.adapters.storage import folder as folders
 from ledgerflow_ops.core.catalog.catalog import newest_reliable
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError, Refused
 from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.guard import exec as real
@@ -36,8 +37,9 @@ def safety_check(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> l
     except LedgerError as error:
         checks.append(failed("engine", "engine", error.message, error.hint))
     else:
-        text = f"{len(scene.engine.volumes)} volumes, {len(scene.engine.containers)} containers"
-        checks += [passed("engine", f"answers: {text} in {scene.engine.root}"), *_labels(scene)]
+        volumes, containers = len(scene.engine.volumes), len(scene.engine.containers)
+        counts = f"{count_of(volumes, 'volume')}, {count_of(containers, 'container')}"
+        checks += [passed("engine", f"answers: {counts} in {scene.engine.root}"), *_labels(scene)]
     return [*checks, *(_backup(env) for env in envs)]
 
 

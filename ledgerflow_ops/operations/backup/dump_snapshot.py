@@ -29,6 +29,7 @@ from ledgerflow_ops.adapters.inspection.schema_changes import find_changed_objec
 from ledgerflow_ops.adapters.inspection.source import Inventory, Snapshot
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.comparison.non_table_objects import SequenceReading
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.errors import LedgerError, Unsettled
 from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.postgres.session_activity import Watcher
@@ -78,7 +79,7 @@ def open_snapshot(
                 clock.monotonic() - begun > _RETRY_SECONDS
                 or messages[-_SAME_ERROR_LIMIT:] == [error.message] * _SAME_ERROR_LIMIT
             ):
-                message = f"{error.message}\n{len(messages)} attempts ended like this."
+                message = f"{error.message}\n{count_of(len(messages), 'attempt')} ended like this."
                 raise LedgerError(message, hint=error.hint) from None
             if len(messages) <= _REPORTED_ERRORS:
                 reporter.say(f"another snapshot: {error.message}")

@@ -16,7 +16,7 @@ from ledgerflow_ops.core.restore.restore_target import RequiredSpace
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 RECORD_SUFFIX = ".files.json"
-UNTOUCHED = "Nothing was touched."
+UNTOUCHED = "Nothing was changed."
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The plan of a rotation at the terminal."""
 
 from ledgerflow_ops.console import Terminal
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations.retention.rotate import PlannedRotation
 
@@ -9,8 +10,8 @@ def show(planned: PlannedRotation, terminal: Terminal) -> None:
     """The plan in words: first what expires, then what stays, each with every reason."""
     plan, environment = planned.plan, planned.env.environment
     terminal.say(
-        f"{environment}: {len(plan.expired)} of {len(plan.decisions)} backups would be removed "
-        f"({format_size(planned.size)}). Nothing was touched.",
+        f"{environment}: {len(plan.expired)} of {count_of(len(plan.decisions), 'backup')} would be removed "
+        f"({format_size(planned.size)}). Nothing was changed.",
         "bold",
     )
     if plan.since:
@@ -19,7 +20,7 @@ def show(planned: PlannedRotation, terminal: Terminal) -> None:
         word = "EXPIRE" if decision.expires else "keep"
         terminal.say(f"  {word:<7}{decision.name}.dump: {'; '.join(decision.reasons)}")
     for name in planned.strangers:
-        terminal.say(f"  left   {name}: no manifest of {environment} commits it; it is never touched")
+        terminal.say(f"  left   {name}: no manifest of {environment} commits it; rotation never removes it")
     for removal in planned.unfinished:
         terminal.say(f"  finish {removal.file}: an earlier rotation began to remove it")
     if plan.asks:

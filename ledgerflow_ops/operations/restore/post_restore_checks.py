@@ -86,7 +86,9 @@ def _samples(database: Database, manifest: Manifest) -> Iterator[Check]:
                 )
                 row = connection.execute(count).fetchone()
                 if row is None or row[0] != facts.rows:
-                    different.append(f"  {key}: {facts.rows} rows restored, {row and row[0]} found")
+                    different.append(
+                        f"  {key}: {count_of(facts.rows, 'row')} restored, {row and row[0]} found"
+                    )
     except LedgerError as error:
         yield failed("connection", "connection", error.message, _UNDO)
         return

@@ -138,7 +138,7 @@ def carry_out_restore(
     with hold_backup(origin, name, "restore"):
         if not origin.store.taken(name.manifest):
             raise Refused(
-                f"{name.dump} was removed by a rotation a moment ago. Nothing was touched.",
+                f"{name.dump} was removed by a rotation a moment ago. Nothing was changed.",
                 hint=Hint("Choose another backup: ", make("status"), " lists them."),
             )
         return _Restore(env, prepared, manifest, safety_needed).carry_out()

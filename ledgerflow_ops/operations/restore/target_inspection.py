@@ -113,7 +113,7 @@ def _require_primary(env: EnvironmentContext, primary: str | None) -> None:
         f"{env.environment}'s server is a standby (in recovery): nothing can be restored into it.",
         hint=Hint(
             f"{where}Its setting is LEDGER_{env.environment.upper()}_ADMIN_DATABASE_URL, or else "
-            f"LEDGER_{env.environment.upper()}_DATABASE_URL. Nothing was touched."
+            f"LEDGER_{env.environment.upper()}_DATABASE_URL. Nothing was changed."
         ),
     )
 
@@ -166,7 +166,7 @@ def _require_one_server(env: EnvironmentContext, observed: Identity) -> None:
         return
     application_database = Database.from_address(settings.url, f"environments.{env.environment}.database_url")
     hint = Hint(
-        f"Both URLs of {env.environment} must lead to one database of one server. Nothing was touched."
+        f"Both URLs of {env.environment} must lead to one database of one server. Nothing was changed."
     )
     if application_database.parameters["dbname"] != observed.database:
         raise Refused(

@@ -26,7 +26,8 @@ from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import PROVEN, Rung
 from ledgerflow_ops.core.checks import Check, passed
-from ledgerflow_ops.core.comparison.seal_comparison import versions_sentence
+from ledgerflow_ops.core.comparison.seal_comparison import sealed_counts, versions_sentence
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge, LedgerError
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.loading import load_errors, preload_libraries
@@ -206,7 +207,9 @@ class _Drill:
         self.report.step(Step.UNPACK)
         self.places = files_verification.drill_folders(state, server.cluster.data.parent / "files")
         files_verification.unpack_files(self.env, state, self.places, self.report.moved, durable=False)
-        yield passed("restorable", f"{len(state.files)} files unpacked, {format_size(state.size)}.")
+        yield passed(
+            "restorable", f"{count_of(len(state.files), 'file')} unpacked, {format_size(state.size)}."
+        )
 
     def _load(self, server: ScratchCluster, copy: Database, server_tools: Tools) -> LoadResult:
         """Load the archive. Without a manifest its roles are not known: each missing one is created."""
@@ -324,14 +327,9 @@ def _thread_pool() -> Iterator[ThreadPoolExecutor]:
 
 def _equal_sentence(manifest: Manifest, restored: RestoredCopy, redumped: RestoredDdl) -> str:
     sealed = manifest.seal
-    files_part = f", {len(manifest.files.files)} files" if manifest.files else ""
-    counts = (
-        f"Equal to the seal ({sealed.depth}): {len(sealed.tables)} tables, {manifest.rows} rows, "
-        f"{len(sealed.sequences)} sequences, {len(sealed.objects)} objects with owners and grants, "
-        f"{len(sealed.roles)} roles{files_part}."
-    )
+    equal = f"Equal to the seal ({sealed.depth}): {sealed_counts(manifest)}."
     remarks = (redumped.skip_reason, versions_sentence(sealed.extensions, restored.seal.extensions))
-    return " ".join(filter(None, (counts, *remarks)))
+    return " ".join(filter(None, (equal, *remarks)))
 
 
 @contextmanager

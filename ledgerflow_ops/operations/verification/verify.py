@@ -183,9 +183,11 @@ class _Stages:
         with _as_cannot_judge(), self.file.open() as opened:
             contents = archive.decode(chosen, opened, stall)
         rows = sum(table.rows for table in contents.tables.values())
-        counts = f"{self.examination.entries} entries, {len(contents.tables)} tables, {rows} rows"
+        counted = [count_of(self.examination.entries, "entry", "entries")]
+        counted += [count_of(len(contents.tables), "table"), count_of(rows, "row")]
         if manifest and manifest.files:
-            counts += f", {len(manifest.files.files)} files"
+            counted.append(count_of(len(manifest.files.files), "file"))
+        counts = ", ".join(counted)
         if manifest is None:
             yield passed("integrity", f"Every byte decoded: {counts}. There is no hash to compare with.")
             return
