@@ -33,6 +33,7 @@ def take_backup(env: EnvironmentContext, terminal: Terminal, request: BackupRequ
     from ledgerflow_ops.commands import backup_report
     from ledgerflow_ops.operations import catalog
     from ledgerflow_ops.operations.backup.backup import requested_name
+    from ledgerflow_ops.operations.restore.restore_rights import find_restore_rights
 
     requested_name(
         env, request.file
@@ -46,7 +47,9 @@ def take_backup(env: EnvironmentContext, terminal: Terminal, request: BackupRequ
         for entry in catalog.newest_first(env)
         if entry.manifest is not None and entry.manifest.run.run_id == result.run_id
     ]
-    return backup_report.show_result(env, terminal, made[0] if made else None, result)
+    entry = made[0] if made else None
+    rights = find_restore_rights(env) if entry else None
+    return backup_report.show_result(env, terminal, entry, result, rights=rights)
 
 
 @click.command()

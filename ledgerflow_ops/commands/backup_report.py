@@ -8,6 +8,7 @@ from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import BadBackup, CannotJudge
 from ledgerflow_ops.core.finished_run import Failure, FinishedRun
 from ledgerflow_ops.core.hints import NO_HINT, Hint, make
+from ledgerflow_ops.core.restore.restore_rights import RestoreRights
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.verification.examination import Examination
@@ -35,16 +36,20 @@ def show_result(
     entry: CatalogEntry | None,
     result: FinishedRun,
     rung: Rung | None = None,
+    *,
+    rights: RestoreRights | None = None,
 ) -> int:
     """Print the result for people and as JSON; returns the exit code.
 
     `entry` is the backup's current catalog entry, None if there is none. `rung` is the rung it has just
-    reached, if its proof does not record that.
+    reached, if its proof does not record that. `rights` are those of the account that would restore it.
     """
     failure = result.failure or _incomplete(entry)
     reached = rung or (entry.rung if entry else None)
     conclusion = _conclusion(entry, reached, failure) if entry else ""
     fields = _fields(env, entry, result, failure, reached)
+    if rights:
+        fields["restore_rights"] = rights.as_json(env.environment)
     clear(env.ctx.reporter)
     if entry:
         terminal.say(f"{entry.name.dump}  {format_size(entry.size)}  in {env.store.location}", "bold")
@@ -55,6 +60,9 @@ def show_result(
         terminal.error(failure.message, failure.hint)
     if entry:
         terminal.say(conclusion, "bold green" if entry.proven and not failure else "bold yellow")
+    if rights and rights.state != "present":
+        terminal.say(rights.sentence, "bold yellow")
+        terminal.say(Hint("    hint: ", rights.hint))
     if env.is_sample:
         terminal.say(_SAMPLE_NOTICE.format(env.environment), "bold yellow")
     terminal.finish(fields)
@@ -90,7 +98,8 @@ def _conclusion(entry: CatalogEntry, reached: Rung | None, failure: Failure | No
             f"The proof of {entry.proof.examined_at:%Y-%m-%d %H:%M %Z} remains valid; this run adds nothing."
         )
     rto = f" in {entry.proof.rto_seconds:.1f} s" if entry.proof and entry.proof.rto_seconds else ""
-    return f"PROVEN: {word}. It was restored{rto}, equals its seal, and every data rule holds."
+    rules = entry.proof.rules_sentence if entry.proof else ""
+    return f"PROVEN: {word}. It was restored{rto} and equals its seal. {rules}".rstrip()
 
 
 def _fields(

@@ -23,7 +23,7 @@ _MAINTENANCE = ("postgres", "template1")
 _SERVER = """
     SELECT current_setting('server_version'), current_setting('server_version_num')::int / 10000,
         current_user::text, rolsuper, rolcreatedb, rolcreaterole,
-        coalesce((SELECT rolsuper OR pg_has_role(current_user, datdba, 'MEMBER')
+        coalesce((SELECT rolsuper OR pg_has_role(current_user, datdba, 'USAGE')
                   FROM pg_database WHERE datname = %s), true)
     FROM pg_roles WHERE rolname = current_user
 """

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime
 
+from ledgerflow_ops.core.catalog.data_rules import as_said_now
 from ledgerflow_ops.core.catalog.manifest import decode_record, encode_sealed
 from ledgerflow_ops.core.catalog.rungs import PROVEN, Rung
 from ledgerflow_ops.core.hints import Hint, make
@@ -59,6 +60,12 @@ class Proof(Record):
     def proven(self) -> bool:
         """Whether it proves the backup valid."""
         return self.verdict is Verdict.GOOD and self.rung >= PROVEN and self.doubt is None
+
+    @property
+    def rules_sentence(self) -> str:
+        """What it says about the data rules; empty where they were not asked."""
+        said = (check for check in self.checks if check.get("passed") and check.get("name") == "data_rules")
+        return next((as_said_now(str(check.get("message", ""))) for check in said), "")
 
     @property
     def unrestorable(self) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.hints import NO_HINT, Hint
+from ledgerflow_ops.core.restore import restore_rights
+from ledgerflow_ops.core.restore.restore_rights import MissingRight
 from ledgerflow_ops.core.restore.restore_target import RestoreTarget, TargetServer
 
 _SUPERUSERS_ONLY = ("event trigger ", "foreign-data wrapper ", "subscription ", "language ")
@@ -32,18 +34,7 @@ def incompatibilities(manifest: Manifest, target: RestoreTarget) -> Iterator[Rea
             f"The server is PostgreSQL {server.version}; the backup is of {source.server_version}.",
             Hint(f"Restore into PostgreSQL {source.major} or later."),
         )
-    admin = Hint("Set admin_database_url to an account that may (see ledgerflow.example.toml).")
-    if not (server.superuser or server.createdb):
-        yield Reason("rights", f"{server.account} may not create databases.", admin)
-    if target.live and not server.owns_live:
-        yield Reason("rights", f"{server.account} does not own {target.database}.", admin)
-    missing = missing_roles(manifest, server)
-    if missing and not (server.superuser or server.createrole):
-        sentence = f"Missing roles, which {server.account} may not create: {', '.join(missing)}."
-        yield Reason("roles", sentence, admin)
-    special = sorted(name for name in seal.objects if name.startswith(_SUPERUSERS_ONLY))
-    if special and not server.superuser:
-        yield Reason("rights", f"Only a superuser may create: {', '.join(special)}.", admin)
+    yield from _missing_rights(manifest, target)
     if absent := sorted(set(seal.extensions) - server.extensions):
         sentence = f"The server lacks the extensions {', '.join(absent)}."
         yield Reason("extensions", sentence, Hint("Install them on the server."))
@@ -59,6 +50,27 @@ def incompatibilities(manifest: Manifest, target: RestoreTarget) -> Iterator[Rea
         yield Reason(
             "collation", sentence, Hint("Install it on the server's machine and restart the server.")
         )
+
+
+def _missing_rights(manifest: Manifest, target: RestoreTarget) -> Iterator[Reason]:
+    """What the account may not do there. Whose objects it may create is only found out by pg_restore."""
+    server = target.server
+    if server.superuser:
+        return
+    if not server.createdb:
+        yield _rights_reason(restore_rights.may_not_create_databases(server.account))
+    if target.live and not server.owns_live:
+        yield _rights_reason(MissingRight(f"{server.account} does not own {target.database}."))
+    missing = missing_roles(manifest, server)
+    if missing and not server.createrole:
+        yield _rights_reason(restore_rights.may_not_create_roles(server.account, missing), "roles")
+    if special := sorted(name for name in manifest.seal.objects if name.startswith(_SUPERUSERS_ONLY)):
+        sentence = f"Only a superuser may create: {', '.join(special)}."
+        yield _rights_reason(MissingRight(sentence))
+
+
+def _rights_reason(right: MissingRight, cause: str = "rights") -> Reason:
+    return Reason(cause, right.message, restore_rights.rights_hint([right]))
 
 
 def compatibility_warnings(manifest: Manifest, target: RestoreTarget) -> Iterator[Reason]:

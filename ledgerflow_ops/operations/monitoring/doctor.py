@@ -15,7 +15,7 @@ from ledgerflow_ops.adapters.storage import folder as folders
 from ledgerflow_ops.adapters.system import disk_space
 from ledgerflow_ops.adapters.system.locks import account_name
 from ledgerflow_ops.core.catalog.naming import DUMP
-from ledgerflow_ops.core.checks import Check, Severity, failed, passed, warned
+from ledgerflow_ops.core.checks import Check, Severity, failed, first_fatal, passed, warned
 from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.hints import Hint, command, make
@@ -28,17 +28,20 @@ from ledgerflow_ops.operations.cleanup import leftover_report
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.operations.embedded_postgres import dagster_storage
 from ledgerflow_ops.operations.files import files_backup
+from ledgerflow_ops.operations.monitoring import settings_checks
+from ledgerflow_ops.operations.restore import restore_rights
 from ledgerflow_ops.operations.verification.verify import source_is_real
 
 
 def examine(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[Check]:
     """All checks, in the order in which an operation would need them."""
-    checks = list(_settings(ctx))
+    checks = [*_settings(ctx), *settings_checks.secret_checks(ctx.settings)]
     checks += _channels(ctx)
     checks += leftover_report.leftover_checks(ctx, envs)
     checks += _checks_or_error("tools", partial(_tools, ctx))
     if ctx.settings.dagster_url:
         checks += _checks_or_error("storage", partial(_storage, ctx))
+    checks += settings_checks.location_checks(ctx.settings)
     for number in range(len(ctx.settings.archive_roots)):
         checks += _checks_or_error("archive", partial(_archive, ctx, number))
     for env in envs:
@@ -52,7 +55,11 @@ def _environment_checks(env: EnvironmentContext) -> Iterator[Check]:
     yield from _checks_or_error(f"{env.environment} folder", partial(_folder, env))
     if env.container:
         yield from _checks_or_error(f"{env.environment} container", partial(_container, env, env.container))
-    yield from _checks_or_error(f"{env.environment} source", partial(_source, env))
+    source_checks = _checks_or_error(f"{env.environment} source", partial(_source, env))
+    yield from source_checks
+    if env.settings.admin_url or first_fatal(source_checks) is None:  # else it is the same error again
+        yield from _checks_or_error(f"{env.environment} restore", partial(_restore, env))
+    yield from settings_checks.rule_checks(env)
     if env.settings.files:
         yield from _checks_or_error(f"{env.environment} files", partial(_files, env))
 
@@ -165,6 +172,16 @@ def _source(env: EnvironmentContext) -> Iterator[Check]:
             yield warned(name, "names", note, Hint(globals_file.CREATE_WITHOUT_ENCODING))
     real = source_is_real(env, None)
     yield Check(name, real.passed, real.message, real.hint, real.severity, real.cause)
+
+
+def _restore(env: EnvironmentContext) -> Iterator[Check]:
+    """Whether the account may restore, tried where that leaves nothing behind."""
+    rights = restore_rights.find_restore_rights(env, attempt=True)
+    if rights:
+        name, lacking = f"{env.environment} restore", rights.state != "present"
+        yield (
+            warned(name, "rights", rights.sentence, rights.hint) if lacking else passed(name, rights.sentence)
+        )
 
 
 def _login_triggers(name: str, connection: Connection) -> Iterator[Check]:

@@ -12,11 +12,13 @@ from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.presentation.day_status import Health, health_of, worst_first
 from ledgerflow_ops.core.restore.database_names import SiblingDatabase
+from ledgerflow_ops.core.restore.restore_rights import RestoreRights
 from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.cleanup import restore_leftovers
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.operations.monitoring import environment_status, health_checks
 from ledgerflow_ops.operations.monitoring.environment_status import FolderStatus
+from ledgerflow_ops.operations.restore import restore_rights
 
 STRIP_DAYS = 30
 
@@ -45,12 +47,16 @@ class Incident:
 
 @dataclass(frozen=True)
 class Status:
-    """The status of one environment's folder, databases that restores have kept aside, and incidents."""
+    """The status of one environment's folder, databases that restores have kept aside, and incidents.
+
+    `rights` are those of the account that restores; None for the sample, and where the server is not reached.
+    """
 
     folder_status: FolderStatus
     incidents: tuple[Incident, ...] = ()
     previous: tuple[SiblingDatabase, ...] = ()
     server_problem: str = ""
+    rights: RestoreRights | None = None
 
     @property
     def env(self) -> EnvironmentContext:
@@ -95,6 +101,7 @@ class Status:
                 {"name": item.name, "since": item.mark.at.isoformat(), "size": item.size}
                 for item in self.previous
             ],
+            "restore_rights": self.rights.as_json(self.env.environment) if self.rights else None,
             "backups": folder.backups(),
         }
 
@@ -146,7 +153,8 @@ def _status(env: EnvironmentContext, open_alerts: Sequence[Alert]) -> Status:
     if folder.trouble:
         findings = [_unreadable(folder, folder.trouble), *findings]
     own = [alert for alert in open_alerts if alert.finding.environment is env.environment]
-    return Status(folder, _merge_incidents(findings, own), tuple(previous), unseen)
+    rights = None if unseen else restore_rights.find_restore_rights(env)
+    return Status(folder, _merge_incidents(findings, own), tuple(previous), unseen, rights)
 
 
 def _merge_incidents(findings: Sequence[Finding], open_alerts: Sequence[Alert]) -> tuple[Incident, ...]:

@@ -76,6 +76,7 @@ def _environment(item: Status, terminal: Terminal, *, alone: bool) -> None:
         _incident(incident, terminal, hint=alone or incident.finding.level is Level.CRITICAL)
     if hidden := len(item.incidents) - len(shown):
         terminal.say(f"  and {hidden} more: {make('status', item.env.environment)}", "yellow")
+    _restore_rights(item, terminal, hint=alone)
     _kept(item, terminal)
     if alone and folder.backups():
         terminal.table(_table(folder))
@@ -159,6 +160,14 @@ def _incident(incident: Incident, terminal: Terminal, *, hint: bool) -> None:
     terminal.say(f"  {finding.level.upper()}: {finding.message}{since}", _LEVELS[finding.level])
     if finding.hint and hint:
         terminal.say(f"    hint: {finding.hint}", "dim")
+
+
+def _restore_rights(item: Status, terminal: Terminal, *, hint: bool) -> None:
+    """What the account lacks for a restore, if anything."""
+    if item.rights and item.rights.state != "present":
+        terminal.say(f"  {item.rights.sentence}", "yellow")
+        if hint:
+            terminal.say(f"    hint: {item.rights.hint.within(item.env.environment)}", "dim")
 
 
 def _kept(item: Status, terminal: Terminal) -> None:

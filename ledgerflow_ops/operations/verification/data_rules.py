@@ -6,8 +6,9 @@ import psycopg
 
 from ledgerflow_ops.adapters.connection.database import Connection, Database
 from ledgerflow_ops.adapters.load import statistics
-from ledgerflow_ops.core.catalog.data_rules import DataRule
+from ledgerflow_ops.core.catalog.data_rules import DataRule, held_sentence
 from ledgerflow_ops.core.checks import Check, failed, passed
+from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.errors import CannotJudge
 from ledgerflow_ops.core.hints import Hint
 
@@ -28,8 +29,9 @@ def check_rules(copy: Database, rules: Sequence[DataRule]) -> list[Check]:
             if answer != rule.expect:
                 broken.append(f"  {rule.name}: expected {rule.expect}, found {answer}")
     if not broken:
-        return [passed("data_rules", f"All {len(rules)} data rules hold.")]
-    message = f"{len(broken)} of {len(rules)} data rules do not hold:\n" + "\n".join(broken)
+        return [passed("data_rules", held_sentence(len(rules)))]
+    do_not_hold = "do not hold" if len(rules) > 1 else "does not hold"
+    message = f"{len(broken)} of {count_of(len(rules), 'data rule')} {do_not_hold}:\n" + "\n".join(broken)
     hint = Hint("The backup is a faithful copy; the data itself is wrong. Check the source's rows.")
     return [failed("data_rules", "rules", message, hint)]
 

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from ledgerflow_ops.core.catalog import data_rules
 from ledgerflow_ops.core.catalog.manifest import encode_sealed
 from ledgerflow_ops.core.catalog.proof import Proof, Verdict, supersedes
 from ledgerflow_ops.core.catalog.rungs import Rung
+from ledgerflow_ops.core.checks import passed
 from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops_tests.core.records import proof
 
@@ -78,3 +80,18 @@ def test_a_proof_with_fields_not_known_here_is_refused_with_a_hint() -> None:
         with pytest.raises(BadBackup, match="not a proof this version can read") as caught:
             Proof.decode(encode_sealed(odd), "x.proof.json")
         assert "make restore-test" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("All 0 data rules hold.", data_rules.NO_RULES),  # what earlier versions wrote
+        (data_rules.held_sentence(0), data_rules.NO_RULES),
+        (data_rules.held_sentence(1), "The data rule holds."),
+        (data_rules.held_sentence(10), "All 10 data rules hold."),
+    ],
+)
+def test_a_proof_without_data_rules_does_not_say_that_all_of_them_hold(said: str, sentence: str) -> None:
+    record = proof().model_copy(update={"checks": (passed("data_rules", said).as_json(),)})
+    assert record.rules_sentence == sentence
+    assert proof().model_copy(update={"checks": ()}).rules_sentence == ""

@@ -37,9 +37,9 @@ def sandbox(root: Path, books: Database) -> Sandbox:
 
 
 def _findings(env: EnvironmentContext) -> list[Check]:
-    """What is wrong; without that no alert channel is set, and what other tests leave on the machine."""
+    """What is wrong; without that no alert channel or archive is set, and what other tests leave."""
     found = doctor.examine(env.ctx, [env])
-    others = {"drill", "server"}
+    others = {"drill", "server", "no copy"}
     return [one for one in found if not one.passed and one.name != "alerts" and one.cause not in others]
 
 
@@ -47,6 +47,7 @@ def test_it_names_everything_an_operation_would_meet(sandbox: Sandbox) -> None:
     checks = doctor.examine(sandbox.env().ctx, [sandbox.env()])
     found = {check.name: check.message for check in checks}
     expected = {"settings", "account", "alerts", "leftovers", "tools", "embedded", "dev folder", "dev source"}
+    expected |= {"dev restore", "dev rules", "archive"}
     assert expected == {*found}
     bundled = client_tools.bundled_tools()
     assert f"PostgreSQL {bundled.version} (bundled) in {bundled.folder}, -Z zstd:1" in found["tools"]
@@ -132,7 +133,7 @@ def test_the_command_ends_with_zero_when_all_is_well(sandbox: Sandbox, database:
     checks = finished.json["checks"]
     assert all({*check} == _CHECK for check in checks)
     told = [check for check in checks if not check["passed"] and check["cause"] not in ("drill", "server")]
-    assert [check["name"] for check in told] == ["alerts"]
+    assert [check["name"] for check in told] == ["alerts", "archive"]
     assert "No channel is set: when something is wrong, nobody is alerted." in finished.errors
     assert "dev source" in finished.errors
 
@@ -208,3 +209,73 @@ def _glance(env: EnvironmentContext) -> None:
     """What the daemon asks of a server every few minutes."""
     assert disk_metrics.connection_problem(env) == ""
     data_directory.data_folder(env.database())
+
+
+def _named(env: EnvironmentContext, name: str) -> list[Check]:
+    return [check for check in doctor.examine(env.ctx, [env]) if check.name == name]
+
+
+def test_a_secret_that_others_can_read_is_a_warning_until_it_is_private(sandbox: Sandbox) -> None:
+    secret, shared = sandbox.root / "prod's.url", sandbox.root / "link.url"
+    secret.write_text(builders.database_url(sandbox.database))
+    secret.chmod(0o640)
+    shared.symlink_to(secret)
+    env = sandbox.env(admin_database_url_file=shared)
+    (finding,) = _named(env, "secrets")
+    assert (finding.passed, finding.severity) == (False, Severity.WARN)
+    assert f"{shared} holds a secret" in finding.message
+    assert "its mode is 0640" in finding.message
+    assert str(finding.hint) == f"Make it private: chmod 600 {shared}"
+    secret.chmod(0o600)
+    (private,) = _named(env, "secrets")
+    assert private.passed
+    assert private.message == "1 file with secrets, private to this account"
+    secret.unlink()
+    assert all(check.passed for check in _named(env, "secrets")), "a missing file is the settings' own error"
+
+
+@pytest.mark.parametrize(
+    ("line", "is_secret"),
+    [
+        ('database_url = "postgresql://clerk:s3cret@localhost/books"', True),
+        ("database_url = \"host=localhost user=clerk password='s 3' dbname=books\"", True),
+        ('database_url = "postgresql://clerk@localhost/books"', False),
+        ('ping_url = "https://watch.example/dev"', False),
+    ],
+)
+def test_a_settings_file_with_a_password_in_it_is_a_secret(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, line: str, is_secret: bool
+) -> None:
+    file = sandbox.root / "ledgerflow.toml"
+    file.write_text(f"[environments.dev]\n{line}\n")
+    file.chmod(0o644)
+    monkeypatch.setenv("LEDGER_CONFIG", str(file))
+    found = _named(sandbox.env(), "secrets")
+    assert [check.cause for check in found] == ([str(file)] if is_secret else [])
+    assert not any("s3cret" in check.message for check in found)
+
+
+def test_prod_without_a_data_rule_is_a_warning_and_says_what_a_proof_does_not_show(sandbox: Sandbox) -> None:
+    prod = sandboxes.new_env(Environment.PROD, sandbox.root, sandbox.database)
+    (finding,) = _named(prod, "prod rules")
+    assert (finding.passed, finding.severity, finding.cause) == (False, Severity.WARN, "no rules")
+    assert "nothing about the books themselves" in finding.message
+    assert "[[environments.prod.rules]]" in finding.hint
+    assert _named(sandbox.env(rules=()), "dev rules") == []
+    (present,) = _named(sandbox.env(), "dev rules")
+    assert present.passed
+    assert "data rules asked of every restored copy" in present.message
+
+
+def test_backups_in_one_place_alone_are_a_warning_where_they_are_scheduled(sandbox: Sandbox) -> None:
+    env = sandbox.env()
+    (finding,) = _named(env, "archive")
+    assert (finding.passed, finding.severity, finding.cause) == (False, Severity.WARN, "no copy")
+    assert f"every backup is in {sandbox.root / 'backups'} alone" in finding.message
+    assert "archive_roots = [" in finding.hint
+    elsewhere = sandbox.root / "elsewhere"
+    elsewhere.mkdir()
+    settings = env.ctx.settings.model_copy(update={"archive_roots": (elsewhere,)})
+    ctx = replace(env.ctx, settings=settings)
+    assert [check.passed for check in doctor.examine(ctx, []) if check.name == "archive"] == [True]
+    assert _named(sandbox.env(scheduled=False), "archive") == []

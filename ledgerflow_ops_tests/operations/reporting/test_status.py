@@ -40,6 +40,7 @@ _STANDING = {
     "pins",
     "incidents",
     "kept_databases",
+    "restore_rights",
     "backups",
 }
 

@@ -1,0 +1,94 @@
+"""The doctor's checks of settings that are valid and yet leave something unprotected or unproven."""
+
+import re
+import stat
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from ledgerflow_ops import places
+from ledgerflow_ops.config import Settings
+from ledgerflow_ops.core.checks import Check, passed, warned
+from ledgerflow_ops.core.counts import count_of
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.hints import Hint, command
+from ledgerflow_ops.operations.context import EnvironmentContext
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|\bpassword\s*=\s*\S")
+"""A password in a URL, or in libpq's keywords and values."""
+
+
+def secret_checks(settings: Settings) -> Iterator[Check]:
+    """A warning for each file with a secret that other accounts of the machine may read or change."""
+    files = dict.fromkeys(_secret_files(settings))
+    exposed = [(file, mode) for file in files if (mode := _mode(file)) is not None and mode & _OTHERS]
+    for file, mode in exposed:
+        text = f"{file} holds a secret, and other accounts may read or change it: its mode is {mode:04o}."
+        yield warned("secrets", str(file), text, Hint("Make it private: ", command("chmod", "600", file)))
+    if files and not exposed:
+        yield passed("secrets", f"{count_of(len(files), 'file')} with secrets, private to this account")
+
+
+def location_checks(settings: Settings) -> Iterator[Check]:
+    """A warning where scheduled backups have no second location."""
+    if settings.archive_roots or not any(env.is_scheduled for env in settings.environments.values()):
+        return
+    text = (
+        f"No copy elsewhere: archive_roots is empty, so every backup is in {settings.backup_root} alone. "
+        "If that disk is lost, so are the backups."
+    )
+    hint = Hint("Copy the folder to another disk or machine, and name that in ledgerflow.toml, such as ")
+    yield warned("archive", "no copy", text, Hint(hint, 'archive_roots = ["/Volumes/Archive/ledgerflow"].'))
+
+
+def rule_checks(env: EnvironmentContext) -> Iterator[Check]:
+    """The number of data rules; a warning where prod has none."""
+    name, rules = f"{env.environment} rules", env.rules
+    if rules:
+        yield passed(name, f"{count_of(len(rules), 'data rule')} asked of every restored copy")
+    elif env.environment is Environment.PROD:
+        text = (
+            "No data rule is set. A proof then shows that a restored copy equals the source, and nothing "
+            "about the books themselves."
+        )
+        hint = f"Write [[environments.{env.environment}.rules]] into ledgerflow.toml: docs/setup.md has one."
+        yield warned(name, "no rules", text, Hint(hint))
+
+
+def _secret_files(settings: Settings) -> Iterator[Path]:
+    """The files that settings name for secrets, and the settings file where a secret is in it."""
+    named = [settings.dagster_database_url_file, settings.web_proxy_secret_file]
+    named += [channel.url_file for channel in settings.alerts.channels]
+    for env in settings.environments.values():
+        named += [env.database_url_file, env.admin_database_url_file, env.ping_url_file]
+    yield from filter(None, named)
+    if _holds_a_secret(places.config_file()):
+        yield places.config_file()
+
+
+def _holds_a_secret(file: Path) -> bool:
+    """Whether a value in the settings file has a password in it."""
+    try:
+        return bool(_PASSWORD.search("\n".join(_texts(tomllib.loads(file.read_text())))))
+    except (OSError, ValueError):  # there is none, or it changed since the settings were read
+        return False
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def _mode(file: Path) -> int | None:
+    """The permissions of a file, of its target if it is a link; None where that cannot be read."""
+    try:
+        return stat.S_IMODE(file.stat().st_mode)
+    except OSError:
+        return None
