@@ -86,12 +86,17 @@ def backfill_days(
     """Get the backups of the days in `span` (DAY, FROM, TO), one after the other; the exit code.
 
     Prints the plan first; with `dry_run` that is all. Returns 0 if every day has its backup, else 1.
-    A refused day starts no run and stays missing.
+    A refused day starts no run and stays missing. Where neither DAY nor FROM is given, the days before the
+    environment's first backup are left out: none was due then.
     """
     from ledgerflow_ops.defs.terminal_runs import displayed_days
 
     plans = _plans(env, backfill_plan.requested_days(*span, displayed_days(env)))
-    terminal.table(_table(plans))
+    plans, never_due = (plans, "") if any(span[:2]) else _without_days_never_due(env, plans)
+    if plans:
+        terminal.table(_table(plans))
+    if never_due:
+        terminal.say(never_due)
     if dry_run:
         refused = [_Result(plan) for plan in plans if plan.verdict is DayVerdict.REFUSE]
         _print_errors(terminal, refused)
@@ -122,6 +127,13 @@ def _plans(env: EnvironmentContext, days: Sequence[date]) -> list[DayPlan]:
     ]
 
 
+def _without_days_never_due(env: EnvironmentContext, plans: list[DayPlan]) -> tuple[list[DayPlan], str]:
+    from ledgerflow_ops.operations.backfill import missed_days
+
+    first = missed_days.first_day(env)
+    return backfill_plan.without_days_never_due(env.environment, plans, first, env.today())
+
+
 def _run_plan(env: EnvironmentContext, terminal: Terminal, plan: DayPlan) -> _Result:
     if plan.verdict in (DayVerdict.KEPT, DayVerdict.REFUSE):
         return _Result(plan)
@@ -146,6 +158,8 @@ def _table(plans: Sequence[DayPlan]) -> Table:
 def _print_summary(env: EnvironmentContext, terminal: Terminal, results: Sequence[_Result]) -> None:
     missing = [result for result in results if not result.succeeded]
     _print_errors(terminal, missing)
+    if not results:
+        return
     present = len(results) - len(missing)
     style = "bold red" if missing else "bold green"
     terminal.say(f"{env.environment}: backups of {present} of {count_of(len(results), 'day')}.", style)

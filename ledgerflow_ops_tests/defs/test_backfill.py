@@ -8,7 +8,9 @@ import pytest
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.commands.backfill import backfill_days
 from ledgerflow_ops.console import Terminal
-from ledgerflow_ops.operations import catalog
+from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Hint
+from ledgerflow_ops.operations import catalog, journal
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops_tests.defs.benches import Bench
@@ -68,7 +70,8 @@ def test_brings_back_what_there_is_and_lists_what_there_is_not(
 def test_takes_todays_only_when_it_is_asked_for(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     env = bench.env()
     with bench.instance():
-        backfill_days(env, Terminal(as_json=True), ALL, dry_run=True)
+        begin = ("", str(day(env, 7)), "")
+        backfill_days(env, Terminal(as_json=True), begin, dry_run=True)
         said = capsys.readouterr()
         found = [one["day"] for one in json.loads(said.out)["days"]]
         assert str(env.today()) not in found
@@ -77,3 +80,32 @@ def test_takes_todays_only_when_it_is_asked_for(bench: Bench, capsys: pytest.Cap
         assert said.err.count(found[0]) == 4, "in the plan, twice in its reason, in the list"
         assert backfill_days(env, Terminal(as_json=True), (str(env.today()), "", ""), dry_run=False) == 0
     assert [entry.proven for entry in catalog.entries(env)] == [True]
+
+
+def test_on_the_first_day_nothing_was_missed(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    env = bench.env()
+    with bench.instance():
+        assert backfill_days(env, Terminal(as_json=True), ALL, dry_run=False) == 0
+        said = capsys.readouterr()
+        assert json.loads(said.out)["days"] == []
+        assert f"No backup of dev was due before {env.today()}: none was taken yet." in said.err
+        assert "refused" not in said.err
+        assert "hint" not in said.err
+        backup.backup(env)
+        assert backfill_days(env, Terminal(as_json=True), ALL, dry_run=True) == 0
+        said = capsys.readouterr()
+        assert f"the first one known is of {env.today()}. Nothing was missed before." in said.err
+        backup.backup(bench.env(now=lambda: clock.now() - timedelta(days=2)))
+        assert backfill_days(env, Terminal(as_json=True), ALL, dry_run=True) == 1
+        assert told(capsys) == {str(day(env, 2)): "prove", str(day(env, 1)): "refuse"}
+
+
+def test_a_day_on_which_the_first_backup_failed_was_missed(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env, later = bench.env(), bench.env(now=lambda: clock.now() - timedelta(days=3))
+    with pytest.raises(LedgerError), journal.recorded(later, "backup"):
+        raise LedgerError("the server is down", hint=Hint("Start it."))
+    with bench.instance():
+        assert backfill_days(env, Terminal(as_json=True), ALL, dry_run=True) == 1
+        assert list(told(capsys)) == [str(day(env, ago)) for ago in (3, 2, 1)]

@@ -62,6 +62,23 @@ def refusal_text(
     return " ".join([gone, *whys]), hint.within(environment) or Hint("A backup is taken on its own day.")
 
 
+def without_days_never_due(
+    environment: str, plans: Sequence[DayPlan], first: date | None, today: date
+) -> tuple[list[DayPlan], str]:
+    """The plans without the refused days before any backup was due, and a sentence about those left out.
+
+    `first` is the day of the earliest known backup, or attempt at one; None before that. A day for which some
+    place has a backup counts as well: a new machine has copies of days before its own first backup.
+    """
+    available = [plan.day for plan in plans if plan.verdict is not DayVerdict.REFUSE]
+    begin = min([first or today, *available])
+    kept = [plan for plan in plans if plan.day >= begin]
+    if len(kept) == len(plans):
+        return kept, ""
+    begun = f"the first one known is of {begin}" if first or available else "none was taken yet"
+    return kept, f"No backup of {environment} was due before {begin}: {begun}. Nothing was missed before."
+
+
 def requested_days(day: str, first: str, last: str, window: Sequence[date]) -> list[date]:
     """The days that DAY=, or FROM= and TO=, select.
 

@@ -10,8 +10,11 @@ from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.errors import BadBackup, Busy, Refused
 from ledgerflow_ops.core.hints import Hint, make
+from ledgerflow_ops.core.presentation import journal_view
+from ledgerflow_ops.core.presentation.journal_view import EntryFilter
 from ledgerflow_ops.core.schedule import backfill_plan
 from ledgerflow_ops.core.schedule.backfill_plan import DayPlan, DayVerdict, UnavailableSource
+from ledgerflow_ops.operations import journal, removal_history, summaries
 from ledgerflow_ops.operations.backfill import adoption
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -82,6 +85,15 @@ def archive_source(env: EnvironmentContext, day: date) -> SourceOptions:
             " ".join(reason for at in archives for reason in adoption.rejection_reasons(at, day)), hint
         ),
     )
+
+
+def first_day(env: EnvironmentContext) -> date | None:
+    """The day of the environment's earliest known backup, or of the earliest attempt; None before that."""
+    known = [*summaries.present_backups(env), *removal_history.removed_backups(env)]
+    tried = journal.entries(env.ctx, EntryFilter(environment=env.environment, what="backup"))
+    times = filter(None, map(journal_view.written_at, tried))
+    zone = env.settings.zone
+    return min([*(item.day for item in known), *(at.astimezone(zone).date() for at in times)], default=None)
 
 
 SOURCES: Sequence[BackfillSource] = (folder_source, archive_source)

@@ -6,7 +6,14 @@ import pytest
 
 from ledgerflow_ops.core.errors import SettingsError
 from ledgerflow_ops.core.hints import Hint
-from ledgerflow_ops.core.schedule.backfill_plan import UnavailableSource, refusal_text, requested_days
+from ledgerflow_ops.core.schedule import backfill_plan
+from ledgerflow_ops.core.schedule.backfill_plan import (
+    DayPlan,
+    DayVerdict,
+    UnavailableSource,
+    refusal_text,
+    requested_days,
+)
 
 TODAY = date(2026, 11, 23)
 WINDOW = [TODAY - timedelta(days=ago) for ago in range(7, -1, -1)]
@@ -69,3 +76,26 @@ def test_a_refusal_names_what_is_missing_way_by_way() -> None:
     message, hint = refusal_text("prod", TODAY + timedelta(days=1), TODAY, lacks)
     assert "has not passed" in message
     assert str(hint) == "A backup is taken on its own day."
+
+
+REFUSED = DayVerdict.REFUSE
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "first", "kept", "sentence"),
+    [
+        ([REFUSED, REFUSED, REFUSED], None, 0, "none was taken yet"),
+        ([REFUSED, REFUSED, REFUSED], date(2026, 11, 22), 1, "the first one known is of 2026-11-22"),
+        ([REFUSED, DayVerdict.ADOPT, REFUSED], None, 2, "the first one known is of 2026-11-21"),
+        ([REFUSED, REFUSED, DayVerdict.KEPT], date(2026, 11, 21), 2, "of 2026-11-21"),
+        ([REFUSED, REFUSED, REFUSED], date(2026, 11, 1), 3, ""),
+    ],
+)
+def test_days_before_any_backup_was_due_are_left_out(
+    verdicts: list[DayVerdict], first: date | None, kept: int, sentence: str
+) -> None:
+    plans = [DayPlan(date(2026, 11, 20 + place), verdict, "why") for place, verdict in enumerate(verdicts)]
+    left, said = backfill_plan.without_days_never_due("dev", plans, first, date(2026, 11, 23))
+    assert left == plans[len(plans) - kept :]
+    assert sentence in said
+    assert bool(said) == (kept < len(plans))
