@@ -132,7 +132,7 @@ _STANDINGS = st.builds(
 
 
 @given(
-    impacts=_TOUCHES,
+    touches=_TOUCHES,
     environment=st.sampled_from(["", "x", *ENVIRONMENTS]),
     confirmed=st.sampled_from(["", "yes", *ENVIRONMENTS]),
     standing=_STANDINGS,
