@@ -1,6 +1,6 @@
 """What the wrapper records: a journal line for every verdict, and which volumes have held a PostgreSQL.
 
-Once its container is gone, nothing shows what is in a volume. So it is recorded while the container exists.
+Once its container is removed, nothing shows what a volume holds. So it is recorded before that.
 """
 
 import json

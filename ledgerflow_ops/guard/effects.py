@@ -63,5 +63,5 @@ def changes(
 
 
 def distinct(impacts: Iterable[DataEffect]) -> tuple[DataEffect, ...]:
-    """Each touch once, the worst first."""
+    """Each effect once, the worst first."""
     return tuple(sorted(dict.fromkeys(impacts), key=lambda impact: -impact.effect))

@@ -203,8 +203,8 @@ def _taken_over(
     """The mounts from `volumes_from`: `service`, `service:ro`, `container:name`."""
     left, seen = [(name, True)], {name}
     while left:
-        one, may_write = left.pop()
-        for text in entries[one].get("volumes_from") or ():
+        service, may_write = left.pop()
+        for text in entries[service].get("volumes_from") or ():
             kind, _, rest = str(text).partition(":")
             container_, mode = rest.partition(":")[::2] if kind == "container" else ("", rest)
             writable = may_write and mode != "ro"

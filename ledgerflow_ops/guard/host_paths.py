@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 
 def host_places(options: Mapping[str, str]) -> tuple[str, ...]:
-    """The host's folders that a volume with these driver options stands for.
+    """The host's folders that a volume with these driver options uses.
 
     A bind has its folder as the device; an overlay writes into two that its mount options name.
     """

@@ -112,7 +112,7 @@ def test_what_reads_is_nobodys_business_until_it_is_somebody_elses() -> None:
     assert not permit(Judgement(targets=(DEV, Target("prod", "the file .env.prod"))), _occasion()).allowed
 
 
-_TOUCHES = st.lists(
+_EFFECTS = st.lists(
     st.builds(
         DataEffect,
         st.sampled_from([Effect.CHANGES, Effect.DESTROYS]),
@@ -122,7 +122,7 @@ _TOUCHES = st.lists(
     ),
     max_size=3,
 )
-_STANDINGS = st.builds(
+_BACKUP_STATES = st.builds(
     BackupState,
     st.sampled_from(["", "b.dump"]),
     st.timedeltas(min_value=timedelta(0), max_value=timedelta(hours=3)),
@@ -132,28 +132,28 @@ _STANDINGS = st.builds(
 
 
 @given(
-    touches=_TOUCHES,
+    effects=_EFFECTS,
     environment=st.sampled_from(["", "x", *ENVIRONMENTS]),
     confirmed=st.sampled_from(["", "yes", *ENVIRONMENTS]),
-    standing=_STANDINGS,
+    state=_BACKUP_STATES,
     behind=st.dictionaries(st.sampled_from(["v", "w"]), st.sampled_from(["", "7001", "7002"])),
 )
-def test_nothing_is_destroyed_without_what_brings_it_back(
-    touches: list[DataEffect], environment: str, confirmed: str, standing: BackupState, behind: dict[str, str]
+def test_nothing_is_destroyed_without_a_fresh_backup_that_restores_it(
+    effects: list[DataEffect], environment: str, confirmed: str, state: BackupState, behind: dict[str, str]
 ) -> None:
-    occasion = PermitContext(environment, confirmed, {environment: standing}, behind)
-    verdict = permit(Judgement(tuple(touches)), occasion)
+    context = PermitContext(environment, confirmed, {environment: state}, behind)
+    verdict = permit(Judgement(tuple(effects)), context)
     if not verdict.allowed:
         assert verdict.hint
         return
-    for touch in touches:
-        assert touch.environment in ("", environment)
-        if touch.effect == Effect.DESTROYS or touch.environment:
+    for effect in effects:
+        assert effect.environment in ("", environment)
+        if effect.effect == Effect.DESTROYS or effect.environment:
             assert environment in ENVIRONMENTS
-            assert standing.backup
-            assert not standing.trouble
-            assert standing.age <= occasion.fresh
-        if touch.effect == Effect.DESTROYS:
+            assert state.backup
+            assert not state.trouble
+            assert state.age <= context.fresh
+        if effect.effect == Effect.DESTROYS:
             assert environment != "prod"
-            assert touch.environment == environment == confirmed
-            assert all(behind.get(name) == standing.identifier for name in touch.volumes)
+            assert effect.environment == environment == confirmed
+            assert all(behind.get(name) == state.identifier for name in effect.volumes)

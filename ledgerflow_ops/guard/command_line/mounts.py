@@ -58,8 +58,8 @@ def asked_for(call: Call, scene: Scene) -> Iterator[Mount]:
         yield from _from_long(text, scene.folder)
     for text in call.all("volumes-from"):
         name, _, mode = text.partition(":")
-        one = scene.engine.container(name)
-        for mount in one.process.mounts if one else ():
+        container = scene.engine.container(name)
+        for mount in container.process.mounts if container else ():
             writable = mount.writable and "ro" not in mode.split(",")
             yield Mount(mount.kind, mount.source, mount.target, writable)
     for text in call.all("tmpfs"):
@@ -69,7 +69,7 @@ def asked_for(call: Call, scene: Scene) -> Iterator[Mount]:
 
 
 def from_short(text: str, folder: str) -> Iterator[Mount]:
-    """`source:target:mode`. What begins with / . or ~ is the host's; a single word is a new volume."""
+    """`source:target:mode`. A source with / . or ~ first is a host path; a single word is a new volume."""
     parts = text.split(":")
     if len(parts) == 1:
         yield Mount("volume", "", text)
@@ -89,7 +89,7 @@ def _from_long(text: str, folder: str) -> Iterator[Mount]:
     for part in next(csv.reader([text]), []):
         name, _, value = part.partition("=")
         name = name.strip().lower()
-        fields[_SAME_FIELD.get(name, name)] = value  # of two names for one field the last word counts
+        fields[_SAME_FIELD.get(name, name)] = value  # the last of two names for one field counts
         if name == "volume-opt":
             key, _, given = value.partition("=")
             options[key] = given

@@ -1,8 +1,8 @@
 """Names of containers and volumes. Docker puts them into URLs, and normalizes those.
 
 Tested: `volume rm ./loose`, `volume rm loose/` and `volume rm " loose"` remove the volume loose, and so do
-`rm ../volumes/loose`, `rmi ../volumes/loose` and `network rm ../volumes/loose`. So what is not written as a
-name is not taken for one.
+`rm ../volumes/loose`, `rmi ../volumes/loose` and `network rm ../volumes/loose`. So a word is accepted as a
+name only if it is written as one.
 """
 
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ REMOVING = frozenset({"image rm", "network rm"})
 def not_plain_name(verb: str, operands: tuple[str, ...]) -> str:
     """The first operand that should be a name but contains path syntax; empty if there is none."""
     if verb in REMOVING:
-        found: Iterator[str] = filter(_wanders, operands)
+        names: Iterator[str] = filter(_wanders, operands)
     else:
         bare = ((name, name.removeprefix("/")) for name in _names(verb, operands))
-        found = (name for name, rest in bare if "/" in rest or _wanders(rest))
-    return next(found, "")
+        names = (name for name, rest in bare if "/" in rest or _wanders(rest))
+    return next(names, "")
 
 
 def _names(verb: str, operands: tuple[str, ...]) -> Iterator[str]:
@@ -41,7 +41,7 @@ def _wanders(word: str) -> bool:
 def place(operand: str) -> tuple[str, str]:
     """`container:path` as two parts; the container of a path of the host is empty.
 
-    Docker's rule, and Compose's for services: what begins with / or . is a path.
+    Docker's rule, and Compose's for services: a word that begins with / or . is a path.
     """
     if operand.startswith(("/", ".")) or ":" not in operand:
         return "", operand

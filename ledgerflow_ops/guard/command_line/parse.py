@@ -55,7 +55,7 @@ class Call:
 
     @property
     def reads(self) -> bool:
-        """Whether it leaves all data as it is, whatever there is on the engine."""
+        """Whether the call changes no data, whatever objects the engine has."""
         return not self.trouble and self.verb in READING and not self.all("output")
 
     @property
@@ -64,7 +64,7 @@ class Call:
 
     @property
     def rehearses(self) -> bool:
-        """Whether Compose is to say what it would do, and to do nothing: the last word counts, wherever."""
+        """Whether Compose's --dry-run is on: its last occurrence counts, wherever it is."""
         given = (*self.chosen.get("dry-run", ()), *self.options.get("dry-run", ()))
         return self.compose and given[-1:] != () and given[-1] in _TRUE
 
@@ -180,8 +180,8 @@ def _written(words: tuple[str, ...]) -> Iterator[str]:
         if not (word.startswith("-o") or name in WRITTEN):
             continue
         fields = [part.partition("=") for part in given.split(",")]
-        found = [text for key, _, text in fields if key.strip().lower() in ("dest", "dir")]
-        yield from found or ([given] if given and given != "-" else [])
+        destinations = [text for key, _, text in fields if key.strip().lower() in ("dest", "dir")]
+        yield from destinations or ([given] if given and given != "-" else [])
 
 
 def _with(call: Call, **changes: object) -> Call:
@@ -194,7 +194,7 @@ def _words(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _read(known: Options, words: tuple[str, ...], same: Mapping[str, str] = MappingProxyType({})) -> _Read:
-    """The options among `words` by pflag's rules; `same` gives options that have two names their one."""
+    """The options among `words` by pflag's rules; `same` maps an option's other names to its usual one."""
     values: dict[str, tuple[str, ...]] = {}
     operands: list[str] = []
     at, asked = 0, False
@@ -251,16 +251,16 @@ def _long(known: Options, word: str) -> list[tuple[str, str | None]]:
 
 def _short(known: Options, word: str) -> list[tuple[str, str | None]]:
     """`-n`, `-nm`, `-nvalue`, `-n=value`; a value of None is the next word."""
-    found: list[tuple[str, str | None]] = []
+    options: list[tuple[str, str | None]] = []
     letters = word[1:]
     while letters:
         name = known.short.get(letters[0], "help" if letters[0] == "h" else "")
         if not name:
             raise Unparsed(f"the option -{letters[0]} is unknown")
         if len(letters) > 2 and letters[1] == "=":
-            return [*found, (name, letters[2:])]
+            return [*options, (name, letters[2:])]
         if known.takes_value.get(name, False):
-            return [*found, (name, letters[1:] or None)]
-        found.append((name, "true"))
+            return [*options, (name, letters[1:] or None)]
+        options.append((name, "true"))
         letters = letters[1:]
-    return found
+    return options

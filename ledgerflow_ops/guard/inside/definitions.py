@@ -13,7 +13,7 @@ _HOLDERS = ("table", "foreign", "view", "materialized", "index", "sequence")
 
 
 def create(statement: Sequence[Token]) -> Finding:
-    """CREATE adds; with OR REPLACE it takes the place of a definition, which every backup holds."""
+    """CREATE adds; with OR REPLACE it replaces a definition, which every backup holds."""
     return changes(f"creates {_named(statement)}")
 
 
@@ -48,9 +48,9 @@ def _settings(statement: Sequence[Token]) -> Finding:
     place = next((at for at, token in enumerate(statement) if token.is_word("set")), None)
     rest = statement[place + 1 :] if place else ()
     if rest:
-        found = setting(rest[0].text, "".join(token.text for token in rest[2:]))
-        if found.effect:
-            return found
+        finding = setting(rest[0].text, "".join(token.text for token in rest[2:]))
+        if finding.effect:
+            return finding
     return changes(f"alters {_named(statement)}")
 
 

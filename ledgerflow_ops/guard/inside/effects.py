@@ -60,7 +60,7 @@ def unread(why: str) -> Finding:
 
 def worst(findings: Iterable[Finding], otherwise: str) -> Finding:
     """The worst finding, a known one before an unread one; without any, one that reads, for `otherwise`."""
-    return max(findings, key=lambda found: (found.effect, not found.unread), default=reads(otherwise))
+    return max(findings, key=lambda finding: (finding.effect, not finding.unread), default=reads(otherwise))
 
 
 def opaque(why: str, around: Surroundings) -> Finding:

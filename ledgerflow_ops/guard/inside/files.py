@@ -60,17 +60,17 @@ _AWK_ACTS = re.compile(r"system|getline|[|>@]")
 
 def _targets(args: Sequence[str]) -> tuple[str, ...]:
     """Everything that may be a path: operands, and what is attached to options."""
-    found = []
+    targets = []
     only_operands = False
     for arg in args:
         if only_operands or not arg.startswith("-"):
-            found.append(arg)
+            targets.append(arg)
         elif "=" in arg:
-            found.append(arg.partition("=")[2])
+            targets.append(arg.partition("=")[2])
         elif "/" in arg:
-            found.append(arg[arg.index("/") :])
+            targets.append(arg[arg.index("/") :])
         only_operands = only_operands or arg == "--"
-    return tuple(found)
+    return tuple(targets)
 
 
 def _losing(name: str) -> Program:

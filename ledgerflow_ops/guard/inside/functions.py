@@ -21,7 +21,7 @@ _NO_CALLS = names(
     json_objectagg json_arrayagg xmlelement xmlforest xmlconcat xmlagg xmlparse xmlserialize
     """
 )
-"""Words of the grammar that may stand before a parenthesis."""
+"""Keywords that may precede a parenthesis without calling a function."""
 
 HARMLESS = names(
     """
@@ -82,21 +82,21 @@ HARMLESS = names(
 
 _TERRIBLE = {
     "lo_unlink": "deletes a large object",
-    "lo_truncate": "cuts a large object off",
-    "lo_truncate64": "cuts a large object off",
+    "lo_truncate": "truncates a large object",
+    "lo_truncate64": "truncates a large object",
     "lo_put": "overwrites a large object",
     "lowrite": "overwrites a large object",
     "lo_export": "writes a file on the server",
     "pg_file_unlink": "deletes a file on the server",
     "pg_file_rename": "renames a file on the server",
     "pg_file_write": "writes a file on the server",
-    "pg_promote": "makes a standby go its own way",
-    "pg_drop_replication_slot": "lets go of changes that somebody still needs",
-    "pg_replication_slot_advance": "lets go of changes that somebody still needs",
-    "pg_logical_slot_get_changes": "takes changes that nobody gets again",
-    "pg_logical_slot_get_binary_changes": "takes changes that nobody gets again",
+    "pg_promote": "promotes a standby, which then differs from its primary",
+    "pg_drop_replication_slot": "discards changes that a replication client still needs",
+    "pg_replication_slot_advance": "discards changes that a replication client still needs",
+    "pg_logical_slot_get_changes": "consumes changes, which no other replication client then gets",
+    "pg_logical_slot_get_binary_changes": "consumes changes, which no other replication client then gets",
     "heap_force_kill": "kills rows",
-    "heap_force_freeze": "brings dead rows back",
+    "heap_force_freeze": "makes deleted rows visible again",
 }
 _RUNS_TEXT = re.compile(
     r"dblink\w*|query_to_xml\w*|cursor_to_xml\w*|ts_stat|ts_rewrite|crosstab\w*|connectby|xpath_table"
@@ -151,8 +151,8 @@ def _call(statement: Sequence[Token], place: int) -> Finding | None:
 def _configured(arguments: Sequence[Token]) -> Finding:
     readable = len(arguments) > 2 and arguments[0].kind is Kind.STRING and arguments[1].is_mark(",")
     if readable and _PLAIN_NAME.fullmatch(arguments[0].text):
-        found = setting(arguments[0].text, arguments[2].text)
-        return found if found.effect else changes(f"sets {arguments[0].text}")
+        finding = setting(arguments[0].text, arguments[2].text)
+        return finding if finding.effect else changes(f"sets {arguments[0].text}")
     return unread("sets a setting whose name cannot be read")
 
 

@@ -30,7 +30,7 @@ class Parsed:
 
 @cache
 def _spec(text: str) -> tuple[dict[str, tuple[str, str]], dict[str, tuple[str, str]]]:
-    """`a|echo-all c|command= help?` as two tables: name → (name it goes by, whether it takes a value)."""
+    """`a|echo-all c|command= help?` as two tables: name → (long name, whether it takes a value)."""
     short: dict[str, tuple[str, str]] = {}
     long: dict[str, tuple[str, str]] = {}
     for entry in text.split():
@@ -68,21 +68,21 @@ def parse(args: Sequence[str], spec: str, *, permute: bool = True) -> Parsed:
 
 def _long(text: str, known: dict[str, tuple[str, str]], rest: list[str]) -> tuple[str, str]:
     written, given, value = text.partition("=")
-    found = [written] if written in known else [name for name in known if name.startswith(written)]
-    if len(found) != 1 or not written:
+    matches = [written] if written in known else [name for name in known if name.startswith(written)]
+    if len(matches) != 1 or not written:
         raise Unreadable(f"the option --{written}")
-    name, takes = known[found[0]]
+    name, takes = known[matches[0]]
     if given and not takes:
-        raise Unreadable(f"a value for --{found[0]}")
+        raise Unreadable(f"a value for --{matches[0]}")
     if takes == "=" and not given:
         if not rest:
-            raise Unreadable(f"--{found[0]} without a value")
+            raise Unreadable(f"--{matches[0]} without a value")
         value = rest.pop()
     return name, value
 
 
 def _cluster(letters: str, known: dict[str, tuple[str, str]], rest: list[str]) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+    options: list[tuple[str, str]] = []
     for place, letter in enumerate(letters):
         if letter not in known:
             raise Unreadable(f"the option -{letter}")
@@ -93,6 +93,6 @@ def _cluster(letters: str, known: dict[str, tuple[str, str]], rest: list[str]) -
                 if not rest:
                     raise Unreadable(f"-{letter} without a value")
                 value = rest.pop()
-            return [*found, (name, value)]
-        found.append((name, ""))
-    return found
+            return [*options, (name, value)]
+        options.append((name, ""))
+    return options

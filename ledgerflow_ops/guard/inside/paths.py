@@ -11,7 +11,7 @@ _PLAIN = names(
     / /tmp /var /var/lib /var/log /usr /etc /opt /srv /mnt
     """
 )
-"""Folders that are no links in any image, so that `..` leaves them for the folder above."""
+"""Folders that are not links in any image, so `..` from them leads to the folder above."""
 _DEVICES = names(
     """
     /dev/null /dev/stdout /dev/stderr /dev/tty /dev/zero /dev/full /dev/random
@@ -55,10 +55,10 @@ def _clean(path: str) -> str:
     return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
-def _overlap(one: str, other: str) -> bool:
-    return (one.rstrip("/") + "/").startswith(other.rstrip("/") + "/") or (
-        other.rstrip("/") + "/"
-    ).startswith(one.rstrip("/") + "/")
+def _overlap(first: str, second: str) -> bool:
+    return (first.rstrip("/") + "/").startswith(second.rstrip("/") + "/") or (
+        second.rstrip("/") + "/"
+    ).startswith(first.rstrip("/") + "/")
 
 
 def _walked(path: str, folder: str, around: Surroundings) -> str | None:
@@ -68,17 +68,17 @@ def _walked(path: str, folder: str, around: Surroundings) -> str | None:
     whole = path if path.startswith("/") else f"{around.workdir}/{path}"
     if "/~" in whole:
         return None
-    here = "/"
+    resolved = "/"
     for part in whole.split("/"):
         if _PATTERN.search(part):
             break
         if part == "..":
-            if here not in _PLAIN and not _overlap(here, _clean(folder)):
+            if resolved not in _PLAIN and not _overlap(resolved, _clean(folder)):
                 return None
-            here = here.rpartition("/")[0] or "/"
+            resolved = resolved.rpartition("/")[0] or "/"
         elif part not in ("", "."):
-            here = f"{here.rstrip('/')}/{part}"
-    return None if _elusive(here) else here
+            resolved = f"{resolved.rstrip('/')}/{part}"
+    return None if _elusive(resolved) else resolved
 
 
 def _elusive(path: str) -> bool:

@@ -59,15 +59,15 @@ _DESTROY = {
     "dropuser": "drops the role",
     "pg_dropcluster": "drops the cluster",
     "initdb": "makes a new data folder",
-    "pg_resetwal": "throws the write-ahead log away",
+    "pg_resetwal": "discards the write-ahead log",
     "pg_rewind": "overwrites a data folder",
     "pg_archivecleanup": "deletes archived write-ahead log",
-    "pg_upgrade": "changes data folders over",
-    "pg_createsubscriber": "changes a data folder over",
+    "pg_upgrade": "upgrades a data folder",
+    "pg_createsubscriber": "turns a standby's data folder into a subscriber's",
     "pgbench": "empties and fills its tables, and runs scripts",
     "vacuumlo": "deletes large objects",
     "pg_receivewal": "writes into a folder",
-    "pg_recvlogical": "takes changes that nobody gets again",
+    "pg_recvlogical": "consumes changes, which no other replication client then gets",
     "pg_combinebackup": "writes a data folder",
     "pg_test_fsync": "writes a file",
 }
@@ -109,9 +109,9 @@ def _basebackup(given: Parsed, around: Surroundings) -> Finding:
         return destroys("writes a base backup to a place on the server")
     moved = tuple(text.rpartition("=")[2] for text in given.values("tablespace-mapping"))
     for path in (*given.values("pgdata", "waldir"), *moved):
-        found = paths.written(path, around)
-        if found.effect:
-            return found
+        finding = paths.written(path, around)
+        if finding.effect:
+            return finding
     return changes("creates a replication slot") if given.has("create-slot") else reads("takes a base backup")
 
 

@@ -1,4 +1,4 @@
-"""What a program that somebody would run inside a container could do to the data."""
+"""What a program that is run inside a container could do to the data."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +43,7 @@ def effect(argv: Sequence[str], around: Surroundings) -> Finding:
 
 
 def _judge(argv: tuple[str, ...], around: Surroundings, depth: int, left: Iterator[int]) -> Finding:
-    """`depth` and `left` bound the work that texts within texts can make."""
+    """`depth` and `left` bound the work that nested texts can cause."""
     if not argv:
         return reads("starts the server" if around.data else "starts the container's own program")
     if depth > _DEEPEST or next(left, None) is None:
@@ -56,14 +56,14 @@ def _judge(argv: tuple[str, ...], around: Surroundings, depth: int, left: Iterat
 
     folder, _, name = argv[0].rpartition("/")
     try:
-        found = _named(name, argv[1:], around, judge)
+        finding = _named(name, argv[1:], around, judge)
     except Unreadable as trouble:
-        found = unread(f"{name} would get arguments that cannot be read: {trouble}")
+        finding = unread(f"{name} would get arguments that cannot be read: {trouble}")
     if folder and name not in _ANYWHERE and (".." in folder or not _PLACES.fullmatch(folder)):
         return worst(
-            [found, opaque(f"runs {argv[0]}, which may not be the program of that name", around)], ""
+            [finding, opaque(f"runs {argv[0]}, which may not be the program of that name", around)], ""
         )
-    return found
+    return finding
 
 
 def _named(name: str, args: tuple[str, ...], around: Surroundings, judge: Judge) -> Finding:

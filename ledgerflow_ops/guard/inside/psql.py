@@ -35,7 +35,7 @@ _SPECIAL = re.compile(
     r"|[a-z_][a-z0-9_]*)(?:=.*)?",
     re.DOTALL,
 )
-"""Variables that change how psql speaks, and those of people's own; the others name files and commands."""
+"""Variables that change psql's output, and people's own variables; the others name files and commands."""
 _VARIABLE = re.compile(r"(?<!:):(?:\{\?)?['\"]?[A-Za-z_]")
 
 
@@ -108,26 +108,26 @@ def _backslash(text: str, around: Surroundings) -> Finding:
 def _copy(arguments: str, around: Surroundings) -> Finding:
     r"""`\copy` reads and writes files on the side of psql."""
     try:
-        found = tokens(arguments)
+        scanned = tokens(arguments)
     except Unreadable as trouble:
         return unread(f"\\copy cannot be read: {trouble}")
-    way = max((place for place, token in enumerate(found) if _outside(found, place)), default=None)
-    if way is None or way + 1 >= len(found) or any(token.is_mark("\\") for token in found):
+    way = max((place for place, token in enumerate(scanned) if _outside(scanned, place)), default=None)
+    if way is None or way + 1 >= len(scanned) or any(token.is_mark("\\") for token in scanned):
         return unread("\\copy that cannot be read")
-    end = found[way + 1]
+    end = scanned[way + 1]
     if end.is_word("program"):
         return destroys("runs a program")
-    what = of_tokens([Token(Kind.WORD, "copy"), *found[: way + 1], Token(Kind.WORD, "stdout")])
-    if found[way].is_word("from") or end.is_word("stdout", "pstdout"):
+    what = of_tokens([Token(Kind.WORD, "copy"), *scanned[: way + 1], Token(Kind.WORD, "stdout")])
+    if scanned[way].is_word("from") or end.is_word("stdout", "pstdout"):
         return what
     if end.kind is not Kind.STRING or re.search(r"[^\w./-]", end.text):
         return unread("\\copy to a file whose name cannot be read")
     return worst((what, paths.written(end.text, around)), "")
 
 
-def _outside(found: Sequence[Token], place: int) -> bool:
-    """Whether FROM or TO stands outside of parentheses."""
-    if not found[place].is_word("from", "to"):
+def _outside(scanned: Sequence[Token], place: int) -> bool:
+    """Whether the token at `place` is FROM or TO outside of parentheses."""
+    if not scanned[place].is_word("from", "to"):
         return False
-    before = found[:place]
+    before = scanned[:place]
     return sum(token.is_mark("(") for token in before) == sum(token.is_mark(")") for token in before)

@@ -33,8 +33,8 @@ _CHANGES = {
     "changepassword": "changes a user",
     "clearsessions": "removes sessions that have expired",
     "createcachetable": "creates a table",
-    "test": "makes and drops a database of its own beside the real one",
-    "testserver": "makes and drops a database of its own beside the real one",
+    "test": "creates and drops a test database beside the real one",
+    "testserver": "creates and drops a test database beside the real one",
 }
 _SEATS = ("shell", "shell_plus", "dbshell")
 _ACTS = re.compile(
@@ -48,13 +48,13 @@ _MODULES_READ = ("json.tool", "site", "sysconfig", "platform", "this", "zipfile"
 
 def code(text: str, around: Surroundings) -> Finding:
     """A Python program. It is not parsed, only searched for words that suggest loss of data."""
-    if found := _ACTS.search(text):
-        return destroys(f"runs Python that contains {found[0]!r}")
+    if match := _ACTS.search(text):
+        return destroys(f"runs Python that contains {match[0]!r}")
     return opaque("runs Python, which is not read here", around)
 
 
 def python(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
-    """The interpreter: behind its flags come -c, -m, a file or nothing."""
+    """The interpreter: its flags are followed by -c, -m, a file or nothing."""
     rest = list(args)
     stays = False
     while rest and rest[0].startswith("-") and rest[0] != "-":
@@ -81,8 +81,8 @@ def _file(rest: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     name = rest[0].rpartition("/")[2]
     if name in ("manage.py", "django-admin", "django-admin.py"):
         return django(rest[1:], around, judge)
-    if found := FATAL_WORDS.search(name):
-        return destroys(f"runs {rest[0]}, whose name contains {found[0]!r}")
+    if match := FATAL_WORDS.search(name):
+        return destroys(f"runs {rest[0]}, whose name contains {match[0]!r}")
     return opaque(f"runs {rest[0]}, which is not read here", around)
 
 
@@ -135,7 +135,7 @@ def _migrate(rest: Sequence[str]) -> Finding:
         return reads("shows what migrate would do")
     if "zero" in rest:
         return destroys("migrates back to nothing: the tables of the application are dropped")
-    return changes("migrates the schema, and a migration may be one that goes back")
+    return changes("migrates the schema, possibly backwards")
 
 
 def _reading(name: str, rest: Sequence[str], around: Surroundings) -> Finding:

@@ -1,4 +1,4 @@
-"""What redis-cli could do: the cache of the application lives there, and its queues."""
+"""What redis-cli could do to the application's cache and queues."""
 
 from collections.abc import Sequence
 

@@ -42,12 +42,12 @@ _FOLDERS = 4
 
 
 def script(text: str, around: Surroundings, judge: Judge) -> Finding:
-    """The worst of the commands of a shell text, in every folder that it may have gone to."""
+    """The worst finding for the commands of a shell text, in every folder that it may have changed to."""
     try:
-        found = commands(text)
-        if len(found) > _MOST:
+        parsed = commands(text)
+        if len(parsed) > _MOST:
             raise Unreadable("more commands than anybody types")
-        return worst(_Script(around, judge).all(found), "does nothing")
+        return worst(_Script(around, judge).all(parsed), "does nothing")
     except Unreadable as trouble:
         return unread(f"is shell text that cannot be read in advance: {trouble}")
 
@@ -61,10 +61,10 @@ class _Script:
         self.fed = False
         self.folders = [around.workdir]
 
-    def all(self, found: Sequence[Simple]) -> list[Finding]:
+    def all(self, parsed: Sequence[Simple]) -> list[Finding]:
         # A pipe or a file may feed a whole group of commands, whichever of them it is written at.
-        self.fed = any(command.fed for command in found)
-        return [finding for command in found for finding in self._simple(command)]
+        self.fed = any(command.fed for command in parsed)
+        return [finding for command in parsed for finding in self._simple(command)]
 
     def _simple(self, command: Simple) -> Iterator[Finding]:
         for target in command.outputs:
@@ -99,10 +99,10 @@ class _Script:
         return variable(f"{name.removesuffix('+')}={value if word.sure else '?'}", self.around)
 
     def _kept(self, word: Word) -> Finding:
-        """A variable of the shell's own: it only counts where it leads programs elsewhere."""
-        found = self._assignment(word)
+        """Setting a shell variable: it matters only if it affects the programs that are run."""
+        finding = self._assignment(word)
         known = variable(word.text, Surroundings((), terminal=False, input=False))
-        return found if known.effect is Effect.DESTROYS else reads("sets a variable of the shell")
+        return finding if known.effect is Effect.DESTROYS else reads("sets a variable of the shell")
 
     def _program(self, words: list[Word]) -> Iterator[Finding]:
         first = words[0]
@@ -120,7 +120,7 @@ class _Script:
             raise Unreadable(f"the value of a variable that is given to {name}")
 
     def _builtin(self, name: str, words: list[Word]) -> Iterator[Finding]:
-        """What is harmless with any arguments, but for those that the shell would run itself."""
+        """The finding for a command that is harmless with any arguments, except those that the shell runs."""
         if name not in ("grep", "echo", "awk") and any(re.search(r"\$\(|`", word.text) for word in words):
             raise Unreadable(f"an argument of {name} that may be run")
         if name in ("export", "readonly"):
@@ -165,8 +165,10 @@ def shell(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
         return _no_text(rest, letters, around)
     if not rest:
         raise Unreadable("-c without a text")
-    found = script(rest[0], around, judge)
-    return worst([found, interactive("a shell", around)], "") if "i" in letters or "s" in letters else found
+    finding = script(rest[0], around, judge)
+    return (
+        worst([finding, interactive("a shell", around)], "") if "i" in letters or "s" in letters else finding
+    )
 
 
 def _no_text(rest: Sequence[str], letters: str, around: Surroundings) -> Finding:

@@ -40,24 +40,24 @@ def of_sql(text: str) -> Finding:
     if text.lstrip().startswith("\\"):
         return destroys("contains psql's own commands")
     try:
-        found = tokens(text)
+        scanned = tokens(text)
     except Unreadable as trouble:
         return unread(f"cannot be read: {trouble}")
-    if any(token.is_mark("\\") for token in found):
-        found = _separated(found)
-    return of_tokens(found)
+    if any(token.is_mark("\\") for token in scanned):
+        scanned = _separated(scanned)
+    return of_tokens(scanned)
 
 
-def of_tokens(found: Sequence[Token]) -> Finding:
-    """The worst of the statements, which semicolons part."""
-    findings = [_statement(statement, 0) for statement in _parted(found) if statement]
+def of_tokens(scanned: Sequence[Token]) -> Finding:
+    """The worst finding for the statements, which semicolons separate."""
+    findings = [_statement(statement, 0) for statement in _parted(scanned) if statement]
     return worst(findings, "does nothing")
 
 
-def _separated(found: list[Token]) -> list[Token]:
+def _separated(scanned: list[Token]) -> list[Token]:
     r"""With `\;` read as a semicolon; any other backslash stays and makes its statement unknown."""
     kept = []
-    for token, after in zip(found, [*found[1:], None], strict=True):
+    for token, after in zip(scanned, [*scanned[1:], None], strict=True):
         if not token.is_mark("\\"):
             kept.append(token)
         elif after is None or not after.is_mark(";"):
@@ -65,9 +65,9 @@ def _separated(found: list[Token]) -> list[Token]:
     return kept
 
 
-def _parted(found: Sequence[Token]) -> Iterator[list[Token]]:
+def _parted(scanned: Sequence[Token]) -> Iterator[list[Token]]:
     statement: list[Token] = []
-    for token in found:
+    for token in scanned:
         if token.is_mark(";"):
             yield statement
             statement = []
@@ -112,7 +112,7 @@ def _nested(statement: Statement, depth: int) -> Iterator[Finding]:
 
 
 def _end(statement: Statement, place: int) -> int:
-    """Where the parenthesis closes that is open at `place`."""
+    """The index of the token that closes the parenthesis at `place`."""
     depth = 1
     for at in range(place, len(statement)):
         depth += statement[at].is_mark("(") - statement[at].is_mark(")")
@@ -133,7 +133,7 @@ def _outer(statement: Statement) -> list[Token]:
 
 
 def _query(statement: Statement) -> Finding:
-    """A query; behind WITH it may turn out to write."""
+    """A query; after WITH it may be one that writes."""
     if statement[0].is_word("with"):
         outer = _outer(statement)
         for place, token in enumerate(outer):
@@ -169,7 +169,7 @@ def _update(outer: Statement, target: str) -> Finding:
 
 
 def _explain(statement: Statement, depth: int) -> Finding:
-    """EXPLAIN runs nothing, EXPLAIN ANALYZE all of it."""
+    """EXPLAIN executes nothing; EXPLAIN ANALYZE executes the statement."""
     if len(statement) > 2 and statement[1].is_mark("(") and not _opens_query(statement[2]):
         end = _end(statement, 2)
         options, inner = statement[2:end], statement[end + 1 :]
@@ -202,8 +202,8 @@ def _set(rest: Statement) -> Finding:
     if not words:
         return destroys("SET of nothing")
     value = "".join(words[2:]) if len(words) > 2 else ""
-    found = setting(words[0], value)
-    return found if found.effect else reads(f"sets {words[0]} for this session")
+    scanned = setting(words[0], value)
+    return scanned if scanned.effect else reads(f"sets {words[0]} for this session")
 
 
 def _prepared(statement: Statement, depth: int) -> Finding:

@@ -36,7 +36,7 @@ class Token:
 LONGEST = 100_000
 _SPACE = re.compile(r"[ \t\n\r\f\v]+|--[^\n\r]*")
 _COMMENT = re.compile(r"/\*|\*/")
-# Letters are A to Z, the underscore and all beyond ASCII, said by what they are not: that compiles quickly.
+# Letters are A to Z, the underscore and all beyond ASCII. A negated class compiles quickly.
 _START = r"[^\x00-@\[-^`{-\x7f]"
 _INSIDE = r"[^\x00-#%-/:-@\[-^`{-\x7f]"
 _WORD = re.compile(f"{_START}{_INSIDE}*")
@@ -49,17 +49,17 @@ _UPPER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz
 
 
 def tokens(text: str) -> list[Token]:
-    """Every token of `text`; Unreadable where a quote is left open or could be read in two ways."""
+    """Every token of `text`; Unreadable if a quote does not end or could be read in two ways."""
     if "\0" in text:
         raise Unreadable("a NUL character")
-    found: list[Token] = []
+    scanned: list[Token] = []
     place = 0
     if len(text) > LONGEST:
         raise Unreadable("more text than anybody types")
     while (place := _skip(text, place)) < len(text):
         token, place = _next(text, place)
-        found.append(token)
-    return found
+        scanned.append(token)
+    return scanned
 
 
 def _skip(text: str, place: int) -> int:
@@ -114,7 +114,7 @@ def _word(text: str, word: re.Match[str]) -> tuple[Token, int]:
 
 
 def _string(text: str, place: int) -> tuple[Token, int]:
-    """A plain string. A backslash before a quote escapes it or not, by a setting that is not seen here."""
+    """A plain string. Whether a backslash escapes the quote after it depends on a setting unknown here."""
     literal = _match(_PLAIN, text, place)
     if "\\'" in literal[0]:
         raise Unreadable("a string with a backslash before a quote")
@@ -136,7 +136,7 @@ def _dollar(text: str, opening: re.Match[str]) -> tuple[Token, int]:
 
 
 def _match(pattern: re.Pattern[str], text: str, place: int) -> re.Match[str]:
-    found = pattern.match(text, place)
-    if not found:
+    match = pattern.match(text, place)
+    if not match:
         raise Unreadable("a quote without an end")
-    return found
+    return match

@@ -18,7 +18,7 @@ _PATTERN = re.compile(r"[*?\[]")
 
 @dataclass(slots=True)
 class Word:
-    """A word as the program gets it. `sure` is false where a variable stands in it that is not known."""
+    """A word as the program gets it. `sure` is false if it contains a variable of unknown value."""
 
     text: str = ""
     sure: bool = True
@@ -70,9 +70,9 @@ class _Reader:
                 command.words.append(self._word())
         yield command
 
-    def _redirect(self, command: Simple, found: re.Match[str]) -> None:
-        sign = found[2]
-        self.place = found.end()
+    def _redirect(self, command: Simple, match: re.Match[str]) -> None:
+        sign = match[2]
+        self.place = match.end()
         if sign.startswith("<<"):
             raise Unreadable("a here-document")
         if blank := _BLANK.match(self.text, self.place):
@@ -116,13 +116,13 @@ class _Reader:
         elif sign in "$`":
             self._expansion(word)
         else:
-            found = _PLAIN.match(self.text, self.place)
-            if not found:  # white space that the shell takes for a letter
+            match = _PLAIN.match(self.text, self.place)
+            if not match:  # white space that the shell takes for a letter
                 raise Unreadable(f"the character {sign!r}")
-            self.place = found.end()
-            word.text += found[0]
-            word.pattern = word.pattern or bool(_PATTERN.search(found[0]))
-            word.braces = word.braces or "{" in found[0]
+            self.place = match.end()
+            word.text += match[0]
+            word.pattern = word.pattern or bool(_PATTERN.search(match[0]))
+            word.braces = word.braces or "{" in match[0]
 
     def _until_quote(self) -> str:
         end = self.text.find("'", self.place + 1)
@@ -149,10 +149,10 @@ class _Reader:
             elif sign in "$`":
                 self._expansion(word, inside=True)
             else:
-                found = _INSIDE.match(self.text, self.place)
-                assert found
-                word.text += found[0]
-                self.place = found.end()
+                match = _INSIDE.match(self.text, self.place)
+                assert match
+                word.text += match[0]
+                self.place = match.end()
         raise Unreadable("a quote without an end")
 
     def _escape(self, word: Word) -> None:
@@ -165,16 +165,16 @@ class _Reader:
 
     def _expansion(self, word: Word, *, inside: bool = False) -> None:
         """`$NAME` is kept as one word's worth; what runs commands to find its value is not read."""
-        found = _VARIABLE.match(self.text, self.place)
-        if not found:
+        match = _VARIABLE.match(self.text, self.place)
+        if not match:
             after = self.text[self.place + 1 : self.place + 2]
             if self.text[self.place] == "$" and (after in (" ", "", "\n") or (inside and after == '"')):
                 word.text += "$"
                 self.place += 1
                 return
             raise Unreadable("a part that runs commands or makes text to put in its place")
-        self.place = found.end()
-        name = found[1] or found[2] or found[3]
+        self.place = match.end()
+        name = match[1] or match[2] or match[3]
         word.sure = word.sure and (name in self.known or name in "?$#")
         word.quoted = True
         word.text += name if name in self.known else "0"

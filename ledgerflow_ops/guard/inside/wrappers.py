@@ -72,13 +72,13 @@ def _env(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
         return judge(("env", *rest), around)
     for folder in given.values("chdir"):
         around = _moved(around, folder)
-    found: list[Finding] = []
+    findings: list[Finding] = []
     if rest and rest[0] == "-":
         rest.pop(0)
     while rest and "=" in rest[0]:
-        found.append(variable(rest.pop(0), around))
-    found.append(judge(rest, around) if rest else reads("shows the environment"))
-    return worst(found, "")
+        findings.append(variable(rest.pop(0), around))
+    findings.append(judge(rest, around) if rest else reads("shows the environment"))
+    return worst(findings, "")
 
 
 def _split(text: str) -> list[str]:
@@ -95,8 +95,8 @@ def _moved(around: Surroundings, folder: str) -> Surroundings:
 
 def _time(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     given = parse(args, "a|append f|format= o|output= p|portability q|quiet v|verbose", permute=False)
-    found = [paths.written(path, around) for path in given.values("output")]
-    return worst([*found, judge(given.operands, around) if given.operands else reads("times nothing")], "")
+    findings = [paths.written(path, around) for path in given.values("output")]
+    return worst([*findings, judge(given.operands, around) if given.operands else reads("times nothing")], "")
 
 
 def _command(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
@@ -109,13 +109,13 @@ def _command(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding
 def _sudo(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
     given = parse(args, _SUDO, permute=False)
     rest = list(given.operands)
-    found = []
+    findings = []
     while rest and NAMES.fullmatch(rest[0].partition("=")[0]) and "=" in rest[0]:
-        found.append(variable(rest.pop(0), around))
+        findings.append(variable(rest.pop(0), around))
     if given.has("login"):
         around = _moved(around, "~")
-    found.append(judge(rest, around) if rest else interactive("a shell", around))
-    return worst(found, "")
+    findings.append(judge(rest, around) if rest else interactive("a shell", around))
+    return worst(findings, "")
 
 
 def _su(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
@@ -187,13 +187,13 @@ def _find(args: Sequence[str], around: Surroundings, judge: Judge) -> Finding:
         return reads("lists files")
     if around.data:
         return destroys(f"find {acts[0]} acts on files that are not known in advance")
-    found = [reads("removes files, away from the data")]
+    findings = [reads("removes files, away from the data")]
     for place, arg in enumerate(args):
         if arg.startswith(("-exec", "-ok")):
             rest = args[place + 1 :]
             end = next((at for at, word in enumerate(rest) if word in (";", "+")), len(rest))
-            found.append(destroys("runs what it finds") if "{}" in rest[:1] else judge(rest[:end], around))
-    return worst(found, "")
+            findings.append(destroys("runs what it finds") if "{}" in rest[:1] else judge(rest[:end], around))
+    return worst(findings, "")
 
 
 WRAPPERS: dict[str, Wrapper] = {

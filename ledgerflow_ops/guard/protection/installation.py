@@ -103,17 +103,17 @@ def protect(env: EnvironmentContext, *, dry_run: bool, say: Callable[[str], None
     if not dry_run:
         remove_leftover_containers(program)
     scene = _scene(env.ctx)
-    found = plan_labels(scene, env.environment)
-    doable = [labelling for labelling in found if labelling.doable]
+    labellings = plan_labels(scene, env.environment)
+    doable = [labelling for labelling in labellings if labelling.doable]
     if dry_run:
-        return found
+        return labellings
     for labelling in doable:
         if labelling.stage is Stage.NEW:
             _require_backup(env, labelling, scene, program)
     for labelling in doable:
         VolumeMover(program, scene, say).carry_out(labelling)
         env.ctx.journal("protect", {"environment": env.environment, "volume": labelling.volume})
-    return found
+    return labellings
 
 
 def _require_backup(env: EnvironmentContext, labelling: Labelling, scene: Scene, program: Path) -> None:

@@ -123,12 +123,12 @@ class VolumeMover:
                 ),
             )
 
-    def _require_equal(self, one: str, other: str) -> None:
-        if self._contents(one) != self._contents(other):
+    def _require_equal(self, first: str, second: str) -> None:
+        if self._contents(first) != self._contents(second):
             raise BadBackup(
-                f"{other} is not equal to {one}.",
+                f"{second} is not equal to {first}.",
                 hint=Hint(
-                    f"{one} is unchanged. Is something writing to it? Run it again when nothing uses it."
+                    f"{first} is unchanged. Is something writing to it? Run it again when nothing uses it."
                 ),
             )
 
@@ -192,12 +192,12 @@ def remove_leftover_containers(docker: Path) -> None:
         process.run([docker, "container", "rm", "--volumes", *left], timeout=60)
 
 
-def _begun(found: tuple[object, ...], whole: tuple[object, ...] | None) -> bool:
+def _begun(facts: tuple[object, ...], complete: tuple[object, ...] | None) -> bool:
     """Whether a file can be the result of an interrupted copy: it is equal, or shorter."""
-    if whole is None or found[0] != whole[0]:
+    if complete is None or facts[0] != complete[0]:
         return False
-    same = found[_DIGEST] == whole[_DIGEST] and found[_LINK] == whole[_LINK]
-    return same or int(str(found[_SIZE])) < int(str(whole[_SIZE]))
+    same = facts[_DIGEST] == complete[_DIGEST] and facts[_LINK] == complete[_LINK]
+    return same or int(str(facts[_SIZE])) < int(str(complete[_SIZE]))
 
 
 def _facts(archive: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[object, ...]:

@@ -40,14 +40,14 @@ def up(call: Call, scene: Scene) -> Iterator[DataEffect]:
 def _orphans(project: Project, scene: Scene) -> Iterator[DataEffect]:
     """The containers of services that the file no longer contains."""
     kept = {service.name for service in project.services}
-    gone = [one for one in scene.engine.of(project.name) if one.service not in kept]
+    gone = [container for container in scene.engine.of(project.name) if container.service not in kept]
     yield from removals.orphaned(gone, scene)
 
 
 def started(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`compose start` and `restart` of existing containers."""
-    for one in scene.engine.of(scene.project_name, call.operands):
-        yield from containers.container_started(one, scene)
+    for container in scene.engine.of(scene.project_name, call.operands):
+        yield from containers.container_started(container, scene)
 
 
 def service_started(call: Call, service: Service, project: Project, scene: Scene) -> Iterator[DataEffect]:
@@ -65,16 +65,16 @@ def service_started(call: Call, service: Service, project: Project, scene: Scene
 def _given(service: Service, mine: list[Container], scene: Scene) -> Iterator[DataEffect]:
     """The service's mounts. A PostgreSQL may mount its own data; mounts that exist already are allowed."""
     process, who = service.process, f"the service {service.name}"
-    held = tuple(mount for one in mine for mount in one.process.mounts)
+    held = tuple(mount for container in mine for mount in container.process.mounts)
     fresh = tuple(mount for mount in process.mounts if not _has(held, mount))
     same = _unchanged(process, mine) and all(_has(held, mount) for mount in scene.data(process))
     server = (runs_server(process) or same) and mounts_only_own_data(process, scene)
     asked = process
     if server or not scene.data(process):
-        known = any(one.process.unbound == process.unbound for one in mine)
+        known = any(container.process.unbound == process.unbound for container in mine)
         asked = replace(process, mounts=fresh, unbound="" if known else process.unbound)
     yield from exposed_data(who, asked, scene, allowed=server)
-    yield from second_server(who, process, scene, frozenset(one.id for one in mine))
+    yield from second_server(who, process, scene, frozenset(container.id for container in mine))
     yield from overlaid_data(who, process, fresh, scene)
 
 
@@ -83,10 +83,10 @@ def _by_its_program(service: Service, mine: list[Container], scene: Scene) -> It
     process = service.process
     if not scene.environment() or scene.data(process) or _unchanged(process, mine):
         return
-    found = programs.effect((*process.entrypoint, *process.command), compose_hooks.around(service, scene))
+    finding = programs.effect((*process.entrypoint, *process.command), compose_hooks.around(service, scene))
     migrates = any("migrate" in word for word in process.command)
-    if found.effect == Effect.DESTROYS or (found.effect == Effect.CHANGES and migrates):
-        yield compose_hooks.by_program(f"at its start {service.name}", found, scene)
+    if finding.effect == Effect.DESTROYS or (finding.effect == Effect.CHANGES and migrates):
+        yield compose_hooks.by_program(f"at its start {service.name}", finding, scene)
 
 
 def _from_outside(service: Service, scene: Scene) -> Iterator[DataEffect]:
@@ -100,31 +100,35 @@ def _from_outside(service: Service, scene: Scene) -> Iterator[DataEffect]:
 
 
 def _of_service(service: Service, project: Project, scene: Scene) -> list[Container]:
-    return [one for one in scene.engine.of(project.name, [service.name]) if not one.one_off]
+    return [container for container in scene.engine.of(project.name, [service.name]) if not container.one_off]
 
 
 def _unchanged(process: Process, mine: list[Container]) -> bool:
     """Whether a container of this service already runs the same image and program."""
     return any(
-        one.process.image == process.image
-        and (not process.entrypoint or one.process.entrypoint == process.entrypoint)
-        and (not process.command or one.process.command == process.command)
-        for one in mine
+        container.process.image == process.image
+        and (not process.entrypoint or container.process.entrypoint == process.entrypoint)
+        and (not process.command or container.process.command == process.command)
+        for container in mine
     )
 
 
 def _has(held: tuple[Mount, ...], mount: Mount) -> bool:
     return any(
-        (one.kind, one.source, one.target) == (mount.kind, mount.source, mount.target)
-        and one.writable >= mount.writable
-        for one in held
+        (existing.kind, existing.source, existing.target) == (mount.kind, mount.source, mount.target)
+        and existing.writable >= mount.writable
+        for existing in held
     )
 
 
 def one_off(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`compose run`: another program with a service's volumes."""
     project, name = scene.project, call.operands[0] if call.operands else ""
-    service = next((one for one in project.services if one.name == name), None) if project else None
+    service = (
+        next((candidate for candidate in project.services if candidate.name == name), None)
+        if project
+        else None
+    )
     if project is None or service is None:
         return
     for other in project.services:
@@ -149,14 +153,14 @@ def one_off(call: Call, scene: Scene) -> Iterator[DataEffect]:
 
 def executed(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`compose exec`."""
-    for one in scene.engine.of(scene.project_name, call.operands[:1]):
-        yield from containers.run_inside(call, one, call.operands[1:], scene)
+    for container in scene.engine.of(scene.project_name, call.operands[:1]):
+        yield from containers.run_inside(call, container, call.operands[1:], scene)
 
 
 def attached(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`compose attach`."""
-    for one in scene.engine.of(scene.project_name, call.operands[:1]):
-        yield from containers.attached_input(one, scene, given=not call.on("no-stdin"))
+    for container in scene.engine.of(scene.project_name, call.operands[:1]):
+        yield from containers.attached_input(container, scene, given=not call.on("no-stdin"))
 
 
 def copied(call: Call, scene: Scene) -> Iterator[DataEffect]:
@@ -166,7 +170,7 @@ def copied(call: Call, scene: Scene) -> Iterator[DataEffect]:
     source, target = call.operands
     name, path = place(target)
     if name:
-        for one in scene.engine.of(scene.project_name, [name]):
-            yield from copying.copied_into(one, path, scene, source)
+        for container in scene.engine.of(scene.project_name, [name]):
+            yield from copying.copied_into(container, path, scene, source)
     elif place(source)[0] and target != "-":
         yield from copying.written(target, scene, copied=place(source)[1] or "/")

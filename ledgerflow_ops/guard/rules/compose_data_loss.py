@@ -22,14 +22,18 @@ _FETCHING = frozenset({"always", "newer", "daily", "weekly"})
 
 def renamed(project: Project, scene: Scene) -> Iterator[DataEffect]:
     """A project with a name other than that of the containers created from the same file."""
-    for one in scene.engine.containers:
-        files = one.labels.get(_FILES, "").split(",")
-        if one.project != project.name and set(files) & set(project.files) and scene.data(one.process):
+    for container in scene.engine.containers:
+        files = container.labels.get(_FILES, "").split(",")
+        if (
+            container.project != project.name
+            and set(files) & set(project.files)
+            and scene.data(container.process)
+        ):
             yield destroys(
-                f"it starts the project {project.name} beside {one.project}, which the same file was used "
-                "for and which holds the data: the new one would be empty",
-                environment=scene.environment_of(one.labels),
-                safe=Hint(f"Keep the project's name: docker compose -p {one.project} …"),
+                f"it starts the project {project.name} beside {container.project}, which the same file was "
+                "used for and which holds the data: the new one would be empty",
+                environment=scene.environment_of(container.labels),
+                safe=Hint(f"Keep the project's name: docker compose -p {container.project} …"),
             )
 
 
@@ -63,12 +67,12 @@ def _differs(declared: Declared, volume: Volume) -> bool:
 
 def renewed(project: Project, scene: Scene) -> Iterator[DataEffect]:
     protected = scene.protected
-    for one in scene.engine.of(project.name):
-        for mount in one.process.mounts:
+    for container in scene.engine.of(project.name):
+        for mount in container.process.mounts:
             volume = scene.engine.volume(mount.source) if mount.kind == "volume" else None
             if volume and volume.anonymous and volume.name in protected:
                 yield destroys(
-                    f"it gives {one.name} an empty volume for its data ({protected[volume.name]})",
+                    f"it gives {container.name} an empty volume for its data ({protected[volume.name]})",
                     environment=scene.environment(),
                     volumes=(volume.name,),
                     safe=Hint("Leave out -V: the volume is then kept."),
@@ -107,7 +111,7 @@ def shadowed(service: Service, mine: list[Container], project: Project, scene: S
                 volumes=(name,),
                 safe=_NAME_BACK,
             )
-    moved = {one.process.pgdata for one in mine if one.process.pgdata} - {process.pgdata}
+    moved = {container.process.pgdata for container in mine if container.process.pgdata} - {process.pgdata}
     if moved and process.pgdata and scene.data(process):
         yield destroys(
             f"it starts {service.name} with PGDATA={process.pgdata} instead of {moved.pop()}, which holds "
@@ -122,9 +126,9 @@ def _homes(
 ) -> Iterator[tuple[str, str]]:
     """The service's data volumes, with their targets: by its containers, or by the project's old volumes."""
     if mine:
-        for one in mine:
-            for mount in scene.data(one.process):
-                if mount.is_data(one.process.pgdata):
+        for container in mine:
+            for mount in scene.data(container.process):
+                if mount.is_data(container.process.pgdata):
                     yield mount.source, mount.target
         return
     used = {mount.source for other in project.services for mount in other.process.mounts}
@@ -142,13 +146,13 @@ def _homes(
 
 def another_image(call: Call, service: Service, mine: list[Container], scene: Scene) -> Iterator[DataEffect]:
     """Another image on the same data: another major version may be unable to read them, or change them."""
-    for one in mine:
-        runs = _runs(call, service, one.process.image, one.process.image_id)
-        if runs and scene.data(one.process):
+    for container in mine:
+        runs = _runs(call, service, container.process.image, container.process.image_id)
+        if runs and scene.data(container.process):
             yield changes(
-                f"it {runs}{service.process.image} on the data of {one.process.image} ({service.name})",
-                environment=scene.environment_of(one.labels),
-                volumes=tuple(mount.source for mount in scene.data(one.process)),
+                f"it {runs}{service.process.image} on the data of {container.process.image} ({service.name})",
+                environment=scene.environment_of(container.labels),
+                volumes=tuple(mount.source for mount in scene.data(container.process)),
                 safe=Hint(
                     "Another major version cannot read the data: ",
                     make("backup"),

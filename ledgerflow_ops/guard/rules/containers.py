@@ -35,8 +35,8 @@ def in_service(call: Call, process: Process, who: str, scene: Scene) -> Iterator
         container for container in _databases(scene) if environment == scene.environment_of(container.labels)
     ]
     around = _around(call, scene, data, call.last("workdir"))
-    found = worst([programs.effect(_argv(process), around), *_variables(call, around)], "")
-    yield from _told(found, who, near, scene, known=bool(near or data))
+    finding = worst([programs.effect(_argv(process), around), *_variables(call, around)], "")
+    yield from _told(finding, who, near, scene, known=bool(near or data))
 
 
 def new_container(call: Call, scene: Scene) -> Iterator[DataEffect]:
@@ -58,9 +58,9 @@ def _well(call: Call, process: Process, who: str, scene: Scene) -> Iterator[Data
     """The program of the container's health check."""
     if call.last("health-cmd"):
         data = data_targets(scene.data(process))
-        found = programs.effect(("sh", "-c", call.last("health-cmd")), _around(call, scene, data))
-        if found.effect == Effect.DESTROYS:
-            yield destroys(f"the health check of {who} {found.why}", safe=_BACKUP)
+        finding = programs.effect(("sh", "-c", call.last("health-cmd")), _around(call, scene, data))
+        if finding.effect == Effect.DESTROYS:
+            yield destroys(f"the health check of {who} {finding.why}", safe=_BACKUP)
 
 
 def _near(call: Call, scene: Scene) -> list[Container]:
@@ -118,10 +118,10 @@ def run_inside(call: Call, container: Container, argv: tuple[str, ...], scene: S
     around = _around(call, scene, data, call.last("workdir") or container.workdir)
     if not near:  # its input cannot reach a database, but its arguments may name one
         around = Surroundings((), terminal=around.terminal, input=False, workdir=around.workdir)
-    found = programs.effect(argv, around)
+    finding = programs.effect(argv, around)
     if near:
-        found = worst([found, *_variables(call, around)], "")
-    yield from _told(found, container.name, near, scene, known=bool(near))
+        finding = worst([finding, *_variables(call, around)], "")
+    yield from _told(finding, container.name, near, scene, known=bool(near))
 
 
 def _variables(call: Call, around: Surroundings) -> Iterator[Finding]:

@@ -65,8 +65,8 @@ def paths_inside(call: Call, scene: Scene) -> Iterator[tuple[Container, str]]:
     if not name:
         return
     container = scene.engine.container(name)
-    found = scene.engine.of(scene.project_name, [name]) if call.compose else filter(None, [container])
-    for holder in found:
+    containers = scene.engine.of(scene.project_name, [name]) if call.compose else filter(None, [container])
+    for holder in containers:
         data = data_targets(scene.data(holder.process))
         yield from ((holder, target) for target in (in_container(path), *data) if data)
 

@@ -66,8 +66,8 @@ _NEEDS_FILE = frozenset({"compose up", "compose create", "compose scale", "compo
 """What cannot be determined without the compose file; the others act on what is there, by its labels."""
 _HOOKED = compose_hooks.STOPPING | compose_hooks.STARTING
 _REHEARSED = frozenset({"compose down", "compose rm", "compose stop", "compose kill"})
-"""What Compose's --dry-run leaves undone, as tried. Not so, or not in every release: `config --output` writes
-its file, `up -d` once made containers anew (docker/compose 14029); those are judged as if they were meant."""
+"""What Compose's --dry-run leaves undone, as tried. Other commands are judged as without the option: `config
+--output` writes its file despite it, and `up -d` once recreated containers (docker/compose 14029)."""
 _START = Hint("Start the engine (docker info shows what is wrong), then run this again.")
 _UNTARGETED = frozenset({"compose config", "export", "image save"})
 _FIRST = frozenset({"exec", "attach", "rename"})

@@ -69,7 +69,10 @@ def overlaid_data(who: str, process: Process, fresh: Iterable[Mount], scene: Sce
     """
     data = scene.data(process)
     for mount in fresh:
-        home = next((one for one in data if one.target != mount.target and _lies(mount, one)), None)
+        home = next(
+            (own for own in data if own.target != mount.target and _lies(mount, own)),
+            None,
+        )
         if home and not (mount.kind == "bind" and mount.target.endswith(".conf")):
             over = f"over the content of {home.source}"
             yield destroys(
@@ -97,8 +100,8 @@ def runs_server(process: Process) -> bool:
     first = command[0].rpartition("/")[2] if command else ""
     starts = first == "postgres" or (name in _SERVERS and (not first or first.startswith("-")))
     argv = ("postgres", *command) if first.startswith("-") else command
-    found = programs.effect(argv, Surroundings((), terminal=False, input=False))
-    return starts and (name in _SERVERS or bool(process.entrypoint)) and found.effect != Effect.DESTROYS
+    finding = programs.effect(argv, Surroundings((), terminal=False, input=False))
+    return starts and (name in _SERVERS or bool(process.entrypoint)) and finding.effect != Effect.DESTROYS
 
 
 def mounts_only_own_data(process: Process, scene: Scene) -> bool:

@@ -100,8 +100,12 @@ def down(call: Call, scene: Scene) -> Iterator[DataEffect]:
 
 def _of_project(scene: Scene) -> set[str]:
     """The volumes that `down -v` removes: those that the project created or its file declares as its own."""
-    made = {one.name for one in scene.engine.volumes if one.labels.get(PROJECT) == scene.project_name}
-    declared = {one.name for one in scene.project.volumes if not one.external} if scene.project else set()
+    made = {
+        volume.name for volume in scene.engine.volumes if volume.labels.get(PROJECT) == scene.project_name
+    }
+    declared = (
+        {volume.name for volume in scene.project.volumes if not volume.external} if scene.project else set()
+    )
     return made | declared
 
 
