@@ -143,11 +143,14 @@ lock: $(READY) ## Write the lock files from pyproject.toml | ARGS=--upgrade
 QUICK = $(addprefix ledgerflow_ops_tests/,core guard test_house.py test_config.py test_needs.py \
 	test_cli.py::TestEnvironment test_cli.py::TestDryRun)
 
-##@ This page
+##@ Help
 
-.PHONY: help
+.PHONY: help version
 help: ## List all targets
 	@$(list_targets)
+
+version: $(READY) ## Print the version
+	@$(LEDGERFLOW) --version
 
 # Every version and every hash, for all platforms together, and no address of an index.
 PIN = $(UV) pip compile pyproject.toml --python-version 3.11 $(PINNED)

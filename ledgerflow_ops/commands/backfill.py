@@ -11,7 +11,8 @@ import click
 from rich.table import Table
 
 from ledgerflow_ops.adapters.system import deadline
-from ledgerflow_ops.commands.calls import DRY_RUN, JSON, WHY, Call
+from ledgerflow_ops.commands.calls import DRY_RUN, ENV, JSON, WHY, Call
+from ledgerflow_ops.commands.command_line import Command, option
 from ledgerflow_ops.console import Terminal, clear
 from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.finished_run import INTERRUPTION, FinishedRun
@@ -60,21 +61,30 @@ class _Result:
         return {**self.plan.as_json(), "run_id": run_id, "done": self.succeeded, "error": error}
 
 
-@click.command()
-@click.option("--day", envvar="DAY", default="", help="One day, such as 2026-11-23.")
-@click.option(
+@click.command(
+    cls=Command,
+    examples=("backfill --env prod --dry-run", "backfill --env prod --from 2026-11-20 --to 2026-11-22"),
+)
+@ENV
+@option("--day", envvar="DAY", default="", metavar="DAY", text="One day, such as 2026-11-23.")
+@option(
     "--from",
     "first",
     envvar="FROM",
     default="",
-    help="The first day (default: the first of the retention window).",
+    metavar="DAY",
+    text="The first day (default: the first of the retention window).",
 )
-@click.option("--to", "last", envvar="TO", default="", help="The last day (default: yesterday).")
+@option("--to", "last", envvar="TO", default="", metavar="DAY", text="The last day (default: yesterday).")
 @WHY
 @DRY_RUN
 @JSON
 def backfill(day: str, first: str, last: str, why: str, dry_run: bool, json: bool) -> None:
-    """Get the missing backups of past days, from wherever there is a copy."""
+    """Get the missing backups of past days, from wherever there is a copy.
+
+    A day's backup is taken from the environment's folder or from an archive folder, and proven. Exit code 1
+    when a day has none.
+    """
     call = Call(json, why)
     env = call.env()
     sys.exit(backfill_days(env, call.terminal, (day, first, last), dry_run=dry_run))

@@ -4,7 +4,8 @@ import sys
 
 import click
 
-from ledgerflow_ops.commands.calls import FILE, JSON, WHY, Call, flag
+from ledgerflow_ops.commands.calls import ENV, FILE, JSON, WHY, Call
+from ledgerflow_ops.commands.command_line import Command, file, flag, option
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.checks import merged
 from ledgerflow_ops.core.errors import SettingsError
@@ -14,14 +15,32 @@ from ledgerflow_ops.core.operation_requests import BackupRequest, DrillRequest, 
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 
-@click.command()
-@FILE
-@flag("drill", True, "Prove the backup by restoring it (default 1).")
-@click.option("--seal", envvar="SEAL", type=click.Choice(["full", "auto"]), default="auto")
+@click.command(
+    cls=Command,
+    examples=(
+        "backup --env dev",
+        "backup before_migration.dump --env prod --why 'before the migration'",
+        "backup --env test --no-drill",
+    ),
+)
+@ENV
+@file("A name for the new backup, ending in .dump (default: the environment and the time).")
+@flag("drill", True, "Skip the proof: the backup is then NOT PROVEN (DRILL=0).")
+@option(
+    "--seal",
+    envvar="SEAL",
+    type=click.Choice(["full", "auto"]),
+    default="auto",
+    text="full: compare every byte with the source. auto: do so below the setting full_seal_below.",
+)
 @WHY
 @JSON
 def backup(file: str | None, drill: bool, seal: str, why: str, json: bool) -> None:
-    """Take a backup and prove it by restoring it into a throw-away server."""
+    """Take a backup and prove it by restoring it into a throw-away server.
+
+    The backup is sealed under its own snapshot, read back, restored, and compared with the seal table by
+    table. Only a backup that passes all of this, and the environment's data rules, is called valid.
+    """
     call = Call(json, why)
     env = call.env()
     request = BackupRequest(file=file, full_seal=seal == "full")
@@ -52,11 +71,15 @@ def take_backup(env: EnvironmentContext, terminal: Terminal, request: BackupRequ
     return backup_report.show_result(env, terminal, entry, result, rights=rights)
 
 
-@click.command()
+@click.command(cls=Command, examples=("verify latest --env dev", "verify 2026-11-23 --env prod --json"))
+@ENV
 @FILE
 @JSON
 def verify(file: str | None, json: bool) -> None:
-    """Read every byte of a backup and compare it with its manifest."""
+    """Read every byte of a backup and compare it with its manifest.
+
+    A backup that passes is known to be readable. Only restore-test proves that it can be restored.
+    """
     call = Call(json)
     env = call.env()
     if not file:
@@ -64,11 +87,17 @@ def verify(file: str | None, json: bool) -> None:
     sys.exit(examine_backup(env, call.terminal, VerifyRequest(file=file)))
 
 
-@click.command("restore-test")
+@click.command(
+    "restore-test", cls=Command, examples=("restore-test --env dev", "restore-test 2026-11-23 --env prod")
+)
+@ENV
 @FILE
 @JSON
 def restore_test(file: str | None, json: bool) -> None:
-    """Restore a backup into a throw-away server and compare the result with its seal."""
+    """Restore a backup into a throw-away server and compare the result with its seal.
+
+    Without FILE it takes the newest backup. Nothing is restored into the environment's own database.
+    """
     call = Call(json)
     env = call.env()
     sys.exit(examine_backup(env, call.terminal, DrillRequest(file=file)))

@@ -3,7 +3,7 @@
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -12,7 +12,16 @@ from ledgerflow_ops import config
 from ledgerflow_ops.adapters.system import deadline
 from ledgerflow_ops.adapters.system.locks import account_name
 from ledgerflow_ops.adapters.system.process import kill_all, mask_secrets
-from ledgerflow_ops.commands.json_flag import FALSE, TRUE, json_wanted
+from ledgerflow_ops.commands.command_line import (
+    HELP_WIDTH,
+    environment,
+    file,
+    flag,
+    option,
+    usage_hint,
+    usage_message,
+)
+from ledgerflow_ops.commands.json_flag import FALSE, json_wanted
 from ledgerflow_ops.console import Progress, Terminal
 from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.environments import Environment
@@ -35,29 +44,6 @@ _TIME_LIMITED = {
     "rotate",
 }
 """Commands that are ended after `backup_minutes`."""
-
-
-class Flag(click.ParamType[bool]):
-    """An option or variable that is 1 or 0; SettingsError (exit code 2) for anything else."""
-
-    name = "0|1"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:  # noqa: ARG002
-        text = str(value).lower()
-        if text not in TRUE | FALSE:
-            name = param.envvar if param else "the flag"
-            raise SettingsError(
-                f"{name}={value!r} is neither 1 nor 0.", hint=Hint(f"Write {name}=1 or {name}=0.")
-            )
-        return text in TRUE
-
-
-def flag(name: str, default: bool, text: str) -> Callable[[Any], Any]:
-    """An option `--name` that also reads the environment variable NAME."""
-    variable = name.upper().replace("-", "_")
-    return click.option(
-        f"--{name}", type=Flag(), envvar=variable, default=default, is_flag=False, flag_value="1", help=text
-    )
 
 
 class Call:
@@ -107,17 +93,66 @@ def _refuse_unsupported_dry_run() -> None:
         )
 
 
+ENV = environment("The environment. There is no default.")
+ANY_ENV = environment("The environment (default: all three).")
 JSON = flag("json", False, "Print one JSON object on stdout; messages for people go to stderr.")
-WHY = click.option("--why", envvar="WHY", default="", help="The reason, recorded with the run.")
-CONFIRM = click.option(
-    "--confirm", envvar="CONFIRM", default="", help="The environment's name, as confirmation."
+WHY = option("--why", envvar="WHY", default="", text="The reason, recorded with the run.")
+CONFIRM = option(
+    "--confirm",
+    envvar="CONFIRM",
+    default="",
+    metavar="|".join(Environment),
+    text="The environment's name, typed as confirmation where it is required.",
 )
 DRY_RUN = flag("dry-run", False, "Print what would be done and why; change nothing.")
-FILE = click.option("--file", envvar="FILE", default=None, help="A backup's file name.")
+FILE = file(
+    "The backup: its name, a path in the environment's folder, a day (2026-11-23), latest or latest-proven."
+)
+
+
+_EXIT_CODES = (
+    ("0", "done"),
+    ("1", "failed; nothing unfinished was kept"),
+    ("2", "usage or settings; nothing was tried"),
+    ("3", "refused by a guard; nothing was changed"),
+    ("4", "the backup is bad"),
+    ("5", "could not be judged, or the dump lacks an object that the account may not read"),
+)
 
 
 class Commands(click.Group):
-    """Turns every error into a message, a hint and an exit code, and into JSON if that was requested."""
+    """Turns every error into a message, a hint and an exit code, and into JSON if that was requested.
+
+    `sections` are the commands by their heading in the help.
+    """
+
+    def __init__(
+        self, *arguments: Any, sections: Mapping[str, Sequence[click.Command]], **options: Any
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self.sections = sections
+        for listed in sections.values():
+            for command in listed:
+                self.add_command(command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The commands in their sections, with their whole first sentence."""
+        width = max(map(len, self.commands))
+        for heading, listed in self.sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [
+                        (f"{command.name:<{width}}", command.get_short_help_str(limit=HELP_WIDTH * 2))
+                        for command in listed
+                    ]
+                )
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The exit codes, and where to read on."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl(_EXIT_CODES)
+        formatter.write_paragraph()
+        formatter.write_text(f"{ctx.command_path} COMMAND --help describes a command, with examples.")
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         try:
@@ -130,11 +165,7 @@ class Commands(click.Group):
             error.show()
             sys.exit(error.exit_code)
         except click.ClickException as error:
-            sys.exit(
-                _report_error(
-                    SettingsError(error.format_message(), hint=Hint(make("help"), " lists the commands."))
-                )
-            )
+            sys.exit(_report_error(SettingsError(usage_message(error), hint=usage_hint(error))))
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
             trouble = LedgerError(

@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 import click
 
-from ledgerflow_ops.commands.calls import DRY_RUN, JSON, WHY, Call, flag
+from ledgerflow_ops.commands.calls import ANY_ENV, DRY_RUN, ENV, JSON, WHY, Call
+from ledgerflow_ops.commands.command_line import Command, flag, option
 from ledgerflow_ops.core.checks import Check
 from ledgerflow_ops.core.hints import Hint
 
@@ -18,18 +19,22 @@ def _finish_with_checks(call: Call, checks: Sequence[Check]) -> None:
     sys.exit(1 if any(check.fatal for check in checks) else 0)
 
 
-@click.command()
+@click.command(cls=Command, examples=("doctor", "doctor --env prod"))
+@ANY_ENV
 @JSON
 def doctor(json: bool) -> None:
-    """Check settings, tools, folders and connections."""
+    """Check settings, tools, folders and connections.
+
+    Each failed check has a hint that says what to do. Exit code 1 when one is fatal.
+    """
     from ledgerflow_ops.operations.monitoring import doctor as operation
 
     call = Call(json)
     _finish_with_checks(call, operation.examine(call.ctx, call.envs()))
 
 
-@click.command()
-@click.option("--version", envvar="VERSION", default=None, type=int, help="The major version to fetch.")
+@click.command(cls=Command, examples=("tools", "tools --version 18"))
+@option("--version", envvar="VERSION", default=None, type=int, text="The major version to fetch (14 to 18).")
 @JSON
 def tools(version: int | None, json: bool) -> None:
     """List the PostgreSQL programs on this machine, and fetch those of another major version."""
@@ -43,7 +48,8 @@ def tools(version: int | None, json: bool) -> None:
     call.terminal.finish(postgres_tools.as_json(call.ctx))
 
 
-@click.command("safety-check")
+@click.command("safety-check", cls=Command, examples=("safety-check",))
+@ANY_ENV
 @JSON
 def safety_check(json: bool) -> None:
     """Check that ledger_docker comes before docker on the PATH, and that volumes and backups are safe."""
@@ -53,7 +59,8 @@ def safety_check(json: bool) -> None:
     _finish_with_checks(call, installation.safety_check(call.ctx, call.envs()))
 
 
-@click.command()
+@click.command(cls=Command, examples=("protect --env dev --dry-run",))
+@ENV
 @WHY
 @DRY_RUN
 @JSON
@@ -75,7 +82,8 @@ def protect(why: str, dry_run: bool, json: bool) -> None:
     sys.exit(1 if any(item.hint for item in labelled) else 0)
 
 
-@click.command()
+@click.command(cls=Command, examples=("identity --env prod", "identity --env prod --accept"))
+@ENV
 @flag("accept", False, "Bind the environment to the database at its URL from now on.")
 @JSON
 def identity(accept: bool, json: bool) -> None:

@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ledgerflow_ops.commands.calls import JSON, Call
+from ledgerflow_ops.commands.calls import ANY_ENV, JSON, Call
+from ledgerflow_ops.commands.command_line import Command, option
 from ledgerflow_ops.core.environments import Environment
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 
-@click.command()
+@click.command(cls=Command, examples=("status", "status --env prod"))
+@ANY_ENV
 @JSON
 def status(json: bool) -> None:
-    """Show what is proven, how far, how old it is, and what is wrong. Exit code 1 if anything is critical."""
+    """Show what is proven, how far, how old it is, and what is wrong.
+
+    With one environment it also lists that environment's backups. Exit code 1 if anything is critical.
+    """
     from ledgerflow_ops.operations.reporting import status as operation
     from ledgerflow_ops.operations.reporting import status_screen
 
@@ -29,17 +34,14 @@ def status(json: bool) -> None:
     sys.exit(1 if overview.critical else 0)
 
 
-@click.command()
-@click.option(
-    "--since", envvar="SINCE", default="", help="Since this day (2026-11-01) or for this long (12h, 7d)."
-)
-@click.option("--what", envvar="WHAT", default="", help="Only operations of this kind, for example backup.")
-@click.option(
-    "--last", envvar="LAST", default=None, type=click.IntRange(min=1), help="Only the last N entries."
-)
+@click.command(cls=Command, examples=("journal --since 7d", "journal --env prod --what backup --last 20"))
+@ANY_ENV
+@option("--since", envvar="SINCE", default="", text="Since this day (2026-11-01) or for this long (12h, 7d).")
+@option("--what", envvar="WHAT", default="", text="Only operations of this kind, for example backup.")
+@option("--last", envvar="LAST", default=None, type=click.IntRange(min=1), text="Only the last N entries.")
 @JSON
 def journal(since: str, what: str, last: int | None, json: bool) -> None:
-    """Show what was done, when, by whom, why, and the result. For all environments, or LEDGER_ENV's."""
+    """Show what was done, when, by whom, why, and the result."""
     from ledgerflow_ops.core.presentation import journal_view
     from ledgerflow_ops.operations import journal as operation
     from ledgerflow_ops.operations.reporting import journal_screen
@@ -54,11 +56,11 @@ def journal(since: str, what: str, last: int | None, json: bool) -> None:
     call.terminal.finish({"entries": entries})
 
 
-@click.command()
-@click.option("--textfile", envvar="TEXTFILE", default=None, help="Write the metrics to this file (….prom).")
+@click.command(cls=Command, examples=("metrics", "metrics --textfile /var/lib/node_exporter/ledgerflow.prom"))
+@option("--textfile", envvar="TEXTFILE", default=None, text="Write the metrics to this file (….prom).")
 @click.option("--serve", is_flag=True, help="Serve the metrics on loopback until interrupted.")
-@click.option(
-    "--port", envvar="PORT", default=0, type=click.IntRange(0, 65535), help="The port for --serve; 0: any."
+@option(
+    "--port", envvar="PORT", default=0, type=click.IntRange(0, 65535), text="The port for --serve; 0: any."
 )
 @JSON
 def metrics(textfile: str | None, serve: bool, port: int, json: bool) -> None:
@@ -86,7 +88,7 @@ def metrics(textfile: str | None, serve: bool, port: int, json: bool) -> None:
         sys.stdout.write(prometheus_exposition.render_metrics(families))
 
 
-@click.command()
+@click.command(cls=Command, examples=("report",))
 @JSON
 def report(json: bool) -> None:
     """Write the report, a self-contained page with charts, and print where it is."""

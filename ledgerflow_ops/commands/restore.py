@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from ledgerflow_ops.commands import restore_report
-from ledgerflow_ops.commands.calls import CONFIRM, DRY_RUN, FILE, JSON, WHY, Call, flag
+from ledgerflow_ops.commands.calls import CONFIRM, DRY_RUN, ENV, FILE, JSON, WHY, Call
+from ledgerflow_ops.commands.command_line import Command, flag, option
 from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
@@ -65,27 +66,51 @@ def _prompt_confirmation(origin: EnvironmentContext, request: RestoreRequest) ->
 
 def _restores(command: Callable[..., None]) -> Callable[..., None]:
     """The options that both restores take."""
-    source = click.option("--from-env", envvar="FROM_ENV", default=None, help="Whose backup it is.")
-    for option in (JSON, DRY_RUN, WHY, CONFIRM, source, FILE):
-        command = option(command)
+    source = option(
+        "--from-env",
+        envvar="FROM_ENV",
+        default=None,
+        metavar="|".join(Environment),
+        text="The environment whose backup it is (default: the one that is restored).",
+    )
+    for decorate in (JSON, DRY_RUN, WHY, CONFIRM, source, FILE, ENV):
+        command = decorate(command)
     return command
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=("restore latest-proven --env dev --dry-run", "restore 2026-11-23 --env test --from-env prod"),
+)
 @_restores
 def restore(**options: Any) -> None:
-    """Restore a backup into an empty or absent database."""
+    """Restore a backup into an empty or absent database; refuse any other.
+
+    The backup is restored beside it, compared with its seal, and only then put in its place.
+    """
     _restore(**options, force=False)
 
 
-@click.command("restore-force")
+@click.command(
+    "restore-force",
+    cls=Command,
+    examples=(
+        "restore-force latest-proven --env prod --dry-run",
+        "restore-force latest-proven --env prod --why 'the migration failed'",
+    ),
+)
 @_restores
 def restore_force(**options: Any) -> None:
-    """Restore a backup over the database, which is first backed up, and kept under another name."""
+    """Restore a backup over the database, which is first backed up, and kept under another name.
+
+    The sessions on the database are ended. A failure before the swap leaves the live database as it was;
+    rollback swaps back the one that was replaced.
+    """
     _restore(**options, force=True)
 
 
-@click.command()
+@click.command(cls=Command, examples=("rollback --env prod --dry-run", "rollback --env prod --force"))
+@ENV
 @flag("force", False, "End the sessions on the database.")
 @WHY
 @DRY_RUN
@@ -109,13 +134,17 @@ def rollback(force: bool, why: str, dry_run: bool, json: bool) -> None:
     sys.exit(restore_report.show_result(env, call.terminal, run_job(env, request), "rolled back"))
 
 
-@click.command()
+@click.command(cls=Command, examples=("recover --env prod --dry-run", "recover --env prod --why 'disk lost'"))
+@ENV
 @CONFIRM
 @WHY
 @DRY_RUN
 @JSON
 def recover(confirm: str, why: str, dry_run: bool, json: bool) -> None:
-    """After a loss: prove the newest backups until one holds, restore it, write an incident record."""
+    """After a loss: prove the newest backups until one holds, restore it, write an incident record.
+
+    The backups of every location are tried, the newest recovery point first.
+    """
     call = Call(json, why)
     env = call.env()
     if dry_run:
@@ -129,8 +158,9 @@ def recover(confirm: str, why: str, dry_run: bool, json: bool) -> None:
     sys.exit(restore_report.show_result(env, call.terminal, run_job(env, request), "recovered"))
 
 
-@click.command()
-@click.option("--name", envvar="NAME", default="", help="The whole name of the database to drop.")
+@click.command(cls=Command, examples=("discard --env dev --name ledgerflow_before_20261123_0230",))
+@ENV
+@option("--name", envvar="NAME", default="", text="The whole name of the database to drop; status shows it.")
 @JSON
 def discard(name: str, json: bool) -> None:
     """Drop a database that a restore replaced or left unfinished."""

@@ -7,25 +7,30 @@ from typing import Any
 import click
 
 from ledgerflow_ops.adapters.system import journal_file
-from ledgerflow_ops.commands.calls import CONFIRM, DRY_RUN, FILE, JSON, WHY, Call
+from ledgerflow_ops.commands.calls import CONFIRM, DRY_RUN, ENV, FILE, JSON, WHY, Call
+from ledgerflow_ops.commands.command_line import Command, option
 from ledgerflow_ops.console import Terminal, clear
 from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.core.operation_requests import RotateRequest
 from ledgerflow_ops.operations.context import EnvironmentContext
 
-REASON = click.option("--reason", envvar="REASON", default="", help="Why the backup must be kept.")
-UNTIL = click.option(
-    "--until", envvar="UNTIL", default="", help="Until a day (2027-01-31) or for a number of days (90d)."
+REASON = option("--reason", envvar="REASON", default="", text="Why the backup must be kept.")
+UNTIL = option(
+    "--until", envvar="UNTIL", default="", text="Until a day (2027-01-31) or for a number of days (90d)."
 )
 
 
-@click.command()
+@click.command(cls=Command, examples=("rotate --env prod --dry-run", "rotate --env prod --confirm prod"))
+@ENV
 @CONFIRM
 @WHY
 @DRY_RUN
 @JSON
 def rotate(confirm: str, why: str, dry_run: bool, json: bool) -> None:
-    """Remove the backups that are older than the retention window and that no rule keeps."""
+    """Remove the backups that are older than the retention window and that no rule keeps.
+
+    With --dry-run it lists every backup, whether it would be kept, and all reasons.
+    """
     from ledgerflow_ops.operations.reporting import rotation_screen
     from ledgerflow_ops.operations.retention import rotate as operation
 
@@ -76,7 +81,10 @@ def _print_removed(terminal: Terminal, fields: Mapping[str, Any]) -> None:
     terminal.say(f"{fields['environment']}: {count} removed, {fields['kept']} kept.", "bold green")
 
 
-@click.command()
+@click.command(
+    cls=Command, examples=("pin latest-proven --env prod --reason 'annual accounts' --until 2027-12-31",)
+)
+@ENV
 @FILE
 @REASON
 @UNTIL
@@ -95,7 +103,8 @@ def pin(file: str | None, reason: str, until: str, why: str, json: bool) -> None
     call.terminal.finish({"environment": env.environment, "pin": fields, "exit_code": 0})
 
 
-@click.command()
+@click.command(cls=Command, examples=("unpin 2026-11-23 --env prod",))
+@ENV
 @FILE
 @WHY
 @JSON

@@ -4,14 +4,18 @@ import sys
 
 import click
 
-from ledgerflow_ops.commands.calls import JSON, Call, flag
+from ledgerflow_ops.commands.calls import JSON, Call
+from ledgerflow_ops.commands.command_line import Command, flag
 from ledgerflow_ops.core.hints import Hint, make
 
 
-@click.command()
+@click.command(cls=Command, examples=("up",))
 @JSON
 def up(json: bool) -> None:
-    """Start the web page, the viewers' page if it is configured, and the daemon, on loopback."""
+    """Start the web page, the viewers' page if it is configured, and the daemon, on loopback.
+
+    It prints the addresses, and a link that opens the page once.
+    """
     from ledgerflow_ops.adapters.services.web_sessions import GOOD_FOR
     from ledgerflow_ops.operations.servers import web_servers
 
@@ -35,10 +39,10 @@ def up(json: bool) -> None:
     call.terminal.finish({**pages, "metrics": metrics})
 
 
-@click.command()
+@click.command(cls=Command, examples=("down",))
 @JSON
 def down(json: bool) -> None:
-    """Stop the web pages, the daemon and the embedded PostgreSQL."""
+    """Stop the web pages, the daemon and the embedded PostgreSQL. Every session on the pages ends."""
     from ledgerflow_ops.operations.servers import web_servers
 
     call = Call(json)
@@ -47,7 +51,7 @@ def down(json: bool) -> None:
     call.terminal.finish({"stopped": stopped})
 
 
-@click.command("alert-test")
+@click.command("alert-test", cls=Command, examples=("alert-test",))
 @JSON
 def alert_test(json: bool) -> None:
     """Send a test message through every alert channel."""
@@ -68,11 +72,14 @@ def alert_test(json: bool) -> None:
     sys.exit(code)
 
 
-@click.command()
+@click.command(cls=Command, examples=("watchdog", "watchdog --quiet"))
 @flag("quiet", False, "Print nothing if no alert is open.")
 @JSON
 def watchdog(quiet: bool, json: bool) -> None:
-    """Check everything, whether or not the daemon runs, and send alerts."""
+    """Check everything, whether or not the daemon runs, and send alerts; for cron or launchd.
+
+    Exit code 1 when something critical is open or an alert could not be delivered.
+    """
     from ledgerflow_ops.core.alerting.findings import Level
     from ledgerflow_ops.operations.alerting import alerts
     from ledgerflow_ops.operations.monitoring import monitor

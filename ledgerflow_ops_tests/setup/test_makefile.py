@@ -22,7 +22,7 @@ OPERATIONS = (
     *("rotate", "pin", "unpin"),
     *("journal", "report", "metrics"),
 )
-TARGETS = (*OPERATIONS, "test", "bench", "lint", "help")
+TARGETS = (*OPERATIONS, "test", "bench", "lint", "help", "version")
 
 EVIL = (
     "two words.dump",
