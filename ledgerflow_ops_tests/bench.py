@@ -1,4 +1,4 @@
-"""Measures, side by side in one run: medians and ratios, against plain pg_dump and pg_restore.
+"""Measures medians and ratios against plain pg_dump and pg_restore, side by side in one run.
 
     make bench                      all of it, on a 1 GB ledger (about ten minutes on two cores)
     make bench ARGS="--gigabytes 0.1 --rounds 1"
@@ -217,7 +217,7 @@ def warm(root: Path, rounds: int) -> list[Figure]:
 
 
 def wrapped(rounds: int) -> list[Figure]:
-    """What ledger_docker adds to a command that only reads, and, told beside it, to one that is judged."""
+    """The time that ledger_docker adds to a command that only reads, and to one that is judged."""
     with engines.engine() as engine:
         variables = {**os.environ, **engine.environment(), "LEDGER_STATE_DIR": str(engine.folder / "state")}
         plain, ours = engine.client, Path(sys.executable).parent / "ledger_docker"

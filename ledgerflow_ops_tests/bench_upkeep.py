@@ -1,4 +1,4 @@
-"""What it costs to hold: importing the definitions, `make up` at rest, `make status` of many backups."""
+"""The cost of upkeep: importing the definitions, `make up` at rest, `make status` of many backups."""
 
 import os
 import statistics

@@ -1,4 +1,4 @@
-"""The ways in which a backup comes to harm, each made from a seed. Run as a program, it is a false pg_dump.
+"""The ways of damaging a backup, each generated from a seed. Run as a program, it is a false pg_dump.
 
 Only the standard library is imported, so that the false program starts in no time.
 """
@@ -16,13 +16,13 @@ Harm = Callable[[bytes, Random], bytes]
 
 
 def flipped_bit(data: bytes, dice: Random) -> bytes:
-    """One bit is the other one."""
+    """One bit is flipped."""
     place = dice.randrange(len(data))
     return data[:place] + bytes([data[place] ^ 1 << dice.randrange(8)]) + data[place + 1 :]
 
 
 def another_digit(data: bytes, dice: Random) -> bytes:
-    """A number is another number: what a bit does that flips where nobody looks. Mostly in the DDL."""
+    """A number is changed, as a flipped bit might do unnoticed. Mostly in the DDL."""
     place = dice.choice([match.start() for match in re.finditer(rb"(?<=[ (,=])\d(?=[\d),; ])", data)])
     digit = dice.choice([digit for digit in b"0123456789" if digit != data[place]])
     return data[:place] + bytes([digit]) + data[place + 1 :]
@@ -66,7 +66,7 @@ def crlf(data: bytes, dice: Random) -> bytes:
 
 
 def recoded(data: bytes, dice: Random) -> bytes:
-    """Taken for Latin-1 and written as UTF-8, as a shell that thinks in text does it."""
+    """Read as Latin-1 and written as UTF-8, as a shell that converts text does it."""
     return data.decode("latin-1").encode()
 
 
@@ -77,7 +77,7 @@ def talked_into(data: bytes, dice: Random) -> bytes:
 
 
 def emptied(data: bytes, dice: Random) -> bytes:
-    """0 bytes: what lay in the folder in April 2025."""
+    """0 bytes, like the files in the folder in April 2025."""
     return b""
 
 
@@ -96,7 +96,7 @@ HARMS: dict[str, Harm] = {
 
 
 def harmed(kind: str, data: bytes, seed: int) -> bytes:
-    """`data` with that harm done to it; never as it was."""
+    """`data` with that damage; never unchanged."""
     for attempt in range(100):
         result = HARMS[kind](data, Random(f"{kind} {seed} {attempt}"))
         if result != data:

@@ -1,4 +1,4 @@
-"""A second opinion on an archive, from PostgreSQL's own programs alone: is it what it was taken from?"""
+"""An independent check of an archive, by PostgreSQL's own programs: does it equal its source?"""
 
 import itertools
 import os

@@ -421,7 +421,7 @@ class TestDagsterStorage:
 
 
 def test_who_interrupts_before_it_has_begun_is_answered_as_well(root: Path) -> None:
-    """Its commands are still being imported: Ctrl-C comes with the first library of theirs."""
+    """Its commands are still being imported: Ctrl-C arrives while their first library is loaded."""
     early = root / "early"
     early.mkdir()
     (early / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
@@ -447,6 +447,6 @@ class TestIdentity:
 
 
 def _screen(written: str) -> str:
-    """What a terminal shows in the end: `\\r ESC[2K` begins the line anew."""
+    """What a terminal shows in the end: `\\r ESC[2K` clears the line."""
     lines = [line.rsplit("\r\x1b[2K", 1)[-1] for line in written.replace("\r\n", "\n").split("\n")]
     return re.sub(r"\x1b\[[\d;]*m", "", "\n".join(lines))

@@ -1,4 +1,4 @@
-"""The rules of the house, read off the sources: who may import whom, and who may touch the world."""
+"""The house rules, checked on the sources: which part may import which, and which may reach outside."""
 
 import ast
 import re

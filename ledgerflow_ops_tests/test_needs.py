@@ -1,4 +1,4 @@
-"""A missing part is told: as a skip on somebody's machine, as a failure on CI."""
+"""A missing requirement is reported: as a skip on a person's machine, as a failure on CI."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Verdicts: what is fatal, what is told, and how several become one."""
+"""Checks: which are fatal, which are only reported, and how several are merged."""
 
 import json
 

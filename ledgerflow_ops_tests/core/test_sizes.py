@@ -1,4 +1,4 @@
-"""The judgement of a dump's size: neither deaf nor nervous."""
+"""The check of a dump's size: it detects real changes and ignores small ones."""
 
 import pytest
 from hypothesis import given

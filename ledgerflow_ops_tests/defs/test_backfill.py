@@ -1,4 +1,4 @@
-"""make backfill: the plan first, then day by day; what is refused is listed, and makes no run."""
+"""make backfill: the plan first, then day by day; a refused day is listed, and no run is started for it."""
 
 import json
 from datetime import date, timedelta
@@ -19,7 +19,7 @@ ALL = ("", "", "")
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """What the JSON says is to be done about each day."""
+    """The action for each day, by the JSON output."""
     found = json.loads(capsys.readouterr().out)
     return {one["day"]: one["do"] for one in found["days"]}
 

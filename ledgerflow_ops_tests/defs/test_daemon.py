@@ -75,7 +75,7 @@ def of_backfill(instance: dg.DagsterInstance, ident: str) -> dict[str, dg.Dagste
 def test_a_schedule_fires_while_another_environment_has_missed_days_brought_back(
     bench: Bench, second: Database
 ) -> None:
-    """Two days of test are asked for: one lies in the folder, of the other there is nothing."""
+    """A backfill of two days of test: the folder has a backup of one, and nothing of the other."""
     assert bench.database is not None
     now = clock.now()
     due = (now + timedelta(seconds=105)).replace(second=0, microsecond=0)
@@ -135,7 +135,7 @@ def _steps(opened: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType) -
 
 
 def test_killed_at_any_moment_it_makes_nothing_twice_and_loses_nothing(bench: Bench) -> None:
-    """The backup was due at midnight, so the sensor asks at once; then the daemon dies, again and again."""
+    """The backup was due at midnight, so it is requested at once; then the daemon is killed repeatedly."""
     assert bench.database is not None
     with (
         servers(bench, settings(bench.database, "00:00:00"), QUICK_GRACE="0") as found,

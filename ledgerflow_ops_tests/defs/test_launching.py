@@ -1,4 +1,4 @@
-"""What changes a database or removes backups asks for the environment's name, typed for that very run."""
+"""Jobs that change a database or remove backups require the environment's name, typed for that run."""
 
 import re
 from typing import Any
@@ -94,7 +94,7 @@ def test_a_rotation_is_carried_out_for_the_environment_that_was_typed(bench: Ben
 
 
 def test_a_run_that_is_executed_again_was_typed_by_nobody(bench: Bench) -> None:
-    """The page's button copies the run config, the name in it, and so does a retry of Dagster's."""
+    """The page's button copies the run config with the name in it, and so does Dagster's own retry."""
     env = bench.env()
     fill(env, 10)
     names = BackupFolder(backup_folder_of(env).path).names()

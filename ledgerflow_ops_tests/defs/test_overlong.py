@@ -1,4 +1,4 @@
-"""The real daemon ends a run that takes too long, and nothing that is left of it hinders the next one."""
+"""The real daemon ends a run that takes too long, and its leftovers do not affect the next run."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -179,7 +179,7 @@ class TestWhatDoesNotPass:
 
     @pytest.mark.parametrize("step", [Step.SEAL, Step.DUMP, Step.RESTORE])
     def test_what_was_told_to_end_does_not_go_on(self, bench: Bench, step: Step) -> None:
-        """Ended by a click, or because it took too long: Dagster interrupts it once, at work."""
+        """Ended by a click, or because it took too long: Dagster interrupts it once, while it works."""
 
         def end() -> None:
             raise DagsterExecutionInterruptedError

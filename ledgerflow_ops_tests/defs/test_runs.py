@@ -243,7 +243,7 @@ class TestWhichBackup:
     def test_a_run_repeated_from_its_failure_is_about_the_same(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The first run's drill cannot judge: a rule is mistyped. Then there is a newer backup of the day."""
+        """The first run's drill is not judged: a rule is mistyped. Then the day gets a newer backup."""
         settings = bench.root / "ledgerflow.toml"
         assert bench.database is not None
         for name, value in {

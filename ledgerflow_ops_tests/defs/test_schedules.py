@@ -109,7 +109,7 @@ def machine(bench: Bench) -> Any:
 
 class TestRegistered:
     def test_is_only_what_shall_come_by_itself(self, bench: Bench) -> None:
-        """dev has a database; the sample of the others is not backed up unasked."""
+        """dev has a database; the other environments' sample databases are not backed up by the schedule."""
         defs = build_definitions(bench.settings())
         assert {one.name for one in defs.schedules or ()} == {"dev_daily", "dagster_history_weekly"}
         assert {one.name for one in defs.sensors or ()} >= {"dev_night", "orphans"}
@@ -148,7 +148,7 @@ class TestTheSchedule:
         assert request.run_config == {"ops": {"dev__dump": {"config": {"full_seal": True}}}}, "none this week"
 
     def test_leaves_a_tick_that_comes_late_to_the_sensor(self, machine: Machine) -> None:
-        """The machine slept: Dagster hands out the tick of this morning, or that of a day that has passed."""
+        """The machine was suspended: Dagster evaluates this morning's tick, or that of an earlier day."""
         machine.now = at(9)
         assert "outside of the schedule's time" in str(machine.tick(at(2, 30)))
         assert "has passed" in str(machine.tick(at(2, 30, ago=1)))
@@ -189,7 +189,7 @@ class TestTheSchedule:
 
     @staticmethod
     def _put_on_record(machine: Machine, request: dg.RunRequest) -> None:
-        """Asked for, and done with: somebody cancelled it."""
+        """Requested and then canceled by a person."""
         job = machine.definitions.resolve_job_def("dev_backup")
         run = machine.instance.create_run_for_job(job, tags=dict(request.tags))
         machine.instance.report_run_canceled(run)
@@ -233,7 +233,7 @@ class TestANight:
         assert "is done" in str(machine.look())
 
     def test_takes_up_what_a_killed_attempt_has_left_and_drills_that(self, machine: Machine) -> None:
-        """The dump was committed; then the process died before it could say so."""
+        """The dump was committed; then the process died before it could report that."""
         machine.now = at(2, 30)
         request = asked(machine.tick(machine.now))
         job = machine.definitions.resolve_job_def("dev_backup")
@@ -258,7 +258,7 @@ class TestANight:
         assert asked(machine.look()).job_name == "dev_redrill", "the night goes on"
 
     def test_whose_backup_dagster_has_ended_is_tried_again(self, machine: Machine) -> None:
-        """It took too long: Dagster records that it failed, and then the run that it was canceled."""
+        """It took too long: Dagster records a failure, and the run then that it was canceled."""
         machine.now = at(2, 30)
         request = asked(machine.tick(machine.now))
         job = machine.definitions.resolve_job_def("dev_backup")

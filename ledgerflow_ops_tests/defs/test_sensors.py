@@ -306,7 +306,7 @@ class TestRuns:
     def test_what_was_wrong_is_told_again_when_the_record_of_alerts_is_lost(
         self, daemon: Daemon, today: str
     ) -> None:
-        """Nothing else reports it, and the cursor has already passed it."""
+        """Nothing else reports it, and the cursor is already past it."""
         with dead_server(daemon):
             daemon.job("dev_backup", today, expected=False)
         daemon.tick()

@@ -1,4 +1,4 @@
-"""Who may look and who may act: two real web pages, a real nginx in front of them."""
+"""Who may view and who may act: two real web pages, with a real nginx in front of them."""
 
 import json
 import secrets
@@ -135,7 +135,7 @@ def test_a_page_from_elsewhere_gives_no_orders(front: str) -> None:
 
 @pytest.mark.parametrize("person", [OWNER, VIEWER])
 def test_an_image_elsewhere_gives_none_either(front: str, person: str) -> None:
-    """It names no origin, and the browser sends the password along: such a GET has restored a database."""
+    """It has no Origin, and the browser sends the password with it: such a GET has restored a database."""
     order = quote("mutation {reloadWorkspace {__typename}}")
     assert web.get(f"{front}/graphql?query={order}", person).status == 403
     assert web.get(f"{front}/%67raphql?query={order}", person).status == 403

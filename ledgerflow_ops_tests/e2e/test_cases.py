@@ -1,4 +1,4 @@
-"""Every database of the casebook from its backup to its return, with pg_dump's text as the judge.
+"""Every database of the casebook, from its backup to its rollback, compared by pg_dump's text.
 
 Some by the commands that people type, one for each way in which a case can end; the others by the operations
 that those commands carry out, which is a quarter of the time.
@@ -282,7 +282,7 @@ def test_a_case_from_its_backup_to_its_return(bench: Bench) -> None:
 
 
 def _is_not_restored(bench: Bench, before: str, taken: Answer) -> None:
-    """What cannot be proven is not restored either, and the database stays as it is."""
+    """A backup that cannot be proven is not restored, and the database stays unchanged."""
     assert taken.hint
     for said in (bench.hands.restore("latest"), bench.hands.rollback()):
         assert said.code in (3, 4, 5), said

@@ -285,7 +285,7 @@ def test_no_raw_request_of_another_account_launches_anything(
 def test_no_raw_request_with_the_owners_cookie_but_otherwise_forged_launches_anything(
     owner: BrowserContext, running: Shell, address: str, orders: dict[str, str]
 ) -> None:
-    """As if each other check stood alone: the cookie is right, and one thing is not."""
+    """Each other check on its own: the cookie is valid, and one other property is wrong."""
     [kept] = [one for one in owner.cookies() if one["name"].startswith("ledgerflow_")]
     known = f"Cookie: {kept['name']}={kept['value']}"
     post = f"POST /graphql HTTP/1.1\r\n{known}\r\nContent-Type: application/json"
@@ -333,7 +333,7 @@ def test_no_raw_request_with_the_owners_cookie_but_otherwise_forged_launches_any
 def test_the_same_orders_are_carried_out_for_the_owner(
     owner: BrowserContext, running: Shell, address: str, orders: dict[str, str]
 ) -> None:
-    """So it was the guard that refused them. In the page itself, and what comes of it shows as it comes."""
+    """This shows that the guard refused them. In the page itself, the result appears while it arrives."""
     page = owner.new_page()
     frames: list[str] = []
     page.on("websocket", lambda line: line.on("framereceived", lambda frame: frames.append(str(frame))))
@@ -372,7 +372,7 @@ def test_the_launchpad_asks_for_the_environments_name(
 
 
 def test_a_link_elsewhere_fills_in_no_launchpad(owner: BrowserContext, running: Shell, address: str) -> None:
-    """With a run config in it, the environment's name among it, a run would be one click away."""
+    """With a run config and the environment's name in it, a run would be one click away."""
     config = quote("ops:\n  dev_rollback_op:\n    config:\n      environment: dev\n      force: true\n")
     launchpad = f"{address}/locations/ledgerflow_ops/jobs/dev_rollback/playground/setup"
     with elsewhere() as port:
@@ -385,7 +385,7 @@ def test_a_link_elsewhere_fills_in_no_launchpad(owner: BrowserContext, running: 
 
 
 def test_no_other_account_can_connect_to_the_code_servers(running: Shell) -> None:
-    """They carry out what they are sent. Started where the umask takes nothing away."""
+    """They execute whatever they are sent. They are started with an umask of 000."""
     modes: dict[str, list[int]] = {}
 
     def both_seen() -> bool:

@@ -1,4 +1,4 @@
-"""make rotate, pin and unpin as people and programs use them: words, JSON, exit codes, Dagster's record."""
+"""make rotate, pin and unpin as people and programs use them: output, JSON, exit codes, Dagster's records."""
 
 from collections.abc import Iterator
 from datetime import UTC, timedelta

@@ -1,4 +1,4 @@
-"""The runbooks' own commands, typed as they stand there, in the emergency that each is for."""
+"""The runbooks' own commands, typed exactly as written, in the emergency that each is for."""
 
 import re
 import shlex
@@ -56,7 +56,7 @@ class Prod:
         return self.shell.run(["make", *rest], LEDGER_ENV="prod")
 
     def follow(self, title: str) -> list[CommandResult]:
-        """All of a runbook; each command has to do what it says."""
+        """Run a whole runbook; each command must do what it says."""
         said = []
         for line in runbook(title):
             said.append(self.type(line))

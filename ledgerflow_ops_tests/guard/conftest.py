@@ -1,4 +1,4 @@
-"""A yard to judge commands in, and the judging as the wrapper does it."""
+"""An engine with objects to judge commands on, and the judging as the wrapper does it."""
 
 from collections.abc import Callable, Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Containers that are let out of their bounds: what they do to data of others, really done.
+"""Containers without isolation: what they do to the data of others, really carried out.
 
 `--privileged` needs every capability that there is; where the tests themselves have not got them, the engine
 says so, and the refusal alone is shown.

@@ -1,4 +1,4 @@
-"""A compose file that was edited: what `up` would then do to the data, seen beforehand."""
+"""An edited compose file: what `up` would do to the data is detected beforehand."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -419,7 +419,7 @@ def test_a_service_that_the_file_no_longer_has(
     judged: Judged,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its container goes, and with it the only thing that leads to its nameless volume."""
+    """Its container is removed, and with it the only reference to its anonymous volume."""
     docker_sandbox.build()
     plain = f"image: {image.SYSTEM}, network_mode: none"
     other = f'  b: {{{plain}, command: ["true"]}}\n'

@@ -1,4 +1,4 @@
-"""Every way to lose what is protected, in every spelling, is seen; and each really would lose it."""
+"""Every way to lose protected data, in every spelling, is detected; and each would really lose it."""
 
 import subprocess
 
@@ -211,7 +211,7 @@ def test_what_looks_like_a_question_and_is_none(
 def test_a_name_that_docker_tidies_up(
     words: list[str], docker_sandbox: DockerSandbox, judged: Judged
 ) -> None:
-    """Docker makes an address of it: what is a path there leads to something else."""
+    """Docker puts the name into a URL, where a path leads to another object."""
     docker_sandbox.build()
     judgement = judged(words)
     before, nameless = docker_sandbox.content(), docker_sandbox.anonymous()

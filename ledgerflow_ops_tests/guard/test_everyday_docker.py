@@ -1,4 +1,4 @@
-"""The commands that a day's work on LedgerFlow is made of, with no fresh backup at hand."""
+"""The everyday commands of work on LedgerFlow, without a fresh backup."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What an act that may destroy can fall back on, out of real folders."""
+"""The backup that a destroying command would rely on, from real folders."""
 
 from datetime import timedelta
 from pathlib import Path

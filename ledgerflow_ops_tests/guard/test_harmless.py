@@ -1,4 +1,4 @@
-"""Whatever is judged harmless is really run, and nothing that is protected has changed afterwards."""
+"""Commands judged harmless are really run, and no protected data changes."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""The rules by themselves: scenes made by hand, each with the one thing that decides."""
+"""The rules alone: hand-made scenes, each with the one property that decides."""
 
 import shlex
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What make protect finds where it, or somebody else, has been before."""
+"""make protect on volumes that it, or somebody else, has already changed."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

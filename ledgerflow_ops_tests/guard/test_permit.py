@@ -1,4 +1,4 @@
-"""Who may do what, with which backup, on whose word: every condition alone decides."""
+"""Which call may run, with which backup and whose confirmation: each condition decides on its own."""
 
 from datetime import timedelta
 

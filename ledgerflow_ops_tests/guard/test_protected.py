@@ -191,7 +191,7 @@ class TestSafetyCheck:
 
 
 class TestProtect:
-    """Labels, by making volumes anew."""
+    """Labels, by recreating volumes."""
 
     @pytest.fixture
     def env(self, books: ContainerSandbox, engine: Engine) -> Iterator[EnvironmentContext]:
@@ -237,7 +237,7 @@ class TestProtect:
     def test_it_may_die_at_every_call_of_docker(
         self, books: ContainerSandbox, env: EnvironmentContext, engine: Engine, tmp_path: Path
     ) -> None:
-        """A docker that ends whoever calls it, before its n-th call that changes something and after it."""
+        """A docker that kills its caller before or after the n-th call that changes something."""
         deaths = 0
         for number in range(1, 60):
             for when in ("before", "after"):
@@ -303,7 +303,7 @@ class TestProtect:
 
 
 def test_with_the_word_and_the_backup_it_is_let_through(books: ContainerSandbox) -> None:
-    """Last, because it is true: the volume is gone afterwards, and comes back out of the backup."""
+    """Last, because it really removes the volume, which is then restored from the backup."""
     rows = books.ask(_COUNT)
     question = "Type the environment's name"
     code, said = _at_terminal(books, _compose(books, "down", "-v"), {question: "dev"})

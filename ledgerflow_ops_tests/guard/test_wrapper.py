@@ -300,7 +300,7 @@ class TestRefusing:
     def test_ended_while_it_judges_nothing_has_been_run(
         self, books: Books, tmp_path: Path, ended: signal.Signals
     ) -> None:
-        """A docker that notes what it is asked, and takes its time."""
+        """A slow docker that records its calls."""
         slow, asked = tmp_path / "docker", tmp_path / "asked"
         slow.write_text(f'#!/bin/sh\necho "$@" >> {asked}\nexec sleep 30\n')
         slow.chmod(0o755)

@@ -1,4 +1,4 @@
-"""A grown ledger is larger, and otherwise as sound as the one it grew from."""
+"""A grown ledger is larger, and otherwise as consistent as before."""
 
 import psycopg
 
@@ -48,7 +48,7 @@ def _schema(connection: Connection) -> list[object]:
 
 
 def _validate_foreign_keys(connection: Connection) -> None:
-    """Have the server check every foreign key against the rows, by adding it anew."""
+    """Make the server check every foreign key, by adding it again."""
     keys = connection.execute("""
         SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
         FROM pg_constraint WHERE contype = 'f' AND conparentid = 0

@@ -1,4 +1,4 @@
-"""A dump of the sample has the size of the real one, and comes back whole."""
+"""A dump of the sample has the size of a real one, and is restored completely."""
 
 from pathlib import Path
 

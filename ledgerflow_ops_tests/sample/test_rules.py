@@ -1,4 +1,4 @@
-"""Each rule notices what it is there for, and nothing else."""
+"""Each rule detects the violation that it is meant for, and nothing else."""
 
 import psycopg
 import pytest

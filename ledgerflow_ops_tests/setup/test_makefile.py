@@ -1,4 +1,4 @@
-"""The Makefile: what is typed reaches the program as it is, and the set-up runs when it has to, only then."""
+"""The Makefile: what is typed reaches the program unchanged, and the set-up runs only when needed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Who is told what and when, over histories that nobody thought of, and the rules one by one."""
+"""Who is notified of what and when: over generated histories, and rule by rule."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -44,7 +44,7 @@ def finding(
 
 @dataclass
 class People:
-    """The channels' readers: what each was told, by a reckoning of their own."""
+    """The channels' readers: what each has received, computed independently of the product."""
 
     policy: AlertPolicy = field(default_factory=lambda: AlertPolicy((MAIL, PHONE)))
     now: datetime = NOON
@@ -56,7 +56,7 @@ class People:
     failed: dict[str, datetime] = field(default_factory=dict)
 
     def report(self, source: str, *findings: Finding, after: timedelta = MINUTE) -> list[AlertMessage]:
-        """What is sent when `source` says so, `after` the last report; each rule is held to at once."""
+        """What is sent when `source` reports, `after` the last report; each rule is checked at once."""
         self.now += after
         self.said[source] = list(findings)
         self.state, messages = process_findings(self.state, source, findings, self.now, self.policy)
@@ -96,13 +96,13 @@ class People:
             assert weight == 2, "it wakes somebody"
 
     def _knows(self, channel: str, incident: tuple[str, ...]) -> int:
-        """The weight of what the channel was told of the incident within the reminder time."""
+        """The weight of what the channel was sent about the incident within the reminder time."""
         members = [alert.id for alert in self.state.alerts if alert.incident == incident]
         told = [one for id_ in members for one in self.heard.get((channel, id_), [])]
         return max((weight for at, weight in told if abs(self.now - at) < self.policy.remind), default=-1)
 
     def _nothing_is_lost(self) -> None:
-        """Whoever wants it knows of everything that stands, unless it is night or the channel is broken."""
+        """Each channel has been sent all open alerts that it takes, except at night or while it is broken."""
         for alert in self.state.alerts:
             if not alert.is_open:
                 continue

@@ -1,4 +1,4 @@
-"""The hours in which people sleep, also in the nights in which the clock is put forward or back."""
+"""Quiet hours, also in the nights in which the clock changes."""
 
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo

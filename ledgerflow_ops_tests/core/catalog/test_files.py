@@ -1,4 +1,4 @@
-"""What the manifest says of files: names of any bytes, paths that stay inside, and where bytes are stored."""
+"""A manifest's files: names of any bytes, paths that stay inside their root, and where bytes are stored."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Proofs: of what they speak, and which takes the place of which."""
+"""Proofs: for which files they are valid, and which one replaces which."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The DDL of a dump and of its copy: what differs is told by its object, what only looks different is not."""
+"""The DDL of a dump and of its copy: a difference is reported by object; another wording is not one."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Expressions: the server's two printed forms are one, and a changed one is another."""
+"""Expressions: the server's two printed forms are equal, and a changed expression is not."""
 
 import pytest
 

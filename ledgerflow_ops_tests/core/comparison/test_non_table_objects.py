@@ -1,4 +1,4 @@
-"""What stands beside the tables: sequences, large objects and the DDL, against the archive."""
+"""Non-table objects: sequences, large objects and the DDL, compared with the archive."""
 
 import pytest
 

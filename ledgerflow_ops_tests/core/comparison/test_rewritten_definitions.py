@@ -1,4 +1,4 @@
-"""Definitions in other words: a sealed one is recognised by the archive's text, and no other one is."""
+"""Definitions in other words: a sealed one is recognised by the archive's text, an edited one is not."""
 
 import pytest
 
@@ -70,7 +70,7 @@ def test_a_definition_in_the_words_of_the_archive_is_recognised(
     [("(- 1)", "(- 2)"), (">", ">="), ("s.f()", "s.g()"), ("f(c)", "f(k)"), ("you", "she"), ("SELECT c", "")],
 )
 def test_an_edited_definition_is_not(old: str, new: str) -> None:
-    """Neither one that the archive does not hold, nor a copy that is not what became of the archive."""
+    """Neither a text that the archive lacks, nor a copy that was not loaded from the archive."""
     assert not _read(BEFORE.replace(old, new), AFTER, VIEW)
     assert not _read(BEFORE, AFTER.replace(old.replace("f(c)", "f(c, d)"), new) + " ", VIEW)
 

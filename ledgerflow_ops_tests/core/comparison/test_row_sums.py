@@ -1,4 +1,4 @@
-"""Rows in any order: the same however they come, and another sum for anything else."""
+"""Sums of rows: equal in any order, and different for any other rows."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""What pg_restore says, read: this machine's trouble, or a source that no server can be loaded from."""
+"""pg_restore's errors: trouble of this machine, or a source that no server can load."""
 
 import pytest
 

@@ -33,7 +33,7 @@ def test_without_grants_and_event_triggers_there_are_two_stages() -> None:
 
 
 def test_triggers_and_what_is_said_of_them_are_made_in_the_order_of_the_archive() -> None:
-    """A partition's trigger is switched off after it is there: the archive does not always say so."""
+    """A partition's trigger is disabled after its creation; the archive may lack that dependency."""
     said = [
         b"3301; 0 0 COMMENT public TABLE t postgres",
         b"3202; 2620 16451 TRIGGER public aa_part tr postgres",

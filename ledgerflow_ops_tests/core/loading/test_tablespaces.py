@@ -1,4 +1,4 @@
-"""Where objects are kept, read from an archive's DDL, and what a server cannot keep there."""
+"""The tablespaces of objects, read from an archive's DDL, and those that a server lacks."""
 
 from ledgerflow_ops.core.loading import tablespaces
 from ledgerflow_ops.core.loading.tablespaces import PlacedObject

@@ -1,4 +1,4 @@
-"""Only the one statement that an older server refuses of a newer pg_restore is passed over."""
+"""Only the one statement of a newer pg_restore that an older server refuses is ignored."""
 
 import pytest
 

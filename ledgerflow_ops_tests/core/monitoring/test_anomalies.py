@@ -1,4 +1,4 @@
-"""What is odd about a backup: each kind, told with its figures; and what is not odd."""
+"""Anomalies of a backup: each kind is reported with its figures, and normal changes are not."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -123,7 +123,7 @@ def test_a_faster_backup_is_no_trouble(plain: list[BackupSummary]) -> None:
 
 
 def test_a_sunday_is_measured_by_sundays() -> None:
-    """Four times as long on every Sunday is a Sunday's time, and on a Wednesday it is odd."""
+    """Four times the usual time is normal on a Sunday if all Sundays take it, and odd on a Wednesday."""
     even = [
         replace(one, duration_seconds=400.0 if one.day.weekday() == 6 else 100.0, seal="full")
         for one in histories.history(SEED, days=140)
@@ -139,7 +139,7 @@ def test_a_sunday_is_measured_by_sundays() -> None:
 
 
 def test_a_seal_of_every_byte_is_measured_by_its_like() -> None:
-    """Asked for by hand on a weekday it takes long, and nobody is told: there is nothing to compare with."""
+    """A full seal by hand takes long and is not reported: there is nothing to compare it with."""
     history = [
         replace(one, duration_seconds=100.0, seal="counts and sums")
         for one in histories.history(SEED, days=60)
@@ -238,7 +238,7 @@ def test_another_schema_is_told_once(plain: list[BackupSummary]) -> None:
 
 
 def test_the_same_contents_for_days_are_told_where_they_always_changed(plain: list[BackupSummary]) -> None:
-    """Where no day was ever the same as the one before, two such days are odd."""
+    """If contents changed every day before, two days without a change are odd."""
     moving = [replace(one, contents=str(number)) for number, one in enumerate(plain)]
     frozen = [replace(one, contents="frozen") for one in moving[100:]]
     told = [
@@ -326,7 +326,7 @@ def test_plain_growth_raises_nothing_however_fast(
 @examples(8)
 @given(start=st.integers(1, 10**9), step=st.integers(-3_000_000, 10**8), days=st.integers(20, 60))
 def test_what_grows_evenly_is_expected_to_the_byte(start: int, step: int, days: int) -> None:
-    """The trend is carried forward: without it, what doubles in a week would be told every day."""
+    """The trend is carried forward: without it, doubling within a week would be reported every day."""
     base = histories.history(SEED, days=days)
     sizes = [start + 200_000_000 + step * number for number in range(days)]
     even = [replace(one, size=size) for one, size in zip(base, sizes, strict=True)]
@@ -346,7 +346,7 @@ def test_the_trend_is_that_of_four_weeks() -> None:
 
 
 def test_a_month_end_is_measured_by_month_ends() -> None:
-    """Twice the size at the turn of each month: told twice, then it is what a month's end does."""
+    """Twice the size at each month end: reported twice, then expected."""
     base = histories.history(SEED, days=200)
     peaked = [replace(one, size=2_000_000 if one.day.day == 1 else 1_000_000) for one in base]
     firsts = [end for end in range(20, 200) if peaked[end - 1].day.day == 1]

@@ -1,4 +1,4 @@
-"""How much of what is planted is found, and how often plain life is taken for trouble.
+"""How many planted anomalies are found, and how many false alarms ordinary histories cause.
 
 The thresholds were tuned on the histories of seeds below 100. Those in here were not looked at meanwhile.
 Run with -s to read the rates.
@@ -34,7 +34,7 @@ Alarm = tuple[str, str]
 
 
 def _by_day(history: list[BackupSummary]) -> Iterator[set[Alarm]]:
-    """What is told on each day, as if the history ended there.
+    """What is reported on each day, as if the history ended there.
 
     The bands of all days are made at once, which is quicker: each is made of the days before it only, and
     a test below holds that.
@@ -97,7 +97,7 @@ def test_what_is_planted_is_found(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("figure", anomalies.FIGURES)
 def test_a_band_is_made_of_the_days_before_it_only(figure: str) -> None:
-    """What a band was when its day was the last, it still is when later days are known."""
+    """A day's range does not change when later days are added."""
     history = histories.history(1001, days=150)
     later = {band.day: band for band in expected_ranges(history, figure)}
     for end in range(LEAST_DAYS + 30, 150, 11):

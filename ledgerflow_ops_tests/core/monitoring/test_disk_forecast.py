@@ -1,4 +1,4 @@
-"""The day a disk is full, objectives, and what is said of disks."""
+"""The day a disk will be full, objectives, and the findings about disks."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What a run that has ended leaves, and what it mends."""
+"""The findings of a run that has ended, and the findings that it resolves."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Two looks at who works: whether nobody got on in between."""
+"""Two readings of what sessions and programs do: whether anything made progress in between."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ _BARRIER = replace(_ASLEEP, event="ProcSignalBarrier")
     ids=["asleep", "woken", "woken to wait on", "at work", "another statement", "another wait"],
 )
 def test_who_wakes_up_only_to_wait_on_does_not_get_on(before: Session, now: Session, stands: bool) -> None:
-    """A backend that waits for one that is stopped looks every five seconds whether it goes on."""
+    """A backend that waits for a stopped one wakes up every five seconds to check, which is no progress."""
     assert (stalled(Activity((before,)), Activity((now,))) is not None) is stands
 
 

@@ -1,4 +1,4 @@
-"""The names beside a database, and the marks that say what they are."""
+"""The names of sibling databases, and the comments that identify them."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Swapping restored files in: from wherever a crash leaves it, the way on and the way back are both known."""
+"""Swapping restored files in: after a crash at any point, the swap can be completed or reverted."""
 
 import contextlib
 import itertools

@@ -1,4 +1,4 @@
-"""What a restore would do, and everything that speaks against it at once."""
+"""A restore's plan, or all reasons against it at once."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which days a backfill is about, and what is said of one that cannot be had."""
+"""Which days a backfill includes, and the message for a day without any backup."""
 
 from datetime import date, timedelta
 

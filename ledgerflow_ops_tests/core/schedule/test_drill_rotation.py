@@ -1,4 +1,4 @@
-"""The rolling drill: every kept backup comes round in time, and no night takes longer than its budget."""
+"""The rolling drill: every kept backup is drilled in time, and no night takes longer than its budget."""
 
 import math
 from dataclasses import replace

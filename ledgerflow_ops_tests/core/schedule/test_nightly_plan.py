@@ -1,4 +1,4 @@
-"""A night's decisions, one by one; and 400 days of them with sleeps, failures and clocks that jump."""
+"""The decisions of a night, one by one; and of 400 days with suspends, failures and clock jumps."""
 
 import random
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""The containers that the tables are told for, and how they read a command line."""
+"""The containers that the tables of cases refer to, and how they read a command line."""
 
 import shlex
 from dataclasses import replace

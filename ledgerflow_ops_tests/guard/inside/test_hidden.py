@@ -1,4 +1,4 @@
-"""However it is wrapped, quoted or spelled, what destroys is seen to."""
+"""A destroying command is detected, however it is wrapped, quoted or spelled."""
 
 import shlex
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What programs do, one by one: what changes data, what loses it, and what nobody can tell."""
+"""Programs one by one: those that change data, those that lose data, and those that cannot be judged."""
 
 import re
 

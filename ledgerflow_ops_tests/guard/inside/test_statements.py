@@ -1,4 +1,4 @@
-"""What SQL does: told by statements; and what is said to read leaves a real server as it was."""
+"""The effects of SQL statements; a statement judged to read leaves a real server unchanged."""
 
 import subprocess
 from collections.abc import Callable
@@ -429,7 +429,7 @@ def test_what_is_said_to_read_leaves_a_real_server_as_it_was(database: Database)
 
 
 def test_the_harmless_functions_of_the_list_are_the_servers_own(database: Database) -> None:
-    """A name on the list that the server does not have is one that anybody may define."""
+    """If a listed name is not the server's own function, anybody may define one of that name."""
     with database.connect() as connection:
         rows = connection.execute(
             "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace"

@@ -1,4 +1,4 @@
-"""Alerts that really arrive, at real sinks; what does not arrive is seen, and no secret ever is."""
+"""Alerts arrive at real receivers; a failed delivery is noticed, and no secret is ever shown."""
 
 import io
 import json
@@ -42,7 +42,7 @@ SECRETS = ("hunter2", "t0ken", "owner:")
 
 @dataclass
 class Office:
-    """A desk whose clock the test sets, and its channels."""
+    """A context whose clock the test sets, and its channels."""
 
     root: Path
     named: dict[str, str] = field(default_factory=dict)

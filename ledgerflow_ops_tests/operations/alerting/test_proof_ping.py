@@ -1,4 +1,4 @@
-"""The call that says all is well: after a proof of the newest backup, and at no other time."""
+"""The ping: sent after a proof of the newest backup, and at no other time."""
 
 from collections.abc import Iterator
 from pathlib import Path

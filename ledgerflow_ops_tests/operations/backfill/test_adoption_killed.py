@@ -1,4 +1,4 @@
-"""SIGKILL while a backup is brought in from elsewhere: the next operation sweeps what is its own, no more."""
+"""SIGKILL during an adoption: the next operation removes its leftovers, and no other files."""
 
 import os
 import shutil

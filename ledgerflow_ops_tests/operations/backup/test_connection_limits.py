@@ -64,7 +64,7 @@ def test_a_limit_is_told_with_what_raises_it(
 
 
 def test_what_others_have_taken_is_counted(books: Database, root: Path) -> None:
-    """Enough is allowed, and somebody else has it: another try may go well."""
+    """The limit is high enough, but other sessions use it: another attempt may succeed."""
     _limit(books, role=3)
     other = Database({**books.parameters, "options": ""})
     with other.connect() as connection:

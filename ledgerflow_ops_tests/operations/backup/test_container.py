@@ -55,7 +55,7 @@ def contained(project: ContainerSandbox, root: Path) -> Iterator[ContainerSandbo
 
 
 def test_a_backup_its_proof_a_restore_over_it_and_the_way_back(project: ContainerSandbox, root: Path) -> None:
-    """With the application running, which force overrules and a rollback then meets again."""
+    """The application runs: force overrides that, and the rollback finds it running again."""
     contained, seen = (
         ContainerSandbox(project.project, root, project.database),
         Seen(project.project.password),

@@ -1,4 +1,4 @@
-"""Settings fixed on a role or a database change nothing of a backup: every one that PostgreSQL has."""
+"""No setting of a role or a database changes a backup: tested for every setting that PostgreSQL has."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -130,7 +130,7 @@ def _fix(server: Server, whose: list[str], values: dict[str, str]) -> set[str]:
 
 
 def _trouble(server: Server, root: Path, books: Database, role: str, values: dict[str, str]) -> str:
-    """What goes wrong with a backup and its drill under these settings; nothing when all is well."""
+    """The problem of a backup and its drill under these settings; empty if there is none."""
     _fix(server, ["DATABASE books", f"ROLE {role}"], values)
     sandbox = Sandbox(root, books.as_user(role))
     try:

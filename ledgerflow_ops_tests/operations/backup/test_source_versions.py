@@ -1,4 +1,4 @@
-"""Sources as they are met: PostgreSQL 15 and 17, and accounts that may do less than everything."""
+"""Typical sources: PostgreSQL of several versions, and accounts with limited rights."""
 
 import os
 import secrets
@@ -246,7 +246,7 @@ def test_a_superuser_that_was_locked_down_does_not_make_the_backup_bad(
 
 @pytest.mark.parametrize("server", [14], indirect=True)
 def test_a_first_role_that_is_no_superuser_any_more(sandbox: Sandbox, role: Database) -> None:
-    """As hosts of databases have it. From 16 on a server refuses to take it from the first role."""
+    """As with hosted databases. From 16 on a server refuses to remove the attribute from the first role."""
     _ask(sandbox.database, "ALTER ROLE {} SUPERUSER", _user(role))
     own = Sandbox(sandbox.root, role)
     _ask(role, "CREATE ROLE supabase_admin SUPERUSER")  # made after postgres: in the order of their names

@@ -1,4 +1,4 @@
-"""A standby as the source of backups: what it has is held and proven, what it does not have is named."""
+"""A standby as the source: its data is backed up and proven, and data that it lacks is named."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What killed operations have left: doctor names it, and the command that it gives takes it away."""
+"""Leftovers of killed operations: doctor names them, and the command in its hint removes them."""
 
 import contextlib
 import os
@@ -45,7 +45,7 @@ with scratch_cluster(place, client_tools.bundled_tools(), "postgres", "UTF8", in
 
 @pytest.fixture
 def env(root: Path) -> EnvironmentContext:
-    """Somebody who looks: a state folder and a folder of backups with nothing in them."""
+    """An environment whose state folder and backup folder are empty."""
     env = builders.env(root / "mine", now=lambda: NOON)
     backup_folder_of(env).prepare()
     return env
@@ -152,7 +152,7 @@ def test_a_dead_drill_on_the_disk_is_named_and_its_server_also_when_the_data_was
 
 
 def test_whose_mark_somebody_else_wrote_is_not_believed(root: Path, env: EnvironmentContext) -> None:
-    """A folder called as a drill's, whose mark names another drill's lock, or none."""
+    """A folder with the name of a drill's, whose mark names another drill's lock, or none."""
     key, other = secrets.token_hex(4), root / "postgres" / "drills" / "01234567.lock"
     folder = stray_clusters.SOCKETS / f"{stray_clusters.PREFIX}{key}"
     folder.mkdir(mode=0o700)

@@ -1,4 +1,4 @@
-"""Backups that come to harm once they are files: none is called good, and each verdict says what is wrong.
+"""Backups damaged on the disk: none is called good, and each verdict says what is wrong.
 
 Hundreds of seeded damages, for every compression, judged by verify; a sample of them by the drill.
 What happens between pg_dump and the file is in test_damage_in_flight, what must never be called bad in

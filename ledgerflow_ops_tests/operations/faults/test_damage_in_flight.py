@@ -1,4 +1,4 @@
-"""Backups that come to harm between pg_dump and the file: what is wrong is not kept, or not called good.
+"""Backups damaged between pg_dump and the file: a damaged one is not kept, or not called good.
 
 A false pg_dump runs the real one and damages what it writes. Where a backup is made of it all the same,
 an oracle that shares nothing with the product but PostgreSQL itself says whether it is the source.
@@ -252,7 +252,7 @@ def test_a_dump_of_another_instant_is_not_kept(flight: Flight) -> None:
 def test_what_the_shallow_seal_lets_through_is_told_and_never_claimed_to_be_sealed_in_full(
     flight: Flight,
 ) -> None:
-    """An honest figure, no promise: of a large database only counts and sums are compared with the source."""
+    """A measured figure: only counts and sums of a large database are compared with the source."""
     cases = [
         (f"{kind} ({compression})", {"compress": value, "harm": kind, "seed": 100 + seed})
         for kind, times in SHALLOW.items()

@@ -163,7 +163,7 @@ def test_a_lock_that_is_given_up_in_time_is_waited_for(sandbox: Sandbox) -> None
 def test_who_wants_a_table_while_a_backup_runs_neither_stops_it_nor_is_stopped_for_ever(
     sandbox: Sandbox,
 ) -> None:
-    """He waits for our locks; pg_dump asks for its own only before, never behind him."""
+    """The session waits for our locks; pg_dump has already got its own, so it never queues behind."""
     wants, done = f"ALTER TABLE {_HELD} ADD COLUMN more int", threading.Event()
 
     def want() -> None:

@@ -30,7 +30,7 @@ _VIENNA = "Europe/Vienna"
 
 @dataclass
 class Clock:
-    """A clock that stands still until somebody sets it."""
+    """A clock that stands still until the test sets it."""
 
     now: datetime = NOON
 

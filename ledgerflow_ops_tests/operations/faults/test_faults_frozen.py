@@ -1,4 +1,4 @@
-"""A server or a tool that is stopped in mid-work: the backup ends, says why, and keeps nothing."""
+"""A server or a tool that is stopped while it works: the backup ends, says why, and keeps nothing."""
 
 import contextlib
 import os
@@ -184,7 +184,7 @@ def test_who_is_told_to_end_does_not_wait_for_a_server_that_hangs(
     step: Step,
     number: signal.Signals,
 ) -> None:
-    """All of it is stopped, so that nothing is cancelled and no rollback is answered; the limit is far."""
+    """The whole server is stopped, so it answers neither a cancel request nor a rollback."""
     postmaster = server.cluster.postmaster()
     assert postmaster
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, a request to end, and a tool that hangs: what is half-done is gone at once."""
+"""Ctrl-C, a request to terminate, and a tool that hangs: incomplete files are removed at once."""
 
 import os
 import signal
@@ -119,7 +119,7 @@ print(run_job(env, BackupRequest(), env.today()).failure.message)
 def test_what_was_just_started_is_ended_though_nobody_looked_after_it_yet(
     terminal: Commands, root: Path
 ) -> None:
-    """The interruption comes before the line that would look after a program, and Dagster catches it."""
+    """The interruption comes before the line that would supervise the program, and Dagster catches it."""
     mark = root.name
     child = terminal.start("-c", _BETWEEN, program=[sys.executable], FAULT_MARK=mark)
     finished = commands.ended(child)

@@ -1,4 +1,4 @@
-"""SIGKILL at every step of a backup and of a drill: no backup is lost, no report is wrong, nothing stays."""
+"""SIGKILL at every step of a backup and a drill: no backup is lost, no report is wrong, nothing stays."""
 
 import os
 import secrets

@@ -1,4 +1,4 @@
-"""What is put in the place of a backup's files: links, pipes, folders, holes, records that nobody wrote."""
+"""A backup's files replaced by something else: links, pipes, folders, holes, forged records."""
 
 import hashlib
 import json
@@ -492,7 +492,7 @@ def test_without_its_manifest_a_dump_could_not_be_judged(
 
 
 def test_one_verdict_the_lowest(sandbox: Sandbox, name: BackupName) -> None:
-    """A table of contents that reading calls bad is not good because everything in it could be restored."""
+    """A table of contents that verify calls bad is not good because everything in it could be restored."""
     env = sandbox.env()
     manifest = Manifest.decode(backup_folder_of(env).record(name.manifest), name.manifest)
     toc = manifest.toc.model_copy(update={"entries": manifest.toc.entries + 1})
@@ -510,7 +510,7 @@ def test_one_verdict_the_lowest(sandbox: Sandbox, name: BackupName) -> None:
 def test_a_tool_that_is_killed_says_nothing_of_the_backup(
     sandbox: Sandbox, name: BackupName, root: Path
 ) -> None:
-    """A pg_restore that the system ends for want of memory."""
+    """A pg_restore that the system kills because memory is short."""
     bundled = client_tools.bundled_tools()
     programs = root / "programs"
     shutil.copytree(bundled.folder, programs, symlinks=True)

@@ -247,7 +247,7 @@ EACH = [*FILES_STEPS, "20000 bytes", "set aside#2", "put in place#2"]
 def test_a_restore_killed_at_any_step_is_finished_or_undone(
     sandbox: Sandbox, manifest: Manifest, where: str, undo: bool
 ) -> None:
-    """On the side of its database: `undo` where that is still, or again, the one that was there."""
+    """In agreement with its database: `undo` if the live database is the one from before the restore."""
     wanted, harmed = _tree(sandbox), _harm(sandbox)
     _kill(sandbox, "files", where)
     (interrupted,) = files_restore.unfinished_swaps(sandbox.env())

@@ -1,4 +1,4 @@
-"""Status, figures and report in bad times: each says what it knows, and never that all is well by silence."""
+"""Status, metrics and report when something fails: each says what it knows, and silence never means good."""
 
 import json
 import re

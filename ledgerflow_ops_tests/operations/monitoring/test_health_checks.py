@@ -98,7 +98,7 @@ def test_a_backup_that_somebody_removed_is_told_for_a_week(env: EnvironmentConte
     ("memory", "gone"), [("dev.json", False), ("dev.files.json", False), ("dev.files.json", True)]
 )
 def test_a_memory_that_cannot_be_read_is_told(env: EnvironmentContext, memory: str, gone: bool) -> None:
-    """Else a backup that was removed meanwhile would be missed by nobody."""
+    """Otherwise nothing would notice a backup that was removed meanwhile."""
     file = env.ctx.settings.state_dir / "watch" / memory
     if gone:
         file.unlink()
@@ -271,7 +271,7 @@ def test_a_part_that_breaks_is_a_finding_and_the_others_go_on(env: EnvironmentCo
 def test_a_backup_of_a_clock_that_was_ahead_hides_neither_missed_days_nor_lost_work(
     env: EnvironmentContext,
 ) -> None:
-    """It would be the newest, and fresh, until its day comes."""
+    """It would count as the newest, and as fresh, until its date is reached."""
     taken = MORNING + timedelta(days=300)
     backup_tables.add_backup(env, taken, proven_at=taken)
     [told_] = health_checks.find_problems(env)

@@ -167,7 +167,7 @@ def test_what_has_not_changed_is_not_read_again(root: Path, monkeypatch: pytest.
 def test_a_forged_index_raises_nothing_that_is_relied_on(
     root: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    """The newest backup is bad; the index, with the right digest and the right marks, says it is valid."""
+    """The newest backup is bad; the index, with a correct digest and correct marks, says that it is valid."""
     env = env_of(root)
     age(monkeypatch)
     *_, newest = backup_tables.add_days(env, NOON.date(), count)

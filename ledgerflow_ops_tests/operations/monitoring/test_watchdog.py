@@ -1,4 +1,4 @@
-"""The watchdog: it sees what a dead daemon cannot, and needs nothing that runs."""
+"""The watchdog: it detects what a dead daemon cannot, and needs no running process."""
 
 import json
 import signal

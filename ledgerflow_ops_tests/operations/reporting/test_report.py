@@ -1,4 +1,4 @@
-"""The report: one file that asks nobody anything, for its owner's eyes, whatever it finds."""
+"""The report: one file without network requests, readable only by its owner, whatever the state is."""
 
 import re
 from collections.abc import Iterator

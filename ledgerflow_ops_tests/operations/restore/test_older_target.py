@@ -1,4 +1,4 @@
-"""A server older than all tools here: its backups are made by newer ones, and still come back into it."""
+"""A server older than all tools here: newer tools make its backups, which can be restored into it."""
 
 from pathlib import Path
 

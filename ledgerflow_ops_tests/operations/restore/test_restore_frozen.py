@@ -117,7 +117,7 @@ def test_a_restore_whose_terminal_closes_does_not_wait_for_a_server_that_hangs(
 def test_a_half_restored_database_with_a_stopped_session_is_left_and_swept_later(
     lasting: RestoreTarget, frozen: _Frozen
 ) -> None:
-    """Neither renaming nor dropping it gets that session out of the way."""
+    """The database can be neither renamed nor dropped while that session exists."""
     before, env, opened = lasting.seal(), lasting.env(**_LIMITS), list[psycopg.Connection[Any]]()
 
     def intrude() -> None:
@@ -183,7 +183,7 @@ def paired(root: Path, server: Server) -> Iterator[RestoreTarget]:
 def test_a_swap_that_is_stopped_in_its_commit_is_open_and_files_follow_their_database(
     paired: RestoreTarget, frozen: _Frozen
 ) -> None:
-    """Nobody can know what comes of it: nothing is taken back before the server says what it did."""
+    """Its outcome is unknown: nothing is reverted before the server says what it did."""
     file, env = paired.sandbox.root / "media" / "statement.pdf", paired.env(**_LIMITS)
     told = _restored(paired, ActionAtStep(at=Step.SWAP, action=lambda: _at_commit(frozen)))
     assert isinstance(told, Pending)

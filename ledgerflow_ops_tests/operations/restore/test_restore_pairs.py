@@ -1,4 +1,4 @@
-"""A database and its files come back as a pair, go back as a pair, and a crash leaves no mixed one."""
+"""A database and its files are restored and rolled back together, and a crash never leaves a mixed pair."""
 
 import hashlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Whether an account could restore is found out before it has to, and nothing is left of the try."""
+"""Whether an account can restore is tested before it must, and the test leaves nothing behind."""
 
 import secrets
 from collections.abc import Iterator

@@ -48,7 +48,7 @@ def test_a_pinned_backup_stays_until_it_is_unpinned(env: EnvironmentContext) -> 
 
 
 def test_what_a_rotation_has_just_removed_is_not_said_to_be_pinned(env: EnvironmentContext) -> None:
-    """It was found, and gone before the pin was written."""
+    """It existed at first, and was removed before the pin was written."""
     name = BackupName.of(OLD)
     assert name.stem in rotate.carry_out_rotation(env, RotateRequest(carry_out=True)).removed
     with pytest.raises(Refused, match="is gone: a rotation removed it a moment ago"):

@@ -1,4 +1,4 @@
-"""Rotation on real files: what goes, what stays, what is never touched, and who is asked."""
+"""Rotation on real files: what is removed, what stays, what is never changed, and when it asks."""
 
 import os
 import shutil
@@ -231,7 +231,7 @@ class TestNeverTouched:
         assert (sandbox.root / "elsewhere.dump").exists()
 
     def test_one_that_was_brought_back_while_its_removal_was_not_over(self, sandbox: Ground) -> None:
-        """Rotation was cut off; then somebody took the manifest out of the history again, and pinned it."""
+        """Rotation was killed; then somebody moved the manifest out of the history, and pinned the backup."""
         old = sandbox.add_backup(8)
         sandbox.week()
 
@@ -474,7 +474,7 @@ class TestHistory:
         assert {one.name.stem for one in past} == {"before_migration"}
 
     def test_one_that_comes_back_and_goes_again_leaves_nothing_behind(self, archived: Ground) -> None:
-        """Brought back from an archive each time: the very same backup has been in the history before."""
+        """The same backup is restored from an archive each time, after it has been in the history before."""
         old = archived.add_backup(8)
         archived.week()
         elsewhere = BackupFolder(archived.root / "elsewhere")

@@ -1,4 +1,4 @@
-"""What an archive becomes when it is loaded: exactly what was dumped, whatever fires on rows and DDL."""
+"""A loaded archive is exactly what was dumped, whatever triggers there are on rows and DDL."""
 
 import os
 import re
@@ -267,7 +267,7 @@ def test_what_a_server_words_otherwise_is_restored_and_an_edit_of_it_is_found(ma
 def test_a_source_that_nobody_can_restore_is_named_with_what_fixes_it(
     make: Make, script: str, named: str, fix: str
 ) -> None:
-    """No damaged file: its own state, its own alert; and what the hint says makes the next backup valid."""
+    """Not a damaged file: it has its own state and alert, and with the hint the next backup is valid."""
     case = make("unrestorable", script)
     name = case.backup()
     env = case.sandbox.env(rules=[])
@@ -302,7 +302,7 @@ def test_what_a_newer_version_of_an_extension_has_is_missed_on_this_machine_alon
 
 
 def test_what_an_older_version_of_an_extension_had_is_the_sources_own_trouble(make: Make) -> None:
-    """A dump does not say the version, so every load makes the newest: also on the source's own server."""
+    """A dump names no version, so every load creates the newest, even on the source's own server."""
     case = make("older", OLDER)
     name, env = case.backup(), case.sandbox.env(rules=[])
     bad = drill.drill(env, name).bad
@@ -314,7 +314,7 @@ def test_what_an_older_version_of_an_extension_had_is_the_sources_own_trouble(ma
 
 
 def test_a_source_that_nobody_can_restore_may_be_replaced_and_is_kept(make: Make) -> None:
-    """By force: its safety backup holds every row, and it stays, whatever is asked, until it is fixed."""
+    """By force: its safety backup holds every row, and the old database is kept until the source is fixed."""
     case = make("replaced", "CREATE TABLE t (a int)")
     env = case.sandbox.env(rules=[])
     sandboxes.prove_backup(env, sandboxes.take_backup(env, BackupRequest(file="first.dump")))

@@ -1,4 +1,4 @@
-"""Every extension that PostgreSQL brings here: what belongs to one comes with it, whoever owns it then."""
+"""Every extension that PostgreSQL contains: its objects are created with it, whoever owns them then."""
 
 import re
 import shutil
@@ -41,7 +41,7 @@ _SLOW_ONE = "postgis_tiger_geocoder"
 _PRELOADED = ("pg_cron", "pgaudit")
 """They are made only by a server that preloads them: see test_preloading.py."""
 _DATABASES = 4
-"""How many databases all of a version's extensions are spread over: what differs is told by its name."""
+"""The number of databases that a version's extensions are spread over; a difference names its extension."""
 _REQUIRES = re.compile(r"^requires *= *'(.*)'", re.MULTILINE)
 
 
@@ -185,7 +185,7 @@ def test_a_seal_that_an_earlier_version_took_is_drilled_as_it_was_meant(
 
 @pytest.mark.parametrize("server", [17], indirect=True)
 def test_a_table_that_was_added_to_an_extension_is_missed(root: Path, small: Database) -> None:
-    """pg_dump leaves it to the extension, whose script does not make it: its rows are in no dump."""
+    """pg_dump leaves the table to the extension, whose script does not create it: its rows are in no dump."""
     run_statements(small, "CREATE EXTENSION hstore SCHEMA public", "CREATE TABLE public.mine (a int)")
     run_statements(
         small, "INSERT INTO public.mine VALUES (1)", "ALTER EXTENSION hstore ADD TABLE public.mine"

@@ -1,4 +1,4 @@
-"""Extensions that a server has to preload: a drill does so too, and nothing of them acts upon the copy."""
+"""Extensions that must be preloaded: a drill preloads them too, and none of them acts on the copy."""
 
 from collections.abc import Iterator
 from pathlib import Path

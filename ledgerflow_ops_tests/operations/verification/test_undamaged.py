@@ -1,4 +1,4 @@
-"""Backups that nothing is wrong with: whatever is in the database, none is ever called bad."""
+"""Intact backups: whatever is in the database, none is ever called bad."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -215,7 +215,7 @@ def test_sequences_that_move_while_pg_dump_runs(root: Path, database: Database) 
 
 
 def test_what_fails_where_another_locale_stood_in_is_not_judged(root: Path, server: Database) -> None:
-    """upper('ä') is ä in the locale C, and the source's is not on this machine."""
+    """upper('ä') is ä in the locale C, and this machine lacks the source's locale."""
     options = "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'"
     with databases.temporary_database(server, options=options) as small:
         databases.run_statements(
@@ -315,7 +315,7 @@ def test_a_dump_made_by_hand_is_judged_for_what_can_be_known(env: EnvironmentCon
 
 @pytest.mark.slow
 def test_a_backup_does_not_wait_for_ever_behind_who_waits_for_it(root: Path, database: Database) -> None:
-    """It holds every table, and so does pg_dump, before anything long begins: nobody comes between."""
+    """The backup and pg_dump lock every table before the long steps, so no session comes between."""
 
     def alter() -> None:
         databases.run_statements(database, "ALTER TABLE public.auth_group ADD COLUMN later integer")
