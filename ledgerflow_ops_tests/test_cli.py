@@ -436,7 +436,7 @@ def test_who_interrupts_before_it_has_begun_is_answered_as_well(root: Path) -> N
 
 
 class TestIdentity:
-    def test_it_is_taken_on_purpose_and_told(self, elsewhere: Shell) -> None:
+    def test_it_is_taken_on_purpose_and_reported(self, elsewhere: Shell) -> None:
         first = elsewhere.ledgerflow("identity")
         assert first.code == 3
         assert "dev has no database yet" in first.errors

@@ -140,7 +140,7 @@ class TestOrigin:
 
 
 class TestMistakes:
-    def test_all_are_told_at_once_each_with_its_path(
+    def test_all_are_reported_at_once_each_with_its_path(
         self, file: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         file.write_text(
@@ -182,13 +182,13 @@ class TestMistakes:
         told = "environments.dev.databse_url: there is no such setting; did you mean database_url?"
         assert told in refused()
 
-    def test_bad_toml_is_told_with_its_line(self, file: Path) -> None:
+    def test_bad_toml_is_reported_with_its_line(self, file: Path) -> None:
         file.write_text(f'backup_root = "/b"\n\ndatabase_url = "{URL}" oops\n')
         message = refused()
         assert str(file) in message
         assert "line 3" in message
 
-    def test_a_file_that_is_not_text_is_told(self, file: Path) -> None:
+    def test_a_file_that_is_not_text_is_reported(self, file: Path) -> None:
         file.write_bytes(b"backup_root = '\xff\xfe'\n")
         assert "not TOML" in refused()
 
@@ -197,7 +197,7 @@ class TestMistakes:
         monkeypatch.setenv("LEDGER_CONFIG", name)
         assert f"LEDGER_CONFIG: no file {name}" in refused()
 
-    def test_a_settings_file_that_is_a_folder_is_told(
+    def test_a_settings_file_that_is_a_folder_is_reported(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("LEDGER_CONFIG", str(tmp_path))
@@ -277,7 +277,7 @@ class TestSecrets:
             (f"postgresql://u:{SECRET}@h".encode(), "names no database"),
         ],
     )
-    def test_a_file_that_holds_no_url_is_told_by_its_name_alone(
+    def test_a_file_that_holds_no_url_is_reported_by_its_name_alone(
         self, file: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, reason: str
     ) -> None:
         secret = file.parent / "prod.url"

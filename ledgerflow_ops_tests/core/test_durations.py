@@ -21,7 +21,7 @@ from ledgerflow_ops.core.durations import format_duration, format_seconds
         (259_200, "3 d"),
     ],
 )
-def test_a_length_of_time_is_told_in_two_units(seconds: float, said: str) -> None:
+def test_a_length_of_time_is_reported_in_two_units(seconds: float, said: str) -> None:
     assert format_duration(timedelta(seconds=seconds)) == said
 
 

@@ -15,7 +15,7 @@ def judged(size: int, history: list[int], floor: int = 10_000, rows: int | None 
 
 
 @pytest.mark.parametrize("history", [[20_000] * 14, [20_000, 20_010, 19_990, 20_005, 20_000]])
-def test_twenty_kilobytes_becoming_twenty_two_are_nobodys_alarm(history: list[int]) -> None:
+def test_twenty_kilobytes_becoming_twenty_two_are_no_alarm(history: list[int]) -> None:
     assert judged(22_000, history).passed
     assert judged(18_000, history).passed
 
@@ -80,5 +80,5 @@ def test_no_tolerance_is_below_its_absolute_minimum(history: list[int]) -> None:
         (3e15, "3000.0 TB"),
     ],
 )
-def test_sizes_are_told_in_units_of_a_thousand(size: float, text: str) -> None:
+def test_sizes_are_reported_in_units_of_a_thousand(size: float, text: str) -> None:
     assert format_size(size) == text

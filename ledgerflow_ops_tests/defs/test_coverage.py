@@ -70,7 +70,7 @@ def test_restores_the_oldest_proofs_again_and_puts_them_on_their_days(
     assert ".dump" not in standing(instance)["tonight"], "nothing is left to do"
 
 
-def test_a_bad_one_is_told_after_all_had_their_turn(bench: Bench, instance: dg.DagsterInstance) -> None:
+def test_a_bad_one_is_reported_after_all_had_their_turn(bench: Bench, instance: dg.DagsterInstance) -> None:
     bad, good = made(bench, 3), made(bench, 4)
     drilled(bench, bad, 3)
     flip_bit(backup_folder_of(bench.env()).file(bad.dump.file))

@@ -72,7 +72,7 @@ def of_backfill(instance: dg.DagsterInstance, ident: str) -> dict[str, dg.Dagste
     return {run.tags["dagster/partition"]: run for run in runs}
 
 
-def test_a_schedule_fires_while_another_environment_has_missed_days_brought_back(
+def test_a_schedule_fires_while_another_environment_has_missed_days_backfilled(
     bench: Bench, second: Database
 ) -> None:
     """A backfill of two days of test: the folder has a backup of one, and nothing of the other."""

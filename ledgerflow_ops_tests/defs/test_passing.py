@@ -121,7 +121,7 @@ class TestWhatPasses:
             assert 1 <= retried(opened, run) < 20
         assert [entry.proven for entry in catalog.entries(bench.env())] == [True]
 
-    def test_a_server_that_never_comes_up_is_told_in_the_end(self, bench: Bench) -> None:
+    def test_a_server_that_never_comes_up_is_reported_in_the_end(self, bench: Bench) -> None:
         assert bench.database is not None
         with behind_a_port(bench.database) as (never, _), bench.instance() as opened:
             gone = Bench(bench.root, bench.storage, never)
@@ -178,7 +178,7 @@ class TestWhatDoesNotPass:
             assert retried(opened, bench.run(done.run_id)) == 0
 
     @pytest.mark.parametrize("step", [Step.SEAL, Step.DUMP, Step.RESTORE])
-    def test_what_was_told_to_end_does_not_go_on(self, bench: Bench, step: Step) -> None:
+    def test_what_was_interrupted_does_not_continue(self, bench: Bench, step: Step) -> None:
         """Ended by a click, or because it took too long: Dagster interrupts it once, while it works."""
 
         def end() -> None:

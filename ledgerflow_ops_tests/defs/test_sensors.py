@@ -109,7 +109,7 @@ def dead_server(daemon: Daemon) -> Iterator[None]:
 
 
 class TestRuns:
-    def test_a_failed_run_is_told_once_and_mended_by_the_next(self, daemon: Daemon, today: str) -> None:
+    def test_a_failed_run_is_reported_once_and_resolved_by_the_next(self, daemon: Daemon, today: str) -> None:
         assert daemon.tick() == "0 runs ended since. Nothing is wrong."
         with dead_server(daemon):
             failed = daemon.job("dev_backup", today, expected=False)
@@ -132,7 +132,9 @@ class TestRuns:
         noted = journal_file.read_entries(daemon.ctx.settings.state_dir)
         assert {one["who"] for one in noted if one["what"] == "alert"} == {"runs_watch"}
 
-    def test_a_failed_check_in_a_run_that_ended_well_is_told_once(self, daemon: Daemon, today: str) -> None:
+    def test_a_failed_check_in_a_run_that_ended_well_is_reported_once(
+        self, daemon: Daemon, today: str
+    ) -> None:
         daemon.job("dev_backup", today)
         assert daemon.tick() == "1 run ended since. Nothing is wrong."
         root = daemon.ctx.settings.backup_root
@@ -150,7 +152,7 @@ class TestRuns:
         daemon.tick()
         assert daemon.open == []
 
-    def test_a_backup_that_is_bad_is_told_by_its_check(self, daemon: Daemon, today: str) -> None:
+    def test_a_backup_that_is_bad_is_reported_by_its_check(self, daemon: Daemon, today: str) -> None:
         daemon.job("dev_backup", today)
         [dump] = daemon.bench.env().store.names(DUMP)
         flip_bit(backup_folder_of(daemon.bench.env()).file(dump))
@@ -194,14 +196,14 @@ class TestRuns:
         daemon.tick()
         assert daemon.open == []
 
-    def test_an_attempt_that_is_tried_again_is_not_told(self, daemon: Daemon, today: str) -> None:
+    def test_an_attempt_that_is_tried_again_is_not_reported(self, daemon: Daemon, today: str) -> None:
         with dead_server(daemon):
             failed = daemon.job("dev_backup", today, expected=False)
         with daemon.bench.instance() as instance:
             instance.add_run_tags(failed.run_id, {WILL_RETRY_TAG: "true"})
         assert daemon.tick() == "0 runs ended since. Nothing is wrong."
 
-    def test_a_run_that_took_too_long_is_told_in_dagsters_words(self, daemon: Daemon, today: str) -> None:
+    def test_a_run_that_took_too_long_is_reported_in_dagsters_words(self, daemon: Daemon, today: str) -> None:
         with daemon.bench.instance() as instance:
             job = build_definitions(daemon.ctx.settings).resolve_job_def("dev_backup")
             tags = {"dagster/partition": today, MAX_RUNTIME_SECONDS_TAG: "1"}
@@ -221,7 +223,7 @@ class TestRuns:
         assert (late.finding.level, str(late.finding.hint)) == (Level.CRITICAL, "LEDGER_ENV=dev make backup")
         assert (canceled.finding.kind, canceled.finding.environment) == ("run canceled", Environment.PROD)
 
-    def test_a_check_that_was_not_carried_out_is_told(self, daemon: Daemon, today: str) -> None:
+    def test_a_check_that_was_not_carried_out_is_reported(self, daemon: Daemon, today: str) -> None:
         dump = dg.AssetKey(["dev", "dump"])
 
         @dg.multi_asset_check(specs=[dg.AssetCheckSpec("sealed", asset=dump)], can_subset=True)
@@ -303,7 +305,7 @@ class TestRuns:
         assert len(daemon.web.alerts) == 1
         assert len(daemon.open) == 1
 
-    def test_what_was_wrong_is_told_again_when_the_record_of_alerts_is_lost(
+    def test_what_was_wrong_is_reported_again_when_the_record_of_alerts_is_lost(
         self, daemon: Daemon, today: str
     ) -> None:
         """Nothing else reports it, and the cursor is already past it."""

@@ -236,7 +236,7 @@ def test_a_page_moves_to_the_port_that_is_set_now_and_ends_where_none_is(
     assert wait_for_end(before, 60)
 
 
-def test_a_port_that_is_taken_is_told(running: Shell, session_root: Path) -> None:
+def test_a_port_that_is_taken_is_reported(running: Shell, session_root: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, commands.shell(session_root) as other:
         port = taken.getsockname()[1]
         said = other.ledgerflow("up", LEDGER_WEB_PORT=str(port))

@@ -335,7 +335,7 @@ class TestWhoseItIs:
             ("volume rm plain", {}),
         ],
     )
-    def test_the_signs_are_told(self, line: str, signs: dict[str, int]) -> None:
+    def test_the_signs_are_reported(self, line: str, signs: dict[str, int]) -> None:
         found = [target.environment for target in judged(line).targets]
         assert {name: found.count(name) for name in found} == signs
 

@@ -160,9 +160,7 @@ class TestWithAFreshBackup:
 
 
 class TestSafetyCheck:
-    def test_it_says_what_is_missing_and_how_to_mend_it(
-        self, books: ContainerSandbox, tmp_path: Path
-    ) -> None:
+    def test_it_says_what_is_missing_and_how_to_fix_it(self, books: ContainerSandbox, tmp_path: Path) -> None:
         found = self._found(books)
         assert found["docker"] == (1, "not ledger_docker: nothing is judged.")
         link = tmp_path / "docker"

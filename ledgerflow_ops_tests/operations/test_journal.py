@@ -81,7 +81,9 @@ def test_what_is_interrupted_is_on_record_as_that(root: Path, database: Database
     assert (one["what"], one["result"]) == ("backup", "interrupted")
 
 
-def test_a_journal_that_cannot_be_written_is_told_and_undoes_nothing(root: Path, database: Database) -> None:
+def test_a_journal_that_cannot_be_written_is_reported_and_undoes_nothing(
+    root: Path, database: Database
+) -> None:
     recorder = Recorder()
     env = builders.env(root, database, reporter=recorder)
     (env.ctx.settings.state_dir / "journal.jsonl").mkdir(parents=True)
@@ -166,7 +168,7 @@ class TestCommand:
         ("variables", "word"),
         [({"SINCE": "yesterday"}, "SINCE"), ({"LAST": "0"}, "last"), ({"LEDGER_ENV": "PROD"}, "PROD")],
     )
-    def test_a_slip_is_told(self, shell: Shell, variables: dict[str, str], word: str) -> None:
+    def test_a_slip_is_reported(self, shell: Shell, variables: dict[str, str], word: str) -> None:
         said = shell.ledgerflow("journal", "--json", **variables)
         assert said.code == said.json["exit_code"] == 2
         assert word in said.json["error"]["message"]

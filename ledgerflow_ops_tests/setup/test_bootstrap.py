@@ -155,7 +155,7 @@ def test_tools_that_failed_midway_make_the_whole_suspect(machine: Machine) -> No
     assert machine.set_up() == ANEW
 
 
-def test_a_full_disk_is_told_as_one(machine: Machine) -> None:
+def test_a_full_disk_is_reported_as_one(machine: Machine) -> None:
     machine.fails("sync", "pip")
     machine.set_up()
     assert "free space on the disk" in machine.errors

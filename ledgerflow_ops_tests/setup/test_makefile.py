@@ -193,7 +193,7 @@ def test_a_named_interpreter_is_the_one_used(tree: Tree, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("words", [(), ("PYTHON=/nowhere/python3",)])
-def test_no_python_at_all_is_told(tree: Tree, words: tuple[str, ...]) -> None:
+def test_no_python_at_all_is_reported(tree: Tree, words: tuple[str, ...]) -> None:
     run = tree.make("backup", *words, PATH="/nowhere")
     assert run.returncode == 2
     assert "hint: install Python" in run.stderr

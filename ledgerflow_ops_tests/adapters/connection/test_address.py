@@ -89,7 +89,7 @@ def test_what_stands_in_the_address_goes_before_its_service(server: Database) ->
     assert Database.from_address("service=books dbname=mine", PATH) == server.named("mine")
 
 
-def test_a_service_that_nobody_defines_is_told_without_its_name(services: Path) -> None:
+def test_a_service_that_nobody_defines_is_reported_without_its_name(services: Path) -> None:
     with pytest.raises(SettingsError, match="no service file defines its service") as caught:
         Database.from_address("service=s3cr3t", PATH)
     assert "s3cr3t" not in str(caught.value)

@@ -54,7 +54,7 @@ ODD = "p@ss:/w%rd?#[]&=+ \"'\\ü€\t\n"
         "postgresql://u:s3cr3t@h1:1,h2:2,h3:3,:4/books?host=h1,h2",
     ],
 )
-def test_a_url_that_is_none_is_told_by_its_path_and_never_shown(url: str) -> None:
+def test_a_url_that_is_none_is_reported_by_its_path_and_never_shown(url: str) -> None:
     with pytest.raises(SettingsError) as caught:
         Database.from_address(url, PATH)
     assert caught.value.message.startswith(f"{PATH}: ")
@@ -191,7 +191,7 @@ def test_a_session_has_the_canonical_settings_whatever_the_role_has(
     assert repr(row[1]) == "0.30000000000000004"
 
 
-def test_a_wrong_password_is_told_without_it(server: Database, login: Database) -> None:
+def test_a_wrong_password_is_reported_without_it(server: Database, login: Database) -> None:
     database = Database({**login.parameters, "password": "s3cr3t"})
     with pytest.raises(LedgerError) as caught, database.connect():
         pytest.fail("it was let in")
@@ -201,19 +201,19 @@ def test_a_wrong_password_is_told_without_it(server: Database, login: Database) 
     assert "make doctor" in caught.value.hint
 
 
-def test_a_refused_port_is_told_without_the_password() -> None:
+def test_a_refused_port_is_reported_without_the_password() -> None:
     url = f"postgresql://u:s3cr3t@127.0.0.1:{free_port()}/books"
     with pytest.raises(LedgerError, match="refused") as caught, Database.from_address(url, PATH).connect():
         pytest.fail("nobody listens there")
     assert "s3cr3t" not in str(caught.value)
 
 
-def test_a_database_that_is_not_there_is_told_by_name(server: Database) -> None:
+def test_a_database_that_is_not_there_is_reported_by_name(server: Database) -> None:
     with pytest.raises(LedgerError, match="nowhere"), server.named("nowhere").connect():
         pytest.fail("there is no such database")
 
 
-def test_a_right_that_is_missing_is_told_with_the_grant_that_gives_it(
+def test_a_right_that_is_missing_is_reported_with_the_grant_that_gives_it(
     server: Database, login: Database
 ) -> None:
     database = _with_password(server, login, "s3cr3t")
@@ -235,7 +235,7 @@ class _Told(BaseException):
     """As Dagster ends a run: not caught by `except Exception`, and not a Ctrl-C."""
 
 
-def test_who_is_told_to_end_in_mid_statement_leaves_no_session_behind(database: Database) -> None:
+def test_who_is_interrupted_in_mid_statement_leaves_no_session_behind(database: Database) -> None:
     """A session that waits for a lock that another one does not release."""
     server = database.named("postgres")
     waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
@@ -279,7 +279,7 @@ def test_who_is_told_to_end_in_mid_statement_leaves_no_session_behind(database: 
     ],
     ids=["table", "database"],
 )
-def test_a_lock_of_others_is_waited_for_so_long_and_told(
+def test_a_lock_of_others_is_waited_for_so_long_and_reported(
     database: Database, held: str, wanted: str, on: str
 ) -> None:
     with database.connect() as other:

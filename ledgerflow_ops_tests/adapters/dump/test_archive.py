@@ -110,7 +110,7 @@ def test_the_table_of_contents_is_the_same_each_time_it_is_read(root: Path, book
     assert b"CREATE TABLE public.zz_last" in archive.read_ddl(client_tools.bundled_tools(), file)
 
 
-def test_a_pg_dump_that_fails_is_told_with_its_last_lines_and_no_secret(
+def test_a_pg_dump_that_fails_is_reported_with_its_last_lines_and_no_secret(
     root: Path, database: Database
 ) -> None:
     script = '"$real" "$@"; echo "error: postgresql://u:s3cr3t@h/b is lost" >&2; exit 7'

@@ -53,13 +53,13 @@ def test_a_pg_dump_older_than_the_server_is_refused_before_anything_is_written(
     "script",
     ["exit 1", "echo pg_dump; exit 0", "echo 'pg_dump (PostgreSQL) 17.2'; exit 1", "kill -SEGV $$"],
 )
-def test_a_broken_pg_dump_in_the_configured_folder_is_told(root: Path, script: str) -> None:
+def test_a_broken_pg_dump_in_the_configured_folder_is_reported(root: Path, script: str) -> None:
     folder = _pg_dump(root / "broken", script)
     with pytest.raises(LedgerError, match=f"no working pg_dump in {folder}"):
         client_tools.choose_client_tools(folder, "17.2")
 
 
-def test_a_configured_folder_without_a_program_to_run_is_told(root: Path) -> None:
+def test_a_configured_folder_without_a_program_to_run_is_reported(root: Path) -> None:
     (root / "empty").mkdir()
     text = root / "text"
     text.mkdir()
@@ -69,7 +69,7 @@ def test_a_configured_folder_without_a_program_to_run_is_told(root: Path) -> Non
             client_tools.choose_client_tools(folder, "17.2")
 
 
-def test_a_program_of_the_wrong_format_is_told(root: Path) -> None:
+def test_a_program_of_the_wrong_format_is_reported(root: Path) -> None:
     folder = root / "odd"
     folder.mkdir()
     (folder / "pg_dump").write_bytes(b"\x7fELF" + bytes(60))

@@ -76,7 +76,7 @@ def test_another_file_than_the_pinned_one_is_refused(root: Path, index: Index) -
     assert _left(root) == []
 
 
-def test_without_a_network_that_is_told(root: Path, index: Index) -> None:
+def test_without_a_network_that_is_reported(root: Path, index: Index) -> None:
     with pytest.raises(LedgerError, match="No matching distribution found") as caught:
         _fetch(root, PinnedPackage(packages.VERSION, ("0" * 64,)))
     assert "No network, or no file for this platform: see pip config list" in caught.value.hint

@@ -114,7 +114,7 @@ def test_the_tools_that_read_decide_on_the_compression_too(database: Database) -
     assert Client(client_tools.bundled_tools(), {}, old).compression == "6"
 
 
-def test_a_server_that_does_ask_for_a_password_is_told_with_what_to_do(
+def test_a_server_that_does_ask_for_a_password_is_reported_with_what_to_do(
     database: Database, contained: ContainerSandbox
 ) -> None:
     inside = ["exec", contained.project.container, "sh", "-c"]
@@ -136,7 +136,7 @@ def test_a_server_that_does_ask_for_a_password_is_told_with_what_to_do(
         contained.project.psql("SELECT pg_reload_conf(); DROP ROLE careful")
 
 
-def test_what_else_of_the_project_runs_is_told_with_the_command_that_stops_it(
+def test_what_else_of_the_project_runs_is_reported_with_the_command_that_stops_it(
     container: Container, contained: ContainerSandbox
 ) -> None:
     project = contained.project

@@ -23,13 +23,13 @@ def _log(folder: Path) -> str:
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_without_a_daemon_that_is_told(root: Path) -> None:
+def test_without_a_daemon_that_is_reported(root: Path) -> None:
     with pytest.raises(pytest.skip.Exception, match="there is no /nonexistent/dockerd"):
         engines.engine(daemon="/nonexistent/dockerd").__enter__()
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_a_daemon_that_does_not_come_up_is_told_with_its_words_and_nothing_is_left(root: Path) -> None:
+def test_a_daemon_that_does_not_come_up_is_reported_with_its_words_and_nothing_is_left(root: Path) -> None:
     programs.write(root / "dockerd", "echo 'no overlay here' >&2; exit 1")
     children = set(psutil.Process().children(recursive=True))
     with pytest.raises(pytest.skip.Exception, match="does not start here: no overlay here"):

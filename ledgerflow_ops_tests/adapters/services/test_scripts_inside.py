@@ -62,7 +62,7 @@ class TestWatched:
             assert child.wait(timeout=10) == 128 + signal.SIGTERM
             assert not sandboxes.processes_marked(mark)
 
-    def test_a_program_that_is_not_there_is_told(self, shell: list[str], mark: str) -> None:
+    def test_a_program_that_is_not_there_is_reported(self, shell: list[str], mark: str) -> None:
         with watched(shell, mark, "no_such_program") as child:
             assert child.wait(timeout=10) == 127
             assert child.stderr

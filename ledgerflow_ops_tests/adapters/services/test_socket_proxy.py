@@ -66,7 +66,7 @@ def test_when_the_block_has_ended_the_servers_side_is_closed_too(
         assert row == (0,)
 
 
-def test_a_session_that_the_server_ends_is_told(command: list[str], database: Database) -> None:
+def test_a_session_that_the_server_ends_is_reported(command: list[str], database: Database) -> None:
     def ended() -> None:
         with through(way, database).connect() as connection, database.connect() as other:
             other.execute("SELECT pg_terminate_backend(%s)", [connection.info.backend_pid])

@@ -78,7 +78,7 @@ def test_a_link_whose_record_cannot_be_read_is_none(tmp_path: Path, text: str) -
     assert sessions.redeem(sessions.link(now), now), "others are not held up"
 
 
-def test_a_secret_that_is_no_file_of_ours_is_told_and_not_waited_for(tmp_path: Path) -> None:
+def test_a_secret_that_is_no_file_of_ours_is_reported_and_not_waited_for(tmp_path: Path) -> None:
     sessions = WebSessions(tmp_path, "webserver")
     private_files.make_private_folder(tmp_path, "servers")
     os.mkfifo(sessions.file)

@@ -69,7 +69,7 @@ def test_a_folder_that_others_may_enter_is_closed_again(folder: Folder) -> None:
     assert _mode(folder.path) == 0o700
 
 
-def test_a_partial_is_made_once_and_a_second_writer_is_told(folder: Folder) -> None:
+def test_a_partial_is_made_once_and_a_second_writer_is_reported(folder: Folder) -> None:
     with folder.partial("x.dump") as first:
         first.write(b"first")
         with (
@@ -161,7 +161,7 @@ def test_private_files_below_private_folders_pass(folder: Folder) -> None:
     assert check_permissions(folder, "x.dump").passed
 
 
-def test_a_readable_root_of_all_backups_is_told(folder: Folder) -> None:
+def test_a_readable_root_of_all_backups_is_reported(folder: Folder) -> None:
     _store(folder).put("x.dump", b"x")
     folder.path.parent.chmod(0o755)
     check = check_permissions(folder, "x.dump")
@@ -170,7 +170,7 @@ def test_a_readable_root_of_all_backups_is_told(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o777, True), (0o771, True), (0o1777, False), (0o755, False)])
-def test_a_folder_above_that_others_may_write_is_told_unless_it_is_sticky(
+def test_a_folder_above_that_others_may_write_is_reported_unless_it_is_sticky(
     root: Path, mode: int, warned: bool
 ) -> None:
     above = root / "above"
@@ -272,7 +272,7 @@ def test_a_replaced_file_is_the_new_one_and_nothing_else_is_left(folder: Folder)
     assert [path.name for path in folder.path.iterdir()] == ["catalog.json"]
 
 
-def test_what_is_not_there_is_told_with_its_path_or_not_at_all(folder: Folder) -> None:
+def test_what_is_not_there_is_reported_with_its_path_or_not_at_all(folder: Folder) -> None:
     folder.remove("x.dump")
     assert _store(folder).version("x.dump") is None
     with pytest.raises(LedgerError, match=str(folder.file("x.dump"))):

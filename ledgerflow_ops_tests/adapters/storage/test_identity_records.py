@@ -67,7 +67,7 @@ def test_processes_that_remember_at_once_forget_nothing(identities: IdentityReco
         b"\xff\xfe",
     ],
 )
-def test_a_damaged_memory_is_told_with_its_path_and_never_written_over(
+def test_a_damaged_memory_is_reported_with_its_path_and_never_written_over(
     identities: IdentityRecords, contents: bytes
 ) -> None:
     identities.file.parent.mkdir(parents=True)

@@ -216,7 +216,7 @@ def test_what_a_link_leads_to_is_part_of_its_mark(store: LocalStore, root: Path)
     assert store.listing().mark(["x.dump"]) != before
 
 
-def test_what_others_may_read_is_told(store: LocalStore) -> None:
+def test_what_others_may_read_is_reported(store: LocalStore) -> None:
     store.put("x.dump", b"data")
     (store.path / "x.dump").chmod(0o644)
     store.path.chmod(0o755)

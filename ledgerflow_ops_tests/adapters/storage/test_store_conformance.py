@@ -128,7 +128,7 @@ def test_a_block_that_does_not_commit_leaves_nothing(
 # -- one writer, and never over another -------------------------------------------------------------------
 
 
-def test_a_second_writer_of_a_name_is_told_and_the_first_goes_on(store: BackupStore) -> None:
+def test_a_second_writer_of_a_name_is_reported_and_the_first_goes_on(store: BackupStore) -> None:
     with store.create("x.dump") as first:
         first.write(b"first")
         with pytest.raises(LedgerError, match=r"x\.dump") as caught, store.create("x.dump"):

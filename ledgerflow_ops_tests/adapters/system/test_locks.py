@@ -106,7 +106,7 @@ with locks.hold_backup(Path(sys.argv[1]), Environment.DEV, "x", "drill", NOON):
 """
 
 
-def test_a_backup_in_use_by_another_process_is_told_and_free_when_that_is_killed(root: Path) -> None:
+def test_a_backup_in_use_by_another_process_is_reported_and_free_when_that_is_killed(root: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _USER, str(root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as user:

@@ -109,7 +109,7 @@ def test_a_program_ends_with_its_output_its_errors_and_its_code(root: Path) -> N
     assert finished == process.Finished(3, b"a b  c\n", "wrong\n")
 
 
-def test_a_program_that_cannot_be_started_is_told_by_name(root: Path) -> None:
+def test_a_program_that_cannot_be_started_is_reported_by_name(root: Path) -> None:
     (root / "text").write_text("no program")
     for program in (root / "nowhere", root / "text"):
         with pytest.raises(LedgerError, match=f"{program.name} could not be started"):

@@ -138,7 +138,7 @@ STEPS = st.lists(
 class TestAnyHistory:
     @examples(200)
     @given(STEPS, st.sampled_from([None, NIGHT]))
-    def test_nothing_is_lost_nothing_is_told_twice_and_no_end_without_a_beginning(
+    def test_nothing_is_lost_nothing_is_reported_twice_and_no_end_without_a_beginning(
         self, steps: Sequence[tuple[str, list[Finding], timedelta, set[str]]], quiet: QuietHours | None
     ) -> None:
         people = People(AlertPolicy((MAIL, PHONE), quiet=quiet))
@@ -168,7 +168,7 @@ class TestAnyHistory:
 
 
 class TestAnIncident:
-    def test_is_told_once_then_every_reminder_time_then_that_it_is_over(self) -> None:
+    def test_is_reported_once_then_every_reminder_time_then_that_it_is_over(self) -> None:
         people = People()
         [mail, phone] = people.report("watch:prod", finding())
         assert (mail.kind, mail.channel, phone.channel) == (MessageKind.ALERT, "mail", "phone")
@@ -186,7 +186,7 @@ class TestAnIncident:
         ]
         assert people.report("watch:prod", after=DAY) == []
 
-    def test_that_rises_is_told_again_and_one_that_falls_is_not(self) -> None:
+    def test_that_rises_is_reported_again_and_one_that_falls_is_not(self) -> None:
         people = People()
         warning, critical = finding(level=Level.WARNING), finding()
         assert [one.channel for one in people.report("watch:prod", warning)] == ["mail"]
@@ -292,13 +292,13 @@ class TestAtNight:
         "waits",
         [finding(level=Level.WARNING), finding(DEV), finding(TEST), finding(None, level=Level.WARNING)],
     )
-    def test_what_can_wait_is_told_in_the_morning_if_it_still_stands(self, waits: Finding) -> None:
+    def test_what_can_wait_is_reported_in_the_morning_if_it_still_stands(self, waits: Finding) -> None:
         people = self.people()
         assert people.report("watch:x", waits, after=2 * MINUTE) == []
         assert people.report("watch:x", waits, after=8 * HOUR) == []
         assert len(people.report("watch:x", waits, after=HOUR)) == 1
 
-    def test_what_ended_by_itself_is_not_told(self) -> None:
+    def test_what_ended_by_itself_is_not_reported(self) -> None:
         people = self.people()
         people.report("watch:x", finding(DEV), after=2 * MINUTE)
         people.report("watch:x")
@@ -342,7 +342,7 @@ class TestAChannelThatFails:
         people.policy = AlertPolicy((MAIL,))
         assert [one.channel for one in people.report("watch:prod", finding())] == ["mail"]
 
-    def test_is_not_told_of_its_own_failure(self) -> None:
+    def test_is_not_reported_of_its_own_failure(self) -> None:
         people = People()
         broken = Finding(
             None, CHANNEL_FAILURE, "mail", Level.CRITICAL, "It does not work.", Hint(make("alert-test"))

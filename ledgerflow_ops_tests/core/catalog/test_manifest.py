@@ -129,7 +129,7 @@ def test_the_digest_speaks_of_every_field() -> None:
     assert len(digests) == len(changes) + 1
 
 
-def test_sums_and_digests_of_the_whole_are_told() -> None:
+def test_sums_and_digests_of_the_whole_are_reported() -> None:
     assert manifest().rows == 3
     assert manifest().source.major == 17
     assert seal().depth == "counts and sums"

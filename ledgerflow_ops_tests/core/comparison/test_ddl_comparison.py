@@ -115,13 +115,13 @@ def test_what_only_looks_different_is_no_difference(
         ),
     ],
 )
-def test_what_differs_is_told_by_its_object(
+def test_what_differs_is_reported_by_its_object(
     dumped: tuple[str, str, str], restored: tuple[str, str, str], sentence: str
 ) -> None:
     assert _found(_script(dumped), _script(restored)) == [sentence]
 
 
-def test_what_is_missing_and_what_was_added_are_told() -> None:
+def test_what_is_missing_and_what_was_added_are_reported() -> None:
     other = ("u", "TABLE", "CREATE TABLE shop.u (\n);")
     assert _found(_script(TABLE, other), _script(TABLE)) == [
         "table shop.u: it is in the dump and missing from the copy"

@@ -185,7 +185,7 @@ def test_roles_that_only_the_finder_has_do_not_matter() -> None:
 
 
 @pytest.mark.parametrize("compare", [contents_equal])
-def test_all_differences_are_told_in_the_order_of_their_names(
+def test_all_differences_are_reported_in_the_order_of_their_names(
     compare: Callable[..., list[Difference]],
 ) -> None:
     found = compare(contents(), contents(tables={}, sequences={}))
@@ -232,7 +232,7 @@ def test_damage_is_seen_by_a_seal_of_an_earlier_version(
     assert [one.sentence for one in facts_equal(read, found, same_major=True)] == [sentence]
 
 
-def test_extensions_in_another_version_are_told() -> None:
+def test_extensions_in_another_version_are_reported() -> None:
     told = versions_sentence({"pg_trgm": "1.5", "hstore": "1.8"}, {"pg_trgm": "1.6", "hstore": "1.8"})
     assert told == "Extensions in another version: pg_trgm 1.5 was sealed, 1.6 is here."
     assert versions_sentence({"hstore": "1.8"}, {"hstore": "1.8"}) == ""

@@ -43,7 +43,7 @@ def test_it_may_be_the_only_one() -> None:
         REFUSED + "pg_restore: error: could not write to output file\n" + _ignored(1),
     ],
 )
-def test_anything_else_fails_the_load_and_is_told(errors: str) -> None:
+def test_anything_else_fails_the_load_and_is_reported(errors: str) -> None:
     assert not transaction_timeout.is_only_error(errors)
     assert "transaction_timeout" not in transaction_timeout.without_error(errors)
     assert (OTHER in transaction_timeout.without_error(errors)) == (OTHER in errors)

@@ -85,14 +85,14 @@ def test_it_says_the_backup_the_figure_what_was_expected_and_from_which_days(
     assert f"LEDGER_ENV=prod make pin FILE={plain[-2].name.dump}" in finding.hint
 
 
-def test_a_size_is_told_in_both_directions(plain: list[BackupSummary]) -> None:
+def test_a_size_is_reported_in_both_directions(plain: list[BackupSummary]) -> None:
     size = plain[-1].size
     assert one(anomalies.find_anomalies(last(plain, size=size * 3)), "size").subject == "larger"
     smaller = one(anomalies.find_anomalies(last(plain, size=int(size * 0.6))), "size")
     assert (smaller.subject, smaller.level) == ("smaller", Level.WARNING)
 
 
-def test_small_changes_are_nobodys_alarm() -> None:
+def test_small_changes_are_no_alarm() -> None:
     """64 KiB are the least, whatever the share: a history of 3 KB dumps that becomes 30 KB."""
     tiny = [replace(one, size=3_000) for one in histories.history(SEED, days=60)]
     assert not [one for one in anomalies.find_anomalies(last(tiny, size=30_000)) if one.kind == "size"]
@@ -152,7 +152,7 @@ def test_a_seal_of_every_byte_is_measured_by_its_like() -> None:
     assert not [one for one in anomalies.find_anomalies(full) if one.kind == "duration"]
 
 
-def test_a_table_that_is_gone_is_told_for_a_while_and_then_is_how_things_are(
+def test_a_table_that_is_gone_is_reported_for_a_while_and_then_is_how_things_are(
     plain: list[BackupSummary],
 ) -> None:
     dropped = [
@@ -227,7 +227,7 @@ def test_a_backup_of_two_hundred_days_ago_is_looked_at_and_no_older_one(plain: l
     assert daily_backups([*older, newest]) == [older[1], newest]
 
 
-def test_another_schema_is_told_once(plain: list[BackupSummary]) -> None:
+def test_another_schema_is_reported_once(plain: list[BackupSummary]) -> None:
     migrated = [replace(one, schema="another") for one in plain[100:]]
     first = one(anomalies.find_anomalies([*plain[:100], *migrated[:1]]), "schema")
     assert first.level is Level.WARNING
@@ -237,7 +237,9 @@ def test_another_schema_is_told_once(plain: list[BackupSummary]) -> None:
     ]
 
 
-def test_the_same_contents_for_days_are_told_where_they_always_changed(plain: list[BackupSummary]) -> None:
+def test_the_same_contents_for_days_are_reported_where_they_always_changed(
+    plain: list[BackupSummary],
+) -> None:
     """If contents changed every day before, two days without a change are odd."""
     moving = [replace(one, contents=str(number)) for number, one in enumerate(plain)]
     frozen = [replace(one, contents="frozen") for one in moving[100:]]
@@ -260,7 +262,7 @@ def test_a_quiet_database_may_stay_the_same(plain: list[BackupSummary]) -> None:
         ]
 
 
-def test_growth_that_stops_is_told_after_thrice_the_longest_rest() -> None:
+def test_growth_that_stops_is_reported_after_thrice_the_longest_rest() -> None:
     """A ledger that grows on every working day: weekends of two days, so seven days without a row are odd."""
     rows, grown = 1000, []
     for summary in histories.history(SEED, days=140):

@@ -53,7 +53,7 @@ def test_a_disk_that_empties_or_rests_is_never_full() -> None:
         assert (found.full, found.days_left(NOW.date())) == (None, None)
 
 
-def test_the_day_is_reckoned_from_the_last_measurement_not_from_when_it_is_asked() -> None:
+def test_the_day_is_computed_from_the_last_measurement_not_from_when_it_is_asked() -> None:
     history = losing(GB, 30 * GB)
     later = disk_forecast.forecast_full(history, NOW + 10 * DAY)
     assert later is not None

@@ -49,7 +49,7 @@ def test_several_days_are_critical_and_named() -> None:
     assert f"399 days from {NEWEST.day + DAY} to {NEWEST.day + DAY * 399}" in long.message
 
 
-def test_a_cause_that_is_known_and_work_under_way_are_told() -> None:
+def test_a_cause_that_is_known_and_work_under_way_are_reported() -> None:
     (late,) = missing_backups.find_missing_backups(
         HISTORY, PROMISE, due(1) + PROMISE.late, cause="the server is down", working=" It runs."
     )
@@ -110,7 +110,7 @@ def test_bad_backups_are_told_each_and_the_newest_is_critical() -> None:
     assert found[0].message == f"{wrong.name.dump} is bad: it is gone."
 
 
-def test_a_newest_backup_without_proof_is_told_after_its_grace() -> None:
+def test_a_newest_backup_without_proof_is_reported_after_its_grace() -> None:
     grace = timedelta(minutes=90)
     raw = replace(NEWEST, proven=False, examined_at=None, restored_at=None, state="written")
     at = raw.finished_at + grace
@@ -128,7 +128,7 @@ def test_a_newest_backup_without_proof_is_told_after_its_grace() -> None:
     assert proof_findings.unproven_backup(HISTORY, at + 9 * DAY, grace) == []
 
 
-def test_a_newest_backup_that_lacks_something_is_told_at_once_with_the_right_that_is_missing() -> None:
+def test_a_newest_backup_that_lacks_something_is_reported_at_once_with_the_right_that_is_missing() -> None:
     lacking = replace(NEWEST, proven=False, state="equal", lacks="no feed", remedy="GRANT it.")
     present, at = [*HISTORY[:-1], lacking], lacking.finished_at
     (found,) = proof_findings.unproven_backup(present, at, timedelta(minutes=90))

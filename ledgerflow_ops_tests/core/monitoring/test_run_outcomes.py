@@ -56,18 +56,18 @@ class TestWhatIsWrong:
         assert (found.kind, found.subject) == ("check failed", "backup 2026-11-23 integrity")
         assert str(found.hint) == "LEDGER_ENV=prod make backup"
 
-    def test_a_failed_check_in_a_run_that_ended_well_is_told(self) -> None:
+    def test_a_failed_check_in_a_run_that_ended_well_is_reported(self) -> None:
         [found] = left(done(checks=(ODD,)))
         assert (found.kind, found.level) == ("check failed", Level.WARNING)
         [found] = left(done(checks=(BAD,)))
         assert found.level is Level.CRITICAL
 
-    def test_a_check_that_was_not_carried_out_is_told(self) -> None:
+    def test_a_check_that_was_not_carried_out_is_reported(self) -> None:
         [found] = left(done("drill", missing=("data_rules",)))
         assert (found.kind, found.level) == ("check missing", Level.CRITICAL)
         assert str(found.hint) == "LEDGER_ENV=prod make restore-test FILE=2026-11-23"
 
-    def test_what_a_failed_run_did_not_come_to_is_not_told_as_missing(self) -> None:
+    def test_what_a_failed_run_did_not_come_to_is_not_reported_as_missing(self) -> None:
         assert [one.kind for one in left(run(missing=("restorable",)))] == ["run failed"]
 
     def test_several_findings_of_a_run_have_one_cause(self) -> None:
@@ -132,7 +132,7 @@ class TestWhatIsMended:
         assert len(left(run(), run())) == 1
         assert len(left(run(day=YESTERDAY), run())) == 2
 
-    def test_runs_by_hand_mend_as_well(self) -> None:
+    def test_runs_by_hand_resolve_it_as_well(self) -> None:
         assert left(run(), done(by_hand=True)) == []
 
     def test_what_a_person_saw_changes_nothing(self) -> None:

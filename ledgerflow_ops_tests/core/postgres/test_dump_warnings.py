@@ -92,7 +92,7 @@ def test_what_takes_nothing_away_is_noted_once_and_lowers_nothing(said: str, lin
     assert dump_warnings.missing_objects([found]) == str(dump_warnings.missing_remedy([found])) == ""
 
 
-def test_a_message_that_nobody_knows_is_told_and_lowers_nothing() -> None:
+def test_a_message_that_nobody_knows_is_reported_and_lowers_nothing() -> None:
     (found,) = dump_warnings.parse_warnings("pg_dump", "pg_dump: warning: the moon is full")
     assert (found.meaning, found.sentence) == (Meaning.UNKNOWN, "pg_dump: the moon is full")
     assert dump_warnings.missing_objects([found]) == ""

@@ -136,7 +136,7 @@ def test_what_speaks_against_it_refuses_it(fields: dict[str, Any], cause: str) -
     assert "nothing was touched" in refusal.value.message
 
 
-def test_without_force_sessions_and_data_refuse_and_both_are_told() -> None:
+def test_without_force_sessions_and_data_refuse_and_both_are_reported() -> None:
     found = planned(RestoreRequest(environment=DEV, file=NAME.dump), sessions=(SESSION,))
     assert causes(found) == ["sessions", "not empty"]
     with pytest.raises(Refused) as refusal:
@@ -168,7 +168,7 @@ def test_a_running_application_refuses_a_restore_and_force_goes_on_and_says_so()
         assert not still.warnings
 
 
-def test_everything_is_told_at_once() -> None:
+def test_everything_is_reported_at_once() -> None:
     poor = server(
         superuser=False, createdb=False, createrole=False, roles={}, extensions=frozenset(), major=15
     )

@@ -81,7 +81,7 @@ def test_no_backup_younger_than_the_window_goes_whatever_its_day_is_called() -> 
     assert gone(planned([*daily(6), renamed, days_ago(8)])) == ["8"]
 
 
-def test_every_reason_is_told() -> None:
+def test_every_reason_is_reported() -> None:
     plan = planned([days_ago(0, pinned="year-end", in_use="drill by me")])
     assert reasons(plan, "0") == (
         "it is the newest",
@@ -202,7 +202,7 @@ class TestAsking:
     def test_who_has_nothing_to_remove_asks_for_nothing(self) -> None:
         assert planned([days_ago(400), days_ago(0)], RetentionPolicy(days=7, share=0.01)).asks == ""
 
-    def test_two_reasons_are_both_told(self) -> None:
+    def test_two_reasons_are_both_reported(self) -> None:
         plan = planned([days_ago(days) for days in (400, 399, 398, 0)], RetentionPolicy(days=7))
         assert "2 of 4 backups would be removed at once" in plan.asks
         assert "nothing was taken between" in plan.asks

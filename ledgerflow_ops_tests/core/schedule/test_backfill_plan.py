@@ -57,7 +57,7 @@ def test_days_are_those_asked_for_else_the_window_up_to_yesterday(
         (("2026-11-24", "", ""), "2026-11-24 has not come yet"),
     ],
 )
-def test_what_is_no_span_of_days_is_told(asked: tuple[str, str, str], words: str) -> None:
+def test_what_is_no_span_of_days_is_reported(asked: tuple[str, str, str], words: str) -> None:
     with pytest.raises(SettingsError, match=words) as found:
         requested_days(*asked, WINDOW)
     assert found.value.hint

@@ -203,7 +203,7 @@ class TestNotArriving:
     @pytest.mark.parametrize(
         "how", ["answers 500", "hangs", "refuses", "mail refuses", "denies", "does not resolve"]
     )
-    def test_is_seen_told_by_the_next_channel_and_tried_again(
+    def test_is_seen_reported_by_the_next_channel_and_tried_again(
         self,
         office: Office,
         web: Web,
@@ -323,7 +323,7 @@ class TestTheTest:
 
 
 class TestTheRecord:
-    def test_that_is_damaged_is_set_aside_and_told(self, office: Office, web: Web) -> None:
+    def test_that_is_damaged_is_set_aside_and_reported(self, office: Office, web: Web) -> None:
         office.report(LATE)
         office.file.write_bytes(office.file.read_bytes()[:-20])
         assert alerts.open_alerts(office.ctx) == [], "reading alone touches nothing"

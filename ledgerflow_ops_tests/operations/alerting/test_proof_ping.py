@@ -47,7 +47,7 @@ def noted(sandbox: Sandbox) -> list[tuple[str, str]]:
     return [(one["result"], one.get("error", "")) for one in entries if one["what"] == "ping"]
 
 
-def test_only_a_proof_of_the_newest_backup_is_told(sandbox: Sandbox, web: Web) -> None:
+def test_only_a_proof_of_the_newest_backup_is_reported(sandbox: Sandbox, web: Web) -> None:
     old = take(sandbox)
     assert web.requests == [], "a backup alone is no proof"
     drill.drill(sandbox.env(), old)
@@ -63,7 +63,7 @@ def test_only_a_proof_of_the_newest_backup_is_told(sandbox: Sandbox, web: Web) -
     assert noted(sandbox) == [("ok", "")] * 2
 
 
-def test_a_service_that_fails_harms_no_proof_and_is_told(sandbox: Sandbox, web: Web) -> None:
+def test_a_service_that_fails_harms_no_proof_and_is_reported(sandbox: Sandbox, web: Web) -> None:
     name, heard = take(sandbox), Recorder()
     web.answer = 503
     env = sandbox.env(heard)
@@ -87,7 +87,7 @@ def test_a_service_that_fails_harms_no_proof_and_is_told(sandbox: Sandbox, web: 
     ("how", "why"),
     [("refuses", "it cannot be reached"), ("does not resolve", "it cannot be reached")],
 )
-def test_a_service_that_is_not_there_is_told_as_such(sandbox: Sandbox, how: str, why: str) -> None:
+def test_a_service_that_is_not_there_is_reported_as_such(sandbox: Sandbox, how: str, why: str) -> None:
     address = f"http://127.0.0.1:{free_port()}/t0ken" if how == "refuses" else "http://nowhere.invalid/t0ken"
     env = sandbox.env(now=clock.now, ping_url=address)
     assert drill.drill(env, take(sandbox)).proven

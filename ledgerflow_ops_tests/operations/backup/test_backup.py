@@ -215,7 +215,7 @@ def test_a_large_database_is_sealed_by_counts_and_sums_unless_every_byte_is_aske
     sandboxes.prove_backup(env, light)
 
 
-def test_what_a_dump_will_need_is_told_by_the_last_one_even_when_that_is_in_the_cloud(
+def test_what_a_dump_will_need_is_reported_by_the_last_one_even_when_that_is_in_the_cloud(
     sandbox: Sandbox,
 ) -> None:
     first = Expecting()

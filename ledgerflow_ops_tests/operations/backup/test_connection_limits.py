@@ -44,7 +44,7 @@ def _limit(books: Database, role: int = -1, database: int = -1) -> None:
         ({"database": 1}, "the database books allows 1.", 'ALTER DATABASE "books" CONNECTION LIMIT 3;'),
     ],
 )
-def test_a_limit_is_told_with_what_raises_it(
+def test_a_limit_is_reported_with_what_raises_it(
     books: Database, root: Path, limits: dict[str, int], message: str, statement: str
 ) -> None:
     sandbox = Sandbox(root, books)
@@ -76,7 +76,7 @@ def test_what_others_have_taken_is_counted(books: Database, root: Path) -> None:
         assert told.value.may_pass
 
 
-def test_a_limit_that_keeps_us_out_altogether_is_told_with_what_raises_it(books: Database) -> None:
+def test_a_limit_that_keeps_us_out_altogether_is_reported_with_what_raises_it(books: Database) -> None:
     _limit(books, role=0)
     with pytest.raises(LedgerError, match="too many connections for role") as told, books.connect():
         pytest.fail("it was let in")

@@ -206,7 +206,7 @@ def at_work(contained: ContainerSandbox) -> bool:
     return any(line.startswith("pg_dump") for line in contained.project.processes())
 
 
-def test_a_pg_dump_that_dies_in_there_is_told_and_nothing_is_kept(contained: ContainerSandbox) -> None:
+def test_a_pg_dump_that_dies_in_there_is_reported_and_nothing_is_kept(contained: ContainerSandbox) -> None:
     contained.ask(_LARGE)
     script = "for p in /proc/[0-9]*; do read -r n <$p/comm; [ $n != pg_dump ] || kill -9 ${p#/proc/}; done"
     kill = ["docker", "exec", contained.project.container, "bash", "-c", script]
@@ -222,7 +222,7 @@ def test_a_pg_dump_that_dies_in_there_is_told_and_nothing_is_kept(contained: Con
     assert not contained.env().store.names(DUMP)
 
 
-def test_a_container_that_stops_in_the_middle_is_told_and_nothing_is_kept(
+def test_a_container_that_stops_in_the_middle_is_reported_and_nothing_is_kept(
     contained: ContainerSandbox,
 ) -> None:
     reporter = ActionAtStep(at=Step.SEAL, action=lambda: contained.project.compose("stop", "postgres"))

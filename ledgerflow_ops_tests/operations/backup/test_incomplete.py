@@ -251,7 +251,7 @@ def test_options_of_a_user_mapping_that_are_hidden_are_missing(
         databases.run_statements(books, "DROP USER MAPPING FOR CURRENT_USER SERVER files")
 
 
-def test_what_is_not_known_is_told_and_lowers_nothing(root: Path, books: Database) -> None:
+def test_what_is_not_known_is_reported_and_lowers_nothing(root: Path, books: Database) -> None:
     said = "pg_dump: warning: the moon is full"
     folder = programs.falsified(
         root / "talking", "pg_dump", programs.DUMPS, f'echo "{said}" >&2; exec "$real" "$@"'
@@ -277,7 +277,7 @@ def test_a_secret_in_a_warning_is_not_kept(root: Path, books: Database) -> None:
     assert "password=***" in manifest.warnings[0].text
 
 
-def test_an_incomplete_backup_is_recovered_where_there_is_no_other_and_that_is_told(
+def test_an_incomplete_backup_is_recovered_where_there_is_no_other_and_that_is_reported(
     root: Path, database: Database
 ) -> None:
     said = "pg_dump: warning: subscriptions not dumped because current user is not a superuser"

@@ -294,7 +294,7 @@ def test_a_server_newer_than_every_pg_dump_is_refused_with_both_versions(
 
 
 @_RIGHTS
-def test_a_folder_without_tools_is_told(sandbox: Sandbox) -> None:
+def test_a_folder_without_tools_is_reported(sandbox: Sandbox) -> None:
     empty = sandbox.root / "empty"
     empty.mkdir()
     with pytest.raises(LedgerError, match="tools_dir: no working pg_dump in") as failure:

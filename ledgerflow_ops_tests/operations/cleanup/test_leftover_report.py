@@ -260,7 +260,7 @@ def test_a_dump_without_a_manifest_is_named_and_can_be_looked_at(env: Environmen
     assert _named(env, "dev dumps") == []
 
 
-def test_nothing_left_is_told_as_well(env: EnvironmentContext) -> None:
+def test_nothing_left_is_reported_as_well(env: EnvironmentContext) -> None:
     found = [
         one for one in leftover_report.leftover_checks(env.ctx, [env]) if one.cause not in ("drill", "server")
     ]

@@ -249,7 +249,7 @@ def test_a_dump_of_another_instant_is_not_kept(flight: Flight) -> None:
     FULL.add("of another instant", damage_matrix.caught_by(error.value))
 
 
-def test_what_the_shallow_seal_lets_through_is_told_and_never_claimed_to_be_sealed_in_full(
+def test_what_the_shallow_seal_lets_through_is_reported_and_never_claimed_to_be_sealed_in_full(
     flight: Flight,
 ) -> None:
     """A measured figure: only counts and sums of a large database are compared with the source."""

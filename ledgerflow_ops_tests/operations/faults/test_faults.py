@@ -126,7 +126,9 @@ def test_a_pg_dump_that_lies_makes_no_backup(sandbox: Sandbox, root: Path, lie: 
     sandboxes.take_backup(sandbox.env())
 
 
-def test_a_pg_dump_that_cannot_be_started_is_told_with_where_to_look(sandbox: Sandbox, root: Path) -> None:
+def test_a_pg_dump_that_cannot_be_started_is_reported_with_where_to_look(
+    sandbox: Sandbox, root: Path
+) -> None:
     tools_dir = programs.falsified(root / "tools", "pg_dumpall", "--globals-only", "exit 0")
     (tools_dir / "pg_dumpall").unlink()
     files = sandbox.files()
@@ -146,7 +148,7 @@ def test_a_pg_dump_that_cannot_be_started_is_told_with_where_to_look(sandbox: Sa
         "pg_dump: error: PGPASSWORD=s3cret",
     ],
 )
-def test_what_a_tool_tells_of_a_password_is_not_told_on(
+def test_what_a_tool_tells_of_a_password_is_not_reported_on(
     sandbox: Sandbox, root: Path, secret_line: str
 ) -> None:
     (root / "line").write_text(secret_line)

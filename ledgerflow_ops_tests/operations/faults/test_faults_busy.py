@@ -181,7 +181,7 @@ def test_who_wants_a_table_while_a_backup_runs_neither_stops_it_nor_is_stopped_f
     sandboxes.prove_backup(sandbox.env(), manifest)
 
 
-def test_a_statement_is_told_without_what_may_be_secret() -> None:
+def test_a_statement_is_reported_without_what_may_be_secret() -> None:
     query = (
         "ALTER ROLE bob PASSWORD 's3cr3t'; SELECT $tag$s3cr3t$tag$, E'it\\'s s3cr3t', 4111111111111111 FROM t"
     )

@@ -159,7 +159,7 @@ def test_a_second_backup_of_a_minute_takes_the_second_into_its_name_and_a_third_
     assert sandbox.files() == files
 
 
-def test_a_clock_that_was_ahead_once_is_told_and_later_backups_still_work(sandbox: Sandbox) -> None:
+def test_a_clock_that_was_ahead_once_is_reported_and_later_backups_still_work(sandbox: Sandbox) -> None:
     ahead = sandboxes.take_backup(sandbox.env(now=Clock(NOON + timedelta(days=3650))))
     sandboxes.prove_backup(sandbox.env(), ahead)
     env = sandbox.env(now=Clock())

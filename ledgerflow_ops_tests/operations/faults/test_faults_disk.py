@@ -85,7 +85,7 @@ def test_a_disk_that_fills_up_during_a_backup_keeps_nothing_of_it(sandbox: Sandb
     assert files.items() <= sandbox.files().items()
 
 
-def test_a_proof_that_finds_no_room_is_told_and_the_earlier_one_stays(sandbox: Sandbox) -> None:
+def test_a_proof_that_finds_no_room_is_reported_and_the_earlier_one_stays(sandbox: Sandbox) -> None:
     # The backup was taken when room had been made again.
     newest = sandbox.entries()[-1].manifest
     assert newest is not None
@@ -132,7 +132,7 @@ def test_a_disk_that_fills_up_during_a_drill_is_the_drills_own_trouble(narrow: S
     assert narrow.traces(keys) == []
 
 
-def test_a_folder_that_cannot_be_written_to_is_told_and_left_alone(root: Path, books: Database) -> None:
+def test_a_folder_that_cannot_be_written_to_is_reported_and_left_alone(root: Path, books: Database) -> None:
     sandbox = Sandbox(root, books)
     name = sandboxes.prove_backup(sandbox.env(), sandboxes.take_backup(sandbox.env()))
     files = sandbox.files()
@@ -162,7 +162,7 @@ def test_a_folder_that_becomes_read_only_in_mid_backup_fails_it(root: Path, book
     assert sandbox.files() == files
 
 
-def test_a_state_folder_that_cannot_be_written_to_is_told_by_every_operation(
+def test_a_state_folder_that_cannot_be_written_to_is_reported_by_every_operation(
     root: Path, books: Database
 ) -> None:
     sandbox = Sandbox(root, books)

@@ -175,7 +175,7 @@ def told() -> Iterator[Callable[[signal.Signals], None]]:
         (Step.GLOBALS, signal.SIGINT),
     ],
 )
-def test_who_is_told_to_end_does_not_wait_for_a_server_that_hangs(
+def test_who_is_interrupted_does_not_wait_for_a_server_that_hangs(
     server: Server,
     books: Database,
     sandbox: Sandbox,
@@ -199,7 +199,7 @@ def test_who_is_told_to_end_does_not_wait_for_a_server_that_hangs(
     _nothing_left(sandbox)
 
 
-def test_a_drill_whose_server_hangs_ends_when_told_and_leaves_no_server(
+def test_a_drill_whose_server_hangs_ends_when_interrupted_and_leaves_no_server(
     sandbox: Sandbox, frozen: Callable[..., None], told: Callable[[signal.Signals], None]
 ) -> None:
     name, keys = BackupName.of(sandboxes.take_backup(sandbox.env()).dump.file), list[str]()

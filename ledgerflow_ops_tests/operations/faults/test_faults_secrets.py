@@ -137,7 +137,7 @@ _WRONG_PASSWORD = f"postgresql://clerk_with_a_secret:wrong{_ENCODED}@HERE"
         ("doctor", f"postgresql://clerk:{_ENCODED}@127.0.0.1:1/", "names no database"),
     ],
 )
-def test_a_url_that_is_wrong_is_told_without_its_password(
+def test_a_url_that_is_wrong_is_reported_without_its_password(
     terminal: Commands, command: str, url: str, words: str
 ) -> None:
     parameters = terminal.sandbox.database.parameters

@@ -156,7 +156,7 @@ class TestStored:
         assert len(_state(manifest).files) == 2004
         sandboxes.prove_backup(sandbox.env(), manifest)
 
-    def test_what_is_no_file_is_left_out_and_told(self, sandbox: Sandbox, media: Path) -> None:
+    def test_what_is_no_file_is_left_out_and_reported(self, sandbox: Sandbox, media: Path) -> None:
         os.mkfifo(media / "pipe")
         listening = socket.socket(socket.AF_UNIX)
         listening.bind(str(media / "s"))
@@ -343,7 +343,7 @@ class TestNotThere:
         assert "symbolic link" in error.message
         assert str(media.with_name("real")) in error.hint
 
-    def test_a_disk_without_room_for_the_files_is_told_with_the_figures(
+    def test_a_disk_without_room_for_the_files_is_reported_with_the_figures(
         self, root: Path, books: Database
     ) -> None:
         with disks.small_disk(root / "small", "60m") as small:

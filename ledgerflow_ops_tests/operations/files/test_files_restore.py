@@ -189,7 +189,7 @@ def test_what_stands_in_the_way_is_said_before_anything_is_touched(
     assert "settings.env: a restore called a1 has left something beside it" in caught.value.message
 
 
-def test_a_disk_that_is_too_small_is_told_with_the_figures(root: Path, books: Database) -> None:
+def test_a_disk_that_is_too_small_is_reported_with_the_figures(root: Path, books: Database) -> None:
     with disks.small_disk(root / "small", "1m") as small:
         media = small / "media"
         media.mkdir()

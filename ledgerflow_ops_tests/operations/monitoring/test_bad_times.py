@@ -112,7 +112,7 @@ def test_on_eighty_columns_a_files_name_is_whole(root: Path, capfd: pytest.Captu
     assert any("  next backup 2026-11-24 02:30 UTC, in 14 h 30 min " in line for line in lines)
 
 
-def test_a_folder_that_cannot_be_looked_into_is_told(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_cannot_be_listed_is_reported(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     env = built(root)
     backup_days.add_backup(env, NOON)
     a_loop(env)
@@ -184,7 +184,7 @@ def test_a_database_that_is_down_keeps_nothing_from_being_told(
 
 
 @pytest.mark.parametrize("damage", [b"{", b'{"alerts": 3}', b"\xff\xfe", b"[]"])
-def test_a_damaged_record_of_alerts_is_told_and_not_taken_for_none(
+def test_a_damaged_record_of_alerts_is_reported_and_not_taken_for_none(
     root: Path, damage: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     env = built(root)
@@ -201,7 +201,7 @@ def test_a_damaged_record_of_alerts_is_told_and_not_taken_for_none(
     assert "cannot be read" in report.write_report(env.ctx).read_text()
 
 
-def test_a_journal_that_cannot_be_read_is_told_in_the_figures(root: Path) -> None:
+def test_a_journal_that_cannot_be_read_is_reported_in_the_figures(root: Path) -> None:
     env = built(root)
     (root / "state" / "journal.jsonl").mkdir(parents=True)
     found = figures(env)
@@ -209,7 +209,7 @@ def test_a_journal_that_cannot_be_read_is_told_in_the_figures(root: Path) -> Non
     assert not of(found, "ledgerflow_operations_total")
 
 
-def test_pins_are_told_with_their_reason_also_one_that_cannot_be_read(
+def test_pins_are_reported_with_their_reason_also_one_that_cannot_be_read(
     root: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     env = built(root)
@@ -228,7 +228,7 @@ def test_pins_are_told_with_their_reason_also_one_that_cannot_be_read(
     assert of(figures(env), "ledgerflow_pinned_backups", environment="dev") == [2.0]
 
 
-def test_a_location_that_is_gone_is_told_with_its_reason(root: Path) -> None:
+def test_a_location_that_is_gone_is_reported_with_its_reason(root: Path) -> None:
     env = built(root, archive_roots=[root / "archive"])
     backup_days.add_backup(env, NOON)
     first, second = environment_status.read_folder_status(env).spaces
@@ -292,7 +292,7 @@ class TestIncidents:
         alerts.report(env.ctx, "watch:dev", [self.finding("made up")])
         assert kinds(env) == []
 
-    def test_a_warning_is_told_and_is_not_critical(self, root: Path) -> None:
+    def test_a_warning_is_reported_and_is_not_critical(self, root: Path) -> None:
         env = built(root, scheduled=False)
         backup_days.add_backup(env, NOON)
         alerts.report(env.ctx, "run:dev_backup", [self.finding("run", Level.WARNING)])
@@ -363,13 +363,13 @@ class TestCommands:
         ("name", "words"),
         [("ledgerflow.txt", "does not end in .prom"), ("nowhere/x.prom", "nowhere is not a folder")],
     )
-    def test_a_textfile_that_cannot_be_is_told(self, root: Path, name: str, words: str) -> None:
+    def test_a_textfile_that_cannot_be_is_reported(self, root: Path, name: str, words: str) -> None:
         said = Shell(root).ledgerflow("metrics", "--json", TEXTFILE=str(root / name))
         assert said.code == said.json["exit_code"] == 1
         assert words in said.json["error"]["message"]
         assert said.json["error"]["hint"]
 
-    def test_a_port_that_is_taken_is_told(self, root: Path) -> None:
+    def test_a_port_that_is_taken_is_reported(self, root: Path) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()

@@ -79,7 +79,7 @@ def test_what_we_do_ourselves_is_no_drift(env: EnvironmentContext) -> None:
     assert health_checks.find_problems(at(later, MORNING + timedelta(days=1, hours=1))) == []
 
 
-def test_a_backup_that_somebody_removed_is_told_for_a_week(env: EnvironmentContext) -> None:
+def test_a_backup_that_somebody_removed_is_reported_for_a_week(env: EnvironmentContext) -> None:
     name = names(env)[2]
     for file in (name.dump, name.manifest, name.globals, name.proof):
         backup_folder_of(env).file(file).unlink()
@@ -97,7 +97,7 @@ def test_a_backup_that_somebody_removed_is_told_for_a_week(env: EnvironmentConte
 @pytest.mark.parametrize(
     ("memory", "gone"), [("dev.json", False), ("dev.files.json", False), ("dev.files.json", True)]
 )
-def test_a_memory_that_cannot_be_read_is_told(env: EnvironmentContext, memory: str, gone: bool) -> None:
+def test_a_memory_that_cannot_be_read_is_reported(env: EnvironmentContext, memory: str, gone: bool) -> None:
     """Otherwise nothing would notice a backup that was removed meanwhile."""
     file = env.ctx.settings.state_dir / "watch" / memory
     if gone:
@@ -123,7 +123,7 @@ def test_a_removed_backup_that_comes_back_is_well_again(env: EnvironmentContext)
     assert health_checks.find_problems(env) == []
 
 
-def test_a_file_that_was_written_to_is_told_until_it_has_been_examined(env: EnvironmentContext) -> None:
+def test_a_file_that_was_written_to_is_reported_until_it_has_been_examined(env: EnvironmentContext) -> None:
     name = names(env)[1]
     file = backup_folder_of(env).file(name.dump)
     data = file.read_bytes()
@@ -169,7 +169,9 @@ def test_an_operation_at_work_is_no_drift_and_hides_none(env: EnvironmentContext
     }
 
 
-def test_a_dump_dropped_in_by_hand_is_told_with_the_command_that_tries_it(env: EnvironmentContext) -> None:
+def test_a_dump_dropped_in_by_hand_is_reported_with_the_command_that_tries_it(
+    env: EnvironmentContext,
+) -> None:
     file = backup_folder_of(env).file("from_a_friend.dump")
     file.write_bytes(backup_folder_of(env).read(names(env)[0].dump))
     file.chmod(0o600)
@@ -183,7 +185,7 @@ def test_a_dump_dropped_in_by_hand_is_told_with_the_command_that_tries_it(env: E
     assert "foreign" not in {one.kind for one in week}
 
 
-def test_what_others_may_read_is_told_until_it_is_mended(env: EnvironmentContext) -> None:
+def test_what_others_may_read_is_reported_until_it_is_fixed(env: EnvironmentContext) -> None:
     file = backup_folder_of(env).file(names(env)[4].dump)
     file.chmod(0o644)
     backup_folder_of(env).path.chmod(0o755)
@@ -196,7 +198,7 @@ def test_what_others_may_read_is_told_until_it_is_mended(env: EnvironmentContext
     assert health_checks.find_problems(env) == []
 
 
-def test_evicted_backups_are_told_and_are_not_gone(env: EnvironmentContext) -> None:
+def test_evicted_backups_are_reported_and_are_not_gone(env: EnvironmentContext) -> None:
     some = names(env)[3:6]
     for name in some:
         backup_folder_of(env).file(name.dump).rename(backup_folder_of(env).placeholder(name.dump))
@@ -244,7 +246,7 @@ def test_an_environment_without_a_schedule_is_not_asked_for_backups(root: Path) 
     assert [one.kind for one in health_checks.find_problems(never)] == ["never"]
 
 
-def test_a_smaller_backup_is_told_by_real_folders_too(env: EnvironmentContext) -> None:
+def test_a_smaller_backup_is_reported_by_real_folders_too(env: EnvironmentContext) -> None:
     name = names(env)[0]
     for file in (name.dump, name.manifest, name.globals, name.proof):
         backup_folder_of(env).file(file).unlink()
@@ -293,7 +295,7 @@ def test_a_clock_put_far_back_claims_nothing_of_backups(env: EnvironmentContext)
     assert (found.kind, found.figures["found"]) == ("future", float(DAYS))
 
 
-def test_a_dump_whose_name_is_no_text_is_told_and_blinds_nobody(env: EnvironmentContext) -> None:
+def test_a_dump_whose_name_is_no_text_is_reported_and_blinds_nobody(env: EnvironmentContext) -> None:
     dump = backup_folder_of(env).path / os.fsdecode(b"books\xff.dump")
     dump.write_bytes(b"PGDMP")
     dump.chmod(0o600)
@@ -308,7 +310,7 @@ def _broken() -> datetime:
     raise RuntimeError("no clock today")
 
 
-def test_an_unreadable_folder_is_told_and_nothing_is_claimed_of_what_is_in_it(
+def test_an_unreadable_folder_is_reported_and_nothing_is_claimed_of_what_is_in_it(
     env: EnvironmentContext,
 ) -> None:
     """The finding is not "there is no backup", which is not known. A file in its place is the same."""
@@ -348,7 +350,7 @@ def small(root: Path) -> Iterator[Path]:
         yield folder
 
 
-def test_a_full_disk_is_told_before_the_next_backup_finds_it(root: Path, small: Path) -> None:
+def test_a_full_disk_is_reported_before_the_next_backup_finds_it(root: Path, small: Path) -> None:
     env = env_of(root)
     backup_tables.add_days(env, NOON.date(), 3)
     found = health_checks.find_machine_problems(env.ctx)

@@ -72,7 +72,7 @@ def daemon(post: Post) -> Iterator[Server]:
     process.stop(child)
 
 
-def test_what_the_watch_sees_is_told_without_any_daemon(post: Post) -> None:
+def test_what_the_watch_sees_is_reported_without_any_daemon(post: Post) -> None:
     assert post.found()
     assert {one.source for one in alerts.open_alerts(post.ctx)} == {"watch:dev"}
 
@@ -81,7 +81,7 @@ def test_a_daemon_that_was_never_started_is_not_missed(post: Post) -> None:
     assert not {"server", "daemon"} & {kind for kind, _ in post.found()}
 
 
-def test_a_daemon_that_died_is_told_and_wakes(post: Post, daemon: Server) -> None:
+def test_a_daemon_that_died_is_reported_and_wakes(post: Post, daemon: Server) -> None:
     post.beat()
     assert ("server", "daemon") not in post.found()
     process_ = daemon.running()
@@ -96,7 +96,7 @@ def test_a_daemon_that_died_is_told_and_wakes(post: Post, daemon: Server) -> Non
     assert ("server", "daemon") not in post.found()
 
 
-def test_a_daemon_whose_sensors_are_silent_is_told(post: Post, daemon: Server) -> None:
+def test_a_daemon_whose_sensors_are_silent_is_reported(post: Post, daemon: Server) -> None:
     post.later = LONG
     assert ("daemon", "silent") in post.found(), "not one sign of life"
     post.beat(monitor.MAX_SILENCE - timedelta(minutes=1))
@@ -180,7 +180,7 @@ def test_a_sign_of_life_that_cannot_be_read_is_none(post: Post, text: str) -> No
 @pytest.mark.parametrize(
     "error", [LedgerError("No such disk.", hint=Hint("Mount it.")), ZeroDivisionError("oops")]
 )
-def test_an_environment_that_cannot_be_looked_at_is_told_as_such(post: Post, error: Exception) -> None:
+def test_an_environment_that_cannot_be_checked_is_reported_as_such(post: Post, error: Exception) -> None:
     """Its earlier findings stay open meanwhile, and the next environment is still examined."""
     monitor.run_watchdog(post.ctx)
     known = post.found()

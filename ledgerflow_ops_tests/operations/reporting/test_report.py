@@ -231,7 +231,7 @@ def test_the_objective_is_drawn_where_it_is_near(root: Path) -> None:
         assert ("layer" in chart.to_dict()) is drawn
 
 
-def test_where_it_cannot_be_written_that_is_told(root: Path, env: EnvironmentContext) -> None:
+def test_where_it_cannot_be_written_that_is_reported(root: Path, env: EnvironmentContext) -> None:
     report.reports_folder(env.ctx).parent.mkdir(exist_ok=True)
     report.reports_folder(env.ctx).write_text("in the way")
     with pytest.raises(LedgerError) as error:

@@ -185,7 +185,7 @@ def test_a_misspelt_environment_picks_none(sandbox: Sandbox, database: Database,
     assert "dev, test, prod" in finished.json["error"]["hint"]
 
 
-def test_a_server_that_cannot_be_asked_is_told_and_keeps_nothing_from_being_told(
+def test_a_server_that_cannot_be_asked_is_reported_and_keeps_nothing_from_being_told(
     root: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     nowhere = Database({"host": "127.0.0.1", "port": "1", "user": "x", "dbname": "books"})

@@ -165,7 +165,9 @@ def test_what_a_dump_does_not_hold_is_carried_over(field: RestoreTarget) -> None
         connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(name))
 
 
-def test_settings_that_the_server_cannot_take_any_more_are_left_out_and_told(field: RestoreTarget) -> None:
+def test_settings_that_the_server_cannot_take_any_more_are_left_out_and_reported(
+    field: RestoreTarget,
+) -> None:
     """As of a locale or a library that was there when they were made: written into the catalog here."""
     with field.server.database.named(field.name).connect() as connection:
         connection.execute("SET allow_system_table_mods = on")
@@ -186,7 +188,9 @@ def test_settings_that_the_server_cannot_take_any_more_are_left_out_and_told(fie
     assert (kept.name, kept.value) == ("app.key", "secret")
 
 
-def test_a_library_that_every_session_would_fail_to_load_is_left_out_and_told(field: RestoreTarget) -> None:
+def test_a_library_that_every_session_would_fail_to_load_is_left_out_and_reported(
+    field: RestoreTarget,
+) -> None:
     """As on another machine: the setting itself is taken, and nobody could log in any more."""
     server = field.server.database
     with server.connect() as connection:
@@ -360,7 +364,7 @@ def test_data_rules_that_the_live_database_breaks_do_not_keep_it_from_being_save
         ({"application_check": "http://127.0.0.1:9/"}, "application", "does not answer"),
     ],
 )
-def test_an_application_that_is_not_well_is_told_with_the_way_back(
+def test_an_application_that_is_not_well_is_reported_with_the_way_back(
     field: RestoreTarget, fields: dict[str, Any], check: str, words: str
 ) -> None:
     restored = field.restore(**fields)
@@ -395,7 +399,7 @@ def test_an_error_in_the_servers_log_is_found(field: RestoreTarget) -> None:
     assert again.bad is None, "what stood there before is not of this restore"
 
 
-def test_a_log_that_is_gone_afterwards_is_told(field: RestoreTarget) -> None:
+def test_a_log_that_is_gone_afterwards_is_reported(field: RestoreTarget) -> None:
     log = field.sandbox.root / "server.log"
     log.touch()
     reporter = ActionAtStep(at=Step.AFTERWARDS, action=log.unlink)

@@ -230,7 +230,7 @@ class TestNeverTouched:
         assert set(done.planned.strangers) == {one.dump.file for one in (foreign, swapped, linked)}
         assert (sandbox.root / "elsewhere.dump").exists()
 
-    def test_one_that_was_brought_back_while_its_removal_was_not_over(self, sandbox: Ground) -> None:
+    def test_one_that_was_restored_while_its_removal_was_not_over(self, sandbox: Ground) -> None:
         """Rotation was killed; then somebody moved the manifest out of the history, and pinned the backup."""
         old = sandbox.add_backup(8)
         sandbox.week()
@@ -513,7 +513,9 @@ class TestHistory:
         assert len(removal_history.removed_backups(sandbox.env)) == 99
         assert len(there.names(".manifest.json")) == 90
 
-    def test_facts_that_were_edited_are_left_out_and_a_damaged_record_is_told(self, sandbox: Ground) -> None:
+    def test_facts_that_were_edited_are_left_out_and_a_damaged_record_is_reported(
+        self, sandbox: Ground
+    ) -> None:
         old, older = sandbox.add_backup(8), sandbox.add_backup(9)
         sandbox.week()
         sandbox.rotate()

@@ -333,7 +333,7 @@ def test_a_source_that_nobody_can_restore_may_be_replaced_and_is_kept(make: Make
     assert case.text() == spoilt
 
 
-def test_what_a_source_breaks_in_a_restore_is_told_as_such(make: Make) -> None:
+def test_what_a_source_breaks_in_a_restore_is_reported_as_such(make: Make) -> None:
     case = make("broken_target", ORPHAN)
     case.backup()
     before = case.text()

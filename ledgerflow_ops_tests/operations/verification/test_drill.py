@@ -134,7 +134,7 @@ def test_a_missing_extension_is_the_machines_trouble_and_not_the_backups(
     assert sandbox.traces([]) == []
 
 
-def test_a_broken_data_rule_makes_the_backup_bad_by_its_name_until_a_drill_finds_it_mended(
+def test_a_broken_data_rule_makes_the_backup_bad_by_its_name_until_a_drill_finds_it_fixed(
     sandbox: Sandbox, name: BackupName
 ) -> None:
     rules = [

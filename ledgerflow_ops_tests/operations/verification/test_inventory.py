@@ -351,7 +351,7 @@ def text(server: Server, database: Database) -> str:
     return done.out.decode()
 
 
-def test_each_kind_is_restored_and_each_change_of_one_is_told(
+def test_each_kind_is_restored_and_each_change_of_one_is_reported(
     root: Path, server: Server, everything: Database
 ) -> None:
     """By another superuser than the one who made it all."""
@@ -399,7 +399,7 @@ def test_each_kind_is_restored_and_each_change_of_one_is_told(
     assert restore_leftovers.previous_databases(env) == [], "its subscriptions kept nobody from dropping it"
 
 
-def test_what_a_load_words_otherwise_is_no_difference_and_each_change_of_it_is_told(
+def test_what_a_load_words_otherwise_is_no_difference_and_each_change_of_it_is_reported(
     root: Path, server: Server
 ) -> None:
     programs = server.cluster.tools
