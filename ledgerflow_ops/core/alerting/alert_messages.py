@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from ledgerflow_ops.core.alerting.alert_policy import AlertMessage, MessageKind
 from ledgerflow_ops.core.alerting.findings import Alert, Level
+from ledgerflow_ops.core.alerting.root_cause import cause_title
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
 from ledgerflow_ops.core.catalog.catalog import CLOCK_SLACK
 from ledgerflow_ops.core.durations import format_duration
@@ -73,7 +74,8 @@ def describe_safety(newest: BackupSummary | None, now: datetime) -> str:
 
 
 def _where(alerts: Sequence[Alert]) -> str:
-    return ", ".join(dict.fromkeys(alert.finding.environment or "machine" for alert in alerts))
+    names = [name for alert in alerts for name in alert.finding.environments or ("machine",)]
+    return ", ".join(dict.fromkeys(names))
 
 
 def _level(message: AlertMessage) -> str:
@@ -82,10 +84,10 @@ def _level(message: AlertMessage) -> str:
 
 
 def _subject(alerts: Sequence[Alert]) -> str:
-    first = alerts[0].finding
-    if len(alerts) == 1:
-        return first.message
-    return f"{first.cause} ({len(alerts)} findings)"
+    findings = [alert.finding for alert in alerts]
+    if len(findings) == 1:
+        return cause_title(findings) if len(findings[0].environments) > 1 else findings[0].message
+    return f"{cause_title(findings)} ({len(findings)} findings)"
 
 
 def _paragraph(alert: Alert, context: MessageContext, *, many: bool) -> str:
@@ -96,12 +98,9 @@ def _paragraph(alert: Alert, context: MessageContext, *, many: bool) -> str:
 
 def _safe(alerts: Sequence[Alert], context: MessageContext) -> list[str]:
     """What is safe in the environments of the alerts; in all of them where an alert is about the machine."""
-    about = {alert.finding.environment for alert in alerts}
-    named = (
-        context.safe
-        if None in about
-        else {name: sentence for name, sentence in context.safe.items() if name in about}
-    )
+    about = {name for alert in alerts for name in alert.finding.environments}
+    everywhere = any(not alert.finding.environments for alert in alerts)
+    named = {name: text for name, text in context.safe.items() if everywhere or name in about}
     return [f"Still safe in {name}: {sentence}" for name, sentence in named.items()]
 
 

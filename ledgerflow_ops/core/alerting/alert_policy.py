@@ -2,20 +2,25 @@
 
 Each channel is handled by itself. It gets a message about an incident when it has had none within the
 reminder time, or when the incident has become more severe since its last one. An incident is one finding, or
-all findings with one cause, whichever source reported them. A delivery is recorded only after the channel
-took the message: a process that is killed in between sends the message twice at worst.
+all findings with one cause, whichever source reported them (`incidents`). A delivery is recorded only after
+the channel took the message: a process that is killed in between sends the message twice at worst.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ledgerflow_ops.core.alerting.findings import Alert, AlertState, Delivery, Finding, Level
+from ledgerflow_ops.core.alerting.incidents import group_incidents
 from ledgerflow_ops.core.alerting.quiet_hours import QuietHours
-from ledgerflow_ops.core.alerting.root_cause import cause_of
+from ledgerflow_ops.core.alerting.root_cause import cause_keys, cause_of
 from ledgerflow_ops.core.environments import Environment
 
+_GATHERING = {"backfill": timedelta(minutes=2)}
+"""How long the first message about an incident waits for further findings, counted from its last one, by the
+class of its cause. The days of a backfill are refused one after the other, and none of them is urgent.
+"""
 CHANNEL_FAILURE = "channel"
 """The kind of the finding that a channel does not take messages. Its subject is the channel's name."""
 
@@ -33,7 +38,8 @@ class Channel:
         if finding.kind == CHANNEL_FAILURE and finding.subject == self.name:
             return False
         loud = finding.level is Level.CRITICAL or self.level is Level.WARNING
-        return loud and (finding.environment is None or finding.environment in self.environments)
+        about = finding.environments or self.environments
+        return loud and not set(about).isdisjoint(self.environments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,8 @@ class AlertPolicy:
 
     A problem that is gone is resolved when it has stayed away for `settle`. That time doubles each time the
     problem comes back, so that one that comes and goes does not flood people. `remind` is the time between
-    reminders. A channel that failed is tried again after `retry`.
+    reminders. A channel that failed is tried again after `retry`. `shared` names the environments that a
+    cause concerns, by its key or by the class before the key's colon: all that use one server, for example.
     """
 
     channels: tuple[Channel, ...]
@@ -50,6 +57,12 @@ class AlertPolicy:
     settle: timedelta = timedelta(minutes=5)
     quiet: QuietHours | None = None
     retry: timedelta = timedelta(minutes=5)
+    shared: Mapping[str, tuple[Environment, ...]] = field(default_factory=dict)
+
+    def concerned(self, finding: Finding) -> tuple[Environment, ...]:
+        """The environments that the finding's causes concern, as far as `shared` names them."""
+        keys = [name for key in cause_keys(finding) for name in (key, key.partition(":")[0])]
+        return tuple(dict.fromkeys(name for key in keys for name in self.shared.get(key, ())))
 
     def settled(self, alert: Alert, now: datetime) -> bool:
         """Whether the alert has been gone for long enough."""
@@ -82,24 +95,72 @@ class AlertMessage:
         return max(alert.finding.weight for alert in self.alerts)
 
 
+@dataclass(frozen=True, slots=True)
+class Omissions:
+    """What a report says nothing about, although it has no such finding.
+
+    `unseen` are parts of the examination that could not look, with all parts whose names continue theirs
+    (`disks /srv` continues `disks`): their earlier findings stay open. `outdated` are the keys of findings
+    that nothing will look at again: they are dropped without a recovery message.
+    """
+
+    unseen: Collection[str] = ()
+    outdated: Collection[tuple[str, str, str]] = ()
+
+    def leaves_open(self, finding: Finding) -> bool:
+        """Whether nothing has looked for it. Records of earlier versions do not say which part found it."""
+        part = f"{finding.part} "
+        return any(not finding.part or part.startswith(f"{name} ") for name in self.unseen)
+
+
+NO_OMISSIONS = Omissions()
+
+
 def process_findings(
-    state: AlertState, source: str, findings: Iterable[Finding], now: datetime, policy: AlertPolicy
+    state: AlertState,
+    source: str,
+    findings: Iterable[Finding],
+    now: datetime,
+    policy: AlertPolicy,
+    omissions: Omissions = NO_OMISSIONS,
 ) -> tuple[AlertState, list[AlertMessage]]:
     """Take over all current findings of `source`; return the new state and the messages due for all sources.
 
     The returned state records no delivery: `mark_delivered` and `mark_failed` do so after each message.
     """
-    heard = _without_finished(_with_findings(state, source, findings, now), now, policy)
+    reported: dict[tuple[str, ...], Finding] = {}
+    for finding in sorted(findings, key=lambda item: item.weight):  # of two with one key the worse one stays
+        reported[(source, *finding.key)] = _completed(finding, policy)
+    heard = _without_finished(_with_findings(state, source, reported, now, omissions), now, policy)
     return heard, due_messages(heard, now, policy)
 
 
-def _with_findings(state: AlertState, source: str, findings: Iterable[Finding], now: datetime) -> AlertState:
-    reported: dict[tuple[str, ...], Finding] = {}
-    for finding in sorted(findings, key=lambda item: item.weight):  # of two with one key the worse one stays
-        cause = finding.cause or cause_of(finding.message)
-        reported[(source, *finding.key)] = replace(finding, cause=cause)
+def _completed(finding: Finding, policy: AlertPolicy) -> Finding:
+    """The finding with the cause that its message names, and the environments that this cause concerns."""
+    cause = finding.cause or cause_of(finding.message)
+    return replace(finding, cause=cause, concerns=policy.concerned(finding))
+
+
+def _with_findings(
+    state: AlertState,
+    source: str,
+    reported: Mapping[tuple[str, ...], Finding],
+    now: datetime,
+    omissions: Omissions,
+) -> AlertState:
     known = {alert.id: alert for alert in state.alerts}
-    alerts = [_updated_alert(alert, reported.get(alert.id), source, now) for alert in state.alerts]
+    alerts = [
+        alert
+        if alert.id not in reported and alert.source == source and omissions.leaves_open(alert.finding)
+        else _updated_alert(alert, reported.get(alert.id), source, now)
+        for alert in state.alerts
+    ]
+    alerts = [
+        replace(alert, closed=now)
+        if alert.source == source and alert.gone == now and alert.finding.key in omissions.outdated
+        else alert
+        for alert in alerts
+    ]
     alerts += [Alert(source, finding, now) for name, finding in reported.items() if name not in known]
     return AlertState(tuple(alerts))
 
@@ -142,13 +203,9 @@ def _retained_alert(alert: Alert, now: datetime, policy: AlertPolicy) -> Alert |
 
 def due_messages(state: AlertState, now: datetime, policy: AlertPolicy) -> list[AlertMessage]:
     """Every message that has to be sent at `now`, incident by incident."""
-    incidents: dict[tuple[str, ...], list[Alert]] = {}
-    for alert in state.alerts:
-        if alert.closed is None:
-            incidents.setdefault(alert.incident, []).append(alert)
     return [
         message
-        for members in incidents.values()
+        for members in group_incidents(alert for alert in state.alerts if alert.closed is None)
         for channel in policy.channels
         for message in (
             _news_message(members, channel, now, policy),
@@ -171,6 +228,8 @@ def _news_message(
         for alert in open_alerts
         if alert.finding.weight > known and not policy.holds_back(alert.finding.weight, now)
     ]
+    if _is_gathering(unreported, now):
+        return None
     if not unreported or all(_failed_recently(alert, channel.name, now, policy) for alert in unreported):
         return None
     delivered = [alert.known_to(channel.name) for alert in unreported]
@@ -182,6 +241,12 @@ def _news_message(
     return AlertMessage(
         MessageKind.REMINDER if is_repeat else MessageKind.ALERT, channel.name, (*unreported, *others)
     )
+
+
+def _is_gathering(unreported: Sequence[Alert], now: datetime) -> bool:
+    classes = {key.partition(" ")[0] for alert in unreported for key in cause_keys(alert.finding)}
+    waits = [_GATHERING[name] for name in classes if name in _GATHERING]
+    return bool(waits) and abs(now - max(alert.since for alert in unreported)) < max(waits)
 
 
 def _recovery_message(

@@ -29,8 +29,9 @@ class Finding:
 
     `message` is a sentence with the figures: the backup, what was found, what was expected and from which
     days. `hint` is the one thing to do. `cause` names what several findings have in common, such as a
-    server that is down: they are then one alert. Where it is empty, the name of a server that libpq cannot
-    reach is taken from the message. `run_id` is the Dagster run that found the problem.
+    server that is down: they are then one alert (`root_cause` has further causes, from the other fields).
+    `run_id` is the Dagster run that found the problem. `part` is the part of an examination that found it:
+    only that part can find that it is gone. `concerns` are the environments that its cause affects as well.
     """
 
     environment: Environment | None
@@ -42,6 +43,8 @@ class Finding:
     cause: str = ""
     run_id: str = ""
     figures: Mapping[str, str | float] = field(default_factory=dict)
+    part: str = ""
+    concerns: tuple[Environment, ...] = ()
 
     def __post_init__(self) -> None:
         """Name the environment in the hint's commands, and escape surrogates (\\udcff): a file's name may
@@ -57,9 +60,16 @@ class Finding:
         return (self.environment or "machine", self.kind, self.subject)
 
     @property
+    def environments(self) -> tuple[Environment, ...]:
+        """The environments that it is about; none where it is about the machine."""
+        own = (self.environment,) if self.environment else ()
+        return tuple(dict.fromkeys((*own, *self.concerns)))
+
+    @property
     def wakes(self) -> bool:
         """Whether it is sent in quiet hours too: critical, and about prod or the machine."""
-        return self.level is Level.CRITICAL and self.environment in (Environment.PROD, None)
+        affects = not self.environment or Environment.PROD in self.environments
+        return self.level is Level.CRITICAL and affects
 
     @property
     def weight(self) -> int:
@@ -98,11 +108,6 @@ class Alert:
     def id(self) -> tuple[str, ...]:
         """The source and the finding's key: two sources may report the same problem."""
         return (self.source, *self.finding.key)
-
-    @property
-    def incident(self) -> tuple[str, ...]:
-        """The key of its incident: alerts with one cause share it; an alert without a cause is alone."""
-        return ("cause", self.finding.cause) if self.finding.cause else self.id
 
     @property
     def is_open(self) -> bool:

@@ -38,6 +38,11 @@ def disk_cause(disk: Disk) -> str:
     return f"the disk of {disk.path}"
 
 
+def disk_part(path: str) -> str:
+    """The part of the machine's examination that measures this disk: one of the part `disks`."""
+    return f"disks {path}"
+
+
 def is_full(disk: Disk) -> bool:
     """Whether the next backup will not fit, or hardly any file can be created."""
     if disk.now is None:
@@ -91,4 +96,14 @@ def _finding(disk: Disk, kind: str, level: Level, message: str, found: float, ex
         "Free room there, or move what lies there: ", command("df", "-h", disk.path), "; ", make("doctor")
     )
     figures = {"found": float(found), "expected": float(expected)}
-    return Finding(disk.environment, kind, disk.path, level, message, hint, disk_cause(disk), figures=figures)
+    return Finding(
+        disk.environment,
+        kind,
+        disk.path,
+        level,
+        message,
+        hint,
+        disk_cause(disk),
+        figures=figures,
+        part=disk_part(disk.path),
+    )

@@ -1,4 +1,4 @@
-"""The findings that an ended run leaves, and the earlier findings that it resolves."""
+"""The findings that an ended run leaves. What resolves earlier ones is decided by `run_evidence`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,11 +6,25 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
+from ledgerflow_ops.core.alerting.root_cause import BACKFILL, BACKUP_FILE, DAY, is_of_machine
 from ledgerflow_ops.core.checks import Check
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.hints import NO_HINT, Hint, make
+from ledgerflow_ops.core.monitoring import run_evidence
+from ledgerflow_ops.core.monitoring.run_evidence import (
+    BACKUP,
+    CANCELED,
+    CHECK,
+    DRILL,
+    ENDED,
+    FAILED,
+    FAILED_CHECK,
+    MISSING_CHECK,
+    NOT_REACHED,
+    VERIFY,
+    RunEvidence,
+)
 
-BACKUP, DRILL, VERIFY = "backup", "drill", "verify"
 _ABOUT_BACKUPS = (BACKUP, DRILL, VERIFY)
 _AT_MOST = timedelta(days=7)
 """How long a finding stays that belongs to no day and was not tried again."""
@@ -32,9 +46,11 @@ class RunResult(StrEnum):
 class EndedRun:
     """A run that has ended. `verb` is what it did; without an environment it is the job's name.
 
-    `checks` are its results, `missing` the checks that it should have run and did not. `by_hand`: it was
-    started at a terminal, where a person saw how it ended. `exit_code`, `message` and `hint` describe a
-    failure.
+    `checks` are its results, `missing` the checks that it should have run and did not. `backup` is the file
+    that they are about, empty where there is none. `backfill` is the id of the backfill that the run belongs
+    to. `by_hand`: it was started at a terminal, where a person saw how it ended. `exit_code`, `message` and
+    `hint` describe a failure. A rolling drill is one such run for each backup that it restored, and one for
+    itself.
     """
 
     run_id: str
@@ -49,11 +65,13 @@ class EndedRun:
     message: str = ""
     hint: Hint = NO_HINT
     exit_code: int = 1
+    backup: str = ""
+    backfill: str = ""
 
     @property
     def source(self) -> str:
         """The source of its alerts."""
-        return f"run:{self.environment}_{self.verb}" if self.environment else f"run:{self.verb}"
+        return self.evidence.source
 
     @property
     def title(self) -> str:
@@ -61,105 +79,150 @@ class EndedRun:
         of = f" of {self.day}" if self.day else ""
         return f"{self.environment or 'shared'} {self.verb}{of}"
 
+    @property
+    def evidence(self) -> RunEvidence:
+        """What it has shown. A check that was not reached was not judged."""
+        judged = {check.name: check.passed for check in self.checks if check.cause != NOT_REACHED}
+        succeeded = self.fate is RunResult.SUCCESS
+        return RunEvidence(self.environment, self.verb, self.day, self.backup, judged, succeeded)
+
 
 def findings_after(open_findings: OpenFindings, run: EndedRun) -> dict[str, list[Finding]]:
     """The findings after this run; runs are passed in the order in which they ended.
 
-    A successful run resolves the findings of earlier runs of its kind and day. A backup also resolves those
-    of the backups of earlier days, and those of drills and verifications of its own day. A run at a terminal
-    that was refused or interrupted, or a restore that failed there, leaves no finding: a person saw it.
+    Findings that the run is evidence against are resolved, and those that it has again are replaced. A run at
+    a terminal that was refused or interrupted, or a restore that failed there, leaves no finding: a person
+    saw it.
     """
-    if run.fate is not RunResult.SUCCESS and run.by_hand and _was_seen(run):
-        return {source: list(findings) for source, findings in open_findings.items()}
-    succeeded = run.fate is RunResult.SUCCESS
     left = {
-        source: [
-            finding for finding in findings if not _superseded(source, finding, run, succeeded=succeeded)
-        ]
+        source: [finding for finding in findings if not run_evidence.resolves(run.evidence, source, finding)]
         for source, findings in open_findings.items()
     }
-    left[run.source] = [*left.get(run.source, []), *_findings(run)]
+    if run.fate is not RunResult.SUCCESS and run.by_hand and _was_seen(run):
+        return left
+    before = left.get(run.source, [])
+    left[run.source] = _merged(before, _findings(run))
     return left
 
 
 def without_expired(
-    open_findings: OpenFindings, edges: Mapping[Environment, date], now: datetime
+    open_findings: OpenFindings, edges: Mapping[Environment, date]
 ) -> dict[str, list[Finding]]:
-    """The findings without old ones and those of days before the environment's first partition (`edges`)."""
+    """The findings without those of days before the environment's first partition (`edges`).
+
+    The window moves only with a newer proven backup, so that is evidence.
+    """
     return {
-        source: [finding for finding in findings if not _is_past(finding, edges, now)]
+        source: [finding for finding in findings if not _before_edge(finding, edges)]
         for source, findings in open_findings.items()
     }
+
+
+def outdated(open_findings: OpenFindings, now: datetime) -> list[Finding]:
+    """The findings without a day that nothing has looked at for a week: they are dropped, not resolved."""
+    return [
+        finding for findings in open_findings.values() for finding in findings if _is_outdated(finding, now)
+    ]
 
 
 def _was_seen(run: EndedRun) -> bool:
     return run.fate is RunResult.CANCELED or run.verb not in _ABOUT_BACKUPS or run.exit_code in _REFUSED
 
 
-def _superseded(source: str, finding: Finding, run: EndedRun, *, succeeded: bool) -> bool:
-    """Whether the run replaces or resolves the finding."""
-    day = _day(finding)
-    if source == run.source:
-        return day == run.day or (succeeded and run.verb == BACKUP and _earlier(day, run.day))
-    own = {f"run:{run.environment}_{verb}" for verb in (DRILL, VERIFY)}
-    return succeeded and run.verb == BACKUP and source in own and day == run.day
+def _merged(before: Sequence[Finding], new: Sequence[Finding]) -> list[Finding]:
+    """The findings of a source with new ones, which replace those of the same key.
+
+    A cancellation says nothing of an earlier failure, which stays in its place. A failure never becomes less
+    severe by another one.
+    """
+    failed = {finding.subject for finding in before if finding.kind == FAILED}
+    added = [finding for finding in new if finding.kind != CANCELED or finding.subject not in failed]
+    severe = {finding.key for finding in before if finding.kind == FAILED and finding.level is Level.CRITICAL}
+    added = [
+        replace(finding, level=Level.CRITICAL) if finding.key in severe else finding for finding in added
+    ]
+    replaced = {finding.key for finding in added}
+    ended = {finding.subject for finding in added if finding.kind == FAILED}
+    kept = [
+        finding
+        for finding in before
+        if finding.key not in replaced and not (finding.kind == CANCELED and finding.subject in ended)
+    ]
+    return [*kept, *added]
 
 
-def _earlier(day: date | None, other: date | None) -> bool:
-    return day is None or (other is not None and day <= other)
+def _before_edge(finding: Finding, edges: Mapping[Environment, date]) -> bool:
+    day, edge = run_evidence.day_of(finding), edges.get(finding.environment) if finding.environment else None
+    return day is not None and edge is not None and day < edge
 
 
-def _is_past(finding: Finding, edges: Mapping[Environment, date], now: datetime) -> bool:
-    day = _day(finding)
-    if day is None:
-        return now - datetime.fromisoformat(str(finding.figures["ended"])) > _AT_MOST
-    edge = edges.get(finding.environment) if finding.environment else None
-    return edge is not None and day < edge
-
-
-def _day(finding: Finding) -> date | None:
-    day = finding.figures.get("day")
-    return date.fromisoformat(str(day)) if day else None
+def _is_outdated(finding: Finding, now: datetime) -> bool:
+    return run_evidence.day_of(finding) is None and now - run_evidence.ended(finding) > _AT_MOST
 
 
 def _findings(run: EndedRun) -> list[Finding]:
-    """The findings of a run: its failed checks, those it did not run, and its own failure."""
-    findings = [_check(run, check) for check in run.checks if not check.passed]
-    judged = any(check.fatal for check in run.checks)
+    """The findings of a run: its failed checks, those it did not run, and its own failure.
+
+    Checks that were not reached because another one failed are no findings of their own.
+    """
+    fatal = [check for check in run.checks if check.fatal]
+    explained = any(check.cause != NOT_REACHED for check in fatal)
+    findings = [
+        _check(run, check)
+        for check in run.checks
+        if not check.passed and not (explained and check.cause == NOT_REACHED)
+    ]
     if run.fate is RunResult.SUCCESS:
         findings += [_missing(run, name) for name in run.missing]
-    elif not judged:
+    elif not fatal:
         findings.append(_failure(run))
     if len(findings) > 1:
-        findings = [replace(finding, cause=f"The run {run.title} has findings.") for finding in findings]
+        cause = f"The run {run.title} has findings."
+        findings = [item if is_of_machine(item) else replace(item, cause=cause) for item in findings]
     return findings
 
 
 def _check(run: EndedRun, check: Check) -> Finding:
     level = Level.CRITICAL if check.fatal else Level.WARNING
     text = f"The check {check.name} of {run.title} failed: {check.message}"
-    return _finding(run, "check failed", check.name, level, text, check.hint)
+    figures = {CHECK: check.name, "cause": check.cause}
+    return _finding(run, FAILED_CHECK, check.name, level, text, check.hint, figures)
 
 
 def _missing(run: EndedRun, name: str) -> Finding:
     text = f"The check {name} of {run.title} did not run, although the run succeeded."
-    return _finding(run, "check missing", name, Level.CRITICAL, text, _retry_hint(run))
+    return _finding(run, MISSING_CHECK, name, Level.CRITICAL, text, _retry_hint(run), {CHECK: name})
 
 
 def _failure(run: EndedRun) -> Finding:
     if run.fate is RunResult.CANCELED:
         text = f"The run {run.title} was canceled."
-        return _finding(run, "run canceled", "", Level.WARNING, text, run.hint or _retry_hint(run))
-    harmless = run.exit_code in _REFUSED or run.environment is None
-    level = Level.WARNING if harmless else Level.CRITICAL
+        return _finding(run, CANCELED, "", Level.WARNING, text, run.hint or _retry_hint(run))
+    refused = run.exit_code in _REFUSED
+    level = Level.WARNING if refused or run.environment is None else Level.CRITICAL
     text = f"The run {run.title} failed: {run.message}"
-    return _finding(run, "run failed", "", level, text, run.hint or _retry_hint(run))
+    figures = {BACKFILL: run.backfill} if run.backfill and refused else {}
+    return _finding(run, FAILED, "", level, text, run.hint or _retry_hint(run), figures)
 
 
-def _finding(run: EndedRun, kind: str, what: str, level: Level, text: str, hint: Hint) -> Finding:
+def _finding(
+    run: EndedRun,
+    kind: str,
+    what: str,
+    level: Level,
+    text: str,
+    hint: Hint,
+    more: Mapping[str, str] | None = None,
+) -> Finding:
     subject = " ".join(part for part in (run.verb, str(run.day or ""), what) if part)
-    figures = {"ended": run.at.isoformat(), **({"day": run.day.isoformat()} if run.day else {})}
-    return Finding(run.environment, kind, subject, level, text, hint, run_id=run.run_id, figures=figures)
+    figures = {
+        ENDED: run.at.isoformat(),
+        DAY: run.day.isoformat() if run.day else "",
+        BACKUP_FILE: run.backup,
+        **(more or {}),
+    }
+    known = {name: value for name, value in figures.items() if value}
+    return Finding(run.environment, kind, subject, level, text, hint, run_id=run.run_id, figures=known)
 
 
 def _retry_hint(run: EndedRun) -> Hint:

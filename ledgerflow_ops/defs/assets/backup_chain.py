@@ -13,6 +13,7 @@ from ledgerflow_ops.defs.assets.partitions import partitioned_check
 from ledgerflow_ops.defs.names import DATABASE, DRILL, DRILL_CHECKS, DUMP, asset_key
 from ledgerflow_ops.defs.run_config import DrillConfig, DumpConfig
 from ledgerflow_ops.defs.runs.run_context import MISSED, NIGHT, backup_of_run, env_for_run, failures_on_record
+from ledgerflow_ops.defs.runs.run_results import BACKUP_KEY
 from ledgerflow_ops.defs.timing import Timing
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -114,13 +115,14 @@ def drill_asset(
             checks += metadata.unreached_checks(DRILL_CHECKS, checks, failed.message)
         for check in checks:
             if check.name in DRILL_CHECKS:
-                yield metadata.check_result(check, drill_key)
+                yield metadata.check_result(check, drill_key, name.dump)
         if failed:
             details: dict[str, str | int] = {
                 "hint": str(failed.hint.within(env.environment)),
                 "exit_code": 4,
                 "kind": "BadBackup",
                 "check": failed.name,
+                BACKUP_KEY: name.dump,
             }
             raise dg.Failure(f"{name.dump} is bad: {failed.message}", metadata=details, allow_retries=False)
         yield dg.MaterializeResult(asset_key=drill_key, metadata=metadata.examination_metadata(examination))

@@ -74,7 +74,7 @@ def _record_on_its_day(
         context.log_event(dg.AssetMaterialization(drill_key, partition=day, metadata=facts))
     for check in checks:
         if check.name in DRILL_CHECKS:
-            result = metadata.check_result(check, drill_key)
+            result = metadata.check_result(check, drill_key, examination.name.dump)
             context.log_event(
                 dg.AssetCheckEvaluation(
                     drill_key,

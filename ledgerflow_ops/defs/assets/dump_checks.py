@@ -63,16 +63,16 @@ def dump_checks(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg.As
         failed = examination.bad
         if failed:
             results += metadata.unreached_checks(DUMP_CHECKS, results, failed.message)
-        yield from _selected(context, results, dump_key)
+        yield from _selected(context, results, dump_key, name.dump)
 
     return checks
 
 
 def _selected(
-    context: dg.AssetCheckExecutionContext, results: list[Check], dump_key: dg.AssetKey
+    context: dg.AssetCheckExecutionContext, results: list[Check], dump_key: dg.AssetKey, backup: str
 ) -> Iterator[dg.AssetCheckResult]:
     """The results of the checks that this run selected."""
     selected = {chosen.name for chosen in context.selected_asset_check_keys}
     for check in results:
         if check.name in selected:
-            yield metadata.check_result(check, dump_key)
+            yield metadata.check_result(check, dump_key, backup)

@@ -8,7 +8,9 @@ import dagster as dg
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.hints import Hint, make
+from ledgerflow_ops.core.monitoring.run_evidence import NOT_REACHED
 from ledgerflow_ops.core.sizes import format_size
+from ledgerflow_ops.defs.runs.run_results import BACKUP_KEY
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 if TYPE_CHECKING:
@@ -75,15 +77,15 @@ def examination_metadata(examination: "Examination") -> dict[str, dg.MetadataVal
     return {**facts, "durations": _seconds(examination.watch.durations)}
 
 
-def check_result(check: Check, asset: dg.AssetKey) -> dg.AssetCheckResult:
-    """A check as the result that an asset check returns: message, hint and cause."""
+def check_result(check: Check, asset: dg.AssetKey, backup: str = "") -> dg.AssetCheckResult:
+    """A check as the result that an asset check returns: message, hint, cause and the backup's file."""
     return dg.AssetCheckResult(
         passed=check.passed,
         asset_key=asset,
         check_name=check.name,
         severity=_severity(check),
         description=check.message,
-        metadata=_hint_and_cause(check, asset),
+        metadata=_hint_and_cause(check, asset) | ({BACKUP_KEY: backup} if backup else {}),
     )
 
 
@@ -103,7 +105,7 @@ def unreached_checks(names: Iterable[str], checks: Iterable[Check], reason: str)
     """A failed check for every name without a result: a check that did not run never counts as passed."""
     reached = {check.name for check in checks}
     return [
-        Check(name, False, f"Not judged: {reason}", Hint("Fix that first."), cause="not reached")
+        Check(name, False, f"Not judged: {reason}", Hint("Fix that first."), cause=NOT_REACHED)
         for name in names
         if name not in reached
     ]

@@ -114,9 +114,10 @@ def _process_ended_runs(
     context: dg.SensorEvaluationContext, ctx: OperationContext, envs: Sequence[EnvironmentContext]
 ) -> str:
     """Report the findings of the runs that ended since the cursor, then advance the cursor; a summary."""
-    from ledgerflow_ops.core.monitoring import run_outcomes
+    from ledgerflow_ops.core.alerting.alert_policy import Omissions
+    from ledgerflow_ops.core.monitoring import run_evidence, run_outcomes
     from ledgerflow_ops.defs.runs.run_records import Cursor, ended_since
-    from ledgerflow_ops.operations.alerting import alerts
+    from ledgerflow_ops.operations.alerting import alerts, folder_evidence
 
     now = ctx.clock()
     before = alerts.findings_by_source(ctx, "run:")
@@ -126,9 +127,17 @@ def _process_ended_runs(
     open_findings: run_outcomes.OpenFindings = before
     for run in runs:
         open_findings = run_outcomes.findings_after(open_findings, run)
-    open_findings = run_outcomes.without_expired(open_findings, _edges(envs, open_findings), now)
+    open_findings = run_outcomes.without_expired(open_findings, _edges(envs, open_findings))
+    open_findings = run_evidence.resolved_by_folders(
+        open_findings, folder_evidence.read_evidence(envs, open_findings)
+    )
+    outdated = {finding.key for finding in run_outcomes.outdated(open_findings, now)}
+    open_findings = {
+        source: [finding for finding in findings if finding.key not in outdated]
+        for source, findings in open_findings.items()
+    }
     for source in run_outcomes.changed_sources(before, open_findings):
-        alerts.report(ctx, source, open_findings[source])
+        alerts.report(ctx, source, open_findings[source], Omissions(outdated=outdated))
     left = frozenset(source for source, findings in open_findings.items() if findings)
     context.update_cursor(str(replace(cursor, left=left)))
     remaining = [finding for findings in open_findings.values() for finding in findings]

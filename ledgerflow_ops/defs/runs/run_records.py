@@ -1,22 +1,30 @@
 """Reads ended runs from Dagster's storage and converts them to `EndedRun`."""
 
 import json
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 from dagster._core.storage.dagster_run import RunRecord
-from dagster._core.storage.tags import WILL_RETRY_TAG
+from dagster._core.storage.tags import BACKFILL_ID_TAG, WILL_RETRY_TAG
 
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.finished_run import INTERRUPTION, Failure
 from ledgerflow_ops.core.hints import NO_HINT
-from ledgerflow_ops.core.monitoring.run_outcomes import BACKUP, DRILL, VERIFY, EndedRun, RunResult
+from ledgerflow_ops.core.monitoring.run_evidence import BACKUP, DRILL, VERIFY
+from ledgerflow_ops.core.monitoring.run_outcomes import EndedRun, RunResult
 from ledgerflow_ops.core.sealed_records import parse_json
 from ledgerflow_ops.defs import names
 from ledgerflow_ops.defs.runs.run_context import TERMINAL, TRIGGER
-from ledgerflow_ops.defs.runs.run_results import checks_of, failure_of, has_failed, missing_checks
+from ledgerflow_ops.defs.runs.run_results import (
+    JudgedBackup,
+    backup_file,
+    failure_of,
+    has_failed,
+    judged_backups,
+    missing_checks,
+)
 
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _FIRST_SPAN, _WEEK = timedelta(days=1), timedelta(days=7)
@@ -29,6 +37,7 @@ _ANY_ASSETS = "__ASSET_JOB"
 _RELEVANT_EVENTS = {
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
+    dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.RUN_FAILURE,
 }
@@ -90,7 +99,12 @@ def ended_since(
     until = max((record.update_timestamp for record in records), default=cursor.until)
     recent = {record.dagster_run.run_id for record in records if record.update_timestamp > until - _OVERLAP}
     # A run that ended long ago is listed because it was updated since, for example by a new tag.
-    ended = [_ended(instance, record) for record in fresh if _end(record) > since and not _is_retried(record)]
+    ended = [
+        run
+        for record in fresh
+        if _end(record) > since and not _is_retried(record)
+        for run in _ended(instance, record)
+    ]
     return sorted(ended, key=lambda run: run.at), Cursor(until, frozenset(recent))
 
 
@@ -103,7 +117,8 @@ def _is_retried(record: RunRecord) -> bool:
     return record.dagster_run.tags.get(WILL_RETRY_TAG) == "true"
 
 
-def _ended(instance: dg.DagsterInstance, record: RunRecord) -> EndedRun:
+def _ended(instance: dg.DagsterInstance, record: RunRecord) -> list[EndedRun]:
+    """The run as it ended; where its checks were about several backups, once for each, and for itself."""
     run = record.dagster_run
     logged = instance.get_records_for_run(run.run_id, of_type=_RELEVANT_EVENTS).records
     events = [
@@ -114,20 +129,41 @@ def _ended(instance: dg.DagsterInstance, record: RunRecord) -> EndedRun:
     environment, verb = _environment_and_verb(run)
     by_hand = run.tags.get(TRIGGER) == TERMINAL
     fate, failure = _fate(run, events, by_hand=by_hand)
-    return EndedRun(
+    whole = EndedRun(
         run_id=run.run_id,
         environment=environment,
         verb=verb,
         day=_day(run.tags.get("dagster/partition")),
         fate=fate,
         at=_end(record),
-        checks=checks_of(events),
         missing=missing_checks(events),
         by_hand=by_hand,
         message=failure.message,
         hint=failure.hint,
         exit_code=failure.exit_code,
+        backfill=run.tags.get(BACKFILL_ID_TAG, ""),
     )
+    judged = judged_backups(events)
+    if len(judged) <= 1:
+        backup, checks = next(iter(judged.items()), (JudgedBackup(backup_file(events)), ()))
+        return [replace(whole, checks=checks, backup=backup.file or backup_file(events))]
+    parts = [
+        replace(whole, checks=checks, backup=backup.file, day=_day(backup.day) or whole.day, missing=())
+        for backup, checks in judged.items()
+    ]
+    return [*map(_judged_alone, parts), _without_verdicts(whole, parts)]
+
+
+def _judged_alone(part: EndedRun) -> EndedRun:
+    """One backup's part of a run: it failed where one of its own checks did."""
+    bad = any(check.fatal for check in part.checks)
+    return replace(part, fate=RunResult.FAILURE if bad else RunResult.SUCCESS)
+
+
+def _without_verdicts(whole: EndedRun, parts: Sequence[EndedRun]) -> EndedRun:
+    """The run without what its backups' checks have said already."""
+    explained = any(check.fatal for part in parts for check in part.checks)
+    return replace(whole, fate=RunResult.SUCCESS) if explained else whole
 
 
 def _fate(run: dg.DagsterRun, events: list[dg.DagsterEvent], *, by_hand: bool) -> tuple[RunResult, Failure]:

@@ -1,6 +1,7 @@
 """How a run ended, read from its events: checks, missing checks, failure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -9,25 +10,59 @@ from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.finished_run import INTERRUPTION, Failure
 from ledgerflow_ops.core.hints import NO_HINT, Hint, make
 
+BACKUP_KEY = "backup"
+"""The key in the metadata of a check's result and of a failure: the file of the backup that it is about."""
 INTERRUPTED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 """The errors as which Ctrl-C or a termination request appears in a run's events."""
 
 
+@dataclass(frozen=True, slots=True)
+class JudgedBackup:
+    """What checks were about: a backup's file and its day. Runs of earlier versions recorded no file."""
+
+    file: str
+    day: str = ""
+
+
+def judged_backups(events: Sequence[dg.DagsterEvent]) -> dict[JudgedBackup, tuple[Check, ...]]:
+    """The check results among the events, by backup; the last one of a check that ran more than once."""
+    newest: dict[JudgedBackup, dict[dg.AssetCheckKey, Check]] = {}
+    for event in events:
+        if _is_evaluation(event):
+            result = event.asset_check_evaluation_data
+            backup = JudgedBackup(_text(result.metadata, BACKUP_KEY), result.partition or "")
+            newest.setdefault(backup, {})[result.asset_check_key] = _check(result)
+    return {backup: tuple(checks.values()) for backup, checks in newest.items()}
+
+
 def checks_of(events: Sequence[dg.DagsterEvent]) -> tuple[Check, ...]:
-    """The check results among the events; the last one of a check that ran more than once."""
-    results = [event.asset_check_evaluation_data for event in events if _is_evaluation(event)]
-    newest = {result.asset_check_key: result for result in results}.values()
-    return tuple(
-        Check(
-            name=result.check_name,
-            passed=result.passed,
-            message=result.description or "",
-            hint=_hint(result.metadata)
-            or (NO_HINT if result.passed else Hint("See the run in the web page.")),
-            severity=Severity(result.severity.value),
-            cause=_text(result.metadata, "cause"),
-        )
-        for result in newest
+    """The check results among the events, whichever backup each is about."""
+    return tuple(check for checks in judged_backups(events).values() for check in checks)
+
+
+def backup_file(events: Sequence[dg.DagsterEvent]) -> str:
+    """The file of the backup that the run has made or restored, from what it materialized; else empty."""
+    made = [
+        _text(event.step_materialization_data.materialization.metadata, "file")
+        for event in events
+        if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION
+    ]
+    failed = [
+        _text(event.step_failure_data.user_failure_data.metadata, BACKUP_KEY)
+        for event in events
+        if event.is_step_failure and event.step_failure_data.user_failure_data
+    ]
+    return next((file for file in (*failed, *made) if file), "")
+
+
+def _check(result: dg.AssetCheckEvaluation) -> Check:
+    return Check(
+        name=result.check_name,
+        passed=result.passed,
+        message=result.description or "",
+        hint=_hint(result.metadata) or (NO_HINT if result.passed else Hint("See the run in the web page.")),
+        severity=Severity(result.severity.value),
+        cause=_text(result.metadata, "cause"),
     )
 
 

@@ -13,7 +13,13 @@ from ledgerflow_ops.adapters.storage.state_file import StateFile
 from ledgerflow_ops.adapters.system.process import mask_secrets
 from ledgerflow_ops.core.alerting import alert_messages, alert_policy
 from ledgerflow_ops.core.alerting.alert_messages import MessageContext, MessageText
-from ledgerflow_ops.core.alerting.alert_policy import CHANNEL_FAILURE, AlertMessage, MessageKind
+from ledgerflow_ops.core.alerting.alert_policy import (
+    CHANNEL_FAILURE,
+    NO_OMISSIONS,
+    AlertMessage,
+    MessageKind,
+    Omissions,
+)
 from ledgerflow_ops.core.alerting.findings import Alert, AlertState, Finding, Level
 from ledgerflow_ops.core.catalog.catalog import newest_proven
 from ledgerflow_ops.core.environments import Environment
@@ -29,15 +35,17 @@ _SELF = "alerts"
 _RECORD_SOURCE = "record of alerts"
 
 
-def report(ctx: OperationContext, source: str, findings: Iterable[Finding]) -> None:
-    """Replace the findings of `source` by these, and send the messages that are due.
+def report(
+    ctx: OperationContext, source: str, findings: Iterable[Finding], omissions: Omissions = NO_OMISSIONS
+) -> None:
+    """Replace the findings of `source` by these, but for its `omissions`, and send the messages that are due.
 
     That includes reminders, messages held back by quiet hours, and undelivered ones, of any source. Busy when
     another process has been sending for too long: report again.
     """
     round_ = _AlertRound(ctx)
     with round_.locked():
-        round_.process(source, findings)
+        round_.process(source, findings, omissions)
         round_.send()
 
 
@@ -146,10 +154,12 @@ class _AlertRound:
             aside = f"it is now {self.state_file.set_aside(self.now).name}"
         self.process(_RECORD_SOURCE, [_damaged_record(why, aside)])
 
-    def process(self, source: str, findings: Iterable[Finding]) -> None:
+    def process(self, source: str, findings: Iterable[Finding], omissions: Omissions = NO_OMISSIONS) -> None:
         """Process the findings of a source, and save the state."""
         before = self.state
-        self.state, _ = alert_policy.process_findings(before, source, findings, self.now, self.policy)
+        self.state, _ = alert_policy.process_findings(
+            before, source, findings, self.now, self.policy, omissions
+        )
         self.save()
         for what, alert in _changes(before, self.state):
             self._journal(what, as_json(alert))

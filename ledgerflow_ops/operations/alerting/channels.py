@@ -4,10 +4,13 @@ from datetime import timedelta
 
 from ledgerflow_ops.adapters.services import notifications
 from ledgerflow_ops.config import Settings
+from ledgerflow_ops.core.alerting import root_cause
 from ledgerflow_ops.core.alerting.alert_policy import AlertPolicy, Channel
 from ledgerflow_ops.core.alerting.quiet_hours import QuietHours
 from ledgerflow_ops.core.counts import count_of
+from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
+from ledgerflow_ops.core.postgres.addresses import InvalidAddress, parse_address
 
 
 def channel_policy(settings: Settings) -> AlertPolicy:
@@ -21,7 +24,32 @@ def channel_policy(settings: Settings) -> AlertPolicy:
         remind=timedelta(hours=alerts.remind_hours),
         settle=timedelta(minutes=alerts.settle_minutes),
         quiet=quiet,
+        shared=_shared_causes(settings),
     )
+
+
+def _shared_causes(settings: Settings) -> dict[str, tuple[Environment, ...]]:
+    """The environments that a cause concerns, by the cause's key: those on one server, and, where the root of
+    all backups is exposed, every scheduled one.
+    """
+    shared: dict[str, tuple[Environment, ...]] = {}
+    for name, environment in settings.environments.items():
+        for key in _server_keys(environment.url or ""):
+            shared[key] = (*shared.get(key, ()), name)
+    scheduled = [name for name, environment in settings.environments.items() if environment.is_scheduled]
+    return {**shared, root_cause.EXPOSED: tuple(scheduled)}
+
+
+def _server_keys(url: str) -> list[str]:
+    """The keys of the servers in a database's address; none where it names none, or cannot be read."""
+    try:
+        named = parse_address(url) if url else {}
+    except InvalidAddress:
+        return []
+    hosts = [host for host in named.get("host", "").split(",") if host]
+    ports = [port or "5432" for port in named.get("port", "5432").split(",")]
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    return [root_cause.server_key(host, port) for host, port in zip(hosts, ports, strict=False)]
 
 
 def channel_errors(settings: Settings) -> dict[str, SettingsError]:

@@ -3,8 +3,8 @@
 A part that fails does not stop the others: the failure is a finding itself.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ledgerflow_ops.adapters.system import locks
@@ -32,6 +32,8 @@ from ledgerflow_ops.operations.monitoring import disk_metrics, drift_detection
 from ledgerflow_ops.operations.monitoring.environment_status import evaluate_environment
 
 FindProblems = Callable[[], Sequence[Finding]]
+WATCH = "watch"
+"""The kind of the finding that a part of an examination failed."""
 
 _SERVERS = {
     "daemon": "daemon",
@@ -46,11 +48,13 @@ _SERVERS = {
 class HealthReport:
     """What is wrong with an environment or with the machine, and whether the environment meets its RPO.
 
-    `fresh` is None for the machine, and where the folder could not be read.
+    `fresh` is None for the machine, and where the folder could not be read. `unseen` are the parts that could
+    not look: earlier findings of theirs are neither confirmed nor over.
     """
 
     findings: list[Finding]
     fresh: Check | None = None
+    unseen: frozenset[str] = frozenset()
 
 
 def check_environment_freshness(env: EnvironmentContext) -> Check:
@@ -71,13 +75,19 @@ def _check_freshness(env: EnvironmentContext, backups: Sequence[BackupSummary]) 
 def examine_environment(env: EnvironmentContext) -> HealthReport:
     """What is wrong with an environment now, and whether it meets its RPO; never an error."""
     watch = _Examination(env)
-    findings = [
-        *_findings_or_error(env.environment, "files", watch.files),
-        *_findings_or_error(env.environment, "schedule", watch.schedule),
-        *_findings_or_error(env.environment, "proof", watch.proof),
-        *_findings_or_error(env.environment, "anomalies", watch.anomalies),
-    ]
-    return HealthReport(findings, _check_freshness(env, watch.present) if watch.folder_known else None)
+    parts = {
+        "files": watch.files,
+        "schedule": watch.schedule,
+        "proof": watch.proof,
+        "anomalies": watch.anomalies,
+    }
+    findings, unseen = _examine_parts(env.environment, parts)
+    if watch.unreadable:
+        unseen |= {*parts}
+    if watch.ahead:
+        unseen |= {"schedule"}
+    fresh = _check_freshness(env, watch.present) if watch.folder_known else None
+    return HealthReport(findings, fresh, frozenset(unseen))
 
 
 def find_problems(env: EnvironmentContext) -> list[Finding]:
@@ -87,11 +97,32 @@ def find_problems(env: EnvironmentContext) -> list[Finding]:
 
 def find_machine_problems(ctx: OperationContext) -> list[Finding]:
     """What is wrong with the machine now: its disks, and our servers; never an error."""
-    return [
-        *_findings_or_error(None, "drills", lambda: _sweep_drills(ctx)),
-        *_findings_or_error(None, "disks", lambda: _disk_findings(ctx)),
-        *_findings_or_error(None, "daemon", lambda: _server_findings(ctx)),
-    ]
+    return examine_machine(ctx).findings
+
+
+def examine_machine(ctx: OperationContext) -> HealthReport:
+    """What is wrong with the machine now, and which of its disks could not be measured; never an error."""
+    parts: dict[str, FindProblems] = {
+        "drills": lambda: _sweep_drills(ctx),
+        "disks": lambda: _disk_findings(ctx),
+        "daemon": lambda: _server_findings(ctx),
+    }
+    findings, unseen = _examine_parts(None, parts)
+    unseen |= {disk_findings.disk_part(finding.subject) for finding in findings if finding.kind == "away"}
+    return HealthReport(findings, unseen=frozenset(unseen))
+
+
+def _examine_parts(
+    environment: Environment | None, parts: Mapping[str, FindProblems]
+) -> tuple[list[Finding], set[str]]:
+    """The findings of the parts, each marked with its part, and the parts that failed."""
+    findings: list[Finding] = []
+    failed_parts: set[str] = set()
+    for name, part in parts.items():
+        found = _findings_or_error(environment, name, part)
+        failed_parts |= {name for finding in found if finding.kind == WATCH}
+        findings += [finding if finding.part else replace(finding, part=name) for finding in found]
+    return findings, failed_parts
 
 
 class _Examination:
@@ -107,6 +138,8 @@ class _Examination:
         self.cause = ""
         self.unreadable = True
         """Whether the folder could not be read: then nothing is reported as missing from it."""
+        self.ahead = False
+        """Whether all backups are from the future, so that nothing can be called late."""
         self.folder_known = False
         """Whether the folder was read, or is known not to exist."""
 
@@ -126,8 +159,8 @@ class _Examination:
     def schedule(self) -> list[Finding]:
         """Missing and late backups; only where backups are scheduled."""
         settings = self.env.settings
-        ahead = not without_future(self.known, self.now) and bool(self.known)
-        if self.unreadable or not settings.is_scheduled or ahead:
+        self.ahead = not without_future(self.known, self.now) and bool(self.known)
+        if self.unreadable or not settings.is_scheduled or self.ahead:
             return []
         late = timedelta(minutes=settings.late_minutes)
         daily = DailySchedule(self.environment, settings.schedule, settings.zone, late)
@@ -195,6 +228,7 @@ def _disk_findings(ctx: OperationContext) -> list[Finding]:
             f"{disk.path} ({', '.join(disk.holds)}) cannot be measured: {disk.why}",
             _mount_hint(disk.path),
             disk_findings.disk_cause(disk),
+            part="disks",
         )
         for disk in disks
         if disk.now is None
@@ -245,7 +279,7 @@ def _findings_or_error(environment: Environment | None, subject: str, part: Find
     return [
         Finding(
             environment,
-            "watch",
+            WATCH,
             subject,
             Level.CRITICAL if subject == "files" else Level.WARNING,
             f"The {subject} of {word} cannot be watched: {message}",

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from ledgerflow_ops.adapters.storage import durable_record
 from ledgerflow_ops.adapters.system import clock, regular_files
 from ledgerflow_ops.adapters.system.process import mask_secrets
+from ledgerflow_ops.core.alerting.alert_policy import Omissions
 from ledgerflow_ops.core.alerting.findings import Alert, Finding, Level
 from ledgerflow_ops.core.durations import format_duration
 from ledgerflow_ops.core.environments import Environment
@@ -24,6 +25,8 @@ MAX_SILENCE = timedelta(minutes=10)
 """How long a sensor that is due every minute may be silent: a daemon's restart or a tick may take long."""
 _WATCHDOG = "watchdog"
 """The source of findings about silent watches, reported by the watchdog and by the machine's watch."""
+_SILENT = ("machine", "daemon", "silent")
+"""The key of that finding."""
 
 
 def watch_environment(ctx: OperationContext, name: Environment) -> HealthReport:
@@ -33,13 +36,26 @@ def watch_environment(ctx: OperationContext, name: Environment) -> HealthReport:
 
 def watch_machine(ctx: OperationContext) -> list[Finding]:
     """Examine the machine and the heartbeats of a daemon's other watches; returns what was found."""
-    silent = find_silent_watches(ctx, but=MACHINE)
-    alerts.report(ctx, _WATCHDOG, silent)
+    silent = _report_silent_watches(ctx, but=MACHINE)
     return [*silent, *_watch_machine_alone(ctx)]
 
 
+def _report_silent_watches(ctx: OperationContext, but: str = "") -> list[Finding]:
+    """Report silent watches. One that was silent stays so until it has written a heartbeat: neither a stopped
+    daemon nor one that has just been started shows that its sensors work.
+    """
+    silent = find_silent_watches(ctx, but)
+    heard = all(age is not None and age <= MAX_SILENCE for age in _heartbeat_ages(ctx, but).values())
+    if not Server("daemon", ctx.settings.state_dir).remembered():  # it was stopped on purpose
+        omissions = Omissions(outdated=(_SILENT,))
+    else:
+        omissions = Omissions(unseen=() if heard else ("heartbeats",))
+    alerts.report(ctx, _WATCHDOG, silent, omissions)
+    return silent
+
+
 def _watch_machine_alone(ctx: OperationContext) -> list[Finding]:
-    return _watch(ctx, MACHINE, None, lambda: HealthReport(health_checks.find_machine_problems(ctx))).findings
+    return _watch(ctx, MACHINE, None, lambda: health_checks.examine_machine(ctx)).findings
 
 
 def _watch(
@@ -58,7 +74,7 @@ def _watch(
         alerts.report(ctx, f"watching:{name}", [trouble])
         return HealthReport([trouble])
     alerts.report(ctx, f"watching:{name}", [])
-    alerts.report(ctx, f"watch:{name}", health.findings)
+    alerts.report(ctx, f"watch:{name}", health.findings, Omissions(unseen=health.unseen))
     return health
 
 
@@ -76,7 +92,7 @@ def run_watchdog(ctx: OperationContext) -> list[Alert]:
 
     For cron or launchd: it needs no running server.
     """
-    alerts.report(ctx, _WATCHDOG, find_silent_watches(ctx))
+    _report_silent_watches(ctx)
     for name in expected_watches(ctx):
         if name == MACHINE:
             _watch_machine_alone(ctx)
@@ -94,9 +110,10 @@ def find_silent_watches(ctx: OperationContext, but: str = "") -> list[Finding]:
     if process is None:
         return []
     since = ctx.clock() - datetime.fromtimestamp(process.create_time(), ctx.clock().tzinfo)
-    ages = {name: heartbeat_age(ctx, name) for name in expected_watches(ctx) if name != but}
     silent = {
-        name: age for name, age in ages.items() if since > MAX_SILENCE and (age is None or age > MAX_SILENCE)
+        name: age
+        for name, age in _heartbeat_ages(ctx, but).items()
+        if since > MAX_SILENCE and (age is None or age > MAX_SILENCE)
     }
     if not silent:
         return []
@@ -105,7 +122,11 @@ def find_silent_watches(ctx: OperationContext, but: str = "") -> list[Finding]:
     )
     text = f"The daemon runs, but its sensors are silent: {listed}."
     hint = Hint(make("down"), "; ", make("up"), "; are the sensors switched on in the web page?")
-    return [Finding(None, "daemon", "silent", Level.CRITICAL, text, hint)]
+    return [Finding(None, *_SILENT[1:], Level.CRITICAL, text, hint, part="heartbeats")]
+
+
+def _heartbeat_ages(ctx: OperationContext, but: str) -> dict[str, timedelta | None]:
+    return {name: heartbeat_age(ctx, name) for name in expected_watches(ctx) if name != but}
 
 
 def expected_watches(ctx: OperationContext) -> list[str]:

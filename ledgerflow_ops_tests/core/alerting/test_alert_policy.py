@@ -16,9 +16,11 @@ from ledgerflow_ops.core.alerting.alert_policy import (
     AlertPolicy,
     Channel,
     MessageKind,
+    Omissions,
     process_findings,
 )
 from ledgerflow_ops.core.alerting.findings import Alert, AlertState, Finding, Level
+from ledgerflow_ops.core.alerting.incidents import group_incidents
 from ledgerflow_ops.core.alerting.quiet_hours import QuietHours
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.hints import Hint, make
@@ -91,13 +93,15 @@ class People:
         else:
             assert all(alert.id in current for alert in message.alerts), "it does not stand"
             weight = message.weight
-            assert weight > self._knows(message.channel, message.alerts[0].incident), "told twice"
+            assert weight > self._knows(message.channel, message.alerts[0]), "told twice"
         if self.policy.quiet and self.policy.quiet.at(self.now):
             assert weight == 2, "it wakes somebody"
 
-    def _knows(self, channel: str, incident: tuple[str, ...]) -> int:
-        """The weight of what the channel was sent about the incident within the reminder time."""
-        members = [alert.id for alert in self.state.alerts if alert.incident == incident]
+    def _knows(self, channel: str, member: Alert) -> int:
+        """The weight of what the channel was sent about its incident within the reminder time."""
+        incidents = group_incidents(self.state.alerts)
+        ids = [[alert.id for alert in incident] for incident in incidents]
+        members = next(listed for listed in ids if member.id in listed)
         told = [one for id_ in members for one in self.heard.get((channel, id_), [])]
         return max((weight for at, weight in told if abs(self.now - at) < self.policy.remind), default=-1)
 
@@ -112,7 +116,7 @@ class People:
                 tried = self.failed.get(channel.name)
                 excused = excused or (tried is not None and self.now - tried < self.policy.retry)
                 if channel.wants(alert.finding) and not excused:
-                    assert self._knows(channel.name, alert.incident) >= alert.finding.weight, "nobody knows"
+                    assert self._knows(channel.name, alert) >= alert.finding.weight, "nobody knows"
         standing = {(source, *one.key) for source, listed in self.said.items() for one in listed}
         assert {alert.id for alert in self.state.alerts if alert.is_open} == standing
 
@@ -278,6 +282,50 @@ class TestOneCause:
         assert people.report("watch:test", finding(TEST, message=f"127.0.0.1:5433/test: {text}")) == []
         other = people.report("watch:test", finding(TEST, message=text.replace("5433", "5434")))
         assert len(other) == 1
+
+
+class TestWhatAReportDoesNotSay:
+    """A finding that is absent from a report has ended only if somebody looked for it."""
+
+    @pytest.mark.parametrize(
+        ("part", "unseen", "stays"),
+        [
+            ("proof", {"proof"}, True),
+            ("proof", {"files"}, False),
+            ("disks /srv", {"disks"}, True),
+            ("disks /srv", {"disks /srv"}, True),
+            ("disks /srv", {"disks /s"}, False),
+            ("disks", {"disks /srv"}, False),
+            ("", {"files"}, True),
+            ("", set(), False),
+        ],
+    )
+    def test_stays_open_where_nobody_could_look(self, part: str, unseen: set[str], stays: bool) -> None:
+        people = People()
+        people.report("watch:prod", replace(finding(), part=part))
+        after, messages = process_findings(
+            people.state, "watch:prod", [], NOON + 2 * DAY, people.policy, Omissions(unseen=unseen)
+        )
+        assert after.alerts[0].is_open is stays
+        assert (messages[0].kind is MessageKind.REMINDER) if stays else messages == []
+
+    def test_leaves_other_sources_alone(self) -> None:
+        people = People()
+        people.report("watch:prod", replace(finding(), part="proof"))
+        omissions = Omissions(unseen={"proof"}, outdated={finding().key})
+        after, _ = process_findings(people.state, "watch:dev", [], NOON + MINUTE, people.policy, omissions)
+        assert after.alerts[0].is_open
+
+    def test_that_is_outdated_is_dropped_without_a_word(self) -> None:
+        people = People()
+        people.report("run:prod_restore", finding())
+        gone = Omissions(outdated={finding().key})
+        after, messages = process_findings(
+            people.state, "run:prod_restore", [], NOON + HOUR, people.policy, gone
+        )
+        assert (messages, after.alerts[0].closed) == ([], NOON + HOUR)
+        later, messages = process_findings(after, "run:prod_restore", [], NOON + 3 * DAY, people.policy)
+        assert (messages, later) == ([], AlertState())
 
 
 class TestAtNight:

@@ -1,15 +1,17 @@
 """The findings of a run that has ended, and the findings that it resolves."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
-from ledgerflow_ops.core.checks import failed, passed, warned
+from ledgerflow_ops.core.checks import Check, failed, passed, warned
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.hints import Hint, make
-from ledgerflow_ops.core.monitoring import run_outcomes
+from ledgerflow_ops.core.monitoring import run_evidence, run_outcomes
+from ledgerflow_ops.core.monitoring.run_evidence import FolderEvidence
 from ledgerflow_ops.core.monitoring.run_outcomes import EndedRun, RunResult
 
 DEV, PROD = Environment.DEV, Environment.PROD
@@ -139,10 +141,115 @@ class TestWhatIsMended:
         assert len(left(run(), run(by_hand=True, exit_code=3))) == 1
 
 
+FILE, OTHER = "ledgerflow_prod_20261123_0100.dump", "ledgerflow_prod_20261123_1200.dump"
+WHOLE = passed("integrity", "Whole.")
+UNREACHED = Check("sealed", False, "Not judged: …", Hint("Fix that first."), cause="not reached")
+LOOSE = warned("permissions", "parents", "It is readable.", Hint("chmod"))
+PRIVATE = passed("permissions", "It is ours.")
+
+
+class TestOnlyEvidenceResolves:
+    """A finding ends when somebody looked again and found nothing, never because a run came later."""
+
+    @pytest.mark.parametrize(
+        ("wrong", "then", "stands"),
+        [
+            # A later run that did not come to the check has shown nothing, whatever became of it.
+            (done("verify", checks=(BAD,)), run(verb="verify"), True),
+            (done("verify", checks=(BAD,)), run(verb="verify", exit_code=3), True),
+            (done("verify", checks=(BAD,)), run(RunResult.CANCELED, "verify"), True),
+            (done("verify", checks=(BAD,)), done("verify"), True),
+            (done(checks=(LOOSE,)), run(day=TOMORROW), True),
+            (done(checks=(LOOSE,)), done(day=TOMORROW), True),
+            (done(checks=(LOOSE,)), done(day=TOMORROW, checks=(WHOLE,)), True),
+            # The check was carried out again and passed, in whichever kind of run.
+            (done("verify", checks=(BAD,)), done("verify", checks=(WHOLE,)), False),
+            (done("verify", checks=(BAD,)), done(checks=(WHOLE,)), False),
+            (done(checks=(LOOSE,)), run(verb="verify", checks=(PRIVATE,)), False),
+            (done(checks=(LOOSE,)), done(day=TOMORROW, checks=(PRIVATE,)), False),
+            (done(checks=(LOOSE,)), done(day=YESTERDAY, checks=(PRIVATE,)), True),
+            # A bad file stays bad, however good the next backup is.
+            (done("verify", checks=(BAD,), backup=FILE), done(checks=(WHOLE,), backup=OTHER), True),
+            (done(checks=(BAD,), backup=FILE), done(day=TOMORROW, checks=(WHOLE,), backup="x.dump"), True),
+            (done("verify", checks=(BAD,), backup=FILE), done("drill", checks=(WHOLE,), backup=FILE), False),
+            # A drill of another backup says nothing of the one that could not be judged.
+            (run(verb="drill", exit_code=5, backup=FILE), done("drill", backup=OTHER), True),
+            (run(verb="drill", exit_code=5, backup=FILE), done("drill", backup=FILE), False),
+            (run(verb="drill", exit_code=5), done("drill"), False),
+        ],
+    )
+    def test_by_another_run(self, wrong: EndedRun, then: EndedRun, stands: bool) -> None:
+        first = left(wrong)[0].key
+        assert (first in {finding.key for finding in left(wrong, then)}) is stands
+
+    def test_a_check_that_was_not_reached_was_not_looked_at(self) -> None:
+        unseen = Check("integrity", True, "Not judged.", cause="not reached")
+        assert len(left(done("verify", checks=(BAD,)), done("verify", checks=(unseen,)))) == 1
+
+    def test_a_check_that_another_one_kept_from_running_is_no_finding(self) -> None:
+        assert [found.subject for found in left(run(verb="verify", checks=(BAD, UNREACHED)))] == [
+            "verify 2026-11-23 integrity"
+        ]
+        assert len(left(run(verb="verify", checks=(UNREACHED,)))) == 1, "unless nothing else says why"
+
+    def test_a_cancellation_neither_hides_a_failure_nor_adds_to_it(self) -> None:
+        assert [found.kind for found in left(run(), run(RunResult.CANCELED))] == ["run failed"]
+        assert [found.kind for found in left(run(RunResult.CANCELED), run())] == ["run failed"]
+
+    def test_a_refusal_makes_an_earlier_failure_no_less_severe(self) -> None:
+        [found] = left(run(), run(exit_code=3, message="Busy."))
+        assert (found.level, found.message.endswith("failed: Busy.")) == (Level.CRITICAL, True)
+
+    def test_a_finding_of_an_earlier_version_has_its_check_in_its_subject(self) -> None:
+        [found] = left(done("verify", checks=(BAD,)))
+        old = replace(found, figures={"ended": NOON.isoformat(), "day": "2026-11-23"})
+        standing = {"run:prod_verify": [old]}
+        assert run_outcomes.findings_after(standing, run(verb="verify"))["run:prod_verify"][0] == old
+        assert run_outcomes.findings_after(standing, done("verify", checks=(WHOLE,)))["run:prod_verify"] == []
+
+
+class TestTheFolder:
+    """The end of a problem with one backup's file, as its folder shows it."""
+
+    @pytest.mark.parametrize(
+        ("wrong", "folder", "stands"),
+        [
+            (done(checks=(BAD,), backup=FILE), FolderEvidence(frozenset({FILE}), {}, TOMORROW), True),
+            (done(checks=(BAD,), backup=FILE), FolderEvidence(frozenset(), {}, None), True),
+            (done(checks=(BAD,), backup=FILE), FolderEvidence(frozenset(), {}, YESTERDAY), True),
+            (done(checks=(BAD,), backup=FILE), FolderEvidence(frozenset(), {}, TODAY), False),
+            (
+                done(checks=(BAD,), backup=FILE),
+                FolderEvidence(frozenset({FILE}), {FILE: NOON + timedelta(hours=1)}, TODAY),
+                False,
+            ),
+            (
+                done(checks=(BAD,), backup=FILE),
+                FolderEvidence(frozenset({FILE}), {FILE: NOON - timedelta(hours=1)}, TODAY),
+                True,
+            ),
+            (
+                done(checks=(ODD,), backup=FILE),
+                FolderEvidence(frozenset({FILE}), {FILE: NOON + timedelta(hours=1)}, TODAY),
+                True,
+            ),
+            (done(checks=(ODD,)), FolderEvidence(frozenset(), {}, TODAY), True),
+        ],
+    )
+    def test_resolves_what_is_proven_or_gone(
+        self, wrong: EndedRun, folder: FolderEvidence, stands: bool
+    ) -> None:
+        standing = run_outcomes.findings_after({}, wrong)
+        found = run_evidence.resolved_by_folders(standing, {PROD: folder})
+        assert bool(found["run:prod_backup"]) is stands
+        assert run_evidence.resolved_by_folders(standing, {DEV: folder}) == standing
+
+
 class TestWhatIsPast:
     def aged(self, one: EndedRun, edge: date, now: datetime = NOON) -> list[Finding]:
-        found = run_outcomes.without_expired(run_outcomes.findings_after({}, one), {PROD: edge}, now)
-        return [finding for findings in found.values() for finding in findings]
+        found = run_outcomes.without_expired(run_outcomes.findings_after({}, one), {PROD: edge})
+        old = run_outcomes.outdated(found, now)
+        return [finding for findings in found.values() for finding in findings if finding not in old]
 
     def test_a_day_stands_as_long_as_it_is_in_the_window(self) -> None:
         assert self.aged(run(), TODAY)

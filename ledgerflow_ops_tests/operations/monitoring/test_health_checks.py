@@ -17,9 +17,10 @@ from ledgerflow_ops.core.catalog.proof import Verdict
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.monitoring.disk_forecast import Measurement
 from ledgerflow_ops.operations import catalog, summaries
+from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
-from ledgerflow_ops.operations.monitoring import disk_metrics, environment_status, health_checks
+from ledgerflow_ops.operations.monitoring import disk_metrics, environment_status, health_checks, monitor
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import NOON, backup_folder_of
@@ -213,6 +214,25 @@ def test_evicted_backups_are_reported_and_are_not_gone(env: EnvironmentContext) 
     for name in names(env):
         backup_folder_of(env).placeholder(name.dump).rename(backup_folder_of(env).file(name.dump))
     assert health_checks.find_problems(env) == []
+
+
+def test_what_nobody_could_look_at_stays_open(env: EnvironmentContext) -> None:
+    """A disk that is not mounted is no evidence that what is on it is well."""
+
+    def still_open() -> set[str]:
+        monitor.watch_environment(env.ctx, env.environment)
+        return {alert.finding.kind for alert in alerts.open_alerts(env.ctx)}
+
+    name, away = names(env)[4], backup_folder_of(env).path.with_name("elsewhere")
+    backup_folder_of(env).file(name.dump).chmod(0o644)
+    backup_folder_of(env).file(name.globals).unlink()
+    wrong = still_open()
+    assert wrong >= {"permissions", "removed", "bad"}
+    backup_folder_of(env).path.rename(away)
+    assert still_open() == {*wrong, "folder"}
+    away.rename(backup_folder_of(env).path)
+    backup_folder_of(env).file(name.dump).chmod(0o600)
+    assert still_open() == wrong - {"permissions"}
 
 
 def test_a_folder_that_is_gone_is_one_finding(env: EnvironmentContext) -> None:

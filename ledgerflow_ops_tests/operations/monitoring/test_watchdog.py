@@ -108,6 +108,15 @@ def test_a_daemon_whose_sensors_are_silent_is_reported(post: Post, daemon: Serve
     assert "machine (30 min" in alert.finding.message
 
 
+def test_a_restart_of_the_daemon_does_not_show_that_its_sensors_work(post: Post, daemon: Server) -> None:
+    post.later = LONG
+    assert ("daemon", "silent") in post.found()
+    post.later = timedelta(0)  # as if it had started this moment: its sensors are given time, and say nothing
+    assert ("daemon", "silent") in post.found()
+    post.beat()
+    assert ("daemon", "silent") not in post.found()
+
+
 def test_one_silent_sensor_is_enough(post: Post, daemon: Server) -> None:
     post.later = LONG
     post.beat()
