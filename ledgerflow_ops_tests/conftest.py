@@ -14,11 +14,11 @@ import pytest
 from psycopg import sql
 
 from ledgerflow_ops.adapters.connection.database import Database
-from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests import builders, hypothesis_profiles
 from ledgerflow_ops_tests.fakes import engine as engines
+from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.engine import Engine
 
 _SERVERS = {"embedded", "engine"}
@@ -142,15 +142,15 @@ def _works_in(process: psutil.Process, folder: Path) -> bool:
 @pytest.fixture
 def database(embedded: EmbeddedPostgres) -> Iterator[Database]:
     """A fresh copy of the sample LedgerFlow database, not known as the sample."""
-    sample = embedded.sample(Environment.TEST)
-    name = f"books_{secrets.token_hex(4)}"
-    server = sample.named("postgres")
-    with server.connect() as connection:
-        copied = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-        connection.execute(copied.format(sql.Identifier(name), sql.Identifier(sample.parameters["dbname"])))
-    yield server.named(name)
-    with server.connect() as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    with sandboxes.sample_copy(embedded) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
+    """A copy of the sample for all tests of a module: they leave it as it is, or know what they change."""
+    with sandboxes.sample_copy(embedded) as database:
+        yield database
 
 
 @pytest.fixture

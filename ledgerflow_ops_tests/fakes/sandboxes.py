@@ -194,7 +194,9 @@ def sample_copy(embedded: EmbeddedPostgres) -> Iterator[Database]:
         yield server.named(name)
     finally:
         with server.connect() as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:

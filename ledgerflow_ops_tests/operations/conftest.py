@@ -1,16 +1,27 @@
-"""A server to restore into, and a field on it: both for tests that change live databases."""
+"""A folder of backups for each test, and a server to restore into with a field on it.
+
+The field is for tests that change live databases.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops_tests.fakes import sandboxes, servers, targets
+from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 from ledgerflow_ops_tests.fakes.servers import Server
 from ledgerflow_ops_tests.fakes.targets import RestoreTarget
 
 _SETTINGS = {"max_prepared_transactions": "2"}
+
+
+@pytest.fixture
+def sandbox(root: Path, books: Database) -> Sandbox:
+    """The test's own folders, with the module's copy of the sample for a database."""
+    return Sandbox(root, books)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """A table's text is the same through a pipe and through the connection, and a pipe never blocks."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -12,14 +11,7 @@ from ledgerflow_ops.adapters.inspection import table_contents
 from ledgerflow_ops.adapters.inspection.table_contents import TablePipes, TableShape
 from ledgerflow_ops.adapters.system.server_account import make_owned_folder, server_account
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests.fakes import sandboxes
-
-
-@pytest.fixture(scope="module")
-def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
-    with sandboxes.sample_copy(embedded) as database:
-        yield database
 
 
 @pytest.fixture

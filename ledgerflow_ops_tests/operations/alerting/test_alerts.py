@@ -74,12 +74,6 @@ class Office:
 
 
 @pytest.fixture
-def web() -> Iterator[Web]:
-    with sinks.web() as web:
-        yield web
-
-
-@pytest.fixture
 def mail() -> Iterator[Mail]:
     with sinks.mail() as mail:
         yield mail

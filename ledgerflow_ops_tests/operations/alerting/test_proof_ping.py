@@ -1,6 +1,5 @@
 """The ping: sent after a proof of the newest backup, and at no other time."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from ledgerflow_ops.adapters.services import heartbeat_ping
 from ledgerflow_ops.adapters.system import clock, journal_file
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.operations.alerting import alerts, proof_ping
-from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
 from ledgerflow_ops_tests.e2e.commands import flip_bit
@@ -19,18 +17,6 @@ from ledgerflow_ops_tests.fakes import sandboxes, sinks
 from ledgerflow_ops_tests.fakes.opened import opened
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 from ledgerflow_ops_tests.fakes.sinks import Web
-
-
-@pytest.fixture(scope="module")
-def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
-    with sandboxes.sample_copy(embedded) as database:
-        yield database
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with sinks.web() as web:
-        yield web
 
 
 @pytest.fixture

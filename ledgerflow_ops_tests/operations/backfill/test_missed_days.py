@@ -1,6 +1,6 @@
 """A day that has passed: a sound copy is adopted from some location, or it is refused. Never today's data."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -17,20 +17,13 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backfill import adoption, missed_days
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests.builders import backup_folder_of
 from ledgerflow_ops_tests.e2e.commands import flip_bit
-from ledgerflow_ops_tests.fakes import disks, sandboxes
+from ledgerflow_ops_tests.fakes import disks
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
 AGO = timedelta(days=2)
-
-
-@pytest.fixture(scope="module")
-def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
-    with sandboxes.sample_copy(embedded) as database:
-        yield database
 
 
 @pytest.fixture

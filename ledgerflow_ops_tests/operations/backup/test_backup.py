@@ -3,7 +3,6 @@
 import os
 import stat
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,17 +27,6 @@ from ledgerflow_ops_tests import builders, needs
 from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
-
-
-@pytest.fixture(scope="module")
-def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
-    with sandboxes.sample_copy(embedded) as database:
-        yield database
-
-
-@pytest.fixture
-def sandbox(root: Path, books: Database) -> Sandbox:
-    return Sandbox(root, books)
 
 
 @dataclass

@@ -1,13 +1,10 @@
 """A clock that jumps: never a wrong day, never a wrong "done", and durations that stay sane."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import LedgerError, Refused
@@ -17,7 +14,6 @@ from ledgerflow_ops.operations import catalog
 from ledgerflow_ops.operations.backfill import missed_days
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
-from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.reporting import status
 from ledgerflow_ops.operations.verification import verify
 from ledgerflow_ops_tests.builders import NOON, Recorder, backup_folder_of
@@ -47,17 +43,6 @@ def adopted(env: EnvironmentContext, day: date) -> Manifest | None:
         return missed_days.obtain_backup(env, day)
     except Refused:
         return None
-
-
-@pytest.fixture(scope="module")
-def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
-    with sandboxes.sample_copy(embedded) as database:
-        yield database
-
-
-@pytest.fixture
-def sandbox(root: Path, books: Database) -> Sandbox:
-    return Sandbox(root, books)
 
 
 def _jumping(clock: Clock, step: Step, to: datetime) -> ActionAtStep:

@@ -11,7 +11,6 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 from ledgerflow_ops.core.progress import Step
-from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.monitoring import doctor
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
@@ -19,12 +18,6 @@ from ledgerflow_ops_tests.fakes import disks, sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import ActionAfterBytes, ActionAtStep, Sandbox
 
 _DENIED = r"Read-only file system|Permission denied"
-
-
-@pytest.fixture(scope="module")
-def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
-    with sandboxes.sample_copy(embedded) as database:
-        yield database
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import socket
 import tarfile
 import threading
 import unicodedata
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,19 +21,12 @@ from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.backup import backup
-from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import verify
 from ledgerflow_ops_tests.builders import NOON, Recorder, backup_folder_of
 from ledgerflow_ops_tests.fakes import disks, sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
 
 NFC, NFD = (unicodedata.normalize(form, "Müller–Äpfel.pdf") for form in ("NFC", "NFD"))
-
-
-@pytest.fixture(scope="module")
-def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
-    with sandboxes.sample_copy(embedded) as database:
-        yield database
 
 
 @pytest.fixture

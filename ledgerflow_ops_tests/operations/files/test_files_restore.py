@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,6 @@ from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
 from ledgerflow_ops.core.progress import FILES_STEPS, Step
 from ledgerflow_ops.core.restore.file_swap import SwapPhase
-from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.files import files_pairing, files_plan, files_restore
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
@@ -28,12 +26,6 @@ from ledgerflow_ops_tests.fakes.killed import RESTORE, put_in_place, take_back
 from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
 
 Tree = dict[str, tuple[str, int, str, bytes]]
-
-
-@pytest.fixture(scope="module")
-def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
-    with sandboxes.sample_copy(embedded) as database:
-        yield database
 
 
 @pytest.fixture

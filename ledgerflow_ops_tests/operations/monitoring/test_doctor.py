@@ -1,6 +1,5 @@
 """The doctor checks what operations need. Each missing thing is named, with what to do."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,17 +22,6 @@ from ledgerflow_ops_tests.fakes.commands import Commands
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
 _CHECK = {"name", "passed", "message", "hint", "severity", "cause"}
-
-
-@pytest.fixture(scope="module")
-def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
-    with sandboxes.sample_copy(embedded) as database:
-        yield database
-
-
-@pytest.fixture
-def sandbox(root: Path, books: Database) -> Sandbox:
-    return Sandbox(root, books)
 
 
 def _findings(env: EnvironmentContext) -> list[Check]:

@@ -15,28 +15,10 @@ from ledgerflow_ops.core.checks import Severity
 from ledgerflow_ops.core.errors import CannotJudge, SettingsError
 from ledgerflow_ops.core.progress import DRILL_STEPS, Step
 from ledgerflow_ops.operations import catalog
-from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
-
-
-@pytest.fixture(scope="module")
-def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
-    with sandboxes.sample_copy(embedded) as database:
-        yield database
-
-
-@pytest.fixture
-def sandbox(root: Path, books: Database) -> Sandbox:
-    return Sandbox(root, books)
-
-
-@pytest.fixture
-def name(sandbox: Sandbox) -> BackupName:
-    """A backup of which nothing is proven yet."""
-    return BackupName.of(sandboxes.take_backup(sandbox.env()).dump.file)
 
 
 def _rule(name: str, sql: str, expect: str) -> dict[str, str]:

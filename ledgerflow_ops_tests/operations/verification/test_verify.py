@@ -4,12 +4,11 @@ import os
 import subprocess
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.core.catalog.manifest import Manifest
 from ledgerflow_ops.core.catalog.naming import BackupName
@@ -17,7 +16,6 @@ from ledgerflow_ops.core.catalog.rungs import Rung
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.errors import CannotJudge, SettingsError
 from ledgerflow_ops.operations import catalog
-from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.reporting import status
 from ledgerflow_ops.operations.verification import drill, verify
 from ledgerflow_ops.operations.verification.examination import Examination
@@ -26,23 +24,6 @@ from ledgerflow_ops_tests.fakes import sandboxes, servers
 from ledgerflow_ops_tests.fakes.sandboxes import Sandbox
 
 _BY_HAND = BackupName("by_hand")
-
-
-@pytest.fixture(scope="module")
-def books(embedded: EmbeddedPostgres) -> Iterator[Database]:
-    with sandboxes.sample_copy(embedded) as database:
-        yield database
-
-
-@pytest.fixture
-def sandbox(root: Path, books: Database) -> Sandbox:
-    return Sandbox(root, books)
-
-
-@pytest.fixture
-def name(sandbox: Sandbox) -> BackupName:
-    """A backup of which nothing is proven yet."""
-    return BackupName.of(sandboxes.take_backup(sandbox.env()).dump.file)
 
 
 def _dump_by_hand(sandbox: Sandbox, *options: str) -> Path:
