@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 import click
 
+from ledgerflow_ops.adapters.system.interruptions import redeliver_lost_interruptions
 from ledgerflow_ops.commands import backfill, backup, doctor, reporting, restore, rotate, servers
 from ledgerflow_ops.commands.calls import Commands
 from ledgerflow_ops.commands.command_line import HELP_WIDTH, environment
@@ -54,6 +55,7 @@ def program() -> None:
     """
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
+    redeliver_lost_interruptions()
 
 
 def _interrupt(number: int, _frame: object) -> None:

@@ -7,6 +7,7 @@ from datetime import date, datetime
 import dagster as dg
 
 from ledgerflow_ops.adapters.system.clock import Throttle
+from ledgerflow_ops.adapters.system.interruptions import redeliver_lost_interruptions
 from ledgerflow_ops.core.catalog import naming
 from ledgerflow_ops.core.catalog.catalog import CatalogEntry
 from ledgerflow_ops.core.catalog.manifest import RunFacts
@@ -71,7 +72,11 @@ class _Tee:
 
 
 def env_for_run(env: EnvironmentContext, context: Context) -> EnvironmentContext:
-    """The environment's context for this run: it has the run's id, who and why, and reports into its log."""
+    """The environment's context for this run: it has the run's id, who and why, and reports into its log.
+
+    From now on an interruption of the run is not lost, wherever in the process it is raised.
+    """
+    redeliver_lost_interruptions()
     tags = context.run.tags
     who = next((tags[name] for name in _WHO_TAGS if tags.get(name)), "dagster")
     run = RunFacts(run_id=context.run.run_id, who=who, why=tags.get(WHY, ""))

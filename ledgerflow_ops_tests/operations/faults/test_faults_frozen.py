@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.programs import client_tools
 from ledgerflow_ops.adapters.system import clock, locks
+from ledgerflow_ops.adapters.system.interruptions import redeliver_lost_interruptions
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
@@ -161,9 +163,11 @@ def told() -> Iterator[Callable[[signal.Signals], None]]:
     def send(number: signal.Signals) -> None:
         threading.Timer(1.5, os.kill, (os.getpid(), number)).start()
 
-    before = signal.signal(signal.SIGTERM, tell)
+    before, hook = signal.signal(signal.SIGTERM, tell), sys.unraisablehook
+    redeliver_lost_interruptions()
     yield send
     signal.signal(signal.SIGTERM, before)
+    sys.unraisablehook = hook
 
 
 @pytest.mark.parametrize(

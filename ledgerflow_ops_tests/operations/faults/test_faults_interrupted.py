@@ -127,6 +127,38 @@ def test_what_was_just_started_is_ended_though_nobody_looked_after_it_yet(
     assert sandboxes.wait_until(lambda: sandboxes.processes_marked(mark) == []), "a program outlived the run"
 
 
+_IN_A_FINALIZER = """
+import os, signal, time
+
+from ledgerflow_ops import config
+from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.operation_requests import BackupRequest
+from ledgerflow_ops.core.progress import SilentReporter, Step
+from ledgerflow_ops.defs.terminal_runs import run_job
+from ledgerflow_ops.operations.context import OperationContext
+
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+class Interrupting(SilentReporter):
+    def step(self, step):
+        if step is Step.SEAL:
+            Finalized()
+            time.sleep(60)
+
+env = OperationContext(config.load(), Interrupting()).env(Environment.DEV)
+print(run_job(env, BackupRequest(), env.today()).failure.message)
+"""
+
+
+def test_an_interruption_that_python_drops_ends_the_run_all_the_same(terminal: Commands) -> None:
+    files = terminal.sandbox.files()
+    finished = commands.ended(terminal.start("-c", _IN_A_FINALIZER, program=[sys.executable]))
+    assert finished.out == "Interrupted.\n", finished.words
+    assert terminal.sandbox.files() == files
+
+
 _OVERDUE = """
 from ledgerflow_ops import config
 from ledgerflow_ops.adapters.system import deadline
