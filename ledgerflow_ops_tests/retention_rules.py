@@ -3,8 +3,9 @@
 Written from the documentation, on simple records. It shares no code with `core.retention`.
 """
 
+import math
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 
@@ -108,7 +109,9 @@ def check_rotation(moment: Rotation) -> None:
     broken = {name: why[name] for name in gone if why[name]}
     assert not broken, f"removed, but must be kept: {broken}"
     free = {name for name, reasons in why.items() if not reasons}
-    too_many = len(free) > moment.rules.share * len(why)
+    too_many = _worth_in_nights(moment, free) > max(
+        moment.rules.share * len(why), _normal_night(moment.rules)
+    )
     suspicious = too_many or _has_gap(moment, free)
     if not moment.confirmed:
         assert not (gone and too_many), f"{len(gone)} of {len(why)} removed without confirmation"
@@ -118,6 +121,29 @@ def check_rotation(moment: Rotation) -> None:
         assert moment.asked == bool(free and suspicious), "asked without a reason, or did not ask"
     if not moment.asked or moment.confirmed:
         assert gone == free, f"not removed: {free - gone}"
+
+
+def _normal_night(rules: Rules) -> int:
+    """The most that a night removes: one for its day, and one for each kind of period that is kept."""
+    return 1 + (rules.weeks > 0) + (rules.months > 0) + (rules.years > 0)
+
+
+def _worth_in_nights(moment: Rotation, free: Collection[str]) -> int:
+    """What is removed, night by night: what a night after missed days removes is divided by the days."""
+    proven = [backup for backup in moment.before if backup.proven and backup.taken <= moment.now]
+    worth, earlier, last = 0, set[str](), None
+    for day in sorted({backup.day for backup in proven}):
+        end = max(backup.taken for backup in proven if backup.day == day)
+        there = [backup for backup in moment.before if backup.taken <= end]
+        then = {
+            name
+            for name, why in reasons_to_keep(replace(moment, before=there, now=end, today=day)).items()
+            if not why
+        }
+        then &= set(free)
+        worth += math.ceil(len(then - earlier) / ((day - last).days if last else 1))
+        earlier, last = then, day
+    return worth
 
 
 def _has_gap(moment: Rotation, free: Collection[str]) -> bool:

@@ -3,18 +3,19 @@
 The window is measured back from the newest proven backup that is not in the future. Where backups or proofs
 stall, or the clock is years ahead, the window stands still, and so do the ends of pins. Further backups are
 kept: those for weeks, months and years, a minimum number of proven ones, pinned ones, and those in use. Where
-the plan would remove too many at once, or the times show a gap (the clock was years off when some backups
-were taken), a person must confirm it. Like restic's snapshot policy (`restic forget`), this is a pure
+the plan would remove far more than a normal night, or the times show a gap (the clock was years off when some
+backups were taken), a person must confirm it. Like restic's snapshot policy (`restic forget`), this is a pure
 function that says what it keeps and why.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 from ledgerflow_ops.core.catalog.catalog import window_edge
 from ledgerflow_ops.core.counts import count_of
+from ledgerflow_ops.core.retention.nightly_removals import Night, count_nightly_removals, nights_of
 
 Bucket = Callable[[date], tuple[int, ...]]
 
@@ -55,7 +56,8 @@ class RetentionCandidate:
 class RetentionPolicy:
     """How long backups are kept. `weekly`, `monthly` and `yearly` count periods that have a proven backup.
 
-    A removal of more than `share` of all backups at once has to be confirmed.
+    A removal of more than `share` of all backups at once has to be confirmed, unless it is what a normal
+    night removes, or what missed days have delayed.
     """
 
     days: int
@@ -69,6 +71,13 @@ class RetentionPolicy:
     def keepers(self) -> tuple[tuple[int, Bucket, str], ...]:
         """For each period: how many are kept, the period of a day, and its name."""
         return (self.weekly, _week, "week"), (self.monthly, _month, "month"), (self.yearly, _year, "year")
+
+    @property
+    def nightly(self) -> int:
+        """What a normal night removes at most: one backup that leaves the window, and the one of a week, a
+        month and a year that ends.
+        """
+        return 1 + sum(1 for count, *_ in self.keepers if count)
 
     @property
     def tear(self) -> timedelta:
@@ -142,11 +151,27 @@ def plan_retention(
     `past` are the recovery points (aware) of backups removed earlier: they show that time has really passed.
     """
     newest_first = sorted(backups, key=lambda backup: (backup.recovery_point, backup.name), reverse=True)
+    decided = _decide(newest_first, policy, now, today)
+    if decided is None:
+        reason = "no backup is proven, so none expires"
+        return RetentionPlan(tuple(_kept_decision(backup, reason) for backup in newest_first), stalled=reason)
+    window, decisions = decided
+    gone = [backup for backup, decision in zip(newest_first, decisions, strict=True) if decision.expires]
+    dated = {backup.recovery_point for backup in newest_first if backup.recovery_point <= now}
+    points = sorted({*dated, *(point for point in past if point <= now)})
+    mass = _mass_removal(newest_first, gone, policy, now) if gone else ""
+    gap = _gap_in_time(gone, len(decisions), policy, points) if gone else ""
+    return RetentionPlan(decisions, window.edge, window.since, asks="; ".join(filter(None, (mass, gap))))
+
+
+def _decide(
+    newest_first: Sequence[RetentionCandidate], policy: RetentionPolicy, now: datetime, today: date
+) -> tuple[_Window, tuple[RetentionDecision, ...]] | None:
+    """The window at `now`, and the decision on each backup; None where nothing is proven."""
     dated = [backup for backup in newest_first if backup.recovery_point <= now]
     proven = [backup for backup in dated if backup.proven]
     if not proven:
-        reason = "no backup is proven, so none expires"
-        return RetentionPlan(tuple(_kept_decision(backup, reason) for backup in newest_first), stalled=reason)
+        return None
     newest = proven[0]
     window = _Window(
         newest.recovery_point,
@@ -159,13 +184,7 @@ def plan_retention(
     for count, bucket, word in policy.keepers:
         _keep_per_bucket(proven, count, bucket, word, reasons)
     _keep_minimum(dated, proven, policy.minimum, reasons)
-    decisions = tuple(_decision(backup, reasons, window) for backup in newest_first)
-    points = sorted(
-        {*(backup.recovery_point for backup in dated), *(point for point in past if point <= now)}
-    )
-    gone = [backup for backup, decision in zip(newest_first, decisions, strict=True) if decision.expires]
-    asks = "; ".join(_confirmation_reasons(gone, len(decisions), policy, points))
-    return RetentionPlan(decisions, window.edge, window.since, asks=asks)
+    return window, tuple(_decision(backup, reasons, window) for backup in newest_first)
 
 
 def _keep_newest(
@@ -241,24 +260,46 @@ def _decision(backup: RetentionCandidate, reasons: _Reasons, window: _Window) ->
     return RetentionDecision(backup.name, backup.day, True, (gone,))
 
 
-def _confirmation_reasons(
+def _mass_removal(
+    newest_first: Sequence[RetentionCandidate],
+    gone: Sequence[RetentionCandidate],
+    policy: RetentionPolicy,
+    now: datetime,
+) -> str:
+    """Why a person must confirm where far more would be removed than on normal nights; else empty."""
+    of, limit = len(newest_first), max(policy.share * len(newest_first), policy.nightly)
+    if len(gone) <= limit:
+        return ""
+
+    def expired_on(night: Night) -> set[str]:
+        known = [backup for backup in newest_first if backup.recovery_point <= night.point]
+        decided = _decide(known, policy, night.point, night.day)
+        return {decision.name for decision in decided[1] if decision.expires} if decided else set()
+
+    nights = nights_of(
+        [(one.day, one.recovery_point) for one in newest_first if one.proven and one.recovery_point <= now]
+    )
+    if count_nightly_removals(nights, {backup.name for backup in gone}, expired_on) <= limit:
+        return ""
+    share = f"{len(gone)} of {count_of(of, 'backup')}"
+    return f"{share} would be removed at once, more than {policy.share:.0%}"
+
+
+def _gap_in_time(
     gone: Sequence[RetentionCandidate], of: int, policy: RetentionPolicy, points: Sequence[datetime]
-) -> Iterator[str]:
-    """Why a person must confirm: too many at once, or a gap in time after one of them."""
-    if not gone:
-        return
-    if len(gone) > policy.share * of:
-        share = f"{len(gone)} of {count_of(of, 'backup')}"
-        yield f"{share} would be removed at once, more than {policy.share:.0%}"
+) -> str:
+    """Why a person must confirm where the times show a gap after one of them; else empty."""
     oldest = gone[-1].recovery_point
     tears = [
         (older, newer) for older, newer in pairwise(points) if newer - older > policy.tear and oldest <= older
     ]
-    for older, newer in tears[-1:]:
-        yield (
-            f"nothing was taken between {older:%Y-%m-%d} and {newer:%Y-%m-%d} ({(newer - older).days} days): "
-            f"unless backups really stalled, the clock was wrong, and {len(gone)} of {of} would expire by it"
-        )
+    if not tears:
+        return ""
+    older, newer = tears[-1]
+    return (
+        f"nothing was taken between {older:%Y-%m-%d} and {newer:%Y-%m-%d} ({(newer - older).days} days): "
+        f"unless backups really stalled, the clock was wrong, and {len(gone)} of {of} would expire by it"
+    )
 
 
 def _week(day: date) -> tuple[int, ...]:

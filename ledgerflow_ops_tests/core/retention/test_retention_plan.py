@@ -18,6 +18,7 @@ from ledgerflow_ops_tests import retention_rules
 from ledgerflow_ops_tests.retention_rules import Backup, Rotation, Rules
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
 WEEK = RetentionPolicy(days=7, share=1)
 ALL = RetentionPolicy(days=7, minimum=1, share=1)
 
@@ -148,6 +149,69 @@ class TestAsking:
         assert not planned(daily(15), RetentionPolicy(days=7, share=0.5)).asks  # 8 of 16
         assert planned(daily(16), RetentionPolicy(days=7, share=0.5)).asks
 
+    @pytest.mark.parametrize("days", [1, 3, 7, 30])
+    @pytest.mark.parametrize("missed", [1, 2, 3, 4, 10, 11, 28])
+    def test_missed_days_never_ask(self, days: int, missed: int) -> None:
+        for minimum in (1, 2, 5):
+            policy = RetentionPolicy(days=days, minimum=minimum)
+            before = daily(missed + 1 + max(days, minimum - 1), missed + 1)
+            plan = planned([*before, days_ago(0)], policy)
+            assert len(plan.expired) == min(missed + 1, len(before) + 1 - minimum)
+            assert not plan.asks
+
+    def test_nor_does_the_night_after_them_when_that_rotation_was_not_run(self) -> None:
+        """A backup by hand, or a run that failed: test's window of three days, prod's of thirty."""
+        for days in (3, 30):
+            for missed in range(1, 29):
+                backups = [*daily(missed + 2 + days, missed + 2), *daily(1)]
+                assert not planned(backups, RetentionPolicy(days=days)).asks
+
+    def test_missed_days_of_a_policy_with_every_kind_of_period_do_not_ask(self) -> None:
+        policy = RetentionPolicy(days=3, weekly=3, monthly=3, yearly=2)
+        before = [one for one in daily(400) if one.name not in gone(planned(daily(400), policy))]
+        for missed in range(1, 29):
+            later = NOW + timedelta(days=missed + 1)
+            back = RetentionCandidate("back", later.date(), later, True)
+            plan = planned([*before, back], policy, later)
+            assert not plan.asks
+            assert plan.expired
+
+    def test_what_a_normal_night_removes_does_not_ask_however_small_the_share(self) -> None:
+        assert not planned(daily(4), RetentionPolicy(days=3, share=0.01)).asks
+        assert planned(daily(5), RetentionPolicy(days=3, share=0.01)).asks
+        two = RetentionPolicy(days=3, weekly=1, share=0.01)
+        assert gone(planned(daily(5), two)) == ["5", "4"]
+        assert not planned(daily(5), two).asks
+
+    @pytest.mark.parametrize(("was", "now"), [(30, 3), (30, 7), (7, 1)])
+    def test_a_window_made_shorter_asks(self, was: int, now: int) -> None:
+        assert planned(daily(was), RetentionPolicy(days=now)).asks
+
+    def test_a_window_made_shorter_asks_after_missed_days_too(self) -> None:
+        for missed in range(1, 12):
+            assert planned([*daily(30 + missed, missed + 1), days_ago(0)], RetentionPolicy(days=3)).asks
+
+    @pytest.mark.parametrize("apart", [1, 2, 7])
+    def test_many_old_backups_that_nothing_keeps_any_more_ask(self, apart: int) -> None:
+        """Their pins were removed, or somebody has copied them into the folder."""
+        old = [days_ago(days) for days in range(60, 8, -apart)]
+        plan = planned([*old, *daily(7)], RetentionPolicy(days=7))
+        assert len(plan.expired) == len(old)
+        assert bool(plan.asks) == (len(old) > 0.34 * (len(old) + 8))
+
+    def test_proofs_that_stalled_count_as_missed_days(self) -> None:
+        unproven = [days_ago(days, proven=False) for days in range(20, 0, -1)]
+        plan = planned([*daily(24, 21), *unproven, days_ago(0)], RetentionPolicy(days=3))
+        assert len(plan.expired) == 20
+        assert not plan.asks
+        first_proofs = [*unproven, *daily(1)]
+        assert planned(first_proofs, RetentionPolicy(days=3)).asks, "nothing shows that time has passed"
+
+    def test_of_many_stretches_of_missed_days_the_latest_count(self) -> None:
+        """A backup every second day for a year, and a window made shorter."""
+        plan = planned([days_ago(days) for days in range(366, -1, -2)], RetentionPolicy(days=7))
+        assert "180 of 184 backups would be removed at once, more than 34%" in plan.asks
+
     def test_one_backup_years_after_all_others_asks_however_few_would_go(self) -> None:
         backups = [days_ago(3000), *[days_ago(days) for days in (1002, 1001, 1000)], days_ago(0)]
         plan = planned(backups[1:], RetentionPolicy(days=7, minimum=3, share=1))
@@ -203,8 +267,8 @@ class TestAsking:
         assert planned([days_ago(400), days_ago(0)], RetentionPolicy(days=7, share=0.01)).asks == ""
 
     def test_two_reasons_are_both_reported(self) -> None:
-        plan = planned([days_ago(days) for days in (400, 399, 398, 0)], RetentionPolicy(days=7))
-        assert "2 of 4 backups would be removed at once" in plan.asks
+        plan = planned([*daily(410, 398), days_ago(0)], RetentionPolicy(days=7))
+        assert "12 of 14 backups would be removed at once, more than 34%" in plan.asks
         assert "nothing was taken between" in plan.asks
 
 

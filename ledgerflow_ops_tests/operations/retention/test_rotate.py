@@ -170,6 +170,15 @@ class TestAsked:
         assert noted[-1]["confirmed"] == "dev"
         assert "5 of 13" in noted[-1]["asked"]
 
+    def test_missed_days_are_removed_the_next_night_without_a_question(self, root: Path) -> None:
+        """The settings of test: a window of three days, and the share as it is by default."""
+        sandbox = Ground(root, expire_share=0.34, retention_days=3)
+        old = [sandbox.add_backup(days) for days in (6, 5, 4)]
+        newer = sandbox.add_backup(3)
+        back = sandbox.add_backup(0)  # two days were missed
+        assert sandbox.rotate().removed == tuple(stem(made) for made in old)
+        assert sandbox.store.stems() == [stem(newer), stem(back)]
+
     def test_one_backup_taken_by_a_clock_years_ahead_takes_nothing_with_it(self, root: Path) -> None:
         sandbox = Ground(root, expire_share=1.0)
         real = [sandbox.add_backup(days) for days in (3, 2, 1, 0)]
