@@ -1,9 +1,9 @@
 """The rolling drill: which older backups are restored again tonight.
 
 Each kept backup is restored at least every `every_days` days, and no night takes longer than its budget.
+Drills are planned whole: a drill of fifty minutes needs a night with fifty minutes left.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from ledgerflow_ops.core.counts import count_of
+from ledgerflow_ops.core.schedule.drill_packing import DueDrill, pack_drills, smallest_capacity
 
 _DAY = timedelta(days=1)
 _UNKNOWN_SECONDS_PER_BYTE = 1e-7
@@ -18,6 +19,8 @@ _UNKNOWN_SECONDS_PER_BYTE = 1e-7
 _LEAST_SECONDS = 5.0
 _SLACK = timedelta(hours=6)
 """How much later than the one before a night may begin: the clock changes, or a backup takes long."""
+_MARGIN = 1.1
+"""The advice is for drills that take a tenth longer than they were estimated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,10 @@ class RotationStatus:
     """Which backups the rolling drill has covered. `budget` and `needed` are minutes a night; lists hold
     names.
 
-    `unreachable` are those that alone take longer than the budget. `needed` is a budget that is surely enough
-    for all: their work spread over the nights of one round, and the longest drill on top, because a night
-    that is nearly full has no space for it. A round has one night fewer than `every_days`: a night that
-    begins later than the one that many days ago would be too late.
+    `unreachable` are those that alone take longer than the budget. `needed` is the least budget, in whole
+    minutes, in which all drills of one round fit into its nights, each a tenth longer than estimated. A round
+    has one night fewer than `every_days`: a night that begins later than the one that many days ago would be
+    too late.
     """
 
     kept: int
@@ -64,7 +67,7 @@ class RotationStatus:
     troubled: Mapping[str, str]
     every_days: int
     budget: int
-    needed: float
+    needed: int
 
     @property
     def whole(self) -> bool:
@@ -91,9 +94,8 @@ class RotationStatus:
         if not self.budget:
             parts.append("the rolling drill is off (redrill_minutes = 0)")
         elif not self.enough:
-            minutes = math.ceil(self.needed)
             parts.append(
-                f"{self.budget} minutes a night are not enough: redrill_minutes = {minutes} would be"
+                f"{self.budget} minutes a night are not enough: redrill_minutes = {self.needed} would be"
             )
         return "; ".join([restored, *parts]) + "."
 
@@ -107,7 +109,7 @@ class RotationStatus:
             "cannot_be_restored": dict(self.troubled),
             "every_days": self.every_days,
             "budget_minutes": self.budget,
-            "needed_minutes": round(self.needed, 1),
+            "needed_minutes": self.needed,
         }
 
 
@@ -126,22 +128,27 @@ def plan_tonight(
 ) -> list[PlannedDrill]:
     """Tonight's drills, the oldest proof first, within `minutes`.
 
-    Drills are planned as late as possible, but early enough that no later night needs more than its budget:
-    where many are due on one day, some come earlier. A drill that is due before the next night is always
-    tried.
+    Drills are planned as late as possible, but early enough that every one fits into a night before it is
+    due: where many are due on one day, some come earlier. A drill that is due before the next night is
+    always tried.
     """
     able = _oldest_first(backup for backup in backups if not backup.trouble)
     seconds, budget = estimate_seconds(able), minutes * 60.0
     able = [backup for backup in able if seconds[backup.file] <= budget]
-    wanted, taken, turns = _needed_seconds(able, seconds, now, every_days, budget), 0.0, list[PlannedDrill]()
+    nights = {backup.file: _nights_left(backup, now, every_days) for backup in able}
+    chosen = _due_tonight(
+        [(backup.file, seconds[backup.file]) for backup in able], nights, every_days, budget
+    )
+    taken = sum(seconds[file] for file in chosen)
     for backup in able:
-        pressing = _nights_left(backup, now, every_days) <= 1
-        if not pressing and taken >= wanted:
-            break
-        if taken + seconds[backup.file] <= budget:
+        if nights[backup.file] <= 1 and backup.file not in chosen and taken + seconds[backup.file] <= budget:
             taken += seconds[backup.file]
-            turns.append(PlannedDrill(backup, seconds[backup.file], _reason(backup, now, pressing)))
-    return turns
+            chosen.add(backup.file)
+    return [
+        PlannedDrill(backup, seconds[backup.file], _reason(backup, now, nights[backup.file] <= 1))
+        for backup in able
+        if backup.file in chosen
+    ]
 
 
 def rotation_status(
@@ -153,7 +160,6 @@ def rotation_status(
     seconds, limit = estimate_seconds(able), timedelta(days=every_days)
     restored = [backup for backup in able if backup.restored_at is not None]
     overdue = [backup.file for backup in restored if backup.restored_at and now - backup.restored_at > limit]
-    longest = max(seconds.values(), default=0.0)
     return RotationStatus(
         kept=len(listed),
         covered=tuple(backup.file for backup in restored if backup.file not in overdue),
@@ -163,7 +169,7 @@ def rotation_status(
         troubled={backup.file: backup.trouble for backup in listed if backup.trouble},
         every_days=every_days,
         budget=minutes,
-        needed=(sum(seconds.values()) / max(every_days - 1, 1) + longest) / 60,
+        needed=_needed_minutes(list(seconds.values()), every_days),
     )
 
 
@@ -178,33 +184,36 @@ def _oldest_first(backups: Iterable[DrillCandidate]) -> list[DrillCandidate]:
 
 
 def _nights_left(backup: DrillCandidate, now: datetime, every_days: int) -> int:
-    """Within how many nights it has to be restored: 1 means tonight."""
-    if backup.restored_at is None:
-        return 1
-    return max(1, (backup.restored_at + timedelta(days=every_days) - _SLACK - now) // _DAY + 1)
+    """Within how many nights it has to be restored: 1 means tonight, less that it is overdue.
 
-
-def _needed_seconds(
-    able: Sequence[DrillCandidate],
-    seconds: Mapping[str, float],
-    now: datetime,
-    every_days: int,
-    budget: float,
-) -> float:
-    """The seconds of work that cannot be left to later nights.
-
-    A later night surely does its budget less the longest drill: with more time left than that, another drill
-    would fit.
+    One that was never restored is a whole round overdue.
     """
-    surely = budget - max((seconds[backup.file] for backup in able), default=0.0)
-    falling = dict.fromkeys(range(1, every_days + 2), 0.0)
-    for backup in able:
-        falling[min(_nights_left(backup, now, every_days), every_days + 1)] += seconds[backup.file]
-    due, needed = 0.0, 0.0
-    for night, work in sorted(falling.items()):
-        due += work
-        needed = max(needed, due - (night - 1) * surely)
-    return needed
+    if backup.restored_at is None:
+        return -every_days
+    return (backup.restored_at + timedelta(days=every_days) - _SLACK - now) // _DAY + 1
+
+
+def _needed_minutes(seconds: Sequence[float], every_days: int) -> int:
+    return smallest_capacity([round(one * _MARGIN, 3) for one in seconds], max(every_days - 1, 1))
+
+
+def _due_tonight(
+    drills: Sequence[tuple[str, float]], nights: Mapping[str, int], every_days: int, budget: float
+) -> set[str]:
+    """The drills, of pairs of file and seconds, that tonight has to take so that none is overdue.
+
+    Where that cannot be, all may be late by as few nights as possible. Where even a whole round late is not
+    enough, there is no plan: the oldest come first.
+    """
+    if not drills:
+        return set()
+    enough = min(budget, 60.0 * _needed_minutes([seconds for _, seconds in drills], every_days))
+    for late in range(2 * every_days + 2):
+        due = [DueDrill(seconds, max(nights[file] + late, 1)) for file, seconds in drills]
+        packed = pack_drills(due, budget, search=late == 0) or pack_drills(due, enough, search=late == 0)
+        if packed:
+            return {file for (file, _), night in zip(drills, packed, strict=True) if night == 1}
+    return set()
 
 
 def _reason(backup: DrillCandidate, now: datetime, pressing: bool) -> str:

@@ -107,7 +107,7 @@ def _metadata(
         "kept": dg.MetadataValue.int(status.kept),
         "overdue_count": dg.MetadataValue.int(len(status.overdue)),
         "budget_minutes": dg.MetadataValue.int(status.budget),
-        "needed_minutes": dg.MetadataValue.float(round(status.needed, 2)),
+        "needed_minutes": dg.MetadataValue.float(float(status.needed)),
         "tonight": metadata.markdown_table(("backup", "why", "found", "seconds"), rows),
         **{
             name: dg.MetadataValue.md("\n".join(f"- {line}" for line in lines))
