@@ -1,7 +1,7 @@
 """The rolling drill: every kept backup is drilled in time, and no night takes longer than its budget."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -182,7 +182,7 @@ def test_with_the_minutes_it_asks_for_nothing_ever_falls_overdue(
 def drawn_durations(chance: random.Random) -> list[float]:
     """Seconds of up to 25 drills: any, nearly equal ones, two sizes, or a few long ones among short ones."""
     usual, count = chance.uniform(10, 4000), chance.randint(1, 25)
-    kinds = {
+    kinds: dict[str, Callable[[], float]] = {
         "any": lambda: chance.uniform(1, 5000),
         "equal": lambda: usual * chance.uniform(0.95, 1.05),
         "two": lambda: usual * chance.choice((1, 1.5)),
