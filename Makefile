@@ -117,7 +117,7 @@ watchdog: $(READY) ## Check everything, with or without the daemon, and send ale
 
 ##@ Development
 
-.PHONY: quick test bench lint lock
+.PHONY: quick test bench lint wheel lock
 quick: $(READY_DEV) ## Lint, types, house rules and all tests that need no server: before each commit | ARGS="-x -k word"
 	@$(MAKE) --no-print-directory lint
 	@unset MAKELEVEL; $(VENV)/bin/python -m pytest -q -n 2 --dist worksteal -m "not slow and not server" $(QUICK) $(ARGS)
@@ -130,6 +130,9 @@ bench: $(READY_DEV) ## Measure against plain pg_dump and pg_restore
 
 lint: $(READY_DEV) ## Run ruff and mypy
 	@$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check && $(VENV)/bin/mypy
+
+wheel: $(READY) ## Build the wheel, for an installation without a clone | INTO=dist
+	@$(VENV)/bin/python -m pip wheel --quiet --no-deps --no-index --no-build-isolation --wheel-dir $(or $(INTO),dist) .
 
 lock: $(READY) ## Write the lock files from pyproject.toml | ARGS=--upgrade
 	@$(PIN) --group build --output-file requirements.lock

@@ -6,9 +6,19 @@ Does not import the settings: their library takes longer than these programs may
 import os
 from pathlib import Path
 
-PROJECT = Path(__file__).parent.parent
+PACKAGE = Path(__file__).parent
+"""The installed package, with the files that are not Python: `dagster.yaml`, `workspace.yaml`, …"""
+IN_CLONE = (PACKAGE.parent / "pyproject.toml").is_file()
+"""Whether this is a clone of the project, with its Makefile, or an installed wheel."""
+PROJECT = PACKAGE.parent if IN_CLONE else Path(os.path.expanduser("~/.config/ledgerflow"))  # noqa: PTH111
+"""The folder of the settings file, and of relative paths in it. It need not exist."""
 STATE_DIR = "~/.local/state/ledgerflow_ops"
 """The default state folder."""
+
+
+def working_folder() -> Path:
+    """Where background processes run: the project's folder, else one that exists."""
+    return PROJECT if PROJECT.is_dir() else PACKAGE
 
 
 def absolute_path(path: Path) -> Path:

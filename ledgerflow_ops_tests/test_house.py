@@ -32,7 +32,7 @@ BELOW: dict[str, set[str]] = {
     "operations": {"core", "adapters", "sample", "places", "values", "sections", "config", "console"},
     "defs": {"core", "adapters", "places", "values", "config", "console", "operations"},
     "guard": {"core", "adapters", "places", "values", "config", "operations"},
-    "commands": {"core", "adapters", "config", "console", "operations", "defs", "guard"},
+    "commands": {"core", "adapters", "places", "config", "console", "operations", "defs", "guard"},
     "cli": {"commands"},
     "definitions": {"config", "defs"},
 }

@@ -14,6 +14,8 @@ from ledgerflow_ops.commands import backfill, backup, doctor, reporting, restore
 from ledgerflow_ops.commands.calls import Commands
 from ledgerflow_ops.commands.command_line import HELP_WIDTH, environment
 from ledgerflow_ops.console import leave_terminal
+from ledgerflow_ops.core.hints import Make
+from ledgerflow_ops.places import IN_CLONE
 
 SECTIONS = {
     "Backups": (*backup.COMMANDS, *backfill.COMMANDS),
@@ -53,6 +55,7 @@ def program() -> None:
 
     LEDGER_ENV or --env names the environment: dev, test or prod. A command that acts on one has no default.
     """
+    Make.by_program = not IN_CLONE
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     redeliver_lost_interruptions()

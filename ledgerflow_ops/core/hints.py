@@ -12,7 +12,7 @@ words. The guard imports this module, so it must stay cheap to import.
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 ON_ONE = frozenset(
     {
@@ -47,8 +47,13 @@ class Command(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Make:
-    """`LEDGER_ENV=environment make TARGET NAME=value`. The environment may still be empty, or not needed."""
+    """`LEDGER_ENV=environment make TARGET NAME=value`. The environment may still be empty, or not needed.
 
+    Where there is no Makefile, `by_program` is set once at the start, and the same call is written as
+    `LEDGER_ENV=environment NAME=value ledgerflow TARGET`.
+    """
+
+    by_program: ClassVar[bool] = False
     target: str
     variables: tuple[tuple[str, str], ...] = ()
     environment: str = ""
@@ -61,6 +66,8 @@ class Make:
     def __str__(self) -> str:
         named = [f"LEDGER_ENV={self.environment}"] if self.environment else []
         given = [f"{name}={shlex.quote(value)}" for name, value in self.variables]
+        if self.by_program:
+            return " ".join([*named, *given, "ledgerflow", self.target])
         return " ".join([*named, "make", self.target, *given])
 
 

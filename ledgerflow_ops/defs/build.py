@@ -8,6 +8,7 @@ import dagster as dg
 from ledgerflow_ops.adapters.system import clock as clocks
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.core.hints import Make
 from ledgerflow_ops.core.progress import Reporter, SilentReporter
 from ledgerflow_ops.defs.assets.backup_chain import database_asset, drill_asset, dump_asset
 from ledgerflow_ops.defs.assets.catalog_asset import catalog_asset
@@ -25,6 +26,7 @@ from ledgerflow_ops.defs.jobs.restore_jobs import incident_asset, restore_jobs
 from ledgerflow_ops.defs.names import CATALOG, CATALOG_JOB, REPORT, REPORT_JOB
 from ledgerflow_ops.defs.timing import SERVER_TIMING, Timing
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
+from ledgerflow_ops.places import IN_CLONE
 
 
 def build_definitions(
@@ -39,6 +41,7 @@ def build_definitions(
     `reporter` receives the progress of operations in addition to the run's log. Schedules and sensors read
     the time from `clock`, which returns an instant in UTC.
     """
+    Make.by_program = not IN_CLONE
     ctx = OperationContext(settings, reporter or SilentReporter(), clock)
     envs = [ctx.env(environment) for environment in environments]
     days = {env.environment: backup_days(env) for env in envs}

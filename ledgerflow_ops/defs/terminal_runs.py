@@ -20,7 +20,7 @@ from ledgerflow_ops.defs.runs.run_results import checks_of, failure_of
 from ledgerflow_ops.defs.timing import TERMINAL_TIMING
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import dagster_storage
-from ledgerflow_ops.places import PROJECT
+from ledgerflow_ops.places import PACKAGE
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Turns off Dagster's console log: the run logs to its event log, the terminal has its own reporter."""
@@ -67,7 +67,7 @@ def _set_dagster_variables(env: EnvironmentContext) -> None:
     """Set the environment variables by which Dagster finds its instance; starts the embedded PostgreSQL."""
     settings = env.ctx.settings
     url = dagster_storage(settings).sqlalchemy_url()
-    os.environ.update(dagster_home.dagster_variables(settings.state_dir, PROJECT, url))
+    os.environ.update(dagster_home.dagster_variables(settings.state_dir, PACKAGE, url))
 
 
 def drilled_days(env: EnvironmentContext) -> set[str]:

@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from ledgerflow_ops import places
 from ledgerflow_ops.core.errors import LedgerError
+from ledgerflow_ops.core.hints import Make
 from ledgerflow_ops.guard import audit_log
 from ledgerflow_ops.guard import exec as real
 from ledgerflow_ops.guard.command_line.parse import Call, parse
@@ -28,6 +29,7 @@ def main() -> NoReturn:
     """Judge the command line, then run it or report why not."""
     # With stderr closed, a refusal must still be a refusal.
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - as long as we live
+    Make.by_program = not places.IN_CLONE
     try:
         _run(Path(sys.argv[0]).name, sys.argv[1:])
     except LedgerError as error:

@@ -13,7 +13,7 @@ import psutil
 
 from ledgerflow_ops.adapters.cluster.cluster import wait_for_end
 from ledgerflow_ops.adapters.system import private_files, process, regular_files
-from ledgerflow_ops.places import PROJECT
+from ledgerflow_ops.places import working_folder
 
 _GRACE = 15.0
 
@@ -72,7 +72,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                cwd=PROJECT,
+                cwd=working_folder(),
             )
         started = psutil.Process(child.pid).create_time()
         facts = {"pid": child.pid, "started": started, "address": address, "command": command}

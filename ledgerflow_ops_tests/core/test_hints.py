@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.hints import NO_HINT, ON_ONE, Hint, command, joined, make
+from ledgerflow_ops.core.hints import NO_HINT, ON_ONE, Hint, Make, command, joined, make
 from ledgerflow_ops.core.models import StoredHint
 from ledgerflow_ops.places import PROJECT
 
@@ -51,6 +51,12 @@ class TestRendering:
             ["sh", "-c", f"{command('printf', '%s', value)}"], capture_output=True, check=True
         )
         assert printed.stdout == value.encode()
+
+    def test_without_a_makefile_the_program_is_called(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        hint = Hint(make("verify", FILE="a b.dump"), "; ", make("doctor")).within("dev")
+        assert str(hint) == "LEDGER_ENV=dev make verify FILE='a b.dump'; make doctor"
+        monkeypatch.setattr(Make, "by_program", True)
+        assert str(hint) == "LEDGER_ENV=dev FILE='a b.dump' ledgerflow verify; ledgerflow doctor"
 
     def test_output_goes_into_a_file(self, tmp_path: Path) -> None:
         line = str(command("echo", "secret", into=tmp_path / "a file"))

@@ -13,12 +13,12 @@ _DAGSTERS_OWN = ("logs", ".logs_queue")
 """Folders that Dagster would otherwise create in its home with the permissions of the umask."""
 
 
-def prepare_home(state_dir: Path, project: Path) -> Path:
-    """Prepare the private DAGSTER_HOME with the project's dagster.yaml; returns its path."""
+def prepare_home(state_dir: Path, package: Path) -> Path:
+    """Prepare the private DAGSTER_HOME with the package's dagster.yaml; returns its path."""
     folder = private_files.make_private_folder(state_dir, "dagster")
     for name in _DAGSTERS_OWN:
         private_files.make_private_folder(state_dir, "dagster", name)
-    source, target = project / "dagster.yaml", folder / "dagster.yaml"
+    source, target = package / "dagster.yaml", folder / "dagster.yaml"
     if not target.exists() or target.read_bytes() != source.read_bytes():
         private_files.write_private(target, source.read_text())
     return folder
@@ -29,7 +29,7 @@ def host_name() -> str:
     return socket.gethostname()
 
 
-def dagster_variables(state_dir: Path, project: Path, storage_url: str) -> Mapping[str, str]:
+def dagster_variables(state_dir: Path, package: Path, storage_url: str) -> Mapping[str, str]:
     """The environment variables of Dagster's processes. `storage_url` has its password."""
     services = {name: os.environ[name] for name in SERVICE_VARIABLES if name in os.environ}
-    return services | {"DAGSTER_HOME": str(prepare_home(state_dir, project)), STORAGE: storage_url}
+    return services | {"DAGSTER_HOME": str(prepare_home(state_dir, package)), STORAGE: storage_url}

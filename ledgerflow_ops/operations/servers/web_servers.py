@@ -19,7 +19,7 @@ from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops.operations.embedded_postgres import dagster_storage
 from ledgerflow_ops.operations.servers.webpages import WORKSPACE, pages
-from ledgerflow_ops.places import PROJECT
+from ledgerflow_ops.places import PACKAGE
 
 _DAEMON = "ledgerflow_ops.defs.daemon"
 _START_TIMEOUT = 90.0
@@ -91,7 +91,7 @@ def reload_pages(ctx: OperationContext) -> bool:
 def _variables(ctx: OperationContext) -> dict[str, str]:
     return dict(
         dagster_home.dagster_variables(
-            ctx.settings.state_dir, PROJECT, dagster_storage(ctx.settings).sqlalchemy_url()
+            ctx.settings.state_dir, PACKAGE, dagster_storage(ctx.settings).sqlalchemy_url()
         )
     )
 

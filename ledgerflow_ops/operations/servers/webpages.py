@@ -14,9 +14,9 @@ from ledgerflow_ops.core.access.request_policy import LOGIN
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
 from ledgerflow_ops.core.hints import Hint, command
 from ledgerflow_ops.operations.background_process import Server
-from ledgerflow_ops.places import PROJECT
+from ledgerflow_ops.places import PACKAGE
 
-WORKSPACE = str(PROJECT / "workspace.yaml")
+WORKSPACE = str(PACKAGE / "workspace.yaml")
 _LOCATION = "ledgerflow_ops"
 _SERVER = "ledgerflow_ops.defs.webserver"
 _MINIMUM_LENGTH = 32
