@@ -304,7 +304,7 @@ def main(own: str = sys.executable) -> int:
         say(f"{error}\n  hint: {error.hint}")
         return error.code
     except OSError as error:
-        say(f"{error}\n  hint: check that this user may write {VENV}, and that the disk has room")
+        say(f"{error}\n  hint: check that this user may write {VENV}, and that the disk has free space")
         return 1
     except KeyboardInterrupt:
         say("interrupted; the next run starts again")

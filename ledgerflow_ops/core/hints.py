@@ -1,6 +1,6 @@
 """What to do next, as a value: words, and commands that can be typed as they stand.
 
-    Hint("Free room on the disk; then run ", make("backup"), " again.")
+    Hint("Free space on the disk; then run ", make("backup"), " again.")
     Hint("Make it private: ", command("chmod", "600", path))
 
 A hint renders to one string (`str`), the same for the terminal, JSON, Dagster's metadata and alerts. `within`

@@ -50,7 +50,7 @@ def _trouble(env: EnvironmentContext, file: str, size: int, scene: Scene, volume
         return f"nothing can be written into {store.location}"
     free = store.free()
     if free is not None and free < size:
-        return f"there is no room for another backup in {store.location} ({format_size(free)} free)"
+        return f"there is no space for another backup in {store.location} ({format_size(free)} free)"
     return ""
 
 

@@ -64,7 +64,7 @@ class LimitedConnection(psycopg.Connection[Any]):
         return waiting.wait(self._resumed(gen), self.pgconn.socket, interval=interval)
 
     def _resumed(self, gen: PQGen[Result]) -> PQGen[Result]:
-        """The rest of `gen`; after each step the watchers are told whether something came."""
+        """The rest of `gen`; after each step the watchers are notified whether something came."""
         try:
             waits_for = gen.send(waiting.READY_NONE)
             while True:

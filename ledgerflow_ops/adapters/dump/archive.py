@@ -152,7 +152,9 @@ def _require_normal_end(program: str, code: int, errors: str) -> None:
         raise CannotJudge(
             f"{program} failed because of this machine ({process.describe_exit(code)}): "
             f"{process.last_lines(errors)}",
-            hint=Hint("This says nothing of the backup. Check the free memory (free -m), then run it again."),
+            hint=Hint(
+                "This says nothing about the backup. Check the free memory (free -m), then run it again."
+            ),
         )
 
 

@@ -81,7 +81,7 @@ def recreate_definitions(tools: Tools, database: Database, file: Path, options: 
     if finished.code < 0 or _CUT_SHORT.search(finished.errors):
         raise CannotJudge(
             f"The definitions could not be created again:\n{process.last_lines(finished.errors)}",
-            hint=Hint("This says nothing of the backup. Fix the cause shown above; then run it again."),
+            hint=Hint("This says nothing about the backup. Fix the cause shown above; then run it again."),
         )
 
 

@@ -60,7 +60,7 @@ def is_remembered(environment: Environment, current: Identity, known: Mapping[En
             raise Refused(
                 f"LEDGER_ENV is {environment}, but its URL leads to {other}'s {current}.",
                 hint=Hint(
-                    f"Correct LEDGER_{environment.upper()}_DATABASE_URL or compose; nothing was touched."
+                    f"Correct LEDGER_{environment.upper()}_DATABASE_URL or compose; nothing was changed."
                 ),
             )
     remembered = known.get(environment)
@@ -70,7 +70,7 @@ def is_remembered(environment: Environment, current: Identity, known: Mapping[En
             hint=Hint(
                 "If it has really moved: ",
                 make("identity", environment, ACCEPT=1),
-                " accepts it. If not, look before you do anything else: the old database may be gone.",
+                " accepts it. If not, find out why before anything else: the old database may be gone.",
             ),
         )
     return remembered is not None
@@ -90,7 +90,7 @@ def require_unchanged(environment: Environment, current: Identity, remembered: I
             f"{environment}'s {current} is not as it was at the last backup: {'; '.join(changes)}. "
             f"Then: {remembered.seen}. Now: {current.seen}.",
             hint=Hint(
-                "It may be a clone, or have been restored from an older copy: look before it is backed up. "
+                "It may be a clone, or restored from an older copy: check it before you back it up. "
                 "If it was moved, failed over or restored on purpose: ",
                 make("identity", environment, ACCEPT=1),
             ),

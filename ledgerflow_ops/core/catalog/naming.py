@@ -86,7 +86,7 @@ def custom_name(environment: Environment, file: str) -> BackupName:
         if other is not environment and other in words:
             raise SettingsError(
                 f"FILE={file!r} names the environment {other}, but this is a backup of {environment}.",
-                hint=Hint(f"Leave the word {other!r} out of the name, or say LEDGER_ENV={other}"),
+                hint=Hint(f"Leave the word {other!r} out of the name, or set LEDGER_ENV={other}"),
             )
     return BackupName.of(file)
 

@@ -93,7 +93,7 @@ def _filling_problems(disk: Disk, where: str, today: date) -> Iterator[Finding]:
 
 def _finding(disk: Disk, kind: str, level: Level, message: str, found: float, expected: float) -> Finding:
     hint = Hint(
-        "Free room there, or move what lies there: ", command("df", "-h", disk.path), "; ", make("doctor")
+        "Free space there, or move what lies there: ", command("df", "-h", disk.path), "; ", make("doctor")
     )
     figures = {"found": float(found), "expected": float(expected)}
     return Finding(

@@ -164,7 +164,7 @@ def _removal_findings(after: DriftState, view: FolderView) -> Iterator[Finding]:
             Level.WARNING if proof else Level.CRITICAL,
             f"{', '.join(files)}: missing from {view.folder} since {since:%Y-%m-%d %H:%M} UTC at the latest. "
             "No rotation removed it.",
-            Hint("Bring it back from another location, or look what is left: ", look_at),
+            Hint("Restore it from another location, or check what is left: ", look_at),
             f"files of {view.environment} were removed",
         )
 

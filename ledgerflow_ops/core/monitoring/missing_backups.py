@@ -106,7 +106,7 @@ def _gap_findings(summaries: Sequence[BackupSummary], newest: BackupSummary) -> 
             "missed",
             "backup",
             Level.WARNING,
-            f"Backups are taken again ({newest.name.dump}), but there is none of {_day_list(days)}.",
+            f"Backups exist again ({newest.name.dump}), but none for {_day_list(days)}.",
             Hint(
                 "If a dump of such a day exists elsewhere: ",
                 make("backfill", newest.environment, FROM=days[0], TO=days[-1]),

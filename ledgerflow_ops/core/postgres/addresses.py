@@ -24,9 +24,9 @@ class InvalidAddress(ValueError):
 
 
 def parse_address(text: str) -> dict[str, str]:
-    """The parameters that an address names, by libpq's keywords; WrongAddress where it is none.
+    """The parameters that an address names, by libpq's keywords; InvalidAddress if it is not one.
 
-    Neither the keywords nor what is left out are looked at: other versions of libpq know others.
+    Keywords are not checked, since other versions of libpq know others; nothing is filled in.
     """
     if "\0" in text:
         raise InvalidAddress("it holds a zero byte")
@@ -38,7 +38,7 @@ def parse_address(text: str) -> dict[str, str]:
 
 
 def check_ports(parameters: Mapping[str, str]) -> None:
-    """WrongAddress unless every port is one, and there are as many as hosts, or one, or none."""
+    """InvalidAddress unless every port is one, and there are as many as hosts, or one, or none."""
     listed = parameters.get("port", "").split(",")
     for port in listed:
         if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):

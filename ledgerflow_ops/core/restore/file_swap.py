@@ -136,8 +136,8 @@ def backward_renames(swap: FileSwap, place: SwappedRoot, taken: OccupiedNames) -
 def _unclear(swap: FileSwap, place: SwappedRoot) -> LedgerError:
     listed = ", ".join((place.root, *swap.names(place)))
     return LedgerError(
-        f"Something else than this restore has changed the files at {place.root}; nothing was renamed there.",
-        hint=Hint(f"Look at {listed}: keep what you need, put the right one in place by hand."),
+        f"Something other than this restore has changed the files at {place.root}; nothing was renamed.",
+        hint=Hint(f"Check {listed}: keep what you need, and move the right one into place yourself."),
     )
 
 

@@ -74,7 +74,7 @@ class RestorePlan:
         if self.refusals:
             listed = "\n".join(f"  {reason.message}" for reason in self.refusals)
             raise Refused(
-                f"{self.request.environment} is not restored, and nothing was touched:\n{listed}",
+                f"{self.request.environment} is not restored, and nothing was changed:\n{listed}",
                 hint=joined((reason.hint for reason in self.refusals), "\n  "),
             )
         assert self.candidate.manifest is not None
@@ -160,7 +160,7 @@ def _backup_refusals(
         )
         return
     if manifest.environment is not request.origin:
-        hint = Hint(f"If you mean it, say so: FROM_ENV={manifest.environment}")
+        hint = Hint(f"If you want that, add FROM_ENV={manifest.environment}")
         yield Reason("environment", f"{name} is a backup of {manifest.environment}.", hint)
     elif manifest.sample and not target.sample and request.confirm != request.environment:
         yield Reason(
@@ -225,8 +225,8 @@ def _space_refusals(rooms: Sequence[RequiredSpace]) -> Iterator[Reason]:
         if room.lacking:
             yield Reason(
                 "room",
-                f"Not enough room {room.where}: about {room.figures}.",
-                Hint("Free room there. ", make("status"), " shows what old databases take."),
+                f"Not enough space {room.where}: about {room.figures}.",
+                Hint("Free space there. ", make("status"), " shows what old databases take."),
             )
 
 

@@ -114,9 +114,9 @@ class _Adoption:
         free = self.env.store.free()
         if free is not None and free < needed + _ROOM_FOR_RECORDS:
             raise LedgerError(
-                f"Not enough room in {self.env.store.location}: {format_size(needed)} needed, "
+                f"Not enough space in {self.env.store.location}: {format_size(needed)} needed, "
                 f"{format_size(free)} free.",
-                hint=Hint("Free room or set another backup_root. Nothing was copied."),
+                hint=Hint("Free space or set another backup_root. Nothing was copied."),
             )
 
     def _copy(self, facts: FileFacts) -> None:

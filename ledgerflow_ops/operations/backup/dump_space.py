@@ -25,8 +25,8 @@ def require_space(env: EnvironmentContext, database_source: Source) -> int:
     if free is not None and free < needed + files + _ROOM_FOR_RECORDS:
         files_part = f", new files {format_size(files)}" if files else ""
         raise LedgerError(
-            f"Not enough room in {env.store.location}: about {format_size(needed + files)} needed "
+            f"Not enough space in {env.store.location}: about {format_size(needed + files)} needed "
             f"(database {format_size(database_source.size)}{files_part}), {format_size(free)} free.",
-            hint=Hint("Free room or set another backup_root. Nothing was written."),
+            hint=Hint("Free space or set another backup_root. Nothing was written."),
         )
     return last.size if last else 0

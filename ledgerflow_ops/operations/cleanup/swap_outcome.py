@@ -51,7 +51,7 @@ def require_ended(connection: Connection, names: Sequence[str]) -> None:
                 hint=Hint(
                     "If that process is stopped, ",
                     command("kill", "-CONT", pid),
-                    " lets it finish. Then run this again; nothing was touched.",
+                    " lets it finish. Then run this again; nothing was changed.",
                 ),
             )
 

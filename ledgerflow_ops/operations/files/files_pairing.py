@@ -42,8 +42,8 @@ def restore_obstacles(env: EnvironmentContext, manifest: Manifest, ident: str) -
     for obstacle in planned.obstacles:
         yield Reason("files", obstacle, Hint("Move it away, or fix its folder."))
     for room in planned.lacking:
-        message = f"Not enough room for files at {room.where}: {room.figures}."
-        yield Reason("room", message, Hint("Free room there."))
+        message = f"Not enough space for files at {room.where}: {room.figures}."
+        yield Reason("room", message, Hint("Free space there."))
 
 
 def restore_notes(env: EnvironmentContext, manifest: Manifest) -> Iterator[Reason]:

@@ -89,9 +89,9 @@ def require_possible(planned: FilesPlan) -> None:
         )
     for room in planned.lacking:
         raise Refused(
-            f"No room to restore the files beside {room.where}: about {room.figures}. {UNTOUCHED}",
+            f"Not enough space to restore the files beside {room.where}: about {room.figures}. {UNTOUCHED}",
             hint=Hint(
-                "Free room there; what is there now stays until the restored files have been compared."
+                "Free space there; what is there now stays until the restored files have been compared."
             ),
         )
 

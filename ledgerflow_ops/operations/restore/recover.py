@@ -117,7 +117,7 @@ class _Recovery:
             self.incident.outcome = f"NOT RECOVERED: {mask_secrets(getattr(error, 'message', repr(error)))}"
             self._write()
             raise
-        self.incident.outcome = "RECOVERED" if restored.bad is None else "RECOVERED, but look at the checks"
+        self.incident.outcome = "RECOVERED" if restored.bad is None else "RECOVERED, but a check failed"
         self._write()
         return self.incident, restored
 
@@ -215,7 +215,7 @@ def _todo(restored: RestoreResult) -> list[str]:
     """What somebody has to do after a recovery."""
     environment = restored.plan.request.environment
     tasks: list[tuple[bool, str]] = [
-        (True, "Start the application and look at the newest entries with somebody who knows the books."),
+        (True, "Start the application and check the newest entries with somebody who knows the books."),
         (True, "Enter again what was written after the recovery point."),
         (True, f"Take a new backup: {make('backup', environment)}"),
         (

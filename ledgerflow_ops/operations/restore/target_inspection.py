@@ -141,7 +141,7 @@ def _require_own_database(env: EnvironmentContext, observed: Identity, target: R
             raise Refused(
                 f"LEDGER_ENV is {env.environment}, but {other}'s backups are of {observed}.",
                 hint=Hint(
-                    f"Correct LEDGER_{env.environment.upper()}_DATABASE_URL or compose; nothing was touched."
+                    f"Correct LEDGER_{env.environment.upper()}_DATABASE_URL or compose; nothing was changed."
                 ),
             )
     if not (is_own or target.empty or _last_source(env) == observed):

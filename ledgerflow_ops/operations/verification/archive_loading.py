@@ -81,7 +81,7 @@ def require_restorable_source(loaded: LoadResult, manifest: Manifest | None, dat
                 f"The backup could not be restored on this machine: {mask_secrets(diagnosis.sentence)}\n"
                 f"{missing}",
                 hint=Hint(
-                    "This says nothing of the backup. Install these versions here; then ",
+                    "This says nothing about the backup. Install these versions here; then ",
                     make("restore-test"),
                 ),
             )

@@ -52,7 +52,7 @@ server appends the rows in order. With one job it fills gaps in earlier pages, a
 gives a different digest."""
 _THREADS = 3
 _MISSING_ROLE = re.compile(r'role "(.+?)" does not exist', re.DOTALL)
-_RETRY = Hint("This says nothing of the backup. Fix what the lines above say; then ", make("restore-test"))
+_RETRY = Hint("This says nothing about the backup. Fix what the lines above say; then ", make("restore-test"))
 
 
 @holding_backup("drill")
@@ -167,9 +167,11 @@ class _Drill:
         )
         if free < needed:
             raise CannotJudge(
-                f"No room to restore into: about {format_size(needed)} needed, {format_size(free)} free "
-                f"below {self.env.ctx.server_home.root}.",
-                hint=Hint("Free room, or set state_dir to a larger disk. This says nothing of the backup."),
+                f"Not enough space to restore into: about {format_size(needed)} needed, "
+                f"{format_size(free)} free below {self.env.ctx.server_home.root}.",
+                hint=Hint(
+                    "Free space, or set state_dir to a larger disk. This says nothing about the backup."
+                ),
             )
         return False
 

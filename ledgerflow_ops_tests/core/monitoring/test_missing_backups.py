@@ -66,7 +66,7 @@ def test_days_missed_are_named_until_there_is_another_backup() -> None:
     (missed,) = missing_backups.find_missing_backups(gap, PROMISE, due(1))
     days = [one.day for one in HISTORY[-4:-1]]
     assert (missed.kind, missed.level) == ("missed", Level.WARNING)
-    assert f"there is none of {', '.join(map(str, days))}." in missed.message
+    assert f"but none for {', '.join(map(str, days))}." in missed.message
     assert f"make backfill FROM={days[0]} TO={days[-1]}" in missed.hint
     after = replace(NEWEST, day=NEWEST.day + DAY, recovery_point=NEWEST.recovery_point + DAY)
     assert missing_backups.find_missing_backups([*gap, after], PROMISE, due(2)) == []

@@ -84,7 +84,7 @@ def test_whatever_is_there_nothing_is_ever_renamed_over_anything(
 def test_what_somebody_else_has_put_there_is_not_renamed() -> None:
     place = SwappedRoot(root="/srv/media", existed=True)
     for way in (forward_renames, backward_renames):
-        with pytest.raises(LedgerError, match="Something else than this restore"):
+        with pytest.raises(LedgerError, match="Something other than this restore"):
             way(SWAP, place, OccupiedNames(root=True, restoring=True, before=True, undone=False))
 
 

@@ -133,7 +133,7 @@ def test_what_speaks_against_it_refuses_it(fields: dict[str, Any], cause: str) -
         found.require()
     assert refusal.value.exit_code == 3
     assert str(refusal.value.hint).strip()
-    assert "nothing was touched" in refusal.value.message
+    assert "nothing was changed" in refusal.value.message
 
 
 def test_without_force_sessions_and_data_refuse_and_both_are_reported() -> None:

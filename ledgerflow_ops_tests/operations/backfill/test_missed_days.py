@@ -193,7 +193,7 @@ def test_nobody_is_passed_over_who_is_at_work(sandbox: Sandbox) -> None:
 def test_a_full_disk_is_reported_before_anything_is_copied(sandbox: Sandbox) -> None:
     env, manifest = past(sandbox)
     with disks.small_disk(sandbox.root / "backups", "1m"):
-        with pytest.raises(LedgerError, match="Not enough room") as found:
+        with pytest.raises(LedgerError, match="Not enough space") as found:
             missed_days.obtain_backup(env, manifest.backup_day)
         assert found.value.exit_code == 1
         assert sandbox.files() == {}

@@ -43,12 +43,12 @@ def test_a_disk_too_small_from_the_start_is_refused_with_the_figures_before_anyt
 ) -> None:
     with disks.small_disk(root / "backups", "8m"):
         sandbox, recorder = Sandbox(root, books), Recorder()
-        with pytest.raises(LedgerError, match="Not enough room in") as refusal:
+        with pytest.raises(LedgerError, match="Not enough space in") as refusal:
             sandboxes.take_backup(sandbox.env(recorder))
         assert refusal.value.exit_code == 1
         figures = r"about \d+\.\d MB needed \(database \d+\.\d MB\), 8\.\d MB free"
         assert re.search(figures, refusal.value.message)
-        assert "Free room" in refusal.value.hint
+        assert "Free space" in refusal.value.hint
         assert sandbox.files() == {}
         assert recorder.steps == [Step.PREFLIGHT]
 
@@ -96,11 +96,11 @@ def test_a_proof_that_finds_no_room_is_reported_and_the_earlier_one_stays(sandbo
 def test_a_drill_without_room_says_nothing_of_the_backup(narrow: Sandbox) -> None:
     (name,) = (entry.name for entry in narrow.entries())
     files, filler = narrow.files(), disks.fill(narrow.root / "state")
-    with pytest.raises(CannotJudge, match=r"No room to restore into: about \d+\.\d MB needed, ") as trouble:
+    with pytest.raises(CannotJudge, match=r"Not enough space to restore into: about \d+\.\d MB") as trouble:
         drill.drill(narrow.env(), name)
     filler.unlink()
     assert trouble.value.exit_code == 5
-    assert "says nothing of the backup" in trouble.value.hint
+    assert "says nothing about the backup" in trouble.value.hint
     assert narrow.files() == files, "the earlier proof stays"
     assert narrow.states() == {name.stem: "valid"}
 

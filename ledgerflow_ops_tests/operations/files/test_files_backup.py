@@ -343,7 +343,7 @@ class TestNotThere:
             with (root / "media" / "large").open("wb") as file:
                 file.truncate(70_000_000)
             error = _refused(Sandbox(small, books, {"files": [root / "media"]}))
-            assert "Not enough room" in error.message
+            assert "Not enough space" in error.message
             assert "new files 70.7 MB" in error.message
 
     def test_a_file_that_cannot_be_read_is_named(self, root: Path, books: Database) -> None:

@@ -191,7 +191,7 @@ def test_a_drill_without_room_for_the_files_says_nothing_of_them(pair: BackupPai
     state = _state(pair.first).model_copy(update={"entries": tuple(entries)})
     data = pair.first.model_copy(update={"files": state}).encode()
     backup_folder_of(pair.sandbox.env()).replace(pair.name(pair.first).manifest, data)
-    with pytest.raises(CannotJudge, match="No room to restore into"):
+    with pytest.raises(CannotJudge, match="Not enough space to restore into"):
         drill.drill(pair.sandbox.env(), pair.name(pair.first))
 
 

@@ -188,7 +188,7 @@ def test_a_disk_that_is_too_small_is_reported_with_the_figures(root: Path, books
         (media / "large").write_bytes(os.urandom(600_000))
         sandbox = Sandbox(root, books, {"files": [media]})
         manifest = sandboxes.take_backup(sandbox.env())
-        with pytest.raises(Refused, match=r"No room .* 608\.\d KB needed"):
+        with pytest.raises(Refused, match=r"Not enough space .* 608\.\d KB needed"):
             put_in_place(sandbox.env(), manifest, "a1", NOON)
         assert [path.name for path in small.iterdir()] == ["media"]
 
@@ -270,6 +270,6 @@ def test_files_that_somebody_has_put_there_meanwhile_are_not_renamed(
     _kill(sandbox, "files", "put in place")
     media.mkdir()
     (media / "theirs").touch()
-    with pytest.raises(LedgerError, match="Something else than this restore"):
+    with pytest.raises(LedgerError, match="Something other than this restore"):
         files_pairing.settle_interrupted(sandbox.env(), set(), set())
     assert [path.name for path in media.iterdir()] == ["theirs"]

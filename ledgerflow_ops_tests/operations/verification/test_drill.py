@@ -110,7 +110,7 @@ def test_a_missing_extension_is_the_machines_trouble_and_not_the_backups(
     with pytest.raises(CannotJudge, match='extension "bank_feeds" is not available') as unjudged:
         drill.drill(sandbox.env(), name)
     assert unjudged.value.exit_code == 5
-    assert "says nothing of the backup" in unjudged.value.hint
+    assert "says nothing about the backup" in unjudged.value.hint
     assert sandbox.files() == files
     assert sandbox.states() == {proven.stem: "valid", name.stem: "written"}
     assert sandbox.traces([]) == []

@@ -277,7 +277,7 @@ def test_a_label_whose_provider_is_not_here_says_nothing_of_the_backup(root: Pat
         name = BackupName.of(sandboxes.take_backup(env).dump.file)
         with pytest.raises(CannotJudge, match='security label provider "anon" is not loaded') as unjudged:
             drill.drill(env, name)
-        assert "This says nothing of the backup" in unjudged.value.hint
+        assert "This says nothing about the backup" in unjudged.value.hint
     finally:
         run_statements(
             small, "SET allow_system_table_mods = on; DELETE FROM pg_shseclabel; DELETE FROM pg_seclabel"

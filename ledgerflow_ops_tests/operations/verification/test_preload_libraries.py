@@ -78,4 +78,4 @@ def test_without_the_library_the_backup_is_not_judged(
         drill.drill(env, name)
     assert unjudged.value.exit_code == 5
     assert "pg_cron" in unjudged.value.message
-    assert "says nothing of the backup" in unjudged.value.hint
+    assert "says nothing about the backup" in unjudged.value.hint

@@ -231,7 +231,7 @@ def test_what_fails_where_another_locale_stood_in_is_not_judged(root: Path, serv
     with pytest.raises(CannotJudge, match="The locale xx-XX of C is not on this machine") as failure:
         drill.drill(env, name)
     assert "violates check constraint" in failure.value.message
-    assert "This says nothing of the backup" in failure.value.hint
+    assert "This says nothing about the backup" in failure.value.hint
     backup_folder_of(env).replace(name.manifest, manifest.encode())
     assert drill.drill(env, name).proven
 
