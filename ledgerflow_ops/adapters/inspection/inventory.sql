@@ -17,10 +17,10 @@ mine AS (  -- objects made by the user, by catalog and oid
 ),
 extended AS (
     SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
-    UNION  -- of a composite type only the type itself is noted as the extension's, not the relation behind it
+    UNION  -- PostgreSQL records only the composite type as an extension's member, not the relation behind it
     SELECT 'pg_class'::regclass, t.typrelid FROM pg_depend d JOIN pg_type t ON t.oid = d.objid
     WHERE d.deptype = 'e' AND d.classid = 'pg_type'::regclass AND t.typrelid <> 0
-    UNION  -- nor is the sequence behind an identity column that was made for it later
+    UNION  -- nor the sequence behind an identity column that was added later
     SELECT 'pg_class'::regclass, i.objid FROM pg_depend d
     JOIN pg_depend i ON i.refclassid = 'pg_class'::regclass AND i.refobjid = d.objid AND i.deptype = 'i'
     WHERE d.deptype = 'e' AND d.classid = 'pg_class'::regclass AND i.classid = 'pg_class'::regclass AND i.refobjsubid > 0
@@ -43,10 +43,10 @@ relation AS (
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
       AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid)
 ),
-derived AS (  -- routines that come with a range type: pg_dump leaves out what somebody made of their owner and grants
+derived AS (  -- routines created with a range type: pg_dump leaves out changes to their owner and grants
     SELECT objid FROM pg_depend WHERE classid = 'pg_proc'::regclass AND refclassid = 'pg_type'::regclass AND deptype = 'i'
 ),
-parent AS (  -- of each table: itself and all that it inherits from
+parent AS (  -- each table with all its ancestors, itself included
     WITH RECURSIVE above AS (
         SELECT inhrelid AS child, inhparent AS oid FROM pg_inherits
         UNION SELECT a.child, i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.oid
@@ -87,7 +87,7 @@ grants AS (
     ) g
     GROUP BY 1, 2, 3
 ),
-undumped AS (  -- what pg_dump does not write by itself, and so without its comment
+undumped AS (  -- objects that pg_dump does not write separately; it leaves out their comments too
     SELECT 'pg_proc'::regclass::oid AS classoid, objid AS objoid FROM derived
     UNION ALL SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index i JOIN pg_class r ON r.oid = i.indrelid
         WHERE NOT i.indisvalid AND r.relkind <> 'p'
@@ -98,12 +98,12 @@ undumped AS (  -- what pg_dump does not write by itself, and so without its comm
     UNION ALL SELECT 'pg_type'::regclass, t.oid FROM pg_type t LEFT JOIN pg_class r ON r.oid = t.typrelid
         WHERE t.typtype = 'm' OR r.relkind <> 'c' OR EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
 ),
-checked AS (  -- what a table has of CHECK constraints that somebody gave to it or to one it inherits from
+checked AS (  -- a table's CHECK constraints that were defined on it or on an ancestor
     SELECT p.child, u.conname FROM parent p JOIN pg_constraint u ON u.conrelid = p.oid WHERE u.contype = 'c' AND u.conislocal
 ),
 generic AS (  -- kinds of which only presence is compared here
     SELECT 'pg_operator'::regclass AS class, oid FROM pg_operator
-        WHERE oid >= 16384 AND oprcode <> 0  -- a shell, which only another operator names, is not dumped
+        WHERE oid >= 16384 AND oprcode <> 0  -- a shell operator, which exists only because another one names it, is not dumped
     UNION ALL SELECT 'pg_cast'::regclass, oid FROM pg_cast WHERE oid >= 16384
     UNION ALL SELECT 'pg_opclass'::regclass, oid FROM pg_opclass WHERE oid >= 16384
     UNION ALL SELECT 'pg_opfamily'::regclass, oid FROM pg_opfamily WHERE oid >= 16384
@@ -113,7 +113,7 @@ generic AS (  -- kinds of which only presence is compared here
     UNION ALL SELECT 'pg_ts_dict'::regclass, oid FROM pg_ts_dict WHERE oid >= 16384
     UNION ALL SELECT 'pg_ts_parser'::regclass, oid FROM pg_ts_parser WHERE oid >= 16384
     UNION ALL SELECT 'pg_ts_template'::regclass, oid FROM pg_ts_template WHERE oid >= 16384
-    UNION ALL SELECT 'pg_statistic_ext'::regclass, s.oid FROM pg_statistic_ext s  -- of an extension's table none is dumped
+    UNION ALL SELECT 'pg_statistic_ext'::regclass, s.oid FROM pg_statistic_ext s  -- not dumped for an extension's table
         WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_class'::regclass AND e.objid = s.stxrelid)
     UNION ALL SELECT 'pg_transform'::regclass, oid FROM pg_transform
     UNION ALL SELECT 'pg_default_acl'::regclass, oid FROM pg_default_acl
@@ -260,7 +260,7 @@ UNION ALL
 SELECT i.type || ' ' || i.identity, '', NULL, 'object'
 FROM generic g CROSS JOIN LATERAL pg_identify_object(g.class, g.oid, 0) i
 WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = g.class AND e.objid = g.oid)
-  AND coalesce(i.schema, '') !~ '^pg_'  -- what an administrator put into the system's own schemas is not dumped
+  AND coalesce(i.schema, '') !~ '^pg_'  -- objects created in the system's own schemas are not dumped
 
 UNION ALL
 SELECT CASE WHEN u.objoid IS NULL THEN format('comment on %s %s', i.type, i.identity)
@@ -269,7 +269,7 @@ SELECT CASE WHEN u.objoid IS NULL THEN format('comment on %s %s', i.type, i.iden
 FROM pg_description d CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
 LEFT JOIN undumped u ON u.classoid = d.classoid AND u.objoid = d.objoid AND d.objsubid = 0
 WHERE (d.objoid >= 16384 OR d.classoid = 'pg_largeobject'::regclass) AND d.classoid <> 'pg_extension'::regclass AND coalesce(i.schema, '') !~ '^pg_'
-  AND coalesce(i.identity, '') <> ''  -- of what is gone, as servers leave it of a dropped subscription
+  AND coalesce(i.identity, '') <> ''  -- entries of dropped objects, which servers leave behind for subscriptions
   AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = d.classoid AND e.objid = d.objoid)
 
 UNION ALL
