@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     Nor do signals that are ignored: a shell does that to what it starts in the background, and every program
     that the tests start would inherit it. Bytecode is kept, whatever the person's environment says: pytest
     takes seven seconds to rewrite the asserts of all modules, and every command that a test runs would
-    compile the product anew.
+    compile the product again.
     """
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -48,7 +48,7 @@ WAITING = {
 """The modules that may wait or measure (monotonic, perf_counter, sleep), and why."""
 CLOCKS = {
     "adapters/system/clock.py": "it is the clock",
-    "bootstrap.py": "runs before the project can be imported, and tells how long the set-up took",
+    "bootstrap.py": "runs before the project can be imported, and reports how long the set-up took",
 }
 STARTERS = {
     "adapters/system/process.py": "it is where programs are started",

@@ -9,7 +9,7 @@ HEAVY = {
 }  # fmt: skip
 """What takes long to import, and is needed by some operations only."""
 OPERATIONS = {"catalog", "context", "removal_history", "summaries"}
-"""The operations that tell the first day of each environment; each other one is imported where it is used."""
+"""The operations that compute each environment's first day; all others are imported where they are used."""
 FREE = "import dagster, dagster_postgres"
 DEFINITIONS = "import ledgerflow_ops.definitions"
 

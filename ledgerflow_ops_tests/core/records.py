@@ -99,7 +99,7 @@ def archive_facts(file: str = "x.files.tar.zst") -> FileFacts:
 
 
 def file_entry(root: str, path: str, size: int, sha256: str = "") -> FileEntry:
-    """A file; one of the same path has the same contents unless told otherwise."""
+    """A file; one of the same path has the same contents unless `sha256` says otherwise."""
     return FileEntry(
         root=root,
         path=path,

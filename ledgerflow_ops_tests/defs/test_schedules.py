@@ -26,7 +26,7 @@ from ledgerflow_ops_tests.defs.benches import Bench
 
 MINUTE = timedelta(minutes=1)
 NOON = clock.now().replace(hour=12, minute=0, second=0, microsecond=0)
-"""Of this very day: Dagster tells the days of its partitions, and the end of a run, by the real clock."""
+"""Today: Dagster takes the days of its partitions, and the end of a run, from the real clock."""
 TODAY = NOON.date()
 
 

@@ -240,7 +240,7 @@ def test_wipes_runs_and_deletions_at_once_end_well(toy: Toy) -> None:
         try:
             while not ends.is_set():
                 act(toy.instance)
-        except Exception as error:  # noqa: BLE001 - told below
+        except Exception as error:  # noqa: BLE001 - asserted below
             troubles.append(error)
 
     def delete(opened: DagsterInstance) -> None:

@@ -30,7 +30,7 @@ OPTIONS = [
     "--disable-sync",
 ]
 PATIENCE = 40_000
-"""Milliseconds. The page shows what the servers tell it, and on a busy machine they take their time."""
+"""Milliseconds. The page waits for the servers, which are slow on a busy machine."""
 ATTEMPTS = 3
 
 

@@ -278,7 +278,7 @@ def test_a_case_from_its_backup_to_its_return(bench: Bench) -> None:
     assert bench.text() == before, "what was backed up is back"
     back = hands.rollback()
     assert back.code == 0, back
-    assert bench.text() == changed, "what was put aside is back"
+    assert bench.text() == changed, "the set-aside database is live again"
 
 
 def _is_not_restored(bench: Bench, before: str, taken: Answer) -> None:

@@ -132,7 +132,7 @@ def test_every_series_that_rules_and_dashboard_name_is_one_of_ours(asked: Promet
     named = {name for one in asked_for for name in re.findall(r"ledgerflow_\w+", one)}
     known = {name for name in asked.get("label/__name__/values") if name.startswith("ledgerflow_")}
     assert named - known == {"ledgerflow_location_full_timestamp_seconds"}, "nothing fills up here"
-    assert known - named == {"ledgerflow_rpo_seconds"}, "reckoned by time(): it grows when nobody tells it"
+    assert known - named == {"ledgerflow_rpo_seconds"}, "by time(), which grows when nothing reports"
 
 
 def test_the_rules_say_of_these_backups_what_is_wrong(asked: Prometheus) -> None:

@@ -1,6 +1,6 @@
 """An engine with protected and unprotected volumes and containers, and what can be observed of them.
 
-Nothing in it writes by itself, so that a volume's content tells whether a command has touched it.
+Nothing in it writes by itself, so that a volume's content shows whether a command has changed it.
 """
 
 import hashlib

@@ -127,7 +127,7 @@ def _libraries(programs: list[Path], home: Path) -> set[Path]:
     found = {Path(os.path.normpath(path)) for program in programs for path in _needed(program)}
     own = {path for path in found if path.resolve().is_relative_to(home.resolve())}
     if not found - own:
-        needs.missing("ldd does not tell which libraries a program needs")
+        needs.missing("ldd does not show which libraries a program needs")
     names = {path.parent / "libnss_files.so.2" for path in found if path.name.startswith("libc.so")}
     return (found - own) | {path for path in names if path.exists()}
 

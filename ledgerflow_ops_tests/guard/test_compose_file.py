@@ -150,7 +150,7 @@ HARMLESS = {
         ("volumes:\n  l", "  more:\n    image: ledgerflow-system:tests\nvolumes:\n  l"),
         UP,
     ),
-    "it is made anew": (("", ""), f"{UP} --force-recreate"),
+    "it is recreated": (("", ""), f"{UP} --force-recreate"),
     "orphans go": (("", ""), f"{UP} --remove-orphans"),
     "one copy": (("", ""), f"{UP} --scale postgres=1"),
     "a health check asks the server": (

@@ -330,7 +330,7 @@ def test_an_encoded_file_needs_a_folder_that_may_hold_plain_text(store: BackupSt
         store.local_path("x.dump", Sealing())
 
 
-# -- the codec: what is cut or altered is told before the end ---------------------------------------------
+# -- the codec: what is cut or altered is refused before the end -----------------------------------------
 
 
 def _refused(store: BackupStore, name: str, root: Path) -> None:

@@ -87,13 +87,13 @@ class People:
         current = {(source, *one.key): one for source, listed in self.said.items() for one in listed}
         if message.kind is MessageKind.RECOVERY:
             for alert in message.alerts:
-                assert self.heard.get((message.channel, alert.id)), "it was never told"
+                assert self.heard.get((message.channel, alert.id)), "it was never sent"
                 assert alert.id not in current, "it still stands"
             weight = max(self.heard[message.channel, one.id][-1][1] for one in message.alerts)
         else:
             assert all(alert.id in current for alert in message.alerts), "it does not stand"
             weight = message.weight
-            assert weight > self._knows(message.channel, message.alerts[0]), "told twice"
+            assert weight > self._knows(message.channel, message.alerts[0]), "sent twice"
         if self.policy.quiet and self.policy.quiet.at(self.now):
             assert weight == 2, "it wakes somebody"
 
@@ -149,7 +149,7 @@ class TestAnyHistory:
         for source, findings, after, broken in steps:
             people.broken = broken
             people.report(source, *findings, after=after)
-        # In the end all is well and the channels work: everybody has been told so, and all is forgotten.
+        # In the end nothing is wrong and the channels work: every recovery was sent, and no alert is kept.
         people.broken = set()
         for source in ("watch:dev", "watch:prod"):
             people.report(source)

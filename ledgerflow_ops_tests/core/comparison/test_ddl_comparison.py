@@ -104,7 +104,7 @@ def test_what_only_looks_different_is_no_difference(
             ("USER MAPPING me SERVER s", "USER MAPPING", "CREATE … OPTIONS (password 'secret');"),
             ("USER MAPPING me SERVER s", "USER MAPPING", "CREATE … OPTIONS (password 'other');"),
             "user mapping shop.USER MAPPING me SERVER s: it is not as the dump makes it",
-            id="a password, which is not told",
+            id="a password, which is not shown",
         ),
         pytest.param(
             ("TABLE t", "ACL", "GRANT SELECT ON TABLE shop.t TO a;\nGRANT ALL ON TABLE shop.t TO b;"),

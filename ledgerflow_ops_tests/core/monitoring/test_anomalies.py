@@ -338,7 +338,7 @@ def test_what_grows_evenly_is_expected_to_the_byte(start: int, step: int, days: 
 
 def test_the_trend_is_that_of_four_weeks() -> None:
     """A database that begins to grow is expected to when half of the weeks' changes in 28 days say so: by
-    a shorter window it would follow a week's hurry, by a longer one it would be told for months."""
+    a shorter window it would follow a week's hurry, by a longer one it would be reported for months."""
     base, turn = histories.history(SEED, days=200), 100
     sizes = [10_000_000 + 100_000 * max(0, number - turn) for number in range(200)]
     grown = [replace(one, size=size) for one, size in zip(base, sizes, strict=True)]

@@ -222,7 +222,7 @@ class TestNotArriving:
             assert office.errors == [why]
             seen = len(web.requests)
             office.report(LATE, minutes=5)
-            assert len(web.requests) == seen, "the next channel is not told twice"
+            assert len(web.requests) == seen, "the next channel does not get it twice"
             assert office.errors == [why], "a channel that stays silent is noted once"
         everything = office.file.read_text() + (office.root / "state" / "journal.jsonl").read_text()
         assert "it works" in log.getvalue()
@@ -375,7 +375,7 @@ class TestTheRecord:
             disks.fill(state)
             office.report(SMALL, LATE)
             office.report(SMALL, LATE, minutes=1)
-            assert len(web.requests) == 2, "it remembers what it told"
+            assert len(web.requests) == 2, "it remembers what it sent"
             assert office.heard.said == []
 
     def test_that_cannot_be_kept_hinders_nobody_from_being_told(self, office: Office, web: Web) -> None:

@@ -112,7 +112,7 @@ def flight(session_root: Path, embedded: EmbeddedPostgres) -> Iterator[Flight]:
             # A scan large enough to be hit: no digest of a table covers it.
             "SELECT lo_from_bytea(0, string_agg(decode(md5(i::text), 'hex'), ''))"
             " FROM generate_series(1, 12000) AS i",
-            # What no seal speaks of, and what it reads without the casts.
+            # What no seal contains, and what it compares without casts.
             "CREATE EXTENSION postgres_fdw",
             "CREATE SERVER bank FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'right.example')",
             "CREATE VIEW rounded AS SELECT (1.005::numeric(6, 4))::text AS amount",

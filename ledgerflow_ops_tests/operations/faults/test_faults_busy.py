@@ -93,7 +93,7 @@ def _churn(
                     stop.wait(0.7)
                 if stop.is_set():
                     return
-    except Exception as error:  # noqa: BLE001 - told by the thread that waits for us
+    except Exception as error:  # noqa: BLE001 - reported by the thread that waits for us
         troubles.append(f"{statements[0]}: {error}")
 
 

@@ -164,7 +164,7 @@ def test_a_record_that_is_no_file_is_a_bad_record_and_holds_nobody_up(
     found = status.status(env)
     entry = catalog.entry(env, newer)
     expected = {"manifest": "bad", "proof": "written", "pin": "valid", "globals": "bad"}
-    if (part, what) == ("globals", "holes"):  # only reading tells: its size is right
+    if (part, what) == ("globals", "holes"):  # only reading shows it: its size is right
         expected["globals"] = "valid"
     assert entry.state == expected[part]
     assert catalog.find(env, "latest-proven") == (newer if expected[part] == "valid" else older)
@@ -323,7 +323,7 @@ def test_what_an_examination_could_not_look_at_is_not_believed_until_one_has(
     assert not health_checks.check_environment_freshness(env).passed
 
     assert verify.verify(env, name).rung is Rung.READABLE
-    assert sandbox.states() == {name.stem: "valid"}, "these are the bytes that the proof speaks of"
+    assert sandbox.states() == {name.stem: "valid"}, "these are the bytes that the proof is about"
     aside.unlink()
 
 

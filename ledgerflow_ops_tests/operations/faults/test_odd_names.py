@@ -82,7 +82,7 @@ def test_a_manifest_that_names_a_path_is_a_bad_record_and_nothing_is_read_there(
         assert examination.bad is not None
         assert examination.bad.message == entry.problem
         assert "Restore the file from another location" in examination.bad.hint
-    assert any(path.endswith(newer.manifest) for path in paths), "the audit told nothing"
+    assert any(path.endswith(newer.manifest) for path in paths), "the audit reported nothing"
     assert [path for path in paths if "away" in path or path == "/etc/passwd"] == []
 
 

@@ -127,7 +127,7 @@ def _unreadable(env: EnvironmentContext, capfd: pytest.CaptureFixture[str]) -> N
     assert of(found, "ledgerflow_readable", environment="dev", part="folder") == [0.0]
     for name in ("backups", "recovery_point_timestamp_seconds", "pinned_backups", "last_backup_rows"):
         assert not of(found, f"ledgerflow_{name}", environment="dev"), "not known is not 0"
-    assert of(found, "ledgerflow_backups", environment="prod"), "the others are told all the same"
+    assert of(found, "ledgerflow_backups", environment="prod"), "the others are reported all the same"
     assert "cannot be read" in report.write_report(env.ctx).read_text()
 
 

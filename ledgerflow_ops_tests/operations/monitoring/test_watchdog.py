@@ -137,7 +137,7 @@ def test_the_daemons_own_watch_of_the_machine_misses_the_others(post: Post, daem
     monitor.write_heartbeat(post.ctx, "dev")
     assert monitor.watch_machine(post.ctx) == []
     assert alerts.open_alerts(post.ctx) == []
-    assert ("daemon", "silent") in post.found(), "of the machine's own watch only the watchdog can tell"
+    assert ("daemon", "silent") in post.found(), "only the watchdog can report on the machine's own watch"
 
 
 @pytest.mark.parametrize(

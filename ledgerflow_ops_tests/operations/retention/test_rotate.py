@@ -115,7 +115,7 @@ class TestGoing:
         again = sandbox.rotate()
         assert again.removed == ()
         assert sandbox.store.names() == names
-        assert again.days == (date(2026, 11, 15),), "a day is told until it is wiped"
+        assert again.days == (date(2026, 11, 15),), "a day is reported until it is wiped"
         removal_history.mark_wiped(sandbox.env, again.days)
         assert sandbox.rotate().days == ()
 
@@ -597,7 +597,7 @@ def test_several_may_use_a_backup_at_once(sandbox: Ground) -> None:
             pytest.raises(Busy, match="is in use"),
             locks.lock_for_removal(state, Environment.DEV, stem(old)),
         ):
-            pytest.fail("taken away from under a drill")
+            pytest.fail("removed while a drill uses it")
     assert locks.backups_in_use(state, Environment.DEV) == {}
     assert locks.backups_in_use(state, Environment.PROD) == {}
 

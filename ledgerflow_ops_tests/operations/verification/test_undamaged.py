@@ -161,7 +161,7 @@ def test_a_grown_database(root: Path, database: Database) -> None:
                 "CREATE TABLE t (a money, b date) WITH (fillfactor = 50)",
                 "INSERT INTO t VALUES ('12.34', 'infinity'), (NULL, '0044-03-15 BC')",
             ),
-            id="plpgsql made anew",
+            id="plpgsql recreated",
         ),
     ],
 )

@@ -84,7 +84,7 @@ def test_a_proven_backup_that_is_damaged_later_is_bad_and_an_earlier_one_takes_i
     assert sandbox.states() == {earlier.stem: "valid", name.stem: "bad"}
     assert status.status(env).as_json()["newest_proven"] == earlier.dump
 
-    # The right file, brought back from elsewhere, is what it was; its proof has to be made again.
+    # The right file, restored from elsewhere, is intact again; it must be proven again.
     file.write_bytes(whole)
     assert verify.verify(env, name).bad is None
     assert sandbox.states() == {earlier.stem: "valid", name.stem: "readable"}
