@@ -151,8 +151,8 @@ class EngineClient:
         finished = process.run([self.docker, "context", "inspect", name, *form], timeout=_PATIENCE)
         if finished.code:
             return False
-        here = os.environ.get("DOCKER_HOST") or self._run("context", "inspect", *form).strip()
-        return finished.out.decode().strip() != here
+        current = os.environ.get("DOCKER_HOST") or self._run("context", "inspect", *form).strip()
+        return finished.out.decode().strip() != current
 
     def link(self, container: str, path: str) -> str | None:
         """What a path in a container points to as a link; empty when it is none or is not there, None when

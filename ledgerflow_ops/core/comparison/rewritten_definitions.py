@@ -65,7 +65,9 @@ class RewordedDefinition:
 
     def _places(self, place: int) -> set[int]:
         """The positions in the archive's text that match a position in the copy's."""
-        return {there + place - here for here, there, size in self._same if here <= place <= here + size}
+        return {
+            dumped + place - loaded for loaded, dumped, size in self._same if loaded <= place <= loaded + size
+        }
 
     @cached_property
     def _same(self) -> list[Span]:
@@ -126,11 +128,11 @@ def _common(a: str, b: str, cut: re.Pattern[str], at_a: int, at_b: int) -> Itera
 def _within(ours: list[str], theirs: list[str], cut: re.Pattern[str], at_a: int, at_b: int) -> Iterator[Span]:
     """Like `_common`, for pieces; lines that differ are compared word by word."""
     for kind, i, j, k, m in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
-        here, there = at_a + sum(map(len, ours[:i])), at_b + sum(map(len, theirs[:k]))
+        start_a, start_b = at_a + sum(map(len, ours[:i])), at_b + sum(map(len, theirs[:k]))
         if kind == "equal":
-            yield here, there, sum(map(len, ours[i:j]))
+            yield start_a, start_b, sum(map(len, ours[i:j]))
         elif kind == "replace" and cut is _LINE:
-            yield from _common("".join(ours[i:j]), "".join(theirs[k:m]), _WORD, here, there)
+            yield from _common("".join(ours[i:j]), "".join(theirs[k:m]), _WORD, start_a, start_b)
 
 
 def _alike(ours: Sequence[str], theirs: Sequence[str]) -> int:

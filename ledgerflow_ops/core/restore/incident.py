@@ -115,12 +115,12 @@ def _lines(incident: Incident) -> Iterator[str]:
     yield from _section(
         "Checks afterwards",
         (
-            f"- {'ok' if one['passed'] else one['severity']}: {one['name']}: {one['message']}"
-            for one in incident.checks
+            f"- {'ok' if check['passed'] else check['severity']}: {check['name']}: {check['message']}"
+            for check in incident.checks
         ),
     )
     yield from _section("Commands run", (f"    {command}" for command in incident.commands))
-    yield from _section("Left to do", (f"- [ ] {one}" for one in incident.todo))
+    yield from _section("Left to do", (f"- [ ] {task}" for task in incident.todo))
 
 
 def _section(title: str, lines: Iterator[str]) -> Iterator[str]:

@@ -56,10 +56,10 @@ def _typed_run(
     env: EnvironmentContext, context: dg.OpExecutionContext, typed: str
 ) -> Iterator[EnvironmentContext]:
     """The environment as this run uses it, if its name was typed for this run; errors go on record."""
-    here = env_for_run(env, context)
+    run_env = env_for_run(env, context)
     with failures_on_record(env.environment):
         require_typed_environment(env.environment, typed, parent_run(context))
-        yield here
+        yield run_env
 
 
 def _restore_op(env: EnvironmentContext) -> dg.OpDefinition:
