@@ -26,6 +26,7 @@ from ledgerflow_ops.console import Progress, Terminal
 from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
+from ledgerflow_ops.core.finished_run import INTERRUPTION
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
@@ -190,7 +191,7 @@ def _interrupted() -> LedgerError:
     if minutes := deadline.expired_minutes():
         message, hint = deadline.deadline_message(minutes)
         return LedgerError(message, hint=hint)
-    return LedgerError("Interrupted.", hint=Hint("No incomplete result was kept. Run it again."))
+    return LedgerError(INTERRUPTION.message, hint=INTERRUPTION.hint)
 
 
 def _report_error(error: LedgerError) -> int:

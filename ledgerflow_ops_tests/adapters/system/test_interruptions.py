@@ -97,7 +97,7 @@ def test_a_command_is_ended_by_one_in_a_finalizer(number: str) -> None:
     done = run(_OF_A_COMMAND, number)
     assert done.returncode == 1
     assert "error: Interrupted." in done.stderr
-    assert "No incomplete result was kept." in done.stderr
+    assert "Nothing incomplete was kept." in done.stderr
 
 
 def test_other_errors_in_finalizers_are_reported_as_ever() -> None:

@@ -83,7 +83,7 @@ def test_the_command_ends_at_once_when_it_is_asked_to(
 
     assert finished.code == 1
     assert "error: Interrupted." in finished.errors
-    assert "No incomplete result was kept." in finished.errors
+    assert "Nothing incomplete was kept." in finished.errors
     assert "Traceback" not in finished.words
     assert sandboxes.wait_until(lambda: sandboxes.processes_marked(mark) == []), (
         "a process of the dead command is left"
