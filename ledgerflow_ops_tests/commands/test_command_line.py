@@ -100,7 +100,7 @@ class TestEnvironment:
     def test_an_empty_one_is_none(self, shell: Shell) -> None:
         said = shell.ledgerflow("backup", "--env", "")
         assert said.code == 2
-        assert "no environment is ever picked by default" in said.errors
+        assert "there is no default environment" in said.errors
 
     def test_two_that_differ_are_refused(self, shell: Shell) -> None:
         said = shell.ledgerflow("--env", "dev", "rotate", "--env", "prod", "--json")
