@@ -22,6 +22,7 @@ from ledgerflow_ops.defs.build import build_definitions
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.places import PROJECT
 from ledgerflow_ops_tests import builders
+from ledgerflow_ops_tests.fakes import servers
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ class Bench:
     root: Path
     storage: Database
     database: Database | None = None
+
+    def __post_init__(self) -> None:
+        servers.share_templates(self.root / "state", self.root.parent)
 
     def settings(self, **dev: Any) -> Settings:
         """As a person would set them; `dev` are further settings of dev."""

@@ -32,6 +32,7 @@ from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
+from ledgerflow_ops_tests.fakes import servers
 from ledgerflow_ops_tests.fakes.servers import Server
 
 Action = Callable[[], object]
@@ -74,6 +75,9 @@ class Sandbox:
     root: Path
     database: Database
     fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        servers.share_templates(self.root / "state", self.root.parent)
 
     def env(
         self, reporter: Reporter | None = None, now: Any = clock.now, **fields: Any

@@ -73,6 +73,18 @@ def server(root: Path, programs: Tools, settings: Mapping[str, str] | None = Non
         cluster.remove()
 
 
+def share_templates(state_dir: Path, above: Path) -> None:
+    """Let the drills of this state folder copy cluster templates that are in `above`, made there once.
+
+    A template is a data directory as initdb makes it, never started. initdb takes half a second of CPU, and
+    every test has a state folder of its own.
+    """
+    shared, link = above / "templates", make_server_home(state_dir).root / "templates"
+    shared.mkdir(mode=0o711, exist_ok=True)
+    if not link.exists():
+        link.symlink_to(shared)
+
+
 def debian_15() -> Tools:
     """The programs of Debian's PostgreSQL 15."""
     needs.program(str(DEBIAN_15 / "pg_ctl"))
