@@ -11,7 +11,7 @@ from datetime import date, datetime
 from math import ceil
 
 _STRETCHES = 30
-"""How many stretches of missed days are looked at, the latest ones: each costs two plans."""
+"""How many stretches of missed days are considered, the latest first: each costs two plans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def nights_of(proven: Sequence[tuple[date, datetime]]) -> list[Night]:
 def count_nightly_removals(
     nights: Sequence[Night], gone: Set[str], expired_on: Callable[[Night], Set[str]]
 ) -> int:
-    """The backups in `gone` as they count: those of a night after missed days divided by the days.
+    """The weighted number of backups in `gone`: those of a night after missed days are divided by the days.
 
     `gone` are the names that expire on the last of `nights`. `expired_on` computes which backups a rotation
     of an earlier night would have removed by the present settings.
@@ -46,7 +46,7 @@ def count_nightly_removals(
 
 
 def _after_missed_days(nights: Sequence[Night]) -> list[int]:
-    """The places of nights after missed days, the latest first."""
+    """The indexes of nights after missed days, the latest first."""
     return [place for place in range(len(nights) - 1, 0, -1) if _days_since(nights, place) > 1][:_STRETCHES]
 
 

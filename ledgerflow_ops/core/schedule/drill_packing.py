@@ -17,17 +17,17 @@ _TRIES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class DueDrill:
-    """A drill of so many seconds that has to be done within so many nights; 1 means tonight."""
+    """A drill that takes `seconds` and is due within `nights` nights; 1 means tonight."""
 
     seconds: float
     nights: int
 
 
 def pack_drills(drills: Sequence[DueDrill], capacity: float, *, search: bool = False) -> list[int] | None:
-    """The night of each drill, from 1 (tonight) on, each as late as possible; None where no way was found.
+    """The night of each drill, from 1 (tonight) on, each as late as possible; None if no packing was found.
 
-    What was restored in one night fits into one night again, and is placed there first: a rotation that
-    fits once therefore goes on fitting. `search` tries further ways where both orders fail.
+    Drills that fitted into one night fit into one night again, and are placed together first: a rotation that
+    fits once therefore keeps fitting. `search` tries further packings if both orders fail.
     """
     if not _may_fit(drills, capacity):
         return None
@@ -42,10 +42,10 @@ def pack_drills(drills: Sequence[DueDrill], capacity: float, *, search: bool = F
 
 
 def smallest_capacity(seconds: Sequence[float], nights: int) -> int:
-    """The smallest capacity in whole minutes, near the best possible, in which all drills fit into so many
-    nights. 0 for no drill.
+    """The smallest capacity in whole minutes found, near the optimum, with which all drills fit into the
+    `nights`. 0 for no drill.
     """
-    drills = [DueDrill(one, nights) for one in sorted(seconds, reverse=True)]
+    drills = [DueDrill(length, nights) for length in sorted(seconds, reverse=True)]
     if not drills:
         return 0
     least = math.ceil(max(drills[0].seconds, sum(seconds) / nights) / 60)
@@ -57,7 +57,7 @@ def smallest_capacity(seconds: Sequence[float], nights: int) -> int:
 
 
 def _may_fit(drills: Sequence[DueDrill], capacity: float) -> bool:
-    """Whether the nights up to each due date have room for all that is due by then, if it were divisible."""
+    """Whether the nights up to each due date have enough time for all drills due by then, if split freely."""
     due = [0.0] * (max((drill.nights for drill in drills), default=0) + 1)
     for drill in drills:
         due[drill.nights] += drill.seconds
@@ -70,7 +70,7 @@ def _may_fit(drills: Sequence[DueDrill], capacity: float) -> bool:
 
 
 def _fit_latest(drills: Sequence[DueDrill], order: Sequence[int], capacity: float) -> list[int] | None:
-    """Each drill, in this order, in the latest of its nights that has room; None where one has none."""
+    """Each drill, in this order, in the latest of its nights with enough time; None if one does not fit."""
     free = [capacity] * (max((drill.nights for drill in drills), default=0) + 1)
     nights = [0] * len(drills)
     for place in order:
@@ -83,13 +83,13 @@ def _fit_latest(drills: Sequence[DueDrill], order: Sequence[int], capacity: floa
 
 
 def _latest(free: Sequence[float], drill: DueDrill, before: int = 0) -> int:
-    """The latest of its nights with room for it, before `before` if that is given; 0 for none."""
+    """The latest of its nights with enough time for it, before `before` if that is given; 0 for none."""
     first = min(drill.nights, before - 1) if before else drill.nights
     return next((night for night in range(first, 0, -1) if free[night] >= drill.seconds), 0)
 
 
 class _Search:
-    """A search with a limit: a drill that has no room makes the one before it move to an earlier night."""
+    """A limited search: if a drill does not fit, the one before it moves to an earlier night."""
 
     def __init__(self, drills: Sequence[DueDrill], order: Sequence[int], capacity: float) -> None:
         self.drills, self.order = drills, order

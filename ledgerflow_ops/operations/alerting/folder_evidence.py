@@ -1,4 +1,4 @@
-"""Reads from the folders of backups what is evidence that the findings of ended runs are over."""
+"""Reads the evidence in the backup folders that findings of ended runs are resolved."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,9 +16,9 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 def read_evidence(
     envs: Sequence[EnvironmentContext], open_findings: Mapping[str, Sequence[Finding]]
 ) -> dict[Environment, FolderEvidence]:
-    """What the folders show of the environments that have an open finding about a backup's file.
+    """The evidence for each environment that has an open finding about a backup's file.
 
-    An environment whose folder is not there, or cannot be read now, has no evidence.
+    An environment whose folder is missing, or cannot be read now, has none.
     """
     about = {
         finding.environment
