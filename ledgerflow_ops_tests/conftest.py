@@ -21,6 +21,7 @@ from ledgerflow_ops_tests.fakes import engine as engines
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.engine import Engine
 
+PROJECT = Path(__file__).parents[1]
 _SERVERS = {"embedded", "engine"}
 """The fixtures that start a PostgreSQL or a Docker engine."""
 _FOR_THE_TESTS = ("LEDGERFLOW_SCREENSHOTS", "LEDGERFLOW_REGRESS")
@@ -119,6 +120,14 @@ def engine(session_root: Path) -> Iterator[Engine]:
     """A real Docker engine with the image `postgres:17` in it, started once for the session."""
     with engines.engine(session_root / "image.tar") as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go: into the documentation when asked for, else where they are forgotten."""
+    if os.environ.get("LEDGERFLOW_SCREENSHOTS") == "1":
+        return PROJECT / "docs" / "images"
+    return tmp_path_factory.mktemp("pictures")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The web page in a real browser, as the owner opens it after `make backup`."""
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -16,7 +15,7 @@ from ledgerflow_ops.core.operation_requests import BackupRequest
 from ledgerflow_ops.operations.backup import backup as making
 from ledgerflow_ops_tests import builders, needs
 from ledgerflow_ops_tests.e2e import web
-from ledgerflow_ops_tests.e2e.commands import PROJECT, CommandResult, Shell, flip_bit
+from ledgerflow_ops_tests.e2e.commands import CommandResult, Shell, flip_bit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -81,16 +80,6 @@ def page(browser: Browser, address: str, session: StorageState) -> Iterator[Page
     found.close()
     own = (address, address.replace("http:", "ws:"), "data:", "blob:")
     assert not [url for url in asked if not url.startswith(own)]
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where screenshots go: into the documentation when asked for, else where they are forgotten."""
-    if os.environ.get("LEDGERFLOW_SCREENSHOTS") == "1":
-        folder = PROJECT / "docs" / "images"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-    return tmp_path_factory.mktemp("pictures")
 
 
 def seen(page: Page, text: str | re.Pattern[str]) -> Locator:

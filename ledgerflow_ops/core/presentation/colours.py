@@ -24,5 +24,25 @@ DAYS = {
     day_status.BEFORE: "#f3f4f6",
 }
 """The colours of days, those without a backup included."""
-HEALTH = {"quiet": "#7a8594", "good": "#1b9e5a", "warning": "#c98a1b", "critical": "#d03535"}
+HEALTH = {"quiet": "#5f6b7a", "good": "#157a46", "warning": "#8a5a0c", "critical": "#c62f2f"}
+"""White text on each has a contrast of at least 4.5 (WCAG 2.2, 1.4.3)."""
 ENVIRONMENTS = {"dev": "#7a68c4", "test": "#3b8fb8", "prod": "#1f3b63"}
+INK, SOFT, SURFACE = "#26303d", "#5d6877", "#ffffff"
+"""Text, less important text, and what they are on. Their contrast is at least 4.5."""
+GRID, AXIS, BAND = "#eceff3", "#c8ced6", "#dbe6f5"
+
+DARK = {
+    INK: "#e3e8ef",
+    SOFT: "#9aa6b5",
+    SURFACE: "#161b22",
+    GRID: "#2b323c",
+    AXIS: "#4a5462",
+    BAND: "#2a3b55",
+    DAYS[day_status.ROTATED]: "#2f6b4c",
+    DAYS[day_status.MISSING]: "#8a4a43",
+    DAYS[day_status.DUE]: "#3a4452",
+    DAYS[day_status.BEFORE]: "#1d232b",
+    STATES["no manifest"]: "#b0b0b0",
+    ENVIRONMENTS["prod"]: "#8fb4e8",
+}
+"""The colours of charts in the dark scheme, by those of the light one; all others are the same in both."""

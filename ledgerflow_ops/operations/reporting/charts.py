@@ -22,14 +22,12 @@ if TYPE_CHECKING:
 CALENDAR_DAYS = 365
 _WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 _SQUARE = 14
-_WIDTH = 430
-_INK = "#26303d"
-_SOFT = "#8a94a3"
-_BAND = "#dbe6f5"
+_WIDTH = "container"
+"""A chart is as wide as its place in the page."""
 _UTC = {"type": "utc"}
 _BYTES = {"format": "~s", "labelExpr": "datum.label + 'B'", "tickCount": 4}
 _SECONDS = {"format": "~s", "labelExpr": "datum.label + ' s'", "tickCount": 4}
-_HEADER = {"labelFontWeight": "bold", "labelFontSize": 13}
+_HEADER = {"labelFontWeight": "bold", "labelFontSize": 13, "labelColor": colours.INK}
 """A scale, two axes and a header of Vega-Lite."""
 
 Chart = Any
@@ -59,7 +57,7 @@ def calendar_chart(statuses: Sequence[FolderStatus]) -> Chart:
     )
     return (
         alt.Chart(table)
-        .mark_rect(stroke="white", strokeWidth=2, cornerRadius=3)
+        .mark_rect(stroke=colours.SURFACE, strokeWidth=2, cornerRadius=3)
         .encode(
             x=alt.X("week:O", title=None, axis=weeks),
             y=alt.Y("weekday:O", title=None, sort=_WEEKDAYS, axis=alt.Axis(ticks=False, domain=False)),
@@ -102,9 +100,9 @@ def figure_chart(status: FolderStatus, name: str, title: str) -> Chart | None:
     axis = _SECONDS if name == "duration" else _BYTES
     base = alt.Chart(table).encode(x=alt.X("day:T", title=None, scale=_UTC, axis=_day_axis(len(daily))))
     y = alt.Y("value:Q", title=None, axis=axis, scale=alt.Scale(zero=False, nice=True))
-    layers = [base.mark_line(color=_INK, strokeWidth=1.2, opacity=0.7).encode(y=y), _points(base, y)]
+    layers = [base.mark_line(color=colours.INK, strokeWidth=1.2, opacity=0.7).encode(y=y), _points(base, y)]
     if ranges:
-        area = base.transform_filter("isValid(datum.low)").mark_area(color=_BAND, opacity=0.9)
+        area = base.transform_filter("isValid(datum.low)").mark_area(color=colours.BAND, opacity=0.9)
         layers.insert(0, area.encode(y=alt.Y("low:Q", title=None, axis=axis), y2="high:Q"))
     drawn: Chart = alt.layer(*layers)
     return drawn.properties(width=_WIDTH, height=150, title=_title(title))
@@ -128,7 +126,7 @@ def _point(
 def _points(base: "alt.Chart", y: "alt.Y") -> "alt.Chart":
     import altair as alt
 
-    domain, shades = ["expected", "too early to say", "not expected"], [_INK, _SOFT, "#d03535"]
+    domain, shades = ["expected", "too early to say", "not expected"], [colours.INK, colours.SOFT, "#d03535"]
     colour = alt.Color("judged:N", scale=alt.Scale(domain=domain, range=shades), legend=None)
     size = alt.condition("datum.judged === 'not expected'", alt.value(90), alt.value(22))
     tooltip = ["day:T", alt.Tooltip("value:Q", format=",.4~f"), "judged:N", "state:N", "file:N"]
@@ -141,7 +139,7 @@ def _day_axis(count: int) -> dict[str, Any]:
 
 
 def _title(text: str) -> dict[str, Any]:
-    return {"text": text, "anchor": "start", "fontSize": 13, "color": _INK}
+    return {"text": text, "anchor": "start", "fontSize": 13, "color": colours.INK, "limit": 320}
 
 
 def restore_chart(statuses: Sequence[FolderStatus]) -> Chart | None:
@@ -183,13 +181,13 @@ def restore_chart(statuses: Sequence[FolderStatus]) -> Chart | None:
         if str(status.env.environment) in names and status.objectives.rto_objective <= 4 * slowest
     ]
     if not limits:  # the objective is far above all points, and a line there would squeeze them
-        return points.properties(width=2 * _WIDTH, height=200)
+        return points.properties(width=_WIDTH, height=200)
     rule = (
         alt.Chart(pd.DataFrame(limits))
         .mark_rule(strokeDash=[5, 4])
         .encode(y="limit:Q", color=alt.Color("environment:N", scale=scale))
     )
-    return alt.layer(points, rule).properties(width=2 * _WIDTH, height=200)
+    return alt.layer(points, rule).properties(width=_WIDTH, height=200)
 
 
 def free_space_chart(location: LocationSpace) -> Chart | None:
@@ -205,7 +203,7 @@ def free_space_chart(location: LocationSpace) -> Chart | None:
         history += [{**point, "kind": "forecast"} for point in ahead]
     return (
         alt.Chart(pd.DataFrame(history))
-        .mark_line(color=_INK)
+        .mark_line(color=colours.INK)
         .encode(
             x=alt.X("day:T", title=None, scale=_UTC, axis=_day_axis(len(history))),
             y=alt.Y("free:Q", title=None, axis=_BYTES, scale=alt.Scale(zero=True)),
@@ -222,13 +220,13 @@ def styled(chart: Any) -> Any:
         chart.configure(font="system-ui, sans-serif", background="transparent")
         .configure_view(stroke=None)
         .configure_axis(
-            labelColor=_SOFT,
-            titleColor=_SOFT,
-            gridColor="#eceff3",
-            domainColor="#c8ced6",
+            labelColor=colours.SOFT,
+            titleColor=colours.SOFT,
+            gridColor=colours.GRID,
+            domainColor=colours.AXIS,
             titleFontWeight="normal",
         )
-        .configure_legend(labelColor=_INK, symbolType="square")
+        .configure_legend(labelColor=colours.INK, symbolType="square")
     )
 
 

@@ -27,7 +27,7 @@ _POLICY = (
 """The content security policy: nothing is loaded. The chart library evaluates expressions ('unsafe-eval')."""
 
 _TEMPLATE = Path(__file__).with_name("templates") / "report.html.j2"
-_STYLE = _TEMPLATE.with_name("report.css")
+_STYLE, _SCRIPT = _TEMPLATE.with_name("report.css"), _TEMPLATE.with_name("report.js")
 
 
 def render_page(overview: Overview) -> str:
@@ -49,6 +49,8 @@ def render_page(overview: Overview) -> str:
         coverages=[_coverage(entry) for entry in statuses],
         rooms=[space for entry in statuses for space in _rooms(entry)],
         specs=specs,
+        dark=colours.DARK,
+        script=_SCRIPT.read_text(),
         library=_library() if specs else "",
     )
 

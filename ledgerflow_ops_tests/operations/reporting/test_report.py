@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -18,6 +19,7 @@ from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.hints import NO_HINT, Hint
 from ledgerflow_ops.core.monitoring import expected_ranges
+from ledgerflow_ops.core.presentation import colours
 from ledgerflow_ops.core.restore.database_names import DatabaseMark, DatabaseRole, SiblingDatabase
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.monitoring import environment_status
@@ -28,6 +30,45 @@ from ledgerflow_ops_tests import builders, needs
 from ledgerflow_ops_tests.builders import NOON, backup_folder_of
 from ledgerflow_ops_tests.e2e.commands import PROGRAM, PROJECT, Shell
 from ledgerflow_ops_tests.fakes import backup_days
+
+Scheme = Literal["light", "dark"]
+CONTRASTS = """() => {
+  const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const rgba = colour => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = colour => rgba(colour).slice(0, 3).map(part => part / 255)
+    .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, part, index) => sum + part * [0.2126, 0.7152, 0.0722][index], 0);
+  const behind = element => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if (rgba(colour)[3] === 255) return colour;
+    }
+    return 'white';
+  };
+  let least = 99, where = '', texts = 0;
+  for (const element of document.body.querySelectorAll('*')) {
+    const words = [...element.childNodes].filter(node => node.nodeType === 3 && node.data.trim());
+    if (!words.length || !element.getClientRects().length || element.matches('script, style')) continue;
+    const style = getComputedStyle(element);
+    const front = element instanceof SVGElement ? style.fill : style.color;
+    const [one, two] = [light(front), light(behind(element))].sort((a, b) => b - a);
+    const contrast = (one + 0.05) / (two + 0.05);
+    texts++;
+    if (contrast < least) [least, where] = [contrast, `${words[0].data} ${front} on ${behind(element)}`];
+  }
+  return {least, where, texts};
+}"""
+"""The least contrast of any text with what is behind it, by WCAG's formula, and where it is."""
+SCROLLED = """() => [document.documentElement, ...document.body.querySelectorAll('*')]
+  .filter(it => it.scrollWidth > it.clientWidth + 1 && it.clientWidth && !(it instanceof SVGElement)
+    && getComputedStyle(it).display !== 'inline')
+  .map(it => `${it.tagName} ${it.className}: ${it.scrollWidth} in ${it.clientWidth}`)"""
+"""What is wider than its place."""
+NARROWED = """() => [...document.querySelectorAll('svg.marks')].length === 5
+  && [...document.querySelectorAll('svg.marks')].every(it => it.getBoundingClientRect().right <= 390)"""
 
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
@@ -101,21 +142,56 @@ def test_it_is_drawn_whole_in_a_browser_and_asks_nobody_anything(
     assert (tmp_path / "report.png").stat().st_size > 40_000
 
 
-def test_on_a_phone_the_words_of_an_incident_need_no_scrolling_and_the_calendar_begins_with_today(
-    env: EnvironmentContext, browser: Browser
-) -> None:
+@pytest.fixture
+def eventful(env: EnvironmentContext) -> EnvironmentContext:
+    """Dev with a bad backup, a missed day, and a disk that fills up: all that a report can show."""
     backup_days.add_backup(env, NOON - timedelta(hours=1), rung=Rung.HASHED, verdict=Verdict.BAD)
-    page = browser.new_page(viewport={"width": 390, "height": 800})
-    page.goto(report.write_report(env.ctx).as_uri())
+    rows = [[(NOON - timedelta(days=days)).isoformat(), 5 + days, 90, 1, 1] for days in range(5)]
+    env.ctx.settings.state_dir.mkdir(parents=True, exist_ok=True)
+    place = str(env.ctx.settings.backup_root)
+    (env.ctx.settings.state_dir / "disks.json").write_bytes(encode_sealed({"disks": {place: rows}}))
+    return env
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1120])
+def test_it_fits_its_width_and_can_be_read_in_both_schemes(
+    eventful: EnvironmentContext, browser: Browser, pictures: Path, width: int, scheme: Scheme
+) -> None:
+    """Text has a contrast of at least 4.5 (WCAG 2.2, 1.4.3), and nothing has to be scrolled sideways."""
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.goto(report.write_report(eventful.ctx).as_uri())
+    page.locator("svg.marks").nth(4).wait_for(timeout=20_000)
     page.locator("svg.marks").first.wait_for(timeout=20_000)
-    incidents = page.locator("section", has_text="Open incidents")
-    assert incidents.evaluate("it => it.scrollWidth - it.clientWidth") <= 0
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
-    chart = page.locator(".latest svg.marks").bounding_box()
+    faint = page.evaluate(CONTRASTS)
+    scrolled = page.evaluate(SCROLLED)
+    shade = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    calendar = page.locator("svg.marks").first.bounding_box()
+    name = {(390, "light"): "report-phone", (1120, "light"): "report", (1120, "dark"): "report-dark"}
+    picture = pictures / f"{name.get((width, scheme), 'report-phone-dark')}.png"
+    page.screenshot(path=picture, full_page=True, animations="disabled")
     page.close()
-    assert chart
-    assert chart["x"] < 0, "it is wider than the screen"
-    assert chart["x"] + chart["width"] <= 390
+    assert faint["least"] >= 4.5, faint
+    assert faint["texts"] > 60
+    assert scrolled == []
+    assert shade == ("rgb(14, 18, 23)" if scheme == "dark" else "rgb(246, 247, 249)")
+    assert calendar
+    assert calendar["x"] >= 0
+    assert calendar["x"] + calendar["width"] <= width
+
+
+def test_it_is_drawn_anew_when_the_scheme_or_the_width_changes(
+    eventful: EnvironmentContext, browser: Browser
+) -> None:
+    page = browser.new_page(viewport={"width": 1120, "height": 900}, color_scheme="light")
+    page.goto(report.write_report(eventful.ctx).as_uri())
+    page.locator("svg.marks").nth(4).wait_for(timeout=20_000)
+    page.emulate_media(color_scheme="dark")
+    page.locator(f"svg.marks text[fill='{colours.DARK[colours.SOFT]}']").first.wait_for(timeout=20_000)
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.wait_for_function(NARROWED, timeout=20_000)
+    assert page.evaluate(SCROLLED) == []
+    page.close()
 
 
 def test_it_is_the_owners_alone_and_takes_the_place_of_the_last(env: EnvironmentContext) -> None:
@@ -177,6 +253,21 @@ def test_a_hostile_name_is_shown_as_a_name_in_every_place(env: EnvironmentContex
         assert evil(place) in seen.text, place
     assert evil("incident hint") in seen.text
     assert seen.charts == 4
+
+
+@pytest.mark.parametrize(
+    ("rung", "headings"), [(None, ["Every day"]), (Rung.VALID, ["Every day", "Restore time"])]
+)
+def test_there_is_no_heading_without_its_chart(
+    root: Path, browser: Browser, rung: Rung | None, headings: list[str]
+) -> None:
+    """A first day has no range yet, and before the first drill there is no restore time."""
+    env = builders.env(root, now=lambda: NOON, scheduled=True)
+    backup_days.add_backup(env, NOON - timedelta(hours=5), rung=rung)
+    seen = opened(browser, report.write_report(env.ctx))
+    assert seen.charts == len(headings)
+    for heading in ("Every day", "Restore time", "Sizes and durations", "Shaded"):
+        assert (heading in seen.text) == (heading in headings), heading
 
 
 def test_with_nothing_at_all_it_says_so(root: Path, browser: Browser) -> None:
