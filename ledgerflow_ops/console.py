@@ -1,4 +1,4 @@
-"""Output at the terminal: a progress line, messages for people, one JSON object on stdout."""
+"""Output at the terminal: progress, messages for people, one JSON object on stdout."""
 
 import io
 import json
@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,10 +17,15 @@ from rich.text import Text
 
 from ledgerflow_ops.core.checks import Check, Severity
 from ledgerflow_ops.core.hints import NO_HINT, Hint
+from ledgerflow_ops.core.presentation import wrapping
+from ledgerflow_ops.core.presentation.progress_figures import Work
 from ledgerflow_ops.core.progress import Reporter, Step
-from ledgerflow_ops.core.sizes import format_size
+
+if TYPE_CHECKING:
+    from ledgerflow_ops.progress_display import Display
 
 _REFRESH_SECONDS = 0.1
+_WIDTH, _ENDLESS = 100, 1_000_000
 _PIPE_WIDTH = 250
 """The width for a pipe or a file, so that tables are not folded."""
 
@@ -54,14 +59,35 @@ class Terminal:
     def say(self, text: str | Hint, style: str = "") -> None:
         self.out.print(escape(self._with_environment(text)), style=style or None)
 
+    def paragraph(self, text: str | Hint, style: str = "", *, indent: int = 0) -> None:
+        """Print a text, wrapped at a terminal; names and commands stay whole. Elsewhere it is as it is."""
+        if self.columns == _ENDLESS:
+            return self.say(Hint(" " * indent, text), style)
+        for part in text.split("\n") if isinstance(text, str) else (text.within(self.environment),):
+            for line in wrapping.wrap(part, self.columns, indent=indent):
+                self.out.print(escape(line), style=style or None)
+        return None
+
+    def flow(self, *parts: Text, indent: int = 2) -> None:
+        """Print parts beside each other, as many on a line as there is room for."""
+        for line in wrapping.flow([part.cell_len for part in parts], self.columns, indent=indent):
+            self.out.print(Text(" " * indent) + Text("   ").join(parts[number] for number in line))
+
+    @property
+    def columns(self) -> int:
+        """The columns of a line: at most 100 at a terminal. In a pipe a line is as long as it is."""
+        return min(_WIDTH, self.out.width) if self.out.is_terminal and self.out.file.isatty() else _ENDLESS
+
+    @property
+    def live(self) -> bool:
+        """Whether stderr is a terminal that a line can be drawn anew on; in CI nobody watches one."""
+        terminal = sys.stderr.isatty() and not self.errors.is_dumb_terminal
+        return terminal and not os.environ.get("CI")
+
     @property
     def ascii_only(self) -> bool:
         """Whether the terminal's encoding can show only ASCII."""
         return self.out.options.ascii_only
-
-    def print_text(self, text: Text) -> None:
-        """Print a line of several colours."""
-        self.out.print(text)
 
     def table(self, table: Table) -> None:
         self.out.print(table)
@@ -92,47 +118,59 @@ class Terminal:
 
 
 class Progress:
-    """A Reporter for a terminal: step, bytes and rate on one line, which is removed when the work is done."""
+    """A Reporter for a person: a progress bar at a terminal, else a line now and then, on stderr.
 
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-        self._live = terminal.errors.is_terminal
-        self._step, self._begun, self._shown = "", time.monotonic(), 0.0
+    Nothing is shown with `silent`, and what is shown at a terminal is removed when the work is done.
+    """
+
+    def __init__(self, terminal: Terminal, *, silent: bool = False) -> None:
+        self._terminal, self._silent = terminal, silent
+        self._work, self._shown = Work(""), 0.0
+        self._display: Display | None = None
 
     def step(self, step: Step) -> None:
-        self._step, self._begun = str(step), time.monotonic()
-        self._write(f"{step} …")
+        self._show(Work(str(step)))
 
     def moved(self, done: int, expected: int | None) -> None:
-        now = time.monotonic()
-        if now - self._shown < _REFRESH_SECONDS:
-            return
-        self._shown = now
-        rate = done / max(now - self._begun, 0.001)
-        of = f" of about {format_size(expected)}" if expected else ""
-        self._write(f"{self._step} … {format_size(done)}{of}, {format_size(rate)}/s")
+        if self._due():
+            self._show(Work(self._work.what, done, expected))
 
     def counted(self, done: int, of: int, what: str) -> None:
-        """Show `done` of `of`; the line is removed once they are equal."""
-        now = time.monotonic()
+        """Show `done` of `of`; what is shown is removed once they are equal."""
         if done >= of:
             self.clear()
-        elif now - self._shown >= _REFRESH_SECONDS:
-            self._shown = now
-            self._write(f"{done:,} of {of:,} {what} …")
+        elif self._due():
+            self._show(Work(self._work.what, done, of, what))
 
     def say(self, message: str) -> None:
+        shown = self._display
         self.clear()
         self._terminal.errors.print(escape(message))
+        if shown:
+            self._show(self._work)
 
     def clear(self) -> None:
-        """Remove the progress line."""
-        self._write("")
+        """Remove what is shown."""
+        if self._display:
+            self._display.stop()
+            self._display = None
 
-    def _write(self, text: str) -> None:
-        if self._live:
-            sys.stderr.write(f"\r\x1b[2K{text}")
-            sys.stderr.flush()
+    def _due(self) -> bool:
+        now = time.monotonic()
+        if now - self._shown < _REFRESH_SECONDS:
+            return False
+        self._shown = now
+        return True
+
+    def _show(self, work: Work) -> None:
+        self._work = work
+        if self._silent:
+            return
+        if self._display is None:
+            from ledgerflow_ops.progress_display import display
+
+            self._display = display(self._terminal.errors, live=self._terminal.live)
+        self._display.show(work)
 
 
 def clear(reporter: Reporter) -> None:

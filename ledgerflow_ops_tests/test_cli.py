@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs import storage
 from ledgerflow_ops_tests.e2e import commands
 from ledgerflow_ops_tests.e2e.commands import CommandResult, Shell, flip_bit
+from ledgerflow_ops_tests.e2e.screens import Screen
 from ledgerflow_ops_tests.fakes import backup_tables
 
 pytestmark = pytest.mark.e2e
@@ -22,6 +24,11 @@ pytestmark = pytest.mark.e2e
 DUMP_CHECKS = {"exists", "size", "permissions", "integrity", "sealed", "source_is_real"}
 DRILL_CHECKS = {"restorable", "data_rules"}
 CONTROL = re.compile(r"[\r\x1b]")
+FIGURES = re.compile(r"\d+(?:\.\d+)? [KMGT]?B free|\d+ (?:d|h|min|s)")
+"""What changes from one moment to the next."""
+WORDS = re.compile(r"\x1b\[[\d;]*m")
+"""The sequences that leave the words of a line alone."""
+COLOUR = re.compile(r"\x1b\[[\d;]*3[0-9]")
 
 
 @pytest.fixture(scope="module")
@@ -319,29 +326,73 @@ class TestWords:
         assert not CONTROL.search(said.all)
         assert "ok   integrity" in said.out
 
-    def test_a_terminal_gets_a_line_of_progress_that_is_gone_afterwards(
+    def test_a_terminal_gets_a_progress_bar_that_is_gone_afterwards(
         self, dev: Shell, made: CommandResult
     ) -> None:
-        said = dev.at_a_terminal("backup")
+        said = dev.at_a_terminal("backup", columns=80)
         assert said.code == 0, said.out
+        plain = WORDS.sub("", said.out)
         for phase in ("preflight", "seal", "dump", "restore", "compare"):
-            assert f"\r\x1b[2K{phase} …" in said.out
+            assert re.search(rf"{phase} +[━╸╺]+", plain), phase
         size = r"\d[\d.]* [KM]?B"
-        assert re.search(rf"\x1b\[2Kdump … {size} of about {size}, {size}/s", said.out)
-        screen = _screen(said.out)
-        assert "…" not in screen
-        assert "PROVEN: valid" in screen
+        assert re.search(rf"dump [━╸╺ ]+\d+ % {size} of about {size}, ", plain)
+        screen = Screen(80).show(said.out)
+        assert not re.search("[━╸╺]", screen.text)
+        assert "PROVEN: valid" in screen.text
         assert "\x1b[1;32m" in said.out
+        assert "\x1b[?25l" not in said.out, "the cursor was hidden"
+
+    @pytest.mark.parametrize(("columns", "widest"), [(80, 80), (100, 100), (160, 100)])
+    def test_status_fits_the_terminal_and_is_the_same_without_colours(
+        self, root: Path, columns: int, widest: int
+    ) -> None:
+        """Nothing is told by a colour alone."""
+        backup_tables.add_days(builders.env(root), date(2026, 11, 20), 30)
+        backup_tables.add_days(builders.env(root, environment=Environment.PROD), date(2026, 11, 20), 30)
+        shell = Shell(root, {"LEDGER_PROD_DATABASE_URL": "postgresql://backup@127.0.0.1:1/books"})
+        for words in (["status"], ["status", "--env", "prod"]):
+            shown = Screen(columns).show(shell.at_a_terminal(*words, columns=columns).out)
+            plain = Screen(columns).show(shell.at_a_terminal(*words, columns=columns, NO_COLOR="1").out)
+            assert FIGURES.sub("", shown.text) == FIGURES.sub("", plain.text)
+            assert max(map(len, shown.text.splitlines())) <= widest
+            assert "CRITICAL: " in shown.text
+            assert "ledgerflow_prod_20261120_0230.dump" in shown.text or len(words) == 1
+
+    def test_ctrl_c_leaves_the_terminal_whole(self, dev: Shell, made: CommandResult) -> None:
+        before = sorted(dev.backups.rglob("*"))
+        said = dev.at_a_terminal("backup", interrupt_at="seal", columns=100)
+        assert said.code == 1
+        screen = Screen(100).show(said.out).text
+        assert not re.search("[━╸╺]", screen)
+        assert "error: Interrupted." in screen
+        assert "was kept. Run it again." in screen
+        assert said.out.count("\x1b[?25l") == said.out.count("\x1b[?25h")
+        assert sorted(dev.backups.rglob("*")) == before
+
+    @pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"CI": "true"}])
+    def test_where_nothing_can_be_drawn_anew_there_is_no_bar(
+        self, root: Path, variables: dict[str, str]
+    ) -> None:
+        backup_tables.add_days(builders.env(root), date(2026, 11, 20), 30)
+        said = Shell(root, {"LEDGER_ENV": "dev", **variables}).at_a_terminal("status")
+        assert "2026-11-20" in said.out
+        assert "backups read" not in said.out
+        assert not re.search(r"\x1b\[\??\d*[KAlh]", said.out)
 
     def test_a_first_look_at_many_backups_counts_them_at_a_terminal(self, root: Path) -> None:
         backup_tables.add_days(builders.env(root), date(2026, 11, 20), 30)
         said = Shell(root).at_a_terminal("status", LEDGER_ENV="dev")
-        assert "\r\x1b[2K1 of 30 backups read …" in said.out
-        assert "backups read" not in _screen(said.out)
+        assert "1 of 30 backups read" in WORDS.sub("", said.out)
+        assert "backups read" not in Screen(80).show(said.out).text
 
     def test_no_color_is_heeded(self, dev: Shell, made: CommandResult) -> None:
         said = dev.at_a_terminal("status", NO_COLOR="1")
-        assert not re.search(r"\x1b\[[\d;]*3[0-9]", said.out)
+        assert not COLOUR.search(said.out)
+        assert COLOUR.search(dev.at_a_terminal("status").out)
+
+    def test_colours_in_a_pipe_are_for_who_forces_them(self, dev: Shell, made: CommandResult) -> None:
+        assert COLOUR.search(dev.ledgerflow("status", FORCE_COLOR="1", TERM="xterm").out)
+        assert not CONTROL.search(dev.ledgerflow("status", FORCE_COLOR="1", NO_COLOR="1", TERM="dumb").out)
 
     def test_the_sample_is_named_every_time_and_in_prod_it_is_a_warning(
         self, dev: Shell, made: CommandResult
@@ -444,9 +495,3 @@ class TestIdentity:
         told = elsewhere.ledgerflow("identity", "--json")
         assert told.code == 0
         assert re.fullmatch(r"database 'books_\w+' of server \d+", told.json["identity"])
-
-
-def _screen(written: str) -> str:
-    """What a terminal shows in the end: `\\r ESC[2K` clears the line."""
-    lines = [line.rsplit("\r\x1b[2K", 1)[-1] for line in written.replace("\r\n", "\n").split("\n")]
-    return re.sub(r"\x1b\[[\d;]*m", "", "\n".join(lines))

@@ -26,7 +26,8 @@ BELOW: dict[str, set[str]] = {
     "values": {"core", "places"},
     "sections": {"core", "values"},
     "config": {"core", "places", "values", "sections"},
-    "console": {"core"},
+    "console": {"core", "progress_display"},
+    "progress_display": {"core"},
     "sample": {"core"},
     "adapters": {"core"},
     "operations": {"core", "adapters", "sample", "places", "values", "sections", "config", "console"},
@@ -42,7 +43,8 @@ WAITING = {
     "adapters/system/clock.py": "times phases and paces reports",
     "adapters/cluster/cluster.py": "waits for a server to come up or go down",
     "adapters/services/notifications.py": "waits for channels to take a message, for so long and no longer",
-    "console.py": "paces the progress line",
+    "console.py": "paces the progress bar",
+    "progress_display.py": "measures the rate of the work",
     "operations/servers/web_servers.py": "waits for the web server to answer",
 }
 """The modules that may wait or measure (monotonic, perf_counter, sleep), and why."""

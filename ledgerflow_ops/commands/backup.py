@@ -24,7 +24,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
     ),
 )
 @ENV
-@file("A name for the new backup, ending in .dump (default: the environment and the time).")
+@file("A name for the new backup, ending in .dump (default: the environment and the time).", complete=None)
 @flag("drill", True, "Skip the proof, as DRILL=0 does: the backup is then NOT PROVEN.")
 @option(
     "--seal",

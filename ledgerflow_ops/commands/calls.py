@@ -12,6 +12,7 @@ from ledgerflow_ops import config
 from ledgerflow_ops.adapters.system import deadline
 from ledgerflow_ops.adapters.system.locks import account_name
 from ledgerflow_ops.adapters.system.process import kill_all, mask_secrets
+from ledgerflow_ops.commands import completion
 from ledgerflow_ops.commands.command_line import (
     HELP_WIDTH,
     environment,
@@ -50,10 +51,11 @@ _TIME_LIMITED = {
 class Call:
     """One call of the program: its terminal, settings and operation context."""
 
-    def __init__(self, as_json: bool, why: str = "") -> None:
+    def __init__(self, as_json: bool, why: str = "", *, silent: bool = False) -> None:
         _refuse_unsupported_dry_run()
         self.terminal = Terminal(as_json=as_json, environment=_named_environment())
-        self.progress = Progress(self.terminal)
+        self.progress = Progress(self.terminal, silent=silent)
+        click.get_current_context().call_on_close(self.progress.clear)  # also when it is interrupted
         self.settings = config.load()
         run = RunFacts(run_id="", who=account_name(), why=why)
         self.ctx = OperationContext(self.settings, self.progress, run=run)
@@ -103,6 +105,7 @@ CONFIRM = option(
     envvar="CONFIRM",
     default="",
     metavar="|".join(Environment),
+    shell_complete=completion.environments,
     text="The environment's name, typed as confirmation where it is required.",
 )
 DRY_RUN = flag("dry-run", False, "Print what would be done and why; change nothing.")
@@ -197,7 +200,6 @@ def _interrupted() -> LedgerError:
 def _report_error(error: LedgerError) -> int:
     """Print the error for people and as JSON; returns its exit code."""
     terminal = Terminal(as_json=json_wanted(), environment=_named_environment())
-    Progress(terminal).clear()
     terminal.error(error.message, error.hint)
     details = {"message": error.message, "hint": error.hint, "kind": type(error).__name__}
     environment = os.environ.get("LEDGER_ENV")

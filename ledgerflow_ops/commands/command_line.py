@@ -12,6 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from ledgerflow_ops.commands import completion
 from ledgerflow_ops.commands.json_flag import FALSE, TRUE
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
@@ -26,6 +27,7 @@ _VARIABLES_NOTE = """Each option can be given as its variable instead, a flag as
 """
 
 Decorator = Callable[[Any], Any]
+Completion = Callable[[click.Context, click.Parameter, str], list[str]]
 _Unknown = click.NoSuchOption | click.NoSuchCommand
 
 
@@ -107,7 +109,11 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         flags = [param for param in self.params if isinstance(param, FlagOption)]
-        return super().parse_args(ctx, _with_flag_values(args, flags))
+        left = super().parse_args(ctx, _with_flag_values(args, flags))
+        if ctx.resilient_parsing:  # a shell completes words: the one after a flag is no value of it
+            for option in flags:
+                option.is_flag = True
+        return left
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The examples, and that each option is a variable as well."""
@@ -115,8 +121,9 @@ class Command(click.Command):
             with formatter.section("Examples"):
                 for example in self.examples:
                     formatter.write(f"{'':>{formatter.current_indent}}ledgerflow {example}\n")
-        formatter.write_paragraph()
-        formatter.write(_VARIABLES_NOTE)
+        if any(isinstance(param, click.Option) and param.envvar for param in self.params):
+            formatter.write_paragraph()
+            formatter.write(_VARIABLES_NOTE)
         super().format_epilog(ctx, formatter)
 
 
@@ -134,6 +141,7 @@ def environment(text: str) -> Decorator:
         metavar="|".join(Environment),
         expose_value=False,
         callback=_choose_environment,
+        shell_complete=completion.environments,
         help=text,
     )
 
@@ -149,8 +157,11 @@ def _choose_environment(ctx: click.Context, param: click.Parameter, value: str |
     os.environ[VARIABLE] = chosen
 
 
-def file(text: str) -> Decorator:
-    """FILE: a word after the command, `--file`, or the variable. The function gets it as `file`."""
+def file(text: str, complete: Completion | None = completion.backups) -> Decorator:
+    """FILE: a word after the command, `--file`, or the variable. The function gets it as `file`.
+
+    `complete` offers the words for it in a shell.
+    """
 
     def decorate(function: Any) -> Any:
         option = click.option(
@@ -160,6 +171,7 @@ def file(text: str) -> Decorator:
             show_envvar=True,
             default=None,
             callback=_file_of_either,
+            shell_complete=complete,
             help=text,
         )
         argument = click.argument(
@@ -169,6 +181,7 @@ def file(text: str) -> Decorator:
             expose_value=False,
             is_eager=True,
             callback=_remember_positional,
+            shell_complete=complete,
         )
         return argument(option(function))
 

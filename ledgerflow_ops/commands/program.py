@@ -10,7 +10,7 @@ from importlib.metadata import version
 import click
 
 from ledgerflow_ops.adapters.system.interruptions import redeliver_lost_interruptions
-from ledgerflow_ops.commands import backfill, backup, doctor, reporting, restore, rotate, servers
+from ledgerflow_ops.commands import backfill, backup, doctor, reporting, restore, rotate, servers, shell
 from ledgerflow_ops.commands.calls import Commands
 from ledgerflow_ops.commands.command_line import HELP_WIDTH, environment
 from ledgerflow_ops.console import leave_terminal
@@ -24,6 +24,7 @@ SECTIONS = {
     "State and history": reporting.COMMANDS,
     "Settings and protection": doctor.COMMANDS,
     "Web page and alerts": servers.COMMANDS,
+    "Shell": shell.COMMANDS,
 }
 """The commands as `--help` lists them."""
 

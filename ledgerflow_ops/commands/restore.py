@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ledgerflow_ops.commands import restore_report
+from ledgerflow_ops.commands import completion, restore_report
 from ledgerflow_ops.commands.calls import CONFIRM, DRY_RUN, ENV, FILE, JSON, WHY, Call
 from ledgerflow_ops.commands.command_line import Command, flag, option
 from ledgerflow_ops.console import Terminal
@@ -71,6 +71,7 @@ def _restores(command: Callable[..., None]) -> Callable[..., None]:
         envvar="FROM_ENV",
         default=None,
         metavar="|".join(Environment),
+        shell_complete=completion.environments,
         text="The environment whose backup it is (default: the one that is restored).",
     )
     for decorate in (JSON, DRY_RUN, WHY, CONFIRM, source, FILE, ENV):

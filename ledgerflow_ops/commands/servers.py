@@ -23,6 +23,7 @@ def up(json: bool) -> None:
     address = web_servers.up(call.ctx)
     viewers = web_servers.viewers_address(call.ctx)
     link, viewers_link = web_servers.login_links(call.ctx)
+    call.progress.clear()
     call.terminal.say(f"The web page is at {address}")
     call.terminal.say(
         f"Open it with this link, which works once, for {GOOD_FOR.seconds // 60} minutes: {link}"
@@ -84,7 +85,7 @@ def watchdog(quiet: bool, json: bool) -> None:
     from ledgerflow_ops.operations.alerting import alerts
     from ledgerflow_ops.operations.monitoring import monitor
 
-    call = Call(json)
+    call = Call(json, silent=quiet)
     open_alerts = monitor.run_watchdog(call.ctx)
     for alert in open_alerts:
         late = f" (NOT DELIVERED to {', '.join(alert.missed)})" if alert.undelivered else ""

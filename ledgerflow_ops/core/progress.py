@@ -52,6 +52,10 @@ class Step(StrEnum):
     REMOVE_REST = "remove what goes with it"
     REMOVE_COPY = "remove copy"
     SETTLE = "settle"
+    STORAGE = "start PostgreSQL for Dagster"
+    DAEMON = "start the daemon"
+    METRICS = "start the metrics"
+    WEB_PAGE = "start the web page"
 
 
 BACKUP_STEPS = (
@@ -117,6 +121,9 @@ ROTATION_STEPS = (
     Step.JOURNAL,
 )
 """All but the first and the last are repeated for each removed backup, REMOVE_COPY for each further copy."""
+
+UP_STEPS = (Step.STORAGE, Step.DAEMON, Step.METRICS, Step.WEB_PAGE)
+"""Of `make up`; the last one includes the wait until the page answers."""
 
 
 class Reporter(Protocol):

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -97,14 +98,20 @@ class Shell:
         )
         return CommandResult(done.returncode, done.stdout, done.stderr)
 
-    def at_a_terminal(self, *arguments: str, **variables: str) -> CommandResult:
-        """Run the console script on a pseudo-terminal; all it wrote, byte for byte, is in `out`."""
+    def at_a_terminal(
+        self, *arguments: str, columns: int = 80, interrupt_at: str = "", **variables: str
+    ) -> CommandResult:
+        """Run the console script on a pseudo-terminal; all it wrote, byte for byte, is in `out`.
+
+        It gets Ctrl-C's signal once it has written `interrupt_at`.
+        """
         person, program = pty.openpty()
+        termios.tcsetwinsize(program, (24, columns))
         try:
             child = subprocess.Popen(
                 [str(PROGRAM), *arguments],
                 cwd=PROJECT,
-                env=self.environment(**{"TERM": "xterm", **variables}),
+                env={"TERM": "xterm", **self.environment(**variables)},
                 stdin=program,
                 stdout=program,
                 stderr=program,
@@ -113,7 +120,7 @@ class Shell:
         finally:
             os.close(program)
         try:
-            return CommandResult(*_watched(child, person), errors="")
+            return CommandResult(*_watched(child, person, interrupt_at.encode()), errors="")
         finally:
             os.close(person)
 
@@ -128,12 +135,15 @@ class Shell:
         return path
 
 
-def _watched(child: subprocess.Popen[bytes], terminal: int) -> tuple[int, str]:
+def _watched(child: subprocess.Popen[bytes], terminal: int, interrupt_at: bytes) -> tuple[int, str]:
     """Read a terminal until the program on it has ended."""
     seen, until = b"", time.monotonic() + PATIENCE
     while time.monotonic() < until:
         if not select.select([terminal], [], [], 1)[0]:
             continue
+        if interrupt_at and interrupt_at in seen:
+            os.killpg(child.pid, signal.SIGINT)
+            interrupt_at = b""
         try:
             seen += os.read(terminal, 65536)
         except OSError:  # Linux reports a closed other side like this

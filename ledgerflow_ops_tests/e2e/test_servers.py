@@ -4,12 +4,14 @@ import json
 import os
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from ledgerflow_ops.core.progress import UP_STEPS
 from ledgerflow_ops_tests.e2e import web
 from ledgerflow_ops_tests.e2e.commands import PROGRAM, CommandResult, Shell, processes_using
 
@@ -66,6 +68,24 @@ def _runs(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_a_start_that_is_killed_at_any_step_is_finished_by_the_next(dev: Shell) -> None:
+    assert dev.ledgerflow("down").code == 0
+    for step in UP_STEPS:
+        work = ["up", step, str(dev.root), "postgresql://nobody@127.0.0.1:1/none"]
+        killed = dev.run([sys.executable, "-m", "ledgerflow_ops_tests.fakes.killed", *work])
+        assert killed.code == -signal.SIGKILL, killed.all
+    said = dev.at_a_terminal("up")
+    assert said.code == 0, said.out
+    for step in UP_STEPS:
+        assert f"{step} ━" in re.sub(r"\x1b\[[\d;]*m", "", said.out)
+    [address] = re.findall(r"The web page is at (http://127\.0\.0\.1:\d+)", said.out)
+    assert answers(dev, address)
+    home = str(dev.state / "dagster")
+    daemons = [found for found in psutil.process_iter() if _is_daemon_of(found, home)]
+    assert [found.pid for found in daemons] == [server(dev, "daemon").pid]
+    assert dev.ledgerflow("down").code == 0
 
 
 def test_two_starts_at_once_and_another_later_make_one_set_of_servers(dev: Shell) -> None:

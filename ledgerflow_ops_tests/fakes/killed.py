@@ -2,11 +2,11 @@
 
 `python -m ledgerflow_ops_tests.fakes.killed WHAT WHERE ROOT URL [FILES]`: WHAT is `backup`, `drill` (of the
 newest backup), `files` (puts its files in place), `take back` (those files), `restore` (by force, of
-first.dump), `rollback`, `recover`, `rotate` or `adopt` (of the newest backup in `away` below ROOT). WHERE
-is a step's name (`set aside#2`: when it comes the second time), `N bytes` of the dump, `N ms` after the
-drill has begun with its server, or `naming ENDING`: just before a file is given a name that ends so. There
-the process kills itself, as the system would when memory runs out: nothing is cleaned up. One that is not
-killed ends with exit code 0.
+first.dump), `rollback`, `recover`, `rotate`, `adopt` (of the newest backup in `away` below ROOT) or `up`
+(which needs no database at URL). WHERE is a step's name (`set aside#2`: when it comes the second time),
+`N bytes` of the dump, `N ms` after the drill has begun with its server, or `naming ENDING`: just before a
+file is given a name that ends so. There the process kills itself, as the system would when memory runs
+out: nothing is cleaned up. One that is not killed ends with exit code 0.
 """
 
 import os
@@ -36,6 +36,7 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_restore
 from ledgerflow_ops.operations.restore import recover, restore, rollback
 from ledgerflow_ops.operations.retention import rotate
+from ledgerflow_ops.operations.servers import web_servers
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
 
@@ -97,6 +98,7 @@ def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
         "rollback": lambda: rollback.rollback(env, RollbackRequest(environment="dev", force=True)),
         "recover": lambda: recover.recover(env, RecoverRequest(environment="dev", confirm="dev")),
         "rotate": lambda: rotate.carry_out_rotation(env, RotateRequest(carry_out=True, confirm="dev")),
+        "up": lambda: web_servers.up(env.ctx),
         "adopt": lambda: adopt_newest(env, builders.env(Path(root) / "away", database)),
     }
     works[what]()

@@ -29,13 +29,14 @@ class LoadOptions:
 
     Without `owners`, ownership and grants are left out, because the roles may not exist. Without
     `tablespaces` everything is created in the database's default tablespace. The column options in `without`
-    are left out, because the server refuses them.
+    are left out, because the server refuses them. `progress` is asked to watch every program of the load.
     """
 
     jobs: int
     owners: bool = True
     tablespaces: bool = False
     without: Collection[str] = ()
+    progress: Watcher | None = None
 
     @property
     def options(self) -> list[str]:
@@ -151,7 +152,9 @@ class _Loader:
         at, limits = self.database.parameters, self.database.limits
 
         def watched(child: subprocess.Popen[bytes]) -> Watcher:
+            progress = [self.options.progress] if self.options.progress else []
             return CombinedWatcher(
+                *progress,
                 StallWatcher(
                     program,
                     limits.stall,

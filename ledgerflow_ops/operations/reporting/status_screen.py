@@ -9,7 +9,7 @@ from ledgerflow_ops.console import Terminal
 from ledgerflow_ops.core.alerting.findings import Level
 from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.durations import format_duration, format_seconds
-from ledgerflow_ops.core.hints import make
+from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.presentation import sparklines
 from ledgerflow_ops.core.presentation.day_status import Health
 from ledgerflow_ops.core.sizes import format_size
@@ -59,23 +59,22 @@ def show(overview: Overview, terminal: Terminal) -> None:
 
 def _environment(item: Status, terminal: Terminal, *, alone: bool) -> None:
     folder = item.folder_status
-    terminal.say(_headline(folder), _TONES[item.health])
+    terminal.paragraph(_headline(folder), _TONES[item.health])
     if item.env.is_sample:
         terminal.say(f"  SAMPLE DATA: no URL is set for {item.env.environment}.", "yellow")
     if item.health is not Health.QUIET:
-        terminal.print_text(_strip(folder, plain=terminal.ascii_only))
-        terminal.print_text(_objectives(folder))
+        terminal.flow(*_strip(folder, plain=terminal.ascii_only))
+        terminal.flow(*_objectives(folder))
     first, *archives = folder.spaces
-    terminal.say(
-        f"  {_next_backup(folder)}   {_free_space(first, named=alone)}", "" if first.space else "yellow"
-    )
+    terminal.flow(Text(_next_backup(folder)), _free_space(first, named=alone))
     for archive in archives if alone else ():
-        terminal.say(f"  {_free_space(archive, named=True)}", "" if archive.space else "yellow")
+        terminal.flow(_free_space(archive, named=True))
     shown = item.incidents if alone else item.incidents[:_INCIDENTS]
     for incident in shown:
         _incident(incident, terminal, hint=alone or incident.finding.level is Level.CRITICAL)
     if hidden := len(item.incidents) - len(shown):
-        terminal.say(f"  and {hidden} more: {make('status', item.env.environment)}", "yellow")
+        more = Hint(f"and {hidden} more: ", make("status", item.env.environment))
+        terminal.paragraph(more, "yellow", indent=2)
     _restore_rights(item, terminal, hint=alone)
     _kept(item, terminal)
     if alone and folder.backups():
@@ -94,38 +93,34 @@ def _headline(folder: FolderStatus) -> str:
     return f"{name}: newest proven backup is {folder.age}{rto}: {proven.name.dump}{away}"
 
 
-def _strip(folder: FolderStatus, *, plain: bool) -> Text:
+def _strip(folder: FolderStatus, *, plain: bool) -> Iterator[Text]:
     """The last days by state, and a sparkline of the size."""
     days = folder.days(STRIP_DAYS)
-    text = Text(f"  {STRIP_DAYS} days [")
+    text = Text(f"{STRIP_DAYS} days [")
     for sign, kind in sparklines.day_strip(days, plain=plain):
         text.append(sign, _STYLES[kind])
     text.append("]")
+    yield text
     sizes = {
         backup.day: backup.size for backup in reversed((*folder.present, *folder.past)) if not backup.bad
     }
     shown = [size for day in days if (size := sizes.get(day.day)) is not None]
     if shown:
-        text.append(
-            f"  size {sparklines.sparkline([sizes.get(day.day) for day in days], plain=plain).strip()} "
-        )
-        text.append(" to ".join(dict.fromkeys((format_size(min(shown)), format_size(max(shown))))))
-    return text
+        line = sparklines.sparkline([sizes.get(day.day) for day in days], plain=plain).strip()
+        limits = dict.fromkeys((format_size(min(shown)), format_size(max(shown))))
+        yield Text(f"size {line} {' to '.join(limits)}")
 
 
-def _objectives(folder: FolderStatus) -> Text:
-    text, figures = Text("  "), folder.objectives
+def _objectives(folder: FolderStatus) -> Iterator[Text]:
+    figures = folder.objectives
     for name, value, objective in (
         ("RPO", figures.rpo_seconds, figures.rpo_objective),
         ("RTO", figures.rto_seconds, figures.rto_objective),
     ):
-        text.append(f"{name} ")
-        text.append(*_measured(value, objective))
-        text.append(f" of {format_seconds(objective)}   ")
+        yield Text(f"{name} ").append(*_measured(value, objective)).append(f" of {format_seconds(objective)}")
     backups, restored = figures.coverage.kept, figures.coverage.restored
-    text.append(f"restored within {folder.env.settings.redrill_days} days: ")
-    text.append(f"{restored} of {backups}", "yellow" if restored < backups else "")
-    return text
+    text = Text(f"restored within {folder.env.settings.redrill_days} days: ")
+    yield text.append(f"{restored} of {backups}", "yellow" if restored < backups else "")
 
 
 def _measured(value: float | None, objective: float) -> tuple[str, str]:
@@ -144,12 +139,12 @@ def _next_backup(folder: FolderStatus) -> str:
     return f"next backup {local:%Y-%m-%d %H:%M %Z}, in {format_duration(folder.next_run - folder.now)}"
 
 
-def _free_space(location: LocationSpace, *, named: bool) -> str:
+def _free_space(location: LocationSpace, *, named: bool) -> Text:
     if location.space is None:
-        return f"in {location.folder}: {location.trouble}"
+        return Text(f"in {location.folder}: {location.trouble}", "yellow")
     full = f", full about {location.full_at:%Y-%m-%d}" if location.full_at else ""
     where = f" in {location.folder}" if named else ""
-    return f"{format_size(location.space.free)} free of {format_size(location.space.size)}{where}{full}"
+    return Text(f"{format_size(location.space.free)} free of {format_size(location.space.size)}{where}{full}")
 
 
 def _incident(incident: Incident, terminal: Terminal, *, hint: bool) -> None:
@@ -157,30 +152,32 @@ def _incident(incident: Incident, terminal: Terminal, *, hint: bool) -> None:
     since = f" (since {incident.since:%Y-%m-%d %H:%M %Z})" if incident.since else ""
     if incident.undelivered:
         since += f" (NOT DELIVERED to {', '.join(incident.undelivered)})"
-    terminal.say(f"  {finding.level.upper()}: {finding.message}{since}", _LEVELS[finding.level])
+    terminal.paragraph(f"{finding.level.upper()}: {finding.message}{since}", _LEVELS[finding.level], indent=2)
     if finding.hint and hint:
-        terminal.say(f"    hint: {finding.hint}", "dim")
+        terminal.paragraph(Hint("hint: ", finding.hint), "dim", indent=4)
 
 
 def _restore_rights(item: Status, terminal: Terminal, *, hint: bool) -> None:
     """What the account lacks for a restore, if anything."""
     if item.rights and item.rights.state != "present":
-        terminal.say(f"  {item.rights.sentence}", "yellow")
+        terminal.paragraph(item.rights.sentence, "yellow", indent=2)
         if hint:
-            terminal.say(f"    hint: {item.rights.hint.within(item.env.environment)}", "dim")
+            own = item.rights.hint.within(item.env.environment)
+            terminal.paragraph(Hint("hint: ", own), "dim", indent=4)
 
 
 def _kept(item: Status, terminal: Terminal) -> None:
     """Pins, and the databases that restores have kept aside."""
     for line in _pins(item.folder_status):
-        terminal.say(f"  {line}")
+        terminal.paragraph(line, indent=2)
     for previous in item.previous:
         age = format_duration(item.folder_status.now - previous.mark.at)
         size = format_size(previous.size) if previous.size is not None else "size unknown"
         drop = make("discard", item.env.environment, NAME=previous.name)
-        terminal.say(f"  kept aside since {age}: {previous.name}, {size}; {drop}")
+        terminal.paragraph(Hint(f"kept aside since {age}: {previous.name}, {size}; ", drop), indent=2)
     if item.server_problem:
-        terminal.say(f"  its server cannot be queried: {item.server_problem.splitlines()[0]}", "yellow")
+        problem = item.server_problem.splitlines()[0]
+        terminal.paragraph(f"its server cannot be queried: {problem}", "yellow", indent=2)
 
 
 def _pins(folder: FolderStatus) -> Iterator[str]:
@@ -198,12 +195,8 @@ def _legend(overview: Overview, terminal: Terminal) -> None:
         if item.health is not Health.QUIET
         for day in item.folder_status.days(STRIP_DAYS)
     ]
-    text = Text("  ")
-    for sign, kind, word in sparklines.strip_legend(days, plain=terminal.ascii_only):
-        text.append(sign, _STYLES[kind])
-        text.append(f" {word}   ", "dim")
-    if text.plain.strip():
-        terminal.print_text(text)
+    legend = sparklines.strip_legend(days, plain=terminal.ascii_only)
+    terminal.flow(*(Text(sign, _STYLES[kind]).append(f" {word}", "dim") for sign, kind, word in legend))
 
 
 def _table(folder: FolderStatus) -> Table:

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from ledgerflow_ops.adapters.inspection import database_properties
-from ledgerflow_ops.adapters.load import drop_database, restore_server, statistics
+from ledgerflow_ops.adapters.load import drop_database, load_progress, restore_server, statistics
 from ledgerflow_ops.adapters.load.restore_server import DatabaseRename
 from ledgerflow_ops.adapters.system import locks
 from ledgerflow_ops.adapters.system.clock import Stopwatch
@@ -227,11 +227,11 @@ class _Restore:
     def _load(self) -> None:
         """Load the whole archive. Every error is fatal."""
         usable = self.inspected.target.server.tablespaces
+        progress = load_progress.LoadProgress(self.inspected.maintenance, self.report)
         with self.dump.local_path() as file:
-            output = archive_loading.load_into_target(
-                self.tools, self.new, file, self.manifest, usable, self._empty
+            archive_loading.load_into_target(
+                self.tools, self.new, file, self.manifest, usable, self._empty, progress
             )
-        archive_loading.report_lines(self.report, output)
 
     def _empty(self) -> None:
         """Drop the database that is restored into, and create it again."""

@@ -13,6 +13,7 @@ from ledgerflow_ops.adapters.services import dagster_graphql, dagster_home
 from ledgerflow_ops.adapters.system import private_files, process
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.hints import Hint
+from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.alerting import channels
 from ledgerflow_ops.operations.background_process import Server, servers_folder
 from ledgerflow_ops.operations.cleanup import leftover_sweep
@@ -41,14 +42,12 @@ def up(ctx: OperationContext) -> str:
 def _up(ctx: OperationContext) -> str:
     daemon, metrics = (Server(name, ctx.settings.state_dir) for name in ("daemon", "metrics"))
     owner, viewers = pages(ctx.settings)
+    ctx.reporter.step(Step.STORAGE)
     variables = _variables(ctx)
+    ctx.reporter.step(Step.DAEMON)
     if not daemon.running():
         daemon.start([sys.executable, "-m", _DAEMON, "--workspace", WORKSPACE], variables, "")
-    owner.run(variables)
-    if viewers.wanted:
-        viewers.run(variables)
-    elif viewers.server.remembered():
-        viewers.stop()  # the page is no longer in the settings
+    ctx.reporter.step(Step.METRICS)
     if not metrics.running():
         port = _usual_port(ctx.settings.state_dir)
         metrics.start(
@@ -56,6 +55,12 @@ def _up(ctx: OperationContext) -> str:
             {"DAGSTER_HOME": variables["DAGSTER_HOME"]},  # it identifies the process as ours
             f"http://127.0.0.1:{port}/metrics",
         )
+    ctx.reporter.step(Step.WEB_PAGE)
+    owner.run(variables)
+    if viewers.wanted:
+        viewers.run(variables)
+    elif viewers.server.remembered():
+        viewers.stop()  # the page is no longer in the settings
     _wait(owner.answers, owner.server, daemon)
     _wait(lambda: dagster_graphql.is_answering(metrics.address), metrics)
     if viewers.wanted:

@@ -11,6 +11,7 @@ from ledgerflow_ops.adapters.inspection import offered_extensions, tablespaces
 from ledgerflow_ops.adapters.inspection.refused_column_options import refused_options
 from ledgerflow_ops.adapters.load import archive_loader
 from ledgerflow_ops.adapters.load.archive_loader import LoadOptions, LoadResult
+from ledgerflow_ops.adapters.load.load_progress import LoadProgress
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.adapters.system.process import last_lines, mask_secrets
 from ledgerflow_ops.core.catalog.manifest import DatabaseProperties, Manifest
@@ -38,13 +39,18 @@ def load_archive(
     how: LoadOptions,
     manifest: Manifest | None,
     empty: Callable[[], None],
+    progress: LoadProgress,
 ) -> LoadResult:
     """Load `file` into `database`, which is empty. `empty` empties it again for a second attempt.
+
+    `progress` is told the database's size as it grows, of about the size that the source had.
 
     Several jobs load the largest tables first. A constraint that reads another table may hold only in
     pg_dump's own order, in which a single job loads. Where that can be the reason of a failure, or jobs
     deadlocked, the archive is loaded again by one job.
     """
+    expected = manifest.source.size if manifest else None
+    how = replace(how, progress=progress.watcher(database.parameters["dbname"], expected))
     loaded = archive_loader.load_archive(tools, database, file, how)
     if loaded.code == 0 or not (_is_deadlock(loaded) or _is_order_error(loaded, manifest)):
         return loaded
@@ -138,17 +144,18 @@ def load_into_target(
     manifest: Manifest,
     usable: frozenset[str],
     empty: Callable[[], None],
-) -> str:
-    """Load `file` for a restore; returns pg_restore's output. LedgerError (UnrestorableSource, CannotJudge)
-    when it fails."""
+    progress: LoadProgress,
+) -> None:
+    """Load `file` for a restore, and report pg_restore's output. LedgerError (UnrestorableSource,
+    CannotJudge) when it fails."""
     places = find_placement(tools, file, usable)
     with database.reached() as reached:
         without = refused_options(tools, file, database)
         options = LoadOptions(_JOBS, tablespaces=places.complete, without=without)
-        loaded = load_archive(tools, reached, file, options, manifest, empty)
+        loaded = load_archive(tools, reached, file, options, manifest, empty, progress)
     if loaded.code == 0:
         places.move(database)
-        return loaded.errors
+        return report_lines(progress.reporter, loaded.errors)
     untouched = "The live database was not touched."
     try:
         require_restorable_source(loaded, manifest, database)

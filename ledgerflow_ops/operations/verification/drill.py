@@ -17,6 +17,7 @@ from ledgerflow_ops.adapters.inspection import preload_libraries as libraries
 from ledgerflow_ops.adapters.inspection.refused_column_options import refused_options
 from ledgerflow_ops.adapters.load import drop_database
 from ledgerflow_ops.adapters.load.archive_loader import LoadOptions, LoadResult
+from ledgerflow_ops.adapters.load.load_progress import LoadProgress
 from ledgerflow_ops.adapters.programs.client_tools import Tools
 from ledgerflow_ops.adapters.system import disk_space
 from ledgerflow_ops.adapters.system.process import last_lines
@@ -217,10 +218,11 @@ class _Drill:
         """Load the archive. Without a manifest its roles are not known: each missing one is created."""
         file, owners = self.path, self.manifest is not None
         without = refused_options(server_tools, file, copy)
+        progress = LoadProgress(self._maintenance(server), self.report)
         while True:
             how = LoadOptions(_JOBS, owners=owners, without=without)
             finished = archive_loading.load_archive(
-                server_tools, copy, file, how, self.manifest, lambda: self._empty(server, copy)
+                server_tools, copy, file, how, self.manifest, lambda: self._empty(server, copy), progress
             )
             missing = _MISSING_ROLE.search(finished.errors)
             if finished.code == 0 or owners or not missing:

@@ -23,6 +23,7 @@ from ledgerflow_ops.core.progress import (
     RESTORE_STEPS,
     ROLLBACK_STEPS,
     ROTATION_STEPS,
+    UP_STEPS,
     Step,
 )
 from ledgerflow_ops.operations import catalog
@@ -213,6 +214,7 @@ def test_drills_killed_at_any_moment_of_their_servers_start_leave_nothing_once_a
 
 
 def test_every_step_there_is_has_its_killed_run() -> None:
-    """Those of restores and rollbacks are in test_restore_killed, of rotations in test_rotate_killed."""
+    """Restores and rollbacks are in test_restore_killed, rotations in test_rotate_killed, and the steps of
+    `make up` in e2e/test_servers."""
     restores = {*FILES_STEPS, *RESTORE_STEPS, *ROLLBACK_STEPS}
-    assert {*BACKUP_STEPS, *DRILL_STEPS, *restores, *ROTATION_STEPS} == set(Step)
+    assert {*BACKUP_STEPS, *DRILL_STEPS, *restores, *ROTATION_STEPS, *UP_STEPS} == set(Step)

@@ -20,6 +20,42 @@ from ledgerflow_ops_tests.builders import Recorder, backup_folder_of
 from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.sandboxes import ActionAtStep, Sandbox
 
+_SLOW = """
+    CREATE FUNCTION public.slow(int) RETURNS int IMMUTABLE LANGUAGE sql
+        AS 'SELECT CASE WHEN pg_catalog.pg_sleep(2.5) IS NULL THEN $1 ELSE $1 END';
+    CREATE TABLE public.slowly (id int);
+    INSERT INTO public.slowly VALUES (1);
+    CREATE INDEX ON public.slowly (public.slow(id));
+"""
+"""An index that takes two seconds and a half to build."""
+
+
+class _Sizes(Recorder):
+    """Records what is reported of the load: bytes, and how many are expected."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded = list[tuple[int, int | None]]()
+
+    def moved(self, done: int, expected: int | None) -> None:
+        super().moved(done, expected)
+        if self.steps[-1] == Step.RESTORE:
+            self.loaded.append((done, expected))
+
+
+def test_a_load_reports_the_bytes_of_the_database_of_those_of_the_source(
+    root: Path, database: Database
+) -> None:
+    with database.connect() as connection:
+        connection.execute(_SLOW)
+    sandbox = Sandbox(root, database)
+    manifest = sandboxes.take_backup(sandbox.env())
+    reporter = _Sizes()
+    assert drill.drill(sandbox.env(reporter), BackupName.of(manifest.dump.file)).proven
+    assert reporter.loaded
+    assert {expected for _, expected in reporter.loaded} == {manifest.source.size}
+    assert 0.5 < reporter.loaded[-1][0] / (manifest.source.size or 1) < 1.5
+
 
 def _rule(name: str, sql: str, expect: str) -> dict[str, str]:
     return {"name": name, "sql": sql, "expect": expect}
