@@ -1,10 +1,13 @@
 """Dagster's storage with two additions: partitions can be wiped, and old history can be removed.
 
+It also asks the server less often: connections stay open, and the schema is inspected once.
+
 This is the only module that uses Dagster's tables. It was written against 1.13.27, which pyproject.toml pins;
 a test compares the columns and methods that it uses with the installed version.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as db
@@ -26,7 +29,13 @@ from dagster._core.storage.runs.schema import RunsTable
 from dagster._serdes import ConfigurableClassData, deserialize_value, serialize_value
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.event_log import PostgresEventLogStorage
-from dagster_postgres.utils import create_pg_engine, get_token_provider_from_config, pg_url_from_config
+from dagster_postgres.run_storage import PostgresRunStorage
+from dagster_postgres.utils import (
+    create_pg_engine,
+    get_token_provider_from_config,
+    pg_url_from_config,
+    retry_pg_connection_fn,
+)
 from sqlalchemy.engine import Connection
 
 from ledgerflow_ops.core.environments import Environment
@@ -47,8 +56,36 @@ Days = Collection[str] | None
 """The partitions of an asset that its page shows; None for all."""
 
 
+_PRESENT: set[tuple[str, ...]] = set()
+"""Tables and columns that this process has seen, by the storage's URL: they do not go again."""
+
+
+def _is_present(inspect_schema: Callable[[], bool], *name: str) -> bool:
+    """Whether a table or column exists. Dagster asks before each event of a check; a yes is remembered."""
+    if name not in _PRESENT and inspect_schema():
+        _PRESENT.add(name)
+    return name in _PRESENT
+
+
+class LedgerRunStorage(PostgresRunStorage):
+    """The run storage, which inspects its schema once."""
+
+    def has_run_stats_index_cols(self) -> bool:
+        return _is_present(super().has_run_stats_index_cols, self.postgres_url, "runs", "start_time")
+
+    def has_backfill_id_column(self) -> bool:
+        return _is_present(super().has_backfill_id_column, self.postgres_url, "runs", "backfill_id")
+
+
 class LedgerEventLog(PostgresEventLogStorage):
-    """The event log in which single partitions can be wiped."""
+    """The event log in which single partitions can be wiped. It inspects its schema once."""
+
+    def has_table(self, table_name: str) -> bool:
+        return _is_present(partial(super().has_table, table_name), self.postgres_url, table_name)
+
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        inspect_schema = partial(super()._has_asset_key_col_on_connection, conn, column_name)
+        return _is_present(inspect_schema, self.postgres_url, "asset_keys", column_name)
 
     def wipe_asset_partitions(self, asset_key: AssetKey, partition_keys: Sequence[str]) -> None:
         """Remove all materializations, attempts and checks of these partitions; no file is changed.
@@ -150,8 +187,22 @@ def _engine(postgres_url: str) -> db.Engine:
     return _ENGINES[postgres_url]
 
 
+_MAIN_TABLES = {"runs", "instance_info", "event_logs", "jobs"}
+"""The tables by which Dagster's storages decide whether to create theirs."""
+
+
+def _lacks_tables(postgres_url: str) -> bool:
+    """Whether Dagster's tables are missing. Each of its three storages would open two connections to see."""
+
+    def inspect_tables() -> bool:
+        names = retry_pg_connection_fn(lambda: db.inspect(_engine(postgres_url)).get_table_names())
+        return set(names) >= _MAIN_TABLES
+
+    return not _is_present(inspect_tables, postgres_url, "all tables")
+
+
 class LedgerStorage(DagsterPostgresStorage):
-    """The storage of dagster-postgres with `LedgerEventLog`, with the same tables; dagster.yaml names it."""
+    """The storage of dagster-postgres with the parts above, with the same tables; dagster.yaml names it."""
 
     def __init__(
         self,
@@ -161,9 +212,10 @@ class LedgerStorage(DagsterPostgresStorage):
         token_provider: "PgTokenProvider | None" = None,
     ) -> None:
         # Each tick of a sensor makes an instance of its own: only the first one checks for the tables.
-        check_tables = should_autocreate_tables and postgres_url not in _ENGINES
-        super().__init__(postgres_url, check_tables, inst_data, token_provider)
-        # The tables exist by now, so this storage need not check again.
+        create = should_autocreate_tables and (token_provider is not None or _lacks_tables(postgres_url))
+        super().__init__(postgres_url, create, inst_data, token_provider)
+        # The tables exist by now, so these need not check again.
+        self._run_storage = LedgerRunStorage(postgres_url, False, token_provider=token_provider)
         self._ledger_events = LedgerEventLog(postgres_url, False, token_provider=token_provider)
         if token_provider is None:
             engine = _engine(postgres_url)

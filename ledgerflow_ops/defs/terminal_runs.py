@@ -39,8 +39,6 @@ def run_job(
     _set_dagster_variables(env)
     definitions = build_definitions(ctx.settings, ctx.reporter, [env.environment], TERMINAL_TIMING)
     with dg.DagsterInstance.get() as dagster:
-        # Keep connections open, as the web page's process does: a run queries the storage 150 times.
-        dagster.optimize_for_webserver(statement_timeout=0, pool_recycle=3600, max_overflow=5)
         finished = definitions.resolve_job_def(job_name(env, request.verb)).execute_in_process(
             instance=dagster,
             run_config=_QUIET | run_config(env, request),

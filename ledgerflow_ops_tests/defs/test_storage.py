@@ -14,11 +14,13 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy
 from dagster import AssetKey, DagsterInstance
 from dagster._core.storage.event_log.base import EventLogStorage
 from dagster._core.storage.partition_status_cache import AssetStatusCacheValue
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.event_log import PostgresEventLogStorage
+from dagster_postgres.run_storage import PostgresRunStorage
 from dagster_postgres.version import __version__ as POSTGRES_VERSION  # noqa: N812
 
 from ledgerflow_ops.adapters.services import dagster_home
@@ -325,6 +327,62 @@ def test_a_backups_wiped_partition_is_missing_and_its_files_are_there(bench: Ben
     assert {file: file.stat().st_mtime_ns for file in backup_folder_of(env).path.iterdir()} == files
 
 
+@contextmanager
+def recorded_queries() -> Iterator[tuple[list[str], list[str]]]:
+    """The statements that SQLAlchemy executes during the block, and the URLs that it connects to."""
+    statements, connections = list[str](), list[str]()
+
+    def executed(_conn: object, _cursor: object, statement: str, *_more: object) -> None:
+        statements.append(" ".join(statement.split()))
+
+    def connected(_dialect: object, _record: object, _args: object, parameters: dict[str, Any]) -> None:
+        connections.append(str(parameters.get("dbname")))
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", executed)
+    sqlalchemy.event.listen(sqlalchemy.Engine, "do_connect", connected)
+    try:
+        yield statements, connections
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", executed)
+        sqlalchemy.event.remove(sqlalchemy.Engine, "do_connect", connected)
+
+
+class TestAskingTheServer:
+    def test_an_instance_opens_few_connections_and_inspects_the_tables_once(self, bench: Bench) -> None:
+        name = bench.storage.parameters["dbname"]
+        with recorded_queries() as (statements, connections):
+            for _ in range(2):
+                with bench.instance() as opened:
+                    assert opened.get_run_ids() == []
+                    assert opened.all_asset_keys() == []
+        assert connections == [name]
+        inspected = [one for one in statements if "pg_catalog" in one]
+        assert len(inspected) == 2, "\n".join(inspected)  # all tables, and the columns of asset_keys
+
+    def test_a_run_inspects_each_table_and_column_once(self, bench: Bench) -> None:
+        with bench.instance() as opened, recorded_queries() as (statements, connections):
+            for ago in (2, 1):
+                Toy(opened, pages.toy(DAYS)).run(ago)
+        inspected = [one for one in statements if "pg_catalog" in one]
+        assert 0 < len(inspected) <= 7, "\n".join(inspected)  # the tables and columns that Dagster asks for
+        assert len(connections) <= 3, "a connection for each query"
+
+    def test_a_storage_without_tables_gets_them(self, root: Path, embedded: EmbeddedPostgres) -> None:
+        with storage.fresh(embedded.start()) as empty, Bench(root, empty).instance() as opened:
+            assert opened.get_run_ids() == []
+            with empty.connect() as connection:
+                rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+                assert {str(table) for (table,) in rows} == TABLES
+
+    def test_a_missing_table_is_created(self, bench: Bench) -> None:
+        with bench.storage.connect() as connection:
+            connection.execute("DROP TABLE public.instance_info")
+        with bench.instance():
+            pass
+        with bench.storage.connect() as connection:
+            assert connection.execute("SELECT count(*) FROM public.instance_info").fetchone() is not None
+
+
 class TestTheClass:
     def test_is_the_one_of_every_instance(self, toy: Toy) -> None:
         assert isinstance(toy.instance.event_log_storage, LedgerEventLog)
@@ -402,6 +460,11 @@ PARAMETERS = {
     (PostgresEventLogStorage, "delete_events"): "self run_id",
     (PostgresEventLogStorage, "index_transaction"): "self",
     (PostgresEventLogStorage, "index_connection"): "self",
+    (PostgresEventLogStorage, "has_table"): "self table_name",
+    (PostgresEventLogStorage, "_has_asset_key_col_on_connection"): "self conn column_name",
+    (PostgresRunStorage, "has_run_stats_index_cols"): "self",
+    (PostgresRunStorage, "has_backfill_id_column"): "self",
+    (PostgresRunStorage, "__init__"): ("self postgres_url should_autocreate_tables inst_data token_provider"),
     (PostgresEventLogStorage, "__init__"): (
         "self postgres_url should_autocreate_tables inst_data token_provider"
     ),
@@ -446,4 +509,6 @@ class TestWhatItWasWrittenAgainst:
             "wipe_asset_partitions",
             "update_asset_cached_status_data",
             "get_concurrency_keys",
+            "has_table",
+            "_has_asset_key_col_on_connection",
         }
