@@ -27,7 +27,7 @@ endif
 
 ##@ Operations on one environment: LEDGER_ENV=dev|test|prod (JSON=1 for one JSON object)
 
-.PHONY: backup backfill verify restore-test restore restore-force rollback recover discard status doctor tools identity rotate pin unpin
+.PHONY: backup backfill verify restore-test restore restore-force rollback recover discard status doctor tools identity rotate pin unpin quarantine
 backup: $(READY) ## Take a backup and prove it by restoring it | FILE=name.dump DRILL=0 SEAL=full WHY="…"
 	@$(LEDGERFLOW) backup
 
@@ -63,6 +63,9 @@ pin: $(READY) ## Keep a backup, whatever rotation decides | FILE=name|latest|day
 
 unpin: $(READY) ## Remove a backup's pin | FILE=name|latest|day
 	@$(LEDGERFLOW) unpin
+
+quarantine: $(READY) ## Move a bad backup aside: no longer a backup, nothing deleted | FILE=name CONFIRM=name UNDO=1 DRY_RUN=1 WHY="…"
+	@$(LEDGERFLOW) quarantine
 
 status: $(READY) ## Show what is proven, how far, and how old it is
 	@$(LEDGERFLOW) status

@@ -10,7 +10,17 @@ from importlib.metadata import version
 import click
 
 from ledgerflow_ops.adapters.system.interruptions import redeliver_lost_interruptions
-from ledgerflow_ops.commands import backfill, backup, doctor, reporting, restore, rotate, servers, shell
+from ledgerflow_ops.commands import (
+    backfill,
+    backup,
+    doctor,
+    quarantine,
+    reporting,
+    restore,
+    rotate,
+    servers,
+    shell,
+)
 from ledgerflow_ops.commands.calls import Commands
 from ledgerflow_ops.commands.command_line import HELP_WIDTH, environment
 from ledgerflow_ops.console import leave_terminal
@@ -20,7 +30,7 @@ from ledgerflow_ops.places import IN_CLONE
 SECTIONS = {
     "Backups": (*backup.COMMANDS, *backfill.COMMANDS),
     "Restore": restore.COMMANDS,
-    "Retention": rotate.COMMANDS,
+    "Retention": (*rotate.COMMANDS, *quarantine.COMMANDS),
     "State and history": reporting.COMMANDS,
     "Settings and protection": doctor.COMMANDS,
     "Web page and alerts": servers.COMMANDS,

@@ -29,6 +29,7 @@ ON_ONE = frozenset(
         "rotate",
         "pin",
         "unpin",
+        "quarantine",
         "protect",
         "status",
     }

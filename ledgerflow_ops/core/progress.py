@@ -124,6 +124,8 @@ ROTATION_STEPS = (
 
 UP_STEPS = (Step.STORAGE, Step.DAEMON, Step.METRICS, Step.WEB_PAGE)
 """Of `make up`; the last one includes the wait until the page answers."""
+QUARANTINE_STEPS = (Step.NOTE, Step.SET_ASIDE, Step.SETTLE)
+"""SET_ASIDE comes once for each file; back out of quarantine it is PUT_IN_PLACE."""
 
 
 class Reporter(Protocol):

@@ -1,7 +1,8 @@
 """Runs a job in this process, for a person at a terminal: the same job, in the same Dagster storage."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 
 import dagster as dg
@@ -59,6 +60,14 @@ def run_job(
         if minutes := deadline.expired_minutes():
             failure = Failure(*deadline.deadline_message(minutes), exit_code=1)
     return FinishedRun(finished.run_id, checks_of(finished.all_events), failure)
+
+
+@contextmanager
+def open_instance(env: EnvironmentContext) -> Iterator[dg.DagsterInstance]:
+    """Dagster's instance of this machine, during the block; starts the embedded PostgreSQL if needed."""
+    _set_dagster_variables(env)
+    with dg.DagsterInstance.get() as instance:
+        yield instance
 
 
 def _set_dagster_variables(env: EnvironmentContext) -> None:

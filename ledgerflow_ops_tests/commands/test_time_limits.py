@@ -28,6 +28,7 @@ UNLIMITED: dict[str, tuple[str, ...]] = {
     "discard": ("--name", "no name"),
     "identity": (),
     "pin": (),
+    "quarantine": (),
     "status": (),
     "unpin": (),
 }

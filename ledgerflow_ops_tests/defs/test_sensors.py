@@ -26,6 +26,7 @@ from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops.operations.monitoring import monitor
+from ledgerflow_ops.operations.retention import quarantine
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import backup_folder_of
@@ -148,9 +149,14 @@ class TestRuns:
         assert "chmod" in alert.finding.hint
         assert len(daemon.web.alerts) == 1
         root.chmod(0o700)
+        with dead_server(daemon):
+            daemon.job("dev_backup", today, expected=False)
+        daemon.tick()
+        assert ("run:dev_verify", "check failed", f"verify {today} permissions") in daemon.open
         daemon.job("dev_verify", today)
         daemon.tick()
-        assert daemon.open == []
+        assert [kind for _, kind, _ in daemon.open] == ["run failed"]
+        assert len([title for title in daemon.web.titles if "RESOLVED" in title]) == 1
 
     def test_a_backup_that_is_bad_is_reported_by_its_check(self, daemon: Daemon, today: str) -> None:
         daemon.job("dev_backup", today)
@@ -160,6 +166,37 @@ class TestRuns:
         daemon.tick()
         assert ("run:dev_verify", "check failed", f"verify {today} integrity") in daemon.open
         assert len(daemon.web.alerts) == 1, "all checks of a run are one message"
+
+    def test_a_flipped_byte_is_one_message_until_it_is_aside_and_a_new_backup_is_proven(
+        self, daemon: Daemon, today: str
+    ) -> None:
+        env = daemon.bench.env(**daemon.asked)
+        daemon.job("dev_backup", today)
+        daemon.tick("dev_watch")
+        [dump] = env.store.names(DUMP)
+        flip_bit(backup_folder_of(env).file(dump))
+        daemon.tick("dev_watch")  # it was changed from outside
+        for _ in range(2):
+            daemon.job("dev_verify", today, expected=False)
+            daemon.tick()
+            daemon.tick("dev_watch")
+        assert {kind for _, kind, _ in daemon.open} == {"changed", "check failed", "bad"}
+        assert len(daemon.web.alerts) == 1
+        hints = {str(one.finding.hint) for one in alerts.open_alerts(daemon.ctx)}
+        assert any(f"LEDGER_ENV=dev make quarantine FILE={dump}" in hint for hint in hints)
+
+        quarantine.quarantine(env, dump, "a flipped byte", "")
+        with dead_server(daemon):
+            daemon.job("dev_backup", today, expected=False)
+        daemon.tick()
+        daemon.tick("dev_watch")
+        assert not [title for title in daemon.web.titles if "RESOLVED" in title], "nothing new is proven"
+        daemon.job("dev_backup", today)
+        for name in ("runs_watch", "dev_watch") * 2:
+            daemon.tick(name)
+        assert daemon.open == []
+        over = [title for title in daemon.web.titles if "RESOLVED" in title and dump in title]
+        assert len(over) == 1
 
     def test_runs_of_a_terminal_are_seen_as_well(self, daemon: Daemon) -> None:
         env = daemon.bench.env(**daemon.asked)

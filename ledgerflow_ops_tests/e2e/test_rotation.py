@@ -1,15 +1,19 @@
-"""make rotate, pin and unpin as people and programs use them: output, JSON, exit codes, Dagster's records."""
+"""make rotate, pin, unpin and quarantine as people and programs use them: output, JSON, exit codes,
+Dagster's records."""
 
 from collections.abc import Iterator
 from datetime import UTC, timedelta
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.defs import storage
+from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.e2e.commands import Shell
 from ledgerflow_ops_tests.fakes.backup_folder import BackupFolder
 
@@ -68,6 +72,46 @@ def test_the_plan_then_a_pin_then_the_rotation(dev: Shell) -> None:
     assert noted[1]["why"] == "no room left"
 
 
+def test_a_bad_backup_goes_into_quarantine_and_back(dev: Shell, dagster: str, root: Path) -> None:
+    files = fill(dev, 3)
+    folder = BackupFolder(dev.backups / "dev")
+    dump = folder.path / files[0]
+    dump.write_bytes(dump.read_bytes() + b"x")
+    before = folder.names()
+    planned = dev.ledgerflow("quarantine", FILE=files[0], DRY_RUN="1")
+    assert (planned.code, f"would move {files[0]}" in planned.out) == (0, True), planned.all
+    assert folder.names() == before
+
+    done = dev.ledgerflow("quarantine", FILE=files[0], WHY="one byte too many")
+    place = folder.path / "quarantine"
+    assert done.code == 0, done.all
+    assert f"{files[0]} is in quarantine, in {place}: it is no backup any more." in done.out
+    assert f"LEDGER_ENV=dev make quarantine FILE={files[0]} UNDO=1 takes it back." in done.out
+    status = dev.ledgerflow("status")
+    assert f"in quarantine: 1 backup, in {place}" in status.out
+    known = dev.ledgerflow("status", "--json").json["environments"][0]
+    assert [item["file"] for item in known["quarantined"]] == [files[0]]
+    assert files[0] not in [item["file"] for item in known["backups"]]
+
+    back = dev.ledgerflow("quarantine", "--json", FILE=files[0], UNDO="1")
+    assert (back.code, back.json["file"], back.json["undo"]) == (0, files[0], True), back.all
+    assert folder.names() == before
+    noted = dev.ledgerflow("journal", "--json").json["entries"]
+    assert [(entry["what"], entry["reason"]) for entry in noted] == [
+        ("quarantine", "one byte too many"),
+        ("quarantine undone", "one byte too many"),
+    ]
+    key = dg.AssetKey(["dev", "dump"])
+    with Bench(root, Database.from_address(dagster, "the storage")).instance() as instance:
+        seen = [record.asset_observation for record in instance.fetch_observations(key, 9).records]
+    shown = [(one.partition, str(one.metadata["state"].value)) for one in seen if one]
+    day = clock.now().astimezone(UTC).date().isoformat()
+    assert shown == [
+        (day, "moved back out of quarantine: verify it"),
+        (day, "in quarantine: no backup any more"),
+    ]
+
+
 def test_too_much_at_once_is_refused_until_the_environment_is_named(dev: Shell) -> None:
     files = fill(dev, 20)
     for arguments in ({"DRY_RUN": "1"}, {}, {"CONFIRM": "prod"}):
@@ -94,6 +138,11 @@ def test_too_much_at_once_is_refused_until_the_environment_is_named(dev: Shell) 
             "UNTIL=2001-01-01 is in the past",
         ),
         ("unpin", {"FILE": "latest"}, 3, "is not pinned"),
+        ("quarantine", {}, 2, "quarantine needs FILE="),
+        ("quarantine", {"FILE": "nothing.dump"}, 2, "There is no nothing.dump"),
+        ("quarantine", {"FILE": "latest"}, 3, "is proven and whole. Nothing was moved."),
+        ("quarantine", {"FILE": "latest", "DRY_RUN": "1"}, 3, "is proven and whole. Nothing was moved."),
+        ("quarantine", {"FILE": "x.dump", "UNDO": "1"}, 2, "There is no x.dump in dev's quarantine"),
         ("rotate", {"LEDGER_ENV": "preprod"}, 2, "'preprod' is not an environment"),
         ("rotate", {"DRY_RUN": "maybe"}, 2, "DRY_RUN='maybe' is neither 1 nor 0"),
     ],

@@ -2,11 +2,12 @@
 
 `python -m ledgerflow_ops_tests.fakes.killed WHAT WHERE ROOT URL [FILES]`: WHAT is `backup`, `drill` (of the
 newest backup), `files` (puts its files in place), `take back` (those files), `restore` (by force, of
-first.dump), `rollback`, `recover`, `rotate`, `adopt` (of the newest backup in `away` below ROOT) or `up`
-(which needs no database at URL). WHERE is a step's name (`set aside#2`: when it comes the second time),
-`N bytes` of the dump, `N ms` after the drill has begun with its server, or `naming ENDING`: just before a
-file is given a name that ends so. There the process kills itself, as the system would when memory runs
-out: nothing is cleaned up. One that is not killed ends with exit code 0.
+first.dump), `rollback`, `recover`, `rotate`, `quarantine` and `take out` (of the backup FILES, back out of
+quarantine), `adopt` (of the newest backup in `away` below ROOT) or `up` (which needs no database at URL).
+WHERE is a step's name (`set aside#2`: when it comes the second time), `N bytes` of the dump, `N ms` after the
+drill has begun with its server, or `naming ENDING`: just before a file is given a name that ends so. There
+the process kills itself, as the system would when memory runs out: nothing is cleaned up. One that is not
+killed ends with exit code 0.
 """
 
 import os
@@ -35,7 +36,7 @@ from ledgerflow_ops.operations.backup import backup
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.files import files_restore
 from ledgerflow_ops.operations.restore import recover, restore, rollback
-from ledgerflow_ops.operations.retention import rotate
+from ledgerflow_ops.operations.retention import quarantine, rotate
 from ledgerflow_ops.operations.servers import web_servers
 from ledgerflow_ops.operations.verification import drill
 from ledgerflow_ops_tests import builders
@@ -86,7 +87,8 @@ def _die_of(event: str, told: tuple[Any, ...], ending: str) -> None:
 
 def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
     database = Database.from_address(url, "the fourth argument")
-    env = builders.env(Path(root), database, reporter=Fatal(where), files=listed)
+    files = listed if what in ("backup", "files", "take back", "restore", "rollback") else ()
+    env = builders.env(Path(root), database, reporter=Fatal(where), files=files)
     works: dict[str, Callable[[], object]] = {
         "backup": lambda: backup.backup(env),
         "drill": lambda: drill.drill(env, catalog.find(env, None)),
@@ -98,6 +100,8 @@ def main(what: str, where: str, root: str, url: str, *listed: str) -> None:
         "rollback": lambda: rollback.rollback(env, RollbackRequest(environment="dev", force=True)),
         "recover": lambda: recover.recover(env, RecoverRequest(environment="dev", confirm="dev")),
         "rotate": lambda: rotate.carry_out_rotation(env, RotateRequest(carry_out=True, confirm="dev")),
+        "quarantine": lambda: quarantine.quarantine(env, listed[0], "", ""),
+        "take out": lambda: quarantine.undo(env, listed[0]),
         "up": lambda: web_servers.up(env.ctx),
         "adopt": lambda: adopt_newest(env, builders.env(Path(root) / "away", database)),
     }

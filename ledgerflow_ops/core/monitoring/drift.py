@@ -1,8 +1,8 @@
 """Drift: files of backups that were added, changed or removed by anything but this system.
 
 The folder is compared with its state at the last check. Changes of our own are: a backup that its manifest
-commits, proofs and pins, and what rotation removed, which leaves a record in the history. Every other change
-was made by somebody else.
+commits, proofs and pins, what rotation removed, which leaves a record in the history, and what was moved into
+quarantine, which leaves one there. Every other change was made by somebody else.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,8 +69,8 @@ class DriftState:
 class FolderView:
     """An environment's folder now.
 
-    `rotated` says of a backup's stem whether rotation removed it; `exposed` are the files that other accounts
-    may read or change.
+    `rotated` says of a backup's stem whether rotation removed it, or it is in quarantine; `exposed` are the
+    files that other accounts may read or change.
     """
 
     environment: Environment

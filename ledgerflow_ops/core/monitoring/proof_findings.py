@@ -5,9 +5,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
+from ledgerflow_ops.core.alerting.root_cause import BACKUP_FILE
 from ledgerflow_ops.core.catalog import backup_summary
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary, ListedDump
 from ledgerflow_ops.core.catalog.catalog import UNJUDGED, UNRESTORABLE, newest_first, newest_proven
+from ledgerflow_ops.core.catalog.quarantine import Quarantined
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.hints import NO_HINT, Command, Hint, make
 from ledgerflow_ops.core.monitoring import missing_backups
@@ -16,12 +18,50 @@ from ledgerflow_ops.core.monitoring.objectives import DrillCoverage, Objectives
 _NAMED = 3
 
 
-def bad_backups(environment: Environment, listed: Sequence[ListedDump]) -> list[Finding]:
-    """A finding for each backup that was shown to be bad; critical for the newest."""
+def bad_backups(
+    environment: Environment,
+    listed: Sequence[ListedDump],
+    quarantined: Sequence[Quarantined] = (),
+    proven: datetime | None = None,
+) -> list[Finding]:
+    """A finding for each backup that was shown to be bad; critical for the newest.
+
+    `proven` is the newest proven recovery point. The finding ends when the bad file is in quarantine and a
+    backup is proven that is newer.
+    """
     problems = [
         (dump, f"is bad: {dump.problem or 'its proof says so'}.") for dump in listed if dump.state == "bad"
     ]
-    return _of_each(environment, listed, problems, "bad", lambda dump: make("restore-test", FILE=dump))
+    found = _of_each(environment, listed, problems, "bad", lambda dump: make("quarantine", FILE=dump))
+    replaced = {
+        dump.name.dump: dump.summary is not None
+        and proven is not None
+        and proven > dump.summary.recovery_point
+        for dump, _ in problems
+    }
+    found = [
+        finding
+        if replaced[finding.subject]
+        else replace(finding, hint=Hint(make("backup", environment), "; then ", finding.hint))
+        for finding in found
+    ]
+    return [*found, *_unreplaced(environment, quarantined, proven)]
+
+
+def _unreplaced(
+    environment: Environment, quarantined: Sequence[Quarantined], proven: datetime | None
+) -> Iterator[Finding]:
+    """The bad backups in quarantine that no newer proven backup replaces yet."""
+    for record in quarantined:
+        if record.bad and (proven is None or proven <= record.instant):
+            yield Finding(
+                environment,
+                "bad",
+                record.file,
+                Level.CRITICAL,
+                f"{record.file} was bad and is in quarantine, and no newer backup is proven yet.",
+                Hint(make("backup", environment)),
+            )
 
 
 def unrestorable_sources(environment: Environment, listed: Sequence[ListedDump]) -> list[Finding]:
@@ -194,7 +234,7 @@ def _rpo_finding(environment: Environment, newest: BackupSummary, state: Objecti
             f"{state.rpo_seconds / 3600:,.1f} hours of work would be lost now, back to the newest proven "
             f"backup of {environment}; the objective is {hours:,.1f}."
         )
-    needs_backup = newest.proven or newest.lacks
+    needs_backup = newest.proven or newest.lacks or newest.bad
     prove = make("backup") if needs_backup else make("restore-test", FILE=newest.name.dump)
     first = Hint(newest.remedy, " Then ") if newest.lacks else NO_HINT
     return Finding(
@@ -205,7 +245,11 @@ def _rpo_finding(environment: Environment, newest: BackupSummary, state: Objecti
         message,
         Hint(first, prove),
         cause or (missing_backups.no_backup_since(newest) if newest.proven else ""),
-        figures={"found": state.rpo_seconds or -1.0, "expected": state.rpo_objective},
+        figures={
+            "found": state.rpo_seconds or -1.0,
+            "expected": state.rpo_objective,
+            **({BACKUP_FILE: newest.name.dump} if newest.bad else {}),
+        },
     )
 
 

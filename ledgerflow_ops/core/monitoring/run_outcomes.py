@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.alerting.root_cause import BACKFILL, BACKUP_FILE, DAY, is_of_machine
+from ledgerflow_ops.core.catalog.proof import INCOMPLETE, SOURCE
 from ledgerflow_ops.core.checks import Check
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.hints import NO_HINT, Hint, make
@@ -29,6 +30,8 @@ _ABOUT_BACKUPS = (BACKUP, DRILL, VERIFY)
 _AT_MOST = timedelta(days=7)
 """How long a finding stays that belongs to no day and was not tried again."""
 _REFUSED = (2, 3)
+_OF_THE_BYTES = ("exists", "size", "integrity", "sealed", "restorable")
+"""Checks that no change elsewhere lets pass: a backup that fails one is replaced."""
 
 OpenFindings = Mapping[str, Sequence[Finding]]
 """The findings that the last runs left, by source."""
@@ -186,7 +189,9 @@ def _check(run: EndedRun, check: Check) -> Finding:
     level = Level.CRITICAL if check.fatal else Level.WARNING
     text = f"The check {check.name} of {run.title} failed: {check.message}"
     figures = {CHECK: check.name, "cause": check.cause}
-    return _finding(run, FAILED_CHECK, check.name, level, text, check.hint, figures)
+    damaged = check.fatal and check.name in _OF_THE_BYTES and check.cause not in (SOURCE, INCOMPLETE)
+    hint = _quarantine_hint(run) if damaged and run.backup else check.hint
+    return _finding(run, FAILED_CHECK, check.name, level, text, hint, figures)
 
 
 def _missing(run: EndedRun, name: str) -> Finding:
@@ -223,6 +228,11 @@ def _finding(
     }
     known = {name: value for name, value in figures.items() if value}
     return Finding(run.environment, kind, subject, level, text, hint, run_id=run.run_id, figures=known)
+
+
+def _quarantine_hint(run: EndedRun) -> Hint:
+    """What to do about a bad file: another backup, then the bad one out of the way."""
+    return Hint(make("backup"), "; once that is proven: ", make("quarantine", FILE=run.backup))
 
 
 def _retry_hint(run: EndedRun) -> Hint:

@@ -10,7 +10,7 @@ from ledgerflow_ops.core.catalog import unfinished_backup
 from ledgerflow_ops.core.catalog.naming import BackupName
 from ledgerflow_ops.core.catalog.unfinished_backup import PlacedFile, UnfinishedBackup
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
-from ledgerflow_ops.operations import removal_history
+from ledgerflow_ops.operations import quarantined, removal_history
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
 
@@ -34,9 +34,20 @@ def sweep_folder(env: EnvironmentContext) -> list[str]:
     """Remove what killed operations have left in the folder. Requires the environment's lock."""
     swept = [*env.store.sweep(), *_sweep_uncommitted(env)]
     swept += [f"{removal_history.FOLDER}/{name}" for name in removal_history.history_store(env).sweep()]
+    swept += [f"{quarantined.FOLDER}/{name}" for name in quarantined.quarantine_store(env).sweep()]
     for name in swept:
         env.ctx.reporter.say(f"swept {name}: left half-written by an interrupted run")
     return swept
+
+
+def finish_quarantines(env: EnvironmentContext) -> None:
+    """Finish what a killed quarantine has begun. A failure is reported, and does not stop the operation."""
+    try:
+        for record in quarantined.finish_moves(env):
+            where = "back into the folder" if record.undo else "into quarantine"
+            env.ctx.reporter.say(f"moved {record.file} {where}: an interrupted run had begun it")
+    except LedgerError as error:
+        env.ctx.reporter.say(f"an interrupted quarantine could not be finished: {error.message}")
 
 
 def sweep_before_operation(env: EnvironmentContext) -> None:
@@ -44,6 +55,7 @@ def sweep_before_operation(env: EnvironmentContext) -> None:
     sweep_drills(env.ctx)
     if env.store.exists():
         sweep_folder(env)
+        finish_quarantines(env)
 
 
 def _sweep_uncommitted(env: EnvironmentContext) -> Iterator[str]:

@@ -20,7 +20,7 @@ from ledgerflow_ops.core.errors import BadBackup
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.monitoring import drift
 from ledgerflow_ops.core.monitoring.drift import DriftState, FileState, FolderView
-from ledgerflow_ops.operations import removal_history, summaries
+from ledgerflow_ops.operations import quarantined, removal_history, summaries
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 _HISTORY_FILE = re.compile(r"(?P<longest>(?:(?P<stem>.*)\.[0-9a-f]{8})|.*)\.[a-z]+\.json", re.DOTALL)
@@ -61,6 +61,7 @@ def _view_folder(
             for name, stat in listing.files.items()
         }
     rotated = {stem for name in removal_history.history_store(env).listing().files for stem in _stems(name)}
+    rotated |= {record.name.stem for record in quarantined.quarantined_backups(env)}
     return FolderView(
         environment=env.environment,
         files=files,

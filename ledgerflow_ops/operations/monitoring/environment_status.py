@@ -11,6 +11,7 @@ from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary, ListedDump
 from ledgerflow_ops.core.catalog.catalog import newest_first, newest_proven
 from ledgerflow_ops.core.catalog.pins import Pin
+from ledgerflow_ops.core.catalog.quarantine import Quarantined
 from ledgerflow_ops.core.durations import format_duration
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.monitoring import objectives
@@ -18,7 +19,7 @@ from ledgerflow_ops.core.monitoring.objectives import Objectives
 from ledgerflow_ops.core.presentation import day_status
 from ledgerflow_ops.core.presentation.day_status import DayStatus
 from ledgerflow_ops.core.schedule import schedule
-from ledgerflow_ops.operations import removal_history, summaries
+from ledgerflow_ops.operations import quarantined, removal_history, summaries
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.monitoring import disk_space
 from ledgerflow_ops.operations.monitoring.disk_space import LocationSpace
@@ -36,6 +37,7 @@ class FolderStatus:
     past: tuple[BackupSummary, ...] = ()
     others: tuple[ListedDump, ...] = ()
     pins: tuple[Pin, ...] = ()
+    quarantined: tuple[Quarantined, ...] = ()
     spaces: tuple[LocationSpace, ...] = ()
     trouble: LedgerError | None = field(default=None, compare=False)
 
@@ -100,6 +102,7 @@ def read_folder_status(env: EnvironmentContext) -> FolderStatus:
             fields["present"] = tuple(newest_first(item.summary for item in listed if item.summary))
             fields["others"] = tuple(item for item in listed if item.summary is None)
             fields["pins"] = tuple(pins.active_pins(env))
+            fields["quarantined"] = tuple(quarantined.quarantined_backups(env))
     except LedgerError as error:
         fields["trouble"] = error
     return FolderStatus(**fields)

@@ -12,6 +12,7 @@ from ledgerflow_ops.adapters.system.process import mask_secrets
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary, ListedDump, without_future
 from ledgerflow_ops.core.catalog.catalog import newest_first, newest_proven
+from ledgerflow_ops.core.catalog.quarantine import Quarantined
 from ledgerflow_ops.core.checks import Check, failed
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import LedgerError
@@ -24,7 +25,7 @@ from ledgerflow_ops.core.monitoring import (
     proof_findings,
 )
 from ledgerflow_ops.core.monitoring.missing_backups import DailySchedule
-from ledgerflow_ops.operations import removal_history, summaries
+from ledgerflow_ops.operations import quarantined, removal_history, summaries
 from ledgerflow_ops.operations.background_process import Server
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
@@ -135,6 +136,7 @@ class _Examination:
         self.present: list[BackupSummary] = []
         self.known: list[BackupSummary] = []
         self.dated: list[BackupSummary] = []
+        self.quarantined: list[Quarantined] = []
         self.cause = ""
         self.unreadable = True
         """Whether the folder could not be read: then nothing is reported as missing from it."""
@@ -147,7 +149,9 @@ class _Examination:
         """The folder, and changes in it that we did not make."""
         self.listed, findings, exists = drift_detection.detect_drift(self.env)
         self.present = newest_first(dump.summary for dump in self.listed if dump.summary is not None)
-        self.known = newest_first([*self.present, *removal_history.removed_backups(self.env)])
+        self.quarantined = quarantined.quarantined_backups(self.env)
+        gone = [*removal_history.removed_backups(self.env), *quarantined.quarantined_summaries(self.env)]
+        self.known = newest_first([*self.present, *gone])
         self.dated = self._counted(self.known)
         self.unreadable, self.folder_known = not exists, True
         if exists:
@@ -174,10 +178,13 @@ class _Examination:
 
     def proof(self) -> list[Finding]:
         """Bad backups everywhere; unproven ones and missed objectives where backups are scheduled."""
-        settings, findings = self.env.settings, proof_findings.bad_backups(self.environment, self.listed)
+        settings, present = self.env.settings, self._counted(self.present)
+        proven = newest_proven(present)
+        findings = proof_findings.bad_backups(
+            self.environment, self.listed, self.quarantined, proven.recovery_point if proven else None
+        )
         findings += proof_findings.unrestorable_sources(self.environment, self.listed)
         findings += proof_findings.unjudged_backups(self.environment, self.listed)
-        present = self._counted(self.present)
         if self.unreadable or not settings.is_scheduled:
             return [*findings, *([] if self.unreadable else proof_findings.incomplete_backup(present))]
         reached = evaluate_environment(self.env, present)

@@ -18,6 +18,7 @@ from ledgerflow_ops.operations.cleanup import restore_leftovers
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.operations.monitoring import environment_status, health_checks
 from ledgerflow_ops.operations.monitoring.environment_status import FolderStatus
+from ledgerflow_ops.operations.quarantined import quarantine_store
 from ledgerflow_ops.operations.restore import restore_rights
 
 STRIP_DAYS = 30
@@ -96,6 +97,8 @@ class Status:
             "days": [{"day": item.day.isoformat(), "state": item.state} for item in folder.days(STRIP_DAYS)],
             "room": [room.as_json() for room in folder.spaces],
             "pins": [pin.model_dump(mode="json") for pin in folder.pins],
+            "quarantined": [record.model_dump(mode="json") for record in folder.quarantined],
+            "quarantine": quarantine_store(self.env).location if folder.quarantined else None,
             "incidents": [incident.as_json() for incident in self.incidents],
             "kept_databases": [
                 {"name": item.name, "since": item.mark.at.isoformat(), "size": item.size}

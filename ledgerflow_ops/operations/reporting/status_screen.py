@@ -15,6 +15,7 @@ from ledgerflow_ops.core.presentation.day_status import Health
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.operations.monitoring.disk_space import LocationSpace
 from ledgerflow_ops.operations.monitoring.environment_status import FolderStatus
+from ledgerflow_ops.operations.quarantined import quarantine_store
 from ledgerflow_ops.operations.reporting.status import STRIP_DAYS, Incident, Overview, Status
 
 _LISTED = 8
@@ -167,9 +168,12 @@ def _restore_rights(item: Status, terminal: Terminal, *, hint: bool) -> None:
 
 
 def _kept(item: Status, terminal: Terminal) -> None:
-    """Pins, and the databases that restores have kept aside."""
+    """Pins, backups in quarantine, and the databases that restores have kept aside."""
     for line in _pins(item.folder_status):
         terminal.paragraph(line, indent=2)
+    if moved := item.folder_status.quarantined:
+        place = quarantine_store(item.env).location
+        terminal.paragraph(f"in quarantine: {count_of(len(moved), 'backup')}, in {place}", indent=2)
     for previous in item.previous:
         age = format_duration(item.folder_status.now - previous.mark.at)
         size = format_size(previous.size) if previous.size is not None else "size unknown"

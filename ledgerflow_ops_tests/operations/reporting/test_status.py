@@ -38,6 +38,8 @@ _STANDING = {
     "days",
     "room",
     "pins",
+    "quarantine",
+    "quarantined",
     "incidents",
     "kept_databases",
     "restore_rights",
