@@ -359,6 +359,8 @@ class TestRuns:
 
 class TestWatch:
     def test_says_what_it_saw_and_tells_it_once(self, daemon: Daemon) -> None:
+        assert daemon.tick("dev_watch") == "Nothing is wrong.", "no backup has been due yet"
+        (daemon.ctx.settings.state_dir / "watch" / "dev.since.json").unlink()  # as before there was one
         said = daemon.tick("dev_watch")
         assert re.match(r"\d+ findings?: critical: ", said)
         assert {source for source, _, _ in daemon.open} == {"watch:dev"}

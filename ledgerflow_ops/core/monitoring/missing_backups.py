@@ -18,12 +18,21 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class DailySchedule:
-    """An environment's schedule: a backup each day at `at` in `zone`, which is late after `late`."""
+    """An environment's schedule: a backup each day at `at` in `zone`, which is late after `late`.
+
+    `since` (aware) is when it was first watched: what was due before that is not missing. None: always.
+    """
 
     environment: Environment
     at: time
     zone: ZoneInfo
     late: timedelta
+    since: datetime | None = None
+
+    def due_since_watched(self, after: datetime, until: datetime) -> list[date]:
+        """The days whose backup became due after `after` and `since`, and not after `until`, oldest first."""
+        begin = max(after, self.since) if self.since else after
+        return list(due_days(begin, until, self.at, self.zone))
 
 
 def find_missing_backups(
@@ -41,18 +50,18 @@ def find_missing_backups(
     """
     newest = next(iter(newest_first(summaries)), None)
     if newest is None:
-        return [_never_taken(schedule, cause, working)]
+        due = schedule.since is None or schedule.due_since_watched(schedule.since, now - schedule.late)
+        return [_never_taken(schedule, cause, working)] if due else []
     missed = missed_days(newest, schedule, now)
     if missed:
         return [_late_finding(newest, missed, schedule, cause, working)]
-    return list(_gap_findings(summaries, newest))
+    return list(_gap_findings(summaries, newest, schedule))
 
 
 def missed_days(newest: BackupSummary, schedule: DailySchedule, now: datetime) -> list[date]:
     """The days after the newest backup's day whose backup is late at `now`, oldest first."""
     begin = due_at(newest.day, schedule.at, schedule.zone)
-    days = due_days(begin, now - schedule.late, schedule.at, schedule.zone)
-    return [day for day in days if day > newest.day]
+    return [day for day in schedule.due_since_watched(begin, now - schedule.late) if day > newest.day]
 
 
 def no_backup_since(newest: BackupSummary) -> str:
@@ -94,12 +103,19 @@ def _late_finding(
     )
 
 
-def _gap_findings(summaries: Sequence[BackupSummary], newest: BackupSummary) -> Iterator[Finding]:
+def _gap_findings(
+    summaries: Sequence[BackupSummary], newest: BackupSummary, schedule: DailySchedule
+) -> Iterator[Finding]:
     """The days without a backup just before the newest one. They are reported until the next backup."""
     before = [summary.day for summary in summaries if summary.day < newest.day]
     if not before:
         return
-    days = [max(before) + _DAY * step for step in range(1, (newest.day - max(before)).days)]
+    missing = [max(before) + _DAY * step for step in range(1, (newest.day - max(before)).days)]
+    days = [
+        day
+        for day in missing
+        if schedule.since is None or due_at(day, schedule.at, schedule.zone) > schedule.since
+    ]
     if days:
         yield Finding(
             newest.environment,

@@ -29,7 +29,7 @@ from ledgerflow_ops.operations import quarantined, removal_history, summaries
 from ledgerflow_ops.operations.background_process import Server
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
-from ledgerflow_ops.operations.monitoring import disk_metrics, drift_detection
+from ledgerflow_ops.operations.monitoring import disk_metrics, drift_detection, first_watch
 from ledgerflow_ops.operations.monitoring.environment_status import evaluate_environment
 
 FindProblems = Callable[[], Sequence[Finding]]
@@ -167,7 +167,8 @@ class _Examination:
         if self.unreadable or not settings.is_scheduled or self.ahead:
             return []
         late = timedelta(minutes=settings.late_minutes)
-        daily = DailySchedule(self.environment, settings.schedule, settings.zone, late)
+        since = first_watch.watched_since(self.env)
+        daily = DailySchedule(self.environment, settings.schedule, settings.zone, late, since)
         overdue = missing_backups.find_missing_backups(self.dated, daily, self.now)
         if any(finding.kind in ("late", "never") for finding in overdue):
             self.cause = self.cause or self._cause()

@@ -61,6 +61,22 @@ def test_an_environment_never_backed_up() -> None:
     assert (never.kind, never.level) == ("never", Level.CRITICAL)
 
 
+def test_nothing_is_late_before_its_first_due_time() -> None:
+    """A first `make up`, in the afternoon, with no backup or with one that was taken by hand days ago."""
+    began = due(3) + timedelta(hours=9)
+    new = replace(PROMISE, since=began)
+    edge = due(4) + PROMISE.late
+    for backups in ([], HISTORY):
+        for now in (began, began + timedelta(seconds=5), edge - timedelta(seconds=1)):
+            assert missing_backups.find_missing_backups(backups, new, now) == []
+    (never,) = missing_backups.find_missing_backups([], new, edge)
+    (late,) = missing_backups.find_missing_backups(HISTORY, new, edge)
+    assert (never.kind, late.kind, late.level) == ("never", "late", Level.WARNING)
+    assert late.figures == {"missed": 1.0}, "the days before were due to nobody"
+    after = replace(NEWEST, day=NEWEST.day + 4 * DAY, recovery_point=NEWEST.recovery_point + 4 * DAY)
+    assert missing_backups.find_missing_backups([*HISTORY, after], new, due(4)) == []
+
+
 def test_days_missed_are_named_until_there_is_another_backup() -> None:
     gap = [*HISTORY[:-4], NEWEST]
     (missed,) = missing_backups.find_missing_backups(gap, PROMISE, due(1))

@@ -263,7 +263,26 @@ def test_an_environment_without_a_schedule_is_not_asked_for_backups(root: Path) 
     backup_tables.add_backup(still, old)
     assert health_checks.find_problems(still) == []
     never = env_of(builders.new_folder(root))
-    assert [one.kind for one in health_checks.find_problems(never)] == ["never"]
+    assert health_checks.find_problems(never) == [], "none has been due since it was first watched"
+    assert [one.kind for one in health_checks.find_problems(at(never, MORNING + timedelta(hours=25)))] == [
+        "never"
+    ]
+
+
+def test_a_clock_that_was_ahead_at_the_first_look_hides_nothing_for_long(root: Path) -> None:
+    env = env_of(root)
+    health_checks.find_problems(at(env, MORNING + timedelta(days=4000)))
+    assert health_checks.find_problems(env) == []
+    tomorrow = health_checks.find_problems(at(env, MORNING + timedelta(hours=25)))
+    assert [one.kind for one in tomorrow] == ["never"]
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"x"])
+def test_a_first_look_that_cannot_be_read_counts_as_long_ago(root: Path, text: bytes) -> None:
+    env = env_of(root)
+    health_checks.find_problems(env)
+    (env.ctx.settings.state_dir / "watch" / "dev.since.json").write_bytes(text)
+    assert [one.kind for one in health_checks.find_problems(env)] == ["never"]
 
 
 def test_a_smaller_backup_is_reported_by_real_folders_too(env: EnvironmentContext) -> None:
@@ -375,9 +394,9 @@ def test_a_full_disk_is_reported_before_the_next_backup_finds_it(root: Path, sma
     backup_tables.add_days(env, NOON.date(), 3)
     found = health_checks.find_machine_problems(env.ctx)
     assert told(found) == [("disk full", str(small), Level.CRITICAL)]
-    late = health_checks.find_problems(
-        at(builders.env(root, None, scheduled=True, rules=[]), NOON + timedelta(days=2))
-    )
+    sample = builders.env(root, None, scheduled=True, rules=[])
+    health_checks.find_problems(at(sample, NOON))
+    late = health_checks.find_problems(at(sample, NOON + timedelta(days=2)))
     assert {one.cause for one in late if one.kind in ("late", "rpo")} == {f"the disk of {small}"}
 
 
