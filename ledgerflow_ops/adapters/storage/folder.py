@@ -20,14 +20,11 @@ from ledgerflow_ops.adapters.system.os_errors import translated
 from ledgerflow_ops.core.catalog.naming import OURS, PARTIAL
 from ledgerflow_ops.core.checks import Check, failed, passed, warned
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
-from ledgerflow_ops.core.hints import Hint, command
+from ledgerflow_ops.core.hints import Hint, command, joined
 from ledgerflow_ops.core.sealed_records import TAIL_SIZE, ends_sealed
 
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
-TIGHTEN = Hint(
-    "Remove the permissions of group and others: chmod go-rwx the root of all backups, chmod go-w the others."
-)
 _AT_ONCE = 1024 * 1024
 """Bytes: a larger record is read only if its end looks like a sealed record."""
 _SLACK = 86_400.0
@@ -289,7 +286,7 @@ def check_permissions(folder: Folder, name: str) -> Check:
         hint = Hint(command("chmod", "600", path), "; ", command("chmod", "700", folder.path))
         return failed("permissions", "permissions", f"{name} {', '.join(problems)}.", hint)
     if exposed := exposed_parents(folder.path):
-        return warned("permissions", "parents", "; ".join(exposed), TIGHTEN)
+        return warned("permissions", "parents", "; ".join(exposed), tighten(folder.path))
     return passed("permissions", "File 0600, folder 0700, both ours.")
 
 
@@ -300,12 +297,24 @@ def is_writable(folder: Path) -> bool:
 
 def exposed_parents(folder: Path) -> list[str]:
     """What others may do to the parents of `folder`, one sentence each: list backups, replace folders."""
-    parents = folder.resolve().parents
-    exposures = []
-    if parents[0].stat().st_mode & 0o044:
-        exposures.append(f"{parents[0]}, the root of all backups, is readable by group or others")
-    for part in parents:
-        mode = part.stat().st_mode
-        if mode & 0o022 and not mode & stat.S_ISVTX:
-            exposures.append(f"group or others may replace what is in {part}")
-    return exposures
+    root = folder.resolve().parent
+    listed = [f"{root}, the root of all backups, is readable by group or others"] if _readable(root) else []
+    return listed + [f"group or others may replace what is in {part}" for part in _replaceable(folder)]
+
+
+def tighten(folder: Path) -> Hint:
+    """The commands after which `exposed_parents` finds nothing."""
+    root = folder.resolve().parent
+    changes = [("go-rwx", root)] if _readable(root) else []
+    changes += [("go-w", part) for part in _replaceable(folder) if ("go-rwx", part) not in changes]
+    return joined((Hint(command("chmod", mode, part)) for mode, part in changes), "; ")
+
+
+def _readable(root: Path) -> bool:
+    return bool(root.stat().st_mode & 0o044)
+
+
+def _replaceable(folder: Path) -> list[Path]:
+    """The parents of `folder` in which group or others may rename and replace what is there."""
+    modes = {part: part.stat().st_mode for part in folder.resolve().parents}
+    return [part for part, mode in modes.items() if mode & 0o022 and not mode & stat.S_ISVTX]

@@ -11,7 +11,7 @@ from ledgerflow_ops.core.catalog.backup_summary import BackupSummary, ListedDump
 from ledgerflow_ops.core.catalog.catalog import UNJUDGED, UNRESTORABLE, newest_first, newest_proven
 from ledgerflow_ops.core.catalog.quarantine import Quarantined
 from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.hints import NO_HINT, Command, Hint, make
+from ledgerflow_ops.core.hints import NO_HINT, Command, Hint, command, make
 from ledgerflow_ops.core.monitoring import missing_backups
 from ledgerflow_ops.core.monitoring.objectives import DrillCoverage, Objectives
 
@@ -137,7 +137,7 @@ def future_backups(
             f"{future[0].name.dump}{others} of {environment}: taken in the future, at "
             f"{future[0].recovery_point:%Y-%m-%d %H:%M} UTC; by our clock it is {now:%Y-%m-%d %H:%M} UTC. "
             "They do not count for what is late.",
-            Hint("See whether the clock is right: date; then ", make("backup", environment)),
+            Hint("See whether the clock is right: ", command("date"), "; then ", make("backup", environment)),
             figures={"found": float(len(future)), "expected": 0.0},
         )
     ]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ledgerflow_ops.adapters.system import process
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
-from ledgerflow_ops.core.hints import Hint, make
+from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.model import COPY_OF, PROTECT
 from ledgerflow_ops.guard.protection.label_plan import Labelling, Stage
@@ -67,7 +67,8 @@ class VolumeMover:
                 hint=Hint(
                     f"Nothing was removed. If {name} is the one to keep: ",
                     make("backup"),
-                    f"; then docker volume rm {copy}",
+                    "; then ",
+                    command("docker", "volume", "rm", copy),
                 ),
             )
         return True
@@ -78,7 +79,10 @@ class VolumeMover:
         if begun and begun.labels.get(COPY_OF) != name:
             raise Refused(
                 f"A volume {copy} exists already, and it is not a copy of ours.",
-                hint=Hint(f"Check its content, and give it another name: docker volume inspect {copy}"),
+                hint=Hint(
+                    "Check its content, and give it another name: ",
+                    command("docker", "volume", "inspect", copy),
+                ),
             )
         if begun:
             self.say(f"removing {copy}, which is incomplete")
@@ -119,7 +123,9 @@ class VolumeMover:
             raise LedgerError(
                 f"{source} could not be copied to {target} (docker cp: exit codes {codes}).",
                 hint=Hint(
-                    "Nothing was removed. Check the engine's free space (docker system df), and run it again."
+                    "Nothing was removed. Check the engine's free space (",
+                    command("docker", "system", "df"),
+                    "), and run it again.",
                 ),
             )
 
@@ -146,7 +152,8 @@ class VolumeMover:
                     return {member.name: _facts(archive, member) for member in archive}
             except tarfile.TarError as error:
                 raise LedgerError(
-                    f"{volume} cannot be read: {error}.", hint=Hint("docker volume inspect.")
+                    f"{volume} cannot be read: {error}.",
+                    hint=Hint(command("docker", "volume", "inspect", volume)),
                 ) from None
             finally:
                 process.stop(giving)

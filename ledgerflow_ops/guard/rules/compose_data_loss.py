@@ -7,7 +7,7 @@ two copies of the database's service, which run two servers on one data folder.
 
 from collections.abc import Iterator
 
-from ledgerflow_ops.core.hints import Hint, make
+from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.effects import DataEffect, changes, destroys
@@ -33,7 +33,10 @@ def renamed(project: Project, scene: Scene) -> Iterator[DataEffect]:
                 f"it starts the project {project.name} beside {container.project}, which the same file was "
                 "used for and which holds the data: the new one would be empty",
                 environment=scene.environment_of(container.labels),
-                safe=Hint(f"Keep the project's name: docker compose -p {container.project} …"),
+                safe=Hint(
+                    "Keep the project's name, begin with: ",
+                    command("docker", "compose", "-p", container.project),
+                ),
             )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ledgerflow_ops.core.hints import Hint, make
+from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.guard.command_line import mounts
 from ledgerflow_ops.guard.command_line.object_names import place
 from ledgerflow_ops.guard.command_line.parse import Call
@@ -23,7 +23,10 @@ from ledgerflow_ops.guard.rules.mounted_data import (
 )
 
 _BACKUP = Hint(
-    "Take a backup first: ", make("backup"), "; then see what it would do: ledger_docker --explain …"
+    "Take a backup first: ",
+    make("backup"),
+    "; then put this before the command, to see what it would do: ",
+    command("ledger_docker", "--explain"),
 )
 
 
@@ -238,7 +241,10 @@ def context_changed(call: Call, scene: Scene) -> Iterator[DataEffect]:
     if moves and scene.protected:
         yield destroys(
             f"it directs all later commands to another engine ({name})",
-            safe=Hint(f"Use it for one command only: docker --context {name} …"),
+            safe=Hint(
+                "Begin each command that is meant for it with: ",
+                command("docker", "--context", name or "NAME"),
+            ),
         )
 
 

@@ -4,7 +4,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from ledgerflow_ops.core.hints import Hint
+from ledgerflow_ops.core.hints import Hint, command
 from ledgerflow_ops.guard.command_line.grammar import READING
 from ledgerflow_ops.guard.command_line.object_names import place
 from ledgerflow_ops.guard.command_line.parse import Call
@@ -68,7 +68,7 @@ _HOOKED = compose_hooks.STOPPING | compose_hooks.STARTING
 _REHEARSED = frozenset({"compose down", "compose rm", "compose stop", "compose kill"})
 """What Compose's --dry-run leaves undone, as tried. Other commands are judged as without the option: `config
 --output` writes its file despite it, and `up -d` once recreated containers (docker/compose 14029)."""
-_START = Hint("Start the engine (docker info shows what is wrong), then run this again.")
+_START = Hint("Start the engine; ", command("docker", "info"), " shows what is wrong. Then run this again.")
 _UNTARGETED = frozenset({"compose config", "export", "image save"})
 _FIRST = frozenset({"exec", "attach", "rename"})
 _BY_NAME = _FIRST | {"start", "restart", "stop", "kill", "rm", "pause", "unpause", "update"}

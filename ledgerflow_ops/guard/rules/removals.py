@@ -21,7 +21,11 @@ _RESTORE = Hint(
     " keeps the old database.",
 )
 _KEEPS = Hint("Leave out -v: ", command("docker", "compose", "down"), " keeps volumes.")
-_NAME_IT = Hint("Name the volumes to remove: docker volume rm NAME. Or start the database first.")
+_NAME_IT = Hint(
+    "Remove volumes by their names, which ",
+    command("docker", "volume", "ls"),
+    " lists. Or start the database first.",
+)
 _ALL_FROM = (1, 42)
 
 

@@ -112,7 +112,10 @@ def _require_disposable(env: EnvironmentContext, name: str) -> DatabaseMark:
         listed = "".join(f"\n    {previous}" for previous in marks) or " none"
         raise Refused(
             f"{name!r} is not an earlier database of {env.environment}. There are:{listed}",
-            hint=Hint("Give the whole name: NAME=…; nothing was dropped."),
+            hint=Hint(
+                *(make("discard", env.environment, NAME=marked) for marked in list(marks)[:1]),
+                " drops the first of them. Nothing was dropped." if marks else "Nothing was dropped.",
+            ),
         )
     if marks[name].only:
         raise Refused(

@@ -128,8 +128,8 @@ def _folder(env: EnvironmentContext) -> Iterator[Check]:
         free = store.free()
         room = "" if free is None else f", {format_size(free)} free"
         yield passed(name, f"{store.location}: {count_of(len(store.names(DUMP)), 'dump')}{room}")
-    if store.exists() and (exposed := store.exposed()):
-        yield warned(name, "parents", "; ".join(exposed), folders.TIGHTEN)
+    if store.exists() and (exposed := store.exposed()) and (root := store.root()):
+        yield warned(name, "parents", "; ".join(exposed), folders.tighten(root))
 
 
 def _archive(ctx: OperationContext, number: int) -> Iterator[Check]:

@@ -1,6 +1,7 @@
 """The backup folder, with real files, links, owners and modes."""
 
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -167,6 +168,19 @@ def test_a_readable_root_of_all_backups_is_reported(folder: Folder) -> None:
     check = check_permissions(folder, "x.dump")
     assert (check.passed, check.severity) == (False, Severity.WARN)
     assert f"{folder.path.parent}, the root of all backups, is readable" in check.message
+    assert str(check.hint) == f"chmod go-rwx {folder.path.parent}"
+
+
+def test_the_hint_closes_each_folder_that_is_open_and_no_other(folder: Folder) -> None:
+    _store(folder).put("x.dump", b"x")
+    root, above = folder.path.parent, folder.path.parent.parent
+    root.chmod(0o775)
+    above.chmod(0o777)
+    check = check_permissions(folder, "x.dump")
+    assert str(check.hint) == f"chmod go-rwx {root}; chmod go-w {above}"
+    for line in str(check.hint).split("; "):
+        subprocess.run(shlex.split(line), check=True)
+    assert check_permissions(folder, "x.dump").passed
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o777, True), (0o771, True), (0o1777, False), (0o755, False)])
