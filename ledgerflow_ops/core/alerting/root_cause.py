@@ -21,6 +21,8 @@ _SERVER = re.compile(
 )
 """How libpq begins every message about a failed connection (PQconnectPoll in fe-connect.c). A FATAL is an
 answer: the server is there, unless it is starting or stopping, or is full."""
+_CONTAINER = re.compile(r"The container of (.+?) is not running\.")
+"""The message of `adapters.services.container` about a stopped container."""
 _FILE = re.compile(r"([\w.+-]+\.dump) is bad:")
 _SIDECAR = re.compile(r"\.(dump|files\.tar\.zst|globals\.sql|manifest\.json|proof\.json)$")
 _EXPOSED = re.compile(
@@ -82,6 +84,7 @@ def _servers(text: str) -> Iterator[str]:
     for host, port, socket, answer in _SERVER.findall(text):
         if not answer:
             yield f"{host}:{port}" if host else socket
+    yield from (f"in the container of {label}" for label in _CONTAINER.findall(text))
 
 
 def _exposures(finding: Finding) -> list[str]:

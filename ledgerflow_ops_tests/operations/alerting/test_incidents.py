@@ -106,6 +106,13 @@ def test_a_dead_server_is_one_message_for_all_that_use_it(machine: Machine) -> N
     assert machine.titles[1:] == ["dev, test, prod: RESOLVED: The server db.example:5433 cannot be reached."]
 
 
+def test_a_stopped_container_is_one_message_as_well(machine: Machine) -> None:
+    why = "The container of ledger-dev/db is not running."
+    machine.ended(machine.run(DEV, "backup", well=False, message=why))
+    machine.report("watch:dev", late(DEV, f"the server of dev cannot be reached: {why}"))
+    assert len(machine.titles) == 1
+
+
 def test_a_server_that_answers_no_is_not_down(machine: Machine) -> None:
     answer = REFUSED.replace("Connection refused", 'FATAL:  database "books_dev" does not exist')
     machine.ended(machine.run(DEV, "backup", well=False, message=answer))
