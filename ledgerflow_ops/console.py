@@ -69,7 +69,7 @@ class Terminal:
         return None
 
     def flow(self, *parts: Text, indent: int = 2) -> None:
-        """Print parts beside each other, as many on a line as there is room for."""
+        """Print parts side by side, as many as fit on a line."""
         for line in wrapping.flow([part.cell_len for part in parts], self.columns, indent=indent):
             self.out.print(Text(" " * indent) + Text("   ").join(parts[number] for number in line))
 
@@ -80,7 +80,7 @@ class Terminal:
 
     @property
     def live(self) -> bool:
-        """Whether stderr is a terminal that a line can be drawn anew on; in CI nobody watches one."""
+        """Whether stderr is a terminal that can redraw a line. Not in CI, where nobody watches it."""
         terminal = sys.stderr.isatty() and not self.errors.is_dumb_terminal
         return terminal and not os.environ.get("CI")
 

@@ -26,7 +26,7 @@ class Display(Protocol):
 
 
 class Bar:
-    """A bar on one line, drawn anew whenever it is told something, and removed by `stop`."""
+    """A bar on one line, redrawn at every report, and removed by `stop`."""
 
     def __init__(self) -> None:
         self._drawn: RichProgress | None = None

@@ -10,7 +10,7 @@ from ledgerflow_ops.core.progress import Reporter
 
 _INTERVAL = 1.0
 _SHARE_OF_TIME = 20
-"""The pause after a measurement is so many times as long as the measurement: it must not slow the load."""
+"""The pause after a measurement, as a multiple of its duration, so that measuring does not slow the load."""
 
 
 class SizeWatcher:
@@ -47,7 +47,7 @@ class SizeWatcher:
 
 @dataclass(frozen=True, slots=True)
 class LoadProgress:
-    """Where the size of the loaded database is asked for, and who is told."""
+    """Reports the size of a database on `server` while it is being loaded."""
 
     server: Database
     reporter: Reporter

@@ -42,7 +42,7 @@ def wrap(text: str | Hint, columns: int, *, indent: int = 0, hanging: int = 2) -
 
 
 def flow(lengths: Sequence[int], columns: int, *, indent: int = 2) -> list[list[int]]:
-    """Which parts, by their number, go on which line, where each has so many columns."""
+    """The indexes of the parts on each line. `lengths` are the parts' widths, `columns` is a line's."""
     lines, used = list[list[int]](), 0
     for number, length in enumerate(lengths):
         if lines and used + _GAP + length <= columns:

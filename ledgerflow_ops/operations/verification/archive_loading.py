@@ -43,7 +43,7 @@ def load_archive(
 ) -> LoadResult:
     """Load `file` into `database`, which is empty. `empty` empties it again for a second attempt.
 
-    `progress` is told the database's size as it grows, of about the size that the source had.
+    `progress` reports the database's size while it grows, with the source's size as the expected one.
 
     Several jobs load the largest tables first. A constraint that reads another table may hold only in
     pg_dump's own order, in which a single job loads. Where that can be the reason of a failure, or jobs

@@ -11,7 +11,7 @@ function coloured(value) {
   return value;
 }
 
-// A calendar of a year is wider than a phone: as many of its last weeks are drawn as there is room for.
+// A calendar of a year is wider than a phone: only as many of its last weeks are drawn as fit.
 function fitted(spec, width) {
   if (!spec.encoding?.row) return spec;
   const fits = Math.max(4, Math.floor((width - LABELS) / WEEK));
