@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 CALENDAR_DAYS = 365
 _WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 _SQUARE = 14
-_WIDTH = "container"
-"""A chart is as wide as its place in the page."""
+_WIDTH, _PICTURE_WIDTH = "container", 860
+"""In the page a chart is as wide as its place; a picture has no place, and is so many pixels wide."""
 _UTC = {"type": "utc"}
 _BYTES = {"format": "~s", "labelExpr": "datum.label + 'B'", "tickCount": 4}
 _SECONDS = {"format": "~s", "labelExpr": "datum.label + ' s'", "tickCount": 4}
@@ -233,5 +233,6 @@ def styled(chart: Any) -> Any:
 def markdown_image(chart: Any, what: str) -> str:
     """A chart as an SVG image in Markdown, for Dagster's page."""
     drawn = io.StringIO()
-    styled(chart).save(drawn, format="svg")
+    sized = chart.properties(width=_PICTURE_WIDTH) if chart.width == _WIDTH else chart
+    styled(sized).save(drawn, format="svg")
     return f"![{what}](data:image/svg+xml;base64,{base64.b64encode(drawn.getvalue().encode()).decode()})"

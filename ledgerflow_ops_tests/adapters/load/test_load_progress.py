@@ -1,5 +1,7 @@
 """How far a load is, read from a real server."""
 
+from psycopg import sql
+
 from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.adapters.load.load_progress import SizeWatcher
 
@@ -16,10 +18,15 @@ def test_it_reports_the_size_that_the_server_gives(database: Database) -> None:
     assert len(sizes) == 1, "it asks about once a second"
 
 
-def test_a_database_that_is_gone_ends_no_load_and_is_not_asked_for_again(database: Database) -> None:
-    sizes = list[int]()
-    watcher = SizeWatcher(database.named("postgres"), "no_such_database", sizes.append)
+def test_a_database_that_cannot_be_asked_for_ends_no_load_and_is_asked_for_once(database: Database) -> None:
+    sizes, server, name = list[int](), database.named("postgres"), database.parameters["dbname"]
+    watcher = SizeWatcher(server, f"{name}_moved", sizes.append)
     watcher.tick()
+    renamed = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+    with server.connect() as connection:
+        connection.execute(renamed.format(sql.Identifier(name), sql.Identifier(f"{name}_moved")))
     watcher.heard()
     watcher.tick()
+    with server.connect() as connection:
+        connection.execute(renamed.format(sql.Identifier(f"{name}_moved"), sql.Identifier(name)))
     assert sizes == []

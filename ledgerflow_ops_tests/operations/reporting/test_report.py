@@ -1,5 +1,6 @@
 """The report: one file without network requests, readable only by its owner, whatever the state is."""
 
+import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -290,6 +291,19 @@ def test_a_young_history_is_drawn_as_far_as_it_goes(root: Path, days: int) -> No
     assert "svg" in charts.markdown_image(charts.calendar_chart([found]), "calendar")
     assert charts.restore_chart([found]) is not None
     assert report.write_report(env.ctx).stat().st_size > 500_000
+
+
+@pytest.mark.parametrize("rto_minutes", [60, 0.05])
+def test_a_picture_is_as_wide_as_a_page(root: Path, rto_minutes: float) -> None:
+    """With and without the line of the objective."""
+    env = builders.env(root, now=lambda: NOON, rto_minutes=rto_minutes)
+    backup_days.add_days(env, NOON, 3, backup_days.proven_day)
+    chart = charts.restore_chart([environment_status.read_folder_status(env)])
+    image = charts.markdown_image(chart, "restores")
+    drawn = base64.b64decode(image.rpartition(",")[2].rstrip(")")).decode()
+    width = re.search(r'<svg[^>]* width="(\d+)', drawn)
+    assert width
+    assert 800 < int(width[1]) < 1000
 
 
 def test_what_is_outside_of_its_band_is_marked(root: Path) -> None:
