@@ -12,6 +12,8 @@ IN_CLONE = (PACKAGE.parent / "pyproject.toml").is_file()
 """Whether this is a clone of the project, with its Makefile, or an installed wheel."""
 PROJECT = PACKAGE.parent if IN_CLONE else Path(os.path.expanduser("~/.config/ledgerflow"))  # noqa: PTH111
 """The folder of the settings file, and of relative paths in it. It need not exist."""
+WORKSPACE = PACKAGE / "workspace.yaml"
+"""What names the code location to Dagster's servers."""
 STATE_DIR = "~/.local/state/ledgerflow_ops"
 """The default state folder."""
 

@@ -274,19 +274,24 @@ class TestAnOrphan:
         defs = build_definitions(bench.settings())
         with bench.instance() as opened:
             job = defs.resolve_job_def("dev_backup")
-            here, there, gone, reused, fresh = (
+            of_terminal = {"ledgerflow/host": "another", "ledgerflow/trigger": "terminal"}
+            # What the page re-executes runs here, though it copies the tags.
+            copied = {**of_terminal, "dagster/parent_run_id": "11111111-1111-1111-1111-111111111111"}
+            here, there, gone, again, reused, fresh = (
                 opened.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
-                for tags in ({}, {"ledgerflow/host": "another"}, {}, {}, {})
+                for tags in ({}, of_terminal, {}, copied, {}, {})
             )
             ended = subprocess.Popen(["true"])
             ended.wait()
-            for run, pid in ((here, os.getpid()), (there, ended.pid), (gone, ended.pid)):
+            for run, pid in ((here, os.getpid()), *((run, ended.pid) for run in (there, gone, again))):
                 opened.report_engine_event("at work", run, _by(pid))
             younger = subprocess.Popen(["sleep", "60"])
             try:
                 before = psutil.Process(younger.pid).create_time() - 10
                 _said_at(opened, reused, younger.pid, before)
-                assert set(fail_lost_runs(opened, SERVER_TIMING)) == {gone.run_id, reused.run_id}
+                assert set(fail_lost_runs(opened, SERVER_TIMING)) == {
+                    run.run_id for run in (gone, again, reused)
+                }
             finally:
                 younger.kill()
                 younger.wait()

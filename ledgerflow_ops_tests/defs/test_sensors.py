@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
@@ -216,6 +216,22 @@ class TestRuns:
         assert refused.failure
         assert refused.failure.exit_code in (2, 3)
         assert daemon.tick() == "1 run ended since. Nothing is wrong."
+
+    def test_what_the_page_re_executes_is_no_longer_a_persons(self, daemon: Daemon, today: str) -> None:
+        """It copies the tags of the run at the terminal. Nobody waits for it, so its refusal is an alert."""
+        tags = {"ledgerflow/trigger": "terminal", "ledgerflow/who": "somebody"}
+        copied = {**tags, "dagster/parent_run_id": "11111111-1111-1111-1111-111111111111"}
+        yesterday = (date.fromisoformat(today) - timedelta(days=1)).isoformat()
+        daemon.job("dev_backup", yesterday, False, **tags)
+        daemon.tick()
+        assert daemon.open == []
+        daemon.job("dev_backup", yesterday, False, **copied)
+        daemon.tick()
+        assert [kind for _, kind, _ in daemon.open] == ["run failed"]
+        daemon.job("dev_backup", today, True, **copied)
+        daemon.job("dev_backup", today, True, **tags)
+        noted = journal_file.read_entries(daemon.ctx.settings.state_dir)
+        assert [entry["who"] for entry in noted if entry["what"] == "backup"] == ["dagster", "somebody"]
 
     def test_a_backfills_runs_count_like_those_of_the_job(self, daemon: Daemon, today: str) -> None:
         with dead_server(daemon):

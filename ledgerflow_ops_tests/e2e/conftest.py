@@ -7,6 +7,9 @@ import pytest
 
 from ledgerflow_ops_tests.e2e import commands
 from ledgerflow_ops_tests.e2e.commands import Shell
+from ledgerflow_ops_tests.e2e.pages import address, backup, browser, page, session
+
+__all__ = ["address", "backup", "browser", "page", "session"]
 
 
 @pytest.fixture(scope="package")

@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from ledgerflow_ops_tests import needs
 from ledgerflow_ops_tests.e2e import commands, web
 from ledgerflow_ops_tests.e2e.commands import PROGRAM, CommandResult, Shell
-from ledgerflow_ops_tests.e2e.test_browser import OPTIONS, PATIENCE
+from ledgerflow_ops_tests.e2e.pages import OPTIONS, PATIENCE
 from ledgerflow_ops_tests.fakes import sandboxes
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.timeout(600)]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from ledgerflow_ops.adapters.system import clock
-from ledgerflow_ops.defs.runs.run_context import HOST
+from ledgerflow_ops.defs.runs.run_context import HOST, is_from_terminal
 from ledgerflow_ops.defs.timing import Timing
 
 _IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -44,9 +44,9 @@ def fail_lost_runs(dagster: dg.DagsterInstance, timing: Timing) -> Iterator[str]
     patience = timedelta(seconds=timing.begin_seconds)
     for record in dagster.get_run_records(dg.RunsFilter(statuses=_IN_PROGRESS)):
         run = record.dagster_run
-        if run.tags.get(HOST, dagster_home.host_name()) != dagster_home.host_name() or _is_alive(
-            dagster, record, patience
-        ):
+        here = dagster_home.host_name()
+        elsewhere = is_from_terminal(run) and run.tags.get(HOST, here) != here
+        if elsewhere or _is_alive(dagster, record, patience):
             continue
         current = dagster.get_run_by_id(run.run_id)  # it may have ended since, and its process with it
         if current and current.status in _IN_PROGRESS:

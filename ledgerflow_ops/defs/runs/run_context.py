@@ -32,7 +32,7 @@ TRY_AGAIN = "try_again"
 TRIGGER, TERMINAL = "ledgerflow/trigger", "terminal"
 """The tag that says where a run was requested, and its value for a terminal."""
 
-_WHO_TAGS = (WHO, "dagster/schedule_name", "dagster/sensor_name")
+_AUTOMATION_TAGS = ("dagster/schedule_name", "dagster/sensor_name")
 _EVERY_SECONDS = 5.0
 
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext
@@ -77,18 +77,35 @@ def env_for_run(env: EnvironmentContext, context: Context) -> EnvironmentContext
     From now on an interruption of the run is not lost, wherever in the process it is raised.
     """
     redeliver_lost_interruptions()
-    tags = context.run.tags
-    who = next((tags[name] for name in _WHO_TAGS if tags.get(name)), "dagster")
-    run = RunFacts(run_id=context.run.run_id, who=who, why=tags.get(WHY, ""))
+    run = RunFacts(run_id=context.run.run_id, who=who_asked(context.run), why=context.run.tags.get(WHY, ""))
     ctx = env.ctx
     return EnvironmentContext(
         type(ctx)(ctx.settings, _Tee(context.log, ctx.reporter), ctx.clock, run), env.environment
     )
 
 
-def parent_run(context: Context) -> str | None:
+def is_from_terminal(run: dg.DagsterRun) -> bool:
+    """Whether the run was started at a terminal.
+
+    The page copies the tags of a run that it re-executes, but a terminal re-executes none.
+    """
+    return run.tags.get(TRIGGER) == TERMINAL and not parent_of(run)
+
+
+def who_asked(run: dg.DagsterRun) -> str:
+    """Who requested the run: a person at a terminal, a schedule or a sensor; else Dagster's page."""
+    person = run.tags.get(WHO) if is_from_terminal(run) or TRIGGER not in run.tags else None
+    return next((name for name in (person, *map(run.tags.get, _AUTOMATION_TAGS)) if name), "dagster")
+
+
+def parent_of(run: dg.DagsterRun) -> str | None:
     """The id of the run that this one re-executes; None if it re-executes none."""
-    return context.run.parent_run_id or context.run.tags.get("dagster/parent_run_id")
+    return run.parent_run_id or run.tags.get("dagster/parent_run_id")
+
+
+def parent_run(context: Context) -> str | None:
+    """The id of the run that this step's run re-executes; None if it re-executes none."""
+    return parent_of(context.run)
 
 
 def backup_of_run(env: EnvironmentContext, context: Context, dump_key: dg.AssetKey) -> BackupName:
@@ -124,7 +141,7 @@ def _day(env: EnvironmentContext, context: Context) -> date:
         "This run has no backup day, and a check needs the backup of a day.",
         metadata={
             "hint": "Launch verify with the tag dagster/partition set to the day; "
-            f"{make('verify', env.environment)} reads the newest backup.",
+            f"{make('verify', env.environment, FILE='latest')} reads the newest backup.",
             "exit_code": 2,
         },
         allow_retries=False,

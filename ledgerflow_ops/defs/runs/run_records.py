@@ -16,7 +16,7 @@ from ledgerflow_ops.core.monitoring.run_evidence import BACKUP, DRILL, VERIFY
 from ledgerflow_ops.core.monitoring.run_outcomes import EndedRun, RunResult
 from ledgerflow_ops.core.sealed_records import parse_json
 from ledgerflow_ops.defs import names
-from ledgerflow_ops.defs.runs.run_context import TERMINAL, TRIGGER
+from ledgerflow_ops.defs.runs.run_context import is_from_terminal
 from ledgerflow_ops.defs.runs.run_results import (
     JudgedBackup,
     backup_file,
@@ -127,7 +127,7 @@ def _ended(instance: dg.DagsterInstance, record: RunRecord) -> list[EndedRun]:
         if event_record.event_log_entry.dagster_event
     ]
     environment, verb = _environment_and_verb(run)
-    by_hand = run.tags.get(TRIGGER) == TERMINAL
+    by_hand = is_from_terminal(run)
     fate, failure = _fate(run, events, by_hand=by_hand)
     whole = EndedRun(
         run_id=run.run_id,

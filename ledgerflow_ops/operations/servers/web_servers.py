@@ -19,8 +19,8 @@ from ledgerflow_ops.operations.background_process import Server, servers_folder
 from ledgerflow_ops.operations.cleanup import leftover_sweep
 from ledgerflow_ops.operations.context import OperationContext
 from ledgerflow_ops.operations.embedded_postgres import dagster_storage
-from ledgerflow_ops.operations.servers.webpages import WORKSPACE, pages
-from ledgerflow_ops.places import PACKAGE
+from ledgerflow_ops.operations.servers.webpages import pages
+from ledgerflow_ops.places import PACKAGE, WORKSPACE
 
 _DAEMON = "ledgerflow_ops.defs.daemon"
 _START_TIMEOUT = 90.0
@@ -46,7 +46,7 @@ def _up(ctx: OperationContext) -> str:
     variables = _variables(ctx)
     ctx.reporter.step(Step.DAEMON)
     if not daemon.running():
-        daemon.start([sys.executable, "-m", _DAEMON, "--workspace", WORKSPACE], variables, "")
+        daemon.start([sys.executable, "-m", _DAEMON, "--workspace", str(WORKSPACE)], variables, "")
     ctx.reporter.step(Step.METRICS)
     if not metrics.running():
         port = _usual_port(ctx.settings.state_dir)

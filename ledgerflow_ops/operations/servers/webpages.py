@@ -14,9 +14,8 @@ from ledgerflow_ops.core.access.request_policy import LOGIN
 from ledgerflow_ops.core.errors import LedgerError, SettingsError
 from ledgerflow_ops.core.hints import Hint, command
 from ledgerflow_ops.operations.background_process import Server
-from ledgerflow_ops.places import PACKAGE
+from ledgerflow_ops.places import WORKSPACE
 
-WORKSPACE = str(PACKAGE / "workspace.yaml")
 _LOCATION = "ledgerflow_ops"
 _SERVER = "ledgerflow_ops.defs.webserver"
 _MINIMUM_LENGTH = 32
@@ -88,7 +87,7 @@ class WebPage:
         proxy = _proxy_secret(self.settings.web_proxy_secret_file)
         return [
             sys.executable, "-m", _SERVER, "--page", self.server.name, "--port", str(port),
-            "--workspace", WORKSPACE, "--state", str(self.settings.state_dir),
+            "--workspace", str(WORKSPACE), "--state", str(self.settings.state_dir),
             *addresses, *proxy, *self.options,
         ]  # fmt: skip
 
