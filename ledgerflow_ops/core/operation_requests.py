@@ -19,6 +19,14 @@ ENVIRONMENT_FIELD_HELP = (
 """The page's description of the field `environment`."""
 
 
+FILE_FIELD_HELP = (
+    "A backup: its file's name as the asset catalog lists it, a day such as 2026-11-30 (the newest of that "
+    "day), latest, or latest-proven."
+)
+"""What the page says of a field that names a backup."""
+CONFIRM_FIELD_HELP = "The environment's name once more, where the operation says that it asks for it."
+
+
 class Request(Record):
     """One operation's arguments. `verb` is the operation's name, as in its job's name: `prod_restore`."""
 
@@ -29,22 +37,30 @@ class BackupRequest(Request):
     """A backup: optionally with a file name other than the standard one (FILE) and a full seal (SEAL)."""
 
     verb = "backup"
-    file: str | None = None
-    full_seal: bool = False
+    file: str | None = Field(
+        default=None, description="A name of your own for the dump's file, such as before-upgrade.dump."
+    )
+    full_seal: bool = Field(
+        default=False, description="Seal every byte of every table, not only counts and sums."
+    )
 
 
 class VerifyRequest(Request):
     """Which backup to verify; by default the one of the run's day."""
 
     verb = "verify"
-    file: str | None = None
+    file: str | None = Field(
+        default=None, description=f"{FILE_FIELD_HELP} Without it the newest of the run's day."
+    )
 
 
 class DrillRequest(Request):
     """Which backup to drill; by default the one of the run's day."""
 
     verb = "drill"
-    file: str | None = None
+    file: str | None = Field(
+        default=None, description=f"{FILE_FIELD_HELP} Without it the newest of the run's day."
+    )
 
 
 class RotateRequest(Request):
@@ -54,9 +70,11 @@ class RotateRequest(Request):
     """
 
     verb = "rotate"
-    carry_out: bool = False
+    carry_out: bool = Field(
+        default=False, description="Remove the expired backups. Without it the run only shows the plan."
+    )
     environment: str = Field(default="", description=f"With carry_out: {ENVIRONMENT_FIELD_HELP}")
-    confirm: str = ""
+    confirm: str = Field(default="", description=CONFIRM_FIELD_HELP)
 
 
 class NamedRequest(Request):
@@ -74,10 +92,14 @@ class RestoreRequest(NamedRequest):
     """
 
     verb = "restore"
-    file: str
-    from_env: str | None = None
-    confirm: str = ""
-    force: bool = False
+    file: str = Field(description=FILE_FIELD_HELP)
+    from_env: str | None = Field(
+        default=None, description="dev, test or prod: whose backup it is, if not this environment's."
+    )
+    confirm: str = Field(default="", description=CONFIRM_FIELD_HELP)
+    force: bool = Field(
+        default=False, description="Restore over data, which is backed up first and kept (restore-force)."
+    )
 
     @property
     def origin(self) -> Environment:
@@ -91,11 +113,11 @@ class RollbackRequest(NamedRequest):
     """A swap back to the set-aside database. `force`: sessions on the live database may be ended (FORCE)."""
 
     verb = "rollback"
-    force: bool = False
+    force: bool = Field(default=False, description="Terminate the sessions on the database.")
 
 
 class RecoverRequest(NamedRequest):
     """A recovery after data loss. `confirm`: the environment's name, if a damaged database still exists."""
 
     verb = "recover"
-    confirm: str = ""
+    confirm: str = Field(default="", description=CONFIRM_FIELD_HELP)

@@ -20,10 +20,11 @@ from ledgerflow_ops.defs.assets.rotation import rotation_asset, rotation_job
 from ledgerflow_ops.defs.automation.lost_runs import lost_runs_sensor
 from ledgerflow_ops.defs.automation.schedules import history_schedule, schedule_and_sensor
 from ledgerflow_ops.defs.automation.sensors import sensors
+from ledgerflow_ops.defs.descriptions import described
 from ledgerflow_ops.defs.jobs.history_cleanup import history_job
-from ledgerflow_ops.defs.jobs.jobs import jobs
+from ledgerflow_ops.defs.jobs.jobs import catalog_job, jobs, report_job
 from ledgerflow_ops.defs.jobs.restore_jobs import incident_asset, restore_jobs
-from ledgerflow_ops.defs.names import CATALOG, CATALOG_JOB, REPORT, REPORT_JOB
+from ledgerflow_ops.defs.names import REPORT
 from ledgerflow_ops.defs.timing import SERVER_TIMING, Timing
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.places import IN_CLONE
@@ -46,24 +47,26 @@ def build_definitions(
     envs = [ctx.env(environment) for environment in environments]
     days = {env.environment: backup_days(env) for env in envs}
     own = {env.environment: [*jobs(env), rotation_job(env)] for env in envs}
-    history = history_job(ctx)
+    history, catalog = history_job(ctx), catalog_job()
     served = [
         schedule_and_sensor(env, own[env.environment], timing) for env in envs if env.settings.is_scheduled
     ]
     return dg.Definitions(
-        assets=[
-            *(asset for env in envs for asset in _chain(env, days[env.environment], timing)),
-            catalog_asset(envs),
-            report_asset(ctx),
-        ],
+        assets=described(
+            [
+                *(asset for env in envs for asset in _chain(env, days[env.environment], timing)),
+                catalog_asset(envs),
+                report_asset(ctx),
+            ]
+        ),
         asset_checks=[
             *(dump_checks(env, days[env.environment]) for env in envs),
             *(fresh_check(env) for env in envs),
         ],
         jobs=[
             *(job for env in envs for job in (*own[env.environment], *restore_jobs(env))),
-            dg.define_asset_job(CATALOG_JOB, dg.AssetSelection.assets(CATALOG)),
-            dg.define_asset_job(REPORT_JOB, dg.AssetSelection.assets(REPORT)),
+            catalog,
+            report_job(),
             history,
         ],
         schedules=[*(daily for daily, _ in served), history_schedule(history)],
@@ -72,11 +75,12 @@ def build_definitions(
             lost_runs_sensor(timing),
             dg.AutomationConditionSensorDefinition(
                 "automation",
-                target=dg.AssetSelection.assets("catalog", "report"),
+                target=dg.AssetSelection.assets(REPORT),
                 default_status=dg.DefaultSensorStatus.RUNNING,
                 minimum_interval_seconds=30,
+                description="Has the report written when the catalog has changed, and every six hours.",
             ),
-            *sensors(envs),
+            *sensors(envs, {env.environment: [*own[env.environment], catalog] for env in envs}),
         ],
         executor=dg.in_process_executor,
     )
@@ -85,5 +89,5 @@ def build_definitions(
 def _chain(
     env: EnvironmentContext, days: dg.PartitionsDefinition, timing: Timing
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    own = [dump_asset(env, days, timing), drill_asset(env, days, timing), coverage_asset(env, days)]
+    own = [dump_asset(env, days, timing), drill_asset(env, days, timing), coverage_asset(env)]
     return [database_asset(env), *own, rotation_asset(env), incident_asset(env)]

@@ -19,6 +19,8 @@ DATABASE, DUMP, DRILL, COVERAGE, ROTATION, INCIDENT = (
     "incident",
 )
 """The assets of an environment."""
+OWNERS = ["team:operations"]
+"""The owner of everything, as the page shows it: who is responsible for backups."""
 CATALOG, REPORT = "catalog", "report"
 """The assets that cover all environments."""
 CATALOG_JOB, REPORT_JOB = f"{CATALOG}_job", f"{REPORT}_job"

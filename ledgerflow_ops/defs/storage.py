@@ -1,17 +1,23 @@
-"""Dagster's storage with two additions: partitions can be wiped, and old history can be removed.
+"""Dagster's storage with three additions: partitions can be wiped, old history can be removed, and an asset's
+overview shows its newest day.
 
 It also asks the server less often: connections stay open, and the schema is inspected once.
 
-This is the only module that uses Dagster's tables. It was written against 1.13.27, which pyproject.toml pins;
-a test compares the columns and methods that it uses with the installed version.
+This module and `newest_day_storage` are the only ones that use Dagster's tables. They were written against
+1.13.27, which pyproject.toml pins; a test compares the columns and methods that they use with the installed
+version.
 """
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as db
 from dagster import AssetKey, DagsterEventType, EventLogRecord
+from dagster._config import UserConfigSchema
+from dagster._core.errors import DagsterInvariantViolationError
 from dagster._core.storage.asset_check_execution_record import (
     COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES,
     AssetCheckExecutionRecordStatus,
@@ -26,19 +32,15 @@ from dagster._core.storage.event_log.schema import (
 )
 from dagster._core.storage.partition_status_cache import AssetStatusCacheValue
 from dagster._core.storage.runs.schema import RunsTable
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData, deserialize_value, serialize_value
 from dagster_postgres import DagsterPostgresStorage
-from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.run_storage import PostgresRunStorage
-from dagster_postgres.utils import (
-    create_pg_engine,
-    get_token_provider_from_config,
-    pg_url_from_config,
-    retry_pg_connection_fn,
-)
+from dagster_postgres.utils import create_pg_engine, retry_pg_connection_fn
 from sqlalchemy.engine import Connection
 
 from ledgerflow_ops.core.environments import Environment
+from ledgerflow_ops.defs.newest_day_storage import NewestDayEventLog
 
 if TYPE_CHECKING:
     from dagster_postgres.auth import PgTokenProvider
@@ -77,7 +79,7 @@ class LedgerRunStorage(PostgresRunStorage):
         return _is_present(super().has_backfill_id_column, self.postgres_url, "runs", "backfill_id")
 
 
-class LedgerEventLog(PostgresEventLogStorage):
+class LedgerEventLog(NewestDayEventLog):
     """The event log in which single partitions can be wiped. It inspects its schema once."""
 
     def has_table(self, table_name: str) -> bool:
@@ -201,6 +203,10 @@ def _lacks_tables(postgres_url: str) -> bool:
     return not _is_present(inspect_tables, postgres_url, "all tables")
 
 
+_TEMPORARY: list[TemporaryDirectory[str]] = []
+"""The folders of temporary storages; they are removed when the process ends."""
+
+
 class LedgerStorage(DagsterPostgresStorage):
     """The storage of dagster-postgres with the parts above, with the same tables; dagster.yaml names it."""
 
@@ -223,15 +229,25 @@ class LedgerStorage(DagsterPostgresStorage):
                 part._engine = engine  # noqa: SLF001
 
     @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        return {"url_variable": str}
+
+    @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "LedgerStorage":
-        return cls(
-            postgres_url=pg_url_from_config(config_value),
-            should_autocreate_tables=config_value.get("should_autocreate_tables", True),
-            inst_data=inst_data,
-            token_provider=get_token_provider_from_config(config_value),
-        )
+        """The storage at the address that the environment variable `url_variable` holds.
+
+        A temporary one without that and without a DAGSTER_HOME: Dagster's own checks of the definitions run
+        in a plain clone, and keep nothing.
+        """
+        variable = str(config_value["url_variable"])
+        if url := os.environ.get(variable):
+            return cls(url, inst_data=inst_data)
+        if os.environ.get("DAGSTER_HOME"):
+            raise DagsterInvariantViolationError(f"{variable} is not set. `make up` starts Dagster with it.")
+        _TEMPORARY.append(TemporaryDirectory())
+        return DagsterSqliteStorage(_TEMPORARY[-1].name)  # type: ignore[return-value]  # a storage as well
 
     @property
     def event_log_storage(self) -> EventLogStorage:
@@ -286,7 +302,7 @@ def _asset_row_after_wipe(
     ran = (
         db.select(_EVENTS.run_id)
         .where(_EVENTS.asset_key == key, _EVENTS.dagster_event_type.in_([_MADE, _PLANNED]))
-        .order_by(_EVENTS.id.desc())
+        .order_by(_EVENTS.partition.desc().nulls_last(), _EVENTS.id.desc())
         .limit(1)
     )
     instant = conn.execute(db.select(db.func.extract("epoch", db.func.clock_timestamp()))).scalar_one()

@@ -208,10 +208,12 @@ def _timed(work: Callable[[], object]) -> float:
     return time.process_time() - begun
 
 
-def test_the_asset_is_updated_by_what_it_is_made_of(bench: Bench) -> None:
-    graph = build_definitions(bench.settings()).resolve_asset_graph()
-    node = graph.get(AssetKey("catalog"))
-    assert node.automation_condition is not None
+def test_the_asset_is_requested_by_the_watch_of_every_environment(bench: Bench) -> None:
+    definitions = build_definitions(bench.settings())
+    node = definitions.resolve_asset_graph().get(AssetKey("catalog"))
+    watches = {sensor.name: sensor for sensor in definitions.sensors or ()}
+    for environment in Environment:
+        assert "catalog_job" in {job.name for job in watches[f"{environment}_watch"].jobs}
     assert node.parent_keys == {AssetKey([environment, "drill"]) for environment in Environment}
     sensors = build_definitions(bench.settings()).sensors or ()
     [sensor] = [one for one in sensors if isinstance(one, dg.AutomationConditionSensorDefinition)]

@@ -1,10 +1,11 @@
 """Sensors: what they report of real runs in a real storage, and that each problem is reported once."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -47,6 +48,8 @@ class Daemon:
     cursors: dict[str, str | None] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
     """The paths that the last tick has opened."""
+    requested: list[dg.RunRequest] = field(default_factory=list)
+    """The runs that the last tick has requested."""
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -67,7 +70,7 @@ class Daemon:
             for event in done.asset_events:
                 instance.report_runless_asset_event(event)
         self.cursors[name] = done.cursor
-        assert done.run_requests == []
+        self.requested = list(done.run_requests or ())
         return done.skip_message or ""
 
     def job(self, name: str, day: str, expected: bool = True, **tags: str) -> dg.ExecuteInProcessResult:
@@ -417,6 +420,54 @@ class TestWatch:
         assert sandboxes.wait_until(indexed), "the backup was never indexed, not even when it was old enough"
         daemon.tick("dev_watch")
         assert len([path for path in daemon.opened if "/index/dev-" in path]) == 1
+
+    def requested(self, daemon: Daemon) -> list[tuple[str | None, str | None]]:
+        """The job and the day of each run that a tick asks for."""
+        daemon.tick("dev_watch")
+        return [(run.job_name, run.tags.get("dagster/partition")) for run in daemon.requested]
+
+    def test_has_the_catalog_read_again_when_a_backup_comes_or_is_examined(self, daemon: Daemon) -> None:
+        """Whoever does that: the folder is what it looks at."""
+        env = daemon.bench.env(**daemon.asked)
+        assert self.requested(daemon) == []
+        made = backup.backup(env, BackupRequest())
+        assert self.requested(daemon) == [("catalog_job", None)]
+        assert self.requested(daemon) == []
+        drill.drill(env, BackupName.of(made.dump.file))
+        assert self.requested(daemon) == [("catalog_job", None)]
+        assert self.requested(daemon) == []
+
+    @pytest.mark.parametrize("damage", [flip_bit, Path.unlink])
+    def test_has_a_dump_verified_that_was_changed_and_then_it_is_red(
+        self, daemon: Daemon, today: str, damage: Callable[[Path], object]
+    ) -> None:
+        daemon.job("dev_backup", today)
+        self.requested(daemon)
+        env = daemon.bench.env(**daemon.asked)
+        [dump] = env.store.names(DUMP)
+        damage(backup_folder_of(env).file(dump))
+        assert self.requested(daemon) == [("dev_verify", today), ("catalog_job", None)]
+        wanted = daemon.requested[0]
+        assert wanted.tags["ledgerflow/recheck"] == "yes"
+        assert dump in wanted.tags["ledgerflow/why"]
+        daemon.job("dev_verify", today, False, **wanted.tags)
+        assert daemon.bench.materialized("dev/dump") == daemon.bench.materialized("dev/drill") == set()
+        assert ("dev_verify", today) not in self.requested(daemon), "it is red by now"
+        daemon.job("dev_backup", today)
+        assert daemon.bench.materialized("dev/dump") == daemon.bench.materialized("dev/drill") == {today}
+
+    def test_does_not_have_a_dump_verified_whose_mode_was_changed(self, daemon: Daemon, today: str) -> None:
+        daemon.job("dev_backup", today)
+        self.requested(daemon)
+        env = daemon.bench.env(**daemon.asked)
+        [dump] = env.store.names(DUMP)
+        backup_folder_of(env).file(dump).chmod(0o640)
+        assert ("dev_verify", today) not in self.requested(daemon)
+
+    def test_begins_anew_with_the_cursor_of_an_earlier_version(self, daemon: Daemon, today: str) -> None:
+        daemon.job("dev_backup", today)
+        daemon.cursors["dev_watch"] = "Check(name='fresh', passed=True)"
+        assert self.requested(daemon) == [("catalog_job", None)]
 
     def test_of_an_environment_that_is_not_scheduled_is_quiet(self, daemon: Daemon) -> None:
         assert daemon.tick("prod_watch") == "Nothing is wrong."

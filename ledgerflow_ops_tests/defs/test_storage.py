@@ -16,6 +16,7 @@ import dagster as dg
 import pytest
 import sqlalchemy
 from dagster import AssetKey, DagsterInstance
+from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.storage.event_log.base import EventLogStorage
 from dagster._core.storage.partition_status_cache import AssetStatusCacheValue
 from dagster_postgres import DagsterPostgresStorage
@@ -25,6 +26,7 @@ from dagster_postgres.version import __version__ as POSTGRES_VERSION  # noqa: N8
 
 from ledgerflow_ops.adapters.services import dagster_home
 from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.defs.newest_day_storage import NewestDayEventLog
 from ledgerflow_ops.defs.storage import LedgerEventLog, LedgerStorage
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops.places import PROJECT
@@ -100,8 +102,7 @@ def without(shown: Page, *agos: int) -> Page:
 
 class TestWiping:
     def test_takes_away_all_that_is_shown_of_the_days_and_nothing_else(self, toy: Toy) -> None:
-        for ago in (5, 4, 3, 2, 1):
-            toy.run(ago)
+        runs = {ago: toy.run(ago) for ago in (5, 4, 3, 2, 1)}
         toy.run(2, unwell="1")
         toy.run(6, fail="dump")
         last = toy.run(5)
@@ -114,18 +115,41 @@ class TestWiping:
         assert before[DRILL].checks["whole", day(6)] == "EXECUTION_FAILED"
 
         toy.wipe(DRILL, 6, 2, 1)
-        assert toy.page(DRILL) == without(before[DRILL], 6, 2, 1)
+        newest_left = dataclasses.replace(without(before[DRILL], 6, 2, 1), last_run=runs[3])
+        assert toy.page(DRILL) == newest_left
         assert toy.page(DUMP) == before[DUMP], "the other asset was touched"
         assert [(wipe.asset_key, set(wipe.partition_keys)) for wipe in wipes(toy.instance)] == [
             (DRILL, {day(6), day(2), day(1)})
         ]
-        # Its newest goes: the one before it is the newest now, and its run the last.
+        # Its newest goes: the one before it is the newest now. The last run is that of the newest day.
         toy.wipe(DUMP, 5, 6)
         shown = toy.page(DUMP)
         assert last not in (shown.latest, shown.last_run)
-        assert shown == dataclasses.replace(without(before[DUMP], 5, 6), last_run=shown.latest)
+        assert shown == dataclasses.replace(without(before[DUMP], 5, 6), last_run=runs[1])
         assert toy.instance.get_latest_data_version_record(DUMP, partition_key=day(5)) is None
         assert len(toy.instance.get_event_tags_for_asset(DUMP)) == len(shown.history)
+
+    def test_an_older_day_does_not_become_the_last_run_or_the_checks_that_are_shown(self, toy: Toy) -> None:
+        """A backfill of old days, refused or not, leaves the newest day's state on the overview."""
+        keys = sorted(toy.definitions.resolve_asset_graph().get_check_keys_for_assets({DRILL}))
+        newest = toy.run(1)
+        for refused in (True, False):
+            older = toy.run(4, fail="drill") if refused else toy.run(4)
+            shown = toy.page(DRILL)
+            assert shown.last_run == toy.page(DUMP).last_run == newest
+            planned = toy.instance.get_latest_planned_materialization_info(DRILL)
+            assert planned
+            assert planned.run_id == newest
+            assert shown.statuses[day(4)] == ("FAILED" if refused else "MATERIALIZED")
+            records = toy.instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+            assert {(record.partition, record.run_id) for record in records.values()} == {(day(1), newest)}
+            of_day = toy.instance.event_log_storage.get_latest_asset_check_execution_by_key(
+                keys, PartitionKeyFilter(key=day(4))
+            )
+            assert {record.run_id for record in of_day.values()} == {older}
+        failed = toy.run(0, fail="drill")
+        toy.run(3)
+        assert toy.page(DRILL).last_run == failed
 
     def test_leaves_the_runs_their_logs(self, toy: Toy) -> None:
         run = toy.run(1)
@@ -458,6 +482,9 @@ PARAMETERS = {
     (PostgresEventLogStorage, "wipe_asset_partitions"): "self asset_key partition_keys",
     (PostgresEventLogStorage, "update_asset_cached_status_data"): "self asset_key cache_values",
     (PostgresEventLogStorage, "delete_events"): "self run_id",
+    (PostgresEventLogStorage, "get_latest_asset_check_execution_by_key"): "self check_keys partition_filter",
+    (PostgresEventLogStorage, "get_latest_planned_materialization_info"): "self asset_key partition",
+    (PostgresEventLogStorage, "_get_asset_entry_values"): "self event event_id has_asset_key_index_cols",
     (PostgresEventLogStorage, "index_transaction"): "self",
     (PostgresEventLogStorage, "index_connection"): "self",
     (PostgresEventLogStorage, "has_table"): "self table_name",
@@ -472,6 +499,7 @@ PARAMETERS = {
         "self postgres_url should_autocreate_tables inst_data token_provider"
     ),
     (DagsterPostgresStorage, "from_config_value"): "inst_data config_value",
+    (DagsterPostgresStorage, "config_type"): "",
     (AssetStatusCacheValue, "__new__"): (
         "cls latest_storage_id partitions_def_id serialized_materialized_partition_subset"
         " serialized_failed_partition_subset serialized_in_progress_partition_subset"
@@ -504,11 +532,15 @@ class TestWhatItWasWrittenAgainst:
         assert " ".join(inspect.signature(getattr(owner, name)).parameters) == PARAMETERS[owner, name]
 
     def test_what_it_overrides_is_there(self) -> None:
-        ours = {name for name in vars(LedgerEventLog) if inspect.isfunction(getattr(LedgerEventLog, name))}
+        own = {**vars(NewestDayEventLog), **vars(LedgerEventLog)}
+        ours = {name for name in own if inspect.isfunction(getattr(LedgerEventLog, name))}
         assert {name for name in ours if hasattr(PostgresEventLogStorage, name)} == {
             "wipe_asset_partitions",
             "update_asset_cached_status_data",
             "get_concurrency_keys",
             "has_table",
             "_has_asset_key_col_on_connection",
+            "get_latest_asset_check_execution_by_key",
+            "get_latest_planned_materialization_info",
+            "_get_asset_entry_values",
         }

@@ -12,6 +12,7 @@ from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.assets.partitions import partitioned_check
 from ledgerflow_ops.defs.names import DATABASE, DRILL, DRILL_CHECKS, DUMP, asset_key
 from ledgerflow_ops.defs.run_config import DrillConfig, DumpConfig
+from ledgerflow_ops.defs.runs import partition_states
 from ledgerflow_ops.defs.runs.run_context import MISSED, NIGHT, backup_of_run, env_for_run, failures_on_record
 from ledgerflow_ops.defs.runs.run_results import BACKUP_KEY
 from ledgerflow_ops.defs.timing import Timing
@@ -39,7 +40,7 @@ def dump_asset(env: EnvironmentContext, days: dg.PartitionsDefinition, timing: T
         group_name=str(env.environment),
         kinds={"postgres", "file"},
         pool=str(env.environment),
-        description="A sealed dump of the database, committed by its manifest. Not proven yet.",
+        description="A sealed dump of the database, committed by its manifest. The day's drill proves it.",
     )
     def dump(context: dg.AssetExecutionContext, config: DumpConfig) -> dg.MaterializeResult[None]:
         from ledgerflow_ops.defs.assets import metadata
@@ -49,6 +50,8 @@ def dump_asset(env: EnvironmentContext, days: dg.PartitionsDefinition, timing: T
             env.environment, timing.retry_request(context.op_execution_context.retry_number)
         ):
             manifest = _manifest(run_env, context.run, day, config)
+        for warning in manifest.warnings or ():
+            context.log.warning(f"{warning.program}: {warning.text}")
         missed = context.run.tags.get(MISSED)
         if missed:
             run_env.ctx.reporter.say(f"Since the last backup these days were missed: {missed}")
@@ -111,8 +114,14 @@ def drill_asset(
             examination = drill.drill(run_env, name)
         failed = examination.bad
         checks = merged(examination.checks)
+        day = date.fromisoformat(context.partition_key)
+        shown = partition_states.is_partitions_backup(run_env, name, day)
         if failed:
+            if shown:
+                partition_states.record_bad(context, run_env, day)
             checks += metadata.unreached_checks(DRILL_CHECKS, checks, failed.message)
+        elif shown:
+            partition_states.record_good(context, run_env, name, day)
         for check in checks:
             if check.name in DRILL_CHECKS:
                 yield metadata.check_result(check, drill_key, name.dump)

@@ -10,6 +10,7 @@ from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.names import COVERAGE, DRILL, DRILL_CHECKS, asset_key
+from ledgerflow_ops.defs.runs import partition_states
 from ledgerflow_ops.defs.runs.run_context import TRY_AGAIN, env_for_run
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ledgerflow_ops.operations.verification.rolling_drill import RollingDrillResult
 
 
-def coverage_asset(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+def coverage_asset(env: EnvironmentContext) -> dg.AssetsDefinition:
     """The asset that restores tonight's backups again. Each verdict is also recorded on its day's drill."""
 
     @dg.asset(
@@ -38,7 +39,7 @@ def coverage_asset(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg
         for result in rolling_drill.run_rolling_drill(run_env):
             results.append(result)
             if result.examination:
-                _record_on_its_day(context, run_env, result.examination, days)
+                _record_on_its_day(context, run_env, result.examination)
         status = rolling_drill.drill_status(run_env)
         yield dg.MaterializeResult(asset_key=asset_key(env, COVERAGE), metadata=_metadata(status, results))
         _fail_if_bad_or_unjudged(results)
@@ -50,42 +51,26 @@ def _record_on_its_day(
     context: dg.AssetExecutionContext,
     env: EnvironmentContext,
     examination: "Examination",
-    days: dg.PartitionsDefinition,
 ) -> None:
     """Record a verdict on the drill of the backup's day.
 
     Only for a day that has a partition, and only if no newer backup of the day exists.
     """
-    from ledgerflow_ops.core.catalog import catalog as known
-    from ledgerflow_ops.operations import catalog
-
     manifest, drill_key = examination.manifest, asset_key(env, DRILL)
-    if manifest is None or not days.has_partition_key(manifest.backup_day.isoformat()):
+    day = manifest.backup_day if manifest else None
+    if day is None or not partition_states.is_partitions_backup(env, examination.name, day):
         return
-    of_day = [entry for entry in catalog.entries(env) if entry.day == manifest.backup_day]
-    newest = known.newest(of_day)
-    if newest is not None and newest.name != examination.name:
-        return
-    day, checks = manifest.backup_day.isoformat(), merged(examination.checks)
+    checks = merged(examination.checks)
     if bad := examination.bad:
+        partition_states.record_bad(context, env, day)
         checks += metadata.unreached_checks(DRILL_CHECKS, checks, bad.message)
     else:
+        partition_states.record_good(context, env, examination.name, day)
         facts = metadata.examination_metadata(examination)
-        context.log_event(dg.AssetMaterialization(drill_key, partition=day, metadata=facts))
+        context.log_event(dg.AssetMaterialization(drill_key, partition=day.isoformat(), metadata=facts))
     for check in checks:
         if check.name in DRILL_CHECKS:
-            result = metadata.check_result(check, drill_key, examination.name.dump)
-            context.log_event(
-                dg.AssetCheckEvaluation(
-                    drill_key,
-                    check.name,
-                    result.passed,
-                    result.metadata,
-                    severity=result.severity,
-                    description=result.description,
-                    partition=day,
-                )
-            )
+            partition_states.record_check(context, drill_key, check, day, examination.name)
 
 
 def _metadata(

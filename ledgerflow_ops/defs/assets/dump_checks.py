@@ -1,14 +1,17 @@
 """The checks on a dump. Each is named after what it checks and can be run again for any day."""
 
 from collections.abc import Iterator
+from datetime import date
 
 import dagster as dg
 
-from ledgerflow_ops.core.checks import Check, merged
+from ledgerflow_ops.core.catalog.naming import BackupName
+from ledgerflow_ops.core.checks import Check, first_fatal, merged
 from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.assets.partitions import partitioned_check
 from ledgerflow_ops.defs.names import DATABASE, DUMP, DUMP_CHECKS, FRESH, asset_key, step_name
 from ledgerflow_ops.defs.run_config import VerifyConfig
+from ledgerflow_ops.defs.runs import partition_states
 from ledgerflow_ops.defs.runs.run_context import backup_of_run, env_for_run, failures_on_record
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -63,9 +66,26 @@ def dump_checks(env: EnvironmentContext, days: dg.PartitionsDefinition) -> dg.As
         failed = examination.bad
         if failed:
             results += metadata.unreached_checks(DUMP_CHECKS, results, failed.message)
+        _show_on_its_day(context, run_env, name, first_fatal(results))
         yield from _selected(context, results, dump_key, name.dump)
 
     return checks
+
+
+def _show_on_its_day(
+    context: dg.AssetCheckExecutionContext, env: EnvironmentContext, name: BackupName, bad: Check | None
+) -> None:
+    """Make the partitions of the run's day red if their backup is bad, and green again if it no longer is."""
+    if not context.has_partition_key:
+        return
+    day = date.fromisoformat(context.partition_key)
+    if not partition_states.is_partitions_backup(env, name, day):
+        return
+    if bad:
+        partition_states.record_bad(context, env, day)
+        partition_states.record_drill_not_judged(context, env, name, day, bad)
+    else:
+        partition_states.record_good(context, env, name, day)
 
 
 def _selected(

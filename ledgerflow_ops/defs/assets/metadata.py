@@ -35,6 +35,7 @@ def backup_metadata(
         "size": dg.MetadataValue.text(format_size(manifest.dump.size)),
         "size_bytes": dg.MetadataValue.int(manifest.dump.size),
         "rows": dg.MetadataValue.int(manifest.rows),
+        "dagster/partition_row_count": dg.MetadataValue.int(manifest.rows),
         "tables": dg.MetadataValue.int(len(manifest.contents.tables)),
         "recovery_point": dg.MetadataValue.timestamp(manifest.recovery_point),
         "duration_seconds": dg.MetadataValue.float(round(sum(manifest.durations.values()), 3)),

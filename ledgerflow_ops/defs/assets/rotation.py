@@ -9,7 +9,7 @@ from ledgerflow_ops.core.access.run_confirmation import require_typed_environmen
 from ledgerflow_ops.core.errors import LedgerError
 from ledgerflow_ops.core.sizes import format_size
 from ledgerflow_ops.defs.assets import metadata
-from ledgerflow_ops.defs.names import DRILL, ROTATION, asset_key, job_name
+from ledgerflow_ops.defs.names import DRILL, OWNERS, ROTATION, asset_key, job_name
 from ledgerflow_ops.defs.run_config import RotationConfig
 from ledgerflow_ops.defs.runs.run_context import env_for_run, failures_on_record, parent_run
 from ledgerflow_ops.operations import removal_history
@@ -57,6 +57,7 @@ def rotation_job(env: EnvironmentContext) -> "UnresolvedAssetJobDefinition":
         job_name(env, RotationConfig.verb),
         dg.AssetSelection.assets(asset_key(env, ROTATION)),
         description="Plan which backups expire; with `carry_out`, remove them.",
+        owners=OWNERS,
     )
 
 

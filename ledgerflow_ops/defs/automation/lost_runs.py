@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.defs.names import OWNERS
 from ledgerflow_ops.defs.runs.run_context import HOST, is_from_terminal
 from ledgerflow_ops.defs.timing import Timing
 
@@ -23,6 +24,7 @@ def lost_runs_sensor(timing: Timing) -> dg.SensorDefinition:
         name="orphans",
         minimum_interval_seconds=timing.sensor_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
+        owners=OWNERS,
         description="Fails runs whose process is gone.",
     )
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SkipReason:

@@ -16,7 +16,7 @@ from dagster._core.scheduler.instigation import InstigatorStatus
 from ledgerflow_ops.core.schedule import schedule
 from ledgerflow_ops.core.schedule.nightly_plan import Task, is_on_time, next_task
 from ledgerflow_ops.defs.automation import nightly_state
-from ledgerflow_ops.defs.names import HISTORY_SCHEDULE, job_name, night_name, schedule_name
+from ledgerflow_ops.defs.names import HISTORY_SCHEDULE, OWNERS, job_name, night_name, schedule_name
 from ledgerflow_ops.defs.timing import Timing
 from ledgerflow_ops.operations.context import EnvironmentContext
 
@@ -34,6 +34,7 @@ def daily_schedule(env: EnvironmentContext, job: Job, timing: Timing) -> dg.Sche
         execution_timezone=settings.time_zone,
         job=job,
         default_status=dg.DefaultScheduleStatus.RUNNING,
+        owners=OWNERS,
         description="The daily backup and its drill. A sensor requests what this schedule misses.",
     )
     def scheduled(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
@@ -60,6 +61,7 @@ def night_sensor(env: EnvironmentContext, jobs: Mapping[Task, Job], timing: Timi
         jobs=list(jobs.values()),
         minimum_interval_seconds=timing.sensor_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
+        owners=OWNERS,
         description="Requests today's backup if the schedule could not, then rotation and the rolling drill.",
     )
     def evaluate(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
@@ -109,5 +111,6 @@ def history_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
         cron_schedule="15 5 * * 1",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
+        owners=OWNERS,
         description="Removes runs, events and ticks older than dagster_history_days.",
     )

@@ -1,8 +1,8 @@
 """The sensors that check health while the daemon runs: for each environment, the machine, and ended runs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,10 @@ from ledgerflow_ops.core.monitoring.watches import MACHINE, RUNS
 from ledgerflow_ops.core.progress import SilentReporter
 from ledgerflow_ops.defs.assets import metadata
 from ledgerflow_ops.defs.assets.partitions import backup_days
-from ledgerflow_ops.defs.names import DATABASE, asset_key, watch_name
+from ledgerflow_ops.defs.automation import folder_changes
+from ledgerflow_ops.defs.automation.folder_changes import FolderState
+from ledgerflow_ops.defs.automation.schedules import Job
+from ledgerflow_ops.defs.names import DATABASE, OWNERS, asset_key, watch_name
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 
 if TYPE_CHECKING:
@@ -36,39 +39,81 @@ class _Log(SilentReporter):
         self._context.log.warning(message)
 
 
-def sensors(envs: Sequence[EnvironmentContext]) -> list[dg.SensorDefinition]:
-    """All watch sensors."""
-    watches = [_watch(env.ctx, env.environment) for env in envs]
-    return [*watches, _watch(envs[0].ctx, None), runs_sensor(envs)]
+def sensors(
+    envs: Sequence[EnvironmentContext], jobs: Mapping[Environment, Sequence[Job]]
+) -> list[dg.SensorDefinition]:
+    """All watch sensors. `jobs` are those that an environment's watch may request."""
+    watches = [_environment_watch(env.ctx, env.environment, jobs[env.environment]) for env in envs]
+    return [*watches, _machine_watch(envs[0].ctx), runs_sensor(envs)]
 
 
-def _watch(ctx: OperationContext, environment: Environment | None) -> dg.SensorDefinition:
-    name = environment or MACHINE
+def _machine_watch(ctx: OperationContext) -> dg.SensorDefinition:
+    def evaluate(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        from ledgerflow_ops.operations.monitoring import monitor
 
-    def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        from ledgerflow_ops.operations.monitoring import health_checks, monitor
-
-        if environment is None:
-            with _tick(context, ctx, name) as tick_ctx:
-                summary = _summary(monitor.watch_machine(tick_ctx))
-            return dg.SensorResult(skip_reason=summary)
-        with _tick(context, ctx, name) as tick_ctx:
-            health = monitor.watch_environment(tick_ctx, environment)
-        freshness = health.fresh or health_checks.check_environment_freshness(ctx.env(environment))
-        verdict = metadata.check_evaluation(freshness, asset_key(ctx.env(environment), DATABASE))
-        # Only a change is recorded, to avoid a row for every minute.
-        events = [] if context.cursor == str(freshness) else [verdict]
-        return dg.SensorResult(
-            skip_reason=_summary(health.findings), asset_events=events, cursor=str(freshness)
-        )
+        with _tick(context, ctx, MACHINE) as tick_ctx:
+            return dg.SkipReason(_summary(monitor.watch_machine(tick_ctx)))
 
     return dg.SensorDefinition(
-        watch_name(name),
+        watch_name(MACHINE),
         evaluation_fn=evaluate,
         minimum_interval_seconds=WATCH_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Checks the health of {environment or 'the machine'}, and sends one alert per problem.",
+        owners=OWNERS,
+        description="Checks the health of the machine, and sends one alert per problem.",
     )
+
+
+def _environment_watch(
+    ctx: OperationContext, environment: Environment, jobs: Sequence[Job]
+) -> dg.SensorDefinition:
+    def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        from ledgerflow_ops.operations.monitoring import health_checks, monitor
+
+        env, cursor = ctx.env(environment), _WatchCursor.parse(context.cursor)
+        with _tick(context, ctx, environment) as tick_ctx:
+            health = monitor.watch_environment(tick_ctx, environment)
+        freshness = health.fresh or health_checks.check_environment_freshness(env)
+        verdict = metadata.check_evaluation(freshness, asset_key(env, DATABASE))
+        # Only a change is recorded, to avoid a row for every minute.
+        events = [] if cursor.fresh == str(freshness) else [verdict]
+        folder, requests = cursor.folder, list[dg.RunRequest]()
+        if health.fresh:  # the folder could be read
+            folder, requests = folder_changes.read_folder(env, context.instance, health.listed, cursor.folder)
+        return dg.SensorResult(
+            skip_reason=None if requests else _summary(health.findings),
+            run_requests=requests,
+            asset_events=events,
+            cursor=str(_WatchCursor(str(freshness), folder)),
+        )
+
+    return dg.SensorDefinition(
+        watch_name(environment),
+        evaluation_fn=evaluate,
+        jobs=jobs,
+        minimum_interval_seconds=WATCH_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        owners=OWNERS,
+        description=f"Checks the health of {environment}, and sends one alert per problem. Has a backup "
+        "verified whose files have changed, and the catalog read again.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _WatchCursor:
+    """What a tick of an environment's watch leaves to the next one: the RPO's verdict, and the folder."""
+
+    fresh: str = ""
+    folder: FolderState = field(default_factory=FolderState)
+
+    @classmethod
+    def parse(cls, text: str | None) -> "_WatchCursor":
+        """The stored cursor. The last line is the folder; earlier versions stored the verdict alone."""
+        fresh, _, folder = (text or "").rpartition("\n")
+        return cls(fresh, FolderState.parse(folder))
+
+    def __str__(self) -> str:
+        return f"{self.fresh}\n{self.folder}"
 
 
 def runs_sensor(envs: Sequence[EnvironmentContext]) -> dg.SensorDefinition:
@@ -85,6 +130,7 @@ def runs_sensor(envs: Sequence[EnvironmentContext]) -> dg.SensorDefinition:
         evaluation_fn=evaluate,
         minimum_interval_seconds=RUNS_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
+        owners=OWNERS,
         description="Sends alerts on runs that failed, and on checks that failed or did not run.",
     )
 

@@ -10,7 +10,7 @@ from ledgerflow_ops.core.catalog.manifest import RunFacts
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.retention.run_retention import RunCleanup, plan_cleanup
 from ledgerflow_ops.defs.assets.partitions import backup_days
-from ledgerflow_ops.defs.names import HISTORY_JOB, HISTORY_STEP
+from ledgerflow_ops.defs.names import HISTORY_JOB, HISTORY_STEP, OWNERS
 from ledgerflow_ops.defs.runs.run_context import WHO, WHY, failures_on_record
 from ledgerflow_ops.defs.storage import Days, LedgerEventLog
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
@@ -43,7 +43,9 @@ def history_job(ctx: OperationContext) -> dg.JobDefinition:
 
     graph = dg.GraphDefinition(HISTORY_JOB, node_defs=[op])
     text = "Remove runs, events and ticks older than dagster_history_days. Those that a page shows stay."
-    return graph.to_job(name=HISTORY_JOB, description=text, executor_def=dg.in_process_executor)
+    return graph.to_job(
+        name=HISTORY_JOB, description=text, owners=OWNERS, executor_def=dg.in_process_executor
+    )
 
 
 def clean_up_history(ctx: OperationContext, instance: DagsterInstance, limit: int = _LIMIT) -> RunCleanup:

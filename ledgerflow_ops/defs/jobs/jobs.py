@@ -3,7 +3,18 @@
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from ledgerflow_ops.defs.names import COVERAGE, DRILL, DUMP, asset_key, job_name
+from ledgerflow_ops.defs.names import (
+    CATALOG,
+    CATALOG_JOB,
+    COVERAGE,
+    DRILL,
+    DUMP,
+    OWNERS,
+    REPORT,
+    REPORT_JOB,
+    asset_key,
+    job_name,
+)
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 
@@ -16,25 +27,49 @@ def jobs(env: EnvironmentContext) -> "list[UnresolvedAssetJobDefinition | dg.Job
             job_name(env, "backup"),
             dump | drill,
             description="Take a backup, check it, restore it into a throw-away server and compare it.",
+            owners=OWNERS,
             tags=_time_limit(minutes),
         ),
         dg.define_asset_job(
             job_name(env, "redrill"),
             dg.AssetSelection.assets(asset_key(env, COVERAGE)),
             description="Restore the backups with the oldest proofs again, within redrill_minutes.",
+            owners=OWNERS,
             tags=_time_limit(minutes + more),
         ),
         dg.define_asset_job(
             job_name(env, "verify"),
             dg.AssetSelection.checks_for_assets(asset_key(env, DUMP)),
             description="Read every byte of a day's backup again and compare it with its manifest.",
+            owners=OWNERS,
         ),
         dg.define_asset_job(
             job_name(env, "drill"),
             drill,
             description="Restore a day's backup again and compare it with its seal.",
+            owners=OWNERS,
         ),
     ]
+
+
+def catalog_job() -> UnresolvedAssetJobDefinition:
+    """The job that reads the catalog again."""
+    return dg.define_asset_job(
+        CATALOG_JOB,
+        dg.AssetSelection.assets(CATALOG),
+        description="Read the manifests and proofs of all environments again. Changes no backup.",
+        owners=OWNERS,
+    )
+
+
+def report_job() -> UnresolvedAssetJobDefinition:
+    """The job that writes the report."""
+    return dg.define_asset_job(
+        REPORT_JOB,
+        dg.AssetSelection.assets(REPORT),
+        description="Write the report: the state of every environment, with charts.",
+        owners=OWNERS,
+    )
 
 
 def _time_limit(minutes: int) -> dict[str, str]:

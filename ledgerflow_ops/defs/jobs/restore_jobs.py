@@ -8,7 +8,7 @@ import dagster as dg
 
 from ledgerflow_ops.core.access.run_confirmation import require_typed_environment
 from ledgerflow_ops.core.sizes import format_size
-from ledgerflow_ops.defs.names import DATABASE, DRILL, INCIDENT, asset_key, job_name, step_name
+from ledgerflow_ops.defs.names import DATABASE, DRILL, INCIDENT, OWNERS, asset_key, job_name, step_name
 from ledgerflow_ops.defs.run_config import RecoverConfig, RestoreConfig, RollbackConfig
 from ledgerflow_ops.defs.runs.run_context import env_for_run, failures_on_record, parent_run
 from ledgerflow_ops.operations.context import EnvironmentContext
@@ -47,7 +47,7 @@ def restore_jobs(env: EnvironmentContext) -> list[dg.JobDefinition]:
 
 def _job(name: str, op: dg.OpDefinition, text: str) -> dg.JobDefinition:
     return dg.GraphDefinition(name, node_defs=[op]).to_job(
-        name=name, description=text, executor_def=dg.in_process_executor
+        name=name, description=text, owners=OWNERS, executor_def=dg.in_process_executor
     )
 
 

@@ -27,6 +27,8 @@ MISSED = "ledgerflow/missed"
 """The tag with the days without a backup directly before this run's, as dates separated by spaces."""
 HOST = "ledgerflow/host"
 """The tag with the machine that a run at a terminal works on."""
+RECHECK = "ledgerflow/recheck"
+"""The tag of a run that an environment's watch has requested because a backup's files have changed."""
 TRY_AGAIN = "try_again"
 """The key in a failure's metadata: whether a retry may succeed."""
 TRIGGER, TERMINAL = "ledgerflow/trigger", "terminal"
@@ -118,19 +120,24 @@ def backup_of_run(env: EnvironmentContext, context: Context, dump_key: dg.AssetK
     if made:
         return made
     day = _day(env, context)
+    if newest := newest_of_day(env, day):
+        return newest
+    raise dg.Failure(
+        f"There is no backup of {env.environment} for {day}.",
+        metadata={"hint": "Materialize the dump of that day first.", "exit_code": 1},
+        allow_retries=False,
+    )
+
+
+def newest_of_day(env: EnvironmentContext, day: date) -> BackupName | None:
+    """The day's newest backup, whatever its state; None without one."""
     from ledgerflow_ops.operations import catalog
 
     instants = {
         entry.name: known for entry in catalog.entries(env) if (known := _day_and_instant(env, entry))
     }
     of_day = [name for name, (its_day, _) in instants.items() if its_day == day]
-    if of_day:
-        return max(of_day, key=lambda name: instants[name][1])
-    raise dg.Failure(
-        f"There is no backup of {env.environment} for {day}.",
-        metadata={"hint": "Materialize the dump of that day first.", "exit_code": 1},
-        allow_retries=False,
-    )
+    return max(of_day, key=lambda name: instants[name][1], default=None)
 
 
 def _day(env: EnvironmentContext, context: Context) -> date:

@@ -50,12 +50,13 @@ class HealthReport:
     """What is wrong with an environment or with the machine, and whether the environment meets its RPO.
 
     `fresh` is None for the machine, and where the folder could not be read. `unseen` are the parts that could
-    not look: earlier findings of theirs are neither confirmed nor over.
+    not look: earlier findings of theirs are neither confirmed nor over. `listed` are the environment's dumps.
     """
 
     findings: list[Finding]
     fresh: Check | None = None
     unseen: frozenset[str] = frozenset()
+    listed: Sequence[ListedDump] = ()
 
 
 def check_environment_freshness(env: EnvironmentContext) -> Check:
@@ -88,7 +89,7 @@ def examine_environment(env: EnvironmentContext) -> HealthReport:
     if watch.ahead:
         unseen |= {"schedule"}
     fresh = _check_freshness(env, watch.present) if watch.folder_known else None
-    return HealthReport(findings, fresh, frozenset(unseen))
+    return HealthReport(findings, fresh, frozenset(unseen), watch.listed)
 
 
 def find_problems(env: EnvironmentContext) -> list[Finding]:
