@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ledgerflow_ops.adapters.connection.database import Database
+from ledgerflow_ops.core.catalog.proof import Verdict
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests import builders
@@ -348,8 +349,13 @@ class TestWords:
     ) -> None:
         """Nothing is told by a colour alone."""
         backup_tables.add_days(builders.env(root), date(2026, 11, 20), 30)
-        backup_tables.add_days(builders.env(root, environment=Environment.PROD), date(2026, 11, 20), 30)
-        shell = Shell(root, {"LEDGER_PROD_DATABASE_URL": "postgresql://backup@127.0.0.1:1/books"})
+        prod, bad = (
+            builders.env(root, environment=Environment.PROD),
+            datetime(2026, 11, 21, 2, 30, tzinfo=UTC),
+        )
+        backup_tables.add_days(prod, date(2026, 11, 20), 30)
+        backup_tables.add_backup(prod, bad, proven_at=bad, verdict=Verdict.BAD)
+        shell = Shell(root)
         for words in (["status"], ["status", "--env", "prod"]):
             shown = Screen(columns).show(shell.at_a_terminal(*words, columns=columns).out)
             plain = Screen(columns).show(shell.at_a_terminal(*words, columns=columns, NO_COLOR="1").out)
