@@ -55,6 +55,7 @@ class GuardSettings(BaseModel):
 
     volumes: tuple[str, ...] = ()
     fresh_minutes: int = Field(default=60, ge=1, le=7 * 24 * 60)
+    protect_every_postgres: bool = False
 
 
 class Channel(BaseModel):

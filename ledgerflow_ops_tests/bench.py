@@ -10,6 +10,7 @@ Each figure stands beside the limit it is held to; the exit code is 1 when one i
 """
 
 import argparse
+import json
 import os
 import pwd
 import secrets
@@ -56,7 +57,7 @@ from ledgerflow_ops_tests.bench_figures import (
 from ledgerflow_ops_tests.builders import NOON, backup_folder_of
 from ledgerflow_ops_tests.e2e.bare_machine import bare_machine, commit_project
 from ledgerflow_ops_tests.e2e.commands import CommandResult
-from ledgerflow_ops_tests.fakes import backup_tables
+from ledgerflow_ops_tests.fakes import backup_tables, neighbours
 from ledgerflow_ops_tests.fakes import engine as engines
 
 _MIB = 1024**2
@@ -217,24 +218,61 @@ def warm(root: Path, rounds: int) -> list[Figure]:
 
 
 def wrapped(rounds: int) -> list[Figure]:
-    """The time that ledger_docker adds to a command that only reads, and to one that is judged."""
-    with engines.engine() as engine:
-        variables = {**os.environ, **engine.environment(), "LEDGER_STATE_DIR": str(engine.folder / "state")}
-        plain, ours = engine.client, Path(sys.executable).parent / "ledger_docker"
+    """The time that ledger_docker adds: to what only reads, to an unrelated project, to an insured line.
 
-        def run(program: Path, *words: str) -> float:
-            command = [str(program), *words]
-            return timed(lambda: subprocess.run(command, env=variables, capture_output=True, check=False))
+    The lines of a pair alternate, so that both meet the same load.
+    """
+    found: dict[tuple[str, str], list[float]] = {}
+    with tempfile.TemporaryDirectory() as name, engines.engine() as engine:
+        folder = Path(name)
+        folder.chmod(0o755)
+        hood = neighbours.build(engine, folder / "hood")
+        state = known_backup(folder, hood.dev.psql("SELECT system_identifier FROM pg_control_system()"))
+        shown = {"ps": (["ps"], hood.folder), "compose up": (["compose", "up", "-d"], hood.folder / "shop")}
+        inside = ["exec", hood.dev.container, "psql", "-U", hood.dev.user, "-d", hood.dev.database]
+        shown["exec"] = ([*inside, "-c", "VACUUM books"], hood.dev.folder)
+        ours = {
+            "LEDGER_STATE_DIR": str(state),
+            "LEDGER_BACKUP_ROOT": str(folder / "backups"),
+            "LEDGER_ENV": "dev",
+        }
+        programs = (
+            ("docker", engine.client),
+            ("ledger_docker", Path(sys.executable).parent / "ledger_docker"),
+        )
+        for line, (words, place) in shown.items():
+            for _ in range(rounds * 10):
+                for kind, program_path in programs:
+                    run = partial(engine.docker, *words, client=program_path, variables=ours, cwd=place)
+                    found.setdefault((kind, line), []).append(timed(run))
+    return [
+        Figure(
+            f"ledger_docker {line} − docker {line}",
+            statistics.median(found["ledger_docker", line]) - statistics.median(found["docker", line]),
+            limit,
+            "s",
+        )
+        for line, limit in (("ps", 0.05), ("compose up", 0.1), ("exec", 0.15))
+    ]
 
-        found: dict[tuple[str, str], list[float]] = {}
-        for _ in range(10 * rounds):
-            for words in (("ps",), ("stop", "nobody")):
-                for name, program in (("docker", plain), ("ledger_docker", ours)):
-                    found.setdefault((name, words[0]), []).append(run(program, *words))
-    for (name, word), values in sorted(found.items()):
-        console.print(f"  {name} {word}: {statistics.median(values):.3f} s")
-    added = statistics.median(found["ledger_docker", "ps"]) - statistics.median(found["docker", "ps"])
-    return [Figure("ledger_docker ps − docker ps", added, 0.2, "s")]
+
+def known_backup(folder: Path, identifier: str) -> Path:
+    """A state folder in which the guard has found a fresh proven backup, which lies beside it."""
+    backups, kept = folder / "backups" / "dev", folder / "state" / "guard"
+    for place in (backups, kept):
+        place.mkdir(parents=True, mode=0o700)
+    (backups / "a.dump").write_bytes(b"x")
+    status, held = (backups / "a.dump").stat(), backups.stat()
+    identity = [status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode]
+    finding = {
+        "backup": "a.dump",
+        "recovery_point": clock.now().isoformat(),
+        "identifier": identifier,
+        "files": {str(backups / "a.dump"): identity},
+        "folder": [str(backups), held.st_mode, held.st_uid],
+    }
+    (kept / "backups.json").write_text(json.dumps({"dev": finding}))
+    return folder / "state"
 
 
 _TICK = """

@@ -71,6 +71,7 @@ REACHING = {
     "guard/protection/volume_labels.py",
     "guard/protection/protected_objects.py",
     "guard/audit_log.py",
+    "guard/quick.py",
     "guard/resolve.py",
     "guard/command_line/standard_input.py",
     "guard/wrapper.py",

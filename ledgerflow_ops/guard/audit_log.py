@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ledgerflow_ops.adapters.system import clock, journal_file, regular_files
 from ledgerflow_ops.adapters.system.os_errors import translated
-from ledgerflow_ops.adapters.system.process import mask_secrets
+from ledgerflow_ops.core.secrets_in_text import mask_secrets
 
 _LONGEST = 2000
 _EARLY = 12
@@ -27,9 +27,18 @@ _SHORT = re.compile(r"-p=?(?=.)")
 
 
 def record_verdict(
-    state_dir: Path, words: Sequence[str], *, allowed: bool, reason: str, losses: Sequence[str] = ()
+    state_dir: Path,
+    words: Sequence[str],
+    *,
+    allowed: bool,
+    reason: str,
+    losses: Sequence[str] = (),
+    durable: bool = True,
 ) -> None:
-    """Append a verdict to the journal of operations. LedgerError if it cannot be written."""
+    """Append a verdict to the journal of operations. LedgerError if it cannot be written.
+
+    It need not be `durable` for a call that reads or reaches nothing.
+    """
     with translated(state_dir):
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     journal_file.append_entry(
@@ -44,6 +53,7 @@ def record_verdict(
             "reason": reason,
             "losses": list(losses),
         },
+        durable=durable,
     )
 
 

@@ -12,6 +12,7 @@ from ledgerflow_ops.guard.model import (
     PROJECT,
     PROTECT,
     ConfiguredProtection,
+    Container,
     Engine,
     Mount,
     Process,
@@ -28,6 +29,11 @@ _SOCKETS = tuple(
 )
 _READ_ONLY_ALL_THE_WAY = (1, 44)
 _OURS = re.compile(r"ledger-(dev|test|prod)")
+_YES, _NO = ("true", "1", "yes"), ("false", "0", "no")
+_NAMELESS = frozenset(("none", "host", "bridge", "default"))
+"""Networks on which no container has a name."""
+_HOSTS = frozenset(("host.docker.internal", "gateway.docker.internal", "host-gateway", "172.17.0.1"))
+"""What a container calls the machine that it runs on."""
 
 
 @dataclass(frozen=True)  # without slots, so that cached properties work
@@ -47,15 +53,15 @@ class Scene:
     """For each context: whether it leads to another engine than the one in use."""
 
     socket: str = ""
-    """The engine's socket, if it is not one of the usual ones."""
+    """The engine's socket on this machine; empty if it has none here."""
     disks: Mapping[str, str] = field(default_factory=dict)
     """Protected folder of the host → the mount point of its file system."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Paths of the host that the call or the engine name → the paths that they resolve to."""
+    outputs: tuple[str, ...] = ()
+    """The files and folders of the host that the file of a build names as its outputs."""
     orphans_go: bool = False
     """Whether COMPOSE_REMOVE_ORPHANS has the effect of --remove-orphans."""
-    inside: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    """A container's id and a path in it → the path with links resolved; empty if that is unknown."""
 
     @property
     def project_name(self) -> str:
@@ -86,13 +92,56 @@ class Scene:
 
     def held_postgres(self) -> set[str]:
         """The existing volumes that hold, or have held, a PostgreSQL's data."""
-        known = {*_at_data_folders(self.engine, None), *self.guarded.remembered}
+        known = {*self._at_data_folders(None, everything=True), *self.guarded.remembered}
         return {volume.name for volume in self.engine.volumes if volume.name in known}
+
+    def ours(self, labels: Mapping[str, str]) -> bool:
+        """Whether an object with these labels is LedgerFlow's, or is to be protected like it."""
+        return self.guarded.every_postgres or bool(self.environment_of(labels)) or _says(labels, _YES)
+
+    def databases(self) -> list[Container]:
+        """The containers that hold protected data."""
+        return [
+            container
+            for container in self.engine.containers
+            for mount in self.data(container.process)[:1]
+            if mount.kind == "volume" or mount.is_data(container.process.pgdata)
+        ]
+
+    def own_names(self) -> set[str]:
+        """The names by which another project could speak to a protected database, or be taken for its own."""
+        names = {*self.guarded.projects, "ledger-dev", "ledger-test", "ledger-prod"}
+        for container in self.databases():
+            telling = container.database if re.search("ledger|dev|test|prod", container.database) else ""
+            names |= {container.name, container.id[:12], container.project, telling}
+            names |= {*container.addresses, *container.networks} - _NAMELESS
+        return names - {""}
+
+    def reached(
+        self, networks: frozenset[str], labels: Mapping[str, str], words: Iterable[str] = ()
+    ) -> list[Container]:
+        """The protected databases that a container with these networks and labels could speak to.
+
+        By its project or environment; by a network on which the database has a name; by the network namespace
+        of the database; on the host's, by a published port; and by a name of the database in its own `words`.
+        """
+        environment, project = self.environment_of(labels), labels.get(PROJECT, "")
+        shared = {network.removeprefix("container:") for network in networks} - _NAMELESS
+        text = "\n".join(words)
+        return [
+            other
+            for other in self.databases()
+            if (environment and environment == self.environment_of(other.labels))
+            or (project and project == other.project)
+            or shared & {*other.networks, other.name, other.id, *other.namespaces}
+            or ("host" in networks and (other.published or "host" in other.networks))
+            or (text and _named(text, other))
+        ]
 
     @cached_property
     def protected(self) -> dict[str, str]:
         """The engine's protected volumes, each with the reason."""
-        at_data = _at_data_folders(self.engine, self.project)
+        at_data = self._at_data_folders(self.project)
         reasons = {}
         for volume in self.engine.volumes:
             reason = self._reason(volume, at_data)
@@ -101,20 +150,42 @@ class Scene:
         return reasons
 
     def _reason(self, volume: Volume, at_data: Mapping[str, str]) -> str:
-        if volume.labels.get(PROTECT, "").lower() in ("true", "1", "yes"):
+        if _says(volume.labels, _YES):
             return "its label says so"
         if volume.name in self.guarded.volumes:
             return "the settings name it"
         for place in volume.places:
             if any(self.reaches(place, folder) for folder in self.folders):
                 return f"it is {place} of the host"
-        if volume.labels.get(PROTECT, "").lower() in ("false", "0", "no"):
+        if _says(volume.labels, _NO):
             return ""
         if volume.name in at_data:
             return at_data[volume.name]
-        if volume.name in self.guarded.remembered:
+        whose = self.ours(volume.labels)
+        if volume.name in self.guarded.remembered and (whose or self.guarded.remembered[volume.name]):
             return "a PostgreSQL has kept its data in it"
-        return "its name is that of a PostgreSQL's volume" if _SAYS_SO.search(volume.name) else ""
+        if _SAYS_SO.search(volume.name) and (whose or "ledger" in volume.name.lower()):
+            return "its name is that of a PostgreSQL's volume"
+        return ""
+
+    def _at_data_folders(self, project: Project | None, *, everything: bool = False) -> dict[str, str]:
+        """The volumes at the data folder of a PostgreSQL of ours, in a container or in the compose file.
+
+        With `everything` those of every other PostgreSQL as well.
+        """
+        reasons = {}
+        for container in self.engine.containers:
+            for mount in container.process.mounts if everything or self.ours(container.labels) else ():
+                if mount.kind == "volume" and mount.is_data(container.process.pgdata):
+                    reasons[mount.source] = f"the PostgreSQL in {container.name} keeps its data in it"
+        ours = project and (everything or self.ours({PROJECT: project.name}))
+        for service in project.services if project and ours else ():
+            for mount in service.process.mounts:
+                if mount.kind == "volume" and mount.is_data(service.process.pgdata):
+                    reasons.setdefault(
+                        mount.source, f"the service {service.name} keeps PostgreSQL's data in it"
+                    )
+        return reasons
 
     @cached_property
     def folders(self) -> dict[str, str]:
@@ -123,7 +194,7 @@ class Scene:
         reasons[self.engine.root] = "the engine keeps all volumes there"
         reasons |= dict.fromkeys(self.sockets(), "it gives control of the engine")
         for container in self.engine.containers:
-            for mount in container.process.mounts:
+            for mount in container.process.mounts if self.ours(container.labels) else ():
                 if mount.kind == "bind" and mount.is_data(container.process.pgdata) and mount.writable:
                     reasons[mount.source] = f"the PostgreSQL in {container.name} keeps its data there"
         return reasons
@@ -169,15 +240,13 @@ def data_targets(mounts: Iterable[Mount]) -> tuple[str, ...]:
     return tuple(mount.target for mount in mounts)
 
 
-def _at_data_folders(engine: Engine, project: Project | None) -> dict[str, str]:
-    """The volumes at a PostgreSQL's data folder, in a container or in the compose file at hand."""
-    reasons = {}
-    for container in engine.containers:
-        for mount in container.process.mounts:
-            if mount.kind == "volume" and mount.is_data(container.process.pgdata):
-                reasons[mount.source] = f"the PostgreSQL in {container.name} keeps its data in it"
-    for service in project.services if project else ():
-        for mount in service.process.mounts:
-            if mount.kind == "volume" and mount.is_data(service.process.pgdata):
-                reasons.setdefault(mount.source, f"the service {service.name} keeps PostgreSQL's data in it")
-    return reasons
+def _says(labels: Mapping[str, str], words: tuple[str, ...]) -> bool:
+    return labels.get(PROTECT, "").lower() in words
+
+
+def _named(text: str, database: Container) -> bool:
+    """Whether a text names the database, its container, or the host that its port is published on."""
+    telling = database.database if re.search("ledger|dev|test|prod", database.database) else ""
+    names = {database.name, telling, *database.addresses} - {""}
+    words = set(re.split(r"[^\w.-]+", text))
+    return bool(names & words) or (database.published and bool(_HOSTS & words))

@@ -38,7 +38,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The effects of a call. `unknown`: why they could not be determined; `way_out`: the hint for that."""
+    """The effects of a call on what it reaches; none where it reaches nothing that is protected.
+
+    `unknown`: why they could not be determined; `way_out`: the hint for that.
+    """
 
     impacts: tuple[DataEffect, ...] = ()
     targets: tuple[Target, ...] = ()
@@ -56,10 +59,10 @@ def destroys(
     return DataEffect(Effect.DESTROYS, what, environment, volumes, safe)
 
 
-def changes(
+def uncertain(
     what: str, *, environment: str = "", volumes: tuple[str, ...] = (), safe: Hint = ASK_FIRST
 ) -> DataEffect:
-    return DataEffect(Effect.CHANGES, what, environment, volumes, safe)
+    return DataEffect(Effect.UNCERTAIN, what, environment, volumes, safe)
 
 
 def distinct(impacts: Iterable[DataEffect]) -> tuple[DataEffect, ...]:

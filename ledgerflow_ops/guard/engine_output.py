@@ -36,8 +36,10 @@ def volume(fields: Json) -> Volume:
 def container(fields: Json) -> Container:
     """One entry of `docker container inspect`."""
     config, host, state = fields["Config"], fields["HostConfig"], fields["State"]
-    networks = set((fields.get("NetworkSettings") or {}).get("Networks") or {})
+    joined = (fields.get("NetworkSettings") or {}).get("Networks") or {}
+    networks = set(joined)
     mode = host.get("NetworkMode") or ""
+    variables = dict(text.partition("=")[::2] for text in config.get("Env") or ())
     if mode.startswith("container:"):
         networks.add(mode)
     return Container(
@@ -53,11 +55,14 @@ def container(fields: Json) -> Container:
             ),
             _pgdata(config.get("Env") or (), config.get("Cmd") or ()),
             _unbound(host),
-            fields.get("Image") or "",
+            image_id=fields.get("Image") or "",
         ),
         running=bool(state.get("Running")) or state.get("Status") in ("paused", "restarting"),
         labels=config.get("Labels") or {},
         networks=frozenset(networks),
+        published=any((host.get("PortBindings") or {}).values()) or bool(host.get("PublishAllPorts")),
+        addresses=frozenset(entry["IPAddress"] for entry in joined.values() if entry.get("IPAddress")),
+        database=variables.get("POSTGRES_DB", ""),
         removes_itself=bool(host.get("AutoRemove")),
         reads_input=bool(config.get("OpenStdin")),
         workdir=config.get("WorkingDir") or "/",
@@ -120,7 +125,10 @@ def project(
         key: _declared(key, entry or {}, fields) for key, entry in (fields.get("volumes") or {}).items()
     }
     entries = {name: entry or {} for name, entry in (fields.get("services") or {}).items()}
-    services = tuple(_service(name, entries, declared, images, engine) for name, entry in entries.items())
+    networks = {
+        key: (entry or {}).get("name") or key for key, entry in (fields.get("networks") or {}).items()
+    }
+    services = tuple(_service(name, entries, declared, images, engine, networks) for name in entries)
     return Project(
         fields.get("name") or "", services, tuple(declared.values()), tuple(files), tuple(env_files)
     )
@@ -137,7 +145,12 @@ def _declared(key: str, fields: Json, whole: Json) -> Declared:
 
 
 def _service(
-    name: str, entries: Mapping[str, Json], declared: Mapping[str, Declared], images: Images, engine: Engine
+    name: str,
+    entries: Mapping[str, Json],
+    declared: Mapping[str, Declared],
+    images: Images,
+    engine: Engine,
+    networks: Mapping[str, str],
 ) -> Service:
     fields = entries[name]
     known = images.get(fields.get("image") or "")
@@ -154,6 +167,7 @@ def _service(
         (*_service_mounts(fields, declared), *_taken_over(name, entries, declared, engine)),
         pgdata,
         _service_unbound(fields),
+        _networks(name, entries, networks),
         known.image_id if known else "",
     )
     outside = "a provider program implements it, which cannot be judged" if fields.get("provider") else ""
@@ -170,6 +184,25 @@ def _service(
         str(fields.get("pull_policy") or ""),
         bool(fields.get("build")),
     )
+
+
+def _networks(name: str, entries: Mapping[str, Json], names: Mapping[str, str]) -> frozenset[str]:
+    """The networks that a service joins, by the engine's names; `container:NAME` for another's namespace.
+
+    In the namespace of another service it has that one's networks.
+    """
+    for _ in entries:
+        mode = str(entries[name].get("network_mode") or "")
+        if mode.partition(":")[2] not in entries or not mode.startswith("service:"):
+            break
+        name = mode.removeprefix("service:")
+    linked = {
+        f"container:{str(text).partition(':')[0]}" for text in entries[name].get("external_links") or ()
+    }
+    joined = (
+        [mode] if mode else [names.get(key, key) for key in entries[name].get("networks") or ("default",)]
+    )
+    return frozenset((*joined, *linked))
 
 
 def _literal(words: Sequence[str]) -> tuple[str, ...]:

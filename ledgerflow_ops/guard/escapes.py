@@ -3,8 +3,9 @@
 import posixpath
 from collections.abc import Iterable, Iterator
 
-_POWERS = {"ALL", "SYS_ADMIN", "SYS_RAWIO", "SYS_MODULE", "SYS_PTRACE", "DAC_READ_SEARCH", "MKNOD", "BPF"}
-"""Capabilities with which a program can access more than its container."""
+_POWERS = {"ALL", "SYS_ADMIN", "SYS_RAWIO", "SYS_MODULE", "DAC_READ_SEARCH", "MKNOD", "BPF"}
+"""Capabilities with which a program can access more than its container. SYS_PTRACE needs --pid as
+well."""
 _NO_DISKS = tuple(
     f"/dev/{name}" for name in ("null", "fuse", "dri", "snd", "video", "tty", "net/tun", "kvm", "nvidia")
 )

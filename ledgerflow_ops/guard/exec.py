@@ -5,16 +5,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from ledgerflow_ops.adapters.services import docker
-from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.core.hints import Hint
 
 _TRIED = "LEDGER_DOCKER_TRIED"
-
-
-class NotFound(LedgerError):
-    """There is no real program behind the wrapper."""
-
-    exit_code = 127
+_NOT_FOUND = 127
 
 
 def real(program: str) -> Path:
@@ -23,10 +16,17 @@ def real(program: str) -> Path:
     for program_path in docker.real_programs(program):
         if str(program_path) not in tried:
             return program_path
-    raise NotFound(
+    from ledgerflow_ops.core.errors import (
+        LedgerError,  # what passes on a reading command imports nothing slow
+    )
+    from ledgerflow_ops.core.hints import Hint
+
+    error = LedgerError(
         f"There is no real {program} on the PATH behind ledger_docker.",
         hint=Hint(f"Install {program}, or put its folder on the PATH; which -a {program} lists all of them."),
     )
+    error.exit_code = _NOT_FOUND
+    raise error
 
 
 def become(program: Path, words: tuple[str, ...]) -> NoReturn:
@@ -38,6 +38,9 @@ def become(program: Path, words: tuple[str, ...]) -> NoReturn:
     try:
         os.execv(program, [program.name, *words])  # noqa: S606 - no shell is what is wanted
     except OSError as error:
+        from ledgerflow_ops.core.errors import LedgerError
+        from ledgerflow_ops.core.hints import Hint
+
         raise LedgerError(
             f"{program} could not be started: {error.strerror}.",
             hint=Hint(f"Try it by itself: {program} version"),

@@ -75,6 +75,8 @@ class Process:
     pgdata: str = ""
     unbound: str = ""
     """How it could leave the container's isolation, in words; empty if it cannot."""
+    networks: frozenset[str] = frozenset()
+    """The networks that it joins, `host` and `container:NAME` among them; a service's."""
     image_id: str = ""
     """The image's id, for a container as of its creation; empty if it is unknown."""
 
@@ -89,9 +91,20 @@ class Container:
     running: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
     networks: frozenset[str] = frozenset()
+    published: bool = False
+    """Whether ports of it are published on the host."""
+    addresses: frozenset[str] = frozenset()
+    """Its IP addresses."""
+    database: str = ""
+    """The database that its image makes (POSTGRES_DB); empty for none."""
     removes_itself: bool = False
     reads_input: bool = False
     workdir: str = "/"
+
+    @property
+    def namespaces(self) -> set[str]:
+        """The names of the containers whose network namespace it is in."""
+        return {name.removeprefix("container:") for name in self.networks if name.startswith("container:")}
 
     @property
     def project(self) -> str:
@@ -205,13 +218,18 @@ class ConfiguredProtection:
     """What the settings and our records protect, in addition to labels and mounts.
 
     `projects` maps Compose projects to environments; `folders` are the host's; `remembered` are volumes that
-    were mounted at a PostgreSQL's data folder, with their environments.
+    were mounted at a PostgreSQL's data folder, with their environments, empty for another project's.
     """
 
     volumes: frozenset[str] = frozenset()
     projects: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     remembered: Mapping[str, str] = field(default_factory=dict)
+    every_postgres: bool = False
+    """Whether another project's PostgreSQL is protected as well."""
+    fresh_minutes: int = 60
+    trouble: str = ""
+    """What is wrong with the settings file, which then protects nothing."""
 
 
 def _in_a_home(target: str) -> bool:

@@ -12,8 +12,17 @@ from ledgerflow_ops.guard.inside.effects import Effect
 ENVIRONMENTS = ("dev", "test", "prod")
 
 
+class Answer(StrEnum):
+    """What becomes of a call."""
+
+    PASS = "allowed"  # noqa: S105 - no password
+    INSURE = "to be insured"
+    """It runs once a fresh proven backup is there, which can be taken now."""
+    REFUSE = "refused"
+
+
 class Requirement(StrEnum):
-    """What a refused call lacks, if anything would allow it."""
+    """What a call lacks, if anything would allow it."""
 
     NOTHING = ""
     ENVIRONMENT = "environment"
@@ -33,6 +42,8 @@ class BackupState:
     age: timedelta = timedelta.max
     identifier: str = ""
     trouble: str = ""
+    took: timedelta = timedelta(0)
+    """How long it took to take and prove it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +62,30 @@ class PermitContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Permission:
-    """Whether a call may run, why, and what would be lost."""
+class Verdict:
+    """What becomes of a call, why, and what would be lost."""
 
-    allowed: bool
+    answer: Answer
     reason: str
     hint: Hint = NO_HINT
     losses: tuple[str, ...] = ()
     wanted: Requirement = Requirement.NOTHING
 
+    @property
+    def allowed(self) -> bool:
+        return self.answer is Answer.PASS
 
-def permit(judgement: Judgement, context: PermitContext) -> Permission:
+
+def permit(judgement: Judgement, context: PermitContext) -> Verdict:
     """The verdict on a call; the first objection is its reason."""
     losses = tuple(impact.what for impact in judgement.impacts)
     against = _against(judgement, context)
     if against is None:
-        return Permission(True, _why_allowed(judgement, context), losses=losses)
+        return Verdict(Answer.PASS, _why_allowed(judgement, context), losses=losses)
     reason, hint, wanted = against
-    return Permission(False, reason, hint.within(_known(context.environment)), losses, wanted)
+    insurable = wanted is Requirement.BACKUP and judgement.effect == Effect.UNCERTAIN
+    answer = Answer.INSURE if insurable else Answer.REFUSE
+    return Verdict(answer, reason, hint.within(_known(context.environment)), losses, wanted)
 
 
 def _known(environment: str) -> str:
@@ -89,7 +106,7 @@ def _against(judgement: Judgement, context: PermitContext) -> _Against | None:
         return None
     if judgement.effect == Effect.DESTROYS:
         return _against_destroying(judgement.impacts, context)
-    return _against_changing(judgement.impacts, context)
+    return _against_uncertain(judgement.impacts, context)
 
 
 def _wrong_environment(judgement: Judgement, context: PermitContext) -> _Against | None:
@@ -124,7 +141,7 @@ def _against_destroying(impacts: Iterable[DataEffect], context: PermitContext) -
     first = worst[0]
     if context.environment == "prod":
         return (
-            f"prod's data is never destroyed this way: {first.what}.",
+            f"In prod a known loss is refused: {first.what}.",
             first.safe.within(first.environment),
             Requirement.NOTHING,
         )
@@ -138,9 +155,20 @@ def _against_destroying(impacts: Iterable[DataEffect], context: PermitContext) -
     return _without_backup(worst, context, must_match=True) or _unconfirmed(first, context)
 
 
-def _against_changing(impacts: Iterable[DataEffect], context: PermitContext) -> _Against | None:
-    ours = [impact for impact in impacts if impact.environment]
-    return _without_backup(ours, context, must_match=False) if ours else None
+def _against_uncertain(impacts: Iterable[DataEffect], context: PermitContext) -> _Against | None:
+    """A fresh proven backup insures what cannot be known; in prod the environment's name is typed as well."""
+    impacts = list(impacts)
+    for impact in impacts:
+        if not impact.environment:
+            return (
+                f"{_said(impact)}, and its environment cannot be determined, so no backup can insure it.",
+                Hint("Label its container or volume: com.ledgerflow.environment=dev (or test, or prod)."),
+                Requirement.NOTHING,
+            )
+    lacking = _without_backup(impacts, context, must_match=False)
+    if lacking or context.environment != "prod":
+        return lacking
+    return _unconfirmed(impacts[0], context)
 
 
 def _without_backup(
@@ -206,8 +234,7 @@ def _why_allowed(judgement: Judgement, context: PermitContext) -> str:
     if judgement.effect == Effect.READS:
         return "does not change protected data"
     state = context.backup_states.get(context.environment)
-    if state is None or not state.backup or not any(impact.environment for impact in judgement.impacts):
-        return "changes nothing that belongs to an environment"
+    assert state is not None
     held = f"{state.backup}, {_words(state.age)} old and proven valid, holds the data"
     return f"confirmed, and {held}" if judgement.effect == Effect.DESTROYS else held
 

@@ -1,31 +1,42 @@
-"""Resolves and judges a call that may lose data, permits or refuses it, and reports the verdict."""
+"""Decides on a call: what it reaches, what it would do there, whether it may. Insures it, and reports."""
 
 import os
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
-from ledgerflow_ops import config
-from ledgerflow_ops.adapters.system import process
+from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.counts import count_of
-from ledgerflow_ops.core.environments import Environment
-from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.guard import audit_log
+from ledgerflow_ops.core.errors import LedgerError, SettingsError
+from ledgerflow_ops.core.hints import Hint, make
+from ledgerflow_ops.guard import audit_log, recoverability
 from ledgerflow_ops.guard import exec as real
-from ledgerflow_ops.guard.command_line.parse import Call
+from ledgerflow_ops.guard.command_line.parse import Call, parse
 from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.effects import Judgement
 from ledgerflow_ops.guard.inside.effects import Effect
 from ledgerflow_ops.guard.model import ConfiguredProtection
-from ledgerflow_ops.guard.permit import Permission, PermitContext, Requirement, permit
+from ledgerflow_ops.guard.permit import (
+    ENVIRONMENTS,
+    Answer,
+    BackupState,
+    PermitContext,
+    Requirement,
+    Verdict,
+    permit,
+)
 from ledgerflow_ops.guard.protection import protected_objects
 from ledgerflow_ops.guard.resolve import EngineClient, resolve
 from ledgerflow_ops.guard.rules.judge import judge
 
-_EFFECTS = {Effect.READS: "reads", Effect.CHANGES: "changes", Effect.DESTROYS: "destroys"}
+__all__ = ["Pipeline", "parse"]
+
+_EFFECTS = {Effect.READS: "reads", Effect.UNCERTAIN: "uncertain", Effect.DESTROYS: "destroys"}
+_LONG = timedelta(seconds=10)
+_WAYS = ("auto", "ask", "never")
 
 
 @dataclass
@@ -35,99 +46,140 @@ class Pipeline:
     call: Call
     confirmed: str = field(default_factory=lambda: os.environ.get("CONFIRM", ""))
 
-    @cached_property
-    def settings(self) -> config.Settings:
-        return config.load()
-
     def decide(self) -> bool:
-        """Whether the call may run; prints a refusal. Asks a person at the terminal for what is missing."""
-        scene, judgement, verdict = self._judged()
-        if verdict.wanted is Requirement.BACKUP and self._backed_up(verdict):
-            scene, judgement, verdict = self._judged()
+        """Whether the call may run; prints a refusal. Takes a missing backup, or asks a person."""
+        scene, judgement, verdict = self.judged()
+        if verdict.wanted is Requirement.BACKUP and self._insured(verdict, scene):
+            scene, judgement, verdict = self.judged()
         if verdict.wanted is Requirement.CONFIRMATION and self._asked(verdict):
-            scene, judgement, verdict = self._judged()
+            scene, judgement, verdict = self.judged()
         self._keep(scene, judgement, verdict)
+        self._mention(scene, judgement)
         if not verdict.allowed:
             self._refuse(verdict)
         return verdict.allowed
 
     def explain(self) -> int:
         """Print how the call is parsed, what it affects, and the verdict; returns 3 if refused, else 0."""
-        scene, judgement, verdict = self._judged()
+        scene, judgement, verdict = self.judged()
         for line in _explained(self.call, scene, judgement, verdict):
             sys.stdout.write(f"{line}\n")
-        return 0 if verdict.allowed else 3
+        return 3 if verdict.answer is Answer.REFUSE else 0
 
-    def _judged(self) -> tuple[Scene, Judgement, Permission]:
-        docker = real.real("docker")
+    @cached_property
+    def _client(self) -> EngineClient:
         compose = real.real("docker-compose") if self.call.program == "docker-compose" else None
-        scene = (
-            Scene(guarded=self._guarded(""))
-            if self.call.reads
-            else resolve(EngineClient(docker, self.call, compose), self._guarded)
-        )
-        judgement = judge(self.call, scene)
-        return scene, judgement, permit(judgement, self._occasion(docker, scene, judgement))
+        return EngineClient(real.real("docker"), self.call, compose)
 
-    def _guarded(self, engine: str) -> ConfiguredProtection:
-        return protected_objects.configured_protection(self.settings, engine)
+    def judged(self) -> tuple[Scene, Judgement, Verdict]:
+        """What the call reaches, what it would do there, and the verdict; nothing is run, taken or kept."""
+        if self.call.reads or self.call.verb == "help":
+            return (
+                Scene(),
+                Judgement(),
+                Verdict(Answer.PASS, f"{self.call.verb or 'docker'} never changes data"),
+            )
+        scene, judgement = examined(self._client, protected_objects.configured_protection)
+        return scene, judgement, permit(judgement, self._context(scene, judgement))
 
-    def _occasion(self, docker: Path, scene: Scene, judgement: Judgement) -> PermitContext:
+    def _context(self, scene: Scene, judgement: Judgement) -> PermitContext:
         environment = os.environ.get("LEDGER_ENV", "")
-        known = environment in tuple(Environment)
-        if judgement.effect == Effect.READS or not known:
-            return PermitContext(environment, self.confirmed)
-        from ledgerflow_ops.guard import recoverability  # slow to import, and rarely needed
+        fresh = timedelta(minutes=scene.guarded.fresh_minutes)
+        ours = {impact.environment for impact in judgement.impacts} == {environment}
+        if judgement.effect is Effect.READS or environment not in ENVIRONMENTS or not ours:
+            return PermitContext(environment, self.confirmed, fresh=fresh)
+        volumes = sorted({name for impact in judgement.impacts for name in impact.volumes})
+        behind = {name: recoverability.database_identifier(name, scene, self._client.api) for name in volumes}
+        state = self._backup_state(environment, scene, volumes, fresh, judgement.effect)
+        return PermitContext(environment, self.confirmed, {environment: state}, behind, fresh)
+
+    def _backup_state(
+        self, environment: str, scene: Scene, volumes: list[str], fresh: timedelta, effect: Effect
+    ) -> BackupState:
+        """The newest proven backup. Before an uncertain call the last finding is enough while it holds."""
+        now, state_dir = clock.now(), protected_objects.state_dir()
+        stored = recoverability.stored_finding(state_dir, environment, now)
+        if stored and effect is Effect.UNCERTAIN and stored.age <= fresh:
+            return stored
+        from ledgerflow_ops import config  # slow to import, and rarely needed
+        from ledgerflow_ops.core.environments import Environment
         from ledgerflow_ops.operations.context import OperationContext
 
-        volumes = sorted({name for impact in judgement.impacts for name in impact.volumes})
-        ctx = OperationContext(self.settings)
-        env = ctx.env(Environment(environment))
-        return PermitContext(
-            environment,
-            self.confirmed,
-            {environment: recoverability.backup_state(env, ctx.clock(), scene, volumes)},
-            {
-                name: recoverability.database_identifier(name, scene, docker, self.call.engine)
-                for name in volumes
-            },
-            timedelta(minutes=self.settings.guard.fresh_minutes),
-        )
-
-    def _keep(self, scene: Scene, judgement: Judgement, verdict: Permission) -> None:
-        """Record the verdict before the call runs. A call that changes data does not run unrecorded."""
         try:
+            env = OperationContext(config.load()).env(Environment(environment))
+        except SettingsError as error:
+            return BackupState(trouble=f"no backup can be looked for: {error.message}")
+        state = recoverability.backup_state(env, now, scene, volumes)
+        recoverability.store_finding(state_dir, env, state, now)
+        return state
+
+    def _keep(self, scene: Scene, judgement: Judgement, verdict: Verdict) -> None:
+        """Record the verdict before the call runs. A call that could change data does not run unrecorded."""
+        concerns = judgement.effect != Effect.READS or not verdict.allowed
+        try:
+            state_dir = protected_objects.state_dir()
             if scene.engine.id:
                 seen = {name: scene.environment_of_volume(name) for name in scene.held_postgres()}
-                audit_log.store_postgres_volumes(self.settings.state_dir, scene.engine.id, seen)
+                audit_log.store_postgres_volumes(state_dir, scene.engine.id, seen)
             audit_log.record_verdict(
-                self.settings.state_dir,
+                state_dir,
                 (self.call.program, *self.call.typed),
                 allowed=verdict.allowed,
                 reason=verdict.reason,
                 losses=verdict.losses,
+                durable=concerns,
             )
-        except LedgerError:
-            if verdict.allowed and judgement.effect != Effect.READS:
+        except (LedgerError, ValueError) as error:
+            if verdict.allowed and concerns:
                 raise
+            _say(f"ledger_docker: not recorded in the journal: {error}")
 
-    def _refuse(self, verdict: Permission) -> None:
+    def _mention(self, scene: Scene, judgement: Judgement) -> None:
+        """Say what is wrong with the settings, and whose PostgreSQL is lost that is not protected."""
+        if scene.guarded.trouble:
+            _say(
+                f"ledger_docker: the settings are left out, for they cannot be read: {scene.guarded.trouble}"
+            )
+        if judgement.effect is Effect.DESTROYS or judgement.unknown or self.call.reads or scene.silent:
+            return
+        everything = replace(scene, guarded=replace(scene.guarded, every_postgres=True))
+        for loss in judge(self.call, everything).impacts:
+            if loss.effect is Effect.DESTROYS and loss.volumes:
+                _say(f"ledger_docker: note: {loss.what}; not LedgerFlow's, so it is not protected.")
+
+    def _refuse(self, verdict: Verdict) -> None:
         lines = [f"ledger_docker: refused. {verdict.reason}"]
-        lines += [f"  at stake: {loss}" for loss in verdict.losses if loss not in verdict.reason]
+        lines += [
+            f"  at stake: {loss}" for loss in verdict.losses if loss.lower() not in verdict.reason.lower()
+        ]
         _say(*lines, f"hint: {verdict.hint}" if verdict.hint else "")
 
-    def _backed_up(self, verdict: Permission) -> bool:
-        """Offer to take the missing backup, at a terminal; returns whether it was taken and proven."""
-        if not _at_terminal():
+    def _insured(self, verdict: Verdict, scene: Scene) -> bool:
+        """Take and prove the missing backup: by itself before an uncertain call, else if a person wants it.
+
+        Returns whether there is one now. GUARD_BACKUP=auto, ask or never chooses.
+        """
+        way = os.environ.get("GUARD_BACKUP") or "auto"
+        if way not in _WAYS:
+            raise SettingsError(
+                f"GUARD_BACKUP={way!r} is not known.", hint=Hint(f"Use one of: {', '.join(_WAYS)}.")
+            )
+        if way == "never" or (not _at_terminal() and (way == "ask" or verdict.answer is not Answer.INSURE)):
             return False
         _say(f"ledger_docker: {verdict.reason}")
-        if _ask("Take and prove one now? [y/N] ").lower() not in ("y", "yes"):
+        asks = way == "ask" or verdict.answer is not Answer.INSURE
+        if asks and _ask("Take and prove one now? [y/N] ").lower() not in ("y", "yes"):
             return False
-        ours = [sys.executable, "-c", "from ledgerflow_ops.cli import main; main()", "backup"]
-        child = process.start_program(ours, extra={}, start_new_session=False)
-        return child.wait() == 0
+        return _take_backup(os.environ["LEDGER_ENV"], self._last_took(scene))
 
-    def _asked(self, verdict: Permission) -> bool:
+    def _last_took(self, scene: Scene) -> timedelta:
+        try:
+            state = self._backup_state(os.environ["LEDGER_ENV"], scene, [], timedelta(0), Effect.DESTROYS)
+        except LedgerError:
+            return timedelta(0)
+        return state.took
+
+    def _asked(self, verdict: Verdict) -> bool:
         """Ask the person at the terminal for the environment's name; returns whether something was typed."""
         if not _at_terminal():
             return False
@@ -136,7 +188,31 @@ class Pipeline:
         return bool(self.confirmed)
 
 
-def _explained(call: Call, scene: Scene, judgement: Judgement, verdict: Permission) -> Iterable[str]:
+def examined(client: EngineClient, guarded: Callable[[str], ConfiguredProtection]) -> tuple[Scene, Judgement]:
+    """The state that a call depends on, and what the call would do to what it reaches there."""
+    scene = resolve(client, guarded)
+    judgement = judge(client.call, scene)
+    if judgement.effect is Effect.DESTROYS:  # what a prune removes depends on it, and it is slow to ask
+        scene = replace(scene, engine=replace(scene.engine, api=client.spoken()))
+        judgement = judge(client.call, scene)
+    return scene, judgement
+
+
+def _take_backup(environment: str, took: timedelta) -> bool:
+    """Take and prove a backup; whether it was. What it prints is shown only if it fails."""
+    from ledgerflow_ops.adapters.system import process
+
+    long = f" (the last one took {took.total_seconds():.0f} s)" if took > _LONG else ""
+    _say(f"ledger_docker: taking and proving a backup of {environment} first{long} …")
+    ours = [sys.executable, "-c", "from ledgerflow_ops.cli import main; main()", "backup"]
+    before = {"WHY": "before a docker command whose effect cannot be known"}
+    finished = process.run([Path(ours[0]), *ours[1:]], extra=before, start_new_session=False)
+    if finished.code:
+        _say(process.last_lines(finished.errors), f"hint: {make('backup', environment)} shows more.")
+    return finished.code == 0
+
+
+def _explained(call: Call, scene: Scene, judgement: Judgement, verdict: Verdict) -> Iterable[str]:
     yield f"typed      {audit_log.redacted((call.program, *call.typed))}"
     yield f"read as    {call.verb or 'an unknown command'}{f' ({call.trouble})' if call.trouble else ''}"
     for name, values in sorted(call.options.items()):
@@ -151,7 +227,7 @@ def _explained(call: Call, scene: Scene, judgement: Judgement, verdict: Permissi
         yield f"about      {target.environment or 'no environment'}, by {target.sign}"
     for impact in judgement.impacts:
         yield f"{_EFFECTS[impact.effect]:<11}{impact.what}"
-    yield f"verdict    {'allowed' if verdict.allowed else 'refused'}: {verdict.reason}"
+    yield f"verdict    {verdict.answer}: {verdict.reason}"
     if verdict.hint:
         yield f"hint       {verdict.hint}"
 

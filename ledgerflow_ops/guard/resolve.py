@@ -1,28 +1,39 @@
 """Queries the engine, Compose and our records for what a call affects. Decides nothing."""
 
-import json
 import os
 import stat
-import tarfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from ledgerflow_ops.adapters.system import process
+from ledgerflow_ops.adapters.services import engine_api
+from ledgerflow_ops.adapters.services.engine_api import EngineApi
 from ledgerflow_ops.core.errors import LedgerError
-from ledgerflow_ops.guard import engine_output, symlinks
+from ledgerflow_ops.guard import compose_text, engine_output
 from ledgerflow_ops.guard.command_line import standard_input
-from ledgerflow_ops.guard.command_line.parse import Call
+from ledgerflow_ops.guard.command_line.grammar import BAKE
+from ledgerflow_ops.guard.command_line.parse import Call, written_by
 from ledgerflow_ops.guard.context import Scene
+from ledgerflow_ops.guard.host_paths import overlap
 from ledgerflow_ops.guard.model import ConfiguredProtection, Engine, Process, Project
-from ledgerflow_ops.guard.rules import containers, copying
+from ledgerflow_ops.guard.rules import containers
 
 _PATIENCE = 60.0
 _STREAMED = "the compose file comes through standard input"
 _WITH_ALL_PROFILES = frozenset({"compose down", "compose rm", "compose stop", "compose kill", "compose wait"})
 _WITHOUT_SERVICES = frozenset({"compose config", "compose cp", "compose export"})
+_BY_NAME_ALONE = frozenset(
+    f"compose {name}" for name in ("exec", "cp", "attach", "kill", "pause", "unpause", "config", "export")
+)
+"""Compose's commands that act on existing containers, whatever the file says now."""
+_BY_TEXT = _BY_NAME_ALONE | {
+    f"compose {name}" for name in ("up", "create", "start", "stop", "restart", "run")
+}
+_DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+_LARGEST = 256 * 1024
 
 
 class NoAnswer(Exception):
@@ -33,75 +44,100 @@ class _Streamed(NoAnswer):
     """Compose reads its file from standard input: by `-f -`, or by a file that includes it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EngineClient:
-    """Queries the engine and the project of a call through the real docker."""
+    """Queries the engine and the project of a call as the real docker would reach them."""
 
     docker: Path
     call: Call
     compose: Path | None = None
     """The real docker-compose, where the call is one to it."""
 
+    @cached_property
+    def api(self) -> EngineApi:
+        local = engine_api.local_socket(self.call.chosen, os.environ)
+        return EngineApi(local, (self.docker, *self.call.engine))
+
     def engine(self) -> Engine:
-        """All volumes and containers; NoAnswer if the engine does not answer."""
-        own, root, api = self._about()
-        names = self._run("volume", "ls", "--quiet").split()
-        ids = self._run("container", "ls", "--all", "--quiet", "--no-trunc").split()
+        """All volumes and containers; LedgerError if the engine does not answer."""
+        info, volumes, listed = self.api.get_all(("/info", "/volumes", "/containers/json?all=1"))
+        details = self.api.get_all([f"/containers/{entry['Id']}/json" for entry in listed], missing=True)
         return Engine(
-            tuple(map(engine_output.volume, self._inspect("volume", names))),
-            tuple(map(engine_output.container, self._inspect("container", ids))),
-            own,
-            root,
-            api,
+            tuple(map(engine_output.volume, volumes.get("Volumes") or ())),
+            tuple(map(engine_output.container, filter(None, details))),
+            info.get("ID") or "",
+            info["DockerRootDir"],
         )
 
-    def _about(self) -> tuple[str, str, tuple[int, int]]:
-        """The engine's id, where it keeps its data, the version that both sides speak."""
-        info = json.loads(self._run("info", "--format", "{{json .}}"))
-        if info.get("ServerErrors") or not info.get("DockerRootDir"):
-            raise NoAnswer("; ".join(info.get("ServerErrors") or ["the engine does not answer"]))
-        spoken = self._run("version", "--format", "{{.Client.APIVersion}}").strip()
-        major, _, minor = spoken.partition(".")
-        return info.get("ID") or "", info["DockerRootDir"], (int(major), int(minor or 0))
+    def spoken(self) -> tuple[int, int]:
+        """The version of the interface that docker and the engine speak; a prune depends on it."""
+        words = ("version", "--format", "{{.Client.APIVersion}}")
+        major, _, minor = _said(self._ended([self.docker, *self.call.engine, *words])).strip().partition(".")
+        return int(major), int(minor or 0)
 
-    def _inspect(self, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
-        """The details of these objects, without those that have disappeared meanwhile."""
-        if not names:
-            return []
-        finished = process.run([self.docker, *self._leading(), kind, "inspect", *names], timeout=_PATIENCE)
-        entries = json.loads(finished.out or b"[]")
-        if len(entries) < len(names) and "no such" not in finished.errors.lower():
-            raise NoAnswer(process.last_lines(finished.errors).strip())
-        return list(entries)
-
-    def images(self, names: Sequence[str]) -> dict[str, Process]:
+    def images(self, names: Iterable[str]) -> dict[str, Process]:
         """The details of these images, without those that are not on the engine."""
-        images = {}
-        for name in dict.fromkeys(filter(None, names)):
-            finished = process.run(
-                [self.docker, *self._leading(), "image", "inspect", name], timeout=_PATIENCE
-            )
-            if finished.code == 0:
-                images[name] = engine_output.image(json.loads(finished.out)[0])
-        return images
+        wanted = [name for name in dict.fromkeys(names) if name]
+        asked = self.api.get_all([f"/images/{quote(name)}/json" for name in wanted], missing=True)
+        return {
+            name: engine_output.image(fields) for name, fields in zip(wanted, asked, strict=True) if fields
+        }
 
-    def project(self, engine: Engine) -> Project:
-        """The Compose project by its file; only its name and the reason if the file cannot be read."""
-        files, env_files = self._files("file", "COMPOSE_FILE"), self._files("env-file", "COMPOSE_ENV_FILES")
+    def project(self, engine: Engine, known: Callable[[Project], Scene]) -> Project:
+        """The Compose project by its file; only its name and the reason if the file cannot be read.
+
+        `known` gives the scene with a project. The text of the files is enough where it shows the name and
+        either nothing else is needed, or nothing in it can reach what is protected.
+        """
+        files = self._files("file", "COMPOSE_FILE") or self._default_files()
+        env_files = self._files("env-file", "COMPOSE_ENV_FILES")
         if "-" in files:
             return Project(self._named(), files=files, unread=_STREAMED)
+        if simple := self._by_text(files, env_files, known):
+            return simple
         services = self._services()
         profiles = ("--profile", "*") if self.call.verb in _WITH_ALL_PROFILES else ()
         try:
-            config = json.loads(self._compose(*profiles, "config", "--format", "json", *services))
+            config = self._json(*profiles, "config", "--format", "json", *services)
         except _Streamed:
             return Project(self._named(), files=(*files, "-"), unread=_STREAMED)
         except (NoAnswer, ValueError) as error:
-            config_files = files or self._default_files()
-            return Project(self._named(), files=config_files, env_files=env_files, unread=f"{error}")
+            return Project(self._named(), files=files, env_files=env_files, unread=f"{error}")
         wanted = [entry.get("image") or "" for entry in (config.get("services") or {}).values()]
-        images = self.images(wanted)
-        return engine_output.project(config, files or self._default_files(), env_files, images, engine)
+        return engine_output.project(config, files, env_files, self.images(wanted), engine)
+
+    def _by_text(
+        self, files: tuple[str, ...], env_files: tuple[str, ...], known: Callable[[Project], Scene]
+    ) -> Project | None:
+        """The project as far as the text of its files shows it for certain; None if Compose must be asked."""
+        texts = list(_texts(files))
+        folder = self._folder(files)
+        values = list(_texts([*env_files, *([f"{folder}/.env"] if Path(folder, ".env").exists() else [])]))
+        name = self._named() or compose_text.project_name(texts, folder)
+        # Compose takes the folder's name as the shell has it, by whatever link it was entered.
+        shell = os.environ.get("PWD", "")
+        entered = _identity(shell) != _identity(".") or Path(shell).name == Path.cwd().name
+        unsure = self.call.verb not in _BY_TEXT or "COMPOSE_" in "".join(values) or not (name and entered)
+        if unsure or len(texts) < len(files) or (not files and not self._named()):
+            return None
+        found = Project(name, files=files, env_files=env_files)
+        scene = known(found)
+        if self.call.verb in _BY_NAME_ALONE:
+            return found
+        ours = [*scene.protected, *scene.own_names()]
+        if name in ours or scene.environment() or any(one.startswith(f"{name}_") for one in scene.protected):
+            return None
+        paths = list(compose_text.sources(texts, folder))
+        links = _links(paths, scene.folders)
+        apart = all(
+            path and not overlap(links.get(path, path), one) for path in paths for one in scene.folders
+        )
+        plain = files and apart and compose_text.plain(texts, [*values, *os.environ.values()], ours)
+        return found if plain and not self.call.options.keys() & {"volume", "volumes"} else None
+
+    def _folder(self, files: tuple[str, ...]) -> str:
+        given = self.call.chosen.get("project-directory", ("",))[-1]
+        return str(Path(given or (Path(files[0]).parent if files else ".")).absolute())
 
     def _services(self) -> tuple[str, ...]:
         """The services that a call names; Compose then also lists their dependencies."""
@@ -110,7 +146,7 @@ class EngineClient:
             return call.operands[:1]
         if call.verb == "compose scale":
             return tuple(operand.partition("=")[0] for operand in call.operands)
-        if call.verb in _WITHOUT_SERVICES | _WITH_ALL_PROFILES:
+        if call.verb in _WITHOUT_SERVICES | _WITH_ALL_PROFILES or call.foreign:
             return ()
         return call.operands
 
@@ -137,68 +173,76 @@ class EngineClient:
         return values[-1][2].strip().strip("\"'") if values else ""
 
     def _default_files(self) -> tuple[str, ...]:
-        """The file that Compose uses by default: the nearest with one of the usual names."""
+        """The files that Compose uses by default: the nearest with a usual name, and its override."""
         start = Path(self.call.chosen.get("project-directory", (".",))[-1]).absolute()
         for folder in (start, *start.parents):
-            for name in ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"):
+            for name in _DEFAULTS:
                 if (folder / name).exists():
-                    return (str(folder / name),)
+                    first, _, last = name.rpartition(".")
+                    over = [folder / f"{first}.override.{end}" for end in (last, *({"yml", "yaml"} - {last}))]
+                    return (str(folder / name), *(str(path) for path in over if path.exists()))
         return ()
+
+    def outputs(self) -> Iterator[str]:
+        """The files that `buildx bake` would write, as it prints them itself; none if it cannot."""
+        import json
+
+        words = (*self.call.engine, *self.call.verb.split(), *self.call.operands, "--print")
+        try:
+            targets = json.loads(_said(self._ended([self.docker, *words]))).get("target") or {}
+        except (NoAnswer, ValueError):
+            return
+        for given in (entry for target in targets.values() for entry in target.get("output") or ()):
+            yield from written_by(given) if isinstance(given, str) else filter(None, [given.get("dest")])
 
     def elsewhere(self, name: str) -> bool:
         """Whether a context leads to an engine other than the call's own; False for an unknown context."""
         form = ("--format", "{{.Endpoints.docker.Host}}")
-        finished = process.run([self.docker, "context", "inspect", name, *form], timeout=_PATIENCE)
+        finished = self._ended([self.docker, "context", "inspect", name, *form])
         if finished.code:
             return False
-        current = os.environ.get("DOCKER_HOST") or self._run("context", "inspect", *form).strip()
-        return finished.out.decode().strip() != current
+        here = os.environ.get("DOCKER_HOST") or _said(
+            self._ended([self.docker, *self.call.engine, "context", "inspect", *form])
+        )
+        return bool(finished.out.decode().strip() != here.strip())
 
-    def link(self, container: str, path: str) -> str | None:
-        """What a path in a container points to as a link; empty when it is none or is not there, None when
-        docker does not say. Of what it hands out, the first entry is all that is read.
-        """
-        with process.piped_program([self.docker, *self._leading(), "cp", f"{container}:{path}", "-"]) as (
-            out,
-            errors,
-        ):
-            try:
-                with tarfile.open(fileobj=out, mode="r|") as archive:
-                    first = archive.next()
-                    return first.linkname if first and first.issym() else ""
-            except tarfile.TarError:
-                message = errors.read().decode("utf-8", "replace").lower()
-        return "" if "could not find" in message or "no such file" in message else None
+    def _json(self, *words: str) -> Any:
+        """Compose's answer in JSON, from the program that the call is for."""
+        import json
 
-    def _leading(self) -> tuple[str, ...]:
-        return self.call.engine
-
-    def _compose(self, *words: str) -> str:
-        """Compose's output, from the program that the call is for."""
-        start = [self.compose] if self.compose else [self.docker, *self._leading(), "compose"]
+        start = [self.compose] if self.compose else [self.docker, *self.call.engine, "compose"]
         with standard_input.detecting_reads() as (bait, taken):
             finished = self._ended([*start, *self.call.project, *words], stdin=bait)
             if taken():
                 raise _Streamed
-        return _said(finished)
+        return json.loads(_said(finished))
 
-    def _run(self, *words: str) -> str:
-        return self._answer([self.docker, *self._leading(), *words])
+    def _ended(self, command: Sequence[str | Path], **options: Any) -> Any:
+        from ledgerflow_ops.adapters.system import process  # most calls start no other program
 
-    def _answer(self, command: Sequence[str | Path]) -> str:
-        return _said(self._ended(command))
-
-    def _ended(self, command: Sequence[str | Path], **options: Any) -> process.Finished:
         try:
             return process.run(command, timeout=_PATIENCE, extra=_own_variables(), **options)
         except LedgerError as error:
             raise NoAnswer(error.message) from None
 
 
-def _said(finished: process.Finished) -> str:
+def _said(finished: Any) -> str:
+    from ledgerflow_ops.adapters.system import process
+
     if finished.code:
         raise NoAnswer(process.last_lines(finished.errors).strip() or f"exit code {finished.code}")
-    return finished.out.decode("utf-8", "replace")
+    return str(finished.out.decode("utf-8", "replace"))
+
+
+def _texts(files: Iterable[str]) -> Iterator[str]:
+    """The text of these files, without those that are no small regular files."""
+    for file in files:
+        try:
+            status = Path(file).stat()
+            if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST:
+                yield Path(file).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            continue
 
 
 def resolve(asked: EngineClient, guarded: Callable[[str], ConfiguredProtection]) -> Scene:
@@ -210,41 +254,34 @@ def resolve(asked: EngineClient, guarded: Callable[[str], ConfiguredProtection])
     try:
         engine = asked.engine()
     except (NoAnswer, LedgerError, ValueError, KeyError) as error:
-        silent = f"the engine does not answer: {error}"
-        return Scene(silent=silent, guarded=guarded(""), stdin=stdin, folder=folder)
+        why = error.message if isinstance(error, LedgerError) else f"the engine does not answer: {error}"
+        return Scene(silent=why, guarded=guarded(""), stdin=stdin, folder=folder)
     scene = Scene(
         engine=engine,
-        project=asked.project(engine) if call.compose else None,
         guarded=guarded(engine.id),
         stdin=stdin,
         folder=folder,
-        socket=_socket(call),
+        socket=engine_api.local_socket(call.chosen, os.environ),
         orphans_go=os.environ.get("COMPOSE_REMOVE_ORPHANS", "").lower() in ("1", "t", "true", "y", "yes"),
         images=asked.images(call.operands[:1]) if call.verb in ("run", "create") else {},
         elsewhere={name: asked.elsewhere(name) for name in call.operands[:1]}
         if call.verb == "context use"
         else {},
     )
+    if call.verb == BAKE:
+        scene = replace(scene, outputs=tuple(asked.outputs()))
+    if call.compose:
+        bare = scene
+        scene = replace(scene, project=asked.project(engine, lambda found: replace(bare, project=found)))
     folders = scene.folders
     links = _links(set(containers.paths(call, scene)), folders)
-    scene = replace(scene, links=links, disks={folder: _disk(folder) for folder in folders})
-    inside = {
-        (container.id, path): symlinks.resolve_path(path, partial(asked.link, container.id))
-        for container, path in copying.paths_inside(call, scene)
-    }
-    return replace(scene, inside=inside)
+    return replace(scene, links=links, disks={folder: _disk(folder) for folder in folders})
 
 
 def _own_variables() -> dict[str, str]:
     """Our variables that `process.run` would change, although Compose substitutes them in its file."""
     kept = {name: value for name, value in os.environ.items() if name.startswith("PG")}
     return {**kept, "LC_ALL": os.environ.get("LC_ALL", "")}
-
-
-def _socket(call: Call) -> str:
-    """The engine's socket, if the line or DOCKER_HOST names it."""
-    given = call.chosen.get("host", (os.environ.get("DOCKER_HOST", ""),))[-1]
-    return given.removeprefix("unix://") if given.startswith("unix://") else ""
 
 
 def _disk(folder: str) -> str:

@@ -79,7 +79,8 @@ class DockerSandbox:
         sleep = ("--init", "--network", "none", "--stop-timeout", "0", image.SYSTEM, "sleep", "infinity")
         if any(states.get(f"ledger-dev-{name}-1") != "running" for name in ("postgres", "redis")):
             self.engine.docker("compose", "-f", self.file, "up", "--detach", "--quiet-pull")
-        mounts = {"web": ["-v", "plain:/srv"], "db": ["-v", DATA], "idle": []}
+        ours = ["--label", "com.ledgerflow.protect=true"]
+        mounts = {"web": ["-v", "plain:/srv"], "db": [*ours, "-v", DATA], "idle": []}
         for name, asked in mounts.items():
             if name not in states:
                 self.engine.docker("run", "--detach", "--name", name, *asked, *sleep)

@@ -7,8 +7,8 @@ import pytest
 from ledgerflow_ops.guard.command_line.parse import parse
 from ledgerflow_ops.guard.effects import Judgement
 from ledgerflow_ops.guard.model import ConfiguredProtection
-from ledgerflow_ops.guard.resolve import EngineClient, resolve
-from ledgerflow_ops.guard.rules.judge import judge
+from ledgerflow_ops.guard.pipeline import examined
+from ledgerflow_ops.guard.resolve import EngineClient
 from ledgerflow_ops_tests.fakes import image
 from ledgerflow_ops_tests.fakes.docker_sandboxes import DockerSandbox
 from ledgerflow_ops_tests.fakes.engine import Engine
@@ -40,7 +40,7 @@ def judged(docker_sandbox: DockerSandbox) -> Judged:
     def ask(words: Sequence[str]) -> Judgement:
         call = parse("docker", words)
         guarded = ConfiguredProtection(volumes=frozenset({"attic"}), folders=(str(docker_sandbox.backups),))
-        return judge(call, resolve(EngineClient(docker_sandbox.engine.client, call), lambda _: guarded))
+        return examined(EngineClient(docker_sandbox.engine.client, call), lambda _: guarded)[1]
 
     return ask
 

@@ -303,7 +303,8 @@ def test_a_data_folder_that_only_the_command_line_names(
     docker_sandbox: DockerSandbox, judged: Judged
 ) -> None:
     docker_sandbox.engine.docker(
-        *("create", "--name", "odd", "--network", "none", "-v", "books:/srv/books", "--entrypoint", ""),
+        *("create", "--name", "odd", "--label", "com.ledgerflow.environment=dev", "--network", "none"),
+        *("-v", "books:/srv/books", "--entrypoint", ""),
         *(_SYSTEM, "postgres", "-D", "/srv/books"),
     )
     judgement = judged(["volume", "rm", "-f", "books"])

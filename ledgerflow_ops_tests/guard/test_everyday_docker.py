@@ -9,13 +9,13 @@ import pytest
 from ledgerflow_ops.guard.command_line.parse import parse
 from ledgerflow_ops.guard.context import Scene
 from ledgerflow_ops.guard.model import ConfiguredProtection, Stdin
-from ledgerflow_ops.guard.permit import Permission, PermitContext, Requirement, permit
+from ledgerflow_ops.guard.permit import Answer, PermitContext, Requirement, Verdict, permit
 from ledgerflow_ops.guard.resolve import EngineClient, resolve
 from ledgerflow_ops.guard.rules.judge import judge
 from ledgerflow_ops_tests.fakes import ledgerflow
 from ledgerflow_ops_tests.fakes.engine import Engine
 
-Permitted = Callable[[str], Permission]
+Permitted = Callable[[str], Verdict]
 
 CHANGE_NOTHING = """
 docker ps
@@ -49,7 +49,6 @@ docker exec ledger-dev-postgres-1 psql -U ledgerflow_dev -d ledgerflow_dev -c \\
 docker exec ledger-dev-postgres-1 psql -U ledgerflow_dev -d ledgerflow_dev -Atc SELECT/**/1
 docker exec ledger-dev-postgres-1 pg_dump -U ledgerflow_dev ledgerflow_dev
 docker cp ledger-dev-postgres-1:/var/lib/postgresql/data/postgresql.conf .
-docker cp notes.sql ledger-dev-postgres-1:/tmp/notes.sql
 docker cp ledger-dev-django-1:/usr/src/app/static .
 docker run --rm --network none postgres:17 psql --version
 docker run --rm -v ./static:/srv --network none ledgerflow-system:tests ls /srv
@@ -80,6 +79,7 @@ COMPOSE cp django:/usr/src/app/static ./static
 COMPOSE top
 """.strip().splitlines()
 WANT_A_BACKUP = """
+docker cp notes.sql ledger-dev-postgres-1:/tmp/notes.sql
 docker exec -it ledger-dev-django-1 bash
 docker exec -it ledger-dev-postgres-1 psql -U ledgerflow_dev -d ledgerflow_dev
 COMPOSE exec postgres psql -U ledgerflow_dev -d ledgerflow_dev
@@ -102,7 +102,7 @@ def permitted(engine: Engine, session_root: Path) -> Iterator[Permitted]:
     dev.up()
     known = f"compose -p {dev.name} -f {dev.file.name} --env-file {dev.env_file.name}"
 
-    def ask(line: str) -> Permission:
+    def ask(line: str) -> Verdict:
         words = line.replace("COMPOSE", f"docker {known}").split()[1:]
         call = parse("docker", words)
         guarded = ConfiguredProtection(folders=(str(dev.folder / "backups"),))
@@ -127,4 +127,5 @@ def test_what_changes_nothing_is_let_through(permitted: Permitted) -> None:
 
 @pytest.mark.parametrize("line", WANT_A_BACKUP)
 def test_what_may_change_rows_wants_a_backup(permitted: Permitted, line: str) -> None:
-    assert permitted(line).wanted is Requirement.BACKUP
+    verdict = permitted(line)
+    assert (verdict.answer, verdict.wanted) == (Answer.INSURE, Requirement.BACKUP)

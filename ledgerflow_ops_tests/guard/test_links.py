@@ -6,7 +6,6 @@ import tarfile
 import pytest
 
 from ledgerflow_ops.guard.inside.effects import Effect
-from ledgerflow_ops.guard.symlinks import resolve_path
 from ledgerflow_ops_tests.fakes.docker_sandboxes import DATA, DockerSandbox
 from ledgerflow_ops_tests.guard.conftest import Judged, run
 
@@ -53,7 +52,7 @@ def test_it_really_writes_there_and_is_seen(
     lost = docker_sandbox.content() != before
     docker_sandbox.engine.docker("rm", "--force", container)
     docker_sandbox.build()
-    assert (judgement.effect, lost) == (Effect.DESTROYS, True)
+    assert (judgement.effect, lost) == (Effect.UNCERTAIN, True)
 
 
 def _archive() -> bytes:
@@ -69,30 +68,6 @@ def _archive() -> bytes:
     return held.getvalue()
 
 
-def test_other_links_are_let_through(docker_sandbox: DockerSandbox, judged: Judged) -> None:
-    _linked(docker_sandbox, "olddb")
-    for target in ("olddb:/tmp/etc/notes", "olddb:/tmp/notes.sql", "olddb:/nowhere/at/all", "web:/tmp/data"):
-        assert judged(["cp", _FILE, target]).effect == Effect.READS, target
-    assert judged(["cp", "-", "web:/tmp"]).effect == Effect.READS
-    docker_sandbox.engine.docker("rm", "--force", "olddb")
-    docker_sandbox.build()
-
-
-_LINKS = {"/a": "/b/c", "/b/c": "../d", "/l": "l", "/up": "..", "/x": "/a/y", "/d/y": "z/../w"}
-
-
-@pytest.mark.parametrize(
-    ("path", "end"),
-    [
-        ("/", "/"),
-        ("/plain//./file", "/plain/file"),
-        ("/a", "/d"),
-        ("/a/f", "/d/f"),
-        ("/x/f", "/d/w/f"),
-        ("/up/a/../f", "/f"),
-        ("/l", ""),
-        ("/secret/f", ""),
-    ],
-)
-def test_links_are_followed_to_their_end(path: str, end: str) -> None:
-    assert resolve_path(path, lambda step: None if step == "/secret" else _LINKS.get(step, "")) == end
+def test_containers_without_protected_data_are_not_looked_into(judged: Judged) -> None:
+    for words in (["cp", _FILE, "web:/tmp/data"], ["cp", "-", "web:/tmp"]):
+        assert judged(words).effect == Effect.READS

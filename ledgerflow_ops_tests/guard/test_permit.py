@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.guard.effects import DataEffect, Judgement, Target
 from ledgerflow_ops.guard.inside.effects import Effect
-from ledgerflow_ops.guard.permit import ENVIRONMENTS, BackupState, PermitContext, Requirement, permit
+from ledgerflow_ops.guard.permit import ENVIRONMENTS, Answer, BackupState, PermitContext, Requirement, permit
 
 FRESH = BackupState("b.dump", timedelta(minutes=5), "7001")
 DROPS = DataEffect(Effect.DESTROYS, "it removes the volume v", "dev", ("v",), Hint("Leave out -v."))
@@ -76,7 +76,7 @@ def test_prod_is_not_destroyed_whatever_is_said() -> None:
     touch = DataEffect(Effect.DESTROYS, "it removes the volume v", "prod", ("v",), Hint("Leave out -v."))
     verdict = permit(Judgement((touch,)), _occasion("prod", "prod"))
     assert (verdict.allowed, str(verdict.hint)) == (False, "Leave out -v.")
-    assert verdict.reason == "prod's data is never destroyed this way: it removes the volume v."
+    assert verdict.reason == "In prod a known loss is refused: it removes the volume v."
 
 
 def test_what_is_nobodys_is_not_destroyed_either() -> None:
@@ -88,15 +88,28 @@ def test_what_is_nobodys_is_not_destroyed_either() -> None:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_changing_needs_the_backup_in_every_environment(environment: str) -> None:
-    touch = DataEffect(Effect.CHANGES, "in django it migrates", environment, ("v",))
-    assert permit(Judgement((touch,)), _occasion(environment, "")).allowed
-    assert permit(Judgement((touch,)), _occasion(environment, "", behind="")).allowed
-    for worse in (
-        _occasion(environment, "", BackupState()),
-        _occasion(environment, "", BackupState("b.dump", timedelta(hours=2), "7001")),
-        _occasion(environment, "", behind="7002"),
-    ):
-        assert not permit(Judgement((touch,)), worse).allowed
+    touch = DataEffect(Effect.UNCERTAIN, "in django it migrates", environment, ("v",))
+    word = "prod" if environment == "prod" else ""
+    assert permit(Judgement((touch,)), _occasion(environment, word)).answer is Answer.PASS
+    assert permit(Judgement((touch,)), _occasion(environment, word, behind="")).answer is Answer.PASS
+    for missing in (BackupState(), BackupState("b.dump", timedelta(hours=2), "7001")):
+        verdict = permit(Judgement((touch,)), _occasion(environment, word, missing))
+        assert (verdict.answer, verdict.wanted) == (Answer.INSURE, Requirement.BACKUP)
+    assert permit(Judgement((touch,)), _occasion(environment, word, behind="7002")).answer is Answer.REFUSE
+
+
+def test_in_prod_what_cannot_be_known_needs_the_name_as_well() -> None:
+    touch = DataEffect(Effect.UNCERTAIN, "in django it migrates", "prod", ("v",))
+    verdict = permit(Judgement((touch,)), _occasion("prod", ""))
+    assert (verdict.answer, verdict.wanted) == (Answer.REFUSE, Requirement.CONFIRMATION)
+    assert "type prod when asked, or put CONFIRM=prod" in verdict.hint
+
+
+def test_what_nobodys_backup_insures_is_refused() -> None:
+    verdict = permit(Judgement((DataEffect(Effect.UNCERTAIN, "in x it runs y", "", ("v",)),)), _occasion())
+    assert verdict.answer is Answer.REFUSE
+    assert "so no backup can insure it" in verdict.reason
+    assert "com.ledgerflow.environment=dev" in verdict.hint
 
 
 def test_what_cannot_be_told_is_refused_with_the_way_out() -> None:
@@ -115,7 +128,7 @@ def test_what_reads_is_nobodys_business_until_it_is_somebody_elses() -> None:
 _EFFECTS = st.lists(
     st.builds(
         DataEffect,
-        st.sampled_from([Effect.CHANGES, Effect.DESTROYS]),
+        st.sampled_from([Effect.UNCERTAIN, Effect.DESTROYS]),
         st.just("it does"),
         st.sampled_from(["", *ENVIRONMENTS]),
         st.sampled_from([(), ("v",), ("w",), ("v", "w")]),

@@ -16,12 +16,13 @@ from pathlib import Path
 import pytest
 
 from ledgerflow_ops.adapters.system import clock
+from ledgerflow_ops.core.catalog.catalog import newest_reliable
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import Refused
 from ledgerflow_ops.core.operation_requests import RestoreRequest
 from ledgerflow_ops.guard.protection import installation
 from ledgerflow_ops.guard.protection.label_plan import Stage
-from ledgerflow_ops.operations import identity
+from ledgerflow_ops.operations import catalog, identity
 from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.restore import restore
 from ledgerflow_ops_tests.fakes import contained as containers
@@ -63,7 +64,7 @@ def _variables(books: ContainerSandbox, **more: str) -> dict[str, str]:
 def _type(books: ContainerSandbox, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(_BIN / "ledger_docker"), *words], env=_variables(books, **more), capture_output=True, text=True,
-        timeout=60, check=False, stdin=subprocess.DEVNULL, cwd=books.root,
+        timeout=240, check=False, stdin=subprocess.DEVNULL, cwd=books.root,
     )  # fmt: skip
 
 
@@ -82,7 +83,7 @@ def _at_terminal(
     if child == 0:
         os.chdir(books.root)
         os.execve(_BIN / "ledger_docker", ["ledger_docker", *words], _variables(books, **more))
-    said, end, left = "", time.monotonic() + 120, dict(answers)
+    said, end, left = "", time.monotonic() + 240, dict(answers)
     while time.monotonic() < end:
         if select.select([terminal], [], [], 0.2)[0]:
             try:
@@ -137,20 +138,68 @@ class TestWithAFreshBackup:
         assert said.returncode == 3
         assert "cannot be relied on" in said.stderr
 
-    def test_a_missing_backup_is_offered_at_the_terminal(self, books: ContainerSandbox) -> None:
+    @pytest.fixture
+    def unproven(self, books: ContainerSandbox) -> Iterator[list[str]]:
+        """No backup is proven; a line whose effect cannot be known."""
         proofs = list((books.root / "backups" / "dev").glob("*.proof.json"))
         hidden = [proof.rename(proof.with_suffix(".hidden")) for proof in proofs]
-        words = ["exec", books.project.container, "psql", "-U", books.project.user, "-c", "VACUUM"]
-        offer = "Take and prove one now? [y/N]"
-        code, said = _at_terminal(books, words, {offer: "n"})
-        assert code == 3
-        assert "dev has no proven backup" in said
-        assert "hint: LEDGER_ENV=dev make backup" in said
-        code, said = _at_terminal(books, words, {offer: "y"})
-        assert (code, "VACUUM" in said) == (0, True), said
+        yield ["exec", books.project.container, "psql", "-U", books.project.user, "-d", books.database, "-c"]
         for proof in hidden:
             proof.rename(proof.with_suffix(".json"))
         subprocess.run([_BIN / "ledgerflow", "down"], env=_variables(books), check=True, capture_output=True)
+
+    def test_a_missing_backup_is_taken_before_what_cannot_be_known(
+        self, books: ContainerSandbox, unproven: list[str]
+    ) -> None:
+        """A condition that is always true: the rows are changed, and the backup just before holds them."""
+        before = books.ask("SELECT sum(id) FROM public.profiles_transaction")
+        line = [*unproven, "UPDATE public.profiles_transaction SET note = 'x' WHERE (true)"]
+        said = _type(books, *line)
+        assert (said.returncode, said.stdout.split()[0]) == (0, "UPDATE"), said.stderr
+        assert "taking and proving a backup of dev first" in said.stderr
+        assert len(said.stderr.splitlines()) <= 3
+        again = _type(books, *line)
+        assert (again.returncode, again.stderr) == (0, "")
+        assert books.ask("SELECT sum(id) FROM public.profiles_transaction") == before
+        env = books.env()
+        newest = newest_reliable(catalog.entries(env), env.ctx.clock(), sample=True)
+        assert newest
+        assert newest.manifest
+        assert env.ctx.clock() - newest.manifest.recovery_point < timedelta(minutes=5)
+
+    def test_without_one_nothing_is_run_where_that_is_wanted(
+        self, books: ContainerSandbox, unproven: list[str]
+    ) -> None:
+        for way in ("never", "ask"):  # nobody is there to ask
+            said = _type(books, *unproven, "VACUUM", GUARD_BACKUP=way)
+            assert said.returncode == 3
+            assert "dev has no proven backup" in said.stderr
+            assert "hint: LEDGER_ENV=dev make backup" in said.stderr
+        said = _type(books, *unproven, "VACUUM", GUARD_BACKUP="maybe")
+        assert (said.returncode, "Use one of: auto, ask, never" in said.stderr) == (2, True)
+        offer = "Take and prove one now? [y/N]"
+        code, text = _at_terminal(books, [*unproven, "VACUUM"], {offer: "n"}, GUARD_BACKUP="ask")
+        assert (code, "VACUUM\r" in text) == (3, False)
+        code, text = _at_terminal(books, [*unproven, "VACUUM"], {offer: "y"}, GUARD_BACKUP="ask")
+        assert (code, "VACUUM" in text) == (0, True), text
+
+    def test_a_backup_that_cannot_be_taken_stops_the_line(
+        self, books: ContainerSandbox, unproven: list[str]
+    ) -> None:
+        said = _type(books, *unproven, "VACUUM", LEDGER_TOOLS_DIR="/nowhere/bin")
+        assert (said.returncode, said.stdout) == (3, "")
+        assert "LEDGER_ENV=dev make backup" in said.stderr
+
+    def test_the_last_finding_holds_while_its_files_do(self, books: ContainerSandbox) -> None:
+        line = ["exec", books.project.container, "psql", "-U", books.project.user, "-c", "VACUUM"]
+        assert _type(books, *line).returncode == 0
+        assert (books.root / "state/guard/backups.json").exists()
+        proofs = list((books.root / "backups" / "dev").glob("*.proof.json"))
+        hidden = [proof.rename(proof.with_suffix(".hidden")) for proof in proofs]
+        said = _type(books, *line, GUARD_BACKUP="never")
+        for proof in hidden:
+            proof.rename(proof.with_suffix(".json"))
+        assert (said.returncode, "dev has no proven backup" in said.stderr) == (3, True)
 
     def test_a_change_may_be_made(self, books: ContainerSandbox) -> None:
         words = ["psql", "-U", books.project.user, "-d", books.database, "-c", "CREATE TABLE more (id int)"]

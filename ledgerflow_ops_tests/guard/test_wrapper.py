@@ -168,7 +168,7 @@ class TestTheIncident:
     def test_prod_is_never_destroyed_not_even_on_its_own_word(self, books: Books) -> None:
         said = books.type(*PROD.split(), "down", "-v", environment="prod", CONFIRM="prod")
         assert said.returncode == 3
-        assert "prod's data is never destroyed this way" in said.stderr
+        assert "In prod a known loss is refused" in said.stderr
         assert "Leave out -v" in said.stderr
         assert books.intact()
 

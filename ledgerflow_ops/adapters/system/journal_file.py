@@ -13,16 +13,16 @@ from typing import Any
 
 from ledgerflow_ops.adapters.system import regular_files
 from ledgerflow_ops.adapters.system.os_errors import translated
-from ledgerflow_ops.adapters.system.process import mask_secrets
 from ledgerflow_ops.core.sealed_records import parse_json
+from ledgerflow_ops.core.secrets_in_text import mask_secrets
 
 _FILE = "journal.jsonl"
 _LONGEST = 16 * 1024 * 1024
 _EARLIER = "journal-*.jsonl"
 
 
-def append_entry(state_dir: Path, entry: Mapping[str, Any]) -> Path:
-    """Append an entry durably, in one write; returns the journal's path.
+def append_entry(state_dir: Path, entry: Mapping[str, Any], *, durable: bool = True) -> Path:
+    """Append an entry in one write, `durable` if it must outlast a power cut; returns the journal's path.
 
     If a crash has cut the last line, the entry begins on a new line.
     """
@@ -35,7 +35,8 @@ def append_entry(state_dir: Path, entry: Mapping[str, Any]) -> Path:
             size = os.fstat(descriptor).st_size
             cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
             os.write(descriptor, b"\n" * cut + line.encode("utf-8", "backslashreplace"))
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
     return file

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -16,20 +15,11 @@ from typing import IO, Any
 from ledgerflow_ops.core.errors import CannotJudge, LedgerError
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.postgres.session_activity import Watcher
+from ledgerflow_ops.core.secrets_in_text import mask_secrets as mask_secrets
 
-_SECRETS = re.compile(
-    r"(\w+://[^:/\s@]*:)\S+(?=@)"
-    r"|((?:password|passwd)\s*=\s*)('(?:\\.|[^'\\])*(?:'|\Z)|(?:\\.|\S)+)",
-    re.IGNORECASE | re.DOTALL,
-)
 _TAIL = 12
 _TICK = 1.0
 _KEPT = 64 * 1024
-
-
-def mask_secrets(text: str) -> str:
-    """`text` with the passwords in URLs and in connection strings replaced by `***`."""
-    return _SECRETS.sub(lambda match: (match[1] or match[2]) + "***", text)
 
 
 def last_lines(text: str) -> str:
@@ -173,12 +163,12 @@ def unnamed_file(data: bytes, account: Account | None = None) -> Iterator[IO[byt
 
 @contextlib.contextmanager
 def piped_program(command: Sequence[str | Path]) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """Start a program for the block, and return its output and errors; it is killed after the block."""
+    """Start a program for the block, and return its input and output; it is killed after the block."""
     child = start_program(
-        command, extra={}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, extra={}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     try:
-        yield child.stdout, child.stderr  # type: ignore[misc]
+        yield child.stdin, child.stdout  # type: ignore[misc]
     finally:
         stop(child)
 

@@ -105,6 +105,7 @@ JUDGED: Mapping[str, Options] = {
         "d/driver label o/opt availability group limit-bytes required-bytes scope secret sharing "
         "topology-preferred topology-required type",
     ),
+    "network connect": _options("", "alias driver-opt gw-priority ip ip6 link link-local-ip"),
     "container prune": _options("f/force", "filter"),
     "system prune": _options("a/all f/force volumes", "filter"),
     "context use": _options(""),
@@ -218,7 +219,8 @@ _PLAIN = "help version login logout search inspect logs stats top port diff wait
 READING = frozenset(_PLAIN.split()).union(
     ("container ls", "completion", "scout"),
     _all_of("image") - {"image save"},
-    *(_all_of(group) for group in ("builder", "buildx", "network", "manifest", "trust")),
+    *(_all_of(group) for group in ("builder", "buildx", "manifest", "trust")),
+    _all_of("network") - {"network connect"},
     _all_of("context", "create export import inspect ls show"),
     *(_all_of(group, "inspect ls") for group in ("plugin", "volume", "config", "secret")),
     _all_of("system", "df events info"),
@@ -230,6 +232,8 @@ READING = frozenset(_PLAIN.split()).union(
 )
 """The commands that never change a volume, whatever their options."""
 
+BAKE = "buildx bake"
+"""It reads, but what its file says is written where that says."""
 WRITING = frozenset({"image", "builder", "buildx", "scout"})
 """The groups of those that may write files of the host, by these options and by -o."""
 WRITTEN = frozenset({"--output", "--iidfile", "--metadata-file"})

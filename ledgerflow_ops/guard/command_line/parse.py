@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from ledgerflow_ops.guard.command_line import object_names
 from ledgerflow_ops.guard.command_line.grammar import (
+    BAKE,
     COMPOSE,
     DOCKER,
     GROUPS,
@@ -55,8 +56,13 @@ class Call:
 
     @property
     def reads(self) -> bool:
-        """Whether the call changes no data, whatever objects the engine has."""
-        return not self.trouble and self.verb in READING and not self.all("output")
+        """Whether it leaves all data as it is, whatever there is on the engine."""
+        return not self.trouble and self.verb in READING - {BAKE} and not self.all("output")
+
+    @property
+    def foreign(self) -> bool:
+        """Whether its command is not one of those known here: a plugin's, swarm's, or a new one."""
+        return bool(self.trouble) and bool(self.verb) and self.verb not in JUDGED and self.verb not in READING
 
     @property
     def compose(self) -> bool:
@@ -171,17 +177,24 @@ def _misnamed(verb: str, operands: tuple[str, ...]) -> str:
 
 
 def _written(words: tuple[str, ...]) -> Iterator[str]:
-    """The files that a build writes: `-o DIR`, `--output type=tar,dest=FILE`, `--iidfile FILE`."""
+    """The files that a build writes: `-o DIR`, `--output type=tar,dest=FILE`, `--set *.output=DIR`."""
     for word, after in pairwise((*words, "")):
         name, equals, value = word.partition("=")
+        if name.endswith(".output") or value.partition("=")[0].endswith(".output"):
+            yield from written_by(word.partition(".output=")[2])
         given = value if equals else after
         if word.startswith("-o") and not equals:
             given = word[2:] or after
         if not (word.startswith("-o") or name in WRITTEN):
             continue
-        fields = [part.partition("=") for part in given.split(",")]
-        destinations = [text for key, _, text in fields if key.strip().lower() in ("dest", "dir")]
-        yield from destinations or ([given] if given and given != "-" else [])
+        yield from written_by(given)
+
+
+def written_by(output: str) -> list[str]:
+    """The files of an output: `DIR`, `type=tar,dest=FILE`."""
+    fields = [part.partition("=") for part in output.split(",")]
+    found = [text for key, _, text in fields if key.strip().lower() in ("dest", "dir")]
+    return found or ([output] if output and output != "-" and "=" not in output else [])
 
 
 def _with(call: Call, **changes: object) -> Call:

@@ -33,7 +33,7 @@ def safety_check(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> l
     """Checks: first on the PATH, engine reachable, volumes labelled, backups fresh, journal writable."""
     checks = [*_on_path("docker"), *_on_path("docker-compose"), _journal(ctx)]
     try:
-        scene = _scene(ctx)
+        scene = _scene()
     except LedgerError as error:
         checks.append(failed("engine", "engine", error.message, error.hint))
     else:
@@ -102,7 +102,7 @@ def protect(env: EnvironmentContext, *, dry_run: bool, say: Callable[[str], None
     program = real.real("docker")
     if not dry_run:
         remove_leftover_containers(program)
-    scene = _scene(env.ctx)
+    scene = _scene()
     labellings = plan_labels(scene, env.environment)
     doable = [labelling for labelling in labellings if labelling.doable]
     if dry_run:
@@ -123,7 +123,7 @@ def _require_backup(env: EnvironmentContext, labelling: Labelling, scene: Scene,
         env.environment,
         recoverability.backup_state(env, env.ctx.clock(), scene, [volume]),
         timedelta(minutes=settings.guard.fresh_minutes),
-        {volume: recoverability.database_identifier(volume, scene, program, ())},
+        {volume: recoverability.database_identifier(volume, scene, _client(program).api)},
         must_match=True,
     )
     if lacking:
@@ -131,10 +131,14 @@ def _require_backup(env: EnvironmentContext, labelling: Labelling, scene: Scene,
         raise Refused(f"{volume} would be recreated, and {reason}.", hint=hint)
 
 
-def _scene(ctx: OperationContext) -> Scene:
+def _client(program: Path) -> EngineClient:
+    return EngineClient(program, Call("docker", ("info",), verb="info"))
+
+
+def _scene() -> Scene:
     """The state of the engine that docker uses."""
-    asked = EngineClient(real.real("docker"), Call("docker", ("info",), verb="info"))
-    scene = resolve(asked, lambda engine: protected_objects.configured_protection(ctx.settings, engine))
+    asked = _client(real.real("docker"))
+    scene = resolve(asked, protected_objects.configured_protection)
     if scene.silent:
         raise CannotJudge(
             scene.silent, hint=Hint("Start the engine; ", command("docker", "info"), " shows details.")

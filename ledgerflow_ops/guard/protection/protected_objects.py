@@ -1,23 +1,100 @@
-"""What the settings and our records protect on an engine, in addition to labels and mounts."""
+"""What the settings and our records protect on an engine, in addition to labels and mounts.
 
-from ledgerflow_ops import config
-from ledgerflow_ops.config import Settings
+Read without the library that checks the settings, which takes longer than docker. A file that cannot be read
+blocks nobody: what labels, mounts and our records protect stays protected.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ledgerflow_ops import places
 from ledgerflow_ops.guard import audit_log
 from ledgerflow_ops.guard.model import ConfiguredProtection
 
+_BACKUP_ROOT = "~/iCloudLedger/backups"
 
-def configured_protection(settings: Settings, engine: str) -> ConfiguredProtection:
-    """The volumes of the settings, the host's folders as written and resolved, the engine's known volumes."""
-    folders = (settings.backup_root, settings.state_dir, *settings.archive_roots)
+
+def configured_protection(engine: str) -> ConfiguredProtection:
+    """The settings' volumes and projects, the host's folders as written and resolved, our records."""
+    settings, trouble = _settings()
+    try:
+        found = _protection(settings)
+    except (TypeError, ValueError, AttributeError) as error:
+        found, trouble = _protection({}), f"{places.config_file()}: {error}"
+    state = _folder("state_dir", settings, places.STATE_DIR)
+    known = audit_log.known_postgres_volumes(state, engine) if engine else {}
     return ConfiguredProtection(
-        volumes=frozenset(settings.guard.volumes),
-        projects={
-            entry.compose.project: str(environment)
-            for environment, entry in settings.environments.items()
-            if entry.compose
-        },
-        folders=tuple(
-            dict.fromkeys(str(path) for folder in folders for path in (folder, config.resolved_path(folder)))
-        ),
-        remembered=audit_log.known_postgres_volumes(settings.state_dir, engine) if engine else {},
+        found.volumes,
+        found.projects,
+        found.folders,
+        known,
+        found.every_postgres,
+        found.fresh_minutes,
+        trouble,
     )
+
+
+def state_dir() -> Path:
+    """The state folder; the default one where the settings cannot be read."""
+    return _folder("state_dir", _settings()[0], places.STATE_DIR)
+
+
+def _settings() -> tuple[dict[str, Any], str]:
+    """The content of the settings file, and what is wrong with it."""
+    import tomllib
+
+    file = places.config_file()
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8")), ""
+    except FileNotFoundError:
+        return {}, f"LEDGER_CONFIG: no file {file}" if os.environ.get("LEDGER_CONFIG") else ""
+    except (OSError, ValueError) as error:
+        return {}, f"{file}: {error}"
+
+
+def _protection(settings: Mapping[str, Any]) -> ConfiguredProtection:
+    guard = _table("guard", settings)
+    archives = _listed("archive_roots", settings)
+    folders = [
+        _folder("backup_root", settings, _BACKUP_ROOT),
+        _folder("state_dir", settings, places.STATE_DIR),
+    ]
+    folders += [places.absolute_path(Path(text)) for text in archives]
+    minutes = guard.get("fresh_minutes", 60)
+    if not isinstance(minutes, int) or not all(isinstance(name, str) for name in guard.get("volumes", ())):
+        raise ValueError("[guard] holds a value of the wrong kind")
+    projects = {
+        entry["compose"]["project"]: name
+        for name, entry in dict(settings.get("environments", {})).items()
+        if "compose" in entry
+    }
+    return ConfiguredProtection(
+        frozenset(guard.get("volumes", ())),
+        projects,
+        tuple(dict.fromkeys(text for folder in folders for text in (str(folder), os.path.realpath(folder)))),
+        every_postgres=guard.get("protect_every_postgres") is True,
+        fresh_minutes=minutes,
+    )
+
+
+def _folder(name: str, settings: Mapping[str, Any], default: str) -> Path:
+    given = os.environ.get(f"LEDGER_{name.upper()}") or settings.get(name)
+    return places.absolute_path(Path(given if isinstance(given, str) and given else default))
+
+
+def _table(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A table of the settings, with what its variable overrides in JSON."""
+    return {**settings.get(name, {}), **_json(name, {})}
+
+
+def _listed(name: str, settings: Mapping[str, Any]) -> list[str]:
+    return list(_json(name, settings.get(name, [])))
+
+
+def _json(name: str, default: Any) -> Any:
+    import json
+
+    given = os.environ.get(f"LEDGER_{name.upper()}")
+    return json.loads(given) if given else default

@@ -4,15 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ledgerflow_ops.guard.command_line import mounts
-from ledgerflow_ops.guard.command_line.object_names import place
 from ledgerflow_ops.guard.command_line.parse import Call
-from ledgerflow_ops.guard.context import Scene
+from ledgerflow_ops.guard.context import Scene, data_targets
 from ledgerflow_ops.guard.effects import DataEffect, destroys
 from ledgerflow_ops.guard.host_paths import overlap
-from ledgerflow_ops.guard.inside import programs
-from ledgerflow_ops.guard.inside.effects import Effect
-from ledgerflow_ops.guard.model import Container, Mount, Process, Project, Service
-from ledgerflow_ops.guard.rules import compose_data_loss, compose_hooks, containers, copying, removals
+from ledgerflow_ops.guard.inside.effects import Effect, Surroundings
+from ledgerflow_ops.guard.model import PROJECT, Container, Hook, Mount, Process, Project, Service
+from ledgerflow_ops.guard.rules import compose_data_loss, containers, programs_inside, removals
 from ledgerflow_ops.guard.rules.mounted_data import (
     exposed_data,
     mounts_only_own_data,
@@ -20,6 +18,9 @@ from ledgerflow_ops.guard.rules.mounted_data import (
     runs_server,
     second_server,
 )
+
+STOPPING = frozenset({"compose stop", "compose restart", "compose down", "compose rm", "compose wait"})
+STARTING = frozenset({"compose start", "compose restart"})
 
 
 def up(call: Call, scene: Scene) -> Iterator[DataEffect]:
@@ -57,8 +58,8 @@ def service_started(call: Call, service: Service, project: Project, scene: Scene
     yield from compose_data_loss.copies(call, service, scene)
     yield from compose_data_loss.shadowed(service, mine, project, scene)
     yield from compose_data_loss.another_image(call, service, mine, scene)
-    yield from _by_its_program(service, mine, scene)
-    yield from compose_hooks.of_service(service, scene)
+    yield from _by_its_program(service, mine, project, scene)
+    yield from _hooks(service, (*service.at_start, *service.at_stop, *service.at_change), project, scene)
     yield from _from_outside(service, scene)
 
 
@@ -78,15 +79,69 @@ def _given(service: Service, mine: list[Container], scene: Scene) -> Iterator[Da
     yield from overlaid_data(who, process, fresh, scene)
 
 
-def _by_its_program(service: Service, mine: list[Container], scene: Scene) -> Iterator[DataEffect]:
-    """The effect of the service's own program on the database, if the project is an environment's."""
+def _by_its_program(
+    service: Service, mine: list[Container], project: Project, scene: Scene
+) -> Iterator[DataEffect]:
+    """The effect of the service's own program and health check on the databases that it reaches.
+
+    An environment's own services start every day. Of their programs only known losses, migrations, and
+    programs other than the container's last one count.
+    """
     process = service.process
-    if not scene.environment() or scene.data(process) or _unchanged(process, mine):
-        return
-    finding = programs.effect((*process.entrypoint, *process.command), compose_hooks.around(service, scene))
-    migrates = any("migrate" in word for word in process.command)
-    if finding.effect == Effect.DESTROYS or (finding.effect == Effect.CHANGES and migrates):
-        yield compose_hooks.by_program(f"at its start {service.name}", finding, scene)
+    argv = (*process.entrypoint, *process.command)
+    if _unchanged(process, mine) or runs_server(process):
+        argv = ()
+    for words, what in ((argv, "at its start"), (service.health, "the health check of")):
+        for effect in _inside(words, service, project, scene) if words else ():
+            ours = scene.environment_of_project(project.name)
+            counts = not ours or mine or any("migrate" in word for word in words)
+            if effect.effect is Effect.DESTROYS or (what == "at its start" and counts):
+                yield replace(effect, what=f"{what} {service.name}: {effect.what}")
+
+
+def _inside(
+    words: tuple[str, ...], service: Service, project: Project, scene: Scene, call: Call | None = None
+) -> Iterator[DataEffect]:
+    """The effect of a program in a service on the databases that it reaches, running or started beside it."""
+    process, data = service.process, scene.data(service.process)
+    named = (*process.entrypoint, *process.command, *words)
+    near = scene.reached(process.networks, {PROJECT: project.name}, named)
+    own = [mount for other in project.services for mount in scene.data(other.process)]
+    where = Surroundings(data_targets(data), terminal=False, input=False)
+    if call:
+        where = programs_inside.around(call, scene, data, call.last("workdir"))
+    yield from programs_inside.program(words, service.name, near, where, scene, call, own)
+
+
+def _hooks(service: Service, hooks: tuple[Hook, ...], project: Project, scene: Scene) -> Iterator[DataEffect]:
+    """What Compose runs in a service's container when it starts or stops it, as the current file says.
+
+    Tested with `stop`, `restart`, `down` and `rm --stop`, which run pre_stop, also in containers that were
+    created long before. `kill` and `run` run none.
+    """
+    for hook in hooks:
+        if hook.privileged and scene.protected:
+            yield destroys(
+                f"a hook of {service.name} is not confined to the container: it could reach every volume",
+                environment=scene.environment_of_project(project.name),
+            )
+        for effect in _inside(hook.command, service, project, scene):
+            yield replace(effect, what=f"a hook: {effect.what}")
+
+
+def hooks_of_call(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """The hooks that a command runs in existing containers."""
+    project = scene.project
+    for service in project.services if project else ():
+        named = not call.operands or service.name in call.operands
+        if project and named and scene.engine.of(project.name, [service.name]):
+            starts = service.at_start if call.verb in STARTING else ()
+            stops = (
+                service.at_stop
+                if call.verb in STOPPING and (call.verb != "compose rm" or call.on("stop"))
+                else ()
+            )
+            yield from _hooks(service, (*starts, *stops), project, scene)
 
 
 def _from_outside(service: Service, scene: Scene) -> Iterator[DataEffect]:
@@ -137,18 +192,19 @@ def one_off(call: Call, scene: Scene) -> Iterator[DataEffect]:
     if call.on("remove-orphans"):
         yield from _orphans(project, scene)
     own = service.process
-    entrypoint = own.entrypoint
-    if "entrypoint" in call.options:
-        entrypoint = mounts.words(call.last("entrypoint"))
+    entrypoint = mounts.words(call.last("entrypoint")) if "entrypoint" in call.options else own.entrypoint
     command = call.operands[1:] or (() if "entrypoint" in call.options else own.command)
     asked = tuple(mounts.asked_for(call, scene))
-    process = Process(own.image, entrypoint, command, (*own.mounts, *asked), own.pgdata, mounts.unbound(call))
-    extra = Process(own.image, entrypoint, command, asked, own.pgdata, process.unbound or own.unbound)
-    yield from exposed_data(f"a container of {name}", extra, scene, allowed=False)
+    process = replace(own, entrypoint=entrypoint, command=command, mounts=(*own.mounts, *asked))
+    process = replace(process, unbound=mounts.unbound(call) or own.unbound)
+    database = mounts_only_own_data(own, scene) and runs_server(own)
+    given = replace(process, mounts=asked if database else process.mounts)
+    yield from exposed_data(f"a container of {name}", given, scene, allowed=False)
     if runs_server(process):
         yield from second_server(f"a second {name}", process, scene)
         return
-    yield from containers.in_service(call, process, f"a container of {name}", scene)
+    asked_of = replace(service, process=process)
+    yield from _inside((*entrypoint, *command), asked_of, project, scene, call)
 
 
 def executed(call: Call, scene: Scene) -> Iterator[DataEffect]:
@@ -159,18 +215,5 @@ def executed(call: Call, scene: Scene) -> Iterator[DataEffect]:
 
 def attached(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`compose attach`."""
-    for container in scene.engine.of(scene.project_name, call.operands[:1]):
-        yield from containers.attached_input(container, scene, given=not call.on("no-stdin"))
-
-
-def copied(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`compose cp`, in both directions."""
-    if len(call.operands) != 2:
-        return
-    source, target = call.operands
-    name, path = place(target)
-    if name:
-        for container in scene.engine.of(scene.project_name, [name]):
-            yield from copying.copied_into(container, path, scene, source)
-    elif place(source)[0] and target != "-":
-        yield from copying.written(target, scene, copied=place(source)[1] or "/")
+    for one in scene.engine.of(scene.project_name, call.operands[:1]):
+        yield from containers.attached_input(one, scene, given=not call.on("no-stdin"))

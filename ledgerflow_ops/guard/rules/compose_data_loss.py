@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.effects import DataEffect, changes, destroys
+from ledgerflow_ops.guard.effects import DataEffect, destroys, uncertain
 from ledgerflow_ops.guard.model import PROJECT, Container, Declared, Project, Service, Volume
 from ledgerflow_ops.guard.rules import removals
 
@@ -149,13 +149,13 @@ def _homes(
 
 def another_image(call: Call, service: Service, mine: list[Container], scene: Scene) -> Iterator[DataEffect]:
     """Another image on the same data: another major version may be unable to read them, or change them."""
-    for container in mine:
-        runs = _runs(call, service, container.process.image, container.process.image_id)
-        if runs and scene.data(container.process):
-            yield changes(
-                f"it {runs}{service.process.image} on the data of {container.process.image} ({service.name})",
-                environment=scene.environment_of(container.labels),
-                volumes=tuple(mount.source for mount in scene.data(container.process)),
+    for one in mine:
+        runs = _runs(call, service, one.process.image, one.process.image_id)
+        if runs and scene.data(one.process):
+            yield uncertain(
+                f"it {runs}{service.process.image} on the data of {one.process.image} ({service.name})",
+                environment=scene.environment_of(one.labels),
+                volumes=tuple(mount.source for mount in scene.data(one.process)),
                 safe=Hint(
                     "Another major version cannot read the data: ",
                     make("backup"),

@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator
 
-from ledgerflow_ops.core.hints import Hint, command, make
+from ledgerflow_ops.core.hints import Hint, command
 from ledgerflow_ops.guard.command_line import mounts
 from ledgerflow_ops.guard.command_line.object_names import place
 from ledgerflow_ops.guard.command_line.parse import Call
-from ledgerflow_ops.guard.context import Scene, data_targets
-from ledgerflow_ops.guard.effects import DataEffect, changes, destroys
+from ledgerflow_ops.guard.context import Scene
+from ledgerflow_ops.guard.effects import DataEffect, destroys
 from ledgerflow_ops.guard.host_paths import host_places
-from ledgerflow_ops.guard.inside import programs
-from ledgerflow_ops.guard.inside.effects import Effect, Finding, Surroundings, unread, worst
-from ledgerflow_ops.guard.inside.environment import variable
-from ledgerflow_ops.guard.model import Container, Process, Stdin
-from ledgerflow_ops.guard.rules import copying
+from ledgerflow_ops.guard.inside.effects import Surroundings, interactive
+from ledgerflow_ops.guard.model import Container, Stdin
+from ledgerflow_ops.guard.rules import copying, programs_inside
 from ledgerflow_ops.guard.rules.mounted_data import (
     exposed_data,
     mounts_only_own_data,
@@ -21,25 +19,6 @@ from ledgerflow_ops.guard.rules.mounted_data import (
     runs_server,
     second_server,
 )
-
-_BACKUP = Hint(
-    "Take a backup first: ",
-    make("backup"),
-    "; then put this before the command, to see what it would do: ",
-    command("ledger_docker", "--explain"),
-)
-
-
-def in_service(call: Call, process: Process, who: str, scene: Scene) -> Iterator[DataEffect]:
-    """A one-off container of a Compose service, with its own program."""
-    data = data_targets(scene.data(process))
-    environment = scene.environment()
-    near = [
-        container for container in _databases(scene) if environment == scene.environment_of(container.labels)
-    ]
-    around = _around(call, scene, data, call.last("workdir"))
-    finding = worst([programs.effect(_argv(process), around), *_variables(call, around)], "")
-    yield from _told(finding, who, near, scene, known=bool(near or data))
 
 
 def new_container(call: Call, scene: Scene) -> Iterator[DataEffect]:
@@ -50,34 +29,19 @@ def new_container(call: Call, scene: Scene) -> Iterator[DataEffect]:
     yield from exposed_data(who, process, scene, allowed=server)
     yield from second_server(who, process, scene)
     yield from overlaid_data(who, process, process.mounts, scene)
-    yield from _well(call, process, who, scene)
-    if not server:
-        near = _near(call, scene)
-        around = _around(call, scene, data=())
-        yield from _told(programs.effect(_argv(process), around), who, near, scene, known=bool(near))
-
-
-def _well(call: Call, process: Process, who: str, scene: Scene) -> Iterator[DataEffect]:
-    """The program of the container's health check."""
+    named = (*process.command, *call.all("env"), *call.all("add-host"), *call.all("link"))
+    near = scene.reached(frozenset(call.all("network")), _labels(call), named)
+    where = programs_inside.around(call, scene, scene.data(process))
+    argv = (*process.entrypoint, *process.command) or (process.image,)
+    if not runs_server(process):
+        yield from programs_inside.program(argv, who, near, where, scene, call)
     if call.last("health-cmd"):
-        data = data_targets(scene.data(process))
-        finding = programs.effect(("sh", "-c", call.last("health-cmd")), _around(call, scene, data))
-        if finding.effect == Effect.DESTROYS:
-            yield destroys(f"the health check of {who} {finding.why}", safe=_BACKUP)
+        check, own = ("sh", "-c", call.last("health-cmd")), scene.data(process)
+        yield from programs_inside.program(check, who, near, where, scene, own=own)
 
 
-def _near(call: Call, scene: Scene) -> list[Container]:
-    """The protected databases that a new container could reach through its networks."""
-    names = {name.removeprefix("container:") for name in call.all("network")}
-    return [
-        container
-        for container in _databases(scene)
-        if names & {*container.networks, container.name, container.id, "host"}
-    ]
-
-
-def _databases(scene: Scene) -> list[Container]:
-    return [container for container in scene.engine.containers if scene.data(container.process)]
+def _labels(call: Call) -> dict[str, str]:
+    return dict(text.partition("=")[::2] for text in call.all("label"))
 
 
 def started(call: Call, scene: Scene) -> Iterator[DataEffect]:
@@ -92,94 +56,49 @@ def started(call: Call, scene: Scene) -> Iterator[DataEffect]:
 
 def container_started(container: Container, scene: Scene) -> Iterator[DataEffect]:
     """The start of an existing container, which may have been created without being judged."""
+    process = container.process
     if container.running:
         return
-    server = runs_server(container.process) and mounts_only_own_data(container.process, scene)
-    yield from exposed_data(container.name, container.process, scene, allowed=server)
-    yield from second_server(container.name, container.process, scene)
+    server = runs_server(process) and mounts_only_own_data(process, scene)
+    yield from exposed_data(container.name, process, scene, allowed=server)
+    yield from second_server(container.name, process, scene)
+    if not server and not scene.environment_of(
+        container.labels
+    ):  # an environment's own services start every day
+        near = [one for one in reached(container, scene) if one.id != container.id]
+        where = Surroundings((), terminal=False, input=False)
+        yield from programs_inside.program(
+            (*process.entrypoint, *process.command), container.name, near, where, scene
+        )
 
 
 def executed(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`exec`."""
-    if not call.operands:
-        return
-    container = scene.engine.container(call.operands[0])
+    container = scene.engine.container(call.operands[0]) if call.operands else None
     if container:
         yield from run_inside(call, container, call.operands[1:], scene)
 
 
 def run_inside(call: Call, container: Container, argv: tuple[str, ...], scene: Scene) -> Iterator[DataEffect]:
     """A program in an existing container, run by docker or by Compose."""
-    if call.on("privileged"):
+    if call.on("privileged") and scene.protected:
         yield destroys(
             f"it runs a program in {container.name} that is not confined to the container: it could reach "
             "every volume",
             environment=scene.environment_of(container.labels),
         )
-    data = data_targets(scene.data(container.process))
-    near = [container] if data else _reached(container, scene)
-    around = _around(call, scene, data, call.last("workdir") or container.workdir)
-    if not near:  # its input cannot reach a database, but its arguments may name one
-        around = Surroundings((), terminal=around.terminal, input=False, workdir=around.workdir)
-    finding = programs.effect(argv, around)
-    if near:
-        finding = worst([finding, *_variables(call, around)], "")
-    yield from _told(finding, container.name, near, scene, known=bool(near))
-
-
-def _variables(call: Call, around: Surroundings) -> Iterator[Finding]:
-    """The variables that a program is given, some of which redirect it. One without a value is inherited."""
-    for text in call.all("env"):
-        yield variable(text if "=" in text else f"{text}=?", around)
-    for file in (*call.all("env-file"), *call.all("env-from-file")):
-        yield unread(f"is given the variables in {file}, which are not read here")
-
-
-def _reached(container: Container, scene: Scene) -> list[Container]:
-    """The protected databases that this container can reach: of its project, or on a shared network."""
-    environment = scene.environment_of(container.labels)
-    return [
-        other
-        for other in _databases(scene)
-        if (environment and scene.environment_of(other.labels) == environment)
-        or (container.project and other.project == container.project)
-        or (container.networks & other.networks - {"none"})
-        or "host" in container.networks
-    ]
-
-
-def _told(
-    finding: Finding, who: str, near: list[Container], scene: Scene, *, known: bool
-) -> Iterator[DataEffect]:
-    """A finding as an effect on data. If no database is reachable, only a destroying one counts."""
-    if finding.effect == Effect.READS or (finding.effect == Effect.CHANGES and not known):
-        return
-    environments = {scene.environment_of(container.labels) for container in near}
-    volumes = {
-        mount.source
-        for container in near
-        for mount in scene.data(container.process)
-        if mount.kind == "volume"
-    }
-    touch = destroys if finding.effect == Effect.DESTROYS else changes
-    yield touch(
-        f"in {who} it {finding.why}",
-        environment=environments.pop() if len(environments) == 1 else "",
-        volumes=tuple(sorted(volumes)),
-        safe=_BACKUP,
+    near = reached(container, scene, (*argv, *call.all("env")))
+    where = programs_inside.around(
+        call, scene, scene.data(container.process), call.last("workdir") or container.workdir
     )
+    yield from programs_inside.program(argv, container.name, near, where, scene, call)
 
 
-def _around(call: Call, scene: Scene, data: tuple[str, ...], workdir: str = "/") -> Surroundings:
-    """A program's surroundings. Compose attaches its input by default, docker only on request."""
-    if call.compose:
-        attached = "interactive" not in call.options or call.on("interactive")
-        terminal = scene.stdin is Stdin.TERMINAL and not call.on("no-tty")
-    else:
-        attached = call.on("interactive")
-        terminal = attached and call.on("tty") and scene.stdin is Stdin.TERMINAL
-    given = attached and scene.stdin is not Stdin.NOTHING and not terminal
-    return Surroundings(data, terminal=attached and terminal, input=given, workdir=workdir or "/")
+def reached(container: Container, scene: Scene, words: tuple[str, ...] = ()) -> list[Container]:
+    """The protected databases that a program in it can change: its own, or those that it can speak to."""
+    if scene.data(container.process):
+        return [container]
+    return scene.reached(container.networks, container.labels, words)
 
 
 def attached(call: Call, scene: Scene) -> Iterator[DataEffect]:
@@ -191,15 +110,13 @@ def attached(call: Call, scene: Scene) -> Iterator[DataEffect]:
 
 def attached_input(container: Container, scene: Scene, *, given: bool) -> Iterator[DataEffect]:
     """Input to a container's main program; a container that was started without stdin gets none."""
-    if not given or not container.reads_input or scene.stdin is Stdin.NOTHING:
-        return
-    data = data_targets(scene.data(container.process))
-    near = [container] if data else _reached(container, scene)
-    person = scene.stdin is Stdin.TERMINAL
-    around = Surroundings(data, terminal=person, input=not person, workdir=container.workdir)
-    yield from _told(
-        programs.effect(_argv(container.process), around), container.name, near, scene, known=bool(near)
-    )
+    if given and container.reads_input and scene.stdin is not Stdin.NOTHING:
+        where = Surroundings((), terminal=True, input=True)
+        name = " ".join((*container.process.entrypoint, *container.process.command)[:1]) or "its program"
+        found = interactive(name, where)
+        yield from programs_inside.on_databases(
+            found, f"in {container.name} it", reached(container, scene), scene
+        )
 
 
 def paths(call: Call, scene: Scene) -> Iterator[str]:
@@ -212,7 +129,7 @@ def paths(call: Call, scene: Scene) -> Iterator[str]:
         yield from volume.places
     if call.verb == "volume create":
         yield from host_places(dict(_option(text) for text in call.all("opt")))
-    yield from (copying.on_host(target, scene) for target in call.all("output"))
+    yield from (copying.on_host(target, scene) for target in (*call.all("output"), *scene.outputs))
     if call.verb in ("cp", "compose cp"):
         yield from (copying.on_host(path, scene) for name, path in map(place, call.operands) if not name)
 
@@ -234,6 +151,15 @@ def volume_made(call: Call, scene: Scene) -> Iterator[DataEffect]:
                 )
 
 
+def network_joined(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """`network connect`: what runs in the container then speaks to the databases of that network."""
+    if len(call.operands) == 2 and (container := scene.engine.container(call.operands[1])):
+        near = scene.reached(frozenset(call.operands[:1]), {})
+        if near and container not in near and not scene.environment_of(container.labels):
+            found = interactive(container.name, Surroundings((), terminal=True, input=True))
+            yield from programs_inside.on_databases(found, "it connects a container and", near, scene)
+
+
 def context_changed(call: Call, scene: Scene) -> Iterator[DataEffect]:
     """`context use` and `context update`: later commands would go to another engine."""
     name = call.operands[0] if call.operands else ""
@@ -246,7 +172,3 @@ def context_changed(call: Call, scene: Scene) -> Iterator[DataEffect]:
                 command("docker", "--context", name or "NAME"),
             ),
         )
-
-
-def _argv(process: Process) -> tuple[str, ...]:
-    return (*process.entrypoint, *process.command)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.guard.command_line.object_names import place
 from ledgerflow_ops.guard.command_line.parse import Call
-from ledgerflow_ops.guard.context import Scene, data_targets
-from ledgerflow_ops.guard.effects import DataEffect, destroys
+from ledgerflow_ops.guard.context import Scene
+from ledgerflow_ops.guard.effects import DataEffect, destroys, uncertain
 from ledgerflow_ops.guard.host_paths import overlap, within
 from ledgerflow_ops.guard.model import Container
 
@@ -15,65 +15,48 @@ _COPY = Hint(make("backup"), " and ", make("restore-test"), " use the data witho
 
 
 def copied(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`cp`, in both directions."""
+    """`cp` and `compose cp`, in both directions."""
     if len(call.operands) != 2:
         return
     source, target = call.operands
-    name, path = place(target)
-    container = scene.engine.container(name) if name else None
-    if container:
+    name, path = place(target.removeprefix("/") if _slashed(target, scene) else target)
+    one = None if call.compose else scene.engine.container(name)
+    into = scene.engine.of(scene.project_name, [name]) if call.compose and name else [one] if one else []
+    for container in into:
         yield from copied_into(container, path, scene, source)
-    elif place(source)[0] and target != "-":
+    if not name and place(source)[0] and target != "-":
         yield from written(target, scene, copied=place(source)[1] or "/")
 
 
-def copied_into(container: Container, path: str, scene: Scene, source: str) -> Iterator[DataEffect]:
-    """Files that would be copied into a container's protected folders, directly or through links.
+def _slashed(target: str, scene: Scene) -> bool:
+    """Whether it is `/CONTAINER:/path`, a container's name as the engine prints it."""
+    return scene.engine.container(target.partition(":")[0].removeprefix("/")) is not None and ":" in target
 
-    An archive from standard input may contain links, and files that are written through them.
+
+def copied_into(container: Container, path: str, scene: Scene, source: str) -> Iterator[DataEffect]:
+    """Files that would be copied into a container with protected folders.
+
+    Elsewhere in it they may be led there by a link, and so may an archive from standard input.
     """
-    target = in_container(path)
-    real = scene.inside.get((container.id, target), target)
+    target = posixpath.normpath("/" + path.lstrip("/"))
     for mount in scene.data(container.process):
-        home = scene.inside.get((container.id, mount.target)) or mount.target
-        if source == "-":
-            how = f"what comes through standard input may be written to {mount.target} of {container.name}"
-        elif not real:
-            how = f"where {target} of {container.name} leads cannot be determined: it may be {mount.target}"
-        elif any(overlap(place, home) for place in (target, real)) or overlap(target, mount.target):
-            how = f"it writes into {mount.target} of {container.name}"
-        else:
-            continue
-        yield destroys(
-            f"{how}, under a running or stopped PostgreSQL",
+        into = source != "-" and overlap(target, mount.target)
+        act, how = (
+            (destroys, "writes into")
+            if into
+            else (uncertain, f"copies to {target}, where a link may lead to")
+        )
+        yield act(
+            f"it {how} {mount.target} of {container.name}, under a running or stopped PostgreSQL",
             environment=scene.environment_of(container.labels),
             volumes=(mount.source,) if mount.kind == "volume" else (),
             safe=_COPY,
         )
 
 
-def in_container(path: str) -> str:
-    """A path in a container as docker interprets it: from the root, without `..`."""
-    return posixpath.normpath("/" + path.lstrip("/"))
-
-
-def paths_inside(call: Call, scene: Scene) -> Iterator[tuple[Container, str]]:
-    """Every path in a container that the verdict depends on, to be resolved."""
-    if call.verb not in ("cp", "compose cp") or len(call.operands) != 2:
-        return
-    name, path = place(call.operands[1])
-    if not name:
-        return
-    container = scene.engine.container(name)
-    containers = scene.engine.of(scene.project_name, [name]) if call.compose else filter(None, [container])
-    for holder in containers:
-        data = data_targets(scene.data(holder.process))
-        yield from ((holder, target) for target in (in_container(path), *data) if data)
-
-
 def output(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`-o FILE` of export, save, config and build."""
-    for target in call.all("output"):
+    """`-o FILE` of export, save, config, build and bake."""
+    for target in (*call.all("output"), *scene.outputs):
         yield from written(target, scene)
 
 

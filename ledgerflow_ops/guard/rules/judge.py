@@ -9,8 +9,8 @@ from ledgerflow_ops.guard.command_line.grammar import READING
 from ledgerflow_ops.guard.command_line.object_names import place
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.effects import DataEffect, Judgement, Target, distinct
-from ledgerflow_ops.guard.rules import compose, compose_hooks, containers, copying, removals
+from ledgerflow_ops.guard.effects import DataEffect, Judgement, Target, distinct, uncertain
+from ledgerflow_ops.guard.rules import compose, containers, copying, removals
 
 _FILE = re.compile(r".*\.(dev|test|prod)\.ya?ml")
 _ENV_FILE = re.compile(r"(?:.*\.)?env\.(dev|test|prod)|\.env\.(dev|test|prod)")
@@ -40,6 +40,7 @@ _RULES: Mapping[str, Rule] = {
     "volume create": containers.volume_made,
     "container prune": removals.container_sweep,
     "system prune": removals.system_sweep,
+    "network connect": containers.network_joined,
     "context use": containers.context_changed,
     "context update": containers.context_changed,
     "compose up": compose.up,
@@ -50,7 +51,7 @@ _RULES: Mapping[str, Rule] = {
     "compose restart": compose.started,
     "compose run": compose.one_off,
     "compose exec": compose.executed,
-    "compose cp": compose.copied,
+    "compose cp": copying.copied,
     "compose attach": compose.attached,
     "compose rm": removals.service_containers,
     "compose down": removals.down,
@@ -64,48 +65,74 @@ _RULES: Mapping[str, Rule] = {
 
 _NEEDS_FILE = frozenset({"compose up", "compose create", "compose scale", "compose watch", "compose run"})
 """What cannot be determined without the compose file; the others act on what is there, by its labels."""
-_HOOKED = compose_hooks.STOPPING | compose_hooks.STARTING
+_HOOKED = compose.STOPPING | compose.STARTING
 _REHEARSED = frozenset({"compose down", "compose rm", "compose stop", "compose kill"})
 """What Compose's --dry-run leaves undone, as tried. Other commands are judged as without the option: `config
 --output` writes its file despite it, and `up -d` once recreated containers (docker/compose 14029)."""
 _START = Hint("Start the engine; ", command("docker", "info"), " shows what is wrong. Then run this again.")
+_SWEEPS = frozenset({"volume prune", "system prune", "container prune"})
+_LEADS_OUT = re.compile(r"--(?:privileged|pid|device|cap-add|volumes-from|use-api-socket|net)")
 _UNTARGETED = frozenset({"compose config", "export", "image save"})
 _FIRST = frozenset({"exec", "attach", "rename"})
 _BY_NAME = _FIRST | {"start", "restart", "stop", "kill", "rm", "pause", "unpause", "update"}
 
 
 def judge(call: Call, scene: Scene) -> Judgement:
-    """The effects of the call; `unknown` if they cannot be determined and the engine has protected data."""
-    if call.reads:
+    """The effects of the call on what it reaches; `unknown` if they cannot be determined."""
+    if call.reads or call.verb == "help" or (scene.silent and call.foreign):
         return Judgement()
-    if scene.silent and call.verb != "help":
+    if scene.silent:
         return Judgement(unknown=scene.silent, way_out=_START)
-    unknown = _unknown(call, scene)
-    if unknown:
-        return Judgement(unknown=unknown, targets=tuple(_targets(call, scene)))
     targets = tuple(_targets(call, scene))
-    if call.rehearses and call.verb in _REHEARSED:
-        return Judgement(targets=targets)
+    if call.foreign:
+        return Judgement(tuple(_named_by(call, scene)), targets)
+    unknown = call.trouble if call.trouble and _in_reach(call, scene) else _unread(call, scene)
+    if unknown or call.trouble or (call.rehearses and call.verb in _REHEARSED):
+        return Judgement(targets=targets, unknown=unknown)
     rule = copying.output if call.verb in READING else _RULES.get(call.verb, _nothing)
-    hooked = compose_hooks.of_call(call, scene) if call.verb in _HOOKED else ()
+    hooked = compose.hooks_of_call(call, scene) if call.verb in _HOOKED else ()
     return Judgement(distinct((*rule(call, scene), *hooked)), targets)
 
 
-def _unknown(call: Call, scene: Scene) -> str:
-    if call.verb == "help":
+def _in_reach(call: Call, scene: Scene) -> bool:
+    """Whether a line that is not understood could reach something protected, by any word of it."""
+    text = " ".join(call.typed)
+    ours = not scene.project_name or bool(scene.environment())
+    sweeps = call.verb in _SWEEPS or (call.compose and ours)
+    named = any(name in text for name in (*scene.protected, *scene.folders, *_names(scene)))
+    return bool(scene.protected) and (not call.verb or sweeps or named or bool(_LEADS_OUT.search(text)))
+
+
+def _names(scene: Scene) -> Iterator[str]:
+    for container in scene.databases():
+        yield from (container.name, container.id[:12])
+
+
+def _named_by(call: Call, scene: Scene) -> Iterator[DataEffect]:
+    """A plugin's or new command that names a protected object or is about an environment's project."""
+    project = scene.project_name if call.compose and scene.environment() else ""
+    for name in (*scene.protected, *_names(scene), *filter(None, [project])):
+        if any(name in word for word in call.typed) or name == project:
+            holder = scene.engine.container(name)
+            whose = scene.environment_of(holder.labels) if holder else scene.environment_of_volume(name)
+            what = f"it runs docker {call.verb}, which is not known here, on {name}"
+            yield uncertain(what, environment=whose or scene.environment_of_project(name))
+
+
+def _unread(call: Call, scene: Scene) -> str:
+    """Why the compose file could not be read, where the verdict depends on it.
+
+    A file that Compose cannot read either is Compose's to report, unless the project is an environment's.
+    """
+    project = scene.project
+    if not (project and project.unread and scene.protected) or call.verb in _UNTARGETED:
         return ""
-    if call.trouble:
-        return call.trouble if _within_reach(scene) else ""
-    unread = scene.project.unread if scene.project else ""
-    files = scene.project.files if scene.project else ()  # they may declare any volume as the project's own
-    declares = call.verb == "compose down" and call.on("volumes") and bool(files)
-    declares = declares or (call.verb in _HOOKED and "-" in files)  # and hooks that we do not get to see
-    nameless = call.verb in _NEEDS_FILE or declares or not (scene.project and scene.project.name)
-    return unread if call.compose and nameless and _within_reach(scene) else ""
-
-
-def _within_reach(scene: Scene) -> bool:
-    return bool(scene.protected)
+    streamed = "-" in project.files
+    if not streamed and not scene.environment():
+        return ""
+    declares = call.verb == "compose down" and call.on("volumes") and bool(project.files)
+    declares = declares or (call.verb in _HOOKED and streamed)  # and hooks that we do not get to see
+    return project.unread if call.verb in _NEEDS_FILE or declares or not project.name else ""
 
 
 def _targets(call: Call, scene: Scene) -> Iterator[Target]:

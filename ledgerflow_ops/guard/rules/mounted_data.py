@@ -4,6 +4,7 @@ A PostgreSQL may mount its own data folder; nothing else that could write there 
 data folder: its lock file has no effect across containers.
 """
 
+import posixpath
 from collections.abc import Iterable, Iterator
 
 from ledgerflow_ops.core.hints import Hint, command, make
@@ -16,6 +17,7 @@ from ledgerflow_ops.guard.model import Container, Mount, Process
 
 _READ_ONLY = Hint("Mount it read-only: append :ro to the mount. ", make("backup"), " copies the data safely.")
 _PROCESSES = {"/proc": "every container's files can be written through it"}
+_ALONE = Surroundings(("/",), terminal=False, input=False)
 _SERVERS = ("postgres", "postgis", "timescaledb", "pgvector", "postgresql", "ledgerflow-postgres")
 
 
@@ -50,16 +52,28 @@ def exposed_data(who: str, process: Process, scene: Scene, *, allowed: bool) -> 
 def _folders(
     who: str, mount: Mount, process: Process, scene: Scene, *, allowed: bool
 ) -> Iterator[DataEffect]:
+    harmless = programs.effect((*process.entrypoint, *process.command), _ALONE).effect is Effect.READS
     for folder, reason in {**scene.folders, **_PROCESSES}.items():
         socket = folder in scene.sockets() or folder in _PROCESSES
         writable = mount.writable or scene.beneath(mount.source, folder)
         if not scene.reaches(mount.source, folder) or not (writable or socket):
+            continue
+        if harmless and process.command and far_above(scene.links.get(mount.source, mount.source), folder):
             continue
         own = folder not in scene.off_limits() and not socket
         if not (allowed and own and mount.is_data(process.pgdata)):
             yield destroys(
                 f"it mounts {mount.source} of the host in {who} ({folder}: {reason})", safe=_READ_ONLY
             )
+
+
+def far_above(path: str, folder: str) -> bool:
+    """Whether a path holds a folder two steps or more below it, as `/tmp` holds `/tmp/engine/data`.
+
+    Mounting it for a program that only reads is no mistake that loses the data; mounting the data themselves
+    is one that the next program repeats.
+    """
+    return within(folder, path) and not within(path, posixpath.dirname(posixpath.normpath(folder)))
 
 
 def overlaid_data(who: str, process: Process, fresh: Iterable[Mount], scene: Scene) -> Iterator[DataEffect]:
@@ -99,9 +113,9 @@ def runs_server(process: Process) -> bool:
     name = process.image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
     first = command[0].rpartition("/")[2] if command else ""
     starts = first == "postgres" or (name in _SERVERS and (not first or first.startswith("-")))
-    argv = ("postgres", *command) if first.startswith("-") else command
-    finding = programs.effect(argv, Surroundings((), terminal=False, input=False))
-    return starts and (name in _SERVERS or bool(process.entrypoint)) and finding.effect != Effect.DESTROYS
+    settings = command if first.startswith("-") else command[1:]
+    found = programs.server(settings, _ALONE)
+    return starts and (name in _SERVERS or bool(process.entrypoint)) and found.effect is Effect.READS
 
 
 def mounts_only_own_data(process: Process, scene: Scene) -> bool:
@@ -129,6 +143,7 @@ def _shares(container: Container, mount: Mount) -> bool:
     return any(
         other.kind == mount.kind
         and other.writable
+        and (other.kind == "volume" or other.is_data(container.process.pgdata))
         and (other.source == mount.source if mount.kind == "volume" else overlap(other.source, mount.source))
         for other in container.process.mounts
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from ledgerflow_ops.core.hints import Hint, command, make
 from ledgerflow_ops.guard.command_line.parse import Call
 from ledgerflow_ops.guard.context import Scene
-from ledgerflow_ops.guard.effects import DataEffect, destroys
+from ledgerflow_ops.guard.effects import DataEffect, destroys, uncertain
 from ledgerflow_ops.guard.model import PROJECT, Container, Volume
 
 _RESTORE = Hint(
@@ -38,12 +38,18 @@ def volumes_by_name(call: Call, scene: Scene) -> Iterator[DataEffect]:
 
 
 def volume_sweep(call: Call, scene: Scene) -> Iterator[DataEffect]:
-    """`volume prune`."""
+    """`volume prune`. It keeps what a container mounts; a backup insures such data that its filter names."""
     everything = scene.engine.api < _ALL_FROM or call.on("all") or "all=1" in call.all("filter")
     held = {mount.source for container in scene.engine.containers for mount in container.process.mounts}
     yield from _swept(
         call, scene, held, anonymous_only=not everything and "all=true" not in call.all("filter")
     )
+    named = any(text.startswith("label=") for text in call.all("filter"))
+    for name in sorted(held & scene.protected.keys()) if everything and named else ():
+        volume = scene.engine.volume(name)
+        if volume and _matches(call, volume) and not volume.anonymous:
+            what = f"its filter names the volume {name}, which only its container keeps"
+            yield uncertain(what, environment=scene.environment_of_volume(name), volumes=(name,))
 
 
 def system_sweep(call: Call, scene: Scene) -> Iterator[DataEffect]:
