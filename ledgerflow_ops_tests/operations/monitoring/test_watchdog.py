@@ -20,7 +20,7 @@ from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.operations.alerting import alerts
 from ledgerflow_ops.operations.background_process import Server
 from ledgerflow_ops.operations.context import OperationContext
-from ledgerflow_ops.operations.monitoring import health_checks, monitor
+from ledgerflow_ops.operations.monitoring import first_watch, health_checks, monitor
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.builders import Recorder
 from ledgerflow_ops_tests.e2e.commands import Shell
@@ -57,6 +57,8 @@ class Post:
 
 @pytest.fixture
 def post(root: Path) -> Post:
+    watched = Post(root, -timedelta(days=3))
+    first_watch.watched_since(watched.ctx.env(Environment.DEV))
     return Post(root)
 
 
@@ -225,6 +227,7 @@ class TestCommands:
             f'[[alerts.channels]]\nname = "channel {n}"\nurl = "{url}"\n' for n, url in enumerate(channels)
         )
         file.write_text(text + (f"[environments.prod]\nscheduled = {str(scheduled).lower()}\n"))
+        first_watch.watched_since(Post(root, -timedelta(days=3)).ctx.env(Environment.PROD))
         return Shell(root, {"LEDGER_CONFIG": str(file)})
 
     def test_alert_test_says_which_arrived(self, root: Path, web: Web) -> None:
