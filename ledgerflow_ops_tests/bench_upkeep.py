@@ -12,7 +12,7 @@ import psutil
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops_tests import builders
 from ledgerflow_ops_tests.bench_figures import PROJECT, Figure, console, listed, processor_of_children, ratio
-from ledgerflow_ops_tests.fakes import backup_tables
+from ledgerflow_ops_tests.fakes import anomaly_rates, backup_tables, histories
 
 _MIB = 1024**2
 _WARM_UP, _AT_REST = 60, 180
@@ -47,6 +47,27 @@ def status(root: Path, rounds: int) -> list[Figure]:
         Figure("make status of 1,000 backups / of 10, warm", warm[1000] / warm[10], 2.0),
         Figure("make status of 10,000 backups, warm", warm[10_000], 5.0, "s of the processor"),
     ]
+
+
+def anomalies() -> list[Figure]:
+    """The false alarms and the losses found in eleven kinds of generated books."""
+    figures = []
+    for kind in histories.KINDS:
+        false, found = anomaly_rates.measured(kind)
+        lost = sum(number for name, number in found.planted.items() if name in histories.LOSSES)
+        seen = sum(number for name, number in found.found.items() if name in histories.LOSSES)
+        words = ", ".join(
+            f"{name}: {found.found[name]} of {found.planted[name]}"
+            for name in histories.RESTS
+            if found.planted[name]
+        )
+        plain = f"{dict(false.false)} in {false.years:.1f} years"
+        console.print(f"  {kind}: {plain}; {seen} of {lost} losses found; {words}")
+        figures += [
+            Figure(f"{kind}: false alarms", false.false_a_year, anomaly_rates.FALSE_A_YEAR, "a year"),
+            Figure(f"{kind}: losses that were not found", lost - seen, 0, ""),
+        ]
+    return figures
 
 
 def idle(root: Path) -> list[Figure]:

@@ -43,23 +43,31 @@ def find_anomalies(summaries: Sequence[BackupSummary], append_only: Sequence[str
 
 def _figure_findings(chosen: Sequence[BackupSummary]) -> Iterator[Finding]:
     newest, before = chosen[-1], chosen[-2]
+    rows = next((band for band in expected_ranges(chosen, "rows", last=1) if band.day == newest.day), None)
     for figure in FIGURES:
         for band in expected_ranges(chosen, figure, last=1):
             if band.day == newest.day:
-                yield from judge_figure(newest, before, figure, band)
+                yield from judge_figure(newest, before, figure, band, rows)
 
 
 def judge_figure(
-    newest: BackupSummary, before: BackupSummary, figure: str, band: ExpectedRange
+    newest: BackupSummary,
+    before: BackupSummary,
+    figure: str,
+    band: ExpectedRange,
+    rows: ExpectedRange | None = None,
 ) -> Iterator[Finding]:
     """The anomaly of one figure: size in both directions, duration upwards, throughput downwards.
 
-    `before` is the backup of the day before.
+    `before` is the backup of the day before. `rows` is the expected range of all rows: a size that has grown
+    no more than they have is not an anomaly.
     """
     value = figure_value(newest, figure)
     if band.holds(value):
         return
     if figure == "size":
+        if value > band.high and rows and value * rows.expected <= band.high * newest.rows:
+            return
         yield _size_finding(newest, before, band, value)
     elif _is_slow(newest, figure, band, value):
         slow = f"backups of {newest.environment} are slow"
@@ -76,7 +84,8 @@ def _is_slow(newest: BackupSummary, figure: str, band: ExpectedRange, value: flo
 def _size_finding(newest: BackupSummary, before: BackupSummary, band: ExpectedRange, value: float) -> Finding:
     if value > band.high:
         hint = Hint("What has grown? ", make("status", newest.environment))
-        return _finding(newest, "size", "larger", Level.WARNING, band, value, hint, "")
+        cause = content_anomalies.growth_cause(newest)
+        return _finding(newest, "size", "larger", Level.WARNING, band, value, hint, cause)
     level = Level.CRITICAL if value < band.expected * _HALF else Level.WARNING
     hint = content_anomalies.pin_hint(before)
     return _finding(newest, "size", "smaller", level, band, value, hint, content_anomalies.loss_cause(newest))

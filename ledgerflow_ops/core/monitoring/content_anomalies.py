@@ -1,34 +1,42 @@
-"""Anomalies of the newest backup's contents: tables, rows, schema, or that nothing has changed."""
+"""Anomalies of the newest backup's contents: tables, rows, schema, an older copy."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby, pairwise
+from itertools import pairwise
 from math import nan
 
 from ledgerflow_ops.core.alerting.findings import Finding, Level
 from ledgerflow_ops.core.catalog.backup_summary import BackupSummary
-from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.hints import Hint, make
-from ledgerflow_ops.core.monitoring.expected_ranges import WIDTHS, compute_ranges, known_values, median
+from ledgerflow_ops.core.monitoring import standstill
+from ledgerflow_ops.core.monitoring.expected_ranges import (
+    HISTORY_DAYS,
+    WIDTHS,
+    compute_ranges,
+    known_values,
+    median,
+)
 
 Tables = Mapping[str, Sequence[float]]
 """The rows of each table in one backup after the other; NaN where a backup has no such table."""
-WINDOW = 56
+WINDOW = HISTORY_DAYS
 """How many earlier backups, one a day, are compared."""
 RECENT = 7
 """A missing table is reported for so many backups; after that its absence is normal."""
-LEAST_LEARNT = 14
-"""How many backups must show a pattern before it is relied on."""
+_LEARNT = standstill.LEAST_LEARNT
 SHRUNK_ROWS, SHRUNK_SHARE = 10, 0.01
 """A table that is append-only by observation, not by settings, may lose this many rows or this share of its
 rows, whichever is larger."""
 GREAT_SHARE = 0.1
 """A loss of this share of such a table is critical."""
 _STEADY = 0.1
-"""A table whose rows change by more than this share on most days (a queue) is not checked for its rows."""
+"""A table whose rows change by more than this share on most days is not checked for its rows."""
+_DROP = 0.3
+"""A table that lost this share of its rows in one day more than once is a queue or the like: it flows."""
+_LEAST_FOR_GROWTH = 35
+"""How many backups must show that a table never grew by so much: what comes once a month is in them."""
 _SEEN = 3
-_GROWS = 0.5
-_CHANGES = 0.8
-_PATIENCE = 3
+_FLOWS, _PURGED = 1 / 60, 1 / 120
+"""In how large a share of its backups a table has lost many rows by habit, or some by a rare purge."""
 
 
 def find_content_anomalies(chosen: Sequence[BackupSummary], append_only: Sequence[str]) -> list[Finding]:
@@ -36,19 +44,26 @@ def find_content_anomalies(chosen: Sequence[BackupSummary], append_only: Sequenc
     recent = list(chosen[-WINDOW - 1 :])
     names = dict.fromkeys(table for summary in recent for table in summary.tables)
     tables = {table: [summary.tables.get(table, nan) for summary in recent] for table in names}
-    unchanged = list(_unchanged_contents(recent))
+    gone = list(_missing_tables(recent, tables, append_only))
     losses = [
-        *_missing_tables(recent, tables, append_only),
+        *_older_copy(recent),
+        *gone,
+        *_emptied_tables(recent, tables, append_only),
         *_shrunk_tables(recent, tables, append_only),
-        *_schema_change(recent),
+        *_schema_change(recent, loss_cause(recent[-1]) if gone else ""),
     ]
     rows = [] if losses else list(_unusual_row_counts(recent, tables))
-    return [*losses, *rows, *(unchanged or _stopped_growth(recent, tables))]
+    return [*losses, *rows, *standstill.find_standstill(recent)]
 
 
 def loss_cause(newest: BackupSummary) -> str:
     """The cause that findings of lost data share."""
     return f"{newest.environment} holds less than before"
+
+
+def growth_cause(newest: BackupSummary) -> str:
+    """The cause that findings of unexpected growth share."""
+    return f"{newest.environment} holds more than before"
 
 
 def pin_hint(before: BackupSummary) -> Hint:
@@ -97,6 +112,77 @@ def _comes_and_goes(present: list[bool]) -> bool:
     return any(not before and after for before, after in pairwise(since))
 
 
+def _older_copy(recent: list[BackupSummary]) -> Iterator[Finding]:
+    """The contents are exactly those of an older backup, though they have changed since."""
+    newest, before = recent[-1], recent[-2]
+    if newest.contents == before.contents:
+        return
+    older = next((one for one in reversed(recent[:-1]) if one.contents == newest.contents), None)
+    if older is None:
+        return
+    changed = recent[recent.index(older) + 1]
+    message = (
+        f"{newest.name.dump}: its contents are exactly those of {older.name.dump} of {older.day}, though "
+        f"they had changed by {changed.day}. Is an older copy in place of the database?"
+    )
+    figures = {"found": float((newest.day - older.day).days), "expected": 0.0}
+    yield Finding(
+        newest.environment,
+        "old copy",
+        "contents",
+        Level.CRITICAL,
+        message,
+        pin_hint(before),
+        loss_cause(newest),
+        figures=figures,
+    )
+
+
+def _emptied_tables(
+    recent: list[BackupSummary], tables: Tables, append_only: Sequence[str]
+) -> Iterator[Finding]:
+    """Tables that had rows in the last backups and have none now, except those that were empty before or
+    flow.
+    """
+    newest = recent[-1]
+    for table, now in newest.tables.items():
+        rows = tables[table][:-1]
+        last = known_values(rows[-RECENT:])
+        held = sum(value > 0 for value in last)
+        if (
+            now
+            or not held
+            or held < min(_SEEN, len(last))
+            or _was_emptied(known_values(rows))
+            or _flows(rows)
+        ):
+            continue
+        place = max(number for number, value in enumerate(rows) if value > 0)
+        level = (
+            Level.CRITICAL if table in append_only or _is_append_only(rows[: place + 1]) else Level.WARNING
+        )
+        message = (
+            f"{newest.name.dump}: {table} is empty; {recent[place].name.dump} has it with "
+            f"{int(rows[place]):,} rows."
+        )
+        yield _rows_lost(newest, recent[place], table, level, message, now, rows[place])
+
+
+def _was_emptied(rows: Sequence[float]) -> bool:
+    """Whether a table lost all its rows before, and had some again."""
+    filled = [value > 0 for value in rows]
+    first = filled.index(True) if True in filled else len(filled)
+    last = len(filled) - filled[::-1].index(True) if True in filled else first
+    return not all(filled[first:last])
+
+
+def _flows(rows: Sequence[float]) -> bool:
+    """Whether a table loses many rows as a habit."""
+    steps = list(pairwise(known_values(rows)))
+    drops = sum(after < (1 - _DROP) * before for before, after in steps)
+    return drops > max(1, _FLOWS * len(steps))
+
+
 def _shrunk_tables(
     recent: list[BackupSummary], tables: Tables, append_only: Sequence[str]
 ) -> Iterator[Finding]:
@@ -112,27 +198,46 @@ def _shrunk_tables(
             continue
         place = max(number for number, value in enumerate(rows) if value == most)
         declared, lost = table in append_only, most - now
-        learnt = lost > max(SHRUNK_ROWS, SHRUNK_SHARE * most) and _only_grew(rows[: place + 1])
-        if not declared and not learnt:
-            continue
+        learnt = lost > max(SHRUNK_ROWS, SHRUNK_SHARE * most) and _is_append_only(rows[: place + 1])
+        if not (declared or learnt) or (not now and not declared):
+            continue  # _emptied_tables reports an empty one
         level = Level.CRITICAL if declared or lost >= GREAT_SHARE * most else Level.WARNING
         why = "by the settings" if declared else f"as in all {place + 1} backups up to then"
         message = (
             f"{newest.name.dump}: {table} has {now:,} rows; {recent[place].name.dump} has "
             f"{int(most):,}. The table only grows, {why}."
         )
-        figures = {"found": float(now), "expected": float(most)}
-        hint = pin_hint(recent[place])
-        yield Finding(
-            newest.environment, "rows lost", table, level, message, hint, loss_cause(newest), figures=figures
-        )
+        yield _rows_lost(newest, recent[place], table, level, message, now, most)
 
 
-def _only_grew(rows: Sequence[float]) -> bool:
+def _rows_lost(
+    newest: BackupSummary,
+    holder: BackupSummary,
+    table: str,
+    level: Level,
+    message: str,
+    now: int,
+    most: float,
+) -> Finding:
+    figures = {"found": float(now), "expected": float(most)}
+    return Finding(
+        newest.environment,
+        "rows lost",
+        table,
+        level,
+        message,
+        pin_hint(holder),
+        loss_cause(newest),
+        figures=figures,
+    )
+
+
+def _is_append_only(rows: Sequence[float]) -> bool:
+    """Whether a table has only ever grown, in 14 backups or more, and twice at least; a rare purge aside."""
     steps = [after - before for before, after in pairwise(known_values(rows))]
-    if len(steps) + 1 < LEAST_LEARNT or min(steps) < 0:
-        return False
-    return sum(step > 0 for step in steps) >= _GROWS * len(steps)
+    purges = sum(step < 0 for step in steps)
+    grown = sum(step > 0 for step in steps)
+    return len(steps) + 1 >= _LEARNT and grown >= 2 and purges <= _PURGED * len(steps)
 
 
 def _unusual_row_counts(recent: list[BackupSummary], tables: Tables) -> Iterator[Finding]:
@@ -145,6 +250,8 @@ def _unusual_row_counts(recent: list[BackupSummary], tables: Tables) -> Iterator
             continue  # a quick test that settles nearly all tables
         if not median([abs(after - before) for before, after in pairwise(rows)]) <= _STEADY * usual:
             continue
+        if _flows(rows) or (now > usual and _may_jump(rows, now - usual)):
+            continue
         days = {summary.day: value for summary, value in zip(recent, tables[table], strict=True)}
         low, middle, high = compute_ranges(days, width, {})[-1]
         if not (now < low or now > high):
@@ -155,14 +262,20 @@ def _unusual_row_counts(recent: list[BackupSummary], tables: Tables) -> Iterator
             f"from {len(known)} backups of {known[0]} to {known[-1]}."
         )
         less = now < low
-        cause = loss_cause(newest) if less else f"{newest.environment} holds more than before"
+        cause = loss_cause(newest) if less else growth_cause(newest)
         hint = pin_hint(recent[-2]) if less else Hint("What has grown? ", make("status", newest.environment))
         figures = {"found": float(now), "low": low, "expected": middle, "high": high}
         yield Finding(newest.environment, "rows", table, Level.WARNING, message, hint, cause, figures=figures)
 
 
-def _schema_change(recent: list[BackupSummary]) -> Iterator[Finding]:
-    """The schema differs from that of the backup of the day before."""
+def _may_jump(rows: Sequence[float], by: float) -> bool:
+    """Whether such growth is no surprise: half of it came in one day before, or too few days are known."""
+    known = known_values(rows)
+    return len(known) < _LEAST_FOR_GROWTH or max(after - before for before, after in pairwise(known)) > by / 2
+
+
+def _schema_change(recent: list[BackupSummary], cause: str) -> Iterator[Finding]:
+    """The schema differs from that of the backup of the day before. `cause` is what missing tables share."""
     newest, before = recent[-1], recent[-2]
     if newest.schema != before.schema:
         message = f"{newest.name.dump}: its schema differs from that of {before.name.dump} of {before.day}."
@@ -171,66 +284,4 @@ def _schema_change(recent: list[BackupSummary]) -> Iterator[Finding]:
             "before the change: ",
             make("pin", before.environment, FILE=before.name.dump, REASON="before a change"),
         )
-        yield Finding(newest.environment, "schema", "schema", Level.WARNING, message, hint)
-
-
-def _unchanged_contents(recent: list[BackupSummary]) -> Iterator[Finding]:
-    """The same contents for several days, in a database that used to change nearly every day."""
-    changes = [after.contents != before.contents for before, after in pairwise(recent)]
-    run = _trailing_standstill(changes)
-    if not _is_unusual_standstill(run, changes[: len(changes) - run], share=_CHANGES, least=2):
-        return
-    newest, first = recent[-1], recent[-1 - run]
-    message = (
-        f"{newest.name.dump}: its contents are those of {first.name.dump} and of every backup in between. "
-        f"Before that they changed on {sum(changes)} of {len(changes) - run} days from {recent[0].day} on."
-    )
-    hint = Hint("Is it still the database in use? ", make("identity", newest.environment))
-    figures = {"found": float(run), "expected": 0.0}
-    yield Finding(
-        newest.environment, "same contents", "contents", Level.WARNING, message, hint, figures=figures
-    )
-
-
-def _stopped_growth(recent: list[BackupSummary], tables: Tables) -> Iterator[Finding]:
-    """Tables that used to grow, and have not grown for far longer than any pause before."""
-    newest = recent[-1]
-    for table in newest.tables:
-        days = [summary.day for summary in recent if table in summary.tables]
-        rows = known_values(tables[table])
-        steps = [after > before for before, after in pairwise(rows)]
-        run = _trailing_standstill(steps)
-        before = steps[: len(steps) - run]
-        if not _is_unusual_standstill(run, before, share=_GROWS, least=_PATIENCE + 1):
-            continue
-        first = days[-1 - run]
-        message = (
-            f"{newest.name.dump}: {table} has not grown since {first} ({int(rows[-1]):,} rows). From "
-            f"{days[0]} to {first} it grew on {sum(before)} of {len(before)} days; its longest pause was "
-            f"{count_of(_longest_standstill(before), 'day')}."
-        )
-        hint = Hint("Is it still the database in use? ", make("identity", newest.environment))
-        figures = {"found": float(run), "expected": float(_longest_standstill(before))}
-        cause = f"{newest.environment} no longer grows"
-        yield Finding(
-            newest.environment, "growth stopped", table, Level.WARNING, message, hint, cause, figures=figures
-        )
-
-
-def _trailing_standstill(steps: Sequence[bool]) -> int:
-    """How many of the last steps in a row brought no change."""
-    return next((place for place, step in enumerate(reversed(steps)) if step), len(steps))
-
-
-def _longest_standstill(steps: Sequence[bool]) -> int:
-    return max((len(list(run)) for step, run in groupby(steps) if not step), default=0)
-
-
-def _is_unusual_standstill(run: int, before: Sequence[bool], *, share: float, least: int) -> bool:
-    """Whether a standstill is unusual: longer than three times any earlier one.
-
-    It is judged only where at least `share` of the days before brought a change.
-    """
-    if len(before) < LEAST_LEARNT or sum(before) < share * len(before):
-        return False
-    return run >= max(least, _PATIENCE * _longest_standstill(before) + 1)
+        yield Finding(newest.environment, "schema", "schema", Level.WARNING, message, hint, cause)

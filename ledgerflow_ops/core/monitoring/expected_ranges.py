@@ -54,7 +54,7 @@ WIDTHS = {
     "database_size": Tolerance(deviations=6, below=0.25, above=0.35, least=8_000_000),
     "duration": Tolerance(deviations=4, below=0.6, above=1.5, least=30, ratio=True),
     "throughput": Tolerance(deviations=5, below=0.6, above=4.0, least=1, ratio=True),
-    "rows": Tolerance(deviations=6, below=0.3, above=0.5, least=100),
+    "rows": Tolerance(deviations=6, below=0.3, above=0.9, least=100),
 }
 
 
