@@ -9,6 +9,7 @@ from ledgerflow_ops.adapters.system import clock as clocks
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.hints import Make
+from ledgerflow_ops.core.operation_requests import VerifyRequest
 from ledgerflow_ops.core.progress import Reporter, SilentReporter
 from ledgerflow_ops.defs.assets.backup_chain import database_asset, drill_asset, dump_asset
 from ledgerflow_ops.defs.assets.catalog_asset import catalog_asset
@@ -18,13 +19,13 @@ from ledgerflow_ops.defs.assets.partitions import backup_days
 from ledgerflow_ops.defs.assets.report_asset import report_asset
 from ledgerflow_ops.defs.assets.rotation import rotation_asset, rotation_job
 from ledgerflow_ops.defs.automation.lost_runs import lost_runs_sensor
-from ledgerflow_ops.defs.automation.schedules import history_schedule, schedule_and_sensor
+from ledgerflow_ops.defs.automation.schedules import Job, history_schedule, schedule_and_sensor
 from ledgerflow_ops.defs.automation.sensors import sensors
 from ledgerflow_ops.defs.descriptions import described
 from ledgerflow_ops.defs.jobs.history_cleanup import history_job
 from ledgerflow_ops.defs.jobs.jobs import catalog_job, jobs, report_job
 from ledgerflow_ops.defs.jobs.restore_jobs import incident_asset, restore_jobs
-from ledgerflow_ops.defs.names import REPORT
+from ledgerflow_ops.defs.names import REPORT, job_name
 from ledgerflow_ops.defs.timing import SERVER_TIMING, Timing
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.places import IN_CLONE
@@ -80,10 +81,15 @@ def build_definitions(
                 minimum_interval_seconds=30,
                 description="Has the report written when the catalog has changed, and every six hours.",
             ),
-            *sensors(envs, {env.environment: [*own[env.environment], catalog] for env in envs}),
+            *sensors(envs, {env.environment: [*_verify(env, own[env.environment]), catalog] for env in envs}),
         ],
         executor=dg.in_process_executor,
     )
+
+
+def _verify(env: EnvironmentContext, own: Iterable[Job]) -> list[Job]:
+    """The one of an environment's jobs that its watch requests."""
+    return [job for job in own if job.name == job_name(env, VerifyRequest.verb)]
 
 
 def _chain(

@@ -213,7 +213,8 @@ def test_the_asset_is_requested_by_the_watch_of_every_environment(bench: Bench) 
     node = definitions.resolve_asset_graph().get(AssetKey("catalog"))
     watches = {sensor.name: sensor for sensor in definitions.sensors or ()}
     for environment in Environment:
-        assert "catalog_job" in {job.name for job in watches[f"{environment}_watch"].jobs}
+        requested = {job.name for job in watches[f"{environment}_watch"].jobs}
+        assert requested == {"catalog_job", f"{environment}_verify"}, "the page names them beside the asset"
     assert node.parent_keys == {AssetKey([environment, "drill"]) for environment in Environment}
     sensors = build_definitions(bench.settings()).sensors or ()
     [sensor] = [one for one in sensors if isinstance(one, dg.AutomationConditionSensorDefinition)]
