@@ -34,8 +34,8 @@ UNLIMITED: dict[str, tuple[str, ...]] = {
 }
 """Commands of one environment that start no run."""
 FREE = {
-    "alert-test", "doctor", "down", "journal", "metrics", "protect", "report", "safety-check", "tools", "up",
-    "watchdog",
+    "alert-test", "completion", "doctor", "down", "journal", "metrics", "protect", "report", "safety-check",
+    "tools", "up", "watchdog",
 }  # fmt: skip
 """All other commands: they start no run either, and are not called here."""
 
