@@ -1,5 +1,6 @@
 """Builds Dagster's definitions from the settings."""
 
+import warnings
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
@@ -29,6 +30,10 @@ from ledgerflow_ops.defs.names import REPORT, job_name
 from ledgerflow_ops.defs.timing import SERVER_TIMING, Timing
 from ledgerflow_ops.operations.context import EnvironmentContext, OperationContext
 from ledgerflow_ops.places import IN_CLONE
+
+# Owners and code references are beta in Dagster. It warns of that for each job and asset, also when a job is
+# resolved later; the version of Dagster is locked.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 
 def build_definitions(
