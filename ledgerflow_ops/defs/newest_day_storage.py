@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as db
-from dagster import AssetCheckKey, AssetKey, DagsterEventType, EventLogEntry
+from dagster import AssetCheckEvaluation, AssetCheckKey, AssetKey, DagsterEventType, EventLogEntry
 from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 from dagster._core.storage.event_log.base import PlannedMaterializationInfo
@@ -47,6 +47,23 @@ class NewestDayEventLog(PostgresEventLogStorage):
             of_day = super().get_latest_asset_check_execution_by_key(keys, PartitionKeyFilter(key=day))
             newest = {**newest, **of_day}
         return newest
+
+    def _store_runless_asset_check_evaluation(self, event: EventLogEntry, event_id: int | None) -> None:
+        """Store a check's result that belongs to no run, in place of an earlier one of the same partition.
+
+        Dagster's unique index allows one for each check and partition, and its insert fails at the second.
+        """
+        result = event.dagster_event.event_specific_data if event.dagster_event else None
+        if isinstance(result, AssetCheckEvaluation) and result.partition is not None:
+            earlier = (
+                _CHECKS.asset_key == result.asset_key.to_string(),
+                _CHECKS.check_name == result.check_name,
+                _CHECKS.partition == result.partition,
+                _CHECKS.run_id == event.run_id,
+            )
+            with self.index_connection() as conn:
+                conn.execute(db.delete(AssetCheckExecutionsTable).where(*earlier))
+        super()._store_runless_asset_check_evaluation(event, event_id)
 
     def get_latest_planned_materialization_info(
         self, asset_key: AssetKey, partition: str | None = None

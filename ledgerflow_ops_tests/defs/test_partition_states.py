@@ -45,9 +45,12 @@ def test_a_bad_dump_is_red_and_green_again_once_an_examination_passes(
     assert order(env).failure is None
     assert colours(bench, env, today) == (GREEN, GREEN)
     flip_bit(the_dump(env))
-    assert order(env, examined).failure is not None
-    assert colours(bench, env, today) == (RED, RED)
-    assert drill_checks(bench, today) == {("restorable", "FAILED"), ("data_rules", "FAILED")}
+    for _ in range(2):
+        failure = order(env, examined).failure
+        assert failure is not None
+        assert "UniqueViolation" not in failure.message
+        assert colours(bench, env, today) == (RED, RED)
+        assert drill_checks(bench, today) == {("restorable", "FAILED"), ("data_rules", "FAILED")}
 
     flip_bit(the_dump(env))  # the same bit: the bytes are what they were
     assert order(env, "verify").failure is None

@@ -11,6 +11,7 @@ from dagster import AssetKey
 from ledgerflow_ops.adapters.system import clock
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.defs.build import build_definitions
+from ledgerflow_ops.operations.monitoring import first_watch
 from ledgerflow_ops_tests.defs.benches import Bench
 from ledgerflow_ops_tests.fakes import backup_days
 
@@ -29,6 +30,7 @@ def written(bench: Bench) -> dict[str, object]:
 def test_a_run_writes_it_and_shows_its_pictures(bench: Bench) -> None:
     env = bench.env(Environment.PROD)
     backup_days.add_days(env, clock.now() - timedelta(hours=1), 12, backup_days.mixed_day)
+    first_watch.watched_since(bench.env(now=lambda: clock.now() - timedelta(days=3)))
     told = written(bench)
     assert Path(str(told["file"])).read_text().startswith("<!DOCTYPE html>")
     assert (told["critical"], told["prod"]) == (True, "warning"), "dev has a database and no backup"

@@ -77,8 +77,10 @@ def share_templates(state_dir: Path, above: Path) -> None:
     """Let the drills of this state folder copy cluster templates that are in `above`, made there once.
 
     A template is a data directory as initdb makes it, never started. initdb takes half a second of CPU, and
-    every test has a state folder of its own.
+    every test has a state folder of its own. Nothing is shared below a root that the test has yet to make.
     """
+    if not state_dir.parent.is_dir():
+        return
     shared, link = above / "templates", make_server_home(state_dir).root / "templates"
     shared.mkdir(mode=0o711, exist_ok=True)
     if not link.exists():
