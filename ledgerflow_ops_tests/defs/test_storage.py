@@ -485,6 +485,7 @@ PARAMETERS = {
     (PostgresEventLogStorage, "get_latest_asset_check_execution_by_key"): "self check_keys partition_filter",
     (PostgresEventLogStorage, "get_latest_planned_materialization_info"): "self asset_key partition",
     (PostgresEventLogStorage, "_get_asset_entry_values"): "self event event_id has_asset_key_index_cols",
+    (PostgresEventLogStorage, "_store_runless_asset_check_evaluation"): "self event event_id",
     (PostgresEventLogStorage, "index_transaction"): "self",
     (PostgresEventLogStorage, "index_connection"): "self",
     (PostgresEventLogStorage, "has_table"): "self table_name",
@@ -542,5 +543,6 @@ class TestWhatItWasWrittenAgainst:
             "_has_asset_key_col_on_connection",
             "get_latest_asset_check_execution_by_key",
             "get_latest_planned_materialization_info",
+            "_store_runless_asset_check_evaluation",
             "_get_asset_entry_values",
         }
