@@ -18,6 +18,7 @@ from ledgerflow_ops.core.errors import LedgerError, Refused
 from ledgerflow_ops.core.hints import Hint
 from ledgerflow_ops.core.progress import Step
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.sealed_records import readable_records
 
 FOLDER = "quarantine"
 
@@ -31,13 +32,7 @@ def quarantined_backups(env: EnvironmentContext) -> list[Quarantined]:
     """The backups in quarantine, by file; also those whose files are being moved. A record that cannot be
     read is reported and stays.
     """
-    records, store = [], quarantine_store(env)
-    for file in store.names(ENDING):
-        try:
-            records.append(Quarantined.decode(store.record(file), file))
-        except LedgerError as error:
-            env.ctx.reporter.say(f"{FOLDER}/{error.message}")
-    return records
+    return readable_records(env, FOLDER, quarantine_store(env), ENDING, Quarantined.decode)
 
 
 def unused_key(env: EnvironmentContext, name: BackupName) -> str:

@@ -21,6 +21,7 @@ from ledgerflow_ops.core.catalog.naming import MANIFEST, BackupName
 from ledgerflow_ops.core.catalog.proof import Proof
 from ledgerflow_ops.core.errors import BadBackup, LedgerError
 from ledgerflow_ops.operations.context import EnvironmentContext
+from ledgerflow_ops.operations.sealed_records import readable_records
 
 FOLDER = "history"
 
@@ -62,13 +63,7 @@ def withdraw_removal(env: EnvironmentContext, removal: Removal) -> None:
 
 def unfinished_removals(env: EnvironmentContext) -> list[Removal]:
     """The removals that are not complete, by name. A record that cannot be read is reported and stays."""
-    removals, history = [], history_store(env)
-    for file in history.names(GOING):
-        try:
-            removals.append(Removal.decode(history.record(file), file))
-        except LedgerError as error:
-            env.ctx.reporter.say(f"{FOLDER}/{error.message}")
-    return removals
+    return readable_records(env, FOLDER, history_store(env), GOING, Removal.decode)
 
 
 def days_to_wipe(env: EnvironmentContext, days: Iterable[date]) -> set[date]:

@@ -8,22 +8,10 @@ import pytest
 
 from ledgerflow_ops_tests.e2e import commands
 from ledgerflow_ops_tests.e2e.commands import Shell
-from ledgerflow_ops_tests.fakes import contained as containers
-from ledgerflow_ops_tests.fakes import sandboxes
 from ledgerflow_ops_tests.fakes.contained import DESCRIPTION, ContainerSandbox
-from ledgerflow_ops_tests.fakes.engine import Engine
 from ledgerflow_ops_tests.fakes.targets import MARKED
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-
-
-@pytest.fixture
-def contained(engine: Engine, session_root: Path) -> Iterator[ContainerSandbox]:
-    with (
-        sandboxes.temporary_folder(session_root) as folder,
-        containers.container_sandbox(engine, folder) as found,
-    ):
-        yield found
 
 
 @pytest.fixture

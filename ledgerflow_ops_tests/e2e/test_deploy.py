@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from ledgerflow_ops.places import PROJECT
-from ledgerflow_ops_tests.fakes import contained as containers
 from ledgerflow_ops_tests.fakes import image, python_image, sandboxes
 from ledgerflow_ops_tests.fakes.contained import ContainerSandbox
 from ledgerflow_ops_tests.fakes.engine import Engine
@@ -94,15 +93,6 @@ def built(engine: Engine, session_root: Path) -> None:
             "build", "--network=none", *arguments, "-f", file, "-t", _IMAGE, context,
             variables={"DOCKER_BUILDKIT": "0"}, timeout=_LONG,
         )  # fmt: skip
-
-
-@pytest.fixture
-def contained(engine: Engine, session_root: Path) -> Iterator[ContainerSandbox]:
-    with (
-        sandboxes.temporary_folder(session_root) as folder,
-        containers.container_sandbox(engine, folder) as found,
-    ):
-        yield found
 
 
 @pytest.fixture
