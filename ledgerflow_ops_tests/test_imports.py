@@ -8,7 +8,7 @@ HEAVY = {
     "psutil", "psycopg", "tarfile", "urllib.request", "uvicorn", "vl_convert", "zstandard",
 }  # fmt: skip
 """What takes long to import, and is needed by some operations only."""
-OPERATIONS = {"catalog", "context", "removal_history", "summaries"}
+OPERATIONS = {"catalog", "context", "removal_history", "sealed_records", "summaries"}
 """The operations that compute each environment's first day; all others are imported where they are used."""
 FREE = "import dagster, dagster_postgres"
 DEFINITIONS = "import ledgerflow_ops.definitions"
