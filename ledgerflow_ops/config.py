@@ -34,6 +34,7 @@ from ledgerflow_ops.core.counts import count_of
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
 from ledgerflow_ops.core.hints import Hint
+from ledgerflow_ops.location_settings import Location, folder_locations, locations_apart
 from ledgerflow_ops.places import STATE_DIR, config_file
 from ledgerflow_ops.sections import AlertSettings, EnvironmentSettings, GuardSettings, read_secret
 from ledgerflow_ops.values import FolderPath, Url, WebOrigin
@@ -84,6 +85,7 @@ class Settings(BaseSettings):
     backup_root: FolderPath = Field(default=Path("~/iCloudLedger/backups"), validate_default=True)
     state_dir: FolderPath = Field(default=Path(STATE_DIR), validate_default=True)
     archive_roots: tuple[FolderPath, ...] = ()
+    locations: tuple[Location, ...] = ()
     tools_dir: FolderPath | None = None
     drill_in_memory_below: ByteSize = ByteSize(128_000_000)
     dagster_history_days: int = Field(default=90, ge=7)
@@ -159,6 +161,17 @@ class Settings(BaseSettings):
                 seen.append((f"environments.{environment}.files", path))
         return self
 
+    @model_validator(mode="after")
+    def _locations_apart(self) -> "Settings":
+        locations_apart(self.all_locations)
+        for location in self.locations:
+            if location.folder and _overlap(location.folder, self.backup_root):
+                raise ValueError(
+                    f"locations: {location.name} ({location.folder}) and backup_root are the same, "
+                    "or one lies in the other"
+                )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -176,6 +189,20 @@ class Settings(BaseSettings):
     def dagster_url(self) -> str | None:
         """The URL of Dagster's storage; None for the embedded PostgreSQL."""
         return self._dagster_url.get_secret_value() if self._dagster_url else None
+
+    @property
+    def all_locations(self) -> tuple[Location, ...]:
+        """Every archive location: the folders of `archive_roots`, then those of `locations`."""
+        return folder_locations(self.archive_roots) + self.locations
+
+    @property
+    def archive_folders(self) -> tuple[Path, ...]:
+        """The folders of all archive locations that are folders."""
+        return tuple(location.folder for location in self.all_locations if location.folder)
+
+    def locations_of(self, environment: Environment) -> tuple[Location, ...]:
+        """The archive locations of one environment."""
+        return tuple(location for location in self.all_locations if environment in location.environments)
 
     def folder(self, environment: Environment) -> Path:
         """The folder of this environment's backups."""
@@ -204,7 +231,8 @@ def _with_suggestion(problem: str) -> str:
     place, _, message = problem.partition(": ")
     if message != "Extra inputs are not permitted":
         return problem
-    known = {*Settings.model_fields, *EnvironmentSettings.model_fields, *AlertSettings.model_fields}
+    tables = (Settings, EnvironmentSettings, AlertSettings, Location)
+    known = {name for table in tables for name in table.model_fields}
     nearest = difflib.get_close_matches(place.rpartition(".")[2], known, 1)
     return f"{place}: there is no such setting" + (f"; did you mean {nearest[0]}?" if nearest else "")
 

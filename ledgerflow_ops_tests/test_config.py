@@ -17,6 +17,7 @@ from ledgerflow_ops.adapters.connection.database import Database
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
+from ledgerflow_ops.location_settings import Location
 from ledgerflow_ops.sections import EnvironmentSettings
 from ledgerflow_ops_tests.hypothesis_profiles import examples
 
@@ -565,7 +566,8 @@ class TestExample:
         assert found.alerts.model_dump(exclude=examples) == defaults.alerts.model_dump(exclude=examples)
         assert [channel.name for channel in found.alerts.channels] == ["phone", "mail"]
         examples = {"archive_roots", "tools_dir", "dagster_database_url", "environments", "guard", "alerts"}
-        examples |= {"web_port", "viewers_port", "web_addresses", "web_proxy_secret_file"}
+        examples |= {"web_port", "viewers_port", "web_addresses", "web_proxy_secret_file", "locations"}
+        assert [location.kind for location in found.locations] == ["s3", "folder", "azure"]
         assert found.model_dump(exclude=examples) == defaults.model_dump(exclude=examples)
 
     def test_every_setting_is_in_it_below_its_explanation(self) -> None:
@@ -577,6 +579,7 @@ class TestExample:
             *sections.GuardSettings.model_fields,
             *sections.AlertSettings.model_fields,
             *sections.Channel.model_fields,
+            *Location.model_fields,
         }
         absent = {name for name in settings if not re.search(rf"\b{name}\b", text)}
         assert not absent

@@ -118,9 +118,9 @@ class EnvironmentContext:
         return PLAIN
 
     def locations(self) -> list["EnvironmentContext"]:
-        """This environment in each location of its backups, the primary folder first."""
-        roots = self.ctx.settings.archive_roots
-        return [self, *(replace(self, location=root / self.environment) for root in roots)]
+        """This environment in each folder of its backups, the primary one first."""
+        roots = [location.folder for location in self.ctx.settings.locations_of(self.environment)]
+        return [self, *(replace(self, location=root / self.environment) for root in roots if root)]
 
     @property
     def is_sample(self) -> bool:

@@ -11,6 +11,14 @@ FULL = """
 backup_root = "kept"
 state_dir = "/srv/state"
 archive_roots = ["~/far", "/mnt/archive"]
+[[locations]]
+name = "usb"
+kind = "folder"
+url = "~/usb"
+[[locations]]
+name = "cloud"
+kind = "s3"
+url = "s3://books/backups"
 [guard]
 volumes = ["media", "more"]
 fresh_minutes = 15
@@ -43,7 +51,7 @@ def test_it_reads_what_the_settings_say(
     for name, value in {**variables, "LEDGER_CONFIG": str(tmp_path / "ledgerflow.toml")}.items():
         monkeypatch.setenv(name, value)
     settings, found = config.load(), protected_objects.configured_protection("")
-    folders = (settings.backup_root, settings.state_dir, *settings.archive_roots)
+    folders = (settings.backup_root, settings.state_dir, *settings.archive_folders)
     both = [str(path) for folder in folders for path in (folder, config.resolved_path(folder))]
     assert found.folders == tuple(dict.fromkeys(both))
     assert found.volumes == frozenset(settings.guard.volumes)

@@ -56,7 +56,9 @@ def _settings() -> tuple[dict[str, Any], str]:
 
 def _protection(settings: Mapping[str, Any]) -> ConfiguredProtection:
     guard = _table("guard", settings)
-    archives = _listed("archive_roots", settings)
+    archives = _listed("archive_roots", settings) + [
+        entry["url"] for entry in _listed("locations", settings) if entry["kind"] == "folder"
+    ]
     folders = [
         _folder("backup_root", settings, _BACKUP_ROOT),
         _folder("state_dir", settings, places.STATE_DIR),
@@ -89,7 +91,7 @@ def _table(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**settings.get(name, {}), **_json(name, {})}
 
 
-def _listed(name: str, settings: Mapping[str, Any]) -> list[str]:
+def _listed(name: str, settings: Mapping[str, Any]) -> list[Any]:
     return list(_json(name, settings.get(name, [])))
 
 

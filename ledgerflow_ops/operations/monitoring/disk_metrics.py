@@ -143,7 +143,7 @@ def _measured_places(
     settings, dumps = ctx.settings, [dump for dump in newest if dump]
     needed = sum(space_estimates.dump_needs(dump.database_size, dump) for dump in dumps)
     yield _Place(settings.backup_root, "backups", needed)
-    for root in settings.archive_roots:
+    for root in settings.archive_folders:
         yield _Place(root, "archive", 0)
     drills = max((space_estimates.drill_needs(dump.database_size) for dump in dumps), default=0)
     yield _Place(settings.state_dir, "state", 0)

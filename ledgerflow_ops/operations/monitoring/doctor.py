@@ -42,7 +42,7 @@ def examine(ctx: OperationContext, envs: Sequence[EnvironmentContext]) -> list[C
     if ctx.settings.dagster_url:
         checks += _checks_or_error("storage", partial(_storage, ctx))
     checks += settings_checks.location_checks(ctx.settings)
-    for number in range(len(ctx.settings.archive_roots)):
+    for number in range(len(ctx.settings.archive_folders)):
         checks += _checks_or_error("archive", partial(_archive, ctx, number))
     for env in envs:
         checks += [
@@ -133,7 +133,7 @@ def _folder(env: EnvironmentContext) -> Iterator[Check]:
 
 
 def _archive(ctx: OperationContext, number: int) -> Iterator[Check]:
-    root = ctx.settings.archive_roots[number]
+    root = ctx.settings.archive_folders[number]
     if not root.is_dir():
         hint = Hint("Is its disk mounted? Else make the folder: ", command("mkdir", "-p", root))
         yield warned("archive", "away", f"{root} is not there: no copy of a backup is found in it.", hint)

@@ -32,10 +32,10 @@ def secret_checks(settings: Settings) -> Iterator[Check]:
 
 def location_checks(settings: Settings) -> Iterator[Check]:
     """A warning where scheduled backups have no second location."""
-    if settings.archive_roots or not any(env.is_scheduled for env in settings.environments.values()):
+    if settings.all_locations or not any(env.is_scheduled for env in settings.environments.values()):
         return
     text = (
-        f"No copy elsewhere: archive_roots is empty, so every backup is in {settings.backup_root} alone. "
+        f"No copy elsewhere: no archive location is set, so every backup is in {settings.backup_root} alone. "
         "If that disk is lost, so are the backups."
     )
     hint = Hint("Copy the folder to another disk or machine, and name that in ledgerflow.toml, such as ")
@@ -60,6 +60,7 @@ def _secret_files(settings: Settings) -> Iterator[Path]:
     """The files that settings name for secrets, and the settings file where a secret is in it."""
     named = [settings.dagster_database_url_file, settings.web_proxy_secret_file]
     named += [channel.url_file for channel in settings.alerts.channels]
+    named += [location.credentials_file for location in settings.locations]
     for env in settings.environments.values():
         named += [env.database_url_file, env.admin_database_url_file, env.ping_url_file]
     yield from filter(None, named)

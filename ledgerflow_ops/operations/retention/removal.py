@@ -124,7 +124,7 @@ def _reachable_part(
 
     A location that is no longer configured, or is read-only, is left alone: the part is then empty.
     """
-    if Path(part.root) not in env.ctx.settings.archive_roots:
+    if Path(part.root) not in env.ctx.settings.archive_folders:
         return RemovalPart(root=part.root)
     if not Path(part.root).is_dir():
         return None
