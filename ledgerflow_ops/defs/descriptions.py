@@ -1,4 +1,4 @@
-"""What every asset says of itself besides its description: owner, environment, and where its code is."""
+"""What every asset says of itself besides its description: owner, environment, code and its version."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +8,7 @@ import dagster as dg
 from ledgerflow_ops.adapters.system.git_clone import published_source
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.defs.names import OWNERS
+from ledgerflow_ops.defs.versions import CODE_VERSIONS
 from ledgerflow_ops.places import PROJECT
 
 Asset = dg.AssetsDefinition | dg.AssetSpec
@@ -15,7 +16,7 @@ _ANCHOR = "pyproject.toml"
 
 
 def described(assets: Sequence[Asset]) -> Sequence[Any]:
-    """The assets with their owners, their environment as a tag, and references to their code.
+    """The assets with their owners, code versions, environment as a tag, and references to their code.
 
     The references lead to GitHub or GitLab if the clone came from there, else to the files.
     """
@@ -34,4 +35,5 @@ def described(assets: Sequence[Asset]) -> Sequence[Any]:
 def _with_owner(spec: dg.AssetSpec) -> dg.AssetSpec:
     name = spec.key.path[0]
     tags = {"environment": name} if name in set(Environment) else {}
-    return spec.replace_attributes(owners=OWNERS, tags={**spec.tags, **tags})
+    version = CODE_VERSIONS.get(spec.key.path[-1])
+    return spec.replace_attributes(owners=OWNERS, tags={**spec.tags, **tags}, code_version=version)

@@ -67,6 +67,18 @@ def test_every_asset_that_is_made_leads_to_its_code(definitions: dg.Definitions)
     assert [node.key for node in made if "dagster/code_references" not in node.metadata] == []
 
 
+def test_code_versions_name_formats_and_not_commits(definitions: dg.Definitions) -> None:
+    """A changed version marks every kept day as stale, so a change here must be a decision."""
+    graph = definitions.resolve_asset_graph()
+    made = {key: graph.get(key).code_version for key in graph.materializable_asset_keys}
+    proof = "proof 1: data_rules restorable"
+    own = {"dump": "manifest 1", "drill": proof, "coverage": proof, "rotation": "plan 1"}
+    assert {key.path[-1]: version for key, version in made.items() if len(key.path) == 2} == own
+    assert made[dg.AssetKey("report")] == "page 1"
+    columns = "environment day file state proven size rows rto_seconds recovery_point"
+    assert made[dg.AssetKey("catalog")] == f"table: {columns}"
+
+
 def test_every_check_says_what_holds_when_it_passes(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     specs = [graph.get_check_spec(key) for key in graph.asset_check_keys]

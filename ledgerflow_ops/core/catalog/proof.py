@@ -11,6 +11,8 @@ from ledgerflow_ops.core.catalog.rungs import PROVEN, Rung
 from ledgerflow_ops.core.hints import Hint, make
 from ledgerflow_ops.core.models import Record
 
+VERSION = 1
+"""The format this code writes."""
 SOURCE = "source"
 """The cause of a check that found the file intact, but its source database not restorable."""
 INCOMPLETE = "incomplete"

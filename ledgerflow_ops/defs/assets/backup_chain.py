@@ -16,6 +16,7 @@ from ledgerflow_ops.defs.runs import partition_states
 from ledgerflow_ops.defs.runs.run_context import MISSED, NIGHT, backup_of_run, env_for_run, failures_on_record
 from ledgerflow_ops.defs.runs.run_results import BACKUP_KEY
 from ledgerflow_ops.defs.timing import Timing
+from ledgerflow_ops.defs.versions import drill_version, dump_version
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ def dump_asset(env: EnvironmentContext, days: dg.PartitionsDefinition, timing: T
         if missed:
             run_env.ctx.reporter.say(f"Since the last backup these days were missed: {missed}")
             run_env.ctx.journal("missed days", {"environment": run_env.environment, "days": missed.split()})
-        return dg.MaterializeResult(metadata=metadata.backup_metadata(run_env, manifest, missed))
+        return dg.MaterializeResult(
+            metadata=metadata.backup_metadata(run_env, manifest, missed), data_version=dump_version(manifest)
+        )
 
     return dump
 
@@ -134,6 +137,10 @@ def drill_asset(
                 BACKUP_KEY: name.dump,
             }
             raise dg.Failure(f"{name.dump} is bad: {failed.message}", metadata=details, allow_retries=False)
-        yield dg.MaterializeResult(asset_key=drill_key, metadata=metadata.examination_metadata(examination))
+        yield dg.MaterializeResult(
+            asset_key=drill_key,
+            metadata=metadata.examination_metadata(examination),
+            data_version=drill_version(examination),
+        )
 
     return drill_

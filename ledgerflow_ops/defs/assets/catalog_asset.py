@@ -13,6 +13,7 @@ from ledgerflow_ops.defs.assets.catalog_table import (
     size_chart,
 )
 from ledgerflow_ops.defs.names import CATALOG, DRILL, asset_key
+from ledgerflow_ops.defs.versions import catalog_version
 from ledgerflow_ops.operations.context import EnvironmentContext
 
 _SHOWN = 200
@@ -50,6 +51,7 @@ def catalog_asset(envs: Sequence[EnvironmentContext]) -> dg.AssetsDefinition:
         table = catalog_frame(envs)
         newest = table.head(_SHOWN).itertuples(index=False)
         return dg.MaterializeResult(
+            data_version=catalog_version(table),
             metadata={
                 "standing": metadata.markdown_table(
                     ("environment", "newest proven", "backups", "proven"),
@@ -63,7 +65,7 @@ def catalog_asset(envs: Sequence[EnvironmentContext]) -> dg.AssetsDefinition:
                 "catalog": metadata.markdown_table(
                     tuple(DISPLAYED_COLUMNS), [displayed_cells(row) for row in newest]
                 ),
-            }
+            },
         )
 
     return catalog_
