@@ -18,12 +18,13 @@ from ledgerflow_ops.operations.context import EnvironmentContext
 from ledgerflow_ops.operations.embedded_postgres import EmbeddedPostgres
 from ledgerflow_ops_tests import builders, hypothesis_profiles
 from ledgerflow_ops_tests.fakes import engine as engines
-from ledgerflow_ops_tests.fakes import sandboxes
+from ledgerflow_ops_tests.fakes import object_servers, sandboxes
 from ledgerflow_ops_tests.fakes.engine import Engine
+from ledgerflow_ops_tests.fakes.object_servers import AzureServer, S3Server
 
 PROJECT = Path(__file__).parents[1]
-_SERVERS = {"embedded", "engine"}
-"""The fixtures that start a PostgreSQL or a Docker engine."""
+_SERVERS = {"embedded", "engine", "s3_server", "azure_server"}
+"""The fixtures that start a PostgreSQL, a Docker engine or an object store."""
 _FOR_THE_TESTS = ("LEDGERFLOW_SCREENSHOTS", "LEDGERFLOW_REGRESS")
 
 hypothesis_profiles.register()
@@ -119,6 +120,20 @@ def embedded(session_root: Path) -> Iterator[EmbeddedPostgres]:
 def engine(session_root: Path) -> Iterator[Engine]:
     """A real Docker engine with the image `postgres:17` in it, started once for the session."""
     with engines.engine(session_root / "image.tar") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def s3_server(session_root: Path) -> Iterator[S3Server]:
+    """A real S3 server, started once for the session."""
+    with object_servers.s3_server(session_root / "s3") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def azure_server(session_root: Path) -> Iterator[AzureServer]:
+    """A server that speaks as Azure's blob service does, started once for the session."""
+    with object_servers.azure_server(session_root / "azure") as started:
         yield started
 
 

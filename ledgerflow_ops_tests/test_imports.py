@@ -4,8 +4,9 @@ import subprocess
 import sys
 
 HEAVY = {
-    "altair", "apprise", "dagster_webserver", "http.server", "jinja2", "numpy", "pandas", "prometheus_client",
-    "psutil", "psycopg", "tarfile", "urllib.request", "uvicorn", "vl_convert", "zstandard",
+    "altair", "apprise", "boto3", "botocore", "dagster_webserver", "http.server", "jinja2", "numpy",
+    "obstore", "pandas", "prometheus_client", "psutil", "psycopg", "tarfile", "urllib.request", "uvicorn",
+    "vl_convert", "zstandard",
 }  # fmt: skip
 """What takes long to import, and is needed by some operations only."""
 OPERATIONS = {"catalog", "context", "removal_history", "sealed_records", "summaries"}
@@ -31,3 +32,8 @@ def test_the_definitions_load_the_operations_that_they_need() -> None:
         name.split(".")[2] for name in loaded(DEFINITIONS) if name.startswith("ledgerflow_ops.operations.")
     }
     assert sorted(ours - OPERATIONS) == []
+
+
+def test_a_command_loads_no_library_of_object_stores() -> None:
+    found = loaded("import ledgerflow_ops.commands.program, ledgerflow_ops.operations.locations")
+    assert sorted(found & {"boto3", "botocore", "obstore"}) == []

@@ -7,11 +7,12 @@ from pydantic import ValidationError
 
 from ledgerflow_ops import config
 from ledgerflow_ops.adapters.storage.local_store import LocalStore
+from ledgerflow_ops.adapters.storage.objects.bucket import CredentialSource
 from ledgerflow_ops.config import Settings
 from ledgerflow_ops.core.environments import Environment
 from ledgerflow_ops.core.errors import SettingsError
 from ledgerflow_ops.location_settings import Location
-from ledgerflow_ops.operations.locations import location_store
+from ledgerflow_ops.operations.locations import bucket_of, location_store
 
 DEV, PROD = Environment.DEV, Environment.PROD
 SECRET = "hunter2-geheim"
@@ -125,6 +126,28 @@ def test_the_file_writes_them_as_tables(tmp_path: Path, monkeypatch: pytest.Monk
     assert caught.value.exit_code == 2
 
 
-def test_a_folder_location_is_opened_as_the_folder_of_the_environment(root: Path) -> None:
-    location = made(kind="folder", url=str(root / "usb"))
-    assert location_store(location, PROD) == LocalStore(root / "usb" / "prod")
+def test_a_location_is_opened_as_the_store_of_the_environment(root: Path) -> None:
+    location = made(kind="folder", url=str(root / "usb"), rate_limit=5_000)
+    store = location_store(location, PROD)
+    assert store == LocalStore(root / "usb" / "prod")
+    assert isinstance(store, LocalStore)
+    assert store.rate == 5_000
+    locations = {
+        "s3://books/a/b/prod": made(url="s3://books/a/b"),
+        "https://s3.example.org/books/prod": made(url="s3://books", endpoint="https://s3.example.org/"),
+        "gs://books/a/prod": made(kind="gcs", url="gs://books/a"),
+        "https://led.blob.core.windows.net/bkp/prod": made(
+            kind="azure", url="https://led.blob.core.windows.net/bkp"
+        ),
+    }
+    assert [location_store(location, PROD).location for location in locations.values()] == list(locations)
+
+
+def test_a_bucket_is_opened_by_the_rules_of_its_location(root: Path) -> None:
+    file = root / "keys"
+    bucket = bucket_of(
+        made(credentials_file=str(file), region="eu", object_lock="compliance", rate_limit="1MB")
+    )
+    assert (bucket.credentials, bucket.region) == (CredentialSource(file), "eu")
+    assert (bucket.lock, bucket.rate) == ("compliance", 1_000_000)
+    assert bucket_of(made(credentials="sdk")).credentials == CredentialSource(sdk=True)

@@ -2,7 +2,10 @@
 
     LedgerError                 exit 1   the operation failed; nothing incomplete is left that looks complete
     ├── Denied                  exit 1   the server refuses: another attempt will not help
+    │   └── CredentialsExpired  exit 1   the credentials were valid once, and have expired
     ├── Unanswered              exit 1   no server answers, or it hangs
+    ├── Missing                 exit 1   the store answers: there is no such object or bucket
+    ├── StorageFull             exit 1   the store takes no more bytes
     ├── InUse                   exit 1   sessions on a database do not end
     ├── Pending                 exit 1   a swap was sent to the server, and its outcome is not known
     ├── Unsettled               exit 1   something changed while it was read: another attempt may succeed
@@ -40,6 +43,20 @@ class Denied(LedgerError):
     """The server answered and refused: a wrong password, no such database, a missing right."""
 
     may_pass = False
+
+
+class CredentialsExpired(Denied):
+    """The credentials were valid until a date that has passed."""
+
+
+class Missing(LedgerError):
+    """A store of objects answered that there is no such object, or no such bucket."""
+
+    may_pass = False
+
+
+class StorageFull(LedgerError):
+    """A store of objects has no space left, or its quota is exhausted."""
 
 
 class Unanswered(LedgerError):

@@ -9,12 +9,15 @@ from ledgerflow_ops.core.errors import (
     BadBackup,
     Busy,
     CannotJudge,
+    CredentialsExpired,
     Denied,
     InUse,
     LedgerError,
+    Missing,
     Pending,
     Refused,
     SettingsError,
+    StorageFull,
     Unanswered,
     UnrestorableSource,
     Unsettled,
@@ -24,6 +27,9 @@ from ledgerflow_ops.core.hints import Hint
 TREE: list[tuple[type[LedgerError], int]] = [
     (LedgerError, 1),
     (Denied, 1),
+    (CredentialsExpired, 1),
+    (Missing, 1),
+    (StorageFull, 1),
     (Unanswered, 1),
     (InUse, 1),
     (Pending, 1),
@@ -67,4 +73,5 @@ def test_bad_and_not_judged_are_never_confused() -> None:
 
 
 def test_only_what_may_be_gone_the_next_time_is_tried_again() -> None:
-    assert {kind for kind, _ in TREE if kind.may_pass} == {LedgerError, Unanswered, InUse, Unsettled, Busy}
+    passing = {LedgerError, Unanswered, StorageFull, InUse, Unsettled, Busy}
+    assert {kind for kind, _ in TREE if kind.may_pass} == passing

@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +13,7 @@ from ledgerflow_ops.adapters.storage import folder as folders
 from ledgerflow_ops.adapters.storage.cloud_placeholders import is_dataless, is_placeholder, own_name
 from ledgerflow_ops.adapters.storage.codec import PLAIN, Codec
 from ledgerflow_ops.adapters.storage.folder import Folder
+from ledgerflow_ops.adapters.storage.pace import Pace
 from ledgerflow_ops.adapters.storage.store import LARGEST_RECORD, BackupStore, decoded_copy
 from ledgerflow_ops.adapters.storage.stored_file import FileStat, Listing, NewFile, StoredReader
 from ledgerflow_ops.adapters.system import disk_space, regular_files
@@ -33,6 +34,8 @@ class LocalStore(BackupStore):
     """The store in the folder `path`. The names in the store are the names of the files."""
 
     path: Path
+    rate: int | None = field(default=None, compare=False)
+    """Bytes per second that are written at most."""
 
     @property
     def folder(self) -> Folder:
@@ -70,7 +73,7 @@ class LocalStore(BackupStore):
         return disk_space.read_disk_space(self.path)
 
     def section(self, name: str) -> "LocalStore":
-        return LocalStore(self.path / name)
+        return LocalStore(self.path / name, self.rate)
 
     def root(self) -> Path:
         return self.path
@@ -149,7 +152,7 @@ class LocalStore(BackupStore):
     def create(self, name: str, codec: Codec = PLAIN) -> Iterator[NewFile]:
         folder = self.folder
         with folder.partial(name) as raw:
-            file = _LocalFile(folder, name, raw, codec)
+            file = _LocalFile(folder, name, raw, codec, Pace(self.rate))
             try:
                 yield file
             finally:
@@ -178,8 +181,8 @@ class LocalStore(BackupStore):
 class _LocalFile(NewFile):
     """A `.partial` file that `commit` renames."""
 
-    def __init__(self, folder: Folder, name: str, raw: IO[bytes], codec: Codec) -> None:
-        self._folder, self._raw = folder, raw
+    def __init__(self, folder: Folder, name: str, raw: IO[bytes], codec: Codec, pace: Pace) -> None:
+        self._folder, self._raw, self._pace = folder, raw, pace
         super().__init__(name, codec)
 
     def stat(self) -> FileStat | None:
@@ -199,6 +202,7 @@ class _LocalFile(NewFile):
         return decoded_copy(self.open, scratch / self.name)
 
     def _append(self, data: bytes) -> None:
+        self._pace.take(len(data))
         self._raw.write(data)
 
     def _sync(self) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from ledgerflow_ops.adapters.storage.codec import PLAIN, Codec
 from ledgerflow_ops.adapters.storage.local_store import LocalStore
+from ledgerflow_ops.adapters.storage.objects.object_store import ObjectStore
 from ledgerflow_ops.adapters.storage.store import BackupStore, copy
 from ledgerflow_ops.core.catalog.naming import MAGIC
 from ledgerflow_ops.core.errors import BadBackup, LedgerError, Refused
@@ -21,18 +22,24 @@ from ledgerflow_ops_tests.fakes.memory_store import MemoryStore
 MB = 1024 * 1024
 
 
-def _local(root: Path) -> BackupStore:
-    return LocalStore(root / "backups" / "dev")
+def _objects(server: str) -> Callable[[Path, pytest.FixtureRequest], BackupStore]:
+    """A store of its own in the bucket of the session's server."""
+    return lambda root, request: ObjectStore(request.getfixturevalue(server).bucket(), f"{root.name}/dev")
 
 
-KINDS: dict[str, Callable[[Path], BackupStore]] = {"local": _local, "memory": lambda root: MemoryStore()}
-"""Each kind of store, created below the folder of a test."""
+KINDS: dict[str, Callable[[Path, pytest.FixtureRequest], BackupStore]] = {
+    "local": lambda root, request: LocalStore(root / "backups" / "dev"),
+    "memory": lambda root, request: MemoryStore(),
+    "s3": _objects("s3_server"),
+    "azure": _objects("azure_server"),
+}
+"""Each kind of store, created below the folder of a test, whose name no other test's has."""
 CODECS: dict[str, Codec] = {"plain": PLAIN, "encoded": Sealing()}
 
 
 @pytest.fixture(params=KINDS)
 def store(request: pytest.FixtureRequest, root: Path) -> BackupStore:
-    made = KINDS[request.param](root)
+    made = KINDS[request.param](root, request)
     made.prepare()
     return made
 
@@ -63,7 +70,7 @@ def _content(data: bytes) -> tuple[int, str]:
 # -- a file comes in whole, or not at all -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [0, 1, 65_536, 3 * MB + 1])
+@pytest.mark.parametrize("size", [0, 1, 65_536, 3 * MB + 1, 11 * MB])
 def test_what_was_written_is_read_and_what_is_stored_is_hashed(
     store: BackupStore, codec: Codec, size: int
 ) -> None:
